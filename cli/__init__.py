@@ -1,0 +1,1 @@
+"""The command line, `tfp-vae`: each command parses, calls the library, and prints."""

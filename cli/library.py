@@ -1,0 +1,49 @@
+"""The parts of the library that need TensorFlow, imported when a command comes to them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+
+def experiments() -> ModuleType:
+    """Return `tfp_vae.experiments`."""
+    return _imported("experiments")
+
+
+def gallery() -> ModuleType:
+    """Return `tfp_vae.gallery`."""
+    return _imported("gallery")
+
+
+def _imported(name: str) -> ModuleType:
+    with _quiet_start():
+        return importlib.import_module(f"tfp_vae.{name}")
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep back what TensorFlow's C++ writes to stderr while it starts, unless it fails to start.
+
+    Its notes (no GPU found, oneDNN is on) come before its log level is read: tensorflow/tensorflow#100442.
+    """
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

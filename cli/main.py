@@ -1,0 +1,82 @@
+"""The group of commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, final
+
+import click
+
+from tfp_vae import __version__
+from tfp_vae.errors import Interrupted, TfpVaeError
+
+COMMANDS = {
+    "train": "Learn a model, and write a run.",
+    "sample": "Draw from p(x) of a run.",
+    "evaluate": "Importance-weighted log-likelihood and diagnostics on held-out data.",
+    "runs": "List the runs here.",
+    "info": "Versions and devices, a run's configuration, or the names in a table.",
+}
+DEBUG = "tfp_vae.debug"
+
+
+@final
+class _Failure(click.ClickException):
+    """One or two sentences on stderr, and an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+@final
+class _Application(click.Group):
+    """Imports a command's module when the command is called, and turns errors into sentences and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tfp_vae.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if ctx.meta.get(DEBUG):
+                raise
+            raise _failure(error) from None
+
+
+def _failure(error: BaseException) -> _Failure:
+    if isinstance(error, Interrupted):
+        return _Failure(str(error), 128 + error.signal_number)
+    if isinstance(error, TfpVaeError):
+        return _Failure(str(error), error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        return _Failure("interrupted.", Interrupted.exit_code)
+    what = " ".join(str(error).split())[:300]
+    return _Failure(
+        f"unexpected {type(error).__name__}: {what}. Run it again with --debug for the traceback, and report it.", 1
+    )
+
+
+@click.group(cls=_Application, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tfp-vae")
+def main() -> None:
+    r"""Variational autoencoders whose encoder, decoder and prior return distributions.
+
+    \b
+    tfp-vae train --mc-samples 5
+    tfp-vae sample --n 64
+    tfp-vae evaluate --iw-samples 100
+    """

@@ -1,0 +1,142 @@
+"""Options that commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, final
+
+import click
+
+from tfp_vae.errors import UsageError
+from tfp_vae.members import Table
+
+from .main import DEBUG
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SEED = click.IntRange(0, 2**31 - 1)
+POSITIVE = click.FloatRange(0, min_open=True)
+
+
+@final
+class MemberType(click.ParamType):  # type: ignore[type-arg]
+    """A member of a table, `name` or `name:key=value,key=value`; kept as text once it is checked."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.name = table.kind
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return the names, for --help."""
+        return f"[{'|'.join(self.table)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, once the table knows what it names."""
+        try:
+            self.table.member(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+@final
+class _NpzPath(click.ParamType):  # type: ignore[type-arg]
+    """The path of an .npz file to write."""
+
+    name = "npz"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).endswith(".npz"):
+            self.fail(f"expected a file ending in .npz, found {str(value)!r}", param, ctx)
+        return str(value)
+
+
+NPZ = _NpzPath()
+
+
+def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    ctx.meta[DEBUG] = value
+
+
+def debug_option(command: F) -> F:
+    """Add `--debug`."""
+    return click.option(
+        "--debug", is_flag=True, expose_value=False, callback=_note_debug, help="Show the traceback of an error."
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout, and nothing else.")(
+        command
+    )
+
+
+def runs_dir_option(command: F) -> F:
+    """Add `--runs-dir`."""
+    return click.option(
+        "--runs-dir", envvar="TFP_VAE_RUNS_DIR", default="runs", show_default=True, help="Folder that holds the runs."
+    )(command)
+
+
+def data_dir_option(command: F) -> F:
+    """Add `--data-dir`."""
+    return click.option(
+        "--data-dir",
+        envvar="TFP_VAE_DATA_DIR",
+        help="Where dataset files lie or are downloaded to.  [default: the user's cache folder]",
+    )(command)
+
+
+def run_options(command: F) -> F:
+    """Add the options that say which run: `--run` and `--runs-dir`."""
+    run = click.option(
+        "--run", envvar="TFP_VAE_RUN", help="A run's folder.  [default: the newest finished run under --runs-dir]"
+    )
+    return run(runs_dir_option(command))
+
+
+def _from_toml(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
+    if path is None:
+        return
+    known = {option.name for option in ctx.command.params if option.name} - {"config", "help"}
+    settings = {key.replace("-", "_"): _as_text(value) for key, value in _read_toml(path).items()}
+    unknown = sorted(settings.keys() - known)
+    if unknown:
+        raise click.UsageError(
+            f"{path}: unknown key {unknown[0]!r}; a key is an option's name without the dashes in front."
+        )
+    ctx.default_map = {**(ctx.default_map or {}), **settings}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise click.UsageError(f"{path}: could not be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise click.UsageError(f"{path}: not a TOML file ({error}).") from error
+
+
+def config_option(command: F) -> F:
+    """Add `--config`, whose values stand in for options that are not given."""
+    return click.option(
+        "--config",
+        is_eager=True,
+        expose_value=False,
+        callback=_from_toml,
+        metavar="FILE",
+        help="Any of these options from a TOML file; the command line wins.",
+    )(command)

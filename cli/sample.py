@@ -1,0 +1,68 @@
+"""`tfp-vae sample`: draw from p(x) of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from tfp_vae import runs, storage
+from tfp_vae.errors import UsageError
+
+from . import console, library, options
+
+LARGEST_PICTURE = 10_000
+
+
+def _write_png(path: Path, x: np.ndarray) -> None:
+    from tfp_vae import plots
+
+    storage.write_bytes(path, plots.png(plots.image_grid(x)))
+
+
+def _write_npy(path: Path, x: np.ndarray) -> None:
+    storage.write_array(path, x)
+
+
+def _write_npz(path: Path, x: np.ndarray) -> None:
+    storage.write_arrays(path, {"x": x})
+
+
+WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {".png": _write_png, ".npy": _write_npy, ".npz": _write_npz}
+
+
+@click.command()
+@options.run_options
+@click.option("--n", type=click.IntRange(1), default=64, show_default=True, help="How many samples.")
+@click.option("--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: a picture in the run]")
+@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same samples.")
+@click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z], z from the prior.  [default]")
+@click.option("--draw", "show", flag_value="draw", help="Draw x from p(x|z).")
+@click.option("--temperature", type=options.POSITIVE, default=1.0, show_default=True, help="Scales the prior's spread.")
+@options.json_option
+@options.debug_option
+def command(run: str | None, runs_dir: str, n: int, out: str | None, show: str, as_json: bool, **drawn: Any) -> None:
+    """Draw from p(x) of a run, into a picture or a file of arrays."""
+    path = _checked_path(out, n)
+    found = runs.find(run, runs_dir)
+    path = path or found.plot_path(f"samples-{n}-{show}-seed{drawn['seed']}")
+    console.notice(f"run: {found.folder}")
+    x = library.experiments().sample(library.experiments().Restored(found), n, show=show, **drawn)
+    WRITERS[path.suffix](path, x)
+    result = {"run": str(found.folder), "n": n, "show": show, **drawn, "shape": list(x.shape), "out": str(path)}
+    console.print_json(result) if as_json else click.echo(path)
+
+
+def _checked_path(out: str | None, n: int) -> Path | None:
+    path = None if out is None else Path(out)
+    suffix = ".png" if path is None else path.suffix
+    if suffix not in WRITERS:
+        raise UsageError(f"--out: expected a file ending in {', '.join(WRITERS)}, found {out!r}.")
+    if suffix == ".png" and n > LARGEST_PICTURE:
+        raise UsageError(
+            f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}; write --out FILE.npz instead."
+        )
+    return path

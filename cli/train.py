@@ -1,0 +1,239 @@
+"""`tfp-vae train`: learn a model, and write a run."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import pydantic
+from click.core import ParameterSource
+
+from tfp_vae import runs
+from tfp_vae.binarization import BINARIZATIONS
+from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig
+from tfp_vae.datasets import DATASETS, Dataset
+from tfp_vae.errors import Interrupted, UsageError
+from tfp_vae.execution import AUTO, EXECUTIONS
+from tfp_vae.likelihoods import LIKELIHOODS
+from tfp_vae.members import Table, first_problem, parse
+from tfp_vae.networks import NETWORKS
+from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
+from tfp_vae.posteriors import POSTERIORS
+from tfp_vae.preparation import plan, reload
+from tfp_vae.priors import PRIORS
+from tfp_vae.runs import Run
+
+from . import console, library, options
+from .options import MemberType
+
+R = TypeVar("R", ModelConfig, TrainingConfig)
+_CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", "plots", "as_json"}
+
+
+@click.command()
+@options.config_option
+@click.option(
+    "--dataset",
+    default="digits",
+    show_default=True,
+    help=f"{', '.join(DATASETS)}, or the path of an .npy or .npz file.",
+)
+@options.data_dir_option
+@click.option(
+    "--binarization",
+    type=MemberType(BINARIZATIONS),
+    help="How grey values become binary.  [default: by dataset and likelihood]",
+)
+@click.option("--latent-dim", type=click.IntRange(1), default=2, show_default=True, help="Dimension of z.")
+@click.option("--encoder", type=MemberType(NETWORKS), default="mlp", show_default=True, help="Network of the encoder.")
+@click.option("--decoder", type=MemberType(NETWORKS), default="mlp", show_default=True, help="Network of the decoder.")
+@click.option("--hidden", metavar="WIDTHS", help="Layer widths of the mlps.  [default: 512,512]")
+@click.option(
+    "--posterior", type=MemberType(POSTERIORS), default="diagonal-normal", show_default=True, help="Family of q(z|x)."
+)
+@click.option("--prior", type=MemberType(PRIORS), default="standard-normal", show_default=True, help="p(z).")
+@click.option(
+    "--likelihood", type=MemberType(LIKELIHOODS), default="bernoulli", show_default=True, help="Family of p(x|z)."
+)
+@click.option("--objective", type=MemberType(OBJECTIVES), default="elbo", show_default=True, help="Bound to maximize.")
+@click.option(
+    "--mc-samples", type=click.IntRange(1), help="Samples of z for each example in the objective.  [default: 1]"
+)
+@click.option("--epochs", type=click.IntRange(1), default=100, show_default=True, help="In all, with --resume too.")
+@click.option("--steps-per-epoch", type=click.IntRange(1), help="[default: one pass over the data]")
+@click.option("--batch-size", type=click.IntRange(1), default=128, show_default=True, help="Examples in a step.")
+@click.option(
+    "--optimizer", type=MemberType(OPTIMIZERS), default="adam", show_default=True, help="How weights follow gradients."
+)
+@click.option("--learning-rate", type=options.POSITIVE, default=1e-3, show_default=True, help="At its highest.")
+@click.option(
+    "--lr-schedule",
+    type=MemberType(SCHEDULES),
+    default="constant",
+    show_default=True,
+    help="Its course over the training.",
+)
+@click.option(
+    "--clip-norm", type=options.POSITIVE, help="Scale gradients down to this global norm.  [default: leave them]"
+)
+@click.option(
+    "--seed", type=options.SEED, default=0, show_default=True, help="Same seed, machine and versions: the same numbers."
+)
+@click.option(
+    "--execution",
+    type=click.Choice([AUTO, *EXECUTIONS]),
+    default=AUTO,
+    show_default=True,
+    help="How a step is run; auto suits the model.",
+)
+@click.option("--no-compile", "execution", flag_value="eager", help="The same as --execution eager, for debugging.")
+@options.runs_dir_option
+@click.option("--run-dir", metavar="DIR", help="The run's folder.  [default: <dataset>-<date>-<time> under --runs-dir]")
+@click.option("--resume", is_flag=True, help="Continue the run in --run-dir; --epochs is then the total.")
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw pictures after training.")
+@options.json_option
+@options.debug_option
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Learn a model, and write a run.
+
+    A member of a table is written `name` or `name:key=value,key=value`; `tfp-vae info` lists them.
+    """
+    run, dataset = _resumed(ctx, given) if given["resume"] else _created(given)
+    console.notice(f"run: {run.folder}")
+    _train(run, dataset)
+    if given["plots"]:
+        _draw(run, dataset)
+    result = run.read(runs.TRAINING)
+    console.print_json(result) if given["as_json"] else _print(result)
+
+
+def _created(given: dict[str, Any]) -> tuple[Run, Dataset]:
+    """Return a new run and its data; everything that can be refused without TensorFlow is refused before it."""
+    model, training = _model_config(given), _training_config(given)
+    folder = Path(given["run_dir"]) if given["run_dir"] else None
+    if folder is not None:
+        Run.refuse_existing(folder)
+    run_config, dataset = plan(
+        given["dataset"], given["data_dir"], given["binarization"], model, training, console.DownloadProgress()
+    )
+    console.notice(_described(run_config))
+    folder = folder or runs.new_folder(Path(given["runs_dir"]), given["dataset"])
+    return Run.create(folder, run_config), dataset
+
+
+def _resumed(ctx: click.Context, given: dict[str, Any]) -> tuple[Run, Dataset]:
+    """Return the run to go on with, its total of epochs raised if asked, and its data."""
+    if given["run_dir"] is None:
+        raise UsageError("--resume needs the run's folder: give it with --run-dir.")
+    changed = sorted(_written(ctx) - _CHANGEABLE_ON_RESUME)
+    if changed:
+        raise UsageError(
+            f"--{changed[0].replace('_', '-')} cannot be changed on --resume; the run keeps what it was started with."
+        )
+    run = Run.open(Path(given["run_dir"]))
+    run.checkpoint()
+    if "epochs" in _written(ctx):
+        run.extend(given["epochs"])
+    if run.is_finished():
+        raise UsageError(
+            f"{run.folder}: all {run.config().training.epochs} epochs are done; raise the total with --epochs."
+        )
+    return run, reload(run.config(), given["data_dir"], console.DownloadProgress())
+
+
+def _written(ctx: click.Context) -> set[str]:
+    """Return the options that were given on the command line or in a config file."""
+    sources = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+    return {name for name in ctx.params if ctx.get_parameter_source(name) in sources}
+
+
+def _model_config(given: dict[str, Any]) -> ModelConfig:
+    shared = _shortcut(NETWORKS, {name: given[name] for name in ("encoder", "decoder")}, "hidden", given["hidden"])
+    families = {name: given[name] for name in ("latent_dim", "posterior", "prior", "likelihood")}
+    return _checked(ModelConfig, {**families, **shared})
+
+
+def _training_config(given: dict[str, Any]) -> TrainingConfig:
+    shared = _shortcut(OBJECTIVES, {"objective": given["objective"]}, "mc_samples", given["mc_samples"])
+    return _checked(TrainingConfig, {**{name: given[name] for name in TrainingConfig.model_fields}, **shared})
+
+
+def _shortcut(table: Table, members: dict[str, str], key: str, value: Any) -> dict[str, Any]:
+    """Return members with the setting `key` that an option of its own gives, where they do not say it themselves."""
+    if value is None:
+        return dict(members)
+    written = {option: parse(text) for option, text in members.items()}
+    if all(key in settings for _, settings in written.values()):
+        raise UsageError(f"--{key.replace('_', '-')} and {key}= in --{', --'.join(members)} were both given; keep one.")
+    return {
+        option: table.member({"name": name, key: value, **settings}) for option, (name, settings) in written.items()
+    }
+
+
+def _checked(record: type[R], values: dict[str, Any]) -> R:
+    try:
+        return record(**values)
+    except pydantic.ValidationError as error:
+        raise UsageError(first_problem(error)) from error
+
+
+def _described(run_config: RunConfig) -> str:
+    data = run_config.data
+    sizes = ", ".join(f"{count:,} {split}" for split, count in data.splits.items())
+    shape = "x".join(map(str, data.event_shape))
+    return f"data: {data.dataset}, {shape}, {sizes}; binarization: {data.binarization}"
+
+
+def _train(run: Run, dataset: Dataset) -> None:
+    epochs = run.config().training.epochs
+    console.notice("compiling the training step")
+    with _signals() as received, console.training_progress(epochs) as observe:
+        finished = library.experiments().train(run, dataset, observe=observe, stopping=lambda: bool(received))
+    if not finished:
+        resume = f"tfp-vae train --resume --run-dir {shlex.quote(str(run.folder))}"
+        raise Interrupted(f"interrupted; a checkpoint was written. Go on with: {resume}", signal_number=received[0])
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the first SIGINT or SIGTERM, and let a second one stop the program at once."""
+    received: list[int] = []
+
+    def first(number: int, frame: Any) -> None:
+        received.append(number)
+        console.notice("finishing the step and writing a checkpoint; once more to stop at once")
+        for each in previous:
+            signal.signal(each, signal.SIG_DFL)
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, first)
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _draw(run: Run, dataset: Dataset) -> None:
+    for path in library.gallery().picture(library.experiments().Restored(run), dataset):
+        console.notice(f"picture: {path}")
+
+
+def _print(result: dict[str, Any]) -> None:
+    click.echo(
+        "{dataset}: {epochs} epochs, {steps:,} steps, {parameters:,} parameters, {seconds:.1f} s".format(**result)
+    )
+    rows = [[split, *(float(result[split][term]) for term in _TERMS)] for split in ("train", "validation")]
+    console.print_table(["nats per example", *_TERMS], rows)
+    click.echo(result["run"])
+
+
+_TERMS = ("elbo", "distortion", "rate")

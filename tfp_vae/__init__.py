@@ -1,0 +1,73 @@
+"""Variational autoencoders whose encoder, decoder and prior return TensorFlow Probability distributions.
+
+    import tfp_vae as tv
+
+Modules and the classes VAE, Encoder and Decoder are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfp_vae import (
+        binarization,
+        config,
+        datasets,
+        errors,
+        evaluation,
+        experiments,
+        gallery,
+        likelihoods,
+        networks,
+        objectives,
+        optimizers,
+        plots,
+        posteriors,
+        preparation,
+        priors,
+        runs,
+        training,
+    )
+    from tfp_vae.vae import VAE, Decoder, Encoder
+
+__version__ = "0.1.0"
+
+_CLASSES = ("VAE", "Decoder", "Encoder")
+
+__all__ = [
+    "VAE",
+    "Decoder",
+    "Encoder",
+    "__version__",
+    "binarization",
+    "config",
+    "datasets",
+    "errors",
+    "evaluation",
+    "experiments",
+    "gallery",
+    "likelihoods",
+    "networks",
+    "objectives",
+    "optimizers",
+    "plots",
+    "posteriors",
+    "preparation",
+    "priors",
+    "runs",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'tfp_vae' has no attribute {name!r}")
+    if name in _CLASSES:
+        return getattr(importlib.import_module("tfp_vae.vae"), name)
+    return importlib.import_module(f"tfp_vae.{name}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

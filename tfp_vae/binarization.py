@@ -1,0 +1,124 @@
+"""Binarization: how grey values in [0, 1] become the binary data that a Bernoulli likelihood needs."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, final
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from tfp_vae._lazy import tf
+from tfp_vae.execution import random_algorithm
+from tfp_vae.kinds import Kind
+from tfp_vae.members import Table
+from tfp_vae.seeds import Seed
+
+__all__ = ["BINARIZATIONS", "Binarization", "Dynamic", "Static", "Threshold", "Unchanged"]
+
+
+class Binarization(abc.ABC):
+    """What is done to training data and to held-out data at load, and to each batch in every step."""
+
+    @abc.abstractmethod
+    def takes(self, accepted: frozenset[Kind]) -> frozenset[Kind]:
+        """Return the kinds of data it makes fit for a likelihood of the kinds `accepted`."""
+
+    @abc.abstractmethod
+    def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return the training data x [N, ...] as it is kept in memory."""
+
+    @abc.abstractmethod
+    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return the held-out data x [N, ...], drawn once."""
+
+    def batch(self, x: Any, seed: Seed, execution: str) -> Any:
+        """Return a training batch x [B, ...] as a step sees it."""
+        del seed, execution
+        return x
+
+
+def _bernoulli(x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    return (draw.random(x.shape, np.float32) < x).astype(x.dtype)
+
+
+class _ToBinary(Binarization):
+    """What the binarizations that do change the data have in common."""
+
+    @final
+    def takes(self, accepted: frozenset[Kind]) -> frozenset[Kind]:
+        """Return binary data and probabilities, if the likelihood takes binary data at all."""
+        return frozenset({Kind.BINARY, Kind.UNIT}) if Kind.BINARY in accepted else frozenset()
+
+
+@final
+@dataclass(frozen=True)
+class Dynamic(_ToBinary):
+    """Each value is the probability of a 1, drawn anew in every step; held-out data is drawn once.
+
+    References:
+      Salakhutdinov and Murray (2008), On the quantitative analysis of deep belief networks.
+      Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
+    """
+
+    def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return x as it is."""
+        return x
+
+    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return one draw."""
+        return _bernoulli(x, draw)
+
+    def batch(self, x: Any, seed: Seed, execution: str) -> Any:
+        """Return a draw of the batch."""
+        uniform = tf.random.stateless_uniform(tf.shape(x), seed, dtype=x.dtype, alg=random_algorithm(execution))
+        return tf.cast(uniform < x, x.dtype)
+
+
+@final
+@dataclass(frozen=True)
+class Static(_ToBinary):
+    """Each value is the probability of a 1, drawn once."""
+
+    def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return one draw."""
+        return _bernoulli(x, draw)
+
+    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return one draw."""
+        return _bernoulli(x, draw)
+
+
+@final
+@dataclass(frozen=True)
+class Threshold(_ToBinary):
+    """Values of one half and more become 1, others 0."""
+
+    def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return 1 where x >= 0.5, else 0."""
+        return (x >= 0.5).astype(x.dtype)
+
+    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return 1 where x >= 0.5, else 0."""
+        return self.training(x, draw)
+
+
+@final
+@dataclass(frozen=True)
+class Unchanged(Binarization):
+    """The data as it is."""
+
+    def takes(self, accepted: frozenset[Kind]) -> frozenset[Kind]:
+        """Return what the likelihood takes."""
+        return accepted
+
+    def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return x as it is."""
+        return x
+
+    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return x as it is."""
+        return x
+
+
+BINARIZATIONS = Table("binarization", {"dynamic": Dynamic, "static": Static, "threshold": Threshold, "none": Unchanged})

@@ -1,0 +1,132 @@
+"""What a run is: a validated record from which its model and its training are built."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pydantic
+from numpy.typing import ArrayLike
+
+from tfp_vae.binarization import BINARIZATIONS
+from tfp_vae.execution import AUTO, EXECUTIONS
+from tfp_vae.likelihoods import LIKELIHOODS
+from tfp_vae.members import AS_MAPPING, Member, Table
+from tfp_vae.networks import NETWORKS
+from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
+from tfp_vae.posteriors import POSTERIORS
+from tfp_vae.priors import PRIORS
+from tfp_vae.seeds import Purpose, integer
+
+__all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "build"]
+
+TABLES: dict[str, Table] = {
+    "posteriors": POSTERIORS,
+    "priors": PRIORS,
+    "likelihoods": LIKELIHOODS,
+    "networks": NETWORKS,
+    "objectives": OBJECTIVES,
+    "binarizations": BINARIZATIONS,
+    "optimizers": OPTIMIZERS,
+    "schedules": SCHEDULES,
+}
+
+_LARGEST_EVENT = 1 << 24
+
+
+def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if math.prod(shape) > _LARGEST_EVENT:
+        raise ValueError(f"an example may have at most {_LARGEST_EVENT} values")
+    return shape
+
+
+EventShape = Annotated[
+    tuple[pydantic.PositiveInt, ...], pydantic.Field(min_length=1, max_length=3), pydantic.AfterValidator(_bounded)
+]
+
+
+class _Record(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Record):
+    """Which data: where it came from, how it was split, and how to tell that it is the same."""
+
+    dataset: str
+    data_dir: str | None = None
+    event_shape: EventShape
+    split_rule: str
+    splits: dict[Literal["train", "validation", "test"], pydantic.PositiveInt]
+    fingerprint: str
+    binarization: Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
+
+
+class ModelConfig(_Record):
+    """Which model: its latent dimension, and a member of each table."""
+
+    latent_dim: Annotated[int, pydantic.Field(ge=1, le=100_000)] = 2
+    encoder: Annotated[Member, NETWORKS.validator, AS_MAPPING] = NETWORKS.member("mlp")
+    decoder: Annotated[Member, NETWORKS.validator, AS_MAPPING] = NETWORKS.member("mlp")
+    posterior: Annotated[Member, POSTERIORS.validator, AS_MAPPING] = POSTERIORS.member("diagonal-normal")
+    prior: Annotated[Member, PRIORS.validator, AS_MAPPING] = PRIORS.member("standard-normal")
+    likelihood: Annotated[Member, LIKELIHOODS.validator, AS_MAPPING] = LIKELIHOODS.member("bernoulli")
+
+
+class TrainingConfig(_Record):
+    """How it learns."""
+
+    objective: Annotated[Member, OBJECTIVES.validator, AS_MAPPING] = OBJECTIVES.member("elbo")
+    epochs: pydantic.PositiveInt = 100
+    steps_per_epoch: pydantic.PositiveInt | None = None
+    batch_size: pydantic.PositiveInt = 128
+    optimizer: Annotated[Member, OPTIMIZERS.validator, AS_MAPPING] = OPTIMIZERS.member("adam")
+    learning_rate: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1e-3
+    lr_schedule: Annotated[Member, SCHEDULES.validator, AS_MAPPING] = SCHEDULES.member("constant")
+    clip_norm: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] | None = None
+    seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
+    execution: str = AUTO
+
+    @pydantic.field_validator("execution")
+    @classmethod
+    def _known_execution(cls, value: str) -> str:
+        if value not in (AUTO, *EXECUTIONS):
+            raise ValueError(f"expected one of {', '.join((AUTO, *EXECUTIONS))}")
+        return value
+
+    def steps(self, examples: int) -> int:
+        """Return the steps of an epoch: as given, else one pass over the examples."""
+        return self.steps_per_epoch or math.ceil(examples / self.batch_size)
+
+
+class RunConfig(_Record):
+    """A run: its data, its model, its training."""
+
+    version: Literal[1] = 1
+    data: DataConfig
+    model: ModelConfig
+    training: TrainingConfig
+
+
+def build(config: RunConfig, data_mean: ArrayLike | None = None) -> Any:
+    """Return the VAE that a config describes, its weights drawn from the run's seed.
+
+    Args:
+      config: the run.
+      data_mean: mean of the training data, `event_shape`, at which the decoder starts; not needed where the
+        weights will be restored.
+    """
+    from tfp_vae.vae import VAE, Decoder, Encoder
+
+    model, event_shape, seed = config.model, config.data.event_shape, config.training.seed
+    posterior = POSTERIORS.build(model.posterior, model.latent_dim)
+    likelihood = LIKELIHOODS.build(model.likelihood, event_shape)
+    start = None if data_mean is None else likelihood.initial_params(np.asarray(data_mean))
+    encoder = NETWORKS.build(
+        model.encoder, event_shape, posterior.params_size, seed=integer(seed, Purpose.INITIALIZATION, 0)
+    )
+    decoder = NETWORKS.build(
+        model.decoder, (model.latent_dim,), likelihood.params_size, start, integer(seed, Purpose.INITIALIZATION, 1)
+    )
+    return VAE(Encoder(encoder, posterior), Decoder(decoder, likelihood), PRIORS.build(model.prior, model.latent_dim))

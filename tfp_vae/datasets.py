@@ -1,0 +1,324 @@
+"""Data sets: names and files -> arrays, with fixed splits, checked once."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from tfp_vae import files
+from tfp_vae.binarization import Binarization
+from tfp_vae.downloads import Remote, data_folder, obtain
+from tfp_vae.errors import DataError, UsageError
+from tfp_vae.kinds import SETS, Kind, check_finite, first_violation, kind_of
+from tfp_vae.members import Table
+from tfp_vae.seeds import FIXED_SEED, Purpose, generator
+
+__all__ = ["DATASETS", "SPLITS", "Dataset", "Split", "check_kind", "load", "prepare"]
+
+SPLITS = ("train", "validation", "test")
+
+HELD_OUT_FRACTION = 0.1
+"""The share of the examples that goes to validation, and again to test, where no canonical split exists."""
+
+
+@final
+@dataclass(frozen=True)
+class Split:
+    """Examples x [N, *event_shape], float32, and their labels y [N] where there are any."""
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: Any) -> Split:
+        return Split(self.x[rows], None if self.y is None else self.y[rows])
+
+
+@final
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, split.
+
+    name: as the user wrote it.
+    split_rule: how it was split, in words.
+    train, validation, test: the splits.
+    """
+
+    name: str
+    split_rule: str
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return tuple(map(int, self.train.x.shape[1:]))
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of examples in each split."""
+        return {name: len(getattr(self, name)) for name in SPLITS}
+
+    def fingerprint(self) -> str:
+        """Return a digest of all values, which tells whether two runs saw the same data."""
+        digest = hashlib.sha256()
+        for name in SPLITS:
+            digest.update(np.ascontiguousarray(getattr(self, name).x).data)
+        return digest.hexdigest()[:16]
+
+
+class _Whole(NamedTuple):
+    """All examples of a data set that has no canonical split."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+
+
+def digits(folder: Path, progress: Any = None) -> Dataset:
+    """Handwritten digits, 8x8 grey, 1,797 examples; comes with scikit-learn, works offline."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return _split("digits", _Whole(bunch.images / 16.0, bunch.target))
+
+
+def mnist(folder: Path, progress: Any = None) -> Dataset:
+    """Handwritten digits, 28x28 grey, 60,000 + 10,000 examples; the last 5,000 of the first are for validation."""
+    return _idx_dataset("mnist", MNIST, folder, progress)
+
+
+def fashion_mnist(folder: Path, progress: Any = None) -> Dataset:
+    """Articles of clothing, 28x28 grey, split as MNIST is."""
+    return _idx_dataset("fashion-mnist", FASHION_MNIST, folder, progress)
+
+
+def binarized_mnist(folder: Path, progress: Any = None) -> Dataset:
+    """MNIST as binarized once by Larochelle, 28x28 binary, 50,000 + 10,000 + 10,000 examples, without labels."""
+    paths = obtain(BINARIZED_MNIST, _places("binarized-mnist", folder), progress)
+    splits = [Split(_images(files.read_amat(path).reshape(-1, 28, 28))) for path in paths]
+    return Dataset("binarized-mnist", "canonical", *splits)
+
+
+DATASETS = Table(
+    "dataset",
+    {"digits": digits, "mnist": mnist, "fashion-mnist": fashion_mnist, "binarized-mnist": binarized_mnist},
+)
+
+
+def _remotes(base: str, checksums: Mapping[str, str]) -> tuple[Remote, ...]:
+    return tuple(Remote(name, base + name, checksum) for name, checksum in checksums.items())
+
+
+MNIST = _remotes(
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    {
+        "train-images-idx3-ubyte.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte.gz": "md5:d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
+    },
+)
+FASHION_MNIST = _remotes(
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    {
+        "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
+    },
+)
+BINARIZED_MNIST = _remotes(
+    "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
+    {
+        "binarized_mnist_train.amat": "sha256:ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d",
+        "binarized_mnist_valid.amat": "sha256:1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2",
+        "binarized_mnist_test.amat": "sha256:e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
+    },
+)
+IDX_VALIDATION = 5_000
+
+
+def _idx_dataset(name: str, remotes: Sequence[Remote], folder: Path, progress: Any) -> Dataset:
+    train_x, train_y, test_x, test_y = map(files.read_idx, obtain(remotes, _places(name, folder), progress))
+    for x, y in ((train_x, train_y), (test_x, test_y)):
+        _check_labels(name, x, y)
+    train, test = Split(_images(train_x / np.float32(255)), train_y), Split(_images(test_x / np.float32(255)), test_y)
+    if len(train) <= IDX_VALIDATION:
+        raise DataError(
+            f"{name}: expected more than {IDX_VALIDATION} training images, found {len(train)}; get the files anew."
+        )
+    rule = f"canonical; the last {IDX_VALIDATION} training examples are for validation"
+    return Dataset(name, rule, train[:-IDX_VALIDATION], train[-IDX_VALIDATION:], test)
+
+
+def _places(dataset: str, folder: Path) -> list[Path]:
+    """Return where a data set's files may lie: not in a folder named for another, as some share their files' names."""
+    named_for = folder.name.replace("_", "-")
+    own = [folder / dataset, folder / dataset.replace("-", "_")]
+    return own if named_for in DATASETS and named_for != dataset else [*own, folder]
+
+
+def load(name: str, *, data_dir: str | None = None, progress: Any = None) -> Dataset:
+    """Return a data set by name or path, split and checked for shape and finiteness.
+
+    Args:
+      name: a name from `DATASETS`, or the path of an `.npy` or `.npz` file.
+      data_dir: where named data sets lie or are downloaded to; see `downloads.data_folder`.
+      progress: told of each download's bytes; see `downloads.obtain`.
+
+    Returns:
+      The data set, its values float32. Where no canonical split exists, a tenth of the examples each is held out
+      for validation and test, by a permutation from a fixed seed.
+
+    Raises:
+      UsageError: neither a name nor a path.
+      DataError: a file that is missing, malformed, empty, or holds values that are not finite.
+    """
+    dataset: Dataset = DATASETS[name](data_folder(data_dir), progress) if name in DATASETS else _from_path(name)
+    for split in SPLITS:
+        check_finite(getattr(dataset, split).x, f"{name}, {split} split")
+    return dataset
+
+
+def _from_path(name: str) -> Dataset:
+    path = Path(name).expanduser()
+    if path.suffix not in _READERS:
+        raise UsageError(
+            f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of an .npy or .npz file"
+        )
+    return _READERS[path.suffix](name, path)
+
+
+def _from_npy(name: str, path: Path) -> Dataset:
+    return _split(name, _whole(path, files.read_npy(path), None))
+
+
+def _from_npz(name: str, path: Path) -> Dataset:
+    arrays = files.read_npz(path)
+    if {"x_train", "x_test"} <= arrays.keys():
+        return _presplit(name, path, arrays)
+    x = arrays.get("x") if "x" in arrays else next(iter(arrays.values()), None)
+    if x is None or ("x" not in arrays and len(arrays) != 1):
+        raise DataError(
+            f"{path}: expected one array, or x (and y), or x_train and x_test; found {sorted(arrays) or 'nothing'}."
+        )
+    return _split(name, _whole(path, x, arrays.get("y")))
+
+
+def _presplit(name: str, path: Path, arrays: Mapping[str, np.ndarray]) -> Dataset:
+    given = {
+        split: _whole(path, arrays[f"x_{split}"], arrays.get(f"y_{split}"))
+        for split in SPLITS
+        if f"x_{split}" in arrays
+    }
+    if len({whole.x.shape[1:] for whole in given.values()}) > 1:
+        raise DataError(
+            f"{path}: expected one shape of example in all splits, found {[w.x.shape[1:] for w in given.values()]}."
+        )
+    splits = {split: Split(*whole) for split, whole in given.items()}
+    if "validation" in splits:
+        return Dataset(name, "as in the file", splits["train"], splits["validation"], splits["test"])
+    train, validation = _parted(splits["train"], [HELD_OUT_FRACTION])
+    return Dataset(name, f"as in the file; {_SEEDED} from train for validation", train, validation, splits["test"])
+
+
+_READERS = {".npy": _from_npy, ".npz": _from_npz}
+_SEEDED = f"a seeded tenth (seed {FIXED_SEED})"
+
+
+def _whole(path: Path, x: np.ndarray, y: np.ndarray | None) -> _Whole:
+    """Return x as float32 examples, images with a channel axis, after checking its type and shape."""
+    if x.dtype.kind not in "fiub":
+        raise DataError(f"{path}: expected an array of numbers, found dtype {x.dtype}.")
+    if not 2 <= x.ndim <= 4 or 0 in x.shape:
+        raise DataError(
+            f"{path}: expected an array [examples, features], [examples, height, width] or [examples, height, width, "
+            f"channels], found shape {x.shape}."
+        )
+    if y is not None:
+        _check_labels(str(path), x, y)
+    return _Whole(_images(x) if x.ndim == 3 else x.astype(np.float32), y)
+
+
+def _check_labels(name: str, x: np.ndarray, y: np.ndarray) -> None:
+    if y.shape != (len(x),):
+        raise DataError(f"{name}: expected a label for each of {len(x)} examples, found labels of shape {y.shape}.")
+
+
+def _images(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32)[..., np.newaxis]
+
+
+def _split(name: str, whole: _Whole) -> Dataset:
+    """Hold out a tenth for validation and a tenth for test, by a permutation from a fixed seed."""
+    x = _images(whole.x) if whole.x.ndim == 3 else whole.x
+    train, validation, test = _parted(Split(x, whole.y), [HELD_OUT_FRACTION, HELD_OUT_FRACTION])
+    return Dataset(name, f"{_SEEDED} each for validation and test", train, validation, test)
+
+
+def _parted(split: Split, fractions: Sequence[float]) -> list[Split]:
+    """Return the rest of `split`, then a part for each fraction of it, at least one example each."""
+    order = generator(FIXED_SEED, Purpose.SPLIT).permutation(len(split))
+    sizes = [math.ceil(fraction * len(split)) for fraction in fractions]
+    if len(split) - sum(sizes) < 1:
+        raise DataError(
+            f"expected at least {len(sizes) + 1} examples to make a training and held-out splits, found {len(split)}."
+        )
+    bounds = np.cumsum([len(split) - sum(sizes), *sizes[:-1]])
+    return [split[rows] for rows in np.split(order, bounds)]
+
+
+def check_kind(dataset: Dataset, accepts: frozenset[Kind], binarization: Binarization) -> None:
+    """Raise DataError, naming the first offending row, if the data will not be of a kind that is accepted."""
+    accepted = binarization.takes(accepts)
+    for name in SPLITS:
+        _check_values(f"{dataset.name}, {name} split", getattr(dataset, name).x, max(accepted, key=list(Kind).index))
+
+
+def _check_values(where: str, x: np.ndarray, widest: Kind) -> None:
+    violation = first_violation(x, widest)
+    if violation is not None:
+        raise DataError(
+            f"{where}: expected values in {SETS[widest]}, found {violation.value:g} in row {violation.row}; "
+            f"{_REMEDIES[kind_of(x)]}."
+        )
+
+
+_REMEDIES = {
+    Kind.BINARY: "check the data",
+    Kind.UNIT: "choose --binarization dynamic, static or threshold",
+    Kind.REAL: "scale the data to [0, 1] (divide 8-bit pixels by 255) and choose a --binarization",
+}
+
+
+def default_binarization(dataset: Dataset, accepts: frozenset[Kind]) -> str:
+    """Return `dynamic` for grey data under a likelihood of binary data, else `none`."""
+    binary_only = accepts == {Kind.BINARY}
+    return "dynamic" if binary_only and kind_of(dataset.train.x) is not Kind.BINARY else "none"
+
+
+def prepare(dataset: Dataset, binarization: Binarization, run_seed: int) -> Dataset:
+    """Return the data set as a run sees it.
+
+    Training data is binarized from the run's seed; held-out data from a fixed one, so that evaluations of different
+    runs compare.
+    """
+    held_out = {
+        name: replace(getattr(dataset, name), x=binarization.held_out(getattr(dataset, name).x, _held_out_draw(i)))
+        for i, name in enumerate(SPLITS)
+        if name != "train"
+    }
+    train_x = binarization.training(dataset.train.x, generator(run_seed, Purpose.BINARIZATION))
+    return replace(dataset, train=replace(dataset.train, x=train_x), **held_out)
+
+
+def _held_out_draw(split: int) -> np.random.Generator:
+    return generator(FIXED_SEED, Purpose.HELD_OUT, split)

@@ -1,0 +1,152 @@
+"""Array files -> arrays: idx, amat, npy, npz. Every reader refuses what is malformed before it takes the memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tfp_vae.errors import DataError
+
+__all__ = ["read_amat", "read_idx", "read_npy", "read_npz"]
+
+_IDX_TYPES: dict[int, np.dtype[Any]] = {
+    0x08: np.dtype(">u1"),
+    0x09: np.dtype(">i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+_GZIP_MAGIC = b"\x1f\x8b"
+_PIECE = 1 << 24
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Read an idx file, plain or gzipped: a big-endian header (type, dimensions), then the values in row order.
+
+    References:
+      LeCun, Cortes and Burges (1998), The MNIST database of handwritten digits: the IDX file format.
+    """
+    with _reading(path), _opened(path) as stream:
+        dtype, shape = _idx_header(stream, path)
+        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        values = _read_at_most(stream, size + 1)
+    if len(values) != size:
+        found = "more" if len(values) > size else str(len(values))
+        raise DataError(
+            f"{path}: its header promises {size} bytes for the shape {shape}, found {found}; get the file anew."
+        )
+    return np.frombuffer(values, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _idx_header(stream: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or magic[3] == 0:
+        raise DataError(
+            f"{path}: expected an idx file (first bytes 00 00, a type, a rank), found {magic.hex(' ') or 'nothing'}."
+        )
+    dimensions = stream.read(4 * magic[3])
+    if len(dimensions) < 4 * magic[3]:
+        raise DataError(
+            f"{path}: expected {magic[3]} dimensions in the idx header, found the end of the file; get it anew."
+        )
+    shape: tuple[int, ...] = struct.unpack(f">{magic[3]}I", dimensions)
+    return _IDX_TYPES[magic[2]], shape
+
+
+def read_amat(path: Path) -> np.ndarray:
+    """Read an `.amat` file, plain or gzipped: a row of 0s and 1s, for each example. uint8 [N, M]."""
+    with _reading(path), _opened(path) as stream:
+        text = np.frombuffer(stream.read(), np.uint8)
+    if not np.isin(text, np.frombuffer(b"01 \r\n", np.uint8)).all():
+        raise DataError(f"{path}: expected only 0, 1, spaces and line ends in an .amat file, found other characters.")
+    digits = text[text >= ord("0")] - ord("0")
+    rows = _row_lengths(text)
+    if len(rows) == 0 or (rows != rows[0]).any():
+        raise DataError(
+            f"{path}: expected rows of one length, found lengths {sorted(set(rows.tolist()))}; get the file anew."
+        )
+    return digits.reshape(len(rows), rows[0])
+
+
+def _row_lengths(text: np.ndarray) -> np.ndarray:
+    """Return how many values stand on each line that holds any."""
+    line = np.cumsum(text == ord("\n"))
+    lengths = np.bincount(line[text >= ord("0")])
+    return lengths[lengths > 0]
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """Read one array from an `.npy` file; object arrays are refused, as they can only be unpickled."""
+    with _reading(path):
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def read_npz(path: Path) -> Mapping[str, np.ndarray]:
+    """Read all arrays of an `.npz` archive by name; each header is held against the archive's own sizes first."""
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        return {entry.filename.removesuffix(".npy"): _npz_entry(archive, entry, path) for entry in archive.infolist()}
+
+
+def _npz_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
+    with archive.open(entry) as stream:
+        shape, dtype = _npy_header(stream)
+        promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        if not dtype.hasobject and promised > entry.file_size:
+            raise DataError(
+                f"{path}: its array {entry.filename!r} promises {promised} bytes, found {entry.file_size}; get it anew."
+            )
+    with archive.open(entry) as stream:
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+
+def _npy_header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(stream)
+    if version not in readers:
+        raise ValueError(f"npy format version {version}")
+    shape, _, dtype = readers[version](stream)
+    return shape, dtype
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a reader finds wrong into a DataError that names the file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: expected a file, found none; check the path.") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: the file is damaged or cut short ({error}); get it anew.") from error
+    except (ValueError, TypeError, KeyError, SyntaxError, NotImplementedError, RuntimeError, MemoryError) as error:
+        raise DataError(f"{path}: not a readable array file ({_one_line(error)}).") from error
+    except OSError as error:
+        raise DataError(f"{path}: could not be read ({error.strerror or error}).") from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file that may be gzipped, whatever its name."""
+    with path.open("rb") as file:
+        zipped = file.read(2) == _GZIP_MAGIC
+    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+
+
+def _read_at_most(stream: BinaryIO, size: int) -> bytes:
+    """Read up to `size` bytes in pieces, so that a header that lies costs no more than what is there."""
+    buffer = io.BytesIO()
+    while (left := size - buffer.tell()) > 0 and (piece := stream.read(min(left, _PIECE))):
+        buffer.write(piece)
+    return buffer.getvalue()

@@ -1,0 +1,167 @@
+"""Tables of interchangeable parts, each a name and its settings, written `name:key=value,key=value`.
+
+A table maps names to constructors. The keyword-only parameters of a constructor are its settings, which a user may
+write; the positional ones are its context (a latent dimension, an event shape), which the program supplies.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple, final
+
+import pydantic
+
+from tfp_vae.errors import UsageError
+
+__all__ = ["AS_MAPPING", "Member", "MemberInfo", "Table", "Widths", "first_problem", "parse"]
+
+
+def _split_widths(value: Any) -> Any:
+    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+
+
+Widths = Annotated[tuple[pydantic.PositiveInt, ...], pydantic.BeforeValidator(_split_widths)]
+"""Layer widths: a tuple of positive integers, or text such as `512,512`."""
+
+
+class Member(NamedTuple):
+    """A name from a table, with all its settings."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.name}:{','.join(map(_written, self.settings.items()))}".rstrip(":")
+
+
+class MemberInfo(NamedTuple):
+    """What there is to say of one entry of a table."""
+
+    name: str
+    summary: str
+    defaults: Mapping[str, Any]
+
+
+def _written(setting: tuple[str, Any]) -> str:
+    key, value = setting
+    return f"{key}={','.join(map(str, value)) if isinstance(value, tuple | list) else value}"
+
+
+def first_problem(error: pydantic.ValidationError) -> str:
+    """Return one sentence for the first problem that pydantic found: where, what was expected, what was found."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("missing", "extra_forbidden", "unexpected_keyword_argument"):
+        return f"{where}: {_PRESENCE[problem['type']]}"
+    return f"{where}: {message[0].lower()}{message[1:]} (found {problem['input']!r})".removeprefix(": ")
+
+
+_PRESENCE = {
+    "missing": "this key is missing",
+    "extra_forbidden": "this key is unknown",
+    "unexpected_keyword_argument": "this key is unknown",
+}
+
+
+@final
+class Table(Mapping[str, Any]):
+    """Names and the constructors they stand for; the one place where a new member is entered."""
+
+    def __init__(self, kind: str, entries: Mapping[str, Callable[..., Any]]) -> None:
+        self.kind = kind
+        self._entries = dict(entries)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<table of {len(self)} {self.kind} members: {', '.join(self)}>"
+
+    def member(self, value: str | Mapping[str, Any] | Member) -> Member:
+        """Return the checked member that `value` names, every setting filled in.
+
+        Args:
+          value: text `name:key=value,...`, a mapping with `name` and settings, or a member.
+
+        Raises:
+          UsageError: an unknown name, an unknown key, or a value that does not fit.
+        """
+        name, settings = parse(value)
+        if name not in self._entries:
+            raise UsageError(f"unknown {self.kind} {name!r}; choose from {', '.join(self)}")
+        try:
+            return Member(name, self._settings_model(name).model_validate(settings).model_dump())
+        except pydantic.ValidationError as error:
+            keys = ", ".join(self.info(name).defaults) or "none"
+            raise UsageError(f"{self.kind} {name}: {first_problem(error)}; its keys: {keys}") from error
+
+    def build(self, member: Member, *context: Any, **more_context: Any) -> Any:
+        """Return what the member's constructor makes of the context and the member's settings."""
+        return self[member.name](*context, **more_context, **member.settings)
+
+    def info(self, name: str) -> MemberInfo:
+        """Return the entry's name, the first line of its docstring, and its settings with their defaults."""
+        summary = (inspect.getdoc(self[name]) or "").partition("\n")[0]
+        return MemberInfo(name, summary, self._settings_model(name)().model_dump())
+
+    @functools.cached_property
+    def validator(self) -> pydantic.PlainValidator:
+        """Reads a field of a pydantic model as a member of this table, from text or a mapping."""
+        return pydantic.PlainValidator(self.member)
+
+    def _settings_model(self, name: str) -> type[pydantic.BaseModel]:
+        return _settings_model(self[name])
+
+
+def _as_mapping(member: Member) -> dict[str, Any]:
+    return {"name": member.name, **member.settings}
+
+
+AS_MAPPING = pydantic.PlainSerializer(_as_mapping)
+"""Writes a field of a pydantic model that holds a member."""
+
+
+def parse(value: str | Mapping[str, Any] | Member) -> tuple[str, dict[str, Any]]:
+    """Return the name and the settings that are written out in `value`, unchecked."""
+    if isinstance(value, Member):
+        return value.name, dict(value.settings)
+    if isinstance(value, Mapping):
+        settings = dict(value)
+        return str(settings.pop("name", "")), settings
+    name, _, rest = str(value).partition(":")
+    return name.strip(), _parse_settings(rest)
+
+
+def _parse_settings(text: str) -> dict[str, str]:
+    """Read `a=1,b=2,3` as `{a: '1', b: '2,3'}`: a piece without `=` continues the value before it."""
+    settings: dict[str, str] = {}
+    key = ""
+    for piece in filter(None, text.split(",")):
+        if "=" in piece:
+            key, _, value = (part.strip() for part in piece.partition("="))
+            settings[key] = value
+        elif key:
+            settings[key] += f",{piece.strip()}"
+        else:
+            raise UsageError(f"expected key=value, found {piece!r} in {text!r}")
+    return settings
+
+
+@functools.cache
+def _settings_model(constructor: Callable[..., Any]) -> type[pydantic.BaseModel]:
+    hints = typing.get_type_hints(constructor, include_extras=True)
+    parameters = inspect.signature(constructor).parameters.values()
+    fields: dict[str, Any] = {
+        p.name: (hints[p.name], p.default) for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    return pydantic.create_model(constructor.__name__, __config__=pydantic.ConfigDict(extra="forbid"), **fields)

@@ -1,0 +1,56 @@
+"""Stateless seeds: every draw is named by (run seed, purpose, indices), so it can be made again alone."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tfp_vae._lazy import tf
+
+__all__ = ["FIXED_SEED", "Purpose", "Seed", "fold", "generator", "integer", "seed_for"]
+
+Seed: TypeAlias = Any
+"""A stateless seed: two integers, as a tuple or a tensor of shape [2]."""
+
+FIXED_SEED = 0
+"""Seeds what has to be the same for every run of a data set: its splits and the binarization of held-out data."""
+
+
+class Purpose(enum.IntEnum):
+    """What a draw is for. Numbers are part of a run's reproducibility: add, never renumber."""
+
+    INITIALIZATION = 1
+    SHUFFLE = 2
+    BINARIZATION = 3
+    LATENT = 4
+    VALIDATION = 5
+    EVALUATION = 6
+    SAMPLE = 7
+    SPLIT = 8
+    HELD_OUT = 9
+    PICTURE = 10
+
+
+def fold(seed: Seed, *indices: Any) -> Seed:
+    """Return a seed of shape [2] that depends on `seed` and on each of `indices`, in order."""
+    seed = tf.convert_to_tensor(seed, tf.int32)
+    for index in indices:
+        seed = tf.random.experimental.stateless_fold_in(seed, index)
+    return seed
+
+
+def seed_for(run_seed: int, purpose: Purpose, *indices: Any) -> Seed:
+    """Return the TensorFlow seed, shape [2], of one draw; `indices` may be tensors (a step, an example)."""
+    return fold((run_seed, int(purpose)), *indices)
+
+
+def generator(run_seed: int, purpose: Purpose, *indices: int) -> np.random.Generator:
+    """Return the NumPy generator of one draw made on the host, such as an epoch's permutation."""
+    return np.random.default_rng([run_seed, int(purpose), *indices])
+
+
+def integer(run_seed: int, purpose: Purpose, *indices: int) -> int:
+    """Return one non-negative 31-bit integer, for libraries that take an integer seed."""
+    return int(generator(run_seed, purpose, *indices).integers(2**31))

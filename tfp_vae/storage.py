@@ -1,0 +1,114 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfp_vae.errors import DiskError
+
+__all__ = ["disk_errors", "json_text", "make_folder", "write_array", "write_arrays", "write_bytes", "write_json"]
+
+_REASONS = {
+    errno.ENOENT: "its folder does not exist",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would exceed the size limit",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "the operation is not permitted",
+    errno.ENOTDIR: "a part of the path is not a folder",
+    errno.EEXIST: "a file of that name is in the way",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EISDIR: "a folder of that name is in the way",
+}
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of a failed write into a DiskError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        raise DiskError(
+            f"could not write {path}: {reason}. Make room or choose another place, then try again."
+        ) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, if they are not there."""
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file beside its target, sync it, and move it into place: a reader sees the old file or the new one."""
+    with disk_errors(path):
+        handle, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(staged, 0o666 & ~_umask())
+            os.replace(staged, path)
+        except BaseException:
+            Path(staged).unlink(missing_ok=True)
+            raise
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as an `.npz` archive, whose entries each carry a CRC-32 that is checked when they are read."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write one array as an `.npy` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object."""
+    write_bytes(path, (json_text(value, indent=2) + "\n").encode())
+
+
+def json_text(value: Mapping[str, Any], indent: int | None = None) -> str:
+    """Return a JSON object in which a number that is not finite is null, with a reason beside it."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(pair for key, item in value.items() for pair in _finite_pairs(str(key), item))
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _finite_pairs(key: str, item: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(item, float) and not math.isfinite(item):
+        yield key, None
+        yield f"{key}_reason", f"the value was {item}, which is not a finite number"
+    else:
+        yield key, _finite(item)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,198 @@
+"""The compiled training loop: many steps in one call, over data resident in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from tfp_vae._lazy import tf
+from tfp_vae.errors import DivergenceError
+from tfp_vae.execution import compiled
+from tfp_vae.objectives import Bound, Objective
+from tfp_vae.seeds import Purpose, fold, generator, seed_for
+from tfp_vae.vae import VAE
+
+__all__ = ["Terms", "Totals", "Trainer", "Validator", "epoch_batches"]
+
+Transform = Callable[[Any, Any], Any]
+"""What is done to a batch in every step, such as dynamic binarization: (x, seed) -> x."""
+
+
+class Terms(NamedTuple):
+    """The ELBO and its two terms, in nats per example."""
+
+    elbo: float
+    distortion: float
+    rate: float
+
+
+class Totals(NamedTuple):
+    """Sums over an epoch's steps so far, of batch means in nats."""
+
+    steps: int = 0
+    distortion: float = 0.0
+    rate: float = 0.0
+
+    def mean(self) -> Terms:
+        """Return the averages over the steps; NaN where there was none."""
+        steps = self.steps or math.nan
+        return Terms(-(self.distortion + self.rate) / steps, self.distortion / steps, self.rate / steps)
+
+
+class Health(NamedTuple):
+    """What has to stay finite: the loss, the gradient's norm and the weights' norm of one step."""
+
+    loss: Any
+    gradient_norm: Any
+    weight_norm: Any
+
+    def first_bad(self) -> str | None:
+        """Return the name of the first quantity that is not finite, or None."""
+        return next((n.replace("_", " ") for n, v in self._asdict().items() if not np.isfinite(v)), None)
+
+
+def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epoch: int) -> np.ndarray:
+    """Return the indices of an epoch's batches, int32 [steps, batch_size].
+
+    They walk through a random permutation of the examples, then through another: in ceil(examples / batch_size)
+    steps every example is seen once, and the last batch is filled up with the first of a new permutation.
+    """
+    draw = generator(run_seed, Purpose.SHUFFLE, epoch)
+    passes = math.ceil(steps * batch_size / examples)
+    indices = np.concatenate([draw.permutation(examples) for _ in range(passes)])
+    return indices[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
+
+
+@final
+class Trainer:
+    """Takes optimization steps, many in one compiled call.
+
+    The data stay on the device, batches are gathered by index, and the seed of every draw is folded from (run seed,
+    purpose, step); so the weights do not depend on how the steps are cut into calls.
+
+    Args:
+      vae: the model; its variables are changed in place.
+      objective: the bound whose negative mean is minimized.
+      optimizer: a `tf_keras` optimizer.
+      schedule: step -> learning rate.
+      x: training examples, [N, *event_shape].
+      transform: applied to every batch, with a seed of its own.
+      run_seed: seeds every draw.
+      clip_norm: gradients are scaled down to this global norm; None leaves them.
+      execution: `xla`, `graph` or `eager`.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        objective: Objective,
+        optimizer: Any,
+        schedule: Callable[[Any], Any],
+        x: Any,
+        *,
+        transform: Transform,
+        run_seed: int,
+        clip_norm: float | None = None,
+        execution: str = "xla",
+    ) -> None:
+        self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
+        self._x = tf.convert_to_tensor(x)
+        self._transform = transform
+        self._run_seed = run_seed
+        self._clip_norm = clip_norm
+        self._variables = vae.trainable_variables
+        optimizer.build(self._variables)
+        self._loop = compiled(self._steps, execution)
+
+    def run(self, batches: Any, end: int, first_step: int, totals: Totals) -> Totals:
+        """Take an epoch's next steps, up to `end`, and return the sums over all its steps so far.
+
+        Args:
+          batches: int32 [T, B], from `epoch_batches`.
+          end: how many of the T steps will have been taken.
+          first_step: the global number of the epoch's first step.
+          totals: the sums so far; they tell how many steps were taken.
+
+        Raises:
+          DivergenceError: at the first step whose loss, gradient norm or weights are not finite.
+        """
+        sums = (tf.constant(totals.distortion, tf.float64), tf.constant(totals.rate, tf.float64))
+        counts = (tf.constant(totals.steps), tf.constant(end), tf.constant(first_step))
+        taken, (distortion, rate), health = self._loop(self._x, batches, counts, sums)
+        bad = Health(*(float(h) for h in health)).first_bad()
+        if bad is not None:
+            raise DivergenceError(f"the {bad} was not finite at step {first_step + int(taken)}")
+        return Totals(int(taken), float(distortion), float(rate))
+
+    def _steps(self, x: Any, batches: Any, counts: Any, sums: Any) -> Any:
+        begin, end, first_step = counts
+
+        def healthy(i: Any, sums: Any, health: Health) -> Any:
+            del sums
+            return (i < end) & tf.reduce_all(tf.math.is_finite(tf.stack(health)))
+
+        def step(i: Any, sums: Any, health: Health) -> Any:
+            bound, health = self._step(tf.gather(x, batches[i]), first_step + i)
+            terms = (bound.distortion, bound.rate)
+            return i + 1, tuple(s + _mean64(t) for s, t in zip(sums, terms, strict=True)), health
+
+        zero = tf.zeros([], x.dtype)
+        return tf.while_loop(healthy, step, (begin, sums, Health(zero, zero, zero)), parallel_iterations=1)
+
+    def _step(self, x: Any, step: Any) -> tuple[Bound, Health]:
+        x = self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
+        with tf.GradientTape() as tape:
+            bound = self.objective.bound(self.vae, x, seed=seed_for(self._run_seed, Purpose.LATENT, step))
+            loss = -tf.reduce_mean(bound.value)
+        gradients = tape.gradient(loss, self._variables)
+        norm = tf.linalg.global_norm(gradients)
+        if self._clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
+        self.optimizer.learning_rate = self.schedule(step)
+        self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+        return bound, Health(loss, norm, tf.linalg.global_norm(self._variables))
+
+
+def _mean64(terms: Any) -> Any:
+    return tf.cast(tf.reduce_mean(terms), tf.float64)
+
+
+@final
+class Validator:
+    """The mean ELBO of held-out data, the same draws every time it is asked.
+
+    Args:
+      vae: the model.
+      objective: gives the ELBO's terms.
+      x: held-out examples, [N, *event_shape], as the likelihood takes them.
+      run_seed: seeds the draws.
+      batch_size: how many examples at once.
+      execution: `xla`, `graph` or `eager`.
+    """
+
+    def __init__(
+        self, vae: VAE, objective: Objective, x: Any, *, run_seed: int, batch_size: int = 500, execution: str = "xla"
+    ) -> None:
+        self._vae, self._objective = vae, objective
+        self._examples = len(x)
+        self._batch_size = min(batch_size, self._examples)
+        self._batches = [self._padded(x, start) for start in range(0, self._examples, self._batch_size)]
+        self._seed = (run_seed, int(Purpose.VALIDATION))
+        self._bound = compiled(self._terms, execution)
+
+    def __call__(self) -> Terms:
+        """Return the ELBO, distortion and rate, averaged over all examples."""
+        parts = [np.asarray(self._bound(batch, tf.constant(i))) for i, batch in enumerate(self._batches)]
+        distortion, rate = np.concatenate(parts, axis=1)[:, : self._examples].mean(axis=1, dtype=np.float64)
+        return Terms(float(-distortion - rate), float(distortion), float(rate))
+
+    def _padded(self, x: Any, start: int) -> Any:
+        rows = np.minimum(np.arange(start, start + self._batch_size), self._examples - 1)
+        return tf.convert_to_tensor(np.asarray(x)[rows])
+
+    def _terms(self, x: Any, batch: Any) -> Any:
+        bound = self._objective.bound(self._vae, x, seed=fold(self._seed, batch))
+        return tf.stack([bound.distortion, bound.rate])

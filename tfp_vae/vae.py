@@ -1,0 +1,85 @@
+"""The variational autoencoder: three maps that return distributions, each a network joined to a family."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from tfp_vae._lazy import tf
+from tfp_vae.likelihoods import Likelihood
+from tfp_vae.networks import Network
+from tfp_vae.posteriors import Posterior
+from tfp_vae.priors import Prior
+from tfp_vae.seeds import Seed, fold
+
+__all__ = ["VAE", "Decoder", "Encoder"]
+
+
+@final
+class Encoder(tf.Module):
+    """The encoder, x -> q(z|x): a network that gives the parameters of a variational family.
+
+    Args:
+      network: tensor -> tensor, [B, *event_shape] -> [B, posterior.params_size].
+      posterior: the family of q(z|x).
+    """
+
+    def __init__(self, network: Network, posterior: Posterior) -> None:
+        super().__init__()
+        self.network = network
+        self.posterior = posterior
+
+    def __call__(self, x: Any) -> Any:
+        """Return q(z|x), batch [B], event [D], for x [B, *event_shape]."""
+        return self.posterior(self.network(x))
+
+
+@final
+class Decoder(tf.Module):
+    """The decoder, z -> p(x|z): a network that gives the parameters of an observation model.
+
+    Args:
+      network: tensor -> tensor, [B, D] -> [B, likelihood.params_size].
+      likelihood: the family of p(x|z).
+    """
+
+    def __init__(self, network: Network, likelihood: Likelihood) -> None:
+        super().__init__()
+        self.network = network
+        self.likelihood = likelihood
+
+    def __call__(self, z: Any) -> Any:
+        """Return p(x|z), batch [...], event `event_shape`, for z [..., D] with any leading axes."""
+        leading = tf.shape(z)[:-1]
+        params = self.network(tf.reshape(z, [-1, z.shape[-1]]))  # networks take one batch axis: fold, then unfold
+        return self.likelihood(tf.reshape(params, tf.concat([leading, [self.likelihood.params_size]], axis=0)))
+
+
+@final
+class VAE(tf.Module):
+    """A variational autoencoder, p(x, z) = p(x|z) p(z) with the approximate posterior q(z|x).
+
+    It knows nothing of training: objectives and evaluation are functions of it.
+
+    Args:
+      encoder: x [B, *event_shape] -> q(z|x), batch [B], event [D].
+      decoder: z [..., D] -> p(x|z), batch [...], event `event_shape`.
+      prior: () -> p(z), batch [], event [D].
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, prior: Prior) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+
+    def generate(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Any:
+        """Return p(x|z_i) for z_1..z_n drawn from the prior: batch [n], event `event_shape`."""
+        return self.decoder(self.prior(temperature).sample(n, seed=fold(seed, 0)))
+
+    def sample(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Any:
+        """Return n draws from p(x) by ancestral sampling, z ~ p(z), x ~ p(x|z): [n, *event_shape]."""
+        return self.generate(n, seed=seed, temperature=temperature).sample(seed=fold(seed, 1))
+
+    def reconstruct(self, x: Any) -> Any:
+        """Return E[x'|z] at z = E_q[z|x], for x [B, *event_shape]: [B, *event_shape]."""
+        return self.decoder(self.encoder(x).mean()).mean()
