@@ -50,9 +50,9 @@ def read_idx(path: Path) -> np.ndarray:
 
 def _idx_header(stream: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
     magic = stream.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or magic[3] == 0:
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 8:
         raise DataError(
-            f"{path}: expected an idx file (first bytes 00 00, a type, a rank), found {magic.hex(' ') or 'nothing'}."
+            f"{path}: expected an idx file (bytes 00 00, a type, a rank of 1 to 8), found {magic.hex(' ') or 'none'}."
         )
     dimensions = stream.read(4 * magic[3])
     if len(dimensions) < 4 * magic[3]:
@@ -86,9 +86,11 @@ def _row_lengths(text: np.ndarray) -> np.ndarray:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """Read one array from an `.npy` file; object arrays are refused, as they can only be unpickled."""
-    with _reading(path):
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    """Read one array from an `.npy` file; its header is held against the file's size first."""
+    with _reading(path), path.open("rb") as stream:
+        _check_header(stream, path.stat().st_size, str(path))
+        stream.seek(0)
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
 def read_npz(path: Path) -> Mapping[str, np.ndarray]:
@@ -99,23 +101,25 @@ def read_npz(path: Path) -> Mapping[str, np.ndarray]:
 
 def _npz_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
     with archive.open(entry) as stream:
-        shape, dtype = _npy_header(stream)
-        promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        if not dtype.hasobject and promised > entry.file_size:
-            raise DataError(
-                f"{path}: its array {entry.filename!r} promises {promised} bytes, found {entry.file_size}; get it anew."
-            )
+        _check_header(stream, entry.file_size, f"{path}, {entry.filename}")
     with archive.open(entry) as stream:
-        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+        array = np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+        stream.read()  # the checksum is verified at the end of the entry
+        return array
 
 
-def _npy_header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _check_header(stream: Any, size: int, name: str) -> None:
+    """Refuse an array of objects, which only unpickling could read, or of more bytes than there are."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
     if version not in readers:
-        raise ValueError(f"npy format version {version}")
+        raise DataError(f"{name}: expected npy format 1.0 or 2.0, found {version}; save it again.")
     shape, _, dtype = readers[version](stream)
-    return shape, dtype
+    if dtype.hasobject:
+        raise DataError(f"{name}: expected an array of numbers, found an object array; save it as numbers.")
+    promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if promised > size:
+        raise DataError(f"{name}: its header promises {promised} bytes, found {size}; get the file anew.")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 __all__ = ["image_grid", "latent_scatter", "learning_curves", "manifold", "png", "prior_grid", "reconstructions"]
 
-# Okabe and Ito's palette, told apart by colour-blind readers, with two more for ten classes.
+# Okabe and Ito's palette, told apart by colour-blind readers, but for its yellow, and with two more for ten classes.
 PALETTE = (
     "#0072B2",
     "#E69F00",
@@ -22,7 +22,7 @@ PALETTE = (
     "#56B4E9",
     "#D55E00",
     "#8C6D31",
-    "#F0E442",
+    "#222222",
     "#5B4B8A",
     "#7F7F7F",
 )
@@ -91,7 +91,7 @@ def learning_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def latent_scatter(means: np.ndarray, labels: np.ndarray | None) -> Figure:
-    """Draw the posterior means E_q[z|x] [N, 2] of held-out data by colour of class, named at its median."""
+    """Draw the posterior means E_q[z|x] [N, 2] of held-out data by colour of class, named where it is densest."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 6), layout="constrained")
         axes = figure.subplots()
@@ -139,7 +139,16 @@ def _cluster(axes: Any, points: np.ndarray, name: Any, color: str) -> None:
     axes.scatter(*points.T, s=size, color=color, alpha=0.65, linewidths=0)
     if name is not None:
         outline = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": color, "linewidth": 1.5}
-        axes.text(*np.median(points, axis=0), str(name), ha="center", va="center", weight="bold", bbox=outline)
+        axes.text(*_densest(points), str(name), ha="center", va="center", weight="bold", bbox=outline)
+
+
+def _densest(points: np.ndarray) -> np.ndarray:
+    """Return the point of [N, 2] whose twentieth neighbour is nearest."""
+    from scipy.spatial import KDTree
+
+    distances, _ = KDTree(points).query(points, k=[min(20, len(points))])
+    place: np.ndarray = points[np.argmin(distances[:, 0])]
+    return place
 
 
 def _canvas(columns: int, rows: int) -> tuple[Figure, Any]:

@@ -1,0 +1,81 @@
+"""What the tests share: oracle models with closed forms, small data, small runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.oracles import LinearGaussian
+from tfp_vae.config import ModelConfig, TrainingConfig
+from tfp_vae.datasets import Dataset
+from tfp_vae.experiments import Restored, train
+from tfp_vae.preparation import plan, reload
+from tfp_vae.runs import Run
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with MNIST and static binarized MNIST."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the data sets under {SHARED_DATA} are not here")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def linear() -> LinearGaussian:
+    """A linear-Gaussian model in float64."""
+    return LinearGaussian("float64")
+
+
+def small_model(**changes: object) -> ModelConfig:
+    """A model that trains in a second."""
+    return ModelConfig(**{"encoder": "mlp:hidden=16", "decoder": "mlp:hidden=16", **changes})
+
+
+def small_training(**changes: object) -> TrainingConfig:
+    """A training of two epochs, as a graph: it starts faster than XLA."""
+    return TrainingConfig(**{"epochs": 2, "execution": "graph", **changes})
+
+
+def start_run(folder: Path, **training: object) -> tuple[Run, Dataset]:
+    """A new run on the digits, not yet trained."""
+    config, dataset = plan("digits", None, None, small_model(), small_training(**training))
+    return Run.create(folder, config), dataset
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small finished run; not to be written to."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    assert train(*start_run(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def restored(trained: Path) -> Restored:
+    """The small finished run, restored."""
+    return Restored(Run.open(trained))
+
+
+@pytest.fixture(scope="session")
+def digits(trained: Path) -> Dataset:
+    """The digits, as the small run sees them."""
+    return reload(Run.open(trained).config())
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded generator."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Run:
+    """A copy of the small finished run, to be changed at will."""
+    shutil.copytree(trained, tmp_path / "copy")
+    return Run(tmp_path / "copy")

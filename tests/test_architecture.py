@@ -1,0 +1,145 @@
+"""The house: which way the arrows run, and what every class and table keeps to."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import tfp_vae
+from tfp_vae.config import TABLES
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "tfp_vae").glob("*.py")) + sorted((ROOT / "cli").glob("*.py"))
+
+# Each module may import those in the layers before its own, and those of its own layer.
+LAYERS = (
+    {"_lazy", "errors"},
+    {"seeds", "kinds", "members", "storage", "execution"},
+    {"networks", "posteriors", "likelihoods", "priors", "binarization", "files", "downloads", "optimizers"},
+    {"vae", "datasets"},
+    {"objectives"},
+    {"training", "evaluation", "checkpoints", "config", "plots"},
+    {"runs", "preparation"},
+    {"experiments"},
+    {"gallery"},
+)
+LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+
+ALLOWED = {
+    "click": {"cli"},
+    "rich": {"cli"},
+    "matplotlib": {"tfp_vae/plots.py"},
+    "tf_keras": set(),
+    "keras": set(),
+    "tensorflow": set(),
+    "tensorflow_probability": set(),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules that a file imports, relative ones as `cli.<name>`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "cli" if node.level else str(node.module)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return found
+
+
+def own(path: Path) -> set[str]:
+    """Return the library's modules that a file imports."""
+    names = {name.split(".")[1] for name in imported(path) if name.startswith("tfp_vae.") and name.count(".")}
+    return names & LEVEL.keys()
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_every_module_has_a_layer() -> None:
+    modules = {path.stem for path in SOURCES if path.parent.name == "tfp_vae"} - {"__init__"}
+    assert modules == LEVEL.keys()
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.parent.name == "tfp_vae" and p.stem != "__init__"], ids=relative
+)
+def test_arrows_run_one_way(path: Path) -> None:
+    for name in own(path):
+        assert LEVEL[name] <= LEVEL[path.stem], f"{path.stem} imports {name}"
+    assert not any(name.startswith(("cli", "tfp_vae.cli")) for name in imported(path))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_heavy_packages_stay_in_their_place(path: Path) -> None:
+    for name in imported(path):
+        places = ALLOWED.get(name.split(".")[0])
+        if places is not None:
+            assert relative(path) in places or path.parent.name in places, f"{relative(path)} imports {name}"
+
+
+def test_keras_is_used_in_its_places_only() -> None:
+    users = {path.stem for path in SOURCES if "tfp_vae._lazy.keras" in imported(path)}
+    assert users == {"networks", "optimizers", "execution"}
+
+
+def classes() -> list[type]:
+    """Return every class that the package defines."""
+    modules = [importlib.import_module(f"tfp_vae.{m.name}") for m in pkgutil.iter_modules(tfp_vae.__path__)]
+    return [
+        c for module in modules for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__
+    ]
+
+
+RECORDS = ("BaseModel", "tuple", "Enum", "Exception")
+
+
+@pytest.mark.parametrize("cls", classes(), ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
+def test_classes_are_abstract_or_final(cls: type) -> None:
+    records = {base.__name__ for base in cls.__mro__} & set(RECORDS)
+    subclasses = [sub for sub in cls.__subclasses__() if sub.__module__.startswith("tfp_vae")]
+    assert inspect.isabstract(cls) or getattr(cls, "__final__", False) or records
+    assert not (getattr(cls, "__final__", False) and subclasses)
+
+
+@pytest.mark.parametrize("kind", list(TABLES))
+def test_tables_hold_every_concrete_member(kind: str) -> None:
+    table = TABLES[kind]
+    first = next(iter(table.values()))
+    if not inspect.isclass(first):
+        module = inspect.getmodule(first)
+        public = {f for n, f in vars(module).items() if n in module.__all__ and inspect.isfunction(f)}
+        known = {f for other in TABLES.values() for f in other.values() if not inspect.isclass(f)}
+        assert public <= known
+        return
+    base = first.__mro__[-3]
+    assert {c for c in classes() if issubclass(c, base) and not inspect.isabstract(c)} == set(table.values())
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_the_first_line_says_what_a_module_is_for(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring is not None
+    assert len(docstring.splitlines()[0]) > 20
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_names_are_the_fields_own(path: Path) -> None:
+    banned = {"mu", "logvar", "kld", "recon_loss", "z_mean"}
+    names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+    assert not names & banned
+
+
+def test_public_names_can_be_imported() -> None:
+    for name in tfp_vae.__all__:
+        assert getattr(tfp_vae, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = tfp_vae.nothing
+    assert set(dir(tfp_vae)) == set(tfp_vae.__all__)

@@ -1,0 +1,406 @@
+"""The command line, as users and scripts rely on it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import matplotlib.image
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from tfp_vae.cli.main import COMMANDS, main
+
+import tfp_vae
+from tests.test_files import idx
+from tfp_vae.files import read_npy, read_npz
+from tfp_vae.runs import Run
+
+SMALL = ("--hidden", "16", "--execution", "graph", "--epochs", "2")
+TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, and an environment without our variables."""
+    for name in ("TFP_VAE_RUN", "TFP_VAE_RUNS_DIR", "TFP_VAE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    if code:
+        assert "Traceback" not in result.output
+    return result
+
+
+def one_sentence(result: Result) -> str:
+    """The error's text: the last line on stderr."""
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    return last
+
+
+class TestThreeLines:
+    """Train, sample, evaluate, in an empty folder."""
+
+    def test_as_they_stand(self, here: Path) -> None:
+        call("train", "--mc-samples", "5", *SMALL)
+        (run,) = (here / "runs").iterdir()
+        assert run.name.startswith("digits-")
+        assert len(list((run / "plots").iterdir())) == 5
+
+        path = call("sample", "--n", "64").stdout.strip()
+        assert matplotlib.image.imread(path).std() > 0.01
+
+        evaluated = call("evaluate", "--iw-samples", "10")
+        assert "log p(x)" in evaluated.stdout
+        kept = json.loads((run / "evaluation.json").read_text())
+        assert kept["log_likelihood"] > kept["elbo"]
+        assert str(run.relative_to(here)) in evaluated.stderr
+
+    def test_from_the_outside(self, here: Path) -> None:
+        for line in ("train --epochs 2", "sample --n 4", "evaluate --iw-samples 5 --json"):
+            done = subprocess.run([*TFP_VAE, *line.split()], capture_output=True, text=True, timeout=120, check=False)
+            assert done.returncode == 0, done.stderr
+            assert "oneDNN" not in done.stderr
+            assert "WARNING" not in done.stderr
+        assert json.loads(done.stdout)["num_examples"] == 180
+
+
+class TestForScripts:
+    """`--json`: one object on stdout, nothing else."""
+
+    def test_train(self, here: Path) -> None:
+        result = json.loads(call("train", *SMALL, "--no-plots", "--json").stdout)
+        assert {"run", "dataset", "epochs", "steps", "parameters", "train", "validation", "seconds"} <= result.keys()
+        assert not (Path(result["run"]) / "plots" / "samples.png").exists()
+
+    def test_evaluate(self, copied: Run) -> None:
+        result = json.loads(
+            call("evaluate", "--run", copied.folder, "--iw-samples", "4", "--max-examples", "9", "--json").stdout
+        )
+        assert {
+            "run", "dataset", "split", "num_examples", "iw_samples", "log_likelihood", "log_likelihood_se", "elbo",
+            "elbo_se",
+            "distortion", "rate", "bits_per_dim", "active_units", "ess_median", "seconds",
+        } <= result.keys()  # fmt: skip
+        assert result["num_examples"] == 9
+        assert result == json.loads((copied.folder / "evaluation.json").read_text())
+
+    def test_a_number_that_does_not_exist_is_null(self, copied: Run) -> None:
+        result = json.loads(call("evaluate", "--run", copied.folder, "--max-examples", "1", "--json").stdout)
+        assert result["log_likelihood_se"] is None
+        assert "not a finite number" in result["log_likelihood_se_reason"]
+        assert "nan" not in call("evaluate", "--run", copied.folder, "--max-examples", "1").stdout
+
+    def test_sample(self, copied: Run) -> None:
+        result = json.loads(call("sample", "--run", copied.folder, "--n", "3", "--json").stdout)
+        assert result["shape"] == [3, 8, 8, 1]
+        assert Path(result["out"]).is_file()
+
+    def test_runs(self, copied: Run) -> None:
+        (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
+        assert (row["run"], row["state"], row["epochs"]) == (str(copied.folder), "finished", "2/2")
+
+    @pytest.mark.parametrize("topic", ["posteriors", "priors", "likelihoods", "objectives", "networks", "datasets"])
+    def test_info(self, topic: str) -> None:
+        members = json.loads(call("info", topic, "--json").stdout)["members"]
+        assert all(member["summary"] for member in members)
+        shown = call("info", topic).stdout
+        assert all(member["name"] in shown for member in members)
+
+    def test_info_of_the_machine_and_of_a_run(self, copied: Run) -> None:
+        assert json.loads(call("info", "--json").stdout)["packages"]["tfp_vae"] == tfp_vae.__version__
+        assert "tensorflow" in call("info").stdout
+        assert json.loads(call("info", "--run", copied.folder).stdout)["model"]["latent_dim"] == 2
+
+
+class TestSample:
+    """Where samples go, and what they are."""
+
+    @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+    def test_arrays(self, name: str, here: Path, trained: Path) -> None:
+        call("sample", "--run", trained, "--n", "1001", "--out", name)
+        x = read_npy(Path(name)) if name.endswith("npy") else read_npz(Path(name))["x"]
+        assert x.shape == (1001, 8, 8, 1)
+        assert ((x > 0) & (x < 1)).all()
+
+    def test_draws_are_binary_and_seeded(self, here: Path, trained: Path) -> None:
+        for name, seed in (("a.npy", 1), ("b.npy", 1), ("c.npy", 2)):
+            call("sample", "--run", trained, "--draw", "--n", "20", "--seed", seed, "--out", name)
+        a, b, c = (np.load(name) for name in ("a.npy", "b.npy", "c.npy"))
+        assert set(np.unique(a)) == {0, 1}
+        np.testing.assert_array_equal(a, b)
+        assert (a != c).any()
+
+    def test_temperature_narrows(self, here: Path, trained: Path) -> None:
+        for name, temperature in (("cold.npy", 0.01), ("warm.npy", 1)):
+            call("sample", "--run", trained, "--n", "200", "--temperature", temperature, "--out", name)
+        assert np.load("cold.npy").std(axis=0).mean() < 0.1 * np.load("warm.npy").std(axis=0).mean()
+
+
+def test_per_example_values_have_the_reported_mean(here: Path, copied: Run) -> None:
+    options = ("--iw-samples", "3", "--max-examples", "25", "--per-example", "each.npz")
+    result = json.loads(call("evaluate", "--run", copied.folder, *options, "--json").stdout)
+    each = read_npz(Path("each.npz"))
+    for key in ("log_likelihood", "elbo", "distortion", "rate"):
+        assert each[key].shape == (25,)
+        assert each[key].mean() == pytest.approx(result[key])
+    assert each["label"].shape == (25,)
+    assert np.median(each["ess"]) == pytest.approx(result["ess_median"])
+
+
+class TestTrain:
+    """Options of training."""
+
+    def test_no_compile(self, here: Path) -> None:
+        call(
+            "train",
+            "--no-compile",
+            "--epochs",
+            "1",
+            "--hidden",
+            "8",
+            "--steps-per-epoch",
+            "2",
+            "--run-dir",
+            "r",
+            "--no-plots",
+        )
+        config = json.loads(Path("r/config.json").read_text())
+        assert config["training"]["execution"] == "eager"
+        assert json.loads(Path("r/training.json").read_text())["steps"] == 2
+
+    def test_shortcuts_reach_their_members(self, here: Path) -> None:
+        call(
+            "train",
+            *SMALL,
+            "--decoder",
+            "mlp:hidden=9,activation=tanh",
+            "--mc-samples",
+            "3",
+            "--run-dir",
+            "r",
+            "--no-plots",
+        )
+        config = json.loads(Path("r/config.json").read_text())
+        assert config["model"]["encoder"]["hidden"] == [16]
+        assert config["model"]["decoder"] == {"name": "mlp", "hidden": [9], "activation": "tanh"}
+        assert config["training"]["objective"] == {"name": "elbo", "mc_samples": 3}
+
+    def test_config_file_stands_in_and_the_command_line_wins(self, here: Path) -> None:
+        Path("c.toml").write_text(
+            'latent-dim = 3\nhidden = [8, 8]\nplots = false\nlr_schedule = "cosine"\nepochs = 7\n'
+        )
+        call("train", "--config", "c.toml", "--epochs", "1", "--execution", "graph", "--run-dir", "r")
+        config = json.loads(Path("r/config.json").read_text())
+        assert config["model"]["latent_dim"] == 3
+        assert config["model"]["encoder"]["hidden"] == [8, 8]
+        assert config["training"]["lr_schedule"]["name"] == "cosine"
+        assert config["training"]["epochs"] == 1
+        assert not list(Path("r/plots").iterdir())
+
+    def test_own_vectors_train_and_are_drawn(self, here: Path, rng: np.random.Generator) -> None:
+        np.savez("mine.npz", x=rng.random((60, 5)), y=np.arange(60) % 2)
+        call("train", *SMALL, "--dataset", "mine.npz", "--run-dir", "r")
+        assert {p.stem for p in Path("r/plots").iterdir()} == {
+            "samples",
+            "reconstructions",
+            "learning-curves",
+            "latent-scatter",
+        }
+        call("evaluate", "--run", "r", "--iw-samples", "3")
+        call("sample", "--run", "r", "--n", "3")
+
+    def test_same_seed_same_weights(self, here: Path) -> None:
+        for name in "ab":
+            call("train", "--hidden", "16", "--epochs", "2", "--no-plots", "--run-dir", name, "--seed", "5")
+        first, second = (read_npz(Path(name) / "checkpoint.npz") for name in "ab")
+        assert first.keys() == second.keys()
+        for key in first:
+            np.testing.assert_array_equal(first[key], second[key])
+
+    def test_resume_goes_on_to_the_total(self, here: Path, copied: Run) -> None:
+        call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots")
+        assert len(copied.metrics()) == 3
+        assert "all 3 epochs are done" in one_sentence(call("train", "--resume", "--run-dir", copied.folder, code=2))
+
+    def test_divergence(self, here: Path) -> None:
+        result = call("train", *SMALL, "--learning-rate", "1e35", code=5)
+        assert "step" in one_sentence(result)
+        assert "--learning-rate" in one_sentence(result)
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(self, number: int, code: int, here: Path) -> None:
+        command = [*TFP_VAE, "train", "--epochs", "100000", "--hidden", "8", "--run-dir", "r"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            for line in process.stderr:
+                if line.startswith("epoch 1/"):
+                    break
+            time.sleep(0.5)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        assert process.returncode == code
+        assert "tfp-vae train --resume --run-dir r" in said
+        assert "Traceback" not in said
+        assert Run(Path("r")).checkpoint().step > 0
+        assert not Run(Path("r")).is_finished()
+
+
+class TestWrongInput:
+    """Each kind: the contract's exit code, and one sentence."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["train", "--no-such-option"], "No such option"),
+            (["fly"], "No such command"),
+            (["train", "--epochs", "0"], "0 is not in the range"),
+            (["train", "--epochs", "many"], "not a valid integer"),
+            (["train", "--posterior", "cauchy"], "unknown posterior 'cauchy'; choose from diagonal-normal"),
+            (["train", "--posterior", "diagonal-normal:floor=1"], "this key is unknown; its keys: scale_floor"),
+            (["train", "--encoder", "conv"], "unknown network 'conv'; choose from mlp"),
+            (["train", "--hidden", "a,b"], "valid integer"),
+            (["train", "--objective", "elbo:mc_samples=2", "--mc-samples", "3"], "keep one"),
+            (["train", "--dataset", "imagenet"], "unknown dataset 'imagenet'"),
+            (["train", "--learning-rate", "nan"], "finite"),
+            (["train", "--beta", "2"], "No such option"),
+            (["train", "--config", "none.toml"], "could not be read"),
+            (["train", "--resume"], "--run-dir"),
+            (["sample", "--n", "0"], "0 is not in the range"),
+            (["sample", "--out", "x.jpg"], "expected a file ending in .png, .npy, .npz"),
+            (["sample", "--n", "10001"], "a picture holds at most 10,000"),
+            (["evaluate", "--iw-samples", "0"], "0 is not in the range"),
+            (["evaluate", "--split", "all"], "is not one of"),
+            (["evaluate", "--per-example", "x.csv"], "ending in .npz"),
+            (["info", "colours"], "is not one of"),
+        ],
+    )
+    def test_usage(self, arguments: list[str], expected: str, here: Path) -> None:
+        assert expected in one_sentence(call(*arguments, code=2))
+        assert list(here.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("toml", "expected"),
+        [
+            ("colour = 1", "unknown key 'colour'"),
+            ("epochs = 1.5", "not a valid integer"),
+            ("epochs = ", "not a TOML file"),
+            ("config = 'x'", "unknown key"),
+        ],
+    )
+    def test_config_file(self, toml: str, expected: str, here: Path) -> None:
+        Path("c.toml").write_text(toml)
+        assert expected in one_sentence(call("train", "--config", "c.toml", code=2))
+
+    @pytest.mark.parametrize(
+        ("name", "content", "expected"),
+        [
+            ("none.npy", None, "expected a file, found none"),
+            ("objects.npy", np.array([{}, []], dtype=object), "found an object array"),
+            ("nan.npy", np.where(np.arange(60).reshape(20, 3) == 31, np.nan, 0), "found nan in row"),
+            ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "divide 8-bit pixels by 255"),
+            ("bytes.npy", np.full((20, 4, 4), 255, np.uint8), "divide 8-bit pixels by 255"),
+            ("strings.npy", np.array([["a", "b"]] * 20), "expected an array of numbers"),
+        ],
+    )
+    def test_arrays(self, name: str, content: np.ndarray | None, expected: str, here: Path) -> None:
+        if content is not None:
+            np.save(name, content, allow_pickle=True)
+        assert expected in one_sentence(call("train", "--dataset", name, *SMALL, code=3))
+        assert not (here / "runs").exists()
+
+    def test_grey_values_without_binarization(self, here: Path, rng: np.random.Generator) -> None:
+        np.save("grey.npy", rng.random((20, 3)))
+        result = call("train", "--dataset", "grey.npy", "--binarization", "none", *SMALL, code=3)
+        assert "expected values in {0, 1}" in one_sentence(result)
+        assert "in row 0" in one_sentence(result)
+
+    @pytest.mark.parametrize("damage", ["cut", "lie", "flip"])
+    def test_idx_files(self, damage: str, here: Path) -> None:
+        images = idx(np.zeros((9, 4, 4), np.uint8), shape=(10**6, 10**5, 10) if damage == "lie" else None)
+        zipped = gzip.compress(images)
+        content = {"cut": zipped[:-15], "lie": zipped, "flip": zipped[:30] + b"\xaa\x55" + zipped[32:]}[damage]
+        Path("train-images-idx3-ubyte.gz").write_bytes(content)
+        for name in ("train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+            Path(name).write_bytes(idx(np.zeros(9, np.uint8)))
+        result = call("train", "--dataset", "mnist", "--data-dir", ".", *SMALL, code=3)
+        assert "train-images-idx3-ubyte.gz" in one_sentence(result)
+
+    @pytest.mark.parametrize("command", ["sample", "evaluate"])
+    def test_no_run(self, command: str, here: Path) -> None:
+        assert "found none; make one with `tfp-vae train`" in one_sentence(call(command, code=4))
+        assert "found no config.json" in one_sentence(call(command, "--run", ".", code=4))
+        assert "expected a run's folder, found none" in one_sentence(call(command, "--run", "nowhere", code=4))
+
+    @pytest.mark.parametrize("command", ["sample", "evaluate"])
+    @pytest.mark.parametrize("name", ["config.json", "checkpoint.npz"])
+    def test_damaged_run(self, command: str, name: str, copied: Run) -> None:
+        (copied.folder / name).write_bytes((copied.folder / name).read_bytes()[:99])
+        assert name in one_sentence(call(command, "--run", copied.folder, code=4))
+        assert "damaged" in call("runs", "--runs-dir", copied.folder.parent).stdout or name != "config.json"
+
+    def test_a_folder_that_holds_a_run(self, copied: Run) -> None:
+        assert "holds a run already" in one_sentence(call("train", "--run-dir", copied.folder, *SMALL, code=4))
+
+    def test_resume_changes_nothing_but_the_total(self, copied: Run) -> None:
+        result = call("train", "--resume", "--run-dir", copied.folder, "--latent-dim", "5", code=2)
+        assert "--latent-dim cannot be changed" in one_sentence(result)
+
+    def test_a_place_that_cannot_be_written(self, here: Path, trained: Path) -> None:
+        Path("file").touch()
+        assert "could not write" in one_sentence(call("train", *SMALL, "--run-dir", "file/run", code=6))
+        assert "could not write" in one_sentence(call("sample", "--run", trained, "--out", "none/x.png", code=6))
+
+    def test_debug_shows_the_traceback(self, here: Path) -> None:
+        result = CliRunner().invoke(main, ["sample", "--debug"])
+        assert type(result.exception).__name__ == "RunError"
+
+
+class TestStart:
+    """Help and usage errors come before TensorFlow."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS),
+         ["train", "--posterior", "x"], ["info", "priors"], ["sample"],
+         ["train", "--dataset", "none.npy"]],
+        ids=" ".join,
+    )  # fmt: skip
+    def test_without_tensorflow(self, arguments: list[str], here: Path) -> None:
+        code = f"""
+import sys
+from tfp_vae.cli.main import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+assert "tensorflow" not in sys.modules and "matplotlib" not in sys.modules
+"""
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+    def test_version(self) -> None:
+        assert call("--version").stdout.strip() == f"tfp-vae, version {tfp_vae.__version__}"
+
+    @pytest.mark.parametrize("command", list(COMMANDS))
+    def test_every_option_has_help(self, command: str) -> None:
+        for parameter in main.get_command(None, command).params:
+            assert isinstance(parameter, click.Argument) or parameter.help, parameter.name
+
+    def test_the_entry_point_is_installed(self) -> None:
+        program = shutil.which("tfp-vae", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+        assert program is not None
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60)
+        assert tfp_vae.__version__ in done.stdout

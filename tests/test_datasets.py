@@ -1,0 +1,250 @@
+"""Data sets: splits, checks, binarization, and the canonical files."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_files import idx
+from tfp_vae import datasets
+from tfp_vae.binarization import BINARIZATIONS, Dynamic, Static, Threshold, Unchanged
+from tfp_vae.datasets import DATASETS, SPLITS, Dataset, Split, check_kind, load, prepare
+from tfp_vae.errors import DataError, UsageError
+from tfp_vae.kinds import Kind, first_violation, kind_of
+
+BINARY = frozenset({Kind.BINARY})
+
+
+@pytest.fixture(scope="module")
+def digits_data() -> Dataset:
+    return load("digits")
+
+
+class TestDigits:
+    """The embedded data set."""
+
+    def test_shape_and_range(self, digits_data: Dataset) -> None:
+        assert digits_data.event_shape == (8, 8, 1)
+        assert digits_data.train.x.dtype == np.float32
+        assert digits_data.train.x.min() == 0
+        assert digits_data.train.x.max() == 1
+
+    def test_splits_are_fixed_and_apart(self, digits_data: Dataset) -> None:
+        assert digits_data.sizes() == {"train": 1437, "validation": 180, "test": 180}
+        assert load("digits").fingerprint() == digits_data.fingerprint()
+        rows = np.concatenate([getattr(digits_data, name).x.reshape(-1, 64) for name in SPLITS])
+        from sklearn.datasets import load_digits
+
+        whole = load_digits().images.reshape(-1, 64) / 16
+        np.testing.assert_allclose(sorted(map(tuple, rows)), sorted(map(tuple, whole)))
+
+    def test_labels_follow_their_images(self, digits_data: Dataset) -> None:
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        known = {
+            image.tobytes(): label
+            for image, label in zip((bunch.images / 16).astype(np.float32), bunch.target, strict=True)
+        }
+        assert all(known[x.tobytes()] == y for x, y in zip(digits_data.test.x, digits_data.test.y, strict=True))
+
+
+class TestCanonicalFiles:
+    """MNIST and static binarized MNIST, where they are."""
+
+    @pytest.mark.parametrize("below", ["", "mnist"])
+    def test_mnist(self, shared_data: Path, below: str) -> None:
+        data = load("mnist", data_dir=str(shared_data / below))
+        assert data.sizes() == {"train": 55_000, "validation": 5_000, "test": 10_000}
+        assert data.event_shape == (28, 28, 1)
+        np.testing.assert_array_equal(np.bincount(data.test.y)[:3], [980, 1135, 1032])
+        assert data.train.x.mean() == pytest.approx(0.1307, abs=1e-3)
+
+    def test_binarized_mnist(self, shared_data: Path) -> None:
+        data = load("binarized-mnist", data_dir=str(shared_data))
+        assert data.sizes() == {"train": 50_000, "validation": 10_000, "test": 10_000}
+        assert kind_of(data.train.x) is Kind.BINARY
+        assert data.test.y is None
+
+    def test_files_of_another_data_set_are_not_taken(self, shared_data: Path) -> None:
+        assert datasets._places("fashion-mnist", shared_data / "mnist") == [
+            shared_data / "mnist" / "fashion-mnist",
+            shared_data / "mnist" / "fashion_mnist",
+        ]
+
+
+def write_mnist(folder: Path, train: int = 5_010, test: int = 4) -> None:
+    draw = np.random.default_rng(0)
+    for prefix, count in (("train", train), ("t10k", test)):
+        images = draw.integers(0, 256, (count, 6, 5), np.uint8)
+        labels = draw.integers(0, 10, count).astype(np.uint8)
+        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(labels))
+
+
+def test_idx_files_are_read_gzipped_or_not(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    data = load("mnist", data_dir=str(tmp_path))
+    assert data.sizes() == {"train": 10, "validation": 5_000, "test": 4}
+    assert data.event_shape == (6, 5, 1)
+    assert 0.9 < data.train.x.max() <= 1
+
+
+def test_data_dir_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mnist(tmp_path)
+    monkeypatch.setenv("TFP_VAE_DATA_DIR", str(tmp_path))
+    assert len(load("mnist").test) == 4
+
+
+def test_labels_that_do_not_match_are_refused(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(3, np.uint8)))
+    with pytest.raises(DataError, match="a label for each of 4 examples"):
+        load("mnist", data_dir=str(tmp_path))
+
+
+class TestOwnArrays:
+    """`.npy` and `.npz` files."""
+
+    @pytest.mark.parametrize(
+        ("shape", "event"),
+        [((20, 6), (6,)), ((20, 4, 3), (4, 3, 1)), ((20, 4, 3, 3), (4, 3, 3)), ((20, 8, 8, 1), (8, 8, 1))],
+    )
+    def test_shapes(self, shape: tuple[int, ...], event: tuple[int, ...], tmp_path: Path) -> None:
+        np.save(tmp_path / "a.npy", np.zeros(shape))
+        data = load(str(tmp_path / "a.npy"))
+        assert data.event_shape == event
+        assert data.sizes() == {"train": 16, "validation": 2, "test": 2}
+
+    def test_npz_with_labels(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        x = rng.random((30, 3))
+        np.savez(tmp_path / "a.npz", x=x, y=np.round(100 * x[:, 0]))
+        data = load(str(tmp_path / "a.npz"))
+        np.testing.assert_array_equal(np.round(100 * data.test.x[:, 0].astype(float), 4).round(), data.test.y)
+
+    def test_npz_already_split(self, tmp_path: Path) -> None:
+        arrays = {f"x_{name}": np.full((10, 2), i) for i, name in enumerate(SPLITS)}
+        np.savez(tmp_path / "a.npz", **arrays)
+        data = load(str(tmp_path / "a.npz"))
+        assert [getattr(data, name).x[0, 0] for name in SPLITS] == [0, 1, 2]
+        del arrays["x_validation"]
+        np.savez(tmp_path / "b.npz", **arrays)
+        assert load(str(tmp_path / "b.npz")).sizes() == {"train": 9, "validation": 1, "test": 10}
+
+    @pytest.mark.parametrize(
+        ("arrays", "message"),
+        [
+            ({}, "found nothing"),
+            ({"a": np.zeros((9, 2)), "b": np.zeros((9, 2))}, r"found \['a', 'b'\]"),
+            ({"x": np.zeros((9, 2)), "y": np.zeros(8)}, "a label for each of 9"),
+            ({"x": np.zeros(9)}, r"found shape \(9,\)"),
+            ({"x": np.zeros((9, 0))}, r"found shape \(9, 0\)"),
+            ({"x": np.zeros((2, 3))}, "at least 3 examples"),
+            ({"x": np.array([["a"] * 3] * 9)}, "array of numbers, found dtype"),
+            ({"x": np.ones((9, 2), complex)}, "array of numbers, found dtype complex"),
+            ({"x_train": np.zeros((9, 2)), "x_test": np.zeros((9, 3))}, "one shape of example"),
+        ],
+    )
+    def test_refusals(self, arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+        np.savez(tmp_path / "a.npz", **arrays)
+        with pytest.raises(DataError, match=message):
+            load(str(tmp_path / "a.npz"))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_rows_that_are_not_finite_are_named(self, value: float, tmp_path: Path) -> None:
+        x = np.zeros((40, 3))
+        x[17, 1] = value
+        np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[:5], x_test=x[:5])
+        with pytest.raises(DataError, match=f"train split: expected finite numbers, found {value} in row 17"):
+            load(str(tmp_path / "a.npz"))
+
+    def test_unknown_names_are_a_usage_error(self) -> None:
+        with pytest.raises(UsageError, match="unknown dataset 'imagenet'; choose from digits, mnist"):
+            load("imagenet")
+
+
+def dataset(values: np.ndarray) -> Dataset:
+    split = Split(np.asarray(values, np.float32).reshape(-1, 1))
+    return Dataset("some", "", split, split, split)
+
+
+class TestKinds:
+    """Data of the wrong kind is refused, with its row."""
+
+    @pytest.mark.parametrize(
+        ("values", "kind"),
+        [([0, 1, 1], Kind.BINARY), ([0, 0.3, 1], Kind.UNIT), ([0, 255], Kind.REAL), ([-1, 0], Kind.REAL)],
+    )
+    def test_kind_is_the_narrowest(self, values: list[float], kind: Kind) -> None:
+        assert kind_of(np.array(values)) is kind
+
+    def test_violation_beyond_the_first_thousand_rows_is_found(self) -> None:
+        x = np.zeros((2_500, 2, 2))
+        x[2_345, 1, 0] = 0.5
+        assert first_violation(x, Kind.BINARY) == (2_345, 0.5)
+
+    @pytest.mark.parametrize(
+        ("values", "binarization", "message"),
+        [
+            ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2; choose --binarization"),
+            ([0, 255, 7], Unchanged(), r"expected values in \{0, 1\}, found 255 in row 1; scale the data"),
+            ([0, 255, 7], Dynamic(), r"expected values in \[0, 1\], found 255 in row 1; scale the data"),
+            ([0, -3, 7], Threshold(), r"expected values in \[0, 1\], found -3 in row 1"),
+        ],
+    )
+    def test_refusals(self, values: list[float], binarization: object, message: str) -> None:
+        with pytest.raises(DataError, match=message):
+            check_kind(dataset(values), BINARY, binarization)
+
+    @pytest.mark.parametrize(
+        ("values", "expected"), [([0, 1, 1], "none"), ([0, 0.5, 1], "dynamic"), ([0, 255], "dynamic")]
+    )
+    def test_default_binarization(self, values: list[float], expected: str) -> None:
+        assert datasets.default_binarization(dataset(values), BINARY) == expected
+        assert datasets.default_binarization(dataset(values), frozenset({Kind.REAL})) == "none"
+
+
+class TestBinarization:
+    """Grey values to binary ones."""
+
+    def test_threshold(self) -> None:
+        np.testing.assert_array_equal(Threshold().training(np.array([0.0, 0.49, 0.5, 1.0]), None), [0, 0, 1, 1])
+
+    @pytest.mark.parametrize("name", [name for name in BINARIZATIONS if name != "none"])
+    def test_held_out_data_is_binary_and_drawn_once(self, name: str, digits_data: Dataset) -> None:
+        binarization = BINARIZATIONS[name]()
+        first, other_run = (prepare(digits_data, binarization, seed) for seed in (0, 1))
+        for split in ("validation", "test"):
+            assert kind_of(getattr(first, split).x) is Kind.BINARY
+            np.testing.assert_array_equal(getattr(first, split).x, getattr(other_run, split).x)
+        assert (first.validation.x != first.test.x).any()
+
+    def test_static_training_data_follows_the_seed(self, digits_data: Dataset) -> None:
+        first, again, other = (prepare(digits_data, Static(), seed).train.x for seed in (0, 0, 1))
+        assert kind_of(first) is Kind.BINARY
+        np.testing.assert_array_equal(first, again)
+        assert (first != other).any()
+
+    def test_dynamic_training_data_stays_grey(self, digits_data: Dataset) -> None:
+        assert prepare(digits_data, Dynamic(), 0).train.x is digits_data.train.x
+
+    @pytest.mark.parametrize("execution", ["xla", "graph"])
+    def test_dynamic_batches_have_the_grey_mean(self, execution: str) -> None:
+        from tfp_vae.execution import compiled
+
+        grey = np.tile(np.float32([0.0, 0.1, 0.5, 0.9, 1.0]), (20_000, 1))
+        draw = compiled(lambda seed: Dynamic().batch(grey, seed, execution), execution)((1, 2)).numpy()
+        assert kind_of(draw) is Kind.BINARY
+        error = np.sqrt(grey[0] * (1 - grey[0]) / len(grey))
+        assert (np.abs(draw.mean(axis=0) - grey[0]) <= 4 * error).all()
+
+    def test_none_changes_nothing(self, digits_data: Dataset) -> None:
+        same = prepare(digits_data, Unchanged(), 0)
+        assert same.fingerprint() == digits_data.fingerprint()
+
+
+def test_every_dataset_is_loaded_by_some_test() -> None:
+    assert set(DATASETS) == {"digits", "mnist", "fashion-mnist", "binarized-mnist"}

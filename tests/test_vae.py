@@ -1,0 +1,125 @@
+"""The model: maps that return distributions, whose every variable learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import tfp_vae as tv
+from tests.conftest import small_model
+from tfp_vae.config import RunConfig, TrainingConfig, build
+from tfp_vae.networks import NETWORKS
+from tfp_vae.objectives import OBJECTIVES
+
+tfd = tfp.distributions
+SHAPE = (4, 3, 1)
+
+
+def make(latent_dim: int = 2, seed: int = 0) -> tv.VAE:
+    posterior, likelihood = tv.posteriors.DiagonalNormal(latent_dim), tv.likelihoods.Bernoulli(SHAPE)
+    return tv.VAE(
+        encoder=tv.Encoder(tv.networks.mlp(SHAPE, posterior.params_size, seed=seed, hidden=(8, 8)), posterior),
+        decoder=tv.Decoder(tv.networks.mlp((latent_dim,), likelihood.params_size, seed=seed, hidden=(8,)), likelihood),
+        prior=tv.priors.StandardNormal(latent_dim),
+    )
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 2, (6, *SHAPE)).astype(np.float32)
+
+
+def test_encoder_returns_a_diagonal_normal(x: np.ndarray) -> None:
+    q = make().encoder(x)
+    assert isinstance(q, tfd.MultivariateNormalDiag)
+    assert q.batch_shape == [6]
+    assert q.event_shape == [2]
+
+
+@pytest.mark.parametrize("leading", [(), (5,), (3, 5), (2, 3, 5)])
+def test_decoder_takes_any_leading_axes(leading: tuple[int, ...], rng: np.random.Generator) -> None:
+    vae = make()
+    z = rng.normal(size=(*leading, 2)).astype(np.float32)
+    p = vae.decoder(z)
+    assert p.batch_shape == list(leading)
+    assert p.event_shape == list(SHAPE)
+    one_by_one = [vae.decoder(each[np.newaxis]).mean()[0] for each in z.reshape(-1, 2)]
+    np.testing.assert_allclose(tf.reshape(p.mean(), [-1, *SHAPE]), one_by_one, atol=1e-6)
+
+
+def test_sample_has_the_event_shape_and_binary_values() -> None:
+    x = make().sample(7, seed=(0, 1)).numpy()
+    assert x.shape == (7, *SHAPE)
+    assert set(np.unique(x)) <= {0.0, 1.0}
+
+
+def test_sample_is_decided_by_its_seed() -> None:
+    vae = make()
+    first, again, other = (vae.sample(20, seed=seed).numpy() for seed in ((0, 1), (0, 1), (0, 2)))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_temperature_zero_point_one_narrows_the_samples() -> None:
+    vae = make()
+    spread = [vae.generate(200, seed=(0, 1), temperature=t).mean().numpy().std(axis=0).mean() for t in (0.1, 1.0)]
+    assert spread[0] < 0.5 * spread[1]
+
+
+def test_reconstruct_is_the_mean_at_the_posterior_mean(x: np.ndarray) -> None:
+    vae = make()
+    np.testing.assert_array_equal(vae.reconstruct(x), vae.decoder(vae.encoder(x).mean()).mean())
+
+
+def test_every_variable_is_tracked() -> None:
+    vae = make()
+    networks = [vae.encoder.network, vae.decoder.network]
+    expected = {id(v) for network in networks for v in network.trainable_variables}
+    assert {id(v) for v in vae.trainable_variables} == expected
+    assert len(expected) == 2 * (3 + 2)
+
+
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+def test_every_variable_receives_a_gradient(objective: str, x: np.ndarray) -> None:
+    vae = make()
+    with tf.GradientTape() as tape:
+        loss = OBJECTIVES.build(OBJECTIVES.member(objective)).loss(vae, x, seed=(0, 1))
+    for variable, gradient in zip(vae.trainable_variables, tape.gradient(loss, vae.trainable_variables), strict=True):
+        assert gradient is not None, variable.name
+        assert np.abs(gradient).max() > 0, variable.name
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_network_weights_are_decided_by_the_seed(name: str) -> None:
+    first, again, other = (NETWORKS[name](SHAPE, 5, seed=seed).get_weights() for seed in (0, 0, 1))
+    for a, b, c in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.ndim == 1 or (a != c).any()
+
+
+def test_encoder_and_decoder_of_a_run_start_apart() -> None:
+    vae = build(config(small_model(latent_dim=12)))
+    first, last = vae.encoder.network.get_weights()[0], vae.decoder.network.get_weights()[0]
+    assert first.shape == last.shape
+    assert (first != last).all()
+
+
+def test_decoder_starts_at_the_data_mean(rng: np.random.Generator) -> None:
+    mean = rng.uniform(0.05, 0.95, SHAPE)
+    vae = build(config(small_model()), mean)
+    bias = vae.decoder.network.get_weights()[-1]
+    np.testing.assert_allclose(bias, np.log(mean / (1 - mean)).ravel(), rtol=1e-5)
+
+
+def config(model: object) -> RunConfig:
+    data = {
+        "dataset": "none",
+        "event_shape": SHAPE,
+        "split_rule": "",
+        "splits": {},
+        "fingerprint": "",
+        "binarization": "none",
+    }
+    return RunConfig(data=data, model=model, training=TrainingConfig())
