@@ -15,7 +15,6 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
@@ -44,7 +43,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_shown, row))
-    Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
 
 
 def _shown(value: Any) -> str:
@@ -56,7 +55,6 @@ def _columns(*middle: Any) -> tuple[Any, ...]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         *middle,
-        TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )

@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from tests.conftest import start_run
 from tests.test_vae import SHAPE, make
-from tfp_vae import VAE
+from tfp_vae import VAE, experiments
 from tfp_vae.binarization import Dynamic
 from tfp_vae.checkpoints import capture
 from tfp_vae.errors import DivergenceError
 from tfp_vae.execution import EXECUTIONS, choose
 from tfp_vae.experiments import Report, train
+from tfp_vae.members import Table
 from tfp_vae.objectives import ELBO
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.runs import Run
@@ -259,9 +260,21 @@ class TestCourse:
             assert line["learning_rate"] == pytest.approx(1e-3)
         assert lines[1]["elbo"] > lines[0]["elbo"]
 
-    def test_divergence_keeps_the_last_good_checkpoint(self, tmp_path: object) -> None:
+    def test_divergence_keeps_the_last_good_checkpoint(self, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+        def explosive(learning_rate: float, total_steps: int) -> object:
+            return lambda step: tf.where(step < 15, learning_rate, 1e35)
+
+        monkeypatch.setattr(experiments, "SCHEDULES", Table("schedule", {"constant": explosive}))
+        run, dataset = start_run(tmp_path / "run")
+        with pytest.raises(DivergenceError, match=r"step 1[67]; the checkpoint after epoch 1 is kept"):
+            train(run, dataset)
+        assert not run.is_finished()
+        assert run.checkpoint().step == 12
+        assert all(np.isfinite(value).all() for value in run.checkpoint().variables.values())
+
+    def test_divergence_in_the_first_epoch_says_so(self, tmp_path: object) -> None:
         run, dataset = start_run(tmp_path / "run", learning_rate=1e30)
-        with pytest.raises(DivergenceError, match=r"step \d+.*--learning-rate"):
+        with pytest.raises(DivergenceError, match=r"step \d+; no epoch was finished.*--learning-rate"):
             train(run, dataset)
         assert not run.is_finished()
 

@@ -116,6 +116,7 @@ class _Training:
         self._validator = Validator(self._vae, ELBO(), dataset.validation.x, run_seed=self._seed, execution=execution)
         self._step, self._totals, self._metrics = 0, Totals(), list[dict[str, Any]]()
         self._chunk, self._saved_at = 1, time.monotonic()
+        self._good: Checkpoint | None = None
         run.write(runs.ENVIRONMENT, {**environment(), "execution": execution})
         if (run.folder / runs.CHECKPOINT).exists():
             self._resume()
@@ -126,9 +127,11 @@ class _Training:
         try:
             for epoch in range(self._step // self._steps, self._epochs):
                 if not self._epoch(epoch):
+                    self._keep()
                     self._save()
                     return False
         except DivergenceError as error:
+            self._save()
             raise DivergenceError(f"training diverged: {error}; {self._advice()}") from error
         self._save()
         self._finish(time.monotonic() - began)
@@ -174,14 +177,21 @@ class _Training:
             }
         )
         self._totals = Totals()
+        self._keep()
         if time.monotonic() - self._saved_at > SAVE_SECONDS:
             self._save()
         self._observe(Report(epoch + 1, self._steps, self._steps, train, validation))
 
-    def _save(self) -> None:
-        self._folder.write_metrics(self._metrics)
+    def _keep(self) -> None:
+        """Note the state as the last good one, in memory."""
         variables = capture(self._vae, self._trainer.optimizer)
-        self._folder.save_checkpoint(Checkpoint(self._step, np.array(self._totals), variables))
+        self._good = Checkpoint(self._step, np.array(self._totals), variables)
+
+    def _save(self) -> None:
+        """Write the last good state."""
+        if self._good is not None:
+            self._folder.write_metrics(self._metrics)
+            self._folder.save_checkpoint(self._good)
         self._saved_at = time.monotonic()
 
     def _resume(self) -> None:
@@ -192,11 +202,8 @@ class _Training:
         self._metrics = [line for line in self._folder.metrics() if line["step"] <= saved.step]
 
     def _advice(self) -> str:
-        kept = (
-            f"the checkpoint after epoch {self._metrics[-1]['epoch']} is kept"
-            if self._metrics
-            else "no epoch was finished"
-        )
+        last = self._metrics[-1]["epoch"] if self._metrics else None
+        kept = f"the checkpoint after epoch {last} is kept" if last else "no epoch was finished before it"
         rate = self._config.training.learning_rate
         return f"{kept}. Try a smaller --learning-rate (it is {rate:g}) or --clip-norm 10, and look at the data."
 

@@ -1,0 +1,78 @@
+"""The documents: their code runs, their commands parse, their links lead somewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from tfp_vae.cli.main import COMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)( notest)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(path: Path, *languages: str) -> list[str]:
+    """Return the code blocks of a page in these languages, but those marked `notest`."""
+    return [code for language, skip, code in BLOCK.findall(path.read_text()) if language in languages and not skip]
+
+
+@pytest.mark.parametrize("path", [page for page in PAGES if blocks(page, "python")], ids=lambda path: path.name)
+def test_python_runs(path: Path, tmp_path: Path) -> None:
+    code = "\n".join(blocks(path, "python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def commands() -> list[str]:
+    """Return every `tfp-vae` command that a page shows, in a block or in a line."""
+    found = set()
+    for page in PAGES:
+        text = page.read_text()
+        shown = [line for block in blocks(page, "sh", "console") for line in re.split(r"\n|&&", block)]
+        inline = re.findall(r"`(tfp-vae [^`\n]*)`", text)
+        found.update(line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in [*shown, *inline])
+    return sorted(line for line in found if line.startswith("tfp-vae "))
+
+
+@pytest.mark.parametrize("line", commands())
+def test_command_parses(line: str) -> None:
+    name, *arguments = shlex.split(line)[1:]
+    assert name in COMMANDS
+    with contextlib.suppress(click.exceptions.Exit):  # --help prints, and leaves so
+        main.get_command(None, name).make_context(name, arguments)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_every_module_is_in_the_design() -> None:
+    design = (ROOT / "docs" / "design.md").read_text()
+    for module in (ROOT / "tfp_vae").glob("*.py"):
+        assert module.stem == "__init__" or f"`{module.name}`" in design, module.name
+
+
+def test_modules_need_tensorflow_where_the_design_says_so() -> None:
+    rows = re.findall(
+        r"^\| ((?:`[\w.]+`(?:, )?)+) \|.*\| (yes|no) \|$", (ROOT / "docs" / "design.md").read_text(), re.MULTILINE
+    )
+    for files, needed in rows:
+        for name in re.findall(r"`(\w+)\.py`", files):
+            code = f"import sys, tfp_vae.{name}; sys.exit('tensorflow' in sys.modules)"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+            assert done.returncode == (needed == "yes"), name
+
+
+def test_changelog_opens_with_what_is_unreleased() -> None:
+    assert (ROOT / "CHANGELOG.md").read_text().split("## ")[1].startswith("Unreleased")
