@@ -18,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 SEED = click.IntRange(0, 2**31 - 1)
 POSITIVE = click.FloatRange(0, min_open=True)
+NOT_NEGATIVE = click.FloatRange(0)
 
 
 @final

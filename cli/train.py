@@ -65,6 +65,17 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
 @click.option(
     "--mc-samples", type=click.IntRange(1), help="Samples of z for each example in the objective.  [default: 1]"
 )
+@click.option("--beta", type=options.NOT_NEGATIVE, default=1.0, show_default=True, help="Weight of the rate.")
+@click.option(
+    "--kl-warmup-epochs", type=click.IntRange(0), default=0, show_default=True, help="Epochs of its linear warm-up."
+)
+@click.option(
+    "--free-bits",
+    type=options.NOT_NEGATIVE,
+    default=0.0,
+    show_default=True,
+    help="Nats per latent dimension that the batch's mean rate may have at no cost.",
+)
 @click.option("--epochs", type=click.IntRange(1), default=100, show_default=True, help="In all, with --resume too.")
 @click.option("--steps-per-epoch", type=click.IntRange(1), help="[default: one pass over the data]")
 @click.option("--batch-size", type=click.IntRange(1), default=128, show_default=True, help="Examples in a step.")
@@ -169,12 +180,16 @@ def _shortcut(table: Table, members: dict[str, str], key: str, value: Any) -> di
     """Return members with the setting `key` that an option of its own gives, where they do not say it themselves."""
     if value is None:
         return dict(members)
-    written = {option: parse(text) for option, text in members.items()}
-    if all(key in settings for _, settings in written.values()):
-        raise UsageError(f"--{key.replace('_', '-')} and {key}= in --{', --'.join(members)} were both given; keep one.")
-    return {
-        option: table.member({"name": name, key: value, **settings}) for option, (name, settings) in written.items()
-    }
+    flag, written = f"--{key.replace('_', '-')}", {option: parse(text) for option, text in members.items()}
+    takers = {option for option, (name, _) in written.items() if key in table.info(name).defaults}
+    if not takers:
+        raise UsageError(
+            f"{flag} has no meaning for {', '.join(members.values())}: expected a {table.kind} with {key}."
+        )
+    if all(key in written[option][1] for option in takers):
+        raise UsageError(f"{flag} and {key}= in --{', --'.join(members)} were both given; keep one.")
+    extra = {option: {key: value} if option in takers else {} for option in members}
+    return {option: table.member({"name": name, **extra[option], **rest}) for option, (name, rest) in written.items()}
 
 
 def _checked(record: type[R], values: dict[str, Any]) -> R:

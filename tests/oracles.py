@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 from scipy import stats
 
 from tfp_vae import VAE, Decoder, Encoder
+from tfp_vae.adapters import Fixed
 from tfp_vae.posteriors import DiagonalNormal
 from tfp_vae.priors import StandardNormal
 
@@ -20,13 +21,16 @@ tfd = tfp.distributions
 class FixedNormal:
     """p(x|z) = N(x; params, scale^2 I)."""
 
+    learned = ()
+    discrete = False
+
     def __init__(self, size: int, scale: float) -> None:
         self.event_shape = (size,)
         self.params_size = size
         self.scale = scale
 
     def __call__(self, params: Any) -> Any:
-        return tfd.Independent(tfd.Normal(params, tf.cast(self.scale, params.dtype)), 1)
+        return tfd.Independent(tfd.Normal(params, tf.constant(self.scale, params.dtype)), 1)
 
 
 @final
@@ -61,7 +65,11 @@ class LinearGaussian:
             return tf.matmul(z, tf.cast(self.weights.T, z.dtype)) + tf.cast(self.offset, z.dtype)
 
         likelihood = FixedNormal(self.size, self.scale)
-        return VAE(Encoder(encode, posterior), Decoder(decode, likelihood), StandardNormal(self.latent_dim, self.dtype))
+        return VAE(
+            Encoder(Fixed(encode), posterior),
+            Decoder(Fixed(decode), likelihood),
+            StandardNormal(self.latent_dim, self.dtype),
+        )
 
     def data(self, n: int) -> np.ndarray:
         """Return n draws of x."""

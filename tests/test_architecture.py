@@ -19,8 +19,10 @@ SOURCES = sorted((ROOT / "tfp_vae").glob("*.py")) + sorted((ROOT / "cli").glob("
 # Each module may import those in the layers before its own, and those of its own layer.
 LAYERS = (
     {"_lazy", "errors"},
-    {"seeds", "kinds", "members", "storage", "execution"},
-    {"networks", "posteriors", "likelihoods", "priors", "binarization", "files", "downloads", "optimizers"},
+    {"seeds", "supports", "members", "storage", "execution"},
+    {"networks", "binarization", "files", "downloads", "optimizers", "distributions"},
+    {"adapters", "flows"},
+    {"posteriors", "likelihoods", "priors"},
     {"vae", "datasets"},
     {"objectives"},
     {"training", "evaluation", "checkpoints", "config", "plots"},

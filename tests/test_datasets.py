@@ -10,12 +10,14 @@ import pytest
 
 from tests.test_files import idx
 from tfp_vae import datasets
-from tfp_vae.binarization import BINARIZATIONS, Dynamic, Static, Threshold, Unchanged
-from tfp_vae.datasets import DATASETS, SPLITS, Dataset, Split, check_kind, load, prepare
+from tfp_vae.binarization import BINARIZATIONS, Binarization, Dynamic, Static, Threshold, Unchanged
+from tfp_vae.datasets import DATASETS, SPLITS, Dataset, Split, check_support, load, prepare
 from tfp_vae.errors import DataError, UsageError
-from tfp_vae.kinds import Kind, first_violation, kind_of
+from tfp_vae.supports import BINARY, COUNTS, OPEN_UNIT, REAL, UNIT, Support, first_violation, level_count, levels
 
-BINARY = frozenset({Kind.BINARY})
+
+def is_binary(x: np.ndarray) -> bool:
+    return first_violation(x, BINARY) is None
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ class TestCanonicalFiles:
     def test_binarized_mnist(self, shared_data: Path) -> None:
         data = load("binarized-mnist", data_dir=str(shared_data))
         assert data.sizes() == {"train": 50_000, "validation": 10_000, "test": 10_000}
-        assert kind_of(data.train.x) is Kind.BINARY
+        assert is_binary(data.train.x)
         assert data.test.y is None
 
     def test_files_of_another_data_set_are_not_taken(self, shared_data: Path) -> None:
@@ -171,40 +173,61 @@ def dataset(values: np.ndarray) -> Dataset:
     return Dataset("some", "", split, split, split)
 
 
-class TestKinds:
-    """Data of the wrong kind is refused, with its row."""
+class TestSupports:
+    """Data outside a support is refused, with its row."""
 
     @pytest.mark.parametrize(
-        ("values", "kind"),
-        [([0, 1, 1], Kind.BINARY), ([0, 0.3, 1], Kind.UNIT), ([0, 255], Kind.REAL), ([-1, 0], Kind.REAL)],
+        ("support", "inside", "outside"),
+        [
+            (BINARY, [0, 1], [0.5, -1, 2, np.nan]),
+            (OPEN_UNIT, [1e-6, 0.5], [0, 1, -1, np.nan]),
+            (UNIT, [0, 0.5, 1], [-1e-6, 1.1, 255, np.nan]),
+            (COUNTS, [0, 1, 1e6], [0.5, -1, np.inf, np.nan]),
+            (REAL, [-1e30, 0.1], [np.inf, np.nan]),
+            (levels(17), [0, 1 / 16, 1], [1 / 17, -1 / 16, 17 / 16, np.nan]),
+        ],
     )
-    def test_kind_is_the_narrowest(self, values: list[float], kind: Kind) -> None:
-        assert kind_of(np.array(values)) is kind
+    def test_membership(self, support: Support, inside: list[float], outside: list[float]) -> None:
+        assert support.contains(np.array(inside, np.float32)).all()
+        assert not support.contains(np.array(outside, np.float32)).any()
+
+    @pytest.mark.parametrize("count", [2, 3, 16, 17, 256, 1_000])
+    def test_levels_are_counted(self, count: int) -> None:
+        x = (np.arange(count) / (count - 1)).astype(np.float32)
+        assert level_count(x[:, np.newaxis]) == count
+
+    @pytest.mark.parametrize("values", [[0.1, 0.25, 0.77], [0, 7], [-1, 0]])
+    def test_what_is_on_no_levels_is_not_counted(self, values: list[float]) -> None:
+        assert level_count(np.array(values)[:, np.newaxis]) is None
 
     def test_violation_beyond_the_first_thousand_rows_is_found(self) -> None:
         x = np.zeros((2_500, 2, 2))
         x[2_345, 1, 0] = 0.5
-        assert first_violation(x, Kind.BINARY) == (2_345, 0.5)
+        assert first_violation(x, BINARY) == (2_345, 0.5)
 
     @pytest.mark.parametrize(
         ("values", "binarization", "message"),
         [
-            ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2; choose --binarization"),
-            ([0, 255, 7], Unchanged(), r"expected values in \{0, 1\}, found 255 in row 1; scale the data"),
-            ([0, 255, 7], Dynamic(), r"expected values in \[0, 1\], found 255 in row 1; scale the data"),
+            ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2; try harder"),
+            ([0, 255, 7], Unchanged(), r"expected values in \{0, 1\}, found 255 in row 1"),
+            ([0, 255, 7], Dynamic(), r"expected values in \[0, 1\], found 255 in row 1"),
             ([0, -3, 7], Threshold(), r"expected values in \[0, 1\], found -3 in row 1"),
         ],
     )
-    def test_refusals(self, values: list[float], binarization: object, message: str) -> None:
+    def test_refusals(self, values: list[float], binarization: Binarization, message: str) -> None:
         with pytest.raises(DataError, match=message):
-            check_kind(dataset(values), BINARY, binarization)
+            check_support(dataset(values), binarization.takes(BINARY), lambda: "try harder")
+
+    def test_binarized_data_is_refused_to_likelihoods_of_other_data(self) -> None:
+        with pytest.raises(UsageError, match=r"of no use to a likelihood on \(0, 1\)"):
+            Dynamic().takes(OPEN_UNIT)
 
     @pytest.mark.parametrize(
         ("values", "expected"), [([0, 1, 1], "none"), ([0, 0.5, 1], "dynamic"), ([0, 255], "dynamic")]
     )
     def test_default_binarization(self, values: list[float], expected: str) -> None:
         assert datasets.default_binarization(dataset(values), BINARY) == expected
-        assert datasets.default_binarization(dataset(values), frozenset({Kind.REAL})) == "none"
+        assert datasets.default_binarization(dataset(values), REAL) == "none"
 
 
 class TestBinarization:
@@ -218,13 +241,13 @@ class TestBinarization:
         binarization = BINARIZATIONS[name]()
         first, other_run = (prepare(digits_data, binarization, seed) for seed in (0, 1))
         for split in ("validation", "test"):
-            assert kind_of(getattr(first, split).x) is Kind.BINARY
+            assert is_binary(getattr(first, split).x)
             np.testing.assert_array_equal(getattr(first, split).x, getattr(other_run, split).x)
         assert (first.validation.x != first.test.x).any()
 
     def test_static_training_data_follows_the_seed(self, digits_data: Dataset) -> None:
         first, again, other = (prepare(digits_data, Static(), seed).train.x for seed in (0, 0, 1))
-        assert kind_of(first) is Kind.BINARY
+        assert is_binary(first)
         np.testing.assert_array_equal(first, again)
         assert (first != other).any()
 
@@ -237,7 +260,7 @@ class TestBinarization:
 
         grey = np.tile(np.float32([0.0, 0.1, 0.5, 0.9, 1.0]), (20_000, 1))
         draw = compiled(lambda seed: Dynamic().batch(grey, seed, execution), execution)((1, 2)).numpy()
-        assert kind_of(draw) is Kind.BINARY
+        assert is_binary(draw)
         error = np.sqrt(grey[0] * (1 - grey[0]) / len(grey))
         assert (np.abs(draw.mean(axis=0) - grey[0]) <= 4 * error).all()
 

@@ -9,10 +9,11 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf
+from tfp_vae.errors import UsageError
 from tfp_vae.execution import random_algorithm
-from tfp_vae.kinds import Kind
 from tfp_vae.members import Table
 from tfp_vae.seeds import Seed
+from tfp_vae.supports import UNIT, Support
 
 __all__ = ["BINARIZATIONS", "Binarization", "Dynamic", "Static", "Threshold", "Unchanged"]
 
@@ -21,8 +22,8 @@ class Binarization(abc.ABC):
     """What is done to training data and to held-out data at load, and to each batch in every step."""
 
     @abc.abstractmethod
-    def takes(self, accepted: frozenset[Kind]) -> frozenset[Kind]:
-        """Return the kinds of data it makes fit for a likelihood of the kinds `accepted`."""
+    def takes(self, support: Support) -> Support:
+        """Return the values it makes fit for a likelihood of `support`."""
 
     @abc.abstractmethod
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -46,9 +47,13 @@ class _ToBinary(Binarization):
     """What the binarizations that do change the data have in common."""
 
     @final
-    def takes(self, accepted: frozenset[Kind]) -> frozenset[Kind]:
-        """Return binary data and probabilities, if the likelihood takes binary data at all."""
-        return frozenset({Kind.BINARY, Kind.UNIT}) if Kind.BINARY in accepted else frozenset()
+    def takes(self, support: Support) -> Support:
+        """Return [0, 1], if the likelihood takes binary data at all."""
+        if not support.contains(np.array([0.0, 1.0])).all():
+            raise UsageError(
+                f"binarized data is of no use to a likelihood on {support.text}; choose --binarization none."
+            )
+        return UNIT
 
 
 @final
@@ -108,9 +113,9 @@ class Threshold(_ToBinary):
 class Unchanged(Binarization):
     """The data as it is."""
 
-    def takes(self, accepted: frozenset[Kind]) -> frozenset[Kind]:
+    def takes(self, support: Support) -> Support:
         """Return what the likelihood takes."""
-        return accepted
+        return support
 
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Return x as it is."""

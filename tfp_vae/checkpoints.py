@@ -48,11 +48,14 @@ def _check(name: str, array: np.ndarray, variable: Any) -> None:
 
 
 def _named(vae: VAE, optimizer: Any) -> dict[str, Any]:
-    parts: dict[str, Any] = {"encoder": vae.encoder, "decoder": vae.decoder}
-    named = {f"{part}/{i:03d}/{_label(v)}": v for part, module in parts.items() for i, v in enumerate(module.variables)}
+    parts: dict[str, Any] = {"encoder": vae.encoder.variables, "decoder": vae.decoder.variables}
+    known = {id(variable) for variables in parts.values() for variable in variables}
+    parts["prior"] = [variable for variable in vae.variables if id(variable) not in known]
+    named = {f"{part}/{i:03d}/{_label(v)}": v for part, variables in parts.items() for i, v in enumerate(variables)}
     state = {} if optimizer is None else {f"{_OPTIMIZER}/{i:03d}": v for i, v in enumerate(optimizer.variables)}
     return named | state
 
 
 def _label(variable: Any) -> str:
-    return str(variable.name).split(":")[0]
+    """Return the last part of a variable's name: Keras numbers the layers before it as they come."""
+    return str(variable.name).split(":")[0].split("/")[-1]

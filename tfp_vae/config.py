@@ -10,17 +10,18 @@ import pydantic
 from numpy.typing import ArrayLike
 
 from tfp_vae.binarization import BINARIZATIONS
+from tfp_vae.errors import UsageError
 from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import AS_MAPPING, Member, Table
 from tfp_vae.networks import NETWORKS
-from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.objectives import NO_CLOSED_FORM, OBJECTIVES, has_closed_form_rate
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.posteriors import POSTERIORS
 from tfp_vae.priors import PRIORS
 from tfp_vae.seeds import Purpose, integer
 
-__all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "build"]
+__all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "build", "check_rate"]
 
 TABLES: dict[str, Table] = {
     "posteriors": POSTERIORS,
@@ -84,6 +85,9 @@ class TrainingConfig(_Record):
     optimizer: Annotated[Member, OPTIMIZERS.validator, AS_MAPPING] = OPTIMIZERS.member("adam")
     learning_rate: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1e-3
     lr_schedule: Annotated[Member, SCHEDULES.validator, AS_MAPPING] = SCHEDULES.member("constant")
+    beta: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)] = 1.0
+    kl_warmup_epochs: pydantic.NonNegativeInt = 0
+    free_bits: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)] = 0.0
     clip_norm: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] | None = None
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
     execution: str = AUTO
@@ -95,9 +99,22 @@ class TrainingConfig(_Record):
             raise ValueError(f"expected one of {', '.join((AUTO, *EXECUTIONS))}")
         return value
 
+    @pydantic.model_validator(mode="after")
+    def _weighs_what_can_be_weighed(self) -> TrainingConfig:
+        weighed = [
+            name for name in ("beta", "kl_warmup_epochs", "free_bits") if getattr(self, name) != RATE_DEFAULTS[name]
+        ]
+        if weighed and not OBJECTIVES[self.objective.name].weighs_rate:
+            can = ", ".join(name for name, objective in OBJECTIVES.items() if objective.weighs_rate)
+            raise ValueError(f"{weighed[0]} has no meaning for the objective {self.objective.name}; choose from {can}")
+        return self
+
     def steps(self, examples: int) -> int:
         """Return the steps of an epoch: as given, else one pass over the examples."""
         return self.steps_per_epoch or math.ceil(examples / self.batch_size)
+
+
+RATE_DEFAULTS = {"beta": 1.0, "kl_warmup_epochs": 0, "free_bits": 0.0}
 
 
 class RunConfig(_Record):
@@ -107,6 +124,18 @@ class RunConfig(_Record):
     data: DataConfig
     model: ModelConfig
     training: TrainingConfig
+
+    @pydantic.model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        check_rate(self.model, self.training)
+        return self
+
+
+def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
+    """Raise UsageError if the objective needs a closed-form rate that posterior and prior do not have."""
+    closed = has_closed_form_rate(POSTERIORS[model.posterior.name], PRIORS[model.prior.name])
+    if OBJECTIVES[training.objective.name].needs_closed_form_rate and not closed:
+        raise UsageError(NO_CLOSED_FORM)
 
 
 def build(config: RunConfig, data_mean: ArrayLike | None = None) -> Any:
@@ -120,13 +149,20 @@ def build(config: RunConfig, data_mean: ArrayLike | None = None) -> Any:
     from tfp_vae.vae import VAE, Decoder, Encoder
 
     model, event_shape, seed = config.model, config.data.event_shape, config.training.seed
-    posterior = POSTERIORS.build(model.posterior, model.latent_dim)
+    encoder_seed, decoder_seed, posterior_seed, prior_seed = (
+        integer(seed, Purpose.INITIALIZATION, i) for i in range(4)
+    )
+    posterior = POSTERIORS.build(model.posterior, model.latent_dim, seed=posterior_seed)
     likelihood = LIKELIHOODS.build(model.likelihood, event_shape)
-    start = None if data_mean is None else likelihood.initial_params(np.asarray(data_mean))
-    encoder = NETWORKS.build(
-        model.encoder, event_shape, posterior.params_size, seed=integer(seed, Purpose.INITIALIZATION, 0)
-    )
+    mean = np.zeros(event_shape) if data_mean is None else np.asarray(data_mean)
+    encoder = Encoder(NETWORKS.build(model.encoder, event_shape, posterior.params_size, seed=encoder_seed), posterior)
     decoder = NETWORKS.build(
-        model.decoder, (model.latent_dim,), likelihood.params_size, start, integer(seed, Purpose.INITIALIZATION, 1)
+        model.decoder,
+        (model.latent_dim,),
+        likelihood.params_size,
+        output_bias=likelihood.initial_params(mean),
+        seed=decoder_seed,
+        image_shape=event_shape,
     )
-    return VAE(Encoder(encoder, posterior), Decoder(decoder, likelihood), PRIORS.build(model.prior, model.latent_dim))
+    prior = PRIORS.build(model.prior, model.latent_dim, encoder=encoder, data_mean=mean, seed=prior_seed)
+    return VAE(encoder, Decoder(decoder, likelihood), prior)

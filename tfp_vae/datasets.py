@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -15,11 +15,11 @@ from tfp_vae import files
 from tfp_vae.binarization import Binarization
 from tfp_vae.downloads import Remote, data_folder, obtain
 from tfp_vae.errors import DataError, UsageError
-from tfp_vae.kinds import SETS, Kind, check_finite, first_violation, kind_of
 from tfp_vae.members import Table
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
+from tfp_vae.supports import BINARY, Support, check_finite, first_violation
 
-__all__ = ["DATASETS", "SPLITS", "Dataset", "Split", "check_kind", "load", "prepare"]
+__all__ = ["DATASETS", "SPLITS", "Dataset", "Split", "check_support", "load", "prepare"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -276,33 +276,21 @@ def _parted(split: Split, fractions: Sequence[float]) -> list[Split]:
     return [split[rows] for rows in np.split(order, bounds)]
 
 
-def check_kind(dataset: Dataset, accepts: frozenset[Kind], binarization: Binarization) -> None:
-    """Raise DataError, naming the first offending row, if the data will not be of a kind that is accepted."""
-    accepted = binarization.takes(accepts)
+def check_support(dataset: Dataset, support: Support, advice: Callable[[], str]) -> None:
+    """Raise DataError, naming the first offending row and giving advice, if data lies outside `support`."""
     for name in SPLITS:
-        _check_values(f"{dataset.name}, {name} split", getattr(dataset, name).x, max(accepted, key=list(Kind).index))
+        violation = first_violation(getattr(dataset, name).x, support)
+        if violation is not None:
+            raise DataError(
+                f"{dataset.name}, {name} split: expected values in {support.text}, found {violation.value:g} in row "
+                f"{violation.row}; {advice()}."
+            )
 
 
-def _check_values(where: str, x: np.ndarray, widest: Kind) -> None:
-    violation = first_violation(x, widest)
-    if violation is not None:
-        raise DataError(
-            f"{where}: expected values in {SETS[widest]}, found {violation.value:g} in row {violation.row}; "
-            f"{_REMEDIES[kind_of(x)]}."
-        )
-
-
-_REMEDIES = {
-    Kind.BINARY: "check the data",
-    Kind.UNIT: "choose --binarization dynamic, static or threshold",
-    Kind.REAL: "scale the data to [0, 1] (divide 8-bit pixels by 255) and choose a --binarization",
-}
-
-
-def default_binarization(dataset: Dataset, accepts: frozenset[Kind]) -> str:
+def default_binarization(dataset: Dataset, support: Support) -> str:
     """Return `dynamic` for grey data under a likelihood of binary data, else `none`."""
-    binary_only = accepts == {Kind.BINARY}
-    return "dynamic" if binary_only and kind_of(dataset.train.x) is not Kind.BINARY else "none"
+    grey = support is BINARY and first_violation(dataset.train.x, BINARY) is not None
+    return "dynamic" if grey else "none"
 
 
 def prepare(dataset: Dataset, binarization: Binarization, run_seed: int) -> Dataset:

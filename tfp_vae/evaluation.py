@@ -10,6 +10,7 @@ import numpy as np
 
 from tfp_vae._lazy import tf, tfp
 from tfp_vae.execution import AUTO, choose, compiled
+from tfp_vae.objectives import has_closed_form_rate
 from tfp_vae.seeds import Seed, fold
 from tfp_vae.vae import VAE
 
@@ -33,7 +34,7 @@ class Estimates(NamedTuple):
 
     log_likelihood: importance-weighted estimate of log p(x), [N].
     distortion: -E_q[log p(x|z)], estimated from the same samples, [N].
-    rate: KL(q(z|x) || p(z)), closed-form, [N].
+    rate: KL(q(z|x) || p(z)), closed-form between Normals, else estimated from the same samples, [N].
     ess: effective sample size of the weights, (sum w)^2 / sum w^2, between 1 and K, [N].
     posterior_mean: E_q[z|x], [N, D].
     """
@@ -65,6 +66,7 @@ class _Sums(NamedTuple):
     log_w: Any  # log sum_k w_k
     log_w2: Any  # log sum_k w_k^2
     log_px_given_z: Any  # sum_k log p(x|z_k)
+    log_ratio: Any  # sum_k log p(z_k) - log q(z_k|x)
 
 
 def log_likelihood(
@@ -128,10 +130,11 @@ def active_units(posterior_mean: np.ndarray) -> int:
     return int(np.sum(np.var(posterior_mean, axis=0) > ACTIVE_VARIANCE))
 
 
-def summarize(estimates: Estimates, event_size: int) -> Summary:
+def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summary:
     """Return the averages of `estimates`, with standard errors over the examples.
 
-    bits_per_dim = -log p(x) / (event_size log 2). A standard error of a single example is NaN.
+    bits_per_dim = -log p(x) / (event_size log 2), of discrete data; of a density it is NaN. A standard error of a
+    single example is NaN.
     """
     elbo = -estimates.distortion - estimates.rate
     log_px = estimates.log_likelihood
@@ -142,7 +145,7 @@ def summarize(estimates: Estimates, event_size: int) -> Summary:
         elbo_se=_standard_error(elbo),
         distortion=float(estimates.distortion.mean()),
         rate=float(estimates.rate.mean()),
-        bits_per_dim=float(-log_px.mean() / (event_size * math.log(2))),
+        bits_per_dim=float(-log_px.mean() / (event_size * math.log(2))) if discrete else math.nan,
         active_units=active_units(estimates.posterior_mean),
         ess_median=float(np.median(estimates.ess)),
     )
@@ -169,40 +172,43 @@ class _Sampler:
         self._live = min(TILE, iw_samples)  # of each tile's draws, how many are used
         self._chunk = min(chunk_size, self._live)
         self._progress = progress
+        self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
         self._encode = compiled(self._encoded, execution)
         self._advance = compiled(self._advanced, execution)
 
     def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed) -> Estimates:
         """Return the estimates of the examples x [B, ...], whose draws are named by `seed` and `places` [B]."""
-        params, rate, mean = self._encode(x)
-        nothing = np.full(len(x), -np.inf, x.dtype)
-        sums = _Sums(nothing, nothing, np.zeros(len(x), x.dtype))
+        params, mean = self._encode(x, fold(seed))
+        nothing, zero = np.full(len(x), -np.inf, x.dtype), np.zeros(len(x), x.dtype)
+        sums = _Sums(nothing, nothing, zero, zero)
         tiles = math.ceil(self._iw_samples / TILE)
         per_call = max(1, DECODED_PER_CALL // (self._live * len(x)))
         for tile in range(0, tiles, per_call):
             last = min(tile + per_call, tiles)
             sums = self._advance(x, params, fold(seed), places, tf.constant(tile), tf.constant(last), sums)
             self._progress(len(x) * (min(last * TILE, self._iw_samples) - tile * TILE))
-        log_w, log_w2, log_px_given_z = (np.asarray(total) for total in sums)
+        log_w, log_w2, log_px_given_z, log_ratio = (np.asarray(total) for total in sums)
         return Estimates(
             log_likelihood=log_w - math.log(self._iw_samples),
             distortion=-log_px_given_z / self._iw_samples,
-            rate=np.asarray(rate),
+            rate=self._closed_form_rate(params) if self._closed_form else -log_ratio / self._iw_samples,
             ess=np.exp(2 * log_w - log_w2),
             posterior_mean=np.asarray(mean),
         )
 
-    def _encoded(self, x: Any) -> tuple[Any, Any, Any]:
+    def _closed_form_rate(self, params: Any) -> np.ndarray:
+        return np.asarray(self._vae.encoder.posterior(params).kl_divergence(self._vae.prior()))
+
+    def _encoded(self, x: Any, seed: Any) -> tuple[Any, Any]:
         params = self._vae.encoder.network(x)
-        q = self._vae.encoder.posterior(params)
-        return params, q.kl_divergence(self._vae.prior()), q.mean()
+        return params, self._vae.encoder.posterior.mean(params, seed=seed)
 
     def _advanced(self, x: Any, params: Any, seed: Any, places: Any, first: Any, last: Any, sums: _Sums) -> Any:
         def tile(t: Any, sums: _Sums) -> tuple[Any, _Sums]:
             z, log_ratio = self._draw(params, seed, places, t)  # [S, B, D], [S, B]
             log_px = self._decode(x, z)  # log p(x|z), [S, B]
             used = (t * TILE + tf.range(self._live) < self._iw_samples)[:, tf.newaxis]
-            return t + 1, _added(sums, log_px, log_px + log_ratio, used)
+            return t + 1, _added(sums, log_px, log_ratio, used)
 
         return tf.while_loop(lambda t, sums: t < last, tile, (first, _Sums(*sums)), parallel_iterations=1)[1]
 
@@ -227,11 +233,12 @@ class _Sampler:
         return tf.reshape(log_px, [chunks * self._chunk, -1])[: self._live]
 
 
-def _added(sums: _Sums, log_px: Any, log_w: Any, used: Any) -> _Sums:
+def _added(sums: _Sums, log_px: Any, log_ratio: Any, used: Any) -> _Sums:
     """Return the running sums with the samples [S, B] that are `used` [S, 1]."""
-    log_w = tf.where(used, log_w, -math.inf)
+    log_w = tf.where(used, log_px + log_ratio, -math.inf)
     return _Sums(
         tfp.math.log_add_exp(sums.log_w, tf.reduce_logsumexp(log_w, axis=0)),
         tfp.math.log_add_exp(sums.log_w2, tf.reduce_logsumexp(2 * log_w, axis=0)),
         sums.log_px_given_z + tf.reduce_sum(tf.where(used, log_px, 0.0), axis=0),
+        sums.log_ratio + tf.reduce_sum(tf.where(used, log_ratio, 0.0), axis=0),
     )

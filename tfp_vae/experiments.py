@@ -20,7 +20,7 @@ from tfp_vae.datasets import Dataset
 from tfp_vae.errors import DivergenceError
 from tfp_vae.evaluation import Estimates, Progress, estimate, summarize
 from tfp_vae.execution import choose
-from tfp_vae.objectives import ELBO, OBJECTIVES
+from tfp_vae.objectives import OBJECTIVES, RateWeight, plain_elbo
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.preparation import held_out_view
 from tfp_vae.runs import Checkpoint, Run
@@ -110,10 +110,13 @@ class _Training:
             dataset.train.x,
             transform=_batch_transform(self._config, execution),
             run_seed=self._seed,
+            rate_weight=_rate_weight(self._config, self._steps),
             clip_norm=training.clip_norm,
             execution=execution,
         )
-        self._validator = Validator(self._vae, ELBO(), dataset.validation.x, run_seed=self._seed, execution=execution)
+        self._validator = Validator(
+            self._vae, plain_elbo(self._vae), dataset.validation.x, run_seed=self._seed, execution=execution
+        )
         self._step, self._totals, self._metrics = 0, Totals(), list[dict[str, Any]]()
         self._chunk, self._saved_at = 1, time.monotonic()
         self._good: Checkpoint | None = None
@@ -224,6 +227,19 @@ class _Training:
         }
 
 
+def _rate_weight(config: RunConfig, steps: int) -> Callable[[Any], RateWeight]:
+    """Return step -> the weight of the rate: beta, reached in a straight line over the warm-up, and its free bits."""
+    training = config.training
+    warmup = training.kl_warmup_epochs * steps
+    floor = training.free_bits * config.model.latent_dim
+
+    def at(step: Any) -> RateWeight:
+        share = tf.minimum((tf.cast(step, tf.float32) + 1) / warmup, 1.0) if warmup else 1.0
+        return RateWeight(training.beta * share, floor)
+
+    return at
+
+
 def _batch_transform(config: RunConfig, execution: str) -> Callable[[Any, Any], Any]:
     binarization = BINARIZATIONS.build(config.data.binarization)
     return lambda x, seed: binarization.batch(x, seed, execution)
@@ -300,7 +316,7 @@ def evaluate(
         "num_examples": len(x),
         "iw_samples": iw_samples,
         "seed": seed,
-        **summarize(estimates, math.prod(restored.config.data.event_shape))._asdict(),
+        **summarize(estimates, math.prod(x.shape[1:]), discrete=restored.vae.decoder.likelihood.discrete)._asdict(),
         "seconds": time.monotonic() - began,
     }
     restored.run.write(runs.EVALUATION, result)

@@ -43,7 +43,7 @@ def _draw_latent_scatter(restored: Restored, dataset: Dataset) -> Any:
     if restored.config.model.latent_dim != 2:
         return None
     test = held_out_view(restored.config, dataset, "test")
-    return plots.latent_scatter(np.asarray(restored.vae.encoder(test.x).mean()), test.y)
+    return plots.latent_scatter(np.asarray(restored.vae.encoder.mean(test.x)), test.y)
 
 
 def _draw_manifold(restored: Restored, dataset: Dataset) -> Any:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
-from typing import Any, ClassVar, final
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
 import pydantic
@@ -12,65 +15,530 @@ from numpy.typing import ArrayLike
 from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf, tfd
-from tfp_vae.kinds import Kind
 from tfp_vae.members import Table
+from tfp_vae.supports import BINARY, COUNTS, MOST_LEVELS, OPEN_UNIT, REAL, UNIT, Support, level_count, levels
 
-__all__ = ["LIKELIHOODS", "Bernoulli", "Likelihood"]
+__all__ = [
+    "LIKELIHOODS",
+    "Bernoulli",
+    "Beta",
+    "Categorical",
+    "ContinuousBernoulli",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
+    "Laplace",
+    "Likelihood",
+    "NegativeBinomial",
+    "Normal",
+    "Poisson",
+]
+
+EventShape = tuple[pydantic.PositiveInt, ...]
+SCALE_FLOOR = 1e-3
+"""The smallest scale of a density whose scale is learned; it bounds what a constant pixel can add to log p(x)."""
 
 
 class Likelihood(abc.ABC):
-    """An observation model: a value that turns a decoder's output into p(x|z)."""
+    """An observation model: a value that turns a decoder's output into p(x|z).
 
-    accepts: ClassVar[frozenset[Kind]]
-    """The kinds of data that have a density under this model."""
+    The decoder's output has `per_element` numbers for each element of the event, the element's own last.
+    """
+
+    discrete: ClassVar[bool]
+    """Whether p(x|z) is a probability, so that bits per dimension are meant; else a density."""
 
     event_shape: tuple[int, ...]
 
     @property
     @abc.abstractmethod
+    def support(self) -> Support:
+        """The values that have a probability, or a density, under this model."""
+
+    @property
+    @abc.abstractmethod
+    def per_element(self) -> int:
+        """How many parameters each element of the event has."""
+
+    @abc.abstractmethod
+    def elementwise(self, params: Any) -> Any:
+        """Return the distributions of the elements, batch [..., *event_shape], from params [..., *event_shape, P]."""
+
+    @abc.abstractmethod
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return the params [M, P] of elements whose mean is `mean`, [M]."""
+
+    @property
+    def learned(self) -> tuple[Any, ...]:
+        """The variables that the family itself learns, beside the network."""
+        return ()
+
+    @classmethod
+    def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
+        """Return the settings with what the data x decide where the user does not."""
+        del x
+        return dict(settings)
+
+    @property
     def params_size(self) -> int:
         """How many numbers the decoder's network gives for each z."""
+        return self.per_element * math.prod(self.event_shape)
 
-    @abc.abstractmethod
     def __call__(self, params: Any) -> Any:
-        """Return p(x|z), batch [...], event `event_shape`, from params [..., params_size]."""
+        """Return p(x|z), batch [...], event `event_shape`, from params [..., params_size]; log_prob in nats."""
+        shape = tf.concat([tf.shape(params)[:-1], self.event_shape, [self.per_element]], axis=0)
+        elements = self.elementwise(tf.reshape(params, shape))
+        return tfd.Independent(elements, reinterpreted_batch_ndims=len(self.event_shape))
 
-    @abc.abstractmethod
     def initial_params(self, data_mean: ArrayLike) -> np.ndarray:
-        """Return the params [params_size] at which p(x|z) has the mean `data_mean`, `event_shape`, for every z."""
+        """Return the params [params_size] at which p(x|z) has about the mean `data_mean`, for every z."""
+        return self.initial(np.ravel(data_mean).astype(np.float64)).astype(np.float32).ravel()
+
+
+def _logit(mean: np.ndarray) -> np.ndarray:
+    """Return logit(mean), means kept within [0.001, 0.999], as no element is certain."""
+    mean = np.clip(mean, 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(mean / (1 - mean)))
+
+
+def _inverse_softplus(value: np.ndarray | float) -> np.ndarray:
+    return np.log(np.expm1(value))
+
+
+def _columns(*columns: np.ndarray | float) -> np.ndarray:
+    """Return columns, some of them constants, as [M, P]."""
+    return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+
+def _scale(s: Any) -> Any:
+    return SCALE_FLOOR + tf.nn.softplus(s)
 
 
 @final
 @dataclass(frozen=True)
 class Bernoulli(Likelihood):
-    """Independent Bernoulli pixels, p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary x.
+    """Independent Bernoulli elements, p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary x.
 
     Args:
       event_shape: shape of one example, such as (28, 28, 1).
 
-    Returns (when called on params [..., prod(event_shape)], the logits):
-      `tfd.Independent(tfd.Bernoulli(logits))`, batch [...], event `event_shape`; `log_prob` in nats, summed over
-      the event. Valid for x in {0, 1} only: TFP computes a number for other x, but no log-probability.
+    Returns (when called on the logits [..., prod(event_shape)]):
+      `tfd.Independent(tfd.Bernoulli(logits))`, batch [...], event `event_shape`. Valid for x in {0, 1} only: TFP
+      computes a number for other x, but no log-probability.
     """
 
-    accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.BINARY})
-    event_shape: tuple[pydantic.PositiveInt, ...]
+    discrete: ClassVar[bool] = True
+    event_shape: EventShape
 
     @property
-    def params_size(self) -> int:
-        """One logit for each element of the event."""
-        return math.prod(self.event_shape)
+    def support(self) -> Support:
+        """{0, 1}."""
+        return BINARY
 
-    def __call__(self, params: Any) -> Any:
-        """Return p(x|z), batch [...], event `event_shape`, from logits [..., params_size]."""
-        logits = tf.reshape(params, tf.concat([tf.shape(params)[:-1], self.event_shape], axis=0))
-        pixels = tfd.Bernoulli(logits=logits, dtype=params.dtype)
-        return tfd.Independent(pixels, reinterpreted_batch_ndims=len(self.event_shape))
+    @property
+    def per_element(self) -> int:
+        """A logit."""
+        return 1
 
-    def initial_params(self, data_mean: ArrayLike) -> np.ndarray:
-        """Return logit(data_mean), flat; means are kept within [0.001, 0.999], as no pixel is certain."""
-        mean = np.clip(np.ravel(data_mean).astype(np.float64), 1e-3, 1 - 1e-3)
-        return np.log(mean / (1 - mean)).astype(np.float32)
+    def elementwise(self, params: Any) -> Any:
+        """Return Bernoulli distributions of logits [..., *event_shape, 1]."""
+        return tfd.Bernoulli(logits=params[..., 0], dtype=params.dtype)
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return logit(mean)."""
+        return _columns(_logit(mean))
 
 
-LIKELIHOODS = Table("likelihood", {"bernoulli": Bernoulli})
+@final
+@dataclass(frozen=True)
+class ContinuousBernoulli(Likelihood):
+    """Independent continuous Bernoulli elements, for x in [0, 1].
+
+    p(x_i|z) = C(l_i) l_i^x_i (1 - l_i)^(1 - x_i),  l = sigmoid(logits).
+
+    What a Bernoulli likelihood of grey values lacks is its normalizer C; with it this is a density.
+
+    Args:
+      event_shape: shape of one example.
+
+    References:
+      Loaiza-Ganem and Cunningham (2019), The continuous Bernoulli.
+    """
+
+    discrete: ClassVar[bool] = False
+    event_shape: EventShape
+
+    @property
+    def support(self) -> Support:
+        """[0, 1]."""
+        return UNIT
+
+    @property
+    def per_element(self) -> int:
+        """A logit."""
+        return 1
+
+    def elementwise(self, params: Any) -> Any:
+        """Return continuous Bernoulli distributions of logits [..., *event_shape, 1]."""
+        return tfd.ContinuousBernoulli(logits=params[..., 0])
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return logit(mean), whose sign is right; the mean itself is a little nearer to one half."""
+        return _columns(_logit(mean))
+
+
+@final
+@dataclass(frozen=True)
+class Normal(Likelihood):
+    """Independent Normal elements, p(x|z) = prod_i N(x_i; loc_i, scale_i^2), for real x.
+
+    Args:
+      event_shape: shape of one example.
+      scale: a number fixes it; `shared` learns one for all elements and all z; `per-element` lets the decoder give
+        one for each.
+
+    References:
+      Rybkin, Daniilidis and Levine (2021), Simple and effective VAE training with calibrated decoders.
+    """
+
+    discrete: ClassVar[bool] = False
+    event_shape: EventShape
+    scale: pydantic.PositiveFloat | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
+
+    @property
+    def support(self) -> Support:
+        """The real numbers."""
+        return REAL
+
+    @property
+    def per_element(self) -> int:
+        """A loc, and a scale if the decoder gives it."""
+        return 2 if self.scale == "per-element" else 1
+
+    @functools.cached_property
+    def learned(self) -> tuple[Any, ...]:
+        """The logarithm of the shared scale, if there is one; it starts at log 0.3."""
+        return (tf.Variable(math.log(0.3), name="log_scale"),) if self.scale == "shared" else ()
+
+    def elementwise(self, params: Any) -> Any:
+        """Return Normal distributions of params [..., *event_shape, P]."""
+        loc = params[..., 0]
+        return tfd.Normal(loc, _SCALES.get(self.scale, _fixed)(self, params))
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return the mean, and a scale of 0.3 where the decoder gives it."""
+        return _columns(*(mean, _inverse_softplus(0.3))[: self.per_element])
+
+
+def _fixed(likelihood: Normal, params: Any) -> Any:
+    return tf.constant(likelihood.scale, params.dtype)
+
+
+_SCALES: dict[Any, Callable[[Normal, Any], Any]] = {
+    "shared": lambda likelihood, params: SCALE_FLOOR + tf.cast(tf.exp(likelihood.learned[0]), params.dtype),
+    "per-element": lambda likelihood, params: _scale(params[..., 1]),
+}
+
+
+@final
+@dataclass(frozen=True)
+class Laplace(Likelihood):
+    """Independent Laplace elements, p(x_i|z) = exp(-|x_i - loc_i| / scale_i) / (2 scale_i), for real x with outliers.
+
+    Args:
+      event_shape: shape of one example.
+    """
+
+    discrete: ClassVar[bool] = False
+    event_shape: EventShape
+
+    @property
+    def support(self) -> Support:
+        """The real numbers."""
+        return REAL
+
+    @property
+    def per_element(self) -> int:
+        """A loc and a scale."""
+        return 2
+
+    def elementwise(self, params: Any) -> Any:
+        """Return Laplace distributions of params [..., *event_shape, 2]."""
+        return tfd.Laplace(params[..., 0], _scale(params[..., 1]))
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return the mean, and a scale of 0.3."""
+        return _columns(mean, _inverse_softplus(0.3))
+
+
+@final
+@dataclass(frozen=True)
+class Beta(Likelihood):
+    """Independent beta elements, p(x_i|z) = Beta(x_i; a_i, b_i), for x strictly between 0 and 1.
+
+    Args:
+      event_shape: shape of one example.
+    """
+
+    discrete: ClassVar[bool] = False
+    event_shape: EventShape
+
+    @property
+    def support(self) -> Support:
+        """(0, 1)."""
+        return OPEN_UNIT
+
+    @property
+    def per_element(self) -> int:
+        """Two concentrations."""
+        return 2
+
+    def elementwise(self, params: Any) -> Any:
+        """Return beta distributions of params [..., *event_shape, 2]."""
+        return tfd.Beta(_scale(params[..., 0]), _scale(params[..., 1]))
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return concentrations of that mean that sum to 2."""
+        mean = np.clip(mean, 1e-2, 1 - 1e-2)
+        return _columns(_inverse_softplus(2 * mean), _inverse_softplus(2 * (1 - mean)))
+
+
+class _OnLevels(Likelihood):
+    """What models of integer levels share: x on {0, 1/(L-1), ..., 1}; L is counted in the data, or given."""
+
+    discrete: ClassVar[bool] = True
+    levels: int | None
+
+    @property
+    @final
+    def count(self) -> int:
+        """L."""
+        return self.levels or DEFAULT_LEVELS
+
+    @property
+    @final
+    def support(self) -> Support:
+        """The grid of levels."""
+        return levels(self.count)
+
+    @classmethod
+    @final
+    def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
+        """Return the settings, the levels counted in the data x [N, ...] where they are not given."""
+        counted = {} if settings["levels"] else {"levels": level_count(x) or DEFAULT_LEVELS}
+        return {**settings, **counted}
+
+
+Levels = Annotated[int, pydantic.Field(ge=2, le=MOST_LEVELS)] | None
+DEFAULT_LEVELS = 256
+
+
+@final
+@dataclass(frozen=True)
+class Categorical(_OnLevels):
+    """Independent categorical elements over L levels, p(x_i = k/(L-1) | z) = softmax(logits_i)_k.
+
+    The most flexible, and the largest: the decoder gives L numbers for each element.
+
+    Args:
+      event_shape: shape of one example.
+      levels: L; counted in the data if not given.
+    """
+
+    event_shape: EventShape
+    levels: Levels = field(default=None, kw_only=True)
+
+    @property
+    def per_element(self) -> int:
+        """A logit for each level."""
+        return self.count
+
+    def elementwise(self, params: Any) -> Any:
+        """Return distributions over the levels of logits [..., *event_shape, L]."""
+        return _on_grid(tfd.Categorical(logits=params), self.count, _categorical_mean(params))
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return logits that fall with the distance from the mean."""
+        grid = np.linspace(0, 1, self.count)
+        return np.asarray(-4 * np.abs(grid - mean[:, np.newaxis]))
+
+
+def _categorical_mean(logits: Any) -> Any:
+    level = tf.range(logits.shape[-1], dtype=logits.dtype)
+    return lambda: tf.reduce_sum(tf.nn.softmax(logits) * level, axis=-1)
+
+
+@final
+@dataclass(frozen=True)
+class DiscretizedLogistic(_OnLevels):
+    """Independent logistic elements rounded to L levels, the first and last taking the tails.
+
+    p(x_i = k/(L-1) | z) = F(k + 1/2) - F(k - 1/2), F the distribution function of a logistic with loc_i and scale_i, in
+    units of levels; F(-1/2) is taken as 0 and F(L - 1/2) as 1.
+
+    Args:
+      event_shape: shape of one example.
+      levels: L; counted in the data if not given.
+
+    References:
+      Kingma et al. (2016), Improved variational inference with inverse autoregressive flow.
+    """
+
+    event_shape: EventShape
+    levels: Levels = field(default=None, kw_only=True)
+
+    @property
+    def per_element(self) -> int:
+        """A loc and a scale."""
+        return 2
+
+    def elementwise(self, params: Any) -> Any:
+        """Return distributions over the levels of params [..., *event_shape, 2]."""
+        rounded, mean = _rounded_logistic(params[..., 0], params[..., 1], self.count)
+        return _on_grid(rounded, self.count, mean)
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return the mean, and a scale of 0.1."""
+        return _columns(mean, _inverse_softplus(0.1))
+
+
+@final
+@dataclass(frozen=True)
+class DiscretizedLogisticMixture(_OnLevels):
+    """Independent mixtures of K discretized logistics; see `DiscretizedLogistic`.
+
+    Args:
+      event_shape: shape of one example.
+      components: K.
+      levels: L; counted in the data if not given.
+
+    References:
+      Salimans et al. (2017), PixelCNN++.
+    """
+
+    event_shape: EventShape
+    components: pydantic.PositiveInt = field(default=5, kw_only=True)
+    levels: Levels = field(default=None, kw_only=True)
+
+    @property
+    def per_element(self) -> int:
+        """A logit, a loc and a scale for each component."""
+        return 3 * self.components
+
+    def elementwise(self, params: Any) -> Any:
+        """Return distributions over the levels of params [..., *event_shape, 3 K]."""
+        logits, loc, s = tf.split(params, 3, axis=-1)
+        rounded, means = _rounded_logistic(loc, s, self.count)
+        mixture = tfd.MixtureSameFamily(tfd.Categorical(logits=logits), rounded)
+        return _on_grid(mixture, self.count, lambda: tf.reduce_sum(tf.nn.softmax(logits) * means(), axis=-1))
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return equal components around the mean, with scales of 0.1."""
+        around = mean[:, np.newaxis] + np.linspace(-0.3, 0.3, self.components)
+        return np.concatenate([np.zeros_like(around), around, np.full_like(around, _inverse_softplus(0.1))], axis=-1)
+
+
+def _rounded_logistic(loc: Any, s: Any, count: int) -> tuple[Any, Callable[[], Any]]:
+    """Return logistics rounded to the levels 0..count-1, from locs in [0, 1], and a function that gives their means."""
+    loc, scale = loc * (count - 1), _scale(s) * (count - 1)
+    rounded = tfd.QuantizedDistribution(tfd.Logistic(loc - 0.5, scale), low=0.0, high=count - 1.0)
+
+    def mean() -> Any:
+        """E[k] = sum_j P(k > j)."""
+        thresholds = tf.range(count - 1, dtype=loc.dtype) + 0.5
+        return tf.foldl(lambda total, t: total + tf.sigmoid((loc - t) / scale), thresholds, tf.zeros_like(loc))
+
+    return rounded, mean
+
+
+def _on_grid(over_levels: Any, count: int, mean: Callable[[], Any]) -> Any:
+    from tfp_vae.distributions import OnGrid
+
+    return OnGrid(over_levels, count, mean)
+
+
+@final
+@dataclass(frozen=True)
+class Poisson(Likelihood):
+    """Independent Poisson elements, p(x_i|z) = rate_i^x_i exp(-rate_i) / x_i!, for counts.
+
+    Args:
+      event_shape: shape of one example.
+    """
+
+    discrete: ClassVar[bool] = True
+    event_shape: EventShape
+
+    @property
+    def support(self) -> Support:
+        """{0, 1, 2, ...}."""
+        return COUNTS
+
+    @property
+    def per_element(self) -> int:
+        """A rate."""
+        return 1
+
+    def elementwise(self, params: Any) -> Any:
+        """Return Poisson distributions of params [..., *event_shape, 1]."""
+        return tfd.Poisson(_positive(params[..., 0]))
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return the mean as rate."""
+        return _columns(_inverse_softplus(np.maximum(mean, 1e-2)))
+
+
+@final
+@dataclass(frozen=True)
+class NegativeBinomial(Likelihood):
+    """Independent negative binomial elements, for counts that vary more than Poisson's.
+
+    p(x_i|z) = Gamma(x_i + r_i) / (x_i! Gamma(r_i)) (1 - l_i)^r_i l_i^x_i, l = sigmoid(logits), of mean r exp(logits).
+
+    Args:
+      event_shape: shape of one example.
+
+    References:
+      Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics.
+    """
+
+    discrete: ClassVar[bool] = True
+    event_shape: EventShape
+
+    @property
+    def support(self) -> Support:
+        """{0, 1, 2, ...}."""
+        return COUNTS
+
+    @property
+    def per_element(self) -> int:
+        """A total count r and a logit."""
+        return 2
+
+    def elementwise(self, params: Any) -> Any:
+        """Return negative binomial distributions of params [..., *event_shape, 2]."""
+        return tfd.NegativeBinomial(_positive(params[..., 0]), logits=params[..., 1])
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return a total count of 2 and the logit that gives the mean."""
+        return _columns(_inverse_softplus(2.0), np.log(np.maximum(mean, 1e-2) / 2))
+
+
+def _positive(s: Any) -> Any:
+    return 1e-6 + tf.nn.softplus(s)
+
+
+LIKELIHOODS = Table(
+    "likelihood",
+    {
+        "bernoulli": Bernoulli,
+        "continuous-bernoulli": ContinuousBernoulli,
+        "normal": Normal,
+        "laplace": Laplace,
+        "beta": Beta,
+        "categorical": Categorical,
+        "discretized-logistic": DiscretizedLogistic,
+        "discretized-logistic-mixture": DiscretizedLogisticMixture,
+        "poisson": Poisson,
+        "negative-binomial": NegativeBinomial,
+    },
+)

@@ -106,8 +106,13 @@ class Table(Mapping[str, Any]):
             raise UsageError(f"{self.kind} {name}: {first_problem(error)}; its keys: {keys}") from error
 
     def build(self, member: Member, *context: Any, **more_context: Any) -> Any:
-        """Return what the member's constructor makes of the context and the member's settings."""
-        return self[member.name](*context, **more_context, **member.settings)
+        """Return what the member's constructor makes of the context and the member's settings.
+
+        What is given of `more_context` beyond the constructor's parameters is left out: not every member needs it.
+        """
+        constructor = self[member.name]
+        wanted = inspect.signature(constructor).parameters.keys() & more_context.keys()
+        return constructor(*context, **{name: more_context[name] for name in wanted}, **member.settings)
 
     def info(self, name: str) -> MemberInfo:
         """Return the entry's name, the first line of its docstring, and its settings with their defaults."""

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+import contextlib
+import contextvars
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Literal, TypeAlias, final
 
 import numpy as np
+import pydantic
 from numpy.typing import ArrayLike
 
-from tfp_vae._lazy import keras
+from tfp_vae._lazy import keras, tf, tfp
+from tfp_vae.errors import UsageError
 from tfp_vae.members import Table, Widths
+from tfp_vae.seeds import Seed, fold
 
-__all__ = ["NETWORKS", "Activation", "Network", "mlp"]
+__all__ = [
+    "NETWORKS",
+    "Activation",
+    "Network",
+    "conv",
+    "dropping",
+    "folded",
+    "masked",
+    "mlp",
+    "resnet",
+]
 
 Network: TypeAlias = Callable[[Any], Any]
-"""Any callable tensor -> tensor, [B, *input_shape] -> [B, output_size]; a `tf.Module` if it learns."""
+"""Any callable tensor -> tensor, [B, *input_shape] -> [B, output_size], that shows what it learns as variables."""
 
 Activation = Literal["gelu", "relu", "tanh", "elu", "silu", "softplus"]
+Normalization = Literal["none", "layer"]
+Rate = Annotated[float, pydantic.Field(ge=0, lt=1)]
 
 
 def mlp(
@@ -27,10 +46,12 @@ def mlp(
     *,
     hidden: Widths = (512, 512),
     activation: Activation = "gelu",
+    normalization: Normalization = "none",
+    dropout: Rate = 0.0,
 ) -> Network:
     """Multilayer perceptron on the flattened input.
 
-    h_0 = vec(x);  h_l = a(W_l h_{l-1} + b_l);  output = W h_L + b, linear.
+    h_0 = vec(x);  h_l = drop(a(norm(W_l h_{l-1} + b_l)));  output = W h_L + b, linear.
 
     Args:
       input_shape: shape of one input, without the batch.
@@ -39,6 +60,8 @@ def mlp(
       seed: decides the initial weights (Glorot uniform, He uniform before a relu).
       hidden: width of each hidden layer.
       activation: the function `a` after each hidden layer.
+      normalization: `layer` normalizes each hidden layer before its activation.
+      dropout: the share of each hidden layer that is dropped while training; see `dropping`.
 
     Returns:
       A `tf_keras.Sequential`, [B, *input_shape] -> [B, output_size].
@@ -47,29 +70,277 @@ def mlp(
       Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks.
       He et al. (2015), Delving deep into rectifiers.
     """
-    *hidden_seeds, last_seed = _layer_seeds(seed, len(hidden) + 1)
-    inner = [
-        keras.layers.Dense(
-            width, activation, kernel_initializer=_initializer(activation)(layer_seed), name=f"hidden_{i}"
-        )
-        for i, (width, layer_seed) in enumerate(zip(hidden, hidden_seeds, strict=True))
-    ]
-    last = keras.layers.Dense(
-        output_size,
-        kernel_initializer=keras.initializers.GlorotUniform(last_seed),
-        bias_initializer=keras.initializers.Constant(0.0 if output_bias is None else np.asarray(output_bias)),
-        name="output",
+    seeds = _seeds(seed)
+    layers = [keras.Input(tuple(input_shape)), keras.layers.Flatten()]
+    for i, width in enumerate(hidden):
+        initializer = _initializer(activation)(next(seeds))
+        layers.append(keras.layers.Dense(width, kernel_initializer=initializer, name=f"hidden_{i}"))
+        layers.extend(_NORMALIZATIONS[normalization](i))
+        layers.append(keras.layers.Activation(activation))
+        layers.extend([_dropout_layer()(dropout, i)] if dropout else [])
+    return _sequential([*layers, _output(output_size, output_bias, next(seeds))])
+
+
+def conv(
+    input_shape: Sequence[int],
+    output_size: int,
+    output_bias: ArrayLike | None = None,
+    seed: int = 0,
+    image_shape: Sequence[int] | None = None,
+    *,
+    channels: Widths = (32, 64),
+    dense: Widths = (256,),
+    activation: Activation = "gelu",
+) -> Network:
+    """Convolutions: down from an image to a vector, or up from a vector to an image.
+
+    Down, each layer of 3x3 convolutions halves height and width; the dense layers follow. Up, the dense layers
+    come first, and each layer of transposed convolutions doubles height and width, cropped to the image in the end.
+
+    Args:
+      input_shape: [H, W, C] of an image, or [D] of a vector.
+      output_size: numbers per output; up, a multiple of H W C of `image_shape`, an element's own numbers last.
+      output_bias: where the last bias starts; zero if not given.
+      seed: decides the initial weights.
+      image_shape: [H, W, C], of the image to be made; needed to go up.
+      channels: of each layer down; up, in the opposite order.
+      dense: widths of the dense layers between.
+      activation: after each layer but the last.
+    """
+    if len(input_shape) == 3:
+        return _down(input_shape, output_size, output_bias, seed, channels, dense, activation, _no_blocks)
+    return _up(input_shape, output_size, output_bias, seed, image_shape, channels, dense, activation, _no_blocks)
+
+
+def resnet(
+    input_shape: Sequence[int],
+    output_size: int,
+    output_bias: ArrayLike | None = None,
+    seed: int = 0,
+    image_shape: Sequence[int] | None = None,
+    *,
+    channels: Widths = (32, 64),
+    blocks: pydantic.PositiveInt = 1,
+    block: Literal["residual", "gated"] = "residual",
+    dense: Widths = (256,),
+    activation: Activation = "gelu",
+) -> Network:
+    """Convolutions as in `conv`, with residual or gated blocks after each change of size.
+
+    residual: h + W_2 a(W_1 a(h));  gated: h + W_1 a(h) * sigmoid(W_2 a(h)), W 3x3 convolutions.
+
+    Args:
+      input_shape: [H, W, C] of an image, or [D] of a vector.
+      output_size: numbers per output; up, a multiple of H W C of `image_shape`.
+      output_bias: where the last bias starts; zero if not given.
+      seed: decides the initial weights.
+      image_shape: [H, W, C], of the image to be made; needed to go up.
+      channels: of each size down; up, in the opposite order.
+      blocks: how many blocks at each size.
+      block: which kind.
+      dense: widths of the dense layers between.
+      activation: the function `a`.
+
+    References:
+      He et al. (2016), Identity mappings in deep residual networks.
+      van den Oord et al. (2016), Conditional image generation with PixelCNN decoders.
+    """
+    add = functools.partial(_blocks, blocks=blocks, block=_BLOCKS[block], activation=activation)
+    if len(input_shape) == 3:
+        return _down(input_shape, output_size, output_bias, seed, channels, dense, activation, add)
+    return _up(input_shape, output_size, output_bias, seed, image_shape, channels, dense, activation, add)
+
+
+def masked(size: int, context_size: int, seed: int, *, hidden: Sequence[int]) -> Callable[[Any, Any], Any]:
+    """Return a masked network, (z [..., D], h [..., C] or none) -> [..., D, 2], whose output i sees z_1..z_{i-1}.
+
+    References:
+      Germain et al. (2015), MADE: masked autoencoder for distribution estimation.
+    """
+    network: Callable[[Any, Any], Any] = tfp.bijectors.AutoregressiveNetwork(
+        params=2,
+        event_shape=[size],
+        conditional=context_size > 0,
+        conditional_event_shape=[context_size] if context_size else None,
+        hidden_units=list(hidden),
+        activation="elu",
+        kernel_initializer=keras.initializers.VarianceScaling(0.1, seed=seed),
     )
-    network: Network = keras.Sequential([keras.Input(tuple(input_shape)), keras.layers.Flatten(), *inner, last])
+    network.build([None, size])  # type: ignore[attr-defined]
     return network
 
 
-def _layer_seeds(seed: int, layers: int) -> list[int]:
-    return [int(s) >> 1 for s in np.random.SeedSequence(seed).generate_state(layers)]
+def folded(network: Network, x: Any) -> Any:
+    """Return network(x) for x [..., M] with any leading axes: networks take one batch axis."""
+    leading = tf.shape(x)[:-1]
+    y = network(tf.reshape(x, [-1, x.shape[-1]]))
+    return tf.reshape(y, tf.concat([leading, [y.shape[-1]]], axis=0))
+
+
+_DROPPING: contextvars.ContextVar[Seed | None] = contextvars.ContextVar("dropping", default=None)
+
+
+@contextlib.contextmanager
+def dropping(seed: Seed) -> Iterator[None]:
+    """Let dropout layers drop, by draws from `seed`; outside of this they change nothing."""
+    token = _DROPPING.set(seed)
+    try:
+        yield
+    finally:
+        _DROPPING.reset(token)
+
+
+@functools.cache
+def _dropout_layer() -> Any:
+    @final
+    class Dropout(keras.layers.Layer):  # type: ignore[name-defined]
+        """Dropout whose draws come from the seed of `dropping`, as Keras's own are not stateless."""
+
+        def __init__(self, rate: float, place: int) -> None:
+            super().__init__(name=f"dropout_{place}")
+            self.rate, self.place = rate, place
+
+        def call(self, x: Any) -> Any:
+            seed = _DROPPING.get()
+            if seed is None:
+                return x
+            return tf.nn.experimental.stateless_dropout(x, self.rate, fold(seed, self.place))
+
+    return Dropout
+
+
+_NORMALIZATIONS: dict[str, Callable[[int], list[Any]]] = {
+    "none": lambda place: [],
+    "layer": lambda place: [keras.layers.LayerNormalization(name=f"normalization_{place}")],
+}
+
+
+def _seeds(seed: int) -> Iterator[int]:
+    """Give a seed for each layer."""
+    draw = np.random.default_rng(seed)
+    while True:
+        yield int(draw.integers(2**31))
 
 
 def _initializer(activation: str) -> Any:
     return keras.initializers.HeUniform if activation == "relu" else keras.initializers.GlorotUniform
 
 
-NETWORKS = Table("network", {"mlp": mlp})
+def _sequential(layers: Sequence[Any]) -> Network:
+    network: Network = keras.Sequential(list(layers))
+    return network
+
+
+def _dense(width: int, activation: str, seed: int, name: str) -> Any:
+    return keras.layers.Dense(width, activation, kernel_initializer=_initializer(activation)(seed), name=name)
+
+
+def _output(size: int, bias: ArrayLike | None, seed: int) -> Any:
+    return keras.layers.Dense(
+        size,
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        bias_initializer=_constant(bias),
+        name="output",
+    )
+
+
+def _constant(bias: ArrayLike | None) -> Any:
+    return keras.initializers.Constant(0.0 if bias is None else np.asarray(bias))
+
+
+def _convolution(kind: Any, channels: int, stride: int, activation: str | None, seed: int, name: str) -> Any:
+    initializer = _initializer(activation or "")(seed)
+    return kind(channels, 3, stride, "same", activation=activation, kernel_initializer=initializer, name=name)
+
+
+def _no_blocks(h: Any, seeds: Iterator[int], name: str) -> Any:
+    del seeds, name
+    return h
+
+
+def _blocks(h: Any, seeds: Iterator[int], name: str, blocks: int, block: Any, activation: str) -> Any:
+    for i in range(blocks):
+        first, second = (
+            _convolution(keras.layers.Conv2D, h.shape[-1], 1, None, next(seeds), f"{name}_block_{i}_{part}")
+            for part in "ab"
+        )
+        h = block(h, first, second, keras.layers.Activation(activation))
+    return h
+
+
+_BLOCKS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
+    "residual": lambda h, first, second, a: h + second(a(first(a(h)))),
+    "gated": lambda h, first, second, a: h + first(a(h)) * keras.layers.Activation("sigmoid")(second(a(h))),
+}
+
+
+def _down(
+    input_shape: Sequence[int],
+    output_size: int,
+    output_bias: ArrayLike | None,
+    seed: int,
+    channels: Sequence[int],
+    dense: Sequence[int],
+    activation: str,
+    add: Any,
+) -> Network:
+    seeds = _seeds(seed)
+    x = h = keras.Input(tuple(input_shape))
+    for i, width in enumerate(channels):
+        h = _convolution(keras.layers.Conv2D, width, 2, activation, next(seeds), f"down_{i}")(h)
+        h = add(h, seeds, f"down_{i}")
+    h = keras.layers.Flatten()(h)
+    for i, width in enumerate(dense):
+        h = _dense(width, activation, next(seeds), f"dense_{i}")(h)
+    network: Network = keras.Model(x, _output(output_size, output_bias, next(seeds))(h))
+    return network
+
+
+def _up(
+    input_shape: Sequence[int],
+    output_size: int,
+    output_bias: ArrayLike | None,
+    seed: int,
+    image_shape: Sequence[int] | None,
+    channels: Sequence[int],
+    dense: Sequence[int],
+    activation: str,
+    add: Any,
+) -> Network:
+    if image_shape is None or len(image_shape) != 3:
+        raise UsageError(f"convolutions need images: expected a shape [H, W, C], found {image_shape}; use an mlp.")
+    height, width, seeds = *image_shape[:2], _seeds(seed)
+    small = [math.ceil(side / 2 ** len(channels)) for side in (height, width)]
+    z = h = keras.Input(tuple(input_shape))
+    for i, size in enumerate((*dense, math.prod(small) * channels[-1])):
+        h = _dense(size, activation, next(seeds), f"dense_{i}")(h)
+    h = keras.layers.Reshape((*small, channels[-1]))(h)
+    for i, size in enumerate(reversed(channels)):
+        h = add(h, seeds, f"up_{i}")
+        h = _convolution(keras.layers.Conv2DTranspose, size, 2, activation, next(seeds), f"up_{i}")(h)
+    last = _convolution(keras.layers.Conv2D, output_size // (height * width), 1, None, next(seeds), "output")
+    picture = keras.layers.Flatten()(last(h[:, :height, :width]))
+    network: Network = keras.Model(z, _bias_layer()(output_bias)(picture))
+    return network
+
+
+@functools.cache
+def _bias_layer() -> Any:
+    @final
+    class Bias(keras.layers.Layer):  # type: ignore[name-defined]
+        """A bias for each output, which convolutions share between places."""
+
+        def __init__(self, start: ArrayLike | None) -> None:
+            super().__init__(name="output_bias")
+            self.start = start
+
+        def build(self, shape: Any) -> None:
+            self.bias = self.add_weight("bias", shape[-1:], initializer=_constant(self.start))
+
+        def call(self, x: Any) -> Any:
+            return x + self.bias
+
+    return Bias
+
+
+NETWORKS = Table("network", {"mlp": mlp, "conv": conv, "resnet": resnet})

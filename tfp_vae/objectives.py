@@ -1,34 +1,82 @@
-"""Objectives: lower bounds on log p(x), one value per example, whose negative mean is the loss."""
+"""Objectives: bounds on log p(x), one value per example, whose negative mean is the loss."""
 
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import field
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import pydantic
 from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf
+from tfp_vae.errors import UsageError
 from tfp_vae.members import Table
 from tfp_vae.seeds import Seed
 
-__all__ = ["ELBO", "OBJECTIVES", "Bound", "MonteCarloELBO", "Objective"]
+__all__ = [
+    "ELBO",
+    "IWAE",
+    "MIWAE",
+    "OBJECTIVES",
+    "PLAIN",
+    "Bound",
+    "DReG",
+    "MonteCarloELBO",
+    "Objective",
+    "RateWeight",
+    "Renyi",
+    "StickingTheLanding",
+    "has_closed_form_rate",
+    "plain_elbo",
+]
 
 
 class Bound(NamedTuple):
-    """A bound on log p(x) and the ELBO's two terms, in nats, each [B]."""
+    """A bound on log p(x) and the ELBO's two terms, in nats, each [B].
+
+    The terms are always those of the plain ELBO, -distortion - rate, estimated from the bound's own samples.
+    """
 
     value: Any
     distortion: Any
     rate: Any
 
 
+class RateWeight(NamedTuple):
+    """How much the rate counts in an objective that weighs it.
+
+    beta: its weight; 1 in a bound.
+    floor: nats below which the batch's mean rate costs nothing (free bits).
+    """
+
+    beta: Any = 1.0
+    floor: float = 0.0
+
+    def of(self, rate: Any) -> Any:
+        """Return the weight of a batch's rates [B]: beta, or 0 where their mean is under the floor."""
+        beta = tf.cast(self.beta, rate.dtype)
+        return tf.where(tf.reduce_mean(tf.stop_gradient(rate)) > self.floor, beta, 0.0) if self.floor else beta
+
+
+PLAIN = RateWeight()
+
+
 class Objective(abc.ABC):
-    """A lower bound on log p(x): a small frozen record, a function of (vae, x, seed)."""
+    """A bound on log p(x): a small frozen record, a function of (vae, x, seed).
+
+    Its value is the bound itself; an estimator with a name of its own changes only the gradient.
+    """
+
+    weighs_rate: ClassVar[bool] = False
+    """Whether the bound has a rate that can be given another weight."""
+
+    needs_closed_form_rate: ClassVar[bool] = False
+    """Whether the KL of posterior and prior has to be known in closed form."""
 
     @abc.abstractmethod
-    def bound(self, vae: Any, x: Any, *, seed: Seed) -> Bound:
+    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the bound for each example of x [B, *event_shape], with its distortion and rate."""
 
     @final
@@ -37,10 +85,46 @@ class Objective(abc.ABC):
         return -tf.reduce_mean(self.bound(vae, x, seed=seed).value)
 
 
-def _draw(vae: Any, x: Any, mc_samples: int, seed: Seed) -> tuple[Any, Any, Any]:
+def has_closed_form_rate(posterior: Any, prior: Any) -> bool:
+    """Return whether KL(q(z|x) || p(z)) is known in closed form: both are multivariate Normals."""
+    return bool(posterior.is_normal and prior.is_normal)
+
+
+def plain_elbo(vae: Any) -> Objective:
+    """Return the objective that gives a model's ELBO: with its closed-form rate where there is one."""
+    closed = has_closed_form_rate(vae.encoder.posterior, vae.prior)
+    return ELBO() if closed else MonteCarloELBO()
+
+
+class _Draws(NamedTuple):
+    """S samples of z for each example and their log-densities."""
+
+    q: Any
+    p: Any
+    z: Any  # [S, B, D]
+    log_px: Any  # log p(x|z), [S, B]
+
+    def log_ratio(self) -> Any:
+        """Return log q(z|x) - log p(z), [S, B]."""
+        return self.q.log_prob(self.z) - self.p.log_prob(self.z)
+
+
+def _draw(vae: Any, x: Any, samples: int, seed: Seed) -> _Draws:
     q = vae.encoder(x)
-    z = q.sample(mc_samples, seed=seed)  # [S, B, D]
-    return q, z, -tf.reduce_mean(vae.decoder(z).log_prob(x), axis=0)
+    z = q.sample(samples, seed=seed)
+    return _Draws(q, vae.prior(), z, vae.decoder(z).log_prob(x))
+
+
+def _weighed(distortion: Any, rate: Any, weight: RateWeight) -> Bound:
+    return Bound(-distortion - weight.of(rate) * rate, distortion, rate)
+
+
+def _mean_terms(log_px: Any, log_ratio: Any) -> tuple[Any, Any]:
+    return -tf.reduce_mean(log_px, axis=0), tf.reduce_mean(log_ratio, axis=0)
+
+
+def _log_mean_exp(log_w: Any, samples: int) -> Any:
+    return tf.reduce_logsumexp(log_w, axis=0) - math.log(samples)
 
 
 @final
@@ -57,19 +141,28 @@ class ELBO(Objective):
       mc_samples: S, the samples of z for each example.
 
     Raises:
-      NotImplementedError: TFP knows no closed-form KL for this posterior and prior.
+      UsageError: this posterior and prior have no closed-form KL; `MonteCarloELBO` estimates it.
 
     References:
       Kingma and Welling (2014), Auto-encoding variational Bayes.
     """
 
+    weighs_rate: ClassVar[bool] = True
+    needs_closed_form_rate: ClassVar[bool] = True
     mc_samples: pydantic.PositiveInt = field(default=1, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed) -> Bound:
+    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
-        q, _, distortion = _draw(vae, x, self.mc_samples, seed)
-        rate = q.kl_divergence(vae.prior())
-        return Bound(-distortion - rate, distortion, rate)
+        if not has_closed_form_rate(vae.encoder.posterior, vae.prior):
+            raise UsageError(NO_CLOSED_FORM)
+        draws = _draw(vae, x, self.mc_samples, seed)
+        return _weighed(-tf.reduce_mean(draws.log_px, axis=0), draws.q.kl_divergence(draws.p), weight)
+
+
+NO_CLOSED_FORM = (
+    "the objective elbo needs the KL of posterior and prior in closed form, which only Normals have; choose "
+    "--objective monte-carlo-elbo, which estimates it."
+)
 
 
 @final
@@ -89,13 +182,197 @@ class MonteCarloELBO(Objective):
       Kingma and Welling (2014), Auto-encoding variational Bayes, equation 6.
     """
 
+    weighs_rate: ClassVar[bool] = True
     mc_samples: pydantic.PositiveInt = field(default=1, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed) -> Bound:
+    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
-        q, z, distortion = _draw(vae, x, self.mc_samples, seed)
-        rate = tf.reduce_mean(q.log_prob(z) - vae.prior().log_prob(z), axis=0)
-        return Bound(-distortion - rate, distortion, rate)
+        draws = _draw(vae, x, self.mc_samples, seed)
+        return _weighed(*_mean_terms(draws.log_px, draws.log_ratio()), weight)
 
 
-OBJECTIVES = Table("objective", {"elbo": ELBO, "monte-carlo-elbo": MonteCarloELBO})
+@final
+@dataclass(frozen=True)
+class IWAE(Objective):
+    """Importance-weighted bound, log 1/K sum_k w_k, w_k = p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x).
+
+    Tighter with every K. The encoder's gradient loses signal against its noise as K grows; `DReG` does not.
+
+    Args:
+      mc_samples: K.
+
+    References:
+      Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
+      Rainforth et al. (2018), Tighter variational bounds are not necessarily better.
+    """
+
+    mc_samples: pydantic.PositiveInt = field(default=5, kw_only=True)
+
+    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
+        """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
+        draws = _draw(vae, x, self.mc_samples, seed)
+        log_ratio = draws.log_ratio()
+        value = _log_mean_exp(draws.log_px - log_ratio, self.mc_samples)
+        return Bound(value, *_mean_terms(draws.log_px, log_ratio))
+
+
+@final
+@dataclass(frozen=True)
+class MIWAE(Objective):
+    """Mean of M importance-weighted bounds of K samples each.
+
+    Between `MonteCarloELBO` (K = 1) and `IWAE` (M = 1).
+
+    Args:
+      outer_samples: M.
+      inner_samples: K.
+
+    References:
+      Rainforth et al. (2018), Tighter variational bounds are not necessarily better.
+    """
+
+    outer_samples: pydantic.PositiveInt = field(default=2, kw_only=True)
+    inner_samples: pydantic.PositiveInt = field(default=5, kw_only=True)
+
+    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
+        """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
+        draws = _draw(vae, x, self.outer_samples * self.inner_samples, seed)
+        log_ratio = draws.log_ratio()
+        log_w = tf.reshape(draws.log_px - log_ratio, [self.inner_samples, self.outer_samples, -1])
+        value = tf.reduce_mean(_log_mean_exp(log_w, self.inner_samples), axis=0)
+        return Bound(value, *_mean_terms(draws.log_px, log_ratio))
+
+
+@final
+@dataclass(frozen=True)
+class Renyi(Objective):
+    """Variational Renyi bound, 1/(1 - alpha) log 1/K sum_k w_k^(1 - alpha).
+
+    alpha = 0 is `IWAE`, alpha -> 1 the ELBO; between, it lies between them. In expectation a lower bound for alpha in
+    [0, 1], and below the ELBO for alpha > 1.
+
+    Args:
+      alpha: at least 0.
+      mc_samples: K.
+
+    References:
+      Li and Turner (2016), Renyi divergence variational inference.
+    """
+
+    alpha: pydantic.NonNegativeFloat = field(default=0.5, kw_only=True)
+    mc_samples: pydantic.PositiveInt = field(default=5, kw_only=True)
+
+    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
+        """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
+        draws = _draw(vae, x, self.mc_samples, seed)
+        log_ratio = draws.log_ratio()
+        return Bound(self._value(draws.log_px - log_ratio), *_mean_terms(draws.log_px, log_ratio))
+
+    def _value(self, log_w: Any) -> Any:
+        power = 1 - self.alpha
+        if abs(power) < 1e-4:  # the limit; in float32 the quotient would be rounding over rounding
+            return tf.reduce_mean(log_w, axis=0)
+        return _log_mean_exp(power * log_w, self.mc_samples) / power
+
+
+@final
+@dataclass(frozen=True)
+class StickingTheLanding(Objective):
+    """`MonteCarloELBO` in value; in gradient, the encoder's score term, of expectation zero, is left out.
+
+    The encoder learns along the path of z alone, at log q(z|x) with its parameters held: no noise is left where q(z|x)
+    is the exact posterior. Needs the density of q at given z: with an inverse autoregressive posterior, D passes.
+
+    Args:
+      mc_samples: S.
+
+    References:
+      Roeder, Wu and Duvenaud (2017), Sticking the landing.
+    """
+
+    weighs_rate: ClassVar[bool] = True
+    mc_samples: pydantic.PositiveInt = field(default=1, kw_only=True)
+
+    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
+        """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
+        path = _path(vae, x, self.mc_samples, seed, weight)
+        even = tf.ones_like(path.log_px) / self.mc_samples
+        distortion, rate = _mean_terms(path.log_px, path.log_ratio)
+        value = -distortion - weight.of(rate) * rate
+        return Bound(path.with_gradient(value, even, even), distortion, rate)
+
+
+@final
+@dataclass(frozen=True)
+class DReG(Objective):
+    """`IWAE` in value; in gradient, the encoder's doubly reparameterized one.
+
+    With normalized weights v_k, the encoder's gradient is sum_k v_k^2 d log w_k / d z_k, along the path of z_k; the
+    decoder's and the prior's is sum_k v_k d log w_k, as for `IWAE`. Needs the density of q at given z, as
+    `StickingTheLanding`.
+
+    Args:
+      mc_samples: K.
+
+    References:
+      Tucker et al. (2019), Doubly reparameterized gradient estimators for Monte Carlo objectives.
+    """
+
+    mc_samples: pydantic.PositiveInt = field(default=5, kw_only=True)
+
+    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
+        """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
+        path = _path(vae, x, self.mc_samples, seed, PLAIN)
+        log_w = path.log_px - path.log_ratio
+        v = tf.nn.softmax(log_w, axis=0)
+        value = path.with_gradient(_log_mean_exp(log_w, self.mc_samples), v, v**2)
+        return Bound(value, *_mean_terms(path.log_px, path.log_ratio))
+
+
+class _Path(NamedTuple):
+    """What path gradients are made of: values at z held still, and their slope along z."""
+
+    z: Any  # [S, B, D], a function of the encoder
+    log_px: Any  # log p(x|z) at z held still, [S, B]
+    log_ratio: Any  # log q(z|x) - log p(z) at z held still, [S, B], q held too
+    model: Any  # what decoder and prior learn from: log p(x|z) + weight log p(z), [S, B]
+    slope: Any  # d [log p(x|z) - weight log_ratio] / d z, held, [S, B, D]
+
+    def with_gradient(self, value: Any, model_weights: Any, path_weights: Any) -> Any:
+        """Return `value` [B] with the gradient of sum_s model_weights model + path_weights slope . z."""
+        model_part = tf.stop_gradient(model_weights) * self.model
+        path_part = tf.stop_gradient(path_weights) * tf.reduce_sum(self.slope * self.z, axis=-1)
+        surrogate = tf.reduce_sum(model_part + path_part, axis=0)
+        return tf.stop_gradient(value - surrogate) + surrogate
+
+
+def _path(vae: Any, x: Any, samples: int, seed: Seed, weight: RateWeight) -> _Path:
+    """Draw z and take the slope at z held still.
+
+    At z itself the slope would be None, or wrong: bijectors remember where their output came from.
+    """
+    q = vae.encoder(x)
+    z = q.sample(samples, seed=seed)
+    still = tf.stop_gradient(z)
+    with tf.GradientTape() as tape:
+        tape.watch(still)
+        log_px, log_pz = vae.decoder(still).log_prob(x), vae.prior().log_prob(still)
+        log_ratio = q.log_prob(still) - log_pz
+        beta = weight.of(tf.reduce_mean(log_ratio, axis=0))
+        total = log_px - beta * log_ratio
+    slope = tf.stop_gradient(tape.gradient(total, still))
+    return _Path(z, log_px, tf.stop_gradient(log_ratio), log_px + beta * log_pz, slope)
+
+
+OBJECTIVES = Table(
+    "objective",
+    {
+        "elbo": ELBO,
+        "monte-carlo-elbo": MonteCarloELBO,
+        "iwae": IWAE,
+        "sticking-the-landing": StickingTheLanding,
+        "dreg": DReG,
+        "renyi": Renyi,
+        "miwae": MIWAE,
+    },
+)

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import abc
+import functools
 from dataclasses import field
-from typing import Any, final
+from typing import Annotated, Any, ClassVar, final
 
 import pydantic
 from pydantic.dataclasses import dataclass
 
-from tfp_vae._lazy import tf, tfd
+from tfp_vae._lazy import tf, tfd, tfp
 from tfp_vae.members import Table
+from tfp_vae.seeds import Seed
 
-__all__ = ["POSTERIORS", "DiagonalNormal", "Posterior"]
+__all__ = [
+    "POSTERIORS",
+    "DiagonalNormal",
+    "FullCovarianceNormal",
+    "HouseholderFlow",
+    "InverseAutoregressiveFlow",
+    "Posterior",
+    "RealNVP",
+]
+
+SCALE_FLOOR = 1e-4
+MEAN_SAMPLES = 64
+"""Samples whose average stands for E_q[z|x] where it has no closed form."""
 
 
 class Posterior(abc.ABC):
     """A variational family: a value that turns an encoder's output into q(z|x)."""
+
+    is_normal: ClassVar[bool]
+    """Whether q(z|x) is a multivariate Normal, with a closed-form mean, and a closed-form KL to another."""
 
     latent_dim: int
 
@@ -25,9 +42,30 @@ class Posterior(abc.ABC):
     def params_size(self) -> int:
         """How many numbers the encoder's network gives for each example."""
 
+    @property
+    def learned(self) -> tuple[Any, ...]:
+        """What the family itself learns, beside the network: modules, variables."""
+        return ()
+
     @abc.abstractmethod
     def __call__(self, params: Any) -> Any:
         """Return q(z|x), batch [B], event [D], from params [B, params_size]."""
+
+    @final
+    def mean(self, params: Any, *, seed: Seed) -> Any:
+        """Return E_q[z|x], [B, D], of params [B, params_size]: closed-form, or the average of 64 samples."""
+        return _MEANS[self.is_normal](self(params), seed)
+
+
+_MEANS = {
+    True: lambda q, seed: q.mean(),
+    False: lambda q, seed: tf.reduce_mean(q.sample(MEAN_SAMPLES, seed=seed), axis=0),
+}
+
+
+def _diagonal(params: Any, floor: float) -> Any:
+    loc, s = tf.split(params, 2, axis=-1)
+    return tfd.MultivariateNormalDiag(loc, floor + tf.nn.softplus(s))
 
 
 @final
@@ -49,8 +87,9 @@ class DiagonalNormal(Posterior):
       Kingma and Welling (2014), Auto-encoding variational Bayes.
     """
 
+    is_normal: ClassVar[bool] = True
     latent_dim: pydantic.PositiveInt
-    scale_floor: pydantic.PositiveFloat = field(default=1e-4, kw_only=True)
+    scale_floor: pydantic.PositiveFloat = field(default=SCALE_FLOOR, kw_only=True)
 
     @property
     def params_size(self) -> int:
@@ -59,8 +98,191 @@ class DiagonalNormal(Posterior):
 
     def __call__(self, params: Any) -> Any:
         """Return q(z|x), batch [B], event [D], from params [B, 2 D]."""
-        loc, s = tf.split(params, 2, axis=-1)
-        return tfd.MultivariateNormalDiag(loc, self.scale_floor + tf.nn.softplus(s))
+        return _diagonal(params, self.scale_floor)
 
 
-POSTERIORS = Table("posterior", {"diagonal-normal": DiagonalNormal})
+@final
+@dataclass(frozen=True)
+class FullCovarianceNormal(Posterior):
+    """Normal with full covariance, q(z|x) = N(z; loc, L L^T), L lower triangular.
+
+    params = (loc, entries of L, filled row by row as `tfp.math.fill_triangular` does); the diagonal is
+    scale_floor + softplus. Costs O(D^2) numbers for each example.
+
+    Args:
+      latent_dim: D, the dimension of z.
+      scale_floor: the smallest diagonal entry of L.
+
+    Returns (when called on params [B, D + D (D + 1) / 2]):
+      `tfd.MultivariateNormalTriL`, batch [B], event [D].
+    """
+
+    is_normal: ClassVar[bool] = True
+    latent_dim: pydantic.PositiveInt
+    scale_floor: pydantic.PositiveFloat = field(default=SCALE_FLOOR, kw_only=True)
+
+    @property
+    def params_size(self) -> int:
+        """D + D (D + 1) / 2."""
+        return self.latent_dim + self.latent_dim * (self.latent_dim + 1) // 2
+
+    def __call__(self, params: Any) -> Any:
+        """Return q(z|x), batch [B], event [D], from params [B, D + D (D + 1) / 2]."""
+        loc, entries = tf.split(params, [self.latent_dim, -1], axis=-1)
+        lower = tfp.math.fill_triangular(entries)
+        diagonal = self.scale_floor + tf.nn.softplus(tf.linalg.diag_part(lower))
+        return tfd.MultivariateNormalTriL(loc, tf.linalg.set_diag(lower, diagonal))
+
+
+@final
+@dataclass(frozen=True)
+class HouseholderFlow(Posterior):
+    """Normal whose covariance is turned by Householder reflections, z = H_K ... H_1 z_0.
+
+    z_0 ~ N(loc, diag(scale^2));  H_k = I - 2 v_k v_k^T / |v_k|^2, all from the encoder. Volume is kept, so that
+    q(z|x) = q_0(H_1 ... H_K z).
+
+    Args:
+      latent_dim: D, the dimension of z.
+      reflections: K.
+
+    Returns (when called on params [B, (2 + K) D]):
+      `tfd.TransformedDistribution`, batch [B], event [D].
+
+    References:
+      Tomczak and Welling (2016), Improving variational auto-encoders using Householder flow.
+    """
+
+    is_normal: ClassVar[bool] = False
+    latent_dim: pydantic.PositiveInt
+    reflections: pydantic.PositiveInt = field(default=4, kw_only=True)
+
+    @property
+    def params_size(self) -> int:
+        """(2 + K) D: loc, scale, and the vector of each reflection."""
+        return (2 + self.reflections) * self.latent_dim
+
+    def __call__(self, params: Any) -> Any:
+        """Return q(z|x), batch [B], event [D], from params [B, (2 + K) D]."""
+        base, *vectors = tf.split(params, [2 * self.latent_dim] + [self.latent_dim] * self.reflections, axis=-1)
+        turns = [_reflection(vector + 1e-6) for vector in vectors]
+        return tfd.TransformedDistribution(_diagonal(base, SCALE_FLOOR), tfp.bijectors.Chain(turns))
+
+
+def _reflection(vector: Any) -> Any:
+    return tfp.bijectors.ScaleMatvecLinearOperator(tf.linalg.LinearOperatorHouseholder(vector))
+
+
+@final
+@dataclass(frozen=True)
+class InverseAutoregressiveFlow(Posterior):
+    """Inverse autoregressive flow from a diagonal Normal, conditioned on x.
+
+    z_0 ~ N(loc, diag(scale^2));  z_t = (z_{t-1} - m_t(z_{t-1}, h)) exp(-a_t(z_{t-1}, h)), with m_t and a_t
+    masked networks and h a context from the encoder. Sampling, and the density of one's own samples, take one pass; the density of any
+    other z takes D passes.
+
+    Args:
+      latent_dim: D, the dimension of z.
+      seed: decides the initial weights.
+      depth: number of flow layers.
+      hidden: width of the two hidden layers of each masked network.
+      context: size of h.
+
+    Returns (when called on params [B, 2 D + context]):
+      `tfd.TransformedDistribution`, batch [B], event [D].
+
+    References:
+      Kingma et al. (2016), Improved variational inference with inverse autoregressive flow.
+    """
+
+    is_normal: ClassVar[bool] = False
+    latent_dim: pydantic.PositiveInt
+    seed: int = 0
+    depth: pydantic.PositiveInt = field(default=2, kw_only=True)
+    hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
+    context: pydantic.PositiveInt = field(default=64, kw_only=True)
+
+    @property
+    def params_size(self) -> int:
+        """2 D + context."""
+        return 2 * self.latent_dim + self.context
+
+    @functools.cached_property
+    def _flow(self) -> Any:
+        from tfp_vae.flows import MaskedFlow
+
+        return MaskedFlow(self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden)
+
+    @property
+    def learned(self) -> tuple[Any, ...]:
+        """The masked networks."""
+        networks: tuple[Any, ...] = self._flow.networks
+        return networks
+
+    def __call__(self, params: Any) -> Any:
+        """Return q(z|x), batch [B], event [D], from params [B, 2 D + context]."""
+        base, context = tf.split(params, [2 * self.latent_dim, self.context], axis=-1)
+        flow = tfp.bijectors.Invert(self._flow(context))
+        return tfd.TransformedDistribution(_diagonal(base, SCALE_FLOOR), flow)
+
+
+@final
+@dataclass(frozen=True)
+class RealNVP(Posterior):
+    """Coupling flow from a diagonal Normal, conditioned on x; sampling and density both take one pass.
+
+    Args:
+      latent_dim: D, the dimension of z, at least 2.
+      seed: decides the initial weights.
+      depth: number of coupling layers.
+      hidden: width of the two hidden layers of each network.
+      context: size of the context that the encoder gives.
+
+    Returns (when called on params [B, 2 D + context]):
+      `tfd.TransformedDistribution`, batch [B], event [D].
+
+    References:
+      Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.
+    """
+
+    is_normal: ClassVar[bool] = False
+    latent_dim: Annotated[int, pydantic.Field(ge=2)]
+    seed: int = 0
+    depth: pydantic.PositiveInt = field(default=4, kw_only=True)
+    hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
+    context: pydantic.PositiveInt = field(default=64, kw_only=True)
+
+    @property
+    def params_size(self) -> int:
+        """2 D + context."""
+        return 2 * self.latent_dim + self.context
+
+    @functools.cached_property
+    def _flow(self) -> Any:
+        from tfp_vae.flows import CouplingFlow
+
+        return CouplingFlow(self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden)
+
+    @property
+    def learned(self) -> tuple[Any, ...]:
+        """The networks of the couplings."""
+        networks: tuple[Any, ...] = self._flow.networks
+        return networks
+
+    def __call__(self, params: Any) -> Any:
+        """Return q(z|x), batch [B], event [D], from params [B, 2 D + context]."""
+        base, context = tf.split(params, [2 * self.latent_dim, self.context], axis=-1)
+        return tfd.TransformedDistribution(_diagonal(base, SCALE_FLOOR), self._flow(context))
+
+
+POSTERIORS = Table(
+    "posterior",
+    {
+        "diagonal-normal": DiagonalNormal,
+        "full-covariance-normal": FullCovarianceNormal,
+        "householder-flow": HouseholderFlow,
+        "inverse-autoregressive-flow": InverseAutoregressiveFlow,
+        "real-nvp": RealNVP,
+    },
+)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tfp_vae.binarization import BINARIZATIONS
-from tfp_vae.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from tfp_vae.datasets import Dataset, Split, check_kind, default_binarization, load, prepare
+from tfp_vae.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_rate
+from tfp_vae.datasets import Dataset, Split, check_support, default_binarization, load, prepare
 from tfp_vae.errors import DataError
 from tfp_vae.likelihoods import LIKELIHOODS
+from tfp_vae.members import Member
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
+from tfp_vae.supports import UNIT, first_violation
 
 __all__ = ["held_out_view", "plan", "reload"]
 
@@ -27,9 +31,11 @@ def plan(
     Raises:
       DataError: data that are missing, malformed, or of a kind the likelihood has no density for.
     """
+    check_rate(model, training)
     data = load(dataset, data_dir=data_dir, progress=progress)
-    accepts = LIKELIHOODS[model.likelihood.name].accepts
-    chosen = BINARIZATIONS.member(binarization or default_binarization(data, accepts))
+    model = _completed(model, data)
+    support = LIKELIHOODS.build(model.likelihood, data.event_shape).support
+    chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
     described = DataConfig(
         dataset=dataset,
         data_dir=data_dir,
@@ -54,10 +60,34 @@ def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None)
     return _prepared(config, data)
 
 
+def _completed(model: ModelConfig, data: Dataset) -> ModelConfig:
+    """Return the model with what its likelihood takes from the data, such as the number of levels."""
+    return model.model_copy(update={"likelihood": _counted(model.likelihood, data.train.x)})
+
+
 def _prepared(config: RunConfig, data: Dataset) -> Dataset:
     binarization = BINARIZATIONS.build(config.data.binarization)
-    check_kind(data, LIKELIHOODS[config.model.likelihood.name].accepts, binarization)
+    likelihood = LIKELIHOODS.build(config.model.likelihood, data.event_shape)
+    check_support(data, binarization.takes(likelihood.support), lambda: _advice(data))
     return prepare(data, binarization, config.training.seed)
+
+
+def _advice(data: Dataset) -> str:
+    """Return what to do with data that does not fit: scale it, or choose a likelihood that it fits."""
+    x = data.train.x
+    unit = first_violation(x, UNIT) is None
+    first = "choose --binarization dynamic, static or threshold" if unit else "divide 8-bit pixels by 255"
+    return f"{first}, or choose a --likelihood that fits: {', '.join(_fitting(x, data.event_shape))}"
+
+
+def _fitting(x: np.ndarray, event_shape: tuple[int, ...]) -> list[str]:
+    built = {name: LIKELIHOODS.build(_counted(LIKELIHOODS.member(name), x), event_shape) for name in LIKELIHOODS}
+    return [name for name, likelihood in built.items() if first_violation(x, likelihood.support) is None]
+
+
+def _counted(likelihood: Member, x: np.ndarray) -> Member:
+    name, settings = likelihood
+    return LIKELIHOODS.member({"name": name, **LIKELIHOODS[name].settings_from(settings, x)})
 
 
 def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:

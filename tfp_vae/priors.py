@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, final
+import functools
+from dataclasses import field
+from typing import Annotated, Any, ClassVar, final
 
+import numpy as np
 import pydantic
 from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf, tfd
+from tfp_vae.errors import UsageError
 from tfp_vae.members import Table
 
-__all__ = ["PRIORS", "Prior", "StandardNormal"]
+__all__ = ["PRIORS", "AutoregressiveFlow", "NormalMixture", "Prior", "RealNVP", "StandardNormal", "Vamp"]
+
+SCALE_FLOOR = 1e-3
 
 
 class Prior(abc.ABC):
     """A prior: a value that gives p(z) when called."""
 
+    is_normal: ClassVar[bool] = False
+    """Whether p(z) is a multivariate Normal, to which that of another has a closed-form KL."""
+
     latent_dim: int
+
+    @property
+    def learned(self) -> tuple[Any, ...]:
+        """What the prior learns: modules, variables."""
+        return ()
 
     @abc.abstractmethod
     def __call__(self, temperature: float = 1.0) -> Any:
-        """Return p(z), batch [], event [D]; a temperature T other than 1 scales its spread by T."""
+        """Return p(z), batch [], event [D]; a temperature T other than 1 scales the spread of its Normals by T."""
+
+
+def _standard(latent_dim: int, dtype: str, temperature: float) -> Any:
+    scale = tf.fill([latent_dim], tf.cast(temperature, dtype))
+    return tfd.MultivariateNormalDiag(tf.zeros([latent_dim], dtype), scale)
 
 
 @final
@@ -37,13 +56,189 @@ class StandardNormal(Prior):
       `tfd.MultivariateNormalDiag`, batch [], event [D]: N(0, T^2 I).
     """
 
+    is_normal: ClassVar[bool] = True
     latent_dim: pydantic.PositiveInt
     dtype: str = "float32"
 
     def __call__(self, temperature: float = 1.0) -> Any:
         """Return N(0, T^2 I), batch [], event [D]."""
-        scale = tf.fill([self.latent_dim], tf.cast(temperature, self.dtype))
-        return tfd.MultivariateNormalDiag(tf.zeros([self.latent_dim], self.dtype), scale)
+        return _standard(self.latent_dim, self.dtype, temperature)
 
 
-PRIORS = Table("prior", {"standard-normal": StandardNormal})
+@final
+@dataclass(frozen=True)
+class NormalMixture(Prior):
+    """Mixture of K diagonal Normals, p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), all learned.
+
+    Args:
+      latent_dim: D, the dimension of z.
+      seed: decides where the components begin.
+      components: K.
+
+    Returns (when called, with a temperature T):
+      `tfd.MixtureSameFamily`, batch [], event [D], its scales multiplied by T.
+
+    References:
+      Dilokthanakul et al. (2016), Deep unsupervised clustering with Gaussian mixture variational autoencoders.
+    """
+
+    latent_dim: pydantic.PositiveInt
+    seed: int = 0
+    components: pydantic.PositiveInt = field(default=10, kw_only=True)
+
+    @functools.cached_property
+    def learned(self) -> tuple[Any, ...]:
+        """Logits [K], locs [K, D], and scales [K, D] before their softplus."""
+        locs = np.random.default_rng(self.seed).normal(size=(self.components, self.latent_dim))
+        return (
+            tf.Variable(tf.zeros([self.components]), name="logits"),
+            tf.Variable(locs.astype(np.float32), name="locs"),
+            tf.Variable(tf.fill([self.components, self.latent_dim], 0.54), name="scales"),
+        )
+
+    def __call__(self, temperature: float = 1.0) -> Any:
+        """Return the mixture, batch [], event [D]."""
+        logits, locs, s = self.learned
+        normals = tfd.MultivariateNormalDiag(locs, temperature * (SCALE_FLOOR + tf.nn.softplus(s)))
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), normals)
+
+
+@final
+@dataclass(frozen=True)
+class Vamp(Prior):
+    """VampPrior, p(z) = 1/K sum_k q(z|u_k): the posterior of K learned pseudo-inputs u_k.
+
+    Costs K passes of the encoder for each step, and K densities for each z; with an inverse autoregressive posterior
+    each of those takes D passes.
+
+    Args:
+      latent_dim: D, the dimension of z.
+      encoder: x -> q(z|x).
+      data_mean: about which the pseudo-inputs begin, [*event_shape].
+      seed: decides where they begin.
+      components: K.
+
+    Returns (when called):
+      `distributions.EvenMixture`, batch [], event [D].
+
+    Raises:
+      UsageError: a temperature other than 1, which has no meaning for the posterior of any family.
+
+    References:
+      Tomczak and Welling (2018), VAE with a VampPrior.
+    """
+
+    latent_dim: pydantic.PositiveInt
+    encoder: Any
+    data_mean: Any
+    seed: int = 0
+    components: Annotated[int, pydantic.Field(ge=1)] = field(default=100, kw_only=True)
+
+    @functools.cached_property
+    def learned(self) -> tuple[Any, ...]:
+        """The pseudo-inputs, [K, *event_shape]."""
+        mean = np.asarray(self.data_mean, np.float32)
+        noise = np.random.default_rng(self.seed).normal(scale=0.1, size=(self.components, *mean.shape))
+        return (tf.Variable(mean + noise.astype(np.float32), name="pseudo_inputs"),)
+
+    def __call__(self, temperature: float = 1.0) -> Any:
+        """Return the mixture, batch [], event [D]."""
+        from tfp_vae.distributions import EvenMixture
+
+        if temperature != 1.0:
+            raise UsageError(f"a vamp prior has no temperature: expected 1, found {temperature:g}.")
+        (pseudo_inputs,) = self.learned
+        return EvenMixture(self.encoder(pseudo_inputs))
+
+
+@final
+@dataclass(frozen=True)
+class AutoregressiveFlow(Prior):
+    """Masked autoregressive flow from N(0, I): density in one pass, sampling in D.
+
+    Args:
+      latent_dim: D, the dimension of z.
+      seed: decides the initial weights.
+      depth: number of flow layers.
+      hidden: width of the two hidden layers of each masked network.
+
+    Returns (when called, with a temperature T):
+      `tfd.TransformedDistribution`, batch [], event [D], of N(0, T^2 I).
+
+    References:
+      Papamakarios, Pavlakou and Murray (2017), Masked autoregressive flow for density estimation.
+    """
+
+    latent_dim: pydantic.PositiveInt
+    seed: int = 0
+    depth: pydantic.PositiveInt = field(default=2, kw_only=True)
+    hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
+
+    @functools.cached_property
+    def _flow(self) -> Any:
+        from tfp_vae.flows import MaskedFlow
+
+        return MaskedFlow(self.latent_dim, 0, self.seed + 1, depth=self.depth, hidden=self.hidden)
+
+    @property
+    def learned(self) -> tuple[Any, ...]:
+        """The masked networks."""
+        networks: tuple[Any, ...] = self._flow.networks
+        return networks
+
+    def __call__(self, temperature: float = 1.0) -> Any:
+        """Return the flow, batch [], event [D]."""
+        return tfd.TransformedDistribution(_standard(self.latent_dim, "float32", temperature), self._flow())
+
+
+@final
+@dataclass(frozen=True)
+class RealNVP(Prior):
+    """Coupling flow from N(0, I): density and sampling in one pass.
+
+    Args:
+      latent_dim: D, the dimension of z, at least 2.
+      seed: decides the initial weights.
+      depth: number of coupling layers.
+      hidden: width of the two hidden layers of each network.
+
+    Returns (when called, with a temperature T):
+      `tfd.TransformedDistribution`, batch [], event [D], of N(0, T^2 I).
+
+    References:
+      Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.
+      Xu et al. (2019), On the necessity and effectiveness of learning the prior of variational auto-encoder.
+    """
+
+    latent_dim: Annotated[int, pydantic.Field(ge=2)]
+    seed: int = 0
+    depth: pydantic.PositiveInt = field(default=4, kw_only=True)
+    hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
+
+    @functools.cached_property
+    def _flow(self) -> Any:
+        from tfp_vae.flows import CouplingFlow
+
+        return CouplingFlow(self.latent_dim, 0, self.seed + 1, depth=self.depth, hidden=self.hidden)
+
+    @property
+    def learned(self) -> tuple[Any, ...]:
+        """The networks of the couplings."""
+        networks: tuple[Any, ...] = self._flow.networks
+        return networks
+
+    def __call__(self, temperature: float = 1.0) -> Any:
+        """Return the flow, batch [], event [D]."""
+        return tfd.TransformedDistribution(_standard(self.latent_dim, "float32", temperature), self._flow())
+
+
+PRIORS = Table(
+    "prior",
+    {
+        "standard-normal": StandardNormal,
+        "normal-mixture": NormalMixture,
+        "vamp": Vamp,
+        "autoregressive-flow": AutoregressiveFlow,
+        "real-nvp": RealNVP,
+    },
+)

@@ -31,6 +31,7 @@ class Purpose(enum.IntEnum):
     SPLIT = 8
     HELD_OUT = 9
     PICTURE = 10
+    DROPOUT = 11
 
 
 def fold(seed: Seed, *indices: Any) -> Seed:

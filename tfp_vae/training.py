@@ -11,7 +11,8 @@ import numpy as np
 from tfp_vae._lazy import tf
 from tfp_vae.errors import DivergenceError
 from tfp_vae.execution import compiled
-from tfp_vae.objectives import Bound, Objective
+from tfp_vae.networks import dropping
+from tfp_vae.objectives import PLAIN, Bound, Objective, RateWeight
 from tfp_vae.seeds import Purpose, fold, generator, seed_for
 from tfp_vae.vae import VAE
 
@@ -81,6 +82,7 @@ class Trainer:
       x: training examples, [N, *event_shape].
       transform: applied to every batch, with a seed of its own.
       run_seed: seeds every draw.
+      rate_weight: step -> how much the rate counts, for an objective that weighs it.
       clip_norm: gradients are scaled down to this global norm; None leaves them.
       execution: `xla`, `graph` or `eager`.
     """
@@ -95,6 +97,7 @@ class Trainer:
         *,
         transform: Transform,
         run_seed: int,
+        rate_weight: Callable[[Any], RateWeight] = lambda step: PLAIN,
         clip_norm: float | None = None,
         execution: str = "xla",
     ) -> None:
@@ -102,6 +105,7 @@ class Trainer:
         self._x = tf.convert_to_tensor(x)
         self._transform = transform
         self._run_seed = run_seed
+        self._rate_weight = rate_weight
         self._clip_norm = clip_norm
         self._variables = vae.trainable_variables
         optimizer.build(self._variables)
@@ -144,8 +148,9 @@ class Trainer:
 
     def _step(self, x: Any, step: Any) -> tuple[Bound, Health]:
         x = self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
-        with tf.GradientTape() as tape:
-            bound = self.objective.bound(self.vae, x, seed=seed_for(self._run_seed, Purpose.LATENT, step))
+        seed, weight = seed_for(self._run_seed, Purpose.LATENT, step), self._rate_weight(step)
+        with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
+            bound = self.objective.bound(self.vae, x, seed=seed, weight=weight)
             loss = -tf.reduce_mean(bound.value)
         gradients = tape.gradient(loss, self._variables)
         norm = tf.linalg.global_norm(gradients)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, final
 
 from tfp_vae._lazy import tf
+from tfp_vae.adapters import checked
 from tfp_vae.likelihoods import Likelihood
-from tfp_vae.networks import Network
+from tfp_vae.networks import Network, folded
 from tfp_vae.posteriors import Posterior
 from tfp_vae.priors import Prior
 from tfp_vae.seeds import Seed, fold
@@ -21,16 +22,24 @@ class Encoder(tf.Module):
     Args:
       network: tensor -> tensor, [B, *event_shape] -> [B, posterior.params_size].
       posterior: the family of q(z|x).
+
+    Raises:
+      UsageError: a network that would not learn.
     """
 
     def __init__(self, network: Network, posterior: Posterior) -> None:
         super().__init__()
-        self.network = network
+        self.network = checked(network, "encoder")
         self.posterior = posterior
+        self._learned = posterior.learned  # where tf.Module sees it
 
     def __call__(self, x: Any) -> Any:
         """Return q(z|x), batch [B], event [D], for x [B, *event_shape]."""
         return self.posterior(self.network(x))
+
+    def mean(self, x: Any, *, seed: Seed = (0, 0)) -> Any:
+        """Return E_q[z|x], [B, D], for x [B, *event_shape]; see `Posterior.mean`."""
+        return self.posterior.mean(self.network(x), seed=seed)
 
 
 @final
@@ -40,18 +49,20 @@ class Decoder(tf.Module):
     Args:
       network: tensor -> tensor, [B, D] -> [B, likelihood.params_size].
       likelihood: the family of p(x|z).
+
+    Raises:
+      UsageError: a network that would not learn.
     """
 
     def __init__(self, network: Network, likelihood: Likelihood) -> None:
         super().__init__()
-        self.network = network
+        self.network = checked(network, "decoder")
         self.likelihood = likelihood
+        self._learned = likelihood.learned
 
     def __call__(self, z: Any) -> Any:
         """Return p(x|z), batch [...], event `event_shape`, for z [..., D] with any leading axes."""
-        leading = tf.shape(z)[:-1]
-        params = self.network(tf.reshape(z, [-1, z.shape[-1]]))  # networks take one batch axis: fold, then unfold
-        return self.likelihood(tf.reshape(params, tf.concat([leading, [self.likelihood.params_size]], axis=0)))
+        return self.likelihood(folded(self.network, z))
 
 
 @final
@@ -71,6 +82,7 @@ class VAE(tf.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
+        self._learned = prior.learned
 
     def generate(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Any:
         """Return p(x|z_i) for z_1..z_n drawn from the prior: batch [n], event `event_shape`."""
@@ -82,4 +94,4 @@ class VAE(tf.Module):
 
     def reconstruct(self, x: Any) -> Any:
         """Return E[x'|z] at z = E_q[z|x], for x [B, *event_shape]: [B, *event_shape]."""
-        return self.decoder(self.encoder(x).mean()).mean()
+        return self.decoder(self.encoder.mean(x)).mean()

@@ -1,0 +1,291 @@
+"""Every density: it sums or integrates to one, agrees with an independent statement of it, and with its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import special, stats
+
+from tests import builders
+from tfp_vae.likelihoods import LIKELIHOODS, SCALE_FLOOR, Categorical, DiscretizedLogistic, Normal
+from tfp_vae.posteriors import POSTERIORS
+from tfp_vae.priors import PRIORS
+
+
+def softplus(s: Any) -> np.ndarray:
+    return np.log1p(np.exp(np.asarray(s, np.float64)))
+
+
+# ---- Families over z: quadrature in one and two dimensions, Jacobians, samples.
+
+DIMENSIONS = [(name, d) for name in (*POSTERIORS, *(f"prior {p}" for p in PRIORS)) for d in (1, 2)]
+DIMENSIONS = [(name, d) for name, d in DIMENSIONS if not (name.endswith("real-nvp") and d == 1)]
+
+
+def over_z(name: str, d: int) -> Any:
+    """A distribution over z, away from where it starts, batch []."""
+    draw = np.random.default_rng(d)
+    if name.startswith("prior "):
+        encoder = builders.model(latent_dim=d).encoder
+        family = builders.prior(name.removeprefix("prior "), d, encoder)
+        stir(family.learned, draw)
+        return family()
+    family = builders.posterior(name, d)
+    stir(family.learned, draw)
+    params = draw.normal(size=(1, family.params_size)).astype(np.float32)
+    return family(tf.constant(params))
+
+
+def stir(learned: Any, draw: np.random.Generator) -> None:
+    holder = tf.Module()
+    holder.learned = learned
+    for variable in holder.trainable_variables:
+        noise = 0.3 * draw.normal(size=variable.shape)
+        variable.assign_add(noise.astype(np.float32))
+
+
+def density(q: Any, z: np.ndarray) -> np.ndarray:
+    """Densities at z [N, D], of a distribution of batch [] or [1]."""
+    wide = z if q.batch_shape.rank == 0 else z[:, np.newaxis]
+    return np.exp(np.ravel(q.log_prob(tf.constant(wide, tf.float32))).astype(np.float64))
+
+
+def grid(q: Any, d: int) -> tuple[np.ndarray, float]:
+    """A grid that holds all but a sliver of q, and the volume of its cell."""
+    samples = q.sample(4_000, seed=(1, 1)).numpy().reshape(-1, d)
+    low, high = samples.min(axis=0), samples.max(axis=0)
+    margin = 0.6 * (high - low)
+    axes = [np.linspace(a - m, b + m, {1: 20_001, 2: 701}[d]) for a, b, m in zip(low, high, margin, strict=True)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
+    return points, float(np.prod([axis[1] - axis[0] for axis in axes]))
+
+
+@pytest.mark.parametrize(("name", "d"), DIMENSIONS)
+def test_families_over_z_integrate_to_one_and_agree_with_their_samples(name: str, d: int) -> None:
+    q = over_z(name, d)
+    points, cell = grid(q, d)
+    mass = density(q, points) * cell
+    assert mass.sum() == pytest.approx(1, abs=2e-3)
+
+    samples = q.sample(20_000, seed=(2, 2)).numpy().reshape(-1, d)
+    for statistic in (lambda z: z[:, 0], lambda z: np.cos(z).sum(axis=1), lambda z: z[:, -1] ** 2):
+        drawn, expected = statistic(samples), np.sum(mass * statistic(points))
+        assert abs(drawn.mean() - expected) < 4.5 * drawn.std() / np.sqrt(len(drawn)) + 3e-3 * (1 + abs(expected))
+
+
+FLOWS = [name for name, family in POSTERIORS.items() if not family.is_normal]
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_flow_densities_agree_with_their_jacobians(name: str) -> None:
+    d, family = 4, builders.posterior(name, 4)
+    stir(family.learned, np.random.default_rng(0))
+    q = family(tf.constant(np.random.default_rng(1).normal(size=(1, family.params_size)), tf.float32))
+    start = q.distribution.sample(1, seed=(3, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(start)
+        z = q.bijector.forward(start)
+    jacobian = tf.reshape(tape.jacobian(z, start), [d, d])
+    expected = q.distribution.log_prob(start) - np.linalg.slogdet(jacobian)[1]
+    np.testing.assert_allclose(q.log_prob(tf.constant(z.numpy())), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_flow_samples_remember_their_density(name: str) -> None:
+    q = builders.posterior(name, 3)(tf.zeros([2, builders.posterior(name, 3).params_size]))
+    z = q.sample(5, seed=(4, 4))
+    np.testing.assert_allclose(q.log_prob(z), q.log_prob(tf.constant(z.numpy())), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(POSTERIORS))
+def test_posterior_means_are_those_of_samples(name: str) -> None:
+    family = builders.posterior(name, 3)
+    params = tf.constant(np.random.default_rng(6).normal(size=(1, family.params_size)), tf.float32)
+    samples = family(params).sample(40_000, seed=(5, 5)).numpy()[:, 0]
+    allowed = 4.5 * samples.std(axis=0) / np.sqrt(64 if not family.is_normal else 40_000)
+    np.testing.assert_array_less(np.abs(family.mean(params, seed=(6, 6))[0] - samples.mean(axis=0)), allowed)
+
+
+def test_full_covariance_is_what_its_triangle_says() -> None:
+    params = np.random.default_rng(0).normal(size=(1, 9)).astype(np.float32)
+    q = POSTERIORS["full-covariance-normal"](3)(tf.constant(params))
+    z = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    by_scipy = stats.multivariate_normal(params[0, :3], q.covariance()[0]).logpdf(z)
+    np.testing.assert_allclose(np.ravel(q.log_prob(z[:, np.newaxis])), by_scipy, rtol=1e-4)
+    assert np.abs(q.covariance()[0].numpy()[~np.eye(3, dtype=bool)]).min() > 1e-3
+
+
+def test_mixture_prior_is_the_sum_of_its_components() -> None:
+    p = builders.prior("normal-mixture", 2)
+    stir(p.learned, np.random.default_rng(0))
+    logits, locs, s = (v.numpy().astype(np.float64) for v in p.learned)
+    z = np.random.default_rng(1).normal(size=(6, 2))
+    parts = [
+        w * np.prod(stats.norm(loc, 1e-3 + softplus(raw)).pdf(z), axis=1)
+        for w, loc, raw in zip(special.softmax(logits), locs, s, strict=True)
+    ]
+    np.testing.assert_allclose(density(p(), z), np.sum(parts, axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+def test_vamp_prior_is_the_mean_of_posteriors_at_its_inputs(posterior: str) -> None:
+    vae = builders.model(posterior, "vamp")
+    z = np.random.default_rng(1).normal(size=(2, 6, 3)).astype(np.float32)
+    (inputs,) = vae.prior.learned
+    each = [np.exp(vae.encoder(inputs[i : i + 1]).log_prob(z)) for i in range(3)]
+    np.testing.assert_allclose(np.exp(vae.prior().log_prob(z)), np.mean(each, axis=0), rtol=1e-3)
+
+
+# ---- Likelihoods: numpy and scipy restate each.
+
+
+def _levels(x: np.ndarray, levels: int = 5) -> np.ndarray:
+    return np.round(x * (levels - 1))
+
+
+def _rounded_logistic(k: np.ndarray, loc: np.ndarray, s: np.ndarray, levels: int = 5) -> np.ndarray:
+    base = stats.logistic(loc * (levels - 1), (SCALE_FLOOR + softplus(s)) * (levels - 1))
+    upper = np.where(k == levels - 1, 1.0, base.cdf(k + 0.5))
+    lower = np.where(k == 0, 0.0, base.cdf(k - 0.5))
+    return upper - lower
+
+
+def _continuous_bernoulli(x: np.ndarray, logit: np.ndarray) -> np.ndarray:
+    probability = special.expit(logit)
+    with np.errstate(all="ignore"):
+        constant = np.where(np.abs(logit) < 1e-3, 2.0, 2 * np.arctanh(1 - 2 * probability) / (1 - 2 * probability))
+    return np.log(constant) + x * special.log_expit(logit) + (1 - x) * special.log_expit(-logit)
+
+
+def _mixture(x: np.ndarray, params: np.ndarray) -> np.ndarray:
+    logits, loc, s = np.split(params, 3, axis=-1)
+    each = _rounded_logistic(_levels(x)[..., np.newaxis], loc, s)
+    return np.log(np.sum(special.softmax(logits, axis=-1) * each, axis=-1))
+
+
+def _negative_binomial(x: np.ndarray, params: np.ndarray) -> np.ndarray:
+    return stats.nbinom(1e-6 + softplus(params[..., 0]), special.expit(-params[..., 1])).logpmf(x)
+
+
+RESTATED: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "bernoulli": lambda x, p: np.where(x == 1, special.log_expit(p[..., 0]), special.log_expit(-p[..., 0])),
+    "continuous-bernoulli": lambda x, p: _continuous_bernoulli(x, p[..., 0]),
+    "normal": lambda x, p: stats.norm(p[..., 0], SCALE_FLOOR + 0.3).logpdf(x),
+    "laplace": lambda x, p: stats.laplace(p[..., 0], SCALE_FLOOR + softplus(p[..., 1])).logpdf(x),
+    "beta": lambda x, p: stats.beta(*(SCALE_FLOOR + softplus(p[..., i]) for i in (0, 1))).logpdf(x),
+    "categorical": lambda x, p: np.take_along_axis(
+        special.log_softmax(p, axis=-1), _levels(x)[..., np.newaxis].astype(int), axis=-1
+    )[..., 0],
+    "discretized-logistic": lambda x, p: np.log(_rounded_logistic(_levels(x), p[..., 0], p[..., 1])),
+    "discretized-logistic-mixture": _mixture,
+    "poisson": lambda x, p: stats.poisson(1e-6 + softplus(p[..., 0])).logpmf(x),
+    "negative-binomial": _negative_binomial,
+}
+
+
+def test_every_likelihood_is_restated() -> None:
+    assert RESTATED.keys() == LIKELIHOODS.keys()
+
+
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_likelihood_agrees_with_its_restatement(name: str) -> None:
+    shape = (4, 3, 1)
+    family, x = builders.likelihood(name, shape), builders.data(name, 50, shape)
+    params = np.random.default_rng(8).normal(size=(50, family.params_size)).astype(np.float32)
+    by_element = RESTATED[name](x.astype(np.float64), params.astype(np.float64).reshape(50, *shape, -1))
+    np.testing.assert_allclose(family(tf.constant(params)).log_prob(x), by_element.sum(axis=(1, 2, 3)), rtol=2e-4)
+
+
+@pytest.mark.parametrize("name", [name for name, family in LIKELIHOODS.items() if family.discrete])
+def test_discrete_likelihoods_sum_to_one(name: str) -> None:
+    family = builders.likelihood(name, (1,))
+    params = np.random.default_rng(9).normal(size=(20, family.params_size)).astype(np.float32)
+    values = {"bernoulli": [0, 1], "poisson": np.arange(60), "negative-binomial": np.arange(4_000)}
+    support = np.asarray(values.get(name, np.linspace(0, 1, 5)), np.float32)[:, np.newaxis, np.newaxis]
+    total = np.exp(family(tf.constant(params)).log_prob(support)).sum(axis=0)
+    np.testing.assert_allclose(total, 1, atol=2e-3 if name == "negative-binomial" else 1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name, family in LIKELIHOODS.items() if not family.discrete])
+def test_continuous_likelihoods_integrate_to_one(name: str) -> None:
+    family = builders.likelihood(name, (1,))
+    params = np.random.default_rng(9).normal(size=(20, family.params_size)).astype(np.float32)
+    low, high = {"normal": (-30, 30), "laplace": (-60, 60)}.get(name, (0, 1))
+    edges = np.linspace(low, high, 400_001)
+    middle = ((edges[1:] + edges[:-1]) / 2).astype(np.float32)
+    for row in params:
+        mass = np.exp(family(tf.constant(row)).log_prob(middle[:, np.newaxis])).astype(np.float64)
+        assert mass.sum() * (edges[1] - edges[0]) == pytest.approx(1, abs=0.02 if name == "beta" else 1e-3)
+
+
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_likelihood_samples_agree_with_means(name: str) -> None:
+    family = builders.likelihood(name, (3,))
+    params = 0.7 * np.random.default_rng(10).normal(size=family.params_size).astype(np.float32)
+    p = family(tf.constant(params))
+    x = p.sample(30_000, seed=(7, 7)).numpy()
+    error = x.std(axis=0) / np.sqrt(len(x))
+    np.testing.assert_array_less(np.abs(x.mean(axis=0) - p.mean()), 4.5 * error + 1e-4)
+    assert family.support.contains(x).all()
+
+
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_likelihoods_start_near_the_data_mean(name: str) -> None:
+    family = builders.likelihood(name, (4,))
+    mean = np.array([0.2, 0.4, 0.5, 0.8])
+    found = family(tf.constant(family.initial_params(mean))).mean()
+    np.testing.assert_allclose(found, mean, atol={"continuous-bernoulli": 0.2, "categorical": 0.15}.get(name, 0.1))
+    assert (np.diff(found) > 0).all()
+
+
+@pytest.mark.parametrize("x", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("loc", [-3.0, 0.0, 0.5, 1.0, 4.0])
+@pytest.mark.parametrize("s", [-9.0, 0.0, 6.0])
+def test_discretized_logistic_is_right_at_its_edges_and_far_away(x: float, loc: float, s: float) -> None:
+    found = DiscretizedLogistic((1,), levels=5)(tf.constant([loc, s])).log_prob([x]).numpy()
+    base = stats.logistic(np.float64(loc) * 4, (SCALE_FLOOR + softplus(s)) * 4)
+    k = 4 * x
+    log_upper = 0.0 if k == 4 else base.logcdf(k + 0.5)
+    log_lower = -np.inf if k == 0 else base.logcdf(k - 0.5)
+    left = log_upper + np.log1p(-np.exp(log_lower - log_upper)) if log_lower < log_upper else -np.inf
+    log_right = [-np.inf if k == 4 else base.logsf(k + 0.5), 0.0 if k == 0 else base.logsf(k - 0.5)]
+    right = log_right[1] + np.log1p(-np.exp(log_right[0] - log_right[1])) if log_right[0] < log_right[1] else -np.inf
+    expected = max(left, right)
+    assert np.isfinite(found)
+    assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
+
+
+@pytest.mark.parametrize("logit", [-60.0, -15.0, -1e-2, -1e-4, 0.0, 1e-4, 1e-2, 0.3, 15.0, 60.0])
+@pytest.mark.parametrize("x", [0.0, 0.3, 1.0])
+def test_continuous_bernoulli_near_one_half_and_at_large_logits(logit: float, x: float) -> None:
+    found = LIKELIHOODS["continuous-bernoulli"]((1,))(tf.constant([logit])).log_prob([x]).numpy()
+    # p(x) = logit exp(logit x) / (exp(logit) - 1), in a form that is stable at both ends
+    exact = (
+        0.0
+        if logit == 0
+        else np.log(logit / np.expm1(logit)) + logit * x
+        if logit < 30
+        else (np.log(logit) + logit * (x - 1))
+    )
+    assert found == pytest.approx(exact, rel=1e-3, abs=1e-3)
+
+
+def test_normal_scales() -> None:
+    params, x = np.float32([[0.1, 0.5], [0.2, -0.3]]), np.float32([[0.3], [0.4]])
+    fixed = Normal((1,), scale=0.5)(params[:, :1]).log_prob(x)
+    np.testing.assert_allclose(fixed, stats.norm(params[:, 0], 0.5).logpdf(x[:, 0]), rtol=1e-5)
+    each = Normal((1,), scale="per-element")(params).log_prob(x)
+    scale = SCALE_FLOOR + softplus(params[:, 1])
+    np.testing.assert_allclose(each, stats.norm(params[:, 0], scale).logpdf(x[:, 0]), rtol=1e-5)
+    assert len(Normal((1,)).learned) == 1
+    assert Normal((1,), scale=0.5).learned == Normal((1,), scale="per-element").learned == ()
+
+
+def test_levels_are_counted_in_the_data_unless_given() -> None:
+    x = np.float32([[0.0, 1 / 16, 1.0]])
+    assert Categorical.settings_from({"levels": None}, x) == {"levels": 17}
+    assert Categorical.settings_from({"levels": 33}, x) == {"levels": 33}

@@ -1,0 +1,235 @@
+"""Objectives: values and gradients against what theory says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tests.oracles import FixedNormal
+from tfp_vae import VAE, Decoder, Encoder
+from tfp_vae.objectives import (
+    ELBO,
+    IWAE,
+    MIWAE,
+    OBJECTIVES,
+    DReG,
+    MonteCarloELBO,
+    RateWeight,
+    Renyi,
+    StickingTheLanding,
+)
+from tfp_vae.posteriors import DiagonalNormal
+from tfp_vae.priors import StandardNormal
+
+D, M, SCALE = 2, 3, 0.8
+
+
+class Linear(tf.Module):
+    """A linear network in float64."""
+
+    def __init__(self, weights: np.ndarray, bias: np.ndarray) -> None:
+        super().__init__()
+        self.weights, self.bias = tf.Variable(weights), tf.Variable(bias)
+
+    def __call__(self, x: Any) -> Any:
+        return tf.matmul(x, self.weights) + self.bias
+
+
+class ShiftedNormal:
+    """p(z) = N(z; shift, I), the shift learned."""
+
+    is_normal = True
+    latent_dim = D
+
+    def __init__(self) -> None:
+        self.learned = (tf.Variable([0.3, -0.2], dtype=tf.float64),)
+
+    def __call__(self, temperature: float = 1.0) -> Any:
+        return tfp.distributions.MultivariateNormalDiag(self.learned[0], tf.ones([D], tf.float64))
+
+
+def exact_or_not(shift: float) -> VAE:
+    """A linear-Gaussian model with learned weights; with shift 0 the encoder is its exact posterior."""
+    basis, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(M, D)))
+    weights = (basis * [1.5, 0.7]).T  # [D, M]
+    variance = 1 / (1 + np.sum(weights**2, axis=1) / SCALE**2)
+    posterior = DiagonalNormal(D)
+    s = np.log(np.expm1(np.sqrt(variance) * (1 + shift) - posterior.scale_floor))
+    gain = np.concatenate([weights.T * variance / SCALE**2, np.zeros((M, D))], axis=1)
+    bias = np.concatenate([np.full(D, shift), s])
+    return VAE(
+        Encoder(Linear(gain, bias), posterior),
+        Decoder(Linear(weights, np.zeros(M)), FixedNormal(M, SCALE)),
+        StandardNormal(D, "float64") if shift == 0 else ShiftedNormal(),
+    )
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    return np.random.default_rng(2).normal(size=(4, M))
+
+
+def gradients(objective: Any, vae: VAE, x: np.ndarray, part: Any, seed: Any = (0, 0)) -> np.ndarray:
+    """The gradient of the loss with respect to a part's variables, flat."""
+    variables = part.trainable_variables if isinstance(part, tf.Module) else part.learned
+    with tf.GradientTape() as tape:
+        loss = objective.loss(vae, x, seed=seed)
+    return np.concatenate([np.ravel(gradient) for gradient in tape.gradient(loss, variables)])
+
+
+@pytest.mark.parametrize("objective", [StickingTheLanding(mc_samples=3), DReG(mc_samples=4)])
+def test_path_gradients_vanish_at_the_exact_posterior(objective: Any, x: np.ndarray) -> None:
+    vae = exact_or_not(0)
+    np.testing.assert_allclose(gradients(objective, vae, x, vae.encoder), 0, atol=1e-13)
+
+
+@pytest.mark.parametrize("objective", [ELBO(mc_samples=3), MonteCarloELBO(mc_samples=3), IWAE(mc_samples=4)])
+def test_other_gradients_do_not(objective: Any, x: np.ndarray) -> None:
+    vae = exact_or_not(0)
+    assert np.abs(gradients(objective, vae, x, vae.encoder)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (ELBO(), MonteCarloELBO()),
+        (MonteCarloELBO(), StickingTheLanding()),
+        (MonteCarloELBO(mc_samples=3), StickingTheLanding(mc_samples=3)),
+        (IWAE(mc_samples=3), DReG(mc_samples=3)),
+        (IWAE(mc_samples=8), DReG(mc_samples=8)),
+    ],
+)
+@pytest.mark.parametrize("part", ["encoder", "decoder", "prior"])
+def test_estimators_of_a_bound_have_the_same_expected_gradient(
+    first: Any, second: Any, part: str, x: np.ndarray
+) -> None:
+    vae = exact_or_not(0.4)
+    many = np.repeat(x, 50, axis=0)
+
+    @tf.function
+    def both(seed: Any) -> Any:
+        variables = getattr(vae, part).trainable_variables if part != "prior" else vae.prior.learned
+        found = []
+        for objective in (first, second):
+            with tf.GradientTape() as tape:
+                loss = objective.loss(vae, many, seed=seed)
+            found.append(tf.concat([tf.reshape(g, [-1]) for g in tape.gradient(loss, variables)], axis=0))
+        return found
+
+    draws = [both(tf.constant([7, i])) for i in range(400)]
+    difference = np.array([a - b for a, b in draws])
+    error = difference.std(axis=0, ddof=1) / np.sqrt(len(difference))
+    np.testing.assert_array_less(np.abs(difference.mean(axis=0)), 4 * error + 1e-12)
+
+
+@pytest.mark.parametrize("part", ["decoder", "prior"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(IWAE(mc_samples=5), DReG(mc_samples=5)), (MonteCarloELBO(mc_samples=5), StickingTheLanding(mc_samples=5))],
+)
+def test_the_models_gradient_is_the_same_on_the_same_draws(first: Any, second: Any, part: str, x: np.ndarray) -> None:
+    vae = exact_or_not(0.4)
+    found = [gradients(objective, vae, x, getattr(vae, part)) for objective in (first, second)]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
+    assert np.abs(found[0]).max() > 1e-3
+
+
+def test_encoder_gradient_of_dreg_is_that_of_tfp(x: np.ndarray) -> None:
+    vae, seed = exact_or_not(0.4), (3, 4)
+    z = vae.encoder(x).sample(5, seed=seed)
+
+    def of_z(z: Any) -> Any:
+        """The sum of v_k^2 log w_k at z, with v and q's parameters held."""
+        q = vae.encoder.posterior(tf.stop_gradient(vae.encoder.network(x)))
+        log_w = vae.decoder(z).log_prob(x) + vae.prior().log_prob(z) - q.log_prob(z)
+        v = tf.stop_gradient(tf.nn.softmax(log_w, axis=0))
+        return -tf.reduce_mean(tf.reduce_sum(v**2 * log_w, axis=0))
+
+    with tf.GradientTape() as tape:
+        z = vae.encoder(x).sample(5, seed=seed)
+        loss = of_z(z)
+    by_hand = np.concatenate([np.ravel(g) for g in tape.gradient(loss, vae.encoder.trainable_variables)])
+    np.testing.assert_allclose(gradients(DReG(mc_samples=5), vae, x, vae.encoder, seed), by_hand, rtol=1e-9)
+
+
+def value(objective: Any, vae: VAE, x: np.ndarray) -> np.ndarray:
+    return objective.bound(vae, x, seed=(5, 6)).value.numpy()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (MIWAE(outer_samples=6, inner_samples=1), MonteCarloELBO(mc_samples=6)),
+        (MIWAE(outer_samples=1, inner_samples=6), IWAE(mc_samples=6)),
+        (Renyi(alpha=0, mc_samples=6), IWAE(mc_samples=6)),
+        (Renyi(alpha=1, mc_samples=6), MonteCarloELBO(mc_samples=6)),
+        (DReG(mc_samples=6), IWAE(mc_samples=6)),
+        (StickingTheLanding(mc_samples=6), MonteCarloELBO(mc_samples=6)),
+        (IWAE(mc_samples=1), MonteCarloELBO(mc_samples=1)),
+    ],
+)
+def test_identities_of_values(first: Any, second: Any, x: np.ndarray) -> None:
+    vae = exact_or_not(0.4)
+    np.testing.assert_allclose(value(first, vae, x), value(second, vae, x), rtol=1e-10)
+
+
+def test_renyi_falls_with_alpha_and_reaches_the_elbo_smoothly(x: np.ndarray) -> None:
+    vae = exact_or_not(0.4)
+    values = [value(Renyi(alpha=alpha, mc_samples=50), vae, x) for alpha in (0, 0.3, 0.7, 0.999, 1, 1.001, 2)]
+    assert (np.diff(values, axis=0) < 0).all()
+    np.testing.assert_allclose(values[3], values[4], atol=5e-3)
+    np.testing.assert_allclose(values[5], values[4], atol=5e-3)
+
+
+def test_bounds_are_ordered(x: np.ndarray) -> None:
+    vae, many = exact_or_not(0.4), np.repeat(x, 500, axis=0)
+    elbo, miwae, iwae = (
+        value(o, vae, many).mean()
+        for o in (MonteCarloELBO(mc_samples=6), MIWAE(outer_samples=3, inner_samples=2), IWAE(mc_samples=6))
+    )
+    assert elbo < miwae < iwae
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_the_terms_are_always_the_plain_elbos(name: str, x: np.ndarray) -> None:
+    vae, many = exact_or_not(0.4), np.repeat(x, 2_000, axis=0)
+    objective = OBJECTIVES.build(OBJECTIVES.member(name))
+    bound, plain = (o.bound(vae, many, seed=(8, 9)) for o in (objective, ELBO(mc_samples=20)))
+    for term in ("distortion", "rate"):
+        a, b = getattr(bound, term).numpy(), getattr(plain, term).numpy()
+        error = np.hypot(a.std(), b.std()) / np.sqrt(len(a) / 4)
+        assert abs(a.mean() - b.mean()) < 4 * error
+
+
+WEIGHING = [name for name, objective in OBJECTIVES.items() if objective.weighs_rate]
+
+
+@pytest.mark.parametrize("name", WEIGHING)
+class TestRateWeight:
+    """Another weight of the rate."""
+
+    def test_value(self, name: str, x: np.ndarray) -> None:
+        vae, objective = exact_or_not(0.4), OBJECTIVES.build(OBJECTIVES.member(name))
+        bound = objective.bound(vae, x, seed=(0, 1), weight=RateWeight(beta=3.0))
+        np.testing.assert_allclose(bound.value, -bound.distortion - 3 * bound.rate, rtol=1e-10)
+
+    def test_beta_zero_leaves_the_distortions_gradient(self, name: str, x: np.ndarray) -> None:
+        vae, objective = exact_or_not(0.4), OBJECTIVES.build(OBJECTIVES.member(name))
+        with tf.GradientTape(persistent=True) as tape:
+            weighed = objective.bound(vae, x, seed=(0, 1), weight=RateWeight(beta=0.0)).value
+            distortion = MonteCarloELBO().bound(vae, x, seed=(0, 1)).distortion
+        for variable in vae.encoder.trainable_variables:
+            np.testing.assert_allclose(
+                tape.gradient(weighed, variable), -tape.gradient(distortion, variable), atol=1e-9
+            )
+
+    def test_free_bits_cost_nothing_until_the_floor(self, name: str, x: np.ndarray) -> None:
+        vae, objective = exact_or_not(0.4), OBJECTIVES.build(OBJECTIVES.member(name))
+        rate = float(tf.reduce_mean(objective.bound(vae, x, seed=(0, 1)).rate))
+        for floor, counted in ((rate + 0.1, 0.0), (rate - 0.1, 2.0)):
+            bound = objective.bound(vae, x, seed=(0, 1), weight=RateWeight(beta=2.0, floor=floor))
+            np.testing.assert_allclose(bound.value, -bound.distortion - counted * bound.rate, rtol=1e-10)

@@ -1,0 +1,67 @@
+"""Networks of the user's own: what they learn is shown to `tf.Module`, or they are refused."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from tfp_vae._lazy import tf
+from tfp_vae.errors import UsageError
+from tfp_vae.networks import Network
+
+__all__ = ["Fixed", "Keras3", "checked"]
+
+
+@final
+class Keras3(tf.Module):
+    """A Keras 3 model as a network: its variables are tracked, which `tf.Module` alone does not do.
+
+    Args:
+      model: a built `keras.Model` or layer, on the TensorFlow backend.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self._learned = tuple(variable.value for variable in model.trainable_variables)
+        if not all(isinstance(variable, tf.Variable) for variable in self._learned):
+            raise UsageError("expected a Keras 3 model on the TensorFlow backend; set KERAS_BACKEND=tensorflow.")
+
+    def __call__(self, x: Any) -> Any:
+        """Return model(x)."""
+        return self.model(x)
+
+
+@final
+class Fixed:
+    """A function that learns nothing, on purpose, as a network.
+
+    Args:
+      function: tensor -> tensor.
+    """
+
+    def __init__(self, function: Network) -> None:
+        self.function = function
+
+    def __call__(self, x: Any) -> Any:
+        """Return function(x)."""
+        return self.function(x)
+
+
+def checked(network: Network, role: str) -> Network:
+    """Return the network, refusing one of which no variable would be trained.
+
+    Raises:
+      UsageError: a network that shows no trainable variable: a Keras 3 model without its adapter, a plain function,
+        or a layer that is not built.
+    """
+    if isinstance(network, Fixed) or (isinstance(network, tf.Module) and network.trainable_variables):
+        return network
+    raise UsageError(
+        f"the {role}'s network {_name(network)} shows no trainable variable to tf.Module and would not learn; wrap a "
+        "Keras 3 model in adapters.Keras3, build a layer before use, make a function a tf.Module, or wrap what shall "
+        "not learn in adapters.Fixed."
+    )
+
+
+def _name(network: Any) -> str:
+    return str(getattr(network, "name", None) or getattr(network, "__name__", None) or type(network).__name__)

@@ -1,0 +1,107 @@
+"""Invertible maps of z whose parts are networks: each gives a `tfb.Bijector`, conditioned on a context or not."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, final
+
+from tfp_vae._lazy import tf, tfp
+from tfp_vae.networks import folded, masked, mlp
+from tfp_vae.seeds import Purpose, integer
+
+__all__ = ["CouplingFlow", "Flow", "MaskedFlow"]
+
+
+class Flow(abc.ABC):
+    """A stack of layers with the order of the dimensions reversed between them.
+
+    networks: what it learns.
+    """
+
+    networks: tuple[Any, ...]
+    latent_dim: int
+
+    @abc.abstractmethod
+    def layer(self, network: Any, context: Any) -> Any:
+        """Return one layer as a bijector, given its network and a context [..., C] or None."""
+
+    @final
+    def __call__(self, context: Any = None) -> Any:
+        """Return the stack as a `tfb.Bijector` of z [..., D]."""
+        tfb = tfp.bijectors
+        reverse = tfb.Permute(list(reversed(range(self.latent_dim))))
+        layers = [part for network in self.networks for part in (self.layer(network, context), reverse)]
+        return tfb.Chain(layers[:-1])
+
+
+def _bounded(a: Any) -> Any:
+    """Return a log-scale within (-2, 2), zero at zero."""
+    return 2 * tf.tanh(a / 2)
+
+
+@final
+class MaskedFlow(Flow):
+    """Masked autoregressive flow: z_i = u_i exp(a_i) + m_i, (m_i, a_i) a function of z_1..z_{i-1}. Fast density.
+
+    References:
+      Papamakarios, Pavlakou and Murray (2017), Masked autoregressive flow for density estimation.
+    """
+
+    def __init__(self, latent_dim: int, context_size: int, seed: int, *, depth: int, hidden: int) -> None:
+        self.latent_dim = latent_dim
+        self.networks = tuple(
+            masked(latent_dim, context_size, integer(seed, Purpose.INITIALIZATION, 2, i), hidden=(hidden, hidden))
+            for i in range(depth)
+        )
+
+    def layer(self, network: Any, context: Any) -> Any:
+        """Return one masked layer."""
+        conditioning = {} if context is None else {"conditional_input": context}
+
+        def shift_and_log_scale(z: Any) -> tuple[Any, Any]:
+            shift, a = tf.unstack(network(z, **conditioning), axis=-1)
+            return shift, _bounded(a)
+
+        return tfp.bijectors.MaskedAutoregressiveFlow(shift_and_log_scale)
+
+
+@final
+class CouplingFlow(Flow):
+    """Real NVP: the first half of z stays, the second is scaled and shifted by a function of it. Fast both ways.
+
+    References:
+      Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.
+    """
+
+    def __init__(self, latent_dim: int, context_size: int, seed: int, *, depth: int, hidden: int) -> None:
+        self.latent_dim = latent_dim
+        self._kept = latent_dim // 2
+        self.networks = tuple(
+            mlp(
+                (self._kept + context_size,),
+                2 * (latent_dim - self._kept),
+                seed=integer(seed, Purpose.INITIALIZATION, 3, i),
+                hidden=(hidden, hidden),
+            )
+            for i in range(depth)
+        )
+
+    def layer(self, network: Any, context: Any) -> Any:
+        """Return one coupling layer."""
+
+        def shift_and_log_scale(kept: Any, size: int, **unused: Any) -> tuple[Any, Any]:
+            del size, unused
+            shift, a = tf.split(folded(network, _joined(kept, context)), 2, axis=-1)
+            return shift, _bounded(a)
+
+        return tfp.bijectors.RealNVP(num_masked=self._kept, shift_and_log_scale_fn=shift_and_log_scale)
+
+
+def _joined(z: Any, context: Any) -> Any:
+    """Return z [..., M] and the context [B, C] side by side, the context repeated along z's leading axes."""
+    if context is None:
+        return z
+    shape = tf.concat([tf.broadcast_dynamic_shape(tf.shape(z)[:-1], tf.shape(context)[:-1]), [0]], axis=0)
+    wide = [tf.broadcast_to(part, tf.concat([shape[:-1], tf.shape(part)[-1:]], axis=0)) for part in (z, context)]
+    joined = tf.concat(wide, axis=-1)
+    return tf.ensure_shape(joined, [*joined.shape[:-1], z.shape[-1] + context.shape[-1]])

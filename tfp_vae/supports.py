@@ -1,0 +1,95 @@
+"""Supports: which values an array holds, and so which observation models have a probability for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tfp_vae.errors import DataError
+
+__all__ = [
+    "BINARY",
+    "COUNTS",
+    "OPEN_UNIT",
+    "REAL",
+    "UNIT",
+    "Support",
+    "Violation",
+    "check_finite",
+    "first_violation",
+    "level_count",
+    "levels",
+]
+
+MOST_LEVELS = 65_536
+
+
+class Support(NamedTuple):
+    """A set of values: how a message writes it, and which elements of an array belong to it."""
+
+    text: str
+    contains: Callable[[np.ndarray], np.ndarray]
+
+
+class Violation(NamedTuple):
+    """The first value outside a support: which row of the data, and the value."""
+
+    row: int
+    value: float
+
+
+BINARY = Support("{0, 1}", lambda x: (x == 0) | (x == 1))
+OPEN_UNIT = Support("(0, 1)", lambda x: (x > 0) & (x < 1))
+UNIT = Support("[0, 1]", lambda x: (x >= 0) & (x <= 1))
+COUNTS = Support("{0, 1, 2, ...}", lambda x: (x >= 0) & (x == np.round(x)) & np.isfinite(x))
+REAL = Support("the real numbers", np.isfinite)
+
+
+def levels(count: int) -> Support:
+    """Return the support of `count` levels, scaled to the unit interval: {0, 1/(count - 1), ..., 1}."""
+
+    def contains(x: np.ndarray) -> np.ndarray:
+        scaled = x * (count - 1)
+        return np.asarray((x >= 0) & (x <= 1) & (np.abs(scaled - np.round(scaled)) < 1e-2))
+
+    return Support(f"{{0, 1/{count - 1}, ..., 1}} ({count} levels)", contains)
+
+
+def first_violation(x: np.ndarray, support: Support) -> Violation | None:
+    """Return the first value of x [N, ...] that does not belong to `support`, or None."""
+    start = 0
+    for rows in _pieces(x):
+        wrong = ~support.contains(rows)
+        if wrong.any():
+            where = tuple(np.argwhere(wrong)[0])
+            return Violation(start + int(where[0]), float(rows[where]))
+        start += len(rows)
+    return None
+
+
+def level_count(x: np.ndarray) -> int | None:
+    """Return the smallest number of levels on which all of x lies, or None; 8-bit pixels over 255 lie on 256."""
+    if first_violation(x, UNIT) is not None:
+        return None
+    values = np.unique(np.concatenate([np.unique(rows) for rows in _pieces(x)]))
+    gaps = np.diff(values)
+    smallest = gaps.min() if len(gaps) else 1.0
+    count = round(1 / smallest) + 1 if smallest > 1 / MOST_LEVELS else MOST_LEVELS + 1
+    return count if count <= MOST_LEVELS and levels(count).contains(values).all() else None
+
+
+def check_finite(x: np.ndarray, name: str) -> None:
+    """Raise DataError naming the first row of x [N, ...] that holds NaN or infinity."""
+    violation = first_violation(x, REAL)
+    if violation is not None:
+        raise DataError(
+            f"{name}: expected finite numbers, found {violation.value} in row {violation.row}; remove or mend that row."
+        )
+
+
+def _pieces(x: np.ndarray) -> Iterator[np.ndarray]:
+    """Give a thousand rows at a time, so that a check takes no memory of the size of the data."""
+    for start in range(0, len(x), 1_000):
+        yield x[start : start + 1_000]
