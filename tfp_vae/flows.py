@@ -5,11 +5,13 @@ from __future__ import annotations
 import abc
 from typing import Any, final
 
+import numpy as np
+
 from tfp_vae._lazy import tf, tfp
-from tfp_vae.networks import folded, masked, mlp
+from tfp_vae.networks import folded, mlp
 from tfp_vae.seeds import Purpose, integer
 
-__all__ = ["CouplingFlow", "Flow", "MaskedFlow"]
+__all__ = ["CouplingFlow", "Flow", "MaskedFlow", "MaskedNetwork"]
 
 
 class Flow(abc.ABC):
@@ -40,6 +42,45 @@ def _bounded(a: Any) -> Any:
 
 
 @final
+class MaskedNetwork(tf.Module):
+    """Masked autoregressive network, (z [..., D], h [..., C] or None) -> [..., D, 2], whose output i sees z_1..z_{i-1}.
+
+    Each unit has a degree, the number of dimensions of z it may see; a weight between units whose degrees forbid it is
+    multiplied by zero. (TFP's own network keeps its masks by constraints that only a Keras optimizer applies.)
+
+    References:
+      Germain et al. (2015), MADE: masked autoencoder for distribution estimation.
+    """
+
+    def __init__(self, latent_dim: int, context_size: int, seed: int, *, hidden: int) -> None:
+        super().__init__()
+        units, outputs = np.arange(hidden) % latent_dim, np.arange(latent_dim)
+        inputs, draw = np.arange(1, latent_dim + 1), np.random.default_rng(seed)
+        pairs = [(inputs, units), (units, units), (units, np.repeat(outputs, 2))]
+        self._masks = [(after >= before[:, np.newaxis]).astype(np.float32) for before, after in pairs]
+        sizes = [mask.shape for mask in self._masks]
+        self.kernels = [tf.Variable(_small(draw, rows, columns), name="kernel") for rows, columns in sizes]
+        self.biases = [tf.Variable(tf.zeros([columns]), name="bias") for _, columns in sizes]
+        widths = [columns for _, columns in sizes if context_size]
+        self.from_context = [tf.Variable(_small(draw, context_size, columns), name="context") for columns in widths]
+
+    def __call__(self, z: Any, context: Any = None) -> Any:
+        """Return the outputs, [..., D, 2]; the context's leading axes are broadcast to z's."""
+        h = z
+        for i, (kernel, mask, bias) in enumerate(zip(self.kernels, self._masks, self.biases, strict=True)):
+            h = tf.tensordot(h, kernel * mask, axes=1) + bias
+            if context is not None:
+                h += tf.tensordot(context, self.from_context[i], axes=1)
+            h = tf.nn.elu(h) if i < len(self.kernels) - 1 else h
+        return tf.reshape(h, tf.concat([tf.shape(h)[:-1], [h.shape[-1] // 2, 2]], axis=0))
+
+
+def _small(draw: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """Return initial weights small enough that a flow begins near the identity."""
+    return (draw.normal(size=(rows, columns)) * np.sqrt(0.1 / max(rows, 1))).astype(np.float32)
+
+
+@final
 class MaskedFlow(Flow):
     """Masked autoregressive flow: z_i = u_i exp(a_i) + m_i, (m_i, a_i) a function of z_1..z_{i-1}. Fast density.
 
@@ -50,16 +91,15 @@ class MaskedFlow(Flow):
     def __init__(self, latent_dim: int, context_size: int, seed: int, *, depth: int, hidden: int) -> None:
         self.latent_dim = latent_dim
         self.networks = tuple(
-            masked(latent_dim, context_size, integer(seed, Purpose.INITIALIZATION, 2, i), hidden=(hidden, hidden))
+            MaskedNetwork(latent_dim, context_size, integer(seed, Purpose.INITIALIZATION, 2, i), hidden=hidden)
             for i in range(depth)
         )
 
     def layer(self, network: Any, context: Any) -> Any:
         """Return one masked layer."""
-        conditioning = {} if context is None else {"conditional_input": context}
 
         def shift_and_log_scale(z: Any) -> tuple[Any, Any]:
-            shift, a = tf.unstack(network(z, **conditioning), axis=-1)
+            shift, a = tf.unstack(network(z, context), axis=-1)
             return shift, _bounded(a)
 
         return tfp.bijectors.MaskedAutoregressiveFlow(shift_and_log_scale)

@@ -13,7 +13,7 @@ import numpy as np
 import pydantic
 from numpy.typing import ArrayLike
 
-from tfp_vae._lazy import keras, tf, tfp
+from tfp_vae._lazy import keras, tf
 from tfp_vae.errors import UsageError
 from tfp_vae.members import Table, Widths
 from tfp_vae.seeds import Seed, fold
@@ -25,7 +25,6 @@ __all__ = [
     "conv",
     "dropping",
     "folded",
-    "masked",
     "mlp",
     "resnet",
 ]
@@ -149,25 +148,6 @@ def resnet(
     if len(input_shape) == 3:
         return _down(input_shape, output_size, output_bias, seed, channels, dense, activation, add)
     return _up(input_shape, output_size, output_bias, seed, image_shape, channels, dense, activation, add)
-
-
-def masked(size: int, context_size: int, seed: int, *, hidden: Sequence[int]) -> Callable[[Any, Any], Any]:
-    """Return a masked network, (z [..., D], h [..., C] or none) -> [..., D, 2], whose output i sees z_1..z_{i-1}.
-
-    References:
-      Germain et al. (2015), MADE: masked autoencoder for distribution estimation.
-    """
-    network: Callable[[Any, Any], Any] = tfp.bijectors.AutoregressiveNetwork(
-        params=2,
-        event_shape=[size],
-        conditional=context_size > 0,
-        conditional_event_shape=[context_size] if context_size else None,
-        hidden_units=list(hidden),
-        activation="elu",
-        kernel_initializer=keras.initializers.VarianceScaling(0.1, seed=seed),
-    )
-    network.build([None, size])  # type: ignore[attr-defined]
-    return network
 
 
 def folded(network: Network, x: Any) -> Any:
