@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from tfp_vae.storage import json_text
 
@@ -42,7 +43,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         numeric = all(isinstance(row[i], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(_shown, row))
+        table.add_row(*(Text(_shown(value)) for value in row))
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from tfp_vae import runs, storage
 from tfp_vae.datasets import SPLITS
+from tfp_vae.errors import DiskError
+from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.preparation import reload
 
 from . import console, library, options
@@ -40,12 +42,21 @@ _ROWS = (
 @click.option("--max-examples", type=click.IntRange(1), help="Only the first of them.  [default: all]")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same estimate.")
 @click.option("--per-example", metavar="FILE.npz", type=options.NPZ, help="Write each example's values.")
+@click.option(
+    "--execution",
+    type=click.Choice([AUTO, *EXECUTIONS]),
+    default=AUTO,
+    show_default=True,
+    help="How it is computed; auto suits the model.",
+)
 @options.json_option
 @options.debug_option
 def command(
     run: str | None, runs_dir: str, data_dir: str | None, per_example: str | None, as_json: bool, **asked: Any
 ) -> None:
     """Importance-weighted log-likelihood and diagnostics on held-out data."""
+    if per_example is not None and not Path(per_example).absolute().parent.is_dir():
+        raise DiskError(f"could not write {per_example}: its folder does not exist.")
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
@@ -53,9 +64,10 @@ def command(
     restored = experiments.Restored(found)
     with console.counted("evaluating", len(split.x[: asked["max_examples"]]) * asked["iw_samples"]) as progress:
         result, estimates = experiments.evaluate(restored, dataset, progress=progress, **asked)
+    console.print_json(result) if as_json else _print(result)
+    found.write(runs.EVALUATION, result)
     if per_example is not None:
         _write_examples(Path(per_example), estimates, split.y)
-    console.print_json(result) if as_json else _print(result)
 
 
 def _write_examples(path: Path, estimates: Any, labels: np.ndarray | None) -> None:
@@ -68,8 +80,12 @@ def _write_examples(path: Path, estimates: Any, labels: np.ndarray | None) -> No
 def _print(result: dict[str, Any]) -> None:
     head = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
     click.echo(head.format(**result))
-    rows = [[label, f"{result[key]:{shape}}", _error(result, key), unit] for label, key, shape, unit in _ROWS]
+    rows = [[label, _value(result[key], shape), _error(result, key), unit] for label, key, shape, unit in _ROWS]
     console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
+
+
+def _value(value: float, shape: str) -> str:
+    return f"{value:{shape}}" if math.isfinite(value) else "not defined"
 
 
 def _error(result: dict[str, Any], key: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tfp_vae.config import TABLES
 from tfp_vae.datasets import DATASETS
-from tfp_vae.members import Table
+from tfp_vae.members import Table, written
 from tfp_vae.runs import Run
 
 from . import console, library, options
@@ -38,14 +37,8 @@ def _show_table(table: Table, as_json: bool) -> None:
     if as_json:
         console.print_json({"kind": table.kind, "members": [entry._asdict() for entry in entries]})
     else:
-        rows = [[entry.name, _settings(entry.defaults), entry.summary] for entry in entries]
+        rows = [[entry.name, written(entry.defaults), entry.summary] for entry in entries]
         console.print_table([table.kind, "settings and defaults", "what it is"], rows)
-
-
-def _settings(defaults: Any) -> str:
-    return ", ".join(
-        f"{key}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for key, value in defaults.items()
-    )
 
 
 def _show_environment(as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,26 @@ from .main import DEBUG
 F = TypeVar("F", bound=Callable[..., Any])
 
 SEED = click.IntRange(0, 2**31 - 1)
-POSITIVE = click.FloatRange(0, min_open=True)
-NOT_NEGATIVE = click.FloatRange(0)
+
+
+@final
+class _Number(click.ParamType):  # type: ignore[type-arg]
+    """A finite number, at least 0 or above it."""
+
+    name = "number"
+
+    def __init__(self, *, zero: bool) -> None:
+        self._range = click.FloatRange(0, min_open=not zero)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number: float = self._range.convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, found {value}", param, ctx)
+        return number
+
+
+POSITIVE, NOT_NEGATIVE = _Number(zero=False), _Number(zero=True)
 
 
 @final
@@ -102,17 +121,27 @@ def run_options(command: F) -> F:
 def _from_toml(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
     if path is None:
         return
-    known = {option.name for option in ctx.command.params if option.name} - {"config", "help"}
-    settings = {key.replace("-", "_"): _as_text(value) for key, value in _read_toml(path).items()}
-    unknown = sorted(settings.keys() - known)
+    known = _names(ctx.command)
+    written = {key.replace("_", "-"): _as_text(value) for key, value in _read_toml(path).items()}
+    unknown = sorted(written.keys() - known.keys())
     if unknown:
         raise click.UsageError(
             f"{path}: unknown key {unknown[0]!r}; a key is an option's name without the dashes in front."
         )
-    ctx.default_map = {**(ctx.default_map or {}), **settings}
+    ctx.default_map = {**(ctx.default_map or {}), **{known[key]: value for key, value in written.items()}}
+
+
+def _names(command: click.Command) -> dict[str, str]:
+    """Return the names that a config file may use, those of options without dashes, and the parameters they set."""
+    options = [option for option in command.params if isinstance(option, click.Option) and not option.is_eager]
+    flags = {flag.lstrip("-"): str(option.name) for option in options for flag in option.opts if option.expose_value}
+    return {flag: name for flag, name in flags.items() if flag not in ("no-compile", "debug")}
 
 
 def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        settings = ",".join(f"{key}={_as_text(item)}" for key, item in value.items() if key != "name")
+        return f"{value.get('name', '')}:{settings}"
     if isinstance(value, list):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -36,7 +36,17 @@ def _row(run: runs.Run) -> dict[str, Any]:
         return dict.fromkeys(_COLUMNS) | {"run": str(run.folder), "state": "damaged"}
 
 
-_COLUMNS = ("run", "state", "dataset", "latent_dim", "epochs", "validation_elbo", "log_likelihood", "iw_samples")
+_COLUMNS = (
+    "run",
+    "state",
+    "dataset",
+    "latent_dim",
+    "epochs",
+    "validation_elbo",
+    "log_likelihood",
+    "split",
+    "iw_samples",
+)
 
 
 def _told(run: runs.Run) -> dict[str, Any]:
@@ -50,6 +60,7 @@ def _told(run: runs.Run) -> dict[str, Any]:
         f"{len(metrics)}/{config.training.epochs}",
         metrics[-1]["validation_elbo"] if metrics else None,
         evaluation.get("log_likelihood"),
+        evaluation.get("split"),
         evaluation.get("iw_samples"),
     )
     return dict(zip(_COLUMNS, values, strict=True))

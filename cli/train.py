@@ -119,10 +119,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     run, dataset = _resumed(ctx, given) if given["resume"] else _created(given)
     console.notice(f"run: {run.folder}")
     _train(run, dataset)
-    if given["plots"]:
-        _draw(run, dataset)
     result = run.read(runs.TRAINING)
     console.print_json(result) if given["as_json"] else _print(result)
+    if given["plots"]:
+        _draw(run, dataset)
 
 
 def _created(given: dict[str, Any]) -> tuple[Run, Dataset]:
@@ -150,13 +150,14 @@ def _resumed(ctx: click.Context, given: dict[str, Any]) -> tuple[Run, Dataset]:
         )
     run = Run.open(Path(given["run_dir"]))
     run.checkpoint()
+    dataset = reload(run.config(), given["data_dir"], console.DownloadProgress())
     if "epochs" in _written(ctx):
         run.extend(given["epochs"])
     if run.is_finished():
         raise UsageError(
             f"{run.folder}: all {run.config().training.epochs} epochs are done; raise the total with --epochs."
         )
-    return run, reload(run.config(), given["data_dir"], console.DownloadProgress())
+    return run, dataset
 
 
 def _written(ctx: click.Context) -> set[str]:
@@ -208,12 +209,24 @@ def _described(run_config: RunConfig) -> str:
 
 def _train(run: Run, dataset: Dataset) -> None:
     epochs = run.config().training.epochs
-    console.notice("compiling the training step")
     with _signals() as received, console.training_progress(epochs) as observe:
-        finished = library.experiments().train(run, dataset, observe=observe, stopping=lambda: bool(received))
+        finished = library.experiments().train(
+            run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received)
+        )
     if not finished:
         resume = f"tfp-vae train --resume --run-dir {shlex.quote(str(run.folder))}"
         raise Interrupted(f"interrupted; a checkpoint was written. Go on with: {resume}", signal_number=received[0])
+
+
+def _say_how(execution: str) -> None:
+    console.notice(_HOW[execution])
+
+
+_HOW = {
+    "xla": "compiling the training step with XLA; --execution graph does without",
+    "graph": "tracing the training step as a graph",
+    "eager": "running every step eagerly, which is slow",
+}
 
 
 @contextmanager

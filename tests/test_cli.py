@@ -197,7 +197,13 @@ class TestTrain:
         )
         config = json.loads(Path("r/config.json").read_text())
         assert config["model"]["encoder"]["hidden"] == [16]
-        assert config["model"]["decoder"] == {"name": "mlp", "hidden": [9], "activation": "tanh"}
+        assert config["model"]["decoder"] == {
+            "name": "mlp",
+            "hidden": [9],
+            "activation": "tanh",
+            "normalization": "none",
+            "dropout": 0.0,
+        }
         assert config["training"]["objective"] == {"name": "elbo", "mc_samples": 3}
 
     def test_config_file_stands_in_and_the_command_line_wins(self, here: Path) -> None:
@@ -271,12 +277,16 @@ class TestWrongInput:
             (["train", "--epochs", "many"], "not a valid integer"),
             (["train", "--posterior", "cauchy"], "unknown posterior 'cauchy'; choose from diagonal-normal"),
             (["train", "--posterior", "diagonal-normal:floor=1"], "this key is unknown; its keys: scale_floor"),
-            (["train", "--encoder", "conv"], "unknown network 'conv'; choose from mlp"),
+            (["train", "--encoder", "lstm"], "unknown network 'lstm'; choose from mlp"),
+            (["train", "--prior", "vamp"], "choose --objective monte-carlo-elbo"),
+            (["train", "--objective", "iwae", "--beta", "2"], "beta has no meaning for the objective iwae"),
+            (["train", "--encoder", "conv", "--decoder", "conv", "--hidden", "9"], "--hidden has no meaning"),
             (["train", "--hidden", "a,b"], "valid integer"),
             (["train", "--objective", "elbo:mc_samples=2", "--mc-samples", "3"], "keep one"),
             (["train", "--dataset", "imagenet"], "unknown dataset 'imagenet'"),
             (["train", "--learning-rate", "nan"], "finite"),
-            (["train", "--beta", "2"], "No such option"),
+            (["train", "--no-such", "2"], "No such option"),
+            (["sample", "--temperature", "nan"], "expected a finite number"),
             (["train", "--config", "none.toml"], "could not be read"),
             (["train", "--resume"], "--run-dir"),
             (["sample", "--n", "0"], "0 is not in the range"),
@@ -326,7 +336,7 @@ class TestWrongInput:
         np.save("grey.npy", rng.random((20, 3)))
         result = call("train", "--dataset", "grey.npy", "--binarization", "none", *SMALL, code=3)
         assert "expected values in {0, 1}" in one_sentence(result)
-        assert "in row 0" in one_sentence(result)
+        assert "continuous-bernoulli" in one_sentence(result)
 
     @pytest.mark.parametrize("damage", ["cut", "lie", "flip"])
     def test_idx_files(self, damage: str, here: Path) -> None:

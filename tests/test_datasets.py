@@ -11,7 +11,7 @@ import pytest
 from tests.test_files import idx
 from tfp_vae import datasets
 from tfp_vae.binarization import BINARIZATIONS, Binarization, Dynamic, Static, Threshold, Unchanged
-from tfp_vae.datasets import DATASETS, SPLITS, Dataset, Split, check_support, load, prepare
+from tfp_vae.datasets import SPLITS, Dataset, Split, check_support, load, prepare
 from tfp_vae.errors import DataError, UsageError
 from tfp_vae.supports import BINARY, COUNTS, OPEN_UNIT, REAL, UNIT, Support, first_violation, level_count, levels
 
@@ -101,6 +101,24 @@ def test_data_dir_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest
     assert len(load("mnist").test) == 4
 
 
+@pytest.mark.parametrize("shape", [(9,), (9, 4), (0, 4, 4), (9, 3, 4)])
+def test_images_of_another_shape_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(idx(np.zeros(shape, np.uint8)))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(shape[0], np.uint8)))
+    with pytest.raises(DataError, match="expected"):
+        load("mnist", data_dir=str(tmp_path))
+
+
+def test_amat_rows_of_another_length_are_refused(tmp_path: Path) -> None:
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"binarized_mnist_{part}.amat").write_bytes(b"0 1 " * 392 + b"\n" + b"1 0 " * 392 + b"\n")
+    assert load("binarized-mnist", data_dir=str(tmp_path)).event_shape == (28, 28, 1)
+    (tmp_path / "binarized_mnist_test.amat").write_bytes(b"0 1 " * 784 + b"\n")
+    with pytest.raises(DataError, match="expected rows of 784 values, found 1568"):
+        load("binarized-mnist", data_dir=str(tmp_path))
+
+
 def test_labels_that_do_not_match_are_refused(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(3, np.uint8)))
@@ -160,8 +178,29 @@ class TestOwnArrays:
         x = np.zeros((40, 3))
         x[17, 1] = value
         np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[:5], x_test=x[:5])
-        with pytest.raises(DataError, match=f"train split: expected finite numbers, found {value} in row 17"):
+        with pytest.raises(
+            DataError, match=f"train split: expected values in the real numbers, found {value} in row 17 of its source"
+        ):
             load(str(tmp_path / "a.npz"))
+
+    def test_rows_are_named_as_they_stand_in_the_file(self, tmp_path: Path) -> None:
+        for row in (0, 10, 39):
+            x = np.zeros((40, 3))
+            x[row, 1] = np.nan
+            np.save(tmp_path / "a.npy", x)
+            with pytest.raises(DataError, match=f"found nan in row {row} of its source"):
+                load(str(tmp_path / "a.npy"))
+
+    def test_a_file_that_moved_is_found_in_the_data_dir(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "a.npy", np.zeros((20, 3)))
+        assert load("/nowhere/a.npy", data_dir=str(tmp_path)).event_shape == (3,)
+
+    def test_fingerprint_tells_shapes_apart(self, tmp_path: Path) -> None:
+        prints = set()
+        for shape in ((20, 4), (20, 2, 2)):
+            np.save(tmp_path / "a.npy", np.zeros(shape))
+            prints.add(load(str(tmp_path / "a.npy")).fingerprint())
+        assert len(prints) == 2
 
     def test_unknown_names_are_a_usage_error(self) -> None:
         with pytest.raises(UsageError, match="unknown dataset 'imagenet'; choose from digits, mnist"):
@@ -208,7 +247,7 @@ class TestSupports:
     @pytest.mark.parametrize(
         ("values", "binarization", "message"),
         [
-            ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2; try harder"),
+            ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2 of its source; try harder"),
             ([0, 255, 7], Unchanged(), r"expected values in \{0, 1\}, found 255 in row 1"),
             ([0, 255, 7], Dynamic(), r"expected values in \[0, 1\], found 255 in row 1"),
             ([0, -3, 7], Threshold(), r"expected values in \[0, 1\], found -3 in row 1"),
@@ -267,7 +306,3 @@ class TestBinarization:
     def test_none_changes_nothing(self, digits_data: Dataset) -> None:
         same = prepare(digits_data, Unchanged(), 0)
         assert same.fingerprint() == digits_data.fingerprint()
-
-
-def test_every_dataset_is_loaded_by_some_test() -> None:
-    assert set(DATASETS) == {"digits", "mnist", "fashion-mnist", "binarized-mnist"}

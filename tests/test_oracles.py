@@ -119,6 +119,18 @@ def test_estimate_agrees_with_brute_force(linear: LinearGaussian) -> None:
         np.testing.assert_allclose(found.posterior_mean[i], q.mean()[0], rtol=0, atol=1e-9)
 
 
+def test_sums_of_many_large_weights_stay_exact() -> None:
+    """With a constant weight, log w = -3000, the estimate is that weight, and every sample counts."""
+    model = LinearGaussian("float32")
+    vae, x = model.vae(), model.data(2)
+    far = x + 300
+    found = estimate(vae, far, iw_samples=20_000, seed=(0, 0), execution="graph")
+    truth = model.log_evidence(far)
+    assert (truth < -10_000).all()
+    np.testing.assert_allclose(found.log_likelihood, truth, rtol=1e-5)
+    assert (found.ess <= 20_000).all()
+
+
 def test_xla_and_graph_estimate_the_same_quantity(linear: LinearGaussian) -> None:
     vae, x = linear.vae(shift=0.2), linear.data(200)
     by_path = [log_likelihood(vae, x, iw_samples=100, seed=(11, 11), execution=e) for e in ("xla", "graph")]

@@ -42,6 +42,18 @@ def test_grid_leaves_empty_places_blank() -> None:
     assert picture[5:9, 5:9].max() == 0
 
 
+def test_channels_without_colours_stand_side_by_side(rng: np.random.Generator) -> None:
+    x = rng.random((1, 4, 4, 2)).astype(np.float32)
+    picture = shown(plots.image_grid(x))
+    np.testing.assert_array_equal(picture[:4, :8], np.concatenate([x[0, ..., 0], x[0, ..., 1]], axis=1))
+
+
+@pytest.mark.parametrize("labels", [np.array([0, np.nan] * 15), np.linspace(0, 1, 30), np.array(["a", "b", "c"] * 10)])
+def test_scatter_takes_any_labels(labels: np.ndarray, rng: np.random.Generator) -> None:
+    figure = plots.latent_scatter(rng.normal(size=(30, 2)), labels)
+    assert [text.get_text() for text in figure.axes[0].texts] == (["a", "b", "c"] if labels.dtype.kind == "U" else [])
+
+
 def test_vectors_are_the_rows_of_a_map(rng: np.random.Generator) -> None:
     x = rng.random((7, 5))
     np.testing.assert_array_equal(shown(plots.image_grid(x)), x)

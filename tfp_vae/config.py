@@ -10,6 +10,7 @@ import pydantic
 from numpy.typing import ArrayLike
 
 from tfp_vae.binarization import BINARIZATIONS
+from tfp_vae.datasets import LARGEST_EVENT
 from tfp_vae.errors import UsageError
 from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.likelihoods import LIKELIHOODS
@@ -34,12 +35,10 @@ TABLES: dict[str, Table] = {
     "schedules": SCHEDULES,
 }
 
-_LARGEST_EVENT = 1 << 24
-
 
 def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
-    if math.prod(shape) > _LARGEST_EVENT:
-        raise ValueError(f"an example may have at most {_LARGEST_EVENT} values")
+    if math.prod(shape) > LARGEST_EVENT:
+        raise ValueError(f"an example may have at most {LARGEST_EVENT} values")
     return shape
 
 

@@ -17,11 +17,14 @@ from tfp_vae.downloads import Remote, data_folder, obtain
 from tfp_vae.errors import DataError, UsageError
 from tfp_vae.members import Table
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.supports import BINARY, Support, check_finite, first_violation
+from tfp_vae.supports import BINARY, REAL, Support, first_violation
 
 __all__ = ["DATASETS", "SPLITS", "Dataset", "Split", "check_support", "load", "prepare"]
 
 SPLITS = ("train", "validation", "test")
+
+LARGEST_EVENT = 1 << 24
+"""The most values that one example may have."""
 
 HELD_OUT_FRACTION = 0.1
 """The share of the examples that goes to validation, and again to test, where no canonical split exists."""
@@ -30,16 +33,22 @@ HELD_OUT_FRACTION = 0.1
 @final
 @dataclass(frozen=True)
 class Split:
-    """Examples x [N, *event_shape], float32, and their labels y [N] where there are any."""
+    """Examples x [N, *event_shape], float32, their labels y [N] where there are any, and their rows in the source."""
 
     x: np.ndarray
     y: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, rows: Any) -> Split:
-        return Split(self.x[rows], None if self.y is None else self.y[rows])
+        y = None if self.y is None else self.y[rows]
+        return Split(self.x[rows], y, np.arange(len(self))[rows] if self.rows is None else self.rows[rows])
+
+    def source_row(self, row: int) -> int:
+        """Return where an example stood before the data was split, to be named to whoever has that file."""
+        return row if self.rows is None else int(self.rows[row])
 
 
 @final
@@ -71,7 +80,9 @@ class Dataset:
         """Return a digest of all values, which tells whether two runs saw the same data."""
         digest = hashlib.sha256()
         for name in SPLITS:
-            digest.update(np.ascontiguousarray(getattr(self, name).x).data)
+            x = np.ascontiguousarray(getattr(self, name).x)
+            digest.update(repr(x.shape).encode())
+            digest.update(x.data)
         return digest.hexdigest()[:16]
 
 
@@ -87,7 +98,7 @@ def digits(folder: Path, progress: Any = None) -> Dataset:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return _split("digits", _Whole(bunch.images / 16.0, bunch.target))
+    return _split("digits", _Whole(_images(bunch.images / 16.0), bunch.target))
 
 
 def mnist(folder: Path, progress: Any = None) -> Dataset:
@@ -103,8 +114,15 @@ def fashion_mnist(folder: Path, progress: Any = None) -> Dataset:
 def binarized_mnist(folder: Path, progress: Any = None) -> Dataset:
     """MNIST as binarized once by Larochelle, 28x28 binary, 50,000 + 10,000 + 10,000 examples, without labels."""
     paths = obtain(BINARIZED_MNIST, _places("binarized-mnist", folder), progress)
-    splits = [Split(_images(files.read_amat(path).reshape(-1, 28, 28))) for path in paths]
+    splits = [Split(_images(_squared(path, files.read_amat(path)))) for path in paths]
     return Dataset("binarized-mnist", "canonical", *splits)
+
+
+def _squared(path: Path, x: np.ndarray) -> np.ndarray:
+    """Return rows of 784 values as 28x28 pictures."""
+    if x.shape[1] != 784:
+        raise DataError(f"{path}: expected rows of 784 values, found {x.shape[1]}; get the file anew.")
+    return x.reshape(-1, 28, 28)
 
 
 DATASETS = Table(
@@ -149,6 +167,7 @@ IDX_VALIDATION = 5_000
 def _idx_dataset(name: str, remotes: Sequence[Remote], folder: Path, progress: Any) -> Dataset:
     train_x, train_y, test_x, test_y = map(files.read_idx, obtain(remotes, _places(name, folder), progress))
     for x, y in ((train_x, train_y), (test_x, test_y)):
+        _check_pictures(name, x)
         _check_labels(name, x, y)
     train, test = Split(_images(train_x / np.float32(255)), train_y), Split(_images(test_x / np.float32(255)), test_y)
     if len(train) <= IDX_VALIDATION:
@@ -157,6 +176,13 @@ def _idx_dataset(name: str, remotes: Sequence[Remote], folder: Path, progress: A
         )
     rule = f"canonical; the last {IDX_VALIDATION} training examples are for validation"
     return Dataset(name, rule, train[:-IDX_VALIDATION], train[-IDX_VALIDATION:], test)
+
+
+def _check_pictures(name: str, x: np.ndarray) -> None:
+    if x.ndim != 3 or 0 in x.shape:
+        raise DataError(
+            f"{name}: expected images [examples, height, width], found shape {x.shape}; get the files anew."
+        )
 
 
 def _places(dataset: str, folder: Path) -> list[Path]:
@@ -171,7 +197,8 @@ def load(name: str, *, data_dir: str | None = None, progress: Any = None) -> Dat
 
     Args:
       name: a name from `DATASETS`, or the path of an `.npy` or `.npz` file.
-      data_dir: where named data sets lie or are downloaded to; see `downloads.data_folder`.
+      data_dir: where named data sets lie or are downloaded to, see `downloads.data_folder`; and where a file is looked
+        for that is not at its path.
       progress: told of each download's bytes; see `downloads.obtain`.
 
     Returns:
@@ -182,14 +209,28 @@ def load(name: str, *, data_dir: str | None = None, progress: Any = None) -> Dat
       UsageError: neither a name nor a path.
       DataError: a file that is missing, malformed, empty, or holds values that are not finite.
     """
-    dataset: Dataset = DATASETS[name](data_folder(data_dir), progress) if name in DATASETS else _from_path(name)
-    for split in SPLITS:
-        check_finite(getattr(dataset, split).x, f"{name}, {split} split")
+    named = name in DATASETS
+    dataset: Dataset = DATASETS[name](data_folder(data_dir), progress) if named else _from_path(name, data_dir)
+    _check_shapes(dataset)
+    check_support(dataset, REAL, lambda: "remove or mend that row")
     return dataset
 
 
-def _from_path(name: str) -> Dataset:
+def _check_shapes(dataset: Dataset) -> None:
+    """Refuse a data set whose examples differ in shape between splits, or are too large to be one."""
+    shapes = {name: getattr(dataset, name).x.shape[1:] for name in SPLITS}
+    if len(set(shapes.values())) > 1:
+        raise DataError(f"{dataset.name}: expected one shape of example in all splits, found {shapes}.")
+    if math.prod(dataset.event_shape) > LARGEST_EVENT:
+        raise DataError(
+            f"{dataset.name}: expected examples of at most {LARGEST_EVENT:,} values, found {shapes['train']}."
+        )
+
+
+def _from_path(name: str, data_dir: str | None) -> Dataset:
     path = Path(name).expanduser()
+    if data_dir is not None and not path.exists():
+        path = Path(data_dir).expanduser() / path.name
     if path.suffix not in _READERS:
         raise UsageError(
             f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of an .npy or .npz file"
@@ -219,10 +260,6 @@ def _presplit(name: str, path: Path, arrays: Mapping[str, np.ndarray]) -> Datase
         for split in SPLITS
         if f"x_{split}" in arrays
     }
-    if len({whole.x.shape[1:] for whole in given.values()}) > 1:
-        raise DataError(
-            f"{path}: expected one shape of example in all splits, found {[w.x.shape[1:] for w in given.values()]}."
-        )
     splits = {split: Split(*whole) for split, whole in given.items()}
     if "validation" in splits:
         return Dataset(name, "as in the file", splits["train"], splits["validation"], splits["test"])
@@ -259,8 +296,7 @@ def _images(x: np.ndarray) -> np.ndarray:
 
 def _split(name: str, whole: _Whole) -> Dataset:
     """Hold out a tenth for validation and a tenth for test, by a permutation from a fixed seed."""
-    x = _images(whole.x) if whole.x.ndim == 3 else whole.x
-    train, validation, test = _parted(Split(x, whole.y), [HELD_OUT_FRACTION, HELD_OUT_FRACTION])
+    train, validation, test = _parted(Split(*whole), [HELD_OUT_FRACTION, HELD_OUT_FRACTION])
     return Dataset(name, f"{_SEEDED} each for validation and test", train, validation, test)
 
 
@@ -283,7 +319,7 @@ def check_support(dataset: Dataset, support: Support, advice: Callable[[], str])
         if violation is not None:
             raise DataError(
                 f"{dataset.name}, {name} split: expected values in {support.text}, found {violation.value:g} in row "
-                f"{violation.row}; {advice()}."
+                f"{getattr(dataset, name).source_row(violation.row)} of its source; {advice()}."
             )
 
 

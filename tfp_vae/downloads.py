@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import platformdirs
 
 from tfp_vae.errors import DataError
-from tfp_vae.storage import make_folder
+from tfp_vae.storage import make_folder, raise_if_disk
 
 __all__ = ["Remote", "data_folder", "obtain"]
 
@@ -68,6 +68,7 @@ def _download(remote: Remote, places: Sequence[Path], progress: Any) -> Path:
             f"{remote.url}: the download does not have the expected checksum {remote.checksum}; nothing was kept."
         ) from error
     except OSError as error:
+        raise_if_disk(error, target / remote.name)
         raise DataError(
             f"expected {remote.name} in {' or '.join(map(str, places))}, found none, and {remote.url} could not be "
             f"reached ({type(error).__name__}); put the file there or name its folder with --data-dir."

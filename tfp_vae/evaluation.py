@@ -22,6 +22,9 @@ TILE = 100
 DECODED_PER_CALL = 100_000
 """About how many samples of z one compiled call decodes, so that progress moves and an interrupt is heard."""
 
+DECODED_VALUES = 1 << 24
+"""How many values of x may be decoded at once, unless a chunk size is given."""
+
 ACTIVE_VARIANCE = 0.01
 """A latent dimension is active if Var_x(E_q[z|x]) exceeds this (Burda et al., 2016)."""
 
@@ -76,7 +79,7 @@ def log_likelihood(
     iw_samples: int,
     seed: Seed,
     batch_size: int = 32,
-    chunk_size: int = TILE,
+    chunk_size: int | None = None,
     execution: str = AUTO,
 ) -> np.ndarray:
     """Return the importance-weighted estimate of log p(x) for each example, in nats.
@@ -93,7 +96,8 @@ def log_likelihood(
       iw_samples: K.
       seed: a stateless seed, two integers.
       batch_size: examples at once.
-      chunk_size: samples of each example decoded at once, at most 100.
+      chunk_size: samples of each example decoded at once, at most 100; by default as many as keep the decoded
+        values of a batch under 16 million.
       execution: `auto`, `xla`, `graph` or `eager`; they do not draw the same numbers.
 
     Returns:
@@ -114,13 +118,15 @@ def estimate(
     iw_samples: int,
     seed: Seed,
     batch_size: int = 32,
-    chunk_size: int = TILE,
+    chunk_size: int | None = None,
     execution: str = AUTO,
     progress: Progress = lambda samples: None,
 ) -> Estimates:
     """Return log p(x) as `log_likelihood` does, with what else the same samples tell; see there for the arguments."""
+    batch_size = min(batch_size, len(x))
+    chunk_size = chunk_size or max(1, DECODED_VALUES // (batch_size * math.prod(x.shape[1:])))
     sampler = _Sampler(vae, iw_samples, chunk_size, choose(vae, execution), progress)
-    parts = [sampler(*batch, seed) for batch in _batches(np.asarray(x), min(batch_size, len(x)))]
+    parts = [sampler(*batch, seed) for batch in _batches(np.asarray(x), batch_size)]
     columns = (np.concatenate(column)[: len(x)].astype(np.float64) for column in zip(*parts, strict=True))
     return Estimates(*columns)
 
@@ -179,7 +185,7 @@ class _Sampler:
     def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed) -> Estimates:
         """Return the estimates of the examples x [B, ...], whose draws are named by `seed` and `places` [B]."""
         params, mean = self._encode(x, fold(seed))
-        nothing, zero = np.full(len(x), -np.inf, x.dtype), np.zeros(len(x), x.dtype)
+        nothing, zero = np.full(len(x), -np.inf), np.zeros(len(x))
         sums = _Sums(nothing, nothing, zero, zero)
         tiles = math.ceil(self._iw_samples / TILE)
         per_call = max(1, DECODED_PER_CALL // (self._live * len(x)))
@@ -192,7 +198,7 @@ class _Sampler:
             log_likelihood=log_w - math.log(self._iw_samples),
             distortion=-log_px_given_z / self._iw_samples,
             rate=self._closed_form_rate(params) if self._closed_form else -log_ratio / self._iw_samples,
-            ess=np.exp(2 * log_w - log_w2),
+            ess=np.clip(np.exp(2 * log_w - log_w2), 1, self._iw_samples),
             posterior_mean=np.asarray(mean),
         )
 
@@ -234,11 +240,12 @@ class _Sampler:
 
 
 def _added(sums: _Sums, log_px: Any, log_ratio: Any, used: Any) -> _Sums:
-    """Return the running sums with the samples [S, B] that are `used` [S, 1]."""
-    log_w = tf.where(used, log_px + log_ratio, -math.inf)
+    """Return the running sums, float64, with the samples [S, B] that are `used` [S, 1]."""
+    log_px, log_ratio = tf.cast(log_px, tf.float64), tf.cast(log_ratio, tf.float64)
+    log_w = tf.where(used, log_px + log_ratio, tf.constant(-math.inf, tf.float64))
     return _Sums(
         tfp.math.log_add_exp(sums.log_w, tf.reduce_logsumexp(log_w, axis=0)),
         tfp.math.log_add_exp(sums.log_w2, tf.reduce_logsumexp(2 * log_w, axis=0)),
-        sums.log_px_given_z + tf.reduce_sum(tf.where(used, log_px, 0.0), axis=0),
-        sums.log_ratio + tf.reduce_sum(tf.where(used, log_ratio, 0.0), axis=0),
+        sums.log_px_given_z + tf.reduce_sum(tf.where(used, log_px, tf.zeros_like(log_px)), axis=0),
+        sums.log_ratio + tf.reduce_sum(tf.where(used, log_ratio, tf.zeros_like(log_ratio)), axis=0),
     )

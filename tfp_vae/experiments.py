@@ -19,7 +19,7 @@ from tfp_vae.config import RunConfig, build
 from tfp_vae.datasets import Dataset
 from tfp_vae.errors import DivergenceError
 from tfp_vae.evaluation import Estimates, Progress, estimate, summarize
-from tfp_vae.execution import choose
+from tfp_vae.execution import AUTO, choose
 from tfp_vae.objectives import OBJECTIVES, RateWeight, plain_elbo
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.preparation import held_out_view
@@ -60,13 +60,16 @@ class Restored:
         self.run = run
         self.config = run.config()
         self.vae: VAE = build(self.config)
-        restore(run.checkpoint().variables, self.vae)
+        checkpoint = run.checkpoint()
+        self.step = checkpoint.step
+        restore(checkpoint.variables, self.vae)
 
 
 def train(
     run: Run,
     dataset: Dataset,
     *,
+    starting: Callable[[str], None] = lambda execution: None,
     observe: Callable[[Report], None] = lambda report: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> bool:
@@ -75,6 +78,7 @@ def train(
     Args:
       run: the run, its config written.
       dataset: from `plan` or `reload`.
+      starting: told how steps are run, before the first.
       observe: told of progress a few times a second.
       stopping: asked as often; once it says yes, a checkpoint is written and training ends.
 
@@ -84,7 +88,9 @@ def train(
     Raises:
       DivergenceError: a loss, gradient norm or weight that is not finite; the last good checkpoint stays.
     """
-    return _Training(run, dataset, observe, stopping).run()
+    training = _Training(run, dataset, observe, stopping)
+    starting(training.execution)
+    return training.run()
 
 
 @final
@@ -100,7 +106,7 @@ class _Training:
         self._seed, self._epochs = training.seed, training.epochs
         self._steps = training.steps(len(dataset.train))
         self._vae = build(self._config, dataset.train.x.mean(axis=0))
-        execution = choose(self._vae, training.execution)
+        self.execution = execution = choose(self._vae, training.execution)
         schedule = SCHEDULES.build(training.lr_schedule, training.learning_rate, self._epochs * self._steps)
         self._trainer = Trainer(
             self._vae,
@@ -285,9 +291,10 @@ def evaluate(
     iw_samples: int = 100,
     max_examples: int | None = None,
     seed: int = 0,
+    execution: str = AUTO,
     progress: Progress = lambda samples: None,
 ) -> tuple[dict[str, Any], Estimates]:
-    """Return a run's result on a split, which is kept in the run, and the estimates of each example.
+    """Return a run's result on a split, and the estimates of each example.
 
     Args:
       restored: the run.
@@ -296,11 +303,12 @@ def evaluate(
       iw_samples: K, the importance samples for each example.
       max_examples: only the first of them; all, if not given.
       seed: the evaluation seed.
+      execution: `auto`, `xla`, `graph` or `eager`; they do not draw the same numbers.
       progress: told of the number of importance samples just taken.
     """
     began = time.monotonic()
     x = held_out_view(restored.config, dataset, split).x[:max_examples]
-    execution = restored.config.training.execution
+    execution = choose(restored.vae, execution)
     estimates = estimate(
         restored.vae,
         x,
@@ -316,10 +324,11 @@ def evaluate(
         "num_examples": len(x),
         "iw_samples": iw_samples,
         "seed": seed,
+        "execution": execution,
+        "step": restored.step,
         **summarize(estimates, math.prod(x.shape[1:]), discrete=restored.vae.decoder.likelihood.discrete)._asdict(),
         "seconds": time.monotonic() - began,
     }
-    restored.run.write(runs.EVALUATION, result)
     return result, estimates
 
 

@@ -67,22 +67,25 @@ def read_amat(path: Path) -> np.ndarray:
     """Read an `.amat` file, plain or gzipped: a row of 0s and 1s, for each example. uint8 [N, M]."""
     with _reading(path), _opened(path) as stream:
         text = np.frombuffer(stream.read(), np.uint8)
-    if not np.isin(text, np.frombuffer(b"01 \r\n", np.uint8)).all():
+    if text.size and not _AMAT_CHARACTERS[text].all():
         raise DataError(f"{path}: expected only 0, 1, spaces and line ends in an .amat file, found other characters.")
-    digits = text[text >= ord("0")] - ord("0")
-    rows = _row_lengths(text)
+    is_value = text >= ord("0")
+    rows = _row_lengths(text, is_value)
     if len(rows) == 0 or (rows != rows[0]).any():
         raise DataError(
-            f"{path}: expected rows of one length, found lengths {sorted(set(rows.tolist()))}; get the file anew."
+            f"{path}: expected rows of one length, found lengths {sorted(set(rows.tolist()))[:5]}; get it anew."
         )
-    return digits.reshape(len(rows), rows[0])
+    return (text[is_value] - ord("0")).reshape(len(rows), rows[0])
 
 
-def _row_lengths(text: np.ndarray) -> np.ndarray:
+_AMAT_CHARACTERS = np.isin(np.arange(256), np.frombuffer(b"01 \r\n", np.uint8))
+
+
+def _row_lengths(text: np.ndarray, is_value: np.ndarray) -> np.ndarray:
     """Return how many values stand on each line that holds any."""
-    line = np.cumsum(text == ord("\n"))
-    lengths = np.bincount(line[text >= ord("0")])
-    return lengths[lengths > 0]
+    starts = np.concatenate([[0], np.flatnonzero(text == ord("\n")) + 1])
+    lengths = np.add.reduceat(np.append(is_value, False), starts, dtype=np.int64)
+    return np.asarray(lengths[lengths > 0])
 
 
 def read_npy(path: Path) -> np.ndarray:

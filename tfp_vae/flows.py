@@ -77,7 +77,7 @@ class MaskedNetwork(tf.Module):
 
 def _small(draw: np.random.Generator, rows: int, columns: int) -> np.ndarray:
     """Return initial weights small enough that a flow begins near the identity."""
-    return (draw.normal(size=(rows, columns)) * np.sqrt(0.1 / max(rows, 1))).astype(np.float32)
+    return np.asarray(draw.normal(size=(rows, columns)) * np.sqrt(0.1 / max(rows, 1)), np.float32)
 
 
 @final

@@ -16,7 +16,7 @@ import pydantic
 
 from tfp_vae.errors import UsageError
 
-__all__ = ["AS_MAPPING", "Member", "MemberInfo", "Table", "Widths", "first_problem", "parse"]
+__all__ = ["AS_MAPPING", "Member", "MemberInfo", "Table", "Widths", "first_problem", "parse", "written"]
 
 
 def _split_widths(value: Any) -> Any:
@@ -34,7 +34,7 @@ class Member(NamedTuple):
     settings: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.name}:{','.join(map(_written, self.settings.items()))}".rstrip(":")
+        return f"{self.name}:{written(self.settings)}".rstrip(":")
 
 
 class MemberInfo(NamedTuple):
@@ -45,9 +45,10 @@ class MemberInfo(NamedTuple):
     defaults: Mapping[str, Any]
 
 
-def _written(setting: tuple[str, Any]) -> str:
-    key, value = setting
-    return f"{key}={','.join(map(str, value)) if isinstance(value, tuple | list) else value}"
+def written(settings: Mapping[str, Any]) -> str:
+    """Return settings as a user writes them, `key=value,key=value`; those that are not set are left out."""
+    texts = {k: ",".join(map(str, v)) if isinstance(v, tuple | list) else v for k, v in settings.items()}
+    return ",".join(f"{key}={text}" for key, text in texts.items() if text is not None)
 
 
 def first_problem(error: pydantic.ValidationError) -> str:

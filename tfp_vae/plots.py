@@ -39,6 +39,7 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 DPI = 150
+MOST_CLASSES = 20
 TRAIN, VALIDATION = PALETTE[0], PALETTE[5]
 
 
@@ -91,11 +92,15 @@ def learning_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def latent_scatter(means: np.ndarray, labels: np.ndarray | None) -> Figure:
-    """Draw the posterior means E_q[z|x] [N, 2] of held-out data by colour of class, named where it is densest."""
+    """Draw the posterior means E_q[z|x] [N, 2] of held-out data by colour of class, named where it is densest.
+
+    Labels that are not finite, or of more than twenty classes, are not shown.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 6), layout="constrained")
         axes = figure.subplots()
-        for i, name in enumerate(np.unique(labels) if labels is not None else [None]):
+        classes = _classes(labels)
+        for i, name in enumerate([None] if classes is None else classes):
             points = means if name is None else means[labels == name]
             _cluster(axes, points, name, PALETTE[i % len(PALETTE)])
         axes.set_aspect("equal", adjustable="datalim")
@@ -178,8 +183,22 @@ def _rows(x: np.ndarray, title: str) -> Figure:
     return figure
 
 
+def _channels_beside(x: np.ndarray) -> np.ndarray:
+    """Return pictures [N, H, W, C] of a number of channels that has no colours as grey ones, [N, H, C W, 1]."""
+    return np.concatenate([x[..., [channel]] for channel in range(x.shape[-1])], axis=2)
+
+
+def _classes(labels: np.ndarray | None) -> np.ndarray | None:
+    """Return the classes in the labels [N], or None if there are no labels, too many, or some are not finite."""
+    if labels is None or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
+        return None
+    classes = np.unique(labels)
+    return classes if len(classes) <= MOST_CLASSES else None
+
+
 def _tiled(x: np.ndarray, rows: int, columns: int, gap: int = 1) -> np.ndarray:
     """Return pictures x [N, H, W, C] side by side, with a gap that grows with their size; [H', W'] if C is 1."""
+    x = x if x.shape[-1] in (1, 3) else _channels_beside(x)
     gap *= max(1, x.shape[1] // 14)
     padded = np.zeros((rows * columns, *x.shape[1:]), np.float32)
     padded[: len(x)] = np.clip(x, 0, 1)

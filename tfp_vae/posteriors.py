@@ -106,8 +106,8 @@ class DiagonalNormal(Posterior):
 class FullCovarianceNormal(Posterior):
     """Normal with full covariance, q(z|x) = N(z; loc, L L^T), L lower triangular.
 
-    params = (loc, entries of L, filled row by row as `tfp.math.fill_triangular` does); the diagonal is
-    scale_floor + softplus. Costs O(D^2) numbers for each example.
+    params = (loc, entries of L, as `tfp.math.fill_triangular` places them); the diagonal is scale_floor + softplus, the
+    rest is divided by D, so that q begins near a diagonal one. Costs O(D^2) numbers for each example.
 
     Args:
       latent_dim: D, the dimension of z.
@@ -131,7 +131,7 @@ class FullCovarianceNormal(Posterior):
         loc, entries = tf.split(params, [self.latent_dim, -1], axis=-1)
         lower = tfp.math.fill_triangular(entries)
         diagonal = self.scale_floor + tf.nn.softplus(tf.linalg.diag_part(lower))
-        return tfd.MultivariateNormalTriL(loc, tf.linalg.set_diag(lower, diagonal))
+        return tfd.MultivariateNormalTriL(loc, tf.linalg.set_diag(lower / self.latent_dim, diagonal))
 
 
 @final
@@ -178,8 +178,8 @@ def _reflection(vector: Any) -> Any:
 class InverseAutoregressiveFlow(Posterior):
     """Inverse autoregressive flow from a diagonal Normal, conditioned on x.
 
-    z_0 ~ N(loc, diag(scale^2));  z_t = (z_{t-1} - m_t(z_{t-1}, h)) exp(-a_t(z_{t-1}, h)), with m_t and a_t
-    masked networks and h a context from the encoder. Sampling, and the density of one's own samples, take one pass; the density of any
+    z_0 ~ N(loc, diag(scale^2));  z_t = (z_{t-1} - m_t) exp(-a_t), with m_t and a_t masked networks of z_{t-1} and of
+    a context from the encoder. Sampling, and the density of one's own samples, take one pass; the density of any
     other z takes D passes.
 
     Args:

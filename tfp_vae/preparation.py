@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_rate
-from tfp_vae.datasets import Dataset, Split, check_support, default_binarization, load, prepare
+from tfp_vae.datasets import DATASETS, Dataset, Split, check_support, default_binarization, load, prepare
 from tfp_vae.errors import DataError
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
@@ -37,8 +38,8 @@ def plan(
     support = LIKELIHOODS.build(model.likelihood, data.event_shape).support
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
     described = DataConfig(
-        dataset=dataset,
-        data_dir=data_dir,
+        dataset=dataset if dataset in DATASETS else _absolute(dataset),
+        data_dir=None if data_dir is None else _absolute(data_dir),
         event_shape=data.event_shape,
         split_rule=data.split_rule,
         splits=data.sizes(),
@@ -47,6 +48,11 @@ def plan(
     )
     config = RunConfig(data=described, model=model, training=training)
     return config, _prepared(config, data)
+
+
+def _absolute(path: str) -> str:
+    """Return a path that still leads there from another folder."""
+    return str(Path(path).expanduser().absolute())
 
 
 def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None) -> Dataset:

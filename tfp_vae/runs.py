@@ -6,7 +6,8 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -32,6 +33,22 @@ class Checkpoint(NamedTuple):
     variables: Mapping[str, np.ndarray]
 
 
+class _Metrics(pydantic.BaseModel):
+    """A line of the metrics: one epoch's."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    epoch: pydantic.PositiveInt
+    step: pydantic.PositiveInt
+    elbo: float
+    distortion: float
+    rate: float
+    validation_elbo: float
+    validation_distortion: float
+    validation_rate: float
+    learning_rate: float
+    seconds: float
+
+
 @final
 class Run:
     """A folder that holds a run. Reading checks what is there; writing replaces whole files."""
@@ -46,8 +63,10 @@ class Run:
     def create(cls, folder: Path, config: RunConfig) -> Run:
         """Make the folder of a new run and write its config; refuse a folder that holds a run already."""
         cls.refuse_existing(folder)
+        storage.make_folder(folder)
+        if not _made(folder / PLOTS):  # which of two processes makes it, has the folder
+            raise RunError(f"{folder}: another run is beginning here; choose another --run-dir.")
         run = cls(folder)
-        storage.make_folder(folder / PLOTS)
         run.write(CONFIG, config.model_dump(mode="json"))
         return run
 
@@ -55,17 +74,19 @@ class Run:
     def refuse_existing(cls, folder: Path) -> None:
         """Raise RunError if the folder holds a run already."""
         if cls(folder).exists():
-            raise RunError(f"{folder}: holds a run already; continue it with --resume or choose another --run-dir.")
+            go_on = (folder / CHECKPOINT).exists()
+            remedy = "continue it with --resume" if go_on else "it has no checkpoint, so delete the folder"
+            raise RunError(f"{folder}: holds a run already; {remedy} or choose another --run-dir.")
 
     @classmethod
     def open(cls, folder: Path) -> Run:
         """Return the run in a folder, refusing a folder that holds none."""
-        run = cls(folder)
-        if not folder.is_dir():
-            raise RunError(f"{folder}: expected a run's folder, found none; `tfp-vae runs` lists the runs here.")
-        if not run.exists():
-            raise RunError(f"{folder}: expected a run, found no {CONFIG}; `tfp-vae runs` lists the runs here.")
-        return run
+        with _reading(folder):
+            if not folder.is_dir():
+                raise RunError(f"{folder}: expected a run's folder, found none; `tfp-vae runs` lists the runs here.")
+            if not cls(folder).exists():
+                raise RunError(f"{folder}: expected a run, found no {CONFIG}; `tfp-vae runs` lists the runs here.")
+        return cls(folder)
 
     def exists(self) -> bool:
         """Return whether the folder holds a run."""
@@ -95,7 +116,8 @@ class Run:
         training = config.training.model_copy(update={"epochs": epochs})
         self.write(CONFIG, config.model_copy(update={"training": training}).model_dump(mode="json"))
         if epochs > done:
-            (self.folder / TRAINING).unlink(missing_ok=True)
+            for outdated in (TRAINING, EVALUATION):
+                (self.folder / outdated).unlink(missing_ok=True)
 
     def read(self, name: str) -> dict[str, Any]:
         """Return the JSON object in a file of the run."""
@@ -149,11 +171,11 @@ class Run:
         """Return the metrics of the epochs so far."""
         path = self.folder / METRICS
         try:
-            return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+            lines = path.read_text().splitlines() if path.exists() else []
+            return [_Metrics.model_validate_json(line).model_dump() for line in lines]
         except (OSError, ValueError) as error:
-            raise RunError(
-                f"{path}: expected a JSON object a line, found damage ({error}); restore the file."
-            ) from error
+            what = first_problem(error) if isinstance(error, pydantic.ValidationError) else error
+            raise RunError(f"{path}: expected a line of metrics for each epoch, found damage ({what}).") from error
 
     def write_plot(self, name: str, png: bytes) -> Path:
         """Write a picture among the run's, and return its path."""
@@ -168,11 +190,22 @@ class Run:
 
 
 def new_folder(runs_dir: Path, dataset: str) -> Path:
-    """Return `<dataset>-<date>-<time>` under `runs_dir`, with a number behind it where that is taken."""
+    """Make and return `<dataset>-<date>-<time>` under `runs_dir`, with a number behind it where that is taken."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(dataset).stem or "data")
     name = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    storage.make_folder(runs_dir)
     candidates = (runs_dir / (name if i == 0 else f"{name}-{i}") for i in range(1_000))
-    return next(folder for folder in candidates if not folder.exists())
+    return next(folder for folder in candidates if _made(folder))
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder; return False if it was there already."""
+    with storage.disk_errors(folder):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return False
+    return True
 
 
 def all_runs(runs_dir: Path) -> list[Run]:
@@ -200,4 +233,14 @@ def find(run: str | None, runs_dir: str) -> Run:
 
 
 def _folders(runs_dir: Path) -> list[Path]:
-    return [path for path in runs_dir.iterdir() if path.is_dir()] if runs_dir.is_dir() else []
+    with _reading(runs_dir):
+        return [path for path in runs_dir.iterdir() if path.is_dir()] if runs_dir.is_dir() else []
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Turn what the operating system says of a folder that cannot be read into a RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{folder}: could not be read ({error.strerror}); give a folder that can.") from error

@@ -30,8 +30,7 @@ class Purpose(enum.IntEnum):
     SAMPLE = 7
     SPLIT = 8
     HELD_OUT = 9
-    PICTURE = 10
-    DROPOUT = 11
+    DROPOUT = 10
 
 
 def fold(seed: Seed, *indices: Any) -> Seed:
@@ -49,7 +48,7 @@ def seed_for(run_seed: int, purpose: Purpose, *indices: Any) -> Seed:
 
 def generator(run_seed: int, purpose: Purpose, *indices: int) -> np.random.Generator:
     """Return the NumPy generator of one draw made on the host, such as an epoch's permutation."""
-    return np.random.default_rng([run_seed, int(purpose), *indices])
+    return np.random.default_rng([len(indices), run_seed, int(purpose), *indices])
 
 
 def integer(run_seed: int, purpose: Purpose, *indices: int) -> int:

@@ -17,7 +17,16 @@ import numpy as np
 
 from tfp_vae.errors import DiskError
 
-__all__ = ["disk_errors", "json_text", "make_folder", "write_array", "write_arrays", "write_bytes", "write_json"]
+__all__ = [
+    "disk_errors",
+    "json_text",
+    "make_folder",
+    "raise_if_disk",
+    "write_array",
+    "write_arrays",
+    "write_bytes",
+    "write_json",
+]
 
 _REASONS = {
     errno.ENOENT: "its folder does not exist",
@@ -40,10 +49,18 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        raise DiskError(
-            f"could not write {path}: {reason}. Make room or choose another place, then try again."
-        ) from error
+        raise _disk_error(error, path) from error
+
+
+def raise_if_disk(error: OSError, path: Path) -> None:
+    """Raise a DiskError that names the path if `error` speaks of the disk, and not of a network."""
+    if error.errno in _REASONS:
+        raise _disk_error(error, path) from error
+
+
+def _disk_error(error: OSError, path: Path) -> DiskError:
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return DiskError(f"could not write {path}: {reason}. Make room or choose another place, then try again.")
 
 
 def make_folder(path: Path) -> None:
@@ -71,7 +88,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays as an `.npz` archive, whose entries each carry a CRC-32 that is checked when they are read."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    if any(array.dtype.hasobject for array in arrays.values()):
+        raise TypeError("expected arrays of numbers, found an array of objects")
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(path, buffer.getvalue())
 
 

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfp_vae.errors import DataError
-
 __all__ = [
     "BINARY",
     "COUNTS",
@@ -17,7 +15,6 @@ __all__ = [
     "UNIT",
     "Support",
     "Violation",
-    "check_finite",
     "first_violation",
     "level_count",
     "levels",
@@ -78,15 +75,6 @@ def level_count(x: np.ndarray) -> int | None:
     smallest = gaps.min() if len(gaps) else 1.0
     count = round(1 / smallest) + 1 if smallest > 1 / MOST_LEVELS else MOST_LEVELS + 1
     return count if count <= MOST_LEVELS and levels(count).contains(values).all() else None
-
-
-def check_finite(x: np.ndarray, name: str) -> None:
-    """Raise DataError naming the first row of x [N, ...] that holds NaN or infinity."""
-    violation = first_violation(x, REAL)
-    if violation is not None:
-        raise DataError(
-            f"{name}: expected finite numbers, found {violation.value} in row {violation.row}; remove or mend that row."
-        )
 
 
 def _pieces(x: np.ndarray) -> Iterator[np.ndarray]:

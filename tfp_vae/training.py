@@ -58,8 +58,8 @@ class Health(NamedTuple):
 def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epoch: int) -> np.ndarray:
     """Return the indices of an epoch's batches, int32 [steps, batch_size].
 
-    They walk through a random permutation of the examples, then through another: in ceil(examples / batch_size)
-    steps every example is seen once, and the last batch is filled up with the first of a new permutation.
+    They walk through a random permutation of the examples, then through another: ceil(examples / batch_size) steps see
+    every example, and fill the last batch up with the first of a new permutation.
     """
     draw = generator(run_seed, Purpose.SHUFFLE, epoch)
     passes = math.ceil(steps * batch_size / examples)
