@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,8 +29,9 @@ LINES = 10
 
 
 def notice(message: str) -> None:
-    """Say something on stderr."""
-    click.echo(message, err=True)
+    """Say something on stderr, if anybody still listens there."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        click.echo(message, err=True)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -63,7 +66,7 @@ def _columns(*middle: Any) -> tuple[Any, ...]:
 
 @contextmanager
 def _bar(*middle: Any) -> Iterator[Progress]:
-    console = Console(file=sys.stderr)
+    console = Console(file=sys.stderr or io.StringIO())
     with Progress(*_columns(*middle), console=console, disable=not console.is_terminal, transient=False) as progress:
         yield progress
 
@@ -81,7 +84,7 @@ class TrainingProgress:
 
     def __init__(self, progress: Progress, epochs: int) -> None:
         self._progress, self._epochs = progress, epochs
-        self._task = progress.add_task(f"epoch 1/{epochs}", total=None, terms="compiling")
+        self._task = progress.add_task(f"epoch 1/{epochs}", total=None, terms="starting")
         self._validation = ""
 
     def __call__(self, report: Any) -> None:

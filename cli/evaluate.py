@@ -33,7 +33,7 @@ _ROWS = (
 @options.data_dir_option
 @click.option(
     "--iw-samples",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10**9),
     default=100,
     show_default=True,
     help="K, importance samples for each example.",

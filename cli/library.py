@@ -26,16 +26,24 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(f"tfp_vae.{name}")
 
 
+def _copy_of_stderr() -> int | None:
+    """Return a copy of the descriptor, or None where stderr is closed."""
+    try:
+        return os.dup(2)
+    except OSError:
+        return None
+
+
 @contextmanager
 def _quiet_start() -> Iterator[None]:
     """Keep back what TensorFlow's C++ writes to stderr while it starts, unless it fails to start.
 
     Its notes (no GPU found, oneDNN is on) come before its log level is read: tensorflow/tensorflow#100442.
     """
-    if "tensorflow" in sys.modules:
+    stderr = None if "tensorflow" in sys.modules else _copy_of_stderr()
+    if stderr is None:
         yield
         return
-    stderr = os.dup(2)
     with tempfile.TemporaryFile() as kept:
         os.dup2(kept.fileno(), 2)
         try:

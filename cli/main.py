@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from typing import Any, final
 
 import click
 
 from tfp_vae import __version__
-from tfp_vae.errors import Interrupted, TfpVaeError
+from tfp_vae.errors import DiskError, Interrupted, TfpVaeError, UsageError
 
 COMMANDS = {
     "train": "Learn a model, and write a run.",
@@ -64,6 +65,12 @@ def _failure(error: BaseException) -> _Failure:
         return _Failure(str(error), error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return _Failure("interrupted.", Interrupted.exit_code)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return _Failure(
+            f"could not write the output: {error.strerror}. Make room, then try again.", DiskError.exit_code
+        )
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return _Failure("not enough memory for these sizes; choose a smaller model or batch.", UsageError.exit_code)
     what = " ".join(str(error).split())[:300]
     return _Failure(
         f"unexpected {type(error).__name__}: {what}. Run it again with --debug for the traceback, and report it.", 1
@@ -73,10 +80,10 @@ def _failure(error: BaseException) -> _Failure:
 @click.group(cls=_Application, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="tfp-vae")
 def main() -> None:
-    r"""Variational autoencoders whose encoder, decoder and prior return distributions.
+    """Variational autoencoders whose encoder, decoder and prior return distributions.
 
     \b
     tfp-vae train --mc-samples 5
     tfp-vae sample --n 64
     tfp-vae evaluate --iw-samples 100
-    """
+    """  # noqa: D301  (a raw string would print click's mark of a paragraph to leave as it is)

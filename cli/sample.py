@@ -36,7 +36,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {".png": _write_png, ".
 
 @click.command()
 @options.run_options
-@click.option("--n", type=click.IntRange(1), default=64, show_default=True, help="How many samples.")
+@click.option("--n", type=click.IntRange(1, 10**7), default=64, show_default=True, help="How many samples.")
 @click.option("--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: a picture in the run]")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same samples.")
 @click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z], z from the prior.  [default]")
@@ -50,6 +50,7 @@ def command(run: str | None, runs_dir: str, n: int, out: str | None, show: str, 
     found = runs.find(run, runs_dir)
     path = path or found.plot_path(f"samples-{n}-{show}-seed{drawn['seed']}")
     console.notice(f"run: {found.folder}")
+    found.config()  # a damaged one is refused before TensorFlow is imported
     x = library.experiments().sample(library.experiments().Restored(found), n, show=show, **drawn)
     WRITERS[path.suffix](path, x)
     result = {"run": str(found.folder), "n": n, "show": show, **drawn, "shape": list(x.shape), "out": str(path)}

@@ -15,7 +15,15 @@ from click.core import ParameterSource
 
 from tfp_vae import runs
 from tfp_vae.binarization import BINARIZATIONS
-from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig
+from tfp_vae.config import (
+    MOST_BATCH,
+    MOST_EPOCHS,
+    MOST_LATENT,
+    MOST_STEPS,
+    ModelConfig,
+    RunConfig,
+    TrainingConfig,
+)
 from tfp_vae.datasets import DATASETS, Dataset
 from tfp_vae.errors import Interrupted, UsageError
 from tfp_vae.execution import AUTO, EXECUTIONS
@@ -50,7 +58,7 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
     type=MemberType(BINARIZATIONS),
     help="How grey values become binary.  [default: by dataset and likelihood]",
 )
-@click.option("--latent-dim", type=click.IntRange(1), default=2, show_default=True, help="Dimension of z.")
+@click.option("--latent-dim", type=click.IntRange(1, MOST_LATENT), default=2, show_default=True, help="Dimension of z.")
 @click.option("--encoder", type=MemberType(NETWORKS), default="mlp", show_default=True, help="Network of the encoder.")
 @click.option("--decoder", type=MemberType(NETWORKS), default="mlp", show_default=True, help="Network of the decoder.")
 @click.option("--hidden", metavar="WIDTHS", help="Layer widths of the mlps.  [default: 512,512]")
@@ -63,7 +71,9 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
 )
 @click.option("--objective", type=MemberType(OBJECTIVES), default="elbo", show_default=True, help="Bound to maximize.")
 @click.option(
-    "--mc-samples", type=click.IntRange(1), help="Samples of z for each example in the objective.  [default: 1]"
+    "--mc-samples",
+    type=click.IntRange(1, 100_000),
+    help="Samples of z for each example in the objective.  [default: 1]",
 )
 @click.option("--beta", type=options.NOT_NEGATIVE, default=1.0, show_default=True, help="Weight of the rate.")
 @click.option(
@@ -76,9 +86,13 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
     show_default=True,
     help="Nats per latent dimension that the batch's mean rate may have at no cost.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=100, show_default=True, help="In all, with --resume too.")
-@click.option("--steps-per-epoch", type=click.IntRange(1), help="[default: one pass over the data]")
-@click.option("--batch-size", type=click.IntRange(1), default=128, show_default=True, help="Examples in a step.")
+@click.option(
+    "--epochs", type=click.IntRange(1, MOST_EPOCHS), default=100, show_default=True, help="In all, with --resume too."
+)
+@click.option("--steps-per-epoch", type=click.IntRange(1, MOST_STEPS), help="[default: one pass over the data]")
+@click.option(
+    "--batch-size", type=click.IntRange(1, MOST_BATCH), default=128, show_default=True, help="Examples in a step."
+)
 @click.option(
     "--optimizer", type=MemberType(OPTIMIZERS), default="adam", show_default=True, help="How weights follow gradients."
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -70,6 +71,14 @@ class TestThreeLines:
         assert kept["log_likelihood"] > kept["elbo"]
         assert str(run.relative_to(here)) in evaluated.stderr
 
+    def test_nobody_listening_on_stderr_stops_nothing(self, here: Path) -> None:
+        command = " ".join(
+            [*map(shlex.quote, TFP_VAE), "train", "--epochs 2 --hidden 8 --run-dir r --no-plots", "2>&-"]
+        )
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0
+        assert Run(Path("r")).is_finished()
+
     def test_from_the_outside(self, here: Path) -> None:
         for line in ("train --epochs 2", "sample --n 4", "evaluate --iw-samples 5 --json"):
             done = subprocess.run([*TFP_VAE, *line.split()], capture_output=True, text=True, timeout=120, check=False)
@@ -102,6 +111,7 @@ class TestForScripts:
     def test_a_number_that_does_not_exist_is_null(self, copied: Run) -> None:
         result = json.loads(call("evaluate", "--run", copied.folder, "--max-examples", "1", "--json").stdout)
         assert result["log_likelihood_se"] is None
+        assert result["active_units"] is None
         assert "not a finite number" in result["log_likelihood_se_reason"]
         assert "nan" not in call("evaluate", "--run", copied.folder, "--max-examples", "1").stdout
 
@@ -289,6 +299,10 @@ class TestWrongInput:
             (["sample", "--temperature", "nan"], "expected a finite number"),
             (["train", "--config", "none.toml"], "could not be read"),
             (["train", "--resume"], "--run-dir"),
+            (["train", "--optimizer", "adam:beta_1=2"], "beta_1: input should be less than 1"),
+            (["train", "--batch-size", "100000000000"], "not in the range"),
+            (["train", "--mc-samples", "1000000000"], "not in the range"),
+            (["evaluate", "--iw-samples", "9" * 23], "not in the range"),
             (["sample", "--n", "0"], "0 is not in the range"),
             (["sample", "--out", "x.jpg"], "expected a file ending in .png, .npy, .npz"),
             (["sample", "--n", "10001"], "a picture holds at most 10,000"),
@@ -323,12 +337,14 @@ class TestWrongInput:
             ("nan.npy", np.where(np.arange(60).reshape(20, 3) == 31, np.nan, 0), "found nan in row"),
             ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "divide 8-bit pixels by 255"),
             ("bytes.npy", np.full((20, 4, 4), 255, np.uint8), "divide 8-bit pixels by 255"),
+            ("table.csv", np.zeros((20, 3)), "expected a file ending in .npy or .npz"),
             ("strings.npy", np.array([["a", "b"]] * 20), "expected an array of numbers"),
         ],
     )
     def test_arrays(self, name: str, content: np.ndarray | None, expected: str, here: Path) -> None:
         if content is not None:
-            np.save(name, content, allow_pickle=True)
+            with Path(name).open("wb") as file:
+                np.save(file, content, allow_pickle=True)
         assert expected in one_sentence(call("train", "--dataset", name, *SMALL, code=3))
         assert not (here / "runs").exists()
 
@@ -373,6 +389,13 @@ class TestWrongInput:
         Path("file").touch()
         assert "could not write" in one_sentence(call("train", *SMALL, "--run-dir", "file/run", code=6))
         assert "could not write" in one_sentence(call("sample", "--run", trained, "--out", "none/x.png", code=6))
+
+    def test_too_little_memory(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def greedy(*arguments: object, **more: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr("tfp_vae.runs.find", greedy)
+        assert "not enough memory" in one_sentence(call("sample", code=2))
 
     def test_debug_shows_the_traceback(self, here: Path) -> None:
         result = CliRunner().invoke(main, ["sample", "--debug"])

@@ -51,6 +51,8 @@ def test_syntax(text: str, settings: dict[str, object]) -> None:
         ("wide:hidden=3,x", "hidden.1: input should be a valid integer"),
         ("wide:hidden=3,-2", "hidden.1: input should be greater than 0"),
         ("wide:2", "expected key=value, found '2'"),
+        ("wide:rate=1,rate=2", "rate is given twice"),
+        ("wide:hidden=99999999999", "hidden.0: input should be less than or equal to 65536"),
     ],
 )
 def test_refusals_say_what_was_expected(text: str, message: str) -> None:

@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 import tfp_vae as tv
 from tests.conftest import small_model
 from tfp_vae.config import RunConfig, TrainingConfig, build
+from tfp_vae.errors import UsageError
 from tfp_vae.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES
 
@@ -71,6 +72,55 @@ def test_temperature_zero_point_one_narrows_the_samples() -> None:
 def test_reconstruct_is_the_mean_at_the_posterior_mean(x: np.ndarray) -> None:
     vae = make()
     np.testing.assert_array_equal(vae.reconstruct(x), vae.decoder(vae.encoder(x).mean()).mean())
+
+
+def test_parts_of_different_latent_spaces_are_refused() -> None:
+    vae = make(latent_dim=2)
+    with pytest.raises(UsageError, match="found 2 and 5 dimensions"):
+        tv.VAE(vae.encoder, vae.decoder, tv.priors.StandardNormal(5))
+
+
+@pytest.mark.parametrize("seed", [1, (1,), (1, 2, 3)])
+def test_a_seed_is_two_integers(seed: object) -> None:
+    with pytest.raises(UsageError, match="two integers"):
+        make().sample(2, seed=seed)
+
+
+def test_a_network_that_would_not_learn_is_refused() -> None:
+    def plain(x: object) -> object:
+        return x
+
+    with pytest.raises(UsageError, match="encoder's network plain shows no trainable variable"):
+        tv.Encoder(plain, tv.posteriors.DiagonalNormal(2))
+    with pytest.raises(UsageError, match="decoder's network"):
+        tv.Decoder(plain, tv.likelihoods.Bernoulli(SHAPE))
+
+
+def test_a_keras_3_network_learns_through_its_adapter(x: np.ndarray) -> None:
+    keras3 = pytest.importorskip("keras")
+    made = [keras3.Sequential([keras3.Input(SHAPE), keras3.layers.Flatten(), keras3.layers.Dense(4)])]
+    made.append(keras3.Sequential([keras3.Input((2,)), keras3.layers.Dense(12)]))
+    posterior, likelihood = tv.posteriors.DiagonalNormal(2), tv.likelihoods.Bernoulli(SHAPE)
+    with pytest.raises(UsageError, match="Keras3"):
+        tv.Encoder(made[0], posterior)
+    encoder, decoder = (tv.adapters.Keras3(model) for model in made)
+    vae = tv.VAE(tv.Encoder(encoder, posterior), tv.Decoder(decoder, likelihood), tv.priors.StandardNormal(2))
+    assert len(vae.trainable_variables) == 4
+    with tf.GradientTape() as tape:
+        loss = tv.objectives.ELBO().loss(vae, x, seed=(0, 1))
+    assert all(np.abs(g).max() > 0 for g in tape.gradient(loss, vae.trainable_variables))
+
+
+def test_dropout_drops_in_training_only(x: np.ndarray) -> None:
+    network = tv.networks.mlp(SHAPE, 4, hidden=(64,), dropout=0.5, normalization="layer")
+    np.testing.assert_array_equal(network(x), network(x))
+    dropped = []
+    for seed in ((0, 1), (0, 1), (0, 2)):
+        with tv.networks.dropping(seed):
+            dropped.append(network(x).numpy())
+    np.testing.assert_array_equal(dropped[0], dropped[1])
+    assert (dropped[0] != dropped[2]).any()
+    assert (dropped[0] != network(x).numpy()).any()
 
 
 def test_every_variable_is_tracked() -> None:

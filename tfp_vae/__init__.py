@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfp_vae import (
+        adapters,
         binarization,
         config,
         datasets,
@@ -41,6 +42,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "__version__",
+    "adapters",
     "binarization",
     "config",
     "datasets",

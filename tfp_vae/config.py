@@ -47,6 +47,9 @@ EventShape = Annotated[
 ]
 
 
+MOST_EPOCHS, MOST_STEPS, MOST_BATCH, MOST_LATENT = 1_000_000, 1_000_000, 65_536, 100_000
+
+
 class _Record(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -66,7 +69,7 @@ class DataConfig(_Record):
 class ModelConfig(_Record):
     """Which model: its latent dimension, and a member of each table."""
 
-    latent_dim: Annotated[int, pydantic.Field(ge=1, le=100_000)] = 2
+    latent_dim: Annotated[int, pydantic.Field(ge=1, le=MOST_LATENT)] = 2
     encoder: Annotated[Member, NETWORKS.validator, AS_MAPPING] = NETWORKS.member("mlp")
     decoder: Annotated[Member, NETWORKS.validator, AS_MAPPING] = NETWORKS.member("mlp")
     posterior: Annotated[Member, POSTERIORS.validator, AS_MAPPING] = POSTERIORS.member("diagonal-normal")
@@ -78,9 +81,9 @@ class TrainingConfig(_Record):
     """How it learns."""
 
     objective: Annotated[Member, OBJECTIVES.validator, AS_MAPPING] = OBJECTIVES.member("elbo")
-    epochs: pydantic.PositiveInt = 100
-    steps_per_epoch: pydantic.PositiveInt | None = None
-    batch_size: pydantic.PositiveInt = 128
+    epochs: Annotated[int, pydantic.Field(ge=1, le=MOST_EPOCHS)] = 100
+    steps_per_epoch: Annotated[int, pydantic.Field(ge=1, le=MOST_STEPS)] | None = None
+    batch_size: Annotated[int, pydantic.Field(ge=1, le=MOST_BATCH)] = 128
     optimizer: Annotated[Member, OPTIMIZERS.validator, AS_MAPPING] = OPTIMIZERS.member("adam")
     learning_rate: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1e-3
     lr_schedule: Annotated[Member, SCHEDULES.validator, AS_MAPPING] = SCHEDULES.member("constant")

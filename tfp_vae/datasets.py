@@ -231,6 +231,8 @@ def _from_path(name: str, data_dir: str | None) -> Dataset:
     path = Path(name).expanduser()
     if data_dir is not None and not path.exists():
         path = Path(data_dir).expanduser() / path.name
+    if path.suffix not in _READERS and path.exists():
+        raise DataError(f"{name}: expected a file ending in {' or '.join(_READERS)}, found another kind; convert it.")
     if path.suffix not in _READERS:
         raise UsageError(
             f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of an .npy or .npz file"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from tfp_vae._lazy import tf, tfp
+from tfp_vae.errors import UsageError
 from tfp_vae.execution import AUTO, choose, compiled
 from tfp_vae.objectives import has_closed_form_rate
 from tfp_vae.seeds import Seed, fold
@@ -59,7 +60,7 @@ class Summary(NamedTuple):
     distortion: float
     rate: float
     bits_per_dim: float
-    active_units: int
+    active_units: float
     ess_median: float
 
 
@@ -123,6 +124,8 @@ def estimate(
     progress: Progress = lambda samples: None,
 ) -> Estimates:
     """Return log p(x) as `log_likelihood` does, with what else the same samples tell; see there for the arguments."""
+    if iw_samples < 1 or batch_size < 1 or len(x) < 1:
+        raise UsageError(f"expected at least one sample and one example, found {iw_samples} and {len(x)}.")
     batch_size = min(batch_size, len(x))
     chunk_size = chunk_size or max(1, DECODED_VALUES // (batch_size * math.prod(x.shape[1:])))
     sampler = _Sampler(vae, iw_samples, chunk_size, choose(vae, execution), progress)
@@ -131,8 +134,10 @@ def estimate(
     return Estimates(*columns)
 
 
-def active_units(posterior_mean: np.ndarray) -> int:
-    """Return how many latent dimensions are active, Var_x(E_q[z|x]) > 0.01, from posterior means [N, D]."""
+def active_units(posterior_mean: np.ndarray) -> float:
+    """Return how many latent dimensions are active, Var_x(E_q[z|x]) > 0.01, of means [N, D]; NaN for N = 1."""
+    if len(posterior_mean) < 2:
+        return math.nan
     return int(np.sum(np.var(posterior_mean, axis=0) > ACTIVE_VARIANCE))
 
 

@@ -132,7 +132,6 @@ class _Training:
 
     def run(self) -> bool:
         """Take the epochs that are left."""
-        began = time.monotonic()
         try:
             for epoch in range(self._step // self._steps, self._epochs):
                 if not self._epoch(epoch):
@@ -143,7 +142,7 @@ class _Training:
             self._save()
             raise DivergenceError(f"training diverged: {error}; {self._advice()}") from error
         self._save()
-        self._finish(time.monotonic() - began)
+        self._folder.write(runs.TRAINING, self._result())
         return True
 
     def _epoch(self, epoch: int) -> bool:
@@ -216,10 +215,7 @@ class _Training:
         rate = self._config.training.learning_rate
         return f"{kept}. Try a smaller --learning-rate (it is {rate:g}) or --clip-norm 10, and look at the data."
 
-    def _finish(self, seconds: float) -> None:
-        self._folder.write(runs.TRAINING, self._result(seconds))
-
-    def _result(self, seconds: float) -> dict[str, Any]:
+    def _result(self) -> dict[str, Any]:
         last = self._metrics[-1]
         return {
             "run": str(self._folder.folder),
@@ -229,7 +225,7 @@ class _Training:
             "parameters": sum(int(np.prod(v.shape)) for v in self._vae.trainable_variables),
             "train": {name: last[name] for name in Terms._fields},
             "validation": {name: last[f"validation_{name}"] for name in Terms._fields},
-            "seconds": seconds,
+            "seconds": sum(line["seconds"] for line in self._metrics),
         }
 
 

@@ -23,7 +23,8 @@ def _split_widths(value: Any) -> Any:
     return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
 
 
-Widths = Annotated[tuple[pydantic.PositiveInt, ...], pydantic.BeforeValidator(_split_widths)]
+Width = Annotated[int, pydantic.Field(gt=0, le=65_536)]
+Widths = Annotated[tuple[Width, ...], pydantic.BeforeValidator(_split_widths)]
 """Layer widths: a tuple of positive integers, or text such as `512,512`."""
 
 
@@ -155,6 +156,8 @@ def _parse_settings(text: str) -> dict[str, str]:
     for piece in filter(None, text.split(",")):
         if "=" in piece:
             key, _, value = (part.strip() for part in piece.partition("="))
+            if key in settings:
+                raise UsageError(f"{key} is given twice in {text!r}; keep one")
             settings[key] = value
         elif key:
             settings[key] += f",{piece.strip()}"

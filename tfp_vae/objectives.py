@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import field
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Annotated, Any, ClassVar, NamedTuple, final
 
 import pydantic
 from pydantic.dataclasses import dataclass
@@ -61,6 +61,7 @@ class RateWeight(NamedTuple):
 
 
 PLAIN = RateWeight()
+Samples = Annotated[int, pydantic.Field(ge=1, le=100_000)]
 
 
 class Objective(abc.ABC):
@@ -149,7 +150,7 @@ class ELBO(Objective):
 
     weighs_rate: ClassVar[bool] = True
     needs_closed_form_rate: ClassVar[bool] = True
-    mc_samples: pydantic.PositiveInt = field(default=1, kw_only=True)
+    mc_samples: Samples = field(default=1, kw_only=True)
 
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
@@ -183,7 +184,7 @@ class MonteCarloELBO(Objective):
     """
 
     weighs_rate: ClassVar[bool] = True
-    mc_samples: pydantic.PositiveInt = field(default=1, kw_only=True)
+    mc_samples: Samples = field(default=1, kw_only=True)
 
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
@@ -206,7 +207,7 @@ class IWAE(Objective):
       Rainforth et al. (2018), Tighter variational bounds are not necessarily better.
     """
 
-    mc_samples: pydantic.PositiveInt = field(default=5, kw_only=True)
+    mc_samples: Samples = field(default=5, kw_only=True)
 
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
@@ -231,8 +232,8 @@ class MIWAE(Objective):
       Rainforth et al. (2018), Tighter variational bounds are not necessarily better.
     """
 
-    outer_samples: pydantic.PositiveInt = field(default=2, kw_only=True)
-    inner_samples: pydantic.PositiveInt = field(default=5, kw_only=True)
+    outer_samples: Samples = field(default=2, kw_only=True)
+    inner_samples: Samples = field(default=5, kw_only=True)
 
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
@@ -260,7 +261,7 @@ class Renyi(Objective):
     """
 
     alpha: pydantic.NonNegativeFloat = field(default=0.5, kw_only=True)
-    mc_samples: pydantic.PositiveInt = field(default=5, kw_only=True)
+    mc_samples: Samples = field(default=5, kw_only=True)
 
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
@@ -291,7 +292,7 @@ class StickingTheLanding(Objective):
     """
 
     weighs_rate: ClassVar[bool] = True
-    mc_samples: pydantic.PositiveInt = field(default=1, kw_only=True)
+    mc_samples: Samples = field(default=1, kw_only=True)
 
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
@@ -318,7 +319,7 @@ class DReG(Objective):
       Tucker et al. (2019), Doubly reparameterized gradient estimators for Monte Carlo objectives.
     """
 
-    mc_samples: pydantic.PositiveInt = field(default=5, kw_only=True)
+    mc_samples: Samples = field(default=5, kw_only=True)
 
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""

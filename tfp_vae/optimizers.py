@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
@@ -13,11 +13,14 @@ from tfp_vae.members import Table
 __all__ = ["OPTIMIZERS", "SCHEDULES", "adam", "adamw", "constant", "cosine", "sgd"]
 
 
+Decay = Annotated[float, pydantic.Field(ge=0, lt=1)]
+
+
 def adam(
     learning_rate: Any,
     *,
-    beta_1: pydantic.NonNegativeFloat = 0.9,
-    beta_2: pydantic.NonNegativeFloat = 0.999,
+    beta_1: Decay = 0.9,
+    beta_2: Decay = 0.999,
     epsilon: pydantic.PositiveFloat = 1e-7,
 ) -> Any:
     """Adam: steps scaled by running means of the gradient and its square.
@@ -37,7 +40,7 @@ def adamw(learning_rate: Any, *, weight_decay: pydantic.NonNegativeFloat = 4e-3)
     return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
 
 
-def sgd(learning_rate: Any, *, momentum: pydantic.NonNegativeFloat = 0.0) -> Any:
+def sgd(learning_rate: Any, *, momentum: Decay = 0.0) -> Any:
     """Stochastic gradient descent, with momentum if asked."""
     return keras.optimizers.SGD(learning_rate, momentum=momentum)
 

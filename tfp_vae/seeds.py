@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tfp_vae._lazy import tf
+from tfp_vae.errors import UsageError
 
 __all__ = ["FIXED_SEED", "Purpose", "Seed", "fold", "generator", "integer", "seed_for"]
 
@@ -36,6 +37,8 @@ class Purpose(enum.IntEnum):
 def fold(seed: Seed, *indices: Any) -> Seed:
     """Return a seed of shape [2] that depends on `seed` and on each of `indices`, in order."""
     seed = tf.convert_to_tensor(seed, tf.int32)
+    if seed.shape != [2]:
+        raise UsageError(f"a stateless seed is two integers, such as (0, 1); found shape {seed.shape}.")
     for index in indices:
         seed = tf.random.experimental.stateless_fold_in(seed, index)
     return seed

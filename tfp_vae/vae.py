@@ -6,6 +6,7 @@ from typing import Any, final
 
 from tfp_vae._lazy import tf
 from tfp_vae.adapters import checked
+from tfp_vae.errors import UsageError
 from tfp_vae.likelihoods import Likelihood
 from tfp_vae.networks import Network, folded
 from tfp_vae.posteriors import Posterior
@@ -79,6 +80,11 @@ class VAE(tf.Module):
 
     def __init__(self, encoder: Encoder, decoder: Decoder, prior: Prior) -> None:
         super().__init__()
+        if encoder.posterior.latent_dim != prior.latent_dim:
+            raise UsageError(
+                "expected posterior and prior over one latent space, found "
+                f"{encoder.posterior.latent_dim} and {prior.latent_dim} dimensions."
+            )
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
