@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -125,6 +126,21 @@ def _check_header(stream: Any, size: int, name: str) -> None:
         raise DataError(f"{name}: its header promises {promised} bytes, found {size}; get the file anew.")
 
 
+_MALFORMED = (
+    ArithmeticError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+)
+"""What numpy and zipfile raise for headers that make no sense."""
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader finds wrong into a DataError that names the file."""
@@ -133,8 +149,8 @@ def _reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a file, found none; check the path.") from error
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: the file is damaged or cut short ({error}); get it anew.") from error
-    except (ValueError, TypeError, KeyError, SyntaxError, NotImplementedError, RuntimeError, MemoryError) as error:
+        raise DataError(f"{path}: the file is damaged or cut short ({_one_line(error)}); get it anew.") from error
+    except _MALFORMED as error:
         raise DataError(f"{path}: not a readable array file ({_one_line(error)}).") from error
     except OSError as error:
         raise DataError(f"{path}: could not be read ({error.strerror or error}).") from error

@@ -173,9 +173,44 @@ def _reflection(vector: Any) -> Any:
     return tfp.bijectors.ScaleMatvecLinearOperator(tf.linalg.LinearOperatorHouseholder(vector))
 
 
+class _ConditionedFlow(Posterior):
+    """A flow from a diagonal Normal, whose layers see a context that the encoder gives."""
+
+    is_normal: ClassVar[bool] = False
+    context: int
+
+    @property
+    @abc.abstractmethod
+    def flow(self) -> Any:
+        """The layers."""
+
+    @abc.abstractmethod
+    def bijector(self, context: Any) -> Any:
+        """Return the map from z_0 to z, given the context [B, C]."""
+
+    @property
+    @final
+    def params_size(self) -> int:
+        """2 D + context."""
+        return 2 * self.latent_dim + self.context
+
+    @property
+    @final
+    def learned(self) -> tuple[Any, ...]:
+        """The networks of the layers."""
+        networks: tuple[Any, ...] = self.flow.networks
+        return networks
+
+    @final
+    def __call__(self, params: Any) -> Any:
+        """Return q(z|x), batch [B], event [D], from params [B, 2 D + context]."""
+        base, context = tf.split(params, [2 * self.latent_dim, self.context], axis=-1)
+        return tfd.TransformedDistribution(_diagonal(base, SCALE_FLOOR), self.bijector(context))
+
+
 @final
 @dataclass(frozen=True)
-class InverseAutoregressiveFlow(Posterior):
+class InverseAutoregressiveFlow(_ConditionedFlow):
     """Inverse autoregressive flow from a diagonal Normal, conditioned on x.
 
     z_0 ~ N(loc, diag(scale^2));  z_t = (z_{t-1} - m_t) exp(-a_t), with m_t and a_t masked networks of z_{t-1} and of
@@ -196,40 +231,27 @@ class InverseAutoregressiveFlow(Posterior):
       Kingma et al. (2016), Improved variational inference with inverse autoregressive flow.
     """
 
-    is_normal: ClassVar[bool] = False
     latent_dim: pydantic.PositiveInt
     seed: int = 0
     depth: pydantic.PositiveInt = field(default=2, kw_only=True)
     hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
     context: pydantic.PositiveInt = field(default=64, kw_only=True)
 
-    @property
-    def params_size(self) -> int:
-        """2 D + context."""
-        return 2 * self.latent_dim + self.context
-
     @functools.cached_property
-    def _flow(self) -> Any:
+    def flow(self) -> Any:
+        """The masked autoregressive layers, from z to z_0."""
         from tfp_vae.flows import MaskedFlow
 
         return MaskedFlow(self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden)
 
-    @property
-    def learned(self) -> tuple[Any, ...]:
-        """The masked networks."""
-        networks: tuple[Any, ...] = self._flow.networks
-        return networks
-
-    def __call__(self, params: Any) -> Any:
-        """Return q(z|x), batch [B], event [D], from params [B, 2 D + context]."""
-        base, context = tf.split(params, [2 * self.latent_dim, self.context], axis=-1)
-        flow = tfp.bijectors.Invert(self._flow(context))
-        return tfd.TransformedDistribution(_diagonal(base, SCALE_FLOOR), flow)
+    def bijector(self, context: Any) -> Any:
+        """Return their inverse."""
+        return tfp.bijectors.Invert(self.flow(context))
 
 
 @final
 @dataclass(frozen=True)
-class RealNVP(Posterior):
+class RealNVP(_ConditionedFlow):
     """Coupling flow from a diagonal Normal, conditioned on x; sampling and density both take one pass.
 
     Args:
@@ -246,34 +268,22 @@ class RealNVP(Posterior):
       Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.
     """
 
-    is_normal: ClassVar[bool] = False
     latent_dim: Annotated[int, pydantic.Field(ge=2)]
     seed: int = 0
     depth: pydantic.PositiveInt = field(default=4, kw_only=True)
     hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
     context: pydantic.PositiveInt = field(default=64, kw_only=True)
 
-    @property
-    def params_size(self) -> int:
-        """2 D + context."""
-        return 2 * self.latent_dim + self.context
-
     @functools.cached_property
-    def _flow(self) -> Any:
+    def flow(self) -> Any:
+        """The coupling layers."""
         from tfp_vae.flows import CouplingFlow
 
         return CouplingFlow(self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden)
 
-    @property
-    def learned(self) -> tuple[Any, ...]:
-        """The networks of the couplings."""
-        networks: tuple[Any, ...] = self._flow.networks
-        return networks
-
-    def __call__(self, params: Any) -> Any:
-        """Return q(z|x), batch [B], event [D], from params [B, 2 D + context]."""
-        base, context = tf.split(params, [2 * self.latent_dim, self.context], axis=-1)
-        return tfd.TransformedDistribution(_diagonal(base, SCALE_FLOOR), self._flow(context))
+    def bijector(self, context: Any) -> Any:
+        """Return them."""
+        return self.flow(context)
 
 
 POSTERIORS = Table(

@@ -151,9 +151,30 @@ class Vamp(Prior):
         return EvenMixture(self.encoder(pseudo_inputs))
 
 
+class _Flow(Prior):
+    """A flow from N(0, I)."""
+
+    @property
+    @abc.abstractmethod
+    def flow(self) -> Any:
+        """The layers."""
+
+    @property
+    @final
+    def learned(self) -> tuple[Any, ...]:
+        """The networks of the layers."""
+        networks: tuple[Any, ...] = self.flow.networks
+        return networks
+
+    @final
+    def __call__(self, temperature: float = 1.0) -> Any:
+        """Return the flow of N(0, T^2 I), batch [], event [D]."""
+        return tfd.TransformedDistribution(_standard(self.latent_dim, "float32", temperature), self.flow())
+
+
 @final
 @dataclass(frozen=True)
-class AutoregressiveFlow(Prior):
+class AutoregressiveFlow(_Flow):
     """Masked autoregressive flow from N(0, I): density in one pass, sampling in D.
 
     Args:
@@ -175,25 +196,16 @@ class AutoregressiveFlow(Prior):
     hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
 
     @functools.cached_property
-    def _flow(self) -> Any:
+    def flow(self) -> Any:
+        """The layers, from u to z."""
         from tfp_vae.flows import MaskedFlow
 
         return MaskedFlow(self.latent_dim, 0, self.seed + 1, depth=self.depth, hidden=self.hidden)
 
-    @property
-    def learned(self) -> tuple[Any, ...]:
-        """The masked networks."""
-        networks: tuple[Any, ...] = self._flow.networks
-        return networks
-
-    def __call__(self, temperature: float = 1.0) -> Any:
-        """Return the flow, batch [], event [D]."""
-        return tfd.TransformedDistribution(_standard(self.latent_dim, "float32", temperature), self._flow())
-
 
 @final
 @dataclass(frozen=True)
-class RealNVP(Prior):
+class RealNVP(_Flow):
     """Coupling flow from N(0, I): density and sampling in one pass.
 
     Args:
@@ -216,20 +228,11 @@ class RealNVP(Prior):
     hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
 
     @functools.cached_property
-    def _flow(self) -> Any:
+    def flow(self) -> Any:
+        """The layers, from u to z."""
         from tfp_vae.flows import CouplingFlow
 
         return CouplingFlow(self.latent_dim, 0, self.seed + 1, depth=self.depth, hidden=self.hidden)
-
-    @property
-    def learned(self) -> tuple[Any, ...]:
-        """The networks of the couplings."""
-        networks: tuple[Any, ...] = self._flow.networks
-        return networks
-
-    def __call__(self, temperature: float = 1.0) -> Any:
-        """Return the flow, batch [], event [D]."""
-        return tfd.TransformedDistribution(_standard(self.latent_dim, "float32", temperature), self._flow())
 
 
 PRIORS = Table(
