@@ -12,7 +12,6 @@ import numpy as np
 from tfp_vae import runs, storage
 from tfp_vae.datasets import SPLITS
 from tfp_vae.errors import DiskError
-from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.preparation import reload
 
 from . import console, library, options
@@ -42,13 +41,7 @@ _ROWS = (
 @click.option("--max-examples", type=click.IntRange(1), help="Only the first of them.  [default: all]")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same estimate.")
 @click.option("--per-example", metavar="FILE.npz", type=options.NPZ, help="Write each example's values.")
-@click.option(
-    "--execution",
-    type=click.Choice([AUTO, *EXECUTIONS]),
-    default=AUTO,
-    show_default=True,
-    help="How it is computed; auto suits the model.",
-)
+@options.execution_option
 @options.json_option
 @options.debug_option
 def command(

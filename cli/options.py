@@ -11,6 +11,7 @@ from typing import Any, TypeVar, final
 import click
 
 from tfp_vae.errors import UsageError
+from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.members import Table
 
 from .main import DEBUG
@@ -98,6 +99,17 @@ def runs_dir_option(command: F) -> F:
     """Add `--runs-dir`."""
     return click.option(
         "--runs-dir", envvar="TFP_VAE_RUNS_DIR", default="runs", show_default=True, help="Folder that holds the runs."
+    )(command)
+
+
+def execution_option(command: F) -> F:
+    """Add `--execution`."""
+    return click.option(
+        "--execution",
+        type=click.Choice([AUTO, *EXECUTIONS]),
+        default=AUTO,
+        show_default=True,
+        help="How it is computed; auto suits the model.",
     )(command)
 
 

@@ -26,7 +26,6 @@ from tfp_vae.config import (
 )
 from tfp_vae.datasets import DATASETS, Dataset
 from tfp_vae.errors import Interrupted, UsageError
-from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Table, first_problem, parse
 from tfp_vae.networks import NETWORKS
@@ -110,13 +109,7 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
 @click.option(
     "--seed", type=options.SEED, default=0, show_default=True, help="Same seed, machine and versions: the same numbers."
 )
-@click.option(
-    "--execution",
-    type=click.Choice([AUTO, *EXECUTIONS]),
-    default=AUTO,
-    show_default=True,
-    help="How a step is run; auto suits the model.",
-)
+@options.execution_option
 @click.option("--no-compile", "execution", flag_value="eager", help="The same as --execution eager, for debugging.")
 @options.runs_dir_option
 @click.option("--run-dir", metavar="DIR", help="The run's folder.  [default: <dataset>-<date>-<time> under --runs-dir]")

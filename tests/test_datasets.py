@@ -303,6 +303,11 @@ class TestBinarization:
         error = np.sqrt(grey[0] * (1 - grey[0]) / len(grey))
         assert (np.abs(draw.mean(axis=0) - grey[0]) <= 4 * error).all()
 
+    @pytest.mark.parametrize("name", list(BINARIZATIONS))
+    def test_binary_data_stays_as_it_is(self, name: str, rng: np.random.Generator) -> None:
+        x = (rng.random((50, 4)) > 0.5).astype(np.float32)
+        np.testing.assert_array_equal(BINARIZATIONS[name]().held_out(x, rng), x)
+
     def test_none_changes_nothing(self, digits_data: Dataset) -> None:
         same = prepare(digits_data, Unchanged(), 0)
         assert same.fingerprint() == digits_data.fingerprint()

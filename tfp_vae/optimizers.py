@@ -62,6 +62,8 @@ def cosine(
 ) -> Any:
     """Half a cosine, from the learning rate at step 0 to `floor` times it at the last step.
 
+    A run that is given more epochs is on a longer cosine, and its rate rises again.
+
     References:
       Loshchilov and Hutter (2017), SGDR: stochastic gradient descent with warm restarts.
     """

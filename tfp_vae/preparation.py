@@ -97,7 +97,10 @@ def _counted(likelihood: Member, x: np.ndarray) -> Member:
 
 
 def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
-    """Return a split as evaluation sees it: binarized once, from a fixed seed."""
+    """Return a split as evaluation sees it: binarized once, from a fixed seed.
+
+    A split that is binary already stays as it is, as every binarization keeps 0 and 1.
+    """
     given: Split = getattr(dataset, split)
     binarization = BINARIZATIONS.build(config.data.binarization)
     return Split(binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)), given.y)
