@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
+import psutil
 
-from tfp_vae._lazy import tf, tfp
-from tfp_vae.errors import UsageError
+from tfp_vae._lazy import tf
+from tfp_vae.diagnostics import PARETO_K_LIMIT, Tally, log_mean_error, second_order_bias
+from tfp_vae.errors import RunError, UsageError
 from tfp_vae.execution import AUTO, choose, compiled
 from tfp_vae.objectives import has_closed_form_rate
 from tfp_vae.seeds import Seed, fold
@@ -24,7 +26,10 @@ DECODED_PER_CALL = 100_000
 """About how many samples of z one compiled call decodes, so that progress moves and an interrupt is heard."""
 
 DECODED_VALUES = 1 << 24
-"""How many values of x may be decoded at once, unless a chunk size is given."""
+"""How many values of x are decoded at once at most, unless a chunk size is given."""
+
+BYTES_PER_DECODED_VALUE = 64
+"""About what decoding a value takes: itself, its density, and what lies between, in float32."""
 
 ACTIVE_VARIANCE = 0.01
 """A latent dimension is active if Var_x(E_q[z|x]) exceeds this (Burda et al., 2016)."""
@@ -40,6 +45,8 @@ class Estimates(NamedTuple):
     distortion: -E_q[log p(x|z)], estimated from the same samples, [N].
     rate: KL(q(z|x) || p(z)), closed-form between Normals, else estimated from the same samples, [N].
     ess: effective sample size of the weights, (sum w)^2 / sum w^2, between 1 and K, [N].
+    pareto_k: shape of the weights' upper tail, see `diagnostics.pareto_k`, [N].
+    sweep: the estimate of log p(x) from the first samples alone, for each number of the sweep, [N, J].
     posterior_mean: E_q[z|x], [N, D].
     """
 
@@ -47,14 +54,27 @@ class Estimates(NamedTuple):
     distortion: np.ndarray
     rate: np.ndarray
     ess: np.ndarray
+    pareto_k: np.ndarray
+    sweep: np.ndarray
     posterior_mean: np.ndarray
+
+    @property
+    def elbo(self) -> np.ndarray:
+        """-distortion - rate, [N]."""
+        return -self.distortion - self.rate
 
 
 class Summary(NamedTuple):
-    """Averages over the examples, in nats per example but for `bits_per_dim`; `_se` is a standard error."""
+    """Averages over the examples, in nats per example but for `bits_per_dim`.
+
+    `_se` is a standard error over examples: how far another sample of the population would differ. `_mc_error` is that
+    of the importance samples: how far another seed would differ, on these examples.
+    """
 
     log_likelihood: float
     log_likelihood_se: float
+    log_likelihood_mc_error: float
+    likely_bias: float
     elbo: float
     elbo_se: float
     distortion: float
@@ -62,15 +82,10 @@ class Summary(NamedTuple):
     bits_per_dim: float
     active_units: float
     ess_median: float
-
-
-class _Sums(NamedTuple):
-    """Running sums over the samples of each example, [B]."""
-
-    log_w: Any  # log sum_k w_k
-    log_w2: Any  # log sum_k w_k^2
-    log_px_given_z: Any  # sum_k log p(x|z_k)
-    log_ratio: Any  # sum_k log p(z_k) - log q(z_k|x)
+    ess_p5: float
+    ess_min: float
+    pareto_k_median: float
+    pareto_k_share_above: float
 
 
 def log_likelihood(
@@ -118,20 +133,49 @@ def estimate(
     *,
     iw_samples: int,
     seed: Seed,
+    sweep: Sequence[int] = (),
+    places: np.ndarray | None = None,
     batch_size: int = 32,
     chunk_size: int | None = None,
     execution: str = AUTO,
     progress: Progress = lambda samples: None,
 ) -> Estimates:
-    """Return log p(x) as `log_likelihood` does, with what else the same samples tell; see there for the arguments."""
+    """Return log p(x) as `log_likelihood` does, with what else the same samples tell.
+
+    Args:
+      vae: the model.
+      x: examples, [N, *event_shape].
+      iw_samples: K.
+      seed: a stateless seed.
+      sweep: smaller numbers of samples at which the estimate is noted too, from the same draws.
+      places: non-negative integers [N] that name each example's draws; its place in x, if not given. An example of a
+        subset has the draws that it has in the whole under its place there.
+      batch_size: examples at once.
+      chunk_size: samples of each example decoded at once.
+      execution: how it is run.
+      progress: told of the number of importance samples just taken.
+
+    Raises:
+      UsageError: no sample, no example, or a sweep beyond K.
+      RunError: one sample at a time still takes more memory than there is.
+    """
     if iw_samples < 1 or batch_size < 1 or len(x) < 1:
         raise UsageError(f"expected at least one sample and one example, found {iw_samples} and {len(x)}.")
+    if any(not 1 <= k <= iw_samples for k in sweep):
+        raise UsageError(f"expected a sweep of 1 to {iw_samples} samples, found {', '.join(map(str, sweep))}.")
+    places = np.arange(len(x)) if places is None else places
     batch_size = min(batch_size, len(x))
-    chunk_size = chunk_size or max(1, DECODED_VALUES // (batch_size * math.prod(x.shape[1:])))
-    sampler = _Sampler(vae, iw_samples, chunk_size, choose(vae, execution), progress)
-    parts = [sampler(*batch, seed) for batch in _batches(np.asarray(x), batch_size)]
+    chunk_size = chunk_size or _fitting_chunk(batch_size * math.prod(x.shape[1:]))
+    sampler = _Sampler(vae, iw_samples, sweep, chunk_size, choose(vae, execution), progress)
+    parts = [sampler(x[rows], places[rows].astype(np.int32), seed) for rows in _batches(len(x), batch_size)]
     columns = (np.concatenate(column)[: len(x)].astype(np.float64) for column in zip(*parts, strict=True))
     return Estimates(*columns)
+
+
+def _fitting_chunk(values_per_sample: int) -> int:
+    """Return how many samples are decoded at once: of at most `DECODED_VALUES`, and half of the memory at hand."""
+    at_hand = psutil.virtual_memory().available // (2 * BYTES_PER_DECODED_VALUE)
+    return int(max(1, min(DECODED_VALUES, at_hand) // values_per_sample))
 
 
 def active_units(posterior_mean: np.ndarray) -> float:
@@ -141,48 +185,68 @@ def active_units(posterior_mean: np.ndarray) -> float:
     return int(np.sum(np.var(posterior_mean, axis=0) > ACTIVE_VARIANCE))
 
 
-def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summary:
+def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discrete: bool) -> Summary:
     """Return the averages of `estimates`, with standard errors over the examples.
 
     bits_per_dim = -log p(x) / (event_size log 2), of discrete data; of a density it is NaN. A standard error of a
     single example is NaN.
     """
-    elbo = -estimates.distortion - estimates.rate
-    log_px = estimates.log_likelihood
+    log_px, samples = estimates.log_likelihood, iw_samples
     return Summary(
         log_likelihood=float(log_px.mean()),
         log_likelihood_se=_standard_error(log_px),
-        elbo=float(elbo.mean()),
-        elbo_se=_standard_error(elbo),
+        log_likelihood_mc_error=_mean_error(log_mean_error(estimates.ess, samples)),
+        likely_bias=float(second_order_bias(estimates.ess, samples).mean()),
+        elbo=float(estimates.elbo.mean()),
+        elbo_se=_standard_error(estimates.elbo),
         distortion=float(estimates.distortion.mean()),
         rate=float(estimates.rate.mean()),
         bits_per_dim=float(-log_px.mean() / (event_size * math.log(2))) if discrete else math.nan,
         active_units=active_units(estimates.posterior_mean),
         ess_median=float(np.median(estimates.ess)),
+        ess_p5=float(np.quantile(estimates.ess, 0.05)),
+        ess_min=float(estimates.ess.min()),
+        pareto_k_median=float(np.median(estimates.pareto_k)),
+        pareto_k_share_above=_share_above(estimates.pareto_k, PARETO_K_LIMIT),
     )
+
+
+def _mean_error(errors: np.ndarray) -> float:
+    """Return the standard error of the mean of independent values with these standard errors, [N]."""
+    return float(np.sqrt(np.sum(errors**2)) / len(errors))
+
+
+def _share_above(values: np.ndarray, limit: float) -> float:
+    return math.nan if np.isnan(values).any() else float(np.mean(values > limit))
 
 
 def _standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
-def _batches(x: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Give (examples, their places in x), all batches of one size: the last repeats the last example."""
-    for start in range(0, len(x), batch_size):
-        places = np.minimum(np.arange(start, start + batch_size), len(x) - 1)
-        yield x[places], places.astype(np.int32)
+def _batches(count: int, batch_size: int) -> Iterator[np.ndarray]:
+    """Give the rows of each batch, all of one size: the last repeats the last row."""
+    for start in range(0, count, batch_size):
+        yield np.minimum(np.arange(start, start + batch_size), count - 1)
 
 
 @final
 class _Sampler:
     """Takes the importance samples of one batch, a few tiles in each compiled call."""
 
-    def __init__(self, vae: VAE, iw_samples: int, chunk_size: int, execution: str, progress: Progress) -> None:
-        self._vae = vae
-        self._iw_samples = iw_samples
+    def __init__(
+        self,
+        vae: VAE,
+        iw_samples: int,
+        sweep: Sequence[int],
+        chunk_size: int,
+        execution: str,
+        progress: Progress,
+    ) -> None:
+        self._vae, self._iw_samples, self._sweep = vae, iw_samples, sweep
         self._live = min(TILE, iw_samples)  # of each tile's draws, how many are used
         self._chunk = min(chunk_size, self._live)
-        self._progress = progress
+        self._execution, self._progress = execution, progress
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
         self._encode = compiled(self._encoded, execution)
         self._advance = compiled(self._advanced, execution)
@@ -190,38 +254,57 @@ class _Sampler:
     def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed) -> Estimates:
         """Return the estimates of the examples x [B, ...], whose draws are named by `seed` and `places` [B]."""
         params, mean = self._encode(x, fold(seed))
-        nothing, zero = np.full(len(x), -np.inf), np.zeros(len(x))
-        sums = _Sums(nothing, nothing, zero, zero)
+        tally = Tally(len(x), self._iw_samples, self._sweep)
         tiles = math.ceil(self._iw_samples / TILE)
-        per_call = max(1, DECODED_PER_CALL // (self._live * len(x)))
+        per_call = self._tiles_per_call(len(x))
         for tile in range(0, tiles, per_call):
             last = min(tile + per_call, tiles)
-            sums = self._advance(x, params, fold(seed), places, tf.constant(tile), tf.constant(last), sums)
+            for part in zip(*self._drawn(x, params, fold(seed), places, tile, last), strict=True):
+                tally.add(*part)
             self._progress(len(x) * (min(last * TILE, self._iw_samples) - tile * TILE))
-        log_w, log_w2, log_px_given_z, log_ratio = (np.asarray(total) for total in sums)
         return Estimates(
-            log_likelihood=log_w - math.log(self._iw_samples),
-            distortion=-log_px_given_z / self._iw_samples,
-            rate=self._closed_form_rate(params) if self._closed_form else -log_ratio / self._iw_samples,
-            ess=np.clip(np.exp(2 * log_w - log_w2), 1, self._iw_samples),
+            log_likelihood=tally.log_likelihood,
+            distortion=tally.distortion,
+            rate=self._closed_form_rate(params) if self._closed_form else tally.rate,
+            ess=tally.ess,
+            pareto_k=tally.pareto_k,
+            sweep=tally.swept,
             posterior_mean=np.asarray(mean),
         )
 
     def _closed_form_rate(self, params: Any) -> np.ndarray:
         return np.asarray(self._vae.encoder.posterior(params).kl_divergence(self._vae.prior()))
 
+    def _tiles_per_call(self, batch: int) -> int:
+        return max(1, DECODED_PER_CALL // (self._live * batch))
+
     def _encoded(self, x: Any, seed: Any) -> tuple[Any, Any]:
         params = self._vae.encoder.network(x)
         return params, self._vae.encoder.posterior.mean(params, seed=seed)
 
-    def _advanced(self, x: Any, params: Any, seed: Any, places: Any, first: Any, last: Any, sums: _Sums) -> Any:
-        def tile(t: Any, sums: _Sums) -> tuple[Any, _Sums]:
-            z, log_ratio = self._draw(params, seed, places, t)  # [S, B, D], [S, B]
-            log_px = self._decode(x, z)  # log p(x|z), [S, B]
-            used = (t * TILE + tf.range(self._live) < self._iw_samples)[:, tf.newaxis]
-            return t + 1, _added(sums, log_px, log_ratio, used)
+    def _drawn(self, x: Any, params: Any, seed: Any, places: Any, first: int, last: int) -> list[np.ndarray]:
+        """Return log p(x|z) and log p(z) - log q(z|x) of some tiles, [tiles, S, B], in smaller chunks if need be."""
+        try:
+            parts = self._advance(x, params, seed, places, tf.constant(first), tf.constant(last))
+        except tf.errors.ResourceExhaustedError as error:
+            if self._chunk == 1:
+                raise RunError("evaluation ran out of memory with one sample at a time: free some memory.") from error
+            self._chunk //= 2
+            self._advance = compiled(self._advanced, self._execution)
+            return self._drawn(x, params, seed, places, first, last)
+        return [part.numpy()[: last - first] for part in parts]
 
-        return tf.while_loop(lambda t, sums: t < last, tile, (first, _Sums(*sums)), parallel_iterations=1)[1]
+    def _advanced(self, x: Any, params: Any, seed: Any, places: Any, first: Any, last: Any) -> Any:
+        shape, size = [self._live, x.shape[0]], self._tiles_per_call(x.shape[0])
+        empty = [tf.TensorArray(params.dtype, size, element_shape=shape) for _ in range(2)]
+
+        def tile(t: Any, *drawn: Any) -> tuple[Any, ...]:
+            z, log_ratio = self._draw(params, seed, places, t)  # [S, B, D], [S, B]
+            values = self._decode(x, z), log_ratio
+            return t + 1, *(array.write(t - first, value) for array, value in zip(drawn, values, strict=True))
+
+        drawn = tf.while_loop(lambda t, *drawn: t < last, tile, (first, *empty), parallel_iterations=1)[1:]
+        return [array.stack() for array in drawn]
 
     def _draw(self, params: Any, seed: Any, places: Any, t: Any) -> tuple[Any, Any]:
         """Return a tile's z [S, B, D] and log p(z) - log q(z|x) [S, B], each example from its own seed."""
@@ -242,15 +325,3 @@ class _Sampler:
         pieces = tf.reshape(padded, [chunks, self._chunk, *z.shape[1:]])
         log_px = tf.map_fn(lambda piece: self._vae.decoder(piece).log_prob(x), pieces)
         return tf.reshape(log_px, [chunks * self._chunk, -1])[: self._live]
-
-
-def _added(sums: _Sums, log_px: Any, log_ratio: Any, used: Any) -> _Sums:
-    """Return the running sums, float64, with the samples [S, B] that are `used` [S, 1]."""
-    log_px, log_ratio = tf.cast(log_px, tf.float64), tf.cast(log_ratio, tf.float64)
-    log_w = tf.where(used, log_px + log_ratio, tf.constant(-math.inf, tf.float64))
-    return _Sums(
-        tfp.math.log_add_exp(sums.log_w, tf.reduce_logsumexp(log_w, axis=0)),
-        tfp.math.log_add_exp(sums.log_w2, tf.reduce_logsumexp(2 * log_w, axis=0)),
-        sums.log_px_given_z + tf.reduce_sum(tf.where(used, log_px, tf.zeros_like(log_px)), axis=0),
-        sums.log_ratio + tf.reduce_sum(tf.where(used, log_ratio, tf.zeros_like(log_ratio)), axis=0),
-    )

@@ -322,7 +322,9 @@ def evaluate(
         "seed": seed,
         "execution": execution,
         "step": restored.step,
-        **summarize(estimates, math.prod(x.shape[1:]), discrete=restored.vae.decoder.likelihood.discrete)._asdict(),
+        **summarize(
+            estimates, math.prod(x.shape[1:]), iw_samples, discrete=restored.vae.decoder.likelihood.discrete
+        )._asdict(),
         "seconds": time.monotonic() - began,
     }
     return result, estimates
