@@ -1,84 +1,196 @@
-"""`tfp-vae evaluate`: importance-weighted log-likelihood and diagnostics on held-out data."""
+"""`tfp-vae evaluate`: importance-weighted log-likelihood and diagnostics on held-out data, of one run or of several."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from tfp_vae import runs, storage
 from tfp_vae.datasets import SPLITS
-from tfp_vae.errors import DiskError
+from tfp_vae.errors import DiskError, UsageError
 from tfp_vae.preparation import reload
 
 from . import console, library, options
 
 _ROWS = (
     ("log p(x), importance-weighted", "log_likelihood", ".3f", "nats"),
+    ("   Monte Carlo error of it", "log_likelihood_mc_error", ".3f", "nats"),
     ("ELBO", "elbo", ".3f", "nats"),
     ("distortion", "distortion", ".3f", "nats"),
     ("rate", "rate", ".3f", "nats"),
+    ("   mutual information I(x; z)", "mutual_information", ".3f", "nats"),
+    ("   aggregate posterior to prior, KL", "aggregate_kl", ".3f", "nats"),
     ("-log p(x) per dimension", "bits_per_dim", ".4f", "bits"),
     ("active units", "active_units", "d", "dimensions"),
-    ("effective sample size, median", "ess_median", ".1f", "samples"),
+    ("reconstruction, mean squared error", "reconstruction_mse", ".4f", "per element"),
+    ("linear probe accuracy", "linear_probe_accuracy", ".4f", "of labels"),
+    ("5-nearest-neighbour accuracy", "knn_accuracy", ".4f", "of labels"),
+    ("effective sample size: median", "ess_median", ".1f", "samples"),
+    ("   5th percentile", "ess_p5", ".1f", "samples"),
+    ("   minimum", "ess_min", ".1f", "samples"),
+    ("Pareto k of the weights: median", "pareto_k_median", ".2f", ""),
+    ("   share above 0.7", "pareto_k_share_above", ".3f", "of examples"),
 )
+_COMPARED = ("log_likelihood", "elbo", "distortion", "rate")
+MOST_SAMPLES = 10**9
+
+
+class _SampleCounts(click.ParamType):  # type: ignore[type-arg]
+    """Numbers of importance samples, `100` or `1,10,100`."""
+
+    name = "K[,K...]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        number: click.ParamType[Any] = click.IntRange(1, MOST_SAMPLES)
+        return tuple(int(number.convert(part, param, ctx)) for part in str(value).split(","))
 
 
 @click.command()
-@options.run_options
+@options.several_runs_options
 @options.data_dir_option
 @click.option(
     "--iw-samples",
-    type=click.IntRange(1, 10**9),
-    default=100,
+    type=_SampleCounts(),
+    default="100",
     show_default=True,
-    help="K, importance samples for each example.",
+    help="Importance samples for each example; several numbers are taken from one pass of draws.",
 )
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Which examples.")
-@click.option("--max-examples", type=click.IntRange(1), help="Only the first of them.  [default: all]")
+@click.option("--max-examples", type=click.IntRange(1), help="A random sample of them.  [default: all]")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same estimate.")
+@click.option("--ais-steps", type=click.IntRange(1, 10**6), help="Anneal too, with so many temperatures.")
+@click.option(
+    "--ais-chains", type=click.IntRange(2, 10**4), default=16, show_default=True, help="Chains for each example."
+)
+@click.option(
+    "--ais-examples",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="How many of the examples are annealed, and as many simulated ones both ways.",
+)
 @click.option("--per-example", metavar="FILE.npz", type=options.NPZ, help="Write each example's values.")
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw pictures into the run.")
 @options.execution_option
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, data_dir: str | None, per_example: str | None, as_json: bool, **asked: Any
+    run: Sequence[str], runs_dir: str, data_dir: str | None, per_example: str | None, as_json: bool, **asked: Any
 ) -> None:
-    """Importance-weighted log-likelihood and diagnostics on held-out data."""
-    if per_example is not None and not Path(per_example).absolute().parent.is_dir():
-        raise DiskError(f"could not write {per_example}: its folder does not exist.")
-    found = runs.find(run, runs_dir)
-    console.notice(f"run: {found.folder}")
-    dataset = reload(found.config(), data_dir, console.DownloadProgress())
-    experiments, split = library.experiments(), getattr(dataset, asked["split"])
-    restored = experiments.Restored(found)
-    with console.counted("evaluating", len(split.x[: asked["max_examples"]]) * asked["iw_samples"]) as progress:
-        result, estimates = experiments.evaluate(restored, dataset, progress=progress, **asked)
-    console.print_json(result) if as_json else _print(result)
-    found.write(runs.EVALUATION, result)
+    """Importance-weighted log-likelihood and diagnostics on held-out data.
+
+    With --run more than once, the runs side by side, and their paired differences from the first.
+    """
+    _check_output(per_example, run)
+    found = [runs.find(each, runs_dir) for each in run or (None,)]
+    draws, annealing = asked.pop("plots"), _annealing(asked)
+    assessed = [_assess(each, data_dir, annealing, asked) for each in found]
+    compare = library.assessment().compare
+    differences = [compare(assessed[0], other) for other in assessed[1:]]
+    _tell([each.result for each in assessed], differences, as_json)
+    for each, assessment in zip(found, assessed, strict=True):
+        each.write(runs.EVALUATION, assessment.result)
+        if draws:
+            _draw(each, assessment)
     if per_example is not None:
-        _write_examples(Path(per_example), estimates, split.y)
+        storage.write_arrays(Path(per_example), assessed[0].per_example())
 
 
-def _write_examples(path: Path, estimates: Any, labels: np.ndarray | None) -> None:
-    arrays = estimates._asdict() | {"elbo": -estimates.distortion - estimates.rate}
-    if labels is not None:
-        arrays["label"] = labels[: len(estimates.log_likelihood)]
-    storage.write_arrays(path, arrays)
+def _check_output(per_example: str | None, named: Sequence[str]) -> None:
+    if per_example is None:
+        return
+    if len(named) > 1:
+        raise UsageError("--per-example: expected one --run, found several; evaluate them one by one for it.")
+    if not Path(per_example).absolute().parent.is_dir():
+        raise DiskError(f"could not write {per_example}: its folder does not exist.")
+
+
+def _annealing(asked: dict[str, Any]) -> dict[str, int] | None:
+    """Take the options of annealing out of those asked for."""
+    steps, chains, examples = (asked.pop(f"ais_{name}") for name in ("steps", "chains", "examples"))
+    return None if steps is None else {"steps": steps, "chains": chains, "examples": examples}
+
+
+def _assess(run: runs.Run, data_dir: str | None, annealing: dict[str, int] | None, asked: dict[str, Any]) -> Any:
+    console.notice(f"run: {run.folder}")
+    dataset = reload(run.config(), data_dir, console.DownloadProgress())
+    restored, assessment = library.experiments().Restored(run), library.assessment()
+    anneal = None if annealing is None else assessment.Annealing(**annealing)
+    return assessment.assess(restored, dataset, assessment.Plan(**asked, annealing=anneal), stages=console.counted)
+
+
+def _draw(run: runs.Run, assessment: Any) -> None:
+    for path in library.gallery().picture_assessment(run, assessment):
+        console.notice(f"picture: {path}")
+
+
+def _tell(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        console.print_json({"runs": results, "differences": differences} if differences else results[0])
+    elif differences:
+        _print_side_by_side(results, differences)
+    else:
+        _print(results[0])
 
 
 def _print(result: dict[str, Any]) -> None:
-    head = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
-    click.echo(head.format(**result))
+    click.echo(_head(result))
     rows = [[label, _value(result[key], shape), _error(result, key), unit] for label, key, shape, unit in _ROWS]
     console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
+    if len(result["sweep"]) > 1:
+        _print_sweep(result["sweep"])
+    if "ais" in result:
+        _print_annealing(result["ais"], result["sandwich"])
+    if result["advice"]:
+        click.echo(result["advice"])
 
 
-def _value(value: float, shape: str) -> str:
-    return f"{value:{shape}}" if math.isfinite(value) else "not defined"
+def _head(result: dict[str, Any]) -> str:
+    head = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
+    return head.format(**result)
+
+
+def _print_sweep(sweep: Sequence[dict[str, Any]]) -> None:
+    click.echo()
+    rows = [
+        [f"{line['iw_samples']:,}", _value(line["log_likelihood"], ".3f"), _error(line, "log_likelihood")]
+        for line in sweep
+    ]
+    console.print_table(["K", "log p(x)", "standard error"], rows)
+
+
+def _print_annealing(ais: dict[str, Any], sandwich: dict[str, Any]) -> None:
+    click.echo(
+        "\nannealing, {steps:,} steps, {chains} chains, on {examples} of the examples: log p(x) {log_likelihood:.3f}, "
+        "Monte Carlo error {log_likelihood_mc_error:.3f}; above importance sampling by "
+        "{above_importance_sampling:+.3f} (standard error {above_importance_sampling_se:.3f})".format(**ais)
+    )
+    click.echo(
+        "annealing both ways on {examples} simulated examples: log p(x) between {lower:.3f} and {upper:.3f}, "
+        "gap {gap:.3f} (standard error {gap_se:.3f})\n".format(**sandwich)
+    )
+
+
+def _print_side_by_side(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
+    click.echo(_head(results[0]))
+    names = [Path(result["run"]).name for result in results]
+    rows = [[label, *(_value(result[key], shape) for result in results), unit] for label, key, shape, unit in _ROWS]
+    console.print_table(["mean over examples", *names, "unit"], rows)
+    click.echo()
+    paired = [
+        [Path(line["run"]).name, key, f"{line[key]:+.3f}", _error(line, key)]
+        for line in differences
+        for key in _COMPARED
+    ]
+    console.print_table([f"less {names[0]}", "paired difference", "nats", "standard error"], paired)
+
+
+def _value(value: float | None, shape: str) -> str:
+    return "not defined" if value is None or not math.isfinite(value) else f"{value:{shape}}"
 
 
 def _error(result: dict[str, Any], key: str) -> str:

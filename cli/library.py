@@ -16,6 +16,11 @@ def experiments() -> ModuleType:
     return _imported("experiments")
 
 
+def assessment() -> ModuleType:
+    """Return `tfp_vae.assessment`."""
+    return _imported("assessment")
+
+
 def gallery() -> ModuleType:
     """Return `tfp_vae.gallery`."""
     return _imported("gallery")

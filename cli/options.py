@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,23 @@ def run_options(command: F) -> F:
     """Add the options that say which run: `--run` and `--runs-dir`."""
     run = click.option(
         "--run", envvar="TFP_VAE_RUN", help="A run's folder.  [default: the newest finished run under --runs-dir]"
+    )
+    return run(runs_dir_option(command))
+
+
+def _named_runs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the runs named, else the one that the environment names; a path of it may have blanks."""
+    named = os.environ.get("TFP_VAE_RUN")
+    return value or ((named,) if named else ())
+
+
+def several_runs_options(command: F) -> F:
+    """Add `--run`, as often as one likes, and `--runs-dir`."""
+    run = click.option(
+        "--run",
+        multiple=True,
+        callback=_named_runs,
+        help="A run's folder; more than once to compare.  [default: the newest finished run under --runs-dir]",
     )
     return run(runs_dir_option(command))
 

@@ -54,7 +54,7 @@ class Sandwich(NamedTuple):
     @property
     def gap(self) -> np.ndarray:
         """The upper bound less the lower, [N]: in expectation at least the error of either."""
-        return self.upper.log_likelihood - self.lower.log_likelihood
+        return np.asarray(self.upper.log_likelihood - self.lower.log_likelihood)
 
 
 def temperatures(steps: int, sharpness: float = 4.0) -> np.ndarray:

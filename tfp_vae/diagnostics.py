@@ -8,13 +8,32 @@ from typing import final
 
 import numpy as np
 
-__all__ = ["PARETO_K_LIMIT", "Tally", "log_mean_error", "pareto_k", "second_order_bias", "tail_size"]
+__all__ = [
+    "PARETO_K_LIMIT",
+    "Tally",
+    "log_mean_error",
+    "mean_error",
+    "pareto_k",
+    "second_order_bias",
+    "standard_error",
+    "tail_size",
+]
 
 PARETO_K_LIMIT = 0.7
 """Above this Pareto k̂ an importance-weighted mean is not to be trusted (Vehtari et al., 2024)."""
 
 SHORTEST_TAIL = 5
 """Weights that a tail must have for a distribution to be fitted to it."""
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Return the standard error of the mean of values [N]; NaN of a single one."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def mean_error(errors: np.ndarray) -> float:
+    """Return the standard error of the mean of independent values with these standard errors, [N]."""
+    return float(np.sqrt(np.sum(errors**2)) / len(errors))
 
 
 def log_mean_error(ess: np.ndarray, samples: int) -> np.ndarray:
@@ -158,17 +177,17 @@ class Tally:
     @property
     def distortion(self) -> np.ndarray:
         """-E_q[log p(x|z)], [B]."""
-        return -self._log_px / self._taken
+        return np.asarray(-self._log_px / self._taken)
 
     @property
     def rate(self) -> np.ndarray:
         """E_q[log q(z|x) - log p(z)], [B]."""
-        return -self._log_ratio / self._taken
+        return np.asarray(-self._log_ratio / self._taken)
 
     @property
     def ess(self) -> np.ndarray:
         """(sum w)^2 / sum w^2, [B]."""
-        return np.clip(np.exp(2 * self._log_w - self._log_w2), 1, self._taken)
+        return np.asarray(np.clip(np.exp(2 * self._log_w - self._log_w2), 1, self._taken))
 
     @property
     def pareto_k(self) -> np.ndarray:

@@ -10,7 +10,14 @@ import numpy as np
 import psutil
 
 from tfp_vae._lazy import tf
-from tfp_vae.diagnostics import PARETO_K_LIMIT, Tally, log_mean_error, second_order_bias
+from tfp_vae.diagnostics import (
+    PARETO_K_LIMIT,
+    Tally,
+    log_mean_error,
+    mean_error,
+    second_order_bias,
+    standard_error,
+)
 from tfp_vae.errors import RunError, UsageError
 from tfp_vae.execution import AUTO, choose, compiled
 from tfp_vae.objectives import has_closed_form_rate
@@ -61,7 +68,7 @@ class Estimates(NamedTuple):
     @property
     def elbo(self) -> np.ndarray:
         """-distortion - rate, [N]."""
-        return -self.distortion - self.rate
+        return np.asarray(-self.distortion - self.rate)
 
 
 class Summary(NamedTuple):
@@ -194,11 +201,11 @@ def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discret
     log_px, samples = estimates.log_likelihood, iw_samples
     return Summary(
         log_likelihood=float(log_px.mean()),
-        log_likelihood_se=_standard_error(log_px),
-        log_likelihood_mc_error=_mean_error(log_mean_error(estimates.ess, samples)),
+        log_likelihood_se=standard_error(log_px),
+        log_likelihood_mc_error=mean_error(log_mean_error(estimates.ess, samples)),
         likely_bias=float(second_order_bias(estimates.ess, samples).mean()),
         elbo=float(estimates.elbo.mean()),
-        elbo_se=_standard_error(estimates.elbo),
+        elbo_se=standard_error(estimates.elbo),
         distortion=float(estimates.distortion.mean()),
         rate=float(estimates.rate.mean()),
         bits_per_dim=float(-log_px.mean() / (event_size * math.log(2))) if discrete else math.nan,
@@ -211,17 +218,8 @@ def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discret
     )
 
 
-def _mean_error(errors: np.ndarray) -> float:
-    """Return the standard error of the mean of independent values with these standard errors, [N]."""
-    return float(np.sqrt(np.sum(errors**2)) / len(errors))
-
-
 def _share_above(values: np.ndarray, limit: float) -> float:
     return math.nan if np.isnan(values).any() else float(np.mean(values > limit))
-
-
-def _standard_error(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
 def _batches(count: int, batch_size: int) -> Iterator[np.ndarray]:

@@ -1,8 +1,7 @@
-"""Experiments: train a run, restore it, sample from it, evaluate it. What the commands do, without the talking."""
+"""Experiments: train a run, restore it, sample from it. What the commands do, without the talking."""
 
 from __future__ import annotations
 
-import math
 import platform
 import time
 from collections.abc import Callable
@@ -18,17 +17,15 @@ from tfp_vae.checkpoints import capture, restore
 from tfp_vae.config import RunConfig, build
 from tfp_vae.datasets import Dataset
 from tfp_vae.errors import DivergenceError
-from tfp_vae.evaluation import Estimates, Progress, estimate, summarize
-from tfp_vae.execution import AUTO, choose
+from tfp_vae.execution import choose
 from tfp_vae.objectives import OBJECTIVES, RateWeight, plain_elbo
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
-from tfp_vae.preparation import held_out_view
 from tfp_vae.runs import Checkpoint, Run
 from tfp_vae.seeds import Purpose, seed_for
 from tfp_vae.training import Terms, Totals, Trainer, Validator, epoch_batches
 from tfp_vae.vae import VAE
 
-__all__ = ["Report", "Restored", "environment", "evaluate", "sample", "train"]
+__all__ = ["Report", "Restored", "environment", "sample", "train"]
 
 CHUNK_SECONDS = 0.25
 """About how long one compiled call takes, so that progress moves and an interrupt is heard."""
@@ -277,57 +274,6 @@ SHOWN: dict[str, Callable[[Any, Any], Any]] = {
 
 def _sample_seed(seed: int, stage: int, start: int) -> Any:
     return seed_for(seed, Purpose.SAMPLE, stage, start)
-
-
-def evaluate(
-    restored: Restored,
-    dataset: Dataset,
-    *,
-    split: str = "test",
-    iw_samples: int = 100,
-    max_examples: int | None = None,
-    seed: int = 0,
-    execution: str = AUTO,
-    progress: Progress = lambda samples: None,
-) -> tuple[dict[str, Any], Estimates]:
-    """Return a run's result on a split, and the estimates of each example.
-
-    Args:
-      restored: the run.
-      dataset: its data, from `reload`.
-      split: `train`, `validation` or `test`.
-      iw_samples: K, the importance samples for each example.
-      max_examples: only the first of them; all, if not given.
-      seed: the evaluation seed.
-      execution: `auto`, `xla`, `graph` or `eager`; they do not draw the same numbers.
-      progress: told of the number of importance samples just taken.
-    """
-    began = time.monotonic()
-    x = held_out_view(restored.config, dataset, split).x[:max_examples]
-    execution = choose(restored.vae, execution)
-    estimates = estimate(
-        restored.vae,
-        x,
-        iw_samples=iw_samples,
-        seed=seed_for(seed, Purpose.EVALUATION),
-        execution=execution,
-        progress=progress,
-    )
-    result = {
-        "run": str(restored.run.folder),
-        "dataset": restored.config.data.dataset,
-        "split": split,
-        "num_examples": len(x),
-        "iw_samples": iw_samples,
-        "seed": seed,
-        "execution": execution,
-        "step": restored.step,
-        **summarize(
-            estimates, math.prod(x.shape[1:]), iw_samples, discrete=restored.vae.decoder.likelihood.discrete
-        )._asdict(),
-        "seconds": time.monotonic() - began,
-    }
-    return result, estimates
 
 
 def environment() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run's pictures: which there are, and from which arrays each is drawn."""
+"""A run's pictures, and those of its evaluation: which there are, and from which arrays each is drawn."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from tfp_vae import plots
+from tfp_vae.assessment import Assessment
 from tfp_vae.datasets import Dataset
+from tfp_vae.evaluation import ACTIVE_VARIANCE
 from tfp_vae.experiments import Restored, sample
 from tfp_vae.preparation import held_out_view
+from tfp_vae.runs import Run
 
-__all__ = ["PICTURES", "picture"]
+__all__ = ["ASSESSED", "PICTURES", "picture", "picture_assessment"]
 
 PICTURED, MANIFOLD_SIDE = 12, 20
 
@@ -59,4 +62,38 @@ PICTURES: dict[str, Callable[[Restored, Dataset], Any]] = {
     "learning-curves": _draw_learning_curves,
     "latent-scatter": _draw_latent_scatter,
     "manifold": _draw_manifold,
+}
+
+
+def picture_assessment(run: Run, assessment: Assessment) -> list[Path]:
+    """Draw the pictures of an evaluation into the run's folder, and return their paths."""
+    figures = {name: draw(assessment) for name, draw in ASSESSED.items()}
+    return [run.write_plot(name, plots.png(figure)) for name, figure in figures.items() if figure is not None]
+
+
+def _draw_bound(assessment: Assessment) -> Any:
+    sweep = assessment.estimates.sweep
+    errors = sweep.std(axis=0) / np.sqrt(len(sweep))
+    return plots.bound_curve(assessment.ladder, sweep.mean(axis=0), errors, assessment.result["elbo"])
+
+
+def _draw_rates(assessment: Assessment) -> Any:
+    rates = assessment.result["rate_per_dim"]
+    active = assessment.estimates.posterior_mean.var(axis=0) > ACTIVE_VARIANCE
+    return None if rates is None else plots.rate_bars(np.array(rates), active)
+
+
+def _draw_histogram(assessment: Assessment) -> Any:
+    return plots.log_likelihood_histogram(assessment.estimates.log_likelihood, assessment.examples.y)
+
+
+def _draw_extremes(assessment: Assessment) -> Any:
+    return plots.extremes(assessment.examples.x, assessment.estimates.log_likelihood)
+
+
+ASSESSED: dict[str, Callable[[Assessment], Any]] = {
+    "evaluation-bound": _draw_bound,
+    "evaluation-rates": _draw_rates,
+    "evaluation-histogram": _draw_histogram,
+    "evaluation-extremes": _draw_extremes,
 }

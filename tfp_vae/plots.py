@@ -10,8 +10,21 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-__all__ = ["image_grid", "latent_scatter", "learning_curves", "manifold", "png", "prior_grid", "reconstructions"]
+__all__ = [
+    "bound_curve",
+    "extremes",
+    "image_grid",
+    "latent_scatter",
+    "learning_curves",
+    "log_likelihood_histogram",
+    "manifold",
+    "png",
+    "prior_grid",
+    "rate_bars",
+    "reconstructions",
+]
 
 # Okabe and Ito's palette, told apart by colour-blind readers, but for its yellow, and with two more for ten classes.
 PALETTE = (
@@ -129,6 +142,86 @@ def manifold(images: np.ndarray, side: int) -> Figure:
     return figure
 
 
+def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, elbo: float) -> Figure:
+    """Draw the importance-weighted bound [J] against its number of samples, with its standard errors over examples."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.fill_between(samples, means - errors, means + errors, color=PALETTE[0], alpha=0.2, linewidth=0)
+        axes.plot(samples, means, color=PALETTE[0], marker="o", markersize=4, label="log p(x), importance-weighted")
+        axes.axhline(elbo, color=PALETTE[5], linestyle="--", label="ELBO")
+        axes.set_xscale("log")
+        axes.set(title="The bound rises with its samples", xlabel="importance samples K", ylabel="nats per example")
+        axes.legend(loc="best")
+    return figure
+
+
+def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
+    """Draw the rate of each latent dimension [D], largest first; the active ones [D] in another colour."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        order = np.argsort(-rates, kind="stable")
+        colors = {True: (PALETTE[0], "active"), False: (PALETTE[9], "not active")}
+        for is_active, (color, label) in colors.items():
+            places = np.flatnonzero(active[order] == is_active)
+            axes.bar(places + 1, rates[order][places], color=color, label=f"{label} ({len(places)})")
+        axes.set(title="Rate of each latent dimension", xlabel="dimension, by rate", ylabel="nats per example")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(loc="upper right")
+    return figure
+
+
+def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None) -> Figure:
+    """Draw the distribution of log p(x) [N], and below it, where there are classes, that of each of them."""
+    classes = _classes(labels)
+    names = [] if classes is None else list(classes)
+    with mpl.rc_context(STYLE):
+        height = 2.6 + 0.28 * len(names)
+        figure = Figure(figsize=(6, height), layout="constrained")
+        axes = figure.subplots(
+            1 + bool(names), 1, sharex=True, squeeze=False, height_ratios=[2.2, *[height - 2.2] * bool(names)]
+        )
+        axes[0, 0].hist(values, bins=min(60, 5 + len(values) // 5), color=PALETTE[0])
+        axes[0, 0].set(title="log p(x) of held-out examples", ylabel="examples")
+        if names:
+            _boxes(axes[1, 0], [values[labels == name] for name in names], names)
+        axes[-1, 0].set_xlabel("log p(x), nats")
+    return figure
+
+
+def _boxes(axes: Any, groups: Sequence[np.ndarray], names: Sequence[Any]) -> None:
+    parts = axes.boxplot(groups, orientation="horizontal", widths=0.6, patch_artist=True, sym=".", whis=(5, 95))
+    for i, box in enumerate(parts["boxes"]):
+        box.set(facecolor=PALETTE[i % len(PALETTE)], alpha=0.7)
+    styles: dict[str, Any] = {"medians": {"color": "black"}, "fliers": {"markersize": 2, "alpha": 0.4}}
+    for kind, style in styles.items():
+        for part in parts[kind]:
+            part.set(**style)
+    axes.set_yticks(range(1, len(names) + 1), [str(name) for name in names])
+    axes.invert_yaxis()
+    axes.set_ylabel("class")
+
+
+def extremes(x: np.ndarray, values: np.ndarray, count: int = 10) -> Figure:
+    """Draw the examples x [N, H, W, C], or [N, M], of least log p(x) [N] above those of most, each with its value."""
+    order = np.argsort(values, kind="stable")
+    count = min(count, max(1, len(x) // 2))
+    chosen = np.concatenate([order[:count], order[-count:][::-1]])
+    if x.ndim == 2:
+        return _rows(x[chosen], "least likely examples (upper half) and most likely (lower half)")
+    figure, axes = _canvas(count, 2)
+    picture = _tiled(x[chosen], 2, count, captions=True)
+    _show(axes, picture)
+    height, width = picture.shape[0] / 2, picture.shape[1] / count
+    for i, row in enumerate(chosen):
+        place = (i % count + 0.5) * width, (i // count + 1) * height - 0.02 * height
+        axes.text(*place, f"{values[row]:.0f}", ha="center", va="bottom", fontsize=7)
+    axes.set_yticks([height * 0.5, height * 1.5], ["least", "most"])
+    axes.set_title("Least and most likely held-out examples, log p(x) in nats")
+    return figure
+
+
 def _curve(axes: Any, metrics: Sequence[Mapping[str, Any]], name: str) -> None:
     epochs = [line["epoch"] for line in metrics]
     marker = "o" if len(epochs) == 1 else None
@@ -136,7 +229,7 @@ def _curve(axes: Any, metrics: Sequence[Mapping[str, Any]], name: str) -> None:
     validation = [line[f"validation_{name}"] for line in metrics]
     axes.plot(epochs, validation, color=VALIDATION, label="validation", linestyle="--", marker=marker)
     axes.set(title={"elbo": "ELBO"}.get(name, name), xlabel="epoch", ylabel="nats per example")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _cluster(axes: Any, points: np.ndarray, name: Any, color: str) -> None:
@@ -196,13 +289,17 @@ def _classes(labels: np.ndarray | None) -> np.ndarray | None:
     return classes if len(classes) <= MOST_CLASSES else None
 
 
-def _tiled(x: np.ndarray, rows: int, columns: int, gap: int = 1) -> np.ndarray:
-    """Return pictures x [N, H, W, C] side by side, with a gap that grows with their size; [H', W'] if C is 1."""
+def _tiled(x: np.ndarray, rows: int, columns: int, gap: int = 1, *, captions: bool = False) -> np.ndarray:
+    """Return pictures x [N, H, W, C] side by side, with a gap that grows with their size; [H', W'] if C is 1.
+
+    With room for a line of text below each, if there are `captions`.
+    """
     x = x if x.shape[-1] in (1, 3) else _channels_beside(x)
     gap *= max(1, x.shape[1] // 14)
     padded = np.zeros((rows * columns, *x.shape[1:]), np.float32)
     padded[: len(x)] = np.clip(x, 0, 1)
-    padded = np.pad(padded, [(0, 0), (0, gap), (0, gap), (0, 0)])
+    below = gap + captions * math.ceil(x.shape[1] / 4)
+    padded = np.pad(padded, [(0, 0), (0, below), (0, gap), (0, 0)])
     height, width, channels = padded.shape[1:]
     grid = padded.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     picture = grid.reshape(rows * height, columns * width, channels)

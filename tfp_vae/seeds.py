@@ -32,6 +32,7 @@ class Purpose(enum.IntEnum):
     SPLIT = 8
     HELD_OUT = 9
     DROPOUT = 10
+    SUBSET = 11
 
 
 def fold(seed: Seed, *indices: Any) -> Seed:

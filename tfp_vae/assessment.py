@@ -1,0 +1,354 @@
+"""A run assessed on held-out data: its log-likelihood, how far to trust it, what the model learned, and comparisons."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias, final
+
+import numpy as np
+
+from tfp_vae import annealing, information, probes
+from tfp_vae.datasets import Dataset, Split
+from tfp_vae.diagnostics import PARETO_K_LIMIT, mean_error, standard_error
+from tfp_vae.errors import UsageError
+from tfp_vae.evaluation import Estimates, Progress, Summary, estimate, summarize
+from tfp_vae.execution import AUTO, choose
+from tfp_vae.experiments import Restored
+from tfp_vae.preparation import held_out_view
+from tfp_vae.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
+from tfp_vae.vae import VAE
+
+__all__ = ["Annealing", "Assessment", "Plan", "advice", "assess", "compare", "ladder"]
+
+BIAS_WORTH_SAYING = 0.05
+"""Nats of likely bias from which on it is said."""
+
+SHARE_WORTH_SAYING = 0.05
+"""The share of examples whose k̂ is too high from which on it is said."""
+
+Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
+"""Begins a stage of a given name and amount of work, and gives a function to call with the amount just done."""
+
+
+class Annealing(NamedTuple):
+    """How annealed importance sampling is done: on some of the examples, and on as many simulated ones.
+
+    steps, chains: see `annealing.annealed_log_likelihood`.
+    examples: how many.
+    """
+
+    steps: int
+    chains: int = 16
+    examples: int = 100
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """What is assessed, and how.
+
+    iw_samples: numbers of importance samples; the largest is K, the others are noted on the way.
+    split: `train`, `validation` or `test`.
+    max_examples: a random sample of them, the same for every run; all, if not given.
+    seed: the evaluation seed.
+    execution: `auto`, `xla`, `graph` or `eager`; they do not draw the same numbers.
+    annealing: whether, and how, log p(x) is estimated by annealing too.
+    """
+
+    iw_samples: tuple[int, ...] = (100,)
+    split: str = "test"
+    max_examples: int | None = None
+    seed: int = 0
+    execution: str = AUTO
+    annealing: Annealing | None = None
+
+    def __post_init__(self) -> None:
+        if not self.iw_samples or min(self.iw_samples) < 1:
+            raise UsageError(f"expected numbers of importance samples from 1 on, found {self.iw_samples}.")
+
+    @property
+    def most_samples(self) -> int:
+        """K."""
+        return max(self.iw_samples)
+
+
+@final
+@dataclass(frozen=True)
+class Assessment:
+    """What was found.
+
+    result: figures with names, as `evaluation.json` holds them.
+    estimates: of each example.
+    examples: which they are, as the model saw them; `rows` are their places in the split.
+    ladder: the numbers of samples of `estimates.sweep`.
+    """
+
+    result: dict[str, Any]
+    estimates: Estimates
+    examples: Split
+    ladder: tuple[int, ...]
+
+    def per_example(self) -> dict[str, np.ndarray]:
+        """Return arrays with a value or vector for each example, to be written to a file."""
+        labels = {} if self.examples.y is None else {"label": self.examples.y}
+        rows = {"row": np.asarray(self.examples.rows)}
+        return {**rows, **labels, **self.estimates._asdict(), "elbo": self.estimates.elbo}
+
+
+def ladder(most: int) -> tuple[int, ...]:
+    """Return 1, 2, 5, 10, 20, 50, ... up to `most`, and that itself: where the bound is noted for its picture."""
+    rungs = (step * 10**power for power in range(len(str(most))) for step in (1, 2, 5))
+    return (*(rung for rung in rungs if rung < most), most)
+
+
+@final
+@dataclass(frozen=True)
+class _Subject:
+    """What the parts of an assessment are told."""
+
+    restored: Restored
+    dataset: Dataset
+    plan: Plan
+    execution: str
+    stages: Stages
+    examples: Split
+    ladder: tuple[int, ...]
+    estimates: Estimates
+
+    @property
+    def vae(self) -> VAE:
+        """The model."""
+        return self.restored.vae
+
+    def seed(self, *indices: int) -> Seed:
+        """Return the seed of a part's draws."""
+        return seed_for(self.plan.seed, Purpose.EVALUATION, *indices)
+
+
+def assess(
+    restored: Restored, dataset: Dataset, plan: Plan, *, stages: Stages = lambda name, total: nullcontext(_unheard)
+) -> Assessment:
+    """Return what held-out data say of a run.
+
+    Args:
+      restored: the run.
+      dataset: its data, from `reload`.
+      plan: what is done.
+      stages: told of progress.
+    """
+    began = time.monotonic()
+    subject = _estimated(restored, dataset, plan, stages)
+    figures = {name: value for part in _PARTS for name, value in part(subject).items()}
+    result = figures | {"seconds": time.monotonic() - began}
+    return Assessment(result, subject.estimates, subject.examples, subject.ladder)
+
+
+def _unheard(done: int) -> None:
+    del done
+
+
+def _estimated(restored: Restored, dataset: Dataset, plan: Plan, stages: Stages) -> _Subject:
+    examples = _chosen(held_out_view(restored.config, dataset, plan.split), plan.max_examples)
+    execution = choose(restored.vae, plan.execution)
+    noted = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
+    with stages("importance sampling", len(examples) * plan.most_samples) as progress:
+        estimates = estimate(
+            restored.vae,
+            examples.x,
+            iw_samples=plan.most_samples,
+            seed=seed_for(plan.seed, Purpose.EVALUATION),
+            sweep=noted,
+            places=examples.rows,
+            execution=execution,
+            progress=progress,
+        )
+    return _Subject(restored, dataset, plan, execution, stages, examples, noted, estimates)
+
+
+def _chosen(split: Split, most: int | None) -> Split:
+    """Return a split's examples with their rows there: all, or a random sample, the same for every run and seed."""
+    rows = np.arange(len(split))
+    if most is not None and most < len(rows):
+        rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET).permutation(rows)[:most])
+    return Split(split.x[rows], None if split.y is None else split.y[rows], rows)
+
+
+def _described(subject: _Subject) -> dict[str, Any]:
+    plan, restored = subject.plan, subject.restored
+    return {
+        "run": str(restored.run.folder),
+        "dataset": restored.config.data.dataset,
+        "split": plan.split,
+        "num_examples": len(subject.examples),
+        "iw_samples": plan.most_samples,
+        "seed": plan.seed,
+        "execution": subject.execution,
+        "step": restored.step,
+    }
+
+
+def _summarized(subject: _Subject) -> dict[str, Any]:
+    """Return the estimate with its errors, and a sentence where they are large."""
+    discrete, samples = subject.vae.decoder.likelihood.discrete, subject.plan.most_samples
+    summary = summarize(subject.estimates, math.prod(subject.examples.x.shape[1:]), samples, discrete=discrete)
+    density = {} if discrete else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
+    return {**summary._asdict(), **density, "advice": advice(summary, samples)}
+
+
+def advice(summary: Summary, iw_samples: int) -> str | None:
+    """Return a sentence that says that the estimate is likely biased low, and what would help; None if it is not."""
+    heavy = summary.pareto_k_share_above > SHARE_WORTH_SAYING
+    if not heavy and summary.likely_bias <= BIAS_WORTH_SAYING:
+        return None
+    tail = f"k̂ exceeds {PARETO_K_LIMIT} for {summary.pareto_k_share_above:.0%} of the examples and " if heavy else ""
+    return (
+        f"log p(x) is likely biased low, by {summary.likely_bias:.2f} nats or more: {tail}the median effective sample "
+        f"size is {summary.ess_median:.1f} of {iw_samples:,}. More --iw-samples help slowly; --ais-steps 1000 gives a "
+        "bound without the encoder; a richer --posterior, or a wider encoder, makes the weights more even."
+    )
+
+
+def _swept(subject: _Subject) -> dict[str, Any]:
+    """Return the mean estimate at each number of samples that was asked for."""
+    columns = {k: subject.estimates.sweep[:, subject.ladder.index(k)] for k in sorted(set(subject.plan.iw_samples))}
+    return {"sweep": [{"iw_samples": k, **_mean("log_likelihood", column)} for k, column in columns.items()]}
+
+
+def _mean(name: str, values: np.ndarray) -> dict[str, float]:
+    return {name: float(values.mean()), f"{name}_se": standard_error(values)}
+
+
+def _undefined(reason: str, *names: str) -> dict[str, str | None]:
+    return {key: value for name in names for key, value in ((name, None), (f"{name}_reason", reason))}
+
+
+def _rated(subject: _Subject) -> dict[str, Any]:
+    """Return the rate of each latent dimension."""
+    rates = information.rate_per_dimension(subject.vae, subject.examples.x)
+    if rates is None:
+        return _undefined("only between Normals have the marginals a closed-form rate", "rate_per_dim")
+    return {"rate_per_dim": rates.tolist()}
+
+
+def _decomposed(subject: _Subject) -> dict[str, Any]:
+    """Return the rate's two parts."""
+    x = subject.examples.x[generator(FIXED_SEED, Purpose.SUBSET, 1).permutation(len(subject.examples))]
+    parts = information.decomposition(subject.vae, x, seed=subject.seed(1), execution=subject.execution)
+    figures = parts._asdict()
+    return {
+        "mutual_information_examples": figures.pop("examples"),
+        "mutual_information_ceiling": parts.ceiling,
+        **figures,
+    }
+
+
+def _reconstructed(subject: _Subject) -> dict[str, Any]:
+    """Return the error of reconstructions."""
+    x = subject.examples.x
+    return {"reconstruction_mse": information.reconstruction_error(subject.vae, x, seed=subject.seed(2))}
+
+
+_PROBED = ("linear_probe_accuracy", "knn_accuracy")
+
+
+def _probed(subject: _Subject) -> dict[str, Any]:
+    """Return how well labels can be read from the posterior means, learned from another split."""
+    asked = subject.examples.y
+    if asked is None or not probes.has_classes(asked):
+        return _undefined("the data has no classes", *_PROBED)
+    teaching = "validation" if subject.plan.split == "train" else "train"
+    taught = _chosen(held_out_view(subject.restored.config, subject.dataset, teaching), probes.MOST_EXAMPLES)
+    if taught.y is None or not probes.has_classes(taught.y):
+        return _undefined(f"the {teaching} split has no classes", *_PROBED)
+    means = information.posterior_means(subject.vae, taught.x, seed=subject.seed(3))
+    return probes.probe(means, taught.y, subject.estimates.posterior_mean, asked)
+
+
+def _annealed(subject: _Subject) -> dict[str, Any]:
+    """Return what annealing says of some of the examples, and of simulated ones; nothing, if it was not asked for."""
+    asked = subject.plan.annealing
+    return {} if asked is None else {"ais": _below(subject, asked), "sandwich": _sandwiched(subject, asked)}
+
+
+def _below(subject: _Subject, asked: Annealing) -> dict[str, Any]:
+    count = min(asked.examples, len(subject.examples))
+    rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 2).permutation(len(subject.examples))[:count])
+    with subject.stages("annealing", annealing.transitions(count, asked.steps, asked.chains)) as progress:
+        found = annealing.annealed_log_likelihood(
+            subject.vae,
+            subject.examples.x[rows],
+            steps=asked.steps,
+            chains=asked.chains,
+            seed=subject.seed(4),
+            execution=subject.execution,
+            progress=progress,
+        )
+    return {
+        **asked._asdict(),
+        "examples": count,
+        **_mean("log_likelihood", found.log_likelihood),
+        "log_likelihood_mc_error": mean_error(found.error),
+        **_mean("above_importance_sampling", found.log_likelihood - subject.estimates.log_likelihood[rows]),
+        "accepted": float(found.accepted.mean()),
+    }
+
+
+def _sandwiched(subject: _Subject, asked: Annealing) -> dict[str, Any]:
+    total = annealing.transitions(asked.examples, asked.steps, asked.chains, both_ways=True)
+    with subject.stages("annealing both ways", total) as progress:
+        found = annealing.sandwich(
+            subject.vae,
+            examples=asked.examples,
+            steps=asked.steps,
+            chains=asked.chains,
+            seed=subject.seed(5),
+            execution=subject.execution,
+            progress=progress,
+        )
+    return {
+        "examples": asked.examples,
+        "lower": float(found.lower.log_likelihood.mean()),
+        "lower_mc_error": mean_error(found.lower.error),
+        "upper": float(found.upper.log_likelihood.mean()),
+        "upper_mc_error": mean_error(found.upper.error),
+        **_mean("gap", found.gap),
+    }
+
+
+_PARTS: tuple[Callable[[_Subject], dict[str, Any]], ...] = (
+    _described,
+    _summarized,
+    _swept,
+    _rated,
+    _decomposed,
+    _reconstructed,
+    _probed,
+    _annealed,
+)
+
+COMPARED = ("log_likelihood", "elbo", "distortion", "rate")
+
+
+def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
+    """Return how another run differs from a baseline on the same examples: other - baseline, in nats.
+
+    The standard errors are those of paired differences, far smaller than those of the figures themselves.
+
+    Raises:
+      UsageError: the two saw other examples, or one gives probabilities and the other densities.
+    """
+    runs = baseline.result["run"], other.result["run"]
+    if not np.array_equal(baseline.examples.x, other.examples.x):
+        raise UsageError(
+            f"expected runs that see the same examples, found other ones in {runs[0]} and {runs[1]}: compare runs of "
+            "one data set, split and binarization."
+        )
+    if (baseline.result["bits_per_dim"] is None) != (other.result["bits_per_dim"] is None):
+        raise UsageError(f"expected two probabilities or two densities, found one of each: {runs[0]} and {runs[1]}.")
+    pairs = ((name, getattr(other.estimates, name) - getattr(baseline.estimates, name)) for name in COMPARED)
+    differences = {key: value for name, values in pairs for key, value in _mean(name, values).items()}
+    return {"run": runs[1], "baseline": runs[0], **differences}
