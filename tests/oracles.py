@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from scipy import stats
+from scipy import special, stats
 
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.adapters import Fixed
@@ -81,3 +81,67 @@ class LinearGaussian:
         """Return log p(x)."""
         covariance = self.weights @ self.weights.T + self.scale**2 * np.eye(self.size)
         return stats.multivariate_normal(self.offset, covariance).logpdf(x.astype(np.float64))
+
+
+@final
+class CurvedBernoulli:
+    """z ~ N(0, I) in one or two dimensions, x|z ~ Bernoulli with logits that bend with z; log p(x) by quadrature."""
+
+    size, nodes = 8, 200
+
+    def __init__(self, latent_dim: int) -> None:
+        draw = np.random.default_rng(11)
+        self.latent_dim = latent_dim
+        self.first = 1.5 * draw.normal(size=(latent_dim, 6))
+        self.second = draw.normal(size=(6, self.size))
+
+    def logits(self, z: Any) -> Any:
+        """Return the logits of x, [..., M], for z [..., D]."""
+        return 2 * tf.tensordot(tf.tanh(tf.tensordot(z, self.first, 1)), self.second, 1)
+
+    def vae(self) -> VAE:
+        """Return the model with an encoder that is only roughly right: the prior, narrowed."""
+        posterior = DiagonalNormal(self.latent_dim)
+
+        def encode(x: Any) -> Any:
+            return tf.zeros([tf.shape(x)[0], 2 * self.latent_dim], tf.float64) + 0.3
+
+        likelihood = FixedBernoulli(self.size)
+        return VAE(
+            Encoder(Fixed(encode), posterior),
+            Decoder(Fixed(self.logits), likelihood),
+            StandardNormal(self.latent_dim, "float64"),
+        )
+
+    def data(self, n: int) -> np.ndarray:
+        """Return n draws of x."""
+        draw = np.random.default_rng(13)
+        z = draw.normal(size=(n, self.latent_dim))
+        shares = 1 / (1 + np.exp(-self.logits(z).numpy()))
+        return (draw.random(shares.shape) < shares).astype(np.float64)
+
+    def log_evidence(self, x: np.ndarray) -> np.ndarray:
+        """Return log p(x), by Gauss and Hermite's rule."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(self.nodes)
+        grid = np.stack(np.meshgrid(*[nodes] * self.latent_dim, indexing="ij"), axis=-1).reshape(-1, self.latent_dim)
+        products = np.stack(np.meshgrid(*[weights] * self.latent_dim, indexing="ij"), axis=-1)
+        log_weights = np.log(np.maximum(products.reshape(len(grid), -1), 1e-300)).sum(axis=-1)
+        log_weights -= self.latent_dim * np.log(2 * np.pi) / 2
+        logits = self.logits(grid).numpy()[:, np.newaxis]
+        log_px = np.sum(x * logits - np.logaddexp(0, logits), axis=-1)
+        return np.asarray(special.logsumexp(log_px + log_weights[:, np.newaxis], axis=0))
+
+
+@final
+class FixedBernoulli:
+    """p(x|z) = Bernoulli(x; logits = params)."""
+
+    learned = ()
+    discrete = True
+
+    def __init__(self, size: int) -> None:
+        self.event_shape = (size,)
+        self.params_size = size
+
+    def __call__(self, params: Any) -> Any:
+        return tfd.Independent(tfd.Bernoulli(logits=params, dtype=params.dtype), 1)

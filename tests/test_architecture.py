@@ -20,15 +20,16 @@ SOURCES = sorted((ROOT / "tfp_vae").glob("*.py")) + sorted((ROOT / "cli").glob("
 # Each module may import those in the layers before its own, and those of its own layer.
 LAYERS = (
     {"_lazy", "errors"},
-    {"seeds", "supports", "members", "storage", "execution"},
+    {"seeds", "supports", "members", "storage", "execution", "diagnostics", "probes"},
     {"networks", "binarization", "files", "downloads", "optimizers", "distributions"},
     {"adapters", "flows"},
     {"posteriors", "likelihoods", "priors"},
     {"vae", "datasets"},
     {"objectives"},
-    {"training", "evaluation", "checkpoints", "config", "plots"},
-    {"runs", "preparation"},
+    {"training", "evaluation", "information", "checkpoints", "config", "plots"},
+    {"annealing", "runs", "preparation"},
     {"experiments"},
+    {"assessment"},
     {"gallery"},
 )
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

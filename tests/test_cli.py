@@ -114,6 +114,30 @@ class TestForScripts:
         assert result["active_units"] is None
         assert "not a finite number" in result["log_likelihood_se_reason"]
         assert "nan" not in call("evaluate", "--run", copied.folder, "--max-examples", "1").stdout
+        assert result["pareto_k_median"] is not None
+
+    def test_evaluate_several_runs(self, copied: Run, trained: Path) -> None:
+        both = ("--run", trained, "--run", copied.folder, "--iw-samples", "4", "--max-examples", "9", "--no-plots")
+        result = json.loads(call("evaluate", *both, "--json").stdout)
+        assert [each["run"] for each in result["runs"]] == [str(trained), str(copied.folder)]
+        (difference,) = result["differences"]
+        assert (difference["baseline"], difference["log_likelihood"]) == (str(trained), 0)
+        shown = call("evaluate", *both).stdout
+        assert "paired difference" in shown
+        assert "+0.000" in shown
+
+    def test_evaluate_with_a_sweep_and_annealing(self, copied: Run) -> None:
+        options = ("--iw-samples", "10,1", "--max-examples", "5", "--no-plots")
+        annealing = ("--ais-steps", "3", "--ais-chains", "2", "--ais-examples", "4", "--execution", "graph")
+        command = ("evaluate", "--run", copied.folder, *options, *annealing)
+        result = json.loads(call(*command, "--json").stdout)
+        assert [line["iw_samples"] for line in result["sweep"]] == [1, 10]
+        assert result["ais"]["steps"] == 3
+        assert result["ais"]["examples"] == result["sandwich"]["examples"] == 4
+        assert result["sandwich"]["upper"] - result["sandwich"]["lower"] == pytest.approx(result["sandwich"]["gap"])
+        shown = call(*command).stdout
+        assert "annealing both ways" in shown
+        assert "ais" not in json.loads(call("evaluate", "--run", copied.folder, *options, "--json").stdout)
 
     def test_sample(self, copied: Run) -> None:
         result = json.loads(call("sample", "--run", copied.folder, "--n", "3", "--json").stdout)
@@ -307,6 +331,11 @@ class TestWrongInput:
             (["sample", "--out", "x.jpg"], "expected a file ending in .png, .npy, .npz"),
             (["sample", "--n", "10001"], "a picture holds at most 10,000"),
             (["evaluate", "--iw-samples", "0"], "0 is not in the range"),
+            (["evaluate", "--iw-samples", "1,,5"], "not a valid integer"),
+            (["evaluate", "--iw-samples", "1,ten"], "not a valid integer"),
+            (["evaluate", "--ais-steps", "0"], "0 is not in the range"),
+            (["evaluate", "--ais-steps", "5", "--ais-chains", "1"], "1 is not in the range"),
+            (["evaluate", "--run", "a", "--run", "b", "--per-example", "x.npz"], "expected one --run"),
             (["evaluate", "--split", "all"], "is not one of"),
             (["evaluate", "--per-example", "x.csv"], "ending in .npz"),
             (["info", "colours"], "is not one of"),

@@ -17,7 +17,7 @@ from tfp_vae import runs, storage
 from tfp_vae.checkpoints import capture, restore
 from tfp_vae.config import RunConfig, build
 from tfp_vae.errors import DataError, DiskError, RunError, UsageError
-from tfp_vae.experiments import Restored, evaluate, train
+from tfp_vae.experiments import Restored, train
 from tfp_vae.preparation import plan, reload
 from tfp_vae.runs import Checkpoint, Run, all_runs, find, finished_runs
 
@@ -65,30 +65,6 @@ def test_a_restored_model_has_the_trained_weights(restored: Restored) -> None:
     saved = restored.run.checkpoint().variables
     for name, value in capture(restored.vae).items():
         np.testing.assert_array_equal(value, saved[name])
-
-
-def test_evaluation_is_kept_and_can_be_repeated(copied: Run) -> None:
-    model = Restored(copied)
-    data = reload(model.config)
-    first, _ = evaluate(model, data, iw_samples=3, max_examples=20)
-    again, _ = evaluate(model, data, iw_samples=3, max_examples=20)
-    other, _ = evaluate(model, data, iw_samples=3, max_examples=20, seed=1)
-    assert first["log_likelihood"] == again["log_likelihood"] != other["log_likelihood"]
-    assert other["step"] == 24
-    assert other["execution"] == "xla"
-
-
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_every_split_can_be_evaluated(split: str, copied: Run) -> None:
-    model = Restored(copied)
-    result, estimates = evaluate(model, reload(model.config), split=split, iw_samples=2, max_examples=30)
-    assert result["split"] == split
-    assert result["num_examples"] == 30
-    assert np.isfinite(estimates.log_likelihood).all()
-    assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate"])
-    assert result["bits_per_dim"] == pytest.approx(-result["log_likelihood"] / 64 / np.log(2))
-    expected = estimates.log_likelihood.std(ddof=1) / np.sqrt(30)
-    assert result["log_likelihood_se"] == pytest.approx(expected)
 
 
 class TestRefusals:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tfp_vae.assessment import Plan, assess
 from tfp_vae.config import ModelConfig, TrainingConfig
-from tfp_vae.experiments import Restored, evaluate, train
+from tfp_vae.experiments import Restored, train
 from tfp_vae.preparation import plan
 from tfp_vae.runs import Run
 
@@ -21,7 +22,7 @@ def test_mnist_is_learned(shared_data: Path, tmp_path: Path) -> None:
     config, dataset = plan("mnist", str(shared_data), None, model, TrainingConfig(epochs=10, lr_schedule="cosine"))
     run = Run.create(tmp_path / "run", config)
     assert train(run, dataset)
-    result, _ = evaluate(Restored(run), dataset, iw_samples=100, max_examples=1_000)
+    result = assess(Restored(run), dataset, Plan(iw_samples=(100,), max_examples=1_000)).result
     assert result["elbo"] > -105
     assert result["log_likelihood"] > result["elbo"] + 2
     assert 8 <= result["active_units"] <= 40

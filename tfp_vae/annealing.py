@@ -44,10 +44,12 @@ class Annealed(NamedTuple):
 class Sandwich(NamedTuple):
     """Bounds on log p(x) of simulated examples, from chains run both ways; nats.
 
+    x: the examples, [N, *event_shape].
     lower: in expectation at most log p(x).
     upper: in expectation at least log p(x).
     """
 
+    x: np.ndarray
     lower: Annealed
     upper: Annealed
 
@@ -143,9 +145,9 @@ def sandwich(
     parts = []
     for start, end in _batches(examples, batch_size):
         x, z = _simulated(vae, end - start, fold(seed, 0, start))
-        parts.append(annealing.both(x, z, fold(seed, 1, start)))
-    lower, upper = zip(*parts, strict=True)
-    return Sandwich(_joined(lower), _joined(upper))
+        parts.append((x.numpy(), *annealing.both(x, z, fold(seed, 1, start))))
+    xs, lower, upper = zip(*parts, strict=True)
+    return Sandwich(np.concatenate(xs), _joined(lower), _joined(upper))
 
 
 def transitions(examples: int, steps: int, chains: int, *, both_ways: bool = False) -> int:
