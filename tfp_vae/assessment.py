@@ -95,8 +95,8 @@ class Assessment:
     def per_example(self) -> dict[str, np.ndarray]:
         """Return arrays with a value or vector for each example, to be written to a file."""
         labels = {} if self.examples.y is None else {"label": self.examples.y}
-        rows = {"row": np.asarray(self.examples.rows)}
-        return {**rows, **labels, **self.estimates._asdict(), "elbo": self.estimates.elbo}
+        named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
+        return {**named, **labels, **self.estimates._asdict(), "elbo": self.estimates.elbo}
 
 
 def ladder(most: int) -> tuple[int, ...]:
