@@ -86,7 +86,10 @@ class Likelihood(abc.ABC):
     def __call__(self, params: Any) -> Any:
         """Return p(x|z), batch [...], event `event_shape`, from params [..., params_size]; log_prob in nats."""
         shape = tf.concat([tf.shape(params)[:-1], self.event_shape, [self.per_element]], axis=0)
-        elements = self.elementwise(tf.reshape(params, shape))
+        return self.joint(self.elementwise(tf.reshape(params, shape)))
+
+    def joint(self, elements: Any) -> Any:
+        """Return the distribution of the event, batch [...], whose elements are independent."""
         return tfd.Independent(elements, reinterpreted_batch_ndims=len(self.event_shape))
 
     def initial_params(self, data_mean: ArrayLike) -> np.ndarray:
@@ -122,8 +125,8 @@ class Bernoulli(Likelihood):
       event_shape: shape of one example, such as (28, 28, 1).
 
     Returns (when called on the logits [..., prod(event_shape)]):
-      `tfd.Independent(tfd.Bernoulli(logits))`, batch [...], event `event_shape`. Valid for x in {0, 1} only: TFP
-      computes a number for other x, but no log-probability.
+      `distributions.IndependentBernoulli`, batch [...], event `event_shape`: `tfd.Independent(tfd.Bernoulli(logits))`
+      with a faster density. Valid for x in {0, 1} only: it gives a number for other x, but no log-probability.
     """
 
     discrete: ClassVar[bool] = True
@@ -142,6 +145,12 @@ class Bernoulli(Likelihood):
     def elementwise(self, params: Any) -> Any:
         """Return Bernoulli distributions of logits [..., *event_shape, 1]."""
         return tfd.Bernoulli(logits=params[..., 0], dtype=params.dtype)
+
+    def joint(self, elements: Any) -> Any:
+        """Return the distribution of the event, with one exponential for each element in its density."""
+        from tfp_vae.distributions import IndependentBernoulli
+
+        return IndependentBernoulli(elements, len(self.event_shape))
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return logit(mean)."""
