@@ -28,6 +28,7 @@ LAYERS = (
     {"objectives"},
     {"training", "evaluation", "checkpoints", "config", "plots"},
     {"runs", "preparation"},
+    {"session"},
     {"experiments"},
     {"gallery"},
 )

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.conftest import start_run
 from tests.test_vae import SHAPE, make
-from tfp_vae import VAE, experiments
+from tfp_vae import VAE, session
 from tfp_vae.binarization import Dynamic
 from tfp_vae.checkpoints import capture
 from tfp_vae.errors import DivergenceError
@@ -264,7 +264,7 @@ class TestCourse:
         def explosive(learning_rate: float, total_steps: int) -> object:
             return lambda step: tf.where(step < 15, learning_rate, 1e35)
 
-        monkeypatch.setattr(experiments, "SCHEDULES", Table("schedule", {"constant": explosive}))
+        monkeypatch.setattr(session, "SCHEDULES", Table("schedule", {"constant": explosive}))
         run, dataset = start_run(tmp_path / "run")
         with pytest.raises(DivergenceError, match=r"step 1[67]; the checkpoint after epoch 1 is kept"):
             train(run, dataset)
