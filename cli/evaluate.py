@@ -41,11 +41,18 @@ _ROWS = (
 @click.option("--max-examples", type=click.IntRange(1), help="Only the first of them.  [default: all]")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same estimate.")
 @click.option("--per-example", metavar="FILE.npz", type=options.NPZ, help="Write each example's values.")
+@options.weights_option
 @options.execution_option
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, data_dir: str | None, per_example: str | None, as_json: bool, **asked: Any
+    run: str | None,
+    runs_dir: str,
+    data_dir: str | None,
+    per_example: str | None,
+    weights: str,
+    as_json: bool,
+    **asked: Any,
 ) -> None:
     """Importance-weighted log-likelihood and diagnostics on held-out data."""
     if per_example is not None and not Path(per_example).absolute().parent.is_dir():
@@ -54,10 +61,11 @@ def command(
     console.notice(f"run: {found.folder}")
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
     experiments, split = library.experiments(), getattr(dataset, asked["split"])
-    restored = experiments.Restored(found)
+    restored = experiments.Restored(found, weights)
+    console.notice(f"weights: {weights}, of step {restored.step:,}")
     with console.counted("evaluating", len(split.x[: asked["max_examples"]]) * asked["iw_samples"]) as progress:
         result, estimates = experiments.evaluate(restored, dataset, progress=progress, **asked)
-    console.print_json(result) if as_json else _print(result)
+    console.print_json(storage.sealed(result)) if as_json else _print(result)
     found.write(runs.EVALUATION, result)
     if per_example is not None:
         _write_examples(Path(per_example), estimates, split.y)

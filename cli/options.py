@@ -10,6 +10,7 @@ from typing import Any, TypeVar, final
 
 import click
 
+from tfp_vae.archive import BEST, FINAL
 from tfp_vae.errors import UsageError
 from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.members import Table
@@ -128,6 +129,17 @@ def run_options(command: F) -> F:
         "--run", envvar="TFP_VAE_RUN", help="A run's folder.  [default: the newest finished run under --runs-dir]"
     )
     return run(runs_dir_option(command))
+
+
+def weights_option(command: F) -> F:
+    """Add `--weights`."""
+    return click.option(
+        "--weights",
+        type=click.Choice([FINAL, BEST]),
+        default=FINAL,
+        show_default=True,
+        help="Those of the last step, or those after the epoch of the greatest validation ELBO.",
+    )(command)
 
 
 def _from_toml(ctx: click.Context, param: click.Parameter, path: str | None) -> None:

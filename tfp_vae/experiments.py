@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import numpy as np
 
-from tfp_vae.checkpoints import restore
+from tfp_vae.archive import BEST, FINAL, Checkpoint
+from tfp_vae.checkpoints import restore, shapes
 from tfp_vae.config import build
 from tfp_vae.datasets import Dataset
+from tfp_vae.errors import RunError
 from tfp_vae.evaluation import Estimates, Progress, estimate, summarize
 from tfp_vae.execution import AUTO, choose
 from tfp_vae.preparation import held_out_view
@@ -28,15 +30,36 @@ SAMPLES_AT_ONCE = 1_000
 
 @final
 class Restored:
-    """A run's model, with the weights of its checkpoint."""
+    """A run's model, with weights from its checkpoint.
 
-    def __init__(self, run: Run) -> None:
+    Args:
+      run: the run.
+      weights: `final`, those of the last step, or `best`, those after the epoch of the greatest validation ELBO.
+
+    Raises:
+      RunError: a config or a checkpoint that is missing, damaged, or does not fit the other.
+    """
+
+    def __init__(self, run: Run, weights: str = FINAL) -> None:
         self.run = run
+        self.weights = weights
         self.config = run.config()
+        checkpoint = run.checkpoint(shapes(self.config))
+        self.step, variables = WEIGHTS[weights](checkpoint)
         self.vae: VAE = build(self.config)
-        checkpoint = run.checkpoint()
-        self.step = checkpoint.step
-        restore(checkpoint.variables, self.vae)
+        restore(variables, self.vae)
+
+
+def _best(checkpoint: Checkpoint) -> tuple[int, Mapping[str, np.ndarray]]:
+    if checkpoint.best is None:
+        raise RunError("the run has no best weights yet, as no epoch with a finite validation ELBO was finished.")
+    return checkpoint.best.step, checkpoint.best.variables
+
+
+WEIGHTS: dict[str, Callable[[Checkpoint], tuple[int, Mapping[str, np.ndarray]]]] = {
+    FINAL: lambda checkpoint: (checkpoint.step, checkpoint.variables),
+    BEST: _best,
+}
 
 
 def sample(restored: Restored, n: int, *, seed: int, temperature: float = 1.0, show: str = "mean") -> np.ndarray:
@@ -113,6 +136,7 @@ def evaluate(
         "iw_samples": iw_samples,
         "seed": seed,
         "execution": execution,
+        "weights": restored.weights,
         "step": restored.step,
         **summarize(estimates, math.prod(x.shape[1:]), discrete=restored.vae.decoder.likelihood.discrete)._asdict(),
         "seconds": time.monotonic() - began,

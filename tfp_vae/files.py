@@ -8,7 +8,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +29,8 @@ _IDX_TYPES: dict[int, np.dtype[Any]] = {
 }
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 1 << 24
+_MOST_INFLATED = 1_040
+"""The most bytes that deflate makes of one, which is 1,032, and a little."""
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -97,13 +99,25 @@ def read_npy(path: Path) -> np.ndarray:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-def read_npz(path: Path) -> Mapping[str, np.ndarray]:
-    """Read all arrays of an `.npz` archive by name; each header is held against the archive's own sizes first."""
+def read_npz(
+    path: Path, check: Callable[[list[zipfile.ZipInfo]], None] = lambda entries: None
+) -> Mapping[str, np.ndarray]:
+    """Read all arrays of an `.npz` archive by name; each header is held against the archive's own sizes first.
+
+    Args:
+      path: the archive.
+      check: sees the archive's table of entries before any of them is read, and raises DataError to refuse it.
+    """
     with _reading(path), zipfile.ZipFile(path) as archive:
+        check(archive.infolist())
         return {entry.filename.removesuffix(".npy"): _npz_entry(archive, entry, path) for entry in archive.infolist()}
 
 
 def _npz_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
+    if entry.file_size > _MOST_INFLATED * max(entry.compress_size, 1):
+        raise DataError(
+            f"{path}, {entry.filename}: promises {entry.file_size} bytes, more than it can hold; get it anew."
+        )
     with archive.open(entry) as stream:
         _check_header(stream, entry.file_size, f"{path}, {entry.filename}")
     with archive.open(entry) as stream:
