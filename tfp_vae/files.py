@@ -29,6 +29,9 @@ _IDX_TYPES: dict[int, np.dtype[Any]] = {
 }
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 1 << 24
+LARGEST_AMAT = 1 << 30
+"""The most characters that are read of an `.amat` file, unpacked."""
+
 _MOST_INFLATED = 1_040
 """The most bytes that deflate makes of one, which is 1,032, and a little."""
 
@@ -69,7 +72,9 @@ def _idx_header(stream: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int,
 def read_amat(path: Path) -> np.ndarray:
     """Read an `.amat` file, plain or gzipped: a row of 0s and 1s, for each example. uint8 [N, M]."""
     with _reading(path), _opened(path) as stream:
-        text = np.frombuffer(stream.read(), np.uint8)
+        text = np.frombuffer(_read_at_most(stream, LARGEST_AMAT + 1), np.uint8)
+    if text.size > LARGEST_AMAT:
+        raise DataError(f"{path}: expected at most {LARGEST_AMAT:,} characters, found more; save it as .npy.")
     if text.size and not _AMAT_CHARACTERS[text].all():
         raise DataError(f"{path}: expected only 0, 1, spaces and line ends in an .amat file, found other characters.")
     is_value = text >= ord("0")
@@ -159,6 +164,8 @@ _MALFORMED = (
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader finds wrong into a DataError that names the file."""
     try:
+        if not (path.is_file() or path.is_dir()) and path.exists():  # a pipe would be waited for, a device has no end
+            raise DataError(f"{path}: expected a file, found a pipe or a device; give a file.")
         yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a file, found none; check the path.") from error
