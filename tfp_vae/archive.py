@@ -68,20 +68,18 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint's file, whole or not at all; the archive keeps a CRC-32 of each array."""
     best = checkpoint.best
     apart = best is not None and best.step != checkpoint.step  # otherwise the best weights are these
-    storage.write_arrays(
-        path,
-        {
-            "format": np.array(FORMAT),
-            "run": _bytes(checkpoint.run),
-            "step": np.array(checkpoint.step),
-            "seconds": np.array(checkpoint.seconds),
-            "epoch_sums": np.asarray(checkpoint.epoch_sums, np.float64),
-            "history": _bytes(metrics.text(checkpoint.history)),
-            "best": np.array([-1, 0] if best is None else [best.step, best.elbo], np.float64),
-            **_under(_VARIABLES, checkpoint.variables),
-            **(_under(_BEST, best.variables) if best is not None and apart else {}),
-        },
-    )
+    arrays = {
+        "format": np.array(FORMAT),
+        "run": _bytes(checkpoint.run),
+        "step": np.array(checkpoint.step),
+        "seconds": np.array(checkpoint.seconds),
+        "epoch_sums": np.asarray(checkpoint.epoch_sums, np.float64),
+        "history": _bytes(metrics.text(checkpoint.history)),
+        "best": np.array([-1, 0] if best is None else [best.step, best.elbo], np.float64),
+        **_under(_VARIABLES, checkpoint.variables),
+        **(_under(_BEST, best.variables) if best is not None and apart else {}),
+    }
+    storage.write_arrays(path, {"entries": np.array(len(arrays)), **arrays})  # damage may lose some of an archive's
 
 
 def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
@@ -100,6 +98,8 @@ def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
         version = int(arrays.pop("format"))
         if version != FORMAT:
             raise DataError(f"{path}: this version reads checkpoints of format {FORMAT}, found {version}.")
+        if (promised := int(arrays.pop("entries")) - 1) != len(arrays):
+            raise DataError(f"{path}: expected {promised} arrays, found {len(arrays)}.")
         return _unpacked(arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a checkpoint ({error}).") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -134,6 +135,7 @@ class Run:
                 f"`tfp-vae train --resume --run-dir {self.folder}`."
             )
         if self.is_finished():
+            self.read(TRAINING)
             return told.model_copy(update={"state": "finished"})
         return told.model_copy(update={"state": "interrupted"}) if told.state == "running" else told
 
@@ -160,9 +162,8 @@ class Run:
     @contextmanager
     def log(self) -> Iterator[None]:
         """Note what the library tells of a training in the run's log file; where that cannot be written, go on."""
-        handler = logging.FileHandler(self.path(LOG), encoding="utf-8", delay=True)
+        handler = _LogFile(self.path(LOG), encoding="utf-8", delay=True)
         handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
-        handler.handleError = _leave  # type: ignore[method-assign]
         level = logger.level
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -176,10 +177,11 @@ class Run:
     def config(self) -> RunConfig:
         """Return the run's config, read with a strict schema."""
         value = self.read(CONFIG)
-        if value.get("version") != RunConfig.model_fields["version"].default:
+        known, found = RunConfig.model_fields["version"].default, value.get("version")
+        if repr(found) != repr(known):  # True is equal to 1
             raise RunError(
-                f"{self.folder / CONFIG}: expected version {RunConfig.model_fields['version'].default}, found "
-                f"{value.get('version')!r}; open it with the tfp_vae that wrote it, or train again."
+                f"{self.folder / CONFIG}: expected version {known}, found {found!r}; open it with the tfp_vae that "
+                "wrote it, or train again."
             )
         try:
             return RunConfig.model_validate(value)
@@ -210,7 +212,7 @@ class Run:
         """Return whether the run is finished, and its results can be read."""
         try:
             self.metrics()
-            return self.status().state == "finished" and bool(self.read(TRAINING))
+            return self.status().state == "finished"
         except RunError:
             return False
 
@@ -340,8 +342,17 @@ class Run:
         return path
 
 
-def _leave(record: logging.LogRecord) -> None:
-    """Leave a record that could not be written: a log is no reason to end a training."""
+@final
+class _LogFile(logging.FileHandler):
+    """Leaves what cannot be written: a log is no reason to end a training."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, opening the file first if need be."""
+        with contextlib.suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Leave it."""
 
 
 _OF_TRAINING = (CONFIG, STATE, METRICS, CHECKPOINT, PREVIOUS, TRAINING, ENVIRONMENT)

@@ -273,7 +273,7 @@ class _Saves:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._ended, self._took = time.monotonic(), 0.0
-        self._wrote = False
+        self._written: Checkpoint | None = None
 
     def are_due(self) -> bool:
         """Return whether it is time: after `SAVE_SECONDS`, later if saving takes more than its share."""
@@ -281,11 +281,13 @@ class _Saves:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write metrics, checkpoint and state, in this order: a reader finds at least the epochs the state tells of."""
+        if checkpoint is self._written:  # at the end of an epoch, which was the last
+            return
         began = time.monotonic()
         self._run.write_metrics(checkpoint.history)
-        self._run.save_checkpoint(checkpoint, keep=self._wrote)
+        self._run.save_checkpoint(checkpoint, keep=self._written is not None)
         self._run.mark("running", step=checkpoint.step, epochs=len(checkpoint.history))
-        self._wrote = True
+        self._written = checkpoint
         self._ended = time.monotonic()
         self._took = self._ended - began
         logger.info("wrote a checkpoint of step %d in %.2f s", checkpoint.step, self._took)
