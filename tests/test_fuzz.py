@@ -27,7 +27,7 @@ from tfp_vae.config import TABLES
 from tfp_vae.errors import DataError, RunError, TfpVaeError, UsageError
 from tfp_vae.runs import Run
 
-FAST, SLOW = 60, 1_500
+FAST, SLOW = 60, 1_200
 """Inputs for each loader in the fast and in the slow tests."""
 
 MOST_MEMORY = 200_000

@@ -23,8 +23,8 @@ from tfp_vae.runs import Run
 
 pytestmark = pytest.mark.slow
 
-KILLS, SIGNALS = 50, 16
-EPOCHS, STEPS = 24, 20
+KILLS, SIGNALS = 50, 12
+EPOCHS, STEPS = 16, 20
 TRAIN = (
     "train", "--epochs", EPOCHS, "--steps-per-epoch", STEPS, "--batch-size", 64, "--hidden", 8, "--execution", "graph",
     "--no-plots",
@@ -133,8 +133,8 @@ def test_interrupted_at_random_moments(number: int, code: int, worker: Worker, t
 
 def test_a_second_signal_stops_at_once(worker: Worker, tmp_path: Path) -> None:
     trial = Trial(worker, tmp_path, 0)
-    pid = trial.go_on(SAVE_SECONDS=0.0, SAVE_SHARE=1e9, slow=2.0)
-    while not list(trial.folder.glob(f".{runs.METRICS}.*.part")):  # a save of 6 s has begun
+    pid = trial.go_on(SAVE_SECONDS=0.0, SAVE_SHARE=1e9, slow=0.5)
+    while not list(trial.folder.glob(f".{runs.METRICS}.*.part")):  # a save of some seconds has begun
         time.sleep(0.01)
     began = time.monotonic()
     os.kill(pid, signal.SIGINT)
@@ -220,7 +220,8 @@ class TestFullDisk:
             assert "Traceback" not in said.read_text()
             assert not list(folder.rglob("*.part"))
             assert loads_as_before(Run(folder), Run(original))
-            resumes_to_the_end(worker, folder, said, arguments[0] == "train")
+            if refused % 4 == 0:
+                resumes_to_the_end(worker, folder, said, arguments[0] == "train")
         assert refused >= (8 if given[0] == "train" else 1)
 
 
