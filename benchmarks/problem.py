@@ -80,7 +80,9 @@ def _layer(draw: np.random.Generator, rows: int, columns: int) -> tuple[np.ndarr
 def _blobs(draw: np.random.Generator, examples: int) -> np.ndarray:
     place = np.linspace(-1, 1, 28)
     centres, widths = draw.uniform(-0.5, 0.5, (2, examples, 2, 1)), draw.uniform(0.15, 0.4, (examples, 1, 1))
-    rows, columns = (np.exp(-((place - c) ** 2) / 0.1) for c in centres.transpose(2, 1, 0, 3).reshape(2, -1, 1)[:, : 2 * examples])
+    rows, columns = (
+        np.exp(-((place - c) ** 2) / 0.1) for c in centres.transpose(2, 1, 0, 3).reshape(2, -1, 1)[:, : 2 * examples]
+    )
     images = rows[:examples, :, np.newaxis] * columns[:examples, np.newaxis, :] * (widths > 0)
     return images.reshape(examples, PIXELS).astype(np.float32)
 

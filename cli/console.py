@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,26 @@ def notice(message: str) -> None:
     """Say something on stderr, if anybody still listens there."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         click.echo(message, err=True)
+
+
+@final
+class _Notices(logging.Handler):
+    """Says on stderr what the library warns of."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        notice(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """Say on stderr meanwhile what the library warns of."""
+    logger, handler = logging.getLogger("tfp_vae"), _Notices(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

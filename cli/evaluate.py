@@ -75,6 +75,7 @@ class _SampleCounts(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--per-example", metavar="FILE.npz", type=options.NPZ, help="Write each example's values.")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw pictures into the run.")
+@options.weights_option
 @options.execution_option
 @options.json_option
 @options.debug_option
@@ -87,8 +88,8 @@ def command(
     """
     _check_output(per_example, run)
     found = [runs.find(each, runs_dir) for each in run or (None,)]
-    draws, annealing = asked.pop("plots"), _annealing(asked)
-    assessed = [_assess(each, data_dir, annealing, asked) for each in found]
+    draws, weights, annealing = asked.pop("plots"), asked.pop("weights"), _annealing(asked)
+    assessed = [_assess(each, data_dir, weights, annealing, asked) for each in found]
     compare = library.assessment().compare
     differences = [compare(assessed[0], other) for other in assessed[1:]]
     _tell([each.result for each in assessed], differences, as_json)
@@ -115,10 +116,13 @@ def _annealing(asked: dict[str, Any]) -> dict[str, int] | None:
     return None if steps is None else {"steps": steps, "chains": chains, "examples": examples}
 
 
-def _assess(run: runs.Run, data_dir: str | None, annealing: dict[str, int] | None, asked: dict[str, Any]) -> Any:
+def _assess(
+    run: runs.Run, data_dir: str | None, weights: str, annealing: dict[str, int] | None, asked: dict[str, Any]
+) -> Any:
     console.notice(f"run: {run.folder}")
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
-    restored, assessment = library.experiments().Restored(run), library.assessment()
+    restored, assessment = library.experiments().Restored(run, weights), library.assessment()
+    console.notice(f"weights: {weights}, of step {restored.step:,}")
     anneal = None if annealing is None else assessment.Annealing(**annealing)
     return assessment.assess(restored, dataset, assessment.Plan(**asked, annealing=anneal), stages=console.counted)
 
@@ -130,7 +134,8 @@ def _draw(run: runs.Run, assessment: Any) -> None:
 
 def _tell(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        console.print_json({"runs": results, "differences": differences} if differences else results[0])
+        alone = [storage.sealed(result) for result in results]
+        console.print_json({"runs": alone, "differences": differences} if differences else alone[0])
     elif differences:
         _print_side_by_side(results, differences)
     else:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import importlib
+import signal
 from typing import Any, final
 
 import click
 
 from tfp_vae import __version__
 from tfp_vae.errors import DiskError, Interrupted, TfpVaeError, UsageError
+
+from . import console, signals
 
 COMMANDS = {
     "train": "Learn a model, and write a run.",
@@ -49,10 +52,11 @@ class _Application(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with signals.raised(), console.notices():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt, signals.Terminated) as error:
             if ctx.meta.get(DEBUG):
                 raise
             raise _failure(error) from None
@@ -63,8 +67,8 @@ def _failure(error: BaseException) -> _Failure:
         return _Failure(str(error), 128 + error.signal_number)
     if isinstance(error, TfpVaeError):
         return _Failure(str(error), error.exit_code)
-    if isinstance(error, KeyboardInterrupt):
-        return _Failure("interrupted.", Interrupted.exit_code)
+    if isinstance(error, KeyboardInterrupt | signals.Terminated):
+        return _Failure(*_STOPPED[type(error)])
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return _Failure(
             f"could not write the output: {error.strerror}. Make room, then try again.", DiskError.exit_code
@@ -75,6 +79,12 @@ def _failure(error: BaseException) -> _Failure:
     return _Failure(
         f"unexpected {type(error).__name__}: {what}. Run it again with --debug for the traceback, and report it.", 1
     )
+
+
+_STOPPED: dict[type[BaseException], tuple[str, int]] = {
+    KeyboardInterrupt: ("interrupted.", 128 + signal.SIGINT),
+    signals.Terminated: ("terminated.", 128 + signal.SIGTERM),
+}
 
 
 @click.group(cls=_Application, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

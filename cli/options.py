@@ -11,6 +11,7 @@ from typing import Any, TypeVar, final
 
 import click
 
+from tfp_vae.archive import BEST, FINAL
 from tfp_vae.errors import UsageError
 from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.members import Table
@@ -146,6 +147,17 @@ def several_runs_options(command: F) -> F:
         help="A run's folder; more than once to compare.  [default: the newest finished run under --runs-dir]",
     )
     return run(runs_dir_option(command))
+
+
+def weights_option(command: F) -> F:
+    """Add `--weights`."""
+    return click.option(
+        "--weights",
+        type=click.Choice([FINAL, BEST]),
+        default=FINAL,
+        show_default=True,
+        help="Those of the last step, or those after the epoch of the greatest validation ELBO.",
+    )(command)
 
 
 def _from_toml(ctx: click.Context, param: click.Parameter, path: str | None) -> None:

@@ -54,7 +54,7 @@ def _told(run: runs.Run) -> dict[str, Any]:
     evaluation = run.read(runs.EVALUATION) if (run.folder / runs.EVALUATION).exists() else {}
     values = (
         str(run.folder),
-        "finished" if run.is_finished() else "unfinished",
+        run.status().state,
         config.data.dataset,
         config.model.latent_dim,
         f"{len(metrics)}/{config.training.epochs}",

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from tfp_vae import runs, storage
+from tfp_vae.archive import FINAL
 from tfp_vae.errors import UsageError
 
 from . import console, library, options
@@ -42,19 +43,37 @@ WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {".png": _write_png, ".
 @click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z], z from the prior.  [default]")
 @click.option("--draw", "show", flag_value="draw", help="Draw x from p(x|z).")
 @click.option("--temperature", type=options.POSITIVE, default=1.0, show_default=True, help="Scales the prior's spread.")
+@options.weights_option
 @options.json_option
 @options.debug_option
-def command(run: str | None, runs_dir: str, n: int, out: str | None, show: str, as_json: bool, **drawn: Any) -> None:
+def command(
+    run: str | None, runs_dir: str, n: int, out: str | None, show: str, weights: str, as_json: bool, **drawn: Any
+) -> None:
     """Draw from p(x) of a run, into a picture or a file of arrays."""
     path = _checked_path(out, n)
     found = runs.find(run, runs_dir)
-    path = path or found.plot_path(f"samples-{n}-{show}-seed{drawn['seed']}")
+    path = path or found.plot_path(_picture_name(n, show, weights, drawn["seed"]))
     console.notice(f"run: {found.folder}")
     found.config()  # a damaged one is refused before TensorFlow is imported
-    x = library.experiments().sample(library.experiments().Restored(found), n, show=show, **drawn)
+    restored = library.experiments().Restored(found, weights)
+    console.notice(f"weights: {weights}, of step {restored.step:,}")
+    x = library.experiments().sample(restored, n, show=show, **drawn)
     WRITERS[path.suffix](path, x)
-    result = {"run": str(found.folder), "n": n, "show": show, **drawn, "shape": list(x.shape), "out": str(path)}
+    result = {
+        "run": str(found.folder),
+        "weights": weights,
+        "step": restored.step,
+        "n": n,
+        "show": show,
+        **drawn,
+        "shape": list(x.shape),
+        "out": str(path),
+    }
     console.print_json(result) if as_json else click.echo(path)
+
+
+def _picture_name(n: int, show: str, weights: str, seed: int) -> str:
+    return f"samples-{n}-{show}-seed{seed}" + ("" if weights == FINAL else f"-{weights}")
 
 
 def _checked_path(out: str | None, n: int) -> Path | None:

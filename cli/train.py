@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +34,7 @@ from tfp_vae.preparation import plan, reload
 from tfp_vae.priors import PRIORS
 from tfp_vae.runs import Run
 
-from . import console, library, options
+from . import console, library, options, signals
 from .options import MemberType
 
 R = TypeVar("R", ModelConfig, TrainingConfig)
@@ -123,17 +121,19 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     A member of a table is written `name` or `name:key=value,key=value`; `tfp-vae info` lists them.
     """
-    run, dataset = _resumed(ctx, given) if given["resume"] else _created(given)
-    console.notice(f"run: {run.folder}")
-    _train(run, dataset)
+    begin, dataset = _resumed(ctx, given) if given["resume"] else _planned(given)
+    with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
+        run = begin()
+        console.notice(f"run: {run.folder}")
+        _train(run, dataset, received)
     result = run.read(runs.TRAINING)
     console.print_json(result) if given["as_json"] else _print(result)
     if given["plots"]:
         _draw(run, dataset)
 
 
-def _created(given: dict[str, Any]) -> tuple[Run, Dataset]:
-    """Return a new run and its data; everything that can be refused without TensorFlow is refused before it."""
+def _planned(given: dict[str, Any]) -> tuple[Callable[[], Run], Dataset]:
+    """Return what makes a new run, and its data; all that can be refused without TensorFlow is refused before it."""
     model, training = _model_config(given), _training_config(given)
     folder = Path(given["run_dir"]) if given["run_dir"] else None
     if folder is not None:
@@ -142,12 +142,15 @@ def _created(given: dict[str, Any]) -> tuple[Run, Dataset]:
         given["dataset"], given["data_dir"], given["binarization"], model, training, console.DownloadProgress()
     )
     console.notice(_described(run_config))
-    folder = folder or runs.new_folder(Path(given["runs_dir"]), given["dataset"])
-    return Run.create(folder, run_config), dataset
+
+    def begin() -> Run:
+        return Run.create(folder or runs.new_folder(Path(given["runs_dir"]), given["dataset"]), run_config)
+
+    return begin, dataset
 
 
-def _resumed(ctx: click.Context, given: dict[str, Any]) -> tuple[Run, Dataset]:
-    """Return the run to go on with, its total of epochs raised if asked, and its data."""
+def _resumed(ctx: click.Context, given: dict[str, Any]) -> tuple[Callable[[], Run], Dataset]:
+    """Return what gives the run to go on with, its total of epochs raised if asked, and its data."""
     if given["run_dir"] is None:
         raise UsageError("--resume needs the run's folder: give it with --run-dir.")
     changed = sorted(_written(ctx) - _CHANGEABLE_ON_RESUME)
@@ -156,15 +159,17 @@ def _resumed(ctx: click.Context, given: dict[str, Any]) -> tuple[Run, Dataset]:
             f"--{changed[0].replace('_', '-')} cannot be changed on --resume; the run keeps what it was started with."
         )
     run = Run.open(Path(given["run_dir"]))
-    run.checkpoint()
+    with run.claimed():  # refuses what another process trains, before anything is loaded
+        if not run.has_checkpoint():
+            console.notice("there is no checkpoint yet: starting from step 0")
     dataset = reload(run.config(), given["data_dir"], console.DownloadProgress())
     if "epochs" in _written(ctx):
         run.extend(given["epochs"])
-    if run.is_finished():
+    if run.is_whole():
         raise UsageError(
             f"{run.folder}: all {run.config().training.epochs} epochs are done; raise the total with --epochs."
         )
-    return run, dataset
+    return lambda: run, dataset
 
 
 def _written(ctx: click.Context) -> set[str]:
@@ -214,15 +219,21 @@ def _described(run_config: RunConfig) -> str:
     return f"data: {data.dataset}, {shape}, {sizes}; binarization: {data.binarization}"
 
 
-def _train(run: Run, dataset: Dataset) -> None:
-    epochs = run.config().training.epochs
-    with _signals() as received, console.training_progress(epochs) as observe:
+def _train(run: Run, dataset: Dataset, received: list[int]) -> None:
+    with console.training_progress(run.config().training.epochs) as observe:
         finished = library.experiments().train(
             run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received)
         )
-    if not finished:
-        resume = f"tfp-vae train --resume --run-dir {shlex.quote(str(run.folder))}"
-        raise Interrupted(f"interrupted; a checkpoint was written. Go on with: {resume}", signal_number=received[0])
+    if received:
+        raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
+
+
+_KEPT: dict[bool, Callable[[Path], str]] = {
+    True: lambda folder: f"training had come to its end, and the run is whole: {folder}",
+    False: lambda folder: (
+        f"a checkpoint was written. Go on with: tfp-vae train --resume --run-dir {shlex.quote(str(folder))}"
+    ),
+}
 
 
 def _say_how(execution: str) -> None:
@@ -234,27 +245,6 @@ _HOW = {
     "graph": "tracing the training step as a graph",
     "eager": "running every step eagerly, which is slow",
 }
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect the first SIGINT or SIGTERM, and let a second one stop the program at once."""
-    received: list[int] = []
-
-    def first(number: int, frame: Any) -> None:
-        received.append(number)
-        console.notice("finishing the step and writing a checkpoint; once more to stop at once")
-        for each in previous:
-            signal.signal(each, signal.SIG_DFL)
-
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in previous:
-        signal.signal(number, first)
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _draw(run: Run, dataset: Dataset) -> None:

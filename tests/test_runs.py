@@ -19,13 +19,16 @@ from tfp_vae.config import RunConfig, build
 from tfp_vae.errors import DataError, DiskError, RunError, UsageError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.preparation import plan, reload
-from tfp_vae.runs import Checkpoint, Run, all_runs, find, finished_runs
+from tfp_vae.runs import Run, all_runs, find, finished_runs
 
 
 def test_a_finished_run_holds_what_is_promised(trained: Path) -> None:
     assert {path.name for path in trained.iterdir()} == {
         "config.json",
         "checkpoint.npz",
+        "state.json",
+        "train.log",
+        ".lock",
         "metrics.jsonl",
         "training.json",
         "environment.json",
@@ -75,7 +78,7 @@ class TestRefusals:
         [
             (lambda c: {**c, "surprise": 1}, "surprise: this key is unknown"),
             (lambda c: {k: v for k, v in c.items() if k != "model"}, "model: this key is missing"),
-            (lambda c: {**c, "version": 2}, "version: input should be 1"),
+            (lambda c: {**c, "version": 2}, "expected version 1, found 2"),
             (lambda c: {**c, "model": {**c["model"], "latent_dim": 10**12}}, "latent_dim"),
             (lambda c: {**c, "model": {**c["model"], "prior": {"name": "os.system"}}}, "unknown prior"),
             (lambda c: {**c, "model": {**c["model"], "posterior": {"name": "diagonal-normal", "x": 1}}}, "unknown"),
@@ -84,11 +87,16 @@ class TestRefusals:
         ],
     )
     def test_config(self, change: Callable[[dict], dict], message: str, copied: Run) -> None:
-        path = copied.folder / "config.json"
-        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+        copied.write("config.json", change(copied.read("config.json")))
         with pytest.raises(RunError, match=message) as error:
             copied.config()
-        assert str(path) in str(error.value)
+        assert str(copied.folder / "config.json") in str(error.value)
+
+    def test_a_number_changed_by_hand(self, copied: Run) -> None:
+        path = copied.folder / "config.json"
+        path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+        with pytest.raises(RunError, match=r"changed or damaged \(its checksum"):
+            copied.config()
 
     @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000])
     def test_json(self, content: bytes, copied: Run) -> None:
@@ -121,13 +129,15 @@ class TestRefusals:
         saved = copied.checkpoint()
         variables = dict(saved.variables)
         name = next(name for name in variables if name.startswith("decoder"))
-        copied.save_checkpoint(
-            Checkpoint(saved.step, saved.epoch_sums, variables | {name: np.zeros((3, 3), np.float32)})
-        )
+        copied.save_checkpoint(saved._replace(variables=variables | {name: np.zeros((3, 3), np.float32)}), keep=False)
+        with pytest.raises(RunError, match=f"{name} takes 164 bytes, but its run's config asks for"):
+            Restored(copied)
+        flat = {name: variables[name].ravel()}
+        copied.save_checkpoint(saved._replace(variables=variables | flat), keep=False)
         with pytest.raises(RunError, match=f"expected {name} of shape"):
             Restored(copied)
         del variables[name]
-        copied.save_checkpoint(Checkpoint(saved.step, saved.epoch_sums, variables))
+        copied.save_checkpoint(saved._replace(variables=variables), keep=False)
         with pytest.raises(RunError, match=f"only one of them has '{name}'"):
             Restored(copied)
 
@@ -151,17 +161,6 @@ class TestRefusals:
         np.save(tmp_path / "a.npy", np.eye(30)[::-1])
         with pytest.raises(DataError, match="expected the data the run was trained on"):
             reload(config)
-
-    def test_a_folder_with_a_run_that_never_began_says_to_delete_it(self, copied: Run) -> None:
-        (copied.folder / "checkpoint.npz").unlink()
-        with pytest.raises(RunError, match="delete the folder"):
-            Run.refuse_existing(copied.folder)
-
-    def test_two_runs_do_not_begin_in_one_folder(self, copied: Run) -> None:
-        (copied.folder / "config.json").rename(copied.folder / "away.json")
-        config = Run(copied.folder.parent / "copy").read("away.json")
-        with pytest.raises(RunError, match="another run is beginning here"):
-            Run.create(copied.folder, RunConfig.model_validate(config))
 
     def test_a_name_too_long_for_the_file_system(self, tmp_path: Path) -> None:
         with pytest.raises(RunError, match="could not be read"):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.conftest import start_run
 from tests.test_vae import SHAPE, make
-from tfp_vae import VAE, experiments
+from tfp_vae import VAE, session
 from tfp_vae.binarization import Dynamic
 from tfp_vae.checkpoints import capture
 from tfp_vae.errors import DivergenceError
@@ -264,9 +264,9 @@ class TestCourse:
         def explosive(learning_rate: float, total_steps: int) -> object:
             return lambda step: tf.where(step < 15, learning_rate, 1e35)
 
-        monkeypatch.setattr(experiments, "SCHEDULES", Table("schedule", {"constant": explosive}))
+        monkeypatch.setattr(session, "SCHEDULES", Table("schedule", {"constant": explosive}))
         run, dataset = start_run(tmp_path / "run")
-        with pytest.raises(DivergenceError, match=r"step 1[67]; the checkpoint after epoch 1 is kept"):
+        with pytest.raises(DivergenceError, match=r"step 1[67]; the checkpoint after step 12 is kept"):
             train(run, dataset)
         assert not run.is_finished()
         assert run.checkpoint().step == 12
@@ -274,7 +274,7 @@ class TestCourse:
 
     def test_divergence_in_the_first_epoch_says_so(self, tmp_path: object) -> None:
         run, dataset = start_run(tmp_path / "run", learning_rate=1e30)
-        with pytest.raises(DivergenceError, match=r"step \d+; no epoch was finished.*--learning-rate"):
+        with pytest.raises(DivergenceError, match=r"step \d+; there is no checkpoint before it.*--learning-rate"):
             train(run, dataset)
         assert not run.is_finished()
 

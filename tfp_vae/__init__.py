@@ -7,10 +7,11 @@ Modules and the classes VAE, Encoder and Decoder are imported when they are firs
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # that of typing, without its import: a program may be interrupted from its first millisecond on
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from tfp_vae import (
         adapters,
         binarization,
@@ -66,6 +67,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'tfp_vae' has no attribute {name!r}")
+    import importlib
+
     if name in _CLASSES:
         return getattr(importlib.import_module("tfp_vae.vae"), name)
     return importlib.import_module(f"tfp_vae.{name}")

@@ -187,6 +187,7 @@ def _described(subject: _Subject) -> dict[str, Any]:
         "iw_samples": plan.most_samples,
         "seed": plan.seed,
         "execution": subject.execution,
+        "weights": restored.weights,
         "step": restored.step,
     }
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from tfp_vae._lazy import tf
+from tfp_vae.archive import OPTIMIZER, Shapes, of_model
+from tfp_vae.config import RunConfig, build
 from tfp_vae.errors import RunError
+from tfp_vae.optimizers import OPTIMIZERS
 from tfp_vae.vae import VAE
 
-__all__ = ["capture", "restore"]
-
-_OPTIMIZER = "optimizer"
+__all__ = ["capture", "restore", "shapes"]
 
 
 def capture(vae: VAE, optimizer: Any = None) -> dict[str, np.ndarray]:
@@ -27,7 +30,7 @@ def restore(arrays: Mapping[str, np.ndarray], vae: VAE, optimizer: Any = None) -
       RunError: a variable that is missing, unknown or of another shape or type.
     """
     variables = _named(vae, optimizer)
-    given = {name: array for name, array in arrays.items() if optimizer is not None or not name.startswith(_OPTIMIZER)}
+    given = arrays if optimizer is not None else of_model(arrays)
     if given.keys() != variables.keys():
         raise RunError(
             f"the checkpoint does not fit the model: only one of them has {min(given.keys() ^ variables.keys())!r}."
@@ -38,8 +41,25 @@ def restore(arrays: Mapping[str, np.ndarray], vae: VAE, optimizer: Any = None) -
         variable.assign(given[name])
 
 
+def shapes(config: RunConfig, *, optimizer: bool = True) -> Shapes:
+    """Return the shape and type of every variable of a run's model and optimizer, by name.
+
+    They are read off a graph in which nothing is run: no variable is allocated, however large the config asks it.
+    """
+    with tf.Graph().as_default():
+        vae = build(config)
+        state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if optimizer else None
+        if state is not None:
+            state.build(vae.trainable_variables)
+        return {name: _signature(variable) for name, variable in _named(vae, state).items()}
+
+
+def _signature(variable: Any) -> tuple[tuple[int, ...], Any]:
+    return tuple(variable.shape), variable.dtype.as_numpy_dtype
+
+
 def _check(name: str, array: np.ndarray, variable: Any) -> None:
-    expected = (tuple(variable.shape), variable.dtype.as_numpy_dtype)
+    expected = _signature(variable)
     found = (array.shape, array.dtype.type)
     if found != expected:
         raise RunError(
@@ -52,10 +72,10 @@ def _named(vae: VAE, optimizer: Any) -> dict[str, Any]:
     known = {id(variable) for variables in parts.values() for variable in variables}
     parts["prior"] = [variable for variable in vae.variables if id(variable) not in known]
     named = {f"{part}/{i:03d}/{_label(v)}": v for part, variables in parts.items() for i, v in enumerate(variables)}
-    state = {} if optimizer is None else {f"{_OPTIMIZER}/{i:03d}": v for i, v in enumerate(optimizer.variables)}
+    state = {} if optimizer is None else {f"{OPTIMIZER}{i:03d}": v for i, v in enumerate(optimizer.variables)}
     return named | state
 
 
 def _label(variable: Any) -> str:
-    """Return the last part of a variable's name: Keras numbers the layers before it as they come."""
-    return str(variable.name).split(":")[0].split("/")[-1]
+    """Return the last part of a variable's name, without numbers: Keras and graphs give those as they come."""
+    return re.sub(r"_\d+$", "", str(variable.name).split(":")[0].split("/")[-1])

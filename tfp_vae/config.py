@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,7 +13,7 @@ import pydantic
 from numpy.typing import ArrayLike
 
 from tfp_vae.binarization import BINARIZATIONS
-from tfp_vae.datasets import LARGEST_EVENT
+from tfp_vae.datasets import DATASETS, LARGEST_EVENT
 from tfp_vae.errors import UsageError
 from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.likelihoods import LIKELIHOODS
@@ -54,11 +57,20 @@ class _Record(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
+def _leads_nowhere_else(path: str) -> str:
+    if path not in DATASETS and (not Path(path).is_absolute() or ".." in Path(path).parts):
+        raise ValueError("expected the name of a data set, or an absolute path without '..'")
+    return path
+
+
+_DataPath = Annotated[str, pydantic.AfterValidator(_leads_nowhere_else)]
+
+
 class DataConfig(_Record):
     """Which data: where it came from, how it was split, and how to tell that it is the same."""
 
-    dataset: str
-    data_dir: str | None = None
+    dataset: _DataPath
+    data_dir: _DataPath | None = None
     event_shape: EventShape
     split_rule: str
     splits: dict[Literal["train", "validation", "test"], pydantic.PositiveInt]
@@ -131,6 +143,12 @@ class RunConfig(_Record):
     def _fits_together(self) -> RunConfig:
         check_rate(self.model, self.training)
         return self
+
+    def identity(self) -> str:
+        """Return a digest of all that decides a run's numbers but the total of epochs, which may be raised."""
+        content = self.model_dump(mode="json")
+        del content["training"]["epochs"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:

@@ -8,7 +8,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +29,11 @@ _IDX_TYPES: dict[int, np.dtype[Any]] = {
 }
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 1 << 24
+LARGEST_AMAT = 1 << 30
+"""The most characters that are read of an `.amat` file, unpacked."""
+
+_MOST_INFLATED = 1_040
+"""The most bytes that deflate makes of one, which is 1,032, and a little."""
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -67,7 +72,9 @@ def _idx_header(stream: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int,
 def read_amat(path: Path) -> np.ndarray:
     """Read an `.amat` file, plain or gzipped: a row of 0s and 1s, for each example. uint8 [N, M]."""
     with _reading(path), _opened(path) as stream:
-        text = np.frombuffer(stream.read(), np.uint8)
+        text = np.frombuffer(_read_at_most(stream, LARGEST_AMAT + 1), np.uint8)
+    if text.size > LARGEST_AMAT:
+        raise DataError(f"{path}: expected at most {LARGEST_AMAT:,} characters, found more; save it as .npy.")
     if text.size and not _AMAT_CHARACTERS[text].all():
         raise DataError(f"{path}: expected only 0, 1, spaces and line ends in an .amat file, found other characters.")
     is_value = text >= ord("0")
@@ -97,13 +104,25 @@ def read_npy(path: Path) -> np.ndarray:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-def read_npz(path: Path) -> Mapping[str, np.ndarray]:
-    """Read all arrays of an `.npz` archive by name; each header is held against the archive's own sizes first."""
+def read_npz(
+    path: Path, check: Callable[[list[zipfile.ZipInfo]], None] = lambda entries: None
+) -> Mapping[str, np.ndarray]:
+    """Read all arrays of an `.npz` archive by name; each header is held against the archive's own sizes first.
+
+    Args:
+      path: the archive.
+      check: sees the archive's table of entries before any of them is read, and raises DataError to refuse it.
+    """
     with _reading(path), zipfile.ZipFile(path) as archive:
+        check(archive.infolist())
         return {entry.filename.removesuffix(".npy"): _npz_entry(archive, entry, path) for entry in archive.infolist()}
 
 
 def _npz_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
+    if entry.file_size > _MOST_INFLATED * max(entry.compress_size, 1):
+        raise DataError(
+            f"{path}, {entry.filename}: promises {entry.file_size} bytes, more than it can hold; get it anew."
+        )
     with archive.open(entry) as stream:
         _check_header(stream, entry.file_size, f"{path}, {entry.filename}")
     with archive.open(entry) as stream:
@@ -145,6 +164,8 @@ _MALFORMED = (
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader finds wrong into a DataError that names the file."""
     try:
+        if not (path.is_file() or path.is_dir()) and path.exists():  # a pipe would be waited for, a device has no end
+            raise DataError(f"{path}: expected a file, found a pipe or a device; give a file.")
         yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a file, found none; check the path.") from error

@@ -52,7 +52,7 @@ def plan(
 
 def _absolute(path: str) -> str:
     """Return a path that still leads there from another folder."""
-    return str(Path(path).expanduser().absolute())
+    return str(Path(path).expanduser().resolve())
 
 
 def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None) -> Dataset:

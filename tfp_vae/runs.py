@@ -1,52 +1,49 @@
-"""A run on disk: its config, checkpoint, metrics, results and pictures, each whole or not there."""
+"""A run on disk: its config, state, checkpoints, metrics, results and pictures, each whole or not there."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import re
+import stat
 import time
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, Literal, final
 
-import numpy as np
 import pydantic
 
-from tfp_vae import files, storage
+from tfp_vae import archive, locks, metrics, storage
+from tfp_vae.archive import Checkpoint, Shapes
 from tfp_vae.config import RunConfig
 from tfp_vae.errors import DataError, RunError, UsageError
 from tfp_vae.members import first_problem
 
-__all__ = ["Checkpoint", "Run", "find", "finished_runs"]
+__all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs"]
 
-CONFIG, CHECKPOINT, METRICS = "config.json", "checkpoint.npz", "metrics.jsonl"
+CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl", ".lock", "train.log"
+CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT, PLOTS = "training.json", "evaluation.json", "environment.json", "plots"
 
+LARGEST_JSON, LARGEST_METRICS = 1 << 24, 1 << 30
+"""The most bytes that are read of a file of JSON, and of the metrics."""
 
-class Checkpoint(NamedTuple):
-    """What training needs to go on: how many steps were taken, the sums of the epoch begun, and all variables."""
+State = Literal["running", "finished", "interrupted", "failed"]
 
-    step: int
-    epoch_sums: np.ndarray
-    variables: Mapping[str, np.ndarray]
+logger = logging.getLogger("tfp_vae")
 
 
-class _Metrics(pydantic.BaseModel):
-    """A line of the metrics: one epoch's."""
+@final
+class Status(pydantic.BaseModel):
+    """What became of a run: its state, why it failed if it did, and how far the last checkpoint is."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
-    epoch: pydantic.PositiveInt
-    step: pydantic.PositiveInt
-    elbo: float
-    distortion: float
-    rate: float
-    validation_elbo: float
-    validation_distortion: float
-    validation_rate: float
-    learning_rate: float
-    seconds: float
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    state: State = "interrupted"
+    reason: str = ""
+    step: pydantic.NonNegativeInt = 0
+    epochs: pydantic.NonNegativeInt = 0
 
 
 @final
@@ -55,6 +52,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._claims = 0
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -64,19 +62,18 @@ class Run:
         """Make the folder of a new run and write its config; refuse a folder that holds a run already."""
         cls.refuse_existing(folder)
         storage.make_folder(folder)
-        if not _made(folder / PLOTS):  # which of two processes makes it, has the folder
-            raise RunError(f"{folder}: another run is beginning here; choose another --run-dir.")
         run = cls(folder)
-        run.write(CONFIG, config.model_dump(mode="json"))
+        with run.claimed():
+            cls.refuse_existing(folder)  # by another process, while this one came to its turn
+            run.write(CONFIG, config.model_dump(mode="json"))
+            storage.make_folder(run.path(PLOTS))
         return run
 
     @classmethod
     def refuse_existing(cls, folder: Path) -> None:
         """Raise RunError if the folder holds a run already."""
         if cls(folder).exists():
-            go_on = (folder / CHECKPOINT).exists()
-            remedy = "continue it with --resume" if go_on else "it has no checkpoint, so delete the folder"
-            raise RunError(f"{folder}: holds a run already; {remedy} or choose another --run-dir.")
+            raise RunError(f"{folder}: holds a run already; continue it with --resume or choose another --run-dir.")
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -88,6 +85,33 @@ class Run:
                 raise RunError(f"{folder}: expected a run, found no {CONFIG}; `tfp-vae runs` lists the runs here.")
         return cls(folder)
 
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the run for training: no other process can claim it, and what a killed one left is cleared away.
+
+        Raises:
+          RunError: another process trains it.
+        """
+        if self._claims:
+            yield
+            return
+        with locks.held(self.path(LOCK), str(self.folder)):
+            self._claims += 1
+            try:
+                for name in _OF_TRAINING:
+                    storage.clear_staged(self.path(name))
+                yield
+            finally:
+                self._claims -= 1
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of the run, refusing symbolic links, which may lead out of it."""
+        path = self.folder / name
+        for part in (path, *path.parents[: len(Path(name).parts) - 1]):
+            if part.is_symlink():
+                raise RunError(f"{part}: expected a part of the run itself, found a symbolic link; put the file there.")
+        return path
+
     def exists(self) -> bool:
         """Return whether the folder holds a run."""
         return (self.folder / CONFIG).exists()
@@ -96,10 +120,71 @@ class Run:
         """Return whether training came to its end."""
         return (self.folder / TRAINING).is_file()
 
+    def status(self) -> Status:
+        """Return what became of the run; one whose process was killed is interrupted.
+
+        Raises:
+          RunError: a state that is damaged, or a result that is missing.
+        """
+        told = self._told()
+        if locks.is_held(self.folder / LOCK):
+            return told.model_copy(update={"state": "running"})
+        if told.state == "finished" and not self.is_finished():
+            raise RunError(
+                f"{self.folder / TRAINING}: expected the result of a finished run, found none; write it again with "
+                f"`tfp-vae train --resume --run-dir {self.folder}`."
+            )
+        if self.is_finished():
+            self.read(TRAINING)
+            return told.model_copy(update={"state": "finished"})
+        return told.model_copy(update={"state": "interrupted"}) if told.state == "running" else told
+
+    def _told(self) -> Status:
+        """Return the status as it was last written; where there is none, training has not begun."""
+        if not self._there(STATE):
+            return Status()
+        try:
+            return Status.model_validate(self.read(STATE))
+        except pydantic.ValidationError as error:
+            raise RunError(f"{self.folder / STATE}: not a state ({first_problem(error)}); delete it.") from error
+
+    def mark(self, state: State, *, reason: str = "", step: int | None = None, epochs: int | None = None) -> None:
+        """Write what becomes of the run; how far it is stays as it was if it is not given."""
+        old = Status() if step is not None and epochs is not None else self._told()
+        status = Status(
+            state=state,
+            reason=reason,
+            step=old.step if step is None else step,
+            epochs=old.epochs if epochs is None else epochs,
+        )
+        self.write(STATE, status.model_dump())
+
+    @contextmanager
+    def log(self) -> Iterator[None]:
+        """Note what the library tells of a training in the run's log file; where that cannot be written, go on."""
+        handler = _LogFile(self.path(LOG), encoding="utf-8", delay=True)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
+        level = logger.level
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            logger.removeHandler(handler)
+            handler.close()
+
     def config(self) -> RunConfig:
         """Return the run's config, read with a strict schema."""
+        value = self.read(CONFIG)
+        known, found = RunConfig.model_fields["version"].default, value.get("version")
+        if repr(found) != repr(known):  # True is equal to 1
+            raise RunError(
+                f"{self.folder / CONFIG}: expected version {known}, found {found!r}; open it with the tfp_vae that "
+                "wrote it, or train again."
+            )
         try:
-            return RunConfig.model_validate(self.read(CONFIG))
+            return RunConfig.model_validate(value)
         except pydantic.ValidationError as error:
             raise RunError(
                 f"{self.folder / CONFIG}: not a config this version can read: {first_problem(error)}."
@@ -109,25 +194,33 @@ class Run:
 
     def extend(self, epochs: int) -> None:
         """Set the total of epochs; a run that was finished before is no longer so if epochs are left."""
-        config = self.config()
-        done = len(self.metrics())
+        with self.claimed():
+            self._extend(self.config(), epochs)
+
+    def _extend(self, config: RunConfig, epochs: int) -> None:
+        done = len(self.checkpoint().history) if self.has_checkpoint() else 0
         if epochs < done:
             raise UsageError(f"{self.folder}: {done} epochs are done already; --epochs is the total, found {epochs}.")
+        if epochs > done:
+            self.mark("interrupted")
+            for outdated in (TRAINING, EVALUATION):
+                self.path(outdated).unlink(missing_ok=True)
         training = config.training.model_copy(update={"epochs": epochs})
         self.write(CONFIG, config.model_copy(update={"training": training}).model_dump(mode="json"))
-        if epochs > done:
-            for outdated in (TRAINING, EVALUATION):
-                (self.folder / outdated).unlink(missing_ok=True)
+
+    def is_whole(self) -> bool:
+        """Return whether the run is finished, and its results can be read."""
+        try:
+            self.metrics()
+            return self.status().state == "finished"
+        except RunError:
+            return False
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return the JSON object in a file of the run."""
+        """Return the JSON object in a file of the run, once its checksum is verified."""
         path = self.folder / name
         try:
-            value = json.loads(path.read_bytes())
-        except OSError as error:
-            raise RunError(
-                f"{path}: could not be read ({error.strerror}); the run is incomplete, train it again."
-            ) from error
+            value = json.loads(self._content(name, LARGEST_JSON))
         except (ValueError, RecursionError) as error:
             raise RunError(
                 f"{path}: expected JSON, found damage ({error}); restore the file or train again."
@@ -136,46 +229,105 @@ class Run:
             raise RunError(
                 f"{path}: expected a JSON object, found {type(value).__name__}; restore the file or train again."
             )
-        return value
+        try:
+            return storage.unsealed(value)
+        except ValueError as error:
+            raise RunError(
+                f"{path}: the file was changed or damaged ({error}); restore it from a copy or train again."
+            ) from error
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON object into a file of the run."""
-        storage.write_json(self.folder / name, value)
+        """Write a JSON object into a file of the run, with its checksum."""
+        storage.write_json(self.path(name), storage.sealed(value))
 
-    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint in place of the last."""
-        arrays = {"step": np.array(checkpoint.step), "epoch_sums": checkpoint.epoch_sums, **checkpoint.variables}
-        storage.write_arrays(self.folder / CHECKPOINT, arrays)
+    def _there(self, name: str) -> bool:
+        with _reading(self.folder):
+            return self.path(name).exists()
 
-    def checkpoint(self) -> Checkpoint:
-        """Return the run's checkpoint; an archive of numbers, whose checksums are verified."""
-        path = self.folder / CHECKPOINT
-        if not path.is_file():
-            raise RunError(
-                f"{path}: expected a checkpoint, found none; the run stopped before its first, train it again."
-            )
+    def _content(self, name: str, most: int) -> bytes:
+        """Return what is in a file of the run, which has to be a plain file of at most `most` bytes."""
+        path = self.path(name)
         try:
-            arrays = dict(files.read_npz(path))
-            return Checkpoint(int(arrays.pop("step")), arrays.pop("epoch_sums"), arrays)
-        except (DataError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+                raise RunError(
+                    f"{path}: expected a file of at most {most:,} bytes, found {found.st_size:,} or no file."
+                )
+            return path.read_bytes()
+        except OSError as error:
             raise RunError(
-                f"{path}: the checkpoint is damaged ({error}); restore it from a copy or train again."
+                f"{path}: could not be read ({error.strerror}); restore the file from a copy or train again."
             ) from error
+
+    def save_checkpoint(self, checkpoint: Checkpoint, *, keep: bool = True) -> None:
+        """Write a checkpoint in place of the last, which becomes the previous one.
+
+        Args:
+          checkpoint: what to write.
+          keep: whether the last one is known to be good; if not, the previous one stays as it is.
+        """
+        if keep and self._there(CHECKPOINT):
+            storage.keep_copy(self.path(CHECKPOINT), self.path(PREVIOUS))
+        archive.write(self.path(CHECKPOINT), checkpoint)
+
+    def has_checkpoint(self) -> bool:
+        """Return whether training left a checkpoint; False for a run that was stopped before its first.
+
+        Raises:
+          RunError: it did leave one, which is gone.
+        """
+        there = self._there(CHECKPOINT) or self._there(PREVIOUS)
+        if not there and (self._told().step or self.is_finished()):
+            raise RunError(f"{self.folder / CHECKPOINT}: {_MISSING}")
+        return there
+
+    def checkpoint(self, expected: Shapes | None = None) -> Checkpoint:
+        """Return the run's newest checkpoint that is sound, and warn if that is the one before the last.
+
+        Args:
+          expected: see `archive.read`.
+
+        Raises:
+          RunError: there is none, or none is sound.
+        """
+        try:
+            return self._checkpoint(CHECKPOINT, expected)
+        except RunError as error:
+            if not self._there(PREVIOUS):
+                raise
+            before = self._checkpoint(PREVIOUS, expected)
+            logger.warning("%s The one before it is used, of step %d.", error, before.step)
+            return before
+
+    def _checkpoint(self, name: str, expected: Shapes | None) -> Checkpoint:
+        path = self.path(name)
+        if not path.is_file():
+            raise RunError(f"{path}: {_MISSING}")
+        try:
+            found = archive.read(path, expected)
+        except DataError as error:
+            what = str(error).replace(f"{path}: ", "").replace(f"{path}, ", "").rstrip(".")
+            raise RunError(f"{path}: the checkpoint is damaged or of another kind ({what}); {_RESTORE}") from error
+        if found.run != self.config().identity():
+            raise RunError(f"{path}: expected a checkpoint of this run's config, found another run's; {_RESTORE}")
+        return found
 
     def write_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write the metrics, a line for each epoch."""
-        text = "".join(f"{storage.json_text(line)}\n" for line in lines)
-        storage.write_bytes(self.folder / METRICS, text.encode())
+        storage.write_bytes(self.path(METRICS), metrics.text(lines).encode())
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the metrics of the epochs so far."""
         path = self.folder / METRICS
         try:
-            lines = path.read_text().splitlines() if path.exists() else []
-            return [_Metrics.model_validate_json(line).model_dump() for line in lines]
-        except (OSError, ValueError) as error:
+            there = self._there(METRICS)
+            lines = metrics.parsed(self._content(METRICS, LARGEST_METRICS).decode()) if there else []
+        except (ValueError, RecursionError) as error:
             what = first_problem(error) if isinstance(error, pydantic.ValidationError) else error
-            raise RunError(f"{path}: expected a line of metrics for each epoch, found damage ({what}).") from error
+            raise RunError(f"{path}: {_LINES}, found damage ({what}); {_REWRITE}") from error
+        if len(lines) < (promised := self._told().epochs):
+            raise RunError(f"{path}: {_LINES}, {promised} in all, found {len(lines)}; {_REWRITE}")
+        return lines
 
     def write_plot(self, name: str, png: bytes) -> Path:
         """Write a picture among the run's, and return its path."""
@@ -185,8 +337,31 @@ class Run:
 
     def plot_path(self, name: str) -> Path:
         """Return where a picture of the run lies, its folder made."""
-        storage.make_folder(self.folder / PLOTS)
-        return self.folder / PLOTS / f"{name}.png"
+        path = self.path(f"{PLOTS}/{name}.png")
+        storage.make_folder(path.parent)
+        return path
+
+
+@final
+class _LogFile(logging.FileHandler):
+    """Leaves what cannot be written: a log is no reason to end a training."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, opening the file first if need be."""
+        with contextlib.suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Leave it."""
+
+
+_OF_TRAINING = (CONFIG, STATE, METRICS, CHECKPOINT, PREVIOUS, TRAINING, ENVIRONMENT)
+"""What only the process that trains writes."""
+
+_RESTORE = "restore it from a copy or train again."
+_MISSING = f"expected a checkpoint, found none; {_RESTORE}"
+_LINES = "expected a line of metrics for each epoch"
+_REWRITE = "`tfp-vae train --resume` writes it again from the checkpoint."
 
 
 def new_folder(runs_dir: Path, dataset: str) -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import io
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,15 +21,23 @@ import numpy as np
 from tfp_vae.errors import DiskError
 
 __all__ = [
+    "CHECKSUM",
+    "clear_staged",
     "disk_errors",
     "json_text",
+    "keep_copy",
     "make_folder",
     "raise_if_disk",
+    "sealed",
+    "unsealed",
     "write_array",
     "write_arrays",
     "write_bytes",
     "write_json",
 ]
+
+CHECKSUM = "checksum"
+"""The key of a JSON object that holds the checksum of the others."""
 
 _REASONS = {
     errno.ENOENT: "its folder does not exist",
@@ -69,10 +80,10 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write a file beside its target, sync it, and move it into place: a reader sees the old file or the new one."""
     with disk_errors(path):
-        handle, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_STAGED)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -83,6 +94,39 @@ def write_bytes(path: Path, content: bytes) -> None:
         except BaseException:
             Path(staged).unlink(missing_ok=True)
             raise
+        _sync_folder(path.parent)
+
+
+_STAGED = ".part"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a loss of power; where folders cannot be synced, the file itself already is."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def clear_staged(path: Path) -> None:
+    """Delete what writers of a file left beside it when they were killed; only for those who alone may write it."""
+    with disk_errors(path):
+        for staged in path.parent.glob(f".{path.name}.*{_STAGED}"):
+            staged.unlink(missing_ok=True)
+
+
+def keep_copy(path: Path, copy: Path) -> None:
+    """Give a file a second name, in place of what had that name; neither name is ever without a whole file."""
+    staged = copy.with_name(f".{copy.name}.{os.getpid()}{_STAGED}")
+    with disk_errors(copy):
+        staged.unlink(missing_ok=True)
+        try:
+            os.link(path, staged)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(path, staged)
+        os.replace(staged, copy)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -91,14 +135,14 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     if any(array.dtype.hasobject for array in arrays.values()):
         raise TypeError("expected arrays of numbers, found an array of objects")
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getbuffer())
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write one array as an `.npy` file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getbuffer())
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -109,6 +153,32 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def json_text(value: Mapping[str, Any], indent: int | None = None) -> str:
     """Return a JSON object in which a number that is not finite is null, with a reason beside it."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with the checksum of what it says, under the key `checksum`.
+
+    The checksum is of the values, not of the text: the object may be printed and parsed again.
+    """
+    content = {key: item for key, item in _finite(value).items() if key != CHECKSUM}
+    return {**content, CHECKSUM: _digest(content)}
+
+
+def unsealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `sealed` was given.
+
+    Raises:
+      ValueError: no checksum, or one that does not match.
+    """
+    content = {key: item for key, item in value.items() if key != CHECKSUM}
+    if value.get(CHECKSUM) != _digest(content):
+        raise ValueError("its checksum is not that of its content")
+    return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _finite(value: Any) -> Any:

@@ -44,8 +44,13 @@ class Totals(NamedTuple):
 
 
 class Health(NamedTuple):
-    """What has to stay finite: the loss, the gradient's norm and the weights' norm of one step."""
+    """What has to stay finite in one step: the data as they came, the loss, the gradient's norm, the weights' norm.
 
+    The loss alone tells too little: binarization makes 0 of NaN, and so does a fused product and relu, whose gradient
+    is NaN all the same.
+    """
+
+    data: Any
     loss: Any
     gradient_norm: Any
     weight_norm: Any
@@ -144,9 +149,10 @@ class Trainer:
             return i + 1, tuple(s + _mean64(t) for s, t in zip(sums, terms, strict=True)), health
 
         zero = tf.zeros([], x.dtype)
-        return tf.while_loop(healthy, step, (begin, sums, Health(zero, zero, zero)), parallel_iterations=1)
+        return tf.while_loop(healthy, step, (begin, sums, Health(zero, zero, zero, zero)), parallel_iterations=1)
 
     def _step(self, x: Any, step: Any) -> tuple[Bound, Health]:
+        data = tf.reduce_sum(tf.abs(x))
         x = self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
         seed, weight = seed_for(self._run_seed, Purpose.LATENT, step), self._rate_weight(step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
@@ -158,7 +164,7 @@ class Trainer:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
         self.optimizer.learning_rate = self.schedule(step)
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        return bound, Health(loss, norm, tf.linalg.global_norm(self._variables))
+        return bound, Health(data, loss, norm, tf.linalg.global_norm(self._variables))
 
 
 def _mean64(terms: Any) -> Any:

@@ -26,11 +26,15 @@ class Peer:
         self._vae = tv.VAE(
             tv.Encoder(tv.networks.mlp((PIXELS,), posterior.params_size, **widths), posterior),
             tv.Decoder(
-                tv.networks.mlp((workload.latent_dim,), PIXELS, **{**widths, "hidden": workload.hidden[::-1]}), likelihood
+                tv.networks.mlp((workload.latent_dim,), PIXELS, **{**widths, "hidden": workload.hidden[::-1]}),
+                likelihood,
             ),
             tv.priors.StandardNormal(workload.latent_dim),
         )
-        for network, layers in ((self._vae.encoder.network, problem.encoder), (self._vae.decoder.network, problem.decoder)):
+        for network, layers in (
+            (self._vae.encoder.network, problem.encoder),
+            (self._vae.decoder.network, problem.decoder),
+        ):
             network.set_weights([array for layer in layers for array in layer])
         binarization = BINARIZATIONS.build(BINARIZATIONS.member("dynamic"))
         self._elbo, self._taken, self._examples = ELBO(mc_samples=workload.samples), 0, len(problem.x)

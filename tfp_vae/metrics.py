@@ -1,0 +1,70 @@
+"""The metrics of a run: a line of JSON for each epoch, each under its checksum."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import pydantic
+
+from tfp_vae import storage
+
+__all__ = ["parsed", "text"]
+
+
+def _number(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+_Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
+_MayBeNull = Annotated[float, pydantic.BeforeValidator(_number)]
+"""What held-out data may give: null in the file where it was not finite."""
+
+
+class _Line(pydantic.BaseModel):
+    """A line: one epoch's means, in nats per example."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    epoch: pydantic.PositiveInt
+    step: pydantic.PositiveInt
+    elbo: _Finite
+    distortion: _Finite
+    rate: _Finite
+    validation_elbo: _MayBeNull
+    validation_elbo_reason: str = ""
+    validation_distortion: _MayBeNull
+    validation_distortion_reason: str = ""
+    validation_rate: _MayBeNull
+    validation_rate_reason: str = ""
+    learning_rate: _Finite
+    seconds: _Finite
+
+
+_VALUES = [name for name in _Line.model_fields if not name.endswith("_reason")]
+
+
+def text(lines: Iterable[Mapping[str, Any]]) -> str:
+    """Return the file's text."""
+    return "".join(f"{storage.json_text(storage.sealed(line))}\n" for line in lines)
+
+
+def parsed(content: str) -> list[dict[str, Any]]:
+    """Return the lines of a file's text, epochs 1, 2, and so on.
+
+    Raises:
+      ValueError: a line that is no object of JSON, whose checksum, keys or values are wrong, or that is out of order.
+    """
+    lines = [_parsed_line(line) for line in content.splitlines()]
+    if [line["epoch"] for line in lines] != list(range(1, len(lines) + 1)):
+        raise ValueError("the epochs are not 1, 2, and so on")
+    return lines
+
+
+def _parsed_line(line: str) -> dict[str, Any]:
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise ValueError(f"a line is not a JSON object but {type(value).__name__}")
+    record = _Line.model_validate(storage.unsealed(value))
+    return {name: getattr(record, name) for name in _VALUES}

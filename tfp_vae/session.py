@@ -1,0 +1,321 @@
+"""The course of a training: epochs, validation, metrics, checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from tfp_vae import archive, runs
+from tfp_vae._lazy import tf
+from tfp_vae.archive import Best, Checkpoint
+from tfp_vae.binarization import BINARIZATIONS
+from tfp_vae.checkpoints import capture, restore, shapes
+from tfp_vae.config import RunConfig, build
+from tfp_vae.datasets import Dataset
+from tfp_vae.errors import DivergenceError, TfpVaeError
+from tfp_vae.execution import choose
+from tfp_vae.objectives import OBJECTIVES, RateWeight, plain_elbo
+from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
+from tfp_vae.runs import Run, logger
+from tfp_vae.training import Terms, Totals, Trainer, Validator, epoch_batches
+
+__all__ = ["Report", "environment", "train"]
+
+CHUNK_SECONDS = 0.25
+"""About how long one compiled call takes, so that progress moves and an interrupt is heard."""
+
+SAVE_SECONDS = 10.0
+"""How long training goes on without a checkpoint."""
+
+SAVE_SHARE = 0.05
+"""The most of the time that is spent on checkpoints: where they take long, they are further apart."""
+
+PACKAGES = ("tfp_vae", "tensorflow", "tensorflow-probability", "tf-keras", "numpy", "scipy", "matplotlib")
+
+
+class Report(NamedTuple):
+    """Where training is: the epoch (from 1), its step, its training terms so far; at an epoch's end, validation."""
+
+    epoch: int
+    step: int
+    steps: int
+    train: Terms
+    validation: Terms | None
+
+
+def train(
+    run: Run,
+    dataset: Dataset,
+    *,
+    starting: Callable[[str], None] = lambda execution: None,
+    observe: Callable[[Report], None] = lambda report: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Train a run from its start, or on from its checkpoint, and write what it learns.
+
+    The run's folder belongs to this process meanwhile; what happens is told in its log, and in its state what became
+    of it.
+
+    Args:
+      run: the run, its config written.
+      dataset: from `plan` or `reload`.
+      starting: told how steps are run, before the first.
+      observe: told of progress a few times a second.
+      stopping: asked as often; once it says yes, a checkpoint is written and training ends.
+
+    Returns:
+      Whether training came to its end; False if it was stopped.
+
+    Raises:
+      DivergenceError: a loss, gradient norm or weight that is not finite; the last good checkpoint stays.
+      RunError: another process trains this run, or its checkpoint is missing, damaged or of another run.
+    """
+    with run.claimed(), run.log(), _outcome(run) as done:
+        training = _Training(run, dataset, observe, stopping)
+        starting(training.execution)
+        done.append(training.run())
+    return done[0]
+
+
+@contextmanager
+def _outcome(run: Run) -> Iterator[list[bool]]:
+    """Write into the run what becomes of the training within: finished (or not), stopped, or failed."""
+    done: list[bool] = []
+    run.mark("running")
+    try:
+        yield done
+    except BaseException as error:
+        stopped = not isinstance(error, Exception)  # KeyboardInterrupt, SystemExit
+        traceback = None if isinstance(error, TfpVaeError) else error
+        logger.info("training ended by %s: %s", type(error).__name__, error, exc_info=traceback)
+        with contextlib.suppress(TfpVaeError):  # the first error is the one to tell of
+            run.mark("interrupted" if stopped else "failed", reason=str(error))
+        raise
+    run.mark("finished" if done[0] else "interrupted")
+    logger.info("training %s", "came to its end" if done[0] else "was interrupted, after a checkpoint")
+
+
+@final
+class _Training:
+    """The course of one training: epochs, validation, metrics, checkpoints."""
+
+    def __init__(
+        self, run: Run, dataset: Dataset, observe: Callable[[Report], None], stopping: Callable[[], bool]
+    ) -> None:
+        self._folder, self._dataset, self._observe, self._stopping = run, dataset, observe, stopping
+        self._config = run.config()
+        training = self._config.training
+        self._seed, self._epochs = training.seed, training.epochs
+        self._steps = training.steps(len(dataset.train))
+        saved = run.checkpoint(shapes(self._config)) if run.has_checkpoint() else None
+        self._vae = build(self._config, dataset.train.x.mean(axis=0))
+        self.execution = execution = choose(self._vae, training.execution)
+        schedule = SCHEDULES.build(training.lr_schedule, training.learning_rate, self._epochs * self._steps)
+        self._trainer = Trainer(
+            self._vae,
+            OBJECTIVES.build(training.objective),
+            OPTIMIZERS.build(training.optimizer, training.learning_rate),
+            schedule,
+            dataset.train.x,
+            transform=_batch_transform(self._config, execution),
+            run_seed=self._seed,
+            rate_weight=_rate_weight(self._config, self._steps),
+            clip_norm=training.clip_norm,
+            execution=execution,
+        )
+        self._validator = Validator(
+            self._vae, plain_elbo(self._vae), dataset.validation.x, run_seed=self._seed, execution=execution
+        )
+        self._step, self._totals, self._metrics = 0, Totals(), list[dict[str, Any]]()
+        self._best: Best | None = None
+        self._seconds = 0.0
+        self._chunk, self._saves = 1, _Saves(run)
+        self._good: Checkpoint | None = None
+        run.write(runs.ENVIRONMENT, {**environment(), "execution": execution})
+        if saved is not None:
+            self._resume(saved)
+        logger.info("%s, %s, from step %d of %d", self._config.data.dataset, execution, self._step, self._last_step)
+
+    @property
+    def _last_step(self) -> int:
+        return self._epochs * self._steps
+
+    def run(self) -> bool:
+        """Take the epochs that are left."""
+        try:
+            for epoch in range(self._step // self._steps, self._epochs):
+                if not self._epoch(epoch):
+                    self._keep()
+                    self._save()
+                    return False
+        except DivergenceError as error:
+            self._save()
+            raise DivergenceError(f"training diverged: {error}; {self._advice()}") from error
+        self._save()
+        self._folder.write(runs.TRAINING, self._result())
+        return True
+
+    def _epoch(self, epoch: int) -> bool:
+        """Take the steps left of an epoch; return whether it came to its end."""
+        batches = tf.constant(
+            epoch_batches(len(self._dataset.train), self._config.training.batch_size, self._steps, self._seed, epoch)
+        )
+        while self._totals.steps < self._steps:
+            if self._stopping():
+                return False
+            self._advance(epoch, batches)
+        self._close(epoch)
+        return True
+
+    def _advance(self, epoch: int, batches: Any) -> None:
+        """Take one chunk of steps, sized to last about `CHUNK_SECONDS`; its size changes no number."""
+        began, taken = time.monotonic(), self._totals.steps
+        end = min(taken + self._chunk, self._steps)
+        first = epoch * self._steps
+        self._totals = self._trainer.run(batches, end, first, self._totals)
+        self._step = first + self._totals.steps
+        took = time.monotonic() - began
+        self._seconds += took
+        self._chunk = max(1, min(2 * self._chunk, int(CHUNK_SECONDS * (end - taken) / took)))
+        if end < self._steps:
+            if self._saves.are_due():
+                self._keep()
+                self._save()
+            self._observe(Report(epoch + 1, end, self._steps, self._totals.mean(), None))
+
+    def _close(self, epoch: int) -> None:
+        """Validate, note the epoch's metrics, and save if it is time."""
+        began = time.monotonic()
+        train, validation = self._totals.mean(), self._validator()
+        learning_rate = float(self._trainer.schedule(tf.constant(self._step - 1)))
+        self._metrics.append(
+            {
+                "epoch": epoch + 1,
+                "step": self._step,
+                **train._asdict(),
+                **{f"validation_{name}": value for name, value in validation._asdict().items()},
+                "learning_rate": learning_rate,
+                "seconds": self._seconds + time.monotonic() - began,
+            }
+        )
+        self._totals, self._seconds = Totals(), 0.0
+        self._keep()
+        if self._saves.are_due():
+            self._save()
+        self._observe(Report(epoch + 1, self._steps, self._steps, train, validation))
+
+    def _keep(self) -> None:
+        """Note the state as the last good one, in memory, and as the best one if it is."""
+        variables = capture(self._vae, self._trainer.optimizer)
+        if self._is_best():
+            self._best = Best(self._step, self._metrics[-1]["validation_elbo"], archive.of_model(variables))
+        self._good = Checkpoint(
+            self._step,
+            np.array(self._totals),
+            variables,
+            self._seconds,
+            self._metrics,
+            self._best,
+            self._config.identity(),
+        )
+
+    def _is_best(self) -> bool:
+        """Return whether an epoch has just ended whose validation ELBO is finite and above all before it."""
+        if not self._metrics or self._metrics[-1]["step"] != self._step:
+            return False
+        elbo = self._metrics[-1]["validation_elbo"]
+        return bool(np.isfinite(elbo) and (self._best is None or elbo > self._best.elbo))
+
+    def _save(self) -> None:
+        """Write the last good state."""
+        if self._good is not None:
+            self._saves.save(self._good)
+
+    def _resume(self, saved: Checkpoint) -> None:
+        restore(saved.variables, self._vae, self._trainer.optimizer)
+        steps, distortion, rate = saved.epoch_sums
+        self._step, self._totals = saved.step, Totals(int(steps), float(distortion), float(rate))
+        self._seconds, self._best, self._metrics = saved.seconds, saved.best, [dict(line) for line in saved.history]
+        self._good = saved
+
+    def _advice(self) -> str:
+        last = self._good.step if self._good is not None else None
+        kept = f"the checkpoint after step {last} is kept" if last else "there is no checkpoint before it"
+        rate = self._config.training.learning_rate
+        return f"{kept}. Try a smaller --learning-rate (it is {rate:g}) or --clip-norm 10, and look at the data."
+
+    def _result(self) -> dict[str, Any]:
+        last, best = self._metrics[-1], self._best
+        return {
+            "run": str(self._folder.folder),
+            "dataset": self._config.data.dataset,
+            "epochs": self._epochs,
+            "steps": self._step,
+            "parameters": sum(int(np.prod(v.shape)) for v in self._vae.trainable_variables),
+            "train": {name: last[name] for name in Terms._fields},
+            "validation": {name: last[f"validation_{name}"] for name in Terms._fields},
+            "best": None if best is None else {"epoch": best.step // self._steps, "validation_elbo": best.elbo},
+            "seconds": sum(line["seconds"] for line in self._metrics),
+        }
+
+
+@final
+class _Saves:
+    """The checkpoints that a training writes, and when the next is due."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._ended, self._took = time.monotonic(), 0.0
+        self._written: Checkpoint | None = None
+
+    def are_due(self) -> bool:
+        """Return whether it is time: after `SAVE_SECONDS`, later if saving takes more than its share."""
+        return time.monotonic() - self._ended > max(SAVE_SECONDS, self._took / SAVE_SHARE)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write metrics, checkpoint and state, in this order: a reader finds at least the epochs the state tells of."""
+        if checkpoint is self._written:  # at the end of an epoch, which was the last
+            return
+        began = time.monotonic()
+        self._run.write_metrics(checkpoint.history)
+        self._run.save_checkpoint(checkpoint, keep=self._written is not None)
+        self._run.mark("running", step=checkpoint.step, epochs=len(checkpoint.history))
+        self._written = checkpoint
+        self._ended = time.monotonic()
+        self._took = self._ended - began
+        logger.info("wrote a checkpoint of step %d in %.2f s", checkpoint.step, self._took)
+
+
+def _rate_weight(config: RunConfig, steps: int) -> Callable[[Any], RateWeight]:
+    """Return step -> the weight of the rate: beta, reached in a straight line over the warm-up, and its free bits."""
+    training = config.training
+    warmup = training.kl_warmup_epochs * steps
+    floor = training.free_bits * config.model.latent_dim
+
+    def at(step: Any) -> RateWeight:
+        share = tf.minimum((tf.cast(step, tf.float32) + 1) / warmup, 1.0) if warmup else 1.0
+        return RateWeight(training.beta * share, floor)
+
+    return at
+
+
+def _batch_transform(config: RunConfig, execution: str) -> Callable[[Any, Any], Any]:
+    binarization = BINARIZATIONS.build(config.data.binarization)
+    return lambda x, seed: binarization.batch(x, seed, execution)
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions and the devices that a run is made with."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+    }
