@@ -22,14 +22,16 @@ LAYERS = (
     {"_lazy", "errors"},
     {"seeds", "supports", "members", "storage", "execution"},
     {"networks", "binarization", "files", "downloads", "optimizers", "distributions"},
+    {"tables", "images", "scaling"},
+    {"sources"},
     {"adapters", "flows"},
     {"posteriors", "likelihoods", "priors"},
     {"vae", "datasets"},
-    {"objectives"},
+    {"objectives", "latent", "kinds"},
     {"training", "evaluation", "checkpoints", "config", "plots"},
     {"runs", "preparation"},
-    {"experiments"},
-    {"gallery"},
+    {"experiments", "inspection"},
+    {"gallery", "scores"},
 )
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         evaluation,
         experiments,
         gallery,
+        inspection,
+        kinds,
+        latent,
         likelihoods,
         networks,
         objectives,
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
         preparation,
         priors,
         runs,
+        scaling,
+        scores,
+        sources,
         training,
     )
     from tfp_vae.vae import VAE, Decoder, Encoder
@@ -50,6 +56,9 @@ __all__ = [
     "evaluation",
     "experiments",
     "gallery",
+    "inspection",
+    "kinds",
+    "latent",
     "likelihoods",
     "networks",
     "objectives",
@@ -59,6 +68,9 @@ __all__ = [
     "preparation",
     "priors",
     "runs",
+    "scaling",
+    "scores",
+    "sources",
     "training",
 ]
 

@@ -42,6 +42,8 @@ SPLITS = ("train", "validation", "test")
 LARGEST_EVENT = 1 << 24
 """The most values that one example may have."""
 
+NOTHING_SAID, UNSCALED = Reading(), SCALINGS.member("none")
+
 HELD_OUT_FRACTION = 0.1
 """The share of the examples that goes to validation, and again to test, where no canonical split exists."""
 
@@ -73,7 +75,7 @@ class Split:
 
     def whence(self, row: int) -> str:
         """Return what to call an example to whoever has its source: its name there, or its row."""
-        return f"row {self.source_rows()[row]} of its source" if self.names is None else str(self.names[row])
+        return f"row {self.source_rows()[row]}" if self.names is None else str(self.names[row])
 
 
 @final
@@ -93,8 +95,8 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    reading: Reading = Reading()
-    scaling: Member = SCALINGS.member("none")
+    reading: Reading = NOTHING_SAID
+    scaling: Member = UNSCALED
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -136,8 +138,8 @@ def fashion_mnist(folder: Path, progress: Any = None) -> Dataset:
 def binarized_mnist(folder: Path, progress: Any = None) -> Dataset:
     """MNIST as binarized once by Larochelle, 28x28 binary, 50,000 + 10,000 + 10,000 examples, without labels."""
     paths = obtain(BINARIZED_MNIST, _places("binarized-mnist", folder), progress)
-    splits = [Split(_images(_squared(path, files.read_amat(path)))) for path in paths]
-    return Dataset("binarized-mnist", "canonical", *splits)
+    train, validation, test = (Split(_images(_squared(path, files.read_amat(path)))) for path in paths)
+    return Dataset("binarized-mnist", "canonical", train, validation, test)
 
 
 def _squared(path: Path, x: np.ndarray) -> np.ndarray:
@@ -280,17 +282,13 @@ def load(
     return scaled(dataset, default_scaling(dataset) if scaling is None else scaling)
 
 
-def read(
-    name: str, *, data_dir: str | None = None, progress: Any = None, reading: Reading | None = None
-) -> Dataset:
+def read(name: str, *, data_dir: str | None = None, progress: Any = None, reading: Reading | None = None) -> Dataset:
     """Return a data set as `load` does, but neither scaled nor checked for values that are not finite."""
     reading = reading or Reading()
     if name in DATASETS and reading.given():
         raise UsageError(f"--{min(reading.given()).replace('_', '-')} has no meaning for the named data set {name}.")
     folder = data_folder(data_dir)
-    dataset: Dataset = (
-        DATASETS[name](folder, progress) if name in DATASETS else _from_path(name, data_dir, reading)
-    )
+    dataset: Dataset = DATASETS[name](folder, progress) if name in DATASETS else _from_path(name, data_dir, reading)
     _check_shapes(dataset)
     return dataset
 
@@ -363,7 +361,7 @@ def _without_validation(name: str, splits: Mapping[str, Split]) -> Dataset:
 
 
 def _as_given(name: str, splits: Mapping[str, Split]) -> Dataset:
-    return Dataset(name, "as in the file", *(splits[split] for split in SPLITS))
+    return Dataset(name, "as in the file", splits["train"], splits["validation"], splits["test"])
 
 
 _RULES = {1: _seeded, 2: _without_validation, 3: _as_given}
@@ -410,8 +408,8 @@ def check_split(name: str, split: Split, support: Support, advice: Callable[[], 
     violation = first_violation(split.x, support)
     if violation is not None:
         raise DataError(
-            f"{name}: expected values in {support.text}, found {violation.value:g} in {split.whence(violation.row)}; "
-            f"{advice()}."
+            f"{name}: expected values in {support.text}, found {violation.value:g} in "
+            f"{split.whence(violation.row)} of its source; {advice()}."
         )
 
 

@@ -33,11 +33,16 @@ MOST_PIXELS = 1 << 24
 MOST_VALUES = 1 << 31
 """The most values that all images of a folder may have together."""
 
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+SPLIT_FOLDERS = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+}
 
 _GREY_MODES = ("1", "L", "LA")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-_DECODED = {"grey": lambda mode: "L", "colour": lambda mode: "RGB", "auto": lambda mode: _natural(mode)}
 
 
 class Pictures(NamedTuple):
@@ -141,9 +146,9 @@ def _decoded_all(entries: Sequence[_Entry], resize: tuple[int, int] | None, chan
                 f"expected at most {MOST_VALUES:,} values in all, found {len(entries):,} images like {entry.name} of "
                 f"{images[0].size:,} values; choose a smaller --resize."
             )
-        if images[-1].shape[:2] != images[0].shape[:2]:
-            sizes = (f"{height}x{width}" for height, width in (images[0].shape[:2], images[-1].shape[:2]))
-            raise DataError("{}: expected images of one size, {}, found {}; give --resize.".format(entry.name, *sizes))
+        first, size = ("{}x{}".format(*image.shape) for image in (images[0], images[-1]))
+        if first != size:
+            raise DataError(f"{entry.name}: expected images of one size, {first}, found {size}; give --resize.")
     return images
 
 
@@ -155,7 +160,7 @@ def _decoded(entry: _Entry, resize: tuple[int, int] | None, channels: Channels) 
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(stream, formats=FORMATS) as image:
             _check_header(image, entry.name)
-            upright = _opaque(ImageOps.exif_transpose(image), entry.name).convert(_DECODED[channels](image.mode))
+            upright = _opaque(ImageOps.exif_transpose(image), entry.name).convert(DECODED[channels](image.mode))
         if resize is not None:
             upright = upright.resize(resize[::-1], Image.Resampling.BILINEAR)
         pixels = np.asarray(upright)
@@ -164,6 +169,14 @@ def _decoded(entry: _Entry, resize: tuple[int, int] | None, channels: Channels) 
 
 def _natural(mode: str) -> str:
     return "L" if mode in _GREY_MODES else "RGB"
+
+
+DECODED: dict[str, Callable[[str], str]] = {
+    "auto": _natural,
+    "grey": lambda mode: "L",
+    "colour": lambda mode: "RGB",
+}
+"""How channels are asked for, and the mode into which an image of a mode is decoded."""
 
 
 def _check_header(image: Any, name: str) -> None:
@@ -217,7 +230,7 @@ _MALFORMED = (ArithmeticError, EOFError, LookupError, SyntaxError, TypeError, Va
 @contextmanager
 def _reading(name: str | Path) -> Iterator[None]:
     """Turn whatever is wrong with an image, a folder or an archive into a DataError that names it."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         yield
@@ -225,7 +238,7 @@ def _reading(name: str | Path) -> Iterator[None]:
         raise DataError(
             f"{name}: expected at most {MOST_PIXELS:,} pixels, its header promises far more; get it anew."
         ) from error
-    except (*_MALFORMED, zipfile.BadZipFile, Image.UnidentifiedImageError) as error:
+    except (*_MALFORMED, zipfile.BadZipFile, UnidentifiedImageError) as error:
         raise DataError(f"{name}: not a readable PNG or JPEG image ({_one_line(error)}); get it anew.") from error
     except OSError as error:
         raise DataError(f"{name}: could not be read ({error.strerror or _one_line(error)}); get it anew.") from error

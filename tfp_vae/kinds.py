@@ -64,9 +64,7 @@ SUITED = {
 def kind_of(dataset: Dataset) -> Kind:
     """Return the kind of a data set, scaled; its values are those of all splits."""
     splits = [getattr(dataset, name).x for name in SPLITS]
-    fits = (
-        name for name, support in VALUES.items() if all(first_violation(x, support) is None for x in splits)
-    )
+    fits = (name for name, support in VALUES.items() if all(first_violation(x, support) is None for x in splits))
     return Kind(_form(dataset.event_shape), next(fits, NOT_FINITE), dataset.event_shape)
 
 

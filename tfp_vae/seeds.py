@@ -32,6 +32,9 @@ class Purpose(enum.IntEnum):
     SPLIT = 8
     HELD_OUT = 9
     DROPOUT = 10
+    EMBEDDING = 11
+    PAIRS = 12
+    INSPECTION = 13
 
 
 def fold(seed: Seed, *indices: Any) -> Seed:

@@ -157,9 +157,7 @@ def _from_npz(path: Path, reading: Reading, again: bool) -> Source:
 
 
 def _from_csv(path: Path, reading: Reading, again: bool) -> Source:
-    table = tables.read_csv(
-        path, columns=reading.columns, label_column=reading.label_column, label_optional=again
-    )
+    table = tables.read_csv(path, columns=reading.columns, label_column=reading.label_column, label_optional=again)
     resolved = reading.model_copy(update={"columns": table.names})
     return Source({WHOLE: Examples(table.x, table.y)}, resolved)
 
