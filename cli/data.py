@@ -79,16 +79,17 @@ def _stem(dataset: str) -> str:
 
 
 def _draw(path: Path, raw: Dataset) -> None:
-    """Draw training examples, the range of their finite values from black to white."""
+    """Draw training examples, between the least and the greatest value: of all pixels, or of each feature."""
     from tfp_vae import plots
     from tfp_vae.inspection import pictured
 
     x = np.nan_to_num(np.asarray(pictured(raw, PICTURED), np.float64), posinf=0.0, neginf=0.0)
-    if x.ndim == 4:
-        low, high = x.min(), max(x.max(), x.min() + 1e-12)
-        x = (x - low) / (high - low)
-    title = f"{raw.name}: training examples" + ("" if raw.train.y is None else ", class by class")
-    storage.write_bytes(path, plots.png(plots.image_grid(x, title, None if x.ndim == 2 else COLUMNS)))
+    vectors = x.ndim == 2
+    low, width = x.min(axis=0 if vectors else None), np.ptp(x, axis=0 if vectors else None)
+    how = ", each feature over its range" if vectors else ""
+    title = f"{raw.name}: training examples{'' if raw.train.y is None else ', class by class'}{how}"
+    shown = (x - low) / np.where(width > 0, width, 1.0)
+    storage.write_bytes(path, plots.png(plots.image_grid(shown, title, None if vectors else COLUMNS)))
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.test_files import GOOD, idx, npy, npz
+from tests.test_images import encoded
 from tests.test_members import TABLE
 from tfp_vae import files
 from tfp_vae.errors import DataError, UsageError
+from tfp_vae.images import read_folder
+from tfp_vae.tables import read_csv
+
+
+def read_png(path: Path) -> dict[str, Any]:
+    """Read a folder in which the file is the only image."""
+    return read_as(path, "a.png")
+
+
+def read_jpeg(path: Path) -> dict[str, Any]:
+    return read_as(path, "a.jpg")
+
+
+def read_as(path: Path, name: str) -> dict[str, Any]:
+    (path.parent / "folder").mkdir(exist_ok=True)
+    shutil.copy(path, path.parent / "folder" / name)
+    return {split: found.x for split, found in read_folder(path.parent / "folder").items()}
+
 
 SEEDS = {
     files.read_idx: idx(GOOD),
     files.read_amat: b"0 1 1\n1 0 0\n",
     files.read_npy: npy(GOOD),
     files.read_npz: npz(x=GOOD, y=GOOD[:, 0, 0]),
+    read_csv: b"a,b,c\n1,2,3\n4,,NA\n",
+    read_png: encoded(GOOD[0]),
+    read_jpeg: encoded(GOOD[0], "jpeg"),
 }
 
 
@@ -46,7 +70,7 @@ def test_readers_give_arrays_or_a_sentence(reader: object, data: st.DataObject, 
         found = reader(path)
     except DataError as error:
         refusal = str(error)
-    arrays = found.values() if isinstance(found, dict) else [found]
+    arrays = found.values() if isinstance(found, dict) else [getattr(found, "x", found)]
     assert all(array.dtype.kind != "O" for array in arrays)
     assert "\n" not in refusal
     assert len(refusal) < 600
