@@ -16,9 +16,10 @@ from tfp_vae.errors import DataError
 from tfp_vae.images import IGNORED, MOST_PIXELS, read_folder, read_zipped
 
 
-def encoded(pixels: np.ndarray, kind: str = "png", mode: str | None = None, **more: object) -> bytes:
+def encoded(pixels: np.ndarray | Image.Image, kind: str = "png", **more: object) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels, mode).save(buffer, kind, **more)
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    picture.save(buffer, kind, **more)
     return buffer.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -122,7 +123,12 @@ def reader_of(path: Path) -> Reader:
 def is_path(name: str) -> bool:
     """Return whether a name is meant as a path: something is there, or it looks like a file that is read."""
     path = Path(name).expanduser()
-    return path.exists() or len(path.parts) > 1 or any(re.search(kind, path.name) for kind in READERS)
+    return (
+        path.exists()
+        or len(path.parts) > 1
+        or name.endswith(os.sep)
+        or any(re.search(kind, path.name) for kind in READERS)
+    )
 
 
 def _check(path: Path, examples: Examples) -> None:
