@@ -18,6 +18,7 @@ from . import console, library, options
 from .examples import chosen, example_options, output
 
 PATHS = ("linear", "spherical")
+DEFAULT_PATHS = 8
 
 
 def _write_png(path: Path, x: np.ndarray, z: np.ndarray) -> None:
@@ -45,9 +46,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray], None]] = {".png": _w
     help="From which example to which, by their places from 0; may be given again.  [default: pairs at random]",
 )
 @click.option("--prior", is_flag=True, help="Between draws from the prior, in place of examples.")
-@click.option(
-    "--n", type=click.IntRange(1, 100), default=8, show_default=True, help="How many paths, if no pairs are given."
-)
+@click.option("--n", type=click.IntRange(1, 100), help="How many paths, if no pairs are given.  [default: 8]")
 @click.option(
     "--steps", type=click.IntRange(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
 )
@@ -62,6 +61,7 @@ def command(
     """E[x|z] along paths through latent space, between examples or draws from the prior."""
     path = None if out is None else output(out, Path(), tuple(WRITERS))
     _check(asked)
+    asked["n"] = asked["n"] or DEFAULT_PATHS
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
     ends, origin, pairs = _from_prior(found, asked, seed) if asked["prior"] else _between(found, asked, seed)
@@ -85,11 +85,19 @@ def command(
 
 
 def _check(asked: dict[str, Any]) -> None:
-    of_examples = ("data", "split", "pairs", "max_examples")
-    given = [name for name in of_examples if asked[name]]
-    if asked["prior"] and given:
-        raise UsageError(f"--{given[0].rstrip('s').replace('_', '-')} and --prior were both given; keep one.")
+    """Refuse options that have no meaning beside each other."""
+    for option, others in _ALONE.items():
+        given = [name for name in others if asked[name]]
+        if asked[option] and given:
+            raise UsageError(f"--{_flag(given[0])} and --{_flag(option)} were both given; keep one.")
 
+
+def _flag(name: str) -> str:
+    return {"pairs": "pair"}.get(name, name.replace("_", "-"))
+
+
+_ALONE = {"prior": ("data", "split", "pairs", "max_examples"), "pairs": ("n", "max_examples")}
+"""What is given alone, and what not beside it."""
 
 Ends = Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
 
@@ -105,7 +113,8 @@ def _from_prior(run: Run, asked: dict[str, Any], seed: int) -> tuple[Ends, dict[
 def _between(run: Run, asked: dict[str, Any], seed: int) -> tuple[Ends, dict[str, Any], list[list[int]]]:
     which = {name: asked[name] for name in ("data", "split", "data_dir", "max_examples")}
     examples = chosen(run, **which)
-    pairs = _checked(asked["pairs"], len(examples.split)) or _random_pairs(len(examples.split), asked["n"], seed)
+    count = len(examples.split)
+    pairs = _checked(asked["pairs"], count) or _random_pairs(count, asked["n"], seed)
 
     def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
         x = examples.split.x[np.ravel(pairs)]

@@ -27,7 +27,6 @@ from tfp_vae.preparation import held_out_view
 from tfp_vae.runs import Run
 from tfp_vae.sources import READERS
 
-
 GRAPH = ("--execution", "graph")
 
 
@@ -347,6 +346,8 @@ class TestWrongInput:
             (["interpolate", "--pair", "-1", "3"], "found -1"),
             (["interpolate", "--prior", "--pair", "1", "2"], "--pair and --prior were both given"),
             (["interpolate", "--prior", "--split", "test"], "--split and --prior were both given"),
+            (["interpolate", "--pair", "1", "2", "--n", "3"], "--n and --pair were both given"),
+            (["interpolate", "--pair", "1", "2", "--max-examples", "3"], "--max-examples and --pair were both given"),
             (["interpolate", "--steps", "1"], "1 is not in the range"),
             (["interpolate", "--path", "crooked"], "is not one of"),
             (["encode", "--samples", "-1"], "-1 is not in the range"),
