@@ -29,7 +29,7 @@ class Chosen(NamedTuple):
     @property
     def name(self) -> str:
         """A name for files made of them."""
-        return str(self.origin["split"] or Path(self.origin["data"]).stem)
+        return str(self.origin["split"] or Path(self.origin["data"]).expanduser().resolve().stem or "data")
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return what tells each example: its place, its row in the source, its name and its label if it has them."""

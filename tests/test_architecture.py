@@ -39,6 +39,7 @@ ALLOWED = {
     "click": {"cli"},
     "rich": {"cli"},
     "matplotlib": {"tfp_vae/plots.py"},
+    "PIL": {"tfp_vae/images.py"},
     "tf_keras": set(),
     "keras": set(),
     "tensorflow": set(),

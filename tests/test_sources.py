@@ -218,6 +218,13 @@ class TestScaling:
         with pytest.raises(DataError, match="found inf in row 3 of its source"):
             load(str(tmp_path / "a.npy"), scaling="none")
 
+    @pytest.mark.parametrize("name", list(SCALINGS))
+    @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "float16", "float64"])
+    def test_every_type_of_number_is_scaled(self, name: str, dtype: str, tmp_path: Path) -> None:
+        np.save(tmp_path / "a.npy", (np.arange(60).reshape(20, 3) % 2).astype(dtype))
+        data = load(str(tmp_path / "a.npy"), scaling=name)
+        assert [len(np.unique(column)) for column in data.train.x.T] == [2, 2, 2]
+
     def test_settings_of_another_size_are_refused(self) -> None:
         with pytest.raises(DataError, match="for each of 3 values of an example, found 2 and 2"):
             SCALINGS["standard"](loc=(1.0, 2.0), scale=(1.0, 1.0))(np.zeros((5, 3)))

@@ -103,7 +103,7 @@ class Standard(Scaling):
             return dict(settings)
         flat = x.reshape(len(x), -1)
         loc, scale = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
-        return {"loc": loc.tolist(), "scale": np.where(np.ptp(flat, axis=0) > 0, scale, 1.0).tolist()}
+        return {"loc": loc.tolist(), "scale": np.where(flat.max(axis=0) > flat.min(axis=0), scale, 1.0).tolist()}
 
 
 SCALINGS = Table("scaling", {"none": Unscaled, "pixels": Pixels, "standard": Standard})
