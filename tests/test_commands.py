@@ -213,7 +213,7 @@ class TestScore:
         assert is_picture(shown.splitlines()[-1])
 
 
-def test_sample_within_a_region(copied: Run, restored: Restored) -> None:
+def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> None:
     result = told("sample", "--run", copied.folder, "--n", 6, "--region", -0.1, 0.1, 1, 1.2, "--out", "s.npy")
     assert result["region"] == [[-0.1, 0.1], [1, 1.2]]
     corners = np.float32([[a, b] for a in (-0.1, 0.1) for b in (1, 1.2)])
