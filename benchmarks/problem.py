@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
@@ -38,7 +39,7 @@ class Workload:
 
     def multiplications(self) -> int:
         """Return the multiplications of a forward pass of one example, matrix products alone."""
-        encoder, decoder = (sum(a * b for a, b in zip(s, s[1:], strict=False)) for s in self.sizes())
+        encoder, decoder = (sum(a * b for a, b in itertools.pairwise(s)) for s in self.sizes())
         return encoder + self.samples * decoder
 
     def flops(self) -> int:
@@ -68,7 +69,7 @@ class Problem:
 def make(workload: Workload, examples: int = 10_000, seed: int = 0) -> Problem:
     """Return a problem with images of blobs, whose statistics are like those of digits, and Glorot weights."""
     draw = np.random.default_rng(seed)
-    encoder, decoder = ([_layer(draw, a, b) for a, b in zip(s, s[1:], strict=False)] for s in workload.sizes())
+    encoder, decoder = ([_layer(draw, a, b) for a, b in itertools.pairwise(s)] for s in workload.sizes())
     return Problem(workload, _blobs(draw, examples), encoder, decoder)
 
 

@@ -26,6 +26,16 @@ def gallery() -> ModuleType:
     return _imported("gallery")
 
 
+def latent() -> ModuleType:
+    """Return `tfp_vae.latent`."""
+    return _imported("latent")
+
+
+def scores() -> ModuleType:
+    """Return `tfp_vae.scores`."""
+    return _imported("scores")
+
+
 def _imported(name: str) -> ModuleType:
     with _quiet_start():
         return importlib.import_module(f"tfp_vae.{name}")

@@ -18,6 +18,11 @@ COMMANDS = {
     "train": "Learn a model, and write a run.",
     "sample": "Draw from p(x) of a run.",
     "evaluate": "Importance-weighted log-likelihood and diagnostics on held-out data.",
+    "reconstruct": "What the model makes of given examples.",
+    "encode": "Where given examples lie in latent space.",
+    "interpolate": "Paths through latent space.",
+    "score": "log p(x) of each example, the most anomalous shown.",
+    "data": "What data sets there are, and what is in one.",
     "runs": "List the runs here.",
     "info": "Versions and devices, a run's configuration, or the names in a table.",
 }

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 
 import click
+import pydantic
 
 from tfp_vae.archive import BEST, FINAL
 from tfp_vae.errors import UsageError
 from tfp_vae.execution import AUTO, EXECUTIONS
-from tfp_vae.members import Table
+from tfp_vae.images import CHANNELS
+from tfp_vae.members import Table, first_problem
+from tfp_vae.scaling import SCALINGS
+from tfp_vae.sources import Reading
 
 from .main import DEBUG
 
@@ -122,6 +126,38 @@ def data_dir_option(command: F) -> F:
         envvar="TFP_VAE_DATA_DIR",
         help="Where dataset files lie or are downloaded to.  [default: the user's cache folder]",
     )(command)
+
+
+def reading_options(command: F) -> F:
+    """Add the options that say how a file or folder of a person's own is read, and what is done to its values."""
+    added = (
+        click.option("--label-column", metavar="NAME", help="Of a .csv file: which column holds labels."),
+        click.option(
+            "--columns", metavar="NAMES", help="Of a .csv file: which hold features, as a,b,c.  [default: all others]"
+        ),
+        click.option("--resize", metavar="HxW", help="Of a folder of images: bring each to this height and width."),
+        click.option(
+            "--channels",
+            type=click.Choice(CHANNELS),
+            default="auto",
+            show_default=True,
+            help="Of a folder of images: read them in grey or in colour.",
+        ),
+        click.option(
+            "--scaling", type=MemberType(SCALINGS), help="What is done to values first.  [default: by the kind of data]"
+        ),
+    )
+    for option in reversed(added):
+        command = option(command)
+    return command
+
+
+def reading(given: dict[str, Any]) -> Reading:
+    """Return how data is read, from what was given of the options of `reading_options`."""
+    try:
+        return Reading(**{name: given[name] for name in Reading.model_fields})
+    except pydantic.ValidationError as error:
+        raise UsageError(f"--{first_problem(error)}".replace("_", "-", 1)) from error
 
 
 def run_options(command: F) -> F:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +44,38 @@ WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {".png": _write_png, ".
 @click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z], z from the prior.  [default]")
 @click.option("--draw", "show", flag_value="draw", help="Draw x from p(x|z).")
 @click.option("--temperature", type=options.POSITIVE, default=1.0, show_default=True, help="Scales the prior's spread.")
+@click.option(
+    "--region",
+    type=(float, float, float, float),
+    metavar="LOW_1 HIGH_1 LOW_2 HIGH_2",
+    help="Only z within these bounds, of a run with two latent dimensions.",
+)
 @options.weights_option
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, n: int, out: str | None, show: str, weights: str, as_json: bool, **drawn: Any
+    run: str | None,
+    runs_dir: str,
+    n: int,
+    out: str | None,
+    show: str,
+    weights: str,
+    region: tuple[float, float, float, float] | None,
+    as_json: bool,
+    **drawn: Any,
 ) -> None:
     """Draw from p(x) of a run, into a picture or a file of arrays."""
     path = _checked_path(out, n)
+    bounds = _bounds(region)
     found = runs.find(run, runs_dir)
-    path = path or found.plot_path(_picture_name(n, show, weights, drawn["seed"]))
+    path = path or found.plot_path(_picture_name(n, show, weights, drawn["seed"], region))
     console.notice(f"run: {found.folder}")
-    found.config()  # a damaged one is refused before TensorFlow is imported
+    latent_dim = found.config().model.latent_dim  # a damaged config is refused before TensorFlow is imported
+    if bounds is not None and latent_dim != 2:
+        raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
     restored = library.experiments().Restored(found, weights)
     console.notice(f"weights: {weights}, of step {restored.step:,}")
-    x = library.experiments().sample(restored, n, show=show, **drawn)
+    x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     WRITERS[path.suffix](path, x)
     result = {
         "run": str(found.folder),
@@ -65,6 +83,7 @@ def command(
         "step": restored.step,
         "n": n,
         "show": show,
+        "region": bounds,
         **drawn,
         "shape": list(x.shape),
         "out": str(path),
@@ -72,8 +91,19 @@ def command(
     console.print_json(result) if as_json else click.echo(path)
 
 
-def _picture_name(n: int, show: str, weights: str, seed: int) -> str:
-    return f"samples-{n}-{show}-seed{seed}" + ("" if weights == FINAL else f"-{weights}")
+def _picture_name(n: int, show: str, weights: str, seed: int, region: Sequence[float] | None) -> str:
+    where = "" if region is None else "-region" + "_".join(f"{bound:g}" for bound in region)
+    return f"samples-{n}-{show}-seed{seed}{where}" + ("" if weights == FINAL else f"-{weights}")
+
+
+def _bounds(
+    region: tuple[float, float, float, float] | None,
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    if region is None:
+        return None
+    if not (region[0] < region[1] and region[2] < region[3] and all(map(math.isfinite, region))):
+        raise UsageError(f"--region: expected two pairs of a lower and a higher finite bound, found {region}.")
+    return region[:2], region[2:]
 
 
 def _checked_path(out: str | None, n: int) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,20 +24,23 @@ from tfp_vae.config import (
 )
 from tfp_vae.datasets import DATASETS, Dataset
 from tfp_vae.errors import Interrupted, UsageError
+from tfp_vae.kinds import kind_of
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Table, first_problem, parse
 from tfp_vae.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.posteriors import POSTERIORS
-from tfp_vae.preparation import plan, reload
+from tfp_vae.preparation import OPEN, plan, reload
 from tfp_vae.priors import PRIORS
 from tfp_vae.runs import Run
+from tfp_vae.sources import KINDS
 
 from . import console, library, options, signals
 from .options import MemberType
 
 R = TypeVar("R", ModelConfig, TrainingConfig)
+BY_KIND = "[default: by the kind of data]"
 _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", "plots", "as_json"}
 
 
@@ -47,25 +50,24 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
     "--dataset",
     default="digits",
     show_default=True,
-    help=f"{', '.join(DATASETS)}, or the path of an .npy or .npz file.",
+    help=f"{', '.join(DATASETS)}, or the path of {KINDS}.",
 )
 @options.data_dir_option
+@options.reading_options
 @click.option(
     "--binarization",
     type=MemberType(BINARIZATIONS),
     help="How grey values become binary.  [default: by dataset and likelihood]",
 )
 @click.option("--latent-dim", type=click.IntRange(1, MOST_LATENT), default=2, show_default=True, help="Dimension of z.")
-@click.option("--encoder", type=MemberType(NETWORKS), default="mlp", show_default=True, help="Network of the encoder.")
-@click.option("--decoder", type=MemberType(NETWORKS), default="mlp", show_default=True, help="Network of the decoder.")
+@click.option("--encoder", type=MemberType(NETWORKS), help=f"Network of the encoder.  {BY_KIND}")
+@click.option("--decoder", type=MemberType(NETWORKS), help=f"Network of the decoder.  {BY_KIND}")
 @click.option("--hidden", metavar="WIDTHS", help="Layer widths of the mlps.  [default: 512,512]")
 @click.option(
     "--posterior", type=MemberType(POSTERIORS), default="diagonal-normal", show_default=True, help="Family of q(z|x)."
 )
 @click.option("--prior", type=MemberType(PRIORS), default="standard-normal", show_default=True, help="p(z).")
-@click.option(
-    "--likelihood", type=MemberType(LIKELIHOODS), default="bernoulli", show_default=True, help="Family of p(x|z)."
-)
+@click.option("--likelihood", type=MemberType(LIKELIHOODS), help=f"Family of p(x|z).  {BY_KIND}")
 @click.option("--objective", type=MemberType(OBJECTIVES), default="elbo", show_default=True, help="Bound to maximize.")
 @click.option(
     "--mc-samples",
@@ -134,14 +136,24 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
 def _planned(given: dict[str, Any]) -> tuple[Callable[[], Run], Dataset]:
     """Return what makes a new run, and its data; all that can be refused without TensorFlow is refused before it."""
+    left_open = [name for name in OPEN if given[name] is None and not (given["hidden"] and name != "likelihood")]
     model, training = _model_config(given), _training_config(given)
     folder = Path(given["run_dir"]) if given["run_dir"] else None
     if folder is not None:
         Run.refuse_existing(folder)
     run_config, dataset = plan(
-        given["dataset"], given["data_dir"], given["binarization"], model, training, console.DownloadProgress()
+        given["dataset"],
+        given["data_dir"],
+        given["binarization"],
+        model,
+        training,
+        console.DownloadProgress(),
+        reading=options.reading(given),
+        scaling=given["scaling"],
+        open_choices=left_open,
     )
     console.notice(_described(run_config))
+    console.notice(_chosen(run_config, dataset, left_open))
 
     def begin() -> Run:
         return Run.create(folder or runs.new_folder(Path(given["runs_dir"]), given["dataset"]), run_config)
@@ -179,8 +191,9 @@ def _written(ctx: click.Context) -> set[str]:
 
 
 def _model_config(given: dict[str, Any]) -> ModelConfig:
-    shared = _shortcut(NETWORKS, {name: given[name] for name in ("encoder", "decoder")}, "hidden", given["hidden"])
-    families = {name: given[name] for name in ("latent_dim", "posterior", "prior", "likelihood")}
+    networks = {name: given[name] or "mlp" for name in ("encoder", "decoder")}
+    shared = _shortcut(NETWORKS, networks, "hidden", given["hidden"])
+    families = {name: given[name] for name in ("latent_dim", "posterior", "prior", "likelihood") if given[name]}
     return _checked(ModelConfig, {**families, **shared})
 
 
@@ -216,7 +229,14 @@ def _described(run_config: RunConfig) -> str:
     data = run_config.data
     sizes = ", ".join(f"{count:,} {split}" for split, count in data.splits.items())
     shape = "x".join(map(str, data.event_shape))
-    return f"data: {data.dataset}, {shape}, {sizes}; binarization: {data.binarization}"
+    scaling = data.scaling.name  # what it learned from the data is in config.json
+    return f"data: {data.dataset}, {shape}, {sizes}; scaling: {scaling}; binarization: {data.binarization}"
+
+
+def _chosen(run_config: RunConfig, dataset: Dataset, left_open: Sequence[str]) -> str:
+    """Return what the data are, and what was picked for them."""
+    picked = [f"--{name} {getattr(run_config.model, name).name}" for name in left_open]
+    return f"kind: {kind_of(dataset)}" + (f"; picked for it: {', '.join(picked)}" if picked else "")
 
 
 def _train(run: Run, dataset: Dataset, received: list[int]) -> None:

@@ -25,6 +25,7 @@ from tests.test_files import idx
 from tfp_vae.files import read_npy, read_npz
 from tfp_vae.runs import Run
 
+RUN_COMMANDS = ["sample", "evaluate", "reconstruct", "encode", "interpolate", "score"]
 SMALL = ("--hidden", "16", "--execution", "graph", "--epochs", "2")
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
 
@@ -365,8 +366,8 @@ class TestWrongInput:
             ("objects.npy", np.array([{}, []], dtype=object), "found an object array"),
             ("nan.npy", np.where(np.arange(60).reshape(20, 3) == 31, np.nan, 0), "found nan in row"),
             ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "divide 8-bit pixels by 255"),
-            ("bytes.npy", np.full((20, 4, 4), 255, np.uint8), "divide 8-bit pixels by 255"),
-            ("table.csv", np.zeros((20, 3)), "expected a file ending in .npy or .npz"),
+            ("table.xlsx", np.zeros((20, 3)), "expected an .npy file, an .npz file, a .csv file"),
+            ("table.csv", np.zeros((20, 3)), "not a readable CSV file"),
             ("strings.npy", np.array([["a", "b"]] * 20), "expected an array of numbers"),
         ],
     )
@@ -374,14 +375,20 @@ class TestWrongInput:
         if content is not None:
             with Path(name).open("wb") as file:
                 np.save(file, content, allow_pickle=True)
-        assert expected in one_sentence(call("train", "--dataset", name, *SMALL, code=3))
+        assert expected in one_sentence(call("train", "--dataset", name, "--likelihood", "bernoulli", *SMALL, code=3))
         assert not (here / "runs").exists()
 
     def test_grey_values_without_binarization(self, here: Path, rng: np.random.Generator) -> None:
         np.save("grey.npy", rng.random((20, 3)))
-        result = call("train", "--dataset", "grey.npy", "--binarization", "none", *SMALL, code=3)
+        told = ("--likelihood", "bernoulli", "--binarization", "none")
+        result = call("train", "--dataset", "grey.npy", *told, *SMALL, code=3)
         assert "expected values in {0, 1}" in one_sentence(result)
         assert "continuous-bernoulli" in one_sentence(result)
+
+    def test_pixels_that_are_not_to_be_scaled(self, here: Path) -> None:
+        np.save("bytes.npy", np.full((20, 4, 4), 255, np.uint8))
+        told = ("--likelihood", "bernoulli", "--scaling", "none")
+        assert "divide 8-bit pixels" in one_sentence(call("train", "--dataset", "bytes.npy", *told, *SMALL, code=3))
 
     @pytest.mark.parametrize("damage", ["cut", "lie", "flip"])
     def test_idx_files(self, damage: str, here: Path) -> None:
@@ -394,13 +401,13 @@ class TestWrongInput:
         result = call("train", "--dataset", "mnist", "--data-dir", ".", *SMALL, code=3)
         assert "train-images-idx3-ubyte.gz" in one_sentence(result)
 
-    @pytest.mark.parametrize("command", ["sample", "evaluate"])
+    @pytest.mark.parametrize("command", RUN_COMMANDS)
     def test_no_run(self, command: str, here: Path) -> None:
         assert "found none; make one with `tfp-vae train`" in one_sentence(call(command, code=4))
         assert "found no config.json" in one_sentence(call(command, "--run", ".", code=4))
         assert "expected a run's folder, found none" in one_sentence(call(command, "--run", "nowhere", code=4))
 
-    @pytest.mark.parametrize("command", ["sample", "evaluate"])
+    @pytest.mark.parametrize("command", RUN_COMMANDS)
     @pytest.mark.parametrize("name", ["config.json", "checkpoint.npz"])
     def test_damaged_run(self, command: str, name: str, copied: Run) -> None:
         (copied.folder / name).write_bytes((copied.folder / name).read_bytes()[:99])

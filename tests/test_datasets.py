@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.test_files import idx
+from tests.test_images import encoded
 from tfp_vae import datasets
 from tfp_vae.binarization import BINARIZATIONS, Binarization, Dynamic, Static, Threshold, Unchanged
 from tfp_vae.datasets import SPLITS, Dataset, Split, check_support, load, prepare
@@ -311,3 +314,39 @@ class TestBinarization:
     def test_none_changes_nothing(self, digits_data: Dataset) -> None:
         same = prepare(digits_data, Unchanged(), 0)
         assert same.fingerprint() == digits_data.fingerprint()
+
+
+class TestOmniglot:
+    """Lake's images, in archives like the canonical ones."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        for archive, numbers in (("images_background", range(1, 6)), ("images_evaluation", range(6, 8))):
+            with zipfile.ZipFile(tmp_path / f"{archive}.zip", "w") as stream:
+                stream.writestr(f"{archive}/", b"")
+                for number in numbers:
+                    for i in range(4):
+                        paper = np.full((105, 105), 255, np.uint8)
+                        paper[10 * number : 10 * number + 8] = 0
+                        name = f"{archive}/Greek/character{number:02}/{number:04}_{i:02}.png"
+                        stream.writestr(name, encoded(Image.fromarray(paper).convert("1")))
+        return tmp_path
+
+    def test_strokes_are_ones_and_labels_are_numbers(self, folder: Path) -> None:
+        data = load("omniglot", data_dir=str(folder))
+        assert data.sizes() == {"train": 18, "validation": 2, "test": 8}
+        assert data.event_shape == (28, 28, 1)
+        assert set(data.test.y) == {6, 7}
+        assert set(data.train.y) | set(data.validation.y) == set(range(1, 6))
+        for x, y in zip(data.train.x, data.train.y, strict=True):
+            assert x.mean() == pytest.approx(8 / 105, abs=0.01)
+            assert abs(x.mean(axis=(1, 2)).argmax() - (10 * y + 4) * 28 / 105) < 2
+
+    def test_it_is_downloaded_by_checksum(self) -> None:
+        assert all(remote.checksum.startswith("md5:") and len(remote.checksum) == 36 for remote in datasets.OMNIGLOT)
+
+    def test_a_damaged_archive_is_refused(self, folder: Path) -> None:
+        path = folder / "images_evaluation.zip"
+        path.write_bytes(path.read_bytes()[:500])
+        with pytest.raises(DataError, match=r"images_evaluation\.zip"):
+            load("omniglot", data_dir=str(folder))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,12 +21,15 @@ from hypothesis import strategies as st
 from tfp_vae.cli.main import main
 
 from tests.test_files import GOOD, idx, npy, npz
+from tests.test_images import encoded
 from tests.test_members import TABLE
 from tfp_vae import archive, files, metrics, runs, storage
 from tfp_vae.archive import Checkpoint
 from tfp_vae.config import TABLES
 from tfp_vae.errors import DataError, RunError, TfpVaeError, UsageError
+from tfp_vae.images import read_folder
 from tfp_vae.runs import Run
+from tfp_vae.tables import read_csv
 
 FAST, SLOW = 60, 1_200
 """Inputs for each loader in the fast and in the slow tests."""
@@ -82,11 +86,25 @@ def toml(path: Path) -> object:
     raise AssertionError(result.output) from result.exception
 
 
+def image(name: str) -> Callable[[Path], object]:
+    """Read a folder in which the file is the only image."""
+
+    def read(path: Path) -> object:
+        (path.parent / "folder").mkdir(exist_ok=True)
+        shutil.copy(path, path.parent / "folder" / name)
+        return {split: found.x for split, found in read_folder(path.parent / "folder").items()}
+
+    return read
+
+
 LOADERS: dict[str, Loader] = {
     "idx": Loader(files.read_idx, idx(GOOD), DataError),
     "amat": Loader(files.read_amat, b"0 1 1\n1 0 0\n", DataError),
     "npy": Loader(files.read_npy, npy(GOOD), DataError),
     "npz": Loader(files.read_npz, npz(x=GOOD, y=GOOD[:, 0, 0]), DataError),
+    "csv": Loader(read_csv, b"a,b,c\n1,2,3\n4,,NA\n", DataError),
+    "png": Loader(image("a.png"), encoded(GOOD[0]), DataError),
+    "jpeg": Loader(image("a.jpg"), encoded(GOOD[0], "jpeg"), DataError),
     "checkpoint": Loader(archive.read, b"", DataError),
     "config": Loader(of_run(Run.config), text(CONFIG), RunError, runs.CONFIG),
     "metrics": Loader(of_run(Run.metrics), metrics.text([LINE]).encode(), RunError, runs.METRICS),

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         evaluation,
         experiments,
         gallery,
+        inspection,
+        kinds,
+        latent,
         likelihoods,
         networks,
         objectives,
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
         preparation,
         priors,
         runs,
+        scaling,
+        scores,
+        sources,
         training,
     )
     from tfp_vae.vae import VAE, Decoder, Encoder
@@ -51,6 +57,9 @@ __all__ = [
     "evaluation",
     "experiments",
     "gallery",
+    "inspection",
+    "kinds",
+    "latent",
     "likelihoods",
     "networks",
     "objectives",
@@ -60,6 +69,9 @@ __all__ = [
     "preparation",
     "priors",
     "runs",
+    "scaling",
+    "scores",
+    "sources",
     "training",
 ]
 

@@ -23,7 +23,9 @@ from tfp_vae.objectives import NO_CLOSED_FORM, OBJECTIVES, has_closed_form_rate
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.posteriors import POSTERIORS
 from tfp_vae.priors import PRIORS
+from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import Purpose, integer
+from tfp_vae.sources import Reading
 
 __all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "build", "check_rate"]
 
@@ -34,6 +36,7 @@ TABLES: dict[str, Table] = {
     "networks": NETWORKS,
     "objectives": OBJECTIVES,
     "binarizations": BINARIZATIONS,
+    "scalings": SCALINGS,
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,
 }
@@ -67,7 +70,7 @@ _DataPath = Annotated[str, pydantic.AfterValidator(_leads_nowhere_else)]
 
 
 class DataConfig(_Record):
-    """Which data: where it came from, how it was split, and how to tell that it is the same."""
+    """Which data: where it came from, how it is read, split and scaled, and how to tell that it is the same."""
 
     dataset: _DataPath
     data_dir: _DataPath | None = None
@@ -76,6 +79,8 @@ class DataConfig(_Record):
     splits: dict[Literal["train", "validation", "test"], pydantic.PositiveInt]
     fingerprint: str
     binarization: Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
+    reading: Reading = Reading()
+    scaling: Annotated[Member, SCALINGS.validator, AS_MAPPING] = SCALINGS.member("none")
 
 
 class ModelConfig(_Record):

@@ -7,24 +7,42 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 
-from tfp_vae import files
+from tfp_vae import files, images, sources
 from tfp_vae.binarization import Binarization
 from tfp_vae.downloads import Remote, data_folder, obtain
 from tfp_vae.errors import DataError, UsageError
-from tfp_vae.members import Table
+from tfp_vae.members import Member, Table
+from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.supports import BINARY, REAL, Support, first_violation
+from tfp_vae.sources import KINDS, Examples, Reading, Source
+from tfp_vae.supports import BINARY, REAL, UNIT, Support, first_violation
+from tfp_vae.tables import typed
 
-__all__ = ["DATASETS", "SPLITS", "Dataset", "Split", "check_support", "load", "prepare"]
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "Dataset",
+    "Split",
+    "as_split",
+    "check_split",
+    "check_support",
+    "default_scaling",
+    "load",
+    "prepare",
+    "read",
+    "scaled",
+]
 
 SPLITS = ("train", "validation", "test")
 
 LARGEST_EVENT = 1 << 24
 """The most values that one example may have."""
+
+NOTHING_SAID, UNSCALED = Reading(), SCALINGS.member("none")
 
 HELD_OUT_FRACTION = 0.1
 """The share of the examples that goes to validation, and again to test, where no canonical split exists."""
@@ -33,22 +51,31 @@ HELD_OUT_FRACTION = 0.1
 @final
 @dataclass(frozen=True)
 class Split:
-    """Examples x [N, *event_shape], float32, their labels y [N] where there are any, and their rows in the source."""
+    """Examples x [N, *event_shape], their labels y [N] where there are any, and where they stood in the source.
+
+    x is float32 once it is scaled. `rows` are the examples' places in the source, in order if not given; `names` are
+    their names in it, such as those of files, where they have names.
+    """
 
     x: np.ndarray
     y: np.ndarray | None = None
     rows: np.ndarray | None = None
+    names: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, rows: Any) -> Split:
-        y = None if self.y is None else self.y[rows]
-        return Split(self.x[rows], y, np.arange(len(self))[rows] if self.rows is None else self.rows[rows])
+        y, names = (None if column is None else column[rows] for column in (self.y, self.names))
+        return Split(self.x[rows], y, self.source_rows()[rows], names)
 
-    def source_row(self, row: int) -> int:
-        """Return where an example stood before the data was split, to be named to whoever has that file."""
-        return row if self.rows is None else int(self.rows[row])
+    def source_rows(self) -> np.ndarray:
+        """Return where each example stood before the data was split, [N]."""
+        return np.arange(len(self)) if self.rows is None else self.rows
+
+    def whence(self, row: int) -> str:
+        """Return what to call an example to whoever has its source: its name there, or its row."""
+        return f"row {self.source_rows()[row]}" if self.names is None else str(self.names[row])
 
 
 @final
@@ -59,6 +86,8 @@ class Dataset:
     name: as the user wrote it.
     split_rule: how it was split, in words.
     train, validation, test: the splits.
+    reading: how its source was read, and would be read again.
+    scaling: what was done to its values, with what the training data decided of it.
     """
 
     name: str
@@ -66,6 +95,8 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
+    reading: Reading = NOTHING_SAID
+    scaling: Member = UNSCALED
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -86,19 +117,12 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-class _Whole(NamedTuple):
-    """All examples of a data set that has no canonical split."""
-
-    x: np.ndarray
-    y: np.ndarray | None
-
-
 def digits(folder: Path, progress: Any = None) -> Dataset:
     """Handwritten digits, 8x8 grey, 1,797 examples; comes with scikit-learn, works offline."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return _split("digits", _Whole(_images(bunch.images / 16.0), bunch.target))
+    return _split("digits", Split(_images(bunch.images / 16.0), bunch.target))
 
 
 def mnist(folder: Path, progress: Any = None) -> Dataset:
@@ -114,8 +138,8 @@ def fashion_mnist(folder: Path, progress: Any = None) -> Dataset:
 def binarized_mnist(folder: Path, progress: Any = None) -> Dataset:
     """MNIST as binarized once by Larochelle, 28x28 binary, 50,000 + 10,000 + 10,000 examples, without labels."""
     paths = obtain(BINARIZED_MNIST, _places("binarized-mnist", folder), progress)
-    splits = [Split(_images(_squared(path, files.read_amat(path)))) for path in paths]
-    return Dataset("binarized-mnist", "canonical", *splits)
+    train, validation, test = (Split(_images(_squared(path, files.read_amat(path)))) for path in paths)
+    return Dataset("binarized-mnist", "canonical", train, validation, test)
 
 
 def _squared(path: Path, x: np.ndarray) -> np.ndarray:
@@ -125,9 +149,37 @@ def _squared(path: Path, x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, 28, 28)
 
 
+def omniglot(folder: Path, progress: Any = None) -> Dataset:
+    """Handwritten characters of 50 alphabets, from 105x105 brought to 28x28 grey, 19,280 + 13,180 examples.
+
+    Lake's images: the background set is for training, a seeded tenth of it for validation, the evaluation set for
+    test. The stroke is 1, the paper 0; labels are the characters' numbers.
+
+    References:
+      Lake, Salakhutdinov and Tenenbaum (2015), Human-level concept learning through probabilistic program induction.
+    """
+    paths = obtain(OMNIGLOT, _places("omniglot", folder), progress)
+    whole, test = (_characters(path) for path in paths)
+    train, validation = _parted(whole, [HELD_OUT_FRACTION])
+    return Dataset("omniglot", f"canonical; {_SEEDED} from train for validation", train, validation, test)
+
+
+def _characters(path: Path) -> Split:
+    """Return the drawings in an archive, labelled by the character's number, with which their names begin."""
+    found = images.read_zipped(path, lambda name: Path(name).stem.partition("_")[0], resize=OMNIGLOT_SIZE)
+    labels = None if found.y is None else typed(found.y)
+    return Split(1 - found.x / np.float32(255), labels)
+
+
 DATASETS = Table(
     "dataset",
-    {"digits": digits, "mnist": mnist, "fashion-mnist": fashion_mnist, "binarized-mnist": binarized_mnist},
+    {
+        "digits": digits,
+        "mnist": mnist,
+        "fashion-mnist": fashion_mnist,
+        "binarized-mnist": binarized_mnist,
+        "omniglot": omniglot,
+    },
 )
 
 
@@ -161,6 +213,14 @@ BINARIZED_MNIST = _remotes(
         "binarized_mnist_test.amat": "sha256:e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
     },
 )
+OMNIGLOT = _remotes(
+    "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/",
+    {
+        "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
+        "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
+    },
+)
+OMNIGLOT_SIZE = (28, 28)
 IDX_VALIDATION = 5_000
 
 
@@ -192,28 +252,71 @@ def _places(dataset: str, folder: Path) -> list[Path]:
     return own if named_for in DATASETS and named_for != dataset else [*own, folder]
 
 
-def load(name: str, *, data_dir: str | None = None, progress: Any = None) -> Dataset:
-    """Return a data set by name or path, split and checked for shape and finiteness.
+def load(
+    name: str,
+    *,
+    data_dir: str | None = None,
+    progress: Any = None,
+    reading: Reading | None = None,
+    scaling: str | Member | None = None,
+) -> Dataset:
+    """Return a data set by name or path, split, scaled, and checked for shape and finiteness.
 
     Args:
-      name: a name from `DATASETS`, or the path of an `.npy` or `.npz` file.
+      name: a name from `DATASETS`, or the path of a file or folder, see `sources.read`.
       data_dir: where named data sets lie or are downloaded to, see `downloads.data_folder`; and where a file is looked
         for that is not at its path.
       progress: told of each download's bytes; see `downloads.obtain`.
+      reading: how a file or folder is read.
+      scaling: a member of `SCALINGS`; by default `pixels` for images of 8 bits or in [0, 1], else `none`.
 
     Returns:
       The data set, its values float32. Where no canonical split exists, a tenth of the examples each is held out
       for validation and test, by a permutation from a fixed seed.
 
     Raises:
-      UsageError: neither a name nor a path.
+      UsageError: neither a name nor a path, or a `reading` that does not fit.
       DataError: a file that is missing, malformed, empty, or holds values that are not finite.
     """
-    named = name in DATASETS
-    dataset: Dataset = DATASETS[name](data_folder(data_dir), progress) if named else _from_path(name, data_dir)
+    dataset = read(name, data_dir=data_dir, progress=progress, reading=reading)
+    return scaled(dataset, default_scaling(dataset) if scaling is None else scaling)
+
+
+def read(name: str, *, data_dir: str | None = None, progress: Any = None, reading: Reading | None = None) -> Dataset:
+    """Return a data set as `load` does, but neither scaled nor checked for values that are not finite."""
+    reading = reading or Reading()
+    if name in DATASETS and reading.given():
+        raise UsageError(f"--{min(reading.given()).replace('_', '-')} has no meaning for the named data set {name}.")
+    folder = data_folder(data_dir)
+    dataset: Dataset = DATASETS[name](folder, progress) if name in DATASETS else _from_path(name, data_dir, reading)
     _check_shapes(dataset)
-    check_support(dataset, REAL, lambda: "remove or mend that row")
     return dataset
+
+
+def default_scaling(dataset: Dataset) -> str:
+    """Return `pixels` for images that then lie in [0, 1], unless they are binary already; else `none`."""
+    splits = [getattr(dataset, name).x for name in SPLITS]
+    if len(dataset.event_shape) == 1:
+        return "none"
+    if all(x.dtype == np.uint8 for x in splits):
+        return "pixels" if max(int(x.max()) for x in splits) > 1 else "none"
+    return "pixels" if all(first_violation(x, UNIT) is None for x in splits) else "none"
+
+
+def scaled(dataset: Dataset, scaling: str | Member) -> Dataset:
+    """Return a data set with its values scaled, as its training data decide, after checking that they are finite."""
+    _check_finite(dataset)
+    name, settings = SCALINGS.member(scaling)
+    member = SCALINGS.member({"name": name, **SCALINGS[name].settings_from(settings, dataset.train.x)})
+    apply = SCALINGS.build(member)
+    splits = {split: replace(getattr(dataset, split), x=apply(getattr(dataset, split).x)) for split in SPLITS}
+    result = replace(dataset, scaling=member, **splits)
+    _check_finite(result)
+    return result
+
+
+def _check_finite(dataset: Dataset) -> None:
+    check_support(dataset, REAL, lambda: "remove or mend that row")
 
 
 def _check_shapes(dataset: Dataset) -> None:
@@ -227,64 +330,44 @@ def _check_shapes(dataset: Dataset) -> None:
         )
 
 
-def _from_path(name: str, data_dir: str | None) -> Dataset:
+def _from_path(name: str, data_dir: str | None, reading: Reading) -> Dataset:
     path = Path(name).expanduser()
+    if not sources.is_path(name):
+        raise UsageError(f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of {KINDS}")
     if data_dir is not None and not path.exists():
         path = Path(data_dir).expanduser() / path.name
-    if path.suffix not in _READERS and path.exists():
-        raise DataError(f"{name}: expected a file ending in {' or '.join(_READERS)}, found another kind; convert it.")
-    if path.suffix not in _READERS:
-        raise UsageError(
-            f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of an .npy or .npz file"
-        )
-    return _READERS[path.suffix](name, path)
+    return _of_source(name, sources.read(path, reading))
 
 
-def _from_npy(name: str, path: Path) -> Dataset:
-    return _split(name, _whole(path, files.read_npy(path), None))
+def _of_source(name: str, source: Source) -> Dataset:
+    """Return a source as a data set, split by a fixed seed where it is not split already."""
+    splits = {split: as_split(examples) for split, examples in source.parts.items()}
+    return replace(_RULES[len(splits)](name, splits), reading=source.reading)
 
 
-def _from_npz(name: str, path: Path) -> Dataset:
-    arrays = files.read_npz(path)
-    if {"x_train", "x_test"} <= arrays.keys():
-        return _presplit(name, path, arrays)
-    x = arrays.get("x") if "x" in arrays else next(iter(arrays.values()), None)
-    if x is None or ("x" not in arrays and len(arrays) != 1):
-        raise DataError(
-            f"{path}: expected one array, or x (and y), or x_train and x_test; found {sorted(arrays) or 'nothing'}."
-        )
-    return _split(name, _whole(path, x, arrays.get("y")))
+def as_split(examples: Examples) -> Split:
+    """Return examples as a split, images with a channel axis."""
+    x = examples.x[..., np.newaxis] if examples.x.ndim == 3 else examples.x
+    return Split(x, examples.y, names=examples.names)
 
 
-def _presplit(name: str, path: Path, arrays: Mapping[str, np.ndarray]) -> Dataset:
-    given = {
-        split: _whole(path, arrays[f"x_{split}"], arrays.get(f"y_{split}"))
-        for split in SPLITS
-        if f"x_{split}" in arrays
-    }
-    splits = {split: Split(*whole) for split, whole in given.items()}
-    if "validation" in splits:
-        return Dataset(name, "as in the file", splits["train"], splits["validation"], splits["test"])
+def _seeded(name: str, splits: Mapping[str, Split]) -> Dataset:
+    return _split(name, next(iter(splits.values())))
+
+
+def _without_validation(name: str, splits: Mapping[str, Split]) -> Dataset:
     train, validation = _parted(splits["train"], [HELD_OUT_FRACTION])
     return Dataset(name, f"as in the file; {_SEEDED} from train for validation", train, validation, splits["test"])
 
 
-_READERS = {".npy": _from_npy, ".npz": _from_npz}
+def _as_given(name: str, splits: Mapping[str, Split]) -> Dataset:
+    return Dataset(name, "as in the file", splits["train"], splits["validation"], splits["test"])
+
+
+_RULES = {1: _seeded, 2: _without_validation, 3: _as_given}
+"""How a source is split, by the number of splits that it has itself."""
+
 _SEEDED = f"a seeded tenth (seed {FIXED_SEED})"
-
-
-def _whole(path: Path, x: np.ndarray, y: np.ndarray | None) -> _Whole:
-    """Return x as float32 examples, images with a channel axis, after checking its type and shape."""
-    if x.dtype.kind not in "fiub":
-        raise DataError(f"{path}: expected an array of numbers, found dtype {x.dtype}.")
-    if not 2 <= x.ndim <= 4 or 0 in x.shape:
-        raise DataError(
-            f"{path}: expected an array [examples, features], [examples, height, width] or [examples, height, width, "
-            f"channels], found shape {x.shape}."
-        )
-    if y is not None:
-        _check_labels(str(path), x, y)
-    return _Whole(_images(x) if x.ndim == 3 else x.astype(np.float32), y)
 
 
 def _check_labels(name: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -296,9 +379,9 @@ def _images(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float32)[..., np.newaxis]
 
 
-def _split(name: str, whole: _Whole) -> Dataset:
+def _split(name: str, whole: Split) -> Dataset:
     """Hold out a tenth for validation and a tenth for test, by a permutation from a fixed seed."""
-    train, validation, test = _parted(Split(*whole), [HELD_OUT_FRACTION, HELD_OUT_FRACTION])
+    train, validation, test = _parted(whole, [HELD_OUT_FRACTION, HELD_OUT_FRACTION])
     return Dataset(name, f"{_SEEDED} each for validation and test", train, validation, test)
 
 
@@ -315,14 +398,19 @@ def _parted(split: Split, fractions: Sequence[float]) -> list[Split]:
 
 
 def check_support(dataset: Dataset, support: Support, advice: Callable[[], str]) -> None:
-    """Raise DataError, naming the first offending row and giving advice, if data lies outside `support`."""
+    """Raise DataError, naming the first offending example and giving advice, if data lies outside `support`."""
     for name in SPLITS:
-        violation = first_violation(getattr(dataset, name).x, support)
-        if violation is not None:
-            raise DataError(
-                f"{dataset.name}, {name} split: expected values in {support.text}, found {violation.value:g} in row "
-                f"{getattr(dataset, name).source_row(violation.row)} of its source; {advice()}."
-            )
+        check_split(f"{dataset.name}, {name} split", getattr(dataset, name), support, advice)
+
+
+def check_split(name: str, split: Split, support: Support, advice: Callable[[], str]) -> None:
+    """Raise DataError as `check_support` does, of one split."""
+    violation = first_violation(split.x, support)
+    if violation is not None:
+        raise DataError(
+            f"{name}: expected values in {support.text}, found {violation.value:g} in "
+            f"{split.whence(violation.row)} of its source; {advice()}."
+        )
 
 
 def default_binarization(dataset: Dataset, support: Support) -> str:

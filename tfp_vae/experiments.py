@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -11,6 +12,7 @@ from tfp_vae.archive import BEST, FINAL, Checkpoint
 from tfp_vae.checkpoints import restore, shapes
 from tfp_vae.config import build
 from tfp_vae.errors import RunError
+from tfp_vae.latent import SHOWN, Region, generate_within
 from tfp_vae.runs import Run
 from tfp_vae.seeds import Purpose, seed_for
 from tfp_vae.session import Report, environment, train
@@ -56,7 +58,15 @@ WEIGHTS: dict[str, Callable[[Checkpoint], tuple[int, Mapping[str, np.ndarray]]]]
 }
 
 
-def sample(restored: Restored, n: int, *, seed: int, temperature: float = 1.0, show: str = "mean") -> np.ndarray:
+def sample(
+    restored: Restored,
+    n: int,
+    *,
+    seed: int,
+    temperature: float = 1.0,
+    show: str = "mean",
+    region: Region | None = None,
+) -> np.ndarray:
     """Return n samples of a run's p(x), [n, *event_shape].
 
     Args:
@@ -65,23 +75,19 @@ def sample(restored: Restored, n: int, *, seed: int, temperature: float = 1.0, s
       seed: the sampling seed.
       temperature: scales the prior's spread.
       show: `mean` for E[x|z] with z from the prior, `draw` for x drawn from p(x|z).
+      region: where z has to lie; anywhere, if not given. See `latent.generate_within`.
     """
+    generate = (
+        restored.vae.generate if region is None else functools.partial(generate_within, restored.vae, region=region)
+    )
     parts = [
         SHOWN[show](
-            restored.vae.generate(
-                min(SAMPLES_AT_ONCE, n - start), seed=_sample_seed(seed, 0, start), temperature=temperature
-            ),
+            generate(min(SAMPLES_AT_ONCE, n - start), seed=_sample_seed(seed, 0, start), temperature=temperature),
             _sample_seed(seed, 1, start),
         )
         for start in range(0, n, SAMPLES_AT_ONCE)
     ]
     return np.concatenate([np.asarray(part) for part in parts])
-
-
-SHOWN: dict[str, Callable[[Any, Any], Any]] = {
-    "mean": lambda p, seed: p.mean(),
-    "draw": lambda p, seed: p.sample(seed=seed),
-}
 
 
 def _sample_seed(seed: int, stage: int, start: int) -> Any:

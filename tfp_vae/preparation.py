@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfp_vae import sources
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_rate
-from tfp_vae.datasets import DATASETS, Dataset, Split, check_support, default_binarization, load, prepare
+from tfp_vae.datasets import (
+    DATASETS,
+    Dataset,
+    Split,
+    as_split,
+    check_split,
+    check_support,
+    default_binarization,
+    load,
+    prepare,
+    read,
+    scaled,
+)
 from tfp_vae.errors import DataError
+from tfp_vae.kinds import suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
+from tfp_vae.networks import NETWORKS
+from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.supports import UNIT, first_violation
+from tfp_vae.sources import Reading
+from tfp_vae.supports import REAL, UNIT, Support, first_violation
 
-__all__ = ["held_out_view", "plan", "reload"]
+__all__ = ["OPEN", "fitting", "held_out_view", "new_examples", "plan", "reload"]
+
+OPEN = ("encoder", "decoder", "likelihood")
+"""What of a model the kind of the data may pick."""
 
 
 def plan(
@@ -26,16 +48,29 @@ def plan(
     model: ModelConfig,
     training: TrainingConfig,
     progress: Any = None,
+    *,
+    reading: Reading | None = None,
+    scaling: str | None = None,
+    open_choices: Collection[str] = (),
 ) -> tuple[RunConfig, Dataset]:
     """Return a new run's config, and its data as it will see them.
+
+    Args:
+      dataset, data_dir, progress, reading: see `datasets.load`.
+      binarization: a member of `BINARIZATIONS`; by the data and the likelihood, if not given.
+      model, training: what is asked.
+      scaling: a member of `SCALINGS`; by the data and the likelihood, if not given.
+      open_choices: which of `OPEN` the kind of the data picks, whatever the model says of them.
 
     Raises:
       DataError: data that are missing, malformed, or of a kind the likelihood has no density for.
     """
     check_rate(model, training)
-    data = load(dataset, data_dir=data_dir, progress=progress)
-    model = _completed(model, data)
-    support = LIKELIHOODS.build(model.likelihood, data.event_shape).support
+    raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
+    support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
+    data = scaled(raw, scaling or suited_scaling(raw, support))
+    model = _completed(_picked(model, data, open_choices), data)
+    support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
     described = DataConfig(
         dataset=dataset if dataset in DATASETS else _absolute(dataset),
@@ -45,9 +80,29 @@ def plan(
         splits=data.sizes(),
         fingerprint=data.fingerprint(),
         binarization=chosen,
+        reading=data.reading,
+        scaling=data.scaling,
     )
     config = RunConfig(data=described, model=model, training=training)
     return config, _prepared(config, data)
+
+
+def _support(likelihood: Member, event_shape: tuple[int, ...]) -> Support:
+    support: Support = LIKELIHOODS.build(likelihood, event_shape).support
+    return support
+
+
+def _picked(model: ModelConfig, data: Dataset, open_choices: Collection[str]) -> ModelConfig:
+    """Return the model with what the kind of the data picks of it."""
+    if not open_choices:
+        return model
+    suited = suggest(data)
+    members = {
+        "encoder": NETWORKS.member(suited.network),
+        "decoder": NETWORKS.member(suited.network),
+        "likelihood": LIKELIHOODS.member(suited.likelihood),
+    }
+    return model.model_copy(update={name: members[name] for name in open_choices})
 
 
 def _absolute(path: str) -> str:
@@ -57,7 +112,13 @@ def _absolute(path: str) -> str:
 
 def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None) -> Dataset:
     """Return the data of a run again, refusing data that changed since it was trained."""
-    data = load(config.data.dataset, data_dir=data_dir or config.data.data_dir, progress=progress)
+    data = load(
+        config.data.dataset,
+        data_dir=data_dir or config.data.data_dir,
+        progress=progress,
+        reading=config.data.reading,
+        scaling=config.data.scaling,
+    )
     if data.fingerprint() != config.data.fingerprint:
         raise DataError(
             f"{config.data.dataset}: expected the data the run was trained on (fingerprint {config.data.fingerprint}), "
@@ -73,8 +134,8 @@ def _completed(model: ModelConfig, data: Dataset) -> ModelConfig:
 
 def _prepared(config: RunConfig, data: Dataset) -> Dataset:
     binarization = BINARIZATIONS.build(config.data.binarization)
-    likelihood = LIKELIHOODS.build(config.model.likelihood, data.event_shape)
-    check_support(data, binarization.takes(likelihood.support), lambda: _advice(data))
+    support = binarization.takes(_support(config.model.likelihood, data.event_shape))
+    check_support(data, support, lambda: _advice(data))
     return prepare(data, binarization, config.training.seed)
 
 
@@ -83,10 +144,11 @@ def _advice(data: Dataset) -> str:
     x = data.train.x
     unit = first_violation(x, UNIT) is None
     first = "choose --binarization dynamic, static or threshold" if unit else "divide 8-bit pixels by 255"
-    return f"{first}, or choose a --likelihood that fits: {', '.join(_fitting(x, data.event_shape))}"
+    return f"{first}, or choose a --likelihood that fits: {', '.join(fitting(x, data.event_shape))}"
 
 
-def _fitting(x: np.ndarray, event_shape: tuple[int, ...]) -> list[str]:
+def fitting(x: np.ndarray, event_shape: tuple[int, ...]) -> list[str]:
+    """Return the names of the likelihoods that have a probability, or a density, for x [N, *event_shape]."""
     built = {name: LIKELIHOODS.build(_counted(LIKELIHOODS.member(name), x), event_shape) for name in LIKELIHOODS}
     return [name for name, likelihood in built.items() if first_violation(x, likelihood.support) is None]
 
@@ -101,6 +163,40 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
 
     A split that is binary already stays as it is, as every binarization keeps 0 and 1.
     """
-    given: Split = getattr(dataset, split)
+    return _binarized(config, getattr(dataset, split))
+
+
+def _binarized(config: RunConfig, given: Split) -> Split:
     binarization = BINARIZATIONS.build(config.data.binarization)
-    return Split(binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)), given.y)
+    return replace(given, x=binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)))
+
+
+def new_examples(config: RunConfig, path: str) -> Split:
+    """Return the examples of a file or folder as a run's evaluation sees held-out data.
+
+    They are read, scaled and binarized as the run's own data were; their labels, if any, are kept.
+
+    Raises:
+      DataError: examples that are missing or malformed, of another shape than the run's, or of a kind that its
+        likelihood has no density for.
+    """
+    source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
+    if len(source.parts) > 1:
+        raise DataError(f"{path}: expected examples without splits, found {', '.join(source.parts)}; give one of them.")
+    given = as_split(next(iter(source.parts.values())))
+    _check_shape(config, path, given)
+    check_split(path, given, REAL, lambda: "remove or mend it")
+    split = replace(given, x=SCALINGS.build(config.data.scaling)(given.x))
+    support = _support(config.model.likelihood, config.data.event_shape)
+    takes = BINARIZATIONS.build(config.data.binarization).takes(support)
+    check_split(path, split, takes, lambda: f"bring it to the values the run was trained on: {config.data.dataset}")
+    return _binarized(config, split)
+
+
+def _check_shape(config: RunConfig, path: str, given: Split) -> None:
+    expected, found = ("x".join(map(str, shape)) for shape in (config.data.event_shape, given.x.shape[1:]))
+    if expected != found:
+        raise DataError(
+            f"{path}: expected examples of shape {expected}, as the run was trained on, found {found}; bring them to "
+            "that shape, or choose another --run."
+        )

@@ -33,6 +33,9 @@ class Purpose(enum.IntEnum):
     HELD_OUT = 9
     DROPOUT = 10
     SUBSET = 11
+    EMBEDDING = 12
+    PAIRS = 13
+    INSPECTION = 14
 
 
 def fold(seed: Seed, *indices: Any) -> Seed:

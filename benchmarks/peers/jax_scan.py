@@ -1,4 +1,4 @@
-"""JAX and optax, in their strongest form: `scan` over steps inside `jit`, the data resident, batches gathered by index."""
+"""JAX and optax in their strongest form: a jitted `scan` over steps, the data resident, batches gathered by index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This project: the library's trainer and its evaluation."""
+"""The library's own trainer and evaluation."""
 
 from __future__ import annotations
 

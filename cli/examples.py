@@ -1,0 +1,81 @@
+"""Which examples a command is about: a split of the run's own data, or those of a new file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+import numpy as np
+
+from tfp_vae.datasets import SPLITS, Split
+from tfp_vae.errors import DiskError, UsageError
+from tfp_vae.preparation import held_out_view, new_examples, reload
+from tfp_vae.runs import Run
+
+from . import console, options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Chosen(NamedTuple):
+    """The examples, their places in the split or the file, and what they are called."""
+
+    split: Split
+    places: np.ndarray
+    origin: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """A name for files made of them."""
+        return str(self.origin["split"] or Path(self.origin["data"]).expanduser().resolve().stem or "data")
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return what tells each example: its place, its row in the source, its name and its label if it has them."""
+        given = {"row": self.split.source_rows(), "name": self.split.names, "label": self.split.y}
+        return {"example": self.places, **{key: column for key, column in given.items() if column is not None}}
+
+
+def example_options(command: F) -> F:
+    """Add the options that say which examples: `--data`, `--split`, `--data-dir`, `--max-examples`."""
+    added = (
+        click.option("--data", metavar="PATH", help="Examples of a new file or folder, in place of a split."),
+        click.option("--split", type=click.Choice(SPLITS), help="Examples of the run's own data.  [default: test]"),
+        options.data_dir_option,
+        click.option(
+            "--max-examples", type=click.IntRange(1), help="Only so many, evenly spread.  [default: all of them]"
+        ),
+    )
+    for option in reversed(added):
+        command = option(command)
+    return command
+
+
+def chosen(
+    run: Run, data: str | None, split: str | None, data_dir: str | None, max_examples: int | None = None
+) -> Chosen:
+    """Return the examples asked for, read, scaled and binarized as the run's own were."""
+    if data is not None and split is not None:
+        raise UsageError("--data and --split were both given; keep one.")
+    config, split = run.config(), split or (None if data else "test")
+    examples = (
+        held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split)
+        if split is not None
+        else new_examples(config, str(data))
+    )
+    places = np.arange(len(examples))
+    if max_examples is not None and max_examples < len(examples):
+        places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # some files are sorted by class
+        examples = examples[places]
+    return Chosen(examples, places, {"dataset": config.data.dataset, "data": data, "split": split})
+
+
+def output(given: str | None, default: Path, suffixes: tuple[str, ...]) -> Path:
+    """Return where to write, refusing a kind of file that is not written, or a folder that is not there."""
+    path = default if given is None else Path(given)
+    if path.suffix not in suffixes:
+        raise UsageError(f"--out: expected a file ending in {', '.join(suffixes)}, found {given!r}.")
+    if not path.absolute().parent.is_dir():
+        raise DiskError(f"could not write {path}: its folder does not exist. Make it or choose another place.")
+    return path

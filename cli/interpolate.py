@@ -1,0 +1,138 @@
+"""`tfp-vae interpolate`: paths through latent space, between examples or draws from the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from tfp_vae import runs, storage
+from tfp_vae.errors import UsageError
+from tfp_vae.runs import Run
+from tfp_vae.seeds import Purpose, generator
+
+from . import console, library, options
+from .examples import chosen, example_options, output
+
+PATHS = ("linear", "spherical")
+DEFAULT_PATHS = 8
+
+
+def _write_png(path: Path, x: np.ndarray, z: np.ndarray) -> None:
+    from tfp_vae import plots
+
+    flat = x.reshape(-1, *x.shape[2:])
+    storage.write_bytes(path, plots.png(plots.image_grid(flat, "Paths through latent space, E[x|z]", x.shape[1])))
+
+
+def _write_npz(path: Path, x: np.ndarray, z: np.ndarray) -> None:
+    storage.write_arrays(path, {"x": x, "z": z.astype(np.float32)})
+
+
+WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray], None]] = {".png": _write_png, ".npz": _write_npz}
+
+
+@click.command()
+@options.run_options
+@example_options
+@click.option(
+    "--pair",
+    "pairs",
+    type=(int, int),
+    multiple=True,
+    help="From which example to which, by their places from 0; may be given again.  [default: pairs at random]",
+)
+@click.option("--prior", is_flag=True, help="Between draws from the prior, in place of examples.")
+@click.option("--n", type=click.IntRange(1, 100), help="How many paths, if no pairs are given.  [default: 8]")
+@click.option(
+    "--steps", type=click.IntRange(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
+)
+@click.option("--path", "kind", type=click.Choice(PATHS), default="linear", show_default=True, help="Way between them.")
+@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same pairs or draws.")
+@click.option("--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: a picture in the run]")
+@options.json_option
+@options.debug_option
+def command(
+    run: str | None, runs_dir: str, steps: int, kind: str, seed: int, out: str | None, as_json: bool, **asked: Any
+) -> None:
+    """E[x|z] along paths through latent space, between examples or draws from the prior."""
+    path = None if out is None else output(out, Path(), tuple(WRITERS))
+    _check(asked)
+    asked["n"] = asked["n"] or DEFAULT_PATHS
+    found = runs.find(run, runs_dir)
+    console.notice(f"run: {found.folder}")
+    ends, origin, pairs = _from_prior(found, asked, seed) if asked["prior"] else _between(found, asked, seed)
+    restored, module = library.experiments().Restored(found), library.latent()
+    first, last = ends(restored.vae, module)
+    z = module.path(first, last, steps, kind)
+    x = module.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)))
+    path = path or found.plot_path(f"interpolation-{origin['split'] or 'data' if pairs else 'prior'}-{kind}-seed{seed}")
+    WRITERS[path.suffix](path, x, z)
+    result = {
+        "run": str(found.folder),
+        **origin,
+        "pairs": pairs,
+        "path": kind,
+        "steps": steps,
+        "seed": seed,
+        "shape": list(x.shape),
+        "out": str(path),
+    }
+    console.print_json(result) if as_json else click.echo(path)
+
+
+def _check(asked: dict[str, Any]) -> None:
+    """Refuse options that have no meaning beside each other."""
+    for option, others in _ALONE.items():
+        given = [name for name in others if asked[name]]
+        if asked[option] and given:
+            raise UsageError(f"--{_flag(given[0])} and --{_flag(option)} were both given; keep one.")
+
+
+def _flag(name: str) -> str:
+    return {"pairs": "pair"}.get(name, name.replace("_", "-"))
+
+
+_ALONE = {"prior": ("data", "split", "pairs", "max_examples"), "pairs": ("n", "max_examples")}
+"""What is given alone, and what not beside it."""
+
+Ends = Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
+
+
+def _from_prior(run: Run, asked: dict[str, Any], seed: int) -> tuple[Ends, dict[str, Any], None]:
+    def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
+        z = np.asarray(vae.prior().sample(2 * asked["n"], seed=(seed, int(Purpose.PAIRS))))
+        return z[::2], z[1::2]
+
+    return ends, {"dataset": run.config().data.dataset, "data": None, "split": None}, None
+
+
+def _between(run: Run, asked: dict[str, Any], seed: int) -> tuple[Ends, dict[str, Any], list[list[int]]]:
+    which = {name: asked[name] for name in ("data", "split", "data_dir", "max_examples")}
+    examples = chosen(run, **which)
+    count = len(examples.split)
+    pairs = _checked(asked["pairs"], count) or _random_pairs(count, asked["n"], seed)
+
+    def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
+        x = examples.split.x[np.ravel(pairs)]
+        z = module.encode(vae, x, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
+        return z[::2], z[1::2]
+
+    return ends, examples.origin, [[int(examples.places[i]) for i in pair] for pair in pairs]
+
+
+def _checked(pairs: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    for place in np.ravel(pairs).astype(int):
+        if not 0 <= place < count:
+            raise UsageError(f"--pair: expected places from 0 to {count - 1}, found {place}.")
+    return list(pairs)
+
+
+def _random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
+    """Return n pairs of examples, no example twice while there are enough."""
+    draw = generator(seed, Purpose.PAIRS)
+    order = np.concatenate([draw.permutation(count) for _ in range(-(-2 * n // count))])
+    return [(int(a), int(b)) for a, b in order[: 2 * n].reshape(-1, 2)]

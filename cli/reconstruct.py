@@ -1,0 +1,103 @@
+"""`tfp-vae reconstruct`: given examples, and what the model makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from tfp_vae import runs, storage
+from tfp_vae.seeds import Purpose
+
+from . import console, library, options
+from .examples import Chosen, chosen, example_options, output
+
+PICTURED = 12
+LARGEST_PICTURE = 100
+
+
+def _write_png(path: Path, examples: Chosen, x: np.ndarray) -> None:
+    from tfp_vae import plots
+
+    storage.write_bytes(path, plots.png(plots.reconstructions(examples.split.x, x)))
+
+
+def _write_npy(path: Path, examples: Chosen, x: np.ndarray) -> None:
+    storage.write_array(path, x)
+
+
+def _write_npz(path: Path, examples: Chosen, x: np.ndarray) -> None:
+    storage.write_arrays(path, {**examples.columns(), "x": examples.split.x, "reconstruction": x})
+
+
+WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray], None]] = {
+    ".png": _write_png,
+    ".npy": _write_npy,
+    ".npz": _write_npz,
+}
+
+
+@click.command()
+@options.run_options
+@example_options
+@click.option(
+    "--latent",
+    type=click.Choice(["mean", "draw"]),
+    default="mean",
+    show_default=True,
+    help="z is E[z|x], or drawn from q(z|x).",
+)
+@click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z].  [default]")
+@click.option("--draw", "show", flag_value="draw", help="Draw x from p(x|z).")
+@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same draws.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    help=f"{', '.join(WRITERS)} file; a picture shows at most {LARGEST_PICTURE} examples, "
+    f"{PICTURED} unless --max-examples says so.  [default: a picture in the run]",
+)
+@options.json_option
+@options.debug_option
+def command(
+    run: str | None,
+    runs_dir: str,
+    latent: str,
+    show: str,
+    seed: int,
+    out: str | None,
+    max_examples: int | None,
+    as_json: bool,
+    **which: Any,
+) -> None:
+    """Show what the model makes of given examples, p(x|z) at their z, in a picture or a file of arrays."""
+    path = None if out is None else output(out, Path(), tuple(WRITERS))
+    pictured = path is None or path.suffix == ".png"
+    found = runs.find(run, runs_dir)
+    console.notice(f"run: {found.folder}")
+    limit = min(max_examples or PICTURED, LARGEST_PICTURE) if pictured else max_examples
+    examples = chosen(found, **which, max_examples=limit)
+    path = path or found.plot_path(f"reconstructions-{examples.name}-{show}-seed{seed}")
+    x = _reconstructed(library.experiments().Restored(found).vae, examples.split.x, latent, show, seed)
+    WRITERS[path.suffix](path, examples, x)
+    result = {
+        "run": str(found.folder),
+        **examples.origin,
+        "num_examples": len(x),
+        "latent": latent,
+        "show": show,
+        "seed": seed,
+        "rmse": float(np.sqrt(np.mean(np.square(x - examples.split.x, dtype=np.float64)))),
+        "out": str(path),
+    }
+    console.print_json(result) if as_json else click.echo(path)
+
+
+def _reconstructed(vae: Any, x: np.ndarray, latent: str, show: str, seed: int) -> np.ndarray:
+    module, drawn = library.latent(), (seed, int(Purpose.EMBEDDING))
+    embeddings = module.encode(vae, x, samples=int(latent == "draw"), seed=drawn)
+    z = embeddings.mean if latent == "mean" else embeddings.samples[0]
+    reconstruction: np.ndarray = module.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
+    return reconstruction

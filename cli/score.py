@@ -1,0 +1,103 @@
+"""`tfp-vae score`: the log p(x) of each example, and the most anomalous of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from tfp_vae import runs, storage
+from tfp_vae.runs import Run
+from tfp_vae.tables import csv_bytes
+
+from . import console, library, options
+from .examples import Chosen, chosen, example_options, output
+
+LISTED = 10
+
+
+@click.command()
+@options.run_options
+@example_options
+@click.option(
+    "--iw-samples",
+    type=click.IntRange(1, 10**9),
+    default=100,
+    show_default=True,
+    help="K, importance samples for each example.",
+)
+@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same scores.")
+@click.option("--out", metavar="FILE.csv", help="Where the scores go.  [default: scores-<examples>.csv in the run]")
+@click.option(
+    "--show", type=click.IntRange(1, 400), default=16, show_default=True, help="How many of the most anomalous to show."
+)
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw a picture of the most anomalous.")
+@options.execution_option
+@options.json_option
+@options.debug_option
+def command(
+    run: str | None, runs_dir: str, out: str | None, show: int, plots: bool, as_json: bool, **asked: Any
+) -> None:
+    """Importance-weighted log p(x) of each example, into a .csv file; the least likely are shown.
+
+    A low log p(x) alone does not make an anomaly: images of other things than the run was trained on score high where
+    they are simpler, such as plain dark ones. Compare scores with those of the run's own test split.
+    """
+    path = None if out is None else output(out, Path(), (".csv",))
+    found = runs.find(run, runs_dir)
+    console.notice(f"run: {found.folder}")
+    which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
+    examples = chosen(found, **which)
+    path = path or found.folder / f"scores-{examples.name}.csv"
+    restored = library.experiments().Restored(found)
+    with console.counted("scoring", len(examples.split) * asked["iw_samples"]) as progress:
+        result, estimates = library.scores().score(restored, examples.split.x, progress=progress, **asked)
+    _write(path, examples, estimates)
+    worst = library.scores().most_anomalous(estimates.log_likelihood, show)
+    result = {
+        "run": str(found.folder),
+        **examples.origin,
+        **result,
+        "most_anomalous": _rows(examples, estimates, worst),
+    }
+    result["out"] = str(path)
+    if plots:
+        result["picture"] = str(_draw(found, examples, worst))
+    console.print_json(result) if as_json else _print(result)
+
+
+def _write(path: Path, examples: Chosen, estimates: Any) -> None:
+    names = ("log_likelihood", "distortion", "rate", "ess")
+    values = {name: getattr(estimates, name) for name in names}
+    elbo = -estimates.distortion - estimates.rate
+    storage.write_bytes(path, csv_bytes({**examples.columns(), **values, "elbo": elbo}))
+
+
+def _rows(examples: Chosen, estimates: Any, places: np.ndarray) -> list[dict[str, Any]]:
+    columns = {**examples.columns(), "log_likelihood": estimates.log_likelihood}
+    picked = {name: column[places].tolist() for name, column in columns.items()}
+    return [dict(zip(picked, row, strict=True)) for row in zip(*picked.values(), strict=True)]
+
+
+def _draw(run: Run, examples: Chosen, worst: np.ndarray) -> Path:
+    from tfp_vae import plots
+
+    figure = plots.image_grid(examples.split.x[worst], f"The {len(worst)} least likely of {examples.name}, worst first")
+    return run.write_plot(f"anomalies-{examples.name}", plots.png(figure))
+
+
+def _print(result: dict[str, Any]) -> None:
+    what = result["data"] or f"{result['dataset']}, {result['split']} split"
+    head = "{num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
+    click.echo(f"{what}: {head.format(**result)}")
+    error = result["log_likelihood_se"]
+    shown = f" (standard error {error:.3f})" if np.isfinite(error) else ""
+    click.echo(f"log p(x), mean: {result['log_likelihood']:.3f} nats{shown}")
+    click.echo("the most anomalous:")
+    rows = [list(row.values()) for row in result["most_anomalous"][:LISTED]]
+    console.print_table(list(result["most_anomalous"][0]), rows)
+    click.echo(result["out"])
+    if "picture" in result:
+        click.echo(result["picture"])

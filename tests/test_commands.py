@@ -1,0 +1,393 @@
+"""The commands that look at a trained run, and at data: what is in each file that they write, and what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tfp_vae.cli import interpolate
+from tfp_vae.cli.data import command as data_command
+from tfp_vae.cli.main import main
+
+from tests.test_cli import SMALL, call, one_sentence
+from tests.test_images import encoded
+from tests.test_images import write as write_images
+from tests.test_sources import write_table
+from tfp_vae.datasets import DATASETS, Dataset
+from tfp_vae.experiments import Restored
+from tfp_vae.files import read_npz
+from tfp_vae.latent import PATHS
+from tfp_vae.preparation import held_out_view
+from tfp_vae.runs import Run
+from tfp_vae.sources import READERS
+
+GRAPH = ("--execution", "graph")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def pictures(here: Path, digits: Dataset) -> Path:
+    """A folder with the first test digits of two classes as PNG files."""
+    files = {}
+    for i in np.flatnonzero(digits.test.y < 2)[:14]:
+        files[f"{digits.test.y[i]}/{i:03}.png"] = encoded((digits.test.x[i, ..., 0] * 255).astype(np.uint8))
+    return write_images(here / "pictures", files)
+
+
+@pytest.fixture
+def test_split(restored: Restored, digits: Dataset) -> Any:
+    return held_out_view(restored.config, digits, "test")
+
+
+def rows_of(path: object) -> list[dict[str, str]]:
+    with Path(str(path)).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def told(*arguments: object) -> Any:
+    """Return what a command says with --json, after checking that it says nothing else on stdout."""
+    return json.loads(call(*arguments, "--json").stdout)
+
+
+def is_picture(path: object) -> bool:
+    return bool(matplotlib.image.imread(str(path)).std() > 0.01)
+
+
+class TestEncode:
+    """Means, scales, samples."""
+
+    def test_npz(self, here: Path, trained: Path, restored: Restored, test_split: Any) -> None:
+        result = told("encode", "--run", trained, "--samples", "3", "--out", "e.npz")
+        assert (result["split"], result["num_examples"], result["latent_dim"]) == ("test", 180, 2)
+        found = read_npz(Path("e.npz"))
+        q = restored.vae.encoder(test_split.x)
+        np.testing.assert_allclose(found["mean"], q.mean(), atol=1e-5)
+        np.testing.assert_allclose(found["scale"], q.stddev(), atol=1e-5)
+        assert found["samples"].shape == (3, 180, 2)
+        np.testing.assert_array_equal(found["label"], test_split.y)
+        np.testing.assert_array_equal(found["row"], test_split.rows)
+
+    def test_csv_holds_the_same_numbers(self, here: Path, trained: Path) -> None:
+        for name in ("e.npz", "e.csv"):
+            call("encode", "--run", trained, "--samples", "2", "--split", "validation", "--out", name)
+        arrays, rows = read_npz(Path("e.npz")), rows_of("e.csv")
+        assert len(rows) == 180
+        for i in (0, 99):
+            assert int(rows[i]["label"]) == arrays["label"][i]
+            for column, value in (("mean_2", arrays["mean"][i, 1]), ("scale_1", arrays["scale"][i, 0]),
+                                  ("sample_2_1", arrays["samples"][1, i, 0])):  # fmt: skip
+                assert float(rows[i][column]) == value
+
+    def test_new_images(self, copied: Run, pictures: Path) -> None:
+        path = call("encode", "--run", copied.folder, "--data", pictures).stdout.strip()
+        assert path == str(copied.folder / "embeddings-pictures.npz")
+        found = read_npz(Path(path))
+        assert found["name"][0].startswith("0/")
+        assert found["label"].tolist() == [int(name[0]) for name in found["name"]]
+        assert found["mean"].shape == (14, 2)
+
+
+class TestReconstruct:
+    """p(x|z) of given data."""
+
+    def test_arrays(self, here: Path, trained: Path, restored: Restored, test_split: Any) -> None:
+        result = told("reconstruct", "--run", trained, "--out", "r.npz")
+        found = read_npz(Path("r.npz"))
+        np.testing.assert_array_equal(found["x"], test_split.x)
+        np.testing.assert_allclose(found["reconstruction"], restored.vae.reconstruct(test_split.x), atol=1e-5)
+        assert result["rmse"] == pytest.approx(np.sqrt(np.mean((found["x"] - found["reconstruction"]) ** 2)), rel=1e-5)
+
+    def test_draws_follow_the_seed(self, here: Path, trained: Path) -> None:
+        for name, seed in (("a.npy", 1), ("b.npy", 1), ("c.npy", 2)):
+            call("reconstruct", "--run", trained, "--latent", "draw", "--draw", "--seed", seed, "--out", name)
+        a, b, c = (np.load(name) for name in ("a.npy", "b.npy", "c.npy"))
+        assert set(np.unique(a)) == {0, 1}
+        np.testing.assert_array_equal(a, b)
+        assert (a != c).any()
+
+    @pytest.mark.parametrize(
+        ("options", "count"), [((), 12), (("--max-examples", 5), 5), (("--max-examples", 900), 100)]
+    )
+    def test_a_picture_shows_a_few_evenly_spread(self, options: Any, count: int, copied: Run) -> None:
+        result = told("reconstruct", "--run", copied.folder, *options)
+        assert result["num_examples"] == count
+        assert is_picture(result["out"])
+        assert Path(result["out"]).parent == copied.folder / "plots"
+
+    def test_new_images(self, copied: Run, pictures: Path) -> None:
+        assert told("reconstruct", "--run", copied.folder, "--data", pictures, "--out", "r.npy")["data"] == str(
+            pictures
+        )
+        assert np.load("r.npy").shape == (14, 8, 8, 1)
+
+
+class TestInterpolate:
+    """Paths through latent space."""
+
+    def test_a_path_begins_and_ends_at_its_examples(
+        self, here: Path, trained: Path, restored: Restored, test_split: Any
+    ) -> None:
+        pairs = ("--pair", 3, 7, "--pair", 0, 179)
+        result = told("interpolate", "--run", trained, *pairs, "--steps", 5, "--out", "i.npz")
+        assert result["pairs"] == [[3, 7], [0, 179]]
+        found = read_npz(Path("i.npz"))
+        assert found["x"].shape == (2, 5, 8, 8, 1)
+        means = np.asarray(restored.vae.encoder.mean(test_split.x[[3, 7, 0, 179]]))
+        np.testing.assert_allclose(found["z"][:, [0, -1]].reshape(4, 2), means, atol=1e-5)
+        np.testing.assert_allclose(found["x"][1], restored.vae.decoder(found["z"][1]).mean(), atol=1e-5)
+
+    @pytest.mark.parametrize("kind", interpolate.PATHS)
+    def test_random_pairs_and_prior_draws_follow_the_seed(self, kind: str, here: Path, trained: Path) -> None:
+        for source in ((), ("--prior",)):
+            found = []
+            for seed in (0, 0, 1):
+                call(
+                    "interpolate", "--run", trained, *source, "--path", kind, "--seed", seed, "--n", 3, "--out", "i.npz"
+                )
+                found.append(read_npz(Path("i.npz"))["z"])
+            assert found[0].shape == (3, 11, 2)
+            np.testing.assert_array_equal(found[0], found[1])
+            assert (found[0] != found[2]).any()
+
+    def test_the_paths_offered_are_those_there_are(self) -> None:
+        assert tuple(PATHS) == interpolate.PATHS
+
+    def test_pairs_are_apart_while_there_are_enough(self) -> None:
+        pairs = interpolate._random_pairs(11, 5, 0)
+        assert len(set(np.ravel(pairs).tolist())) == 10
+        assert np.shape(interpolate._random_pairs(3, 8, 0)) == (8, 2)
+
+    def test_pictures(self, copied: Run, pictures: Path) -> None:
+        paths = [call("interpolate", "--run", copied.folder, *more).stdout.strip()
+                 for more in ((), ("--prior",), ("--data", pictures))]  # fmt: skip
+        assert len(set(paths)) == 3
+        assert all(map(is_picture, paths))
+
+
+class TestScore:
+    """log p(x) of each example."""
+
+    def test_the_mean_is_that_of_evaluate(self, here: Path, copied: Run) -> None:
+        options = ("--run", copied.folder, "--iw-samples", 4, "--split", "validation", *GRAPH)
+        result = told("score", *options, "--show", 5, "--out", "s.csv")
+        evaluated = told("evaluate", *options)
+        assert result["log_likelihood"] == pytest.approx(evaluated["log_likelihood"], rel=1e-6)
+        assert result["log_likelihood_se"] == pytest.approx(evaluated["log_likelihood_se"], rel=1e-4)
+        rows = rows_of("s.csv")
+        scores = np.array([float(row["log_likelihood"]) for row in rows])
+        assert scores.mean() == pytest.approx(result["log_likelihood"])
+        worst = [each["example"] for each in result["most_anomalous"]]
+        assert worst == np.argsort(scores)[:5].tolist()
+        assert rows[worst[0]]["label"] == str(result["most_anomalous"][0]["label"])
+        assert is_picture(result["picture"])
+
+    def test_new_images_of_another_kind_are_less_likely(self, copied: Run, here: Path, digits: Dataset) -> None:
+        upside_down = {
+            f"{i:03}.png": encoded((255 - 255 * digits.test.x[i, ..., 0]).astype(np.uint8)) for i in range(40)
+        }
+        write_images(here / "negatives", upside_down)
+        options = ("score", "--run", copied.folder, "--iw-samples", 5, "--no-plots", *GRAPH)
+        negatives, own = told(*options, "--data", "negatives"), told(*options)
+        assert "picture" not in negatives
+        assert negatives["quantiles"]["1"] < own["quantiles"]["0.05"]
+        rows = rows_of(copied.folder / "scores-negatives.csv")
+        assert [row["name"] for row in rows] == sorted(upside_down)
+
+    def test_what_is_printed(self, copied: Run) -> None:
+        few = ("--iw-samples", 2, "--max-examples", 30, "--show", 4)
+        shown = call("score", "--run", copied.folder, *few, *GRAPH).stdout
+        assert "30 examples, K = 2" in shown
+        listed = [line for line in shown.splitlines() if line.strip()[:1].isdigit()]
+        assert len(listed) == 4
+        assert is_picture(shown.splitlines()[-1])
+
+
+def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> None:
+    result = told("sample", "--run", copied.folder, "--n", 6, "--region", -0.1, 0.1, 1, 1.2, "--out", "s.npy")
+    assert result["region"] == [[-0.1, 0.1], [1, 1.2]]
+    corners = np.float32([[a, b] for a in (-0.1, 0.1) for b in (1, 1.2)])
+    edges = np.asarray(restored.vae.decoder(corners).mean())
+    x = np.load("s.npy")
+    assert (x >= edges.min(axis=0) - 0.02).all()
+    assert (x <= edges.max(axis=0) + 0.02).all()
+    assert "region" in call("sample", "--run", copied.folder, "--n", 4, "--region", -1, 0, -1, 0).stdout
+
+
+class TestOwnData:
+    """From a person's own files to a trained run, and its scores."""
+
+    def test_a_table(self, here: Path) -> None:
+        write_table(here / "t.csv", rows=60)
+        options = ("--dataset", "t.csv", "--label-column", "kind")
+        inspected = told("data", "inspect", "t.csv", "--label-column", "kind")
+        assert inspected["picked"]["likelihood"] == "normal"
+        trained = call("train", *options, *SMALL, "--run-dir", "r", "--no-plots")
+        assert "kind: vectors of 2, real values; picked for it: --likelihood normal" in trained.stderr
+        config = json.loads(Path("r/config.json").read_text())
+        assert config["data"]["reading"]["label_column"] == "kind"
+        assert config["data"]["reading"]["columns"] == ["a", "b"]
+        assert len(config["data"]["scaling"]["loc"]) == 2
+        Path("new.csv").write_text("b,a\n1000,0.1\n99999,0.1\n")
+        scored = told("score", "--run", "r", "--data", "new.csv", "--iw-samples", 5, *GRAPH)
+        assert [each["example"] for each in scored["most_anomalous"]] == [1, 0]
+        assert scored["scaling"] == "standard"
+
+    def test_a_folder_of_images_is_resized_in_the_run_and_after_it(self, here: Path, rng: np.random.Generator) -> None:
+        files = {f"{label}/{i}.png": encoded(rng.integers(0, 256, (20, 24, 3), np.uint8))
+                 for label in ("cat", "dog") for i in range(12)}  # fmt: skip
+        write_images(here / "photos", files)
+        options = ("--dataset", "photos", "--resize", "8x6", "--hidden", "8")
+        trained = call("train", *options, "--execution", "graph", "--epochs", "1", "--run-dir", "r")
+        assert "picked for it: --likelihood discretized-logistic" in trained.stderr
+        assert told("encode", "--run", "r", "--data", "photos/cat")["num_examples"] == 12
+        assert read_npz(Path("r/embeddings-cat.npz"))["name"][0] == "0.png"
+        assert told("reconstruct", "--run", "r", "--out", "r.npy")["num_examples"] == 3
+        assert np.load("r.npy").shape == (3, 8, 6, 3)
+        write_images(here / "grey", {"a.png": encoded(rng.integers(0, 256, (9, 9), np.uint8))})
+        assert told("score", "--run", "r", "--data", "grey", "--iw-samples", 2, *GRAPH)["num_examples"] == 1
+
+    def test_the_command_line_wins_over_the_kind(self, here: Path) -> None:
+        write_table(here / "t.csv")
+        options = ("--dataset", "t.csv", "--columns", "a,b", "--likelihood", "laplace", "--scaling", "none")
+        trained = call(
+            "train", *options, "--encoder", "mlp:hidden=4", *GRAPH, "--epochs", "1", "--run-dir", "r", "--no-plots"
+        )
+        assert "picked for it: --decoder mlp" in trained.stderr
+        config = json.loads(Path("r/config.json").read_text())
+        assert config["model"]["likelihood"]["name"] == "laplace"
+        assert config["data"]["scaling"] == {"name": "none"}
+
+
+class TestData:
+    """What data sets there are, and what is in one."""
+
+    def test_list(self) -> None:
+        result = told("data", "list")
+        assert [each["name"] for each in result["named"]] == list(DATASETS)
+        assert len(result["own"]) == len(READERS) + 1
+        shown = call("data", "list").stdout
+        assert all(name in shown for name in DATASETS)
+        assert "--label-column" in shown
+
+    def test_inspect_writes_its_picture_where_it_is_told(self, here: Path) -> None:
+        assert told("data", "inspect", "digits")["picture"] == "digits-examples.png"
+        assert is_picture("digits-examples.png")
+        assert told("data", "inspect", "digits", "--out", "d.png")["picture"] == "d.png"
+        assert "picture" not in told("data", "inspect", "digits", "--no-picture")
+        assert {path.name for path in here.iterdir()} == {"digits-examples.png", "d.png"}
+
+    def test_inspect_says_what_cannot_be_trained_on(self, here: Path) -> None:
+        Path("t.csv").write_text("a,b\n" + "1,2\n" * 20 + "NA,3\n")
+        result = call("data", "inspect", "t.csv")
+        assert "cannot be trained on: t.csv" in result.stderr
+        assert "1 in 1 examples, first in" in result.stdout
+        assert is_picture("t-examples.png")
+
+    def test_inspect_in_words(self, here: Path) -> None:
+        x = np.random.default_rng(0).integers(0, 2, (40, 60))
+        np.savez("a.npz", x_train=x, x_validation=x[:3], x_test=1 - x)
+        shown = call("data", "inspect", "a.npz", "--no-picture").stdout
+        assert "vectors of 60, binary values" in shown
+        assert "3 identical, 3 nearly so or identical (3 compared with 40)" in shown
+        assert "0 identical" in shown
+        assert "bernoulli" in shown
+
+    @pytest.mark.parametrize("name", ["list", "inspect"])
+    def test_every_option_has_help(self, name: str) -> None:
+        for parameter in data_command.commands[name].params:
+            assert parameter.param_type_name == "argument" or parameter.help, parameter.name
+
+    def test_without_a_command_it_shows_help(self) -> None:
+        assert "inspect" in CliRunner().invoke(main, ["data", "--help"]).stdout
+
+
+EACH = ("encode", "reconstruct", "interpolate", "score")
+
+
+class TestWrongInput:
+    """Each kind: the contract's exit code, and one sentence."""
+
+    @pytest.mark.parametrize("command", EACH)
+    def test_data_of_a_wrong_shape_or_kind(self, command: str, here: Path, trained: Path) -> None:
+        np.save("shape.npy", np.zeros((5, 9, 8)))
+        np.save("kind.npy", np.full((5, 8, 8), 3.0))
+        expected = {"shape.npy": "of shape 8x8x1, as the run was trained on, found 9x8x1",
+                    "kind.npy": "expected values in [0, 1], found 3 in row 0",
+                    "none.npy": "expected a file, found none",
+                    "nowhere": "found nothing of that name"}  # fmt: skip
+        for name, message in expected.items():
+            assert message in one_sentence(call(command, "--run", trained, "--data", name, code=3))
+
+    @pytest.mark.parametrize("command", EACH)
+    def test_usage(self, command: str, here: Path, trained: Path) -> None:
+        both = call(command, "--run", trained, "--data", "x.npy", "--split", "test", code=2)
+        assert "--data and --split were both given" in one_sentence(both)
+        assert "expected a file ending in" in one_sentence(call(command, "--run", trained, "--out", "x.jpg", code=2))
+        suffix = "csv" if command == "score" else "npz"
+        missing = call(command, "--run", trained, "--out", f"none/x.{suffix}", code=6)
+        assert "its folder does not exist" in one_sentence(missing)
+        assert list(here.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["interpolate", "--pair", "0", "180"], "--pair: expected places from 0 to 179, found 180"),
+            (["interpolate", "--pair", "-1", "3"], "found -1"),
+            (["interpolate", "--prior", "--pair", "1", "2"], "--pair and --prior were both given"),
+            (["interpolate", "--prior", "--split", "test"], "--split and --prior were both given"),
+            (["interpolate", "--pair", "1", "2", "--n", "3"], "--n and --pair were both given"),
+            (["interpolate", "--pair", "1", "2", "--max-examples", "3"], "--max-examples and --pair were both given"),
+            (["interpolate", "--steps", "1"], "1 is not in the range"),
+            (["interpolate", "--path", "crooked"], "is not one of"),
+            (["encode", "--samples", "-1"], "-1 is not in the range"),
+            (["score", "--iw-samples", "0"], "0 is not in the range"),
+            (["reconstruct", "--latent", "median"], "is not one of"),
+            (["sample", "--region", "1", "0", "0", "1"], "a lower and a higher finite bound"),
+            (["sample", "--region", "0", "inf", "0", "1"], "a lower and a higher finite bound"),
+            (["sample", "--region", "0", "1", "0", "up"], "is not a valid float"),
+        ],
+    )
+    def test_usage_of_one(self, arguments: list[str], expected: str, here: Path, trained: Path) -> None:
+        assert expected in one_sentence(call(*arguments, "--run", trained, code=2))
+        assert list(here.iterdir()) == []
+
+    def test_a_region_needs_two_latent_dimensions(self, here: Path) -> None:
+        call("train", *SMALL, "--latent-dim", "3", "--run-dir", "r", "--no-plots")
+        result = call("sample", "--run", "r", "--region", 0, 1, 0, 1, code=2)
+        assert "expected a run with 2 latent dimensions, found 3" in one_sentence(result)
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "expected"),
+        [
+            (["data", "inspect"], 2, "Missing argument"),
+            (["data", "inspect", "imagenet"], 2, "unknown dataset 'imagenet'; choose from digits"),
+            (["data", "inspect", "photos/"], 3, "found nothing of that name"),
+            (["data", "inspect", "./none.csv"], 3, "expected a file, found none"),
+            (
+                ["data", "inspect", "digits", "--resize", "9"],
+                2,
+                "--resize has no meaning for the named data set digits",
+            ),
+            (["data", "inspect", "digits", "--resize", "big"], 2, "--resize: "),
+            (["data", "inspect", "digits", "--out", "x.jpg"], 2, "expected a file ending in .png"),
+            (["data", "inspect", "digits", "--out", "x.png", "--no-picture"], 2, "keep one"),
+            (["data", "inspect", "digits", "--scaling", "log"], 2, "unknown scaling 'log'"),
+            (["data", "fly"], 2, "No such command"),
+            (["train", "--label-column", "y"], 2, "--label-column has no meaning for the named data set digits"),
+            (["train", "--channels", "two"], 2, "is not one of"),
+        ],
+    )
+    def test_data(self, arguments: list[str], code: int, expected: str, here: Path) -> None:
+        assert expected in one_sentence(call(*arguments, code=code))
+        assert list(here.iterdir()) == []

@@ -1,0 +1,127 @@
+"""Inspection: what is said of a data set is what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_sources import PIXELS, dataset
+from tfp_vae import inspection
+from tfp_vae.datasets import SPLITS, Dataset, Split, read
+from tfp_vae.inspection import duplicates, inspect, pictured
+from tfp_vae.likelihoods import LIKELIHOODS
+from tfp_vae.preparation import fitting
+
+
+def split_into(train: np.ndarray, held_out: np.ndarray) -> Dataset:
+    return Dataset("some", "", Split(train), Split(held_out), Split(held_out))
+
+
+class TestDuplicates:
+    """Examples that are in two splits."""
+
+    def test_brute_force_finds_the_same_neighbours(self, rng: np.random.Generator) -> None:
+        a, b = rng.normal(40, 1, (300, 7)).astype(np.float32), rng.normal(40, 1, (90, 7)).astype(np.float32)
+        places, distances = inspection._nearest(a, b)
+        every = np.sqrt(np.mean((a[None].astype(float) - b[:, None]) ** 2, axis=2))
+        np.testing.assert_array_equal(places, every.argmin(axis=1))
+        np.testing.assert_allclose(distances, every.min(axis=1))
+
+    def test_blocks_change_nothing(self, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+        a, b = rng.normal(size=(50, 3)).astype(np.float32), rng.normal(size=(20, 3)).astype(np.float32)
+        whole = inspection._nearest(a, b)
+        monkeypatch.setattr(inspection, "BLOCK", 7)
+        for found, expected in zip(inspection._nearest(a, b), whole, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+    def test_planted_ones_are_found_and_named(self, rng: np.random.Generator) -> None:
+        train = rng.normal(size=(200, 30)).astype(np.float32)
+        held_out = rng.normal(size=(50, 30)).astype(np.float32)
+        held_out[[4, 9]] = train[[17, 120]]
+        held_out[23] = train[55] + 0.01 * rng.normal(size=30)
+        found = duplicates(split_into(train, held_out), "test")
+        assert (found.identical, found.near, found.searched, found.among) == (2, 3, 50, 200)
+        assert [(each.held_out, each.train) for each in found.nearest] == [
+            ("row 4", "row 17"),
+            ("row 9", "row 120"),
+            ("row 23", "row 55"),
+        ]
+        assert found.nearest[2].distance == pytest.approx(0.01, rel=0.5)
+        typical = np.sqrt(2.0)  # of two independent standard Normal vectors, for each element
+        assert found.radius == pytest.approx(inspection.NEAR * typical, rel=0.05)
+
+    def test_a_search_too_long_is_made_among_a_part(
+        self, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(inspection, "MOST_PRODUCTS", 200 * 5 * 10)
+        train, held_out = rng.normal(size=(200, 5)), rng.normal(size=(60, 5))
+        held_out[:] = train[:60]
+        found = duplicates(split_into(train, held_out), "validation")
+        assert (found.identical, found.searched, found.near) == (60, 10, 10)
+
+    def test_zero_and_minus_zero_are_the_same(self) -> None:
+        assert duplicates(split_into(np.zeros((4, 2)), -np.zeros((1, 2))), "test").identical == 1
+
+
+class TestInspect:
+    """What there is to say."""
+
+    def test_of_the_digits(self) -> None:
+        raw = read("digits")
+        found = inspect(raw)
+        assert found["trainable"]
+        assert found["kind"] == "grey images of 8x8x1, values in [0, 1]"
+        assert found["range"]["max"] == 1
+        every = np.concatenate([getattr(raw, name).x for name in SPLITS])
+        assert found["range"]["mean"] == pytest.approx(every.mean(), rel=1e-6)
+        assert found["range"]["std"] == pytest.approx(every.std(), rel=1e-5)
+        assert found["labels"]["classes"] == 10
+        assert sum(sum(sizes.values()) for sizes in found["labels"]["examples"].values()) == 1797
+        assert found["constant"] == 3
+        assert found["likelihoods"] == fitting(every, (8, 8, 1))
+        assert found["likelihoods_if_binarized"] == ["bernoulli"]
+        assert found["picked"]["binarization"] == "dynamic"
+
+    def test_missing_values_are_counted_and_named(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        x = rng.normal(size=(40, 3))
+        x[[3, 3, 11], [0, 2, 1]] = np.nan, np.nan, np.inf
+        np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[20:], x_test=x[20:])
+        found = inspect(read(str(tmp_path / "a.npz")))
+        assert found["missing"] == {"values": 3, "examples": 2, "first": "train: row 3"}
+        assert found["trainable"] is False
+        assert "found nan in row 3" in found["problem"]
+        assert np.isfinite(list(found["range"].values())).all()
+        assert "likelihoods" not in found
+
+    def test_nothing_but_missing_values(self) -> None:
+        found = inspect(dataset(np.full((9, 2), np.nan)))
+        assert np.isnan(found["range"]["mean"])
+        assert not found["trainable"]
+
+    def test_every_likelihood_that_is_said_to_fit_has_a_finite_density(self) -> None:
+        data = dataset(PIXELS[..., None])
+        x = (PIXELS[..., None] / np.float32(255))[:2]
+        for name in inspect(data)["likelihoods"]:
+            settings = LIKELIHOODS[name].settings_from(LIKELIHOODS.member(name).settings, data.train.x / 255)
+            likelihood = LIKELIHOODS.build(LIKELIHOODS.member({"name": name, **settings}), (4, 5, 1))
+            p = likelihood(np.zeros((2, likelihood.params_size), np.float32))
+            assert np.isfinite(p.log_prob(x)).all(), name
+
+    @pytest.mark.parametrize("scaling", ["none", "standard"])
+    def test_a_scaling_may_be_told(self, scaling: str) -> None:
+        assert inspect(dataset(PIXELS[..., None]), scaling)["picked"]["scaling"] == scaling
+
+
+class TestPictured:
+    """Which examples are shown."""
+
+    def test_as_many_of_each_class(self) -> None:
+        x, y = np.arange(60.0).reshape(60, 1), np.repeat(["b", "a", "c"], [40, 15, 5])
+        split = Split(x, y)
+        shown = pictured(Dataset("some", "", split, split, split), 30)
+        assert [y[int(value)] for value in shown[:, 0]] == ["a"] * 10 + ["b"] * 10 + ["c"] * 5
+
+    def test_evenly_spread_without_classes(self) -> None:
+        np.testing.assert_array_equal(pictured(dataset(np.arange(11.0)[:, None]), 3)[:, 0], [0, 5, 10])

@@ -1,0 +1,112 @@
+"""Kinds of data: what their form and values are, and which likelihood, network and scaling suit them."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from tfp_vae.datasets import SPLITS, Dataset, default_scaling, scaled
+from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, first_violation, level_count
+
+__all__ = ["Kind", "Suggestion", "kind_of", "suggest", "suited_scaling"]
+
+MLP_VALUES = 1_024
+"""Images of more values than these, such as 32x32 grey ones have, are given convolutions."""
+
+LEVELS = 256
+"""The most levels of grey that are taken for levels, and not for a continuum."""
+
+FORMS = {1: "grey images", 3: "colour images"}
+"""Forms of data by the number of channels."""
+
+VALUES = {"binary values": BINARY, "values in [0, 1]": UNIT, "counts": COUNTS, "real values": REAL}
+"""Kinds of values, the narrowest first."""
+
+
+NOT_FINITE = "some of them missing or infinite"
+
+
+class Kind(NamedTuple):
+    """What data are: their form, and their values once they are scaled."""
+
+    form: str
+    values: str
+    event_shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.form} of {'x'.join(map(str, self.event_shape))}, {self.values}"
+
+
+class Suggestion(NamedTuple):
+    """What suits a kind of data: the names of a likelihood and of a network."""
+
+    likelihood: str
+    network: str
+
+
+SUITED = {
+    ("vectors", "binary values"): "bernoulli",
+    ("vectors", "values in [0, 1]"): "continuous-bernoulli",
+    ("vectors", "counts"): "negative-binomial",
+    ("vectors", "real values"): "normal",
+    ("grey images", "binary values"): "bernoulli",
+    ("grey images", "values in [0, 1]"): "bernoulli",  # the field's convention, with dynamic binarization
+    ("grey images", "counts"): "negative-binomial",
+    ("grey images", "real values"): "normal",
+    ("colour images", "binary values"): "bernoulli",
+    ("colour images", "values in [0, 1]"): "continuous-bernoulli",
+    ("colour images", "counts"): "negative-binomial",
+    ("colour images", "real values"): "normal",
+}
+"""The likelihood that suits each form and kind of values."""
+
+
+def kind_of(dataset: Dataset) -> Kind:
+    """Return the kind of a data set, scaled; its values are those of all splits."""
+    splits = [getattr(dataset, name).x for name in SPLITS]
+    fits = (name for name, support in VALUES.items() if all(first_violation(x, support) is None for x in splits))
+    return Kind(_form(dataset.event_shape), next(fits, NOT_FINITE), dataset.event_shape)
+
+
+def _form(event_shape: tuple[int, ...]) -> str:
+    if len(event_shape) == 1:
+        return "vectors"
+    return FORMS.get(event_shape[-1], "images of many channels")
+
+
+def suggest(dataset: Dataset) -> Suggestion:
+    """Return what suits a data set, scaled.
+
+    Colours of 8 bits are levels, which a discretized logistic has probabilities for. Large images are given
+    convolutions.
+    """
+    kind = kind_of(dataset)
+    form = "colour images" if kind.form.startswith("images") else kind.form
+    likelihood = SUITED[form, kind.values]
+    if likelihood == "continuous-bernoulli" and form != "vectors" and _has_levels(dataset):
+        likelihood = "discretized-logistic"
+    convolutional = form != "vectors" and math.prod(kind.event_shape) > MLP_VALUES
+    return Suggestion(likelihood, "conv" if convolutional else "mlp")
+
+
+def _has_levels(dataset: Dataset) -> bool:
+    count = level_count(dataset.train.x)
+    return count is not None and count <= LEVELS
+
+
+def suited_scaling(dataset: Dataset, support: Support | None) -> str:
+    """Return the scaling that suits a data set, not yet scaled, under a likelihood of `support`, or under any.
+
+    Vectors of real values are brought to mean 0 and standard deviation 1, if the likelihood takes real values.
+    Images are scaled as `default_scaling` says, unless their values fit the likelihood as they are and not so.
+    """
+    usual = default_scaling(dataset)
+    if len(dataset.event_shape) > 1:
+        misfits = support is not None and _fits(dataset, support) and not _fits(scaled(dataset, usual), support)
+        return "none" if misfits else usual
+    real = support in (None, REAL) and kind_of(dataset).values == "real values"
+    return "standard" if real else usual
+
+
+def _fits(dataset: Dataset, support: Support) -> bool:
+    return all(first_violation(getattr(dataset, name).x, support) is None for name in SPLITS)

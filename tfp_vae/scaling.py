@@ -1,0 +1,109 @@
+"""Scaling: what becomes of a data set's values before a model sees them; kept with a run, and done to new data too."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, final
+
+import numpy as np
+import pydantic
+from pydantic.dataclasses import dataclass
+
+from tfp_vae.errors import DataError
+from tfp_vae.members import Table
+
+__all__ = ["SCALINGS", "Pixels", "Scaling", "Standard", "Unscaled"]
+
+MOST_FEATURES = 1 << 16
+
+
+def _split_numbers(value: Any) -> Any:
+    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+
+
+Numbers = Annotated[
+    tuple[pydantic.FiniteFloat, ...],
+    pydantic.Field(max_length=MOST_FEATURES),
+    pydantic.BeforeValidator(_split_numbers),
+]
+
+
+class Scaling(abc.ABC):
+    """A map of values, the same for all examples of a data set and for all that come later."""
+
+    @abc.abstractmethod
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return x [N, *event_shape], float32, as a model sees it."""
+
+    @classmethod
+    def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
+        """Return the settings with what the training data x decide where the user does not."""
+        del x
+        return dict(settings)
+
+
+def _as_float32(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused with its row
+        return x.astype(np.float32, copy=False)
+
+
+@final
+@dataclass(frozen=True)
+class Unscaled(Scaling):
+    """The values as they are."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return x."""
+        return _as_float32(x)
+
+
+@final
+@dataclass(frozen=True)
+class Pixels(Scaling):
+    """8-bit pixels over 255, so that they lie in [0, 1]; other values as they are."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return x / 255 if x is uint8, else x."""
+        return _as_float32(x) / np.float32(255) if x.dtype == np.uint8 else _as_float32(x)
+
+
+@final
+@dataclass(frozen=True)
+class Standard(Scaling):
+    """Each element less its mean, over its standard deviation in the training data: (x - loc) / scale.
+
+    An element that never changes there has scale 1. Log-densities are those of the scaled values; that of x itself is
+    less by sum_i log scale_i.
+
+    Args:
+      loc: the means, in the order of the event's elements; those of the training data, if not given.
+      scale: the standard deviations, likewise.
+    """
+
+    loc: Numbers = field(default=(), kw_only=True)
+    scale: Numbers = field(default=(), kw_only=True)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return (x - loc) / scale."""
+        size = int(np.prod(x.shape[1:]))
+        if {len(self.loc), len(self.scale)} != {size}:
+            raise DataError(
+                f"expected a loc and a scale for each of {size} values of an example, found {len(self.loc)} and "
+                f"{len(self.scale)}; leave them out to take those of the training data."
+            )
+        loc, scale = (np.reshape(values, x.shape[1:]) for values in (self.loc, self.scale))
+        return _as_float32((x - loc) / scale)
+
+    @classmethod
+    def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
+        """Return the settings, loc and scale taken from x [N, *event_shape] unless they are given."""
+        if settings["loc"] or settings["scale"]:
+            return dict(settings)
+        flat = x.reshape(len(x), -1)
+        loc, scale = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
+        return {"loc": loc.tolist(), "scale": np.where(flat.max(axis=0) > flat.min(axis=0), scale, 1.0).tolist()}
+
+
+SCALINGS = Table("scaling", {"none": Unscaled, "pixels": Pixels, "standard": Standard})
