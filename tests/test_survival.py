@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -29,6 +30,9 @@ TRAIN = (
     "train", "--epochs", EPOCHS, "--steps-per-epoch", STEPS, "--batch-size", 64, "--hidden", 8, "--execution", "graph",
     "--no-plots",
 )  # fmt: skip
+PATIENCE = 60.0
+"""Seconds to wait for a checkpoint, on a machine that is busy."""
+
 SLOW = {"slow": 0.01, "SAVE_SECONDS": 0.0, "SAVE_SHARE": 1e9}
 """A checkpoint after every few steps, each of which takes a tenth of a second to write."""
 
@@ -51,6 +55,24 @@ class Trial:
         begun = Run(self.folder).exists()
         arguments = ("train", "--resume", "--no-plots") if begun else (*TRAIN, "--seed", self.seed)
         return self.worker.start(*arguments, "--run-dir", self.folder, said=self.said, **more)
+
+    def wait(self, draw: random.Random) -> None:
+        """Wait for a random moment: one in four anywhere from the start on, the others after a first checkpoint."""
+        if draw.random() < 0.25:
+            time.sleep(draw.uniform(0.0, 2.0))
+            return
+        before, began = self._saves(), time.monotonic()
+        while self._saves() == before and not self._over() and time.monotonic() - began < PATIENCE:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0.0, 0.7))
+
+    def _saves(self) -> int:
+        log = self.folder / runs.LOG
+        return log.read_text().count("wrote a checkpoint") if log.exists() else 0
+
+    def _over(self) -> bool:
+        """Return whether training came to its end before anything could come between."""
+        return Run(self.folder).is_finished()
 
     def finish_and_compare(self) -> None:
         """Train to the end in peace; weights, best weights, optimizer and metrics are those of the other run."""
@@ -78,14 +100,20 @@ def assert_same_checkpoint(first: Checkpoint, second: Checkpoint) -> None:
     assert without_seconds(first.history) == without_seconds(second.history)
 
 
+def hit(pid: int, number: int) -> None:
+    """Send a signal to a process, which may have come to its end just before."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
 def test_killed_at_random_moments(worker: Worker, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     draw, kills, while_writing, from_checkpoint, seed = random.Random(0), 0, 0, 0, 0
     while kills < KILLS:
         trial = Trial(worker, tmp_path, seed)
         while kills < KILLS and not Run(trial.folder).is_finished():
             pid = trial.go_on(**SLOW)
-            time.sleep(draw.uniform(0.0, 4.0))
-            os.kill(pid, signal.SIGKILL)
+            trial.wait(draw)
+            hit(pid, signal.SIGKILL)
             if worker.ended() == -signal.SIGKILL:
                 kills += 1
                 while_writing += bool(list(trial.folder.glob(".*.part")))
@@ -115,8 +143,8 @@ def test_interrupted_at_random_moments(number: int, code: int, worker: Worker, t
     draw, trial, interrupted = random.Random(code), Trial(worker, tmp_path, 0), 0
     for _ in range(SIGNALS // 2):
         pid = trial.go_on(**SLOW)
-        time.sleep(draw.uniform(0.0, 4.0))
-        os.kill(pid, number)
+        trial.wait(draw)
+        hit(pid, number)
         found, said = worker.ended(), trial.said.read_text()
         assert "Traceback" not in said
         if Run(trial.folder).is_finished():
