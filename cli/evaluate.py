@@ -35,7 +35,6 @@ _ROWS = (
     ("Pareto k of the weights: median", "pareto_k_median", ".2f", ""),
     ("   share above 0.7", "pareto_k_share_above", ".3f", "of examples"),
 )
-_COMPARED = ("log_likelihood", "elbo", "distortion", "rate")
 MOST_SAMPLES = 10**9
 
 
@@ -123,7 +122,7 @@ def _assess(
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
     restored, assessment = library.experiments().Restored(run, weights), library.assessment()
     console.notice(f"weights: {weights}, of step {restored.step:,}")
-    anneal = None if annealing is None else assessment.Annealing(**annealing)
+    anneal = None if annealing is None else assessment.AnnealingPlan(**annealing)
     return assessment.assess(restored, dataset, assessment.Plan(**asked, annealing=anneal), stages=console.counted)
 
 
@@ -172,7 +171,7 @@ def _print_annealing(ais: dict[str, Any], sandwich: dict[str, Any]) -> None:
     click.echo(
         "\nannealing, {steps:,} steps, {chains} chains, on {examples} of the examples: log p(x) {log_likelihood:.3f}, "
         "Monte Carlo error {log_likelihood_mc_error:.3f}; above importance sampling by "
-        "{above_importance_sampling:+.3f} (standard error {above_importance_sampling_se:.3f})".format(**ais)
+        "{above_importance_sampling:+.3f} (standard error {above_importance_sampling_se:.3f}): {verdict}".format(**ais)
     )
     click.echo(
         "annealing both ways on {examples} simulated examples: log p(x) between {lower:.3f} and {upper:.3f}, "
@@ -189,7 +188,7 @@ def _print_side_by_side(results: Sequence[dict[str, Any]], differences: Sequence
     paired = [
         [Path(line["run"]).name, key, f"{line[key]:+.3f}", _error(line, key)]
         for line in differences
-        for key in _COMPARED
+        for key in library.assessment().COMPARED
     ]
     console.print_table([f"less {names[0]}", "paired difference", "nats", "standard error"], paired)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import small_model, small_training, start_run
 from tfp_vae import gallery
-from tfp_vae.assessment import Annealing, Assessment, Plan, advice, assess, compare, ladder
+from tfp_vae.assessment import AnnealingPlan, Assessment, Plan, advice, assess, compare, ladder, verdict
 from tfp_vae.datasets import Dataset
 from tfp_vae.errors import UsageError
 from tfp_vae.evaluation import Estimates, estimate, summarize
@@ -24,7 +24,7 @@ from tfp_vae.storage import json_text
 @pytest.fixture(scope="module")
 def assessed(restored: Restored, digits: Dataset) -> Assessment:
     """The small run on 60 of its test examples, with annealing."""
-    asked = Plan(iw_samples=(1, 7, 200), max_examples=60, execution="graph", annealing=Annealing(4, 3, 20))
+    asked = Plan(iw_samples=(1, 7, 200), max_examples=60, execution="graph", annealing=AnnealingPlan(4, 3, 20))
     return assess(restored, digits, asked)
 
 
@@ -134,7 +134,7 @@ def test_progress_is_told_of_every_stage(restored: Restored, digits: Dataset) ->
         totals[name], done[name] = total, 0
         return nullcontext(lambda count: done.update({name: done[name] + count}))
 
-    asked = Plan(iw_samples=(3,), max_examples=32, execution="eager", annealing=Annealing(1, 2, 2))
+    asked = Plan(iw_samples=(3,), max_examples=35, execution="eager", annealing=AnnealingPlan(1, 2, 2))
     assess(restored, digits, asked, stages=stage)
     assert totals == done
     assert list(totals) == ["importance sampling", "annealing", "annealing both ways"]
@@ -203,9 +203,21 @@ class TestAdvice:
     def given(ess: float, pareto_k: float) -> str | None:
         column = np.zeros(10)
         estimates = Estimates(
-            column, column, column, np.full(10, ess), np.full(10, pareto_k), np.zeros([10, 0]), np.zeros([10, 2])
+            column,
+            column,
+            column,
+            np.full(10, ess),
+            np.full(10, pareto_k),
+            np.zeros([10, 0]),
+            np.zeros([10, 2]),
+            np.zeros([10, 2]),
         )
         return advice(summarize(estimates, 4, 1_000, discrete=True), 1_000)
+
+    def test_too_few_samples_to_tell_are_said(self) -> None:
+        said = self.given(900.0, np.nan)
+        assert said is not None
+        assert "cannot tell" in said
 
     def test_even_weights_need_none(self) -> None:
         assert self.given(900.0, 0.2) is None
@@ -220,6 +232,12 @@ class TestAdvice:
         said = self.given(5.0, 0.3)
         assert said is not None
         assert "5.0 of 1,000" in said
+
+
+@pytest.mark.parametrize(("shift", "said"), [(0.0, "agree"), (5.0, "higher"), (-5.0, "lower")])
+def test_verdict_compares_a_difference_with_its_error(shift: float, said: str, rng: np.random.Generator) -> None:
+    difference = rng.normal(size=100)
+    assert said in verdict(difference - difference.mean() + shift)
 
 
 @pytest.mark.parametrize("name", list(gallery.ASSESSED))

@@ -44,6 +44,22 @@ def test_pareto_k_of_equal_weights_is_zero() -> None:
     np.testing.assert_array_equal(pareto_k(np.full([50, 2], -90.0)), 0)
 
 
+def test_pareto_k_of_rounding_noise_is_zero(rng: np.random.Generator) -> None:
+    """What an exact posterior leaves in float32: equal weights but for their last bits, and ties."""
+    noisy = (-300 + 1e-4 * rng.integers(-2, 3, size=(96, 30))).astype(np.float32)
+    np.testing.assert_array_equal(pareto_k(noisy.astype(float)), 0)
+
+
+@pytest.mark.parametrize("ties", [5, 60, 94])
+def test_pareto_k_of_tied_weights_is_finite(ties: int, rng: np.random.Generator) -> None:
+    tail = rng.normal(size=(96, 10))
+    for held in (np.sort(tail, axis=0)[0], np.sort(tail, axis=0)[-1] + 1):
+        tied = np.concatenate([np.tile(held, (ties, 1)), tail[ties:]])
+        assert np.isfinite(pareto_k(tied)).all()
+    above = np.concatenate([np.zeros([1, 10]), np.ones([95, 10])])
+    assert np.isfinite(pareto_k(above)).all()
+
+
 def test_pareto_k_of_a_short_tail_is_not_defined() -> None:
     assert np.isnan(pareto_k(np.zeros([5, 3]))).all()
     assert not np.isnan(pareto_k(np.zeros([6, 3]))).any()
@@ -68,6 +84,11 @@ def test_error_and_bias_of_a_log_mean_are_what_repeats_show(rng: np.random.Gener
 
 def test_equal_weights_leave_no_error() -> None:
     assert log_mean_error(np.array([100.0]), 100) == 0
+
+
+def test_one_sample_does_not_know_its_error() -> None:
+    assert np.isnan(log_mean_error(np.ones(3), 1)).all()
+    assert np.isnan(second_order_bias(np.ones(3), 1)).all()
 
 
 class TestTally:

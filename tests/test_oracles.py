@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import tracemalloc
+from typing import Any
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tests import builders
 from tests.oracles import LinearGaussian
-from tfp_vae.evaluation import estimate, log_likelihood
+from tfp_vae import VAE
+from tfp_vae.errors import RunError, UsageError
+from tfp_vae.evaluation import Estimates, active_units, estimate, log_likelihood
 from tfp_vae.objectives import ELBO, MonteCarloELBO
+from tfp_vae.posteriors import POSTERIORS
 from tfp_vae.seeds import fold
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
@@ -85,15 +94,112 @@ def test_bound_rises_with_the_samples_to_the_evidence(linear: LinearGaussian) ->
     assert gaps[-1] > -0.01
 
 
+@pytest.mark.parametrize("execution", ["graph", "xla"])
 @pytest.mark.parametrize("batch_size", [1, 33, 500])
 @pytest.mark.parametrize("chunk_size", [1, 7, 100, 1_000])
-def test_estimate_does_not_depend_on_the_cut(batch_size: int, chunk_size: int) -> None:
+def test_estimate_does_not_depend_on_the_cut(batch_size: int, chunk_size: int, execution: str) -> None:
+    vae, x = shifted()
+    settings = {"iw_samples": 130, "seed": (8, 8), "execution": execution}
+    found = estimate(vae, x, batch_size=batch_size, chunk_size=chunk_size, **settings)
+    assert_same(found, whole(execution))
+
+
+@functools.cache
+def whole(execution: str) -> Estimates:
+    vae, x = shifted()
+    return estimate(vae, x, iw_samples=130, seed=(8, 8), execution=execution)
+
+
+def shifted() -> tuple[VAE, np.ndarray]:
     model = LinearGaussian("float32")
-    vae, x = model.vae(shift=0.4, widen=1.4), model.data(50)
-    whole = estimate(vae, x, iw_samples=230, seed=(8, 8), execution="graph")
-    cut = estimate(vae, x, iw_samples=230, seed=(8, 8), batch_size=batch_size, chunk_size=chunk_size, execution="graph")
-    for expected, found in zip(whole, cut, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    return model.vae(shift=0.4, widen=1.4), model.data(501)
+
+
+def assert_same(found: Estimates, expected: Estimates) -> None:
+    for name in Estimates._fields:
+        tolerance = 2e-2 if name == "pareto_k" else 1e-4  # a fit of the largest weights magnifies rounding
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4, atol=tolerance)
+
+
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+def test_estimate_of_any_posterior_does_not_depend_on_the_cut(posterior: str) -> None:
+    vae, x = builders.model(posterior), builders.data("bernoulli", 7)
+    settings = {"iw_samples": 110, "seed": (8, 9), "execution": "graph"}
+    expected = estimate(vae, x, **settings)
+    assert_same(estimate(vae, x, batch_size=3, chunk_size=7, **settings), expected)
+    rows = np.array([1, 4, 6])
+    part = estimate(vae, x[rows], places=rows, **settings)
+    assert_same(part, Estimates(*(column[rows] for column in expected)))
+
+
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+def test_a_collapsed_posterior_has_no_active_units(posterior: str) -> None:
+    """The mean of a flow is sampled: the spread of that is not one of the means over x."""
+    vae = builders.model(posterior, latent_dim=6)
+    for variable in vae.encoder.network.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    found = estimate(vae, builders.data("bernoulli", 300), iw_samples=1, seed=(0, 0), execution="graph")
+    assert active_units(found) == 0
+
+
+def test_chunks_are_halved_until_they_fit() -> None:
+    model = LinearGaussian("float32")
+    vae, x = model.vae(shift=0.4), model.data(2)
+    expected = log_likelihood(vae, x, iw_samples=50, seed=(8, 8), execution="graph")
+    network, decoded = vae.decoder.network, []
+
+    def short_of_memory(z: Any) -> Any:
+        decoded.append(z.shape[0])
+        if z.shape[0] > 12:
+            raise tf.errors.ResourceExhaustedError(None, None, "no memory left")
+        return network(z)
+
+    vae.decoder.network = short_of_memory
+    found = log_likelihood(vae, x, iw_samples=50, seed=(8, 8), execution="graph")
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert max(decoded) == 100
+    assert min(decoded) == 12
+
+
+def test_memory_that_never_suffices_is_said() -> None:
+    model = LinearGaussian("float32")
+    vae = model.vae()
+
+    def without_memory(z: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory left")
+
+    vae.decoder.network = without_memory
+    with pytest.raises(RunError, match="ran out of memory with one sample at a time"):
+        log_likelihood(vae, model.data(2), iw_samples=5, seed=(0, 0), execution="graph")
+
+
+def test_host_memory_does_not_grow_with_the_samples(linear: LinearGaussian) -> None:
+    """Kept log-weights would take 5 MB more at the larger K, and fail this."""
+    vae, x, peaks = linear.vae(shift=0.2), linear.data(32), []
+    for samples in (4_000, 24_000):
+        tracemalloc.start()
+        log_likelihood(vae, x, iw_samples=samples, seed=(0, 0), execution="graph")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.25 * peaks[0]
+
+
+def test_progress_counts_each_example_once(linear: LinearGaussian) -> None:
+    done: list[int] = []
+    estimate(linear.vae(), linear.data(40), iw_samples=130, seed=(0, 0), execution="graph", progress=done.append)
+    assert sum(done) == 40 * 130
+
+
+@pytest.mark.parametrize("wrong", [{"iw_samples": 0}, {"chunk_size": 0}, {"batch_size": 0}, {"sweep": (1, 6)}])
+def test_a_cut_of_nothing_is_refused(linear: LinearGaussian, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        estimate(linear.vae(), linear.data(2), seed=(0, 0), **{"iw_samples": 5, **wrong})
+
+
+def test_examples_may_be_a_tensor(linear: LinearGaussian) -> None:
+    vae, x = linear.vae(), linear.data(3)
+    given = [log_likelihood(vae, each, iw_samples=4, seed=(0, 0), execution="graph") for each in (x, tf.constant(x))]
+    np.testing.assert_array_equal(*given)
 
 
 def test_estimate_of_an_example_does_not_depend_on_those_after_it(linear: LinearGaussian) -> None:
@@ -120,14 +226,14 @@ def test_estimate_agrees_with_brute_force(linear: LinearGaussian) -> None:
 
 
 def test_sums_of_many_large_weights_stay_exact() -> None:
-    """With a constant weight, log w = -3000, the estimate is that weight, and every sample counts."""
+    """With the exact posterior far out, log w < -10,000 throughout, the estimate is that weight."""
     model = LinearGaussian("float32")
     vae, x = model.vae(), model.data(2)
     far = x + 300
     found = estimate(vae, far, iw_samples=20_000, seed=(0, 0), execution="graph")
     truth = model.log_evidence(far)
     assert (truth < -10_000).all()
-    np.testing.assert_allclose(found.log_likelihood, truth, rtol=1e-5)
+    np.testing.assert_allclose(found.log_likelihood, truth, rtol=4e-7)
     assert (found.ess <= 20_000).all()
 
 

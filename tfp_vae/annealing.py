@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from tfp_vae._lazy import tf, tfp
 from tfp_vae.diagnostics import log_mean_error
 from tfp_vae.errors import UsageError
-from tfp_vae.evaluation import Progress
+from tfp_vae.evaluation import DECODED_VALUES, Progress, cut
 from tfp_vae.execution import AUTO, choose, compiled
 from tfp_vae.seeds import Seed, fold
 from tfp_vae.vae import VAE
@@ -22,7 +22,7 @@ LEAPFROG_STEPS = 10
 ACCEPTED = 0.65
 """The share of proposals that the step size aims at (Neal, 2011)."""
 
-PILOT_CHAINS = 4
+PILOT_CHAINS, EXAMPLES_AT_ONCE = 4, 50
 FIRST_STEP_SIZE, FASTER, SLOWER = 0.1, 1.02, 0.98
 TRANSITIONS_PER_CALL = 10_000
 """About how many transitions one compiled call makes, so that progress moves and an interrupt is heard."""
@@ -45,18 +45,22 @@ class Sandwich(NamedTuple):
     """Bounds on log p(x) of simulated examples, from chains run both ways; nats.
 
     x: the examples, [N, *event_shape].
-    lower: in expectation at most log p(x).
-    upper: in expectation at least log p(x).
+    lower: in expectation at most log p(x), [N].
+    upper: in expectation at least log p(x), [N].
     """
 
     x: np.ndarray
-    lower: Annealed
-    upper: Annealed
+    lower: np.ndarray
+    upper: np.ndarray
 
     @property
     def gap(self) -> np.ndarray:
-        """The upper bound less the lower, [N]: in expectation at least the error of either."""
-        return np.asarray(self.upper.log_likelihood - self.lower.log_likelihood)
+        """The upper bound less the lower, [N]: in expectation at least the error of either.
+
+        log p(x) cancels in it, so that its spread over the examples is that of the chains alone: the standard error of
+        its mean covers those of both bounds' means.
+        """
+        return np.asarray(self.upper - self.lower)
 
 
 def temperatures(steps: int, sharpness: float = 4.0) -> np.ndarray:
@@ -76,7 +80,7 @@ def annealed_log_likelihood(
     steps: int,
     chains: int = 16,
     seed: Seed,
-    batch_size: int = 50,
+    batch_size: int | None = None,
     execution: str = AUTO,
     progress: Progress = lambda transitions: None,
 ) -> Annealed:
@@ -98,7 +102,7 @@ def annealed_log_likelihood(
       steps: T, the temperatures after the first.
       chains: C, for each example.
       seed: a stateless seed, two integers.
-      batch_size: examples at once; part of what the seed means.
+      batch_size: examples at once, part of what the seed means; by default 50, fewer of large ones.
       execution: `auto`, `xla`, `graph` or `eager`.
       progress: told of the number of transitions just made, pilot chains included; see `transitions`.
 
@@ -106,8 +110,9 @@ def annealed_log_likelihood(
       Neal (2001), Annealed importance sampling.
       Wu, Burda, Salakhutdinov and Grosse (2017), On the quantitative analysis of decoder-based generative models.
     """
-    annealing = _Annealing(vae, steps, chains, choose(vae, execution), progress)
-    parts = [annealing.below(x[start:end], fold(seed, start)) for start, end in _batches(len(x), batch_size)]
+    annealer = _Annealer(vae, steps, chains, choose(vae, execution), progress)
+    at_once = batch_size or _fitting_batch(vae, chains)
+    parts = [annealer.below(x[start:end], fold(seed, start)) for start, end in cut(len(x), at_once)]
     return _joined(parts)
 
 
@@ -118,7 +123,7 @@ def sandwich(
     steps: int,
     chains: int = 16,
     seed: Seed,
-    batch_size: int = 50,
+    batch_size: int | None = None,
     execution: str = AUTO,
     progress: Progress = lambda transitions: None,
 ) -> Sandwich:
@@ -134,20 +139,20 @@ def sandwich(
       steps: T, the temperatures after the first.
       chains: C, for each example.
       seed: a stateless seed, two integers; decides the examples too.
-      batch_size: examples at once; part of what the seed means.
+      batch_size: examples at once, part of what the seed means; by default 50, fewer of large ones.
       execution: `auto`, `xla`, `graph` or `eager`.
       progress: told of the number of transitions just made.
 
     References:
       Grosse, Ghahramani and Adams (2015), Sandwiching the marginal likelihood using bidirectional Monte Carlo.
     """
-    annealing = _Annealing(vae, steps, chains, choose(vae, execution), progress)
+    annealer = _Annealer(vae, steps, chains, choose(vae, execution), progress)
     parts = []
-    for start, end in _batches(examples, batch_size):
+    for start, end in cut(examples, batch_size or _fitting_batch(vae, chains)):
         x, z = _simulated(vae, end - start, fold(seed, 0, start))
-        parts.append((x.numpy(), *annealing.both(x, z, fold(seed, 1, start))))
+        parts.append((x.numpy(), *annealer.both(x, z, fold(seed, 1, start))))
     xs, lower, upper = zip(*parts, strict=True)
-    return Sandwich(np.concatenate(xs), _joined(lower), _joined(upper))
+    return Sandwich(np.concatenate(xs), _joined(lower).log_likelihood, np.concatenate(upper))
 
 
 def transitions(examples: int, steps: int, chains: int, *, both_ways: bool = False) -> int:
@@ -160,9 +165,9 @@ def _simulated(vae: VAE, n: int, seed: Seed) -> tuple[Any, Any]:
     return vae.decoder(z).sample(seed=fold(seed, 1)), z
 
 
-def _batches(count: int, batch_size: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, count, batch_size):
-        yield start, min(start + batch_size, count)
+def _fitting_batch(vae: VAE, chains: int) -> int:
+    """Return how many examples are annealed at once: 50, or as many as keep the decoder's output within bounds."""
+    return max(1, min(EXAMPLES_AT_ONCE, DECODED_VALUES // (4 * chains * vae.decoder.likelihood.params_size)))
 
 
 def _joined(parts: Sequence[Annealed]) -> Annealed:
@@ -205,7 +210,7 @@ def _adapted(sizes: Any, t: Any, accepted: Any) -> Any:
 
 
 @final
-class _Annealing:
+class _Annealer:
     """Runs chains for one batch after another, some stages in each compiled call."""
 
     def __init__(self, vae: VAE, steps: int, chains: int, execution: str, progress: Progress) -> None:
@@ -220,15 +225,15 @@ class _Annealing:
         """Return the bound from below, of examples x [B, ...]."""
         return self._below(x, self._path(x, fold(seed, 0)), fold(seed, 1))
 
-    def both(self, x: Any, z: Any, seed: Seed) -> tuple[Annealed, Annealed]:
-        """Return both bounds, of examples x [B, ...] for each of which z [B, D] is a draw from p(z|x)."""
+    def both(self, x: Any, z: Any, seed: Seed) -> tuple[Annealed, np.ndarray]:
+        """Return the bounds from below and above, of examples x [B, ...] with a draw z [B, D] from each p(z|x)."""
         path = self._path(x, fold(seed, 0))
         starts = tf.repeat(z[tf.newaxis], self._count, axis=0)
         above = self._run(self._advance, x, starts, path.reversed(), fold(seed, 2))
-        return self._below(x, path, fold(seed, 1)), _annealed(above, -1)
+        return self._below(x, path, fold(seed, 1)), -_log_mean(-_log_weights(above))
 
     def _below(self, x: Any, path: _Path, seed: Seed) -> Annealed:
-        return _annealed(self._run(self._advance, x, self._from_prior(self._count, x, seed), path, seed), 1)
+        return _annealed(self._run(self._advance, x, self._from_prior(self._count, x, seed), path, seed))
 
     def _path(self, x: Any, seed: Seed) -> _Path:
         """Return the stages from prior to posterior, with step sizes that some chains of their own find."""
@@ -245,7 +250,7 @@ class _Annealing:
         gains, betas, sizes = (tf.constant(table, z.dtype) for table in path)
         chains = _Chains(z, tf.zeros(z.shape[:2], z.dtype), tf.zeros(z.shape[:2], z.dtype), sizes)
         width = z.shape[0] * z.shape[1]
-        for first, last in _batches(len(path.betas), max(1, TRANSITIONS_PER_CALL // width)):
+        for first, last in cut(len(path.betas), max(1, TRANSITIONS_PER_CALL // width)):
             chains = advance(x, fold(seed, 1), gains, betas, tf.constant(first), tf.constant(last), chains)
             self._progress((last - first) * width)
         return _Chains(*chains)
@@ -253,30 +258,40 @@ class _Annealing:
     def _advanced(
         self, adapt: Callable[..., Any], x: Any, seed: Any, gains: Any, betas: Any, first: Any, last: Any, chains: Any
     ) -> Any:
+        prior = self._vae.prior()
+
         def stage(t: Any, chains: _Chains) -> tuple[Any, _Chains]:
             log_w = chains.log_w + gains[t] * self._vae.decoder(chains.z).log_prob(x)
-            z, accepted = self._moved(x, chains.z, betas[t], chains.sizes[t], fold(seed, t))
+            z, accepted = self._moved(x, chains.z, prior, betas[t], chains.sizes[t], fold(seed, t))
             return t + 1, _Chains(z, log_w, chains.accepted + accepted, adapt(chains.sizes, t, accepted))
 
         return tf.while_loop(lambda t, chains: t < last, stage, (first, _Chains(*chains)), parallel_iterations=1)[1]
 
-    def _moved(self, x: Any, z: Any, beta: Any, size: Any, seed: Any) -> tuple[Any, Any]:
+    def _moved(self, x: Any, z: Any, prior: Any, beta: Any, size: Any, seed: Any) -> tuple[Any, Any]:
         """Return z [C, B, D] after a transition that keeps p(z) p(x|z)^beta, and whether it was accepted, [C, B]."""
 
         def log_target(z: Any) -> Any:
-            return self._vae.prior().log_prob(z) + beta * self._vae.decoder(z).log_prob(x)
+            return prior.log_prob(z) + beta * self._vae.decoder(z).log_prob(x)
 
         kernel = tfp.mcmc.HamiltonianMonteCarlo(log_target, size[:, tf.newaxis], LEAPFROG_STEPS)
         z, results = kernel.one_step(z, kernel.bootstrap_results(z), seed=seed)
         return z, tf.cast(results.is_accepted, z.dtype)
 
 
-def _annealed(chains: _Chains, sign: int) -> Annealed:
-    """Return the log of the chains' mean weight; for a sign of -1, of the inverse of their mean inverse weight."""
-    log_w = sign * chains.log_w.numpy().astype(np.float64)
+def _annealed(chains: _Chains) -> Annealed:
+    log_w = _log_weights(chains)
     total, total_squares = np.logaddexp.reduce(log_w, axis=0), np.logaddexp.reduce(2 * log_w, axis=0)
     return Annealed(
-        log_likelihood=sign * (total - math.log(len(log_w))),
+        log_likelihood=_log_mean(log_w),
         error=log_mean_error(np.exp(2 * total - total_squares), len(log_w)),
         accepted=chains.accepted.numpy().mean(axis=0) / chains.sizes.shape[0],
     )
+
+
+def _log_weights(chains: _Chains) -> np.ndarray:
+    return np.asarray(chains.log_w.numpy(), np.float64)
+
+
+def _log_mean(log_w: np.ndarray) -> np.ndarray:
+    """Return the log of the mean over the chains of weights [C, B]: [B]."""
+    return np.asarray(np.logaddexp.reduce(log_w, axis=0) - math.log(len(log_w)))

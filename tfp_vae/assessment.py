@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -22,10 +23,13 @@ from tfp_vae.preparation import held_out_view
 from tfp_vae.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
 from tfp_vae.vae import VAE
 
-__all__ = ["Annealing", "Assessment", "Plan", "advice", "assess", "compare", "ladder"]
+__all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare", "ladder"]
 
 BIAS_WORTH_SAYING = 0.05
 """Nats of likely bias from which on it is said."""
+
+FEWEST_EFFECTIVE = 10
+"""The median effective sample size under which it is said."""
 
 SHARE_WORTH_SAYING = 0.05
 """The share of examples whose k̂ is too high from which on it is said."""
@@ -34,7 +38,7 @@ Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
 """Begins a stage of a given name and amount of work, and gives a function to call with the amount just done."""
 
 
-class Annealing(NamedTuple):
+class AnnealingPlan(NamedTuple):
     """How annealed importance sampling is done: on some of the examples, and on as many simulated ones.
 
     steps, chains: see `annealing.annealed_log_likelihood`.
@@ -64,7 +68,7 @@ class Plan:
     max_examples: int | None = None
     seed: int = 0
     execution: str = AUTO
-    annealing: Annealing | None = None
+    annealing: AnnealingPlan | None = None
 
     def __post_init__(self) -> None:
         if not self.iw_samples or min(self.iw_samples) < 1:
@@ -174,7 +178,7 @@ def _chosen(split: Split, most: int | None) -> Split:
     rows = np.arange(len(split))
     if most is not None and most < len(rows):
         rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET).permutation(rows)[:most])
-    return Split(split.x[rows], None if split.y is None else split.y[rows], rows)
+    return dataclasses.replace(split[rows], rows=rows)
 
 
 def _described(subject: _Subject) -> dict[str, Any]:
@@ -202,8 +206,10 @@ def _summarized(subject: _Subject) -> dict[str, Any]:
 
 def advice(summary: Summary, iw_samples: int) -> str | None:
     """Return a sentence that says that the estimate is likely biased low, and what would help; None if it is not."""
+    if math.isnan(summary.pareto_k_share_above):
+        return f"log p(x) is biased low, by how much {iw_samples:,} samples cannot tell: take --iw-samples 100 or more."
     heavy = summary.pareto_k_share_above > SHARE_WORTH_SAYING
-    if not heavy and summary.likely_bias <= BIAS_WORTH_SAYING:
+    if not heavy and summary.likely_bias <= BIAS_WORTH_SAYING and summary.ess_median >= FEWEST_EFFECTIVE:
         return None
     tail = f"k̂ exceeds {PARETO_K_LIMIT} for {summary.pareto_k_share_above:.0%} of the examples and " if heavy else ""
     return (
@@ -275,7 +281,7 @@ def _annealed(subject: _Subject) -> dict[str, Any]:
     return {} if asked is None else {"ais": _below(subject, asked), "sandwich": _sandwiched(subject, asked)}
 
 
-def _below(subject: _Subject, asked: Annealing) -> dict[str, Any]:
+def _below(subject: _Subject, asked: AnnealingPlan) -> dict[str, Any]:
     count = min(asked.examples, len(subject.examples))
     rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 2).permutation(len(subject.examples))[:count])
     with subject.stages("annealing", annealing.transitions(count, asked.steps, asked.chains)) as progress:
@@ -295,10 +301,21 @@ def _below(subject: _Subject, asked: Annealing) -> dict[str, Any]:
         "log_likelihood_mc_error": mean_error(found.error),
         **_mean("above_importance_sampling", found.log_likelihood - subject.estimates.log_likelihood[rows]),
         "accepted": float(found.accepted.mean()),
+        "verdict": verdict(found.log_likelihood - subject.estimates.log_likelihood[rows]),
     }
 
 
-def _sandwiched(subject: _Subject, asked: Annealing) -> dict[str, Any]:
+def verdict(above: np.ndarray) -> str:
+    """Return what it means that annealing exceeds importance sampling by `above`, nats of each example [N]."""
+    mean, error = float(above.mean()), standard_error(above)
+    if not abs(mean) > 2 * error:
+        return "both agree within two standard errors of their difference"
+    if mean > 0:
+        return "annealing is higher: importance sampling was biased low by at least as much"
+    return "annealing is lower: it needs more steps, and adds nothing to importance sampling here"
+
+
+def _sandwiched(subject: _Subject, asked: AnnealingPlan) -> dict[str, Any]:
     total = annealing.transitions(asked.examples, asked.steps, asked.chains, both_ways=True)
     with subject.stages("annealing both ways", total) as progress:
         found = annealing.sandwich(
@@ -312,10 +329,8 @@ def _sandwiched(subject: _Subject, asked: Annealing) -> dict[str, Any]:
         )
     return {
         "examples": asked.examples,
-        "lower": float(found.lower.log_likelihood.mean()),
-        "lower_mc_error": mean_error(found.lower.error),
-        "upper": float(found.upper.log_likelihood.mean()),
-        "upper_mc_error": mean_error(found.upper.error),
+        "lower": float(found.lower.mean()),
+        "upper": float(found.upper.mean()),
         **_mean("gap", found.gap),
     }
 

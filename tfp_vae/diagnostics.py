@@ -22,6 +22,9 @@ __all__ = [
 PARETO_K_LIMIT = 0.7
 """Above this Pareto k̂ an importance-weighted mean is not to be trusted (Vehtari et al., 2024)."""
 
+EVEN = 1e-3
+"""A tail over which log w varies by less is even: what is left may be rounding."""
+
 SHORTEST_TAIL = 5
 """Weights that a tail must have for a distribution to be fitted to it."""
 
@@ -40,19 +43,22 @@ def log_mean_error(ess: np.ndarray, samples: int) -> np.ndarray:
     """Return the Monte Carlo standard error of log 1/K sum_k w_k, in nats, from the effective sample size of the w_k.
 
     By the delta method, var(log mean w) ~ var(w) / (K mean(w)^2) = 1/ESS - 1/K. It is honest only where the weights
-    have a variance, which a `pareto_k` under 0.5 says, and a rough guide up to 0.7.
+    have a variance, which a `pareto_k` under 0.5 says, and a rough guide up to 0.7. It never exceeds 1, however bad
+    the weights are; of a single sample it is not known, NaN.
 
     Args:
       ess: (sum w)^2 / sum w^2, between 1 and K, of any shape.
       samples: K.
     """
+    if samples == 1:
+        return np.full(np.shape(ess), math.nan)
     return np.sqrt(np.maximum(1 / np.asarray(ess) - 1 / samples, 0.0))
 
 
 def second_order_bias(ess: np.ndarray, samples: int) -> np.ndarray:
     """Return how far E[log 1/K sum_k w_k] lies below log p(x), in nats, to second order: half the variance.
 
-    An underestimate where the weights have heavy tails.
+    An underestimate where the weights have heavy tails, and never above 1/2.
 
     Args:
       ess: effective sample size, of any shape.
@@ -81,7 +87,7 @@ def pareto_k(log_tail: np.ndarray) -> np.ndarray:
         the threshold.
 
     Returns:
-      k̂, [B]; NaN where M is under 5, and 0 where the tail does not vary.
+      k̂, [B]; NaN where M is under 5, and 0 where the tail's weights differ by less than one in a thousand.
 
     References:
       Zhang and Stephens (2009), A new and efficient estimation method for the generalized Pareto distribution.
@@ -93,7 +99,7 @@ def pareto_k(log_tail: np.ndarray) -> np.ndarray:
     ordered = np.sort(log_tail, axis=0)
     weights = np.exp(ordered - ordered[-1])
     excess = np.maximum(weights[1:] - weights[0], np.finfo(float).tiny)
-    constant = ordered[-1] - ordered[0] < 1e-6
+    constant = ordered[-1] - ordered[0] < EVEN
     fitted = _generalized_pareto_shape(np.where(constant, np.arange(1.0, count + 1)[:, np.newaxis], excess))
     prior_weight, prior_mean = 10, 0.5
     regularized = (count * fitted + prior_weight * prior_mean) / (count + prior_weight)
@@ -109,7 +115,9 @@ def _generalized_pareto_shape(excess: np.ndarray) -> np.ndarray:
     grid = 30 + int(math.sqrt(count))
     steps = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
     quartile = excess[int(count / 4 + 0.5) - 1]
+    quartile = np.where(quartile > 1e-12 * excess[-1], quartile, excess.mean(axis=0))  # of ties at the threshold
     theta = 1 / excess[-1] + steps[:, np.newaxis] / (3 * quartile)  # [G, B]
+    theta = np.where(np.abs(theta * excess[-1]) > 1e-9, theta, 1e-9 / excess[-1])  # at 0 the profile is a limit
     log_profile = np.stack([_log_profile(row, excess) for row in theta])
     share = np.exp(log_profile - np.logaddexp.reduce(log_profile, axis=0))
     return _shape_given(np.sum(share * theta, axis=0), excess)

@@ -24,7 +24,7 @@ from tfp_vae.objectives import has_closed_form_rate
 from tfp_vae.seeds import Seed, fold
 from tfp_vae.vae import VAE
 
-__all__ = ["Estimates", "Summary", "active_units", "estimate", "log_likelihood", "summarize"]
+__all__ = ["Estimates", "Summary", "active_units", "cut", "estimate", "is_active", "log_likelihood", "summarize"]
 
 TILE = 100
 """Samples of z drawn from one seed, (example, tile). Fixed: with it the draws are the same however the work is cut."""
@@ -33,10 +33,10 @@ DECODED_PER_CALL = 100_000
 """About how many samples of z one compiled call decodes, so that progress moves and an interrupt is heard."""
 
 DECODED_VALUES = 1 << 24
-"""How many values of x are decoded at once at most, unless a chunk size is given."""
+"""How many numbers the decoder gives at once at most, unless a chunk size is given."""
 
 BYTES_PER_DECODED_VALUE = 64
-"""About what decoding a value takes: itself, its density, and what lies between, in float32."""
+"""About what each number of the decoder's output takes: itself, its density, and what lies between, in float32."""
 
 ACTIVE_VARIANCE = 0.01
 """A latent dimension is active if Var_x(E_q[z|x]) exceeds this (Burda et al., 2016)."""
@@ -54,7 +54,8 @@ class Estimates(NamedTuple):
     ess: effective sample size of the weights, (sum w)^2 / sum w^2, between 1 and K, [N].
     pareto_k: shape of the weights' upper tail, see `diagnostics.pareto_k`, [N].
     sweep: the estimate of log p(x) from the first samples alone, for each number of the sweep, [N, J].
-    posterior_mean: E_q[z|x], [N, D].
+    posterior_mean: E_q[z|x], closed-form of a Normal, else the mean of 128 draws, [N, D].
+    posterior_mean_variance: the variance of that mean's own error, an estimate; zero of a Normal, [N, D].
     """
 
     log_likelihood: np.ndarray
@@ -64,6 +65,7 @@ class Estimates(NamedTuple):
     pareto_k: np.ndarray
     sweep: np.ndarray
     posterior_mean: np.ndarray
+    posterior_mean_variance: np.ndarray
 
     @property
     def elbo(self) -> np.ndarray:
@@ -168,15 +170,27 @@ def estimate(
     """
     if iw_samples < 1 or batch_size < 1 or len(x) < 1:
         raise UsageError(f"expected at least one sample and one example, found {iw_samples} and {len(x)}.")
+    if chunk_size is not None and chunk_size < 1:
+        raise UsageError(f"expected a chunk of at least one sample, found {chunk_size}.")
     if any(not 1 <= k <= iw_samples for k in sweep):
         raise UsageError(f"expected a sweep of 1 to {iw_samples} samples, found {', '.join(map(str, sweep))}.")
-    places = np.arange(len(x)) if places is None else places
+    x, places = np.asarray(x), np.arange(len(x)) if places is None else places
     batch_size = min(batch_size, len(x))
-    chunk_size = chunk_size or _fitting_chunk(batch_size * math.prod(x.shape[1:]))
+    chunk_size = chunk_size or _fitting_chunk(batch_size * vae.decoder.likelihood.params_size)
     sampler = _Sampler(vae, iw_samples, sweep, chunk_size, choose(vae, execution), progress)
-    parts = [sampler(x[rows], places[rows].astype(np.int32), seed) for rows in _batches(len(x), batch_size)]
-    columns = (np.concatenate(column)[: len(x)].astype(np.float64) for column in zip(*parts, strict=True))
+    parts = []
+    for start, end in cut(len(x), batch_size):
+        rows = np.minimum(np.arange(start, start + batch_size), len(x) - 1)  # all batches of one size
+        found = sampler(x[rows], places[rows].astype(np.int32), seed, end - start)
+        parts.append([column[: end - start] for column in found])
+    columns = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
     return Estimates(*columns)
+
+
+def cut(count: int, size: int) -> Iterator[tuple[int, int]]:
+    """Give the beginning and the end of each part of `count` things, `size` of them but for the last."""
+    for start in range(0, count, size):
+        yield start, min(start + size, count)
 
 
 def _fitting_chunk(values_per_sample: int) -> int:
@@ -185,11 +199,18 @@ def _fitting_chunk(values_per_sample: int) -> int:
     return int(max(1, min(DECODED_VALUES, at_hand) // values_per_sample))
 
 
-def active_units(posterior_mean: np.ndarray) -> float:
-    """Return how many latent dimensions are active, Var_x(E_q[z|x]) > 0.01, of means [N, D]; NaN for N = 1."""
-    if len(posterior_mean) < 2:
-        return math.nan
-    return int(np.sum(np.var(posterior_mean, axis=0) > ACTIVE_VARIANCE))
+def is_active(estimates: Estimates) -> np.ndarray:
+    """Return which latent dimensions are active, Var_x(E_q[z|x]) > 0.01: bool [D].
+
+    The variance of the means' own errors, which would make a collapsed dimension of a flow look alive, is taken off.
+    """
+    own = estimates.posterior_mean_variance.mean(axis=0)
+    return np.asarray(estimates.posterior_mean.var(axis=0) - own > ACTIVE_VARIANCE)
+
+
+def active_units(estimates: Estimates) -> float:
+    """Return how many latent dimensions are active; NaN of a single example."""
+    return int(is_active(estimates).sum()) if len(estimates.posterior_mean) > 1 else math.nan
 
 
 def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discrete: bool) -> Summary:
@@ -209,7 +230,7 @@ def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discret
         distortion=float(estimates.distortion.mean()),
         rate=float(estimates.rate.mean()),
         bits_per_dim=float(-log_px.mean() / (event_size * math.log(2))) if discrete else math.nan,
-        active_units=active_units(estimates.posterior_mean),
+        active_units=active_units(estimates),
         ess_median=float(np.median(estimates.ess)),
         ess_p5=float(np.quantile(estimates.ess, 0.05)),
         ess_min=float(estimates.ess.min()),
@@ -219,13 +240,7 @@ def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discret
 
 
 def _share_above(values: np.ndarray, limit: float) -> float:
-    return math.nan if np.isnan(values).any() else float(np.mean(values > limit))
-
-
-def _batches(count: int, batch_size: int) -> Iterator[np.ndarray]:
-    """Give the rows of each batch, all of one size: the last repeats the last row."""
-    for start in range(0, count, batch_size):
-        yield np.minimum(np.arange(start, start + batch_size), count - 1)
+    return math.nan if np.isnan(values).all() else float(np.mean(values[~np.isnan(values)] > limit))
 
 
 @final
@@ -249,9 +264,9 @@ class _Sampler:
         self._encode = compiled(self._encoded, execution)
         self._advance = compiled(self._advanced, execution)
 
-    def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed) -> Estimates:
-        """Return the estimates of the examples x [B, ...], whose draws are named by `seed` and `places` [B]."""
-        params, mean = self._encode(x, fold(seed))
+    def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int) -> Estimates:
+        """Return the estimates of x [B, ...], whose draws `seed` and `places` [B] name; the first `live` count."""
+        params, mean, variance = self._encode(x, places, fold(seed))
         tally = Tally(len(x), self._iw_samples, self._sweep)
         tiles = math.ceil(self._iw_samples / TILE)
         per_call = self._tiles_per_call(len(x))
@@ -259,7 +274,7 @@ class _Sampler:
             last = min(tile + per_call, tiles)
             for part in zip(*self._drawn(x, params, fold(seed), places, tile, last), strict=True):
                 tally.add(*part)
-            self._progress(len(x) * (min(last * TILE, self._iw_samples) - tile * TILE))
+            self._progress(live * (min(last * TILE, self._iw_samples) - tile * TILE))
         return Estimates(
             log_likelihood=tally.log_likelihood,
             distortion=tally.distortion,
@@ -267,7 +282,8 @@ class _Sampler:
             ess=tally.ess,
             pareto_k=tally.pareto_k,
             sweep=tally.swept,
-            posterior_mean=np.asarray(mean),
+            posterior_mean=mean.numpy(),
+            posterior_mean_variance=variance.numpy(),
         )
 
     def _closed_form_rate(self, params: Any) -> np.ndarray:
@@ -276,9 +292,17 @@ class _Sampler:
     def _tiles_per_call(self, batch: int) -> int:
         return max(1, DECODED_PER_CALL // (self._live * batch))
 
-    def _encoded(self, x: Any, seed: Any) -> tuple[Any, Any]:
-        params = self._vae.encoder.network(x)
-        return params, self._vae.encoder.posterior.mean(params, seed=seed)
+    def _encoded(self, x: Any, places: Any, seed: Any) -> tuple[Any, Any, Any]:
+        """Return the posteriors' params [B, P], their means [B, D], and the variance of the means' own errors."""
+        params, posterior = self._vae.encoder.network(x), self._vae.encoder.posterior
+
+        def of_one(example: tuple[Any, Any]) -> tuple[Any, Any]:
+            row, place = example
+            first, second = (posterior.mean(row[tf.newaxis], seed=fold(seed, place, 0, half))[0] for half in (0, 1))
+            return (first + second) / 2, (first - second) ** 2 / 4
+
+        types = (params.dtype, params.dtype)
+        return params, *tf.map_fn(of_one, (params, tf.convert_to_tensor(places)), fn_output_signature=types)
 
     def _drawn(self, x: Any, params: Any, seed: Any, places: Any, first: int, last: int) -> list[np.ndarray]:
         """Return log p(x|z) and log p(z) - log q(z|x) of some tiles, [tiles, S, B], in smaller chunks if need be."""
@@ -295,23 +319,24 @@ class _Sampler:
     def _advanced(self, x: Any, params: Any, seed: Any, places: Any, first: Any, last: Any) -> Any:
         shape, size = [self._live, x.shape[0]], self._tiles_per_call(x.shape[0])
         empty = [tf.TensorArray(params.dtype, size, element_shape=shape) for _ in range(2)]
+        prior = self._vae.prior()
 
         def tile(t: Any, *drawn: Any) -> tuple[Any, ...]:
-            z, log_ratio = self._draw(params, seed, places, t)  # [S, B, D], [S, B]
+            z, log_ratio = self._draw(params, prior, seed, places, t)  # [S, B, D], [S, B]
             values = self._decode(x, z), log_ratio
             return t + 1, *(array.write(t - first, value) for array, value in zip(drawn, values, strict=True))
 
         drawn = tf.while_loop(lambda t, *drawn: t < last, tile, (first, *empty), parallel_iterations=1)[1:]
         return [array.stack() for array in drawn]
 
-    def _draw(self, params: Any, seed: Any, places: Any, t: Any) -> tuple[Any, Any]:
+    def _draw(self, params: Any, prior: Any, seed: Any, places: Any, t: Any) -> tuple[Any, Any]:
         """Return a tile's z [S, B, D] and log p(z) - log q(z|x) [S, B], each example from its own seed."""
 
         def of_one(example: tuple[Any, Any]) -> tuple[Any, Any]:
             row, place = example
             q = self._vae.encoder.posterior(row[tf.newaxis])
             z = q.sample(TILE, seed=fold(seed, place, t))  # [T, 1, D]
-            return z[: self._live, 0], (self._vae.prior().log_prob(z) - q.log_prob(z))[: self._live, 0]
+            return z[: self._live, 0], (prior.log_prob(z) - q.log_prob(z))[: self._live, 0]
 
         z, log_ratio = tf.map_fn(of_one, (params, places), fn_output_signature=(params.dtype, params.dtype))
         return tf.transpose(z, [1, 0, 2]), tf.transpose(log_ratio)

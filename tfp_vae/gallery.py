@@ -11,7 +11,7 @@ import numpy as np
 from tfp_vae import plots
 from tfp_vae.assessment import Assessment
 from tfp_vae.datasets import Dataset
-from tfp_vae.evaluation import ACTIVE_VARIANCE
+from tfp_vae.evaluation import is_active
 from tfp_vae.experiments import Restored, sample
 from tfp_vae.preparation import held_out_view
 from tfp_vae.runs import Run
@@ -79,8 +79,7 @@ def _draw_bound(assessment: Assessment) -> Any:
 
 def _draw_rates(assessment: Assessment) -> Any:
     rates = assessment.result["rate_per_dim"]
-    active = assessment.estimates.posterior_mean.var(axis=0) > ACTIVE_VARIANCE
-    return None if rates is None else plots.rate_bars(np.array(rates), active)
+    return None if rates is None else plots.rate_bars(np.array(rates), is_active(assessment.estimates))
 
 
 def _draw_histogram(assessment: Assessment) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from tfp_vae._lazy import tf, tfd
 from tfp_vae.diagnostics import standard_error
 from tfp_vae.distributions import EvenMixture
+from tfp_vae.evaluation import cut
 from tfp_vae.execution import AUTO, choose, compiled
 from tfp_vae.objectives import has_closed_form_rate
 from tfp_vae.seeds import Seed, fold
@@ -29,8 +30,8 @@ EXAMPLES_AT_ONCE = 500
 VALUES_AT_ONCE = 1 << 23
 """How many values the densities of all components at some z may take at once."""
 
-MOST_COMPONENTS = {True: 10_000, False: 500}
-"""Examples whose posteriors make up q(z), by whether those are Normal; a flow's density can take D passes."""
+MOST_COMPONENTS, MOST_FLOWS = 10_000, 500
+"""Examples whose posteriors make up q(z): of Normals, and of flows, whose density can take D passes."""
 
 MOST_DRAWS = 2_000
 """Draws of z from q(z), no two from the same example."""
@@ -79,8 +80,8 @@ def decomposition(
     References:
       Hoffman and Johnson (2016), ELBO surgery.
     """
-    x = x[: most_components or MOST_COMPONENTS[vae.encoder.posterior.is_normal]]
-    params = tf.concat([vae.encoder.network(part) for _, part in _parts(x, EXAMPLES_AT_ONCE)], axis=0)
+    x = x[: most_components or (MOST_COMPONENTS if vae.encoder.posterior.is_normal else MOST_FLOWS)]
+    params = tf.concat([vae.encoder.network(part) for part in _parts(x)], axis=0)
     densities = compiled(lambda rows, seed: _densities(vae, params, rows, seed), choose(vae, execution))
     draws = min(len(x), MOST_DRAWS)
     at_once = min(draws, max(1, VALUES_AT_ONCE // (len(x) * vae.encoder.posterior.latent_dim)))
@@ -132,15 +133,14 @@ def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
 
 def posterior_means(vae: VAE, x: np.ndarray, *, seed: Seed) -> np.ndarray:
     """Return E_q[z|x] of examples x [N, *event_shape]: [N, D]."""
-    return np.concatenate([vae.encoder.mean(part, seed=fold(seed, at)) for at, part in _parts(x, EXAMPLES_AT_ONCE)])
+    return np.concatenate([vae.encoder.mean(part, seed=fold(seed, i)) for i, part in enumerate(_parts(x))])
 
 
-def _parts(x: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    for start in range(0, len(x), size):
-        yield start, x[start : start + size]
+def _parts(x: np.ndarray) -> Iterator[np.ndarray]:
+    return (x[start:end] for start, end in cut(len(x), EXAMPLES_AT_ONCE))
 
 
 def _example_mean(x: np.ndarray, values: Callable[[np.ndarray], Any]) -> np.ndarray:
     """Return the mean over the examples of `values` [B, ...] of each part of x."""
-    total = sum(np.asarray(values(part), np.float64).sum(axis=0) for _, part in _parts(x, EXAMPLES_AT_ONCE))
+    total = sum(np.asarray(values(part), np.float64).sum(axis=0) for part in _parts(x))
     return np.asarray(total / len(x))
