@@ -44,10 +44,11 @@ WRITERS: dict[str, Callable[[Path, Chosen, Any], None]] = {".npz": _write_npz, "
 @click.option(
     "--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: embeddings-<examples>.npz in the run]"
 )
+@options.weights_option
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, samples: int, seed: int, out: str | None, as_json: bool, **which: Any
+    run: str | None, runs_dir: str, samples: int, seed: int, out: str | None, weights: str, as_json: bool, **which: Any
 ) -> None:
     """Means, scales and samples of q(z|x) of given examples, into a file."""
     path = None if out is None else output(out, Path(), tuple(WRITERS))
@@ -55,12 +56,14 @@ def command(
     console.notice(f"run: {found.folder}")
     examples = chosen(found, **which)
     path = path or found.folder / f"embeddings-{examples.name}.npz"
-    restored = library.experiments().Restored(found)
+    restored = library.restored(found, weights)
     drawn = (seed, int(Purpose.EMBEDDING))
     embeddings = library.latent().encode(restored.vae, examples.split.x, samples=samples, seed=drawn)
     WRITERS[path.suffix](path, examples, embeddings)
     result = {
         "run": str(found.folder),
+        "weights": weights,
+        "step": restored.step,
         **examples.origin,
         "num_examples": len(examples.split),
         "latent_dim": embeddings.mean.shape[1],

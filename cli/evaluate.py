@@ -120,8 +120,7 @@ def _assess(
 ) -> Any:
     console.notice(f"run: {run.folder}")
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
-    restored, assessment = library.experiments().Restored(run, weights), library.assessment()
-    console.notice(f"weights: {weights}, of step {restored.step:,}")
+    restored, assessment = library.restored(run, weights), library.assessment()
     anneal = None if annealing is None else assessment.AnnealingPlan(**annealing)
     return assessment.assess(restored, dataset, assessment.Plan(**asked, annealing=anneal), stages=console.counted)
 

@@ -53,10 +53,19 @@ WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray], None]] = {".png": _w
 @click.option("--path", "kind", type=click.Choice(PATHS), default="linear", show_default=True, help="Way between them.")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same pairs or draws.")
 @click.option("--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: a picture in the run]")
+@options.weights_option
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, steps: int, kind: str, seed: int, out: str | None, as_json: bool, **asked: Any
+    run: str | None,
+    runs_dir: str,
+    steps: int,
+    kind: str,
+    seed: int,
+    out: str | None,
+    weights: str,
+    as_json: bool,
+    **asked: Any,
 ) -> None:
     """E[x|z] along paths through latent space, between examples or draws from the prior."""
     path = None if out is None else output(out, Path(), tuple(WRITERS))
@@ -65,7 +74,7 @@ def command(
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
     ends, origin, pairs = _from_prior(found, asked, seed) if asked["prior"] else _between(found, asked, seed)
-    restored, module = library.experiments().Restored(found), library.latent()
+    restored, module = library.restored(found, weights), library.latent()
     first, last = ends(restored.vae, module)
     z = module.path(first, last, steps, kind)
     x = module.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)))
@@ -73,6 +82,8 @@ def command(
     WRITERS[path.suffix](path, x, z)
     result = {
         "run": str(found.folder),
+        "weights": weights,
+        "step": restored.step,
         **origin,
         "pairs": pairs,
         "path": kind,

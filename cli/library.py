@@ -9,6 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
+
+from tfp_vae.runs import Run
+
+from . import console
 
 
 def experiments() -> ModuleType:
@@ -34,6 +39,13 @@ def latent() -> ModuleType:
 def scores() -> ModuleType:
     """Return `tfp_vae.scores`."""
     return _imported("scores")
+
+
+def restored(run: Run, weights: str) -> Any:
+    """Return a run's model with its `final` or its `best` weights, and say which."""
+    model = experiments().Restored(run, weights)
+    console.notice(f"weights: {weights}, of step {model.step:,}")
+    return model
 
 
 def _imported(name: str) -> ModuleType:

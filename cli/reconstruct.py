@@ -59,6 +59,7 @@ WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray], None]] = {
     help=f"{', '.join(WRITERS)} file; a picture shows at most {LARGEST_PICTURE} examples, "
     f"{PICTURED} unless --max-examples says so.  [default: a picture in the run]",
 )
+@options.weights_option
 @options.json_option
 @options.debug_option
 def command(
@@ -69,6 +70,7 @@ def command(
     seed: int,
     out: str | None,
     max_examples: int | None,
+    weights: str,
     as_json: bool,
     **which: Any,
 ) -> None:
@@ -80,10 +82,13 @@ def command(
     limit = min(max_examples or PICTURED, LARGEST_PICTURE) if pictured else max_examples
     examples = chosen(found, **which, max_examples=limit)
     path = path or found.plot_path(f"reconstructions-{examples.name}-{show}-seed{seed}")
-    x = _reconstructed(library.experiments().Restored(found).vae, examples.split.x, latent, show, seed)
+    restored = library.restored(found, weights)
+    x = _reconstructed(restored.vae, examples.split.x, latent, show, seed)
     WRITERS[path.suffix](path, examples, x)
     result = {
         "run": str(found.folder),
+        "weights": weights,
+        "step": restored.step,
         **examples.origin,
         "num_examples": len(x),
         "latent": latent,

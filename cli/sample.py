@@ -73,8 +73,7 @@ def command(
     latent_dim = found.config().model.latent_dim  # a damaged config is refused before TensorFlow is imported
     if bounds is not None and latent_dim != 2:
         raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
-    restored = library.experiments().Restored(found, weights)
-    console.notice(f"weights: {weights}, of step {restored.step:,}")
+    restored = library.restored(found, weights)
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     WRITERS[path.suffix](path, x)
     result = {

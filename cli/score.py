@@ -34,11 +34,12 @@ LISTED = 10
     "--show", type=click.IntRange(1, 400), default=16, show_default=True, help="How many of the most anomalous to show."
 )
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw a picture of the most anomalous.")
+@options.weights_option
 @options.execution_option
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, out: str | None, show: int, plots: bool, as_json: bool, **asked: Any
+    run: str | None, runs_dir: str, out: str | None, show: int, plots: bool, weights: str, as_json: bool, **asked: Any
 ) -> None:
     """Importance-weighted log p(x) of each example, into a .csv file; the least likely are shown.
 
@@ -51,13 +52,15 @@ def command(
     which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
     examples = chosen(found, **which)
     path = path or found.folder / f"scores-{examples.name}.csv"
-    restored = library.experiments().Restored(found)
+    restored = library.restored(found, weights)
     with console.counted("scoring", len(examples.split) * asked["iw_samples"]) as progress:
         result, estimates = library.scores().score(restored, examples.split.x, progress=progress, **asked)
     _write(path, examples, estimates)
     worst = library.scores().most_anomalous(estimates.log_likelihood, show)
     result = {
         "run": str(found.folder),
+        "weights": weights,
+        "step": restored.step,
         **examples.origin,
         **result,
         "most_anomalous": _rows(examples, estimates, worst),

@@ -213,6 +213,16 @@ class TestScore:
         assert is_picture(shown.splitlines()[-1])
 
 
+@pytest.mark.parametrize("command", ["encode", "reconstruct", "interpolate", "score", "sample"])
+@pytest.mark.parametrize("weights", ["final", "best"])
+def test_every_command_says_which_weights_it_uses(command: str, weights: str, copied: Run) -> None:
+    steps = {"final": copied.checkpoint().step, "best": copied.checkpoint().best.step}
+    done = call(command, "--run", copied.folder, "--weights", weights, "--json")
+    result = json.loads(done.stdout)
+    assert (result["weights"], result["step"]) == (weights, steps[weights])
+    assert f"weights: {weights}, of step {steps[weights]:,}" in done.stderr
+
+
 def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> None:
     result = told("sample", "--run", copied.folder, "--n", 6, "--region", -0.1, 0.1, 1, 1.2, "--out", "s.npy")
     assert result["region"] == [[-0.1, 0.1], [1, 1.2]]
