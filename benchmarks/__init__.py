@@ -1,1 +1,0 @@
-"""Speed against other ways to train and evaluate the same model: `python -m benchmarks`."""
