@@ -22,8 +22,9 @@ from tfp_vae.likelihoods import (
     Normal,
 )
 from tfp_vae.likelihoods import Poisson as PoissonLikelihood
-from tfp_vae.posteriors import POSTERIORS
-from tfp_vae.priors import PRIORS
+from tfp_vae.objectives import ELBO
+from tfp_vae.posteriors import POSTERIORS, HouseholderFlow
+from tfp_vae.priors import PRIORS, StandardNormal
 
 
 def softplus(s: Any) -> np.ndarray:
@@ -127,6 +128,57 @@ def test_full_covariance_is_what_its_triangle_says() -> None:
     by_scipy = stats.multivariate_normal(params[0, :3], q.covariance()[0]).logpdf(z)
     np.testing.assert_allclose(np.ravel(q.log_prob(z[:, np.newaxis])), by_scipy, rtol=1e-4)
     assert np.abs(q.covariance()[0].numpy()[~np.eye(3, dtype=bool)]).min() > 1e-3
+
+
+def reflected(params: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the covariance of z = H_K ... H_1 z_0, by hand."""
+    loc, s, *vectors = params.astype(np.float64).reshape(-1, d)
+    turn = np.eye(d)
+    for v in vectors:  # the first is the first to be applied
+        turn = (np.eye(d) - 2 * np.outer(v, v) / (v @ v)) @ turn
+    return turn @ loc, turn @ np.diag((1e-4 + softplus(s)) ** 2) @ turn.T
+
+
+@pytest.mark.parametrize("reflections", [1, 2, 5])
+def test_householder_is_the_normal_that_its_reflections_make(reflections: int) -> None:
+    family, d = HouseholderFlow(4, reflections=reflections), 4
+    params = np.random.default_rng(reflections).normal(size=(3, family.params_size)).astype(np.float32)
+    q, z = family(tf.constant(params)), np.random.default_rng(1).normal(size=(6, 3, d)).astype(np.float32)
+    for i, row in enumerate(params):
+        mean, covariance = reflected(row, d)
+        np.testing.assert_allclose(q.mean()[i], mean, atol=1e-5)
+        np.testing.assert_allclose(family.mean(params, seed=(0, 0))[i], mean, atol=1e-5)
+        np.testing.assert_allclose(q.covariance()[i], covariance, atol=1e-5)
+        np.testing.assert_allclose(q.stddev()[i], np.sqrt(np.diag(covariance)), atol=1e-5)
+        by_scipy = stats.multivariate_normal(mean, covariance).logpdf(z[:, i])
+        np.testing.assert_allclose(q.log_prob(z)[:, i], by_scipy, rtol=1e-4, atol=1e-4)
+
+
+def test_householder_costs_the_rate_of_what_it_turns() -> None:
+    family, prior = HouseholderFlow(3, reflections=4), StandardNormal(3)()
+    params = np.random.default_rng(2).normal(size=(5, family.params_size)).astype(np.float32)
+    loc, scale = params[:, :3].astype(np.float64), 1e-4 + softplus(params[:, 3:6])
+    expected = np.sum((loc**2 + scale**2 - 1) / 2 - np.log(scale), axis=1)
+    q = family(tf.constant(params))
+    np.testing.assert_allclose(q.kl_divergence(prior), expected, rtol=1e-5)
+    z = q.sample(20_000, seed=(3, 4))
+    estimates = (q.log_prob(z) - prior.log_prob(z)).numpy()
+    np.testing.assert_array_less(np.abs(estimates.mean(axis=0) - expected), 4.5 * estimates.std(axis=0) / 141)
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_householder_trains_by_the_closed_form(jit: bool) -> None:
+    vae, x = builders.model("householder-flow"), builders.data("bernoulli")
+
+    @tf.function(jit_compile=jit)
+    def slopes() -> list[Any]:
+        with tf.GradientTape() as tape:
+            loss = ELBO().loss(vae, x, seed=(0, 1))
+        return tape.gradient(loss, vae.trainable_variables)
+
+    for variable, slope in zip(vae.trainable_variables, slopes(), strict=True):
+        assert np.isfinite(slope).all(), variable.name
+        assert np.abs(slope).max() > 0, variable.name
 
 
 def test_mixture_prior_is_the_sum_of_its_components() -> None:
