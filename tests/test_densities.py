@@ -11,9 +11,20 @@ import tensorflow as tf
 from scipy import special, stats
 
 from tests import builders
-from tfp_vae.likelihoods import LIKELIHOODS, SCALE_FLOOR, Categorical, DiscretizedLogistic, Normal
-from tfp_vae.posteriors import POSTERIORS
-from tfp_vae.priors import PRIORS
+from tfp_vae.distributions import Poisson, RoundedLogistic
+from tfp_vae.likelihoods import (
+    LIKELIHOODS,
+    SCALE_FLOOR,
+    Categorical,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+    NegativeBinomial,
+    Normal,
+)
+from tfp_vae.likelihoods import Poisson as PoissonLikelihood
+from tfp_vae.objectives import ELBO
+from tfp_vae.posteriors import POSTERIORS, HouseholderFlow
+from tfp_vae.priors import PRIORS, StandardNormal
 
 
 def softplus(s: Any) -> np.ndarray:
@@ -117,6 +128,57 @@ def test_full_covariance_is_what_its_triangle_says() -> None:
     by_scipy = stats.multivariate_normal(params[0, :3], q.covariance()[0]).logpdf(z)
     np.testing.assert_allclose(np.ravel(q.log_prob(z[:, np.newaxis])), by_scipy, rtol=1e-4)
     assert np.abs(q.covariance()[0].numpy()[~np.eye(3, dtype=bool)]).min() > 1e-3
+
+
+def reflected(params: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the covariance of z = H_K ... H_1 z_0, by hand."""
+    loc, s, *vectors = params.astype(np.float64).reshape(-1, d)
+    turn = np.eye(d)
+    for v in vectors:  # the first is the first to be applied
+        turn = (np.eye(d) - 2 * np.outer(v, v) / (v @ v)) @ turn
+    return turn @ loc, turn @ np.diag((1e-4 + softplus(s)) ** 2) @ turn.T
+
+
+@pytest.mark.parametrize("reflections", [1, 2, 5])
+def test_householder_is_the_normal_that_its_reflections_make(reflections: int) -> None:
+    family, d = HouseholderFlow(4, reflections=reflections), 4
+    params = np.random.default_rng(reflections).normal(size=(3, family.params_size)).astype(np.float32)
+    q, z = family(tf.constant(params)), np.random.default_rng(1).normal(size=(6, 3, d)).astype(np.float32)
+    for i, row in enumerate(params):
+        mean, covariance = reflected(row, d)
+        np.testing.assert_allclose(q.mean()[i], mean, atol=1e-5)
+        np.testing.assert_allclose(family.mean(params, seed=(0, 0))[i], mean, atol=1e-5)
+        np.testing.assert_allclose(q.covariance()[i], covariance, atol=1e-5)
+        np.testing.assert_allclose(q.stddev()[i], np.sqrt(np.diag(covariance)), atol=1e-5)
+        by_scipy = stats.multivariate_normal(mean, covariance).logpdf(z[:, i])
+        np.testing.assert_allclose(q.log_prob(z)[:, i], by_scipy, rtol=1e-4, atol=1e-4)
+
+
+def test_householder_costs_the_rate_of_what_it_turns() -> None:
+    family, prior = HouseholderFlow(3, reflections=4), StandardNormal(3)()
+    params = np.random.default_rng(2).normal(size=(5, family.params_size)).astype(np.float32)
+    loc, scale = params[:, :3].astype(np.float64), 1e-4 + softplus(params[:, 3:6])
+    expected = np.sum((loc**2 + scale**2 - 1) / 2 - np.log(scale), axis=1)
+    q = family(tf.constant(params))
+    np.testing.assert_allclose(q.kl_divergence(prior), expected, rtol=1e-5)
+    z = q.sample(20_000, seed=(3, 4))
+    estimates = (q.log_prob(z) - prior.log_prob(z)).numpy()
+    np.testing.assert_array_less(np.abs(estimates.mean(axis=0) - expected), 4.5 * estimates.std(axis=0) / 141)
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_householder_trains_by_the_closed_form(jit: bool) -> None:
+    vae, x = builders.model("householder-flow"), builders.data("bernoulli")
+
+    @tf.function(jit_compile=jit)
+    def slopes() -> list[Any]:
+        with tf.GradientTape() as tape:
+            loss = ELBO().loss(vae, x, seed=(0, 1))
+        return tape.gradient(loss, vae.trainable_variables)
+
+    for variable, slope in zip(vae.trainable_variables, slopes(), strict=True):
+        assert np.isfinite(slope).all(), variable.name
+        assert np.abs(slope).max() > 0, variable.name
 
 
 def test_mixture_prior_is_the_sum_of_its_components() -> None:
@@ -257,6 +319,98 @@ def test_discretized_logistic_is_right_at_its_edges_and_far_away(x: float, loc: 
     expected = log_b + np.log(-np.expm1(log_a - log_b))
     assert np.isfinite(found)
     assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
+
+
+LEVEL_SCALES = [0.05, 1.0, 5.0, 20.0, 100.0, 1e4, 1e7]
+
+
+def log_mass(k: np.ndarray, loc: float, scale: float, count: int) -> np.ndarray:
+    """log P(k) of a rounded logistic in float64, in the tail in which it does not cancel."""
+    low, high = (np.where(k == 0, -np.inf, k - 0.5) - loc) / scale, (np.where(k == count - 1, np.inf, k + 0.5) - loc)
+    high = high / scale
+    upper = low > 0
+    a, b = np.where(upper, -high, low), np.where(upper, -low, high)
+    log_a, log_b = special.log_expit(a), special.log_expit(b)
+    return np.asarray(log_b + np.log(-np.expm1(log_a - log_b)))
+
+
+@pytest.mark.parametrize("scale", LEVEL_SCALES)
+def test_fine_levels_keep_their_mass_in_float32(scale: float) -> None:
+    count, loc = 65_536, 32_767.25
+    k = np.unique(np.clip(np.round(loc + scale * np.array([-30, -8, -3, -1, 0, 0.5, 2, 5, 20])), 0, count - 1))
+    k = np.union1d(k, [0, 1, count - 2, count - 1])
+    found = RoundedLogistic(tf.constant(np.float32(loc)), tf.constant(np.float32(scale)), count).log_prob(np.float32(k))
+    np.testing.assert_allclose(found, log_mass(k, loc, np.float64(np.float32(scale)), count), rtol=1e-5, atol=1e-4)
+
+
+def test_fine_levels_sum_to_one() -> None:
+    k = np.arange(65_536, dtype=np.float32)
+    masses = np.exp(RoundedLogistic(tf.constant(20_000.0), tf.constant(300.0), 65_536).log_prob(k), dtype=np.float64)
+    assert masses.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_slopes_of_fine_levels_are_finite() -> None:
+    params = tf.Variable([[32_767.25] * 7, LEVEL_SCALES])
+    with tf.GradientTape() as tape:
+        k = np.float32([[0], [1], [32_767], [65_535]])
+        value = tf.reduce_sum(RoundedLogistic(params[0], params[1], 65_536).log_prob(k))
+    assert np.isfinite(tape.gradient(value, params)).all()
+
+
+@pytest.mark.parametrize("components", [1, 2, 5])
+def test_a_mixture_of_levels_starts_at_the_mean_of_the_data(components: int) -> None:
+    family = DiscretizedLogisticMixture((1,), components=components, levels=256)
+    _, locs, _ = np.split(family.initial_params([0.45]), 3)
+    assert locs.mean() == pytest.approx(0.45, abs=1e-6)
+    np.testing.assert_allclose(np.ptp(locs), 0.0 if components == 1 else 0.6, atol=1e-6)
+
+
+@pytest.mark.parametrize("mean", [1e-2, 1.0, 30.0, 800.0, 1e3, 1e6])
+@pytest.mark.parametrize("family", [PoissonLikelihood, NegativeBinomial])
+def test_counts_start_at_the_data_mean_whatever_its_size(family: Any, mean: float) -> None:
+    start = family((1,)).initial_params([mean])
+    assert np.isfinite(start).all()
+    assert float(family((1,))(tf.constant(start)).mean()[0]) == pytest.approx(mean, rel=2e-4)
+
+
+RATES = [0.01, 1.0, 15.0, 17.0, 300.0, 1e4, 1e5, 1e6, 1e7]
+
+
+def counts_near(rate: float) -> np.ndarray:
+    """Counts about a rate, from the likely to the absurd; float32 has all of them."""
+    deviations = np.array([-200, -30, -5, -1, -0.1, 0, 0.3, 1, 4, 40, 300])
+    return np.unique(np.maximum(0, np.round(rate + np.sqrt(rate) * deviations))).astype(np.float32)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 3e-6), ("float64", 1e-9)])
+def test_poisson_keeps_its_digits_at_large_counts(rate: float, dtype: str, tolerance: float) -> None:
+    x, rate = counts_near(rate), np.dtype(dtype).type(rate)
+    found = Poisson(tf.constant(rate, dtype)).log_prob(tf.constant(x, dtype))
+    expected = stats.poisson(np.float64(rate)).logpmf(x.astype(np.float64))
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=100 * tolerance)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_slope_of_poisson_is_the_share_by_which_a_count_exceeds_the_rate(rate: float) -> None:
+    x, held = counts_near(rate), tf.constant(np.float32(rate))
+    with tf.GradientTape() as tape:
+        tape.watch(held)
+        value = Poisson(held).log_prob(x)
+    expected = (x.astype(np.float64) - np.float64(np.float32(rate))) / np.float64(np.float32(rate))
+    np.testing.assert_allclose(tape.jacobian(value, held), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_poisson_is_the_stock_one_but_for_its_density() -> None:
+    rate = np.float32([0.5, 7.0, 2e4])
+    p = Poisson(tf.constant(rate))
+    for statistic in (p.mean(), p.variance()):
+        np.testing.assert_array_equal(statistic, rate)
+    np.testing.assert_array_equal(p.mode(), np.floor(rate))
+    assert p.batch_shape == (3,)
+    assert p.event_shape == ()
+    x = p.sample(4_000, seed=(1, 2)).numpy()
+    np.testing.assert_array_less(np.abs(x.mean(axis=0) - rate), 4.5 * np.sqrt(rate / len(x)))
 
 
 @pytest.mark.parametrize("logit", [-60.0, -15.0, -1e-2, -1e-4, 0.0, 1e-4, 1e-2, 0.3, 15.0, 60.0])

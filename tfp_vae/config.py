@@ -19,7 +19,13 @@ from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import AS_MAPPING, Member, Table
 from tfp_vae.networks import NETWORKS
-from tfp_vae.objectives import NO_CLOSED_FORM, OBJECTIVES, has_closed_form_rate
+from tfp_vae.objectives import (
+    NO_CLOSED_FORM,
+    NO_SEPARATE_RATES,
+    OBJECTIVES,
+    has_closed_form_rate,
+    has_separate_rates,
+)
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.posteriors import POSTERIORS
 from tfp_vae.priors import PRIORS
@@ -157,10 +163,12 @@ class RunConfig(_Record):
 
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
-    """Raise UsageError if the objective needs a closed-form rate that posterior and prior do not have."""
-    closed = has_closed_form_rate(POSTERIORS[model.posterior.name], PRIORS[model.prior.name])
-    if OBJECTIVES[training.objective.name].needs_closed_form_rate and not closed:
+    """Raise UsageError if objective or free bits need a closed-form rate that posterior and prior do not have."""
+    families = POSTERIORS[model.posterior.name], PRIORS[model.prior.name]
+    if OBJECTIVES[training.objective.name].needs_closed_form_rate and not has_closed_form_rate(*families):
         raise UsageError(NO_CLOSED_FORM)
+    if training.free_bits and not has_separate_rates(*families):
+        raise UsageError(NO_SEPARATE_RATES.format(model.posterior.name, model.prior.name))
 
 
 def build(config: RunConfig, data_mean: ArrayLike | None = None) -> Any:

@@ -104,7 +104,8 @@ def _logit(mean: np.ndarray) -> np.ndarray:
 
 
 def _inverse_softplus(value: np.ndarray | float) -> np.ndarray:
-    return np.log(np.expm1(value))
+    """Return log(exp(v) - 1), in a form in which large v do not overflow."""
+    return np.asarray(value + np.log(-np.expm1(np.negative(value))))
 
 
 def _columns(*columns: np.ndarray | float) -> np.ndarray:
@@ -441,22 +442,24 @@ class DiscretizedLogisticMixture(_OnLevels):
         return _on_grid(mixture, self.count, lambda: tf.reduce_sum(tf.nn.softmax(logits) * means(), axis=-1))
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
-        """Return equal components around the mean, with scales of 0.1."""
-        around = mean[:, np.newaxis] + np.linspace(-0.3, 0.3, self.components)
+        """Return equal components spread evenly around the mean, with scales of 0.1."""
+        offsets = np.linspace(-0.3, 0.3, self.components)
+        around = mean[:, np.newaxis] + offsets - offsets.mean()  # one alone is at the mean
         return np.concatenate([np.zeros_like(around), around, np.full_like(around, _inverse_softplus(0.1))], axis=-1)
 
 
 def _rounded_logistic(loc: Any, s: Any, count: int) -> tuple[Any, Callable[[], Any]]:
     """Return logistics rounded to the levels 0..count-1, from locs in [0, 1], and a function that gives their means."""
+    from tfp_vae.distributions import RoundedLogistic
+
     loc, scale = loc * (count - 1), _scale(s) * (count - 1)
-    rounded = tfd.QuantizedDistribution(tfd.Logistic(loc - 0.5, scale), low=0.0, high=count - 1.0)
 
     def mean() -> Any:
         """E[k] = sum_j P(k > j)."""
         thresholds = tf.range(count - 1, dtype=loc.dtype) + 0.5
         return tf.foldl(lambda total, t: total + tf.sigmoid((loc - t) / scale), thresholds, tf.zeros_like(loc))
 
-    return rounded, mean
+    return RoundedLogistic(loc, scale, count), mean
 
 
 def _on_grid(over_levels: Any, count: int, mean: Callable[[], Any]) -> Any:
@@ -469,6 +472,8 @@ def _on_grid(over_levels: Any, count: int, mean: Callable[[], Any]) -> Any:
 @dataclass(frozen=True)
 class Poisson(Likelihood):
     """Independent Poisson elements, p(x_i|z) = rate_i^x_i exp(-rate_i) / x_i!, for counts.
+
+    Its density is `distributions.Poisson`'s, which keeps its digits in float32 at counts of millions.
 
     Args:
       event_shape: shape of one example.
@@ -489,7 +494,9 @@ class Poisson(Likelihood):
 
     def elementwise(self, params: Any) -> Any:
         """Return Poisson distributions of params [..., *event_shape, 1]."""
-        return tfd.Poisson(_positive(params[..., 0]))
+        from tfp_vae import distributions
+
+        return distributions.Poisson(_positive(params[..., 0]))
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean as rate."""

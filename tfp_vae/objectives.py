@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Callable
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, NamedTuple, final
 
 import pydantic
 from pydantic.dataclasses import dataclass
 
-from tfp_vae._lazy import tf
+from tfp_vae._lazy import tf, tfd
 from tfp_vae.errors import UsageError
 from tfp_vae.members import Table
 from tfp_vae.seeds import Seed
@@ -29,6 +30,7 @@ __all__ = [
     "Renyi",
     "StickingTheLanding",
     "has_closed_form_rate",
+    "has_separate_rates",
     "plain_elbo",
 ]
 
@@ -47,17 +49,23 @@ class Bound(NamedTuple):
 class RateWeight(NamedTuple):
     """How much the rate counts in an objective that weighs it.
 
+    With free bits, each of the D dimensions of z may hold lambda = floor / D nats at no gain in giving them up: what is
+    weighed is sum_d max(lambda, mean_batch KL(q(z_d|x) || p(z_d))), which is at least the rate.
+
     beta: its weight; 1 in a bound.
-    floor: nats below which the batch's mean rate costs nothing (free bits).
+    floor: D lambda, nats; 0 for no free bits.
+
+    References:
+      Higgins et al. (2017), beta-VAE.
+      Kingma et al. (2016), Improved variational inference with inverse autoregressive flow, appendix C.8.
     """
 
     beta: Any = 1.0
     floor: float = 0.0
 
-    def of(self, rate: Any) -> Any:
-        """Return the weight of a batch's rates [B]: beta, or 0 where their mean is under the floor."""
-        beta = tf.cast(self.beta, rate.dtype)
-        return tf.where(tf.reduce_mean(tf.stop_gradient(rate)) > self.floor, beta, 0.0) if self.floor else beta
+    def is_plain(self) -> bool:
+        """Return whether it changes nothing, whatever the step."""
+        return not self.floor and not tf.is_tensor(self.beta) and bool(self.beta == 1)
 
 
 PLAIN = RateWeight()
@@ -76,9 +84,24 @@ class Objective(abc.ABC):
     needs_closed_form_rate: ClassVar[bool] = False
     """Whether the KL of posterior and prior has to be known in closed form."""
 
-    @abc.abstractmethod
+    @final
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
-        """Return the bound for each example of x [B, *event_shape], with its distortion and rate."""
+        """Return the bound for each example of x [B, *event_shape], with the plain ELBO's distortion and rate.
+
+        Raises:
+          UsageError: another weight than `PLAIN` where there is no rate to weigh; free bits where posterior or prior
+            has no closed-form rate for each dimension; a model without the closed form that the objective needs.
+        """
+        if not (self.weighs_rate or weight.is_plain()):
+            raise UsageError(
+                f"expected the rate's plain weight, as {type(self).__name__} has no rate to weigh, found {weight}; "
+                f"choose from {', '.join(name for name, one in OBJECTIVES.items() if one.weighs_rate)}."
+            )
+        return self._bound(vae, x, seed, weight)
+
+    @abc.abstractmethod
+    def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
+        """Return the bound, its rate weighed if `weighs_rate`."""
 
     @final
     def loss(self, vae: Any, x: Any, *, seed: Seed) -> Any:
@@ -89,6 +112,11 @@ class Objective(abc.ABC):
 def has_closed_form_rate(posterior: Any, prior: Any) -> bool:
     """Return whether KL(q(z|x) || p(z)) is known in closed form: both are multivariate Normals."""
     return bool(posterior.is_normal and prior.is_normal)
+
+
+def has_separate_rates(posterior: Any, prior: Any) -> bool:
+    """Return whether the rate is a sum of closed-form rates of the dimensions: both are diagonal Normals."""
+    return bool(posterior.is_diagonal and prior.is_diagonal)
 
 
 def plain_elbo(vae: Any) -> Objective:
@@ -105,6 +133,11 @@ class _Draws(NamedTuple):
     z: Any  # [S, B, D]
     log_px: Any  # log p(x|z), [S, B]
 
+    @property
+    def distortion(self) -> Any:
+        """-1/S sum_s log p(x|z_s), [B]."""
+        return -tf.reduce_mean(self.log_px, axis=0)
+
     def log_ratio(self) -> Any:
         """Return log q(z|x) - log p(z), [S, B]."""
         return self.q.log_prob(self.z) - self.p.log_prob(self.z)
@@ -116,8 +149,71 @@ def _draw(vae: Any, x: Any, samples: int, seed: Seed) -> _Draws:
     return _Draws(q, vae.prior(), z, vae.decoder(z).log_prob(x))
 
 
-def _weighed(distortion: Any, rate: Any, weight: RateWeight) -> Bound:
-    return Bound(-distortion - weight.of(rate) * rate, distortion, rate)
+class _Parts(NamedTuple):
+    """The P parts of which a rate is the sum."""
+
+    log_prob: Callable[[Any, Any], Any]  # (distribution, z) -> log-densities, [..., P]
+    rates: Callable[[Any, Any], Any]  # (q, p) -> closed-form rates, [B, P]
+
+
+def _marginals(normal: Any) -> Any:
+    """Return the Normals of which a diagonal one is the product: batch [..., D], event []."""
+    return tfd.Normal(normal.mean(), normal.stddev())
+
+
+_WHOLE = _Parts(
+    lambda distribution, z: distribution.log_prob(z)[..., tf.newaxis],
+    lambda q, p: q.kl_divergence(p)[..., tf.newaxis],
+)
+_EACH_DIMENSION = _Parts(
+    lambda distribution, z: _marginals(distribution).log_prob(z),
+    lambda q, p: _marginals(q).kl_divergence(_marginals(p)),
+)
+
+
+class _Weighing(NamedTuple):
+    """What the parts of a rate cost in a batch: sum_p weights_p rate_p + constant."""
+
+    parts: _Parts
+    weights: Any  # [P]
+    constant: Any = 0.0
+
+    def log_ratio(self, q: Any, p: Any, z: Any) -> Any:
+        """Return log q(z|x) - log p(z) by parts, [..., P]."""
+        return self.parts.log_prob(q, z) - self.parts.log_prob(p, z)
+
+    def of(self, values: Any) -> Any:
+        """Return sum_p weights_p values_p, of values [..., P]."""
+        return tf.reduce_sum(self.weights * values, axis=-1)
+
+    def bound(self, distortion: Any, rates: Any) -> Bound:
+        """Return the bound with a distortion [B] and the rates [B, P], weighed."""
+        value = -distortion - self.of(rates) - self.constant
+        return Bound(value, distortion, tf.reduce_sum(rates, axis=-1))
+
+
+def _weighing(vae: Any, q: Any, p: Any, weight: RateWeight) -> _Weighing:
+    """Return how the rate of a batch is weighed.
+
+    With free bits a dimension counts where its closed-form rate, averaged over the batch, is above its share of the
+    floor; one that does not costs that share, of which nothing can be learned.
+    """
+    beta = tf.cast(weight.beta, q.dtype)
+    if not weight.floor:
+        return _Weighing(_WHOLE, beta[tf.newaxis])
+    if not has_separate_rates(vae.encoder.posterior, vae.prior):
+        families = vae.encoder.posterior, vae.prior
+        raise UsageError(NO_SEPARATE_RATES.format(*(type(family).__name__ for family in families)))
+    rates = tf.stop_gradient(_EACH_DIMENSION.rates(q, p))
+    free = weight.floor / rates.shape[-1]
+    counted = tf.cast(tf.reduce_mean(rates, axis=0) > free, q.dtype)
+    return _Weighing(_EACH_DIMENSION, beta * counted, beta * free * tf.reduce_sum(1 - counted))
+
+
+NO_SEPARATE_RATES = (
+    "free bits need the rate of each latent dimension in closed form: expected a diagonal-normal posterior under a "
+    "standard-normal prior, found {} under {}; choose those, or leave out --free-bits."
+)
 
 
 def _mean_terms(log_px: Any, log_ratio: Any) -> tuple[Any, Any]:
@@ -152,12 +248,12 @@ class ELBO(Objective):
     needs_closed_form_rate: ClassVar[bool] = True
     mc_samples: Samples = field(default=1, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
-        """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
+    def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
         if not has_closed_form_rate(vae.encoder.posterior, vae.prior):
             raise UsageError(NO_CLOSED_FORM)
         draws = _draw(vae, x, self.mc_samples, seed)
-        return _weighed(-tf.reduce_mean(draws.log_px, axis=0), draws.q.kl_divergence(draws.p), weight)
+        weighing = _weighing(vae, draws.q, draws.p, weight)
+        return weighing.bound(draws.distortion, weighing.parts.rates(draws.q, draws.p))
 
 
 NO_CLOSED_FORM = (
@@ -186,10 +282,11 @@ class MonteCarloELBO(Objective):
     weighs_rate: ClassVar[bool] = True
     mc_samples: Samples = field(default=1, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
-        """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
+    def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
         draws = _draw(vae, x, self.mc_samples, seed)
-        return _weighed(*_mean_terms(draws.log_px, draws.log_ratio()), weight)
+        weighing = _weighing(vae, draws.q, draws.p, weight)
+        log_ratio = weighing.log_ratio(draws.q, draws.p, draws.z)
+        return weighing.bound(draws.distortion, tf.reduce_mean(log_ratio, axis=0))
 
 
 @final
@@ -209,8 +306,7 @@ class IWAE(Objective):
 
     mc_samples: Samples = field(default=5, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
-        """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
+    def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
         draws = _draw(vae, x, self.mc_samples, seed)
         log_ratio = draws.log_ratio()
         value = _log_mean_exp(draws.log_px - log_ratio, self.mc_samples)
@@ -235,8 +331,7 @@ class MIWAE(Objective):
     outer_samples: Samples = field(default=2, kw_only=True)
     inner_samples: Samples = field(default=5, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
-        """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
+    def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
         draws = _draw(vae, x, self.outer_samples * self.inner_samples, seed)
         log_ratio = draws.log_ratio()
         log_w = tf.reshape(draws.log_px - log_ratio, [self.inner_samples, self.outer_samples, -1])
@@ -263,8 +358,7 @@ class Renyi(Objective):
     alpha: pydantic.NonNegativeFloat = field(default=0.5, kw_only=True)
     mc_samples: Samples = field(default=5, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
-        """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
+    def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
         draws = _draw(vae, x, self.mc_samples, seed)
         log_ratio = draws.log_ratio()
         return Bound(self._value(draws.log_px - log_ratio), *_mean_terms(draws.log_px, log_ratio))
@@ -294,13 +388,11 @@ class StickingTheLanding(Objective):
     weighs_rate: ClassVar[bool] = True
     mc_samples: Samples = field(default=1, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
-        """Return the ELBO of x [B, *event_shape], with its distortion and rate, each [B]."""
+    def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
         path = _path(vae, x, self.mc_samples, seed, weight)
         even = tf.ones_like(path.log_px) / self.mc_samples
-        distortion, rate = _mean_terms(path.log_px, path.log_ratio)
-        value = -distortion - weight.of(rate) * rate
-        return Bound(path.with_gradient(value, even, even), distortion, rate)
+        plain = path.weighing.bound(-tf.reduce_mean(path.log_px, axis=0), tf.reduce_mean(path.log_ratios, axis=0))
+        return plain._replace(value=path.with_gradient(plain.value, even, even))
 
 
 @final
@@ -321,13 +413,13 @@ class DReG(Objective):
 
     mc_samples: Samples = field(default=5, kw_only=True)
 
-    def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
-        """Return the bound for x [B, *event_shape], with the ELBO's distortion and rate, each [B]."""
+    def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
         path = _path(vae, x, self.mc_samples, seed, PLAIN)
-        log_w = path.log_px - path.log_ratio
+        log_ratio = tf.reduce_sum(path.log_ratios, axis=-1)
+        log_w = path.log_px - log_ratio
         v = tf.nn.softmax(log_w, axis=0)
         value = path.with_gradient(_log_mean_exp(log_w, self.mc_samples), v, v**2)
-        return Bound(value, *_mean_terms(path.log_px, path.log_ratio))
+        return Bound(value, *_mean_terms(path.log_px, log_ratio))
 
 
 class _Path(NamedTuple):
@@ -335,9 +427,10 @@ class _Path(NamedTuple):
 
     z: Any  # [S, B, D], a function of the encoder
     log_px: Any  # log p(x|z) at z held still, [S, B]
-    log_ratio: Any  # log q(z|x) - log p(z) at z held still, [S, B], q held too
-    model: Any  # what decoder and prior learn from: log p(x|z) + weight log p(z), [S, B]
-    slope: Any  # d [log p(x|z) - weight log_ratio] / d z, held, [S, B, D]
+    log_ratios: Any  # log q(z|x) - log p(z) by parts at z held still, [S, B, P], q held too
+    weighing: _Weighing  # of those parts
+    model: Any  # what decoder and prior learn from: log p(x|z) + weighed log p(z), [S, B]
+    slope: Any  # d [log p(x|z) - weighed log_ratios] / d z, held, [S, B, D]
 
     def with_gradient(self, value: Any, model_weights: Any, path_weights: Any) -> Any:
         """Return `value` [B] with the gradient of sum_s model_weights model + path_weights slope . z."""
@@ -352,17 +445,16 @@ def _path(vae: Any, x: Any, samples: int, seed: Seed, weight: RateWeight) -> _Pa
 
     At z itself the slope would be None, or wrong: bijectors remember where their output came from.
     """
-    q = vae.encoder(x)
-    z = q.sample(samples, seed=seed)
+    q, p = vae.encoder(x), vae.prior()
+    z, weighing = q.sample(samples, seed=seed), _weighing(vae, q, p, weight)
     still = tf.stop_gradient(z)
     with tf.GradientTape() as tape:
         tape.watch(still)
-        log_px, log_pz = vae.decoder(still).log_prob(x), vae.prior().log_prob(still)
-        log_ratio = q.log_prob(still) - log_pz
-        beta = weight.of(tf.reduce_mean(log_ratio, axis=0))
-        total = log_px - beta * log_ratio
+        log_px, log_pz = vae.decoder(still).log_prob(x), weighing.parts.log_prob(p, still)
+        log_ratios = weighing.parts.log_prob(q, still) - log_pz
+        total = log_px - weighing.of(log_ratios)
     slope = tf.stop_gradient(tape.gradient(total, still))
-    return _Path(z, log_px, tf.stop_gradient(log_ratio), log_px + beta * log_pz, slope)
+    return _Path(z, log_px, tf.stop_gradient(log_ratios), weighing, log_px + weighing.of(log_pz), slope)
 
 
 OBJECTIVES = Table(

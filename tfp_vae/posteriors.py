@@ -26,7 +26,7 @@ __all__ = [
 
 SCALE_FLOOR = 1e-4
 MEAN_SAMPLES = 64
-"""Samples whose average stands for E_q[z|x] where it has no closed form."""
+"""Samples whose average stands for E_q[z|x] of a flow."""
 
 
 class Posterior(abc.ABC):
@@ -34,6 +34,9 @@ class Posterior(abc.ABC):
 
     is_normal: ClassVar[bool]
     """Whether q(z|x) is a multivariate Normal, with a closed-form mean, and a closed-form KL to another."""
+
+    is_diagonal: ClassVar[bool] = False
+    """Whether it is moreover a product of Normals, one for each dimension of z."""
 
     latent_dim: int
 
@@ -44,23 +47,21 @@ class Posterior(abc.ABC):
 
     @property
     def learned(self) -> tuple[Any, ...]:
-        """What the family itself learns, beside the network: modules, variables."""
+        """What the family itself learns, beside the network: modules, variables.
+
+        They are made once and belong to this value: encoders that are given the same value share them, and learn them
+        together. For weights of its own, give each encoder a value of its own.
+        """
         return ()
 
     @abc.abstractmethod
     def __call__(self, params: Any) -> Any:
         """Return q(z|x), batch [B], event [D], from params [B, params_size]."""
 
-    @final
     def mean(self, params: Any, *, seed: Seed) -> Any:
-        """Return E_q[z|x], [B, D], of params [B, params_size]: closed-form, or the average of 64 samples."""
-        return _MEANS[self.is_normal](self(params), seed)
-
-
-_MEANS = {
-    True: lambda q, seed: q.mean(),
-    False: lambda q, seed: tf.reduce_mean(q.sample(MEAN_SAMPLES, seed=seed), axis=0),
-}
+        """Return E_q[z|x], [B, D], of params [B, params_size]: closed-form, or from draws by the seed."""
+        del seed
+        return self(params).mean()
 
 
 def _diagonal(params: Any, floor: float) -> Any:
@@ -88,6 +89,7 @@ class DiagonalNormal(Posterior):
     """
 
     is_normal: ClassVar[bool] = True
+    is_diagonal: ClassVar[bool] = True
     latent_dim: pydantic.PositiveInt
     scale_floor: pydantic.PositiveFloat = field(default=SCALE_FLOOR, kw_only=True)
 
@@ -139,21 +141,23 @@ class FullCovarianceNormal(Posterior):
 class HouseholderFlow(Posterior):
     """Normal whose covariance is turned by Householder reflections, z = H_K ... H_1 z_0.
 
-    z_0 ~ N(loc, diag(scale^2));  H_k = I - 2 v_k v_k^T / |v_k|^2, all from the encoder. Volume is kept, so that
-    q(z|x) = q_0(H_1 ... H_K z).
+    z_0 ~ N(loc, diag(scale^2));  H_k = I - 2 v_k v_k^T / |v_k|^2, all from the encoder. As U = H_K ... H_1 is
+    orthogonal, q(z|x) = N(z; U loc, U diag(scale^2) U^T): a Normal with correlations from K D numbers. Its KL to
+    N(0, I) is that of z_0. Samples and density cost O(K D) each, a KL O(K D^2).
 
     Args:
       latent_dim: D, the dimension of z.
       reflections: K.
 
-    Returns (when called on params [B, (2 + K) D]):
-      `tfd.TransformedDistribution`, batch [B], event [D].
+    Returns (when called on params [B, (2 + K) D], in the order loc, s, v_1, ..., v_K):
+      `tfd.MultivariateNormalLinearOperator`, batch [B], event [D]. Its KL to another multivariate Normal is
+      closed-form.
 
     References:
       Tomczak and Welling (2016), Improving variational auto-encoders using Householder flow.
     """
 
-    is_normal: ClassVar[bool] = False
+    is_normal: ClassVar[bool] = True
     latent_dim: pydantic.PositiveInt
     reflections: pydantic.PositiveInt = field(default=4, kw_only=True)
 
@@ -165,16 +169,21 @@ class HouseholderFlow(Posterior):
     def __call__(self, params: Any) -> Any:
         """Return q(z|x), batch [B], event [D], from params [B, (2 + K) D]."""
         base, *vectors = tf.split(params, [2 * self.latent_dim] + [self.latent_dim] * self.reflections, axis=-1)
-        turns = [_reflection(vector + 1e-6) for vector in vectors]
-        return tfd.TransformedDistribution(_diagonal(base, SCALE_FLOOR), tfp.bijectors.Chain(turns))
+        loc, s = tf.split(base, 2, axis=-1)
+        turns = [tf.linalg.LinearOperatorHouseholder(vector + 1e-6) for vector in reversed(vectors)]
+        stretch = tf.linalg.LinearOperatorDiag(SCALE_FLOOR + tf.nn.softplus(s), is_non_singular=True)
+        return tfd.MultivariateNormalLinearOperator(_product(turns).matvec(loc), _product([*turns, stretch]))
 
 
-def _reflection(vector: Any) -> Any:
-    return tfp.bijectors.ScaleMatvecLinearOperator(tf.linalg.LinearOperatorHouseholder(vector))
+def _product(operators: list[Any]) -> Any:
+    return tf.linalg.LinearOperatorComposition(operators, is_square=True, is_non_singular=True)
 
 
 class _ConditionedFlow(Posterior):
-    """A flow from a diagonal Normal, whose layers see a context that the encoder gives."""
+    """A flow from a diagonal Normal, whose layers see a context that the encoder gives.
+
+    The layers belong to the value: two encoders that are given one value share what its flow learns.
+    """
 
     is_normal: ClassVar[bool] = False
     context: int
@@ -207,6 +216,11 @@ class _ConditionedFlow(Posterior):
         base, context = tf.split(params, [2 * self.latent_dim, self.context], axis=-1)
         return tfd.TransformedDistribution(_diagonal(base, SCALE_FLOOR), self.bijector(context))
 
+    @final
+    def mean(self, params: Any, *, seed: Seed) -> Any:
+        """Return E_q[z|x], [B, D], of params [B, params_size], as the average of 64 samples."""
+        return tf.reduce_mean(self(params).sample(MEAN_SAMPLES, seed=seed), axis=0)
+
 
 @final
 @dataclass(frozen=True)
@@ -214,8 +228,8 @@ class InverseAutoregressiveFlow(_ConditionedFlow):
     """Inverse autoregressive flow from a diagonal Normal, conditioned on x.
 
     z_0 ~ N(loc, diag(scale^2));  z_t = (z_{t-1} - m_t) exp(-a_t), with m_t and a_t masked networks of z_{t-1} and of
-    a context from the encoder. Sampling, and the density of one's own samples, take one pass; the density of any
-    other z takes D passes.
+    a context from the encoder. Each a_t is bounded to (-2, 2), as 2 tanh(. / 2), so that no layer scales by more than
+    e^2. Sampling, and the density of one's own samples, take one pass; the density of any other z takes D passes.
 
     Args:
       latent_dim: D, the dimension of z.
@@ -253,6 +267,10 @@ class InverseAutoregressiveFlow(_ConditionedFlow):
 @dataclass(frozen=True)
 class RealNVP(_ConditionedFlow):
     """Coupling flow from a diagonal Normal, conditioned on x; sampling and density both take one pass.
+
+    z_0 ~ N(loc, diag(scale^2)); each layer keeps the first half of z_{t-1} and takes the second to
+    z exp(a) + m, with m and a a network of the first half and of a context from the encoder, a bounded to (-2, 2); the
+    dimensions are reversed between layers.
 
     Args:
       latent_dim: D, the dimension of z, at least 2.

@@ -26,11 +26,17 @@ class Prior(abc.ABC):
     is_normal: ClassVar[bool] = False
     """Whether p(z) is a multivariate Normal, to which that of another has a closed-form KL."""
 
+    is_diagonal: ClassVar[bool] = False
+    """Whether it is moreover a product of Normals, one for each dimension of z."""
+
     latent_dim: int
 
     @property
     def learned(self) -> tuple[Any, ...]:
-        """What the prior learns: modules, variables."""
+        """What the prior learns: modules, variables.
+
+        They are made once and belong to this value: models that are given the same value share them.
+        """
         return ()
 
     @abc.abstractmethod
@@ -57,6 +63,7 @@ class StandardNormal(Prior):
     """
 
     is_normal: ClassVar[bool] = True
+    is_diagonal: ClassVar[bool] = True
     latent_dim: pydantic.PositiveInt
     dtype: str = "float32"
 
@@ -177,6 +184,9 @@ class _Flow(Prior):
 class AutoregressiveFlow(_Flow):
     """Masked autoregressive flow from N(0, I): density in one pass, sampling in D.
 
+    Each layer is z_i = u_i exp(a_i) + m_i, with m_i and a_i a masked network of z_1..z_{i-1}; a_i is bounded to
+    (-2, 2), as 2 tanh(. / 2), so that no layer scales by more than e^2. The dimensions are reversed between layers.
+
     Args:
       latent_dim: D, the dimension of z.
       seed: decides the initial weights.
@@ -207,6 +217,9 @@ class AutoregressiveFlow(_Flow):
 @dataclass(frozen=True)
 class RealNVP(_Flow):
     """Coupling flow from N(0, I): density and sampling in one pass.
+
+    Each layer keeps the first half of u and takes the second to u exp(a) + m, with m and a a network of the first half,
+    a bounded to (-2, 2); the dimensions are reversed between layers.
 
     Args:
       latent_dim: D, the dimension of z, at least 2.
