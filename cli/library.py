@@ -31,9 +31,19 @@ def gallery() -> ModuleType:
     return _imported("gallery")
 
 
+def film() -> ModuleType:
+    """Return `tfp_vae.film`."""
+    return _imported("film")
+
+
 def latent() -> ModuleType:
     """Return `tfp_vae.latent`."""
     return _imported("latent")
+
+
+def report() -> ModuleType:
+    """Return `tfp_vae.report`."""
+    return _imported("report")
 
 
 def scores() -> ModuleType:

@@ -22,6 +22,8 @@ COMMANDS = {
     "encode": "Where given examples lie in latent space.",
     "interpolate": "Paths through latent space.",
     "score": "log p(x) of each example, the most anomalous shown.",
+    "plot": "Pictures of a run, and animations of its training.",
+    "report": "A run as one HTML page.",
     "data": "What data sets there are, and what is in one.",
     "runs": "List the runs here.",
     "info": "Versions and devices, a run's configuration, or the names in a table.",

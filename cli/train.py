@@ -114,7 +114,9 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
 @options.runs_dir_option
 @click.option("--run-dir", metavar="DIR", help="The run's folder.  [default: <dataset>-<date>-<time> under --runs-dir]")
 @click.option("--resume", is_flag=True, help="Continue the run in --run-dir; --epochs is then the total.")
-@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw pictures after training.")
+@click.option(
+    "--plots/--no-plots", default=True, show_default=True, help="Draw pictures after training, and film it meanwhile."
+)
 @options.json_option
 @options.debug_option
 @click.pass_context
@@ -127,7 +129,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
         run = begin()
         console.notice(f"run: {run.folder}")
-        _train(run, dataset, received)
+        _train(run, dataset, received, filmed=given["plots"])
     result = run.read(runs.TRAINING)
     console.print_json(result) if given["as_json"] else _print(result)
     if given["plots"]:
@@ -239,10 +241,11 @@ def _chosen(run_config: RunConfig, dataset: Dataset, left_open: Sequence[str]) -
     return f"kind: {kind_of(dataset)}" + (f"; picked for it: {', '.join(picked)}" if picked else "")
 
 
-def _train(run: Run, dataset: Dataset, received: list[int]) -> None:
+def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool) -> None:
+    filming = {"filming": library.film().Film(run, dataset)} if filmed else {}
     with console.training_progress(run.config().training.epochs) as observe:
         finished = library.experiments().train(
-            run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received)
+            run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received), **filming
         )
     if received:
         raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
@@ -268,8 +271,9 @@ _HOW = {
 
 
 def _draw(run: Run, dataset: Dataset) -> None:
-    for path in library.gallery().picture(library.experiments().Restored(run), dataset):
-        console.notice(f"picture: {path}")
+    gallery = library.gallery()
+    subject = gallery.Subject(library.experiments().Restored(run), dataset)
+    gallery.picture(subject, drawn=lambda path: console.notice(f"picture: {path}"))
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from tests.test_files import idx
 from tfp_vae.files import read_npy, read_npz
 from tfp_vae.runs import Run
 
-RUN_COMMANDS = ["sample", "evaluate", "reconstruct", "encode", "interpolate", "score"]
+RUN_COMMANDS = ["sample", "evaluate", "reconstruct", "encode", "interpolate", "score", "plot", "report"]
 SMALL = ("--hidden", "16", "--execution", "graph", "--epochs", "2")
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
 

@@ -25,7 +25,8 @@ __all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs"]
 
 CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl", ".lock", "train.log"
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
-TRAINING, EVALUATION, ENVIRONMENT, PLOTS = "training.json", "evaluation.json", "environment.json", "plots"
+TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
+PLOTS, FRAMES = "plots", "frames"
 
 LARGEST_JSON, LARGEST_METRICS = 1 << 24, 1 << 30
 """The most bytes that are read of a file of JSON, and of the metrics."""
@@ -329,15 +330,15 @@ class Run:
             raise RunError(f"{path}: {_LINES}, {promised} in all, found {len(lines)}; {_REWRITE}")
         return lines
 
-    def write_plot(self, name: str, png: bytes) -> Path:
+    def write_plot(self, name: str, content: bytes, suffix: str = ".png") -> Path:
         """Write a picture among the run's, and return its path."""
-        path = self.plot_path(name)
-        storage.write_bytes(path, png)
+        path = self.plot_path(name, suffix)
+        storage.write_bytes(path, content)
         return path
 
-    def plot_path(self, name: str) -> Path:
+    def plot_path(self, name: str, suffix: str = ".png") -> Path:
         """Return where a picture of the run lies, its folder made."""
-        path = self.path(f"{PLOTS}/{name}.png")
+        path = self.path(f"{PLOTS}/{name}{suffix}")
         storage.make_folder(path.parent)
         return path
 

@@ -25,6 +25,7 @@ from tfp_vae.objectives import OBJECTIVES, RateWeight, plain_elbo
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.runs import Run, logger
 from tfp_vae.training import Terms, Totals, Trainer, Validator, epoch_batches
+from tfp_vae.vae import VAE
 
 __all__ = ["Report", "environment", "train"]
 
@@ -57,6 +58,7 @@ def train(
     starting: Callable[[str], None] = lambda execution: None,
     observe: Callable[[Report], None] = lambda report: None,
     stopping: Callable[[], bool] = lambda: False,
+    filming: Callable[[int, VAE], None] = lambda epoch, vae: None,
 ) -> bool:
     """Train a run from its start, or on from its checkpoint, and write what it learns.
 
@@ -69,6 +71,7 @@ def train(
       starting: told how steps are run, before the first.
       observe: told of progress a few times a second.
       stopping: asked as often; once it says yes, a checkpoint is written and training ends.
+      filming: shown the model before the first step, and after each epoch; see `film.Film`.
 
     Returns:
       Whether training came to its end; False if it was stopped.
@@ -78,7 +81,7 @@ def train(
       RunError: another process trains this run, or its checkpoint is missing, damaged or of another run.
     """
     with run.claimed(), run.log(), _outcome(run) as done:
-        training = _Training(run, dataset, observe, stopping)
+        training = _Training(run, dataset, observe, stopping, filming)
         starting(training.execution)
         done.append(training.run())
     return done[0]
@@ -107,9 +110,15 @@ class _Training:
     """The course of one training: epochs, validation, metrics, checkpoints."""
 
     def __init__(
-        self, run: Run, dataset: Dataset, observe: Callable[[Report], None], stopping: Callable[[], bool]
+        self,
+        run: Run,
+        dataset: Dataset,
+        observe: Callable[[Report], None],
+        stopping: Callable[[], bool],
+        filming: Callable[[int, VAE], None],
     ) -> None:
         self._folder, self._dataset, self._observe, self._stopping = run, dataset, observe, stopping
+        self._filming = filming
         self._config = run.config()
         training = self._config.training
         self._seed, self._epochs = training.seed, training.epochs
@@ -149,6 +158,8 @@ class _Training:
 
     def run(self) -> bool:
         """Take the epochs that are left."""
+        if self._step % self._steps == 0:
+            self._filming(self._step // self._steps, self._vae)
         try:
             for epoch in range(self._step // self._steps, self._epochs):
                 if not self._epoch(epoch):
@@ -206,6 +217,7 @@ class _Training:
             }
         )
         self._totals, self._seconds = Totals(), 0.0
+        self._filming(epoch + 1, self._vae)
         self._keep()
         if self._saves.are_due():
             self._save()

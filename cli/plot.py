@@ -1,0 +1,76 @@
+"""`tfp-vae plot`: the pictures of a run, and the animations of its training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tfp_vae import runs
+from tfp_vae.preparation import reload
+
+from . import console, library, options
+
+PICTURES = {
+    "samples": "E[x|z] of draws from the prior",
+    "reconstructions": "test examples as the model saw them, and E[x|z] of each",
+    "learning-curves": "ELBO, distortion and rate by epoch",
+    "latent-scatter": "E[z|x] by class, with ellipses of q(z|x); principal components above 2 dimensions",
+    "manifold": "E[x|z] over quantiles of the prior, in 2 dimensions",
+    "traversals": "E[x|z] along each active dimension",
+    "interpolations": "E[x|z] on straight lines between test examples",
+    "posterior-prior": "the aggregate posterior against the prior, by dimension",
+    "log-likelihood": "log p(x) of test examples, by class",
+    "extremes": "the least and the most likely of them",
+    "architecture": "the model as a diagram",
+    "latent-animation": "the test set spreading in latent space, a frame an epoch",
+    "decoder-animation": "what is decoded, a frame an epoch",
+}
+
+
+def _with_pictures(command: click.Command) -> click.Command:
+    """Say in the command's help which pictures there are."""
+    lines = "\n".join(f"  {name:<18} {text}" for name, text in PICTURES.items())
+    command.help = f"{command.help}\n\n\b\n{lines}"
+    return command
+
+
+@_with_pictures
+@click.command()
+@click.argument("pictures", nargs=-1, type=click.Choice(list(PICTURES)), metavar="[PICTURE]...")
+@options.run_options
+@options.data_dir_option
+@options.weights_option
+@click.option("--seed", type=options.SEED, help="Of what is drawn.  [default: that of the training]")
+@options.json_option
+@options.debug_option
+def command(
+    pictures: tuple[str, ...],
+    run: str | None,
+    runs_dir: str,
+    data_dir: str | None,
+    weights: str,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Draw the pictures of a run into its folder: those named, or all that it has."""
+    found = runs.find(run, runs_dir)
+    console.notice(f"run: {found.folder}")
+    dataset = reload(found.config(), data_dir, console.DownloadProgress())
+    restored, gallery = library.experiments().Restored(found, weights), library.gallery()
+    console.notice(f"weights: {weights}, of step {restored.step:,}")
+    drawn: list[Path] = gallery.picture(
+        gallery.Subject(restored, dataset, seed), pictures, drawn=lambda path: _tell(path, as_json)
+    )
+    if as_json:
+        console.print_json(_result(found, restored, drawn))
+
+
+def _tell(path: Path, as_json: bool) -> None:
+    console.notice(f"picture: {path}") if as_json else click.echo(path)
+
+
+def _result(run: runs.Run, restored: Any, drawn: list[Path]) -> dict[str, Any]:
+    paths = {path.stem: str(path) for path in drawn}
+    return {"run": str(run.folder), "weights": restored.weights, "step": restored.step, "pictures": paths}

@@ -1,0 +1,55 @@
+"""`tfp-vae report`: a run as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tfp_vae import runs, storage
+from tfp_vae.preparation import reload
+from tfp_vae.runs import Run
+
+from . import console, library, options
+from .examples import output
+
+
+@click.command()
+@options.run_options
+@options.data_dir_option
+@click.option("--out", metavar="FILE.html", help="Where the page goes.  [default: report.html in the run]")
+@click.option(
+    "--plots/--no-plots",
+    default=True,
+    show_default=True,
+    help="Draw the pictures first that are not there, or older than the checkpoint.",
+)
+@options.json_option
+@options.debug_option
+def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | None, plots: bool, as_json: bool) -> None:
+    """Make one HTML page of a run, to be read in any browser, and without a network.
+
+    What was trained and how to make it again, the figures of the last evaluation with their errors, pictures and
+    animations, the configuration and the versions.
+    """
+    path = None if out is None else output(out, Path(), (".html",))
+    found = runs.find(run, runs_dir)
+    console.notice(f"run: {found.folder}")
+    if plots:
+        _draw(found, data_dir)
+    report = library.report()
+    path = path or found.path("report.html")
+    storage.write_bytes(path, report.page(found).encode())
+    names = [picture.name for picture in report.pictures(found)]
+    result = {"run": str(found.folder), "pictures": names, "bytes": path.stat().st_size, "out": str(path)}
+    console.print_json(result) if as_json else click.echo(path)
+
+
+def _draw(run: Run, data_dir: str | None) -> None:
+    """Draw the pictures of the run that are missing or old."""
+    dataset = reload(run.config(), data_dir, console.DownloadProgress())
+    restored, gallery = library.experiments().Restored(run), library.gallery()
+    subject = gallery.Subject(restored, dataset)
+    wanted = library.report().stale(run, gallery.applicable(subject))
+    if wanted:
+        gallery.picture(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))

@@ -1,0 +1,146 @@
+"""Animations of a training, one frame an epoch: arrays -> the bytes of GIF files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+
+from tfp_vae.canvas import STYLE, classes_of, color, colors_of, range_of, show_tiles, tiled
+from tfp_vae.scatter import draw_clusters, scatter_axes
+
+__all__ = ["grid_animation", "last_frame", "latent_animation"]
+
+LATENT_DPI, GRID_DPI = 80, 60
+FIRST, BETWEEN, LAST = 700, 120, 3_000
+"""How long frames are shown, in milliseconds."""
+
+NEARLY_WHITE = 247
+"""Tones above this one are made white: a small set of colours would else give white a tinge."""
+
+EDGE = 0.002
+"""The share of points, at each edge, for which the view makes no room."""
+
+
+def latent_animation(
+    epochs: Sequence[int],
+    points: np.ndarray,
+    labels: np.ndarray | None,
+    names: Sequence[str] = ("$z_1$", "$z_2$"),
+    title: str = "Posterior means of held-out data",
+) -> bytes:
+    """Draw points [F, N, 2] as they move from frame to frame, by colour of class; in the last, classes are named.
+
+    Args:
+      epochs: the epoch after which each of the F frames was taken.
+      points: where examples lie in each.
+      labels: [N], or None.
+      names: of the two axes.
+      title: written above; the epoch follows it.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = scatter_axes(names, title)
+        _set_view(axes, points)
+        classes = classes_of(labels)
+        dots = axes.scatter(*points[0].T, s=8, c=colors_of(labels, points.shape[1]), alpha=0.65, linewidths=0)
+        _legend(figure, [] if classes is None else list(classes))
+        return _gif(_latent_frames(figure, axes, dots, epochs, points, labels, title))
+
+
+def _latent_frames(
+    figure: Figure, axes: Any, dots: Any, epochs: Sequence[int], points: np.ndarray, labels: Any, title: str
+) -> Iterator[Image.Image]:
+    canvas: Any = FigureCanvasAgg(figure)
+    for i, epoch in enumerate(epochs):
+        axes.set_title(f"{title}\nepoch {epoch:,}", fontsize="medium", wrap=True)
+        dots.set_offsets(points[i])
+        if i == len(epochs) - 1:
+            dots.remove()
+            axes.set_autoscale_on(False)
+            draw_clusters(axes, points[i], labels)
+        yield _rendered(figure, canvas, LATENT_DPI, settle=i == 0)
+
+
+def _set_view(axes: Any, points: np.ndarray) -> None:
+    """Let the axes span a square that holds nearly all points of all frames."""
+    low, high = np.quantile(points.reshape(-1, 2), [EDGE, 1 - EDGE], axis=0)
+    middle, reach = (low + high) / 2, max(0.56 * float((high - low).max()), 1e-3)
+    axes.set_aspect("equal", adjustable="box")
+    axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
+
+
+def _legend(figure: Figure, names: Sequence[Any]) -> None:
+    handles = [Line2D([], [], marker="o", linestyle="", color=color(i)) for i in range(len(names))]
+    if handles:
+        texts = [str(name) for name in names]
+        figure.legend(handles, texts, loc="outside right center", handletextpad=0.1, fontsize="small")
+
+
+def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title: str) -> bytes:
+    """Draw pictures [F, side^2, H, W, C], such as E[x|z] over a grid of z, as they change from frame to frame.
+
+    Args:
+      epochs: the epoch after which each of the F frames was taken.
+      decoded: what is shown, on one scale of tones.
+      side: pictures in a row.
+      title: written above; the epoch follows it.
+    """
+    limits = range_of(decoded)
+    axes, _ = show_tiles(decoded[0], side, side, title, limits=limits)
+    figure, image = axes.figure, axes.images[0]
+    canvas = FigureCanvasAgg(figure)
+
+    def frames() -> Iterator[Image.Image]:
+        for i, epoch in enumerate(epochs):
+            axes.set_title(f"{title}\nepoch {epoch:,}", fontsize="medium", wrap=True)
+            image.set_data(tiled(decoded[i], side, side, limits))
+            yield _rendered(figure, canvas, GRID_DPI, settle=i == 0)
+
+    return _gif(frames())
+
+
+def _rendered(figure: Figure, canvas: Any, dpi: int, *, settle: bool) -> Image.Image:
+    """Return a figure's pixels; the layout is found once, to `settle`, so that nothing shakes."""
+    if settle:
+        figure.set_dpi(dpi)
+        canvas.draw()
+        figure.set_layout_engine("none")
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+
+
+def _gif(frames: Iterator[Image.Image]) -> bytes:
+    """Return frames as a GIF that repeats, all in one set of colours."""
+    pictures = list(frames)
+    palette = _palette(pictures)
+    first, *rest = (picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
+    durations = [FIRST, *[BETWEEN] * (len(rest) - 1), LAST][-len(pictures) :]
+    buffer = io.BytesIO()
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False)
+    return buffer.getvalue()
+
+
+def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Return a picture of few pixels with the colours that suit the first, the middle and the last."""
+    chosen = [np.asarray(pictures[i]) for i in (0, len(pictures) // 2, -1)]
+    colors = Image.fromarray(np.concatenate(chosen)).quantize(255).getpalette() or []
+    white = (np.reshape(colors, (-1, 3)) > NEARLY_WHITE).all(axis=1, keepdims=True)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.where(white, 255, np.reshape(colors, (-1, 3))).ravel().tolist())
+    return palette
+
+
+def last_frame(gif: bytes) -> bytes:
+    """Return the last frame of a GIF as the bytes of a PNG file, for where nothing moves."""
+    with Image.open(io.BytesIO(gif)) as picture:
+        picture.seek(getattr(picture, "n_frames", 1) - 1)
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()

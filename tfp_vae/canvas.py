@@ -1,0 +1,210 @@
+"""The family that all pictures belong to: colours, type, how values become tones, how tiles are laid out; PNG bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+__all__ = [
+    "DPI",
+    "PALETTE",
+    "STYLE",
+    "UNIT_RANGE",
+    "Range",
+    "classes_of",
+    "color",
+    "colors_of",
+    "maps",
+    "png",
+    "range_of",
+    "show_tiles",
+    "tiled",
+]
+
+# Okabe and Ito's palette, told apart by colour-blind readers, but for its yellow, and with two more for ten classes.
+PALETTE = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#8C6D31",
+    "#222222",
+    "#5B4B8A",
+    "#7F7F7F",
+)
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+DPI = 150
+MOST_CLASSES = 20
+GREY, HEAT = "gray_r", "viridis"
+OUTERMOST = 0.001
+"""The share of values at each end of a range that lie beyond it, so that a single one does not pale all others."""
+
+TILE_INCHES, LARGEST_INCHES = 0.8, 8.0
+
+
+class Range(NamedTuple):
+    """The values that the two ends of a scale of tones stand for."""
+
+    low: float
+    high: float
+
+    def tones(self, x: np.ndarray) -> np.ndarray:
+        """Return x as tones: 0 at the low end, 1 at the high one, cut off beyond them."""
+        width = self.high - self.low
+        return np.asarray(np.clip((np.asarray(x, np.float32) - self.low) / (width or 1.0), 0, 1))
+
+
+UNIT_RANGE = Range(0.0, 1.0)
+
+
+def range_of(x: np.ndarray) -> Range:
+    """Return [0, 1] if all values lie in it, else a range that holds all but the outermost thousandths of them."""
+    finite = x[np.isfinite(x)]
+    if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
+        return UNIT_RANGE
+    low, high = np.quantile(finite, [OUTERMOST, 1 - OUTERMOST])
+    return Range(float(low), float(high)) if low < high else Range(float(finite.min()), float(finite.max()))
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08, facecolor="white")
+    return buffer.getvalue()
+
+
+def color(place: int) -> str:
+    """Return the colour of the class at a place."""
+    return PALETTE[place % len(PALETTE)]
+
+
+def colors_of(labels: np.ndarray | None, count: int) -> list[str]:
+    """Return the colours of `count` examples: by class, if the labels [N] are classes."""
+    classes = classes_of(labels)
+    if classes is None or labels is None:
+        return [color(0)] * count
+    return [color(int(place)) for place in np.searchsorted(classes, labels)]
+
+
+def classes_of(labels: np.ndarray | None) -> np.ndarray | None:
+    """Return the classes in the labels [N], or None if there are no labels, too many, or some are not finite."""
+    if labels is None or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
+        return None
+    classes = np.unique(labels)
+    return classes if len(classes) <= MOST_CLASSES else None
+
+
+def tiled(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *, captions: bool = False) -> np.ndarray:
+    """Return pictures x [N, H, W, C] as tones side by side on white, with a gap that grows with their size.
+
+    Three channels are colours, [H', W', 3]; any other number stand side by side in grey, [H', W']. With room for a line
+    of text below each, if there are `captions`.
+    """
+    tones = limits.tones(_channels_beside(x))
+    gap = max(1, x.shape[1] // 14)
+    white = float(tones.shape[-1] == 3)
+    padded = np.full((rows * columns, *tones.shape[1:]), white, np.float32)
+    padded[: len(x)] = tones
+    below = gap + captions * math.ceil(x.shape[1] / 4)
+    padded = np.pad(padded, [(0, 0), (0, below), (0, gap), (0, 0)], constant_values=white)
+    height, width, channels = padded.shape[1:]
+    grid = padded.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    picture = grid.reshape(rows * height, columns * width, channels)
+    return picture[..., 0] if channels == 1 else picture
+
+
+def _channels_beside(x: np.ndarray) -> np.ndarray:
+    """Return pictures [N, H, W, C] of a number of channels that has no colours as grey ones, [N, H, C W, 1]."""
+    if x.shape[-1] in (1, 3):
+        return x
+    return np.concatenate([x[..., [channel]] for channel in range(x.shape[-1])], axis=2)
+
+
+def show_tiles(
+    x: np.ndarray, rows: int, columns: int, title: str, *, limits: Range | None = None, captions: bool = False
+) -> tuple[Any, np.ndarray]:
+    """Draw pictures x [N, H, W, C] as tiles in reading order, and return the axes and what is shown in them.
+
+    A scale beside them says which values the tones stand for, unless they are those of [0, 1].
+    """
+    limits = limits or range_of(x)
+    picture = tiled(x, rows, columns, limits, captions=captions)
+    axes = _bare_axes(picture.shape[1] / picture.shape[0] * rows / columns, rows, columns)
+    axes.imshow(picture, cmap=GREY if picture.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(title)
+    if limits != UNIT_RANGE and picture.ndim == 2:
+        axes.figure.colorbar(ScalarMappable(Normalize(*limits), GREY), ax=axes, shrink=0.8, pad=0.02, extend="both")
+    return axes, picture
+
+
+def _bare_axes(aspect: float, rows: int, columns: int) -> Any:
+    """Return axes without lines or ticks for rows and columns of tiles that are `aspect` times as wide as high."""
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        scale = min(TILE_INCHES, LARGEST_INCHES / max(columns * aspect, rows))
+        size = max(2.0, columns * aspect * scale), max(1.2, rows * scale)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots()
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    return axes
+
+
+def maps(
+    parts: Sequence[np.ndarray],
+    names: Sequence[str],
+    title: str,
+    rows: str = "example",
+    ticks: Sequence[str] | None = None,
+) -> Figure:
+    """Draw vectors, parts of [N, M], as the rows of heat maps beside each other, on one scale.
+
+    Args:
+      parts: the vectors of each map.
+      names: what each map shows.
+      title: written above them all.
+      rows: what a row is.
+      ticks: what to call each row; its number, if not given.
+    """
+    low, high = range_of(np.concatenate(parts))
+    down = math.ceil(len(parts) / 4)
+    across = math.ceil(len(parts) / down)
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        size = max(7.0, 2.6 * across), max(2.4 * down + 0.8, 5.0 if down == 1 else 0.0)
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=ticks is not None)
+        for axes, part, name in zip(panels.flat, parts, names, strict=False):
+            image = axes.imshow(part, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=low, vmax=high)
+            axes.set_title(name, fontsize="medium")
+            if ticks is not None:
+                axes.set_yticks(range(len(ticks)), ticks, fontsize="small")
+        for axes in panels.flat[len(parts) :]:
+            axes.set_visible(False)
+        figure.suptitle(title, fontsize="large")
+        figure.supxlabel("feature", fontsize="medium")
+        figure.supylabel(rows, fontsize="medium")
+        figure.colorbar(image, ax=panels, extend="neither" if (low, high) == UNIT_RANGE else "both")
+    return figure

@@ -1,0 +1,139 @@
+"""Frames of a training: at some epochs, where held-out data lie in latent space and what is decoded from it."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+
+from tfp_vae import storage
+from tfp_vae.datasets import Dataset
+from tfp_vae.errors import DataError, RunError
+from tfp_vae.files import read_npz
+from tfp_vae.grids import Grid, grid
+from tfp_vae.latent import decode, encode
+from tfp_vae.preparation import held_out_view
+from tfp_vae.runs import FRAMES, Run
+from tfp_vae.seeds import Purpose
+from tfp_vae.vae import VAE
+
+__all__ = ["Film", "Frame", "Reel", "epochs_filmed", "frames", "reel"]
+
+MOST_FRAMES = 60
+MOST_POINTS = 1_000
+MOST_VALUES, MOST_SIDE, LEAST_SIDE = 1 << 16, 10, 3
+"""The most values of what is decoded for a frame, and the most and fewest pictures along a side of it."""
+
+NAME = re.compile(r"epoch-(\d{7})\.npz")
+
+
+class Frame(NamedTuple):
+    """One epoch's frame: posterior means [N, D] of test examples, and E[x|z] [P, *event_shape] on a grid of z."""
+
+    epoch: int
+    means: np.ndarray
+    decoded: np.ndarray
+
+
+class Reel(NamedTuple):
+    """A training's frames in order, the examples' labels [N] where they have any, and the grid that was decoded."""
+
+    frames: list[Frame]
+    labels: np.ndarray | None
+    grid: Grid
+
+
+def epochs_filmed(total: int, most: int = MOST_FRAMES) -> list[int]:
+    """Return the epochs after which a frame is taken: 0, each of them up to `total`, or log-spaced ones if many."""
+    if total < most:
+        return list(range(total + 1))
+    spaced = np.unique(np.round(np.geomspace(1, total, most - 1)).astype(int))
+    return [0, *spaced.tolist()]
+
+
+@final
+class Film:
+    """Takes the frames of a run's training, into its folder.
+
+    It draws nothing that training draws, and changes no number of it. What was taken of epochs that a resumed training
+    comes to again is thrown away first.
+
+    Args:
+      run: the run.
+      dataset: its data, as `plan` or `reload` gives them.
+    """
+
+    def __init__(self, run: Run, dataset: Dataset) -> None:
+        config = run.config()
+        self._run, self._seed = run, config.training.seed
+        self._epochs = set(epochs_filmed(config.training.epochs))
+        self._x = _pictured(run, dataset)[0]
+        self._side = grid_side(config.data.event_shape)
+
+    def __call__(self, epoch: int, vae: VAE) -> None:
+        """Take the frame after an epoch, if it is one of those filmed."""
+        discard_from(self._run, epoch)
+        if epoch not in self._epochs:
+            return
+        means = encode(vae, self._x, samples=0, seed=(self._seed, int(Purpose.EMBEDDING))).mean
+        z = grid(vae, self._side, self._seed).z
+        decoded = decode(vae, z, seed=(self._seed, int(Purpose.SAMPLE)))
+        folder = self._run.path(FRAMES)
+        storage.make_folder(folder)
+        storage.write_arrays(folder / f"epoch-{epoch:07d}.npz", {"means": means, "decoded": decoded})
+
+
+def grid_side(event_shape: tuple[int, ...]) -> int:
+    """Return how many examples stand along a side of what is decoded for a frame."""
+    return max(LEAST_SIDE, min(MOST_SIDE, math.isqrt(MOST_VALUES // math.prod(event_shape))))
+
+
+def _pictured(run: Run, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the test examples that frames show, evenly spread, and their labels."""
+    test = held_out_view(run.config(), dataset, "test")
+    test = test[np.linspace(0, len(test) - 1, min(MOST_POINTS, len(test))).astype(int)]
+    return test.x, test.y
+
+
+def _paths(run: Run) -> dict[int, Path]:
+    folder = run.path(FRAMES)
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    matches = filter(None, map(NAME.fullmatch, names))
+    return {int(match[1]): run.path(f"{FRAMES}/{match[0]}") for match in sorted(matches, key=lambda match: match[1])}
+
+
+def discard_from(run: Run, epoch: int) -> None:
+    """Delete the frames of an epoch and of those after it."""
+    for taken, path in _paths(run).items():
+        if taken >= epoch:
+            with storage.disk_errors(path):
+                path.unlink(missing_ok=True)
+
+
+def frames(run: Run) -> list[Frame]:
+    """Return a run's frames in order; none, if its training was not filmed.
+
+    Raises:
+      RunError: a frame that is damaged.
+    """
+    return [_read(epoch, path) for epoch, path in _paths(run).items()]
+
+
+def _read(epoch: int, path: Path) -> Frame:
+    try:
+        arrays = read_npz(path)
+        return Frame(epoch, arrays["means"], arrays["decoded"])
+    except (KeyError, DataError) as error:
+        raise RunError(f"{path}: expected a frame of the training, found damage ({error}); delete it.") from error
+
+
+def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel | None:
+    """Return a run's frames with what is needed to draw them; None if its training was not filmed."""
+    taken = frames(run)
+    if not taken:
+        return None
+    config = run.config()
+    return Reel(taken, _pictured(run, dataset)[1], grid(vae, grid_side(config.data.event_shape), config.training.seed))

@@ -1,0 +1,54 @@
+"""Grids and quantiles of a prior, over which a decoder is shown."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tfp_vae.priors import StandardNormal
+from tfp_vae.seeds import Purpose, seed_for
+from tfp_vae.vae import VAE
+
+__all__ = ["Grid", "grid", "prior_draws", "quantiles"]
+
+DRAWS, VALUES_AT_ONCE = 20_000, 1 << 24
+
+
+class Grid(NamedTuple):
+    """Places z [side^2, D], from top left to bottom right, what they are, and whether their places mean z_1 and z_2."""
+
+    z: np.ndarray
+    what: str
+    plane: bool
+
+
+def prior_draws(vae: VAE, seed: int) -> np.ndarray:
+    """Return draws from p(z), [M, D]: 20,000, fewer in very many dimensions."""
+    count = max(100, min(DRAWS, VALUES_AT_ONCE // vae.prior.latent_dim))
+    return np.asarray(vae.prior().sample(count, seed=seed_for(seed, Purpose.SAMPLE, 2)))
+
+
+def quantiles(vae: VAE, levels: np.ndarray, seed: int) -> np.ndarray:
+    """Return the quantiles [Q, D] of each p(z_d) at levels [Q]: a standard Normal's inverse CDF, else of draws."""
+    if isinstance(vae.prior, StandardNormal):
+        from scipy.stats import norm
+
+        return np.repeat(np.asarray(norm.ppf(levels), np.float32)[:, np.newaxis], vae.prior.latent_dim, axis=1)
+    return np.asarray(np.quantile(prior_draws(vae, seed), levels, axis=0), np.float32)
+
+
+def grid(vae: VAE, side: int, seed: int) -> Grid:
+    """Return a grid of side^2 places z that shows what a prior of any kind holds.
+
+    Of two dimensions, each the quantiles of p(z_1) and p(z_2): for the standard Normal its inverse CDF on an even grid.
+    Of another number, draws from p(z), the same for the same seed.
+    """
+    if vae.prior.latent_dim != 2:
+        draws = np.asarray(vae.prior().sample(side**2, seed=seed_for(seed, Purpose.SAMPLE, 3)))
+        return Grid(draws, "E[x|z] of draws from the prior", plane=False)
+    along = quantiles(vae, (np.arange(side) + 0.5) / side, seed)
+    first, second = np.meshgrid(along[:, 0], along[::-1, 1])
+    exact = isinstance(vae.prior, StandardNormal)
+    what = "E[x|z] over quantiles of the prior" if exact else "E[x|z] over quantiles of the prior's z_1 and of its z_2"
+    return Grid(np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32), what, plane=True)

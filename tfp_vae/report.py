@@ -1,0 +1,268 @@
+"""A run as one HTML page that needs nothing else: figures, pictures, configuration, how to make it again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tfp_vae import runs
+from tfp_vae.animations import last_frame
+from tfp_vae.config import RunConfig
+from tfp_vae.errors import RunError
+from tfp_vae.members import Member
+from tfp_vae.runs import Run
+
+__all__ = ["CAPTIONS", "FIGURES", "Figure", "Picture", "command", "page", "pictures", "stale"]
+
+LARGEST_PICTURE = 1 << 26
+"""The most bytes of one picture that are taken into a page."""
+
+MIME = {".png": "image/png", ".gif": "image/gif"}
+
+CAPTIONS = {
+    "samples": "E[x|z] of draws from the prior: what the model has learned to make.",
+    "latent-animation": "The test set spreading in latent space, epoch by epoch.",
+    "decoder-animation": "What is decoded, epoch by epoch.",
+    "reconstructions": "Test examples as the model saw them, and what it makes of them.",
+    "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
+    "latent-scatter": "Where test examples lie in latent space, and how sure the encoder is of some of them.",
+    "manifold": "What is decoded all over latent space, each step of the same mass under the prior.",
+    "traversals": "What changes along each active dimension, the others kept.",
+    "interpolations": "What lies between test examples.",
+    "posterior-prior": "Where the filled shape leaves the line, draws from the prior are decoded that no data taught.",
+    "log-likelihood": "How likely test examples are; boxes are classes.",
+    "extremes": "The test examples that the model finds least and most likely.",
+    "evaluation-bound": "The importance-weighted bound against its number of samples.",
+    "evaluation-rates": "How much each latent dimension tells of an example.",
+    "evaluation-histogram": "log p(x) of the examples evaluated.",
+    "evaluation-extremes": "The least and the most likely of them.",
+    "architecture": "The layers, and the distributions between them.",
+}
+"""What is said below each picture, in the order in which they stand on the page."""
+
+FIGURES = (
+    ("log_likelihood", "log p(x), importance-weighted", "nats", "the larger, the better the model explains the data"),
+    ("elbo", "ELBO", "nats", "a lower bound of it, the quantity that was trained"),
+    ("distortion", "distortion", "nats", "-E[log p(x|z)], what reconstruction costs"),
+    ("rate", "rate", "nats", "KL(q(z|x) ‖ p(z)), what z tells of x"),
+    ("mutual_information", "mutual information I(x; z)", "nats", "the part of the rate that tells examples apart"),
+    ("aggregate_kl", "aggregate posterior to prior, KL", "nats", "the rest of it: what the prior misses"),
+    ("bits_per_dim", "-log p(x) per dimension", "bits", "of discrete data only"),
+    ("active_units", "active units", "dimensions", "with means that vary over the data"),
+    ("reconstruction_mse", "reconstruction, mean squared error", "per element", ""),
+    ("linear_probe_accuracy", "linear probe accuracy", "of labels", "labels read off z by a linear classifier"),
+    ("knn_accuracy", "5-nearest-neighbour accuracy", "of labels", "labels of the nearest z"),
+    ("ess_median", "effective sample size, median", "samples", "how many of the K importance samples count"),
+)
+"""Figures of an evaluation: key, what to call it, unit, what it tells."""
+
+
+class Figure(NamedTuple):
+    """A line in a table of figures, its numbers written out."""
+
+    name: str
+    value: str
+    error: str
+    unit: str
+    tells: str
+
+
+class Picture(NamedTuple):
+    """A picture on the page: its data, and for what moves, the data of its last frame."""
+
+    name: str
+    caption: str
+    data: str
+    still: str | None
+
+
+def page(run: Run) -> str:
+    """Return the page on a run, from the files in it: it is all that a reader needs, and asks nothing of a network.
+
+    Raises:
+      RunError: a file of the run that is missing or damaged.
+    """
+    config = run.config()
+    return str(
+        _template().render(
+            name=run.folder.resolve().name,
+            config=config,
+            summary=_summary(config),
+            parts=_parts(config),
+            status=run.status(),
+            command=command(config),
+            training=_optional(run, runs.TRAINING),
+            terms=_terms(_optional(run, runs.TRAINING)),
+            evaluation=_optional(run, runs.EVALUATION),
+            figures=figures(_optional(run, runs.EVALUATION)),
+            environment=_optional(run, runs.ENVIRONMENT),
+            pictures=pictures(run),
+            configuration=json.dumps(config.model_dump(mode="json"), indent=2),
+        )
+    )
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _optional(run: Run, name: str) -> dict[str, Any] | None:
+    return run.read(name) if run.path(name).exists() else None
+
+
+def _summary(config: RunConfig) -> str:
+    data, model = config.data, config.model
+    shape = "x".join(map(str, data.event_shape))
+    return (
+        f"A variational autoencoder with {model.latent_dim} latent dimension{'s' * (model.latent_dim > 1)}, trained on "
+        f"{data.splits['train']:,} examples of {shape} from {Path(data.dataset).name}."
+    )
+
+
+def _parts(config: RunConfig) -> list[tuple[str, str]]:
+    """Return what the model is made of, and how it learned: what a reader asks first."""
+    model, training, data = config.model, config.training, config.data
+    members = {
+        "encoder": model.encoder,
+        "q(z|x), posterior": model.posterior,
+        "p(z), prior": model.prior,
+        "decoder": model.decoder,
+        "p(x|z), likelihood": model.likelihood,
+        "objective": training.objective,
+        "optimizer": training.optimizer,
+        "learning-rate schedule": training.lr_schedule,
+        "binarization": data.binarization,
+    }
+    sizes = ", ".join(f"{size:,} {name}" for name, size in data.splits.items())
+    return [
+        ("data", f"{data.dataset}: {sizes} ({data.split_rule})"),
+        ("scaling", data.scaling.name),
+        *((name, _written(member).replace(":", ": ", 1)) for name, member in members.items()),
+        ("epochs, batch size", f"{training.epochs:,}, {training.batch_size}"),
+        ("learning rate, seed", f"{training.learning_rate:g}, {training.seed}"),
+    ]
+
+
+def _written(member: Member) -> str:
+    """Return a member as the command line writes it."""
+    settings = ",".join(f"{key}={_setting(value)}" for key, value in member.settings.items() if value is not None)
+    return f"{member.name}:{settings}" if settings else member.name
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def command(config: RunConfig) -> str:
+    """Return the line that trains such a run again: `tfp-vae train` with all that decides its numbers."""
+    said = {**_of_data(config), **_of_model(config), **_of_training(config)}
+    words = [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
+    return shlex.join(["tfp-vae", "train", *words])
+
+
+def _of_data(config: RunConfig) -> dict[str, Any]:
+    data, reading = config.data, config.data.reading
+    read = {name.replace("_", "-"): _read(getattr(reading, name)) for name in sorted(reading.given())}
+    scaling = {"scaling": data.scaling.name}  # what it learned from the data, it learns again
+    return {"dataset": data.dataset, "data-dir": data.data_dir, **read, **scaling, **_members(data, "binarization")}
+
+
+def _read(value: Any) -> str:
+    """Return a setting of how data is read as the command line writes it: names as a,b and sizes as HxW."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(str, value))
+
+
+def _of_model(config: RunConfig) -> dict[str, Any]:
+    names = ("encoder", "decoder", "posterior", "prior", "likelihood")
+    return {"latent-dim": config.model.latent_dim, **_members(config.model, *names)}
+
+
+def _of_training(config: RunConfig) -> dict[str, Any]:
+    training = config.training
+    plain = ("epochs", "steps_per_epoch", "batch_size", "learning_rate", "beta", "kl_warmup_epochs", "free_bits",
+             "clip_norm", "seed", "execution")  # fmt: skip
+    numbers = {name.replace("_", "-"): getattr(training, name) for name in plain}
+    return {**_members(training, "objective", "optimizer", "lr_schedule"), **numbers}
+
+
+def _members(record: Any, *names: str) -> dict[str, str]:
+    return {name.replace("_", "-"): _written(getattr(record, name)) for name in names}
+
+
+def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
+    """Return the ELBO, distortion and rate of each split after the last epoch, written out."""
+    if training is None:
+        return []
+    names = ("elbo", "distortion", "rate")
+    return [(split, [_number(training[split][name]) for name in names]) for split in ("train", "validation")]
+
+
+def figures(evaluation: Mapping[str, Any] | None) -> list[Figure]:
+    """Return the figures of an evaluation that there are, each with its standard error if it has one."""
+    found = evaluation or {}
+    return [
+        Figure(name, _number(found[key]), _number(found.get(f"{key}_se")), unit, tells)
+        for key, name, unit, tells in FIGURES
+        if found.get(key) is not None
+    ]
+
+
+def _number(value: Any) -> str:
+    """Return a number with four digits that count, or none where there is no number."""
+    if value is None or not math.isfinite(value):
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 2
+    return f"{value:,.{min(digits, 6)}f}"
+
+
+def pictures(run: Run) -> list[Picture]:
+    """Return the run's pictures that have a caption, in the order of the captions, ready to stand in a page."""
+    return [_picture(path, name) for name in CAPTIONS for path in _candidates(run, name) if path.is_file()]
+
+
+def _candidates(run: Run, name: str) -> list[Path]:
+    return [run.path(f"{runs.PLOTS}/{name}{suffix}") for suffix in MIME]
+
+
+def _picture(path: Path, name: str) -> Picture:
+    if path.stat().st_size > LARGEST_PICTURE:
+        raise RunError(f"{path}: expected a picture of at most {LARGEST_PICTURE:,} bytes; delete it and draw it again.")
+    try:
+        content = path.read_bytes()
+        still = _uri(last_frame(content), ".png") if path.suffix == ".gif" else None
+    except OSError as error:
+        raise RunError(f"{path}: expected a picture, found damage; draw it again with `tfp-vae plot`.") from error
+    return Picture(name, CAPTIONS[name], _uri(content, path.suffix), still)
+
+
+def _uri(content: bytes, suffix: str) -> str:
+    return f"data:{MIME[suffix]};base64,{base64.b64encode(content).decode()}"
+
+
+def stale(run: Run, names: Sequence[str]) -> list[str]:
+    """Return which of the run's pictures are not there, or are older than its newest checkpoint."""
+    checkpoint = run.path(runs.CHECKPOINT)
+    newest = checkpoint.stat().st_mtime if checkpoint.exists() else 0.0
+    drawn = {name: [path.stat().st_mtime for path in _candidates(run, name) if path.is_file()] for name in names}
+    return [name for name in names if max(drawn[name], default=-1.0) < newest]

@@ -1,0 +1,192 @@
+"""Pictures of latent space: where data lie in it, how sure the encoder is, and how the prior compares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
+
+from tfp_vae.canvas import PALETTE, STYLE, classes_of, color, colors_of
+
+__all__ = ["Spread", "draw_clusters", "latent_scatter", "posterior_against_prior", "scatter_axes", "settled"]
+
+LABEL_HEIGHT, LETTER_WIDTH = 0.05, 0.016
+"""The size of a label's box, as shares of the axes: its height, and what each letter adds to its width."""
+
+MOST_PUSHES = 500
+FEW = 500
+PANELS_ACROSS = 4
+
+
+class Spread(NamedTuple):
+    """The covariances of q(z|x), [M, 2, 2], of the examples in some rows [M], seen in the plane."""
+
+    rows: np.ndarray
+    covariances: np.ndarray
+
+
+def latent_scatter(
+    points: np.ndarray,
+    labels: np.ndarray | None,
+    spread: Spread | None = None,
+    names: Sequence[str] = ("$z_1$", "$z_2$"),
+    title: str = "Posterior means of held-out data",
+) -> Figure:
+    """Draw points [N, 2], such as E_q[z|x], by colour of class, each class named near where it is densest.
+
+    Args:
+      points: where examples lie.
+      labels: [N]; those that are not finite, or of more than twenty classes, are not shown.
+      spread: of which examples one standard deviation of q(z|x) is drawn, as an ellipse.
+      names: of the two axes.
+      title: written above.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = scatter_axes(names, title)
+        if spread is not None:
+            axes.add_collection(_ellipses(axes, points, labels, spread))
+        draw_clusters(axes, points, labels)
+    return figure
+
+
+def scatter_axes(names: Sequence[str], title: str) -> tuple[Figure, Any]:
+    """Return a figure and axes on which one unit is as long across as up."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.set_title(title, wrap=True, fontsize="medium" if len(title) > 50 else "large")
+    return figure, axes
+
+
+def draw_clusters(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> None:
+    """Draw points [N, 2] by colour of class, and the classes' names so that none covers another."""
+    classes = classes_of(labels)
+    size = 12 if len(points) < FEW else 4
+    members = [np.ones(len(points), bool)] if classes is None else [labels == name for name in classes]
+    for i, rows in enumerate(members):
+        axes.scatter(*points[rows].T, s=size, color=color(i), alpha=0.65, linewidths=0)
+    if classes is not None:
+        _name_clusters(axes, [_densest(points[rows]) for rows in members], [str(name) for name in classes])
+
+
+def _ellipses(axes: Any, points: np.ndarray, labels: np.ndarray | None, spread: Spread) -> EllipseCollection:
+    """Return the ellipses of one standard deviation: along the eigenvectors, of twice the roots of the eigenvalues."""
+    colors = colors_of(labels, len(points))
+    variances, directions = np.linalg.eigh(spread.covariances)
+    lengths = 2 * np.sqrt(np.maximum(variances, 0))
+    return EllipseCollection(
+        lengths[:, 1],
+        lengths[:, 0],
+        np.degrees(np.arctan2(directions[:, 1, 1], directions[:, 0, 1])),
+        units="xy",
+        offsets=points[spread.rows],
+        transOffset=axes.transData,
+        facecolors="none",
+        edgecolors=[colors[row] for row in spread.rows],
+        linewidths=0.8,
+        alpha=0.55,
+    )
+
+
+def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    """Write each name near its place, a thin line between them where it had to move."""
+    axes.autoscale_view()  # which respects a view that is set
+    axes.apply_aspect()
+    between = axes.transData + axes.transAxes.inverted()
+    wanted = between.transform(np.asarray(places))
+    found = settled(wanted, np.array([_box(name) for name in names]))
+    for i, (name, place, start) in enumerate(zip(names, found, wanted, strict=True)):
+        outline = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color(i), "linewidth": 1.5}
+        axes.annotate(
+            name,
+            start,
+            xytext=place,
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            ha="center",
+            va="center",
+            weight="bold",
+            bbox=outline,
+            arrowprops={"arrowstyle": "-", "color": color(i), "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0},
+        )
+
+
+def _box(name: str) -> tuple[float, float]:
+    return 0.03 + LETTER_WIDTH * max(2, len(name)), LABEL_HEIGHT
+
+
+def settled(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return places [N, 2] moved as little as needed that boxes of sizes [N, 2] around them do not overlap.
+
+    Each pair that overlaps is pushed apart along the axis on which it overlaps less, until none does.
+    """
+    places = places + 1e-6 * np.arange(len(places))[:, np.newaxis]  # so that equal places can be told apart
+    first, second = np.triu_indices(len(places), 1)
+    needed = (sizes[first] + sizes[second]) / 2
+    for _ in range(MOST_PUSHES):
+        apart = places[second] - places[first]
+        overlap = needed - np.abs(apart)
+        touching = (overlap > 1e-9).all(axis=1)
+        if not touching.any():
+            break
+        push = np.where(touching, overlap.min(axis=1) / 2 + 1e-6, 0.0)[:, np.newaxis] * _along(overlap, apart)
+        np.add.at(places, first, -push)
+        np.add.at(places, second, push)
+    return places
+
+
+def _along(overlap: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """Return the directions [P, 2] in which pairs part: the axis of less overlap, the way they lie apart already."""
+    axis = np.eye(2)[overlap.argmin(axis=1)]
+    return np.asarray(axis * np.where(apart < 0, -1.0, 1.0))
+
+
+def _densest(points: np.ndarray) -> np.ndarray:
+    """Return the point of [N, 2] whose twentieth neighbour is nearest; of few points, that a third of them away."""
+    from scipy.spatial import KDTree
+
+    distances, _ = KDTree(points).query(points, k=[min(20, math.ceil(len(points) / 3))])
+    place: np.ndarray = points[np.argmin(distances[:, 0])]
+    return place
+
+
+def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Draw the aggregate posterior q(z_d), filled, against the prior p(z_d), a line, for each of P dimensions.
+
+    Args:
+      posterior: draws from q(z|x) of examples, [N, P].
+      prior: draws from p(z), [M, P].
+      names: what each dimension is called.
+      title: written above.
+    """
+    count = posterior.shape[1]
+    across = min(PANELS_ACROSS, count)
+    down = math.ceil(count / across)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(max(4.5, 2.5 * across), 2.0 * down + 1.0), layout="constrained")
+        panels = figure.subplots(down, across, squeeze=False)
+        for i, axes in enumerate(panels.flat):
+            axes.set_visible(i < count)
+            if i < count:
+                _compare(axes, posterior[:, i], prior[:, i])
+                axes.set_title(names[i], fontsize="medium")
+        figure.suptitle(title, fontsize="large")
+        handles, texts = panels.flat[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _compare(axes: Any, posterior: np.ndarray, prior: np.ndarray) -> None:
+    """Draw two densities as histograms over what holds all but the outermost thousandths of both."""
+    both = [np.quantile(values, [0.001, 0.999]) for values in (posterior, prior)]
+    bins = np.linspace(min(low for low, _ in both), max(high for _, high in both), 41)
+    axes.hist(posterior, bins, density=True, color=PALETTE[0], alpha=0.55, label="q(z), test data")
+    axes.hist(prior, bins, density=True, histtype="step", color=PALETTE[5], linewidth=1.6, label="p(z), prior")
+    axes.set_yticks([])
+    axes.tick_params(labelsize="small")
