@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf, tfd
-from tfp_vae.members import Table
+from tfp_vae.members import Positive, Table
 from tfp_vae.supports import BINARY, COUNTS, MOST_LEVELS, OPEN_UNIT, REAL, UNIT, Support, level_count, levels
 
 __all__ = [
@@ -69,7 +69,11 @@ class Likelihood(abc.ABC):
 
     @property
     def learned(self) -> tuple[Any, ...]:
-        """The variables that the family itself learns, beside the network."""
+        """The variables that the family itself learns, beside the network.
+
+        They are made once and belong to this value: decoders that are given the same value share them, and learn them
+        together. For a variable of its own, give each decoder a value of its own.
+        """
         return ()
 
     @classmethod
@@ -212,7 +216,7 @@ class Normal(Likelihood):
 
     discrete: ClassVar[bool] = False
     event_shape: EventShape
-    scale: pydantic.PositiveFloat | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
+    scale: Positive | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
 
     @property
     def support(self) -> Support:
@@ -426,7 +430,7 @@ class DiscretizedLogisticMixture(_OnLevels):
     """
 
     event_shape: EventShape
-    components: pydantic.PositiveInt = field(default=5, kw_only=True)
+    components: Annotated[int, pydantic.Field(ge=1, le=1_000)] = field(default=5, kw_only=True)
     levels: Levels = field(default=None, kw_only=True)
 
     @property
