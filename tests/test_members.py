@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import pydantic
 import pytest
 
@@ -76,6 +77,78 @@ def test_every_member_says_what_it_is(table: Table, name: str) -> None:
     assert info.name == name
     assert info.summary.endswith(".")
     assert info.defaults == table.member(name).settings
+
+
+SETTINGS = [(table, name, key) for table, name in EVERY for key in table.info(name).defaults]
+NUMBERS = [
+    (table, name, key)
+    for table, name, key in SETTINGS
+    if not isinstance(table.info(name).defaults[key], str) or (name, key) == ("normal", "scale")
+]
+
+
+def identified(cases: list[tuple[Table, str, str]]) -> list[str]:
+    return [f"{table.kind}-{name}-{key}" for table, name, key in cases]
+
+
+@pytest.mark.parametrize(("table", "name", "key"), NUMBERS, ids=identified(NUMBERS))
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "x", "-1e400"])
+def test_every_setting_is_a_finite_number(table: Table, name: str, key: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{table.kind} {name}: {key}"):
+        table.member(f"{name}:{key}={value}")
+    with pytest.raises(UsageError, match=f"{table.kind} {name}: {key}"):
+        table.member({"name": name, key: float(value) if value != "x" else value})
+
+
+BOUNDED = [case for case in NUMBERS if case[0] is not TABLES["scalings"]]
+
+
+@pytest.mark.parametrize(("table", "name", "key"), BOUNDED, ids=identified(BOUNDED))
+@pytest.mark.parametrize("value", [100_000_000_000_000, 1e300])
+def test_every_setting_has_an_upper_limit(table: Table, name: str, key: str, value: float) -> None:
+    with pytest.raises(UsageError, match=r"less than|integer"):
+        table.member({"name": name, key: [value] if isinstance(table.info(name).defaults[key], tuple) else value})
+
+
+TUPLES = [case for case in BOUNDED if isinstance(case[0].info(case[1]).defaults[case[2]], tuple)]
+
+
+@pytest.mark.parametrize(("table", "name", "key"), TUPLES, ids=identified(TUPLES))
+def test_a_list_of_widths_has_a_longest_length(table: Table, name: str, key: str) -> None:
+    with pytest.raises(UsageError, match="at most"):
+        table.member(f"{name}:{key}={','.join(['1'] * 200)}")
+
+
+@pytest.mark.parametrize(("table", "name", "key"), TUPLES, ids=identified(TUPLES))
+@pytest.mark.parametrize("shape", [(8, 8, 1), (2,)])
+def test_an_empty_list_makes_a_network_or_is_refused(table: Table, name: str, key: str, shape: tuple[int, ...]) -> None:
+    text = f"{name}:{key}="
+    if key == "channels":
+        with pytest.raises(UsageError, match="channels: tuple should have at least 1 item"):
+            table.member(text)
+    else:
+        network = table.build(table.member(text), shape, 64, image_shape=(8, 8, 1))
+        assert network(np.zeros((3, *shape), np.float32)).shape == (3, 64)
+
+
+LARGEST = [
+    "renyi:alpha=1001",
+    "miwae:outer_samples=317",
+    "miwae:inner_samples=100000",
+    "iwae:mc_samples=100001",
+]
+
+
+@pytest.mark.parametrize("text", LARGEST)
+def test_objectives_have_limits(text: str) -> None:
+    with pytest.raises(UsageError, match="less than or equal to"):
+        TABLES["objectives"].member(text)
+
+
+@pytest.mark.parametrize(("table", "text"), [("priors", "vamp:components=100000000"), ("networks", "conv:channels=")])
+def test_what_could_not_be_built_is_refused(table: str, text: str) -> None:
+    with pytest.raises(UsageError, match=r"components: input should be less|channels: tuple should have at least 1"):
+        TABLES[table].member(text)
 
 
 def test_build_passes_context_and_settings() -> None:

@@ -9,8 +9,10 @@ import tensorflow_probability as tfp
 
 import tfp_vae as tv
 from tests.conftest import small_model
+from tfp_vae.checkpoints import capture, restore
 from tfp_vae.config import RunConfig, TrainingConfig, build
 from tfp_vae.errors import UsageError
+from tfp_vae.flows import MaskedNetwork
 from tfp_vae.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES
 
@@ -123,6 +125,106 @@ def test_dropout_drops_in_training_only(x: np.ndarray) -> None:
     assert (dropped[0] != network(x).numpy()).any()
 
 
+def masks(network: object, size: int) -> np.ndarray:
+    """Which of the first layer's units are dropped, of a network that was built with a constant first layer."""
+    with tv.networks.dropping((0, 1)):
+        return network.layers[-2](tf.ones([50, size])).numpy() == 0
+
+
+def test_networks_drop_units_of_their_own() -> None:
+    def dropout(seed: int, size: int) -> np.ndarray:
+        return masks(tv.networks.mlp(SHAPE, size, seed=seed, hidden=(64,), dropout=0.5), 64)
+
+    first, again, seed, size = dropout(0, 4), dropout(0, 4), dropout(1, 4), dropout(0, 5)
+    np.testing.assert_array_equal(first, again)
+    for other in (seed, size):
+        assert 0.4 < np.mean(first == other) < 0.6  # as of two independent draws
+    assert 0.45 < first.mean() < 0.55
+
+
+def test_encoder_and_decoder_of_a_run_drop_units_apart() -> None:
+    vae = build(config(small_model(encoder="mlp:hidden=64,dropout=0.5", decoder="mlp:hidden=64,dropout=0.5")))
+    first, last = (masks(part.network, 64) for part in (vae.encoder, vae.decoder))
+    assert 0.4 < np.mean(first == last) < 0.6
+
+
+@pytest.mark.parametrize("name", ["conv", "resnet"])
+def test_convolutions_name_the_shape_that_is_no_image(name: str) -> None:
+    with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[10\]; use an mlp"):
+        NETWORKS[name]((10,), 4)
+    with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[7\]; use an mlp"):
+        NETWORKS[name]((2,), 7, image_shape=(7,))
+
+
+def test_a_keras_3_network_shows_all_its_state() -> None:
+    keras3 = pytest.importorskip("keras")
+    layers = [keras3.layers.Dense(4), keras3.layers.BatchNormalization(), keras3.layers.Dense(3)]
+    model = keras3.Sequential([keras3.Input((5,)), *layers])
+    network = tv.adapters.Keras3(model)
+    assert len(network.variables) == len(model.variables) == 8
+    assert {id(v) for v in network.trainable_variables} == {id(v.value) for v in model.trainable_variables}
+    assert len(network.trainable_variables) == 6
+    layers[2].trainable = False
+    network = tv.adapters.Keras3(model)
+    assert len(network.variables) == 8
+    assert {id(v) for v in network.trainable_variables} == {id(v.value) for v in model.trainable_variables}
+    assert len(network.trainable_variables) == 4
+
+
+def test_moving_statistics_survive_a_checkpoint() -> None:
+    keras3 = pytest.importorskip("keras")
+
+    def made(offset: float) -> tv.VAE:
+        posterior, likelihood = tv.posteriors.DiagonalNormal(2), tv.likelihoods.Bernoulli(SHAPE)
+        encoder = keras3.Sequential(
+            [keras3.Input(SHAPE), keras3.layers.Flatten(), keras3.layers.BatchNormalization(), keras3.layers.Dense(4)]
+        )
+        encoder.layers[1].moving_mean.assign(np.full(12, offset))
+        decoder = tv.networks.mlp((2,), likelihood.params_size, hidden=())
+        prior = tv.priors.StandardNormal(2)
+        return tv.VAE(tv.Encoder(tv.adapters.Keras3(encoder), posterior), tv.Decoder(decoder, likelihood), prior)
+
+    kept, other = made(3.0), made(0.0)
+    x = np.ones((2, *SHAPE), np.float32)
+    restore(capture(kept), other)
+    np.testing.assert_array_equal(other.encoder.mean(x), kept.encoder.mean(x))
+    np.testing.assert_array_equal(other.encoder.network.model.layers[1].moving_mean.numpy(), np.full(12, 3.0))
+
+
+def test_what_a_family_learns_belongs_to_its_value() -> None:
+    value, other = tv.likelihoods.Normal(SHAPE), tv.likelihoods.Normal(SHAPE)
+    first, second, third = (
+        tv.Decoder(tv.networks.mlp((2,), value.params_size, hidden=()), family) for family in (value, value, other)
+    )
+    shared = {id(v) for v in first.trainable_variables} & {id(v) for v in second.trainable_variables}
+    assert shared == {id(value.learned[0])}
+    assert not {id(v) for v in first.trainable_variables} & {id(v) for v in third.trainable_variables}
+
+
+def seen(d: int, hidden: int, context: int) -> np.ndarray:
+    """Which inputs z_j each output of a masked network depends on, [D, D]."""
+    network = MaskedNetwork(d, context, 0, hidden=hidden)
+    for kernel in network.kernels:
+        kernel.assign(np.ones(kernel.shape))
+    z = tf.Variable(np.full((1, d), 0.1, np.float32))
+    with tf.GradientTape() as tape:
+        out = tf.reduce_sum(network(z, tf.zeros([1, context]) if context else None), axis=-1)
+    return tape.jacobian(out, z).numpy()[0, :, 0] != 0
+
+
+@pytest.mark.parametrize("context", [0, 3])
+@pytest.mark.parametrize(("d", "hidden"), [(50, 8), (50, 2), (5, 3), (5, 5), (4, 64), (2, 1), (1, 4)])
+def test_masked_networks_see_what_comes_before(d: int, hidden: int, context: int) -> None:
+    found = seen(d, hidden, context)
+    assert not np.triu(found).any()
+    if hidden >= d:
+        np.testing.assert_array_equal(found, np.tri(d, k=-1, dtype=bool))
+    elif hidden > 1:
+        assert found[-1].sum() == d - 1
+        gaps = np.diff(np.unique(found.sum(axis=1)))
+        assert gaps.max() <= np.ceil((d - 1) / (hidden - 1))
+
+
 def test_every_variable_is_tracked() -> None:
     vae = make()
     networks = [vae.encoder.network, vae.decoder.network]
@@ -165,7 +267,7 @@ def test_decoder_starts_at_the_data_mean(rng: np.random.Generator) -> None:
 
 def config(model: object) -> RunConfig:
     data = {
-        "dataset": "none",
+        "dataset": "digits",
         "event_shape": SHAPE,
         "split_rule": "",
         "splits": {},

@@ -15,20 +15,33 @@ __all__ = ["Fixed", "Keras3", "checked"]
 class Keras3(tf.Module):
     """A Keras 3 model as a network: its variables are tracked, which `tf.Module` alone does not do.
 
+    All of them, so that a checkpoint holds moving statistics and frozen layers too; those learn that Keras calls
+    trainable when the adapter is made. The model is called as for inference.
+
     Args:
       model: a built `keras.Model` or layer, on the TensorFlow backend.
+
+    Raises:
+      UsageError: a model on another backend.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self._learned = tuple(variable.value for variable in model.trainable_variables)
-        if not all(isinstance(variable, tf.Variable) for variable in self._learned):
-            raise UsageError("expected a Keras 3 model on the TensorFlow backend; set KERAS_BACKEND=tensorflow.")
+        self._variables = tuple(_tracked(variable) for variable in model.variables)
 
     def __call__(self, x: Any) -> Any:
         """Return model(x)."""
         return self.model(x)
+
+
+def _tracked(variable: Any) -> tf.Variable:
+    """Return the variable behind one of Keras 3's."""
+    inner = variable.value
+    if not isinstance(inner, tf.Variable):
+        raise UsageError("expected a Keras 3 model on the TensorFlow backend; set KERAS_BACKEND=tensorflow.")
+    inner._trainable = variable.trainable  # noqa: SLF001 - what Keras freezes is still trainable to TensorFlow
+    return inner
 
 
 @final

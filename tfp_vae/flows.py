@@ -46,7 +46,8 @@ class MaskedNetwork(tf.Module):
     """Masked autoregressive network, (z [..., D], h [..., C] or None) -> [..., D, 2], whose output i sees z_1..z_{i-1}.
 
     Each unit has a degree, the number of dimensions of z it may see; a weight between units whose degrees forbid it is
-    multiplied by zero. (TFP's own network keeps its masks by constraints that only a Keras optimizer applies.)
+    multiplied by zero. The degrees are spread evenly over 1..D-1, and over 0..D-1 with a context, which units of degree
+    0 see alone. (TFP's own network keeps its masks by constraints that only a Keras optimizer applies.)
 
     References:
       Germain et al. (2015), MADE: masked autoencoder for distribution estimation.
@@ -54,7 +55,7 @@ class MaskedNetwork(tf.Module):
 
     def __init__(self, latent_dim: int, context_size: int, seed: int, *, hidden: int) -> None:
         super().__init__()
-        units, outputs = np.arange(hidden) % latent_dim, np.arange(latent_dim)
+        units, outputs = _degrees(hidden, 0 if context_size else 1, latent_dim - 1), np.arange(latent_dim)
         inputs, draw = np.arange(1, latent_dim + 1), np.random.default_rng(seed)
         pairs = [(inputs, units), (units, units), (units, np.repeat(outputs, 2))]
         self._masks = [(after >= before[:, np.newaxis]).astype(np.float32) for before, after in pairs]
@@ -73,6 +74,13 @@ class MaskedNetwork(tf.Module):
                 h += tf.tensordot(context, self.from_context[i], axes=1)
             h = tf.nn.elu(h) if i < len(self.kernels) - 1 else h
         return tf.reshape(h, tf.concat([tf.shape(h)[:-1], [h.shape[-1] // 2, 2]], axis=0))
+
+
+def _degrees(units: int, lowest: int, highest: int) -> np.ndarray:
+    """Return the degree of each unit, from the lowest to the highest: all of them in turn, or as many as there are."""
+    count = max(highest - lowest + 1, 1)
+    spread = np.linspace(lowest, highest, units) if units < count else lowest + np.arange(units) % count
+    return np.minimum(np.round(spread), highest).astype(int)
 
 
 def _small(draw: np.random.Generator, rows: int, columns: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf, tfd
-from tfp_vae.members import Table
+from tfp_vae.members import Positive, Table
 from tfp_vae.supports import BINARY, COUNTS, MOST_LEVELS, OPEN_UNIT, REAL, UNIT, Support, level_count, levels
 
 __all__ = [
@@ -69,7 +69,11 @@ class Likelihood(abc.ABC):
 
     @property
     def learned(self) -> tuple[Any, ...]:
-        """The variables that the family itself learns, beside the network."""
+        """The variables that the family itself learns, beside the network.
+
+        They are made once and belong to this value: decoders that are given the same value share them, and learn them
+        together. For a variable of its own, give each decoder a value of its own.
+        """
         return ()
 
     @classmethod
@@ -204,7 +208,7 @@ class Normal(Likelihood):
     Args:
       event_shape: shape of one example.
       scale: a number fixes it; `shared` learns one for all elements and all z; `per-element` lets the decoder give
-        one for each.
+        one for each. One that is learned starts at 0.3, which suits data of about unit scale: bring others there.
 
     References:
       Rybkin, Daniilidis and Levine (2021), Simple and effective VAE training with calibrated decoders.
@@ -212,7 +216,7 @@ class Normal(Likelihood):
 
     discrete: ClassVar[bool] = False
     event_shape: EventShape
-    scale: pydantic.PositiveFloat | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
+    scale: Positive | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
 
     @property
     def support(self) -> Support:
@@ -253,6 +257,8 @@ _SCALES: dict[Any, Callable[[Normal, Any], Any]] = {
 @dataclass(frozen=True)
 class Laplace(Likelihood):
     """Independent Laplace elements, p(x_i|z) = exp(-|x_i - loc_i| / scale_i) / (2 scale_i), for real x with outliers.
+
+    The scales start at 0.3, which suits data of about unit scale: bring others there.
 
     Args:
       event_shape: shape of one example.
@@ -426,7 +432,7 @@ class DiscretizedLogisticMixture(_OnLevels):
     """
 
     event_shape: EventShape
-    components: pydantic.PositiveInt = field(default=5, kw_only=True)
+    components: Annotated[int, pydantic.Field(ge=1, le=1_000)] = field(default=5, kw_only=True)
     levels: Levels = field(default=None, kw_only=True)
 
     @property

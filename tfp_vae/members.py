@@ -16,16 +16,40 @@ import pydantic
 
 from tfp_vae.errors import UsageError
 
-__all__ = ["AS_MAPPING", "Member", "MemberInfo", "Table", "Widths", "first_problem", "parse", "written"]
+__all__ = [
+    "AS_MAPPING",
+    "Depth",
+    "Member",
+    "MemberInfo",
+    "NonNegative",
+    "Positive",
+    "Table",
+    "Width",
+    "Widths",
+    "first_problem",
+    "parse",
+    "split_numbers",
+    "written",
+]
 
 
-def _split_widths(value: Any) -> Any:
+def split_numbers(value: Any) -> Any:
+    """Return text such as `512,512` as a tuple of its pieces, and anything else as it is."""
     return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
 
 
 Width = Annotated[int, pydantic.Field(gt=0, le=65_536)]
-Widths = Annotated[tuple[Width, ...], pydantic.BeforeValidator(_split_widths)]
-"""Layer widths: a tuple of positive integers, or text such as `512,512`."""
+Widths = Annotated[tuple[Width, ...], pydantic.Field(max_length=100), pydantic.BeforeValidator(split_numbers)]
+"""Layer widths: a tuple of positive integers, or text such as `512,512`; none at all is a linear map."""
+
+Positive = Annotated[float, pydantic.Field(ge=1e-12, le=1e12, allow_inf_nan=False)]
+"""A number above 0 that float32 can hold, with its square and its inverse."""
+
+NonNegative = Annotated[float, pydantic.Field(ge=0, le=1e12, allow_inf_nan=False)]
+"""A number of at least 0 that float32 can hold."""
+
+Depth = Annotated[int, pydantic.Field(ge=1, le=100)]
+"""How many layers of one kind."""
 
 
 class Member(NamedTuple):

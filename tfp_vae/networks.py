@@ -7,7 +7,7 @@ import contextvars
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, final
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, final
 
 import numpy as np
 import pydantic
@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from tfp_vae._lazy import keras, tf
 from tfp_vae.errors import UsageError
-from tfp_vae.members import Table, Widths
-from tfp_vae.seeds import Seed, fold
+from tfp_vae.members import Depth, Table, Width, Widths, split_numbers
+from tfp_vae.seeds import Purpose, Seed, fold, integer
 
 __all__ = [
     "NETWORKS",
@@ -34,7 +34,13 @@ Network: TypeAlias = Callable[[Any], Any]
 
 Activation = Literal["gelu", "relu", "tanh", "elu", "silu", "softplus"]
 Normalization = Literal["none", "layer"]
-Rate = Annotated[float, pydantic.Field(ge=0, lt=1)]
+Rate = Annotated[float, pydantic.Field(ge=0, lt=1, allow_inf_nan=False)]
+Channels = Annotated[
+    tuple[Annotated[Width, pydantic.Field(le=4_096)], ...],
+    pydantic.Field(min_length=1, max_length=16),
+    pydantic.BeforeValidator(split_numbers),
+]
+"""Channels of each size of an image, at least one; 16 halvings bring 65,536 pixels to one."""
 
 
 def mlp(
@@ -60,7 +66,8 @@ def mlp(
       hidden: width of each hidden layer.
       activation: the function `a` after each hidden layer.
       normalization: `layer` normalizes each hidden layer before its activation.
-      dropout: the share of each hidden layer that is dropped while training; see `dropping`.
+      dropout: the share of each hidden layer that is dropped while training; see `dropping`. Which units, is this
+        network's own draw: networks of another seed or of other sizes drop others.
 
     Returns:
       A `tf_keras.Sequential`, [B, *input_shape] -> [B, output_size].
@@ -69,14 +76,14 @@ def mlp(
       Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks.
       He et al. (2015), Delving deep into rectifiers.
     """
-    seeds = _seeds(seed)
+    seeds, own = _seeds(seed), integer(seed, Purpose.DROPOUT, *input_shape, output_size)
     layers = [keras.Input(tuple(input_shape)), keras.layers.Flatten()]
     for i, width in enumerate(hidden):
         initializer = _initializer(activation)(next(seeds))
         layers.append(keras.layers.Dense(width, kernel_initializer=initializer, name=f"hidden_{i}"))
         layers.extend(_NORMALIZATIONS[normalization](i))
         layers.append(keras.layers.Activation(activation))
-        layers.extend([_dropout_layer()(dropout, i)] if dropout else [])
+        layers.extend([_dropout_layer()(dropout, own, i)] if dropout else [])
     return _sequential([*layers, _output(output_size, output_bias, next(seeds))])
 
 
@@ -87,7 +94,7 @@ def conv(
     seed: int = 0,
     image_shape: Sequence[int] | None = None,
     *,
-    channels: Widths = (32, 64),
+    channels: Channels = (32, 64),
     dense: Widths = (256,),
     activation: Activation = "gelu",
 ) -> Network:
@@ -106,9 +113,8 @@ def conv(
       dense: widths of the dense layers between.
       activation: after each layer but the last.
     """
-    if len(input_shape) == 3:
-        return _down(input_shape, output_size, output_bias, seed, channels, dense, activation, _no_blocks)
-    return _up(input_shape, output_size, output_bias, seed, image_shape, channels, dense, activation, _no_blocks)
+    plan = _Plan(output_size, output_bias, seed, channels, dense, activation, _no_blocks)
+    return _down(input_shape, plan) if len(input_shape) == 3 else _up(input_shape, image_shape, plan)
 
 
 def resnet(
@@ -118,8 +124,8 @@ def resnet(
     seed: int = 0,
     image_shape: Sequence[int] | None = None,
     *,
-    channels: Widths = (32, 64),
-    blocks: pydantic.PositiveInt = 1,
+    channels: Channels = (32, 64),
+    blocks: Depth = 1,
     block: Literal["residual", "gated"] = "residual",
     dense: Widths = (256,),
     activation: Activation = "gelu",
@@ -145,9 +151,8 @@ def resnet(
       van den Oord et al. (2016), Conditional image generation with PixelCNN decoders.
     """
     add = functools.partial(_blocks, blocks=blocks, block=_BLOCKS[block], activation=activation)
-    if len(input_shape) == 3:
-        return _down(input_shape, output_size, output_bias, seed, channels, dense, activation, add)
-    return _up(input_shape, output_size, output_bias, seed, image_shape, channels, dense, activation, add)
+    plan = _Plan(output_size, output_bias, seed, channels, dense, activation, add)
+    return _down(input_shape, plan) if len(input_shape) == 3 else _up(input_shape, image_shape, plan)
 
 
 def folded(network: Network, x: Any) -> Any:
@@ -176,15 +181,15 @@ def _dropout_layer() -> Any:
     class Dropout(keras.layers.Layer):  # type: ignore[name-defined]
         """Dropout whose draws come from the seed of `dropping`, as Keras's own are not stateless."""
 
-        def __init__(self, rate: float, place: int) -> None:
+        def __init__(self, rate: float, network: int, place: int) -> None:
             super().__init__(name=f"dropout_{place}")
-            self.rate, self.place = rate, place
+            self.rate, self.network, self.place = rate, network, place
 
         def call(self, x: Any) -> Any:
             seed = _DROPPING.get()
             if seed is None:
                 return x
-            return tf.nn.experimental.stateless_dropout(x, self.rate, fold(seed, self.place))
+            return tf.nn.experimental.stateless_dropout(x, self.rate, fold(seed, self.network, self.place))
 
     return Dropout
 
@@ -254,53 +259,47 @@ _BLOCKS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
 }
 
 
-def _down(
-    input_shape: Sequence[int],
-    output_size: int,
-    output_bias: ArrayLike | None,
-    seed: int,
-    channels: Sequence[int],
-    dense: Sequence[int],
-    activation: str,
-    add: Any,
-) -> Network:
-    seeds = _seeds(seed)
+class _Plan(NamedTuple):
+    """What convolutions down and up have in common."""
+
+    output_size: int
+    output_bias: ArrayLike | None
+    seed: int
+    channels: Sequence[int]
+    dense: Sequence[int]
+    activation: str
+    add: Callable[[Any, Iterator[int], str], Any]  # what follows each change of size: (h, seeds, name) -> h
+
+
+def _down(input_shape: Sequence[int], plan: _Plan) -> Network:
+    seeds = _seeds(plan.seed)
     x = h = keras.Input(tuple(input_shape))
-    for i, width in enumerate(channels):
-        h = _convolution(keras.layers.Conv2D, width, 2, activation, next(seeds), f"down_{i}")(h)
-        h = add(h, seeds, f"down_{i}")
+    for i, width in enumerate(plan.channels):
+        h = _convolution(keras.layers.Conv2D, width, 2, plan.activation, next(seeds), f"down_{i}")(h)
+        h = plan.add(h, seeds, f"down_{i}")
     h = keras.layers.Flatten()(h)
-    for i, width in enumerate(dense):
-        h = _dense(width, activation, next(seeds), f"dense_{i}")(h)
-    network: Network = keras.Model(x, _output(output_size, output_bias, next(seeds))(h))
+    for i, width in enumerate(plan.dense):
+        h = _dense(width, plan.activation, next(seeds), f"dense_{i}")(h)
+    network: Network = keras.Model(x, _output(plan.output_size, plan.output_bias, next(seeds))(h))
     return network
 
 
-def _up(
-    input_shape: Sequence[int],
-    output_size: int,
-    output_bias: ArrayLike | None,
-    seed: int,
-    image_shape: Sequence[int] | None,
-    channels: Sequence[int],
-    dense: Sequence[int],
-    activation: str,
-    add: Any,
-) -> Network:
+def _up(input_shape: Sequence[int], image_shape: Sequence[int] | None, plan: _Plan) -> Network:
     if image_shape is None or len(image_shape) != 3:
-        raise UsageError(f"convolutions need images: expected a shape [H, W, C], found {image_shape}; use an mlp.")
-    height, width, seeds = *image_shape[:2], _seeds(seed)
-    small = [math.ceil(side / 2 ** len(channels)) for side in (height, width)]
+        found = [*(input_shape if image_shape is None else image_shape)]
+        raise UsageError(f"convolutions need images: expected a shape [H, W, C], found {found}; use an mlp.")
+    height, width, seeds = *image_shape[:2], _seeds(plan.seed)
+    small = [math.ceil(side / 2 ** len(plan.channels)) for side in (height, width)]
     z = h = keras.Input(tuple(input_shape))
-    for i, size in enumerate((*dense, math.prod(small) * channels[-1])):
-        h = _dense(size, activation, next(seeds), f"dense_{i}")(h)
-    h = keras.layers.Reshape((*small, channels[-1]))(h)
-    for i, size in enumerate(reversed(channels)):
-        h = add(h, seeds, f"up_{i}")
-        h = _convolution(keras.layers.Conv2DTranspose, size, 2, activation, next(seeds), f"up_{i}")(h)
-    last = _convolution(keras.layers.Conv2D, output_size // (height * width), 1, None, next(seeds), "output")
+    for i, size in enumerate((*plan.dense, math.prod(small) * plan.channels[-1])):
+        h = _dense(size, plan.activation, next(seeds), f"dense_{i}")(h)
+    h = keras.layers.Reshape((*small, plan.channels[-1]))(h)
+    for i, size in enumerate(reversed(plan.channels)):
+        h = plan.add(h, seeds, f"up_{i}")
+        h = _convolution(keras.layers.Conv2DTranspose, size, 2, plan.activation, next(seeds), f"up_{i}")(h)
+    last = _convolution(keras.layers.Conv2D, plan.output_size // (height * width), 1, None, next(seeds), "output")
     picture = keras.layers.Flatten()(last(h[:, :height, :width]))
-    network: Network = keras.Model(z, _bias_layer()(output_bias)(picture))
+    network: Network = keras.Model(z, _bias_layer()(plan.output_bias)(picture))
     return network
 
 

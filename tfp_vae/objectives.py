@@ -70,6 +70,8 @@ class RateWeight(NamedTuple):
 
 PLAIN = RateWeight()
 Samples = Annotated[int, pydantic.Field(ge=1, le=100_000)]
+SamplesOfEither = Annotated[int, pydantic.Field(ge=1, le=316)]
+"""A factor of a number of samples: the product of two is at most 100,000."""
 
 
 class Objective(abc.ABC):
@@ -321,15 +323,15 @@ class MIWAE(Objective):
     Between `MonteCarloELBO` (K = 1) and `IWAE` (M = 1).
 
     Args:
-      outer_samples: M.
-      inner_samples: K.
+      outer_samples: M, at most 316.
+      inner_samples: K, at most 316.
 
     References:
       Rainforth et al. (2018), Tighter variational bounds are not necessarily better.
     """
 
-    outer_samples: Samples = field(default=2, kw_only=True)
-    inner_samples: Samples = field(default=5, kw_only=True)
+    outer_samples: SamplesOfEither = field(default=2, kw_only=True)
+    inner_samples: SamplesOfEither = field(default=5, kw_only=True)
 
     def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:
         draws = _draw(vae, x, self.outer_samples * self.inner_samples, seed)
@@ -348,14 +350,14 @@ class Renyi(Objective):
     [0, 1], and below the ELBO for alpha > 1.
 
     Args:
-      alpha: at least 0.
+      alpha: from 0 to 1,000.
       mc_samples: K.
 
     References:
       Li and Turner (2016), Renyi divergence variational inference.
     """
 
-    alpha: pydantic.NonNegativeFloat = field(default=0.5, kw_only=True)
+    alpha: Annotated[float, pydantic.Field(ge=0, le=1_000, allow_inf_nan=False)] = field(default=0.5, kw_only=True)
     mc_samples: Samples = field(default=5, kw_only=True)
 
     def _bound(self, vae: Any, x: Any, seed: Seed, weight: RateWeight) -> Bound:

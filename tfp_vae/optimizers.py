@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import pydantic
 
 from tfp_vae._lazy import keras, tf
-from tfp_vae.members import Table
+from tfp_vae.members import NonNegative, Positive, Table
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "adam", "adamw", "constant", "cosine", "sgd"]
 
 
-Decay = Annotated[float, pydantic.Field(ge=0, lt=1)]
+Decay = Annotated[float, pydantic.Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
 def adam(
@@ -21,7 +21,7 @@ def adam(
     *,
     beta_1: Decay = 0.9,
     beta_2: Decay = 0.999,
-    epsilon: pydantic.PositiveFloat = 1e-7,
+    epsilon: Positive = 1e-7,
 ) -> Any:
     """Adam: steps scaled by running means of the gradient and its square.
 
@@ -31,7 +31,7 @@ def adam(
     return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
 
-def adamw(learning_rate: Any, *, weight_decay: pydantic.NonNegativeFloat = 4e-3) -> Any:
+def adamw(learning_rate: Any, *, weight_decay: NonNegative = 4e-3) -> Any:
     """Adam with weight decay apart from the gradient.
 
     References:
@@ -58,7 +58,7 @@ def cosine(
     learning_rate: float,
     total_steps: int,
     *,
-    floor: pydantic.NonNegativeFloat = 0.0,
+    floor: Annotated[float, pydantic.Field(ge=0, le=1, allow_inf_nan=False)] = 0.0,
 ) -> Any:
     """Half a cosine, from the learning rate at step 0 to `floor` times it at the last step.
 

@@ -11,7 +11,7 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf, tfd, tfp
-from tfp_vae.members import Table
+from tfp_vae.members import Depth, Positive, Table, Width
 from tfp_vae.seeds import Seed
 
 __all__ = [
@@ -91,7 +91,7 @@ class DiagonalNormal(Posterior):
     is_normal: ClassVar[bool] = True
     is_diagonal: ClassVar[bool] = True
     latent_dim: pydantic.PositiveInt
-    scale_floor: pydantic.PositiveFloat = field(default=SCALE_FLOOR, kw_only=True)
+    scale_floor: Positive = field(default=SCALE_FLOOR, kw_only=True)
 
     @property
     def params_size(self) -> int:
@@ -121,7 +121,7 @@ class FullCovarianceNormal(Posterior):
 
     is_normal: ClassVar[bool] = True
     latent_dim: pydantic.PositiveInt
-    scale_floor: pydantic.PositiveFloat = field(default=SCALE_FLOOR, kw_only=True)
+    scale_floor: Positive = field(default=SCALE_FLOOR, kw_only=True)
 
     @property
     def params_size(self) -> int:
@@ -159,7 +159,7 @@ class HouseholderFlow(Posterior):
 
     is_normal: ClassVar[bool] = True
     latent_dim: pydantic.PositiveInt
-    reflections: pydantic.PositiveInt = field(default=4, kw_only=True)
+    reflections: Depth = field(default=4, kw_only=True)
 
     @property
     def params_size(self) -> int:
@@ -247,9 +247,9 @@ class InverseAutoregressiveFlow(_ConditionedFlow):
 
     latent_dim: pydantic.PositiveInt
     seed: int = 0
-    depth: pydantic.PositiveInt = field(default=2, kw_only=True)
-    hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
-    context: pydantic.PositiveInt = field(default=64, kw_only=True)
+    depth: Depth = field(default=2, kw_only=True)
+    hidden: Width = field(default=128, kw_only=True)
+    context: Width = field(default=64, kw_only=True)
 
     @functools.cached_property
     def flow(self) -> Any:
@@ -288,9 +288,9 @@ class RealNVP(_ConditionedFlow):
 
     latent_dim: Annotated[int, pydantic.Field(ge=2)]
     seed: int = 0
-    depth: pydantic.PositiveInt = field(default=4, kw_only=True)
-    hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
-    context: pydantic.PositiveInt = field(default=64, kw_only=True)
+    depth: Depth = field(default=4, kw_only=True)
+    hidden: Width = field(default=128, kw_only=True)
+    context: Width = field(default=64, kw_only=True)
 
     @functools.cached_property
     def flow(self) -> Any:

@@ -13,11 +13,12 @@ from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf, tfd
 from tfp_vae.errors import UsageError
-from tfp_vae.members import Table
+from tfp_vae.members import Depth, Table, Width
 
 __all__ = ["PRIORS", "AutoregressiveFlow", "NormalMixture", "Prior", "RealNVP", "StandardNormal", "Vamp"]
 
 SCALE_FLOOR = 1e-3
+Components = Annotated[int, pydantic.Field(ge=1, le=10_000)]
 
 
 class Prior(abc.ABC):
@@ -91,7 +92,7 @@ class NormalMixture(Prior):
 
     latent_dim: pydantic.PositiveInt
     seed: int = 0
-    components: pydantic.PositiveInt = field(default=10, kw_only=True)
+    components: Components = field(default=10, kw_only=True)
 
     @functools.cached_property
     def learned(self) -> tuple[Any, ...]:
@@ -139,7 +140,7 @@ class Vamp(Prior):
     encoder: Any
     data_mean: Any
     seed: int = 0
-    components: Annotated[int, pydantic.Field(ge=1)] = field(default=100, kw_only=True)
+    components: Components = field(default=100, kw_only=True)
 
     @functools.cached_property
     def learned(self) -> tuple[Any, ...]:
@@ -202,8 +203,8 @@ class AutoregressiveFlow(_Flow):
 
     latent_dim: pydantic.PositiveInt
     seed: int = 0
-    depth: pydantic.PositiveInt = field(default=2, kw_only=True)
-    hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
+    depth: Depth = field(default=2, kw_only=True)
+    hidden: Width = field(default=128, kw_only=True)
 
     @functools.cached_property
     def flow(self) -> Any:
@@ -237,8 +238,8 @@ class RealNVP(_Flow):
 
     latent_dim: Annotated[int, pydantic.Field(ge=2)]
     seed: int = 0
-    depth: pydantic.PositiveInt = field(default=4, kw_only=True)
-    hidden: pydantic.PositiveInt = field(default=128, kw_only=True)
+    depth: Depth = field(default=4, kw_only=True)
+    hidden: Width = field(default=128, kw_only=True)
 
     @functools.cached_property
     def flow(self) -> Any:
