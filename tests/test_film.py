@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +167,7 @@ class TestGif:
         assert len(frames) == 5
         assert len({frame.shape for frame in frames}) == 1
         assert (frames[0] == 255).all(axis=2).mean() > 0.7  # paper is white
-        assert all((a != b).any() for a, b in zip(frames, frames[1:], strict=False))
+        assert all((a != b).any() for a, b in itertools.pairwise(frames))
 
     @pytest.mark.parametrize("channels", [1, 3])
     @pytest.mark.parametrize("scale", [1.0, 40.0])
