@@ -61,7 +61,7 @@ class TestThreeLines:
         call("train", "--mc-samples", "5", *SMALL)
         (run,) = (here / "runs").iterdir()
         assert run.name.startswith("digits-")
-        assert len(list((run / "plots").iterdir())) == 5
+        assert len(list((run / "plots").iterdir())) == 13
 
         path = call("sample", "--n", "64").stdout.strip()
         assert matplotlib.image.imread(path).std() > 0.01

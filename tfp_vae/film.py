@@ -83,7 +83,9 @@ class Film:
         decoded = decode(vae, z, seed=(self._seed, int(Purpose.SAMPLE)))
         folder = self._run.path(FRAMES)
         storage.make_folder(folder)
-        storage.write_arrays(folder / f"epoch-{epoch:07d}.npz", {"means": means, "decoded": decoded})
+        path = folder / f"epoch-{epoch:07d}.npz"
+        storage.clear_staged(path)  # of a process that was killed while it wrote this frame
+        storage.write_arrays(path, {"means": means, "decoded": decoded})
 
 
 def grid_side(event_shape: tuple[int, ...]) -> int:

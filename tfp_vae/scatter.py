@@ -15,7 +15,7 @@ from tfp_vae.canvas import PALETTE, STYLE, classes_of, color, colors_of
 
 __all__ = ["Spread", "draw_clusters", "latent_scatter", "posterior_against_prior", "scatter_axes", "settled"]
 
-LABEL_HEIGHT, LETTER_WIDTH = 0.05, 0.016
+LABEL_HEIGHT, LETTER_WIDTH = 0.055, 0.022
 """The size of a label's box, as shares of the axes: its height, and what each letter adds to its width."""
 
 MOST_PUSHES = 500
@@ -99,15 +99,13 @@ def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str]
     axes.autoscale_view()  # which respects a view that is set
     axes.apply_aspect()
     between = axes.transData + axes.transAxes.inverted()
-    wanted = between.transform(np.asarray(places))
-    found = settled(wanted, np.array([_box(name) for name in names]))
-    for i, (name, place, start) in enumerate(zip(names, found, wanted, strict=True)):
+    found = settled(between.transform(np.asarray(places)), np.array([_box(name) for name in names]))
+    for i, (name, place, start) in enumerate(zip(names, found, places, strict=True)):
         outline = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color(i), "linewidth": 1.5}
         axes.annotate(
             name,
             start,
             xytext=place,
-            xycoords="axes fraction",
             textcoords="axes fraction",
             ha="center",
             va="center",

@@ -1,0 +1,335 @@
+"""The pictures of a run as commands draw them, and the page made of it: what is in each file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import shlex
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from tfp_vae.cli import plot
+from tfp_vae.cli import train as train_command
+from tfp_vae.cli.main import main
+
+from tests.conftest import small_model, small_training
+from tests.test_cli import call, one_sentence
+from tests.test_sources import write_table
+from tfp_vae import gallery, report
+from tfp_vae.config import RunConfig
+from tfp_vae.datasets import Dataset
+from tfp_vae.errors import RunError, UsageError
+from tfp_vae.experiments import Restored, train
+from tfp_vae.film import Film
+from tfp_vae.preparation import held_out_view, plan
+from tfp_vae.runs import Run
+
+FILMED = ("latent-animation", "decoder-animation")
+VOID = {"meta", "img", "source", "link", "br", "hr", "input"}
+
+
+@final
+class Page(HTMLParser):
+    """A page as a parser reads it: its tags with their attributes, its text, and whether every tag is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.open = "", list[str]()
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """Return the attributes of each such tag."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def opened(path: Path) -> Image.Image:
+    return Image.open(io.BytesIO(path.read_bytes()))
+
+
+def picture_of(uri: str | None) -> Image.Image:
+    kind, _, content = str(uri).partition(";base64,")
+    picture = Image.open(io.BytesIO(base64.b64decode(content, validate=True)))
+    assert kind == f"data:{Image.MIME[str(picture.format)]}"
+    return picture
+
+
+def trained_on(folder: Path, dataset: str = "digits", **model: object) -> tuple[Run, Dataset]:
+    config, data = plan(dataset, None, None, small_model(**model), small_training())
+    run = Run.create(folder, config)
+    assert train(run, data, filming=Film(run, data))
+    return run, data
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> gallery.Subject:
+    """A small run on the digits, filmed, with all its pictures."""
+    run, dataset = trained_on(tmp_path_factory.mktemp("runs") / "filmed")
+    found = gallery.Subject(Restored(run), dataset)
+    gallery.picture(found)
+    return found
+
+
+@pytest.fixture
+def arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.savez("colour.npz", x=rng.integers(0, 256, (40, 28, 28, 3)).astype(np.uint8), y=np.arange(40) % 3)
+    np.savez("counts.npz", x=rng.poisson(9, (40, 8, 8)), y=np.array(["cat", "dog"] * 20))
+    np.savez("vectors.npz", x=rng.normal(size=(40, 5)))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def html(subject: gallery.Subject) -> str:
+    """The page of that run, evaluated."""
+    call("evaluate", "--run", subject.run.folder, "--iw-samples", "20", "--execution", "graph")
+    return report.page(subject.run)
+
+
+class TestGallery:
+    """What each picture is drawn from."""
+
+    def test_every_picture_is_there(self, subject: gallery.Subject) -> None:
+        names = {path.name for path in subject.run.path("plots").iterdir()}
+        assert names == {name + picture.suffix for name, picture in gallery.PICTURES.items()}
+        for name in names:
+            picture = opened(subject.run.path(f"plots/{name}"))
+            assert min(picture.size) > 100
+            assert np.asarray(picture.convert("L")).std() > 3
+            assert getattr(picture, "n_frames", 1) == (3 if name.endswith(".gif") else 1)
+
+    def test_the_command_and_the_page_know_them_all(self) -> None:
+        assert list(plot.PICTURES) == list(gallery.PICTURES)
+        assert set(report.CAPTIONS) == {*gallery.PICTURES, *gallery.ASSESSED}
+
+    def test_originals_are_as_the_model_saw_them(self, subject: gallery.Subject) -> None:
+        shown = np.asarray(gallery.PICTURES["reconstructions"].draw(subject).axes[0].images[0].get_array())
+        test = held_out_view(subject.config, subject.dataset, "test").x
+        np.testing.assert_array_equal(shown[:8, :8], test[0, ..., 0])
+        assert set(np.unique(shown[:8])) == {0, 1}
+
+    def test_ellipses_are_those_of_the_encoder(self, subject: gallery.Subject) -> None:
+        spread = gallery._seen_spread(subject)
+        q = subject.vae.encoder(subject.test.x[spread.rows])
+        np.testing.assert_allclose(spread.covariances, q.covariance(), atol=0.35 * float(np.max(q.variance())))
+        ratio = np.einsum("nii->n", spread.covariances) / np.sum(q.variance(), axis=1)
+        assert ratio.mean() == pytest.approx(1, abs=0.05)
+
+    def test_a_traversal_keeps_the_other_dimensions(self, subject: gallery.Subject) -> None:
+        axes = gallery.PICTURES["traversals"].draw(subject).axes[0]
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        assert names == [f"$z_{{{d + 1}}}$" for d in sorted(subject.active)]
+        assert axes.get_xticklabels()[0].get_text() == "2%"
+
+    @pytest.mark.parametrize(
+        ("dataset", "model", "lacking"),
+        [("colour.npz", {"latent_dim": 5, "likelihood": "continuous-bernoulli",
+                         "posterior": "inverse-autoregressive-flow:hidden=8,context=3"}, {"manifold"}),
+         ("counts.npz", {"likelihood": "poisson", "prior": "vamp:components=4"}, set()),
+         ("vectors.npz", {"latent_dim": 1, "likelihood": "normal"}, {"manifold", *FILMED})],
+    )  # fmt: skip
+    def test_any_data_and_model(self, dataset: str, model: Any, lacking: set[str], arrays: Path) -> None:
+        objective = small_training(objective="monte-carlo-elbo", epochs=1)
+        config, data = plan(dataset, None, None, small_model(**model), objective)
+        run = Run.create(arrays / "run", config)
+        assert train(run, data, filming=Film(run, data))
+        subject = gallery.Subject(Restored(run), data)
+        always = {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture", "interpolations"}
+        drawn = {path.stem for path in gallery.picture(subject)}
+        assert always <= drawn
+        assert drawn | lacking | {"traversals"} == set(gallery.PICTURES)
+        assert not drawn & lacking
+
+    def test_a_picture_that_a_run_has_not_is_refused(self, restored: Restored, digits: Dataset) -> None:
+        subject = gallery.Subject(restored, digits)
+        with pytest.raises(UsageError, match="latent-animation: expected frames of the training"):
+            gallery.applicable(subject, ["latent-animation"])
+        with pytest.raises(UsageError, match="unknown picture 'none'"):
+            gallery.applicable(subject, ["none"])
+        assert set(gallery.applicable(subject)) == set(gallery.PICTURES) - set(FILMED)
+
+
+class TestPlot:
+    """`tfp-vae plot`."""
+
+    def test_those_named(self, copied: Run) -> None:
+        result = call("plot", "samples", "architecture", "--run", copied.folder)
+        paths = [copied.folder / "plots" / f"{name}.png" for name in ("samples", "architecture")]
+        assert result.stdout.split() == [str(path) for path in paths]
+        assert all(opened(path).width > 200 for path in paths)
+
+    def test_json(self, copied: Run) -> None:
+        told = json.loads(call("plot", "learning-curves", "--run", copied.folder, "--weights", "best", "--json").stdout)
+        assert list(told["pictures"]) == ["learning-curves"]
+        assert told["weights"] == "best"
+
+    def test_wrong_names(self, copied: Run) -> None:
+        assert "invalid" in call("plot", "nothing", "--run", copied.folder, code=2).stderr.lower()
+        assert "manifold" in CliRunner().invoke(main, ["plot", "--help"]).stdout
+        assert "expected frames" in one_sentence(call("plot", "decoder-animation", "--run", copied.folder, code=2))
+
+    def test_training_is_filmed_unless_told_otherwise(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        small = ("--hidden", "8", "--execution", "graph", "--epochs", "1")
+        call("train", *small, "--run-dir", "a")
+        assert {path.name for path in Path("a/frames").iterdir()} == {"epoch-0000000.npz", "epoch-0000001.npz"}
+        assert {path.stem for path in Path("a/plots").glob("*.gif")} == set(FILMED)
+        call("train", *small, "--run-dir", "b", "--no-plots")
+        assert not Path("b/frames").exists()
+        assert not list(Path("b/plots").iterdir())
+
+
+class TestCommand:
+    """The line that makes a run again."""
+
+    def again(self, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+        """Return the config that `tfp-vae train` makes of the line."""
+        program, name, *arguments = shlex.split(report.command(config))
+        assert (program, name) == ("tfp-vae", "train")
+        monkeypatch.setattr(train_command.console, "notice", lambda message: None)
+        made: list[RunConfig] = []
+
+        def planned(*given: Any, **more: Any) -> Any:
+            made.append(plan(*given, **more)[0])
+            raise UsageError("only planned")
+
+        monkeypatch.setattr(train_command, "plan", planned)
+        call(name, *arguments, code=2)
+        return made[0]
+
+    def test_digits(self, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        config = Run(trained).config()
+        assert self.again(config, monkeypatch) == config
+
+    @pytest.mark.parametrize(
+        ("model", "training"),
+        [({"posterior": "inverse-autoregressive-flow:depth=3", "prior": "normal-mixture:components=7",
+           "encoder": "mlp:hidden=8,9,activation=tanh,dropout=0.1"},
+          {"objective": "iwae:mc_samples=5", "clip_norm": 3.5, "steps_per_epoch": 7, "lr_schedule": "cosine"}),
+         ({"likelihood": "discretized-logistic", "latent_dim": 11, "decoder": "conv:channels=4,8,dense=16"},
+          {"beta": 0.5, "kl_warmup_epochs": 3, "free_bits": 0.25, "optimizer": "adamw", "seed": 9})],
+    )  # fmt: skip
+    def test_any_model(self, model: Any, training: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        config, _ = plan("digits", None, None, small_model(**model), small_training(**training))
+        assert self.again(config, monkeypatch) == config
+
+    def test_own_data(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from tfp_vae.sources import Reading
+
+        path = write_table(tmp_path / "my table.csv", header="a b,c,kind")
+        reading = Reading(label_column="kind", columns=("c", "a b"))
+        config, _ = plan(str(path), None, None, small_model(likelihood="normal"), small_training(), reading=reading)
+        assert config.data.scaling.name == "standard"
+        assert self.again(config, monkeypatch) == config
+
+
+class TestPage:
+    """One self-contained page."""
+
+    def test_it_is_well_formed_and_asks_nothing_of_a_network(self, html: str) -> None:
+        page = Page(html)
+        assert html.startswith("<!doctype html>")
+        assert page.open == []
+        assert not page.all("script") + page.all("link") + page.all("iframe")
+        for attributes in (attributes for _, attributes in page.tags):
+            for name in ("src", "srcset", "href"):
+                assert str(attributes.get(name, "data:")).startswith("data:")
+        assert not re.findall(r"url\(|@import|https?://", html)
+        (policy,) = (meta["content"] for meta in page.all("meta") if meta.get("http-equiv"))
+        assert str(policy).startswith("default-src 'none'")
+
+    def test_it_suits_phones_paper_and_the_dark(self, html: str) -> None:
+        assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in Page(html).all("meta")
+        for rule in ("prefers-color-scheme: dark", "@media print", "break-inside: avoid", "max-width: 100%"):
+            assert rule in html
+        stills = [source for source in Page(html).all("source") if "print" in str(source["media"])]
+        assert len(stills) == 2
+        assert all("prefers-reduced-motion" in str(source["media"]) for source in stills)
+
+    def test_every_picture_opens_and_has_a_text(self, html: str) -> None:
+        images = Page(html).all("img")
+        assert len(images) == len(gallery.PICTURES) + len(gallery.ASSESSED)
+        for image in images:
+            picture = picture_of(image["src"])
+            picture.load()
+            assert min(picture.size) > 100
+            assert image["alt"] in report.CAPTIONS.values()
+        assert sum(getattr(picture_of(image["src"]), "n_frames", 1) > 1 for image in images) == 2
+
+    def test_it_tells_what_was_trained_and_found(self, html: str, subject: gallery.Subject) -> None:
+        text = " ".join(Page(html).text.split())
+        evaluation, training = subject.run.read("evaluation.json"), subject.run.read("training.json")
+        for key in ("log_likelihood", "elbo", "distortion", "rate"):
+            assert f"{evaluation[key]:#.4g}" in text
+            assert key not in ("log_likelihood", "elbo") or f"{evaluation[f'{key}_se']:#.4g}" in text
+        assert f"{training['parameters']:,}" in text
+        assert report.command(subject.config) in text
+        assert subject.config.data.fingerprint in text
+        for package, version in subject.run.read("environment.json")["packages"].items():
+            assert f"{package} {version}" in text
+        assert '"binarization"' in text
+
+    def test_text_is_not_markup(self, copied: Run) -> None:
+        moved = copied.folder.rename(copied.folder.with_name("<b>&run"))
+        page = Page(report.page(Run(moved)))
+        assert "<b>&run" in page.text
+        assert not page.all("b") or "<b>&run" not in [str(tag) for tag in page.all("b")]
+
+    def test_a_run_that_is_not_evaluated_or_drawn(self, copied: Run) -> None:
+        html = call("report", "--run", copied.folder, "--no-plots", "--json").stdout
+        told = json.loads(html)
+        assert told["pictures"] == []
+        text = Page(Path(told["out"]).read_text()).text
+        assert "Not evaluated yet" in text
+        assert "None drawn yet" in text
+
+    def test_only_what_is_missing_or_old_is_drawn(self, copied: Run) -> None:
+        call("plot", "samples", "architecture", "--run", copied.folder)
+        old = copied.folder / "plots" / "samples.png"
+        os.utime(old, (1, 1))
+        kept = (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns
+        told = json.loads(call("report", "--run", copied.folder, "--out", copied.folder / "r.html", "--json").stdout)
+        assert set(told["pictures"]) == set(gallery.PICTURES) - set(FILMED)
+        assert old.stat().st_mtime > 1
+        assert (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns == kept
+        assert told["bytes"] == (copied.folder / "r.html").stat().st_size > 100_000
+
+    def test_wrong_places_and_damage(self, copied: Run) -> None:
+        run = ("--run", copied.folder)
+        assert "ending in .html" in one_sentence(call("report", *run, "--out", "page.pdf", code=2))
+        assert "does not exist" in one_sentence(call("report", *run, "--out", "none/page.html", code=6))
+        (copied.folder / "plots" / "latent-animation.gif").write_bytes(b"GIF89a nonsense")
+        with pytest.raises(RunError, match=r"latent-animation\.gif: expected a picture"):
+            report.page(copied)
+        (copied.folder / "plots" / "latent-animation.gif").unlink()
+        (copied.folder / "environment.json").write_text("{}")
+        assert "environment.json" in one_sentence(call("report", *run, "--no-plots", code=4))
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(-23.6432, "-23.64"), (0.29712, "0.2971"), (0.0, "0.00"), (12, "12"), (-12345.6, "-12,346"), (None, ""),
+         (float("nan"), ""), (1e-9, "0.000000")],
+    )  # fmt: skip
+    def test_numbers_have_four_digits(self, value: float | None, text: str) -> None:
+        assert report._number(value) == text
