@@ -287,7 +287,7 @@ class TestPage:
         assert report.command(subject.config) in text
         assert subject.config.data.fingerprint in text
         for package, version in subject.run.read("environment.json")["packages"].items():
-            assert f"{package} {version}" in text
+            assert f'<th scope="row">{package}</th><td>{version}</td>' in html
         assert '"binarization"' in text
 
     def test_text_is_not_markup(self, copied: Run) -> None:
