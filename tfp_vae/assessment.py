@@ -213,9 +213,10 @@ def advice(summary: Summary, iw_samples: int) -> str | None:
         return None
     tail = f"k̂ exceeds {PARETO_K_LIMIT} for {summary.pareto_k_share_above:.0%} of the examples and " if heavy else ""
     return (
-        f"log p(x) is likely biased low, by {summary.likely_bias:.2f} nats or more: {tail}the median effective sample "
-        f"size is {summary.ess_median:.1f} of {iw_samples:,}. More --iw-samples help slowly; --ais-steps 1000 gives a "
-        "bound without the encoder; a richer --posterior, or a wider encoder, makes the weights more even."
+        f"log p(x) is likely biased low, by more than the {summary.likely_bias:.2f} nats that its weights show: {tail}"
+        f"the median effective sample size is {summary.ess_median:.1f} of {iw_samples:,}. More --iw-samples help "
+        "slowly; --ais-steps 1000 gives a bound without the encoder; a richer --posterior, or a wider encoder, makes "
+        "the weights more even."
     )
 
 
