@@ -94,8 +94,7 @@ def command(
     _tell([each.result for each in assessed], differences, as_json)
     for each, assessment in zip(found, assessed, strict=True):
         each.write(runs.EVALUATION, assessment.result)
-        if draws:
-            _draw(each, assessment)
+        _draw(each, assessment) if draws else _remove_pictures(each)
     if per_example is not None:
         storage.write_arrays(Path(per_example), assessed[0].per_example())
 
@@ -130,6 +129,12 @@ def _draw(run: runs.Run, assessment: Any) -> None:
         console.notice(f"picture: {path}")
 
 
+def _remove_pictures(run: runs.Run) -> None:
+    """Remove the pictures of an evaluation that was replaced."""
+    for name in library.gallery().ASSESSED:
+        run.plot_path(name).unlink(missing_ok=True)
+
+
 def _tell(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         alone = [storage.sealed(result) for result in results]
@@ -146,6 +151,16 @@ def _print(result: dict[str, Any]) -> None:
     console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
     if len(result["sweep"]) > 1:
         _print_sweep(result["sweep"])
+    if "ais" in result:
+        _print_annealing(result["ais"], result["sandwich"])
+    if result["advice"]:
+        click.echo(result["advice"])
+
+
+def _print_notes(result: dict[str, Any]) -> None:
+    """Print what is to be known of one of several runs: its annealing, and advice."""
+    if "ais" in result or result["advice"]:
+        click.echo(f"\n{result['run']}")
     if "ais" in result:
         _print_annealing(result["ais"], result["sandwich"])
     if result["advice"]:
@@ -173,9 +188,13 @@ def _print_annealing(ais: dict[str, Any], sandwich: dict[str, Any]) -> None:
         "{above_importance_sampling:+.3f} (standard error {above_importance_sampling_se:.3f}): {verdict}".format(**ais)
     )
     click.echo(
-        "annealing both ways on {examples} simulated examples: log p(x) between {lower:.3f} and {upper:.3f}, "
-        "gap {gap:.3f} (standard error {gap_se:.3f})\n".format(**sandwich)
+        "annealing both ways on {examples} simulated examples: log p(x) at least {lower:.3f} and at most {upper:.3f}, "
+        "gap {gap:.3f} (standard error {gap_se:.3f}){crossed}\n".format(**sandwich, crossed=_crossed(sandwich["gap"]))
     )
+
+
+def _crossed(gap: float) -> str:
+    return "" if gap >= 0 else ": the bounds cross, as their means may within their errors; anneal more examples"
 
 
 def _print_side_by_side(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
@@ -190,6 +209,8 @@ def _print_side_by_side(results: Sequence[dict[str, Any]], differences: Sequence
         for key in library.assessment().COMPARED
     ]
     console.print_table([f"less {names[0]}", "paired difference", "nats", "standard error"], paired)
+    for result in results:
+        _print_notes(result)
 
 
 def _value(value: float | None, shape: str) -> str:

@@ -45,6 +45,7 @@ _COLUMNS = (
     "validation_elbo",
     "log_likelihood",
     "split",
+    "examples",
     "iw_samples",
 )
 
@@ -61,6 +62,7 @@ def _told(run: runs.Run) -> dict[str, Any]:
         metrics[-1]["validation_elbo"] if metrics else None,
         evaluation.get("log_likelihood"),
         evaluation.get("split"),
+        evaluation.get("num_examples"),
         evaluation.get("iw_samples"),
     )
     return dict(zip(_COLUMNS, values, strict=True))

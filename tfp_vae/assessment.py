@@ -201,22 +201,29 @@ def _summarized(subject: _Subject) -> dict[str, Any]:
     discrete, samples = subject.vae.decoder.likelihood.discrete, subject.plan.most_samples
     summary = summarize(subject.estimates, math.prod(subject.examples.x.shape[1:]), samples, discrete=discrete)
     density = {} if discrete else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
-    return {**summary._asdict(), **density, "advice": advice(summary, samples)}
+    annealed = subject.plan.annealing is not None
+    return {**summary._asdict(), **density, "advice": advice(summary, samples, annealed=annealed)}
 
 
-def advice(summary: Summary, iw_samples: int) -> str | None:
-    """Return a sentence that says that the estimate is likely biased low, and what would help; None if it is not."""
+def advice(summary: Summary, iw_samples: int, *, annealed: bool = False) -> str | None:
+    """Return a sentence that says that the estimate is likely biased low, and what would help; None if it is not.
+
+    Args:
+      summary: the estimate's averages.
+      iw_samples: K.
+      annealed: whether annealing is done already, which then is no advice.
+    """
     if math.isnan(summary.pareto_k_share_above):
         return f"log p(x) is biased low, by how much {iw_samples:,} samples cannot tell: take --iw-samples 100 or more."
     heavy = summary.pareto_k_share_above > SHARE_WORTH_SAYING
     if not heavy and summary.likely_bias <= BIAS_WORTH_SAYING and summary.ess_median >= FEWEST_EFFECTIVE:
         return None
     tail = f"k̂ exceeds {PARETO_K_LIMIT} for {summary.pareto_k_share_above:.0%} of the examples and " if heavy else ""
+    anneal = "" if annealed else "--ais-steps 1000 gives a bound without the encoder; "
     return (
         f"log p(x) is likely biased low, by more than the {summary.likely_bias:.2f} nats that its weights show: {tail}"
         f"the median effective sample size is {summary.ess_median:.1f} of {iw_samples:,}. More --iw-samples help "
-        "slowly; --ais-steps 1000 gives a bound without the encoder; a richer --posterior, or a wider encoder, makes "
-        "the weights more even."
+        f"slowly; {anneal}a richer --posterior, or a wider encoder, makes the weights more even."
     )
 
 

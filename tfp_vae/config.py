@@ -162,6 +162,22 @@ class RunConfig(_Record):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def check_latent_dim(model: ModelConfig) -> None:
+    """Raise UsageError if posterior or prior cannot be over so few dimensions, as a coupling flow over one."""
+    _check_family(POSTERIORS, model.posterior, model.latent_dim)
+    _check_family(PRIORS, model.prior, model.latent_dim)
+
+
+def _check_family(table: Table, member: Member, latent_dim: int) -> None:
+    try:
+        table.build(member, latent_dim, encoder=None, data_mean=None)
+    except pydantic.ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise UsageError(
+            f"--latent-dim: {table.kind} {member.name} takes {problem['msg'].lower()}, found {latent_dim}."
+        ) from error
+
+
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
     """Raise UsageError if objective or free bits need a closed-form rate that posterior and prior do not have."""
     families = POSTERIORS[model.posterior.name], PRIORS[model.prior.name]

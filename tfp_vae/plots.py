@@ -142,7 +142,7 @@ def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, e
         axes.plot(samples, means, color=PALETTE[0], marker="o", markersize=4, label="log p(x), importance-weighted")
         axes.axhline(elbo, color=PALETTE[5], linestyle="--", label="ELBO")
         axes.set_xscale("log")
-        axes.set(title="The bound rises with its samples", xlabel="importance samples K", ylabel="nats per example")
+        axes.set(title="The bound against its samples", xlabel="importance samples K", ylabel="nats per example")
         axes.legend(loc="best")
     return figure
 
@@ -156,7 +156,8 @@ def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
         colors = {True: (PALETTE[0], "active"), False: (PALETTE[9], "not active")}
         for is_active, (bar_color, label) in colors.items():
             places = np.flatnonzero(active[order] == is_active)
-            axes.bar(places + 1, rates[order][places], color=bar_color, label=f"{label} ({len(places)})")
+            if len(places):
+                axes.bar(places + 1, rates[order][places], color=bar_color, label=f"{label} ({len(places)})")
         axes.set(title="Rate of each latent dimension", xlabel="dimension, by rate", ylabel="nats per example")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper right")

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfp_vae import sources
 from tfp_vae.binarization import BINARIZATIONS
-from tfp_vae.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_rate
+from tfp_vae.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.datasets import (
     DATASETS,
     Dataset,
@@ -65,6 +65,7 @@ def plan(
     Raises:
       DataError: data that are missing, malformed, or of a kind the likelihood has no density for.
     """
+    check_latent_dim(model)
     check_rate(model, training)
     raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
     support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)

@@ -47,6 +47,7 @@ CAPTIONS = {
 
 FIGURES = (
     ("log_likelihood", "log p(x), importance-weighted", "nats", "the larger, the better the model explains the data"),
+    ("log_likelihood_mc_error", "Monte Carlo error of it", "nats", "how far another seed would move it"),
     ("elbo", "ELBO", "nats", "a lower bound of it, the quantity that was trained"),
     ("distortion", "distortion", "nats", "-E[log p(x|z)], what reconstruction costs"),
     ("rate", "rate", "nats", "KL(q(z|x) ‖ p(z)), what z tells of x"),
@@ -58,6 +59,15 @@ FIGURES = (
     ("linear_probe_accuracy", "linear probe accuracy", "of labels", "labels read off z by a linear classifier"),
     ("knn_accuracy", "5-nearest-neighbour accuracy", "of labels", "labels of the nearest z"),
     ("ess_median", "effective sample size, median", "samples", "how many of the K importance samples count"),
+    (
+        "pareto_k_share_above",
+        "Pareto k of the weights above 0.7",
+        "of examples",
+        "whose estimate its largest weights lead",
+    ),
+    ("ais.log_likelihood", "log p(x), annealed", "nats", "a lower bound without the encoder, on some of the examples"),
+    ("ais.above_importance_sampling", "annealed less importance-weighted", "nats", "of the same examples"),
+    ("sandwich.gap", "gap of the bounds from annealing both ways", "nats", "on simulated examples"),
 )
 """Figures of an evaluation: key, what to call it, unit, what it tells."""
 
@@ -218,12 +228,18 @@ def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
 
 def figures(evaluation: Mapping[str, Any] | None) -> list[Figure]:
     """Return the figures of an evaluation that there are, each with its standard error if it has one."""
-    found = evaluation or {}
+    found = _flat(evaluation or {})
     return [
         Figure(name, _number(found[key]), _number(found.get(f"{key}_se")), unit, tells)
         for key, name, unit, tells in FIGURES
         if found.get(key) is not None
     ]
+
+
+def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures with those of their parts, named `part.figure`."""
+    parts = {f"{part}.{key}": value for part in ("ais", "sandwich") for key, value in found.get(part, {}).items()}
+    return {**found, **parts}
 
 
 def _number(value: Any) -> str:

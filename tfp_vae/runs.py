@@ -210,10 +210,11 @@ class Run:
         self.write(CONFIG, config.model_copy(update={"training": training}).model_dump(mode="json"))
 
     def is_whole(self) -> bool:
-        """Return whether the run is finished, and its results can be read."""
+        """Return whether the run is finished, its results can be read, and its last checkpoint is sound."""
         try:
             self.metrics()
-            return self.status().state == "finished"
+            status = self.status()
+            return status.state == "finished" and self.checkpoint().step >= (status.step or 0)
         except RunError:
             return False
 
