@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -131,3 +132,23 @@ def test_missing_file_and_folder_are_refused(reader: Callable[[Path], object], t
         reader(tmp_path / "nothing")
     with pytest.raises(DataError):
         reader(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["V0", "S0", "<U0"])
+def test_an_endless_array_of_nothing_is_refused(dtype: str, tmp_path: Path) -> None:
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': (1000000000000,), }}".ljust(117) + "\n"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    with pytest.raises(DataError, match="expected an array of numbers"):
+        files.read_npy(tmp_path / "x.npy")
+
+
+def test_a_header_of_many_megabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    content = b"\x93NUMPY\x02\x00" + struct.pack("<I", 50_000_000) + b" " * 50_000_000
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", content)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="expected a header of at most 10000 bytes"):
+        files.read_npz(tmp_path / "x.npz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pickle
@@ -32,7 +33,7 @@ from tfp_vae.archive import Best, Checkpoint
 from tfp_vae.checkpoints import capture, shapes
 from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.datasets import Dataset
-from tfp_vae.errors import DivergenceError, RunError
+from tfp_vae.errors import DivergenceError, RunError, UsageError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.networks import NETWORKS
@@ -181,6 +182,26 @@ class TestDamage:
         (row,) = json.loads(call("runs", "--runs-dir", run.folder.parent, "--json").stdout)["runs"]
         assert row["state"] == "damaged"
         assert row["log_likelihood"] is None
+
+
+@pytest.mark.parametrize("left", [runs.CHECKPOINT, runs.TRAINING, runs.METRICS, runs.STATE])
+def test_what_is_left_of_a_run_is_no_empty_folder(left: str, run: Run) -> None:
+    for path in run.folder.iterdir():
+        if path.is_file() and path.name != left:
+            path.unlink()
+    before = (run.folder / left).read_bytes()
+    said = call("train", "--epochs", "1", "--no-plots", "--run-dir", run.folder, code=4)
+    assert left in one_sentence(said)
+    assert (run.folder / left).read_bytes() == before
+
+
+def test_a_total_within_an_epoch_that_is_begun_is_refused(run: Run) -> None:
+    newest = run.checkpoint()
+    begun = newest._replace(step=newest.step + 1, epoch_sums=np.array([1.0, 27.0, 0.5]))
+    run.save_checkpoint(begun)
+    done = len(newest.history)
+    with pytest.raises(UsageError, match=f"expected at least {done + 1}, found {done}"):
+        run.extend(done)
 
 
 class TestHostility:
@@ -355,6 +376,30 @@ with Run(Path({str(run.folder)!r})).claimed():
         leftover.touch()
         with run.claimed():
             assert not leftover.exists()
+
+    def test_who_only_looks_is_no_hindrance_to_others_who_look(self, run: Run) -> None:
+        handle = os.open(run.path(runs.LOCK), os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            assert not locks.is_held(run.path(runs.LOCK))
+        finally:
+            os.close(handle)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_kept_copy_is_the_file_with_and_without_hard_links(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object) -> None:
+        raise OSError("no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "a").write_bytes(b"new")
+    (tmp_path / "b").write_bytes(b"old")
+    storage.keep_copy(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 class TestStates:

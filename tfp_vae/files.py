@@ -35,6 +35,9 @@ LARGEST_AMAT = 1 << 30
 _MOST_INFLATED = 1_040
 """The most bytes that deflate makes of one, which is 1,032, and a little."""
 
+LONGEST_HEADER = 10_000
+"""Bytes of the header of an `.npy` file, as many as NumPy itself accepts."""
+
 
 def read_idx(path: Path) -> np.ndarray:
     """Read an idx file, plain or gzipped: a big-endian header (type, dimensions), then the values in row order.
@@ -137,12 +140,25 @@ def _check_header(stream: Any, size: int, name: str) -> None:
     version = np.lib.format.read_magic(stream)
     if version not in readers:
         raise DataError(f"{name}: expected npy format 1.0 or 2.0, found {version}; save it again.")
+    _check_header_length(stream, version, name)
     shape, _, dtype = readers[version](stream)
+    if dtype.itemsize == 0 or any(length < 0 for length in shape):
+        raise DataError(f"{name}: expected an array of numbers, found {dtype} of shape {shape}; save it as numbers.")
     if dtype.hasobject:
         raise DataError(f"{name}: expected an array of numbers, found an object array; save it as numbers.")
     promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if promised > size:
         raise DataError(f"{name}: its header promises {promised} bytes, found {size}; get the file anew.")
+
+
+def _check_header_length(stream: Any, version: tuple[int, int], name: str) -> None:
+    """Refuse a header longer than that of any array of numbers, which would be read whole; leave the stream there."""
+    form = {(1, 0): "<H", (2, 0): "<I"}[version]
+    start = stream.tell()
+    (length,) = struct.unpack(form, stream.read(struct.calcsize(form)))
+    if length > LONGEST_HEADER:
+        raise DataError(f"{name}: expected a header of at most {LONGEST_HEADER} bytes, found {length}; save it again.")
+    stream.seek(start)
 
 
 _MALFORMED = (

@@ -52,7 +52,7 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _taken(handle, path)
+        return not _taken(handle, path, share=True)
     finally:
         os.close(handle)
 
@@ -64,11 +64,12 @@ def _taken_in_time(handle: int, path: Path) -> bool:
     return taken
 
 
-def _taken(handle: int, path: Path) -> bool:
+def _taken(handle: int, path: Path, *, share: bool = False) -> bool:
+    """Take a lock if it is free; a shared one is no hindrance to others who only look."""
     import fcntl
 
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if share else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:

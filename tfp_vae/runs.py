@@ -72,9 +72,15 @@ class Run:
 
     @classmethod
     def refuse_existing(cls, folder: Path) -> None:
-        """Raise RunError if the folder holds a run already."""
+        """Raise RunError if the folder holds a run already, or what is left of one."""
         if cls(folder).exists():
             raise RunError(f"{folder}: holds a run already; continue it with --resume or choose another --run-dir.")
+        left = [name for name in (CHECKPOINT, PREVIOUS, TRAINING, METRICS, STATE) if (folder / name).exists()]
+        if left:
+            raise RunError(
+                f"{folder}: expected a folder without a run, found {left[0]} of one whose {CONFIG} is gone; restore "
+                "that, or choose another --run-dir."
+            )
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -199,15 +205,25 @@ class Run:
             self._extend(self.config(), epochs)
 
     def _extend(self, config: RunConfig, epochs: int) -> None:
-        done = len(self.checkpoint().history) if self.has_checkpoint() else 0
-        if epochs < done:
-            raise UsageError(f"{self.folder}: {done} epochs are done already; --epochs is the total, found {epochs}.")
+        done, begun = self._epochs_done()
+        if epochs < done + begun:
+            reached = f"{done} epochs are done already" + (", and another is begun" if begun else "")
+            raise UsageError(
+                f"{self.folder}: {reached}; --epochs is the total, expected at least {done + begun}, found {epochs}."
+            )
         if epochs > done:
             self.mark("interrupted")
             for outdated in (TRAINING, EVALUATION):
                 self.path(outdated).unlink(missing_ok=True)
         training = config.training.model_copy(update={"epochs": epochs})
         self.write(CONFIG, config.model_copy(update={"training": training}).model_dump(mode="json"))
+
+    def _epochs_done(self) -> tuple[int, bool]:
+        """Return how many epochs the last checkpoint has behind it, and whether it has begun another."""
+        if not self.has_checkpoint():
+            return 0, False
+        checkpoint = self.checkpoint()
+        return len(checkpoint.history), bool(checkpoint.epoch_sums[0])
 
     def is_whole(self) -> bool:
         """Return whether the run is finished, its results can be read, and its last checkpoint is sound."""

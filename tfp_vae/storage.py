@@ -94,16 +94,16 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
         except BaseException:
             Path(staged).unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        _sync(path.parent)
 
 
 _STAGED = ".part"
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a loss of power; where folders cannot be synced, the file itself already is."""
+def _sync(path: Path) -> None:
+    """Make a file, or a rename in a folder, last through a loss of power, where the system can."""
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
@@ -117,6 +117,16 @@ def clear_staged(path: Path) -> None:
             staged.unlink(missing_ok=True)
 
 
+def _copied(path: Path, copy: Path) -> None:
+    """Copy a file and sync the copy; leave none that is not whole."""
+    try:
+        shutil.copyfile(path, copy)
+        _sync(copy)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+
+
 def keep_copy(path: Path, copy: Path) -> None:
     """Give a file a second name, in place of what had that name; neither name is ever without a whole file."""
     staged = copy.with_name(f".{copy.name}.{os.getpid()}{_STAGED}")
@@ -125,7 +135,7 @@ def keep_copy(path: Path, copy: Path) -> None:
         try:
             os.link(path, staged)
         except OSError:  # a file system without hard links
-            shutil.copyfile(path, staged)
+            _copied(path, staged)
         os.replace(staged, copy)
 
 
