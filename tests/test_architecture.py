@@ -21,8 +21,8 @@ SOURCES = sorted((ROOT / "tfp_vae").glob("*.py")) + sorted((ROOT / "cli").glob("
 LAYERS = (
     {"_lazy", "errors"},
     {"seeds", "supports", "members", "storage", "locks", "execution", "diagnostics", "probes", "projections", "canvas"},
-    {"diagrams", "scatter", "plots"},
-    {"networks", "binarization", "files", "metrics", "downloads", "optimizers", "distributions"},
+    {"diagrams", "scatter", "plots", "noise"},
+    {"networks", "binarization", "files", "metrics", "downloads", "optimizers", "distributions", "normals"},
     {"tables", "images", "scaling"},
     {"sources"},
     {"adapters", "flows", "archive"},

@@ -301,7 +301,7 @@ class TestBinarization:
         from tfp_vae.execution import compiled
 
         grey = np.tile(np.float32([0.0, 0.1, 0.5, 0.9, 1.0]), (20_000, 1))
-        draw = compiled(lambda seed: Dynamic().batch(grey, seed, execution), execution)((1, 2)).numpy()
+        draw = compiled(lambda seed: Dynamic().batch(grey, seed), execution)((1, 2)).numpy()
         assert is_binary(draw)
         error = np.sqrt(grey[0] * (1 - grey[0]) / len(grey))
         assert (np.abs(draw.mean(axis=0) - grey[0]) <= 4 * error).all()

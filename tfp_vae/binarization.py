@@ -10,8 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf
 from tfp_vae.errors import UsageError
-from tfp_vae.execution import random_algorithm
 from tfp_vae.members import Table
+from tfp_vae.noise import uniform
 from tfp_vae.seeds import Seed
 from tfp_vae.supports import UNIT, Support
 
@@ -33,9 +33,9 @@ class Binarization(abc.ABC):
     def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Return the held-out data x [N, ...], drawn once."""
 
-    def batch(self, x: Any, seed: Seed, execution: str) -> Any:
+    def batch(self, x: Any, seed: Seed) -> Any:
         """Return a training batch x [B, ...] as a step sees it."""
-        del seed, execution
+        del seed
         return x
 
 
@@ -74,10 +74,9 @@ class Dynamic(_ToBinary):
         """Return one draw."""
         return _bernoulli(x, draw)
 
-    def batch(self, x: Any, seed: Seed, execution: str) -> Any:
+    def batch(self, x: Any, seed: Seed) -> Any:
         """Return a draw of the batch."""
-        uniform = tf.random.stateless_uniform(tf.shape(x), seed, dtype=x.dtype, alg=random_algorithm(execution))
-        return tf.cast(uniform < x, x.dtype)
+        return tf.cast(uniform(tf.shape(x), seed, x.dtype) < x, x.dtype)
 
 
 @final

@@ -15,6 +15,9 @@ __all__ = ["EvenMixture", "IndependentBernoulli", "OnGrid", "Poisson", "RoundedL
 FACTORS = 16
 """How many factors 1 + exp(-|l|), each in (1, 2], are multiplied before a logarithm is taken."""
 
+NEVER = -1e30
+"""A logit whose element is 0 for certain, and adds nothing to a density."""
+
 
 class _OfNumbers(tfd.Distribution):
     """A distribution over numbers, event [], that has no reparameterization.
@@ -269,9 +272,9 @@ class IndependentBernoulli(tfd.Distribution):
         return self._independent.event_shape_tensor()
 
     def _log_prob(self, x: Any) -> Any:
-        inner = tf.reduce_sum(x * self._logits, axis=list(range(-self._event_ndims, 0)))
         size = self.event_shape.num_elements()
-        return inner - _sum_of_softplus(tf.reshape(self._logits, [*_leading(self._logits, self._event_ndims), size]))
+        flat = (tf.reshape(v, [*_leading(v, self._event_ndims), size]) for v in (x, self._logits))
+        return _bernoulli_log_prob(*flat)
 
     def _sample_n(self, n: Any, seed: Any = None) -> Any:
         return self._independent.sample(n, seed=seed)
@@ -296,11 +299,38 @@ def _leading(values: Any, event_ndims: int) -> list[Any]:
 
 
 @tf.custom_gradient
-def _sum_of_softplus(logits: Any) -> tuple[Any, Any]:
-    """Return sum_i log(1 + exp(l_i)) over the last axis of logits l [..., M], with its gradient sigmoid(l)."""
-    e = tf.exp(-tf.abs(logits))
-    groups = math.ceil(logits.shape[-1] / FACTORS)
-    padding = [[0, 0]] * (logits.shape.rank - 1) + [[0, FACTORS * groups - logits.shape[-1]]]
-    factors = tf.split(1 + tf.pad(e, padding), FACTORS, axis=-1)
-    value = tf.reduce_sum(tf.nn.relu(logits), axis=-1) + tf.reduce_sum(tf.math.log(math.prod(factors)), axis=-1)
-    return value, lambda upstream: upstream[..., tf.newaxis] * tf.sigmoid(logits)
+def _bernoulli_log_prob(x: Any, logits: Any) -> tuple[Any, Any]:
+    """Return sum_i x_i l_i - softplus(l_i) over the last axis of x and logits l, with gradients l and x - sigmoid(l).
+
+    Each part is worked out by itself, so that XLA reads every logit once and writes none of what lies between.
+    """
+    parts = zip(_parts(x, 0.0), _parts(logits, NEVER), strict=True)
+    linear, factors = zip(*(_terms(*part) for part in parts), strict=True)
+    value = tf.reduce_sum(sum(linear) - tf.math.log(math.prod(factors)), axis=-1)
+
+    def gradient(upstream: Any) -> tuple[Any, Any]:
+        scale = upstream[..., tf.newaxis]
+        return _summed_to(x, scale * logits), _summed_to(logits, scale * (x - tf.sigmoid(logits)))
+
+    return value, gradient
+
+
+def _terms(x: Any, logits: Any) -> tuple[Any, Any]:
+    """Return x l - max(l, 0) and 1 + exp(-|l|) of each element."""
+    return x * logits - tf.nn.relu(logits), 1 + tf.exp(-tf.abs(logits))
+
+
+def _parts(values: Any, padding: float) -> list[Any]:
+    """Return `FACTORS` parts, all of one size, of the last axis of values, padded if need be."""
+    missing = -values.shape[-1] % FACTORS
+    if missing:
+        values = tf.pad(values, [[0, 0]] * (values.shape.rank - 1) + [[0, missing]], constant_values=padding)
+    parts: list[Any] = tf.split(values, FACTORS, axis=-1)
+    return parts
+
+
+def _summed_to(like: Any, values: Any) -> Any:
+    """Return values summed over the axes along which `like` was broadcast."""
+    values = tf.reduce_sum(values, axis=list(range(values.shape.rank - like.shape.rank)))
+    stretched = [i for i, size in enumerate(like.shape) if size == 1 and values.shape[i] != 1]
+    return tf.reduce_sum(values, axis=stretched, keepdims=True)

@@ -21,10 +21,21 @@ from tfp_vae.diagnostics import (
 from tfp_vae.errors import RunError, UsageError
 from tfp_vae.execution import AUTO, choose, compiled
 from tfp_vae.objectives import has_closed_form_rate
+from tfp_vae.posteriors import MEAN_SAMPLES
 from tfp_vae.seeds import Seed, fold
 from tfp_vae.vae import VAE
 
-__all__ = ["Estimates", "Summary", "active_units", "cut", "estimate", "is_active", "log_likelihood", "summarize"]
+__all__ = [
+    "Estimates",
+    "Estimator",
+    "Summary",
+    "active_units",
+    "cut",
+    "estimate",
+    "is_active",
+    "log_likelihood",
+    "summarize",
+]
 
 TILE = 100
 """Samples of z drawn from one seed, (example, tile). Fixed: with it the draws are the same however the work is cut."""
@@ -168,23 +179,79 @@ def estimate(
       UsageError: no sample, no example, or a sweep beyond K.
       RunError: one sample at a time still takes more memory than there is.
     """
-    if iw_samples < 1 or batch_size < 1 or len(x) < 1:
-        raise UsageError(f"expected at least one sample and one example, found {iw_samples} and {len(x)}.")
-    if chunk_size is not None and chunk_size < 1:
-        raise UsageError(f"expected a chunk of at least one sample, found {chunk_size}.")
-    if any(not 1 <= k <= iw_samples for k in sweep):
-        raise UsageError(f"expected a sweep of 1 to {iw_samples} samples, found {', '.join(map(str, sweep))}.")
-    x, places = np.asarray(x), np.arange(len(x)) if places is None else places
-    batch_size = min(batch_size, len(x))
-    chunk_size = chunk_size or _fitting_chunk(batch_size * vae.decoder.likelihood.params_size)
-    sampler = _Sampler(vae, iw_samples, sweep, chunk_size, choose(vae, execution), progress)
-    parts = []
-    for start, end in cut(len(x), batch_size):
-        rows = np.minimum(np.arange(start, start + batch_size), len(x) - 1)  # all batches of one size
-        found = sampler(x[rows], places[rows].astype(np.int32), seed, end - start)
-        parts.append([column[: end - start] for column in found])
-    columns = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
-    return Estimates(*columns)
+    estimator = Estimator(
+        vae,
+        iw_samples=iw_samples,
+        sweep=sweep,
+        batch_size=min(batch_size, max(1, len(x))),
+        chunk_size=chunk_size,
+        execution=execution,
+    )
+    return estimator(x, seed=seed, places=places, progress=progress)
+
+
+@final
+class Estimator:
+    """Estimates log p(x) of examples, call after call, by functions that are compiled once.
+
+    Changed weights are seen; a network or a family that is put in another's place is not.
+
+    ```python
+    estimator = tv.evaluation.Estimator(vae, iw_samples=100)
+    first, second = (estimator(x, seed=(0, 0)).log_likelihood for x in (test, other))
+    ```
+
+    Args:
+      vae: the model.
+      iw_samples: K.
+      sweep: smaller numbers of samples at which the estimate is noted too, from the same draws.
+      batch_size: examples at once.
+      chunk_size: samples of each example decoded at once, at most 100; by default as many as memory allows.
+      execution: how it is run.
+
+    Raises:
+      UsageError: no sample, or a sweep beyond K.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        *,
+        iw_samples: int,
+        sweep: Sequence[int] = (),
+        batch_size: int = 32,
+        chunk_size: int | None = None,
+        execution: str = AUTO,
+    ) -> None:
+        if iw_samples < 1 or batch_size < 1:
+            raise UsageError(f"expected at least one sample, found {iw_samples}, of at least one example at once.")
+        if chunk_size is not None and chunk_size < 1:
+            raise UsageError(f"expected a chunk of at least one sample, found {chunk_size}.")
+        if any(not 1 <= k <= iw_samples for k in sweep):
+            raise UsageError(f"expected a sweep of 1 to {iw_samples} samples, found {', '.join(map(str, sweep))}.")
+        chunk_size = chunk_size or _fitting_chunk(batch_size * vae.decoder.likelihood.params_size)
+        self._batch_size = batch_size
+        self._sampler = _Sampler(vae, iw_samples, sweep, chunk_size, choose(vae, execution))
+
+    def __call__(
+        self,
+        x: Any,
+        *,
+        seed: Seed,
+        places: np.ndarray | None = None,
+        progress: Progress = lambda samples: None,
+    ) -> Estimates:
+        """Return the estimates of x [N, *event_shape]; see `estimate`."""
+        if len(x) < 1:
+            raise UsageError("expected at least one example, found none.")
+        x, places = np.asarray(x), np.arange(len(x)) if places is None else places
+        size, parts = min(self._batch_size, len(x)), []
+        for start, end in cut(len(x), size):
+            rows = np.minimum(np.arange(start, start + size), len(x) - 1)  # all batches of one size
+            found = self._sampler(x[rows], places[rows].astype(np.int32), seed, end - start, progress)
+            parts.append([column[: end - start] for column in found])
+        columns = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
+        return Estimates(*columns)
 
 
 def cut(count: int, size: int) -> Iterator[tuple[int, int]]:
@@ -254,19 +321,18 @@ class _Sampler:
         sweep: Sequence[int],
         chunk_size: int,
         execution: str,
-        progress: Progress,
     ) -> None:
         self._vae, self._iw_samples, self._sweep = vae, iw_samples, sweep
         self._live = min(TILE, iw_samples)  # of each tile's draws, how many are used
         self._chunk = min(chunk_size, self._live)
-        self._execution, self._progress = execution, progress
+        self._execution = execution
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
         self._encode = compiled(self._encoded, execution)
         self._advance = compiled(self._advanced, execution)
 
-    def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int) -> Estimates:
+    def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress) -> Estimates:
         """Return the estimates of x [B, ...], whose draws `seed` and `places` [B] name; the first `live` count."""
-        params, mean, variance = self._encode(x, places, fold(seed))
+        params, mean, variance, rate = self._encode(x, places, fold(seed))
         tally = Tally(len(x), self._iw_samples, self._sweep)
         tiles = math.ceil(self._iw_samples / TILE)
         per_call = self._tiles_per_call(len(x))
@@ -274,11 +340,11 @@ class _Sampler:
             last = min(tile + per_call, tiles)
             for part in zip(*self._drawn(x, params, fold(seed), places, tile, last), strict=True):
                 tally.add(*part)
-            self._progress(live * (min(last * TILE, self._iw_samples) - tile * TILE))
+            progress(live * (min(last * TILE, self._iw_samples) - tile * TILE))
         return Estimates(
             log_likelihood=tally.log_likelihood,
             distortion=tally.distortion,
-            rate=self._closed_form_rate(params) if self._closed_form else tally.rate,
+            rate=rate.numpy() if self._closed_form else tally.rate,
             ess=tally.ess,
             pareto_k=tally.pareto_k,
             sweep=tally.swept,
@@ -286,23 +352,25 @@ class _Sampler:
             posterior_mean_variance=variance.numpy(),
         )
 
-    def _closed_form_rate(self, params: Any) -> np.ndarray:
-        return np.asarray(self._vae.encoder.posterior(params).kl_divergence(self._vae.prior()))
-
     def _tiles_per_call(self, batch: int) -> int:
         return max(1, DECODED_PER_CALL // (self._live * batch))
 
-    def _encoded(self, x: Any, places: Any, seed: Any) -> tuple[Any, Any, Any]:
-        """Return the posteriors' params [B, P], their means [B, D], and the variance of the means' own errors."""
+    def _encoded(self, x: Any, places: Any, seed: Any) -> tuple[Any, ...]:
+        """Return params [B, P], the posteriors' means [B, D], the means' own variance, and rates [B], 0 if unknown."""
         params, posterior = self._vae.encoder.network(x), self._vae.encoder.posterior
+        if posterior.is_normal:
+            mean = posterior(params).mean()
+            return params, mean, tf.zeros_like(mean), self._closed_form_rate(params)
+        first, second = (
+            tf.reduce_mean(posterior.draw_each(params, MEAN_SAMPLES, _seeds(seed, places, 0, half))[0], axis=0)
+            for half in (0, 1)
+        )
+        return params, (first + second) / 2, (first - second) ** 2 / 4, self._closed_form_rate(params)
 
-        def of_one(example: tuple[Any, Any]) -> tuple[Any, Any]:
-            row, place = example
-            first, second = (posterior.mean(row[tf.newaxis], seed=fold(seed, place, 0, half))[0] for half in (0, 1))
-            return (first + second) / 2, (first - second) ** 2 / 4
-
-        types = (params.dtype, params.dtype)
-        return params, *tf.map_fn(of_one, (params, tf.convert_to_tensor(places)), fn_output_signature=types)
+    def _closed_form_rate(self, params: Any) -> Any:
+        if not self._closed_form:
+            return tf.zeros(params.shape[:1], params.dtype)
+        return self._vae.encoder.posterior(params).kl_divergence(self._vae.prior())
 
     def _drawn(self, x: Any, params: Any, seed: Any, places: Any, first: int, last: int) -> list[np.ndarray]:
         """Return log p(x|z) and log p(z) - log q(z|x) of some tiles, [tiles, S, B], in smaller chunks if need be."""
@@ -322,29 +390,27 @@ class _Sampler:
         prior = self._vae.prior()
 
         def tile(t: Any, *drawn: Any) -> tuple[Any, ...]:
-            z, log_ratio = self._draw(params, prior, seed, places, t)  # [S, B, D], [S, B]
-            values = self._decode(x, z), log_ratio
+            z, log_q = self._vae.encoder.posterior.draw_each(params, TILE, _seeds(seed, places, t))
+            log_px, log_pz = self._decode(x, z[: self._live], prior)
+            values = log_px, log_pz - log_q[: self._live]
             return t + 1, *(array.write(t - first, value) for array, value in zip(drawn, values, strict=True))
 
         drawn = tf.while_loop(lambda t, *drawn: t < last, tile, (first, *empty), parallel_iterations=1)[1:]
         return [array.stack() for array in drawn]
 
-    def _draw(self, params: Any, prior: Any, seed: Any, places: Any, t: Any) -> tuple[Any, Any]:
-        """Return a tile's z [S, B, D] and log p(z) - log q(z|x) [S, B], each example from its own seed."""
-
-        def of_one(example: tuple[Any, Any]) -> tuple[Any, Any]:
-            row, place = example
-            q = self._vae.encoder.posterior(row[tf.newaxis])
-            z = q.sample(TILE, seed=fold(seed, place, t))  # [T, 1, D]
-            return z[: self._live, 0], (prior.log_prob(z) - q.log_prob(z))[: self._live, 0]
-
-        z, log_ratio = tf.map_fn(of_one, (params, places), fn_output_signature=(params.dtype, params.dtype))
-        return tf.transpose(z, [1, 0, 2]), tf.transpose(log_ratio)
-
-    def _decode(self, x: Any, z: Any) -> Any:
-        """Return log p(x|z), [S, B], for z [S, B, D], `chunk_size` samples at a time."""
+    def _decode(self, x: Any, z: Any, prior: Any) -> tuple[Any, Any]:
+        """Return log p(x|z) and log p(z), [S, B] each, for z [S, B, D], `chunk_size` samples at a time."""
         chunks = math.ceil(self._live / self._chunk)
         padded = tf.pad(z, [[0, chunks * self._chunk - self._live], [0, 0], [0, 0]])
         pieces = tf.reshape(padded, [chunks, self._chunk, *z.shape[1:]])
-        log_px = tf.map_fn(lambda piece: self._vae.decoder(piece).log_prob(x), pieces)
-        return tf.reshape(log_px, [chunks * self._chunk, -1])[: self._live]
+        densities = tf.map_fn(
+            lambda piece: (self._vae.decoder(piece).log_prob(x), prior.log_prob(piece)),
+            pieces,
+            fn_output_signature=(z.dtype, z.dtype),
+        )
+        return tuple(tf.reshape(density, [chunks * self._chunk, -1])[: self._live] for density in densities)
+
+
+def _seeds(seed: Any, places: Any, *indices: Any) -> Any:
+    """Return the seed of each example, [B, 2], folded from its place and from indices."""
+    return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
 from tfp_vae._lazy import keras, tf
 
-__all__ = ["AUTO", "EXECUTIONS", "choose", "compiled", "random_algorithm"]
+__all__ = ["AUTO", "EXECUTIONS", "choose", "compiled", "running"]
 
 AUTO = "auto"
 
+XLA_FLAGS = "--xla_cpu_prefer_vector_width=512"
+"""What XLA is told before its first compilation: to use the whole width of AVX-512, where there is any."""
+
+_RUNNING: contextvars.ContextVar[str] = contextvars.ContextVar("running", default="eager")
+
 
 def _xla(function: Callable[..., Any]) -> Callable[..., Any]:
+    _set_up_xla()
     wrapped: Callable[..., Any] = tf.function(function, jit_compile=True, autograph=False)
     return wrapped
+
+
+@functools.cache
+def _set_up_xla() -> None:
+    """Have XLA read `XLA_FLAGS`, which it does once in a process; a user's own come after and so overrule ours.
+
+    The environment is left as it was: other libraries of this process, and its children, have an XLA of their own.
+    """
+    own = os.environ.get("XLA_FLAGS")
+    os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {own or ''}"
+    try:
+        tf.function(lambda: tf.zeros([]), jit_compile=True, autograph=False)()
+    finally:
+        del os.environ["XLA_FLAGS"]
+        os.environ.update({} if own is None else {"XLA_FLAGS": own})
 
 
 def _graph(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,15 +59,20 @@ EXECUTIONS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
 
 def compiled(function: Callable[..., Any], execution: str) -> Callable[..., Any]:
     """Return `function` prepared for one of `EXECUTIONS`. The three do not draw the same numbers from the same seed."""
-    return EXECUTIONS[execution](function)
+
+    def known(*args: Any) -> Any:
+        token = _RUNNING.set(execution)
+        try:
+            return function(*args)
+        finally:
+            _RUNNING.reset(token)
+
+    return EXECUTIONS[execution](known)
 
 
-_RANDOM_ALGORITHMS = {"xla": "threefry", "graph": "auto_select", "eager": "auto_select"}
-
-
-def random_algorithm(execution: str) -> str:
-    """Return the generator for large draws: XLA vectorizes ThreeFry, and is several times slower with Philox."""
-    return _RANDOM_ALGORITHMS[execution]
+def running() -> str:
+    """Return the execution that what is being traced was prepared for; `eager` outside of `compiled`."""
+    return _RUNNING.get()
 
 
 def choose(model: Any, execution: str = AUTO) -> str:

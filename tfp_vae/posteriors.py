@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from tfp_vae._lazy import tf, tfd, tfp
 from tfp_vae.members import Depth, Positive, Table, Width
+from tfp_vae.noise import from_each
 from tfp_vae.seeds import Seed
 
 __all__ = [
@@ -63,15 +64,47 @@ class Posterior(abc.ABC):
         del seed
         return self(params).mean()
 
+    def draw_each(self, params: Any, n: int, seeds: Any) -> tuple[Any, Any]:
+        """Return n draws of z for each example from a seed of its own, and log q(z|x): [n, B, D] and [n, B].
+
+        Args:
+          params: [B, params_size].
+          n: how many draws.
+          seeds: [B, 2].
+        """
+
+        def of_one(example: tuple[Any, Any]) -> tuple[Any, Any]:
+            row, seed = example
+            q = self(row[tf.newaxis])
+            z = q.sample(n, seed=seed)  # [n, 1, D]
+            return z[:, 0], q.log_prob(z)[:, 0]
+
+        z, log_q = tf.map_fn(of_one, (params, seeds), fn_output_signature=(params.dtype, params.dtype))
+        return tf.transpose(z, [1, 0, 2]), tf.transpose(log_q)
+
+
+class _OfNormalNoise(Posterior):
+    """A family all of whose randomness is the noise of a multivariate Normal of `normals`."""
+
+    @final
+    def draw_each(self, params: Any, n: int, seeds: Any) -> tuple[Any, Any]:
+        """Return what `Posterior.draw_each` does, the same draws, of all examples at once."""
+        with from_each(seeds):
+            q = self(params)
+            z = q.sample(n, seed=(0, 0))
+            return z, q.log_prob(z)
+
 
 def _diagonal(params: Any, floor: float) -> Any:
+    from tfp_vae.normals import MultivariateNormalDiag
+
     loc, s = tf.split(params, 2, axis=-1)
-    return tfd.MultivariateNormalDiag(loc, floor + tf.nn.softplus(s))
+    return MultivariateNormalDiag(loc, floor + tf.nn.softplus(s))
 
 
 @final
 @dataclass(frozen=True)
-class DiagonalNormal(Posterior):
+class DiagonalNormal(_OfNormalNoise):
     """Normal with diagonal covariance, q(z|x) = N(z; loc, diag(scale^2)).
 
     params = (loc, s);  scale = scale_floor + softplus(s). The floor keeps the density finite however sure the
@@ -105,7 +138,7 @@ class DiagonalNormal(Posterior):
 
 @final
 @dataclass(frozen=True)
-class FullCovarianceNormal(Posterior):
+class FullCovarianceNormal(_OfNormalNoise):
     """Normal with full covariance, q(z|x) = N(z; loc, L L^T), L lower triangular.
 
     params = (loc, entries of L, as `tfp.math.fill_triangular` places them); the diagonal is scale_floor + softplus, the
@@ -130,15 +163,17 @@ class FullCovarianceNormal(Posterior):
 
     def __call__(self, params: Any) -> Any:
         """Return q(z|x), batch [B], event [D], from params [B, D + D (D + 1) / 2]."""
+        from tfp_vae.normals import MultivariateNormalTriL
+
         loc, entries = tf.split(params, [self.latent_dim, -1], axis=-1)
         lower = tfp.math.fill_triangular(entries)
         diagonal = self.scale_floor + tf.nn.softplus(tf.linalg.diag_part(lower))
-        return tfd.MultivariateNormalTriL(loc, tf.linalg.set_diag(lower / self.latent_dim, diagonal))
+        return MultivariateNormalTriL(loc, tf.linalg.set_diag(lower / self.latent_dim, diagonal))
 
 
 @final
 @dataclass(frozen=True)
-class HouseholderFlow(Posterior):
+class HouseholderFlow(_OfNormalNoise):
     """Normal whose covariance is turned by Householder reflections, z = H_K ... H_1 z_0.
 
     z_0 ~ N(loc, diag(scale^2));  H_k = I - 2 v_k v_k^T / |v_k|^2, all from the encoder. As U = H_K ... H_1 is
@@ -168,18 +203,20 @@ class HouseholderFlow(Posterior):
 
     def __call__(self, params: Any) -> Any:
         """Return q(z|x), batch [B], event [D], from params [B, (2 + K) D]."""
+        from tfp_vae.normals import MultivariateNormalLinearOperator
+
         base, *vectors = tf.split(params, [2 * self.latent_dim] + [self.latent_dim] * self.reflections, axis=-1)
         loc, s = tf.split(base, 2, axis=-1)
         turns = [tf.linalg.LinearOperatorHouseholder(vector + 1e-6) for vector in reversed(vectors)]
         stretch = tf.linalg.LinearOperatorDiag(SCALE_FLOOR + tf.nn.softplus(s), is_non_singular=True)
-        return tfd.MultivariateNormalLinearOperator(_product(turns).matvec(loc), _product([*turns, stretch]))
+        return MultivariateNormalLinearOperator(_product(turns).matvec(loc), _product([*turns, stretch]))
 
 
 def _product(operators: list[Any]) -> Any:
     return tf.linalg.LinearOperatorComposition(operators, is_square=True, is_non_singular=True)
 
 
-class _ConditionedFlow(Posterior):
+class _ConditionedFlow(_OfNormalNoise):
     """A flow from a diagonal Normal, whose layers see a context that the encoder gives.
 
     The layers belong to the value: two encoders that are given one value share what its flow learns.

@@ -46,8 +46,10 @@ class Prior(abc.ABC):
 
 
 def _standard(latent_dim: int, dtype: str, temperature: float) -> Any:
+    from tfp_vae.normals import MultivariateNormalDiag
+
     scale = tf.fill([latent_dim], tf.cast(temperature, dtype))
-    return tfd.MultivariateNormalDiag(tf.zeros([latent_dim], dtype), scale)
+    return MultivariateNormalDiag(tf.zeros([latent_dim], dtype), scale)
 
 
 @final

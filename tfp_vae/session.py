@@ -133,7 +133,7 @@ class _Training:
             OPTIMIZERS.build(training.optimizer, training.learning_rate),
             schedule,
             dataset.train.x,
-            transform=_batch_transform(self._config, execution),
+            transform=BINARIZATIONS.build(self._config.data.binarization).batch,
             run_seed=self._seed,
             rate_weight=_rate_weight(self._config, self._steps),
             clip_norm=training.clip_norm,
@@ -316,11 +316,6 @@ def _rate_weight(config: RunConfig, steps: int) -> Callable[[Any], RateWeight]:
         return RateWeight(training.beta * share, floor)
 
     return at
-
-
-def _batch_transform(config: RunConfig, execution: str) -> Callable[[Any, Any], Any]:
-    binarization = BINARIZATIONS.build(config.data.binarization)
-    return lambda x, seed: binarization.batch(x, seed, execution)
 
 
 def environment() -> dict[str, Any]:

@@ -44,20 +44,21 @@ class Totals(NamedTuple):
 
 
 class Health(NamedTuple):
-    """What has to stay finite in one step: the data as they came, the loss, the gradient's norm, the weights' norm.
+    """What has to stay finite in one step: the data as they came, the loss, the gradient and the weights.
 
     The loss alone tells too little: binarization makes 0 of NaN, and so does a fused product and relu, whose gradient
-    is NaN all the same.
+    is NaN all the same. Of the data, the gradient and the weights it is the sum of all elements, which is finite only
+    if each of them is, and takes a tenth of the time of a norm.
     """
 
     data: Any
     loss: Any
-    gradient_norm: Any
-    weight_norm: Any
+    gradient: Any
+    weights: Any
 
     def first_bad(self) -> str | None:
         """Return the name of the first quantity that is not finite, or None."""
-        return next((n.replace("_", " ") for n, v in self._asdict().items() if not np.isfinite(v)), None)
+        return next((name for name, value in self._asdict().items() if not np.isfinite(value)), None)
 
 
 def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epoch: int) -> np.ndarray:
@@ -126,14 +127,15 @@ class Trainer:
           totals: the sums so far; they tell how many steps were taken.
 
         Raises:
-          DivergenceError: at the first step whose loss, gradient norm or weights are not finite.
+          DivergenceError: at the first step whose data, loss, gradient or weights are not finite; or after the call
+            whose steps leave an optimizer's state that is not.
         """
         sums = (tf.constant(totals.distortion, tf.float64), tf.constant(totals.rate, tf.float64))
         counts = (tf.constant(totals.steps), tf.constant(end), tf.constant(first_step))
-        taken, (distortion, rate), health = self._loop(self._x, batches, counts, sums)
-        bad = Health(*(float(h) for h in health)).first_bad()
+        taken, (distortion, rate), health, state = self._loop(self._x, batches, counts, sums)
+        bad = Health(*(float(h) for h in health)).first_bad() or (None if np.isfinite(state) else "optimizer's state")
         if bad is not None:
-            raise DivergenceError(f"the {bad} was not finite at step {first_step + int(taken)}")
+            raise DivergenceError(f"a value that is not finite in the {bad} at step {first_step + int(taken)}")
         return Totals(int(taken), float(distortion), float(rate))
 
     def _steps(self, x: Any, batches: Any, counts: Any, sums: Any) -> Any:
@@ -149,22 +151,29 @@ class Trainer:
             return i + 1, tuple(s + _mean64(t) for s, t in zip(sums, terms, strict=True)), health
 
         zero = tf.zeros([], x.dtype)
-        return tf.while_loop(healthy, step, (begin, sums, Health(zero, zero, zero, zero)), parallel_iterations=1)
+        start = (begin, sums, Health(zero, zero, zero, zero))
+        taken, sums, health = tf.while_loop(healthy, step, start, parallel_iterations=1)
+        return taken, sums, health, _sum([v for v in self.optimizer.variables if v.dtype.is_floating])
 
     def _step(self, x: Any, step: Any) -> tuple[Bound, Health]:
-        data = tf.reduce_sum(tf.abs(x))
-        x = self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
+        data, x = x, self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
         seed, weight = seed_for(self._run_seed, Purpose.LATENT, step), self._rate_weight(step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
             bound = self.objective.bound(self.vae, x, seed=seed, weight=weight)
             loss = -tf.reduce_mean(bound.value)
         gradients = tape.gradient(loss, self._variables)
-        norm = tf.linalg.global_norm(gradients)
+        gradient = _sum(gradients)
         if self._clip_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
-        self.optimizer.learning_rate = self.schedule(step)
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+        # The rate waits for the whole gradient, and so does every update: XLA can then change the weights in place,
+        # where it would first copy those that a gradient still needs.
+        self.optimizer.learning_rate = self.schedule(step) + 0.0 * gradient
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        return bound, Health(data, loss, norm, tf.linalg.global_norm(self._variables))
+        return bound, Health(_sum([data]), loss, gradient, _sum(self._variables))
+
+
+def _sum(tensors: Any) -> Any:
+    return tf.add_n([tf.reduce_sum(tensor) for tensor in tensors])
 
 
 def _mean64(terms: Any) -> Any:
