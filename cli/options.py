@@ -29,12 +29,12 @@ SEED = click.IntRange(0, 2**31 - 1)
 
 @final
 class _Number(click.ParamType):  # type: ignore[type-arg]
-    """A finite number, at least 0 or above it."""
+    """A finite number, at least 0 or above it, and below a bound if there is one."""
 
     name = "number"
 
-    def __init__(self, *, zero: bool) -> None:
-        self._range = click.FloatRange(0, min_open=not zero)
+    def __init__(self, *, zero: bool, below: float | None = None) -> None:
+        self._range = click.FloatRange(0, below, min_open=not zero, max_open=below is not None)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number."""
@@ -44,7 +44,7 @@ class _Number(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
-POSITIVE, NOT_NEGATIVE = _Number(zero=False), _Number(zero=True)
+POSITIVE, NOT_NEGATIVE, SHARE = _Number(zero=False), _Number(zero=True), _Number(zero=False, below=1)
 
 
 @final

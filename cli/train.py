@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,7 +41,8 @@ from .options import MemberType
 
 R = TypeVar("R", ModelConfig, TrainingConfig)
 BY_KIND = "[default: by the kind of data]"
-_CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", "plots", "as_json"}
+_EXTENDS = ("epochs", "early_stopping")
+_CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir", "plots", "as_json"}
 
 
 @click.command()
@@ -105,6 +106,18 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
 )
 @click.option(
     "--clip-norm", type=options.POSITIVE, help="Scale gradients down to this global norm.  [default: leave them]"
+)
+@click.option(
+    "--early-stopping",
+    metavar="EPOCHS",
+    type=click.IntRange(1, MOST_EPOCHS),
+    help="End once the validation ELBO has not risen for so many epochs.  [default: train all of them]",
+)
+@click.option(
+    "--ema",
+    metavar="DECAY",
+    type=options.SHARE,
+    help="Average the weights, such as 0.999: about the last 1 / (1 - DECAY) steps count.  [default: do not]",
 )
 @click.option(
     "--seed", type=options.SEED, default=0, show_default=True, help="Same seed, machine and versions: the same numbers."
@@ -177,13 +190,20 @@ def _resumed(ctx: click.Context, given: dict[str, Any]) -> tuple[Callable[[], Ru
         if not run.has_checkpoint():
             console.notice("there is no checkpoint yet: starting from step 0")
     dataset = reload(run.config(), given["data_dir"], console.DownloadProgress())
-    if "epochs" in _written(ctx):
-        run.extend(given["epochs"])
+    extended = {name: given[name] for name in _EXTENDS if name in _written(ctx)}
+    if extended:
+        run.extend(**extended)
     if run.is_whole():
-        raise UsageError(
-            f"{run.folder}: all {run.config().training.epochs} epochs are done; raise the total with --epochs."
-        )
+        raise UsageError(f"{run.folder}: {_why_done(run)}.")
     return lambda: run, dataset
+
+
+def _why_done(run: Run) -> str:
+    """Return why there is nothing to resume, and what to do about it."""
+    ended = run.early_end()
+    if ended is not None:
+        return f"{ended}; {ended.remedy()}"
+    return f"all {run.config().training.epochs} epochs are done; raise the total with --epochs"
 
 
 def _written(ctx: click.Context) -> set[str]:
@@ -282,7 +302,18 @@ def _print(result: dict[str, Any]) -> None:
     )
     rows = [[split, *(float(result[split][term]) for term in _TERMS)] for split in ("train", "validation")]
     console.print_table(["nats per example", *_TERMS], rows)
+    for line in _notes(result):
+        click.echo(line)
     click.echo(result["run"])
+
+
+def _notes(result: dict[str, Any]) -> Iterator[str]:
+    """Give what else is to be known of a training: an early end, and averaged weights."""
+    ended = result["stopped_early"]
+    if ended is not None:
+        yield "stopped early at epoch {epoch}, best at epoch {best_epoch} (--weights best)".format(**ended)
+    if result["ema"] is not None:
+        yield f"validation is of averaged weights (EMA with decay {result['ema']:g}), which every command uses"
 
 
 _TERMS = ("elbo", "distortion", "rate")

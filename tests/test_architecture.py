@@ -22,7 +22,7 @@ LAYERS = (
     {"_lazy", "errors"},
     {"seeds", "supports", "members", "storage", "locks", "execution", "diagnostics", "probes", "projections", "canvas"},
     {"diagrams", "scatter", "plots"},
-    {"networks", "binarization", "files", "metrics", "downloads", "optimizers", "distributions"},
+    {"networks", "binarization", "files", "metrics", "stopping", "downloads", "optimizers", "distributions"},
     {"tables", "images", "scaling"},
     {"sources"},
     {"adapters", "flows", "archive"},

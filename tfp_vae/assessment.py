@@ -192,6 +192,7 @@ def _described(subject: _Subject) -> dict[str, Any]:
         "seed": plan.seed,
         "execution": subject.execution,
         "weights": restored.weights,
+        "ema": restored.config.training.ema,
         "step": restored.step,
     }
 
