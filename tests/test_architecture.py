@@ -31,7 +31,7 @@ LAYERS = (
     {"objectives", "latent", "kinds", "grids"},
     {"training", "evaluation", "information", "config", "animations"},
     {"annealing", "checkpoints", "runs", "preparation"},
-    {"session", "inspection", "film", "report"},
+    {"session", "inspection", "film", "events", "report"},
     {"experiments"},
     {"assessment", "scores"},
     {"gallery"},

@@ -133,7 +133,11 @@ class TrainingConfig(_Record):
         ]
         if weighed and not OBJECTIVES[self.objective.name].weighs_rate:
             can = ", ".join(name for name, objective in OBJECTIVES.items() if objective.weighs_rate)
-            raise ValueError(f"{weighed[0]} has no meaning for the objective {self.objective.name}; choose from {can}")
+            flag, found = f"--{weighed[0].replace('_', '-')}", getattr(self, weighed[0])
+            raise ValueError(
+                f"{flag} has no meaning for the objective {self.objective.name}, which does not weigh the rate, found "
+                f"{found:g}; leave it out, or choose --objective {can}"
+            )
         return self
 
     def steps(self, examples: int) -> int:

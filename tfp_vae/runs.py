@@ -27,7 +27,7 @@ __all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs"]
 CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl", ".lock", "train.log"
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
-PLOTS, FRAMES = "plots", "frames"
+PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
 
 LARGEST_JSON, LARGEST_METRICS = 1 << 24, 1 << 30
 """The most bytes that are read of a file of JSON, and of the metrics."""

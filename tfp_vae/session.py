@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from typing import Any, NamedTuple, final
@@ -60,6 +60,7 @@ def train(
     observe: Callable[[Report], None] = lambda report: None,
     stopping: Callable[[], bool] = lambda: False,
     filming: Callable[[int, VAE], None] = lambda epoch, vae: None,
+    recording: Callable[[Mapping[str, Any]], None] = lambda line: None,
 ) -> bool:
     """Train a run from its start, or on from its checkpoint, and write what it learns.
 
@@ -73,6 +74,8 @@ def train(
       observe: told of progress a few times a second.
       stopping: asked as often; once it says yes, a checkpoint is written and training ends.
       filming: shown the model in use before the first step, and after each epoch; see `film.Film`.
+      recording: told the metrics of each epoch as it ends, and first those of the epochs that are done; see
+        `events.Events`.
 
     Returns:
       Whether training came to its end; False if it was stopped.
@@ -82,7 +85,7 @@ def train(
       RunError: another process trains this run, or its checkpoint is missing, damaged or of another run.
     """
     with run.claimed(), run.log(), _outcome(run) as done:
-        training = _Training(run, dataset, observe, stopping, filming)
+        training = _Training(run, dataset, observe, stopping, filming, recording)
         starting(training.execution)
         done.append(training.run())
     return done[0]
@@ -117,9 +120,10 @@ class _Training:
         observe: Callable[[Report], None],
         stopping: Callable[[], bool],
         filming: Callable[[int, VAE], None],
+        recording: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._folder, self._dataset, self._observe, self._stopping = run, dataset, observe, stopping
-        self._filming = filming
+        self._filming, self._recording = filming, recording
         self._config = run.config()
         training = self._config.training
         self._seed, self._epochs = training.seed, training.epochs
@@ -163,6 +167,8 @@ class _Training:
 
     def run(self) -> bool:
         """Take the epochs that are left."""
+        for line in self._metrics:
+            self._recording(line)
         if self._step % self._steps == 0:
             self._filming(self._step // self._steps, self._in_use)
         try:
@@ -228,6 +234,7 @@ class _Training:
                 "seconds": self._seconds + time.monotonic() - began,
             }
         )
+        self._recording(self._metrics[-1])
         self._totals, self._seconds = Totals(), 0.0
         self._filming(epoch + 1, self._in_use)
         self._keep()
