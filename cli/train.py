@@ -12,7 +12,7 @@ import click
 import pydantic
 from click.core import ParameterSource
 
-from tfp_vae import events, runs
+from tfp_vae import events, progress, runs
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.config import (
     MOST_BATCH,
@@ -277,7 +277,7 @@ def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, rec
         recording = stack.enter_context(events.Events(run)) if recorded else None
         if recording is not None:
             told["recording"] = recording
-        observe = stack.enter_context(console.training_progress(run.config().training.epochs))
+        observe = stack.enter_context(progress.training_progress(run.config().training.epochs))
         finished = library.experiments().train(
             run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received), **told
         )

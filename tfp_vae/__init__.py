@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tfp_vae import (
         adapters,
+        assessment,
         binarization,
         config,
         datasets,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         posteriors,
         preparation,
         priors,
+        progress,
         report,
         runs,
         scaling,
@@ -53,6 +55,7 @@ __all__ = [
     "Encoder",
     "__version__",
     "adapters",
+    "assessment",
     "binarization",
     "config",
     "datasets",
@@ -73,6 +76,7 @@ __all__ = [
     "posteriors",
     "preparation",
     "priors",
+    "progress",
     "report",
     "runs",
     "scaling",

@@ -46,6 +46,9 @@ class Restored:
         self.vae: VAE = build(self.config)
         restore(variables, self.vae)
 
+    def __repr__(self) -> str:
+        return f"Restored({self.run!r}, weights {self.described()})"
+
     def described(self) -> str:
         """Return which weights they are: their name, their step, and whether they are averaged."""
         ema = self.config.training.ema

@@ -18,6 +18,7 @@ import pydantic
 from tfp_vae import archive, locks, metrics, storage
 from tfp_vae.archive import Checkpoint, Shapes
 from tfp_vae.config import RunConfig
+from tfp_vae.display import table
 from tfp_vae.errors import DataError, RunError, UsageError
 from tfp_vae.members import first_problem
 from tfp_vae.stopping import Stop, stop
@@ -58,6 +59,25 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str:
+        try:
+            return table(repr(self), self._told_rows())
+        except (RunError, OSError) as error:  # a notebook shows what it can
+            return table(repr(self), [("damaged", error)])
+
+    def _told_rows(self) -> list[tuple[str, Any]]:
+        """Return what a person first asks of a run."""
+        config, lines = self.config(), self.metrics()
+        model, training = config.model, config.training
+        return [
+            ("state", self.status().state),
+            ("data", config.data.dataset),
+            ("q(z|x), p(z), p(x|z)", f"{model.posterior}, {model.prior}, {model.likelihood}"),
+            ("latent dimension", model.latent_dim),
+            ("epochs", f"{len(lines):,} of {training.epochs:,}"),
+            ("validation ELBO, nats", lines[-1]["validation_elbo"] if lines else None),
+        ]
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:
