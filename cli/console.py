@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,21 +12,12 @@ from typing import Any, final
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import DownloadColumn, Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from tfp_vae.progress import bar, columns
 from tfp_vae.storage import json_text
-
-LINES = 10
-"""How many lines of progress go to a stderr that is not a terminal."""
 
 
 def notice(message: str) -> None:
@@ -68,75 +59,24 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row))
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    click.echo(_PADDING.sub(r"\1", capture.get()), nl=False)
+
+
+_PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+"""Blanks that end a line, but for the codes of a terminal behind them."""
 
 
 def _shown(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _columns(*middle: Any) -> tuple[Any, ...]:
-    return (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        *middle,
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-
-
-@contextmanager
-def _bar(*middle: Any) -> Iterator[Progress]:
-    console = Console(file=sys.stderr or io.StringIO())
-    with Progress(*_columns(*middle), console=console, disable=not console.is_terminal, transient=False) as progress:
-        yield progress
-
-
-@contextmanager
-def training_progress(epochs: int) -> Iterator[TrainingProgress]:
-    """Show the progress of a training: a bar on a terminal, a few lines elsewhere."""
-    with _bar(TextColumn("{task.fields[terms]}")) as progress:
-        yield TrainingProgress(progress, epochs)
-
-
-@final
-class TrainingProgress:
-    """Observes a training."""
-
-    def __init__(self, progress: Progress, epochs: int) -> None:
-        self._progress, self._epochs = progress, epochs
-        self._task = progress.add_task(f"epoch 1/{epochs}", total=None, terms="starting")
-        self._validation = ""
-
-    def __call__(self, report: Any) -> None:
-        """Show a report."""
-        if report.validation is not None:
-            self._validation = f"  validation {report.validation.elbo:.2f}"
-            self._line(report)
-        self._progress.update(
-            self._task,
-            description=f"epoch {report.epoch}/{self._epochs}",
-            total=self._epochs * report.steps,
-            completed=(report.epoch - 1) * report.steps + report.step,
-            terms=_terms(report.train) + self._validation,
-        )
-
-    def _line(self, report: Any) -> None:
-        spacing = max(1, self._epochs // LINES)
-        if self._progress.disable and (
-            report.epoch == 1 or report.epoch % spacing == 0 or report.epoch == self._epochs
-        ):
-            notice(f"epoch {report.epoch}/{self._epochs}  {_terms(report.train)}{self._validation}")
-
-
-def _terms(terms: Any) -> str:
-    return f"ELBO {terms.elbo:.2f}  distortion {terms.distortion:.2f}  rate {terms.rate:.2f}"
-
-
 @contextmanager
 def counted(description: str, total: int) -> Iterator[Any]:
     """Show the progress of work that is counted; gives a function to call with the number just done."""
-    with _bar() as progress:
+    with bar() as progress:
         task = progress.add_task(description, total=total)
         yield lambda done: progress.advance(task, done)
 
@@ -154,7 +94,7 @@ class DownloadProgress:
         """Show that `size` more bytes have come."""
         if self._progress is None:
             console = Console(file=sys.stderr)
-            self._progress = Progress(*_columns(DownloadColumn()), console=console, disable=not console.is_terminal)
+            self._progress = Progress(*columns(DownloadColumn()), console=console, disable=not console.is_terminal)
             self._progress.start()
             self._task = self._progress.add_task("downloading", total=self.total)
         self._progress.advance(self._task, size)

@@ -44,8 +44,8 @@ class _SampleCounts(click.ParamType):  # type: ignore[type-arg]
     name = "K[,K...]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        number: click.ParamType[Any] = click.IntRange(1, MOST_SAMPLES)
-        return tuple(int(number.convert(part, param, ctx)) for part in str(value).split(","))
+        number = options.Whole(1, MOST_SAMPLES)
+        return tuple(number.convert(part, param, ctx) for part in str(value).split(","))
 
 
 @click.command()
@@ -59,15 +59,15 @@ class _SampleCounts(click.ParamType):  # type: ignore[type-arg]
     help="Importance samples for each example; several numbers are taken from one pass of draws.",
 )
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Which examples.")
-@click.option("--max-examples", type=click.IntRange(1), help="A random sample of them.  [default: all]")
+@click.option("--max-examples", type=options.Whole(1), help="A random sample of them.  [default: all]")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same estimate.")
-@click.option("--ais-steps", type=click.IntRange(1, 10**6), help="Anneal too, with so many temperatures.")
+@click.option("--ais-steps", type=options.Whole(1, 10**6), help="Anneal too, with so many temperatures.")
 @click.option(
-    "--ais-chains", type=click.IntRange(2, 10**4), default=16, show_default=True, help="Chains for each example."
+    "--ais-chains", type=options.Whole(2, 10**4), default=16, show_default=True, help="Chains for each example."
 )
 @click.option(
     "--ais-examples",
-    type=click.IntRange(1),
+    type=options.Whole(1),
     default=100,
     show_default=True,
     help="How many of the examples are annealed, and as many simulated ones both ways.",

@@ -44,7 +44,7 @@ def example_options(command: F) -> F:
         click.option("--split", type=click.Choice(SPLITS), help="Examples of the run's own data.  [default: test]"),
         options.data_dir_option,
         click.option(
-            "--max-examples", type=click.IntRange(1), help="Only so many, evenly spread.  [default: all of them]"
+            "--max-examples", type=options.Whole(1), help="Only so many, evenly spread.  [default: all of them]"
         ),
     )
     for option in reversed(added):

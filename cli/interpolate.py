@@ -46,9 +46,9 @@ WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray], None]] = {".png": _w
     help="From which example to which, by their places from 0; may be given again.  [default: pairs at random]",
 )
 @click.option("--prior", is_flag=True, help="Between draws from the prior, in place of examples.")
-@click.option("--n", type=click.IntRange(1, 100), help="How many paths, if no pairs are given.  [default: 8]")
+@click.option("--n", type=options.Whole(1, 100), help="How many paths, if no pairs are given.  [default: 8]")
 @click.option(
-    "--steps", type=click.IntRange(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
+    "--steps", type=options.Whole(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
 )
 @click.option("--path", "kind", type=click.Choice(PATHS), default="linear", show_default=True, help="Way between them.")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same pairs or draws.")

@@ -54,7 +54,7 @@ def scores() -> ModuleType:
 def restored(run: Run, weights: str) -> Any:
     """Return a run's model with its `final` or its `best` weights, and say which."""
     model = experiments().Restored(run, weights)
-    console.notice(f"weights: {weights}, of step {model.step:,}")
+    console.notice(f"weights: {model.described()}")
     return model
 
 

@@ -23,28 +23,63 @@ from tfp_vae.sources import Reading
 from .main import DEBUG
 
 F = TypeVar("F", bound=Callable[..., Any])
+N = TypeVar("N", int, float)
 
-SEED = click.IntRange(0, 2**31 - 1)
+
+@final
+class Whole(click.ParamType):  # type: ignore[type-arg]
+    """A whole number from `least` on, up to `most` if there is such a bound."""
+
+    name = "integer"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self.least, self.most = least, most
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return the bounds, for --help."""
+        return f"N>={self.least}" if self.most is None else f"{self.least}<=N<={self.most}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        number = _as(int, value)
+        if number is None or number < self.least:
+            self.fail(f"expected a whole number of at least {self.least}, found {str(value)!r}", param, ctx)
+        if self.most is not None and number > self.most:
+            self.fail(f"expected a whole number of at most {self.most}, found {str(value)!r}", param, ctx)
+        return number
+
+
+SEED = Whole(0, 2**31 - 1)
+
+
+def _as(kind: Callable[[Any], N], value: Any) -> N | None:
+    """Return what `kind` makes of a value, or None where it refuses it."""
+    try:
+        return kind(value)
+    except ValueError:
+        return None
 
 
 @final
 class _Number(click.ParamType):  # type: ignore[type-arg]
-    """A finite number, at least 0 or above it."""
+    """A finite number, at least 0 or above it, and below a bound if there is one."""
 
     name = "number"
 
-    def __init__(self, *, zero: bool) -> None:
-        self._range = click.FloatRange(0, min_open=not zero)
+    def __init__(self, *, zero: bool, below: float = math.inf) -> None:
+        self.zero, self.below = zero, below
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number."""
-        number: float = self._range.convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"expected a finite number, found {value}", param, ctx)
+        number = _as(float, value)
+        if number is None or not (0 <= number < self.below) or (number == 0 and not self.zero):
+            below = "" if math.isinf(self.below) else f" and below {self.below:g}"
+            bounds = "of at least 0" if self.zero else "above 0"
+            self.fail(f"expected a finite number {bounds}{below}, found {str(value)!r}", param, ctx)
         return number
 
 
-POSITIVE, NOT_NEGATIVE = _Number(zero=False), _Number(zero=True)
+POSITIVE, NOT_NEGATIVE, SHARE = _Number(zero=False), _Number(zero=True), _Number(zero=False, below=1)
 
 
 @final

@@ -59,7 +59,7 @@ def command(
     console.notice(f"run: {found.folder}")
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
     restored, gallery = library.experiments().Restored(found, weights), library.gallery()
-    console.notice(f"weights: {weights}, of step {restored.step:,}")
+    console.notice(f"weights: {restored.described()}")
     drawn: list[Path] = gallery.picture(
         gallery.Subject(restored, dataset, seed), pictures, drawn=lambda path: _tell(path, as_json)
     )

@@ -25,7 +25,14 @@ def command(runs_dir: str, as_json: bool) -> None:
     elif not rows:
         console.notice(f"no runs under {runs_dir}; make one with `tfp-vae train`.")
     else:
-        console.print_table(list(rows[0]), [["" if v is None else v for v in row.values()] for row in rows])
+        told = [name for name in _COLUMNS if any(row[name] is not None for row in rows)]
+        console.print_table(
+            told, [["" if row[name] is None else _text(name, row[name]) for name in told] for row in rows]
+        )
+
+
+def _text(name: str, value: Any) -> Any:
+    return f"{value:g}" if name == "ema" else value
 
 
 def _row(run: runs.Run) -> dict[str, Any]:
@@ -42,6 +49,8 @@ _COLUMNS = (
     "dataset",
     "latent_dim",
     "epochs",
+    "early_stopping",
+    "ema",
     "validation_elbo",
     "log_likelihood",
     "split",
@@ -59,6 +68,8 @@ def _told(run: runs.Run) -> dict[str, Any]:
         config.data.dataset,
         config.model.latent_dim,
         f"{len(metrics)}/{config.training.epochs}",
+        config.training.early_stopping,
+        config.training.ema,
         metrics[-1]["validation_elbo"] if metrics else None,
         evaluation.get("log_likelihood"),
         evaluation.get("split"),

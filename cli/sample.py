@@ -38,7 +38,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {".png": _write_png, ".
 
 @click.command()
 @options.run_options
-@click.option("--n", type=click.IntRange(1, 10**7), default=64, show_default=True, help="How many samples.")
+@click.option("--n", type=options.Whole(1, 10**7), default=64, show_default=True, help="How many samples.")
 @click.option("--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: a picture in the run]")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same samples.")
 @click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z], z from the prior.  [default]")

@@ -23,7 +23,7 @@ LISTED = 10
 @example_options
 @click.option(
     "--iw-samples",
-    type=click.IntRange(1, 10**9),
+    type=options.Whole(1, 10**9),
     default=100,
     show_default=True,
     help="K, importance samples for each example.",
@@ -31,7 +31,7 @@ LISTED = 10
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same scores.")
 @click.option("--out", metavar="FILE.csv", help="Where the scores go.  [default: scores-<examples>.csv in the run]")
 @click.option(
-    "--show", type=click.IntRange(1, 400), default=16, show_default=True, help="How many of the most anomalous to show."
+    "--show", type=options.Whole(1, 400), default=16, show_default=True, help="How many of the most anomalous to show."
 )
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw a picture of the most anomalous.")
 @options.weights_option

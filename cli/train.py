@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ import click
 import pydantic
 from click.core import ParameterSource
 
-from tfp_vae import runs
+from tfp_vae import events, progress, runs
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.config import (
     MOST_BATCH,
@@ -41,7 +42,8 @@ from .options import MemberType
 
 R = TypeVar("R", ModelConfig, TrainingConfig)
 BY_KIND = "[default: by the kind of data]"
-_CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", "plots", "as_json"}
+_EXTENDS = ("epochs", "early_stopping")
+_CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir", "plots", "tensorboard", "as_json"}
 
 
 @click.command()
@@ -59,7 +61,7 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
     type=MemberType(BINARIZATIONS),
     help="How grey values become binary.  [default: by dataset and likelihood]",
 )
-@click.option("--latent-dim", type=click.IntRange(1, MOST_LATENT), default=2, show_default=True, help="Dimension of z.")
+@click.option("--latent-dim", type=options.Whole(1, MOST_LATENT), default=2, show_default=True, help="Dimension of z.")
 @click.option("--encoder", type=MemberType(NETWORKS), help=f"Network of the encoder.  {BY_KIND}")
 @click.option("--decoder", type=MemberType(NETWORKS), help=f"Network of the decoder.  {BY_KIND}")
 @click.option("--hidden", metavar="WIDTHS", help="Layer widths of the mlps.  [default: 512,512]")
@@ -71,12 +73,12 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
 @click.option("--objective", type=MemberType(OBJECTIVES), default="elbo", show_default=True, help="Bound to maximize.")
 @click.option(
     "--mc-samples",
-    type=click.IntRange(1, 100_000),
+    type=options.Whole(1, 100_000),
     help="Samples of z for each example in the objective.  [default: 1]",
 )
 @click.option("--beta", type=options.NOT_NEGATIVE, default=1.0, show_default=True, help="Weight of the rate.")
 @click.option(
-    "--kl-warmup-epochs", type=click.IntRange(0), default=0, show_default=True, help="Epochs of its linear warm-up."
+    "--kl-warmup-epochs", type=options.Whole(0), default=0, show_default=True, help="Epochs of its linear warm-up."
 )
 @click.option(
     "--free-bits",
@@ -86,11 +88,11 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
     help="Nats per latent dimension that the batch's mean rate may have at no cost.",
 )
 @click.option(
-    "--epochs", type=click.IntRange(1, MOST_EPOCHS), default=100, show_default=True, help="In all, with --resume too."
+    "--epochs", type=options.Whole(1, MOST_EPOCHS), default=100, show_default=True, help="In all, with --resume too."
 )
-@click.option("--steps-per-epoch", type=click.IntRange(1, MOST_STEPS), help="[default: one pass over the data]")
+@click.option("--steps-per-epoch", type=options.Whole(1, MOST_STEPS), help="[default: one pass over the data]")
 @click.option(
-    "--batch-size", type=click.IntRange(1, MOST_BATCH), default=128, show_default=True, help="Examples in a step."
+    "--batch-size", type=options.Whole(1, MOST_BATCH), default=128, show_default=True, help="Examples in a step."
 )
 @click.option(
     "--optimizer", type=MemberType(OPTIMIZERS), default="adam", show_default=True, help="How weights follow gradients."
@@ -107,6 +109,18 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
     "--clip-norm", type=options.POSITIVE, help="Scale gradients down to this global norm.  [default: leave them]"
 )
 @click.option(
+    "--early-stopping",
+    metavar="EPOCHS",
+    type=options.Whole(1, MOST_EPOCHS),
+    help="End once the validation ELBO has not risen for so many epochs.  [default: train all of them]",
+)
+@click.option(
+    "--ema",
+    metavar="DECAY",
+    type=options.SHARE,
+    help="Average the weights, such as 0.999: about the last 1 / (1 - DECAY) steps count.  [default: do not]",
+)
+@click.option(
     "--seed", type=options.SEED, default=0, show_default=True, help="Same seed, machine and versions: the same numbers."
 )
 @options.execution_option
@@ -117,6 +131,11 @@ _CHANGEABLE_ON_RESUME = {"run_dir", "runs_dir", "resume", "epochs", "data_dir", 
 @click.option(
     "--plots/--no-plots", default=True, show_default=True, help="Draw pictures after training, and film it meanwhile."
 )
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Write metrics and samples for TensorBoard into the run; needs `pip install 'tfp_vae[tensorboard]'`.",
+)
 @options.json_option
 @options.debug_option
 @click.pass_context
@@ -125,15 +144,19 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     A member of a table is written `name` or `name:key=value,key=value`; `tfp-vae info` lists them.
     """
+    if given["tensorboard"]:
+        events.check_installed()
     begin, dataset = _resumed(ctx, given) if given["resume"] else _planned(given)
     with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
         run = begin()
         console.notice(f"run: {run.folder}")
-        _train(run, dataset, received, filmed=given["plots"])
+        _train(run, dataset, received, filmed=given["plots"], recorded=given["tensorboard"])
     result = run.read(runs.TRAINING)
     console.print_json(result) if given["as_json"] else _print(result)
     if given["plots"]:
         _draw(run, dataset)
+    if given["tensorboard"]:
+        console.notice(f"see it with: tensorboard --logdir {shlex.quote(str(run.path(runs.EVENTS)))}")
 
 
 def _planned(given: dict[str, Any]) -> tuple[Callable[[], Run], Dataset]:
@@ -177,13 +200,20 @@ def _resumed(ctx: click.Context, given: dict[str, Any]) -> tuple[Callable[[], Ru
         if not run.has_checkpoint():
             console.notice("there is no checkpoint yet: starting from step 0")
     dataset = reload(run.config(), given["data_dir"], console.DownloadProgress())
-    if "epochs" in _written(ctx):
-        run.extend(given["epochs"])
+    extended = {name: given[name] for name in _EXTENDS if name in _written(ctx)}
+    if extended:
+        run.extend(**extended)
     if run.is_whole():
-        raise UsageError(
-            f"{run.folder}: all {run.config().training.epochs} epochs are done; raise the total with --epochs."
-        )
+        raise UsageError(f"{run.folder}: {_why_done(run)}.")
     return lambda: run, dataset
+
+
+def _why_done(run: Run) -> str:
+    """Return why there is nothing to resume, and what to do about it."""
+    ended = run.early_end()
+    if ended is not None:
+        return f"{ended}; {ended.remedy()}"
+    return f"all {run.config().training.epochs} epochs are done; raise the total with --epochs"
 
 
 def _written(ctx: click.Context) -> set[str]:
@@ -241,15 +271,32 @@ def _chosen(run_config: RunConfig, dataset: Dataset, left_open: Sequence[str]) -
     return f"kind: {kind_of(dataset)}" + (f"; picked for it: {', '.join(picked)}" if picked else "")
 
 
-def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool) -> None:
-    filming = {"filming": library.film().Film(run, dataset)} if filmed else {}
-    with console.training_progress(run.config().training.epochs) as observe:
+def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, recorded: bool) -> None:
+    told: dict[str, Any] = {"filming": library.film().Film(run, dataset)} if filmed else {}
+    with contextlib.ExitStack() as stack:
+        recording = stack.enter_context(events.Events(run)) if recorded else None
+        if recording is not None:
+            told["recording"] = recording
+        observe = stack.enter_context(progress.training_progress(run.config().training.epochs))
         finished = library.experiments().train(
-            run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received), **filming
+            run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received), **told
         )
+        if finished and recording is not None:
+            _record_samples(recording, run)
     if received:
         raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
 
+
+def _record_samples(recording: events.Events, run: Run) -> None:
+    from tfp_vae import plots
+
+    experiments = library.experiments()
+    restored = experiments.Restored(run)
+    x = experiments.sample(restored, _SAMPLES, seed=restored.config.training.seed)
+    recording.picture("samples", plots.png(plots.image_grid(x)), restored.step)
+
+
+_SAMPLES = 64
 
 _KEPT: dict[bool, Callable[[Path], str]] = {
     True: lambda folder: f"training had come to its end, and the run is whole: {folder}",
@@ -282,7 +329,18 @@ def _print(result: dict[str, Any]) -> None:
     )
     rows = [[split, *(float(result[split][term]) for term in _TERMS)] for split in ("train", "validation")]
     console.print_table(["nats per example", *_TERMS], rows)
+    for line in _notes(result):
+        click.echo(line)
     click.echo(result["run"])
+
+
+def _notes(result: dict[str, Any]) -> Iterator[str]:
+    """Give what else is to be known of a training: an early end, and averaged weights."""
+    ended = result["stopped_early"]
+    if ended is not None:
+        yield "stopped early at epoch {epoch}, best at epoch {best_epoch} (--weights best)".format(**ended)
+    if result["ema"] is not None:
+        yield f"validation is of averaged weights (EMA with decay {result['ema']:g}), which every command uses"
 
 
 _TERMS = ("elbo", "distortion", "rate")

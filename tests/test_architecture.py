@@ -19,10 +19,10 @@ SOURCES = sorted((ROOT / "tfp_vae").glob("*.py")) + sorted((ROOT / "cli").glob("
 
 # Each module may import those in the layers before its own, and those of its own layer.
 LAYERS = (
-    {"_lazy", "errors"},
+    {"_lazy", "errors", "display", "progress"},
     {"seeds", "supports", "members", "storage", "locks", "execution", "diagnostics", "probes", "projections", "canvas"},
     {"diagrams", "scatter", "plots", "noise"},
-    {"networks", "binarization", "files", "metrics", "downloads", "optimizers", "distributions", "normals"},
+    {"networks", "binarization", "files", "metrics", "stopping", "downloads", "optimizers", "distributions", "normals"},
     {"tables", "images", "scaling"},
     {"sources"},
     {"adapters", "flows", "archive"},
@@ -31,7 +31,7 @@ LAYERS = (
     {"objectives", "latent", "kinds", "grids"},
     {"training", "evaluation", "information", "config", "animations"},
     {"annealing", "checkpoints", "runs", "preparation"},
-    {"session", "inspection", "film", "report"},
+    {"session", "inspection", "film", "events", "report"},
     {"experiments"},
     {"assessment", "scores"},
     {"gallery"},
@@ -40,7 +40,7 @@ LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in mod
 
 ALLOWED = {
     "click": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "tfp_vae/progress.py"},
     "matplotlib": {f"tfp_vae/{name}.py" for name in ("canvas", "plots", "scatter", "diagrams", "animations")},
     "PIL": {"tfp_vae/images.py", "tfp_vae/animations.py"},
     "jinja2": {"tfp_vae/report.py"},

@@ -21,8 +21,10 @@ from click.testing import CliRunner, Result
 from tfp_vae.cli.main import COMMANDS, main
 
 import tfp_vae
+from tests.conftest import small_model, small_training
 from tests.test_files import idx
 from tfp_vae.files import read_npy, read_npz
+from tfp_vae.preparation import plan
 from tfp_vae.runs import Run
 
 RUN_COMMANDS = ["sample", "evaluate", "reconstruct", "encode", "interpolate", "score", "plot", "report"]
@@ -158,6 +160,13 @@ class TestForScripts:
         assert all(member["summary"] for member in members)
         shown = call("info", topic).stdout
         assert all(member["name"] in shown for member in members)
+
+    @pytest.mark.parametrize("arguments", [["info", "posteriors"], ["info"], ["data", "list"], ["runs"]], ids=" ".join)
+    def test_no_line_ends_in_blanks(self, arguments: list[str], copied: Run) -> None:
+        more = ["--runs-dir", copied.folder.parent] if arguments == ["runs"] else []
+        lines = call(*arguments, *more).stdout.splitlines()
+        assert len(lines) > 1
+        assert [line for line in lines if line != line.rstrip()] == []
 
     def test_info_of_the_machine_and_of_a_run(self, copied: Run) -> None:
         assert json.loads(call("info", "--json").stdout)["packages"]["tfp_vae"] == tfp_vae.__version__
@@ -308,13 +317,22 @@ class TestWrongInput:
         [
             (["train", "--no-such-option"], "No such option"),
             (["fly"], "No such command"),
-            (["train", "--epochs", "0"], "0 is not in the range"),
-            (["train", "--epochs", "many"], "not a valid integer"),
+            (["train", "--epochs", "0"], "expected a whole number of at least 1, found '0'"),
+            (["train", "--epochs", "many"], "expected a whole number of at least 1, found 'many'"),
+            (["train", "--epochs", "1.5"], "expected a whole number of at least 1, found '1.5'"),
+            (["train", "--early-stopping", "0"], "expected a whole number of at least 1, found '0'"),
+            (["train", "--ema", "1"], "expected a finite number above 0 and below 1, found '1'"),
+            (["train", "--ema", "0"], "expected a finite number above 0 and below 1, found '0'"),
+            (["train", "--ema", "nan"], "expected a finite number above 0 and below 1, found 'nan'"),
+            (["train", "--beta", "-1"], "expected a finite number of at least 0, found '-1'"),
             (["train", "--posterior", "cauchy"], "unknown posterior 'cauchy'; choose from diagonal-normal"),
             (["train", "--posterior", "diagonal-normal:floor=1"], "this key is unknown; its keys: scale_floor"),
             (["train", "--encoder", "lstm"], "unknown network 'lstm'; choose from mlp"),
             (["train", "--prior", "vamp"], "choose --objective monte-carlo-elbo"),
-            (["train", "--objective", "iwae", "--beta", "2"], "beta has no meaning for the objective iwae"),
+            (
+                ["train", "--objective", "iwae", "--beta", "2"],
+                "found 2; leave it out, or choose --objective elbo, monte-carlo-elbo, sticking-the-landing",
+            ),
             (["train", "--encoder", "conv", "--decoder", "conv", "--hidden", "9"], "--hidden has no meaning"),
             (["train", "--hidden", "a,b"], "valid integer"),
             (["train", "--objective", "elbo:mc_samples=2", "--mc-samples", "3"], "keep one"),
@@ -325,13 +343,13 @@ class TestWrongInput:
             (["train", "--config", "none.toml"], "could not be read"),
             (["train", "--resume"], "--run-dir"),
             (["train", "--optimizer", "adam:beta_1=2"], "beta_1: input should be less than 1"),
-            (["train", "--batch-size", "100000000000"], "not in the range"),
-            (["train", "--mc-samples", "1000000000"], "not in the range"),
-            (["evaluate", "--iw-samples", "9" * 23], "not in the range"),
-            (["sample", "--n", "0"], "0 is not in the range"),
+            (["train", "--batch-size", "100000000000"], "of at most 65536"),
+            (["train", "--mc-samples", "1000000000"], "of at most 100000"),
+            (["evaluate", "--iw-samples", "9" * 23], "of at most 1000000000"),
+            (["sample", "--n", "0"], "of at least 1, found '0'"),
             (["sample", "--out", "x.jpg"], "expected a file ending in .png, .npy, .npz"),
             (["sample", "--n", "10001"], "a picture holds at most 10,000"),
-            (["evaluate", "--iw-samples", "0"], "0 is not in the range"),
+            (["evaluate", "--iw-samples", "0"], "of at least 1, found '0'"),
             (
                 ["train", "--posterior", "real-nvp", "--latent-dim", "1", "--objective", "iwae"],
                 "greater than or equal to 2",
@@ -340,10 +358,10 @@ class TestWrongInput:
                 ["train", "--prior", "real-nvp", "--latent-dim", "1", "--objective", "iwae"],
                 "greater than or equal to 2",
             ),
-            (["evaluate", "--iw-samples", "1,,5"], "not a valid integer"),
-            (["evaluate", "--iw-samples", "1,ten"], "not a valid integer"),
-            (["evaluate", "--ais-steps", "0"], "0 is not in the range"),
-            (["evaluate", "--ais-steps", "5", "--ais-chains", "1"], "1 is not in the range"),
+            (["evaluate", "--iw-samples", "1,,5"], "of at least 1, found ''"),
+            (["evaluate", "--iw-samples", "1,ten"], "expected a whole number of at least 1, found 'ten'"),
+            (["evaluate", "--ais-steps", "0"], "of at least 1, found '0'"),
+            (["evaluate", "--ais-steps", "5", "--ais-chains", "1"], "of at least 2, found '1'"),
             (["evaluate", "--run", "a", "--run", "b", "--per-example", "x.npz"], "expected one --run"),
             (["evaluate", "--split", "all"], "is not one of"),
             (["evaluate", "--per-example", "x.csv"], "ending in .npz"),
@@ -358,7 +376,7 @@ class TestWrongInput:
         ("toml", "expected"),
         [
             ("colour = 1", "unknown key 'colour'"),
-            ("epochs = 1.5", "not a valid integer"),
+            ("epochs = 1.5", "expected a whole number of at least 1, found '1.5'"),
             ("epochs = ", "not a TOML file"),
             ("config = 'x'", "unknown key"),
         ],
@@ -397,6 +415,29 @@ class TestWrongInput:
         np.save("bytes.npy", np.full((20, 4, 4), 255, np.uint8))
         told = ("--likelihood", "bernoulli", "--scaling", "none")
         assert "divide 8-bit pixels" in one_sentence(call("train", "--dataset", "bytes.npy", *told, *SMALL, code=3))
+
+    @pytest.mark.parametrize("likelihood", ["beta", "poisson"])
+    def test_what_is_advised_works(self, likelihood: str, here: Path) -> None:
+        said = one_sentence(call("train", "--likelihood", likelihood, *SMALL, code=3))
+        assert "--binarization" not in said
+        advised = said.partition("a --likelihood that fits: ")[2].rstrip(".").split(", ")
+        assert {"bernoulli", "continuous-bernoulli"} <= set(advised)
+        assert likelihood not in advised
+        for name in advised:
+            plan("digits", None, None, small_model(likelihood=name), small_training())
+
+    @pytest.mark.parametrize("likelihood", ["discretized-logistic", "categorical", "poisson", "beta"])
+    @pytest.mark.parametrize("binarization", ["dynamic", "static", "threshold"])
+    def test_binarized_data_for_another_likelihood(self, likelihood: str, binarization: str, here: Path) -> None:
+        told = ("--likelihood", likelihood, "--binarization", binarization)
+        said = one_sentence(call("train", *told, *SMALL, code=2))
+        assert "binarized data is of no use to a likelihood on" in said
+        assert "choose --binarization none" in said
+
+    def test_two_levels_are_binary_data(self) -> None:
+        config, dataset = plan("digits", None, None, small_model(likelihood="categorical:levels=2"), small_training())
+        assert config.data.binarization.name == "dynamic"
+        assert set(np.unique(dataset.test.x)) == {0, 1}
 
     @pytest.mark.parametrize("damage", ["cut", "lie", "flip"])
     def test_idx_files(self, damage: str, here: Path) -> None:

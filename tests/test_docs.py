@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import subprocess
@@ -23,9 +24,30 @@ def blocks(path: Path, *languages: str) -> list[str]:
     return [code for language, skip, code in BLOCK.findall(path.read_text()) if language in languages and not skip]
 
 
-@pytest.mark.parametrize("path", [page for page in PAGES if blocks(page, "python")], ids=lambda path: path.name)
-def test_python_runs(path: Path, tmp_path: Path) -> None:
-    code = "\n".join(blocks(path, "python"))
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+
+
+def program(path: Path) -> str:
+    """Return a page's Python as one program; that of the tutorial calls its shell commands where they stand."""
+    if path != TUTORIAL:
+        return "\n".join(blocks(path, "python"))
+    found = [(language, code) for language, skip, code in BLOCK.findall(path.read_text()) if not skip]
+    shell = "import subprocess\nsubprocess.run(['bash', '-ec', {!r}], check=True)"
+    return "\n".join({"python": code, "sh": shell.format(code)}.get(language, "") for language, code in found)
+
+
+RUN = [
+    pytest.param(page, marks=[pytest.mark.slow] if page == TUTORIAL else [], id=page.name)
+    for page in PAGES
+    if blocks(page, "python")
+]
+"""Pages with code; the tutorial starts seven processes, and trains twice."""
+
+
+@pytest.mark.parametrize("path", RUN)
+def test_python_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    code = program(path)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
@@ -37,7 +59,8 @@ def commands() -> list[str]:
     found = set()
     for page in PAGES:
         text = page.read_text()
-        shown = [line for block in blocks(page, "sh", "console") for line in re.split(r"\n|&&", block)]
+        text_blocks = (block.replace("\\\n", " ") for block in blocks(page, "sh", "console"))
+        shown = [line for block in text_blocks for line in re.split(r"\n|&&", block)]
         inline = re.findall(r"`(tfp-vae [^`\n]*)`", text)
         found.update(line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in [*shown, *inline])
     return sorted(line for line in found if line.startswith("tfp-vae "))

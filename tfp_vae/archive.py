@@ -12,7 +12,20 @@ import numpy as np
 from tfp_vae import files, metrics, storage
 from tfp_vae.errors import DataError
 
-__all__ = ["BEST", "FINAL", "FORMAT", "OPTIMIZER", "Best", "Checkpoint", "Shapes", "of_model", "read", "write"]
+__all__ = [
+    "AVERAGE",
+    "BEST",
+    "FINAL",
+    "FORMAT",
+    "OPTIMIZER",
+    "Best",
+    "Checkpoint",
+    "Shapes",
+    "in_use",
+    "of_model",
+    "read",
+    "write",
+]
 
 FORMAT = 1
 """The version of the file's layout; others are refused."""
@@ -26,14 +39,17 @@ LARGEST_HEADER = 1_024
 FINAL, BEST = "final", "best"
 """Which weights of a checkpoint are asked for."""
 
-OPTIMIZER = "optimizer/"
-"""What the names of an optimizer's variables begin with."""
+OPTIMIZER, AVERAGE = "optimizer/", "average/"
+"""What the names of an optimizer's variables begin with, and those of averaged weights."""
 
 _BEST, _VARIABLES = "best/", "variables/"
 
 
 class Best(NamedTuple):
-    """The model after the epoch of the greatest validation ELBO so far: its step, that ELBO in nats, its variables."""
+    """The model after the epoch of the greatest validation ELBO so far: its step, that ELBO in nats, its variables.
+
+    They are those in use: averaged, where the training averages them.
+    """
 
     step: int
     elbo: float
@@ -48,7 +64,7 @@ class Checkpoint(NamedTuple):
 
     step: how many steps were taken.
     epoch_sums: [3], the epoch's steps so far, and the sums of their distortions and rates.
-    variables: of the model and of the optimizer, by name.
+    variables: of the model and of the optimizer, and the averaged weights if there are any, by name.
     seconds: that the epoch has taken so far.
     history: the metrics of the epochs that were finished.
     best: the best model so far, by validation; None before the first epoch's end.
@@ -113,14 +129,19 @@ def _unpacked(arrays: dict[str, np.ndarray]) -> Checkpoint:
     if arrays or sums.shape != (3,) or step < 0:
         raise ValueError(f"unknown or wrong entries {sorted(arrays)[:3]}, step {step}, sums of shape {sums.shape}")
     if best_step == step:
-        best = of_model(variables)
+        best = in_use(variables)
     kept = None if best_step < 0 else Best(int(best_step), best_elbo, best)
     return Checkpoint(step, sums, variables, seconds, history, kept, run)
 
 
 def of_model(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the variables that are not the optimizer's."""
-    return {name: array for name, array in variables.items() if not name.startswith(OPTIMIZER)}
+    """Return the model's own variables, as the last step left them."""
+    return {name: array for name, array in variables.items() if not name.startswith((OPTIMIZER, AVERAGE))}
+
+
+def in_use(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the model's variables, averaged where the training averages them."""
+    return of_model(variables) | _taken(AVERAGE, dict(variables))
 
 
 def _check_sizes(path: Path, entries: Sequence[zipfile.ZipInfo], expected: Shapes | None) -> None:

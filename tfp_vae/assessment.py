@@ -15,6 +15,7 @@ import numpy as np
 from tfp_vae import annealing, information, probes
 from tfp_vae.datasets import Dataset, Split
 from tfp_vae.diagnostics import PARETO_K_LIMIT, mean_error, standard_error
+from tfp_vae.display import shown, table
 from tfp_vae.errors import UsageError
 from tfp_vae.evaluation import Estimates, Progress, Summary, estimate, summarize
 from tfp_vae.execution import AUTO, choose
@@ -30,6 +31,9 @@ BIAS_WORTH_SAYING = 0.05
 
 FEWEST_EFFECTIVE = 10
 """The median effective sample size under which it is said."""
+
+SHOWN = ("log_likelihood", "elbo", "distortion", "rate", "bits_per_dim", "active_units", "ess_median", "advice")
+"""The figures that an assessment shows of itself in a notebook."""
 
 SHARE_WORTH_SAYING = 0.05
 """The share of examples whose k̂ is too high from which on it is said."""
@@ -95,6 +99,21 @@ class Assessment:
     estimates: Estimates
     examples: Split
     ladder: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"Assessment({self._caption()}: log p(x) {self._with_error('log_likelihood')} nats)"
+
+    def _repr_html_(self) -> str:
+        return table(self._caption(), [(name, self._with_error(name)) for name in SHOWN])
+
+    def _caption(self) -> str:
+        caption = "{dataset}, {split} split, {num_examples:,} examples, K = {iw_samples:,}"
+        return caption.format(**self.result)
+
+    def _with_error(self, name: str) -> str:
+        """Return a figure as text, with its standard error if it has one."""
+        value, error = (shown(self.result.get(key)) for key in (name, f"{name}_se"))
+        return f"{value} ± {error}" if error else value
 
     def per_example(self) -> dict[str, np.ndarray]:
         """Return arrays with a value or vector for each example, to be written to a file."""
@@ -192,6 +211,7 @@ def _described(subject: _Subject) -> dict[str, Any]:
         "seed": plan.seed,
         "execution": subject.execution,
         "weights": restored.weights,
+        "ema": restored.config.training.ema,
         "step": restored.step,
     }
 

@@ -13,7 +13,7 @@ from tfp_vae.errors import UsageError
 from tfp_vae.members import Table
 from tfp_vae.noise import uniform
 from tfp_vae.seeds import Seed
-from tfp_vae.supports import UNIT, Support
+from tfp_vae.supports import BINARY, UNIT, Support
 
 __all__ = ["BINARIZATIONS", "Binarization", "Dynamic", "Static", "Threshold", "Unchanged"]
 
@@ -48,8 +48,8 @@ class _ToBinary(Binarization):
 
     @final
     def takes(self, support: Support) -> Support:
-        """Return [0, 1], if the likelihood takes binary data at all."""
-        if not support.contains(np.array([0.0, 1.0])).all():
+        """Return [0, 1], if the likelihood is one of binary data, or has a density at 0 and 1."""
+        if not support.contains(np.array([0.0, 1.0])).all() or (support.discrete and support is not BINARY):
             raise UsageError(
                 f"binarized data is of no use to a likelihood on {support.text}; choose --binarization none."
             )

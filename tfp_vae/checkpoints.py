@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfp_vae._lazy import tf
-from tfp_vae.archive import OPTIMIZER, Shapes, of_model
+from tfp_vae.archive import AVERAGE, OPTIMIZER, Shapes, in_use
 from tfp_vae.config import RunConfig, build
 from tfp_vae.errors import RunError
 from tfp_vae.optimizers import OPTIMIZERS
@@ -18,19 +18,28 @@ from tfp_vae.vae import VAE
 __all__ = ["capture", "restore", "shapes"]
 
 
-def capture(vae: VAE, optimizer: Any = None) -> dict[str, np.ndarray]:
-    """Return the values of all variables of the model, and of the optimizer if there is one, by name."""
-    return {name: variable.numpy() for name, variable in _named(vae, optimizer).items()}
+def capture(vae: VAE, optimizer: Any = None, averaged: VAE | None = None) -> dict[str, np.ndarray]:
+    """Return the values of all variables of the model, and of the optimizer if there is one, by name.
+
+    Args:
+      vae: the model.
+      optimizer: it has been built for the model.
+      averaged: a second model of the same kind, whose trainable variables are the averaged weights.
+    """
+    return {name: variable.numpy() for name, variable in _named(vae, optimizer, averaged).items()}
 
 
-def restore(arrays: Mapping[str, np.ndarray], vae: VAE, optimizer: Any = None) -> None:
+def restore(arrays: Mapping[str, np.ndarray], vae: VAE, optimizer: Any = None, averaged: VAE | None = None) -> None:
     """Give the variables the values that `capture` returned; nothing is changed unless all of them fit.
+
+    Without an optimizer the model is not to be trained on: it is given the weights in use, averaged where there are
+    averages.
 
     Raises:
       RunError: a variable that is missing, unknown or of another shape or type.
     """
-    variables = _named(vae, optimizer)
-    given = arrays if optimizer is not None else of_model(arrays)
+    variables = _named(vae, optimizer, averaged)
+    given = arrays if optimizer is not None else in_use(arrays)
     if given.keys() != variables.keys():
         raise RunError(
             f"the checkpoint does not fit the model: only one of them has {min(given.keys() ^ variables.keys())!r}."
@@ -42,7 +51,7 @@ def restore(arrays: Mapping[str, np.ndarray], vae: VAE, optimizer: Any = None) -
 
 
 def shapes(config: RunConfig, *, optimizer: bool = True) -> Shapes:
-    """Return the shape and type of every variable of a run's model and optimizer, by name.
+    """Return the shape and type of every variable of a run's model and optimizer, and of its averages, by name.
 
     They are read off a graph in which nothing is run: no variable is allocated, however large the config asks it.
     """
@@ -51,7 +60,8 @@ def shapes(config: RunConfig, *, optimizer: bool = True) -> Shapes:
         state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if optimizer else None
         if state is not None:
             state.build(vae.trainable_variables)
-        return {name: _signature(variable) for name, variable in _named(vae, state).items()}
+        averaged = None if config.training.ema is None else vae  # it has the same shapes
+        return {name: _signature(variable) for name, variable in _named(vae, state, averaged).items()}
 
 
 def _signature(variable: Any) -> tuple[tuple[int, ...], Any]:
@@ -67,13 +77,17 @@ def _check(name: str, array: np.ndarray, variable: Any) -> None:
         )
 
 
-def _named(vae: VAE, optimizer: Any) -> dict[str, Any]:
+def _named(vae: VAE, optimizer: Any, averaged: VAE | None) -> dict[str, Any]:
+    state = {} if optimizer is None else {f"{OPTIMIZER}{i:03d}": v for i, v in enumerate(optimizer.variables)}
+    averages = {} if averaged is None else {AVERAGE + name: v for name, v in _of(averaged).items() if v.trainable}
+    return _of(vae) | state | averages
+
+
+def _of(vae: VAE) -> dict[str, Any]:
     parts: dict[str, Any] = {"encoder": vae.encoder.variables, "decoder": vae.decoder.variables}
     known = {id(variable) for variables in parts.values() for variable in variables}
     parts["prior"] = [variable for variable in vae.variables if id(variable) not in known]
-    named = {f"{part}/{i:03d}/{_label(v)}": v for part, variables in parts.items() for i, v in enumerate(variables)}
-    state = {} if optimizer is None else {f"{OPTIMIZER}{i:03d}": v for i, v in enumerate(optimizer.variables)}
-    return named | state
+    return {f"{part}/{i:03d}/{_label(v)}": v for part, variables in parts.items() for i, v in enumerate(variables)}
 
 
 def _label(variable: Any) -> str:

@@ -114,6 +114,8 @@ class TrainingConfig(_Record):
     kl_warmup_epochs: pydantic.NonNegativeInt = 0
     free_bits: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)] = 0.0
     clip_norm: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] | None = None
+    early_stopping: Annotated[int, pydantic.Field(ge=1, le=MOST_EPOCHS)] | None = None
+    ema: Annotated[float, pydantic.Field(gt=0, lt=1)] | None = None
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
     execution: str = AUTO
 
@@ -131,7 +133,11 @@ class TrainingConfig(_Record):
         ]
         if weighed and not OBJECTIVES[self.objective.name].weighs_rate:
             can = ", ".join(name for name, objective in OBJECTIVES.items() if objective.weighs_rate)
-            raise ValueError(f"{weighed[0]} has no meaning for the objective {self.objective.name}; choose from {can}")
+            flag, found = f"--{weighed[0].replace('_', '-')}", getattr(self, weighed[0])
+            raise ValueError(
+                f"{flag} has no meaning for the objective {self.objective.name}, which does not weigh the rate, found "
+                f"{found:g}; leave it out, or choose --objective {can}"
+            )
         return self
 
     def steps(self, examples: int) -> int:
@@ -153,12 +159,19 @@ class RunConfig(_Record):
     @pydantic.model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
         check_rate(self.model, self.training)
+        if self.training.early_stopping is not None and "validation" not in self.data.splits:
+            raise UsageError("--early-stopping needs a validation split, found none; leave it out.")
         return self
 
     def identity(self) -> str:
-        """Return a digest of all that decides a run's numbers but the total of epochs, which may be raised."""
+        """Return a digest of all that decides a run's numbers, but not of when it ends, which may be put off.
+
+        Averaging counts where it is asked for: runs from before it was there keep their digest.
+        """
         content = self.model_dump(mode="json")
-        del content["training"]["epochs"]
+        training = content["training"]
+        for name in ("epochs", "early_stopping", *(["ema"] if training["ema"] is None else [])):
+            del training[name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

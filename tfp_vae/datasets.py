@@ -65,6 +65,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        labels = "" if self.y is None else ", with labels"
+        return f"Split({len(self):,} examples of {'x'.join(map(str, self.x.shape[1:]))}{labels})"
+
     def __getitem__(self, rows: Any) -> Split:
         y, names = (None if column is None else column[rows] for column in (self.y, self.names))
         return Split(self.x[rows], y, self.source_rows()[rows], names)
@@ -97,6 +101,10 @@ class Dataset:
     test: Split
     reading: Reading = NOTHING_SAID
     scaling: Member = UNSCALED
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{count:,} {split}" for split, count in self.sizes().items())
+        return f"Dataset({self.name!r}, {'x'.join(map(str, self.event_shape))}: {sizes})"
 
     @property
     def event_shape(self) -> tuple[int, ...]:

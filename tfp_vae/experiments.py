@@ -30,7 +30,8 @@ class Restored:
 
     Args:
       run: the run.
-      weights: `final`, those of the last step, or `best`, those after the epoch of the greatest validation ELBO.
+      weights: `final`, those of the last step, or `best`, those after the epoch of the greatest validation ELBO. Both
+        are averaged where the run averages its weights.
 
     Raises:
       RunError: a config or a checkpoint that is missing, damaged, or does not fit the other.
@@ -44,6 +45,15 @@ class Restored:
         self.step, variables = WEIGHTS[weights](checkpoint)
         self.vae: VAE = build(self.config)
         restore(variables, self.vae)
+
+    def __repr__(self) -> str:
+        return f"Restored({self.run!r}, weights {self.described()})"
+
+    def described(self) -> str:
+        """Return which weights they are: their name, their step, and whether they are averaged."""
+        ema = self.config.training.ema
+        averaged = "" if ema is None else f", averaged (EMA with decay {ema:g})"
+        return f"{self.weights}, of step {self.step:,}{averaged}"
 
 
 def _best(checkpoint: Checkpoint) -> tuple[int, Mapping[str, np.ndarray]]:

@@ -83,7 +83,9 @@ def first_problem(error: pydantic.ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] in ("missing", "extra_forbidden", "unexpected_keyword_argument"):
         return f"{where}: {_PRESENCE[problem['type']]}"
-    return f"{where}: {message[0].lower()}{message[1:]} (found {problem['input']!r})".removeprefix(": ")
+    if not where:  # of the whole, which is too much to show: the message says what was found
+        return message
+    return f"{where}: {message[0].lower()}{message[1:]} (found {problem['input']!r})"
 
 
 _PRESENCE = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.datasets import (
     DATASETS,
+    SPLITS,
     Dataset,
     Split,
     as_split,
@@ -33,7 +34,7 @@ from tfp_vae.networks import NETWORKS
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
-from tfp_vae.supports import REAL, UNIT, Support, first_violation
+from tfp_vae.supports import BINARY, REAL, UNIT, Support, first_violation
 
 __all__ = ["OPEN", "fitting", "held_out_view", "new_examples", "plan", "reload"]
 
@@ -135,17 +136,42 @@ def _completed(model: ModelConfig, data: Dataset) -> ModelConfig:
 
 def _prepared(config: RunConfig, data: Dataset) -> Dataset:
     binarization = BINARIZATIONS.build(config.data.binarization)
-    support = binarization.takes(_support(config.model.likelihood, data.event_shape))
-    check_support(data, support, lambda: _advice(data))
+    support = _support(config.model.likelihood, data.event_shape)
+    check_support(data, binarization.takes(support), lambda: _advice(data, support))
     return prepare(data, binarization, config.training.seed)
 
 
-def _advice(data: Dataset) -> str:
-    """Return what to do with data that does not fit: scale it, or choose a likelihood that it fits."""
-    x = data.train.x
-    unit = first_violation(x, UNIT) is None
-    first = "choose --binarization dynamic, static or threshold" if unit else "divide 8-bit pixels by 255"
-    return f"{first}, or choose a --likelihood that fits: {', '.join(fitting(x, data.event_shape))}"
+def _advice(data: Dataset, support: Support) -> str:
+    """Return what to do with data that a likelihood of `support` does not take; each of it works."""
+    remedies = [remedy for remedy, helps in _REMEDIES.items() if helps(data, support)]
+    unit = support is not BINARY and _all_in(data, UNIT)  # under a Bernoulli they are binarized, unless told not to be
+    fit = [set(fitting(getattr(data, name).x, data.event_shape)) for name in SPLITS]
+    names = [name for name in LIKELIHOODS if name in set.intersection(*fit) or (unit and name == "bernoulli")]
+    return ", or ".join([*remedies, f"choose a --likelihood that fits: {', '.join(names)}"])
+
+
+def _all_in(data: Dataset, support: Support) -> bool:
+    return all(first_violation(getattr(data, name).x, support) is None for name in SPLITS)
+
+
+def _helps_to_divide(data: Dataset, support: Support) -> bool:
+    pixels = [getattr(data, name).x for name in SPLITS]
+    if max(x.max() for x in pixels) <= 1 or min(x.min() for x in pixels) < 0:
+        return False
+    takes = UNIT if support is BINARY else support
+    return all(first_violation(x / PIXEL, takes) is None for x in pixels)
+
+
+PIXEL = 255
+"""The largest value of an 8-bit pixel."""
+
+_REMEDIES: dict[str, Callable[[Dataset, Support], bool]] = {
+    "choose --binarization dynamic, static or threshold": lambda data, support: (
+        support is BINARY and _all_in(data, UNIT)
+    ),
+    "divide 8-bit pixels by 255": _helps_to_divide,
+}
+"""What helps data that a likelihood of a support does not take, and when."""
 
 
 def fitting(x: np.ndarray, event_shape: tuple[int, ...]) -> list[str]:

@@ -139,8 +139,8 @@ class Vamp(Prior):
     """
 
     latent_dim: pydantic.PositiveInt
-    encoder: Any
-    data_mean: Any
+    encoder: Any = field(repr=False)
+    data_mean: Any = field(repr=False)
     seed: int = 0
     components: Components = field(default=100, kw_only=True)
 

@@ -165,7 +165,13 @@ def _parts(config: RunConfig) -> list[tuple[str, str]]:
         *((name, _written(member).replace(":", ": ", 1)) for name, member in members.items()),
         ("epochs, batch size", f"{training.epochs:,}, {training.batch_size}"),
         ("learning rate, seed", f"{training.learning_rate:g}, {training.seed}"),
+        *((name, f"{value:g}") for name, value in _optional_settings(config) if value is not None),
     ]
+
+
+def _optional_settings(config: RunConfig) -> list[tuple[str, float | None]]:
+    training = config.training
+    return [("early stopping, epochs", training.early_stopping), ("EMA of weights, decay", training.ema)]
 
 
 def _written(member: Member) -> str:
@@ -209,7 +215,7 @@ def _of_model(config: RunConfig) -> dict[str, Any]:
 def _of_training(config: RunConfig) -> dict[str, Any]:
     training = config.training
     plain = ("epochs", "steps_per_epoch", "batch_size", "learning_rate", "beta", "kl_warmup_epochs", "free_bits",
-             "clip_norm", "seed", "execution")  # fmt: skip
+             "clip_norm", "early_stopping", "ema", "seed", "execution")  # fmt: skip
     numbers = {name.replace("_", "-"): getattr(training, name) for name in plain}
     return {**_members(training, "objective", "optimizer", "lr_schedule"), **numbers}
 

@@ -18,15 +18,17 @@ import pydantic
 from tfp_vae import archive, locks, metrics, storage
 from tfp_vae.archive import Checkpoint, Shapes
 from tfp_vae.config import RunConfig
+from tfp_vae.display import table
 from tfp_vae.errors import DataError, RunError, UsageError
 from tfp_vae.members import first_problem
+from tfp_vae.stopping import Stop, stop
 
 __all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs"]
 
 CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl", ".lock", "train.log"
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
-PLOTS, FRAMES = "plots", "frames"
+PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
 
 LARGEST_JSON, LARGEST_METRICS = 1 << 24, 1 << 30
 """The most bytes that are read of a file of JSON, and of the metrics."""
@@ -57,6 +59,25 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str:
+        try:
+            return table(repr(self), self._told_rows())
+        except (RunError, OSError) as error:  # a notebook shows what it can
+            return table(repr(self), [("damaged", error)])
+
+    def _told_rows(self) -> list[tuple[str, Any]]:
+        """Return what a person first asks of a run."""
+        config, lines = self.config(), self.metrics()
+        model, training = config.model, config.training
+        return [
+            ("state", self.status().state),
+            ("data", config.data.dataset),
+            ("q(z|x), p(z), p(x|z)", f"{model.posterior}, {model.prior}, {model.likelihood}"),
+            ("latent dimension", model.latent_dim),
+            ("epochs", f"{len(lines):,} of {training.epochs:,}"),
+            ("validation ELBO, nats", lines[-1]["validation_elbo"] if lines else None),
+        ]
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:
@@ -199,31 +220,50 @@ class Run:
         except UsageError as error:
             raise RunError(f"{self.folder / CONFIG}: not a config this version can read: {error}.") from error
 
-    def extend(self, epochs: int) -> None:
-        """Set the total of epochs; a run that was finished before is no longer so if epochs are left."""
-        with self.claimed():
-            self._extend(self.config(), epochs)
+    def extend(self, epochs: int | None = None, early_stopping: int | None = None) -> None:
+        """Put off the end of training; a run that was finished before is no longer so if epochs are left.
 
-    def _extend(self, config: RunConfig, epochs: int) -> None:
-        done, begun = self._epochs_done()
+        Args:
+          epochs: their total; as it was, if not given.
+          early_stopping: the patience, see `stopping.stop`; as it was, if not given.
+
+        Raises:
+          UsageError: nothing is left to be trained with these: fewer epochs than are done, or an early end.
+        """
+        given = {name: value for name, value in (("epochs", epochs), ("early_stopping", early_stopping)) if value}
+        with self.claimed():
+            config = self.config()
+            self._extend(config.model_copy(update={"training": config.training.model_copy(update=given)}))
+
+    def _extend(self, config: RunConfig) -> None:
+        history, begun = self._epochs_done()
+        done, epochs = len(history), config.training.epochs
         if epochs < done + begun:
             reached = f"{done} epochs are done already" + (", and another is begun" if begun else "")
             raise UsageError(
                 f"{self.folder}: {reached}; --epochs is the total, expected at least {done + begun}, found {epochs}."
             )
+        ended = None if begun else stop(history, config.training.early_stopping)
+        if epochs > done and ended is not None:
+            raise UsageError(f"{self.folder}: {ended}; {ended.remedy()}.")
         if epochs > done:
             self.mark("interrupted")
             for outdated in (TRAINING, EVALUATION):
                 self.path(outdated).unlink(missing_ok=True)
-        training = config.training.model_copy(update={"epochs": epochs})
-        self.write(CONFIG, config.model_copy(update={"training": training}).model_dump(mode="json"))
+        self.write(CONFIG, config.model_dump(mode="json"))
 
-    def _epochs_done(self) -> tuple[int, bool]:
-        """Return how many epochs the last checkpoint has behind it, and whether it has begun another."""
+    def _epochs_done(self) -> tuple[Sequence[Mapping[str, Any]], bool]:
+        """Return the metrics of the epochs that the last checkpoint has behind it, and whether it has begun another."""
         if not self.has_checkpoint():
-            return 0, False
+            return (), False
         checkpoint = self.checkpoint()
-        return len(checkpoint.history), bool(checkpoint.epoch_sums[0])
+        return checkpoint.history, bool(checkpoint.epoch_sums[0])
+
+    def early_end(self) -> Stop | None:
+        """Return the early end that training has come to before its total of epochs, or None."""
+        training = self.config().training
+        ended = stop(self.metrics(), training.early_stopping)
+        return ended if ended is not None and ended.epoch < training.epochs else None
 
     def is_whole(self) -> bool:
         """Return whether the run is finished, its results can be read, and its last checkpoint is sound."""

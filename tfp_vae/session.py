@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from typing import Any, NamedTuple, final
@@ -24,7 +24,8 @@ from tfp_vae.execution import choose
 from tfp_vae.objectives import OBJECTIVES, RateWeight, plain_elbo
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.runs import Run, logger
-from tfp_vae.training import Terms, Totals, Trainer, Validator, epoch_batches
+from tfp_vae.stopping import Stop, stop
+from tfp_vae.training import Average, Terms, Totals, Trainer, Validator, epoch_batches
 from tfp_vae.vae import VAE
 
 __all__ = ["Report", "environment", "train"]
@@ -59,6 +60,7 @@ def train(
     observe: Callable[[Report], None] = lambda report: None,
     stopping: Callable[[], bool] = lambda: False,
     filming: Callable[[int, VAE], None] = lambda epoch, vae: None,
+    recording: Callable[[Mapping[str, Any]], None] = lambda line: None,
 ) -> bool:
     """Train a run from its start, or on from its checkpoint, and write what it learns.
 
@@ -71,7 +73,9 @@ def train(
       starting: told how steps are run, before the first.
       observe: told of progress a few times a second.
       stopping: asked as often; once it says yes, a checkpoint is written and training ends.
-      filming: shown the model before the first step, and after each epoch; see `film.Film`.
+      filming: shown the model in use before the first step, and after each epoch; see `film.Film`.
+      recording: told the metrics of each epoch as it ends, and first those of the epochs that are done; see
+        `events.Events`.
 
     Returns:
       Whether training came to its end; False if it was stopped.
@@ -81,7 +85,7 @@ def train(
       RunError: another process trains this run, or its checkpoint is missing, damaged or of another run.
     """
     with run.claimed(), run.log(), _outcome(run) as done:
-        training = _Training(run, dataset, observe, stopping, filming)
+        training = _Training(run, dataset, observe, stopping, filming, recording)
         starting(training.execution)
         done.append(training.run())
     return done[0]
@@ -116,15 +120,19 @@ class _Training:
         observe: Callable[[Report], None],
         stopping: Callable[[], bool],
         filming: Callable[[int, VAE], None],
+        recording: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._folder, self._dataset, self._observe, self._stopping = run, dataset, observe, stopping
-        self._filming = filming
+        self._filming, self._recording = filming, recording
         self._config = run.config()
         training = self._config.training
         self._seed, self._epochs = training.seed, training.epochs
         self._steps = training.steps(len(dataset.train))
         saved = run.checkpoint(shapes(self._config)) if run.has_checkpoint() else None
-        self._vae = build(self._config, dataset.train.x.mean(axis=0))
+        data_mean = dataset.train.x.mean(axis=0)
+        self._vae = build(self._config, data_mean)
+        self._averaged = None if training.ema is None else build(self._config, data_mean)
+        self._in_use = self._vae if self._averaged is None else self._averaged
         self.execution = execution = choose(self._vae, training.execution)
         schedule = SCHEDULES.build(training.lr_schedule, training.learning_rate, self._epochs * self._steps)
         self._trainer = Trainer(
@@ -137,10 +145,11 @@ class _Training:
             run_seed=self._seed,
             rate_weight=_rate_weight(self._config, self._steps),
             clip_norm=training.clip_norm,
+            average=_average(self._averaged, training.ema),
             execution=execution,
         )
         self._validator = Validator(
-            self._vae, plain_elbo(self._vae), dataset.validation.x, run_seed=self._seed, execution=execution
+            self._in_use, plain_elbo(self._in_use), dataset.validation.x, run_seed=self._seed, execution=execution
         )
         self._step, self._totals, self._metrics = 0, Totals(), list[dict[str, Any]]()
         self._best: Best | None = None
@@ -158,10 +167,14 @@ class _Training:
 
     def run(self) -> bool:
         """Take the epochs that are left."""
+        for line in self._metrics:
+            self._recording(line)
         if self._step % self._steps == 0:
-            self._filming(self._step // self._steps, self._vae)
+            self._filming(self._step // self._steps, self._in_use)
         try:
             for epoch in range(self._step // self._steps, self._epochs):
+                if self._stop() is not None:
+                    break
                 if not self._epoch(epoch):
                     self._keep()
                     self._save()
@@ -172,6 +185,11 @@ class _Training:
         self._save()
         self._folder.write(runs.TRAINING, self._result())
         return True
+
+    def _stop(self) -> Stop | None:
+        """Return the early end that the epochs have come to; an epoch that is begun is brought to its end first."""
+        begun = self._totals.steps > 0
+        return None if begun else stop(self._metrics, self._config.training.early_stopping)
 
     def _epoch(self, epoch: int) -> bool:
         """Take the steps left of an epoch; return whether it came to its end."""
@@ -216,8 +234,9 @@ class _Training:
                 "seconds": self._seconds + time.monotonic() - began,
             }
         )
+        self._recording(self._metrics[-1])
         self._totals, self._seconds = Totals(), 0.0
-        self._filming(epoch + 1, self._vae)
+        self._filming(epoch + 1, self._in_use)
         self._keep()
         if self._saves.are_due():
             self._save()
@@ -225,9 +244,9 @@ class _Training:
 
     def _keep(self) -> None:
         """Note the state as the last good one, in memory, and as the best one if it is."""
-        variables = capture(self._vae, self._trainer.optimizer)
+        variables = capture(self._vae, self._trainer.optimizer, self._averaged)
         if self._is_best():
-            self._best = Best(self._step, self._metrics[-1]["validation_elbo"], archive.of_model(variables))
+            self._best = Best(self._step, self._metrics[-1]["validation_elbo"], archive.in_use(variables))
         self._good = Checkpoint(
             self._step,
             np.array(self._totals),
@@ -251,7 +270,7 @@ class _Training:
             self._saves.save(self._good)
 
     def _resume(self, saved: Checkpoint) -> None:
-        restore(saved.variables, self._vae, self._trainer.optimizer)
+        restore(saved.variables, self._vae, self._trainer.optimizer, self._averaged)
         steps, distortion, rate = saved.epoch_sums
         self._step, self._totals = saved.step, Totals(int(steps), float(distortion), float(rate))
         self._seconds, self._best, self._metrics = saved.seconds, saved.best, [dict(line) for line in saved.history]
@@ -264,16 +283,18 @@ class _Training:
         return f"{kept}. Try a smaller --learning-rate (it is {rate:g}) or --clip-norm 10, and look at the data."
 
     def _result(self) -> dict[str, Any]:
-        last, best = self._metrics[-1], self._best
+        last, best, ended = self._metrics[-1], self._best, self._stop()
         return {
             "run": str(self._folder.folder),
             "dataset": self._config.data.dataset,
-            "epochs": self._epochs,
+            "epochs": len(self._metrics),
             "steps": self._step,
             "parameters": sum(int(np.prod(v.shape)) for v in self._vae.trainable_variables),
             "train": {name: last[name] for name in Terms._fields},
             "validation": {name: last[f"validation_{name}"] for name in Terms._fields},
             "best": None if best is None else {"epoch": best.step // self._steps, "validation_elbo": best.elbo},
+            "stopped_early": ended._asdict() if ended is not None and ended.epoch < self._epochs else None,
+            "ema": self._config.training.ema,
             "seconds": sum(line["seconds"] for line in self._metrics),
         }
 
@@ -316,6 +337,11 @@ def _rate_weight(config: RunConfig, steps: int) -> Callable[[Any], RateWeight]:
         return RateWeight(training.beta * share, floor)
 
     return at
+
+
+def _average(averaged: VAE | None, decay: float | None) -> Average | None:
+    """Return what lets the weights of `averaged` follow those that are trained."""
+    return None if averaged is None or decay is None else Average(averaged.trainable_variables, decay)
 
 
 def environment() -> dict[str, Any]:

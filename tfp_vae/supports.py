@@ -24,10 +24,11 @@ MOST_LEVELS = 65_536
 
 
 class Support(NamedTuple):
-    """A set of values: how a message writes it, and which elements of an array belong to it."""
+    """A set of values: how a message writes it, which elements of an array belong to it, whether it has gaps."""
 
     text: str
     contains: Callable[[np.ndarray], np.ndarray]
+    discrete: bool = False
 
 
 class Violation(NamedTuple):
@@ -37,10 +38,10 @@ class Violation(NamedTuple):
     value: float
 
 
-BINARY = Support("{0, 1}", lambda x: (x == 0) | (x == 1))
+BINARY = Support("{0, 1}", lambda x: (x == 0) | (x == 1), discrete=True)
 OPEN_UNIT = Support("(0, 1)", lambda x: (x > 0) & (x < 1))
 UNIT = Support("[0, 1]", lambda x: (x >= 0) & (x <= 1))
-COUNTS = Support("{0, 1, 2, ...}", lambda x: (x >= 0) & (x == np.round(x)) & np.isfinite(x))
+COUNTS = Support("{0, 1, 2, ...}", lambda x: (x >= 0) & (x == np.round(x)) & np.isfinite(x), discrete=True)
 REAL = Support("the real numbers", np.isfinite)
 
 
@@ -51,7 +52,7 @@ def levels(count: int) -> Support:
         scaled = x * (count - 1)
         return np.asarray((x >= 0) & (x <= 1) & (np.abs(scaled - np.round(scaled)) < 1e-2))
 
-    return Support(f"{{0, 1/{count - 1}, ..., 1}} ({count} levels)", contains)
+    return BINARY if count == 2 else Support(f"{{0, 1/{count - 1}, ..., 1}} ({count} levels)", contains, discrete=True)
 
 
 def first_violation(x: np.ndarray, support: Support) -> Violation | None:

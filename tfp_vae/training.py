@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
 from tfp_vae._lazy import tf
-from tfp_vae.errors import DivergenceError
+from tfp_vae.errors import DivergenceError, UsageError
 from tfp_vae.execution import compiled
 from tfp_vae.networks import dropping
 from tfp_vae.objectives import PLAIN, Bound, Objective, RateWeight
 from tfp_vae.seeds import Purpose, fold, generator, seed_for
 from tfp_vae.vae import VAE
 
-__all__ = ["Terms", "Totals", "Trainer", "Validator", "epoch_batches"]
+__all__ = ["Average", "Terms", "Totals", "Trainer", "Validator", "epoch_batches"]
 
 Transform = Callable[[Any, Any], Any]
 """What is done to a batch in every step, such as dynamic binarization: (x, seed) -> x."""
@@ -74,6 +74,39 @@ def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epo
 
 
 @final
+class Average:
+    """An exponential moving average of weights, a_t = sum_s d^(t-s) w_s / sum_s d^(t-s) over the steps s = 1..t.
+
+    w_s are the weights after step s, and d is the decay: about the last 1 / (1 - d) steps count. Those before the
+    first step have no part in it. It is taken as a_t = a_(t-1) + r_t (w_t - a_(t-1)), r_t = (1 - d) / (1 - d^t), so
+    that a_(t-1) and t are all that it needs to go on.
+
+    Args:
+      variables: they hold the average, one for each that is averaged, such as those of a second model.
+      decay: d, between 0 and 1.
+
+    References:
+      Polyak and Juditsky (1992), Acceleration of stochastic approximation by averaging.
+      Kingma and Ba (2015), Adam: a method for stochastic optimization, section 7.2.
+    """
+
+    def __init__(self, variables: Sequence[Any], decay: float) -> None:
+        if not 0 < decay < 1:
+            raise UsageError(f"expected a decay above 0 and below 1, found {decay}.")
+        self.variables, self.decay = variables, decay
+
+    def update(self, weights: Sequence[Any], step: Any) -> None:
+        """Let the average follow the weights after `step`, counted from 0."""
+        rate = self._rate(step)
+        for average, weight in zip(self.variables, weights, strict=True):
+            average.assign_add(tf.cast(rate, average.dtype) * (weight - average))
+
+    def _rate(self, step: Any) -> Any:
+        taken = tf.cast(step, tf.float32) + 1
+        return (1 - self.decay) / -tf.math.expm1(taken * math.log(self.decay))  # 1 - d^t, exact where d is near 1
+
+
+@final
 class Trainer:
     """Takes optimization steps, many in one compiled call.
 
@@ -90,6 +123,7 @@ class Trainer:
       run_seed: seeds every draw.
       rate_weight: step -> how much the rate counts, for an objective that weighs it.
       clip_norm: gradients are scaled down to this global norm; None leaves them.
+      average: follows the model's trainable variables, in the same loop; None averages nothing.
       execution: `xla`, `graph` or `eager`.
     """
 
@@ -105,6 +139,7 @@ class Trainer:
         run_seed: int,
         rate_weight: Callable[[Any], RateWeight] = lambda step: PLAIN,
         clip_norm: float | None = None,
+        average: Average | None = None,
         execution: str = "xla",
     ) -> None:
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
@@ -113,6 +148,7 @@ class Trainer:
         self._run_seed = run_seed
         self._rate_weight = rate_weight
         self._clip_norm = clip_norm
+        self._average = average
         self._variables = vae.trainable_variables
         optimizer.build(self._variables)
         self._loop = compiled(self._steps, execution)
@@ -169,6 +205,8 @@ class Trainer:
         # where it would first copy those that a gradient still needs.
         self.optimizer.learning_rate = self.schedule(step) + 0.0 * gradient
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+        if self._average is not None:
+            self._average.update(self._variables, step)
         return bound, Health(_sum([data]), loss, gradient, _sum(self._variables))
 
 

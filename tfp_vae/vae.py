@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, final
 
 from tfp_vae._lazy import tf
 from tfp_vae.adapters import checked
+from tfp_vae.display import table
 from tfp_vae.errors import UsageError
 from tfp_vae.likelihoods import Likelihood
 from tfp_vae.networks import Network, folded
@@ -34,6 +36,9 @@ class Encoder(tf.Module):
         self.posterior = posterior
         self._learned = posterior.learned  # where tf.Module sees it
 
+    def __repr__(self) -> str:
+        return f"Encoder({_network(self)}, {self.posterior})"
+
     def __call__(self, x: Any) -> Any:
         """Return q(z|x), batch [B], event [D], for x [B, *event_shape]."""
         return self.posterior(self.network(x))
@@ -60,6 +65,9 @@ class Decoder(tf.Module):
         self.network = checked(network, "decoder")
         self.likelihood = likelihood
         self._learned = likelihood.learned
+
+    def __repr__(self) -> str:
+        return f"Decoder({_network(self)}, {self.likelihood})"
 
     def __call__(self, z: Any) -> Any:
         """Return p(x|z), batch [...], event `event_shape`, for z [..., D] with any leading axes."""
@@ -90,6 +98,21 @@ class VAE(tf.Module):
         self.prior = prior
         self._learned = prior.learned
 
+    def __repr__(self) -> str:
+        lines = (f"\n  {name:<8} {symbol:<7} {made}" for name, symbol, made in self._parts())
+        return f"VAE of {_size(self):,} parameters{''.join(lines)}"
+
+    def _repr_html_(self) -> str:
+        return table(f"VAE of {_size(self):,} parameters", self._parts())
+
+    def _parts(self) -> list[tuple[str, str, str]]:
+        """Return what there is to say of each map: its name, what it returns, and what it is made of."""
+        return [
+            ("encoder", "q(z|x)", f"{self.encoder.posterior}, {_network(self.encoder)}"),
+            ("decoder", "p(x|z)", f"{self.decoder.likelihood}, {_network(self.decoder)}"),
+            ("prior", "p(z)", str(self.prior)),
+        ]
+
     def generate(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Any:
         """Return p(x|z_i) for z_1..z_n drawn from the prior: batch [n], event `event_shape`."""
         return self.decoder(self.prior(temperature).sample(n, seed=fold(seed, 0)))
@@ -101,3 +124,12 @@ class VAE(tf.Module):
     def reconstruct(self, x: Any) -> Any:
         """Return E[x'|z] at z = E_q[z|x], for x [B, *event_shape]: [B, *event_shape]."""
         return self.decoder(self.encoder.mean(x)).mean()
+
+
+def _size(module: tf.Module) -> int:
+    """Return how many numbers a module learns."""
+    return sum(math.prod(variable.shape) for variable in module.trainable_variables)
+
+
+def _network(part: Encoder | Decoder) -> str:
+    return f"{type(part.network).__name__} of {_size(part):,} parameters"

@@ -1,0 +1,92 @@
+"""The progress of a training for a person to see: a bar on a terminal, a few lines in a notebook or a file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["LINES", "TrainingProgress", "bar", "columns", "training_progress"]
+
+LINES = 10
+"""How many lines of progress go to a stderr that is not a terminal."""
+
+
+def columns(*middle: Any) -> tuple[Any, ...]:
+    """Return the columns of a bar, with those that are its own in the middle."""
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        *middle,
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+
+
+@contextmanager
+def bar(*middle: Any) -> Iterator[Progress]:
+    """Show a bar on stderr meanwhile, if that is a terminal."""
+    console = Console(file=sys.stderr or io.StringIO())
+    with Progress(*columns(*middle), console=console, disable=not console.is_terminal, transient=False) as progress:
+        yield progress
+
+
+@contextmanager
+def training_progress(epochs: int) -> Iterator[TrainingProgress]:
+    """Show the progress of a training on stderr: a bar on a terminal, about ten lines elsewhere.
+
+        with tv.progress.training_progress(epochs) as observe:
+            tv.experiments.train(run, dataset, observe=observe)
+
+    Args:
+      epochs: how many there will be.
+    """
+    with bar(TextColumn("{task.fields[terms]}")) as progress:
+        yield TrainingProgress(progress, epochs)
+
+
+@final
+class TrainingProgress:
+    """Observes a training: shows each `session.Report` that it is called with."""
+
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        self._progress, self._epochs = progress, epochs
+        self._task = progress.add_task(f"epoch 1/{epochs}", total=None, terms="starting")
+        self._validation = ""
+
+    def __call__(self, report: Any) -> None:
+        """Show a report."""
+        if report.validation is not None:
+            self._validation = f"  validation {report.validation.elbo:.2f}"
+            self._line(report)
+        self._progress.update(
+            self._task,
+            description=f"epoch {report.epoch}/{self._epochs}",
+            total=self._epochs * report.steps,
+            completed=(report.epoch - 1) * report.steps + report.step,
+            terms=_terms(report.train) + self._validation,
+        )
+
+    def _line(self, report: Any) -> None:
+        spacing = max(1, self._epochs // LINES)
+        if self._progress.disable and (
+            report.epoch == 1 or report.epoch % spacing == 0 or report.epoch == self._epochs
+        ):
+            _say(f"epoch {report.epoch}/{self._epochs}  {_terms(report.train)}{self._validation}\n")
+
+
+def _say(line: str) -> None:
+    """Write to stderr, if anybody still listens there."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+
+def _terms(terms: Any) -> str:
+    return f"ELBO {terms.elbo:.2f}  distortion {terms.distortion:.2f}  rate {terms.rate:.2f}"
