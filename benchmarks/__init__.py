@@ -1,0 +1,1 @@
+"""Speed against other ways to train and evaluate the same model: `python -m benchmarks`."""

@@ -1,0 +1,155 @@
+"""`python -m benchmarks`: this library against hand-written JAX and PyTorch, in one run on one machine.
+
+Each peer has a process of its own; they take turns, so that what else the machine does falls on all alike. Every peer
+must give the same loss on the same weights, and every evaluation the same estimate, or the run ends.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, final
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.problem import Workload, as_dict, make, save
+
+OURS = "ours"
+PEERS = (OURS, "jax_scan", "torch_eager", "torch_compiled")
+ROOT = Path(__file__).parents[1]
+
+WORKLOADS = (
+    Workload("train 200-200, S 1", (200, 200), 50, 128, 1, 300),
+    Workload("train 512-512, S 1", (512, 512), 50, 128, 1, 150),
+    Workload("train 512-512, S 5", (512, 512), 50, 128, 5, 50),
+    Workload("train 512-512, S 50", (512, 512), 50, 128, 50, 5),
+    Workload("train 512-512, S 1, batch 1024", (512, 512), 50, 1024, 1, 20),
+    Workload("evaluate 200-200, K 100", (200, 200), 50, 32, 100, 0),
+    Workload("evaluate 200-200, K 1000", (200, 200), 50, 32, 1_000, 0),
+    Workload("evaluate 200-200, K 5000", (200, 200), 50, 32, 5_000, 0),
+)
+QUICK = ("train 512-512, S 1", "evaluate 200-200, K 1000")
+
+
+@final
+class Process:
+    """A peer at work."""
+
+    def __init__(self, peer: str, workload: Workload, path: Path) -> None:
+        command = [sys.executable, "-m", "benchmarks.worker", peer, json.dumps(as_dict(workload)), str(path)]
+        self._errors = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+        )
+        self.peer = peer
+        self.check = self._answer()
+
+    def time(self) -> float:
+        """Do the work once, and return the seconds it took."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("again\n")
+        self._process.stdin.flush()
+        return float(self._answer()["seconds"])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            raise click.ClickException(f"{self.peer} ended:\n{self._errors.read()[-2000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def refuse_disagreement(processes: Sequence[Process]) -> None:
+    """Refuse peers whose losses differ by more than 5 standard errors, or whose estimates by more than 0.05 nats."""
+    ours = processes[0].check
+    for process in processes[1:]:
+        theirs = process.check
+        difference = abs(np.mean(theirs["losses"]) - np.mean(ours["losses"]))
+        error = np.hypot(*(np.std(check["losses"]) / np.sqrt(len(check["losses"])) for check in (ours, theirs)))
+        if difference > 5 * error + 1e-4 * abs(np.mean(ours["losses"])):
+            raise click.ClickException(f"{process.peer} computes another loss: it differs by {difference:.4f} nats.")
+        if ours["estimate"] is not None and abs(theirs["estimate"] - ours["estimate"]) > 0.05:
+            raise click.ClickException(f"{process.peer} estimates {theirs['estimate']}, not {ours['estimate']}.")
+
+
+def measure(workload: Workload, peers: Sequence[str], repeats: int) -> dict[str, Any]:
+    """Return each peer's seconds, and the ratio to ours, of interleaved repeats."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "problem.npz"
+        save(make(workload), path)
+        processes = [Process(peer, workload, path) for peer in peers]
+    refuse_disagreement(processes)
+    seconds = {process.peer: list[float]() for process in processes}
+    for _ in range(repeats):
+        for process in processes:
+            seconds[process.peer].append(process.time())
+    for process in processes:
+        process.close()
+    return {"workload": as_dict(workload), "seconds": seconds, "peers": {p.peer: p.check["warm_up"] for p in processes}}
+
+
+def shown(found: dict[str, Any]) -> Table:
+    """Return a table of medians, spreads and ratios."""
+    workload, seconds = Workload(**found["workload"]), found["seconds"]
+    unit = 1e3 / (workload.steps or 1)
+    table = Table(title=workload.name, box=None, header_style="bold", title_justify="left")
+    for column in ("", "ms a step" if workload.steps else "ms", "quartiles", "time / ours", "quartiles", "first, s"):
+        table.add_column(column, justify="right" if column else "left")
+    for peer, values in seconds.items():
+        ratios = [value / ours for value, ours in zip(values, seconds[OURS], strict=True)]
+        table.add_row(
+            peer,
+            f"{unit * statistics.median(values):.2f}",
+            _quartiles(values, unit),
+            f"{statistics.median(ratios):.2f}",
+            _quartiles(ratios, 1),
+            f"{found['peers'][peer]:.1f}",
+        )
+    return table
+
+
+def _quartiles(values: Sequence[float], unit: float) -> str:
+    low, high = np.quantile(values, [0.25, 0.75])
+    return f"{unit * low:.2f}-{unit * high:.2f}"
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Two workloads, few repeats.")
+@click.option("--peers", default=",".join(PEERS), show_default=True, help="Which, ours first.")
+@click.option("--workload", "only", multiple=True, help="Only those whose name contains this; may be given again.")
+@click.option("--repeats", type=click.IntRange(3), default=11, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Write what was measured, as JSON.")
+def main(quick: bool, peers: str, only: tuple[str, ...], repeats: int, out: Path | None) -> None:
+    """Time training and evaluation against hand-written JAX and PyTorch."""
+    names = only or (QUICK if quick else tuple(w.name for w in WORKLOADS))
+    chosen = [w for w in WORKLOADS if any(name in w.name for name in names)]
+    if quick:
+        chosen, repeats = [replace(w, steps=w.steps // 3) for w in chosen], 5
+    console, found = Console(), []
+    for workload in chosen:
+        found.append(measure(workload, peers.split(","), repeats))
+        console.print(shown(found[-1]))
+    if out is not None:
+        out.write_text(
+            json.dumps({"machine": platform.processor(), "python": platform.python_version(), "found": found})
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""JAX and optax in their strongest form: a jitted `scan` over steps, the data resident, batches gathered by index."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax, random
+
+from benchmarks.problem import LEARNING_RATE, SCALE_FLOOR, Problem
+
+TILE = 100
+
+
+def _mlp(layers: Any, h: Any) -> Any:
+    for kernel, bias in layers[:-1]:
+        h = jax.nn.relu(h @ kernel + bias)
+    kernel, bias = layers[-1]
+    return h @ kernel + bias
+
+
+def _log_px(decoder: Any, z: Any, x: Any) -> Any:
+    logits = _mlp(decoder, z)
+    return jnp.sum(x * logits - jax.nn.softplus(logits), axis=-1)
+
+
+def _posterior(encoder: Any, x: Any) -> tuple[Any, Any]:
+    loc, s = jnp.split(_mlp(encoder, x), 2, axis=-1)
+    return loc, SCALE_FLOOR + jax.nn.softplus(s)
+
+
+def _loss(params: Any, x: Any, key: Any, samples: int) -> Any:
+    encoder, decoder = params
+    loc, scale = _posterior(encoder, x)
+    z = loc + scale * random.normal(key, (samples, *loc.shape))
+    rate = jnp.sum((loc**2 + scale**2 - 1) / 2 - jnp.log(scale), axis=-1)
+    return -jnp.mean(jnp.mean(_log_px(decoder, z, x), axis=0) - rate)
+
+
+@final
+class Peer:
+    """Hand-written JAX."""
+
+    def __init__(self, problem: Problem) -> None:
+        workload = problem.workload
+        self._params = jax.tree.map(jnp.asarray, (problem.encoder, problem.decoder))
+        self._optimizer = optax.adam(LEARNING_RATE)
+        self._state = self._optimizer.init(self._params)
+        self._x, self._key, self._batch = jnp.asarray(problem.x), random.key(0), workload.batch
+        self._samples = workload.samples
+        self._scan = jax.jit(self._steps, donate_argnums=(0, 1))
+        self._value = jax.jit(functools.partial(_loss, samples=workload.samples))
+        self._estimate = jax.jit(_importance_weighted, static_argnums=3)
+
+    def _next_key(self) -> Any:
+        self._key, key = random.split(self._key)
+        return key
+
+    def loss(self, x: np.ndarray) -> float:
+        """Return one draw of the loss."""
+        return float(self._value(self._params, x, self._next_key()))
+
+    def _steps(self, params: Any, state: Any, x: Any, batches: Any, key: Any) -> Any:
+        def step(carry: Any, given: Any) -> Any:
+            params, state = carry
+            batch, key = given
+            noise, binary = random.split(key)
+            pixels = x[batch]
+            pixels = (random.uniform(binary, pixels.shape) < pixels).astype(jnp.float32)
+            value, gradients = jax.value_and_grad(_loss)(params, pixels, noise, self._samples)
+            updates, state = self._optimizer.update(gradients, state)
+            return (optax.apply_updates(params, updates), state), value
+
+        return lax.scan(step, (params, state), (batches, random.split(key, len(batches))))
+
+    def train(self, steps: int) -> None:
+        """Take training steps, in one scan."""
+        batches = np.random.default_rng(0).integers(len(self._x), size=(steps, self._batch))
+        (self._params, self._state), values = self._scan(
+            self._params, self._state, self._x, jnp.asarray(batches), self._next_key()
+        )
+        jax.block_until_ready((self._params, values))
+
+    def evaluate(self, x: np.ndarray, samples: int) -> Any:
+        """Return log p(x), [B], streamed in tiles of samples."""
+        return np.asarray(self._estimate(self._params, jnp.asarray(x), self._next_key(), samples))
+
+
+def _importance_weighted(params: Any, x: Any, key: Any, samples: int) -> Any:
+    encoder, decoder = params
+    loc, scale = _posterior(encoder, x)
+
+    def tile(total: Any, key: Any) -> Any:
+        noise = random.normal(key, (min(TILE, samples), *loc.shape))
+        z = loc + scale * noise
+        log_ratio = jnp.sum(jnp.log(scale) + (noise**2 - z**2) / 2, axis=-1)
+        log_w = _log_px(decoder, z, x) + log_ratio
+        return jnp.logaddexp(total, jax.nn.logsumexp(log_w, axis=0)), None
+
+    keys = random.split(key, max(1, samples // TILE))
+    total, _ = lax.scan(tile, jnp.full(len(x), -jnp.inf), keys)
+    return total - jnp.log(samples)

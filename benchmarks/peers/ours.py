@@ -1,0 +1,85 @@
+"""The library's own trainer and evaluation."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+import tfp_vae as tv
+from benchmarks.problem import CHANNELS, DENSE, LEARNING_RATE, PIXELS, SCALE_FLOOR, SIDE, Problem, Workload
+from tfp_vae.binarization import BINARIZATIONS
+from tfp_vae.execution import choose
+from tfp_vae.objectives import ELBO
+from tfp_vae.optimizers import adam, constant
+from tfp_vae.training import Totals, Trainer, epoch_batches
+
+
+@final
+class Peer:
+    """The library, as it chooses to run the model."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._workload = workload = problem.workload
+        self._vae = _vae(workload)
+        for network, layers in (
+            (self._vae.encoder.network, problem.encoder),
+            (self._vae.decoder.network, problem.decoder),
+        ):
+            arrays = [array for layer in layers for array in layer]
+            network.set_weights([*arrays, *network.get_weights()[len(arrays) :]])  # of convolutions, a bias each pixel
+        binarization = BINARIZATIONS.build(BINARIZATIONS.member("dynamic"))
+        self._elbo, self._taken, self._examples = ELBO(mc_samples=workload.samples), 0, len(problem.x)
+        self._estimator: Any = None
+        self._execution = choose(self._vae)
+        self._trainer = Trainer(
+            self._vae,
+            self._elbo,
+            adam(LEARNING_RATE),
+            constant(LEARNING_RATE, 1),
+            problem.x.reshape(-1, SIDE, SIDE, 1),
+            transform=binarization.batch,
+            run_seed=0,
+            execution=self._execution,
+        )
+
+    def loss(self, x: np.ndarray) -> float:
+        """Return one draw of the loss."""
+        self._taken += 1
+        return float(self._elbo.loss(self._vae, x.reshape(-1, SIDE, SIDE, 1), seed=(0, self._taken)))
+
+    def train(self, steps: int) -> None:
+        """Take training steps, in one compiled loop."""
+        batches = epoch_batches(self._examples, self._workload.batch, steps, 0, self._taken)
+        self._trainer.run(batches, steps, self._taken, Totals())
+        self._taken += steps
+
+    def evaluate(self, x: np.ndarray, samples: int) -> Any:
+        """Return log p(x), [B]."""
+        if self._estimator is None:
+            self._estimator = tv.evaluation.Estimator(self._vae, iw_samples=samples)
+        return self._estimator(x.reshape(-1, SIDE, SIDE, 1), seed=(0, 0)).log_likelihood
+
+
+def _vae(workload: Workload) -> tv.VAE:
+    image = (SIDE, SIDE, 1)
+    posterior = tv.posteriors.DiagonalNormal(workload.latent_dim, scale_floor=SCALE_FLOOR)
+    likelihood = tv.likelihoods.Bernoulli(image)
+    networks = (_mlp if workload.hidden else _conv)(workload, image, posterior.params_size)
+    encoder, decoder = tv.Encoder(networks[0], posterior), tv.Decoder(networks[1], likelihood)
+    return tv.VAE(encoder, decoder, tv.priors.StandardNormal(workload.latent_dim))
+
+
+def _mlp(workload: Workload, image: tuple[int, ...], size: int) -> tuple[Any, Any]:
+    return (
+        tv.networks.mlp(image, size, hidden=workload.hidden, activation="relu"),
+        tv.networks.mlp((workload.latent_dim,), PIXELS, hidden=workload.hidden[::-1], activation="relu"),
+    )
+
+
+def _conv(workload: Workload, image: tuple[int, ...], size: int) -> tuple[Any, Any]:
+    settings = {"channels": CHANNELS, "dense": (DENSE,), "activation": "relu"}
+    return (
+        tv.networks.conv(image, size, **settings),
+        tv.networks.conv((workload.latent_dim,), PIXELS, image_shape=image, **settings),
+    )

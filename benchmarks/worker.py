@@ -1,0 +1,60 @@
+"""One peer in a process of its own: checks itself, warms up, then times what it is told to."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.problem import Problem, restore
+
+DRAWS = 20
+"""Draws of the loss whose mean is compared between peers."""
+
+
+def main(peer: str, workload: str, path: str) -> None:
+    """Answer each line of stdin with the seconds that the work took."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    problem = restore(json.loads(workload), Path(path))
+    began = time.perf_counter()
+    made = importlib.import_module(f"benchmarks.peers.{peer}").Peer(problem)
+    x = _binary(problem)
+    losses = [made.loss(x) for _ in range(DRAWS)]
+    value = _work(made, problem, x)
+    _say(answers, {"losses": losses, "estimate": value, "warm_up": time.perf_counter() - began})
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        _work(made, problem, x)
+        seconds = time.perf_counter() - began
+        _say(answers, {"seconds": seconds, "kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss})
+
+
+def _binary(problem: Problem) -> np.ndarray:
+    grey = problem.x[: problem.workload.batch]
+    return (np.random.default_rng(1).random(grey.shape) < grey).astype(np.float32)
+
+
+def _work(peer: Any, problem: Problem, x: np.ndarray) -> float | None:
+    """Train, or evaluate and return the mean log p(x)."""
+    if problem.workload.steps:
+        peer.train(problem.workload.steps)
+        return None
+    return float(np.mean(peer.evaluate(x, problem.workload.samples)))
+
+
+def _say(answers: Any, answer: dict[str, Any]) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
