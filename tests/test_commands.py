@@ -299,10 +299,33 @@ class TestData:
 
     def test_inspect_says_what_cannot_be_trained_on(self, here: Path) -> None:
         Path("t.csv").write_text("a,b\n" + "1,2\n" * 20 + "NA,3\n")
-        result = call("data", "inspect", "t.csv")
-        assert "cannot be trained on: t.csv" in result.stderr
-        assert "1 in 1 examples, first in" in result.stdout
+        result = call("data", "inspect", "t.csv", code=3)
+        assert "cannot be trained on: t.csv" in one_sentence(result)
+        assert "1, in 1 of 21 examples, first in" in result.stdout
         assert is_picture("t-examples.png")
+        found = json.loads(call("data", "inspect", "t.csv", "--json", code=3).stdout)
+        assert not found["trainable"]
+        assert found["problem"] in one_sentence(result)
+
+    def test_inspect_of_no_number_at_all(self, here: Path) -> None:
+        np.save("nan.npy", np.full((20, 8, 8), np.nan))
+        result = call("data", "inspect", "nan.npy", code=3)
+        assert "found not one: all values are nan or infinite" in one_sentence(result)
+        assert "not one number" in result.stdout
+        assert "from nan" not in result.stdout
+        assert not Path("nan-examples.png").exists()
+        told = json.loads(call("data", "inspect", "nan.npy", "--json", code=3).stdout)
+        assert told["range"]["max"] is None
+        assert "not a finite number" in told["range"]["max_reason"]
+        assert "found not one" in one_sentence(call("train", "--dataset", "nan.npy", *SMALL, code=3))
+
+    def test_dark_pixels_are_said_to_be_over_255(self, here: Path) -> None:
+        np.save("dark.npy", np.random.default_rng(0).integers(0, 17, (40, 4, 4)).astype(np.uint8))
+        assert "255 is taken for full" in call("data", "inspect", "dark.npy", "--no-picture").stdout
+        arguments = ("train", "--dataset", "dark.npy", *SMALL, "--no-plots")
+        assert "warning: dark.npy: the largest of its 8-bit pixels is 16" in call(*arguments).stderr
+        told = call(*arguments, "--scaling", "pixels", "--run-dir", "other")
+        assert "taken for full" not in told.stderr
 
     def test_inspect_in_words(self, here: Path) -> None:
         x = np.random.default_rng(0).integers(0, 2, (40, 60))

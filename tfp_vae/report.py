@@ -30,7 +30,7 @@ CAPTIONS = {
     "decoder-animation": "What is decoded, epoch by epoch.",
     "reconstructions": "Test examples as the model saw them, and what it makes of them.",
     "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
-    "latent-scatter": "Where test examples lie in latent space, and how sure the encoder is of some of them.",
+    "latent-scatter": "Where test examples lie in latent space; ellipses show how sure the encoder is of some.",
     "manifold": "What is decoded all over latent space, each step of the same mass under the prior.",
     "traversals": "What changes along each active dimension, the others kept.",
     "interpolations": "What lies between test examples.",
@@ -105,7 +105,7 @@ def page(run: Run) -> str:
             summary=_summary(config),
             parts=_parts(config),
             status=run.status(),
-            command=command(config),
+            command=" \\\n  ".join(_pieces(config)),
             training=_optional(run, runs.TRAINING),
             terms=_terms(_optional(run, runs.TRAINING)),
             evaluation=_optional(run, runs.EVALUATION),
@@ -182,9 +182,14 @@ def _setting(value: Any) -> str:
 
 def command(config: RunConfig) -> str:
     """Return the line that trains such a run again: `tfp-vae train` with all that decides its numbers."""
+    return " ".join(_pieces(config))
+
+
+def _pieces(config: RunConfig) -> list[str]:
+    """Return that line in pieces, one for each option."""
     said = {**_of_data(config), **_of_model(config), **_of_training(config)}
-    words = [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
-    return shlex.join(["tfp-vae", "train", *words])
+    options = [f"--{name} {shlex.quote(str(value))}" for name, value in said.items() if value is not None]
+    return ["tfp-vae train", *options]
 
 
 def _of_data(config: RunConfig) -> dict[str, Any]:
