@@ -20,8 +20,14 @@ SCHEMES = {"dark": 0, "light": 1}
 LONGEST = 16_000
 """The most pixels of a page's height that are drawn: graphics memory ends soon after."""
 
-PATIENCE, SETTLING = 60_000, 400
+PATIENCE, SETTLING = 60_000, 1_200
 """How long a page may take at most, and how long what is drawn is given to settle, in milliseconds."""
+
+MARGIN = 16
+"""Of a printed page, in millimetres."""
+
+SHEET = 595, 842
+"""The width and the height of A4 in points."""
 
 QUESTION = """(function () {
   const root = document.scrollingElement, images = [...document.images];
@@ -29,10 +35,10 @@ QUESTION = """(function () {
   return JSON.stringify({
     inner_width: innerWidth, scroll_width: root.scrollWidth, height: root.scrollHeight,
     beyond: beyond.filter(e => !e.closest('.scroll, pre')).map(e => e.tagName.toLowerCase()),
-    images: images.length, images_shown: images.filter(i => i.complete && i.naturalWidth > 0).length,
+    images: images.length, images_sound: images.filter(i => i.complete && i.naturalWidth > 0).length,
+    images_shown: images.filter(i => i.getBoundingClientRect().width > 0).map(i => i.className),
     ground: getComputedStyle(document.body).backgroundColor, text: getComputedStyle(document.body).color,
     dark: matchMedia('(prefers-color-scheme: dark)').matches,
-    requests: performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith('data:')),
   });
 })()"""
 
@@ -60,6 +66,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--top", type=int, default=LONGEST, help="draw only so many pixels from the top")
     parser.add_argument("--picture", type=Path, help="where a picture of the page goes")
     parser.add_argument("--pdf", type=Path, help="where the printed page goes, on A4")
+    parser.add_argument("--sheets", type=Path, help="where a picture of the printed sheets goes")
     return parser.parse_args()
 
 
@@ -67,19 +74,27 @@ def _asked() -> argparse.Namespace:
 class Visit:
     """Loads the page, asks it `QUESTION`, draws and prints it, each when the one before is done.
 
-    found: what the page said; `messages` are those of its console.
+    found: what the page said; `messages` are those of its console, `requests` what it asked for beside itself.
     """
 
     def __init__(self, asked: argparse.Namespace) -> None:
         from PySide6.QtCore import QTimer, QUrl
-        from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineSettings, qWebEngineChromiumVersion
+        from PySide6.QtWebEngineCore import (
+            QWebEnginePage,
+            QWebEngineSettings,
+            QWebEngineUrlRequestInterceptor,
+            qWebEngineChromiumVersion,
+        )
         from PySide6.QtWebEngineWidgets import QWebEngineView
 
         self.asked, self.later = asked, QTimer.singleShot
-        self.found: dict[str, Any] = {"chromium": qWebEngineChromiumVersion(), "messages": []}
+        self.found: dict[str, Any] = {"chromium": qWebEngineChromiumVersion(), "messages": [], "requests": []}
         self.view = QWebEngineView()
         self.page = QWebEnginePage(self.view)
         self.page.javaScriptConsoleMessage = self._hear
+        watching = {"interceptRequest": lambda _, info: self._see(info)}
+        self.watch = type("Watch", (QWebEngineUrlRequestInterceptor,), watching)()
+        self.page.setUrlRequestInterceptor(self.watch)
         self.page.settings().setAttribute(QWebEngineSettings.WebAttribute.ShowScrollBars, False)
         self.view.setPage(self.page)
         self.view.resize(asked.width, 900)
@@ -91,6 +106,11 @@ class Visit:
 
     def _hear(self, level: Any, message: str, line: int, source: str) -> None:
         self.found["messages"].append(f"line {line}: {message}")
+
+    def _see(self, info: Any) -> None:
+        url = info.requestUrl()
+        if url.scheme() != "data" and url.toLocalFile() != str(self.asked.page.resolve()):
+            self.found["requests"].append(url.toString())
 
     def _loaded(self, well: bool) -> None:
         self.found["loaded"] = well
@@ -109,10 +129,16 @@ class Visit:
         self._drawn()
 
     def _drawn(self) -> None:
+        from PySide6.QtCore import QMarginsF
+        from PySide6.QtGui import QPageLayout, QPageSize
+
         if self.asked.pdf is None:
             self._end(0)
             return
-        self.page.printToPdf(str(self.asked.pdf))
+        margins = QMarginsF(MARGIN, MARGIN, MARGIN, MARGIN)
+        sheet = QPageSize(QPageSize.PageSizeId.A4)
+        layout = QPageLayout(sheet, QPageLayout.Orientation.Portrait, margins, QPageLayout.Unit.Millimeter)
+        self.page.printToPdf(str(self.asked.pdf), layout)
 
     def _printed(self, path: str, well: bool) -> None:
         from PySide6.QtPdf import QPdfDocument
@@ -120,12 +146,29 @@ class Visit:
         document = QPdfDocument()
         document.load(path)
         self.found["pages"] = document.pageCount() if well else 0
+        if self.asked.sheets is not None:
+            _one_below_the_other(document).save(str(self.asked.sheets))
         self._end(0)
 
     def _end(self, code: int) -> None:
         from PySide6.QtWidgets import QApplication
 
         QApplication.exit(code)
+
+
+def _one_below_the_other(document: Any) -> Any:
+    """Return an image of a document's sheets."""
+    from PySide6.QtCore import QSize, Qt
+    from PySide6.QtGui import QImage, QPainter
+
+    width, height = SHEET
+    sheets = QImage(width, height * document.pageCount(), QImage.Format.Format_RGB32)
+    sheets.fill(Qt.GlobalColor.white)
+    painter = QPainter(sheets)
+    for i in range(document.pageCount()):
+        painter.drawImage(0, i * height, document.render(i, QSize(width, height)))
+    painter.end()
+    return sheets
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import os
 import re
@@ -284,12 +285,17 @@ class TestPage:
         assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in Page(html).all("meta")
         for rule in ("prefers-color-scheme: dark", "@media print", "break-inside: avoid", "max-width: 100%"):
             assert rule in html
-        stills = [source for source in Page(html).all("source") if "print" in str(source["media"])]
-        assert len(stills) == 2
-        assert all("prefers-reduced-motion" in str(source["media"]) for source in stills)
+        images = Page(html).all("img")
+        assert sum(image.get("class") == "still" for image in images) == 2
+        for moving, still in itertools.pairwise(images):
+            if moving.get("class") == "moving":
+                assert still.get("class") == "still"
+                frames, last = picture_of(moving["src"]), picture_of(still["src"])
+                frames.seek(frames.n_frames - 1)
+                np.testing.assert_array_equal(last.convert("RGB"), frames.convert("RGB"))
 
     def test_every_picture_opens_and_has_a_text(self, html: str) -> None:
-        images = Page(html).all("img")
+        images = [image for image in Page(html).all("img") if image.get("class") != "still"]
         assert len(images) == len(gallery.PICTURES) + len(gallery.ASSESSED)
         for image in images:
             picture = picture_of(image["src"])

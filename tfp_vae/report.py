@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +72,10 @@ FIGURES = (
 """Figures of an evaluation: key, what to call it, unit, what it tells."""
 
 
+HEADLINE = ("log_likelihood", "elbo")
+"""Those that a reader sees first."""
+
+
 class Figure(NamedTuple):
     """A line in a table of figures, its numbers written out."""
 
@@ -110,6 +114,7 @@ def page(run: Run) -> str:
             terms=_terms(_optional(run, runs.TRAINING)),
             evaluation=_optional(run, runs.EVALUATION),
             figures=figures(_optional(run, runs.EVALUATION)),
+            headline=figures(_optional(run, runs.EVALUATION), HEADLINE),
             environment=_optional(run, runs.ENVIRONMENT),
             pictures=pictures(run),
             configuration=json.dumps(config.model_dump(mode="json"), indent=2),
@@ -231,13 +236,13 @@ def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
     return [(split, [_number(training[split][name]) for name in names]) for split in ("train", "validation")]
 
 
-def figures(evaluation: Mapping[str, Any] | None) -> list[Figure]:
-    """Return the figures of an evaluation that there are, each with its standard error if it has one."""
+def figures(evaluation: Mapping[str, Any] | None, keys: Collection[str] | None = None) -> list[Figure]:
+    """Return the figures of an evaluation that there are, or those of `keys`, each with its standard error if any."""
     found = _flat(evaluation or {})
     return [
         Figure(name, _number(found[key]), _number(found.get(f"{key}_se")), unit, tells)
         for key, name, unit, tells in FIGURES
-        if found.get(key) is not None
+        if found.get(key) is not None and (keys is None or key in keys)
     ]
 
 
