@@ -27,7 +27,7 @@ RUNS = {
 """For each run: how it is trained, and which of its pictures are kept."""
 
 PAGES = {"phone-light": ("light", "360"), "phone-dark": ("dark", "360")}
-"""How the report of the first run is seen: what its reader prefers, and how wide the window is."""
+"""How the report of the second run is seen: what its reader prefers, and how wide the window is."""
 
 TOP = "1100"
 """How many pixels of a page are shown."""
@@ -45,7 +45,7 @@ def main() -> None:
             subprocess.run([*TFP_VAE, "train", *data, *settings, *WIDTHS], check=True)
             for picture in kept:
                 shutil.copyfile(run / "plots" / picture, IMAGES / f"{name}-{picture}")
-        show_report(Path(folder) / next(iter(RUNS)), data_dir)
+        show_report(Path(folder) / "mnist20", data_dir)
 
 
 def show_report(run: Path, data_dir: str) -> None:
