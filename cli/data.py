@@ -10,7 +10,7 @@ import numpy as np
 
 from tfp_vae import storage
 from tfp_vae.datasets import DATASETS, Dataset, read
-from tfp_vae.errors import UsageError
+from tfp_vae.errors import DataError, UsageError
 from tfp_vae.sources import FOLDER, READERS
 
 from . import console, options
@@ -58,7 +58,10 @@ def list_command(as_json: bool) -> None:
 def inspect_command(
     dataset: str, data_dir: str | None, scaling: str | None, out: str | None, picture: bool, as_json: bool, **said: Any
 ) -> None:
-    """Say what is in DATASET, a name or a path: and whether it can be trained on, and how."""
+    """Say what is in DATASET, a name or a path: and whether it can be trained on, and how.
+
+    Of data that cannot be trained on it says what it found as well, and ends with exit code 3.
+    """
     if out is not None and not picture:
         raise UsageError("--out and --no-picture were both given; keep one.")
     path = output(out, Path(f"{_stem(dataset)}-examples.png"), (".png",))
@@ -68,10 +71,12 @@ def inspect_command(
     if sum(raw.sizes().values()) > LARGE:
         console.notice("comparing held-out examples with training examples, which takes a while")
     found = inspection.inspect(raw, scaling)
-    if picture:
+    if picture and np.isfinite(found["range"]["mean"]):
         _draw(path, raw)
         found["picture"] = str(path)
     console.print_json(found) if as_json else _print(found)
+    if not found["trainable"]:
+        raise DataError(f"cannot be trained on: {found['problem']}")
 
 
 def _stem(dataset: str) -> str:
@@ -94,8 +99,6 @@ def _draw(path: Path, raw: Dataset) -> None:
 
 def _print(found: dict[str, Any]) -> None:
     console.print_table([found["dataset"], ""], [[name, text] for name, text in _lines(found).items() if text])
-    if not found["trainable"]:
-        console.notice(f"cannot be trained on: {found['problem']}")
     if "picture" in found:
         click.echo(found["picture"])
 
@@ -105,17 +108,24 @@ def _lines(found: dict[str, Any]) -> dict[str, str]:
     lines = {
         "shape of an example": f"{'x'.join(map(str, found['event_shape']))}, {found['dtype']}",
         "splits": f"{sizes} ({found['split_rule']})",
-        "values": "from {min:g} to {max:g}, mean {mean:g}, standard deviation {std:g}".format(**found["range"]),
-        "missing values": _missing(found["missing"]),
+        "values": _range(found["range"]),
+        "missing values": _missing(found["missing"], sum(found["splits"].values())),
         "labels": _labels(found["labels"]),
     }
     return lines | (_trainable_lines(found) if found["trainable"] else {"can be trained on": "no"})
 
 
-def _missing(missing: dict[str, Any]) -> str:
+def _range(found: dict[str, float]) -> str:
+    if not np.isfinite(found["mean"]):
+        return "not one number"
+    return "from {min:g} to {max:g}, mean {mean:g}, standard deviation {std:g}".format(**found)
+
+
+def _missing(missing: dict[str, Any], count: int) -> str:
     if not missing["values"]:
         return "none"
-    return f"{missing['values']:,} in {missing['examples']:,} examples, first in {missing['first']}"
+    where = f"in {missing['examples']:,} of {count:,} examples, first in {missing['first']}"
+    return f"{missing['values']:,}, {where}"
 
 
 def _labels(labels: dict[str, Any] | None) -> str:
@@ -130,6 +140,7 @@ def _trainable_lines(found: dict[str, Any]) -> dict[str, str]:
     duplicates = {f"in {name} and in train": _duplicates(each) for name, each in found["duplicates"].items()}
     return {
         "can be trained on": "yes",
+        "taken for granted": found["assumed"],
         "kind": found["kind"],
         "elements that never change": str(found["constant"]),
         **duplicates,

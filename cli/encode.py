@@ -38,10 +38,7 @@ WRITERS: dict[str, Callable[[Path, Chosen, Any], None]] = {".npz": _write_npz, "
 @options.run_options
 @example_options
 @click.option("--samples", type=options.Whole(0, 100_000), default=1, show_default=True, help="Draws from each q(z|x).")
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same draws.")
-@click.option(
-    "--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: embeddings-<examples>.npz in the run]"
-)
+@options.output_options(WRITERS, "draws", "embeddings-<examples>.npz in the run")
 @options.weights_option
 @options.json_option
 @options.debug_option

@@ -31,6 +31,12 @@ class Chosen(NamedTuple):
         """A name for files made of them."""
         return str(self.origin["split"] or Path(self.origin["data"]).expanduser().resolve().stem or "data")
 
+    @property
+    def title(self) -> str:
+        """What a picture calls them all."""
+        split = self.origin["split"]
+        return f"{len(self.split):,} {split} examples" if split else f"{len(self.split):,} examples of {self.name}"
+
     def columns(self) -> dict[str, np.ndarray]:
         """Return what tells each example: its place, its row in the source, its name and its label if it has them."""
         given = {"row": self.split.source_rows(), "name": self.split.names, "label": self.split.y}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,21 @@ PATHS = ("linear", "spherical")
 DEFAULT_PATHS = 8
 
 
-def _write_png(path: Path, x: np.ndarray, z: np.ndarray) -> None:
+def _write_png(path: Path, x: np.ndarray, z: np.ndarray, named: Mapping[str, Any]) -> None:
     from tfp_vae import plots
 
-    flat = x.reshape(-1, *x.shape[2:])
-    storage.write_bytes(path, plots.png(plots.image_grid(flat, "Paths through latent space, E[x|z]", x.shape[1])))
+    ticks = [f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])]
+    storage.write_bytes(path, plots.png(plots.strips(x, ticks=ticks, **named)))
 
 
-def _write_npz(path: Path, x: np.ndarray, z: np.ndarray) -> None:
+def _write_npz(path: Path, x: np.ndarray, z: np.ndarray, named: Mapping[str, Any]) -> None:
     storage.write_arrays(path, {"x": x, "z": z.astype(np.float32)})
 
 
-WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray], None]] = {".png": _write_png, ".npz": _write_npz}
+WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray, Mapping[str, Any]], None]] = {
+    ".png": _write_png,
+    ".npz": _write_npz,
+}
 
 
 @click.command()
@@ -51,8 +54,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray], None]] = {".png": _w
     "--steps", type=options.Whole(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
 )
 @click.option("--path", "kind", type=click.Choice(PATHS), default="linear", show_default=True, help="Way between them.")
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same pairs or draws.")
-@click.option("--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: a picture in the run]")
+@options.output_options(WRITERS, "pairs or draws")
 @options.weights_option
 @options.json_option
 @options.debug_option
@@ -79,7 +81,7 @@ def command(
     z = module.path(first, last, steps, kind)
     x = module.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)))
     path = path or found.plot_path(f"interpolation-{origin['split'] or 'data' if pairs else 'prior'}-{kind}-seed{seed}")
-    WRITERS[path.suffix](path, x, z)
+    WRITERS[path.suffix](path, x, z, _named(pairs, len(x), kind, origin))
     result = {
         "run": str(found.folder),
         "weights": weights,
@@ -93,6 +95,13 @@ def command(
         "out": str(path),
     }
     console.print_json(result) if as_json else click.echo(path)
+
+
+def _named(pairs: list[list[int]] | None, count: int, kind: str, origin: dict[str, Any]) -> dict[str, Any]:
+    """Return what a picture calls its paths: the places of the examples at their ends."""
+    whose = f"{origin['split'] or 'new'} examples" if pairs else "draws from the prior"
+    names = [f"{first} to {last}" for first, last in pairs] if pairs else [str(i) for i in range(count)]
+    return {"names": names, "title": f"E[x|z] on {kind} paths between {whose}"}
 
 
 def _check(asked: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -134,6 +134,33 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout, and nothing else.")(
         command
     )
+
+
+def output_options(
+    suffixes: Iterable[str], same: str, default: str = "a picture in the run", more: str = ""
+) -> Callable[[F], F]:
+    """Return what adds `--seed` and `--out`.
+
+    Args:
+      suffixes: of the kinds of files that are written.
+      same: what the same seed gives again.
+      default: where the output goes if nothing is said.
+      more: said of the output beside that.
+    """
+
+    def add(command: F) -> F:
+        seed = click.option("--seed", type=SEED, default=0, show_default=True, help=f"Same seed: the same {same}.")
+        out = click.option("--out", metavar="FILE", help=f"{', '.join(suffixes)} file{more}.  [default: {default}]")
+        return seed(out(command))
+
+    return add
+
+
+def show_options(command: F) -> F:
+    """Add `--mean` and `--draw`, what is shown of p(x|z)."""
+    mean = click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z].  [default]")
+    draw = click.option("--draw", "show", flag_value="draw", help="Draw x from p(x|z).")
+    return mean(draw(command))
 
 
 def runs_dir_option(command: F) -> F:

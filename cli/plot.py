@@ -8,15 +8,19 @@ from typing import Any
 import click
 
 from tfp_vae import runs
+from tfp_vae.errors import UsageError
 from tfp_vae.preparation import reload
+from tfp_vae.projections import PROJECTIONS
 
 from . import console, library, options
+
+SCATTER, DEFAULT = "latent-scatter", "pca"
 
 PICTURES = {
     "samples": "E[x|z] of draws from the prior",
     "reconstructions": "test examples as the model saw them, and E[x|z] of each",
     "learning-curves": "ELBO, distortion and rate by epoch",
-    "latent-scatter": "E[z|x] by class, with ellipses of q(z|x); principal components above 2 dimensions",
+    "latent-scatter": "E[z|x] by class, with ellipses of q(z|x); see --projection",
     "manifold": "E[x|z] over quantiles of the prior, in 2 dimensions",
     "traversals": "E[x|z] along each active dimension",
     "interpolations": "E[x|z] on straight lines between test examples",
@@ -42,6 +46,12 @@ def _with_pictures(command: click.Command) -> click.Command:
 @options.run_options
 @options.data_dir_option
 @options.weights_option
+@click.option(
+    "--projection",
+    type=click.Choice(list(PROJECTIONS)),
+    help="How latent-scatter shows more than 2 dimensions: principal components, or t-SNE, which takes 2 as well and "
+    "shows at most 2,000 examples without ellipses.  [default: pca]",
+)
 @click.option("--seed", type=options.SEED, help="Of what is drawn.  [default: that of the training]")
 @options.json_option
 @options.debug_option
@@ -51,20 +61,36 @@ def command(
     runs_dir: str,
     data_dir: str | None,
     weights: str,
+    projection: str | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
     """Draw the pictures of a run into its folder: those named, or all that it has."""
+    _check(pictures, projection)
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
+    _check_dimensions(found, projection)
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
     restored, gallery = library.experiments().Restored(found, weights), library.gallery()
     console.notice(f"weights: {restored.described()}")
     drawn: list[Path] = gallery.picture(
-        gallery.Subject(restored, dataset, seed), pictures, drawn=lambda path: _tell(path, as_json)
+        gallery.Subject(restored, dataset, seed, projection or DEFAULT),
+        pictures,
+        drawn=lambda path: _tell(path, as_json),
     )
     if as_json:
-        console.print_json(_result(found, restored, drawn))
+        console.print_json({**_result(found, restored, drawn), "projection": projection or DEFAULT})
+
+
+def _check(pictures: tuple[str, ...], projection: str | None) -> None:
+    if projection is not None and pictures and SCATTER not in pictures:
+        raise UsageError(f"--projection has no meaning for {', '.join(pictures)}; name {SCATTER} too, or leave it out.")
+
+
+def _check_dimensions(run: runs.Run, projection: str | None) -> None:
+    latent_dim = run.config().model.latent_dim
+    if projection is not None and latent_dim < 2:
+        raise UsageError(f"--projection: expected a run with 2 latent dimensions or more, found {latent_dim}.")
 
 
 def _tell(path: Path, as_json: bool) -> None:

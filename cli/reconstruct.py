@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import click
 import numpy as np
 
 from tfp_vae import runs, storage
+from tfp_vae.config import RunConfig
+from tfp_vae.preparation import as_seen
 from tfp_vae.seeds import Purpose
 
 from . import console, library, options
@@ -19,21 +21,22 @@ PICTURED = 12
 LARGEST_PICTURE = 100
 
 
-def _write_png(path: Path, examples: Chosen, x: np.ndarray) -> None:
+def _write_png(path: Path, examples: Chosen, x: np.ndarray, named: Mapping[str, Any]) -> None:
     from tfp_vae import plots
 
-    storage.write_bytes(path, plots.png(plots.reconstructions(examples.split.x, x)))
+    title = f"{examples.title[:1].upper()}{examples.title[1:]}, and what the model makes of them"
+    storage.write_bytes(path, plots.png(plots.reconstructions(examples.split.x, x, title=title, **named)))
 
 
-def _write_npy(path: Path, examples: Chosen, x: np.ndarray) -> None:
+def _write_npy(path: Path, examples: Chosen, x: np.ndarray, named: Mapping[str, Any]) -> None:
     storage.write_array(path, x)
 
 
-def _write_npz(path: Path, examples: Chosen, x: np.ndarray) -> None:
+def _write_npz(path: Path, examples: Chosen, x: np.ndarray, named: Mapping[str, Any]) -> None:
     storage.write_arrays(path, {**examples.columns(), "x": examples.split.x, "reconstruction": x})
 
 
-WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray], None]] = {
+WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray, Mapping[str, Any]], None]] = {
     ".png": _write_png,
     ".npy": _write_npy,
     ".npz": _write_npz,
@@ -50,14 +53,11 @@ WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray], None]] = {
     show_default=True,
     help="z is E[z|x], or drawn from q(z|x).",
 )
-@click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z].  [default]")
-@click.option("--draw", "show", flag_value="draw", help="Draw x from p(x|z).")
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same draws.")
-@click.option(
-    "--out",
-    metavar="FILE",
-    help=f"{', '.join(WRITERS)} file; a picture shows at most {LARGEST_PICTURE} examples, "
-    f"{PICTURED} unless --max-examples says so.  [default: a picture in the run]",
+@options.show_options
+@options.output_options(
+    WRITERS,
+    "draws",
+    more=f"; a picture shows at most {LARGEST_PICTURE} examples, {PICTURED} unless --max-examples says so",
 )
 @options.weights_option
 @options.json_option
@@ -84,7 +84,7 @@ def command(
     path = path or found.plot_path(f"reconstructions-{examples.name}-{show}-seed{seed}")
     restored = library.restored(found, weights)
     x = _reconstructed(restored.vae, examples.split.x, latent, show, seed)
-    WRITERS[path.suffix](path, examples, x)
+    WRITERS[path.suffix](path, examples, x, _named(found.config(), show))
     result = {
         "run": str(found.folder),
         "weights": weights,
@@ -98,6 +98,12 @@ def command(
         "out": str(path),
     }
     console.print_json(result) if as_json else click.echo(path)
+
+
+def _named(config: RunConfig, show: str) -> dict[str, Any]:
+    """Return what a picture calls the examples, what is made of them, and the features of a table."""
+    made = {"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show]
+    return {"what": as_seen(config), "made": made, "features": config.data.reading.columns or ()}
 
 
 def _reconstructed(vae: Any, x: np.ndarray, latent: str, show: str, seed: int) -> np.ndarray:

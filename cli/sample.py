@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +15,40 @@ from tfp_vae.archive import FINAL
 from tfp_vae.errors import UsageError
 
 from . import console, library, options
+from .examples import output
 
 LARGEST_PICTURE = 10_000
 
+SHOWN = {"mean": "E[x|z]", "draw": "x from p(x|z),"}
+"""What a picture calls what it shows."""
 
-def _write_png(path: Path, x: np.ndarray) -> None:
+
+def _write_png(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
     from tfp_vae import plots
 
-    storage.write_bytes(path, plots.png(plots.image_grid(x)))
+    storage.write_bytes(path, plots.png(plots.image_grid(x, **named)))
 
 
-def _write_npy(path: Path, x: np.ndarray) -> None:
+def _write_npy(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
     storage.write_array(path, x)
 
 
-def _write_npz(path: Path, x: np.ndarray) -> None:
+def _write_npz(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
     storage.write_arrays(path, {"x": x})
 
 
-WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {".png": _write_png, ".npy": _write_npy, ".npz": _write_npz}
+WRITERS: dict[str, Callable[[Path, np.ndarray, Mapping[str, Any]], None]] = {
+    ".png": _write_png,
+    ".npy": _write_npy,
+    ".npz": _write_npz,
+}
 
 
 @click.command()
 @options.run_options
 @click.option("--n", type=options.Whole(1, 10**7), default=64, show_default=True, help="How many samples.")
-@click.option("--out", metavar="FILE", help=f"{', '.join(WRITERS)} file.  [default: a picture in the run]")
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same samples.")
-@click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z], z from the prior.  [default]")
-@click.option("--draw", "show", flag_value="draw", help="Draw x from p(x|z).")
+@options.output_options(WRITERS, "samples")
+@options.show_options
 @click.option("--temperature", type=options.POSITIVE, default=1.0, show_default=True, help="Scales the prior's spread.")
 @click.option(
     "--region",
@@ -75,7 +81,8 @@ def command(
         raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
     restored = library.restored(found, weights)
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
-    WRITERS[path.suffix](path, x)
+    features = found.config().data.reading.columns or ()
+    WRITERS[path.suffix](path, x, {"title": _title(n, show, bounds, drawn["temperature"]), "features": features})
     result = {
         "run": str(found.folder),
         "weights": weights,
@@ -88,6 +95,12 @@ def command(
         "out": str(path),
     }
     console.print_json(result) if as_json else click.echo(path)
+
+
+def _title(n: int, show: str, bounds: Any, temperature: float) -> str:
+    within = "" if bounds is None else " in {} x {}".format(*("[{:g}, {:g}]".format(*bound) for bound in bounds))
+    cooled = "" if temperature == 1 else f" at temperature {temperature:g}"
+    return f"{n:,} samples, {SHOWN[show]} with z from the prior{within}{cooled}"
 
 
 def _picture_name(n: int, show: str, weights: str, seed: int, region: Sequence[float] | None) -> str:
@@ -106,11 +119,8 @@ def _bounds(
 
 
 def _checked_path(out: str | None, n: int) -> Path | None:
-    path = None if out is None else Path(out)
-    suffix = ".png" if path is None else path.suffix
-    if suffix not in WRITERS:
-        raise UsageError(f"--out: expected a file ending in {', '.join(WRITERS)}, found {out!r}.")
-    if suffix == ".png" and n > LARGEST_PICTURE:
+    path = None if out is None else output(out, Path(), tuple(WRITERS))
+    if (path is None or path.suffix == ".png") and n > LARGEST_PICTURE:
         raise UsageError(
             f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}; write --out FILE.npz instead."
         )

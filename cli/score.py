@@ -28,8 +28,7 @@ LISTED = 10
     show_default=True,
     help="K, importance samples for each example.",
 )
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same scores.")
-@click.option("--out", metavar="FILE.csv", help="Where the scores go.  [default: scores-<examples>.csv in the run]")
+@options.output_options([".csv"], "scores", "scores-<examples>.csv in the run")
 @click.option(
     "--show", type=options.Whole(1, 400), default=16, show_default=True, help="How many of the most anomalous to show."
 )
@@ -67,7 +66,7 @@ def command(
     }
     result["out"] = str(path)
     if plots:
-        result["picture"] = str(_draw(found, examples, worst))
+        result["picture"] = str(_draw(found, examples, estimates.log_likelihood, worst))
     console.print_json(result) if as_json else _print(result)
 
 
@@ -84,10 +83,13 @@ def _rows(examples: Chosen, estimates: Any, places: np.ndarray) -> list[dict[str
     return [dict(zip(picked, row, strict=True)) for row in zip(*picked.values(), strict=True)]
 
 
-def _draw(run: Run, examples: Chosen, worst: np.ndarray) -> Path:
+def _draw(run: Run, examples: Chosen, values: np.ndarray, worst: np.ndarray) -> Path:
     from tfp_vae import plots
 
-    figure = plots.image_grid(examples.split.x[worst], f"The {len(worst)} least likely of {examples.name}, worst first")
+    few = f"The {len(worst)} least likely" if len(worst) > 1 else "The least likely"
+    title = f"{few} of {examples.title}\nlog p(x) in nats"
+    features = run.config().data.reading.columns or ()
+    figure = plots.ranked(examples.split.x[worst], values[worst], title, features)
     return run.write_plot(f"anomalies-{examples.name}", plots.png(figure))
 
 

@@ -1,6 +1,8 @@
-"""Makes the pictures of docs/pictures.md: trains two models of MNIST, and copies their pictures into docs/images.
+"""Makes the pictures of docs/pictures.md: trains two models of MNIST, and puts their pictures into docs/images.
 
 python docs/make_images.py --data-dir DIR
+
+The pages of reports are seen in a browser: `pip install -e '.[browser]'` first.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 IMAGES = Path(__file__).parent / "images"
+BROWSE = Path(__file__).parent / "browse.py"
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
 WIDTHS = ("--hidden", "200,200", "--lr-schedule", "cosine")
 RUNS = {
@@ -22,6 +25,12 @@ RUNS = {
                 ("traversals.png", "posterior-prior.png", "log-likelihood.png", "architecture.png")),
 }  # fmt: skip
 """For each run: how it is trained, and which of its pictures are kept."""
+
+PAGES = {"phone-light": ("light", "360"), "phone-dark": ("dark", "360")}
+"""How the report of the second run is seen: what its reader prefers, and how wide the window is."""
+
+TOP = "1100"
+"""How many pixels of a page are shown."""
 
 
 def main() -> None:
@@ -36,6 +45,21 @@ def main() -> None:
             subprocess.run([*TFP_VAE, "train", *data, *settings, *WIDTHS], check=True)
             for picture in kept:
                 shutil.copyfile(run / "plots" / picture, IMAGES / f"{name}-{picture}")
+        show_report(Path(folder) / "mnist20", data_dir)
+
+
+def show_report(run: Path, data_dir: str) -> None:
+    """Evaluate a run, and draw its report as a browser shows it."""
+    subprocess.run([*TFP_VAE, "evaluate", "--run", run, "--data-dir", data_dir, "--max-examples", "1000"], check=True)
+    subprocess.run([*TFP_VAE, "report", "--run", run, "--no-plots"], check=True)
+    for name, (scheme, width) in PAGES.items():
+        window = ("--scheme", scheme, "--width", width, "--top", TOP)
+        picture = IMAGES / f"report-{name}.png"
+        subprocess.run(
+            [sys.executable, BROWSE, run / "report.html", *window, "--picture", picture],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ class TestThreeLines:
         (run,) = (here / "runs").iterdir()
         assert run.name.startswith("digits-")
         assert len(list((run / "plots").iterdir())) == 13
+        for drawn in (run / "plots").glob("*.png"):
+            assert matplotlib.image.imread(drawn).std() > 0.01, drawn
 
         path = call("sample", "--n", "64").stdout.strip()
         assert matplotlib.image.imread(path).std() > 0.01
@@ -148,7 +150,9 @@ class TestForScripts:
     def test_sample(self, copied: Run) -> None:
         result = json.loads(call("sample", "--run", copied.folder, "--n", "3", "--json").stdout)
         assert result["shape"] == [3, 8, 8, 1]
-        assert Path(result["out"]).is_file()
+        picture = matplotlib.image.imread(result["out"])
+        assert picture.ndim == 3
+        assert picture.std() > 0.01
 
     def test_runs(self, copied: Run) -> None:
         (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
@@ -271,6 +275,8 @@ class TestTrain:
         drawn = {p.stem for p in Path("r/plots").iterdir()}
         assert {"samples", "reconstructions", "learning-curves", "latent-scatter"} <= drawn
         assert not {"manifold", "decoder-animation"} & drawn  # vectors are no images
+        for path in Path("r/plots").glob("*.png"):
+            assert matplotlib.image.imread(path).std() > 0.01, path
         call("evaluate", "--run", "r", "--iw-samples", "3")
         call("sample", "--run", "r", "--n", "3")
 

@@ -19,9 +19,11 @@ from tests.test_cli import SMALL, call, one_sentence
 from tests.test_images import encoded
 from tests.test_images import write as write_images
 from tests.test_sources import write_table
-from tfp_vae.datasets import DATASETS, Dataset
+from tfp_vae import canvas, plots
+from tfp_vae.datasets import DATASETS, Dataset, read
 from tfp_vae.experiments import Restored
 from tfp_vae.files import read_npz
+from tfp_vae.inspection import pictured
 from tfp_vae.latent import PATHS
 from tfp_vae.preparation import held_out_view
 from tfp_vae.runs import Run
@@ -62,6 +64,89 @@ def told(*arguments: object) -> Any:
 
 def is_picture(path: object) -> bool:
     return bool(matplotlib.image.imread(str(path)).std() > 0.01)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that commands write as PNG files, in order."""
+    figures: list[Any] = []
+
+    def kept(figure: Any) -> bytes:
+        figures.append(figure)
+        return canvas.png(figure)
+
+    monkeypatch.setattr(plots, "png", kept)
+    return figures
+
+
+def tiles_of(figure: Any, columns: int, side: int = 8) -> np.ndarray:
+    """Return the tiles [N, H, W] of a figure of grey pictures, in reading order, those left blank among them."""
+    picture = np.asarray(figure.axes[0].images[0].get_array())
+    width = picture.shape[1] // columns
+    rows = round(picture.shape[0] / width) if picture.shape[0] % width == 0 else picture.shape[0] // (width + 2)
+    height = picture.shape[0] // rows
+    parted = picture.reshape(rows, height, columns, width).swapaxes(1, 2)
+    return parted.reshape(-1, height, width)[:, :side, :side]
+
+
+class TestPicturesShowTheNumbers:
+    """What stands in a picture is what the same command writes into a file of arrays."""
+
+    @pytest.mark.parametrize("show", ["mean", "draw"])
+    def test_sample(self, show: str, here: Path, trained: Path, drawn: list[Any]) -> None:
+        for out in ("s.png", "s.npy"):
+            call("sample", "--run", trained, "--n", 9, f"--{show}", "--seed", 3, "--out", out)
+        np.testing.assert_allclose(tiles_of(drawn[0], 3), np.load("s.npy")[..., 0], rtol=1e-6)
+        assert {"mean": "E[x|z]", "draw": "x from p(x|z)"}[show] in drawn[0].axes[0].get_title()
+        assert drawn[0].axes[0].get_title().startswith("9 samples")
+
+    def test_sample_says_its_region_and_temperature(self, here: Path, trained: Path, drawn: list[Any]) -> None:
+        more = ("--region", -1, 0.5, 0, 1, "--temperature", 0.7)
+        call("sample", "--run", trained, "--n", 4, *more, "--out", "s.png")
+        assert "[-1, 0.5] x [0, 1] at temperature 0.7" in drawn[0].axes[0].get_title()
+
+    @pytest.mark.parametrize("show", ["mean", "draw"])
+    def test_reconstruct(self, show: str, here: Path, trained: Path, drawn: list[Any]) -> None:
+        for out in ("r.png", "r.npz"):
+            call("reconstruct", "--run", trained, "--max-examples", 5, f"--{show}", "--out", out)
+        found, tiles = read_npz(Path("r.npz")), tiles_of(drawn[0], 5)
+        np.testing.assert_allclose(tiles[:5], found["x"][..., 0])
+        np.testing.assert_allclose(tiles[5:], found["reconstruction"][..., 0], rtol=1e-6)
+        axes = drawn[0].axes[0]
+        made = {"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["data, binarized", made]
+        assert axes.get_title().startswith("5 test examples")
+
+    def test_interpolate(self, here: Path, trained: Path, drawn: list[Any]) -> None:
+        for out in ("i.png", "i.npz"):
+            call("interpolate", "--run", trained, "--pair", 3, 7, "--pair", 9, 2, "--steps", 5, "--out", out)
+        found = read_npz(Path("i.npz"))["x"]
+        np.testing.assert_allclose(tiles_of(drawn[0], 5), found.reshape(10, 8, 8), rtol=1e-6)
+        axes = drawn[0].axes[0]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["3 to 7", "9 to 2"]
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["0%", "25%", "50%", "75%", "100%"]
+
+    def test_score(self, here: Path, copied: Run, test_split: Any, drawn: list[Any]) -> None:
+        result = told("score", "--run", copied.folder, "--iw-samples", 3, "--show", 4, *GRAPH)
+        worst = [each["example"] for each in result["most_anomalous"]]
+        np.testing.assert_array_equal(tiles_of(drawn[0], 2), test_split.x[worst][..., 0])
+        texts = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in drawn[0].axes[0].texts]
+        assert texts == [f"{each['log_likelihood']:.0f}" for each in result["most_anomalous"]]
+        assert "180 test examples" in drawn[0].axes[0].get_title()
+
+    def test_data_inspect(self, here: Path, drawn: list[Any]) -> None:
+        call("data", "inspect", "digits")
+        shown = pictured(read("digits"), 100)
+        np.testing.assert_allclose(tiles_of(drawn[0], 10)[: len(shown)], shown[..., 0], rtol=1e-6)
+
+    def test_a_table_names_its_features(self, here: Path, drawn: list[Any]) -> None:
+        write_table(here / "t.csv", rows=60)
+        call("train", "--dataset", "t.csv", "--label-column", "kind", *SMALL, "--run-dir", "r", "--no-plots")
+        for line in (("sample",), ("reconstruct",), ("score", "--iw-samples", 2)):
+            call(*line, "--run", "r")
+        for figure in drawn:
+            assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b"]
+        assert len(drawn) == 3
 
 
 class TestEncode:
@@ -299,10 +384,33 @@ class TestData:
 
     def test_inspect_says_what_cannot_be_trained_on(self, here: Path) -> None:
         Path("t.csv").write_text("a,b\n" + "1,2\n" * 20 + "NA,3\n")
-        result = call("data", "inspect", "t.csv")
-        assert "cannot be trained on: t.csv" in result.stderr
-        assert "1 in 1 examples, first in" in result.stdout
+        result = call("data", "inspect", "t.csv", code=3)
+        assert "cannot be trained on: t.csv" in one_sentence(result)
+        assert "1, in 1 of 21 examples, first in" in result.stdout
         assert is_picture("t-examples.png")
+        found = json.loads(call("data", "inspect", "t.csv", "--json", code=3).stdout)
+        assert not found["trainable"]
+        assert found["problem"] in one_sentence(result)
+
+    def test_inspect_of_no_number_at_all(self, here: Path) -> None:
+        np.save("nan.npy", np.full((20, 8, 8), np.nan))
+        result = call("data", "inspect", "nan.npy", code=3)
+        assert "found not one: all values are nan or infinite" in one_sentence(result)
+        assert "not one number" in result.stdout
+        assert "from nan" not in result.stdout
+        assert not Path("nan-examples.png").exists()
+        told = json.loads(call("data", "inspect", "nan.npy", "--json", code=3).stdout)
+        assert told["range"]["max"] is None
+        assert "not a finite number" in told["range"]["max_reason"]
+        assert "found not one" in one_sentence(call("train", "--dataset", "nan.npy", *SMALL, code=3))
+
+    def test_dark_pixels_are_said_to_be_over_255(self, here: Path) -> None:
+        np.save("dark.npy", np.random.default_rng(0).integers(0, 17, (40, 4, 4)).astype(np.uint8))
+        assert "255 is taken for full" in call("data", "inspect", "dark.npy", "--no-picture").stdout
+        arguments = ("train", "--dataset", "dark.npy", *SMALL, "--no-plots")
+        assert "warning: dark.npy: the largest of its 8-bit pixels is 16" in call(*arguments).stderr
+        told = call(*arguments, "--scaling", "pixels", "--run-dir", "other")
+        assert "taken for full" not in told.stderr
 
     def test_inspect_in_words(self, here: Path) -> None:
         x = np.random.default_rng(0).integers(0, 2, (40, 60))

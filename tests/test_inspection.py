@@ -99,6 +99,22 @@ class TestInspect:
         found = inspect(dataset(np.full((9, 2), np.nan)))
         assert np.isnan(found["range"]["mean"])
         assert not found["trainable"]
+        assert "found not one: all values are nan or infinite" in found["problem"]
+
+    @pytest.mark.parametrize(
+        ("largest", "dtype", "scaling", "said"),
+        [(16, np.uint8, None, "largest of its 8-bit pixels is 16, and 255 is taken for full: values end at 0.063"),
+         (127, np.uint8, None, "values end at 0.5; if 127 is full, multiply by 2.00787 first"),
+         (1, np.uint8, None, "is 1, so they are taken as they are"),
+         (128, np.uint8, None, None), (255, np.uint8, None, None), (0, np.uint8, None, None),
+         (16, np.uint8, "pixels", None), (16, np.int64, None, None), (16, np.float32, None, None)],
+    )  # fmt: skip
+    def test_what_is_taken_for_granted_of_dark_pixels(
+        self, largest: int, dtype: type, scaling: str | None, said: str | None
+    ) -> None:
+        x = (largest * (np.arange(20 * 16).reshape(20, 4, 4, 1) % 2)).astype(dtype)
+        found = inspect(dataset(x), scaling)["assumed"]
+        assert found is None if said is None else said in found
 
     def test_every_likelihood_that_is_said_to_fit_has_a_finite_density(self) -> None:
         data = dataset(PIXELS[..., None])

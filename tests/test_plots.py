@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import matplotlib.colors
 import matplotlib.image
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from scipy.stats import norm
 from sklearn.decomposition import PCA
 
 from tfp_vae import canvas, diagrams, plots, scatter
-from tfp_vae.projections import projection
+from tfp_vae.errors import UsageError
+from tfp_vae.projections import MOST_NEIGHBOURED, PROJECTIONS, projection
 
 
 def opened(figure: object) -> np.ndarray:
@@ -151,6 +153,92 @@ def test_strips_of_vectors_are_a_map_each(rng: np.random.Generator) -> None:
         assert figure.axes[i].get_title() == "abc"[i]
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_every_tile_has_a_frame_around_its_pixels(channels: int, rng: np.random.Generator) -> None:
+    axes = plots.image_grid(rng.random((5, 8, 6, channels)), columns=3).axes[0]
+    (frames,) = axes.collections
+    corners = [path.get_extents().bounds for path in frames.get_paths()]
+    width = 12 if channels == 2 else 6
+    assert corners == [(x * (width + 1) - 0.5, y * 9 - 0.5, width, 8) for y in (0, 1) for x in (0, 1, 2)][:5]
+    assert min(matplotlib.colors.to_rgb(frames.get_edgecolor()[0])) > 0.7
+
+
+def test_no_frames_between_what_belongs_together_or_is_tiny(rng: np.random.Generator) -> None:
+    assert not plots.manifold(rng.random((16, 8, 8, 1)), 4).axes[0].collections
+    assert not plots.image_grid(rng.random((3_600, 4, 4, 1))).axes[0].collections
+
+
+@pytest.mark.parametrize("side", [8, 28])
+def test_a_caption_is_nearer_to_its_own_tile_than_to_the_next(side: int, rng: np.random.Generator) -> None:
+    axes = plots.ranked(rng.random((6, side, side, 1)), -np.arange(6.0) * 1_000, "title").axes[0]
+    pitch = shown(axes.figure).shape[0] / 2
+    axes.figure.canvas.draw()
+    for i, text in enumerate(axes.texts):
+        box = axes.transData.inverted().transform(text.get_window_extent().get_points())
+        top, bottom = sorted(box[:, 1])
+        row = i // 3
+        assert 0 <= top + 0.5 - (row * pitch + side) < (row + 1) * pitch - bottom + 0.1 * side
+    assert [text.get_text() for text in axes.texts[:3]] == ["0", "\N{MINUS SIGN}1,000", "\N{MINUS SIGN}2,000"]
+
+
+def test_ranked_vectors_name_their_rows_by_their_values(rng: np.random.Generator) -> None:
+    x = rng.random((3, 4))
+    axes = plots.ranked(x, np.array([-7.0, -5.0, 2.0]), "title", list("abcd")).axes[0]
+    np.testing.assert_array_equal(axes.images[0].get_array(), x)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["\N{MINUS SIGN}7", "\N{MINUS SIGN}5", "2"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list("abcd")
+
+
+@pytest.mark.parametrize(("parts", "features", "named"), [(1, 40, True), (2, 3, True), (1, 41, False), (3, 3, False)])
+def test_features_are_named_where_there_is_room(
+    parts: int, features: int, named: bool, rng: np.random.Generator
+) -> None:
+    names = [f"feature {i}" for i in range(features)]
+    figure = canvas.maps([rng.random((4, features))] * parts, list("abc")[:parts], "title", features=names)
+    assert ([label.get_text() for label in figure.axes[0].get_xticklabels()] == names) is named
+    assert opened(figure).shape[1] > opened(figure).shape[0] or not named
+
+
+def test_strips_of_many_places_name_some_and_of_many_vectors_show_some(rng: np.random.Generator) -> None:
+    axes = plots.strips(rng.random((2, 100, 4, 4, 1)), ["a", "b"], [str(i) for i in range(100)], "walks").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "5", "10"]
+    figure = plots.strips(rng.random((20, 3, 4)), [str(i) for i in range(20)], list("abc"), "walks")
+    assert figure.get_suptitle() == "walks (the first 12 of 20)"
+
+
+def test_the_bound_is_told_from_its_error_and_the_elbo(rng: np.random.Generator) -> None:
+    figure = plots.bound_curve([1, 2, 5, 10], np.arange(4.0), np.full(4, 0.5), -1.0)
+    axes = figure.axes[0]
+    figure.canvas.draw()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "bound from K samples", "± its standard error over examples", "ELBO"]  # fmt: skip
+    assert {"1", "2", "5", "10"} <= {label.get_text() for label in axes.get_xticklabels()}
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), np.arange(4.0))
+    assert axes.collections[0].get_paths()[0].get_extents().bounds[1] == -0.5
+    assert opened(figure).std() > 0.05
+
+
+@pytest.mark.parametrize("dims", [1, 2, 50])
+def test_rates_are_bars_named_by_their_dimensions(dims: int, rng: np.random.Generator) -> None:
+    rates = rng.permutation(dims) + 1.0
+    axes = plots.rate_bars(rates, rates > 1).axes[0]
+    bars = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in axes.patches}
+    assert [bars[i] for i in range(dims)] == sorted(rates, reverse=True)
+    order = np.argsort(-rates)
+    for place, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True):
+        assert label.get_text() == f"$z_{{{order[int(place)] + 1}}}$"
+    assert max(bar.get_width() for bar in axes.patches) <= 0.8 * np.ptp(axes.get_xlim()) / 2
+
+
+def test_values_by_class_say_what_the_boxes_are(rng: np.random.Generator) -> None:
+    values, labels = rng.normal(size=200), np.arange(200) % 2
+    histogram, boxes = plots.log_likelihood_histogram(values, labels, "title").axes
+    assert sum(bar.get_height() for bar in histogram.patches) == 200
+    assert "quartiles" in boxes.get_xlabel()
+    assert "quartiles" not in plots.log_likelihood_histogram(values, None, "title").axes[0].get_xlabel()
+    assert [canvas.bins_for(n) for n in (1, 100, 10_000)] == [8, 20, 60]
+
+
 def test_extremes_tell_least_and_most(rng: np.random.Generator) -> None:
     x, values = rng.random((9, 4, 4, 1)).astype(np.float32), np.arange(9.0)[::-1]
     figure = plots.extremes(x, values, count=2)
@@ -189,6 +277,18 @@ class TestScatter:
         np.testing.assert_allclose(ellipses.get_angles() % 180, [30.0])
         np.testing.assert_array_equal(ellipses.get_offsets(), [[5, 5]])
 
+    @pytest.mark.parametrize("labels", [None, np.array([0, 1, 1])])
+    def test_no_ellipse_is_cut_off(self, labels: np.ndarray | None) -> None:
+        points = np.array([[0.0, 0], [1, 0], [0, 1]])
+        covariances = np.array([[[9.0, 0], [0, 1]], [[1, 0.5], [0.5, 25]]])
+        figure = scatter.latent_scatter(points, labels, scatter.Spread(np.array([0, 2]), covariances))
+        plots.png(figure)
+        (left, right), (bottom, top) = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
+        assert left <= -3
+        assert right >= 3
+        assert bottom <= -4
+        assert top >= 6
+
     def test_posterior_and_prior_are_densities_on_one_axis(self, rng: np.random.Generator) -> None:
         q, p = rng.normal(2, 0.5, size=(500, 3)), rng.normal(size=(20_000, 3))
         figure = scatter.posterior_against_prior(q, p, ["a", "b", "c"], "title")
@@ -223,6 +323,45 @@ class TestProjection:
         np.testing.assert_array_equal(plane(np.ones((5, 4))), np.zeros((5, 2)))
         assert plane.shares == (0, 0)
         assert projection(np.ones((1, 4)) * np.arange(4)).shares == (0, 0)
+
+
+class TestProjections:
+    """Every way to see latent space in the plane."""
+
+    @pytest.mark.parametrize("name", list(PROJECTIONS))
+    @pytest.mark.parametrize("dims", [2, 7])
+    def test_the_same_points_and_seed_give_the_same_picture(self, name: str, dims: int) -> None:
+        z = np.random.default_rng(1).normal(size=(60, dims)).astype(np.float32)
+        first, second = (PROJECTIONS[name](z, 3) for _ in range(2))
+        np.testing.assert_array_equal(first.points, second.points)
+        np.testing.assert_array_equal(first.rows, np.arange(60))
+        assert first.points.shape == (60, 2)
+        assert np.isfinite(first.points).all()
+        assert len(first.names) == 2
+
+    @pytest.mark.parametrize(("name", "said"), [("pca", "principal components"), ("tsne", "t-SNE of 5 dimensions")])
+    def test_the_title_says_which(self, name: str, said: str) -> None:
+        assert said in PROJECTIONS[name](np.random.default_rng(1).normal(size=(40, 5)), 0).how
+
+    def test_tsne_keeps_neighbours_together(self) -> None:
+        labels = np.arange(150) % 3
+        z = 20.0 * np.eye(9)[labels] + np.random.default_rng(0).normal(size=(150, 9))
+        points = PROJECTIONS["tsne"](z, 0).points
+        distances = np.square(points[:, np.newaxis] - points).sum(axis=2)
+        np.fill_diagonal(distances, np.inf)
+        assert (labels[distances.argmin(axis=1)] == labels).all()
+
+    def test_tsne_shows_so_many_points_and_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tfp_vae.projections.MOST_NEIGHBOURED", 20)
+        view = PROJECTIONS["tsne"](np.random.default_rng(0).normal(size=(59, 3)), 7)
+        assert MOST_NEIGHBOURED == 2_000
+        assert (view.rows[0], view.rows[-1], len(view.rows), len(view.points)) == (0, 58, 20, 20)
+        assert "perplexity 6, seed 7, 20 of 59 examples" in view.how
+
+    def test_tsne_of_few_or_equal_points(self) -> None:
+        assert np.isfinite(PROJECTIONS["tsne"](np.ones((9, 4)), 0).points).all()
+        with pytest.raises(UsageError, match="expected at least 5 test examples, found 4"):
+            PROJECTIONS["tsne"](np.ones((4, 4)), 0)
 
 
 def test_the_architecture_names_its_parts() -> None:

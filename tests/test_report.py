@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from tfp_vae.errors import RunError, UsageError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.film import Film
 from tfp_vae.preparation import held_out_view, plan
+from tfp_vae.projections import projection
 from tfp_vae.runs import Run
 
 FILMED = ("latent-animation", "decoder-animation")
@@ -130,7 +132,7 @@ class TestGallery:
         assert set(np.unique(shown[:8])) == {0, 1}
 
     def test_ellipses_are_those_of_the_encoder(self, subject: gallery.Subject) -> None:
-        spread = gallery._seen_spread(subject)
+        spread = gallery._seen_spread(subject, projection(subject.embeddings.mean))
         q = subject.vae.encoder(subject.test.x[spread.rows])
         np.testing.assert_allclose(spread.covariances, q.covariance(), atol=0.35 * float(np.max(q.variance())))
         ratio = np.einsum("nii->n", spread.covariances) / np.sum(q.variance(), axis=1)
@@ -183,6 +185,26 @@ class TestPlot:
         told = json.loads(call("plot", "learning-curves", "--run", copied.folder, "--weights", "best", "--json").stdout)
         assert list(told["pictures"]) == ["learning-curves"]
         assert told["weights"] == "best"
+
+    @pytest.mark.parametrize("name", ["pca", "tsne"])
+    def test_the_scatter_says_how_it_shows_latent_space(self, name: str, subject: gallery.Subject) -> None:
+        seen = gallery.Subject(subject.restored, subject.dataset, projection=name)
+        axes = gallery.PICTURES["latent-scatter"].draw(seen).axes[0]
+        assert ("t-SNE of 2 dimensions" in axes.get_title()) == (name == "tsne")
+        assert ("ellipses" in axes.get_title()) == (name == "pca")
+        assert sum(len(points.get_offsets()) for points in axes.collections) == 180 + 60 * (name == "pca")
+
+    def test_projection(self, copied: Run, tmp_path: Path) -> None:
+        scatter = ("plot", "latent-scatter", "--run", copied.folder, "--json")
+        told = [json.loads(call(*scatter, *more).stdout) for more in ((), ("--projection", "tsne"))]
+        assert [each["projection"] for each in told] == ["pca", "tsne"]
+        assert opened(Path(told[1]["pictures"]["latent-scatter"])).width > 400
+        other = call("plot", "samples", "--run", copied.folder, "--projection", "tsne", code=2)
+        assert "--projection has no meaning for samples" in one_sentence(other)
+        flat, _ = trained_on(tmp_path / "flat", latent_dim=1)
+        refused = call("plot", "--run", flat.folder, "--projection", "pca", code=2)
+        assert "expected a run with 2 latent dimensions or more, found 1" in one_sentence(refused)
+        assert "is not one of" in call("plot", "--projection", "umap", code=2).stderr
 
     def test_wrong_names(self, copied: Run) -> None:
         assert "invalid" in call("plot", "nothing", "--run", copied.folder, code=2).stderr.lower()
@@ -263,12 +285,17 @@ class TestPage:
         assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in Page(html).all("meta")
         for rule in ("prefers-color-scheme: dark", "@media print", "break-inside: avoid", "max-width: 100%"):
             assert rule in html
-        stills = [source for source in Page(html).all("source") if "print" in str(source["media"])]
-        assert len(stills) == 2
-        assert all("prefers-reduced-motion" in str(source["media"]) for source in stills)
+        images = Page(html).all("img")
+        assert sum(image.get("class") == "still" for image in images) == 2
+        for moving, still in itertools.pairwise(images):
+            if moving.get("class") == "moving":
+                assert still.get("class") == "still"
+                frames, last = picture_of(moving["src"]), picture_of(still["src"])
+                frames.seek(frames.n_frames - 1)
+                np.testing.assert_array_equal(last.convert("RGB"), frames.convert("RGB"))
 
     def test_every_picture_opens_and_has_a_text(self, html: str) -> None:
-        images = Page(html).all("img")
+        images = [image for image in Page(html).all("img") if image.get("class") != "still"]
         assert len(images) == len(gallery.PICTURES) + len(gallery.ASSESSED)
         for image in images:
             picture = picture_of(image["src"])
@@ -284,7 +311,9 @@ class TestPage:
             assert f"{evaluation[key]:#.4g}" in text
             assert key not in ("log_likelihood", "elbo") or f"{evaluation[f'{key}_se']:#.4g}" in text
         assert f"{training['parameters']:,}" in text
-        assert report.command(subject.config) in text
+        (shown,) = re.findall(r"<pre>(tfp-vae train .*?)</pre>", html, re.DOTALL)
+        assert shlex.split(shown.replace("\\\n", "")) == shlex.split(report.command(subject.config))
+        assert max(map(len, shown.splitlines())) < 80
         assert subject.config.data.fingerprint in text
         for package, version in subject.run.read("environment.json")["packages"].items():
             assert f'<th scope="row">{package}</th><td>{version}</td>' in html

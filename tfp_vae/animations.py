@@ -93,7 +93,7 @@ def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title:
       title: written above; the epoch follows it.
     """
     limits = range_of(decoded)
-    axes, _ = show_tiles(decoded[0], side, side, title, limits=limits)
+    axes, _ = show_tiles(decoded[0], side, side, title, limits=limits, framed=False)
     figure, image = axes.figure, axes.images[0]
     canvas = FigureCanvasAgg(figure)
 

@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PatchCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 __all__ = [
     "DPI",
@@ -19,6 +22,7 @@ __all__ = [
     "STYLE",
     "UNIT_RANGE",
     "Range",
+    "bins_for",
     "classes_of",
     "color",
     "colors_of",
@@ -57,10 +61,19 @@ STYLE: Any = {
 DPI = 150
 MOST_CLASSES = 20
 GREY, HEAT = "gray_r", "viridis"
+COLOURS = (1, 3)
+"""Numbers of channels that make one picture; any other stand side by side."""
+
 OUTERMOST = 0.001
 """The share of values at each end of a range that lie beyond it, so that a single one does not pale all others."""
 
 TILE_INCHES, LARGEST_INCHES = 0.8, 8.0
+
+FRAME, LEAST_FRAMED = "#c4c8cc", 0.25
+"""The colour of the line around a tile, which shows where a light one ends, and the least inches of a tile with one."""
+
+FEATURE_INCHES, MOST_NAMED = 0.17, 40
+"""The width of a column of a map whose name is to be read, and the most columns that are named."""
 
 
 class Range(NamedTuple):
@@ -85,6 +98,11 @@ def range_of(x: np.ndarray) -> Range:
         return UNIT_RANGE
     low, high = np.quantile(finite, [OUTERMOST, 1 - OUTERMOST])
     return Range(float(low), float(high)) if low < high else Range(float(finite.min()), float(finite.max()))
+
+
+def bins_for(count: int) -> int:
+    """Return how many bins show the distribution of so many values: about twice the root of their number."""
+    return int(np.clip(2 * math.sqrt(count), 8, 60))
 
 
 def png(figure: Figure) -> bytes:
@@ -136,26 +154,52 @@ def tiled(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *,
 
 def _channels_beside(x: np.ndarray) -> np.ndarray:
     """Return pictures [N, H, W, C] of a number of channels that has no colours as grey ones, [N, H, C W, 1]."""
-    if x.shape[-1] in (1, 3):
+    if x.shape[-1] in COLOURS:
         return x
     return np.concatenate([x[..., [channel]] for channel in range(x.shape[-1])], axis=2)
 
 
 def show_tiles(
-    x: np.ndarray, rows: int, columns: int, title: str, *, limits: Range | None = None, captions: bool = False
+    x: np.ndarray,
+    rows: int,
+    columns: int,
+    title: str,
+    *,
+    limits: Range | None = None,
+    captions: bool = False,
+    framed: bool = True,
 ) -> tuple[Any, np.ndarray]:
     """Draw pictures x [N, H, W, C] as tiles in reading order, and return the axes and what is shown in them.
 
-    A scale beside them says which values the tones stand for, unless they are those of [0, 1].
+    A scale beside them says which values the tones stand for, unless they are those of [0, 1]. Tiles that are `framed`
+    have a thin line around them, unless they are tiny.
     """
     limits = limits or range_of(x)
     picture = tiled(x, rows, columns, limits, captions=captions)
     axes = _bare_axes(picture.shape[1] / picture.shape[0] * rows / columns, rows, columns)
     axes.imshow(picture, cmap=GREY if picture.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
     axes.set_title(title)
+    if framed:
+        _frame(axes, len(x), columns, (picture.shape[0] / rows, picture.shape[1] / columns), _tile_size(x))
     if limits != UNIT_RANGE and picture.ndim == 2:
         axes.figure.colorbar(ScalarMappable(Normalize(*limits), GREY), ax=axes, shrink=0.8, pad=0.02, extend="both")
     return axes, picture
+
+
+def _tile_size(x: np.ndarray) -> tuple[int, int]:
+    """Return the height and the width of a tile of pictures x [N, H, W, C]."""
+    return x.shape[1], x.shape[2] * (1 if x.shape[3] in COLOURS else x.shape[3])
+
+
+def _frame(axes: Any, count: int, columns: int, pitch: tuple[float, float], size: tuple[int, int]) -> None:
+    """Draw a thin line around each of so many tiles of a size, in pixels, a `pitch` apart."""
+    if axes.figure.get_figwidth() / columns < LEAST_FRAMED:
+        return
+    corners = [(i % columns * pitch[1] - 0.5, i // columns * pitch[0] - 0.5) for i in range(count)]
+    tiles = [Rectangle(corner, size[1], size[0]) for corner in corners]
+    axes.add_collection(
+        PatchCollection(tiles, facecolor="none", edgecolor=FRAME, linewidth=0.6, clip_on=False), autolim=False
+    )
 
 
 def _bare_axes(aspect: float, rows: int, columns: int) -> Any:
@@ -179,6 +223,7 @@ def maps(
     title: str,
     rows: str = "example",
     ticks: Sequence[str] | None = None,
+    features: Sequence[str] = (),
 ) -> Figure:
     """Draw vectors, parts of [N, M], as the rows of heat maps beside each other, on one scale.
 
@@ -188,19 +233,26 @@ def maps(
       title: written above them all.
       rows: what a row is.
       ticks: what to call each row; its number, if not given.
+      features: what to call each column, of up to forty beside or above each other; their numbers, if not given.
     """
     low, high = range_of(np.concatenate(parts))
     down = math.ceil(len(parts) / 4)
     across = math.ceil(len(parts) / down)
+    named = list(features) if len(parts) <= 2 and len(features) <= MOST_NAMED else []
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        size = max(7.0, 2.6 * across), max(2.4 * down + 0.8, 5.0 if down == 1 else 0.0)
+        width = max(2.6, FEATURE_INCHES * len(named)) * across + bool(named)
+        size = max(7.0, width), max(2.4 * down + 0.8, 5.0 if down == 1 else 0.0) + 1.2 * bool(named)
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=ticks is not None)
         for axes, part, name in zip(panels.flat, parts, names, strict=False):
             image = axes.imshow(part, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=low, vmax=high)
             axes.set_title(name, fontsize="medium")
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(MaxNLocator(integer=True))
             if ticks is not None:
                 axes.set_yticks(range(len(ticks)), ticks, fontsize="small")
+            if named:
+                axes.set_xticks(range(len(named)), named, rotation=90, fontsize="small")
         for axes in panels.flat[len(parts) :]:
             axes.set_visible(False)
         figure.suptitle(title, fontsize="large")

@@ -313,6 +313,7 @@ def default_scaling(dataset: Dataset) -> str:
 
 def scaled(dataset: Dataset, scaling: str | Member) -> Dataset:
     """Return a data set with its values scaled, as its training data decide, after checking that they are finite."""
+    _check_any_finite(dataset)
     _check_finite(dataset)
     name, settings = SCALINGS.member(scaling)
     member = SCALINGS.member({"name": name, **SCALINGS[name].settings_from(settings, dataset.train.x)})
@@ -321,6 +322,14 @@ def scaled(dataset: Dataset, scaling: str | Member) -> Dataset:
     result = replace(dataset, scaling=member, **splits)
     _check_finite(result)
     return result
+
+
+def _check_any_finite(dataset: Dataset) -> None:
+    if not any(np.isfinite(getattr(dataset, name).x).any() for name in SPLITS):
+        raise DataError(
+            f"{dataset.name}: expected numbers, found not one: all values are nan or infinite; look at how it was "
+            "written, and get it anew."
+        )
 
 
 def _check_finite(dataset: Dataset) -> None:

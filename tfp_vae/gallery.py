@@ -16,8 +16,8 @@ from tfp_vae.datasets import Dataset, Split
 from tfp_vae.errors import UsageError
 from tfp_vae.evaluation import ACTIVE_VARIANCE, is_active
 from tfp_vae.experiments import Restored, sample
-from tfp_vae.preparation import held_out_view
-from tfp_vae.projections import Projection, projection
+from tfp_vae.preparation import as_seen, held_out_view
+from tfp_vae.projections import PROJECTIONS, Projection, projection
 from tfp_vae.runs import Run
 from tfp_vae.scores import score
 from tfp_vae.seeds import Purpose, generator
@@ -26,7 +26,7 @@ __all__ = ["ASSESSED", "PICTURES", "Picture", "Subject", "applicable", "picture"
 
 PICTURED, MANIFOLD_SIDE, SAMPLES = 12, 20, 64
 MOST_EMBEDDED, MOST_SCORED, IW_SAMPLES = 5_000, 1_000, 100
-ELLIPSES, ELLIPSE_DRAWS = 150, 256
+ELLIPSES, ELLIPSE_DRAWS = 60, 256
 MOST_DIMENSIONS, STEPS, PATHS, PATH_STEPS = 16, 11, 8, 9
 TRAVERSED = 0.02, 0.98
 """Between which quantiles of the prior a dimension is traversed."""
@@ -40,10 +40,11 @@ class Subject:
       restored: the run.
       dataset: its data, from `reload` or `plan`.
       seed: of what is drawn; that of the training, if not given.
+      projection: how latent space is seen in the latent scatter, a name from `PROJECTIONS`.
     """
 
-    def __init__(self, restored: Restored, dataset: Dataset, seed: int | None = None) -> None:
-        self.restored, self.dataset = restored, dataset
+    def __init__(self, restored: Restored, dataset: Dataset, seed: int | None = None, projection: str = "pca") -> None:
+        self.restored, self.dataset, self.projection = restored, dataset, projection
         self.run, self.config, self.vae = restored.run, restored.config, restored.vae
         self.seed = self.config.training.seed if seed is None else seed
 
@@ -51,6 +52,16 @@ class Subject:
     def latent_dim(self) -> int:
         """D."""
         return self.config.model.latent_dim
+
+    @property
+    def seen(self) -> str:
+        """What to call examples as the model sees them."""
+        return as_seen(self.config)
+
+    @property
+    def features(self) -> Sequence[str]:
+        """What a table calls the features of its vectors."""
+        return self.config.data.reading.columns or ()
 
     @functools.cached_property
     def test(self) -> Split:
@@ -71,11 +82,6 @@ class Subject:
     def active(self) -> np.ndarray:
         """Of the dimensions in `by_activity`, those whose means vary."""
         return np.asarray(self.by_activity[self.embeddings.mean.var(axis=0)[self.by_activity] > ACTIVE_VARIANCE])
-
-    @functools.cached_property
-    def plane(self) -> Projection:
-        """The plane in which latent space is seen."""
-        return projection(self.embeddings.mean)
 
     @functools.cached_property
     def scored(self) -> tuple[Split, np.ndarray]:
@@ -141,13 +147,12 @@ def picture(
 
 def _draw_samples(subject: Subject) -> Any:
     x = sample(subject.restored, SAMPLES, seed=subject.seed)
-    return plots.image_grid(x, "Samples, E[x|z] with z from the prior")
+    return plots.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features)
 
 
 def _draw_reconstructions(subject: Subject) -> Any:
     x = _spread(subject.test, PICTURED).x
-    binarized = subject.config.data.binarization.name != "none"
-    return plots.reconstructions(x, np.asarray(subject.vae.reconstruct(x)), "data, binarized" if binarized else "data")
+    return plots.reconstructions(x, np.asarray(subject.vae.reconstruct(x)), subject.seen, features=subject.features)
 
 
 def _draw_learning_curves(subject: Subject) -> Any:
@@ -162,18 +167,25 @@ def _draw_latent_scatter(subject: Subject) -> Any:
     means, labels = subject.embeddings.mean, subject.test.y
     if subject.latent_dim == 1:
         return plots.values_by_class(means[:, 0], labels, "Posterior means of held-out data", "$z_1$")
-    plane, spread = subject.plane, _seen_spread(subject)
-    title = f"Posterior means of held-out data{plane.how}; ellipses: one standard deviation of q(z|x)"
-    return scatter.latent_scatter(plane(means), labels, spread, plane.names, title)
+    view = PROJECTIONS[subject.projection](means, subject.seed)
+    spread = None if view.plane is None else _seen_spread(subject, view.plane)
+    ellipses = "" if spread is None else "ellipses: one standard deviation of q(z|x)"
+    title = _lines("Posterior means of held-out data", view.how, ellipses)
+    return scatter.latent_scatter(view.points, None if labels is None else labels[view.rows], spread, view.names, title)
 
 
-def _seen_spread(subject: Subject) -> scatter.Spread:
+def _lines(*parts: str) -> str:
+    """Return a title of a line for each part that says something."""
+    return "\n".join(filter(None, parts))
+
+
+def _seen_spread(subject: Subject, plane: Projection) -> scatter.Spread:
     """Return the covariances in the plane of q(z|x) of some examples: of draws, which any family has."""
     most = max(2, min(ELLIPSES, grids.VALUES_AT_ONCE // (ELLIPSE_DRAWS * subject.latent_dim)))
     rows = np.linspace(0, len(subject.test) - 1, min(most, len(subject.test))).astype(int)
     seed = (subject.seed + 1, int(Purpose.EMBEDDING))
     z = latent.encode(subject.vae, subject.test.x[rows], samples=ELLIPSE_DRAWS, seed=seed).samples
-    seen = subject.plane(z).swapaxes(0, 1)  # [M, S, 2]
+    seen = plane(z).swapaxes(0, 1)  # [M, S, 2]
     return scatter.Spread(rows, np.stack([np.cov(draws, rowvar=False) for draws in seen]))
 
 
@@ -197,13 +209,14 @@ def _draw_traversals(subject: Subject) -> Any:
     places = grids.quantiles(subject.vae, levels, subject.seed)
     z = np.tile(start, (len(dims), STEPS, 1))
     z[np.arange(len(dims)), :, dims] = places[:, dims].T
-    more = f" ({len(dims)} of {len(subject.active)})" if len(dims) < len(subject.active) else ""
+    more = f" (the {len(dims)} most active of {len(subject.active)})" if len(dims) < len(subject.active) else ""
     return plots.strips(
         subject.decode(z),
         [f"$z_{{{d + 1}}}$" for d in dims],
         [f"{level:.0%}" for level in levels],
         f"E[x|z] along each active dimension{more}",
         "quantile of the prior",
+        features=subject.features,
     )
 
 
@@ -227,7 +240,8 @@ def _draw_interpolations(subject: Subject) -> Any:
     x = np.concatenate([ends[0], walked, ends[1]], axis=1)
     ticks = ["data", *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), "data"]
     names = [f"{subject.test.whence(a)} to {subject.test.whence(b)}" if x.ndim == 3 else "" for a, b in rows.T]
-    return plots.strips(x, names, ticks, "E[x|z] on straight lines between test examples")
+    title = "E[x|z] on straight lines between test examples" + ", binarized" * (subject.seen != "data")
+    return plots.strips(x, names, ticks, title, features=subject.features)
 
 
 def _too_few(subject: Subject) -> str | None:
@@ -250,7 +264,8 @@ def _draw_log_likelihood(subject: Subject) -> Any:
 
 def _draw_extremes(subject: Subject) -> Any:
     examples, values = subject.scored
-    return plots.extremes(examples.x, values)
+    title = f"Least and most likely of {subject.how_scored}; log p(x) in nats"
+    return plots.extremes(examples.x, values, title, features=subject.features)
 
 
 def _draw_architecture(subject: Subject) -> Any:
@@ -279,7 +294,7 @@ def _animate_latent(subject: Subject) -> bytes:
     means = np.stack([frame.means for frame in reel.frames])
     epochs = [frame.epoch for frame in reel.frames]
     plane = projection(means[-1])
-    title = f"Posterior means of held-out data{plane.how}"
+    title = _lines("Posterior means of held-out data", plane.how)
     return animations.latent_animation(epochs, plane(means), reel.labels, plane.names, title)
 
 
@@ -350,11 +365,17 @@ def _draw_rates(assessment: Assessment) -> Any:
 
 
 def _draw_histogram(assessment: Assessment) -> Any:
-    return plots.log_likelihood_histogram(assessment.estimates.log_likelihood, assessment.examples.y)
+    title = f"log p(x) of {_how_assessed(assessment)}"
+    return plots.log_likelihood_histogram(assessment.estimates.log_likelihood, assessment.examples.y, title)
 
 
 def _draw_assessed_extremes(assessment: Assessment) -> Any:
-    return plots.extremes(assessment.examples.x, assessment.estimates.log_likelihood)
+    title = f"Least and most likely of {_how_assessed(assessment)}; log p(x) in nats"
+    return plots.extremes(assessment.examples.x, assessment.estimates.log_likelihood, title)
+
+
+def _how_assessed(assessment: Assessment) -> str:
+    return "{num_examples:,} {split} examples, K = {iw_samples:,}".format(**assessment.result)
 
 
 ASSESSED: dict[str, Callable[[Assessment], Any]] = {

@@ -11,7 +11,7 @@ import numpy as np
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.datasets import SPLITS, Dataset, default_binarization, scaled
 from tfp_vae.errors import DataError
-from tfp_vae.kinds import kind_of, suggest, suited_scaling
+from tfp_vae.kinds import assumption, kind_of, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.preparation import fitting
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
@@ -61,8 +61,8 @@ class Duplicates(NamedTuple):
 def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
     """Return what there is to say of a data set as `datasets.read` gives it, as a JSON object.
 
-    `range` and `missing` are of the values in the source; what follows from `kind` on is of the values scaled, and is
-    there only if the data can be trained on.
+    `range` and `missing` are of the values in the source. Data that can be trained on have `assumed`, what is taken for
+    granted of their scale, and from `kind` on what is true of the values scaled; other data have a `problem`.
     """
     found = {
         "dataset": raw.name,
@@ -78,7 +78,8 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
         data = scaled(raw, scaling or suited_scaling(raw, None))
     except DataError as error:
         return {**found, "trainable": False, "problem": str(error)}
-    return {**found, "trainable": True, **_of_scaled(data)}
+    assumed = None if scaling else assumption(raw, data.scaling.name)
+    return {**found, "trainable": True, "assumed": assumed, **_of_scaled(data)}
 
 
 def _of_scaled(data: Dataset) -> dict[str, Any]:

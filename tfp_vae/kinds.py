@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from tfp_vae.datasets import SPLITS, Dataset, default_scaling, scaled
 from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, first_violation, level_count
 
-__all__ = ["Kind", "Suggestion", "kind_of", "suggest", "suited_scaling"]
+__all__ = ["Kind", "Suggestion", "assumption", "kind_of", "suggest", "suited_scaling"]
 
 MLP_VALUES = 1_024
 """Images of more values than these, such as 32x32 grey ones have, are given convolutions."""
 
 LEVELS = 256
 """The most levels of grey that are taken for levels, and not for a continuum."""
+
+FULL = 255
+"""What 8-bit pixels are over, whatever the largest of them is."""
 
 FORMS = {1: "grey images", 3: "colour images"}
 """Forms of data by the number of channels."""
@@ -106,6 +111,34 @@ def suited_scaling(dataset: Dataset, support: Support | None) -> str:
         return "none" if misfits else usual
     real = support in (None, REAL) and kind_of(dataset).values == "real values"
     return "standard" if real else usual
+
+
+def assumption(dataset: Dataset, scaling: str) -> str | None:
+    """Return what a scaling takes for granted of 8-bit pixels whose largest is less than half of 255; None of others.
+
+    Args:
+      dataset: not yet scaled.
+      scaling: the name of the scaling that was picked for it.
+    """
+    splits = [getattr(dataset, name).x for name in SPLITS]
+    if len(dataset.event_shape) == 1 or any(x.dtype != np.uint8 for x in splits):
+        return None
+    largest = max(int(x.max()) for x in splits)
+    return _ASSUMED[scaling](largest) if 0 < largest <= FULL // 2 and scaling in _ASSUMED else None
+
+
+def _assumed_of_pixels(largest: int) -> str:
+    return (
+        f"the largest of its 8-bit pixels is {largest}, and 255 is taken for full: values end at {largest / FULL:.2g}; "
+        f"if {largest} is full, multiply by {FULL / largest:g} first."
+    )
+
+
+def _assumed_of_unscaled(largest: int) -> str:
+    return f"the largest of its 8-bit pixels is {largest}, so they are taken as they are, and not over 255."
+
+
+_ASSUMED = {"pixels": _assumed_of_pixels, "none": _assumed_of_unscaled}
 
 
 def _fits(dataset: Dataset, support: Support) -> bool:

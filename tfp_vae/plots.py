@@ -9,9 +9,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from tfp_vae.canvas import PALETTE, STYLE, classes_of, color, maps, png, range_of, show_tiles
+from tfp_vae.canvas import PALETTE, STYLE, bins_for, classes_of, color, maps, png, range_of, show_tiles
 
 __all__ = [
     "bound_curve",
@@ -22,6 +22,7 @@ __all__ = [
     "manifold",
     "png",
     "prior_grid",
+    "ranked",
     "rate_bars",
     "reconstructions",
     "strips",
@@ -32,39 +33,62 @@ TRAIN, VALIDATION = PALETTE[0], PALETTE[5]
 MOST_MAPS = 12
 """How many strips of vectors are shown."""
 
+MOST_TICKS = 24
+"""The most places of a strip of pictures that are named below it."""
 
-def image_grid(x: np.ndarray, title: str = "", columns: int | None = None) -> Figure:
+LEAST_BARS = 6
+"""How many bars there must be to fill a picture's width; fewer are as wide as if there were so many."""
+
+
+def image_grid(x: np.ndarray, title: str = "", columns: int | None = None, *, features: Sequence[str] = ()) -> Figure:
     """Draw examples x [N, H, W, C] as a grid of pictures, or vectors [N, M] as the rows of a map.
 
     Args:
       x: values; the tones span [0, 1], or all of them where they go beyond it.
       title: written above.
       columns: pictures in a row; as square a grid as fits, if not given.
+      features: what the M features of vectors are called.
     """
     if x.ndim == 2:
-        return maps([x], [""], title)
+        return maps([x], [""], title, features=features)
     columns = columns or math.ceil(math.sqrt(len(x)))
     axes, _ = show_tiles(x, math.ceil(len(x) / columns), columns, title)
     return _figure(axes)
 
 
-def reconstructions(originals: np.ndarray, means: np.ndarray, what: str = "data") -> Figure:
+def reconstructions(
+    originals: np.ndarray,
+    means: np.ndarray,
+    what: str = "data",
+    made: str = "E[x|z]",
+    title: str = "Held-out examples and their reconstructions",
+    features: Sequence[str] = (),
+) -> Figure:
     """Draw originals above their reconstructions, two arrays [N, H, W, C]; or beside them, [N, M].
 
     Args:
       originals: as the model saw them.
-      means: E[x|z].
+      means: what it makes of them, such as E[x|z].
       what: what to call the originals.
+      made: what to call what it makes of them.
+      title: written above.
+      features: what the M features of vectors are called.
     """
-    title = "Held-out examples and their reconstructions"
     if originals.ndim == 2:
-        return maps([originals, means], [what, "E[x|z]"], title)
+        return maps([originals, means], [what, made], title, features=features)
     axes, picture = show_tiles(np.concatenate([originals, means]), 2, len(originals), title)
-    _name_rows(axes, picture, [what, "E[x|z]"])
+    _name_rows(axes, picture, [what, made])
     return _figure(axes)
 
 
-def strips(x: np.ndarray, names: Sequence[str], ticks: Sequence[str], title: str, across: str = "") -> Figure:
+def strips(
+    x: np.ndarray,
+    names: Sequence[str],
+    ticks: Sequence[str],
+    title: str,
+    across: str = "",
+    features: Sequence[str] = (),
+) -> Figure:
     """Draw rows of pictures x [R, T, H, W, C], each row a walk; or walks of vectors [R, T, M], each a map.
 
     Args:
@@ -73,14 +97,17 @@ def strips(x: np.ndarray, names: Sequence[str], ticks: Sequence[str], title: str
       ticks: what each of their T places is.
       title: written above.
       across: what the places are of.
+      features: what the M features of vectors are called.
     """
     if x.ndim == 3:
-        return maps(list(x[:MOST_MAPS]), names[:MOST_MAPS], title, across, ticks)
+        some = f" (the first {MOST_MAPS} of {len(x)})" * (len(x) > MOST_MAPS)
+        return maps(list(x[:MOST_MAPS]), names[:MOST_MAPS], title + some, across, ticks, features)
     count, length = x.shape[:2]
     axes, picture = show_tiles(x.reshape(-1, *x.shape[2:]), count, length, title)
     _name_rows(axes, picture, names)
     places = (np.arange(length) + 0.5) * picture.shape[1] / length
-    axes.set_xticks(places, ticks, fontsize="small")
+    every = math.ceil(length / MOST_TICKS)
+    axes.set_xticks(places[::every], ticks[::every], fontsize="small")
     axes.set_xlabel(across)
     return _figure(axes)
 
@@ -125,11 +152,12 @@ def prior_grid(side: int) -> np.ndarray:
 
 def manifold(images: np.ndarray, side: int, title: str = "E[x|z] over quantiles of the prior") -> Figure:
     """Draw E[x|z] [side^2, H, W, C] over the grid of `prior_grid`, or another of quantiles."""
-    axes, picture = show_tiles(images, side, side, title)
+    axes, picture = show_tiles(images, side, side, title, framed=False)
     ticks = (np.array([0.1, 0.5, 0.9]), ["10%", "50%", "90%"])
     axes.set_xticks(ticks[0] * picture.shape[1], ticks[1])
     axes.set_yticks((1 - ticks[0]) * picture.shape[0], ticks[1])
-    axes.set(xlabel="$z_1$", ylabel="$z_2$")
+    axes.set_xlabel("$z_1$")
+    axes.set_ylabel("$z_2$", rotation=0, va="center", labelpad=8)
     return _figure(axes)
 
 
@@ -138,13 +166,27 @@ def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, e
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.subplots()
-        axes.fill_between(samples, means - errors, means + errors, color=PALETTE[0], alpha=0.2, linewidth=0)
-        axes.plot(samples, means, color=PALETTE[0], marker="o", markersize=4, label="log p(x), importance-weighted")
+        axes.plot(samples, means, color=PALETTE[0], marker="o", markersize=4, label="bound from K samples")
+        band: dict[str, Any] = {
+            "color": PALETTE[0],
+            "alpha": 0.2,
+            "linewidth": 0,
+            "label": "± its standard error over examples",
+        }
+        axes.fill_between(samples, means - errors, means + errors, **band)
         axes.axhline(elbo, color=PALETTE[5], linestyle="--", label="ELBO")
-        axes.set_xscale("log")
-        axes.set(title="The bound against its samples", xlabel="importance samples K", ylabel="nats per example")
-        axes.legend(loc="best")
+        axes.set(title="Bound on log p(x), tighter with more importance samples", ylabel="nats per example")
+        _count_on_a_logarithmic_axis(axes, "importance samples K for each example")
+        figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     return figure
+
+
+def _count_on_a_logarithmic_axis(axes: Any, what: str) -> None:
+    axes.set_xscale("log")
+    axes.set_xlabel(what)
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
@@ -153,20 +195,30 @@ def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.subplots()
         order = np.argsort(-rates, kind="stable")
-        colors = {True: (PALETTE[0], "active"), False: (PALETTE[9], "not active")}
+        colors = {True: (PALETTE[0], "active: its posterior means vary"), False: (PALETTE[9], "not active")}
+        width = 0.8 * min(1.0, len(rates) / LEAST_BARS)
         for is_active, (bar_color, label) in colors.items():
             places = np.flatnonzero(active[order] == is_active)
             if len(places):
-                axes.bar(places + 1, rates[order][places], color=bar_color, label=f"{label} ({len(places)})")
-        axes.set(title="Rate of each latent dimension", xlabel="dimension, by rate", ylabel="nats per example")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="upper right")
+                axes.bar(places, rates[order][places], width, color=bar_color, label=f"{label} ({len(places)})")
+        axes.set(title="Rate, KL(q(z|x) ‖ p(z)), by latent dimension", ylabel="nats per example")
+        _name_dimensions(axes, order)
+        figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
 
 
-def log_likelihood_histogram(
-    values: np.ndarray, labels: np.ndarray | None, title: str = "log p(x) of held-out examples"
-) -> Figure:
+def _name_dimensions(axes: Any, order: np.ndarray) -> None:
+    """Name the latent dimensions below their bars: each of few, every some of many."""
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("latent dimension, largest rate first")
+    every = math.ceil(len(order) / MOST_TICKS)
+    places = np.arange(0, len(order), every)
+    axes.set_xticks(places, [f"$z_{{{d + 1}}}$" for d in order[places]], fontsize="small")
+    middle, reach = (len(order) - 1) / 2, max(len(order), LEAST_BARS / 2) / 2 + 0.1
+    axes.set_xlim(middle - reach, middle + reach)
+
+
+def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None, title: str) -> Figure:
     """Draw the distribution of log p(x) [N], and below it, where there are classes, that of each of them."""
     return values_by_class(values, labels, title, "log p(x), nats")
 
@@ -184,11 +236,13 @@ def values_by_class(values: np.ndarray, labels: np.ndarray | None, title: str, w
         axes = figure.subplots(
             1 + bool(names), 1, sharex=True, squeeze=False, height_ratios=[2.2, *[height - 2.2] * bool(names)]
         )
-        axes[0, 0].hist(values, bins=min(60, 5 + len(values) // 5), color=PALETTE[0])
+        axes[0, 0].hist(values, bins=bins_for(len(values)), color=PALETTE[0])
         axes[0, 0].set(title=title, ylabel="examples")
+        axes[0, 0].yaxis.set_major_locator(MaxNLocator(6, integer=True))
         if names:
             _boxes(axes[1, 0], [values[labels == name] for name in names], names)
-        axes[-1, 0].set_xlabel(what)
+        axes[-1, 0].set_xlabel(what + "\nboxes: quartiles and median; whiskers: 5% to 95%" * bool(names))
+        axes[-1, 0].xaxis.set_major_locator(MaxNLocator(7))
     return figure
 
 
@@ -205,20 +259,47 @@ def _boxes(axes: Any, groups: Sequence[np.ndarray], names: Sequence[Any]) -> Non
     axes.set_ylabel("class")
 
 
-def extremes(x: np.ndarray, values: np.ndarray, count: int = 10) -> Figure:
+def extremes(
+    x: np.ndarray,
+    values: np.ndarray,
+    title: str = "Least and most likely examples; log p(x) in nats",
+    count: int = 10,
+    features: Sequence[str] = (),
+) -> Figure:
     """Draw the examples x [N, H, W, C], or [N, M], of least log p(x) [N] above those of most, each with its value."""
     order = np.argsort(values, kind="stable")
     count = min(count, max(1, len(x) // 2))
     chosen = np.concatenate([order[:count], order[-count:][::-1]])
-    title = "Least and most likely held-out examples, log p(x) in nats"
     if x.ndim == 2:
-        named = [f"{name}, {values[rows[0]]:.0f} to {values[rows[-1]]:.0f}" for name, rows in
+        named = [f"{name}, {_written(values[rows[0]])} to {_written(values[rows[-1]])}" for name, rows in
                  (("least", chosen[:count]), ("most", chosen[count:]))]  # fmt: skip
-        return maps([x[chosen[:count]], x[chosen[count:]]], named, title)
+        return maps([x[chosen[:count]], x[chosen[count:]]], named, title, features=features)
     axes, picture = show_tiles(x[chosen], 2, count, title, limits=range_of(x), captions=True)
-    height, width = picture.shape[0] / 2, picture.shape[1] / count
-    for i, row in enumerate(chosen):
-        place = (i % count + 0.5) * width, (i // count + 1) * height - 0.02 * height
-        axes.text(*place, f"{values[row]:.0f}", ha="center", va="bottom", fontsize=7)
+    _caption(axes, picture, x.shape[1], list(map(_written, values[chosen])), 2, count)
     _name_rows(axes, picture, ["least", "most"])
     return _figure(axes)
+
+
+def ranked(x: np.ndarray, values: np.ndarray, title: str, features: Sequence[str] = ()) -> Figure:
+    """Draw examples x [N, H, W, C] as a grid in their order, each above its value [N]; or vectors [N, M] as a map."""
+    texts = list(map(_written, values))
+    if x.ndim == 2:
+        return maps([x], [""], title, "log p(x)", texts if len(x) <= MOST_TICKS else None, features)
+    columns = math.ceil(math.sqrt(len(x)))
+    rows = math.ceil(len(x) / columns)
+    axes, picture = show_tiles(x, rows, columns, title, captions=True)
+    _caption(axes, picture, x.shape[1], texts, rows, columns)
+    return _figure(axes)
+
+
+def _written(value: float) -> str:
+    """Return a number of nats, whole, with the minus sign that axes have."""
+    return f"{np.round(value) + 0.0:,.0f}".replace("-", "\N{MINUS SIGN}")  # + 0.0: -0 is 0
+
+
+def _caption(axes: Any, picture: np.ndarray, tile: int, texts: Sequence[str], rows: int, columns: int) -> None:
+    """Write a text below each tile, `tile` pixels high, of a picture of rows and columns of them."""
+    height, width = picture.shape[0] / rows, picture.shape[1] / columns
+    for i, text in enumerate(texts):
+        place = (i % columns + 0.5) * width, i // columns * height + tile * 1.03
+        axes.text(*place, text, ha="center", va="top", fontsize=7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from tfp_vae.datasets import (
     scaled,
 )
 from tfp_vae.errors import DataError
-from tfp_vae.kinds import suggest, suited_scaling
+from tfp_vae.kinds import assumption, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
 from tfp_vae.networks import NETWORKS
@@ -36,7 +37,9 @@ from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
 from tfp_vae.supports import BINARY, REAL, UNIT, Support, first_violation
 
-__all__ = ["OPEN", "fitting", "held_out_view", "new_examples", "plan", "reload"]
+__all__ = ["OPEN", "as_seen", "fitting", "held_out_view", "new_examples", "plan", "reload"]
+
+logger = logging.getLogger("tfp_vae")
 
 OPEN = ("encoder", "decoder", "likelihood")
 """What of a model the kind of the data may pick."""
@@ -71,6 +74,9 @@ def plan(
     raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
     support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
     data = scaled(raw, scaling or suited_scaling(raw, support))
+    assumed = None if scaling else assumption(raw, data.scaling.name)
+    if assumed is not None and data.scaling.name == "pixels":
+        logger.warning("%s: %s", raw.name, assumed)
     model = _completed(_picked(model, data, open_choices), data)
     support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
@@ -191,6 +197,11 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
     A split that is binary already stays as it is, as every binarization keeps 0 and 1.
     """
     return _binarized(config, getattr(dataset, split))
+
+
+def as_seen(config: RunConfig) -> str:
+    """Return what to call examples as the model sees them."""
+    return "data" if config.data.binarization.name == "none" else "data, binarized"
 
 
 def _binarized(config: RunConfig, given: Split) -> Split:

@@ -1,12 +1,20 @@
-"""Latent space seen in two dimensions: as it is, or along the principal components of what lies in it."""
+"""Latent space seen in two dimensions: as it is, along the principal components of what lies in it, or by t-SNE."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Projection", "projection"]
+from tfp_vae.errors import UsageError
+
+__all__ = ["PROJECTIONS", "Projection", "View", "projection"]
+
+MOST_NEIGHBOURED = 2_000
+"""How many points t-SNE is made of: its time grows faster than their number, to 15 s of a core for these."""
+
+PERPLEXITY, FEWEST_NEIGHBOURED = 30.0, 5
 
 
 class Projection(NamedTuple):
@@ -38,7 +46,7 @@ class Projection(NamedTuple):
         """What a title has to say of it; nothing where the plane is latent space itself."""
         if self.shares is None:
             return ""
-        return f", first 2 principal components of {len(self.centre)} dimensions ({sum(self.shares):.0%} of variance)"
+        return f"first 2 principal components of {len(self.centre)} dimensions ({sum(self.shares):.0%} of variance)"
 
 
 def projection(z: np.ndarray) -> Projection:
@@ -59,3 +67,59 @@ def projection(z: np.ndarray) -> Projection:
     axes *= np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
     variances = np.square(np.pad(spread, (0, 2))) / max(float(np.square(spread).sum()), np.finfo(float).tiny)
     return Projection(centre, axes, (float(variances[0]), float(variances[1])))
+
+
+class View(NamedTuple):
+    """Points as they are seen in the plane.
+
+    rows: which of the points given are shown, [M].
+    points: where they are seen, [M, 2].
+    names: of the two axes.
+    how: what a title has to say of it.
+    plane: the linear map that shows them, by which ellipses can be shown too; None where there is none.
+    """
+
+    rows: np.ndarray
+    points: np.ndarray
+    names: tuple[str, str]
+    how: str
+    plane: Projection | None
+
+
+def _principal(z: np.ndarray, seed: int) -> View:
+    del seed
+    plane = projection(z)
+    return View(np.arange(len(z)), plane(z), plane.names, plane.how, plane)
+
+
+def _neighbouring(z: np.ndarray, seed: int) -> View:
+    """Return points z [N, D] by t-SNE, which keeps neighbours together; distances between clusters tell little.
+
+    Of more than 2,000 points, so many evenly spread are shown. Perplexity 30, or a third of the points if they are few;
+    on one thread, as sums in another order would give another picture.
+
+    Raises:
+      UsageError: fewer than 5 points.
+
+    References:
+      van der Maaten and Hinton (2008), Visualizing data using t-SNE.
+    """
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    if len(z) < FEWEST_NEIGHBOURED:
+        raise UsageError(
+            f"--projection tsne: expected at least {FEWEST_NEIGHBOURED} test examples, found {len(z)}; choose pca."
+        )
+    rows = np.linspace(0, len(z) - 1, min(len(z), MOST_NEIGHBOURED)).astype(int)
+    perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
+    start = "pca" if np.ptp(z[rows], axis=0).max() > 0 else "random"
+    with threadpool_limits(1):
+        points = TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(z[rows])
+    some = f", {len(rows):,} of {len(z):,} examples" if len(rows) < len(z) else ""
+    how = f"t-SNE of {z.shape[1]} dimensions (perplexity {perplexity:.0f}, seed {seed}{some})"
+    return View(rows, points, ("t-SNE 1", "t-SNE 2"), how, None)
+
+
+PROJECTIONS: dict[str, Callable[[np.ndarray, int], View]] = {"pca": _principal, "tsne": _neighbouring}
+"""Ways to see points z [N, D], D from 2 on, in the plane; a seed decides what is drawn at random."""

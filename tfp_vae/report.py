@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ CAPTIONS = {
     "decoder-animation": "What is decoded, epoch by epoch.",
     "reconstructions": "Test examples as the model saw them, and what it makes of them.",
     "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
-    "latent-scatter": "Where test examples lie in latent space, and how sure the encoder is of some of them.",
+    "latent-scatter": "Where test examples lie in latent space; ellipses show how sure the encoder is of some.",
     "manifold": "What is decoded all over latent space, each step of the same mass under the prior.",
     "traversals": "What changes along each active dimension, the others kept.",
     "interpolations": "What lies between test examples.",
@@ -72,6 +72,10 @@ FIGURES = (
 """Figures of an evaluation: key, what to call it, unit, what it tells."""
 
 
+HEADLINE = ("log_likelihood", "elbo")
+"""Those that a reader sees first."""
+
+
 class Figure(NamedTuple):
     """A line in a table of figures, its numbers written out."""
 
@@ -105,11 +109,12 @@ def page(run: Run) -> str:
             summary=_summary(config),
             parts=_parts(config),
             status=run.status(),
-            command=command(config),
+            command=" \\\n  ".join(_pieces(config)),
             training=_optional(run, runs.TRAINING),
             terms=_terms(_optional(run, runs.TRAINING)),
             evaluation=_optional(run, runs.EVALUATION),
             figures=figures(_optional(run, runs.EVALUATION)),
+            headline=figures(_optional(run, runs.EVALUATION), HEADLINE),
             environment=_optional(run, runs.ENVIRONMENT),
             pictures=pictures(run),
             configuration=json.dumps(config.model_dump(mode="json"), indent=2),
@@ -188,9 +193,14 @@ def _setting(value: Any) -> str:
 
 def command(config: RunConfig) -> str:
     """Return the line that trains such a run again: `tfp-vae train` with all that decides its numbers."""
+    return " ".join(_pieces(config))
+
+
+def _pieces(config: RunConfig) -> list[str]:
+    """Return that line in pieces, one for each option."""
     said = {**_of_data(config), **_of_model(config), **_of_training(config)}
-    words = [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
-    return shlex.join(["tfp-vae", "train", *words])
+    options = [f"--{name} {shlex.quote(str(value))}" for name, value in said.items() if value is not None]
+    return ["tfp-vae train", *options]
 
 
 def _of_data(config: RunConfig) -> dict[str, Any]:
@@ -232,13 +242,13 @@ def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
     return [(split, [_number(training[split][name]) for name in names]) for split in ("train", "validation")]
 
 
-def figures(evaluation: Mapping[str, Any] | None) -> list[Figure]:
-    """Return the figures of an evaluation that there are, each with its standard error if it has one."""
+def figures(evaluation: Mapping[str, Any] | None, keys: Collection[str] | None = None) -> list[Figure]:
+    """Return the figures of an evaluation that there are, or those of `keys`, each with its standard error if any."""
     found = _flat(evaluation or {})
     return [
         Figure(name, _number(found[key]), _number(found.get(f"{key}_se")), unit, tells)
         for key, name, unit, tells in FIGURES
-        if found.get(key) is not None
+        if found.get(key) is not None and (keys is None or key in keys)
     ]
 
 

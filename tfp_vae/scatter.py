@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
-from tfp_vae.canvas import PALETTE, STYLE, classes_of, color, colors_of
+from tfp_vae.canvas import PALETTE, STYLE, bins_for, classes_of, color, colors_of
 
 __all__ = ["Spread", "draw_clusters", "latent_scatter", "posterior_against_prior", "scatter_axes", "settled"]
 
@@ -49,7 +49,8 @@ def latent_scatter(
     with mpl.rc_context(STYLE):
         figure, axes = scatter_axes(names, title)
         if spread is not None:
-            axes.add_collection(_ellipses(axes, points, labels, spread))
+            axes.add_collection(_ellipses(axes, points, labels, spread), autolim=False)
+            axes.update_datalim(_ends(points, spread))
         draw_clusters(axes, points, labels)
     return figure
 
@@ -92,6 +93,12 @@ def _ellipses(axes: Any, points: np.ndarray, labels: np.ndarray | None, spread: 
         linewidths=0.8,
         alpha=0.55,
     )
+
+
+def _ends(points: np.ndarray, spread: Spread) -> np.ndarray:
+    """Return the corners [2 M, 2] of the boxes that hold the ellipses: a standard deviation each way."""
+    centres, reach = points[spread.rows], np.sqrt(np.diagonal(spread.covariances, axis1=1, axis2=2))
+    return np.concatenate([centres - reach, centres + reach])
 
 
 def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str]) -> None:
@@ -183,7 +190,8 @@ def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Seq
 def _compare(axes: Any, posterior: np.ndarray, prior: np.ndarray) -> None:
     """Draw two densities as histograms over what holds all but the outermost thousandths of both."""
     both = [np.quantile(values, [0.001, 0.999]) for values in (posterior, prior)]
-    bins = np.linspace(min(low for low, _ in both), max(high for _, high in both), 41)
+    count = min(40, bins_for(len(posterior)))
+    bins = np.linspace(min(low for low, _ in both), max(high for _, high in both), count + 1)
     axes.hist(posterior, bins, density=True, color=PALETTE[0], alpha=0.55, label="q(z), test data")
     axes.hist(prior, bins, density=True, histtype="step", color=PALETTE[5], linewidth=1.6, label="p(z), prior")
     axes.set_yticks([])

@@ -1,0 +1,175 @@
+"""Opens a page in Chromium (QtWebEngine's) at a width, in light or dark, and says what a reader would meet there.
+
+python docs/browse.py PAGE.html --width 360 --scheme dark [--picture FILE.png] [--pdf FILE.pdf]
+
+It needs `pip install -e '.[browser]'`, and no display.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, final
+
+SCHEMES = {"dark": 0, "light": 1}
+"""What readers may prefer, as Chromium numbers it."""
+
+LONGEST = 16_000
+"""The most pixels of a page's height that are drawn: graphics memory ends soon after."""
+
+PATIENCE, SETTLING = 60_000, 1_200
+"""How long a page may take at most, and how long what is drawn is given to settle, in milliseconds."""
+
+MARGIN = 16
+"""Of a printed page, in millimetres."""
+
+SHEET = 595, 842
+"""The width and the height of A4 in points."""
+
+QUESTION = """(function () {
+  const root = document.scrollingElement, images = [...document.images];
+  const beyond = [...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth + 1);
+  return JSON.stringify({
+    inner_width: innerWidth, scroll_width: root.scrollWidth, height: root.scrollHeight,
+    beyond: beyond.filter(e => !e.closest('.scroll, pre')).map(e => e.tagName.toLowerCase()),
+    images: images.length, images_sound: images.filter(i => i.complete && i.naturalWidth > 0).length,
+    images_shown: images.filter(i => i.getBoundingClientRect().width > 0).map(i => i.className),
+    ground: getComputedStyle(document.body).backgroundColor, text: getComputedStyle(document.body).color,
+    dark: matchMedia('(prefers-color-scheme: dark)').matches,
+  });
+})()"""
+
+
+def main() -> None:
+    """Open the page, and print what was found as a JSON object."""
+    asked = _asked()
+    flags = f"--no-sandbox --disable-gpu --blink-settings=preferredColorScheme={SCHEMES[asked.scheme]}"
+    os.environ.update(QTWEBENGINE_CHROMIUM_FLAGS=flags, QT_QPA_PLATFORM="offscreen", QT_LOGGING_RULES="*=false")
+    from PySide6.QtWidgets import QApplication
+
+    application = QApplication(sys.argv[:1])
+    visit = Visit(asked)
+    code = application.exec()
+    sys.stdout.write(json.dumps(visit.found, indent=2) + "\n")
+    sys.stdout.flush()
+    os._exit(code)  # Chromium's threads are not waited for
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--width", type=int, default=1000, help="of the window, in CSS pixels")
+    parser.add_argument("--scheme", choices=SCHEMES, default="light", help="what the reader prefers")
+    parser.add_argument("--top", type=int, default=LONGEST, help="draw only so many pixels from the top")
+    parser.add_argument("--picture", type=Path, help="where a picture of the page goes")
+    parser.add_argument("--pdf", type=Path, help="where the printed page goes, on A4")
+    parser.add_argument("--sheets", type=Path, help="where a picture of the printed sheets goes")
+    return parser.parse_args()
+
+
+@final
+class Visit:
+    """Loads the page, asks it `QUESTION`, draws and prints it, each when the one before is done.
+
+    found: what the page said; `messages` are those of its console, `requests` what it asked for beside itself.
+    """
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        from PySide6.QtCore import QTimer, QUrl
+        from PySide6.QtWebEngineCore import (
+            QWebEnginePage,
+            QWebEngineSettings,
+            QWebEngineUrlRequestInterceptor,
+            qWebEngineChromiumVersion,
+        )
+        from PySide6.QtWebEngineWidgets import QWebEngineView
+
+        self.asked, self.later = asked, QTimer.singleShot
+        self.found: dict[str, Any] = {"chromium": qWebEngineChromiumVersion(), "messages": [], "requests": []}
+        self.view = QWebEngineView()
+        self.page = QWebEnginePage(self.view)
+        self.page.javaScriptConsoleMessage = self._hear
+        watching = {"interceptRequest": lambda _, info: self._see(info)}
+        self.watch = type("Watch", (QWebEngineUrlRequestInterceptor,), watching)()
+        self.page.setUrlRequestInterceptor(self.watch)
+        self.page.settings().setAttribute(QWebEngineSettings.WebAttribute.ShowScrollBars, False)
+        self.view.setPage(self.page)
+        self.view.resize(asked.width, 900)
+        self.view.show()
+        self.page.loadFinished.connect(self._loaded)
+        self.page.pdfPrintingFinished.connect(self._printed)
+        self.later(PATIENCE, lambda: self._end(1))
+        self.page.load(QUrl.fromLocalFile(str(asked.page.resolve())))
+
+    def _hear(self, level: Any, message: str, line: int, source: str) -> None:
+        self.found["messages"].append(f"line {line}: {message}")
+
+    def _see(self, info: Any) -> None:
+        url = info.requestUrl()
+        if url.scheme() != "data" and url.toLocalFile() != str(self.asked.page.resolve()):
+            self.found["requests"].append(url.toString())
+
+    def _loaded(self, well: bool) -> None:
+        self.found["loaded"] = well
+        self.later(SETTLING, lambda: self.page.runJavaScript(QUESTION, 0, self._told))
+
+    def _told(self, answer: str) -> None:
+        self.found.update(json.loads(answer))
+        if self.asked.picture is None:
+            self._drawn()
+            return
+        self.view.resize(self.asked.width, min(self.found["height"], self.asked.top, LONGEST))
+        self.later(SETTLING, self._draw)
+
+    def _draw(self) -> None:
+        self.view.grab().save(str(self.asked.picture))
+        self._drawn()
+
+    def _drawn(self) -> None:
+        from PySide6.QtCore import QMarginsF
+        from PySide6.QtGui import QPageLayout, QPageSize
+
+        if self.asked.pdf is None:
+            self._end(0)
+            return
+        margins = QMarginsF(MARGIN, MARGIN, MARGIN, MARGIN)
+        sheet = QPageSize(QPageSize.PageSizeId.A4)
+        layout = QPageLayout(sheet, QPageLayout.Orientation.Portrait, margins, QPageLayout.Unit.Millimeter)
+        self.page.printToPdf(str(self.asked.pdf), layout)
+
+    def _printed(self, path: str, well: bool) -> None:
+        from PySide6.QtPdf import QPdfDocument
+
+        document = QPdfDocument()
+        document.load(path)
+        self.found["pages"] = document.pageCount() if well else 0
+        if self.asked.sheets is not None:
+            _one_below_the_other(document).save(str(self.asked.sheets))
+        self._end(0)
+
+    def _end(self, code: int) -> None:
+        from PySide6.QtWidgets import QApplication
+
+        QApplication.exit(code)
+
+
+def _one_below_the_other(document: Any) -> Any:
+    """Return an image of a document's sheets."""
+    from PySide6.QtCore import QSize, Qt
+    from PySide6.QtGui import QImage, QPainter
+
+    width, height = SHEET
+    sheets = QImage(width, height * document.pageCount(), QImage.Format.Format_RGB32)
+    sheets.fill(Qt.GlobalColor.white)
+    painter = QPainter(sheets)
+    for i in range(document.pageCount()):
+        painter.drawImage(0, i * height, document.render(i, QSize(width, height)))
+    painter.end()
+    return sheets
+
+
+if __name__ == "__main__":
+    main()
