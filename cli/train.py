@@ -129,7 +129,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
         run = begin()
         console.notice(f"run: {run.folder}")
-        _train(run, dataset, received, filmed=given["plots"])
+        finished = _train(run, dataset, received, filmed=given["plots"])
+    if received:  # only now is it certain that none is overlooked
+        raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
     result = run.read(runs.TRAINING)
     console.print_json(result) if given["as_json"] else _print(result)
     if given["plots"]:
@@ -241,14 +243,14 @@ def _chosen(run_config: RunConfig, dataset: Dataset, left_open: Sequence[str]) -
     return f"kind: {kind_of(dataset)}" + (f"; picked for it: {', '.join(picked)}" if picked else "")
 
 
-def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool) -> None:
+def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool) -> bool:
+    """Train, and return whether that came to its end."""
     filming = {"filming": library.film().Film(run, dataset)} if filmed else {}
     with console.training_progress(run.config().training.epochs) as observe:
-        finished = library.experiments().train(
+        finished: bool = library.experiments().train(
             run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received), **filming
         )
-    if received:
-        raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
+    return finished
 
 
 _KEPT: dict[bool, Callable[[Path], str]] = {

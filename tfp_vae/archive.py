@@ -64,8 +64,11 @@ class Checkpoint(NamedTuple):
     run: str = ""
 
 
-def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint's file, whole or not at all; the archive keeps a CRC-32 of each array."""
+def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -> None:
+    """Write a checkpoint's file, whole or not at all; the archive keeps a CRC-32 of each array.
+
+    The file that it replaces is kept as `previous`, if that is given.
+    """
     best = checkpoint.best
     apart = best is not None and best.step != checkpoint.step  # otherwise the best weights are these
     arrays = {
@@ -79,7 +82,8 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         **_under(_VARIABLES, checkpoint.variables),
         **(_under(_BEST, best.variables) if best is not None and apart else {}),
     }
-    storage.write_arrays(path, {"entries": np.array(len(arrays)), **arrays})  # damage may lose some of an archive's
+    counted = {"entries": np.array(len(arrays)), **arrays}  # damage may lose some of an archive's
+    storage.write_arrays(path, counted, previous=previous)
 
 
 def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
