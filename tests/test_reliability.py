@@ -564,6 +564,16 @@ class TestStates:
         assert sum("wrote a checkpoint of step" in line for line in lines) >= 4
         assert "training came to its end" in lines[-1]
 
+    def test_a_log_on_a_full_disk_stops_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The kernel refuses each line as it is flushed, and what is left of them as the file is closed."""
+        monkeypatch.setattr(runs._LogFile, "_open", lambda log: open("/dev/full", "a"))  # noqa: PTH123, SIM115
+        run, dataset = start_run(tmp_path / "run", epochs=1)
+        assert train(run, dataset)
+        assert run.is_whole()
+        assert "Logging error" not in capsys.readouterr().err
+
     def test_a_log_that_cannot_be_written_stops_nothing(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -12,7 +12,19 @@ import numpy as np
 from tfp_vae import files, metrics, storage
 from tfp_vae.errors import DataError
 
-__all__ = ["BEST", "FINAL", "FORMAT", "OPTIMIZER", "Best", "Checkpoint", "Shapes", "of_model", "read", "write"]
+__all__ = [
+    "BEST",
+    "FINAL",
+    "FORMAT",
+    "OPTIMIZER",
+    "Best",
+    "Checkpoint",
+    "Shapes",
+    "check_plain",
+    "of_model",
+    "read",
+    "write",
+]
 
 FORMAT = 1
 """The version of the file's layout; others are refused."""
@@ -129,12 +141,17 @@ def of_model(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _check_sizes(path: Path, entries: Sequence[zipfile.ZipInfo], expected: Shapes | None) -> None:
     """Refuse an archive that is compressed, promises more bytes than it has, or other sizes than expected."""
+    check_plain(path, entries)
+    for entry in entries if expected is not None else []:
+        _check_size(path, entry, expected or {})
+
+
+def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise DataError for an archive that is compressed, or promises more bytes than it has: a run's own are plain."""
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise DataError(f"{path}: expected plain entries, found compressed ones.")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise DataError(f"{path}: its entries promise more bytes than the file has.")
-    for entry in entries if expected is not None else []:
-        _check_size(path, entry, expected or {})
 
 
 def _check_size(path: Path, entry: zipfile.ZipInfo, expected: Shapes) -> None:

@@ -414,6 +414,11 @@ class _LogFile(logging.FileHandler):
         with contextlib.suppress(OSError):
             super().emit(record)
 
+    def close(self) -> None:
+        """Close the file, which writes once more what could not be written before."""
+        with contextlib.suppress(OSError):
+            super().close()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Leave it."""
 
