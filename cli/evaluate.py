@@ -93,8 +93,7 @@ def command(
     differences = [compare(assessed[0], other) for other in assessed[1:]]
     _tell([each.result for each in assessed], differences, as_json)
     for each, assessment in zip(found, assessed, strict=True):
-        each.write(runs.EVALUATION, assessment.result)
-        _draw(each, assessment) if draws else _remove_pictures(each)
+        _keep(each, assessment, draws)
     if per_example is not None:
         storage.write_arrays(Path(per_example), assessed[0].per_example())
 
@@ -122,6 +121,24 @@ def _assess(
     restored, assessment = library.restored(run, weights), library.assessment()
     anneal = None if annealing is None else assessment.AnnealingPlan(**annealing)
     return assessment.assess(restored, dataset, assessment.Plan(**asked, annealing=anneal), stages=console.counted)
+
+
+def _keep(run: runs.Run, assessment: Any, draws: bool) -> None:
+    """Write what was found into the run, and draw it; what is fuller, and its pictures, stays."""
+    name = run.write_evaluation(assessment.result)
+    if name == runs.PARTIAL:
+        kept = run.read(runs.EVALUATION)
+        console.notice(_FULLER.format(folder=run.folder, **kept))
+    elif draws:
+        _draw(run, assessment)
+    else:
+        _remove_pictures(run)
+
+
+_FULLER = (
+    f"{{folder}}/{runs.EVALUATION} and its pictures stay, as that evaluation is fuller ({{num_examples:,}} examples, "
+    f"K = {{iw_samples:,}}); this one is in {runs.PARTIAL}. To replace it, delete {runs.EVALUATION} first."
+)
 
 
 def _draw(run: runs.Run, assessment: Any) -> None:

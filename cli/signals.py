@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import threading
@@ -43,15 +44,47 @@ def raised() -> contextlib.AbstractContextManager[None]:
 
 @contextmanager
 def collected(notice: str) -> Iterator[list[int]]:
-    """Collect the first SIGINT or SIGTERM, saying `notice` on stderr, and let a second one end the process at once."""
-    received: list[int] = []
+    """Collect the first SIGINT or SIGTERM, saying `notice` on stderr, and let a second one end the process at once.
 
-    def first(number: int, frame: Any) -> None:
-        received.append(number)
-        for each in STOPPING:
-            signal.signal(each, signal.SIG_DFL)
+    Python runs handlers between its own instructions alone, and a call of C, such as XLA compiling, may take minutes.
+    So a thread is told of signals by a pipe, to which Python writes as they come; it answers at once.
+
+    Args:
+      notice: what is said.
+
+    Yields:
+      A list that will hold the number of a signal that comes. It is complete once the context has ended.
+    """
+    received: list[int] = []
+    with _told(notice), handled(dict.fromkeys(STOPPING, lambda number, frame: received.append(number))):
+        yield received
+
+
+@contextmanager
+def _told(notice: str) -> Iterator[None]:
+    """Let a thread answer signals meanwhile; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    end, start = os.pipe()
+    os.set_blocking(start, False)
+    previous = signal.set_wakeup_fd(start, warn_on_full_buffer=False)
+    thread = threading.Thread(target=_answer, args=(end, notice), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous)
+        os.close(start)
+        thread.join()
+        os.close(end)
+
+
+def _answer(signals: int, notice: str) -> None:
+    """Say `notice` at the first signal whose number comes through a pipe, and end the process at the second."""
+    stopping = (number for number in iter(lambda: os.read(signals, 1), b"") if number[0] in STOPPING)
+    for _ in itertools.islice(stopping, 1):
         with contextlib.suppress(OSError):  # not through Python's streams, which may be at work at this moment
             os.write(2, f"{notice}\n".encode())
-
-    with handled(dict.fromkeys(STOPPING, first)):
-        yield received
+    for number in stopping:
+        os._exit(128 + number[0])

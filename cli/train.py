@@ -150,7 +150,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
         run = begin()
         console.notice(f"run: {run.folder}")
-        _train(run, dataset, received, filmed=given["plots"], recorded=given["tensorboard"])
+        finished = _train(run, dataset, received, filmed=given["plots"], recorded=given["tensorboard"])
+    if received:  # only now is it certain that none is overlooked
+        raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
     result = run.read(runs.TRAINING)
     console.print_json(result) if given["as_json"] else _print(result)
     if given["plots"]:
@@ -271,20 +273,20 @@ def _chosen(run_config: RunConfig, dataset: Dataset, left_open: Sequence[str]) -
     return f"kind: {kind_of(dataset)}" + (f"; picked for it: {', '.join(picked)}" if picked else "")
 
 
-def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, recorded: bool) -> None:
+def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, recorded: bool) -> bool:
+    """Train, and return whether that came to its end."""
     told: dict[str, Any] = {"filming": library.film().Film(run, dataset)} if filmed else {}
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(events.Events(run)) if recorded else None
         if recording is not None:
             told["recording"] = recording
         observe = stack.enter_context(progress.training_progress(run.config().training.epochs))
-        finished = library.experiments().train(
+        finished: bool = library.experiments().train(
             run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received), **told
         )
         if finished and recording is not None:
             _record_samples(recording, run)
-    if received:
-        raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
+    return finished
 
 
 def _record_samples(recording: events.Events, run: Run) -> None:

@@ -113,6 +113,22 @@ class TestForScripts:
         assert result["num_examples"] == 9
         assert result == json.loads((copied.folder / "evaluation.json").read_text())
 
+    def test_a_lesser_evaluation_leaves_the_fuller_one_and_its_pictures(self, copied: Run) -> None:
+        evaluate = ("evaluate", "--run", copied.folder, "--iw-samples", "4", "--json", "--max-examples")
+        full = json.loads(call(*evaluate, "20").stdout)
+        pictures = {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()}
+        lesser = call(*evaluate, "9")
+        assert json.loads((copied.folder / "evaluation.json").read_text()) == full
+        assert json.loads((copied.folder / "evaluation-partial.json").read_text()) == json.loads(lesser.stdout)
+        assert {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()} == pictures
+        assert (
+            "evaluation.json and its pictures stay, as that evaluation is fuller (20 examples, K = 4)" in lesser.stderr
+        )
+        assert "delete evaluation.json first" in lesser.stderr
+        (copied.folder / "evaluation.json").unlink()
+        assert "picture" in call(*evaluate, "9").stderr
+        assert json.loads((copied.folder / "evaluation.json").read_text())["num_examples"] == 9
+
     def test_a_number_that_does_not_exist_is_null(self, copied: Run) -> None:
         result = json.loads(call("evaluate", "--run", copied.folder, "--max-examples", "1", "--json").stdout)
         assert result["log_likelihood_se"] is None

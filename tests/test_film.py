@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import memory
 from tests.builders import model
 from tests.conftest import start_run
-from tfp_vae import animations, film, grids
+from tfp_vae import animations, film, grids, storage
 from tfp_vae.errors import RunError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.film import Film, epochs_filmed
@@ -112,6 +113,38 @@ class TestFilm:
         with pytest.raises(RunError, match=r"epoch-0000003\.npz: expected a frame"):
             film.frames(run)
         assert film.frames(Run(tmp_path / "none")) == []
+
+    def test_a_bit_flipped_is_found(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        """Every place in turn: a refusal that names the file, or what was there before."""
+        path, good = tmp_path / "frames" / "epoch-0000003.npz", [rng.random((4, 2)), rng.random((9, 2))]
+        path.parent.mkdir()
+        storage.write_arrays(path, dict(zip(("means", "decoded"), good, strict=True)))
+        content, refused = path.read_bytes(), 0
+        for place in range(len(content)):
+            path.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :])
+            try:
+                (found,) = film.frames(Run(tmp_path))
+            except RunError as error:
+                assert str(path) in str(error)
+                refused += 1
+            else:
+                np.testing.assert_equal(list(found), [3, *good])
+        assert refused > 0.7 * len(content)
+
+    @pytest.mark.parametrize("size", [0, 1, 100, 300])
+    def test_a_frame_cut_short_is_found(self, size: int, filmed: Run, tmp_path: Path) -> None:
+        (tmp_path / "frames").mkdir()
+        content = (filmed.folder / "frames" / "epoch-0000001.npz").read_bytes()
+        (tmp_path / "frames" / "epoch-0000001.npz").write_bytes(content[:size])
+        with pytest.raises(RunError, match=r"epoch-0000001\.npz: expected a frame .* delete it"):
+            film.frames(Run(tmp_path))
+
+    def test_a_frame_that_would_swell_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "frames").mkdir()
+        zeros = np.zeros((1_000, 4_000))
+        np.savez_compressed(tmp_path / "frames" / "epoch-0000003.npz", means=zeros, decoded=zeros)
+        with memory.at_most(1_000_000), pytest.raises(RunError, match="expected plain entries, found compressed ones"):
+            film.frames(Run(tmp_path))
 
     def test_frames_that_lead_elsewhere_are_refused(self, tmp_path: Path) -> None:
         (tmp_path / "elsewhere").mkdir()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import pickle
 import random
-import re
-import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import zipfile
@@ -24,6 +24,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import memory
 from tests.builders import SMALL
 from tests.conftest import small_model, small_training, start_run
 from tests.test_cli import call, one_sentence
@@ -34,7 +35,7 @@ from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.checkpoints import capture, shapes
 from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.datasets import Dataset
-from tfp_vae.errors import DivergenceError, RunError, UsageError
+from tfp_vae.errors import DiskError, DivergenceError, RunError, UsageError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.networks import NETWORKS
@@ -141,7 +142,19 @@ class TestDamage:
         path, before = run.folder / runs.CHECKPOINT, archive.read(run.folder / runs.PREVIOUS)
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
         assert Restored(run).step == before.step < 36
-        assert re.search(rf"checkpoint\.npz.*damaged.*The one before it is used, of step {before.step}", caplog.text)
+        (record,) = caplog.records
+        assert record.getMessage().startswith(f"{path}: the checkpoint is damaged")
+        assert record.getMessage().endswith(f"); the one before it, of step {before.step}, is used.")
+
+    def test_a_damaged_checkpoint_is_said_once_in_one_sentence(self, run: Run) -> None:
+        """Raising the total reads it more than once; what would mend a file of data is no remedy here."""
+        (run.folder / runs.CHECKPOINT).write_bytes(b"PK")
+        said = call("train", "--resume", "--epochs", "4", "--no-plots", "--run-dir", run.folder).stderr
+        (line,) = [line for line in said.splitlines() if "checkpoint is damaged" in line]
+        assert line.startswith(f"warning: {run.folder / runs.CHECKPOINT}: the checkpoint is damaged")
+        assert line.endswith("; the one before it, of step 24, is used.")
+        assert line.count(";") == 1
+        assert "the one before it, of step 24, is used" in (run.folder / runs.LOG).read_text()
 
     def test_resuming_from_the_one_before_ends_in_the_same_bits(self, run: Run, twice_saved: Path) -> None:
         (run.folder / runs.CHECKPOINT).write_bytes(b"")
@@ -224,7 +237,7 @@ class TestHostility:
         pickle.loads(pickle.dumps(bomb[0]))  # the bomb is live
         assert fuse.exists()
 
-    @pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6), (2**62, 4), (-1,)])
+    @pytest.mark.parametrize("shape", [(10**7,), (10**12,), (10**6, 10**6), (2**62, 4), (-1,)])
     @pytest.mark.parametrize("entry_tells_the_truth", [True, False])
     def test_a_checkpoint_that_promises_too_much(
         self, shape: tuple[int, ...], entry_tells_the_truth: bool, run: Run
@@ -232,10 +245,9 @@ class TestHostility:
         (run.folder / runs.PREVIOUS).unlink()
         name = next(name for name in shapes(run.config()) if name.startswith("encoder"))
         lie_about(run.folder / runs.CHECKPOINT, f"variables/{name}.npy", shape, entry_tells_the_truth)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        with pytest.raises(RunError, match="damaged or of another kind"):
-            run.checkpoint(shapes(run.config()))
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 100_000
+        expected = shapes(run.config())
+        with memory.at_most(20_000_000), pytest.raises(RunError, match="damaged or of another kind"):
+            run.checkpoint(expected)
 
     def test_a_config_that_asks_for_more_than_the_checkpoint_holds(self, run: Run) -> None:
         """Fifty layers of 65,536 would take 800 gigabytes; the refusal takes none."""
@@ -247,10 +259,8 @@ class TestHostility:
         for name in (runs.CHECKPOINT, runs.PREVIOUS):
             saved = archive.read(run.folder / name)
             archive.write(run.folder / name, saved._replace(run=config.identity()))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        with pytest.raises(RunError, match=r"but its run's config asks for \d{5,}"):
-            Restored(run)
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 200_000
+        with memory.address_space(4_000_000_000), pytest.raises(RunError, match=r"config asks for \d{5,}"):
+            Restored(run)  # the smallest of its kernels takes four times as much
 
     @pytest.mark.parametrize(
         ("key", "value"),
@@ -378,6 +388,45 @@ with Run(Path({str(run.folder)!r})).claimed():
         with run.claimed():
             assert not leftover.exists()
 
+    def test_a_lock_file_that_is_deleted_lets_nobody_in(self, run: Run) -> None:
+        with run.claimed():
+            for content in (None, b"", b"12345678"):
+                (run.folder / runs.LOCK).unlink(missing_ok=True)
+                if content is not None:
+                    (run.folder / runs.LOCK).write_bytes(content)
+                assert Run(run.folder).status().state == "running"
+                with pytest.raises(RunError, match="is at work on it"), Run(run.folder).claimed():
+                    pytest.fail("two have claimed it")
+        assert run.status().state == "finished"
+        with Run(run.folder).claimed():
+            assert locks.is_held(run.folder / runs.LOCK)
+
+    def test_where_folders_have_no_locks_the_files_is_held(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = fcntl.flock
+
+        def on_files(handle: int, how: int) -> None:
+            if stat.S_ISDIR(os.fstat(handle).st_mode):
+                raise OSError(errno.EBADF, "as NFS says")
+            real(handle, how)
+
+        monkeypatch.setattr(fcntl, "flock", on_files)
+        with run.claimed():
+            assert Run(run.folder).status().state == "running"
+            with pytest.raises(RunError, match=f"process {os.getpid()} is at work on it"), Run(run.folder).claimed():
+                pytest.fail("two have claimed it")
+        assert run.status().state == "finished"
+
+    def test_where_nothing_has_locks_training_is_refused_and_looking_is_not(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(handle: int, how: int) -> None:
+            raise OSError(errno.ENOLCK, "no locks available")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        assert run.status().state == "finished"
+        with pytest.raises(DiskError, match="has no locks; choose one that has"), run.claimed():
+            pytest.fail("claimed without a lock")
+
     def test_who_only_looks_is_no_hindrance_to_others_who_look(self, run: Run) -> None:
         handle = os.open(run.path(runs.LOCK), os.O_RDONLY)
         try:
@@ -385,6 +434,71 @@ with Run(Path({str(run.folder)!r})).claimed():
             assert not locks.is_held(run.path(runs.LOCK))
         finally:
             os.close(handle)
+
+
+class TestPrevious:
+    """Whatever happens, the newest checkpoint and the one before it are two, and the older one is sound."""
+
+    @pytest.fixture
+    def saved(self, run: Run) -> tuple[Run, Checkpoint, Checkpoint]:
+        """A run whose newest checkpoint was read, that, and one that is to follow it."""
+        newest = run.checkpoint()
+        return run, newest, newest._replace(step=newest.step + 1)
+
+    def test_the_first_save_keeps_the_checkpoint_that_was_read(self, saved: tuple[Run, Checkpoint, Checkpoint]) -> None:
+        run, newest, following = saved
+        run.save_checkpoint(following)
+        assert [archive.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
+
+    def test_the_first_save_of_a_resumed_training_does(self, run: Run) -> None:
+        run.extend(4)
+        steps = []
+        train(Run(run.folder), reload(run.config()), stopping=lambda: steps.append(0) or len(steps) > 2)
+        assert archive.read(run.folder / runs.PREVIOUS).step == 36 < run.checkpoint().step
+
+    def test_one_that_is_damaged_is_not_kept(self, run: Run) -> None:
+        (run.folder / runs.CHECKPOINT).write_bytes(b"PK")
+        before = run.checkpoint()
+        run.save_checkpoint(before._replace(step=before.step + 1))
+        assert [archive.read(run.folder / name).step for name in BOTH] == [before.step + 1, before.step]
+
+    @pytest.mark.parametrize("call", ["fsync", "chmod", "link", "replace"])
+    def test_a_save_that_breaks_off_leaves_both(
+        self, call: str, saved: tuple[Run, Checkpoint, Checkpoint], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As the operating system is asked, for the first time, to do each of the parts; without links, it copies."""
+        run, newest, following = saved
+        steps = [archive.read(run.folder / name).step for name in BOTH]
+
+        def refuse(*arguments: object) -> None:
+            raise OSError(errno.ENOSPC, "no space")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, refuse)
+            if call == "link":
+                patch.setattr(shutil, "copyfile", refuse)
+            with pytest.raises(DiskError, match="the disk is full"):
+                run.save_checkpoint(following)
+        assert [archive.read(run.folder / name).step for name in BOTH] == steps
+        assert not list(run.folder.glob(".*.part"))
+        run.save_checkpoint(following)
+        assert [archive.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
+
+    def test_the_new_one_is_whole_and_synced_before_a_name_moves(
+        self, saved: tuple[Run, Checkpoint, Checkpoint], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, _, following = saved
+        done, moves = [], []
+        for name in ("fsync", "link", "replace"):
+            real = getattr(os, name)
+            patched = lambda *given, name=name, real=real: (done.append(name), moves.append(given), real(*given))  # noqa: E731
+            monkeypatch.setattr(os, name, patched)
+        run.save_checkpoint(following)
+        assert done == ["fsync", "link", "replace", "replace", "fsync"]
+        assert [Path(given[1]).name for given in moves[2:4]] == [runs.PREVIOUS, runs.CHECKPOINT]
+
+
+BOTH = (runs.CHECKPOINT, runs.PREVIOUS)
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -450,6 +564,16 @@ class TestStates:
         assert "digits, graph, from step 0 of 36" in lines[0]
         assert sum("wrote a checkpoint of step" in line for line in lines) >= 4
         assert "training came to its end" in lines[-1]
+
+    def test_a_log_on_a_full_disk_stops_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The kernel refuses each line as it is flushed, and what is left of them as the file is closed."""
+        monkeypatch.setattr(runs._LogFile, "_open", lambda log: open("/dev/full", "a"))  # noqa: PTH123, SIM115
+        run, dataset = start_run(tmp_path / "run", epochs=1)
+        assert train(run, dataset)
+        assert run.is_whole()
+        assert "Logging error" not in capsys.readouterr().err
 
     def test_a_log_that_cannot_be_written_stops_nothing(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -604,11 +728,21 @@ class TestFormats:
             assert_same(found.best.variables, model)
 
     def test_metrics_of_held_out_data_that_are_not_finite(self, trained: Path) -> None:
-        lines = [{**Run(trained).metrics()[0], "validation_elbo": -np.inf, "validation_rate": np.inf}]
-        (found,) = metrics.parsed(metrics.text(lines))
-        assert np.isnan(found["validation_elbo"])
-        assert found["elbo"] == lines[0]["elbo"]
-        assert json.loads(metrics.text(lines))["validation_elbo"] is None
+        """Each comes back as it was, -inf as -inf; in the file it is null, with a reason beside it."""
+        odd = {"validation_elbo": -np.inf, "validation_distortion": np.nan, "validation_rate": np.inf}
+        line = {**Run(trained).metrics()[0], **odd}
+        (found,) = metrics.parsed(metrics.text([line]))
+        assert list(found) == list(line)
+        np.testing.assert_equal(found, line)
+        written = json.loads(metrics.text([line]))
+        assert {written[name] for name in odd} == {None}
+        assert metrics.text([found]) == metrics.text([line])
+
+    def test_a_null_without_its_reason_is_no_number(self, trained: Path) -> None:
+        line = {**Run(trained).metrics()[0], "validation_elbo": None}
+        for reason in ({}, {"validation_elbo_reason": "the value was 3, which is not a finite number"}):
+            with pytest.raises(ValueError, match="validation_elbo"):
+                metrics.parsed(metrics.text([line | reason]))
 
     @settings(max_examples=40, deadline=None)
     @given(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -129,15 +132,15 @@ class TestRefusals:
         saved = copied.checkpoint()
         variables = dict(saved.variables)
         name = next(name for name in variables if name.startswith("decoder"))
-        copied.save_checkpoint(saved._replace(variables=variables | {name: np.zeros((3, 3), np.float32)}), keep=False)
+        Run(copied.folder).save_checkpoint(saved._replace(variables=variables | {name: np.zeros((3, 3), np.float32)}))
         with pytest.raises(RunError, match=f"{name} takes 164 bytes, but its run's config asks for"):
             Restored(copied)
         flat = {name: variables[name].ravel()}
-        copied.save_checkpoint(saved._replace(variables=variables | flat), keep=False)
+        Run(copied.folder).save_checkpoint(saved._replace(variables=variables | flat))
         with pytest.raises(RunError, match=f"expected {name} of shape"):
             Restored(copied)
         del variables[name]
-        copied.save_checkpoint(saved._replace(variables=variables), keep=False)
+        Run(copied.folder).save_checkpoint(saved._replace(variables=variables))
         with pytest.raises(RunError, match=f"only one of them has '{name}'"):
             Restored(copied)
 
@@ -209,14 +212,103 @@ class TestExtending:
         assert [line["epoch"] for line in copied.metrics()] == [1, 2, 3]
         assert copied.read(runs.TRAINING)["epochs"] == 3
 
-    def test_results_of_fewer_epochs_are_gone(self, copied: Run) -> None:
-        copied.write(runs.EVALUATION, {"log_likelihood": -1.0})
+    @pytest.mark.parametrize(("weights", "step", "stays"), [("final", 24, False), ("best", 24, True)])
+    def test_results_of_fewer_steps_go_as_there_are_newer_weights(
+        self, weights: str, step: int, stays: bool, copied: Run
+    ) -> None:
+        """What the last checkpoint's weights gave is theirs until there are others; the best may stay the best."""
+        copied.write(runs.EVALUATION, {"log_likelihood": -1.0, "weights": weights, "step": step})
         copied.extend(3)
-        assert not (copied.folder / "evaluation.json").exists()
+        assert (copied.folder / runs.EVALUATION).exists()
+        assert (copied.folder / runs.TRAINING).exists()
+        last = copied.checkpoint()
+        copied.save_checkpoint(last._replace(step=last.step + 1))
+        assert last.best.step == 24
+        assert (copied.folder / runs.EVALUATION).exists() == stays
+        assert not (copied.folder / runs.TRAINING).exists()
+
+    @pytest.mark.parametrize("write", range(3))
+    @pytest.mark.parametrize(
+        "error", [DiskError("the disk is full"), KeyboardInterrupt()], ids=lambda e: type(e).__name__
+    )
+    def test_what_breaks_off_loses_nothing_finished(
+        self, write: int, error: BaseException, copied: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The n-th write fails, or is the last thing that happens; the run is finished, or goes on, and is whole."""
+        copied.write(runs.EVALUATION, {"log_likelihood": -1.0, "weights": "final", "step": 24})
+        kept = {name: copied.read(name) for name in (runs.TRAINING, runs.EVALUATION)}
+        writes, real = itertools.count(), storage.write_bytes
+
+        def broken(path: Path, content: bytes, **more: object) -> None:
+            if next(writes) == write:
+                raise error
+            real(path, content, **more)
+
+        with monkeypatch.context() as patch, contextlib.suppress(DiskError, KeyboardInterrupt):
+            patch.setattr(storage, "write_bytes", broken)
+            copied.extend(3)
+        assert next(writes) == min(write + 1, 2), "the test is of the writes that there are"
+        assert {name: copied.read(name) for name in kept} == kept
+        found, total = Run(copied.folder), copied.config().training.epochs
+        assert (total, found.status().state) == ((3, "interrupted") if write == 2 else (2, "finished"))
+        assert found.is_finished() == found.is_whole() == (write < 2)
+        found.extend(3)
+        assert not Run(copied.folder).is_finished()
+
+    @pytest.mark.parametrize("state", ["running", "failed", "interrupted"])
+    def test_a_run_that_ended_before_its_first_new_checkpoint_is_not_finished(self, state: str, copied: Run) -> None:
+        copied.extend(3)
+        copied.mark(state)
+        assert not Run(copied.folder).is_finished()
+        assert Run(copied.folder).status().state == ("interrupted" if state == "running" else state)
 
     def test_fewer_are_refused(self, copied: Run) -> None:
         with pytest.raises(UsageError, match="2 epochs are done already"):
             copied.extend(1)
+
+
+class TestEvaluations:
+    """The fullest evaluation stays; a lesser one of the same weights and split goes beside it."""
+
+    FULL: ClassVar = {"split": "test", "weights": "final", "step": 24, "num_examples": 180, "iw_samples": 100}
+
+    @pytest.mark.parametrize(
+        ("change", "file"),
+        [
+            ({"num_examples": 100}, runs.PARTIAL),
+            ({"iw_samples": 10}, runs.PARTIAL),
+            ({"num_examples": 1, "iw_samples": 1}, runs.PARTIAL),
+            ({}, runs.EVALUATION),
+            ({"iw_samples": 101}, runs.EVALUATION),
+            ({"iw_samples": 5, "ais": {"steps": 10}}, runs.EVALUATION),
+            ({"num_examples": 100, "iw_samples": 101}, runs.EVALUATION),
+            ({"num_examples": 100, "split": "train"}, runs.EVALUATION),
+            ({"num_examples": 100, "weights": "best"}, runs.EVALUATION),
+            ({"num_examples": 100, "step": 36}, runs.EVALUATION),
+        ],
+    )
+    def test_which_file_is_written(self, change: dict[str, object], file: str, copied: Run) -> None:
+        assert copied.write_evaluation(self.FULL) == runs.EVALUATION
+        assert copied.write_evaluation(self.FULL | change) == file
+        assert copied.read(file) == self.FULL | change
+        assert copied.read(runs.EVALUATION)["split"] == {**self.FULL, **change}["split"]
+
+    def test_one_with_annealing_is_fuller(self, copied: Run) -> None:
+        copied.write_evaluation(self.FULL | {"ais": {"steps": 10}})
+        assert copied.write_evaluation(self.FULL) == runs.PARTIAL
+
+    @pytest.mark.parametrize("content", [b"", b"{}", b'{"split": "test"}'])
+    def test_one_that_is_damaged_is_replaced(self, content: bytes, copied: Run) -> None:
+        (copied.folder / runs.EVALUATION).write_bytes(content)
+        assert copied.write_evaluation(self.FULL) == runs.EVALUATION
+        assert copied.read(runs.EVALUATION) == self.FULL
+
+    @pytest.mark.parametrize(
+        "odd", [{"num_examples": "many"}, {"iw_samples": None}, {"ais": 3}, {"ais": {"steps": []}}]
+    )
+    def test_one_that_makes_no_sense_is_replaced(self, odd: dict[str, object], copied: Run) -> None:
+        copied.write(runs.EVALUATION, self.FULL | odd)
+        assert copied.write_evaluation(self.FULL) == runs.EVALUATION
 
 
 class TestStorage:

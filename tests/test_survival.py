@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,9 +67,19 @@ class Trial:
             time.sleep(0.01)
         time.sleep(draw.uniform(0.0, 0.7))
 
+    def wait_until_begun(self, times: int) -> None:
+        """Wait until training has begun so many times."""
+        began = time.monotonic()
+        while self._logged("from step") < times:
+            assert time.monotonic() - began < PATIENCE, self.said.read_text()
+            time.sleep(0.01)
+
     def _saves(self) -> int:
+        return self._logged("wrote a checkpoint")
+
+    def _logged(self, what: str) -> int:
         log = self.folder / runs.LOG
-        return log.read_text().count("wrote a checkpoint") if log.exists() else 0
+        return log.read_text().count(what) if log.exists() else 0
 
     def _over(self) -> bool:
         """Return whether training came to its end before anything could come between."""
@@ -150,12 +161,39 @@ def test_interrupted_at_random_moments(number: int, code: int, worker: Worker, t
         if Run(trial.folder).is_finished():
             break
         assert found == code, said
-        if "Go on with" in said:  # before that, training had not begun
-            interrupted += 1
-            assert f"tfp-vae train --resume --run-dir {trial.folder}" in said
-            assert Run(trial.folder).status().state == "interrupted"
-            assert Run(trial.folder).checkpoint().step >= 0
+        interrupted += stopped_in_order(trial)
     assert interrupted >= SIGNALS // 8
+    trial.finish_and_compare()
+
+
+def stopped_in_order(trial: Trial) -> bool:
+    """Check what an interrupted training leaves and says; return False if it had not begun."""
+    if "Go on with" not in trial.said.read_text():
+        return False
+    run, log = Run(trial.folder), (trial.folder / runs.LOG).read_text().splitlines()
+    assert f"tfp-vae train --resume --run-dir {trial.folder}" in trial.said.read_text()
+    assert "training was interrupted, after a checkpoint" in log[-1]
+    assert f"wrote a checkpoint of step {run.checkpoint().step} " in log[-2]
+    assert (run.status().state, run.status().step) == ("interrupted", run.checkpoint().step)
+    return True
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_is_what_writes_the_checkpoint(number: int, code: int, worker: Worker, tmp_path: Path) -> None:
+    """None is due otherwise: each is of the step at which the signal came, and the next training goes on from it."""
+    draw, trial, steps = random.Random(code), Trial(worker, tmp_path, 0), []
+    for i in range(3):
+        pid = trial.go_on(CHUNK_SECONDS=0.0, SAVE_SECONDS=1e9, pause=0.02)
+        trial.wait_until_begun(i + 1)
+        time.sleep(draw.uniform(0.2, 1.2))
+        hit(pid, number)
+        assert worker.ended() == code, trial.said.read_text()
+        assert stopped_in_order(trial)
+        steps.append(Run(trial.folder).checkpoint().step)
+    assert 0 < steps[0] < steps[1] < steps[2] < EPOCHS * STEPS
+    assert any(step % STEPS for step in steps), "all came at an epoch's end"
+    begun = re.findall(r"from step (\d+) of", (trial.folder / runs.LOG).read_text())
+    assert [int(step) for step in begun] == [0, *steps[:-1]]
     trial.finish_and_compare()
 
 
@@ -168,10 +206,34 @@ def test_a_second_signal_stops_at_once(worker: Worker, tmp_path: Path) -> None:
     os.kill(pid, signal.SIGINT)
     time.sleep(0.2)
     os.kill(pid, signal.SIGINT)
-    assert worker.ended() == -signal.SIGINT
+    assert worker.ended() == 130
     assert time.monotonic() - began < 1.0
     assert "once more to stop at once" in trial.said.read_text()
     trial.finish_and_compare()
+
+
+def wait_for(what: str, said: Path) -> None:
+    began = time.monotonic()
+    while not (said.exists() and what in said.read_text()):
+        assert time.monotonic() - began < PATIENCE
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("delay", [0.2, 1.0, 2.0])
+def test_a_second_signal_stops_a_compilation(delay: float, worker: Worker, tmp_path: Path) -> None:
+    """XLA takes some seconds for a chain of flows, in one call or few: neither the answer nor the end waits for it."""
+    said, flows = tmp_path / "said.txt", "inverse-autoregressive-flow:depth=12"
+    settings = ("--posterior", flows, "--objective", "monte-carlo-elbo", "--execution", "xla", "--no-plots")
+    pid = worker.start("train", *settings, "--run-dir", tmp_path / "run", said=said)
+    wait_for("compiling", said)
+    time.sleep(delay)
+    os.kill(pid, signal.SIGTERM)
+    wait_for("once more to stop at once", said)
+    os.kill(pid, signal.SIGTERM)
+    began = time.monotonic()
+    assert worker.ended() == 143
+    assert time.monotonic() - began < 1.0
+    assert "wrote a checkpoint" not in (tmp_path / "run" / runs.LOG).read_text(), "it was stopped too late"
 
 
 def test_a_divergent_setting_leaves_a_state_and_no_traceback(worker: Worker, tmp_path: Path) -> None:
@@ -219,6 +281,16 @@ def test_a_limit_on_the_size_of_files_ends_the_program_in_order(limit: int, tmp_
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.fixture(scope="module")
+def original(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, with an evaluation; not to be written to."""
+    folder = tmp_path_factory.mktemp("runs") / "original"
+    assert worker.call(*TRAIN, "--run-dir", folder, said=folder.with_name("said")) == 0
+    evaluate = ("evaluate", "--iw-samples", "1", "--max-examples", "3", "--no-plots", "--run", folder)
+    assert worker.call(*evaluate, said=folder.with_name("said")) == 0
+    return folder
+
+
 class TestFullDisk:
     """The kernel refuses the n-th write, for every n: exit code 6, and every other file as it was."""
 
@@ -231,38 +303,83 @@ class TestFullDisk:
         ("sample", "--n", "4", "--out", "{}/x.png"),
     )
 
-    @pytest.mark.parametrize("arguments", [ARGUMENTS, *LATER], ids=lambda arguments: arguments[0])
-    def test_every_write(self, arguments: tuple[object, ...], worker: Worker, tmp_path: Path) -> None:
-        said, original = tmp_path / "said.txt", tmp_path / "original"
-        assert worker.call(*TRAIN, "--run-dir", original, said=said) == 0
-        given = [str(argument).format(tmp_path) for argument in arguments]
-        flag = "--run-dir" if given[0] == "train" else "--run"
+    def test_every_write_of_a_training(self, worker: Worker, original: Path, tmp_path: Path) -> None:
+        """The run loads, as what it was or as what it shall be, and ends in the bits of one that had room."""
+        said, extended = tmp_path / "said.txt", copied(original, tmp_path / "extended")
+        assert worker.call(*self.ARGUMENTS, "--no-plots", "--run-dir", extended, said=said) == 0
+        for refused in range(100):
+            folder = copied(original, tmp_path / f"full-{refused}")
+            if self.is_enough(worker, [*self.ARGUMENTS, "--no-plots", "--run-dir", folder], refused, folder, said):
+                break
+            assert_whole(Run(folder), {EPOCHS: Run(original), EPOCHS + 1: Run(extended)})
+            if (Run(folder).config().training.epochs, Run(folder).is_whole()) != (EPOCHS + 1, True):
+                assert worker.call(*self.ARGUMENTS, "--no-plots", "--run-dir", folder, said=said) == 0, said.read_text()
+            assert Run(folder).status().state == "finished"
+            assert_same_checkpoint(Run(folder).checkpoint(), Run(extended).checkpoint())
+            assert without_seconds(Run(folder).metrics()) == without_seconds(Run(extended).metrics())
+            assert Run(folder).read(runs.TRAINING)["epochs"] == EPOCHS + 1
+        assert refused >= 8
+
+    @pytest.mark.parametrize("arguments", LATER, ids=" ".join)
+    def test_every_write_of_others(
+        self, arguments: tuple[str, ...], worker: Worker, original: Path, tmp_path: Path
+    ) -> None:
+        """No file that was there changes, but for those of which the command writes new ones."""
+        said, given = tmp_path / "said.txt", [argument.format(tmp_path) for argument in arguments]
+        for refused in range(100):
+            folder = copied(original, tmp_path / f"full-{refused}")
+            if self.is_enough(worker, [*given, "--run", folder], refused, folder, said):
+                break
+            for path in filter(Path.is_file, original.rglob("*")):
+                if given[0] != "evaluate" or path.name != runs.EVALUATION:
+                    assert (folder / path.relative_to(original)).read_bytes() == path.read_bytes()
+            assert Run(folder).read(runs.EVALUATION)["num_examples"] in ({3, 4} if given[0] == "evaluate" else {3})
+        assert refused >= 1
+
+    def test_every_frame_of_a_film(self, worker: Worker, tmp_path: Path) -> None:
+        """The first picture, drawn after training, is as far as this one goes."""
+        said, frames = tmp_path / "said.txt", 0
         for refused in range(100):
             folder = tmp_path / f"full-{refused}"
-            assert subprocess.run(["cp", "-r", original, folder], check=False).returncode == 0
-            code = worker.call(*given, flag, folder, said=said, refused=refused)
-            if code == 0:
+            given = [*TRAIN[:-1], "--epochs", 2, "--run-dir", folder]
+            assert not self.is_enough(worker, given, refused, folder, said)
+            frames += f"{folder}/{runs.FRAMES}/" in said.read_text()
+            if f"{folder}/{runs.PLOTS}/" in said.read_text():
                 break
-            assert code == 6, said.read_text()
-            assert "could not write" in said.read_text()
-            assert "Traceback" not in said.read_text()
-            assert not list(folder.rglob("*.part"))
-            assert loads_as_before(Run(folder), Run(original))
-            if refused % 4 == 0:
-                resumes_to_the_end(worker, folder, said, arguments[0] == "train")
-        assert refused >= (8 if given[0] == "train" else 1)
+            if Run(folder).exists() and not Run(folder).is_whole():  # if not only its last word was refused
+                assert worker.call("train", "--resume", "--no-plots", "--run-dir", folder, said=said) == 0
+                assert Run(folder).is_whole()
+        assert frames == 3
+
+    def is_enough(self, worker: Worker, arguments: list[object], refused: int, folder: Path, said: Path) -> bool:
+        """Check that a command ends in order as a write of it is refused; return whether it has no such write.
+
+        Checkpoints are written at the end alone, however long it takes: so the writes are the same each time.
+        """
+        code = worker.call(*arguments, said=said, refused=refused, SAVE_SECONDS=1e9)
+        if code == 0:
+            return True
+        assert code == 6, said.read_text()
+        assert said.read_text().count("could not write") == 1
+        assert "Traceback" not in said.read_text()
+        assert not list(folder.rglob("*.part"))
+        return False
 
 
-def loads_as_before(run: Run, original: Run) -> bool:
-    """Check that the checkpoint is the old one or a whole new one, and that the metrics can be read."""
-    step = run.checkpoint().step
-    assert len(run.metrics()) >= EPOCHS
-    if step == original.checkpoint().step:
-        assert_same_checkpoint(run.checkpoint(), original.checkpoint())
-    return step in {EPOCHS * STEPS, (EPOCHS + 1) * STEPS}
+def copied(folder: Path, copy: Path) -> Path:
+    shutil.copytree(folder, copy)
+    return copy
 
 
-def resumes_to_the_end(worker: Worker, folder: Path, said: Path, training: bool) -> None:
-    """Check that the run goes on where there is room again."""
-    if training and not Run(folder).is_whole():
-        assert worker.call("train", "--resume", "--no-plots", "--run-dir", folder, said=said) == 0, said.read_text()
+def assert_whole(run: Run, others: dict[int, Run]) -> None:
+    """Check that checkpoint and metrics are those of the run of as many epochs, and that no result is of another."""
+    checkpoint = run.checkpoint()
+    epochs = len(checkpoint.history)
+    assert_same_checkpoint(checkpoint, others[epochs].checkpoint())
+    assert without_seconds(run.metrics())[:epochs] == without_seconds(others[epochs].metrics())
+    for name, key in ((runs.TRAINING, "steps"), (runs.EVALUATION, "step")):
+        if (run.folder / name).exists():
+            assert run.read(name)[key] == checkpoint.step
+    if epochs == min(others):
+        assert (run.folder / runs.EVALUATION).exists()
+        assert run.read(runs.TRAINING) == others[epochs].read(runs.TRAINING)

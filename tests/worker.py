@@ -34,7 +34,13 @@ class Worker:
         self._process.stdout.close()
 
     def start(
-        self, *arguments: object, said: Path, slow: float = 0.0, refused: int | None = None, **patches: float
+        self,
+        *arguments: object,
+        said: Path,
+        slow: float = 0.0,
+        pause: float = 0.0,
+        refused: int | None = None,
+        **patches: float,
     ) -> int:
         """Run `tfp-vae` in a process of its own, and return its number.
 
@@ -42,6 +48,7 @@ class Worker:
           arguments: of the command line.
           said: the file that its stdout and stderr go to.
           slow: seconds by which every part of a write is held up.
+          pause: seconds by which every compiled call of the training is held up.
           refused: the number, from 0, of the write that the kernel refuses.
           patches: values of constants in `tfp_vae.session`.
         """
@@ -49,6 +56,7 @@ class Worker:
             "arguments": [*map(str, arguments)],
             "said": str(said),
             "slow": slow,
+            "pause": pause,
             "refused": refused,
             "patches": patches,
         }
@@ -107,6 +115,19 @@ def make_slow(pause: float) -> None:
     os.replace = slow_replace
 
 
+def hold_up(pause: float) -> None:
+    """Hold up every compiled call of the training."""
+    from tfp_vae.training import Trainer
+
+    run = Trainer.run
+
+    def slow_run(*arguments: Any) -> Any:
+        time.sleep(pause)
+        return run(*arguments)
+
+    Trainer.run = slow_run
+
+
 class FullFile:
     """A file that the kernel lets nothing be written to."""
 
@@ -153,6 +174,8 @@ def work(order: dict[str, Any]) -> None:
         setattr(session, name, value)
     if order["slow"]:
         make_slow(order["slow"])
+    if order["pause"]:
+        hold_up(order["pause"])
     if order["refused"] is not None:
         refuse_one(order["refused"])
     code: object = 99

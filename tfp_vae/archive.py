@@ -21,6 +21,7 @@ __all__ = [
     "Best",
     "Checkpoint",
     "Shapes",
+    "check_plain",
     "in_use",
     "of_model",
     "read",
@@ -80,8 +81,11 @@ class Checkpoint(NamedTuple):
     run: str = ""
 
 
-def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint's file, whole or not at all; the archive keeps a CRC-32 of each array."""
+def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -> None:
+    """Write a checkpoint's file, whole or not at all; the archive keeps a CRC-32 of each array.
+
+    The file that it replaces is kept as `previous`, if that is given.
+    """
     best = checkpoint.best
     apart = best is not None and best.step != checkpoint.step  # otherwise the best weights are these
     arrays = {
@@ -95,7 +99,8 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         **_under(_VARIABLES, checkpoint.variables),
         **(_under(_BEST, best.variables) if best is not None and apart else {}),
     }
-    storage.write_arrays(path, {"entries": np.array(len(arrays)), **arrays})  # damage may lose some of an archive's
+    counted = {"entries": np.array(len(arrays)), **arrays}  # damage may lose some of an archive's
+    storage.write_arrays(path, counted, previous=previous)
 
 
 def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
@@ -146,12 +151,17 @@ def in_use(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _check_sizes(path: Path, entries: Sequence[zipfile.ZipInfo], expected: Shapes | None) -> None:
     """Refuse an archive that is compressed, promises more bytes than it has, or other sizes than expected."""
+    check_plain(path, entries)
+    for entry in entries if expected is not None else []:
+        _check_size(path, entry, expected or {})
+
+
+def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise DataError for an archive that is compressed, or promises more bytes than it has: a run's own are plain."""
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise DataError(f"{path}: expected plain entries, found compressed ones.")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise DataError(f"{path}: its entries promise more bytes than the file has.")
-    for entry in entries if expected is not None else []:
-        _check_size(path, entry, expected or {})
 
 
 def _check_size(path: Path, entry: zipfile.ZipInfo, expected: Shapes) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from tfp_vae import storage
+from tfp_vae.archive import check_plain
 from tfp_vae.datasets import Dataset
 from tfp_vae.errors import DataError, RunError
 from tfp_vae.files import read_npz
@@ -126,7 +127,7 @@ def frames(run: Run) -> list[Frame]:
 
 def _read(epoch: int, path: Path) -> Frame:
     try:
-        arrays = read_npz(path)
+        arrays = read_npz(path, lambda entries: check_plain(path, entries))
         return Frame(epoch, arrays["means"], arrays["decoded"])
     except (KeyError, DataError) as error:
         raise RunError(f"{path}: expected a frame of the training, found damage ({error}); delete it.") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import struct
 import warnings
 import zipfile
@@ -158,13 +160,21 @@ def _decoded(entry: _Entry, resize: tuple[int, int] | None, channels: Channels) 
 
     with _reading(entry.name), warnings.catch_warnings(), entry.opened() as stream:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(stream, formats=FORMATS) as image:
+        with Image.open(_in_memory(stream), formats=FORMATS) as image:
             _check_header(image, entry.name)
             upright = _opaque(ImageOps.exif_transpose(image), entry.name).convert(DECODED[channels](image.mode))
         if resize is not None:
             upright = upright.resize(resize[::-1], Image.Resampling.BILINEAR)
         pixels = np.asarray(upright)
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+
+def _in_memory(stream: IO[bytes]) -> io.BytesIO:
+    """Return what is in a file; of a file itself, as many bytes as its header promises would be made room for."""
+    content = io.BytesIO()
+    shutil.copyfileobj(stream, content)
+    content.seek(0)
+    return content
 
 
 def _natural(mode: str) -> str:

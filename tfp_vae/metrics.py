@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -14,13 +13,7 @@ from tfp_vae import storage
 __all__ = ["parsed", "text"]
 
 
-def _number(value: Any) -> Any:
-    return math.nan if value is None else value
-
-
 _Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
-_MayBeNull = Annotated[float, pydantic.BeforeValidator(_number)]
-"""What held-out data may give: null in the file where it was not finite."""
 
 
 class _Line(pydantic.BaseModel):
@@ -32,17 +25,11 @@ class _Line(pydantic.BaseModel):
     elbo: _Finite
     distortion: _Finite
     rate: _Finite
-    validation_elbo: _MayBeNull
-    validation_elbo_reason: str = ""
-    validation_distortion: _MayBeNull
-    validation_distortion_reason: str = ""
-    validation_rate: _MayBeNull
-    validation_rate_reason: str = ""
+    validation_elbo: float
+    validation_distortion: float
+    validation_rate: float
     learning_rate: _Finite
     seconds: _Finite
-
-
-_VALUES = [name for name in _Line.model_fields if not name.endswith("_reason")]
 
 
 def text(lines: Iterable[Mapping[str, Any]]) -> str:
@@ -66,5 +53,4 @@ def _parsed_line(line: str) -> dict[str, Any]:
     value = json.loads(line)
     if not isinstance(value, dict):
         raise ValueError(f"a line is not a JSON object but {type(value).__name__}")
-    record = _Line.model_validate(storage.unsealed(value))
-    return {name: getattr(record, name) for name in _VALUES}
+    return _Line.model_validate(storage.with_not_finite(storage.unsealed(value))).model_dump()

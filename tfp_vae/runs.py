@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import operator
 import re
 import stat
 import time
@@ -28,6 +29,7 @@ __all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs"]
 CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl", ".lock", "train.log"
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
+PARTIAL = "evaluation-partial.json"
 PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
 
 LARGEST_JSON, LARGEST_METRICS = 1 << 24, 1 << 30
@@ -56,6 +58,8 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._claims = 0
+        self._newest_is_sound = False
+        self._warned = set[str]()
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -145,8 +149,19 @@ class Run:
         return (self.folder / CONFIG).exists()
 
     def is_finished(self) -> bool:
-        """Return whether training came to its end."""
-        return (self.folder / TRAINING).is_file()
+        """Return whether training came to its end, and was not given more epochs since."""
+        return (self.folder / TRAINING).is_file() and not self._was_extended()
+
+    def _was_extended(self) -> bool:
+        """Return whether the last checkpoint has fewer epochs than the config asks for, and its training did not end.
+
+        What is damaged says nothing here: whoever reads it will tell.
+        """
+        try:
+            told = self._told()
+            return told.state != "finished" and 0 < told.epochs < self.config().training.epochs
+        except RunError:
+            return False
 
     def status(self) -> Status:
         """Return what became of the run; one whose process was killed is interrupted.
@@ -236,7 +251,8 @@ class Run:
             self._extend(config.model_copy(update={"training": config.training.model_copy(update=given)}))
 
     def _extend(self, config: RunConfig) -> None:
-        history, begun = self._epochs_done()
+        last = self.checkpoint() if self.has_checkpoint() else None
+        history, begun = (last.history, bool(last.epoch_sums[0])) if last is not None else ((), False)
         done, epochs = len(history), config.training.epochs
         if epochs < done + begun:
             reached = f"{done} epochs are done already" + (", and another is begun" if begun else "")
@@ -246,18 +262,9 @@ class Run:
         ended = None if begun else stop(history, config.training.early_stopping)
         if epochs > done and ended is not None:
             raise UsageError(f"{self.folder}: {ended}; {ended.remedy()}.")
-        if epochs > done:
-            self.mark("interrupted")
-            for outdated in (TRAINING, EVALUATION):
-                self.path(outdated).unlink(missing_ok=True)
+        if last is not None and epochs > done:  # before the config asks for more, so that it never looks finished
+            self.mark("interrupted", step=last.step, epochs=done)
         self.write(CONFIG, config.model_dump(mode="json"))
-
-    def _epochs_done(self) -> tuple[Sequence[Mapping[str, Any]], bool]:
-        """Return the metrics of the epochs that the last checkpoint has behind it, and whether it has begun another."""
-        if not self.has_checkpoint():
-            return (), False
-        checkpoint = self.checkpoint()
-        return checkpoint.history, bool(checkpoint.epoch_sums[0])
 
     def early_end(self) -> Stop | None:
         """Return the early end that training has come to before its total of epochs, or None."""
@@ -317,16 +324,42 @@ class Run:
                 f"{path}: could not be read ({error.strerror}); restore the file from a copy or train again."
             ) from error
 
-    def save_checkpoint(self, checkpoint: Checkpoint, *, keep: bool = True) -> None:
-        """Write a checkpoint in place of the last, which becomes the previous one.
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint in place of the last; results of fewer steps are deleted once it is there.
 
-        Args:
-          checkpoint: what to write.
-          keep: whether the last one is known to be good; if not, the previous one stays as it is.
+        The last one becomes the previous one if it was read or written here, and so is known to be sound; if not, the
+        previous one stays as it is.
         """
-        if keep and self._there(CHECKPOINT):
-            storage.keep_copy(self.path(CHECKPOINT), self.path(PREVIOUS))
-        archive.write(self.path(CHECKPOINT), checkpoint)
+        previous = self.path(PREVIOUS) if self._newest_is_sound else None
+        archive.write(self.path(CHECKPOINT), checkpoint, previous=previous)
+        self._newest_is_sound = True
+        for name in filter(lambda name: self._is_outdated(name, checkpoint), (TRAINING, EVALUATION, PARTIAL)):
+            with storage.disk_errors(self.path(name)):
+                self.path(name).unlink(missing_ok=True)
+
+    def _is_outdated(self, name: str, checkpoint: Checkpoint) -> bool:
+        """Return whether a result tells of fewer steps than a checkpoint's weights, or its best ones, have had."""
+        told = self._result(name)
+        best = checkpoint.best if told.get("weights") == archive.BEST else None
+        step = told.get("step", told.get("steps", 0))
+        return bool(told) and not (isinstance(step, int) and step >= (checkpoint if best is None else best).step)
+
+    def _result(self, name: str) -> dict[str, Any]:
+        """Return what a result says; nothing, if it is not there or damaged."""
+        try:
+            return self.read(name) if self._there(name) else {}
+        except RunError:
+            return {}
+
+    def write_evaluation(self, result: Mapping[str, Any]) -> str:
+        """Write what an evaluation found, and return the name of its file.
+
+        That is `evaluation.json`, unless a fuller evaluation is there: one of the same weights and split, in nothing
+        less than this one (examples, importance samples, steps of annealing) and in something more.
+        """
+        name = PARTIAL if _is_fuller(self._result(EVALUATION), result) else EVALUATION
+        self.write(name, result)
+        return name
 
     def has_checkpoint(self) -> bool:
         """Return whether training left a checkpoint; False for a run that was stopped before its first.
@@ -336,7 +369,7 @@ class Run:
         """
         there = self._there(CHECKPOINT) or self._there(PREVIOUS)
         if not there and (self._told().step or self.is_finished()):
-            raise RunError(f"{self.folder / CHECKPOINT}: {_MISSING}")
+            raise RunError(f"{self.folder / CHECKPOINT}: {_MISSING}; {_RESTORE}")
         return there
 
     def checkpoint(self, expected: Shapes | None = None) -> Checkpoint:
@@ -348,26 +381,38 @@ class Run:
         Raises:
           RunError: there is none, or none is sound.
         """
+        newest, self._newest_is_sound = self.path(CHECKPOINT), False
         try:
-            return self._checkpoint(CHECKPOINT, expected)
+            found = self._checkpoint(newest, expected)
         except RunError as error:
-            if not self._there(PREVIOUS):
-                raise
-            before = self._checkpoint(PREVIOUS, expected)
-            logger.warning("%s The one before it is used, of step %d.", error, before.step)
-            return before
+            return self._one_before(error, expected)
+        self._newest_is_sound = True
+        return found
 
-    def _checkpoint(self, name: str, expected: Shapes | None) -> Checkpoint:
-        path = self.path(name)
+    def _one_before(self, problem: RunError, expected: Shapes | None) -> Checkpoint:
+        """Return the checkpoint before the newest, whose problem is said, once."""
+        try:
+            if not self._there(PREVIOUS):
+                raise problem
+            found = self._checkpoint(self.path(PREVIOUS), expected)
+        except RunError as error:
+            raise RunError(f"{error}; {_RESTORE}") from error
+        sentence = f"{problem}; the one before it, of step {found.step}, is used."
+        logger.log(logging.INFO if sentence in self._warned else logging.WARNING, sentence)
+        self._warned.add(sentence)
+        return found
+
+    def _checkpoint(self, path: Path, expected: Shapes | None) -> Checkpoint:
+        """Return the checkpoint in a file; if it is not sound, raise RunError with what is wrong, not what to do."""
         if not path.is_file():
             raise RunError(f"{path}: {_MISSING}")
         try:
             found = archive.read(path, expected)
         except DataError as error:
-            what = str(error).replace(f"{path}: ", "").replace(f"{path}, ", "").rstrip(".")
-            raise RunError(f"{path}: the checkpoint is damaged or of another kind ({what}); {_RESTORE}") from error
+            what = _ADVICE.sub("", str(error)).replace(f"{path}: ", "").replace(f"{path}, ", "")
+            raise RunError(f"{path}: the checkpoint is damaged or of another kind ({what})") from error
         if found.run != self.config().identity():
-            raise RunError(f"{path}: expected a checkpoint of this run's config, found another run's; {_RESTORE}")
+            raise RunError(f"{path}: expected a checkpoint of this run's config, found another run's")
         return found
 
     def write_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -409,6 +454,11 @@ class _LogFile(logging.FileHandler):
         with contextlib.suppress(OSError):
             super().emit(record)
 
+    def close(self) -> None:
+        """Close the file, which writes once more what could not be written before."""
+        with contextlib.suppress(OSError):
+            super().close()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Leave it."""
 
@@ -417,9 +467,28 @@ _OF_TRAINING = (CONFIG, STATE, METRICS, CHECKPOINT, PREVIOUS, TRAINING, ENVIRONM
 """What only the process that trains writes."""
 
 _RESTORE = "restore it from a copy or train again."
-_MISSING = f"expected a checkpoint, found none; {_RESTORE}"
+_MISSING = "expected a checkpoint, found none"
+_ADVICE = re.compile(r"(; [a-z ]+)?\.$")
+"""How an error of a file of arrays ends; what helps a checkpoint is something else."""
+
 _LINES = "expected a line of metrics for each epoch"
 _REWRITE = "`tfp-vae train --resume` writes it again from the checkpoint."
+
+
+def _is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Return whether an evaluation that is kept has more than another one of the same weights and split."""
+    if any(kept.get(key) != result[key] for key in ("split", "weights", "step")):
+        return False
+    try:
+        more, less = _sizes(kept), _sizes(result)
+    except (AttributeError, KeyError, TypeError, ValueError):  # whatever is kept, it is no evaluation
+        return False
+    return more != less and all(map(operator.ge, more, less))
+
+
+def _sizes(result: Mapping[str, Any]) -> tuple[int, int, int]:
+    steps = result["ais"]["steps"] if "ais" in result else 0
+    return int(result["num_examples"]), int(result["iw_samples"]), int(steps)
 
 
 def new_folder(runs_dir: Path, dataset: str) -> Path:

@@ -318,7 +318,7 @@ class _Saves:
             return
         began = time.monotonic()
         self._run.write_metrics(checkpoint.history)
-        self._run.save_checkpoint(checkpoint, keep=self._written is not None)
+        self._run.save_checkpoint(checkpoint)
         self._run.mark("running", step=checkpoint.step, epochs=len(checkpoint.history))
         self._written = checkpoint
         self._ended = time.monotonic()

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ __all__ = [
     "raise_if_disk",
     "sealed",
     "unsealed",
+    "with_not_finite",
     "write_array",
     "write_arrays",
     "write_bytes",
@@ -80,8 +82,15 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write a file beside its target, sync it, and move it into place: a reader sees the old file or the new one."""
+def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | None = None) -> None:
+    """Write a file beside its target, sync it, and move it into place: a reader sees the old file or the new one.
+
+    Args:
+      path: the target.
+      content: what is written.
+      previous: where the old file is kept, if there is one. It goes there once the new one is safe beside it, so that
+        a failed write costs neither the old file nor the one before it.
+    """
     with disk_errors(path):
         handle, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_STAGED)
         try:
@@ -90,6 +99,8 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(staged, 0o666 & ~_umask())
+            if previous is not None and path.exists():
+                keep_copy(path, previous)
             os.replace(staged, path)
         except BaseException:
             Path(staged).unlink(missing_ok=True)
@@ -117,14 +128,13 @@ def clear_staged(path: Path) -> None:
             staged.unlink(missing_ok=True)
 
 
-def _copied(path: Path, copy: Path) -> None:
-    """Copy a file and sync the copy; leave none that is not whole."""
+def _linked(path: Path, name: Path) -> None:
+    """Give a file another name, or, on a file system without hard links, a copy of that name, synced."""
     try:
-        shutil.copyfile(path, copy)
-        _sync(copy)
-    except BaseException:
-        copy.unlink(missing_ok=True)
-        raise
+        os.link(path, name)
+    except OSError:
+        shutil.copyfile(path, name)
+        _sync(name)
 
 
 def keep_copy(path: Path, copy: Path) -> None:
@@ -133,19 +143,23 @@ def keep_copy(path: Path, copy: Path) -> None:
     with disk_errors(copy):
         staged.unlink(missing_ok=True)
         try:
-            os.link(path, staged)
-        except OSError:  # a file system without hard links
-            _copied(path, staged)
-        os.replace(staged, copy)
+            _linked(path, staged)
+            os.replace(staged, copy)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as an `.npz` archive, whose entries each carry a CRC-32 that is checked when they are read."""
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, previous: Path | None = None) -> None:
+    """Write arrays as an `.npz` archive, whose entries each carry a CRC-32 that is checked when they are read.
+
+    The old file, if there is one, is kept as `previous` if that is given.
+    """
     buffer = io.BytesIO()
     if any(array.dtype.hasobject for array in arrays.values()):
         raise TypeError("expected arrays of numbers, found an array of objects")
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getbuffer())
+    write_bytes(path, buffer.getbuffer(), previous=previous)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -191,6 +205,10 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+_REASON = "_reason"
+_NOT_FINITE = re.compile("the value was (inf|-inf|nan), which is not a finite number")
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(pair for key, item in value.items() for pair in _finite_pairs(str(key), item))
@@ -202,9 +220,20 @@ def _finite(value: Any) -> Any:
 def _finite_pairs(key: str, item: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(item, float) and not math.isfinite(item):
         yield key, None
-        yield f"{key}_reason", f"the value was {item}, which is not a finite number"
+        yield f"{key}{_REASON}", f"the value was {item}, which is not a finite number"
     else:
         yield key, _finite(item)
+
+
+def with_not_finite(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object as it was before `json_text`: nulls whose reason names inf, -inf or nan are those again.
+
+    Of the values in it alone, not of those of objects within.
+    """
+    reasons = {key: _NOT_FINITE.fullmatch(str(value.get(f"{key}{_REASON}"))) for key in value if value[key] is None}
+    numbers = {key: float(match[1]) for key, match in reasons.items() if match}
+    said = {f"{key}{_REASON}" for key in numbers}
+    return {key: numbers.get(key, item) for key, item in value.items() if key not in said}
 
 
 def _umask() -> int:

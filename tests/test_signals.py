@@ -1,0 +1,105 @@
+"""What SIGINT and SIGTERM do while a model is trained, shown with the signals themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import tfp_vae.cli.train  # noqa: F401  (which binds what is patched below)
+from tfp_vae.cli import signals
+
+from tests.test_cli import call, one_sentence
+from tfp_vae.runs import Run
+
+SMALL = ("train", "--epochs", 1, "--hidden", 8, "--execution", "graph", "--no-plots", "--run-dir")
+CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+IN_ONE_CALL = """
+import hashlib
+from tfp_vae.cli import signals
+with signals.collected("heard"):
+    print("begun", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # some minutes within one call of C
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_call_of_c_hinders_neither_the_answer_nor_the_end(number: int, code: int) -> None:
+    command = [sys.executable, "-c", IN_ONE_CALL]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        late = threading.Timer(30, process.kill)  # so that no line is waited for in vain
+        late.start()
+        try:
+            assert process.stdout.readline() == "begun\n"
+            process.send_signal(number)
+            assert process.stderr.readline() == "heard\n"
+            process.send_signal(number)
+            assert process.wait(10) == code
+        finally:
+            late.cancel()
+            process.kill()
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_signal_as_training_ends_is_not_lost(
+    number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes at the last moment at which it is collected, when the training has answered all before."""
+    handled = signals.handled
+
+    @contextmanager
+    def late(handlers: dict[signal.Signals, object]) -> Iterator[None]:
+        with handled(handlers):
+            yield
+            if handlers.keys() == set(signals.STOPPING) and len({*handlers.values()}) == 1:
+                signal.raise_signal(number)
+
+    monkeypatch.setattr(signals, "handled", late)
+    said = one_sentence(call(*SMALL, tmp_path / "run", code=code))
+    assert f"training had come to its end, and the run is whole: {tmp_path / 'run'}" in said
+    assert Run(tmp_path / "run").is_whole()
+
+
+def test_what_collected_changes_it_puts_back(capfd: pytest.CaptureFixture[str]) -> None:
+    before, threads = [signal.getsignal(number) for number in signals.STOPPING], threading.active_count()
+    descriptors = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(3):
+        with signals.collected("heard") as received:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert received == [signal.SIGTERM]
+    assert capfd.readouterr().err == 3 * "heard\n"
+    assert [signal.getsignal(number) for number in signals.STOPPING] == before
+    assert threading.active_count() == threads
+    assert len(list(Path("/dev/fd").iterdir())) == descriptors
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_other_signals_are_none_of_its_business() -> None:
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    try:
+        with signals.collected("heard") as received:
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert received == []
+
+
+def test_a_thread_other_than_the_main_one_collects_nothing() -> None:
+    found: list[list[int]] = []
+
+    def collect() -> None:
+        with signals.collected("heard") as received:
+            found.append(received)
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    thread.join()
+    assert found == [[]]
