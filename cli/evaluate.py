@@ -92,10 +92,10 @@ def command(
     compare = library.assessment().compare
     differences = [compare(assessed[0], other) for other in assessed[1:]]
     _tell([each.result for each in assessed], differences, as_json)
-    for each, assessment in zip(found, assessed, strict=True):
-        _keep(each, assessment, draws)
     if per_example is not None:
         storage.write_arrays(Path(per_example), assessed[0].per_example())
+    for each, assessment in zip(found, assessed, strict=True):
+        _keep(each, assessment, draws)
 
 
 def _check_output(per_example: str | None, named: Sequence[str]) -> None:
@@ -149,7 +149,8 @@ def _draw(run: runs.Run, assessment: Any) -> None:
 def _remove_pictures(run: runs.Run) -> None:
     """Remove the pictures of an evaluation that was replaced."""
     for name in library.gallery().ASSESSED:
-        run.plot_path(name).unlink(missing_ok=True)
+        with storage.disk_errors(run.plot_path(name)):
+            run.plot_path(name).unlink(missing_ok=True)
 
 
 def _tell(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], as_json: bool) -> None:

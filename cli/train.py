@@ -147,6 +147,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if given["tensorboard"]:
         events.check_installed()
     begin, dataset = _resumed(ctx, given) if given["resume"] else _planned(given)
+    library.experiments()  # while TensorFlow starts, stderr is kept back, and with it the answer to a signal
     with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
         run = begin()
         console.notice(f"run: {run.folder}")
@@ -340,9 +341,14 @@ def _notes(result: dict[str, Any]) -> Iterator[str]:
     """Give what else is to be known of a training: an early end, and averaged weights."""
     ended = result["stopped_early"]
     if ended is not None:
-        yield "stopped early at epoch {epoch}, best at epoch {best_epoch} (--weights best)".format(**ended)
+        yield _ENDED[bool(ended["best_epoch"])].format(**ended)
     if result["ema"] is not None:
         yield f"validation is of averaged weights (EMA with decay {result['ema']:g}), which every command uses"
 
+
+_ENDED = {
+    True: "stopped early at epoch {epoch}, best at epoch {best_epoch} (--weights best)",
+    False: "stopped early at epoch {epoch}, with no epoch of a finite validation ELBO",
+}
 
 _TERMS = ("elbo", "distortion", "rate")

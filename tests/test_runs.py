@@ -280,7 +280,7 @@ class TestEvaluations:
             ({"num_examples": 1, "iw_samples": 1}, runs.PARTIAL),
             ({}, runs.EVALUATION),
             ({"iw_samples": 101}, runs.EVALUATION),
-            ({"iw_samples": 5, "ais": {"steps": 10}}, runs.EVALUATION),
+            ({"iw_samples": 5, "ais": {"steps": 10, "chains": 4, "examples": 9}}, runs.EVALUATION),
             ({"num_examples": 100, "iw_samples": 101}, runs.EVALUATION),
             ({"num_examples": 100, "split": "train"}, runs.EVALUATION),
             ({"num_examples": 100, "weights": "best"}, runs.EVALUATION),
@@ -294,8 +294,11 @@ class TestEvaluations:
         assert copied.read(runs.EVALUATION)["split"] == {**self.FULL, **change}["split"]
 
     def test_one_with_annealing_is_fuller(self, copied: Run) -> None:
-        copied.write_evaluation(self.FULL | {"ais": {"steps": 10}})
+        annealed = {"steps": 10, "chains": 16, "examples": 50}
+        copied.write_evaluation(self.FULL | {"ais": annealed})
         assert copied.write_evaluation(self.FULL) == runs.PARTIAL
+        for name in annealed:
+            assert copied.write_evaluation(self.FULL | {"ais": annealed | {name: 2}}) == runs.PARTIAL
 
     @pytest.mark.parametrize("content", [b"", b"{}", b'{"split": "test"}'])
     def test_one_that_is_damaged_is_replaced(self, content: bytes, copied: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -142,6 +144,16 @@ class TestSchedules:
         steps.schedule = SCHEDULES["cosine"](0.5, 10)
         steps.run(tf.constant(epoch_batches(50, 10, 6, 0, 0)), 6, 0, Totals())
         assert float(steps.optimizer.learning_rate) == pytest.approx(float(steps.schedule(tf.constant(5))))
+
+
+def test_a_variable_that_the_loss_does_not_reach_stays_as_it_is(x: np.ndarray) -> None:
+    vae = make()
+    vae.encoder.unused = tf.Variable([1.0, 2.0])
+    steps = trainer(vae, x, "graph")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras tells of it too
+        steps.run(tf.constant(epoch_batches(50, 25, 4, 0, 0)), 4, 0, Totals())
+    np.testing.assert_array_equal(vae.encoder.unused, [1.0, 2.0])
 
 
 @pytest.mark.parametrize("execution", list(EXECUTIONS))

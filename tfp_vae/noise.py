@@ -111,7 +111,7 @@ def _float64(a: Any, b: Any) -> Any:
 
 
 def _quantiles(shape: Any, seeds: Any, dtype: Any) -> Any:
-    """Return Normal draws, sqrt(2) erfinv(2 u - 1 + epsilon); the largest float32 are 5.4 on either side."""
+    """Return Normal draws, sqrt(2) erfinv(2 u - 1 + epsilon); the largest of float32 are 5.3 on either side."""
     halfway = tf.constant(dtype.as_numpy_dtype(2.0 ** -_BITS[dtype.name]))
     return math.sqrt(2) * tf.math.erfinv(2 * _of_words(shape, seeds, dtype) - 1 + halfway)
 

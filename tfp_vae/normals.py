@@ -15,7 +15,20 @@ class _Noise(tfd.Sample):
     """D independent N(0, 1), batch [...], event [D], drawn by `noise.standard_normal`."""
 
     def _sample_n(self, n: Any, seed: Any = None) -> Any:
-        return standard_normal([n, *self.batch_shape, *self.event_shape], seed, self.dtype)
+        sizes = (
+            *_sizes(self.batch_shape, self.batch_shape_tensor()),
+            *_sizes(self.event_shape, self.event_shape_tensor()),
+        )
+        return standard_normal([n, *sizes], seed, self.dtype)
+
+    def _sample_and_log_prob(self, sample_shape: Any, seed: Any, **kwargs: Any) -> tuple[Any, Any]:
+        z = self.sample(sample_shape, seed=seed, **kwargs)
+        return z, self.log_prob(z)
+
+
+def _sizes(known: Any, dynamic: Any) -> list[Any]:
+    """Return the sizes of axes, as numbers where they are known."""
+    return [dynamic[i] if size is None else size for i, size in enumerate(known)]
 
 
 def _drawn_fast(base: Any) -> Any:

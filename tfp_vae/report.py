@@ -30,7 +30,7 @@ CAPTIONS = {
     "decoder-animation": "What is decoded, epoch by epoch.",
     "reconstructions": "Test examples as the model saw them, and what it makes of them.",
     "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
-    "latent-scatter": "Where test examples lie in latent space; ellipses show how sure the encoder is of some.",
+    "latent-scatter": "Where test examples lie in latent space; ellipses, if any, show how sure the encoder is.",
     "manifold": "What is decoded all over latent space, each step of the same mass under the prior.",
     "traversals": "What changes along each active dimension, the others kept.",
     "interpolations": "What lies between test examples.",
@@ -270,7 +270,9 @@ def _number(value: Any) -> str:
 
 def pictures(run: Run) -> list[Picture]:
     """Return the run's pictures that have a caption, in the order of the captions, ready to stand in a page."""
-    return [_picture(path, name) for name in CAPTIONS for path in _candidates(run, name) if path.is_file()]
+    evaluated = run.path(runs.EVALUATION).is_file()  # pictures of an evaluation may outlive it
+    names = [name for name in CAPTIONS if evaluated or not name.startswith("evaluation-")]
+    return [_picture(path, name) for name in names for path in _candidates(run, name) if path.is_file()]
 
 
 def _candidates(run: Run, name: str) -> list[Path]:

@@ -486,9 +486,12 @@ def _is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
     return more != less and all(map(operator.ge, more, less))
 
 
-def _sizes(result: Mapping[str, Any]) -> tuple[int, int, int]:
-    steps = result["ais"]["steps"] if "ais" in result else 0
-    return int(result["num_examples"]), int(result["iw_samples"]), int(steps)
+def _sizes(result: Mapping[str, Any]) -> tuple[int, ...]:
+    annealing = result.get("ais") or dict.fromkeys(_ANNEALING, 0)
+    return int(result["num_examples"]), int(result["iw_samples"]), *(int(annealing[name]) for name in _ANNEALING)
+
+
+_ANNEALING = ("steps", "chains", "examples")
 
 
 def new_folder(runs_dir: Path, dataset: str) -> Path:

@@ -211,7 +211,7 @@ class Trainer:
 
 
 def _sum(tensors: Any) -> Any:
-    return tf.add_n([tf.reduce_sum(tensor) for tensor in tensors])
+    return tf.add_n([tf.reduce_sum(tensor) for tensor in tensors if tensor is not None])
 
 
 def _mean64(terms: Any) -> Any:

@@ -1,0 +1,81 @@
+"""How long the command line takes until it works, and how much memory it needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from benchmarks.problem import SIDE, blobs
+
+PROGRAM = (sys.executable, "-c", "from tfp_vae.cli.start import main; main()")
+EXAMPLES = 60_000
+TRAIN = ("train", "--latent-dim", "50", "--hidden", "512,512", "--epochs", "1", "--no-plots")
+
+
+@final
+class Cost(NamedTuple):
+    """Seconds, the median of some repeats, and the most bytes that were resident."""
+
+    what: str
+    seconds: float
+    bytes: int
+
+
+def measured(folder: Path, repeats: int = 3) -> list[dict[str, Any]]:
+    """Return what `--help`, a first step, 200 steps on as many images as MNIST has, and evaluations cost."""
+    data = folder / "images.npy"
+    np.save(data, (blobs(np.random.default_rng(0), EXAMPLES) * 255).astype(np.uint8).reshape(-1, SIDE, SIDE, 1))
+    run = ("--run", str(folder / "run"), "--max-examples", "64", "--no-plots")
+    costs = [
+        _cost("--help", ("--help",), repeats),
+        _cost("train to the end of the first step, digits", (*TRAIN, "--steps-per-epoch", "1"), repeats, folder, FIRST),
+        _cost(
+            "train 200 steps, 60,000 images", (*TRAIN, "--steps-per-epoch", "200", "--dataset", str(data)), 1, folder
+        ),
+    ]
+    costs += [
+        _cost(f"evaluate 64 images, K = {k:,}", ("evaluate", *run, "--iw-samples", str(k)), 1)
+        for k in (100, 1_000, 10_000)
+    ]
+    return [cost._asdict() for cost in costs]
+
+
+FIRST = re.compile(rb"epoch 1/1")
+"""What is printed once the first step, and the validation after it, are done."""
+
+
+def _cost(
+    what: str,
+    arguments: Sequence[str],
+    repeats: int,
+    folder: Path | None = None,
+    until: re.Pattern[bytes] | None = None,
+) -> Cost:
+    taken = []
+    for i in range(repeats):
+        into = () if folder is None else ("--run-dir", str(folder / (f"run-{what[:12]}-{i}" if until else "run")))
+        taken.append(_run((*PROGRAM, *arguments, *into), until))
+    return Cost(what, statistics.median(seconds for seconds, _ in taken), max(most for _, most in taken))
+
+
+def _run(command: Sequence[str], until: re.Pattern[bytes] | None) -> tuple[float, int]:
+    """Return the seconds until a line that matches, or the end, and the most bytes resident at the end."""
+    began, seen = time.perf_counter(), None
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if until is not None and until.search(line) and seen is None:
+            seen = time.perf_counter() - began
+    _, status, usage = os.wait4(process.pid, 0)
+    if status or (until is not None and seen is None):
+        raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return seen or time.perf_counter() - began, usage.ru_maxrss * 1024

@@ -1,0 +1,133 @@
+"""What was measured, as tables in `docs/performance.md` and as a picture."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.problem import Workload, from_dict
+
+OURS = "ours"
+BEGIN, END = "<!-- measured -->\n", "<!-- end of what was measured -->\n"
+COLOURS = {OURS: "#0072b2"}
+OTHER = "#999999"
+
+
+def write(measured: Mapping[str, Any], page: Path, picture: Path) -> None:
+    """Replace what stands between the marks in a page of Markdown, and draw the picture that it shows."""
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    page.write_text(before + BEGIN + markdown(measured) + END + rest.split(END)[1], encoding="utf-8")
+    draw(measured["found"], picture)
+
+
+def markdown(measured: Mapping[str, Any]) -> str:
+    """Return the tables: peers by workload, shares of the machine's rate, commands, machine."""
+    found = measured["found"]
+    parts = [_ratios(found), _shares(found, measured["rate"]), _commands(measured["commands"]), _machine(measured)]
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def _ratios(found: Sequence[Mapping[str, Any]]) -> str:
+    peers = [peer for peer in dict.fromkeys(p for f in found for p in f["seconds"]) if peer != OURS]
+    rows = [[f["workload"]["name"], _time(f), *(_ratio(f, peer) for peer in peers)] for f in found]
+    return _table(["workload", "tfp_vae, ms", *(peer.replace("_", " ") for peer in peers)], rows)
+
+
+def _time(found: Mapping[str, Any]) -> str:
+    values = np.array(found["seconds"][OURS]) * 1e3 / (found["workload"]["steps"] or 1)
+    return f"{statistics.median(values):.2f}"
+
+
+def ratios(found: Mapping[str, Any], peer: str) -> np.ndarray:
+    """Return a peer's time over ours in each repeat, [R]."""
+    return np.array(found["seconds"][peer]) / np.array(found["seconds"][OURS])
+
+
+def _ratio(found: Mapping[str, Any], peer: str) -> str:
+    if peer not in found["seconds"]:
+        return "-"
+    low, middle, high = np.quantile(ratios(found, peer), [0.25, 0.5, 0.75])
+    return f"**{middle:.2f}** ({low:.2f} to {high:.2f})"
+
+
+def _shares(found: Sequence[Mapping[str, Any]], rate: float) -> str:
+    rows = []
+    for one in found:
+        workload = from_dict(one["workload"])
+        if workload.hidden:
+            reached = workload.flops() * (workload.steps or 1) / statistics.median(one["seconds"][OURS])
+            rows.append(
+                [
+                    workload.name,
+                    f"{workload.flops() / 1e9:.2f}",
+                    f"{_bytes(workload) / 1e6:.0f}",
+                    f"{reached / 1e9:.0f}",
+                    f"{100 * reached / rate:.0f}%",
+                ]
+            )
+    head = ["workload", "10^9 operations", "10^6 bytes", "10^9 operations a second", "of the rate"]
+    return (
+        f"Rate of a product of 2048x2048 matrices: {rate / 1e9:.0f} x 10^9 operations a second.\n\n{_table(head, rows)}"
+    )
+
+
+def _bytes(workload: Workload) -> int:
+    """Return the bytes that have to move: of a step, weights and Adam's two moments read and written, and gradients."""
+    encoder, decoder = workload.products()
+    decoded = 2 * 4 * workload.batch * workload.samples * 784  # the logits, written and read
+    return decoded + (4 * 8 * (encoder + decoder) if workload.steps else 4 * (encoder + decoder))
+
+
+def _commands(costs: Iterable[Mapping[str, Any]]) -> str:
+    rows = [[cost["what"], f"{cost['seconds']:.2f}", f"{cost['bytes'] / 1e9:.2f}"] for cost in costs]
+    return _table(["command", "seconds", "10^9 bytes resident at most"], rows)
+
+
+def _machine(measured: Mapping[str, Any]) -> str:
+    machine = measured["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    return f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; {versions}."
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def draw(found: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw each peer's time over ours, medians with quartiles, a row for each workload."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 0.62 * len(found) + 1.2), layout="constrained")
+    peers = [peer for peer in dict.fromkeys(p for f in found for p in f["seconds"]) if peer != OURS]
+    markers = dict(zip(peers, "osD^vP*X", strict=False))
+    for peer in peers:
+        rows = [(row, ratios(one, peer)) for row, one in enumerate(found) if peer in one["seconds"]]
+        low, middle, high = np.array([np.quantile(values, [0.25, 0.5, 0.75]) for _, values in rows]).T
+        axes.errorbar(
+            middle,
+            [row for row, _ in rows],
+            xerr=[middle - low, high - middle],
+            fmt=markers[peer],
+            ms=6,
+            capsize=2,
+            label=peer.replace("_", " "),
+        )
+    axes.axvline(1, color=COLOURS[OURS])
+    axes.set(xscale="log", xlabel="time over that of tfp_vae, lower is faster than 1, higher is slower")
+    axes.set_yticks(range(len(found)), [one["workload"]["name"] for one in found])
+    axes.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
+    axes.minorticks_off()
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
