@@ -34,6 +34,7 @@ WORKLOADS = (
     Workload("train 512-512, S 5", (512, 512), 50, 128, 5, 50),
     Workload("train 512-512, S 50", (512, 512), 50, 128, 50, 5),
     Workload("train 512-512, S 1, batch 1024", (512, 512), 50, 1024, 1, 20),
+    Workload("train conv, S 1", (), 32, 128, 1, 10),
     Workload("evaluate 200-200, K 100", (200, 200), 50, 32, 100, 0),
     Workload("evaluate 200-200, K 1000", (200, 200), 50, 32, 1_000, 0),
     Workload("evaluate 200-200, K 5000", (200, 200), 50, 32, 5_000, 0),
