@@ -25,15 +25,19 @@ def _posterior(parameters: Any) -> Any:
     return tfd.MultivariateNormalDiag(loc, SCALE_FLOOR + tf.math.softplus(s))
 
 
+def _several(samples: int) -> Any:
+    return lambda q: q.sample(samples)
+
+
 def _networks(workload: Workload) -> tuple[Any, Any]:
-    several = workload.samples > 1
+    sample = tfd.Distribution.sample if workload.samples == 1 else _several(workload.samples)
     prior = tfd.MultivariateNormalDiag(tf.zeros(workload.latent_dim))
     encoder = keras.Sequential(
         [
             keras.layers.InputLayer((PIXELS,)),
             *keras_layers.encoder(keras.layers, workload),
-            tfpl.DistributionLambda(_posterior, (lambda q: q.sample(workload.samples)) if several else tfd.Normal.sample),
-            tfpl.KLDivergenceAddLoss(prior, use_exact_kl=True),
+            tfpl.DistributionLambda(_posterior, sample),
+            tfpl.KLDivergenceAddLoss(prior, use_exact_kl=True, weight=1 / workload.batch),  # it sums over a batch
         ]
     )
     decoder = keras.Sequential(
