@@ -17,6 +17,9 @@ PIXELS = SIDE * SIDE
 CHANNELS = (32, 64)
 """Of the convolutions: 28x28 to 14x14 to 7x7, and back."""
 
+SMALL = SIDE // 2 ** len(CHANNELS)
+"""Side of what the convolutions leave of an image."""
+
 DENSE = 256
 """Width between the convolutions and z."""
 
@@ -57,7 +60,7 @@ class Workload:
             encoder, decoder = (list(itertools.pairwise(size)) for size in sizes)
             return encoder, decoder
         first, second = CHANNELS
-        flat = SIDE // 4 * SIDE // 4 * second
+        flat = SMALL * SMALL * second
         down = [(3, 3, 1, first), (3, 3, first, second), (flat, DENSE), (DENSE, 2 * self.latent_dim)]
         up = [(self.latent_dim, DENSE), (DENSE, flat), (3, 3, second, second), (3, 3, first, second), (3, 3, first, 1)]
         return down, up

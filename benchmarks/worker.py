@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.problem import Problem, restore
+from benchmarks.problem import Problem, Workload, restore
 
 DRAWS = 20
 """Draws of the loss whose mean is compared between peers."""
+
+ESTIMATES = 5
+"""Draws of the mean log p(x), compared likewise."""
 
 
 def main(peer: str, workload: str, path: str) -> None:
@@ -26,16 +29,27 @@ def main(peer: str, workload: str, path: str) -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     problem = restore(json.loads(workload), Path(path))
     began = time.perf_counter()
-    made = importlib.import_module(f"benchmarks.peers.{peer}").Peer(problem)
+    module = importlib.import_module(f"benchmarks.peers.{peer}")
+    if not getattr(module, "takes", _everything)(problem.workload):
+        _say(answers, {"takes": False})
+        return
+    made = module.Peer(problem)
     x = _binary(problem)
     losses = [made.loss(x) for _ in range(DRAWS)]
-    value = _work(made, problem, x)
-    _say(answers, {"losses": losses, "estimate": value, "warm_up": time.perf_counter() - began})
+    first = _work(made, problem, x)
+    warm_up = time.perf_counter() - began
+    estimates = [] if first is None else [first, *(_work(made, problem, x) for _ in range(ESTIMATES - 1))]
+    _say(answers, {"takes": True, "losses": losses, "estimates": estimates, "warm_up": warm_up})
     for _ in sys.stdin:
         began = time.perf_counter()
         _work(made, problem, x)
         seconds = time.perf_counter() - began
         _say(answers, {"seconds": seconds, "kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss})
+
+
+def _everything(workload: Workload) -> bool:
+    del workload
+    return True
 
 
 def _binary(problem: Problem) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any, final
 
 import jax
@@ -11,9 +12,10 @@ import numpy as np
 import optax
 from jax import lax, random
 
-from benchmarks.problem import LEARNING_RATE, SCALE_FLOOR, Problem
+from benchmarks.problem import CHANNELS, LEARNING_RATE, PIXELS, SCALE_FLOOR, SIDE, SMALL, Problem
 
 TILE = 100
+IMAGES = ("NHWC", "HWIO", "NHWC")
 
 
 def _mlp(layers: Any, h: Any) -> Any:
@@ -23,13 +25,46 @@ def _mlp(layers: Any, h: Any) -> Any:
     return h @ kernel + bias
 
 
+def _convolution(h: Any, kernel: Any, stride: int) -> Any:
+    return lax.conv_general_dilated(h, kernel, (stride, stride), "SAME", dimension_numbers=IMAGES)
+
+
+def _transposed(h: Any, kernel: Any) -> Any:
+    return lax.conv_transpose(h, kernel, (2, 2), "SAME", dimension_numbers=IMAGES, transpose_kernel=True)
+
+
+def _is_dense(layer: Any) -> bool:
+    return layer[0].ndim == 2
+
+
+def encode(layers: Any, x: Any) -> Any:
+    """Return loc and scale's parameters, [B, 2 D], of x [B, 784]."""
+    h = x.reshape(-1, SIDE, SIDE, 1)
+    for kernel, bias in itertools.filterfalse(_is_dense, layers):
+        h = jax.nn.relu(_convolution(h, kernel, 2) + bias)
+    return _mlp([*filter(_is_dense, layers)], h.reshape(len(x), -1))
+
+
+def decode(layers: Any, z: Any) -> Any:
+    """Return logits, [..., 784], of z [..., D]."""
+    h = _mlp([*filter(_is_dense, layers)], z)
+    convolutions = [*itertools.filterfalse(_is_dense, layers)]
+    if not convolutions:
+        return h
+    h = jax.nn.relu(h).reshape(-1, SMALL, SMALL, CHANNELS[-1])
+    for kernel, bias in convolutions[:-1]:
+        h = jax.nn.relu(_transposed(h, kernel) + bias)
+    kernel, bias = convolutions[-1]
+    return (_convolution(h, kernel, 1) + bias).reshape(*z.shape[:-1], PIXELS)
+
+
 def _log_px(decoder: Any, z: Any, x: Any) -> Any:
-    logits = _mlp(decoder, z)
+    logits = decode(decoder, z)
     return jnp.sum(x * logits - jax.nn.softplus(logits), axis=-1)
 
 
 def _posterior(encoder: Any, x: Any) -> tuple[Any, Any]:
-    loc, s = jnp.split(_mlp(encoder, x), 2, axis=-1)
+    loc, s = jnp.split(encode(encoder, x), 2, axis=-1)
     return loc, SCALE_FLOOR + jax.nn.softplus(s)
 
 

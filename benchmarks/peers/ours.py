@@ -58,7 +58,8 @@ class Peer:
         """Return log p(x), [B]."""
         if self._estimator is None:
             self._estimator = tv.evaluation.Estimator(self._vae, iw_samples=samples)
-        return self._estimator(x.reshape(-1, SIDE, SIDE, 1), seed=(0, 0)).log_likelihood
+        self._taken += 1
+        return self._estimator(x.reshape(-1, SIDE, SIDE, 1), seed=(0, self._taken)).log_likelihood
 
 
 def _vae(workload: Workload) -> tv.VAE:

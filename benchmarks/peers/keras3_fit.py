@@ -1,0 +1,80 @@
+"""Keras 3 on TensorFlow, or on what KERAS_BACKEND says: a model whose `compute_loss` is the ELBO's, and `fit`."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from benchmarks import keras_layers
+from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem, Workload
+
+
+def takes(workload: Workload) -> bool:
+    """Whether this model can do it: it estimates no log p(x), and Keras convolves no [S, B, H, W, C]."""
+    return workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
+
+
+@final
+class Model(keras.Model):
+    """Encoder and decoder; returns loc and scale of q(z|x), and logits of p(x|z)."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        workload, layers = problem.workload, keras.layers
+        self.encoder = keras.Sequential([layers.Input((PIXELS,)), *keras_layers.encoder(layers, workload)])
+        self.decoder = keras.Sequential([layers.Input((workload.latent_dim,)), *keras_layers.decoder(layers, workload)])
+        self.encoder.set_weights(keras_layers.arrays(problem.encoder))
+        self.decoder.set_weights(keras_layers.arrays(problem.decoder))
+        self.samples, self.noise = workload.samples, keras.random.SeedGenerator(0)
+
+    def call(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return loc and scale, [B, D], and logits, [S, B, 784]."""
+        loc, s = ops.split(self.encoder(x), 2, axis=-1)
+        scale = SCALE_FLOOR + ops.softplus(s)
+        z = loc + scale * keras.random.normal((self.samples, *ops.shape(loc)), seed=self.noise)
+        logits = self.decoder(ops.reshape(z, (-1, z.shape[-1])))
+        return loc, scale, ops.reshape(logits, (self.samples, -1, PIXELS))
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Return the negative ELBO."""
+        loc, scale, logits = y_pred
+        log_px = ops.sum(x * logits - ops.softplus(logits), axis=-1)
+        rate = ops.sum((loc**2 + scale**2 - 1) / 2 - ops.log(scale), axis=-1)
+        return -ops.mean(ops.mean(log_px, axis=0) - rate)
+
+
+def _batches(x: np.ndarray, batch: int) -> Any:
+    """Return endless shuffled batches, binarized anew: indices are shuffled, as a buffer of images is slow to fill."""
+
+    def binarized(indices: Any) -> Any:
+        pixels = tf.gather(images, indices)
+        return tf.cast(tf.random.uniform(tf.shape(pixels)) < pixels, tf.float32)
+
+    images = tf.constant(x)
+    indices = tf.data.Dataset.range(len(x)).shuffle(len(x)).repeat().batch(batch, drop_remainder=True)
+    return indices.map(binarized, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+@final
+class Peer:
+    """Keras 3."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._model = Model(problem)
+        jit = bool(problem.workload.hidden) or keras.backend.backend() == "jax"  # TensorFlow's XLA convolves slowly
+        self._model.compile(keras.optimizers.Adam(LEARNING_RATE), jit_compile=jit)
+        self._batches = _batches(problem.x, problem.workload.batch)
+
+    def loss(self, x: np.ndarray) -> float:
+        """Return one draw of the loss."""
+        return float(self._model.test_on_batch(x))
+
+    def train(self, steps: int) -> None:
+        """Fit for one epoch of so many steps."""
+        self._model.fit(self._batches, steps_per_epoch=steps, epochs=1, verbose=0)

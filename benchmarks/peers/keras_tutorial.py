@@ -1,0 +1,81 @@
+"""TensorFlow Probability's own tutorial: `tfp.layers` in a Keras 2 model, the negative log-likelihood, `fit`."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras as keras
+
+from benchmarks import keras_layers
+from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem, Workload
+
+tfd, tfpl = tfp.distributions, tfp.layers
+
+
+def takes(workload: Workload) -> bool:
+    """Whether the tutorial's way can do it: it estimates no log p(x), and Keras convolves no [S, B, H, W, C]."""
+    return workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
+
+
+def _posterior(parameters: Any) -> Any:
+    loc, s = tf.split(parameters, 2, axis=-1)
+    return tfd.MultivariateNormalDiag(loc, SCALE_FLOOR + tf.math.softplus(s))
+
+
+def _several(samples: int) -> Any:
+    return lambda q: q.sample(samples)
+
+
+def _networks(workload: Workload) -> tuple[Any, Any]:
+    sample = tfd.Distribution.sample if workload.samples == 1 else _several(workload.samples)
+    prior = tfd.MultivariateNormalDiag(tf.zeros(workload.latent_dim))
+    encoder = keras.Sequential(
+        [
+            keras.layers.InputLayer((PIXELS,)),
+            *keras_layers.encoder(keras.layers, workload),
+            tfpl.DistributionLambda(_posterior, sample),
+            tfpl.KLDivergenceAddLoss(prior, use_exact_kl=True, weight=1 / workload.batch),  # it sums over a batch
+        ]
+    )
+    decoder = keras.Sequential(
+        [*keras_layers.decoder(keras.layers, workload), tfpl.IndependentBernoulli((PIXELS,), tfd.Bernoulli.logits)]
+    )
+    return encoder, decoder
+
+
+def batches(x: np.ndarray, batch: int) -> Any:
+    """Return endless shuffled batches, binarized anew: indices are shuffled, as a buffer of images is slow to fill."""
+
+    def binarized(indices: Any) -> tuple[Any, Any]:
+        pixels = tf.gather(images, indices)
+        pixels = tf.cast(tf.random.uniform(tf.shape(pixels)) < pixels, tf.float32)
+        return pixels, pixels
+
+    images = tf.constant(x)
+    indices = tf.data.Dataset.range(len(x)).shuffle(len(x)).repeat().batch(batch, drop_remainder=True)
+    return indices.map(binarized, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+@final
+class Peer:
+    """The tutorial's model."""
+
+    def __init__(self, problem: Problem) -> None:
+        workload = problem.workload
+        encoder, decoder = _networks(workload)
+        self._model = keras.Model(encoder.inputs, decoder(encoder.outputs[0]))
+        encoder.set_weights(keras_layers.arrays(problem.encoder))
+        decoder.set_weights(keras_layers.arrays(problem.decoder))
+        self._model.compile(keras.optimizers.Adam(LEARNING_RATE), lambda x, px: -px.log_prob(x))
+        self._batches = batches(problem.x, workload.batch)
+
+    def loss(self, x: np.ndarray) -> float:
+        """Return one draw of the loss."""
+        return float(self._model.test_on_batch(x, x))
+
+    def train(self, steps: int) -> None:
+        """Fit for one epoch of so many steps."""
+        self._model.fit(self._batches, steps_per_epoch=steps, epochs=1, verbose=0)

@@ -1,0 +1,95 @@
+"""NumPyro: `SVI` on a model and a guide, many jitted updates in one `fori_loop`, as its VAE example trains."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jax import lax, random
+from numpyro import handlers
+from numpyro.infer import SVI, RenyiELBO, TraceMeanField_ELBO
+
+from benchmarks.peers.jax_scan import decode, encode
+from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Layers, Problem
+
+
+def _network(name: str, layers: Layers, apply: Any) -> Any:
+    """Register a network whose first weights are given."""
+    weights = jax.tree.map(jnp.asarray, layers)
+    return numpyro.module(name, (lambda key, shape: (shape, weights), apply), ())
+
+
+def _model(problem: Problem, x: Any) -> None:
+    decoder = _network("decoder", problem.decoder, decode)
+    with numpyro.plate("batch", len(x)), handlers.scale(scale=1 / len(x)):
+        z = numpyro.sample("z", dist.Normal(0, 1).expand([problem.workload.latent_dim]).to_event(1))
+        numpyro.sample("x", dist.Bernoulli(logits=decoder(z)).to_event(1), obs=x)
+
+
+def _guide(problem: Problem, x: Any) -> None:
+    encoder = _network("encoder", problem.encoder, encode)
+    loc, s = jnp.split(encoder(x), 2, axis=-1)
+    with numpyro.plate("batch", len(x)), handlers.scale(scale=1 / len(x)):
+        numpyro.sample("z", dist.Normal(loc, SCALE_FLOOR + jax.nn.softplus(s)).to_event(1))
+
+
+@final
+class Peer:
+    """NumPyro's stochastic variational inference."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._model, self._guide = functools.partial(_model, problem), functools.partial(_guide, problem)
+        self._svi = SVI(
+            self._model,
+            self._guide,
+            numpyro.optim.Adam(LEARNING_RATE),
+            TraceMeanField_ELBO(num_particles=problem.workload.samples),
+        )
+        self._x, self._key, self._batch = jnp.asarray(problem.x), random.key(0), problem.workload.batch
+        self._state = self._svi.init(random.key(1), jnp.zeros((self._batch, PIXELS)))
+        self._epoch = jax.jit(self._updates, donate_argnums=0)
+        self._value = jax.jit(self._svi.evaluate)
+        self._estimate = jax.jit(self._log_likelihood, static_argnums=3)
+
+    def _next_key(self) -> Any:
+        self._key, key = random.split(self._key)
+        return key
+
+    def loss(self, x: np.ndarray) -> float:
+        """Return one draw of the loss."""
+        return float(self._value(self._state._replace(rng_key=self._next_key()), x))
+
+    def _updates(self, state: Any, x: Any, batches: Any, key: Any) -> Any:
+        def update(i: Any, carry: Any) -> Any:
+            total, state = carry
+            pixels = x[batches[i]]
+            pixels = random.bernoulli(random.fold_in(key, i), pixels).astype(jnp.float32)
+            state, loss = self._svi.update(state, pixels)
+            return total + loss, state
+
+        return lax.fori_loop(0, len(batches), update, (0.0, state))
+
+    def train(self, steps: int) -> None:
+        """Take training steps, in one loop."""
+        batches = np.random.default_rng(0).integers(len(self._x), size=(steps, self._batch))
+        total, self._state = self._epoch(self._state, self._x, jnp.asarray(batches), self._next_key())
+        jax.block_until_ready((total, self._state))
+
+    def evaluate(self, x: np.ndarray, samples: int) -> Any:
+        """Return log p(x), [B], one example at a time."""
+        weights = self._svi.get_params(self._state)
+        return np.asarray(self._estimate(weights, jnp.asarray(x), self._next_key(), samples))
+
+    def _log_likelihood(self, weights: Any, x: Any, key: Any, samples: int) -> Any:
+        bound = RenyiELBO(alpha=0, num_particles=samples)
+
+        def one(given: Any) -> Any:
+            key, example = given
+            return -bound.loss(key, weights, self._model, self._guide, example[jnp.newaxis])
+
+        return lax.map(one, (random.split(key, len(x)), x))
