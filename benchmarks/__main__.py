@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,9 +21,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.problem import Workload, as_dict, make, save
+from benchmarks import commands, document, machine
+from benchmarks.document import OURS
+from benchmarks.problem import Workload, as_dict, from_dict, make, save
 
-OURS = "ours"
 PEERS = (
     OURS,
     "jax_scan",
@@ -136,37 +135,29 @@ def measure(workload: Workload, peers: Sequence[str], repeats: int) -> dict[str,
         process.close()
     return {
         "workload": as_dict(workload),
-        "seconds": seconds,
-        "peers": {process.peer: process.check.get("warm_up") for process in started},
+        "seconds": {peer: document.quartiles(values) for peer, values in seconds.items()},
+        "ratios": {peer: document.quartiles(np.divide(values, seconds[OURS])) for peer, values in seconds.items()},
+        "first": {process.peer: process.check.get("warm_up") for process in started},
     }
 
 
 def shown(found: dict[str, Any]) -> Table:
     """Return a table of medians, spreads and ratios, "-" of peers that cannot do the workload."""
-    workload, seconds = Workload(**found["workload"]), found["seconds"]
+    workload = from_dict(found["workload"])
     unit = 1e3 / (workload.steps or 1)
     table = Table(title=workload.name, box=None, header_style="bold", title_justify="left")
     for column in ("", "ms a step" if workload.steps else "ms", "quartiles", "time / ours", "quartiles", "first, s"):
         table.add_column(column, justify="right" if column else "left")
-    for peer, warm_up in found["peers"].items():
-        table.add_row(peer, *(_row(seconds[peer], seconds[OURS], warm_up, unit) if peer in seconds else "-" * 5))
+    for peer, first in found["first"].items():
+        if peer in found["ratios"]:
+            cells = (*_cells(found["seconds"][peer], unit), *_cells(found["ratios"][peer], 1), f"{first:.1f}")
+        table.add_row(peer, *(cells if peer in found["ratios"] else "-" * 5))
     return table
 
 
-def _row(values: Sequence[float], ours: Sequence[float], warm_up: float, unit: float) -> tuple[str, ...]:
-    ratios = [value / our for value, our in zip(values, ours, strict=True)]
-    return (
-        f"{unit * statistics.median(values):.2f}",
-        _quartiles(values, unit),
-        f"{statistics.median(ratios):.2f}",
-        _quartiles(ratios, 1),
-        f"{warm_up:.1f}",
-    )
-
-
-def _quartiles(values: Sequence[float], unit: float) -> str:
-    low, high = np.quantile(values, [0.25, 0.75])
-    return f"{unit * low:.2f}-{unit * high:.2f}"
+def _cells(three: Sequence[float], unit: float) -> tuple[str, str]:
+    low, middle, high = (unit * value for value in three)
+    return f"{middle:.2f}", f"{low:.2f}-{high:.2f}"
 
 
 @click.command()
@@ -175,20 +166,34 @@ def _quartiles(values: Sequence[float], unit: float) -> str:
 @click.option("--workload", "only", multiple=True, help="Only those whose name contains this; may be given again.")
 @click.option("--repeats", type=click.IntRange(3), default=11, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write what was measured, as JSON.")
-def main(quick: bool, peers: str, only: tuple[str, ...], repeats: int, out: Path | None) -> None:
+@click.option(
+    "--document", "into_document", is_flag=True, help="Write the tables and the picture of docs/performance.md."
+)
+def main(quick: bool, peers: str, only: tuple[str, ...], repeats: int, out: Path | None, into_document: bool) -> None:
     """Time training and evaluation against hand-written loops and other libraries."""
     names = only or (QUICK if quick else tuple(w.name for w in WORKLOADS))
     chosen = [w for w in WORKLOADS if any(name in w.name for name in names)]
     if quick:
         chosen, repeats = [replace(w, steps=w.steps // 3) for w in chosen], 5
-    console, found = Console(), []
-    for workload in chosen:
-        found.append(measure(workload, peers.split(","), repeats))
-        console.print(shown(found[-1]))
+    named = peers.split(",")
+    if named[0] != OURS or not set(named) <= set(PEERS):
+        raise click.UsageError(f"--peers: expected {OURS} and then any of {', '.join(PEERS[1:])}, found {peers}.")
+    measured = _measured(chosen, named, repeats)
     if out is not None:
-        out.write_text(
-            json.dumps({"machine": platform.processor(), "python": platform.python_version(), "found": found})
-        )
+        out.write_text(json.dumps(measured, indent=1))
+    if into_document:
+        document.write(measured, ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "performance.png")
+
+
+def _measured(workloads: Sequence[Workload], peers: Sequence[str], repeats: int) -> dict[str, Any]:
+    """Time every workload, showing each as it is done, and then the machine and the commands."""
+    console, found = Console(), []
+    for workload in workloads:
+        found.append(measure(workload, peers, repeats))
+        console.print(shown(found[-1]))
+    with tempfile.TemporaryDirectory() as folder:
+        costs = commands.measured(Path(folder))
+    return {"machine": machine.described(), "rate": machine.product_rate(), "commands": costs, "found": found}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,19 +38,18 @@ def _ratios(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _time(found: Mapping[str, Any]) -> str:
-    values = np.array(found["seconds"][OURS]) * 1e3 / (found["workload"]["steps"] or 1)
-    return f"{statistics.median(values):.2f}"
+    return f"{1e3 * found['seconds'][OURS][1] / (found['workload']['steps'] or 1):.2f}"
 
 
-def ratios(found: Mapping[str, Any], peer: str) -> np.ndarray:
-    """Return a peer's time over ours in each repeat, [R]."""
-    return np.array(found["seconds"][peer]) / np.array(found["seconds"][OURS])
+def quartiles(values: Sequence[float]) -> list[float]:
+    """Return the quartiles of values [R]: lower, median, upper."""
+    return [float(value) for value in np.quantile(values, [0.25, 0.5, 0.75])]
 
 
 def _ratio(found: Mapping[str, Any], peer: str) -> str:
-    if peer not in found["seconds"]:
+    if peer not in found["ratios"]:
         return "-"
-    low, middle, high = np.quantile(ratios(found, peer), [0.25, 0.5, 0.75])
+    low, middle, high = found["ratios"][peer]
     return f"**{middle:.2f}** ({low:.2f} to {high:.2f})"
 
 
@@ -60,7 +58,7 @@ def _shares(found: Sequence[Mapping[str, Any]], rate: float) -> str:
     for one in found:
         workload = from_dict(one["workload"])
         if workload.hidden:
-            reached = workload.flops() * (workload.steps or 1) / statistics.median(one["seconds"][OURS])
+            reached = workload.flops() * (workload.steps or 1) / one["seconds"][OURS][1]
             rows.append(
                 [
                     workload.name,
@@ -110,8 +108,8 @@ def draw(found: Sequence[Mapping[str, Any]], path: Path) -> None:
     peers = [peer for peer in dict.fromkeys(p for f in found for p in f["seconds"]) if peer != OURS]
     markers = dict(zip(peers, "osD^vP*X", strict=False))
     for peer in peers:
-        rows = [(row, ratios(one, peer)) for row, one in enumerate(found) if peer in one["seconds"]]
-        low, middle, high = np.array([np.quantile(values, [0.25, 0.5, 0.75]) for _, values in rows]).T
+        rows = [(row, one["ratios"][peer]) for row, one in enumerate(found) if peer in one["ratios"]]
+        low, middle, high = np.array([three for _, three in rows]).T
         axes.errorbar(
             middle,
             [row for row, _ in rows],
@@ -122,7 +120,7 @@ def draw(found: Sequence[Mapping[str, Any]], path: Path) -> None:
             label=peer.replace("_", " "),
         )
     axes.axvline(1, color=COLOURS[OURS])
-    axes.set(xscale="log", xlabel="time over that of tfp_vae, lower is faster than 1, higher is slower")
+    axes.set(xscale="log", xlabel="time over that of tfp_vae: right of the line, slower")
     axes.set_yticks(range(len(found)), [one["workload"]["name"] for one in found])
     axes.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
     axes.minorticks_off()

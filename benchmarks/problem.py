@@ -131,7 +131,7 @@ def save(problem: Problem, path: Path) -> None:
 
 def restore(workload: dict[str, Any], path: Path) -> Problem:
     """Read a problem, given `as_dict` of its workload."""
-    shape = Workload(**{**workload, "hidden": tuple(workload["hidden"])})
+    shape = from_dict(workload)
     with np.load(path, allow_pickle=False) as arrays:
         parts = [
             [(arrays[f"{part}_{i}_kernel"], arrays[f"{part}_{i}_bias"]) for i in range(len(shapes))]
@@ -143,3 +143,8 @@ def restore(workload: dict[str, Any], path: Path) -> Problem:
 def as_dict(workload: Workload) -> dict[str, Any]:
     """Return a workload as JSON can hold it."""
     return asdict(workload)
+
+
+def from_dict(workload: dict[str, Any]) -> Workload:
+    """Return the workload of `as_dict`."""
+    return Workload(**{**workload, "hidden": tuple(workload["hidden"])})

@@ -352,3 +352,13 @@ class TestStorage:
         assert found["b"]["c"] is None
         assert "inf" in found["b"]["c_reason"]
         assert found["d"] == [1, {"e": 2.0}]
+
+
+def test_a_folder_of_something_else_is_no_place_for_a_run(tmp_path: Path) -> None:
+    """Images that lie there stay what they are: a folder is new, or empty but for what is hidden."""
+    (tmp_path / ".hidden").touch()
+    Run.refuse_existing(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"picture")
+    with pytest.raises(RunError, match=r"expected a new or an empty folder, found a\.png in it"):
+        Run.refuse_existing(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "a.png"]

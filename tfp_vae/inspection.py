@@ -78,7 +78,7 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
         data = scaled(raw, scaling or suited_scaling(raw, None))
     except DataError as error:
         return {**found, "trainable": False, "problem": str(error)}
-    assumed = None if scaling else assumption(raw, data.scaling.name)
+    assumed = None if scaling else assumption([getattr(raw, name).x for name in SPLITS], data.scaling.name)
     return {**found, "trainable": True, "assumed": assumed, **_of_scaled(data)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -113,17 +114,16 @@ def suited_scaling(dataset: Dataset, support: Support | None) -> str:
     return "standard" if real else usual
 
 
-def assumption(dataset: Dataset, scaling: str) -> str | None:
+def assumption(parts: Sequence[np.ndarray], scaling: str) -> str | None:
     """Return what a scaling takes for granted of 8-bit pixels whose largest is less than half of 255; None of others.
 
     Args:
-      dataset: not yet scaled.
-      scaling: the name of the scaling that was picked for it.
+      parts: examples [N, *event_shape] not yet scaled, of each split.
+      scaling: the name of the scaling that was picked for them.
     """
-    splits = [getattr(dataset, name).x for name in SPLITS]
-    if len(dataset.event_shape) == 1 or any(x.dtype != np.uint8 for x in splits):
+    if any(x.ndim == 2 or x.dtype != np.uint8 for x in parts):
         return None
-    largest = max(int(x.max()) for x in splits)
+    largest = max(int(x.max()) for x in parts)
     return _ASSUMED[scaling](largest) if 0 < largest <= FULL // 2 and scaling in _ASSUMED else None
 
 

@@ -74,7 +74,7 @@ def plan(
     raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
     support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
     data = scaled(raw, scaling or suited_scaling(raw, support))
-    assumed = None if scaling else assumption(raw, data.scaling.name)
+    assumed = None if scaling else assumption([getattr(raw, name).x for name in SPLITS], data.scaling.name)
     if assumed is not None and data.scaling.name == "pixels":
         logger.warning("%s: %s", raw.name, assumed)
     model = _completed(_picked(model, data, open_choices), data)
@@ -224,6 +224,9 @@ def new_examples(config: RunConfig, path: str) -> Split:
     given = as_split(next(iter(source.parts.values())))
     _check_shape(config, path, given)
     check_split(path, given, REAL, lambda: "remove or mend it")
+    assumed = assumption([given.x], config.data.scaling.name)
+    if assumed is not None and config.data.scaling.name == "pixels":
+        logger.warning("%s: %s", path, assumed)
     split = replace(given, x=SCALINGS.build(config.data.scaling)(given.x))
     support = _support(config.model.likelihood, config.data.event_shape)
     takes = BINARIZATIONS.build(config.data.binarization).takes(support)

@@ -105,6 +105,7 @@ def page(run: Run) -> str:
     return str(
         _template().render(
             name=run.folder.resolve().name,
+            folder=shlex.quote(str(run.folder)),
             config=config,
             summary=_summary(config),
             parts=_parts(config),

@@ -106,6 +106,16 @@ class Run:
                 f"{folder}: expected a folder without a run, found {left[0]} of one whose {CONFIG} is gone; restore "
                 "that, or choose another --run-dir."
             )
+        with _reading(folder):
+            other = (
+                sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+                if folder.is_dir()
+                else []
+            )
+        if other:
+            raise RunError(
+                f"{folder}: expected a new or an empty folder, found {other[0]} in it; choose another --run-dir."
+            )
 
     @classmethod
     def open(cls, folder: Path) -> Run:

@@ -55,6 +55,8 @@ _REASONS = {
     errno.EISDIR: "a folder of that name is in the way",
 }
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
@@ -73,7 +75,8 @@ def raise_if_disk(error: OSError, path: Path) -> None:
 
 def _disk_error(error: OSError, path: Path) -> DiskError:
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-    return DiskError(f"could not write {path}: {reason}. Make room or choose another place, then try again.")
+    what = "Make room or choose another place" if error.errno in _FULL else "Choose another place"
+    return DiskError(f"could not write {path}: {reason}. {what}, then try again.")
 
 
 def make_folder(path: Path) -> None:
