@@ -48,6 +48,10 @@ class _SampleCounts(click.ParamType):  # type: ignore[type-arg]
         return tuple(number.convert(part, param, ctx) for part in str(value).split(","))
 
 
+NEAR_CEILING = 0.99
+"""The share of its ceiling from which on a mutual information says no more than that."""
+
+
 @click.command()
 @options.several_runs_options
 @options.data_dir_option
@@ -169,20 +173,26 @@ def _print(result: dict[str, Any]) -> None:
     console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
     if len(result["sweep"]) > 1:
         _print_sweep(result["sweep"])
-    if "ais" in result:
-        _print_annealing(result["ais"], result["sandwich"])
-    if result["advice"]:
-        click.echo(result["advice"])
+    _print_notes(result)
 
 
 def _print_notes(result: dict[str, Any]) -> None:
-    """Print what is to be known of one of several runs: its annealing, and advice."""
-    if "ais" in result or result["advice"]:
-        click.echo(f"\n{result['run']}")
+    """Print what else is to be known of a run: its annealing, and advice."""
     if "ais" in result:
         _print_annealing(result["ais"], result["sandwich"])
-    if result["advice"]:
-        click.echo(result["advice"])
+    for note in filter(None, (result["advice"], _saturation(result))):
+        click.echo(note)
+
+
+def _saturation(result: dict[str, Any]) -> str | None:
+    """Return a sentence where the mutual information is as large as so few examples let it be."""
+    found, most = result["mutual_information"], result["mutual_information_ceiling"]
+    if found is None or not most or found < NEAR_CEILING * most:
+        return None
+    return (
+        f"I(x; z) is close to log {result['num_examples']:,} = {most:.3f} nats, the most that so many examples show: it is "
+        "at least that, and the KL from aggregate posterior to prior is less than its row says."
+    )
 
 
 def _head(result: dict[str, Any]) -> str:
@@ -228,6 +238,8 @@ def _print_side_by_side(results: Sequence[dict[str, Any]], differences: Sequence
     ]
     console.print_table([f"less {names[0]}", "paired difference", "nats", "standard error"], paired)
     for result in results:
+        if "ais" in result or result["advice"] or _saturation(result):
+            click.echo(f"\n{result['run']}")
         _print_notes(result)
 
 

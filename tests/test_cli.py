@@ -544,3 +544,12 @@ assert "tensorflow" not in sys.modules and "matplotlib" not in sys.modules
         assert program is not None
         done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60)
         assert tfp_vae.__version__ in done.stdout
+
+
+@pytest.mark.parametrize(("found", "said"), [(None, False), (2.0, False), (4.26, True)])
+def test_a_mutual_information_at_its_ceiling_is_said_to_be(found: float | None, said: bool) -> None:
+    from tfp_vae.cli.evaluate import _saturation
+
+    note = _saturation({"num_examples": 71, "mutual_information": found, "mutual_information_ceiling": 4.263})
+    assert (note is not None) == said
+    assert note is None or "log 71 = 4.263 nats" in note
