@@ -190,8 +190,8 @@ def _saturation(result: dict[str, Any]) -> str | None:
     if found is None or not most or found < NEAR_CEILING * most:
         return None
     return (
-        f"I(x; z) is close to log {result['num_examples']:,} = {most:.3f} nats, the most that so many examples show: it is "
-        "at least that, and the KL from aggregate posterior to prior is less than its row says."
+        f"I(x; z) is close to log {result['num_examples']:,} = {most:.3f} nats, the most that so many examples show: "
+        "it is at least that, and the KL from aggregate posterior to prior is less than its row says."
     )
 
 
