@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -181,8 +182,12 @@ def rendered(found: dict[str, Any]) -> list[list[str]]:
 
 
 def test_a_peer_that_cannot_do_a_workload_is_shown_as_a_dash() -> None:
-    seconds = {OURS: [0.1, 0.2, 0.4], "twice": [0.2, 0.4, 0.8]}
-    found = {"workload": as_dict(SMALL), "seconds": seconds, "peers": {OURS: 1.0, "twice": 2.0, "unable": None}}
+    found = {
+        "workload": as_dict(SMALL),
+        "seconds": {OURS: [0.1, 0.2, 0.4], "twice": [0.2, 0.4, 0.8]},  # quartiles
+        "ratios": {OURS: [1.0, 1.0, 1.0], "twice": [1.9, 2.0, 2.1]},
+        "first": {OURS: 1.0, "twice": 2.0, "unable": None},
+    }
     mine, twice, unable = rendered(found)
     assert mine[:2] == [OURS, "100.00"]  # 0.2 s of two steps
     assert (twice[0], twice[1], twice[3]) == ("twice", "200.00", "2.00")
@@ -216,3 +221,26 @@ def test_peers_estimate_the_same_evidence(peer: str) -> None:
             pytest.skip(f"{library} is not installed")
     found = measure(replace(EVALUATION, latent_dim=1, samples=2_000), (OURS, peer), 3)
     assert found["peers"].keys() == {OURS, peer}
+
+
+def test_the_document_has_a_row_for_each_workload_and_the_picture_opens(tmp_path: Path) -> None:
+    found = {
+        "workload": as_dict(SMALL),
+        "seconds": {OURS: [0.1, 0.2, 0.4], "twice": [0.2, 0.4, 0.8]},
+        "ratios": {OURS: [1.0, 1.0, 1.0], "twice": [1.9, 2.0, 2.1]},
+    }
+    costs = [{"what": "--help", "seconds": 0.25, "bytes": 4e7}]
+    described = {"processor": "one", "cores": 2, "python": "3", "packages": {"tensorflow": "2"}}
+    measured = {"found": [found], "rate": 1e12, "commands": costs, "machine": described}
+    page, picture = tmp_path / "page.md", tmp_path / "picture.png"
+    page.write_text(f"before\n{document.BEGIN}old\n{document.END}after\n")
+    document.write(measured, page, picture)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert f"| {SMALL.name} | 100.00 | **2.00** (1.90 to 2.10) |" in text
+    share = 100 * SMALL.flops() * SMALL.steps / 0.2 / 1e12
+    assert f"| {share:.0f}% |" in text
+    assert "| --help | 0.25 | 0.04 |" in text
+    assert matplotlib.image.imread(picture).std() > 0.01
