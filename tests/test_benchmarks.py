@@ -17,7 +17,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from benchmarks import peers
+from benchmarks import document, peers
 from benchmarks.__main__ import (
     ENVIRONMENTS,
     OURS,
