@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from tfp_vae.runs import Run
 
@@ -63,10 +63,11 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(f"tfp_vae.{name}")
 
 
-def _copy_of_stderr() -> int | None:
-    """Return a copy of the descriptor, or None where stderr is closed."""
+def _kept_back() -> tuple[int, IO[bytes]] | None:
+    """Return a copy of stderr's descriptor, and a file to write to meanwhile; None where one of them cannot be had."""
     try:
-        return os.dup(2)
+        kept = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as TensorFlow starts
+        return os.dup(2), kept
     except OSError:
         return None
 
@@ -77,11 +78,12 @@ def _quiet_start() -> Iterator[None]:
 
     Its notes (no GPU found, oneDNN is on) come before its log level is read: tensorflow/tensorflow#100442.
     """
-    stderr = None if "tensorflow" in sys.modules else _copy_of_stderr()
-    if stderr is None:
+    places = None if "tensorflow" in sys.modules else _kept_back()
+    if places is None:
         yield
         return
-    with tempfile.TemporaryFile() as kept:
+    stderr, kept = places
+    with kept:
         os.dup2(kept.fileno(), 2)
         try:
             yield

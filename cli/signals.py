@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, final
 
+STDERR = 2
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -69,7 +70,8 @@ def _told(notice: str) -> Iterator[None]:
     end, start = os.pipe()
     os.set_blocking(start, False)
     previous = signal.set_wakeup_fd(start, warn_on_full_buffer=False)
-    thread = threading.Thread(target=_answer, args=(end, notice), daemon=True)
+    stderr = _stderr()  # its own: while TensorFlow starts, what is written to 2 is kept back
+    thread = threading.Thread(target=_answer, args=(end, notice, stderr), daemon=True)
     thread.start()
     try:
         yield
@@ -78,13 +80,23 @@ def _told(notice: str) -> Iterator[None]:
         os.close(start)
         thread.join()
         os.close(end)
+        if stderr != STDERR:
+            os.close(stderr)
 
 
-def _answer(signals: int, notice: str) -> None:
+def _stderr() -> int:
+    """Return a copy of stderr's descriptor; itself where it is closed, or no copy can be had."""
+    try:
+        return os.dup(STDERR)
+    except OSError:
+        return STDERR
+
+
+def _answer(signals: int, notice: str, stderr: int) -> None:
     """Say `notice` at the first signal whose number comes through a pipe, and end the process at the second."""
     stopping = (number for number in iter(lambda: os.read(signals, 1), b"") if number[0] in STOPPING)
     for _ in itertools.islice(stopping, 1):
         with contextlib.suppress(OSError):  # not through Python's streams, which may be at work at this moment
-            os.write(2, f"{notice}\n".encode())
+            os.write(stderr, f"{notice}\n".encode())
     for number in stopping:
         os._exit(128 + number[0])

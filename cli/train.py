@@ -147,7 +147,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if given["tensorboard"]:
         events.check_installed()
     begin, dataset = _resumed(ctx, given) if given["resume"] else _planned(given)
-    library.experiments()  # while TensorFlow starts, stderr is kept back, and with it the answer to a signal
     with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
         run = begin()
         console.notice(f"run: {run.folder}")

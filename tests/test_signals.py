@@ -103,3 +103,22 @@ def test_a_thread_other_than_the_main_one_collects_nothing() -> None:
     thread.start()
     thread.join()
     assert found == [[]]
+
+
+def test_the_answer_is_seen_while_stderr_is_kept_back(tmp_path: Path) -> None:
+    """As it is while TensorFlow starts: the answer goes where stderr led before."""
+    code = """
+import os, signal, time
+from tfp_vae.cli import signals
+with signals.collected("answered") as received:
+    away = os.open("away", os.O_CREAT | os.O_WRONLY)
+    os.dup2(away, 2)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.5)
+assert received == [2]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "answered\n"
