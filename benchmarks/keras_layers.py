@@ -1,8 +1,12 @@
-"""The two networks as lists of Keras layers, for peers on Keras 2 and on Keras 3."""
+"""What peers on Keras 2 and on Keras 3 share: the two networks as lists of layers, and the pipeline of batches."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
+import tensorflow as tf
 
 from benchmarks.problem import CHANNELS, DENSE, PIXELS, SIDE, SMALL, Layers, Workload
 
@@ -23,6 +27,21 @@ def decoder(layers: Any, workload: Workload) -> list[Any]:
 def arrays(layers: Layers) -> list[Any]:
     """Return kernels and biases as `set_weights` takes them."""
     return [array for layer in layers for array in layer]
+
+
+def batches(x: np.ndarray, batch: int, given: Callable[[Any], Any]) -> Any:
+    """Return endless shuffled batches, binarized anew, as `given` makes of pixels what `fit` takes.
+
+    Indices are shuffled, as a buffer of images is slow to fill.
+    """
+
+    def binarized(indices: Any) -> Any:
+        pixels = tf.gather(images, indices)
+        return given(tf.cast(tf.random.uniform(tf.shape(pixels)) < pixels, tf.float32))
+
+    images = tf.constant(x)
+    indices = tf.data.Dataset.range(len(x)).shuffle(len(x)).repeat().batch(batch, drop_remainder=True)
+    return indices.map(binarized, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def _hidden(layers: Any, widths: tuple[int, ...]) -> list[Any]:

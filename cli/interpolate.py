@@ -81,7 +81,7 @@ def command(
     z = module.path(first, last, steps, kind)
     x = module.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)))
     path = path or found.plot_path(f"interpolation-{origin['split'] or 'data' if pairs else 'prior'}-{kind}-seed{seed}")
-    WRITERS[path.suffix](path, x, z, _named(pairs, len(x), kind, origin))
+    WRITERS[path.suffix](path, x, z, _named(pairs, len(x), kind, origin) | {"features": found.config().data.features})
     result = {
         "run": str(found.folder),
         "weights": weights,

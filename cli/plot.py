@@ -71,8 +71,7 @@ def command(
     console.notice(f"run: {found.folder}")
     _check_dimensions(found, projection)
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
-    restored, gallery = library.experiments().Restored(found, weights), library.gallery()
-    console.notice(f"weights: {restored.described()}")
+    restored, gallery = library.restored(found, weights), library.gallery()
     drawn: list[Path] = gallery.picture(
         gallery.Subject(restored, dataset, seed, projection or DEFAULT),
         pictures,

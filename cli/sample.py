@@ -81,8 +81,8 @@ def command(
         raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
     restored = library.restored(found, weights)
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
-    features = found.config().data.reading.columns or ()
-    WRITERS[path.suffix](path, x, {"title": _title(n, show, bounds, drawn["temperature"]), "features": features})
+    title = _title(n, show, bounds, drawn["temperature"])
+    WRITERS[path.suffix](path, x, {"title": title, "features": found.config().data.features})
     result = {
         "run": str(found.folder),
         "weights": weights,

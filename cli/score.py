@@ -88,8 +88,7 @@ def _draw(run: Run, examples: Chosen, values: np.ndarray, worst: np.ndarray) -> 
 
     few = f"The {len(worst)} least likely" if len(worst) > 1 else "The least likely"
     title = f"{few} of {examples.title}\nlog p(x) in nats"
-    features = run.config().data.reading.columns or ()
-    figure = plots.ranked(examples.split.x[worst], values[worst], title, features)
+    figure = plots.ranked(examples.split.x[worst], values[worst], title, run.config().data.features)
     return run.write_plot(f"anomalies-{examples.name}", plots.png(figure))
 
 

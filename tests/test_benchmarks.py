@@ -46,6 +46,8 @@ LIBRARIES = {
     "numpyro_svi": ("numpyro", "jax"),
     "pythae_trainer": ("pythae", "torch"),
 }
+NO_EVALUATION = {"keras_tutorial", "keras3_fit", "keras3_jax"}
+ONE_SAMPLE = {"pythae_trainer"}
 
 
 def problem(workload: Workload) -> Problem:
@@ -199,28 +201,30 @@ def test_help_needs_no_peer() -> None:
     assert "--peers" in found.stdout
 
 
+def compared_with(peer: str, workload: Workload) -> dict[str, Any]:
+    """Return what is measured beside a peer; one that computes something else ends it."""
+    for library in LIBRARIES[peer]:
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
+    return measure(workload, (OURS, peer), 3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "workload", [SMALL, replace(SMALL, samples=1), CONVOLUTIONS], ids=lambda w: f"{w.name} S{w.samples}"
 )
 @pytest.mark.parametrize("peer", LIBRARIES)
 def test_peers_train_on_the_same_loss(peer: str, workload: Workload) -> None:
-    for library in LIBRARIES[peer]:
-        if importlib.util.find_spec(library) is None:
-            pytest.skip(f"{library} is not installed")
-    found = measure(workload, (OURS, peer), 3)
-    assert found["peers"].keys() == {OURS, peer}
+    found = compared_with(peer, workload)
+    assert (peer in found["ratios"]) == (workload.samples == 1 or peer not in ONE_SAMPLE)
     assert all(len(values) == 3 and min(values) > 0 for values in found["seconds"].values())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("peer", LIBRARIES)
 def test_peers_estimate_the_same_evidence(peer: str) -> None:
-    for library in LIBRARIES[peer]:
-        if importlib.util.find_spec(library) is None:
-            pytest.skip(f"{library} is not installed")
-    found = measure(replace(EVALUATION, latent_dim=1, samples=2_000), (OURS, peer), 3)
-    assert found["peers"].keys() == {OURS, peer}
+    found = compared_with(peer, replace(EVALUATION, latent_dim=1, samples=2_000))
+    assert (peer in found["ratios"]) == (peer not in NO_EVALUATION)
 
 
 def test_the_document_has_a_row_for_each_workload_and_the_picture_opens(tmp_path: Path) -> None:

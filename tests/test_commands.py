@@ -412,6 +412,15 @@ class TestData:
         told = call(*arguments, "--scaling", "pixels", "--run-dir", "other")
         assert "taken for full" not in told.stderr
 
+    def test_new_examples_that_are_dark_are_said_to_be_over_255(self, here: Path) -> None:
+        draw = np.random.default_rng(0)
+        np.save("bright.npy", draw.integers(0, 256, (40, 4, 4)).astype(np.uint8))
+        np.save("dark.npy", draw.integers(0, 17, (9, 4, 4)).astype(np.uint8))
+        call("train", "--dataset", "bright.npy", *SMALL, "--no-plots")
+        for name, said in (("dark.npy", True), ("bright.npy", False)):
+            told = call("score", "--data", name, "--iw-samples", "2", "--no-plots").stderr
+            assert (f"warning: {name}: the largest of its 8-bit pixels is" in told) == said
+
     def test_inspect_in_words(self, here: Path) -> None:
         x = np.random.default_rng(0).integers(0, 2, (40, 60))
         np.savez("a.npz", x_train=x, x_validation=x[:3], x_test=1 - x)

@@ -300,6 +300,16 @@ class TestEvaluations:
         for name in annealed:
             assert copied.write_evaluation(self.FULL | {"ais": annealed | {name: 2}}) == runs.PARTIAL
 
+    def test_one_of_weights_that_were_trained_on_meanwhile_is_refused(self, copied: Run) -> None:
+        step = copied.status().step
+        assert step is not None
+        copied.write_evaluation(self.FULL | {"step": step})
+        late = self.FULL | {"step": step - 1, "iw_samples": 10_000}
+        with pytest.raises(RunError, match=rf"trained on to step {step:,} since step {step - 1:,}"):
+            copied.write_evaluation(late)
+        assert copied.read(runs.EVALUATION) == self.FULL | {"step": step}
+        assert copied.write_evaluation(late | {"weights": "best"}) == runs.EVALUATION
+
     @pytest.mark.parametrize("content", [b"", b"{}", b'{"split": "test"}'])
     def test_one_that_is_damaged_is_replaced(self, content: bytes, copied: Run) -> None:
         (copied.folder / runs.EVALUATION).write_bytes(content)

@@ -93,12 +93,14 @@ class Assessment:
     estimates: of each example.
     examples: which they are, as the model saw them; `rows` are their places in the split.
     ladder: the numbers of samples of `estimates.sweep`.
+    features: what a table calls the features of its vectors.
     """
 
     result: dict[str, Any]
     estimates: Estimates
     examples: Split
     ladder: tuple[int, ...]
+    features: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Assessment({self._caption()}: log p(x) {self._with_error('log_likelihood')} nats)"
@@ -167,7 +169,7 @@ def assess(
     subject = _estimated(restored, dataset, plan, stages)
     figures = {name: value for part in _PARTS for name, value in part(subject).items()}
     result = figures | {"seconds": time.monotonic() - began}
-    return Assessment(result, subject.estimates, subject.examples, subject.ladder)
+    return Assessment(result, subject.estimates, subject.examples, subject.ladder, restored.config.data.features)
 
 
 def _unheard(done: int) -> None:

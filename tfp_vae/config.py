@@ -88,6 +88,11 @@ class DataConfig(_Record):
     reading: Reading = Reading()
     scaling: Annotated[Member, SCALINGS.validator, AS_MAPPING] = SCALINGS.member("none")
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What a table calls the features of its vectors; nothing for other data."""
+        return tuple(self.reading.columns or ())
+
 
 class ModelConfig(_Record):
     """Which model: its latent dimension, and a member of each table."""

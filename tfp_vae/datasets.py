@@ -111,6 +111,11 @@ class Dataset:
         """The shape of one example."""
         return tuple(map(int, self.train.x.shape[1:]))
 
+    @property
+    def parts(self) -> list[np.ndarray]:
+        """The examples of each split, [N, *event_shape], in the order of `SPLITS`."""
+        return [getattr(self, name).x for name in SPLITS]
+
     def sizes(self) -> dict[str, int]:
         """Return the number of examples in each split."""
         return {name: len(getattr(self, name)) for name in SPLITS}
@@ -303,12 +308,11 @@ def read(name: str, *, data_dir: str | None = None, progress: Any = None, readin
 
 def default_scaling(dataset: Dataset) -> str:
     """Return `pixels` for images that then lie in [0, 1], unless they are binary already; else `none`."""
-    splits = [getattr(dataset, name).x for name in SPLITS]
     if len(dataset.event_shape) == 1:
         return "none"
-    if all(x.dtype == np.uint8 for x in splits):
-        return "pixels" if max(int(x.max()) for x in splits) > 1 else "none"
-    return "pixels" if all(first_violation(x, UNIT) is None for x in splits) else "none"
+    if all(x.dtype == np.uint8 for x in dataset.parts):
+        return "pixels" if max(int(x.max()) for x in dataset.parts) > 1 else "none"
+    return "pixels" if all(first_violation(x, UNIT) is None for x in dataset.parts) else "none"
 
 
 def scaled(dataset: Dataset, scaling: str | Member) -> Dataset:
@@ -325,7 +329,7 @@ def scaled(dataset: Dataset, scaling: str | Member) -> Dataset:
 
 
 def _check_any_finite(dataset: Dataset) -> None:
-    if not any(np.isfinite(getattr(dataset, name).x).any() for name in SPLITS):
+    if not any(np.isfinite(x).any() for x in dataset.parts):
         raise DataError(
             f"{dataset.name}: expected numbers, found not one: all values are nan or infinite; look at how it was "
             "written, and get it anew."

@@ -61,7 +61,7 @@ class Subject:
     @property
     def features(self) -> Sequence[str]:
         """What a table calls the features of its vectors."""
-        return self.config.data.reading.columns or ()
+        return self.config.data.features
 
     @functools.cached_property
     def test(self) -> Split:
@@ -371,7 +371,8 @@ def _draw_histogram(assessment: Assessment) -> Any:
 
 def _draw_assessed_extremes(assessment: Assessment) -> Any:
     title = f"Least and most likely of {_how_assessed(assessment)}; log p(x) in nats"
-    return plots.extremes(assessment.examples.x, assessment.estimates.log_likelihood, title)
+    values = assessment.estimates.log_likelihood
+    return plots.extremes(assessment.examples.x, values, title, features=assessment.features)
 
 
 def _how_assessed(assessment: Assessment) -> str:

@@ -78,13 +78,13 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
         data = scaled(raw, scaling or suited_scaling(raw, None))
     except DataError as error:
         return {**found, "trainable": False, "problem": str(error)}
-    assumed = None if scaling else assumption([getattr(raw, name).x for name in SPLITS], data.scaling.name)
+    assumed = None if scaling else assumption(raw.parts, data.scaling.name)
     return {**found, "trainable": True, "assumed": assumed, **_of_scaled(data)}
 
 
 def _of_scaled(data: Dataset) -> dict[str, Any]:
     suited, kind = suggest(data), kind_of(data)
-    whole = np.concatenate([getattr(data, name).x for name in SPLITS])
+    whole = np.concatenate(data.parts)
     likelihoods = fitting(whole, data.event_shape)
     support = LIKELIHOODS.build(LIKELIHOODS.member(suited.likelihood), data.event_shape).support
     return {
@@ -113,7 +113,7 @@ def _if_binarized(x: np.ndarray, fit: list[str]) -> list[str]:
 
 def _range(data: Dataset) -> dict[str, float]:
     """Return the least and the greatest value, the mean and the standard deviation of all finite values."""
-    finite = [x[np.isfinite(x)] for x in (getattr(data, name).x for name in SPLITS)]
+    finite = [x[np.isfinite(x)] for x in data.parts]
     values = np.concatenate(finite)
     if not len(values):
         return dict.fromkeys(("min", "max", "mean", "std"), float("nan"))

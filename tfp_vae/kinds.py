@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfp_vae.datasets import SPLITS, Dataset, default_scaling, scaled
+from tfp_vae.datasets import Dataset, default_scaling, scaled
 from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, first_violation, level_count
 
-__all__ = ["Kind", "Suggestion", "assumption", "kind_of", "suggest", "suited_scaling"]
+__all__ = ["Kind", "Suggestion", "assumption", "fits", "kind_of", "suggest", "suited_scaling"]
 
 MLP_VALUES = 1_024
 """Images of more values than these, such as 32x32 grey ones have, are given convolutions."""
@@ -69,9 +69,8 @@ SUITED = {
 
 def kind_of(dataset: Dataset) -> Kind:
     """Return the kind of a data set, scaled; its values are those of all splits."""
-    splits = [getattr(dataset, name).x for name in SPLITS]
-    fits = (name for name, support in VALUES.items() if all(first_violation(x, support) is None for x in splits))
-    return Kind(_form(dataset.event_shape), next(fits, NOT_FINITE), dataset.event_shape)
+    values = (name for name, support in VALUES.items() if fits(dataset, support))
+    return Kind(_form(dataset.event_shape), next(values, NOT_FINITE), dataset.event_shape)
 
 
 def _form(event_shape: tuple[int, ...]) -> str:
@@ -108,7 +107,7 @@ def suited_scaling(dataset: Dataset, support: Support | None) -> str:
     """
     usual = default_scaling(dataset)
     if len(dataset.event_shape) > 1:
-        misfits = support is not None and _fits(dataset, support) and not _fits(scaled(dataset, usual), support)
+        misfits = support is not None and fits(dataset, support) and not fits(scaled(dataset, usual), support)
         return "none" if misfits else usual
     real = support in (None, REAL) and kind_of(dataset).values == "real values"
     return "standard" if real else usual
@@ -141,5 +140,6 @@ def _assumed_of_unscaled(largest: int) -> str:
 _ASSUMED = {"pixels": _assumed_of_pixels, "none": _assumed_of_unscaled}
 
 
-def _fits(dataset: Dataset, support: Support) -> bool:
-    return all(first_violation(getattr(dataset, name).x, support) is None for name in SPLITS)
+def fits(dataset: Dataset, support: Support) -> bool:
+    """Return whether all values of a data set lie in a support."""
+    return all(first_violation(x, support) is None for x in dataset.parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.datasets import (
     DATASETS,
-    SPLITS,
     Dataset,
     Split,
     as_split,
@@ -28,7 +27,7 @@ from tfp_vae.datasets import (
     scaled,
 )
 from tfp_vae.errors import DataError
-from tfp_vae.kinds import assumption, suggest, suited_scaling
+from tfp_vae.kinds import assumption, fits, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
 from tfp_vae.networks import NETWORKS
@@ -74,9 +73,8 @@ def plan(
     raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
     support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
     data = scaled(raw, scaling or suited_scaling(raw, support))
-    assumed = None if scaling else assumption([getattr(raw, name).x for name in SPLITS], data.scaling.name)
-    if assumed is not None and data.scaling.name == "pixels":
-        logger.warning("%s: %s", raw.name, assumed)
+    if not scaling:
+        _warn_of_dark(raw.name, raw.parts, data.scaling)
     model = _completed(_picked(model, data, open_choices), data)
     support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
@@ -150,31 +148,24 @@ def _prepared(config: RunConfig, data: Dataset) -> Dataset:
 def _advice(data: Dataset, support: Support) -> str:
     """Return what to do with data that a likelihood of `support` does not take; each of it works."""
     remedies = [remedy for remedy, helps in _REMEDIES.items() if helps(data, support)]
-    unit = support is not BINARY and _all_in(data, UNIT)  # under a Bernoulli they are binarized, unless told not to be
-    fit = [set(fitting(getattr(data, name).x, data.event_shape)) for name in SPLITS]
+    unit = support is not BINARY and fits(data, UNIT)  # under a Bernoulli they are binarized, unless told not to be
+    fit = [set(fitting(x, data.event_shape)) for x in data.parts]
     names = [name for name in LIKELIHOODS if name in set.intersection(*fit) or (unit and name == "bernoulli")]
     return ", or ".join([*remedies, f"choose a --likelihood that fits: {', '.join(names)}"])
 
 
-def _all_in(data: Dataset, support: Support) -> bool:
-    return all(first_violation(getattr(data, name).x, support) is None for name in SPLITS)
-
-
 def _helps_to_divide(data: Dataset, support: Support) -> bool:
-    pixels = [getattr(data, name).x for name in SPLITS]
-    if max(x.max() for x in pixels) <= 1 or min(x.min() for x in pixels) < 0:
+    if max(x.max() for x in data.parts) <= 1 or min(x.min() for x in data.parts) < 0:
         return False
     takes = UNIT if support is BINARY else support
-    return all(first_violation(x / PIXEL, takes) is None for x in pixels)
+    return all(first_violation(x / PIXEL, takes) is None for x in data.parts)
 
 
 PIXEL = 255
 """The largest value of an 8-bit pixel."""
 
 _REMEDIES: dict[str, Callable[[Dataset, Support], bool]] = {
-    "choose --binarization dynamic, static or threshold": lambda data, support: (
-        support is BINARY and _all_in(data, UNIT)
-    ),
+    "choose --binarization dynamic, static or threshold": lambda data, support: support is BINARY and fits(data, UNIT),
     "divide 8-bit pixels by 255": _helps_to_divide,
 }
 """What helps data that a likelihood of a support does not take, and when."""
@@ -224,14 +215,19 @@ def new_examples(config: RunConfig, path: str) -> Split:
     given = as_split(next(iter(source.parts.values())))
     _check_shape(config, path, given)
     check_split(path, given, REAL, lambda: "remove or mend it")
-    assumed = assumption([given.x], config.data.scaling.name)
-    if assumed is not None and config.data.scaling.name == "pixels":
-        logger.warning("%s: %s", path, assumed)
+    _warn_of_dark(path, [given.x], config.data.scaling)
     split = replace(given, x=SCALINGS.build(config.data.scaling)(given.x))
     support = _support(config.model.likelihood, config.data.event_shape)
     takes = BINARIZATIONS.build(config.data.binarization).takes(support)
     check_split(path, split, takes, lambda: f"bring it to the values the run was trained on: {config.data.dataset}")
     return _binarized(config, split)
+
+
+def _warn_of_dark(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:
+    """Warn of 8-bit pixels that are divided by 255, far below which they end."""
+    assumed = assumption(parts, scaling.name)
+    if assumed is not None and scaling.name == "pixels":
+        logger.warning("%s: %s", name, assumed)
 
 
 def _check_shape(config: RunConfig, path: str, given: Split) -> None:

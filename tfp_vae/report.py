@@ -101,7 +101,7 @@ def page(run: Run) -> str:
     Raises:
       RunError: a file of the run that is missing or damaged.
     """
-    config = run.config()
+    config, training, evaluation = run.config(), _optional(run, runs.TRAINING), _optional(run, runs.EVALUATION)
     return str(
         _template().render(
             name=run.folder.resolve().name,
@@ -111,11 +111,11 @@ def page(run: Run) -> str:
             parts=_parts(config),
             status=run.status(),
             command=" \\\n  ".join(_pieces(config)),
-            training=_optional(run, runs.TRAINING),
-            terms=_terms(_optional(run, runs.TRAINING)),
-            evaluation=_optional(run, runs.EVALUATION),
-            figures=figures(_optional(run, runs.EVALUATION)),
-            headline=figures(_optional(run, runs.EVALUATION), HEADLINE),
+            training=training,
+            terms=_terms(training),
+            evaluation=evaluation,
+            figures=figures(evaluation),
+            headline=figures(evaluation, HEADLINE),
             environment=_optional(run, runs.ENVIRONMENT),
             pictures=pictures(run),
             configuration=json.dumps(config.model_dump(mode="json"), indent=2),

@@ -365,8 +365,17 @@ class Run:
         """Write what an evaluation found, and return the name of its file.
 
         That is `evaluation.json`, unless a fuller evaluation is there: one of the same weights and split, in nothing
-        less than this one (examples, importance samples, steps of annealing) and in something more.
+        less than this one (examples, importance samples, annealing) and in something more.
+
+        Raises:
+          RunError: the final weights were evaluated, and there are newer ones meanwhile.
         """
+        now = self._told().step
+        if result["weights"] == archive.FINAL and now is not None and result["step"] < now:
+            raise RunError(
+                f"{self.folder}: not written, as the run has been trained on to step {now:,} since step "
+                f"{result['step']:,}, which was evaluated; evaluate it again."
+            )
         name = PARTIAL if _is_fuller(self._result(EVALUATION), result) else EVALUATION
         self.write(name, result)
         return name

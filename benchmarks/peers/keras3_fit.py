@@ -6,7 +6,6 @@ from typing import Any, final
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from benchmarks import keras_layers
@@ -49,18 +48,6 @@ class Model(keras.Model):
         return -ops.mean(ops.mean(log_px, axis=0) - rate)
 
 
-def _batches(x: np.ndarray, batch: int) -> Any:
-    """Return endless shuffled batches, binarized anew: indices are shuffled, as a buffer of images is slow to fill."""
-
-    def binarized(indices: Any) -> Any:
-        pixels = tf.gather(images, indices)
-        return tf.cast(tf.random.uniform(tf.shape(pixels)) < pixels, tf.float32)
-
-    images = tf.constant(x)
-    indices = tf.data.Dataset.range(len(x)).shuffle(len(x)).repeat().batch(batch, drop_remainder=True)
-    return indices.map(binarized, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
 @final
 class Peer:
     """Keras 3."""
@@ -69,7 +56,7 @@ class Peer:
         self._model = Model(problem)
         jit = bool(problem.workload.hidden) or keras.backend.backend() == "jax"  # TensorFlow's XLA convolves slowly
         self._model.compile(keras.optimizers.Adam(LEARNING_RATE), jit_compile=jit)
-        self._batches = _batches(problem.x, problem.workload.batch)
+        self._batches = keras_layers.batches(problem.x, problem.workload.batch, lambda pixels: pixels)
 
     def loss(self, x: np.ndarray) -> float:
         """Return one draw of the loss."""

@@ -46,19 +46,6 @@ def _networks(workload: Workload) -> tuple[Any, Any]:
     return encoder, decoder
 
 
-def batches(x: np.ndarray, batch: int) -> Any:
-    """Return endless shuffled batches, binarized anew: indices are shuffled, as a buffer of images is slow to fill."""
-
-    def binarized(indices: Any) -> tuple[Any, Any]:
-        pixels = tf.gather(images, indices)
-        pixels = tf.cast(tf.random.uniform(tf.shape(pixels)) < pixels, tf.float32)
-        return pixels, pixels
-
-    images = tf.constant(x)
-    indices = tf.data.Dataset.range(len(x)).shuffle(len(x)).repeat().batch(batch, drop_remainder=True)
-    return indices.map(binarized, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
 @final
 class Peer:
     """The tutorial's model."""
@@ -70,7 +57,7 @@ class Peer:
         encoder.set_weights(keras_layers.arrays(problem.encoder))
         decoder.set_weights(keras_layers.arrays(problem.decoder))
         self._model.compile(keras.optimizers.Adam(LEARNING_RATE), lambda x, px: -px.log_prob(x))
-        self._batches = batches(problem.x, workload.batch)
+        self._batches = keras_layers.batches(problem.x, workload.batch, lambda pixels: (pixels, pixels))
 
     def loss(self, x: np.ndarray) -> float:
         """Return one draw of the loss."""
