@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,28 @@ from benchmarks.problem import Workload, from_dict
 
 OURS = "ours"
 BEGIN, END = "<!-- measured -->\n", "<!-- end of what was measured -->\n"
-COLOURS = {OURS: "#0072b2"}
-OTHER = "#999999"
+COLOUR = "#0072b2"
 
 
-def write(measured: Mapping[str, Any], page: Path, picture: Path) -> None:
-    """Replace what stands between the marks in a page of Markdown, and draw the picture that it shows."""
+def write(measured: Mapping[str, Any], page: Path, pictures: Path) -> None:
+    """Replace what stands between the marks in a page of Markdown, and draw the pictures that it shows."""
     text = page.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     page.write_text(before + BEGIN + markdown(measured) + END + rest.split(END)[1], encoding="utf-8")
-    draw(measured["found"], picture)
+    draw(measured["found"], pictures / "performance.png")
+    draw_growth(measured["growth"], pictures / "growth.png")
 
 
 def markdown(measured: Mapping[str, Any]) -> str:
-    """Return the tables: peers by workload, shares of the machine's rate, commands, machine."""
+    """Return the tables: peers by workload, shares of the machine's rate, growth, commands, machine."""
     found = measured["found"]
-    parts = [_ratios(found), _shares(found, measured["rate"]), _commands(measured["commands"]), _machine(measured)]
+    parts = [
+        _ratios(found),
+        _shares(found, measured["rate"]),
+        _growth(measured["growth"]),
+        _commands(measured["commands"]),
+        _machine(measured),
+    ]
     return "\n" + "\n\n".join(parts) + "\n\n"
 
 
@@ -81,6 +88,20 @@ def _bytes(workload: Workload) -> int:
     return decoded + (4 * 8 * (encoder + decoder) if workload.steps else 4 * (encoder + decoder))
 
 
+def _growth(growth: Iterable[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            axis["name"],
+            f"{axis['x'][0]:.3g} to {axis['x'][-1]:,.5g}",
+            f"{1e3 * axis['intercept']:.2f}",
+            f"{1e3 * axis['slope']:.3g}",
+            f"{100 * axis['off']:.0f}%",
+        ]
+        for axis in growth
+    ]
+    return _table(["cost in", "from, to", "intercept, ms", "slope, ms for each", "off the line at most"], rows)
+
+
 def _commands(costs: Iterable[Mapping[str, Any]]) -> str:
     rows = [[cost["what"], f"{cost['seconds']:.2f}", f"{cost['bytes'] / 1e9:.2f}"] for cost in costs]
     return _table(["command", "seconds", "10^9 bytes resident at most"], rows)
@@ -99,33 +120,50 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def draw(found: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw each peer's time over ours, medians with quartiles, a row for each workload."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 0.62 * len(found) + 1.2), layout="constrained")
     peers = [peer for peer in dict.fromkeys(p for f in found for p in f["seconds"]) if peer != OURS]
-    markers = dict(zip(peers, "osD^vP*X", strict=False))
-    for peer in peers:
-        rows = [(row, one["ratios"][peer]) for row, one in enumerate(found) if peer in one["ratios"]]
-        low, middle, high = np.array([three for _, three in rows]).T
-        axes.errorbar(
-            middle,
-            [row for row, _ in rows],
-            xerr=[middle - low, high - middle],
-            fmt=markers[peer],
-            ms=6,
-            capsize=2,
-            label=peer.replace("_", " "),
-        )
-    axes.axvline(1, color=COLOURS[OURS])
-    axes.set(xscale="log", xlabel="time over that of tfp_vae: right of the line, slower")
-    axes.set_yticks(range(len(found)), [one["workload"]["name"] for one in found])
-    axes.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
-    axes.minorticks_off()
-    axes.invert_yaxis()
-    axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    with _figure(path, figsize=(8, 0.42 * len(found) + 1.2)) as figure:
+        axes = figure.subplots()
+        for peer, marker in zip(peers, "osD^vP*X", strict=False):
+            rows = [(row, one["ratios"][peer]) for row, one in enumerate(found) if peer in one["ratios"]]
+            low, middle, high = np.array([three for _, three in rows]).T
+            axes.errorbar(
+                middle,
+                [row for row, _ in rows],
+                xerr=[middle - low, high - middle],
+                fmt=marker,
+                ms=6,
+                capsize=2,
+                label=peer.replace("_", " "),
+            )
+        axes.axvline(1, color=COLOUR)
+        axes.set(xscale="log", xlabel="time over that of tfp_vae: right of the line, slower")
+        axes.set_yticks(range(len(found)), [one["workload"]["name"] for one in found])
+        axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axes.minorticks_off()
+        axes.invert_yaxis()
+        axes.grid(axis="x", alpha=0.3)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+
+TICKS = (0.5, 1, 2, 4, 8, 16, 64, 256)
+
+
+def draw_growth(growth: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw the time along each axis, and its line."""
+    with _figure(path, figsize=(8, 5)) as figure:
+        for axes, axis in zip(figure.subplots(2, 2).flat, growth, strict=True):
+            x = np.array([0, *axis["x"]])
+            axes.plot(x, 1e3 * (axis["slope"] * x + axis["intercept"]), color=COLOUR, lw=1)
+            axes.plot(axis["x"], 1e3 * np.array(axis["seconds"]), "o", color=COLOUR)
+            axes.set(ylabel="ms", xlim=(0, None), ylim=(0, None))
+            axes.set_xlabel(axis["name"], fontsize="small")
+
+
+@contextlib.contextmanager
+def _figure(path: Path, figsize: tuple[float, float]) -> Iterator[Any]:
+    """Give a figure, and write it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=figsize, layout="constrained")
+    yield figure
     figure.savefig(path, dpi=100)
-    plt.close(figure)

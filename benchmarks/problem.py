@@ -26,7 +26,14 @@ DENSE = 256
 TRANSPOSED = ((3, 3, CHANNELS[1], CHANNELS[1]), (3, 3, *CHANNELS))
 """The decoder's kernels whose bias has the size of the third axis."""
 
+FLOW_WIDTH = 128
+"""Of the two hidden layers of each masked network of a flow."""
+
+CONTEXT = 64
+"""How many numbers the encoder gives a flow besides."""
+
 Layers = list[tuple[np.ndarray, np.ndarray]]
+Flow = list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
 
 @final
@@ -40,6 +47,8 @@ class Workload:
     batch: examples in a step, or evaluated at once.
     samples: samples of z for each example, in training and in evaluation.
     steps: training steps in one timing; 0 of an evaluation.
+    flow: layers of an inverse autoregressive flow from the diagonal Normal on, whose rate is then estimated from the
+      samples: z_t = (z_{t-1} - m_t) exp(-a_t), a_t = 2 tanh(. / 2), the dimensions reversed between layers.
     """
 
     name: str
@@ -48,6 +57,15 @@ class Workload:
     batch: int
     samples: int
     steps: int
+    flow: int = 0
+
+    def encoded(self) -> int:
+        """Return how many numbers the encoder gives: loc, what scale is made of, and a flow's context."""
+        return 2 * self.latent_dim + CONTEXT * bool(self.flow)
+
+    def masked(self) -> list[tuple[int, int]]:
+        """Return the kernels' shapes of one layer of a flow; its last outputs are m and a in turn."""
+        return list(itertools.pairwise((self.latent_dim, FLOW_WIDTH, FLOW_WIDTH, 2 * self.latent_dim)))
 
     def shapes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
         """Return the kernels' shapes of encoder and decoder.
@@ -56,20 +74,21 @@ class Workload:
         the last one of the decoder has stride 1. All pad as TensorFlow's "same" does.
         """
         if self.hidden:
-            sizes = (PIXELS, *self.hidden, 2 * self.latent_dim), (self.latent_dim, *self.hidden[::-1], PIXELS)
+            sizes = (PIXELS, *self.hidden, self.encoded()), (self.latent_dim, *self.hidden[::-1], PIXELS)
             encoder, decoder = (list(itertools.pairwise(size)) for size in sizes)
             return encoder, decoder
         first, second = CHANNELS
         flat = SMALL * SMALL * second
-        down = [(3, 3, 1, first), (3, 3, first, second), (flat, DENSE), (DENSE, 2 * self.latent_dim)]
+        down = [(3, 3, 1, first), (3, 3, first, second), (flat, DENSE), (DENSE, self.encoded())]
         up = [(self.latent_dim, DENSE), (DENSE, flat), (3, 3, second, second), (3, 3, first, second), (3, 3, first, 1)]
         return down, up
 
     def products(self) -> tuple[int, int]:
-        """Return the multiplications of one forward pass of encoder and of decoder, matrix products alone."""
+        """Return the multiplications in matrix products, forward, of each example and of each of its samples of z."""
         assert self.hidden, "counted for dense layers only"
         encoder, decoder = (sum(math.prod(shape) for shape in shapes) for shapes in self.shapes())
-        return encoder, decoder
+        contexts = self.flow * sum(CONTEXT * columns for _, columns in self.masked())
+        return encoder + contexts, decoder + self.flow * sum(math.prod(shape) for shape in self.masked())
 
     def flops(self) -> int:
         """Return the floating-point operations in the matrix products of one step, or of one evaluation of a batch.
@@ -89,12 +108,14 @@ class Problem:
 
     x: grey images in [0, 1], [N, 784], float32.
     encoder, decoder: kernel and bias [out] of each layer.
+    flow: of each layer of the flow its network: kernel, bias and context's kernel [CONTEXT, out] of each layer.
     """
 
     workload: Workload
     x: np.ndarray
     encoder: Layers
     decoder: Layers
+    flow: Flow
 
 
 def make(workload: Workload, examples: int = 10_000, seed: int = 0) -> Problem:
@@ -103,12 +124,24 @@ def make(workload: Workload, examples: int = 10_000, seed: int = 0) -> Problem:
     down, up = workload.shapes()
     encoder = [_layer(draw, shape, False) for shape in down]
     decoder = [_layer(draw, shape, shape in TRANSPOSED) for shape in up]
-    return Problem(workload, blobs(draw, examples), encoder, decoder)
+    flow = [[_masked_layer(draw, shape) for shape in workload.masked()] for _ in range(workload.flow)]
+    return Problem(workload, blobs(draw, examples), encoder, decoder, flow)
+
+
+def masks(latent_dim: int) -> list[np.ndarray]:
+    """Return what the kernels of a masked network are multiplied by: output i of m and of a sees z_1 to z_{i-1}."""
+    seen = [np.arange(1, latent_dim + 1), *[np.arange(FLOW_WIDTH) % latent_dim] * 2, np.arange(latent_dim).repeat(2)]
+    return [(after >= before[:, np.newaxis]).astype(np.float32) for before, after in itertools.pairwise(seen)]
 
 
 def _layer(draw: np.random.Generator, shape: tuple[int, ...], transposed: bool) -> tuple[np.ndarray, np.ndarray]:
     limit = np.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:])))
     return draw.uniform(-limit, limit, shape).astype(np.float32), np.zeros(shape[-2 if transposed else -1], np.float32)
+
+
+def _masked_layer(draw: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    kernel, context = (draw.normal(0, rows**-0.5, (rows, shape[1])) for rows in (shape[0], CONTEXT))
+    return kernel.astype(np.float32) / 4, np.zeros(shape[1], np.float32), context.astype(np.float32) / 4
 
 
 def blobs(draw: np.random.Generator, examples: int) -> np.ndarray:
@@ -120,24 +153,20 @@ def blobs(draw: np.random.Generator, examples: int) -> np.ndarray:
 
 def save(problem: Problem, path: Path) -> None:
     """Write a problem for other processes to read."""
-    layers = {
-        f"{part}_{i}_{name}": array
-        for part in ("encoder", "decoder")
-        for i, layer in enumerate(getattr(problem, part))
-        for name, array in zip(("kernel", "bias"), layer, strict=True)
-    }
-    np.savez(path, x=problem.x, **layers)
+    layers = itertools.chain(problem.encoder, problem.decoder, *problem.flow)
+    arrays = {f"array_{i}": array for i, array in enumerate(itertools.chain(*layers))}
+    np.savez(path, x=problem.x, **arrays)
 
 
 def restore(workload: dict[str, Any], path: Path) -> Problem:
     """Read a problem, given `as_dict` of its workload."""
     shape = from_dict(workload)
-    with np.load(path, allow_pickle=False) as arrays:
-        parts = [
-            [(arrays[f"{part}_{i}_kernel"], arrays[f"{part}_{i}_bias"]) for i in range(len(shapes))]
-            for part, shapes in zip(("encoder", "decoder"), shape.shapes(), strict=True)
-        ]
-        return Problem(shape, arrays["x"], *parts)
+    with np.load(path, allow_pickle=False) as file:
+        arrays = (file[f"array_{i}"] for i in itertools.count())
+        encoder, decoder = ([(next(arrays), next(arrays)) for _ in layers] for layers in shape.shapes())
+        network = shape.masked()
+        flow = [[(next(arrays), next(arrays), next(arrays)) for _ in network] for _ in range(shape.flow)]
+        return Problem(shape, file["x"], encoder, decoder, flow)
 
 
 def as_dict(workload: Workload) -> dict[str, Any]:

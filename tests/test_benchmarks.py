@@ -16,24 +16,40 @@ import click
 import matplotlib.image
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from benchmarks import document, peers
-from benchmarks.__main__ import (
+from benchmarks import document, growth, peers
+from benchmarks.__main__ import main, shown
+from benchmarks.harness import (
     ENVIRONMENTS,
     OURS,
     PEERS,
-    WORKLOADS,
+    STRONG,
     Process,
     compared,
     measure,
     refuse_disagreement,
-    shown,
 )
 from benchmarks.peers import ours
-from benchmarks.problem import PIXELS, SCALE_FLOOR, Layers, Problem, Workload, as_dict, make, restore, save
+from benchmarks.problem import (
+    CONTEXT,
+    FLOW_WIDTH,
+    PIXELS,
+    SCALE_FLOOR,
+    Layers,
+    Problem,
+    Workload,
+    as_dict,
+    make,
+    masks,
+    restore,
+    save,
+)
+from benchmarks.workloads import AXES, QUICK, WORKLOADS, Axis
 
 SMALL = Workload("small", (8, 6), 3, 16, 4, 2)
 CONVOLUTIONS = Workload("convolutions", (), 3, 16, 1, 2)
+FLOW = replace(SMALL, name="flow", flow=2)
 EVALUATION = Workload("evaluation", (8, 6), 3, 16, 50, 0)
 
 LIBRARIES = {
@@ -48,6 +64,7 @@ LIBRARIES = {
 }
 NO_EVALUATION = {"keras_tutorial", "keras3_fit", "keras3_jax"}
 ONE_SAMPLE = {"pythae_trainer"}
+NO_FLOW = {*NO_EVALUATION, *ONE_SAMPLE, "numpyro_svi"}
 
 
 def problem(workload: Workload) -> Problem:
@@ -82,7 +99,7 @@ def said(losses: Any, estimates: Any = (), peer: str = "other") -> Process:
     return SimpleNamespace(peer=peer, check=check)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("workload", [SMALL, CONVOLUTIONS], ids=lambda w: w.name)
+@pytest.mark.parametrize("workload", [SMALL, CONVOLUTIONS, FLOW], ids=lambda w: w.name)
 def test_a_problem_comes_back_as_it_was_saved(tmp_path: Path, workload: Workload) -> None:
     given = problem(workload)
     save(given, tmp_path / "problem.npz")
@@ -93,6 +110,10 @@ def test_a_problem_comes_back_as_it_was_saved(tmp_path: Path, workload: Workload
         for mine, theirs in zip(getattr(given, part), getattr(found, part), strict=True):
             np.testing.assert_array_equal(mine[0], theirs[0])
             np.testing.assert_array_equal(mine[1], theirs[1])
+    flat, read = ([array for network in one.flow for layer in network for array in layer] for one in (given, found))
+    assert len(flat) == 9 * workload.flow
+    for mine, theirs in zip(flat, read, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_problems_are_equal_for_a_seed_and_differ_between_seeds() -> None:
@@ -121,6 +142,21 @@ def test_operations_counted_by_hand() -> None:
     assert EVALUATION.flops() == 2 * 16 * (encoder + 50 * decoder)
 
 
+def test_operations_of_a_flow_counted_by_hand() -> None:
+    columns = FLOW_WIDTH + FLOW_WIDTH + 6
+    encoder, decoder = SMALL.products()
+    example = encoder + 6 * CONTEXT + 2 * CONTEXT * columns  # the context, and its use by two networks
+    sample = decoder + 2 * (3 * FLOW_WIDTH + FLOW_WIDTH * FLOW_WIDTH + FLOW_WIDTH * 6)
+    assert FLOW.products() == (example, sample)
+
+
+def test_an_output_of_the_masked_network_sees_the_dimensions_before_it() -> None:
+    first, second, last = (mask.astype(int) for mask in masks(5))
+    paths = (first @ second @ last).reshape(5, 5, 2)
+    for kind in range(2):
+        np.testing.assert_array_equal(paths[..., kind] > 0, np.triu(np.ones([5, 5]), 1) > 0)
+
+
 def test_convolutions_are_not_counted() -> None:
     with pytest.raises(AssertionError, match="dense layers only"):
         CONVOLUTIONS.flops()
@@ -134,6 +170,34 @@ def test_our_loss_is_the_negative_elbo() -> None:
     error = np.hypot(np.std(losses) / np.sqrt(50), np.std(oracle) / np.sqrt(200))
     assert abs(np.mean(losses) - np.mean(oracle)) < 5 * error
     assert 5 * error < 1  # a rate or a pixel left out would show
+
+
+def masked_network(network: Any, z: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shift and log-scale of one layer of a flow, in plain numpy."""
+    for i, ((kernel, bias, wide), mask) in enumerate(zip(network, masks(z.shape[-1]), strict=True)):
+        z = z @ (kernel * mask) + bias + context @ wide
+        z = np.where(z > 0, z, np.expm1(np.minimum(z, 0))) if i < 2 else z
+    return z[..., 0::2], 2 * np.tanh(z[..., 1::2] / 2)
+
+
+def test_our_loss_under_a_flow_is_the_negative_elbo() -> None:
+    given = problem(FLOW)
+    x, peer = binary(given), ours.Peer(given)
+    loc, s, context = np.split(mlp(given.encoder, x), [3, 6], axis=-1)
+    noise = np.random.default_rng(0).standard_normal((2_000, 16, 3))
+    scale = SCALE_FLOOR + np.logaddexp(0, s)
+    z, log_ratio = loc + scale * noise, -np.log(scale).sum(axis=-1) - (noise**2).sum(axis=-1) / 2
+    for t, network in enumerate(given.flow):
+        z = z[..., ::-1] if t else z
+        shift, a = masked_network(network, z, context)
+        z, log_ratio = (z - shift) * np.exp(-a), log_ratio + a.sum(axis=-1)
+    logits = mlp(given.decoder, z)
+    log_px = np.sum(x * logits - np.logaddexp(0, logits), axis=-1)
+    oracle = log_ratio + (z**2).sum(axis=-1) / 2 - log_px
+    losses = [peer.loss(x) for _ in range(50)]
+    error = np.hypot(np.std(losses) / np.sqrt(50), oracle.mean(axis=1).std() / np.sqrt(2_000))
+    assert abs(np.mean(losses) - oracle.mean()) < 5 * error
+    assert 5 * error < 1  # a layer left out would show
 
 
 def test_our_training_and_evaluation_do_their_work() -> None:
@@ -174,8 +238,44 @@ def test_every_module_of_the_peers_is_in_their_table() -> None:
     assert set(LIBRARIES) == modules - {OURS}
 
 
-def test_names_of_workloads_are_unique() -> None:
-    assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
+def test_workloads_are_named_and_sized() -> None:
+    names = {workload.name for workload in WORKLOADS}
+    assert len(names) == len(WORKLOADS)
+    assert set(QUICK) <= names
+    assert set(STRONG) <= set(PEERS)
+    for axis in AXES:
+        values = [axis.value(workload) for workload in axis.workloads]
+        assert values == sorted(set(values))
+
+
+def test_a_line_is_found_and_how_far_from_it_the_points_are() -> None:
+    exact = growth.line([1, 2, 50], [0.5, 0.7, 10.3])
+    assert exact["slope"] == pytest.approx(0.2)
+    assert exact["intercept"] == pytest.approx(0.3)
+    assert exact["off"] == pytest.approx(0, abs=1e-9)
+    assert growth.line([1, 2, 3], [1.0, 2.0, 4.0])["off"] > 0.05
+
+
+def test_growth_is_measured_along_an_axis() -> None:
+    axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 2)], lambda workload: workload.samples)
+    found = growth.measured(axis, 3)
+    assert found["x"] == [1, 2]
+    assert all(seconds > 0 for seconds in found["seconds"])
+    assert found["slope"] == pytest.approx(found["seconds"][1] - found["seconds"][0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--peers", "jax_scan,ours"], "expected ours and then any of"),
+        (["--peers", "ours,theirs"], "found ours,theirs"),
+        (["--document", "--quick"], "expected all workloads"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
 
 
 def rendered(found: dict[str, Any]) -> list[list[str]]:
@@ -211,12 +311,13 @@ def compared_with(peer: str, workload: Workload) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "workload", [SMALL, replace(SMALL, samples=1), CONVOLUTIONS], ids=lambda w: f"{w.name} S{w.samples}"
+    "workload", [SMALL, replace(SMALL, samples=1), CONVOLUTIONS, FLOW], ids=lambda w: f"{w.name} S{w.samples}"
 )
 @pytest.mark.parametrize("peer", LIBRARIES)
 def test_peers_train_on_the_same_loss(peer: str, workload: Workload) -> None:
     found = compared_with(peer, workload)
-    assert (peer in found["ratios"]) == (workload.samples == 1 or peer not in ONE_SAMPLE)
+    unable = (ONE_SAMPLE if workload.samples > 1 else set()) | (NO_FLOW if workload.flow else set())
+    assert (peer in found["ratios"]) == (peer not in unable)
     assert all(len(values) == 3 and min(values) > 0 for values in found["seconds"].values())
 
 
@@ -235,10 +336,11 @@ def test_the_document_has_a_row_for_each_workload_and_the_picture_opens(tmp_path
     }
     costs = [{"what": "--help", "seconds": 0.25, "bytes": 4e7}]
     described = {"processor": "one", "cores": 2, "python": "3", "packages": {"tensorflow": "2"}}
-    measured = {"found": [found], "rate": 1e12, "commands": costs, "machine": described}
-    page, picture = tmp_path / "page.md", tmp_path / "picture.png"
+    grown = {"name": "S", "x": [1, 50], "seconds": [0.003, 0.101], "slope": 0.002, "intercept": 0.001, "off": 0.04}
+    measured = {"found": [found], "rate": 1e12, "commands": costs, "machine": described, "growth": [grown] * 4}
+    page = tmp_path / "page.md"
     page.write_text(f"before\n{document.BEGIN}old\n{document.END}after\n")
-    document.write(measured, page, picture)
+    document.write(measured, page, tmp_path)
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
@@ -247,4 +349,6 @@ def test_the_document_has_a_row_for_each_workload_and_the_picture_opens(tmp_path
     share = 100 * SMALL.flops() * SMALL.steps / 0.2 / 1e12
     assert f"| {share:.0f}% |" in text
     assert "| --help | 0.25 | 0.04 |" in text
-    assert matplotlib.image.imread(picture).std() > 0.01
+    assert "| S | 1 to 50 | 1.00 | 2 | 4% |" in text
+    for picture in ("performance.png", "growth.png"):
+        assert matplotlib.image.imread(tmp_path / picture).std() > 0.01

@@ -12,10 +12,15 @@ import numpy as np
 import optax
 from jax import lax, random
 
-from benchmarks.problem import CHANNELS, LEARNING_RATE, PIXELS, SCALE_FLOOR, SIDE, SMALL, Problem
+from benchmarks.problem import CHANNELS, LEARNING_RATE, PIXELS, SCALE_FLOOR, SIDE, SMALL, Problem, Workload, masks
 
 TILE = 100
 IMAGES = ("NHWC", "HWIO", "NHWC")
+
+
+def takes(workload: Workload) -> bool:
+    """Whether it is written here: log p(x) under a flow is not."""
+    return not workload.flow or workload.steps > 0
 
 
 def _mlp(layers: Any, h: Any) -> Any:
@@ -63,17 +68,33 @@ def _log_px(decoder: Any, z: Any, x: Any) -> Any:
     return jnp.sum(x * logits - jax.nn.softplus(logits), axis=-1)
 
 
-def _posterior(encoder: Any, x: Any) -> tuple[Any, Any]:
-    loc, s = jnp.split(encode(encoder, x), 2, axis=-1)
-    return loc, SCALE_FLOOR + jax.nn.softplus(s)
+def _posterior(params: Any, x: Any) -> tuple[Any, Any, Any]:
+    encoder, decoder, _ = params
+    loc, s, context = jnp.split(encode(encoder, x), [(dim := decoder[0][0].shape[0]), 2 * dim], axis=-1)
+    return loc, SCALE_FLOOR + jax.nn.softplus(s), context
+
+
+def _flow(networks: Any, z: Any, context: Any) -> tuple[Any, Any]:
+    """Return z after each layer, and what log q loses by them, log |dz_0 / dz|."""
+    total, mask = 0.0, masks(z.shape[-1])
+    for t, network in enumerate(networks):
+        h = z = z if t == 0 else z[..., ::-1]
+        for i, (kernel, bias, wide) in enumerate(network):
+            h = h @ (kernel * mask[i]) + bias + context @ wide
+            h = jax.nn.elu(h) if i < len(network) - 1 else h
+        shift, a = h[..., ::2], 2 * jnp.tanh(h[..., 1::2] / 2)
+        z, total = (z - shift) * jnp.exp(-a), total + jnp.sum(a, axis=-1)
+    return z, total
 
 
 def _loss(params: Any, x: Any, key: Any, samples: int) -> Any:
-    encoder, decoder = params
-    loc, scale = _posterior(encoder, x)
-    z = loc + scale * random.normal(key, (samples, *loc.shape))
-    rate = jnp.sum((loc**2 + scale**2 - 1) / 2 - jnp.log(scale), axis=-1)
-    return -jnp.mean(jnp.mean(_log_px(decoder, z, x), axis=0) - rate)
+    _, decoder, flow = params
+    loc, scale, context = _posterior(params, x)
+    noise = random.normal(key, (samples, *loc.shape))
+    z, log_volume = _flow(flow, loc + scale * noise, context)
+    sampled, exact = (z**2 - noise**2) / 2, (loc**2 + scale**2 - 1) / 2
+    rate = jnp.sum((sampled if flow else exact) - jnp.log(scale), axis=-1) + log_volume
+    return -jnp.mean(_log_px(decoder, z, x) - rate)
 
 
 @final
@@ -82,7 +103,7 @@ class Peer:
 
     def __init__(self, problem: Problem) -> None:
         workload = problem.workload
-        self._params = jax.tree.map(jnp.asarray, (problem.encoder, problem.decoder))
+        self._params = jax.tree.map(jnp.asarray, (problem.encoder, problem.decoder, problem.flow))
         self._optimizer = optax.adam(LEARNING_RATE)
         self._state = self._optimizer.init(self._params)
         self._x, self._key, self._batch = jnp.asarray(problem.x), random.key(0), workload.batch
@@ -126,8 +147,8 @@ class Peer:
 
 
 def _importance_weighted(params: Any, x: Any, key: Any, samples: int) -> Any:
-    encoder, decoder = params
-    loc, scale = _posterior(encoder, x)
+    _, decoder, _ = params
+    loc, scale, _ = _posterior(params, x)
 
     def tile(total: Any, key: Any) -> Any:
         noise = random.normal(key, (min(TILE, samples), *loc.shape))

@@ -13,8 +13,8 @@ from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem, Work
 
 
 def takes(workload: Workload) -> bool:
-    """Whether this model can do it: it estimates no log p(x), and Keras convolves no [S, B, H, W, C]."""
-    return workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
+    """Whether this model can do it: it has no flow and no log p(x), and Keras convolves no [S, B, H, W, C]."""
+    return not workload.flow and workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
 
 
 @final

@@ -16,8 +16,8 @@ tfd, tfpl = tfp.distributions, tfp.layers
 
 
 def takes(workload: Workload) -> bool:
-    """Whether the tutorial's way can do it: it estimates no log p(x), and Keras convolves no [S, B, H, W, C]."""
-    return workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
+    """Whether the tutorial's way can do it: it has no flow and no log p(x), and Keras convolves no [S, B, H, W, C]."""
+    return not workload.flow and workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
 
 
 def _posterior(parameters: Any) -> Any:

@@ -15,7 +15,12 @@ from numpyro import handlers
 from numpyro.infer import SVI, RenyiELBO, TraceMeanField_ELBO
 
 from benchmarks.peers.jax_scan import decode, encode
-from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Layers, Problem
+from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Layers, Problem, Workload
+
+
+def takes(workload: Workload) -> bool:
+    """Whether this model can do it: NumPyro's own flow has another network."""
+    return not workload.flow
 
 
 def _network(name: str, layers: Layers, apply: Any) -> Any:

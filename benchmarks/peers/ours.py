@@ -7,10 +7,21 @@ from typing import Any, final
 import numpy as np
 
 import tfp_vae as tv
-from benchmarks.problem import CHANNELS, DENSE, LEARNING_RATE, PIXELS, SCALE_FLOOR, SIDE, Problem, Workload
+from benchmarks.problem import (
+    CHANNELS,
+    CONTEXT,
+    DENSE,
+    FLOW_WIDTH,
+    LEARNING_RATE,
+    PIXELS,
+    SCALE_FLOOR,
+    SIDE,
+    Problem,
+    Workload,
+)
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.execution import choose
-from tfp_vae.objectives import ELBO
+from tfp_vae.objectives import ELBO, MonteCarloELBO
 from tfp_vae.optimizers import adam, constant
 from tfp_vae.training import Totals, Trainer, epoch_batches
 
@@ -28,8 +39,13 @@ class Peer:
         ):
             arrays = [array for layer in layers for array in layer]
             network.set_weights([*arrays, *network.get_weights()[len(arrays) :]])  # of convolutions, a bias each pixel
+        for network, weights in zip(_flow(self._vae), problem.flow, strict=True):
+            for kind, arrays in zip(("kernels", "biases", "from_context"), zip(*weights, strict=True), strict=True):
+                for variable, array in zip(getattr(network, kind), arrays, strict=True):
+                    variable.assign(array)
         binarization = BINARIZATIONS.build(BINARIZATIONS.member("dynamic"))
-        self._elbo, self._taken, self._examples = ELBO(mc_samples=workload.samples), 0, len(problem.x)
+        self._elbo = (MonteCarloELBO if workload.flow else ELBO)(mc_samples=workload.samples)
+        self._taken, self._examples = 0, len(problem.x)
         self._estimator: Any = None
         self._execution = choose(self._vae)
         self._trainer = Trainer(
@@ -64,11 +80,24 @@ class Peer:
 
 def _vae(workload: Workload) -> tv.VAE:
     image = (SIDE, SIDE, 1)
-    posterior = tv.posteriors.DiagonalNormal(workload.latent_dim, scale_floor=SCALE_FLOOR)
+    posterior = _posterior(workload)
     likelihood = tv.likelihoods.Bernoulli(image)
     networks = (_mlp if workload.hidden else _conv)(workload, image, posterior.params_size)
     encoder, decoder = tv.Encoder(networks[0], posterior), tv.Decoder(networks[1], likelihood)
     return tv.VAE(encoder, decoder, tv.priors.StandardNormal(workload.latent_dim))
+
+
+def _posterior(workload: Workload) -> Any:
+    if not workload.flow:
+        return tv.posteriors.DiagonalNormal(workload.latent_dim, scale_floor=SCALE_FLOOR)
+    return tv.posteriors.InverseAutoregressiveFlow(
+        workload.latent_dim, depth=workload.flow, hidden=FLOW_WIDTH, context=CONTEXT
+    )
+
+
+def _flow(vae: tv.VAE) -> tuple[Any, ...]:
+    flow = getattr(vae.encoder.posterior, "flow", None)
+    return () if flow is None else flow.networks
 
 
 def _mlp(workload: Workload, image: tuple[int, ...], size: int) -> tuple[Any, Any]:

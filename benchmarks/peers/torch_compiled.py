@@ -6,8 +6,10 @@ from typing import final
 
 import torch
 
-from benchmarks.peers.torch_eager import Base, Model
+from benchmarks.peers.torch_eager import Base, Model, takes
 from benchmarks.problem import Problem
+
+__all__ = ["Peer", "takes"]
 
 
 @final

@@ -10,9 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.problem import CHANNELS, LEARNING_RATE, SCALE_FLOOR, SIDE, SMALL, Layers, Problem
+from benchmarks.problem import CHANNELS, LEARNING_RATE, SCALE_FLOOR, SIDE, SMALL, Layers, Problem, Workload, masks
 
 TILE = 100
+
+
+def takes(workload: Workload) -> bool:
+    """Whether it is written here: log p(x) under a flow is not."""
+    return not workload.flow or workload.steps > 0
 
 
 @final
@@ -78,18 +83,40 @@ def decoder(problem: Problem) -> nn.Sequential:
 
 
 @final
+class Masked(nn.Module):
+    """The masked network of one layer of a flow: shift and log-scale of z [S, B, D], given a context [B, C]."""
+
+    def __init__(self, network: Any, latent_dim: int) -> None:
+        super().__init__()
+        for name, arrays in zip(("kernels", "biases", "contexts"), zip(*network, strict=True), strict=True):
+            setattr(self, name, nn.ParameterList(torch.tensor(array) for array in arrays))
+        for i, mask in enumerate(masks(latent_dim)):
+            self.register_buffer(f"mask_{i}", torch.tensor(mask))
+
+    def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return m and a."""
+        h = z
+        for i, (kernel, bias, wide) in enumerate(zip(self.kernels, self.biases, self.contexts, strict=True)):
+            h = functional.linear(h, (kernel * getattr(self, f"mask_{i}")).T, bias) + context @ wide
+            h = functional.elu(h) if i < len(self.kernels) - 1 else h
+        return h[..., ::2], 2 * torch.tanh(h[..., 1::2] / 2)
+
+
+@final
 class Model(nn.Module):
     """Encoder and decoder."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder(problem), decoder(problem)
-        self.samples = problem.workload.samples
+        self.flow = nn.ModuleList(Masked(network, problem.workload.latent_dim) for network in problem.flow)
+        self.samples, self._dim = problem.workload.samples, problem.workload.latent_dim
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return loc and scale of q(z|x)."""
-        loc, s = self.encoder(x).chunk(2, dim=-1)
-        return loc, SCALE_FLOOR + functional.softplus(s)
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return loc and scale of q(z|x), or of what a flow begins with, and its context."""
+        encoded = self.encoder(x)
+        loc, s, context = encoded.split([self._dim, self._dim, encoded.shape[-1] - 2 * self._dim], dim=-1)
+        return loc, SCALE_FLOOR + functional.softplus(s), context
 
     def log_px(self, z: Tensor, x: Tensor) -> Tensor:
         """Return log p(x|z)."""
@@ -99,10 +126,21 @@ class Model(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the loss."""
-        loc, scale = self.posterior(x)
-        z = loc + scale * torch.randn(self.samples, *loc.shape)
-        rate = ((loc**2 + scale**2 - 1) / 2 - scale.log()).sum(dim=-1)
-        return -(self.log_px(z, x).mean(dim=0) - rate).mean()
+        loc, scale, context = self.posterior(x)
+        noise = torch.randn(self.samples, *loc.shape)
+        z, log_volume = self._warped(loc + scale * noise, context)
+        terms = (z**2 - noise**2) / 2 if len(self.flow) else (loc**2 + scale**2 - 1) / 2
+        rate = (terms - scale.log()).sum(dim=-1) + log_volume
+        return -(self.log_px(z, x) - rate).mean()
+
+    def _warped(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z after each layer of the flow, and what log q loses by them."""
+        total = z.new_zeros(())
+        for t, network in enumerate(self.flow):
+            z = z if t == 0 else z.flip(-1)
+            shift, a = network(z, context)
+            z, total = (z - shift) * (-a).exp(), total + a.sum(dim=-1)
+        return z, total
 
 
 class Base:
@@ -131,7 +169,7 @@ class Base:
     def evaluate(self, x: np.ndarray, samples: int) -> Any:
         """Return log p(x), [B], streamed in tiles of samples."""
         pixels = torch.tensor(x)
-        loc, scale = self._plain.posterior(pixels)
+        loc, scale, _ = self._plain.posterior(pixels)
         total = torch.full((len(x),), -math.inf)
         for _ in range(max(1, samples // TILE)):
             noise = torch.randn(min(TILE, samples), *loc.shape)

@@ -1,0 +1,130 @@
+"""Each peer in a process of its own: that all compute the same, and how long each takes, in turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import click
+import numpy as np
+
+from benchmarks.document import OURS, quartiles
+from benchmarks.problem import Workload, as_dict, make, save
+
+PEERS = (
+    OURS,
+    "jax_scan",
+    "torch_eager",
+    "torch_compiled",
+    "keras_tutorial",
+    "keras3_fit",
+    "keras3_jax",
+    "numpyro_svi",
+    "pythae_trainer",
+)
+STRONG = (OURS, "jax_scan", "torch_compiled", "numpyro_svi")
+"""The fastest of each library, for those in a hurry."""
+
+ENVIRONMENTS = {"keras3_fit": {"KERAS_BACKEND": "tensorflow"}, "keras3_jax": {"KERAS_BACKEND": "jax"}}
+"""What a peer's process has set besides."""
+
+ROOT = Path(__file__).parents[1]
+
+
+@final
+class Process:
+    """A peer at work."""
+
+    def __init__(self, peer: str, workload: Workload, path: Path) -> None:
+        command = [sys.executable, "-m", "benchmarks.worker", peer, json.dumps(as_dict(workload)), str(path)]
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | ENVIRONMENTS.get(peer, {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self.peer = peer
+        self.check = self._answer()
+
+    def time(self) -> float:
+        """Do the work once, and return the seconds it took."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("again\n")
+        self._process.stdin.flush()
+        return float(self._answer()["seconds"])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+        self._errors.close()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            raise click.ClickException(
+                f"{self.peer} ended; tfp_vae[benchmarks] brings its library:\n{self._errors.read()[-2000:]}"
+            )
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def refuse_disagreement(processes: Sequence[Process]) -> None:
+    """Refuse peers whose losses, or estimates of log p(x), differ from ours by more than 5 standard errors."""
+    ours = processes[0].check
+    for process in processes[1:]:
+        for kind in ("losses", "estimates"):
+            difference, allowed = compared(ours[kind], process.check[kind])
+            if difference > allowed:
+                raise click.ClickException(
+                    f"{process.peer} computes other {kind}: expected a difference of at most {allowed:.4f} nats, "
+                    f"found {difference:.4f}; look for another model, or other weights, in it."
+                )
+
+
+def compared(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Return how far the means of draws are apart, and how far they may be: 5 standard errors, and float32's."""
+    if not ours:
+        return 0.0, 0.0
+    error = np.hypot(*(np.std(draws, ddof=1) / np.sqrt(len(draws)) for draws in (ours, theirs)))
+    return float(abs(np.mean(theirs) - np.mean(ours))), float(5 * error + 1e-4 * abs(np.mean(ours)))
+
+
+def measure(workload: Workload, peers: Sequence[str], repeats: int) -> dict[str, Any]:
+    """Return each peer's seconds, and the ratio to ours, of interleaved repeats."""
+    started = [start(peer, workload) for peer in peers]
+    processes = [process for process in started if process.check["takes"]]
+    refuse_disagreement(processes)
+    seconds = dict(zip([process.peer for process in processes], turns(processes, repeats), strict=True))
+    for process in started:
+        process.close()
+    return {
+        "workload": as_dict(workload),
+        "seconds": {peer: quartiles(values) for peer, values in seconds.items()},
+        "ratios": {peer: quartiles(np.divide(values, seconds[OURS])) for peer, values in seconds.items()},
+        "first": {process.peer: process.check.get("warm_up") for process in started},
+    }
+
+
+def start(peer: str, workload: Workload) -> Process:
+    """Return a peer that has checked itself and is warm."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "problem.npz"
+        save(make(workload), path)
+        return Process(peer, workload, path)
+
+
+def turns(processes: Sequence[Process], repeats: int) -> list[list[float]]:
+    """Return the seconds of each process's work, done so many times, each process in its turn."""
+    return [list(column) for column in zip(*([p.time() for p in processes] for _ in range(repeats)), strict=True)]

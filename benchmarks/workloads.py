@@ -1,0 +1,76 @@
+"""What is timed: the workloads that peers share, and those along which the cost of ours grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+from benchmarks.problem import Workload
+
+PRODUCTS_A_TIMING = 120e9
+"""About how many operations of matrix products one timing of training takes."""
+
+BATCH, LATENT_DIM = 128, 50
+
+
+def _steps(workload: Workload) -> Workload:
+    """Return a workload of so many steps as take a good part of a second, at least three."""
+    return replace(workload, steps=max(3, min(300, round(PRODUCTS_A_TIMING / workload.flops()))))
+
+
+def _training(width: int, samples: int = 1, batch: int = BATCH) -> Workload:
+    name = f"train {width}-{width}, S {samples}" + f", batch {batch}" * (batch != BATCH)
+    return _steps(Workload(name, (width, width), LATENT_DIM, batch, samples, 1))
+
+
+def _evaluation(samples: int) -> Workload:
+    return Workload(f"evaluate 200-200, K {samples}", (200, 200), LATENT_DIM, 32, samples, 0)
+
+
+WORKLOADS = (
+    *(_training(width, samples, batch) for width in (200, 512) for batch in (128, 1024) for samples in (1, 5, 50)),
+    _steps(Workload("train 200-200, IAF, S 1", (200, 200), LATENT_DIM, BATCH, 1, 1, flow=2)),
+    Workload("train conv, S 1", (), 32, BATCH, 1, 3),
+    *(_evaluation(samples) for samples in (100, 1_000, 5_000)),
+)
+QUICK = ("train 512-512, S 1", "evaluate 200-200, K 1000")
+
+
+@final
+@dataclass(frozen=True)
+class Axis:
+    """Workloads that differ in one thing.
+
+    name: of that thing.
+    workloads: from the cheapest to the dearest.
+    value: what the cost is a line in.
+    """
+
+    name: str
+    workloads: Sequence[Workload]
+    value: Callable[[Workload], float]
+
+
+AXES = (
+    Axis(
+        "samples of z, S (512-512, batch 128)",
+        [_training(512, samples) for samples in (1, 2, 5, 10, 20, 50)],
+        lambda workload: workload.samples,
+    ),
+    Axis(
+        "examples of a batch (512-512, S = 1)",
+        [_training(512, 1, batch) for batch in (128, 256, 512, 1024, 2048)],
+        lambda workload: workload.batch,
+    ),
+    Axis(
+        "10^9 operations: widths 128 to 2048 (batch 128, S = 1)",
+        [_training(width) for width in (128, 256, 512, 1024, 2048)],
+        lambda workload: workload.flops() / 1e9,
+    ),
+    Axis(
+        "importance samples, K (200-200, 32 examples)",
+        [_evaluation(samples) for samples in (100, 500, 1_000, 2_000, 5_000)],
+        lambda workload: workload.samples,
+    ),
+)
