@@ -57,7 +57,9 @@ def main(
     if into_document and not whole:
         raise click.UsageError("--document: expected all workloads, found --quick or --workload; leave one out.")
     named = _checked(peers.split(",")) if peers else (STRONG if quick else PEERS)
-    chosen = [w for w in WORKLOADS if any(name in w.name for name in only or (QUICK if quick else ("",)))]
+    chosen = [w for w in WORKLOADS if _is_asked(w.name, only) and (w.name in QUICK or not quick)]
+    if not chosen:
+        raise click.UsageError(f"--workload: expected a part of {'; '.join(w.name for w in WORKLOADS)}.")
     measured: dict[str, Any] = {"found": []}
     for part in _parts(chosen, named, 3 if quick else repeats, whole):
         measured = {**measured, **part, "found": measured["found"] + part.get("found", [])}
@@ -65,6 +67,10 @@ def main(
             out.write_text(json.dumps(measured, indent=1))
     if into_document:
         document.write(measured, ROOT / "docs" / "performance.md", ROOT / "docs" / "images")
+
+
+def _is_asked(name: str, only: Sequence[str]) -> bool:
+    return not only or any(part in name for part in only)
 
 
 def _checked(peers: Sequence[str]) -> Sequence[str]:

@@ -32,6 +32,9 @@ FLOW_WIDTH = 128
 CONTEXT = 64
 """How many numbers the encoder gives a flow besides."""
 
+FLOW_BIAS = 0.3
+"""Deviation of the biases there: as much as shows in the loss if a layer is left out."""
+
 Layers = list[tuple[np.ndarray, np.ndarray]]
 Flow = list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
@@ -141,7 +144,8 @@ def _layer(draw: np.random.Generator, shape: tuple[int, ...], transposed: bool) 
 
 def _masked_layer(draw: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kernel, context = (draw.normal(0, rows**-0.5, (rows, shape[1])) for rows in (shape[0], CONTEXT))
-    return kernel.astype(np.float32) / 4, np.zeros(shape[1], np.float32), context.astype(np.float32) / 4
+    bias = draw.normal(0, FLOW_BIAS, shape[1])
+    return kernel.astype(np.float32), bias.astype(np.float32), context.astype(np.float32)
 
 
 def blobs(draw: np.random.Generator, examples: int) -> np.ndarray:

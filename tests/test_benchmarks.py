@@ -270,6 +270,7 @@ def test_growth_is_measured_along_an_axis() -> None:
         (["--peers", "jax_scan,ours"], "expected ours and then any of"),
         (["--peers", "ours,theirs"], "found ours,theirs"),
         (["--document", "--quick"], "expected all workloads"),
+        (["--workload", "nothing"], "expected a part of train 200-200, S 1;"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], said: str) -> None:
