@@ -109,6 +109,24 @@ def _outcome(run: Run) -> Iterator[list[bool]]:
     logger.info("training %s", "came to its end" if done[0] else "was interrupted, after a checkpoint")
 
 
+def _trainer(config: RunConfig, vae: VAE, averaged: VAE | None, x: np.ndarray, execution: str) -> Trainer:
+    """Return what takes the steps, and keeps in `averaged` the moving average of the weights."""
+    training, steps = config.training, config.training.steps(len(x))
+    return Trainer(
+        vae,
+        OBJECTIVES.build(training.objective),
+        OPTIMIZERS.build(training.optimizer, training.learning_rate),
+        SCHEDULES.build(training.lr_schedule, training.learning_rate, training.epochs * steps),
+        x,
+        transform=BINARIZATIONS.build(config.data.binarization).batch,
+        run_seed=training.seed,
+        rate_weight=_rate_weight(config, steps),
+        clip_norm=training.clip_norm,
+        average=_average(averaged, training.ema),
+        execution=execution,
+    )
+
+
 @final
 class _Training:
     """The course of one training: epochs, validation, metrics, checkpoints."""
@@ -134,20 +152,7 @@ class _Training:
         self._averaged = None if training.ema is None else build(self._config, data_mean)
         self._in_use = self._vae if self._averaged is None else self._averaged
         self.execution = execution = choose(self._vae, training.execution)
-        schedule = SCHEDULES.build(training.lr_schedule, training.learning_rate, self._epochs * self._steps)
-        self._trainer = Trainer(
-            self._vae,
-            OBJECTIVES.build(training.objective),
-            OPTIMIZERS.build(training.optimizer, training.learning_rate),
-            schedule,
-            dataset.train.x,
-            transform=BINARIZATIONS.build(self._config.data.binarization).batch,
-            run_seed=self._seed,
-            rate_weight=_rate_weight(self._config, self._steps),
-            clip_norm=training.clip_norm,
-            average=_average(self._averaged, training.ema),
-            execution=execution,
-        )
+        self._trainer = _trainer(self._config, self._vae, self._averaged, dataset.train.x, execution)
         self._validator = Validator(
             self._in_use, plain_elbo(self._in_use), dataset.validation.x, run_seed=self._seed, execution=execution
         )

@@ -33,16 +33,7 @@ class Peer:
     def __init__(self, problem: Problem) -> None:
         self._workload = workload = problem.workload
         self._vae = _vae(workload)
-        for network, layers in (
-            (self._vae.encoder.network, problem.encoder),
-            (self._vae.decoder.network, problem.decoder),
-        ):
-            arrays = [array for layer in layers for array in layer]
-            network.set_weights([*arrays, *network.get_weights()[len(arrays) :]])  # of convolutions, a bias each pixel
-        for network, weights in zip(_flow(self._vae), problem.flow, strict=True):
-            for kind, arrays in zip(("kernels", "biases", "from_context"), zip(*weights, strict=True), strict=True):
-                for variable, array in zip(getattr(network, kind), arrays, strict=True):
-                    variable.assign(array)
+        _set_weights(self._vae, problem)
         binarization = BINARIZATIONS.build(BINARIZATIONS.member("dynamic"))
         self._elbo = (MonteCarloELBO if workload.flow else ELBO)(mc_samples=workload.samples)
         self._taken, self._examples = 0, len(problem.x)
@@ -98,6 +89,16 @@ def _posterior(workload: Workload) -> Any:
 def _flow(vae: tv.VAE) -> tuple[Any, ...]:
     flow = getattr(vae.encoder.posterior, "flow", None)
     return () if flow is None else flow.networks
+
+
+def _set_weights(vae: tv.VAE, problem: Problem) -> None:
+    for network, layers in ((vae.encoder.network, problem.encoder), (vae.decoder.network, problem.decoder)):
+        arrays = [array for layer in layers for array in layer]
+        network.set_weights([*arrays, *network.get_weights()[len(arrays) :]])  # of convolutions, a bias each pixel
+    for network, weights in zip(_flow(vae), problem.flow, strict=True):
+        for kind, arrays in zip(("kernels", "biases", "from_context"), zip(*weights, strict=True), strict=True):
+            for variable, array in zip(getattr(network, kind), arrays, strict=True):
+                variable.assign(array)
 
 
 def _mlp(workload: Workload, image: tuple[int, ...], size: int) -> tuple[Any, Any]:
