@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import importlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,8 @@ from pathlib import Path
 import click
 import pytest
 from tfp_vae.cli.main import COMMANDS, main
+
+from tfp_vae.execution import EXECUTIONS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,6 +57,40 @@ def test_python_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+MODULES = sorted((ROOT / "tfp_vae").glob("*.py"))
+
+
+def docstrings(path: Path) -> list[str]:
+    """Return the docstrings of a module, of its classes and of its functions."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, documented))
+    return [text for text in map(ast.get_docstring, nodes) if text]
+
+
+def examples(path: Path) -> list[str]:
+    """Return the Python blocks in a module's docstrings, but those marked `notest`."""
+    found = (block for text in docstrings(path) for block in BLOCK.findall(f"{text}\n"))
+    return [code for language, skip, code in found if language == "python" and not skip]
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if examples(path)], ids=lambda path: path.stem)
+def test_examples_in_docstrings_run(path: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They follow on the package's own, where `runs` holds a finished run; eagerly, which starts at once."""
+    shutil.copytree(trained, tmp_path / "runs" / "small")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(EXECUTIONS, "xla", EXECUTIONS["eager"])
+    begin = [] if path.stem == "__init__" else examples(ROOT / "tfp_vae" / "__init__.py")
+    exec("\n".join([*begin, *examples(path)]), {"__name__": path.stem})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_names_in_docstrings_exist(path: Path) -> None:
+    modules = {module.stem for module in MODULES} - {"vae"}  # which is what examples call a model
+    for module, name in re.findall(r"`(?:tv\.)?(\w+)\.(\w+)", "\n".join(docstrings(path))):
+        if module in modules and name not in ("html", "json"):
+            assert hasattr(importlib.import_module(f"tfp_vae.{module}"), name), f"{module}.{name}"
 
 
 def commands() -> list[str]:

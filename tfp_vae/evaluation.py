@@ -1,4 +1,10 @@
-"""Evaluation: the importance-weighted log-likelihood, streamed, and what the model's bound is made of."""
+"""Evaluation: the importance-weighted log-likelihood, streamed, and what the model's bound is made of.
+
+`log_likelihood` is `estimate` with all but one figure left out, and `estimate` an `Estimator` used once. An `Estimator`
+cuts examples into batches of one size; its sampler draws tiles of 100 samples in a compiled function and hands their
+log-weights to a `diagnostics.Tally` on the host, which adds them up in float64. `summarize` turns the figures of
+examples into averages with their errors; `assessment` adds what else held-out data say of a run.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +86,10 @@ class Estimates(NamedTuple):
 
     @property
     def elbo(self) -> np.ndarray:
-        """-distortion - rate, [N]."""
+        """-distortion - rate, [N].
+
+        From the same K samples as the estimate, so that the two differ by what importance weighting adds.
+        """
         return np.asarray(-self.distortion - self.rate)
 
 
@@ -89,6 +98,15 @@ class Summary(NamedTuple):
 
     `_se` is a standard error over examples: how far another sample of the population would differ. `_mc_error` is that
     of the importance samples: how far another seed would differ, on these examples.
+
+    log_likelihood: mean of the importance-weighted log p(x).
+    log_likelihood_se, log_likelihood_mc_error: its errors, as said above.
+    likely_bias: how far it lies below log p(x), to second order; see `diagnostics.second_order_bias`.
+    elbo, elbo_se, distortion, rate: elbo = -distortion - rate.
+    bits_per_dim: -log p(x) / (dimensions log 2); NaN of a density.
+    active_units: latent dimensions with Var_x(E_q[z|x]) > 0.01.
+    ess_median, ess_p5, ess_min: effective sample sizes over examples, in samples.
+    pareto_k_median, pareto_k_share_above: k̂ over examples, and the share above 0.7; NaN for K under 21.
     """
 
     log_likelihood: float
@@ -126,18 +144,31 @@ def log_likelihood(
     place in x alone: the result does not depend on `batch_size` or `chunk_size` but for rounding, and memory does
     not grow with K.
 
+    Biased low, by about var(w) / (2 K p(x)^2) where the weights w have a variance, and by an unknown amount where they
+    have none: `estimate` gives the effective sample sizes and Pareto k̂ that tell, and `annealing` a bound without the
+    encoder. Costs one pass of the encoder and K of the decoder for each example.
+
+    ```python
+    log_px = tv.evaluation.log_likelihood(vae, x, iw_samples=100, seed=(0, 3))  # [16], float64, nats
+    log_px.mean(), log_px.std(ddof=1) / 16**0.5  # over examples, and its standard error
+    ```
+
     Args:
       vae: the model.
       x: examples as the likelihood takes them, [N, *event_shape].
       iw_samples: K.
       seed: a stateless seed, two integers.
       batch_size: examples at once.
-      chunk_size: samples of each example decoded at once, at most 100; by default as many as keep the decoded
-        values of a batch under 16 million.
+      chunk_size: samples of each example decoded at once, at most 100; by default as many as keep the decoded values of
+        a batch under 16.8 million and within half of the free memory.
       execution: `auto`, `xla`, `graph` or `eager`; they do not draw the same numbers.
 
     Returns:
       log p(x), float64 [N].
+
+    Raises:
+      UsageError: no sample or no example.
+      RunError: one sample at a time still takes more memory than there is.
 
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
@@ -161,6 +192,12 @@ def estimate(
     progress: Progress = lambda samples: None,
 ) -> Estimates:
     """Return log p(x) as `log_likelihood` does, with what else the same samples tell.
+
+    ```python
+    found = tv.evaluation.estimate(vae, x, iw_samples=100, sweep=(1, 10), seed=(0, 3))
+    found.log_likelihood, found.elbo, found.ess  # [16] each
+    found.sweep.mean(axis=0)  # [2]: the bound at K = 1 and K = 10, from the same draws
+    ```
 
     Args:
       vae: the model.
@@ -194,11 +231,13 @@ def estimate(
 class Estimator:
     """Estimates log p(x) of examples, call after call, by functions that are compiled once.
 
-    Changed weights are seen; a network or a family that is put in another's place is not.
+    Changed weights are seen; a network or a family that is put in another's place is not. A call with fewer examples
+    than `batch_size` makes another shape, which is compiled anew; within a call all batches are of one size, the last
+    filled up.
 
     ```python
     estimator = tv.evaluation.Estimator(vae, iw_samples=100)
-    first, second = (estimator(x, seed=(0, 0)).log_likelihood for x in (test, other))
+    first, second = (estimator(half, seed=(0, 0)).log_likelihood for half in (x[:8], x[8:]))  # [8] each
     ```
 
     Args:
@@ -210,7 +249,7 @@ class Estimator:
       execution: how it is run.
 
     Raises:
-      UsageError: no sample, or a sweep beyond K.
+      UsageError: no sample, a batch or a chunk of none, or a sweep beyond K.
     """
 
     def __init__(
@@ -241,7 +280,12 @@ class Estimator:
         places: np.ndarray | None = None,
         progress: Progress = lambda samples: None,
     ) -> Estimates:
-        """Return the estimates of x [N, *event_shape]; see `estimate`."""
+        """Return the estimates of x [N, *event_shape]; see `estimate`.
+
+        Raises:
+          UsageError: no example.
+          RunError: one sample at a time still takes more memory than there is.
+        """
         if len(x) < 1:
             raise UsageError("expected at least one example, found none.")
         x, places = np.asarray(x), np.arange(len(x)) if places is None else places
@@ -261,7 +305,10 @@ def cut(count: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _fitting_chunk(values_per_sample: int) -> int:
-    """Return how many samples are decoded at once: of at most `DECODED_VALUES`, and half of the memory at hand."""
+    """Return how many samples are decoded at once: of at most `DECODED_VALUES`, and half of the memory at hand.
+
+    At least one, whatever the memory: a sample that does not fit is found out when it is decoded.
+    """
     at_hand = psutil.virtual_memory().available // (2 * BYTES_PER_DECODED_VALUE)
     return int(max(1, min(DECODED_VALUES, at_hand) // values_per_sample))
 
@@ -270,6 +317,11 @@ def is_active(estimates: Estimates) -> np.ndarray:
     """Return which latent dimensions are active, Var_x(E_q[z|x]) > 0.01: bool [D].
 
     The variance of the means' own errors, which would make a collapsed dimension of a flow look alive, is taken off.
+
+    Needs enough examples that a variance over them means something; of few, an idle dimension may pass by chance.
+
+    References:
+      Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
     own = estimates.posterior_mean_variance.mean(axis=0)
     return np.asarray(estimates.posterior_mean.var(axis=0) - own > ACTIVE_VARIANCE)
@@ -285,6 +337,17 @@ def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discret
 
     bits_per_dim = -log p(x) / (event_size log 2), of discrete data; of a density it is NaN. A standard error of a
     single example is NaN.
+
+    ```python
+    # found as in the example of `estimate`
+    tv.evaluation.summarize(found, event_size=64, iw_samples=100, discrete=True).bits_per_dim
+    ```
+
+    Args:
+      estimates: of N examples.
+      event_size: the dimensions of x.
+      iw_samples: K, with which they were made.
+      discrete: whether p(x|z) is a probability; see `likelihoods.Likelihood`.
     """
     log_px, samples = estimates.log_likelihood, iw_samples
     return Summary(
@@ -312,7 +375,11 @@ def _share_above(values: np.ndarray, limit: float) -> float:
 
 @final
 class _Sampler:
-    """Takes the importance samples of one batch, a few tiles in each compiled call."""
+    """Takes the importance samples of one batch, a few tiles in each compiled call.
+
+    The noise of a tile is drawn whole, 100 samples of each example, and only the decoder sees fewer at once: so neither
+    chunks nor an uneven K change a draw.
+    """
 
     def __init__(
         self,
@@ -356,7 +423,10 @@ class _Sampler:
         return max(1, DECODED_PER_CALL // (self._live * batch))
 
     def _encoded(self, x: Any, places: Any, seed: Any) -> tuple[Any, ...]:
-        """Return params [B, P], the posteriors' means [B, D], the means' own variance, and rates [B], 0 if unknown."""
+        """Return params [B, P], the posteriors' means [B, D], the means' own variance, and rates [B], 0 if unknown.
+
+        A flow's mean is the average of two means of 64 draws each, whose difference tells its error.
+        """
         params, posterior = self._vae.encoder.network(x), self._vae.encoder.posterior
         if posterior.is_normal:
             mean = posterior(params).mean()
@@ -373,7 +443,10 @@ class _Sampler:
         return self._vae.encoder.posterior(params).kl_divergence(self._vae.prior())
 
     def _drawn(self, x: Any, params: Any, seed: Any, places: Any, first: int, last: int) -> list[np.ndarray]:
-        """Return log p(x|z) and log p(z) - log q(z|x) of some tiles, [tiles, S, B], in smaller chunks if need be."""
+        """Return log p(x|z) and log p(z) - log q(z|x) of some tiles, [tiles, S, B], in smaller chunks if need be.
+
+        Where memory runs out, the chunk is halved and the function compiled anew; the draws stay the same.
+        """
         try:
             parts = self._advance(x, params, seed, places, tf.constant(first), tf.constant(last))
         except tf.errors.ResourceExhaustedError as error:

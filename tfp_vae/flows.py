@@ -1,4 +1,9 @@
-"""Invertible maps of z whose parts are networks: each gives a `tfb.Bijector`, conditioned on a context or not."""
+"""Invertible maps of z whose parts are networks: each gives a `tfb.Bijector`, conditioned on a context or not.
+
+`posteriors` inverts or conditions them, `priors` takes them as they are. A flow holds the networks of its layers and is
+called to get a bijector, once for each context: z = f_T(... f_1(u)), log p(z) = log p(u) - sum_t log |det df_t|. TFP's
+bijectors do the mapping and its determinant; what is here are the networks, which begin small, and the order of layers.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +23,9 @@ class Flow(abc.ABC):
     """A stack of layers with the order of the dimensions reversed between them.
 
     networks: what it learns.
+
+    A layer changes a dimension by those before it, or the second half by the first; reversing the order between layers
+    lets every dimension depend on every other from the second layer on. Permutations add nothing to the determinant.
     """
 
     networks: tuple[Any, ...]
@@ -29,7 +37,12 @@ class Flow(abc.ABC):
 
     @final
     def __call__(self, context: Any = None) -> Any:
-        """Return the stack as a `tfb.Bijector` of z [..., D]."""
+        """Return the stack as a `tfb.Bijector` of z [..., D].
+
+        Args:
+          context: what the layers see beside z, [..., C], its leading axes broadcast to those of z; None for a flow
+            without.
+        """
         tfb = tfp.bijectors
         reverse = tfb.Permute(list(reversed(range(self.latent_dim))))
         layers = [part for network in self.networks for part in (self.layer(network, context), reverse)]
@@ -37,7 +50,10 @@ class Flow(abc.ABC):
 
 
 def _bounded(a: Any) -> Any:
-    """Return a log-scale within (-2, 2), zero at zero."""
+    """Return a log-scale within (-2, 2), zero at zero.
+
+    2 tanh(a / 2) has slope 1 at zero; without a bound one layer can scale by more than float32 holds.
+    """
     return 2 * tf.tanh(a / 2)
 
 
@@ -48,6 +64,14 @@ class MaskedNetwork(tf.Module):
     Each unit has a degree, the number of dimensions of z it may see; a weight between units whose degrees forbid it is
     multiplied by zero. The degrees are spread evenly over 1..D-1, and over 0..D-1 with a context, which units of degree
     0 see alone. (TFP's own network keeps its masks by constraints that only a Keras optimizer applies.)
+
+    Two hidden layers of `hidden` elu units. Costs the products of full matrices, as masks save no time.
+
+    Args:
+      latent_dim: D.
+      context_size: C, or 0 for none.
+      seed: decides the initial weights, Normals of variance 0.1 over the number of inputs.
+      hidden: units in each hidden layer.
 
     References:
       Germain et al. (2015), MADE: masked autoencoder for distribution estimation.
@@ -92,6 +116,24 @@ def _small(draw: np.random.Generator, rows: int, columns: int) -> np.ndarray:
 class MaskedFlow(Flow):
     """Masked autoregressive flow: z_i = u_i exp(a_i) + m_i, (m_i, a_i) a function of z_1..z_{i-1}. Fast density.
 
+    log |det dz/du| = sum_i a_i. From z to u all dimensions are found in one pass, as each needs those of z before it;
+    from u to z one after another, in D passes.
+
+    ```python
+    from tfp_vae.flows import MaskedFlow
+
+    bijector = MaskedFlow(3, 0, seed=0, depth=2, hidden=8)()
+    z = bijector.forward(np.zeros([16, 3], np.float32))  # [16, 3], one pass for each dimension
+    bijector.inverse_log_det_jacobian(z, event_ndims=1)  # [16], one pass
+    ```
+
+    Args:
+      latent_dim: D.
+      context_size: C, or 0 for none.
+      seed: decides the initial weights.
+      depth: number of layers.
+      hidden: width of the two hidden layers of each.
+
     References:
       Papamakarios, Pavlakou and Murray (2017), Masked autoregressive flow for density estimation.
     """
@@ -116,6 +158,15 @@ class MaskedFlow(Flow):
 @final
 class CouplingFlow(Flow):
     """Real NVP: the first half of z stays, the second is scaled and shifted by a function of it. Fast both ways.
+
+    log |det dz/du| = sum of a over the half that changes. Of an odd D the half that stays is the smaller one.
+
+    Args:
+      latent_dim: D, at least 2.
+      context_size: C, or 0 for none.
+      seed: decides the initial weights.
+      depth: number of layers.
+      hidden: width of the two hidden layers of each, GELU as in `networks.mlp`.
 
     References:
       Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.

@@ -1,4 +1,11 @@
-"""Observation models over the data x: parameters -> p(x|z), a `tfd.Distribution`."""
+"""Observation models over the data x: parameters -> p(x|z), a `tfd.Distribution`.
+
+`LIKELIHOODS` names them. A likelihood says how many numbers it needs of each element, `per_element`, which values it
+has a probability for, `support`, and where the decoder's last bias starts, `initial_params`; elements are independent
+given z. The support is checked once, when data are loaded: a density asked for values outside it gives a number all the
+same. Values are probabilities (`discrete`) or densities, whose logarithms may be positive and do not compare with those
+of probabilities.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +49,10 @@ class Likelihood(abc.ABC):
     """An observation model: a value that turns a decoder's output into p(x|z).
 
     The decoder's output has `per_element` numbers for each element of the event, the element's own last.
+
+    log p(x|z) = sum_i log p(x_i|z) over the M elements of an example, in nats. A new one is a frozen dataclass with
+    `support`, `per_element`, `elementwise` and `initial`, entered into `LIKELIHOODS`. Making one of settings outside
+    their limits raises `pydantic.ValidationError`, which is a ValueError.
     """
 
     discrete: ClassVar[bool]
@@ -78,7 +89,12 @@ class Likelihood(abc.ABC):
 
     @classmethod
     def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
-        """Return the settings with what the data x decide where the user does not."""
+        """Return the settings with what the data x decide where the user does not.
+
+        Args:
+          settings: all settings, those that were not given as None.
+          x: training data as the likelihood takes them, [N, *event_shape].
+        """
         del x
         return dict(settings)
 
@@ -88,7 +104,14 @@ class Likelihood(abc.ABC):
         return self.per_element * math.prod(self.event_shape)
 
     def __call__(self, params: Any) -> Any:
-        """Return p(x|z), batch [...], event `event_shape`, from params [..., params_size]; log_prob in nats."""
+        """Return p(x|z), batch [...], event `event_shape`, from params [..., params_size]; log_prob in nats.
+
+        Args:
+          params: the decoder's output, any leading axes.
+
+        Returns:
+          A `tfd.Distribution` whose log_prob sums over the event, and whose mean is E[x|z].
+        """
         shape = tf.concat([tf.shape(params)[:-1], self.event_shape, [self.per_element]], axis=0)
         return self.joint(self.elementwise(tf.reshape(params, shape)))
 
@@ -97,12 +120,22 @@ class Likelihood(abc.ABC):
         return tfd.Independent(elements, reinterpreted_batch_ndims=len(self.event_shape))
 
     def initial_params(self, data_mean: ArrayLike) -> np.ndarray:
-        """Return the params [params_size] at which p(x|z) has about the mean `data_mean`, for every z."""
+        """Return the params [params_size] at which p(x|z) has about the mean `data_mean`, for every z.
+
+        With weights small at first, the decoder starts at the model in which x does not depend on z, which saves the
+        epochs that would be spent to get there.
+
+        Args:
+          data_mean: mean of the training data, [*event_shape].
+        """
         return self.initial(np.ravel(data_mean).astype(np.float64)).astype(np.float32).ravel()
 
 
 def _logit(mean: np.ndarray) -> np.ndarray:
-    """Return logit(mean), means kept within [0.001, 0.999], as no element is certain."""
+    """Return logit(mean), means kept within [0.001, 0.999], as no element is certain.
+
+    The logits of the ends are 6.9 away from 0, from where the sigmoid still has a gradient to come back by.
+    """
     mean = np.clip(mean, 1e-3, 1 - 1e-3)
     return np.asarray(np.log(mean / (1 - mean)))
 
@@ -126,12 +159,24 @@ def _scale(s: Any) -> Any:
 class Bernoulli(Likelihood):
     """Independent Bernoulli elements, p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary x.
 
+    Distortion in nats; binarize grey values first (see `binarization`), as for them the sum is neither a probability
+    nor a density, however common it is to train on it.
+
+    ```python
+    likelihood = tv.likelihoods.Bernoulli(event_shape=(8, 8, 1))
+    p = likelihood(np.zeros([16, likelihood.params_size], np.float32))  # every probability 1/2
+    p.log_prob(x)  # [16], each -64 log 2
+    ```
+
     Args:
       event_shape: shape of one example, such as (28, 28, 1).
 
     Returns (when called on the logits [..., prod(event_shape)]):
       `distributions.IndependentBernoulli`, batch [...], event `event_shape`: `tfd.Independent(tfd.Bernoulli(logits))`
       with a faster density. Valid for x in {0, 1} only: it gives a number for other x, but no log-probability.
+
+    References:
+      Kingma and Welling (2014), Auto-encoding variational Bayes.
     """
 
     discrete: ClassVar[bool] = True
@@ -171,8 +216,15 @@ class ContinuousBernoulli(Likelihood):
 
     What a Bernoulli likelihood of grey values lacks is its normalizer C; with it this is a density.
 
+    C(l) = 2 artanh(1 - 2 l) / (1 - 2 l), and 2 at l = 1/2, near which TFP takes a series. E[x_i|z] is not l: it lies
+    nearer to 1/2, so that even a sure decoder's means look grey. A density: log p(x) of images that are mostly black
+    and white is large and positive.
+
     Args:
       event_shape: shape of one example.
+
+    Returns (when called on the logits [..., prod(event_shape)]):
+      `tfd.Independent` of `tfd.ContinuousBernoulli`, batch [...], event `event_shape`.
 
     References:
       Loaiza-Ganem and Cunningham (2019), The continuous Bernoulli.
@@ -205,10 +257,24 @@ class ContinuousBernoulli(Likelihood):
 class Normal(Likelihood):
     """Independent Normal elements, p(x|z) = prod_i N(x_i; loc_i, scale_i^2), for real x.
 
+    With a fixed scale the distortion is |x - loc|^2 / (2 scale^2) + M log(scale sqrt(2 pi)), so that the scale decides
+    what a squared error weighs against the rate; a learned one finds the balance. To that 0.001 is added, so that an
+    element which never changes gains at most 6 nats. A density: figures of
+    data that are scaled differently do not compare.
+
+    ```python
+    likelihood = tv.likelihoods.Normal((3,), scale="per-element")
+    p = likelihood(np.zeros([16, likelihood.params_size], np.float32))  # loc 0, scale 0.69
+    p.log_prob(np.zeros([16, 3], np.float32))  # [16], nats
+    ```
+
     Args:
       event_shape: shape of one example.
       scale: a number fixes it; `shared` learns one for all elements and all z; `per-element` lets the decoder give
         one for each. One that is learned starts at 0.3, which suits data of about unit scale: bring others there.
+
+    Returns (when called on params [..., P prod(event_shape)], P = 2 with a scale per element, else 1):
+      `tfd.Independent` of `tfd.Normal`, batch [...], event `event_shape`.
 
     References:
       Rybkin, Daniilidis and Levine (2021), Simple and effective VAE training with calibrated decoders.
@@ -260,8 +326,14 @@ class Laplace(Likelihood):
 
     The scales start at 0.3, which suits data of about unit scale: bring others there.
 
+    Its loc is pulled towards the conditional median, where a Normal's is pulled towards the mean, so single wild values
+    cost |x - loc| and not its square. scale = 0.001 + softplus(s), one for each element and z.
+
     Args:
       event_shape: shape of one example.
+
+    Returns (when called on params [..., 2 prod(event_shape)]):
+      `tfd.Independent` of `tfd.Laplace`, batch [...], event `event_shape`.
     """
 
     discrete: ClassVar[bool] = False
@@ -291,8 +363,15 @@ class Laplace(Likelihood):
 class Beta(Likelihood):
     """Independent beta elements, p(x_i|z) = Beta(x_i; a_i, b_i), for x strictly between 0 and 1.
 
+    a, b = 0.001 + softplus(.). With a or b below 1 the density has no bound at that end, and at 0 and 1 themselves it
+    is infinite or zero: data that reach the ends are refused at load. Its two log-gammas and their gradients make it
+    several times as dear as a Normal.
+
     Args:
       event_shape: shape of one example.
+
+    Returns (when called on params [..., 2 prod(event_shape)]):
+      `tfd.Independent` of `tfd.Beta`, batch [...], event `event_shape`.
     """
 
     discrete: ClassVar[bool] = False
@@ -319,7 +398,11 @@ class Beta(Likelihood):
 
 
 class _OnLevels(Likelihood):
-    """What models of integer levels share: x on {0, 1/(L-1), ..., 1}; L is counted in the data, or given."""
+    """What models of integer levels share: x on {0, 1/(L-1), ..., 1}; L is counted in the data, or given.
+
+    A probability for each level, so that bits per dimension mean something and figures compare between these models:
+    unlike a density's they do not change with the scale of the data.
+    """
 
     discrete: ClassVar[bool] = True
     levels: int | None
@@ -355,9 +438,18 @@ class Categorical(_OnLevels):
 
     The most flexible, and the largest: the decoder gives L numbers for each element.
 
+    It knows nothing of the order of the levels, and has to learn that 127 is near 128: it needs more data than a
+    logistic. Of 28x28 pixels on 256 levels the decoder's last layer gives 200,704 numbers for each z.
+
     Args:
       event_shape: shape of one example.
       levels: L; counted in the data if not given.
+
+    Returns (when called on params [..., L prod(event_shape)]):
+      `tfd.Independent` of `distributions.OnGrid`, batch [...], event `event_shape`.
+
+    References:
+      van den Oord, Kalchbrenner and Kavukcuoglu (2016), Pixel recurrent neural networks.
     """
 
     event_shape: EventShape
@@ -391,9 +483,21 @@ class DiscretizedLogistic(_OnLevels):
     p(x_i = k/(L-1) | z) = F(k + 1/2) - F(k - 1/2), F the distribution function of a logistic with loc_i and scale_i, in
     units of levels; F(-1/2) is taken as 0 and F(L - 1/2) as 1.
 
+    The decoder gives loc on the scale of x, [0, 1], and s with scale = 0.001 + softplus(s) on the same; both are
+    multiplied by L - 1. The density costs the same for any L, its mean a loop over the L levels.
+
+    ```python
+    likelihood = tv.likelihoods.DiscretizedLogistic((8, 8, 1), levels=17)
+    p = likelihood(np.zeros([16, likelihood.params_size], np.float32))
+    p.log_prob(x)  # [16], nats; x on {0, 1/16, ..., 1}
+    ```
+
     Args:
       event_shape: shape of one example.
       levels: L; counted in the data if not given.
+
+    Returns (when called on params [..., 2 prod(event_shape)]):
+      `tfd.Independent` of `distributions.OnGrid`, batch [...], event `event_shape`.
 
     References:
       Kingma et al. (2016), Improved variational inference with inverse autoregressive flow.
@@ -422,10 +526,16 @@ class DiscretizedLogistic(_OnLevels):
 class DiscretizedLogisticMixture(_OnLevels):
     """Independent mixtures of K discretized logistics; see `DiscretizedLogistic`.
 
+    p(x_i|z) = sum_j softmax(logits_i)_j P_j(x_i|z): several modes for each element, at K times the cost of one. Unlike
+    PixelCNN++, channels and neighbouring pixels are independent given z.
+
     Args:
       event_shape: shape of one example.
       components: K.
       levels: L; counted in the data if not given.
+
+    Returns (when called on params [..., 3 K prod(event_shape)]):
+      `tfd.Independent` of `distributions.OnGrid`, batch [...], event `event_shape`.
 
     References:
       Salimans et al. (2017), PixelCNN++.
@@ -455,7 +565,10 @@ class DiscretizedLogisticMixture(_OnLevels):
 
 
 def _rounded_logistic(loc: Any, s: Any, count: int) -> tuple[Any, Callable[[], Any]]:
-    """Return logistics rounded to the levels 0..count-1, from locs in [0, 1], and a function that gives their means."""
+    """Return logistics rounded to the levels 0..count-1, from locs in [0, 1], and a function that gives their means.
+
+    The mean is a function, as its loop over the levels costs far more than a density, and training never asks for it.
+    """
     from tfp_vae.distributions import RoundedLogistic
 
     loc, scale = loc * (count - 1), _scale(s) * (count - 1)
@@ -481,8 +594,14 @@ class Poisson(Likelihood):
 
     Its density is `distributions.Poisson`'s, which keeps its digits in float32 at counts of millions.
 
+    rate = 10^-6 + softplus(s). Variance and mean are equal under it; counts that vary more, as most do, are called
+    surprising, and z is spent on explaining noise: see `NegativeBinomial`.
+
     Args:
       event_shape: shape of one example.
+
+    Returns (when called on params [..., prod(event_shape)]):
+      `tfd.Independent` of `distributions.Poisson`, batch [...], event `event_shape`.
     """
 
     discrete: ClassVar[bool] = True
@@ -516,8 +635,14 @@ class NegativeBinomial(Likelihood):
 
     p(x_i|z) = Gamma(x_i + r_i) / (x_i! Gamma(r_i)) (1 - l_i)^r_i l_i^x_i, l = sigmoid(logits), of mean r exp(logits).
 
+    Its variance is mean + mean^2 / r, so that r -> infinity is Poisson's; a Poisson whose rate is gamma-distributed, of
+    shape r. r = 10^-6 + softplus(s), one for each element and z.
+
     Args:
       event_shape: shape of one example.
+
+    Returns (when called on params [..., 2 prod(event_shape)]):
+      `tfd.Independent` of `tfd.NegativeBinomial`, batch [...], event `event_shape`.
 
     References:
       Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics.
@@ -546,6 +671,7 @@ class NegativeBinomial(Likelihood):
 
 
 def _positive(s: Any) -> Any:
+    """Return a number above 0, nearer to it than a scale may come: a count that is never seen has a rate of about 0."""
     return 1e-6 + tf.nn.softplus(s)
 
 

@@ -2,6 +2,11 @@
 
 A table maps names to constructors. The keyword-only parameters of a constructor are its settings, which a user may
 write; the positional ones are its context (a latent dimension, an event shape), which the program supplies.
+
+`Table.member` reads what a person wrote, checks it and fills in defaults, giving a `Member` that a config keeps;
+`Table.build` calls the constructor with it. The check is a pydantic model made of the constructor's keyword-only
+parameters and their annotated limits, so that Python, the command line and a config file refuse the same values in the
+same words.
 """
 
 from __future__ import annotations
@@ -77,7 +82,10 @@ def written(settings: Mapping[str, Any]) -> str:
 
 
 def first_problem(error: pydantic.ValidationError) -> str:
-    """Return one sentence for the first problem that pydantic found: where, what was expected, what was found."""
+    """Return one sentence for the first problem that pydantic found: where, what was expected, what was found.
+
+    Pydantic's own messages name types and URLs, and show all problems at once.
+    """
     problem = error.errors(include_url=False)[0]
     where = ".".join(map(str, problem["loc"]))
     message = problem["msg"].removeprefix("Value error, ")
@@ -97,7 +105,19 @@ _PRESENCE = {
 
 @final
 class Table(Mapping[str, Any]):
-    """Names and the constructors they stand for; the one place where a new member is entered."""
+    """Names and the constructors they stand for; the one place where a new member is entered.
+
+    ```python
+    table = tv.posteriors.POSTERIORS
+    member = table.member("householder-flow:reflections=2")  # checked, all settings filled in
+    posterior = table.build(member, 8, seed=0)  # HouseholderFlow(latent_dim=8, reflections=2); it takes no seed
+    str(member)  # "householder-flow:reflections=2"
+    ```
+
+    Args:
+      kind: what a member is called in messages.
+      entries: names and constructors, classes or functions.
+    """
 
     def __init__(self, kind: str, entries: Mapping[str, Callable[..., Any]]) -> None:
         self.kind = kind
@@ -137,6 +157,11 @@ class Table(Mapping[str, Any]):
         """Return what the member's constructor makes of the context and the member's settings.
 
         What is given of `more_context` beyond the constructor's parameters is left out: not every member needs it.
+
+        Args:
+          member: from `member`.
+          context: positional arguments of the constructor.
+          more_context: further arguments, by name, of those members that have them.
         """
         constructor = self[member.name]
         wanted = inspect.signature(constructor).parameters.keys() & more_context.keys()
@@ -165,7 +190,17 @@ AS_MAPPING = pydantic.PlainSerializer(_as_mapping)
 
 
 def parse(value: str | Mapping[str, Any] | Member) -> tuple[str, dict[str, Any]]:
-    """Return the name and the settings that are written out in `value`, unchecked."""
+    """Return the name and the settings that are written out in `value`, unchecked.
+
+    ```python
+    from tfp_vae.members import parse
+
+    parse("mlp:hidden=512,512,dropout=0.1")  # ("mlp", {"hidden": "512,512", "dropout": "0.1"})
+    ```
+
+    Raises:
+      UsageError: a piece that is no key=value, or a key given twice.
+    """
     if isinstance(value, Member):
         return value.name, dict(value.settings)
     if isinstance(value, Mapping):
@@ -194,6 +229,7 @@ def _parse_settings(text: str) -> dict[str, str]:
 
 @functools.cache
 def _settings_model(constructor: Callable[..., Any]) -> type[pydantic.BaseModel]:
+    """Return the pydantic model of a constructor's settings: a field for each keyword-only parameter, and no others."""
     hints = typing.get_type_hints(constructor, include_extras=True)
     parameters = inspect.signature(constructor).parameters.values()
     fields: dict[str, Any] = {

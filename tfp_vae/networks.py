@@ -1,4 +1,10 @@
-"""Networks: functions from tensors to tensors. The only file that builds Keras layers."""
+"""Networks: functions from tensors to tensors. The only file that builds Keras layers.
+
+`NETWORKS` names those that a config can ask for. Each takes the shape of its input and how many numbers it has to give,
+and knows nothing of distributions; positional parameters are context, keyword-only ones settings. Layers are those of
+`tf_keras`, which `tf.Module` tracks. Any callable with `tf.Variable`s that a `tf.Module` shows will do in their place:
+see `adapters`.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +64,16 @@ def mlp(
 
     h_0 = vec(x);  h_l = drop(a(norm(W_l h_{l-1} + b_l)));  output = W h_L + b, linear.
 
+    Costs a product of matrices for each layer: B (M h_1 + h_1 h_2 + ... + h_L P) multiplications for inputs of M values
+    and outputs of P. XLA fuses them well.
+
+    ```python
+    network = tv.networks.mlp((8, 8, 1), 4, hidden=(32, 32), activation="tanh", dropout=0.1)
+    network(x)  # [16, 4]
+    with tv.networks.dropping((0, 1)):
+        network(x)  # [16, 4], some units dropped
+    ```
+
     Args:
       input_shape: shape of one input, without the batch.
       output_size: numbers per output, usually a family's `params_size`.
@@ -75,6 +91,9 @@ def mlp(
     References:
       Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks.
       He et al. (2015), Delving deep into rectifiers.
+      Hendrycks and Gimpel (2016), Gaussian error linear units (GELUs).
+      Ba, Kiros and Hinton (2016), Layer normalization.
+      Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting.
     """
     seeds, own = _seeds(seed), integer(seed, Purpose.DROPOUT, *input_shape, output_size)
     layers = [keras.Input(tuple(input_shape)), keras.layers.Flatten()]
@@ -103,6 +122,17 @@ def conv(
     Down, each layer of 3x3 convolutions halves height and width; the dense layers follow. Up, the dense layers
     come first, and each layer of transposed convolutions doubles height and width, cropped to the image in the end.
 
+    Sides need not be powers of two: down, an odd side is rounded up, and up, rows and columns beyond the image are
+    cropped.
+    The output has a bias for each element, so that it can start at the data's mean image. On a CPU it is run as a
+    graph, as XLA has no fast convolution there: see `execution.choose`.
+
+    ```python
+    encoder = tv.networks.conv((8, 8, 1), 4, channels=(8,), dense=(16,))  # down: [B, 8, 8, 1] -> [B, 4]
+    decoder = tv.networks.conv((2,), 64, image_shape=(8, 8, 1), channels=(8,), dense=(16,))  # up: [B, 2] -> [B, 64]
+    decoder(encoder(x)[:, :2])  # [16, 64]
+    ```
+
     Args:
       input_shape: [H, W, C] of an image, or [D] of a vector.
       output_size: numbers per output; up, a multiple of H W C of `image_shape`, an element's own numbers last.
@@ -112,6 +142,17 @@ def conv(
       channels: of each layer down; up, in the opposite order.
       dense: widths of the dense layers between.
       activation: after each layer but the last.
+
+    Returns:
+      A `tf_keras.Model`, [B, *input_shape] -> [B, output_size].
+
+    Raises:
+      UsageError: a vector as input without an `image_shape` [H, W, C] to go up to.
+
+    References:
+      Radford, Metz and Chintala (2016), Unsupervised representation learning with deep convolutional generative
+      adversarial
+        networks.
     """
     plan = _Plan(output_size, output_bias, seed, channels, dense, activation, _no_blocks)
     return _down(input_shape, plan) if len(input_shape) == 3 else _up(input_shape, image_shape, plan)
@@ -134,6 +175,9 @@ def resnet(
 
     residual: h + W_2 a(W_1 a(h));  gated: h + W_1 a(h) * sigmoid(W_2 a(h)), W 3x3 convolutions.
 
+    Each block adds two 3x3 convolutions at the full number of channels of its size, 18 C^2 weights: four times the
+    multiplications of the convolution before it, where that doubles the channels.
+
     Args:
       input_shape: [H, W, C] of an image, or [D] of a vector.
       output_size: numbers per output; up, a multiple of H W C of `image_shape`.
@@ -146,6 +190,12 @@ def resnet(
       dense: widths of the dense layers between.
       activation: the function `a`.
 
+    Returns:
+      A `tf_keras.Model`, [B, *input_shape] -> [B, output_size].
+
+    Raises:
+      UsageError: a vector as input without an `image_shape` [H, W, C] to go up to.
+
     References:
       He et al. (2016), Identity mappings in deep residual networks.
       van den Oord et al. (2016), Conditional image generation with PixelCNN decoders.
@@ -156,7 +206,15 @@ def resnet(
 
 
 def folded(network: Network, x: Any) -> Any:
-    """Return network(x) for x [..., M] with any leading axes: networks take one batch axis."""
+    """Return network(x) for x [..., M] with any leading axes: networks take one batch axis.
+
+    Args:
+      network: [N, M] -> [N, P].
+      x: [..., M]; what its leading axes hold is one batch to the network.
+
+    Returns:
+      [..., P].
+    """
     leading = tf.shape(x)[:-1]
     y = network(tf.reshape(x, [-1, x.shape[-1]]))
     return tf.reshape(y, tf.concat([leading, [y.shape[-1]]], axis=0))
@@ -167,7 +225,15 @@ _DROPPING: contextvars.ContextVar[Seed | None] = contextvars.ContextVar("droppin
 
 @contextlib.contextmanager
 def dropping(seed: Seed) -> Iterator[None]:
-    """Let dropout layers drop, by draws from `seed`; outside of this they change nothing."""
+    """Let dropout layers drop, by draws from `seed`; outside of this they change nothing.
+
+    It is a context, and not an argument, as layers deep in a network of any kind need to hear of it. `training.Trainer`
+    opens one in every step, with a seed folded from the step; validation and evaluation do not, so there dropout plays
+    no part.
+
+    Args:
+      seed: a stateless seed, two integers. Within one context, a second call of the same network drops the same units.
+    """
     token = _DROPPING.set(seed)
     try:
         yield
@@ -177,6 +243,8 @@ def dropping(seed: Seed) -> Iterator[None]:
 
 @functools.cache
 def _dropout_layer() -> Any:
+    """Made on first use, since a class of Keras layers cannot be defined before Keras is imported."""
+
     @final
     class Dropout(keras.layers.Layer):  # type: ignore[name-defined]
         """Dropout whose draws come from the seed of `dropping`, as Keras's own are not stateless."""
@@ -201,7 +269,10 @@ _NORMALIZATIONS: dict[str, Callable[[int], list[Any]]] = {
 
 
 def _seeds(seed: int) -> Iterator[int]:
-    """Give a seed for each layer."""
+    """Give a seed for each layer.
+
+    A layer more at the end leaves the seeds of those before it as they are.
+    """
     draw = np.random.default_rng(seed)
     while True:
         yield int(draw.integers(2**31))
@@ -272,6 +343,7 @@ class _Plan(NamedTuple):
 
 
 def _down(input_shape: Sequence[int], plan: _Plan) -> Network:
+    """Return a network from images to vectors, [B, output_size]."""
     seeds = _seeds(plan.seed)
     x = h = keras.Input(tuple(input_shape))
     for i, width in enumerate(plan.channels):
@@ -285,6 +357,7 @@ def _down(input_shape: Sequence[int], plan: _Plan) -> Network:
 
 
 def _up(input_shape: Sequence[int], image_shape: Sequence[int] | None, plan: _Plan) -> Network:
+    """Return a network from vectors to images, flattened to [B, output_size], an element's own numbers last."""
     if image_shape is None or len(image_shape) != 3:
         found = [*(input_shape if image_shape is None else image_shape)]
         raise UsageError(f"convolutions need images: expected a shape [H, W, C], found {found}; use an mlp.")
@@ -305,6 +378,8 @@ def _up(input_shape: Sequence[int], image_shape: Sequence[int] | None, plan: _Pl
 
 @functools.cache
 def _bias_layer() -> Any:
+    """Made on first use, as `_dropout_layer`."""
+
     @final
     class Bias(keras.layers.Layer):  # type: ignore[name-defined]
         """A bias for each output, which convolutions share between places."""

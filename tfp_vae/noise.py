@@ -1,4 +1,9 @@
-"""Noise: uniform and Normal draws from stateless seeds, by the generator that suits how a function is run."""
+"""Noise: uniform and Normal draws from stateless seeds, by the generator that suits how a function is run.
+
+A stateless seed gives the same draw whenever it is asked, and two draws need two seeds: see `seeds.fold`. How a
+function is run (`execution.running`) decides the generator: in a function compiled by XLA, Threefry written out; else
+TensorFlow's own. So the same seed gives other numbers under another execution, and a run keeps to one.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,13 @@ PARITY = 0x1BD11BDA
 
 
 def uniform(shape: Any, seed: Seed, dtype: Any) -> Any:
-    """Return draws from the uniform distribution on [0, 1), of `shape`."""
+    """Return draws from the uniform distribution on [0, 1), of `shape`.
+
+    Args:
+      shape: of the draws, a tuple or a tensor.
+      seed: a stateless seed, two integers.
+      dtype: float32, on a grid of 2^-23, or float64.
+    """
     return _GENERATORS.get(running(), _STOCK).uniform(shape, seed, tf.as_dtype(dtype))
 
 
@@ -32,6 +43,10 @@ def standard_normal(shape: Sequence[Any], seed: Seed, dtype: Any) -> Any:
       shape: [n, ...]; within `from_each`, [n, B, ...].
       seed: a stateless seed; within `from_each` not looked at.
       dtype: float32 or float64.
+
+    Returns:
+      Draws of `shape`. Under XLA by the inverse distribution function of a uniform grid, whose outermost points in
+      float32 are 5.3 standard deviations out: rarer values never come.
     """
     generator, seeds = _GENERATORS.get(running(), _STOCK), _SEEDS.get()
     if seeds is None:
@@ -46,6 +61,14 @@ def from_each(seeds: Any) -> Iterator[None]:
     """Within, draw the Normal noise of each of B examples from a seed of its own.
 
     So an example's draws are the same whatever it is in a batch with.
+
+    ```python
+    from tfp_vae.noise import from_each
+
+    seeds = np.array([[0, 7], [0, 8]], np.int32)
+    with from_each(seeds):
+        z = vae.encoder(x[:2]).sample(4, seed=(0, 0))  # [4, 2, 2]; row i by seeds[i], the seed given is not looked at
+    ```
 
     Args:
       seeds: [B, 2].
@@ -63,6 +86,9 @@ def threefry(keys: Any, count: int | Any) -> tuple[Any, Any]:
     It is written in TensorFlow's operations because those of one element are all alike, so that XLA fuses them with
     what the words are for, and vectorizes both. Of TensorFlow's own generators XLA on a CPU vectorizes none for many
     keys at once.
+
+    A key's numbers are a function of it and of their places alone: asked for more of them, it gives the same first
+    ones.
 
     Args:
       keys: integers of 32 bits, [..., 2].
@@ -111,7 +137,10 @@ def _float64(a: Any, b: Any) -> Any:
 
 
 def _quantiles(shape: Any, seeds: Any, dtype: Any) -> Any:
-    """Return Normal draws, sqrt(2) erfinv(2 u - 1 + epsilon); the largest of float32 are 5.3 on either side."""
+    """Return Normal draws, sqrt(2) erfinv(2 u - 1 + epsilon); the largest of float32 are 5.3 on either side.
+
+    Half a step of the uniform grid is added, so that neither end is reached, where erfinv is infinite.
+    """
     halfway = tf.constant(dtype.as_numpy_dtype(2.0 ** -_BITS[dtype.name]))
     return math.sqrt(2) * tf.math.erfinv(2 * _of_words(shape, seeds, dtype) - 1 + halfway)
 
@@ -125,6 +154,7 @@ def _stock_normal(shape: Any, seed: Seed, dtype: Any) -> Any:
 
 
 def _stock_normal_of_each(shape: Any, seeds: Any, dtype: Any) -> Any:
+    """One after another; under XLA on a CPU this took most of an evaluation, which is why `threefry` is there."""
     return tf.map_fn(lambda seed: _stock_normal(shape, seed, dtype), seeds, fn_output_signature=dtype)
 
 

@@ -1,4 +1,9 @@
-"""Multivariate Normals as TFP has them, but for their noise, which is drawn as fast as the rest of a step is taken."""
+"""Multivariate Normals as TFP has them, but for their noise, which is drawn as fast as the rest of a step is taken.
+
+TFP's own draw by its generators, of which XLA on a CPU vectorizes none; these ask `noise`, which knows how it is run.
+As they are subclasses, TFP's closed-form KL between multivariate Normals is found for them too; densities are TFP's
+unchanged.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,11 @@ __all__ = ["MultivariateNormalDiag", "MultivariateNormalLinearOperator", "Multiv
 
 @final
 class _Noise(tfd.Sample):
-    """D independent N(0, 1), batch [...], event [D], drawn by `noise.standard_normal`."""
+    """D independent N(0, 1), batch [...], event [D], drawn by `noise.standard_normal`.
+
+    Sampling and density are asked for together by `sample_and_log_prob`, of which TFP's `Sample` has a version that
+    draws by its own generator; here it draws by ours.
+    """
 
     def _sample_n(self, n: Any, seed: Any = None) -> Any:
         sizes = (

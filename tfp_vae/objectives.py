@@ -1,4 +1,15 @@
-"""Objectives: bounds on log p(x), one value per example, whose negative mean is the loss."""
+"""Objectives: bounds on log p(x), one value per example, whose negative mean is the loss.
+
+An objective draws z from q(z|x), takes log p(x|z), log p(z) and log q(z|x) at them, and puts them together: that is all
+it knows of a model. `OBJECTIVES` names them. Each gives a `Bound`, whose terms are the plain ELBO's whatever the bound,
+so that training curves of different objectives compare.
+
+With S samples a step costs one pass of the encoder and S of the decoder for each example, and the activations of all of
+them in memory; other costs are noted where they arise.
+
+Value and gradient are separate. `StickingTheLanding` and `DReG` report the same bound as `MonteCarloELBO` and `IWAE`,
+and differ in how its gradient is estimated.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +50,10 @@ class Bound(NamedTuple):
     """A bound on log p(x) and the ELBO's two terms, in nats, each [B].
 
     The terms are always those of the plain ELBO, -distortion - rate, estimated from the bound's own samples.
+
+    value: the bound that the objective maximizes.
+    distortion: -E_q[log p(x|z)].
+    rate: KL(q(z|x) || p(z)), closed-form under `ELBO`, else estimated; an estimate may be negative.
     """
 
     value: Any
@@ -54,6 +69,14 @@ class RateWeight(NamedTuple):
 
     beta: its weight; 1 in a bound.
     floor: D lambda, nats; 0 for no free bits.
+
+    Of beta above 1 the objective is still a lower bound on log p(x), a looser one; below 1 it is none. Free bits loosen
+    it too: with lambda above a dimension's rate nothing pulls that dimension towards the prior.
+
+    ```python
+    weight = tv.objectives.RateWeight(beta=4.0, floor=1.0)  # half a nat free in each of 2 dimensions
+    tv.objectives.ELBO().bound(vae, x, seed=(0, 0), weight=weight).value  # [16], at most the ELBO
+    ```
 
     References:
       Higgins et al. (2017), beta-VAE.
@@ -78,6 +101,9 @@ class Objective(abc.ABC):
     """A bound on log p(x): a small frozen record, a function of (vae, x, seed).
 
     Its value is the bound itself; an estimator with a name of its own changes only the gradient.
+
+    A new one defines `_bound`, and says whether it has a rate to weigh. The reparameterized samples carry the gradient
+    to the encoder, so q(z|x) has to be a family whose draws are differentiable, as all in `posteriors` are.
     """
 
     weighs_rate: ClassVar[bool] = False
@@ -89,6 +115,13 @@ class Objective(abc.ABC):
     @final
     def bound(self, vae: Any, x: Any, *, seed: Seed, weight: RateWeight = PLAIN) -> Bound:
         """Return the bound for each example of x [B, *event_shape], with the plain ELBO's distortion and rate.
+
+        Args:
+          vae: the model.
+          x: examples as the likelihood takes them, [B, *event_shape].
+          seed: a stateless seed, two integers; the same seed gives the same z.
+          weight: how much the rate counts; with free bits the batch decides, through its mean rates, which dimensions
+            count.
 
         Raises:
           UsageError: another weight than `PLAIN` where there is no rate to weigh; free bits where posterior or prior
@@ -107,12 +140,30 @@ class Objective(abc.ABC):
 
     @final
     def loss(self, vae: Any, x: Any, *, seed: Seed) -> Any:
-        """Return the negative bound, averaged over the batch: a scalar, in nats."""
+        """Return the negative bound, averaged over the batch: a scalar, in nats.
+
+        What `training.Trainer` minimizes with the plain weight. The seed has to change from step to step, or every step
+        sees the same noise.
+
+        ```python
+        loss = tv.objectives.IWAE(mc_samples=8).loss(vae, x, seed=(0, 1))  # a scalar, nats
+        ```
+
+        Args:
+          vae: the model.
+          x: examples as the likelihood takes them, [B, *event_shape].
+          seed: a stateless seed, two integers.
+        """
         return -tf.reduce_mean(self.bound(vae, x, seed=seed).value)
 
 
 def has_closed_form_rate(posterior: Any, prior: Any) -> bool:
-    """Return whether KL(q(z|x) || p(z)) is known in closed form: both are multivariate Normals."""
+    """Return whether KL(q(z|x) || p(z)) is known in closed form: both are multivariate Normals.
+
+    Args:
+      posterior: a family of `posteriors`, or its class.
+      prior: one of `priors`, or its class.
+    """
     return bool(posterior.is_normal and prior.is_normal)
 
 
@@ -122,7 +173,10 @@ def has_separate_rates(posterior: Any, prior: Any) -> bool:
 
 
 def plain_elbo(vae: Any) -> Objective:
-    """Return the objective that gives a model's ELBO: with its closed-form rate where there is one."""
+    """Return the objective that gives a model's ELBO: with its closed-form rate where there is one.
+
+    Of one sample for each example: its mean over a data set has little noise, that of a single example much.
+    """
     closed = has_closed_form_rate(vae.encoder.posterior, vae.prior)
     return ELBO() if closed else MonteCarloELBO()
 
@@ -141,7 +195,10 @@ class _Draws(NamedTuple):
         return -tf.reduce_mean(self.log_px, axis=0)
 
     def log_ratio(self) -> Any:
-        """Return log q(z|x) - log p(z), [S, B]."""
+        """Return log q(z|x) - log p(z), [S, B].
+
+        At the samples themselves, so that a flow's density needs no inversion.
+        """
         return self.q.log_prob(self.z) - self.p.log_prob(self.z)
 
 
@@ -152,14 +209,21 @@ def _draw(vae: Any, x: Any, samples: int, seed: Seed) -> _Draws:
 
 
 class _Parts(NamedTuple):
-    """The P parts of which a rate is the sum."""
+    """The P parts of which a rate is the sum.
+
+    A whole rate is one part. Free bits need those of the dimensions, which add up to it where both are diagonal
+    Normals.
+    """
 
     log_prob: Callable[[Any, Any], Any]  # (distribution, z) -> log-densities, [..., P]
     rates: Callable[[Any, Any], Any]  # (q, p) -> closed-form rates, [B, P]
 
 
 def _marginals(normal: Any) -> Any:
-    """Return the Normals of which a diagonal one is the product: batch [..., D], event []."""
+    """Return the Normals of which a diagonal one is the product: batch [..., D], event [].
+
+    TFP's diagonal multivariate Normal gives the sum over dimensions only.
+    """
     return tfd.Normal(normal.mean(), normal.stddev())
 
 
@@ -219,10 +283,12 @@ NO_SEPARATE_RATES = (
 
 
 def _mean_terms(log_px: Any, log_ratio: Any) -> tuple[Any, Any]:
+    """Return the distortion and the rate, [B] each, as averages over the samples [S, B]."""
     return -tf.reduce_mean(log_px, axis=0), tf.reduce_mean(log_ratio, axis=0)
 
 
 def _log_mean_exp(log_w: Any, samples: int) -> Any:
+    """Return log 1/K sum_k exp(log_w_k) over the first axis, [K, ...] -> [...], without overflow."""
     return tf.reduce_logsumexp(log_w, axis=0) - math.log(samples)
 
 
@@ -236,6 +302,14 @@ class ELBO(Objective):
     The distortion is estimated with S reparameterized samples, the rate is exact. Its cost is one pass of the
     encoder and S of the decoder for each example.
 
+    E[ELBO] = log p(x) - KL(q(z|x) || p(z|x)): the gap is how far the posterior family is from the exact posterior, and
+    no number of samples closes it. More samples make the gradient less noisy.
+
+    ```python
+    bound = tv.objectives.ELBO(mc_samples=5).bound(vae, x, seed=(0, 2))
+    np.allclose(bound.value, -bound.distortion - bound.rate)  # True
+    ```
+
     Args:
       mc_samples: S, the samples of z for each example.
 
@@ -244,6 +318,8 @@ class ELBO(Objective):
 
     References:
       Kingma and Welling (2014), Auto-encoding variational Bayes.
+      Rezende, Mohamed and Wierstra (2014), Stochastic backpropagation and approximate inference in deep generative
+      models.
     """
 
     weighs_rate: ClassVar[bool] = True
@@ -274,11 +350,22 @@ class MonteCarloELBO(Objective):
     Right for every posterior and prior that have a density. Where the closed form exists too, both have the same
     expectation; this one has no variance at all where q(z|x) is the exact posterior.
 
+    Each estimate of a rate has the variance of log q - log p under q, of the order of D / 2 nats^2 for one sample
+    between Normals; over a batch it averages out.
+
+    ```python
+    prior = tv.priors.NormalMixture(2, components=3)  # to which no KL has a closed form
+    model = tv.VAE(vae.encoder, vae.decoder, prior)
+    tv.objectives.MonteCarloELBO(mc_samples=5).loss(model, x, seed=(0, 2))  # a scalar, nats
+    ```
+
     Args:
       mc_samples: S, the samples of z for each example.
 
     References:
       Kingma and Welling (2014), Auto-encoding variational Bayes, equation 6.
+      Roeder, Wu and Duvenaud (2017), Sticking the landing: simple, lower-variance gradient estimators for variational
+        inference.
     """
 
     weighs_rate: ClassVar[bool] = True
@@ -297,6 +384,10 @@ class IWAE(Objective):
     """Importance-weighted bound, log 1/K sum_k w_k, w_k = p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x).
 
     Tighter with every K. The encoder's gradient loses signal against its noise as K grows; `DReG` does not.
+
+    The gap to log p(x) falls like var(w) / (2 K p(x)^2) where the weights have a variance. K = 1 is `MonteCarloELBO`.
+    The signal-to-noise ratio of the encoder's gradient falls like 1 / sqrt(K), that of the decoder's rises like
+    sqrt(K).
 
     Args:
       mc_samples: K.
@@ -321,6 +412,9 @@ class MIWAE(Objective):
     """Mean of M importance-weighted bounds of K samples each.
 
     Between `MonteCarloELBO` (K = 1) and `IWAE` (M = 1).
+
+    Costs M K samples. With M K fixed, a larger M gives the encoder a gradient of more signal, a larger K a tighter
+    bound.
 
     Args:
       outer_samples: M, at most 316.
@@ -348,6 +442,10 @@ class Renyi(Objective):
 
     alpha = 0 is `IWAE`, alpha -> 1 the ELBO; between, it lies between them. In expectation a lower bound for alpha in
     [0, 1], and below the ELBO for alpha > 1.
+
+    With w^(1 - alpha) in place of w, weights above the average count less as alpha grows. For finitely many samples it
+    is the K-sample estimate that is maximized, which for alpha < 1 lies below the Renyi bound itself, and nears it with
+    K.
 
     Args:
       alpha: from 0 to 1,000.
@@ -380,6 +478,9 @@ class StickingTheLanding(Objective):
     The encoder learns along the path of z alone, at log q(z|x) with its parameters held: no noise is left where q(z|x)
     is the exact posterior. Needs the density of q at given z: with an inverse autoregressive posterior, D passes.
 
+    The gradient stays unbiased; near the optimum its variance falls to zero, where that of the ELBO's does not. A step
+    costs a further gradient of the decoder, at z.
+
     Args:
       mc_samples: S.
 
@@ -405,6 +506,13 @@ class DReG(Objective):
     With normalized weights v_k, the encoder's gradient is sum_k v_k^2 d log w_k / d z_k, along the path of z_k; the
     decoder's and the prior's is sum_k v_k d log w_k, as for `IWAE`. Needs the density of q at given z, as
     `StickingTheLanding`.
+
+    Unbiased for the gradient of the bound of K samples. The signal-to-noise ratio of the encoder's gradient grows like
+    sqrt(K), where that of `IWAE` falls. A step costs a further gradient of the decoder, at z.
+
+    ```python
+    tv.objectives.DReG(mc_samples=8).loss(vae, x, seed=(0, 2))  # the same number as IWAE(mc_samples=8)
+    ```
 
     Args:
       mc_samples: K.
@@ -435,7 +543,10 @@ class _Path(NamedTuple):
     slope: Any  # d [log p(x|z) - weighed log_ratios] / d z, held, [S, B, D]
 
     def with_gradient(self, value: Any, model_weights: Any, path_weights: Any) -> Any:
-        """Return `value` [B] with the gradient of sum_s model_weights model + path_weights slope . z."""
+        """Return `value` [B] with the gradient of sum_s model_weights model + path_weights slope . z.
+
+        In value the surrogate cancels; in gradient it alone is left.
+        """
         model_part = tf.stop_gradient(model_weights) * self.model
         path_part = tf.stop_gradient(path_weights) * tf.reduce_sum(self.slope * self.z, axis=-1)
         surrogate = tf.reduce_sum(model_part + path_part, axis=0)

@@ -1,4 +1,11 @@
-"""Variational families over the latent variable z: parameters -> q(z|x), a `tfd.Distribution`."""
+"""Variational families over the latent variable z: parameters -> q(z|x), a `tfd.Distribution`.
+
+`POSTERIORS` names the families. Their positional parameters are what a model decides (the latent dimension, a seed),
+the keyword-only ones are settings that a person may choose, checked against their limits by pydantic when a value is
+made. A family says how many numbers it needs of each example, `params_size`, and makes q(z|x) of them; drawing, the
+density and, between Normals, the KL are TFP's. Training draws by `q.sample`; evaluation by `draw_each`, which gives an
+example the same draws in whatever batch it comes.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +38,11 @@ MEAN_SAMPLES = 64
 
 
 class Posterior(abc.ABC):
-    """A variational family: a value that turns an encoder's output into q(z|x)."""
+    """A variational family: a value that turns an encoder's output into q(z|x).
+
+    A new family is a frozen dataclass with `params_size` and `__call__`, entered into `POSTERIORS`. Making one of
+    settings outside their limits raises `pydantic.ValidationError`, which is a ValueError.
+    """
 
     is_normal: ClassVar[bool]
     """Whether q(z|x) is a multivariate Normal, with a closed-form mean, and a closed-form KL to another."""
@@ -60,12 +71,21 @@ class Posterior(abc.ABC):
         """Return q(z|x), batch [B], event [D], from params [B, params_size]."""
 
     def mean(self, params: Any, *, seed: Seed) -> Any:
-        """Return E_q[z|x], [B, D], of params [B, params_size]: closed-form, or from draws by the seed."""
+        """Return E_q[z|x], [B, D], of params [B, params_size]: closed-form, or from draws by the seed.
+
+        Args:
+          params: what the encoder's network gives.
+          seed: a stateless seed, two integers; not looked at where the mean has a closed form.
+        """
         del seed
         return self(params).mean()
 
     def draw_each(self, params: Any, n: int, seeds: Any) -> tuple[Any, Any]:
         """Return n draws of z for each example from a seed of its own, and log q(z|x): [n, B, D] and [n, B].
+
+        An example's draws do not depend on the others in its batch, which is what makes an evaluation independent of
+        the batch size. This one runs example by example, as any family can; families made of Normal noise do it at
+        once.
 
         Args:
           params: [B, params_size].
@@ -84,7 +104,11 @@ class Posterior(abc.ABC):
 
 
 class _OfNormalNoise(Posterior):
-    """A family all of whose randomness is the noise of a multivariate Normal of `normals`."""
+    """A family all of whose randomness is the noise of a multivariate Normal of `normals`.
+
+    Then draws of many examples, each from a seed of its own, are one call whose noise `noise.from_each` replaces; a
+    family with other randomness (a choice of component, rejection) inherits the slower way.
+    """
 
     @final
     def draw_each(self, params: Any, n: int, seeds: Any) -> tuple[Any, Any]:
@@ -96,6 +120,7 @@ class _OfNormalNoise(Posterior):
 
 
 def _diagonal(params: Any, floor: float) -> Any:
+    """Return N(loc, diag(scale^2)) of params [B, 2 D]; raw scales of 0 give log 2 + floor, near the prior's 1."""
     from tfp_vae.normals import MultivariateNormalDiag
 
     loc, s = tf.split(params, 2, axis=-1)
@@ -109,6 +134,15 @@ class DiagonalNormal(_OfNormalNoise):
 
     params = (loc, s);  scale = scale_floor + softplus(s). The floor keeps the density finite however sure the
     encoder becomes.
+
+    Sampling, density and KL cost O(D) for each example. The mean-field family: correlations between dimensions of z
+    given x are left out, which loosens the ELBO wherever p(z|x) has them.
+
+    ```python
+    posterior = tv.posteriors.DiagonalNormal(latent_dim=2)
+    q = posterior(np.zeros([16, posterior.params_size], np.float32))  # loc 0, scale log 2
+    q.stddev()  # [16, 2]
+    ```
 
     Args:
       latent_dim: D, the dimension of z.
@@ -144,12 +178,19 @@ class FullCovarianceNormal(_OfNormalNoise):
     params = (loc, entries of L, as `tfp.math.fill_triangular` places them); the diagonal is scale_floor + softplus, the
     rest is divided by D, so that q begins near a diagonal one. Costs O(D^2) numbers for each example.
 
+    Sampling and density cost O(D^2) for each example, the KL to a diagonal Normal too. It holds any Gaussian p(z|x),
+    such as that of a linear decoder with Normal noise, for which the ELBO can be tight; with D in the hundreds the
+    encoder's last layer is most of the model, and `HouseholderFlow` is the cheaper way to correlations.
+
     Args:
       latent_dim: D, the dimension of z.
       scale_floor: the smallest diagonal entry of L.
 
     Returns (when called on params [B, D + D (D + 1) / 2]):
-      `tfd.MultivariateNormalTriL`, batch [B], event [D].
+      `tfd.MultivariateNormalTriL`, batch [B], event [D]. Its KL to another multivariate Normal is closed-form.
+
+    References:
+      Kingma and Welling (2019), An introduction to variational autoencoders.
     """
 
     is_normal: ClassVar[bool] = True
@@ -179,6 +220,19 @@ class HouseholderFlow(_OfNormalNoise):
     z_0 ~ N(loc, diag(scale^2));  H_k = I - 2 v_k v_k^T / |v_k|^2, all from the encoder. As U = H_K ... H_1 is
     orthogonal, q(z|x) = N(z; U loc, U diag(scale^2) U^T): a Normal with correlations from K D numbers. Its KL to
     N(0, I) is that of z_0. Samples and density cost O(K D) each, a KL O(K D^2).
+
+    K = D - 1 reach every covariance whose scales are above the floor of 0.0001; fewer give a family between the
+    diagonal and the full one. A reflection is the same for v and for any multiple of it, and 1e-6 is added to each
+    entry
+    of v so that none is the zero vector, whose direction is not defined.
+
+    ```python
+    posterior = tv.posteriors.HouseholderFlow(latent_dim=2, reflections=1)
+    params = np.random.default_rng(0).normal(size=(16, posterior.params_size)).astype(np.float32)
+    q = posterior(params)
+    q.covariance()  # [16, 2, 2], with correlations
+    q.kl_divergence(tv.priors.StandardNormal(2)())  # [16], closed-form
+    ```
 
     Args:
       latent_dim: D, the dimension of z.
@@ -213,6 +267,7 @@ class HouseholderFlow(_OfNormalNoise):
 
 
 def _product(operators: list[Any]) -> Any:
+    """Operators are applied from the right, as in a matrix product."""
     return tf.linalg.LinearOperatorComposition(operators, is_square=True, is_non_singular=True)
 
 
@@ -220,6 +275,10 @@ class _ConditionedFlow(_OfNormalNoise):
     """A flow from a diagonal Normal, whose layers see a context that the encoder gives.
 
     The layers belong to the value: two encoders that are given one value share what its flow learns.
+
+    log q(z|x) = log N(z_0; loc, diag(scale^2)) - log |det dz/dz_0|, z_0 the flow's pre-image of z. A sample remembers
+    its z_0, as the bijector keeps the last pair it mapped: the density of one's own draws costs nothing more. Not so at
+    another tensor of the same values, such as `tf.stop_gradient(z)`: there the map is inverted.
     """
 
     is_normal: ClassVar[bool] = False
@@ -255,7 +314,10 @@ class _ConditionedFlow(_OfNormalNoise):
 
     @final
     def mean(self, params: Any, *, seed: Seed) -> Any:
-        """Return E_q[z|x], [B, D], of params [B, params_size], as the average of 64 samples."""
+        """Return E_q[z|x], [B, D], of params [B, params_size], as the average of 64 samples.
+
+        The Monte Carlo error of each entry is the standard deviation of q(z|x) over 8.
+        """
         return tf.reduce_mean(self(params).sample(MEAN_SAMPLES, seed=seed), axis=0)
 
 
@@ -268,15 +330,28 @@ class InverseAutoregressiveFlow(_ConditionedFlow):
     a context from the encoder. Each a_t is bounded to (-2, 2), as 2 tanh(. / 2), so that no layer scales by more than
     e^2. Sampling, and the density of one's own samples, take one pass; the density of any other z takes D passes.
 
+    There is no closed-form KL: train with `MonteCarloELBO` or an importance-weighted bound. Objectives that need the
+    density at a held z (`StickingTheLanding`, `DReG`) and the mixture of a `Vamp` prior pay the D passes at every step.
+
+    ```python
+    posterior = tv.posteriors.InverseAutoregressiveFlow(latent_dim=2, hidden=8, context=4)
+    q = posterior(np.zeros([16, posterior.params_size], np.float32))
+    z = q.sample(3, seed=(0, 0))  # [3, 16, 2]
+    q.log_prob(z)  # [3, 16], without an inversion
+    ```
+
     Args:
       latent_dim: D, the dimension of z.
       seed: decides the initial weights.
       depth: number of flow layers.
       hidden: width of the two hidden layers of each masked network.
-      context: size of h.
+      context: how many numbers the encoder gives the layers to see, beside loc and scale.
 
     Returns (when called on params [B, 2 D + context]):
       `tfd.TransformedDistribution`, batch [B], event [D].
+
+    Raises:
+      pydantic.ValidationError: a depth beyond 1 to 100, or a width beyond 1 to 65,536.
 
     References:
       Kingma et al. (2016), Improved variational inference with inverse autoregressive flow.
@@ -309,6 +384,10 @@ class RealNVP(_ConditionedFlow):
     z exp(a) + m, with m and a a network of the first half and of a context from the encoder, a bounded to (-2, 2); the
     dimensions are reversed between layers.
 
+    A layer is less flexible than an autoregressive one of the same width, as half of z is only copied; in exchange the
+    density at any z is as cheap as a sample, which suits `StickingTheLanding`, `DReG` and a `Vamp` prior. There is no
+    closed-form KL.
+
     Args:
       latent_dim: D, the dimension of z, at least 2.
       seed: decides the initial weights.
@@ -318,6 +397,9 @@ class RealNVP(_ConditionedFlow):
 
     Returns (when called on params [B, 2 D + context]):
       `tfd.TransformedDistribution`, batch [B], event [D].
+
+    Raises:
+      pydantic.ValidationError: D under 2, where there is no half to keep.
 
     References:
       Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.

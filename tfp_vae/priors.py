@@ -1,4 +1,10 @@
-"""Priors over the latent variable z: () -> p(z), a `tfd.Distribution`."""
+"""Priors over the latent variable z: () -> p(z), a `tfd.Distribution`.
+
+`PRIORS` names them. A prior is called at every step, as its parameters may be learned; what it learns is held by the
+VAE, and trains with the rest. A temperature is for sampling alone: densities, bounds and evaluation take T = 1. Where
+posterior and prior are both Normals the rate is closed-form; else choose an objective that estimates it, such as
+`MonteCarloELBO`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +28,14 @@ Components = Annotated[int, pydantic.Field(ge=1, le=10_000)]
 
 
 class Prior(abc.ABC):
-    """A prior: a value that gives p(z) when called."""
+    """A prior: a value that gives p(z) when called.
+
+    A learned prior lowers the rate by moving p(z) towards the aggregate posterior q(z) = E_x q(z|x): of the rate, I(x;
+    z) + KL(q(z) || p(z)), it can remove the second term only.
+
+    References:
+      Hoffman and Johnson (2016), ELBO surgery: yet another way to carve up the variational evidence lower bound.
+    """
 
     is_normal: ClassVar[bool] = False
     """Whether p(z) is a multivariate Normal, to which that of another has a closed-form KL."""
@@ -46,6 +59,7 @@ class Prior(abc.ABC):
 
 
 def _standard(latent_dim: int, dtype: str, temperature: float) -> Any:
+    """Return N(0, T^2 I), batch [], event [D], T the temperature."""
     from tfp_vae.normals import MultivariateNormalDiag
 
     scale = tf.fill([latent_dim], tf.cast(temperature, dtype))
@@ -57,12 +71,22 @@ def _standard(latent_dim: int, dtype: str, temperature: float) -> Any:
 class StandardNormal(Prior):
     """Standard Normal, p(z) = N(z; 0, I).
 
+    Nothing is learned. Under it the rate of a diagonal Normal is sum_d (loc_d^2 + scale_d^2 - 1) / 2 - log scale_d.
+
+    ```python
+    p = tv.priors.StandardNormal(2)()
+    p.log_prob(np.zeros([16, 2], np.float32))  # [16], each -log(2 pi)
+    ```
+
     Args:
       latent_dim: D, the dimension of z.
       dtype: floating-point type of z.
 
     Returns (when called, with a temperature T):
       `tfd.MultivariateNormalDiag`, batch [], event [D]: N(0, T^2 I).
+
+    References:
+      Kingma and Welling (2014), Auto-encoding variational Bayes.
     """
 
     is_normal: ClassVar[bool] = True
@@ -79,6 +103,10 @@ class StandardNormal(Prior):
 @dataclass(frozen=True)
 class NormalMixture(Prior):
     """Mixture of K diagonal Normals, p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), all learned.
+
+    The weights are softmax(logits), even at first; locs begin at draws from N(0, I) and scales at 1, each scale at
+    least 0.001. The density costs K Normals for each z. There is no closed-form KL to it. Components can be left
+    without data, as any mixture's.
 
     Args:
       latent_dim: D, the dimension of z.
@@ -121,6 +149,16 @@ class Vamp(Prior):
     Costs K passes of the encoder for each step, and K densities for each z; with an inverse autoregressive posterior
     each of those takes D passes.
 
+    The optimal prior for the ELBO is the aggregate posterior, a mixture of N posteriors; this is a mixture of K < N,
+    which learns where they are worth most. It holds the encoder that it is given: share the model's own, whose weights
+    the prior's gradient then reaches too.
+
+    ```python
+    prior = tv.priors.Vamp(2, vae.encoder, data_mean=x.mean(axis=0), components=4)
+    model = tv.VAE(vae.encoder, vae.decoder, prior)
+    tv.objectives.MonteCarloELBO().loss(model, x, seed=(0, 0))  # a scalar, nats
+    ```
+
     Args:
       latent_dim: D, the dimension of z.
       encoder: x -> q(z|x).
@@ -162,7 +200,10 @@ class Vamp(Prior):
 
 
 class _Flow(Prior):
-    """A flow from N(0, I)."""
+    """A flow from N(0, I).
+
+    log p(z) = log N(u; 0, T^2 I) - log |det dz/du|, z = f(u). Unlike a posterior's, its layers see no context.
+    """
 
     @property
     @abc.abstractmethod
@@ -189,6 +230,9 @@ class AutoregressiveFlow(_Flow):
 
     Each layer is z_i = u_i exp(a_i) + m_i, with m_i and a_i a masked network of z_1..z_{i-1}; a_i is bounded to
     (-2, 2), as 2 tanh(. / 2), so that no layer scales by more than e^2. The dimensions are reversed between layers.
+
+    Training and evaluation ask for the density alone, so its cost at a step is one pass whatever D; sampling, of which
+    pictures are made, takes D. There is no closed-form KL to it.
 
     Args:
       latent_dim: D, the dimension of z.
@@ -224,6 +268,15 @@ class RealNVP(_Flow):
     Each layer keeps the first half of u and takes the second to u exp(a) + m, with m and a a network of the first half,
     a bounded to (-2, 2); the dimensions are reversed between layers.
 
+    A layer is less flexible than one of `AutoregressiveFlow`, but pictures need no D passes. There is no closed-form KL
+    to it.
+
+    ```python
+    prior = tv.priors.RealNVP(2, hidden=8)
+    z = prior(temperature=0.7).sample(16, seed=(0, 0))  # [16, 2]
+    prior().log_prob(z)  # [16], nats
+    ```
+
     Args:
       latent_dim: D, the dimension of z, at least 2.
       seed: decides the initial weights.
@@ -232,6 +285,9 @@ class RealNVP(_Flow):
 
     Returns (when called, with a temperature T):
       `tfd.TransformedDistribution`, batch [], event [D], of N(0, T^2 I).
+
+    Raises:
+      pydantic.ValidationError: D under 2.
 
     References:
       Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.

@@ -1,4 +1,9 @@
-"""Scaling: what becomes of a data set's values before a model sees them; kept with a run, and done to new data too."""
+"""Scaling: what becomes of a data set's values before a model sees them; kept with a run, and done to new data too.
+
+A scaling is decided by the training data once (`settings_from`), is then a plain value in a run's config, and is done
+to held-out and to new data alike. Log-densities are those of the scaled values: for an elementwise map x = a y + b they
+differ from those of x by sum_i log |a_i|. Probabilities of discrete data do not change.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +44,18 @@ class Scaling(abc.ABC):
 
     @classmethod
     def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
-        """Return the settings with what the training data x decide where the user does not."""
+        """Return the settings with what the training data x decide where the user does not.
+
+        Args:
+          settings: all settings, those that were not given empty.
+          x: the training data as they were read, [N, *event_shape].
+        """
         del x
         return dict(settings)
 
 
 def _as_float32(x: np.ndarray) -> np.ndarray:
+    """Return x as float32: last of all, so that a large mean is taken off in the source's own precision."""
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused with its row
         return x.astype(np.float32, copy=False)
 
@@ -77,16 +88,29 @@ class Standard(Scaling):
     An element that never changes there has scale 1. Log-densities are those of the scaled values; that of x itself is
     less by sum_i log scale_i.
 
+    ```python
+    rows = np.random.default_rng(0).normal(5.0, 2.0, size=(100, 3))
+    settings = tv.scaling.Standard.settings_from({"loc": (), "scale": ()}, rows)
+    y = tv.scaling.Standard(**settings)(rows)  # [100, 3], float32, of mean 0 and standard deviation 1
+    ```
+
     Args:
       loc: the means, in the order of the event's elements; those of the training data, if not given.
       scale: the standard deviations, likewise.
+
+    Raises:
+      DataError: when called on examples of another size than its loc and scale.
     """
 
     loc: Numbers = field(default=(), kw_only=True)
     scale: Numbers = field(default=(), kw_only=True)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return (x - loc) / scale."""
+        """Return (x - loc) / scale.
+
+        Raises:
+          DataError: another number of locs or scales than an example has values.
+        """
         size = int(np.prod(x.shape[1:]))
         if {len(self.loc), len(self.scale)} != {size}:
             raise DataError(

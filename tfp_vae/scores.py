@@ -35,7 +35,7 @@ def score(
       x: as `preparation.held_out_view` or `new_examples` gives them.
       iw_samples: K, the importance samples for each example.
       seed: the evaluation seed.
-      execution: see `experiments.evaluate`.
+      execution: `auto`, `xla`, `graph` or `eager`.
       progress: told of the number of importance samples just taken.
     """
     began = time.monotonic()

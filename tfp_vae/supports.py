@@ -1,4 +1,8 @@
-"""Supports: which values an array holds, and so which observation models have a probability for it."""
+"""Supports: which values an array holds, and so which observation models have a probability for it.
+
+A likelihood has a support; data are held against it at load, by `first_violation`, so that a density is never asked for
+what it has none for. Comparisons are exact but for `levels`, which allows a hundredth of a step for rounding.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,12 @@ MOST_LEVELS = 65_536
 
 
 class Support(NamedTuple):
-    """A set of values: how a message writes it, which elements of an array belong to it, whether it has gaps."""
+    """A set of values: how a message writes it, which elements of an array belong to it, whether it has gaps.
+
+    text: as a message writes it.
+    contains: x [...] -> bool [...]; NaN is in none.
+    discrete: whether it has gaps, so that probabilities and not densities are meant.
+    """
 
     text: str
     contains: Callable[[np.ndarray], np.ndarray]
@@ -46,7 +55,17 @@ REAL = Support("the real numbers", np.isfinite)
 
 
 def levels(count: int) -> Support:
-    """Return the support of `count` levels, scaled to the unit interval: {0, 1/(count - 1), ..., 1}."""
+    """Return the support of `count` levels, scaled to the unit interval: {0, 1/(count - 1), ..., 1}.
+
+    A value counts as a level within a hundredth of a step, which float32 keeps up to the 65,536 levels there may be.
+    Two levels are `BINARY` itself.
+
+    ```python
+    from tfp_vae.supports import first_violation, levels
+
+    first_violation(np.array([[0.0, 0.5], [1.0, 0.3]]), levels(3))  # Violation(row=1, value=0.3)
+    ```
+    """
 
     def contains(x: np.ndarray) -> np.ndarray:
         scaled = x * (count - 1)
@@ -56,7 +75,10 @@ def levels(count: int) -> Support:
 
 
 def first_violation(x: np.ndarray, support: Support) -> Violation | None:
-    """Return the first value of x [N, ...] that does not belong to `support`, or None."""
+    """Return the first value of x [N, ...] that does not belong to `support`, or None.
+
+    A pass over x that ends at the first thousand rows with a value outside.
+    """
     start = 0
     for rows in _pieces(x):
         wrong = ~support.contains(rows)
@@ -68,7 +90,17 @@ def first_violation(x: np.ndarray, support: Support) -> Violation | None:
 
 
 def level_count(x: np.ndarray) -> int | None:
-    """Return the smallest number of levels on which all of x lies, or None; 8-bit pixels over 255 lie on 256."""
+    """Return the smallest number of levels on which all of x lies, or None; 8-bit pixels over 255 lie on 256.
+
+    By the smallest gap between two values that occur: data that skip levels everywhere, such as even pixels alone, are
+    taken to lie on fewer.
+
+    Args:
+      x: [N, ...].
+
+    Returns:
+      From 1 + 1 / gap, at most 65,536; None of values outside [0, 1], or off any such grid.
+    """
     if first_violation(x, UNIT) is not None:
         return None
     values = np.unique(np.concatenate([np.unique(rows) for rows in _pieces(x)]))

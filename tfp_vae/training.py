@@ -1,4 +1,9 @@
-"""The compiled training loop: many steps in one call, over data resident in memory."""
+"""The compiled training loop: many steps in one call, over data resident in memory.
+
+A `Trainer` holds the model, the data and a compiled loop, and is told which steps to take next; a `Validator` gives the
+ELBO of held-out data after them; an `Average` follows the weights. None of them knows files or epochs beyond the
+batches it is given: `session` puts them together into a training that can be interrupted.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,10 @@ Transform = Callable[[Any, Any], Any]
 
 
 class Terms(NamedTuple):
-    """The ELBO and its two terms, in nats per example."""
+    """The ELBO and its two terms, in nats per example.
+
+    elbo = -distortion - rate, whatever the objective.
+    """
 
     elbo: float
     distortion: float
@@ -31,7 +39,10 @@ class Terms(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Sums over an epoch's steps so far, of batch means in nats."""
+    """Sums over an epoch's steps so far, of batch means in nats.
+
+    They are carried from one compiled call to the next, so that an epoch's averages do not depend on how it was cut.
+    """
 
     steps: int = 0
     distortion: float = 0.0
@@ -66,6 +77,17 @@ def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epo
 
     They walk through a random permutation of the examples, then through another: ceil(examples / batch_size) steps see
     every example, and fill the last batch up with the first of a new permutation.
+
+    ```python
+    tv.training.epoch_batches(examples=10, batch_size=4, steps=3, run_seed=0, epoch=0)  # [3, 4], of 0..9
+    ```
+
+    Args:
+      examples: N.
+      batch_size: B.
+      steps: T.
+      run_seed: with the epoch's number it decides the permutations.
+      epoch: counted from 0.
     """
     draw = generator(run_seed, Purpose.SHUFFLE, epoch)
     passes = math.ceil(steps * batch_size / examples)
@@ -81,9 +103,14 @@ class Average:
     first step have no part in it. It is taken as a_t = a_(t-1) + r_t (w_t - a_(t-1)), r_t = (1 - d) / (1 - d^t), so
     that a_(t-1) and t are all that it needs to go on.
 
+    A second copy of the weights, and a multiplication and an addition for each of them and each step.
+
     Args:
       variables: they hold the average, one for each that is averaged, such as those of a second model.
       decay: d, between 0 and 1.
+
+    Raises:
+      UsageError: a decay outside (0, 1).
 
     References:
       Polyak and Juditsky (1992), Acceleration of stochastic approximation by averaging.
@@ -96,7 +123,12 @@ class Average:
         self.variables, self.decay = variables, decay
 
     def update(self, weights: Sequence[Any], step: Any) -> None:
-        """Let the average follow the weights after `step`, counted from 0."""
+        """Let the average follow the weights after `step`, counted from 0.
+
+        Args:
+          weights: in the order of the variables.
+          step: its number, a tensor in a compiled loop.
+        """
         rate = self._rate(step)
         for average, weight in zip(self.variables, weights, strict=True):
             average.assign_add(tf.cast(rate, average.dtype) * (weight - average))
@@ -112,6 +144,24 @@ class Trainer:
 
     The data stay on the device, batches are gathered by index, and the seed of every draw is folded from (run seed,
     purpose, step); so the weights do not depend on how the steps are cut into calls.
+
+    ```python
+    trainer = tv.training.Trainer(
+        vae,
+        tv.objectives.ELBO(),
+        tv.optimizers.adam(1e-3),
+        tv.optimizers.constant(1e-3, 4),
+        x,
+        transform=tv.binarization.Unchanged().batch,
+        run_seed=0,
+        execution="eager",  # "xla" for dense networks, "graph" for convolutions on a CPU
+    )
+    batches = tv.training.epoch_batches(len(x), batch_size=8, steps=4, run_seed=0, epoch=0)
+    trainer.run(batches, end=4, first_step=0, totals=tv.training.Totals()).mean()  # nats per example
+    ```
+
+    The first call compiles, which takes seconds under XLA. Memory: the data, the weights with the optimizer's state,
+    and the activations of S B samples of one step.
 
     Args:
       vae: the model; its variables are changed in place.
@@ -162,6 +212,9 @@ class Trainer:
           first_step: the global number of the epoch's first step.
           totals: the sums so far; they tell how many steps were taken.
 
+        Returns:
+          The sums of the epoch's first `end` steps, in nats, float64.
+
         Raises:
           DivergenceError: at the first step whose data, loss, gradient or weights are not finite; or after the call
             whose steps leave an optimizer's state that is not.
@@ -175,6 +228,10 @@ class Trainer:
         return Totals(int(taken), float(distortion), float(rate))
 
     def _steps(self, x: Any, batches: Any, counts: Any, sums: Any) -> Any:
+        """Return the steps taken, the sums, the last step's health, and whether the optimizer's state is finite.
+
+        The loop ends with the first step that is not healthy.
+        """
         begin, end, first_step = counts
 
         def healthy(i: Any, sums: Any, health: Health) -> Any:
@@ -221,6 +278,15 @@ def _mean64(terms: Any) -> Any:
 @final
 class Validator:
     """The mean ELBO of held-out data, the same draws every time it is asked.
+
+    Of one sample of z for each example, if the objective is `objectives.plain_elbo`'s: the same noise every time, so
+    that the figures of two epochs differ by the weights alone. The last batch is filled up with the last example, which
+    is counted once.
+
+    ```python
+    validate = tv.training.Validator(vae, tv.objectives.plain_elbo(vae), x, run_seed=0, execution="eager")
+    validate().elbo  # nats per example
+    ```
 
     Args:
       vae: the model.
