@@ -1,4 +1,9 @@
-"""TensorFlow and TensorFlow Probability, imported on first use, so that reading a table of names costs nothing."""
+"""TensorFlow and TensorFlow Probability, imported on first use, so that reading a table of names costs nothing.
+
+Importing TensorFlow takes seconds. Modules name `tf`, `tfd`, `tfp` and `keras` from here at their top, and have them
+imported when an attribute is first asked for; a class that subclasses one of TensorFlow's asks at once, which is why
+some modules do need it.
+"""
 
 from __future__ import annotations
 

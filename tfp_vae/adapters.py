@@ -1,4 +1,9 @@
-"""Networks of the user's own: what they learn is shown to `tf.Module`, or they are refused."""
+"""Networks of the user's own: what they learn is shown to `tf.Module`, or they are refused.
+
+TFP 0.25 works with Keras 2, which lives on as `tf_keras`; a `tf.Module` sees the variables of its layers, but none of a
+Keras 3 model's, silently. `checked` stands at the door of `Encoder` and `Decoder`, so that a network which would never
+learn is an error and not a bad result.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,13 @@ class Keras3(tf.Module):
 
     All of them, so that a checkpoint holds moving statistics and frozen layers too; those learn that Keras calls
     trainable when the adapter is made. The model is called as for inference.
+
+    ```python notest
+    import keras  # version 3, with KERAS_BACKEND=tensorflow
+
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4)])
+    encoder = tv.Encoder(tv.adapters.Keras3(model), tv.posteriors.DiagonalNormal(2))
+    ```
 
     Args:
       model: a built `keras.Model` or layer, on the TensorFlow backend.
@@ -48,6 +60,12 @@ def _tracked(variable: Any) -> tf.Variable:
 class Fixed:
     """A function that learns nothing, on purpose, as a network.
 
+    ```python
+    posterior = tv.posteriors.DiagonalNormal(1)
+    encoder = tv.Encoder(tv.adapters.Fixed(lambda x: x[:, :1, 0, 0] * np.float32([[1.0, -3.0]])), posterior)
+    encoder(x).mean()  # [16, 1], of which training changes nothing
+    ```
+
     Args:
       function: tensor -> tensor.
     """
@@ -62,6 +80,10 @@ class Fixed:
 
 def checked(network: Network, role: str) -> Network:
     """Return the network, refusing one of which no variable would be trained.
+
+    Args:
+      network: tensor -> tensor.
+      role: what it is to be, for the message.
 
     Raises:
       UsageError: a network that shows no trainable variable: a Keras 3 model without its adapter, a plain function,

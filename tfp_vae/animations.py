@@ -1,4 +1,7 @@
-"""Animations of a training, one frame an epoch: arrays -> the bytes of GIF files."""
+"""Animations of a training, one frame an epoch: arrays -> the bytes of GIF files.
+
+Frames are drawn with one layout, one view and one set of colours, so that only what is told moves.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,9 @@ def latent_animation(
       labels: [N], or None.
       names: of the two axes.
       title: written above; the epoch follows it.
+
+    Returns:
+      A GIF that repeats, with a longer first and last frame, of 480 by 480 pixels.
     """
     with mpl.rc_context(STYLE):
         figure, axes = scatter_axes(names, title)
@@ -91,6 +97,9 @@ def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title:
       decoded: what is shown, on one scale of tones.
       side: pictures in a row.
       title: written above; the epoch follows it.
+
+    Returns:
+      A GIF that repeats, with a longer first and last frame.
     """
     limits = range_of(decoded)
     axes, _ = show_tiles(decoded[0], side, side, title, limits=limits, framed=False)

@@ -1,4 +1,10 @@
-"""A checkpoint and the file that holds it: an archive of plain arrays, read only as far as it is sound."""
+"""A checkpoint and the file that holds it: an archive of plain arrays, read only as far as it is sound.
+
+The file is an uncompressed `.npz`: a zip archive of `.npy` entries, each with a CRC-32, read without pickle, so that
+nothing in it can execute. A count of the entries tells of lost ones, and a digest of the config tells another run's.
+`read` holds the table of entries against the shapes that a config asks for before it reads an array: a file cannot make
+the program take more memory than its model needs.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +56,10 @@ class Best(NamedTuple):
     """The model after the epoch of the greatest validation ELBO so far: its step, that ELBO in nats, its variables.
 
     They are those in use: averaged, where the training averages them.
+
+    step: after which they were taken.
+    elbo: validation ELBO of that epoch, nats per example.
+    variables: names and values, without an optimizer's.
     """
 
     step: int
@@ -85,6 +95,14 @@ def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -
     """Write a checkpoint's file, whole or not at all; the archive keeps a CRC-32 of each array.
 
     The file that it replaces is kept as `previous`, if that is given.
+
+    Args:
+      path: where the newest checkpoint lies.
+      checkpoint: what is written; best weights only where they are not those of this step.
+      previous: where the one before is kept.
+
+    Raises:
+      DiskError: it could not be written; the old file is there still.
     """
     best = checkpoint.best
     apart = best is not None and best.step != checkpoint.step  # otherwise the best weights are these
@@ -145,7 +163,14 @@ def of_model(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def in_use(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the model's variables, averaged where the training averages them."""
+    """Return the model's variables, averaged where the training averages them.
+
+    Args:
+      variables: of a checkpoint, by name.
+
+    Returns:
+      The names of the model alone: what samples, evaluations and pictures are made with.
+    """
     return of_model(variables) | _taken(AVERAGE, dict(variables))
 
 
@@ -165,6 +190,7 @@ def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def _check_size(path: Path, entry: zipfile.ZipInfo, expected: Shapes) -> None:
+    """Refuse an entry that is larger than its array by more than an `.npy` header, or smaller."""
     name = entry.filename.removesuffix(".npy")
     prefix = next((prefix for prefix in (_VARIABLES, _BEST) if name.startswith(prefix)), None)
     shape, dtype = expected.get(name.removeprefix(prefix), (None, None)) if prefix else (None, None)

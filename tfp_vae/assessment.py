@@ -1,4 +1,9 @@
-"""A run assessed on held-out data: its log-likelihood, how far to trust it, what the model learned, and comparisons."""
+"""A run assessed on held-out data: its log-likelihood, how far to trust it, what the model learned, and comparisons.
+
+`assess` estimates log p(x) once, of the chosen examples; each part of `_PARTS` then adds figures to a JSON object, from
+those estimates or from the model. `evaluation.json` and `tfp-vae evaluate` hold what it returns. `compare` takes two of
+its results and needs no model any more. A figure that is not defined is None, with a `<name>_reason` beside it.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +52,9 @@ class AnnealingPlan(NamedTuple):
 
     steps, chains: see `annealing.annealed_log_likelihood`.
     examples: how many.
+
+    Its time is in proportion to steps * (3 chains + 8) * examples: lower bounds of given examples, and both bounds of
+    simulated ones, with four pilot chains each.
     """
 
     steps: int
@@ -65,6 +73,9 @@ class Plan:
     seed: the evaluation seed.
     execution: `auto`, `xla`, `graph` or `eager`; they do not draw the same numbers.
     annealing: whether, and how, log p(x) is estimated by annealing too.
+
+    Raises:
+      UsageError: no number of importance samples, or one under 1.
     """
 
     iw_samples: tuple[int, ...] = (100,)
@@ -118,14 +129,23 @@ class Assessment:
         return f"{value} ± {error}" if error else value
 
     def per_example(self) -> dict[str, np.ndarray]:
-        """Return arrays with a value or vector for each example, to be written to a file."""
+        """Return arrays with a value or vector for each example, to be written to a file.
+
+        `row` [N] the place in the split, `label` [N] where there is one, the fields of `evaluation.Estimates`, `elbo`
+        [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J].
+        """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
         return {**named, **labels, **self.estimates._asdict(), "elbo": self.estimates.elbo}
 
 
 def ladder(most: int) -> tuple[int, ...]:
-    """Return 1, 2, 5, 10, 20, 50, ... up to `most`, and that itself: where the bound is noted for its picture."""
+    """Return 1, 2, 5, 10, 20, 50, ... up to `most`, and that itself: where the bound is noted for its picture.
+
+    ```python
+    tv.assessment.ladder(30)  # (1, 2, 5, 10, 20, 30)
+    ```
+    """
     rungs = (step * 10**power for power in range(len(str(most))) for step in (1, 2, 5))
     return (*(rung for rung in rungs if rung < most), most)
 
@@ -159,11 +179,29 @@ def assess(
 ) -> Assessment:
     """Return what held-out data say of a run.
 
+    Importance sampling costs K passes of the decoder for each example and most of the time; the parts that follow take
+    a pass or two each, but annealing where it is asked for. The same plan, run and execution give the same figures.
+
+    ```python
+    run = tv.runs.find(None, "runs")  # the newest finished run
+    restored, dataset = tv.experiments.Restored(run), tv.preparation.reload(run.config())
+    found = tv.assessment.assess(restored, dataset, tv.assessment.Plan(iw_samples=(10, 50), max_examples=16))
+    found.result["log_likelihood"], found.result["log_likelihood_se"]  # nats per example
+    found.estimates.ess  # [16]
+    ```
+
     Args:
       restored: the run.
       dataset: its data, from `reload`.
       plan: what is done.
       stages: told of progress.
+
+    Returns:
+      The figures, the estimates of each example, and which examples they are.
+
+    Raises:
+      UsageError: annealing of no step, or with fewer than two chains.
+      RunError: one sample at a time takes more memory than there is.
     """
     began = time.monotonic()
     subject = _estimated(restored, dataset, plan, stages)
@@ -195,7 +233,10 @@ def _estimated(restored: Restored, dataset: Dataset, plan: Plan, stages: Stages)
 
 
 def _chosen(split: Split, most: int | None) -> Split:
-    """Return a split's examples with their rows there: all, or a random sample, the same for every run and seed."""
+    """Return a split's examples with their rows there: all, or a random sample, the same for every run and seed.
+
+    The same sample for every run and seed lets runs be compared on it, and a larger one holds a smaller one.
+    """
     rows = np.arange(len(split))
     if most is not None and most < len(rows):
         rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET).permutation(rows)[:most])
@@ -229,6 +270,9 @@ def _summarized(subject: _Subject) -> dict[str, Any]:
 
 def advice(summary: Summary, iw_samples: int, *, annealed: bool = False) -> str | None:
     """Return a sentence that says that the estimate is likely biased low, and what would help; None if it is not.
+
+    Said where the likely bias exceeds 0.05 nats, more than 5% of the examples have k̂ above 0.7, the median effective
+    sample size is under 10, or K is too small for a k̂.
 
     Args:
       summary: the estimate's averages.
@@ -272,7 +316,10 @@ def _rated(subject: _Subject) -> dict[str, Any]:
 
 
 def _decomposed(subject: _Subject) -> dict[str, Any]:
-    """Return the rate's two parts."""
+    """Return the rate's two parts.
+
+    In a random order, as `information.decomposition` takes the first of its examples and files may be sorted.
+    """
     x = subject.examples.x[generator(FIXED_SEED, Purpose.SUBSET, 1).permutation(len(subject.examples))]
     parts = information.decomposition(subject.vae, x, seed=subject.seed(1), execution=subject.execution)
     figures = parts._asdict()
@@ -312,6 +359,7 @@ def _annealed(subject: _Subject) -> dict[str, Any]:
 
 
 def _below(subject: _Subject, asked: AnnealingPlan) -> dict[str, Any]:
+    """On the same examples whatever the seed, and beside the importance-weighted estimates of just these."""
     count = min(asked.examples, len(subject.examples))
     rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 2).permutation(len(subject.examples))[:count])
     with subject.stages("annealing", annealing.transitions(count, asked.steps, asked.chains)) as progress:
@@ -336,7 +384,10 @@ def _below(subject: _Subject, asked: AnnealingPlan) -> dict[str, Any]:
 
 
 def verdict(above: np.ndarray) -> str:
-    """Return what it means that annealing exceeds importance sampling by `above`, nats of each example [N]."""
+    """Return what it means that annealing exceeds importance sampling by `above`, nats of each example [N].
+
+    Two standard errors of the mean paired difference decide; of a single example, whose error is not known, both agree.
+    """
     mean, error = float(above.mean()), standard_error(above)
     if not abs(mean) > 2 * error:
         return "both agree within two standard errors of their difference"
@@ -383,6 +434,12 @@ def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
     """Return how another run differs from a baseline on the same examples: other - baseline, in nats.
 
     The standard errors are those of paired differences, far smaller than those of the figures themselves.
+
+    The difference of two biased estimates: where one run's weights are more even than the other's, part of it is bias.
+    Make both with one K and one seed; that is not checked.
+
+    Returns:
+      The two runs' names, and each of log_likelihood, elbo, distortion and rate with its `_se`.
 
     Raises:
       UsageError: the two saw other examples, or one gives probabilities and the other densities.

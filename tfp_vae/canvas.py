@@ -1,4 +1,9 @@
-"""The family that all pictures belong to: colours, type, how values become tones, how tiles are laid out; PNG bytes."""
+"""The family that all pictures belong to: colours, type, how values become tones, how tiles are laid out; PNG bytes.
+
+`plots`, `scatter`, `diagrams` and `animations` draw with what is here, so that all pictures look alike. Tones are a map
+from values to [0, 1], `Range`; tiles are pictures side by side on white, `tiled`; `maps` are vectors as rows. No figure
+goes through pyplot, which keeps figures and is not safe with threads.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +97,11 @@ UNIT_RANGE = Range(0.0, 1.0)
 
 
 def range_of(x: np.ndarray) -> Range:
-    """Return [0, 1] if all values lie in it, else a range that holds all but the outermost thousandths of them."""
+    """Return [0, 1] if all values lie in it, else a range that holds all but the outermost thousandths of them.
+
+    Args:
+      x: of any shape; values that are not finite are left out.
+    """
     finite = x[np.isfinite(x)]
     if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
         return UNIT_RANGE
@@ -126,7 +135,14 @@ def colors_of(labels: np.ndarray | None, count: int) -> list[str]:
 
 
 def classes_of(labels: np.ndarray | None) -> np.ndarray | None:
-    """Return the classes in the labels [N], or None if there are no labels, too many, or some are not finite."""
+    """Return the classes in the labels [N], or None if there are no labels, too many, or some are not finite.
+
+    Args:
+      labels: numbers or texts.
+
+    Returns:
+      Up to twenty, in order.
+    """
     if labels is None or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
         return None
     classes = np.unique(labels)
@@ -138,6 +154,13 @@ def tiled(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *,
 
     Three channels are colours, [H', W', 3]; any other number stand side by side in grey, [H', W']. With room for a line
     of text below each, if there are `captions`.
+
+    Args:
+      x: at most rows times columns of them.
+      rows: of tiles.
+      columns: of tiles.
+      limits: the values of the two ends of the tones.
+      captions: whether there is room for a line of text below each.
     """
     tones = limits.tones(_channels_beside(x))
     gap = max(1, x.shape[1] // 14)
@@ -173,6 +196,15 @@ def show_tiles(
 
     A scale beside them says which values the tones stand for, unless they are those of [0, 1]. Tiles that are `framed`
     have a thin line around them, unless they are tiny.
+
+    Args:
+      x: values; of three channels colours, else grey.
+      rows: of tiles.
+      columns: of tiles.
+      title: written above.
+      limits: the values of the two ends of the tones; those of `range_of`, if not given.
+      captions: whether there is room for a line of text below each tile.
+      framed: whether tiles have a line around them.
     """
     limits = limits or range_of(x)
     picture = tiled(x, rows, columns, limits, captions=captions)

@@ -1,4 +1,9 @@
-"""Variables to named arrays and back."""
+"""Variables to named arrays and back.
+
+`capture` before `archive.write`, `archive.read` before `restore`; `shapes` says what a config's checkpoint has to hold,
+and so how many bytes may be read of it. Names are `part/number/name`, part one of encoder, decoder and prior; an
+encoder that a `Vamp` prior holds too is named once, as the encoder's.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +26,13 @@ __all__ = ["capture", "restore", "shapes"]
 def capture(vae: VAE, optimizer: Any = None, averaged: VAE | None = None) -> dict[str, np.ndarray]:
     """Return the values of all variables of the model, and of the optimizer if there is one, by name.
 
+    ```python
+    from tfp_vae.checkpoints import capture, restore
+
+    kept = capture(vae)  # {"encoder/000/kernel": ..., ...}, copies
+    restore(kept, vae)  # back to those weights
+    ```
+
     Args:
       vae: the model.
       optimizer: it has been built for the model.
@@ -34,6 +46,12 @@ def restore(arrays: Mapping[str, np.ndarray], vae: VAE, optimizer: Any = None, a
 
     Without an optimizer the model is not to be trained on: it is given the weights in use, averaged where there are
     averages.
+
+    Args:
+      arrays: names and values, of a model alone or of a training.
+      vae: the model, built as when they were captured.
+      optimizer: built for the model, where training is to go on.
+      averaged: the model of averaged weights, where training has one.
 
     Raises:
       RunError: a variable that is missing, unknown or of another shape or type.
@@ -54,6 +72,10 @@ def shapes(config: RunConfig, *, optimizer: bool = True) -> Shapes:
     """Return the shape and type of every variable of a run's model and optimizer, and of its averages, by name.
 
     They are read off a graph in which nothing is run: no variable is allocated, however large the config asks it.
+
+    Args:
+      config: the run's.
+      optimizer: whether its state is in the checkpoint too.
     """
     with tf.Graph().as_default():
         vae = build(config)

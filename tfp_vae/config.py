@@ -1,4 +1,9 @@
-"""What a run is: a validated record from which its model and its training are built."""
+"""What a run is: a validated record from which its model and its training are built.
+
+A `RunConfig` is all that a run's numbers depend on, beside versions and the machine. Records are frozen pydantic models
+that take no unknown key; members of tables may be given as text. `build` makes the model of one, `session` the
+training. `identity` tells whether a checkpoint belongs to a config.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +81,16 @@ _DataPath = Annotated[str, pydantic.AfterValidator(_leads_nowhere_else)]
 
 
 class DataConfig(_Record):
-    """Which data: where it came from, how it is read, split and scaled, and how to tell that it is the same."""
+    """Which data: where it came from, how it is read, split and scaled, and how to tell that it is the same.
+
+    dataset: a name from `DATASETS`, or an absolute path.
+    data_dir: where named data sets lie, absolute.
+    event_shape: of one example, scaled.
+    split_rule, splits: how it was split, in words, and how many examples are in each.
+    fingerprint: see `datasets.Dataset.fingerprint`.
+    binarization, scaling: members, with what the training data decided.
+    reading: how a file was read.
+    """
 
     dataset: _DataPath
     data_dir: _DataPath | None = None
@@ -95,7 +109,20 @@ class DataConfig(_Record):
 
 
 class ModelConfig(_Record):
-    """Which model: its latent dimension, and a member of each table."""
+    """Which model: its latent dimension, and a member of each table.
+
+    ```python
+    tv.config.ModelConfig(latent_dim=32, posterior="householder-flow:reflections=8", prior="vamp:components=50")
+    ```
+
+    latent_dim: D.
+    encoder, decoder: members of `NETWORKS`.
+    posterior, prior, likelihood: members of `POSTERIORS`, `PRIORS` and `LIKELIHOODS`.
+
+    Raises:
+      pydantic.ValidationError: an unknown key or member, a setting that a member does not take, or a number beyond its
+      limits.
+    """
 
     latent_dim: Annotated[int, pydantic.Field(ge=1, le=MOST_LATENT)] = 2
     encoder: Annotated[Member, NETWORKS.validator, AS_MAPPING] = NETWORKS.member("mlp")
@@ -106,7 +133,22 @@ class ModelConfig(_Record):
 
 
 class TrainingConfig(_Record):
-    """How it learns."""
+    """How it learns.
+
+    objective, optimizer, lr_schedule: members of `OBJECTIVES`, `OPTIMIZERS` and `SCHEDULES`.
+    epochs, steps_per_epoch, batch_size: an epoch is one pass over the data unless its steps are given.
+    learning_rate: at step 0.
+    beta, kl_warmup_epochs, free_bits: the rate's weight, its linear warm-up, and nats per latent dimension left free.
+    clip_norm: the largest global norm of a gradient.
+    early_stopping: patience in epochs, see `stopping.stop`.
+    ema: decay of the averaged weights, see `training.Average`.
+    seed: of every draw.
+    execution: `auto`, `xla`, `graph` or `eager`.
+
+    Raises:
+      pydantic.ValidationError: an unknown key, a number beyond its limits, or a weight of the rate under an objective
+      that does not weigh it.
+    """
 
     objective: Annotated[Member, OBJECTIVES.validator, AS_MAPPING] = OBJECTIVES.member("elbo")
     epochs: Annotated[int, pydantic.Field(ge=1, le=MOST_EPOCHS)] = 100
@@ -154,7 +196,13 @@ RATE_DEFAULTS = {"beta": 1.0, "kl_warmup_epochs": 0, "free_bits": 0.0}
 
 
 class RunConfig(_Record):
-    """A run: its data, its model, its training."""
+    """A run: its data, its model, its training.
+
+    Raises:
+      pydantic.ValidationError: what one of its parts refuses, an objective or free bits without the closed form that
+      they need, or early stopping without validation
+        data.
+    """
 
     version: Literal[1] = 1
     data: DataConfig
@@ -172,6 +220,8 @@ class RunConfig(_Record):
         """Return a digest of all that decides a run's numbers, but not of when it ends, which may be put off.
 
         Averaging counts where it is asked for: runs from before it was there keep their digest.
+
+        Sixteen hexadecimal digits of SHA-256.
         """
         content = self.model_dump(mode="json")
         training = content["training"]
@@ -207,6 +257,14 @@ def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
 
 def build(config: RunConfig, data_mean: ArrayLike | None = None) -> Any:
     """Return the VAE that a config describes, its weights drawn from the run's seed.
+
+    Encoder, decoder, posterior and prior are given seeds of their own, folded from the run's: another prior leaves the
+    encoder's first weights as they were.
+
+    ```python
+    config = tv.runs.find(None, "runs").config()
+    tv.config.build(config)  # its first weights; `experiments.Restored` has the trained ones
+    ```
 
     Args:
       config: the run.

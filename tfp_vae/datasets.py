@@ -1,4 +1,9 @@
-"""Data sets: names and files -> arrays, with fixed splits, checked once."""
+"""Data sets: names and files -> arrays, with fixed splits, checked once.
+
+`read` gives a data set as its source holds it, `load` the same scaled and checked for finiteness, `prepare` as a run's
+binarization makes it. What is random (a split where there is none, the binarization of held-out data) comes from a
+fixed seed, so that every run of a data set is judged on the same examples.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +60,12 @@ class Split:
 
     x is float32 once it is scaled. `rows` are the examples' places in the source, in order if not given; `names` are
     their names in it, such as those of files, where they have names.
+
+    ```python
+    data = tv.datasets.load("digits")
+    data.test[:10]  # Split(10 examples of 8x8x1, with labels)
+    data.test.whence(0)  # "row ...", where the first stood in the source
+    ```
     """
 
     x: np.ndarray
@@ -121,7 +132,11 @@ class Dataset:
         return {name: len(getattr(self, name)) for name in SPLITS}
 
     def fingerprint(self) -> str:
-        """Return a digest of all values, which tells whether two runs saw the same data."""
+        """Return a digest of all values, which tells whether two runs saw the same data.
+
+        The shapes and bytes of x in all splits, in their order; labels have no part in it. A run keeps it, and
+        `preparation.reload` refuses data with another. Sixteen hexadecimal digits of SHA-256.
+        """
         digest = hashlib.sha256()
         for name in SPLITS:
             x = np.ascontiguousarray(getattr(self, name).x)
@@ -131,7 +146,11 @@ class Dataset:
 
 
 def digits(folder: Path, progress: Any = None) -> Dataset:
-    """Handwritten digits, 8x8 grey, 1,797 examples; comes with scikit-learn, works offline."""
+    """Handwritten digits, 8x8 grey, 1,797 examples; comes with scikit-learn, works offline.
+
+    References:
+      Alpaydin and Kaynak (1998), Cascading classifiers.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -139,17 +158,33 @@ def digits(folder: Path, progress: Any = None) -> Dataset:
 
 
 def mnist(folder: Path, progress: Any = None) -> Dataset:
-    """Handwritten digits, 28x28 grey, 60,000 + 10,000 examples; the last 5,000 of the first are for validation."""
+    """Handwritten digits, 28x28 grey, 60,000 + 10,000 examples; the last 5,000 of the first are for validation.
+
+    References:
+      LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document recognition.
+    """
     return _idx_dataset("mnist", MNIST, folder, progress)
 
 
 def fashion_mnist(folder: Path, progress: Any = None) -> Dataset:
-    """Articles of clothing, 28x28 grey, split as MNIST is."""
+    """Articles of clothing, 28x28 grey, split as MNIST is.
+
+    References:
+      Xiao, Rasul and Vollgraf (2017), Fashion-MNIST: a novel image dataset for benchmarking machine learning
+      algorithms.
+    """
     return _idx_dataset("fashion-mnist", FASHION_MNIST, folder, progress)
 
 
 def binarized_mnist(folder: Path, progress: Any = None) -> Dataset:
-    """MNIST as binarized once by Larochelle, 28x28 binary, 50,000 + 10,000 + 10,000 examples, without labels."""
+    """MNIST as binarized once by Larochelle, 28x28 binary, 50,000 + 10,000 + 10,000 examples, without labels.
+
+    Each pixel was drawn once with its grey value as probability; figures on it compare with those of papers that use
+    this file, and not with dynamic or thresholded binarization.
+
+    References:
+      Larochelle and Murray (2011), The neural autoregressive distribution estimator.
+    """
     paths = obtain(BINARIZED_MNIST, _places("binarized-mnist", folder), progress)
     train, validation, test = (Split(_images(_squared(path, files.read_amat(path)))) for path in paths)
     return Dataset("binarized-mnist", "canonical", train, validation, test)
@@ -275,6 +310,14 @@ def load(
 ) -> Dataset:
     """Return a data set by name or path, split, scaled, and checked for shape and finiteness.
 
+    Whole data sets are held in memory, as float32: 4 bytes a value, and the source's own type beside it while it is
+    scaled.
+
+    ```python
+    data = tv.datasets.load("digits")  # 1,797 images of 8x8 in [0, 1]
+    data.train.x.shape, data.sizes()  # (1437, 8, 8, 1), {"train": 1437, "validation": 180, "test": 180}
+    ```
+
     Args:
       name: a name from `DATASETS`, or the path of a file or folder, see `sources.read`.
       data_dir: where named data sets lie or are downloaded to, see `downloads.data_folder`; and where a file is looked
@@ -307,7 +350,14 @@ def read(name: str, *, data_dir: str | None = None, progress: Any = None, readin
 
 
 def default_scaling(dataset: Dataset) -> str:
-    """Return `pixels` for images that then lie in [0, 1], unless they are binary already; else `none`."""
+    """Return `pixels` for images that then lie in [0, 1], unless they are binary already; else `none`.
+
+    Args:
+      dataset: not yet scaled.
+
+    Returns:
+      A name from `SCALINGS`. Vectors are never taken for pixels, even of 8 bits.
+    """
     if len(dataset.event_shape) == 1:
         return "none"
     if all(x.dtype == np.uint8 for x in dataset.parts):
@@ -316,7 +366,15 @@ def default_scaling(dataset: Dataset) -> str:
 
 
 def scaled(dataset: Dataset, scaling: str | Member) -> Dataset:
-    """Return a data set with its values scaled, as its training data decide, after checking that they are finite."""
+    """Return a data set with its values scaled, as its training data decide, after checking that they are finite.
+
+    Args:
+      dataset: as `read` gives it.
+      scaling: a member of `SCALINGS`, or its text.
+
+    Raises:
+      DataError: a value that is not finite, before or after scaling, with its row named.
+    """
     _check_any_finite(dataset)
     _check_finite(dataset)
     name, settings = SCALINGS.member(scaling)
@@ -407,7 +465,10 @@ def _split(name: str, whole: Split) -> Dataset:
 
 
 def _parted(split: Split, fractions: Sequence[float]) -> list[Split]:
-    """Return the rest of `split`, then a part for each fraction of it, at least one example each."""
+    """Return the rest of `split`, then a part for each fraction of it, at least one example each.
+
+    Always at least one example in each part: of 3 examples, one each.
+    """
     order = generator(FIXED_SEED, Purpose.SPLIT).permutation(len(split))
     sizes = [math.ceil(fraction * len(split)) for fraction in fractions]
     if len(split) - sum(sizes) < 1:
@@ -419,7 +480,16 @@ def _parted(split: Split, fractions: Sequence[float]) -> list[Split]:
 
 
 def check_support(dataset: Dataset, support: Support, advice: Callable[[], str]) -> None:
-    """Raise DataError, naming the first offending example and giving advice, if data lies outside `support`."""
+    """Raise DataError, naming the first offending example and giving advice, if data lies outside `support`.
+
+    Args:
+      dataset: scaled.
+      support: of the likelihood, or what a binarization takes for it.
+      advice: asked for what to do, once something is wrong.
+
+    Raises:
+      DataError: names the split, the value, and the example by its row or name in the source.
+    """
     for name in SPLITS:
         check_split(f"{dataset.name}, {name} split", getattr(dataset, name), support, advice)
 
@@ -445,6 +515,11 @@ def prepare(dataset: Dataset, binarization: Binarization, run_seed: int) -> Data
 
     Training data is binarized from the run's seed; held-out data from a fixed one, so that evaluations of different
     runs compare.
+
+    Args:
+      dataset: scaled, and checked for what the binarization takes.
+      binarization: from `BINARIZATIONS`.
+      run_seed: the run's.
     """
     held_out = {
         name: replace(getattr(dataset, name), x=binarization.held_out(getattr(dataset, name).x, _held_out_draw(i)))

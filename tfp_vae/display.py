@@ -1,4 +1,7 @@
-"""How objects show themselves in a notebook: rows of a table as HTML."""
+"""How objects show themselves in a notebook: rows of a table as HTML.
+
+A cell may hold anything that can be written as text; whatever it is, it is escaped.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Files of public data sets: found where they lie, or downloaded with a checksum, whole or not at all."""
+"""Files of public data sets: found where they lie, or downloaded with a checksum, whole or not at all.
+
+A file that lies in one of the places is taken as it is, whatever its checksum: people recompress them, and readers
+check its form. One that is downloaded has to have the checksum, or is not kept.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +53,7 @@ def obtain(remotes: Sequence[Remote], places: Sequence[Path], progress: Any = No
 
 
 def _found(remote: Remote, places: Sequence[Path]) -> Path | None:
+    """Plain or gzipped, in the order of the places."""
     plain = remote.name.removesuffix(".gz")
     candidates = (place / name for place in places for name in (plain, f"{plain}.gz"))
     return next((path for path in candidates if path.is_file()), None)

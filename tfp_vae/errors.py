@@ -1,4 +1,8 @@
-"""What can go wrong, each with the exit code that the command line promises for it."""
+"""What can go wrong, each with the exit code that the command line promises for it.
+
+A command line prints the message and leaves with the code; from Python they are exceptions like others. Whatever else
+is raised is a fault of the program.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ class RunError(TfpVaeError):
 
 @final
 class DivergenceError(TfpVaeError):
-    """A loss, gradient norm or weight that is no longer finite."""
+    """Data, a loss, a gradient, weights or an optimizer's state that are no longer finite."""
 
     exit_code = 5
 

@@ -1,4 +1,9 @@
-"""How a function is run: through XLA, as a TensorFlow graph, or eagerly."""
+"""How a function is run: through XLA, as a TensorFlow graph, or eagerly.
+
+The three give the same mathematics and other draws: XLA has another generator and another order of sums. What is
+compiled knows how, by `running`, when it is traced. A call with new shapes is traced and compiled again, which takes
+from a second to many under XLA.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +63,12 @@ EXECUTIONS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
 
 
 def compiled(function: Callable[..., Any], execution: str) -> Callable[..., Any]:
-    """Return `function` prepared for one of `EXECUTIONS`. The three do not draw the same numbers from the same seed."""
+    """Return `function` prepared for one of `EXECUTIONS`. The three do not draw the same numbers from the same seed.
+
+    Args:
+      function: of tensors, by position; what else it needs it closes over.
+      execution: `xla`, `graph` or `eager`.
+    """
 
     def known(*args: Any) -> Any:
         token = _RUNNING.set(execution)
@@ -80,6 +90,13 @@ def choose(model: Any, execution: str = AUTO) -> str:
 
     XLA fuses a dense model into few kernels. On a CPU it has no fast convolution, so a model with convolutions
     (any `tf_keras` layer with a `kernel_size`) takes the graph path there, which uses oneDNN.
+
+    Args:
+      model: a `tf.Module` with the networks in it.
+      execution: as asked.
+
+    Returns:
+      `xla`, `graph` or `eager`.
     """
     if execution != AUTO:
         return execution

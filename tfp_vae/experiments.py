@@ -1,4 +1,19 @@
-"""Experiments: train a run, restore it, sample from it. What the commands do, without the talking."""
+"""Experiments: train a run, restore it, sample from it. What the commands do, without the talking.
+
+`train` runs a training that `preparation.plan` prepared and `runs.Run.create` gave a folder; `Restored` is the model
+that came of it, `sample` draws from it. `assessment`, `scores`, `latent` and `gallery` take a `Restored`. Commands add
+options and sentences, and no mathematics.
+
+```python
+from pathlib import Path
+
+small = tv.config.ModelConfig(latent_dim=2, encoder="mlp:hidden=16", decoder="mlp:hidden=16")
+once = tv.config.TrainingConfig(epochs=1, execution="graph")
+config, dataset = tv.preparation.plan("digits", None, None, small, once)
+run = tv.runs.Run.create(Path("runs/digits"), config)
+tv.experiments.train(run, dataset)  # True: it came to its end
+```
+"""
 
 from __future__ import annotations
 
@@ -27,6 +42,15 @@ SAMPLES_AT_ONCE = 1_000
 @final
 class Restored:
     """A run's model, with weights from its checkpoint.
+
+    The weights are read as far as the run's config promises them, so that a damaged or foreign file is refused before
+    it takes the memory. `vae` is an ordinary model: evaluate it, sample from it, or train it further by hand.
+
+    ```python
+    restored = tv.experiments.Restored(tv.runs.find(None, "runs"), weights="best")
+    restored.vae.sample(4, seed=(0, 0))  # [4, 8, 8, 1]
+    restored.described()  # which weights: their step, and whether they are averaged
+    ```
 
     Args:
       run: the run.
@@ -79,6 +103,10 @@ def sample(
 ) -> np.ndarray:
     """Return n samples of a run's p(x), [n, *event_shape].
 
+    ```python
+    tv.experiments.sample(restored, 4, seed=0, temperature=0.8)  # [4, 8, 8, 1], E[x|z]
+    ```
+
     Args:
       restored: the run.
       n: how many.
@@ -86,6 +114,9 @@ def sample(
       temperature: scales the prior's spread.
       show: `mean` for E[x|z] with z from the prior, `draw` for x drawn from p(x|z).
       region: where z has to lie; anywhere, if not given. See `latent.generate_within`.
+
+    Raises:
+      UsageError: a temperature other than 1 under a prior that has none, or a region that the prior hardly meets.
     """
     generate = (
         restored.vae.generate if region is None else functools.partial(generate_within, restored.vae, region=region)

@@ -1,4 +1,9 @@
-"""Array files -> arrays: idx, amat, npy, npz. Every reader refuses what is malformed before it takes the memory."""
+"""Array files -> arrays: idx, amat, npy, npz. Every reader refuses what is malformed before it takes the memory.
+
+`sources` calls a reader by the file's name, `archive` calls `read_npz` for checkpoints. A header says how large an
+array will be: it is held against the file's size before anything is allocated, and nothing is unpickled, so that a
+damaged or hostile file costs no more than it can really hold.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +47,12 @@ LONGEST_HEADER = 10_000
 def read_idx(path: Path) -> np.ndarray:
     """Read an idx file, plain or gzipped: a big-endian header (type, dimensions), then the values in row order.
 
+    Returns:
+      Of the type and shape that the header gives, in the machine's byte order.
+
+    Raises:
+      DataError: no such file, another format, or fewer or more values than the header promises.
+
     References:
       LeCun, Cortes and Burges (1998), The MNIST database of handwritten digits: the IDX file format.
     """
@@ -73,7 +84,12 @@ def _idx_header(stream: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int,
 
 
 def read_amat(path: Path) -> np.ndarray:
-    """Read an `.amat` file, plain or gzipped: a row of 0s and 1s, for each example. uint8 [N, M]."""
+    """Read an `.amat` file, plain or gzipped: a row of 0s and 1s, for each example. uint8 [N, M].
+
+    Raises:
+      DataError: no such file, other characters than 0, 1 and blanks, rows of different lengths, or more than 2^30
+        characters.
+    """
     with _reading(path), _opened(path) as stream:
         text = np.frombuffer(_read_at_most(stream, LARGEST_AMAT + 1), np.uint8)
     if text.size > LARGEST_AMAT:
@@ -100,7 +116,11 @@ def _row_lengths(text: np.ndarray, is_value: np.ndarray) -> np.ndarray:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """Read one array from an `.npy` file; its header is held against the file's size first."""
+    """Read one array from an `.npy` file; its header is held against the file's size first.
+
+    Raises:
+      DataError: no such file, another format, objects instead of numbers, or less than the header promises.
+    """
     with _reading(path), path.open("rb") as stream:
         _check_header(stream, path.stat().st_size, str(path))
         stream.seek(0)
@@ -115,6 +135,9 @@ def read_npz(
     Args:
       path: the archive.
       check: sees the archive's table of entries before any of them is read, and raises DataError to refuse it.
+
+    Raises:
+      DataError: no such file, damage, objects instead of numbers, or an entry that promises more than it can hold.
     """
     with _reading(path), zipfile.ZipFile(path) as archive:
         check(archive.infolist())
@@ -122,6 +145,7 @@ def read_npz(
 
 
 def _npz_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
+    """Deflate packs at most 1,032 bytes into one: an entry that promises more is a bomb, or a lie."""
     if entry.file_size > _MOST_INFLATED * max(entry.compress_size, 1):
         raise DataError(
             f"{path}, {entry.filename}: promises {entry.file_size} bytes, more than it can hold; get it anew."

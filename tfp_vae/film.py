@@ -1,4 +1,9 @@
-"""Frames of a training: at some epochs, where held-out data lie in latent space and what is decoded from it."""
+"""Frames of a training: at some epochs, where held-out data lie in latent space and what is decoded from it.
+
+A `Film` is shown the model between compiled calls and keeps a frame of some epochs, in files of the run; `frames` reads
+them, `reel` adds labels and the grid, and `gallery` draws the animations. Frames are arrays and not pictures, so that a
+whole film can be drawn on one scale.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +53,15 @@ class Reel(NamedTuple):
 
 
 def epochs_filmed(total: int, most: int = MOST_FRAMES) -> list[int]:
-    """Return the epochs after which a frame is taken: 0, each of them up to `total`, or log-spaced ones if many."""
+    """Return the epochs after which a frame is taken: 0, each of them up to `total`, or log-spaced ones if many.
+
+    Args:
+      total: epochs of the training.
+      most: the most frames.
+
+    Returns:
+      Ascending, the first 0 and the last `total`: few where learning is slow and many where it is fast, at the start.
+    """
     if total < most:
         return list(range(total + 1))
     spaced = np.unique(np.round(np.geomspace(1, total, most - 1)).astype(int))
@@ -118,6 +131,9 @@ def discard_from(run: Run, epoch: int) -> None:
 
 def frames(run: Run) -> list[Frame]:
     """Return a run's frames in order; none, if its training was not filmed.
+
+    A frame holds the means of up to 1,000 examples and up to about 65,536 values of what is decoded, in float32; a film
+    has up to 60, and in two dimensions takes about 16 MB.
 
     Raises:
       RunError: a frame that is damaged.

@@ -1,4 +1,15 @@
-"""A run's pictures, and those of its evaluation: which there are, and from which arrays each is drawn."""
+"""A run's pictures, and those of its evaluation: which there are, and from which arrays each is drawn.
+
+`PICTURES` names a run's pictures: a function of a `Subject` that draws each, and one that says why a run has none.
+`picture` draws those that apply into the run's folder. `ASSESSED` are the pictures of an evaluation, drawn from an
+`Assessment` alone.
+
+```python
+run = tv.runs.find(None, "runs")
+restored, dataset = tv.experiments.Restored(run), tv.preparation.reload(run.config())
+tv.gallery.picture(tv.gallery.Subject(restored, dataset), ["samples", "reconstructions"])  # paths of two PNG files
+```
+"""
 
 from __future__ import annotations
 
@@ -122,6 +133,10 @@ class Picture(NamedTuple):
 def applicable(subject: Subject, names: Sequence[str] = ()) -> list[str]:
     """Return which pictures the run has; or those named, refusing one that it has not.
 
+    Args:
+      subject: the run.
+      names: from `PICTURES`; all, if none is given.
+
     Raises:
       UsageError: an unknown name, or a picture that this run has not.
     """
@@ -137,7 +152,12 @@ def applicable(subject: Subject, names: Sequence[str] = ()) -> list[str]:
 def picture(
     subject: Subject, names: Sequence[str] = (), *, drawn: Callable[[Path], None] = lambda path: None
 ) -> list[Path]:
-    """Draw a run's pictures, or those named, into its folder, and return their paths; `drawn` is told of each."""
+    """Draw a run's pictures, or those named, into its folder, and return their paths; `drawn` is told of each.
+
+    Raises:
+      UsageError: an unknown name, or a picture that this run has not.
+      DiskError: a file could not be written.
+    """
     paths = []
     for name in applicable(subject, names):
         paths.append(subject.run.write_plot(name, PICTURES[name].content(subject), PICTURES[name].suffix))

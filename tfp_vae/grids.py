@@ -1,4 +1,8 @@
-"""Grids and quantiles of a prior, over which a decoder is shown."""
+"""Grids and quantiles of a prior, over which a decoder is shown.
+
+What is decoded over a grid shows all that a model in two dimensions can make, each step of the same mass under the
+prior; in other dimensions draws stand for it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,13 @@ def prior_draws(vae: VAE, seed: int) -> np.ndarray:
 
 
 def quantiles(vae: VAE, levels: np.ndarray, seed: int) -> np.ndarray:
-    """Return the quantiles [Q, D] of each p(z_d) at levels [Q]: a standard Normal's inverse CDF, else of draws."""
+    """Return the quantiles [Q, D] of each p(z_d) at levels [Q]: a standard Normal's inverse CDF, else of draws.
+
+    Args:
+      vae: the model, of which the prior is looked at.
+      levels: in (0, 1).
+      seed: of the 20,000 draws, whose quantiles at 2% and 98% have errors of about 0.02 standard deviations.
+    """
     if isinstance(vae.prior, StandardNormal):
         from scipy.stats import norm
 
@@ -43,6 +53,13 @@ def grid(vae: VAE, side: int, seed: int) -> Grid:
 
     Of two dimensions, each the quantiles of p(z_1) and p(z_2): for the standard Normal its inverse CDF on an even grid.
     Of another number, draws from p(z), the same for the same seed.
+
+    ```python
+    from tfp_vae.grids import grid
+
+    places = grid(vae, side=5, seed=0)
+    tv.latent.decode(vae, places.z, seed=(0, 0))  # [25, 8, 8, 1]
+    ```
     """
     if vae.prior.latent_dim != 2:
         draws = np.asarray(vae.prior().sample(side**2, seed=seed_for(seed, Purpose.SAMPLE, 3)))

@@ -1,4 +1,9 @@
-"""Folders of images -> arrays of 8-bit pixels. Each header is checked before its image is decoded."""
+"""Folders of images -> arrays of 8-bit pixels. Each header is checked before its image is decoded.
+
+Pillow decodes; before it does, the header is checked for size, type and frames, so that a file of a few bytes cannot
+ask for gigabytes. Files are taken in the order of their names, and so fall into the same splits wherever the folder
+lies.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +92,16 @@ def read_folder(
 
 
 def read_zipped(path: Path, label: Callable[[str], str], *, resize: tuple[int, int]) -> Pictures:
-    """Return the grey images of a zip archive in the order of their names, each labelled by its name."""
+    """Return the grey images of a zip archive in the order of their names, each labelled by its name.
+
+    Args:
+      path: the archive.
+      label: name in the archive -> label.
+      resize: (height, width).
+
+    Raises:
+      DataError: as `read_folder`, or an archive that is damaged.
+    """
     with _reading(path), zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith(SUFFIXES))
         entries = [_Entry(label(name), f"{path}, {name}", _opener(archive, name)) for name in names]
@@ -155,7 +169,10 @@ def _decoded_all(entries: Sequence[_Entry], resize: tuple[int, int] | None, chan
 
 
 def _decoded(entry: _Entry, resize: tuple[int, int] | None, channels: Channels) -> np.ndarray:
-    """Return one image, uint8 [H, W, C], turned as its EXIF data say."""
+    """Return one image, uint8 [H, W, C], turned as its EXIF data say.
+
+    EXIF says how the camera was held, of which the pixels know nothing.
+    """
     from PIL import Image, ImageOps
 
     with _reading(entry.name), warnings.catch_warnings(), entry.opened() as stream:

@@ -1,4 +1,8 @@
-"""Inspection: what is in a data set, and whether it can be trained on."""
+"""Inspection: what is in a data set, and whether it can be trained on.
+
+`inspect` puts together what `kinds` says of the values, what is missing, the classes, which likelihoods fit, and
+`duplicates`; it draws nothing that a training draws. It changes nothing and takes any data that can be read.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +67,15 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
 
     `range` and `missing` are of the values in the source. Data that can be trained on have `assumed`, what is taken for
     granted of their scale, and from `kind` on what is true of the values scaled; other data have a `problem`.
+
+    ```python
+    found = tv.inspection.inspect(tv.datasets.read("digits"))
+    found["trainable"], found["picked"]["likelihood"], found["duplicates"]["test"]["near"]
+    ```
+
+    Args:
+      raw: not yet scaled.
+      scaling: a member of `SCALINGS`; what suits the data, if not given.
     """
     found = {
         "dataset": raw.name,
@@ -158,6 +171,14 @@ def duplicates(data: Dataset, split: str) -> Duplicates:
     Distances are root mean square differences of scaled values. Near is nearer than a tenth of the median distance of
     two training examples, found by comparing all pairs; where that would cost more than 5 10^11 products, a seeded part
     of the held-out examples stands for all.
+
+    Held-out examples that were trained on flatter a model's log p(x); near ones may be copies, or the same thing drawn
+    twice. They are found by matrix products, a block of 2,048 examples by another, so that memory does not grow with
+    the pairs.
+
+    Args:
+      data: scaled.
+      split: `validation` or `test`.
     """
     train, held_out = data.train, getattr(data, split)
     a, b = (part.x.reshape(len(part), -1) for part in (train, held_out))

@@ -1,4 +1,8 @@
-"""Kinds of data: what their form and values are, and which likelihood, network and scaling suit them."""
+"""Kinds of data: what their form and values are, and which likelihood, network and scaling suit them.
+
+A kind is a form (vectors, grey or colour images) and a set of values, the narrowest of `VALUES` that holds them all.
+`SUITED` picks a likelihood by both. A suggestion is where to begin, by convention, and no finding about the data.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,12 @@ NOT_FINITE = "some of them missing or infinite"
 
 
 class Kind(NamedTuple):
-    """What data are: their form, and their values once they are scaled."""
+    """What data are: their form, and their values once they are scaled.
+
+    form: `vectors`, `grey images`, `colour images` or `images of many channels`.
+    values: a key of `VALUES`, or that some are not finite.
+    event_shape: of one example.
+    """
 
     form: str
     values: str
@@ -84,6 +93,11 @@ def suggest(dataset: Dataset) -> Suggestion:
 
     Colours of 8 bits are levels, which a discretized logistic has probabilities for. Large images are given
     convolutions.
+
+    ```python
+    data = tv.datasets.load("digits")
+    str(tv.kinds.kind_of(data)), tv.kinds.suggest(data)  # grey images of 8x8x1, values in [0, 1]; bernoulli, mlp
+    ```
     """
     kind = kind_of(dataset)
     form = "colour images" if kind.form.startswith("images") else kind.form

@@ -1,4 +1,9 @@
-"""The latent space of a model: where data lie in it, paths through it, regions of it, and what is decoded there."""
+"""The latent space of a model: where data lie in it, paths through it, regions of it, and what is decoded there.
+
+`encode` and `decode` take NumPy arrays of any length, in pieces that memory holds; `path` and `generate_within` choose
+the z to be decoded. Pieces of another size would draw other numbers from the same seed, so their size is part of what a
+seed means and is not a setting.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +56,20 @@ def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
     """Return q(z|x) of examples x [N, *event_shape]: its means, its scales, and `samples` draws.
 
     Means and scales are closed-form for Normals; those of flows are estimated, from 64 and from 256 samples.
+
+    ```python
+    found = tv.latent.encode(vae, x, samples=3, seed=(0, 0))
+    found.mean, found.scale, found.samples  # [16, 2], [16, 2], [3, 16, 2]
+    ```
+
+    Args:
+      vae: the model.
+      x: examples as the likelihood takes them, [N, *event_shape].
+      samples: S, from 0 on.
+      seed: a stateless seed, two integers.
+
+    Returns:
+      `Embeddings`. The scale of a flow has a relative error of about 1 / sqrt(512), 4%.
     """
     parts = [_encoded(vae, x[rows], samples, fold(seed, rows.start)) for rows in _pieces(len(x), x.shape[1:])]
     mean, scale, draws = zip(*parts, strict=True)
@@ -72,7 +91,19 @@ _SCALES: dict[bool, Callable[[Any, Any], Any]] = {
 
 
 def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean") -> np.ndarray:
-    """Return what is shown of p(x|z), E[x|z] or a draw, for z [..., D]: [..., *event_shape]."""
+    """Return what is shown of p(x|z), E[x|z] or a draw, for z [..., D]: [..., *event_shape].
+
+    ```python
+    z = tv.latent.path(np.array([[-1.0, 0.0]]), np.array([[1.0, 0.0]]), steps=5)  # [1, 5, 2]
+    tv.latent.decode(vae, z, seed=(0, 0))  # [1, 5, 8, 8, 1], E[x|z]
+    ```
+
+    Args:
+      vae: the model.
+      z: any leading axes, the last of D.
+      seed: a stateless seed; of means not looked at.
+      show: `mean` or `draw`, a name from `SHOWN`.
+    """
     flat = np.reshape(z, (-1, z.shape[-1])).astype(np.float32)
     event_shape = tuple(vae.decoder.likelihood.event_shape)
     parts = [
@@ -93,7 +124,10 @@ def _linear(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def _spherical(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Return (sin((1 - t) w) first + sin(t w) last) / sin w, w their angle; a straight line where sin w is 0."""
+    """Return (sin((1 - t) w) first + sin(t w) last) / sin w, w their angle; a straight line where sin w is 0.
+
+    On it the length of z stays where it is if both ends have one length, and the angle grows evenly.
+    """
     norms = np.linalg.norm(first, axis=-1) * np.linalg.norm(last, axis=-1)
     cosine = np.sum(first * last, axis=-1) / np.where(norms > 0, norms, 1.0)
     angle = np.arccos(np.clip(cosine, -1, 1))[..., np.newaxis]
@@ -115,7 +149,17 @@ References:
 
 
 def path(first: np.ndarray, last: np.ndarray, steps: int, kind: str = "linear") -> np.ndarray:
-    """Return `steps` points from `first` to `last`, both [P, D], ends included: [P, T, D]."""
+    """Return `steps` points from `first` to `last`, both [P, D], ends included: [P, T, D].
+
+    Args:
+      first: where each of P paths begins.
+      last: where it ends.
+      steps: T, from 1 on.
+      kind: `linear` or `spherical`, a name from `PATHS`.
+
+    References:
+      White (2016), Sampling generative networks.
+    """
     t = np.linspace(0, 1, steps)[:, np.newaxis]
     return PATHS[kind](first[:, np.newaxis].astype(np.float64), last[:, np.newaxis].astype(np.float64), t)
 
@@ -124,6 +168,21 @@ def generate_within(vae: VAE, n: int, region: Region, *, seed: Seed, temperature
     """Return p(x|z_i) for z_1..z_n drawn from the prior given that z lies in a region: batch [n].
 
     By rejection, so for any prior: 10,000 draws at once, of which those inside the region are kept.
+
+    The expected number of draws is n / P(z in the region): a region of a ten-thousandth of the prior's mass takes about
+    10,000 n of them; the decoder is called once, when all are found.
+
+    ```python
+    right = tv.latent.generate_within(vae, 4, ((0.0, 3.0), (-3.0, 3.0)), seed=(0, 0))
+    right.mean()  # [4, 8, 8, 1], all with z_1 above 0
+    ```
+
+    Args:
+      vae: the model.
+      n: how many.
+      region: for each of the D dimensions, the lowest and the highest value; infinities leave it open.
+      seed: a stateless seed, two integers.
+      temperature: what the spread of the prior's Normals is multiplied by.
 
     Raises:
       UsageError: a region of another dimension than z, or that ten million draws did not meet n times.

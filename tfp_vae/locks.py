@@ -1,4 +1,8 @@
-"""Locks: one process at a time in a folder, and none once that process is gone, however it went."""
+"""Locks: one process at a time in a folder, and none once that process is gone, however it went.
+
+A lock of the kernel's (`flock`) belongs to an open file and ends with the process, so that none is ever left behind.
+Advice, not force: it keeps out those who ask.
+"""
 
 from __future__ import annotations
 

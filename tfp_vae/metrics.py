@@ -1,4 +1,8 @@
-"""The metrics of a run: a line of JSON for each epoch, each under its checksum."""
+"""The metrics of a run: a line of JSON for each epoch, each under its checksum.
+
+A line is written whole, by the checkpoint that knows of its epoch; `parsed` refuses a file in which one is missing or
+changed.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,11 @@ class _Line(pydantic.BaseModel):
 
 
 def text(lines: Iterable[Mapping[str, Any]]) -> str:
-    """Return the file's text."""
+    """Return the file's text.
+
+    Args:
+      lines: epochs 1, 2, and so on.
+    """
     return "".join(f"{storage.json_text(storage.sealed(line))}\n" for line in lines)
 
 

@@ -1,4 +1,14 @@
-"""Pictures of data, and of what a training and an evaluation found: arrays -> figures."""
+"""Pictures of data, and of what a training and an evaluation found: arrays -> figures.
+
+A figure is made of arrays and returned, never shown or written: `png` gives its bytes. They share a style, a palette
+and a scale of tones from `canvas`. Pictures of images take [.., H, W, C] in any range; vectors are drawn as rows of a
+map. `gallery` decides which arrays of a run go into which.
+
+```python
+figure = tv.plots.image_grid(x, "Digits")  # a matplotlib Figure
+content = tv.plots.png(figure)  # the bytes of a PNG file
+```
+"""
 
 from __future__ import annotations
 
@@ -122,7 +132,14 @@ def _figure(axes: Any) -> Figure:
 
 
 def learning_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the ELBO, the distortion and the rate of each epoch, on training and validation data; nats per example."""
+    """Draw the ELBO, the distortion and the rate of each epoch, on training and validation data; nats per example.
+
+    Training terms are averages over an epoch while the weights move, validation those at its end: early in training the
+    validation ELBO is often the higher for it. A validation ELBO that falls while the other rises is overfitting.
+
+    Args:
+      metrics: a record for each epoch, as `runs.Run.metrics` gives them.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.5, 3.2), layout="constrained")
         for axes, name in zip(figure.subplots(1, 3), ("elbo", "distortion", "rate"), strict=True):
@@ -142,7 +159,10 @@ def _curve(axes: Any, metrics: Sequence[Mapping[str, Any]], name: str) -> None:
 
 
 def prior_grid(side: int) -> np.ndarray:
-    """Return z [side^2, 2] at the standard Normal's inverse CDF of an even grid, from top left to bottom right."""
+    """Return z [side^2, 2] at the standard Normal's inverse CDF of an even grid, from top left to bottom right.
+
+    Equal steps on the page are equal masses under the prior.
+    """
     from scipy.stats import norm
 
     quantiles = norm.ppf((np.arange(side) + 0.5) / side)
@@ -151,7 +171,13 @@ def prior_grid(side: int) -> np.ndarray:
 
 
 def manifold(images: np.ndarray, side: int, title: str = "E[x|z] over quantiles of the prior") -> Figure:
-    """Draw E[x|z] [side^2, H, W, C] over the grid of `prior_grid`, or another of quantiles."""
+    """Draw E[x|z] [side^2, H, W, C] over the grid of `prior_grid`, or another of quantiles.
+
+    Args:
+      images: row by row from the top, where z_2 is largest.
+      side: how many stand along a side.
+      title: written above.
+    """
     axes, picture = show_tiles(images, side, side, title, framed=False)
     ticks = (np.array([0.1, 0.5, 0.9]), ["10%", "50%", "90%"])
     axes.set_xticks(ticks[0] * picture.shape[1], ticks[1])
@@ -162,7 +188,16 @@ def manifold(images: np.ndarray, side: int, title: str = "E[x|z] over quantiles 
 
 
 def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, elbo: float) -> Figure:
-    """Draw the importance-weighted bound [J] against its number of samples, with its standard errors over examples."""
+    """Draw the importance-weighted bound [J] against its number of samples, with its standard errors over examples.
+
+    Where the curve still rises at its right end, the estimate is biased low by more than is left to see.
+
+    Args:
+      samples: K of each of the J points.
+      means: nats per example.
+      errors: over examples, which are the same for every K: the shape of the curve is surer than they suggest.
+      elbo: drawn as a line.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.subplots()
@@ -190,7 +225,12 @@ def _count_on_a_logarithmic_axis(axes: Any, what: str) -> None:
 
 
 def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
-    """Draw the rate of each latent dimension [D], largest first; the active ones [D] in another colour."""
+    """Draw the rate of each latent dimension [D], largest first; the active ones [D] in another colour.
+
+    Args:
+      rates: nats per example, such as `information.rate_per_dimension` gives.
+      active: whether each dimension's means vary, see `evaluation.is_active`.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.subplots()
@@ -219,7 +259,13 @@ def _name_dimensions(axes: Any, order: np.ndarray) -> None:
 
 
 def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None, title: str) -> Figure:
-    """Draw the distribution of log p(x) [N], and below it, where there are classes, that of each of them."""
+    """Draw the distribution of log p(x) [N], and below it, where there are classes, that of each of them.
+
+    Args:
+      values: nats of each example.
+      labels: [N]; without boxes if None, or of more than twenty classes.
+      title: written above.
+    """
     return values_by_class(values, labels, title, "log p(x), nats")
 
 
@@ -266,7 +312,15 @@ def extremes(
     count: int = 10,
     features: Sequence[str] = (),
 ) -> Figure:
-    """Draw the examples x [N, H, W, C], or [N, M], of least log p(x) [N] above those of most, each with its value."""
+    """Draw the examples x [N, H, W, C], or [N, M], of least log p(x) [N] above those of most, each with its value.
+
+    Args:
+      x: as the model saw them.
+      values: nats.
+      title: written above.
+      count: how many of each, at most half of all.
+      features: what the M features of vectors are called.
+    """
     order = np.argsort(values, kind="stable")
     count = min(count, max(1, len(x) // 2))
     chosen = np.concatenate([order[:count], order[-count:][::-1]])

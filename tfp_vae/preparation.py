@@ -1,4 +1,9 @@
-"""A run's config and its data: planned from what is asked, and loaded again for a run. Needs no TensorFlow."""
+"""A run's config and its data: planned from what is asked, and loaded again for a run. Needs no TensorFlow.
+
+`plan` is the way from a command to a run: read, pick what is open by the kind of the data, scale, count levels, choose
+a binarization, check, and write it all down in a `RunConfig`. `reload` goes the same way again from the config, and
+`new_examples` takes data that the run never saw along it.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +63,12 @@ def plan(
 ) -> tuple[RunConfig, Dataset]:
     """Return a new run's config, and its data as it will see them.
 
+    ```python
+    model, training = tv.config.ModelConfig(latent_dim=2), tv.config.TrainingConfig(epochs=1)
+    config, dataset = tv.preparation.plan("digits", None, None, model, training)
+    config.data.binarization.name, dataset.train.x.shape  # ("dynamic", (1437, 8, 8, 1))
+    ```
+
     Args:
       dataset, data_dir, progress, reading: see `datasets.load`.
       binarization: a member of `BINARIZATIONS`; by the data and the likelihood, if not given.
@@ -65,8 +76,14 @@ def plan(
       scaling: a member of `SCALINGS`; by the data and the likelihood, if not given.
       open_choices: which of `OPEN` the kind of the data picks, whatever the model says of them.
 
+    Returns:
+      The config, and the data as training takes them: held-out splits binarized, training data as the binarization
+        keeps them.
+
     Raises:
       DataError: data that are missing, malformed, or of a kind the likelihood has no density for.
+      UsageError: a latent dimension that a family does not take, an objective or free bits without the closed form that
+        they need, or a binarization that is of no use to the likelihood.
     """
     check_latent_dim(model)
     check_rate(model, training)
@@ -117,7 +134,16 @@ def _absolute(path: str) -> str:
 
 
 def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None) -> Dataset:
-    """Return the data of a run again, refusing data that changed since it was trained."""
+    """Return the data of a run again, refusing data that changed since it was trained.
+
+    Args:
+      config: the run's.
+      data_dir: where the data lie now; where they lay, if not given.
+      progress: see `datasets.load`.
+
+    Raises:
+      DataError: data that are missing, malformed, or have other values than those trained on.
+    """
     data = load(
         config.data.dataset,
         data_dir=data_dir or config.data.data_dir,
@@ -172,7 +198,12 @@ _REMEDIES: dict[str, Callable[[Dataset, Support], bool]] = {
 
 
 def fitting(x: np.ndarray, event_shape: tuple[int, ...]) -> list[str]:
-    """Return the names of the likelihoods that have a probability, or a density, for x [N, *event_shape]."""
+    """Return the names of the likelihoods that have a probability, or a density, for x [N, *event_shape].
+
+    ```python
+    tv.preparation.fitting(np.array([[0.0, 1.0], [2.0, 5.0]]), (2,))  # normal, laplace, poisson, negative-binomial
+    ```
+    """
     built = {name: LIKELIHOODS.build(_counted(LIKELIHOODS.member(name), x), event_shape) for name in LIKELIHOODS}
     return [name for name, likelihood in built.items() if first_violation(x, likelihood.support) is None]
 
@@ -186,6 +217,15 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
     """Return a split as evaluation sees it: binarized once, from a fixed seed.
 
     A split that is binary already stays as it is, as every binarization keeps 0 and 1.
+
+    ```python
+    test = tv.preparation.held_out_view(config, dataset, "test")  # of the example above; 180 examples of 0 and 1
+    ```
+
+    Args:
+      config: the run's.
+      dataset: from `plan` or `reload`.
+      split: `train`, `validation` or `test`. Of training data under dynamic binarization it is one draw of many.
     """
     return _binarized(config, getattr(dataset, split))
 

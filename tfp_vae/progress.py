@@ -1,4 +1,8 @@
-"""The progress of a training for a person to see: a bar on a terminal, a few lines in a notebook or a file."""
+"""The progress of a training for a person to see: a bar on a terminal, a few lines in a notebook or a file.
+
+A `TrainingProgress` is what `session.train` calls as `observe`. Everything goes to stderr, so that stdout stays for
+results.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Latent space seen in two dimensions: as it is, along the principal components of what lies in it, or by t-SNE."""
+"""Latent space seen in two dimensions: as it is, along the principal components of what lies in it, or by t-SNE.
+
+`PROJECTIONS` are ways to see points; a linear one, a `Projection`, can be applied to other points too, such as draws
+that show how sure an encoder is.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +57,13 @@ def projection(z: np.ndarray) -> Projection:
     """Return the plane in which points z [N, D], D from 2 on, are seen: all there is, or that of most variance.
 
     Signs are such that the largest entry of each axis is positive, so the same points give the same picture.
+
+    ```python
+    from tfp_vae.projections import projection
+
+    plane = projection(np.random.default_rng(0).normal(size=(100, 5)))
+    plane.axes.shape, plane.shares  # (5, 2), the shares of variance
+    ```
 
     References:
       Jolliffe (2002), Principal component analysis.

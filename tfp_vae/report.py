@@ -1,4 +1,14 @@
-"""A run as one HTML page that needs nothing else: figures, pictures, configuration, how to make it again."""
+"""A run as one HTML page that needs nothing else: figures, pictures, configuration, how to make it again.
+
+`page` reads a run's files and pictures and fills a template of jinja2, which escapes whatever they say. Pictures are
+written into the page, which needs no network and no other file. Nothing is computed from the model: figures are those
+of the last evaluation.
+
+```python
+html = tv.report.page(tv.runs.find(None, "runs"))
+tv.report.command(tv.runs.find(None, "runs").config())  # "tfp-vae train --dataset digits ..."
+```
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,15 @@
-"""A run on disk: its config, state, checkpoints, metrics, results and pictures, each whole or not there."""
+"""A run on disk: its config, state, checkpoints, metrics, results and pictures, each whole or not there.
+
+A `Run` is a folder and nothing else: each answer is read from its files, which may change between two questions, and
+each file is checked when it is read. Only the process that holds the lock trains; anyone may read meanwhile, as files
+are replaced whole. Symbolic links within a run are refused, so that a run from elsewhere cannot point out of itself.
+
+```python
+run = tv.runs.find(None, "runs")  # the newest finished run under ./runs
+run.status().state, run.config().model.latent_dim  # ("finished", 2)
+[line["validation_elbo"] for line in run.metrics()]  # nats per example, after each epoch
+```
+"""
 
 from __future__ import annotations
 
@@ -42,7 +53,13 @@ logger = logging.getLogger("tfp_vae")
 
 @final
 class Status(pydantic.BaseModel):
-    """What became of a run: its state, why it failed if it did, and how far the last checkpoint is."""
+    """What became of a run: its state, why it failed if it did, and how far the last checkpoint is.
+
+    state: `running`, `finished`, `interrupted` or `failed`.
+    reason: of a failure, the error's sentence.
+    step: of the last checkpoint.
+    epochs: finished at the last checkpoint.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     state: State = "interrupted"
@@ -53,7 +70,14 @@ class Status(pydantic.BaseModel):
 
 @final
 class Run:
-    """A folder that holds a run. Reading checks what is there; writing replaces whole files."""
+    """A folder that holds a run. Reading checks what is there; writing replaces whole files.
+
+    Methods that read raise RunError for what is missing, damaged or another run's; those that write raise DiskError for
+    what the file system refuses.
+
+    Args:
+      folder: where it lies, or will; nothing is read or made before it is asked for.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,7 +109,16 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:
-        """Make the folder of a new run and write its config; refuse a folder that holds a run already."""
+        """Make the folder of a new run and write its config; refuse a folder that holds a run already.
+
+        Args:
+          folder: new, or empty.
+          config: from `preparation.plan`.
+
+        Raises:
+          RunError: the folder holds a run, or anything else.
+          DiskError: the folder or the config could not be written.
+        """
         cls.refuse_existing(folder)
         storage.make_folder(folder)
         run = cls(folder)
@@ -119,7 +152,11 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> Run:
-        """Return the run in a folder, refusing a folder that holds none."""
+        """Return the run in a folder, refusing a folder that holds none.
+
+        Raises:
+          RunError: no folder, or one without a config.
+        """
         with _reading(folder):
             if not folder.is_dir():
                 raise RunError(f"{folder}: expected a run's folder, found none; `tfp-vae runs` lists the runs here.")
@@ -176,6 +213,8 @@ class Run:
     def status(self) -> Status:
         """Return what became of the run; one whose process was killed is interrupted.
 
+        The lock tells that a run is being trained: a state that says so without it was left by a process that is gone.
+
         Raises:
           RunError: a state that is damaged, or a result that is missing.
         """
@@ -228,7 +267,11 @@ class Run:
             handler.close()
 
     def config(self) -> RunConfig:
-        """Return the run's config, read with a strict schema."""
+        """Return the run's config, read with a strict schema.
+
+        Raises:
+          RunError: a config that is missing, damaged, of another version, or not valid.
+        """
         value = self.read(CONFIG)
         known, found = RunConfig.model_fields["version"].default, value.get("version")
         if repr(found) != repr(known):  # True is equal to 1
@@ -247,6 +290,8 @@ class Run:
 
     def extend(self, epochs: int | None = None, early_stopping: int | None = None) -> None:
         """Put off the end of training; a run that was finished before is no longer so if epochs are left.
+
+        Epochs and patience decide when a run ends, not what its numbers are: both may change within a run's identity.
 
         Args:
           epochs: their total; as it was, if not given.
@@ -283,7 +328,10 @@ class Run:
         return ended if ended is not None and ended.epoch < training.epochs else None
 
     def is_whole(self) -> bool:
-        """Return whether the run is finished, its results can be read, and its last checkpoint is sound."""
+        """Return whether the run is finished, its results can be read, and its last checkpoint is sound.
+
+        Reads the whole checkpoint, so it takes as long as restoring does.
+        """
         try:
             self.metrics()
             status = self.status()
@@ -292,7 +340,11 @@ class Run:
             return False
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return the JSON object in a file of the run, once its checksum is verified."""
+        """Return the JSON object in a file of the run, once its checksum is verified.
+
+        Raises:
+          RunError: a file that is missing, too large, no JSON object, or not what was written.
+        """
         path = self.folder / name
         try:
             value = json.loads(self._content(name, LARGEST_JSON))
@@ -339,6 +391,9 @@ class Run:
 
         The last one becomes the previous one if it was read or written here, and so is known to be sound; if not, the
         previous one stays as it is.
+
+        Args:
+          checkpoint: of a later step than the last.
         """
         previous = self.path(PREVIOUS) if self._newest_is_sound else None
         archive.write(self.path(CHECKPOINT), checkpoint, previous=previous)
@@ -439,7 +494,15 @@ class Run:
         storage.write_bytes(self.path(METRICS), metrics.text(lines).encode())
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the metrics of the epochs so far."""
+        """Return the metrics of the epochs so far.
+
+        Returns:
+          A record for each epoch: epoch, step, elbo, distortion, rate, validation_elbo, validation_distortion,
+            validation_rate in nats per example, learning_rate, seconds.
+
+        Raises:
+          RunError: damage, or fewer epochs than the run's state tells of.
+        """
         path = self.folder / METRICS
         try:
             there = self._there(METRICS)
@@ -514,7 +577,10 @@ _ANNEALING = ("steps", "chains", "examples")
 
 
 def new_folder(runs_dir: Path, dataset: str) -> Path:
-    """Make and return `<dataset>-<date>-<time>` under `runs_dir`, with a number behind it where that is taken."""
+    """Make and return `<dataset>-<date>-<time>` under `runs_dir`, with a number behind it where that is taken.
+
+    The name is made of what is safe in a path; a folder that another process makes at the same moment is left to it.
+    """
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(dataset).stem or "data")
     name = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     storage.make_folder(runs_dir)
@@ -539,13 +605,24 @@ def all_runs(runs_dir: Path) -> list[Run]:
 
 
 def finished_runs(runs_dir: Path) -> list[Run]:
-    """Return the finished runs under a folder, the newest last."""
+    """Return the finished runs under a folder, the newest last.
+
+    By the time at which their training ended. One whose epochs were extended since is not among them.
+    """
     runs = [run for run in map(Run, _folders(runs_dir)) if run.exists() and run.is_finished()]
     return sorted(runs, key=lambda run: (run.folder / TRAINING).stat().st_mtime_ns)
 
 
 def find(run: str | None, runs_dir: str) -> Run:
-    """Return the run named, else the newest finished one under `runs_dir`."""
+    """Return the run named, else the newest finished one under `runs_dir`.
+
+    Args:
+      run: the folder's path, or None.
+      runs_dir: where runs lie.
+
+    Raises:
+      RunError: that folder holds no run, or no finished run is there.
+    """
     if run:
         return Run.open(Path(run))
     finished = finished_runs(Path(runs_dir))

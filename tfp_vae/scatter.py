@@ -1,4 +1,8 @@
-"""Pictures of latent space: where data lie in it, how sure the encoder is, and how the prior compares."""
+"""Pictures of latent space: where data lie in it, how sure the encoder is, and how the prior compares.
+
+Points are posterior means, which hide how sure the encoder is: ellipses show it. Names of classes are moved until none
+covers another.
+"""
 
 from __future__ import annotations
 
@@ -130,6 +134,8 @@ def settled(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return places [N, 2] moved as little as needed that boxes of sizes [N, 2] around them do not overlap.
 
     Each pair that overlaps is pushed apart along the axis on which it overlaps less, until none does.
+
+    At most 500 rounds over all pairs: if boxes cannot all be parted, they are left as near to it as they came.
     """
     places = places + 1e-6 * np.arange(len(places))[:, np.newaxis]  # so that equal places can be told apart
     first, second = np.triu_indices(len(places), 1)
@@ -163,6 +169,9 @@ def _densest(points: np.ndarray) -> np.ndarray:
 
 def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Draw the aggregate posterior q(z_d), filled, against the prior p(z_d), a line, for each of P dimensions.
+
+    Marginals alone: two that agree in each dimension may still differ together. What they show is the part of the rate
+    that is `information.Decomposition.aggregate_kl`.
 
     Args:
       posterior: draws from q(z|x) of examples, [N, P].

@@ -1,4 +1,9 @@
-"""Stateless seeds: every draw is named by (run seed, purpose, indices), so it can be made again alone."""
+"""Stateless seeds: every draw is named by (run seed, purpose, indices), so it can be made again alone.
+
+A stateless draw is a function of its seed: drawn twice, it is the same twice. So no state has to be kept, or restored:
+what was drawn at step 1,000 is known from the run's seed and that number. Purposes keep draws for different ends apart;
+two draws from one folded seed are the same noise, and have to be folded apart by an index.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +44,21 @@ class Purpose(enum.IntEnum):
 
 
 def fold(seed: Seed, *indices: Any) -> Seed:
-    """Return a seed of shape [2] that depends on `seed` and on each of `indices`, in order."""
+    """Return a seed of shape [2] that depends on `seed` and on each of `indices`, in order.
+
+    ```python
+    from tfp_vae.seeds import fold
+
+    fold((0, 1), 7, 3)  # shape [2]; not that of fold((0, 1), 3, 7)
+    ```
+
+    Args:
+      seed: two integers, a tuple or a tensor.
+      indices: integers or integer tensors, such as the step in a compiled loop.
+
+    Raises:
+      UsageError: a seed that is not two integers.
+    """
     seed = tf.convert_to_tensor(seed, tf.int32)
     if seed.shape != [2]:
         raise UsageError(f"a stateless seed is two integers, such as (0, 1); found shape {seed.shape}.")
@@ -54,7 +73,13 @@ def seed_for(run_seed: int, purpose: Purpose, *indices: Any) -> Seed:
 
 
 def generator(run_seed: int, purpose: Purpose, *indices: int) -> np.random.Generator:
-    """Return the NumPy generator of one draw made on the host, such as an epoch's permutation."""
+    """Return the NumPy generator of one draw made on the host, such as an epoch's permutation.
+
+    Args:
+      run_seed: not negative.
+      purpose: what is drawn.
+      indices: such as an epoch's number; how many there are is part of the seed, so that none runs into another.
+    """
     return np.random.default_rng([len(indices), run_seed, int(purpose), *indices])
 
 

@@ -1,4 +1,10 @@
-"""The course of a training: epochs, validation, metrics, checkpoints."""
+"""The course of a training: epochs, validation, metrics, checkpoints.
+
+`train` claims the run's folder and drives a `_Training`, which cuts epochs into compiled calls of a quarter of a second
+and between them hears of interrupts, reports progress and saves. What a checkpoint holds is all that it needs to go on:
+a training that was killed and resumed ends with the same weights, bit for bit, as one left in peace. Callbacks are told
+and asked; none of them changes a number.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +49,14 @@ PACKAGES = ("tfp_vae", "tensorflow", "tensorflow-probability", "tf-keras", "nump
 
 
 class Report(NamedTuple):
-    """Where training is: the epoch (from 1), its step, its training terms so far; at an epoch's end, validation."""
+    """Where training is: the epoch (from 1), its step, its training terms so far; at an epoch's end, validation.
+
+    epoch: from 1 on.
+    step: of the epoch, after which this is told.
+    steps: how many the epoch has.
+    train: means over the epoch's steps so far, nats per example.
+    validation: after the epoch's last step; None before it.
+    """
 
     epoch: int
     step: int
@@ -81,8 +94,10 @@ def train(
       Whether training came to its end; False if it was stopped.
 
     Raises:
-      DivergenceError: a loss, gradient norm or weight that is not finite; the last good checkpoint stays.
+      DivergenceError: a value that is not finite in the data, the loss, the gradient, the weights or the optimizer's
+        state; the last good checkpoint stays.
       RunError: another process trains this run, or its checkpoint is missing, damaged or of another run.
+      DiskError: the run could not be written to.
     """
     with run.claimed(), run.log(), _outcome(run) as done:
         training = _Training(run, dataset, observe, stopping, filming, recording)
@@ -129,7 +144,11 @@ def _trainer(config: RunConfig, vae: VAE, averaged: VAE | None, x: np.ndarray, e
 
 @final
 class _Training:
-    """The course of one training: epochs, validation, metrics, checkpoints."""
+    """The course of one training: epochs, validation, metrics, checkpoints.
+
+    Metrics, best weights and the place in the epoch are in the checkpoint itself, so that it has to agree with no other
+    file; those that people read are written from it.
+    """
 
     def __init__(
         self,
@@ -209,7 +228,10 @@ class _Training:
         return True
 
     def _advance(self, epoch: int, batches: Any) -> None:
-        """Take one chunk of steps, sized to last about `CHUNK_SECONDS`; its size changes no number."""
+        """Take one chunk of steps, sized to last about `CHUNK_SECONDS`; its size changes no number.
+
+        Twice as many steps at most as in the call before: the first call compiles, and would mislead.
+        """
         began, taken = time.monotonic(), self._totals.steps
         end = min(taken + self._chunk, self._steps)
         first = epoch * self._steps
@@ -248,7 +270,10 @@ class _Training:
         self._observe(Report(epoch + 1, self._steps, self._steps, train, validation))
 
     def _keep(self) -> None:
-        """Note the state as the last good one, in memory, and as the best one if it is."""
+        """Note the state as the last good one, in memory, and as the best one if it is.
+
+        Copies of all variables, so that what is saved after a divergence is from before it.
+        """
         variables = capture(self._vae, self._trainer.optimizer, self._averaged)
         if self._is_best():
             self._best = Best(self._step, self._metrics[-1]["validation_elbo"], archive.in_use(variables))
@@ -332,7 +357,10 @@ class _Saves:
 
 
 def _rate_weight(config: RunConfig, steps: int) -> Callable[[Any], RateWeight]:
-    """Return step -> the weight of the rate: beta, reached in a straight line over the warm-up, and its free bits."""
+    """Return step -> the weight of the rate: beta, reached in a straight line over the warm-up, and its free bits.
+
+    At step t of the first epoch's warm-up the weight is beta (t + 1) / (warm-up steps), so that it is never 0.
+    """
     training = config.training
     warmup = training.kl_warmup_epochs * steps
     floor = training.free_bits * config.model.latent_dim

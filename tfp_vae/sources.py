@@ -1,4 +1,9 @@
-"""A person's own data: a path -> arrays, by a reader for each kind of file or folder."""
+"""A person's own data: a path -> arrays, by a reader for each kind of file or folder.
+
+Which reader, is told by the name: `READERS` maps patterns of file names to them, and a folder is one of images. A
+reader checks before it allocates, and leaves types as they are; what was decided while reading (the columns of a table,
+whether images have colours) goes back into the `Reading`, so that new data for a run are read just so.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +49,14 @@ class Reading(pydantic.BaseModel):
     columns: which hold features, in this order; all others, if not given.
     resize: (height, width) to which images are brought.
     channels: `grey`, `colour`, or `auto` for what the images have.
+
+    ```python
+    reading = tv.sources.Reading(resize="28", channels="grey")  # as on the command line; (28, 28) when validated
+    reading.given()  # {"resize", "channels"}
+    ```
+
+    Raises:
+      pydantic.ValidationError: an unknown key, no column, or a side beyond 1 to 16,384.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -85,11 +98,22 @@ class Reader(NamedTuple):
 def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> Source:
     """Return what a path holds, checked for types and shapes.
 
+    ```python
+    from pathlib import Path
+
+    np.savez("mine.npz", x_train=np.zeros([8, 3]), x_test=np.ones([2, 3]))
+    tv.sources.read(Path("mine.npz")).parts["test"].x  # [2, 3], float64 as in the file
+    ```
+
     Args:
       path: an `.npy`, `.npz`, `.csv`, `.amat` or idx file, the latter two also gzipped, or a folder of images.
       reading: how it is read.
       again: whether `reading` is a run's, and this is new data for it: what it says of other kinds of files is left
         out, and labels may be absent.
+
+    Returns:
+      The examples of each split that the source has itself, [N, M], [N, H, W] or [N, H, W, C], and the reading
+      completed.
 
     Raises:
       DataError: data that are missing or malformed, or a kind of file that is not read.
@@ -110,7 +134,11 @@ def _defaults(names: set[str]) -> dict[str, Any]:
 
 
 def reader_of(path: Path) -> Reader:
-    """Return the reader for a path, by what it is called; for a folder, that of images."""
+    """Return the reader for a path, by what it is called; for a folder, that of images.
+
+    Raises:
+      DataError: a file of another kind, or nothing there.
+    """
     if path.is_dir():
         return FOLDER
     kind = next((kind for kind in READERS if re.search(kind, path.name)), None)
@@ -150,6 +178,10 @@ def _from_npy(path: Path, reading: Reading, again: bool) -> Source:
 
 
 def _from_npz(path: Path, reading: Reading, again: bool) -> Source:
+    """Read one array; or `x`, and `y` if there are labels; or the arrays of splits.
+
+    Those are `x_train` and `x_test`, and `x_validation` where it is, each with its `y_` where it is.
+    """
     arrays = files.read_npz(path)
     splits = {key.removeprefix("x_"): x for key, x in arrays.items() if key in ("x_train", "x_validation", "x_test")}
     if {"train", "test"} <= splits.keys():

@@ -28,7 +28,10 @@ class Stop(NamedTuple):
 
 
 def best_epoch(history: History) -> int:
-    """Return the first epoch of the greatest finite validation ELBO; 0 where there is none."""
+    """Return the first epoch of the greatest finite validation ELBO; 0 where there is none.
+
+    Of equal values the first counts, as later ones cost more training for the same.
+    """
     elbos = {line["epoch"]: line["validation_elbo"] for line in history if math.isfinite(line["validation_elbo"])}
     return max(elbos, key=lambda epoch: elbos[epoch], default=0)
 
@@ -39,6 +42,15 @@ def stop(history: History, patience: int | None) -> Stop | None:
     Training ends after epoch E if the validation ELBO of the last `patience` epochs did not exceed that of the best
     epoch B: E - B >= patience. It is a function of the history, so that a run that was interrupted and resumed ends
     where one left in peace does.
+
+    The validation ELBO is noisy where its set is small; a patience of a few epochs then ends training by chance.
+
+    ```python
+    from tfp_vae.stopping import stop
+
+    history = [{"epoch": i + 1, "validation_elbo": elbo} for i, elbo in enumerate((-30.0, -25.0, -26.0, -25.5))]
+    stop(history, patience=2)  # Stop(epoch=4, best_epoch=2, patience=2)
+    ```
 
     Args:
       history: the metrics of the epochs that were finished.

@@ -1,4 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all.
+
+`write_bytes` is under all of them: a temporary file beside the target, synced, renamed over it, and the folder synced,
+so that after a kill or a loss of power there is the old file or the new one. Memory: one copy of what is written. JSON
+is written without NaN, which other languages cannot read.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +65,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says of a failed write into a DiskError that names the path."""
+    """Turn what the operating system says of a failed write into a DiskError that names the path.
+
+    Raises:
+      DiskError: with the path, what is wrong, and what to do.
+    """
     try:
         yield
     except OSError as error:
@@ -93,6 +102,9 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
       content: what is written.
       previous: where the old file is kept, if there is one. It goes there once the new one is safe beside it, so that
         a failed write costs neither the old file nor the one before it.
+
+    Raises:
+      DiskError: the disk is full, the folder is missing, or permission is denied; no part of the new file is left.
     """
     with disk_errors(path):
         handle, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_STAGED)
@@ -125,7 +137,10 @@ def _sync(path: Path) -> None:
 
 
 def clear_staged(path: Path) -> None:
-    """Delete what writers of a file left beside it when they were killed; only for those who alone may write it."""
+    """Delete what writers of a file left beside it when they were killed; only for those who alone may write it.
+
+    A killed writer leaves a hidden file with the suffix `.part`, which nothing reads.
+    """
     with disk_errors(path):
         for staged in path.parent.glob(f".{path.name}.*{_STAGED}"):
             staged.unlink(missing_ok=True)
@@ -157,6 +172,10 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, previous: Path
     """Write arrays as an `.npz` archive, whose entries each carry a CRC-32 that is checked when they are read.
 
     The old file, if there is one, is kept as `previous` if that is given.
+
+    Raises:
+      TypeError: an array of objects, which only pickle could write.
+      DiskError: as `write_bytes`.
     """
     buffer = io.BytesIO()
     if any(array.dtype.hasobject for array in arrays.values()):
@@ -178,7 +197,17 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def json_text(value: Mapping[str, Any], indent: int | None = None) -> str:
-    """Return a JSON object in which a number that is not finite is null, with a reason beside it."""
+    """Return a JSON object in which a number that is not finite is null, with a reason beside it.
+
+    ```python
+    from tfp_vae.storage import json_text
+
+    json_text({"elbo": float("nan")})  # {"elbo": null, "elbo_reason": "the value was nan, ..."}
+    ```
+
+    Raises:
+      ValueError: a number that is not finite in a list, where it has no name for a reason.
+    """
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
@@ -186,6 +215,9 @@ def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return a JSON object with the checksum of what it says, under the key `checksum`.
 
     The checksum is of the values, not of the text: the object may be printed and parsed again.
+
+    Sixteen hexadecimal digits of SHA-256 over the sorted, compact JSON: against damage and stray edits, not against
+    forgery.
     """
     content = {key: item for key, item in _finite(value).items() if key != CHECKSUM}
     return {**content, CHECKSUM: _digest(content)}

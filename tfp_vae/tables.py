@@ -1,4 +1,9 @@
-"""Tables of numbers in CSV files -> arrays: columns by name, one of them a label, missing values as NaN."""
+"""Tables of numbers in CSV files -> arrays: columns by name, one of them a label, missing values as NaN.
+
+`read_csv` is what `sources` reads a table with, `csv_bytes` what commands write embeddings and scores with; a file
+written by the one is read by the other without a changed digit. Python's `csv` does the quoting; numbers are float64
+until they are scaled.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +38,29 @@ class Columns(NamedTuple):
 def read_csv(
     path: Path, *, columns: Sequence[str] | None = None, label_column: str | None = None, label_optional: bool = False
 ) -> Columns:
-    """Read a table of numbers: a row for each example, a column for each feature.
+    r"""Read a table of numbers: a row for each example, a column for each feature.
 
     The first line names the columns unless all it holds are numbers; then they are called 1, 2, 3 and so on. Cells are
     divided by commas, semicolons or tabs, whichever the first line has most of. An empty cell, NA, NaN, null, none or
     a question mark is a missing value.
+
+    ```python
+    from pathlib import Path
+
+    from tfp_vae.tables import read_csv
+
+    Path("flowers.csv").write_text("length,width,kind\n5.1,3.5,setosa\n7.0,NA,versicolor\n")
+    read_csv(Path("flowers.csv"), label_column="kind")  # x [2, 2] with a NaN, y of texts, names ("length", "width")
+    ```
 
     Args:
       path: the file, in UTF-8.
       columns: the features, in this order; all but the label's, in the file's order, if not given.
       label_column: the name of the column that holds labels: numbers or texts.
       label_optional: whether that column may be absent.
+
+    Returns:
+      `Columns`: x float64 [N, M], y [N] or None, and M names.
 
     Raises:
       DataError: a file that is missing, empty or not a table; a column that is not there; a cell that is no number.
@@ -60,7 +77,10 @@ def read_csv(
 
 
 def _opened(stream: TextIO, path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Return the columns' names, and the rows with their line numbers."""
+    """Return the columns' names, and the rows with their line numbers.
+
+    The delimiter is guessed from the first line alone, so that a comma within a quoted cell further down plays no part.
+    """
     first = stream.readline()
     delimiter = max(DELIMITERS, key=first.count)
     stream.seek(0)
@@ -105,7 +125,10 @@ def _place(header: list[str], name: str, path: Path) -> int:
 def _values(
     rows: Iterator[tuple[int, list[str]]], header: list[str], places: list[int], label: int | None, path: Path
 ) -> tuple[np.ndarray, list[str]]:
-    """Return the numbers at `places` of each row, [N, M], and the texts at `label`."""
+    """Return the numbers at `places` of each row, [N, M], and the texts at `label`.
+
+    Return the numbers at `places` of each row, [N, M], and the texts at `label`; a wrong cell is named by its line.
+    """
     x, labels = [], []
     for line, row in rows:
         if len(row) != len(header):
@@ -130,7 +153,14 @@ def _numbers(row: list[str], header: list[str], places: list[int], where: str) -
 
 
 def typed(labels: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Return labels as whole numbers if all are, else as texts."""
+    """Return labels as whole numbers if all are, else as texts.
+
+    Args:
+      labels: as they stand in a file.
+
+    Returns:
+      int64 [N], or texts [N]; one text among numbers makes all of them texts.
+    """
     texts = np.array(labels)
     try:
         return texts.astype(np.int64)
@@ -139,7 +169,11 @@ def typed(labels: Sequence[str] | np.ndarray) -> np.ndarray:
 
 
 def csv_bytes(columns: Mapping[str, np.ndarray]) -> bytes:
-    """Return columns of one length as a CSV file in UTF-8, numbers written so that they are read back unchanged."""
+    """Return columns of one length as a CSV file in UTF-8, numbers written so that they are read back unchanged.
+
+    Args:
+      columns: names, and arrays [N] each, of numbers or texts.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
