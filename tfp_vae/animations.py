@@ -116,7 +116,10 @@ def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title:
 
 
 def _rendered(figure: Figure, canvas: Any, dpi: int, *, settle: bool) -> Image.Image:
-    """Return a figure's pixels; the layout is found once, to `settle`, so that nothing shakes."""
+    """Return a figure's pixels; the layout is found once, to `settle`, so that nothing shakes.
+
+    With the layout found anew in each frame the axes would move by pixels as titles change.
+    """
     if settle:
         figure.set_dpi(dpi)
         canvas.draw()
@@ -126,7 +129,10 @@ def _rendered(figure: Figure, canvas: Any, dpi: int, *, settle: bool) -> Image.I
 
 
 def _gif(frames: Iterator[Image.Image]) -> bytes:
-    """Return frames as a GIF that repeats, all in one set of colours."""
+    """Return frames as a GIF that repeats, all in one set of colours.
+
+    One palette for all frames, since colours that are chosen anew for each would flicker.
+    """
     pictures = list(frames)
     palette = _palette(pictures)
     first, *rest = (picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)

@@ -124,6 +124,8 @@ def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -
 def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
     """Return the checkpoint in a file.
 
+    Memory: the arrays themselves; they are read one after another, each with its checksum verified at its end.
+
     Args:
       path: the file.
       expected: shapes and types of the variables that the run's config gives rise to; the archive's sizes are held
@@ -145,6 +147,13 @@ def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
 
 
 def _unpacked(arrays: dict[str, np.ndarray]) -> Checkpoint:
+    """Return the checkpoint in arrays that were read, each of which has to be accounted for.
+
+    Best weights that are those of the checkpoint's own step are not written twice, and are taken from it here.
+
+    Raises:
+      KeyError, ValueError: an array that is missing, unknown, or of another form.
+    """
     step, (best_step, best_elbo) = int(arrays.pop("step")), map(float, arrays.pop("best"))
     history = metrics.parsed(_text(arrays.pop("history")))
     run, seconds, sums = _text(arrays.pop("run")), float(arrays.pop("seconds")), arrays.pop("epoch_sums")

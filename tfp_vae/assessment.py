@@ -153,7 +153,10 @@ def ladder(most: int) -> tuple[int, ...]:
 @final
 @dataclass(frozen=True)
 class _Subject:
-    """What the parts of an assessment are told."""
+    """What the parts of an assessment are told.
+
+    Indices of seeds belong to parts: annealing another number of examples does not change what the decomposition draws.
+    """
 
     restored: Restored
     dataset: Dataset
@@ -340,7 +343,10 @@ _PROBED = ("linear_probe_accuracy", "knn_accuracy")
 
 
 def _probed(subject: _Subject) -> dict[str, Any]:
-    """Return how well labels can be read from the posterior means, learned from another split."""
+    """Return how well labels can be read from the posterior means, learned from another split.
+
+    Taught with up to 10,000 examples of the training split (of validation, where training data are assessed).
+    """
     asked = subject.examples.y
     if asked is None or not probes.has_classes(asked):
         return _undefined("the data has no classes", *_PROBED)
@@ -359,7 +365,14 @@ def _annealed(subject: _Subject) -> dict[str, Any]:
 
 
 def _below(subject: _Subject, asked: AnnealingPlan) -> dict[str, Any]:
-    """On the same examples whatever the seed, and beside the importance-weighted estimates of just these."""
+    """Return the bound from annealing, of some of the examples.
+
+    They are the same whatever the seed, and stand beside the importance-weighted estimates of just these.
+
+    Returns:
+      The plan, the bound with its errors, the paired difference from importance sampling, the share of moves accepted,
+      and a verdict.
+    """
     count = min(asked.examples, len(subject.examples))
     rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 2).permutation(len(subject.examples))[:count])
     with subject.stages("annealing", annealing.transitions(count, asked.steps, asked.chains)) as progress:
@@ -397,6 +410,10 @@ def verdict(above: np.ndarray) -> str:
 
 
 def _sandwiched(subject: _Subject, asked: AnnealingPlan) -> dict[str, Any]:
+    """Return the bounds from both sides, of simulated examples.
+
+    In their gap log p(x) cancels: its standard error over examples is that of both bounds' Monte Carlo noise.
+    """
     total = annealing.transitions(asked.examples, asked.steps, asked.chains, both_ways=True)
     with subject.stages("annealing both ways", total) as progress:
         found = annealing.sandwich(

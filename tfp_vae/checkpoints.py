@@ -100,6 +100,10 @@ def _check(name: str, array: np.ndarray, variable: Any) -> None:
 
 
 def _named(vae: VAE, optimizer: Any, averaged: VAE | None) -> dict[str, Any]:
+    """Return all variables by name: of the model, of the optimizer, and the averages.
+
+    Within a part they are in the order of `tf.Module`, which sorts attributes by name, wherever the model was built.
+    """
     state = {} if optimizer is None else {f"{OPTIMIZER}{i:03d}": v for i, v in enumerate(optimizer.variables)}
     averages = {} if averaged is None else {AVERAGE + name: v for name, v in _of(averaged).items() if v.trainable}
     return _of(vae) | state | averages

@@ -175,6 +175,7 @@ class TrainingConfig(_Record):
 
     @pydantic.model_validator(mode="after")
     def _weighs_what_can_be_weighed(self) -> TrainingConfig:
+        """Refuse a weight of the rate under an objective that has none: it would be accepted and do nothing."""
         weighed = [
             name for name in ("beta", "kl_warmup_epochs", "free_bits") if getattr(self, name) != RATE_DEFAULTS[name]
         ]
@@ -188,7 +189,11 @@ class TrainingConfig(_Record):
         return self
 
     def steps(self, examples: int) -> int:
-        """Return the steps of an epoch: as given, else one pass over the examples."""
+        """Return the steps of an epoch: as given, else one pass over the examples.
+
+        Args:
+          examples: in the training split.
+        """
         return self.steps_per_epoch or math.ceil(examples / self.batch_size)
 
 
@@ -231,7 +236,10 @@ class RunConfig(_Record):
 
 
 def check_latent_dim(model: ModelConfig) -> None:
-    """Raise UsageError if posterior or prior cannot be over so few dimensions, as a coupling flow over one."""
+    """Raise UsageError if posterior or prior cannot be over so few dimensions, as a coupling flow over one.
+
+    Here and not when the model is built, so that the error comes before data are read and TensorFlow is imported.
+    """
     _check_family(POSTERIORS, model.posterior, model.latent_dim)
     _check_family(PRIORS, model.prior, model.latent_dim)
 

@@ -81,6 +81,7 @@ class Split:
         return f"Split({len(self):,} examples of {'x'.join(map(str, self.x.shape[1:]))}{labels})"
 
     def __getitem__(self, rows: Any) -> Split:
+        """Return the examples of `rows`, any NumPy index of the first axis, with their places and names in the source."""
         y, names = (None if column is None else column[rows] for column in (self.y, self.names))
         return Split(self.x[rows], y, self.source_rows()[rows], names)
 
@@ -294,7 +295,10 @@ def _check_pictures(name: str, x: np.ndarray) -> None:
 
 
 def _places(dataset: str, folder: Path) -> list[Path]:
-    """Return where a data set's files may lie: not in a folder named for another, as some share their files' names."""
+    """Return where a data set's files may lie: not in a folder named for another, as some share their files' names.
+
+    MNIST and Fashion-MNIST use the same file names: a folder that is named for one is not searched for the other.
+    """
     named_for = folder.name.replace("_", "-")
     own = [folder / dataset, folder / dataset.replace("-", "_")]
     return own if named_for in DATASETS and named_for != dataset else [*own, folder]
@@ -425,7 +429,11 @@ def _of_source(name: str, source: Source) -> Dataset:
 
 
 def as_split(examples: Examples) -> Split:
-    """Return examples as a split, images with a channel axis."""
+    """Return examples as a split, images with a channel axis.
+
+    Args:
+      examples: as a reader gives them, images [N, H, W] or [N, H, W, C], or vectors [N, M].
+    """
     x = examples.x[..., np.newaxis] if examples.x.ndim == 3 else examples.x
     return Split(x, examples.y, names=examples.names)
 
@@ -495,7 +503,14 @@ def check_support(dataset: Dataset, support: Support, advice: Callable[[], str])
 
 
 def check_split(name: str, split: Split, support: Support, advice: Callable[[], str]) -> None:
-    """Raise DataError as `check_support` does, of one split."""
+    """Raise DataError as `check_support` does, of one split.
+
+    Args:
+      name: what to call it in the message.
+      split: the examples.
+      support: what their values have to be in.
+      advice: asked for what to do, once something is wrong.
+    """
     violation = first_violation(split.x, support)
     if violation is not None:
         raise DataError(
@@ -505,7 +520,12 @@ def check_split(name: str, split: Split, support: Support, advice: Callable[[], 
 
 
 def default_binarization(dataset: Dataset, support: Support) -> str:
-    """Return `dynamic` for grey data under a likelihood of binary data, else `none`."""
+    """Return `dynamic` for grey data under a likelihood of binary data, else `none`.
+
+    Args:
+      dataset: scaled.
+      support: of the likelihood.
+    """
     grey = support is BINARY and first_violation(dataset.train.x, BINARY) is not None
     return "dynamic" if grey else "none"
 

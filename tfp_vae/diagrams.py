@@ -1,4 +1,7 @@
-"""The architecture of a model as a diagram: layers as bars, distributions as boxes, joined by arrows."""
+"""The architecture of a model as a diagram: layers as bars, distributions as boxes, joined by arrows.
+
+Drawn to scale in inches, left to right, so that a deeper network makes a wider picture and not a smaller one.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +64,15 @@ def architecture(
 
     Bars are the layers of a network, as high as the logarithm of the numbers they give, with their shapes; of more than
     twelve, those between are left out.
+
+    Args:
+      data: x.
+      encoder: the layers of its network.
+      posterior: q(z|x).
+      prior: p(z).
+      decoder: the layers of its network.
+      likelihood: p(x|z).
+      title: written above.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(layout=None)

@@ -14,7 +14,14 @@ __all__ = ["shown", "table"]
 
 
 def shown(value: Any) -> str:
-    """Return a value as a person reads it: five digits that count, and nothing where there is nothing."""
+    """Return a value as a person reads it: five digits that count, and nothing where there is nothing.
+
+    ```python
+    from tfp_vae.display import shown
+
+    shown(-24.13765), shown(595012), shown(None)  # "-24.138", "595,012", ""
+    ```
+    """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, float):

@@ -33,7 +33,14 @@ class Remote(NamedTuple):
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
-    """Return where data files lie: `data_dir`, else `TFP_VAE_DATA_DIR`, else the user's cache folder."""
+    """Return where data files lie: `data_dir`, else `TFP_VAE_DATA_DIR`, else the user's cache folder.
+
+    Args:
+      data_dir: as asked, or None.
+
+    Returns:
+      A path that need not exist; `~` is the home folder.
+    """
     chosen = data_dir or os.environ.get("TFP_VAE_DATA_DIR")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tfp_vae")) / "data"
 
@@ -53,7 +60,7 @@ def obtain(remotes: Sequence[Remote], places: Sequence[Path], progress: Any = No
 
 
 def _found(remote: Remote, places: Sequence[Path]) -> Path | None:
-    """Plain or gzipped, in the order of the places."""
+    """Return where a file lies, plain or gzipped, in the first of the places that has it; None if none has."""
     plain = remote.name.removesuffix(".gz")
     candidates = (place / name for place in places for name in (plain, f"{plain}.gz"))
     return next((path for path in candidates if path.is_file()), None)

@@ -299,7 +299,12 @@ class Estimator:
 
 
 def cut(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Give the beginning and the end of each part of `count` things, `size` of them but for the last."""
+    """Give the beginning and the end of each part of `count` things, `size` of them but for the last.
+
+    ```python
+    list(tv.evaluation.cut(7, 3))  # [(0, 3), (3, 6), (6, 7)]
+    ```
+    """
     for start in range(0, count, size):
         yield start, min(start + size, count)
 
@@ -328,7 +333,10 @@ def is_active(estimates: Estimates) -> np.ndarray:
 
 
 def active_units(estimates: Estimates) -> float:
-    """Return how many latent dimensions are active; NaN of a single example."""
+    """Return how many latent dimensions are active; NaN of a single example.
+
+    A dimension that is not active is one that the encoder does not use: its means are the same for all x.
+    """
     return int(is_active(estimates).sum()) if len(estimates.posterior_mean) > 1 else math.nan
 
 

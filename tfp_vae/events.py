@@ -48,6 +48,7 @@ class Events:
 
     Raises:
       UsageError: TensorBoard is not installed.
+      DiskError: when called, and closed, for what the file system refuses.
     """
 
     def __init__(self, run: Run) -> None:
@@ -74,7 +75,13 @@ class Events:
                 tf.summary.scalar(tag, line[name])
 
     def picture(self, name: str, content: bytes, step: int) -> None:
-        """Write a picture, the content of a PNG file."""
+        """Write a picture, the content of a PNG file.
+
+        Args:
+          name: the tag under which it stands.
+          content: the bytes of a PNG file.
+          step: at which it was drawn.
+        """
         with self._at(step):
             tf.summary.image(name, tf.io.decode_png(content, channels=3)[tf.newaxis])
 

@@ -36,6 +36,8 @@ def _set_up_xla() -> None:
     """Have XLA read `XLA_FLAGS`, which it does once in a process; a user's own come after and so overrule ours.
 
     The environment is left as it was: other libraries of this process, and its children, have an XLA of their own.
+
+    The flag is one of XLA on a CPU alone.
     """
     own = os.environ.get("XLA_FLAGS")
     os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {own or ''}"

@@ -109,7 +109,10 @@ _AMAT_CHARACTERS = np.isin(np.arange(256), np.frombuffer(b"01 \r\n", np.uint8))
 
 
 def _row_lengths(text: np.ndarray, is_value: np.ndarray) -> np.ndarray:
-    """Return how many values stand on each line that holds any."""
+    """Return how many values stand on each line that holds any.
+
+    By counting between line ends, all at once: a file has ten thousands of lines.
+    """
     starts = np.concatenate([[0], np.flatnonzero(text == ord("\n")) + 1])
     lengths = np.add.reduceat(np.append(is_value, False), starts, dtype=np.int64)
     return np.asarray(lengths[lengths > 0])
@@ -145,7 +148,10 @@ def read_npz(
 
 
 def _npz_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
-    """Deflate packs at most 1,032 bytes into one: an entry that promises more is a bomb, or a lie."""
+    """Return one array of an archive, once what it promises is plausible.
+
+    Deflate packs at most 1,032 bytes into one: an entry that promises more is a bomb, or damaged.
+    """
     if entry.file_size > _MOST_INFLATED * max(entry.compress_size, 1):
         raise DataError(
             f"{path}, {entry.filename}: promises {entry.file_size} bytes, more than it can hold; get it anew."
@@ -159,7 +165,10 @@ def _npz_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> 
 
 
 def _check_header(stream: Any, size: int, name: str) -> None:
-    """Refuse an array of objects, which only unpickling could read, or of more bytes than there are."""
+    """Refuse an array of objects, which only unpickling could read, or of more bytes than there are.
+
+    Done on the raw stream, before NumPy would make room for the array.
+    """
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
     if version not in readers:
@@ -176,7 +185,10 @@ def _check_header(stream: Any, size: int, name: str) -> None:
 
 
 def _check_header_length(stream: Any, version: tuple[int, int], name: str) -> None:
-    """Refuse a header longer than that of any array of numbers, which would be read whole; leave the stream there."""
+    """Refuse a header longer than that of any array of numbers, which would be read whole; leave the stream there.
+
+    NumPy parses the header as a Python literal: a long one would cost time and memory that no array of numbers needs.
+    """
     form = {(1, 0): "<H", (2, 0): "<I"}[version]
     start = stream.tell()
     (length,) = struct.unpack(form, stream.read(struct.calcsize(form)))

@@ -75,6 +75,13 @@ class Film:
     It draws nothing that training draws, and changes no number of it. What was taken of epochs that a resumed training
     comes to again is thrown away first.
 
+    ```python notest
+    tv.experiments.train(run, dataset, filming=tv.film.Film(run, dataset))
+    ```
+
+    A frame costs a pass of the encoder over up to 1,000 examples, one of the decoder over the grid, and a file; there
+    are 60 at most, however many epochs.
+
     Args:
       run: the run.
       dataset: its data, as `plan` or `reload` gives them.
@@ -122,7 +129,10 @@ def _paths(run: Run) -> dict[int, Path]:
 
 
 def discard_from(run: Run, epoch: int) -> None:
-    """Delete the frames of an epoch and of those after it."""
+    """Delete the frames of an epoch and of those after it.
+
+    A resumed training may go on from an epoch before the last frame; frames of a past that did not happen would lie.
+    """
     for taken, path in _paths(run).items():
         if taken >= epoch:
             with storage.disk_errors(path):
@@ -150,7 +160,13 @@ def _read(epoch: int, path: Path) -> Frame:
 
 
 def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel | None:
-    """Return a run's frames with what is needed to draw them; None if its training was not filmed."""
+    """Return a run's frames with what is needed to draw them; None if its training was not filmed.
+
+    Args:
+      run: the run.
+      dataset: from `preparation.reload`; its labels colour the points.
+      vae: gives the prior whose grid was decoded.
+    """
     taken = frames(run)
     if not taken:
         return None

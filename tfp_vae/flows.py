@@ -101,7 +101,13 @@ class MaskedNetwork(tf.Module):
 
 
 def _degrees(units: int, lowest: int, highest: int) -> np.ndarray:
-    """Return the degree of each unit, from the lowest to the highest: all of them in turn, or as many as there are."""
+    """Return the degree of each unit, from the lowest to the highest: all of them in turn, or as many as there are.
+
+    Args:
+      units: how many.
+      lowest: 0 for units that may see the context alone, else 1.
+      highest: D - 1.
+    """
     count = max(highest - lowest + 1, 1)
     spread = np.linspace(lowest, highest, units) if units < count else lowest + np.arange(units) % count
     return np.minimum(np.round(spread), highest).astype(int)
@@ -197,7 +203,10 @@ class CouplingFlow(Flow):
 
 
 def _joined(z: Any, context: Any) -> Any:
-    """Return z [..., M] and the context [B, C] side by side, the context repeated along z's leading axes."""
+    """Return z [..., M] and the context [B, C] side by side, the context repeated along z's leading axes.
+
+    The shape is known to the networks behind, which is why it is ensured: broadcasting forgets the last axis.
+    """
     if context is None:
         return z
     shape = tf.concat([tf.broadcast_dynamic_shape(tf.shape(z)[:-1], tf.shape(context)[:-1]), [0]], axis=0)

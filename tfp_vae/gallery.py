@@ -47,6 +47,9 @@ TRAVERSED = 0.02, 0.98
 class Subject:
     """A run as its pictures see it. What several of them need is found once, when the first asks for it.
 
+    Test examples are embedded and scored when a picture first asks for it, and kept, so that all pictures of a run cost
+    one pass of each.
+
     Args:
       restored: the run.
       dataset: its data, from `reload` or `plan`.
@@ -96,7 +99,10 @@ class Subject:
 
     @functools.cached_property
     def scored(self) -> tuple[Split, np.ndarray]:
-        """Up to 1,000 test examples, evenly spread, and the log p(x) of each."""
+        """Up to 1,000 test examples, evenly spread, and the log p(x) of each.
+
+        Importance-weighted with K = 100, as `scores.score` does it: enough to order examples by, though biased low.
+        """
         examples = _spread(self.test, MOST_SCORED)
         execution = self.config.training.execution
         _, found = score(self.restored, examples.x, iw_samples=IW_SAMPLES, seed=self.seed, execution=execution)
@@ -118,7 +124,12 @@ def _spread(split: Split, most: int) -> Split:
 
 
 class Picture(NamedTuple):
-    """A picture of a run: how it is drawn, what kind of file it is, and why some runs have none."""
+    """A picture of a run: how it is drawn, what kind of file it is, and why some runs have none.
+
+    draw: returns a matplotlib figure, or the bytes of a file.
+    lacking: says what was expected and found where a run has no such picture, else None.
+    suffix: of the file.
+    """
 
     draw: Callable[[Subject], Any]
     lacking: Callable[[Subject], str | None] = lambda subject: None
@@ -200,7 +211,10 @@ def _lines(*parts: str) -> str:
 
 
 def _seen_spread(subject: Subject, plane: Projection) -> scatter.Spread:
-    """Return the covariances in the plane of q(z|x) of some examples: of draws, which any family has."""
+    """Return the covariances in the plane of q(z|x) of some examples: of draws, which any family has.
+
+    From 256 draws each, since the covariance of a flow has no closed form; `plane` maps the draws as it maps the means.
+    """
     most = max(2, min(ELLIPSES, grids.VALUES_AT_ONCE // (ELLIPSE_DRAWS * subject.latent_dim)))
     rows = np.linspace(0, len(subject.test) - 1, min(most, len(subject.test))).astype(int)
     seed = (subject.seed + 1, int(Purpose.EMBEDDING))
@@ -222,7 +236,10 @@ def _no_manifold(subject: Subject) -> str | None:
 
 
 def _draw_traversals(subject: Subject) -> Any:
-    """Walk along each active dimension from the mean of the test example that is nearest to the mean of all."""
+    """Walk along each active dimension from the mean of the test example that is nearest to the mean of all.
+
+    One dimension at a time goes through the prior's quantiles from 2% to 98%, the others stay where that example lies.
+    """
     means, dims = subject.embeddings.mean, _shown(subject.active)
     start = means[np.square(means - means.mean(axis=0)).sum(axis=1).argmin()]
     levels = np.linspace(*TRAVERSED, STEPS)
@@ -252,6 +269,7 @@ def _no_traversals(subject: Subject) -> str | None:
 
 
 def _draw_interpolations(subject: Subject) -> Any:
+    """Walk between posterior means along straight lines in z; the ends of each row are the examples themselves."""
     count = min(PATHS, len(subject.test) // 2)
     rows = generator(subject.seed, Purpose.PAIRS).permutation(len(subject.test))[: 2 * count].reshape(2, count)
     first, last = (subject.embeddings.mean[row] for row in rows)
@@ -304,12 +322,19 @@ def _draw_architecture(subject: Subject) -> Any:
 
 
 def _layers(network: Any) -> list[diagrams.Layer]:
-    """Return the layers of a network that have weights of their own to multiply by, in order."""
+    """Return the layers of a network that have weights of their own to multiply by, in order.
+
+    Biases, activations and normalizations are left out: they say little of an architecture.
+    """
     multiplying = [layer for layer in network.layers if hasattr(layer, "kernel")]
     return [diagrams.Layer(tuple(layer.output_shape[1:])) for layer in multiplying]
 
 
 def _animate_latent(subject: Subject) -> bytes:
+    """Return posterior means moving from epoch to epoch.
+
+    They are seen on the plane of the last frame's principal components: what moves are the points, and not the view.
+    """
     reel = _reel(subject)
     means = np.stack([frame.means for frame in reel.frames])
     epochs = [frame.epoch for frame in reel.frames]
@@ -368,7 +393,15 @@ PICTURES: dict[str, Picture] = {
 
 
 def picture_assessment(run: Run, assessment: Assessment) -> list[Path]:
-    """Draw the pictures of an evaluation into the run's folder, and return their paths."""
+    """Draw the pictures of an evaluation into the run's folder, and return their paths.
+
+    Args:
+      run: into whose folder they go.
+      assessment: of it, from `assessment.assess`.
+
+    Returns:
+      Paths of PNG files; no rates are drawn where they have no closed form.
+    """
     figures = {name: draw(assessment) for name, draw in ASSESSED.items()}
     return [run.write_plot(name, canvas.png(figure)) for name, figure in figures.items() if figure is not None]
 

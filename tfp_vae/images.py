@@ -81,6 +81,9 @@ def read_folder(
       resize: (height, width) to which each image is brought, with antialiasing; their sides' ratio may change.
       channels: `grey` or `colour`; `auto` gives three channels if any image has colours.
 
+    Returns:
+      Split -> images, uint8 [N, H, W, C], C 1 or 3; in memory whole, at most 2^31 values in all.
+
     Raises:
       DataError: no images, images of several sizes, a file of another kind, or one that is damaged, transparent, of
         more than 8 bits a channel, or larger than 16 million pixels.
@@ -113,7 +116,10 @@ def _opener(archive: zipfile.ZipFile, name: str) -> Callable[[], IO[bytes]]:
 
 
 def _split_folders(path: Path) -> dict[str, Path]:
-    """Return the folder of each split, or the folder itself under ""."""
+    """Return the folder of each split, or the folder itself under "".
+
+    Only where `train` and `test` are there and every other folder is a split too: a class may be called test.
+    """
     inner = {entry.name: entry for entry in _visible(path) if entry.is_dir()}
     if {"train", "test"} <= inner.keys() <= SPLIT_FOLDERS.keys():
         return {SPLIT_FOLDERS[name]: folder for name, folder in inner.items()}
@@ -154,6 +160,10 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _decoded_all(entries: Sequence[_Entry], resize: tuple[int, int] | None, channels: Channels) -> list[np.ndarray]:
+    """Return the images of one size, decoded one after another.
+
+    After the first the memory that all will take is known, and refused before the second is decoded.
+    """
     images: list[np.ndarray] = []
     for entry in entries:
         images.append(_decoded(entry, resize, channels))
@@ -187,7 +197,10 @@ def _decoded(entry: _Entry, resize: tuple[int, int] | None, channels: Channels) 
 
 
 def _in_memory(stream: IO[bytes]) -> io.BytesIO:
-    """Return what is in a file; of a file itself, as many bytes as its header promises would be made room for."""
+    """Return what is in a file; of a file itself, as many bytes as its header promises would be made room for.
+
+    So Pillow is given a file whose end it meets, rather than one whose promised length it makes room for.
+    """
     content = io.BytesIO()
     shutil.copyfileobj(stream, content)
     content.seek(0)
@@ -219,7 +232,10 @@ def _check_header(image: Any, name: str) -> None:
 
 
 def _opaque(image: Any, name: str) -> Any:
-    """Return an image without its transparency, refusing one that can be seen through."""
+    """Return an image without its transparency, refusing one that can be seen through.
+
+    A transparent pixel has whatever colour the file's maker left there: it would be data that nobody has seen.
+    """
     if not image.has_transparency_data:
         return image
     full = image.convert("RGBA")

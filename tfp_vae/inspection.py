@@ -208,6 +208,7 @@ def _identical(a: np.ndarray, b: np.ndarray) -> int:
 
 
 def _digest(row: np.ndarray) -> bytes:
+    """Return sixteen bytes that stand for an example: of two that differ they are the same with a probability of 2^-128."""
     return hashlib.blake2b(np.ascontiguousarray(row + 0.0).data, digest_size=16).digest()  # + 0.0: -0 is 0
 
 
@@ -221,7 +222,11 @@ def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each row of b the nearest row of a, and its distance: |a - b|^2 = |a|^2 - 2 a.b + |b|^2."""
+    """Return for each row of b the nearest row of a, and its distance: |a - b|^2 = |a|^2 - 2 a.b + |b|^2.
+
+    On centred values, as |a|^2 - 2 a.b + |b|^2 of large means would leave nothing of small differences; the distance
+    itself is then taken of the differences.
+    """
     centre = a.mean(axis=0)  # large means would leave nothing of small differences
     centred = a - centre
     norms = np.square(centred).sum(axis=1)
@@ -251,7 +256,12 @@ def _as_json(found: Duplicates) -> dict[str, Any]:
 
 
 def pictured(data: Dataset, count: int) -> np.ndarray:
-    """Return up to `count` training examples, as many of each class as there is room for, class by class."""
+    """Return up to `count` training examples, as many of each class as there is room for, class by class.
+
+    Args:
+      data: scaled.
+      count: at most; without labels, evenly spread over the training data.
+    """
     y, x = data.train.y, data.train.x
     if y is None:
         return np.asarray(x[np.linspace(0, len(x) - 1, min(count, len(x))).astype(int)])

@@ -77,7 +77,11 @@ SUITED = {
 
 
 def kind_of(dataset: Dataset) -> Kind:
-    """Return the kind of a data set, scaled; its values are those of all splits."""
+    """Return the kind of a data set, scaled; its values are those of all splits.
+
+    Args:
+      dataset: scaled; another kind may come out of the values before.
+    """
     values = (name for name, support in VALUES.items() if fits(dataset, support))
     return Kind(_form(dataset.event_shape), next(values, NOT_FINITE), dataset.event_shape)
 
@@ -118,6 +122,13 @@ def suited_scaling(dataset: Dataset, support: Support | None) -> str:
 
     Vectors of real values are brought to mean 0 and standard deviation 1, if the likelihood takes real values.
     Images are scaled as `default_scaling` says, unless their values fit the likelihood as they are and not so.
+
+    Args:
+      dataset: as `datasets.read` gives it.
+      support: of the likelihood that was asked for; None where it is open.
+
+    Returns:
+      A name from `SCALINGS`.
     """
     usual = default_scaling(dataset)
     if len(dataset.event_shape) > 1:
@@ -155,5 +166,8 @@ _ASSUMED = {"pixels": _assumed_of_pixels, "none": _assumed_of_unscaled}
 
 
 def fits(dataset: Dataset, support: Support) -> bool:
-    """Return whether all values of a data set lie in a support."""
+    """Return whether all values of a data set lie in a support.
+
+    A pass over all splits, which ends at the first value outside.
+    """
     return all(first_violation(x, support) is None for x in dataset.parts)

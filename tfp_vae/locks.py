@@ -30,6 +30,15 @@ def held(path: Path, what: str) -> Iterator[None]:
     folder's is what counts, as a file that is deleted and made anew is another one, whose lock is free. Where folders
     have no locks, as on NFS, the file's is all there is.
 
+    ```python
+    from pathlib import Path
+
+    from tfp_vae.locks import held, is_held
+
+    with held(Path("mine.lock"), "mine"):
+        is_held(Path("mine.lock"))  # True, also in other processes
+    ```
+
     Args:
       path: the file.
       what: says what is locked, to whoever finds it taken.

@@ -58,7 +58,10 @@ Depth = Annotated[int, pydantic.Field(ge=1, le=100)]
 
 
 class Member(NamedTuple):
-    """A name from a table, with all its settings."""
+    """A name from a table, with all its settings.
+
+    Settings are complete, defaults too, so that a run's config does not change its meaning when a default does.
+    """
 
     name: str
     settings: Mapping[str, Any]
@@ -168,7 +171,12 @@ class Table(Mapping[str, Any]):
         return constructor(*context, **{name: more_context[name] for name in wanted}, **member.settings)
 
     def info(self, name: str) -> MemberInfo:
-        """Return the entry's name, the first line of its docstring, and its settings with their defaults."""
+        """Return the entry's name, the first line of its docstring, and its settings with their defaults.
+
+        ```python
+        tv.likelihoods.LIKELIHOODS.info("laplace").summary
+        ```
+        """
         summary = (inspect.getdoc(self[name]) or "").partition("\n")[0]
         return MemberInfo(name, summary, self._settings_model(name)().model_dump())
 

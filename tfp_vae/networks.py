@@ -243,7 +243,9 @@ def dropping(seed: Seed) -> Iterator[None]:
 
 @functools.cache
 def _dropout_layer() -> Any:
-    """Made on first use, since a class of Keras layers cannot be defined before Keras is imported."""
+    """Return the class of dropout layers, made on first use: a class of Keras layers cannot be made before Keras is
+    imported.
+    """
 
     @final
     class Dropout(keras.layers.Layer):  # type: ignore[name-defined]
@@ -305,6 +307,7 @@ def _constant(bias: ArrayLike | None) -> Any:
 
 
 def _convolution(kind: Any, channels: int, stride: int, activation: str | None, seed: int, name: str) -> Any:
+    """Return a layer of 3x3 convolutions, or transposed ones, padded so that a stride of 1 keeps the size."""
     initializer = _initializer(activation or "")(seed)
     return kind(channels, 3, stride, "same", activation=activation, kernel_initializer=initializer, name=name)
 
@@ -315,6 +318,11 @@ def _no_blocks(h: Any, seeds: Iterator[int], name: str) -> Any:
 
 
 def _blocks(h: Any, seeds: Iterator[int], name: str, blocks: int, block: Any, activation: str) -> Any:
+    """Return h after so many blocks of one size.
+
+    Of residual and gated ones alike the sum is of what no activation has touched, so that the identity goes through
+    all.
+    """
     for i in range(blocks):
         first, second = (
             _convolution(keras.layers.Conv2D, h.shape[-1], 1, None, next(seeds), f"{name}_block_{i}_{part}")
@@ -331,7 +339,13 @@ _BLOCKS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
 
 
 class _Plan(NamedTuple):
-    """What convolutions down and up have in common."""
+    """What convolutions down and up have in common.
+
+    output_size, output_bias, seed: see `conv`.
+    channels: of each size, the largest image first.
+    dense: widths of the dense layers.
+    activation: its name.
+    """
 
     output_size: int
     output_bias: ArrayLike | None
@@ -378,7 +392,7 @@ def _up(input_shape: Sequence[int], image_shape: Sequence[int] | None, plan: _Pl
 
 @functools.cache
 def _bias_layer() -> Any:
-    """Made on first use, as `_dropout_layer`."""
+    """Return the class of layers that add a bias, made on first use, as that of `_dropout_layer`."""
 
     @final
     class Bias(keras.layers.Layer):  # type: ignore[name-defined]

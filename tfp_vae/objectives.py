@@ -238,7 +238,12 @@ _EACH_DIMENSION = _Parts(
 
 
 class _Weighing(NamedTuple):
-    """What the parts of a rate cost in a batch: sum_p weights_p rate_p + constant."""
+    """What the parts of a rate cost in a batch: sum_p weights_p rate_p + constant.
+
+    parts: of which the rate is the sum.
+    weights: what a nat of each costs, beta or 0.
+    constant: what the free dimensions cost.
+    """
 
     parts: _Parts
     weights: Any  # [P]
@@ -263,6 +268,8 @@ def _weighing(vae: Any, q: Any, p: Any, weight: RateWeight) -> _Weighing:
 
     With free bits a dimension counts where its closed-form rate, averaged over the batch, is above its share of the
     floor; one that does not costs that share, of which nothing can be learned.
+
+    Which dimensions count is decided with gradients stopped; on the edge the weight jumps, as a maximum's slope does.
     """
     beta = tf.cast(weight.beta, q.dtype)
     if not weight.floor:
@@ -557,6 +564,10 @@ def _path(vae: Any, x: Any, samples: int, seed: Seed, weight: RateWeight) -> _Pa
     """Draw z and take the slope at z held still.
 
     At z itself the slope would be None, or wrong: bijectors remember where their output came from.
+
+    The encoder's score term does not arise: in the slope the parameters of q are held, and they enter through the path
+    of z alone; those of decoder and prior enter through `model`. Costs one gradient of the decoder with respect to z,
+    beside the step's own.
     """
     q, p = vae.encoder(x), vae.prior()
     z, weighing = q.sample(samples, seed=seed), _weighing(vae, q, p, weight)

@@ -58,6 +58,9 @@ def image_grid(x: np.ndarray, title: str = "", columns: int | None = None, *, fe
       title: written above.
       columns: pictures in a row; as square a grid as fits, if not given.
       features: what the M features of vectors are called.
+
+    Returns:
+      A figure of tiles, with a scale of tones beside them where values leave [0, 1].
     """
     if x.ndim == 2:
         return maps([x], [""], title, features=features)
@@ -75,6 +78,9 @@ def reconstructions(
     features: Sequence[str] = (),
 ) -> Figure:
     """Draw originals above their reconstructions, two arrays [N, H, W, C]; or beside them, [N, M].
+
+    What is lost between the rows is what z does not hold, or the decoder averages away: E[x|z] of an uncertain pixel is
+    grey.
 
     Args:
       originals: as the model saw them.
@@ -100,6 +106,9 @@ def strips(
     features: Sequence[str] = (),
 ) -> Figure:
     """Draw rows of pictures x [R, T, H, W, C], each row a walk; or walks of vectors [R, T, M], each a map.
+
+    Used for traversals (a dimension of z across, its quantiles as ticks) and interpolations (a pair of examples
+    across).
 
     Args:
       x: the walks. Of vectors the first twelve are shown.
@@ -273,6 +282,12 @@ def values_by_class(values: np.ndarray, labels: np.ndarray | None, title: str, w
     """Draw a histogram of values [N], and below it, where the labels [N] are classes, a box for each of them.
 
     Boxes span the quartiles, their whiskers the 5th to the 95th percentile.
+
+    Args:
+      values: of any unit.
+      labels: [N]; without boxes if None, or of more than twenty classes.
+      title: written above.
+      what: the values are, with their unit.
     """
     classes = classes_of(labels)
     names = [] if classes is None else list(classes)
@@ -335,7 +350,14 @@ def extremes(
 
 
 def ranked(x: np.ndarray, values: np.ndarray, title: str, features: Sequence[str] = ()) -> Figure:
-    """Draw examples x [N, H, W, C] as a grid in their order, each above its value [N]; or vectors [N, M] as a map."""
+    """Draw examples x [N, H, W, C] as a grid in their order, each above its value [N]; or vectors [N, M] as a map.
+
+    Args:
+      x: in the order in which they stand, such as `scores.most_anomalous` gives.
+      values: nats.
+      title: written above.
+      features: what the M features of vectors are called.
+    """
     texts = list(map(_written, values))
     if x.ndim == 2:
         return maps([x], [""], title, "log p(x)", texts if len(x) <= MOST_TICKS else None, features)

@@ -166,7 +166,11 @@ class DiagonalNormal(_OfNormalNoise):
         return 2 * self.latent_dim
 
     def __call__(self, params: Any) -> Any:
-        """Return q(z|x), batch [B], event [D], from params [B, 2 D]."""
+        """Return q(z|x), batch [B], event [D], from params [B, 2 D].
+
+        Args:
+          params: [B, 2 D], the locs first; float32 or float64, which q(z|x) then has too.
+        """
         return _diagonal(params, self.scale_floor)
 
 
@@ -267,7 +271,7 @@ class HouseholderFlow(_OfNormalNoise):
 
 
 def _product(operators: list[Any]) -> Any:
-    """Operators are applied from the right, as in a matrix product."""
+    """Return the product of operators, the last of which is applied first."""
     return tf.linalg.LinearOperatorComposition(operators, is_square=True, is_non_singular=True)
 
 

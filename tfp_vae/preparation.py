@@ -172,7 +172,10 @@ def _prepared(config: RunConfig, data: Dataset) -> Dataset:
 
 
 def _advice(data: Dataset, support: Support) -> str:
-    """Return what to do with data that a likelihood of `support` does not take; each of it works."""
+    """Return what to do with data that a likelihood of `support` does not take; each of it works.
+
+    Each remedy is tried on the data before it is given.
+    """
     remedies = [remedy for remedy, helps in _REMEDIES.items() if helps(data, support)]
     unit = support is not BINARY and fits(data, UNIT)  # under a Bernoulli they are binarized, unless told not to be
     fit = [set(fitting(x, data.event_shape)) for x in data.parts]
@@ -236,6 +239,10 @@ def as_seen(config: RunConfig) -> str:
 
 
 def _binarized(config: RunConfig, given: Split) -> Split:
+    """Return a split binarized as evaluation sees it, from one fixed seed, whichever split or file it is.
+
+    Validation and test data are binarized at load already, and 0 and 1 stay 0 and 1.
+    """
     binarization = BINARIZATIONS.build(config.data.binarization)
     return replace(given, x=binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)))
 
@@ -244,6 +251,18 @@ def new_examples(config: RunConfig, path: str) -> Split:
     """Return the examples of a file or folder as a run's evaluation sees held-out data.
 
     They are read, scaled and binarized as the run's own data were; their labels, if any, are kept.
+
+    ```python
+    from pathlib import Path
+
+    run = tv.runs.find(None, "runs")
+    np.save("new.npy", np.random.default_rng(0).random((3, 8, 8)).astype(np.float32))
+    tv.preparation.new_examples(run.config(), "new.npy").x  # [3, 8, 8, 1], of 0 and 1 as the run saw its data
+    ```
+
+    Args:
+      config: the run's.
+      path: of a file or folder of a kind that is read, see `sources.read`.
 
     Raises:
       DataError: examples that are missing or malformed, of another shape than the run's, or of a kind that its

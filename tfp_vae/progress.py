@@ -57,7 +57,12 @@ def training_progress(epochs: int) -> Iterator[TrainingProgress]:
 
 @final
 class TrainingProgress:
-    """Observes a training: shows each `session.Report` that it is called with."""
+    """Observes a training: shows each `session.Report` that it is called with.
+
+    Args:
+      progress: a bar of rich, in which it makes a task.
+      epochs: how many there will be.
+    """
 
     def __init__(self, progress: Progress, epochs: int) -> None:
         self._progress, self._epochs = progress, epochs

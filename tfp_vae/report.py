@@ -134,6 +134,7 @@ def page(run: Run) -> str:
 
 
 def _template() -> Any:
+    """Return the page's template; it escapes what it is filled with, and an undefined name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent / "templates"
@@ -203,7 +204,11 @@ def _setting(value: Any) -> str:
 
 
 def command(config: RunConfig) -> str:
-    """Return the line that trains such a run again: `tfp-vae train` with all that decides its numbers."""
+    """Return the line that trains such a run again: `tfp-vae train` with all that decides its numbers.
+
+    Levels that were counted in the data are written out; means and deviations of a scaling are learned again, so that
+    the line gives the same run from the same data. Versions and the machine are in `environment.json`.
+    """
     return " ".join(_pieces(config))
 
 
@@ -215,6 +220,11 @@ def _pieces(config: RunConfig) -> list[str]:
 
 
 def _of_data(config: RunConfig) -> dict[str, Any]:
+    """Return what is said of the data.
+
+    Means and deviations of a scaling are left out, being far too many for a line: they are learned again from the same
+    data.
+    """
     data, reading = config.data, config.data.reading
     read = {name.replace("_", "-"): _read(getattr(reading, name)) for name in sorted(reading.given())}
     scaling = {"scaling": data.scaling.name}  # what it learned from the data, it learns again
@@ -254,7 +264,15 @@ def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
 
 
 def figures(evaluation: Mapping[str, Any] | None, keys: Collection[str] | None = None) -> list[Figure]:
-    """Return the figures of an evaluation that there are, or those of `keys`, each with its standard error if any."""
+    """Return the figures of an evaluation that there are, or those of `keys`, each with its standard error if any.
+
+    Args:
+      evaluation: as `evaluation.json` holds it, or None.
+      keys: those that are wanted; all of `FIGURES`, if not given.
+
+    Returns:
+      In the order of `FIGURES`, figures that are null left out.
+    """
     found = _flat(evaluation or {})
     return [
         Figure(name, _number(found[key]), _number(found.get(f"{key}_se")), unit, tells)
@@ -291,6 +309,11 @@ def _candidates(run: Run, name: str) -> list[Path]:
 
 
 def _picture(path: Path, name: str) -> Picture:
+    """Return a picture of the run, ready to stand in a page.
+
+    Raises:
+      RunError: a picture that is too large, or that cannot be read.
+    """
     if path.stat().st_size > LARGEST_PICTURE:
         raise RunError(f"{path}: expected a picture of at most {LARGEST_PICTURE:,} bytes; delete it and draw it again.")
     try:
@@ -306,7 +329,12 @@ def _uri(content: bytes, suffix: str) -> str:
 
 
 def stale(run: Run, names: Sequence[str]) -> list[str]:
-    """Return which of the run's pictures are not there, or are older than its newest checkpoint."""
+    """Return which of the run's pictures are not there, or are older than its newest checkpoint.
+
+    Args:
+      run: it may lack a checkpoint, and then no picture that is there is too old.
+      names: of pictures, from `CAPTIONS`.
+    """
     checkpoint = run.path(runs.CHECKPOINT)
     newest = checkpoint.stat().st_mtime if checkpoint.exists() else 0.0
     drawn = {name: [path.stat().st_mtime for path in _candidates(run, name) if path.is_file()] for name in names}

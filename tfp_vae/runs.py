@@ -168,6 +168,8 @@ class Run:
     def claimed(self) -> Iterator[None]:
         """Hold the run for training: no other process can claim it, and what a killed one left is cleared away.
 
+        May be entered again by the same object, which then changes nothing.
+
         Raises:
           RunError: another process trains it.
         """
@@ -184,7 +186,11 @@ class Run:
                 self._claims -= 1
 
     def path(self, name: str) -> Path:
-        """Return the path of a file of the run, refusing symbolic links, which may lead out of it."""
+        """Return the path of a file of the run, refusing symbolic links, which may lead out of it.
+
+        Raises:
+          RunError: the file, or a folder of the run on the way to it, is a symbolic link.
+        """
         path = self.folder / name
         for part in (path, *path.parents[: len(Path(name).parts) - 1]):
             if part.is_symlink():
@@ -196,7 +202,10 @@ class Run:
         return (self.folder / CONFIG).exists()
 
     def is_finished(self) -> bool:
-        """Return whether training came to its end, and was not given more epochs since."""
+        """Return whether training came to its end, and was not given more epochs since.
+
+        A glance at two files, which reads no checkpoint; `is_whole` looks closer.
+        """
         return (self.folder / TRAINING).is_file() and not self._was_extended()
 
     def _was_extended(self) -> bool:
@@ -241,7 +250,14 @@ class Run:
             raise RunError(f"{self.folder / STATE}: not a state ({first_problem(error)}); delete it.") from error
 
     def mark(self, state: State, *, reason: str = "", step: int | None = None, epochs: int | None = None) -> None:
-        """Write what becomes of the run; how far it is stays as it was if it is not given."""
+        """Write what becomes of the run; how far it is stays as it was if it is not given.
+
+        Args:
+          state: what becomes of it.
+          reason: of a failure.
+          step: of the last checkpoint.
+          epochs: finished at it.
+        """
         old = Status() if step is not None and epochs is not None else self._told()
         status = Status(
             state=state,
@@ -253,7 +269,11 @@ class Run:
 
     @contextmanager
     def log(self) -> Iterator[None]:
-        """Note what the library tells of a training in the run's log file; where that cannot be written, go on."""
+        """Note what the library tells of a training in the run's log file; where that cannot be written, go on.
+
+        Lines carry the time and the process, as several processes may train a run in turn. The library's logger is
+        opened to notes of progress meanwhile, and set back after.
+        """
         handler = _LogFile(self.path(LOG), encoding="utf-8", delay=True)
         handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
         level = logger.level
@@ -322,7 +342,11 @@ class Run:
         self.write(CONFIG, config.model_dump(mode="json"))
 
     def early_end(self) -> Stop | None:
-        """Return the early end that training has come to before its total of epochs, or None."""
+        """Return the early end that training has come to before its total of epochs, or None.
+
+        Raises:
+          RunError: metrics that are missing or damaged.
+        """
         training = self.config().training
         ended = stop(self.metrics(), training.early_stopping)
         return ended if ended is not None and ended.epoch < training.epochs else None
@@ -364,7 +388,11 @@ class Run:
             ) from error
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON object into a file of the run, with its checksum."""
+        """Write a JSON object into a file of the run, with its checksum.
+
+        Raises:
+          DiskError: it could not be written; the old file is there still.
+        """
         storage.write_json(self.path(name), storage.sealed(value))
 
     def _there(self, name: str) -> bool:
@@ -372,7 +400,10 @@ class Run:
             return self.path(name).exists()
 
     def _content(self, name: str, most: int) -> bytes:
-        """Return what is in a file of the run, which has to be a plain file of at most `most` bytes."""
+        """Return what is in a file of the run, which has to be a plain file of at most `most` bytes.
+
+        Neither a device nor a file of gigabytes is read because it lies under a run's file name.
+        """
         path = self.path(name)
         try:
             found = path.stat()
@@ -403,7 +434,10 @@ class Run:
                 self.path(name).unlink(missing_ok=True)
 
     def _is_outdated(self, name: str, checkpoint: Checkpoint) -> bool:
-        """Return whether a result tells of fewer steps than a checkpoint's weights, or its best ones, have had."""
+        """Return whether a result tells of fewer steps than a checkpoint's weights, or its best ones, have had.
+
+        An evaluation of the best weights stays as long as those are the best.
+        """
         told = self._result(name)
         best = checkpoint.best if told.get("weights") == archive.BEST else None
         step = told.get("step", told.get("steps", 0))
@@ -521,7 +555,11 @@ class Run:
         return path
 
     def plot_path(self, name: str, suffix: str = ".png") -> Path:
-        """Return where a picture of the run lies, its folder made."""
+        """Return where a picture of the run lies, its folder made.
+
+        Raises:
+          DiskError: the folder could not be made.
+        """
         path = self.path(f"{PLOTS}/{name}{suffix}")
         storage.make_folder(path.parent)
         return path
@@ -558,7 +596,10 @@ _REWRITE = "`tfp-vae train --resume` writes it again from the checkpoint."
 
 
 def _is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Return whether an evaluation that is kept has more than another one of the same weights and split."""
+    """Return whether an evaluation that is kept has more than another one of the same weights and split.
+
+    By examples, importance samples, and steps, chains and examples of annealing: not less in any, more in one.
+    """
     if any(kept.get(key) != result[key] for key in ("split", "weights", "step")):
         return False
     try:
@@ -599,7 +640,10 @@ def _made(folder: Path) -> bool:
 
 
 def all_runs(runs_dir: Path) -> list[Run]:
-    """Return the runs under a folder, oldest first by the time their config was written."""
+    """Return the runs under a folder, oldest first by the time their config was written.
+
+    Finished or not, damaged or not: a folder counts that has a config.
+    """
     runs = [run for run in map(Run, _folders(runs_dir)) if run.exists()]
     return sorted(runs, key=lambda run: (run.folder / CONFIG).stat().st_mtime_ns)
 

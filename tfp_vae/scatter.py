@@ -43,6 +43,13 @@ def latent_scatter(
 ) -> Figure:
     """Draw points [N, 2], such as E_q[z|x], by colour of class, each class named near where it is densest.
 
+    ```python
+    from tfp_vae.scatter import latent_scatter
+
+    labels = tv.datasets.load("digits").train.y[:16]
+    latent_scatter(np.asarray(vae.encoder.mean(x)), labels)  # a figure, a colour for each digit
+    ```
+
     Args:
       points: where examples lie.
       labels: [N]; those that are not finite, or of more than twenty classes, are not shown.
@@ -70,7 +77,13 @@ def scatter_axes(names: Sequence[str], title: str) -> tuple[Figure, Any]:
 
 
 def draw_clusters(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> None:
-    """Draw points [N, 2] by colour of class, and the classes' names so that none covers another."""
+    """Draw points [N, 2] by colour of class, and the classes' names so that none covers another.
+
+    Args:
+      axes: with a view that is set, or is found from what is drawn.
+      points: where examples lie.
+      labels: [N], or None.
+    """
     classes = classes_of(labels)
     size = 12 if len(points) < FEW else 4
     members = [np.ones(len(points), bool)] if classes is None else [labels == name for name in classes]
@@ -159,7 +172,10 @@ def _along(overlap: np.ndarray, apart: np.ndarray) -> np.ndarray:
 
 
 def _densest(points: np.ndarray) -> np.ndarray:
-    """Return the point of [N, 2] whose twentieth neighbour is nearest; of few points, that a third of them away."""
+    """Return the point of [N, 2] whose twentieth neighbour is nearest; of few points, that a third of them away.
+
+    So that a name stands at the middle of the largest heap, and not between two.
+    """
     from scipy.spatial import KDTree
 
     distances, _ = KDTree(points).query(points, k=[min(20, math.ceil(len(points) / 3))])

@@ -80,6 +80,16 @@ def train(
     The run's folder belongs to this process meanwhile; what happens is told in its log, and in its state what became
     of it.
 
+    What is kept when: a checkpoint after ten seconds at most, or later where saving takes more than a twentieth of the
+    time, when training is stopped, when it diverges (the last good one), and at its end. Validation data are seen after
+    each epoch and decide which weights are kept as the best, and an early end where one is asked for.
+
+    ```python notest
+    run = tv.runs.Run.open(Path("runs/digits"))
+    with tv.progress.training_progress(run.config().training.epochs) as observe:
+        tv.experiments.train(run, tv.preparation.reload(run.config()), observe=observe)  # goes on from its checkpoint
+    ```
+
     Args:
       run: the run, its config written.
       dataset: from `plan` or `reload`.
@@ -108,7 +118,10 @@ def train(
 
 @contextmanager
 def _outcome(run: Run) -> Iterator[list[bool]]:
-    """Write into the run what becomes of the training within: finished (or not), stopped, or failed."""
+    """Write into the run what becomes of the training within: finished (or not), stopped, or failed.
+
+    What was raised goes on; the state is written first, and if that fails too, the first error is the one that is told.
+    """
     done: list[bool] = []
     run.mark("running")
     try:
@@ -211,7 +224,10 @@ class _Training:
         return True
 
     def _stop(self) -> Stop | None:
-        """Return the early end that the epochs have come to; an epoch that is begun is brought to its end first."""
+        """Return the early end that the epochs have come to; an epoch that is begun is brought to its end first.
+
+        Only between epochs: a resumed training that had begun another would otherwise throw away steps that were taken.
+        """
         begun = self._totals.steps > 0
         return None if begun else stop(self._metrics, self._config.training.early_stopping)
 
@@ -247,7 +263,10 @@ class _Training:
             self._observe(Report(epoch + 1, end, self._steps, self._totals.mean(), None))
 
     def _close(self, epoch: int) -> None:
-        """Validate, note the epoch's metrics, and save if it is time."""
+        """Validate, note the epoch's metrics, and save if it is time.
+
+        Frames are taken before the checkpoint, so that a checkpoint is never ahead of the film.
+        """
         began = time.monotonic()
         train, validation = self._totals.mean(), self._validator()
         learning_rate = float(self._trainer.schedule(tf.constant(self._step - 1)))
@@ -300,6 +319,7 @@ class _Training:
             self._saves.save(self._good)
 
     def _resume(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint; nothing else is restored, as seeds and schedules follow from the step."""
         restore(saved.variables, self._vae, self._trainer.optimizer, self._averaged)
         steps, distortion, rate = saved.epoch_sums
         self._step, self._totals = saved.step, Totals(int(steps), float(distortion), float(rate))
@@ -331,7 +351,11 @@ class _Training:
 
 @final
 class _Saves:
-    """The checkpoints that a training writes, and when the next is due."""
+    """The checkpoints that a training writes, and when the next is due.
+
+    Saving is synchronous: the time it takes is measured, and the next save put off by twenty times that, if that is
+    more than `SAVE_SECONDS`.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -378,7 +402,12 @@ def _average(averaged: VAE | None, decay: float | None) -> Average | None:
 
 
 def environment() -> dict[str, Any]:
-    """Return the versions and the devices that a run is made with."""
+    """Return the versions and the devices that a run is made with.
+
+    Returns:
+      `python`, `platform`, `packages` (name -> version) and `devices`, as `environment.json` holds them beside the
+      execution. What is in it decides numbers: other versions may give other draws or sums.
+    """
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -149,7 +149,11 @@ def reader_of(path: Path) -> Reader:
 
 
 def is_path(name: str) -> bool:
-    """Return whether a name is meant as a path: something is there, or it looks like a file that is read."""
+    """Return whether a name is meant as a path: something is there, or it looks like a file that is read.
+
+    Decided without reading: a name with a folder or a known suffix is a path even where nothing is, so that the error
+    speaks of a missing file and not of an unknown data set.
+    """
     path = Path(name).expanduser()
     return (
         path.exists()
@@ -195,6 +199,7 @@ def _from_npz(path: Path, reading: Reading, again: bool) -> Source:
 
 
 def _from_csv(path: Path, reading: Reading, again: bool) -> Source:
+    """Read a table, and note its columns: new data for a run may have them in another order, and more of them."""
     table = tables.read_csv(path, columns=reading.columns, label_column=reading.label_column, label_optional=again)
     resolved = reading.model_copy(update={"columns": table.names})
     return Source({WHOLE: Examples(table.x, table.y)}, resolved)
@@ -210,13 +215,17 @@ def _from_idx(path: Path, reading: Reading, again: bool) -> Source:
 
 
 def _labels_beside(path: Path) -> Path | None:
-    """Return the file of labels that lies beside an idx file of images, by the names that MNIST's files have."""
+    """Return the file of labels that lies beside an idx file of images, by the names that MNIST's files have.
+
+    `train-images-idx3-ubyte` goes with `train-labels-idx1-ubyte`, either of them gzipped or not.
+    """
     stem = path.name.removesuffix(".gz").replace("images-idx3", "labels-idx1")
     candidates = [path.with_name(stem), path.with_name(f"{stem}.gz")]
     return next((p for p in candidates if "labels-idx1" in stem and p != path and p.is_file()), None)
 
 
 def _from_folder(path: Path, reading: Reading, again: bool) -> Source:
+    """Read images; where one has colours, the run reads three channels from then on, of grey images too."""
     parts = images.read_folder(path, resize=reading.resize, channels=reading.channels)
     found = next(iter(parts.values())).x.shape[-1]
     resolved = reading.model_copy(update={"channels": "colour"}) if found > 1 else reading

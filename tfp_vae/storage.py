@@ -89,7 +89,11 @@ def _disk_error(error: OSError, path: Path) -> DiskError:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, if they are not there."""
+    """Make a folder and its parents, if they are not there.
+
+    Raises:
+      DiskError: it could not be made, or a file is in the way.
+    """
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
 
@@ -156,7 +160,10 @@ def _linked(path: Path, name: Path) -> None:
 
 
 def keep_copy(path: Path, copy: Path) -> None:
-    """Give a file a second name, in place of what had that name; neither name is ever without a whole file."""
+    """Give a file a second name, in place of what had that name; neither name is ever without a whole file.
+
+    By a hard link where the file system has them, which takes no time and no space; a rename puts it in place.
+    """
     staged = copy.with_name(f".{copy.name}.{os.getpid()}{_STAGED}")
     with disk_errors(copy):
         staged.unlink(missing_ok=True)
@@ -226,6 +233,12 @@ def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
 def unsealed(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `sealed` was given.
 
+    ```python
+    from tfp_vae.storage import sealed, unsealed
+
+    unsealed(sealed({"epochs": 3}))  # {"epochs": 3}; a changed value raises ValueError
+    ```
+
     Raises:
       ValueError: no checksum, or one that does not match.
     """
@@ -264,6 +277,8 @@ def with_not_finite(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object as it was before `json_text`: nulls whose reason names inf, -inf or nan are those again.
 
     Of the values in it alone, not of those of objects within.
+
+    The inverse of what `json_text` does to a float that is not finite; a null that was null stays one.
     """
     reasons = {key: _NOT_FINITE.fullmatch(str(value.get(f"{key}{_REASON}"))) for key in value if value[key] is None}
     numbers = {key: float(match[1]) for key, match in reasons.items() if match}

@@ -80,6 +80,9 @@ def _opened(stream: TextIO, path: Path) -> tuple[list[str], Iterator[tuple[int, 
     """Return the columns' names, and the rows with their line numbers.
 
     The delimiter is guessed from the first line alone, so that a comma within a quoted cell further down plays no part.
+
+    Raises:
+      DataError: an empty file, or more than 2^20 columns.
     """
     first = stream.readline()
     delimiter = max(DELIMITERS, key=first.count)

@@ -60,6 +60,11 @@ class Health(NamedTuple):
     The loss alone tells too little: binarization makes 0 of NaN, and so does a fused product and relu, whose gradient
     is NaN all the same. Of the data, the gradient and the weights it is the sum of all elements, which is finite only
     if each of them is, and takes a tenth of the time of a norm.
+
+    data: sum of the batch as gathered.
+    loss: of the step.
+    gradient: sum of all its elements, before it is clipped.
+    weights: sum of all, after the step.
     """
 
     data: Any
@@ -308,7 +313,10 @@ class Validator:
         self._bound = compiled(self._terms, execution)
 
     def __call__(self) -> Terms:
-        """Return the ELBO, distortion and rate, averaged over all examples."""
+        """Return the ELBO, distortion and rate, averaged over all examples.
+
+        One pass of encoder and decoder over all held-out examples.
+        """
         parts = [np.asarray(self._bound(batch, tf.constant(i))) for i, batch in enumerate(self._batches)]
         distortion, rate = np.concatenate(parts, axis=1)[:, : self._examples].mean(axis=1, dtype=np.float64)
         return Terms(float(-distortion - rate), float(distortion), float(rate))
