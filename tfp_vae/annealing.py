@@ -2,7 +2,7 @@
 
 `annealed_log_likelihood` gives the lower bound of given examples; `sandwich` both bounds, of examples that the model
 itself makes. Both run chains of z along a path of temperatures, forwards or back; pilot chains find the step sizes
-first. The decoder's gradient is all they need: any prior with a density serves, and the encoder is not looked at.
+first. Gradients of log p(x|z) and of log p(z) are all they need: any prior serves, and the encoder is not looked at.
 """
 
 from __future__ import annotations

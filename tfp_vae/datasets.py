@@ -81,7 +81,7 @@ class Split:
         return f"Split({len(self):,} examples of {'x'.join(map(str, self.x.shape[1:]))}{labels})"
 
     def __getitem__(self, rows: Any) -> Split:
-        """Return the examples of `rows`, any NumPy index of the first axis, with their places and names in the source."""
+        """Return the examples of `rows`, any NumPy index of the first axis, with their places and names there."""
         y, names = (None if column is None else column[rows] for column in (self.y, self.names))
         return Split(self.x[rows], y, self.source_rows()[rows], names)
 

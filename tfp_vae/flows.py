@@ -25,7 +25,8 @@ class Flow(abc.ABC):
     networks: what it learns.
 
     A layer changes a dimension by those before it, or the second half by the first; reversing the order between layers
-    lets every dimension depend on every other from the second layer on. Permutations add nothing to the determinant.
+    gives each dimension its turn, so that from the second layer on none is left as it was. Permutations add nothing to
+    the determinant.
     """
 
     networks: tuple[Any, ...]

@@ -208,7 +208,7 @@ def _identical(a: np.ndarray, b: np.ndarray) -> int:
 
 
 def _digest(row: np.ndarray) -> bytes:
-    """Return sixteen bytes that stand for an example: of two that differ they are the same with a probability of 2^-128."""
+    """Return sixteen bytes that stand for an example; of two that differ they are the same by a chance of 2^-128."""
     return hashlib.blake2b(np.ascontiguousarray(row + 0.0).data, digest_size=16).digest()  # + 0.0: -0 is 0
 
 

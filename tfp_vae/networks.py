@@ -243,9 +243,7 @@ def dropping(seed: Seed) -> Iterator[None]:
 
 @functools.cache
 def _dropout_layer() -> Any:
-    """Return the class of dropout layers, made on first use: a class of Keras layers cannot be made before Keras is
-    imported.
-    """
+    """Return the class of dropout layers, made on first use, as it is a subclass of one of Keras."""
 
     @final
     class Dropout(keras.layers.Layer):  # type: ignore[name-defined]

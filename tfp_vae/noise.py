@@ -154,8 +154,9 @@ def _stock_normal(shape: Any, seed: Seed, dtype: Any) -> Any:
 
 
 def _stock_normal_of_each(shape: Any, seeds: Any, dtype: Any) -> Any:
-    """Return draws of `shape` for each of seeds [B, 2], one after another, as TensorFlow's generators take one seed at a
-    time.
+    """Return draws of `shape` for each of seeds [B, 2], one after another.
+
+    TensorFlow's generators take one seed at a time.
     """
     return tf.map_fn(lambda seed: _stock_normal(shape, seed, dtype), seeds, fn_output_signature=dtype)
 

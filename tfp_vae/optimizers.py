@@ -30,7 +30,7 @@ def adam(
     """Adam: steps scaled by running means of the gradient and its square.
 
         m <- beta_1 m + (1 - beta_1) g,  v <- beta_2 v + (1 - beta_2) g^2,
-        w <- w - learning_rate m' / (sqrt(v') + epsilon),  m' = m / (1 - beta_1^t),  v' = v / (1 - beta_2^t).
+        w <- w - learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)  at step t, from 1 on.
 
     Keeps two numbers for each weight.
 
