@@ -247,8 +247,8 @@ def _kept(sizes: Any, t: Any, accepted: Any) -> Any:
 def _adapted(sizes: Any, t: Any, accepted: Any) -> Any:
     """Return the sizes with the next stage's after this one's: larger if enough of the chains were accepted.
 
-    Multiplied by 1.02 or 0.98: the pilot chains' acceptance settles near 0.65. A chain that
-    adapts by its own past is no longer a Markov chain that keeps its target, so these are thrown away.
+    Multiplied by 1.02 or 0.98: the pilot chains' acceptance settles near 0.65. A chain that adapts by its own past is
+    no longer a Markov chain that keeps its target, so these are thrown away.
 
     References:
       Neal (2011), MCMC using Hamiltonian dynamics.

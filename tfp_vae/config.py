@@ -205,8 +205,7 @@ class RunConfig(_Record):
 
     Raises:
       pydantic.ValidationError: what one of its parts refuses, an objective or free bits without the closed form that
-      they need, or early stopping without validation
-        data.
+      they need, or early stopping without validation data.
     """
 
     version: Literal[1] = 1

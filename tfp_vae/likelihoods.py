@@ -159,8 +159,8 @@ def _scale(s: Any) -> Any:
 class Bernoulli(Likelihood):
     """Independent Bernoulli elements, p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary x.
 
-    Distortion in nats; binarize grey values first (see `binarization`), as for them the sum is neither a probability
-    nor a density, however common it is to train on it.
+    Binarize grey values first (see `binarization`), as for them the sum is neither a probability nor a density, however
+    common it is to train on it.
 
     ```python
     likelihood = tv.likelihoods.Bernoulli(event_shape=(8, 8, 1))
@@ -259,8 +259,8 @@ class Normal(Likelihood):
 
     With a fixed scale the distortion is |x - loc|^2 / (2 scale^2) + M log(scale sqrt(2 pi)), so that the scale decides
     what a squared error weighs against the rate; a learned one finds the balance. To that 0.001 is added, so that an
-    element which never changes gains at most 6 nats. A density: figures of
-    data that are scaled differently do not compare.
+    element which never changes gains at most 6 nats. A density: figures of data that are scaled differently do not
+    compare.
 
     ```python
     likelihood = tv.likelihoods.Normal((3,), scale="per-element")

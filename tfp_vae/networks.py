@@ -123,9 +123,8 @@ def conv(
     come first, and each layer of transposed convolutions doubles height and width, cropped to the image in the end.
 
     Sides need not be powers of two: down, an odd side is rounded up, and up, rows and columns beyond the image are
-    cropped.
-    The output has a bias for each element, so that it can start at the data's mean image. On a CPU it is run as a
-    graph, as XLA has no fast convolution there: see `execution.choose`.
+    cropped. The output has a bias for each element, so that it can start at the data's mean image. On a CPU it is run
+    as a graph, as XLA has no fast convolution there: see `execution.choose`.
 
     ```python
     encoder = tv.networks.conv((8, 8, 1), 4, channels=(8,), dense=(16,))  # down: [B, 8, 8, 1] -> [B, 4]
@@ -151,8 +150,7 @@ def conv(
 
     References:
       Radford, Metz and Chintala (2016), Unsupervised representation learning with deep convolutional generative
-      adversarial
-        networks.
+      adversarial networks.
     """
     plan = _Plan(output_size, output_bias, seed, channels, dense, activation, _no_blocks)
     return _down(input_shape, plan) if len(input_shape) == 3 else _up(input_shape, image_shape, plan)

@@ -75,7 +75,7 @@ class RateWeight(NamedTuple):
 
     ```python
     weight = tv.objectives.RateWeight(beta=4.0, floor=1.0)  # half a nat free in each of 2 dimensions
-    tv.objectives.ELBO().bound(vae, x, seed=(0, 0), weight=weight).value  # [16], at most the ELBO
+    tv.objectives.ELBO().bound(vae, x, seed=(0, 0), weight=weight).value  # [16], nats; their mean is at most the ELBO's
     ```
 
     References:
@@ -485,8 +485,8 @@ class StickingTheLanding(Objective):
     The encoder learns along the path of z alone, at log q(z|x) with its parameters held: no noise is left where q(z|x)
     is the exact posterior. Needs the density of q at given z: with an inverse autoregressive posterior, D passes.
 
-    The gradient stays unbiased; near the optimum its variance falls to zero, where that of the ELBO's does not. A step
-    costs a further gradient of the decoder, at z.
+    The gradient stays unbiased; as q(z|x) nears the exact posterior its variance falls to zero, where that of the
+    ELBO's does not. A step costs a further gradient of the decoder, at z.
 
     Args:
       mc_samples: S.

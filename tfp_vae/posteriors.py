@@ -227,8 +227,7 @@ class HouseholderFlow(_OfNormalNoise):
 
     K = D - 1 reach every covariance whose scales are above the floor of 0.0001; fewer give a family between the
     diagonal and the full one. A reflection is the same for v and for any multiple of it, and 1e-6 is added to each
-    entry
-    of v so that none is the zero vector, whose direction is not defined.
+    entry of v so that none is the zero vector, whose direction is not defined.
 
     ```python
     posterior = tv.posteriors.HouseholderFlow(latent_dim=2, reflections=1)
