@@ -13,8 +13,7 @@ from tfp_vae.datasets import DATASETS, Dataset, read
 from tfp_vae.errors import DataError, UsageError
 from tfp_vae.sources import FOLDER, READERS
 
-from . import console, options
-from .examples import output
+from . import console, options, places
 
 PICTURED, COLUMNS = 100, 10
 MOST_CLASSES = 12
@@ -64,7 +63,7 @@ def inspect_command(
     """
     if out is not None and not picture:
         raise UsageError("--out and --no-picture were both given; keep one.")
-    path = output(out, Path(f"{_stem(dataset)}-examples.png"), (".png",))
+    path = places.output(out, (".png",)) or Path(f"{_stem(dataset)}-examples.png")
     raw = read(dataset, data_dir=data_dir, progress=console.DownloadProgress(), reading=options.reading(said))
     from tfp_vae import inspection
 

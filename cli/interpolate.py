@@ -14,8 +14,8 @@ from tfp_vae.errors import UsageError
 from tfp_vae.runs import Run
 from tfp_vae.seeds import Purpose, generator
 
-from . import console, library, options
-from .examples import chosen, example_options, output
+from . import console, library, options, places
+from .examples import chosen, example_options
 
 PATHS = ("linear", "spherical")
 DEFAULT_PATHS = 8
@@ -70,11 +70,12 @@ def command(
     **asked: Any,
 ) -> None:
     """E[x|z] along paths through latent space, between examples or draws from the prior."""
-    path = None if out is None else output(out, Path(), tuple(WRITERS))
+    path = places.output(out, WRITERS)
     _check(asked)
     asked["n"] = asked["n"] or DEFAULT_PATHS
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
+    places.check_picture(found, path)
     ends, origin, pairs = _from_prior(found, asked, seed) if asked["prior"] else _between(found, asked, seed)
     restored, module = library.restored(found, weights), library.latent()
     first, last = ends(restored.vae, module)

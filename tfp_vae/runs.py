@@ -9,7 +9,7 @@ import operator
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, final
@@ -450,6 +450,20 @@ class Run:
         if len(lines) < (promised := self._told().epochs):
             raise RunError(f"{path}: {_LINES}, {promised} in all, found {len(lines)}; {_REWRITE}")
         return lines
+
+    def check_writable(self, folders: Iterable[str], remedy: str) -> None:
+        """Refuse a run that takes no files, before work is done for them.
+
+        Args:
+          folders: where in it they go: `plots`, or "" for the run's own folder.
+          remedy: what to do then, see `storage.check_writable`.
+
+        Raises:
+          DiskError: one of the folders takes none.
+          RunError: one is a symbolic link.
+        """
+        for name in folders:
+            storage.check_writable(self.path(name) if name else self.folder, remedy)
 
     def write_plot(self, name: str, content: bytes, suffix: str = ".png") -> Path:
         """Write a picture among the run's, and return its path."""
