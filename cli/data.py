@@ -144,9 +144,16 @@ def _trainable_lines(found: dict[str, Any]) -> dict[str, str]:
         "elements that never change": str(found["constant"]),
         **duplicates,
         "likelihoods that fit": ", ".join(found["likelihoods"]),
+        "without an upper bound": _unbounded(found["few_values"]),
         "and if binarized": ", ".join(found["likelihoods_if_binarized"]),
         "picked unless told": ", ".join(f"--{name} {value}" for name, value in found["picked"].items()),
     }
+
+
+def _unbounded(few: dict[str, Any] | None) -> str:
+    if few is None or not few["unbounded"]:
+        return ""
+    return f"{', '.join(few['unbounded'])}: densities of data with only {few['size']} different values"
 
 
 def _duplicates(found: dict[str, Any]) -> str:

@@ -412,6 +412,28 @@ class TestData:
         told = call(*arguments, "--scaling", "pixels", "--run-dir", "other")
         assert "taken for full" not in told.stderr
 
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [("--likelihood normal --binarization static", "only 0 and 1, on which the density of normal"),
+         ("--likelihood laplace", "only 17 different ones, on which the density of laplace"),
+         ("--likelihood normal:scale=1", None), ("--likelihood continuous-bernoulli", None), ("", None)],
+    )  # fmt: skip
+    def test_a_density_on_few_values_is_warned_of_once(self, options: str, said: str | None, here: Path) -> None:
+        arguments = ("train", *options.split(), *SMALL, "--no-plots", "--run-dir", "run")
+        lines = [
+            line for line in call(*arguments).stderr.splitlines() if line.startswith("warning: digits: its values")
+        ]
+        assert len(lines) == (said is not None)
+        assert said is None or said in lines[0]
+        assert "its values" not in call("train", "--resume", "--epochs", 3, "--run-dir", "run", "--no-plots").stderr
+
+    def test_what_is_advised_on_few_values_is_not_warned_of(self, here: Path) -> None:
+        found = told("data", "inspect", "digits", "--no-picture")["few_values"]
+        assert found["unbounded"] == ["normal", "laplace"]
+        for name in found["likely"]:
+            said = call("train", "--likelihood", name, *SMALL, "--no-plots", "--run-dir", name).stderr
+            assert "upper bound" not in said
+
     def test_new_examples_that_are_dark_are_said_to_be_over_255(self, here: Path) -> None:
         draw = np.random.default_rng(0)
         np.save("bright.npy", draw.integers(0, 256, (40, 4, 4)).astype(np.uint8))

@@ -125,6 +125,30 @@ class TestInspect:
             p = likelihood(np.zeros((2, likelihood.params_size), np.float32))
             assert np.isfinite(p.log_prob(x)).all(), name
 
+    @pytest.mark.parametrize(
+        ("x", "unbounded", "likely"),
+        [(np.arange(400) % 2, ["continuous-bernoulli", "normal", "laplace"], ["bernoulli"]),
+         (np.arange(400) % 17 / 16, ["normal", "laplace"],
+          ["categorical", "discretized-logistic", "discretized-logistic-mixture"]),
+         (np.arange(400) % 9, ["normal", "laplace"], ["poisson", "negative-binomial"]),
+         (np.arange(400) % 3 - 1, ["normal", "laplace"], []),
+         (0.2 + np.arange(400) % 2 / np.pi, ["normal", "laplace", "beta"], [])],
+    )  # fmt: skip
+    def test_densities_that_can_stand_on_few_values(
+        self, x: np.ndarray, unbounded: list[str], likely: list[str]
+    ) -> None:
+        found = inspect(dataset(x.reshape(100, 4)))["few_values"]
+        assert found == {"size": len(np.unique(x)), "likely": likely, "unbounded": unbounded}
+
+    def test_pixels_of_few_levels_are_few_as_they_are_scaled(self) -> None:
+        x = (85 * (np.arange(20 * 16).reshape(20, 4, 4, 1) % 4)).astype(np.uint8)
+        assert inspect(dataset(x))["few_values"]["likely"][0] == "categorical"
+
+    def test_many_values_or_few_examples_are_not_few_values(self, rng: np.random.Generator) -> None:
+        many = (np.arange(66).repeat(10) // 2).reshape(66, 10)  # 33 values, each of them twenty times
+        for x in (rng.normal(size=(10, 3)), many, PIXELS[..., None]):
+            assert inspect(dataset(x))["few_values"] is None
+
     @pytest.mark.parametrize("scaling", ["none", "standard"])
     def test_a_scaling_may_be_told(self, scaling: str) -> None:
         assert inspect(dataset(PIXELS[..., None]), scaling)["picked"]["scaling"] == scaling

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from tfp_vae.datasets import (
     check_split,
     check_support,
     default_binarization,
+    default_scaling,
     load,
     prepare,
     read,
@@ -34,9 +35,9 @@ from tfp_vae.networks import NETWORKS
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
-from tfp_vae.supports import BINARY, REAL, UNIT, Support, first_violation
+from tfp_vae.supports import BINARY, REAL, UNIT, Support, few_values, first_violation
 
-__all__ = ["OPEN", "as_seen", "fitting", "held_out_view", "new_examples", "plan", "reload"]
+__all__ = ["OPEN", "Few", "as_seen", "fitting", "held_out_view", "new_examples", "of_few_values", "plan", "reload"]
 
 logger = logging.getLogger("tfp_vae")
 
@@ -90,6 +91,7 @@ def plan(
         scaling=data.scaling,
     )
     config = RunConfig(data=described, model=model, training=training)
+    _warn_of_density(raw, config)
     return config, _prepared(config, data)
 
 
@@ -175,6 +177,59 @@ def fitting(x: np.ndarray, event_shape: tuple[int, ...]) -> list[str]:
     """Return the names of the likelihoods that have a probability, or a density, for x [N, *event_shape]."""
     built = {name: LIKELIHOODS.build(_counted(LIKELIHOODS.member(name), x), event_shape) for name in LIKELIHOODS}
     return [name for name, likelihood in built.items() if first_violation(x, likelihood.support) is None]
+
+
+class Few(NamedTuple):
+    """What there is to say of data of few values.
+
+    size: how many they are.
+    likely: the likelihoods that have probabilities for them; of binary ones the one that is meant for them.
+    unbounded: those whose densities grow there without end, see `likelihoods.Likelihood.unbounded_at`.
+    """
+
+    size: int
+    likely: list[str]
+    unbounded: list[str]
+
+
+def of_few_values(raw: Dataset, *, binarized: bool = False) -> Few | None:
+    """Return what there is to say of a data set, not yet scaled, if it has few values or is binarized; else None."""
+    values = np.array([0.0, 1.0]) if binarized else _few_values(raw)
+    if values is None:
+        return None
+    fit = [LIKELIHOODS.member(name) for name in fitting(values[:, np.newaxis], (1,))]
+    binary = bool(BINARY.contains(values).all())
+    likely = ["bernoulli"] if binary else [each.name for each in fit if LIKELIHOODS[each.name].discrete]
+    return Few(len(values), likely, [each.name for each in fit if _is_unbounded(each, values)])
+
+
+def _few_values(raw: Dataset) -> np.ndarray | None:
+    """Return the values of a data set if they are few, as `default_scaling` has them."""
+    few = few_values(raw.parts) is not None
+    return few_values(scaled(raw, default_scaling(raw)).parts) if few else None
+
+
+def _is_unbounded(likelihood: Member, values: np.ndarray) -> bool:
+    at: Support | None = LIKELIHOODS.build(likelihood, (1,)).unbounded_at
+    return at is not None and bool(at.contains(values).all())
+
+
+def _warn_of_density(raw: Dataset, config: RunConfig) -> None:
+    """Warn of a density that has no upper bound on the few values of the data."""
+    likelihood = LIKELIHOODS.build(config.model.likelihood, (1,))
+    if likelihood.unbounded_at is None:
+        return
+    few = of_few_values(raw, binarized=config.data.binarization.name != "none")
+    if few is not None and config.model.likelihood.name in few.unbounded:
+        what = "0 and 1" if few.likely == ["bernoulli"] else f"{few.size} different ones"
+        remedy = f"--likelihood {', '.join(few.likely)}" if few.likely else "bring them to {0, 1}, levels or counts"
+        logger.warning(_UNBOUNDED, raw.name, what, config.model.likelihood.name, remedy)
+
+
+_UNBOUNDED = (
+    "%s: its values are only %s, on which the density of %s has no upper bound: log p(x) rises as the "
+    "density narrows, and does not compare with the logarithm of a probability. For one of those: %s."
+)
 
 
 def _counted(likelihood: Member, x: np.ndarray) -> Member:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +15,16 @@ __all__ = [
     "UNIT",
     "Support",
     "Violation",
+    "few_values",
     "first_violation",
     "level_count",
     "levels",
 ]
 
 MOST_LEVELS = 65_536
+
+FEW, REPEATS = 32, 10
+"""The most values that are few, and how often each of them comes on average at least."""
 
 
 class Support(NamedTuple):
@@ -65,6 +69,19 @@ def first_violation(x: np.ndarray, support: Support) -> Violation | None:
             return Violation(start + int(where[0]), float(rows[where]))
         start += len(rows)
     return None
+
+
+def few_values(parts: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Return the values that arrays [N, ...] have, in order, if they are at most 32 and come again and again.
+
+    The 256 levels of 8-bit pixels are not few: densities of them are usual.
+    """
+    values = np.array([])
+    for rows in (rows for x in parts for rows in _pieces(x)):
+        values = np.union1d(values, rows)
+        if len(values) > FEW:
+            return None
+    return values if len(values) * REPEATS <= sum(x.size for x in parts) else None
 
 
 def level_count(x: np.ndarray) -> int | None:
