@@ -30,6 +30,8 @@ def output(given: str | None, suffixes: Collection[str], option: str = "--out") 
     folder = path.absolute().parent
     if not folder.is_dir():
         raise DiskError(f"could not write {path}: its folder does not exist. Make it or choose another place.")
+    if path.is_dir():
+        raise DiskError(f"could not write {path}: a folder of that name is in the way. Choose another place.")
     storage.check_writable(folder)
     return path
 

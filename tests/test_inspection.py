@@ -84,6 +84,16 @@ class TestInspect:
         assert found["likelihoods_if_binarized"] == ["bernoulli"]
         assert found["picked"]["binarization"] == "dynamic"
 
+    def test_examples_that_are_all_the_same(self, rng: np.random.Generator) -> None:
+        x = rng.normal(size=3).repeat(40).reshape(3, 40).T
+        assert inspect(dataset(x))["lack"] == "all examples are identical, so that there is nothing to learn"
+        other = x.copy()
+        other[-1, -1] += 1
+        assert inspect(dataset(other))["lack"] is None
+        assert inspect(Dataset("some", "", Split(x), Split(x[:5]), Split(other)))["lack"] is None
+        constant = rng.normal(size=(9, 1)).repeat(5, axis=1)  # each example its own value
+        assert inspect(dataset(constant))["lack"] is None
+
     def test_missing_values_are_counted_and_named(self, tmp_path: Path, rng: np.random.Generator) -> None:
         x = rng.normal(size=(40, 3))
         x[[3, 3, 11], [0, 2, 1]] = np.nan, np.nan, np.inf

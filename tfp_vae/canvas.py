@@ -87,6 +87,12 @@ class Range(NamedTuple):
         width = self.high - self.low
         return np.asarray(np.clip((np.asarray(x, np.float32) - self.low) / (width or 1.0), 0, 1))
 
+    def exceeded(self, x: np.ndarray) -> str:
+        """Return beyond which ends x has values: `neither`, `min`, `max` or `both`."""
+        return _EXCEEDED[bool(np.min(x) < self.low), bool(np.max(x) > self.high)]
+
+
+_EXCEEDED = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
 
 UNIT_RANGE = Range(0.0, 1.0)
 
@@ -182,7 +188,8 @@ def show_tiles(
     if framed:
         _frame(axes, len(x), columns, (picture.shape[0] / rows, picture.shape[1] / columns), _tile_size(x))
     if limits != UNIT_RANGE and picture.ndim == 2:
-        axes.figure.colorbar(ScalarMappable(Normalize(*limits), GREY), ax=axes, shrink=0.8, pad=0.02, extend="both")
+        scale = ScalarMappable(Normalize(*limits), GREY)
+        axes.figure.colorbar(scale, ax=axes, shrink=0.8, pad=0.02, extend=limits.exceeded(x))
     return axes, picture
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.datasets import SPLITS, Dataset, default_binarization, scaled
 from tfp_vae.errors import DataError
-from tfp_vae.kinds import assumption, kind_of, suggest, suited_scaling
+from tfp_vae.kinds import assumption, kind_of, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.preparation import fitting, of_few_values
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
@@ -83,6 +83,7 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
     return {
         **found,
         "trainable": True,
+        "lack": lack(raw),
         "assumed": assumed,
         "few_values": None if few is None else few._asdict(),
         **_of_scaled(data),

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tfp_vae.datasets import Dataset, default_scaling, scaled
-from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, first_violation, level_count
+from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, are_identical, first_violation, level_count
 
-__all__ = ["Kind", "Suggestion", "assumption", "fits", "kind_of", "suggest", "suited_scaling"]
+__all__ = ["Kind", "Suggestion", "assumption", "fits", "kind_of", "lack", "suggest", "suited_scaling"]
 
 MLP_VALUES = 1_024
 """Images of more values than these, such as 32x32 grey ones have, are given convolutions."""
@@ -138,6 +138,11 @@ def _assumed_of_unscaled(largest: int) -> str:
 
 
 _ASSUMED = {"pixels": _assumed_of_pixels, "none": _assumed_of_unscaled}
+
+
+def lack(dataset: Dataset) -> str | None:
+    """Return why there is nothing to learn from a data set that can be trained on; None where there is something."""
+    return "all examples are identical, so that there is nothing to learn" if are_identical(dataset.parts) else None
 
 
 def fits(dataset: Dataset, support: Support) -> bool:

@@ -11,9 +11,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from tfp_vae.canvas import PALETTE, STYLE, bins_for, classes_of, color, maps, png, range_of, show_tiles
+from tfp_vae.canvas import PALETTE, STYLE, Range, bins_for, classes_of, color, maps, png, range_of, show_tiles
 
 __all__ = [
+    "Range",
     "bound_curve",
     "extremes",
     "image_grid",
@@ -40,7 +41,14 @@ LEAST_BARS = 6
 """How many bars there must be to fill a picture's width; fewer are as wide as if there were so many."""
 
 
-def image_grid(x: np.ndarray, title: str = "", columns: int | None = None, *, features: Sequence[str] = ()) -> Figure:
+def image_grid(
+    x: np.ndarray,
+    title: str = "",
+    columns: int | None = None,
+    *,
+    features: Sequence[str] = (),
+    limits: Range | None = None,
+) -> Figure:
     """Draw examples x [N, H, W, C] as a grid of pictures, or vectors [N, M] as the rows of a map.
 
     Args:
@@ -48,11 +56,12 @@ def image_grid(x: np.ndarray, title: str = "", columns: int | None = None, *, fe
       title: written above.
       columns: pictures in a row; as square a grid as fits, if not given.
       features: what the M features of vectors are called.
+      limits: what the tones of pictures span, if that is known.
     """
     if x.ndim == 2:
         return maps([x], [""], title, features=features)
     columns = columns or math.ceil(math.sqrt(len(x)))
-    axes, _ = show_tiles(x, math.ceil(len(x) / columns), columns, title)
+    axes, _ = show_tiles(x, math.ceil(len(x) / columns), columns, title, limits=limits)
     return _figure(axes)
 
 

@@ -28,7 +28,7 @@ from tfp_vae.datasets import (
     scaled,
 )
 from tfp_vae.errors import DataError
-from tfp_vae.kinds import assumption, fits, suggest, suited_scaling
+from tfp_vae.kinds import assumption, fits, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
 from tfp_vae.networks import NETWORKS
@@ -92,6 +92,7 @@ def plan(
     )
     config = RunConfig(data=described, model=model, training=training)
     _warn_of_density(raw, config)
+    _warn_of_lack(raw)
     return config, _prepared(config, data)
 
 
@@ -214,13 +215,20 @@ def _is_unbounded(likelihood: Member, values: np.ndarray) -> bool:
     return at is not None and bool(at.contains(values).all())
 
 
+def _warn_of_lack(raw: Dataset) -> None:
+    """Warn of data from which nothing is to be learned."""
+    lacking = lack(raw)
+    if lacking is not None:
+        logger.warning("%s: %s.", raw.name, lacking)
+
+
 def _warn_of_density(raw: Dataset, config: RunConfig) -> None:
     """Warn of a density that has no upper bound on the few values of the data."""
     likelihood = LIKELIHOODS.build(config.model.likelihood, (1,))
     if likelihood.unbounded_at is None:
         return
     few = of_few_values(raw, binarized=config.data.binarization.name != "none")
-    if few is not None and config.model.likelihood.name in few.unbounded:
+    if few is not None and few.size > 1 and config.model.likelihood.name in few.unbounded:
         what = "0 and 1" if few.likely == ["bernoulli"] else f"{few.size} different ones"
         remedy = f"--likelihood {', '.join(few.likely)}" if few.likely else "bring them to {0, 1}, levels or counts"
         logger.warning(_UNBOUNDED, raw.name, what, config.model.likelihood.name, remedy)

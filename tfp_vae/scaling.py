@@ -14,9 +14,12 @@ from pydantic.dataclasses import dataclass
 from tfp_vae.errors import DataError
 from tfp_vae.members import Table
 
-__all__ = ["SCALINGS", "Pixels", "Scaling", "Standard", "Unscaled"]
+__all__ = ["FULL", "SCALINGS", "Pixels", "Scaling", "Standard", "Unscaled"]
 
 MOST_FEATURES = 1 << 16
+
+FULL = {np.dtype(np.uint8): 255}
+"""Types of pixels, and the value of a full one."""
 
 
 def _split_numbers(value: Any) -> Any:

@@ -15,6 +15,7 @@ __all__ = [
     "UNIT",
     "Support",
     "Violation",
+    "are_identical",
     "few_values",
     "first_violation",
     "level_count",
@@ -69,6 +70,11 @@ def first_violation(x: np.ndarray, support: Support) -> Violation | None:
             return Violation(start + int(where[0]), float(rows[where]))
         start += len(rows)
     return None
+
+
+def are_identical(parts: Sequence[np.ndarray]) -> bool:
+    """Return whether all examples of arrays [N, ...] are one and the same."""
+    return all(bool((rows == parts[0][0]).all()) for x in parts for rows in _pieces(x))
 
 
 def few_values(parts: Sequence[np.ndarray]) -> np.ndarray | None:
