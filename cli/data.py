@@ -11,7 +11,7 @@ import numpy as np
 from tfp_vae import storage
 from tfp_vae.datasets import DATASETS, Dataset, default_scaling, read
 from tfp_vae.errors import DataError, DiskError
-from tfp_vae.scaling import FULL
+from tfp_vae.scaling import SCALINGS
 from tfp_vae.sources import FOLDER, READERS
 
 from . import console, options, places
@@ -70,7 +70,7 @@ def inspect_command(
         console.notice("comparing held-out examples with training examples, which takes a while")
     found = inspection.inspect(raw, scaling)
     if path is not None and np.isfinite(found["range"]["mean"]):
-        refused = _drawn(path, raw)
+        refused = _drawn(path, raw, scaling)
         found.update({} if refused else {"picture": str(path)})
     console.print_json(found) if as_json else _print(found)
     if not found["trainable"]:
@@ -87,18 +87,18 @@ def _place(out: str | None) -> tuple[Path | None, DiskError | None]:
         return None, error
 
 
-def _drawn(path: Path, raw: Dataset) -> DiskError | None:
+def _drawn(path: Path, raw: Dataset, scaling: str | None) -> DiskError | None:
     """Draw training examples, and return why that could not be written, if it could not."""
     from tfp_vae import plots
 
     try:
-        storage.write_bytes(path, plots.png(_picture(raw)))
+        storage.write_bytes(path, plots.png(_picture(raw, scaling)))
     except DiskError as error:
         return error
     return None
 
 
-def _picture(raw: Dataset) -> Any:
+def _picture(raw: Dataset, scaling: str | None) -> Any:
     """Return training examples as a figure: pixels as they are, vectors with each feature over its range."""
     from tfp_vae import plots
     from tfp_vae.inspection import pictured
@@ -110,8 +110,8 @@ def _picture(raw: Dataset) -> Any:
         width = np.ptp(x, axis=0)
         shown = (x - x.min(axis=0)) / np.where(width > 0, width, 1.0)
         return plots.image_grid(shown, f"{title}, each feature over its range", features=raw.reading.columns or ())
-    full = plots.Range(0.0, FULL[given.dtype]) if default_scaling(raw) == "pixels" and given.dtype in FULL else None
-    return plots.image_grid(x, title, COLUMNS, limits=full)
+    full = SCALINGS.build(SCALINGS.member(scaling or default_scaling(raw))).full(given)
+    return plots.image_grid(x, title, COLUMNS, limits=None if full is None else plots.Range(0.0, full))
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -413,7 +413,7 @@ class TestWrongInput:
             ("none.npy", None, "expected a file, found none"),
             ("objects.npy", np.array([{}, []], dtype=object), "found an object array"),
             ("nan.npy", np.where(np.arange(60).reshape(20, 3) == 31, np.nan, 0), "found nan in row"),
-            ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "divide 8-bit pixels by 255"),
+            ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "choose --scaling divided:by=255"),
             ("table.xlsx", np.zeros((20, 3)), "expected an .npy file, an .npz file, a .csv file"),
             ("table.csv", np.zeros((20, 3)), "not a readable CSV file"),
             ("strings.npy", np.array([["a", "b"]] * 20), "expected an array of numbers"),
@@ -436,7 +436,9 @@ class TestWrongInput:
     def test_pixels_that_are_not_to_be_scaled(self, here: Path) -> None:
         np.save("bytes.npy", np.full((20, 4, 4), 255, np.uint8))
         told = ("--likelihood", "bernoulli", "--scaling", "none")
-        assert "divide 8-bit pixels" in one_sentence(call("train", "--dataset", "bytes.npy", *told, *SMALL, code=3))
+        train = ("train", "--dataset", "bytes.npy", *SMALL, "--no-plots", *told)
+        assert "choose --scaling divided:by=255" in one_sentence(call(*train, code=3))
+        call(*train, "--scaling", "divided:by=255")
 
     @pytest.mark.parametrize("likelihood", ["beta", "poisson"])
     def test_what_is_advised_works(self, likelihood: str, here: Path) -> None:

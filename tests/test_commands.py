@@ -466,6 +466,23 @@ class TestData:
             said = call("train", "--likelihood", name, *SMALL, "--no-plots", "--run-dir", name).stderr
             assert "upper bound" not in said
 
+    def test_16_bits_are_said_to_be_counts_and_can_be_pixels(self, here: Path, rng: np.random.Generator) -> None:
+        x = rng.integers(0, 65_536, (40, 4, 4)).astype(np.uint16)
+        np.savez("a.npz", x_train=x, x_test=x[:4], x_validation=x[:4])
+        np.save("new.npy", x[4:9].astype(np.float64))
+        train = ("train", "--dataset", "a.npz", *SMALL, "--no-plots", "--run-dir")
+        advised = "--scaling divided:by=65535"
+        assert advised in call("data", "inspect", "a.npz").stdout
+        assert advised in call(*train, "counts").stderr
+        for i, said in enumerate(
+            (f"{advised} --likelihood continuous-bernoulli", "--scaling none", "--likelihood poisson")
+        ):
+            assert advised not in call(*train, i, *said.split()).stderr
+        call("reconstruct", "--run", "0", "--out", "split.npz")
+        np.testing.assert_array_equal(read_npz(Path("split.npz"))["x"], x[:4, ..., None] / np.float32(65_535))
+        call("reconstruct", "--run", "0", "--data", "new.npy", "--out", "new.npz")  # of another type, the same values
+        np.testing.assert_array_equal(read_npz(Path("new.npz"))["x"], x[4:9, ..., None] / np.float32(65_535))
+
     def test_new_examples_that_are_dark_are_said_to_be_over_255(self, here: Path) -> None:
         draw = np.random.default_rng(0)
         np.save("bright.npy", draw.integers(0, 256, (40, 4, 4)).astype(np.uint8))

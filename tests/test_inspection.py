@@ -114,12 +114,17 @@ class TestInspect:
     @pytest.mark.parametrize(
         ("largest", "dtype", "scaling", "said"),
         [(16, np.uint8, None, "largest of its 8-bit pixels is 16, and 255 is taken for full: values end at 0.063"),
-         (127, np.uint8, None, "values end at 0.5; if 127 is full, multiply by 2.00787 first"),
+         (127, np.uint8, None, "values end at 0.5; if 127 is full, multiply by 2.00787 first, or"),
          (1, np.uint8, None, "is 1, so they are taken as they are"),
          (128, np.uint8, None, None), (255, np.uint8, None, None), (0, np.uint8, None, None),
-         (16, np.uint8, "pixels", None), (16, np.int64, None, None), (16, np.float32, None, None)],
+         (16, np.uint8, "pixels", None), (16, np.int64, None, None), (16, np.float32, None, None),
+         (255, np.int64, None, "64-bit whole numbers, up to 255, are taken as they are, as counts"),
+         (4_000, np.uint16, None, "say what a full one is, such as --scaling divided:by=4095"),
+         (65_535, np.uint16, None, "--scaling divided:by=65535; if they are counts, --scaling none"),
+         (65_535, np.uint16, "none", None), (70_000, np.int64, None, None), (127, np.uint16, None, None),
+         (4_000, np.float32, None, None)],
     )  # fmt: skip
-    def test_what_is_taken_for_granted_of_dark_pixels(
+    def test_what_is_taken_for_granted_of_whole_numbers(
         self, largest: int, dtype: type, scaling: str | None, said: str | None
     ) -> None:
         x = (largest * (np.arange(20 * 16).reshape(20, 4, 4, 1) % 2)).astype(dtype)

@@ -35,7 +35,7 @@ from tfp_vae.networks import NETWORKS
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
-from tfp_vae.supports import BINARY, REAL, UNIT, Support, few_values, first_violation
+from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, few_values, first_violation
 
 __all__ = ["OPEN", "Few", "as_seen", "fitting", "held_out_view", "new_examples", "of_few_values", "plan", "reload"]
 
@@ -74,8 +74,8 @@ def plan(
     raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
     support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
     data = scaled(raw, scaling or suited_scaling(raw, support))
-    if not scaling:
-        _warn_of_dark(raw.name, raw.parts, data.scaling)
+    if not scaling and support is not COUNTS:
+        _warn_of_assumption(raw.name, raw.parts, data.scaling)
     model = _completed(_picked(model, data, open_choices), data)
     support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
@@ -169,7 +169,7 @@ PIXEL = 255
 
 _REMEDIES: dict[str, Callable[[Dataset, Support], bool]] = {
     "choose --binarization dynamic, static or threshold": lambda data, support: support is BINARY and fits(data, UNIT),
-    "divide 8-bit pixels by 255": _helps_to_divide,
+    "choose --scaling divided:by=255": _helps_to_divide,
 }
 """What helps data that a likelihood of a support does not take, and when."""
 
@@ -278,7 +278,8 @@ def new_examples(config: RunConfig, path: str) -> Split:
     given = as_split(next(iter(source.parts.values())))
     _check_shape(config, path, given)
     check_split(path, given, REAL, lambda: "remove or mend it")
-    _warn_of_dark(path, [given.x], config.data.scaling)
+    if config.data.scaling.name == "pixels":
+        _warn_of_assumption(path, [given.x], config.data.scaling)
     split = replace(given, x=SCALINGS.build(config.data.scaling)(given.x))
     support = _support(config.model.likelihood, config.data.event_shape)
     takes = BINARIZATIONS.build(config.data.binarization).takes(support)
@@ -286,10 +287,10 @@ def new_examples(config: RunConfig, path: str) -> Split:
     return _binarized(config, split)
 
 
-def _warn_of_dark(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:
-    """Warn of 8-bit pixels that are divided by 255, far below which they end."""
+def _warn_of_assumption(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:
+    """Warn of what is taken for granted of whole numbers, unless those are binary."""
     assumed = assumption(parts, scaling.name)
-    if assumed is not None and scaling.name == "pixels":
+    if assumed is not None and max(x.max() for x in parts) > 1:
         logger.warning("%s: %s", name, assumed)
 
 
