@@ -249,7 +249,12 @@ def _shortcut(table: Table, members: dict[str, str], key: str, value: Any) -> di
     if all(key in written[option][1] for option in takers):
         raise UsageError(f"{flag} and {key}= in --{', --'.join(members)} were both given; keep one.")
     extra = {option: {key: value} if option in takers else {} for option in members}
-    return {option: table.member({"name": name, **extra[option], **rest}) for option, (name, rest) in written.items()}
+    try:
+        return {
+            option: table.member({"name": name, **extra[option], **rest}) for option, (name, rest) in written.items()
+        }
+    except UsageError as error:  # what was written out was checked before, so that it is of the value of this option
+        raise UsageError(f"{flag} {value}: {error}") from error
 
 
 def _checked(record: type[R], values: dict[str, Any]) -> R:
