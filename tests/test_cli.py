@@ -174,6 +174,20 @@ class TestForScripts:
         (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
         assert (row["run"], row["state"], row["epochs"]) == (str(copied.folder), "finished", "2/2")
 
+    def test_runs_elsewhere_are_pointed_to(self, here: Path, trained: Path) -> None:
+        shutil.copytree(trained, here / "some where" / "r 1")
+        assert "make one with `tfp-vae train`, or say with --runs-dir" in call("runs").stderr
+        said = one_sentence(call("sample", code=4))
+        assert "or give --run, the folder that --run-dir named" in said
+        line = "`tfp-vae runs --runs-dir 'some where'` lists those that are there."
+        assert line in one_sentence(call("sample", "--run", "some where", code=4))
+        assert line.replace("some", f"{here}/some") in one_sentence(call("info", "--run", "some where/r 2", code=4))
+        assert "--runs-dir DIR` those elsewhere" in one_sentence(call("sample", "--run", "none/r", code=4))
+        (here / "some where" / "r 1").rename(here / "r 1")
+        assert "`tfp-vae runs --runs-dir .` lists those in this folder" in call("runs").stderr
+        assert "or give --run, such as --run 'r 1'" in one_sentence(call("sample", code=4))
+        assert "r 1" in call("runs", "--runs-dir", ".").stdout
+
     @pytest.mark.parametrize("topic", ["posteriors", "priors", "likelihoods", "objectives", "networks", "datasets"])
     def test_info(self, topic: str) -> None:
         members = json.loads(call("info", topic, "--json").stdout)["members"]
@@ -356,7 +370,10 @@ class TestWrongInput:
                 "found 2; leave it out, or choose --objective elbo, monte-carlo-elbo, sticking-the-landing",
             ),
             (["train", "--encoder", "conv", "--decoder", "conv", "--hidden", "9"], "--hidden has no meaning"),
-            (["train", "--hidden", "a,b"], "valid integer"),
+            (["train", "--hidden", "a,b"], "--hidden a,b: network mlp: hidden.0: input should be a valid integer"),
+            (["train", "--hidden", "0"], "--hidden 0: "),
+            (["train", "--posterior", "foo:bar"], "unknown posterior 'foo'; choose from diagonal-normal, "),
+            (["train", "--posterior", "diagonal-normal:bar"], "expected key=value, found 'bar'"),
             (["train", "--objective", "elbo:mc_samples=2", "--mc-samples", "3"], "keep one"),
             (["train", "--dataset", "imagenet"], "unknown dataset 'imagenet'"),
             (["train", "--learning-rate", "nan"], "finite"),

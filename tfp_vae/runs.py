@@ -7,6 +7,7 @@ import json
 import logging
 import operator
 import re
+import shlex
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -122,9 +123,9 @@ class Run:
         """Return the run in a folder, refusing a folder that holds none."""
         with _reading(folder):
             if not folder.is_dir():
-                raise RunError(f"{folder}: expected a run's folder, found none; `tfp-vae runs` lists the runs here.")
+                raise RunError(f"{folder}: expected a run's folder, found none; {_hint(folder)}")
             if not cls(folder).exists():
-                raise RunError(f"{folder}: expected a run, found no {CONFIG}; `tfp-vae runs` lists the runs here.")
+                raise RunError(f"{folder}: expected a run, found no {CONFIG}; {_hint(folder)}")
         return cls(folder)
 
     @contextmanager
@@ -185,7 +186,7 @@ class Run:
         if told.state == "finished" and not self.is_finished():
             raise RunError(
                 f"{self.folder / TRAINING}: expected the result of a finished run, found none; write it again with "
-                f"`tfp-vae train --resume --run-dir {self.folder}`."
+                f"`tfp-vae train --resume --run-dir {_quoted(self.folder)}`."
             )
         if self.is_finished():
             self.read(TRAINING)
@@ -564,10 +565,26 @@ def find(run: str | None, runs_dir: str) -> Run:
         return Run.open(Path(run))
     finished = finished_runs(Path(runs_dir))
     if not finished:
+        here = finished_runs(Path())
+        which = f"such as --run {_quoted(here[-1].folder)}" if here else "the folder that --run-dir named"
         raise RunError(
-            f"expected a finished run under {runs_dir}, found none; make one with `tfp-vae train`, or give --run."
+            f"expected a finished run under {runs_dir}, found none; make one with `tfp-vae train`, or give --run, "
+            f"{which}."
         )
     return finished[-1]
+
+
+def _hint(folder: Path) -> str:
+    """Return how to find the run that was meant by a folder that holds none."""
+    places = {place: all_runs(place) for place in (folder, folder.absolute().parent) if place.is_dir()}
+    for place, there in places.items():
+        if there:
+            return f"`tfp-vae runs --runs-dir {_quoted(place)}` lists those that are there."
+    return "`tfp-vae runs` lists those under ./runs, `tfp-vae runs --runs-dir DIR` those elsewhere."
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def _folders(runs_dir: Path) -> list[Path]:
