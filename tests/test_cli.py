@@ -319,7 +319,8 @@ class TestTrain:
             np.testing.assert_array_equal(first[key], second[key])
 
     def test_resume_goes_on_to_the_total(self, here: Path, copied: Run) -> None:
-        call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots")
+        told = call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots").stderr.splitlines()
+        assert told[:2] == [f"run: {copied.folder}", "going on after 2 of 3 epochs, from step 24"]
         assert len(copied.metrics()) == 3
         assert "all 3 epochs are done" in one_sentence(call("train", "--resume", "--run-dir", copied.folder, code=2))
 
