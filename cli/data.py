@@ -134,7 +134,7 @@ def _lines(found: dict[str, Any]) -> dict[str, str]:
 
 def _range(found: dict[str, float]) -> str:
     if not np.isfinite(found["mean"]):
-        return "not one number"
+        return "none: all are missing or infinite"
     return "from {min:g} to {max:g}, mean {mean:g}, standard deviation {std:g}".format(**found)
 
 

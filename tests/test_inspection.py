@@ -109,7 +109,7 @@ class TestInspect:
         found = inspect(dataset(np.full((9, 2), np.nan)))
         assert np.isnan(found["range"]["mean"])
         assert not found["trainable"]
-        assert "found not one: all values are nan or infinite" in found["problem"]
+        assert "found only values that are missing or infinite" in found["problem"]
 
     @pytest.mark.parametrize(
         ("largest", "dtype", "scaling", "said"),
