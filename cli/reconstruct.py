@@ -102,9 +102,9 @@ def command(
 
 
 def _named(config: RunConfig, show: str) -> dict[str, Any]:
-    """Return what a picture calls the examples, what is made of them, and the features of a table."""
+    """Return what a picture calls the examples, what is made of them, the features of a table, and their range."""
     made = {"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show]
-    return {"what": as_seen(config), "made": made, "features": config.data.features}
+    return {"what": as_seen(config), "made": made, "features": config.data.features, "unit": config.data.unit}
 
 
 def _reconstructed(vae: Any, x: np.ndarray, latent: str, show: str, seed: int) -> np.ndarray:

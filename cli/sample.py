@@ -82,7 +82,8 @@ def command(
     path = path or found.plot_path(_picture_name(n, show, weights, drawn["seed"], region))
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     title = _title(n, show, bounds, drawn["temperature"])
-    WRITERS[path.suffix](path, x, {"title": title, "features": found.config().data.features})
+    data = found.config().data
+    WRITERS[path.suffix](path, x, {"title": title, "features": data.features, "unit": data.unit})
     result = {
         "run": str(found.folder),
         "weights": weights,

@@ -153,6 +153,23 @@ class TestPicturesShowTheNumbers:
         scale = drawn[0].axes[1:]
         assert [axes.get_ylim() for axes in scale] == [(0, 255)] * (full == 255)
 
+    def test_draws_of_a_normal_keep_the_tones_of_images_in_the_unit_interval(
+        self, here: Path, drawn: list[Any]
+    ) -> None:
+        call("train", "--likelihood", "normal", *SMALL, "--run-dir", "r", "--no-plots")
+        for line in (("sample", "--draw"), ("reconstruct", "--draw"), ("interpolate", "--n", 2)):
+            call(*line, "--run", "r")
+        assert [len(figure.axes) for figure in drawn] == [1, 1, 1]  # no scale beside them
+        call("sample", "--run", "r", "--draw", "--out", "x.npy")
+        assert np.load("x.npy").min() < 0
+
+    @pytest.mark.parametrize("between", [("--n", 2), ("--prior",)])
+    def test_interpolations_say_that_their_ends_were_binarized(
+        self, between: tuple[Any, ...], here: Path, trained: Path, drawn: list[Any]
+    ) -> None:
+        call("interpolate", "--run", trained, *between, "--out", "i.png")
+        assert drawn[0].axes[0].get_title().endswith("test examples, seen binarized") == ("--n" in between)
+
     def test_a_table_names_its_features(self, here: Path, drawn: list[Any]) -> None:
         write_table(here / "t.csv", rows=60)
         call("train", "--dataset", "t.csv", "--label-column", "kind", *SMALL, "--run-dir", "r", "--no-plots")
@@ -418,14 +435,16 @@ class TestData:
     def test_inspect_of_no_number_at_all(self, here: Path) -> None:
         np.save("nan.npy", np.full((20, 8, 8), np.nan))
         result = call("data", "inspect", "nan.npy", "--out", "nan.png", code=3)
-        assert "found not one: all values are nan or infinite" in one_sentence(result)
-        assert "not one number" in result.stdout
+        assert "found only values that are missing or infinite" in one_sentence(result)
+        assert "none: all are missing or infinite" in result.stdout
         assert "from nan" not in result.stdout
         assert not Path("nan.png").exists()
         told = json.loads(call("data", "inspect", "nan.npy", "--json", code=3).stdout)
         assert told["range"]["max"] is None
         assert "not a finite number" in told["range"]["max_reason"]
-        assert "found not one" in one_sentence(call("train", "--dataset", "nan.npy", *SMALL, code=3))
+        assert "found only values that are missing or infinite" in one_sentence(
+            call("train", "--dataset", "nan.npy", *SMALL, code=3)
+        )
 
     def test_dark_pixels_are_said_to_be_over_255(self, here: Path) -> None:
         np.save("dark.npy", np.random.default_rng(0).integers(0, 17, (40, 4, 4)).astype(np.uint8))

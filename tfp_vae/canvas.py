@@ -20,6 +20,7 @@ __all__ = [
     "DPI",
     "PALETTE",
     "STYLE",
+    "TITLE_SIZE",
     "UNIT_RANGE",
     "Range",
     "bins_for",
@@ -30,6 +31,7 @@ __all__ = [
     "png",
     "range_of",
     "show_tiles",
+    "tile_size",
     "tiled",
 ]
 
@@ -46,10 +48,13 @@ PALETTE = (
     "#5B4B8A",
     "#7F7F7F",
 )
+TITLE_SIZE = 11
+"""The size of every picture's title, in points."""
+
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
-    "axes.titlesize": 11,
+    "axes.titlesize": TITLE_SIZE,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -67,7 +72,8 @@ COLOURS = (1, 3)
 OUTERMOST = 0.001
 """The share of values at each end of a range that lie beyond it, so that a single one does not pale all others."""
 
-TILE_INCHES, LARGEST_INCHES = 0.8, 8.0
+TILE_INCHES, LARGEST_TILE, LEAST_INCHES, LARGEST_INCHES = 0.8, 1.4, 4.0, 8.0
+"""How large a tile is, unless few of them would be narrower together than a title; and the largest picture."""
 
 FRAME, LEAST_FRAMED = "#c4c8cc", 0.25
 """The colour of the line around a tile, which shows where a light one ends, and the least inches of a tile with one."""
@@ -94,15 +100,23 @@ class Range(NamedTuple):
 
 _EXCEEDED = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
 
-UNIT_RANGE = Range(0.0, 1.0)
+UNIT_RANGE, NEAR_UNIT = Range(0.0, 1.0), Range(-1.0, 2.0)
 
 
-def range_of(x: np.ndarray) -> Range:
-    """Return [0, 1] if all values lie in it, else a range that holds all but the outermost thousandths of them."""
+def range_of(x: np.ndarray, *, unit: bool = False) -> Range:
+    """Return [0, 1] if all values lie in it, else a range that holds all but the outermost thousandths of them.
+
+    Args:
+      x: the values.
+      unit: whether they stand for values in [0, 1], as draws from a Normal may: then what is beyond is cut off, so that
+        their tones are those of the data, unless they lie far from it.
+    """
     finite = x[np.isfinite(x)]
     if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
         return UNIT_RANGE
     low, high = np.quantile(finite, [OUTERMOST, 1 - OUTERMOST])
+    if unit and NEAR_UNIT.low <= low and high <= NEAR_UNIT.high:
+        return UNIT_RANGE
     return Range(float(low), float(high)) if low < high else Range(float(finite.min()), float(finite.max()))
 
 
@@ -172,28 +186,29 @@ def show_tiles(
     title: str,
     *,
     limits: Range | None = None,
+    unit: bool = False,
     captions: bool = False,
     framed: bool = True,
 ) -> tuple[Any, np.ndarray]:
     """Draw pictures x [N, H, W, C] as tiles in reading order, and return the axes and what is shown in them.
 
-    A scale beside them says which values the tones stand for, unless they are those of [0, 1]. Tiles that are `framed`
-    have a thin line around them, unless they are tiny.
+    A scale beside them says which values the tones stand for, unless they are those of [0, 1]; `unit` is that
+    of `range_of`. Tiles that are `framed` have a thin line around them, unless they are tiny.
     """
-    limits = limits or range_of(x)
+    limits = limits or range_of(x, unit=unit)
     picture = tiled(x, rows, columns, limits, captions=captions)
     axes = _bare_axes(picture.shape[1] / picture.shape[0] * rows / columns, rows, columns)
     axes.imshow(picture, cmap=GREY if picture.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(title)
+    axes.set_title(title, fontsize=TITLE_SIZE)
     if framed:
-        _frame(axes, len(x), columns, (picture.shape[0] / rows, picture.shape[1] / columns), _tile_size(x))
+        _frame(axes, len(x), columns, (picture.shape[0] / rows, picture.shape[1] / columns), tile_size(x))
     if limits != UNIT_RANGE and picture.ndim == 2:
         scale = ScalarMappable(Normalize(*limits), GREY)
         axes.figure.colorbar(scale, ax=axes, shrink=0.8, pad=0.02, extend=limits.exceeded(x))
     return axes, picture
 
 
-def _tile_size(x: np.ndarray) -> tuple[int, int]:
+def tile_size(x: np.ndarray) -> tuple[int, int]:
     """Return the height and the width of a tile of pictures x [N, H, W, C]."""
     return x.shape[1], x.shape[2] * (1 if x.shape[3] in COLOURS else x.shape[3])
 
@@ -212,7 +227,8 @@ def _frame(axes: Any, count: int, columns: int, pitch: tuple[float, float], size
 def _bare_axes(aspect: float, rows: int, columns: int) -> Any:
     """Return axes without lines or ticks for rows and columns of tiles that are `aspect` times as wide as high."""
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        scale = min(TILE_INCHES, LARGEST_INCHES / max(columns * aspect, rows))
+        wide = float(np.clip(LEAST_INCHES / (columns * aspect), TILE_INCHES, LARGEST_TILE))
+        scale = min(wide, LARGEST_INCHES / max(columns * aspect, rows))
         size = max(2.0, columns * aspect * scale), max(1.2, rows * scale)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
@@ -262,7 +278,7 @@ def maps(
                 axes.set_xticks(range(len(named)), named, rotation=90, fontsize="small")
         for axes in panels.flat[len(parts) :]:
             axes.set_visible(False)
-        figure.suptitle(title, fontsize="large")
+        figure.suptitle(title, fontsize=TITLE_SIZE)
         figure.supxlabel("feature", fontsize="medium")
         figure.supylabel(rows, fontsize="medium")
         figure.colorbar(image, ax=panels, extend="neither" if (low, high) == UNIT_RANGE else "both")
