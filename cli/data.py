@@ -9,12 +9,12 @@ import click
 import numpy as np
 
 from tfp_vae import storage
-from tfp_vae.datasets import DATASETS, Dataset, read
-from tfp_vae.errors import DataError, UsageError
+from tfp_vae.datasets import DATASETS, Dataset, default_scaling, read
+from tfp_vae.errors import DataError, DiskError
+from tfp_vae.scaling import SCALINGS
 from tfp_vae.sources import FOLDER, READERS
 
-from . import console, options
-from .examples import output
+from . import console, options, places
 
 PICTURED, COLUMNS = 100, 10
 MOST_CLASSES = 12
@@ -51,50 +51,67 @@ def list_command(as_json: bool) -> None:
 @click.argument("dataset")
 @options.data_dir_option
 @options.reading_options
-@click.option("--out", metavar="FILE.png", help="Where the picture goes.  [default: <dataset>-examples.png here]")
-@click.option("--picture/--no-picture", default=True, show_default=True, help="Draw a picture of examples.")
+@click.option("--out", metavar="FILE.png", help="Draw examples into this picture.  [default: draw none]")
 @options.json_option
 @options.debug_option
 def inspect_command(
-    dataset: str, data_dir: str | None, scaling: str | None, out: str | None, picture: bool, as_json: bool, **said: Any
+    dataset: str, data_dir: str | None, scaling: str | None, out: str | None, as_json: bool, **said: Any
 ) -> None:
     """Say what is in DATASET, a name or a path: and whether it can be trained on, and how.
 
-    Of data that cannot be trained on it says what it found as well, and ends with exit code 3.
+    Of data that cannot be trained on it says what it found as well, and ends with exit code 3; likewise where the
+    picture cannot be written, and with exit code 6.
     """
-    if out is not None and not picture:
-        raise UsageError("--out and --no-picture were both given; keep one.")
-    path = output(out, Path(f"{_stem(dataset)}-examples.png"), (".png",))
+    path, refused = _place(out)
     raw = read(dataset, data_dir=data_dir, progress=console.DownloadProgress(), reading=options.reading(said))
     from tfp_vae import inspection
 
     if sum(raw.sizes().values()) > LARGE:
         console.notice("comparing held-out examples with training examples, which takes a while")
     found = inspection.inspect(raw, scaling)
-    if picture and np.isfinite(found["range"]["mean"]):
-        _draw(path, raw)
-        found["picture"] = str(path)
+    if path is not None and np.isfinite(found["range"]["mean"]):
+        refused = _drawn(path, raw, scaling)
+        found.update({} if refused else {"picture": str(path)})
     console.print_json(found) if as_json else _print(found)
     if not found["trainable"]:
         raise DataError(f"cannot be trained on: {found['problem']}")
+    if refused is not None:
+        raise refused
 
 
-def _stem(dataset: str) -> str:
-    return Path(dataset).expanduser().absolute().stem or "data"
+def _place(out: str | None) -> tuple[Path | None, DiskError | None]:
+    """Return where a picture goes, if one was asked for; or why none can go there, which is said after the findings."""
+    try:
+        return places.output(out, (".png",)), None
+    except DiskError as error:
+        return None, error
 
 
-def _draw(path: Path, raw: Dataset) -> None:
-    """Draw training examples, between the least and the greatest value: of all pixels, or of each feature."""
+def _drawn(path: Path, raw: Dataset, scaling: str | None) -> DiskError | None:
+    """Draw training examples, and return why that could not be written, if it could not."""
+    from tfp_vae import plots
+
+    try:
+        storage.write_bytes(path, plots.png(_picture(raw, scaling)))
+    except DiskError as error:
+        return error
+    return None
+
+
+def _picture(raw: Dataset, scaling: str | None) -> Any:
+    """Return training examples as a figure: pixels as they are, vectors with each feature over its range."""
     from tfp_vae import plots
     from tfp_vae.inspection import pictured
 
-    x = np.nan_to_num(np.asarray(pictured(raw, PICTURED), np.float64), posinf=0.0, neginf=0.0)
-    vectors = x.ndim == 2
-    low, width = x.min(axis=0 if vectors else None), np.ptp(x, axis=0 if vectors else None)
-    how = ", each feature over its range" if vectors else ""
-    title = f"{raw.name}: training examples{'' if raw.train.y is None else ', class by class'}{how}"
-    shown = (x - low) / np.where(width > 0, width, 1.0)
-    storage.write_bytes(path, plots.png(plots.image_grid(shown, title, None if vectors else COLUMNS)))
+    given = pictured(raw, PICTURED)
+    x = np.nan_to_num(np.asarray(given, np.float64), posinf=0.0, neginf=0.0)
+    title = f"{raw.name}: training examples{'' if raw.train.y is None else ', class by class'}"
+    if x.ndim == 2:
+        width = np.ptp(x, axis=0)
+        shown = (x - x.min(axis=0)) / np.where(width > 0, width, 1.0)
+        return plots.image_grid(shown, f"{title}, each feature over its range", features=raw.reading.columns or ())
+    full = SCALINGS.build(SCALINGS.member(scaling or default_scaling(raw))).full(given)
+    return plots.image_grid(x, title, COLUMNS, limits=None if full is None else plots.Range(0.0, full))
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -117,7 +134,7 @@ def _lines(found: dict[str, Any]) -> dict[str, str]:
 
 def _range(found: dict[str, float]) -> str:
     if not np.isfinite(found["mean"]):
-        return "not one number"
+        return "none: all are missing or infinite"
     return "from {min:g} to {max:g}, mean {mean:g}, standard deviation {std:g}".format(**found)
 
 
@@ -139,15 +156,22 @@ def _labels(labels: dict[str, Any] | None) -> str:
 def _trainable_lines(found: dict[str, Any]) -> dict[str, str]:
     duplicates = {f"in {name} and in train": _duplicates(each) for name, each in found["duplicates"].items()}
     return {
-        "can be trained on": "yes",
+        "can be trained on": f"yes, but {found['lack']}" if found["lack"] else "yes",
         "taken for granted": found["assumed"],
         "kind": found["kind"],
         "elements that never change": str(found["constant"]),
         **duplicates,
         "likelihoods that fit": ", ".join(found["likelihoods"]),
+        "without an upper bound": _unbounded(found["few_values"]),
         "and if binarized": ", ".join(found["likelihoods_if_binarized"]),
         "picked unless told": ", ".join(f"--{name} {value}" for name, value in found["picked"].items()),
     }
+
+
+def _unbounded(few: dict[str, Any] | None) -> str:
+    if few is None or few["size"] < 2 or not few["unbounded"]:
+        return ""
+    return f"{', '.join(few['unbounded'])}: densities of data with only {few['size']} different values"
 
 
 def _duplicates(found: dict[str, Any]) -> str:

@@ -13,8 +13,8 @@ from tfp_vae import runs, storage
 from tfp_vae.seeds import Purpose
 from tfp_vae.tables import csv_bytes
 
-from . import console, library, options
-from .examples import Chosen, chosen, example_options, output
+from . import console, library, options, places
+from .examples import Chosen, chosen, example_options
 
 
 def _write_npz(path: Path, examples: Chosen, embeddings: Any) -> None:
@@ -46,9 +46,10 @@ def command(
     run: str | None, runs_dir: str, samples: int, seed: int, out: str | None, weights: str, as_json: bool, **which: Any
 ) -> None:
     """Means, scales and samples of q(z|x) of given examples, into a file."""
-    path = None if out is None else output(out, Path(), tuple(WRITERS))
+    path = places.output(out, WRITERS)
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
+    places.check_run(found, path)
     examples = chosen(found, **which)
     path = path or found.folder / f"embeddings-{examples.name}.npz"
     restored = library.restored(found, weights)

@@ -11,10 +11,10 @@ import click
 
 from tfp_vae import runs, storage
 from tfp_vae.datasets import SPLITS
-from tfp_vae.errors import DiskError, UsageError
+from tfp_vae.errors import UsageError
 from tfp_vae.preparation import reload
 
-from . import console, library, options
+from . import console, library, options, places
 
 _ROWS = (
     ("log p(x), importance-weighted", "log_likelihood", ".3f", "nats"),
@@ -76,7 +76,7 @@ NEAR_CEILING = 0.99
     show_default=True,
     help="How many of the examples are annealed, and as many simulated ones both ways.",
 )
-@click.option("--per-example", metavar="FILE.npz", type=options.NPZ, help="Write each example's values.")
+@click.option("--per-example", metavar="FILE.npz", help="Write each example's values.")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw pictures into the run.")
 @options.weights_option
 @options.execution_option
@@ -91,6 +91,8 @@ def command(
     """
     _check_output(per_example, run)
     found = [runs.find(each, runs_dir) for each in run or (None,)]
+    for each in found:
+        each.check_writable(["", runs.PLOTS], places.COPY)
     draws, weights, annealing = asked.pop("plots"), asked.pop("weights"), _annealing(asked)
     assessed = [_assess(each, data_dir, weights, annealing, asked) for each in found]
     compare = library.assessment().compare
@@ -103,12 +105,9 @@ def command(
 
 
 def _check_output(per_example: str | None, named: Sequence[str]) -> None:
-    if per_example is None:
-        return
-    if len(named) > 1:
+    if per_example is not None and len(named) > 1:
         raise UsageError("--per-example: expected one --run, found several; evaluate them one by one for it.")
-    if not Path(per_example).absolute().parent.is_dir():
-        raise DiskError(f"could not write {per_example}: its folder does not exist.")
+    places.output(per_example, (".npz",), "--per-example")
 
 
 def _annealing(asked: dict[str, Any]) -> dict[str, int] | None:

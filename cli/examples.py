@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from tfp_vae.datasets import SPLITS, Split
-from tfp_vae.errors import DiskError, UsageError
+from tfp_vae.errors import UsageError
 from tfp_vae.preparation import held_out_view, new_examples, reload
 from tfp_vae.runs import Run
 
@@ -75,13 +75,3 @@ def chosen(
         places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # some files are sorted by class
         examples = examples[places]
     return Chosen(examples, places, {"dataset": config.data.dataset, "data": data, "split": split})
-
-
-def output(given: str | None, default: Path, suffixes: tuple[str, ...]) -> Path:
-    """Return where to write, refusing a kind of file that is not written, or a folder that is not there."""
-    path = default if given is None else Path(given)
-    if path.suffix not in suffixes:
-        raise UsageError(f"--out: expected a file ending in {', '.join(suffixes)}, found {given!r}.")
-    if not path.absolute().parent.is_dir():
-        raise DiskError(f"could not write {path}: its folder does not exist. Make it or choose another place.")
-    return path

@@ -11,11 +11,12 @@ import numpy as np
 
 from tfp_vae import runs, storage
 from tfp_vae.errors import UsageError
+from tfp_vae.preparation import as_seen
 from tfp_vae.runs import Run
 from tfp_vae.seeds import Purpose, generator
 
-from . import console, library, options
-from .examples import chosen, example_options, output
+from . import console, library, options, places
+from .examples import chosen, example_options
 
 PATHS = ("linear", "spherical")
 DEFAULT_PATHS = 8
@@ -70,18 +71,19 @@ def command(
     **asked: Any,
 ) -> None:
     """E[x|z] along paths through latent space, between examples or draws from the prior."""
-    path = None if out is None else output(out, Path(), tuple(WRITERS))
+    path = places.output(out, WRITERS)
     _check(asked)
     asked["n"] = asked["n"] or DEFAULT_PATHS
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
+    places.check_picture(found, path)
     ends, origin, pairs = _from_prior(found, asked, seed) if asked["prior"] else _between(found, asked, seed)
     restored, module = library.restored(found, weights), library.latent()
     first, last = ends(restored.vae, module)
     z = module.path(first, last, steps, kind)
     x = module.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)))
     path = path or found.plot_path(f"interpolation-{origin['split'] or 'data' if pairs else 'prior'}-{kind}-seed{seed}")
-    WRITERS[path.suffix](path, x, z, _named(pairs, len(x), kind, origin) | {"features": found.config().data.features})
+    WRITERS[path.suffix](path, x, z, _named(found, pairs, len(x), kind, origin))
     result = {
         "run": str(found.folder),
         "weights": weights,
@@ -97,11 +99,14 @@ def command(
     console.print_json(result) if as_json else click.echo(path)
 
 
-def _named(pairs: list[list[int]] | None, count: int, kind: str, origin: dict[str, Any]) -> dict[str, Any]:
+def _named(run: Run, pairs: list[list[int]] | None, count: int, kind: str, origin: dict[str, Any]) -> dict[str, Any]:
     """Return what a picture calls its paths: the places of the examples at their ends."""
-    whose = f"{origin['split'] or 'new'} examples" if pairs else "draws from the prior"
+    config = run.config()
+    binarized = "" if as_seen(config) == "data" else ", seen binarized"
+    whose = f"{origin['split'] or 'new'} examples{binarized}" if pairs else "draws from the prior"
     names = [f"{first} to {last}" for first, last in pairs] if pairs else [str(i) for i in range(count)]
-    return {"names": names, "title": f"E[x|z] on {kind} paths between {whose}"}
+    title = f"E[x|z] on {kind} paths between {whose}"
+    return {"names": names, "title": title, "features": config.data.features, "unit": config.data.unit}
 
 
 def _check(asked: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ COMMANDS = {
     "plot": "Pictures of a run, and animations of its training.",
     "report": "A run as one HTML page.",
     "data": "What data sets there are, and what is in one.",
-    "runs": "List the runs here.",
+    "runs": "List the runs under a folder.",
     "info": "Versions and devices, a run's configuration, or the names in a table.",
 }
 DEBUG = "tfp_vae.debug"

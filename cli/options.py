@@ -103,21 +103,6 @@ class MemberType(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
-@final
-class _NpzPath(click.ParamType):  # type: ignore[type-arg]
-    """The path of an .npz file to write."""
-
-    name = "npz"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not str(value).endswith(".npz"):
-            self.fail(f"expected a file ending in .npz, found {str(value)!r}", param, ctx)
-        return str(value)
-
-
-NPZ = _NpzPath()
-
-
 def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     ctx.meta[DEBUG] = value
 

@@ -12,7 +12,7 @@ from tfp_vae.errors import UsageError
 from tfp_vae.preparation import reload
 from tfp_vae.projections import PROJECTIONS
 
-from . import console, library, options
+from . import console, library, options, places
 
 SCATTER, DEFAULT = "latent-scatter", "pca"
 
@@ -69,6 +69,7 @@ def command(
     _check(pictures, projection)
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
+    found.check_writable([runs.PLOTS], places.COPY)
     _check_dimensions(found, projection)
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
     restored, gallery = library.restored(found, weights), library.gallery()

@@ -14,8 +14,8 @@ from tfp_vae.config import RunConfig
 from tfp_vae.preparation import as_seen
 from tfp_vae.seeds import Purpose
 
-from . import console, library, options
-from .examples import Chosen, chosen, example_options, output
+from . import console, library, options, places
+from .examples import Chosen, chosen, example_options
 
 PICTURED = 12
 LARGEST_PICTURE = 100
@@ -75,10 +75,11 @@ def command(
     **which: Any,
 ) -> None:
     """Show what the model makes of given examples, p(x|z) at their z, in a picture or a file of arrays."""
-    path = None if out is None else output(out, Path(), tuple(WRITERS))
+    path = places.output(out, WRITERS)
     pictured = path is None or path.suffix == ".png"
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
+    places.check_picture(found, path)
     limit = min(max_examples or PICTURED, LARGEST_PICTURE) if pictured else max_examples
     examples = chosen(found, **which, max_examples=limit)
     path = path or found.plot_path(f"reconstructions-{examples.name}-{show}-seed{seed}")
@@ -101,9 +102,9 @@ def command(
 
 
 def _named(config: RunConfig, show: str) -> dict[str, Any]:
-    """Return what a picture calls the examples, what is made of them, and the features of a table."""
+    """Return what a picture calls the examples, what is made of them, the features of a table, and their range."""
     made = {"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show]
-    return {"what": as_seen(config), "made": made, "features": config.data.features}
+    return {"what": as_seen(config), "made": made, "features": config.data.features, "unit": config.data.unit}
 
 
 def _reconstructed(vae: Any, x: np.ndarray, latent: str, show: str, seed: int) -> np.ndarray:

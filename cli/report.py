@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from tfp_vae import runs, storage
 from tfp_vae.preparation import reload
 from tfp_vae.runs import Run
 
-from . import console, library, options
-from .examples import output
+from . import console, library, options, places
 
 
 @click.command()
@@ -32,9 +29,10 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     What was trained and how to make it again, the figures of the last evaluation with their errors, pictures and
     animations, the configuration and the versions.
     """
-    path = None if out is None else output(out, Path(), (".html",))
+    path = places.output(out, (".html",))
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
+    places.check_run(found, path, pictured=plots)
     if plots:
         _draw(found, data_dir)
     report = library.report()

@@ -1,4 +1,4 @@
-"""`tfp-vae runs`: list the runs here."""
+"""`tfp-vae runs`: list the runs under a folder."""
 
 from __future__ import annotations
 
@@ -18,17 +18,27 @@ from . import console, options
 @options.json_option
 @options.debug_option
 def command(runs_dir: str, as_json: bool) -> None:
-    """List the runs here, oldest first."""
+    """List the runs whose folders lie in --runs-dir, oldest first.
+
+    A run that `train --run-dir DIR` made elsewhere is listed with --runs-dir and the folder that DIR is in.
+    """
     rows = [_row(run) for run in runs.all_runs(Path(runs_dir))]
     if as_json:
         console.print_json({"runs": rows})
     elif not rows:
-        console.notice(f"no runs under {runs_dir}; make one with `tfp-vae train`.")
+        console.notice(f"no runs under {runs_dir}; {_elsewhere()}")
     else:
         told = [name for name in _COLUMNS if any(row[name] is not None for row in rows)]
         console.print_table(
             told, [["" if row[name] is None else _text(name, row[name]) for name in told] for row in rows]
         )
+
+
+def _elsewhere() -> str:
+    """Return where runs are, or how to make one."""
+    if runs.all_runs(Path()):
+        return "`tfp-vae runs --runs-dir .` lists those in this folder."
+    return "make one with `tfp-vae train`, or say with --runs-dir which folder they are in."
 
 
 def _text(name: str, value: Any) -> Any:

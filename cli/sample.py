@@ -14,8 +14,7 @@ from tfp_vae import runs, storage
 from tfp_vae.archive import FINAL
 from tfp_vae.errors import UsageError
 
-from . import console, library, options
-from .examples import output
+from . import console, library, options, places
 
 LARGEST_PICTURE = 10_000
 
@@ -74,15 +73,17 @@ def command(
     path = _checked_path(out, n)
     bounds = _bounds(region)
     found = runs.find(run, runs_dir)
-    path = path or found.plot_path(_picture_name(n, show, weights, drawn["seed"], region))
     console.notice(f"run: {found.folder}")
+    places.check_picture(found, path)
     latent_dim = found.config().model.latent_dim  # a damaged config is refused before TensorFlow is imported
     if bounds is not None and latent_dim != 2:
         raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
     restored = library.restored(found, weights)
+    path = path or found.plot_path(_picture_name(n, show, weights, drawn["seed"], region))
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     title = _title(n, show, bounds, drawn["temperature"])
-    WRITERS[path.suffix](path, x, {"title": title, "features": found.config().data.features})
+    data = found.config().data
+    WRITERS[path.suffix](path, x, {"title": title, "features": data.features, "unit": data.unit})
     result = {
         "run": str(found.folder),
         "weights": weights,
@@ -119,7 +120,7 @@ def _bounds(
 
 
 def _checked_path(out: str | None, n: int) -> Path | None:
-    path = None if out is None else output(out, Path(), tuple(WRITERS))
+    path = places.output(out, WRITERS)
     if (path is None or path.suffix == ".png") and n > LARGEST_PICTURE:
         raise UsageError(
             f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}; write --out FILE.npz instead."

@@ -12,8 +12,8 @@ from tfp_vae import runs, storage
 from tfp_vae.runs import Run
 from tfp_vae.tables import csv_bytes
 
-from . import console, library, options
-from .examples import Chosen, chosen, example_options, output
+from . import console, library, options, places
+from .examples import Chosen, chosen, example_options
 
 LISTED = 10
 
@@ -45,9 +45,10 @@ def command(
     A low log p(x) alone does not make an anomaly: images of other things than the run was trained on score high where
     they are simpler, such as plain dark ones. Compare scores with those of the run's own test split.
     """
-    path = None if out is None else output(out, Path(), (".csv",))
+    path = places.output(out, (".csv",))
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
+    places.check_run(found, path, pictured=plots)
     which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
     examples = chosen(found, **which)
     path = path or found.folder / f"scores-{examples.name}.csv"

@@ -249,7 +249,12 @@ def _shortcut(table: Table, members: dict[str, str], key: str, value: Any) -> di
     if all(key in written[option][1] for option in takers):
         raise UsageError(f"{flag} and {key}= in --{', --'.join(members)} were both given; keep one.")
     extra = {option: {key: value} if option in takers else {} for option in members}
-    return {option: table.member({"name": name, **extra[option], **rest}) for option, (name, rest) in written.items()}
+    try:
+        return {
+            option: table.member({"name": name, **extra[option], **rest}) for option, (name, rest) in written.items()
+        }
+    except UsageError as error:  # what was written out was checked before, so that it is of the value of this option
+        raise UsageError(f"{flag} {value}: {error}") from error
 
 
 def _checked(record: type[R], values: dict[str, Any]) -> R:
@@ -282,7 +287,12 @@ def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, rec
             told["recording"] = recording
         observe = stack.enter_context(progress.training_progress(run.config().training.epochs))
         finished: bool = library.experiments().train(
-            run, dataset, starting=_say_how, observe=observe, stopping=lambda: bool(received), **told
+            run,
+            dataset,
+            starting=lambda execution, step: _say_how(run, dataset, execution, step),
+            observe=observe,
+            stopping=lambda: bool(received),
+            **told,
         )
         if finished and recording is not None:
             _record_samples(recording, run)
@@ -308,7 +318,14 @@ _KEPT: dict[bool, Callable[[Path], str]] = {
 }
 
 
-def _say_how(execution: str) -> None:
+def _say_how(run: Run, dataset: Dataset, execution: str, done: int) -> None:
+    """Say from where a training goes on, and how its steps are run."""
+    training = run.config().training
+    steps = training.steps(len(dataset.train))
+    if done:
+        epoch, step = divmod(done, steps)
+        within = f" and {step:,} of {steps:,} steps" if step else ""
+        console.notice(f"going on after {epoch:,} of {training.epochs:,} epochs{within}, from step {done:,}")
     console.notice(_HOW[execution])
 
 

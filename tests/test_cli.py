@@ -174,6 +174,20 @@ class TestForScripts:
         (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
         assert (row["run"], row["state"], row["epochs"]) == (str(copied.folder), "finished", "2/2")
 
+    def test_runs_elsewhere_are_pointed_to(self, here: Path, trained: Path) -> None:
+        shutil.copytree(trained, here / "some where" / "r 1")
+        assert "make one with `tfp-vae train`, or say with --runs-dir" in call("runs").stderr
+        said = one_sentence(call("sample", code=4))
+        assert "or give --run, the folder that --run-dir named" in said
+        line = "`tfp-vae runs --runs-dir 'some where'` lists those that are there."
+        assert line in one_sentence(call("sample", "--run", "some where", code=4))
+        assert line.replace("some", f"{here}/some") in one_sentence(call("info", "--run", "some where/r 2", code=4))
+        assert "--runs-dir DIR` those elsewhere" in one_sentence(call("sample", "--run", "none/r", code=4))
+        (here / "some where" / "r 1").rename(here / "r 1")
+        assert "`tfp-vae runs --runs-dir .` lists those in this folder" in call("runs").stderr
+        assert "or give --run, such as --run 'r 1'" in one_sentence(call("sample", code=4))
+        assert "r 1" in call("runs", "--runs-dir", ".").stdout
+
     @pytest.mark.parametrize("topic", ["posteriors", "priors", "likelihoods", "objectives", "networks", "datasets"])
     def test_info(self, topic: str) -> None:
         members = json.loads(call("info", topic, "--json").stdout)["members"]
@@ -305,7 +319,8 @@ class TestTrain:
             np.testing.assert_array_equal(first[key], second[key])
 
     def test_resume_goes_on_to_the_total(self, here: Path, copied: Run) -> None:
-        call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots")
+        told = call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots").stderr.splitlines()
+        assert told[:2] == [f"run: {copied.folder}", "going on after 2 of 3 epochs, from step 24"]
         assert len(copied.metrics()) == 3
         assert "all 3 epochs are done" in one_sentence(call("train", "--resume", "--run-dir", copied.folder, code=2))
 
@@ -356,7 +371,10 @@ class TestWrongInput:
                 "found 2; leave it out, or choose --objective elbo, monte-carlo-elbo, sticking-the-landing",
             ),
             (["train", "--encoder", "conv", "--decoder", "conv", "--hidden", "9"], "--hidden has no meaning"),
-            (["train", "--hidden", "a,b"], "valid integer"),
+            (["train", "--hidden", "a,b"], "--hidden a,b: network mlp: hidden.0: input should be a valid integer"),
+            (["train", "--hidden", "0"], "--hidden 0: "),
+            (["train", "--posterior", "foo:bar"], "unknown posterior 'foo'; choose from diagonal-normal, "),
+            (["train", "--posterior", "diagonal-normal:bar"], "expected key=value, found 'bar'"),
             (["train", "--objective", "elbo:mc_samples=2", "--mc-samples", "3"], "keep one"),
             (["train", "--dataset", "imagenet"], "unknown dataset 'imagenet'"),
             (["train", "--learning-rate", "nan"], "finite"),
@@ -413,7 +431,7 @@ class TestWrongInput:
             ("none.npy", None, "expected a file, found none"),
             ("objects.npy", np.array([{}, []], dtype=object), "found an object array"),
             ("nan.npy", np.where(np.arange(60).reshape(20, 3) == 31, np.nan, 0), "found nan in row"),
-            ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "divide 8-bit pixels by 255"),
+            ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "choose --scaling divided:by=255"),
             ("table.xlsx", np.zeros((20, 3)), "expected an .npy file, an .npz file, a .csv file"),
             ("table.csv", np.zeros((20, 3)), "not a readable CSV file"),
             ("strings.npy", np.array([["a", "b"]] * 20), "expected an array of numbers"),
@@ -436,7 +454,9 @@ class TestWrongInput:
     def test_pixels_that_are_not_to_be_scaled(self, here: Path) -> None:
         np.save("bytes.npy", np.full((20, 4, 4), 255, np.uint8))
         told = ("--likelihood", "bernoulli", "--scaling", "none")
-        assert "divide 8-bit pixels" in one_sentence(call("train", "--dataset", "bytes.npy", *told, *SMALL, code=3))
+        train = ("train", "--dataset", "bytes.npy", *SMALL, "--no-plots", *told)
+        assert "choose --scaling divided:by=255" in one_sentence(call(*train, code=3))
+        call(*train, "--scaling", "divided:by=255")
 
     @pytest.mark.parametrize("likelihood", ["beta", "poisson"])
     def test_what_is_advised_works(self, likelihood: str, here: Path) -> None:

@@ -135,9 +135,40 @@ class TestPicturesShowTheNumbers:
         assert "180 test examples" in drawn[0].axes[0].get_title()
 
     def test_data_inspect(self, here: Path, drawn: list[Any]) -> None:
-        call("data", "inspect", "digits")
+        call("data", "inspect", "digits", "--out", "d.png")
         shown = pictured(read("digits"), 100)
         np.testing.assert_allclose(tiles_of(drawn[0], 10)[: len(shown)], shown[..., 0], rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("low", "high", "dtype", "full"),
+        [(40, 90, np.uint8, 255), (3, 17, np.uint8, 255), (0, 2, np.uint8, 1), (0.2, 0.4, np.float32, 1)],
+    )
+    def test_data_inspect_stretches_no_pixels(
+        self, low: float, high: float, dtype: type, full: int, here: Path, drawn: list[Any], rng: np.random.Generator
+    ) -> None:
+        x = rng.uniform(low, high, (60, 8, 8)).astype(dtype)
+        np.savez("a.npz", x_train=x, x_test=x[:2], x_validation=x[:2])
+        call("data", "inspect", "a.npz", "--out", "a.png")
+        np.testing.assert_allclose(tiles_of(drawn[0], 10)[:60], x / np.float32(full), rtol=1e-6)
+        scale = drawn[0].axes[1:]
+        assert [axes.get_ylim() for axes in scale] == [(0, 255)] * (full == 255)
+
+    def test_draws_of_a_normal_keep_the_tones_of_images_in_the_unit_interval(
+        self, here: Path, drawn: list[Any]
+    ) -> None:
+        call("train", "--likelihood", "normal", *SMALL, "--run-dir", "r", "--no-plots")
+        for line in (("sample", "--draw"), ("reconstruct", "--draw"), ("interpolate", "--n", 2)):
+            call(*line, "--run", "r")
+        assert [len(figure.axes) for figure in drawn] == [1, 1, 1]  # no scale beside them
+        call("sample", "--run", "r", "--draw", "--out", "x.npy")
+        assert np.load("x.npy").min() < 0
+
+    @pytest.mark.parametrize("between", [("--n", 2), ("--prior",)])
+    def test_interpolations_say_that_their_ends_were_binarized(
+        self, between: tuple[Any, ...], here: Path, trained: Path, drawn: list[Any]
+    ) -> None:
+        call("interpolate", "--run", trained, *between, "--out", "i.png")
+        assert drawn[0].axes[0].get_title().endswith("test examples, seen binarized") == ("--n" in between)
 
     def test_a_table_names_its_features(self, here: Path, drawn: list[Any]) -> None:
         write_table(here / "t.csv", rows=60)
@@ -375,42 +406,101 @@ class TestData:
         assert all(name in shown for name in DATASETS)
         assert "--label-column" in shown
 
-    def test_inspect_writes_its_picture_where_it_is_told(self, here: Path) -> None:
-        assert told("data", "inspect", "digits")["picture"] == "digits-examples.png"
-        assert is_picture("digits-examples.png")
+    def test_inspect_writes_a_picture_where_it_is_told_and_nothing_else(self, here: Path) -> None:
+        assert "picture" not in told("data", "inspect", "digits")
+        assert not [*here.iterdir()]
         assert told("data", "inspect", "digits", "--out", "d.png")["picture"] == "d.png"
-        assert "picture" not in told("data", "inspect", "digits", "--no-picture")
-        assert {path.name for path in here.iterdir()} == {"digits-examples.png", "d.png"}
+        assert is_picture("d.png")
+
+    @pytest.mark.parametrize("place", ["none/d.png", "file/d.png", "folder.png"])
+    def test_inspect_says_what_it_found_where_its_picture_cannot_be_written(self, place: str, here: Path) -> None:
+        Path("file").touch()
+        Path("folder.png").mkdir()
+        found = told("data", "inspect", "digits")
+        result = call("data", "inspect", "digits", "--out", place, "--json", code=6)
+        assert f"could not write {place}" in one_sentence(result)
+        assert json.loads(result.stdout) == found
+        assert "can be trained on" in call("data", "inspect", "digits", "--out", place, code=6).stdout
 
     def test_inspect_says_what_cannot_be_trained_on(self, here: Path) -> None:
         Path("t.csv").write_text("a,b\n" + "1,2\n" * 20 + "NA,3\n")
-        result = call("data", "inspect", "t.csv", code=3)
+        result = call("data", "inspect", "t.csv", "--out", "t.png", code=3)
         assert "cannot be trained on: t.csv" in one_sentence(result)
         assert "1, in 1 of 21 examples, first in" in result.stdout
-        assert is_picture("t-examples.png")
+        assert is_picture("t.png")
         found = json.loads(call("data", "inspect", "t.csv", "--json", code=3).stdout)
         assert not found["trainable"]
         assert found["problem"] in one_sentence(result)
 
     def test_inspect_of_no_number_at_all(self, here: Path) -> None:
         np.save("nan.npy", np.full((20, 8, 8), np.nan))
-        result = call("data", "inspect", "nan.npy", code=3)
-        assert "found not one: all values are nan or infinite" in one_sentence(result)
-        assert "not one number" in result.stdout
+        result = call("data", "inspect", "nan.npy", "--out", "nan.png", code=3)
+        assert "found only values that are missing or infinite" in one_sentence(result)
+        assert "none: all are missing or infinite" in result.stdout
         assert "from nan" not in result.stdout
-        assert not Path("nan-examples.png").exists()
+        assert not Path("nan.png").exists()
         told = json.loads(call("data", "inspect", "nan.npy", "--json", code=3).stdout)
         assert told["range"]["max"] is None
         assert "not a finite number" in told["range"]["max_reason"]
-        assert "found not one" in one_sentence(call("train", "--dataset", "nan.npy", *SMALL, code=3))
+        assert "found only values that are missing or infinite" in one_sentence(
+            call("train", "--dataset", "nan.npy", *SMALL, code=3)
+        )
 
     def test_dark_pixels_are_said_to_be_over_255(self, here: Path) -> None:
         np.save("dark.npy", np.random.default_rng(0).integers(0, 17, (40, 4, 4)).astype(np.uint8))
-        assert "255 is taken for full" in call("data", "inspect", "dark.npy", "--no-picture").stdout
+        assert "255 is taken for full" in call("data", "inspect", "dark.npy").stdout
         arguments = ("train", "--dataset", "dark.npy", *SMALL, "--no-plots")
         assert "warning: dark.npy: the largest of its 8-bit pixels is 16" in call(*arguments).stderr
         told = call(*arguments, "--scaling", "pixels", "--run-dir", "other")
         assert "taken for full" not in told.stderr
+
+    def test_examples_that_are_all_the_same_are_said_to_be(self, here: Path) -> None:
+        np.save("same.npy", np.full((40, 3), 2.5))
+        shown = call("data", "inspect", "same.npy").stdout
+        assert "yes, but all examples are identical, so that there is nothing to learn" in shown
+        assert "without an upper bound" not in shown
+        said = call("train", "--dataset", "same.npy", *SMALL, "--no-plots").stderr
+        assert "warning: same.npy: all examples are identical" in said
+        assert "upper bound" not in said
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [("--likelihood normal --binarization static", "only 0 and 1, on which the density of normal"),
+         ("--likelihood laplace", "only 17 different ones, on which the density of laplace"),
+         ("--likelihood normal:scale=1", None), ("--likelihood continuous-bernoulli", None), ("", None)],
+    )  # fmt: skip
+    def test_a_density_on_few_values_is_warned_of_once(self, options: str, said: str | None, here: Path) -> None:
+        arguments = ("train", *options.split(), *SMALL, "--no-plots", "--run-dir", "run")
+        lines = [
+            line for line in call(*arguments).stderr.splitlines() if line.startswith("warning: digits: its values")
+        ]
+        assert len(lines) == (said is not None)
+        assert said is None or said in lines[0]
+        assert "its values" not in call("train", "--resume", "--epochs", 3, "--run-dir", "run", "--no-plots").stderr
+
+    def test_what_is_advised_on_few_values_is_not_warned_of(self, here: Path) -> None:
+        found = told("data", "inspect", "digits")["few_values"]
+        assert found["unbounded"] == ["normal", "laplace"]
+        for name in found["likely"]:
+            said = call("train", "--likelihood", name, *SMALL, "--no-plots", "--run-dir", name).stderr
+            assert "upper bound" not in said
+
+    def test_16_bits_are_said_to_be_counts_and_can_be_pixels(self, here: Path, rng: np.random.Generator) -> None:
+        x = rng.integers(0, 65_536, (40, 4, 4)).astype(np.uint16)
+        np.savez("a.npz", x_train=x, x_test=x[:4], x_validation=x[:4])
+        np.save("new.npy", x[4:9].astype(np.float64))
+        train = ("train", "--dataset", "a.npz", *SMALL, "--no-plots", "--run-dir")
+        advised = "--scaling divided:by=65535"
+        assert advised in call("data", "inspect", "a.npz").stdout
+        assert advised in call(*train, "counts").stderr
+        for i, said in enumerate(
+            (f"{advised} --likelihood continuous-bernoulli", "--scaling none", "--likelihood poisson")
+        ):
+            assert advised not in call(*train, i, *said.split()).stderr
+        call("reconstruct", "--run", "0", "--out", "split.npz")
+        np.testing.assert_array_equal(read_npz(Path("split.npz"))["x"], x[:4, ..., None] / np.float32(65_535))
+        call("reconstruct", "--run", "0", "--data", "new.npy", "--out", "new.npz")  # of another type, the same values
+        np.testing.assert_array_equal(read_npz(Path("new.npz"))["x"], x[4:9, ..., None] / np.float32(65_535))
 
     def test_new_examples_that_are_dark_are_said_to_be_over_255(self, here: Path) -> None:
         draw = np.random.default_rng(0)
@@ -424,7 +514,7 @@ class TestData:
     def test_inspect_in_words(self, here: Path) -> None:
         x = np.random.default_rng(0).integers(0, 2, (40, 60))
         np.savez("a.npz", x_train=x, x_validation=x[:3], x_test=1 - x)
-        shown = call("data", "inspect", "a.npz", "--no-picture").stdout
+        shown = call("data", "inspect", "a.npz").stdout
         assert "vectors of 60, binary values" in shown
         assert "3 identical, 3 nearly so or identical (3 compared with 40)" in shown
         assert "0 identical" in shown
@@ -508,7 +598,6 @@ class TestWrongInput:
             ),
             (["data", "inspect", "digits", "--resize", "big"], 2, "--resize: "),
             (["data", "inspect", "digits", "--out", "x.jpg"], 2, "expected a file ending in .png"),
-            (["data", "inspect", "digits", "--out", "x.png", "--no-picture"], 2, "keep one"),
             (["data", "inspect", "digits", "--scaling", "log"], 2, "unknown scaling 'log'"),
             (["data", "fly"], 2, "No such command"),
             (["train", "--label-column", "y"], 2, "--label-column has no meaning for the named data set digits"),

@@ -443,3 +443,34 @@ def test_levels_are_counted_in_the_data_unless_given() -> None:
     x = np.float32([[0.0, 1 / 16, 1.0]])
     assert Categorical.settings_from({"levels": None}, x) == {"levels": 17}
     assert Categorical.settings_from({"levels": 33}, x) == {"levels": 33}
+
+
+# ---- Where likelihoods have no upper bound.
+
+NARROW = {
+    "continuous-bernoulli": (1.0, (3e3,)),
+    "normal:scale=per-element": (0.4, (0.4, -30.0)),
+    "laplace": (0.4, (0.4, -30.0)),
+    "beta": (0.4, (4e6, 6e6)),
+}
+"""Where a density can stand, and the params of one that does."""
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_where_a_density_is_said_to_have_no_bound_it_has_none(name: str) -> None:
+    place, params = NARROW[name]
+    likelihood = LIKELIHOODS.build(LIKELIHOODS.member(name), (1,))
+    assert likelihood.unbounded_at.contains(np.array([place])).all()
+    assert likelihood(np.float32([params])).log_prob([[place]])[0] > 5
+
+
+@pytest.mark.parametrize("name", [*sorted({*LIKELIHOODS} - {"normal", "laplace", "beta"}), "normal:scale=1"])
+def test_where_none_is_said_to_be_unbounded_there_is_a_bound(name: str, rng: np.random.Generator) -> None:
+    likelihood = LIKELIHOODS.build(LIKELIHOODS.member(builders.SMALL.get(name, name)), (1,))
+    at = likelihood.unbounded_at
+    x = np.float32([value for value in (0, 0.25, 0.5, 1, 2) if likelihood.support.contains(np.array(value))])
+    x = x if at is None else x[~at.contains(x)]
+    params = np.float32(30 * rng.normal(size=(2_000, likelihood.params_size)))
+    assert len(x)
+    most = 1e-4 if likelihood.discrete else 0.5
+    assert np.max(likelihood(params).log_prob(x[:, None, None])) <= most

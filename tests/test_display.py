@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -11,16 +12,17 @@ import tensorflow as tf
 
 from tests import builders
 from tests.conftest import start_run
-from tfp_vae import datasets
+from tfp_vae import datasets, progress
 from tfp_vae.assessment import Plan, assess
 from tfp_vae.config import TABLES
 from tfp_vae.datasets import Dataset, Split
 from tfp_vae.display import shown, table
-from tfp_vae.experiments import Restored, train
+from tfp_vae.experiments import Report, Restored, train
 from tfp_vae.members import MemberInfo
 from tfp_vae.priors import PRIORS
 from tfp_vae.progress import training_progress
 from tfp_vae.runs import Run
+from tfp_vae.training import Terms
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,41 @@ class TestProgress:
         lines = capsys.readouterr().err.splitlines()
         assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
         assert f"validation {run.metrics()[-1]['validation_elbo']:.2f}" in lines[-1]
+
+    def told(self, epochs: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Tell of epochs of two reports each, so many seconds apart."""
+        clock = itertools.count(0.0, seconds / 2)
+        now = [0.0]
+        monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+        terms = Terms(-1.0, 0.5, 0.5)
+        with training_progress(epochs) as observe:
+            for epoch in range(1, epochs + 1):
+                for step, validation in ((1, None), (2, terms)):
+                    now[0] = next(clock)
+                    observe(Report(epoch, step, 2, terms, validation))
+
+    @pytest.mark.parametrize(("epochs", "seconds", "lines"), [(1_000, 0.001, 11), (5, 1, 5), (100, 0.5, 11)])
+    def test_about_ten_lines_of_a_short_training(
+        self,
+        epochs: int,
+        seconds: float,
+        lines: int,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.told(epochs, seconds, monkeypatch)
+        assert len(capsys.readouterr().err.splitlines()) == lines
+
+    def test_a_line_at_least_every_half_minute_of_a_long_one(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.told(1_000, 10.0, monkeypatch)
+        lines = capsys.readouterr().err.splitlines()
+        assert 1_000 * 10 / progress.SECONDS <= len(lines) < 400
+        self.told(3, 100.0, monkeypatch)
+        within, ended = capsys.readouterr().err.splitlines()[1:3]
+        assert within.startswith("epoch 2/3, step 1/2  ELBO -1.00")
+        assert ended.startswith("epoch 2/3  ELBO -1.00")
 
     def test_silence_unless_asked(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert train(*start_run(tmp_path / "run"))

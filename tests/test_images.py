@@ -146,7 +146,10 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "images beside labels": ({"a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found both"),
     "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4; give --resize"),
     "transparent": ({"a.png": encoded(THROUGH)}, "found transparent pixels"),
-    "16 bits": ({"a.png": encoded(GREY.astype(np.uint16))}, "expected 8 bits a channel, found an image of mode I;16"),
+    "16 bits": (
+        {"a.png": encoded(GREY.astype(np.uint16))},
+        "expected 8 bits a channel, found an image of mode I;16",
+    ),
     "no image": ({"a.png": b"hello"}, "not a readable PNG or JPEG image"),
     "empty": ({"a.jpg": b""}, "not a readable PNG or JPEG image"),
     "another format by that name": ({"a.png": encoded(GREY, "bmp")}, "not a readable PNG or JPEG image"),

@@ -84,6 +84,16 @@ class TestInspect:
         assert found["likelihoods_if_binarized"] == ["bernoulli"]
         assert found["picked"]["binarization"] == "dynamic"
 
+    def test_examples_that_are_all_the_same(self, rng: np.random.Generator) -> None:
+        x = rng.normal(size=3).repeat(40).reshape(3, 40).T
+        assert inspect(dataset(x))["lack"] == "all examples are identical, so that there is nothing to learn"
+        other = x.copy()
+        other[-1, -1] += 1
+        assert inspect(dataset(other))["lack"] is None
+        assert inspect(Dataset("some", "", Split(x), Split(x[:5]), Split(other)))["lack"] is None
+        constant = rng.normal(size=(9, 1)).repeat(5, axis=1)  # each example its own value
+        assert inspect(dataset(constant))["lack"] is None
+
     def test_missing_values_are_counted_and_named(self, tmp_path: Path, rng: np.random.Generator) -> None:
         x = rng.normal(size=(40, 3))
         x[[3, 3, 11], [0, 2, 1]] = np.nan, np.nan, np.inf
@@ -99,17 +109,22 @@ class TestInspect:
         found = inspect(dataset(np.full((9, 2), np.nan)))
         assert np.isnan(found["range"]["mean"])
         assert not found["trainable"]
-        assert "found not one: all values are nan or infinite" in found["problem"]
+        assert "found only values that are missing or infinite" in found["problem"]
 
     @pytest.mark.parametrize(
         ("largest", "dtype", "scaling", "said"),
         [(16, np.uint8, None, "largest of its 8-bit pixels is 16, and 255 is taken for full: values end at 0.063"),
-         (127, np.uint8, None, "values end at 0.5; if 127 is full, multiply by 2.00787 first"),
+         (127, np.uint8, None, "values end at 0.5; if 127 is full, multiply by 2.00787 first, or"),
          (1, np.uint8, None, "is 1, so they are taken as they are"),
          (128, np.uint8, None, None), (255, np.uint8, None, None), (0, np.uint8, None, None),
-         (16, np.uint8, "pixels", None), (16, np.int64, None, None), (16, np.float32, None, None)],
+         (16, np.uint8, "pixels", None), (16, np.int64, None, None), (16, np.float32, None, None),
+         (255, np.int64, None, "64-bit whole numbers, up to 255, are taken as they are, as counts"),
+         (4_000, np.uint16, None, "say what a full one is, such as --scaling divided:by=4095"),
+         (65_535, np.uint16, None, "--scaling divided:by=65535; if they are counts, --scaling none"),
+         (65_535, np.uint16, "none", None), (70_000, np.int64, None, None), (127, np.uint16, None, None),
+         (4_000, np.float32, None, None)],
     )  # fmt: skip
-    def test_what_is_taken_for_granted_of_dark_pixels(
+    def test_what_is_taken_for_granted_of_whole_numbers(
         self, largest: int, dtype: type, scaling: str | None, said: str | None
     ) -> None:
         x = (largest * (np.arange(20 * 16).reshape(20, 4, 4, 1) % 2)).astype(dtype)
@@ -124,6 +139,30 @@ class TestInspect:
             likelihood = LIKELIHOODS.build(LIKELIHOODS.member({"name": name, **settings}), (4, 5, 1))
             p = likelihood(np.zeros((2, likelihood.params_size), np.float32))
             assert np.isfinite(p.log_prob(x)).all(), name
+
+    @pytest.mark.parametrize(
+        ("x", "unbounded", "likely"),
+        [(np.arange(400) % 2, ["continuous-bernoulli", "normal", "laplace"], ["bernoulli"]),
+         (np.arange(400) % 17 / 16, ["normal", "laplace"],
+          ["categorical", "discretized-logistic", "discretized-logistic-mixture"]),
+         (np.arange(400) % 9, ["normal", "laplace"], ["poisson", "negative-binomial"]),
+         (np.arange(400) % 3 - 1, ["normal", "laplace"], []),
+         (0.2 + np.arange(400) % 2 / np.pi, ["normal", "laplace", "beta"], [])],
+    )  # fmt: skip
+    def test_densities_that_can_stand_on_few_values(
+        self, x: np.ndarray, unbounded: list[str], likely: list[str]
+    ) -> None:
+        found = inspect(dataset(x.reshape(100, 4)))["few_values"]
+        assert found == {"size": len(np.unique(x)), "likely": likely, "unbounded": unbounded}
+
+    def test_pixels_of_few_levels_are_few_as_they_are_scaled(self) -> None:
+        x = (85 * (np.arange(20 * 16).reshape(20, 4, 4, 1) % 4)).astype(np.uint8)
+        assert inspect(dataset(x))["few_values"]["likely"][0] == "categorical"
+
+    def test_many_values_or_few_examples_are_not_few_values(self, rng: np.random.Generator) -> None:
+        many = (np.arange(66).repeat(10) // 2).reshape(66, 10)  # 33 values, each of them twenty times
+        for x in (rng.normal(size=(10, 3)), many, PIXELS[..., None]):
+            assert inspect(dataset(x))["few_values"] is None
 
     @pytest.mark.parametrize("scaling", ["none", "standard"])
     def test_a_scaling_may_be_told(self, scaling: str) -> None:

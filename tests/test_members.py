@@ -45,6 +45,9 @@ def test_syntax(text: str, settings: dict[str, object]) -> None:
     [
         ("narrow", "unknown thing 'narrow'; choose from wide"),
         ("", "unknown thing ''"),
+        ("narrow:2", "unknown thing 'narrow'; choose from wide"),
+        ("narrow:rate=1,rate=2", "unknown thing 'narrow'; choose from wide"),
+        (":2", "unknown thing ''"),
         ("wide:depth=2", "depth: this key is unknown; its keys: hidden, rate, kind"),
         ("wide:rate=-1", "rate: input should be greater than 0"),
         ("wide:rate=fast", "rate: input should be a valid number"),

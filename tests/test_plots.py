@@ -374,3 +374,56 @@ def test_the_architecture_names_its_parts() -> None:
     assert texts.count("···") == 1
     heights = [bar.get_height() for bar in figure.axes[0].patches if hasattr(bar, "get_xy") and hasattr(bar, "angle")]
     assert heights[0] > heights[1] > 0
+
+
+def test_values_that_stand_for_the_unit_interval_are_cut_off_at_its_ends(rng: np.random.Generator) -> None:
+    """White is 0 in samples of a Normal as in the data, unless the values are of another scale altogether."""
+    x = rng.normal(0.5, 0.3, (4, 8, 8, 1))
+    figure = plots.image_grid(x, unit=True)
+    assert len(figure.axes) == 1  # and no scale
+    np.testing.assert_allclose(shown(figure)[:8, :8], np.clip(x[0, ..., 0], 0, 1), rtol=1e-6)
+    assert canvas.range_of(x) != canvas.UNIT_RANGE
+    for far in (x * 255, x - 3):
+        assert canvas.range_of(far, unit=True) == canvas.range_of(far) != canvas.UNIT_RANGE
+
+
+@pytest.mark.parametrize("draw", ["reconstructions", "strips", "manifold"])
+def test_every_picture_of_what_is_decoded_can_be_cut_off(draw: str, rng: np.random.Generator) -> None:
+    x = rng.normal(0.5, 0.3, (4, 8, 8, 1))
+    figures = {
+        "reconstructions": lambda unit: plots.reconstructions(np.clip(x, 0, 1), x, unit=unit),
+        "strips": lambda unit: plots.strips(x[None], ["a"], list("abcd"), "title", unit=unit),
+        "manifold": lambda unit: plots.manifold(x, 2, unit=unit),
+    }
+    assert [len(figures[draw](unit).axes) for unit in (True, False)] == [1, 2]
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (3, 3), (5, 5), (6, 3), (16, 4)])
+def test_few_ranked_stand_in_a_row_each_value_below_its_middle(
+    count: int, columns: int, rng: np.random.Generator
+) -> None:
+    axes = plots.ranked(rng.random((count, 8, 8, 1)), -np.arange(float(count)), "title").axes[0]
+    pitch = shown(axes.figure).shape[1] / columns
+    for i, text in enumerate(axes.texts):
+        assert text.get_position()[0] == pytest.approx(i % columns * pitch + 3.5)
+
+
+def test_ticks_and_names_stand_at_the_middle_of_their_tiles(rng: np.random.Generator) -> None:
+    axes = plots.strips(rng.random((2, 3, 8, 8, 1)), ["a", "b"], list("xyz"), "title").axes[0]
+    np.testing.assert_allclose(axes.get_xticks(), [3.5, 12.5, 21.5])
+    np.testing.assert_allclose(axes.get_yticks(), [3.5, 12.5])
+
+
+def test_titles_have_one_size(rng: np.random.Generator) -> None:
+    x, labels = rng.random((4, 8, 8, 1)), np.arange(4)
+    lines = [dict.fromkeys(("elbo", "validation_elbo"), -1.0) | dict.fromkeys(("distortion", "rate"), 1.0)]
+    lines[0] |= {"epoch": 1, "validation_distortion": 1.0, "validation_rate": 1.0}
+    points = rng.normal(size=(4, 2))
+    figures = [
+        plots.image_grid(x, "t"), plots.ranked(x, np.zeros(4), "t"), plots.extremes(x, np.arange(4.0)),
+        plots.manifold(x, 2), plots.values_by_class(np.arange(4.0), labels, "t", "what"),
+        plots.learning_curves(lines), scatter.latent_scatter(points, labels, None, ("a", "b"), "t" * 60),
+    ]  # fmt: skip
+    assert {figure.axes[0].title.get_fontsize() for figure in figures} == {canvas.TITLE_SIZE}
+    assert plots.image_grid(x[..., 0, 0], "t").get_suptitle() == "t"
+    assert plots.image_grid(x[..., 0, 0], "t")._suptitle.get_fontsize() == canvas.TITLE_SIZE

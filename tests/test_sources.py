@@ -211,6 +211,21 @@ class TestScaling:
         np.testing.assert_array_equal(pixels(np.uint8([[0, 51, 255]])), np.float32([[0, 0.2, 1]]))
         np.testing.assert_array_equal(pixels(np.float64([[0, 51, 255]])), [[0, 51, 255]])
 
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.float32])
+    def test_division_does_not_depend_on_the_type(self, dtype: type) -> None:
+        x = np.array([[0, 51, 255]], dtype)
+        np.testing.assert_array_equal(SCALINGS["divided"](by=510.0)(x), np.float32([[0, 0.1, 0.5]]))
+        full = np.array([[0, 65_535]], np.uint16)
+        np.testing.assert_array_equal(SCALINGS["divided"](by=65_535.0)(full), [[0, 1]])
+
+    @pytest.mark.parametrize("name", ["none", "pixels", "divided"])
+    def test_the_full_value_is_the_one_that_becomes_1(self, name: str) -> None:
+        scaling = SCALINGS[name]()
+        x = np.uint8([[255]])
+        full = scaling.full(x)
+        assert (full is None) == (name == "none")
+        assert full is None or scaling(x * full / 255 if name == "divided" else x)[0, 0] == 1
+
     def test_numbers_beyond_float32_are_refused_with_their_row(self, tmp_path: Path) -> None:
         x = np.ones((20, 2))
         x[3, 1] = 1e300

@@ -103,3 +103,9 @@ def test_what_is_written_is_read_back_bit_for_bit(write: Callable[..., Path], rn
     table = read_csv(write(csv_bytes({"first": x[:, 0], "label": y, "second": x[:, 1]})), label_column="label")
     np.testing.assert_array_equal(table.x, x)
     np.testing.assert_array_equal(table.y, y)
+
+
+def test_a_header_alone_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n")
+    with pytest.raises(DataError, match=r"expected a line of numbers .*, found only the names of the columns"):
+        read_csv(tmp_path / "t.csv")

@@ -21,7 +21,7 @@ FOLLOWED = (("data.md", 0), ("commands.md", 0), ("data.md", 1))
 HOME = "/home/me"
 """The folder in which the documents have it happen."""
 
-MADE = {"digits-examples.png", "digits.html", "threes.csv", "cancer-examples.png", "cancer.html"}
+MADE = {"digits.png", "digits.html", "threes.csv", "cancer.html"}
 
 
 def exchanges(block: str) -> Iterator[tuple[str, list[str]]]:

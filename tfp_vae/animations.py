@@ -89,7 +89,7 @@ def _legend(figure: Figure, names: Sequence[Any]) -> None:
         figure.legend(handles, texts, loc="outside right center", handletextpad=0.1, fontsize="small")
 
 
-def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title: str) -> bytes:
+def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title: str, *, unit: bool = False) -> bytes:
     """Draw pictures [F, side^2, H, W, C], such as E[x|z] over a grid of z, as they change from frame to frame.
 
     Args:
@@ -97,11 +97,12 @@ def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title:
       decoded: what is shown, on one scale of tones.
       side: pictures in a row.
       title: written above; the epoch follows it.
+      unit: whether values stand for ones in [0, 1], see `canvas.range_of`.
 
     Returns:
       A GIF that repeats, with a longer first and last frame.
     """
-    limits = range_of(decoded)
+    limits = range_of(decoded, unit=unit)
     axes, _ = show_tiles(decoded[0], side, side, title, limits=limits, framed=False)
     figure, image = axes.figure, axes.images[0]
     canvas = FigureCanvasAgg(figure)

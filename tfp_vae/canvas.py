@@ -25,6 +25,7 @@ __all__ = [
     "DPI",
     "PALETTE",
     "STYLE",
+    "TITLE_SIZE",
     "UNIT_RANGE",
     "Range",
     "bins_for",
@@ -35,6 +36,7 @@ __all__ = [
     "png",
     "range_of",
     "show_tiles",
+    "tile_size",
     "tiled",
 ]
 
@@ -51,10 +53,13 @@ PALETTE = (
     "#5B4B8A",
     "#7F7F7F",
 )
+TITLE_SIZE = 11
+"""The size of every picture's title, in points."""
+
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
-    "axes.titlesize": 11,
+    "axes.titlesize": TITLE_SIZE,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -72,7 +77,8 @@ COLOURS = (1, 3)
 OUTERMOST = 0.001
 """The share of values at each end of a range that lie beyond it, so that a single one does not pale all others."""
 
-TILE_INCHES, LARGEST_INCHES = 0.8, 8.0
+TILE_INCHES, LARGEST_TILE, LEAST_INCHES, LARGEST_INCHES = 0.8, 1.4, 4.0, 8.0
+"""How large a tile is, unless few of them would be narrower together than a title; and the largest picture."""
 
 FRAME, LEAST_FRAMED = "#c4c8cc", 0.25
 """The colour of the line around a tile, which shows where a light one ends, and the least inches of a tile with one."""
@@ -95,20 +101,30 @@ class Range(NamedTuple):
         width = self.high - self.low
         return np.asarray(np.clip((np.asarray(x, np.float32) - self.low) / (width or 1.0), 0, 1))
 
+    def exceeded(self, x: np.ndarray) -> str:
+        """Return beyond which ends x has values: `neither`, `min`, `max` or `both`."""
+        return _EXCEEDED[bool(np.min(x) < self.low), bool(np.max(x) > self.high)]
 
-UNIT_RANGE = Range(0.0, 1.0)
+
+_EXCEEDED = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+
+UNIT_RANGE, NEAR_UNIT = Range(0.0, 1.0), Range(-1.0, 2.0)
 
 
-def range_of(x: np.ndarray) -> Range:
+def range_of(x: np.ndarray, *, unit: bool = False) -> Range:
     """Return [0, 1] if all values lie in it, else a range that holds all but the outermost thousandths of them.
 
     Args:
       x: of any shape; values that are not finite are left out.
+      unit: whether they stand for values in [0, 1], as draws from a Normal may: then what is beyond is cut off, so that
+        their tones are those of the data, unless they lie far from it.
     """
     finite = x[np.isfinite(x)]
     if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
         return UNIT_RANGE
     low, high = np.quantile(finite, [OUTERMOST, 1 - OUTERMOST])
+    if unit and NEAR_UNIT.low <= low and high <= NEAR_UNIT.high:
+        return UNIT_RANGE
     return Range(float(low), float(high)) if low < high else Range(float(finite.min()), float(finite.max()))
 
 
@@ -195,6 +211,7 @@ def show_tiles(
     title: str,
     *,
     limits: Range | None = None,
+    unit: bool = False,
     captions: bool = False,
     framed: bool = True,
 ) -> tuple[Any, np.ndarray]:
@@ -209,22 +226,24 @@ def show_tiles(
       columns: of tiles.
       title: written above.
       limits: the values of the two ends of the tones; those of `range_of`, if not given.
+      unit: whether values stand for ones in [0, 1], see `range_of`.
       captions: whether there is room for a line of text below each tile.
       framed: whether tiles have a line around them.
     """
-    limits = limits or range_of(x)
+    limits = limits or range_of(x, unit=unit)
     picture = tiled(x, rows, columns, limits, captions=captions)
     axes = _bare_axes(picture.shape[1] / picture.shape[0] * rows / columns, rows, columns)
     axes.imshow(picture, cmap=GREY if picture.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(title)
+    axes.set_title(title, fontsize=TITLE_SIZE)
     if framed:
-        _frame(axes, len(x), columns, (picture.shape[0] / rows, picture.shape[1] / columns), _tile_size(x))
+        _frame(axes, len(x), columns, (picture.shape[0] / rows, picture.shape[1] / columns), tile_size(x))
     if limits != UNIT_RANGE and picture.ndim == 2:
-        axes.figure.colorbar(ScalarMappable(Normalize(*limits), GREY), ax=axes, shrink=0.8, pad=0.02, extend="both")
+        scale = ScalarMappable(Normalize(*limits), GREY)
+        axes.figure.colorbar(scale, ax=axes, shrink=0.8, pad=0.02, extend=limits.exceeded(x))
     return axes, picture
 
 
-def _tile_size(x: np.ndarray) -> tuple[int, int]:
+def tile_size(x: np.ndarray) -> tuple[int, int]:
     """Return the height and the width of a tile of pictures x [N, H, W, C]."""
     return x.shape[1], x.shape[2] * (1 if x.shape[3] in COLOURS else x.shape[3])
 
@@ -243,7 +262,8 @@ def _frame(axes: Any, count: int, columns: int, pitch: tuple[float, float], size
 def _bare_axes(aspect: float, rows: int, columns: int) -> Any:
     """Return axes without lines or ticks for rows and columns of tiles that are `aspect` times as wide as high."""
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        scale = min(TILE_INCHES, LARGEST_INCHES / max(columns * aspect, rows))
+        wide = float(np.clip(LEAST_INCHES / (columns * aspect), TILE_INCHES, LARGEST_TILE))
+        scale = min(wide, LARGEST_INCHES / max(columns * aspect, rows))
         size = max(2.0, columns * aspect * scale), max(1.2, rows * scale)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
@@ -296,7 +316,7 @@ def maps(
                 axes.set_xticks(range(len(named)), named, rotation=90, fontsize="small")
         for axes in panels.flat[len(parts) :]:
             axes.set_visible(False)
-        figure.suptitle(title, fontsize="large")
+        figure.suptitle(title, fontsize=TITLE_SIZE)
         figure.supxlabel("feature", fontsize="medium")
         figure.supylabel(rows, fontsize="medium")
         figure.colorbar(image, ax=panels, extend="neither" if (low, high) == UNIT_RANGE else "both")

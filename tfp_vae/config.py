@@ -107,6 +107,11 @@ class DataConfig(_Record):
         """What a table calls the features of its vectors; nothing for other data."""
         return tuple(self.reading.columns or ())
 
+    @property
+    def unit(self) -> bool:
+        """Whether they are images that were scaled to lie in [0, 1]."""
+        return len(self.event_shape) == 3 and self.scaling.name in ("pixels", "divided")
+
 
 class ModelConfig(_Record):
     """Which model: its latent dimension, and a member of each table.

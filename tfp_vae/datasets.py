@@ -393,7 +393,7 @@ def scaled(dataset: Dataset, scaling: str | Member) -> Dataset:
 def _check_any_finite(dataset: Dataset) -> None:
     if not any(np.isfinite(x).any() for x in dataset.parts):
         raise DataError(
-            f"{dataset.name}: expected numbers, found not one: all values are nan or infinite; look at how it was "
+            f"{dataset.name}: expected numbers, found only values that are missing or infinite; look at how it was "
             "written, and get it anew."
         )
 

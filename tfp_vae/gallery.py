@@ -77,6 +77,11 @@ class Subject:
         """What a table calls the features of its vectors."""
         return self.config.data.features
 
+    @property
+    def unit(self) -> bool:
+        """Whether values that are shown stand for ones in [0, 1]."""
+        return self.config.data.unit
+
     @functools.cached_property
     def test(self) -> Split:
         """Test examples as the model sees them: all, or 5,000 of them evenly spread."""
@@ -178,12 +183,13 @@ def picture(
 
 def _draw_samples(subject: Subject) -> Any:
     x = sample(subject.restored, SAMPLES, seed=subject.seed)
-    return plots.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features)
+    return plots.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features, unit=subject.unit)
 
 
 def _draw_reconstructions(subject: Subject) -> Any:
     x = _spread(subject.test, PICTURED).x
-    return plots.reconstructions(x, np.asarray(subject.vae.reconstruct(x)), subject.seen, features=subject.features)
+    named: dict[str, Any] = {"features": subject.features, "unit": subject.unit}
+    return plots.reconstructions(x, np.asarray(subject.vae.reconstruct(x)), subject.seen, **named)
 
 
 def _draw_learning_curves(subject: Subject) -> Any:
@@ -225,7 +231,7 @@ def _seen_spread(subject: Subject, plane: Projection) -> scatter.Spread:
 
 def _draw_manifold(subject: Subject) -> Any:
     shown = grids.grid(subject.vae, MANIFOLD_SIDE, subject.seed)
-    return plots.manifold(subject.decode(shown.z), MANIFOLD_SIDE, shown.what)
+    return plots.manifold(subject.decode(shown.z), MANIFOLD_SIDE, shown.what, unit=subject.unit)
 
 
 def _no_manifold(subject: Subject) -> str | None:
@@ -254,6 +260,7 @@ def _draw_traversals(subject: Subject) -> Any:
         f"E[x|z] along each active dimension{more}",
         "quantile of the prior",
         features=subject.features,
+        unit=subject.unit,
     )
 
 
@@ -276,10 +283,11 @@ def _draw_interpolations(subject: Subject) -> Any:
     walked = subject.decode(latent.path(first, last, PATH_STEPS))
     ends = [subject.test.x[row][:, np.newaxis] for row in rows]
     x = np.concatenate([ends[0], walked, ends[1]], axis=1)
-    ticks = ["data", *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), "data"]
+    end = subject.seen.replace(", ", ",\n")
+    ticks = [end, *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), end]
     names = [f"{subject.test.whence(a)} to {subject.test.whence(b)}" if x.ndim == 3 else "" for a, b in rows.T]
-    title = "E[x|z] on straight lines between test examples" + ", binarized" * (subject.seen != "data")
-    return plots.strips(x, names, ticks, title, features=subject.features)
+    title = "E[x|z] on straight lines between test examples"
+    return plots.strips(x, names, ticks, title, features=subject.features, unit=subject.unit)
 
 
 def _too_few(subject: Subject) -> str | None:
@@ -347,7 +355,7 @@ def _animate_decoder(subject: Subject) -> bytes:
     reel = _reel(subject)
     decoded = np.stack([frame.decoded for frame in reel.frames])
     epochs = [frame.epoch for frame in reel.frames]
-    return animations.grid_animation(epochs, decoded, math.isqrt(decoded.shape[1]), reel.grid.what)
+    return animations.grid_animation(epochs, decoded, math.isqrt(decoded.shape[1]), reel.grid.what, unit=subject.unit)
 
 
 def _reel(subject: Subject) -> film.Reel:

@@ -226,9 +226,15 @@ def _check_header(image: Any, name: str) -> None:
             "make it smaller."
         )
     if image.mode not in _GREY_MODES + _COLOUR_MODES:
-        raise DataError(f"{name}: expected 8 bits a channel, found an image of mode {image.mode}; convert it.")
+        raise DataError(_MODE.format(name, image.mode))
     if getattr(image, "n_frames", 1) > 1:
         raise DataError(f"{name}: expected one picture, found an animation of {image.n_frames}; save its frames.")
+
+
+_MODE = (
+    "{}: expected 8 bits a channel, found an image of mode {}; convert it, or put pixels of 16 bits into an "
+    ".npy array and train with --scaling divided:by=65535."
+)
 
 
 def _opaque(image: Any, name: str) -> Any:

@@ -15,9 +15,9 @@ import numpy as np
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.datasets import SPLITS, Dataset, default_binarization, scaled
 from tfp_vae.errors import DataError
-from tfp_vae.kinds import assumption, kind_of, suggest, suited_scaling
+from tfp_vae.kinds import assumption, kind_of, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
-from tfp_vae.preparation import fitting
+from tfp_vae.preparation import fitting, of_few_values
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.supports import UNIT, first_violation
 
@@ -92,7 +92,15 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
     except DataError as error:
         return {**found, "trainable": False, "problem": str(error)}
     assumed = None if scaling else assumption(raw.parts, data.scaling.name)
-    return {**found, "trainable": True, "assumed": assumed, **_of_scaled(data)}
+    few = of_few_values(raw)
+    return {
+        **found,
+        "trainable": True,
+        "lack": lack(raw),
+        "assumed": assumed,
+        "few_values": None if few is None else few._asdict(),
+        **_of_scaled(data),
+    }
 
 
 def _of_scaled(data: Dataset) -> dict[str, Any]:

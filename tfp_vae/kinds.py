@@ -7,15 +7,15 @@ A kind is a form (vectors, grey or colour images) and a set of values, the narro
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tfp_vae.datasets import Dataset, default_scaling, scaled
-from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, first_violation, level_count
+from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, are_identical, first_violation, level_count
 
-__all__ = ["Kind", "Suggestion", "assumption", "fits", "kind_of", "suggest", "suited_scaling"]
+__all__ = ["Kind", "Suggestion", "assumption", "fits", "kind_of", "lack", "suggest", "suited_scaling"]
 
 MLP_VALUES = 1_024
 """Images of more values than these, such as 32x32 grey ones have, are given convolutions."""
@@ -25,6 +25,9 @@ LEVELS = 256
 
 FULL = 255
 """What 8-bit pixels are over, whatever the largest of them is."""
+
+FULL_PIXELS = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
+"""The values of a full pixel, by the bits that cameras and scanners have."""
 
 FORMS = {1: "grey images", 3: "colour images"}
 """Forms of data by the number of channels."""
@@ -139,30 +142,56 @@ def suited_scaling(dataset: Dataset, support: Support | None) -> str:
 
 
 def assumption(parts: Sequence[np.ndarray], scaling: str) -> str | None:
-    """Return what a scaling takes for granted of 8-bit pixels whose largest is less than half of 255; None of others.
+    """Return what a scaling takes for granted of images of whole numbers, where that may be wrong; None of others.
+
+    That is of 8-bit pixels whose largest is less than half of 255, and of larger types whose largest is more than that:
+    they may be pixels too, and are taken for counts.
 
     Args:
       parts: examples [N, *event_shape] not yet scaled, of each split.
       scaling: the name of the scaling that was picked for them.
     """
-    if any(x.ndim == 2 or x.dtype != np.uint8 for x in parts):
+    if any(x.ndim == 2 or x.dtype.kind not in "iu" for x in parts):
         return None
-    largest = max(int(x.max()) for x in parts)
-    return _ASSUMED[scaling](largest) if 0 < largest <= FULL // 2 and scaling in _ASSUMED else None
+    largest, bits = max(int(x.max()) for x in parts), 8 * max(x.dtype.itemsize for x in parts)
+    eight = all(x.dtype == np.uint8 for x in parts)
+    told = _ASSUMED.get((scaling, eight))
+    return told(largest, bits) if told and (0 < largest <= FULL // 2) == eight else None
 
 
-def _assumed_of_pixels(largest: int) -> str:
+def _assumed_of_pixels(largest: int, bits: int) -> str:
     return (
-        f"the largest of its 8-bit pixels is {largest}, and 255 is taken for full: values end at {largest / FULL:.2g}; "
-        f"if {largest} is full, multiply by {FULL / largest:g} first."
+        f"the largest of its {bits}-bit pixels is {largest}, and 255 is taken for full: values end at "
+        f"{largest / FULL:.2g}; if {largest} is full, multiply by {FULL / largest:g} first, or train with --scaling "
+        f"divided:by={largest}."
     )
 
 
-def _assumed_of_unscaled(largest: int) -> str:
-    return f"the largest of its 8-bit pixels is {largest}, so they are taken as they are, and not over 255."
+def _assumed_of_unscaled(largest: int, bits: int) -> str:
+    return f"the largest of its {bits}-bit pixels is {largest}, so they are taken as they are, and not over 255."
 
 
-_ASSUMED = {"pixels": _assumed_of_pixels, "none": _assumed_of_unscaled}
+def _assumed_of_counts(largest: int, bits: int) -> str | None:
+    full = next((full for full in FULL_PIXELS if full >= largest), None)
+    if full is None:
+        return None
+    return (
+        f"its {bits}-bit whole numbers, up to {largest}, are taken as they are, as counts; if they are pixels, say "
+        f"what a full one is, such as --scaling divided:by={full}; if they are counts, --scaling none."
+    )
+
+
+_ASSUMED: dict[tuple[str, bool], Callable[[int, int], str | None]] = {
+    ("pixels", True): _assumed_of_pixels,
+    ("none", True): _assumed_of_unscaled,
+    ("none", False): _assumed_of_counts,
+}
+"""What is said, by the scaling, and whether pixels are of 8 bits."""
+
+
+def lack(dataset: Dataset) -> str | None:
+    """Return why there is nothing to learn from a data set that can be trained on; None where there is something."""
+    return "all examples are identical, so that there is nothing to learn" if are_identical(dataset.parts) else None
 
 
 def fits(dataset: Dataset, support: Support) -> bool:

@@ -66,6 +66,15 @@ class Likelihood(abc.ABC):
         """The values that have a probability, or a density, under this model."""
 
     @property
+    def unbounded_at(self) -> Support | None:
+        """The values at which log p(x|z) grows without end as the params are varied; None if it is bounded everywhere.
+
+        A probability is at most 1. A density is large where it is narrow: where the data have few values, it can stand
+        on them, and its logarithm says how narrow it was let to be (scales have a floor of 0.001).
+        """
+        return None if self.discrete else self.support
+
+    @property
     @abc.abstractmethod
     def per_element(self) -> int:
         """How many parameters each element of the event has."""
@@ -239,6 +248,11 @@ class ContinuousBernoulli(Likelihood):
         return UNIT
 
     @property
+    def unbounded_at(self) -> Support:
+        """{0, 1}, and slowly: as log |logit|."""
+        return BINARY
+
+    @property
     def per_element(self) -> int:
         """A logit."""
         return 1
@@ -288,6 +302,11 @@ class Normal(Likelihood):
     def support(self) -> Support:
         """The real numbers."""
         return REAL
+
+    @property
+    def unbounded_at(self) -> Support | None:
+        """The real numbers, unless the scale is fixed."""
+        return self.support if isinstance(self.scale, str) else None
 
     @property
     def per_element(self) -> int:

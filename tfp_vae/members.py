@@ -147,9 +147,10 @@ class Table(Mapping[str, Any]):
         Raises:
           UsageError: an unknown name, an unknown key, or a value that does not fit.
         """
-        name, settings = parse(value)
-        if name not in self._entries:
+        name = _name(value)
+        if name not in self._entries:  # before the settings are looked at, which are of no use then
             raise UsageError(f"unknown {self.kind} {name!r}; choose from {', '.join(self)}")
+        _, settings = parse(value)
         try:
             return Member(name, self._settings_model(name).model_validate(settings).model_dump())
         except pydantic.ValidationError as error:
@@ -212,10 +213,17 @@ def parse(value: str | Mapping[str, Any] | Member) -> tuple[str, dict[str, Any]]
     if isinstance(value, Member):
         return value.name, dict(value.settings)
     if isinstance(value, Mapping):
-        settings = dict(value)
-        return str(settings.pop("name", "")), settings
-    name, _, rest = str(value).partition(":")
-    return name.strip(), _parse_settings(rest)
+        return _name(value), {key: item for key, item in value.items() if key != "name"}
+    return _name(value), _parse_settings(str(value).partition(":")[2])
+
+
+def _name(value: str | Mapping[str, Any] | Member) -> str:
+    """Return the name that is written in `value`."""
+    if isinstance(value, Member):
+        return value.name
+    if isinstance(value, Mapping):
+        return str(value.get("name", ""))
+    return str(value).partition(":")[0].strip()
 
 
 def _parse_settings(text: str) -> dict[str, str]:

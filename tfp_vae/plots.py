@@ -21,9 +21,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from tfp_vae.canvas import PALETTE, STYLE, bins_for, classes_of, color, maps, png, range_of, show_tiles
+from tfp_vae.canvas import (
+    PALETTE,
+    STYLE,
+    Range,
+    bins_for,
+    classes_of,
+    color,
+    maps,
+    png,
+    range_of,
+    show_tiles,
+    tile_size,
+)
 
 __all__ = [
+    "Range",
     "bound_curve",
     "extremes",
     "image_grid",
@@ -40,6 +53,9 @@ __all__ = [
 ]
 
 TRAIN, VALIDATION = PALETTE[0], PALETTE[5]
+ONE_ROW = 5
+"""The most pictures that stand in one row, where a grid of them would have holes or be narrower than its title."""
+
 MOST_MAPS = 12
 """How many strips of vectors are shown."""
 
@@ -50,7 +66,15 @@ LEAST_BARS = 6
 """How many bars there must be to fill a picture's width; fewer are as wide as if there were so many."""
 
 
-def image_grid(x: np.ndarray, title: str = "", columns: int | None = None, *, features: Sequence[str] = ()) -> Figure:
+def image_grid(
+    x: np.ndarray,
+    title: str = "",
+    columns: int | None = None,
+    *,
+    features: Sequence[str] = (),
+    limits: Range | None = None,
+    unit: bool = False,
+) -> Figure:
     """Draw examples x [N, H, W, C] as a grid of pictures, or vectors [N, M] as the rows of a map.
 
     Args:
@@ -58,6 +82,8 @@ def image_grid(x: np.ndarray, title: str = "", columns: int | None = None, *, fe
       title: written above.
       columns: pictures in a row; as square a grid as fits, if not given.
       features: what the M features of vectors are called.
+      limits: what the tones of pictures span, if that is known.
+      unit: whether values stand for ones in [0, 1], see `canvas.range_of`.
 
     Returns:
       A figure of tiles, with a scale of tones beside them where values leave [0, 1].
@@ -65,7 +91,7 @@ def image_grid(x: np.ndarray, title: str = "", columns: int | None = None, *, fe
     if x.ndim == 2:
         return maps([x], [""], title, features=features)
     columns = columns or math.ceil(math.sqrt(len(x)))
-    axes, _ = show_tiles(x, math.ceil(len(x) / columns), columns, title)
+    axes, _ = show_tiles(x, math.ceil(len(x) / columns), columns, title, limits=limits, unit=unit)
     return _figure(axes)
 
 
@@ -76,6 +102,7 @@ def reconstructions(
     made: str = "E[x|z]",
     title: str = "Held-out examples and their reconstructions",
     features: Sequence[str] = (),
+    unit: bool = False,
 ) -> Figure:
     """Draw originals above their reconstructions, two arrays [N, H, W, C]; or beside them, [N, M].
 
@@ -89,11 +116,12 @@ def reconstructions(
       made: what to call what it makes of them.
       title: written above.
       features: what the M features of vectors are called.
+      unit: whether values stand for ones in [0, 1], see `canvas.range_of`.
     """
     if originals.ndim == 2:
         return maps([originals, means], [what, made], title, features=features)
-    axes, picture = show_tiles(np.concatenate([originals, means]), 2, len(originals), title)
-    _name_rows(axes, picture, [what, made])
+    axes, picture = show_tiles(np.concatenate([originals, means]), 2, len(originals), title, unit=unit)
+    _name_rows(axes, picture, [what, made], originals.shape[1])
     return _figure(axes)
 
 
@@ -104,6 +132,7 @@ def strips(
     title: str,
     across: str = "",
     features: Sequence[str] = (),
+    unit: bool = False,
 ) -> Figure:
     """Draw rows of pictures x [R, T, H, W, C], each row a walk; or walks of vectors [R, T, M], each a map.
 
@@ -117,22 +146,29 @@ def strips(
       title: written above.
       across: what the places are of.
       features: what the M features of vectors are called.
+      unit: whether values stand for ones in [0, 1], see `canvas.range_of`.
     """
     if x.ndim == 3:
         some = f" (the first {MOST_MAPS} of {len(x)})" * (len(x) > MOST_MAPS)
         return maps(list(x[:MOST_MAPS]), names[:MOST_MAPS], title + some, across, ticks, features)
     count, length = x.shape[:2]
-    axes, picture = show_tiles(x.reshape(-1, *x.shape[2:]), count, length, title)
-    _name_rows(axes, picture, names)
-    places = (np.arange(length) + 0.5) * picture.shape[1] / length
+    axes, picture = show_tiles(x.reshape(-1, *x.shape[2:]), count, length, title, unit=unit)
+    _name_rows(axes, picture, names, x.shape[2])
+    places = _centres(length, picture.shape[1], tile_size(x[0])[1])
     every = math.ceil(length / MOST_TICKS)
     axes.set_xticks(places[::every], ticks[::every], fontsize="small")
     axes.set_xlabel(across)
     return _figure(axes)
 
 
-def _name_rows(axes: Any, picture: np.ndarray, names: Sequence[str]) -> None:
-    axes.set_yticks((np.arange(len(names)) + 0.5) * picture.shape[0] / len(names), names)
+def _name_rows(axes: Any, picture: np.ndarray, names: Sequence[str], tile: int) -> None:
+    """Name the rows of a picture beside the middle of their tiles, which are `tile` pixels high."""
+    axes.set_yticks(_centres(len(names), picture.shape[0], tile), names)
+
+
+def _centres(count: int, length: int, tile: int) -> np.ndarray:
+    """Return where the middles of so many tiles are along a picture; behind each there is a gap."""
+    return np.asarray(np.arange(count) * length / count + (tile - 1) / 2)
 
 
 def _figure(axes: Any) -> Figure:
@@ -179,15 +215,18 @@ def prior_grid(side: int) -> np.ndarray:
     return np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32)
 
 
-def manifold(images: np.ndarray, side: int, title: str = "E[x|z] over quantiles of the prior") -> Figure:
+def manifold(
+    images: np.ndarray, side: int, title: str = "E[x|z] over quantiles of the prior", *, unit: bool = False
+) -> Figure:
     """Draw E[x|z] [side^2, H, W, C] over the grid of `prior_grid`, or another of quantiles.
 
     Args:
       images: row by row from the top, where z_2 is largest.
       side: how many stand along a side.
       title: written above.
+      unit: whether values stand for ones in [0, 1], see `canvas.range_of`.
     """
-    axes, picture = show_tiles(images, side, side, title, framed=False)
+    axes, picture = show_tiles(images, side, side, title, unit=unit, framed=False)
     ticks = (np.array([0.1, 0.5, 0.9]), ["10%", "50%", "90%"])
     axes.set_xticks(ticks[0] * picture.shape[1], ticks[1])
     axes.set_yticks((1 - ticks[0]) * picture.shape[0], ticks[1])
@@ -344,8 +383,8 @@ def extremes(
                  (("least", chosen[:count]), ("most", chosen[count:]))]  # fmt: skip
         return maps([x[chosen[:count]], x[chosen[count:]]], named, title, features=features)
     axes, picture = show_tiles(x[chosen], 2, count, title, limits=range_of(x), captions=True)
-    _caption(axes, picture, x.shape[1], list(map(_written, values[chosen])), 2, count)
-    _name_rows(axes, picture, ["least", "most"])
+    _caption(axes, picture, tile_size(x), list(map(_written, values[chosen])), 2, count)
+    _name_rows(axes, picture, ["least", "most"], x.shape[1])
     return _figure(axes)
 
 
@@ -361,10 +400,10 @@ def ranked(x: np.ndarray, values: np.ndarray, title: str, features: Sequence[str
     texts = list(map(_written, values))
     if x.ndim == 2:
         return maps([x], [""], title, "log p(x)", texts if len(x) <= MOST_TICKS else None, features)
-    columns = math.ceil(math.sqrt(len(x)))
+    columns = len(x) if len(x) <= ONE_ROW else math.ceil(math.sqrt(len(x)))
     rows = math.ceil(len(x) / columns)
     axes, picture = show_tiles(x, rows, columns, title, captions=True)
-    _caption(axes, picture, x.shape[1], texts, rows, columns)
+    _caption(axes, picture, tile_size(x), texts, rows, columns)
     return _figure(axes)
 
 
@@ -373,9 +412,11 @@ def _written(value: float) -> str:
     return f"{np.round(value) + 0.0:,.0f}".replace("-", "\N{MINUS SIGN}")  # + 0.0: -0 is 0
 
 
-def _caption(axes: Any, picture: np.ndarray, tile: int, texts: Sequence[str], rows: int, columns: int) -> None:
-    """Write a text below each tile, `tile` pixels high, of a picture of rows and columns of them."""
-    height, width = picture.shape[0] / rows, picture.shape[1] / columns
+def _caption(
+    axes: Any, picture: np.ndarray, tile: tuple[int, int], texts: Sequence[str], rows: int, columns: int
+) -> None:
+    """Write a text below each tile, of a height and a width in pixels, of a picture of rows and columns of them."""
+    height, middles = picture.shape[0] / rows, _centres(columns, picture.shape[1], tile[1])
     for i, text in enumerate(texts):
-        place = (i % columns + 0.5) * width, i // columns * height + tile * 1.03
+        place = middles[i % columns], i // columns * height + tile[0] * 1.03
         axes.text(*place, text, ha="center", va="top", fontsize=7)

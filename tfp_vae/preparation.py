@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,22 +26,23 @@ from tfp_vae.datasets import (
     check_split,
     check_support,
     default_binarization,
+    default_scaling,
     load,
     prepare,
     read,
     scaled,
 )
 from tfp_vae.errors import DataError
-from tfp_vae.kinds import assumption, fits, suggest, suited_scaling
+from tfp_vae.kinds import assumption, fits, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
 from tfp_vae.networks import NETWORKS
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
-from tfp_vae.supports import BINARY, REAL, UNIT, Support, first_violation
+from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, few_values, first_violation
 
-__all__ = ["OPEN", "as_seen", "fitting", "held_out_view", "new_examples", "plan", "reload"]
+__all__ = ["OPEN", "Few", "as_seen", "fitting", "held_out_view", "new_examples", "of_few_values", "plan", "reload"]
 
 logger = logging.getLogger("tfp_vae")
 
@@ -90,8 +91,8 @@ def plan(
     raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
     support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
     data = scaled(raw, scaling or suited_scaling(raw, support))
-    if not scaling:
-        _warn_of_dark(raw.name, raw.parts, data.scaling)
+    if not scaling and support is not COUNTS:
+        _warn_of_assumption(raw.name, raw.parts, data.scaling)
     model = _completed(_picked(model, data, open_choices), data)
     support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
@@ -107,6 +108,8 @@ def plan(
         scaling=data.scaling,
     )
     config = RunConfig(data=described, model=model, training=training)
+    _warn_of_density(raw, config)
+    _warn_of_lack(raw)
     return config, _prepared(config, data)
 
 
@@ -195,7 +198,7 @@ PIXEL = 255
 
 _REMEDIES: dict[str, Callable[[Dataset, Support], bool]] = {
     "choose --binarization dynamic, static or threshold": lambda data, support: support is BINARY and fits(data, UNIT),
-    "divide 8-bit pixels by 255": _helps_to_divide,
+    "choose --scaling divided:by=255": _helps_to_divide,
 }
 """What helps data that a likelihood of a support does not take, and when."""
 
@@ -209,6 +212,66 @@ def fitting(x: np.ndarray, event_shape: tuple[int, ...]) -> list[str]:
     """
     built = {name: LIKELIHOODS.build(_counted(LIKELIHOODS.member(name), x), event_shape) for name in LIKELIHOODS}
     return [name for name, likelihood in built.items() if first_violation(x, likelihood.support) is None]
+
+
+class Few(NamedTuple):
+    """What there is to say of data of few values.
+
+    size: how many they are.
+    likely: the likelihoods that have probabilities for them; of binary ones the one that is meant for them.
+    unbounded: those whose densities grow there without end, see `likelihoods.Likelihood.unbounded_at`.
+    """
+
+    size: int
+    likely: list[str]
+    unbounded: list[str]
+
+
+def of_few_values(raw: Dataset, *, binarized: bool = False) -> Few | None:
+    """Return what there is to say of a data set, not yet scaled, if it has few values or is binarized; else None."""
+    values = np.array([0.0, 1.0]) if binarized else _few_values(raw)
+    if values is None:
+        return None
+    fit = [LIKELIHOODS.member(name) for name in fitting(values[:, np.newaxis], (1,))]
+    binary = bool(BINARY.contains(values).all())
+    likely = ["bernoulli"] if binary else [each.name for each in fit if LIKELIHOODS[each.name].discrete]
+    return Few(len(values), likely, [each.name for each in fit if _is_unbounded(each, values)])
+
+
+def _few_values(raw: Dataset) -> np.ndarray | None:
+    """Return the values of a data set if they are few, as `default_scaling` has them."""
+    few = few_values(raw.parts) is not None
+    return few_values(scaled(raw, default_scaling(raw)).parts) if few else None
+
+
+def _is_unbounded(likelihood: Member, values: np.ndarray) -> bool:
+    at: Support | None = LIKELIHOODS.build(likelihood, (1,)).unbounded_at
+    return at is not None and bool(at.contains(values).all())
+
+
+def _warn_of_lack(raw: Dataset) -> None:
+    """Warn of data from which nothing is to be learned."""
+    lacking = lack(raw)
+    if lacking is not None:
+        logger.warning("%s: %s.", raw.name, lacking)
+
+
+def _warn_of_density(raw: Dataset, config: RunConfig) -> None:
+    """Warn of a density that has no upper bound on the few values of the data."""
+    likelihood = LIKELIHOODS.build(config.model.likelihood, (1,))
+    if likelihood.unbounded_at is None:
+        return
+    few = of_few_values(raw, binarized=config.data.binarization.name != "none")
+    if few is not None and few.size > 1 and config.model.likelihood.name in few.unbounded:
+        what = "0 and 1" if few.likely == ["bernoulli"] else f"{few.size} different ones"
+        remedy = f"--likelihood {', '.join(few.likely)}" if few.likely else "bring them to {0, 1}, levels or counts"
+        logger.warning(_UNBOUNDED, raw.name, what, config.model.likelihood.name, remedy)
+
+
+_UNBOUNDED = (
+    "%s: its values are only %s, on which the density of %s has no upper bound: log p(x) rises as the "
+    "density narrows, and does not compare with the logarithm of a probability. For one of those: %s."
+)
 
 
 def _counted(likelihood: Member, x: np.ndarray) -> Member:
@@ -274,7 +337,8 @@ def new_examples(config: RunConfig, path: str) -> Split:
     given = as_split(next(iter(source.parts.values())))
     _check_shape(config, path, given)
     check_split(path, given, REAL, lambda: "remove or mend it")
-    _warn_of_dark(path, [given.x], config.data.scaling)
+    if config.data.scaling.name == "pixels":
+        _warn_of_assumption(path, [given.x], config.data.scaling)
     split = replace(given, x=SCALINGS.build(config.data.scaling)(given.x))
     support = _support(config.model.likelihood, config.data.event_shape)
     takes = BINARIZATIONS.build(config.data.binarization).takes(support)
@@ -282,10 +346,10 @@ def new_examples(config: RunConfig, path: str) -> Split:
     return _binarized(config, split)
 
 
-def _warn_of_dark(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:
-    """Warn of 8-bit pixels that are divided by 255, far below which they end."""
+def _warn_of_assumption(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:
+    """Warn of what is taken for granted of whole numbers, unless those are binary."""
     assumed = assumption(parts, scaling.name)
-    if assumed is not None and scaling.name == "pixels":
+    if assumed is not None and max(x.max() for x in parts) > 1:
         logger.warning("%s: %s", name, assumed)
 
 

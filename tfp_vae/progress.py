@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, final
@@ -16,10 +17,10 @@ from typing import Any, final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["LINES", "TrainingProgress", "bar", "columns", "training_progress"]
+__all__ = ["LINES", "SECONDS", "TrainingProgress", "bar", "columns", "training_progress"]
 
-LINES = 10
-"""How many lines of progress go to a stderr that is not a terminal."""
+LINES, SECONDS = 10, 30.0
+"""How many lines of progress go to a stderr that is no terminal, about; and after how long there is one anyway."""
 
 
 def columns(*middle: Any) -> tuple[Any, ...]:
@@ -43,7 +44,7 @@ def bar(*middle: Any) -> Iterator[Progress]:
 
 @contextmanager
 def training_progress(epochs: int) -> Iterator[TrainingProgress]:
-    """Show the progress of a training on stderr: a bar on a terminal, about ten lines elsewhere.
+    """Show the progress of a training on stderr: a bar on a terminal; elsewhere about ten lines, or one in 30 seconds.
 
         with tv.progress.training_progress(epochs) as observe:
             tv.experiments.train(run, dataset, observe=observe)
@@ -68,11 +69,13 @@ class TrainingProgress:
         self._progress, self._epochs = progress, epochs
         self._task = progress.add_task(f"epoch 1/{epochs}", total=None, terms="starting")
         self._validation = ""
+        self._said = time.monotonic()
 
     def __call__(self, report: Any) -> None:
         """Show a report."""
         if report.validation is not None:
             self._validation = f"  validation {report.validation.elbo:.2f}"
+        if self._progress.disable and (self._is_milestone(report) or time.monotonic() - self._said >= SECONDS):
             self._line(report)
         self._progress.update(
             self._task,
@@ -82,12 +85,15 @@ class TrainingProgress:
             terms=_terms(report.train) + self._validation,
         )
 
-    def _line(self, report: Any) -> None:
+    def _is_milestone(self, report: Any) -> bool:
+        """Return whether an epoch has ended that is the first, the last, or one of about ten."""
         spacing = max(1, self._epochs // LINES)
-        if self._progress.disable and (
-            report.epoch == 1 or report.epoch % spacing == 0 or report.epoch == self._epochs
-        ):
-            _say(f"epoch {report.epoch}/{self._epochs}  {_terms(report.train)}{self._validation}\n")
+        return report.validation is not None and (report.epoch % spacing == 0 or report.epoch in (1, self._epochs))
+
+    def _line(self, report: Any) -> None:
+        within = "" if report.validation is not None else f", step {report.step}/{report.steps}"
+        _say(f"epoch {report.epoch}/{self._epochs}{within}  {_terms(report.train)}{self._validation}\n")
+        self._said = time.monotonic()
 
 
 def _say(line: str) -> None:

@@ -18,9 +18,10 @@ import json
 import logging
 import operator
 import re
+import shlex
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, final
@@ -159,9 +160,9 @@ class Run:
         """
         with _reading(folder):
             if not folder.is_dir():
-                raise RunError(f"{folder}: expected a run's folder, found none; `tfp-vae runs` lists the runs here.")
+                raise RunError(f"{folder}: expected a run's folder, found none; {_hint(folder)}")
             if not cls(folder).exists():
-                raise RunError(f"{folder}: expected a run, found no {CONFIG}; `tfp-vae runs` lists the runs here.")
+                raise RunError(f"{folder}: expected a run, found no {CONFIG}; {_hint(folder)}")
         return cls(folder)
 
     @contextmanager
@@ -233,7 +234,7 @@ class Run:
         if told.state == "finished" and not self.is_finished():
             raise RunError(
                 f"{self.folder / TRAINING}: expected the result of a finished run, found none; write it again with "
-                f"`tfp-vae train --resume --run-dir {self.folder}`."
+                f"`tfp-vae train --resume --run-dir {_quoted(self.folder)}`."
             )
         if self.is_finished():
             self.read(TRAINING)
@@ -548,6 +549,20 @@ class Run:
             raise RunError(f"{path}: {_LINES}, {promised} in all, found {len(lines)}; {_REWRITE}")
         return lines
 
+    def check_writable(self, folders: Iterable[str], remedy: str) -> None:
+        """Refuse a run that takes no files, before work is done for them.
+
+        Args:
+          folders: where in it they go: `plots`, or "" for the run's own folder.
+          remedy: what to do then, see `storage.check_writable`.
+
+        Raises:
+          DiskError: one of the folders takes none.
+          RunError: one is a symbolic link.
+        """
+        for name in folders:
+            storage.check_writable(self.path(name) if name else self.folder, remedy)
+
     def write_plot(self, name: str, content: bytes, suffix: str = ".png") -> Path:
         """Write a picture among the run's, and return its path."""
         path = self.plot_path(name, suffix)
@@ -671,10 +686,26 @@ def find(run: str | None, runs_dir: str) -> Run:
         return Run.open(Path(run))
     finished = finished_runs(Path(runs_dir))
     if not finished:
+        here = finished_runs(Path())
+        which = f"such as --run {_quoted(here[-1].folder)}" if here else "the folder that --run-dir named"
         raise RunError(
-            f"expected a finished run under {runs_dir}, found none; make one with `tfp-vae train`, or give --run."
+            f"expected a finished run under {runs_dir}, found none; make one with `tfp-vae train`, or give --run, "
+            f"{which}."
         )
     return finished[-1]
+
+
+def _hint(folder: Path) -> str:
+    """Return how to find the run that was meant by a folder that holds none."""
+    places = {place: all_runs(place) for place in (folder, folder.absolute().parent) if place.is_dir()}
+    for place, there in places.items():
+        if there:
+            return f"`tfp-vae runs --runs-dir {_quoted(place)}` lists those that are there."
+    return "`tfp-vae runs` lists those under ./runs, `tfp-vae runs --runs-dir DIR` those elsewhere."
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def _folders(runs_dir: Path) -> list[Path]:

@@ -17,9 +17,9 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from tfp_vae.errors import DataError
-from tfp_vae.members import Table
+from tfp_vae.members import Positive, Table
 
-__all__ = ["SCALINGS", "Pixels", "Scaling", "Standard", "Unscaled"]
+__all__ = ["SCALINGS", "Divided", "Pixels", "Scaling", "Standard", "Unscaled"]
 
 MOST_FEATURES = 1 << 16
 
@@ -41,6 +41,11 @@ class Scaling(abc.ABC):
     @abc.abstractmethod
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x [N, *event_shape], float32, as a model sees it."""
+
+    def full(self, x: np.ndarray) -> float | None:
+        """Return which value of x becomes 1, of maps that divide; None of others, and where all stays as it is."""
+        del x
+        return None
 
     @classmethod
     def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
@@ -77,7 +82,31 @@ class Pixels(Scaling):
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x / 255 if x is uint8, else x."""
-        return _as_float32(x) / np.float32(255) if x.dtype == np.uint8 else _as_float32(x)
+        return _as_float32(x) / np.float32(self.full(x) or 1)
+
+    def full(self, x: np.ndarray) -> float | None:
+        """Return 255 if x is uint8."""
+        return 255.0 if x.dtype == np.uint8 else None
+
+
+@final
+@dataclass(frozen=True)
+class Divided(Scaling):
+    """All values over one number, such as pixels of 16 bits over 65535, whatever the type in which they are stored.
+
+    Args:
+      by: that number.
+    """
+
+    by: Positive = field(default=255.0, kw_only=True)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return x / by."""
+        return _as_float32(x) / np.float32(self.by)
+
+    def full(self, x: np.ndarray) -> float:
+        """Return `by`."""
+        return self.by
 
 
 @final
@@ -130,4 +159,4 @@ class Standard(Scaling):
         return {"loc": loc.tolist(), "scale": np.where(flat.max(axis=0) > flat.min(axis=0), scale, 1.0).tolist()}
 
 
-SCALINGS = Table("scaling", {"none": Unscaled, "pixels": Pixels, "standard": Standard})
+SCALINGS = Table("scaling", {"none": Unscaled, "pixels": Pixels, "divided": Divided, "standard": Standard})

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
-from tfp_vae.canvas import PALETTE, STYLE, bins_for, classes_of, color, colors_of
+from tfp_vae.canvas import PALETTE, STYLE, TITLE_SIZE, bins_for, classes_of, color, colors_of
 
 __all__ = ["Spread", "draw_clusters", "latent_scatter", "posterior_against_prior", "scatter_axes", "settled"]
 
@@ -72,7 +72,7 @@ def scatter_axes(names: Sequence[str], title: str) -> tuple[Figure, Any]:
     axes = figure.subplots()
     axes.set_aspect("equal", adjustable="datalim")
     axes.set(xlabel=names[0], ylabel=names[1])
-    axes.set_title(title, wrap=True, fontsize="medium" if len(title) > 50 else "large")
+    axes.set_title(title, wrap=True, fontsize=TITLE_SIZE)
     return figure, axes
 
 
@@ -206,7 +206,7 @@ def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Seq
             if i < count:
                 _compare(axes, posterior[:, i], prior[:, i])
                 axes.set_title(names[i], fontsize="medium")
-        figure.suptitle(title, fontsize="large")
+        figure.suptitle(title, fontsize=TITLE_SIZE)
         handles, texts = panels.flat[0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside lower center", ncols=2)
     return figure

@@ -69,7 +69,7 @@ def train(
     run: Run,
     dataset: Dataset,
     *,
-    starting: Callable[[str], None] = lambda execution: None,
+    starting: Callable[[str, int], None] = lambda execution, step: None,
     observe: Callable[[Report], None] = lambda report: None,
     stopping: Callable[[], bool] = lambda: False,
     filming: Callable[[int, VAE], None] = lambda epoch, vae: None,
@@ -93,7 +93,7 @@ def train(
     Args:
       run: the run, its config written.
       dataset: from `plan` or `reload`.
-      starting: told how steps are run, before the first.
+      starting: told how steps are run, and how many are done, before the first.
       observe: told of progress a few times a second.
       stopping: asked as often; once it says yes, a checkpoint is written and training ends.
       filming: shown the model in use before the first step, and after each epoch; see `film.Film`.
@@ -111,7 +111,7 @@ def train(
     """
     with run.claimed(), run.log(), _outcome(run) as done:
         training = _Training(run, dataset, observe, stopping, filming, recording)
-        starting(training.execution)
+        starting(training.execution, training.step)
         done.append(training.run())
     return done[0]
 
@@ -197,6 +197,11 @@ class _Training:
         if saved is not None:
             self._resume(saved)
         logger.info("%s, %s, from step %d of %d", self._config.data.dataset, execution, self._step, self._last_step)
+
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+        return self._step
 
     @property
     def _last_step(self) -> int:

@@ -28,6 +28,8 @@ from tfp_vae.errors import DiskError
 
 __all__ = [
     "CHECKSUM",
+    "ELSEWHERE",
+    "check_writable",
     "clear_staged",
     "disk_errors",
     "json_text",
@@ -63,9 +65,17 @@ _REASONS = {
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+ELSEWHERE = "choose another place, then try again"
+"""What helps where a file cannot be written."""
+
+
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path, remedy: str = ELSEWHERE) -> Iterator[None]:
     """Turn what the operating system says of a failed write into a DiskError that names the path.
+
+    Args:
+      path: of what is written.
+      remedy: what helps.
 
     Raises:
       DiskError: with the path, what is wrong, and what to do.
@@ -73,7 +83,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _disk_error(error, path) from error
+        raise _disk_error(error, path, remedy) from error
 
 
 def raise_if_disk(error: OSError, path: Path) -> None:
@@ -82,10 +92,29 @@ def raise_if_disk(error: OSError, path: Path) -> None:
         raise _disk_error(error, path) from error
 
 
-def _disk_error(error: OSError, path: Path) -> DiskError:
+def _disk_error(error: OSError, path: Path, remedy: str = ELSEWHERE) -> DiskError:
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-    what = "Make room or choose another place" if error.errno in _FULL else "Choose another place"
-    return DiskError(f"could not write {path}: {reason}. {what}, then try again.")
+    what = f"Make room or {remedy}" if error.errno in _FULL else f"{remedy[0].upper()}{remedy[1:]}"
+    return DiskError(f"could not write {path}: {reason}. {what}.")
+
+
+def check_writable(folder: Path, remedy: str = ELSEWHERE) -> None:
+    """Make a folder if it is not there, and write a byte into a file of it that has no name and is gone at once.
+
+    So a place that takes no files is known before minutes of work are done for one; what permissions say is not enough,
+    as a file system may be read-only, or full.
+
+    Args:
+      folder: where files are to be written.
+      remedy: what to do where they cannot be, the end of a sentence.
+
+    Raises:
+      DiskError: the folder cannot be made, or takes no file.
+    """
+    with disk_errors(folder, remedy):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(b"\0")
 
 
 def make_folder(path: Path) -> None:

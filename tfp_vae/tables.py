@@ -73,6 +73,8 @@ def read_csv(
         places = [_place(header, name, path) for name in wanted]
         label = None if label_column is None else _place(header, label_column, path)
         x, labels = _values(rows, header, places, label, path)
+    if not len(x):
+        raise DataError(f"{path}: expected a line of numbers for each example, found only the names of the columns.")
     return Columns(x, None if label is None else typed(labels), wanted)
 
 
