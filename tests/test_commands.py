@@ -129,7 +129,7 @@ class TestPicturesShowTheNumbers:
     def test_score(self, here: Path, copied: Run, test_split: Any, drawn: list[Any]) -> None:
         result = told("score", "--run", copied.folder, "--iw-samples", 3, "--show", 4, *GRAPH)
         worst = [each["example"] for each in result["most_anomalous"]]
-        np.testing.assert_array_equal(tiles_of(drawn[0], 2), test_split.x[worst][..., 0])
+        np.testing.assert_array_equal(tiles_of(drawn[0], 4), test_split.x[worst][..., 0])
         texts = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in drawn[0].axes[0].texts]
         assert texts == [f"{each['log_likelihood']:.0f}" for each in result["most_anomalous"]]
         assert "180 test examples" in drawn[0].axes[0].get_title()
