@@ -28,7 +28,7 @@ def shown(found: dict[str, Any]) -> Table:
     workload = from_dict(found["workload"])
     unit = 1e3 / (workload.steps or 1)
     table = Table(title=workload.name, box=None, header_style="bold", title_justify="left")
-    for column in ("", "ms a step" if workload.steps else "ms", "quartiles", "time / ours", "quartiles", "first, s"):
+    for column in ("", "ms a step" if workload.steps else "ms", "quartiles", "time / ours", "quartiles", "ready, s"):
         table.add_column(column, justify="right" if column else "left")
     for peer, first in found["first"].items():
         if peer in found["ratios"]:
@@ -90,9 +90,9 @@ def _parts(workloads: Sequence[Workload], peers: Sequence[str], repeats: int, wh
     for workload in workloads:
         found = measure(workload, peers, repeats)
         console.print(shown(found))
-        yield {"found": [found]}
+        yield {"found": [{**found, "rate": machine.product_rate()}]}
     if whole:
-        yield {"growth": [growth.measured(axis, repeats) for axis in AXES], "rate": machine.product_rate()}
+        yield {"growth": [growth.measured(axis, repeats) for axis in AXES]}
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def markdown(measured: Mapping[str, Any]) -> str:
     found = measured["found"]
     parts = [
         _ratios(found),
-        _shares(found, measured["rate"]),
+        _shares(found),
         _growth(measured["growth"]),
         _commands(measured["commands"]),
         _machine(measured),
@@ -60,7 +60,7 @@ def _ratio(found: Mapping[str, Any], peer: str) -> str:
     return f"**{middle:.2f}** ({low:.2f} to {high:.2f})"
 
 
-def _shares(found: Sequence[Mapping[str, Any]], rate: float) -> str:
+def _shares(found: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for one in found:
         workload = from_dict(one["workload"])
@@ -72,17 +72,26 @@ def _shares(found: Sequence[Mapping[str, Any]], rate: float) -> str:
                     f"{workload.flops() / 1e9:.2f}",
                     f"{_bytes(workload) / 1e6:.0f}",
                     f"{reached / 1e9:.0f}",
-                    f"{100 * reached / rate:.0f}%",
+                    f"{100 * reached / one['rate']:.0f}%",
                 ]
             )
-    head = ["workload", "10^9 operations", "10^6 bytes", "10^9 operations a second", "of the rate"]
+    head = [
+        "workload",
+        "10^9 operations",
+        "10^6 bytes*",
+        "10^9 operations a second",
+        "of the rate",
+    ]
+    low, _, high = (f"{rate / 1e9:.0f}" for rate in quartiles([one["rate"] for one in found]))
     return (
-        f"Rate of a product of 2048x2048 matrices: {rate / 1e9:.0f} x 10^9 operations a second.\n\n{_table(head, rows)}"
+        f"Rate of a product of 2048x2048 matrices, after each workload: {low} to {high} x 10^9 operations a second "
+        f"(quartiles).\n\n{_table(head, rows)}\n\n"
+        "*: of weights, moments, gradients and logits alone."
     )
 
 
 def _bytes(workload: Workload) -> int:
-    """Return the bytes that have to move: of a step, weights and Adam's two moments read and written, and gradients."""
+    """Return some of the bytes that move: in a step those of weights, Adam's two moments and gradients; the logits."""
     encoder, decoder = workload.products()
     decoded = 2 * 4 * workload.batch * workload.samples * 784  # the logits, written and read
     return decoded + (4 * 8 * (encoder + decoder) if workload.steps else 4 * (encoder + decoder))

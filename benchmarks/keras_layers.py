@@ -10,6 +10,21 @@ import tensorflow as tf
 
 from benchmarks.problem import CHANNELS, DENSE, PIXELS, SIDE, SMALL, Layers, Workload
 
+STEPS_AT_ONCE = 20
+
+
+def takes(workload: Workload) -> bool:
+    """Whether a Keras peer can do it: it has no flow and no log p(x), and Keras convolves no [S, B, H, W, C]."""
+    return not workload.flow and workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
+
+
+def fastest(workload: Workload) -> dict[str, Any]:
+    """Return what `compile` is told, as measured: TensorFlow's XLA convolves slowly, and draws much noise slowly."""
+    return {
+        "jit_compile": bool(workload.hidden) and workload.samples == 1,
+        "steps_per_execution": min(workload.steps, STEPS_AT_ONCE),
+    }
+
 
 def encoder(layers: Any, workload: Workload) -> list[Any]:
     """Return the layers of the map from x [B, 784] to [B, 2 D], from `keras.layers`."""

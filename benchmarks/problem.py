@@ -35,6 +35,9 @@ CONTEXT = 64
 FLOW_BIAS = 0.3
 """Deviation of the biases there: as much as shows in the loss if a layer is left out."""
 
+TILE = 100
+"""Importance samples that those who write it by hand take at once."""
+
 Layers = list[tuple[np.ndarray, np.ndarray]]
 Flow = list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
@@ -140,6 +143,17 @@ def masks(latent_dim: int) -> list[np.ndarray]:
 def _layer(draw: np.random.Generator, shape: tuple[int, ...], transposed: bool) -> tuple[np.ndarray, np.ndarray]:
     limit = np.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:])))
     return draw.uniform(-limit, limit, shape).astype(np.float32), np.zeros(shape[-2 if transposed else -1], np.float32)
+
+
+def tiles(samples: int) -> int:
+    """Return into how many tiles of `TILE`, or one smaller, samples are cut.
+
+    Raises:
+      ValueError: some are left over.
+    """
+    if samples > TILE and samples % TILE:
+        raise ValueError(f"expected a multiple of {TILE} samples, found {samples}.")
+    return max(1, samples // TILE)
 
 
 def _masked_layer(draw: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -30,7 +29,7 @@ def main(peer: str, workload: str, path: str) -> None:
     problem = restore(json.loads(workload), Path(path))
     began = time.perf_counter()
     module = importlib.import_module(f"benchmarks.peers.{peer}")
-    if not getattr(module, "takes", _everything)(problem.workload):
+    if not getattr(module, "takes", _what_is_written)(problem.workload):
         _say(answers, {"takes": False})
         return
     made = module.Peer(problem)
@@ -38,18 +37,20 @@ def main(peer: str, workload: str, path: str) -> None:
     losses = [made.loss(x) for _ in range(DRAWS)]
     first = _work(made, problem, x)
     warm_up = time.perf_counter() - began
+    trained = [made.loss(x) for _ in range(DRAWS)] if problem.workload.steps else []
     estimates = [] if first is None else [first, *(_work(made, problem, x) for _ in range(ESTIMATES - 1))]
-    _say(answers, {"takes": True, "losses": losses, "estimates": estimates, "warm_up": warm_up})
+    check = {"losses": losses, "trained": trained, "estimates": estimates}
+    _say(answers, {"takes": True, **check, "warm_up": warm_up})
     for _ in sys.stdin:
         began = time.perf_counter()
         _work(made, problem, x)
         seconds = time.perf_counter() - began
-        _say(answers, {"seconds": seconds, "kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss})
+        _say(answers, {"seconds": seconds})
 
 
-def _everything(workload: Workload) -> bool:
-    del workload
-    return True
+def _what_is_written(workload: Workload) -> bool:
+    """Whether a peer has it: log p(x) under a flow is written for none."""
+    return not workload.flow or workload.steps > 0
 
 
 def _binary(problem: Problem) -> np.ndarray:

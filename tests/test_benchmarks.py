@@ -44,6 +44,7 @@ from benchmarks.problem import (
     masks,
     restore,
     save,
+    tiles,
 )
 from benchmarks.workloads import AXES, QUICK, WORKLOADS, Axis
 
@@ -93,9 +94,9 @@ def negative_elbo(given: Problem, x: np.ndarray, noise: np.ndarray) -> float:
     return float(np.mean(rate - log_px.mean(axis=0)))
 
 
-def said(losses: Any, estimates: Any = (), peer: str = "other") -> Process:
+def said(losses: Any, estimates: Any = (), peer: str = "other", trained: Any = ()) -> Process:
     """A peer, as the harness knows it, that said this."""
-    check = {"losses": list(losses), "estimates": list(estimates)}
+    check = {"losses": list(losses), "estimates": list(estimates), "trained": list(trained)}
     return SimpleNamespace(peer=peer, check=check)  # type: ignore[return-value]
 
 
@@ -222,6 +223,29 @@ def test_a_wrong_loss_or_estimate_is_refused() -> None:
         refuse_disagreement([mine, said(losses, -losses - 2)])
 
 
+@pytest.mark.parametrize("wrong", [np.full(20, np.nan), (), np.full(10, 550.0)], ids=["nan", "none", "fewer"])
+def test_draws_that_are_missing_or_no_numbers_are_refused(wrong: Any) -> None:
+    losses = np.random.default_rng(0).normal(550, 0.1, 20)
+    mine = said(losses, -losses, OURS)
+    for other in (said(wrong, -losses), said(losses, wrong)):
+        with pytest.raises(click.ClickException, match="computes other"):
+            refuse_disagreement([mine, other])
+
+
+def test_a_peer_that_trains_less_far_is_refused() -> None:
+    draws = np.random.default_rng(0).normal(0, 0.1, 20)
+    mine = said(550 + draws, peer=OURS, trained=300 + draws)
+    refuse_disagreement([mine, said(550 - draws, trained=320 - draws)])
+    with pytest.raises(click.ClickException, match=r"other computes other trained"):
+        refuse_disagreement([mine, said(550 - draws, trained=330 - draws)])
+
+
+def test_samples_that_fill_no_tile_are_refused() -> None:
+    assert [tiles(samples) for samples in (1, 100, 5_000)] == [1, 1, 50]
+    with pytest.raises(ValueError, match="multiple of 100"):
+        tiles(150)
+
+
 def test_what_is_allowed_grows_with_the_standard_error() -> None:
     draws = np.array([-1.0, 1.0] * 8)  # standard deviation sqrt(16 / 15), so a standard error of 1 / sqrt(15)
     difference, allowed = compared(list(draws), list(draws + 3))
@@ -257,11 +281,11 @@ def test_a_line_is_found_and_how_far_from_it_the_points_are() -> None:
 
 
 def test_growth_is_measured_along_an_axis() -> None:
-    axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 2)], lambda workload: workload.samples)
+    axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 2, 9)], lambda workload: workload.samples)
     found = growth.measured(axis, 3)
-    assert found["x"] == [1, 2]
+    assert found["x"] == [1, 2, 9]
     assert all(seconds > 0 for seconds in found["seconds"])
-    assert found["slope"] == pytest.approx(found["seconds"][1] - found["seconds"][0])
+    assert found["intercept"] + 9 * found["slope"] == pytest.approx(found["seconds"][2], rel=found["off"] + 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -334,11 +358,12 @@ def test_the_document_has_a_row_for_each_workload_and_the_picture_opens(tmp_path
         "workload": as_dict(SMALL),
         "seconds": {OURS: [0.1, 0.2, 0.4], "twice": [0.2, 0.4, 0.8]},
         "ratios": {OURS: [1.0, 1.0, 1.0], "twice": [1.9, 2.0, 2.1]},
+        "rate": 1e12,
     }
     costs = [{"what": "--help", "seconds": 0.25, "bytes": 4e7}]
     described = {"processor": "one", "cores": 2, "python": "3", "packages": {"tensorflow": "2"}}
     grown = {"name": "S", "x": [1, 50], "seconds": [0.003, 0.101], "slope": 0.002, "intercept": 0.001, "off": 0.04}
-    measured = {"found": [found], "rate": 1e12, "commands": costs, "machine": described, "growth": [grown] * 4}
+    measured = {"found": [found], "commands": costs, "machine": described, "growth": [grown] * 4}
     page = tmp_path / "page.md"
     page.write_text(f"before\n{document.BEGIN}old\n{document.END}after\n")
     document.write(measured, page, tmp_path)

@@ -12,15 +12,9 @@ import numpy as np
 import optax
 from jax import lax, random
 
-from benchmarks.problem import CHANNELS, LEARNING_RATE, PIXELS, SCALE_FLOOR, SIDE, SMALL, Problem, Workload, masks
+from benchmarks.problem import CHANNELS, LEARNING_RATE, PIXELS, SCALE_FLOOR, SIDE, SMALL, TILE, Problem, masks, tiles
 
-TILE = 100
 IMAGES = ("NHWC", "HWIO", "NHWC")
-
-
-def takes(workload: Workload) -> bool:
-    """Whether it is written here: log p(x) under a flow is not."""
-    return not workload.flow or workload.steps > 0
 
 
 def _mlp(layers: Any, h: Any) -> Any:
@@ -64,7 +58,7 @@ def decode(layers: Any, z: Any) -> Any:
 
 
 def _log_px(decoder: Any, z: Any, x: Any) -> Any:
-    logits = decode(decoder, z)
+    logits = decode(decoder, z.reshape(-1, z.shape[-1])).reshape(*z.shape[:-1], PIXELS)
     return jnp.sum(x * logits - jax.nn.softplus(logits), axis=-1)
 
 
@@ -108,7 +102,8 @@ class Peer:
         self._state = self._optimizer.init(self._params)
         self._x, self._key, self._batch = jnp.asarray(problem.x), random.key(0), workload.batch
         self._samples = workload.samples
-        self._scan = jax.jit(self._steps, donate_argnums=(0, 1))
+        self._single = jax.jit(self._step, donate_argnums=1)
+        self._many = jax.jit(self._steps, donate_argnums=1) if workload.hidden else self._one_by_one
         self._value = jax.jit(functools.partial(_loss, samples=workload.samples))
         self._estimate = jax.jit(_importance_weighted, static_argnums=3)
 
@@ -120,25 +115,29 @@ class Peer:
         """Return one draw of the loss."""
         return float(self._value(self._params, x, self._next_key()))
 
-    def _steps(self, params: Any, state: Any, x: Any, batches: Any, key: Any) -> Any:
-        def step(carry: Any, given: Any) -> Any:
-            params, state = carry
-            batch, key = given
-            noise, binary = random.split(key)
-            pixels = x[batch]
-            pixels = (random.uniform(binary, pixels.shape) < pixels).astype(jnp.float32)
-            value, gradients = jax.value_and_grad(_loss)(params, pixels, noise, self._samples)
-            updates, state = self._optimizer.update(gradients, state)
-            return (optax.apply_updates(params, updates), state), value
+    def _step(self, x: Any, carry: Any, given: Any) -> Any:
+        params, state = carry
+        batch, key = given
+        noise, binary = random.split(key)
+        pixels = x[batch]
+        pixels = (random.uniform(binary, pixels.shape) < pixels).astype(jnp.float32)
+        value, gradients = jax.value_and_grad(_loss)(params, pixels, noise, self._samples)
+        updates, state = self._optimizer.update(gradients, state)
+        return (optax.apply_updates(params, updates), state), value
 
-        return lax.scan(step, (params, state), (batches, random.split(key, len(batches))))
+    def _steps(self, x: Any, carry: Any, given: Any) -> Any:
+        return lax.scan(functools.partial(self._step, x), carry, given)
+
+    def _one_by_one(self, x: Any, carry: Any, given: Any) -> Any:
+        for one in zip(*given, strict=True):
+            carry, value = self._single(x, carry, one)
+        return carry, value
 
     def train(self, steps: int) -> None:
-        """Take training steps, in one scan."""
+        """Take training steps: in one scan, but with convolutions, which XLA on a CPU does slowly in a loop, singly."""
         batches = np.random.default_rng(0).integers(len(self._x), size=(steps, self._batch))
-        (self._params, self._state), values = self._scan(
-            self._params, self._state, self._x, jnp.asarray(batches), self._next_key()
-        )
+        given = jnp.asarray(batches), random.split(self._next_key(), steps)
+        (self._params, self._state), values = self._many(self._x, (self._params, self._state), given)
         jax.block_until_ready((self._params, values))
 
     def evaluate(self, x: np.ndarray, samples: int) -> Any:
@@ -157,6 +156,6 @@ def _importance_weighted(params: Any, x: Any, key: Any, samples: int) -> Any:
         log_w = _log_px(decoder, z, x) + log_ratio
         return jnp.logaddexp(total, jax.nn.logsumexp(log_w, axis=0)), None
 
-    keys = random.split(key, max(1, samples // TILE))
+    keys = random.split(key, tiles(samples))
     total, _ = lax.scan(tile, jnp.full(len(x), -jnp.inf), keys)
     return total - jnp.log(samples)

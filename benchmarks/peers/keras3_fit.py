@@ -9,12 +9,10 @@ import numpy as np
 from keras import ops
 
 from benchmarks import keras_layers
-from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem, Workload
+from benchmarks.keras_layers import takes
+from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem
 
-
-def takes(workload: Workload) -> bool:
-    """Whether this model can do it: it has no flow and no log p(x), and Keras convolves no [S, B, H, W, C]."""
-    return not workload.flow and workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
+__all__ = ["Peer", "takes"]
 
 
 @final
@@ -54,13 +52,14 @@ class Peer:
 
     def __init__(self, problem: Problem) -> None:
         self._model = Model(problem)
-        jit = bool(problem.workload.hidden) or keras.backend.backend() == "jax"  # TensorFlow's XLA convolves slowly
-        self._model.compile(keras.optimizers.Adam(LEARNING_RATE), jit_compile=jit)
+        fastest = keras_layers.fastest(problem.workload)
+        fastest["jit_compile"] |= keras.backend.backend() == "jax"
+        self._model.compile(keras.optimizers.Adam(LEARNING_RATE), **fastest)
         self._batches = keras_layers.batches(problem.x, problem.workload.batch, lambda pixels: pixels)
 
     def loss(self, x: np.ndarray) -> float:
         """Return one draw of the loss."""
-        return float(self._model.test_on_batch(x))
+        return float(self._model.compute_loss(x, y_pred=self._model(x)))
 
     def train(self, steps: int) -> None:
         """Fit for one epoch of so many steps."""

@@ -10,14 +10,12 @@ import tensorflow_probability as tfp
 import tf_keras as keras
 
 from benchmarks import keras_layers
+from benchmarks.keras_layers import takes
 from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem, Workload
 
+__all__ = ["Peer", "takes"]
+
 tfd, tfpl = tfp.distributions, tfp.layers
-
-
-def takes(workload: Workload) -> bool:
-    """Whether the tutorial's way can do it: it has no flow and no log p(x), and Keras convolves no [S, B, H, W, C]."""
-    return not workload.flow and workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
 
 
 def _posterior(parameters: Any) -> Any:
@@ -56,12 +54,14 @@ class Peer:
         self._model = keras.Model(encoder.inputs, decoder(encoder.outputs[0]))
         encoder.set_weights(keras_layers.arrays(problem.encoder))
         decoder.set_weights(keras_layers.arrays(problem.decoder))
-        self._model.compile(keras.optimizers.Adam(LEARNING_RATE), lambda x, px: -px.log_prob(x))
+        self._model.compile(
+            keras.optimizers.Adam(LEARNING_RATE), lambda x, px: -px.log_prob(x), **keras_layers.fastest(workload)
+        )
         self._batches = keras_layers.batches(problem.x, workload.batch, lambda pixels: (pixels, pixels))
 
     def loss(self, x: np.ndarray) -> float:
         """Return one draw of the loss."""
-        return float(self._model.test_on_batch(x, x))
+        return float(tf.reduce_mean(-self._model(x).log_prob(x)) + sum(self._model.losses))
 
     def train(self, steps: int) -> None:
         """Fit for one epoch of so many steps."""

@@ -57,7 +57,8 @@ class Peer:
         )
         self._x, self._key, self._batch = jnp.asarray(problem.x), random.key(0), problem.workload.batch
         self._state = self._svi.init(random.key(1), jnp.zeros((self._batch, PIXELS)))
-        self._epoch = jax.jit(self._updates, donate_argnums=0)
+        self._single = jax.jit(self._update, donate_argnums=4)
+        self._epoch = jax.jit(self._updates, donate_argnums=3) if problem.workload.hidden else self._one_by_one
         self._value = jax.jit(self._svi.evaluate)
         self._estimate = jax.jit(self._log_likelihood, static_argnums=3)
 
@@ -69,20 +70,26 @@ class Peer:
         """Return one draw of the loss."""
         return float(self._value(self._state._replace(rng_key=self._next_key()), x))
 
-    def _updates(self, state: Any, x: Any, batches: Any, key: Any) -> Any:
-        def update(i: Any, carry: Any) -> Any:
-            total, state = carry
-            pixels = x[batches[i]]
-            pixels = random.bernoulli(random.fold_in(key, i), pixels).astype(jnp.float32)
-            state, loss = self._svi.update(state, pixels)
-            return total + loss, state
+    def _update(self, x: Any, batches: Any, key: Any, i: Any, carry: Any) -> Any:
+        total, state = carry
+        pixels = x[batches[i]]
+        pixels = random.bernoulli(random.fold_in(key, i), pixels).astype(jnp.float32)
+        state, loss = self._svi.update(state, pixels)
+        return total + loss, state
 
-        return lax.fori_loop(0, len(batches), update, (0.0, state))
+    def _updates(self, x: Any, batches: Any, key: Any, carry: Any) -> Any:
+        return lax.fori_loop(0, len(batches), functools.partial(self._update, x, batches, key), carry)
+
+    def _one_by_one(self, x: Any, batches: Any, key: Any, carry: Any) -> Any:
+        for i in range(len(batches)):
+            carry = self._single(x, batches, key, i, carry)
+        return carry
 
     def train(self, steps: int) -> None:
-        """Take training steps, in one loop."""
+        """Take training steps, in one loop, but with convolutions, as `jax_scan`, singly."""
         batches = np.random.default_rng(0).integers(len(self._x), size=(steps, self._batch))
-        total, self._state = self._epoch(self._state, self._x, jnp.asarray(batches), self._next_key())
+        carry = jnp.zeros(()), self._state
+        total, self._state = self._epoch(self._x, jnp.asarray(batches), self._next_key(), carry)
         jax.block_until_ready((total, self._state))
 
     def evaluate(self, x: np.ndarray, samples: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import Any, final
 
@@ -10,23 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.problem import CHANNELS, LEARNING_RATE, SCALE_FLOOR, SIDE, SMALL, Layers, Problem, Workload, masks
-
-TILE = 100
+from benchmarks.problem import CHANNELS, LEARNING_RATE, SCALE_FLOOR, SIDE, SMALL, TILE, Layers, Problem, masks, tiles
 
 
-def takes(workload: Workload) -> bool:
-    """Whether it is written here: log p(x) under a flow is not."""
-    return not workload.flow or workload.steps > 0
+def seen(problem: Problem, x: np.ndarray) -> Tensor:
+    """Return images [N, 784] as the networks here see them: those of convolutions are mirrored in both axes.
 
-
-@final
-class Crop(nn.Module):
-    """Without the last row and column, where TensorFlow's "same" pads and PyTorch does not."""
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Return [..., H - 1, W - 1]."""
-        return h[..., :-1, :-1]
+    TensorFlow's "same" pads an even side at its end, PyTorch's `padding=1` counts from its beginning: on mirrored
+    images, with mirrored kernels, they are the same map.
+    """
+    return torch.tensor(x if problem.workload.hidden else x[:, ::-1].copy())
 
 
 def _linear(kernel: np.ndarray, bias: np.ndarray) -> nn.Linear:
@@ -34,15 +28,21 @@ def _linear(kernel: np.ndarray, bias: np.ndarray) -> nn.Linear:
 
 
 def _down(kernel: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
-    return _holding(nn.Conv2d(*kernel.shape[2:], 3, stride=2), kernel.transpose(3, 2, 0, 1), bias)
+    return _holding(nn.Conv2d(*kernel.shape[2:], 3, stride=2, padding=1), _mirrored(kernel), bias)
 
 
 def _up(kernel: np.ndarray, bias: np.ndarray) -> nn.ConvTranspose2d:
-    return _holding(nn.ConvTranspose2d(*kernel.shape[:1:-1], 3, stride=2), kernel.transpose(3, 2, 0, 1), bias)
+    return _holding(
+        nn.ConvTranspose2d(*kernel.shape[:1:-1], 3, stride=2, padding=1, output_padding=1), _mirrored(kernel), bias
+    )
 
 
 def _same(kernel: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
-    return _holding(nn.Conv2d(*kernel.shape[2:], 3, padding="same"), kernel.transpose(3, 2, 0, 1), bias)
+    return _holding(nn.Conv2d(*kernel.shape[2:], 3, padding=1), _mirrored(kernel), bias)
+
+
+def _mirrored(kernel: np.ndarray) -> np.ndarray:
+    return kernel[::-1, ::-1].transpose(3, 2, 0, 1)
 
 
 def _holding(module: Any, weight: np.ndarray, bias: np.ndarray) -> Any:
@@ -55,8 +55,8 @@ def _mlp(layers: Layers) -> list[nn.Module]:
 
 
 def _channels_first(array: np.ndarray, axis: int) -> np.ndarray:
-    """Return an array whose axis held [H, W, C], flat, with [C, H, W] there, as PyTorch flattens."""
-    order = np.arange(array.shape[axis]).reshape(SMALL, SMALL, CHANNELS[-1]).transpose(2, 0, 1).ravel()
+    """Return an array whose axis held [H, W, C], flat, with [C, H, W] there, mirrored, as PyTorch flattens."""
+    order = np.arange(array.shape[axis]).reshape(SMALL, SMALL, CHANNELS[-1])[::-1, ::-1].transpose(2, 0, 1).ravel()
     return array.take(order, axis)
 
 
@@ -65,8 +65,7 @@ def encoder(problem: Problem) -> nn.Sequential:
     if problem.workload.hidden:
         return nn.Sequential(*_mlp(problem.encoder))
     *convolutions, (kernel, bias), last = problem.encoder
-    pad = nn.ZeroPad2d((0, 1, 0, 1))
-    down = [module for layer in convolutions for module in (pad, _down(*layer), nn.ReLU())]
+    down = [module for layer in convolutions for module in (_down(*layer), nn.ReLU())]
     dense = _mlp([(_channels_first(kernel, 0), bias), last])
     return nn.Sequential(nn.Unflatten(-1, (1, SIDE, SIDE)), *down, nn.Flatten(), *dense)
 
@@ -77,7 +76,7 @@ def decoder(problem: Problem) -> nn.Sequential:
         return nn.Sequential(*_mlp(problem.decoder))
     first, (kernel, bias), *transposed, last = problem.decoder
     dense = _mlp([first, (_channels_first(kernel, 1), _channels_first(bias, 0))])
-    up = [module for layer in transposed for module in (_up(*layer), Crop(), nn.ReLU())]
+    up = [module for layer in transposed for module in (_up(*layer), nn.ReLU())]
     image = nn.Unflatten(-1, (CHANNELS[-1], SMALL, SMALL))
     return nn.Sequential(*dense, nn.ReLU(), image, *up, _same(*last), nn.Flatten())
 
@@ -143,19 +142,20 @@ class Model(nn.Module):
         return z, total
 
 
-class Base:
+class Base(abc.ABC):
     """What eager and compiled PyTorch share."""
 
-    def __init__(self, problem: Problem, model: Any) -> None:
+    def __init__(self, problem: Problem) -> None:
         torch.manual_seed(0)
-        self._model, self._plain = model, getattr(model, "_orig_mod", model)
+        self._plain = Model(problem).to(memory_format=torch.channels_last)
+        self._model, self._log_px = self.prepared(self._plain), self.prepared(self._plain.log_px)
         self._optimizer = torch.optim.Adam(self._plain.parameters(), lr=LEARNING_RATE, fused=True)
-        self._x, self._batch = torch.tensor(problem.x), problem.workload.batch
+        self._problem, self._x, self._batch = problem, seen(problem, problem.x), problem.workload.batch
 
     def loss(self, x: np.ndarray) -> float:
         """Return one draw of the loss."""
         with torch.no_grad():
-            return float(self._plain(torch.tensor(x)))
+            return float(self._model(seen(self._problem, x)))
 
     def train(self, steps: int) -> None:
         """Take training steps."""
@@ -168,23 +168,25 @@ class Base:
     @torch.no_grad()
     def evaluate(self, x: np.ndarray, samples: int) -> Any:
         """Return log p(x), [B], streamed in tiles of samples."""
-        pixels = torch.tensor(x)
+        pixels = seen(self._problem, x)
         loc, scale, _ = self._plain.posterior(pixels)
         total = torch.full((len(x),), -math.inf)
-        for _ in range(max(1, samples // TILE)):
+        for _ in range(tiles(samples)):
             noise = torch.randn(min(TILE, samples), *loc.shape)
             z = loc + scale * noise
             log_ratio = (scale.log() + (noise**2 - z**2) / 2).sum(dim=-1)
             total = torch.logaddexp(total, torch.logsumexp(self._log_px(z, pixels) + log_ratio, dim=0))
         return (total - math.log(samples)).numpy()
 
-    def _log_px(self, z: Tensor, x: Tensor) -> Tensor:
-        return self._plain.log_px(z, x)
+    @abc.abstractmethod
+    def prepared(self, function: Any) -> Any:
+        """Return a model, or a function of it, as it is run."""
 
 
 @final
 class Peer(Base):
     """Hand-written PyTorch."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem, Model(problem))
+    def prepared(self, function: Any) -> Any:
+        """Return what was given."""
+        return function
