@@ -96,6 +96,14 @@ def test_each_example_draws_from_its_own_seed(execution: str) -> None:
         np.testing.assert_array_equal(together[:, i], one)
 
 
+def test_a_second_draw_from_the_seeds_of_examples_is_refused() -> None:
+    with from_each(tf.constant([[1, 2]])):
+        standard_normal([4, 1, 2], (0, 0), "float32")
+        with pytest.raises(RuntimeError, match="found another"):
+            standard_normal([4, 1, 2], (0, 1), "float32")
+    assert standard_normal([4], (0, 0), "float32").shape == (4,)
+
+
 def test_what_runs_is_known_within_and_not_outside() -> None:
     seen = []
     for execution in EXECUTIONS:

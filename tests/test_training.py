@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.conftest import start_run
 from tests.test_vae import SHAPE, make
-from tfp_vae import VAE, session
+from tfp_vae import VAE, normals, session
 from tfp_vae.binarization import Dynamic
 from tfp_vae.checkpoints import capture
 from tfp_vae.errors import DivergenceError
@@ -75,17 +75,33 @@ def test_every_execution_learns(execution: str, x: np.ndarray) -> None:
     assert after > before + 0.2
 
 
-def test_weights_do_not_depend_on_how_steps_are_cut(x: np.ndarray) -> None:
+@pytest.mark.parametrize("execution", ["graph", "xla"])
+def test_weights_do_not_depend_on_how_steps_are_cut(execution: str, x: np.ndarray) -> None:
     batches = tf.constant(epoch_batches(50, 10, 12, 0, 0))
     outcomes = []
     for cuts in ([12], [1, 2, 7, 12]):
         vae, totals = make(), Totals()
-        steps = trainer(vae, x)
+        steps = trainer(vae, x, execution)
         for end in cuts:
             totals = steps.run(batches, end, 0, totals)
         outcomes.append((capture(vae, steps.optimizer), totals))
     assert outcomes[0][1] == outcomes[1][1]
     assert_same(outcomes[0][0], outcomes[1][0])
+
+
+def test_all_executions_take_the_same_steps(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normals, "standard_normal", lambda shape, seed, dtype: tf.fill(shape, tf.constant(0.3, dtype)))
+    monkeypatch.setattr(Dynamic, "batch", lambda self, batch, seed: batch)
+    batches, weights, totals = tf.constant(epoch_batches(50, 10, 12, 0, 0)), {}, {}
+    for execution in EXECUTIONS:
+        vae = make()
+        steps = trainer(vae, (x > 0.5).astype(np.float32), execution)
+        totals[execution] = steps.run(batches, 12, 0, steps.run(batches, 5, 0, Totals()))
+        weights[execution] = [variable.numpy() for variable in vae.trainable_variables]
+    for execution in ("graph", "xla"):
+        np.testing.assert_allclose(totals[execution], totals["eager"], rtol=1e-4)
+        for mine, eager in zip(weights[execution], weights["eager"], strict=True):
+            np.testing.assert_allclose(mine, eager, atol=1e-4)  # a step of Adam moves a weight by 1e-2
 
 
 @pytest.mark.parametrize("execution", ["graph", "xla"])
@@ -99,9 +115,10 @@ def test_same_seed_same_bits(execution: str, x: np.ndarray) -> None:
     assert_same(*weights)
 
 
-def test_steps_draw_anew(x: np.ndarray) -> None:
+@pytest.mark.parametrize("execution", ["graph", "xla"])
+def test_steps_draw_anew(execution: str, x: np.ndarray) -> None:
     vae = make()
-    steps = trainer(vae, x, learning_rate=1e-30)
+    steps = trainer(vae, x, execution, learning_rate=1e-30)
     batches = tf.constant(np.zeros([4, 10], np.int32))
     values = [steps.run(batches, 1, first, Totals()).distortion for first in range(4)]
     assert len(set(values)) == 4

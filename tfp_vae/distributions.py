@@ -264,8 +264,10 @@ class IndependentBernoulli(tfd.Distribution):
     In float32 a product of 16 factors of at most 2 is at most 65,536 and loses no more than a few last bits, while 15
     of 16 logarithms are saved. It broadcasts: x [B, ...] against logits [S, B, ...] gives [S, B] without a copy of x.
 
+    An infinite logit has no density here, not even of what it makes certain: it gives NaN, which training stops at.
+
     Args:
-      elements: `tfd.Bernoulli`, batch [..., *event_shape], with logits.
+      elements: `tfd.Bernoulli`, batch [..., *event_shape], with logits in float32 or float64.
       event_ndims: the number of axes of the event.
     """
 
@@ -299,7 +301,7 @@ class IndependentBernoulli(tfd.Distribution):
         return self._independent.event_shape_tensor()
 
     def _log_prob(self, x: Any) -> Any:
-        size = self.event_shape.num_elements()
+        size, x = self.event_shape.num_elements(), tf.cast(x, self._logits.dtype)
         flat = (tf.reshape(v, [*_leading(v, self._event_ndims), size]) for v in (x, self._logits))
         return _bernoulli_log_prob(*flat)
 

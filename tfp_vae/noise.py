@@ -48,10 +48,12 @@ def standard_normal(shape: Sequence[Any], seed: Seed, dtype: Any) -> Any:
       Draws of `shape`. Under XLA by the inverse distribution function of a uniform grid, whose outermost points in
       float32 are 5.3 standard deviations out: rarer values never come.
     """
-    generator, seeds = _GENERATORS.get(running(), _STOCK), _SEEDS.get()
-    if seeds is None:
+    generator, given = _GENERATORS.get(running(), _STOCK), _SEEDS.get()
+    if given is None:
         return generator.normal(shape, seed, tf.as_dtype(dtype))
-    n, _, *rest = shape
+    if not given:
+        raise RuntimeError("expected one draw of noise within from_each, found another; begin anew with other seeds.")
+    seeds, (n, _, *rest) = given.pop(), shape
     each = generator.normal_of_each([n, *rest], seeds, tf.as_dtype(dtype))  # [B, n, ...]
     return tf.transpose(each, [1, 0, *range(2, len(shape))])
 
@@ -71,9 +73,12 @@ def from_each(seeds: Any) -> Iterator[None]:
     ```
 
     Args:
-      seeds: [B, 2].
+      seeds: [B, 2]. They are used up by one draw; another would be the same numbers.
+
+    Raises:
+      RuntimeError: at a second draw.
     """
-    token = _SEEDS.set(seeds)
+    token = _SEEDS.set([seeds])
     try:
         yield
     finally:
