@@ -29,12 +29,12 @@ SMALL = {
 
 
 def posterior(name: str, latent_dim: int) -> Any:
-    text = "real-nvp:hidden=8,context=3" if name == "real-nvp" else SMALL.get(name, name)
+    text = "real-nvp:depth=2,hidden=8,context=3" if name == "real-nvp" else SMALL.get(name, name)
     return POSTERIORS.build(POSTERIORS.member(text), latent_dim, seed=1)
 
 
 def prior(name: str, latent_dim: int, encoder: Any = None, shape: tuple[int, ...] = SHAPE) -> Any:
-    text = "real-nvp:hidden=8" if name == "real-nvp" else SMALL.get(name, name)
+    text = "real-nvp:depth=2,hidden=8" if name == "real-nvp" else SMALL.get(name, name)
     return PRIORS.build(PRIORS.member(text), latent_dim, encoder=encoder, data_mean=np.full(shape, 0.5), seed=2)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.oracles import LinearGaussian
+from tests.worker import Worker
 from tfp_vae.config import ModelConfig, TrainingConfig
 from tfp_vae.datasets import Dataset
 from tfp_vae.experiments import Restored, train
@@ -66,6 +68,13 @@ def restored(trained: Path) -> Restored:
 def digits(trained: Path) -> Dataset:
     """The digits, as the small run sees them."""
     return reload(Run.open(trained).config())
+
+
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Worker]:
+    """A process that forks real ones which need not import TensorFlow."""
+    with Worker() as process:
+        yield process
 
 
 @pytest.fixture

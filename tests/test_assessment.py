@@ -142,7 +142,7 @@ def test_progress_is_told_of_every_stage(restored: Restored, digits: Dataset) ->
 
 def test_data_without_classes_are_not_probed(tmp_path: Path, rng: np.random.Generator) -> None:
     np.save(tmp_path / "x.npy", rng.normal(size=(60, 4)).astype(np.float32))
-    model = small_model(likelihood="normal", posterior="real-nvp:hidden=8,context=2", latent_dim=2)
+    model = small_model(likelihood="normal", posterior="real-nvp:depth=2,hidden=8,context=2", latent_dim=2)
     config, dataset = plan(
         str(tmp_path / "x.npy"), None, None, model, small_training(epochs=1, objective="monte-carlo-elbo")
     )

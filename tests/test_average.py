@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import start_run
-from tests.test_cli import call
+from tests.test_cli import GRAPH, call
 from tests.test_reliability import CONFIGS
 from tests.test_training import assert_same, without_seconds
 from tests.test_vae import SHAPE, make
@@ -242,7 +242,7 @@ class TestCommand:
         result = call("sample", "--run", averaged_run.folder, "--n", "2", "--json")
         assert "weights: final, of step 24, averaged (EMA with decay 0.9)" in result.stderr
         which = ("--run", averaged_run.folder, "--weights", "best")
-        result = call("evaluate", *which, "--iw-samples", "2", "--max-examples", "5", "--no-plots", "--json")
+        result = call("evaluate", *which, "--iw-samples", "2", "--max-examples", "5", "--no-plots", *GRAPH, "--json")
         assert "weights: best, of step 24, averaged (EMA with decay 0.9)" in result.stderr
         assert json.loads(result.stdout)["ema"] == 0.9
 

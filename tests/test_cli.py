@@ -23,12 +23,14 @@ from tfp_vae.cli.main import COMMANDS, main
 import tfp_vae
 from tests.conftest import small_model, small_training
 from tests.test_files import idx
+from tests.worker import Worker
 from tfp_vae.files import read_npy, read_npz
 from tfp_vae.preparation import plan
 from tfp_vae.runs import Run
 
 RUN_COMMANDS = ["sample", "evaluate", "reconstruct", "encode", "interpolate", "score", "plot", "report"]
-SMALL = ("--hidden", "16", "--execution", "graph", "--epochs", "2")
+GRAPH = ("--execution", "graph")
+SMALL = ("--hidden", "16", *GRAPH, "--epochs", "2")
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
 
 
@@ -84,13 +86,25 @@ class TestThreeLines:
         assert done.returncode == 0
         assert Run(Path("r")).is_finished()
 
+    @pytest.mark.slow
     def test_from_the_outside(self, here: Path) -> None:
         for line in ("train --epochs 2", "sample --n 4", "evaluate --iw-samples 5 --json"):
-            done = subprocess.run([*TFP_VAE, *line.split()], capture_output=True, text=True, timeout=120, check=False)
-            assert done.returncode == 0, done.stderr
-            assert "oneDNN" not in done.stderr
-            assert "WARNING" not in done.stderr
+            done = self.from_the_outside(*line.split())
         assert json.loads(done.stdout)["num_examples"] == 180
+
+    def test_one_from_the_outside(self, copied: Run) -> None:
+        options = ("--iw-samples", "5", "--max-examples", "7", "--no-plots", "--json")
+        done = self.from_the_outside("evaluate", "--run", str(copied.folder), *options)
+        assert json.loads(done.stdout)["num_examples"] == 7
+
+    @staticmethod
+    def from_the_outside(*arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own: nothing that TensorFlow says comes through."""
+        done = subprocess.run([*TFP_VAE, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "oneDNN" not in done.stderr
+        assert "WARNING" not in done.stderr
+        return done
 
 
 class TestForScripts:
@@ -103,7 +117,9 @@ class TestForScripts:
 
     def test_evaluate(self, copied: Run) -> None:
         result = json.loads(
-            call("evaluate", "--run", copied.folder, "--iw-samples", "4", "--max-examples", "9", "--json").stdout
+            call(
+                "evaluate", "--run", copied.folder, "--iw-samples", "4", "--max-examples", "9", *GRAPH, "--json"
+            ).stdout
         )
         assert {
             "run", "dataset", "split", "num_examples", "iw_samples", "log_likelihood", "log_likelihood_se", "elbo",
@@ -111,10 +127,11 @@ class TestForScripts:
             "distortion", "rate", "bits_per_dim", "active_units", "ess_median", "seconds",
         } <= result.keys()  # fmt: skip
         assert result["num_examples"] == 9
+        assert "ais" not in result
         assert result == json.loads((copied.folder / "evaluation.json").read_text())
 
     def test_a_lesser_evaluation_leaves_the_fuller_one_and_its_pictures(self, copied: Run) -> None:
-        evaluate = ("evaluate", "--run", copied.folder, "--iw-samples", "4", "--json", "--max-examples")
+        evaluate = ("evaluate", "--run", copied.folder, "--iw-samples", "4", *GRAPH, "--json", "--max-examples")
         full = json.loads(call(*evaluate, "20").stdout)
         pictures = {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()}
         lesser = call(*evaluate, "9")
@@ -130,17 +147,29 @@ class TestForScripts:
         assert json.loads((copied.folder / "evaluation.json").read_text())["num_examples"] == 9
 
     def test_a_number_that_does_not_exist_is_null(self, copied: Run) -> None:
-        result = json.loads(call("evaluate", "--run", copied.folder, "--max-examples", "1", "--json").stdout)
+        evaluate = ("evaluate", "--run", copied.folder, "--max-examples", "1", *GRAPH)
+        result = json.loads(call(*evaluate, "--json").stdout)
         assert result["log_likelihood_se"] is None
         assert result["active_units"] is None
         assert "not a finite number" in result["log_likelihood_se_reason"]
-        assert "nan" not in call("evaluate", "--run", copied.folder, "--max-examples", "1").stdout
+        assert "nan" not in call(*evaluate).stdout
         assert result["pareto_k_median"] is not None
 
     def test_evaluate_several_runs(self, copied: Run) -> None:
         trained = copied.folder.parent / "first"
         shutil.copytree(copied.folder, trained)
-        both = ("--run", trained, "--run", copied.folder, "--iw-samples", "4", "--max-examples", "9", "--no-plots")
+        both = (
+            "--run",
+            trained,
+            "--run",
+            copied.folder,
+            "--iw-samples",
+            "4",
+            "--max-examples",
+            "9",
+            "--no-plots",
+            *GRAPH,
+        )
         result = json.loads(call("evaluate", *both, "--json").stdout)
         assert [each["run"] for each in result["runs"]] == [str(trained), str(copied.folder)]
         (difference,) = result["differences"]
@@ -151,8 +180,8 @@ class TestForScripts:
         assert "+0.000" in shown
 
     def test_evaluate_with_a_sweep_and_annealing(self, copied: Run) -> None:
-        options = ("--iw-samples", "10,1", "--max-examples", "5", "--no-plots")
-        annealing = ("--ais-steps", "3", "--ais-chains", "2", "--ais-examples", "4", "--execution", "graph")
+        options = ("--iw-samples", "10,1", "--max-examples", "5", "--no-plots", *GRAPH)
+        annealing = ("--ais-steps", "3", "--ais-chains", "2", "--ais-examples", "4")
         command = ("evaluate", "--run", copied.folder, *options, *annealing)
         result = json.loads(call(*command, "--json").stdout)
         assert [line["iw_samples"] for line in result["sweep"]] == [1, 10]
@@ -161,7 +190,6 @@ class TestForScripts:
         assert result["sandwich"]["upper"] - result["sandwich"]["lower"] == pytest.approx(result["sandwich"]["gap"])
         shown = call(*command).stdout
         assert "annealing both ways" in shown
-        assert "ais" not in json.loads(call("evaluate", "--run", copied.folder, *options, "--json").stdout)
 
     def test_sample(self, copied: Run) -> None:
         result = json.loads(call("sample", "--run", copied.folder, "--n", "3", "--json").stdout)
@@ -233,7 +261,7 @@ class TestSample:
 
 
 def test_per_example_values_have_the_reported_mean(here: Path, copied: Run) -> None:
-    options = ("--iw-samples", "3", "--max-examples", "25", "--per-example", "each.npz")
+    options = ("--iw-samples", "3", "--max-examples", "25", "--per-example", "each.npz", *GRAPH)
     result = json.loads(call("evaluate", "--run", copied.folder, *options, "--json").stdout)
     each = read_npz(Path("each.npz"))
     for key in ("log_likelihood", "elbo", "distortion", "rate"):
@@ -307,12 +335,12 @@ class TestTrain:
         assert not {"manifold", "decoder-animation"} & drawn  # vectors are no images
         for path in Path("r/plots").glob("*.png"):
             assert matplotlib.image.imread(path).std() > 0.01, path
-        call("evaluate", "--run", "r", "--iw-samples", "3")
+        call("evaluate", "--run", "r", "--iw-samples", "3", *GRAPH)
         call("sample", "--run", "r", "--n", "3")
 
     def test_same_seed_same_weights(self, here: Path) -> None:
         for name in "ab":
-            call("train", "--hidden", "16", "--epochs", "2", "--no-plots", "--run-dir", name, "--seed", "5")
+            call("train", *SMALL, "--no-plots", "--run-dir", name, "--seed", "5")
         first, second = (Run(Path(name)).checkpoint().variables for name in "ab")
         assert first.keys() == second.keys()
         for key in first:
@@ -330,20 +358,22 @@ class TestTrain:
         assert "--learning-rate" in one_sentence(result)
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-    def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(self, number: int, code: int, here: Path) -> None:
-        command = [*TFP_VAE, "train", "--epochs", "100000", "--hidden", "8", "--run-dir", "r"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            for line in process.stderr:
-                if line.startswith("epoch 1/"):
-                    break
-            time.sleep(0.5)
-            process.send_signal(number)
-            _, said = process.communicate(timeout=60)
-        assert process.returncode == code
-        assert "tfp-vae train --resume --run-dir r" in said
-        assert "Traceback" not in said
-        assert Run(Path("r")).checkpoint().step > 0
-        assert not Run(Path("r")).is_finished()
+    def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
+        self, number: int, code: int, worker: Worker, tmp_path: Path
+    ) -> None:
+        run, said = tmp_path / "r", tmp_path / "said.txt"
+        said.touch()
+        process = worker.start("train", "--epochs", "100000", "--hidden", "8", *GRAPH, "--run-dir", run, said=said)
+        began = time.monotonic()
+        while "\nepoch 1/" not in said.read_text():
+            assert time.monotonic() - began < 60, said.read_text()
+            time.sleep(0.05)
+        os.kill(process, number)
+        assert worker.ended() == code
+        assert f"tfp-vae train --resume --run-dir {run}" in said.read_text()
+        assert "Traceback" not in said.read_text()
+        assert Run(run).checkpoint().step > 0
+        assert not Run(run).is_finished()
 
 
 class TestWrongInput:
@@ -529,27 +559,48 @@ class TestWrongInput:
         assert type(result.exception).__name__ == "RunError"
 
 
+BEFORE_TENSORFLOW = [
+    ["--help"], ["--version"], *([name, "--help"] for name in COMMANDS),
+    ["train", "--posterior", "x"], ["info", "priors"], ["sample"], ["train", "--dataset", "none.npy"],
+]  # fmt: skip
+"""Command lines that end before TensorFlow is needed."""
+
+IMPORTED = """
+import json, os, sys
+from tfp_vae.cli.main import main
+
+for line in json.loads(sys.argv[1]):
+    if os.fork() == 0:
+        try:
+            main(line)
+        except SystemExit:
+            with open(sys.argv[2], "a") as file:
+                file.write(json.dumps([line, sorted(sys.modules)]) + "\\n")
+            os._exit(0)
+    assert os.wait()[1] == 0, line
+"""
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What each of the command lines had imported when it ended, each in a process forked from one."""
+    here, lines = tmp_path_factory.mktemp("start"), json.dumps(BEFORE_TENSORFLOW)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TFP_VAE")}
+    command = [sys.executable, "-c", IMPORTED, lines, "found.jsonl"]
+    subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=60)
+    found = map(json.loads, (here / "found.jsonl").read_text().splitlines())
+    return {" ".join(line): modules for line, modules in found}
+
+
 class TestStart:
     """Help and usage errors come before TensorFlow."""
 
-    @pytest.mark.parametrize(
-        "arguments",
-        [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS),
-         ["train", "--posterior", "x"], ["info", "priors"], ["sample"],
-         ["train", "--dataset", "none.npy"]],
-        ids=" ".join,
-    )  # fmt: skip
-    def test_without_tensorflow(self, arguments: list[str], here: Path) -> None:
-        code = f"""
-import sys
-from tfp_vae.cli.main import main
-try:
-    main({arguments!r})
-except SystemExit:
-    pass
-assert "tensorflow" not in sys.modules and "matplotlib" not in sys.modules
-"""
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+    @pytest.mark.parametrize("arguments", BEFORE_TENSORFLOW, ids=" ".join)
+    def test_without_tensorflow(self, arguments: list[str], imported: dict[str, list[str]]) -> None:
+        found = imported[" ".join(arguments)]
+        assert "tfp_vae.cli.main" in found
+        assert "tensorflow" not in found
+        assert "matplotlib" not in found
 
     def test_version(self) -> None:
         assert call("--version").stdout.strip() == f"tfp-vae, version {tfp_vae.__version__}"

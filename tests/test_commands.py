@@ -15,7 +15,7 @@ from tfp_vae.cli import interpolate
 from tfp_vae.cli.data import command as data_command
 from tfp_vae.cli.main import main
 
-from tests.test_cli import SMALL, call, one_sentence
+from tests.test_cli import GRAPH, SMALL, call, one_sentence
 from tests.test_images import encoded
 from tests.test_images import write as write_images
 from tests.test_sources import write_table
@@ -28,8 +28,6 @@ from tfp_vae.latent import PATHS
 from tfp_vae.preparation import held_out_view
 from tfp_vae.runs import Run
 from tfp_vae.sources import READERS
-
-GRAPH = ("--execution", "graph")
 
 
 @pytest.fixture
@@ -173,7 +171,7 @@ class TestPicturesShowTheNumbers:
     def test_a_table_names_its_features(self, here: Path, drawn: list[Any]) -> None:
         write_table(here / "t.csv", rows=60)
         call("train", "--dataset", "t.csv", "--label-column", "kind", *SMALL, "--run-dir", "r", "--no-plots")
-        for line in (("sample",), ("reconstruct",), ("score", "--iw-samples", 2)):
+        for line in (("sample",), ("reconstruct",), ("score", "--iw-samples", 2, *GRAPH)):
             call(*line, "--run", "r")
         for figure in drawn:
             assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b"]
@@ -333,7 +331,8 @@ class TestScore:
 @pytest.mark.parametrize("weights", ["final", "best"])
 def test_every_command_says_which_weights_it_uses(command: str, weights: str, copied: Run) -> None:
     steps = {"final": copied.checkpoint().step, "best": copied.checkpoint().best.step}
-    done = call(command, "--run", copied.folder, "--weights", weights, "--json")
+    more = GRAPH if command == "score" else ()
+    done = call(command, "--run", copied.folder, "--weights", weights, *more, "--json")
     result = json.loads(done.stdout)
     assert (result["weights"], result["step"]) == (weights, steps[weights])
     assert f"weights: {weights}, of step {steps[weights]:,}" in done.stderr
@@ -508,7 +507,7 @@ class TestData:
         np.save("dark.npy", draw.integers(0, 17, (9, 4, 4)).astype(np.uint8))
         call("train", "--dataset", "bright.npy", *SMALL, "--no-plots")
         for name, said in (("dark.npy", True), ("bright.npy", False)):
-            told = call("score", "--data", name, "--iw-samples", "2", "--no-plots").stderr
+            told = call("score", "--data", name, "--iw-samples", "2", "--no-plots", *GRAPH).stderr
             assert (f"warning: {name}: the largest of its 8-bit pixels is" in told) == said
 
     def test_inspect_in_words(self, here: Path) -> None:

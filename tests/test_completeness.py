@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 
 import numpy as np
 import pytest
@@ -104,10 +103,10 @@ def test_reload_gives_the_same_densities(posterior: str, prior: str) -> None:
         builders.data("bernoulli"),
         np.tile(np.float32([0.1, -0.4, 0.9]), (6, 1)),
     )
-    with warnings.catch_warnings():
-        learn(vae, x, "monte-carlo-elbo", steps=1)
+    for variable in vae.trainable_variables:
+        variable.assign_add(tf.random.stateless_normal(variable.shape, (1, 2), stddev=0.1))
     other = builders.model(posterior, prior)
-    assert any((a != b).any() for a, b in zip(capture(vae).values(), capture(other).values(), strict=True))
+    assert all((a != b).any() for a, b in zip(capture(vae).values(), capture(other).values(), strict=True))
     restore(capture(vae), other)
     np.testing.assert_array_equal(vae.prior().log_prob(z), other.prior().log_prob(z))
     np.testing.assert_array_equal(vae.encoder(x).log_prob(z), other.encoder(x).log_prob(z))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
-import os
 import re
 import shlex
 import shutil
@@ -17,6 +16,7 @@ import click
 import pytest
 from tfp_vae.cli.main import COMMANDS, main
 
+from tests.worker import Worker
 from tfp_vae.execution import EXECUTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -50,13 +50,10 @@ RUN = [
 
 
 @pytest.mark.parametrize("path", RUN)
-def test_python_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    code = program(path)
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_python_runs(path: Path, worker: Worker, tmp_path: Path) -> None:
+    said, folder = tmp_path / "said.txt", tmp_path / "here"
+    folder.mkdir()
+    assert worker.run(program(path), folder, said) == 0, said.read_text()
 
 
 MODULES = sorted((ROOT / "tfp_vae").glob("*.py"))

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from tests import memory
 from tests.builders import SMALL
 from tests.conftest import small_model, small_training, start_run
-from tests.test_cli import call, one_sentence
+from tests.test_cli import GRAPH, call, one_sentence
 from tests.test_training import assert_same, without_seconds
 from tfp_vae import archive, locks, metrics, runs, session, storage
 from tfp_vae.archive import Best, Checkpoint
@@ -617,7 +617,7 @@ class TestBest:
         assert validate(final.vae).elbo == pytest.approx(elbos[2], rel=1e-6)
 
     @pytest.mark.parametrize(
-        "command", [("sample", "--n", "2"), ("evaluate", "--iw-samples", "2", "--max-examples", "5")]
+        "command", [("sample", "--n", "2"), ("evaluate", "--iw-samples", "2", "--max-examples", "5", *GRAPH)]
     )
     def test_commands_say_which_they_use(self, command: tuple[str, ...], worsened: tuple[Run, Dataset]) -> None:
         for weights, step in (("best", 12), ("final", 36)):

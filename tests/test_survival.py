@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +35,6 @@ PATIENCE = 60.0
 
 SLOW = {"slow": 0.01, "SAVE_SECONDS": 0.0, "SAVE_SHARE": 1e9}
 """A checkpoint after every few steps, each of which takes a tenth of a second to write."""
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    with Worker() as process:
-        yield process
 
 
 class Trial:

@@ -69,9 +69,9 @@ class TestEpochBatches:
 def test_every_execution_learns(execution: str, x: np.ndarray) -> None:
     vae = make()
     steps = trainer(vae, (x > 0.5).astype(np.float32), execution)
-    batches = tf.constant(epoch_batches(50, 25, 60, 0, 0))
+    batches = tf.constant(epoch_batches(50, 25, 20, 0, 0))
     before = steps.run(batches, 5, 0, Totals()).mean().elbo
-    after = steps.run(batches, 60, 60, Totals()).mean().elbo
+    after = steps.run(batches, 20, 20, Totals()).mean().elbo
     assert after > before + 0.2
 
 

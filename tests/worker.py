@@ -1,4 +1,4 @@
-"""A process that has imported TensorFlow once and forks one that runs `tfp-vae` for each line it reads.
+"""A process that has imported TensorFlow once and forks one that runs `tfp-vae`, or a program, for each line it reads.
 
 So a real process of training can be killed many times in the time that one import takes.
 """
@@ -12,7 +12,9 @@ import resource
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -22,8 +24,14 @@ class Worker:
     """The forking process, seen from the tests."""
 
     def __enter__(self) -> Worker:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.worker"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.worker"],
+            cwd=ROOT,
+            env={**os.environ, "PATH": path},  # so that a program may call `tfp-vae`
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert json.loads(self._process.stdout.readline()) == {"ready": True}
         return self
@@ -60,6 +68,14 @@ class Worker:
             "refused": refused,
             "patches": patches,
         }
+        return self._begin(order)
+
+    def run(self, program: str, folder: Path, said: Path) -> int:
+        """Run a program of Python's in a folder, with `tfp_vae` imported anew, and return the exit code."""
+        self._begin({"program": program, "folder": str(folder), "said": str(said)})
+        return self.ended()
+
+    def _begin(self, order: dict[str, Any]) -> int:
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return int(self._answer()["pid"])
@@ -161,15 +177,12 @@ def refuse_one(number: int) -> None:
     os.fdopen = opened
 
 
-def work(order: dict[str, Any]) -> None:
-    """Run the command line in this process, and end it."""
+def command_line(order: dict[str, Any]) -> None:
+    """Run `tfp-vae`."""
     from tfp_vae.cli.main import main
 
     from tfp_vae import session
 
-    handle = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
     for name, value in order["patches"].items():
         setattr(session, name, value)
     if order["slow"]:
@@ -178,11 +191,31 @@ def work(order: dict[str, Any]) -> None:
         hold_up(order["pause"])
     if order["refused"] is not None:
         refuse_one(order["refused"])
+    main(order["arguments"], prog_name="tfp-vae")
+
+
+def program(order: dict[str, Any]) -> None:
+    """Run a program, which has to import of `tfp_vae` itself what it uses."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tfp_vae"]:
+        del sys.modules[name]
+    os.chdir(order["folder"])
+    sys.modules["__main__"] = module = ModuleType("__main__")
+    exec(compile(order["program"], "<program>", "exec"), module.__dict__)
+
+
+def work(order: dict[str, Any]) -> None:
+    """Do in this process what is asked, and end it."""
+    handle = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
     code: object = 99
     try:
-        main(order["arguments"], prog_name="tfp-vae")
+        (program if "program" in order else command_line)(order)
+        code = 0
     except SystemExit as error:
         code = error.code
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
