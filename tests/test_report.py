@@ -264,6 +264,26 @@ class TestCommand:
         config, _ = plan(str(path), None, None, small_model(likelihood="normal"), small_training(), reading=reading)
         assert config.data.scaling.name == "standard"
         assert self.again(config, monkeypatch) == config
+        assert "loc" not in report.command(config)
+
+    @pytest.mark.parametrize("scaling", ["divided:by=65535.0", "standard:loc=1.5,-2.0,scale=3.0,4.0", "standard", "none"])
+    @pytest.mark.parametrize("columns", [None, ("c, d", "a b")])
+    def test_settings_that_were_given_are_written_and_others_learned_again(
+        self, scaling: str, columns: tuple[str, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from tfp_vae.sources import Reading
+
+        path = write_table(tmp_path / "table.csv", header='a b,"c, d",kind')
+        reading = Reading(label_column="kind", columns=columns)
+        model, training = small_model(likelihood="normal"), small_training()
+        config, _ = plan(str(path), None, None, model, training, reading=reading, scaling=scaling)
+        line = report.command(config)
+        assert f"--scaling {scaling} " in line
+        assert ("--columns" in line) == (columns is not None)
+        assert self.again(config, monkeypatch) == config
+        assert config.identity() == config.model_copy(
+            update={"data": config.data.model_copy(update={"learned": ()})}
+        ).identity()
 
 
 class TestPage:

@@ -13,6 +13,8 @@ tv.report.command(tv.runs.find(None, "runs").config())  # "tfp-vae train --datas
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import math
 import shlex
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple
 
 from tfp_vae import runs
 from tfp_vae.animations import last_frame
-from tfp_vae.config import RunConfig
+from tfp_vae.config import DataConfig, RunConfig
 from tfp_vae.errors import RunError
 from tfp_vae.members import Member
 from tfp_vae.runs import Run
@@ -41,7 +43,7 @@ CAPTIONS = {
     "reconstructions": "Test examples as the model saw them, and what it makes of them.",
     "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
     "latent-scatter": "Where test examples lie in latent space; ellipses, if any, show how sure the encoder is.",
-    "manifold": "What is decoded all over latent space, each step of the same mass under the prior.",
+    "manifold": "What is decoded all over latent space, at even quantiles of each dimension of the prior.",
     "traversals": "What changes along each active dimension, the others kept.",
     "interpolations": "What lies between test examples.",
     "posterior-prior": "Where the filled shape leaves the line, draws from the prior are decoded that no data taught.",
@@ -178,7 +180,7 @@ def _parts(config: RunConfig) -> list[tuple[str, str]]:
     sizes = ", ".join(f"{size:,} {name}" for name, size in data.splits.items())
     return [
         ("data", f"{data.dataset}: {sizes} ({data.split_rule})"),
-        ("scaling", data.scaling.name),
+        ("scaling", _scaling(data)),
         *((name, _written(member).replace(":", ": ", 1)) for name, member in members.items()),
         ("epochs, batch size", f"{training.epochs:,}, {training.batch_size}"),
         ("learning rate, seed", f"{training.learning_rate:g}, {training.seed}"),
@@ -222,20 +224,33 @@ def _pieces(config: RunConfig) -> list[str]:
 def _of_data(config: RunConfig) -> dict[str, Any]:
     """Return what is said of the data.
 
-    Means and deviations of a scaling are left out, being far too many for a line: they are learned again from the same
-    data.
+    Columns that were not named, and means and deviations that were not given, are left out, being far too many for a
+    line: they are learned again from the same data.
     """
     data, reading = config.data, config.data.reading
-    read = {name.replace("_", "-"): _read(getattr(reading, name)) for name in sorted(reading.given())}
-    scaling = {"scaling": data.scaling.name}  # what it learned from the data, it learns again
+    said = sorted(reading.given() - set(data.learned))
+    read = {name.replace("_", "-"): _read(getattr(reading, name)) for name in said}
+    scaling = {"scaling": _scaling(data)}
     return {"dataset": data.dataset, "data-dir": data.data_dir, **read, **scaling, **_members(data, "binarization")}
 
 
+def _scaling(data: DataConfig) -> str:
+    """Return a scaling as the command line writes it, without what it learned from the data, and learns again."""
+    return data.scaling.name if "scaling" in data.learned else _written(data.scaling)
+
+
 def _read(value: Any) -> str:
-    """Return a setting of how data is read as the command line writes it: names as a,b and sizes as HxW."""
+    """Return a setting of how data is read as the command line writes it: names as a line of CSV, sizes as HxW."""
     if not isinstance(value, list | tuple):
         return str(value)
-    return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(str, value))
+    return "x".join(map(str, value)) if all(isinstance(part, int) for part in value) else _line(value)
+
+
+def _line(names: Sequence[str]) -> str:
+    """Return names as a line of a CSV file, those that hold a comma in quotes."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(names)
+    return text.getvalue()
 
 
 def _of_model(config: RunConfig) -> dict[str, Any]:
