@@ -266,7 +266,9 @@ class TestCommand:
         assert self.again(config, monkeypatch) == config
         assert "loc" not in report.command(config)
 
-    @pytest.mark.parametrize("scaling", ["divided:by=65535.0", "standard:loc=1.5,-2.0,scale=3.0,4.0", "standard", "none"])
+    @pytest.mark.parametrize(
+        "scaling", ["divided:by=65535.0", "standard:loc=1.5,-2.0,scale=3.0,4.0", "standard", "none"]
+    )
     @pytest.mark.parametrize("columns", [None, ("c, d", "a b")])
     def test_settings_that_were_given_are_written_and_others_learned_again(
         self, scaling: str, columns: tuple[str, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -281,9 +283,10 @@ class TestCommand:
         assert f"--scaling {scaling} " in line
         assert ("--columns" in line) == (columns is not None)
         assert self.again(config, monkeypatch) == config
-        assert config.identity() == config.model_copy(
-            update={"data": config.data.model_copy(update={"learned": ()})}
-        ).identity()
+        assert (
+            config.identity()
+            == config.model_copy(update={"data": config.data.model_copy(update={"learned": ()})}).identity()
+        )
 
 
 class TestPage:
