@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from tfp_vae.canvas import STYLE, classes_of, color, marker, named, plain, range_of, show_tiles, tiled
+from tfp_vae.canvas import DESCRIPTION, STYLE, classes_of, color, marker, named, plain, range_of, show_tiles, tiled
 from tfp_vae.scatter import draw_clusters, scatter_axes
 
-__all__ = ["grid_animation", "last_frame", "latent_animation"]
+__all__ = ["description", "grid_animation", "last_frame", "latent_animation"]
 
 LATENT_DPI, GRID_DPI = 80, 60
 FIRST, BETWEEN, LAST = 700, 120, 3_000
@@ -83,7 +83,7 @@ def _dots(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> list[tupl
     """
     classes = classes_of(labels)
     places = np.zeros(len(points), int) if classes is None else np.searchsorted(classes, np.asarray(labels))
-    markers = np.array([marker(place) for place in places])
+    markers = np.array([marker(int(place)) for place in places])
     parted = {kind: np.flatnonzero(markers == kind) for kind in dict.fromkeys(markers.tolist())}
     styles: dict[str, Any] = {"s": 8, "alpha": 0.65, "linewidths": 0}
     return [
@@ -178,3 +178,13 @@ def last_frame(gif: bytes) -> bytes:
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def description(content: bytes) -> str:
+    """Return what the bytes of a PNG file say of what it was drawn, see `canvas.png`; nothing, if they do not.
+
+    Raises:
+      OSError: bytes that are no picture.
+    """
+    with Image.open(io.BytesIO(content)) as picture:
+        return str(picture.info.get(DESCRIPTION, ""))

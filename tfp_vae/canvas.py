@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 __all__ = [
+    "DESCRIPTION",
     "DPI",
     "PALETTE",
     "STYLE",
@@ -72,6 +73,9 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 DPI = 150
+DESCRIPTION = "Description"
+"""Under which key a PNG file says of what it was drawn."""
+
 MOST_CLASSES = 20
 MARKERS = ("o", "^")
 """Of the first ten classes and of the second, which have the same colours."""
@@ -142,13 +146,18 @@ def bins_for(count: int) -> int:
     return int(np.clip(2 * math.sqrt(count), 8, 60))
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, about: str = "") -> bytes:
     """Return a figure as the bytes of a PNG file.
 
     At 150 dots an inch, with as narrow a margin as fits.
+
+    Args:
+      figure: to be drawn.
+      about: of what it was drawn, which is kept in the file as its description; nothing is, if not given.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08, facecolor="white")
+    kept: Any = {"metadata": {DESCRIPTION: about}} if about else {}
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08, facecolor="white", **kept)
     return buffer.getvalue()
 
 

@@ -69,6 +69,11 @@ class Subject:
         return self.config.model.latent_dim
 
     @property
+    def described(self) -> str:
+        """Which weights are drawn, and from which seed."""
+        return f"weights {self.restored.described()}; seed {self.seed}"
+
+    @property
     def seen(self) -> str:
         """What to call examples as the model sees them."""
         return as_seen(self.config)
@@ -135,16 +140,20 @@ class Picture(NamedTuple):
     draw: returns a matplotlib figure, or the bytes of a file.
     lacking: says what was expected and found where a run has no such picture, else None.
     suffix: of the file.
+    of_weights: whether weights and seed decide it; the file then says which they were.
     """
 
     draw: Callable[[Subject], Any]
     lacking: Callable[[Subject], str | None] = lambda subject: None
     suffix: str = ".png"
+    of_weights: bool = True
 
     def content(self, subject: Subject) -> bytes:
         """Return the file's content."""
         drawn = self.draw(subject)
-        return drawn if isinstance(drawn, bytes) else plots.png(drawn)
+        if isinstance(drawn, bytes):
+            return drawn
+        return plots.png(drawn, subject.described) if self.of_weights else plots.png(drawn)
 
 
 def applicable(subject: Subject, names: Sequence[str] = ()) -> list[str]:
@@ -391,7 +400,7 @@ def _no_decoder_animation(subject: Subject) -> str | None:
 PICTURES: dict[str, Picture] = {
     "samples": Picture(_draw_samples),
     "reconstructions": Picture(_draw_reconstructions),
-    "learning-curves": Picture(_draw_learning_curves, _untrained),
+    "learning-curves": Picture(_draw_learning_curves, _untrained, of_weights=False),
     "latent-scatter": Picture(_draw_latent_scatter),
     "manifold": Picture(_draw_manifold, _no_manifold),
     "traversals": Picture(_draw_traversals, _no_traversals),
@@ -399,7 +408,7 @@ PICTURES: dict[str, Picture] = {
     "posterior-prior": Picture(_draw_posterior_against_prior),
     "log-likelihood": Picture(_draw_log_likelihood),
     "extremes": Picture(_draw_extremes, _too_few),
-    "architecture": Picture(_draw_architecture),
+    "architecture": Picture(_draw_architecture, of_weights=False),
     "latent-animation": Picture(_animate_latent, _no_latent_animation, ".gif"),
     "decoder-animation": Picture(_animate_decoder, _no_decoder_animation, ".gif"),
 }

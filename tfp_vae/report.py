@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfp_vae import runs
-from tfp_vae.animations import last_frame
+from tfp_vae.animations import description, last_frame
 from tfp_vae.config import DataConfig, RunConfig
 from tfp_vae.errors import RunError
 from tfp_vae.members import Member
@@ -99,12 +99,13 @@ class Figure(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture on the page: its data, and for what moves, the data of its last frame."""
+    """A picture on the page: its data, for what moves the data of its last frame, and what its weights and age are."""
 
     name: str
     caption: str
     data: str
     still: str | None
+    note: str = ""
 
 
 def page(run: Run) -> str:
@@ -316,7 +317,25 @@ def pictures(run: Run) -> list[Picture]:
     """Return the run's pictures that have a caption, in the order of the captions, ready to stand in a page."""
     evaluated = run.path(runs.EVALUATION).is_file()  # pictures of an evaluation may outlive it
     names = [name for name in CAPTIONS if evaluated or not name.startswith("evaluation-")]
-    return [_picture(path, name) for name in names for path in _candidates(run, name) if path.is_file()]
+    paths = [(name, path) for name in names for path in _candidates(run, name) if path.is_file()]
+    old = set(stale(run, names))
+    return [_picture(path, name)._replace(note=_note(path, old=name in old)) for name, path in paths]
+
+
+def _note(path: Path, *, old: bool) -> str:
+    """Return what is to be said of a picture below its caption: of which weights it is, and whether it is old."""
+    about = described(path)
+    return " ".join([*[f"Drawn from {about}."] * bool(about), *["Older than the checkpoint."] * old])
+
+
+def described(path: Path) -> str:
+    """Return from which weights and seed a picture says that it was drawn; nothing, if it does not."""
+    if path.suffix != ".png":
+        return ""
+    try:
+        return description(path.read_bytes())
+    except OSError as error:
+        raise _damaged(path) from error
 
 
 def _candidates(run: Run, name: str) -> list[Path]:
@@ -335,22 +354,32 @@ def _picture(path: Path, name: str) -> Picture:
         content = path.read_bytes()
         still = _uri(last_frame(content), ".png") if path.suffix == ".gif" else None
     except OSError as error:
-        raise RunError(f"{path}: expected a picture, found damage; draw it again with `tfp-vae plot`.") from error
+        raise _damaged(path) from error
     return Picture(name, CAPTIONS[name], _uri(content, path.suffix), still)
+
+
+def _damaged(path: Path) -> RunError:
+    return RunError(f"{path}: expected a picture, found damage; draw it again with `tfp-vae plot`.")
 
 
 def _uri(content: bytes, suffix: str) -> str:
     return f"data:{MIME[suffix]};base64,{base64.b64encode(content).decode()}"
 
 
-def stale(run: Run, names: Sequence[str]) -> list[str]:
-    """Return which of the run's pictures are not there, or are older than its newest checkpoint.
+def stale(run: Run, names: Sequence[str], about: str = "") -> list[str]:
+    """Return which of the run's pictures are not there, are older than its newest checkpoint, or of other weights.
 
     Args:
       run: it may lack a checkpoint, and then no picture that is there is too old.
       names: of pictures, from `CAPTIONS`.
+      about: the weights and the seed that pictures which name theirs should have; any, if not given.
     """
     checkpoint = run.path(runs.CHECKPOINT)
     newest = checkpoint.stat().st_mtime if checkpoint.exists() else 0.0
     drawn = {name: [path.stat().st_mtime for path in _candidates(run, name) if path.is_file()] for name in names}
-    return [name for name in names if max(drawn[name], default=-1.0) < newest]
+    other = {name for name in names for path in _candidates(run, name) if about and _is_other(path, about)}
+    return [name for name in names if max(drawn[name], default=-1.0) < newest or name in other]
+
+
+def _is_other(path: Path, about: str) -> bool:
+    return path.is_file() and described(path) not in ("", about)

@@ -145,7 +145,7 @@ def _box(name: str) -> tuple[float, float]:
 
 def _inches(axes: Any) -> np.ndarray:
     """Return the width and the height of axes."""
-    return np.asarray([axes.bbox.width, axes.bbox.height]) / axes.figure.dpi
+    return np.asarray(np.divide([axes.bbox.width, axes.bbox.height], axes.figure.dpi))
 
 
 def settled(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
