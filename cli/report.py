@@ -19,7 +19,7 @@ from . import console, library, options, places
     "--plots/--no-plots",
     default=True,
     show_default=True,
-    help="Draw the pictures first that are not there, or older than the checkpoint.",
+    help="Draw the pictures first that are not there, or older than the checkpoint, or of other weights or seed.",
 )
 @options.json_option
 @options.debug_option
@@ -48,6 +48,6 @@ def _draw(run: Run, data_dir: str | None) -> None:
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
     restored, gallery = library.experiments().Restored(run), library.gallery()
     subject = gallery.Subject(restored, dataset)
-    wanted = library.report().stale(run, gallery.applicable(subject))
+    wanted = library.report().stale(run, gallery.applicable(subject), subject.described)
     if wanted:
         gallery.picture(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))

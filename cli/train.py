@@ -295,20 +295,16 @@ def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, rec
             **told,
         )
         if finished and recording is not None:
-            _record_samples(recording, run)
+            _record_samples(recording, run, dataset)
     return finished
 
 
-def _record_samples(recording: events.Events, run: Run) -> None:
-    from tfp_vae import plots
+def _record_samples(recording: events.Events, run: Run, dataset: Dataset) -> None:
+    """Record the picture of samples that the run has."""
+    gallery = library.gallery()
+    subject = gallery.Subject(library.experiments().Restored(run), dataset)
+    recording.picture("samples", gallery.PICTURES["samples"].content(subject), subject.restored.step)
 
-    experiments = library.experiments()
-    restored = experiments.Restored(run)
-    x = experiments.sample(restored, _SAMPLES, seed=restored.config.training.seed)
-    recording.picture("samples", plots.png(plots.image_grid(x)), restored.step)
-
-
-_SAMPLES = 64
 
 _KEPT: dict[bool, Callable[[Path], str]] = {
     True: lambda folder: f"training had come to its end, and the run is whole: {folder}",

@@ -69,9 +69,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that commands write as PNG files, in order."""
     figures: list[Any] = []
 
-    def kept(figure: Any) -> bytes:
+    def kept(figure: Any, about: str = "") -> bytes:
         figures.append(figure)
-        return canvas.png(figure)
+        return canvas.png(figure, about)
 
     monkeypatch.setattr(plots, "png", kept)
     return figures

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import itertools
+import re
 
 import matplotlib.colors
 import matplotlib.image
+import matplotlib.text
 import numpy as np
 import pytest
-from scipy.stats import norm
 from sklearn.decomposition import PCA
 
-from tfp_vae import canvas, diagrams, plots, scatter
+from tfp_vae import animations, canvas, diagrams, plots, scatter
 from tfp_vae.errors import UsageError
 from tfp_vae.projections import MOST_NEIGHBOURED, PROJECTIONS, projection
 
@@ -90,13 +92,6 @@ def test_scatter_names_each_class_where_it_is_densest(rng: np.random.Generator) 
         assert np.linalg.norm(texts[str(label)] - centres[label]) < 0.3
     assert len(scatter.latent_scatter(means[:2], np.array([0, 1])).axes[0].texts) == 2
     assert len(scatter.latent_scatter(means, None).axes[0].texts) == 0
-
-
-def test_prior_grid_is_the_inverse_cdf_from_top_left() -> None:
-    z = plots.prior_grid(4).reshape(4, 4, 2)
-    quantiles = np.array([0.125, 0.375, 0.625, 0.875])
-    np.testing.assert_allclose(norm.cdf(z[0, :, 0]), quantiles, rtol=1e-5)
-    np.testing.assert_allclose(norm.cdf(z[:, 0, 1]), quantiles[::-1], rtol=1e-5)
 
 
 def test_palette_tells_ten_classes_apart() -> None:
@@ -189,13 +184,16 @@ def test_ranked_vectors_name_their_rows_by_their_values(rng: np.random.Generator
     assert [label.get_text() for label in axes.get_xticklabels()] == list("abcd")
 
 
-@pytest.mark.parametrize(("parts", "features", "named"), [(1, 40, True), (2, 3, True), (1, 41, False), (3, 3, False)])
+@pytest.mark.parametrize(
+    ("parts", "features", "named"), [(1, 40, True), (2, 3, True), (1, 41, False), (3, 3, True), (3, 40, True)]
+)
 def test_features_are_named_where_there_is_room(
     parts: int, features: int, named: bool, rng: np.random.Generator
 ) -> None:
     names = [f"feature {i}" for i in range(features)]
     figure = canvas.maps([rng.random((4, features))] * parts, list("abc")[:parts], "title", features=names)
-    assert ([label.get_text() for label in figure.axes[0].get_xticklabels()] == names) is named
+    labels = figure.axes[parts - 1].get_xticklabels()
+    assert ([label.get_text() for label in labels if label.get_visible()] == names) is named
     assert opened(figure).shape[1] > opened(figure).shape[0] or not named
 
 
@@ -427,3 +425,82 @@ def test_titles_have_one_size(rng: np.random.Generator) -> None:
     assert {figure.axes[0].title.get_fontsize() for figure in figures} == {canvas.TITLE_SIZE}
     assert plots.image_grid(x[..., 0, 0], "t").get_suptitle() == "t"
     assert plots.image_grid(x[..., 0, 0], "t")._suptitle.get_fontsize() == canvas.TITLE_SIZE
+
+
+TEXT = "$x^$"
+"""What matplotlib would read as a formula, and a wrong one."""
+
+
+def texts_of(figure: object) -> set[str]:
+    """Return all that is written in a figure, as it is drawn: without what keeps it from being a formula."""
+    return {text.get_text().replace(r"\$", "$") for text in figure.findobj(matplotlib.text.Text)}
+
+
+@pytest.mark.parametrize("draw", ["classes", "scatter", "features", "images", "rows", "extremes"])
+def test_texts_of_the_data_are_no_formulas(draw: str, rng: np.random.Generator) -> None:
+    labels, x, values = np.array([TEXT, "b"] * 10), rng.random((20, 2)), rng.random(20)
+    figures = {
+        "classes": lambda: plots.log_likelihood_histogram(values, labels, f"{TEXT}.csv"),
+        "scatter": lambda: scatter.latent_scatter(x, labels),
+        "features": lambda: plots.image_grid(x, f"{TEXT}.csv", features=[TEXT, "b"]),
+        "images": lambda: plots.image_grid(rng.random((4, 4, 4, 1)), TEXT),
+        "rows": lambda: plots.ranked(x, values, f"{TEXT}.csv", [TEXT, "b"], [TEXT] * 20),
+        "extremes": lambda: plots.extremes(x, values, "title", 2, [TEXT, "b"], [TEXT] * 20),
+    }
+    figure = figures[draw]()
+    assert opened(figure).std() > 0.01
+    assert any(TEXT in text for text in texts_of(figure))
+
+
+def test_an_animation_takes_classes_that_look_like_formulas(rng: np.random.Generator) -> None:
+    labels = np.array([TEXT, "b" * 90] * 10)
+    assert animations.latent_animation([0, 1], rng.random((2, 20, 2)), labels, title="title").startswith(b"GIF")
+
+
+def test_one_value_far_out_leaves_the_histogram_to_the_others(rng: np.random.Generator) -> None:
+    values = np.append(rng.normal(-100, 3, 199), -9e6)
+    axes = plots.log_likelihood_histogram(values, None, "title").axes[0]
+    heights = [bar.get_height() for bar in axes.patches]
+    assert sum(heights) == 198
+    assert max(heights) < 60
+    assert axes.get_xlim()[0] > -120
+    assert any(text.get_text().startswith("2 beyond, from \N{MINUS SIGN}9,000,000") for text in axes.texts)
+    assert sum(bar.get_height() for bar in plots.values_by_class(values[:5], None, "", "").axes[0].patches) == 5
+
+
+def test_ticks_of_large_values_do_not_run_together(rng: np.random.Generator) -> None:
+    figure = plots.log_likelihood_histogram(rng.uniform(-12_345, -9_876, 300), np.arange(300) % 3, "title")
+    figure.canvas.draw()
+    labels = [label for label in figure.axes[-1].get_xticklabels() if label.get_text()]
+    assert len(labels) <= 6
+    assert all(re.fullmatch("\N{MINUS SIGN}[0-9]{1,2},[0-9]{3}", label.get_text()) for label in labels)
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(a.x1 + 5 < b.x0 for a, b in itertools.pairwise(boxes))
+
+
+def test_long_names_of_classes_are_cut() -> None:
+    assert canvas.named("a" * 20) == "a" * 20
+    assert canvas.named("a" * 21) == "a" * 19 + "\N{HORIZONTAL ELLIPSIS}"
+    assert canvas.named(7) == "7"
+
+
+def test_twenty_classes_are_told_apart() -> None:
+    assert len({(canvas.color(i), canvas.marker(i)) for i in range(canvas.MOST_CLASSES)}) == canvas.MOST_CLASSES
+    assert {canvas.marker(i) for i in range(10)} == {"o"}
+    boxes = plots.log_likelihood_histogram(np.arange(60.0), np.arange(60) % 20, "title").axes[1].patches
+    assert len({(box.get_facecolor(), box.get_hatch()) for box in boxes}) == 20
+
+
+def test_tables_say_which_row_each_example_is(rng: np.random.Generator) -> None:
+    x, values, names = rng.random((6, 3)), np.array([3.0, 1, 2, 6, 5, 4]), [f"row {i}" for i in range(6)]
+    least, most = plots.extremes(x, values, "title", 2, names=names).axes[:2]
+    assert [label.get_text() for label in least.get_yticklabels()] == ["row 1", "row 2"]
+    assert [label.get_text() for label in most.get_yticklabels()] == ["row 3", "row 4"]
+    axes = plots.ranked(x, values, "title", names=names).axes[0]
+    assert axes.get_yticklabels()[3].get_text() == "row 3: 6"
+
+
+def test_a_single_example_has_no_error_to_draw() -> None:
+    axes = plots.bound_curve([1, 2], np.zeros(2), np.full(2, np.nan), -1.0).axes[0]
+    assert not axes.collections
+    assert len(axes.lines) == 2

@@ -24,7 +24,7 @@ from tfp_vae.cli.main import main
 from tests.conftest import small_model, small_training
 from tests.test_cli import call, one_sentence
 from tests.test_sources import write_table
-from tfp_vae import gallery, report
+from tfp_vae import gallery, grids, report
 from tfp_vae.config import RunConfig
 from tfp_vae.datasets import Dataset
 from tfp_vae.errors import RunError, UsageError
@@ -143,6 +143,53 @@ class TestGallery:
         names = [label.get_text() for label in axes.get_yticklabels()]
         assert names == [f"$z_{{{d + 1}}}$" for d in sorted(subject.active)]
         assert axes.get_xticklabels()[0].get_text() == "2%"
+
+    def test_posterior_and_prior_are_not_swapped(self, subject: gallery.Subject) -> None:
+        figure = gallery.PICTURES["posterior-prior"].draw(subject)
+        for d, axes in enumerate(figure.axes[: subject.latent_dim]):
+            filled, line = axes.containers[0], axes.patches[-1]
+            edges = [*(bar.get_x() for bar in filled), filled[-1].get_x() + filled[-1].get_width()]
+            expected, _ = np.histogram(subject.embeddings.samples[0][:, d], edges, density=True)
+            np.testing.assert_allclose([bar.get_height() for bar in filled], expected, atol=1e-6)
+            assert (filled[0].get_label(), line.get_label()) == ("q(z), test data", "p(z), prior")
+            prior, _ = np.histogram(grids.prior_draws(subject.vae, subject.seed)[:, d], edges, density=True)
+            assert line.get_path().vertices[:, 1].max() == pytest.approx(prior.max(), rel=1e-5)
+
+    def test_labels_are_those_of_their_points(self, subject: gallery.Subject) -> None:
+        axes, labels = gallery.PICTURES["latent-scatter"].draw(subject).axes[0], subject.test.y
+        clouds = [np.asarray(each.get_offsets()) for each in axes.collections[1:]]
+        assert [text.get_text() for text in axes.texts] == [str(label) for label in np.unique(labels)]
+        for label, cloud in zip(np.unique(labels), clouds, strict=True):
+            np.testing.assert_allclose(cloud, subject.embeddings.mean[labels == label])
+
+    def test_boxes_are_those_of_their_classes(self, subject: gallery.Subject) -> None:
+        boxes = gallery.PICTURES["log-likelihood"].draw(subject).axes[1]
+        examples, values = subject.scored
+        names = [label.get_text() for label in boxes.get_yticklabels()]
+        for name, box in zip(names, boxes.patches, strict=True):
+            ends = box.get_path().vertices[:, 0]
+            quartiles = np.quantile(values[examples.y == int(name)], [0.25, 0.75])
+            np.testing.assert_allclose([ends.min(), ends.max()], quartiles, rtol=1e-6)
+
+    def test_interpolations_end_at_their_examples(self, subject: gallery.Subject) -> None:
+        picture = np.asarray(gallery.PICTURES["interpolations"].draw(subject).axes[0].images[0].get_array())
+        test = {x.tobytes() for x in subject.test.x[..., 0]}
+        for row in range(gallery.PATHS):
+            top, last = row * 9, (gallery.PATH_STEPS + 1) * 9
+            ends = [np.ascontiguousarray(picture[top : top + 8, left : left + 8], np.float32) for left in (0, last)]
+            assert all(end.tobytes() in test for end in ends)
+            assert ends[0].tobytes() != ends[1].tobytes()
+
+    def test_extremes_are_those_of_log_p(self, subject: gallery.Subject) -> None:
+        axes = gallery.PICTURES["extremes"].draw(subject).axes[0]
+        examples, values = subject.scored
+        picture = np.asarray(axes.images[0].get_array())
+        np.testing.assert_array_equal(picture[:8, :8], examples.x[values.argmin(), ..., 0])
+        below = picture.shape[0] // 2
+        np.testing.assert_array_equal(picture[below : below + 8, :8], examples.x[values.argmax(), ..., 0])
+        written = [text.get_text() for text in axes.texts]
+        assert written[0] == f"\N{MINUS SIGN}{-values.min():,.0f}"
+        assert written[10] == f"\N{MINUS SIGN}{-values.max():,.0f}"
 
     @pytest.mark.parametrize(
         ("dataset", "model", "lacking"),
@@ -264,6 +311,29 @@ class TestCommand:
         config, _ = plan(str(path), None, None, small_model(likelihood="normal"), small_training(), reading=reading)
         assert config.data.scaling.name == "standard"
         assert self.again(config, monkeypatch) == config
+        assert "loc" not in report.command(config)
+
+    @pytest.mark.parametrize(
+        "scaling", ["divided:by=65535.0", "standard:loc=1.5,-2.0,scale=3.0,4.0", "standard", "none"]
+    )
+    @pytest.mark.parametrize("columns", [None, ("c, d", "a b")])
+    def test_settings_that_were_given_are_written_and_others_learned_again(
+        self, scaling: str, columns: tuple[str, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from tfp_vae.sources import Reading
+
+        path = write_table(tmp_path / "table.csv", header='a b,"c, d",kind')
+        reading = Reading(label_column="kind", columns=columns)
+        model, training = small_model(likelihood="normal"), small_training()
+        config, _ = plan(str(path), None, None, model, training, reading=reading, scaling=scaling)
+        line = report.command(config)
+        assert f"--scaling {scaling} " in line
+        assert ("--columns" in line) == (columns is not None)
+        assert self.again(config, monkeypatch) == config
+        assert (
+            config.identity()
+            == config.model_copy(update={"data": config.data.model_copy(update={"learned": ()})}).identity()
+        )
 
 
 class TestPage:
@@ -311,6 +381,7 @@ class TestPage:
             assert f"{evaluation[key]:#.4g}" in text
             assert key not in ("log_likelihood", "elbo") or f"{evaluation[f'{key}_se']:#.4g}" in text
         assert f"{training['parameters']:,}" in text
+        assert f"seed {evaluation['seed']}; weights final, of step {evaluation['step']:,}." in text
         (shown,) = re.findall(r"<pre>(tfp-vae train .*?)</pre>", html, re.DOTALL)
         assert shlex.split(shown.replace("\\\n", "")) == shlex.split(report.command(subject.config))
         assert max(map(len, shown.splitlines())) < 80
@@ -343,6 +414,16 @@ class TestPage:
         assert old.stat().st_mtime > 1
         assert (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns == kept
         assert told["bytes"] == (copied.folder / "r.html").stat().st_size > 100_000
+
+    def test_pictures_say_their_weights_and_age(self, copied: Run) -> None:
+        call("plot", "samples", "architecture", "--run", copied.folder, "--weights", "best", "--seed", 7)
+        os.utime(copied.folder / "plots" / "architecture.png", (1, 1))
+        notes = {picture.name: picture.note for picture in report.pictures(copied)}
+        assert re.fullmatch(r"Drawn from weights best, of step \d+; seed 7\.", notes["samples"])
+        assert notes["architecture"] == "Older than the checkpoint."
+        assert report.stale(copied, ["samples"]) == []
+        assert report.stale(copied, ["samples"], "weights final, of step 24; seed 0") == ["samples"]
+        assert report.stale(copied, ["samples"], notes["samples"].removeprefix("Drawn from ")[:-1]) == []
 
     def test_wrong_places_and_damage(self, copied: Run) -> None:
         run = ("--run", copied.folder)

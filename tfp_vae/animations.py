@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from tfp_vae.canvas import STYLE, classes_of, color, colors_of, range_of, show_tiles, tiled
+from tfp_vae.canvas import DESCRIPTION, STYLE, classes_of, color, marker, named, plain, range_of, show_tiles, tiled
 from tfp_vae.scatter import draw_clusters, scatter_axes
 
-__all__ = ["grid_animation", "last_frame", "latent_animation"]
+__all__ = ["description", "grid_animation", "last_frame", "latent_animation"]
 
 LATENT_DPI, GRID_DPI = 80, 60
 FIRST, BETWEEN, LAST = 700, 120, 3_000
@@ -55,23 +55,41 @@ def latent_animation(
         figure, axes = scatter_axes(names, title)
         _set_view(axes, points)
         classes = classes_of(labels)
-        dots = axes.scatter(*points[0].T, s=8, c=colors_of(labels, points.shape[1]), alpha=0.65, linewidths=0)
         _legend(figure, [] if classes is None else list(classes))
-        return _gif(_latent_frames(figure, axes, dots, epochs, points, labels, title))
+        return _gif(_latent_frames(figure, axes, epochs, points, labels, title))
 
 
 def _latent_frames(
-    figure: Figure, axes: Any, dots: Any, epochs: Sequence[int], points: np.ndarray, labels: Any, title: str
+    figure: Figure, axes: Any, epochs: Sequence[int], points: np.ndarray, labels: Any, title: str
 ) -> Iterator[Image.Image]:
     canvas: Any = FigureCanvasAgg(figure)
+    dots = _dots(axes, points[0], labels)
     for i, epoch in enumerate(epochs):
         axes.set_title(f"{title}\nepoch {epoch:,}", fontsize="medium", wrap=True)
-        dots.set_offsets(points[i])
+        for rows, drawn in dots:
+            drawn.set_offsets(points[i][rows])
         if i == len(epochs) - 1:
-            dots.remove()
+            for _, drawn in dots:
+                drawn.remove()
             axes.set_autoscale_on(False)
             draw_clusters(axes, points[i], labels)
         yield _rendered(figure, canvas, LATENT_DPI, settle=i == 0)
+
+
+def _dots(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> list[tuple[np.ndarray, Any]]:
+    """Draw points [N, 2] by class, and return which rows each of the drawn belongs to.
+
+    One collection for each marker, not for each class, which would cover the one before.
+    """
+    classes = classes_of(labels)
+    places = np.zeros(len(points), int) if classes is None else np.searchsorted(classes, np.asarray(labels))
+    markers = np.array([marker(int(place)) for place in places])
+    parted = {kind: np.flatnonzero(markers == kind) for kind in dict.fromkeys(markers.tolist())}
+    styles: dict[str, Any] = {"s": 8, "alpha": 0.65, "linewidths": 0}
+    return [
+        (rows, axes.scatter(*points[rows].T, c=[color(place) for place in places[rows]], marker=kind, **styles))
+        for kind, rows in parted.items()
+    ]
 
 
 def _set_view(axes: Any, points: np.ndarray) -> None:
@@ -83,9 +101,9 @@ def _set_view(axes: Any, points: np.ndarray) -> None:
 
 
 def _legend(figure: Figure, names: Sequence[Any]) -> None:
-    handles = [Line2D([], [], marker="o", linestyle="", color=color(i)) for i in range(len(names))]
+    handles = [Line2D([], [], marker=marker(i), linestyle="", color=color(i)) for i in range(len(names))]
     if handles:
-        texts = [str(name) for name in names]
+        texts = [named(name) for name in names]
         figure.legend(handles, texts, loc="outside right center", handletextpad=0.1, fontsize="small")
 
 
@@ -109,7 +127,7 @@ def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title:
 
     def frames() -> Iterator[Image.Image]:
         for i, epoch in enumerate(epochs):
-            axes.set_title(f"{title}\nepoch {epoch:,}", fontsize="medium", wrap=True)
+            axes.set_title(f"{plain(title)}\nepoch {epoch:,}", fontsize="medium", wrap=True)
             image.set_data(tiled(decoded[i], side, side, limits))
             yield _rendered(figure, canvas, GRID_DPI, settle=i == 0)
 
@@ -160,3 +178,13 @@ def last_frame(gif: bytes) -> bytes:
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def description(content: bytes) -> str:
+    """Return what the bytes of a PNG file say of what it was drawn, see `canvas.png`; nothing, if they do not.
+
+    Raises:
+      OSError: bytes that are no picture.
+    """
+    with Image.open(io.BytesIO(content)) as picture:
+        return str(picture.info.get(DESCRIPTION, ""))

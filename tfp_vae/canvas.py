@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 __all__ = [
+    "DESCRIPTION",
     "DPI",
     "PALETTE",
     "STYLE",
@@ -33,6 +34,9 @@ __all__ = [
     "color",
     "colors_of",
     "maps",
+    "marker",
+    "named",
+    "plain",
     "png",
     "range_of",
     "show_tiles",
@@ -69,7 +73,16 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 DPI = 150
+DESCRIPTION = "Description"
+"""Under which key a PNG file says of what it was drawn."""
+
 MOST_CLASSES = 20
+MARKERS = ("o", "^")
+"""Of the first ten classes and of the second, which have the same colours."""
+
+MOST_LETTERS = 20
+"""The most letters of a class's name that are written."""
+
 GREY, HEAT = "gray_r", "viridis"
 COLOURS = (1, 3)
 """Numbers of channels that make one picture; any other stand side by side."""
@@ -83,8 +96,8 @@ TILE_INCHES, LARGEST_TILE, LEAST_INCHES, LARGEST_INCHES = 0.8, 1.4, 4.0, 8.0
 FRAME, LEAST_FRAMED = "#c4c8cc", 0.25
 """The colour of the line around a tile, which shows where a light one ends, and the least inches of a tile with one."""
 
-FEATURE_INCHES, MOST_NAMED = 0.17, 40
-"""The width of a column of a map whose name is to be read, and the most columns that are named."""
+FEATURE_INCHES, MOST_NAMED, WIDEST = 0.17, 40, 14.0
+"""The inches of a column of a map whose name is to be read, the most columns that are named, and of all maps."""
 
 
 class Range(NamedTuple):
@@ -133,19 +146,40 @@ def bins_for(count: int) -> int:
     return int(np.clip(2 * math.sqrt(count), 8, 60))
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, about: str = "") -> bytes:
     """Return a figure as the bytes of a PNG file.
 
     At 150 dots an inch, with as narrow a margin as fits.
+
+    Args:
+      figure: to be drawn.
+      about: of what it was drawn, which is kept in the file as its description; nothing is, if not given.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08, facecolor="white")
+    kept: Any = {"metadata": {DESCRIPTION: about}} if about else {}
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08, facecolor="white", **kept)
     return buffer.getvalue()
 
 
 def color(place: int) -> str:
     """Return the colour of the class at a place."""
     return PALETTE[place % len(PALETTE)]
+
+
+def marker(place: int) -> str:
+    """Return the marker of the class at a place."""
+    return MARKERS[place // len(PALETTE) % len(MARKERS)]
+
+
+def plain(text: object) -> str:
+    """Return a text of the data so that matplotlib draws it as it is: what is between two dollars is no formula."""
+    return str(text).replace("$", r"\$")
+
+
+def named(label: object) -> str:
+    """Return the name of a class as it is drawn: plain, and cut where it is long."""
+    text = str(label)
+    return plain(text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}")
 
 
 def colors_of(labels: np.ndarray | None, count: int) -> list[str]:
@@ -234,7 +268,7 @@ def show_tiles(
     picture = tiled(x, rows, columns, limits, captions=captions)
     axes = _bare_axes(picture.shape[1] / picture.shape[0] * rows / columns, rows, columns)
     axes.imshow(picture, cmap=GREY if picture.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(title, fontsize=TITLE_SIZE)
+    axes.set_title(plain(title), fontsize=TITLE_SIZE)
     if framed:
         _frame(axes, len(x), columns, (picture.shape[0] / rows, picture.shape[1] / columns), tile_size(x))
     if limits != UNIT_RANGE and picture.ndim == 2:
@@ -297,27 +331,33 @@ def maps(
       A figure with one scale of colours for all maps.
     """
     low, high = range_of(np.concatenate(parts))
-    down = math.ceil(len(parts) / 4)
+    columns = [plain(name) for name in features] if len(features) <= MOST_NAMED else []
+    down = math.ceil(len(parts) / _across(len(columns)))
     across = math.ceil(len(parts) / down)
-    named = list(features) if len(parts) <= 2 and len(features) <= MOST_NAMED else []
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        width = max(2.6, FEATURE_INCHES * len(named)) * across + bool(named)
-        size = max(7.0, width), max(2.4 * down + 0.8, 5.0 if down == 1 else 0.0) + 1.2 * bool(named)
+        width = max(2.6, FEATURE_INCHES * len(columns)) * across + bool(columns)
+        size = max(7.0, width), max(2.4 * down + 0.8, 5.0 if down == 1 else 0.0) + 1.2 * bool(columns)
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=ticks is not None)
-        for axes, part, name in zip(panels.flat, parts, names, strict=False):
+        for i, (axes, part, name) in enumerate(zip(panels.flat, parts, names, strict=False)):
             image = axes.imshow(part, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=low, vmax=high)
             axes.set_title(name, fontsize="medium")
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_locator(MaxNLocator(integer=True))
             if ticks is not None:
                 axes.set_yticks(range(len(ticks)), ticks, fontsize="small")
-            if named:
-                axes.set_xticks(range(len(named)), named, rotation=90, fontsize="small")
+            if columns:
+                axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize="small")
+            axes.tick_params(labelbottom=i + across >= len(parts))  # where nothing is below
         for axes in panels.flat[len(parts) :]:
             axes.set_visible(False)
-        figure.suptitle(title, fontsize=TITLE_SIZE)
+        figure.suptitle(plain(title), fontsize=TITLE_SIZE)
         figure.supxlabel("feature", fontsize="medium")
         figure.supylabel(rows, fontsize="medium")
         figure.colorbar(image, ax=panels, extend="neither" if (low, high) == UNIT_RANGE else "both")
     return figure
+
+
+def _across(columns: int) -> int:
+    """Return how many maps stand beside each other that have so many columns with names."""
+    return int(np.clip(WIDEST // (FEATURE_INCHES * max(columns, 1)), 2, 4))

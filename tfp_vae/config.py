@@ -90,6 +90,7 @@ class DataConfig(_Record):
     fingerprint: see `datasets.Dataset.fingerprint`.
     binarization, scaling: members, with what the training data decided.
     reading: how a file was read.
+    learned: what of these the data decided, as it was not given: the columns of a table, settings of the scaling.
     """
 
     dataset: _DataPath
@@ -101,6 +102,7 @@ class DataConfig(_Record):
     binarization: Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
     reading: Reading = Reading()
     scaling: Annotated[Member, SCALINGS.validator, AS_MAPPING] = SCALINGS.member("none")
+    learned: tuple[Literal["columns", "scaling"], ...] = ("scaling",)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -228,7 +230,8 @@ class RunConfig(_Record):
     def identity(self) -> str:
         """Return a digest of all that decides a run's numbers, but not of when it ends, which may be put off.
 
-        Averaging counts where it is asked for: runs from before it was there keep their digest.
+        Averaging counts where it is asked for: runs from before it was there keep their digest. Who decided columns and
+        scaling does not count, what they are does.
 
         Sixteen hexadecimal digits of SHA-256.
         """
@@ -236,6 +239,7 @@ class RunConfig(_Record):
         training = content["training"]
         for name in ("epochs", "early_stopping", *(["ema"] if training["ema"] is None else [])):
             del training[name]
+        del content["data"]["learned"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from tfp_vae import animations, canvas, diagrams, film, grids, latent, plots, scatter
 from tfp_vae.assessment import Assessment
 from tfp_vae.datasets import Dataset, Split
+from tfp_vae.diagnostics import standard_error
 from tfp_vae.errors import UsageError
 from tfp_vae.evaluation import ACTIVE_VARIANCE, is_active
 from tfp_vae.experiments import Restored, sample
@@ -66,6 +67,11 @@ class Subject:
     def latent_dim(self) -> int:
         """D."""
         return self.config.model.latent_dim
+
+    @property
+    def described(self) -> str:
+        """Which weights are drawn, and from which seed."""
+        return f"weights {self.restored.described()}; seed {self.seed}"
 
     @property
     def seen(self) -> str:
@@ -134,16 +140,20 @@ class Picture(NamedTuple):
     draw: returns a matplotlib figure, or the bytes of a file.
     lacking: says what was expected and found where a run has no such picture, else None.
     suffix: of the file.
+    of_weights: whether weights and seed decide it; the file then says which they were.
     """
 
     draw: Callable[[Subject], Any]
     lacking: Callable[[Subject], str | None] = lambda subject: None
     suffix: str = ".png"
+    of_weights: bool = True
 
     def content(self, subject: Subject) -> bytes:
         """Return the file's content."""
         drawn = self.draw(subject)
-        return drawn if isinstance(drawn, bytes) else plots.png(drawn)
+        if isinstance(drawn, bytes):
+            return drawn
+        return plots.png(drawn, subject.described) if self.of_weights else plots.png(drawn)
 
 
 def applicable(subject: Subject, names: Sequence[str] = ()) -> list[str]:
@@ -285,7 +295,7 @@ def _draw_interpolations(subject: Subject) -> Any:
     x = np.concatenate([ends[0], walked, ends[1]], axis=1)
     end = subject.seen.replace(", ", ",\n")
     ticks = [end, *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), end]
-    names = [f"{subject.test.whence(a)} to {subject.test.whence(b)}" if x.ndim == 3 else "" for a, b in rows.T]
+    names = [canvas.plain(" to ".join(map(subject.test.whence, pair))) if x.ndim == 3 else "" for pair in rows.T]
     title = "E[x|z] on straight lines between test examples"
     return plots.strips(x, names, ticks, title, features=subject.features, unit=subject.unit)
 
@@ -311,7 +321,12 @@ def _draw_log_likelihood(subject: Subject) -> Any:
 def _draw_extremes(subject: Subject) -> Any:
     examples, values = subject.scored
     title = f"Least and most likely of {subject.how_scored}; log p(x) in nats"
-    return plots.extremes(examples.x, values, title, features=subject.features)
+    return plots.extremes(examples.x, values, title, features=subject.features, names=_names(examples))
+
+
+def _names(examples: Split) -> list[str]:
+    """Return what to call each example."""
+    return [examples.whence(row) for row in range(len(examples))]
 
 
 def _draw_architecture(subject: Subject) -> Any:
@@ -385,7 +400,7 @@ def _no_decoder_animation(subject: Subject) -> str | None:
 PICTURES: dict[str, Picture] = {
     "samples": Picture(_draw_samples),
     "reconstructions": Picture(_draw_reconstructions),
-    "learning-curves": Picture(_draw_learning_curves, _untrained),
+    "learning-curves": Picture(_draw_learning_curves, _untrained, of_weights=False),
     "latent-scatter": Picture(_draw_latent_scatter),
     "manifold": Picture(_draw_manifold, _no_manifold),
     "traversals": Picture(_draw_traversals, _no_traversals),
@@ -393,7 +408,7 @@ PICTURES: dict[str, Picture] = {
     "posterior-prior": Picture(_draw_posterior_against_prior),
     "log-likelihood": Picture(_draw_log_likelihood),
     "extremes": Picture(_draw_extremes, _too_few),
-    "architecture": Picture(_draw_architecture),
+    "architecture": Picture(_draw_architecture, of_weights=False),
     "latent-animation": Picture(_animate_latent, _no_latent_animation, ".gif"),
     "decoder-animation": Picture(_animate_decoder, _no_decoder_animation, ".gif"),
 }
@@ -416,7 +431,7 @@ def picture_assessment(run: Run, assessment: Assessment) -> list[Path]:
 
 def _draw_bound(assessment: Assessment) -> Any:
     sweep = assessment.estimates.sweep
-    errors = sweep.std(axis=0) / np.sqrt(len(sweep))
+    errors = np.array([standard_error(column) for column in sweep.T])
     return plots.bound_curve(assessment.ladder, sweep.mean(axis=0), errors, assessment.result["elbo"])
 
 
@@ -433,7 +448,10 @@ def _draw_histogram(assessment: Assessment) -> Any:
 def _draw_assessed_extremes(assessment: Assessment) -> Any:
     title = f"Least and most likely of {_how_assessed(assessment)}; log p(x) in nats"
     values = assessment.estimates.log_likelihood
-    return plots.extremes(assessment.examples.x, values, title, features=assessment.features)
+    split, examples = assessment.result["split"], assessment.examples
+    rows = np.asarray(examples.rows)  # their places in the split, and not in the source
+    names = [f"{split} {row}" for row in rows] if examples.names is None else _names(examples)
+    return plots.extremes(assessment.examples.x, values, title, features=assessment.features, names=names)
 
 
 def _how_assessed(assessment: Assessment) -> str:

@@ -19,9 +19,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from tfp_vae.canvas import (
+    OUTERMOST,
     PALETTE,
     STYLE,
     Range,
@@ -29,6 +30,9 @@ from tfp_vae.canvas import (
     classes_of,
     color,
     maps,
+    marker,
+    named,
+    plain,
     png,
     range_of,
     show_tiles,
@@ -44,7 +48,6 @@ __all__ = [
     "log_likelihood_histogram",
     "manifold",
     "png",
-    "prior_grid",
     "ranked",
     "rate_bars",
     "reconstructions",
@@ -61,6 +64,12 @@ MOST_MAPS = 12
 
 MOST_TICKS = 24
 """The most places of a strip of pictures that are named below it."""
+
+HATCHES = {"o": "", "^": "///"}
+"""How the boxes of classes are filled that have one marker or the other."""
+
+FEWEST_CUT, FAR = 20, 2.0
+"""From how many values on a histogram may leave some out, and how much wider than the others' range all must be."""
 
 LEAST_BARS = 6
 """How many bars there must be to fill a picture's width; fewer are as wide as if there were so many."""
@@ -203,22 +212,10 @@ def _curve(axes: Any, metrics: Sequence[Mapping[str, Any]], name: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def prior_grid(side: int) -> np.ndarray:
-    """Return z [side^2, 2] at the standard Normal's inverse CDF of an even grid, from top left to bottom right.
-
-    Equal steps on the page are equal masses under the prior.
-    """
-    from scipy.stats import norm
-
-    quantiles = norm.ppf((np.arange(side) + 0.5) / side)
-    first, second = np.meshgrid(quantiles, quantiles[::-1])
-    return np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32)
-
-
 def manifold(
     images: np.ndarray, side: int, title: str = "E[x|z] over quantiles of the prior", *, unit: bool = False
 ) -> Figure:
-    """Draw E[x|z] [side^2, H, W, C] over the grid of `prior_grid`, or another of quantiles.
+    """Draw E[x|z] [side^2, H, W, C] over a grid of quantiles of the prior, see `grids.grid`.
 
     Args:
       images: row by row from the top, where z_2 is largest.
@@ -243,20 +240,19 @@ def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, e
     Args:
       samples: K of each of the J points.
       means: nats per example.
-      errors: over examples, which are the same for every K: the shape of the curve is surer than they suggest.
+      errors: over examples, which are the same for every K: the shape of the curve is surer than they suggest. Of a
+        single example there are none, NaN, and none is drawn.
       elbo: drawn as a line.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.subplots()
         axes.plot(samples, means, color=PALETTE[0], marker="o", markersize=4, label="bound from K samples")
-        band: dict[str, Any] = {
-            "color": PALETTE[0],
-            "alpha": 0.2,
-            "linewidth": 0,
-            "label": "± its standard error over examples",
-        }
-        axes.fill_between(samples, means - errors, means + errors, **band)
+        if np.isfinite(errors).all():
+            label = "± its standard error over examples"
+            axes.fill_between(
+                samples, means - errors, means + errors, color=PALETTE[0], alpha=0.2, linewidth=0, label=label
+            )
         axes.axhline(elbo, color=PALETTE[5], linestyle="--", label="ELBO")
         axes.set(title="Bound on log p(x), tighter with more importance samples", ylabel="nats per example")
         _count_on_a_logarithmic_axis(axes, "importance samples K for each example")
@@ -320,7 +316,8 @@ def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None, titl
 def values_by_class(values: np.ndarray, labels: np.ndarray | None, title: str, what: str) -> Figure:
     """Draw a histogram of values [N], and below it, where the labels [N] are classes, a box for each of them.
 
-    Boxes span the quartiles, their whiskers the 5th to the 95th percentile.
+    Boxes span the quartiles, their whiskers the 5th to the 95th percentile. Where few values lie far from all others,
+    the picture spans all but the outermost thousandths, and says how many lie beyond.
 
     Args:
       values: of any unit.
@@ -336,25 +333,59 @@ def values_by_class(values: np.ndarray, labels: np.ndarray | None, title: str, w
         axes = figure.subplots(
             1 + bool(names), 1, sharex=True, squeeze=False, height_ratios=[2.2, *[height - 2.2] * bool(names)]
         )
-        axes[0, 0].hist(values, bins=bins_for(len(values)), color=PALETTE[0])
-        axes[0, 0].set(title=title, ylabel="examples")
+        _histogram(axes[0, 0], values)
+        axes[0, 0].set(title=plain(title), ylabel="examples")
         axes[0, 0].yaxis.set_major_locator(MaxNLocator(6, integer=True))
         if names:
             _boxes(axes[1, 0], [values[labels == name] for name in names], names)
         axes[-1, 0].set_xlabel(what + "\nboxes: quartiles and median; whiskers: 5% to 95%" * bool(names))
-        axes[-1, 0].xaxis.set_major_locator(MaxNLocator(7))
+        axes[-1, 0].xaxis.set_major_locator(MaxNLocator(5))
+        axes[-1, 0].xaxis.set_major_formatter(FuncFormatter(_tick))
     return figure
+
+
+def _tick(value: float, place: int) -> str:
+    """Return a number as an axis has it, its thousands parted."""
+    del place
+    return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _histogram(axes: Any, values: np.ndarray) -> None:
+    """Draw a histogram of values [N] over what nearly all of them span, and write how many lie beyond."""
+    low, high = _span(values)
+    beyond = int(((values < low) | (values > high)).sum())
+    axes.hist(values, bins=bins_for(len(values)), range=(low, high), color=PALETTE[0])
+    if beyond:
+        margin = 0.05 * (high - low) or 0.5
+        axes.set_xlim(low - margin, high + margin)
+        axes.set_ylim(top=1.18 * axes.get_ylim()[1])  # room for the line
+        text = f"{beyond:,} beyond, from {_written(values.min())} to {_written(values.max())}"
+        axes.text(0.01, 0.98, text, transform=axes.transAxes, ha="left", va="top", fontsize="small")
+
+
+def _span(values: np.ndarray) -> tuple[float, float]:
+    """Return the least and the greatest value, or, where these are far out, those of all but the outermost thousandths.
+
+    At each end at least one value is left out then.
+    """
+    whole = float(values.min()), float(values.max())
+    if len(values) < FEWEST_CUT:
+        return whole
+    outside = math.ceil(OUTERMOST * len(values))
+    inner = np.sort(values)[[outside, -1 - outside]]
+    far = whole[1] - whole[0] > FAR * (inner[1] - inner[0])
+    return (float(inner[0]), float(inner[1])) if far else whole
 
 
 def _boxes(axes: Any, groups: Sequence[np.ndarray], names: Sequence[Any]) -> None:
     parts = axes.boxplot(groups, orientation="horizontal", widths=0.6, patch_artist=True, sym=".", whis=(5, 95))
     for i, box in enumerate(parts["boxes"]):
-        box.set(facecolor=color(i), alpha=0.7)
+        box.set(facecolor=color(i), alpha=0.7, hatch=HATCHES[marker(i)])
     styles: dict[str, Any] = {"medians": {"color": "black"}, "fliers": {"markersize": 2, "alpha": 0.4}}
     for kind, style in styles.items():
         for part in parts[kind]:
             part.set(**style)
-    axes.set_yticks(range(1, len(names) + 1), [str(name) for name in names])
+    axes.set_yticks(range(1, len(names) + 1), [named(name) for name in names])
     axes.invert_yaxis()
     axes.set_ylabel("class")
 
@@ -365,6 +396,7 @@ def extremes(
     title: str = "Least and most likely examples; log p(x) in nats",
     count: int = 10,
     features: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> Figure:
     """Draw the examples x [N, H, W, C], or [N, M], of least log p(x) [N] above those of most, each with its value.
 
@@ -374,21 +406,32 @@ def extremes(
       title: written above.
       count: how many of each, at most half of all.
       features: what the M features of vectors are called.
+      names: of the N examples, such as their rows in a file; vectors stand beside theirs.
     """
     order = np.argsort(values, kind="stable")
     count = min(count, max(1, len(x) // 2))
     chosen = np.concatenate([order[:count], order[-count:][::-1]])
     if x.ndim == 2:
-        named = [f"{name}, {_written(values[rows[0]])} to {_written(values[rows[-1]])}" for name, rows in
-                 (("least", chosen[:count]), ("most", chosen[count:]))]  # fmt: skip
-        return maps([x[chosen[:count]], x[chosen[count:]]], named, title, features=features)
+        ends = {"least": chosen[:count], "most": chosen[count:]}
+        heads = [f"{name}, {_written(values[rows[0]])} to {_written(values[rows[-1]])}" for name, rows in ends.items()]
+        figure = maps([x[rows] for rows in ends.values()], heads, title, features=features)
+        _name_examples(figure.axes, [[plain(names[row]) for row in rows] for rows in ends.values()] if names else [])
+        return figure
     axes, picture = show_tiles(x[chosen], 2, count, title, limits=range_of(x), captions=True)
     _caption(axes, picture, tile_size(x), list(map(_written, values[chosen])), 2, count)
     _name_rows(axes, picture, ["least", "most"], x.shape[1])
     return _figure(axes)
 
 
-def ranked(x: np.ndarray, values: np.ndarray, title: str, features: Sequence[str] = ()) -> Figure:
+def _name_examples(panels: Sequence[Any], names: Sequence[Sequence[str]]) -> None:
+    """Name the rows of each panel's map."""
+    for axes, texts in zip(panels, names, strict=False):
+        axes.set_yticks(range(len(texts)), texts, fontsize="small")
+
+
+def ranked(
+    x: np.ndarray, values: np.ndarray, title: str, features: Sequence[str] = (), names: Sequence[str] = ()
+) -> Figure:
     """Draw examples x [N, H, W, C] as a grid in their order, each above its value [N]; or vectors [N, M] as a map.
 
     Args:
@@ -396,9 +439,11 @@ def ranked(x: np.ndarray, values: np.ndarray, title: str, features: Sequence[str
       values: nats.
       title: written above.
       features: what the M features of vectors are called.
+      names: of the examples, such as their rows in a file; vectors stand beside theirs.
     """
     texts = list(map(_written, values))
     if x.ndim == 2:
+        texts = [f"{plain(name)}: {text}" for name, text in zip(names, texts, strict=True)] if names else texts
         return maps([x], [""], title, "log p(x)", texts if len(x) <= MOST_TICKS else None, features)
     columns = len(x) if len(x) <= ONE_ROW else math.ceil(math.sqrt(len(x)))
     rows = math.ceil(len(x) / columns)

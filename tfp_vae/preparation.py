@@ -106,11 +106,19 @@ def plan(
         binarization=chosen,
         reading=data.reading,
         scaling=data.scaling,
+        learned=_learned(reading or Reading(), data, scaling),
     )
     config = RunConfig(data=described, model=model, training=training)
     _warn_of_density(raw, config)
     _warn_of_lack(raw)
     return config, _prepared(config, data)
+
+
+def _learned(reading: Reading, data: Dataset, scaling: str | None) -> tuple[str, ...]:
+    """Return what the data decided of how they are read and scaled, as nobody said it."""
+    columns = reading.columns is None and data.reading.columns is not None
+    settings = SCALINGS.member(scaling or data.scaling.name).settings != data.scaling.settings
+    return (*["columns"] * columns, *["scaling"] * settings)
 
 
 def _support(likelihood: Member, event_shape: tuple[int, ...]) -> Support:

@@ -13,6 +13,8 @@ tv.report.command(tv.runs.find(None, "runs").config())  # "tfp-vae train --datas
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import math
 import shlex
@@ -21,8 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfp_vae import runs
-from tfp_vae.animations import last_frame
-from tfp_vae.config import RunConfig
+from tfp_vae.animations import description, last_frame
+from tfp_vae.config import DataConfig, RunConfig
 from tfp_vae.errors import RunError
 from tfp_vae.members import Member
 from tfp_vae.runs import Run
@@ -41,7 +43,7 @@ CAPTIONS = {
     "reconstructions": "Test examples as the model saw them, and what it makes of them.",
     "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
     "latent-scatter": "Where test examples lie in latent space; ellipses, if any, show how sure the encoder is.",
-    "manifold": "What is decoded all over latent space, each step of the same mass under the prior.",
+    "manifold": "What is decoded all over latent space, at even quantiles of each dimension of the prior.",
     "traversals": "What changes along each active dimension, the others kept.",
     "interpolations": "What lies between test examples.",
     "posterior-prior": "Where the filled shape leaves the line, draws from the prior are decoded that no data taught.",
@@ -97,12 +99,13 @@ class Figure(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture on the page: its data, and for what moves, the data of its last frame."""
+    """A picture on the page: its data, for what moves the data of its last frame, and what its weights and age are."""
 
     name: str
     caption: str
     data: str
     still: str | None
+    note: str = ""
 
 
 def page(run: Run) -> str:
@@ -178,7 +181,7 @@ def _parts(config: RunConfig) -> list[tuple[str, str]]:
     sizes = ", ".join(f"{size:,} {name}" for name, size in data.splits.items())
     return [
         ("data", f"{data.dataset}: {sizes} ({data.split_rule})"),
-        ("scaling", data.scaling.name),
+        ("scaling", _scaling(data)),
         *((name, _written(member).replace(":", ": ", 1)) for name, member in members.items()),
         ("epochs, batch size", f"{training.epochs:,}, {training.batch_size}"),
         ("learning rate, seed", f"{training.learning_rate:g}, {training.seed}"),
@@ -222,20 +225,33 @@ def _pieces(config: RunConfig) -> list[str]:
 def _of_data(config: RunConfig) -> dict[str, Any]:
     """Return what is said of the data.
 
-    Means and deviations of a scaling are left out, being far too many for a line: they are learned again from the same
-    data.
+    Columns that were not named, and means and deviations that were not given, are left out, being far too many for a
+    line: they are learned again from the same data.
     """
     data, reading = config.data, config.data.reading
-    read = {name.replace("_", "-"): _read(getattr(reading, name)) for name in sorted(reading.given())}
-    scaling = {"scaling": data.scaling.name}  # what it learned from the data, it learns again
+    said = sorted(reading.given() - set(data.learned))
+    read = {name.replace("_", "-"): _read(getattr(reading, name)) for name in said}
+    scaling = {"scaling": _scaling(data)}
     return {"dataset": data.dataset, "data-dir": data.data_dir, **read, **scaling, **_members(data, "binarization")}
 
 
+def _scaling(data: DataConfig) -> str:
+    """Return a scaling as the command line writes it, without what it learned from the data, and learns again."""
+    return data.scaling.name if "scaling" in data.learned else _written(data.scaling)
+
+
 def _read(value: Any) -> str:
-    """Return a setting of how data is read as the command line writes it: names as a,b and sizes as HxW."""
+    """Return a setting of how data is read as the command line writes it: names as a line of CSV, sizes as HxW."""
     if not isinstance(value, list | tuple):
         return str(value)
-    return ("x" if all(isinstance(part, int) for part in value) else ",").join(map(str, value))
+    return "x".join(map(str, value)) if all(isinstance(part, int) for part in value) else _line(value)
+
+
+def _line(names: Sequence[str]) -> str:
+    """Return names as a line of a CSV file, those that hold a comma in quotes."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(names)
+    return text.getvalue()
 
 
 def _of_model(config: RunConfig) -> dict[str, Any]:
@@ -301,7 +317,25 @@ def pictures(run: Run) -> list[Picture]:
     """Return the run's pictures that have a caption, in the order of the captions, ready to stand in a page."""
     evaluated = run.path(runs.EVALUATION).is_file()  # pictures of an evaluation may outlive it
     names = [name for name in CAPTIONS if evaluated or not name.startswith("evaluation-")]
-    return [_picture(path, name) for name in names for path in _candidates(run, name) if path.is_file()]
+    paths = [(name, path) for name in names for path in _candidates(run, name) if path.is_file()]
+    old = set(stale(run, names))
+    return [_picture(path, name)._replace(note=_note(path, old=name in old)) for name, path in paths]
+
+
+def _note(path: Path, *, old: bool) -> str:
+    """Return what is to be said of a picture below its caption: of which weights it is, and whether it is old."""
+    about = described(path)
+    return " ".join([*[f"Drawn from {about}."] * bool(about), *["Older than the checkpoint."] * old])
+
+
+def described(path: Path) -> str:
+    """Return from which weights and seed a picture says that it was drawn; nothing, if it does not."""
+    if path.suffix != ".png":
+        return ""
+    try:
+        return description(path.read_bytes())
+    except OSError as error:
+        raise _damaged(path) from error
 
 
 def _candidates(run: Run, name: str) -> list[Path]:
@@ -320,22 +354,32 @@ def _picture(path: Path, name: str) -> Picture:
         content = path.read_bytes()
         still = _uri(last_frame(content), ".png") if path.suffix == ".gif" else None
     except OSError as error:
-        raise RunError(f"{path}: expected a picture, found damage; draw it again with `tfp-vae plot`.") from error
+        raise _damaged(path) from error
     return Picture(name, CAPTIONS[name], _uri(content, path.suffix), still)
+
+
+def _damaged(path: Path) -> RunError:
+    return RunError(f"{path}: expected a picture, found damage; draw it again with `tfp-vae plot`.")
 
 
 def _uri(content: bytes, suffix: str) -> str:
     return f"data:{MIME[suffix]};base64,{base64.b64encode(content).decode()}"
 
 
-def stale(run: Run, names: Sequence[str]) -> list[str]:
-    """Return which of the run's pictures are not there, or are older than its newest checkpoint.
+def stale(run: Run, names: Sequence[str], about: str = "") -> list[str]:
+    """Return which of the run's pictures are not there, are older than its newest checkpoint, or of other weights.
 
     Args:
       run: it may lack a checkpoint, and then no picture that is there is too old.
       names: of pictures, from `CAPTIONS`.
+      about: the weights and the seed that pictures which name theirs should have; any, if not given.
     """
     checkpoint = run.path(runs.CHECKPOINT)
     newest = checkpoint.stat().st_mtime if checkpoint.exists() else 0.0
     drawn = {name: [path.stat().st_mtime for path in _candidates(run, name) if path.is_file()] for name in names}
-    return [name for name in names if max(drawn[name], default=-1.0) < newest]
+    other = {name for name in names for path in _candidates(run, name) if about and _is_other(path, about)}
+    return [name for name in names if max(drawn[name], default=-1.0) < newest or name in other]
+
+
+def _is_other(path: Path, about: str) -> bool:
+    return path.is_file() and described(path) not in ("", about)

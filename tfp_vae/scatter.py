@@ -15,12 +15,12 @@ import numpy as np
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
-from tfp_vae.canvas import PALETTE, STYLE, TITLE_SIZE, bins_for, classes_of, color, colors_of
+from tfp_vae.canvas import PALETTE, STYLE, TITLE_SIZE, bins_for, classes_of, color, colors_of, marker, named
 
 __all__ = ["Spread", "draw_clusters", "latent_scatter", "posterior_against_prior", "scatter_axes", "settled"]
 
-LABEL_HEIGHT, LETTER_WIDTH = 0.055, 0.022
-"""The size of a label's box, as shares of the axes: its height, and what each letter adds to its width."""
+LABEL_HEIGHT, LETTER_WIDTH, LABEL_MARGIN = 0.29, 0.12, 0.16
+"""The size of a label's box, in inches: its height, what each letter adds to its width, and its margins."""
 
 MOST_PUSHES = 500
 FEW = 500
@@ -88,9 +88,9 @@ def draw_clusters(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> N
     size = 12 if len(points) < FEW else 4
     members = [np.ones(len(points), bool)] if classes is None else [labels == name for name in classes]
     for i, rows in enumerate(members):
-        axes.scatter(*points[rows].T, s=size, color=color(i), alpha=0.65, linewidths=0)
+        axes.scatter(*points[rows].T, s=size, color=color(i), marker=marker(i), alpha=0.65, linewidths=0)
     if classes is not None:
-        _name_clusters(axes, [_densest(points[rows]) for rows in members], [str(name) for name in classes])
+        _name_clusters(axes, [_densest(points[rows]) for rows in members], [named(name) for name in classes])
 
 
 def _ellipses(axes: Any, points: np.ndarray, labels: np.ndarray | None, spread: Spread) -> EllipseCollection:
@@ -123,7 +123,7 @@ def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str]
     axes.autoscale_view()  # which respects a view that is set
     axes.apply_aspect()
     between = axes.transData + axes.transAxes.inverted()
-    found = settled(between.transform(np.asarray(places)), np.array([_box(name) for name in names]))
+    found = settled(between.transform(np.asarray(places)), np.array([_box(name) for name in names]) / _inches(axes))
     for i, (name, place, start) in enumerate(zip(names, found, places, strict=True)):
         outline = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color(i), "linewidth": 1.5}
         axes.annotate(
@@ -140,7 +140,12 @@ def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str]
 
 
 def _box(name: str) -> tuple[float, float]:
-    return 0.03 + LETTER_WIDTH * max(2, len(name)), LABEL_HEIGHT
+    return LABEL_MARGIN + LETTER_WIDTH * max(2, len(name)), LABEL_HEIGHT
+
+
+def _inches(axes: Any) -> np.ndarray:
+    """Return the width and the height of axes."""
+    return np.asarray(np.divide([axes.bbox.width, axes.bbox.height], axes.figure.dpi))
 
 
 def settled(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:

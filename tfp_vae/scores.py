@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tfp_vae.diagnostics import standard_error
 from tfp_vae.evaluation import Estimates, Progress, estimate
 from tfp_vae.execution import AUTO, choose
 from tfp_vae.experiments import Restored
@@ -83,7 +84,7 @@ def score(
         "step": restored.step,
         "scaling": restored.config.data.scaling.name,
         "log_likelihood": float(log_px.mean()),
-        "log_likelihood_se": float(log_px.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else float("nan"),
+        "log_likelihood_se": standard_error(log_px),
         "quantiles": {
             f"{q:g}": float(value) for q, value in zip(QUANTILES, np.quantile(log_px, QUANTILES), strict=True)
         },

@@ -7,6 +7,8 @@ whether images have colours) goes back into the `Reading`, so that new data for 
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -35,7 +37,13 @@ def _split_size(value: Any) -> Any:
 
 
 def _split_names(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    """Read `a,b` as a line of a CSV file: a name that holds a comma stands in double quotes."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(part.strip() for row in csv.reader(io.StringIO(value, newline=""), strict=True) for part in row)
+    except csv.Error as error:
+        raise ValueError(f"expected names as in a line of a CSV file ({error})") from error
 
 
 Side = Annotated[int, pydantic.Field(gt=0, le=MOST_SIDE)]
