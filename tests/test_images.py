@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -124,6 +125,11 @@ class TestWhatIsRead:
     def test_what_file_managers_leave_behind_is_passed_over(self, tmp_path: Path, grey: np.ndarray) -> None:
         write(tmp_path, {"a.png": encoded(grey[0]), ".DS_Store": b"x", **dict.fromkeys(IGNORED, b"x")})
         assert len(read_folder(tmp_path)[""].x) == 1
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.png")
+        with pytest.raises(DataError, match=r"a\.png: expected a file, found a pipe or a device"):
+            read_folder(tmp_path)
 
     def test_zipped(self, tmp_path: Path, grey: np.ndarray) -> None:
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:

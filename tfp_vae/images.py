@@ -21,6 +21,7 @@ from typing import IO, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from tfp_vae.errors import DataError
+from tfp_vae.files import refuse_special
 
 __all__ = ["CHANNELS", "Channels", "Pictures", "read_folder", "read_zipped"]
 
@@ -152,7 +153,11 @@ def _images(folder: Path, label: str | None, ignoring: Sequence[Path] = ()) -> l
 
 
 def _path_opener(path: Path) -> Callable[[], IO[bytes]]:
-    return lambda: path.open("rb")
+    def opened() -> IO[bytes]:
+        refuse_special(path)
+        return path.open("rb")
+
+    return opened
 
 
 def _visible(folder: Path) -> list[Path]:
