@@ -97,11 +97,13 @@ def command(
     assessed = [_assess(each, data_dir, weights, annealing, asked) for each in found]
     compare = library.assessment().compare
     differences = [compare(assessed[0], other) for other in assessed[1:]]
-    _tell([each.result for each in assessed], differences, as_json)
-    if per_example is not None:
-        storage.write_arrays(Path(per_example), assessed[0].per_example())
-    for each, assessment in zip(found, assessed, strict=True):
-        _keep(each, assessment, draws)
+    try:  # what was found is kept even where nobody listens any more, and told even where it cannot be kept
+        if per_example is not None:
+            storage.write_arrays(Path(per_example), assessed[0].per_example())
+        for each, assessment in zip(found, assessed, strict=True):
+            _keep(each, assessment, draws)
+    finally:
+        _tell([each.result for each in assessed], differences, as_json)
 
 
 def _check_output(per_example: str | None, named: Sequence[str]) -> None:

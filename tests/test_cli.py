@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -18,6 +19,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from tfp_vae.cli import evaluate
 from tfp_vae.cli.main import COMMANDS, main
 
 import tfp_vae
@@ -241,6 +243,17 @@ def test_per_example_values_have_the_reported_mean(here: Path, copied: Run) -> N
         assert each[key].mean() == pytest.approx(result[key])
     assert each["label"].shape == (25,)
     assert np.median(each["ess"]) == pytest.approx(result["ess_median"])
+
+
+def test_an_evaluation_is_kept_where_nobody_listens(here: Path, copied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "closed")
+
+    monkeypatch.setattr(evaluate, "_tell", closed)
+    asked = ("--iw-samples", "2", "--max-examples", "6", "--no-plots", "--per-example", "each.npz")
+    call("evaluate", "--run", copied.folder, *asked, code=1)
+    assert copied.read("evaluation.json")["num_examples"] == 6
+    assert read_npz(Path("each.npz"))["elbo"].shape == (6,)
 
 
 class TestTrain:
