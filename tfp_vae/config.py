@@ -90,6 +90,8 @@ class DataConfig(_Record):
     fingerprint: see `datasets.Dataset.fingerprint`.
     binarization, scaling: members, with what the training data decided.
     reading: how a file was read.
+    pixels_over: what the scaling `pixels` divided by, 255 or, of values that lie in [0, 1], 1; None of other scalings
+      and values, and of runs from before it was noted.
     """
 
     dataset: _DataPath
@@ -101,6 +103,7 @@ class DataConfig(_Record):
     binarization: Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
     reading: Reading = Reading()
     scaling: Annotated[Member, SCALINGS.validator, AS_MAPPING] = SCALINGS.member("none")
+    pixels_over: Literal[1, 255] | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -228,12 +231,14 @@ class RunConfig(_Record):
     def identity(self) -> str:
         """Return a digest of all that decides a run's numbers, but not of when it ends, which may be put off.
 
-        Averaging counts where it is asked for: runs from before it was there keep their digest.
+        Averaging counts where it is asked for: runs from before it was there keep their digest. What pixels are over
+        follows from the data, whose fingerprint counts.
 
         Sixteen hexadecimal digits of SHA-256.
         """
         content = self.model_dump(mode="json")
         training = content["training"]
+        del content["data"]["pixels_over"]
         for name in ("epochs", "early_stopping", *(["ema"] if training["ema"] is None else [])):
             del training[name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
