@@ -79,7 +79,7 @@ def command(
     if bounds is not None and latent_dim != 2:
         raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
     restored = library.restored(found, weights)
-    path = path or found.plot_path(_picture_name(n, show, weights, drawn["seed"], region))
+    path = path or found.plot_path(_picture_name(n, show, weights, region, **drawn))
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     title = _title(n, show, bounds, drawn["temperature"])
     data = found.config().data
@@ -104,9 +104,12 @@ def _title(n: int, show: str, bounds: Any, temperature: float) -> str:
     return f"{n:,} samples, {SHOWN[show]} with z from the prior{within}{cooled}"
 
 
-def _picture_name(n: int, show: str, weights: str, seed: int, region: Sequence[float] | None) -> str:
+def _picture_name(
+    n: int, show: str, weights: str, region: Sequence[float] | None, *, seed: int, temperature: float
+) -> str:
     where = "" if region is None else "-region" + "_".join(f"{bound:g}" for bound in region)
-    return f"samples-{n}-{show}-seed{seed}{where}" + ("" if weights == FINAL else f"-{weights}")
+    cooled = "" if temperature == 1 else f"-temperature{temperature:g}"
+    return f"samples-{n}-{show}-seed{seed}{where}{cooled}" + ("" if weights == FINAL else f"-{weights}")
 
 
 def _bounds(

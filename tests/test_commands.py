@@ -207,7 +207,7 @@ class TestEncode:
 
     def test_new_images(self, copied: Run, pictures: Path) -> None:
         path = call("encode", "--run", copied.folder, "--data", pictures).stdout.strip()
-        assert path == str(copied.folder / "embeddings-pictures.npz")
+        assert path == str(copied.folder / "embeddings-data-pictures.npz")
         found = read_npz(Path(path))
         assert found["name"][0].startswith("0/")
         assert found["label"].tolist() == [int(name[0]) for name in found["name"]]
@@ -317,7 +317,7 @@ class TestScore:
         negatives, own = told(*options, "--data", "negatives"), told(*options)
         assert "picture" not in negatives
         assert negatives["quantiles"]["1"] < own["quantiles"]["0.05"]
-        rows = rows_of(copied.folder / "scores-negatives.csv")
+        rows = rows_of(copied.folder / "scores-data-negatives.csv")
         assert [row["name"] for row in rows] == sorted(upside_down)
 
     def test_what_is_printed(self, copied: Run) -> None:
@@ -328,6 +328,19 @@ class TestScore:
         assert len(listed) == 4
         assert is_picture(shown.splitlines()[-1])
 
+    def test_all_are_printed_that_are_shown(self, copied: Run) -> None:
+        few = ("--iw-samples", 2, "--max-examples", 30, "--no-plots")
+        shown = call("score", "--run", copied.folder, *few, *GRAPH).stdout
+        assert sum(line.strip()[:1].isdigit() for line in shown.splitlines()[1:]) == 16
+
+    def test_a_new_file_is_no_split_and_its_draw_is_told_of(self, copied: Run, here: Path, digits: Dataset) -> None:
+        np.save("test.npy", digits.test.x[:3])
+        options = ("score", "--run", copied.folder, "--iw-samples", 2, "--no-plots", *GRAPH)
+        new, own = (call(*options, *more) for more in (("--data", "test.npy"), ("--max-examples", 4)))
+        assert "log p(x) of grey values is that of one binarization" in new.stderr
+        assert "binarization" not in own.stderr
+        assert [len(rows_of(copied.folder / f"scores-{name}.csv")) for name in ("data-test", "test")] == [3, 4]
+
 
 @pytest.mark.parametrize("command", ["encode", "reconstruct", "interpolate", "score", "sample"])
 @pytest.mark.parametrize("weights", ["final", "best"])
@@ -337,6 +350,12 @@ def test_every_command_says_which_weights_it_uses(command: str, weights: str, co
     result = json.loads(done.stdout)
     assert (result["weights"], result["step"]) == (weights, steps[weights])
     assert f"weights: {weights}, of step {steps[weights]:,}" in done.stderr
+
+
+def test_a_picture_is_called_by_its_temperature(here: Path, copied: Run) -> None:
+    asked = ("sample", "--run", copied.folder, "--n", 4)
+    paths = [Path(told(*asked, *more)["out"]).name for more in ((), ("--temperature", 0.5))]
+    assert paths == ["samples-4-mean-seed0.png", "samples-4-mean-seed0-temperature0.5.png"]
 
 
 def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> None:
@@ -377,7 +396,7 @@ class TestOwnData:
         trained = call("train", *options, "--execution", "graph", "--epochs", "1", "--run-dir", "r")
         assert "picked for it: --likelihood discretized-logistic" in trained.stderr
         assert told("encode", "--run", "r", "--data", "photos/cat")["num_examples"] == 12
-        assert read_npz(Path("r/embeddings-cat.npz"))["name"][0] == "0.png"
+        assert read_npz(Path("r/embeddings-data-cat.npz"))["name"][0] == "0.png"
         assert told("reconstruct", "--run", "r", "--out", "r.npy")["num_examples"] == 3
         assert np.load("r.npy").shape == (3, 8, 6, 3)
         write_images(here / "grey", {"a.png": encoded(rng.integers(0, 256, (9, 9), np.uint8))})
