@@ -90,6 +90,8 @@ def command(
     With --run more than once, the runs side by side, and their paired differences from the first.
     """
     _check_output(per_example, run)
+    if asked["ais_steps"] is None:
+        options.refuse_written(("ais_chains", "ais_examples"), "without --ais-steps; give that too, or leave it out")
     found = [runs.find(each, runs_dir) for each in run or (None,)]
     for each in found:
         each.check_writable(["", runs.PLOTS], places.COPY)

@@ -419,6 +419,11 @@ class TestWrongInput:
             (["evaluate", "--split", "all"], "is not one of"),
             (["evaluate", "--per-example", "x.csv"], "ending in .npz"),
             (["info", "colours"], "is not one of"),
+            (["info", "priors", "--run", "none"], "priors and --run were both given; keep one"),
+            (["evaluate", "--ais-chains", "4"], "--ais-chains has no meaning without --ais-steps"),
+            (["evaluate", "--ais-examples", "4"], "--ais-examples has no meaning without --ais-steps"),
+            (["report", "--no-plots", "--data-dir", "d"], "--data-dir has no meaning with --no-plots"),
+            (["train", "--run-dir", "a", "--runs-dir", "b"], "--runs-dir has no meaning with --run-dir"),
         ],
     )
     def test_usage(self, arguments: list[str], expected: str, here: Path) -> None:
