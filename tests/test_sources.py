@@ -418,6 +418,15 @@ class TestNewExamples:
         assert before.data.pixels_over is None
         assert before.identity() == of_pictures.identity()
 
+    def test_images_of_several_sizes_are_told_the_runs(self, of_pictures: RunConfig, tmp_path: Path) -> None:
+        folder = write_images(tmp_path / "c", {f"{i}.png": encoded(PIXELS[0][i:]) for i in range(2)})
+        with pytest.raises(DataError) as caught:
+            new_examples(of_pictures, str(folder))
+        assert str(caught.value) == (
+            f"{folder / '1.png'}: expected images of one size, 4x5, found 3x5; bring each to 4x5, as the run was "
+            "trained on."
+        )
+
     def test_colour_images_are_refused_by_a_run_of_grey_ones(self, of_pictures: object, tmp_path: Path) -> None:
         rgb = np.stack([PIXELS] * 3, axis=-1)
         folder = write_images(tmp_path / "c", {f"{i}.png": encoded(x) for i, x in enumerate(rgb)})

@@ -8,7 +8,8 @@ a binarization, check, and write it all down in a `RunConfig`. `reload` goes the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -33,6 +34,7 @@ from tfp_vae.datasets import (
     scaled,
 )
 from tfp_vae.errors import DataError
+from tfp_vae.images import RESIZE
 from tfp_vae.kinds import assumption, fits, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
@@ -341,7 +343,8 @@ def new_examples(config: RunConfig, path: str) -> Split:
       DataError: examples that are missing or malformed, of another shape than the run's, or of a kind that its
         likelihood has no density for.
     """
-    source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
+    with _sized(config):
+        source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
     if len(source.parts) > 1:
         raise DataError(f"{path}: expected examples without splits, found {', '.join(source.parts)}; give one of them.")
     given = as_split(next(iter(source.parts.values())))
@@ -354,6 +357,16 @@ def new_examples(config: RunConfig, path: str) -> Split:
         takes = NEAR_UNIT
     check_split(path, split, takes, lambda: _MEND[config.data.pixels_over].format(config.data.dataset))
     return _binarized(config, split)
+
+
+@contextmanager
+def _sized(config: RunConfig) -> Iterator[None]:
+    """Say of images of several sizes what a run's own have, as new ones are not resized unless those were."""
+    try:
+        yield
+    except DataError as error:
+        size = "x".join(map(str, config.data.event_shape[:2]))
+        raise DataError(str(error).replace(RESIZE, f"bring each to {size}, as the run was trained on")) from error
 
 
 NEAR_UNIT = Support("[0, 1], or less than 1 from it,", lambda x: (x > -1) & (x < 2))
