@@ -22,21 +22,21 @@ SHOWN = {"mean": "E[x|z]", "draw": "x from p(x|z),"}
 """What a picture calls what it shows."""
 
 
-def _write_png(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
+def _write_png(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
     from tfp_vae import plots
 
     storage.write_bytes(path, plots.png(plots.image_grid(x, **named)))
 
 
-def _write_npy(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
+def _write_npy(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
     storage.write_array(path, x)
 
 
-def _write_npz(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
-    storage.write_arrays(path, {"x": x})
+def _write_npz(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
+    storage.write_arrays(path, {"x": x, **standard})
 
 
-WRITERS: dict[str, Callable[[Path, np.ndarray, Mapping[str, Any]], None]] = {
+WRITERS: dict[str, Callable[[Path, np.ndarray, Mapping[str, np.ndarray], Mapping[str, Any]], None]] = {
     ".png": _write_png,
     ".npy": _write_npy,
     ".npz": _write_npz,
@@ -83,7 +83,8 @@ def command(
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     title = _title(n, show, bounds, drawn["temperature"])
     data = found.config().data
-    WRITERS[path.suffix](path, x, {"title": title, "features": data.features, "unit": data.unit})
+    console.notice_of_scaled(data.standard)
+    WRITERS[path.suffix](path, x, data.standard, {"title": title, "features": data.features, "unit": data.unit})
     result = {
         "run": str(found.folder),
         "weights": weights,

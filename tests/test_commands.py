@@ -369,6 +369,18 @@ def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> 
     assert "region" in call("sample", "--run", copied.folder, "--n", 4, "--region", -1, 0, -1, 0).stdout
 
 
+def test_standardized_values_are_said_to_be_and_can_be_undone(here: Path, rng: np.random.Generator) -> None:
+    x = rng.normal([100, -5], [30, 0.1], (40, 2))
+    np.save("t.npy", x)
+    call("train", "--dataset", "t.npy", "--scaling", "standard", *SMALL, "--run-dir", "r", "--no-plots")
+    for command, more in (("sample", ()), ("reconstruct", ("--data", "t.npy"))):
+        shown = call(command, "--run", "r", *more, "--out", "x.npz")
+        assert "loc + scale * x" in shown.stderr
+        found = read_npz(Path("x.npz"))
+        assert found["loc"].shape == found["scale"].shape == (2,)
+    np.testing.assert_allclose(found["loc"] + found["scale"] * found["x"], x, rtol=1e-5)
+
+
 class TestOwnData:
     """From a person's own files to a trained run, and its scores."""
 

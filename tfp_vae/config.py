@@ -111,6 +111,13 @@ class DataConfig(_Record):
         return tuple(self.reading.columns or ())
 
     @property
+    def standard(self) -> dict[str, np.ndarray]:
+        """Of standardized data the loc and the scale, [*event_shape]; nothing of others."""
+        if self.scaling.name != "standard":
+            return {}
+        return {name: np.reshape(self.scaling.settings[name], self.event_shape) for name in ("loc", "scale")}
+
+    @property
     def unit(self) -> bool:
         """Whether they are images that were scaled to lie in [0, 1]."""
         return len(self.event_shape) == 3 and self.scaling.name in ("pixels", "divided")
