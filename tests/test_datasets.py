@@ -202,7 +202,7 @@ class TestOwnArrays:
             load(str(tmp_path / "a.npy"))
         raw = read(str(tmp_path / "a.npy"))
         found = not_finite(raw)
-        assert found.count == 4
+        assert found.examples == 4
         assert getattr(raw, found.split).source_rows()[found.row] == 5
 
     def test_a_file_that_moved_is_found_in_the_data_dir(self, tmp_path: Path) -> None:

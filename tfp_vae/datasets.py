@@ -401,7 +401,7 @@ def _check_any_finite(dataset: Dataset) -> None:
 def _check_finite(dataset: Dataset) -> None:
     found = not_finite(dataset)
     if found is not None:
-        more = f", and {found.count - 1:,} other rows with such values" if found.count > 1 else ""
+        more = f", and {found.examples - 1:,} other rows with such values" if found.examples > 1 else ""
         split = getattr(dataset, found.split)[[found.row]]
         check_split(f"{dataset.name}, {found.split} split", split, REAL, lambda: f"remove or mend that row{more}")
 
@@ -411,7 +411,7 @@ class NotFinite(NamedTuple):
 
     split: str
     row: int
-    count: int
+    examples: int
 
 
 def not_finite(dataset: Dataset) -> NotFinite | None:

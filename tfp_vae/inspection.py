@@ -154,7 +154,7 @@ def _missing(data: Dataset) -> dict[str, Any]:
         return {"values": 0, "examples": 0, "first": None}
     first = f"{found.split}: {getattr(data, found.split).whence(found.row)}"
     values = sum(int(np.count_nonzero(~np.isfinite(x))) for x in data.parts)
-    return {"values": values, "examples": found.count, "first": first}
+    return {"values": values, "examples": found.examples, "first": first}
 
 
 def _labels(data: Dataset) -> dict[str, Any] | None:
