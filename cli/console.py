@@ -26,6 +26,15 @@ def notice(message: str) -> None:
         click.echo(message, err=True)
 
 
+def notice_of_scaled(standard: Mapping[str, Any]) -> None:
+    """Say that values are scaled, if `DataConfig.standard` has a loc and a scale."""
+    if standard:
+        notice(
+            "values are scaled, in standard deviations from the training mean; of the data themselves they are "
+            "loc + scale * x, with loc and scale in .npz files and in the run's config.json"
+        )
+
+
 @final
 class _Notices(logging.Handler):
     """Says on stderr what the library warns of."""

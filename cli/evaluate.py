@@ -90,6 +90,8 @@ def command(
     With --run more than once, the runs side by side, and their paired differences from the first.
     """
     _check_output(per_example, run)
+    if asked["ais_steps"] is None:
+        options.refuse_written(("ais_chains", "ais_examples"), "without --ais-steps; give that too, or leave it out")
     found = [runs.find(each, runs_dir) for each in run or (None,)]
     for each in found:
         each.check_writable(["", runs.PLOTS], places.COPY)
@@ -97,11 +99,13 @@ def command(
     assessed = [_assess(each, data_dir, weights, annealing, asked) for each in found]
     compare = library.assessment().compare
     differences = [compare(assessed[0], other) for other in assessed[1:]]
-    _tell([each.result for each in assessed], differences, as_json)
-    if per_example is not None:
-        storage.write_arrays(Path(per_example), assessed[0].per_example())
-    for each, assessment in zip(found, assessed, strict=True):
-        _keep(each, assessment, draws)
+    try:  # what was found is kept even where nobody listens any more, and told even where it cannot be kept
+        if per_example is not None:
+            storage.write_arrays(Path(per_example), assessed[0].per_example())
+        for each, assessment in zip(found, assessed, strict=True):
+            _keep(each, assessment, draws)
+    finally:
+        _tell([each.result for each in assessed], differences, as_json)
 
 
 def _check_output(per_example: str | None, named: Sequence[str]) -> None:

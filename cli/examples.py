@@ -28,14 +28,19 @@ class Chosen(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A name for files made of them."""
-        return str(self.origin["split"] or Path(self.origin["data"]).expanduser().resolve().stem or "data")
+        """A name for files made of them; those of a new file never have that of a split."""
+        split = self.origin["split"]
+        return str(split) if split else f"data-{self._stem}"
+
+    @property
+    def _stem(self) -> str:
+        return str(Path(self.origin["data"]).expanduser().resolve().stem or "data")
 
     @property
     def title(self) -> str:
         """What a picture calls them all."""
         split = self.origin["split"]
-        return f"{len(self.split):,} {split} examples" if split else f"{len(self.split):,} examples of {self.name}"
+        return f"{len(self.split):,} {split} examples" if split else f"{len(self.split):,} examples of {self._stem}"
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return what tells each example: its place, its row in the source, its name and its label if it has them."""

@@ -9,6 +9,7 @@ import click
 
 from tfp_vae.config import TABLES
 from tfp_vae.datasets import DATASETS
+from tfp_vae.errors import UsageError
 from tfp_vae.members import Table, written
 from tfp_vae.runs import Run
 
@@ -24,6 +25,8 @@ _TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS}
 @options.debug_option
 def command(topic: str | None, run: str | None, as_json: bool) -> None:
     """Versions and devices; with --run a run's configuration; with a TOPIC the names and settings in a table."""
+    if topic is not None and run is not None:
+        raise UsageError(f"{topic} and --run were both given; keep one.")
     if topic is not None:
         _show_table(_TOPICS[topic], as_json)
     elif run is not None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, final
 
 import click
 import pydantic
+from click.core import ParameterSource
 
 from tfp_vae.archive import BEST, FINAL
 from tfp_vae.errors import UsageError
@@ -105,6 +106,22 @@ class MemberType(click.ParamType):  # type: ignore[type-arg]
 
 def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     ctx.meta[DEBUG] = value
+
+
+def written(name: str) -> bool:
+    """Return whether a parameter of the command that runs was given on the command line itself."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def refuse_written(names: Iterable[str], why: str) -> None:
+    """Raise UsageError for the first of some parameters that was given on the command line, where it would do nothing.
+
+    Args:
+      names: of the parameters.
+      why: the end of the sentence `--x has no meaning`, and what to do.
+    """
+    for name in filter(written, names):
+        raise UsageError(f"--{name.replace('_', '-')} has no meaning {why}.")
 
 
 def debug_option(command: F) -> F:

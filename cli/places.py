@@ -32,7 +32,7 @@ def output(given: str | None, suffixes: Collection[str], option: str = "--out") 
         raise DiskError(f"could not write {path}: its folder does not exist. Make it or choose another place.")
     if path.is_dir():
         raise DiskError(f"could not write {path}: a folder of that name is in the way. Choose another place.")
-    storage.check_writable(folder)
+    storage.check_writable(folder, of=path)
     return path
 
 

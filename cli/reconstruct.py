@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,26 @@ PICTURED = 12
 LARGEST_PICTURE = 100
 
 
-def _write_png(path: Path, examples: Chosen, x: np.ndarray, named: Mapping[str, Any]) -> None:
+def _write_png(path: Path, examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> None:
     from tfp_vae import plots
 
     title = f"{examples.title[:1].upper()}{examples.title[1:]}, and what the model makes of them"
-    storage.write_bytes(path, plots.png(plots.reconstructions(examples.split.x, x, title=title, **named)))
+    storage.write_bytes(
+        path, plots.png(plots.reconstructions(examples.split.x, x, title=title, **_named(config, show)))
+    )
 
 
-def _write_npy(path: Path, examples: Chosen, x: np.ndarray, named: Mapping[str, Any]) -> None:
+def _write_npy(path: Path, examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> None:
     storage.write_array(path, x)
 
 
-def _write_npz(path: Path, examples: Chosen, x: np.ndarray, named: Mapping[str, Any]) -> None:
-    storage.write_arrays(path, {**examples.columns(), "x": examples.split.x, "reconstruction": x})
+def _write_npz(path: Path, examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> None:
+    storage.write_arrays(
+        path, {**examples.columns(), "x": examples.split.x, "reconstruction": x, **config.data.standard}
+    )
 
 
-WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray, Mapping[str, Any]], None]] = {
+WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray, RunConfig, str], None]] = {
     ".png": _write_png,
     ".npy": _write_npy,
     ".npz": _write_npz,
@@ -85,7 +89,9 @@ def command(
     path = path or found.plot_path(f"reconstructions-{examples.name}-{show}-seed{seed}")
     restored = library.restored(found, weights)
     x = _reconstructed(restored.vae, examples.split.x, latent, show, seed)
-    WRITERS[path.suffix](path, examples, x, _named(found.config(), show))
+    config = found.config()
+    console.notice_of_scaled(config.data.standard)
+    WRITERS[path.suffix](path, examples, x, config, show)
     result = {
         "run": str(found.folder),
         "weights": weights,

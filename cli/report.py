@@ -30,6 +30,8 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     animations, the configuration and the versions.
     """
     path = places.output(out, (".html",))
+    if not plots:
+        options.refuse_written(("data_dir",), "with --no-plots, which reads no data; leave it out")
     found = runs.find(run, runs_dir)
     console.notice(f"run: {found.folder}")
     places.check_run(found, path, pictured=plots)

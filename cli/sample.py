@@ -22,21 +22,21 @@ SHOWN = {"mean": "E[x|z]", "draw": "x from p(x|z),"}
 """What a picture calls what it shows."""
 
 
-def _write_png(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
+def _write_png(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
     from tfp_vae import plots
 
     storage.write_bytes(path, plots.png(plots.image_grid(x, **named)))
 
 
-def _write_npy(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
+def _write_npy(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
     storage.write_array(path, x)
 
 
-def _write_npz(path: Path, x: np.ndarray, named: Mapping[str, Any]) -> None:
-    storage.write_arrays(path, {"x": x})
+def _write_npz(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
+    storage.write_arrays(path, {"x": x, **standard})
 
 
-WRITERS: dict[str, Callable[[Path, np.ndarray, Mapping[str, Any]], None]] = {
+WRITERS: dict[str, Callable[[Path, np.ndarray, Mapping[str, np.ndarray], Mapping[str, Any]], None]] = {
     ".png": _write_png,
     ".npy": _write_npy,
     ".npz": _write_npz,
@@ -79,11 +79,12 @@ def command(
     if bounds is not None and latent_dim != 2:
         raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
     restored = library.restored(found, weights)
-    path = path or found.plot_path(_picture_name(n, show, weights, drawn["seed"], region))
+    path = path or found.plot_path(_picture_name(n, show, weights, region, **drawn))
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     title = _title(n, show, bounds, drawn["temperature"])
     data = found.config().data
-    WRITERS[path.suffix](path, x, {"title": title, "features": data.features, "unit": data.unit})
+    console.notice_of_scaled(data.standard)
+    WRITERS[path.suffix](path, x, data.standard, {"title": title, "features": data.features, "unit": data.unit})
     result = {
         "run": str(found.folder),
         "weights": weights,
@@ -104,9 +105,12 @@ def _title(n: int, show: str, bounds: Any, temperature: float) -> str:
     return f"{n:,} samples, {SHOWN[show]} with z from the prior{within}{cooled}"
 
 
-def _picture_name(n: int, show: str, weights: str, seed: int, region: Sequence[float] | None) -> str:
+def _picture_name(
+    n: int, show: str, weights: str, region: Sequence[float] | None, *, seed: int, temperature: float
+) -> str:
     where = "" if region is None else "-region" + "_".join(f"{bound:g}" for bound in region)
-    return f"samples-{n}-{show}-seed{seed}{where}" + ("" if weights == FINAL else f"-{weights}")
+    cooled = "" if temperature == 1 else f"-temperature{temperature:g}"
+    return f"samples-{n}-{show}-seed{seed}{where}{cooled}" + ("" if weights == FINAL else f"-{weights}")
 
 
 def _bounds(

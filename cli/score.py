@@ -15,7 +15,14 @@ from tfp_vae.tables import csv_bytes
 from . import console, library, options, places
 from .examples import Chosen, chosen, example_options
 
-LISTED = 10
+DRAWN = ("dynamic", "static")
+"""The binarizations that draw."""
+
+_DRAWN = (
+    "warning: log p(x) of grey values is that of one binarization, drawn by an example's place: copies of an example "
+    "differ. For scores of the grey levels themselves, train with --likelihood discretized-logistic, categorical or "
+    "continuous-bernoulli."
+)
 
 
 @click.command()
@@ -51,6 +58,8 @@ def command(
     places.check_run(found, path, pictured=plots)
     which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
     examples = chosen(found, **which)
+    if which["data"] is not None and found.config().data.binarization.name in DRAWN:
+        console.notice(_DRAWN)
     path = path or found.folder / f"scores-{examples.name}.csv"
     restored = library.restored(found, weights)
     with console.counted("scoring", len(examples.split) * asked["iw_samples"]) as progress:
@@ -102,7 +111,7 @@ def _print(result: dict[str, Any]) -> None:
     shown = f" (standard error {error:.3f})" if np.isfinite(error) else ""
     click.echo(f"log p(x), mean: {result['log_likelihood']:.3f} nats{shown}")
     click.echo("the most anomalous:")
-    rows = [list(row.values()) for row in result["most_anomalous"][:LISTED]]
+    rows = [list(row.values()) for row in result["most_anomalous"]]
     console.print_table(list(result["most_anomalous"][0]), rows)
     click.echo(result["out"])
     if "picture" in result:

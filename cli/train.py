@@ -144,6 +144,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     A member of a table is written `name` or `name:key=value,key=value`; `tfp-vae info` lists them.
     """
+    if options.written("run_dir"):
+        options.refuse_written(("runs_dir",), "with --run-dir, which names the run's own folder; keep one")
     if given["tensorboard"]:
         events.check_installed()
     begin, dataset = _resumed(ctx, given) if given["resume"] else _planned(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -18,6 +19,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from tfp_vae.cli import evaluate
 from tfp_vae.cli.main import COMMANDS, main
 
 import tfp_vae
@@ -271,6 +273,17 @@ def test_per_example_values_have_the_reported_mean(here: Path, copied: Run) -> N
     assert np.median(each["ess"]) == pytest.approx(result["ess_median"])
 
 
+def test_an_evaluation_is_kept_where_nobody_listens(here: Path, copied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "closed")
+
+    monkeypatch.setattr(evaluate, "_tell", closed)
+    asked = ("--iw-samples", "2", "--max-examples", "6", "--no-plots", "--per-example", "each.npz")
+    call("evaluate", "--run", copied.folder, *asked, code=1)
+    assert copied.read("evaluation.json")["num_examples"] == 6
+    assert read_npz(Path("each.npz"))["elbo"].shape == (6,)
+
+
 class TestTrain:
     """Options of training."""
 
@@ -436,6 +449,11 @@ class TestWrongInput:
             (["evaluate", "--split", "all"], "is not one of"),
             (["evaluate", "--per-example", "x.csv"], "ending in .npz"),
             (["info", "colours"], "is not one of"),
+            (["info", "priors", "--run", "none"], "priors and --run were both given; keep one"),
+            (["evaluate", "--ais-chains", "4"], "--ais-chains has no meaning without --ais-steps"),
+            (["evaluate", "--ais-examples", "4"], "--ais-examples has no meaning without --ais-steps"),
+            (["report", "--no-plots", "--data-dir", "d"], "--data-dir has no meaning with --no-plots"),
+            (["train", "--run-dir", "a", "--runs-dir", "b"], "--runs-dir has no meaning with --run-dir"),
         ],
     )
     def test_usage(self, arguments: list[str], expected: str, here: Path) -> None:

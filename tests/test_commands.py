@@ -205,7 +205,7 @@ class TestEncode:
 
     def test_new_images(self, copied: Run, pictures: Path) -> None:
         path = call("encode", "--run", copied.folder, "--data", pictures).stdout.strip()
-        assert path == str(copied.folder / "embeddings-pictures.npz")
+        assert path == str(copied.folder / "embeddings-data-pictures.npz")
         found = read_npz(Path(path))
         assert found["name"][0].startswith("0/")
         assert found["label"].tolist() == [int(name[0]) for name in found["name"]]
@@ -315,7 +315,7 @@ class TestScore:
         negatives, own = told(*options, "--data", "negatives"), told(*options)
         assert "picture" not in negatives
         assert negatives["quantiles"]["1"] < own["quantiles"]["0.05"]
-        rows = rows_of(copied.folder / "scores-negatives.csv")
+        rows = rows_of(copied.folder / "scores-data-negatives.csv")
         assert [row["name"] for row in rows] == sorted(upside_down)
 
     def test_what_is_printed(self, copied: Run) -> None:
@@ -325,6 +325,19 @@ class TestScore:
         listed = [line for line in shown.splitlines() if line.strip()[:1].isdigit()]
         assert len(listed) == 4
         assert is_picture(shown.splitlines()[-1])
+
+    def test_all_are_printed_that_are_shown(self, copied: Run) -> None:
+        few = ("--iw-samples", 2, "--max-examples", 30, "--no-plots")
+        shown = call("score", "--run", copied.folder, *few, *GRAPH).stdout
+        assert sum(line.strip()[:1].isdigit() for line in shown.splitlines()[1:]) == 16
+
+    def test_a_new_file_is_no_split_and_its_draw_is_told_of(self, copied: Run, here: Path, digits: Dataset) -> None:
+        np.save("test.npy", digits.test.x[:3])
+        options = ("score", "--run", copied.folder, "--iw-samples", 2, "--no-plots", *GRAPH)
+        new, own = (call(*options, *more) for more in (("--data", "test.npy"), ("--max-examples", 4)))
+        assert "log p(x) of grey values is that of one binarization" in new.stderr
+        assert "binarization" not in own.stderr
+        assert [len(rows_of(copied.folder / f"scores-{name}.csv")) for name in ("data-test", "test")] == [3, 4]
 
 
 @pytest.mark.parametrize("command", ["encode", "reconstruct", "interpolate", "score", "sample"])
@@ -338,6 +351,12 @@ def test_every_command_says_which_weights_it_uses(command: str, weights: str, co
     assert f"weights: {weights}, of step {steps[weights]:,}" in done.stderr
 
 
+def test_a_picture_is_called_by_its_temperature(here: Path, copied: Run) -> None:
+    asked = ("sample", "--run", copied.folder, "--n", 4)
+    paths = [Path(told(*asked, *more)["out"]).name for more in ((), ("--temperature", 0.5))]
+    assert paths == ["samples-4-mean-seed0.png", "samples-4-mean-seed0-temperature0.5.png"]
+
+
 def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> None:
     result = told("sample", "--run", copied.folder, "--n", 6, "--region", -0.1, 0.1, 1, 1.2, "--out", "s.npy")
     assert result["region"] == [[-0.1, 0.1], [1, 1.2]]
@@ -347,6 +366,18 @@ def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> 
     assert (x >= edges.min(axis=0) - 0.02).all()
     assert (x <= edges.max(axis=0) + 0.02).all()
     assert "region" in call("sample", "--run", copied.folder, "--n", 4, "--region", -1, 0, -1, 0).stdout
+
+
+def test_standardized_values_are_said_to_be_and_can_be_undone(here: Path, rng: np.random.Generator) -> None:
+    x = rng.normal([100, -5], [30, 0.1], (40, 2))
+    np.save("t.npy", x)
+    call("train", "--dataset", "t.npy", "--scaling", "standard", *SMALL, "--run-dir", "r", "--no-plots")
+    for command, more in (("sample", ()), ("reconstruct", ("--data", "t.npy"))):
+        shown = call(command, "--run", "r", *more, "--out", "x.npz")
+        assert "loc + scale * x" in shown.stderr
+        found = read_npz(Path("x.npz"))
+        assert found["loc"].shape == found["scale"].shape == (2,)
+    np.testing.assert_allclose(found["loc"] + found["scale"] * found["x"], x, rtol=1e-5)
 
 
 class TestOwnData:
@@ -376,7 +407,7 @@ class TestOwnData:
         trained = call("train", *options, "--execution", "graph", "--epochs", "1", "--run-dir", "r")
         assert "picked for it: --likelihood discretized-logistic" in trained.stderr
         assert told("encode", "--run", "r", "--data", "photos/cat")["num_examples"] == 12
-        assert read_npz(Path("r/embeddings-cat.npz"))["name"][0] == "0.png"
+        assert read_npz(Path("r/embeddings-data-cat.npz"))["name"][0] == "0.png"
         assert told("reconstruct", "--run", "r", "--out", "r.npy")["num_examples"] == 3
         assert np.load("r.npy").shape == (3, 8, 6, 3)
         write_images(here / "grey", {"a.png": encoded(rng.integers(0, 256, (9, 9), np.uint8))})

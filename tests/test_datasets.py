@@ -14,7 +14,7 @@ from tests.test_files import idx
 from tests.test_images import encoded
 from tfp_vae import datasets
 from tfp_vae.binarization import BINARIZATIONS, Binarization, Dynamic, Static, Threshold, Unchanged
-from tfp_vae.datasets import SPLITS, Dataset, Split, check_support, load, prepare
+from tfp_vae.datasets import SPLITS, Dataset, Split, check_support, load, not_finite, prepare, read
 from tfp_vae.errors import DataError, UsageError
 from tfp_vae.supports import BINARY, COUNTS, OPEN_UNIT, REAL, UNIT, Support, first_violation, level_count, levels
 
@@ -193,6 +193,17 @@ class TestOwnArrays:
             np.save(tmp_path / "a.npy", x)
             with pytest.raises(DataError, match=f"found nan in row {row} of its source"):
                 load(str(tmp_path / "a.npy"))
+
+    def test_of_several_rows_the_first_in_the_file_is_named(self, tmp_path: Path) -> None:
+        x = np.zeros((40, 3))
+        x[[5, 11, 20, 39], 1] = np.nan  # in all splits
+        np.save(tmp_path / "a.npy", x)
+        with pytest.raises(DataError, match="row 5 of its source; remove or mend that row, and 3 other rows with such"):
+            load(str(tmp_path / "a.npy"))
+        raw = read(str(tmp_path / "a.npy"))
+        found = not_finite(raw)
+        assert found.examples == 4
+        assert getattr(raw, found.split).source_rows()[found.row] == 5
 
     def test_a_file_that_moved_is_found_in_the_data_dir(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", np.zeros((20, 3)))

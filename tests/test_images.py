@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -125,6 +126,11 @@ class TestWhatIsRead:
         write(tmp_path, {"a.png": encoded(grey[0]), ".DS_Store": b"x", **dict.fromkeys(IGNORED, b"x")})
         assert len(read_folder(tmp_path)[""].x) == 1
 
+    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.png")
+        with pytest.raises(DataError, match=r"a\.png: expected a file, found a pipe or a device"):
+            read_folder(tmp_path)
+
     def test_zipped(self, tmp_path: Path, grey: np.ndarray) -> None:
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             for i, x in enumerate(grey):
@@ -189,7 +195,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
 
 def test_more_images_than_memory_are_refused_at_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfp_vae.images.MOST_VALUES", 40)
-    with pytest.raises(DataError, match=r"2 images like a.png of 24 values; choose a smaller --resize"):
+    with pytest.raises(DataError, match=r"2 images like .*/a.png of 24 values; choose a smaller --resize"):
         read_folder(write(tmp_path, {"a.png": encoded(GREY), "b.png": b"not even read"}))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tfp_vae.cli import library
+from tfp_vae.cli import library, places
 
 from tests.conftest import small_model, small_training
 from tests.test_cli import RUN_COMMANDS, call, one_sentence
@@ -51,6 +51,13 @@ def orphan(tmp_path: Path) -> Run:
 
 def listed(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_that_is_there_and_takes_no_files_is_said_to(tmp_path: Path, refusing: Refusal) -> None:
+    refusing(tmp_path, errno.ENOENT)
+    with pytest.raises(DiskError) as caught:
+        places.output(str(tmp_path / "x.csv"), (".csv",))
+    assert str(caught.value).startswith(f"could not write {tmp_path / 'x.csv'}: its folder takes no files. ")
 
 
 class TestCheckWritable:
@@ -142,7 +149,7 @@ class TestARunThatTakesNoFiles:
         refusing(tmp_path / "full", errno.ENOSPC)
         suffix = {"score": "csv", "report": "html"}.get(command, "npz")
         said = one_sentence(call(command, "--run", orphan.folder, option, tmp_path / "full" / f"x.{suffix}", code=6))
-        assert "full: the disk is full. Make room or choose another place" in said
+        assert f"full/x.{suffix}: the disk is full. Make room or choose another place" in said
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.test_files import idx
 from tests.test_images import encoded
 from tests.test_images import write as write_images
 from tfp_vae import sources
-from tfp_vae.config import ModelConfig, TrainingConfig
+from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.datasets import SPLITS, Dataset, Split, load
 from tfp_vae.errors import DataError, UsageError
 from tfp_vae.kinds import SUITED, kind_of, suggest, suited_scaling
@@ -372,6 +372,60 @@ class TestNewExamples:
         np.save(tmp_path / "n.npy", content)
         with pytest.raises(DataError, match=message):
             new_examples(of_pictures, str(tmp_path / "n.npy"))
+
+    @pytest.mark.parametrize(
+        ("trained_on", "new", "over", "said"),
+        [
+            (PIXELS, PIXELS / 255, 1, "values of type float64 are taken as they are"),
+            (PIXELS / 255, PIXELS, 255, "uint8 pixels are taken over 255"),
+            (PIXELS / 255, PIXELS // 128, 1, None),  # 0 and 1
+            (PIXELS / 255, (PIXELS / 255).astype(np.float32), 1, None),
+            (PIXELS, PIXELS, 255, None),
+            (PIXELS, PIXELS.astype(np.int64), None, "pixels from 0 to 255 as uint8"),
+            (PIXELS, PIXELS.astype(np.float32), None, "pixels from 0 to 255 as uint8"),
+            (PIXELS / 255, PIXELS.astype(np.float32), None, r"bring it to the values in \[0, 1\]"),
+        ],
+    )
+    @pytest.mark.parametrize("likelihood", ["normal", "continuous-bernoulli"])
+    def test_pixels_of_another_type_are_what_the_runs_were_or_refused(
+        self,
+        trained_on: np.ndarray,
+        new: np.ndarray,
+        over: int | None,
+        said: str | None,
+        likelihood: str,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        np.save(tmp_path / "a.npy", trained_on)
+        np.save(tmp_path / "n.npy", new)
+        config, _ = plan(str(tmp_path / "a.npy"), None, None, ModelConfig(likelihood=likelihood), TrainingConfig())
+        caplog.clear()
+        if over is None:
+            with pytest.raises(DataError, match=said):
+                new_examples(config, str(tmp_path / "n.npy"))
+            return
+        found = new_examples(config, str(tmp_path / "n.npy")).x[..., 0]
+        np.testing.assert_allclose(found, new / over, rtol=1e-6)
+        told = [record.getMessage() for record in caplog.records]
+        assert (len(told) == 1 and said in told[0]) if said else not told
+
+    def test_a_config_from_before_pixels_were_noted_is_the_same_run(self, of_pictures: RunConfig) -> None:
+        assert of_pictures.data.pixels_over == 255
+        written = of_pictures.model_dump(mode="json")
+        del written["data"]["pixels_over"]
+        before = RunConfig.model_validate(written)
+        assert before.data.pixels_over is None
+        assert before.identity() == of_pictures.identity()
+
+    def test_images_of_several_sizes_are_told_the_runs(self, of_pictures: RunConfig, tmp_path: Path) -> None:
+        folder = write_images(tmp_path / "c", {f"{i}.png": encoded(PIXELS[0][i:]) for i in range(2)})
+        with pytest.raises(DataError) as caught:
+            new_examples(of_pictures, str(folder))
+        assert str(caught.value) == (
+            f"{folder / '1.png'}: expected images of one size, 4x5, found 3x5; bring each to 4x5, as the run was "
+            "trained on."
+        )
 
     def test_colour_images_are_refused_by_a_run_of_grey_ones(self, of_pictures: object, tmp_path: Path) -> None:
         rgb = np.stack([PIXELS] * 3, axis=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,12 @@ def test_missing_values_are_nan(text: str, write: Callable[..., Path]) -> None:
     np.testing.assert_array_equal(np.isnan(x), [[False, True], [True, False]])
 
 
-@pytest.mark.parametrize(("labels", "kind"), [(["3", "-1", "2"], "i"), (["0.5", "1", "2"], "U"), (["a", "1", ""], "U")])
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [(["3", "-1", "2"], "i"), (["0.5", "1", "2"], "U"), (["a", "1", ""], "U"),
+     (["01", "1", "10"], "U"), (["1_0", "10", "10"], "U"), (["02130", "10001", "+1"], "U"), (["-0", "0", "1"], "U"),
+     ([str(2**63 - 1), str(-(2**63)), "0"], "i"), ([str(2**63), "1", "2"], "U")],
+)  # fmt: skip
 def test_labels_are_numbers_only_if_all_are(labels: list[str], kind: str, write: Callable[..., Path]) -> None:
     y = read_csv(write("x,y\n" + "".join(f"1,{label}\n" for label in labels)), label_column="y").y
     assert y.dtype.kind == kind
@@ -96,6 +102,12 @@ def test_refusals(content: str | bytes, message: str, write: Callable[..., Path]
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a file, found none"):
         read_csv(tmp_path / "none.csv")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.csv")
+    with pytest.raises(DataError, match="expected a file, found a pipe or a device"):
+        read_csv(tmp_path / "p.csv")
 
 
 def test_what_is_written_is_read_back_bit_for_bit(write: Callable[..., Path], rng: np.random.Generator) -> None:

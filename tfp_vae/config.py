@@ -91,6 +91,8 @@ class DataConfig(_Record):
     binarization, scaling: members, with what the training data decided.
     reading: how a file was read.
     learned: what of these the data decided, as it was not given: the columns of a table, settings of the scaling.
+    pixels_over: what the scaling `pixels` divided by, 255 or, of values that lie in [0, 1], 1; None of other scalings
+      and values, and of runs from before it was noted.
     """
 
     dataset: _DataPath
@@ -103,11 +105,19 @@ class DataConfig(_Record):
     reading: Reading = Reading()
     scaling: Annotated[Member, SCALINGS.validator, AS_MAPPING] = SCALINGS.member("none")
     learned: tuple[Literal["columns", "scaling"], ...] = ("scaling",)
+    pixels_over: Literal[1, 255] | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
         """What a table calls the features of its vectors; nothing for other data."""
         return tuple(self.reading.columns or ())
+
+    @property
+    def standard(self) -> dict[str, np.ndarray]:
+        """Of standardized data the loc and the scale, [*event_shape]; nothing of others."""
+        if self.scaling.name != "standard":
+            return {}
+        return {name: np.reshape(self.scaling.settings[name], self.event_shape) for name in ("loc", "scale")}
 
     @property
     def unit(self) -> bool:
@@ -231,12 +241,14 @@ class RunConfig(_Record):
         """Return a digest of all that decides a run's numbers, but not of when it ends, which may be put off.
 
         Averaging counts where it is asked for: runs from before it was there keep their digest. Who decided columns and
-        scaling does not count, what they are does.
+        scaling does not count, what they are does; nor what pixels are over, which follows from the data, whose
+        fingerprint counts.
 
         Sixteen hexadecimal digits of SHA-256.
         """
         content = self.model_dump(mode="json")
         training = content["training"]
+        del content["data"]["pixels_over"]
         for name in ("epochs", "early_stopping", *(["ema"] if training["ema"] is None else [])):
             del training[name]
         del content["data"]["learned"]

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -215,7 +215,7 @@ def omniglot(folder: Path, progress: Any = None) -> Dataset:
 
 def _characters(path: Path) -> Split:
     """Return the drawings in an archive, labelled by the character's number, with which their names begin."""
-    found = images.read_zipped(path, lambda name: Path(name).stem.partition("_")[0], resize=OMNIGLOT_SIZE)
+    found = images.read_zipped(path, lambda name: Path(name).stem.partition("_")[0].lstrip("0"), resize=OMNIGLOT_SIZE)
     labels = None if found.y is None else typed(found.y)
     return Split(1 - found.x / np.float32(255), labels)
 
@@ -399,7 +399,43 @@ def _check_any_finite(dataset: Dataset) -> None:
 
 
 def _check_finite(dataset: Dataset) -> None:
-    check_support(dataset, REAL, lambda: "remove or mend that row")
+    found = not_finite(dataset)
+    if found is not None:
+        more = f", and {found.examples - 1:,} other rows with such values" if found.examples > 1 else ""
+        split = getattr(dataset, found.split)[[found.row]]
+        check_split(f"{dataset.name}, {found.split} split", split, REAL, lambda: f"remove or mend that row{more}")
+
+
+class NotFinite(NamedTuple):
+    """The first example in the source's order with a value that is not finite: its split, its row in that, how many."""
+
+    split: str
+    row: int
+    examples: int
+
+
+def not_finite(dataset: Dataset) -> NotFinite | None:
+    """Return which example is the first in the source with a value that is missing or infinite, or None.
+
+    Where splits have sources of their own, train comes before validation and test.
+    """
+    parts = {name: getattr(dataset, name) for name in SPLITS}
+    wrong = {
+        name: _rows_not_finite(part.x) for name, part in parts.items() if first_violation(part.x, REAL) is not None
+    }
+    count = sum(map(len, wrong.values()))
+    firsts = [NotFinite(name, min(rows, key=parts[name].source_rows().item), count) for name, rows in wrong.items()]
+    return min(firsts, key=lambda each: _place(parts[each.split], each.row), default=None)
+
+
+def _rows_not_finite(x: np.ndarray) -> list[int]:
+    rows: list[int] = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1)).tolist()
+    return rows
+
+
+def _place(split: Split, row: int) -> tuple[bool, int]:
+    """Return what sorts examples by their place in the source; those of a source of their own come last."""
+    return split.rows is None, 0 if split.rows is None else int(split.rows[row])
 
 
 def _check_shapes(dataset: Dataset) -> None:

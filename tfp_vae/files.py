@@ -22,7 +22,7 @@ import numpy as np
 
 from tfp_vae.errors import DataError
 
-__all__ = ["read_amat", "read_idx", "read_npy", "read_npz"]
+__all__ = ["read_amat", "read_idx", "read_npy", "read_npz", "refuse_special"]
 
 _IDX_TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -212,12 +212,17 @@ _MALFORMED = (
 """What numpy and zipfile raise for headers that make no sense."""
 
 
+def refuse_special(path: Path) -> None:
+    """Raise DataError for what is there but is no file or folder: a pipe would be waited for, a device has no end."""
+    if not (path.is_file() or path.is_dir()) and path.exists():
+        raise DataError(f"{path}: expected a file, found a pipe or a device; give a file.")
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader finds wrong into a DataError that names the file."""
     try:
-        if not (path.is_file() or path.is_dir()) and path.exists():  # a pipe would be waited for, a device has no end
-            raise DataError(f"{path}: expected a file, found a pipe or a device; give a file.")
+        refuse_special(path)
         yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a file, found none; check the path.") from error

@@ -21,6 +21,7 @@ from typing import IO, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from tfp_vae.errors import DataError
+from tfp_vae.files import refuse_special
 
 __all__ = ["CHANNELS", "Channels", "Pictures", "read_folder", "read_zipped"]
 
@@ -39,6 +40,9 @@ MOST_PIXELS = 1 << 24
 
 MOST_VALUES = 1 << 31
 """The most values that all images of a folder may have together."""
+
+RESIZE = "give --resize"
+"""What is advised on images of several sizes, of data to train on."""
 
 SPLIT_FOLDERS = {
     "train": "train",
@@ -61,10 +65,11 @@ class Pictures(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """An image that is to be read: its label, what it is called, and how it is opened."""
+    """An image that is to be read: its label, what it is called among the others and in messages, how it is opened."""
 
     label: str | None
     name: str
+    where: str
     opened: Callable[[], IO[bytes]]
 
 
@@ -107,7 +112,7 @@ def read_zipped(path: Path, label: Callable[[str], str], *, resize: tuple[int, i
     """
     with _reading(path), zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith(SUFFIXES))
-        entries = [_Entry(label(name), f"{path}, {name}", _opener(archive, name)) for name in names]
+        entries = [_Entry(label(name), f"{path}, {name}", f"{path}, {name}", _opener(archive, name)) for name in names]
         return _of_one_shape(path, {"": entries}, {"": _decoded_all(entries, resize, "grey")})[""]
 
 
@@ -148,11 +153,15 @@ def _images(folder: Path, label: str | None, ignoring: Sequence[Path] = ()) -> l
         what = "a folder" if other[0].is_dir() else "a file of another kind"
         raise DataError(f"{other[0]}: expected a PNG or JPEG image, found {what}; convert it or move it elsewhere.")
     prefix = "" if label is None else f"{label}/"
-    return [_Entry(label, f"{prefix}{file.name}", _path_opener(file)) for file in files]
+    return [_Entry(label, f"{prefix}{file.name}", str(file), _path_opener(file)) for file in files]
 
 
 def _path_opener(path: Path) -> Callable[[], IO[bytes]]:
-    return lambda: path.open("rb")
+    def opened() -> IO[bytes]:
+        refuse_special(path)
+        return path.open("rb")
+
+    return opened
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -169,12 +178,12 @@ def _decoded_all(entries: Sequence[_Entry], resize: tuple[int, int] | None, chan
         images.append(_decoded(entry, resize, channels))
         if len(images) == 1 and len(entries) * images[0].size > MOST_VALUES:
             raise DataError(
-                f"expected at most {MOST_VALUES:,} values in all, found {len(entries):,} images like {entry.name} of "
+                f"expected at most {MOST_VALUES:,} values in all, found {len(entries):,} images like {entry.where} of "
                 f"{images[0].size:,} values; choose a smaller --resize."
             )
         first, size = ("{}x{}".format(*image.shape) for image in (images[0], images[-1]))
         if first != size:
-            raise DataError(f"{entry.name}: expected images of one size, {first}, found {size}; give --resize.")
+            raise DataError(f"{entry.where}: expected images of one size, {first}, found {size}; {RESIZE}.")
     return images
 
 
@@ -185,11 +194,11 @@ def _decoded(entry: _Entry, resize: tuple[int, int] | None, channels: Channels) 
     """
     from PIL import Image, ImageOps
 
-    with _reading(entry.name), warnings.catch_warnings(), entry.opened() as stream:
+    with _reading(entry.where), warnings.catch_warnings(), entry.opened() as stream:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(_in_memory(stream), formats=FORMATS) as image:
-            _check_header(image, entry.name)
-            upright = _opaque(ImageOps.exif_transpose(image), entry.name).convert(DECODED[channels](image.mode))
+            _check_header(image, entry.where)
+            upright = _opaque(ImageOps.exif_transpose(image), entry.where).convert(DECODED[channels](image.mode))
         if resize is not None:
             upright = upright.resize(resize[::-1], Image.Resampling.BILINEAR)
         pixels = np.asarray(upright)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfp_vae.binarization import BINARIZATIONS
-from tfp_vae.datasets import SPLITS, Dataset, default_binarization, scaled
+from tfp_vae.datasets import SPLITS, Dataset, default_binarization, not_finite, scaled
 from tfp_vae.errors import DataError
 from tfp_vae.kinds import assumption, kind_of, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
@@ -149,14 +149,12 @@ def _range(data: Dataset) -> dict[str, float]:
 
 def _missing(data: Dataset) -> dict[str, Any]:
     """Return how many values are not finite, in how many examples, and which is the first of those."""
-    values, examples, first = 0, 0, None
-    for name in SPLITS:
-        split = getattr(data, name)
-        per_example = (~np.isfinite(split.x)).reshape(len(split), -1).sum(axis=1)
-        values, examples = values + int(per_example.sum()), examples + int((per_example > 0).sum())
-        if first is None and per_example.any():
-            first = f"{name}: {split.whence(int(np.argmax(per_example > 0)))}"
-    return {"values": values, "examples": examples, "first": first}
+    found = not_finite(data)
+    if found is None:
+        return {"values": 0, "examples": 0, "first": None}
+    first = f"{found.split}: {getattr(data, found.split).whence(found.row)}"
+    values = sum(int(np.count_nonzero(~np.isfinite(x))) for x in data.parts)
+    return {"values": values, "examples": found.examples, "first": first}
 
 
 def _labels(data: Dataset) -> dict[str, Any] | None:

@@ -8,10 +8,11 @@ a binarization, check, and write it all down in a `RunConfig`. `reload` goes the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from tfp_vae.datasets import (
     scaled,
 )
 from tfp_vae.errors import DataError
+from tfp_vae.images import RESIZE
 from tfp_vae.kinds import assumption, fits, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
@@ -107,6 +109,7 @@ def plan(
         reading=data.reading,
         scaling=data.scaling,
         learned=_learned(reading or Reading(), data, scaling),
+        pixels_over=_pixels_over(raw, data.scaling),
     )
     config = RunConfig(data=described, model=model, training=training)
     _warn_of_density(raw, config)
@@ -119,6 +122,15 @@ def _learned(reading: Reading, data: Dataset, scaling: str | None) -> tuple[str,
     columns = reading.columns is None and data.reading.columns is not None
     settings = SCALINGS.member(scaling or data.scaling.name).settings != data.scaling.settings
     return (*["columns"] * columns, *["scaling"] * settings)
+
+
+def _pixels_over(raw: Dataset, scaling: Member) -> Literal[1, 255] | None:
+    """Return what `pixels` divides a data set by, if that is one number and leads to [0, 1]."""
+    if scaling.name != "pixels":
+        return None
+    if all(x.dtype == np.uint8 for x in raw.parts):
+        return PIXEL
+    return 1 if not any(x.dtype == np.uint8 for x in raw.parts) and fits(raw, UNIT) else None
 
 
 def _support(likelihood: Member, event_shape: tuple[int, ...]) -> Support:
@@ -201,7 +213,7 @@ def _helps_to_divide(data: Dataset, support: Support) -> bool:
     return all(first_violation(x / PIXEL, takes) is None for x in data.parts)
 
 
-PIXEL = 255
+PIXEL: Literal[255] = 255
 """The largest value of an 8-bit pixel."""
 
 _REMEDIES: dict[str, Callable[[Dataset, Support], bool]] = {
@@ -339,19 +351,70 @@ def new_examples(config: RunConfig, path: str) -> Split:
       DataError: examples that are missing or malformed, of another shape than the run's, or of a kind that its
         likelihood has no density for.
     """
-    source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
+    with _sized(config):
+        source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
     if len(source.parts) > 1:
         raise DataError(f"{path}: expected examples without splits, found {', '.join(source.parts)}; give one of them.")
     given = as_split(next(iter(source.parts.values())))
     _check_shape(config, path, given)
     check_split(path, given, REAL, lambda: "remove or mend it")
-    if config.data.scaling.name == "pixels":
-        _warn_of_assumption(path, [given.x], config.data.scaling)
-    split = replace(given, x=SCALINGS.build(config.data.scaling)(given.x))
+    split = replace(given, x=_scaled_as_the_runs(config, path, given.x))
     support = _support(config.model.likelihood, config.data.event_shape)
     takes = BINARIZATIONS.build(config.data.binarization).takes(support)
-    check_split(path, split, takes, lambda: f"bring it to the values the run was trained on: {config.data.dataset}")
+    if takes is REAL and config.data.pixels_over is not None:
+        takes = NEAR_UNIT
+    check_split(path, split, takes, lambda: _MEND[config.data.pixels_over].format(config.data.dataset))
     return _binarized(config, split)
+
+
+@contextmanager
+def _sized(config: RunConfig) -> Iterator[None]:
+    """Say of images of several sizes what a run's own have, as new ones are not resized unless those were."""
+    try:
+        yield
+    except DataError as error:
+        size = "x".join(map(str, config.data.event_shape[:2]))
+        raise DataError(str(error).replace(RESIZE, f"bring each to {size}, as the run was trained on")) from error
+
+
+NEAR_UNIT = Support("[0, 1], or less than 1 from it,", lambda x: (x > -1) & (x < 2))
+"""What draws from a density of pixels in [0, 1] may be; pixels that were not divided are not in it."""
+
+_MEND = {
+    None: "bring it to the values the run was trained on: {}",
+    1: "bring it to the values in [0, 1] the run was trained on: {}",
+    255: "bring it to the values the run was trained on, pixels from 0 to 255 as uint8, or over 255: {}",
+}
+"""What to do with new examples whose values are not those of a run, by what its pixels were over."""
+
+
+def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarray:
+    """Return new examples scaled as the run's own were, with a word where they are stored as another type.
+
+    Of a run on pixels, values of 8 bits are over 255, unless they are 0 and 1 and the run's were not divided; values of
+    other types are taken to lie in [0, 1], which is checked once they are scaled.
+    """
+    scaling, over = config.data.scaling, config.data.pixels_over
+    if scaling.name != "pixels":
+        return _as_scaled(scaling, x)
+    _warn_of_assumption(path, [x], scaling)
+    eight = x.dtype == np.uint8
+    divided = eight and (over != 1 or x.max() > 1)
+    if over is not None and divided != (over == PIXEL):
+        logger.warning(_OTHER_TYPE[divided], path, x.dtype)
+    return _as_scaled(scaling if divided else SCALINGS.member("none"), x)
+
+
+_OTHER_TYPE = {
+    True: "%s: its %s pixels are taken over 255, as the run was trained on numbers in [0, 1].",
+    False: "%s: its values of type %s are taken as they are, as the run was trained on 8-bit pixels over 255.",
+}
+"""What is said of new examples of another type than a run's, by whether they are divided."""
+
+
+def _as_scaled(scaling: Member, x: np.ndarray) -> np.ndarray:
+    scaled_x: np.ndarray = SCALINGS.build(scaling)(x)
+    return scaled_x
 
 
 def _warn_of_assumption(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def _disk_error(error: OSError, path: Path, remedy: str = ELSEWHERE) -> DiskErro
     return DiskError(f"could not write {path}: {reason}. {what}.")
 
 
-def check_writable(folder: Path, remedy: str = ELSEWHERE) -> None:
+def check_writable(folder: Path, remedy: str = ELSEWHERE, *, of: Path | None = None) -> None:
     """Make a folder if it is not there, and write a byte into a file of it that has no name and is gone at once.
 
     So a place that takes no files is known before minutes of work are done for one; what permissions say is not enough,
@@ -107,14 +107,22 @@ def check_writable(folder: Path, remedy: str = ELSEWHERE) -> None:
     Args:
       folder: where files are to be written.
       remedy: what to do where they cannot be, the end of a sentence.
+      of: the file that is meant, which the message then names in place of the folder.
 
     Raises:
       DiskError: the folder cannot be made, or takes no file.
     """
-    with disk_errors(folder, remedy):
+    with disk_errors(of or folder, remedy):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        with _unnamed(folder) as file:
             file.write(b"\0")
+
+
+def _unnamed(folder: Path) -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(dir=folder, buffering=0)
+    except FileNotFoundError as error:  # the folder is there, as that of processes is
+        raise OSError(errno.ENOTSUP, "its folder takes no files") from error
 
 
 def make_folder(path: Path) -> None:

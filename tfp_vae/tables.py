@@ -17,6 +17,7 @@ from typing import NamedTuple, TextIO
 import numpy as np
 
 from tfp_vae.errors import DataError
+from tfp_vae.files import refuse_special
 
 __all__ = ["MISSING", "Columns", "csv_bytes", "read_csv", "typed"]
 
@@ -158,19 +159,22 @@ def _numbers(row: list[str], header: list[str], places: list[int], where: str) -
 
 
 def typed(labels: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Return labels as whole numbers if all are, else as texts.
+    """Return labels as whole numbers if all are written as such, else as texts.
+
+    So no two labels become one, and none changes: 02130 stays what it is, and so do 1_0 and 1.0.
 
     Args:
       labels: as they stand in a file.
 
     Returns:
-      int64 [N], or texts [N]; one text among numbers makes all of them texts.
+      int64 [N], or texts [N]; one text among numbers, or one number beyond 64 bits, makes all of them texts.
     """
     texts = np.array(labels)
     try:
-        return texts.astype(np.int64)
-    except ValueError:
+        numbers = texts.astype(np.int64)
+    except (ValueError, OverflowError):
         return texts
+    return numbers if numbers.astype(np.str_).tolist() == texts.tolist() else texts
 
 
 def csv_bytes(columns: Mapping[str, np.ndarray]) -> bytes:
@@ -190,6 +194,7 @@ def csv_bytes(columns: Mapping[str, np.ndarray]) -> bytes:
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever is wrong with a table into a DataError that names it."""
     try:
+        refuse_special(path)
         yield
     except (csv.Error, UnicodeError) as error:
         text = " ".join(str(error).split())[:200]
