@@ -185,12 +185,12 @@ class TestForScripts:
         options = ("--iw-samples", "10,1", "--max-examples", "5", "--no-plots", *GRAPH)
         annealing = ("--ais-steps", "3", "--ais-chains", "2", "--ais-examples", "4")
         command = ("evaluate", "--run", copied.folder, *options, *annealing)
-        result = json.loads(call(*command, "--json").stdout)
+        shown = call(*command).stdout
+        result = json.loads((copied.folder / "evaluation.json").read_text())
         assert [line["iw_samples"] for line in result["sweep"]] == [1, 10]
         assert result["ais"]["steps"] == 3
         assert result["ais"]["examples"] == result["sandwich"]["examples"] == 4
         assert result["sandwich"]["upper"] - result["sandwich"]["lower"] == pytest.approx(result["sandwich"]["gap"])
-        shown = call(*command).stdout
         assert "annealing both ways" in shown
 
     def test_sample(self, copied: Run) -> None:
