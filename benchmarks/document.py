@@ -48,7 +48,7 @@ def _time(found: Mapping[str, Any]) -> str:
     return f"{1e3 * found['seconds'][OURS][1] / (found['workload']['steps'] or 1):.2f}"
 
 
-def quartiles(values: Sequence[float]) -> list[float]:
+def quartiles(values: Sequence[float] | np.ndarray) -> list[float]:
     """Return the quartiles of values [R]: lower, median, upper."""
     return [float(value) for value in np.quantile(values, [0.25, 0.5, 0.75])]
 

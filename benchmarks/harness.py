@@ -92,6 +92,10 @@ KINDS = {"losses": 0.0, "trained": 0.1, "estimates": 0.0}
 """What is compared, and which share of the way that training went its end may differ, as other batches are drawn."""
 
 
+ROUNDING = 1e-3
+"""How many nats apart two estimates of log p(x) from the same noise may be."""
+
+
 def refuse_disagreement(processes: Sequence[Process]) -> None:
     """Refuse peers whose losses, before or after training, or estimates of log p(x) differ from ours."""
     ours = processes[0].check
@@ -100,11 +104,17 @@ def refuse_disagreement(processes: Sequence[Process]) -> None:
             difference, allowed = compared(ours[kind], process.check[kind])
             if share and ours[kind]:
                 allowed += share * abs(float(np.mean(ours["losses"]) - np.mean(ours[kind])))
-            if not difference <= allowed:
-                raise click.ClickException(
-                    f"{process.peer} computes other {kind}: expected a difference of at most {allowed:.4f} nats, "
-                    f"found {difference:.4f}; look for another model, or other weights, in it."
-                )
+            _refuse_unless(difference <= allowed, process.peer, kind, difference, allowed)
+        difference = float(np.abs(np.subtract(ours["given"], process.check["given"])).sum())
+        _refuse_unless(difference <= ROUNDING, process.peer, "estimates from given noise", difference, ROUNDING)
+
+
+def _refuse_unless(holds: bool, peer: str, what: str, difference: float, allowed: float) -> None:
+    if not holds:
+        raise click.ClickException(
+            f"{peer} computes other {what}: expected a difference of at most {allowed:.4f} nats, "
+            f"found {difference:.4f}; look for another model, or other weights, in it."
+        )
 
 
 def compared(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:

@@ -81,8 +81,7 @@ class Workload:
         """
         if self.hidden:
             sizes = (PIXELS, *self.hidden, self.encoded()), (self.latent_dim, *self.hidden[::-1], PIXELS)
-            encoder, decoder = (list(itertools.pairwise(size)) for size in sizes)
-            return encoder, decoder
+            return [*itertools.pairwise(sizes[0])], [*itertools.pairwise(sizes[1])]
         first, second = CHANNELS
         flat = SMALL * SMALL * second
         down = [(3, 3, 1, first), (3, 3, first, second), (flat, DENSE), (DENSE, self.encoded())]
@@ -156,6 +155,13 @@ def tiles(samples: int) -> int:
     return max(1, samples // TILE)
 
 
+def evidence(log_weights: Any) -> np.ndarray:
+    """Return log 1/S sum_s w_s, [B], of log w [S, B], in float64."""
+    log_w = np.asarray(log_weights, np.float64)
+    log_mean: np.ndarray = np.logaddexp.reduce(log_w, axis=0) - math.log(len(log_w))
+    return log_mean
+
+
 def _masked_layer(draw: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kernel, context = (draw.normal(0, rows**-0.5, (rows, shape[1])) for rows in (shape[0], CONTEXT))
     bias = draw.normal(0, FLOW_BIAS, shape[1])
@@ -166,13 +172,14 @@ def blobs(draw: np.random.Generator, examples: int) -> np.ndarray:
     """Return grey images of one blob each, [N, 784]."""
     place = np.linspace(-1, 1, SIDE)
     rows, columns = (np.exp(-((place - c) ** 2) / 0.1) for c in draw.uniform(-0.5, 0.5, (2, examples, 1)))
-    return (rows[:, :, np.newaxis] * columns[:, np.newaxis, :]).reshape(examples, PIXELS).astype(np.float32)
+    grey: np.ndarray = (rows[:, :, np.newaxis] * columns[:, np.newaxis, :]).reshape(examples, PIXELS)
+    return grey.astype(np.float32)
 
 
 def save(problem: Problem, path: Path) -> None:
     """Write a problem for other processes to read."""
     layers = itertools.chain(problem.encoder, problem.decoder, *problem.flow)
-    arrays = {f"array_{i}": array for i, array in enumerate(itertools.chain(*layers))}
+    arrays: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(itertools.chain(*layers))}
     np.savez(path, x=problem.x, **arrays)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.problem import Problem, Workload, restore
+from benchmarks.problem import TILE, Problem, Workload, restore
 
 DRAWS = 20
 """Draws of the loss whose mean is compared between peers."""
@@ -39,7 +39,8 @@ def main(peer: str, workload: str, path: str) -> None:
     warm_up = time.perf_counter() - began
     trained = [made.loss(x) for _ in range(DRAWS)] if problem.workload.steps else []
     estimates = [] if first is None else [first, *(_work(made, problem, x) for _ in range(ESTIMATES - 1))]
-    check = {"losses": losses, "trained": trained, "estimates": estimates}
+    given = [] if first is None else [_on_given_noise(made, problem, x)]
+    check = {"losses": losses, "trained": trained, "estimates": estimates, "given": given}
     _say(answers, {"takes": True, **check, "warm_up": warm_up})
     for _ in sys.stdin:
         began = time.perf_counter()
@@ -64,6 +65,13 @@ def _work(peer: Any, problem: Problem, x: np.ndarray) -> float | None:
         peer.train(problem.workload.steps)
         return None
     return float(np.mean(peer.evaluate(x, problem.workload.samples)))
+
+
+def _on_given_noise(peer: Any, problem: Problem, x: np.ndarray) -> float:
+    """Return the mean log p(x) from the same noise for every peer, so that nothing but rounding tells them apart."""
+    shape = min(TILE, problem.workload.samples), len(x), problem.workload.latent_dim
+    noise = np.random.default_rng(2).standard_normal(shape, np.float32)
+    return float(np.mean(peer.evaluate_on(x, noise)))
 
 
 def _say(answers: Any, answer: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from benchmarks.harness import (
     ENVIRONMENTS,
     OURS,
     PEERS,
+    ROUNDING,
     STRONG,
     Process,
     compared,
@@ -94,9 +95,9 @@ def negative_elbo(given: Problem, x: np.ndarray, noise: np.ndarray) -> float:
     return float(np.mean(rate - log_px.mean(axis=0)))
 
 
-def said(losses: Any, estimates: Any = (), peer: str = "other", trained: Any = ()) -> Process:
+def said(losses: Any, estimates: Any = (), peer: str = "other", trained: Any = (), given: float = -550) -> Process:
     """A peer, as the harness knows it, that said this."""
-    check = {"losses": list(losses), "estimates": list(estimates), "trained": list(trained)}
+    check = {"losses": list(losses), "estimates": list(estimates), "trained": list(trained), "given": [given]}
     return SimpleNamespace(peer=peer, check=check)  # type: ignore[return-value]
 
 
@@ -213,6 +214,18 @@ def test_our_training_and_evaluation_do_their_work() -> None:
     assert np.all(estimate < 0)
 
 
+def test_our_estimate_from_given_noise_is_that_of_plain_numpy() -> None:
+    given = problem(EVALUATION)
+    x, noise = binary(given), np.random.default_rng(3).standard_normal((50, 16, 3), np.float32)
+    loc, s = np.split(mlp(given.encoder, x).astype(np.float64), 2, axis=-1)
+    scale = SCALE_FLOOR + np.logaddexp(0, s)
+    z, log_q = loc + scale * noise, -(noise**2 / 2 + np.log(scale)).sum(axis=-1)
+    logits = mlp(given.decoder, z)
+    log_w = np.sum(x * logits - np.logaddexp(0, logits), axis=-1) - (z**2).sum(axis=-1) / 2 - log_q
+    oracle = np.log(np.mean(np.exp(log_w - log_w.max(axis=0)), axis=0)) + log_w.max(axis=0)
+    np.testing.assert_allclose(ours.Peer(given).evaluate_on(x, noise), oracle, atol=ROUNDING / 2)
+
+
 def test_a_wrong_loss_or_estimate_is_refused() -> None:
     losses = np.random.default_rng(0).normal(550, 0.1, 20)
     mine = said(losses, -losses, OURS)
@@ -221,6 +234,12 @@ def test_a_wrong_loss_or_estimate_is_refused() -> None:
         refuse_disagreement([mine, said(losses + 1, -losses)])
     with pytest.raises(click.ClickException, match=r"other computes other estimates.* found 2\.0000"):
         refuse_disagreement([mine, said(losses, -losses - 2)])
+    refuse_disagreement([mine, said(losses, -losses, given=-550.0009)])
+    for other in (-550.0011, np.nan):
+        with pytest.raises(
+            click.ClickException, match=r"other computes other estimates from given noise.* 0\.0010 nats"
+        ):
+            refuse_disagreement([mine, said(losses, -losses, given=other)])
 
 
 @pytest.mark.parametrize("wrong", [np.full(20, np.nan), (), np.full(10, 550.0)], ids=["nan", "none", "fewer"])

@@ -381,7 +381,8 @@ def _up(input_shape: Sequence[int], image_shape: Sequence[int] | None, plan: _Pl
         h = plan.add(h, seeds, f"up_{i}")
         h = _convolution(keras.layers.Conv2DTranspose, size, 2, plan.activation, next(seeds), f"up_{i}")(h)
     last = _convolution(keras.layers.Conv2D, plan.output_size // (height * width), 1, None, next(seeds), "output")
-    picture = keras.layers.Flatten()(last(h[:, :height, :width]))
+    whole = h if h.shape[1:3] == (height, width) else h[:, :height, :width]  # a crop of nothing costs a copy
+    picture = keras.layers.Flatten()(last(whole))
     network: Network = keras.Model(z, _bias_layer()(plan.output_bias)(picture))
     return network
 

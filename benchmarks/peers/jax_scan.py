@@ -12,7 +12,19 @@ import numpy as np
 import optax
 from jax import lax, random
 
-from benchmarks.problem import CHANNELS, LEARNING_RATE, PIXELS, SCALE_FLOOR, SIDE, SMALL, TILE, Problem, masks, tiles
+from benchmarks.problem import (
+    CHANNELS,
+    LEARNING_RATE,
+    PIXELS,
+    SCALE_FLOOR,
+    SIDE,
+    SMALL,
+    TILE,
+    Problem,
+    evidence,
+    masks,
+    tiles,
+)
 
 IMAGES = ("NHWC", "HWIO", "NHWC")
 
@@ -33,7 +45,7 @@ def _transposed(h: Any, kernel: Any) -> Any:
 
 
 def _is_dense(layer: Any) -> bool:
-    return layer[0].ndim == 2
+    return bool(layer[0].ndim == 2)
 
 
 def encode(layers: Any, x: Any) -> Any:
@@ -106,6 +118,7 @@ class Peer:
         self._many = jax.jit(self._steps, donate_argnums=1) if workload.hidden else self._one_by_one
         self._value = jax.jit(functools.partial(_loss, samples=workload.samples))
         self._estimate = jax.jit(_importance_weighted, static_argnums=3)
+        self._weights = jax.jit(_log_weights)
 
     def _next_key(self) -> Any:
         self._key, key = random.split(self._key)
@@ -144,16 +157,24 @@ class Peer:
         """Return log p(x), [B], streamed in tiles of samples."""
         return np.asarray(self._estimate(self._params, jnp.asarray(x), self._next_key(), samples))
 
+    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
+        """Return log p(x), [B], from noise [S, B, D]."""
+        return evidence(self._weights(self._params, x, noise))
 
-def _importance_weighted(params: Any, x: Any, key: Any, samples: int) -> Any:
+
+def _log_weights(params: Any, x: Any, noise: Any) -> Any:
     _, decoder, _ = params
     loc, scale, _ = _posterior(params, x)
+    z = loc + scale * noise
+    log_ratio = jnp.sum(jnp.log(scale) + (noise**2 - z**2) / 2, axis=-1)
+    return _log_px(decoder, z, x) + log_ratio
+
+
+def _importance_weighted(params: Any, x: Any, key: Any, samples: int) -> Any:
+    latent_dim = params[1][0][0].shape[0]
 
     def tile(total: Any, key: Any) -> Any:
-        noise = random.normal(key, (min(TILE, samples), *loc.shape))
-        z = loc + scale * noise
-        log_ratio = jnp.sum(jnp.log(scale) + (noise**2 - z**2) / 2, axis=-1)
-        log_w = _log_px(decoder, z, x) + log_ratio
+        log_w = _log_weights(params, x, random.normal(key, (min(TILE, samples), len(x), latent_dim)))
         return jnp.logaddexp(total, jax.nn.logsumexp(log_w, axis=0)), None
 
     keys = random.split(key, tiles(samples))

@@ -13,9 +13,10 @@ import numpyro.distributions as dist
 from jax import lax, random
 from numpyro import handlers
 from numpyro.infer import SVI, RenyiELBO, TraceMeanField_ELBO
+from numpyro.infer.util import log_density
 
 from benchmarks.peers.jax_scan import decode, encode
-from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Layers, Problem, Workload
+from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Layers, Problem, Workload, evidence
 
 
 def takes(workload: Workload) -> bool:
@@ -96,6 +97,20 @@ class Peer:
         """Return log p(x), [B], one example at a time."""
         weights = self._svi.get_params(self._state)
         return np.asarray(self._estimate(weights, jnp.asarray(x), self._next_key(), samples))
+
+    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
+        """Return log p(x), [B], from noise [S, B, D], by the densities of model and guide."""
+        weights = self._svi.get_params(self._state)
+        one = functools.partial(self._log_weight, weights)
+        return evidence(jax.jit(jax.vmap(jax.vmap(one), in_axes=(None, 0)))(x, noise))
+
+    def _log_weight(self, weights: Any, x: Any, noise: Any) -> Any:
+        given = x[jnp.newaxis]
+        guide = handlers.substitute(handlers.seed(self._guide, 0), data=weights)
+        posterior = handlers.trace(guide).get_trace(given)["z"]["fn"].base_dist
+        z = {"z": posterior.loc + posterior.scale * noise}
+        joint, over = (log_density(part, (given,), {}, weights | z)[0] for part in (self._model, self._guide))
+        return joint - over
 
     def _log_likelihood(self, weights: Any, x: Any, key: Any, samples: int) -> Any:
         bound = RenyiELBO(alpha=0, num_particles=samples)

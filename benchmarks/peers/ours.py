@@ -18,6 +18,7 @@ from benchmarks.problem import (
     SIDE,
     Problem,
     Workload,
+    evidence,
 )
 from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.execution import choose
@@ -68,6 +69,13 @@ class Peer:
         self._taken += 1
         return self._estimator(x.reshape(-1, SIDE, SIDE, 1), seed=(0, self._taken)).log_likelihood
 
+    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
+        """Return log p(x), [B], from noise [S, B, D], by the model's distributions."""
+        posterior = self._vae.encoder(x := x.reshape(-1, SIDE, SIDE, 1))
+        z = posterior.mean() + posterior.stddev() * noise
+        log_joint = self._vae.decoder(z).log_prob(x) + self._vae.prior().log_prob(z)
+        return evidence(log_joint - posterior.log_prob(z))
+
 
 def _vae(workload: Workload) -> tv.VAE:
     image = (SIDE, SIDE, 1)
@@ -92,12 +100,13 @@ def _flow(vae: tv.VAE) -> tuple[Any, ...]:
 
 
 def _set_weights(vae: tv.VAE, problem: Problem) -> None:
-    for network, layers in ((vae.encoder.network, problem.encoder), (vae.decoder.network, problem.decoder)):
+    networks: tuple[Any, Any] = vae.encoder.network, vae.decoder.network
+    for network, layers in zip(networks, (problem.encoder, problem.decoder), strict=True):
         arrays = [array for layer in layers for array in layer]
         network.set_weights([*arrays, *network.get_weights()[len(arrays) :]])  # of convolutions, a bias each pixel
     for network, weights in zip(_flow(vae), problem.flow, strict=True):
-        for kind, arrays in zip(("kernels", "biases", "from_context"), zip(*weights, strict=True), strict=True):
-            for variable, array in zip(getattr(network, kind), arrays, strict=True):
+        for kind, given in zip(("kernels", "biases", "from_context"), zip(*weights, strict=True), strict=True):
+            for variable, array in zip(getattr(network, kind), given, strict=True):
                 variable.assign(array)
 
 
@@ -109,7 +118,7 @@ def _mlp(workload: Workload, image: tuple[int, ...], size: int) -> tuple[Any, An
 
 
 def _conv(workload: Workload, image: tuple[int, ...], size: int) -> tuple[Any, Any]:
-    settings = {"channels": CHANNELS, "dense": (DENSE,), "activation": "relu"}
+    settings: dict[str, Any] = {"channels": CHANNELS, "dense": (DENSE,), "activation": "relu"}
     return (
         tv.networks.conv(image, size, **settings),
         tv.networks.conv((workload.latent_dim,), PIXELS, image_shape=image, **settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from typing import Any, final
+from unittest import mock
 
 import numpy as np
 import torch
@@ -105,3 +106,10 @@ class Peer:
     def evaluate(self, x: np.ndarray, samples: int) -> Any:
         """Return the mean of log p(x), which is what `get_nll` returns."""
         return self._model.get_nll(torch_eager.seen(self._problem, x), samples, batch_size=min(samples, 1_000))
+
+    @torch.no_grad()
+    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
+        """Return the mean of log p(x) from noise [S, B, D], of which `get_nll` takes one example's at a time."""
+        draws = iter(torch.tensor(noise).unbind(dim=1))
+        with mock.patch.object(self._model, "_sample_gauss", lambda loc, scale: (loc + scale * next(draws), None)):
+            return self.evaluate(x, len(noise))

@@ -11,7 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.problem import CHANNELS, LEARNING_RATE, SCALE_FLOOR, SIDE, SMALL, TILE, Layers, Problem, masks, tiles
+from benchmarks.problem import (
+    CHANNELS,
+    LEARNING_RATE,
+    SCALE_FLOOR,
+    SIDE,
+    SMALL,
+    TILE,
+    Layers,
+    Problem,
+    evidence,
+    masks,
+    tiles,
+)
 
 
 def seen(problem: Problem, x: np.ndarray) -> Tensor:
@@ -172,11 +184,21 @@ class Base(abc.ABC):
         loc, scale, _ = self._plain.posterior(pixels)
         total = torch.full((len(x),), -math.inf)
         for _ in range(tiles(samples)):
-            noise = torch.randn(min(TILE, samples), *loc.shape)
-            z = loc + scale * noise
-            log_ratio = (scale.log() + (noise**2 - z**2) / 2).sum(dim=-1)
-            total = torch.logaddexp(total, torch.logsumexp(self._log_px(z, pixels) + log_ratio, dim=0))
+            log_w = self._weigh(pixels, loc, scale, torch.randn(min(TILE, samples), *loc.shape))
+            total = torch.logaddexp(total, torch.logsumexp(log_w, dim=0))
         return (total - math.log(samples)).numpy()
+
+    @torch.no_grad()
+    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
+        """Return log p(x), [B], from noise [S, B, D]."""
+        pixels = seen(self._problem, x)
+        loc, scale, _ = self._plain.posterior(pixels)
+        return evidence(self._weigh(pixels, loc, scale, torch.tensor(noise)))
+
+    def _weigh(self, pixels: Tensor, loc: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        z = loc + scale * noise
+        log_ratio = (scale.log() + (noise**2 - z**2) / 2).sum(dim=-1)
+        return self._log_px(z, pixels) + log_ratio
 
     @abc.abstractmethod
     def prepared(self, function: Any) -> Any:
