@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import commands, document, growth, machine
+from benchmarks import commands, document, growth, machine, profile
 from benchmarks.document import OURS
 from benchmarks.harness import PEERS, ROOT, STRONG, measure
 from benchmarks.problem import Workload, from_dict
@@ -93,6 +93,7 @@ def _parts(workloads: Sequence[Workload], peers: Sequence[str], repeats: int, wh
         yield {"found": [{**found, "rate": machine.product_rate()}]}
     if whole:
         yield {"growth": [growth.measured(axis, repeats) for axis in AXES]}
+        yield {"profiles": [profile.measured(name) for name in profile.PROFILED]}
 
 
 if __name__ == "__main__":

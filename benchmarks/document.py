@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ def write(measured: Mapping[str, Any], page: Path, pictures: Path) -> None:
 
 
 def markdown(measured: Mapping[str, Any]) -> str:
-    """Return the tables: peers by workload, shares of the machine's rate, growth, commands, machine."""
+    """Return the tables: peers by workload, shares of the machine's rate, profiles, growth, commands, machine."""
     found = measured["found"]
     parts = [
         _ratios(found),
         _shares(found),
+        _profiles(measured["profiles"]),
         _growth(measured["growth"]),
         _commands(measured["commands"]),
         _machine(measured),
@@ -95,6 +97,44 @@ def _bytes(workload: Workload) -> int:
     encoder, decoder = workload.products()
     decoded = 2 * 4 * workload.batch * workload.samples * 784  # the logits, written and read
     return decoded + (4 * 8 * (encoder + decoder) if workload.steps else 4 * (encoder + decoder))
+
+
+def _profiles(profiles: Iterable[Mapping[str, Any]]) -> str:
+    head = ["kernels of", "ms", "of products and convolutions, ms*", "of all others, ms*", "dearest others, ms"]
+    rows = []
+    for one in profiles:
+        products, others = split(one["kernels"])
+        dearest = [kernel for kernel in one["kernels"] if not is_product(kernel)][:DEAREST]
+        named = ", ".join(f"{_kernel(kernel['name'])} {1e3 * kernel['seconds']:.2f}" for kernel in dearest)
+        rows.append(
+            [one["workload"], *(f"{1e3 * seconds:.2f}" for seconds in (one["seconds"], products, others)), named]
+        )
+    return f"{_table(head, rows)}\n\n*: summed over kernels, some of which run at the same time."
+
+
+DEAREST = 3
+"""How many kernels beside products are named."""
+
+
+def _kernel(name: str) -> str:
+    """Return what a kernel does: in a graph the operation alone, as its path is long."""
+    return f"`{name.rpartition(':')[2]}`"
+
+
+PRODUCT = re.compile(r"(?i)matmul|dot|conv2d|einsum")
+
+
+def is_product(kernel: Mapping[str, Any]) -> bool:
+    """Return whether a kernel of a profile is a product of matrices, or a convolution."""
+    return PRODUCT.search(kernel["name"]) is not None
+
+
+def split(kernels: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+    """Return the seconds in products of matrices and convolutions, and in all other kernels."""
+    seconds = [0.0, 0.0]
+    for kernel in kernels:
+        seconds[not is_product(kernel)] += kernel["seconds"]
+    return seconds[0], seconds[1]
 
 
 def _growth(growth: Iterable[Mapping[str, Any]]) -> str:

@@ -33,18 +33,18 @@ def main(peer: str, workload: str, path: str) -> None:
         _say(answers, {"takes": False})
         return
     made = module.Peer(problem)
-    x = _binary(problem)
+    x = binary(problem)
     losses = [made.loss(x) for _ in range(DRAWS)]
-    first = _work(made, problem, x)
+    first = work(made, problem, x)
     warm_up = time.perf_counter() - began
     trained = [made.loss(x) for _ in range(DRAWS)] if problem.workload.steps else []
-    estimates = [] if first is None else [first, *(_work(made, problem, x) for _ in range(ESTIMATES - 1))]
+    estimates = [] if first is None else [first, *(work(made, problem, x) for _ in range(ESTIMATES - 1))]
     given = [] if first is None else [_on_given_noise(made, problem, x)]
     check = {"losses": losses, "trained": trained, "estimates": estimates, "given": given}
     _say(answers, {"takes": True, **check, "warm_up": warm_up})
     for _ in sys.stdin:
         began = time.perf_counter()
-        _work(made, problem, x)
+        work(made, problem, x)
         seconds = time.perf_counter() - began
         _say(answers, {"seconds": seconds})
 
@@ -54,12 +54,13 @@ def _what_is_written(workload: Workload) -> bool:
     return not workload.flow or workload.steps > 0
 
 
-def _binary(problem: Problem) -> np.ndarray:
+def binary(problem: Problem) -> np.ndarray:
+    """Return a batch of binarized images, the same for every peer: [B, 784]."""
     grey = problem.x[: problem.workload.batch]
     return (np.random.default_rng(1).random(grey.shape) < grey).astype(np.float32)
 
 
-def _work(peer: Any, problem: Problem, x: np.ndarray) -> float | None:
+def work(peer: Any, problem: Problem, x: np.ndarray) -> float | None:
     """Train, or evaluate and return the mean log p(x)."""
     if problem.workload.steps:
         peer.train(problem.workload.steps)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import document, growth, peers
+from benchmarks import document, growth, peers, profile
 from benchmarks.__main__ import main, shown
 from benchmarks.harness import (
     ENVIRONMENTS,
@@ -299,6 +299,34 @@ def test_a_line_is_found_and_how_far_from_it_the_points_are() -> None:
     assert growth.line([1, 2, 3], [1.0, 2.0, 4.0])["off"] > 0.05
 
 
+def trace(*events: tuple[str, float]) -> Any:
+    """What TensorFlow's profiler hands out, of events and their milliseconds."""
+    names = {i: SimpleNamespace(name=name) for i, (name, _) in enumerate(events)}
+    seen = [SimpleNamespace(metadata_id=i, duration_ps=int(1e9 * ms)) for i, (_, ms) in enumerate(events)]
+    line = SimpleNamespace(events=seen)
+    return SimpleNamespace(planes=[SimpleNamespace(event_metadata=names, lines=[line])])
+
+
+def test_kernels_of_a_trace_are_summed_and_what_runs_them_is_left_out() -> None:
+    graph = "while/body/_1/up_0/conv2d_transpose:_MklNativeConv2DBackpropInput"
+    around = ["while.7", "call.3", "EagerExecute", "__inference_known_2:__inference_known_2", "ThunkExecutor::Execute"]
+    space = trace(("a_fusion.2", 1), ("MatMul.9", 6), ("a_fusion.2", 3), (graph, 5), *((name, 99) for name in around))
+    found = profile.kernels(space, 2)
+    assert [(kernel.name, kernel.calls) for kernel in found] == [("MatMul.9", 0.5), (graph, 0.5), ("a_fusion.2", 1)]
+    assert [kernel.seconds for kernel in found] == pytest.approx([0.003, 0.0025, 0.002])
+    assert document.split([kernel._asdict() for kernel in found]) == pytest.approx((0.0055, 0.002))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workload", [SMALL, CONVOLUTIONS, EVALUATION], ids=lambda w: w.name)
+def test_a_profile_finds_the_products(workload: Workload) -> None:
+    found = profile.profiled(workload)
+    products, others = document.split(found["kernels"])
+    assert products > 0
+    assert others > 0
+    assert profile.shown(found, 5).row_count == 7
+
+
 def test_growth_is_measured_along_an_axis() -> None:
     axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 2, 9)], lambda workload: workload.samples)
     found = growth.measured(axis, 3)
@@ -382,7 +410,9 @@ def test_the_document_has_a_row_for_each_workload_and_the_picture_opens(tmp_path
     costs = [{"what": "--help", "seconds": 0.25, "bytes": 4e7}]
     described = {"processor": "one", "cores": 2, "python": "3", "packages": {"tensorflow": "2"}}
     grown = {"name": "S", "x": [1, 50], "seconds": [0.003, 0.101], "slope": 0.002, "intercept": 0.001, "off": 0.04}
-    measured = {"found": [found], "commands": costs, "machine": described, "growth": [grown] * 4}
+    traced = [profile.Kernel("MatMul.1", 1, 0.003), profile.Kernel("a_fusion", 2, 0.001)]
+    profiles = [{"workload": "small", "seconds": 0.005, "kernels": [kernel._asdict() for kernel in traced]}]
+    measured = {"found": [found], "commands": costs, "machine": described, "growth": [grown] * 4, "profiles": profiles}
     page = tmp_path / "page.md"
     page.write_text(f"before\n{document.BEGIN}old\n{document.END}after\n")
     document.write(measured, page, tmp_path)
@@ -395,5 +425,6 @@ def test_the_document_has_a_row_for_each_workload_and_the_picture_opens(tmp_path
     assert f"| {share:.0f}% |" in text
     assert "| --help | 0.25 | 0.04 |" in text
     assert "| S | 1 to 50 | 1.00 | 2 | 4% |" in text
+    assert "| small | 5.00 | 3.00 | 1.00 | `a_fusion` 1.00 |" in text
     for picture in ("performance.png", "growth.png"):
         assert matplotlib.image.imread(tmp_path / picture).std() > 0.01
