@@ -19,7 +19,7 @@ SOURCES = sorted((ROOT / "tfp_vae").glob("*.py")) + sorted((ROOT / "cli").glob("
 
 # Each module may import those in the layers before its own, and those of its own layer.
 LAYERS = (
-    {"_lazy", "errors", "display", "progress"},
+    {"_lazy", "errors", "display", "progress", "arrays"},
     {"seeds", "supports", "members", "storage", "locks", "execution", "diagnostics", "probes", "projections", "canvas"},
     {"diagrams", "scatter", "plots", "noise"},
     {"networks", "binarization", "files", "metrics", "stopping", "downloads", "optimizers", "distributions", "normals"},

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from tfp_vae import files, images, sources
+from tfp_vae.arrays import aligned
 from tfp_vae.binarization import Binarization
 from tfp_vae.downloads import Remote, data_folder, obtain
 from tfp_vae.errors import DataError, UsageError
@@ -72,6 +73,9 @@ class Split:
     y: np.ndarray | None = None
     rows: np.ndarray | None = None
     names: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "x", aligned(self.x))  # so that training needs no copy of it
 
     def __len__(self) -> int:
         return len(self.x)

@@ -13,9 +13,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from tfp_vae._lazy import keras, tf
+import numpy as np
 
-__all__ = ["AUTO", "EXECUTIONS", "choose", "compiled", "running"]
+from tfp_vae._lazy import keras, tf
+from tfp_vae.arrays import is_aligned
+
+__all__ = ["AUTO", "EXECUTIONS", "choose", "compiled", "resident", "running"]
 
 AUTO = "auto"
 
@@ -85,6 +88,20 @@ def compiled(function: Callable[..., Any], execution: str) -> Callable[..., Any]
 def running() -> str:
     """Return the execution that what is being traced was prepared for; `eager` outside of `compiled`."""
     return _RUNNING.get()
+
+
+def resident(x: Any) -> Any:
+    """Return an array as a tensor on the device, of the array's own memory where that can be.
+
+    On a CPU a NumPy array that begins at a multiple of `ALIGNMENT` bytes, as those of `datasets.Split` do, is not
+    copied: what is written to it later shows in the tensor.
+
+    Args:
+      x: a tensor, or what one can be made of.
+    """
+    if isinstance(x, np.ndarray) and is_aligned(x) and x.flags.writeable and not tf.config.list_logical_devices("GPU"):
+        return tf.experimental.dlpack.from_dlpack(x.__dlpack__())
+    return tf.convert_to_tensor(x)
 
 
 def choose(model: Any, execution: str = AUTO) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tfp_vae._lazy import tf
 from tfp_vae.errors import DivergenceError, UsageError
-from tfp_vae.execution import compiled
+from tfp_vae.execution import compiled, resident
 from tfp_vae.networks import dropping
 from tfp_vae.objectives import PLAIN, Bound, Objective, RateWeight
 from tfp_vae.seeds import Purpose, fold, generator, seed_for
@@ -198,7 +198,7 @@ class Trainer:
         execution: str = "xla",
     ) -> None:
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
-        self._x = tf.convert_to_tensor(x)
+        self._x = resident(x)
         self._transform = transform
         self._run_seed = run_seed
         self._rate_weight = rate_weight
