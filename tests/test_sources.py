@@ -56,6 +56,24 @@ def as_folder(folder: Path) -> Path:
 FORMS: list[Callable[[Path], Path]] = [as_npy, as_npz, as_idx, as_zipped_idx, as_folder]
 
 
+def test_png_files_of_16_bits_are_the_array_of_their_pixels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    deep = PIXELS.astype(np.uint16) * 257
+    np.save(tmp_path / "a.npy", deep)
+    folder = write_images(tmp_path / "deep", {f"{i:02}.png": encoded(x) for i, x in enumerate(deep)})
+    (config, found), (_, expected) = (
+        plan(str(path), None, None, ModelConfig(), TrainingConfig(), scaling="divided:by=65535", open_choices=OPEN)
+        for path in (folder, tmp_path / "a.npy")
+    )
+    for x, y in zip(found.parts, expected.parts, strict=True):
+        np.testing.assert_array_equal(x, y)
+    new = new_examples(config, str(folder))
+    assert caplog.messages == []
+    shallow = new_examples(config, str(as_folder(tmp_path)))
+    assert shallow.x.shape == new.x.shape
+    assert "8-bit values are divided by 65535, as the run's own were, and end at 0.0039" in caplog.text
+    assert "multiply by 257 first" in caplog.text
+
+
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 def test_the_same_pixels_are_the_same_data_set_in_every_form(form: Callable[[Path], Path], tmp_path: Path) -> None:
     data = load(str(form(tmp_path)))

@@ -396,6 +396,7 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
     """
     scaling, over = config.data.scaling, config.data.pixels_over
     if scaling.name != "pixels":
+        _warn_of_depth(path, x, scaling)
         return _as_scaled(scaling, x)
     _warn_of_assumption(path, [x], scaling)
     eight = x.dtype == np.uint8
@@ -404,6 +405,18 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
         logger.warning(_OTHER_TYPE[divided], path, x.dtype)
     return _as_scaled(scaling if divided else SCALINGS.member("none"), x)
 
+
+def _warn_of_depth(path: str, x: np.ndarray, scaling: Member) -> None:
+    """Warn of 8-bit values that are divided by what deeper pixels of a run were."""
+    by = scaling.settings.get("by", PIXEL)
+    if x.dtype == np.uint8 and by > PIXEL:
+        logger.warning(_SHALLOW, path, by, int(x.max()) / by, by / PIXEL)
+
+
+_SHALLOW = (
+    "%s: its 8-bit values are divided by %g, as the run's own were, and end at %.2g; if they are pixels of 8 bits, "
+    "multiply by %g first."
+)
 
 _OTHER_TYPE = {
     True: "%s: its %s pixels are taken over 255, as the run was trained on numbers in [0, 1].",
