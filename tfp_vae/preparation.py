@@ -33,12 +33,12 @@ from tfp_vae.datasets import (
     read,
     scaled,
 )
-from tfp_vae.errors import DataError
+from tfp_vae.errors import DataError, UsageError
 from tfp_vae.images import RESIZE
 from tfp_vae.kinds import assumption, fits, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
-from tfp_vae.networks import NETWORKS
+from tfp_vae.networks import NETWORKS, needs_images
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
@@ -85,8 +85,8 @@ def plan(
 
     Raises:
       DataError: data that are missing, malformed, or of a kind the likelihood has no density for.
-      UsageError: a latent dimension that a family does not take, an objective or free bits without the closed form that
-        they need, or a binarization that is of no use to the likelihood.
+      UsageError: a latent dimension that a family does not take, convolutions for vectors, an objective or free bits
+        without the closed form that they need, or a binarization that is of no use to the likelihood.
     """
     check_latent_dim(model)
     check_rate(model, training)
@@ -96,6 +96,7 @@ def plan(
     if not scaling and support is not COUNTS:
         _warn_of_assumption(raw.name, raw.parts, data.scaling)
     model = _completed(_picked(model, data, open_choices), data)
+    _check_networks(model, data)
     support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
     described = DataConfig(
@@ -149,6 +150,17 @@ def _picked(model: ModelConfig, data: Dataset, open_choices: Collection[str]) ->
         "likelihood": LIKELIHOODS.member(suited.likelihood),
     }
     return model.model_copy(update={name: members[name] for name in open_choices})
+
+
+def _check_networks(model: ModelConfig, data: Dataset) -> None:
+    """Refuse convolutions for vectors, here already and not when the run is there and its model is built."""
+    for option in ("encoder", "decoder"):
+        name = getattr(model, option).name
+        if needs_images(name) and len(data.event_shape) == 1:
+            raise UsageError(
+                f"--{option} {name}: expected images, found vectors of {data.event_shape[0]} values in {data.name}; "
+                "choose mlp."
+            )
 
 
 def _absolute(path: str) -> str:
