@@ -48,10 +48,12 @@ def list_command(as_json: bool) -> None:
 
 
 @command.command("inspect")
-@click.argument("dataset")
+@click.argument("dataset", type=options.PLACE)
 @options.data_dir_option
 @options.reading_options
-@click.option("--out", metavar="FILE.png", help="Draw examples into this picture.  [default: draw none]")
+@click.option(
+    "--out", metavar="FILE.png", type=options.PLACE, help="Draw examples into this picture.  [default: draw none]"
+)
 @options.json_option
 @options.debug_option
 def inspect_command(

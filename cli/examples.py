@@ -51,7 +51,9 @@ class Chosen(NamedTuple):
 def example_options(command: F) -> F:
     """Add the options that say which examples: `--data`, `--split`, `--data-dir`, `--max-examples`."""
     added = (
-        click.option("--data", metavar="PATH", help="Examples of a new file or folder, in place of a split."),
+        click.option(
+            "--data", metavar="PATH", type=options.PLACE, help="Examples of a new file or folder, in place of a split."
+        ),
         click.option("--split", type=click.Choice(SPLITS), help="Examples of the run's own data.  [default: test]"),
         options.data_dir_option,
         click.option(

@@ -45,7 +45,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray, Mapping[str, Any]], N
 @click.option(
     "--pair",
     "pairs",
-    type=(int, int),
+    type=(options.Whole(0), options.Whole(0)),
     multiple=True,
     help="From which example to which, by their places from 0; may be given again.  [default: pairs at random]",
 )

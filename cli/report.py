@@ -14,7 +14,9 @@ from . import console, library, options, places
 @click.command()
 @options.run_options
 @options.data_dir_option
-@click.option("--out", metavar="FILE.html", help="Where the page goes.  [default: report.html in the run]")
+@click.option(
+    "--out", metavar="FILE.html", type=options.PLACE, help="Where the page goes.  [default: report.html in the run]"
+)
 @click.option(
     "--plots/--no-plots",
     default=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray, Mapping[str, np.ndarray], Mapping
 @click.option("--temperature", type=options.POSITIVE, default=1.0, show_default=True, help="Scales the prior's spread.")
 @click.option(
     "--region",
-    type=(float, float, float, float),
+    type=(options.FINITE,) * 4,
     metavar="LOW_1 HIGH_1 LOW_2 HIGH_2",
     help="Only z within these bounds, of a run with two latent dimensions.",
 )
@@ -118,8 +117,9 @@ def _bounds(
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
     if region is None:
         return None
-    if not (region[0] < region[1] and region[2] < region[3] and all(map(math.isfinite, region))):
-        raise UsageError(f"--region: expected two pairs of a lower and a higher finite bound, found {region}.")
+    if not (region[0] < region[1] and region[2] < region[3]):
+        found = " ".join(f"{bound:g}" for bound in region)
+        raise UsageError(f"--region: expected two pairs of a lower and a higher bound, found {found}.")
     return region[:2], region[2:]
 
 

@@ -590,7 +590,7 @@ class TestWrongInput:
         ("arguments", "expected"),
         [
             (["interpolate", "--pair", "0", "180"], "--pair: expected places from 0 to 179, found 180"),
-            (["interpolate", "--pair", "-1", "3"], "found -1"),
+            (["interpolate", "--pair", "-1", "3"], "expected a whole number of at least 0, found '-1'"),
             (["interpolate", "--prior", "--pair", "1", "2"], "--pair and --prior were both given"),
             (["interpolate", "--prior", "--split", "test"], "--split and --prior were both given"),
             (["interpolate", "--pair", "1", "2", "--n", "3"], "--n and --pair were both given"),
@@ -600,9 +600,9 @@ class TestWrongInput:
             (["encode", "--samples", "-1"], "of at least 0, found '-1'"),
             (["score", "--iw-samples", "0"], "of at least 1, found '0'"),
             (["reconstruct", "--latent", "median"], "is not one of"),
-            (["sample", "--region", "1", "0", "0", "1"], "a lower and a higher finite bound"),
-            (["sample", "--region", "0", "inf", "0", "1"], "a lower and a higher finite bound"),
-            (["sample", "--region", "0", "1", "0", "up"], "is not a valid float"),
+            (["sample", "--region", "1", "0", "0", "1"], "a lower and a higher bound"),
+            (["sample", "--region", "0", "inf", "0", "1"], "expected a finite number, found 'inf'"),
+            (["sample", "--region", "0", "1", "0", "up"], "expected a finite number, found 'up'"),
         ],
     )
     def test_usage_of_one(self, arguments: list[str], expected: str, here: Path, trained: Path) -> None:

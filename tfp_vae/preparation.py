@@ -360,9 +360,12 @@ def new_examples(config: RunConfig, path: str) -> Split:
       path: of a file or folder of a kind that is read, see `sources.read`.
 
     Raises:
+      UsageError: an empty path.
       DataError: examples that are missing or malformed, of another shape than the run's, or of a kind that its
         likelihood has no density for.
     """
+    if not path:
+        raise UsageError("expected the path of examples, found an empty one; name a file or a folder.")
     with _sized(config):
         source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
     if len(source.parts) > 1:
