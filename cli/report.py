@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from tfp_vae import runs, storage
+from tfp_vae import storage
 from tfp_vae.preparation import reload
 from tfp_vae.runs import Run
 
-from . import console, library, options, places
+from . import console, library, options, outcome, places
 
 
 @click.command()
@@ -34,8 +34,7 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     path = places.output(out, (".html",))
     if not plots:
         options.refuse_written(("data_dir",), "with --no-plots, which reads no data; leave it out")
-    found = runs.find(run, runs_dir)
-    console.notice(f"run: {found.folder}")
+    found = places.run(run, runs_dir)
     places.check_run(found, path, pictured=plots)
     if plots:
         _draw(found, data_dir)
@@ -44,7 +43,7 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     storage.write_bytes(path, report.page(found).encode())
     names = [picture.name for picture in report.pictures(found)]
     result = {"run": str(found.folder), "pictures": names, "bytes": path.stat().st_size, "out": str(path)}
-    console.print_json(result) if as_json else click.echo(path)
+    outcome.tell(result, as_json)
 
 
 def _draw(run: Run, data_dir: str | None) -> None:

@@ -20,7 +20,7 @@ from tests.test_images import encoded
 from tests.test_images import write as write_images
 from tests.test_sources import write_table
 from tfp_vae import canvas, plots
-from tfp_vae.datasets import DATASETS, Dataset, read
+from tfp_vae.datasets import DATASETS, Dataset, load, read
 from tfp_vae.experiments import Restored
 from tfp_vae.files import read_npz
 from tfp_vae.inspection import pictured
@@ -332,11 +332,13 @@ class TestScore:
         assert sum(line.strip()[:1].isdigit() for line in shown.splitlines()[1:]) == 16
 
     def test_a_new_file_is_no_split_and_its_draw_is_told_of(self, copied: Run, here: Path, digits: Dataset) -> None:
-        np.save("test.npy", digits.test.x[:3])
+        np.save("test.npy", load("digits").test.x[:3])
+        np.save("binary.npy", digits.test.x[:3])
         options = ("score", "--run", copied.folder, "--iw-samples", 2, "--no-plots", *GRAPH)
-        new, own = (call(*options, *more) for more in (("--data", "test.npy"), ("--max-examples", 4)))
+        asked = (("--data", "test.npy"), ("--data", "binary.npy"), ("--max-examples", 4))
+        new, binary, own = (call(*options, *more) for more in asked)
         assert "log p(x) of grey values is that of one binarization" in new.stderr
-        assert "binarization" not in own.stderr
+        assert "binarization" not in own.stderr + binary.stderr  # 0 and 1 are left as they are
         assert [len(rows_of(copied.folder / f"scores-{name}.csv")) for name in ("data-test", "test")] == [3, 4]
 
 

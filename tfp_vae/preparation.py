@@ -44,7 +44,19 @@ from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
 from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, few_values, first_violation
 
-__all__ = ["OPEN", "Few", "as_seen", "fitting", "held_out_view", "new_examples", "of_few_values", "plan", "reload"]
+__all__ = [
+    "OPEN",
+    "Few",
+    "as_seen",
+    "binarized",
+    "fitting",
+    "held_out_view",
+    "new_examples",
+    "of_few_values",
+    "plan",
+    "reload",
+    "scaled_examples",
+]
 
 logger = logging.getLogger("tfp_vae")
 
@@ -99,23 +111,30 @@ def plan(
     _check_networks(model, data)
     support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
-    described = DataConfig(
-        dataset=dataset if dataset in DATASETS else _absolute(dataset),
-        data_dir=None if data_dir is None else _absolute(data_dir),
+    origin = {"dataset": dataset if dataset in DATASETS else _absolute(dataset)}
+    origin |= {} if data_dir is None else {"data_dir": _absolute(data_dir)}
+    decided = {
+        "binarization": chosen,
+        "learned": _learned(reading or Reading(), data, scaling),
+        "pixels_over": _pixels_over(raw, data.scaling),
+    }
+    config = RunConfig(data=_described(data, **origin, **decided), model=model, training=training)
+    _warn_of_density(raw, config)
+    _warn_of_lack(raw)
+    return config, _prepared(config, data)
+
+
+def _described(data: Dataset, **more: Any) -> DataConfig:
+    """Return what a config says of data, scaled: what they are themselves, and more that was asked or decided."""
+    return DataConfig(
         event_shape=data.event_shape,
         split_rule=data.split_rule,
         splits=data.sizes(),
         fingerprint=data.fingerprint(),
-        binarization=chosen,
         reading=data.reading,
         scaling=data.scaling,
-        learned=_learned(reading or Reading(), data, scaling),
-        pixels_over=_pixels_over(raw, data.scaling),
+        **more,
     )
-    config = RunConfig(data=described, model=model, training=training)
-    _warn_of_density(raw, config)
-    _warn_of_lack(raw)
-    return config, _prepared(config, data)
 
 
 def _learned(reading: Reading, data: Dataset, scaling: str | None) -> tuple[str, ...]:
@@ -325,7 +344,7 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
       dataset: from `plan` or `reload`.
       split: `train`, `validation` or `test`. Of training data under dynamic binarization it is one draw of many.
     """
-    return _binarized(config, getattr(dataset, split))
+    return binarized(config, getattr(dataset, split))
 
 
 def as_seen(config: RunConfig) -> str:
@@ -333,7 +352,7 @@ def as_seen(config: RunConfig) -> str:
     return "data" if config.data.binarization.name == "none" else "data, binarized"
 
 
-def _binarized(config: RunConfig, given: Split) -> Split:
+def binarized(config: RunConfig, given: Split) -> Split:
     """Return a split binarized as evaluation sees it, from one fixed seed, whichever split or file it is.
 
     Validation and test data are binarized at load already, and 0 and 1 stay 0 and 1.
@@ -345,7 +364,7 @@ def _binarized(config: RunConfig, given: Split) -> Split:
 def new_examples(config: RunConfig, path: str) -> Split:
     """Return the examples of a file or folder as a run's evaluation sees held-out data.
 
-    They are read, scaled and binarized as the run's own data were; their labels, if any, are kept.
+    They are `scaled_examples`, binarized as the run's own data were; their labels, if any, are kept.
 
     ```python
     from pathlib import Path
@@ -354,6 +373,19 @@ def new_examples(config: RunConfig, path: str) -> Split:
     np.save("new.npy", np.random.default_rng(0).random((3, 8, 8)).astype(np.float32))
     tv.preparation.new_examples(run.config(), "new.npy").x  # [3, 8, 8, 1], of 0 and 1 as the run saw its data
     ```
+
+    Args:
+      config: the run's.
+      path: of a file or folder of a kind that is read, see `sources.read`.
+
+    Raises:
+      UsageError, DataError: as `scaled_examples`.
+    """
+    return binarized(config, scaled_examples(config, path))
+
+
+def scaled_examples(config: RunConfig, path: str) -> Split:
+    """Return the examples of a file or folder read and scaled as a run's own were, not binarized yet.
 
     Args:
       config: the run's.
@@ -379,7 +411,7 @@ def new_examples(config: RunConfig, path: str) -> Split:
     if takes is REAL and config.data.pixels_over is not None:
         takes = NEAR_UNIT
     check_split(path, split, takes, lambda: _MEND[config.data.pixels_over].format(config.data.dataset))
-    return _binarized(config, split)
+    return split
 
 
 @contextmanager
