@@ -13,7 +13,7 @@ from tfp_vae.preparation import as_seen
 from tfp_vae.runs import Run
 from tfp_vae.seeds import Purpose, generator
 
-from . import library, options, outcome, places
+from . import console, library, options, outcome, places
 from .examples import chosen, example_options
 
 PATHS = ("linear", "spherical")
@@ -66,19 +66,21 @@ def command(
     z = module.path(first, last, steps, kind)
     x = module.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)))
     path = path or found.plot_path(f"interpolation-{origin['split'] or 'data' if pairs else 'prior'}-{kind}-seed{seed}")
-    outcome.write(path, _forms(x, z, _named(found, pairs, len(x), kind, origin)))
+    standard = found.config().data.standard
+    console.notice_of_scaled(standard)
+    outcome.write(path, _forms(x, z, standard, _named(found, pairs, len(x), kind, origin)))
     settings = {"pairs": pairs, "path": kind, "steps": steps, "seed": seed}
     result = outcome.record(found, restored, **origin, **settings, shape=list(x.shape), out=str(path))
     outcome.tell(result, as_json)
 
 
-def _forms(x: np.ndarray, z: np.ndarray, named: Mapping[str, Any]) -> outcome.Forms:
+def _forms(x: np.ndarray, z: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> outcome.Forms:
     def figure() -> Any:
         from tfp_vae import plots
 
         return plots.strips(x, ticks=[f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])], **named)
 
-    return outcome.Forms(figure=figure, arrays=lambda: {"x": x, "z": z.astype(np.float32)})
+    return outcome.Forms(figure=figure, arrays=lambda: {"x": x, "z": z.astype(np.float32), **standard})
 
 
 def _named(run: Run, pairs: list[list[int]] | None, count: int, kind: str, origin: dict[str, Any]) -> dict[str, Any]:

@@ -374,7 +374,7 @@ def test_standardized_values_are_said_to_be_and_can_be_undone(here: Path, rng: n
     x = rng.normal([100, -5], [30, 0.1], (40, 2))
     np.save("t.npy", x)
     call("train", "--dataset", "t.npy", "--scaling", "standard", *SMALL, "--run-dir", "r", "--no-plots")
-    for command, more in (("sample", ()), ("reconstruct", ("--data", "t.npy"))):
+    for command, more in (("sample", ()), ("interpolate", ("--prior",)), ("reconstruct", ("--data", "t.npy"))):
         shown = call(command, "--run", "r", *more, "--out", "x.npz")
         assert "loc + scale * x" in shown.stderr
         found = read_npz(Path("x.npz"))

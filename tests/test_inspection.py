@@ -95,6 +95,11 @@ class TestInspect:
         constant = rng.normal(size=(40, 1)).repeat(5, axis=1)  # each example its own value
         assert inspect(dataset(constant))["lack"] is None
 
+    def test_labels_are_written_in_the_digits_that_they_have(self, rng: np.random.Generator) -> None:
+        x, y = rng.normal(size=(20, 3)), np.float32([0.3, 1.5] * 10)
+        found = inspect(Dataset("some", "", Split(x, y), Split(x[:4]), Split(x[4:8])))["labels"]
+        assert found["examples"].keys() == {"0.3", "1.5"}
+
     @pytest.mark.parametrize(
         ("count", "said"), [(1, "there is one training example, and"), (2, "2 training examples are too few"),
                             (9, "9 training examples are too few to learn"), (10, None)],

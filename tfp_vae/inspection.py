@@ -171,8 +171,8 @@ def _labels(data: Dataset) -> dict[str, Any] | None:
     for name in SPLITS:
         y = getattr(data, name).y
         classes, sizes = np.unique([] if y is None else y, return_counts=True)
-        for label, size in zip(classes.tolist(), sizes.tolist(), strict=True):
-            counts.setdefault(str(label), dict.fromkeys(SPLITS, 0))[name] = size
+        for label, size in zip(classes.astype(np.str_).tolist(), sizes.tolist(), strict=True):
+            counts.setdefault(label, dict.fromkeys(SPLITS, 0))[name] = size
     ordered = sorted(counts.items(), key=lambda item: -sum(item[1].values()))
     return {"classes": len(ordered), "examples": dict(ordered)}
 
