@@ -48,10 +48,12 @@ def list_command(as_json: bool) -> None:
 
 
 @command.command("inspect")
-@click.argument("dataset")
+@click.argument("dataset", type=options.PLACE)
 @options.data_dir_option
 @options.reading_options
-@click.option("--out", metavar="FILE.png", help="Draw examples into this picture.  [default: draw none]")
+@click.option(
+    "--out", metavar="FILE.png", type=options.PLACE, help="Draw examples into this picture.  [default: draw none]"
+)
 @options.json_option
 @options.debug_option
 def inspect_command(
@@ -126,7 +128,8 @@ def _lines(found: dict[str, Any]) -> dict[str, str]:
         "shape of an example": f"{'x'.join(map(str, found['event_shape']))}, {found['dtype']}",
         "splits": f"{sizes} ({found['split_rule']})",
         "values": _range(found["range"]),
-        "missing values": _missing(found["missing"], sum(found["splits"].values())),
+        "missing values": _counted(found["missing"], sum(found["splits"].values())) or "none",
+        "infinite values": _counted(found["infinite"], sum(found["splits"].values())),
         "labels": _labels(found["labels"]),
     }
     return lines | (_trainable_lines(found) if found["trainable"] else {"can be trained on": "no"})
@@ -138,11 +141,11 @@ def _range(found: dict[str, float]) -> str:
     return "from {min:g} to {max:g}, mean {mean:g}, standard deviation {std:g}".format(**found)
 
 
-def _missing(missing: dict[str, Any], count: int) -> str:
-    if not missing["values"]:
-        return "none"
-    where = f"in {missing['examples']:,} of {count:,} examples, first in {missing['first']}"
-    return f"{missing['values']:,}, {where}"
+def _counted(wrong: dict[str, Any], count: int) -> str:
+    if not wrong["values"]:
+        return ""
+    where = f"in {wrong['examples']:,} of {count:,} examples, first in {wrong['first']}"
+    return f"{wrong['values']:,}, {where}"
 
 
 def _labels(labels: dict[str, Any] | None) -> str:

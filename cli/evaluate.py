@@ -38,16 +38,6 @@ _ROWS = (
 MOST_SAMPLES = 10**9
 
 
-class _SampleCounts(click.ParamType):  # type: ignore[type-arg]
-    """Numbers of importance samples, `100` or `1,10,100`."""
-
-    name = "K[,K...]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        number = options.Whole(1, MOST_SAMPLES)
-        return tuple(number.convert(part, param, ctx) for part in str(value).split(","))
-
-
 NEAR_CEILING = 0.99
 """The share of its ceiling from which on a mutual information says no more than that."""
 
@@ -57,7 +47,8 @@ NEAR_CEILING = 0.99
 @options.data_dir_option
 @click.option(
     "--iw-samples",
-    type=_SampleCounts(),
+    type=options.Several(options.Whole(1, MOST_SAMPLES)),
+    metavar="K[,K...]",
     default="100",
     show_default=True,
     help="Importance samples for each example; several numbers are taken from one pass of draws.",
@@ -76,7 +67,7 @@ NEAR_CEILING = 0.99
     show_default=True,
     help="How many of the examples are annealed, and as many simulated ones both ways.",
 )
-@click.option("--per-example", metavar="FILE.npz", help="Write each example's values.")
+@click.option("--per-example", metavar="FILE.npz", type=options.PLACE, help="Write each example's values.")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw pictures into the run.")
 @options.weights_option
 @options.execution_option

@@ -11,12 +11,16 @@ import numpy as np
 
 from tfp_vae.datasets import SPLITS, Split
 from tfp_vae.errors import UsageError
-from tfp_vae.preparation import held_out_view, new_examples, reload
+from tfp_vae.preparation import binarized, held_out_view, reload, scaled_examples
 from tfp_vae.runs import Run
 
 from . import console, options
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+DRAWN = ("dynamic", "static")
+"""The binarizations that draw; all of them leave 0 and 1 as they are."""
 
 
 class Chosen(NamedTuple):
@@ -25,6 +29,8 @@ class Chosen(NamedTuple):
     split: Split
     places: np.ndarray
     origin: dict[str, Any]
+    drawn: bool = False
+    """Whether they are new, and their grey values were binarized by a draw."""
 
     @property
     def name(self) -> str:
@@ -51,7 +57,9 @@ class Chosen(NamedTuple):
 def example_options(command: F) -> F:
     """Add the options that say which examples: `--data`, `--split`, `--data-dir`, `--max-examples`."""
     added = (
-        click.option("--data", metavar="PATH", help="Examples of a new file or folder, in place of a split."),
+        click.option(
+            "--data", metavar="PATH", type=options.PLACE, help="Examples of a new file or folder, in place of a split."
+        ),
         click.option("--split", type=click.Choice(SPLITS), help="Examples of the run's own data.  [default: test]"),
         options.data_dir_option,
         click.option(
@@ -70,13 +78,14 @@ def chosen(
     if data is not None and split is not None:
         raise UsageError("--data and --split were both given; keep one.")
     config, split = run.config(), split or (None if data else "test")
-    examples = (
-        held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split)
-        if split is not None
-        else new_examples(config, str(data))
-    )
+    if split is not None:
+        given = examples = held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split)
+    else:
+        given = scaled_examples(config, str(data))
+        examples = binarized(config, given)
+    drawn = config.data.binarization.name in DRAWN and not np.array_equal(given.x, examples.x)
     places = np.arange(len(examples))
     if max_examples is not None and max_examples < len(examples):
         places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # some files are sorted by class
         examples = examples[places]
-    return Chosen(examples, places, {"dataset": config.data.dataset, "data": data, "split": split})
+    return Chosen(examples, places, {"dataset": config.data.dataset, "data": data, "split": split}, drawn)

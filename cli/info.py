@@ -20,7 +20,7 @@ _TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS}
 
 @click.command()
 @click.argument("topic", type=click.Choice(list(_TOPICS)), required=False)
-@click.option("--run", help="Show this run's configuration.")
+@click.option("--run", type=options.PLACE, help="Show this run's configuration.")
 @options.json_option
 @options.debug_option
 def command(topic: str | None, run: str | None, as_json: bool) -> None:

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from tfp_vae import runs, storage
 from tfp_vae.errors import UsageError
 from tfp_vae.preparation import as_seen
 from tfp_vae.runs import Run
 from tfp_vae.seeds import Purpose, generator
 
-from . import console, library, options, places
+from . import console, library, options, outcome, places
 from .examples import chosen, example_options
 
 PATHS = ("linear", "spherical")
 DEFAULT_PATHS = 8
 
 
-def _write_png(path: Path, x: np.ndarray, z: np.ndarray, named: Mapping[str, Any]) -> None:
-    from tfp_vae import plots
-
-    ticks = [f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])]
-    storage.write_bytes(path, plots.png(plots.strips(x, ticks=ticks, **named)))
-
-
-def _write_npz(path: Path, x: np.ndarray, z: np.ndarray, named: Mapping[str, Any]) -> None:
-    storage.write_arrays(path, {"x": x, "z": z.astype(np.float32)})
-
-
-WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray, Mapping[str, Any]], None]] = {
-    ".png": _write_png,
-    ".npz": _write_npz,
-}
+SUFFIXES = (".png", ".npz")
 
 
 @click.command()
@@ -45,7 +29,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray, Mapping[str, Any]], N
 @click.option(
     "--pair",
     "pairs",
-    type=(int, int),
+    type=(options.Whole(0), options.Whole(0)),
     multiple=True,
     help="From which example to which, by their places from 0; may be given again.  [default: pairs at random]",
 )
@@ -55,7 +39,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray, np.ndarray, Mapping[str, Any]], N
     "--steps", type=options.Whole(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
 )
 @click.option("--path", "kind", type=click.Choice(PATHS), default="linear", show_default=True, help="Way between them.")
-@options.output_options(WRITERS, "pairs or draws")
+@options.output_options(SUFFIXES, "pairs or draws")
 @options.weights_option
 @options.json_option
 @options.debug_option
@@ -71,11 +55,10 @@ def command(
     **asked: Any,
 ) -> None:
     """E[x|z] along paths through latent space, between examples or draws from the prior."""
-    path = places.output(out, WRITERS)
+    path = places.output(out, SUFFIXES)
     _check(asked)
     asked["n"] = asked["n"] or DEFAULT_PATHS
-    found = runs.find(run, runs_dir)
-    console.notice(f"run: {found.folder}")
+    found = places.run(run, runs_dir)
     places.check_picture(found, path)
     ends, origin, pairs = _from_prior(found, asked, seed) if asked["prior"] else _between(found, asked, seed)
     restored, module = library.restored(found, weights), library.latent()
@@ -83,20 +66,21 @@ def command(
     z = module.path(first, last, steps, kind)
     x = module.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)))
     path = path or found.plot_path(f"interpolation-{origin['split'] or 'data' if pairs else 'prior'}-{kind}-seed{seed}")
-    WRITERS[path.suffix](path, x, z, _named(found, pairs, len(x), kind, origin))
-    result = {
-        "run": str(found.folder),
-        "weights": weights,
-        "step": restored.step,
-        **origin,
-        "pairs": pairs,
-        "path": kind,
-        "steps": steps,
-        "seed": seed,
-        "shape": list(x.shape),
-        "out": str(path),
-    }
-    console.print_json(result) if as_json else click.echo(path)
+    standard = found.config().data.standard
+    console.notice_of_scaled(standard)
+    outcome.write(path, _forms(x, z, standard, _named(found, pairs, len(x), kind, origin)))
+    settings = {"pairs": pairs, "path": kind, "steps": steps, "seed": seed}
+    result = outcome.record(found, restored, **origin, **settings, shape=list(x.shape), out=str(path))
+    outcome.tell(result, as_json)
+
+
+def _forms(x: np.ndarray, z: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> outcome.Forms:
+    def figure() -> Any:
+        from tfp_vae import plots
+
+        return plots.strips(x, ticks=[f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])], **named)
+
+    return outcome.Forms(figure=figure, arrays=lambda: {"x": x, "z": z.astype(np.float32), **standard})
 
 
 def _named(run: Run, pairs: list[list[int]] | None, count: int, kind: str, origin: dict[str, Any]) -> dict[str, Any]:

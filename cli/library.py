@@ -87,7 +87,7 @@ def _quiet_start() -> Iterator[None]:
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # an interrupt is none, and its one sentence needs no notes
             kept.seek(0)
             os.write(stderr, kept.read())
             raise

@@ -10,7 +10,7 @@ from typing import Any, final
 import click
 
 from tfp_vae import __version__
-from tfp_vae.errors import DiskError, Interrupted, TfpVaeError, UsageError
+from tfp_vae.errors import DiskError, Interrupted, TfpVaeError, UsageError, one_line
 
 from . import console, signals
 
@@ -82,9 +82,10 @@ def _failure(error: BaseException) -> _Failure:
         )
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return _Failure("not enough memory for these sizes; choose a smaller model or batch.", UsageError.exit_code)
-    what = " ".join(str(error).split())[:300]
     return _Failure(
-        f"unexpected {type(error).__name__}: {what}. Run it again with --debug for the traceback, and report it.", 1
+        f"unexpected {type(error).__name__}: {one_line(error)}. Run it again with --debug for the traceback, and "
+        "report it.",
+        1,
     )
 
 

@@ -84,6 +84,52 @@ POSITIVE, NOT_NEGATIVE, SHARE = _Number(zero=False), _Number(zero=True), _Number
 
 
 @final
+class Several(click.ParamType):  # type: ignore[type-arg]
+    """Whole numbers with commas between them, as a tuple."""
+
+    name = "N[,N...]"
+
+    def __init__(self, each: Whole) -> None:
+        self.each = each
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers."""
+        return tuple(self.each.convert(part, param, ctx) for part in str(value).split(","))
+
+
+@final
+class _Finite(click.ParamType):  # type: ignore[type-arg]
+    """A finite number."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = _as(float, value)
+        if number is None or not math.isfinite(number):
+            self.fail(f"expected a finite number, found {str(value)!r}", param, ctx)
+        return number
+
+
+@final
+class _Place(click.ParamType):  # type: ignore[type-arg]
+    """The path of a file or folder, or a name; an empty one would be that of the folder one is in."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        if not str(value).strip():
+            self.fail(
+                f"expected a name or a path, found {value!r}; if a variable of the shell gave it, set it", param, ctx
+            )
+        return str(value)
+
+
+FINITE, PLACE = _Finite(), _Place()
+
+
+@final
 class MemberType(click.ParamType):  # type: ignore[type-arg]
     """A member of a table, `name` or `name:key=value,key=value`; kept as text once it is checked."""
 
@@ -152,7 +198,9 @@ def output_options(
 
     def add(command: F) -> F:
         seed = click.option("--seed", type=SEED, default=0, show_default=True, help=f"Same seed: the same {same}.")
-        out = click.option("--out", metavar="FILE", help=f"{', '.join(suffixes)} file{more}.  [default: {default}]")
+        out = click.option(
+            "--out", metavar="FILE", type=PLACE, help=f"{', '.join(suffixes)} file{more}.  [default: {default}]"
+        )
         return seed(out(command))
 
     return add
@@ -168,7 +216,12 @@ def show_options(command: F) -> F:
 def runs_dir_option(command: F) -> F:
     """Add `--runs-dir`."""
     return click.option(
-        "--runs-dir", envvar="TFP_VAE_RUNS_DIR", default="runs", show_default=True, help="Folder that holds the runs."
+        "--runs-dir",
+        type=PLACE,
+        envvar="TFP_VAE_RUNS_DIR",
+        default="runs",
+        show_default=True,
+        help="Folder that holds the runs.",
     )(command)
 
 
@@ -187,6 +240,7 @@ def data_dir_option(command: F) -> F:
     """Add `--data-dir`."""
     return click.option(
         "--data-dir",
+        type=PLACE,
         envvar="TFP_VAE_DATA_DIR",
         help="Where dataset files lie or are downloaded to.  [default: the user's cache folder]",
     )(command)
@@ -195,7 +249,7 @@ def data_dir_option(command: F) -> F:
 def reading_options(command: F) -> F:
     """Add the options that say how a file or folder of a person's own is read, and what is done to its values."""
     added = (
-        click.option("--label-column", metavar="NAME", help="Of a .csv file: which column holds labels."),
+        click.option("--label-column", type=PLACE, metavar="NAME", help="Of a .csv file: which column holds labels."),
         click.option(
             "--columns", metavar="NAMES", help="Of a .csv file: which hold features, as a,b,c.  [default: all others]"
         ),
@@ -227,7 +281,10 @@ def reading(given: dict[str, Any]) -> Reading:
 def run_options(command: F) -> F:
     """Add the options that say which run: `--run` and `--runs-dir`."""
     run = click.option(
-        "--run", envvar="TFP_VAE_RUN", help="A run's folder.  [default: the newest finished run under --runs-dir]"
+        "--run",
+        type=PLACE,
+        envvar="TFP_VAE_RUN",
+        help="A run's folder.  [default: the newest finished run under --runs-dir]",
     )
     return run(runs_dir_option(command))
 
@@ -242,6 +299,7 @@ def several_runs_options(command: F) -> F:
     """Add `--run`, as often as one likes, and `--runs-dir`."""
     run = click.option(
         "--run",
+        type=PLACE,
         multiple=True,
         callback=_named_runs,
         help="A run's folder; more than once to compare.  [default: the newest finished run under --runs-dir]",
@@ -306,6 +364,7 @@ def config_option(command: F) -> F:
     """Add `--config`, whose values stand in for options that are not given."""
     return click.option(
         "--config",
+        type=PLACE,
         is_eager=True,
         expose_value=False,
         callback=_from_toml,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from tfp_vae import storage
+from tfp_vae import runs, storage
 from tfp_vae.errors import DiskError, UsageError
 from tfp_vae.runs import PLOTS, Run
+
+from . import console
 
 OUT, NO_PLOTS = "name a file elsewhere with --out", "leave the pictures out with --no-plots"
 COPY = "make it writable, or copy the run to a place that is and name the copy with --run"
@@ -34,6 +36,18 @@ def output(given: str | None, suffixes: Collection[str], option: str = "--out") 
         raise DiskError(f"could not write {path}: a folder of that name is in the way. Choose another place.")
     storage.check_writable(folder, of=path)
     return path
+
+
+def run(named: str | None, runs_dir: str) -> Run:
+    """Return the run that a command is about, and say which it is.
+
+    Args:
+      named: what was given with --run.
+      runs_dir: the folder that holds the runs.
+    """
+    found = runs.find(named, runs_dir)
+    console.notice(f"run: {found.folder}")
+    return found
 
 
 def check_run(run: Run, out: Path | None, *, pictured: bool = False) -> None:

@@ -12,7 +12,7 @@ from tfp_vae.errors import UsageError
 from tfp_vae.preparation import reload
 from tfp_vae.projections import PROJECTIONS
 
-from . import console, library, options, places
+from . import console, library, options, outcome, places
 
 SCATTER, DEFAULT = "latent-scatter", "pca"
 
@@ -67,8 +67,7 @@ def command(
 ) -> None:
     """Draw the pictures of a run into its folder: those named, or all that it has."""
     _check(pictures, projection)
-    found = runs.find(run, runs_dir)
-    console.notice(f"run: {found.folder}")
+    found = places.run(run, runs_dir)
     found.check_writable([runs.PLOTS], places.COPY)
     _check_dimensions(found, projection)
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
@@ -99,4 +98,4 @@ def _tell(path: Path, as_json: bool) -> None:
 
 def _result(run: runs.Run, restored: Any, drawn: list[Path]) -> dict[str, Any]:
     paths = {path.stem: str(path) for path in drawn}
-    return {"run": str(run.folder), "weights": restored.weights, "step": restored.step, "pictures": paths}
+    return outcome.record(run, restored, pictures=paths)

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from tfp_vae import runs, storage
 from tfp_vae.config import RunConfig
 from tfp_vae.preparation import as_seen
 from tfp_vae.seeds import Purpose
 
-from . import console, library, options, places
+from . import console, library, options, outcome, places
 from .examples import Chosen, chosen, example_options
 
 PICTURED = 12
 LARGEST_PICTURE = 100
 
 
-def _write_png(path: Path, examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> None:
-    from tfp_vae import plots
-
-    title = f"{examples.title[:1].upper()}{examples.title[1:]}, and what the model makes of them"
-    storage.write_bytes(
-        path, plots.png(plots.reconstructions(examples.split.x, x, title=title, **_named(config, show)))
-    )
-
-
-def _write_npy(path: Path, examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> None:
-    storage.write_array(path, x)
-
-
-def _write_npz(path: Path, examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> None:
-    storage.write_arrays(
-        path, {**examples.columns(), "x": examples.split.x, "reconstruction": x, **config.data.standard}
-    )
-
-
-WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray, RunConfig, str], None]] = {
-    ".png": _write_png,
-    ".npy": _write_npy,
-    ".npz": _write_npz,
-}
+SUFFIXES = (".png", ".npy", ".npz")
 
 
 @click.command()
@@ -59,7 +33,7 @@ WRITERS: dict[str, Callable[[Path, Chosen, np.ndarray, RunConfig, str], None]] =
 )
 @options.show_options
 @options.output_options(
-    WRITERS,
+    SUFFIXES,
     "draws",
     more=f"; a picture shows at most {LARGEST_PICTURE} examples, {PICTURED} unless --max-examples says so",
 )
@@ -79,10 +53,9 @@ def command(
     **which: Any,
 ) -> None:
     """Show what the model makes of given examples, p(x|z) at their z, in a picture or a file of arrays."""
-    path = places.output(out, WRITERS)
+    path = places.output(out, SUFFIXES)
     pictured = path is None or path.suffix == ".png"
-    found = runs.find(run, runs_dir)
-    console.notice(f"run: {found.folder}")
+    found = places.run(run, runs_dir)
     places.check_picture(found, path)
     limit = min(max_examples or PICTURED, LARGEST_PICTURE) if pictured else max_examples
     examples = chosen(found, **which, max_examples=limit)
@@ -91,20 +64,24 @@ def command(
     x = _reconstructed(restored.vae, examples.split.x, latent, show, seed)
     config = found.config()
     console.notice_of_scaled(config.data.standard)
-    WRITERS[path.suffix](path, examples, x, config, show)
-    result = {
-        "run": str(found.folder),
-        "weights": weights,
-        "step": restored.step,
-        **examples.origin,
-        "num_examples": len(x),
-        "latent": latent,
-        "show": show,
-        "seed": seed,
-        "rmse": float(np.sqrt(np.mean(np.square(x - examples.split.x, dtype=np.float64)))),
-        "out": str(path),
-    }
-    console.print_json(result) if as_json else click.echo(path)
+    outcome.write(path, _forms(examples, x, config, show))
+    settings = {"num_examples": len(x), "latent": latent, "show": show, "seed": seed}
+    rmse = float(np.sqrt(np.mean(np.square(x - examples.split.x, dtype=np.float64))))
+    result = outcome.record(found, restored, **examples.origin, **settings, rmse=rmse, out=str(path))
+    outcome.tell(result, as_json)
+
+
+def _forms(examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> outcome.Forms:
+    def figure() -> Any:
+        from tfp_vae import plots
+
+        title = f"{examples.title[:1].upper()}{examples.title[1:]}, and what the model makes of them"
+        return plots.reconstructions(examples.split.x, x, title=title, **_named(config, show))
+
+    given = {**examples.columns(), "x": examples.split.x}
+    return outcome.Forms(
+        figure=figure, array=lambda: x, arrays=lambda: {**given, "reconstruction": x, **config.data.standard}
+    )
 
 
 def _named(config: RunConfig, show: str) -> dict[str, Any]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import click
 
-from tfp_vae import runs, storage
+from tfp_vae import storage
 from tfp_vae.preparation import reload
 from tfp_vae.runs import Run
 
-from . import console, library, options, places
+from . import console, library, options, outcome, places
 
 
 @click.command()
 @options.run_options
 @options.data_dir_option
-@click.option("--out", metavar="FILE.html", help="Where the page goes.  [default: report.html in the run]")
+@click.option(
+    "--out", metavar="FILE.html", type=options.PLACE, help="Where the page goes.  [default: report.html in the run]"
+)
 @click.option(
     "--plots/--no-plots",
     default=True,
@@ -32,8 +34,7 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     path = places.output(out, (".html",))
     if not plots:
         options.refuse_written(("data_dir",), "with --no-plots, which reads no data; leave it out")
-    found = runs.find(run, runs_dir)
-    console.notice(f"run: {found.folder}")
+    found = places.run(run, runs_dir)
     places.check_run(found, path, pictured=plots)
     if plots:
         _draw(found, data_dir)
@@ -42,7 +43,7 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     storage.write_bytes(path, report.page(found).encode())
     names = [picture.name for picture in report.pictures(found)]
     result = {"run": str(found.folder), "pictures": names, "bytes": path.stat().st_size, "out": str(path)}
-    console.print_json(result) if as_json else click.echo(path)
+    outcome.tell(result, as_json)
 
 
 def _draw(run: Run, data_dir: str | None) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from tfp_vae import runs, storage
 from tfp_vae.archive import FINAL
+from tfp_vae.config import DataConfig
 from tfp_vae.errors import UsageError
+from tfp_vae.runs import Run
 
-from . import console, library, options, places
+from . import console, library, options, outcome, places
 
 LARGEST_PICTURE = 10_000
 
@@ -22,36 +22,18 @@ SHOWN = {"mean": "E[x|z]", "draw": "x from p(x|z),"}
 """What a picture calls what it shows."""
 
 
-def _write_png(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
-    from tfp_vae import plots
-
-    storage.write_bytes(path, plots.png(plots.image_grid(x, **named)))
-
-
-def _write_npy(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
-    storage.write_array(path, x)
-
-
-def _write_npz(path: Path, x: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> None:
-    storage.write_arrays(path, {"x": x, **standard})
-
-
-WRITERS: dict[str, Callable[[Path, np.ndarray, Mapping[str, np.ndarray], Mapping[str, Any]], None]] = {
-    ".png": _write_png,
-    ".npy": _write_npy,
-    ".npz": _write_npz,
-}
+SUFFIXES = (".png", ".npy", ".npz")
 
 
 @click.command()
 @options.run_options
 @click.option("--n", type=options.Whole(1, 10**7), default=64, show_default=True, help="How many samples.")
-@options.output_options(WRITERS, "samples")
+@options.output_options(SUFFIXES, "samples")
 @options.show_options
 @click.option("--temperature", type=options.POSITIVE, default=1.0, show_default=True, help="Scales the prior's spread.")
 @click.option(
     "--region",
-    type=(float, float, float, float),
+    type=(options.FINITE,) * 4,
     metavar="LOW_1 HIGH_1 LOW_2 HIGH_2",
     help="Only z within these bounds, of a run with two latent dimensions.",
 )
@@ -72,31 +54,32 @@ def command(
     """Draw from p(x) of a run, into a picture or a file of arrays."""
     path = _checked_path(out, n)
     bounds = _bounds(region)
-    found = runs.find(run, runs_dir)
-    console.notice(f"run: {found.folder}")
+    found = places.run(run, runs_dir)
     places.check_picture(found, path)
-    latent_dim = found.config().model.latent_dim  # a damaged config is refused before TensorFlow is imported
-    if bounds is not None and latent_dim != 2:
-        raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
+    _check_region(found, bounds)  # a damaged config is refused before TensorFlow is imported
     restored = library.restored(found, weights)
     path = path or found.plot_path(_picture_name(n, show, weights, region, **drawn))
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
-    title = _title(n, show, bounds, drawn["temperature"])
     data = found.config().data
     console.notice_of_scaled(data.standard)
-    WRITERS[path.suffix](path, x, data.standard, {"title": title, "features": data.features, "unit": data.unit})
-    result = {
-        "run": str(found.folder),
-        "weights": weights,
-        "step": restored.step,
-        "n": n,
-        "show": show,
-        "region": bounds,
-        **drawn,
-        "shape": list(x.shape),
-        "out": str(path),
-    }
-    console.print_json(result) if as_json else click.echo(path)
+    outcome.write(path, _forms(x, data, _title(n, show, bounds, drawn["temperature"])))
+    settings = {"n": n, "show": show, "region": bounds, **drawn}
+    outcome.tell(outcome.record(found, restored, **settings, shape=list(x.shape), out=str(path)), as_json)
+
+
+def _forms(x: np.ndarray, data: DataConfig, title: str) -> outcome.Forms:
+    def figure() -> Any:
+        from tfp_vae import plots
+
+        return plots.image_grid(x, title=title, features=data.features, unit=data.unit)
+
+    return outcome.Forms(figure=figure, array=lambda: x, arrays=lambda: {"x": x, **data.standard})
+
+
+def _check_region(run: Run, bounds: Any) -> None:
+    latent_dim = run.config().model.latent_dim
+    if bounds is not None and latent_dim != 2:
+        raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
 
 
 def _title(n: int, show: str, bounds: Any, temperature: float) -> str:
@@ -118,13 +101,14 @@ def _bounds(
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
     if region is None:
         return None
-    if not (region[0] < region[1] and region[2] < region[3] and all(map(math.isfinite, region))):
-        raise UsageError(f"--region: expected two pairs of a lower and a higher finite bound, found {region}.")
+    if not (region[0] < region[1] and region[2] < region[3]):
+        found = " ".join(f"{bound:g}" for bound in region)
+        raise UsageError(f"--region: expected two pairs of a lower and a higher bound, found {found}.")
     return region[:2], region[2:]
 
 
 def _checked_path(out: str | None, n: int) -> Path | None:
-    path = places.output(out, WRITERS)
+    path = places.output(out, SUFFIXES)
     if (path is None or path.suffix == ".png") and n > LARGEST_PICTURE:
         raise UsageError(
             f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}; write --out FILE.npz instead."

@@ -8,15 +8,10 @@ from typing import Any
 import click
 import numpy as np
 
-from tfp_vae import runs, storage
 from tfp_vae.runs import Run
-from tfp_vae.tables import csv_bytes
 
-from . import console, library, options, places
+from . import console, library, options, outcome, places
 from .examples import Chosen, chosen, example_options
-
-DRAWN = ("dynamic", "static")
-"""The binarizations that draw."""
 
 _DRAWN = (
     "warning: log p(x) of grey values is that of one binarization, drawn by an example's place: copies of an example "
@@ -53,38 +48,29 @@ def command(
     they are simpler, such as plain dark ones. Compare scores with those of the run's own test split.
     """
     path = places.output(out, (".csv",))
-    found = runs.find(run, runs_dir)
-    console.notice(f"run: {found.folder}")
+    found = places.run(run, runs_dir)
     places.check_run(found, path, pictured=plots)
     which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
     examples = chosen(found, **which)
-    if which["data"] is not None and found.config().data.binarization.name in DRAWN:
+    if examples.drawn:
         console.notice(_DRAWN)
     path = path or found.folder / f"scores-{examples.name}.csv"
     restored = library.restored(found, weights)
     with console.counted("scoring", len(examples.split) * asked["iw_samples"]) as progress:
-        result, estimates = library.scores().score(restored, examples.split.x, progress=progress, **asked)
-    _write(path, examples, estimates)
+        figures, estimates = library.scores().score(restored, examples.split.x, progress=progress, **asked)
+    outcome.write(path, outcome.Forms(columns=lambda: _columns(examples, estimates)))
     worst = library.scores().most_anomalous(estimates.log_likelihood, show)
-    result = {
-        "run": str(found.folder),
-        "weights": weights,
-        "step": restored.step,
-        **examples.origin,
-        **result,
-        "most_anomalous": _rows(examples, estimates, worst),
-    }
-    result["out"] = str(path)
+    shown = {"most_anomalous": _rows(examples, estimates, worst), "out": str(path)}
+    result = outcome.record(found, restored, **{**examples.origin, **figures, **shown})
     if plots:
         result["picture"] = str(_draw(found, examples, estimates.log_likelihood, worst))
     console.print_json(result) if as_json else _print(result)
 
 
-def _write(path: Path, examples: Chosen, estimates: Any) -> None:
+def _columns(examples: Chosen, estimates: Any) -> dict[str, np.ndarray]:
     names = ("log_likelihood", "distortion", "rate", "ess")
     values = {name: getattr(estimates, name) for name in names}
-    elbo = -estimates.distortion - estimates.rate
-    storage.write_bytes(path, csv_bytes({**examples.columns(), **values, "elbo": elbo}))
+    return {**examples.columns(), **values, "elbo": -estimates.distortion - estimates.rate}
 
 
 def _rows(examples: Chosen, estimates: Any, places: np.ndarray) -> list[dict[str, Any]]:

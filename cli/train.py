@@ -27,7 +27,7 @@ from tfp_vae.datasets import DATASETS, Dataset
 from tfp_vae.errors import Interrupted, UsageError
 from tfp_vae.kinds import kind_of
 from tfp_vae.likelihoods import LIKELIHOODS
-from tfp_vae.members import Table, first_problem, parse
+from tfp_vae.members import WIDEST, Table, first_problem, parse
 from tfp_vae.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.optimizers import OPTIMIZERS, SCHEDULES
@@ -50,6 +50,7 @@ _CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir",
 @options.config_option
 @click.option(
     "--dataset",
+    type=options.PLACE,
     default="digits",
     show_default=True,
     help=f"{', '.join(DATASETS)}, or the path of {KINDS}.",
@@ -64,7 +65,12 @@ _CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir",
 @click.option("--latent-dim", type=options.Whole(1, MOST_LATENT), default=2, show_default=True, help="Dimension of z.")
 @click.option("--encoder", type=MemberType(NETWORKS), help=f"Network of the encoder.  {BY_KIND}")
 @click.option("--decoder", type=MemberType(NETWORKS), help=f"Network of the decoder.  {BY_KIND}")
-@click.option("--hidden", metavar="WIDTHS", help="Layer widths of the mlps.  [default: 512,512]")
+@click.option(
+    "--hidden",
+    metavar="WIDTHS",
+    type=options.Several(options.Whole(1, WIDEST)),
+    help="Layer widths of the mlps.  [default: 512,512]",
+)
 @click.option(
     "--posterior", type=MemberType(POSTERIORS), default="diagonal-normal", show_default=True, help="Family of q(z|x)."
 )
@@ -126,7 +132,12 @@ _CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir",
 @options.execution_option
 @click.option("--no-compile", "execution", flag_value="eager", help="The same as --execution eager, for debugging.")
 @options.runs_dir_option
-@click.option("--run-dir", metavar="DIR", help="The run's folder.  [default: <dataset>-<date>-<time> under --runs-dir]")
+@click.option(
+    "--run-dir",
+    metavar="DIR",
+    type=options.PLACE,
+    help="The run's folder.  [default: <dataset>-<date>-<time> under --runs-dir]",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in --run-dir; --epochs is then the total.")
 @click.option(
     "--plots/--no-plots", default=True, show_default=True, help="Draw pictures after training, and film it meanwhile."
@@ -256,7 +267,7 @@ def _shortcut(table: Table, members: dict[str, str], key: str, value: Any) -> di
             option: table.member({"name": name, **extra[option], **rest}) for option, (name, rest) in written.items()
         }
     except UsageError as error:  # what was written out was checked before, so that it is of the value of this option
-        raise UsageError(f"{flag} {value}: {error}") from error
+        raise UsageError(f"{flag}: {error}") from error
 
 
 def _checked(record: type[R], values: dict[str, Any]) -> R:

@@ -19,7 +19,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from tfp_vae.cli import evaluate
+from tfp_vae.cli import data, evaluate, options
 from tfp_vae.cli.main import COMMANDS, main
 
 import tfp_vae
@@ -34,6 +34,25 @@ RUN_COMMANDS = ["sample", "evaluate", "reconstruct", "encode", "interpolate", "s
 GRAPH = ("--execution", "graph")
 SMALL = ("--hidden", "16", *GRAPH, "--epochs", "2")
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
+
+
+NUMBERS = ["word", "nan", "inf", "", "-3x4"]
+WRONG: dict[type, list[str]] = {
+    options.Whole: ["-1", "2.5", *NUMBERS],
+    options.Several: ["-1", "2.5", *NUMBERS],
+    type(options.POSITIVE): ["-1", *NUMBERS],
+    type(options.FINITE): NUMBERS,
+    type(options.PLACE): ["", " "],
+}
+"""What a type of option refuses, one of each in every command."""
+
+SUBCOMMANDS = {
+    **{name: command for name in COMMANDS if (command := main.get_command(click.Context(main), name)) != data.command},
+    **{f"data {name}": command for name, command in data.command.commands.items()},
+}
+OPTIONS = [
+    (name, option) for name, command in SUBCOMMANDS.items() for option in command.params if type(option.type) in WRONG
+]
 
 
 @pytest.fixture
@@ -414,8 +433,12 @@ class TestWrongInput:
                 "found 2; leave it out, or choose --objective elbo, monte-carlo-elbo, sticking-the-landing",
             ),
             (["train", "--encoder", "conv", "--decoder", "conv", "--hidden", "9"], "--hidden has no meaning"),
-            (["train", "--hidden", "a,b"], "--hidden a,b: network mlp: hidden.0: input should be a valid integer"),
-            (["train", "--hidden", "0"], "--hidden 0: "),
+            (["train", "--hidden", "a,b"], "'--hidden': expected a whole number of at least 1, found 'a'"),
+            (["train", "--hidden", "8,0"], "'--hidden': expected a whole number of at least 1, found '0'"),
+            (["train", "--hidden", ""], "'--hidden': expected a whole number of at least 1, found ''"),
+            (["train", "--resize", "-3x4"], "--resize: expected a height and a width, such as 28x32, or one number"),
+            (["train", "--resize", "0"], "--resize: expected a number above 0, found '0'"),
+            (["train", "--columns", ""], "--columns: expected at least 1 of them, found none"),
             (["train", "--posterior", "foo:bar"], "unknown posterior 'foo'; choose from diagonal-normal, "),
             (["train", "--posterior", "diagonal-normal:bar"], "expected key=value, found 'bar'"),
             (["train", "--objective", "elbo:mc_samples=2", "--mc-samples", "3"], "keep one"),
@@ -425,7 +448,7 @@ class TestWrongInput:
             (["sample", "--temperature", "nan"], "expected a finite number"),
             (["train", "--config", "none.toml"], "could not be read"),
             (["train", "--resume"], "--run-dir"),
-            (["train", "--optimizer", "adam:beta_1=2"], "beta_1: input should be less than 1"),
+            (["train", "--optimizer", "adam:beta_1=2"], "beta_1: expected a number below 1, found '2'"),
             (["train", "--batch-size", "100000000000"], "of at most 65536"),
             (["train", "--mc-samples", "1000000000"], "of at most 100000"),
             (["evaluate", "--iw-samples", "9" * 23], "of at most 1000000000"),
@@ -435,11 +458,11 @@ class TestWrongInput:
             (["evaluate", "--iw-samples", "0"], "of at least 1, found '0'"),
             (
                 ["train", "--posterior", "real-nvp", "--latent-dim", "1", "--objective", "iwae"],
-                "greater than or equal to 2",
+                "real-nvp expected a number of at least 2, found 1",
             ),
             (
                 ["train", "--prior", "real-nvp", "--latent-dim", "1", "--objective", "iwae"],
-                "greater than or equal to 2",
+                "real-nvp expected a number of at least 2, found 1",
             ),
             (["evaluate", "--iw-samples", "1,,5"], "of at least 1, found ''"),
             (["evaluate", "--iw-samples", "1,ten"], "expected a whole number of at least 1, found 'ten'"),
@@ -459,6 +482,21 @@ class TestWrongInput:
     def test_usage(self, arguments: list[str], expected: str, here: Path) -> None:
         assert expected in one_sentence(call(*arguments, code=2))
         assert list(here.iterdir()) == []
+
+    @pytest.mark.parametrize(("path", "option"), OPTIONS, ids=lambda given: str(getattr(given, "name", given)))
+    def test_every_number_and_every_path_is_asked_for_in_words(self, path: str, option: click.Parameter) -> None:
+        for value in WRONG[type(option.type)]:
+            flag = [option.opts[0]] if isinstance(option, click.Option) else []
+            said = one_sentence(call(*path.split(), *flag, *[value] * option.nargs, code=2))
+            assert "expected a" in said
+            assert f"found {value!r}" in said
+            assert option.opts[0].upper() in said.upper()
+
+    def test_options_of_several_numbers_are_asked_for_so_too(self) -> None:
+        several = [option for command in SUBCOMMANDS.values() for option in command.params if option.nargs > 1]
+        assert {option.name for option in several} == {"pairs", "region"}
+        for option in several:
+            assert all(type(each) in WRONG for each in option.type.types)
 
     @pytest.mark.parametrize(
         ("toml", "expected"),

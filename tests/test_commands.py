@@ -20,7 +20,7 @@ from tests.test_images import encoded
 from tests.test_images import write as write_images
 from tests.test_sources import write_table
 from tfp_vae import canvas, plots
-from tfp_vae.datasets import DATASETS, Dataset, read
+from tfp_vae.datasets import DATASETS, Dataset, load, read
 from tfp_vae.experiments import Restored
 from tfp_vae.files import read_npz
 from tfp_vae.inspection import pictured
@@ -332,11 +332,13 @@ class TestScore:
         assert sum(line.strip()[:1].isdigit() for line in shown.splitlines()[1:]) == 16
 
     def test_a_new_file_is_no_split_and_its_draw_is_told_of(self, copied: Run, here: Path, digits: Dataset) -> None:
-        np.save("test.npy", digits.test.x[:3])
+        np.save("test.npy", load("digits").test.x[:3])
+        np.save("binary.npy", digits.test.x[:3])
         options = ("score", "--run", copied.folder, "--iw-samples", 2, "--no-plots", *GRAPH)
-        new, own = (call(*options, *more) for more in (("--data", "test.npy"), ("--max-examples", 4)))
+        asked = (("--data", "test.npy"), ("--data", "binary.npy"), ("--max-examples", 4))
+        new, binary, own = (call(*options, *more) for more in asked)
         assert "log p(x) of grey values is that of one binarization" in new.stderr
-        assert "binarization" not in own.stderr
+        assert "binarization" not in own.stderr + binary.stderr  # 0 and 1 are left as they are
         assert [len(rows_of(copied.folder / f"scores-{name}.csv")) for name in ("data-test", "test")] == [3, 4]
 
 
@@ -372,7 +374,7 @@ def test_standardized_values_are_said_to_be_and_can_be_undone(here: Path, rng: n
     x = rng.normal([100, -5], [30, 0.1], (40, 2))
     np.save("t.npy", x)
     call("train", "--dataset", "t.npy", "--scaling", "standard", *SMALL, "--run-dir", "r", "--no-plots")
-    for command, more in (("sample", ()), ("reconstruct", ("--data", "t.npy"))):
+    for command, more in (("sample", ()), ("interpolate", ("--prior",)), ("reconstruct", ("--data", "t.npy"))):
         shown = call(command, "--run", "r", *more, "--out", "x.npz")
         assert "loc + scale * x" in shown.stderr
         found = read_npz(Path("x.npz"))
@@ -590,7 +592,7 @@ class TestWrongInput:
         ("arguments", "expected"),
         [
             (["interpolate", "--pair", "0", "180"], "--pair: expected places from 0 to 179, found 180"),
-            (["interpolate", "--pair", "-1", "3"], "found -1"),
+            (["interpolate", "--pair", "-1", "3"], "expected a whole number of at least 0, found '-1'"),
             (["interpolate", "--prior", "--pair", "1", "2"], "--pair and --prior were both given"),
             (["interpolate", "--prior", "--split", "test"], "--split and --prior were both given"),
             (["interpolate", "--pair", "1", "2", "--n", "3"], "--n and --pair were both given"),
@@ -600,9 +602,9 @@ class TestWrongInput:
             (["encode", "--samples", "-1"], "of at least 0, found '-1'"),
             (["score", "--iw-samples", "0"], "of at least 1, found '0'"),
             (["reconstruct", "--latent", "median"], "is not one of"),
-            (["sample", "--region", "1", "0", "0", "1"], "a lower and a higher finite bound"),
-            (["sample", "--region", "0", "inf", "0", "1"], "a lower and a higher finite bound"),
-            (["sample", "--region", "0", "1", "0", "up"], "is not a valid float"),
+            (["sample", "--region", "1", "0", "0", "1"], "a lower and a higher bound"),
+            (["sample", "--region", "0", "inf", "0", "1"], "expected a finite number, found 'inf'"),
+            (["sample", "--region", "0", "1", "0", "up"], "expected a finite number, found 'up'"),
         ],
     )
     def test_usage_of_one(self, arguments: list[str], expected: str, here: Path, trained: Path) -> None:

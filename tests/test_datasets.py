@@ -165,7 +165,7 @@ class TestOwnArrays:
             ({"x": np.zeros((9, 2)), "y": np.zeros(8)}, "a label for each of 9"),
             ({"x": np.zeros(9)}, r"found shape \(9,\)"),
             ({"x": np.zeros((9, 0))}, r"found shape \(9, 0\)"),
-            ({"x": np.zeros((2, 3))}, "at least 3 examples"),
+            ({"x": np.zeros((2, 3))}, "a.npz: expected at least 3 examples, one for each split, found 2; gather more"),
             ({"x": np.array([["a"] * 3] * 9)}, "array of numbers, found dtype"),
             ({"x": np.ones((9, 2), complex)}, "array of numbers, found dtype complex"),
             ({"x_train": np.zeros((9, 2)), "x_test": np.zeros((9, 3))}, "one shape of example"),

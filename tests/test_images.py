@@ -28,9 +28,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(height: int, width: int, rows: bytes) -> bytes:
-    """A PNG file of grey pixels whose header may lie."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+def png(width: int, height: int, rows: bytes, depth: int = 8, kind: int = 0) -> bytes:
+    """A PNG file whose header may lie, of grey pixels unless `kind` is another number of the format."""
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
@@ -122,6 +122,24 @@ class TestWhatIsRead:
         assert found.shape[3] == (1 if mode in ("1", "LA") else 3)
         np.testing.assert_array_equal(found[0, ..., 0], np.tile([0, 255], (4, 2)))
 
+    def test_16_bits_are_kept(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        deep = rng.integers(0, 2**16, (3, 6, 4), np.uint16)
+        deep[0, 0, :2] = 0, 65_535
+        write(tmp_path, {f"{i}.png": encoded(x) for i, x in enumerate(deep)})
+        write(tmp_path, {"3.png": encoded(deep[0], transparency=int(np.setdiff1d(np.arange(99), deep[0])[0]))})
+        found = read_folder(tmp_path)[""].x
+        assert found.dtype == np.uint16
+        np.testing.assert_array_equal(found[..., 0], deep[[0, 1, 2, 0]])
+        np.testing.assert_array_equal(read_folder(tmp_path, resize=(6, 4))[""].x, found)
+        np.testing.assert_array_equal(read_folder(tmp_path, channels="colour")[""].x, np.repeat(found, 3, axis=3))
+        np.testing.assert_array_equal(read_folder(tmp_path, channels="grey")[""].x, found)
+
+    def test_resizing_16_bits_is_as_of_8(self, tmp_path: Path, grey: np.ndarray) -> None:
+        shallow, deep = write(tmp_path / "8", {"a.png": encoded(grey[0])}), 257 * grey[0].astype(np.uint16)
+        write(tmp_path / "16", {"a.png": encoded(deep)})
+        expected, found = (read_folder(path, resize=(3, 3))[""].x for path in (shallow, tmp_path / "16"))
+        assert np.abs(found / 257 - expected).max() < 1.1
+
     def test_what_file_managers_leave_behind_is_passed_over(self, tmp_path: Path, grey: np.ndarray) -> None:
         write(tmp_path, {"a.png": encoded(grey[0]), ".DS_Store": b"x", **dict.fromkeys(IGNORED, b"x")})
         assert len(read_folder(tmp_path)[""].x) == 1
@@ -152,9 +170,25 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "images beside labels": ({"a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found both"),
     "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4; give --resize"),
     "transparent": ({"a.png": encoded(THROUGH)}, "found transparent pixels"),
-    "16 bits": (
-        {"a.png": encoded(GREY.astype(np.uint16))},
-        "expected 8 bits a channel, found an image of mode I;16",
+    "16 bits a colour": (
+        {"a.png": png(4, 6, (b"\0" + b"\1\2" * 12) * 6, depth=16, kind=2)},
+        "expected 8 bits a channel, or grey of 16 bits, found more bits in an image of mode RGB",
+    ),
+    "16 bits of grey and as many of transparency": (
+        {"a.png": png(4, 6, (b"\0" + b"\1\2\xff\xff" * 4) * 6, depth=16, kind=4)},
+        "expected 8 bits a channel, or grey of 16 bits, found more bits in an image",
+    ),
+    "16 bits beside 8": (
+        {"a.png": encoded(GREY), "b.png": encoded(GREY.astype(np.uint16))},
+        "b.png: expected images of one depth, 8 bits as the first, found 16; save all of them alike",
+    ),
+    "8 bits in another split than 16": (
+        {"train/a.png": encoded(GREY.astype(np.uint16)), "test/b.png": encoded(GREY)},
+        "train/a.png: expected images of one depth, 8 bits as the first, found 16",
+    ),
+    "a transparent level of 16 bits": (
+        {"a.png": encoded(GREY.astype(np.uint16), transparency=7)},
+        "found transparent pixels",
     ),
     "no image": ({"a.png": b"hello"}, "not a readable PNG or JPEG image"),
     "empty": ({"a.jpg": b""}, "not a readable PNG or JPEG image"),
@@ -180,6 +214,38 @@ def test_refusals(name: str, tmp_path: Path) -> None:
         read_folder(write(tmp_path, files))
     assert expected in str(error.value)
     assert "\n" not in str(error.value)
+
+
+class TestSeveralRefusals:
+    """What is wrong with each of several images is said at once."""
+
+    def test_of_a_few_each_is_named(self, tmp_path: Path) -> None:
+        bad = {"b.png": b"hello", "c/d.png": encoded(THROUGH), "c/e.png": encoded(GREY[:3])}
+        write(tmp_path, {f"x/{name}": content for name, content in {"a.png": encoded(GREY), **bad}.items()})
+        (tmp_path / "x" / "c").rename(tmp_path / "y")
+        with pytest.raises(DataError) as error:
+            read_folder(tmp_path)
+        assert str(error.value).startswith(f"{tmp_path}: 3 files cannot be used: (1) x/b.png: not a readable PNG")
+        assert "(2) y/d.png: expected an opaque image" in str(error.value)
+        assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4; give --resize.")
+
+    @pytest.mark.parametrize("good", [0, 1])
+    def test_of_many_the_first_are_named_and_the_rest_counted(self, good: int, tmp_path: Path) -> None:
+        write(tmp_path, {f"{i}.png": b"hello" for i in range(8)} | dict.fromkeys(["a.png"] * good, encoded(GREY)))
+        with pytest.raises(DataError, match=r"8 files cannot be used: .*\(5\) 4\.png: not .* And 3 more\.$") as error:
+            read_folder(tmp_path)
+        assert "5.png" not in str(error.value)
+
+    def test_after_a_hundred_no_more_are_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tfp_vae.images.LOOKED_FOR", 6)
+        write(tmp_path, {f"{i}.png": b"hello" for i in range(9)})
+        with pytest.raises(DataError, match=r"at least 6 files cannot be used: .* And at least 1 more\.$"):
+            read_folder(tmp_path)
+
+    def test_files_of_another_kind_wherever_they_lie(self, tmp_path: Path) -> None:
+        write(tmp_path, {"a/b.gif": b"", "c/d.png": b"not even read", "e.txt": b""})
+        with pytest.raises(DataError, match=r"2 files cannot be used: \(1\) a/b\.gif: .* \(2\) e\.txt: expected"):
+            read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, expected) in REFUSED.items() if f"{MOST_PIXELS:,}" in expected])

@@ -90,16 +90,33 @@ class TestInspect:
         other = x.copy()
         other[-1, -1] += 1
         assert inspect(dataset(other))["lack"] is None
-        assert inspect(Dataset("some", "", Split(x), Split(x[:5]), Split(other)))["lack"] is None
-        constant = rng.normal(size=(9, 1)).repeat(5, axis=1)  # each example its own value
+        found = inspect(Dataset("some", "", Split(x), Split(x[:5]), Split(other)))["lack"]
+        assert found == "all 40 training examples are identical, so that there is nothing to learn from them"
+        constant = rng.normal(size=(40, 1)).repeat(5, axis=1)  # each example its own value
         assert inspect(dataset(constant))["lack"] is None
+
+    def test_labels_are_written_in_the_digits_that_they_have(self, rng: np.random.Generator) -> None:
+        x, y = rng.normal(size=(20, 3)), np.float32([0.3, 1.5] * 10)
+        found = inspect(Dataset("some", "", Split(x, y), Split(x[:4]), Split(x[4:8])))["labels"]
+        assert found["examples"].keys() == {"0.3", "1.5"}
+
+    @pytest.mark.parametrize(
+        ("count", "said"), [(1, "there is one training example, and"), (2, "2 training examples are too few"),
+                            (9, "9 training examples are too few to learn"), (10, None)],
+    )  # fmt: skip
+    def test_few_examples(self, count: int, said: str | None, rng: np.random.Generator) -> None:
+        x = rng.normal(size=(count + 8, 3))
+        found = inspect(Dataset("some", "", Split(x[8:]), Split(x[:4]), Split(x[4:8])))
+        assert found["trainable"]
+        assert found["lack"] is None if said is None else found["lack"].startswith(said)
 
     def test_missing_values_are_counted_and_named(self, tmp_path: Path, rng: np.random.Generator) -> None:
         x = rng.normal(size=(40, 3))
         x[[3, 3, 11], [0, 2, 1]] = np.nan, np.nan, np.inf
         np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[20:], x_test=x[20:])
         found = inspect(read(str(tmp_path / "a.npz")))
-        assert found["missing"] == {"values": 3, "examples": 2, "first": "train: row 3"}
+        assert found["missing"] == {"values": 2, "examples": 1, "first": "train: row 3"}
+        assert found["infinite"] == {"values": 1, "examples": 1, "first": "train: row 11"}
         assert found["trainable"] is False
         assert "found nan in row 3" in found["problem"]
         assert np.isfinite(list(found["range"].values())).all()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import tfp_vae.cli.train  # noqa: F401  (which binds what is patched below)
-from tfp_vae.cli import signals
+from tfp_vae.cli import library, signals
 
 from tests.test_cli import call, one_sentence
 from tfp_vae.runs import Run
@@ -122,3 +122,20 @@ assert received == [2]
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == "answered\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(KeyboardInterrupt, ""), (signals.Terminated, ""), (ImportError, "a note of TensorFlow\n")]
+)
+def test_what_tensorflow_notes_while_it_starts_is_told_of_failures_alone(
+    error: type[BaseException], told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failing(name: str) -> None:
+        os.write(2, b"a note of TensorFlow\n")
+        raise error
+
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr("importlib.import_module", failing)
+    with pytest.raises(error):
+        library.experiments()
+    assert capfd.readouterr().err == told

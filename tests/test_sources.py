@@ -19,6 +19,7 @@ from tfp_vae.errors import DataError, UsageError
 from tfp_vae.kinds import SUITED, kind_of, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
+from tfp_vae.networks import NETWORKS
 from tfp_vae.preparation import OPEN, new_examples, plan, reload
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.sources import READERS, Reading, reader_of
@@ -54,6 +55,36 @@ def as_folder(folder: Path) -> Path:
 
 
 FORMS: list[Callable[[Path], Path]] = [as_npy, as_npz, as_idx, as_zipped_idx, as_folder]
+
+
+def test_png_files_of_16_bits_are_the_array_of_their_pixels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    deep = PIXELS.astype(np.uint16) * 257
+    np.save(tmp_path / "a.npy", deep)
+    folder = write_images(tmp_path / "deep", {f"{i:02}.png": encoded(x) for i, x in enumerate(deep)})
+    (config, found), (_, expected) = (
+        plan(str(path), None, None, ModelConfig(), TrainingConfig(), scaling="divided:by=65535", open_choices=OPEN)
+        for path in (folder, tmp_path / "a.npy")
+    )
+    for x, y in zip(found.parts, expected.parts, strict=True):
+        np.testing.assert_array_equal(x, y)
+    new = new_examples(config, str(folder))
+    assert caplog.messages == []
+    shallow = new_examples(config, str(as_folder(tmp_path)))
+    assert shallow.x.shape == new.x.shape
+    assert "8-bit values are divided by 65535, as the run's own were, and end at 0.0039" in caplog.text
+    assert "multiply by 257 first" in caplog.text
+
+
+@pytest.mark.parametrize("option", ["encoder", "decoder"])
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_networks_for_images_are_refused_for_vectors(option: str, name: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", PIXELS.reshape(20, -1))
+    asked = (str(tmp_path / "a.npy"), None, None, ModelConfig(**{option: name}), TrainingConfig())
+    if name == "mlp":
+        assert plan(*asked, open_choices=["likelihood"])[0].model.encoder.name == "mlp"
+        return
+    with pytest.raises(UsageError, match=rf"^--{option} {name}: expected images, found vectors of 20 values in .*mlp"):
+        plan(*asked, open_choices=["likelihood"])
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)

@@ -22,7 +22,7 @@ from tfp_vae.datasets import DATASETS, LARGEST_EVENT
 from tfp_vae.errors import UsageError
 from tfp_vae.execution import AUTO, EXECUTIONS
 from tfp_vae.likelihoods import LIKELIHOODS
-from tfp_vae.members import AS_MAPPING, Member, Table
+from tfp_vae.members import AS_MAPPING, Member, Table, first_problem
 from tfp_vae.networks import NETWORKS
 from tfp_vae.objectives import (
     NO_CLOSED_FORM,
@@ -268,10 +268,7 @@ def _check_family(table: Table, member: Member, latent_dim: int) -> None:
     try:
         table.build(member, latent_dim, encoder=None, data_mean=None)
     except pydantic.ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise UsageError(
-            f"--latent-dim: {table.kind} {member.name} takes {problem['msg'].lower()}, found {latent_dim}."
-        ) from error
+        raise UsageError(f"--latent-dim: for {table.kind} {member.name} {first_problem(error)}.") from error
 
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:

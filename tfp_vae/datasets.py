@@ -213,7 +213,7 @@ def omniglot(folder: Path, progress: Any = None) -> Dataset:
     """
     paths = obtain(OMNIGLOT, _places("omniglot", folder), progress)
     whole, test = (_characters(path) for path in paths)
-    train, validation = _parted(whole, [HELD_OUT_FRACTION])
+    train, validation = _parted("omniglot", whole, [HELD_OUT_FRACTION])
     return Dataset("omniglot", f"canonical; {_SEEDED} from train for validation", train, validation, test)
 
 
@@ -418,22 +418,28 @@ class NotFinite(NamedTuple):
     examples: int
 
 
-def not_finite(dataset: Dataset) -> NotFinite | None:
+def not_finite(dataset: Dataset, support: Support = REAL) -> NotFinite | None:
     """Return which example is the first in the source with a value that is missing or infinite, or None.
 
     Where splits have sources of their own, train comes before validation and test.
+
+    Args:
+      dataset: as `read` gives it.
+      support: the values that are none of those; more than the real numbers where some of the others do not count.
     """
     parts = {name: getattr(dataset, name) for name in SPLITS}
     wrong = {
-        name: _rows_not_finite(part.x) for name, part in parts.items() if first_violation(part.x, REAL) is not None
+        name: _rows_outside(part.x, support)
+        for name, part in parts.items()
+        if first_violation(part.x, support) is not None
     }
     count = sum(map(len, wrong.values()))
     firsts = [NotFinite(name, min(rows, key=parts[name].source_rows().item), count) for name, rows in wrong.items()]
     return min(firsts, key=lambda each: _place(parts[each.split], each.row), default=None)
 
 
-def _rows_not_finite(x: np.ndarray) -> list[int]:
-    rows: list[int] = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1)).tolist()
+def _rows_outside(x: np.ndarray, support: Support) -> list[int]:
+    rows: list[int] = np.flatnonzero(~support.contains(x.reshape(len(x), -1)).all(axis=1)).tolist()
     return rows
 
 
@@ -483,7 +489,7 @@ def _seeded(name: str, splits: Mapping[str, Split]) -> Dataset:
 
 
 def _without_validation(name: str, splits: Mapping[str, Split]) -> Dataset:
-    train, validation = _parted(splits["train"], [HELD_OUT_FRACTION])
+    train, validation = _parted(name, splits["train"], [HELD_OUT_FRACTION])
     return Dataset(name, f"as in the file; {_SEEDED} from train for validation", train, validation, splits["test"])
 
 
@@ -508,11 +514,11 @@ def _images(x: np.ndarray) -> np.ndarray:
 
 def _split(name: str, whole: Split) -> Dataset:
     """Hold out a tenth for validation and a tenth for test, by a permutation from a fixed seed."""
-    train, validation, test = _parted(whole, [HELD_OUT_FRACTION, HELD_OUT_FRACTION])
+    train, validation, test = _parted(name, whole, [HELD_OUT_FRACTION, HELD_OUT_FRACTION])
     return Dataset(name, f"{_SEEDED} each for validation and test", train, validation, test)
 
 
-def _parted(split: Split, fractions: Sequence[float]) -> list[Split]:
+def _parted(name: str, split: Split, fractions: Sequence[float]) -> list[Split]:
     """Return the rest of `split`, then a part for each fraction of it, at least one example each.
 
     Always at least one example in each part: of 3 examples, one each.
@@ -521,7 +527,7 @@ def _parted(split: Split, fractions: Sequence[float]) -> list[Split]:
     sizes = [math.ceil(fraction * len(split)) for fraction in fractions]
     if len(split) - sum(sizes) < 1:
         raise DataError(
-            f"expected at least {len(sizes) + 1} examples to make a training and held-out splits, found {len(split)}."
+            f"{name}: expected at least {len(sizes) + 1} examples, one for each split, found {len(split)}; gather more."
         )
     bounds = np.cumsum([len(split) - sum(sizes), *sizes[:-1]])
     return [split[rows] for rows in np.split(order, bounds)]

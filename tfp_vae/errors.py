@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
-__all__ = ["DataError", "DiskError", "DivergenceError", "Interrupted", "RunError", "TfpVaeError", "UsageError"]
+__all__ = [
+    "DataError",
+    "DiskError",
+    "DivergenceError",
+    "Interrupted",
+    "RunError",
+    "TfpVaeError",
+    "UsageError",
+    "one_line",
+]
 
 
 class TfpVaeError(Exception):
@@ -61,3 +70,13 @@ class Interrupted(TfpVaeError):
     def __init__(self, message: str, *, signal_number: int = 2) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+
+def one_line(error: BaseException) -> str:
+    r"""Return what an error of another library says, on one line of at most 200 characters, or its name.
+
+    ```python
+    tv.errors.one_line(ValueError("two\nlines"))  # "two lines"
+    ```
+    """
+    return " ".join(str(error).split())[:200] or type(error).__name__

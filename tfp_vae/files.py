@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tfp_vae.errors import DataError
+from tfp_vae.errors import DataError, one_line
 
 __all__ = ["read_amat", "read_idx", "read_npy", "read_npz", "refuse_special"]
 
@@ -227,15 +227,11 @@ def _reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a file, found none; check the path.") from error
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: the file is damaged or cut short ({_one_line(error)}); get it anew.") from error
+        raise DataError(f"{path}: the file is damaged or cut short ({one_line(error)}); get it anew.") from error
     except _MALFORMED as error:
-        raise DataError(f"{path}: not a readable array file ({_one_line(error)}).") from error
+        raise DataError(f"{path}: not a readable array file ({one_line(error)}).") from error
     except OSError as error:
         raise DataError(f"{path}: could not be read ({error.strerror or error}).") from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _opened(path: Path) -> BinaryIO:

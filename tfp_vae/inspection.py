@@ -19,7 +19,7 @@ from tfp_vae.kinds import assumption, kind_of, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.preparation import fitting, of_few_values
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.supports import UNIT, first_violation
+from tfp_vae.supports import UNIT, Support, first_violation
 
 __all__ = ["Duplicates", "Duplication", "duplicates", "inspect", "pictured"]
 
@@ -34,6 +34,10 @@ MOST_PRODUCTS = 1 << 39
 
 BLOCK = 2_048
 LISTED = 5
+
+PRESENT = Support("values that are there", lambda x: ~np.isnan(x))
+NOT_INFINITE = Support("values that are not infinite", lambda x: ~np.isinf(x))
+"""What values are that are not missing, and what those are that are not infinite."""
 
 
 class Duplication(NamedTuple):
@@ -65,8 +69,9 @@ class Duplicates(NamedTuple):
 def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
     """Return what there is to say of a data set as `datasets.read` gives it, as a JSON object.
 
-    `range` and `missing` are of the values in the source. Data that can be trained on have `assumed`, what is taken for
-    granted of their scale, and from `kind` on what is true of the values scaled; other data have a `problem`.
+    `range`, `missing` and `infinite` are of the values in the source. Data that can be trained on have `assumed`, what
+    is taken for granted of their scale, and from `kind` on what is true of the values scaled; other data have a
+    `problem`.
 
     ```python
     found = tv.inspection.inspect(tv.datasets.read("digits"))
@@ -84,7 +89,8 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
         "splits": raw.sizes(),
         "split_rule": raw.split_rule,
         "range": _range(raw),
-        "missing": _missing(raw),
+        "missing": _without(raw, PRESENT),
+        "infinite": _without(raw, NOT_INFINITE),
         "labels": _labels(raw),
     }
     try:
@@ -147,13 +153,13 @@ def _range(data: Dataset) -> dict[str, float]:
     }
 
 
-def _missing(data: Dataset) -> dict[str, Any]:
-    """Return how many values are not finite, in how many examples, and which is the first of those."""
-    found = not_finite(data)
+def _without(data: Dataset, support: Support) -> dict[str, Any]:
+    """Return how many values are outside a support, in how many examples, and which is the first of those."""
+    found = not_finite(data, support)
     if found is None:
         return {"values": 0, "examples": 0, "first": None}
     first = f"{found.split}: {getattr(data, found.split).whence(found.row)}"
-    values = sum(int(np.count_nonzero(~np.isfinite(x))) for x in data.parts)
+    values = sum(int(np.count_nonzero(~support.contains(x))) for x in data.parts)
     return {"values": values, "examples": found.examples, "first": first}
 
 
@@ -165,8 +171,8 @@ def _labels(data: Dataset) -> dict[str, Any] | None:
     for name in SPLITS:
         y = getattr(data, name).y
         classes, sizes = np.unique([] if y is None else y, return_counts=True)
-        for label, size in zip(classes.tolist(), sizes.tolist(), strict=True):
-            counts.setdefault(str(label), dict.fromkeys(SPLITS, 0))[name] = size
+        for label, size in zip(classes.astype(np.str_).tolist(), sizes.tolist(), strict=True):
+            counts.setdefault(label, dict.fromkeys(SPLITS, 0))[name] = size
     ordered = sorted(counts.items(), key=lambda item: -sum(item[1].values()))
     return {"classes": len(ordered), "examples": dict(ordered)}
 

@@ -36,6 +36,9 @@ VALUES = {"binary values": BINARY, "values in [0, 1]": UNIT, "counts": COUNTS, "
 """Kinds of values, the narrowest first."""
 
 
+ENOUGH = 10
+"""Below so many training examples a word is said."""
+
 NOT_FINITE = "some of them missing or infinite"
 
 
@@ -190,8 +193,20 @@ _ASSUMED: dict[tuple[str, bool], Callable[[int, int], str | None]] = {
 
 
 def lack(dataset: Dataset) -> str | None:
-    """Return why there is nothing to learn from a data set that can be trained on; None where there is something."""
-    return "all examples are identical, so that there is nothing to learn" if are_identical(dataset.parts) else None
+    """Return why there is next to nothing to learn from data that can be trained on; None where there is something."""
+    count = len(dataset.train)
+    return next((text.format(count) for text, lacks in _LACKS.items() if lacks(dataset)), None)
+
+
+_LACKS: dict[str, Callable[[Dataset], bool]] = {
+    "all examples are identical, so that there is nothing to learn": lambda data: are_identical(data.parts),
+    "there is one training example, and nothing to learn beyond it": lambda data: len(data.train) == 1,
+    "all {} training examples are identical, so that there is nothing to learn from them": lambda data: are_identical(
+        data.parts[:1]
+    ),
+    "{} training examples are too few to learn how others differ": lambda data: len(data.train) < ENOUGH,
+}
+"""What is said of data from which little is learned, worst first, and when."""
 
 
 def fits(dataset: Dataset, support: Support) -> bool:

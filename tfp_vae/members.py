@@ -23,6 +23,7 @@ from tfp_vae.errors import UsageError
 
 __all__ = [
     "AS_MAPPING",
+    "WIDEST",
     "Depth",
     "Member",
     "MemberInfo",
@@ -43,7 +44,10 @@ def split_numbers(value: Any) -> Any:
     return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
 
 
-Width = Annotated[int, pydantic.Field(gt=0, le=65_536)]
+WIDEST = 65_536
+"""The most units that a layer may have."""
+
+Width = Annotated[int, pydantic.Field(gt=0, le=WIDEST)]
 Widths = Annotated[tuple[Width, ...], pydantic.Field(max_length=100), pydantic.BeforeValidator(split_numbers)]
 """Layer widths: a tuple of positive integers, or text such as `512,512`; none at all is a linear map."""
 
@@ -89,14 +93,53 @@ def first_problem(error: pydantic.ValidationError) -> str:
 
     Pydantic's own messages name types and URLs, and show all problems at once.
     """
-    problem = error.errors(include_url=False)[0]
-    where = ".".join(map(str, problem["loc"]))
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] in ("missing", "extra_forbidden", "unexpected_keyword_argument"):
-        return f"{where}: {_PRESENCE[problem['type']]}"
-    if not where:  # of the whole, which is too much to show: the message says what was found
-        return message
-    return f"{where}: {message[0].lower()}{message[1:]} (found {problem['input']!r})"
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"] if str(part).isidentifier())  # no places in a tuple
+    if first["type"] in _PRESENCE:
+        return f"{where}: {_PRESENCE[first['type']]}"
+    if not first["loc"]:  # of the whole, which is too much to show: the message says what was found
+        return _said(first)
+    other = [problem for problem in problems if problem["input"] is first["input"]]  # one for each type it may be of
+    expected = " or ".join(dict.fromkeys(map(_expected, other)))
+    return f"{where}{': ' * bool(where)}expected {expected}, found {_found(first['input'])}"
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _expected(problem: Mapping[str, Any]) -> str:
+    if problem["type"] in _EXPECTED:
+        return _EXPECTED[problem["type"]].format(**problem.get("ctx", {}))
+    said = _said(problem)
+    return f"{said[0].lower()}{said[1:]}".removeprefix("expected ")
+
+
+def _found(value: Any) -> str:
+    return repr(value) if value != () else "none"
+
+
+_EXPECTED = {
+    "bool_parsing": "true or false",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "int_type": "a whole number",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "literal_error": "{expected}",
+    "string_type": "text",
+    "too_long": "at most {max_length} of them",
+    "too_short": "at least {min_length} of them",
+    "tuple_type": "values divided by commas",
+}
+"""What is expected, by the types of pydantic's problems; its own words for them are those of a library."""
 
 
 _PRESENCE = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, final
@@ -406,6 +407,16 @@ def _bias_layer() -> Any:
             return x + self.bias
 
     return Bias
+
+
+def needs_images(name: str) -> bool:
+    """Return whether a network of `NETWORKS` is for images [H, W, C] alone: those that can be told an image's shape.
+
+    ```python
+    tv.networks.needs_images("conv"), tv.networks.needs_images("mlp")  # True, False
+    ```
+    """
+    return "image_shape" in inspect.signature(NETWORKS[name]).parameters
 
 
 NETWORKS = Table("network", {"mlp": mlp, "conv": conv, "resnet": resnet})

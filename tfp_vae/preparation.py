@@ -33,18 +33,30 @@ from tfp_vae.datasets import (
     read,
     scaled,
 )
-from tfp_vae.errors import DataError
+from tfp_vae.errors import DataError, UsageError
 from tfp_vae.images import RESIZE
 from tfp_vae.kinds import assumption, fits, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
-from tfp_vae.networks import NETWORKS
+from tfp_vae.networks import NETWORKS, needs_images
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
 from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, few_values, first_violation
 
-__all__ = ["OPEN", "Few", "as_seen", "fitting", "held_out_view", "new_examples", "of_few_values", "plan", "reload"]
+__all__ = [
+    "OPEN",
+    "Few",
+    "as_seen",
+    "binarized",
+    "fitting",
+    "held_out_view",
+    "new_examples",
+    "of_few_values",
+    "plan",
+    "reload",
+    "scaled_examples",
+]
 
 logger = logging.getLogger("tfp_vae")
 
@@ -85,8 +97,8 @@ def plan(
 
     Raises:
       DataError: data that are missing, malformed, or of a kind the likelihood has no density for.
-      UsageError: a latent dimension that a family does not take, an objective or free bits without the closed form that
-        they need, or a binarization that is of no use to the likelihood.
+      UsageError: a latent dimension that a family does not take, convolutions for vectors, an objective or free bits
+        without the closed form that they need, or a binarization that is of no use to the likelihood.
     """
     check_latent_dim(model)
     check_rate(model, training)
@@ -96,25 +108,33 @@ def plan(
     if not scaling and support is not COUNTS:
         _warn_of_assumption(raw.name, raw.parts, data.scaling)
     model = _completed(_picked(model, data, open_choices), data)
+    _check_networks(model, data)
     support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
-    described = DataConfig(
-        dataset=dataset if dataset in DATASETS else _absolute(dataset),
-        data_dir=None if data_dir is None else _absolute(data_dir),
+    origin = {"dataset": dataset if dataset in DATASETS else _absolute(dataset)}
+    origin |= {} if data_dir is None else {"data_dir": _absolute(data_dir)}
+    decided = {
+        "binarization": chosen,
+        "learned": _learned(reading or Reading(), data, scaling),
+        "pixels_over": _pixels_over(raw, data.scaling),
+    }
+    config = RunConfig(data=_described(data, **origin, **decided), model=model, training=training)
+    _warn_of_density(raw, config)
+    _warn_of_lack(raw)
+    return config, _prepared(config, data)
+
+
+def _described(data: Dataset, **more: Any) -> DataConfig:
+    """Return what a config says of data, scaled: what they are themselves, and more that was asked or decided."""
+    return DataConfig(
         event_shape=data.event_shape,
         split_rule=data.split_rule,
         splits=data.sizes(),
         fingerprint=data.fingerprint(),
-        binarization=chosen,
         reading=data.reading,
         scaling=data.scaling,
-        learned=_learned(reading or Reading(), data, scaling),
-        pixels_over=_pixels_over(raw, data.scaling),
+        **more,
     )
-    config = RunConfig(data=described, model=model, training=training)
-    _warn_of_density(raw, config)
-    _warn_of_lack(raw)
-    return config, _prepared(config, data)
 
 
 def _learned(reading: Reading, data: Dataset, scaling: str | None) -> tuple[str, ...]:
@@ -149,6 +169,17 @@ def _picked(model: ModelConfig, data: Dataset, open_choices: Collection[str]) ->
         "likelihood": LIKELIHOODS.member(suited.likelihood),
     }
     return model.model_copy(update={name: members[name] for name in open_choices})
+
+
+def _check_networks(model: ModelConfig, data: Dataset) -> None:
+    """Refuse convolutions for vectors, here already and not when the run is there and its model is built."""
+    for option in ("encoder", "decoder"):
+        name = getattr(model, option).name
+        if needs_images(name) and len(data.event_shape) == 1:
+            raise UsageError(
+                f"--{option} {name}: expected images, found vectors of {data.event_shape[0]} values in {data.name}; "
+                "choose mlp."
+            )
 
 
 def _absolute(path: str) -> str:
@@ -313,7 +344,7 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
       dataset: from `plan` or `reload`.
       split: `train`, `validation` or `test`. Of training data under dynamic binarization it is one draw of many.
     """
-    return _binarized(config, getattr(dataset, split))
+    return binarized(config, getattr(dataset, split))
 
 
 def as_seen(config: RunConfig) -> str:
@@ -321,7 +352,7 @@ def as_seen(config: RunConfig) -> str:
     return "data" if config.data.binarization.name == "none" else "data, binarized"
 
 
-def _binarized(config: RunConfig, given: Split) -> Split:
+def binarized(config: RunConfig, given: Split) -> Split:
     """Return a split binarized as evaluation sees it, from one fixed seed, whichever split or file it is.
 
     Validation and test data are binarized at load already, and 0 and 1 stay 0 and 1.
@@ -333,7 +364,7 @@ def _binarized(config: RunConfig, given: Split) -> Split:
 def new_examples(config: RunConfig, path: str) -> Split:
     """Return the examples of a file or folder as a run's evaluation sees held-out data.
 
-    They are read, scaled and binarized as the run's own data were; their labels, if any, are kept.
+    They are `scaled_examples`, binarized as the run's own data were; their labels, if any, are kept.
 
     ```python
     from pathlib import Path
@@ -348,9 +379,25 @@ def new_examples(config: RunConfig, path: str) -> Split:
       path: of a file or folder of a kind that is read, see `sources.read`.
 
     Raises:
+      UsageError, DataError: as `scaled_examples`.
+    """
+    return binarized(config, scaled_examples(config, path))
+
+
+def scaled_examples(config: RunConfig, path: str) -> Split:
+    """Return the examples of a file or folder read and scaled as a run's own were, not binarized yet.
+
+    Args:
+      config: the run's.
+      path: of a file or folder of a kind that is read, see `sources.read`.
+
+    Raises:
+      UsageError: an empty path.
       DataError: examples that are missing or malformed, of another shape than the run's, or of a kind that its
         likelihood has no density for.
     """
+    if not path:
+        raise UsageError("expected the path of examples, found an empty one; name a file or a folder.")
     with _sized(config):
         source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
     if len(source.parts) > 1:
@@ -364,7 +411,7 @@ def new_examples(config: RunConfig, path: str) -> Split:
     if takes is REAL and config.data.pixels_over is not None:
         takes = NEAR_UNIT
     check_split(path, split, takes, lambda: _MEND[config.data.pixels_over].format(config.data.dataset))
-    return _binarized(config, split)
+    return split
 
 
 @contextmanager
@@ -396,6 +443,7 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
     """
     scaling, over = config.data.scaling, config.data.pixels_over
     if scaling.name != "pixels":
+        _warn_of_depth(path, x, scaling)
         return _as_scaled(scaling, x)
     _warn_of_assumption(path, [x], scaling)
     eight = x.dtype == np.uint8
@@ -404,6 +452,18 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
         logger.warning(_OTHER_TYPE[divided], path, x.dtype)
     return _as_scaled(scaling if divided else SCALINGS.member("none"), x)
 
+
+def _warn_of_depth(path: str, x: np.ndarray, scaling: Member) -> None:
+    """Warn of 8-bit values that are divided by what deeper pixels of a run were."""
+    by = scaling.settings.get("by", PIXEL)
+    if x.dtype == np.uint8 and by > PIXEL:
+        logger.warning(_SHALLOW, path, by, int(x.max()) / by, by / PIXEL)
+
+
+_SHALLOW = (
+    "%s: its 8-bit values are divided by %g, as the run's own were, and end at %.2g; if they are pixels of 8 bits, "
+    "multiply by %g first."
+)
 
 _OTHER_TYPE = {
     True: "%s: its %s pixels are taken over 255, as the run was trained on numbers in [0, 1].",

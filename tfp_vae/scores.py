@@ -81,16 +81,17 @@ def score(
         "iw_samples": iw_samples,
         "seed": seed,
         "execution": execution,
-        "step": restored.step,
         "scaling": restored.config.data.scaling.name,
         "log_likelihood": float(log_px.mean()),
         "log_likelihood_se": standard_error(log_px),
-        "quantiles": {
-            f"{q:g}": float(value) for q, value in zip(QUANTILES, np.quantile(log_px, QUANTILES), strict=True)
-        },
+        "quantiles": _quantiles(log_px),
         "seconds": time.monotonic() - began,
     }
     return result, estimates
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    return {f"{q:g}": float(value) for q, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)}
 
 
 def most_anomalous(log_likelihood: np.ndarray, count: int) -> np.ndarray:

@@ -32,8 +32,12 @@ MOST_SIDE = 1 << 14
 
 def _split_size(value: Any) -> Any:
     """Read `28` or `28x32` as (height, width)."""
-    found = re.fullmatch(r"(\d+)(?:x(\d+))?", value) if isinstance(value, str) else None
-    return (found[1], found[2] or found[1]) if found else value
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d+)(?:x(\d+))?", value)
+    if found is None:
+        raise ValueError("expected a height and a width, such as 28x32, or one number for both")
+    return found[1], found[2] or found[1]
 
 
 def _split_names(value: Any) -> Any:
@@ -163,7 +167,7 @@ def is_path(name: str) -> bool:
     speaks of a missing file and not of an unknown data set.
     """
     path = Path(name).expanduser()
-    return (
+    return bool(name) and (
         path.exists()
         or len(path.parts) > 1
         or name.endswith(os.sep)

@@ -16,7 +16,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from tfp_vae.errors import DataError
+from tfp_vae.errors import DataError, one_line
 from tfp_vae.files import refuse_special
 
 __all__ = ["MISSING", "Columns", "csv_bytes", "read_csv", "typed"]
@@ -197,8 +197,7 @@ def _reading(path: Path) -> Iterator[None]:
         refuse_special(path)
         yield
     except (csv.Error, UnicodeError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: not a readable CSV file in UTF-8 ({text}); save it again.") from error
+        raise DataError(f"{path}: not a readable CSV file in UTF-8 ({one_line(error)}); save it again.") from error
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a file, found none; check the path.") from error
     except OSError as error:

@@ -124,7 +124,7 @@ class Average:
 
     def __init__(self, variables: Sequence[Any], decay: float) -> None:
         if not 0 < decay < 1:
-            raise UsageError(f"expected a decay above 0 and below 1, found {decay}.")
+            raise UsageError(f"expected a decay above 0 and below 1, found {decay:g}.")
         self.variables, self.decay = variables, decay
 
     def update(self, weights: Sequence[Any], step: Any) -> None:
