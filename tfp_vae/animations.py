@@ -13,11 +13,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from PIL import Image
 
-from tfp_vae.canvas import DESCRIPTION, STYLE, classes_of, color, marker, named, plain, range_of, show_tiles, tiled
-from tfp_vae.scatter import draw_clusters, scatter_axes
+from tfp_vae.canvas import DESCRIPTION, STYLE, classes_of, color, marker, plain, range_of, show_tiles, tiled
+from tfp_vae.scatter import draw_clusters, legend_of_classes, scatter_axes
 
 __all__ = ["description", "grid_animation", "last_frame", "latent_animation"]
 
@@ -54,8 +53,7 @@ def latent_animation(
     with mpl.rc_context(STYLE):
         figure, axes = scatter_axes(names, title)
         _set_view(axes, points)
-        classes = classes_of(labels)
-        _legend(figure, [] if classes is None else list(classes))
+        legend_of_classes(figure, labels)
         return _gif(_latent_frames(figure, axes, epochs, points, labels, title))
 
 
@@ -98,13 +96,6 @@ def _set_view(axes: Any, points: np.ndarray) -> None:
     middle, reach = (low + high) / 2, max(0.56 * float((high - low).max()), 1e-3)
     axes.set_aspect("equal", adjustable="box")
     axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
-
-
-def _legend(figure: Figure, names: Sequence[Any]) -> None:
-    handles = [Line2D([], [], marker=marker(i), linestyle="", color=color(i)) for i in range(len(names))]
-    if handles:
-        texts = [named(name) for name in names]
-        figure.legend(handles, texts, loc="outside right center", handletextpad=0.1, fontsize="small")
 
 
 def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title: str, *, unit: bool = False) -> bytes:
