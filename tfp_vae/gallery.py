@@ -363,14 +363,15 @@ def _animate_latent(subject: Subject) -> bytes:
     epochs = [frame.epoch for frame in reel.frames]
     plane = projection(means[-1])
     title = _lines("Posterior means of held-out data", plane.how)
-    return animations.latent_animation(epochs, plane(means), reel.labels, plane.names, title)
+    return animations.latent_animation(epochs, plane(means), reel.labels, plane.names, title, reel.total)
 
 
 def _animate_decoder(subject: Subject) -> bytes:
     reel = _reel(subject)
     decoded = np.stack([frame.decoded for frame in reel.frames])
     epochs = [frame.epoch for frame in reel.frames]
-    return animations.grid_animation(epochs, decoded, math.isqrt(decoded.shape[1]), reel.grid.what, unit=subject.unit)
+    side = math.isqrt(decoded.shape[1])
+    return animations.grid_animation(epochs, decoded, side, reel.grid.what, reel.total, unit=subject.unit)
 
 
 def _reel(subject: Subject) -> film.Reel:

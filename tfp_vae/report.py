@@ -38,8 +38,8 @@ MIME = {".png": "image/png", ".gif": "image/gif"}
 
 CAPTIONS = {
     "samples": "E[x|z] of draws from the prior: what the model has learned to make.",
-    "latent-animation": "The test set spreading in latent space, epoch by epoch.",
-    "decoder-animation": "What is decoded, epoch by epoch.",
+    "latent-animation": "The test set spreading in latent space; each frame says after which epoch.",
+    "decoder-animation": "What is decoded, from epoch to epoch; each frame says after which.",
     "reconstructions": "Test examples as the model saw them, and what it makes of them.",
     "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
     "latent-scatter": "Where test examples lie in latent space; ellipses, if any, show how sure the encoder is.",

@@ -154,7 +154,7 @@ def _ends(points: np.ndarray, spread: Spread) -> np.ndarray:
 
 
 def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str], sizes: np.ndarray) -> None:
-    """Write each name, of a size in parts of the axes, near its place, and a thin line between them if it had to move."""
+    """Write each name, of a size in parts of the axes, near its place, a thin line between them if it had to move."""
     axes.autoscale_view()  # which respects a view that is set
     axes.apply_aspect()
     between = axes.transData + axes.transAxes.inverted()
