@@ -27,7 +27,7 @@ from tests.test_sources import write_table
 from tfp_vae import gallery, grids, report
 from tfp_vae.config import RunConfig
 from tfp_vae.datasets import Dataset
-from tfp_vae.errors import RunError, UsageError
+from tfp_vae.errors import DiskError, RunError, UsageError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.film import Film
 from tfp_vae.preparation import held_out_view, plan
@@ -257,6 +257,32 @@ class TestPlot:
         assert "invalid" in call("plot", "nothing", "--run", copied.folder, code=2).stderr.lower()
         assert "manifold" in CliRunner().invoke(main, ["plot", "--help"]).stdout
         assert "expected frames" in one_sentence(call("plot", "decoder-animation", "--run", copied.folder, code=2))
+
+    def test_training_says_that_it_draws_and_what_it_found_last(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        small = ("train", "--hidden", "8", "--execution", "graph", "--epochs", "1")
+        lines = call(*small, "--run-dir", "a").output.splitlines()
+        drawing, first = (next(i for i, line in enumerate(lines) if word in line) for word in ("drawing", "picture: "))
+        last = max(i for i, line in enumerate(lines) if line.startswith("picture: "))
+        closing = next(i for i, line in enumerate(lines) if line.startswith("digits: 1 epochs"))
+        assert drawing < first <= last < closing
+        assert lines[-1] == "a"
+        assert "drawing" not in call(*small, "--run-dir", "b", "--no-plots").stderr
+
+    def test_what_was_trained_is_told_where_it_cannot_be_drawn(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failing(run: Run, dataset: Dataset) -> None:
+            raise DiskError("no room for pictures.")
+
+        monkeypatch.setattr(train_command, "_draw", failing)
+        monkeypatch.chdir(tmp_path)
+        small = ("train", "--hidden", "8", "--execution", "graph", "--epochs", "1", "--run-dir", "a")
+        result = call(*small, "--json", code=6)
+        assert json.loads(result.stdout)["epochs"] == 1
+        assert "no room for pictures" in result.stderr
 
     def test_training_is_filmed_unless_told_otherwise(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
