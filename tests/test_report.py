@@ -392,7 +392,7 @@ class TestPage:
 
     def test_every_picture_opens_and_has_a_text(self, html: str) -> None:
         images = [image for image in Page(html).all("img") if image.get("class") != "still"]
-        assert len(images) == len(gallery.PICTURES) + len(gallery.ASSESSED)
+        assert len(images) == len(gallery.PICTURES) + len(gallery.ASSESSED) - len(report.REPLACED)
         for image in images:
             picture = picture_of(image["src"])
             picture.load()
@@ -415,6 +415,44 @@ class TestPage:
         for package, version in subject.run.read("environment.json")["packages"].items():
             assert f'<th scope="row">{package}</th><td>{version}</td>' in html
         assert '"binarization"' in text
+
+    def test_no_kind_of_picture_is_there_twice(self, subject: gallery.Subject, html: str, copied: Run) -> None:
+        captions = [str(image["alt"]) for image in Page(html).all("img") if image.get("class") != "still"]
+        assert len(set(captions)) == len(captions)
+        for own, other in report.REPLACED.items():
+            assert report.CAPTIONS[own] not in captions
+            assert report.CAPTIONS[other] in captions
+        assert set(report.REPLACED) <= set(report.shown(copied))  # not evaluated
+        notes = {picture.name: picture.note for picture in report.pictures(subject.run)}
+        assert notes["evaluation-bound"].startswith("Drawn from 180 test examples, K = 20, seed 0; weights final, of")
+
+    def test_pictures_of_another_evaluation_are_left_out(self, copied: Run) -> None:
+        for samples in (3, 5):
+            call("evaluate", "--run", copied.folder, "--iw-samples", samples, "--execution", "graph")
+            if samples == 3:
+                stale = (copied.folder / "plots" / "evaluation-histogram.png").read_bytes()
+        (copied.folder / "plots" / "evaluation-histogram.png").write_bytes(stale)
+        names = report.shown(copied)
+        assert "evaluation-histogram" not in names
+        assert {"evaluation-bound", "evaluation-extremes", "log-likelihood"} <= set(names)
+        assert "extremes" not in names
+        told = json.loads(call("report", "--run", copied.folder, "--json").stdout)
+        assert not {"extremes", "evaluation-histogram"} & set(told["pictures"])
+        assert not (copied.folder / "plots" / "extremes.png").exists()  # nothing is drawn that is not shown
+
+    def test_no_place_of_the_machine_is_in_it(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "a table.npz", x=np.random.default_rng(0).normal(size=(40, 5)))
+        model, cache = small_model(likelihood="normal"), str(tmp_path / "cache")
+        config, _ = plan(str(tmp_path / "a table.npz"), cache, None, model, small_training())
+        assert str(tmp_path) in report.command(config)
+        run = Run.create(tmp_path / "run", config)
+        html = report.page(run)
+        assert str(tmp_path) not in html
+        text = " ".join(Page(html).text.split())
+        assert "--dataset 'a table.npz'" in text
+        assert "start the line in the folder that holds it" in text
+        assert "tfp-vae evaluate --run run" in text
+        assert report.portable(config).data.fingerprint == config.data.fingerprint
 
     def test_text_is_not_markup(self, copied: Run) -> None:
         moved = copied.folder.rename(copied.folder.with_name("<b>&run"))

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae import animations, canvas, diagrams, film, grids, latent, plots, scatter
+from tfp_vae import animations, canvas, diagrams, film, grids, latent, plots, report, scatter
 from tfp_vae.assessment import Assessment
 from tfp_vae.datasets import Dataset, Split
 from tfp_vae.diagnostics import standard_error
@@ -427,7 +427,8 @@ def picture_assessment(run: Run, assessment: Assessment) -> list[Path]:
       Paths of PNG files; no rates are drawn where they have no closed form.
     """
     figures = {name: draw(assessment) for name, draw in ASSESSED.items()}
-    return [run.write_plot(name, canvas.png(figure)) for name, figure in figures.items() if figure is not None]
+    about = report.which_evaluation(assessment.result)
+    return [run.write_plot(name, canvas.png(figure, about)) for name, figure in figures.items() if figure is not None]
 
 
 def _draw_bound(assessment: Assessment) -> Any:
