@@ -287,7 +287,7 @@ def test_extremes_of_a_folder_name_its_files(tmp_path: Path, rng: np.random.Gene
     for i in range(60):
         Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / "images" / f"{i:02}.png")
     subject = trained_subject(tmp_path / "run", str(tmp_path / "images"))
-    names = [text.get_text().split("\n")[1] for text in drawn("extremes", subject).axes[0].texts]
+    names = ["".join(text.get_text().split("\n")[1:]) for text in drawn("extremes", subject).axes[0].texts]
     assert len(set(names)) == len(names) > 1
     assert set(names) <= set(subject.test.names)
 

@@ -72,9 +72,12 @@ HATCHES = {"o": "", "^": "///"}
 FEWEST_CUT, FAR = 20, 2.0
 """From how many values on a histogram may leave some out, and how much wider than the others' range all must be."""
 
-CAPTION_SIZE, LETTER_WIDTH, FEWEST_LETTERS = 7, 0.6, 8
-"""Of the text below a tile: its size in points, the width of a letter in parts of it, and the least letters of a name.
-"""
+CAPTION_SIZE, NAME_SIZE = 7, 6
+"""Of the text below a tile, without and with a name: its size in points."""
+
+LETTER_WIDTH, FEWEST_LETTERS, WIDENED = 0.62, 8, 1.4
+"""Of a name below a tile: the width of a letter in parts of its size, the least letters for which there is room, and by
+what a picture without that room is drawn larger."""
 
 LEAST_BARS = 6
 """How many bars there must be to fill a picture's width; fewer are as wide as if there were so many."""
@@ -445,7 +448,7 @@ def ranked(
       title: written above.
       features: what the M features of vectors are called.
       names: of the examples, such as their rows or files; vectors stand beside theirs. Those of pictures stand below
-        the values, shortened in the middle, unless tiles are so small that less than eight letters would be left.
+        the values, on two lines at most and shortened in the middle, unless there is no room for eight letters.
     """
     texts = list(map(_written, values))
     if x.ndim == 2:
@@ -471,12 +474,31 @@ def _captioned(
     limits: Range | None = None,
 ) -> tuple[Any, np.ndarray]:
     """Draw tiles with a value below each, and its name, if there are names and room; see `canvas.show_tiles`."""
-    axes, picture = show_tiles(x, rows, columns, title, limits=limits, captions=1 + bool(names))
-    letters = int(72 * axes.figure.get_figwidth() / columns / (CAPTION_SIZE * LETTER_WIDTH))
-    told = [plain(shortened(name, letters)) for name in names] if letters >= FEWEST_LETTERS else []
+    lines = min(2, math.ceil(max(map(len, names), default=0) / FEWEST_LETTERS))
+    axes, picture = show_tiles(x, rows, columns, title, limits=limits, captions=1 + lines)
+    pitch = picture.shape[1] / columns
+    letters = _letters(axes, pitch)
+    if names and letters < FEWEST_LETTERS:
+        axes.figure.set_size_inches(WIDENED * axes.figure.get_size_inches())
+        letters = _letters(axes, pitch)
+    told = [_in_lines(name, letters, lines) for name in names] if letters >= FEWEST_LETTERS else []
     texts = [f"{value}\n{name}" for value, name in zip(values, told, strict=True)] if told else values
     height, middles = picture.shape[0] / rows, _centres(columns, picture.shape[1], tile_size(x)[1])
     for i, text in enumerate(texts):
         place = middles[i % columns], i // columns * height + x.shape[1] * 1.03
-        axes.text(*place, text, ha="center", va="top", fontsize=CAPTION_SIZE)
+        axes.text(*place, text, ha="center", va="top", fontsize=NAME_SIZE if told else CAPTION_SIZE)
     return axes, picture
+
+
+def _letters(axes: Any, pixels: float) -> int:
+    """Return how many letters of a name have room on so many pixels of a picture, once it is laid out."""
+    axes.figure.draw_without_rendering()
+    ends = axes.transData.transform([(0, 0), (pixels, 0)])
+    points = 72 * float(ends[1, 0] - ends[0, 0]) / float(axes.figure.dpi)
+    return int(points / (NAME_SIZE * LETTER_WIDTH)) - 1
+
+
+def _in_lines(name: str, letters: int, lines: int) -> str:
+    """Return a name on so many lines at most of so many letters at most, shortened in the middle if it is longer."""
+    text = shortened(name, letters * lines)
+    return "\n".join(plain(text[start : start + letters]) for start in range(0, len(text), letters))
