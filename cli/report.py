@@ -51,6 +51,8 @@ def _draw(run: Run, data_dir: str | None) -> None:
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
     restored, gallery = library.experiments().Restored(run), library.gallery()
     subject = gallery.Subject(restored, dataset)
-    wanted = library.report().stale(run, gallery.applicable(subject), subject.described)
+    report = library.report()
+    names = [name for name in gallery.applicable(subject) if name in report.shown(run)]
+    wanted = report.stale(run, names, subject.described)
     if wanted:
         gallery.picture(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))

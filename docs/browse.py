@@ -11,17 +11,24 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
 SCHEMES = {"dark": 0, "light": 1}
 """What readers may prefer, as Chromium numbers it."""
 
+STILL = 2
+"""Of what moves only the first frame is shown, as Chromium numbers it: what moves is never seen twice alike."""
+
 LONGEST = 16_000
 """The most pixels of a page's height that are drawn: graphics memory ends soon after."""
 
-PATIENCE, SETTLING = 60_000, 1_200
-"""How long a page may take at most, and how long what is drawn is given to settle, in milliseconds."""
+PATIENCE = 60.0
+"""How many seconds a page may take at most, unless told otherwise: a busy machine takes long."""
+
+AGAIN = 150
+"""How many milliseconds pass before the page is asked, or seen, again."""
 
 MARGIN = 16
 """Of a printed page, in millimetres."""
@@ -30,9 +37,12 @@ SHEET = 595, 842
 """The width and the height of A4 in points."""
 
 QUESTION = """(function () {
+  const size = () => innerWidth + 'x' + innerHeight, kept = document.documentElement.dataset;
+  requestAnimationFrame(() => requestAnimationFrame(() => { kept.painted = size(); }));
   const root = document.scrollingElement, images = [...document.images];
   const beyond = [...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth + 1);
   return JSON.stringify({
+    painted: kept.painted === size() && images.every(i => i.complete), inner_height: innerHeight,
     inner_width: innerWidth, scroll_width: root.scrollWidth, height: root.scrollHeight,
     beyond: beyond.filter(e => !e.closest('.scroll, pre')).map(e => e.tagName.toLowerCase()),
     images: images.length, images_sound: images.filter(i => i.complete && i.naturalWidth > 0).length,
@@ -41,12 +51,27 @@ QUESTION = """(function () {
     dark: matchMedia('(prefers-color-scheme: dark)').matches,
   });
 })()"""
+"""What a page is asked. It is `painted` once a frame of its present size was, with all its images or their failures."""
+
+
+MARK = "#fd01fe"
+"""A colour that no page has: corners are marked with it to see when what was asked for is what is shown."""
+
+MARKED = f"""(function () {{
+  for (const corner of ['top: 0; left: 0', 'bottom: 0; right: 0']) {{
+    const mark = document.body.appendChild(document.createElement('i'));
+    mark.className = 'browse-mark';
+    mark.style = 'position: fixed; z-index: 2147483647; width: 4px; height: 4px; background: {MARK};' + corner;
+  }}
+}})()"""
+CLEARED = "document.querySelectorAll('i.browse-mark').forEach(mark => mark.remove())"
 
 
 def main() -> None:
     """Open the page, and print what was found as a JSON object."""
     asked = _asked()
-    flags = f"--no-sandbox --disable-gpu --blink-settings=preferredColorScheme={SCHEMES[asked.scheme]}"
+    seen = f"--blink-settings=preferredColorScheme={SCHEMES[asked.scheme]},imageAnimationPolicy={STILL}"
+    flags = f"--no-sandbox --disable-gpu --disable-checker-imaging {seen}"  # no frame without its images
     os.environ.update(QTWEBENGINE_CHROMIUM_FLAGS=flags, QT_QPA_PLATFORM="offscreen", QT_LOGGING_RULES="*=false")
     from PySide6.QtWidgets import QApplication
 
@@ -64,6 +89,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=1000, help="of the window, in CSS pixels")
     parser.add_argument("--scheme", choices=SCHEMES, default="light", help="what the reader prefers")
     parser.add_argument("--top", type=int, default=LONGEST, help="draw only so many pixels from the top")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="how many seconds all may take")
     parser.add_argument("--picture", type=Path, help="where a picture of the page goes")
     parser.add_argument("--pdf", type=Path, help="where the printed page goes, on A4")
     parser.add_argument("--sheets", type=Path, help="where a picture of the printed sheets goes")
@@ -73,6 +99,10 @@ def _asked() -> argparse.Namespace:
 @final
 class Visit:
     """Loads the page, asks it `QUESTION`, draws and prints it, each when the one before is done.
+
+    Nothing is given a fixed time, which a busy machine would exceed: the page is asked until it has painted itself and
+    says the same twice. What is shown may still be older: its corners are marked, and a picture is taken once the marks
+    were seen and are gone again, two pictures agree, and they are not of one colour.
 
     found: what the page said; `messages` are those of its console, `requests` what it asked for beside itself.
     """
@@ -88,6 +118,7 @@ class Visit:
         from PySide6.QtWebEngineWidgets import QWebEngineView
 
         self.asked, self.later = asked, QTimer.singleShot
+        self.waiting, self.said, self.seen = "a page that is loaded", "", None
         self.found: dict[str, Any] = {"chromium": qWebEngineChromiumVersion(), "messages": [], "requests": []}
         self.view = QWebEngineView()
         self.page = QWebEnginePage(self.view)
@@ -101,7 +132,7 @@ class Visit:
         self.view.show()
         self.page.loadFinished.connect(self._loaded)
         self.page.pdfPrintingFinished.connect(self._printed)
-        self.later(PATIENCE, lambda: self._end(1))
+        self.later(round(1_000 * asked.patience), self._give_up)
         self.page.load(QUrl.fromLocalFile(str(asked.page.resolve())))
 
     def _hear(self, level: Any, message: str, line: int, source: str) -> None:
@@ -114,18 +145,51 @@ class Visit:
 
     def _loaded(self, well: bool) -> None:
         self.found["loaded"] = well
-        self.later(SETTLING, lambda: self.page.runJavaScript(QUESTION, 0, self._told))
+        self._ask(self._told)
 
-    def _told(self, answer: str) -> None:
-        self.found.update(json.loads(answer))
+    def _ask(self, then: Callable[[dict[str, Any]], None]) -> None:
+        """Ask the page until it is painted and says the same twice, and hand that on."""
+
+        def heard(answer: str) -> None:
+            settled = answer == self.said and json.loads(answer or "{}").get("painted")
+            self.waiting, self.said = "a page that is painted", answer
+            then(json.loads(answer)) if settled else self.later(AGAIN, lambda: self._ask(then))
+
+        self.page.runJavaScript(QUESTION, 0, heard)
+
+    def _told(self, answer: dict[str, Any]) -> None:
+        self.found.update(answer)
         if self.asked.picture is None:
             self._drawn()
             return
         self.view.resize(self.asked.width, min(self.found["height"], self.asked.top, LONGEST))
-        self.later(SETTLING, self._draw)
+        self._ask(self._draw)
 
-    def _draw(self) -> None:
-        self.view.grab().save(str(self.asked.picture))
+    def _draw(self, answer: dict[str, Any]) -> None:
+        """Draw the page once it has the size that it was given."""
+        if answer["inner_height"] != self.view.height():
+            self.later(AGAIN, lambda: self._ask(self._draw))
+            return
+        self.page.runJavaScript(MARKED)
+        self._look()
+
+    def _look(self) -> None:
+        """See the page until its corners are marked, and have it cleared of the marks."""
+        self.waiting = "a picture of the page as it was painted last"
+        if _corners(self.view.grab().toImage()) != {MARK}:
+            self.later(AGAIN, self._look)
+            return
+        self.page.runJavaScript(CLEARED)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """See the page until it is clear of marks and looks the same twice, and keep that."""
+        before, self.seen = self.seen, self.view.grab().toImage()
+        self.waiting = "two pictures of the page that agree and are not of one colour"
+        if before != self.seen or MARK in _corners(self.seen) or _is_blank(self.seen):
+            self.later(AGAIN, self._look_again)
+            return
+        self.seen.save(str(self.asked.picture))
         self._drawn()
 
     def _drawn(self) -> None:
@@ -150,10 +214,29 @@ class Visit:
             _one_below_the_other(document).save(str(self.asked.sheets))
         self._end(0)
 
+    def _give_up(self) -> None:
+        found = f"found none within {self.asked.patience:g} s"
+        sys.stderr.write(f"{self.asked.page}: expected {self.waiting}, {found}; raise --patience on a busy machine.\n")
+        self._end(1)
+
     def _end(self, code: int) -> None:
         from PySide6.QtWidgets import QApplication
 
         QApplication.exit(code)
+
+
+def _corners(image: Any) -> set[str]:
+    """Return the colours of an image at its top left and its bottom right."""
+    ends = (1, 1), (image.width() - 2, image.height() - 2)
+    return {image.pixelColor(*end).name() for end in ends}
+
+
+def _is_blank(image: Any) -> bool:
+    """Return whether all pixels of an image have one colour."""
+    from PySide6.QtGui import QImage
+
+    pixels = bytes(image.convertToFormat(QImage.Format.Format_RGB32).constBits())
+    return pixels == pixels[:4] * (len(pixels) // 4)
 
 
 def _one_below_the_other(document: Any) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,6 +155,41 @@ def test_data_without_classes_are_not_probed(tmp_path: Path, rng: np.random.Gene
     for name in ("linear_probe_accuracy", "knn_accuracy", "rate_per_dim", "bits_per_dim"):
         assert result[name] is None
         assert result[f"{name}_reason"]
+    assert not list(unreasoned(result))
+
+
+def unreasoned(found: Any, path: str = "") -> Iterator[str]:
+    """Give each null without a reason beside it, and each reason that is beside no null; advice is no number."""
+    if isinstance(found, list):
+        found = {str(place): value for place, value in enumerate(found)}
+    if not isinstance(found, dict):
+        return
+    for key, value in found.items():
+        name = key.removesuffix("_reason")
+        if value is None and key != "advice" and not found.get(f"{key}_reason"):
+            yield f"{path}{key}: no reason"
+        if name != key and found.get(name, value) is not None:
+            yield f"{path}{key}: no null"
+        yield from unreasoned(value, f"{path}{key}.")
+
+
+def test_reasons_that_are_missing_or_too_many_are_found() -> None:
+    found = {"a": None, "b": None, "b_reason": "b", "c": 1, "c_reason": "c", "d": [{"e": None}], "f_reason": "f"}
+    told = ["a: no reason", "c_reason: no null", "d.0.e: no reason", "f_reason: no null"]
+    assert sorted(unreasoned(found)) == told
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_null_has_a_reason_and_every_reason_a_null(count: int, copied: Run, digits: Dataset) -> None:
+    """In what is printed and what is kept: of one example and of some, with K too small for a k̂, and annealed."""
+    asked = Plan(iw_samples=(1, 3), max_examples=count, execution="graph", annealing=AnnealingPlan(2, 2, count))
+    result = assess(Restored(copied), digits, asked).result
+    assert not list(unreasoned(json.loads(json_text(result))))
+    copied.write_evaluation(result)
+    kept = json.loads((copied.folder / "evaluation.json").read_text())
+    assert not list(unreasoned(kept))
+    assert {"ema_reason", "pareto_k_median_reason"} <= kept.keys()
+    assert ("log_likelihood_se_reason" in kept) == ("linear_probe_accuracy_reason" in kept) == (count == 1)
 
 
 class TestCompare:

@@ -118,3 +118,22 @@ def test_a_complaint_would_be_heard(tmp_path: Path) -> None:
     assert found["beyond"] == ["p"]
     assert found["images_sound"] < found["images"]
     assert len(found["requests"]) == 1
+
+
+def test_a_page_that_paints_itself_late_is_waited_for(tmp_path: Path) -> None:
+    """By more than a fixed wait would allow: its first picture is of one colour."""
+    late = "setTimeout(() => { document.body.innerHTML = '<h1>late</h1>'; }, 4000)"
+    (tmp_path / "late.html").write_text(f"<body style='min-height: 300px'><script>{late}</script></body>")
+    visited(tmp_path / "late.html", "--width", 360, "--picture", tmp_path / "late.png")
+    with Image.open(tmp_path / "late.png") as picture:
+        assert np.asarray(picture.convert("L")).min() < 64
+
+
+def test_a_page_that_stays_blank_is_given_up_in_words(tmp_path: Path) -> None:
+    (tmp_path / "blank.html").write_text("<body></body>")
+    options = ("--patience", "5", "--picture", str(tmp_path / "blank.png"))
+    command = [sys.executable, str(BROWSE), str(tmp_path / "blank.html"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "expected two pictures of the page that agree and are not of one colour" in done.stderr
+    assert not (tmp_path / "blank.png").exists()

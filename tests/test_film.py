@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import norm
 
 from tests import memory
 from tests.builders import model
 from tests.conftest import start_run
-from tfp_vae import animations, film, grids, storage
+from tfp_vae import animations, film, gallery, grids, storage
 from tfp_vae.errors import RunError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.film import Film, epochs_filmed
+from tfp_vae.gallery import Subject
 from tfp_vae.runs import Run
 
 
@@ -28,6 +32,20 @@ def opened(gif: bytes) -> list[np.ndarray]:
         picture.seek(i)
         frames.append(np.asarray(picture.convert("RGB")))
     return frames
+
+
+def titles_of(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], object]) -> list[str]:
+    """Return what is written above the frames of an animation."""
+    told: list[str] = []
+    rendered = animations._rendered
+
+    def reading(figure: Figure, *rest: Any, **more: Any) -> Any:
+        told.append(figure.get_suptitle() or figure.axes[0].get_title())
+        return rendered(figure, *rest, **more)
+
+    monkeypatch.setattr(animations, "_rendered", reading)
+    draw()
+    return told
 
 
 def weights(run: Run) -> dict[str, np.ndarray]:
@@ -105,6 +123,35 @@ class TestFilm:
         late.write_bytes(b"of a training that was lost")
         assert train(run, dataset, filming=Film(run, dataset))
         assert [frame.epoch for frame in film.frames(run)] == [0, 1, 2, 3]
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_a_training_that_is_filmed_in_part_says_of_which_epochs_its_frames_are(
+        self, first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Filmed and then not, or not and then filmed: its frames are of the epochs that they name, of 4 in all."""
+        run, dataset = start_run(tmp_path / "run", epochs=2)
+        assert train(run, dataset, **({"filming": Film(run, dataset)} if first else {}))
+        means = Restored(run).vae.encoder.mean(Film(run, dataset)._x)
+        run.extend(4)
+        assert train(run, dataset, **({} if first else {"filming": Film(run, dataset)}))
+        reel = film.reel(run, dataset, Restored(run).vae)
+        assert [frame.epoch for frame in reel.frames] == ([0, 1, 2] if first else [2, 3, 4])
+        np.testing.assert_allclose(next(f.means for f in reel.frames if f.epoch == 2), means, atol=1e-5)
+        assert reel.total == 4
+        told = titles_of(
+            monkeypatch, lambda: gallery.PICTURES["latent-animation"].draw(Subject(Restored(run), dataset))
+        )
+        assert [line.split("\n")[-1] for line in told] == [f"epoch {frame.epoch} of 4" for frame in reel.frames]
+
+    def test_frames_of_a_past_that_was_lost_are_thrown_away_without_a_film(self, tmp_path: Path) -> None:
+        run, dataset = start_run(tmp_path / "run", epochs=2)
+        assert train(run, dataset, filming=Film(run, dataset))
+        for epoch in (3, 4):
+            run.frame_path(epoch).write_bytes(run.frame_path(2).read_bytes())
+        assert [frame.epoch for frame in film.reel(run, dataset, Restored(run).vae).frames] == [0, 1, 2]
+        run.extend(4)
+        assert train(run, dataset)
+        assert list(run.frame_paths()) == [0, 1, 2]
 
     def test_damage_is_found(self, tmp_path: Path) -> None:
         run = Run(tmp_path)

@@ -11,6 +11,7 @@ import matplotlib.image
 import matplotlib.text
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.decomposition import PCA
 
 from tfp_vae import animations, canvas, diagrams, plots, scatter
@@ -259,6 +260,29 @@ class TestScatter:
         assert len(boxes) == count
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
 
+    @pytest.mark.parametrize(("letters", "within"), [(1, True), (30, False)])
+    def test_names_stay_on_their_axes_or_stand_in_a_legend(
+        self, letters: int, within: bool, rng: np.random.Generator
+    ) -> None:
+        labels = np.array([f"{i:0{letters}}" for i in np.arange(400) % 20])
+        figure = scatter.latent_scatter(rng.normal(size=(400, 2)) * [5, 1], labels)
+        FigureCanvasAgg(figure).draw()
+        axes = figure.axes[0]
+        boxes = [text.get_bbox_patch().get_window_extent() for text in axes.texts]
+        assert len(boxes) == (20 if within else 0)
+        (left, bottom), (right, top) = axes.bbox.get_points()
+        assert all(left - 6 <= box.x0 and box.x1 <= right + 6 for box in boxes)
+        assert all(bottom - 6 <= box.y0 and box.y1 <= top + 6 for box in boxes)
+        legends = [[text.get_text() for text in legend.get_texts()] for legend in figure.legends]
+        assert legends == ([] if within else [[canvas.named(name) for name in np.unique(labels)]])
+        assert all(legend.get_window_extent().x0 > right for legend in figure.legends)
+
+    def test_a_legend_has_the_colours_of_the_points(self, rng: np.random.Generator) -> None:
+        labels = np.array([f"{i:030}" for i in np.arange(60) % 20])
+        figure = scatter.latent_scatter(rng.normal(size=(60, 2)), labels)
+        for handle, cloud in zip(figure.legends[0].legend_handles, figure.axes[0].collections, strict=True):
+            np.testing.assert_allclose(matplotlib.colors.to_rgb(handle.get_color()), cloud.get_facecolor()[0, :3])
+
     def test_boxes_that_are_apart_stay(self) -> None:
         places = np.array([[0.1, 0.1], [0.5, 0.5], [0.9, 0.1]])
         np.testing.assert_allclose(scatter.settled(places, np.full((3, 2), 0.1)), places, atol=1e-5)
@@ -478,10 +502,58 @@ def test_ticks_of_large_values_do_not_run_together(rng: np.random.Generator) -> 
     assert all(a.x1 + 5 < b.x0 for a, b in itertools.pairwise(boxes))
 
 
-def test_long_names_of_classes_are_cut() -> None:
+def test_long_names_of_classes_are_shortened_in_the_middle() -> None:
     assert canvas.named("a" * 20) == "a" * 20
-    assert canvas.named("a" * 21) == "a" * 19 + "\N{HORIZONTAL ELLIPSIS}"
+    assert canvas.named("a" * 20 + "z") == "a" * 10 + "\N{HORIZONTAL ELLIPSIS}" + "a" * 8 + "z"
     assert canvas.named(7) == "7"
+
+
+@pytest.mark.parametrize("most", range(1, 9))
+def test_a_shortened_text_keeps_both_ends(most: int) -> None:
+    text = canvas.shortened("abcdefgh", most)
+    first, _, last = text.partition("\N{HORIZONTAL ELLIPSIS}")
+    assert len(text) == most
+    assert "abcdefgh".startswith(first)
+    assert "abcdefgh".endswith(last)
+    assert (text == "abcdefgh") is (most == 8)
+
+
+FILES = [f"portraits/a-{i}-very-long-name-of-a-picture-{i}.png" for i in range(9)]
+
+
+@pytest.mark.parametrize("draw", ["extremes", "ranked"])
+def test_pictures_say_which_file_each_is_below_its_value(draw: str, rng: np.random.Generator) -> None:
+    """Under each tile the value and the file of that very example, within the tile."""
+    x, values = rng.random((9, 8, 8, 3)), np.arange(9.0)[::-1]
+    figures = {
+        "extremes": (lambda: plots.extremes(x, values, "a title " * 9, 4, names=FILES), [8, 7, 6, 5, 0, 1, 2, 3]),
+        "ranked": (lambda: plots.ranked(x, values, "title", names=FILES), list(range(9))),
+    }
+    drawn, order = figures[draw][0](), figures[draw][1]
+    axes, columns = drawn.axes[0], 4 if draw == "extremes" else 3
+    picture, size = shown(drawn), shown(drawn).shape[1] // columns
+    FigureCanvasAgg(drawn).draw()
+    boxes = [axes.transData.inverted().transform(text.get_window_extent().get_points()) for text in axes.texts]
+    for i, (row, text, box) in enumerate(zip(order, axes.texts, boxes, strict=True)):
+        value, *parts = text.get_text().split("\n")
+        name = "".join(parts)
+        first, _, last = name.partition("\N{HORIZONTAL ELLIPSIS}")
+        assert value == f"{values[row]:.0f}"
+        assert FILES[row].startswith(first)
+        assert FILES[row].endswith(last)
+        assert str(row) in last
+        top, left = i // columns * picture.shape[0] // (len(order) // columns), i % columns * size
+        np.testing.assert_allclose(picture[top : top + 8, left : left + 8], x[row], rtol=1e-6)
+        low, high = sorted(box[:, 1])
+        assert np.ptp(box[:, 0]) < size
+        assert top + 7 < low < high < top + picture.shape[0] / (len(order) // columns) + 1
+
+
+def test_tiles_that_are_tiny_have_no_names(rng: np.random.Generator) -> None:
+    axes = plots.ranked(rng.random((400, 8, 8, 1)), np.zeros(400), "title", names=["a.png"] * 400).axes[0]
+    assert {text.get_text() for text in axes.texts} == {"0"}
+    with pytest.raises(ValueError, match="zip"):
+        plots.ranked(rng.random((3, 8, 8, 1)), np.zeros(3), "title", names=["a.png"])
 
 
 def test_twenty_classes_are_told_apart() -> None:

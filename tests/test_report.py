@@ -27,7 +27,7 @@ from tests.test_sources import write_table
 from tfp_vae import gallery, grids, report
 from tfp_vae.config import RunConfig
 from tfp_vae.datasets import Dataset
-from tfp_vae.errors import RunError, UsageError
+from tfp_vae.errors import DiskError, RunError, UsageError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.film import Film
 from tfp_vae.preparation import held_out_view, plan
@@ -258,6 +258,32 @@ class TestPlot:
         assert "manifold" in CliRunner().invoke(main, ["plot", "--help"]).stdout
         assert "expected frames" in one_sentence(call("plot", "decoder-animation", "--run", copied.folder, code=2))
 
+    def test_training_says_that_it_draws_and_what_it_found_last(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        small = ("train", "--hidden", "8", "--execution", "graph", "--epochs", "1")
+        lines = call(*small, "--run-dir", "a").output.splitlines()
+        drawing, first = (next(i for i, line in enumerate(lines) if word in line) for word in ("drawing", "picture: "))
+        last = max(i for i, line in enumerate(lines) if line.startswith("picture: "))
+        closing = next(i for i, line in enumerate(lines) if line.startswith("digits: 1 epochs"))
+        assert drawing < first <= last < closing
+        assert lines[-1] == "a"
+        assert "drawing" not in call(*small, "--run-dir", "b", "--no-plots").stderr
+
+    def test_what_was_trained_is_told_where_it_cannot_be_drawn(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failing(run: Run, dataset: Dataset) -> None:
+            raise DiskError("no room for pictures.")
+
+        monkeypatch.setattr(train_command, "_draw", failing)
+        monkeypatch.chdir(tmp_path)
+        small = ("train", "--hidden", "8", "--execution", "graph", "--epochs", "1", "--run-dir", "a")
+        result = call(*small, "--json", code=6)
+        assert json.loads(result.stdout)["epochs"] == 1
+        assert "no room for pictures" in result.stderr
+
     def test_training_is_filmed_unless_told_otherwise(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         small = ("--hidden", "8", "--execution", "graph", "--epochs", "1")
@@ -366,7 +392,7 @@ class TestPage:
 
     def test_every_picture_opens_and_has_a_text(self, html: str) -> None:
         images = [image for image in Page(html).all("img") if image.get("class") != "still"]
-        assert len(images) == len(gallery.PICTURES) + len(gallery.ASSESSED)
+        assert len(images) == len(gallery.PICTURES) + len(gallery.ASSESSED) - len(report.REPLACED)
         for image in images:
             picture = picture_of(image["src"])
             picture.load()
@@ -389,6 +415,44 @@ class TestPage:
         for package, version in subject.run.read("environment.json")["packages"].items():
             assert f'<th scope="row">{package}</th><td>{version}</td>' in html
         assert '"binarization"' in text
+
+    def test_no_kind_of_picture_is_there_twice(self, subject: gallery.Subject, html: str, copied: Run) -> None:
+        captions = [str(image["alt"]) for image in Page(html).all("img") if image.get("class") != "still"]
+        assert len(set(captions)) == len(captions)
+        for own, other in report.REPLACED.items():
+            assert report.CAPTIONS[own] not in captions
+            assert report.CAPTIONS[other] in captions
+        assert set(report.REPLACED) <= set(report.shown(copied))  # not evaluated
+        notes = {picture.name: picture.note for picture in report.pictures(subject.run)}
+        assert notes["evaluation-bound"].startswith("Drawn from 180 test examples, K = 20, seed 0; weights final, of")
+
+    def test_pictures_of_another_evaluation_are_left_out(self, copied: Run) -> None:
+        for samples in (3, 5):
+            call("evaluate", "--run", copied.folder, "--iw-samples", samples, "--execution", "graph")
+            if samples == 3:
+                stale = (copied.folder / "plots" / "evaluation-histogram.png").read_bytes()
+        (copied.folder / "plots" / "evaluation-histogram.png").write_bytes(stale)
+        names = report.shown(copied)
+        assert "evaluation-histogram" not in names
+        assert {"evaluation-bound", "evaluation-extremes", "log-likelihood"} <= set(names)
+        assert "extremes" not in names
+        told = json.loads(call("report", "--run", copied.folder, "--json").stdout)
+        assert not {"extremes", "evaluation-histogram"} & set(told["pictures"])
+        assert not (copied.folder / "plots" / "extremes.png").exists()  # nothing is drawn that is not shown
+
+    def test_no_place_of_the_machine_is_in_it(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "a table.npz", x=np.random.default_rng(0).normal(size=(40, 5)))
+        model, cache = small_model(likelihood="normal"), str(tmp_path / "cache")
+        config, _ = plan(str(tmp_path / "a table.npz"), cache, None, model, small_training())
+        assert str(tmp_path) in report.command(config)
+        run = Run.create(tmp_path / "run", config)
+        html = report.page(run)
+        assert str(tmp_path) not in html
+        text = " ".join(Page(html).text.split())
+        assert "--dataset 'a table.npz'" in text
+        assert "start the line in the folder that holds it" in text
+        assert "tfp-vae evaluate --run run" in text
+        assert report.portable(config).data.fingerprint == config.data.fingerprint
 
     def test_text_is_not_markup(self, copied: Run) -> None:
         moved = copied.folder.rename(copied.folder.with_name("<b>&run"))

@@ -13,11 +13,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from PIL import Image
 
-from tfp_vae.canvas import DESCRIPTION, STYLE, classes_of, color, marker, named, plain, range_of, show_tiles, tiled
-from tfp_vae.scatter import draw_clusters, scatter_axes
+from tfp_vae.canvas import DESCRIPTION, STYLE, classes_of, color, marker, plain, range_of, show_tiles, tiled
+from tfp_vae.scatter import draw_clusters, legend_of_classes, scatter_axes
 
 __all__ = ["description", "grid_animation", "last_frame", "latent_animation"]
 
@@ -38,6 +37,7 @@ def latent_animation(
     labels: np.ndarray | None,
     names: Sequence[str] = ("$z_1$", "$z_2$"),
     title: str = "Posterior means of held-out data",
+    total: int | None = None,
 ) -> bytes:
     """Draw points [F, N, 2] as they move from frame to frame, by colour of class; in the last, classes are named.
 
@@ -47,28 +47,34 @@ def latent_animation(
       labels: [N], or None.
       names: of the two axes.
       title: written above; the epoch follows it.
+      total: how many epochs were trained, of which not all may have been filmed; as many as the last, if not given.
 
     Returns:
       A GIF that repeats, with a longer first and last frame, of 480 by 480 pixels.
     """
     with mpl.rc_context(STYLE):
-        figure, axes = scatter_axes(names, title)
+        figure, axes = scatter_axes(names, "")
         _set_view(axes, points)
-        classes = classes_of(labels)
-        _legend(figure, [] if classes is None else list(classes))
-        return _gif(_latent_frames(figure, axes, epochs, points, labels, title))
+        legend_of_classes(figure, labels)
+        titles = _titles(title, epochs, total)
+        return _gif(_latent_frames(figure, axes, titles, points, labels))
+
+
+def _titles(title: str, epochs: Sequence[int], total: int | None) -> list[str]:
+    """Return what is written above each frame: of which epoch it is, and of how many."""
+    return [f"{title}\nepoch {epoch:,} of {total or epochs[-1]:,}" for epoch in epochs]
 
 
 def _latent_frames(
-    figure: Figure, axes: Any, epochs: Sequence[int], points: np.ndarray, labels: Any, title: str
+    figure: Figure, axes: Any, titles: Sequence[str], points: np.ndarray, labels: Any
 ) -> Iterator[Image.Image]:
     canvas: Any = FigureCanvasAgg(figure)
     dots = _dots(axes, points[0], labels)
-    for i, epoch in enumerate(epochs):
-        axes.set_title(f"{title}\nepoch {epoch:,}", fontsize="medium", wrap=True)
+    for i, title in enumerate(titles):
+        figure.suptitle(title, fontsize="medium")
         for rows, drawn in dots:
             drawn.set_offsets(points[i][rows])
-        if i == len(epochs) - 1:
+        if i == len(titles) - 1:
             for _, drawn in dots:
                 drawn.remove()
             axes.set_autoscale_on(False)
@@ -100,14 +106,9 @@ def _set_view(axes: Any, points: np.ndarray) -> None:
     axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
 
 
-def _legend(figure: Figure, names: Sequence[Any]) -> None:
-    handles = [Line2D([], [], marker=marker(i), linestyle="", color=color(i)) for i in range(len(names))]
-    if handles:
-        texts = [named(name) for name in names]
-        figure.legend(handles, texts, loc="outside right center", handletextpad=0.1, fontsize="small")
-
-
-def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title: str, *, unit: bool = False) -> bytes:
+def grid_animation(
+    epochs: Sequence[int], decoded: np.ndarray, side: int, title: str, total: int | None = None, *, unit: bool = False
+) -> bytes:
     """Draw pictures [F, side^2, H, W, C], such as E[x|z] over a grid of z, as they change from frame to frame.
 
     Args:
@@ -115,6 +116,7 @@ def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title:
       decoded: what is shown, on one scale of tones.
       side: pictures in a row.
       title: written above; the epoch follows it.
+      total: how many epochs were trained; as many as the last, if not given.
       unit: whether values stand for ones in [0, 1], see `canvas.range_of`.
 
     Returns:
@@ -126,8 +128,8 @@ def grid_animation(epochs: Sequence[int], decoded: np.ndarray, side: int, title:
     canvas = FigureCanvasAgg(figure)
 
     def frames() -> Iterator[Image.Image]:
-        for i, epoch in enumerate(epochs):
-            axes.set_title(f"{plain(title)}\nepoch {epoch:,}", fontsize="medium", wrap=True)
+        for i, told in enumerate(_titles(plain(title), epochs, total)):
+            axes.set_title(told, fontsize="medium", wrap=True)
             image.set_data(tiled(decoded[i], side, side, limits))
             yield _rendered(figure, canvas, GRID_DPI, settle=i == 0)
 

@@ -248,6 +248,8 @@ def _chosen(split: Split, most: int | None) -> Split:
 
 def _described(subject: _Subject) -> dict[str, Any]:
     plan, restored = subject.plan, subject.restored
+    decay = restored.config.training.ema
+    averaging = _undefined("the run does not average its weights", "ema") if decay is None else {"ema": decay}
     return {
         "run": str(restored.run.folder),
         "dataset": restored.config.data.dataset,
@@ -257,7 +259,7 @@ def _described(subject: _Subject) -> dict[str, Any]:
         "seed": plan.seed,
         "execution": subject.execution,
         "weights": restored.weights,
-        "ema": restored.config.training.ema,
+        **averaging,
         "step": restored.step,
     }
 
@@ -340,6 +342,7 @@ def _reconstructed(subject: _Subject) -> dict[str, Any]:
 
 
 _PROBED = ("linear_probe_accuracy", "knn_accuracy")
+_NO_CLASSES = f"the {{}} have no labels of 2 to {probes.MOST_CLASSES:,} classes"
 
 
 def _probed(subject: _Subject) -> dict[str, Any]:
@@ -349,11 +352,11 @@ def _probed(subject: _Subject) -> dict[str, Any]:
     """
     asked = subject.examples.y
     if asked is None or not probes.has_classes(asked):
-        return _undefined("the data has no classes", *_PROBED)
+        return _undefined(_NO_CLASSES.format("examples evaluated"), *_PROBED)
     teaching = "validation" if subject.plan.split == "train" else "train"
     taught = _chosen(held_out_view(subject.restored.config, subject.dataset, teaching), probes.MOST_EXAMPLES)
     if taught.y is None or not probes.has_classes(taught.y):
-        return _undefined(f"the {teaching} split has no classes", *_PROBED)
+        return _undefined(_NO_CLASSES.format(f"examples of the {teaching} split"), *_PROBED)
     means = information.posterior_means(subject.vae, taught.x, seed=subject.seed(3))
     return probes.probe(means, taught.y, subject.estimates.posterior_mean, asked)
 

@@ -39,6 +39,7 @@ __all__ = [
     "plain",
     "png",
     "range_of",
+    "shortened",
     "show_tiles",
     "tile_size",
     "tiled",
@@ -176,10 +177,24 @@ def plain(text: object) -> str:
     return str(text).replace("$", r"\$")
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many letters, cut in the middle: names differ at their ends more often than not.
+
+    ```python
+    from tfp_vae.canvas import shortened
+
+    shortened("portraits/img_0042.png", 15)  # "portrai…042.png"
+    ```
+    """
+    if len(text) <= most:
+        return text
+    last = (most - 1) // 2
+    return f"{text[: most - 1 - last]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - last :]}"
+
+
 def named(label: object) -> str:
-    """Return the name of a class as it is drawn: plain, and cut where it is long."""
-    text = str(label)
-    return plain(text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}")
+    """Return the name of a class as it is drawn: plain, and shortened where it is long."""
+    return plain(shortened(str(label), MOST_LETTERS))
 
 
 def colors_of(labels: np.ndarray | None, count: int) -> list[str]:
@@ -205,18 +220,17 @@ def classes_of(labels: np.ndarray | None) -> np.ndarray | None:
     return classes if len(classes) <= MOST_CLASSES else None
 
 
-def tiled(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *, captions: bool = False) -> np.ndarray:
+def tiled(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *, captions: int = 0) -> np.ndarray:
     """Return pictures x [N, H, W, C] as tones side by side on white, with a gap that grows with their size.
 
-    Three channels are colours, [H', W', 3]; any other number stand side by side in grey, [H', W']. With room for a line
-    of text below each, if there are `captions`.
+    Three channels are colours, [H', W', 3]; any other number stand side by side in grey, [H', W'].
 
     Args:
       x: at most rows times columns of them.
       rows: of tiles.
       columns: of tiles.
       limits: the values of the two ends of the tones.
-      captions: whether there is room for a line of text below each.
+      captions: for how many lines of text there is room below each.
     """
     tones = limits.tones(_channels_beside(x))
     gap = max(1, x.shape[1] // 14)
@@ -246,7 +260,7 @@ def show_tiles(
     *,
     limits: Range | None = None,
     unit: bool = False,
-    captions: bool = False,
+    captions: int = 0,
     framed: bool = True,
 ) -> tuple[Any, np.ndarray]:
     """Draw pictures x [N, H, W, C] as tiles in reading order, and return the axes and what is shown in them.
@@ -261,7 +275,7 @@ def show_tiles(
       title: written above.
       limits: the values of the two ends of the tones; those of `range_of`, if not given.
       unit: whether values stand for ones in [0, 1], see `range_of`.
-      captions: whether there is room for a line of text below each tile.
+      captions: for how many lines of text there is room below each tile.
       framed: whether tiles have a line around them.
     """
     limits = limits or range_of(x, unit=unit)

@@ -8,7 +8,6 @@ whole film can be drawn on one scale.
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -33,8 +32,6 @@ MOST_POINTS = 1_000
 MOST_VALUES, MOST_SIDE, LEAST_SIDE = 1 << 16, 10, 3
 """The most values of what is decoded for a frame, and the most and fewest pictures along a side of it."""
 
-NAME = re.compile(r"epoch-(\d{7})\.npz")
-
 
 class Frame(NamedTuple):
     """One epoch's frame: posterior means [N, D] of test examples, and E[x|z] [P, *event_shape] on a grid of z."""
@@ -45,11 +42,15 @@ class Frame(NamedTuple):
 
 
 class Reel(NamedTuple):
-    """A training's frames in order, the examples' labels [N] where they have any, and the grid that was decoded."""
+    """A training's frames in order, the examples' labels [N] where they have any, and the grid that was decoded.
+
+    total: how many epochs were trained; those that were not filmed have no frame.
+    """
 
     frames: list[Frame]
     labels: np.ndarray | None
     grid: Grid
+    total: int
 
 
 def epochs_filmed(total: int, most: int = MOST_FRAMES) -> list[int]:
@@ -72,8 +73,8 @@ def epochs_filmed(total: int, most: int = MOST_FRAMES) -> list[int]:
 class Film:
     """Takes the frames of a run's training, into its folder.
 
-    It draws nothing that training draws, and changes no number of it. What was taken of epochs that a resumed training
-    comes to again is thrown away first.
+    It draws nothing that training draws, and changes no number of it. A training throws away first what was taken of
+    epochs that it comes to again, filmed or not.
 
     ```python notest
     tv.experiments.train(run, dataset, filming=tv.film.Film(run, dataset))
@@ -96,7 +97,6 @@ class Film:
 
     def __call__(self, epoch: int, vae: VAE) -> None:
         """Take the frame after an epoch, if it is one of those filmed."""
-        discard_from(self._run, epoch)
         if epoch not in self._epochs:
             return
         means = encode(vae, self._x, samples=0, seed=(self._seed, int(Purpose.EMBEDDING))).mean
@@ -104,7 +104,7 @@ class Film:
         decoded = decode(vae, z, seed=(self._seed, int(Purpose.SAMPLE)))
         folder = self._run.path(FRAMES)
         storage.make_folder(folder)
-        path = folder / f"epoch-{epoch:07d}.npz"
+        path = self._run.frame_path(epoch)
         storage.clear_staged(path)  # of a process that was killed while it wrote this frame
         storage.write_arrays(path, {"means": means, "decoded": decoded})
 
@@ -121,24 +121,6 @@ def _pictured(run: Run, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None
     return test.x, test.y
 
 
-def _paths(run: Run) -> dict[int, Path]:
-    folder = run.path(FRAMES)
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    matches = filter(None, map(NAME.fullmatch, names))
-    return {int(match[1]): run.path(f"{FRAMES}/{match[0]}") for match in sorted(matches, key=lambda match: match[1])}
-
-
-def discard_from(run: Run, epoch: int) -> None:
-    """Delete the frames of an epoch and of those after it.
-
-    A resumed training may go on from an epoch before the last frame; frames of a past that did not happen would lie.
-    """
-    for taken, path in _paths(run).items():
-        if taken >= epoch:
-            with storage.disk_errors(path):
-                path.unlink(missing_ok=True)
-
-
 def frames(run: Run) -> list[Frame]:
     """Return a run's frames in order; none, if its training was not filmed.
 
@@ -148,7 +130,7 @@ def frames(run: Run) -> list[Frame]:
     Raises:
       RunError: a frame that is damaged.
     """
-    return [_read(epoch, path) for epoch, path in _paths(run).items()]
+    return [_read(epoch, path) for epoch, path in run.frame_paths().items()]
 
 
 def _read(epoch: int, path: Path) -> Frame:
@@ -162,13 +144,17 @@ def _read(epoch: int, path: Path) -> Frame:
 def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel | None:
     """Return a run's frames with what is needed to draw them; None if its training was not filmed.
 
+    A training that was killed may have left frames of epochs that its metrics do not tell of: these are left out.
+
     Args:
       run: the run.
       dataset: from `preparation.reload`; its labels colour the points.
       vae: gives the prior whose grid was decoded.
     """
-    taken = frames(run)
+    metrics, config = run.metrics(), run.config()
+    total = metrics[-1]["epoch"] if metrics else 0
+    taken = [frame for frame in frames(run) if frame.epoch <= total]
     if not taken:
         return None
-    config = run.config()
-    return Reel(taken, _pictured(run, dataset)[1], grid(vae, grid_side(config.data.event_shape), config.training.seed))
+    places = grid(vae, grid_side(config.data.event_shape), config.training.seed)
+    return Reel(taken, _pictured(run, dataset)[1], places, total)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae import animations, canvas, diagrams, film, grids, latent, plots, scatter
+from tfp_vae import animations, canvas, diagrams, film, grids, latent, plots, report, scatter
 from tfp_vae.assessment import Assessment
 from tfp_vae.datasets import Dataset, Split
 from tfp_vae.diagnostics import standard_error
@@ -363,14 +363,15 @@ def _animate_latent(subject: Subject) -> bytes:
     epochs = [frame.epoch for frame in reel.frames]
     plane = projection(means[-1])
     title = _lines("Posterior means of held-out data", plane.how)
-    return animations.latent_animation(epochs, plane(means), reel.labels, plane.names, title)
+    return animations.latent_animation(epochs, plane(means), reel.labels, plane.names, title, reel.total)
 
 
 def _animate_decoder(subject: Subject) -> bytes:
     reel = _reel(subject)
     decoded = np.stack([frame.decoded for frame in reel.frames])
     epochs = [frame.epoch for frame in reel.frames]
-    return animations.grid_animation(epochs, decoded, math.isqrt(decoded.shape[1]), reel.grid.what, unit=subject.unit)
+    side = math.isqrt(decoded.shape[1])
+    return animations.grid_animation(epochs, decoded, side, reel.grid.what, reel.total, unit=subject.unit)
 
 
 def _reel(subject: Subject) -> film.Reel:
@@ -426,7 +427,8 @@ def picture_assessment(run: Run, assessment: Assessment) -> list[Path]:
       Paths of PNG files; no rates are drawn where they have no closed form.
     """
     figures = {name: draw(assessment) for name, draw in ASSESSED.items()}
-    return [run.write_plot(name, canvas.png(figure)) for name, figure in figures.items() if figure is not None]
+    about = report.which_evaluation(assessment.result)
+    return [run.write_plot(name, canvas.png(figure, about)) for name, figure in figures.items() if figure is not None]
 
 
 def _draw_bound(assessment: Assessment) -> Any:

@@ -35,6 +35,7 @@ from tfp_vae.canvas import (
     plain,
     png,
     range_of,
+    shortened,
     show_tiles,
     tile_size,
 )
@@ -70,6 +71,13 @@ HATCHES = {"o": "", "^": "///"}
 
 FEWEST_CUT, FAR = 20, 2.0
 """From how many values on a histogram may leave some out, and how much wider than the others' range all must be."""
+
+CAPTION_SIZE, NAME_SIZE = 7, 6
+"""Of the text below a tile, without and with a name: its size in points."""
+
+LETTER_WIDTH, FEWEST_LETTERS, WIDENED = 0.62, 8, 1.4
+"""Of a name below a tile: the width of a letter in parts of its size, the least letters for which there is room, and by
+what a picture without that room is drawn larger."""
 
 LEAST_BARS = 6
 """How many bars there must be to fill a picture's width; fewer are as wide as if there were so many."""
@@ -406,7 +414,7 @@ def extremes(
       title: written above.
       count: how many of each, at most half of all.
       features: what the M features of vectors are called.
-      names: of the N examples, such as their rows in a file; vectors stand beside theirs.
+      names: of the N examples, such as their rows or files; vectors stand beside theirs, pictures above, see `ranked`.
     """
     order = np.argsort(values, kind="stable")
     count = min(count, max(1, len(x) // 2))
@@ -417,8 +425,8 @@ def extremes(
         figure = maps([x[rows] for rows in ends.values()], heads, title, features=features)
         _name_examples(figure.axes, [[plain(names[row]) for row in rows] for rows in ends.values()] if names else [])
         return figure
-    axes, picture = show_tiles(x[chosen], 2, count, title, limits=range_of(x), captions=True)
-    _caption(axes, picture, tile_size(x), list(map(_written, values[chosen])), 2, count)
+    captions = list(map(_written, values[chosen])), [names[row] for row in chosen] if names else []
+    axes, picture = _captioned(x[chosen], 2, count, title, *captions, limits=range_of(x))
     _name_rows(axes, picture, ["least", "most"], x.shape[1])
     return _figure(axes)
 
@@ -439,7 +447,8 @@ def ranked(
       values: nats.
       title: written above.
       features: what the M features of vectors are called.
-      names: of the examples, such as their rows in a file; vectors stand beside theirs.
+      names: of the examples, such as their rows or files; vectors stand beside theirs. Those of pictures stand below
+        the values, on two lines at most and shortened in the middle, unless there is no room for eight letters.
     """
     texts = list(map(_written, values))
     if x.ndim == 2:
@@ -447,9 +456,7 @@ def ranked(
         return maps([x], [""], title, "log p(x)", texts if len(x) <= MOST_TICKS else None, features)
     columns = len(x) if len(x) <= ONE_ROW else math.ceil(math.sqrt(len(x)))
     rows = math.ceil(len(x) / columns)
-    axes, picture = show_tiles(x, rows, columns, title, captions=True)
-    _caption(axes, picture, tile_size(x), texts, rows, columns)
-    return _figure(axes)
+    return _figure(_captioned(x, rows, columns, title, texts, names)[0])
 
 
 def _written(value: float) -> str:
@@ -457,11 +464,41 @@ def _written(value: float) -> str:
     return f"{np.round(value) + 0.0:,.0f}".replace("-", "\N{MINUS SIGN}")  # + 0.0: -0 is 0
 
 
-def _caption(
-    axes: Any, picture: np.ndarray, tile: tuple[int, int], texts: Sequence[str], rows: int, columns: int
-) -> None:
-    """Write a text below each tile, of a height and a width in pixels, of a picture of rows and columns of them."""
-    height, middles = picture.shape[0] / rows, _centres(columns, picture.shape[1], tile[1])
+def _captioned(
+    x: np.ndarray,
+    rows: int,
+    columns: int,
+    title: str,
+    values: Sequence[str],
+    names: Sequence[str],
+    limits: Range | None = None,
+) -> tuple[Any, np.ndarray]:
+    """Draw tiles with a value below each, and its name, if there are names and room; see `canvas.show_tiles`."""
+    lines = min(2, math.ceil(max(map(len, names), default=0) / FEWEST_LETTERS))
+    axes, picture = show_tiles(x, rows, columns, title, limits=limits, captions=1 + lines)
+    pitch = picture.shape[1] / columns
+    letters = _letters(axes, pitch)
+    if names and letters < FEWEST_LETTERS:
+        axes.figure.set_size_inches(WIDENED * axes.figure.get_size_inches())
+        letters = _letters(axes, pitch)
+    told = [_in_lines(name, letters, lines) for name in names] if letters >= FEWEST_LETTERS else []
+    texts = [f"{value}\n{name}" for value, name in zip(values, told, strict=True)] if told else values
+    height, middles = picture.shape[0] / rows, _centres(columns, picture.shape[1], tile_size(x)[1])
     for i, text in enumerate(texts):
-        place = middles[i % columns], i // columns * height + tile[0] * 1.03
-        axes.text(*place, text, ha="center", va="top", fontsize=7)
+        place = middles[i % columns], i // columns * height + x.shape[1] * 1.03
+        axes.text(*place, text, ha="center", va="top", fontsize=NAME_SIZE if told else CAPTION_SIZE)
+    return axes, picture
+
+
+def _letters(axes: Any, pixels: float) -> int:
+    """Return how many letters of a name have room on so many pixels of a picture, once it is laid out."""
+    axes.figure.draw_without_rendering()
+    ends = axes.transData.transform([(0, 0), (pixels, 0)])
+    points = 72 * float(ends[1, 0] - ends[0, 0]) / float(axes.figure.dpi)
+    return int(points / (NAME_SIZE * LETTER_WIDTH)) - 1
+
+
+def _in_lines(name: str, letters: int, lines: int) -> str:
+    """Return a name on so many lines at most of so many letters at most, shortened in the middle if it is longer."""
+    text = shortened(name, letters * lines)
+    return "\n".join(plain(text[start : start + letters]) for start in range(0, len(text), letters))

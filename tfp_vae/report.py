@@ -29,7 +29,19 @@ from tfp_vae.errors import RunError
 from tfp_vae.members import Member
 from tfp_vae.runs import Run
 
-__all__ = ["CAPTIONS", "FIGURES", "Figure", "Picture", "command", "page", "pictures", "stale"]
+__all__ = [
+    "CAPTIONS",
+    "FIGURES",
+    "Figure",
+    "Picture",
+    "command",
+    "page",
+    "pictures",
+    "portable",
+    "shown",
+    "stale",
+    "which_evaluation",
+]
 
 LARGEST_PICTURE = 1 << 26
 """The most bytes of one picture that are taken into a page."""
@@ -38,8 +50,8 @@ MIME = {".png": "image/png", ".gif": "image/gif"}
 
 CAPTIONS = {
     "samples": "E[x|z] of draws from the prior: what the model has learned to make.",
-    "latent-animation": "The test set spreading in latent space, epoch by epoch.",
-    "decoder-animation": "What is decoded, epoch by epoch.",
+    "latent-animation": "The test set spreading in latent space; each frame says after which epoch.",
+    "decoder-animation": "What is decoded, from epoch to epoch; each frame says after which.",
     "reconstructions": "Test examples as the model saw them, and what it makes of them.",
     "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
     "latent-scatter": "Where test examples lie in latent space; ellipses, if any, show how sure the encoder is.",
@@ -56,6 +68,9 @@ CAPTIONS = {
     "architecture": "The layers, and the distributions between them.",
 }
 """What is said below each picture, in the order in which they stand on the page."""
+
+REPLACED = {"log-likelihood": "evaluation-histogram", "extremes": "evaluation-extremes"}
+"""Pictures that one of the evaluation shows again, of other examples or another K: the page has that one alone."""
 
 FIGURES = (
     ("log_likelihood", "log p(x), importance-weighted", "nats", "the larger, the better the model explains the data"),
@@ -114,12 +129,14 @@ def page(run: Run) -> str:
     Raises:
       RunError: a file of the run that is missing or damaged.
     """
-    config, training, evaluation = run.config(), _optional(run, runs.TRAINING), _optional(run, runs.EVALUATION)
+    training, evaluation = _optional(run, runs.TRAINING), _optional(run, runs.EVALUATION)
+    config = portable(run.config())
     return str(
         _template().render(
             name=run.folder.resolve().name,
-            folder=shlex.quote(str(run.folder)),
+            folder=shlex.quote(run.folder.name if run.folder.is_absolute() else str(run.folder)),
             config=config,
+            placed=run.config().data != config.data,
             summary=_summary(config),
             parts=_parts(config),
             status=run.status(),
@@ -134,6 +151,12 @@ def page(run: Run) -> str:
             configuration=json.dumps(config.model_dump(mode="json"), indent=2),
         )
     )
+
+
+def portable(config: RunConfig) -> RunConfig:
+    """Return a configuration without the places of a machine: data of a file or a folder by its name, no `data_dir`."""
+    named = {"dataset": Path(config.data.dataset).name, "data_dir": None}
+    return config.model_copy(update={"data": config.data.model_copy(update=named)})
 
 
 def _template() -> Any:
@@ -314,12 +337,37 @@ def _number(value: Any) -> str:
 
 
 def pictures(run: Run) -> list[Picture]:
-    """Return the run's pictures that have a caption, in the order of the captions, ready to stand in a page."""
-    evaluated = run.path(runs.EVALUATION).is_file()  # pictures of an evaluation may outlive it
-    names = [name for name in CAPTIONS if evaluated or not name.startswith("evaluation-")]
+    """Return the run's pictures that belong on its page, in the order of the captions, ready to stand there."""
+    names = shown(run)
     paths = [(name, path) for name in names for path in _candidates(run, name) if path.is_file()]
     old = set(stale(run, names))
     return [_picture(path, name)._replace(note=_note(path, old=name in old)) for name, path in paths]
+
+
+def shown(run: Run) -> list[str]:
+    """Return which pictures belong on the run's page, there or not: names from `CAPTIONS`, in their order.
+
+    Those of an evaluation are there only if it is the one that is reported, as they may outlive it; where they are,
+    they stand in place of the run's own of the same kind.
+    """
+    found = _optional(run, runs.EVALUATION)
+    evaluated = [name for name in CAPTIONS if name.startswith("evaluation-") and _is_of(run, name, found)]
+    replaced = {name for name, other in REPLACED.items() if other in evaluated}
+    return [name for name in CAPTIONS if name in evaluated or not (name.startswith("evaluation-") or name in replaced)]
+
+
+def _is_of(run: Run, name: str, evaluation: Mapping[str, Any] | None) -> bool:
+    """Return whether a picture is there, and is of an evaluation; one that does not say of which is taken for it."""
+    path = run.path(f"{runs.PLOTS}/{name}.png")
+    if evaluation is None or not path.is_file():
+        return False
+    return described(path) in ("", which_evaluation(evaluation))
+
+
+def which_evaluation(evaluation: Mapping[str, Any]) -> str:
+    """Return what tells an evaluation from others: its weights, its examples, its K and its seed."""
+    told = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
+    return told.format(**evaluation)
 
 
 def _note(path: Path, *, old: bool) -> str:

@@ -43,6 +43,7 @@ CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
 PARTIAL = "evaluation-partial.json"
 PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
+_FRAME = re.compile(r"epoch-(\d{7})\.npz")
 
 LARGEST_JSON, LARGEST_METRICS = 1 << 24, 1 << 30
 """The most bytes that are read of a file of JSON, and of the metrics."""
@@ -548,6 +549,25 @@ class Run:
         if len(lines) < (promised := self._told().epochs):
             raise RunError(f"{path}: {_LINES}, {promised} in all, found {len(lines)}; {_REWRITE}")
         return lines
+
+    def frame_path(self, epoch: int) -> Path:
+        """Return where the frame of an epoch lies, see `film.Film`."""
+        return self.path(f"{FRAMES}/epoch-{epoch:07d}.npz")
+
+    def frame_paths(self) -> dict[int, Path]:
+        """Return the frames that there are, by epoch, in order."""
+        folder = self.path(FRAMES)
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return {
+            int(match[1]): self.path(f"{FRAMES}/{match[0]}") for match in filter(None, map(_FRAME.fullmatch, names))
+        }
+
+    def discard_frames(self, after: int) -> None:
+        """Delete the frames of epochs after one that a training goes on from: of a past that did not happen."""
+        for epoch, path in self.frame_paths().items():
+            if epoch > after:
+                with storage.disk_errors(path):
+                    path.unlink(missing_ok=True)
 
     def check_writable(self, folders: Iterable[str], remedy: str) -> None:
         """Refuse a run that takes no files, before work is done for them.

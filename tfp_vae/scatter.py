@@ -14,15 +14,29 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from tfp_vae.canvas import PALETTE, STYLE, TITLE_SIZE, bins_for, classes_of, color, colors_of, marker, named
 
-__all__ = ["Spread", "draw_clusters", "latent_scatter", "posterior_against_prior", "scatter_axes", "settled"]
+__all__ = [
+    "Spread",
+    "draw_clusters",
+    "latent_scatter",
+    "legend_of_classes",
+    "posterior_against_prior",
+    "scatter_axes",
+    "settled",
+]
 
 LABEL_HEIGHT, LETTER_WIDTH, LABEL_MARGIN = 0.29, 0.12, 0.16
 """The size of a label's box, in inches: its height, what each letter adds to its width, and its margins."""
 
-MOST_PUSHES = 500
+MOST_COVERED = 0.4
+"""The share of the axes that names of classes may cover; more of them stand in a legend beside the axes."""
+
+MOST_PUSHES, TURN = 500, 10
+"""How often labels are pushed apart, and after how many rounds once along the other axis, where they are jammed."""
+
 FEW = 500
 PANELS_ACROSS = 4
 
@@ -43,6 +57,8 @@ def latent_scatter(
 ) -> Figure:
     """Draw points [N, 2], such as E_q[z|x], by colour of class, each class named near where it is densest.
 
+    Names that would cover more than two fifths of the axes stand in a legend beside it.
+
     ```python
     from tfp_vae.scatter import latent_scatter
 
@@ -62,7 +78,9 @@ def latent_scatter(
         if spread is not None:
             axes.add_collection(_ellipses(axes, points, labels, spread), autolim=False)
             axes.update_datalim(_ends(points, spread))
-        draw_clusters(axes, points, labels)
+        if not draw_clusters(axes, points, labels):
+            figure.set_figwidth(8)  # room for it beside the axes
+            legend_of_classes(figure, labels)
     return figure
 
 
@@ -76,21 +94,38 @@ def scatter_axes(names: Sequence[str], title: str) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def draw_clusters(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> None:
-    """Draw points [N, 2] by colour of class, and the classes' names so that none covers another.
+def legend_of_classes(figure: Figure, labels: np.ndarray | None) -> None:
+    """Name the classes in the labels [N], if any, in a legend to the right of the axes."""
+    classes = classes_of(labels)
+    if classes is None:
+        return
+    handles = [Line2D([], [], marker=marker(i), linestyle="", color=color(i)) for i in range(len(classes))]
+    texts = [named(name) for name in classes]
+    figure.legend(handles, texts, loc="outside right center", handletextpad=0.1, fontsize="small")
+
+
+def draw_clusters(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> bool:
+    """Draw points [N, 2] by colour of class, and the classes' names so that none covers another or leaves the axes.
 
     Args:
       axes: with a view that is set, or is found from what is drawn.
       points: where examples lie.
       labels: [N], or None.
+
+    Returns:
+      Whether the classes are named, if any: not where their names would cover more than two fifths of the axes.
     """
     classes = classes_of(labels)
     size = 12 if len(points) < FEW else 4
     members = [np.ones(len(points), bool)] if classes is None else [labels == name for name in classes]
     for i, rows in enumerate(members):
         axes.scatter(*points[rows].T, s=size, color=color(i), marker=marker(i), alpha=0.65, linewidths=0)
-    if classes is not None:
-        _name_clusters(axes, [_densest(points[rows]) for rows in members], [named(name) for name in classes])
+    names = [] if classes is None else [named(name) for name in classes]
+    sizes = np.reshape([_box(name) for name in names], (-1, 2)) / _inches(axes)
+    few = bool(sizes.prod(axis=1).sum() <= MOST_COVERED)
+    if names and few:
+        _name_clusters(axes, [_densest(points[rows]) for rows in members], names, sizes)
+    return few
 
 
 def _ellipses(axes: Any, points: np.ndarray, labels: np.ndarray | None, spread: Spread) -> EllipseCollection:
@@ -118,12 +153,12 @@ def _ends(points: np.ndarray, spread: Spread) -> np.ndarray:
     return np.concatenate([centres - reach, centres + reach])
 
 
-def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str]) -> None:
-    """Write each name near its place, a thin line between them where it had to move."""
+def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str], sizes: np.ndarray) -> None:
+    """Write each name, of a size in parts of the axes, near its place, a thin line between them if it had to move."""
     axes.autoscale_view()  # which respects a view that is set
     axes.apply_aspect()
     between = axes.transData + axes.transAxes.inverted()
-    found = settled(between.transform(np.asarray(places)), np.array([_box(name) for name in names]) / _inches(axes))
+    found = settled(between.transform(np.asarray(places)), sizes)
     for i, (name, place, start) in enumerate(zip(names, found, places, strict=True)):
         outline = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color(i), "linewidth": 1.5}
         axes.annotate(
@@ -149,31 +184,30 @@ def _inches(axes: Any) -> np.ndarray:
 
 
 def settled(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return places [N, 2] moved as little as needed that boxes of sizes [N, 2] around them do not overlap.
+    """Return places [N, 2] moved so that boxes of sizes [N, 2] around them lie within [0, 1] and do not overlap.
 
-    Each pair that overlaps is pushed apart along the axis on which it overlaps less, until none does.
+    Each pair that overlaps is pushed apart along the axis on which it overlaps less, until none does; every tenth time
+    along the other one, as boxes may be jammed between the edges.
 
     At most 500 rounds over all pairs: if boxes cannot all be parted, they are left as near to it as they came.
     """
+    edge = np.minimum(sizes / 2, 0.5)
+    places = np.clip(places, edge, 1 - edge)
     places = places + 1e-6 * np.arange(len(places))[:, np.newaxis]  # so that equal places can be told apart
     first, second = np.triu_indices(len(places), 1)
     needed = (sizes[first] + sizes[second]) / 2
-    for _ in range(MOST_PUSHES):
+    for attempt in range(1, MOST_PUSHES + 1):
         apart = places[second] - places[first]
         overlap = needed - np.abs(apart)
         touching = (overlap > 1e-9).all(axis=1)
         if not touching.any():
             break
-        push = np.where(touching, overlap.min(axis=1) / 2 + 1e-6, 0.0)[:, np.newaxis] * _along(overlap, apart)
+        axis = overlap.argmax(axis=1) if attempt % TURN == 0 else overlap.argmin(axis=1)
+        push = np.eye(2)[axis] * np.where(apart < 0, -1.0, 1.0) * (overlap / 2 + 1e-6) * touching[:, np.newaxis]
         np.add.at(places, first, -push)
         np.add.at(places, second, push)
+        places = np.clip(places, edge, 1 - edge)
     return places
-
-
-def _along(overlap: np.ndarray, apart: np.ndarray) -> np.ndarray:
-    """Return the directions [P, 2] in which pairs part: the axis of less overlap, the way they lie apart already."""
-    axis = np.eye(2)[overlap.argmin(axis=1)]
-    return np.asarray(axis * np.where(apart < 0, -1.0, 1.0))
 
 
 def _densest(points: np.ndarray) -> np.ndarray:

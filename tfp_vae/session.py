@@ -211,6 +211,7 @@ class _Training:
         """Take the epochs that are left."""
         for line in self._metrics:
             self._recording(line)
+        self._folder.discard_frames(after=self._step // self._steps)
         if self._step % self._steps == 0:
             self._filming(self._step // self._steps, self._in_use)
         try:
