@@ -109,12 +109,16 @@ def _kernel(name: str) -> str:
     return f"`{name.rpartition(':')[2]}`"
 
 
-PRODUCT = re.compile(r"(?i)matmul|dot|conv2d|einsum")
+PRODUCT = re.compile(r"_?(Mkl|Native|Fused)*(BatchMatMul|MatMul|Conv2D|convolution|dot)\w*(\.\d+)*")
+"""The operations of a graph and the kernels of XLA that are products, such as `_MklNativeConv2DBackpropFilter`."""
 
 
 def is_product(kernel: Mapping[str, Any]) -> bool:
-    """Return whether a kernel of a profile is a product of matrices, or a convolution."""
-    return PRODUCT.search(kernel["name"]) is not None
+    """Return whether a kernel of a profile is a product of matrices, or a convolution.
+
+    In a graph by its operation, `path:operation`: the path is that of a layer, and stands before its activation too.
+    """
+    return PRODUCT.fullmatch(kernel["name"].rpartition(":")[2]) is not None
 
 
 def split(kernels: Iterable[Mapping[str, Any]]) -> tuple[float, float]:

@@ -73,7 +73,7 @@ def scored(run: Path, images: np.ndarray) -> np.ndarray:
     """Return log p(x) of images, uint8 [N, 28, 28], as `tfp-vae score` writes it: [N], nats."""
     data, out = run.with_name("images.npy"), run.with_name("scores.csv")
     np.save(data, images)
-    command = [*TFP_VAE, "score", "--run", run, "--data", data, "--out", out, "--iw-samples", "100"]
+    command = [*TFP_VAE, "score", "--run", run, "--data", data, "--out", out, "--iw-samples", "100", "--no-plots"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     with out.open(newline="", encoding="utf-8") as file:
         return np.array([float(row["log_likelihood"]) for row in csv.DictReader(file)])

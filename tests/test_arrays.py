@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tfp_vae._lazy import tf
 from tfp_vae.arrays import ALIGNMENT, aligned, is_aligned
-from tfp_vae.datasets import Split, load
+from tfp_vae.binarization import BINARIZATIONS
+from tfp_vae.datasets import load, prepare
 from tfp_vae.execution import resident
 
 
@@ -53,12 +58,26 @@ def test_objects_are_left_as_they_are() -> None:
     assert aligned(x) is x
 
 
-def test_splits_are_aligned_however_they_are_cut() -> None:
+@pytest.mark.parametrize("binarization", ["dynamic", "static", "threshold", "none"])
+def test_training_data_of_a_run_is_aligned(binarization: str) -> None:
     data = load("digits")
-    for split in (data.train, data.validation, data.test, data.train[3:], data.train[np.arange(5)], data.test[::2]):
-        assert is_aligned(split.x)
-    np.testing.assert_array_equal(data.train[3:].x, data.train.x[3:])
-    assert is_aligned(Split(beginning_at(16)).x)
+    unaligned = replace(data, train=replace(data.train, x=beginning_at(16, data.train.x.shape) % 2))
+    made = BINARIZATIONS.build(BINARIZATIONS.member(binarization))
+    assert is_aligned(prepare(unaligned, made, run_seed=0).train.x)
+
+
+def test_data_take_no_more_memory_to_read_than_twice_what_they_hold(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((2_000, 28, 28, 1), np.float32)
+    np.save(tmp_path / "x.npy", x)
+    tracemalloc.start()
+    try:
+        data = prepare(load(str(tmp_path / "x.npy")), BINARIZATIONS.build(BINARIZATIONS.member("none")), run_seed=0)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(part.nbytes for part in data.parts) == x.nbytes
+    assert held < 1.1 * x.nbytes
+    assert peak < 2.5 * x.nbytes
 
 
 def test_an_aligned_array_and_its_tensor_are_one_memory() -> None:
@@ -80,6 +99,12 @@ def test_others_are_copied(offset: int) -> None:
     x.flags.writeable = True
     x[:] = -1
     np.testing.assert_array_equal(tensor, before)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4", "?", "S3", "f8", "u2"])
+def test_any_type_that_tensorflow_takes_is_taken(dtype: str) -> None:
+    x = aligned(np.ones([4, 16]).astype(dtype))
+    assert np.asarray(resident(x)).tolist() == tf.convert_to_tensor(x).numpy().tolist()
 
 
 def test_a_tensor_and_a_list_are_taken_too() -> None:

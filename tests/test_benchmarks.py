@@ -235,11 +235,11 @@ def test_a_wrong_loss_or_estimate_is_refused() -> None:
     with pytest.raises(click.ClickException, match=r"other computes other estimates.* found 2\.0000"):
         refuse_disagreement([mine, said(losses, -losses - 2)])
     refuse_disagreement([mine, said(losses, -losses, given=-550.0009)])
-    for other in (-550.0011, np.nan):
-        with pytest.raises(
-            click.ClickException, match=r"other computes other estimates from given noise.* 0\.0010 nats"
-        ):
-            refuse_disagreement([mine, said(losses, -losses, given=other)])
+    for others in ([-550.0011], [np.nan], [], [-550.0, -550.0]):
+        other = said(losses, -losses)
+        other.check["given"] = others
+        with pytest.raises(click.ClickException, match=r"computes other estimates from given noise.* at most 0\.0010"):
+            refuse_disagreement([mine, other])
 
 
 @pytest.mark.parametrize("wrong", [np.full(20, np.nan), (), np.full(10, 550.0)], ids=["nan", "none", "fewer"])
@@ -317,6 +317,28 @@ def test_kernels_of_a_trace_are_summed_and_what_runs_them_is_left_out() -> None:
     assert document.split([kernel._asdict() for kernel in found]) == pytest.approx((0.0055, 0.002))
 
 
+@pytest.mark.parametrize(
+    ("name", "product"),
+    [
+        ("MatMul.90", True),
+        ("MatMul_1.35", True),
+        ("dot.3", True),
+        ("convolution.3", True),
+        ("while/body/_1/up_0/conv2d_transpose:_MklNativeConv2DBackpropInput", True),
+        ("while/body/_1/output/BiasAdd:_MklNativeFusedConv2D", True),
+        ("while/body/_1/dense/MatMul:_MklMatMul", True),
+        ("gradient/dense/MatMul:MatMul", True),
+        ("while/body/conv2d_transpose/Relu:Relu", False),
+        ("while/body/conv2d_transpose/ShapeN:Const", False),
+        ("while/body/MatMul/Transpose:Transpose", False),
+        ("multiply_dotted_fusion", False),
+        ("log_subtract_fusion", False),
+    ],
+)
+def test_a_product_is_known_by_its_operation(name: str, product: bool) -> None:
+    assert document.is_product({"name": name}) is product
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workload", [SMALL, CONVOLUTIONS, EVALUATION], ids=lambda w: w.name)
 def test_a_profile_finds_the_products(workload: Workload) -> None:
@@ -327,12 +349,27 @@ def test_a_profile_finds_the_products(workload: Workload) -> None:
     assert profile.shown(found, 5).row_count == 7
 
 
-def test_growth_is_measured_along_an_axis() -> None:
+def test_growth_is_the_medians_along_an_axis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of processes that take 2 + 3 S seconds, and once ten times as long."""
+
+    def started(peer: str, workload: Workload) -> Any:
+        taken = iter([10.0, 1.0, 1.0])
+        return SimpleNamespace(time=lambda: next(taken) * (2 + 3 * workload.samples), close=lambda: None)
+
+    monkeypatch.setattr(growth, "start", started)
     axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 2, 9)], lambda workload: workload.samples)
     found = growth.measured(axis, 3)
     assert found["x"] == [1, 2, 9]
-    assert all(seconds > 0 for seconds in found["seconds"])
-    assert found["intercept"] + 9 * found["slope"] == pytest.approx(found["seconds"][2], rel=found["off"] + 1e-6)
+    assert found["seconds"] == pytest.approx([5 / SMALL.steps, 8 / SMALL.steps, 29 / SMALL.steps])
+    assert found["intercept"] == pytest.approx(2 / SMALL.steps)
+    assert found["slope"] == pytest.approx(3 / SMALL.steps)
+    assert found["off"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_growth_is_measured_along_an_axis() -> None:
+    axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 2, 9)], lambda workload: workload.samples)
+    assert all(seconds > 0 for seconds in growth.measured(axis, 3)["seconds"])
 
 
 @pytest.mark.parametrize(

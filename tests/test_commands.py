@@ -129,7 +129,10 @@ class TestPicturesShowTheNumbers:
         worst = [each["example"] for each in result["most_anomalous"]]
         np.testing.assert_array_equal(tiles_of(drawn[0], 4), test_split.x[worst][..., 0])
         texts = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in drawn[0].axes[0].texts]
-        assert texts == [f"{each['log_likelihood']:.0f}" for each in result["most_anomalous"]]
+        found = [
+            (f"{each['log_likelihood']:.0f}", test_split.whence(each["example"])) for each in result["most_anomalous"]
+        ]
+        assert texts == [f"{value}\n{name}" for value, name in found]
         assert "180 test examples" in drawn[0].axes[0].get_title()
 
     def test_data_inspect(self, here: Path, drawn: list[Any]) -> None:

@@ -74,9 +74,6 @@ class Split:
     rows: np.ndarray | None = None
     names: np.ndarray | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "x", aligned(self.x))  # so that training needs no copy of it
-
     def __len__(self) -> int:
         return len(self.x)
 
@@ -580,7 +577,7 @@ def prepare(dataset: Dataset, binarization: Binarization, run_seed: int) -> Data
     """Return the data set as a run sees it.
 
     Training data is binarized from the run's seed; held-out data from a fixed one, so that evaluations of different
-    runs compare.
+    runs compare. Training data begins in memory where TensorFlow takes it without a copy.
 
     Args:
       dataset: scaled, and checked for what the binarization takes.
@@ -593,7 +590,7 @@ def prepare(dataset: Dataset, binarization: Binarization, run_seed: int) -> Data
         if name != "train"
     }
     train_x = binarization.training(dataset.train.x, generator(run_seed, Purpose.BINARIZATION))
-    return replace(dataset, train=replace(dataset.train, x=train_x), **held_out)
+    return replace(dataset, train=replace(dataset.train, x=aligned(train_x)), **held_out)
 
 
 def _held_out_draw(split: int) -> np.random.Generator:

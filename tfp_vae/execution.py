@@ -93,15 +93,19 @@ def running() -> str:
 def resident(x: Any) -> Any:
     """Return an array as a tensor on the device, of the array's own memory where that can be.
 
-    On a CPU a NumPy array that begins at a multiple of `ALIGNMENT` bytes, as those of `datasets.Split` do, is not
-    copied: what is written to it later shows in the tensor.
+    On a CPU a NumPy array that begins at a multiple of `arrays.ALIGNMENT` bytes, as that of a run's training data does,
+    is not copied: what is written to it later shows in the tensor.
 
     Args:
       x: a tensor, or what one can be made of.
     """
-    if isinstance(x, np.ndarray) and is_aligned(x) and x.flags.writeable and not tf.config.list_logical_devices("GPU"):
+    if isinstance(x, np.ndarray) and _can_be_shared(x) and not tf.config.list_logical_devices("GPU"):
         return tf.experimental.dlpack.from_dlpack(x.__dlpack__())
     return tf.convert_to_tensor(x)
+
+
+def _can_be_shared(x: np.ndarray) -> bool:
+    return is_aligned(x) and x.flags.writeable and x.dtype.isnative and x.dtype.kind in "fiu"
 
 
 def choose(model: Any, execution: str = AUTO) -> str:

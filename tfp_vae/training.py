@@ -173,7 +173,8 @@ class Trainer:
       objective: the bound whose negative mean is minimized.
       optimizer: a `tf_keras` optimizer.
       schedule: step -> learning rate.
-      x: training examples, [N, *event_shape].
+      x: training examples, [N, *event_shape]. An array that `execution.resident` need not copy is the trainer's own
+        memory from then on: leave it as it is.
       transform: applied to every batch, with a seed of its own.
       run_seed: seeds every draw.
       rate_weight: step -> how much the rate counts, for an objective that weighs it.
