@@ -42,7 +42,7 @@ from tfp_vae.networks import NETWORKS, needs_images
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
-from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, few_values, first_violation
+from tfp_vae.supports import BINARY, COUNTS, NEAR_UNIT, REAL, UNIT, Support, few_values, first_violation
 
 __all__ = [
     "OPEN",
@@ -423,9 +423,6 @@ def _sized(config: RunConfig) -> Iterator[None]:
         size = "x".join(map(str, config.data.event_shape[:2]))
         raise DataError(str(error).replace(RESIZE, f"bring each to {size}, as the run was trained on")) from error
 
-
-NEAR_UNIT = Support("[0, 1], or less than 1 from it,", lambda x: (x > -1) & (x < 2))
-"""What draws from a density of pixels in [0, 1] may be; pixels that were not divided are not in it."""
 
 _MEND = {
     None: "bring it to the values the run was trained on: {}",
