@@ -610,6 +610,16 @@ class TestWrongInput:
         monkeypatch.setattr("tfp_vae.runs.find", greedy)
         assert "not enough memory" in one_sentence(call("sample", code=2))
 
+    @pytest.mark.parametrize(("length", "told"), [(200, "x" * 200), (201, "x" * 199 + "…")])
+    def test_an_unexpected_error_that_is_long_is_seen_to_be_cut(
+        self, length: int, told: str, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*arguments: object, **more: object) -> None:
+            raise RuntimeError("x" * length)
+
+        monkeypatch.setattr("tfp_vae.runs.find", broken)
+        assert f"unexpected RuntimeError: {told}. Run it again with --debug" in one_sentence(call("sample", code=1))
+
     def test_debug_shows_the_traceback(self, here: Path) -> None:
         result = CliRunner().invoke(main, ["sample", "--debug"])
         assert type(result.exception).__name__ == "RunError"
