@@ -19,7 +19,7 @@ from tfp_vae.errors import DataError, UsageError
 from tfp_vae.kinds import SUITED, kind_of, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
-from tfp_vae.networks import NETWORKS
+from tfp_vae.networks import NETWORKS, needs_images
 from tfp_vae.preparation import OPEN, new_examples, plan, reload
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.sources import READERS, Reading, reader_of
@@ -85,6 +85,16 @@ def test_networks_for_images_are_refused_for_vectors(option: str, name: str, tmp
         return
     with pytest.raises(UsageError, match=rf"^--{option} {name}: expected images, found vectors of 20 values in .*mlp"):
         plan(*asked, open_choices=["likelihood"])
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_networks_that_declare_an_images_shape_are_those_that_take_no_vectors(name: str) -> None:
+    asked = (NETWORKS.member(name), (2,), 5)
+    if needs_images(name):
+        with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[5\]"):
+            NETWORKS.build(*asked, image_shape=(5,))
+    else:
+        assert NETWORKS.build(*asked, image_shape=(5,))(np.zeros((3, 2), np.float32)).shape == (3, 5)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
