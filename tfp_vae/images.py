@@ -325,7 +325,8 @@ DECODED: dict[str, Callable[[str], str]] = {
 }
 """How channels are asked for, and the mode into which an image of a mode is decoded.
 
-Images of 16 bits have as many channels as that mode."""
+Images of 16 bits have as many channels as that mode.
+"""
 
 
 def _check_header(image: Any, name: str, content: io.BytesIO) -> None:
