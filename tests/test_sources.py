@@ -68,11 +68,32 @@ def test_png_files_of_16_bits_are_the_array_of_their_pixels(tmp_path: Path, capl
     for x, y in zip(found.parts, expected.parts, strict=True):
         np.testing.assert_array_equal(x, y)
     new = new_examples(config, str(folder))
+    assert config.data.deeper
     assert caplog.messages == []
     shallow = new_examples(config, str(as_folder(tmp_path)))
     assert shallow.x.shape == new.x.shape
     assert "8-bit values are divided by 65535, as the run's own were, and end at 0.0039" in caplog.text
     assert "multiply by 257 first" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_pixels_of_8_bits_are_what_the_runs_were_by_whatever_it_divided(
+    dtype: type, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.save(tmp_path / "trained.npy", PIXELS.astype(dtype))
+    asked = (str(tmp_path / "trained.npy"), None, None, ModelConfig(likelihood="normal"), TrainingConfig())
+    config, data = plan(*asked, scaling="divided:by=1000")
+    assert config.data.deeper is False
+    new = str(as_npy(tmp_path))
+    found = new_examples(config, new).x
+    np.testing.assert_array_equal(found[data.train.source_rows()], data.train.x)
+    assert caplog.messages == []
+    written = config.model_dump(mode="json")
+    del written["data"]["deeper"]
+    before = RunConfig.model_validate(written)
+    assert before.identity() == config.identity()
+    new_examples(before, new)  # of which it is not known
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("option", ["encoder", "decoder"])

@@ -117,6 +117,7 @@ def plan(
         "binarization": chosen,
         "learned": _learned(reading or Reading(), data, scaling),
         "pixels_over": _pixels_over(raw, data.scaling),
+        "deeper": any(bool(x.max() > PIXEL) for x in raw.parts),
     }
     config = RunConfig(data=_described(data, **origin, **decided), model=model, training=training)
     _warn_of_density(raw, config)
@@ -440,7 +441,8 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
     """
     scaling, over = config.data.scaling, config.data.pixels_over
     if scaling.name != "pixels":
-        _warn_of_depth(path, x, scaling)
+        if config.data.deeper:
+            _warn_of_depth(path, x, scaling)
         return _as_scaled(scaling, x)
     _warn_of_assumption(path, [x], scaling)
     eight = x.dtype == np.uint8
@@ -451,7 +453,7 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
 
 
 def _warn_of_depth(path: str, x: np.ndarray, scaling: Member) -> None:
-    """Warn of 8-bit values that are divided by what deeper pixels of a run were."""
+    """Warn of 8-bit values that are divided by what the deeper pixels of a run were."""
     by = scaling.settings.get("by", PIXEL)
     if x.dtype == np.uint8 and by > PIXEL:
         logger.warning(_SHALLOW, path, by, int(x.max()) / by, by / PIXEL)
