@@ -13,6 +13,7 @@ from tests.test_files import idx
 from tests.test_images import encoded
 from tests.test_images import write as write_images
 from tfp_vae import sources
+from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.datasets import SPLITS, Dataset, Split, load
 from tfp_vae.errors import DataError, UsageError
@@ -20,7 +21,7 @@ from tfp_vae.kinds import SUITED, kind_of, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
 from tfp_vae.networks import NETWORKS, needs_images
-from tfp_vae.preparation import OPEN, new_examples, plan, reload
+from tfp_vae.preparation import OPEN, binarized, new_examples, plan, reload
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.sources import READERS, Reading, reader_of
 from tfp_vae.supports import COUNTS, REAL, UNIT
@@ -471,6 +472,19 @@ class TestNewExamples:
         np.testing.assert_allclose(found, new / over, rtol=1e-6)
         told = [record.getMessage() for record in caplog.records]
         assert (len(told) == 1 and said in told[0]) if said else not told
+
+    @pytest.mark.parametrize("name", list(BINARIZATIONS))
+    @pytest.mark.parametrize("likelihood", ["bernoulli", "normal"])
+    def test_new_examples_are_drawn_where_they_are_grey_and_the_binarization_draws(
+        self, name: str, likelihood: str, tmp_path: Path
+    ) -> None:
+        binary = (PIXELS > 127).astype(np.uint8)
+        np.save(tmp_path / "b.npy", binary)
+        model = ModelConfig(likelihood=likelihood)
+        config, _ = plan(str(tmp_path / "b.npy"), None, name, model, TrainingConfig(), scaling="none")
+        grey = Split((PIXELS / np.float32(255))[..., np.newaxis])
+        assert binarized(config, grey).drawn == BINARIZATIONS[name].draws
+        assert not binarized(config, Split(binary[..., np.newaxis])).drawn
 
     def test_a_config_from_before_pixels_were_noted_is_the_same_run(self, of_pictures: RunConfig) -> None:
         assert of_pictures.data.pixels_over == 255

@@ -46,6 +46,7 @@ from tfp_vae.supports import BINARY, COUNTS, NEAR_UNIT, REAL, UNIT, Support, few
 
 __all__ = [
     "OPEN",
+    "Binarized",
     "Few",
     "as_seen",
     "binarized",
@@ -345,7 +346,7 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
       dataset: from `plan` or `reload`.
       split: `train`, `validation` or `test`. Of training data under dynamic binarization it is one draw of many.
     """
-    return binarized(config, getattr(dataset, split))
+    return binarized(config, getattr(dataset, split)).split
 
 
 def as_seen(config: RunConfig) -> str:
@@ -353,13 +354,25 @@ def as_seen(config: RunConfig) -> str:
     return "data" if config.data.binarization.name == "none" else "data, binarized"
 
 
-def binarized(config: RunConfig, given: Split) -> Split:
+class Binarized(NamedTuple):
+    """A split as evaluation sees it, and whether that is a draw: of grey values, by a binarization that draws."""
+
+    split: Split
+    drawn: bool
+
+
+def binarized(config: RunConfig, given: Split) -> Binarized:
     """Return a split binarized as evaluation sees it, from one fixed seed, whichever split or file it is.
 
     Validation and test data are binarized at load already, and 0 and 1 stay 0 and 1.
+
+    Args:
+      config: the run's.
+      given: scaled, such as `scaled_examples` gives.
     """
     binarization = BINARIZATIONS.build(config.data.binarization)
-    return replace(given, x=binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)))
+    seen = replace(given, x=binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)))
+    return Binarized(seen, binarization.draws and first_violation(given.x, BINARY) is not None)
 
 
 def new_examples(config: RunConfig, path: str) -> Split:
@@ -382,7 +395,7 @@ def new_examples(config: RunConfig, path: str) -> Split:
     Raises:
       UsageError, DataError: as `scaled_examples`.
     """
-    return binarized(config, scaled_examples(config, path))
+    return binarized(config, scaled_examples(config, path)).split
 
 
 def scaled_examples(config: RunConfig, path: str) -> Split:
