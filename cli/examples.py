@@ -19,10 +19,6 @@ from . import console, options
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-DRAWN = ("dynamic", "static")
-"""The binarizations that draw; all of them leave 0 and 1 as they are."""
-
-
 class Chosen(NamedTuple):
     """The examples, their places in the split or the file, and what they are called."""
 
@@ -79,11 +75,9 @@ def chosen(
         raise UsageError("--data and --split were both given; keep one.")
     config, split = run.config(), split or (None if data else "test")
     if split is not None:
-        given = examples = held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split)
+        examples, drawn = held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split), False
     else:
-        given = scaled_examples(config, str(data))
-        examples = binarized(config, given)
-    drawn = config.data.binarization.name in DRAWN and not np.array_equal(given.x, examples.x)
+        examples, drawn = binarized(config, scaled_examples(config, str(data)))
     places = np.arange(len(examples))
     if max_examples is not None and max_examples < len(examples):
         places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # some files are sorted by class

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -20,7 +20,16 @@ PATHS = ("linear", "spherical")
 DEFAULT_PATHS = 8
 
 
-SUFFIXES = (".png", ".npz")
+def _figure(x: np.ndarray, z: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> Any:
+    from tfp_vae import plots
+
+    return plots.strips(x, ticks=[f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])], **named)
+
+
+FORMS: outcome.Forms = {
+    ".png": _figure,
+    ".npz": lambda x, z, standard, named: {"x": x, "z": z.astype(np.float32), **standard},
+}
 
 
 @click.command()
@@ -39,55 +48,60 @@ SUFFIXES = (".png", ".npz")
     "--steps", type=options.Whole(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
 )
 @click.option("--path", "kind", type=click.Choice(PATHS), default="linear", show_default=True, help="Way between them.")
-@options.output_options(SUFFIXES, "pairs or draws")
+@options.output_options(FORMS, "pairs or draws")
 @options.weights_option
 @options.json_option
 @options.debug_option
-def command(
-    run: str | None,
-    runs_dir: str,
-    steps: int,
-    kind: str,
-    seed: int,
-    out: str | None,
-    weights: str,
-    as_json: bool,
-    **asked: Any,
-) -> None:
+def command(run: str | None, runs_dir: str, out: str | None, weights: str, as_json: bool, **asked: Any) -> None:
     """E[x|z] along paths through latent space, between examples or draws from the prior."""
-    path = places.output(out, SUFFIXES)
+    path = places.output(out, FORMS)
     _check(asked)
     asked["n"] = asked["n"] or DEFAULT_PATHS
     found = places.run(run, runs_dir)
     places.check_picture(found, path)
-    ends, origin, pairs = _from_prior(found, asked, seed) if asked["prior"] else _between(found, asked, seed)
-    restored, module = library.restored(found, weights), library.latent()
-    first, last = ends(restored.vae, module)
-    z = module.path(first, last, steps, kind)
-    x = module.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)))
-    path = path or found.plot_path(f"interpolation-{origin['split'] or 'data' if pairs else 'prior'}-{kind}-seed{seed}")
+    walk = _from_prior(found, asked) if asked["prior"] else _between(found, asked)
+    restored = library.restored(found, weights)
+    x, z = _walked(restored.vae, walk, asked)
+    path = path or found.plot_path(_picture_name(walk, asked))
     standard = found.config().data.standard
     console.notice_of_scaled(standard)
-    outcome.write(path, _forms(x, z, standard, _named(found, pairs, len(x), kind, origin)))
-    settings = {"pairs": pairs, "path": kind, "steps": steps, "seed": seed}
-    result = outcome.record(found, restored, **origin, **settings, shape=list(x.shape), out=str(path))
+    outcome.write(path, FORMS, x, z, standard, _named(found, walk, len(x), asked["kind"]))
+    settings = {"pairs": walk.pairs, "path": asked["kind"], "steps": asked["steps"], "seed": asked["seed"]}
+    result = outcome.record(found, restored, **walk.origin, **settings, shape=list(x.shape), out=str(path))
     outcome.tell(result, as_json)
 
 
-def _forms(x: np.ndarray, z: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> outcome.Forms:
-    def figure() -> Any:
-        from tfp_vae import plots
+class _Walk(NamedTuple):
+    """Where paths begin and end.
 
-        return plots.strips(x, ticks=[f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])], **named)
+    ends: of a model and `latent`, the first and the last z of each path, [N, D].
+    origin: what examples they are between, see `examples.Chosen`.
+    pairs: the places of those examples; None between draws from the prior.
+    """
 
-    return outcome.Forms(figure=figure, arrays=lambda: {"x": x, "z": z.astype(np.float32), **standard})
+    ends: Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
+    origin: dict[str, Any]
+    pairs: list[list[int]] | None = None
 
 
-def _named(run: Run, pairs: list[list[int]] | None, count: int, kind: str, origin: dict[str, Any]) -> dict[str, Any]:
+def _walked(vae: Any, walk: _Walk, asked: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return E[x|z] [N, steps, *event_shape] on each path, and z [N, steps, D]."""
+    module = library.latent()
+    first, last = walk.ends(vae, module)
+    z = module.path(first, last, asked["steps"], asked["kind"])
+    return module.decode(vae, z, seed=(asked["seed"], int(Purpose.SAMPLE))), z
+
+
+def _picture_name(walk: _Walk, asked: dict[str, Any]) -> str:
+    whose = walk.origin["split"] or "data" if walk.pairs else "prior"
+    return "interpolation-{}-{kind}-seed{seed}".format(whose, **asked)
+
+
+def _named(run: Run, walk: _Walk, count: int, kind: str) -> dict[str, Any]:
     """Return what a picture calls its paths: the places of the examples at their ends."""
-    config = run.config()
+    config, pairs = run.config(), walk.pairs
     binarized = "" if as_seen(config) == "data" else ", seen binarized"
-    whose = f"{origin['split'] or 'new'} examples{binarized}" if pairs else "draws from the prior"
+    whose = f"{walk.origin['split'] or 'new'} examples{binarized}" if pairs else "draws from the prior"
     names = [f"{first} to {last}" for first, last in pairs] if pairs else [str(i) for i in range(count)]
     title = f"E[x|z] on {kind} paths between {whose}"
     return {"names": names, "title": title, "features": config.data.features, "unit": config.data.unit}
@@ -108,29 +122,27 @@ def _flag(name: str) -> str:
 _ALONE = {"prior": ("data", "split", "pairs", "max_examples"), "pairs": ("n", "max_examples")}
 """What is given alone, and what not beside it."""
 
-Ends = Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
 
-
-def _from_prior(run: Run, asked: dict[str, Any], seed: int) -> tuple[Ends, dict[str, Any], None]:
+def _from_prior(run: Run, asked: dict[str, Any]) -> _Walk:
     def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
-        z = np.asarray(vae.prior().sample(2 * asked["n"], seed=(seed, int(Purpose.PAIRS))))
+        z = np.asarray(vae.prior().sample(2 * asked["n"], seed=(asked["seed"], int(Purpose.PAIRS))))
         return z[::2], z[1::2]
 
-    return ends, {"dataset": run.config().data.dataset, "data": None, "split": None}, None
+    return _Walk(ends, {"dataset": run.config().data.dataset, "data": None, "split": None})
 
 
-def _between(run: Run, asked: dict[str, Any], seed: int) -> tuple[Ends, dict[str, Any], list[list[int]]]:
+def _between(run: Run, asked: dict[str, Any]) -> _Walk:
     which = {name: asked[name] for name in ("data", "split", "data_dir", "max_examples")}
     examples = chosen(run, **which)
     count = len(examples.split)
-    pairs = _checked(asked["pairs"], count) or _random_pairs(count, asked["n"], seed)
+    pairs = _checked(asked["pairs"], count) or _random_pairs(count, asked["n"], asked["seed"])
 
     def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
         x = examples.split.x[np.ravel(pairs)]
-        z = module.encode(vae, x, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
+        z = module.encode(vae, x, samples=0, seed=(asked["seed"], int(Purpose.EMBEDDING))).mean
         return z[::2], z[1::2]
 
-    return ends, examples.origin, [[int(examples.places[i]) for i in pair] for pair in pairs]
+    return _Walk(ends, examples.origin, [[int(examples.places[i]) for i in pair] for pair in pairs])
 
 
 def _checked(pairs: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:

@@ -44,9 +44,9 @@ class Whole(click.ParamType):  # type: ignore[type-arg]
         """Return the number."""
         number = _as(int, value)
         if number is None or number < self.least:
-            self.fail(f"expected a whole number of at least {self.least}, found {str(value)!r}", param, ctx)
+            self.fail(f"expected a whole number of at least {self.least:,}, found {str(value)!r}", param, ctx)
         if self.most is not None and number > self.most:
-            self.fail(f"expected a whole number of at most {self.most}, found {str(value)!r}", param, ctx)
+            self.fail(f"expected a whole number of at most {self.most:,}, found {str(value)!r}", param, ctx)
         return number
 
 

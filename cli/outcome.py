@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import click
-import numpy as np
 
 from tfp_vae import storage
 from tfp_vae.runs import Run
@@ -15,26 +14,23 @@ from tfp_vae.tables import csv_bytes
 
 from . import console
 
+Forms: TypeAlias = Mapping[str, Callable[..., Any]]
+"""What a command makes, as each kind of file holds it: suffixes, and functions from what was made to the content.
 
-class Forms(NamedTuple):
-    """What a command made, as each kind of file holds it; made of it when it is written.
+The content is a figure for `.png`, an array for `.npy`, named arrays for `.npz`, named columns [N] for `.csv`. The
+suffixes are those that the command takes: there is no other list of them.
+"""
 
-    figure: for a picture.
-    array: for an `.npy` file.
-    arrays: for an `.npz` file.
-    columns: for a `.csv` file, [N] each.
+
+def write(path: Path, forms: Forms, *made: Any) -> None:
+    """Write what a command made into a file, in the form that its suffix says.
+
+    Args:
+      path: of the file.
+      forms: the command's.
+      made: what its forms take.
     """
-
-    figure: Callable[[], Any] | None = None
-    array: Callable[[], np.ndarray] | None = None
-    arrays: Callable[[], Mapping[str, np.ndarray]] | None = None
-    columns: Callable[[], Mapping[str, np.ndarray]] | None = None
-
-
-def write(path: Path, forms: Forms) -> None:
-    """Write what a command made into a file, in the form that its suffix says."""
-    form, written = _WRITTEN[path.suffix]
-    written(path, getattr(forms, form)())
+    WRITTEN[path.suffix](path, forms[path.suffix](*made))
 
 
 def _picture(path: Path, figure: Any) -> None:
@@ -43,13 +39,13 @@ def _picture(path: Path, figure: Any) -> None:
     storage.write_bytes(path, plots.png(figure))
 
 
-_WRITTEN: dict[str, tuple[str, Callable[[Path, Any], None]]] = {
-    ".png": ("figure", _picture),
-    ".npy": ("array", storage.write_array),
-    ".npz": ("arrays", storage.write_arrays),
-    ".csv": ("columns", lambda path, columns: storage.write_bytes(path, csv_bytes(columns))),
+WRITTEN: dict[str, Callable[[Path, Any], None]] = {
+    ".png": _picture,
+    ".npy": storage.write_array,
+    ".npz": storage.write_arrays,
+    ".csv": lambda path, columns: storage.write_bytes(path, csv_bytes(columns)),
 }
-"""Suffixes, the form that such a file has, and what writes it."""
+"""Suffixes, and what writes such a file."""
 
 
 def record(run: Run, restored: Any, **more: Any) -> dict[str, Any]:

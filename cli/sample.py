@@ -22,13 +22,23 @@ SHOWN = {"mean": "E[x|z]", "draw": "x from p(x|z),"}
 """What a picture calls what it shows."""
 
 
-SUFFIXES = (".png", ".npy", ".npz")
+def _figure(x: np.ndarray, data: DataConfig, title: str) -> Any:
+    from tfp_vae import plots
+
+    return plots.image_grid(x, title=title, features=data.features, unit=data.unit)
+
+
+FORMS: outcome.Forms = {
+    ".png": _figure,
+    ".npy": lambda x, data, title: x,
+    ".npz": lambda x, data, title: {"x": x, **data.standard},
+}
 
 
 @click.command()
 @options.run_options
 @click.option("--n", type=options.Whole(1, 10**7), default=64, show_default=True, help="How many samples.")
-@options.output_options(SUFFIXES, "samples")
+@options.output_options(FORMS, "samples")
 @options.show_options
 @click.option("--temperature", type=options.POSITIVE, default=1.0, show_default=True, help="Scales the prior's spread.")
 @click.option(
@@ -62,18 +72,9 @@ def command(
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     data = found.config().data
     console.notice_of_scaled(data.standard)
-    outcome.write(path, _forms(x, data, _title(n, show, bounds, drawn["temperature"])))
+    outcome.write(path, FORMS, x, data, _title(n, show, bounds, drawn["temperature"]))
     settings = {"n": n, "show": show, "region": bounds, **drawn}
     outcome.tell(outcome.record(found, restored, **settings, shape=list(x.shape), out=str(path)), as_json)
-
-
-def _forms(x: np.ndarray, data: DataConfig, title: str) -> outcome.Forms:
-    def figure() -> Any:
-        from tfp_vae import plots
-
-        return plots.image_grid(x, title=title, features=data.features, unit=data.unit)
-
-    return outcome.Forms(figure=figure, array=lambda: x, arrays=lambda: {"x": x, **data.standard})
 
 
 def _check_region(run: Run, bounds: Any) -> None:
@@ -108,7 +109,7 @@ def _bounds(
 
 
 def _checked_path(out: str | None, n: int) -> Path | None:
-    path = places.output(out, SUFFIXES)
+    path = places.output(out, FORMS)
     if (path is None or path.suffix == ".png") and n > LARGEST_PICTURE:
         raise UsageError(
             f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}; write --out FILE.npz instead."

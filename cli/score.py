@@ -20,6 +20,15 @@ _DRAWN = (
 )
 
 
+def _columns(examples: Chosen, estimates: Any) -> dict[str, np.ndarray]:
+    names = ("log_likelihood", "distortion", "rate", "ess")
+    values = {name: getattr(estimates, name) for name in names}
+    return {**examples.columns(), **values, "elbo": -estimates.distortion - estimates.rate}
+
+
+FORMS: outcome.Forms = {".csv": _columns}
+
+
 @click.command()
 @options.run_options
 @example_options
@@ -30,7 +39,7 @@ _DRAWN = (
     show_default=True,
     help="K, importance samples for each example.",
 )
-@options.output_options([".csv"], "scores", "scores-<examples>.csv in the run")
+@options.output_options(FORMS, "scores", "scores-<examples>.csv in the run")
 @click.option(
     "--show", type=options.Whole(1, 400), default=16, show_default=True, help="How many of the most anomalous to show."
 )
@@ -47,7 +56,7 @@ def command(
     A low log p(x) alone does not make an anomaly: images of other things than the run was trained on score high where
     they are simpler, such as plain dark ones. Compare scores with those of the run's own test split.
     """
-    path = places.output(out, (".csv",))
+    path = places.output(out, FORMS)
     found = places.run(run, runs_dir)
     places.check_run(found, path, pictured=plots)
     which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
@@ -58,19 +67,13 @@ def command(
     restored = library.restored(found, weights)
     with console.counted("scoring", len(examples.split) * asked["iw_samples"]) as progress:
         figures, estimates = library.scores().score(restored, examples.split.x, progress=progress, **asked)
-    outcome.write(path, outcome.Forms(columns=lambda: _columns(examples, estimates)))
+    outcome.write(path, FORMS, examples, estimates)
     worst = library.scores().most_anomalous(estimates.log_likelihood, show)
     shown = {"most_anomalous": _rows(examples, estimates, worst), "out": str(path)}
     result = outcome.record(found, restored, **{**examples.origin, **figures, **shown})
     if plots:
         result["picture"] = str(_draw(found, examples, estimates.log_likelihood, worst))
     console.print_json(result) if as_json else _print(result)
-
-
-def _columns(examples: Chosen, estimates: Any) -> dict[str, np.ndarray]:
-    names = ("log_likelihood", "distortion", "rate", "ess")
-    values = {name: getattr(estimates, name) for name in names}
-    return {**examples.columns(), **values, "elbo": -estimates.distortion - estimates.rate}
 
 
 def _rows(examples: Chosen, estimates: Any, places: np.ndarray) -> list[dict[str, Any]]:

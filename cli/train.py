@@ -166,11 +166,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         finished = _train(run, dataset, received, filmed=given["plots"], recorded=given["tensorboard"])
     if received:  # only now is it certain that none is overlooked
         raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
+    result = run.read(runs.TRAINING)
     try:  # what was trained is told last, and also where it could not be drawn
         if given["plots"]:
             _draw(run, dataset)
     finally:
-        result = run.read(runs.TRAINING)
         console.print_json(result) if given["as_json"] else _print(result)
     if given["tensorboard"]:
         console.notice(f"see it with: tensorboard --logdir {shlex.quote(str(run.path(runs.EVENTS)))}")

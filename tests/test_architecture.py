@@ -95,6 +95,13 @@ def test_heavy_packages_stay_in_their_place(path: Path) -> None:
             assert relative(path) in places or path.parent.name in places, f"{relative(path)} imports {name}"
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_sets_of_values_are_where_such_sets_are(path: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    built = any(isinstance(func, ast.Name) and func.id == "Support" for func in calls)
+    assert built == (path.stem == "supports")
+
+
 def test_keras_is_used_in_its_places_only() -> None:
     users = {path.stem for path in SOURCES if "tfp_vae._lazy.keras" in imported(path)}
     assert users == {"networks", "optimizers", "execution"}

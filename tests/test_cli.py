@@ -449,9 +449,9 @@ class TestWrongInput:
             (["train", "--config", "none.toml"], "could not be read"),
             (["train", "--resume"], "--run-dir"),
             (["train", "--optimizer", "adam:beta_1=2"], "beta_1: expected a number below 1, found '2'"),
-            (["train", "--batch-size", "100000000000"], "of at most 65536"),
-            (["train", "--mc-samples", "1000000000"], "of at most 100000"),
-            (["evaluate", "--iw-samples", "9" * 23], "of at most 1000000000"),
+            (["train", "--batch-size", "100000000000"], "of at most 65,536"),
+            (["train", "--mc-samples", "1000000000"], "of at most 100,000"),
+            (["evaluate", "--iw-samples", "9" * 23], "of at most 1,000,000,000"),
             (["sample", "--n", "0"], "of at least 1, found '0'"),
             (["sample", "--out", "x.jpg"], "expected a file ending in .png, .npy, .npz"),
             (["sample", "--n", "10001"], "a picture holds at most 10,000"),
@@ -609,6 +609,16 @@ class TestWrongInput:
 
         monkeypatch.setattr("tfp_vae.runs.find", greedy)
         assert "not enough memory" in one_sentence(call("sample", code=2))
+
+    @pytest.mark.parametrize(("length", "told"), [(200, "x" * 200), (201, "x" * 199 + "…")])
+    def test_an_unexpected_error_that_is_long_is_seen_to_be_cut(
+        self, length: int, told: str, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*arguments: object, **more: object) -> None:
+            raise RuntimeError("x" * length)
+
+        monkeypatch.setattr("tfp_vae.runs.find", broken)
+        assert f"unexpected RuntimeError: {told}. Run it again with --debug" in one_sentence(call("sample", code=1))
 
     def test_debug_shows_the_traceback(self, here: Path) -> None:
         result = CliRunner().invoke(main, ["sample", "--debug"])

@@ -11,9 +11,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tfp_vae.cli import interpolate
+from tfp_vae.cli import encode, interpolate, reconstruct, sample, score
 from tfp_vae.cli.data import command as data_command
 from tfp_vae.cli.main import main
+from tfp_vae.cli.outcome import WRITTEN
 
 from tests.test_cli import GRAPH, SMALL, call, one_sentence
 from tests.test_images import encoded
@@ -343,6 +344,23 @@ class TestScore:
         assert "log p(x) of grey values is that of one binarization" in new.stderr
         assert "binarization" not in own.stderr + binary.stderr  # 0 and 1 are left as they are
         assert [len(rows_of(copied.folder / f"scores-{name}.csv")) for name in ("data-test", "test")] == [3, 4]
+
+
+WRITING = (encode, interpolate, reconstruct, sample, score)
+"""The commands with a file in several forms."""
+
+
+@pytest.mark.parametrize(
+    ("module", "suffix"), [pytest.param(m, s, id=m.__name__[12:] + s) for m in WRITING for s in m.FORMS]
+)
+def test_every_form_of_every_command_is_written(module: Any, suffix: str, here: Path, trained: Path) -> None:
+    few = {sample: ("--n", 4), score: ("--max-examples", 4, "--iw-samples", 2, "--no-plots", *GRAPH)}
+    name = module.__name__.rpartition(".")[2]
+    call(name, "--run", trained, *few.get(module, ("--max-examples", 4)), "--out", f"x{suffix}")
+    filled = {".png": is_picture, ".npy": lambda path: np.load(path).size, ".npz": read_npz, ".csv": rows_of}
+    assert filled.keys() == WRITTEN.keys()
+    assert filled[suffix](Path(f"x{suffix}"))
+    assert suffix in CliRunner().invoke(main, [name, "--help"]).stdout
 
 
 @pytest.mark.parametrize("command", ["encode", "reconstruct", "interpolate", "score", "sample"])

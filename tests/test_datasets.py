@@ -289,6 +289,12 @@ class TestBinarization:
     def test_threshold(self) -> None:
         np.testing.assert_array_equal(Threshold().training(np.array([0.0, 0.49, 0.5, 1.0]), None), [0, 0, 1, 1])
 
+    @pytest.mark.parametrize("name", list(BINARIZATIONS))
+    def test_each_says_whether_it_draws(self, name: str) -> None:
+        grey, binarization = np.full((4, 50), 0.5, np.float32), BINARIZATIONS[name]()
+        first, second = (binarization.held_out(grey, np.random.default_rng(seed)) for seed in (0, 1))
+        assert binarization.draws == (first != second).any()
+
     @pytest.mark.parametrize("name", [name for name in BINARIZATIONS if name != "none"])
     def test_held_out_data_is_binary_and_drawn_once(self, name: str, digits_data: Dataset) -> None:
         binarization = BINARIZATIONS[name]()

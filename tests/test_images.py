@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from tfp_vae import images
 from tfp_vae.errors import DataError
 from tfp_vae.images import IGNORED, MOST_PIXELS, read_folder, read_zipped
 
@@ -133,6 +134,16 @@ class TestWhatIsRead:
         np.testing.assert_array_equal(read_folder(tmp_path, resize=(6, 4))[""].x, found)
         np.testing.assert_array_equal(read_folder(tmp_path, channels="colour")[""].x, np.repeat(found, 3, axis=3))
         np.testing.assert_array_equal(read_folder(tmp_path, channels="grey")[""].x, found)
+
+    def test_images_of_16_bits_have_the_channels_of_those_of_8(
+        self, tmp_path: Path, grey: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(images.DECODED, "another", images.DECODED["colour"])
+        write(tmp_path / "8", {"a.png": encoded(grey[0])})
+        write(tmp_path / "16", {"a.png": encoded(257 * grey[0].astype(np.uint16))})
+        for channels in images.DECODED:
+            shallow, deep = (read_folder(tmp_path / bits, channels=channels)[""].x for bits in ("8", "16"))
+            np.testing.assert_array_equal(deep, shallow * np.uint16(257))
 
     def test_resizing_16_bits_is_as_of_8(self, tmp_path: Path, grey: np.ndarray) -> None:
         shallow, deep = write(tmp_path / "8", {"a.png": encoded(grey[0])}), 257 * grey[0].astype(np.uint16)

@@ -8,10 +8,10 @@ import numpy as np
 import pydantic
 import pytest
 
-from tfp_vae.config import TABLES
+from tfp_vae.config import TABLES, TrainingConfig
 from tfp_vae.datasets import DATASETS
 from tfp_vae.errors import UsageError
-from tfp_vae.members import Member, Table, Widths
+from tfp_vae.members import Member, Table, Widths, first_problem
 
 
 def wide(
@@ -56,7 +56,7 @@ def test_syntax(text: str, settings: dict[str, object]) -> None:
         ("wide:hidden=3,-2", "hidden: expected a number above 0, found '-2'"),
         ("wide:2", "expected key=value, found '2'"),
         ("wide:rate=1,rate=2", "rate is given twice"),
-        ("wide:hidden=99999999999", "hidden: expected a number of at most 65536, found '99999999999'"),
+        ("wide:hidden=99999999999", "hidden: expected a number of at most 65,536, found '99999999999'"),
     ],
 )
 def test_refusals_say_what_was_expected(text: str, message: str) -> None:
@@ -165,3 +165,26 @@ def test_all_that_a_setting_may_be_is_said() -> None:
         TABLES["likelihoods"].member("normal:scale=x")
     with pytest.raises(UsageError, match=r"hidden: expected a whole number, found 'x'; its keys"):
         TABLE.member("wide:hidden=3,x,-2")
+
+
+@pytest.mark.parametrize("settings", ["depth=0,hidden=0", {"depth": 0, "hidden": [0]}])
+def test_of_several_settings_with_the_same_wrong_value_the_first_is_told(settings: str | dict[str, object]) -> None:
+    name = "inverse-autoregressive-flow"
+    asked = f"{name}:{settings}" if isinstance(settings, str) else {"name": name, **settings}
+    with pytest.raises(UsageError, match=r"flow: depth: expected a number of at least 1, found '?0'?; its keys"):
+        TABLES["posteriors"].member(asked)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "limit"),
+    [
+        ("epochs", 1_000_001, "of at most 1,000,000"),
+        ("seed", 2**31, "below 2,147,483,648"),
+        ("epochs", 0, "of at least 1"),
+        ("ema", 1.5, "below 1"),
+    ],
+)
+def test_limits_are_written_as_people_write_them(field: str, value: float, limit: str) -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        TrainingConfig(**{field: value})
+    assert first_problem(caught.value).startswith(f"{field}: expected a number {limit}, found")

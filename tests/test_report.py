@@ -32,7 +32,7 @@ from tfp_vae.experiments import Restored, train
 from tfp_vae.film import Film
 from tfp_vae.preparation import held_out_view, plan
 from tfp_vae.projections import projection
-from tfp_vae.runs import Run
+from tfp_vae.runs import TRAINING, Run
 
 FILMED = ("latent-animation", "decoder-animation")
 VOID = {"meta", "img", "source", "link", "br", "hr", "input"}
@@ -271,10 +271,13 @@ class TestPlot:
         assert lines[-1] == "a"
         assert "drawing" not in call(*small, "--run-dir", "b", "--no-plots").stderr
 
+    @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
     def test_what_was_trained_is_told_where_it_cannot_be_drawn(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def failing(run: Run, dataset: Dataset) -> None:
+            if lost:
+                run.path(TRAINING).unlink()
             raise DiskError("no room for pictures.")
 
         monkeypatch.setattr(train_command, "_draw", failing)

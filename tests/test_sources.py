@@ -13,14 +13,15 @@ from tests.test_files import idx
 from tests.test_images import encoded
 from tests.test_images import write as write_images
 from tfp_vae import sources
+from tfp_vae.binarization import BINARIZATIONS
 from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.datasets import SPLITS, Dataset, Split, load
 from tfp_vae.errors import DataError, UsageError
 from tfp_vae.kinds import SUITED, kind_of, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.members import Member
-from tfp_vae.networks import NETWORKS
-from tfp_vae.preparation import OPEN, new_examples, plan, reload
+from tfp_vae.networks import NETWORKS, needs_images
+from tfp_vae.preparation import OPEN, binarized, new_examples, plan, reload
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.sources import READERS, Reading, reader_of
 from tfp_vae.supports import COUNTS, REAL, UNIT
@@ -68,11 +69,32 @@ def test_png_files_of_16_bits_are_the_array_of_their_pixels(tmp_path: Path, capl
     for x, y in zip(found.parts, expected.parts, strict=True):
         np.testing.assert_array_equal(x, y)
     new = new_examples(config, str(folder))
+    assert config.data.deeper
     assert caplog.messages == []
     shallow = new_examples(config, str(as_folder(tmp_path)))
     assert shallow.x.shape == new.x.shape
     assert "8-bit values are divided by 65535, as the run's own were, and end at 0.0039" in caplog.text
     assert "multiply by 257 first" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_pixels_of_8_bits_are_what_the_runs_were_by_whatever_it_divided(
+    dtype: type, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.save(tmp_path / "trained.npy", PIXELS.astype(dtype))
+    asked = (str(tmp_path / "trained.npy"), None, None, ModelConfig(likelihood="normal"), TrainingConfig())
+    config, data = plan(*asked, scaling="divided:by=1000")
+    assert config.data.deeper is False
+    new = str(as_npy(tmp_path))
+    found = new_examples(config, new).x
+    np.testing.assert_array_equal(found[data.train.source_rows()], data.train.x)
+    assert caplog.messages == []
+    written = config.model_dump(mode="json")
+    del written["data"]["deeper"]
+    before = RunConfig.model_validate(written)
+    assert before.identity() == config.identity()
+    new_examples(before, new)  # of which it is not known
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("option", ["encoder", "decoder"])
@@ -85,6 +107,16 @@ def test_networks_for_images_are_refused_for_vectors(option: str, name: str, tmp
         return
     with pytest.raises(UsageError, match=rf"^--{option} {name}: expected images, found vectors of 20 values in .*mlp"):
         plan(*asked, open_choices=["likelihood"])
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_networks_that_declare_an_images_shape_are_those_that_take_no_vectors(name: str) -> None:
+    asked = (NETWORKS.member(name), (2,), 5)
+    if needs_images(name):
+        with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[5\]"):
+            NETWORKS.build(*asked, image_shape=(5,))
+    else:
+        assert NETWORKS.build(*asked, image_shape=(5,))(np.zeros((3, 2), np.float32)).shape == (3, 5)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
@@ -440,6 +472,19 @@ class TestNewExamples:
         np.testing.assert_allclose(found, new / over, rtol=1e-6)
         told = [record.getMessage() for record in caplog.records]
         assert (len(told) == 1 and said in told[0]) if said else not told
+
+    @pytest.mark.parametrize("name", list(BINARIZATIONS))
+    @pytest.mark.parametrize("likelihood", ["bernoulli", "normal"])
+    def test_new_examples_are_drawn_where_they_are_grey_and_the_binarization_draws(
+        self, name: str, likelihood: str, tmp_path: Path
+    ) -> None:
+        binary = (PIXELS > 127).astype(np.uint8)
+        np.save(tmp_path / "b.npy", binary)
+        model = ModelConfig(likelihood=likelihood)
+        config, _ = plan(str(tmp_path / "b.npy"), None, name, model, TrainingConfig(), scaling="none")
+        grey = Split((PIXELS / np.float32(255))[..., np.newaxis])
+        assert binarized(config, grey).drawn == BINARIZATIONS[name].draws
+        assert not binarized(config, Split(binary[..., np.newaxis])).drawn
 
     def test_a_config_from_before_pixels_were_noted_is_the_same_run(self, of_pictures: RunConfig) -> None:
         assert of_pictures.data.pixels_over == 255

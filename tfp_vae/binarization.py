@@ -8,7 +8,7 @@ the others are done with before training begins.
 from __future__ import annotations
 
 import abc
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -24,7 +24,12 @@ __all__ = ["BINARIZATIONS", "Binarization", "Dynamic", "Static", "Threshold", "U
 
 
 class Binarization(abc.ABC):
-    """What is done to training data and to held-out data at load, and to each batch in every step."""
+    """What is done to training data and to held-out data at load, and to each batch in every step.
+
+    draws: whether it draws what becomes of values between 0 and 1, so that equal examples may come to differ.
+    """
+
+    draws: ClassVar[bool]
 
     @abc.abstractmethod
     def takes(self, support: Support) -> Support:
@@ -95,6 +100,8 @@ class Dynamic(_ToBinary):
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
 
+    draws: ClassVar[bool] = True
+
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Return x as it is."""
         return x
@@ -120,6 +127,8 @@ class Static(_ToBinary):
       Larochelle and Murray (2011), The neural autoregressive distribution estimator.
     """
 
+    draws: ClassVar[bool] = True
+
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Return one draw."""
         return _bernoulli(x, draw)
@@ -138,6 +147,8 @@ class Threshold(_ToBinary):
     Figures compare only with those of the same threshold.
     """
 
+    draws: ClassVar[bool] = False
+
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Return 1 where x >= 0.5, else 0."""
         return (x >= 0.5).astype(x.dtype)
@@ -154,6 +165,8 @@ class Unchanged(Binarization):
 
     For likelihoods of grey values, counts, real values, or data that are binary already.
     """
+
+    draws: ClassVar[bool] = False
 
     def takes(self, support: Support) -> Support:
         """Return what the likelihood takes."""

@@ -93,6 +93,7 @@ class DataConfig(_Record):
     learned: what of these the data decided, as it was not given: the columns of a table, settings of the scaling.
     pixels_over: what the scaling `pixels` divided by, 255 or, of values that lie in [0, 1], 1; None of other scalings
       and values, and of runs from before it was noted.
+    deeper: whether the source had values beyond 255, the largest of 8 bits; None of runs from before it was noted.
     """
 
     dataset: _DataPath
@@ -106,6 +107,7 @@ class DataConfig(_Record):
     scaling: Annotated[Member, SCALINGS.validator, AS_MAPPING] = SCALINGS.member("none")
     learned: tuple[Literal["columns", "scaling"], ...] = ("scaling",)
     pixels_over: Literal[1, 255] | None = None
+    deeper: bool | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -241,17 +243,17 @@ class RunConfig(_Record):
         """Return a digest of all that decides a run's numbers, but not of when it ends, which may be put off.
 
         Averaging counts where it is asked for: runs from before it was there keep their digest. Who decided columns and
-        scaling does not count, what they are does; nor what pixels are over, which follows from the data, whose
-        fingerprint counts.
+        scaling does not count, what they are does; nor what pixels are over and how deep they were, which follows from
+        the data, whose fingerprint counts.
 
         Sixteen hexadecimal digits of SHA-256.
         """
         content = self.model_dump(mode="json")
         training = content["training"]
-        del content["data"]["pixels_over"]
+        for name in ("pixels_over", "deeper", "learned"):
+            del content["data"][name]
         for name in ("epochs", "early_stopping", *(["ema"] if training["ema"] is None else [])):
             del training[name]
-        del content["data"]["learned"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

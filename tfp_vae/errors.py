@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 
+LONGEST = 200
+"""The most characters of what is told of another library's error."""
+
+
 class TfpVaeError(Exception):
     """Base of all errors raised on purpose: one or two sentences saying what was expected, found, and what to do."""
 
@@ -75,8 +79,11 @@ class Interrupted(TfpVaeError):
 def one_line(error: BaseException) -> str:
     r"""Return what an error of another library says, on one line of at most 200 characters, or its name.
 
+    What is cut off is marked by an ellipsis.
+
     ```python
     tv.errors.one_line(ValueError("two\nlines"))  # "two lines"
     ```
     """
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"

@@ -294,7 +294,7 @@ def _deep_pixels(image: Any, name: str, resize: tuple[int, int] | None, channels
     if resize is not None:
         resized = _resized(Image.fromarray(pixels.astype(np.float32)), resize)
         pixels = np.rint(np.asarray(resized)).astype(np.uint16)
-    return np.repeat(pixels[..., np.newaxis], 3 if channels == "colour" else 1, axis=2)
+    return np.repeat(pixels[..., np.newaxis], Image.getmodebands(DECODED[channels](image.mode)), axis=2)
 
 
 def _resized(image: Any, resize: tuple[int, int] | None) -> Any:
@@ -315,7 +315,7 @@ def _in_memory(stream: IO[bytes]) -> io.BytesIO:
 
 
 def _natural(mode: str) -> str:
-    return "L" if mode in _GREY_MODES else "RGB"
+    return "L" if mode in _GREY_MODES + _DEEP_MODES else "RGB"
 
 
 DECODED: dict[str, Callable[[str], str]] = {
@@ -323,7 +323,10 @@ DECODED: dict[str, Callable[[str], str]] = {
     "grey": lambda mode: "L",
     "colour": lambda mode: "RGB",
 }
-"""How channels are asked for, and the mode into which an image of a mode is decoded."""
+"""How channels are asked for, and the mode into which an image of a mode is decoded.
+
+Images of 16 bits have as many channels as that mode.
+"""
 
 
 def _check_header(image: Any, name: str, content: io.BytesIO) -> None:

@@ -19,7 +19,7 @@ from tfp_vae.kinds import assumption, kind_of, lack, suggest, suited_scaling
 from tfp_vae.likelihoods import LIKELIHOODS
 from tfp_vae.preparation import fitting, of_few_values
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.supports import UNIT, Support, first_violation
+from tfp_vae.supports import NOT_INFINITE, PRESENT, UNIT, Support, first_violation
 
 __all__ = ["Duplicates", "Duplication", "duplicates", "inspect", "pictured"]
 
@@ -34,10 +34,6 @@ MOST_PRODUCTS = 1 << 39
 
 BLOCK = 2_048
 LISTED = 5
-
-PRESENT = Support("values that are there", lambda x: ~np.isnan(x))
-NOT_INFINITE = Support("values that are not infinite", lambda x: ~np.isinf(x))
-"""What values are that are not missing, and what those are that are not infinite."""
 
 
 class Duplication(NamedTuple):

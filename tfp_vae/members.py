@@ -95,14 +95,19 @@ def first_problem(error: pydantic.ValidationError) -> str:
     """
     problems = error.errors(include_url=False)
     first = problems[0]
-    where = ".".join(str(part) for part in first["loc"] if str(part).isidentifier())  # no places in a tuple
+    where = ".".join(part for part in _place(first) if isinstance(part, str))  # no places in a tuple
     if first["type"] in _PRESENCE:
         return f"{where}: {_PRESENCE[first['type']]}"
     if not first["loc"]:  # of the whole, which is too much to show: the message says what was found
         return _said(first)
-    other = [problem for problem in problems if problem["input"] is first["input"]]  # one for each type it may be of
-    expected = " or ".join(dict.fromkeys(map(_expected, other)))
+    same = [problem for problem in problems if _place(problem) == _place(first)]  # one for each type it may be of
+    expected = " or ".join(dict.fromkeys(map(_expected, same)))
     return f"{where}{': ' * bool(where)}expected {expected}, found {_found(first['input'])}"
+
+
+def _place(problem: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """Return where a problem is, without what pydantic calls the types that a value may be of, such as `literal[1]`."""
+    return tuple(part for part in problem["loc"] if isinstance(part, int) or part.isidentifier())
 
 
 def _said(problem: Mapping[str, Any]) -> str:
@@ -111,9 +116,14 @@ def _said(problem: Mapping[str, Any]) -> str:
 
 def _expected(problem: Mapping[str, Any]) -> str:
     if problem["type"] in _EXPECTED:
-        return _EXPECTED[problem["type"]].format(**problem.get("ctx", {}))
+        return _EXPECTED[problem["type"]].format(**{key: _limit(v) for key, v in problem.get("ctx", {}).items()})
     said = _said(problem)
     return f"{said[0].lower()}{said[1:]}".removeprefix("expected ")
+
+
+def _limit(value: Any) -> str:
+    """Return a limit as people write it: 1,000,000 of whole numbers, 1e-12 of others; what is no number, as it is."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _found(value: Any) -> str:
@@ -125,14 +135,14 @@ _EXPECTED = {
     "finite_number": "a finite number",
     "float_parsing": "a number",
     "float_type": "a number",
-    "greater_than": "a number above {gt:g}",
-    "greater_than_equal": "a number of at least {ge:g}",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
     "int_parsing_size": "a whole number of fewer digits",
     "int_type": "a whole number",
-    "less_than": "a number below {lt:g}",
-    "less_than_equal": "a number of at most {le:g}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
     "literal_error": "{expected}",
     "string_type": "text",
     "too_long": "at most {max_length} of them",

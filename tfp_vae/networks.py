@@ -410,7 +410,7 @@ def _bias_layer() -> Any:
 
 
 def needs_images(name: str) -> bool:
-    """Return whether a network of `NETWORKS` is for images [H, W, C] alone: those that can be told an image's shape.
+    """Return whether a network of `NETWORKS` is for images [H, W, C] alone, as its parameter `image_shape` declares.
 
     ```python
     tv.networks.needs_images("conv"), tv.networks.needs_images("mlp")  # True, False
@@ -420,3 +420,8 @@ def needs_images(name: str) -> bool:
 
 
 NETWORKS = Table("network", {"mlp": mlp, "conv": conv, "resnet": resnet})
+"""What maps between events and vectors, by name.
+
+The parameter `image_shape` is a declaration: a network that has it is for images [H, W, C] alone, and is refused for
+other events by way of `needs_images`. One that takes any event must not have a parameter of that name.
+"""

@@ -42,10 +42,11 @@ from tfp_vae.networks import NETWORKS, needs_images
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.sources import Reading
-from tfp_vae.supports import BINARY, COUNTS, REAL, UNIT, Support, few_values, first_violation
+from tfp_vae.supports import BINARY, COUNTS, NEAR_UNIT, REAL, UNIT, Support, few_values, first_violation
 
 __all__ = [
     "OPEN",
+    "Binarized",
     "Few",
     "as_seen",
     "binarized",
@@ -117,6 +118,7 @@ def plan(
         "binarization": chosen,
         "learned": _learned(reading or Reading(), data, scaling),
         "pixels_over": _pixels_over(raw, data.scaling),
+        "deeper": any(bool(x.max() > PIXEL) for x in raw.parts),
     }
     config = RunConfig(data=_described(data, **origin, **decided), model=model, training=training)
     _warn_of_density(raw, config)
@@ -344,7 +346,7 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
       dataset: from `plan` or `reload`.
       split: `train`, `validation` or `test`. Of training data under dynamic binarization it is one draw of many.
     """
-    return binarized(config, getattr(dataset, split))
+    return binarized(config, getattr(dataset, split)).split
 
 
 def as_seen(config: RunConfig) -> str:
@@ -352,13 +354,25 @@ def as_seen(config: RunConfig) -> str:
     return "data" if config.data.binarization.name == "none" else "data, binarized"
 
 
-def binarized(config: RunConfig, given: Split) -> Split:
+class Binarized(NamedTuple):
+    """A split as evaluation sees it, and whether that is a draw: of grey values, by a binarization that draws."""
+
+    split: Split
+    drawn: bool
+
+
+def binarized(config: RunConfig, given: Split) -> Binarized:
     """Return a split binarized as evaluation sees it, from one fixed seed, whichever split or file it is.
 
     Validation and test data are binarized at load already, and 0 and 1 stay 0 and 1.
+
+    Args:
+      config: the run's.
+      given: scaled, such as `scaled_examples` gives.
     """
     binarization = BINARIZATIONS.build(config.data.binarization)
-    return replace(given, x=binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)))
+    seen = replace(given, x=binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)))
+    return Binarized(seen, binarization.draws and first_violation(given.x, BINARY) is not None)
 
 
 def new_examples(config: RunConfig, path: str) -> Split:
@@ -381,7 +395,7 @@ def new_examples(config: RunConfig, path: str) -> Split:
     Raises:
       UsageError, DataError: as `scaled_examples`.
     """
-    return binarized(config, scaled_examples(config, path))
+    return binarized(config, scaled_examples(config, path)).split
 
 
 def scaled_examples(config: RunConfig, path: str) -> Split:
@@ -424,9 +438,6 @@ def _sized(config: RunConfig) -> Iterator[None]:
         raise DataError(str(error).replace(RESIZE, f"bring each to {size}, as the run was trained on")) from error
 
 
-NEAR_UNIT = Support("[0, 1], or less than 1 from it,", lambda x: (x > -1) & (x < 2))
-"""What draws from a density of pixels in [0, 1] may be; pixels that were not divided are not in it."""
-
 _MEND = {
     None: "bring it to the values the run was trained on: {}",
     1: "bring it to the values in [0, 1] the run was trained on: {}",
@@ -443,7 +454,8 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
     """
     scaling, over = config.data.scaling, config.data.pixels_over
     if scaling.name != "pixels":
-        _warn_of_depth(path, x, scaling)
+        if config.data.deeper:
+            _warn_of_depth(path, x, scaling)
         return _as_scaled(scaling, x)
     _warn_of_assumption(path, [x], scaling)
     eight = x.dtype == np.uint8
@@ -454,7 +466,7 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
 
 
 def _warn_of_depth(path: str, x: np.ndarray, scaling: Member) -> None:
-    """Warn of 8-bit values that are divided by what deeper pixels of a run were."""
+    """Warn of 8-bit values that are divided by what the deeper pixels of a run were."""
     by = scaling.settings.get("by", PIXEL)
     if x.dtype == np.uint8 and by > PIXEL:
         logger.warning(_SHALLOW, path, by, int(x.max()) / by, by / PIXEL)

@@ -14,7 +14,10 @@ import numpy as np
 __all__ = [
     "BINARY",
     "COUNTS",
+    "NEAR_UNIT",
+    "NOT_INFINITE",
     "OPEN_UNIT",
+    "PRESENT",
     "REAL",
     "UNIT",
     "Support",
@@ -36,7 +39,7 @@ class Support(NamedTuple):
     """A set of values: how a message writes it, which elements of an array belong to it, whether it has gaps.
 
     text: as a message writes it.
-    contains: x [...] -> bool [...]; NaN is in none.
+    contains: x [...] -> bool [...]; NaN is in none but `NOT_INFINITE`.
     discrete: whether it has gaps, so that probabilities and not densities are meant.
     """
 
@@ -57,6 +60,12 @@ OPEN_UNIT = Support("(0, 1)", lambda x: (x > 0) & (x < 1))
 UNIT = Support("[0, 1]", lambda x: (x >= 0) & (x <= 1))
 COUNTS = Support("{0, 1, 2, ...}", lambda x: (x >= 0) & (x == np.round(x)) & np.isfinite(x), discrete=True)
 REAL = Support("the real numbers", np.isfinite)
+NEAR_UNIT = Support("[0, 1], or less than 1 from it,", lambda x: (x > -1) & (x < 2))
+"""What draws from a density of pixels in [0, 1] may be; pixels that were not divided are not in it."""
+
+PRESENT = Support("values that are there", lambda x: ~np.isnan(x))
+NOT_INFINITE = Support("values that are not infinite", lambda x: ~np.isinf(x))
+"""What values are that are not missing, and what those are that are not infinite."""
 
 
 def levels(count: int) -> Support:
