@@ -362,6 +362,23 @@ class TestCommand:
         )
 
 
+    def test_a_folder_with_the_name_of_a_data_set_is_not_taken_for_it(
+        self, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The line of the page, started in the folder that holds the data, makes the same run again."""
+        (tmp_path / "digits").mkdir()
+        for i in range(30):
+            Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(tmp_path / "digits" / f"{i:02}.png")
+        config, _ = plan(str(tmp_path / "digits"), None, None, small_model(), small_training())
+        told = report.portable(config)
+        assert told.data.dataset == "./digits"
+        text = Page(report.page(Run.create(tmp_path / "run", config))).text
+        for said in ("--dataset ./digits ", '"dataset": "./digits"', "8x8x1 from ./digits.", "./digits: "):
+            assert said in text
+        monkeypatch.chdir(tmp_path)
+        assert self.again(told, monkeypatch) == config
+
+
 class TestPage:
     """One self-contained page."""
 
@@ -449,7 +466,7 @@ class TestPage:
         html = report.page(run)
         assert str(tmp_path) not in html
         text = " ".join(Page(html).text.split())
-        assert "--dataset 'a table.npz'" in text
+        assert "--dataset './a table.npz'" in text
         assert "start the line in the folder that holds it" in text
         assert "tfp-vae evaluate --run run" in text
         assert report.portable(config).data.fingerprint == config.data.fingerprint

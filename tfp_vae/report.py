@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from tfp_vae import runs
 from tfp_vae.animations import description, last_frame
 from tfp_vae.config import DataConfig, RunConfig
+from tfp_vae.datasets import DATASETS
 from tfp_vae.errors import RunError
 from tfp_vae.members import Member
 from tfp_vae.runs import Run
@@ -154,8 +155,12 @@ def page(run: Run) -> str:
 
 
 def portable(config: RunConfig) -> RunConfig:
-    """Return a configuration without the places of a machine: data of a file or a folder by its name, no `data_dir`."""
-    named = {"dataset": Path(config.data.dataset).name, "data_dir": None}
+    """Return a configuration without the places of a machine: data of a file or a folder as `./name`, no `data_dir`.
+
+    By its name alone a folder `digits` would be taken for the data set of that name.
+    """
+    dataset = config.data.dataset
+    named = {"dataset": dataset if dataset in DATASETS else f"./{Path(dataset).name}", "data_dir": None}
     return config.model_copy(update={"data": config.data.model_copy(update=named)})
 
 
@@ -183,7 +188,7 @@ def _summary(config: RunConfig) -> str:
     shape = "x".join(map(str, data.event_shape))
     return (
         f"A variational autoencoder with {model.latent_dim} latent dimension{'s' * (model.latent_dim > 1)}, trained on "
-        f"{data.splits['train']:,} examples of {shape} from {Path(data.dataset).name}."
+        f"{data.splits['train']:,} examples of {shape} from {data.dataset}."
     )
 
 
