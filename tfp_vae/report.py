@@ -41,7 +41,6 @@ __all__ = [
     "portable",
     "shown",
     "stale",
-    "which_evaluation",
 ]
 
 LARGEST_PICTURE = 1 << 26
@@ -366,13 +365,7 @@ def _is_of(run: Run, name: str, evaluation: Mapping[str, Any] | None) -> bool:
     path = run.path(f"{runs.PLOTS}/{name}.png")
     if evaluation is None or not path.is_file():
         return False
-    return described(path) in ("", which_evaluation(evaluation))
-
-
-def which_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """Return what tells an evaluation from others: its weights, its examples, its K and its seed."""
-    told = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
-    return told.format(**evaluation)
+    return described(path) in ("", runs.which_evaluation(evaluation))
 
 
 def _note(path: Path, *, old: bool) -> str:
