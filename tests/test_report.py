@@ -24,7 +24,7 @@ from tfp_vae.cli.main import main
 from tests.conftest import small_model, small_training
 from tests.test_cli import call, one_sentence
 from tests.test_sources import write_table
-from tfp_vae import gallery, grids, report
+from tfp_vae import gallery, grids, report, runs
 from tfp_vae.config import RunConfig
 from tfp_vae.datasets import Dataset
 from tfp_vae.errors import DiskError, RunError, UsageError
@@ -424,7 +424,9 @@ class TestPage:
             assert f"{evaluation[key]:#.4g}" in text
             assert key not in ("log_likelihood", "elbo") or f"{evaluation[f'{key}_se']:#.4g}" in text
         assert f"{training['parameters']:,}" in text
-        assert f"seed {evaluation['seed']}; weights final, of step {evaluation['step']:,}." in text
+        which = f"180 test examples, K = 20, seed 0; weights final, of step {evaluation['step']:,}"
+        assert runs.which_evaluation(evaluation) == which
+        assert f"Evaluation {which}. K importance samples for each; means over examples" in text
         (shown,) = re.findall(r"<pre>(tfp-vae train .*?)</pre>", html, re.DOTALL)
         assert shlex.split(shown.replace("\\\n", "")) == shlex.split(report.command(subject.config))
         assert max(map(len, shown.splitlines())) < 80

@@ -144,6 +144,7 @@ def page(run: Run) -> str:
             training=training,
             terms=_terms(training),
             evaluation=evaluation,
+            evaluated=evaluation and runs.which_evaluation(evaluation),
             figures=figures(evaluation),
             headline=figures(evaluation, HEADLINE),
             environment=_optional(run, runs.ENVIRONMENT),
