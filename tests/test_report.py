@@ -361,7 +361,6 @@ class TestCommand:
             == config.model_copy(update={"data": config.data.model_copy(update={"learned": ()})}).identity()
         )
 
-
     def test_a_folder_with_the_name_of_a_data_set_is_not_taken_for_it(
         self, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
