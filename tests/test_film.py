@@ -125,6 +125,18 @@ class TestFilm:
         told = animated.seen(monkeypatch, lambda: gallery.PICTURES["latent-animation"].draw(subject), animated.epoch_of)
         assert told == [f"epoch {frame.epoch} of 4" for frame in reel.frames]
 
+    @pytest.mark.parametrize("name", ["latent-animation", "decoder-animation"])
+    def test_a_training_that_ended_in_its_first_epoch_says_of_none_how_many_there_are(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, dataset = start_run(tmp_path / "run", epochs=2)
+        assert not train(run, dataset, filming=Film(run, dataset), stopping=lambda: True)
+        subject = Subject(Restored(run), dataset)
+        assert run.metrics() == []
+        assert animated.seen(monkeypatch, lambda: gallery.PICTURES[name].draw(subject), animated.epoch_of) == [
+            "epoch 0"
+        ]
+
     def test_frames_of_a_past_that_was_lost_are_thrown_away_without_a_film(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)
         assert train(run, dataset, filming=Film(run, dataset))

@@ -61,8 +61,10 @@ def latent_animation(
 
 
 def _titles(title: str, epochs: Sequence[int], total: int | None) -> list[str]:
-    """Return what is written above each frame: of which epoch it is, and of how many."""
-    return [f"{title}\nepoch {epoch:,} of {total or epochs[-1]:,}" for epoch in epochs]
+    """Return what is written above each frame: of which epoch it is, and of how many, once one was finished."""
+    total = epochs[-1] if total is None else total
+    of_all = f" of {total:,}" if total else ""
+    return [f"{title}\nepoch {epoch:,}{of_all}" for epoch in epochs]
 
 
 def _latent_frames(
