@@ -39,7 +39,9 @@ def latent_animation(
     title: str = "Posterior means of held-out data",
     total: int | None = None,
 ) -> bytes:
-    """Draw points [F, N, 2] as they move from frame to frame, by colour of class; in the last, classes are named.
+    """Draw points [F, N, 2] as they move from frame to frame, by colour of class.
+
+    In the last, classes are named, unless their names would cover more than two fifths of the axes.
 
     Args:
       epochs: the epoch after which each of the F frames was taken.

@@ -36,8 +36,10 @@ BLOCK = 2_048
 LISTED = 5
 
 PRESENT = Support("values that are there", lambda x: ~np.isnan(x))
+"""What holds all but missing values."""
+
 NOT_INFINITE = Support("values that are not infinite", lambda x: ~np.isinf(x))
-"""What values are that are not missing, and what those are that are not infinite."""
+"""What holds all but infinite values, missing ones too."""
 
 
 class Duplication(NamedTuple):

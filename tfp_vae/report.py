@@ -376,7 +376,10 @@ def _note(path: Path, *, old: bool) -> str:
 
 
 def described(path: Path) -> str:
-    """Return from which weights and seed a picture says that it was drawn; nothing, if it does not."""
+    """Return from what a picture says that it was drawn; nothing, if it does not.
+
+    A picture of a run names the weights and the seed, one of an evaluation that evaluation, see `runs.which_evaluation`.
+    """
     if path.suffix != ".png":
         return ""
     try:
