@@ -378,7 +378,7 @@ def _note(path: Path, *, old: bool) -> str:
 def described(path: Path) -> str:
     """Return from what a picture says that it was drawn; nothing, if it does not.
 
-    A picture of a run names the weights and the seed, one of an evaluation that evaluation, see `runs.which_evaluation`.
+    A picture of a run names weights and seed, one of an evaluation that evaluation, see `runs.which_evaluation`.
     """
     if path.suffix != ".png":
         return ""
