@@ -497,6 +497,20 @@ class TestPage:
         assert (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns == kept
         assert told["bytes"] == (copied.folder / "r.html").stat().st_size > 100_000
 
+    def test_which_pictures_are_shown_is_asked_once_before_any_is_drawn(
+        self, copied: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked, shown = list[set[str]](), report.shown
+
+        def counted(run: Run) -> list[str]:
+            asked.append({path.stem for path in run.path("plots").iterdir()})
+            return shown(run)
+
+        monkeypatch.setattr(report, "shown", counted)
+        monkeypatch.setattr(gallery, "applicable", lambda subject, names=(): names or ["samples", "architecture"])
+        call("report", "--run", copied.folder)
+        assert sum(not there for there in asked) == 1
+
     def test_pictures_say_their_weights_and_age(self, copied: Run) -> None:
         call("plot", "samples", "architecture", "--run", copied.folder, "--weights", "best", "--seed", 7)
         os.utime(copied.folder / "plots" / "architecture.png", (1, 1))
