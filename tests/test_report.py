@@ -459,17 +459,27 @@ class TestPage:
         assert not (copied.folder / "plots" / "extremes.png").exists()  # nothing is drawn that is not shown
 
     def test_no_place_of_the_machine_is_in_it(self, tmp_path: Path) -> None:
-        np.savez(tmp_path / "a table.npz", x=np.random.default_rng(0).normal(size=(40, 5)))
+        """Neither before the training nor once it is trained, evaluated and drawn."""
+        np.savez(tmp_path / "a table.npz", x=np.random.default_rng(0).normal(size=(60, 5)))
         model, cache = small_model(likelihood="normal"), str(tmp_path / "cache")
-        config, _ = plan(str(tmp_path / "a table.npz"), cache, None, model, small_training())
+        config, data = plan(str(tmp_path / "a table.npz"), cache, None, model, small_training())
         assert str(tmp_path) in report.command(config)
         run = Run.create(tmp_path / "run", config)
         html = report.page(run)
-        assert str(tmp_path) not in html
-        text = " ".join(Page(html).text.split())
-        assert "--dataset './a table.npz'" in text
-        assert "start the line in the folder that holds it" in text
-        assert "tfp-vae evaluate --run run" in text
+        assert "tfp-vae evaluate --run run" in " ".join(Page(html).text.split())
+        assert train(run, data)
+        call("evaluate", "--run", run.folder, "--iw-samples", 5, "--execution", "graph")
+        assert str(tmp_path) in run.read("evaluation.json")["run"]
+        call("report", "--run", run.folder)
+        final = run.path("report.html").read_text()
+        assert {picture.name for picture in report.pictures(run)} >= {"samples", "learning-curves", "evaluation-bound"}
+        assert "Not evaluated yet" not in final
+        assert not any(str(tmp_path).encode() in path.read_bytes() for path in run.path("plots").iterdir())
+        for made in (html, final):
+            assert str(tmp_path) not in made
+            text = " ".join(Page(made).text.split())
+            assert "--dataset './a table.npz'" in text
+            assert "start the line in the folder that holds it" in text
         assert report.portable(config).data.fingerprint == config.data.fingerprint
 
     def test_text_is_not_markup(self, copied: Run) -> None:
