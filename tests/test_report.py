@@ -188,8 +188,8 @@ class TestGallery:
         below = picture.shape[0] // 2
         np.testing.assert_array_equal(picture[below : below + 8, :8], examples.x[values.argmax(), ..., 0])
         written = [text.get_text() for text in axes.texts]
-        assert written[0] == f"\N{MINUS SIGN}{-values.min():,.0f}"
-        assert written[10] == f"\N{MINUS SIGN}{-values.max():,.0f}"
+        for place, row in ((0, values.argmin()), (10, values.argmax())):
+            assert written[place] == f"\N{MINUS SIGN}{-values[row]:,.0f}\n{examples.whence(row)}"
 
     @pytest.mark.parametrize(
         ("dataset", "model", "lacking"),
