@@ -52,7 +52,8 @@ def _draw(run: Run, data_dir: str | None) -> None:
     restored, gallery = library.experiments().Restored(run), library.gallery()
     subject = gallery.Subject(restored, dataset)
     report = library.report()
-    names = [name for name in gallery.applicable(subject) if name in report.shown(run)]
+    shown = report.shown(run)
+    names = [name for name in gallery.applicable(subject) if name in shown]
     wanted = report.stale(run, names, subject.described)
     if wanted:
         gallery.picture(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))

@@ -109,31 +109,33 @@ class Visit:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         from PySide6.QtCore import QTimer, QUrl
-        from PySide6.QtWebEngineCore import (
-            QWebEnginePage,
-            QWebEngineSettings,
-            QWebEngineUrlRequestInterceptor,
-            qWebEngineChromiumVersion,
-        )
+        from PySide6.QtWebEngineCore import qWebEngineChromiumVersion
         from PySide6.QtWebEngineWidgets import QWebEngineView
 
         self.asked, self.later = asked, QTimer.singleShot
         self.waiting, self.said, self.seen = "a page that is loaded", "", None
         self.found: dict[str, Any] = {"chromium": qWebEngineChromiumVersion(), "messages": [], "requests": []}
         self.view = QWebEngineView()
-        self.page = QWebEnginePage(self.view)
-        self.page.javaScriptConsoleMessage = self._hear
-        watching = {"interceptRequest": lambda _, info: self._see(info)}
-        self.watch = type("Watch", (QWebEngineUrlRequestInterceptor,), watching)()
-        self.page.setUrlRequestInterceptor(self.watch)
-        self.page.settings().setAttribute(QWebEngineSettings.WebAttribute.ShowScrollBars, False)
+        self.page, self.watch = self._watched()
         self.view.setPage(self.page)
         self.view.resize(asked.width, 900)
         self.view.show()
-        self.page.loadFinished.connect(self._loaded)
-        self.page.pdfPrintingFinished.connect(self._printed)
         self.later(round(1_000 * asked.patience), self._give_up)
         self.page.load(QUrl.fromLocalFile(str(asked.page.resolve())))
+
+    def _watched(self) -> tuple[Any, Any]:
+        """Return a page that tells this visit what becomes of it, and what sees its requests, as long as it is kept."""
+        from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineSettings, QWebEngineUrlRequestInterceptor
+
+        page = QWebEnginePage(self.view)
+        page.javaScriptConsoleMessage = self._hear
+        watching = {"interceptRequest": lambda _, info: self._see(info)}
+        watch = type("Watch", (QWebEngineUrlRequestInterceptor,), watching)()
+        page.setUrlRequestInterceptor(watch)
+        page.settings().setAttribute(QWebEngineSettings.WebAttribute.ShowScrollBars, False)
+        page.loadFinished.connect(self._loaded)
+        page.pdfPrintingFinished.connect(self._printed)
+        return page, watch
 
     def _hear(self, level: Any, message: str, line: int, source: str) -> None:
         self.found["messages"].append(f"line {line}: {message}")

@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,11 @@ LAYERS = (
     {"objectives", "latent", "kinds", "grids"},
     {"training", "evaluation", "information", "config", "animations"},
     {"annealing", "checkpoints", "runs", "preparation"},
-    {"session", "inspection", "film", "events", "report"},
+    {"session", "inspection", "film", "events"},
     {"experiments"},
     {"assessment", "scores"},
     {"gallery"},
+    {"report"},
 )
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 
@@ -85,6 +87,15 @@ def test_arrows_run_one_way(path: Path) -> None:
     for name in own(path):
         assert LEVEL[name] <= LEVEL[path.stem], f"{path.stem} imports {name}"
     assert not any(name.startswith(("cli", "tfp_vae.cli")) for name in imported(path))
+
+
+def test_the_design_lists_each_module_below_those_that_it_imports() -> None:
+    lines = (ROOT / "docs" / "design.md").read_text().splitlines()
+    rows = [re.findall(r"`(\w+)\.py`", line.split("|")[1]) for line in lines if line.startswith("| `")]
+    place = {module: row for row, modules in enumerate(rows) for module in modules}
+    assert place.keys() == LEVEL.keys()
+    for path in (path for path in SOURCES if path.stem in LEVEL and path.parent.name == "tfp_vae"):
+        assert not [name for name in own(path) if place[name] > place[path.stem]], path.stem
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import norm
 
-from tests import memory
+from tests import animated, memory
 from tests.builders import model
 from tests.conftest import start_run
 from tfp_vae import animations, film, gallery, grids, storage
@@ -32,20 +29,6 @@ def opened(gif: bytes) -> list[np.ndarray]:
         picture.seek(i)
         frames.append(np.asarray(picture.convert("RGB")))
     return frames
-
-
-def titles_of(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], object]) -> list[str]:
-    """Return what is written above the frames of an animation."""
-    told: list[str] = []
-    rendered = animations._rendered
-
-    def reading(figure: Figure, *rest: Any, **more: Any) -> Any:
-        told.append(figure.get_suptitle() or figure.axes[0].get_title())
-        return rendered(figure, *rest, **more)
-
-    monkeypatch.setattr(animations, "_rendered", reading)
-    draw()
-    return told
 
 
 def weights(run: Run) -> dict[str, np.ndarray]:
@@ -138,10 +121,21 @@ class TestFilm:
         assert [frame.epoch for frame in reel.frames] == ([0, 1, 2] if first else [2, 3, 4])
         np.testing.assert_allclose(next(f.means for f in reel.frames if f.epoch == 2), means, atol=1e-5)
         assert reel.total == 4
-        told = titles_of(
-            monkeypatch, lambda: gallery.PICTURES["latent-animation"].draw(Subject(Restored(run), dataset))
-        )
-        assert [line.split("\n")[-1] for line in told] == [f"epoch {frame.epoch} of 4" for frame in reel.frames]
+        subject = Subject(Restored(run), dataset)
+        told = animated.seen(monkeypatch, lambda: gallery.PICTURES["latent-animation"].draw(subject), animated.epoch_of)
+        assert told == [f"epoch {frame.epoch} of 4" for frame in reel.frames]
+
+    @pytest.mark.parametrize("name", ["latent-animation", "decoder-animation"])
+    def test_a_training_that_ended_in_its_first_epoch_says_of_none_how_many_there_are(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, dataset = start_run(tmp_path / "run", epochs=2)
+        assert not train(run, dataset, filming=Film(run, dataset), stopping=lambda: True)
+        subject = Subject(Restored(run), dataset)
+        assert run.metrics() == []
+        assert animated.seen(monkeypatch, lambda: gallery.PICTURES[name].draw(subject), animated.epoch_of) == [
+            "epoch 0"
+        ]
 
     def test_frames_of_a_past_that_was_lost_are_thrown_away_without_a_film(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from tests import animated
 from tests.conftest import small_model, small_training
-from tfp_vae import animations, canvas, gallery, latent
+from tfp_vae import canvas, gallery, latent
 from tfp_vae.assessment import Assessment, Plan, assess
 from tfp_vae.datasets import Dataset
 from tfp_vae.evaluation import ACTIVE_VARIANCE
@@ -307,28 +307,21 @@ def test_the_architecture_has_each_part_in_its_place(subject: Subject) -> None:
     assert any(f"3 dimensions, mlp decoder: {size:,} parameters" in text for text in places)
 
 
+def held(figure: Figure) -> dict[str, Any]:
+    """Return what the artists of a frame hold."""
+    axes = figure.axes[0]
+    clouds = [(np.array(c.get_offsets()), c.get_facecolor()) for c in axes.collections if len(c.get_offsets())]
+    colors = [np.broadcast_to(color[:, :3], (len(points), 3)) for points, color in clouds]
+    return {
+        "title": animated.epoch_of(figure),
+        "points": np.concatenate([points for points, _ in clouds]) if clouds else None,
+        "colors": np.concatenate(colors) if clouds else None,
+        "image": np.array(axes.images[0].get_array()) if axes.images else None,
+    }
+
+
 def frames_of(subject: Subject, name: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return what the artists hold in each frame of an animation."""
-    seen: list[dict[str, Any]] = []
-    rendered: Callable[..., Any] = animations._rendered
-
-    def reading(figure: Figure, *rest: Any, **more: Any) -> Any:
-        axes = figure.axes[0]
-        clouds = [(np.array(c.get_offsets()), c.get_facecolor()) for c in axes.collections if len(c.get_offsets())]
-        colors = [np.broadcast_to(color[:, :3], (len(points), 3)) for points, color in clouds]
-        seen.append(
-            {
-                "title": (figure.get_suptitle() or axes.get_title()).split("\n")[-1],
-                "points": np.concatenate([points for points, _ in clouds]) if clouds else None,
-                "colors": np.concatenate(colors) if clouds else None,
-                "image": np.array(axes.images[0].get_array()) if axes.images else None,
-            }
-        )
-        return rendered(figure, *rest, **more)
-
-    monkeypatch.setattr(animations, "_rendered", reading)
-    assert gallery.PICTURES[name].draw(subject).startswith(b"GIF")
-    return seen
+    return animated.seen(monkeypatch, lambda: gallery.PICTURES[name].draw(subject), held)
 
 
 class TestAnimations:

@@ -550,8 +550,14 @@ def test_pictures_say_which_file_each_is_below_its_value(draw: str, rng: np.rand
 
 
 def test_tiles_that_are_tiny_have_no_names(rng: np.random.Generator) -> None:
-    axes = plots.ranked(rng.random((400, 8, 8, 1)), np.zeros(400), "title", names=["a.png"] * 400).axes[0]
-    assert {text.get_text() for text in axes.texts} == {"0"}
+    """Where names have no room the picture is the one without them, and has no empty room for them."""
+    x = rng.random((400, 8, 8, 1))
+    with_names, without = (
+        plots.ranked(x, np.zeros(400), "title", names=names) for names in ([f"{'a' * 20}.png"] * 400, [])
+    )
+    assert {text.get_text() for text in with_names.axes[0].texts} == {"0"}
+    np.testing.assert_array_equal(with_names.get_size_inches(), without.get_size_inches())
+    np.testing.assert_array_equal(shown(with_names), shown(without))
     with pytest.raises(ValueError, match="zip"):
         plots.ranked(rng.random((3, 8, 8, 1)), np.zeros(3), "title", names=["a.png"])
 

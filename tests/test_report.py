@@ -24,7 +24,7 @@ from tfp_vae.cli.main import main
 from tests.conftest import small_model, small_training
 from tests.test_cli import call, one_sentence
 from tests.test_sources import write_table
-from tfp_vae import gallery, grids, report
+from tfp_vae import gallery, grids, report, runs
 from tfp_vae.config import RunConfig
 from tfp_vae.datasets import Dataset
 from tfp_vae.errors import DiskError, RunError, UsageError
@@ -188,8 +188,8 @@ class TestGallery:
         below = picture.shape[0] // 2
         np.testing.assert_array_equal(picture[below : below + 8, :8], examples.x[values.argmax(), ..., 0])
         written = [text.get_text() for text in axes.texts]
-        assert written[0] == f"\N{MINUS SIGN}{-values.min():,.0f}\n{examples.whence(values.argmin())}"
-        assert written[10] == f"\N{MINUS SIGN}{-values.max():,.0f}\n{examples.whence(values.argmax())}"
+        for place, row in ((0, values.argmin()), (10, values.argmax())):
+            assert written[place] == f"\N{MINUS SIGN}{-values[row]:,.0f}\n{examples.whence(row)}"
 
     @pytest.mark.parametrize(
         ("dataset", "model", "lacking"),
@@ -364,6 +364,22 @@ class TestCommand:
             == config.model_copy(update={"data": config.data.model_copy(update={"learned": ()})}).identity()
         )
 
+    def test_a_folder_with_the_name_of_a_data_set_is_not_taken_for_it(
+        self, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The line of the page, started in the folder that holds the data, makes the same run again."""
+        (tmp_path / "digits").mkdir()
+        for i in range(30):
+            Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(tmp_path / "digits" / f"{i:02}.png")
+        config, _ = plan(str(tmp_path / "digits"), None, None, small_model(), small_training())
+        told = report.portable(config)
+        assert told.data.dataset == "./digits"
+        text = Page(report.page(Run.create(tmp_path / "run", config))).text
+        for said in ("--dataset ./digits ", '"dataset": "./digits"', "8x8x1 from ./digits.", "./digits: "):
+            assert said in text
+        monkeypatch.chdir(tmp_path)
+        assert self.again(told, monkeypatch) == config
+
 
 class TestPage:
     """One self-contained page."""
@@ -410,7 +426,9 @@ class TestPage:
             assert f"{evaluation[key]:#.4g}" in text
             assert key not in ("log_likelihood", "elbo") or f"{evaluation[f'{key}_se']:#.4g}" in text
         assert f"{training['parameters']:,}" in text
-        assert f"seed {evaluation['seed']}; weights final, of step {evaluation['step']:,}." in text
+        which = f"180 test examples, K = 20, seed 0; weights final, of step {evaluation['step']:,}"
+        assert runs.which_evaluation(evaluation) == which
+        assert f"Evaluation {which}. K importance samples for each; means over examples" in text
         (shown,) = re.findall(r"<pre>(tfp-vae train .*?)</pre>", html, re.DOTALL)
         assert shlex.split(shown.replace("\\\n", "")) == shlex.split(report.command(subject.config))
         assert max(map(len, shown.splitlines())) < 80
@@ -444,17 +462,27 @@ class TestPage:
         assert not (copied.folder / "plots" / "extremes.png").exists()  # nothing is drawn that is not shown
 
     def test_no_place_of_the_machine_is_in_it(self, tmp_path: Path) -> None:
-        np.savez(tmp_path / "a table.npz", x=np.random.default_rng(0).normal(size=(40, 5)))
+        """Neither before the training nor once it is trained, evaluated and drawn."""
+        np.savez(tmp_path / "a table.npz", x=np.random.default_rng(0).normal(size=(60, 5)))
         model, cache = small_model(likelihood="normal"), str(tmp_path / "cache")
-        config, _ = plan(str(tmp_path / "a table.npz"), cache, None, model, small_training())
+        config, data = plan(str(tmp_path / "a table.npz"), cache, None, model, small_training())
         assert str(tmp_path) in report.command(config)
         run = Run.create(tmp_path / "run", config)
         html = report.page(run)
-        assert str(tmp_path) not in html
-        text = " ".join(Page(html).text.split())
-        assert "--dataset 'a table.npz'" in text
-        assert "start the line in the folder that holds it" in text
-        assert "tfp-vae evaluate --run run" in text
+        assert "tfp-vae evaluate --run run" in " ".join(Page(html).text.split())
+        assert train(run, data)
+        call("evaluate", "--run", run.folder, "--iw-samples", 5, "--execution", "graph")
+        assert str(tmp_path) in run.read("evaluation.json")["run"]
+        call("report", "--run", run.folder)
+        final = run.path("report.html").read_text()
+        assert {picture.name for picture in report.pictures(run)} >= {"samples", "learning-curves", "evaluation-bound"}
+        assert "Not evaluated yet" not in final
+        assert not any(str(tmp_path).encode() in path.read_bytes() for path in run.path("plots").iterdir())
+        for made in (html, final):
+            assert str(tmp_path) not in made
+            text = " ".join(Page(made).text.split())
+            assert "--dataset './a table.npz'" in text
+            assert "start the line in the folder that holds it" in text
         assert report.portable(config).data.fingerprint == config.data.fingerprint
 
     def test_text_is_not_markup(self, copied: Run) -> None:
@@ -481,6 +509,20 @@ class TestPage:
         assert old.stat().st_mtime > 1
         assert (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns == kept
         assert told["bytes"] == (copied.folder / "r.html").stat().st_size > 100_000
+
+    def test_which_pictures_are_shown_is_asked_once_before_any_is_drawn(
+        self, copied: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked, shown = list[set[str]](), report.shown
+
+        def counted(run: Run) -> list[str]:
+            asked.append({path.stem for path in run.path("plots").iterdir()})
+            return shown(run)
+
+        monkeypatch.setattr(report, "shown", counted)
+        monkeypatch.setattr(gallery, "applicable", lambda subject, names=(): names or ["samples", "architecture"])
+        call("report", "--run", copied.folder)
+        assert sum(not there for there in asked) == 1
 
     def test_pictures_say_their_weights_and_age(self, copied: Run) -> None:
         call("plot", "samples", "architecture", "--run", copied.folder, "--weights", "best", "--seed", 7)

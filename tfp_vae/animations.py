@@ -39,7 +39,9 @@ def latent_animation(
     title: str = "Posterior means of held-out data",
     total: int | None = None,
 ) -> bytes:
-    """Draw points [F, N, 2] as they move from frame to frame, by colour of class; in the last, classes are named.
+    """Draw points [F, N, 2] as they move from frame to frame, by colour of class.
+
+    In the last, classes are named, unless their names would cover more than two fifths of the axes.
 
     Args:
       epochs: the epoch after which each of the F frames was taken.
@@ -61,8 +63,10 @@ def latent_animation(
 
 
 def _titles(title: str, epochs: Sequence[int], total: int | None) -> list[str]:
-    """Return what is written above each frame: of which epoch it is, and of how many."""
-    return [f"{title}\nepoch {epoch:,} of {total or epochs[-1]:,}" for epoch in epochs]
+    """Return what is written above each frame: of which epoch it is, and of how many, once one was finished."""
+    total = epochs[-1] if total is None else total
+    of_all = f" of {total:,}" if total else ""
+    return [f"{title}\nepoch {epoch:,}{of_all}" for epoch in epochs]
 
 
 def _latent_frames(

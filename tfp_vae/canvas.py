@@ -344,32 +344,45 @@ def maps(
     Returns:
       A figure with one scale of colours for all maps.
     """
-    low, high = range_of(np.concatenate(parts))
+    limits = range_of(np.concatenate(parts))
     columns = [plain(name) for name in features] if len(features) <= MOST_NAMED else []
-    down = math.ceil(len(parts) / _across(len(columns)))
-    across = math.ceil(len(parts) / down)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        width = max(2.6, FEATURE_INCHES * len(columns)) * across + bool(columns)
-        size = max(7.0, width), max(2.4 * down + 0.8, 5.0 if down == 1 else 0.0) + 1.2 * bool(columns)
-        figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=ticks is not None)
+        panels = _panels(len(parts), len(columns), sharey=ticks is not None)
         for i, (axes, part, name) in enumerate(zip(panels.flat, parts, names, strict=False)):
-            image = axes.imshow(part, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=low, vmax=high)
-            axes.set_title(name, fontsize="medium")
-            for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_locator(MaxNLocator(integer=True))
+            image = _map(axes, part, name, limits)
             if ticks is not None:
                 axes.set_yticks(range(len(ticks)), ticks, fontsize="small")
             if columns:
                 axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize="small")
-            axes.tick_params(labelbottom=i + across >= len(parts))  # where nothing is below
-        for axes in panels.flat[len(parts) :]:
-            axes.set_visible(False)
+            axes.tick_params(labelbottom=i + panels.shape[1] >= len(parts))  # where nothing is below
+        figure: Figure = panels[0, 0].figure
         figure.suptitle(plain(title), fontsize=TITLE_SIZE)
         figure.supxlabel("feature", fontsize="medium")
         figure.supylabel(rows, fontsize="medium")
-        figure.colorbar(image, ax=panels, extend="neither" if (low, high) == UNIT_RANGE else "both")
+        figure.colorbar(image, ax=panels, extend="neither" if limits == UNIT_RANGE else "both")
     return figure
+
+
+def _panels(count: int, columns: int, *, sharey: bool) -> np.ndarray:
+    """Return axes [down, across] for so many maps with so many named columns; those that are left over are hidden."""
+    down = math.ceil(count / _across(columns))
+    across = math.ceil(count / down)
+    width = max(2.6, FEATURE_INCHES * columns) * across + bool(columns)
+    height = max(2.4 * down + 0.8, 5.0 if down == 1 else 0.0) + 1.2 * bool(columns)
+    figure = Figure(figsize=(max(7.0, width), height), layout="constrained")
+    panels: np.ndarray = figure.subplots(down, across, squeeze=False, sharex=True, sharey=sharey)
+    for axes in panels.flat[count:]:
+        axes.set_visible(False)
+    return panels
+
+
+def _map(axes: Any, x: np.ndarray, name: str, limits: Range) -> Any:
+    """Draw vectors x [N, M] as the rows of a map, their places numbered, and return its image."""
+    axes.set_title(name, fontsize="medium")
+    image = axes.imshow(x, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=limits.low, vmax=limits.high)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+    return image
 
 
 def _across(columns: int) -> int:

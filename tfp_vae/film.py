@@ -44,7 +44,7 @@ class Frame(NamedTuple):
 class Reel(NamedTuple):
     """A training's frames in order, the examples' labels [N] where they have any, and the grid that was decoded.
 
-    total: how many epochs were trained; those that were not filmed have no frame.
+    total: how many epochs were trained, 0 before the first is finished; those that were not filmed have no frame.
     """
 
     frames: list[Frame]

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae import animations, canvas, diagrams, film, grids, latent, plots, report, scatter
+from tfp_vae import animations, canvas, diagrams, film, grids, latent, plots, scatter
 from tfp_vae.assessment import Assessment
 from tfp_vae.datasets import Dataset, Split
 from tfp_vae.diagnostics import standard_error
@@ -30,7 +30,7 @@ from tfp_vae.evaluation import ACTIVE_VARIANCE, is_active
 from tfp_vae.experiments import Restored, sample
 from tfp_vae.preparation import as_seen, held_out_view
 from tfp_vae.projections import PROJECTIONS, Projection, projection
-from tfp_vae.runs import Run
+from tfp_vae.runs import Run, which_evaluation
 from tfp_vae.scores import score
 from tfp_vae.seeds import Purpose, generator
 
@@ -427,7 +427,7 @@ def picture_assessment(run: Run, assessment: Assessment) -> list[Path]:
       Paths of PNG files; no rates are drawn where they have no closed form.
     """
     figures = {name: draw(assessment) for name, draw in ASSESSED.items()}
-    about = report.which_evaluation(assessment.result)
+    about = which_evaluation(assessment.result)
     return [run.write_plot(name, canvas.png(figure, about)) for name, figure in figures.items() if figure is not None]
 
 

@@ -476,18 +476,25 @@ def _captioned(
     """Draw tiles with a value below each, and its name, if there are names and room; see `canvas.show_tiles`."""
     lines = min(2, math.ceil(max(map(len, names), default=0) / FEWEST_LETTERS))
     axes, picture = show_tiles(x, rows, columns, title, limits=limits, captions=1 + lines)
-    pitch = picture.shape[1] / columns
-    letters = _letters(axes, pitch)
+    letters = _room(axes, picture.shape[1] / columns) if names else 0
     if names and letters < FEWEST_LETTERS:
-        axes.figure.set_size_inches(WIDENED * axes.figure.get_size_inches())
-        letters = _letters(axes, pitch)
-    told = [_in_lines(name, letters, lines) for name in names] if letters >= FEWEST_LETTERS else []
+        return _captioned(x, rows, columns, title, values, [], limits)
+    told = [_in_lines(name, letters, lines) for name in names]
     texts = [f"{value}\n{name}" for value, name in zip(values, told, strict=True)] if told else values
     height, middles = picture.shape[0] / rows, _centres(columns, picture.shape[1], tile_size(x)[1])
     for i, text in enumerate(texts):
         place = middles[i % columns], i // columns * height + x.shape[1] * 1.03
         axes.text(*place, text, ha="center", va="top", fontsize=NAME_SIZE if told else CAPTION_SIZE)
     return axes, picture
+
+
+def _room(axes: Any, pixels: float) -> int:
+    """Return how many letters of a name have room on so many pixels of a picture, drawn larger if they are too few."""
+    letters = _letters(axes, pixels)
+    if letters >= FEWEST_LETTERS:
+        return letters
+    axes.figure.set_size_inches(WIDENED * axes.figure.get_size_inches())
+    return _letters(axes, pixels)
 
 
 def _letters(axes: Any, pixels: float) -> int:

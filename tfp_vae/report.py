@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from tfp_vae import runs
 from tfp_vae.animations import description, last_frame
 from tfp_vae.config import DataConfig, RunConfig
+from tfp_vae.datasets import DATASETS
 from tfp_vae.errors import RunError
 from tfp_vae.members import Member
 from tfp_vae.runs import Run
@@ -40,7 +41,6 @@ __all__ = [
     "portable",
     "shown",
     "stale",
-    "which_evaluation",
 ]
 
 LARGEST_PICTURE = 1 << 26
@@ -144,6 +144,7 @@ def page(run: Run) -> str:
             training=training,
             terms=_terms(training),
             evaluation=evaluation,
+            evaluated=evaluation and runs.which_evaluation(evaluation),
             figures=figures(evaluation),
             headline=figures(evaluation, HEADLINE),
             environment=_optional(run, runs.ENVIRONMENT),
@@ -154,8 +155,12 @@ def page(run: Run) -> str:
 
 
 def portable(config: RunConfig) -> RunConfig:
-    """Return a configuration without the places of a machine: data of a file or a folder by its name, no `data_dir`."""
-    named = {"dataset": Path(config.data.dataset).name, "data_dir": None}
+    """Return a configuration without the places of a machine: data of a file or a folder as `./name`, no `data_dir`.
+
+    By its name alone a folder `digits` would be taken for the data set of that name.
+    """
+    dataset = config.data.dataset
+    named = {"dataset": dataset if dataset in DATASETS else f"./{Path(dataset).name}", "data_dir": None}
     return config.model_copy(update={"data": config.data.model_copy(update=named)})
 
 
@@ -183,7 +188,7 @@ def _summary(config: RunConfig) -> str:
     shape = "x".join(map(str, data.event_shape))
     return (
         f"A variational autoencoder with {model.latent_dim} latent dimension{'s' * (model.latent_dim > 1)}, trained on "
-        f"{data.splits['train']:,} examples of {shape} from {Path(data.dataset).name}."
+        f"{data.splits['train']:,} examples of {shape} from {data.dataset}."
     )
 
 
@@ -361,13 +366,7 @@ def _is_of(run: Run, name: str, evaluation: Mapping[str, Any] | None) -> bool:
     path = run.path(f"{runs.PLOTS}/{name}.png")
     if evaluation is None or not path.is_file():
         return False
-    return described(path) in ("", which_evaluation(evaluation))
-
-
-def which_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """Return what tells an evaluation from others: its weights, its examples, its K and its seed."""
-    told = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
-    return told.format(**evaluation)
+    return described(path) in ("", runs.which_evaluation(evaluation))
 
 
 def _note(path: Path, *, old: bool) -> str:
@@ -377,7 +376,10 @@ def _note(path: Path, *, old: bool) -> str:
 
 
 def described(path: Path) -> str:
-    """Return from which weights and seed a picture says that it was drawn; nothing, if it does not."""
+    """Return from what a picture says that it was drawn; nothing, if it does not.
+
+    A picture of a run names weights and seed, one of an evaluation that evaluation, see `runs.which_evaluation`.
+    """
     if path.suffix != ".png":
         return ""
     try:

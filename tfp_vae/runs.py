@@ -36,7 +36,7 @@ from tfp_vae.errors import DataError, RunError, UsageError
 from tfp_vae.members import first_problem
 from tfp_vae.stopping import Stop, stop
 
-__all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs"]
+__all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs", "which_evaluation"]
 
 CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl", ".lock", "train.log"
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
@@ -628,6 +628,12 @@ _ADVICE = re.compile(r"(; [a-z ]+)?\.$")
 
 _LINES = "expected a line of metrics for each epoch"
 _REWRITE = "`tfp-vae train --resume` writes it again from the checkpoint."
+
+
+def which_evaluation(evaluation: Mapping[str, Any]) -> str:
+    """Return what tells an evaluation from others: its weights, its examples, its K and its seed."""
+    told = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
+    return told.format(**evaluation)
 
 
 def _is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
