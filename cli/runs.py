@@ -71,6 +71,7 @@ _COLUMNS = (
 
 def _told(run: runs.Run) -> dict[str, Any]:
     config, metrics = run.config(), run.metrics()
+    run.has_checkpoint()  # raises if it had one, and it is gone
     evaluation = run.read(runs.EVALUATION) if (run.folder / runs.EVALUATION).exists() else {}
     values = (
         str(run.folder),

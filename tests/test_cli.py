@@ -223,6 +223,12 @@ class TestForScripts:
         (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
         assert (row["run"], row["state"], row["epochs"]) == (str(copied.folder), "finished", "2/2")
 
+    def test_a_run_whose_checkpoint_is_gone_is_called_damaged(self, copied: Run) -> None:
+        for path in copied.folder.glob("checkpoint*.npz"):
+            path.unlink()
+        (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
+        assert row["state"] == "damaged"
+
     def test_runs_elsewhere_are_pointed_to(self, here: Path, trained: Path) -> None:
         shutil.copytree(trained, here / "some where" / "r 1")
         assert "make one with `tfp-vae train`, or say with --runs-dir" in call("runs").stderr

@@ -367,3 +367,14 @@ class TestOmniglot:
         path.write_bytes(path.read_bytes()[:500])
         with pytest.raises(DataError, match=r"images_evaluation\.zip"):
             load("omniglot", data_dir=str(folder))
+
+
+def test_what_lies_here_under_the_name_of_a_data_set_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load("digits").event_shape == (8, 8, 1)
+    assert not caplog.messages
+    (tmp_path / "digits").mkdir()
+    assert load("digits").event_shape == (8, 8, 1)
+    assert caplog.messages == ["digits is the data set of that name; for what lies here under it, write ./digits."]

@@ -202,7 +202,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
         "found transparent pixels",
     ),
     "no image": ({"a.png": b"hello"}, "not a readable PNG or JPEG image"),
-    "empty": ({"a.jpg": b""}, "not a readable PNG or JPEG image"),
+    "empty": ({"a.jpg": b""}, "found an empty file"),
     "another format by that name": ({"a.png": encoded(GREY, "bmp")}, "not a readable PNG or JPEG image"),
     "cut short": ({"a.png": encoded(NOISE)[:900]}, "truncated"),
     "jpeg cut short": ({"a.jpg": encoded(np.tile(GREY, (40, 40)), "jpeg")[:900]}, "truncated"),

@@ -582,3 +582,20 @@ def test_a_single_example_has_no_error_to_draw() -> None:
     axes = plots.bound_curve([1, 2], np.zeros(2), np.full(2, np.nan), -1.0).axes[0]
     assert not axes.collections
     assert len(axes.lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "letters", "lines", "told"),
+    [
+        ("img545.png", 12, 1, "img545.png"),
+        ("red/img545.png", 20, 2, "red/img545.png"),
+        ("class number 0/img545.png", 10, 2, "class\u2026r 0/\nimg545.png"),
+        ("red/a-photograph-of-1999.png", 10, 2, "red/\na-pho\u2026.png"),
+        ("portrait0001.png", 10, 2, "portrait\n0001.png"),
+        ("portrait0001.png", 10, 1, "portr\u2026.png"),
+    ],
+)
+def test_a_name_on_two_lines_keeps_the_file_apart_from_its_folder(
+    name: str, letters: int, lines: int, told: str
+) -> None:
+    assert plots._in_lines(name, letters, lines) == told

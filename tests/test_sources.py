@@ -359,6 +359,8 @@ class TestKinds:
             (VALUES["real values"], REAL, "standard"),
             (VALUES["real values"], UNIT, "none"),
             (VALUES["counts"], None, "none"),
+            (VALUES["counts"], REAL, "standard"),
+            (VALUES["counts"], COUNTS, "none"),
             (VALUES["values in [0, 1]"], REAL, "none"),
             (PIXELS[..., None], None, "pixels"),
             (PIXELS[..., None], COUNTS, "none"),

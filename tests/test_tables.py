@@ -23,6 +23,23 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
     return written
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["a", "", "b", " "], "2 rows have no label, the first on line 3"),
+        (["a", "b", ""], "1 row has no label, the first on line 4"),
+        (["a", "na", "?"], None),
+    ],
+)
+def test_rows_without_a_label_are_told_of(
+    cells: list[str], said: str | None, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    table = read_csv(write("x,y\n" + "".join(f"1,{cell}\n" for cell in cells)), label_column="y")
+    assert table.y is not None
+    assert table.y.tolist() == [cell.strip() for cell in cells]
+    assert (said in caplog.text) if said else not caplog.messages
+
+
 @pytest.mark.parametrize("delimiter", DELIMITERS)
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_columns_and_labels_by_name(delimiter: str, line_end: str, write: Callable[..., Path]) -> None:
@@ -81,7 +98,7 @@ def test_labels_may_be_absent_from_new_data_only(write: Callable[..., Path]) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "expected a table with 1 to"),
+        ("", "found an empty file"),
         ("a,b\n1,2\n3\n", "line 3: expected 2 cells, found 1"),
         ("a,b\n1,2\n3,4,5\n", "line 3: expected 2 cells, found 3"),
         ("a,b\n1,two\n", "line 2: expected a number in column 'b', found 'two'"),

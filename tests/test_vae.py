@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_vae as tv
-from tests.conftest import small_model
+from tests.conftest import small_model, small_training
 from tfp_vae.checkpoints import capture, restore
-from tfp_vae.config import RunConfig, TrainingConfig, build
+from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.errors import UsageError
 from tfp_vae.flows import MaskedNetwork
 from tfp_vae.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.preparation import plan
 
 tfd = tfp.distributions
 SHAPE = (4, 3, 1)
@@ -63,6 +66,46 @@ def test_sample_is_decided_by_its_seed() -> None:
     first, again, other = (vae.sample(20, seed=seed).numpy() for seed in ((0, 1), (0, 1), (0, 2)))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+class TestWhatAnEncoderSees:
+    """Of counts their logarithms."""
+
+    def test_the_network_is_given_the_logarithms(self, rng: np.random.Generator) -> None:
+        vae, x = make(), rng.poisson(1_000, (4, *SHAPE)).astype(np.float32)
+        of_logs = tv.Encoder(vae.encoder.network, vae.encoder.posterior, "log1p")
+        np.testing.assert_array_equal(of_logs.params(x), vae.encoder.network(tf.math.log1p(x)))
+        np.testing.assert_array_equal(of_logs(x).mean(), vae.encoder(tf.math.log1p(x)).mean())
+        np.testing.assert_array_equal(of_logs.mean(x), of_logs(x).mean())
+
+    def test_what_is_below_zero_counts_as_none(self) -> None:
+        of_logs = tv.Encoder(make().encoder.network, make().encoder.posterior, "log1p")
+        below, none = (np.full((1, *SHAPE), value, np.float32) for value in (-3.0, 0.0))
+        np.testing.assert_array_equal(of_logs.params(below), of_logs.params(none))
+
+    def test_another_name_is_refused(self) -> None:
+        with pytest.raises(UsageError, match="sees: expected one of values, log1p, found 'log'"):
+            tv.Encoder(make().encoder.network, make().encoder.posterior, "log")
+
+    @pytest.mark.parametrize(
+        ("likelihood", "sees"), [("poisson", "log1p"), ("negative-binomial", "log1p"), ("normal", "values")]
+    )
+    def test_a_run_on_counts_takes_logarithms(self, likelihood: str, sees: str, tmp_path: Path) -> None:
+        counts = np.random.default_rng(0).poisson(3_000, (40, 5))
+        np.save(tmp_path / "counts.npy", counts)
+        model = small_model(likelihood=likelihood)
+        planned, data = plan(str(tmp_path / "counts.npy"), None, None, model, small_training())
+        assert planned.model.encoder_input == sees
+        assert planned.data.scaling.name == ("standard" if sees == "values" else "none")
+        read = RunConfig.model_validate_json(planned.model_dump_json())
+        encoder = build(read).encoder
+        assert encoder.sees == sees
+        assert np.abs(encoder(data.train.x).mean()).max() < 50  # where the values themselves give thousands
+
+    def test_a_run_from_before_sees_values(self) -> None:
+        kept = ModelConfig().model_dump()
+        del kept["encoder_input"]
+        assert ModelConfig(**kept).encoder_input == "values"
 
 
 def test_temperature_zero_point_one_narrows_the_samples() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 from collections.abc import Callable
 from typing import Any, final
@@ -31,7 +32,14 @@ class _Lazy:
 def _tensorflow() -> Any:
     # Its notes of missing GPUs and the like go to stderr unasked; its errors come as exceptions all the same.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return importlib.import_module("tensorflow")
+    found = importlib.import_module("tensorflow")
+    found.get_logger().addFilter(_is_no_retracing)
+    return found
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """Whether a warning is not that functions were traced anew, which several models in one process are by right."""
+    return "retracing" not in str(record.msg)
 
 
 @functools.cache

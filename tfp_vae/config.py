@@ -137,6 +137,7 @@ class ModelConfig(_Record):
     latent_dim: D.
     encoder, decoder: members of `NETWORKS`.
     posterior, prior, likelihood: members of `POSTERIORS`, `PRIORS` and `LIKELIHOODS`.
+    encoder_input: what the encoder's network is given of x, see `vae.ENCODER_INPUTS`; log(1 + x) of a run on counts.
 
     Raises:
       pydantic.ValidationError: an unknown key or member, a setting that a member does not take, or a number beyond its
@@ -149,6 +150,7 @@ class ModelConfig(_Record):
     posterior: Annotated[Member, POSTERIORS.validator, AS_MAPPING] = POSTERIORS.member("diagonal-normal")
     prior: Annotated[Member, PRIORS.validator, AS_MAPPING] = PRIORS.member("standard-normal")
     likelihood: Annotated[Member, LIKELIHOODS.validator, AS_MAPPING] = LIKELIHOODS.member("bernoulli")
+    encoder_input: Literal["values", "log1p"] = "values"
 
 
 class TrainingConfig(_Record):
@@ -307,7 +309,8 @@ def build(config: RunConfig, data_mean: ArrayLike | None = None) -> Any:
     posterior = POSTERIORS.build(model.posterior, model.latent_dim, seed=posterior_seed)
     likelihood = LIKELIHOODS.build(model.likelihood, event_shape)
     mean = np.zeros(event_shape) if data_mean is None else np.asarray(data_mean)
-    encoder = Encoder(NETWORKS.build(model.encoder, event_shape, posterior.params_size, seed=encoder_seed), posterior)
+    network = NETWORKS.build(model.encoder, event_shape, posterior.params_size, seed=encoder_seed)
+    encoder = Encoder(network, posterior, model.encoder_input)
     decoder = NETWORKS.build(
         model.decoder,
         (model.latent_dim,),

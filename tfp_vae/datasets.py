@@ -8,6 +8,7 @@ fixed seed, so that every run of a data set is judged on the same examples.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ __all__ = [
     "read",
     "scaled",
 ]
+
+logger = logging.getLogger("tfp_vae")
 
 SPLITS = ("train", "validation", "test")
 
@@ -348,6 +351,8 @@ def read(name: str, *, data_dir: str | None = None, progress: Any = None, readin
     reading = reading or Reading()
     if name in DATASETS and reading.given():
         raise UsageError(f"--{min(reading.given()).replace('_', '-')} has no meaning for the named data set {name}.")
+    if name in DATASETS and Path(name).exists():
+        logger.warning("%s is the data set of that name; for what lies here under it, write ./%s.", name, name)
     folder = data_folder(data_dir)
     dataset: Dataset = DATASETS[name](folder, progress) if name in DATASETS else _from_path(name, data_dir, reading)
     _check_shapes(dataset)

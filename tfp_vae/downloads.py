@@ -81,7 +81,8 @@ def _download(remote: Remote, places: Sequence[Path], progress: Any) -> Path:
         ) from error
     except OSError as error:
         raise_if_disk(error, target / remote.name)
+        looked = " or ".join(dict.fromkeys(map(str, places)))
         raise DataError(
-            f"expected {remote.name} in {' or '.join(map(str, places))}, found none, and {remote.url} could not be "
-            f"reached ({type(error).__name__}); put the file there or name its folder with --data-dir."
+            f"expected {remote.name} in {looked}, found none, and {remote.url} could not be reached "
+            f"({type(error).__name__}); put the file there or name its folder with --data-dir."
         ) from error

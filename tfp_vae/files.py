@@ -22,7 +22,7 @@ import numpy as np
 
 from tfp_vae.errors import DataError, one_line
 
-__all__ = ["read_amat", "read_idx", "read_npy", "read_npz", "refuse_special"]
+__all__ = ["check_file", "not_there", "read_amat", "read_idx", "read_npy", "read_npz"]
 
 _IDX_TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -212,20 +212,30 @@ _MALFORMED = (
 """What numpy and zipfile raise for headers that make no sense."""
 
 
-def refuse_special(path: Path) -> None:
-    """Raise DataError for what is there but is no file or folder: a pipe would be waited for, a device has no end."""
+def not_there(path: Path) -> DataError:
+    """Return the error of a file that is not there."""
+    return DataError(f"{path}: expected a file, found none; check the path, or give its folder as --data-dir.")
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError for what is there but is no file or folder, or is empty.
+
+    A pipe would be waited for, a device has no end.
+    """
     if not (path.is_file() or path.is_dir()) and path.exists():
         raise DataError(f"{path}: expected a file, found a pipe or a device; give a file.")
+    if path.is_file() and not path.stat().st_size:
+        raise DataError(f"{path}: expected data, found an empty file; get it anew.")
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader finds wrong into a DataError that names the file."""
     try:
-        refuse_special(path)
+        check_file(path)
         yield
     except FileNotFoundError as error:
-        raise DataError(f"{path}: expected a file, found none; check the path.") from error
+        raise not_there(path) from error
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: the file is damaged or cut short ({one_line(error)}); get it anew.") from error
     except _MALFORMED as error:

@@ -256,7 +256,8 @@ def _draw_traversals(subject: Subject) -> Any:
 
     One dimension at a time goes through the prior's quantiles from 2% to 98%, the others stay where that example lies.
     """
-    means, dims = subject.embeddings.mean, _shown(subject.active)
+    means, most = subject.embeddings.mean, MOST_DIMENSIONS if len(subject.test.x.shape) > 2 else plots.MOST_MAPS
+    dims = _shown(subject.active, most)
     start = means[np.square(means - means.mean(axis=0)).sum(axis=1).argmin()]
     levels = np.linspace(*TRAVERSED, STEPS)
     places = grids.quantiles(subject.vae, levels, subject.seed)
@@ -274,9 +275,9 @@ def _draw_traversals(subject: Subject) -> Any:
     )
 
 
-def _shown(dims: np.ndarray) -> np.ndarray:
+def _shown(dims: np.ndarray, most: int = MOST_DIMENSIONS) -> np.ndarray:
     """Return dimensions in order if all can be shown, else the first of those given."""
-    return np.sort(dims) if len(dims) <= MOST_DIMENSIONS else dims[:MOST_DIMENSIONS]
+    return np.sort(dims) if len(dims) <= most else dims[:most]
 
 
 def _no_traversals(subject: Subject) -> str | None:

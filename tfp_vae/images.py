@@ -23,7 +23,7 @@ from typing import IO, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from tfp_vae.errors import DataError, one_line
-from tfp_vae.files import refuse_special
+from tfp_vae.files import check_file
 
 __all__ = ["CHANNELS", "Channels", "Pictures", "read_folder", "read_zipped"]
 
@@ -199,7 +199,7 @@ def _refuse(path: Path, faults: Sequence[str], *, all_looked_at: bool = True) ->
 
 def _path_opener(path: Path) -> Callable[[], IO[bytes]]:
     def opened() -> IO[bytes]:
-        refuse_special(path)
+        check_file(path)
         return path.open("rb")
 
     return opened
@@ -405,7 +405,9 @@ def _reading(name: str | Path) -> Iterator[None]:
         raise DataError(
             f"{name}: expected at most {MOST_PIXELS:,} pixels, its header promises far more; get it anew."
         ) from error
-    except (*_MALFORMED, zipfile.BadZipFile, UnidentifiedImageError) as error:
+    except UnidentifiedImageError as error:
+        raise DataError(f"{name}: not a readable PNG or JPEG image, but something else; get it anew.") from error
+    except (*_MALFORMED, zipfile.BadZipFile) as error:
         raise DataError(f"{name}: not a readable PNG or JPEG image ({one_line(error)}); get it anew.") from error
     except OSError as error:
         raise DataError(f"{name}: could not be read ({error.strerror or one_line(error)}); get it anew.") from error

@@ -41,6 +41,9 @@ ENOUGH = 10
 
 NOT_FINITE = "some of them missing or infinite"
 
+STANDARDIZED: dict[Support | None, tuple[str, ...]] = {None: ("real values",), REAL: ("real values", "counts")}
+"""Values of vectors that are standardized, under a likelihood of a support that was asked for, or of none."""
+
 
 class Kind(NamedTuple):
     """What data are: their form, and their values once they are scaled.
@@ -126,7 +129,8 @@ def _has_levels(dataset: Dataset) -> bool:
 def suited_scaling(dataset: Dataset, support: Support | None) -> str:
     """Return the scaling that suits a data set, not yet scaled, under a likelihood of `support`, or under any.
 
-    Vectors of real values are brought to mean 0 and standard deviation 1, if the likelihood takes real values.
+    Vectors of real values are brought to mean 0 and standard deviation 1, if the likelihood takes real values; so are
+    those of whole numbers, if such a likelihood was asked for.
     Images are scaled as `default_scaling` says, unless their values fit the likelihood as they are and not so.
 
     Args:
@@ -140,8 +144,7 @@ def suited_scaling(dataset: Dataset, support: Support | None) -> str:
     if len(dataset.event_shape) > 1:
         misfits = support is not None and fits(dataset, support) and not fits(scaled(dataset, usual), support)
         return "none" if misfits else usual
-    real = support in (None, REAL) and kind_of(dataset).values == "real values"
-    return "standard" if real else usual
+    return "standard" if kind_of(dataset).values in STANDARDIZED.get(support, ()) else usual
 
 
 def assumption(parts: Sequence[np.ndarray], scaling: str) -> str | None:

@@ -502,10 +502,19 @@ def _letters(axes: Any, pixels: float) -> int:
     axes.figure.draw_without_rendering()
     ends = axes.transData.transform([(0, 0), (pixels, 0)])
     points = 72 * float(ends[1, 0] - ends[0, 0]) / float(axes.figure.dpi)
-    return int(points / (NAME_SIZE * LETTER_WIDTH)) - 1
+    return int(points / (NAME_SIZE * LETTER_WIDTH)) - 2
 
 
 def _in_lines(name: str, letters: int, lines: int) -> str:
-    """Return a name on so many lines at most of so many letters at most, shortened in the middle if it is longer."""
-    text = shortened(name, letters * lines)
-    return "\n".join(plain(text[start : start + letters]) for start in range(0, len(text), letters))
+    """Return a name on so many lines at most of so many letters at most, shortened in the middle if it is longer.
+
+    A file and its folder, or a word and what follows, stand on lines of their own.
+    """
+    first, last = _parted(name) if len(name) > letters and lines > 1 else ("", name)
+    return "\n".join(plain(shortened(part, letters)) for part in (first, last) if part)
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Return the two parts of a name on two lines: before and after its last slash, or cut in half."""
+    folder, slash, file = name.rpartition("/")
+    return (folder + slash, file) if slash else (name[: len(name) // 2], name[len(name) // 2 :])

@@ -216,8 +216,13 @@ def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None)
 
 
 def _completed(model: ModelConfig, data: Dataset) -> ModelConfig:
-    """Return the model with what its likelihood takes from the data, such as the number of levels."""
-    return model.model_copy(update={"likelihood": _counted(model.likelihood, data.train.x)})
+    """Return the model with what its likelihood takes from the data, such as the number of levels.
+
+    Counts may be of any size, so the encoder is given their logarithms.
+    """
+    counts = _support(model.likelihood, data.event_shape) is COUNTS
+    decided = {"encoder_input": "log1p"} if counts else {}
+    return model.model_copy(update={"likelihood": _counted(model.likelihood, data.train.x), **decided})
 
 
 def _prepared(config: RunConfig, data: Dataset) -> Dataset:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,9 +18,11 @@ from typing import NamedTuple, TextIO
 import numpy as np
 
 from tfp_vae.errors import DataError, one_line
-from tfp_vae.files import refuse_special
+from tfp_vae.files import check_file, not_there
 
 __all__ = ["MISSING", "Columns", "csv_bytes", "read_csv", "typed"]
+
+logger = logging.getLogger("tfp_vae")
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 """What stands for a value that is not there, in small letters."""
@@ -135,14 +138,22 @@ def _values(
 
     Return the numbers at `places` of each row, [N, M], and the texts at `label`; a wrong cell is named by its line.
     """
-    x, labels = [], []
+    x, labels, unlabelled = [], list[str](), list[int]()
     for line, row in rows:
         if len(row) != len(header):
             raise DataError(f"{path}, line {line}: expected {len(header)} cells, found {len(row)}; mend that line.")
         x.append(_numbers(row, header, places, f"{path}, line {line}"))
         if label is not None:
             labels.append(row[label].strip())
+            unlabelled.extend([] if labels[-1] else [line])
+    _warn_of_unlabelled(unlabelled, path)
     return np.array(x, np.float64).reshape(len(x), len(places)), labels
+
+
+def _warn_of_unlabelled(lines: Sequence[int], path: Path) -> None:
+    if lines:
+        many = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
+        logger.warning("%s: %s no label, the first on line %d; without a label is a class too.", path, many, lines[0])
 
 
 def _numbers(row: list[str], header: list[str], places: list[int], where: str) -> np.ndarray:
@@ -194,11 +205,11 @@ def csv_bytes(columns: Mapping[str, np.ndarray]) -> bytes:
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever is wrong with a table into a DataError that names it."""
     try:
-        refuse_special(path)
+        check_file(path)
         yield
     except (csv.Error, UnicodeError) as error:
         raise DataError(f"{path}: not a readable CSV file in UTF-8 ({one_line(error)}); save it again.") from error
     except FileNotFoundError as error:
-        raise DataError(f"{path}: expected a file, found none; check the path.") from error
+        raise not_there(path) from error
     except OSError as error:
         raise DataError(f"{path}: could not be read ({error.strerror or error}).") from error

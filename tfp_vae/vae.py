@@ -9,6 +9,7 @@ Objectives, evaluation and sampling see nothing but the distributions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, final
 
 from tfp_vae._lazy import tf
@@ -21,7 +22,13 @@ from tfp_vae.posteriors import Posterior
 from tfp_vae.priors import Prior
 from tfp_vae.seeds import Seed, fold
 
-__all__ = ["VAE", "Decoder", "Encoder"]
+__all__ = ["ENCODER_INPUTS", "VAE", "Decoder", "Encoder"]
+
+ENCODER_INPUTS: dict[str, Callable[[Any], Any]] = {
+    "values": lambda x: x,
+    "log1p": lambda x: tf.math.log1p(tf.nn.relu(x)),
+}
+"""What an encoder's network is given of x: the values, or log(1 + x) of counts, which may be of any size."""
 
 
 @final
@@ -37,15 +44,21 @@ class Encoder(tf.Module):
     Args:
       network: tensor -> tensor, [B, *event_shape] -> [B, posterior.params_size].
       posterior: the family of q(z|x).
+      sees: what the network is given of x, a name from `ENCODER_INPUTS`. What is modelled is x all the same.
 
     Raises:
-      UsageError: a network that shows no trainable variable, see `adapters.checked`.
+      UsageError: a network that shows no trainable variable, see `adapters.checked`; or another name.
+
+    References:
+      Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, for log(1 + x).
     """
 
-    def __init__(self, network: Network, posterior: Posterior) -> None:
+    def __init__(self, network: Network, posterior: Posterior, sees: str = "values") -> None:
         super().__init__()
+        if sees not in ENCODER_INPUTS:
+            raise UsageError(f"sees: expected one of {', '.join(ENCODER_INPUTS)}, found {sees!r}.")
         self.network = checked(network, "encoder")
-        self.posterior = posterior
+        self.posterior, self.sees = posterior, sees
         self._learned = posterior.learned  # where tf.Module sees it
 
     def __repr__(self) -> str:
@@ -53,7 +66,11 @@ class Encoder(tf.Module):
 
     def __call__(self, x: Any) -> Any:
         """Return q(z|x), batch [B], event [D], for x [B, *event_shape]."""
-        return self.posterior(self.network(x))
+        return self.posterior(self.params(x))
+
+    def params(self, x: Any) -> Any:
+        """Return what the posterior's family makes q(z|x) of, [B, posterior.params_size], for x [B, *event_shape]."""
+        return self.network(ENCODER_INPUTS[self.sees](x))
 
     def mean(self, x: Any, *, seed: Seed = (0, 0)) -> Any:
         """Return E_q[z|x], [B, D], for x [B, *event_shape]; see `Posterior.mean`.
@@ -65,7 +82,7 @@ class Encoder(tf.Module):
           x: examples, [B, *event_shape].
           seed: a stateless seed; of Normal families not looked at.
         """
-        return self.posterior.mean(self.network(x), seed=seed)
+        return self.posterior.mean(self.params(x), seed=seed)
 
 
 @final
