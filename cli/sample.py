@@ -28,10 +28,18 @@ def _figure(x: np.ndarray, data: DataConfig, title: str) -> Any:
     return plots.image_grid(x, title=title, features=data.features, unit=data.unit)
 
 
+def _columns(x: np.ndarray, data: DataConfig, title: str) -> dict[str, np.ndarray]:
+    """Return samples as a table has them: a column for each feature, in the units of the run's data."""
+    flat = data.unscaled(x).reshape(len(x), -1)
+    names = data.features or [f"x_{i}" for i in range(1, flat.shape[1] + 1)]
+    return dict(zip(names, flat.T, strict=True))
+
+
 FORMS: outcome.Forms = {
     ".png": _figure,
     ".npy": lambda x, data, title: x,
     ".npz": lambda x, data, title: {"x": x, **data.standard},
+    ".csv": _columns,
 }
 
 
@@ -71,7 +79,7 @@ def command(
     path = path or found.plot_path(_picture_name(n, show, weights, region, **drawn))
     x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
     data = found.config().data
-    console.notice_of_scaled(data.standard)
+    console.notice_of_scaled({} if path.suffix == ".csv" else data.standard)
     outcome.write(path, FORMS, x, data, _title(n, show, bounds, drawn["temperature"]))
     settings = {"n": n, "show": show, "region": bounds, **drawn}
     outcome.tell(outcome.record(found, restored, **settings, shape=list(x.shape), out=str(path)), as_json)

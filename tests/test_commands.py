@@ -380,6 +380,22 @@ def test_a_picture_is_called_by_its_temperature(here: Path, copied: Run) -> None
     assert paths == ["samples-4-mean-seed0.png", "samples-4-mean-seed0-temperature0.5.png"]
 
 
+def test_samples_of_a_table_are_a_table_in_its_own_units(here: Path) -> None:
+    write_table(Path("t.csv"), rows=60)
+    call("train", "--dataset", "t.csv", "--label-column", "kind", *SMALL, "--run-dir", "r", "--no-plots")
+    asked = ("sample", "--run", "r", "--n", 200, "--draw")
+    said = call(*asked, "--out", "s.csv")
+    call(*asked, "--out", "s.npz")
+    assert "loc + scale" not in said.stderr
+    header, *rows = csv.reader(Path("s.csv").read_text().splitlines())
+    assert header == ["a", "b"]
+    with np.load("s.npz") as file:
+        expected = file["loc"] + file["scale"] * file["x"].astype(float)
+    np.testing.assert_allclose(np.array(rows, float), expected)
+    assert 900 < expected[:, 1].mean() < 1_100
+    call("data", "inspect", "s.csv")  # and can be read again
+
+
 def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> None:
     result = told("sample", "--run", copied.folder, "--n", 6, "--region", -0.1, 0.1, 1, 1.2, "--out", "s.npy")
     assert result["region"] == [[-0.1, 0.1], [1, 1.2]]

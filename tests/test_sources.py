@@ -253,6 +253,9 @@ class TestScaling:
         assert scaled.dtype == np.float32
         assert scaled.shape == x.shape
         assert SCALINGS.member({"name": name, **SCALINGS[name].settings_from(settings, 2 * x)}) == member
+        unscaled = SCALINGS.build(member).inverse(scaled, SCALINGS.build(member).full(x) or 1.0)
+        assert unscaled.dtype == np.float64
+        np.testing.assert_allclose(unscaled, x, atol=1e-4)
 
     def test_standard_values_have_mean_0_and_deviation_1(self, rng: np.random.Generator) -> None:
         x = rng.normal([5, -1e6, 3], [2, 1e3, 0], (400, 3))

@@ -121,6 +121,11 @@ class DataConfig(_Record):
             return {}
         return {name: np.reshape(self.scaling.settings[name], self.event_shape) for name in ("loc", "scale")}
 
+    def unscaled(self, x: np.ndarray) -> np.ndarray:
+        """Return values x [N, *event_shape] that a model gives as the run's source has them, float64."""
+        found: np.ndarray = SCALINGS.build(self.scaling).inverse(x, self.pixels_over or 1.0)
+        return found
+
     @property
     def unit(self) -> bool:
         """Whether they are images that were scaled to lie in [0, 1]."""

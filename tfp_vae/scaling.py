@@ -42,6 +42,15 @@ class Scaling(abc.ABC):
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x [N, *event_shape], float32, as a model sees it."""
 
+    @abc.abstractmethod
+    def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
+        """Return values [N, *event_shape] as their source has them, float64, given those that a model sees.
+
+        Args:
+          y: scaled.
+          full: what `pixels` divided by, which y does not tell; others do not look at it.
+        """
+
     def full(self, x: np.ndarray) -> float | None:
         """Return which value of x becomes 1, of maps that divide; None of others, and where all stays as it is."""
         del x
@@ -74,6 +83,11 @@ class Unscaled(Scaling):
         """Return x."""
         return _as_float32(x)
 
+    def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
+        """Return y."""
+        del full
+        return y.astype(np.float64)
+
 
 @final
 @dataclass(frozen=True)
@@ -83,6 +97,10 @@ class Pixels(Scaling):
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x / 255 if x is uint8, else x."""
         return _as_float32(x) / np.float32(self.full(x) or 1)
+
+    def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
+        """Return full y."""
+        return full * y.astype(np.float64)
 
     def full(self, x: np.ndarray) -> float | None:
         """Return 255 if x is uint8."""
@@ -103,6 +121,11 @@ class Divided(Scaling):
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x / by."""
         return _as_float32(x) / np.float32(self.by)
+
+    def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
+        """Return by y."""
+        del full
+        return self.by * y.astype(np.float64)
 
     def full(self, x: np.ndarray) -> float:
         """Return `by`."""
@@ -148,6 +171,13 @@ class Standard(Scaling):
             )
         loc, scale = (np.reshape(values, x.shape[1:]) for values in (self.loc, self.scale))
         return _as_float32((x - loc) / scale)
+
+    def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
+        """Return loc + scale y."""
+        del full
+        loc, scale = (np.reshape(values, y.shape[1:]) for values in (self.loc, self.scale))
+        unscaled: np.ndarray = loc + scale * y.astype(np.float64)
+        return unscaled
 
     @classmethod
     def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
