@@ -22,6 +22,13 @@ def split_into(train: np.ndarray, held_out: np.ndarray) -> Dataset:
 class TestDuplicates:
     """Examples that are in two splits."""
 
+    def test_no_feature_outweighs_the_others_by_its_unit(self, rng: np.random.Generator) -> None:
+        x, y = rng.normal(size=(200, 8)).astype(np.float32), rng.normal(size=(50, 8)).astype(np.float32)
+        x[:, 0], y[:, 0] = 1e5 * x[:, 0], 1e5 * y[:, 0]
+        y[7] = x[3]
+        found = inspection.duplicates(Dataset("own", "", Split(x), Split(y), Split(y)), "test")
+        assert (found.identical, found.near) == (1, 1)
+
     def test_brute_force_finds_the_same_neighbours(self, rng: np.random.Generator) -> None:
         a, b = rng.normal(40, 1, (300, 7)).astype(np.float32), rng.normal(40, 1, (90, 7)).astype(np.float32)
         places, distances = inspection._nearest(a, b)

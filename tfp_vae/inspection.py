@@ -176,7 +176,8 @@ def _labels(data: Dataset) -> dict[str, Any] | None:
 def duplicates(data: Dataset, split: str) -> Duplicates:
     """Return which examples of a held-out split are in the training data too, exactly or nearly.
 
-    Distances are root mean square differences of scaled values. Near is nearer than a tenth of the median distance of
+    Distances are root mean square differences of scaled values; of vectors, in standard deviations of each feature, so
+    that none outweighs the others by its unit. Near is nearer than a tenth of the median distance of
     two training examples, found by comparing all pairs; where that would cost more than 5 10^11 products, a seeded part
     of the held-out examples stands for all.
 
@@ -189,7 +190,7 @@ def duplicates(data: Dataset, split: str) -> Duplicates:
       split: `validation` or `test`.
     """
     train, held_out = data.train, getattr(data, split)
-    a, b = (part.x.reshape(len(part), -1) for part in (train, held_out))
+    a, b = _comparable(train.x, held_out.x)
     draw = generator(FIXED_SEED, Purpose.INSPECTION)
     most = max(1, MOST_PRODUCTS // max(1, a.size))
     rows = np.sort(draw.permutation(len(b))[:most]) if most < len(b) else np.arange(len(b))
@@ -208,6 +209,15 @@ def duplicates(data: Dataset, split: str) -> Duplicates:
             for i in closest
         ),
     )
+
+
+def _comparable(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return examples as rows, vectors in standard deviations of a's features."""
+    if a.ndim > 2:
+        return a.reshape(len(a), -1), b.reshape(len(b), -1)
+    spread = a.std(axis=0)
+    spread = np.where(spread > 0, spread, 1)
+    return a / spread, b / spread
 
 
 def _identical(a: np.ndarray, b: np.ndarray) -> int:
