@@ -64,20 +64,20 @@ def _ratio(found: Mapping[str, Any], peer: str) -> str:
 
 def _shares(found: Sequence[Mapping[str, Any]]) -> str:
     head = ["workload", "10^9 operations", "10^6 bytes*", "10^9 operations a second", "of the rate"]
-    rows = [_share(from_dict(one["workload"]), one) for one in found if one["workload"]["hidden"]]
-    low, _, high = (f"{rate / 1e9:.0f}" for rate in quartiles([one["rate"] for one in found]))
+    low, rate, high = quartiles([one["rate"] for one in found])
+    rows = [_share(from_dict(one["workload"]), one, rate) for one in found if one["workload"]["hidden"]]
     return (
-        f"Rate of a product of 2048x2048 matrices, after each workload: {low} to {high} x 10^9 operations a second "
-        f"(quartiles).\n\n{_table(head, rows)}\n\n"
+        f"Rate of a product of 2048x2048 matrices, after each workload: {rate / 1e9:.0f} x 10^9 operations a second, "
+        f"the median, which shares are of; quartiles {low / 1e9:.0f} to {high / 1e9:.0f}.\n\n{_table(head, rows)}\n\n"
         "*: of weights, moments, gradients and logits alone."
     )
 
 
-def _share(workload: Workload, found: Mapping[str, Any]) -> list[str]:
+def _share(workload: Workload, found: Mapping[str, Any], rate: float) -> list[str]:
     operations, moved = workload.flops(), _bytes(workload)
     reached = operations * (workload.steps or 1) / found["seconds"][OURS][1]
     counted = f"{operations / 1e9:.2f}", f"{moved / 1e6:.0f}"
-    return [workload.name, *counted, f"{reached / 1e9:.0f}", f"{100 * reached / found['rate']:.0f}%"]
+    return [workload.name, *counted, f"{reached / 1e9:.0f}", f"{100 * reached / rate:.0f}%"]
 
 
 def _bytes(workload: Workload) -> int:
