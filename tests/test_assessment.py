@@ -179,7 +179,7 @@ def test_reasons_that_are_missing_or_too_many_are_found() -> None:
     assert sorted(unreasoned(found)) == told
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_every_null_has_a_reason_and_every_reason_a_null(count: int, copied: Run, digits: Dataset) -> None:
     """In what is printed and what is kept: of one example and of some, with K too small for a k̂, and annealed."""
     asked = Plan(iw_samples=(1, 3), max_examples=count, execution="graph", annealing=AnnealingPlan(2, 2, count))

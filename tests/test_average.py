@@ -60,7 +60,9 @@ def closed(history: list[list[np.ndarray]], decay: float) -> list[np.ndarray]:
 class TestAverage:
     """a_t = sum_s d^(t-s) w_s / sum_s d^(t-s)."""
 
-    @pytest.mark.parametrize(("execution", "decay"), [("xla", 0.999), ("graph", 0.3), ("eager", 0.9)])
+    @pytest.mark.parametrize(
+        ("execution", "decay"), [pytest.param("xla", 0.999, marks=pytest.mark.slow), ("graph", 0.3), ("eager", 0.9)]
+    )
     def test_is_the_weighted_mean_of_the_weights_of_each_step(self, execution: str, decay: float) -> None:
         batches = tf.constant(epoch_batches(30, 10, STEPS, 0, 0))
         vae, averaged = make(), make()

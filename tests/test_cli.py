@@ -99,6 +99,7 @@ class TestThreeLines:
         assert kept["log_likelihood"] > kept["elbo"]
         assert str(run.relative_to(here)) in evaluated.stderr
 
+    @pytest.mark.slow
     def test_nobody_listening_on_stderr_stops_nothing(self, here: Path) -> None:
         command = " ".join(
             [*map(shlex.quote, TFP_VAE), "train", "--epochs 2 --hidden 8 --run-dir r --no-plots", "2>&-"]

@@ -75,7 +75,7 @@ def test_every_execution_learns(execution: str, x: np.ndarray) -> None:
     assert after > before + 0.2
 
 
-@pytest.mark.parametrize("execution", ["graph", "xla"])
+@pytest.mark.parametrize("execution", ["graph", pytest.param("xla", marks=pytest.mark.slow)])
 def test_weights_do_not_depend_on_how_steps_are_cut(execution: str, x: np.ndarray) -> None:
     batches = tf.constant(epoch_batches(50, 10, 12, 0, 0))
     outcomes = []
