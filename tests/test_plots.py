@@ -590,8 +590,8 @@ def test_a_single_example_has_no_error_to_draw() -> None:
         ("img545.png", 12, 1, "img545.png"),
         ("red/img545.png", 20, 2, "red/img545.png"),
         ("class number 0/img545.png", 10, 2, "class\u2026r 0/\nimg545.png"),
-        ("red/a-photograph-of-1999.png", 10, 2, "red/\na-pho\u2026.png"),
-        ("portrait0001.png", 10, 2, "portrait\n0001.png"),
+        ("red/a-photograph-of-1999.png", 10, 2, "red/\n\u2026-1999.png"),
+        ("portrait0001.png", 10, 2, "portrait00\n01.png"),
         ("portrait0001.png", 10, 1, "portr\u2026.png"),
     ],
 )

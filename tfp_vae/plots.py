@@ -508,13 +508,13 @@ def _letters(axes: Any, pixels: float) -> int:
 def _in_lines(name: str, letters: int, lines: int) -> str:
     """Return a name on so many lines at most of so many letters at most, shortened in the middle if it is longer.
 
-    A file and its folder, or a word and what follows, stand on lines of their own.
+    A file and its folder stand on lines of their own, the file with its end, which tells it from others.
     """
-    first, last = _parted(name) if len(name) > letters and lines > 1 else ("", name)
-    return "\n".join(plain(shortened(part, letters)) for part in (first, last) if part)
-
-
-def _parted(name: str) -> tuple[str, str]:
-    """Return the two parts of a name on two lines: before and after its last slash, or cut in half."""
+    if len(name) <= letters or lines < 2:
+        return plain(shortened(name, letters))
     folder, slash, file = name.rpartition("/")
-    return (folder + slash, file) if slash else (name[: len(name) // 2], name[len(name) // 2 :])
+    if not slash:
+        text = shortened(name, 2 * letters)
+        return f"{plain(text[:letters])}\n{plain(text[letters:])}"
+    end = file if len(file) <= letters else f"\N{HORIZONTAL ELLIPSIS}{file[1 - letters :]}"
+    return f"{plain(shortened(folder + slash, letters))}\n{plain(end)}"
