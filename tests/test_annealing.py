@@ -114,7 +114,7 @@ def test_the_gap_closes_with_the_steps(linear: LinearGaussian) -> None:
     assert abs(gaps[2]) < 0.05
 
 
-@pytest.mark.parametrize("latent_dim", [1, 2])
+@pytest.mark.parametrize("latent_dim", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_both_estimates_agree_with_quadrature(latent_dim: int) -> None:
     """A Bernoulli decoder that bends: the posterior is not Normal, and nothing is known but by integration."""
     model = CurvedBernoulli(latent_dim)

@@ -129,6 +129,7 @@ def test_the_seed_decides(restored: Restored, digits: Dataset) -> None:
     assert first["log_likelihood"] != another["log_likelihood"]
 
 
+@pytest.mark.slow
 def test_progress_is_told_of_every_stage(restored: Restored, digits: Dataset) -> None:
     totals: dict[str, int] = {}
     done: dict[str, int] = {}

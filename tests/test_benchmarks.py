@@ -182,6 +182,7 @@ def masked_network(network: Any, z: np.ndarray, context: np.ndarray) -> tuple[np
     return z[..., 0::2], 2 * np.tanh(z[..., 1::2] / 2)
 
 
+@pytest.mark.slow
 def test_our_loss_under_a_flow_is_the_negative_elbo() -> None:
     given = problem(FLOW)
     x, peer = binary(given), ours.Peer(given)
@@ -202,6 +203,7 @@ def test_our_loss_under_a_flow_is_the_negative_elbo() -> None:
     assert 5 * error < 1  # a layer left out would show
 
 
+@pytest.mark.slow
 def test_our_training_and_evaluation_do_their_work() -> None:
     peer = ours.Peer(problem(SMALL))
     x = binary(problem(SMALL))

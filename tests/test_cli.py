@@ -114,6 +114,7 @@ class TestThreeLines:
             done = self.from_the_outside(*line.split())
         assert json.loads(done.stdout)["num_examples"] == 180
 
+    @pytest.mark.slow
     def test_one_from_the_outside(self, copied: Run) -> None:
         options = ("--iw-samples", "5", "--max-examples", "7", "--no-plots", "--json")
         done = self.from_the_outside("evaluate", "--run", str(copied.folder), *options)

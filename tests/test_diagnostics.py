@@ -131,6 +131,7 @@ class TestTally:
 REPEATS = 200
 
 
+@pytest.mark.slow
 def test_monte_carlo_interval_covers_the_truth(linear: LinearGaussian) -> None:
     """Of 200 repeats with other seeds, about 95% of the intervals of the mean hold the mean log p(x)."""
     vae, x = linear.vae(shift=0.2, widen=1.2), linear.data(40)
