@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from tfp_vae import storage
-from tfp_vae.datasets import DATASETS, Dataset, default_scaling, read
+from tfp_vae.datasets import DATASETS, Dataset, default_scaling, read, warn_of_namesake
 from tfp_vae.errors import DataError, DiskError
 from tfp_vae.scaling import SCALINGS
 from tfp_vae.sources import FOLDER, READERS
@@ -65,6 +65,7 @@ def inspect_command(
     picture cannot be written, and with exit code 6.
     """
     path, refused = _place(out)
+    warn_of_namesake(dataset, data_dir)
     raw = read(dataset, data_dir=data_dir, progress=console.DownloadProgress(), reading=options.reading(said))
     from tfp_vae import inspection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -18,7 +19,7 @@ from tests.test_training import assert_same, without_seconds
 from tests.test_vae import SHAPE, make
 from tfp_vae import archive, report, session
 from tfp_vae.checkpoints import capture, restore, shapes
-from tfp_vae.config import ModelConfig, RunConfig, TrainingConfig, build
+from tfp_vae.config import LATER, ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.errors import UsageError
 from tfp_vae.experiments import Restored, train
 from tfp_vae.objectives import ELBO
@@ -219,6 +220,23 @@ class TestRun:
         content = averaged_run.config().model_dump(mode="json")
         content["training"]["ema"] = None
         assert RunConfig.model_validate(content).identity() == Run(trained).config().identity()
+
+
+def test_runs_from_before_a_setting_was_there_keep_their_digest(trained: Path) -> None:
+    """The digest of a run's config as it was then: without what came later."""
+    config = Run(trained).config()
+    content = config.model_dump(mode="json")
+    for name in ("pixels_over", "deeper", "learned"):
+        del content["data"][name]
+    for part, name in (*LATER, ("training", "epochs"), ("training", "early_stopping")):
+        del content[part][name]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    assert config.identity() == digest
+    later = {"training": {"ema": 0.9}, "model": {"encoder_input": "log1p"}}
+    assert {(part, name) for part, names in later.items() for name in names} == LATER.keys()
+    for part, names in later.items():
+        changed = getattr(config, part).model_copy(update=names)
+        assert config.model_copy(update={part: changed}).identity() != digest
 
 
 @pytest.mark.parametrize("members", CONFIGS, ids=lambda members: str(next(iter(members.values()))))

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import small_model, small_training
 from tests.test_files import idx
 from tests.test_images import encoded
 from tfp_vae import datasets
 from tfp_vae.binarization import BINARIZATIONS, Binarization, Dynamic, Static, Threshold, Unchanged
-from tfp_vae.datasets import SPLITS, Dataset, Split, check_support, load, not_finite, prepare, read
+from tfp_vae.datasets import SPLITS, Dataset, Split, check_support, load, not_finite, prepare, read, warn_of_namesake
 from tfp_vae.errors import DataError, UsageError
+from tfp_vae.preparation import plan, reload
 from tfp_vae.supports import BINARY, COUNTS, OPEN_UNIT, REAL, UNIT, Support, first_violation, level_count, levels
 
 
@@ -374,8 +376,22 @@ def test_what_lies_here_under_the_name_of_a_data_set_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load("digits").event_shape == (8, 8, 1)
-    assert not caplog.messages
+    warn_of_namesake("digits", None)
     (tmp_path / "digits").mkdir()
-    assert load("digits").event_shape == (8, 8, 1)
+    warn_of_namesake("./digits", None)
+    warn_of_namesake("digits", ".")  # it is the data set's own folder
+    assert not caplog.messages
+    warn_of_namesake("digits", None)
     assert caplog.messages == ["digits is the data set of that name; for what lies here under it, write ./digits."]
+
+
+def test_a_new_run_tells_of_a_namesake_and_its_data_read_again_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    config, _ = plan("digits", None, None, small_model(), small_training())
+    assert "write ./digits" in caplog.text
+    caplog.clear()
+    reload(config)
+    assert not caplog.messages

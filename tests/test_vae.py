@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,21 @@ class TestWhatAnEncoderSees:
         kept = ModelConfig().model_dump()
         del kept["encoder_input"]
         assert ModelConfig(**kept).encoder_input == "values"
+
+    def test_what_the_model_says_is_kept(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "counts.npy", np.random.default_rng(0).poisson(3, (40, 5)))
+        model = small_model(likelihood="poisson", encoder_input="values")
+        planned, _ = plan(str(tmp_path / "counts.npy"), None, None, model, small_training())
+        assert planned.model.encoder_input == "values"
+
+
+def test_tensorflow_says_nothing_of_retracing_and_all_else() -> None:
+    of_retracing, of_else = (
+        logging.LogRecord("tensorflow", logging.WARNING, "", 0, text, (), None)
+        for text in ("5 out of the last 5 calls to %s triggered tf.function retracing.", "something else")
+    )
+    assert not tf.get_logger().filter(of_retracing)
+    assert tf.get_logger().filter(of_else)
 
 
 def test_temperature_zero_point_one_narrows_the_samples() -> None:

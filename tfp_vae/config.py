@@ -226,6 +226,10 @@ class TrainingConfig(_Record):
 RATE_DEFAULTS = {"beta": 1.0, "kl_warmup_epochs": 0, "free_bits": 0.0}
 
 
+LATER = {("training", "ema"): None, ("model", "encoder_input"): "values"}
+"""Settings that runs were made without at first, and what those runs had in their place."""
+
+
 class RunConfig(_Record):
     """A run: its data, its model, its training.
 
@@ -249,7 +253,8 @@ class RunConfig(_Record):
     def identity(self) -> str:
         """Return a digest of all that decides a run's numbers, but not of when it ends, which may be put off.
 
-        Averaging counts where it is asked for: runs from before it was there keep their digest. Who decided columns and
+        `LATER` settings count where they are not as they were before they were there: older runs keep their digest. Who
+        decided columns and
         scaling does not count, what they are does; nor what pixels are over and how deep they were, which follows from
         the data, whose fingerprint counts.
 
@@ -259,8 +264,11 @@ class RunConfig(_Record):
         training = content["training"]
         for name in ("pixels_over", "deeper", "learned"):
             del content["data"][name]
-        for name in ("epochs", "early_stopping", *(["ema"] if training["ema"] is None else [])):
+        for name in ("epochs", "early_stopping"):
             del training[name]
+        for (part, name), before in LATER.items():
+            if content[part][name] == before:
+                del content[part][name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

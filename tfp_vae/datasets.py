@@ -42,6 +42,7 @@ __all__ = [
     "prepare",
     "read",
     "scaled",
+    "warn_of_namesake",
 ]
 
 logger = logging.getLogger("tfp_vae")
@@ -351,12 +352,20 @@ def read(name: str, *, data_dir: str | None = None, progress: Any = None, readin
     reading = reading or Reading()
     if name in DATASETS and reading.given():
         raise UsageError(f"--{min(reading.given()).replace('_', '-')} has no meaning for the named data set {name}.")
-    if name in DATASETS and Path(name).exists():
-        logger.warning("%s is the data set of that name; for what lies here under it, write ./%s.", name, name)
     folder = data_folder(data_dir)
     dataset: Dataset = DATASETS[name](folder, progress) if name in DATASETS else _from_path(name, data_dir, reading)
     _check_shapes(dataset)
     return dataset
+
+
+def warn_of_namesake(name: str, data_dir: str | None) -> None:
+    """Warn of a named data set where a person's own data may be meant, that lie here under its name.
+
+    What lies here is not that where the data set's own files are in it.
+    """
+    here = Path(name)
+    if name in DATASETS and here.exists() and here.resolve() != (data_folder(data_dir) / name).resolve():
+        logger.warning("%s is the data set of that name; for what lies here under it, write ./%s.", name, name)
 
 
 def default_scaling(dataset: Dataset) -> str:

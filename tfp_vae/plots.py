@@ -414,7 +414,8 @@ def extremes(
       title: written above.
       count: how many of each, at most half of all.
       features: what the M features of vectors are called.
-      names: of the N examples, such as their rows or files; vectors stand beside theirs, pictures above, see `ranked`.
+      names: of the N examples, such as their rows or files; those of vectors stand beside them, of pictures below: see
+        `ranked`.
     """
     order = np.argsort(values, kind="stable")
     count = min(count, max(1, len(x) // 2))
@@ -448,7 +449,7 @@ def ranked(
       title: written above.
       features: what the M features of vectors are called.
       names: of the examples, such as their rows or files; vectors stand beside theirs. Those of pictures stand below
-        the values, on two lines at most and shortened in the middle, unless there is no room for eight letters.
+        the values, on two lines at most, long ones shortened, unless there is no room for eight letters.
     """
     texts = list(map(_written, values))
     if x.ndim == 2:

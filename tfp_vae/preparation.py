@@ -32,6 +32,7 @@ from tfp_vae.datasets import (
     prepare,
     read,
     scaled,
+    warn_of_namesake,
 )
 from tfp_vae.errors import DataError, UsageError
 from tfp_vae.images import RESIZE
@@ -103,6 +104,7 @@ def plan(
     """
     check_latent_dim(model)
     check_rate(model, training)
+    warn_of_namesake(dataset, data_dir)
     raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
     support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
     data = scaled(raw, scaling or suited_scaling(raw, support))
@@ -218,10 +220,11 @@ def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None)
 def _completed(model: ModelConfig, data: Dataset) -> ModelConfig:
     """Return the model with what its likelihood takes from the data, such as the number of levels.
 
-    Counts may be of any size, so the encoder is given their logarithms.
+    Counts may be of any size, so the encoder is given their logarithms, unless the model says what it is given.
     """
+    is_open = "encoder_input" not in model.model_fields_set
     counts = _support(model.likelihood, data.event_shape) is COUNTS
-    decided = {"encoder_input": "log1p"} if counts else {}
+    decided = {"encoder_input": "log1p"} if is_open and counts else {}
     return model.model_copy(update={"likelihood": _counted(model.likelihood, data.train.x), **decided})
 
 
