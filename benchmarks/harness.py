@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.document import OURS, quartiles
 from benchmarks.problem import Workload, as_dict, make, save
-from tfp_vae.execution import XLA_FLAGS
+from tfp_vae.core.execution import XLA_FLAGS
 
 PEERS = (
     OURS,

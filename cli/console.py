@@ -16,8 +16,8 @@ from rich.progress import DownloadColumn, Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
-from tfp_vae.progress import bar, columns
-from tfp_vae.storage import json_text
+from tfp_vae.core.files import json_text
+from tfp_vae.training.progress import bar, columns
 
 
 def notice(message: str) -> None:

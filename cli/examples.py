@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 import click
 import numpy as np
 
-from tfp_vae.datasets import SPLITS, Split
-from tfp_vae.errors import UsageError
-from tfp_vae.preparation import binarized, held_out_view, reload, scaled_examples
-from tfp_vae.runs import Run
+from tfp_vae.core.errors import UsageError
+from tfp_vae.data.dataset import SPLITS, Split
+from tfp_vae.runs.recipe import binarized, held_out_view, reload, scaled_examples
+from tfp_vae.runs.run import Run
 
 from . import console, options
 

@@ -11,44 +11,44 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import IO, Any
 
-from tfp_vae.runs import Run
+from tfp_vae.runs.run import Run
 
 from . import console
 
 
 def experiments() -> ModuleType:
-    """Return `tfp_vae.experiments`."""
-    return _imported("experiments")
+    """Return `tfp_vae.runs.load`."""
+    return _imported("runs.load")
 
 
 def assessment() -> ModuleType:
-    """Return `tfp_vae.assessment`."""
-    return _imported("assessment")
+    """Return `tfp_vae.runs.results`."""
+    return _imported("runs.results")
 
 
 def gallery() -> ModuleType:
-    """Return `tfp_vae.gallery`."""
-    return _imported("gallery")
+    """Return `tfp_vae.reports.pictures`."""
+    return _imported("reports.pictures")
 
 
 def film() -> ModuleType:
-    """Return `tfp_vae.film`."""
-    return _imported("film")
+    """Return `tfp_vae.runs.frames`."""
+    return _imported("runs.frames")
 
 
 def latent() -> ModuleType:
-    """Return `tfp_vae.latent`."""
-    return _imported("latent")
+    """Return `tfp_vae.evaluation.latent_space`."""
+    return _imported("evaluation.latent_space")
 
 
 def report() -> ModuleType:
-    """Return `tfp_vae.report`."""
-    return _imported("report")
+    """Return `tfp_vae.reports.page`."""
+    return _imported("reports.page")
 
 
 def scores() -> ModuleType:
-    """Return `tfp_vae.scores`."""
-    return _imported("scores")
+    """Return `tfp_vae.runs.scores`."""
+    return _imported("runs.scores")
 
 
 def restored(run: Run, weights: str) -> Any:

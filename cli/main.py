@@ -10,7 +10,7 @@ from typing import Any, final
 import click
 
 from tfp_vae import __version__
-from tfp_vae.errors import DiskError, Interrupted, TfpVaeError, UsageError, one_line
+from tfp_vae.core.errors import DiskError, Interrupted, TfpVaeError, UsageError, one_line
 
 from . import console, signals
 
@@ -50,7 +50,7 @@ class _Application(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"tfp_vae.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"tfp_vae.cli.commands.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

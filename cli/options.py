@@ -13,13 +13,13 @@ import click
 import pydantic
 from click.core import ParameterSource
 
-from tfp_vae.archive import BEST, FINAL
-from tfp_vae.errors import UsageError
-from tfp_vae.execution import AUTO, EXECUTIONS
-from tfp_vae.images import CHANNELS
-from tfp_vae.members import Table, first_problem
-from tfp_vae.scaling import SCALINGS
-from tfp_vae.sources import Reading
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.execution import AUTO, EXECUTIONS
+from tfp_vae.core.registry import Table, first_problem
+from tfp_vae.data.readers.images import CHANNELS
+from tfp_vae.data.readers.sources import Reading
+from tfp_vae.data.transforms.scaling import SCALINGS
+from tfp_vae.runs.archive import BEST, FINAL
 
 from .main import DEBUG
 

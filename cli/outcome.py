@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import click
 
-from tfp_vae import storage
-from tfp_vae.runs import Run
-from tfp_vae.tables import csv_bytes
+from tfp_vae.core import files as storage
+from tfp_vae.data.readers.tables import csv_bytes
+from tfp_vae.runs.run import Run
 
 from . import console
 
@@ -34,7 +34,7 @@ def write(path: Path, forms: Forms, *made: Any) -> None:
 
 
 def _picture(path: Path, figure: Any) -> None:
-    from tfp_vae import plots
+    from tfp_vae.plots import figures as plots
 
     storage.write_bytes(path, plots.png(figure))
 

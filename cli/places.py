@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from tfp_vae import runs, storage
-from tfp_vae.errors import DiskError, UsageError
-from tfp_vae.runs import PLOTS, Run
+from tfp_vae.core import files as storage
+from tfp_vae.core.errors import DiskError, UsageError
+from tfp_vae.runs import run as runs
+from tfp_vae.runs.run import PLOTS, Run
 
 from . import console
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.oracles import LinearGaussian
-from tests.worker import Worker
-from tfp_vae.config import ModelConfig, TrainingConfig
-from tfp_vae.datasets import Dataset
-from tfp_vae.experiments import Restored, train
-from tfp_vae.preparation import plan, reload
-from tfp_vae.runs import Run
+from tests.helpers.oracles import LinearGaussian
+from tests.helpers.runs import start_run
+from tests.helpers.worker import Worker
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.recipe import reload
+from tfp_vae.runs.run import Run
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -32,22 +32,6 @@ def shared_data() -> Path:
 def linear() -> LinearGaussian:
     """A linear-Gaussian model in float64."""
     return LinearGaussian("float64")
-
-
-def small_model(**changes: object) -> ModelConfig:
-    """A model that trains in a second."""
-    return ModelConfig(**{"encoder": "mlp:hidden=16", "decoder": "mlp:hidden=16", **changes})
-
-
-def small_training(**changes: object) -> TrainingConfig:
-    """A training of two epochs, as a graph: it starts faster than XLA."""
-    return TrainingConfig(**{"epochs": 2, "execution": "graph", **changes})
-
-
-def start_run(folder: Path, **training: object) -> tuple[Run, Dataset]:
-    """A new run on the digits, not yet trained."""
-    config, dataset = plan("digits", None, None, small_model(), small_training(**training))
-    return Run.create(folder, config), dataset
 
 
 @pytest.fixture(scope="session")

@@ -19,100 +19,57 @@ vae = tv.VAE(
     decoder=tv.Decoder(tv.networks.mlp((2,), likelihood.params_size, hidden=(16,)), likelihood),
     prior=tv.priors.StandardNormal(2),
 )
-x = (tv.datasets.load("digits").train.x[:16] > 0.5).astype(np.float32)  # [16, 8, 8, 1]
+x = (tv.data.dataset.load("digits").train.x[:16] > 0.5).astype(np.float32)  # [16, 8, 8, 1]
 ```
 """
 
 from __future__ import annotations
 
+from tfp_vae.core.exports import lazy_exports
+
 TYPE_CHECKING = False  # that of typing, without its import: a program may be interrupted from its first millisecond on
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from tfp_vae import (
-        adapters,
-        assessment,
-        binarization,
-        config,
-        datasets,
-        errors,
-        evaluation,
-        events,
-        experiments,
-        film,
-        gallery,
-        inspection,
-        kinds,
-        latent,
-        likelihoods,
-        networks,
-        objectives,
-        optimizers,
-        plots,
-        posteriors,
-        preparation,
-        priors,
-        progress,
-        report,
-        runs,
-        scaling,
-        scores,
-        sources,
-        training,
-    )
-    from tfp_vae.vae import VAE, Decoder, Encoder
+    from tfp_vae import data, evaluation, interop, model, objectives, plots, reports, runs, training
+    from tfp_vae.core import errors
+    from tfp_vae.core.batch import Batch
+    from tfp_vae.model import likelihoods, networks, posteriors, priors
+    from tfp_vae.model.vae import VAE, Decoder, Encoder
 
 __version__ = "0.1.0"
 
-_CLASSES = ("VAE", "Decoder", "Encoder")
+_PLACES = {
+    "VAE": "model.vae",
+    "Batch": "core.batch",
+    "Decoder": "model.vae",
+    "Encoder": "model.vae",
+    "errors": "core",
+    "likelihoods": "model",
+    "networks": "model",
+    "posteriors": "model",
+    "priors": "model",
+}
 
 __all__ = [
     "VAE",
+    "Batch",
     "Decoder",
     "Encoder",
     "__version__",
-    "adapters",
-    "assessment",
-    "binarization",
-    "config",
-    "datasets",
+    "data",
     "errors",
     "evaluation",
-    "events",
-    "experiments",
-    "film",
-    "gallery",
-    "inspection",
-    "kinds",
-    "latent",
+    "interop",
     "likelihoods",
+    "model",
     "networks",
     "objectives",
-    "optimizers",
     "plots",
     "posteriors",
-    "preparation",
     "priors",
-    "progress",
-    "report",
+    "reports",
     "runs",
-    "scaling",
-    "scores",
-    "sources",
     "training",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'tfp_vae' has no attribute {name!r}")
-    import importlib
-
-    if name in _CLASSES:
-        return getattr(importlib.import_module("tfp_vae.vae"), name)
-    return importlib.import_module(f"tfp_vae.{name}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)

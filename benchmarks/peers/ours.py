@@ -20,11 +20,11 @@ from benchmarks.problem import (
     Workload,
     evidence,
 )
-from tfp_vae.binarization import BINARIZATIONS
-from tfp_vae.execution import choose
+from tfp_vae.core.execution import choose
+from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.objectives import ELBO, MonteCarloELBO
-from tfp_vae.optimizers import adam, constant
-from tfp_vae.training import Totals, Trainer, epoch_batches
+from tfp_vae.training.loop import Totals, Trainer, epoch_batches
+from tfp_vae.training.optimizers import adam, constant
 
 
 @final
@@ -65,7 +65,7 @@ class Peer:
     def evaluate(self, x: np.ndarray, samples: int) -> Any:
         """Return log p(x), [B]."""
         if self._estimator is None:
-            self._estimator = tv.evaluation.Estimator(self._vae, iw_samples=samples)
+            self._estimator = tv.evaluation.importance.Estimator(self._vae, iw_samples=samples)
         self._taken += 1
         return self._estimator(x.reshape(-1, SIDE, SIDE, 1), seed=(0, self._taken)).log_likelihood
 

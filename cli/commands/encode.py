@@ -1,0 +1,55 @@
+"""`tfp-vae encode`: where examples lie in latent space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+
+from tfp_vae.core.seeds import Purpose
+
+from .. import library, options, outcome, places
+from ..examples import Chosen, chosen, example_options
+
+
+def _columns(examples: Chosen, embeddings: Any) -> dict[str, np.ndarray]:
+    """Return a row for each example: mean_1..D, scale_1..D, and sample_1_1..S_D."""
+    columns = examples.columns()
+    for name, values in (("mean", embeddings.mean), ("scale", embeddings.scale)):
+        columns.update({f"{name}_{d + 1}": column for d, column in enumerate(values.T)})
+    for s, draws in enumerate(embeddings.samples):
+        columns.update({f"sample_{s + 1}_{d + 1}": column for d, column in enumerate(draws.T)})
+    return columns
+
+
+FORMS: outcome.Forms = {
+    ".npz": lambda examples, embeddings: {**examples.columns(), **embeddings._asdict()},
+    ".csv": _columns,
+}
+
+
+@click.command()
+@options.run_options
+@example_options
+@click.option("--samples", type=options.Whole(0, 100_000), default=1, show_default=True, help="Draws from each q(z|x).")
+@options.output_options(FORMS, "draws", "embeddings-<examples>.npz in the run")
+@options.weights_option
+@options.json_option
+@options.debug_option
+def command(
+    run: str | None, runs_dir: str, samples: int, seed: int, out: str | None, weights: str, as_json: bool, **which: Any
+) -> None:
+    """Means, scales and samples of q(z|x) of given examples, into a file."""
+    path = places.output(out, FORMS)
+    found = places.run(run, runs_dir)
+    places.check_run(found, path)
+    examples = chosen(found, **which)
+    path = path or found.folder / f"embeddings-{examples.name}.npz"
+    restored = library.restored(found, weights)
+    drawn = (seed, int(Purpose.EMBEDDING))
+    embeddings = library.latent().encode(restored.vae, examples.split.x, samples=samples, seed=drawn)
+    outcome.write(path, FORMS, examples, embeddings)
+    found_there = {"num_examples": len(examples.split), "latent_dim": embeddings.mean.shape[1]}
+    settings = {"samples": samples, "seed": seed, "mean_scale": float(np.mean(embeddings.scale))}
+    outcome.tell(outcome.record(found, restored, **examples.origin, **found_there, **settings, out=str(path)), as_json)

@@ -1,0 +1,247 @@
+"""`tfp-vae evaluate`: importance-weighted log-likelihood and diagnostics on held-out data, of one run or of several."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tfp_vae.core import files as storage
+from tfp_vae.core.errors import UsageError
+from tfp_vae.data.dataset import SPLITS
+from tfp_vae.runs import run as runs
+from tfp_vae.runs.recipe import reload
+
+from .. import console, library, options, places
+
+_ROWS = (
+    ("log p(x), importance-weighted", "log_likelihood", ".3f", "nats"),
+    ("   Monte Carlo error of it", "log_likelihood_mc_error", ".3f", "nats"),
+    ("ELBO", "elbo", ".3f", "nats"),
+    ("distortion", "distortion", ".3f", "nats"),
+    ("rate", "rate", ".3f", "nats"),
+    ("   mutual information I(x; z)", "mutual_information", ".3f", "nats"),
+    ("   aggregate posterior to prior, KL", "aggregate_kl", ".3f", "nats"),
+    ("-log p(x) per dimension", "bits_per_dim", ".4f", "bits"),
+    ("active units", "active_units", "d", "dimensions"),
+    ("reconstruction, mean squared error", "reconstruction_mse", ".4f", "per element"),
+    ("linear probe accuracy", "linear_probe_accuracy", ".4f", "of labels"),
+    ("5-nearest-neighbour accuracy", "knn_accuracy", ".4f", "of labels"),
+    ("effective sample size: median", "ess_median", ".1f", "samples"),
+    ("   5th percentile", "ess_p5", ".1f", "samples"),
+    ("   minimum", "ess_min", ".1f", "samples"),
+    ("Pareto k of the weights: median", "pareto_k_median", ".2f", ""),
+    ("   share above 0.7", "pareto_k_share_above", ".3f", "of examples"),
+)
+MOST_SAMPLES = 10**9
+
+
+NEAR_CEILING = 0.99
+"""The share of its ceiling from which on a mutual information says no more than that."""
+
+
+@click.command()
+@options.several_runs_options
+@options.data_dir_option
+@click.option(
+    "--iw-samples",
+    type=options.Several(options.Whole(1, MOST_SAMPLES)),
+    metavar="K[,K...]",
+    default="100",
+    show_default=True,
+    help="Importance samples for each example; several numbers are taken from one pass of draws.",
+)
+@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Which examples.")
+@click.option("--max-examples", type=options.Whole(1), help="A random sample of them.  [default: all]")
+@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same estimate.")
+@click.option("--ais-steps", type=options.Whole(1, 10**6), help="Anneal too, with so many temperatures.")
+@click.option(
+    "--ais-chains", type=options.Whole(2, 10**4), default=16, show_default=True, help="Chains for each example."
+)
+@click.option(
+    "--ais-examples",
+    type=options.Whole(1),
+    default=100,
+    show_default=True,
+    help="How many of the examples are annealed, and as many simulated ones both ways.",
+)
+@click.option("--per-example", metavar="FILE.npz", type=options.PLACE, help="Write each example's values.")
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw pictures into the run.")
+@options.weights_option
+@options.execution_option
+@options.json_option
+@options.debug_option
+def command(
+    run: Sequence[str], runs_dir: str, data_dir: str | None, per_example: str | None, as_json: bool, **asked: Any
+) -> None:
+    """Importance-weighted log-likelihood and diagnostics on held-out data.
+
+    With --run more than once, the runs side by side, and their paired differences from the first.
+    """
+    _check_output(per_example, run)
+    if asked["ais_steps"] is None:
+        options.refuse_written(("ais_chains", "ais_examples"), "without --ais-steps; give that too, or leave it out")
+    found = [runs.find(each, runs_dir) for each in run or (None,)]
+    for each in found:
+        each.check_writable(["", runs.PLOTS], places.COPY)
+    draws, weights, annealing = asked.pop("plots"), asked.pop("weights"), _annealing(asked)
+    assessed = [_assess(each, data_dir, weights, annealing, asked) for each in found]
+    compare = library.assessment().compare
+    differences = [compare(assessed[0], other) for other in assessed[1:]]
+    try:  # what was found is kept even where nobody listens any more, and told even where it cannot be kept
+        if per_example is not None:
+            storage.write_arrays(Path(per_example), assessed[0].per_example())
+        for each, assessment in zip(found, assessed, strict=True):
+            _keep(each, assessment, draws)
+    finally:
+        _tell([each.result for each in assessed], differences, as_json)
+
+
+def _check_output(per_example: str | None, named: Sequence[str]) -> None:
+    if per_example is not None and len(named) > 1:
+        raise UsageError("--per-example: expected one --run, found several; evaluate them one by one for it.")
+    places.output(per_example, (".npz",), "--per-example")
+
+
+def _annealing(asked: dict[str, Any]) -> dict[str, int] | None:
+    """Take the options of annealing out of those asked for."""
+    steps, chains, examples = (asked.pop(f"ais_{name}") for name in ("steps", "chains", "examples"))
+    return None if steps is None else {"steps": steps, "chains": chains, "examples": examples}
+
+
+def _assess(
+    run: runs.Run, data_dir: str | None, weights: str, annealing: dict[str, int] | None, asked: dict[str, Any]
+) -> Any:
+    console.notice(f"run: {run.folder}")
+    dataset = reload(run.config(), data_dir, console.DownloadProgress())
+    restored, assessment = library.restored(run, weights), library.assessment()
+    anneal = None if annealing is None else assessment.AnnealingPlan(**annealing)
+    return assessment.assess(restored, dataset, assessment.Plan(**asked, annealing=anneal), stages=console.counted)
+
+
+def _keep(run: runs.Run, assessment: Any, draws: bool) -> None:
+    """Write what was found into the run, and draw it; what is fuller, and its pictures, stays."""
+    name = run.write_evaluation(assessment.result)
+    if name == runs.PARTIAL:
+        kept = run.read(runs.EVALUATION)
+        console.notice(_FULLER.format(folder=run.folder, **kept))
+    elif draws:
+        _draw(run, assessment)
+    else:
+        _remove_pictures(run)
+
+
+_FULLER = (
+    f"{{folder}}/{runs.EVALUATION} and its pictures stay, as that evaluation is fuller ({{num_examples:,}} examples, "
+    f"K = {{iw_samples:,}}); this one is in {runs.PARTIAL}. To replace it, delete {runs.EVALUATION} first."
+)
+
+
+def _draw(run: runs.Run, assessment: Any) -> None:
+    for path in library.gallery().picture_assessment(run, assessment):
+        console.notice(f"picture: {path}")
+
+
+def _remove_pictures(run: runs.Run) -> None:
+    """Remove the pictures of an evaluation that was replaced."""
+    for name in library.gallery().ASSESSED:
+        with storage.disk_errors(run.plot_path(name)):
+            run.plot_path(name).unlink(missing_ok=True)
+
+
+def _tell(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        alone = [storage.sealed(result) for result in results]
+        console.print_json({"runs": alone, "differences": differences} if differences else alone[0])
+    elif differences:
+        _print_side_by_side(results, differences)
+    else:
+        _print(results[0])
+
+
+def _print(result: dict[str, Any]) -> None:
+    click.echo(_head(result))
+    rows = [[label, _value(result[key], shape), _error(result, key), unit] for label, key, shape, unit in _ROWS]
+    console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
+    if len(result["sweep"]) > 1:
+        _print_sweep(result["sweep"])
+    _print_notes(result)
+
+
+def _print_notes(result: dict[str, Any]) -> None:
+    """Print what else is to be known of a run: its annealing, and advice."""
+    if "ais" in result:
+        _print_annealing(result["ais"], result["sandwich"])
+    for note in filter(None, (result["advice"], _saturation(result))):
+        click.echo(note)
+
+
+def _saturation(result: dict[str, Any]) -> str | None:
+    """Return a sentence where the mutual information is as large as so few examples let it be."""
+    found, most = result["mutual_information"], result["mutual_information_ceiling"]
+    if found is None or not most or found < NEAR_CEILING * most:
+        return None
+    return (
+        f"I(x; z) is close to log {result['num_examples']:,} = {most:.3f} nats, the most that so many examples show: "
+        "it is at least that, and the KL from aggregate posterior to prior is less than its row says."
+    )
+
+
+def _head(result: dict[str, Any]) -> str:
+    head = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
+    return head.format(**result)
+
+
+def _print_sweep(sweep: Sequence[dict[str, Any]]) -> None:
+    click.echo()
+    rows = [
+        [f"{line['iw_samples']:,}", _value(line["log_likelihood"], ".3f"), _error(line, "log_likelihood")]
+        for line in sweep
+    ]
+    console.print_table(["K", "log p(x)", "standard error"], rows)
+
+
+def _print_annealing(ais: dict[str, Any], sandwich: dict[str, Any]) -> None:
+    click.echo(
+        "\nannealing, {steps:,} steps, {chains} chains, on {examples} of the examples: log p(x) {log_likelihood:.3f}, "
+        "Monte Carlo error {log_likelihood_mc_error:.3f}; above importance sampling by "
+        "{above_importance_sampling:+.3f} (standard error {above_importance_sampling_se:.3f}): {verdict}".format(**ais)
+    )
+    click.echo(
+        "annealing both ways on {examples} simulated examples: log p(x) at least {lower:.3f} and at most {upper:.3f}, "
+        "gap {gap:.3f} (standard error {gap_se:.3f}){crossed}\n".format(**sandwich, crossed=_crossed(sandwich["gap"]))
+    )
+
+
+def _crossed(gap: float) -> str:
+    return "" if gap >= 0 else ": the bounds cross, as their means may within their errors; anneal more examples"
+
+
+def _print_side_by_side(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
+    click.echo(_head(results[0]))
+    names = [Path(result["run"]).name for result in results]
+    rows = [[label, *(_value(result[key], shape) for result in results), unit] for label, key, shape, unit in _ROWS]
+    console.print_table(["mean over examples", *names, "unit"], rows)
+    click.echo()
+    paired = [
+        [Path(line["run"]).name, key, f"{line[key]:+.3f}", _error(line, key)]
+        for line in differences
+        for key in library.assessment().COMPARED
+    ]
+    console.print_table([f"less {names[0]}", "paired difference", "nats", "standard error"], paired)
+    for result in results:
+        if "ais" in result or result["advice"] or _saturation(result):
+            click.echo(f"\n{result['run']}")
+        _print_notes(result)
+
+
+def _value(value: float | None, shape: str) -> str:
+    return "not defined" if value is None or not math.isfinite(value) else f"{value:{shape}}"
+
+
+def _error(result: dict[str, Any], key: str) -> str:
+    error = result.get(f"{key}_se", math.nan)
+    return f"{error:.3f}" if math.isfinite(error) else ""

@@ -1,0 +1,54 @@
+"""`tfp-vae info`: versions and devices, a run's configuration, or the names in a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import Table, written
+from tfp_vae.data.dataset import DATASETS
+from tfp_vae.runs.config import TABLES
+from tfp_vae.runs.run import Run
+
+from .. import console, library, options
+
+_TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS}
+
+
+@click.command()
+@click.argument("topic", type=click.Choice(list(_TOPICS)), required=False)
+@click.option("--run", type=options.PLACE, help="Show this run's configuration.")
+@options.json_option
+@options.debug_option
+def command(topic: str | None, run: str | None, as_json: bool) -> None:
+    """Versions and devices; with --run a run's configuration; with a TOPIC the names and settings in a table."""
+    if topic is not None and run is not None:
+        raise UsageError(f"{topic} and --run were both given; keep one.")
+    if topic is not None:
+        _show_table(_TOPICS[topic], as_json)
+    elif run is not None:
+        click.echo(json.dumps(Run.open(Path(run)).config().model_dump(mode="json"), indent=2))
+    else:
+        _show_environment(as_json)
+
+
+def _show_table(table: Table, as_json: bool) -> None:
+    entries = [table.info(name) for name in table]
+    if as_json:
+        console.print_json({"kind": table.kind, "members": [entry._asdict() for entry in entries]})
+    else:
+        rows = [[entry.name, written(entry.defaults), entry.summary] for entry in entries]
+        console.print_table([table.kind, "settings and defaults", "what it is"], rows)
+
+
+def _show_environment(as_json: bool) -> None:
+    environment = library.experiments().environment()
+    if as_json:
+        console.print_json(environment)
+    else:
+        flat = {**environment, **environment.pop("packages"), "devices": ", ".join(environment["devices"])}
+        flat.pop("packages", None)
+        console.print_table(["", "version"], [[key, value] for key, value in flat.items()])

@@ -1,0 +1,159 @@
+"""`tfp-vae interpolate`: paths through latent space, between examples or draws from the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.seeds import Purpose, generator
+from tfp_vae.runs.recipe import as_seen
+from tfp_vae.runs.run import Run
+
+from .. import console, library, options, outcome, places
+from ..examples import chosen, example_options
+
+PATHS = ("linear", "spherical")
+DEFAULT_PATHS = 8
+
+
+def _figure(x: np.ndarray, z: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> Any:
+    from tfp_vae.plots import figures as plots
+
+    return plots.strips(x, ticks=[f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])], **named)
+
+
+FORMS: outcome.Forms = {
+    ".png": _figure,
+    ".npz": lambda x, z, standard, named: {"x": x, "z": z.astype(np.float32), **standard},
+}
+
+
+@click.command()
+@options.run_options
+@example_options
+@click.option(
+    "--pair",
+    "pairs",
+    type=(options.Whole(0), options.Whole(0)),
+    multiple=True,
+    help="From which example to which, by their places from 0; may be given again.  [default: pairs at random]",
+)
+@click.option("--prior", is_flag=True, help="Between draws from the prior, in place of examples.")
+@click.option("--n", type=options.Whole(1, 100), help="How many paths, if no pairs are given.  [default: 8]")
+@click.option(
+    "--steps", type=options.Whole(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
+)
+@click.option("--path", "kind", type=click.Choice(PATHS), default="linear", show_default=True, help="Way between them.")
+@options.output_options(FORMS, "pairs or draws")
+@options.weights_option
+@options.json_option
+@options.debug_option
+def command(run: str | None, runs_dir: str, out: str | None, weights: str, as_json: bool, **asked: Any) -> None:
+    """E[x|z] along paths through latent space, between examples or draws from the prior."""
+    path = places.output(out, FORMS)
+    _check(asked)
+    asked["n"] = asked["n"] or DEFAULT_PATHS
+    found = places.run(run, runs_dir)
+    places.check_picture(found, path)
+    walk = _from_prior(found, asked) if asked["prior"] else _between(found, asked)
+    restored = library.restored(found, weights)
+    x, z = _walked(restored.vae, walk, asked)
+    path = path or found.plot_path(_picture_name(walk, asked))
+    standard = found.config().data.standard
+    console.notice_of_scaled(standard)
+    outcome.write(path, FORMS, x, z, standard, _named(found, walk, len(x), asked["kind"]))
+    settings = {"pairs": walk.pairs, "path": asked["kind"], "steps": asked["steps"], "seed": asked["seed"]}
+    result = outcome.record(found, restored, **walk.origin, **settings, shape=list(x.shape), out=str(path))
+    outcome.tell(result, as_json)
+
+
+class _Walk(NamedTuple):
+    """Where paths begin and end.
+
+    ends: of a model and `latent`, the first and the last z of each path, [N, D].
+    origin: what examples they are between, see `examples.Chosen`.
+    pairs: the places of those examples; None between draws from the prior.
+    """
+
+    ends: Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
+    origin: dict[str, Any]
+    pairs: list[list[int]] | None = None
+
+
+def _walked(vae: Any, walk: _Walk, asked: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return E[x|z] [N, steps, *event_shape] on each path, and z [N, steps, D]."""
+    module = library.latent()
+    first, last = walk.ends(vae, module)
+    z = module.path(first, last, asked["steps"], asked["kind"])
+    return module.decode(vae, z, seed=(asked["seed"], int(Purpose.SAMPLE))), z
+
+
+def _picture_name(walk: _Walk, asked: dict[str, Any]) -> str:
+    whose = walk.origin["split"] or "data" if walk.pairs else "prior"
+    return "interpolation-{}-{kind}-seed{seed}".format(whose, **asked)
+
+
+def _named(run: Run, walk: _Walk, count: int, kind: str) -> dict[str, Any]:
+    """Return what a picture calls its paths: the places of the examples at their ends."""
+    config, pairs = run.config(), walk.pairs
+    binarized = "" if as_seen(config) == "data" else ", seen binarized"
+    whose = f"{walk.origin['split'] or 'new'} examples{binarized}" if pairs else "draws from the prior"
+    names = [f"{first} to {last}" for first, last in pairs] if pairs else [str(i) for i in range(count)]
+    title = f"E[x|z] on {kind} paths between {whose}"
+    return {"names": names, "title": title, "features": config.data.features, "unit": config.data.unit}
+
+
+def _check(asked: dict[str, Any]) -> None:
+    """Refuse options that have no meaning beside each other."""
+    for option, others in _ALONE.items():
+        given = [name for name in others if asked[name]]
+        if asked[option] and given:
+            raise UsageError(f"--{_flag(given[0])} and --{_flag(option)} were both given; keep one.")
+
+
+def _flag(name: str) -> str:
+    return {"pairs": "pair"}.get(name, name.replace("_", "-"))
+
+
+_ALONE = {"prior": ("data", "split", "pairs", "max_examples"), "pairs": ("n", "max_examples")}
+"""What is given alone, and what not beside it."""
+
+
+def _from_prior(run: Run, asked: dict[str, Any]) -> _Walk:
+    def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
+        z = np.asarray(vae.prior().sample(2 * asked["n"], seed=(asked["seed"], int(Purpose.PAIRS))))
+        return z[::2], z[1::2]
+
+    return _Walk(ends, {"dataset": run.config().data.dataset, "data": None, "split": None})
+
+
+def _between(run: Run, asked: dict[str, Any]) -> _Walk:
+    which = {name: asked[name] for name in ("data", "split", "data_dir", "max_examples")}
+    examples = chosen(run, **which)
+    count = len(examples.split)
+    pairs = _checked(asked["pairs"], count) or _random_pairs(count, asked["n"], asked["seed"])
+
+    def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
+        x = examples.split.x[np.ravel(pairs)]
+        z = module.encode(vae, x, samples=0, seed=(asked["seed"], int(Purpose.EMBEDDING))).mean
+        return z[::2], z[1::2]
+
+    return _Walk(ends, examples.origin, [[int(examples.places[i]) for i in pair] for pair in pairs])
+
+
+def _checked(pairs: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    for place in np.ravel(pairs).astype(int):
+        if not 0 <= place < count:
+            raise UsageError(f"--pair: expected places from 0 to {count - 1}, found {place}.")
+    return list(pairs)
+
+
+def _random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
+    """Return n pairs of examples, no example twice while there are enough."""
+    draw = generator(seed, Purpose.PAIRS)
+    order = np.concatenate([draw.permutation(count) for _ in range(-(-2 * n // count))])
+    return [(int(a), int(b)) for a, b in order[: 2 * n].reshape(-1, 2)]

@@ -1,0 +1,101 @@
+"""`tfp-vae plot`: the pictures of a run, and the animations of its training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.evaluation.projections import PROJECTIONS
+from tfp_vae.runs import run as runs
+from tfp_vae.runs.recipe import reload
+
+from .. import console, library, options, outcome, places
+
+SCATTER, DEFAULT = "latent-scatter", "pca"
+
+PICTURES = {
+    "samples": "E[x|z] of draws from the prior",
+    "reconstructions": "test examples as the model saw them, and E[x|z] of each",
+    "learning-curves": "ELBO, distortion and rate by epoch",
+    "latent-scatter": "E[z|x] by class, with ellipses of q(z|x); see --projection",
+    "manifold": "E[x|z] over quantiles of the prior, in 2 dimensions",
+    "traversals": "E[x|z] along each active dimension",
+    "interpolations": "E[x|z] on straight lines between test examples",
+    "posterior-prior": "the aggregate posterior against the prior, by dimension",
+    "log-likelihood": "log p(x) of test examples, by class",
+    "extremes": "the least and the most likely of them",
+    "architecture": "the model as a diagram",
+    "latent-animation": "the test set spreading in latent space, a frame an epoch",
+    "decoder-animation": "what is decoded, a frame an epoch",
+}
+
+
+def _with_pictures(command: click.Command) -> click.Command:
+    """Say in the command's help which pictures there are."""
+    lines = "\n".join(f"  {name:<18} {text}" for name, text in PICTURES.items())
+    command.help = f"{command.help}\n\n\b\n{lines}"
+    return command
+
+
+@_with_pictures
+@click.command()
+@click.argument("pictures", nargs=-1, type=click.Choice(list(PICTURES)), metavar="[PICTURE]...")
+@options.run_options
+@options.data_dir_option
+@options.weights_option
+@click.option(
+    "--projection",
+    type=click.Choice(list(PROJECTIONS)),
+    help="How latent-scatter shows more than 2 dimensions: principal components, or t-SNE, which takes 2 as well and "
+    "shows at most 2,000 examples without ellipses.  [default: pca]",
+)
+@click.option("--seed", type=options.SEED, help="Of what is drawn.  [default: that of the training]")
+@options.json_option
+@options.debug_option
+def command(
+    pictures: tuple[str, ...],
+    run: str | None,
+    runs_dir: str,
+    data_dir: str | None,
+    weights: str,
+    projection: str | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Draw the pictures of a run into its folder: those named, or all that it has."""
+    _check(pictures, projection)
+    found = places.run(run, runs_dir)
+    found.check_writable([runs.PLOTS], places.COPY)
+    _check_dimensions(found, projection)
+    dataset = reload(found.config(), data_dir, console.DownloadProgress())
+    restored, gallery = library.restored(found, weights), library.gallery()
+    drawn: list[Path] = gallery.picture(
+        gallery.Subject(restored, dataset, seed, projection or DEFAULT),
+        pictures,
+        drawn=lambda path: _tell(path, as_json),
+    )
+    if as_json:
+        console.print_json({**_result(found, restored, drawn), "projection": projection or DEFAULT})
+
+
+def _check(pictures: tuple[str, ...], projection: str | None) -> None:
+    if projection is not None and pictures and SCATTER not in pictures:
+        raise UsageError(f"--projection has no meaning for {', '.join(pictures)}; name {SCATTER} too, or leave it out.")
+
+
+def _check_dimensions(run: runs.Run, projection: str | None) -> None:
+    latent_dim = run.config().model.latent_dim
+    if projection is not None and latent_dim < 2:
+        raise UsageError(f"--projection: expected a run with 2 latent dimensions or more, found {latent_dim}.")
+
+
+def _tell(path: Path, as_json: bool) -> None:
+    console.notice(f"picture: {path}") if as_json else click.echo(path)
+
+
+def _result(run: runs.Run, restored: Any, drawn: list[Path]) -> dict[str, Any]:
+    paths = {path.stem: str(path) for path in drawn}
+    return outcome.record(run, restored, pictures=paths)

@@ -1,0 +1,91 @@
+"""`tfp-vae reconstruct`: given examples, and what the model makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+
+from tfp_vae.core.seeds import Purpose
+from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.recipe import as_seen
+
+from .. import console, library, options, outcome, places
+from ..examples import Chosen, chosen, example_options
+
+PICTURED = 12
+LARGEST_PICTURE = 100
+
+
+def _figure(examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> Any:
+    from tfp_vae.plots import figures as plots
+
+    title = f"{examples.title[:1].upper()}{examples.title[1:]}, and what the model makes of them"
+    return plots.reconstructions(examples.split.x, x, title=title, **_named(config, show))
+
+
+def _named(config: RunConfig, show: str) -> dict[str, Any]:
+    """Return what a picture calls the examples, what is made of them, the features of a table, and their range."""
+    made = {"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show]
+    return {"what": as_seen(config), "made": made, "features": config.data.features, "unit": config.data.unit}
+
+
+def _arrays(examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> dict[str, np.ndarray]:
+    return {**examples.columns(), "x": examples.split.x, "reconstruction": x, **config.data.standard}
+
+
+FORMS: outcome.Forms = {
+    ".png": _figure,
+    ".npy": lambda examples, x, config, show: x,
+    ".npz": _arrays,
+}
+
+
+@click.command()
+@options.run_options
+@example_options
+@click.option(
+    "--latent",
+    type=click.Choice(["mean", "draw"]),
+    default="mean",
+    show_default=True,
+    help="z is E[z|x], or drawn from q(z|x).",
+)
+@options.show_options
+@options.output_options(
+    FORMS,
+    "draws",
+    more=f"; a picture shows at most {LARGEST_PICTURE} examples, {PICTURED} unless --max-examples says so",
+)
+@options.weights_option
+@options.json_option
+@options.debug_option
+def command(
+    run: str | None, runs_dir: str, out: str | None, max_examples: int | None, weights: str, as_json: bool, **asked: Any
+) -> None:
+    """Show what the model makes of given examples, p(x|z) at their z, in a picture or a file of arrays."""
+    path = places.output(out, FORMS)
+    pictured = path is None or path.suffix == ".png"
+    found = places.run(run, runs_dir)
+    places.check_picture(found, path)
+    limit = min(max_examples or PICTURED, LARGEST_PICTURE) if pictured else max_examples
+    examples = chosen(found, **{name: asked[name] for name in ("data", "split", "data_dir")}, max_examples=limit)
+    settings = {name: asked[name] for name in ("latent", "show", "seed")}
+    path = path or found.plot_path("reconstructions-{}-{show}-seed{seed}".format(examples.name, **settings))
+    restored = library.restored(found, weights)
+    x = _reconstructed(restored.vae, examples.split.x, **settings)
+    config = found.config()
+    console.notice_of_scaled(config.data.standard)
+    outcome.write(path, FORMS, examples, x, config, settings["show"])
+    rmse = float(np.sqrt(np.mean(np.square(x - examples.split.x, dtype=np.float64))))
+    figures = {"num_examples": len(x), **settings, "rmse": rmse}
+    outcome.tell(outcome.record(found, restored, **examples.origin, **figures, out=str(path)), as_json)
+
+
+def _reconstructed(vae: Any, x: np.ndarray, latent: str, show: str, seed: int) -> np.ndarray:
+    module, drawn = library.latent(), (seed, int(Purpose.EMBEDDING))
+    embeddings = module.encode(vae, x, samples=int(latent == "draw"), seed=drawn)
+    z = embeddings.mean if latent == "mean" else embeddings.samples[0]
+    reconstruction: np.ndarray = module.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
+    return reconstruction

@@ -1,0 +1,107 @@
+"""`tfp-vae score`: the log p(x) of each example, and the most anomalous of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from tfp_vae.runs.run import Run
+
+from .. import console, library, options, outcome, places
+from ..examples import Chosen, chosen, example_options
+
+_DRAWN = (
+    "warning: log p(x) of grey values is that of one binarization, drawn by an example's place: copies of an example "
+    "differ. For scores of the grey levels themselves, train with --likelihood discretized-logistic, categorical or "
+    "continuous-bernoulli."
+)
+
+
+def _columns(examples: Chosen, estimates: Any) -> dict[str, np.ndarray]:
+    names = ("log_likelihood", "distortion", "rate", "ess")
+    values = {name: getattr(estimates, name) for name in names}
+    return {**examples.columns(), **values, "elbo": -estimates.distortion - estimates.rate}
+
+
+FORMS: outcome.Forms = {".csv": _columns}
+
+
+@click.command()
+@options.run_options
+@example_options
+@click.option(
+    "--iw-samples",
+    type=options.Whole(1, 10**9),
+    default=100,
+    show_default=True,
+    help="K, importance samples for each example.",
+)
+@options.output_options(FORMS, "scores", "scores-<examples>.csv in the run")
+@click.option(
+    "--show", type=options.Whole(1, 400), default=16, show_default=True, help="How many of the most anomalous to show."
+)
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw a picture of the most anomalous.")
+@options.weights_option
+@options.execution_option
+@options.json_option
+@options.debug_option
+def command(
+    run: str | None, runs_dir: str, out: str | None, show: int, plots: bool, weights: str, as_json: bool, **asked: Any
+) -> None:
+    """Importance-weighted log p(x) of each example, into a .csv file; the least likely are shown.
+
+    A low log p(x) alone does not make an anomaly: images of other things than the run was trained on score high where
+    they are simpler, such as plain dark ones. Compare scores with those of the run's own test split.
+    """
+    path = places.output(out, FORMS)
+    found = places.run(run, runs_dir)
+    places.check_run(found, path, pictured=plots)
+    which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
+    examples = chosen(found, **which)
+    if examples.drawn:
+        console.notice(_DRAWN)
+    path = path or found.folder / f"scores-{examples.name}.csv"
+    restored = library.restored(found, weights)
+    with console.counted("scoring", len(examples.split) * asked["iw_samples"]) as progress:
+        figures, estimates = library.scores().score(restored, examples.split.x, progress=progress, **asked)
+    outcome.write(path, FORMS, examples, estimates)
+    worst = library.scores().most_anomalous(estimates.log_likelihood, show)
+    shown = {"most_anomalous": _rows(examples, estimates, worst), "out": str(path)}
+    result = outcome.record(found, restored, **{**examples.origin, **figures, **shown})
+    if plots:
+        result["picture"] = str(_draw(found, examples, estimates.log_likelihood, worst))
+    console.print_json(result) if as_json else _print(result)
+
+
+def _rows(examples: Chosen, estimates: Any, places: np.ndarray) -> list[dict[str, Any]]:
+    columns = {**examples.columns(), "log_likelihood": estimates.log_likelihood}
+    picked = {name: column[places].tolist() for name, column in columns.items()}
+    return [dict(zip(picked, row, strict=True)) for row in zip(*picked.values(), strict=True)]
+
+
+def _draw(run: Run, examples: Chosen, values: np.ndarray, worst: np.ndarray) -> Path:
+    from tfp_vae.plots import figures as plots
+
+    few = f"The {len(worst)} least likely" if len(worst) > 1 else "The least likely"
+    title = f"{few} of {examples.title}\nlog p(x) in nats"
+    names = [examples.split.whence(row) for row in worst]
+    figure = plots.ranked(examples.split.x[worst], values[worst], title, run.config().data.features, names)
+    return run.write_plot(f"anomalies-{examples.name}", plots.png(figure))
+
+
+def _print(result: dict[str, Any]) -> None:
+    what = result["data"] or f"{result['dataset']}, {result['split']} split"
+    head = "{num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
+    click.echo(f"{what}: {head.format(**result)}")
+    error = result["log_likelihood_se"]
+    shown = f" (standard error {error:.3f})" if np.isfinite(error) else ""
+    click.echo(f"log p(x), mean: {result['log_likelihood']:.3f} nats{shown}")
+    click.echo("the most anomalous:")
+    rows = [list(row.values()) for row in result["most_anomalous"]]
+    console.print_table(list(result["most_anomalous"][0]), rows)
+    click.echo(result["out"])
+    if "picture" in result:
+        click.echo(result["picture"])

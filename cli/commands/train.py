@@ -1,0 +1,384 @@
+"""`tfp-vae train`: learn a model, and write a run."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import pydantic
+from click.core import ParameterSource
+
+from tfp_vae.core.errors import Interrupted, UsageError
+from tfp_vae.core.registry import WIDEST, Table, first_problem, parse
+from tfp_vae.data.dataset import DATASETS, Dataset
+from tfp_vae.data.profile import kind_of
+from tfp_vae.data.readers.sources import KINDS
+from tfp_vae.data.transforms.binarization import BINARIZATIONS
+from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.networks import NETWORKS
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
+from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.runs import run as runs
+from tfp_vae.runs import tensorboard as events
+from tfp_vae.runs.config import (
+    MOST_BATCH,
+    MOST_EPOCHS,
+    MOST_LATENT,
+    MOST_STEPS,
+    ModelConfig,
+    RunConfig,
+    TrainingConfig,
+)
+from tfp_vae.runs.recipe import OPEN, plan, reload
+from tfp_vae.runs.run import Run
+from tfp_vae.training import progress
+from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
+
+from .. import console, library, options, signals
+from ..options import MemberType
+
+R = TypeVar("R", ModelConfig, TrainingConfig)
+BY_KIND = "[default: by the kind of data]"
+_EXTENDS = ("epochs", "early_stopping")
+_CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir", "plots", "tensorboard", "as_json"}
+
+
+@click.command()
+@options.config_option
+@click.option(
+    "--dataset",
+    type=options.PLACE,
+    default="digits",
+    show_default=True,
+    help=f"{', '.join(DATASETS)}, or the path of {KINDS}.",
+)
+@options.data_dir_option
+@options.reading_options
+@click.option(
+    "--binarization",
+    type=MemberType(BINARIZATIONS),
+    help="How grey values become binary.  [default: by dataset and likelihood]",
+)
+@click.option("--latent-dim", type=options.Whole(1, MOST_LATENT), default=2, show_default=True, help="Dimension of z.")
+@click.option("--encoder", type=MemberType(NETWORKS), help=f"Network of the encoder.  {BY_KIND}")
+@click.option("--decoder", type=MemberType(NETWORKS), help=f"Network of the decoder.  {BY_KIND}")
+@click.option(
+    "--hidden",
+    metavar="WIDTHS",
+    type=options.Several(options.Whole(1, WIDEST)),
+    help="Layer widths of the mlps.  [default: 512,512]",
+)
+@click.option(
+    "--posterior", type=MemberType(POSTERIORS), default="diagonal-normal", show_default=True, help="Family of q(z|x)."
+)
+@click.option("--prior", type=MemberType(PRIORS), default="standard-normal", show_default=True, help="p(z).")
+@click.option("--likelihood", type=MemberType(LIKELIHOODS), help=f"Family of p(x|z).  {BY_KIND}")
+@click.option("--objective", type=MemberType(OBJECTIVES), default="elbo", show_default=True, help="Bound to maximize.")
+@click.option(
+    "--mc-samples",
+    type=options.Whole(1, 100_000),
+    help="Samples of z for each example in the objective.  [default: 1]",
+)
+@click.option("--beta", type=options.NOT_NEGATIVE, default=1.0, show_default=True, help="Weight of the rate.")
+@click.option(
+    "--kl-warmup-epochs", type=options.Whole(0), default=0, show_default=True, help="Epochs of its linear warm-up."
+)
+@click.option(
+    "--free-bits",
+    type=options.NOT_NEGATIVE,
+    default=0.0,
+    show_default=True,
+    help="Nats per latent dimension that the batch's mean rate may have at no cost.",
+)
+@click.option(
+    "--epochs", type=options.Whole(1, MOST_EPOCHS), default=100, show_default=True, help="In all, with --resume too."
+)
+@click.option("--steps-per-epoch", type=options.Whole(1, MOST_STEPS), help="[default: one pass over the data]")
+@click.option(
+    "--batch-size", type=options.Whole(1, MOST_BATCH), default=128, show_default=True, help="Examples in a step."
+)
+@click.option(
+    "--optimizer", type=MemberType(OPTIMIZERS), default="adam", show_default=True, help="How weights follow gradients."
+)
+@click.option("--learning-rate", type=options.POSITIVE, default=1e-3, show_default=True, help="At its highest.")
+@click.option(
+    "--lr-schedule",
+    type=MemberType(SCHEDULES),
+    default="constant",
+    show_default=True,
+    help="Its course over the training.",
+)
+@click.option(
+    "--clip-norm", type=options.POSITIVE, help="Scale gradients down to this global norm.  [default: leave them]"
+)
+@click.option(
+    "--early-stopping",
+    metavar="EPOCHS",
+    type=options.Whole(1, MOST_EPOCHS),
+    help="End once the validation ELBO has not risen for so many epochs.  [default: train all of them]",
+)
+@click.option(
+    "--ema",
+    metavar="DECAY",
+    type=options.SHARE,
+    help="Average the weights, such as 0.999: about the last 1 / (1 - DECAY) steps count.  [default: do not]",
+)
+@click.option(
+    "--seed", type=options.SEED, default=0, show_default=True, help="Same seed, machine and versions: the same numbers."
+)
+@options.execution_option
+@click.option("--no-compile", "execution", flag_value="eager", help="The same as --execution eager, for debugging.")
+@options.runs_dir_option
+@click.option(
+    "--run-dir",
+    metavar="DIR",
+    type=options.PLACE,
+    help="The run's folder.  [default: <dataset>-<date>-<time> under --runs-dir]",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in --run-dir; --epochs is then the total.")
+@click.option(
+    "--plots/--no-plots", default=True, show_default=True, help="Draw pictures after training, and film it meanwhile."
+)
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Write metrics and samples for TensorBoard into the run; needs `pip install 'tfp_vae[tensorboard]'`.",
+)
+@options.json_option
+@options.debug_option
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Learn a model, and write a run.
+
+    A member of a table is written `name` or `name:key=value,key=value`; `tfp-vae info` lists them.
+    """
+    if options.written("run_dir"):
+        options.refuse_written(("runs_dir",), "with --run-dir, which names the run's own folder; keep one")
+    if given["tensorboard"]:
+        events.check_installed()
+    begin, dataset = _resumed(ctx, given) if given["resume"] else _planned(given)
+    with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
+        run = begin()
+        console.notice(f"run: {run.folder}")
+        finished = _train(run, dataset, received, filmed=given["plots"], recorded=given["tensorboard"])
+    if received:  # only now is it certain that none is overlooked
+        raise Interrupted(f"interrupted; {_KEPT[finished](run.folder)}", signal_number=received[0])
+    result = run.read(runs.TRAINING)
+    try:  # what was trained is told last, and also where it could not be drawn
+        if given["plots"]:
+            _draw(run, dataset)
+    finally:
+        console.print_json(result) if given["as_json"] else _print(result)
+    if given["tensorboard"]:
+        console.notice(f"see it with: tensorboard --logdir {shlex.quote(str(run.path(runs.EVENTS)))}")
+
+
+def _planned(given: dict[str, Any]) -> tuple[Callable[[], Run], Dataset]:
+    """Return what makes a new run, and its data; all that can be refused without TensorFlow is refused before it."""
+    left_open = [name for name in OPEN if given[name] is None and not (given["hidden"] and name != "likelihood")]
+    model, training = _model_config(given), _training_config(given)
+    folder = Path(given["run_dir"]) if given["run_dir"] else None
+    if folder is not None:
+        Run.refuse_existing(folder)
+    run_config, dataset = plan(
+        given["dataset"],
+        given["data_dir"],
+        given["binarization"],
+        model,
+        training,
+        console.DownloadProgress(),
+        reading=options.reading(given),
+        scaling=given["scaling"],
+        open_choices=left_open,
+    )
+    console.notice(_described(run_config))
+    console.notice(_chosen(run_config, dataset, left_open))
+
+    def begin() -> Run:
+        return Run.create(folder or runs.new_folder(Path(given["runs_dir"]), given["dataset"]), run_config)
+
+    return begin, dataset
+
+
+def _resumed(ctx: click.Context, given: dict[str, Any]) -> tuple[Callable[[], Run], Dataset]:
+    """Return what gives the run to go on with, its total of epochs raised if asked, and its data."""
+    if given["run_dir"] is None:
+        raise UsageError("--resume needs the run's folder: give it with --run-dir.")
+    changed = sorted(_written(ctx) - _CHANGEABLE_ON_RESUME)
+    if changed:
+        raise UsageError(
+            f"--{changed[0].replace('_', '-')} cannot be changed on --resume; the run keeps what it was started with."
+        )
+    run = Run.open(Path(given["run_dir"]))
+    with run.claimed():  # refuses what another process trains, before anything is loaded
+        if not run.has_checkpoint():
+            console.notice("there is no checkpoint yet: starting from step 0")
+    dataset = reload(run.config(), given["data_dir"], console.DownloadProgress())
+    extended = {name: given[name] for name in _EXTENDS if name in _written(ctx)}
+    if extended:
+        run.extend(**extended)
+    if run.is_whole():
+        raise UsageError(f"{run.folder}: {_why_done(run)}.")
+    return lambda: run, dataset
+
+
+def _why_done(run: Run) -> str:
+    """Return why there is nothing to resume, and what to do about it."""
+    ended = run.early_end()
+    if ended is not None:
+        return f"{ended}; {ended.remedy()}"
+    return f"all {run.config().training.epochs} epochs are done; raise the total with --epochs"
+
+
+def _written(ctx: click.Context) -> set[str]:
+    """Return the options that were given on the command line or in a config file."""
+    sources = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+    return {name for name in ctx.params if ctx.get_parameter_source(name) in sources}
+
+
+def _model_config(given: dict[str, Any]) -> ModelConfig:
+    networks = {name: given[name] or "mlp" for name in ("encoder", "decoder")}
+    shared = _shortcut(NETWORKS, networks, "hidden", given["hidden"])
+    families = {name: given[name] for name in ("latent_dim", "posterior", "prior", "likelihood") if given[name]}
+    return _checked(ModelConfig, {**families, **shared})
+
+
+def _training_config(given: dict[str, Any]) -> TrainingConfig:
+    shared = _shortcut(OBJECTIVES, {"objective": given["objective"]}, "mc_samples", given["mc_samples"])
+    return _checked(TrainingConfig, {**{name: given[name] for name in TrainingConfig.model_fields}, **shared})
+
+
+def _shortcut(table: Table, members: dict[str, str], key: str, value: Any) -> dict[str, Any]:
+    """Return members with the setting `key` that an option of its own gives, where they do not say it themselves."""
+    if value is None:
+        return dict(members)
+    flag, written = f"--{key.replace('_', '-')}", {option: parse(text) for option, text in members.items()}
+    takers = {option for option, (name, _) in written.items() if key in table.info(name).defaults}
+    if not takers:
+        raise UsageError(
+            f"{flag} has no meaning for {', '.join(members.values())}: expected a {table.kind} with {key}."
+        )
+    if all(key in written[option][1] for option in takers):
+        raise UsageError(f"{flag} and {key}= in --{', --'.join(members)} were both given; keep one.")
+    extra = {option: {key: value} if option in takers else {} for option in members}
+    try:
+        return {
+            option: table.member({"name": name, **extra[option], **rest}) for option, (name, rest) in written.items()
+        }
+    except UsageError as error:  # what was written out was checked before, so that it is of the value of this option
+        raise UsageError(f"{flag}: {error}") from error
+
+
+def _checked(record: type[R], values: dict[str, Any]) -> R:
+    try:
+        return record(**values)
+    except pydantic.ValidationError as error:
+        raise UsageError(first_problem(error)) from error
+
+
+def _described(run_config: RunConfig) -> str:
+    data = run_config.data
+    sizes = ", ".join(f"{count:,} {split}" for split, count in data.splits.items())
+    shape = "x".join(map(str, data.event_shape))
+    scaling = data.scaling.name  # what it learned from the data is in config.json
+    return f"data: {data.dataset}, {shape}, {sizes}; scaling: {scaling}; binarization: {data.binarization}"
+
+
+def _chosen(run_config: RunConfig, dataset: Dataset, left_open: Sequence[str]) -> str:
+    """Return what the data are, and what was picked for them."""
+    picked = [f"--{name} {getattr(run_config.model, name).name}" for name in left_open]
+    return f"kind: {kind_of(dataset)}" + (f"; picked for it: {', '.join(picked)}" if picked else "")
+
+
+def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, recorded: bool) -> bool:
+    """Train, and return whether that came to its end."""
+    told: dict[str, Any] = {"filming": library.film().Film(run, dataset)} if filmed else {}
+    with contextlib.ExitStack() as stack:
+        recording = stack.enter_context(events.Events(run)) if recorded else None
+        if recording is not None:
+            told["recording"] = recording
+        observe = stack.enter_context(progress.training_progress(run.config().training.epochs))
+        finished: bool = library.experiments().train(
+            run,
+            dataset,
+            starting=lambda execution, step: _say_how(run, dataset, execution, step),
+            observe=observe,
+            stopping=lambda: bool(received),
+            **told,
+        )
+        if finished and recording is not None:
+            _record_samples(recording, run, dataset)
+    return finished
+
+
+def _record_samples(recording: events.Events, run: Run, dataset: Dataset) -> None:
+    """Record the picture of samples that the run has."""
+    gallery = library.gallery()
+    subject = gallery.Subject(library.experiments().Restored(run), dataset)
+    recording.picture("samples", gallery.PICTURES["samples"].content(subject), subject.restored.step)
+
+
+_KEPT: dict[bool, Callable[[Path], str]] = {
+    True: lambda folder: f"training had come to its end, and the run is whole: {folder}",
+    False: lambda folder: (
+        f"a checkpoint was written. Go on with: tfp-vae train --resume --run-dir {shlex.quote(str(folder))}"
+    ),
+}
+
+
+def _say_how(run: Run, dataset: Dataset, execution: str, done: int) -> None:
+    """Say from where a training goes on, and how its steps are run."""
+    training = run.config().training
+    steps = training.steps(len(dataset.train))
+    if done:
+        epoch, step = divmod(done, steps)
+        within = f" and {step:,} of {steps:,} steps" if step else ""
+        console.notice(f"going on after {epoch:,} of {training.epochs:,} epochs{within}, from step {done:,}")
+    console.notice(_HOW[execution])
+
+
+_HOW = {
+    "xla": "compiling the training step with XLA; --execution graph does without",
+    "graph": "tracing the training step as a graph",
+    "eager": "running every step eagerly, which is slow",
+}
+
+
+def _draw(run: Run, dataset: Dataset) -> None:
+    console.notice("drawing pictures; --no-plots does without")
+    gallery = library.gallery()
+    subject = gallery.Subject(library.experiments().Restored(run), dataset)
+    gallery.picture(subject, drawn=lambda path: console.notice(f"picture: {path}"))
+
+
+def _print(result: dict[str, Any]) -> None:
+    click.echo(
+        "{dataset}: {epochs} epochs, {steps:,} steps, {parameters:,} parameters, {seconds:.1f} s".format(**result)
+    )
+    rows = [[split, *(float(result[split][term]) for term in _TERMS)] for split in ("train", "validation")]
+    console.print_table(["nats per example", *_TERMS], rows)
+    for line in _notes(result):
+        click.echo(line)
+    click.echo(result["run"])
+
+
+def _notes(result: dict[str, Any]) -> Iterator[str]:
+    """Give what else is to be known of a training: an early end, and averaged weights."""
+    ended = result["stopped_early"]
+    if ended is not None:
+        yield _ENDED[bool(ended["best_epoch"])].format(**ended)
+    if result["ema"] is not None:
+        yield f"validation is of averaged weights (EMA with decay {result['ema']:g}), which every command uses"
+
+
+_ENDED = {
+    True: "stopped early at epoch {epoch}, best at epoch {best_epoch} (--weights best)",
+    False: "stopped early at epoch {epoch}, with no epoch of a finite validation ELBO",
+}
+
+_TERMS = ("elbo", "distortion", "rate")

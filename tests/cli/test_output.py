@@ -1,0 +1,169 @@
+"""Where commands write: a run or a folder that takes no files is refused before any work is done for one."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tfp_vae.cli import library, places
+
+from tests.helpers.commands import RUN_COMMANDS, call, one_sentence
+from tests.helpers.runs import small_model, small_training
+from tfp_vae.core import files as storage
+from tfp_vae.core.errors import DiskError
+from tfp_vae.runs import run as runs
+from tfp_vae.runs.recipe import plan
+from tfp_vae.runs.run import Run
+
+Refusal = Callable[[Path, int], None]
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusal:
+    """Let the system refuse every new file in a folder and below it, with an error of its own."""
+
+    def refuse(folder: Path, number: int) -> None:
+        for name in ("TemporaryFile", "mkstemp"):
+            made = getattr(tempfile, name)
+
+            def opened(*arguments: Any, made: Any = made, **more: Any) -> Any:
+                if Path(more["dir"]).absolute().is_relative_to(folder):
+                    raise OSError(number, "refused")
+                return made(*arguments, **more)
+
+            monkeypatch.setattr(tempfile, name, opened)
+
+    return refuse
+
+
+@pytest.fixture
+def orphan(tmp_path: Path) -> Run:
+    """A run that was never begun, whose data are gone: who reads either before the place is looked at says so."""
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).random((40, 3)))
+    config, _ = plan(str(tmp_path / "mine.npy"), None, None, small_model(), small_training())
+    (tmp_path / "mine.npy").unlink()
+    return Run.create(tmp_path / "orphan", config)
+
+
+def listed(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_that_is_there_and_takes_no_files_is_said_to(tmp_path: Path, refusing: Refusal) -> None:
+    refusing(tmp_path, errno.ENOENT)
+    with pytest.raises(DiskError) as caught:
+        places.output(str(tmp_path / "x.csv"), (".csv",))
+    assert str(caught.value).startswith(f"could not write {tmp_path / 'x.csv'}: its folder takes no files. ")
+
+
+class TestCheckWritable:
+    """A folder is written to, and stays as it was."""
+
+    def test_a_folder_that_takes_files_is_left_as_it_was(self, tmp_path: Path) -> None:
+        storage.check_writable(tmp_path / "new")
+        assert [*tmp_path.iterdir()] == [tmp_path / "new"]
+        assert not [*(tmp_path / "new").iterdir()]
+
+    def test_a_file_in_the_way(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        for place, why in (("file", "a file of that name is in the way"), ("file/plots", "is not a folder")):
+            with pytest.raises(DiskError, match=f"could not write .*{place}.*{why}. Choose another place"):
+                storage.check_writable(tmp_path / place)
+
+    @pytest.mark.parametrize(
+        ("number", "said"),
+        [(errno.EROFS, "the file system is read-only. Go elsewhere."),
+         (errno.EACCES, "permission is denied. Go elsewhere."),
+         (errno.ENOSPC, "the disk is full. Make room or go elsewhere.")],
+    )  # fmt: skip
+    def test_what_the_system_says(self, number: int, said: str, tmp_path: Path, refusing: Refusal) -> None:
+        refusing(tmp_path, number)
+        with pytest.raises(DiskError) as caught:
+            storage.check_writable(tmp_path, "go elsewhere")
+        assert str(caught.value) == f"could not write {tmp_path}: {said}"
+
+
+REMEDIES = {
+    "sample": "--out",
+    "evaluate": "copy the run",
+    "reconstruct": "--out",
+    "encode": "--out",
+    "interpolate": "--out",
+    "score": "--out, and leave the pictures out with --no-plots",
+    "plot": "copy the run",
+    "report": "--out, and leave the pictures out with --no-plots",
+}
+"""What each command advises where a run takes no files."""
+
+
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no command come to what needs TensorFlow."""
+    monkeypatch.setattr(library, "_imported", lambda name: pytest.fail(f"tfp_vae.{name} was imported"))
+
+
+@pytest.mark.usefixtures("idle")
+class TestARunThatTakesNoFiles:
+    """It is refused before its data are read, and before TensorFlow is imported."""
+
+    def test_every_command_says_what_to_do(self) -> None:
+        assert REMEDIES.keys() == set(RUN_COMMANDS)
+
+    @pytest.mark.parametrize("command", REMEDIES)
+    def test_read_only(self, command: str, orphan: Run, refusing: Refusal) -> None:
+        refusing(orphan.folder, errno.EROFS)
+        said = one_sentence(call(command, "--run", orphan.folder, code=6))
+        assert f"could not write {orphan.folder}" in said
+        assert "the file system is read-only" in said
+        assert REMEDIES[command] in said
+
+    @pytest.mark.parametrize("command", sorted(REMEDIES.keys() - {"encode"}))  # which draws no picture
+    def test_a_file_where_its_pictures_go(self, command: str, orphan: Run) -> None:
+        orphan.path(runs.PLOTS).rmdir()
+        orphan.path(runs.PLOTS).touch()
+        said = one_sentence(call(command, "--run", orphan.folder, code=6))
+        assert f"could not write {orphan.path(runs.PLOTS)}: a file of that name is in the way" in said
+
+    @pytest.mark.parametrize("command", ["score", "report"])
+    def test_the_remedy_is_of_what_is_written(self, command: str, orphan: Run, refusing: Refusal) -> None:
+        refusing(orphan.folder, errno.EROFS)
+        suffix = {"score": "csv", "report": "html"}[command]
+        out = orphan.folder.with_name(f"x.{suffix}")
+        said = one_sentence(call(command, "--run", orphan.folder, "--out", out, code=6))
+        assert "Leave the pictures out with --no-plots." in said
+        said = one_sentence(call(command, "--run", orphan.folder, "--no-plots", code=6))
+        assert "Name a file elsewhere with --out." in said
+
+    @pytest.mark.parametrize(
+        ("command", "option"),
+        [*((name, "--out") for name, remedy in REMEDIES.items() if "--out" in remedy), ("evaluate", "--per-example")],
+    )
+    def test_a_place_of_ones_own_is_looked_at_too(
+        self, command: str, option: str, orphan: Run, tmp_path: Path, refusing: Refusal
+    ) -> None:
+        (tmp_path / "full").mkdir()
+        refusing(tmp_path / "full", errno.ENOSPC)
+        suffix = {"score": "csv", "report": "html"}.get(command, "npz")
+        said = one_sentence(call(command, "--run", orphan.folder, option, tmp_path / "full" / f"x.{suffix}", code=6))
+        assert f"full/x.{suffix}: the disk is full. Make room or choose another place" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "more"),
+    [("sample", "x.png", ()), ("reconstruct", "x.png", ()), ("encode", "x.npz", ()), ("interpolate", "x.png", ()),
+     ("score", "x.csv", ("--no-plots", "--execution", "graph", "--iw-samples", 2)),
+     ("report", "x.html", ("--no-plots",))],
+)  # fmt: skip
+def test_what_is_advised_works(
+    command: str, file: str, more: tuple[object, ...], copied: Run, tmp_path: Path, refusing: Refusal
+) -> None:
+    before = listed(copied.folder)
+    refusing(copied.folder, errno.EROFS)
+    call(command, "--run", copied.folder, "--out", tmp_path / file, *more)
+    assert (tmp_path / file).stat().st_size > 0
+    assert listed(copied.folder) == before

@@ -1,0 +1,141 @@
+"""What SIGINT and SIGTERM do while a model is trained, shown with the signals themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import tfp_vae.cli.commands.train  # noqa: F401  (which binds what is patched below)
+from tfp_vae.cli import library, signals
+
+from tests.helpers.commands import call, one_sentence
+from tfp_vae.runs.run import Run
+
+SMALL = ("train", "--epochs", 1, "--hidden", 8, "--execution", "graph", "--no-plots", "--run-dir")
+CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+IN_ONE_CALL = """
+import hashlib
+from tfp_vae.cli import signals
+with signals.collected("heard"):
+    print("begun", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # some minutes within one call of C
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_call_of_c_hinders_neither_the_answer_nor_the_end(number: int, code: int) -> None:
+    command = [sys.executable, "-c", IN_ONE_CALL]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        late = threading.Timer(30, process.kill)  # so that no line is waited for in vain
+        late.start()
+        try:
+            assert process.stdout.readline() == "begun\n"
+            process.send_signal(number)
+            assert process.stderr.readline() == "heard\n"
+            process.send_signal(number)
+            assert process.wait(10) == code
+        finally:
+            late.cancel()
+            process.kill()
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_signal_as_training_ends_is_not_lost(
+    number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes at the last moment at which it is collected, when the training has answered all before."""
+    handled = signals.handled
+
+    @contextmanager
+    def late(handlers: dict[signal.Signals, object]) -> Iterator[None]:
+        with handled(handlers):
+            yield
+            if handlers.keys() == set(signals.STOPPING) and len({*handlers.values()}) == 1:
+                signal.raise_signal(number)
+
+    monkeypatch.setattr(signals, "handled", late)
+    said = one_sentence(call(*SMALL, tmp_path / "run", code=code))
+    assert f"training had come to its end, and the run is whole: {tmp_path / 'run'}" in said
+    assert Run(tmp_path / "run").is_whole()
+
+
+def test_what_collected_changes_it_puts_back(capfd: pytest.CaptureFixture[str]) -> None:
+    before, threads = [signal.getsignal(number) for number in signals.STOPPING], threading.active_count()
+    descriptors = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(3):
+        with signals.collected("heard") as received:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert received == [signal.SIGTERM]
+    assert capfd.readouterr().err == 3 * "heard\n"
+    assert [signal.getsignal(number) for number in signals.STOPPING] == before
+    assert threading.active_count() == threads
+    assert len(list(Path("/dev/fd").iterdir())) == descriptors
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_other_signals_are_none_of_its_business() -> None:
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    try:
+        with signals.collected("heard") as received:
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert received == []
+
+
+def test_a_thread_other_than_the_main_one_collects_nothing() -> None:
+    found: list[list[int]] = []
+
+    def collect() -> None:
+        with signals.collected("heard") as received:
+            found.append(received)
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    thread.join()
+    assert found == [[]]
+
+
+def test_the_answer_is_seen_while_stderr_is_kept_back(tmp_path: Path) -> None:
+    """As it is while TensorFlow starts: the answer goes where stderr led before."""
+    code = """
+import os, signal, time
+from tfp_vae.cli import signals
+with signals.collected("answered") as received:
+    away = os.open("away", os.O_CREAT | os.O_WRONLY)
+    os.dup2(away, 2)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.5)
+assert received == [2]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "answered\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(KeyboardInterrupt, ""), (signals.Terminated, ""), (ImportError, "a note of TensorFlow\n")]
+)
+def test_what_tensorflow_notes_while_it_starts_is_told_of_failures_alone(
+    error: type[BaseException], told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failing(name: str) -> None:
+        os.write(2, b"a note of TensorFlow\n")
+        raise error
+
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr("importlib.import_module", failing)
+    with pytest.raises(error):
+        library.experiments()
+    assert capfd.readouterr().err == told

@@ -1,0 +1,190 @@
+"""Noise: the generator's known answers, its distributions, and draws that are the same in any company."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy import stats
+
+from tests.helpers import builders
+from tfp_vae.core.execution import EXECUTIONS, compiled, running
+from tfp_vae.core.noise import from_each, standard_normal, threefry, uniform
+from tfp_vae.model.distributions import normals
+from tfp_vae.model.posteriors import POSTERIORS, Posterior
+
+KNOWN = {
+    ((0, 0), 0): (0x6B200159, 0x99BA4EFE),
+}
+"""Of the test vectors that Salmon et al. publish, that whose counter is (0, 0): (key, counter) -> the two words."""
+
+DTYPES = ["float32", "float64"]
+
+
+@pytest.mark.parametrize(("given", "words"), KNOWN.items())
+def test_threefry_gives_its_published_answer(given: tuple, words: tuple[int, int]) -> None:
+    key, counter = given
+    assert tuple(int(word[counter]) for word in threefry(tf.constant(key), counter + 1)) == words
+
+
+def test_threefry_is_that_of_another_implementation() -> None:
+    keys = np.random.default_rng(0).integers(-(2**31), 2**31, (3, 2)).astype(np.int32)
+    found = threefry(tf.constant(keys), 5)
+    for i, key in enumerate(keys.astype(np.uint32)):
+        expected = np.array([plain_threefry(*map(int, key), counter) for counter in range(5)])
+        for word in (0, 1):
+            np.testing.assert_array_equal(found[word][i], expected[:, word])
+
+
+def plain_threefry(first: int, second: int, counter: int) -> tuple[int, int]:
+    """Threefry-2x32 of 20 rounds, on Python's integers, round by round as the paper's figure has it."""
+    keys, mask = [first, second, first ^ second ^ 0x1BD11BDA], 2**32 - 1
+    a, b = (counter + first) & mask, second
+    for i in range(20):
+        turn = [13, 15, 26, 6, 17, 29, 16, 24][i % 8]
+        a = (a + b) & mask
+        b = (((b << turn) | (b >> (32 - turn))) & mask) ^ a
+        if i % 4 == 3:
+            s = i // 4 + 1
+            a, b = (a + keys[s % 3]) & mask, (b + keys[(s + 1) % 3] + s) & mask
+    return a, b
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_draws_have_their_distribution(execution: str, dtype: str) -> None:
+    draws = compiled(lambda seed: (uniform([20_000], seed, dtype), standard_normal([20_000], seed, dtype)), execution)(
+        (3, 4)
+    )
+    for values, cdf in zip(draws, (stats.uniform.cdf, stats.norm.cdf), strict=True):
+        assert values.dtype == dtype
+        assert stats.kstest(values.numpy(), cdf).pvalue > 1e-3
+        assert len(np.unique(values)) > 19_900  # of 2^23 values, 20,000 draws meet about 24 times
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_uniform_draws_stay_below_one_and_normal_ones_finite(execution: str) -> None:
+    draws = compiled(
+        lambda seed: (uniform([10**6], seed, "float32"), standard_normal([10**6], seed, "float32")), execution
+    )
+    u, z = (values.numpy() for values in draws((0, 0)))
+    assert 0 <= u.min() < 1e-5
+    assert 1 - 1e-5 < u.max() < 1
+    assert 4 < np.abs(z).max() < 6
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_neighbouring_seeds_and_counters_are_not_correlated(execution: str) -> None:
+    draw = compiled(lambda seed: standard_normal([50_000], seed, "float32"), execution)
+    first, second, other = (draw(seed).numpy() for seed in ((5, 5), (5, 6), (6, 5)))
+    for a, b in ((first, second), (first, other), (second, other), (first[1:], first[:-1])):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(len(a))
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_each_example_draws_from_its_own_seed(execution: str) -> None:
+    seeds = tf.constant([[1, 2], [3, 4], [5, 6]])
+
+    def draw() -> tuple:
+        with from_each(seeds):
+            together = standard_normal([4, 3, 2], (0, 0), "float32")
+        return together, *(standard_normal([4, 2], seeds[i], "float32") for i in range(3))
+
+    together, *alone = compiled(draw, execution)()
+    for i, one in enumerate(alone):
+        np.testing.assert_array_equal(together[:, i], one)
+
+
+def test_a_second_draw_from_the_seeds_of_examples_is_refused() -> None:
+    with from_each(tf.constant([[1, 2]])):
+        standard_normal([4, 1, 2], (0, 0), "float32")
+        with pytest.raises(RuntimeError, match="found another"):
+            standard_normal([4, 1, 2], (0, 1), "float32")
+    assert standard_normal([4], (0, 0), "float32").shape == (4,)
+
+
+def test_what_runs_is_known_within_and_not_outside() -> None:
+    seen = []
+    for execution in EXECUTIONS:
+        compiled(lambda: seen.append(running()) or tf.zeros([]), execution)()
+    assert seen == list(EXECUTIONS)
+    assert running() == "eager"
+
+
+@pytest.mark.parametrize("execution", ["xla", "graph"])
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_a_posterior_draws_for_all_examples_what_it_draws_for_one(name: str, execution: str) -> None:
+    """The fast way and the plain one, an example at a time, agree; the density is that of the draws."""
+    posterior = builders.posterior(name, 3)
+    params = tf.constant(np.random.default_rng(2).normal(size=(4, posterior.params_size)), tf.float32)
+    seeds = tf.constant([[0, 1], [7, 7], [0, 2], [-5, 9]])
+    fast, plain = (
+        compiled(lambda p, s, draw=draw: draw(posterior, p, 6, s), execution)(params, seeds)
+        for draw in (type(posterior).draw_each, Posterior.draw_each)
+    )
+    for found, expected in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(fast[1], posterior(params).log_prob(fast[0]), rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_normals_draw_as_those_of_tfp_do(execution: str) -> None:
+    """Mean and covariance of 50,000 draws, within 5 standard errors, and the KL to TFP's own is the closed form."""
+    loc, lower = tf.constant([1.0, -2.0]), tf.constant([[0.5, 0.0], [0.3, 2.0]])
+    operator = tf.linalg.LinearOperatorLowerTriangular(lower)
+    makers = (
+        (normals.MultivariateNormalDiag, lambda cls: cls(loc, tf.constant([0.5, 2.0]))),
+        (normals.MultivariateNormalTriL, lambda cls: cls(loc, lower)),
+        (normals.MultivariateNormalLinearOperator, lambda cls: cls(loc, operator)),
+    )
+    for ours, make in makers:
+        stock = make(getattr(tfp.distributions, ours.__name__))
+        draws = compiled(lambda seed, make=make, ours=ours: make(ours).sample([50_000], seed=seed), execution)((1, 1))
+        assert draws.shape == [50_000, 2]
+        spread = stock.stddev().numpy() / np.sqrt(50_000)
+        np.testing.assert_array_less(np.abs(draws.numpy().mean(0) - stock.mean().numpy()), 5 * spread)
+        covariance = stock.covariance().numpy()
+        errors = np.sqrt((np.outer(np.diag(covariance), np.diag(covariance)) + covariance**2) / 50_000)
+        np.testing.assert_array_less(np.abs(np.cov(draws.numpy().T) - covariance), 5 * errors)
+        assert abs(float(make(ours).kl_divergence(stock))) < 1e-5
+        np.testing.assert_allclose(make(ours).log_prob(draws[:5]), stock.log_prob(draws[:5]), rtol=1e-5)
+
+
+def test_normals_draw_of_a_batch_whose_size_is_not_known() -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None, 3])])
+    def draw(loc: tf.Tensor) -> tf.Tensor:
+        return normals.MultivariateNormalDiag(loc, tf.ones_like(loc)).sample(2, seed=(0, 0))
+
+    assert draw(tf.zeros([5, 3])).shape == [2, 5, 3]
+
+
+@pytest.mark.parametrize("shape", [[], [7], [7, 2]])
+def test_normals_draw_any_shape_of_any_batch(shape: list[int]) -> None:
+    loc = tf.zeros([4, 3])
+    draws = normals.MultivariateNormalDiag(loc, tf.ones([4, 3])).sample(shape, seed=(0, 0))
+    assert draws.shape == [*shape, 4, 3]
+    assert len(np.unique(draws)) == draws.shape.num_elements()
+
+
+def test_normals_draw_the_same_with_their_density() -> None:
+    q = normals.MultivariateNormalDiag(tf.ones([4, 3]), 2 * tf.ones([4, 3]))
+    z, log_q = q.experimental_sample_and_log_prob(5, seed=(1, 2))
+    np.testing.assert_array_equal(z, q.sample(5, seed=(1, 2)))
+    np.testing.assert_allclose(log_q, q.log_prob(z), rtol=1e-5)
+
+
+def test_a_model_is_estimated_again_without_compiling_and_with_its_new_weights() -> None:
+    from tfp_vae.evaluation.importance import Estimator, estimate
+
+    vae, x = builders.model(), builders.data("bernoulli", 5)
+    estimator = Estimator(vae, iw_samples=20, execution="graph")
+    before = estimator(x, seed=(0, 0)).log_likelihood
+    np.testing.assert_array_equal(
+        before, estimate(vae, x, iw_samples=20, seed=(0, 0), execution="graph").log_likelihood
+    )
+    for variable in vae.trainable_variables:
+        variable.assign(variable + 0.1)
+    after = estimator(x, seed=(0, 0)).log_likelihood
+    assert np.abs(after - before).min() > 1e-4
+    np.testing.assert_array_equal(after, estimate(vae, x, iw_samples=20, seed=(0, 0), execution="graph").log_likelihood)

@@ -1,0 +1,180 @@
+"""Tables of members: the syntax, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydantic
+import pytest
+
+from tests.helpers.tables import TABLE
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import Member, Table, first_problem
+from tfp_vae.data.dataset import DATASETS
+from tfp_vae.runs.config import TABLES, TrainingConfig
+
+EVERY = [(table, name) for table in (*TABLES.values(), DATASETS) for name in table]
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("wide", {}),
+        ("wide:rate=2", {"rate": 2.0}),
+        ("wide:hidden=5,6,7,rate=2", {"hidden": (5, 6, 7), "rate": 2.0}),
+        ("wide:kind=b,hidden=9", {"kind": "b", "hidden": (9,)}),
+        ("wide:hidden=", {"hidden": ()}),
+        (" wide : rate = 2 ", {"rate": 2.0}),
+    ],
+)
+def test_syntax(text: str, settings: dict[str, object]) -> None:
+    assert TABLE.member(text) == Member("wide", {"hidden": (3, 4), "rate": 0.5, "kind": "a", **settings})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("narrow", "unknown thing 'narrow'; choose from wide"),
+        ("", "unknown thing ''"),
+        ("narrow:2", "unknown thing 'narrow'; choose from wide"),
+        ("narrow:rate=1,rate=2", "unknown thing 'narrow'; choose from wide"),
+        (":2", "unknown thing ''"),
+        ("wide:depth=2", "depth: this key is unknown; its keys: hidden, rate, kind"),
+        ("wide:rate=-1", "rate: expected a number above 0, found '-1'"),
+        ("wide:rate=fast", "rate: expected a number, found 'fast'"),
+        ("wide:kind=c", "kind: expected 'a' or 'b', found 'c'"),
+        ("wide:hidden=3,x", "hidden: expected a whole number, found 'x'"),
+        ("wide:hidden=3,-2", "hidden: expected a number above 0, found '-2'"),
+        ("wide:2", "expected key=value, found '2'"),
+        ("wide:rate=1,rate=2", "rate is given twice"),
+        ("wide:hidden=99999999999", "hidden: expected a number of at most 65,536, found '99999999999'"),
+    ],
+)
+def test_refusals_say_what_was_expected(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        TABLE.member(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("table", "name"), EVERY, ids=[f"{table.kind}-{name}" for table, name in EVERY])
+def test_every_member_survives_being_written(table: Table, name: str) -> None:
+    member = table.member(name)
+    assert table.member(str(member)) == member
+    assert table.member({"name": member.name, **member.settings}) == member
+    assert table.member(member) == member
+
+
+@pytest.mark.parametrize(("table", "name"), EVERY, ids=[f"{table.kind}-{name}" for table, name in EVERY])
+def test_every_member_says_what_it_is(table: Table, name: str) -> None:
+    info = table.info(name)
+    assert info.name == name
+    assert info.summary.endswith(".")
+    assert info.defaults == table.member(name).settings
+
+
+SETTINGS = [(table, name, key) for table, name in EVERY for key in table.info(name).defaults]
+NUMBERS = [
+    (table, name, key)
+    for table, name, key in SETTINGS
+    if not isinstance(table.info(name).defaults[key], str) or (name, key) == ("normal", "scale")
+]
+
+
+def identified(cases: list[tuple[Table, str, str]]) -> list[str]:
+    return [f"{table.kind}-{name}-{key}" for table, name, key in cases]
+
+
+@pytest.mark.parametrize(("table", "name", "key"), NUMBERS, ids=identified(NUMBERS))
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "x", "-1e400"])
+def test_every_setting_is_a_finite_number(table: Table, name: str, key: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{table.kind} {name}: {key}: expected "):
+        table.member(f"{name}:{key}={value}")
+    with pytest.raises(UsageError, match=f"{table.kind} {name}: {key}: expected "):
+        table.member({"name": name, key: float(value) if value != "x" else value})
+
+
+BOUNDED = [case for case in NUMBERS if case[0] is not TABLES["scalings"]]
+
+
+@pytest.mark.parametrize(("table", "name", "key"), BOUNDED, ids=identified(BOUNDED))
+@pytest.mark.parametrize("value", [100_000_000_000_000, 1e300])
+def test_every_setting_has_an_upper_limit(table: Table, name: str, key: str, value: float) -> None:
+    with pytest.raises(UsageError, match=r"at most|below|whole number"):
+        table.member({"name": name, key: [value] if isinstance(table.info(name).defaults[key], tuple) else value})
+
+
+TUPLES = [case for case in BOUNDED if isinstance(case[0].info(case[1]).defaults[case[2]], tuple)]
+
+
+@pytest.mark.parametrize(("table", "name", "key"), TUPLES, ids=identified(TUPLES))
+def test_a_list_of_widths_has_a_longest_length(table: Table, name: str, key: str) -> None:
+    with pytest.raises(UsageError, match="at most"):
+        table.member(f"{name}:{key}={','.join(['1'] * 200)}")
+
+
+@pytest.mark.parametrize(("table", "name", "key"), TUPLES, ids=identified(TUPLES))
+@pytest.mark.parametrize("shape", [(8, 8, 1), (2,)])
+def test_an_empty_list_makes_a_network_or_is_refused(table: Table, name: str, key: str, shape: tuple[int, ...]) -> None:
+    text = f"{name}:{key}="
+    if key == "channels":
+        with pytest.raises(UsageError, match="channels: expected at least 1 of them, found none"):
+            table.member(text)
+    else:
+        network = table.build(table.member(text), shape, 64, image_shape=(8, 8, 1))
+        assert network(np.zeros((3, *shape), np.float32)).shape == (3, 64)
+
+
+LARGEST = [
+    "renyi:alpha=1001",
+    "miwae:outer_samples=317",
+    "miwae:inner_samples=100000",
+    "iwae:mc_samples=100001",
+]
+
+
+@pytest.mark.parametrize("text", LARGEST)
+def test_objectives_have_limits(text: str) -> None:
+    with pytest.raises(UsageError, match="expected a number of at most"):
+        TABLES["objectives"].member(text)
+
+
+@pytest.mark.parametrize(("table", "text"), [("priors", "vamp:components=100000000"), ("networks", "conv:channels=")])
+def test_what_could_not_be_built_is_refused(table: str, text: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"components: expected a number of at most|channels: expected at least 1 of them"
+    ):
+        TABLES[table].member(text)
+
+
+def test_build_passes_context_and_settings() -> None:
+    assert TABLE.build(TABLE.member("wide:rate=1"), 7) == "7 (3, 4) 1.0 a"
+
+
+def test_all_that_a_setting_may_be_is_said() -> None:
+    with pytest.raises(UsageError, match=r"scale: expected a number or 'shared' or 'per-element', found 'x'; its keys"):
+        TABLES["likelihoods"].member("normal:scale=x")
+    with pytest.raises(UsageError, match=r"hidden: expected a whole number, found 'x'; its keys"):
+        TABLE.member("wide:hidden=3,x,-2")
+
+
+@pytest.mark.parametrize("settings", ["depth=0,hidden=0", {"depth": 0, "hidden": [0]}])
+def test_of_several_settings_with_the_same_wrong_value_the_first_is_told(settings: str | dict[str, object]) -> None:
+    name = "inverse-autoregressive-flow"
+    asked = f"{name}:{settings}" if isinstance(settings, str) else {"name": name, **settings}
+    with pytest.raises(UsageError, match=r"flow: depth: expected a number of at least 1, found '?0'?; its keys"):
+        TABLES["posteriors"].member(asked)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "limit"),
+    [
+        ("epochs", 1_000_001, "of at most 1,000,000"),
+        ("seed", 2**31, "below 2,147,483,648"),
+        ("epochs", 0, "of at least 1"),
+        ("ema", 1.5, "below 1"),
+    ],
+)
+def test_limits_are_written_as_people_write_them(field: str, value: float, limit: str) -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        TrainingConfig(**{field: value})
+    assert first_problem(caught.value).startswith(f"{field}: expected a number {limit}, found")

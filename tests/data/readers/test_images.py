@@ -1,0 +1,267 @@
+"""Folders of images: what is drawn comes back, and bombs, lies and damage are refused before memory is taken."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from tests.helpers.files import encoded, write
+from tfp_vae.core.errors import DataError
+from tfp_vae.data.readers import images
+from tfp_vae.data.readers.images import IGNORED, MOST_PIXELS, read_folder, read_zipped
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, rows: bytes, depth: int = 8, kind: int = 0) -> bytes:
+    """A PNG file whose header may lie, of grey pixels unless `kind` is another number of the format."""
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.fixture
+def grey(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (5, 6, 4), np.uint8)
+
+
+@pytest.fixture
+def colour(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (5, 6, 4, 3), np.uint8)
+
+
+class TestWhatIsRead:
+    """Pixels, labels and names."""
+
+    def test_grey_png_in_the_order_of_names(self, tmp_path: Path, grey: np.ndarray) -> None:
+        write(tmp_path, {f"{9 - i}.png": encoded(x) for i, x in enumerate(grey)})
+        found = read_folder(tmp_path)[""]
+        np.testing.assert_array_equal(found.x[..., 0], grey[::-1])
+        assert found.names.tolist() == ["5.png", "6.png", "7.png", "8.png", "9.png"]
+        assert found.y is None
+
+    def test_sub_folders_are_labels(self, tmp_path: Path, colour: np.ndarray) -> None:
+        write(tmp_path, {f"{'ab'[i % 2]}/{i}.PNG": encoded(x) for i, x in enumerate(colour)})
+        found = read_folder(tmp_path)[""]
+        np.testing.assert_array_equal(found.x, colour[[0, 2, 4, 1, 3]])
+        assert found.y.tolist() == ["a", "a", "a", "b", "b"]
+        assert found.names[3] == "b/1.PNG"
+
+    @pytest.mark.parametrize("validation", ["validation", "val", "valid"])
+    def test_splits_are_folders_too(self, validation: str, tmp_path: Path, grey: np.ndarray) -> None:
+        write(tmp_path, {f"{split}/c/0.png": encoded(grey[i]) for i, split in enumerate(("train", validation, "test"))})
+        found = read_folder(tmp_path)
+        assert found.keys() == {"train", "validation", "test"}
+        np.testing.assert_array_equal(found["validation"].x[0, ..., 0], grey[1])
+        assert found["test"].y.tolist() == ["c"]
+
+    def test_jpeg_is_nearly_what_was_drawn(self, tmp_path: Path) -> None:
+        smooth = np.add.outer(np.arange(0, 160, 10), np.arange(0, 80, 10)).astype(np.uint8)
+        write(tmp_path, {"a.jpeg": encoded(smooth, "jpeg", quality=95), "b.jpg": encoded(smooth, "jpeg", quality=95)})
+        found = read_folder(tmp_path)[""].x
+        assert found.shape == (2, 16, 8, 1)
+        assert np.abs(found[0, ..., 0].astype(int) - smooth).max() <= 6
+
+    def test_a_photograph_is_turned_as_its_camera_says(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # turn by a quarter
+        pixels = np.zeros((16, 32), np.uint8)
+        pixels[:, :16] = 200
+        write(tmp_path, {"a.jpg": encoded(pixels, "jpeg", exif=exif)})
+        found = read_folder(tmp_path)[""].x[0, ..., 0]
+        assert found.shape == (32, 16)
+        assert found[:14].min() > 150
+        assert found[18:].max() < 50
+
+    def test_resizing_keeps_the_mean(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        pixels = rng.integers(0, 256, (64, 48), np.uint8)
+        write(tmp_path, {"a.png": encoded(pixels), "b.png": encoded(pixels[:32])})
+        found = read_folder(tmp_path, resize=(8, 6))[""].x
+        assert found.shape == (2, 8, 6, 1)
+        assert found[0].mean() == pytest.approx(pixels.mean(), abs=2)
+        assert found[0].std() < 0.4 * pixels.std()  # averaged, not picked
+
+    def test_channels(self, tmp_path: Path, grey: np.ndarray, colour: np.ndarray) -> None:
+        write(tmp_path, {"a.png": encoded(grey[0]), "b.png": encoded(colour[0])})
+        mixed = read_folder(tmp_path)[""].x
+        np.testing.assert_array_equal(mixed[0], np.repeat(grey[0][..., None], 3, axis=2))
+        np.testing.assert_array_equal(mixed[1], colour[0])
+        np.testing.assert_array_equal(read_folder(tmp_path, channels="colour")[""].x, mixed)
+        as_grey = read_folder(tmp_path, channels="grey")[""].x
+        np.testing.assert_array_equal(as_grey[0, ..., 0], grey[0])
+        luma = colour[0] @ [0.299, 0.587, 0.114]  # ITU-R BT.601
+        assert np.abs(as_grey[1, ..., 0] - luma).max() < 1
+
+    @pytest.mark.parametrize("mode", ["1", "P", "RGBA", "LA"])
+    def test_modes_of_opaque_images(self, mode: str, tmp_path: Path) -> None:
+        picture = Image.fromarray(np.tile(np.uint8([0, 255]), (4, 2))).convert(mode)
+        picture.save(tmp_path / "a.png")
+        found = read_folder(tmp_path)[""].x
+        assert found.shape[3] == (1 if mode in ("1", "LA") else 3)
+        np.testing.assert_array_equal(found[0, ..., 0], np.tile([0, 255], (4, 2)))
+
+    def test_16_bits_are_kept(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        deep = rng.integers(0, 2**16, (3, 6, 4), np.uint16)
+        deep[0, 0, :2] = 0, 65_535
+        write(tmp_path, {f"{i}.png": encoded(x) for i, x in enumerate(deep)})
+        write(tmp_path, {"3.png": encoded(deep[0], transparency=int(np.setdiff1d(np.arange(99), deep[0])[0]))})
+        found = read_folder(tmp_path)[""].x
+        assert found.dtype == np.uint16
+        np.testing.assert_array_equal(found[..., 0], deep[[0, 1, 2, 0]])
+        np.testing.assert_array_equal(read_folder(tmp_path, resize=(6, 4))[""].x, found)
+        np.testing.assert_array_equal(read_folder(tmp_path, channels="colour")[""].x, np.repeat(found, 3, axis=3))
+        np.testing.assert_array_equal(read_folder(tmp_path, channels="grey")[""].x, found)
+
+    def test_images_of_16_bits_have_the_channels_of_those_of_8(
+        self, tmp_path: Path, grey: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(images.DECODED, "another", images.DECODED["colour"])
+        write(tmp_path / "8", {"a.png": encoded(grey[0])})
+        write(tmp_path / "16", {"a.png": encoded(257 * grey[0].astype(np.uint16))})
+        for channels in images.DECODED:
+            shallow, deep = (read_folder(tmp_path / bits, channels=channels)[""].x for bits in ("8", "16"))
+            np.testing.assert_array_equal(deep, shallow * np.uint16(257))
+
+    def test_resizing_16_bits_is_as_of_8(self, tmp_path: Path, grey: np.ndarray) -> None:
+        shallow, deep = write(tmp_path / "8", {"a.png": encoded(grey[0])}), 257 * grey[0].astype(np.uint16)
+        write(tmp_path / "16", {"a.png": encoded(deep)})
+        expected, found = (read_folder(path, resize=(3, 3))[""].x for path in (shallow, tmp_path / "16"))
+        assert np.abs(found / 257 - expected).max() < 1.1
+
+    def test_what_file_managers_leave_behind_is_passed_over(self, tmp_path: Path, grey: np.ndarray) -> None:
+        write(tmp_path, {"a.png": encoded(grey[0]), ".DS_Store": b"x", **dict.fromkeys(IGNORED, b"x")})
+        assert len(read_folder(tmp_path)[""].x) == 1
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.png")
+        with pytest.raises(DataError, match=r"a\.png: expected a file, found a pipe or a device"):
+            read_folder(tmp_path)
+
+    def test_zipped(self, tmp_path: Path, grey: np.ndarray) -> None:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            for i, x in enumerate(grey):
+                archive.writestr(f"top/{i}_x.png", encoded(x))
+        found = read_zipped(tmp_path / "a.zip", lambda name: name[4], resize=(6, 4))
+        np.testing.assert_array_equal(found.x[..., 0], grey)
+        assert found.y.tolist() == list("01234")
+
+
+GREY = np.arange(24, dtype=np.uint8).reshape(6, 4)
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
+THROUGH = np.zeros((6, 4, 4), np.uint8)
+
+REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
+    "nothing": ({}, "found none"),
+    "only an empty label": ({"a/.keep": b""}, "found none"),
+    "another kind": ({"a.png": encoded(GREY), "a.gif": b"GIF89a"}, "a.gif: expected a PNG or JPEG image, found a file"),
+    "too deep": ({"a/b/c.png": encoded(GREY)}, "b: expected a PNG or JPEG image, found a folder"),
+    "images beside labels": ({"a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found both"),
+    "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4; give --resize"),
+    "transparent": ({"a.png": encoded(THROUGH)}, "found transparent pixels"),
+    "16 bits a colour": (
+        {"a.png": png(4, 6, (b"\0" + b"\1\2" * 12) * 6, depth=16, kind=2)},
+        "expected 8 bits a channel, or grey of 16 bits, found more bits in an image of mode RGB",
+    ),
+    "16 bits of grey and as many of transparency": (
+        {"a.png": png(4, 6, (b"\0" + b"\1\2\xff\xff" * 4) * 6, depth=16, kind=4)},
+        "expected 8 bits a channel, or grey of 16 bits, found more bits in an image",
+    ),
+    "16 bits beside 8": (
+        {"a.png": encoded(GREY), "b.png": encoded(GREY.astype(np.uint16))},
+        "b.png: expected images of one depth, 8 bits as the first, found 16; save all of them alike",
+    ),
+    "8 bits in another split than 16": (
+        {"train/a.png": encoded(GREY.astype(np.uint16)), "test/b.png": encoded(GREY)},
+        "train/a.png: expected images of one depth, 8 bits as the first, found 16",
+    ),
+    "a transparent level of 16 bits": (
+        {"a.png": encoded(GREY.astype(np.uint16), transparency=7)},
+        "found transparent pixels",
+    ),
+    "no image": ({"a.png": b"hello"}, "not a readable PNG or JPEG image"),
+    "empty": ({"a.jpg": b""}, "found an empty file"),
+    "another format by that name": ({"a.png": encoded(GREY, "bmp")}, "not a readable PNG or JPEG image"),
+    "cut short": ({"a.png": encoded(NOISE)[:900]}, "truncated"),
+    "jpeg cut short": ({"a.jpg": encoded(np.tile(GREY, (40, 40)), "jpeg")[:900]}, "truncated"),
+    "a header that lies": ({"a.png": png(4_000, 4_000, b"\0" * 100)}, "a.png"),
+    "more pixels than are read": ({"a.png": png(5_000, 5_000, b"\0" * 100)}, f"at most {MOST_PIXELS:,} pixels"),
+    "far more": ({"a.png": png(60_000, 60_000, b"")}, f"at most {MOST_PIXELS:,} pixels"),
+    "a bomb": ({"a.png": png(30_000, 30_000, b"\0" * 30_001 * 300)}, f"at most {MOST_PIXELS:,} pixels"),
+    "a broken palette": ({"a.png": encoded(GREY).replace(b"IDAT", b"IDAZ")}, "a.png"),
+    "frames": (
+        {"a.png": encoded(GREY, save_all=True, append_images=[Image.fromarray(GREY[::-1])])},
+        "found an animation of 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_refusals(name: str, tmp_path: Path) -> None:
+    files, expected = REFUSED[name]
+    with pytest.raises(DataError) as error:
+        read_folder(write(tmp_path, files))
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+class TestSeveralRefusals:
+    """What is wrong with each of several images is said at once."""
+
+    def test_of_a_few_each_is_named(self, tmp_path: Path) -> None:
+        bad = {"b.png": b"hello", "c/d.png": encoded(THROUGH), "c/e.png": encoded(GREY[:3])}
+        write(tmp_path, {f"x/{name}": content for name, content in {"a.png": encoded(GREY), **bad}.items()})
+        (tmp_path / "x" / "c").rename(tmp_path / "y")
+        with pytest.raises(DataError) as error:
+            read_folder(tmp_path)
+        assert str(error.value).startswith(f"{tmp_path}: 3 files cannot be used: (1) x/b.png: not a readable PNG")
+        assert "(2) y/d.png: expected an opaque image" in str(error.value)
+        assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4; give --resize.")
+
+    @pytest.mark.parametrize("good", [0, 1])
+    def test_of_many_the_first_are_named_and_the_rest_counted(self, good: int, tmp_path: Path) -> None:
+        write(tmp_path, {f"{i}.png": b"hello" for i in range(8)} | dict.fromkeys(["a.png"] * good, encoded(GREY)))
+        with pytest.raises(DataError, match=r"8 files cannot be used: .*\(5\) 4\.png: not .* And 3 more\.$") as error:
+            read_folder(tmp_path)
+        assert "5.png" not in str(error.value)
+
+    def test_after_a_hundred_no_more_are_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tfp_vae.data.readers.images.LOOKED_FOR", 6)
+        write(tmp_path, {f"{i}.png": b"hello" for i in range(9)})
+        with pytest.raises(DataError, match=r"at least 6 files cannot be used: .* And at least 1 more\.$"):
+            read_folder(tmp_path)
+
+    def test_files_of_another_kind_wherever_they_lie(self, tmp_path: Path) -> None:
+        write(tmp_path, {"a/b.gif": b"", "c/d.png": b"not even read", "e.txt": b""})
+        with pytest.raises(DataError, match=r"2 files cannot be used: \(1\) a/b\.gif: .* \(2\) e\.txt: expected"):
+            read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, expected) in REFUSED.items() if f"{MOST_PIXELS:,}" in expected])
+def test_too_many_pixels_are_refused_before_they_are_decoded(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[object] = []
+    monkeypatch.setattr(ImageFile.ImageFile, "load", decoded.append)
+    with pytest.raises(DataError):
+        read_folder(write(tmp_path, REFUSED[name][0]))
+    assert decoded == []
+
+
+def test_more_images_than_memory_are_refused_at_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfp_vae.data.readers.images.MOST_VALUES", 40)
+    with pytest.raises(DataError, match=r"2 images like .*/a.png of 24 values; choose a smaller --resize"):
+        read_folder(write(tmp_path, {"a.png": encoded(GREY), "b.png": b"not even read"}))
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="could not be read"):
+        read_folder(tmp_path / "nothing")

@@ -1,0 +1,257 @@
+"""Bounds and estimates against closed forms: a linear-Gaussian model, whose log p(x) is known."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers import builders
+from tests.helpers.oracles import LinearGaussian
+from tfp_vae import VAE
+from tfp_vae.core.errors import RunError, UsageError
+from tfp_vae.core.seeds import fold
+from tfp_vae.evaluation.importance import Estimates, Estimator, active_units, estimate, log_likelihood
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.objectives import ELBO, MonteCarloELBO
+
+TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
+
+
+@pytest.mark.parametrize("samples", [1, 5, 250])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+class TestExactPosterior:
+    """With the exact posterior every importance weight is p(x), so nothing is left to chance."""
+
+    def test_sampled_elbo_is_the_evidence(self, dtype: str, samples: int) -> None:
+        model = LinearGaussian(dtype)
+        x = model.data(20)
+        elbo = MonteCarloELBO(mc_samples=samples).bound(model.vae(), x, seed=(0, samples)).value
+        np.testing.assert_allclose(elbo, model.log_evidence(x), rtol=0, atol=TOLERANCE[dtype])
+
+    def test_importance_weighted_bound_is_the_evidence(self, dtype: str, samples: int) -> None:
+        model = LinearGaussian(dtype)
+        x = model.data(20)
+        found = log_likelihood(model.vae(), x, iw_samples=samples, seed=(1, samples), execution="graph")
+        np.testing.assert_allclose(found, model.log_evidence(x), rtol=0, atol=TOLERANCE[dtype])
+
+    def test_every_weight_counts(self, dtype: str, samples: int) -> None:
+        model = LinearGaussian(dtype)
+        found = estimate(model.vae(), model.data(4), iw_samples=samples, seed=(0, 0), execution="graph")
+        np.testing.assert_allclose(found.ess, samples, rtol=1e-3)
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+def test_closed_form_elbo_is_the_evidence_in_expectation(linear: LinearGaussian, samples: int) -> None:
+    x = linear.data(1).repeat(20_000, axis=0)
+    values = ELBO(mc_samples=samples).bound(linear.vae(), x, seed=(2, samples)).value.numpy()
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    assert abs(values.mean() - linear.log_evidence(x[:2])[0]) < 4 * error
+
+
+def test_closed_form_kl_agrees_with_monte_carlo(linear: LinearGaussian) -> None:
+    vae = linear.vae(shift=0.3, widen=1.5)
+    q, p = vae.encoder(linear.data(6)), vae.prior()
+    z = q.sample(50_000, seed=(4, 4))
+    ratio = (q.log_prob(z) - p.log_prob(z)).numpy()
+    error = ratio.std(axis=0, ddof=1) / np.sqrt(len(ratio))
+    np.testing.assert_array_less(np.abs(ratio.mean(axis=0) - q.kl_divergence(p).numpy()), 4 * error)
+
+
+def test_both_elbos_have_the_same_expectation(linear: LinearGaussian) -> None:
+    vae = linear.vae(shift=0.3, widen=1.5)
+    x = linear.data(1).repeat(40_000, axis=0)
+    values = [objective.bound(vae, x, seed=(5, 5)).value.numpy() for objective in (ELBO(), MonteCarloELBO())]
+    difference = values[0] - values[1]
+    assert abs(difference.mean()) < 4 * difference.std(ddof=1) / np.sqrt(len(difference))
+    assert difference.std() > 0.01
+
+
+def test_one_importance_sample_is_the_sampled_elbo_of_that_sample(linear: LinearGaussian) -> None:
+    vae, x, seed = linear.vae(shift=0.3, widen=1.5), linear.data(5), (6, 6)
+    found = log_likelihood(vae, x, iw_samples=1, seed=seed, execution="graph")
+    for i in range(len(x)):
+        q = vae.encoder(x[i : i + 1])
+        z = q.sample(100, seed=fold(seed, i, 0))[0]
+        by_hand = vae.decoder(z).log_prob(x[i]) + vae.prior().log_prob(z) - q.log_prob(z)
+        np.testing.assert_allclose(found[i], by_hand[0], rtol=0, atol=1e-9)
+
+
+def test_bound_rises_with_the_samples_to_the_evidence(linear: LinearGaussian) -> None:
+    vae, x = linear.vae(shift=0.4, widen=1.4), linear.data(400)
+    truth = linear.log_evidence(x)
+    gaps = []
+    for samples in (1, 2, 5, 20, 100, 1_000):
+        gap = log_likelihood(vae, x, iw_samples=samples, seed=(7, samples), execution="graph") - truth
+        gaps.append(gap.mean())
+        assert gap.mean() < 4 * gap.std(ddof=1) / np.sqrt(len(gap))
+    assert np.all(np.diff(gaps) > 0)
+    assert gaps[0] < -0.2
+    assert gaps[-1] > -0.01
+
+
+CUTS = list(itertools.product((1, 33, 66), (1, 7, 100, 1_000)))
+"""(batch size, chunk size): of 67 examples and 130 samples."""
+
+COMPILED = {(1, 1), (33, 7), (66, 100), (33, 1_000)}
+"""Each size once: every cut is another compilation."""
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "chunk_size", "execution"),
+    [
+        *(pytest.param(*cut, "graph") for cut in CUTS),
+        *(pytest.param(*cut, "xla", marks=[] if cut in COMPILED else [pytest.mark.slow]) for cut in CUTS),
+    ],
+)
+def test_estimate_does_not_depend_on_the_cut(batch_size: int, chunk_size: int, execution: str) -> None:
+    vae, x = shifted()
+    settings = {"iw_samples": 130, "seed": (8, 8), "execution": execution}
+    found = estimate(vae, x, batch_size=batch_size, chunk_size=chunk_size, **settings)
+    assert_same(found, whole(execution))
+
+
+@functools.cache
+def whole(execution: str) -> Estimates:
+    vae, x = shifted()
+    return estimate(vae, x, iw_samples=130, seed=(8, 8), execution=execution)
+
+
+def shifted() -> tuple[VAE, np.ndarray]:
+    model = LinearGaussian("float32")
+    return model.vae(shift=0.4, widen=1.4), model.data(67)
+
+
+def assert_same(found: Estimates, expected: Estimates) -> None:
+    for name in Estimates._fields:
+        tolerance = 2e-2 if name == "pareto_k" else 1e-4  # a fit of the largest weights magnifies rounding
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4, atol=tolerance)
+
+
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+def test_estimate_of_any_posterior_does_not_depend_on_the_cut(posterior: str) -> None:
+    vae, x = builders.model(posterior), builders.data("bernoulli", 7)
+    settings = {"iw_samples": 110, "execution": "graph"}
+    expected = estimate(vae, x, seed=(8, 9), **settings)
+    in_parts = Estimator(vae, batch_size=3, chunk_size=7, **settings)
+    assert_same(in_parts(x, seed=(8, 9)), expected)
+    rows = np.array([1, 4, 6])
+    part = in_parts(x[rows], seed=(8, 9), places=rows)
+    assert_same(part, Estimates(*(column[rows] for column in expected)))
+
+
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+def test_a_collapsed_posterior_has_no_active_units(posterior: str) -> None:
+    """The mean of a flow is sampled: the spread of that is not one of the means over x."""
+    vae = builders.model(posterior, latent_dim=6)
+    for variable in vae.encoder.network.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    found = estimate(vae, builders.data("bernoulli", 300), iw_samples=1, seed=(0, 0), execution="graph")
+    assert active_units(found) == 0
+
+
+def test_chunks_are_halved_until_they_fit() -> None:
+    model = LinearGaussian("float32")
+    vae, x = model.vae(shift=0.4), model.data(2)
+    expected = log_likelihood(vae, x, iw_samples=50, seed=(8, 8), execution="graph")
+    network, decoded = vae.decoder.network, []
+
+    def short_of_memory(z: Any) -> Any:
+        decoded.append(z.shape[0])
+        if z.shape[0] > 12:
+            raise tf.errors.ResourceExhaustedError(None, None, "no memory left")
+        return network(z)
+
+    vae.decoder.network = short_of_memory
+    found = log_likelihood(vae, x, iw_samples=50, seed=(8, 8), execution="graph")
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert max(decoded) == 100
+    assert min(decoded) == 12
+
+
+def test_memory_that_never_suffices_is_said() -> None:
+    model = LinearGaussian("float32")
+    vae = model.vae()
+
+    def without_memory(z: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory left")
+
+    vae.decoder.network = without_memory
+    with pytest.raises(RunError, match="ran out of memory with one sample at a time"):
+        log_likelihood(vae, model.data(2), iw_samples=5, seed=(0, 0), execution="graph")
+
+
+def test_host_memory_does_not_grow_with_the_samples(linear: LinearGaussian) -> None:
+    """Kept log-weights would take 5 MB more at the larger K, and fail this."""
+    vae, x, peaks = linear.vae(shift=0.2), linear.data(32), []
+    for samples in (4_000, 24_000):
+        tracemalloc.start()
+        log_likelihood(vae, x, iw_samples=samples, seed=(0, 0), execution="graph")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.25 * peaks[0]
+
+
+def test_progress_counts_each_example_once(linear: LinearGaussian) -> None:
+    done: list[int] = []
+    estimate(linear.vae(), linear.data(40), iw_samples=130, seed=(0, 0), execution="graph", progress=done.append)
+    assert sum(done) == 40 * 130
+
+
+@pytest.mark.parametrize("wrong", [{"iw_samples": 0}, {"chunk_size": 0}, {"batch_size": 0}, {"sweep": (1, 6)}])
+def test_a_cut_of_nothing_is_refused(linear: LinearGaussian, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        estimate(linear.vae(), linear.data(2), seed=(0, 0), **{"iw_samples": 5, **wrong})
+
+
+def test_examples_may_be_a_tensor(linear: LinearGaussian) -> None:
+    vae, x = linear.vae(), linear.data(3)
+    given = [log_likelihood(vae, each, iw_samples=4, seed=(0, 0), execution="graph") for each in (x, tf.constant(x))]
+    np.testing.assert_array_equal(*given)
+
+
+def test_estimate_of_an_example_does_not_depend_on_those_after_it(linear: LinearGaussian) -> None:
+    vae, x = linear.vae(shift=0.4), linear.data(40)
+    whole = log_likelihood(vae, x, iw_samples=30, seed=(9, 9), execution="graph")
+    first = log_likelihood(vae, x[:7], iw_samples=30, seed=(9, 9), execution="graph")
+    np.testing.assert_allclose(first, whole[:7], rtol=0, atol=1e-9)
+
+
+def test_estimate_agrees_with_brute_force(linear: LinearGaussian) -> None:
+    vae, x, seed = linear.vae(shift=0.4, widen=1.4), linear.data(3), (10, 10)
+    found = estimate(vae, x, iw_samples=250, seed=seed, execution="graph")
+    for i in range(len(x)):
+        q = vae.encoder(x[i : i + 1])
+        z = np.concatenate([q.sample(100, seed=fold(seed, i, tile)) for tile in range(3)])[:250]
+        log_px = vae.decoder(z).log_prob(x[i]).numpy()[:, 0]
+        log_w = log_px + (vae.prior().log_prob(z) - q.log_prob(z)).numpy()[:, 0]
+        weights = np.exp(log_w)
+        np.testing.assert_allclose(found.log_likelihood[i], np.log(weights.mean()), rtol=0, atol=1e-9)
+        np.testing.assert_allclose(found.distortion[i], -log_px.mean(), rtol=0, atol=1e-9)
+        np.testing.assert_allclose(found.ess[i], weights.sum() ** 2 / np.sum(weights**2), rtol=1e-9)
+        np.testing.assert_allclose(found.rate[i], q.kl_divergence(vae.prior())[0], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(found.posterior_mean[i], q.mean()[0], rtol=0, atol=1e-9)
+
+
+def test_sums_of_many_large_weights_stay_exact() -> None:
+    """With the exact posterior far out, log w < -10,000 throughout, the estimate is that weight."""
+    model = LinearGaussian("float32")
+    vae, x = model.vae(), model.data(2)
+    far = x + 300
+    found = estimate(vae, far, iw_samples=20_000, seed=(0, 0), execution="graph")
+    truth = model.log_evidence(far)
+    assert (truth < -10_000).all()
+    np.testing.assert_allclose(found.log_likelihood, truth, rtol=4e-7)
+    assert (found.ess <= 20_000).all()
+
+
+def test_xla_and_graph_estimate_the_same_quantity(linear: LinearGaussian) -> None:
+    vae, x = linear.vae(shift=0.2), linear.data(200)
+    by_path = [log_likelihood(vae, x, iw_samples=100, seed=(11, 11), execution=e) for e in ("xla", "graph")]
+    difference = by_path[0] - by_path[1]
+    assert abs(difference.mean()) < 4 * difference.std(ddof=1) / np.sqrt(len(difference)) + 1e-9

@@ -1,0 +1,155 @@
+"""The latent space: closed forms of embeddings, paths, regions; and what cutting the work does not change."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.helpers import builders
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.evaluation import latent_space as latent
+from tfp_vae.evaluation.importance import log_likelihood
+from tfp_vae.evaluation.latent_space import PATHS, SHOWN, decode, encode, generate_within, path
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
+from tfp_vae.runs.load import Restored, sample
+from tfp_vae.runs.scores import most_anomalous, score
+
+
+@pytest.mark.parametrize("name", list(POSTERIORS))
+def test_embeddings_are_moments_of_the_posterior(name: str) -> None:
+    vae, x = builders.model(name), builders.data("bernoulli")
+    found = encode(vae, x, samples=2_000, seed=(0, 1))
+    assert found.samples.shape == (2_000, 6, 3)
+    error = found.samples.std(axis=0) / np.sqrt(2_000)
+    few = 1 if POSTERIORS[name].is_normal else np.sqrt(1 + 2_000 / 64)  # a flow's mean is of 64 samples
+    assert (np.abs(found.mean - found.samples.mean(axis=0)) < 5 * few * error).all()
+    np.testing.assert_allclose(found.scale, found.samples.std(axis=0), rtol=0.1 if few == 1 else 0.3)
+
+
+def test_the_same_seed_draws_the_same_and_no_samples_are_none(restored: Restored, digits: Dataset) -> None:
+    first, again, other = (encode(restored.vae, digits.test.x, samples=2, seed=(s, 1)).samples for s in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+    assert encode(restored.vae, digits.test.x, samples=0, seed=(0, 1)).samples.shape == (0, 180, 2)
+
+
+def test_pieces_change_no_mean_and_no_scale(
+    restored: Restored, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = encode(restored.vae, digits.test.x, samples=0, seed=(0, 1))
+    decoded = decode(restored.vae, whole.mean, seed=(0, 1))
+    monkeypatch.setattr(latent, "AT_ONCE", 7)
+    parts = encode(restored.vae, digits.test.x, samples=0, seed=(0, 1))
+    np.testing.assert_allclose(parts.mean, whole.mean, atol=1e-5)
+    np.testing.assert_allclose(parts.scale, whole.scale, atol=1e-5)
+    np.testing.assert_allclose(decode(restored.vae, whole.mean, seed=(0, 1)), decoded, atol=1e-5)
+
+
+def test_decoding_is_the_decoder(restored: Restored, rng: np.random.Generator) -> None:
+    z = rng.normal(size=(3, 4, 2))
+    expected = restored.vae.decoder(z.astype(np.float32)).mean()
+    np.testing.assert_allclose(decode(restored.vae, z, seed=(0, 1)), expected, rtol=1e-5)
+    draws = decode(restored.vae, z, seed=(0, 1), show="draw")
+    assert set(np.unique(draws)) == {0, 1}
+    assert SHOWN.keys() == {"mean", "draw"}
+
+
+class TestPaths:
+    """Ways from one z to another."""
+
+    @pytest.mark.parametrize("kind", list(PATHS))
+    def test_they_begin_and_end_where_they_should(self, kind: str, rng: np.random.Generator) -> None:
+        first, last = rng.normal(size=(2, 6, 5))
+        z = path(first, last, 9, kind)
+        assert z.shape == (6, 9, 5)
+        np.testing.assert_allclose(z[:, 0], first, atol=1e-12)
+        np.testing.assert_allclose(z[:, -1], last, atol=1e-12)
+        np.testing.assert_allclose(path(last, first, 9, kind)[:, ::-1], z, atol=1e-12)
+
+    def test_a_line_is_straight_and_even(self, rng: np.random.Generator) -> None:
+        z = path(*rng.normal(size=(2, 6, 5)), 9)
+        np.testing.assert_allclose(np.diff(z, n=2, axis=1), 0, atol=1e-12)
+
+    def test_an_arc_keeps_its_radius_and_turns_evenly(self, rng: np.random.Generator) -> None:
+        first, last = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in rng.normal(size=(2, 6, 5)))
+        z = path(3 * first, 3 * last, 9, "spherical")
+        np.testing.assert_allclose(np.linalg.norm(z, axis=2), 3, rtol=1e-12)
+        turns = np.sum(z[:, 1:] * z[:, :-1], axis=2)
+        np.testing.assert_allclose(turns, turns[:, :1] * np.ones(8), rtol=1e-9)
+
+    @pytest.mark.parametrize(
+        ("first", "last"), [([1.0, 0], [-1.0, 0]), ([1.0, 1], [2.0, 2]), ([0.0, 0], [1.0, 2]), ([0.0, 0], [0.0, 0])]
+    )
+    def test_where_no_arc_is_defined_it_is_a_line(self, first: list[float], last: list[float]) -> None:
+        ends = (np.array([end]) for end in (first, last))
+        z = path(*ends, 5, "spherical")
+        np.testing.assert_allclose(np.diff(z, n=2, axis=1), 0, atol=1e-12)
+
+
+class TestRegions:
+    """z given that it lies within bounds."""
+
+    @pytest.mark.parametrize("name", list(PRIORS))
+    def test_every_prior_stays_inside(self, name: str) -> None:
+        vae = builders.model(prior_name=name, latent_dim=2)
+        seen: list[np.ndarray] = []
+        decoder = vae.decoder
+        low, high = np.percentile(np.asarray(vae.prior().sample(4_000, seed=(0, 1))), [40, 90], axis=0)
+        vae.decoder = lambda z: seen.append(z) or decoder(z)
+        p = generate_within(vae, 50, tuple(zip(low, high, strict=True)), seed=(0, 2))
+        assert p.batch_shape == [50]
+        assert ((seen[0] >= low) & (seen[0] <= high)).all()
+
+    def test_it_is_the_prior_cut_off(self, restored: Restored) -> None:
+        seen: list[np.ndarray] = []
+        model = SimpleNamespace(prior=restored.vae.prior, decoder=seen.append)
+        generate_within(model, 3_000, ((0.5, 2.0), (-1.0, 0.0)), seed=(0, 2), temperature=0.8)
+        for column, (low, high) in zip(seen[0].T, ((0.5, 2.0), (-1.0, 0.0)), strict=True):
+            cut = stats.truncnorm(low / 0.8, high / 0.8, scale=0.8)
+            assert stats.kstest(column, cut.cdf).pvalue > 1e-3
+
+    @pytest.mark.parametrize("region", [((0, 1),), ((1, 0), (0, 1)), ((0, 0), (0, 1))])
+    def test_what_is_no_region(self, region: object, restored: Restored) -> None:
+        with pytest.raises(UsageError, match="for each of 2 latent dimensions"):
+            generate_within(restored.vae, 1, region, seed=(0, 1))
+
+    def test_where_the_prior_has_no_mass(self, restored: Restored, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(latent, "MOST_ATTEMPTS", 2)
+        with pytest.raises(UsageError, match="of 20,000 draws 0 fell into it, 3 are needed; widen it"):
+            sample(restored, 3, seed=0, region=((90, 91), (0, 1)))
+
+    def test_samples_of_all_space_are_those_without_a_region(self, restored: Restored) -> None:
+        everywhere = ((-99.0, 99.0), (-99.0, 99.0))
+        assert sample(restored, 1_005, seed=0, region=everywhere).shape == (1_005, 8, 8, 1)
+        near = sample(restored, 4, seed=0, region=((1.0, 1.02), (1.0, 1.02)))
+        at = np.asarray(restored.vae.decoder(np.float32([[1.01, 1.01]])).mean())
+        np.testing.assert_allclose(near, np.broadcast_to(at, near.shape), atol=0.01)
+
+
+class TestScores:
+    """log p(x) of each example."""
+
+    def test_they_are_the_evaluations(self, restored: Restored, digits: Dataset) -> None:
+        x = digits.test.x[:20]
+        result, estimates = score(restored, x, iw_samples=7, seed=3, execution="graph")
+        expected = log_likelihood(
+            restored.vae, x, iw_samples=7, seed=seed_for(3, Purpose.EVALUATION), execution="graph"
+        )
+        np.testing.assert_array_equal(estimates.log_likelihood, expected)
+        assert result["log_likelihood"] == pytest.approx(expected.mean())
+        assert result["quantiles"]["0.5"] == pytest.approx(np.median(expected))
+        assert result["quantiles"]["0"] == expected.min()
+
+    def test_a_single_example_has_no_standard_error(self, restored: Restored, digits: Dataset) -> None:
+        assert np.isnan(score(restored, digits.test.x[:1], iw_samples=2)[0]["log_likelihood_se"])
+
+    def test_the_least_likely_come_first(self) -> None:
+        log_px = np.array([-3.0, -np.inf, -1.0, -9.0, -3.0])
+        assert most_anomalous(log_px, 3).tolist() == [1, 3, 0]
+        assert most_anomalous(log_px, 99).tolist() == [1, 3, 0, 4, 2]

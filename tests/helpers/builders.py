@@ -1,0 +1,77 @@
+"""Small models of every member, for tests that walk the tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfp_vae import VAE, Decoder, Encoder
+from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.networks import NETWORKS
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
+
+SHAPE = (8, 8, 1)
+
+SMALL = {
+    "mlp": "mlp:hidden=8",
+    "conv": "conv:channels=2,3,dense=8",
+    "resnet": "resnet:channels=2,3,dense=8",
+    "inverse-autoregressive-flow": "inverse-autoregressive-flow:hidden=8,context=3",
+    "normal-mixture": "normal-mixture:components=3",
+    "vamp": "vamp:components=3",
+    "autoregressive-flow": "autoregressive-flow:hidden=8",
+    "categorical": "categorical:levels=5",
+    "discretized-logistic": "discretized-logistic:levels=5",
+    "discretized-logistic-mixture": "discretized-logistic-mixture:levels=5,components=2",
+}
+
+
+def posterior(name: str, latent_dim: int) -> Any:
+    text = "real-nvp:depth=2,hidden=8,context=3" if name == "real-nvp" else SMALL.get(name, name)
+    return POSTERIORS.build(POSTERIORS.member(text), latent_dim, seed=1)
+
+
+def prior(name: str, latent_dim: int, encoder: Any = None, shape: tuple[int, ...] = SHAPE) -> Any:
+    text = "real-nvp:depth=2,hidden=8" if name == "real-nvp" else SMALL.get(name, name)
+    return PRIORS.build(PRIORS.member(text), latent_dim, encoder=encoder, data_mean=np.full(shape, 0.5), seed=2)
+
+
+def likelihood(name: str, shape: tuple[int, ...] = SHAPE) -> Any:
+    return LIKELIHOODS.build(LIKELIHOODS.member(SMALL.get(name, name)), shape)
+
+
+def network(name: str, input_shape: tuple[int, ...], size: int, shape: tuple[int, ...] = SHAPE, **more: Any) -> Any:
+    member = NETWORKS.member(SMALL.get(name, name))
+    return NETWORKS.build(member, input_shape, size, image_shape=shape, **more)
+
+
+def model(
+    posterior_name: str = "diagonal-normal",
+    prior_name: str = "standard-normal",
+    likelihood_name: str = "bernoulli",
+    network_name: str = "mlp",
+    latent_dim: int = 3,
+    shape: tuple[int, ...] = SHAPE,
+) -> VAE:
+    q, p = posterior(posterior_name, latent_dim), likelihood(likelihood_name, shape)
+    encoder = Encoder(network(network_name, shape, q.params_size, shape, seed=3), q)
+    start = p.initial_params(np.full(shape, 0.5))
+    decoder = Decoder(network(network_name, (latent_dim,), p.params_size, shape, seed=4, output_bias=start), p)
+    return VAE(encoder, decoder, prior(prior_name, latent_dim, encoder, shape))
+
+
+def data(likelihood_name: str, n: int = 6, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    """Return examples on the support of a likelihood."""
+    u = np.random.default_rng(5).random((n, *shape))
+    by_name = {
+        "bernoulli": u > 0.5,
+        "poisson": np.floor(9 * u),
+        "negative-binomial": np.floor(9 * u),
+        "normal": 4 * u - 2,
+        "laplace": 4 * u - 2,
+        "beta": 0.05 + 0.9 * u,
+        "continuous-bernoulli": u,
+    }
+    return np.asarray(by_name.get(likelihood_name, np.floor(5 * u) / 4), np.float32)

@@ -1,0 +1,70 @@
+"""Write data files of every kind."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfp_vae.data.dataset import Dataset, Split
+
+
+def encoded(pixels: np.ndarray | Image.Image, kind: str = "png", **more: object) -> bytes:
+    buffer = io.BytesIO()
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    picture.save(buffer, kind, **more)
+    return buffer.getvalue()
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+PIXELS = np.random.default_rng(3).integers(0, 256, (20, 4, 5)).astype(np.uint8)
+
+
+def write_table(path: Path, rows: int = 30, header: str = "a,b,kind") -> Path:
+    draw = np.random.default_rng(1)
+    lines = [f"{x:.6f},{1000 + 100 * z:.4f},{'cat' if x > 0 else 'dog'}" for x, z in draw.normal(size=(rows, 2))]
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path
+
+
+def dataset(x: np.ndarray) -> Dataset:
+    return Dataset("some", "", Split(x), Split(x), Split(x))
+
+
+def idx(values: np.ndarray, code: int = 0x08, shape: tuple[int, ...] | None = None) -> bytes:
+    shape = values.shape if shape is None else shape
+    return bytes([0, 0, code, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + values.tobytes()
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def npy(array: np.ndarray, allow_pickle: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=allow_pickle)
+    return buffer.getvalue()
+
+
+GOOD = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
+
+
+def write_mnist(folder: Path, train: int = 5_010, test: int = 4) -> None:
+    draw = np.random.default_rng(0)
+    for prefix, count in (("train", train), ("t10k", test)):
+        images = draw.integers(0, 256, (count, 6, 5), np.uint8)
+        labels = draw.integers(0, 10, count).astype(np.uint8)
+        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(labels))

@@ -1,0 +1,147 @@
+"""Models whose posterior and evidence are known in closed form."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy import special, stats
+
+from tfp_vae import VAE, Decoder, Encoder
+from tfp_vae.model.networks.adapters import Fixed
+from tfp_vae.model.posteriors import DiagonalNormal
+from tfp_vae.model.priors import StandardNormal
+
+tfd = tfp.distributions
+
+
+@final
+class FixedNormal:
+    """p(x|z) = N(x; params, scale^2 I)."""
+
+    learned = ()
+    discrete = False
+
+    def __init__(self, size: int, scale: float) -> None:
+        self.event_shape = (size,)
+        self.params_size = size
+        self.scale = scale
+
+    def __call__(self, params: Any) -> Any:
+        return tfd.Independent(tfd.Normal(params, tf.constant(self.scale, params.dtype)), 1)
+
+
+@final
+class LinearGaussian:
+    """z ~ N(0, I), x|z ~ N(W z + b, scale^2 I): probabilistic PCA.
+
+    The columns of W are orthogonal, so that the exact posterior is diagonal:
+    q(z|x) = N(V W^T (x - b) / scale^2, V) with V = (I + W^T W / scale^2)^-1, and p(x) = N(b, W W^T + scale^2 I).
+    """
+
+    size, latent_dim, scale = 5, 3, 0.7
+
+    def __init__(self, dtype: str) -> None:
+        draw = np.random.default_rng(7)
+        basis, _ = np.linalg.qr(draw.normal(size=(self.size, self.latent_dim)))
+        self.dtype = dtype
+        self.weights = basis * np.array([2.0, 1.0, 0.5])
+        self.offset = draw.normal(size=self.size)
+        self.variance = 1 / (1 + np.sum(self.weights**2, axis=0) / self.scale**2)
+
+    def vae(self, shift: float = 0.0, widen: float = 1.0) -> VAE:
+        """Return the model with its exact posterior as encoder, or one shifted and widened on purpose."""
+        posterior = DiagonalNormal(self.latent_dim)
+        s = np.log(np.expm1(np.sqrt(self.variance) * widen - posterior.scale_floor))
+        gain = self.variance[:, np.newaxis] * self.weights.T / self.scale**2
+
+        def encode(x: Any) -> Any:
+            loc = tf.matmul(x - tf.cast(self.offset, x.dtype), tf.cast(gain.T, x.dtype)) + shift
+            return tf.concat([loc, tf.broadcast_to(tf.cast(s, x.dtype), tf.shape(loc))], axis=-1)
+
+        def decode(z: Any) -> Any:
+            return tf.matmul(z, tf.cast(self.weights.T, z.dtype)) + tf.cast(self.offset, z.dtype)
+
+        likelihood = FixedNormal(self.size, self.scale)
+        return VAE(
+            Encoder(Fixed(encode), posterior),
+            Decoder(Fixed(decode), likelihood),
+            StandardNormal(self.latent_dim, self.dtype),
+        )
+
+    def data(self, n: int) -> np.ndarray:
+        """Return n draws of x."""
+        draw = np.random.default_rng(3)
+        noise = self.scale * draw.normal(size=(n, self.size))
+        return (draw.normal(size=(n, self.latent_dim)) @ self.weights.T + self.offset + noise).astype(self.dtype)
+
+    def log_evidence(self, x: np.ndarray) -> np.ndarray:
+        """Return log p(x)."""
+        covariance = self.weights @ self.weights.T + self.scale**2 * np.eye(self.size)
+        return stats.multivariate_normal(self.offset, covariance).logpdf(x.astype(np.float64))
+
+
+@final
+class CurvedBernoulli:
+    """z ~ N(0, I) in one or two dimensions, x|z ~ Bernoulli with logits that bend with z; log p(x) by quadrature."""
+
+    size, nodes = 8, 200
+
+    def __init__(self, latent_dim: int) -> None:
+        draw = np.random.default_rng(11)
+        self.latent_dim = latent_dim
+        self.first = 1.5 * draw.normal(size=(latent_dim, 6))
+        self.second = draw.normal(size=(6, self.size))
+
+    def logits(self, z: Any) -> Any:
+        """Return the logits of x, [..., M], for z [..., D]."""
+        return 2 * tf.tensordot(tf.tanh(tf.tensordot(z, self.first, 1)), self.second, 1)
+
+    def vae(self) -> VAE:
+        """Return the model with an encoder that is only roughly right: the prior, narrowed."""
+        posterior = DiagonalNormal(self.latent_dim)
+
+        def encode(x: Any) -> Any:
+            return tf.zeros([tf.shape(x)[0], 2 * self.latent_dim], tf.float64) + 0.3
+
+        likelihood = FixedBernoulli(self.size)
+        return VAE(
+            Encoder(Fixed(encode), posterior),
+            Decoder(Fixed(self.logits), likelihood),
+            StandardNormal(self.latent_dim, "float64"),
+        )
+
+    def data(self, n: int) -> np.ndarray:
+        """Return n draws of x."""
+        draw = np.random.default_rng(13)
+        z = draw.normal(size=(n, self.latent_dim))
+        shares = 1 / (1 + np.exp(-self.logits(z).numpy()))
+        return (draw.random(shares.shape) < shares).astype(np.float64)
+
+    def log_evidence(self, x: np.ndarray) -> np.ndarray:
+        """Return log p(x), by Gauss and Hermite's rule."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(self.nodes)
+        grid = np.stack(np.meshgrid(*[nodes] * self.latent_dim, indexing="ij"), axis=-1).reshape(-1, self.latent_dim)
+        products = np.stack(np.meshgrid(*[weights] * self.latent_dim, indexing="ij"), axis=-1)
+        log_weights = np.log(np.maximum(products.reshape(len(grid), -1), 1e-300)).sum(axis=-1)
+        log_weights -= self.latent_dim * np.log(2 * np.pi) / 2
+        logits = self.logits(grid).numpy()[:, np.newaxis]
+        log_px = np.sum(x * logits - np.logaddexp(0, logits), axis=-1)
+        return np.asarray(special.logsumexp(log_px + log_weights[:, np.newaxis], axis=0))
+
+
+@final
+class FixedBernoulli:
+    """p(x|z) = Bernoulli(x; logits = params)."""
+
+    learned = ()
+    discrete = True
+
+    def __init__(self, size: int) -> None:
+        self.event_shape = (size,)
+        self.params_size = size
+
+    def __call__(self, params: Any) -> Any:
+        return tfd.Independent(tfd.Bernoulli(logits=params, dtype=params.dtype), 1)

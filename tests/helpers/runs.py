@@ -1,0 +1,51 @@
+"""Small runs, and how to compare two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.helpers.builders import SMALL
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.networks import NETWORKS
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
+from tfp_vae.runs.config import ModelConfig, TrainingConfig
+from tfp_vae.runs.recipe import plan
+from tfp_vae.runs.run import Run
+
+
+def small_model(**changes: object) -> ModelConfig:
+    """A model that trains in a second."""
+    return ModelConfig(**{"encoder": "mlp:hidden=16", "decoder": "mlp:hidden=16", **changes})
+
+
+def small_training(**changes: object) -> TrainingConfig:
+    """A training of two epochs, as a graph: it starts faster than XLA."""
+    return TrainingConfig(**{"epochs": 2, "execution": "graph", **changes})
+
+
+def start_run(folder: Path, **training: object) -> tuple[Run, Dataset]:
+    """A new run on the digits, not yet trained."""
+    config, dataset = plan("digits", None, None, small_model(), small_training(**training))
+    return Run.create(folder, config), dataset
+
+
+def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
+
+
+def without_seconds(lines: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+CONFIGS = [
+    *({"posterior": SMALL.get(name, name)} for name in POSTERIORS),
+    *({"prior": SMALL.get(name, name)} for name in PRIORS),
+    *({"likelihood": SMALL.get(name, name)} for name in LIKELIHOODS),
+    *({"encoder": SMALL.get(name, name), "decoder": SMALL.get(name, name)} for name in NETWORKS),
+]

@@ -1,0 +1,19 @@
+"""A table of members to test with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic
+
+from tfp_vae.core.registry import Table, Widths
+
+
+def wide(
+    size: int, *, hidden: Widths = (3, 4), rate: pydantic.PositiveFloat = 0.5, kind: Literal["a", "b"] = "a"
+) -> str:
+    """Show what it was given."""
+    return f"{size} {hidden} {rate} {kind}"
+
+
+TABLE = Table("thing", {"wide": wide})

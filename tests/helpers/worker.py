@@ -1,0 +1,243 @@
+"""A process that has imported TensorFlow once and forks one that runs `tfp-vae`, or a program, for each line it reads.
+
+So a real process of training can be killed many times in the time that one import takes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+class Worker:
+    """The forking process, seen from the tests."""
+
+    def __enter__(self) -> Worker:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.helpers.worker"],
+            cwd=ROOT,
+            env={**os.environ, "PATH": path},  # so that a program may call `tfp-vae`
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert json.loads(self._process.stdout.readline()) == {"ready": True}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.stdin.close()
+        assert self._process.wait(60) == 0
+        self._process.stdout.close()
+
+    def start(
+        self,
+        *arguments: object,
+        said: Path,
+        slow: float = 0.0,
+        pause: float = 0.0,
+        refused: int | None = None,
+        **patches: float,
+    ) -> int:
+        """Run `tfp-vae` in a process of its own, and return its number.
+
+        Args:
+          arguments: of the command line.
+          said: the file that its stdout and stderr go to.
+          slow: seconds by which every part of a write is held up.
+          pause: seconds by which every compiled call of the training is held up.
+          refused: the number, from 0, of the write that the kernel refuses.
+          patches: values of constants in `tfp_vae.runs.train`.
+        """
+        order = {
+            "arguments": [*map(str, arguments)],
+            "said": str(said),
+            "slow": slow,
+            "pause": pause,
+            "refused": refused,
+            "patches": patches,
+        }
+        return self._begin(order)
+
+    def run(self, program: str, folder: Path, said: Path) -> int:
+        """Run a program of Python's in a folder, with `tfp_vae` imported anew, and return the exit code."""
+        self._begin({"program": program, "folder": str(folder), "said": str(said)})
+        return self.ended()
+
+    def _begin(self, order: dict[str, Any]) -> int:
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._answer()["pid"])
+
+    def ended(self) -> int:
+        """Wait for the process, and return its exit code; a signal's number, negative, if that ended it."""
+        return int(self._answer()["code"])
+
+    def call(self, *arguments: object, said: Path, **more: Any) -> int:
+        """Run `tfp-vae` to its end, and return the exit code."""
+        self.start(*arguments, said=said, **more)
+        return self.ended()
+
+    def _answer(self) -> dict[str, Any]:
+        return dict(json.loads(self._process.stdout.readline()))
+
+
+class SlowFile:
+    """A file whose writes take long, and are on the disk only in part meanwhile."""
+
+    def __init__(self, file: Any, pause: float) -> None:
+        self._file, self._pause = file, pause
+
+    def __enter__(self) -> SlowFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def write(self, content: bytes) -> None:
+        middle = len(content) // 2
+        for piece in (content[:middle], content[middle:]):
+            self._file.write(piece)
+            self._file.flush()
+            time.sleep(self._pause)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def fileno(self) -> int:
+        return int(self._file.fileno())
+
+
+def make_slow(pause: float) -> None:
+    """Hold up every write of the storage: its two halves, and its move into place."""
+    fdopen, replace = os.fdopen, os.replace
+
+    def slow_replace(*arguments: Any, **more: Any) -> None:
+        time.sleep(pause)
+        replace(*arguments, **more)
+
+    os.fdopen = lambda *arguments, **more: SlowFile(fdopen(*arguments, **more), pause)
+    os.replace = slow_replace
+
+
+def hold_up(pause: float) -> None:
+    """Hold up every compiled call of the training."""
+    from tfp_vae.training.loop import Trainer
+
+    run = Trainer.run
+
+    def slow_run(*arguments: Any) -> Any:
+        time.sleep(pause)
+        return run(*arguments)
+
+    Trainer.run = slow_run
+
+
+class FullFile:
+    """A file that the kernel lets nothing be written to."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __enter__(self) -> FullFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def write(self, content: bytes) -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, hard))
+        try:
+            self._file.write(content)
+            self._file.flush()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def refuse_one(number: int) -> None:
+    """Let the kernel refuse one write of the storage, in the middle of the file."""
+    fdopen, writes = os.fdopen, itertools.count()
+
+    def opened(*arguments: Any, **more: Any) -> Any:
+        file = fdopen(*arguments, **more)
+        return FullFile(file) if next(writes) == number else file
+
+    os.fdopen = opened
+
+
+def command_line(order: dict[str, Any]) -> None:
+    """Run `tfp-vae`."""
+    from tfp_vae.cli.main import main
+
+    from tfp_vae.runs import train as session
+
+    for name, value in order["patches"].items():
+        setattr(session, name, value)
+    if order["slow"]:
+        make_slow(order["slow"])
+    if order["pause"]:
+        hold_up(order["pause"])
+    if order["refused"] is not None:
+        refuse_one(order["refused"])
+    main(order["arguments"], prog_name="tfp-vae")
+
+
+def program(order: dict[str, Any]) -> None:
+    """Run a program, which has to import of `tfp_vae` itself what it uses."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tfp_vae"]:
+        del sys.modules[name]
+    os.chdir(order["folder"])
+    sys.modules["__main__"] = module = ModuleType("__main__")
+    exec(compile(order["program"], "<program>", "exec"), module.__dict__)
+
+
+def work(order: dict[str, Any]) -> None:
+    """Do in this process what is asked, and end it."""
+    handle = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    code: object = 99
+    try:
+        (program if "program" in order else command_line)(order)
+        code = 0
+    except SystemExit as error:
+        code = error.code
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(code or 0))
+
+
+def serve() -> None:
+    """Answer each line with the number of a new process, and then with its exit code."""
+    import sklearn.datasets  # noqa: F401
+    import tensorflow_probability  # noqa: F401
+
+    from tfp_vae.runs import train as session  # noqa: F401
+
+    print(json.dumps({"ready": True}), flush=True)  # noqa: T201
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            work(json.loads(line))
+        print(json.dumps({"pid": pid}), flush=True)  # noqa: T201
+        _, status = os.waitpid(pid, 0)
+        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,286 @@
+"""A run assessed: figures agree with each other and with independent ones; comparisons are paired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers.runs import small_model, small_training, start_run
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.files import json_text
+from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.evaluation.importance import Estimates, estimate, summarize
+from tfp_vae.reports import pictures as gallery
+from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.recipe import held_out_view, plan, reload
+from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, advice, assess, compare, ladder, verdict
+from tfp_vae.runs.run import Run
+
+
+@pytest.fixture(scope="module")
+def assessed(restored: Restored, digits: Dataset) -> Assessment:
+    """The small run on 60 of its test examples, with annealing."""
+    asked = Plan(iw_samples=(1, 7, 200), max_examples=60, execution="graph", annealing=AnnealingPlan(4, 3, 20))
+    return assess(restored, digits, asked)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Restored:
+    """Another small run on the same data."""
+    run, dataset = start_run(tmp_path_factory.mktemp("other") / "run", epochs=1, seed=1)
+    assert train(run, dataset)
+    return Restored(run)
+
+
+def test_figures_are_the_means_of_the_examples(assessed: Assessment) -> None:
+    result, estimates = assessed.result, assessed.estimates
+    for name in ("log_likelihood", "elbo", "distortion", "rate"):
+        assert result[name] == pytest.approx(getattr(estimates, name).mean())
+    assert result["log_likelihood_se"] == pytest.approx(estimates.log_likelihood.std(ddof=1) / np.sqrt(60))
+    assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate"])
+    assert result["bits_per_dim"] == pytest.approx(-result["log_likelihood"] / 64 / np.log(2))
+    assert result["ess_min"] <= result["ess_p5"] <= result["ess_median"] <= 200
+    assert result["pareto_k_median"] == pytest.approx(np.median(estimates.pareto_k))
+    assert result["pareto_k_share_above"] == pytest.approx(np.mean(estimates.pareto_k > 0.7))
+
+
+def test_rates_of_the_dimensions_sum_to_the_rate(assessed: Assessment) -> None:
+    assert sum(assessed.result["rate_per_dim"]) == pytest.approx(assessed.result["rate"], rel=1e-5)
+
+
+def test_the_rate_falls_into_its_two_parts(assessed: Assessment) -> None:
+    result = assessed.result
+    parts = result["mutual_information"] + result["aggregate_kl"]
+    error = np.hypot(result["mutual_information_se"], result["aggregate_kl_se"])
+    assert abs(parts - result["rate"]) < 5 * error
+    assert result["mutual_information"] < result["mutual_information_ceiling"] == pytest.approx(np.log(60))
+
+
+def test_a_sweep_is_what_fewer_samples_give(assessed: Assessment, restored: Restored) -> None:
+    for line in assessed.result["sweep"]:
+        alone = estimate(
+            restored.vae,
+            assessed.examples.x,
+            iw_samples=line["iw_samples"],
+            seed=seed_for(0, Purpose.EVALUATION),
+            places=assessed.examples.rows,
+            execution="graph",
+        )
+        assert alone.log_likelihood.mean() == pytest.approx(line["log_likelihood"], rel=1e-6)
+
+
+def test_a_sample_of_the_examples_is_random_and_each_keeps_its_draws(
+    assessed: Assessment, restored: Restored, digits: Dataset
+) -> None:
+    rows = assessed.examples.rows
+    assert rows is not None
+    assert len(np.unique(rows)) == 60
+    assert rows.max() > 120
+    whole = assess(restored, digits, Plan(iw_samples=(200,), execution="graph"))
+    np.testing.assert_allclose(whole.estimates.log_likelihood[rows], assessed.estimates.log_likelihood, rtol=1e-6)
+    view = held_out_view(restored.config, digits, "test")
+    np.testing.assert_array_equal(view.x[rows], assessed.examples.x)
+    assert view.y is not None
+    np.testing.assert_array_equal(view.y[rows], assessed.per_example()["label"])
+
+
+def test_annealing_is_done_on_some_of_the_examples(assessed: Assessment) -> None:
+    ais, sandwich = assessed.result["ais"], assessed.result["sandwich"]
+    assert (ais["steps"], ais["chains"], ais["examples"]) == (4, 3, 20)
+    assert ais["log_likelihood_mc_error"] > 0
+    assert 0 < ais["accepted"] <= 1
+    assert sandwich["gap"] == pytest.approx(sandwich["upper"] - sandwich["lower"])
+
+
+def test_neighbours_are_those_of_the_training_means(assessed: Assessment, restored: Restored, digits: Dataset) -> None:
+    taught, y = held_out_view(restored.config, digits, "train"), digits.train.y
+    means, asked = restored.vae.encoder.mean(taught.x).numpy(), assessed.estimates.posterior_mean
+    assert y is not None
+    distances = np.linalg.norm(asked[:, np.newaxis] - means, axis=-1)
+    votes = y[np.argsort(distances, axis=1)[:, :5]].astype(int)
+    winners = np.array([np.bincount(row).argmax() for row in votes])  # of several, the smallest class
+    share = np.mean(winners == assessed.examples.y)
+    assert assessed.result["knn_accuracy"] == pytest.approx(share)
+    assert 0 <= assessed.result["linear_probe_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_every_split_is_assessed(split: str, restored: Restored, digits: Dataset) -> None:
+    found = assess(restored, digits, Plan(split=split, iw_samples=(2,), max_examples=30, execution="eager"))
+    assert found.result["split"] == split
+    assert found.result["num_examples"] == 30
+    assert np.isfinite(found.estimates.log_likelihood).all()
+    assert found.result["pareto_k_median"] is None or np.isnan(found.result["pareto_k_median"])
+
+
+def test_the_seed_decides(restored: Restored, digits: Dataset) -> None:
+    first, again, another = (
+        assess(restored, digits, Plan(iw_samples=(3,), max_examples=20, seed=seed, execution="eager")).result
+        for seed in (0, 0, 1)
+    )
+    assert json_text(first | {"seconds": 0}) == json_text(again | {"seconds": 0})
+    assert first["log_likelihood"] != another["log_likelihood"]
+
+
+@pytest.mark.slow
+def test_progress_is_told_of_every_stage(restored: Restored, digits: Dataset) -> None:
+    totals: dict[str, int] = {}
+    done: dict[str, int] = {}
+
+    def stage(name: str, total: int) -> nullcontext[object]:
+        totals[name], done[name] = total, 0
+        return nullcontext(lambda count: done.update({name: done[name] + count}))
+
+    asked = Plan(iw_samples=(3,), max_examples=35, execution="eager", annealing=AnnealingPlan(1, 2, 2))
+    assess(restored, digits, asked, stages=stage)
+    assert totals == done
+    assert list(totals) == ["importance sampling", "annealing", "annealing both ways"]
+
+
+def test_data_without_classes_are_not_probed(tmp_path: Path, rng: np.random.Generator) -> None:
+    np.save(tmp_path / "x.npy", rng.normal(size=(60, 4)).astype(np.float32))
+    model = small_model(likelihood="normal", posterior="real-nvp:depth=2,hidden=8,context=2", latent_dim=2)
+    config, dataset = plan(
+        str(tmp_path / "x.npy"), None, None, model, small_training(epochs=1, objective="monte-carlo-elbo")
+    )
+    run = Run.create(tmp_path / "run", config)
+    assert train(run, dataset)
+    result = assess(Restored(run), dataset, Plan(iw_samples=(2,), execution="eager")).result
+    for name in ("linear_probe_accuracy", "knn_accuracy", "rate_per_dim", "bits_per_dim"):
+        assert result[name] is None
+        assert result[f"{name}_reason"]
+    assert not list(unreasoned(result))
+
+
+def unreasoned(found: Any, path: str = "") -> Iterator[str]:
+    """Give each null without a reason beside it, and each reason that is beside no null; advice is no number."""
+    if isinstance(found, list):
+        found = {str(place): value for place, value in enumerate(found)}
+    if not isinstance(found, dict):
+        return
+    for key, value in found.items():
+        name = key.removesuffix("_reason")
+        if value is None and key != "advice" and not found.get(f"{key}_reason"):
+            yield f"{path}{key}: no reason"
+        if name != key and found.get(name, value) is not None:
+            yield f"{path}{key}: no null"
+        yield from unreasoned(value, f"{path}{key}.")
+
+
+def test_reasons_that_are_missing_or_too_many_are_found() -> None:
+    found = {"a": None, "b": None, "b_reason": "b", "c": 1, "c_reason": "c", "d": [{"e": None}], "f_reason": "f"}
+    told = ["a: no reason", "c_reason: no null", "d.0.e: no reason", "f_reason: no null"]
+    assert sorted(unreasoned(found)) == told
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_every_null_has_a_reason_and_every_reason_a_null(count: int, copied: Run, digits: Dataset) -> None:
+    """In what is printed and what is kept: of one example and of some, with K too small for a k̂, and annealed."""
+    asked = Plan(iw_samples=(1, 3), max_examples=count, execution="graph", annealing=AnnealingPlan(2, 2, count))
+    result = assess(Restored(copied), digits, asked).result
+    assert not list(unreasoned(json.loads(json_text(result))))
+    copied.write_evaluation(result)
+    kept = json.loads((copied.folder / "evaluation.json").read_text())
+    assert not list(unreasoned(kept))
+    assert {"ema_reason", "pareto_k_median_reason"} <= kept.keys()
+    assert ("log_likelihood_se_reason" in kept) == ("linear_probe_accuracy_reason" in kept) == (count == 1)
+
+
+class TestCompare:
+    """Differences are paired."""
+
+    def test_a_run_does_not_differ_from_itself(self, assessed: Assessment) -> None:
+        found = compare(assessed, assessed)
+        assert found["log_likelihood"] == found["log_likelihood_se"] == 0
+
+    def test_the_error_is_that_of_the_pairs(self, restored: Restored, other: Restored, digits: Dataset) -> None:
+        asked = Plan(iw_samples=(50,), max_examples=100, execution="graph")
+        first, second = (assess(run, reload(run.config), asked) for run in (restored, other))
+        found = compare(first, second)
+        pairs = second.estimates.log_likelihood - first.estimates.log_likelihood
+        assert found["log_likelihood"] == pytest.approx(pairs.mean())
+        assert found["log_likelihood_se"] == pytest.approx(pairs.std(ddof=1) / 10)
+        assert found["log_likelihood_se"] < 0.7 * first.result["log_likelihood_se"]
+        assert (found["run"], found["baseline"]) == (second.result["run"], first.result["run"])
+
+    def test_other_examples_are_refused(self, assessed: Assessment, restored: Restored, digits: Dataset) -> None:
+        fewer = assess(restored, digits, Plan(iw_samples=(1,), max_examples=9, execution="eager"))
+        with pytest.raises(UsageError, match="the same examples"):
+            compare(assessed, fewer)
+
+    def test_a_density_is_not_compared_with_a_probability(self, assessed: Assessment) -> None:
+        density = Assessment(
+            assessed.result | {"bits_per_dim": None}, assessed.estimates, assessed.examples, assessed.ladder
+        )
+        with pytest.raises(UsageError, match="two probabilities or two densities"):
+            compare(assessed, density)
+
+
+@pytest.mark.parametrize(
+    ("most", "rungs"), [(1, (1,)), (2, (1, 2)), (100, (1, 2, 5, 10, 20, 50, 100)), (30, (1, 2, 5, 10, 20, 30))]
+)
+def test_ladder_ends_with_all_samples(most: int, rungs: tuple[int, ...]) -> None:
+    assert ladder(most) == rungs
+
+
+def test_a_plan_needs_samples() -> None:
+    with pytest.raises(UsageError, match="from 1 on"):
+        Plan(iw_samples=(0, 5))
+
+
+class TestAdvice:
+    """Said when the weights say so."""
+
+    @staticmethod
+    def given(ess: float, pareto_k: float) -> str | None:
+        column = np.zeros(10)
+        estimates = Estimates(
+            column,
+            column,
+            column,
+            np.full(10, ess),
+            np.full(10, pareto_k),
+            np.zeros([10, 0]),
+            np.zeros([10, 2]),
+            np.zeros([10, 2]),
+        )
+        return advice(summarize(estimates, 4, 1_000, discrete=True), 1_000)
+
+    def test_too_few_samples_to_tell_are_said(self) -> None:
+        said = self.given(900.0, np.nan)
+        assert said is not None
+        assert "cannot tell" in said
+
+    def test_even_weights_need_none(self) -> None:
+        assert self.given(900.0, 0.2) is None
+
+    def test_heavy_tails_are_said(self) -> None:
+        said = self.given(300.0, 0.9)
+        assert said is not None
+        assert "k̂ exceeds 0.7 for 100% of the examples" in said
+        assert "--ais-steps" in said
+
+    def test_a_small_effective_sample_size_is_said(self) -> None:
+        said = self.given(5.0, 0.3)
+        assert said is not None
+        assert "5.0 of 1,000" in said
+
+
+@pytest.mark.parametrize(("shift", "said"), [(0.0, "agree"), (5.0, "higher"), (-5.0, "lower")])
+def test_verdict_compares_a_difference_with_its_error(shift: float, said: str, rng: np.random.Generator) -> None:
+    difference = rng.normal(size=100)
+    assert said in verdict(difference - difference.mean() + shift)
+
+
+@pytest.mark.parametrize("name", list(gallery.ASSESSED))
+def test_every_picture_of_an_evaluation_is_drawn(name: str, assessed: Assessment) -> None:
+    figure = gallery.ASSESSED[name](assessed)
+    assert figure.axes
+    assert all(axes.get_title() or axes.get_xlabel() for axes in figure.axes)

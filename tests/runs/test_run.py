@@ -1,0 +1,375 @@
+"""A run on disk: what is written comes back, what is damaged is refused, every file is whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from tests.helpers.runs import small_model, small_training, start_run
+from tfp_vae.core import files as storage
+from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError
+from tfp_vae.runs import run as runs
+from tfp_vae.runs.checkpoint import capture, restore
+from tfp_vae.runs.config import RunConfig, build
+from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.recipe import plan, reload
+from tfp_vae.runs.run import Run, all_runs, find, finished_runs
+
+
+def test_a_finished_run_holds_what_is_promised(trained: Path) -> None:
+    assert {path.name for path in trained.iterdir()} == {
+        "config.json",
+        "checkpoint.npz",
+        "state.json",
+        "train.log",
+        ".lock",
+        "metrics.jsonl",
+        "training.json",
+        "environment.json",
+        "plots",
+    }
+
+
+def test_training_result_has_the_promised_keys(trained: Path) -> None:
+    result = Run.open(trained).read(runs.TRAINING)
+    assert {"run", "dataset", "epochs", "steps", "parameters", "train", "validation", "seconds"} <= result.keys()
+    for split in ("train", "validation"):
+        assert result[split].keys() == {"elbo", "distortion", "rate"}
+    assert result["parameters"] == 64 * 16 + 16 + 16 * 4 + 4 + 2 * 16 + 16 + 16 * 64 + 64
+    assert result["steps"] == 24
+
+
+def test_environment_names_versions_and_devices(trained: Path) -> None:
+    environment = Run.open(trained).read(runs.ENVIRONMENT)
+    assert environment["packages"]["tensorflow-probability"].startswith("0.25")
+    assert environment["devices"]
+    assert environment["execution"] == "graph"
+
+
+def test_config_survives_the_disk(trained: Path) -> None:
+    config = Run.open(trained).config()
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+    assert config.data.splits == {"train": 1437, "validation": 180, "test": 180}
+    assert config.model.encoder.settings == {
+        "hidden": (16,),
+        "activation": "gelu",
+        "normalization": "none",
+        "dropout": 0.0,
+    }
+
+
+def test_a_restored_model_has_the_trained_weights(restored: Restored) -> None:
+    saved = restored.run.checkpoint().variables
+    for name, value in capture(restored.vae).items():
+        np.testing.assert_array_equal(value, saved[name])
+
+
+class TestRefusals:
+    """Damage is found, and said in a sentence."""
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda c: {**c, "surprise": 1}, "surprise: this key is unknown"),
+            (lambda c: {k: v for k, v in c.items() if k != "model"}, "model: this key is missing"),
+            (lambda c: {**c, "version": 2}, "expected version 1, found 2"),
+            (lambda c: {**c, "model": {**c["model"], "latent_dim": 10**12}}, "latent_dim"),
+            (lambda c: {**c, "model": {**c["model"], "prior": {"name": "os.system"}}}, "unknown prior"),
+            (lambda c: {**c, "model": {**c["model"], "posterior": {"name": "diagonal-normal", "x": 1}}}, "unknown"),
+            (lambda c: {**c, "data": {**c["data"], "event_shape": [10**6, 10**6, 1]}}, "event_shape"),
+            (lambda c: {**c, "training": {**c["training"], "execution": "rm"}}, "execution"),
+        ],
+    )
+    def test_config(self, change: Callable[[dict], dict], message: str, copied: Run) -> None:
+        copied.write("config.json", change(copied.read("config.json")))
+        with pytest.raises(RunError, match=message) as error:
+            copied.config()
+        assert str(copied.folder / "config.json") in str(error.value)
+
+    def test_a_number_changed_by_hand(self, copied: Run) -> None:
+        path = copied.folder / "config.json"
+        path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+        with pytest.raises(RunError, match=r"changed or damaged \(its checksum"):
+            copied.config()
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000])
+    def test_json(self, content: bytes, copied: Run) -> None:
+        (copied.folder / "config.json").write_bytes(content)
+        with pytest.raises(RunError, match=r"config\.json: expected"):
+            copied.config()
+
+    @pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.9, 0.999])
+    def test_checkpoint_with_a_flipped_byte(self, place: float, copied: Run) -> None:
+        path = copied.folder / "checkpoint.npz"
+        content = bytearray(path.read_bytes())
+        content[int(place * len(content))] ^= 0x20
+        path.write_bytes(content)
+        with pytest.raises(RunError, match=r"checkpoint"):
+            Restored(copied)
+
+    @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+    def test_checkpoint_cut_short(self, share: float, copied: Run) -> None:
+        path = copied.folder / "checkpoint.npz"
+        path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+        with pytest.raises(RunError, match="damaged"):
+            Restored(copied)
+
+    def test_checkpoint_missing(self, copied: Run) -> None:
+        (copied.folder / "checkpoint.npz").unlink()
+        with pytest.raises(RunError, match="expected a checkpoint, found none"):
+            Restored(copied)
+
+    def test_checkpoint_of_another_model(self, copied: Run) -> None:
+        saved = copied.checkpoint()
+        variables = dict(saved.variables)
+        name = next(name for name in variables if name.startswith("decoder"))
+        Run(copied.folder).save_checkpoint(saved._replace(variables=variables | {name: np.zeros((3, 3), np.float32)}))
+        with pytest.raises(RunError, match=f"{name} takes 164 bytes, but its run's config asks for"):
+            Restored(copied)
+        flat = {name: variables[name].ravel()}
+        Run(copied.folder).save_checkpoint(saved._replace(variables=variables | flat))
+        with pytest.raises(RunError, match=f"expected {name} of shape"):
+            Restored(copied)
+        del variables[name]
+        Run(copied.folder).save_checkpoint(saved._replace(variables=variables))
+        with pytest.raises(RunError, match=f"only one of them has '{name}'"):
+            Restored(copied)
+
+    def test_nothing_is_restored_unless_all_fits(self, copied: Run) -> None:
+        vae = build(copied.config())
+        before = capture(vae)
+        spoiled = {name: value + 1 for name, value in before.items()} | {max(before): np.zeros(1)}
+        with pytest.raises(RunError):
+            restore(spoiled, vae)
+        for name, value in capture(vae).items():
+            np.testing.assert_array_equal(value, before[name])
+
+    def test_metrics(self, copied: Run) -> None:
+        (copied.folder / "metrics.jsonl").write_text('{"epoch": 1}\n{"epo')
+        with pytest.raises(RunError, match="expected a line of metrics for each epoch"):
+            copied.metrics()
+
+    def test_data_that_changed(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "a.npy", np.eye(30))
+        config, _ = plan(str(tmp_path / "a.npy"), None, None, small_model(), small_training())
+        np.save(tmp_path / "a.npy", np.eye(30)[::-1])
+        with pytest.raises(DataError, match="expected the data the run was trained on"):
+            reload(config)
+
+    def test_a_name_too_long_for_the_file_system(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="could not be read"):
+            Run.open(tmp_path / ("x" * 300))
+
+    def test_no_run_and_no_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match=r"found no config\.json"):
+            Run.open(tmp_path)
+        with pytest.raises(RunError, match="expected a run's folder, found none"):
+            Run.open(tmp_path / "nothing")
+        with pytest.raises(RunError, match="expected a finished run under"):
+            find(None, str(tmp_path))
+
+    def test_a_folder_that_holds_a_run(self, copied: Run) -> None:
+        with pytest.raises(RunError, match="holds a run already"):
+            Run.create(copied.folder, copied.config())
+
+
+class TestFinding:
+    """Which run is taken."""
+
+    def test_the_newest_finished_one(self, trained: Path, tmp_path: Path) -> None:
+        for age, name in enumerate(["new", "old"]):
+            shutil.copytree(trained, tmp_path / name)
+            os.utime(tmp_path / name / "training.json", (1_000 - age, 1_000 - age))
+        start_run(tmp_path / "unfinished")
+        (tmp_path / "no run").mkdir()
+        assert find(None, str(tmp_path)).folder == tmp_path / "new"
+        assert find(str(tmp_path / "old"), str(tmp_path)).folder == tmp_path / "old"
+        assert [run.folder.name for run in finished_runs(tmp_path)] == ["old", "new"]
+        assert {run.folder.name for run in all_runs(tmp_path)} == {"old", "new", "unfinished"}
+
+    def test_folders_of_one_second_do_not_meet(self, tmp_path: Path) -> None:
+        folders = [runs.new_folder(tmp_path, "/some where/my data.npy") for _ in range(3)]
+        assert len(set(folders)) == 3
+        assert all(folder.name.startswith("my-data-") for folder in folders)
+
+
+class TestExtending:
+    """More epochs for a run."""
+
+    def test_more_epochs_are_trained(self, copied: Run) -> None:
+        copied.extend(3)
+        assert not copied.is_finished()
+        assert train(copied, reload(copied.config()))
+        assert [line["epoch"] for line in copied.metrics()] == [1, 2, 3]
+        assert copied.read(runs.TRAINING)["epochs"] == 3
+
+    @pytest.mark.parametrize(("weights", "step", "stays"), [("final", 24, False), ("best", 24, True)])
+    def test_results_of_fewer_steps_go_as_there_are_newer_weights(
+        self, weights: str, step: int, stays: bool, copied: Run
+    ) -> None:
+        """What the last checkpoint's weights gave is theirs until there are others; the best may stay the best."""
+        copied.write(runs.EVALUATION, {"log_likelihood": -1.0, "weights": weights, "step": step})
+        copied.extend(3)
+        assert (copied.folder / runs.EVALUATION).exists()
+        assert (copied.folder / runs.TRAINING).exists()
+        last = copied.checkpoint()
+        copied.save_checkpoint(last._replace(step=last.step + 1))
+        assert last.best.step == 24
+        assert (copied.folder / runs.EVALUATION).exists() == stays
+        assert not (copied.folder / runs.TRAINING).exists()
+
+    @pytest.mark.parametrize("write", range(3))
+    @pytest.mark.parametrize(
+        "error", [DiskError("the disk is full"), KeyboardInterrupt()], ids=lambda e: type(e).__name__
+    )
+    def test_what_breaks_off_loses_nothing_finished(
+        self, write: int, error: BaseException, copied: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The n-th write fails, or is the last thing that happens; the run is finished, or goes on, and is whole."""
+        copied.write(runs.EVALUATION, {"log_likelihood": -1.0, "weights": "final", "step": 24})
+        kept = {name: copied.read(name) for name in (runs.TRAINING, runs.EVALUATION)}
+        writes, real = itertools.count(), storage.write_bytes
+
+        def broken(path: Path, content: bytes, **more: object) -> None:
+            if next(writes) == write:
+                raise error
+            real(path, content, **more)
+
+        with monkeypatch.context() as patch, contextlib.suppress(DiskError, KeyboardInterrupt):
+            patch.setattr(storage, "write_bytes", broken)
+            copied.extend(3)
+        assert next(writes) == min(write + 1, 2), "the test is of the writes that there are"
+        assert {name: copied.read(name) for name in kept} == kept
+        found, total = Run(copied.folder), copied.config().training.epochs
+        assert (total, found.status().state) == ((3, "interrupted") if write == 2 else (2, "finished"))
+        assert found.is_finished() == found.is_whole() == (write < 2)
+        found.extend(3)
+        assert not Run(copied.folder).is_finished()
+
+    @pytest.mark.parametrize("state", ["running", "failed", "interrupted"])
+    def test_a_run_that_ended_before_its_first_new_checkpoint_is_not_finished(self, state: str, copied: Run) -> None:
+        copied.extend(3)
+        copied.mark(state)
+        assert not Run(copied.folder).is_finished()
+        assert Run(copied.folder).status().state == ("interrupted" if state == "running" else state)
+
+    def test_fewer_are_refused(self, copied: Run) -> None:
+        with pytest.raises(UsageError, match="2 epochs are done already"):
+            copied.extend(1)
+
+
+class TestEvaluations:
+    """The fullest evaluation stays; a lesser one of the same weights and split goes beside it."""
+
+    FULL: ClassVar = {"split": "test", "weights": "final", "step": 24, "num_examples": 180, "iw_samples": 100}
+
+    @pytest.mark.parametrize(
+        ("change", "file"),
+        [
+            ({"num_examples": 100}, runs.PARTIAL),
+            ({"iw_samples": 10}, runs.PARTIAL),
+            ({"num_examples": 1, "iw_samples": 1}, runs.PARTIAL),
+            ({}, runs.EVALUATION),
+            ({"iw_samples": 101}, runs.EVALUATION),
+            ({"iw_samples": 5, "ais": {"steps": 10, "chains": 4, "examples": 9}}, runs.EVALUATION),
+            ({"num_examples": 100, "iw_samples": 101}, runs.EVALUATION),
+            ({"num_examples": 100, "split": "train"}, runs.EVALUATION),
+            ({"num_examples": 100, "weights": "best"}, runs.EVALUATION),
+            ({"num_examples": 100, "step": 36}, runs.EVALUATION),
+        ],
+    )
+    def test_which_file_is_written(self, change: dict[str, object], file: str, copied: Run) -> None:
+        assert copied.write_evaluation(self.FULL) == runs.EVALUATION
+        assert copied.write_evaluation(self.FULL | change) == file
+        assert copied.read(file) == self.FULL | change
+        assert copied.read(runs.EVALUATION)["split"] == {**self.FULL, **change}["split"]
+
+    def test_one_with_annealing_is_fuller(self, copied: Run) -> None:
+        annealed = {"steps": 10, "chains": 16, "examples": 50}
+        copied.write_evaluation(self.FULL | {"ais": annealed})
+        assert copied.write_evaluation(self.FULL) == runs.PARTIAL
+        for name in annealed:
+            assert copied.write_evaluation(self.FULL | {"ais": annealed | {name: 2}}) == runs.PARTIAL
+
+    def test_one_of_weights_that_were_trained_on_meanwhile_is_refused(self, copied: Run) -> None:
+        step = copied.status().step
+        assert step is not None
+        copied.write_evaluation(self.FULL | {"step": step})
+        late = self.FULL | {"step": step - 1, "iw_samples": 10_000}
+        with pytest.raises(RunError, match=rf"trained on to step {step:,} since step {step - 1:,}"):
+            copied.write_evaluation(late)
+        assert copied.read(runs.EVALUATION) == self.FULL | {"step": step}
+        assert copied.write_evaluation(late | {"weights": "best"}) == runs.EVALUATION
+
+    @pytest.mark.parametrize("content", [b"", b"{}", b'{"split": "test"}'])
+    def test_one_that_is_damaged_is_replaced(self, content: bytes, copied: Run) -> None:
+        (copied.folder / runs.EVALUATION).write_bytes(content)
+        assert copied.write_evaluation(self.FULL) == runs.EVALUATION
+        assert copied.read(runs.EVALUATION) == self.FULL
+
+    @pytest.mark.parametrize(
+        "odd", [{"num_examples": "many"}, {"iw_samples": None}, {"ais": 3}, {"ais": {"steps": []}}]
+    )
+    def test_one_that_makes_no_sense_is_replaced(self, odd: dict[str, object], copied: Run) -> None:
+        copied.write(runs.EVALUATION, self.FULL | odd)
+        assert copied.write_evaluation(self.FULL) == runs.EVALUATION
+
+
+class TestStorage:
+    """Files that appear whole or not at all."""
+
+    def test_a_failed_write_leaves_the_old_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "file"
+        storage.write_bytes(path, b"old")
+
+        def full(handle: int) -> None:
+            raise OSError(errno.ENOSPC, "no space")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(DiskError, match="the disk is full"):
+            storage.write_bytes(path, b"new")
+        assert path.read_bytes() == b"old"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DiskError, match="its folder does not exist"):
+            storage.write_bytes(tmp_path / "none" / "file", b"")
+
+    def test_a_file_in_the_way_of_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(DiskError, match="could not write"):
+            storage.make_folder(tmp_path / "file" / "below")
+
+    def test_files_can_be_read_by_others_as_usual(self, tmp_path: Path) -> None:
+        (tmp_path / "usual").touch()
+        storage.write_bytes(tmp_path / "file", b"")
+        assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+    def test_numbers_that_are_not_finite_are_null_with_a_reason(self) -> None:
+        value = {"a": float("nan"), "b": {"c": float("inf")}, "d": [1, {"e": 2.0}]}
+        found = json.loads(storage.json_text(value))
+        assert found["a"] is None
+        assert "nan" in found["a_reason"]
+        assert found["b"]["c"] is None
+        assert "inf" in found["b"]["c_reason"]
+        assert found["d"] == [1, {"e": 2.0}]
+
+
+def test_a_folder_of_something_else_is_no_place_for_a_run(tmp_path: Path) -> None:
+    """Images that lie there stay what they are: a folder is new, or empty but for what is hidden."""
+    (tmp_path / ".hidden").touch()
+    Run.refuse_existing(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"picture")
+    with pytest.raises(RunError, match=r"expected a new or an empty folder, found a\.png in it"):
+        Run.refuse_existing(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "a.png"]

@@ -1,0 +1,96 @@
+"""Event files: what TensorBoard reads is what the metrics say, each epoch once."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers.commands import call, one_sentence
+from tests.helpers.runs import start_run
+from tfp_vae.core.errors import DiskError, UsageError
+from tfp_vae.runs import run as runs
+from tfp_vae.runs import tensorboard as events
+from tfp_vae.runs.load import train
+from tfp_vae.runs.run import Run
+from tfp_vae.runs.tensorboard import TAGS, Events
+
+
+def values(run: Run) -> Iterator[tuple[int, str, np.ndarray]]:
+    """Give what the event files of a run hold, as (step, tag, value)."""
+    for path in sorted((run.folder / "tensorboard").iterdir()):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                yield event.step, value.tag, tf.make_ndarray(value.tensor)
+
+
+def scalars(run: Run) -> list[tuple[int, str, float]]:
+    return [(step, tag, float(value)) for step, tag, value in values(run) if tag in TAGS.values()]
+
+
+def expected(run: Run) -> list[tuple[int, str, float]]:
+    return [(line["step"], tag, pytest.approx(line[name])) for line in run.metrics() for name, tag in TAGS.items()]
+
+
+def test_every_metric_has_a_tag(trained: Path) -> None:
+    (first, *_) = Run(trained).metrics()
+    assert TAGS.keys() == first.keys() - {"epoch", "step"}
+    assert len(set(TAGS.values())) == len(TAGS)
+
+
+def test_command_writes_what_the_metrics_say_and_samples(tmp_path: Path) -> None:
+    told = ("--hidden", "8", "--execution", "graph", "--epochs", "2", "--no-plots", "--run-dir", tmp_path / "r")
+    result = call("train", "--tensorboard", *told)
+    run = Run(tmp_path / "r")
+    assert scalars(run) == expected(run)
+    assert f"tensorboard --logdir {run.folder / 'tensorboard'}" in result.stderr
+    ((step, _, image),) = [found for found in values(run) if found[1] == "samples"]
+    assert step == 24
+    width, height = (int(size) for size in image[:2])
+    pixels = tf.io.decode_png(image[2]).numpy()
+    assert pixels.shape == (height, width, 3)
+    assert pixels.std() > 1
+
+
+def test_a_resumed_training_has_each_epoch_once(tmp_path: Path) -> None:
+    run, dataset = start_run(tmp_path / "run")
+    first: list[object] = []
+    lines: list[dict[str, float]] = []
+    with Events(run) as recording:
+        noted = lambda line: (first.append(line), recording(line))  # noqa: E731
+        assert not train(run, dataset, recording=noted, stopping=lambda: bool(first))
+        recording({**dict.fromkeys(TAGS, 1.0), "step": 999})  # as if killed behind the last checkpoint
+    with Events(run) as recording:
+        assert train(run, dataset, recording=lambda line: (lines.append(dict(line)), recording(line)))
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert scalars(run) == expected(run)
+
+
+def test_a_place_that_cannot_be_written_is_named(copied: Run) -> None:
+    (copied.folder / runs.EVENTS).write_bytes(b"")
+    with pytest.raises(DiskError, match=r"could not write .*tensorboard"), Events(copied) as recording:
+        recording(copied.metrics()[0])
+
+
+class TestWithout:
+    """TensorBoard is not installed."""
+
+    @pytest.fixture(autouse=True)
+    def absent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    def test_command_ends_with_a_hint(self, tmp_path: Path) -> None:
+        said = one_sentence(call("train", "--tensorboard", "--run-dir", tmp_path / "r", code=2))
+        assert "pip install 'tfp_vae[tensorboard]'" in said
+        assert not (tmp_path / "r").exists()
+
+    def test_library_refuses(self, copied: Run) -> None:
+        with pytest.raises(UsageError, match="--tensorboard needs TensorBoard, found none"):
+            Events(copied)
+        with pytest.raises(UsageError, match="or leave it out"):
+            events.check_installed()

@@ -1,0 +1,59 @@
+"""The script that makes the table of anomalies: its images, and its AUROC."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "anomalies.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    found = importlib.util.spec_from_file_location("anomalies", SCRIPT)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def digits(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(256, size=(10, 28, 28), dtype=np.uint8)
+
+
+def test_every_kind_is_made_of_as_many_images(script: ModuleType, digits: np.ndarray, rng: np.random.Generator) -> None:
+    made = {kind: make(digits, rng) for kind, make in script.KINDS.items()}
+    for kind, images in made.items():
+        assert images.shape == digits.shape, kind
+        assert images.dtype == np.uint8, kind
+    np.testing.assert_array_equal(next(iter(made.values())), digits)
+    assert len({images.tobytes() for images in made.values()}) == len(made)
+    assert not made["blank images"].any()
+
+
+def test_the_lower_half_is_erased(script: ModuleType, digits: np.ndarray, rng: np.random.Generator) -> None:
+    found = script.erased(digits, rng)
+    np.testing.assert_array_equal(found[:, :14], digits[:, :14])
+    assert not found[:, 14:].any()
+
+
+def test_auroc_is_the_share_of_pairs_in_which_the_unusual_is_less_likely(script: ModuleType) -> None:
+    assert script.auroc(np.array([-1.0, -2.0]), np.array([-3.0, -4.0])) == 1
+    assert script.auroc(np.array([-3.0, -4.0]), np.array([-1.0, -2.0])) == 0
+    assert script.auroc(np.array([-1.0, -3.0]), np.array([-2.0, -4.0])) == 0.75
+
+
+def test_rows_give_means_auroc_and_its_error(script: ModuleType, rng: np.random.Generator) -> None:
+    usual, other = rng.normal(0, 1, 400), rng.normal(0, 1, 400)
+    *_, first, last = script.rows({"usual": usual, "other": other}, rng)
+    assert first == f"| usual | {usual.mean():.1f} | | |"
+    auroc, error = (float(cell) for cell in last.split("|")[3:5])
+    assert auroc == pytest.approx(script.auroc(usual, other), abs=1e-4)
+    known = np.sqrt((400 + 400 + 1) / (12 * 400 * 400))  # of Mann and Whitney's statistic, where both are alike
+    assert error == pytest.approx(known, rel=0.2)

@@ -1,0 +1,142 @@
+"""Every member with every other: finite, every variable learns, and what is saved comes back."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers import builders
+from tfp_vae import VAE
+from tfp_vae.core.errors import UsageError
+from tfp_vae.evaluation.importance import estimate
+from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.networks import NETWORKS
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
+from tfp_vae.objectives import OBJECTIVES, has_closed_form_rate, plain_elbo
+from tfp_vae.runs.checkpoint import capture, restore
+
+COMBINATIONS = list(itertools.product(POSTERIORS, PRIORS, OBJECTIVES))
+
+
+def objective(name: str) -> object:
+    return OBJECTIVES.build(OBJECTIVES.member(name))
+
+
+def learn(vae: VAE, x: np.ndarray, name: str, steps: int = 2) -> None:
+    """Take steps of plain gradient descent; every variable receives a gradient, and moves."""
+    variables = vae.trainable_variables
+    before = [variable.numpy() for variable in variables]
+    received = [False] * len(variables)
+    for step in range(steps):
+        with tf.GradientTape() as tape:
+            loss = objective(name).loss(vae, x, seed=(0, step))
+        assert np.isfinite(loss)
+        for i, (variable, gradient) in enumerate(zip(variables, tape.gradient(loss, variables), strict=True)):
+            assert gradient is not None, f"{variable.name} receives no gradient"
+            assert np.isfinite(gradient).all(), variable.name
+            received[i] |= bool(np.abs(gradient).max() > 0)
+            variable.assign_sub(1e-3 * gradient / (1e-6 + tf.norm(gradient)))
+    for variable, old, reached in zip(variables, before, received, strict=True):
+        assert reached, f"{variable.name} receives only zeros"
+        assert (variable.numpy() != old).any(), f"{variable.name} does not move"
+
+
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+def test_every_posterior_learns(posterior: str) -> None:
+    learn(builders.model(posterior), builders.data("bernoulli"), "monte-carlo-elbo")
+
+
+@pytest.mark.parametrize("prior", list(PRIORS))
+def test_every_prior_learns(prior: str) -> None:
+    learn(builders.model(prior_name=prior), builders.data("bernoulli"), "monte-carlo-elbo")
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_every_objective_learns(name: str) -> None:
+    learn(builders.model(), builders.data("bernoulli"), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("posterior", "prior", "name"), COMBINATIONS)
+def test_posterior_prior_objective(posterior: str, prior: str, name: str) -> None:
+    vae, x = builders.model(posterior, prior), builders.data("bernoulli")
+    if OBJECTIVES[name].needs_closed_form_rate and not has_closed_form_rate(vae.encoder.posterior, vae.prior):
+        with pytest.raises(UsageError, match="monte-carlo-elbo"):
+            objective(name).loss(vae, x, seed=(0, 0))
+        return
+    learn(vae, x, name)
+
+
+@pytest.mark.parametrize("network", list(NETWORKS))
+@pytest.mark.parametrize("likelihood", list(LIKELIHOODS))
+def test_likelihood_network(likelihood: str, network: str) -> None:
+    vae, x = builders.model(likelihood_name=likelihood, network_name=network), builders.data(likelihood)
+    learn(vae, x, "elbo")
+    assert vae.reconstruct(x).shape == x.shape
+    samples = vae.sample(5, seed=(0, 1)).numpy()
+    assert samples.shape == (5, *builders.SHAPE)
+    assert vae.decoder.likelihood.support.contains(samples).all()
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (7, 5, 2)])
+@pytest.mark.parametrize("network", ["conv", "resnet", "mlp"])
+def test_networks_take_any_image(network: str, shape: tuple[int, ...]) -> None:
+    vae = builders.model(network_name=network, shape=shape)
+    assert vae.reconstruct(builders.data("bernoulli", 2, shape)).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("network", ["conv", "resnet"])
+def test_convolutions_refuse_vectors(network: str) -> None:
+    with pytest.raises(UsageError, match="convolutions need images"):
+        builders.network(network, (3,), 10, shape=(10,))
+
+
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+@pytest.mark.parametrize("prior", list(PRIORS))
+def test_reload_gives_the_same_densities(posterior: str, prior: str) -> None:
+    vae, x, z = (
+        builders.model(posterior, prior),
+        builders.data("bernoulli"),
+        np.tile(np.float32([0.1, -0.4, 0.9]), (6, 1)),
+    )
+    for variable in vae.trainable_variables:
+        variable.assign_add(tf.random.stateless_normal(variable.shape, (1, 2), stddev=0.1))
+    other = builders.model(posterior, prior)
+    assert all((a != b).any() for a, b in zip(capture(vae).values(), capture(other).values(), strict=True))
+    restore(capture(vae), other)
+    np.testing.assert_array_equal(vae.prior().log_prob(z), other.prior().log_prob(z))
+    np.testing.assert_array_equal(vae.encoder(x).log_prob(z), other.encoder(x).log_prob(z))
+
+
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+def test_every_posterior_is_evaluated(posterior: str) -> None:
+    vae, x = builders.model(posterior, "real-nvp"), builders.data("bernoulli")
+    found = estimate(vae, x, iw_samples=150, seed=(0, 0), execution="graph")
+    assert np.isfinite(found.log_likelihood).all()
+    assert (found.log_likelihood >= -found.distortion - found.rate - 1e-3).all()
+    elbo = plain_elbo(vae).bound(vae, np.repeat(x, 2_000, axis=0), seed=(1, 1)).value.numpy().reshape(len(x), -1)
+    error = np.sqrt(elbo.var(axis=1) * (1 / 2_000 + 1 / 150))
+    np.testing.assert_array_less(np.abs(elbo.mean(axis=1) + found.distortion + found.rate), 4.5 * error)
+
+
+@pytest.mark.parametrize("prior", [name for name in PRIORS if name != "vamp"])
+def test_temperature_narrows_every_prior(prior: str) -> None:
+    p = builders.prior(prior, 3)
+    spread = [p(temperature).sample(500, seed=(0, 0)).numpy().std(axis=0).sum() for temperature in (0.1, 1.0)]
+    assert spread[0] < spread[1]
+
+
+def test_vamp_has_no_temperature() -> None:
+    vae = builders.model(prior_name="vamp")
+    with pytest.raises(UsageError, match="no temperature"):
+        vae.prior(0.5)
+
+
+@pytest.mark.parametrize("family", [builders.posterior, builders.prior])
+def test_coupling_needs_two_dimensions(family: object) -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        family("real-nvp", 1)

@@ -1,0 +1,133 @@
+"""The documents: their code runs, their commands parse, their links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import importlib
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+from tfp_vae.cli.main import COMMANDS, main
+
+import tfp_vae
+from tests.helpers.documents import BLOCK, ROOT, blocks
+from tests.helpers.worker import Worker
+from tfp_vae.core.execution import EXECUTIONS
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+
+
+def program(path: Path) -> str:
+    """Return a page's Python as one program; that of the tutorial calls its shell commands where they stand."""
+    if path != TUTORIAL:
+        return "\n".join(blocks(path, "python"))
+    found = [(language, code) for language, skip, code in BLOCK.findall(path.read_text()) if not skip]
+    shell = "import subprocess\nsubprocess.run(['bash', '-ec', {!r}], check=True)"
+    return "\n".join({"python": code, "sh": shell.format(code)}.get(language, "") for language, code in found)
+
+
+RUN = [
+    pytest.param(page, marks=[pytest.mark.slow] if page == TUTORIAL else [], id=page.name)
+    for page in PAGES
+    if blocks(page, "python")
+]
+"""Pages with code; the tutorial starts seven processes, and trains twice."""
+
+
+@pytest.mark.parametrize("path", RUN)
+def test_python_runs(path: Path, worker: Worker, tmp_path: Path) -> None:
+    said, folder = tmp_path / "said.txt", tmp_path / "here"
+    folder.mkdir()
+    assert worker.run(program(path), folder, said) == 0, said.read_text()
+
+
+MODULES = sorted((ROOT / "tfp_vae").rglob("*.py"))
+
+
+def docstrings(path: Path) -> list[str]:
+    """Return the docstrings of a module, of its classes and of its functions."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, documented))
+    return [text for text in map(ast.get_docstring, nodes) if text]
+
+
+def examples(path: Path) -> list[str]:
+    """Return the Python blocks in a module's docstrings, but those marked `notest`."""
+    found = (block for text in docstrings(path) for block in BLOCK.findall(f"{text}\n"))
+    return [code for language, skip, code in found if language == "python" and not skip]
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if examples(path)], ids=relative)
+def test_examples_in_docstrings_run(path: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They continue the package's own example, next to a finished run in `runs`; eagerly, because that starts fast."""
+    shutil.copytree(trained, tmp_path / "runs" / "small")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(EXECUTIONS, "xla", EXECUTIONS["eager"])
+    root = ROOT / "tfp_vae" / "__init__.py"
+    begin = [] if path == root else examples(root)
+    exec("\n".join([*begin, *examples(path)]), {"__name__": path.stem})
+
+
+def named(reference: str) -> bool:
+    """Return whether `reference`, as `module.name` or `tv.package.name`, exists in the package."""
+    parts = reference.removeprefix("tv.").split(".")
+    if reference.startswith("tv."):
+        return functools.reduce(lambda thing, part: getattr(thing, part, None), parts, tfp_vae) is not None
+    homes = [path for path in MODULES if path.stem == parts[0]]
+    return any(hasattr(importlib.import_module(dotted(path)), parts[1]) for path in homes)
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_names_in_docstrings_exist(path: Path) -> None:
+    stems = {module.stem for module in MODULES} - {"vae"}  # examples call a model `vae`
+    for reference in re.findall(r"`((?:tv\.)?\w+\.\w+)", "\n".join(docstrings(path))):
+        first, last = reference.removeprefix("tv.").split(".")[:2] if "." in reference.removeprefix("tv.") else ("", "")
+        if (first in stems or reference.startswith("tv.")) and last not in ("html", "json", "jsonl", "npz"):
+            assert named(reference), reference
+
+
+def commands() -> list[str]:
+    """Return every `tfp-vae` command that a page shows, in a block or in a line."""
+    found = set()
+    for page in PAGES:
+        text = page.read_text()
+        text_blocks = (block.replace("\\\n", " ") for block in blocks(page, "sh", "console"))
+        shown = [line for block in text_blocks for line in re.split(r"\n|&&", block)]
+        inline = re.findall(r"`(tfp-vae [^`\n]*)`", text)
+        found.update(line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in [*shown, *inline])
+    return sorted(line for line in found if line.startswith("tfp-vae "))
+
+
+@pytest.mark.parametrize("line", commands())
+def test_command_parses(line: str) -> None:
+    name, *arguments = shlex.split(line)[1:]
+    assert name in COMMANDS
+    with contextlib.suppress(click.exceptions.Exit):  # --help prints, and leaves so
+        main.get_command(None, name).make_context(name, arguments)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_changelog_opens_with_what_is_unreleased() -> None:
+    assert (ROOT / "CHANGELOG.md").read_text().split("## ")[1].startswith("Unreleased")

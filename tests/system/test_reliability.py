@@ -1,0 +1,777 @@
+"""What a run promises of its files: damage is found, hostility refused, and what is good is used."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import pickle
+import random
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.helpers import memory
+from tests.helpers.commands import GRAPH, call, one_sentence
+from tests.helpers.runs import CONFIGS, assert_same, small_model, small_training, start_run, without_seconds
+from tfp_vae.core import files as storage
+from tfp_vae.core.errors import DiskError, DivergenceError, RunError, UsageError
+from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.data.transforms.binarization import BINARIZATIONS
+from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.runs import archive, metrics
+from tfp_vae.runs import lock as locks
+from tfp_vae.runs import run as runs
+from tfp_vae.runs import train as session
+from tfp_vae.runs.archive import Best, Checkpoint
+from tfp_vae.runs.checkpoint import capture, shapes
+from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig, build
+from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.recipe import plan, reload
+from tfp_vae.runs.run import Run
+from tfp_vae.training.loop import Trainer, epoch_batches
+from tfp_vae.training.optimizers import OPTIMIZERS
+
+
+@pytest.fixture(scope="module")
+def twice_saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of three epochs, with the checkpoint before the last; not to be written to."""
+    folder = tmp_path_factory.mktemp("runs") / "twice"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "SAVE_SECONDS", 0.0)
+        patch.setattr(session, "SAVE_SHARE", 1e9)
+        assert train(*start_run(folder, epochs=3))
+    assert (folder / runs.PREVIOUS).is_file()
+    return folder
+
+
+@pytest.fixture
+def run(twice_saved: Path, tmp_path: Path) -> Run:
+    """A copy of that run, to be changed at will."""
+    shutil.copytree(twice_saved, tmp_path / "run")
+    return Run(tmp_path / "run")
+
+
+def flipped(content: bytes, place: int, bit: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :]
+
+
+READ: dict[str, Callable[[Run], object]] = {
+    runs.CONFIG: Run.config,
+    runs.STATE: Run.status,
+    runs.METRICS: Run.metrics,
+    runs.TRAINING: lambda run: run.read(runs.TRAINING),
+    runs.ENVIRONMENT: lambda run: run.read(runs.ENVIRONMENT),
+}
+"""The files of text, and who reads them."""
+
+
+class TestDamage:
+    """Each file of a run, with a bit flipped, cut short, emptied or deleted."""
+
+    @pytest.mark.parametrize("name", READ)
+    def test_text_with_a_bit_flipped(self, name: str, run: Run) -> None:
+        """Every other byte in turn: a refusal, or what was there before (white space changes nothing)."""
+        path, draw, refused = run.folder / name, random.Random(0), 0
+        good, content = READ[name](run), path.read_bytes()
+        for place in range(0, len(content), 2):
+            path.write_bytes(flipped(content, place, draw.randrange(8)))
+            try:
+                assert READ[name](run) == good
+            except RunError as error:
+                assert str(path) in str(error)
+                refused += 1
+        assert refused > 0.4 * len(content)
+
+    @pytest.mark.parametrize("name", READ)
+    def test_text_cut_short(self, name: str, run: Run) -> None:
+        path = run.folder / name
+        good, content = READ[name](run), path.read_bytes()
+        for size in range(len(content)):
+            path.write_bytes(content[:size])
+            try:
+                assert READ[name](run) == good
+            except RunError as error:
+                assert str(path) in str(error)
+            else:
+                assert not content[size:].strip(), "only white space may be missing"
+
+    def test_checkpoint_with_a_bit_flipped(self, run: Run) -> None:
+        """Heads and tails of the archive, and places between: the one before is used, or the same arrays are read."""
+        path, draw, refused = run.folder / runs.CHECKPOINT, random.Random(0), 0
+        good, expected, content = run.checkpoint(), shapes(run.config()), path.read_bytes()
+        (run.folder / runs.PREVIOUS).unlink()
+        places = [
+            *range(150),
+            *(draw.randrange(len(content)) for _ in range(250)),
+            *range(len(content) - 300, len(content)),
+        ]
+        for place in places:
+            path.write_bytes(flipped(content, place, draw.randrange(8)))
+            try:
+                found = run.checkpoint(expected)
+            except RunError as error:
+                assert str(path) in str(error)
+                refused += 1
+            else:
+                assert_same(found.variables, good.variables)
+                assert_same(found.best.variables, good.best.variables)
+                assert (found.step, found.best.step, found.history) == (good.step, good.best.step, good.history)
+        assert refused > 0.7 * len(places)
+
+    @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.9999])
+    def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
+        self, share: float, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path, before = run.folder / runs.CHECKPOINT, archive.read(run.folder / runs.PREVIOUS)
+        path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+        assert Restored(run).step == before.step < 36
+        (record,) = caplog.records
+        assert record.getMessage().startswith(f"{path}: the checkpoint is damaged")
+        assert record.getMessage().endswith(f"); the one before it, of step {before.step}, is used.")
+
+    def test_a_damaged_checkpoint_is_said_once_in_one_sentence(self, run: Run) -> None:
+        """Raising the total reads it more than once; what would mend a file of data is no remedy here."""
+        (run.folder / runs.CHECKPOINT).write_bytes(b"PK")
+        said = call("train", "--resume", "--epochs", "4", "--no-plots", "--run-dir", run.folder).stderr
+        (line,) = [line for line in said.splitlines() if "checkpoint is damaged" in line]
+        assert line.startswith(f"warning: {run.folder / runs.CHECKPOINT}: the checkpoint is damaged")
+        assert line.endswith("; the one before it, of step 24, is used.")
+        assert line.count(";") == 1
+        assert "the one before it, of step 24, is used" in (run.folder / runs.LOG).read_text()
+
+    def test_resuming_from_the_one_before_ends_in_the_same_bits(self, run: Run, twice_saved: Path) -> None:
+        (run.folder / runs.CHECKPOINT).write_bytes(b"")
+        (run.folder / runs.TRAINING).unlink()
+        assert train(run, reload(run.config()))
+        assert_same(run.checkpoint().variables, Run(twice_saved).checkpoint().variables)
+        assert without_seconds(run.metrics()) == without_seconds(Run(twice_saved).metrics())
+
+    def test_without_any_sound_checkpoint_the_run_is_refused(self, run: Run) -> None:
+        for name in (runs.CHECKPOINT, runs.PREVIOUS):
+            (run.folder / name).write_bytes(b"PK")
+        with pytest.raises(RunError, match=r"checkpoint-previous\.npz.*restore it from a copy or train again"):
+            run.checkpoint()
+        for name in (runs.CHECKPOINT, runs.PREVIOUS):
+            (run.folder / name).unlink()
+        with pytest.raises(RunError, match="expected a checkpoint, found none"):
+            run.has_checkpoint()
+
+    @pytest.mark.parametrize("name", [*READ, runs.CHECKPOINT, runs.PREVIOUS, runs.LOCK, runs.LOG, runs.PLOTS])
+    @pytest.mark.parametrize("damage", ["deleted", "emptied"])
+    def test_resuming_mends_what_can_be_mended(self, name: str, damage: str, run: Run, twice_saved: Path) -> None:
+        path = run.folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink() if damage == "deleted" else path.write_bytes(b"")
+        whole = run.is_whole()
+        code = 4 if name == runs.CONFIG or (name, damage) == (runs.STATE, "emptied") else 2 if whole else 0
+        said = call("train", "--resume", "--run-dir", run.folder, "--no-plots", code=code)
+        assert code != 4 or name in one_sentence(said)
+        if code == 0:
+            assert run.is_whole()
+            assert_same(run.checkpoint().variables, Run(twice_saved).checkpoint().variables)
+
+    @pytest.mark.parametrize("name", [runs.STATE, runs.METRICS, runs.TRAINING, runs.EVALUATION])
+    def test_damage_shows_in_the_list_of_runs(self, name: str, run: Run) -> None:
+        run.write(runs.EVALUATION, {"log_likelihood": -23.5})
+        (run.folder / name).write_bytes(flipped((run.folder / name).read_bytes(), 60, 0))
+        (row,) = json.loads(call("runs", "--runs-dir", run.folder.parent, "--json").stdout)["runs"]
+        assert row["state"] == "damaged"
+        assert row["log_likelihood"] is None
+
+
+@pytest.mark.parametrize("left", [runs.CHECKPOINT, runs.TRAINING, runs.METRICS, runs.STATE])
+def test_what_is_left_of_a_run_is_no_empty_folder(left: str, run: Run) -> None:
+    for path in run.folder.iterdir():
+        if path.is_file() and path.name != left:
+            path.unlink()
+    before = (run.folder / left).read_bytes()
+    said = call("train", "--epochs", "1", "--no-plots", "--run-dir", run.folder, code=4)
+    assert left in one_sentence(said)
+    assert (run.folder / left).read_bytes() == before
+
+
+def test_a_total_within_an_epoch_that_is_begun_is_refused(run: Run) -> None:
+    newest = run.checkpoint()
+    begun = newest._replace(step=newest.step + 1, epoch_sums=np.array([1.0, 27.0, 0.5]))
+    run.save_checkpoint(begun)
+    done = len(newest.history)
+    with pytest.raises(UsageError, match=f"expected at least {done + 1}, found {done}"):
+        run.extend(done)
+
+
+class TestHostility:
+    """What was made to do harm is refused before it is done."""
+
+    @pytest.mark.parametrize("name", [runs.CHECKPOINT, "x.npz"])
+    def test_a_pickle_is_not_opened(self, name: str, run: Run) -> None:
+        fuse, path = run.folder / "executed", run.folder / name
+        bomb = np.empty(1, object)
+        bomb[0] = _Bomb(str(fuse))
+        entries = {} if name == "x.npz" else {"variables/x": np.zeros(2)}
+        with path.open("wb") as file:
+            np.savez(file, x=bomb, **entries)
+        (run.folder / runs.PREVIOUS).unlink()
+        arguments = ["sample", "--run", run.folder] if name != "x.npz" else ["train", "--dataset", path]
+        said = one_sentence(call(*arguments, code=4 if name != "x.npz" else 3))
+        assert "object array" in said
+        assert not fuse.exists()
+        pickle.loads(pickle.dumps(bomb[0]))  # the bomb is live
+        assert fuse.exists()
+
+    @pytest.mark.parametrize("shape", [(10**7,), (10**12,), (10**6, 10**6), (2**62, 4), (-1,)])
+    @pytest.mark.parametrize("entry_tells_the_truth", [True, False])
+    def test_a_checkpoint_that_promises_too_much(
+        self, shape: tuple[int, ...], entry_tells_the_truth: bool, run: Run
+    ) -> None:
+        (run.folder / runs.PREVIOUS).unlink()
+        name = next(name for name in shapes(run.config()) if name.startswith("encoder"))
+        lie_about(run.folder / runs.CHECKPOINT, f"variables/{name}.npy", shape, entry_tells_the_truth)
+        expected = shapes(run.config())
+        with memory.at_most(20_000_000), pytest.raises(RunError, match="damaged or of another kind"):
+            run.checkpoint(expected)
+
+    def test_a_config_that_asks_for_more_than_the_checkpoint_holds(self, run: Run) -> None:
+        """Fifty layers of 65,536 would take 800 gigabytes; the refusal takes none."""
+        huge = {"name": "mlp", "hidden": [65_536] * 50}
+        value = run.read(runs.CONFIG)
+        value["model"]["encoder"] |= huge
+        run.write(runs.CONFIG, value)
+        config = run.config()
+        for name in (runs.CHECKPOINT, runs.PREVIOUS):
+            saved = archive.read(run.folder / name)
+            archive.write(run.folder / name, saved._replace(run=config.identity()))
+        with memory.address_space(4_000_000_000), pytest.raises(RunError, match=r"config asks for \d{5,}"):
+            Restored(run)  # the smallest of its kernels takes four times as much
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("dataset", "../../secret.npy"),
+            ("dataset", "/data/../secret.npy"),
+            ("dataset", "secret.npy"),
+            ("dataset", "os"),
+            ("data_dir", "/data/../.."),
+            ("binarization", {"name": "subprocess.run"}),
+        ],
+    )
+    def test_a_config_that_leads_elsewhere(self, key: str, value: object, run: Run) -> None:
+        config = run.read(runs.CONFIG)
+        run.write(runs.CONFIG, {**config, "data": {**config["data"], key: value}})
+        assert one_sentence(call("evaluate", "--run", run.folder, code=4)).count("not a config this version can read")
+
+    @pytest.mark.parametrize("name", [*READ, runs.CHECKPOINT, runs.PLOTS, runs.LOCK, runs.LOG])
+    def test_a_link_that_leads_out_is_not_followed(self, name: str, run: Run, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        (run.folder / name).rename(outside)
+        (run.folder / name).symlink_to(outside)
+        (run.folder / runs.TRAINING).unlink(missing_ok=True)
+        before = outside.read_bytes() if outside.is_file() else sorted(outside.iterdir())
+        command = (
+            ["sample", "--run", run.folder] if name == runs.PLOTS else ["train", "--resume", "--run-dir", run.folder]
+        )
+        code = 0 if name == runs.TRAINING else 4
+        said = call(*command, *(["--no-plots"] if code == 0 else []), code=code)
+        assert code == 0 or "found a symbolic link" in one_sentence(said)
+        assert before == (outside.read_bytes() if outside.is_file() else sorted(outside.iterdir()))
+
+    def test_a_pipe_is_not_waited_for(self, run: Run) -> None:
+        (run.folder / runs.CONFIG).unlink()
+        os.mkfifo(run.folder / runs.CONFIG)
+        with pytest.raises(RunError, match="expected a file"):
+            run.config()
+
+    @pytest.mark.parametrize("version", [0, 2, "1", None, True])
+    def test_unknown_versions_are_refused_with_a_sentence(self, version: object, run: Run) -> None:
+        run.write(runs.CONFIG, {**run.read(runs.CONFIG), "version": version})
+        with pytest.raises(RunError, match=r"expected version 1, found .* or train again"):
+            run.config()
+
+    def test_an_unknown_format_of_checkpoint_is_refused(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(archive, "FORMAT", 2)
+        with pytest.raises(RunError, match="reads checkpoints of format 2, found 1"):
+            run.checkpoint()
+
+    def test_a_checkpoint_of_another_run_is_refused(self, run: Run, trained: Path) -> None:
+        value = run.read(runs.CONFIG)
+        run.write(runs.CONFIG, {**value, "training": {**value["training"], "seed": 9}})
+        with pytest.raises(RunError, match="expected a checkpoint of this run's config"):
+            Restored(run)
+
+
+class _Bomb:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (self.path,)
+
+
+def lie_about(path: Path, entry: str, shape: tuple[int, ...], truthful: bool) -> None:
+    """Give an entry of an archive a header of another shape; if not `truthful`, its listed size agrees with that."""
+    with zipfile.ZipFile(path) as old:
+        contents = {name: old.read(name) for name in old.namelist()}
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape!r}, }}".ljust(117) + "\n"
+    contents[entry] = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(64)
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in contents.items():
+            new.writestr(name, content)
+        if not truthful:
+            new.getinfo(entry).file_size = new.getinfo(entry).compress_size = 4 * 10**12
+            new._didModify = True
+
+
+class TestLocks:
+    """One process trains a run; one that is gone, however it went, trains none."""
+
+    def test_a_run_is_trained_by_one_at_a_time(self, run: Run) -> None:
+        with run.claimed(), run.claimed():
+            assert run.status().state == "running"
+            with pytest.raises(RunError, match=rf"process {os.getpid()} is at work on it"), Run(run.folder).claimed():
+                pytest.fail("two have claimed it")
+            said = one_sentence(call("train", "--resume", "--run-dir", run.folder, code=4))
+            assert "is at work on it; wait for that, or choose another" in said
+        assert run.status().state == "finished"
+
+    def test_a_killed_process_leaves_no_lock(self, run: Run) -> None:
+        code = f"""
+import time
+from pathlib import Path
+from tfp_vae.runs.run import Run
+with Run(Path({str(run.folder)!r})).claimed():
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "claimed\n"
+            assert locks.is_held(run.folder / runs.LOCK)
+            with pytest.raises(RunError, match=f"process {process.pid} is at work"), run.claimed():
+                pytest.fail("two have claimed it")
+            process.send_signal(signal.SIGKILL)
+        with run.claimed():
+            assert run.status().state == "running"
+
+    def test_a_folder_is_given_to_one_of_many(self, trained: Path, tmp_path: Path) -> None:
+        config = Run(trained).config()
+
+        def create(i: int) -> bool:
+            try:
+                Run.create(tmp_path / "new", config)
+            except RunError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(create, range(8))) == 1
+
+    def test_what_a_killed_process_had_begun_to_write_is_cleared_away(self, run: Run) -> None:
+        leftover = run.folder / f".{runs.CHECKPOINT}.abc.part"
+        leftover.touch()
+        with run.claimed():
+            assert not leftover.exists()
+
+    def test_a_lock_file_that_is_deleted_lets_nobody_in(self, run: Run) -> None:
+        with run.claimed():
+            for content in (None, b"", b"12345678"):
+                (run.folder / runs.LOCK).unlink(missing_ok=True)
+                if content is not None:
+                    (run.folder / runs.LOCK).write_bytes(content)
+                assert Run(run.folder).status().state == "running"
+                with pytest.raises(RunError, match="is at work on it"), Run(run.folder).claimed():
+                    pytest.fail("two have claimed it")
+        assert run.status().state == "finished"
+        with Run(run.folder).claimed():
+            assert locks.is_held(run.folder / runs.LOCK)
+
+    def test_where_folders_have_no_locks_the_files_is_held(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = fcntl.flock
+
+        def on_files(handle: int, how: int) -> None:
+            if stat.S_ISDIR(os.fstat(handle).st_mode):
+                raise OSError(errno.EBADF, "as NFS says")
+            real(handle, how)
+
+        monkeypatch.setattr(fcntl, "flock", on_files)
+        with run.claimed():
+            assert Run(run.folder).status().state == "running"
+            with pytest.raises(RunError, match=f"process {os.getpid()} is at work on it"), Run(run.folder).claimed():
+                pytest.fail("two have claimed it")
+        assert run.status().state == "finished"
+
+    def test_where_nothing_has_locks_training_is_refused_and_looking_is_not(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(handle: int, how: int) -> None:
+            raise OSError(errno.ENOLCK, "no locks available")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        assert run.status().state == "finished"
+        with pytest.raises(DiskError, match="has no locks; choose one that has"), run.claimed():
+            pytest.fail("claimed without a lock")
+
+    def test_who_only_looks_is_no_hindrance_to_others_who_look(self, run: Run) -> None:
+        handle = os.open(run.path(runs.LOCK), os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            assert not locks.is_held(run.path(runs.LOCK))
+        finally:
+            os.close(handle)
+
+
+class TestPrevious:
+    """Whatever happens, the newest checkpoint and the one before it are two, and the older one is sound."""
+
+    @pytest.fixture
+    def saved(self, run: Run) -> tuple[Run, Checkpoint, Checkpoint]:
+        """A run whose newest checkpoint was read, that, and one that is to follow it."""
+        newest = run.checkpoint()
+        return run, newest, newest._replace(step=newest.step + 1)
+
+    def test_the_first_save_keeps_the_checkpoint_that_was_read(self, saved: tuple[Run, Checkpoint, Checkpoint]) -> None:
+        run, newest, following = saved
+        run.save_checkpoint(following)
+        assert [archive.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
+
+    def test_the_first_save_of_a_resumed_training_does(self, run: Run) -> None:
+        run.extend(4)
+        steps = []
+        train(Run(run.folder), reload(run.config()), stopping=lambda: steps.append(0) or len(steps) > 2)
+        assert archive.read(run.folder / runs.PREVIOUS).step == 36 < run.checkpoint().step
+
+    def test_one_that_is_damaged_is_not_kept(self, run: Run) -> None:
+        (run.folder / runs.CHECKPOINT).write_bytes(b"PK")
+        before = run.checkpoint()
+        run.save_checkpoint(before._replace(step=before.step + 1))
+        assert [archive.read(run.folder / name).step for name in BOTH] == [before.step + 1, before.step]
+
+    @pytest.mark.parametrize("call", ["fsync", "chmod", "link", "replace"])
+    def test_a_save_that_breaks_off_leaves_both(
+        self, call: str, saved: tuple[Run, Checkpoint, Checkpoint], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As the operating system is asked, for the first time, to do each of the parts; without links, it copies."""
+        run, newest, following = saved
+        steps = [archive.read(run.folder / name).step for name in BOTH]
+
+        def refuse(*arguments: object) -> None:
+            raise OSError(errno.ENOSPC, "no space")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, refuse)
+            if call == "link":
+                patch.setattr(shutil, "copyfile", refuse)
+            with pytest.raises(DiskError, match="the disk is full"):
+                run.save_checkpoint(following)
+        assert [archive.read(run.folder / name).step for name in BOTH] == steps
+        assert not list(run.folder.glob(".*.part"))
+        run.save_checkpoint(following)
+        assert [archive.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
+
+    def test_the_new_one_is_whole_and_synced_before_a_name_moves(
+        self, saved: tuple[Run, Checkpoint, Checkpoint], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, _, following = saved
+        done, moves = [], []
+        for name in ("fsync", "link", "replace"):
+            real = getattr(os, name)
+            patched = lambda *given, name=name, real=real: (done.append(name), moves.append(given), real(*given))  # noqa: E731
+            monkeypatch.setattr(os, name, patched)
+        run.save_checkpoint(following)
+        assert done == ["fsync", "link", "replace", "replace", "fsync"]
+        assert [Path(given[1]).name for given in moves[2:4]] == [runs.PREVIOUS, runs.CHECKPOINT]
+
+
+BOTH = (runs.CHECKPOINT, runs.PREVIOUS)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_kept_copy_is_the_file_with_and_without_hard_links(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object) -> None:
+        raise OSError("no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "a").write_bytes(b"new")
+    (tmp_path / "b").write_bytes(b"old")
+    storage.keep_copy(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+class TestStates:
+    """running, finished, interrupted, failed."""
+
+    def test_of_a_run_that_was_never_begun(self, tmp_path: Path) -> None:
+        run, _ = start_run(tmp_path / "run")
+        assert run.status().state == "interrupted"
+        assert not run.has_checkpoint()
+        call("train", "--resume", "--run-dir", run.folder, "--no-plots")
+        assert run.status().state == "finished"
+
+    def test_of_one_that_runs_and_then_is_stopped(self, tmp_path: Path) -> None:
+        run, dataset = start_run(tmp_path / "run")
+        states = []
+        assert not train(run, dataset, stopping=lambda: states.append(run.status().state) or len(states) > 2)
+        assert set(states) == {"running"}
+        assert run.status().state == "interrupted"
+        assert run.status().step == run.checkpoint().step > 0
+
+    @pytest.mark.parametrize(
+        ("error", "state"), [(KeyboardInterrupt("stop"), "interrupted"), (ValueError("odd"), "failed")]
+    )
+    def test_of_one_that_ends_by_an_error(self, error: BaseException, state: str, tmp_path: Path) -> None:
+        run, dataset = start_run(tmp_path / "run")
+
+        def fail(report: object) -> None:
+            raise error
+
+        with pytest.raises(type(error)):
+            train(run, dataset, observe=fail)
+        assert (run.status().state, run.status().reason) == (state, str(error))
+        log = (run.folder / runs.LOG).read_text()
+        assert f"training ended by {type(error).__name__}: {error}" in log
+        assert "Traceback" in log
+
+    def test_of_one_that_diverged(self, tmp_path: Path) -> None:
+        run, dataset = start_run(tmp_path / "run", learning_rate=1e30)
+        with pytest.raises(DivergenceError):
+            train(run, dataset)
+        assert run.status().state == "failed"
+        assert "diverged" in run.status().reason
+        assert "Traceback" not in (run.folder / runs.LOG).read_text()
+
+    def test_the_log_tells_of_the_course(self, twice_saved: Path) -> None:
+        lines = (twice_saved / runs.LOG).read_text().splitlines()
+        assert "digits, graph, from step 0 of 36" in lines[0]
+        assert sum("wrote a checkpoint of step" in line for line in lines) >= 4
+        assert "training came to its end" in lines[-1]
+
+    def test_a_log_on_a_full_disk_stops_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The kernel refuses each line as it is flushed, and what is left of them as the file is closed."""
+        monkeypatch.setattr(runs._LogFile, "_open", lambda log: open("/dev/full", "a"))  # noqa: PTH123, SIM115
+        run, dataset = start_run(tmp_path / "run", epochs=1)
+        assert train(run, dataset)
+        assert run.is_whole()
+        assert "Logging error" not in capsys.readouterr().err
+
+    def test_a_log_that_cannot_be_written_stops_nothing(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run, dataset = start_run(tmp_path / "run", epochs=1)
+        (run.folder / runs.LOG).symlink_to("/dev/full")
+        with pytest.raises(RunError, match="symbolic link"):
+            train(run, dataset)
+        (run.folder / runs.LOG).unlink()
+        (run.folder / runs.LOG).mkdir()
+        assert train(run, dataset)
+        assert "Logging error" not in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def worsened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
+    """A run whose last epochs are worse, as too large a step follows the first."""
+    run, dataset = start_run(tmp_path_factory.mktemp("runs") / "run", epochs=3)
+    with pytest.MonkeyPatch.context() as patch:
+        jump = lambda learning_rate, total: lambda step: tf.where(step < 12, learning_rate, 0.5)  # noqa: E731
+        patch.setattr(session, "SCHEDULES", runs_table({"constant": jump}))
+        assert train(run, dataset)
+    return run, dataset
+
+
+class TestBest:
+    """The weights of the greatest validation ELBO are kept beside the last ones."""
+
+    def test_are_those_of_the_best_epoch(self, worsened: tuple[Run, Dataset]) -> None:
+        run, dataset = worsened
+        elbos = [line["validation_elbo"] for line in run.metrics()]
+        assert np.argmax(elbos) == 0
+        best, final = Restored(run, "best"), Restored(run)
+        assert (best.step, final.step) == (12, 36)
+        assert run.read(runs.TRAINING)["best"] == {"epoch": 1, "validation_elbo": elbos[0]}
+        assert (capture(best.vae)["decoder/000/kernel"] != capture(final.vae)["decoder/000/kernel"]).any()
+        validate = lambda vae: session.Validator(  # noqa: E731
+            vae, session.plain_elbo(vae), dataset.validation.x, run_seed=0, execution="graph"
+        )()
+        assert validate(best.vae).elbo == pytest.approx(elbos[0], rel=1e-6)
+        assert validate(final.vae).elbo == pytest.approx(elbos[2], rel=1e-6)
+
+    @pytest.mark.parametrize(
+        "command", [("sample", "--n", "2"), ("evaluate", "--iw-samples", "2", "--max-examples", "5", *GRAPH)]
+    )
+    def test_commands_say_which_they_use(self, command: tuple[str, ...], worsened: tuple[Run, Dataset]) -> None:
+        for weights, step in (("best", 12), ("final", 36)):
+            result = call(*command, "--run", worsened[0].folder, "--weights", weights, "--json")
+            assert f"weights: {weights}, of step {step}" in result.stderr
+            told = json.loads(result.stdout)
+            assert (told["weights"], told["step"]) == (weights, step)
+        assert "weights: final" in call(*command, "--run", worsened[0].folder).stderr
+
+    def test_a_run_without_an_epoch_has_none(self, tmp_path: Path) -> None:
+        run, dataset = start_run(tmp_path / "run")
+        assert not train(run, dataset, stopping=lambda: True)
+        assert Restored(run).step == 0
+        with pytest.raises(RunError, match="no best weights yet"):
+            Restored(run, "best")
+
+
+def runs_table(entries: dict[str, Callable[..., object]]) -> object:
+    from tfp_vae.core.registry import Table
+
+    return Table("schedule", entries)
+
+
+class TestDivergence:
+    """Training stops at the first step whose loss, gradient or weights are not finite."""
+
+    @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
+    def test_by_a_value_that_came_in_behind_the_check(
+        self, activation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A fused kernel may turn NaN into 0 and leave the loss finite; the gradient and the weights tell."""
+        member = f"mlp:hidden=16,activation={activation}"
+        config, dataset = plan("digits", None, None, small_model(encoder=member, decoder=member), small_training())
+        monkeypatch.setattr(session, "Trainer", lambda *given, **more: Trainer(*given[:4], spoilt(given[4]), **more))
+        batches = epoch_batches(len(dataset.train), 128, 12, 0, 0)
+        first = 1 + int(np.argmax((batches == 7).any(axis=1)))
+        run = Run.create(tmp_path / "run", config)
+        with pytest.raises(DivergenceError, match=rf"not finite in the [a-z' ]+ at step {first};.*--learning-rate"):
+            train(run, dataset)
+
+    def test_at_the_step_that_a_plain_loop_finds(self, tmp_path: Path) -> None:
+        run, dataset = start_run(tmp_path / "run", learning_rate=1e3, optimizer="sgd", execution="eager", epochs=1)
+        with pytest.raises(DivergenceError) as error:
+            train(run, dataset)
+        assert f"at step {first_step_not_finite(run.config(), dataset)};" in str(error.value)
+
+
+def spoilt(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x[7, 0, 0, 0] = np.nan
+    return x
+
+
+def first_step_not_finite(config: RunConfig, dataset: Dataset) -> int:
+    """Take the run's steps one by one, by plain gradient descent; return the number of the first that is not finite."""
+    vae = build(config, dataset.train.x.mean(axis=0))
+    transform = BINARIZATIONS.build(config.data.binarization).batch
+    objective = OBJECTIVES.build(config.training.objective)
+    for step, rows in enumerate(epoch_batches(len(dataset.train), 128, 12, 0, 0)):
+        x = transform(tf.constant(dataset.train.x[rows]), seed_for(0, Purpose.BINARIZATION, step))
+        with tf.GradientTape() as tape:
+            loss = objective.loss(vae, x, seed=seed_for(0, Purpose.LATENT, step))
+        gradients = tape.gradient(loss, vae.trainable_variables)
+        for variable, gradient in zip(vae.trainable_variables, gradients, strict=True):
+            variable.assign_sub(config.training.learning_rate * gradient)
+        values = [loss, *gradients, *vae.trainable_variables]
+        if not all(np.isfinite(value.numpy()).all() for value in values):
+            return step + 1
+    raise AssertionError("every step was finite")
+
+
+@pytest.mark.parametrize("members", CONFIGS, ids=lambda members: str(next(iter(members.values()))))
+def test_shapes_are_those_of_the_model_that_is_built(members: dict[str, str], trained: Path) -> None:
+    data = Run(trained).config().data
+    model = ModelConfig(**{"encoder": "mlp:hidden=4", "decoder": "mlp:hidden=4", "latent_dim": 3, **members})
+    config = RunConfig(data=data, model=model, training=TrainingConfig(objective="monte-carlo-elbo"))
+    vae, optimizer = build(config), OPTIMIZERS["adam"](1e-3)
+    optimizer.build(vae.trainable_variables)
+    built = {name: (value.shape, value.dtype.type) for name, value in capture(vae, optimizer).items()}
+    assert shapes(config) == built
+    assert shapes(config, optimizer=False).keys() == archive.of_model(built).keys()
+
+
+class TestFormats:
+    """What is written comes back."""
+
+    @pytest.mark.parametrize("best", [None, "apart", "the same"])
+    def test_checkpoint(self, best: str | None, tmp_path: Path, rng: np.random.Generator, trained: Path) -> None:
+        variables = {"encoder/000/kernel": rng.normal(size=(2, 3)), "optimizer/000": np.array(7)}
+        model = {"encoder/000/kernel": variables["encoder/000/kernel"] + (best == "apart")}
+        kept = None if best is None else Best(24 if best == "the same" else 12, -20.0, model)
+        written = Checkpoint(24, np.array([3, 1.5, 2.5]), variables, 4.25, Run(trained).metrics(), kept, "abc")
+        archive.write(tmp_path / "x.npz", written)
+        found = archive.read(tmp_path / "x.npz")
+        assert (found.step, found.seconds, found.history, found.run) == (24, 4.25, written.history, "abc")
+        assert_same(found.variables, variables)
+        assert (found.best is None) == (best is None)
+        if found.best is not None:
+            assert found.best[:2] == kept[:2]
+            assert_same(found.best.variables, model)
+
+    def test_metrics_of_held_out_data_that_are_not_finite(self, trained: Path) -> None:
+        """Each comes back as it was, -inf as -inf; in the file it is null, with a reason beside it."""
+        odd = {"validation_elbo": -np.inf, "validation_distortion": np.nan, "validation_rate": np.inf}
+        line = {**Run(trained).metrics()[0], **odd}
+        (found,) = metrics.parsed(metrics.text([line]))
+        assert list(found) == list(line)
+        np.testing.assert_equal(found, line)
+        written = json.loads(metrics.text([line]))
+        assert {written[name] for name in odd} == {None}
+        assert metrics.text([found]) == metrics.text([line])
+
+    def test_a_null_without_its_reason_is_no_number(self, trained: Path) -> None:
+        line = {**Run(trained).metrics()[0], "validation_elbo": None}
+        for reason in ({}, {"validation_elbo_reason": "the value was 3, which is not a finite number"}):
+            with pytest.raises(ValueError, match="validation_elbo"):
+                metrics.parsed(metrics.text([line | reason]))
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        value=st.dictionaries(
+            st.text().filter(lambda key: key != storage.CHECKSUM),
+            st.recursive(
+                st.none()
+                | st.booleans()
+                | st.integers()
+                | st.floats(allow_nan=False, allow_infinity=False)
+                | st.text(),
+                lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+                max_leaves=8,
+            ),
+        )
+    )
+    def test_sealed_objects(self, value: dict[str, object]) -> None:
+        written = json.loads(storage.json_text(storage.sealed(value)))
+        assert storage.unsealed(written) == value
+        assert storage.sealed(written) == written
+        with pytest.raises(ValueError, match="checksum"):
+            storage.unsealed({**written, "more": 1})
+
+
+def test_epochs_of_a_long_training_are_saved_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(session, "SAVE_SHARE", 1e9)
+    run, dataset = start_run(tmp_path / "run", epochs=1)
+    steps = []
+    train(run, dataset, observe=lambda report: steps.append(run.checkpoint().step))
+    assert steps == sorted(set(steps))
+    assert steps[0] < steps[-1] == 12
+
+
+def test_checkpoints_that_take_long_are_further_apart(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saves, now = session._Saves(Run(trained)), [100.0]
+    monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
+    saves._ended, saves._took = 100.0, 2.0
+    now[0] = 100 + 2.0 / session.SAVE_SHARE - 1
+    assert not saves.are_due()
+    now[0] += 2
+    assert saves.are_due()

@@ -1,0 +1,278 @@
+"""Averaged weights: the average is the closed one, it costs nothing when off, and it survives."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers.commands import GRAPH, call
+from tests.helpers.models import SHAPE, make
+from tests.helpers.runs import CONFIGS, assert_same, start_run, without_seconds
+from tfp_vae.core.errors import UsageError
+from tfp_vae.objectives import ELBO
+from tfp_vae.reports import page as report
+from tfp_vae.runs import archive
+from tfp_vae.runs import train as session
+from tfp_vae.runs.checkpoint import capture, restore, shapes
+from tfp_vae.runs.config import LATER, ModelConfig, RunConfig, TrainingConfig, build
+from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.run import Run
+from tfp_vae.training.loop import Average, Totals, Trainer, Validator, epoch_batches
+from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
+
+STEPS = 5
+
+
+def x() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 2, (30, *SHAPE)).astype(np.float32)
+
+
+def trainer(vae: object, average: Average | None, execution: str = "graph") -> Trainer:
+    return Trainer(
+        vae,
+        ELBO(),
+        OPTIMIZERS["sgd"](0.1, momentum=0.5),
+        SCHEDULES["constant"](0.1, 1),
+        x(),
+        transform=lambda batch, seed: batch,
+        run_seed=0,
+        average=average,
+        execution=execution,
+    )
+
+
+def values(variables: object) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]
+
+
+def closed(history: list[list[np.ndarray]], decay: float) -> list[np.ndarray]:
+    """The weighted mean of the weights after each step, each step back counting `decay` times less."""
+    counts = decay ** np.arange(len(history), dtype=np.float64)[::-1]
+    return [np.tensordot(counts / counts.sum(), np.stack(each), axes=1) for each in zip(*history, strict=True)]
+
+
+class TestAverage:
+    """a_t = sum_s d^(t-s) w_s / sum_s d^(t-s)."""
+
+    @pytest.mark.parametrize(
+        ("execution", "decay"), [pytest.param("xla", 0.999, marks=pytest.mark.slow), ("graph", 0.3), ("eager", 0.9)]
+    )
+    def test_is_the_weighted_mean_of_the_weights_of_each_step(self, execution: str, decay: float) -> None:
+        batches = tf.constant(epoch_batches(30, 10, STEPS, 0, 0))
+        vae, averaged = make(), make()
+        steps, totals, history = trainer(vae, None, execution), Totals(), []
+        for end in range(1, STEPS + 1):
+            totals = steps.run(batches, end, 0, totals)
+            history.append(values(vae.trainable_variables))
+        within = trainer(make(), Average(averaged.trainable_variables, decay), execution)
+        within.run(batches, STEPS, 0, Totals())
+        for found, expected in zip(values(averaged.trainable_variables), closed(history, decay), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize("decay", [0.01, 0.5, 0.99, 0.9999, 0.999999])
+    @pytest.mark.parametrize("steps", [1, 2, 30])
+    def test_of_given_weights(self, decay: float, steps: int) -> None:
+        weights = np.random.default_rng(1).normal(size=(steps, 5))
+        kept, weight = tf.Variable(tf.fill([5], 1e3)), tf.Variable(tf.zeros([5]))
+        average = Average([kept], decay)
+        for step in range(steps):
+            weight.assign(weights[step])
+            average.update([weight], tf.constant(step))
+        expected = closed([[row] for row in weights], decay)[0]
+        np.testing.assert_allclose(kept.numpy(), expected, rtol=1e-4, atol=1e-3)  # started a thousand away
+
+    def test_rate_is_that_of_float64_at_any_step(self) -> None:
+        for decay in (0.1, 0.9, 0.999, 0.9999999):
+            for step in (0, 1, 10, 10_000, 10_000_000):
+                expected = (1 - decay) / -math.expm1((step + 1) * math.log(decay))
+                assert float(Average([], decay)._rate(tf.constant(step))) == pytest.approx(expected, rel=1e-5)
+
+    def test_does_not_depend_on_how_steps_are_cut(self) -> None:
+        batches, found = tf.constant(epoch_batches(30, 10, STEPS, 0, 0)), []
+        for cuts in ([STEPS], [1, 3, STEPS]):
+            averaged, totals = make(), Totals()
+            steps = trainer(make(), Average(averaged.trainable_variables, 0.9))
+            for end in cuts:
+                totals = steps.run(batches, end, 0, totals)
+            found.append(capture(averaged))
+        assert_same(*found)
+
+    @pytest.mark.parametrize("decay", [0.0, 1.0, -0.5, 2.0, math.nan])
+    def test_decay_is_between_0_and_1(self, decay: float) -> None:
+        with pytest.raises(UsageError, match="expected a decay above 0 and below 1"):
+            Average([], decay)
+        with pytest.raises(ValueError, match="ema"):
+            TrainingConfig(ema=decay)
+
+
+class TestCost:
+    """Without it, the loop is what it was; with it, training takes the same steps."""
+
+    @staticmethod
+    def traced(steps: Trainer) -> object:
+        counts = (tf.constant(0), tf.constant(1), tf.constant(0))
+        batches = tf.constant(epoch_batches(30, 10, STEPS, 0, 0))
+        sums = (tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64))
+        return steps._loop.get_concrete_function(x(), batches, counts, sums)
+
+    def test_no_variable_and_no_operation_when_off(self) -> None:
+        averaged = make()
+        off, on = trainer(make(), None), trainer(make(), Average(averaged.trainable_variables, 0.9))
+        traced_off, traced_on = self.traced(off), self.traced(on)
+        assert len(traced_on.variables) - len(traced_off.variables) == len(averaged.trainable_variables)
+        added = {id(v) for v in traced_on.variables} & {id(v) for v in averaged.variables}
+        assert len(added) == len(averaged.trainable_variables)
+        written = [_assignments(traced) for traced in (traced_off, traced_on)]
+        assert written[1] - written[0] == len(averaged.trainable_variables)
+
+    def test_the_weights_that_are_trained_stay_the_same(self) -> None:
+        batches, found = tf.constant(epoch_batches(30, 10, STEPS, 0, 0)), []
+        for average in (None, Average(make().trainable_variables, 0.9)):
+            vae = make()
+            trainer(vae, average).run(batches, STEPS, 0, Totals())
+            found.append(capture(vae))
+        assert_same(*found)
+
+
+def _assignments(traced: object) -> int:
+    """How many operations of a traced function, or of the functions it calls, write a variable."""
+    functions = traced.graph.as_graph_def().library.function
+    return sum(node.op.startswith("Assign") for function in functions for node in function.node_def)
+
+
+@pytest.fixture(scope="module")
+def averaged_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run with averaged weights; not to be written to."""
+    run, dataset = start_run(tmp_path_factory.mktemp("runs") / "averaged", ema=0.9)
+    assert train(run, dataset)
+    return run
+
+
+class TestRun:
+    """The averaged weights are validated, kept, and used."""
+
+    def test_validation_is_of_the_averaged_weights(self, averaged_run: Run, digits: object, trained: Path) -> None:
+        def elbo(vae: object) -> float:
+            x = digits.validation.x
+            return Validator(vae, session.plain_elbo(vae), x, run_seed=0, execution="graph")().elbo
+
+        told = averaged_run.metrics()[-1]["validation_elbo"]
+        assert elbo(Restored(averaged_run).vae) == pytest.approx(told, rel=1e-6)
+        raw = build(averaged_run.config())
+        restore(archive.of_model(averaged_run.checkpoint().variables), raw)
+        assert elbo(raw) == pytest.approx(Run(trained).metrics()[-1]["validation_elbo"], rel=1e-6)
+        assert elbo(raw) != pytest.approx(told, rel=1e-4)
+
+    def test_training_is_the_same_as_without(self, averaged_run: Run, trained: Path) -> None:
+        with_it, without = averaged_run.checkpoint().variables, Run(trained).checkpoint().variables
+        assert_same({name: array for name, array in with_it.items() if name in without}, without)
+        assert {name for name in with_it if name not in without} == {
+            f"average/{name}" for name in archive.of_model(without)
+        }
+
+    def test_final_and_best_weights_are_averages(self, averaged_run: Run) -> None:
+        saved = averaged_run.checkpoint().variables
+        for weights in ("final", "best"):  # the last epoch is the best
+            for name, value in capture(Restored(averaged_run, weights).vae).items():
+                np.testing.assert_array_equal(value, saved[f"average/{name}"])
+        assert (saved["average/decoder/000/kernel"] != saved["decoder/000/kernel"]).any()
+
+    def test_best_weights_apart_are_averages_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def uphill(learning_rate: float, total_steps: int) -> object:
+            return lambda step: tf.where(step < 12, learning_rate, -10 * learning_rate)
+
+        monkeypatch.setattr(session, "SCHEDULES", session.SCHEDULES.__class__("schedule", {"constant": uphill}))
+        first, dataset = start_run(tmp_path / "first", ema=0.9, epochs=1)
+        assert train(first, dataset)
+        longer, dataset = start_run(tmp_path / "longer", ema=0.9, epochs=3)
+        assert train(longer, dataset)
+        assert longer.read("training.json")["best"]["epoch"] == 1
+        assert_same(capture(Restored(longer, "best").vae), capture(Restored(first).vae))
+
+    def test_an_interrupted_run_resumes_to_the_same_bits(
+        self, averaged_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "CHUNK_SECONDS", 1e-9)  # a step at a time
+        run, dataset = start_run(tmp_path / "run", ema=0.9)
+        asked = itertools.count()
+        assert not train(run, dataset, stopping=lambda: next(asked) == 8)
+        assert run.checkpoint().step == 8
+        assert train(run, dataset)
+        assert_same(run.checkpoint().variables, averaged_run.checkpoint().variables)
+        assert without_seconds(run.metrics()) == without_seconds(averaged_run.metrics())
+
+    def test_a_stop_before_the_first_step_leaves_the_initial_weights(self, tmp_path: Path) -> None:
+        run, dataset = start_run(tmp_path / "run", ema=0.999)
+        assert not train(run, dataset, stopping=lambda: True)
+        restored = Restored(run)
+        assert restored.step == 0
+        assert_same(capture(restored.vae), capture(build(run.config(), dataset.train.x.mean(axis=0))))
+
+    def test_it_is_part_of_what_a_run_is(self, averaged_run: Run, trained: Path) -> None:
+        assert averaged_run.config().identity() != Run(trained).config().identity()
+        content = averaged_run.config().model_dump(mode="json")
+        content["training"]["ema"] = None
+        assert RunConfig.model_validate(content).identity() == Run(trained).config().identity()
+
+
+def test_runs_from_before_a_setting_was_there_keep_their_digest(trained: Path) -> None:
+    """The digest of a run's config as it was then: without what came later."""
+    config = Run(trained).config()
+    content = config.model_dump(mode="json")
+    for name in ("pixels_over", "deeper", "learned"):
+        del content["data"][name]
+    for part, name in (*LATER, ("training", "epochs"), ("training", "early_stopping")):
+        del content[part][name]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    assert config.identity() == digest
+    later = {"training": {"ema": 0.9}, "model": {"encoder_input": "log1p"}}
+    assert {(part, name) for part, names in later.items() for name in names} == LATER.keys()
+    for part, names in later.items():
+        changed = getattr(config, part).model_copy(update=names)
+        assert config.model_copy(update={part: changed}).identity() != digest
+
+
+@pytest.mark.parametrize("members", CONFIGS, ids=lambda members: str(next(iter(members.values()))))
+def test_shapes_of_averages_are_those_that_are_built(members: dict[str, str], trained: Path) -> None:
+    data, small = Run(trained).config().data, {"encoder": "mlp:hidden=4", "decoder": "mlp:hidden=4", "latent_dim": 3}
+    training = TrainingConfig(objective="monte-carlo-elbo", ema=0.99)
+    config = RunConfig(data=data, model=ModelConfig(**{**small, **members}), training=training)
+    vae, averaged, optimizer = build(config), build(config), OPTIMIZERS["adam"](1e-3)
+    optimizer.build(vae.trainable_variables)
+    built = capture(vae, optimizer, averaged)
+    assert shapes(config) == {name: (value.shape, value.dtype.type) for name, value in built.items()}
+    assert len(archive.in_use(built)) == len(archive.of_model(built)) == len(vae.variables)
+    assert sum(name.startswith(archive.AVERAGE) for name in built) == len(vae.trainable_variables)
+    restore({name: value + 1 for name, value in built.items()}, vae, optimizer, averaged)
+    for name, value in capture(averaged).items():
+        np.testing.assert_array_equal(value, built[archive.AVERAGE + name] + 1)
+
+
+class TestCommand:
+    """`tfp-vae train --ema`."""
+
+    def test_it_is_said_wherever_weights_are_used(self, averaged_run: Run) -> None:
+        result = call("sample", "--run", averaged_run.folder, "--n", "2", "--json")
+        assert "weights: final, of step 24, averaged (EMA with decay 0.9)" in result.stderr
+        which = ("--run", averaged_run.folder, "--weights", "best")
+        result = call("evaluate", *which, "--iw-samples", "2", "--max-examples", "5", "--no-plots", *GRAPH, "--json")
+        assert "weights: best, of step 24, averaged (EMA with decay 0.9)" in result.stderr
+        assert json.loads(result.stdout)["ema"] == 0.9
+
+    def test_training_says_it(self, tmp_path: Path) -> None:
+        told = ("--ema", "0.99", "--epochs", "1", "--hidden", "8", "--execution", "graph", "--run-dir", tmp_path / "r")
+        assert "validation is of averaged weights (EMA with decay 0.99)" in call("train", "--no-plots", *told).stdout
+        assert Run(tmp_path / "r").config().training.ema == 0.99
+
+    def test_runs_and_report_show_it(self, averaged_run: Run) -> None:
+        (row,) = json.loads(call("runs", "--runs-dir", averaged_run.folder.parent, "--json").stdout)["runs"]
+        assert row["ema"] == 0.9
+        assert "--ema 0.9 " in report.command(averaged_run.config())
+        assert "EMA of weights, decay" in report.page(averaged_run)

@@ -1,0 +1,209 @@
+"""Early stopping: where training ends, and that an end is the same however often training was interrupted."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.commands import call, one_sentence
+from tests.helpers.runs import assert_same, small_model, small_training, start_run, without_seconds
+from tfp_vae.core.errors import UsageError
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.reports import page as report
+from tfp_vae.runs import run as runs
+from tfp_vae.runs import train as session
+from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.recipe import plan, reload
+from tfp_vae.runs.run import Run
+from tfp_vae.training.stopping import Stop, best_epoch, stop
+
+STILL = {"learning_rate": 1e-30, "epochs": 9}
+"""A training that changes nothing: the first epoch stays the best."""
+
+
+def history(*elbos: float) -> list[dict[str, float]]:
+    return [{"epoch": i + 1, "validation_elbo": elbo} for i, elbo in enumerate(elbos)]
+
+
+class TestRule:
+    """history -> an early end, or none."""
+
+    @pytest.mark.parametrize(
+        ("elbos", "patience", "expected"),
+        [
+            ((), 1, None),
+            ((-3.0,), 1, None),
+            ((-3.0, -2.0, -1.0), 1, None),
+            ((-3.0, -4.0), 1, Stop(2, 1, 1)),
+            ((-3.0, -4.0), 2, None),
+            ((-3.0, -4.0, -3.0), 2, Stop(3, 1, 2)),  # as good is not better
+            ((-3.0, -4.0, -2.5, -9.0), 2, None),
+            ((-3.0, math.nan, math.nan), 2, Stop(3, 1, 2)),
+            ((math.nan, math.nan), 2, Stop(2, 0, 2)),
+            ((math.nan, -5.0), 2, None),
+            ((math.inf, -5.0, -6.0), 2, None),
+            ((-3.0,) * 50, None, None),
+        ],
+    )
+    def test_cases(self, elbos: tuple[float, ...], patience: int | None, expected: Stop | None) -> None:
+        assert stop(history(*elbos), patience) == expected
+
+    @pytest.mark.parametrize("patience", [1, 2, 3])
+    def test_every_course_of_five_epochs_ends_where_a_counter_says(self, patience: int) -> None:
+        for elbos in itertools.product((-2.0, -1.0, math.nan), repeat=5):
+            best, waited = -math.inf, 0
+            for epoch in range(1, 6):
+                better = elbos[epoch - 1] > best  # NaN is never better
+                best, waited = (elbos[epoch - 1], 0) if better else (best, waited + 1)
+                assert (stop(history(*elbos[:epoch]), patience) is not None) == (waited >= patience)
+
+    def test_the_best_epoch_is_the_first_of_the_greatest(self) -> None:
+        assert best_epoch(history(-3.0, -1.0, -1.0, math.nan)) == 2
+        assert best_epoch([]) == 0
+
+    def test_it_is_said_with_a_remedy(self) -> None:
+        assert str(Stop(7, 4, 3)) == "stopped early at epoch 7, best at epoch 4"
+        assert Stop(7, 4, 3).remedy() == "raise --early-stopping (it is 3) to go on"
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that ended at epoch 3 of 9; not to be written to."""
+    run, dataset = start_run(tmp_path_factory.mktemp("runs") / "stopped", early_stopping=2, **STILL)
+    assert train(run, dataset)
+    return run
+
+
+def again(folder: Path, patience: int = 2) -> tuple[Run, Dataset]:
+    return start_run(folder, early_stopping=patience, **STILL)
+
+
+class TestRun:
+    """A run that stops early is a finished run."""
+
+    def test_it_is_finished_and_says_where_it_ended(self, stopped: Run) -> None:
+        result = stopped.read(runs.TRAINING)
+        assert result["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}
+        assert (result["epochs"], result["steps"], result["best"]["epoch"]) == (3, 36, 1)
+        assert stopped.status().state == "finished"
+        assert stopped.is_whole()
+        assert stopped.early_end() == Stop(3, 1, 2)
+        assert (Restored(stopped).step, Restored(stopped, "best").step) == (36, 12)
+
+    def test_a_run_that_comes_to_its_last_epoch_did_not_stop_early(self, trained: Path, tmp_path: Path) -> None:
+        assert Run(trained).read(runs.TRAINING)["stopped_early"] is None
+        assert Run(trained).early_end() is None
+        run, dataset = start_run(tmp_path / "run", early_stopping=2, learning_rate=1e-30, epochs=3)
+        assert train(run, dataset)
+        assert run.read(runs.TRAINING)["stopped_early"] is None
+        assert run.early_end() is None
+
+    def test_a_schedule_keeps_its_total(self, tmp_path: Path) -> None:
+        rates = []
+        for name, patience in (("stopped", 1), ("whole", None)):
+            run, dataset = start_run(
+                tmp_path / name, early_stopping=patience, lr_schedule="cosine", learning_rate=1e-30, epochs=4
+            )
+            assert train(run, dataset)
+            rates.append([line["learning_rate"] for line in run.metrics()])
+        assert len(rates[0]) == 2
+        assert rates[0] == rates[1][:2]
+
+    def test_an_interrupted_run_ends_where_one_left_in_peace_does(
+        self, stopped: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "CHUNK_SECONDS", 1e-9)  # a step at a time
+        run, dataset = again(tmp_path / "run")
+        count = itertools.count()
+        assert not train(run, dataset, stopping=lambda: next(count) == 29)  # within the third epoch
+        assert (len(run.metrics()), run.checkpoint().step) == (2, 29)
+        assert not run.is_finished()
+        assert run.early_end() is None
+        assert train(run, dataset)
+        assert_same(run.checkpoint().variables, stopped.checkpoint().variables)
+        assert without_seconds(run.metrics()) == without_seconds(stopped.metrics())
+        assert run.read(runs.TRAINING)["stopped_early"] == stopped.read(runs.TRAINING)["stopped_early"]
+
+    def test_more_patience_goes_on_as_if_it_had_been_there_from_the_start(self, tmp_path: Path) -> None:
+        run, dataset = again(tmp_path / "run", patience=1)
+        assert train(run, dataset)
+        run.extend(early_stopping=3)
+        assert not run.is_finished()
+        assert train(run, dataset)
+        other, dataset = again(tmp_path / "other", patience=3)
+        assert train(other, dataset)
+        assert run.early_end() == other.early_end() == Stop(4, 1, 3)
+        assert_same(run.checkpoint().variables, other.checkpoint().variables)
+        assert run.config() == other.config()
+
+    def test_more_epochs_alone_are_refused(self, stopped: Run) -> None:
+        before = stopped.read(runs.CONFIG)
+        with pytest.raises(UsageError, match=r"stopped early at epoch 3, best at epoch 1; raise --early-stopping"):
+            stopped.extend(20)
+        assert stopped.read(runs.CONFIG) == before
+        assert stopped.is_whole()
+
+
+class TestConfig:
+    """What is asked."""
+
+    def test_patience_counts_epochs(self) -> None:
+        for wrong in (0, -1, 1.5, "x"):
+            with pytest.raises(ValueError, match="early_stopping"):
+                small_training(early_stopping=wrong)
+
+    def test_it_needs_a_validation_split(self) -> None:
+        config, _ = plan("digits", None, None, small_model(), small_training(early_stopping=3))
+        content = config.model_dump(mode="json")
+        del content["data"]["splits"]["validation"]
+        with pytest.raises(ValueError, match="--early-stopping needs a validation split, found none"):
+            RunConfig.model_validate(content)
+
+    def test_a_checkpoint_fits_runs_that_end_elsewhere(self) -> None:
+        digests = set()
+        for patience, epochs in ((None, 2), (1, 2), (5, 90)):
+            training = small_training(early_stopping=patience, epochs=epochs)
+            digests.add(plan("digits", None, None, small_model(), training)[0].identity())
+        assert len(digests) == 1
+
+    def test_the_line_that_trains_again_has_it(self, stopped: Run) -> None:
+        assert "--early-stopping 2 " in report.command(stopped.config())
+        assert "early stopping, epochs" in report.page(stopped)
+
+
+class TestCommand:
+    """`tfp-vae train --early-stopping`."""
+
+    def test_it_is_said(self, tmp_path: Path) -> None:
+        told = ("--early-stopping", "1", "--learning-rate", "1e-30", "--epochs", "5", "--run-dir", tmp_path / "r")
+        train_it = ("train", "--hidden", "8", "--execution", "graph", "--no-plots", *told)
+        shown = call(*train_it).stdout
+        assert "2 epochs, 24 steps" in shown
+        assert "stopped early at epoch 2, best at epoch 1 (--weights best)" in shown
+        resume = ("train", "--resume", "--no-plots", "--run-dir", tmp_path / "r")
+        said = one_sentence(call(*resume, code=2))
+        assert "stopped early at epoch 2, best at epoch 1; raise --early-stopping (it is 1) to go on" in said
+        assert "raise --early-stopping" in one_sentence(call(*resume, "--epochs", "9", code=2))
+        more = json.loads(call(*resume, "--early-stopping", "2", "--json").stdout)
+        assert more["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}
+
+    def test_runs_shows_it(self, stopped: Run) -> None:
+        (row,) = json.loads(call("runs", "--runs-dir", stopped.folder.parent, "--json").stdout)["runs"]
+        assert (row["state"], row["epochs"], row["early_stopping"], row["ema"]) == ("finished", "3/9", 2, None)
+        shown = call("runs", "--runs-dir", stopped.folder.parent).stdout
+        assert "early_stopping" in shown
+        assert "ema" not in shown  # no run here has it
+
+    def test_a_lost_result_is_written_again(self, stopped: Run, tmp_path: Path) -> None:
+        import shutil
+
+        shutil.copytree(stopped.folder, tmp_path / "copy")
+        run = Run(tmp_path / "copy")
+        (run.folder / runs.TRAINING).unlink()
+        assert train(run, reload(run.config()))
+        assert run.read(runs.TRAINING)["stopped_early"] == stopped.read(runs.TRAINING)["stopped_early"]

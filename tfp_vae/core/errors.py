@@ -1,0 +1,112 @@
+"""What can go wrong, each with the exit code that the command line promises for it.
+
+A command line prints the message and leaves with the code; from Python they are exceptions like others. Whatever else
+is raised is a fault of the program.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+__all__ = [
+    "DataError",
+    "DiskError",
+    "DivergenceError",
+    "Interrupted",
+    "RunError",
+    "TfpVaeError",
+    "UsageError",
+    "one_line",
+]
+
+
+LONGEST = 200
+"""The most characters of what is told of another library's error."""
+
+
+class TfpVaeError(Exception):
+    """Base class of the errors that this package raises on purpose.
+
+    An error is either one finished message or fields, from which the message is composed:
+    `subject: expected <expected>, found <found>. <remedy>`. Settings stand in backticks, as `` `latent_dim` `` or
+    `` `objective=iwae` ``, and the command line shows them as options.
+
+    Args:
+      message: at most three short sentences. Leave it out to compose it from the fields.
+      subject: what is wrong: a file with its line, a setting, a value.
+      expected: what would be valid.
+      found: what is there instead.
+      remedy: what to do, as a sentence.
+    """
+
+    exit_code: ClassVar[int]
+
+    def __init__(
+        self, message: str = "", *, subject: str = "", expected: str = "", found: str = "", remedy: str = ""
+    ) -> None:
+        self.subject, self.expected, self.found, self.remedy = subject, expected, found, remedy
+        super().__init__(message or self._compose())
+
+    def _compose(self) -> str:
+        problem = f"expected {self.expected}, found {self.found}" if self.found else f"expected {self.expected}"
+        sentence = f"{self.subject}: {problem}." if self.subject else f"{problem}."
+        return f"{sentence} {self.remedy}".rstrip()
+
+
+@final
+class UsageError(TfpVaeError, ValueError):
+    """An option, name or setting that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+@final
+class DataError(TfpVaeError):
+    """Data that is missing, malformed or of the wrong kind."""
+
+    exit_code = 3
+
+
+@final
+class RunError(TfpVaeError):
+    """A run or checkpoint that is missing, damaged or incompatible."""
+
+    exit_code = 4
+
+
+@final
+class DivergenceError(TfpVaeError):
+    """Data, a loss, a gradient, weights or an optimizer's state that are no longer finite."""
+
+    exit_code = 5
+
+
+@final
+class DiskError(TfpVaeError):
+    """A write that the file system refused."""
+
+    exit_code = 6
+
+
+@final
+class Interrupted(TfpVaeError):
+    """Training stopped by a signal, after a checkpoint."""
+
+    exit_code = 130
+
+    def __init__(self, message: str, *, signal_number: int = 2) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
+def one_line(error: BaseException) -> str:
+    r"""Return what an error of another library says, on one line of at most 200 characters, or its name.
+
+    What is cut off is marked by an ellipsis.
+
+    ```python
+    tv.core.errors.one_line(ValueError("two\nlines"))  # "two lines"
+    ```
+    """
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"

@@ -1,0 +1,136 @@
+"""Latent space seen in two dimensions: as it is, along the principal components of what lies in it, or by t-SNE.
+
+`PROJECTIONS` are ways to see points; a linear one, a `Projection`, can be applied to other points too, such as draws
+that show how sure an encoder is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from tfp_vae.core.errors import UsageError
+
+__all__ = ["PROJECTIONS", "Projection", "View", "projection"]
+
+MOST_NEIGHBOURED = 2_000
+"""How many points t-SNE is made of: its time grows faster than their number, to 15 s of a core for these."""
+
+PERPLEXITY, FEWEST_NEIGHBOURED = 30.0, 5
+
+
+class Projection(NamedTuple):
+    """A linear map of z [..., D] to the plane, (z - centre) axes.
+
+    centre: [D].
+    axes: [D, 2], orthonormal columns.
+    shares: how much of the variance each axis holds; None where the plane is latent space itself.
+    """
+
+    centre: np.ndarray
+    axes: np.ndarray
+    shares: tuple[float, float] | None
+
+    def __call__(self, z: np.ndarray) -> np.ndarray:
+        """Return where z [..., D] lies in the plane, [..., 2]."""
+        return np.asarray((z - self.centre) @ self.axes)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What to call the axes."""
+        if self.shares is None:
+            return "$z_1$", "$z_2$"
+        first, second = (f"principal component {i + 1} ({share:.0%})" for i, share in enumerate(self.shares))
+        return first, second
+
+    @property
+    def how(self) -> str:
+        """What a title has to say of it; nothing where the plane is latent space itself."""
+        if self.shares is None:
+            return ""
+        return f"first 2 principal components of {len(self.centre)} dimensions ({sum(self.shares):.0%} of variance)"
+
+
+def projection(z: np.ndarray) -> Projection:
+    """Return the plane in which points z [N, D], D from 2 on, are seen: all there is, or that of most variance.
+
+    Signs are such that the largest entry of each axis is positive, so the same points give the same picture.
+
+    ```python
+    from tfp_vae.evaluation.projections import projection
+
+    plane = projection(np.random.default_rng(0).normal(size=(100, 5)))
+    plane.axes.shape, plane.shares  # (5, 2), the shares of variance
+    ```
+
+    References:
+      Jolliffe (2002), Principal component analysis.
+    """
+    dim = z.shape[1]
+    if dim == 2:
+        return Projection(np.zeros(2), np.eye(2), None)
+    centre = z.mean(axis=0, dtype=np.float64)
+    _, spread, directions = np.linalg.svd(z - centre, full_matrices=False)
+    axes = np.zeros((dim, 2))
+    axes[:, : min(2, len(directions))] = directions[:2].T
+    axes *= np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
+    variances = np.square(np.pad(spread, (0, 2))) / max(float(np.square(spread).sum()), np.finfo(float).tiny)
+    return Projection(centre, axes, (float(variances[0]), float(variances[1])))
+
+
+class View(NamedTuple):
+    """Points as they are seen in the plane.
+
+    rows: which of the points given are shown, [M].
+    points: where they are seen, [M, 2].
+    names: of the two axes.
+    how: what a title has to say of it.
+    plane: the linear map that shows them, by which ellipses can be shown too; None where there is none.
+    """
+
+    rows: np.ndarray
+    points: np.ndarray
+    names: tuple[str, str]
+    how: str
+    plane: Projection | None
+
+
+def _principal(z: np.ndarray, seed: int) -> View:
+    del seed
+    plane = projection(z)
+    return View(np.arange(len(z)), plane(z), plane.names, plane.how, plane)
+
+
+def _neighbouring(z: np.ndarray, seed: int) -> View:
+    """Return points z [N, D] by t-SNE, which keeps neighbours together; distances between clusters tell little.
+
+    Of more than 2,000 points, so many evenly spread are shown. Perplexity 30, or a third of the points if they are few;
+    on one thread, as sums in another order would give another picture.
+
+    Raises:
+      UsageError: fewer than 5 points.
+
+    References:
+      van der Maaten and Hinton (2008), Visualizing data using t-SNE.
+    """
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    if len(z) < FEWEST_NEIGHBOURED:
+        raise UsageError(
+            f"--projection tsne: expected at least {FEWEST_NEIGHBOURED} test examples, found {len(z)}; choose pca."
+        )
+    rows = np.linspace(0, len(z) - 1, min(len(z), MOST_NEIGHBOURED)).astype(int)
+    perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
+    start = "pca" if np.ptp(z[rows], axis=0).max() > 0 else "random"
+    with threadpool_limits(1):
+        points = TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(z[rows])
+    some = f", {len(rows):,} of {len(z):,} examples" if len(rows) < len(z) else ""
+    how = f"t-SNE of {z.shape[1]} dimensions (perplexity {perplexity:.0f}, seed {seed}{some})"
+    return View(rows, points, ("t-SNE 1", "t-SNE 2"), how, None)
+
+
+PROJECTIONS: dict[str, Callable[[np.ndarray, int], View]] = {"pca": _principal, "tsne": _neighbouring}
+"""Ways to see points z [N, D], D from 2 on, in the plane; a seed decides what is drawn at random."""

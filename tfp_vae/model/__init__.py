@@ -1,0 +1,28 @@
+"""The model: encoder, decoder and prior, each a map that returns a distribution."""
+
+from __future__ import annotations
+
+from tfp_vae.core.exports import lazy_exports
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from tfp_vae.model import (
+        distributions,
+        likelihoods,
+        networks,
+        posteriors,
+        priors,
+        vae,
+    )
+
+__all__ = [
+    "distributions",
+    "likelihoods",
+    "networks",
+    "posteriors",
+    "priors",
+    "vae",
+]
+
+__getattr__, __dir__ = lazy_exports(__name__, __all__)

@@ -1,0 +1,435 @@
+"""A run as one HTML page that needs nothing else: figures, pictures, configuration, how to make it again.
+
+`page` reads a run's files and pictures and fills a template of jinja2, which escapes whatever they say. Pictures are
+written into the page, which needs no network and no other file. Nothing is computed from the model: figures are those
+of the last evaluation.
+
+```python
+html = tv.reports.page.page(tv.runs.run.find(None, "runs"))
+tv.reports.page.command(tv.runs.run.find(None, "runs").config())  # "tfp-vae train --dataset digits ..."
+```
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tfp_vae.core.errors import RunError
+from tfp_vae.core.registry import Member
+from tfp_vae.data.dataset import DATASETS
+from tfp_vae.plots.animations import description, last_frame
+from tfp_vae.runs import run as runs
+from tfp_vae.runs.config import DataConfig, RunConfig
+from tfp_vae.runs.run import Run
+
+__all__ = [
+    "CAPTIONS",
+    "FIGURES",
+    "Figure",
+    "Picture",
+    "command",
+    "page",
+    "pictures",
+    "portable",
+    "shown",
+    "stale",
+]
+
+LARGEST_PICTURE = 1 << 26
+"""The most bytes of one picture that are taken into a page."""
+
+MIME = {".png": "image/png", ".gif": "image/gif"}
+
+CAPTIONS = {
+    "samples": "E[x|z] of draws from the prior: what the model has learned to make.",
+    "latent-animation": "The test set spreading in latent space; each frame says after which epoch.",
+    "decoder-animation": "What is decoded, from epoch to epoch; each frame says after which.",
+    "reconstructions": "Test examples as the model saw them, and what it makes of them.",
+    "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
+    "latent-scatter": "Where test examples lie in latent space; ellipses, if any, show how sure the encoder is.",
+    "manifold": "What is decoded all over latent space, at even quantiles of each dimension of the prior.",
+    "traversals": "What changes along each active dimension, the others kept.",
+    "interpolations": "What lies between test examples.",
+    "posterior-prior": "Where the filled shape leaves the line, draws from the prior are decoded that no data taught.",
+    "log-likelihood": "How likely test examples are; boxes are classes.",
+    "extremes": "The test examples that the model finds least and most likely.",
+    "evaluation-bound": "The importance-weighted bound against its number of samples.",
+    "evaluation-rates": "How much each latent dimension tells of an example.",
+    "evaluation-histogram": "log p(x) of the examples evaluated.",
+    "evaluation-extremes": "The least and the most likely of them.",
+    "architecture": "The layers, and the distributions between them.",
+}
+"""What is said below each picture, in the order in which they stand on the page."""
+
+REPLACED = {"log-likelihood": "evaluation-histogram", "extremes": "evaluation-extremes"}
+"""Pictures that one of the evaluation shows again, of other examples or another K: the page has that one alone."""
+
+FIGURES = (
+    ("log_likelihood", "log p(x), importance-weighted", "nats", "the larger, the better the model explains the data"),
+    ("log_likelihood_mc_error", "Monte Carlo error of it", "nats", "how far another seed would move it"),
+    ("elbo", "ELBO", "nats", "a lower bound of it, the quantity that was trained"),
+    ("distortion", "distortion", "nats", "-E[log p(x|z)], what reconstruction costs"),
+    ("rate", "rate", "nats", "KL(q(z|x) ‖ p(z)), what z tells of x"),
+    ("mutual_information", "mutual information I(x; z)", "nats", "the part of the rate that tells examples apart"),
+    ("aggregate_kl", "aggregate posterior to prior, KL", "nats", "the rest of it: what the prior misses"),
+    ("bits_per_dim", "-log p(x) per dimension", "bits", "of discrete data only"),
+    ("active_units", "active units", "dimensions", "with means that vary over the data"),
+    ("reconstruction_mse", "reconstruction, mean squared error", "per element", ""),
+    ("linear_probe_accuracy", "linear probe accuracy", "of labels", "labels read off z by a linear classifier"),
+    ("knn_accuracy", "5-nearest-neighbour accuracy", "of labels", "labels of the nearest z"),
+    ("ess_median", "effective sample size, median", "samples", "how many of the K importance samples count"),
+    (
+        "pareto_k_share_above",
+        "Pareto k of the weights above 0.7",
+        "of examples",
+        "whose estimate its largest weights lead",
+    ),
+    ("ais.log_likelihood", "log p(x), annealed", "nats", "a lower bound without the encoder, on some of the examples"),
+    ("ais.above_importance_sampling", "annealed less importance-weighted", "nats", "of the same examples"),
+    ("sandwich.gap", "gap of the bounds from annealing both ways", "nats", "on simulated examples"),
+)
+"""Figures of an evaluation: key, what to call it, unit, what it tells."""
+
+
+HEADLINE = ("log_likelihood", "elbo")
+"""Those that a reader sees first."""
+
+
+class Figure(NamedTuple):
+    """A line in a table of figures, its numbers written out."""
+
+    name: str
+    value: str
+    error: str
+    unit: str
+    tells: str
+
+
+class Picture(NamedTuple):
+    """A picture on the page: its data, for what moves the data of its last frame, and what its weights and age are."""
+
+    name: str
+    caption: str
+    data: str
+    still: str | None
+    note: str = ""
+
+
+def page(run: Run) -> str:
+    """Return the page on a run, from the files in it: it is all that a reader needs, and asks nothing of a network.
+
+    Raises:
+      RunError: a file of the run that is missing or damaged.
+    """
+    training, evaluation = _optional(run, runs.TRAINING), _optional(run, runs.EVALUATION)
+    config = portable(run.config())
+    return str(
+        _template().render(
+            name=run.folder.resolve().name,
+            folder=shlex.quote(run.folder.name if run.folder.is_absolute() else str(run.folder)),
+            config=config,
+            placed=run.config().data != config.data,
+            summary=_summary(config),
+            parts=_parts(config),
+            status=run.status(),
+            command=" \\\n  ".join(_pieces(config)),
+            training=training,
+            terms=_terms(training),
+            evaluation=evaluation,
+            evaluated=evaluation and runs.which_evaluation(evaluation),
+            figures=figures(evaluation),
+            headline=figures(evaluation, HEADLINE),
+            environment=_optional(run, runs.ENVIRONMENT),
+            pictures=pictures(run),
+            configuration=json.dumps(config.model_dump(mode="json"), indent=2),
+        )
+    )
+
+
+def portable(config: RunConfig) -> RunConfig:
+    """Return a configuration without the places of a machine: data of a file or a folder as `./name`, no `data_dir`.
+
+    By its name alone a folder `digits` would be taken for the data set of that name.
+    """
+    dataset = config.data.dataset
+    named = {"dataset": dataset if dataset in DATASETS else f"./{Path(dataset).name}", "data_dir": None}
+    return config.model_copy(update={"data": config.data.model_copy(update=named)})
+
+
+def _template() -> Any:
+    """Return the page's template; it escapes what it is filled with, and an undefined name is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _optional(run: Run, name: str) -> dict[str, Any] | None:
+    return run.read(name) if run.path(name).exists() else None
+
+
+def _summary(config: RunConfig) -> str:
+    data, model = config.data, config.model
+    shape = "x".join(map(str, data.event_shape))
+    return (
+        f"A variational autoencoder with {model.latent_dim} latent dimension{'s' * (model.latent_dim > 1)}, trained on "
+        f"{data.splits['train']:,} examples of {shape} from {data.dataset}."
+    )
+
+
+def _parts(config: RunConfig) -> list[tuple[str, str]]:
+    """Return what the model is made of, and how it learned: what a reader asks first."""
+    model, training, data = config.model, config.training, config.data
+    members = {
+        "encoder": model.encoder,
+        "q(z|x), posterior": model.posterior,
+        "p(z), prior": model.prior,
+        "decoder": model.decoder,
+        "p(x|z), likelihood": model.likelihood,
+        "objective": training.objective,
+        "optimizer": training.optimizer,
+        "learning-rate schedule": training.lr_schedule,
+        "binarization": data.binarization,
+    }
+    sizes = ", ".join(f"{size:,} {name}" for name, size in data.splits.items())
+    return [
+        ("data", f"{data.dataset}: {sizes} ({data.split_rule})"),
+        ("scaling", _scaling(data)),
+        *((name, _written(member).replace(":", ": ", 1)) for name, member in members.items()),
+        ("epochs, batch size", f"{training.epochs:,}, {training.batch_size}"),
+        ("learning rate, seed", f"{training.learning_rate:g}, {training.seed}"),
+        *((name, f"{value:g}") for name, value in _optional_settings(config) if value is not None),
+    ]
+
+
+def _optional_settings(config: RunConfig) -> list[tuple[str, float | None]]:
+    training = config.training
+    return [("early stopping, epochs", training.early_stopping), ("EMA of weights, decay", training.ema)]
+
+
+def _written(member: Member) -> str:
+    """Return a member as the command line writes it."""
+    settings = ",".join(f"{key}={_setting(value)}" for key, value in member.settings.items() if value is not None)
+    return f"{member.name}:{settings}" if settings else member.name
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def command(config: RunConfig) -> str:
+    """Return the line that trains such a run again: `tfp-vae train` with all that decides its numbers.
+
+    Levels that were counted in the data are written out; means and deviations of a scaling are learned again, so that
+    the line gives the same run from the same data. Versions and the machine are in `environment.json`.
+    """
+    return " ".join(_pieces(config))
+
+
+def _pieces(config: RunConfig) -> list[str]:
+    """Return that line in pieces, one for each option."""
+    said = {**_of_data(config), **_of_model(config), **_of_training(config)}
+    options = [f"--{name} {shlex.quote(str(value))}" for name, value in said.items() if value is not None]
+    return ["tfp-vae train", *options]
+
+
+def _of_data(config: RunConfig) -> dict[str, Any]:
+    """Return what is said of the data.
+
+    Columns that were not named, and means and deviations that were not given, are left out, being far too many for a
+    line: they are learned again from the same data.
+    """
+    data, reading = config.data, config.data.reading
+    said = sorted(reading.given() - set(data.learned))
+    read = {name.replace("_", "-"): _read(getattr(reading, name)) for name in said}
+    scaling = {"scaling": _scaling(data)}
+    return {"dataset": data.dataset, "data-dir": data.data_dir, **read, **scaling, **_members(data, "binarization")}
+
+
+def _scaling(data: DataConfig) -> str:
+    """Return a scaling as the command line writes it, without what it learned from the data, and learns again."""
+    return data.scaling.name if "scaling" in data.learned else _written(data.scaling)
+
+
+def _read(value: Any) -> str:
+    """Return a setting of how data is read as the command line writes it: names as a line of CSV, sizes as HxW."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return "x".join(map(str, value)) if all(isinstance(part, int) for part in value) else _line(value)
+
+
+def _line(names: Sequence[str]) -> str:
+    """Return names as a line of a CSV file, those that hold a comma in quotes."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(names)
+    return text.getvalue()
+
+
+def _of_model(config: RunConfig) -> dict[str, Any]:
+    names = ("encoder", "decoder", "posterior", "prior", "likelihood")
+    return {"latent-dim": config.model.latent_dim, **_members(config.model, *names)}
+
+
+def _of_training(config: RunConfig) -> dict[str, Any]:
+    training = config.training
+    plain = ("epochs", "steps_per_epoch", "batch_size", "learning_rate", "beta", "kl_warmup_epochs", "free_bits",
+             "clip_norm", "early_stopping", "ema", "seed", "execution")  # fmt: skip
+    numbers = {name.replace("_", "-"): getattr(training, name) for name in plain}
+    return {**_members(training, "objective", "optimizer", "lr_schedule"), **numbers}
+
+
+def _members(record: Any, *names: str) -> dict[str, str]:
+    return {name.replace("_", "-"): _written(getattr(record, name)) for name in names}
+
+
+def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
+    """Return the ELBO, distortion and rate of each split after the last epoch, written out."""
+    if training is None:
+        return []
+    names = ("elbo", "distortion", "rate")
+    return [(split, [_number(training[split][name]) for name in names]) for split in ("train", "validation")]
+
+
+def figures(evaluation: Mapping[str, Any] | None, keys: Collection[str] | None = None) -> list[Figure]:
+    """Return the figures of an evaluation that there are, or those of `keys`, each with its standard error if any.
+
+    Args:
+      evaluation: as `evaluation.json` holds it, or None.
+      keys: those that are wanted; all of `FIGURES`, if not given.
+
+    Returns:
+      In the order of `FIGURES`, figures that are null left out.
+    """
+    found = _flat(evaluation or {})
+    return [
+        Figure(name, _number(found[key]), _number(found.get(f"{key}_se")), unit, tells)
+        for key, name, unit, tells in FIGURES
+        if found.get(key) is not None and (keys is None or key in keys)
+    ]
+
+
+def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures with those of their parts, named `part.figure`."""
+    parts = {f"{part}.{key}": value for part in ("ais", "sandwich") for key, value in found.get(part, {}).items()}
+    return {**found, **parts}
+
+
+def _number(value: Any) -> str:
+    """Return a number with four digits that count, or none where there is no number."""
+    if value is None or not math.isfinite(value):
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 2
+    return f"{value:,.{min(digits, 6)}f}"
+
+
+def pictures(run: Run) -> list[Picture]:
+    """Return the run's pictures that belong on its page, in the order of the captions, ready to stand there."""
+    names = shown(run)
+    paths = [(name, path) for name in names for path in _candidates(run, name) if path.is_file()]
+    old = set(stale(run, names))
+    return [_picture(path, name)._replace(note=_note(path, old=name in old)) for name, path in paths]
+
+
+def shown(run: Run) -> list[str]:
+    """Return which pictures belong on the run's page, there or not: names from `CAPTIONS`, in their order.
+
+    Those of an evaluation are there only if it is the one that is reported, as they may outlive it; where they are,
+    they stand in place of the run's own of the same kind.
+    """
+    found = _optional(run, runs.EVALUATION)
+    evaluated = [name for name in CAPTIONS if name.startswith("evaluation-") and _is_of(run, name, found)]
+    replaced = {name for name, other in REPLACED.items() if other in evaluated}
+    return [name for name in CAPTIONS if name in evaluated or not (name.startswith("evaluation-") or name in replaced)]
+
+
+def _is_of(run: Run, name: str, evaluation: Mapping[str, Any] | None) -> bool:
+    """Return whether a picture is there, and is of an evaluation; one that does not say of which is taken for it."""
+    path = run.path(f"{runs.PLOTS}/{name}.png")
+    if evaluation is None or not path.is_file():
+        return False
+    return described(path) in ("", runs.which_evaluation(evaluation))
+
+
+def _note(path: Path, *, old: bool) -> str:
+    """Return what is to be said of a picture below its caption: of which weights it is, and whether it is old."""
+    about = described(path)
+    return " ".join([*[f"Drawn from {about}."] * bool(about), *["Older than the checkpoint."] * old])
+
+
+def described(path: Path) -> str:
+    """Return from what a picture says that it was drawn; nothing, if it does not.
+
+    A picture of a run names weights and seed, one of an evaluation that evaluation, see `runs.which_evaluation`.
+    """
+    if path.suffix != ".png":
+        return ""
+    try:
+        return description(path.read_bytes())
+    except OSError as error:
+        raise _damaged(path) from error
+
+
+def _candidates(run: Run, name: str) -> list[Path]:
+    return [run.path(f"{runs.PLOTS}/{name}{suffix}") for suffix in MIME]
+
+
+def _picture(path: Path, name: str) -> Picture:
+    """Return a picture of the run, ready to stand in a page.
+
+    Raises:
+      RunError: a picture that is too large, or that cannot be read.
+    """
+    if path.stat().st_size > LARGEST_PICTURE:
+        raise RunError(f"{path}: expected a picture of at most {LARGEST_PICTURE:,} bytes; delete it and draw it again.")
+    try:
+        content = path.read_bytes()
+        still = _uri(last_frame(content), ".png") if path.suffix == ".gif" else None
+    except OSError as error:
+        raise _damaged(path) from error
+    return Picture(name, CAPTIONS[name], _uri(content, path.suffix), still)
+
+
+def _damaged(path: Path) -> RunError:
+    return RunError(f"{path}: expected a picture, found damage; draw it again with `tfp-vae plot`.")
+
+
+def _uri(content: bytes, suffix: str) -> str:
+    return f"data:{MIME[suffix]};base64,{base64.b64encode(content).decode()}"
+
+
+def stale(run: Run, names: Sequence[str], about: str = "") -> list[str]:
+    """Return which of the run's pictures are not there, are older than its newest checkpoint, or of other weights.
+
+    Args:
+      run: it may lack a checkpoint, and then no picture that is there is too old.
+      names: of pictures, from `CAPTIONS`.
+      about: the weights and the seed that pictures which name theirs should have; any, if not given.
+    """
+    checkpoint = run.path(runs.CHECKPOINT)
+    newest = checkpoint.stat().st_mtime if checkpoint.exists() else 0.0
+    drawn = {name: [path.stat().st_mtime for path in _candidates(run, name) if path.is_file()] for name in names}
+    other = {name for name in names for path in _candidates(run, name) if about and _is_other(path, about)}
+    return [name for name in names if max(drawn[name], default=-1.0) < newest or name in other]
+
+
+def _is_other(path: Path, about: str) -> bool:
+    return path.is_file() and described(path) not in ("", about)

@@ -1,0 +1,42 @@
+"""Runs on disk: config, folder, checkpoints, results; training and loading one."""
+
+from __future__ import annotations
+
+from tfp_vae.core.exports import lazy_exports
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from tfp_vae.runs import (
+        archive,
+        checkpoint,
+        config,
+        frames,
+        load,
+        lock,
+        metrics,
+        recipe,
+        results,
+        run,
+        scores,
+        tensorboard,
+        train,
+    )
+
+__all__ = [
+    "archive",
+    "checkpoint",
+    "config",
+    "frames",
+    "load",
+    "lock",
+    "metrics",
+    "recipe",
+    "results",
+    "run",
+    "scores",
+    "tensorboard",
+    "train",
+]
+
+__getattr__, __dir__ = lazy_exports(__name__, __all__)
