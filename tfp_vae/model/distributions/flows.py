@@ -8,15 +8,17 @@ bijectors do the mapping and its determinant; what is here are the networks, whi
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
 
 from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.core.seeds import Purpose, integer
+from tfp_vae.core.types import Tensor
 from tfp_vae.model.networks import folded, mlp
 
-__all__ = ["CouplingFlow", "Flow", "MaskedFlow", "MaskedNetwork"]
+__all__ = ["CouplingFlow", "Flow", "MaskedAffine", "MaskedFlow", "MaskedNetwork"]
 
 
 class Flow(abc.ABC):
@@ -120,6 +122,33 @@ def _small(draw: np.random.Generator, rows: int, columns: int) -> np.ndarray:
 
 
 @final
+class MaskedAffine(tfp.bijectors.MaskedAutoregressiveFlow):
+    """Masked autoregressive layer, z_i = u_i exp(a_i) + m_i, as `tfb.MaskedAutoregressiveFlow` but with its own loop.
+
+    TFP's loop opens a variable scope, and eager TensorFlow refuses to if the current scope caches variables. `tf.map_fn`
+    leaves such a scope behind when the function that it traces raises an error, so one failed trace would make every
+    later eager call fail. Nothing here creates variables in a scope, so the loop does without one.
+
+    Args:
+      affine: z [..., D] -> the bijector u -> u exp(a) + m, whose a_i and m_i depend on z_1..z_{i-1} only.
+    """
+
+    def __init__(self, affine: Callable[[Tensor], Any]) -> None:
+        super().__init__(bijector_fn=affine)
+        self._affine = affine
+
+    def _forward(self, x: Tensor) -> Tensor:
+        """Return z for u = x [..., D]: each of the D passes completes one more dimension."""
+        (z,) = tf.while_loop(
+            cond=lambda z: True,
+            body=lambda z: (self._affine(z).forward(x),),
+            loop_vars=(tf.zeros_like(x),),
+            maximum_iterations=x.shape[-1],
+        )
+        return z
+
+
+@final
 class MaskedFlow(Flow):
     """Masked autoregressive flow: z_i = u_i exp(a_i) + m_i, (m_i, a_i) a function of z_1..z_{i-1}. Fast density.
 
@@ -155,11 +184,12 @@ class MaskedFlow(Flow):
     def layer(self, network: Any, context: Any) -> Any:
         """Return one masked layer."""
 
-        def shift_and_log_scale(z: Any) -> tuple[Any, Any]:
+        def affine(z: Any) -> Any:
             shift, a = tf.unstack(network(z, context), axis=-1)
-            return shift, _bounded(a)
+            steps = [tfp.bijectors.Shift(shift), tfp.bijectors.Scale(log_scale=_bounded(a))]
+            return tfp.bijectors.Chain(steps, validate_event_size=False)
 
-        return tfp.bijectors.MaskedAutoregressiveFlow(shift_and_log_scale)
+        return MaskedAffine(affine)
 
 
 @final
