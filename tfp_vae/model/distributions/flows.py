@@ -125,9 +125,9 @@ def _small(draw: np.random.Generator, rows: int, columns: int) -> np.ndarray:
 class MaskedAffine(tfp.bijectors.MaskedAutoregressiveFlow):
     """Masked autoregressive layer, z_i = u_i exp(a_i) + m_i, as `tfb.MaskedAutoregressiveFlow` but with its own loop.
 
-    TFP's loop opens a variable scope, and eager TensorFlow refuses to if the current scope caches variables. `tf.map_fn`
-    leaves such a scope behind when the function that it traces raises an error, so one failed trace would make every
-    later eager call fail. Nothing here creates variables in a scope, so the loop does without one.
+    TFP's loop opens a variable scope. Eager TensorFlow refuses to open one if the current scope caches variables, and
+    `tf.map_fn` leaves such a scope behind when the function that it traces raises. So one failed trace would make every
+    later eager call fail. Our layers create no variables in a scope, so this loop opens none.
 
     Args:
       affine: z [..., D] -> the bijector u -> u exp(a) + m, whose a_i and m_i depend on z_1..z_{i-1} only.
