@@ -20,6 +20,10 @@ from tfp_vae.core.files import json_text
 from tfp_vae.training.progress import bar, columns
 
 
+COMMAND = "tfp_vae.command"
+"""The key in a context's `meta` that holds the command which runs."""
+
+
 def notice(message: str) -> None:
     """Say something on stderr, if anybody still listens there."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -35,19 +39,61 @@ def notice_of_scaled(standard: Mapping[str, Any]) -> None:
         )
 
 
+def with_options(message: str, command: click.Command | None) -> str:
+    """Return a message of the library with its settings written as options of the command.
+
+    The library names settings in backticks, by their Python names. A setting that the command does not have, and any
+    other text in backticks, stays as it is.
+
+    ```
+    `latent_dim` -> --latent-dim
+    `objective=monte-carlo-elbo` -> --objective monte-carlo-elbo
+    `plots=False` -> --no-plots
+    ```
+    """
+    if command is None:
+        return message
+    known: dict[str, click.Option] = {}
+    for option in command.params:
+        if isinstance(option, click.Option):
+            names = {flag.lstrip("-").replace("-", "_") for flag in option.opts} | {str(option.name)}
+            known |= {name: option for name in names - known.keys()}
+
+    def as_option(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"]
+        if name not in known:
+            return found[0]
+        flag = known[name].opts[0]
+        if value in ("True", "False") and known[name].is_flag:
+            flag = flag if value == "True" else next(iter(known[name].secondary_opts), f"no {flag}")
+            return flag
+        return flag if value is None else f"{flag} {value}"
+
+    return _SETTING.sub(as_option, message)
+
+
+_SETTING = re.compile(r"`(?P<name>[a-z][a-z0-9_]*)(?:=(?P<value>[^`]+))?`")
+"""A setting as messages of the library name it, alone or with a value."""
+
+
 @final
 class _Notices(logging.Handler):
-    """Says on stderr what the library warns of."""
+    """Print the library's warnings on stderr."""
+
+    def __init__(self, ctx: click.Context) -> None:
+        super().__init__(logging.WARNING)
+        self._ctx = ctx
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it."""
-        notice(f"{record.levelname.lower()}: {record.getMessage()}")
+        """Print a warning."""
+        message = with_options(record.getMessage(), self._ctx.meta.get(COMMAND))
+        notice(f"{record.levelname.lower()}: {message}")
 
 
 @contextmanager
-def notices() -> Iterator[None]:
-    """Say on stderr meanwhile what the library warns of."""
-    logger, handler = logging.getLogger("tfp_vae"), _Notices(logging.WARNING)
+def notices(ctx: click.Context) -> Iterator[None]:
+    """Print the library's warnings on stderr in this block."""
+    logger, handler = logging.getLogger("tfp_vae"), _Notices(ctx)
     logger.addHandler(handler)
     try:
         yield

@@ -59,14 +59,19 @@ class _Application(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with signals.raised(), console.notices():
+            with signals.raised(), console.notices(ctx):
                 return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except click.ClickException as error:
+            error.message = console.with_options(error.message, ctx.meta.get(console.COMMAND))
+            raise
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt, signals.Terminated) as error:
             if ctx.meta.get(DEBUG):
                 raise
-            raise _failure(error) from None
+            failure = _failure(error)
+            failure.message = console.with_options(failure.message, ctx.meta.get(console.COMMAND))
+            raise failure from None
 
 
 def _failure(error: BaseException) -> _Failure:

@@ -21,6 +21,7 @@ from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.runs.archive import BEST, FINAL
 
+from .console import COMMAND
 from .main import DEBUG
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -148,6 +149,16 @@ class MemberType(click.ParamType):  # type: ignore[type-arg]
         except UsageError as error:
             self.fail(str(error), param, ctx)
         return str(value)
+
+
+@final
+class Command(click.Command):
+    """A command that tells the group it belongs to that it runs, before its options are read."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        ctx.meta[COMMAND] = self
+        return super().parse_args(ctx, args)
 
 
 def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:

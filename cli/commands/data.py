@@ -26,7 +26,7 @@ def command() -> None:
     """List what data sets there are, or say what is in one."""
 
 
-@command.command("list")
+@command.command("list", cls=options.Command)
 @options.json_option
 @options.debug_option
 def list_command(as_json: bool) -> None:
@@ -47,7 +47,7 @@ def list_command(as_json: bool) -> None:
     console.print_table(["your own", "options that say how it is read"], rows)
 
 
-@command.command("inspect")
+@command.command("inspect", cls=options.Command)
 @click.argument("dataset", type=options.PLACE)
 @options.data_dir_option
 @options.reading_options

@@ -29,7 +29,7 @@ FORMS: outcome.Forms = {
 }
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.run_options
 @example_options
 @click.option("--samples", type=options.Whole(0, 100_000), default=1, show_default=True, help="Draws from each q(z|x).")

@@ -43,7 +43,7 @@ NEAR_CEILING = 0.99
 """The share of its ceiling from which on a mutual information says no more than that."""
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.several_runs_options
 @options.data_dir_option
 @click.option(

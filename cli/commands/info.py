@@ -18,7 +18,7 @@ from .. import console, library, options
 _TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS}
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("topic", type=click.Choice(list(_TOPICS)), required=False)
 @click.option("--run", type=options.PLACE, help="Show this run's configuration.")
 @options.json_option

@@ -32,7 +32,7 @@ FORMS: outcome.Forms = {
 }
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.run_options
 @example_options
 @click.option(

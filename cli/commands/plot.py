@@ -41,7 +41,7 @@ def _with_pictures(command: click.Command) -> click.Command:
 
 
 @_with_pictures
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("pictures", nargs=-1, type=click.Choice(list(PICTURES)), metavar="[PICTURE]...")
 @options.run_options
 @options.data_dir_option

@@ -11,7 +11,7 @@ from tfp_vae.runs.run import Run
 from .. import console, library, options, outcome, places
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.run_options
 @options.data_dir_option
 @click.option(

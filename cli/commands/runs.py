@@ -13,7 +13,7 @@ from tfp_vae.runs import run as runs
 from .. import console, options
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.runs_dir_option
 @options.json_option
 @options.debug_option

@@ -43,7 +43,7 @@ FORMS: outcome.Forms = {
 }
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.run_options
 @click.option("--n", type=options.Whole(1, 10**7), default=64, show_default=True, help="How many samples.")
 @options.output_options(FORMS, "samples")

@@ -29,7 +29,7 @@ def _columns(examples: Chosen, estimates: Any) -> dict[str, np.ndarray]:
 FORMS: outcome.Forms = {".csv": _columns}
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.run_options
 @example_options
 @click.option(

@@ -48,7 +48,7 @@ _EXTENDS = ("epochs", "early_stopping")
 _CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir", "plots", "tensorboard", "as_json"}
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.config_option
 @click.option(
     "--dataset",

@@ -207,10 +207,9 @@ class TrainingConfig(_Record):
         ]
         if weighed and not OBJECTIVES[self.objective.name].weighs_rate:
             can = ", ".join(name for name, objective in OBJECTIVES.items() if objective.weighs_rate)
-            flag, found = f"--{weighed[0].replace('_', '-')}", getattr(self, weighed[0])
             raise ValueError(
-                f"{flag} has no meaning for the objective {self.objective.name}, which does not weigh the rate, found "
-                f"{found:g}; leave it out, or choose --objective {can}"
+                f"`{weighed[0]}` has no effect on the objective {self.objective.name}, which does not weigh the rate. "
+                f"Leave it out, or choose `objective={can}`."
             )
         return self
 
@@ -247,7 +246,7 @@ class RunConfig(_Record):
     def _fits_together(self) -> RunConfig:
         check_rate(self.model, self.training)
         if self.training.early_stopping is not None and "validation" not in self.data.splits:
-            raise UsageError("--early-stopping needs a validation split, found none; leave it out.")
+            raise UsageError("`early_stopping` needs a validation split, but the data have none. Leave it out.")
         return self
 
     def identity(self) -> str:
@@ -285,7 +284,7 @@ def _check_family(table: Table, member: Member, latent_dim: int) -> None:
     try:
         table.build(member, latent_dim, encoder=None, data_mean=None)
     except pydantic.ValidationError as error:
-        raise UsageError(f"--latent-dim: for {table.kind} {member.name} {first_problem(error)}.") from error
+        raise UsageError(f"`latent_dim`: for {table.kind} {member.name} {first_problem(error)}.") from error
 
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:

@@ -1,0 +1,64 @@
+"""Messages of the library in the words of the command line."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+import pytest
+from click.testing import CliRunner
+from tfp_vae.cli import console
+from tfp_vae.cli.commands import sample, train
+from tfp_vae.cli.main import main
+
+from tfp_vae.core.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("`latent_dim`: expected 2.", "--latent-dim: expected 2."),
+        ("Choose `objective=monte-carlo-elbo`.", "Choose --objective monte-carlo-elbo."),
+        ("Try `clip_norm=10` or `learning_rate=1e-4`.", "Try --clip-norm 10 or --learning-rate 1e-4."),
+        ("Choose `posterior=real-nvp:depth=2`.", "Choose --posterior real-nvp:depth=2."),
+        ("Pass `plots=False`.", "Pass --no-plots."),
+        ("Pass `resume=True`.", "Pass --resume."),
+        ("Use `json`.", "Use --json."),
+        ("`nothing` and `nothing=1` are no options.", "`nothing` and `nothing=1` are no options."),
+        ("`tfp-vae runs` lists them.", "`tfp-vae runs` lists them."),
+        ("an odd ` stays, latent_dim too", "an odd ` stays, latent_dim too"),
+    ],
+)
+def test_settings_become_options_of_the_command(message: str, expected: str) -> None:
+    assert console.with_options(message, train.command) == expected
+
+
+def test_settings_of_another_command_stay_as_they_are() -> None:
+    assert console.with_options("`latent_dim` or `n=3`", sample.command) == "`latent_dim` or --n 3"
+    assert console.with_options("`latent_dim`", None) == "`latent_dim`"
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_errors_and_warnings_of_a_command_name_its_options(raises: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(**_: object) -> None:
+        logging.getLogger("tfp_vae").warning("%s may be small: `n=%d`", "it", 3)
+        if raises:
+            raise UsageError("Set `temperature`.")
+
+    monkeypatch.setattr(sample.command, "callback", run)
+    result = CliRunner().invoke(main, ["sample"])
+    lines = result.stderr.splitlines()
+    assert lines[0] == "warning: it may be small: --n 3"
+    assert lines[1:] == (["Error: Set --temperature."] if raises else [])
+    assert result.exit_code == (2 if raises else 0)
+
+
+def test_errors_in_reading_the_command_line_name_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(ctx: click.Context, param: click.Parameter, value: int) -> None:
+        raise click.BadParameter("Set `temperature`.", ctx, param)
+
+    (n,) = (param for param in sample.command.params if param.name == "n")
+    monkeypatch.setattr(n, "callback", refuse)
+    result = CliRunner().invoke(main, ["sample"])
+    assert result.stderr.splitlines()[-1] == "Error: Invalid value for '--n': Set --temperature."
+    assert result.exit_code == 2
