@@ -12,30 +12,12 @@ import click
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS
+from tfp_vae.evaluation.metrics import metrics_of
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
 
 from .. import console, library, options, places
 
-_ROWS = (
-    ("log p(x), importance-weighted", "log_likelihood", ".3f", "nats"),
-    ("   Monte Carlo error of it", "log_likelihood_mc_error", ".3f", "nats"),
-    ("ELBO", "elbo", ".3f", "nats"),
-    ("distortion", "distortion", ".3f", "nats"),
-    ("rate", "rate", ".3f", "nats"),
-    ("   mutual information I(x; z)", "mutual_information", ".3f", "nats"),
-    ("   aggregate posterior to prior, KL", "aggregate_kl", ".3f", "nats"),
-    ("-log p(x) per dimension", "bits_per_dim", ".4f", "bits"),
-    ("active units", "active_units", "d", "dimensions"),
-    ("reconstruction, mean squared error", "reconstruction_mse", ".4f", "per element"),
-    ("linear probe accuracy", "linear_probe_accuracy", ".4f", "of labels"),
-    ("5-nearest-neighbour accuracy", "knn_accuracy", ".4f", "of labels"),
-    ("effective sample size: median", "ess_median", ".1f", "samples"),
-    ("   5th percentile", "ess_p5", ".1f", "samples"),
-    ("   minimum", "ess_min", ".1f", "samples"),
-    ("Pareto k of the weights: median", "pareto_k_median", ".2f", ""),
-    ("   share above 0.7", "pareto_k_share_above", ".3f", "of examples"),
-)
 MOST_SAMPLES = 10**9
 
 
@@ -164,7 +146,10 @@ def _tell(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any
 
 def _print(result: dict[str, Any]) -> None:
     click.echo(_head(result))
-    rows = [[label, _value(result[key], shape), _error(result, key), unit] for label, key, shape, unit in _ROWS]
+    rows = [
+        [metric.indented_label, metric.text(result), metric.error_text(result), metric.unit]
+        for metric in metrics_of("table")
+    ]
     console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
     if len(result["sweep"]) > 1:
         _print_sweep(result["sweep"])
@@ -223,13 +208,16 @@ def _crossed(gap: float) -> str:
 def _print_side_by_side(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
     click.echo(_head(results[0]))
     names = [Path(result["run"]).name for result in results]
-    rows = [[label, *(_value(result[key], shape) for result in results), unit] for label, key, shape, unit in _ROWS]
+    rows = [
+        [metric.indented_label, *(metric.text(result) for result in results), metric.unit]
+        for metric in metrics_of("table")
+    ]
     console.print_table(["mean over examples", *names, "unit"], rows)
     click.echo()
     paired = [
-        [Path(line["run"]).name, key, f"{line[key]:+.3f}", _error(line, key)]
+        [Path(line["run"]).name, metric.label, f"{line[metric.key]:+.3f}", _error(line, metric.key)]
         for line in differences
-        for key in library.assessment().COMPARED
+        for metric in metrics_of("difference")
     ]
     console.print_table([f"less {names[0]}", "paired difference", "nats", "standard error"], paired)
     for result in results:

@@ -547,11 +547,3 @@ class TestPage:
         (copied.folder / "plots" / "latent-animation.gif").unlink()
         (copied.folder / "environment.json").write_text("{}")
         assert "environment.json" in one_sentence(call("report", *run, "--no-plots", code=4))
-
-    @pytest.mark.parametrize(
-        ("value", "text"),
-        [(-23.6432, "-23.64"), (0.29712, "0.2971"), (0.0, "0.00"), (12, "12"), (-12345.6, "-12,346"), (None, ""),
-         (float("nan"), ""), (1e-9, "0.000000")],
-    )  # fmt: skip
-    def test_numbers_have_four_digits(self, value: float | None, text: str) -> None:
-        assert report._number(value) == text

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         importance,
         information,
         latent_space,
+        metrics,
         probes,
         projections,
     )
@@ -25,6 +26,7 @@ __all__ = [
     "importance",
     "information",
     "latent_space",
+    "metrics",
     "probes",
     "projections",
 ]

@@ -16,15 +16,15 @@ import base64
 import csv
 import io
 import json
-import math
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
 from tfp_vae.core.registry import Member
 from tfp_vae.data.dataset import DATASETS
+from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.plots.animations import description, last_frame
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import DataConfig, RunConfig
@@ -32,7 +32,6 @@ from tfp_vae.runs.run import Run
 
 __all__ = [
     "CAPTIONS",
-    "FIGURES",
     "Figure",
     "Picture",
     "command",
@@ -71,36 +70,6 @@ CAPTIONS = {
 
 REPLACED = {"log-likelihood": "evaluation-histogram", "extremes": "evaluation-extremes"}
 """Pictures that one of the evaluation shows again, of other examples or another K: the page has that one alone."""
-
-FIGURES = (
-    ("log_likelihood", "log p(x), importance-weighted", "nats", "the larger, the better the model explains the data"),
-    ("log_likelihood_mc_error", "Monte Carlo error of it", "nats", "how far another seed would move it"),
-    ("elbo", "ELBO", "nats", "a lower bound of it, the quantity that was trained"),
-    ("distortion", "distortion", "nats", "-E[log p(x|z)], what reconstruction costs"),
-    ("rate", "rate", "nats", "KL(q(z|x) ‖ p(z)), what z tells of x"),
-    ("mutual_information", "mutual information I(x; z)", "nats", "the part of the rate that tells examples apart"),
-    ("aggregate_kl", "aggregate posterior to prior, KL", "nats", "the rest of it: what the prior misses"),
-    ("bits_per_dim", "-log p(x) per dimension", "bits", "of discrete data only"),
-    ("active_units", "active units", "dimensions", "with means that vary over the data"),
-    ("reconstruction_mse", "reconstruction, mean squared error", "per element", ""),
-    ("linear_probe_accuracy", "linear probe accuracy", "of labels", "labels read off z by a linear classifier"),
-    ("knn_accuracy", "5-nearest-neighbour accuracy", "of labels", "labels of the nearest z"),
-    ("ess_median", "effective sample size, median", "samples", "how many of the K importance samples count"),
-    (
-        "pareto_k_share_above",
-        "Pareto k of the weights above 0.7",
-        "of examples",
-        "whose estimate its largest weights lead",
-    ),
-    ("ais.log_likelihood", "log p(x), annealed", "nats", "a lower bound without the encoder, on some of the examples"),
-    ("ais.above_importance_sampling", "annealed less importance-weighted", "nats", "of the same examples"),
-    ("sandwich.gap", "gap of the bounds from annealing both ways", "nats", "on simulated examples"),
-)
-"""Figures of an evaluation: key, what to call it, unit, what it tells."""
-
-
-HEADLINE = ("log_likelihood", "elbo")
-"""Those that a reader sees first."""
 
 
 class Figure(NamedTuple):
@@ -146,7 +115,7 @@ def page(run: Run) -> str:
             evaluation=evaluation,
             evaluated=evaluation and runs.which_evaluation(evaluation),
             figures=figures(evaluation),
-            headline=figures(evaluation, HEADLINE),
+            headline=figures(evaluation, "headline"),
             environment=_optional(run, runs.ENVIRONMENT),
             pictures=pictures(run),
             configuration=json.dumps(config.model_dump(mode="json"), indent=2),
@@ -304,41 +273,22 @@ def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
     if training is None:
         return []
     names = ("elbo", "distortion", "rate")
-    return [(split, [_number(training[split][name]) for name in names]) for split in ("train", "validation")]
+    return [(split, [significant(training[split][name]) for name in names]) for split in ("train", "validation")]
 
 
-def figures(evaluation: Mapping[str, Any] | None, keys: Collection[str] | None = None) -> list[Figure]:
-    """Return the figures of an evaluation that there are, or those of `keys`, each with its standard error if any.
+def figures(evaluation: Mapping[str, Any] | None, place: Place = "report") -> list[Figure]:
+    """Return the metrics of an evaluation that are defined, as rows of a table.
 
     Args:
       evaluation: as `evaluation.json` holds it, or None.
-      keys: those that are wanted; all of `FIGURES`, if not given.
-
-    Returns:
-      In the order of `FIGURES`, figures that are null left out.
+      place: `report` for the table, `headline` for the top of the page.
     """
-    found = _flat(evaluation or {})
+    found = evaluation or {}
     return [
-        Figure(name, _number(found[key]), _number(found.get(f"{key}_se")), unit, tells)
-        for key, name, unit, tells in FIGURES
-        if found.get(key) is not None and (keys is None or key in keys)
+        Figure(m.label, significant(m.value(found)), significant(m.error(found)), m.unit, m.meaning)
+        for m in metrics_of(place)
+        if m.value(found) is not None
     ]
-
-
-def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return figures with those of their parts, named `part.figure`."""
-    parts = {f"{part}.{key}": value for part in ("ais", "sandwich") for key, value in found.get(part, {}).items()}
-    return {**found, **parts}
-
-
-def _number(value: Any) -> str:
-    """Return a number with four digits that count, or none where there is no number."""
-    if value is None or not math.isfinite(value):
-        return ""
-    if isinstance(value, int):
-        return f"{value:,}"
-    digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 2
-    return f"{value:,.{min(digits, 6)}f}"
 
 
 def pictures(run: Run) -> list[Picture]:

@@ -25,6 +25,7 @@ from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates, Progress, Summary, estimate, summarize
+from tfp_vae.evaluation.metrics import metrics_of
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import held_out_view
@@ -36,9 +37,6 @@ BIAS_WORTH_SAYING = 0.05
 
 FEWEST_EFFECTIVE = 10
 """The median effective sample size under which it is said."""
-
-SHOWN = ("log_likelihood", "elbo", "distortion", "rate", "bits_per_dim", "active_units", "ess_median", "advice")
-"""The figures that an assessment shows of itself in a notebook."""
 
 SHARE_WORTH_SAYING = 0.05
 """The share of examples whose k̂ is too high from which on it is said."""
@@ -117,7 +115,8 @@ class Assessment:
         return f"Assessment({self._caption()}: log p(x) {self._with_error('log_likelihood')} nats)"
 
     def _repr_html_(self) -> str:
-        return table(self._caption(), [(name, self._with_error(name)) for name in SHOWN])
+        names = [*(metric.key for metric in metrics_of("notebook")), "advice"]
+        return table(self._caption(), [(name, self._with_error(name)) for name in names])
 
     def _caption(self) -> str:
         caption = "{dataset}, {split} split, {num_examples:,} examples, K = {iw_samples:,}"
@@ -447,8 +446,6 @@ _PARTS: tuple[Callable[[_Subject], dict[str, Any]], ...] = (
     _annealed,
 )
 
-COMPARED = ("log_likelihood", "elbo", "distortion", "rate")
-
 
 def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
     """Return how another run differs from a baseline on the same examples: other - baseline, in nats.
@@ -472,6 +469,7 @@ def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
         )
     if (baseline.result["bits_per_dim"] is None) != (other.result["bits_per_dim"] is None):
         raise UsageError(f"expected two probabilities or two densities, found one of each: {runs[0]} and {runs[1]}.")
-    pairs = ((name, getattr(other.estimates, name) - getattr(baseline.estimates, name)) for name in COMPARED)
+    names = [metric.key for metric in metrics_of("difference")]
+    pairs = ((name, getattr(other.estimates, name) - getattr(baseline.estimates, name)) for name in names)
     differences = {key: value for name, values in pairs for key, value in _mean(name, values).items()}
     return {"run": runs[1], "baseline": runs[0], **differences}

@@ -1,0 +1,327 @@
+"""The metrics of an evaluation, in one table: key, label, unit, number format, definition and meaning.
+
+`METRICS` has one entry for each number that an evaluation reports. `tfp-vae evaluate`, the HTML report, notebooks and
+`docs/evaluation.md` take their rows from it. To add a metric, compute it in `tfp_vae.evaluation` and add one entry.
+
+```python
+from tfp_vae.evaluation.metrics import METRICS
+
+METRICS["rate"].label, METRICS["rate"].unit  # ("rate", "nats")
+METRICS["rate"].text({"rate": 3.14159})  # "3.142"
+```
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+__all__ = ["METRICS", "Metric", "Place", "metrics_of", "significant"]
+
+Place = Literal["table", "report", "headline", "difference", "notebook"]
+"""Where a metric appears: the table of `evaluate`, the HTML report, the top of the report, the differences between two
+runs, and the summary in a notebook."""
+
+
+class Metric(NamedTuple):
+    """One number of an evaluation.
+
+    key: its key in `evaluation.json`. A dot leads into an object, as in `ais.log_likelihood`.
+    label: its name in tables and reports.
+    unit: its unit. Metrics are means over examples, unless the definition says otherwise.
+    format: the format of its value in the table of `evaluate`.
+    definition: how it is computed, in Markdown.
+    meaning: what it tells the reader, in one clause.
+    places: where it appears.
+    error_key: the key of its standard error over examples; empty if it has none.
+    refines: whether it refines the metric before it, so that tables indent it.
+    """
+
+    key: str
+    label: str
+    unit: str
+    format: str
+    definition: str
+    meaning: str
+    places: frozenset[Place]
+    error_key: str = ""
+    refines: bool = False
+
+    def value(self, result: Mapping[str, object]) -> float | None:
+        """Return the metric's value in an evaluation; None if it is undefined there or was not computed."""
+        return _number_at(result, self.key)
+
+    def error(self, result: Mapping[str, object]) -> float | None:
+        """Return its standard error over examples; None if it has none, as with a single example."""
+        return _number_at(result, self.error_key) if self.error_key else None
+
+    def text(self, result: Mapping[str, object]) -> str:
+        """Return the value in the metric's format, or `not defined`."""
+        value = self.value(result)
+        return "not defined" if value is None else f"{value:{self.format}}"
+
+    def error_text(self, result: Mapping[str, object]) -> str:
+        """Return the standard error with three decimals, or an empty string."""
+        error = self.error(result)
+        return "" if error is None else f"{error:.3f}"
+
+    @property
+    def document_row(self) -> str:
+        """The metric's row in `docs/evaluation.md`: key, definition, unit, meaning."""
+        return f"| `{self.key}` | {self.definition} | {self.unit} | {self.meaning} |"
+
+    @property
+    def indented_label(self) -> str:
+        """The label as tables print it."""
+        return f"   {self.label}" if self.refines else self.label
+
+
+def _number_at(result: Mapping[str, object], key: str) -> float | None:
+    found: object = result
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int | float) and math.isfinite(found) else None
+
+
+def metrics_of(place: Place) -> tuple[Metric, ...]:
+    """Return the metrics that appear in one place, in the order of the table."""
+    return tuple(metric for metric in METRICS.values() if place in metric.places)
+
+
+def significant(value: float | None) -> str:
+    """Return a number with four significant digits and at most six decimals; an empty string for None or NaN.
+
+    ```python
+    from tfp_vae.evaluation.metrics import significant
+
+    significant(-23.6432), significant(12), significant(None)  # ("-23.64", "12", "")
+    ```
+    """
+    if value is None or not math.isfinite(value):
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    decimals = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 2
+    return f"{value:,.{min(decimals, 6)}f}"
+
+
+_TABLE: frozenset[Place] = frozenset({"table"})
+_REPORT: frozenset[Place] = frozenset({"report"})
+_BOTH = _TABLE | _REPORT
+_COMPARED: frozenset[Place] = _BOTH | {"difference", "notebook"}
+
+METRICS: dict[str, Metric] = {
+    metric.key: metric
+    for metric in (
+        Metric(
+            key="log_likelihood",
+            label="log p(x), importance-weighted",
+            unit="nats",
+            format=".3f",
+            definition="log 1/K Σ_k w_k with w_k = p(x\\|z_k) p(z_k) / q(z_k\\|x) and z_k from q(z\\|x)",
+            meaning="the larger, the better the model explains the data",
+            places=_COMPARED | {"headline"},
+            error_key="log_likelihood_se",
+        ),
+        Metric(
+            key="log_likelihood_mc_error",
+            label="Monte Carlo error of log p(x)",
+            unit="nats",
+            format=".3f",
+            definition="√(Σ_n e_n²) / N with e_n² = 1/ESS_n - 1/K",
+            meaning="how far log p(x) of these examples moves with another seed",
+            places=_BOTH,
+            refines=True,
+        ),
+        Metric(
+            key="likely_bias",
+            label="likely bias of log p(x)",
+            unit="nats",
+            format=".3f",
+            definition="mean of e_n² / 2",
+            meaning="how far the mean lies below log p(x), to second order (Nowozin, 2018)",
+            places=frozenset(),
+            refines=True,
+        ),
+        Metric(
+            key="elbo",
+            label="ELBO",
+            unit="nats",
+            format=".3f",
+            definition="-distortion - rate (Kingma and Welling, 2014)",
+            meaning="a lower bound of log p(x), the quantity that was trained",
+            places=_COMPARED | {"headline"},
+            error_key="elbo_se",
+        ),
+        Metric(
+            key="distortion",
+            label="distortion",
+            unit="nats",
+            format=".3f",
+            definition="-E_q[log p(x\\|z)], from the importance samples (Alemi et al., 2018)",
+            meaning="the cost of reconstructing x from z",
+            places=_COMPARED,
+        ),
+        Metric(
+            key="rate",
+            label="rate",
+            unit="nats",
+            format=".3f",
+            definition="KL(q(z\\|x) ‖ p(z)), closed-form between Normals, else from the samples (Alemi et al., 2018)",
+            meaning="how much z tells about x",
+            places=_COMPARED,
+        ),
+        Metric(
+            key="mutual_information",
+            label="mutual information I(x; z)",
+            unit="nats",
+            format=".3f",
+            definition="E_x KL(q(z\\|x) ‖ q(z)), with the aggregate posterior q(z) = 1/N Σ_n q(z\\|x_n) "
+            "(Hoffman and Johnson, 2016)",
+            meaning="the part of the rate that tells examples apart",
+            places=_BOTH,
+            error_key="mutual_information_se",
+            refines=True,
+        ),
+        Metric(
+            key="aggregate_kl",
+            label="aggregate posterior to prior, KL",
+            unit="nats",
+            format=".3f",
+            definition="KL(q(z) ‖ p(z)) (Hoffman and Johnson, 2016)",
+            meaning="the rest of the rate: samples from the prior miss this much",
+            places=_BOTH,
+            error_key="aggregate_kl_se",
+            refines=True,
+        ),
+        Metric(
+            key="bits_per_dim",
+            label="-log p(x) per dimension",
+            unit="bits",
+            format=".4f",
+            definition="-log p(x) / (dimensions of x · log 2)",
+            meaning="comparable between image sizes; defined for discrete data only",
+            places=_BOTH | {"notebook"},
+        ),
+        Metric(
+            key="active_units",
+            label="active units",
+            unit="dimensions",
+            format="d",
+            definition="dimensions with Var_x(E_q[z\\|x]) > 0.01 (Burda et al., 2016)",
+            meaning="latent dimensions that the encoder uses",
+            places=_BOTH | {"notebook"},
+        ),
+        Metric(
+            key="reconstruction_mse",
+            label="reconstruction, mean squared error",
+            unit="per element",
+            format=".4f",
+            definition="mean squared error of E[x'\\|z] at z = E_q[z\\|x], over elements",
+            meaning="the usual measure of reconstructions, which ignores the likelihood",
+            places=_BOTH,
+        ),
+        Metric(
+            key="linear_probe_accuracy",
+            label="linear probe accuracy",
+            unit="of labels",
+            format=".4f",
+            definition="logistic regression on standardized E_q[z\\|x], taught with up to 10,000 training examples "
+            "(Alain and Bengio, 2017)",
+            meaning="labels that a linear classifier reads from z",
+            places=_BOTH,
+            error_key="linear_probe_accuracy_se",
+        ),
+        Metric(
+            key="knn_accuracy",
+            label="5-nearest-neighbour accuracy",
+            unit="of labels",
+            format=".4f",
+            definition="vote of the five nearest E_q[z\\|x] among the same examples",
+            meaning="labels that the nearest z share",
+            places=_BOTH,
+            error_key="knn_accuracy_se",
+        ),
+        Metric(
+            key="ess_median",
+            label="effective sample size (ESS), median",
+            unit="samples",
+            format=".1f",
+            definition="ESS = (Σ w)² / Σ w², between 1 and K; median over examples",
+            meaning="how many of the K importance samples count",
+            places=_BOTH | {"notebook"},
+        ),
+        Metric(
+            key="ess_p5",
+            label="ESS, 5th percentile",
+            unit="samples",
+            format=".1f",
+            definition="5th percentile of the ESS over examples",
+            meaning="how many samples count for the worst twentieth of the examples",
+            places=_TABLE,
+            refines=True,
+        ),
+        Metric(
+            key="ess_min",
+            label="ESS, minimum",
+            unit="samples",
+            format=".1f",
+            definition="least ESS of an example",
+            meaning="how many samples count for the worst example",
+            places=_TABLE,
+            refines=True,
+        ),
+        Metric(
+            key="pareto_k_median",
+            label="Pareto k of the weights, median",
+            unit="",
+            format=".2f",
+            definition="shape k̂ of a generalized Pareto distribution fitted to the largest min(K/5, 3√K) weights",
+            meaning="below 0.5 the weights have a variance; above 0.7 their mean is unreliable",
+            places=_TABLE,
+        ),
+        Metric(
+            key="pareto_k_share_above",
+            label="Pareto k above 0.7",
+            unit="of examples",
+            format=".3f",
+            definition="share of examples with k̂ > 0.7",
+            meaning="examples whose estimate depends on its largest weights",
+            places=_BOTH,
+            refines=True,
+        ),
+        Metric(
+            key="ais.log_likelihood",
+            label="log p(x), annealed",
+            unit="nats",
+            format=".3f",
+            definition="log of the mean weight of annealed importance sampling (Neal, 2001), on some of the examples",
+            meaning="a lower bound that does not use the encoder",
+            places=_REPORT,
+            error_key="ais.log_likelihood_se",
+        ),
+        Metric(
+            key="ais.above_importance_sampling",
+            label="annealed minus importance-weighted",
+            unit="nats",
+            format="+.3f",
+            definition="mean paired difference between both estimates of the same examples",
+            meaning="if positive, importance sampling was biased low by at least as much",
+            places=_REPORT,
+            error_key="ais.above_importance_sampling_se",
+            refines=True,
+        ),
+        Metric(
+            key="sandwich.gap",
+            label="gap between the annealed bounds",
+            unit="nats",
+            format=".3f",
+            definition="upper minus lower bound of log p(x) of simulated examples (Grosse et al., 2015)",
+            meaning="bounds the error of annealing on data that the model makes",
+            places=_REPORT,
+            error_key="sandwich.gap_se",
+        ),
+    )
+}
+"""Every metric, in the order of tables and reports."""
