@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import pytest
@@ -20,14 +20,16 @@ from tfp_vae.objectives import (
     IWAE,
     MIWAE,
     OBJECTIVES,
+    Bound,
     DReG,
     MonteCarloELBO,
-    RateWeight,
+    Objective,
     Renyi,
     StickingTheLanding,
+    Weighted,
 )
 from tfp_vae.runs.config import ModelConfig, TrainingConfig, check_rate
-from tfp_vae.training.loop import Totals, Trainer, epoch_batches
+from tfp_vae.training.loop import Trainer
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
 D, M, SCALE = 2, 3, 0.8
@@ -250,22 +252,22 @@ def rates_by_hand(vae: VAE, x: np.ndarray) -> np.ndarray:
     return (variance + shift**2 - 1 - np.log(variance)) / 2
 
 
-def weighed(name: str, vae: VAE, x: np.ndarray, weight: RateWeight) -> Any:
-    return OBJECTIVES.build(OBJECTIVES.member(name)).bound(vae, x, seed=(0, 1), weight=weight)
+def weighed(name: str, vae: VAE, x: np.ndarray, **weight: float) -> Any:
+    return Weighted(OBJECTIVES.build(OBJECTIVES.member(name)), **weight).bound(vae, x, seed=(0, 1))
 
 
 @pytest.mark.parametrize("name", WEIGHING)
-class TestRateWeight:
+class TestBeta:
     """Another weight of the rate."""
 
     def test_value(self, name: str, x: np.ndarray) -> None:
-        bound = weighed(name, exact_or_not(0.4), x, RateWeight(beta=3.0))
+        bound = weighed(name, exact_or_not(0.4), x, beta=3.0)
         np.testing.assert_allclose(bound.value, -bound.distortion - 3 * bound.rate, rtol=1e-10)
 
     def test_beta_zero_leaves_the_distortions_gradient(self, name: str, x: np.ndarray) -> None:
         vae = exact_or_not(0.4)
         with tf.GradientTape(persistent=True) as tape:
-            value = weighed(name, vae, x, RateWeight(beta=0.0)).value
+            value = weighed(name, vae, x, beta=0.0).value
             distortion = MonteCarloELBO().bound(vae, x, seed=(0, 1)).distortion
         for variable in vae.encoder.trainable_variables:
             np.testing.assert_allclose(tape.gradient(value, variable), -tape.gradient(distortion, variable), atol=1e-9)
@@ -280,14 +282,14 @@ class TestFreeBits:
         means = rates_by_hand(vae, x).mean(axis=0)
         assert np.ptp(means) > 0.05
         for free in (means.min() / 2, means.mean(), means.max() + 0.1):  # none, one, both free
-            bound = weighed(name, vae, many, RateWeight(beta=2.0, floor=D * free))
+            bound = weighed(name, vae, many, beta=2.0, free_bits=free)
             cost = -bound.value.numpy() - bound.distortion.numpy()
             error = np.sqrt(cost.reshape(len(x), -1).var(axis=1).mean() / len(cost))
             assert abs(cost.mean() - 2 * np.maximum(free, means).sum()) < 4 * error + 1e-9
 
     def test_the_terms_stay_the_plain_ones(self, name: str, x: np.ndarray) -> None:
         vae = exact_or_not(0.4)
-        free, plain = (weighed(name, vae, x, RateWeight(floor=floor)) for floor in (0.7, 0.0))
+        free, plain = (weighed(name, vae, x, free_bits=floor / D) for floor in (0.7, 0.0))
         np.testing.assert_allclose(free.rate, plain.rate, rtol=1e-10)
         np.testing.assert_allclose(free.distortion, plain.distortion, rtol=1e-10)
 
@@ -296,7 +298,7 @@ class TestFreeBits:
         vae = exact_or_not(0.4)
         variables = [*vae.encoder.trainable_variables, *vae.prior.learned]
         with tf.GradientTape(persistent=True) as tape:
-            value = weighed(name, vae, x, RateWeight(floor=1e3)).value
+            value = weighed(name, vae, x, free_bits=1e3 / D).value
             distortion = MonteCarloELBO().bound(vae, x, seed=(0, 1)).distortion
         options = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
         for variable in variables:
@@ -308,7 +310,7 @@ class TestFreeBits:
         found = []
         for floor in (1e-9, 0.0):
             with tf.GradientTape() as tape:
-                value = weighed(name, vae, x, RateWeight(floor=floor)).value
+                value = weighed(name, vae, x, free_bits=floor / D).value
             found.append(flat_gradient(value, [*vae.trainable_variables, *vae.prior.learned], tape))
         np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
 
@@ -317,47 +319,49 @@ class TestFreeBits:
     )
     def test_needs_a_rate_for_each_dimension(self, name: str, posterior: str, prior: str) -> None:
         vae, x = builders.model(posterior, prior), builders.data("bernoulli")
-        with pytest.raises(UsageError, match=r"free bits need .* expected a diagonal-normal .* leave out --free-bits"):
-            weighed(name, vae, x, RateWeight(floor=1.0))
+        with pytest.raises(UsageError, match=r"Free bits need .* expected a diagonal-normal .* leave out `free_bits`"):
+            weighed(name, vae, x, free_bits=0.5)
 
     @pytest.mark.parametrize(
         ("posterior", "prior"), [("real-nvp", "standard-normal"), ("diagonal-normal", "normal-mixture")]
     )
     def test_is_refused_before_training(self, name: str, posterior: str, prior: str) -> None:
         model, training = ModelConfig(posterior=posterior, prior=prior), {"objective": name, "free_bits": 0.5}
-        with pytest.raises(UsageError, match="monte-carlo-elbo" if name == "elbo" else f"{posterior} under {prior}"):
+        with pytest.raises(UsageError, match="monte-carlo-elbo" if name == "elbo" else f"{posterior} and {prior}"):
             check_rate(model, TrainingConfig(**training))
         check_rate(ModelConfig(), TrainingConfig(**training))
 
 
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in WEIGHING])
-@pytest.mark.parametrize(
-    "weight",
-    [RateWeight(beta=3.0), RateWeight(floor=0.5), RateWeight(beta=tf.constant(1.0))],
-    ids=["beta", "floor", "t"],
-)
-def test_a_weight_is_refused_where_there_is_no_rate_to_weigh(name: str, weight: RateWeight, x: np.ndarray) -> None:
-    with pytest.raises(UsageError, match=r"has no rate to weigh, found RateWeight.*choose from elbo"):
-        weighed(name, exact_or_not(0.4), x, weight)
-    plain = weighed(name, exact_or_not(0.4), x, RateWeight(beta=1.0, floor=0.0))
-    assert np.isfinite(plain.value).all()
+def test_an_objective_without_a_rate_cannot_be_weighted(name: str) -> None:
+    with pytest.raises(UsageError, match=r"has no rate to weigh. Choose an estimator of the ELBO"):
+        Weighted(OBJECTIVES.build(OBJECTIVES.member(name)))
 
 
-def test_a_trainer_refuses_a_weight_before_its_first_step() -> None:
+@final
+class UpperBound(Objective):
+    """A bound from above, which training must refuse."""
+
+    sense = "upper"
+
+    def _bound(self, vae: VAE, x: Any, seed: Any, step: Any) -> Bound:
+        bound = ELBO().bound(vae, x, seed=seed)
+        return bound._replace(value=-bound.value)
+
+
+def test_a_trainer_refuses_an_upper_bound_before_its_first_step() -> None:
     vae, x = builders.model(), builders.data("bernoulli")
-    trainer = Trainer(
-        vae,
-        IWAE(),
-        OPTIMIZERS["adam"](1e-3),
-        SCHEDULES["constant"](1e-3, 1),
-        x,
-        transform=lambda batch, seed: batch,
-        run_seed=0,
-        rate_weight=lambda step: RateWeight(beta=3.0),
-        execution="graph",
-    )
     before = [variable.numpy() for variable in vae.variables]
-    with pytest.raises(UsageError, match="IWAE has no rate to weigh"):
-        trainer.run(tf.constant(epoch_batches(len(x), 3, 2, 0, 0)), 2, 0, Totals())
+    with pytest.raises(UsageError, match="UpperBound is an upper bound"):
+        Trainer(
+            vae,
+            UpperBound(),
+            OPTIMIZERS["adam"](1e-3),
+            SCHEDULES["constant"](1e-3, 1),
+            x,
+            transform=lambda batch, seed: batch,
+            run_seed=0,
+            execution="graph",
+        )
     for variable, value in zip(vae.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)

@@ -419,7 +419,7 @@ class TestWrongInput:
             (["train", "--posterior", "cauchy"], "unknown posterior 'cauchy'; choose from diagonal-normal"),
             (["train", "--posterior", "diagonal-normal:floor=1"], "this key is unknown; its keys: scale_floor"),
             (["train", "--encoder", "lstm"], "unknown network 'lstm'; choose from mlp"),
-            (["train", "--prior", "vamp"], "choose --objective monte-carlo-elbo"),
+            (["train", "--prior", "vamp"], "Choose --objective monte-carlo-elbo"),
             (
                 ["train", "--objective", "iwae", "--beta", "2"],
                 "found 2; leave it out, or choose --objective elbo, monte-carlo-elbo, sticking-the-landing",

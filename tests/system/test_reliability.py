@@ -609,7 +609,7 @@ class TestBest:
         assert run.read(runs.TRAINING)["best"] == {"epoch": 1, "validation_elbo": elbos[0]}
         assert (capture(best.vae)["decoder/000/kernel"] != capture(final.vae)["decoder/000/kernel"]).any()
         validate = lambda vae: session.Validator(  # noqa: E731
-            vae, session.plain_elbo(vae), dataset.validation.x, run_seed=0, execution="graph"
+            vae, session.elbo_for(vae), dataset.validation.x, run_seed=0, execution="graph"
         )()
         assert validate(best.vae).elbo == pytest.approx(elbos[0], rel=1e-6)
         assert validate(final.vae).elbo == pytest.approx(elbos[2], rel=1e-6)

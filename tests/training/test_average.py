@@ -161,7 +161,7 @@ class TestRun:
     def test_validation_is_of_the_averaged_weights(self, averaged_run: Run, digits: object, trained: Path) -> None:
         def elbo(vae: object) -> float:
             x = digits.validation.x
-            return Validator(vae, session.plain_elbo(vae), x, run_seed=0, execution="graph")().elbo
+            return Validator(vae, session.elbo_for(vae), x, run_seed=0, execution="graph")().elbo
 
         told = averaged_run.metrics()[-1]["validation_elbo"]
         assert elbo(Restored(averaged_run).vae) == pytest.approx(told, rel=1e-6)

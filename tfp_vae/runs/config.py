@@ -29,13 +29,8 @@ from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
-from tfp_vae.objectives import (
-    NO_CLOSED_FORM,
-    NO_SEPARATE_RATES,
-    OBJECTIVES,
-    has_closed_form_rate,
-    has_separate_rates,
-)
+from tfp_vae.objectives import OBJECTIVES, has_closed_form_rate, has_separate_rates
+from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
 __all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "build", "check_rate"]

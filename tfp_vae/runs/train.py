@@ -24,12 +24,12 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import OBJECTIVES, RateWeight, plain_elbo
+from tfp_vae.objectives import OBJECTIVES, Objective, Weighted, elbo_for
 from tfp_vae.runs import archive
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.archive import Best, Checkpoint
 from tfp_vae.runs.checkpoint import capture, restore, shapes
-from tfp_vae.runs.config import RunConfig, build
+from tfp_vae.runs.config import RunConfig, TrainingConfig, build
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.loop import Average, Terms, Totals, Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
@@ -143,13 +143,12 @@ def _trainer(config: RunConfig, vae: VAE, averaged: VAE | None, x: np.ndarray, e
     training, steps = config.training, config.training.steps(len(x))
     return Trainer(
         vae,
-        OBJECTIVES.build(training.objective),
+        _objective(training, steps),
         OPTIMIZERS.build(training.optimizer, training.learning_rate),
         SCHEDULES.build(training.lr_schedule, training.learning_rate, training.epochs * steps),
         x,
         transform=BINARIZATIONS.build(config.data.binarization).batch,
         run_seed=training.seed,
-        rate_weight=_rate_weight(config, steps),
         clip_norm=training.clip_norm,
         average=_average(averaged, training.ema),
         execution=execution,
@@ -187,7 +186,7 @@ class _Training:
         self.execution = execution = choose(self._vae, training.execution)
         self._trainer = _trainer(self._config, self._vae, self._averaged, dataset.train.x, execution)
         self._validator = Validator(
-            self._in_use, plain_elbo(self._in_use), dataset.validation.x, run_seed=self._seed, execution=execution
+            self._in_use, elbo_for(self._in_use), dataset.validation.x, run_seed=self._seed, execution=execution
         )
         self._step, self._totals, self._metrics = 0, Totals(), list[dict[str, Any]]()
         self._best: Best | None = None
@@ -387,20 +386,13 @@ class _Saves:
         logger.info("wrote a checkpoint of step %d in %.2f s", checkpoint.step, self._took)
 
 
-def _rate_weight(config: RunConfig, steps: int) -> Callable[[Any], RateWeight]:
-    """Return step -> the weight of the rate: beta, reached in a straight line over the warm-up, and its free bits.
-
-    At step t of the first epoch's warm-up the weight is beta (t + 1) / (warm-up steps), so that it is never 0.
-    """
-    training = config.training
-    warmup = training.kl_warmup_epochs * steps
-    floor = training.free_bits * config.model.latent_dim
-
-    def at(step: Any) -> RateWeight:
-        share = tf.minimum((tf.cast(step, tf.float32) + 1) / warmup, 1.0) if warmup else 1.0
-        return RateWeight(training.beta * share, floor)
-
-    return at
+def _objective(training: TrainingConfig, steps: int) -> Objective:
+    """Return the objective of a run whose epochs have `steps` steps, with the weight of its rate."""
+    objective: Objective = OBJECTIVES.build(training.objective)
+    if (training.beta, training.kl_warmup_epochs, training.free_bits) == (1, 0, 0):
+        return objective
+    warmup_steps = training.kl_warmup_epochs * steps
+    return Weighted(objective, beta=training.beta, warmup_steps=warmup_steps, free_bits=training.free_bits)
 
 
 def _average(averaged: VAE | None, decay: float | None) -> Average | None:

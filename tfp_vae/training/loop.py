@@ -19,7 +19,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import Purpose, fold, generator, seed_for
 from tfp_vae.model.networks import dropping
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import PLAIN, Bound, Objective, RateWeight
+from tfp_vae.objectives import Bound, Objective
 
 __all__ = ["Average", "Terms", "Totals", "Trainer", "Validator", "epoch_batches"]
 
@@ -177,10 +177,12 @@ class Trainer:
         memory from then on: leave it as it is.
       transform: applied to every batch, with a seed of its own.
       run_seed: seeds every draw.
-      rate_weight: step -> how much the rate counts, for an objective that weighs it.
       clip_norm: gradients are scaled down to this global norm; None leaves them.
       average: follows the model's trainable variables, in the same loop; None averages nothing.
       execution: `xla`, `graph` or `eager`.
+
+    Raises:
+      UsageError: the objective does not support the model, or is an upper bound; see `Objective.check`.
     """
 
     def __init__(
@@ -193,16 +195,15 @@ class Trainer:
         *,
         transform: Transform,
         run_seed: int,
-        rate_weight: Callable[[Any], RateWeight] = lambda step: PLAIN,
         clip_norm: float | None = None,
         average: Average | None = None,
         execution: str = "xla",
     ) -> None:
+        objective.check(vae)
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
         self._x = resident(x)
         self._transform = transform
         self._run_seed = run_seed
-        self._rate_weight = rate_weight
         self._clip_norm = clip_norm
         self._average = average
         self._variables = vae.trainable_variables
@@ -256,9 +257,9 @@ class Trainer:
 
     def _step(self, x: Any, step: Any) -> tuple[Bound, Health]:
         data, x = x, self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
-        seed, weight = seed_for(self._run_seed, Purpose.LATENT, step), self._rate_weight(step)
+        seed = seed_for(self._run_seed, Purpose.LATENT, step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
-            bound = self.objective.bound(self.vae, x, seed=seed, weight=weight)
+            bound = self.objective.bound(self.vae, x, seed=seed, step=step)
             loss = -tf.reduce_mean(bound.value)
         gradients = tape.gradient(loss, self._variables)
         gradient = _sum(gradients)
@@ -285,12 +286,12 @@ def _mean64(terms: Any) -> Any:
 class Validator:
     """The mean ELBO of held-out data, the same draws every time it is asked.
 
-    Of one sample of z for each example, if the objective is `objectives.plain_elbo`'s: the same noise every time, so
+    Of one sample of z for each example, if the objective is `objectives.elbo_for`'s: the same noise every time, so
     that the figures of two epochs differ by the weights alone. The last batch is filled up with the last example, which
     is counted once.
 
     ```python
-    validate = tv.training.loop.Validator(vae, tv.objectives.plain_elbo(vae), x, run_seed=0, execution="eager")
+    validate = tv.training.loop.Validator(vae, tv.objectives.elbo_for(vae), x, run_seed=0, execution="eager")
     validate().elbo  # nats per example
     ```
 

@@ -1,0 +1,183 @@
+"""The abstract objective, and the bound on log p(x) that it returns for each example.
+
+An objective draws z from q(z|x), evaluates log p(x|z), log p(z) and log q(z|x), and combines them. It knows nothing
+else about the model.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, final
+
+import pydantic
+
+from tfp_vae.core.batch import Batch, as_batch, plain_values
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.types import Array, Distribution, Seed, Tensor
+from tfp_vae.objectives.rate import NO_CLOSED_FORM, has_closed_form_rate
+
+if TYPE_CHECKING:
+    from tfp_vae.model.vae import VAE
+
+__all__ = ["Bound", "Draws", "Objective", "SampleCount", "log_mean_exp", "mean_terms"]
+
+SampleCount = Annotated[int, pydantic.Field(ge=1, le=100_000)]
+"""A number of samples per example."""
+
+
+class Bound(NamedTuple):
+    """A bound on log p(x) and the two terms of the ELBO, in nats, each [B].
+
+    The terms are always those of the unweighted ELBO, -distortion - rate, estimated from the bound's own samples. So
+    you can compare the training curves of different objectives.
+
+    value: the quantity that training maximizes.
+    distortion: -E_q[log p(x|z)].
+    rate: KL(q(z|x) || p(z)). Exact under `ELBO`, otherwise an estimate, which may be negative.
+    """
+
+    value: Tensor
+    distortion: Tensor
+    rate: Tensor
+
+
+class Draws(NamedTuple):
+    """S samples of z for each of B examples, with the distributions that they need.
+
+    q: q(z|x), batch [B].
+    p: p(z).
+    z: samples of q, [S, B, D].
+    log_px: log p(x|z), [S, B].
+    """
+
+    q: Distribution
+    p: Distribution
+    z: Tensor
+    log_px: Tensor
+
+    @property
+    def distortion(self) -> Tensor:
+        """-1/S sum_s log p(x|z_s), [B]."""
+        return -tf.reduce_mean(self.log_px, axis=0)
+
+    def log_ratio(self) -> Tensor:
+        """Return log q(z|x) - log p(z), [S, B].
+
+        The densities are evaluated at the samples themselves, so a flow does not need its inverse.
+        """
+        return self.q.log_prob(self.z) - self.p.log_prob(self.z)
+
+
+class Objective(abc.ABC):
+    """A bound on log p(x): an immutable function of (vae, x, seed, step).
+
+    The value is always the bound itself. An estimator such as `DReG` changes only the gradient.
+
+    To add an objective, subclass this class, define `_bound` and declare the capabilities below. Use `_draw` or
+    `_posterior` to sample z, because they check what the objective needs.
+    """
+
+    sense: ClassVar[Literal["lower", "upper"]] = "lower"
+    """Whether E[value] is at most or at least log p(x). Training refuses an upper bound."""
+
+    weighs_rate: ClassVar[bool] = False
+    """Whether the bound is -distortion - rate, so that `Weighted` can change the weight of the rate."""
+
+    needs_closed_form_rate: ClassVar[bool] = False
+    """Whether KL(q(z|x) || p(z)) must have a closed form."""
+
+    needs_reparameterized_posterior: ClassVar[bool] = True
+    """Whether the gradient reaches the encoder through the samples of z."""
+
+    @final
+    def bound(self, vae: VAE, x: Batch | Array, *, seed: Seed, step: int | Tensor = 0) -> Bound:
+        """Return the bound for each example, with the distortion and the rate of the ELBO.
+
+        Args:
+          vae: the model.
+          x: B examples, [B, *event_shape], or a batch of them.
+          seed: a stateless seed, two integers. The same seed draws the same z.
+          step: the training step, from 0, for objectives that change during training.
+
+        Raises:
+          UsageError: the model lacks a capability that the objective needs, or the batch has missing cells or context.
+        """
+        self._check_model(vae)
+        return self._bound(vae, plain_values(as_batch(x), f"The objective {type(self).__name__}"), seed, step)
+
+    @final
+    def loss(self, vae: VAE, x: Batch | Array, *, seed: Seed, step: int | Tensor = 0) -> Tensor:
+        """Return the negative bound, averaged over the batch: a scalar, in nats.
+
+        Pass a new seed at each step. Otherwise every step sees the same noise.
+
+        ```python
+        loss = tv.objectives.IWAE(mc_samples=8).loss(vae, x, seed=(0, 1))  # a scalar, nats
+        ```
+
+        Args:
+          vae: the model.
+          x: B examples, [B, *event_shape], or a batch of them.
+          seed: a stateless seed, two integers.
+          step: the training step, from 0.
+
+        Raises:
+          UsageError: the bound cannot be maximized, see `check`.
+        """
+        self.check(vae)
+        return -tf.reduce_mean(self.bound(vae, x, seed=seed, step=step).value)
+
+    @final
+    def check(self, vae: VAE) -> None:
+        """Raise UsageError if training cannot maximize this bound for this model.
+
+        The reason is either a missing capability of the model or an upper bound, whose maximum says nothing about
+        log p(x).
+        """
+        self._check_sense()
+        self._check_model(vae)
+
+    @abc.abstractmethod
+    def _bound(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor) -> Bound:
+        """Return the bound for x [B, *event_shape]."""
+
+    def _check_sense(self) -> None:
+        if self.sense == "upper":
+            raise UsageError(
+                f"{type(self).__name__} is an upper bound on log p(x), so maximizing it does not fit the model. "
+                "Train with a lower bound, such as `objective=elbo`."
+            )
+
+    def _check_model(self, vae: VAE) -> None:
+        """Raise UsageError if the model lacks a capability that can be checked before z is drawn."""
+        if self.needs_closed_form_rate and not has_closed_form_rate(vae.encoder.posterior, vae.prior):
+            raise UsageError(NO_CLOSED_FORM)
+
+    def _posterior(self, vae: VAE, x: Array) -> Distribution:
+        """Return q(z|x), batch [B], after checking that the encoder can learn from its samples."""
+        q = vae.encoder(x)
+        if self.needs_reparameterized_posterior and q.reparameterization_type != tfd.FULLY_REPARAMETERIZED:
+            raise UsageError(
+                f"{type(self).__name__} needs a reparameterized posterior, but no gradient flows through the samples "
+                f"of {type(vae.encoder.posterior).__name__}. Choose another posterior, such as "
+                "`posterior=diagonal-normal`."
+            )
+        return q
+
+    def _draw(self, vae: VAE, x: Array, samples: int, seed: Seed) -> Draws:
+        """Draw z [S, B, D] from q(z|x) and decode it: one pass of the encoder and S of the decoder per example."""
+        q = self._posterior(vae, x)
+        z = q.sample(samples, seed=seed)
+        return Draws(q, vae.prior(), z, vae.decoder(z).log_prob(x))
+
+
+def mean_terms(log_px: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distortion and the rate, [B] each, as averages over samples [S, B]."""
+    return -tf.reduce_mean(log_px, axis=0), tf.reduce_mean(log_ratio, axis=0)
+
+
+def log_mean_exp(log_w: Tensor, samples: int) -> Tensor:
+    """Return log 1/K sum_k exp(log_w_k) over the first axis, [K, ...] -> [...], without overflow."""
+    return tf.reduce_logsumexp(log_w, axis=0) - math.log(samples)

@@ -1,0 +1,123 @@
+"""The rate KL(q(z|x) || p(z)) in a bound: when it has a closed form, and how much it costs.
+
+An estimator of the ELBO passes its rate through a `RateCost`. The unweighted cost is the rate itself. `Weighted` passes
+another cost to change beta or to leave some nats free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.types import Distribution, Tensor
+
+if TYPE_CHECKING:
+    from tfp_vae.model.posteriors import Posterior
+    from tfp_vae.model.priors import Prior
+
+__all__ = [
+    "BY_DIMENSION",
+    "NO_CLOSED_FORM",
+    "NO_SEPARATE_RATES",
+    "WHOLE",
+    "CostFunction",
+    "RateCost",
+    "RateParts",
+    "has_closed_form_rate",
+    "has_separate_rates",
+    "unweighted_cost",
+]
+
+NO_CLOSED_FORM = (
+    "The objective elbo needs the KL of posterior and prior in closed form, which only Normals have. Choose "
+    "`objective=monte-carlo-elbo`, which estimates it."
+)
+
+NO_SEPARATE_RATES = (
+    "Free bits need the rate of each latent dimension in closed form: expected a diagonal-normal posterior and a "
+    "standard-normal prior, found {} and {}. Choose those, or leave out `free_bits`."
+)
+
+
+def has_closed_form_rate(posterior: Posterior | type[Posterior], prior: Prior | type[Prior]) -> bool:
+    """Return whether KL(q(z|x) || p(z)) has a closed form, because both are multivariate Normals.
+
+    Args:
+      posterior: a family of posteriors, or its class.
+      prior: a prior, or its class.
+    """
+    return bool(posterior.is_normal and prior.is_normal)
+
+
+def has_separate_rates(posterior: Posterior | type[Posterior], prior: Prior | type[Prior]) -> bool:
+    """Return whether the rate is a sum of closed-form rates, one for each dimension, because both are diagonal Normals.
+
+    Args:
+      posterior: a family of posteriors, or its class.
+      prior: a prior, or its class.
+    """
+    return bool(posterior.is_diagonal and prior.is_diagonal)
+
+
+class RateParts(NamedTuple):
+    """A way to write the rate as a sum of P parts.
+
+    log_prob: (distribution, z) -> log-densities that add up to log p(z), [..., P].
+    kl_divergence: (q, p) -> closed-form rates, [B, P].
+    """
+
+    log_prob: Callable[[Distribution, Tensor], Tensor]
+    kl_divergence: Callable[[Distribution, Distribution], Tensor]
+
+
+def marginals(normal: Distribution) -> Distribution:
+    """Return the Normals of each dimension of a diagonal Normal: batch [..., D], event [].
+
+    TFP's own diagonal multivariate Normal returns only the sum over dimensions.
+    """
+    return tfd.Normal(normal.mean(), normal.stddev())
+
+
+WHOLE = RateParts(
+    lambda distribution, z: distribution.log_prob(z)[..., tf.newaxis],
+    lambda q, p: q.kl_divergence(p)[..., tf.newaxis],
+)
+"""The rate as one part, for any posterior and prior."""
+
+BY_DIMENSION = RateParts(
+    lambda distribution, z: marginals(distribution).log_prob(z),
+    lambda q, p: marginals(q).kl_divergence(marginals(p)),
+)
+"""The rate as D parts, for diagonal Normals."""
+
+
+class RateCost(NamedTuple):
+    """The cost of the rate in a batch: sum_p weights_p rate_p + constant, in nats.
+
+    parts: a way to write the rate as a sum of P parts.
+    weights: cost of one nat of each part, [P].
+    constant: cost that does not depend on the rate.
+    """
+
+    parts: RateParts
+    weights: Tensor
+    constant: Tensor | float = 0.0
+
+    def log_ratio(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        """Return log q(z|x) - log p(z) by parts, [..., P]."""
+        return self.parts.log_prob(q, z) - self.parts.log_prob(p, z)
+
+    def weighted_sum(self, values: Tensor) -> Tensor:
+        """Return sum_p weights_p values_p for values [..., P]."""
+        return tf.reduce_sum(self.weights * values, axis=-1)
+
+
+CostFunction = Callable[[Distribution, Distribution], RateCost]
+"""(q, p) -> the cost of the rate in the batch of q(z|x)."""
+
+
+def unweighted_cost(q: Distribution, p: Distribution) -> RateCost:
+    """Return the rate itself as its cost."""
+    del p
+    return RateCost(WHOLE, tf.cast(1.0, q.dtype)[tf.newaxis])
