@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tfp_vae.model import likelihoods, networks, posteriors, priors
     from tfp_vae.model.vae import VAE, Decoder, Encoder
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PLACES = {
     "VAE": "model.vae",
