@@ -67,11 +67,11 @@ def inspect_command(
     path, refused = _place(out)
     warn_of_namesake(dataset, data_dir)
     raw = read(dataset, data_dir=data_dir, progress=console.DownloadProgress(), reading=options.reading(said))
-    from tfp_vae.data import inspection
+    from tfp_vae.runs.recipe import inspect
 
     if sum(raw.sizes().values()) > LARGE:
         console.notice("comparing held-out examples with training examples, which takes a while")
-    found = inspection.inspect(raw, scaling)
+    found = inspect(raw, scaling)
     if path is not None and np.isfinite(found["range"]["mean"]):
         refused = _drawn(path, raw, scaling)
         found.update({} if refused else {"picture": str(path)})

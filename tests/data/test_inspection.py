@@ -10,9 +10,9 @@ import pytest
 from tests.helpers.files import PIXELS, dataset
 from tfp_vae.data import inspection
 from tfp_vae.data.dataset import SPLITS, Dataset, Split, read
-from tfp_vae.data.inspection import duplicates, inspect, pictured
+from tfp_vae.data.inspection import duplicates, pictured
 from tfp_vae.model.likelihoods import LIKELIHOODS
-from tfp_vae.runs.recipe import fitting
+from tfp_vae.runs.recipe import fitting, inspect
 
 
 def split_into(train: np.ndarray, held_out: np.ndarray) -> Dataset:

@@ -12,16 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.core.supports import NOT_INFINITE, PRESENT, UNIT, Support, first_violation
-from tfp_vae.data.dataset import SPLITS, Dataset, default_binarization, not_finite, scaled
-from tfp_vae.data.profile import assumption, kind_of, lack, suggest, suited_scaling
-from tfp_vae.data.transforms.binarization import BINARIZATIONS
-from tfp_vae.model.likelihoods import LIKELIHOODS
-from tfp_vae.runs.recipe import fitting, of_few_values
+from tfp_vae.core.supports import NOT_INFINITE, PRESENT, Support
+from tfp_vae.data.dataset import SPLITS, Dataset, not_finite
 
-__all__ = ["Duplicates", "Duplication", "duplicates", "inspect", "pictured"]
+__all__ = ["Duplicates", "Duplication", "duplicates", "facts", "pictured"]
 
 NEAR = 0.1
 """How near a near-duplicate is, as a share of the median distance of two training examples."""
@@ -62,23 +57,13 @@ class Duplicates(NamedTuple):
     nearest: tuple[Duplication, ...]
 
 
-def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
-    """Return what there is to say of a data set as `datasets.read` gives it, as a JSON object.
-
-    `range`, `missing` and `infinite` are of the values in the source. Data that can be trained on have `assumed`, what
-    is taken for granted of their scale, and from `kind` on what is true of the values scaled; other data have a
-    `problem`.
-
-    ```python
-    found = tv.data.inspection.inspect(tv.data.dataset.read("digits"))
-    found["trainable"], found["picked"]["likelihood"], found["duplicates"]["test"]["near"]
-    ```
+def facts(raw: Dataset) -> dict[str, Any]:
+    """Return the facts about a data set that hold whether or not you can train on it, as a JSON object.
 
     Args:
-      raw: not yet scaled.
-      scaling: a member of `SCALINGS`; what suits the data, if not given.
+      raw: as it was read, not scaled.
     """
-    found = {
+    return {
         "dataset": raw.name,
         "event_shape": list(raw.event_shape),
         "dtype": str(raw.train.x.dtype),
@@ -89,49 +74,6 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
         "infinite": _without(raw, NOT_INFINITE),
         "labels": _labels(raw),
     }
-    try:
-        data = scaled(raw, scaling or suited_scaling(raw, None))
-    except DataError as error:
-        return {**found, "trainable": False, "problem": str(error)}
-    assumed = None if scaling else assumption(raw.parts, data.scaling.name)
-    few = of_few_values(raw)
-    return {
-        **found,
-        "trainable": True,
-        "lack": lack(raw),
-        "assumed": assumed,
-        "few_values": None if few is None else few._asdict(),
-        **_of_scaled(data),
-    }
-
-
-def _of_scaled(data: Dataset) -> dict[str, Any]:
-    suited, kind = suggest(data), kind_of(data)
-    whole = np.concatenate(data.parts)
-    likelihoods = fitting(whole, data.event_shape)
-    support = LIKELIHOODS.build(LIKELIHOODS.member(suited.likelihood), data.event_shape).support
-    return {
-        "kind": str(kind),
-        "constant": int((np.ptp(data.train.x, axis=0) == 0).sum()),
-        "likelihoods": likelihoods,
-        "likelihoods_if_binarized": _if_binarized(whole, likelihoods),
-        "picked": {
-            "likelihood": suited.likelihood,
-            "encoder": suited.network,
-            "decoder": suited.network,
-            "scaling": data.scaling.name,
-            "binarization": default_binarization(data, support),
-        },
-        "duplicates": {name: _as_json(duplicates(data, name)) for name in SPLITS if name != "train"},
-    }
-
-
-def _if_binarized(x: np.ndarray, fit: list[str]) -> list[str]:
-    """Return the likelihoods that fit x only once it is binarized, by any of `BINARIZATIONS` but none."""
-    if first_violation(x, UNIT) is not None:
-        return []
-    binary = BINARIZATIONS["threshold"]().training(x[:1], generator(FIXED_SEED, Purpose.INSPECTION))
-    return [name for name in fitting(binary, x.shape[1:]) if name not in fit and name == "bernoulli"]
 
 
 def _range(data: Dataset) -> dict[str, float]:
@@ -267,10 +209,6 @@ def _nearest_of_block(a: np.ndarray, norms: np.ndarray, b: np.ndarray) -> np.nda
 
 def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
     return (x[start : start + BLOCK] for start in range(0, len(x), BLOCK))
-
-
-def _as_json(found: Duplicates) -> dict[str, Any]:
-    return {**found._asdict(), "nearest": [each._asdict() for each in found.nearest]}
 
 
 def pictured(data: Dataset, count: int) -> np.ndarray:

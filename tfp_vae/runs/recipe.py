@@ -22,6 +22,7 @@ from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.core.supports import BINARY, COUNTS, NEAR_UNIT, REAL, UNIT, Support, few_values, first_violation
 from tfp_vae.data.dataset import (
     DATASETS,
+    SPLITS,
     Dataset,
     Split,
     as_split,
@@ -35,7 +36,8 @@ from tfp_vae.data.dataset import (
     scaled,
     warn_of_namesake,
 )
-from tfp_vae.data.profile import assumption, fits, lack, suggest, suited_scaling
+from tfp_vae.data.inspection import Duplicates, duplicates, facts
+from tfp_vae.data.profile import assumption, fits, kind_of, lack, suggest, suited_scaling
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.readers.sources import Reading
@@ -53,6 +55,7 @@ __all__ = [
     "binarized",
     "fitting",
     "held_out_view",
+    "inspect",
     "new_examples",
     "of_few_values",
     "plan",
@@ -297,6 +300,72 @@ def of_few_values(raw: Dataset, *, binarized: bool = False) -> Few | None:
     binary = bool(BINARY.contains(values).all())
     likely = ["bernoulli"] if binary else [each.name for each in fit if LIKELIHOODS[each.name].discrete]
     return Few(len(values), likely, [each.name for each in fit if _is_unbounded(each, values)])
+
+
+def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
+    """Return what there is to say of a data set as `datasets.read` gives it, as a JSON object.
+
+    `range`, `missing` and `infinite` are of the values in the source. Data that can be trained on have `assumed`, what
+    is taken for granted of their scale, and from `kind` on what is true of the values scaled; other data have a
+    `problem`.
+
+    ```python
+    found = tv.runs.recipe.inspect(tv.data.dataset.read("digits"))
+    found["trainable"], found["picked"]["likelihood"], found["duplicates"]["test"]["near"]
+    ```
+
+    Args:
+      raw: not yet scaled.
+      scaling: a member of `SCALINGS`; what suits the data, if not given.
+    """
+    found = facts(raw)
+    try:
+        data = scaled(raw, scaling or suited_scaling(raw, None))
+    except DataError as error:
+        return {**found, "trainable": False, "problem": str(error)}
+    assumed = None if scaling else assumption(raw.parts, data.scaling.name)
+    few = of_few_values(raw)
+    return {
+        **found,
+        "trainable": True,
+        "lack": lack(raw),
+        "assumed": assumed,
+        "few_values": None if few is None else few._asdict(),
+        **_of_scaled(data),
+    }
+
+
+def _of_scaled(data: Dataset) -> dict[str, Any]:
+    suited, kind = suggest(data), kind_of(data)
+    whole = np.concatenate(data.parts)
+    likelihoods = fitting(whole, data.event_shape)
+    support = LIKELIHOODS.build(LIKELIHOODS.member(suited.likelihood), data.event_shape).support
+    return {
+        "kind": str(kind),
+        "constant": int((np.ptp(data.train.x, axis=0) == 0).sum()),
+        "likelihoods": likelihoods,
+        "likelihoods_if_binarized": _if_binarized(whole, likelihoods),
+        "picked": {
+            "likelihood": suited.likelihood,
+            "encoder": suited.network,
+            "decoder": suited.network,
+            "scaling": data.scaling.name,
+            "binarization": default_binarization(data, support),
+        },
+        "duplicates": {name: _as_json(duplicates(data, name)) for name in SPLITS if name != "train"},
+    }
+
+
+def _if_binarized(x: np.ndarray, fit: list[str]) -> list[str]:
+    """Return the likelihoods that fit x only once it is binarized, by any of `BINARIZATIONS` but none."""
+    if first_violation(x, UNIT) is not None:
+        return []
+    binary = BINARIZATIONS["threshold"]().training(x[:1], generator(FIXED_SEED, Purpose.INSPECTION))
+    return [name for name in fitting(binary, x.shape[1:]) if name not in fit and name == "bernoulli"]
+
+
+def _as_json(found: Duplicates) -> dict[str, Any]:
+    return {**found._asdict(), "nearest": [each._asdict() for each in found.nearest]}
 
 
 def _few_values(raw: Dataset) -> np.ndarray | None:
