@@ -27,8 +27,8 @@ def assessment() -> ModuleType:
 
 
 def gallery() -> ModuleType:
-    """Return `tfp_vae.reports.pictures`."""
-    return _imported("reports.pictures")
+    """Return `tfp_vae.reports.drawing`."""
+    return _imported("reports.drawing")
 
 
 def film() -> ModuleType:

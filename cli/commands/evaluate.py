@@ -13,6 +13,7 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS
 from tfp_vae.evaluation.metrics import metrics_of
+from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
 
@@ -123,13 +124,13 @@ _FULLER = (
 
 
 def _draw(run: runs.Run, assessment: Any) -> None:
-    for path in library.gallery().picture_assessment(run, assessment):
+    for path in library.gallery().draw_evaluation(run, assessment):
         console.notice(f"picture: {path}")
 
 
 def _remove_pictures(run: runs.Run) -> None:
     """Remove the pictures of an evaluation that was replaced."""
-    for name in library.gallery().ASSESSED:
+    for name in EVALUATION_PICTURES:
         with storage.disk_errors(run.plot_path(name)):
             run.plot_path(name).unlink(missing_ok=True)
 

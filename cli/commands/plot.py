@@ -9,6 +9,7 @@ import click
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.projections import PROJECTIONS
+from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
 
@@ -16,33 +17,17 @@ from .. import console, library, options, outcome, places
 
 SCATTER, DEFAULT = "latent-scatter", "pca"
 
-PICTURES = {
-    "samples": "E[x|z] of draws from the prior",
-    "reconstructions": "test examples as the model saw them, and E[x|z] of each",
-    "learning-curves": "ELBO, distortion and rate by epoch",
-    "latent-scatter": "E[z|x] by class, with ellipses of q(z|x); see --projection",
-    "manifold": "E[x|z] over quantiles of the prior, in 2 dimensions",
-    "traversals": "E[x|z] along each active dimension",
-    "interpolations": "E[x|z] on straight lines between test examples",
-    "posterior-prior": "the aggregate posterior against the prior, by dimension",
-    "log-likelihood": "log p(x) of test examples, by class",
-    "extremes": "the least and the most likely of them",
-    "architecture": "the model as a diagram",
-    "latent-animation": "the test set spreading in latent space, a frame an epoch",
-    "decoder-animation": "what is decoded, a frame an epoch",
-}
-
 
 def _with_pictures(command: click.Command) -> click.Command:
     """Say in the command's help which pictures there are."""
-    lines = "\n".join(f"  {name:<18} {text}" for name, text in PICTURES.items())
+    lines = "\n".join(f"  {name:<18} {picture.summary}" for name, picture in RUN_PICTURES.items())
     command.help = f"{command.help}\n\n\b\n{lines}"
     return command
 
 
 @_with_pictures
 @click.command(cls=options.Command)
-@click.argument("pictures", nargs=-1, type=click.Choice(list(PICTURES)), metavar="[PICTURE]...")
+@click.argument("pictures", nargs=-1, type=click.Choice(list(RUN_PICTURES)), metavar="[PICTURE]...")
 @options.run_options
 @options.data_dir_option
 @options.weights_option
@@ -72,7 +57,7 @@ def command(
     _check_dimensions(found, projection)
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
     restored, gallery = library.restored(found, weights), library.gallery()
-    drawn: list[Path] = gallery.picture(
+    drawn: list[Path] = gallery.draw_run(
         gallery.Subject(restored, dataset, seed, projection or DEFAULT),
         pictures,
         drawn=lambda path: _tell(path, as_json),

@@ -54,6 +54,6 @@ def _draw(run: Run, data_dir: str | None) -> None:
     report = library.report()
     shown = report.shown(run)
     names = [name for name in gallery.applicable(subject) if name in shown]
-    wanted = report.stale(run, names, subject.described)
+    wanted = report.stale(run, names, subject.description)
     if wanted:
-        gallery.picture(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))
+        gallery.draw_run(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))

@@ -23,6 +23,7 @@ from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import tensorboard as events
 from tfp_vae.runs.config import (
@@ -320,7 +321,7 @@ def _record_samples(recording: events.Events, run: Run, dataset: Dataset) -> Non
     """Record the picture of samples that the run has."""
     gallery = library.gallery()
     subject = gallery.Subject(library.experiments().Restored(run), dataset)
-    recording.picture("samples", gallery.PICTURES["samples"].content(subject), subject.restored.step)
+    recording.picture("samples", RUN_PICTURES["samples"].content(subject), subject.restored.step)
 
 
 _KEPT: dict[bool, Callable[[Path], str]] = {
@@ -353,7 +354,7 @@ def _draw(run: Run, dataset: Dataset) -> None:
     console.notice("drawing pictures; --no-plots does without")
     gallery = library.gallery()
     subject = gallery.Subject(library.experiments().Restored(run), dataset)
-    gallery.picture(subject, drawn=lambda path: console.notice(f"picture: {path}"))
+    gallery.draw_run(subject, drawn=lambda path: console.notice(f"picture: {path}"))
 
 
 def _print(result: dict[str, Any]) -> None:

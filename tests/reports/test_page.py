@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from tfp_vae.cli.commands import plot
 from tfp_vae.cli.commands import train as train_command
 from tfp_vae.cli.main import main
 
@@ -28,8 +27,9 @@ from tfp_vae.core.errors import DiskError, RunError, UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import grids
 from tfp_vae.evaluation.projections import projection
+from tfp_vae.reports import drawing as gallery
 from tfp_vae.reports import page as report
-from tfp_vae.reports import pictures as gallery
+from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.frames import Film
@@ -38,6 +38,7 @@ from tfp_vae.runs.recipe import held_out_view, plan
 from tfp_vae.runs.run import TRAINING, Run
 
 FILMED = ("latent-animation", "decoder-animation")
+REPLACED = {picture.replaces: name for name, picture in PICTURES.items() if picture.replaces}
 VOID = {"meta", "img", "source", "link", "br", "hr", "input"}
 
 
@@ -91,7 +92,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> gallery.Subject:
     """A small run on the digits, filmed, with all its pictures."""
     run, dataset = trained_on(tmp_path_factory.mktemp("runs") / "filmed")
     found = gallery.Subject(Restored(run), dataset)
-    gallery.picture(found)
+    gallery.draw_run(found)
     return found
 
 
@@ -117,19 +118,15 @@ class TestGallery:
 
     def test_every_picture_is_there(self, subject: gallery.Subject) -> None:
         names = {path.name for path in subject.run.path("plots").iterdir()}
-        assert names == {name + picture.suffix for name, picture in gallery.PICTURES.items()}
+        assert names == {name + picture.suffix for name, picture in RUN_PICTURES.items()}
         for name in names:
             picture = opened(subject.run.path(f"plots/{name}"))
             assert min(picture.size) > 100
             assert np.asarray(picture.convert("L")).std() > 3
             assert getattr(picture, "n_frames", 1) == (3 if name.endswith(".gif") else 1)
 
-    def test_the_command_and_the_page_know_them_all(self) -> None:
-        assert list(plot.PICTURES) == list(gallery.PICTURES)
-        assert set(report.CAPTIONS) == {*gallery.PICTURES, *gallery.ASSESSED}
-
     def test_originals_are_as_the_model_saw_them(self, subject: gallery.Subject) -> None:
-        shown = np.asarray(gallery.PICTURES["reconstructions"].draw(subject).axes[0].images[0].get_array())
+        shown = np.asarray(RUN_PICTURES["reconstructions"].draw(subject).axes[0].images[0].get_array())
         test = held_out_view(subject.config, subject.dataset, "test").x
         np.testing.assert_array_equal(shown[:8, :8], test[0, ..., 0])
         assert set(np.unique(shown[:8])) == {0, 1}
@@ -142,13 +139,13 @@ class TestGallery:
         assert ratio.mean() == pytest.approx(1, abs=0.05)
 
     def test_a_traversal_keeps_the_other_dimensions(self, subject: gallery.Subject) -> None:
-        axes = gallery.PICTURES["traversals"].draw(subject).axes[0]
+        axes = RUN_PICTURES["traversals"].draw(subject).axes[0]
         names = [label.get_text() for label in axes.get_yticklabels()]
         assert names == [f"$z_{{{d + 1}}}$" for d in sorted(subject.active)]
         assert axes.get_xticklabels()[0].get_text() == "2%"
 
     def test_posterior_and_prior_are_not_swapped(self, subject: gallery.Subject) -> None:
-        figure = gallery.PICTURES["posterior-prior"].draw(subject)
+        figure = RUN_PICTURES["posterior-prior"].draw(subject)
         for d, axes in enumerate(figure.axes[: subject.latent_dim]):
             filled, line = axes.containers[0], axes.patches[-1]
             edges = [*(bar.get_x() for bar in filled), filled[-1].get_x() + filled[-1].get_width()]
@@ -159,14 +156,14 @@ class TestGallery:
             assert line.get_path().vertices[:, 1].max() == pytest.approx(prior.max(), rel=1e-5)
 
     def test_labels_are_those_of_their_points(self, subject: gallery.Subject) -> None:
-        axes, labels = gallery.PICTURES["latent-scatter"].draw(subject).axes[0], subject.test.y
+        axes, labels = RUN_PICTURES["latent-scatter"].draw(subject).axes[0], subject.test.y
         clouds = [np.asarray(each.get_offsets()) for each in axes.collections[1:]]
         assert [text.get_text() for text in axes.texts] == [str(label) for label in np.unique(labels)]
         for label, cloud in zip(np.unique(labels), clouds, strict=True):
             np.testing.assert_allclose(cloud, subject.embeddings.mean[labels == label])
 
     def test_boxes_are_those_of_their_classes(self, subject: gallery.Subject) -> None:
-        boxes = gallery.PICTURES["log-likelihood"].draw(subject).axes[1]
+        boxes = RUN_PICTURES["log-likelihood"].draw(subject).axes[1]
         examples, values = subject.scored
         names = [label.get_text() for label in boxes.get_yticklabels()]
         for name, box in zip(names, boxes.patches, strict=True):
@@ -175,7 +172,7 @@ class TestGallery:
             np.testing.assert_allclose([ends.min(), ends.max()], quartiles, rtol=1e-6)
 
     def test_interpolations_end_at_their_examples(self, subject: gallery.Subject) -> None:
-        picture = np.asarray(gallery.PICTURES["interpolations"].draw(subject).axes[0].images[0].get_array())
+        picture = np.asarray(RUN_PICTURES["interpolations"].draw(subject).axes[0].images[0].get_array())
         test = {x.tobytes() for x in subject.test.x[..., 0]}
         for row in range(gallery.PATHS):
             top, last = row * 9, (gallery.PATH_STEPS + 1) * 9
@@ -184,7 +181,7 @@ class TestGallery:
             assert ends[0].tobytes() != ends[1].tobytes()
 
     def test_extremes_are_those_of_log_p(self, subject: gallery.Subject) -> None:
-        axes = gallery.PICTURES["extremes"].draw(subject).axes[0]
+        axes = RUN_PICTURES["extremes"].draw(subject).axes[0]
         examples, values = subject.scored
         picture = np.asarray(axes.images[0].get_array())
         np.testing.assert_array_equal(picture[:8, :8], examples.x[values.argmin(), ..., 0])
@@ -208,9 +205,9 @@ class TestGallery:
         assert train(run, data, filming=Film(run, data))
         subject = gallery.Subject(Restored(run), data)
         always = {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture", "interpolations"}
-        drawn = {path.stem for path in gallery.picture(subject)}
+        drawn = {path.stem for path in gallery.draw_run(subject)}
         assert always <= drawn
-        assert drawn | lacking | {"traversals"} == set(gallery.PICTURES)
+        assert drawn | lacking | {"traversals"} == set(RUN_PICTURES)
         assert not drawn & lacking
 
     def test_a_picture_that_a_run_has_not_is_refused(self, restored: Restored, digits: Dataset) -> None:
@@ -219,7 +216,7 @@ class TestGallery:
             gallery.applicable(subject, ["latent-animation"])
         with pytest.raises(UsageError, match="unknown picture 'none'"):
             gallery.applicable(subject, ["none"])
-        assert set(gallery.applicable(subject)) == set(gallery.PICTURES) - set(FILMED)
+        assert set(gallery.applicable(subject)) == set(RUN_PICTURES) - set(FILMED)
 
 
 class TestPlot:
@@ -239,7 +236,7 @@ class TestPlot:
     @pytest.mark.parametrize("name", ["pca", "tsne"])
     def test_the_scatter_says_how_it_shows_latent_space(self, name: str, subject: gallery.Subject) -> None:
         seen = gallery.Subject(subject.restored, subject.dataset, projection=name)
-        axes = gallery.PICTURES["latent-scatter"].draw(seen).axes[0]
+        axes = RUN_PICTURES["latent-scatter"].draw(seen).axes[0]
         assert ("t-SNE of 2 dimensions" in axes.get_title()) == (name == "tsne")
         assert ("ellipses" in axes.get_title()) == (name == "pca")
         assert sum(len(points.get_offsets()) for points in axes.collections) == 180 + 60 * (name == "pca")
@@ -414,12 +411,12 @@ class TestPage:
 
     def test_every_picture_opens_and_has_a_text(self, html: str) -> None:
         images = [image for image in Page(html).all("img") if image.get("class") != "still"]
-        assert len(images) == len(gallery.PICTURES) + len(gallery.ASSESSED) - len(report.REPLACED)
+        assert len(images) == len(RUN_PICTURES) + len(EVALUATION_PICTURES) - len(REPLACED)
         for image in images:
             picture = picture_of(image["src"])
             picture.load()
             assert min(picture.size) > 100
-            assert image["alt"] in report.CAPTIONS.values()
+            assert image["alt"] in {picture.caption for picture in PICTURES.values()}
         assert sum(getattr(picture_of(image["src"]), "n_frames", 1) > 1 for image in images) == 2
 
     def test_it_tells_what_was_trained_and_found(self, html: str, subject: gallery.Subject) -> None:
@@ -443,10 +440,10 @@ class TestPage:
     def test_no_kind_of_picture_is_there_twice(self, subject: gallery.Subject, html: str, copied: Run) -> None:
         captions = [str(image["alt"]) for image in Page(html).all("img") if image.get("class") != "still"]
         assert len(set(captions)) == len(captions)
-        for own, other in report.REPLACED.items():
-            assert report.CAPTIONS[own] not in captions
-            assert report.CAPTIONS[other] in captions
-        assert set(report.REPLACED) <= set(report.shown(copied))  # not evaluated
+        for own, other in REPLACED.items():
+            assert PICTURES[own].caption not in captions
+            assert PICTURES[other].caption in captions
+        assert set(REPLACED) <= set(report.shown(copied))  # not evaluated
         notes = {picture.name: picture.note for picture in report.pictures(subject.run)}
         assert notes["evaluation-bound"].startswith("Drawn from 180 test examples, K = 20, seed 0; weights final, of")
 
@@ -508,7 +505,7 @@ class TestPage:
         os.utime(old, (1, 1))
         kept = (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns
         told = json.loads(call("report", "--run", copied.folder, "--out", copied.folder / "r.html", "--json").stdout)
-        assert set(told["pictures"]) == set(gallery.PICTURES) - set(FILMED)
+        assert set(told["pictures"]) == set(RUN_PICTURES) - set(FILMED)
         assert old.stat().st_mtime > 1
         assert (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns == kept
         assert told["bytes"] == (copied.folder / "r.html").stat().st_size > 100_000

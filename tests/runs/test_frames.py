@@ -18,8 +18,8 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.errors import RunError
 from tfp_vae.evaluation import grids
 from tfp_vae.plots import animations
-from tfp_vae.reports import pictures as gallery
-from tfp_vae.reports.pictures import Subject
+from tfp_vae.reports.drawing import Subject
+from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import frames as film
 from tfp_vae.runs.frames import Film, epochs_filmed
 from tfp_vae.runs.load import Restored, train
@@ -126,7 +126,7 @@ class TestFilm:
         np.testing.assert_allclose(next(f.means for f in reel.frames if f.epoch == 2), means, atol=1e-5)
         assert reel.total == 4
         subject = Subject(Restored(run), dataset)
-        told = animated.seen(monkeypatch, lambda: gallery.PICTURES["latent-animation"].draw(subject), animated.epoch_of)
+        told = animated.seen(monkeypatch, lambda: RUN_PICTURES["latent-animation"].draw(subject), animated.epoch_of)
         assert told == [f"epoch {frame.epoch} of 4" for frame in reel.frames]
 
     @pytest.mark.parametrize("name", ["latent-animation", "decoder-animation"])
@@ -137,9 +137,7 @@ class TestFilm:
         assert not train(run, dataset, filming=Film(run, dataset), stopping=lambda: True)
         subject = Subject(Restored(run), dataset)
         assert run.metrics() == []
-        assert animated.seen(monkeypatch, lambda: gallery.PICTURES[name].draw(subject), animated.epoch_of) == [
-            "epoch 0"
-        ]
+        assert animated.seen(monkeypatch, lambda: RUN_PICTURES[name].draw(subject), animated.epoch_of) == ["epoch 0"]
 
     def test_frames_of_a_past_that_was_lost_are_thrown_away_without_a_film(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)

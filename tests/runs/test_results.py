@@ -17,7 +17,7 @@ from tfp_vae.core.files import json_text
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.importance import Estimates, estimate, summarize
-from tfp_vae.reports import pictures as gallery
+from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs.load import Restored, train
 from tfp_vae.runs.recipe import held_out_view, plan, reload
 from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, advice, assess, compare, ladder, verdict
@@ -279,8 +279,8 @@ def test_verdict_compares_a_difference_with_its_error(shift: float, said: str, r
     assert said in verdict(difference - difference.mean() + shift)
 
 
-@pytest.mark.parametrize("name", list(gallery.ASSESSED))
+@pytest.mark.parametrize("name", list(EVALUATION_PICTURES))
 def test_every_picture_of_an_evaluation_is_drawn(name: str, assessed: Assessment) -> None:
-    figure = gallery.ASSESSED[name](assessed)
+    figure = EVALUATION_PICTURES[name].draw(assessed)
     assert figure.axes
     assert all(axes.get_title() or axes.get_xlabel() for axes in figure.axes)

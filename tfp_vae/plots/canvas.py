@@ -28,6 +28,7 @@ __all__ = [
     "STYLE",
     "TITLE_SIZE",
     "UNIT_RANGE",
+    "Figure",
     "Range",
     "bins_for",
     "classes_of",

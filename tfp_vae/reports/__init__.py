@@ -8,11 +8,13 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from tfp_vae.reports import (
+        drawing,
         page,
         pictures,
     )
 
 __all__ = [
+    "drawing",
     "page",
     "pictures",
 ]

@@ -26,12 +26,12 @@ from tfp_vae.core.registry import Member
 from tfp_vae.data.dataset import DATASETS
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.plots.animations import description, last_frame
+from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import DataConfig, RunConfig
 from tfp_vae.runs.run import Run
 
 __all__ = [
-    "CAPTIONS",
     "Figure",
     "Picture",
     "command",
@@ -46,30 +46,6 @@ LARGEST_PICTURE = 1 << 26
 """The most bytes of one picture that are taken into a page."""
 
 MIME = {".png": "image/png", ".gif": "image/gif"}
-
-CAPTIONS = {
-    "samples": "E[x|z] of draws from the prior: what the model has learned to make.",
-    "latent-animation": "The test set spreading in latent space; each frame says after which epoch.",
-    "decoder-animation": "What is decoded, from epoch to epoch; each frame says after which.",
-    "reconstructions": "Test examples as the model saw them, and what it makes of them.",
-    "learning-curves": "ELBO = -distortion - rate, after each epoch; nats per example.",
-    "latent-scatter": "Where test examples lie in latent space; ellipses, if any, show how sure the encoder is.",
-    "manifold": "What is decoded all over latent space, at even quantiles of each dimension of the prior.",
-    "traversals": "What changes along each active dimension, the others kept.",
-    "interpolations": "What lies between test examples.",
-    "posterior-prior": "Where the filled shape leaves the line, draws from the prior are decoded that no data taught.",
-    "log-likelihood": "How likely test examples are; boxes are classes.",
-    "extremes": "The test examples that the model finds least and most likely.",
-    "evaluation-bound": "The importance-weighted bound against its number of samples.",
-    "evaluation-rates": "How much each latent dimension tells of an example.",
-    "evaluation-histogram": "log p(x) of the examples evaluated.",
-    "evaluation-extremes": "The least and the most likely of them.",
-    "architecture": "The layers, and the distributions between them.",
-}
-"""What is said below each picture, in the order in which they stand on the page."""
-
-REPLACED = {"log-likelihood": "evaluation-histogram", "extremes": "evaluation-extremes"}
-"""Pictures that one of the evaluation shows again, of other examples or another K: the page has that one alone."""
 
 
 class Figure(NamedTuple):
@@ -300,15 +276,15 @@ def pictures(run: Run) -> list[Picture]:
 
 
 def shown(run: Run) -> list[str]:
-    """Return which pictures belong on the run's page, there or not: names from `CAPTIONS`, in their order.
+    """Return which pictures belong on the run's page, there or not: names from `PICTURES`, in their order.
 
     Those of an evaluation are there only if it is the one that is reported, as they may outlive it; where they are,
     they stand in place of the run's own of the same kind.
     """
     found = _optional(run, runs.EVALUATION)
-    evaluated = [name for name in CAPTIONS if name.startswith("evaluation-") and _is_of(run, name, found)]
-    replaced = {name for name, other in REPLACED.items() if other in evaluated}
-    return [name for name in CAPTIONS if name in evaluated or not (name.startswith("evaluation-") or name in replaced)]
+    evaluated = {name for name in EVALUATION_PICTURES if _is_of(run, name, found)}
+    left_out = {PICTURES[name].replaces for name in evaluated} | (EVALUATION_PICTURES.keys() - evaluated)
+    return [name for name in PICTURES if name not in left_out]
 
 
 def _is_of(run: Run, name: str, evaluation: Mapping[str, Any] | None) -> bool:
@@ -355,7 +331,7 @@ def _picture(path: Path, name: str) -> Picture:
         still = _uri(last_frame(content), ".png") if path.suffix == ".gif" else None
     except OSError as error:
         raise _damaged(path) from error
-    return Picture(name, CAPTIONS[name], _uri(content, path.suffix), still)
+    return Picture(name, PICTURES[name].caption, _uri(content, path.suffix), still)
 
 
 def _damaged(path: Path) -> RunError:
@@ -371,7 +347,7 @@ def stale(run: Run, names: Sequence[str], about: str = "") -> list[str]:
 
     Args:
       run: it may lack a checkpoint, and then no picture that is there is too old.
-      names: of pictures, from `CAPTIONS`.
+      names: of pictures, from `PICTURES`.
       about: the weights and the seed that pictures which name theirs should have; any, if not given.
     """
     checkpoint = run.path(runs.CHECKPOINT)
