@@ -88,7 +88,7 @@ def test_families_over_z_integrate_to_one_and_agree_with_their_samples(name: str
         assert abs(drawn.mean() - expected) < 4.5 * drawn.std() / np.sqrt(len(drawn)) + 3e-3 * (1 + abs(expected))
 
 
-FLOWS = [name for name, family in POSTERIORS.items() if not family.is_normal]
+FLOWS = [name for name, family in POSTERIORS.items() if not family.capabilities.normal]
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -117,7 +117,7 @@ def test_posterior_means_are_those_of_samples(name: str) -> None:
     family = builders.posterior(name, 3)
     params = tf.constant(np.random.default_rng(6).normal(size=(1, family.params_size)), tf.float32)
     samples = family(params).sample(40_000, seed=(5, 5)).numpy()[:, 0]
-    allowed = 4.5 * samples.std(axis=0) / np.sqrt(64 if not family.is_normal else 40_000)
+    allowed = 4.5 * samples.std(axis=0) / np.sqrt(64 if not family.capabilities.normal else 40_000)
     np.testing.assert_array_less(np.abs(family.mean(params, seed=(6, 6))[0] - samples.mean(axis=0)), allowed)
 
 

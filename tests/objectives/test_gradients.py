@@ -13,6 +13,7 @@ from tests.helpers import builders
 from tests.helpers.oracles import FixedNormal
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.core.errors import UsageError
+from tfp_vae.model.latent import Capabilities, Latent
 from tfp_vae.model.posteriors import DiagonalNormal
 from tfp_vae.model.priors import StandardNormal
 from tfp_vae.objectives import (
@@ -49,8 +50,8 @@ class Linear(tf.Module):
 class ShiftedNormal:
     """p(z) = N(z; shift, I), the shift learned."""
 
-    is_normal = True
-    is_diagonal = True
+    capabilities = Capabilities(normal=True, diagonal=True)
+    latent = Latent.vector(D)
     latent_dim = D
 
     def __init__(self) -> None:

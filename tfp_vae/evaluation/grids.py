@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tfp_vae.core.seeds import Purpose, seed_for
-from tfp_vae.model.priors import StandardNormal
 from tfp_vae.model.vae import VAE
 
 __all__ = ["Grid", "grid", "prior_draws", "quantiles"]
@@ -41,7 +40,7 @@ def quantiles(vae: VAE, levels: np.ndarray, seed: int) -> np.ndarray:
       levels: in (0, 1).
       seed: of the 20,000 draws, whose quantiles at 2% and 98% have errors of about 0.02 standard deviations.
     """
-    if isinstance(vae.prior, StandardNormal):
+    if vae.prior.capabilities.standard:
         from scipy.stats import norm
 
         return np.repeat(np.asarray(norm.ppf(levels), np.float32)[:, np.newaxis], vae.prior.latent_dim, axis=1)
@@ -66,6 +65,6 @@ def grid(vae: VAE, side: int, seed: int) -> Grid:
         return Grid(draws, "E[x|z] of draws from the prior", plane=False)
     along = quantiles(vae, (np.arange(side) + 0.5) / side, seed)
     first, second = np.meshgrid(along[:, 0], along[::-1, 1])
-    exact = isinstance(vae.prior, StandardNormal)
+    exact = vae.prior.capabilities.standard
     what = "E[x|z] over quantiles of the prior" if exact else "E[x|z] over quantiles of the prior's z_1 and of its z_2"
     return Grid(np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32), what, plane=True)

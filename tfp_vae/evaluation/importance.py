@@ -436,7 +436,7 @@ class _Sampler:
         A flow's mean is the average of two means of 64 draws each, whose difference tells its error.
         """
         params, posterior = self._vae.encoder.params(x), self._vae.encoder.posterior
-        if posterior.is_normal:
+        if posterior.capabilities.normal:
             mean = posterior(params).mean()
             return params, mean, tf.zeros_like(mean), self._closed_form_rate(params)
         first, second = (

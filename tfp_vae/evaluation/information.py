@@ -100,7 +100,7 @@ def decomposition(
     References:
       Hoffman and Johnson (2016), ELBO surgery.
     """
-    x = x[: most_components or (MOST_COMPONENTS if vae.encoder.posterior.is_normal else MOST_FLOWS)]
+    x = x[: most_components or (MOST_COMPONENTS if vae.encoder.posterior.capabilities.normal else MOST_FLOWS)]
     params = tf.concat([vae.encoder.params(part) for part in _parts(x)], axis=0)
     densities = compiled(lambda rows, seed: _densities(vae, params, rows, seed), choose(vae, execution))
     draws = min(len(x), MOST_DRAWS)

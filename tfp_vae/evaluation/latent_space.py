@@ -79,7 +79,7 @@ def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
 def _encoded(vae: VAE, x: np.ndarray, samples: int, seed: Seed) -> Embeddings:
     posterior, params = vae.encoder.posterior, vae.encoder.params(x)
     q = posterior(params)
-    scale = _SCALES[posterior.is_normal](q, fold(seed, 1))
+    scale = _SCALES[posterior.capabilities.normal](q, fold(seed, 1))
     draws = q.sample(samples, seed=fold(seed, 2)) if samples else np.zeros((0, *scale.shape), np.float32)
     return Embeddings(*(np.asarray(part) for part in (posterior.mean(params, seed=fold(seed, 0)), scale, draws)))
 

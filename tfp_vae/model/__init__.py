@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tfp_vae.model import (
         distributions,
+        latent,
         likelihoods,
         networks,
         posteriors,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "distributions",
+    "latent",
     "likelihoods",
     "networks",
     "posteriors",

@@ -141,7 +141,7 @@ class VAE(tf.Module):
       prior: () -> p(z), batch [], event [D].
 
     Raises:
-      UsageError: a posterior and a prior over different numbers of dimensions.
+      UsageError: a posterior and a prior over different latent spaces.
 
     References:
       Kingma and Welling (2014), Auto-encoding variational Bayes.
@@ -151,10 +151,12 @@ class VAE(tf.Module):
 
     def __init__(self, encoder: Encoder, decoder: Decoder, prior: Prior) -> None:
         super().__init__()
-        if encoder.posterior.latent_dim != prior.latent_dim:
+        if encoder.posterior.latent != prior.latent:
             raise UsageError(
-                "expected posterior and prior over one latent space, found "
-                f"{encoder.posterior.latent_dim} and {prior.latent_dim} dimensions."
+                subject="latent space",
+                expected=f"a prior over the posterior's z ({encoder.posterior.latent})",
+                found=f"one over {prior.latent}",
+                remedy="Give both the same `latent_dim`.",
             )
         self.encoder = encoder
         self.decoder = decoder

@@ -47,7 +47,7 @@ def has_closed_form_rate(posterior: Posterior | type[Posterior], prior: Prior | 
       posterior: a family of posteriors, or its class.
       prior: a prior, or its class.
     """
-    return bool(posterior.is_normal and prior.is_normal)
+    return posterior.capabilities.closed_form_kl(prior.capabilities)
 
 
 def has_separate_rates(posterior: Posterior | type[Posterior], prior: Prior | type[Prior]) -> bool:
@@ -57,7 +57,7 @@ def has_separate_rates(posterior: Posterior | type[Posterior], prior: Prior | ty
       posterior: a family of posteriors, or its class.
       prior: a prior, or its class.
     """
-    return bool(posterior.is_diagonal and prior.is_diagonal)
+    return posterior.capabilities.separable_kl(prior.capabilities)
 
 
 class RateParts(NamedTuple):

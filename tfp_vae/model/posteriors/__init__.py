@@ -21,6 +21,7 @@ from tfp_vae.core.lazy import tf, tfd, tfp
 from tfp_vae.core.noise import from_each
 from tfp_vae.core.registry import Depth, Positive, Table, Width
 from tfp_vae.core.seeds import Seed
+from tfp_vae.model.latent import Capabilities, Latent
 
 __all__ = [
     "POSTERIORS",
@@ -44,13 +45,15 @@ class Posterior(abc.ABC):
     settings outside their limits raises `pydantic.ValidationError`, which is a ValueError.
     """
 
-    is_normal: ClassVar[bool]
-    """Whether q(z|x) is a multivariate Normal, with a closed-form mean, and a closed-form KL to another."""
-
-    is_diagonal: ClassVar[bool] = False
-    """Whether it is moreover a product of Normals, one for each dimension of z."""
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    """Properties of q(z|x). A family that is reparameterized has to declare it."""
 
     latent_dim: int
+
+    @property
+    def latent(self) -> Latent:
+        """The space of z, R^D."""
+        return Latent.vector(self.latent_dim)
 
     @property
     @abc.abstractmethod
@@ -155,8 +158,7 @@ class DiagonalNormal(_OfNormalNoise):
       Kingma and Welling (2014), Auto-encoding variational Bayes.
     """
 
-    is_normal: ClassVar[bool] = True
-    is_diagonal: ClassVar[bool] = True
+    capabilities: ClassVar[Capabilities] = Capabilities(normal=True, diagonal=True, reparameterized=True)
     latent_dim: pydantic.PositiveInt
     scale_floor: Positive = field(default=SCALE_FLOOR, kw_only=True)
 
@@ -197,7 +199,7 @@ class FullCovarianceNormal(_OfNormalNoise):
       Kingma and Welling (2019), An introduction to variational autoencoders.
     """
 
-    is_normal: ClassVar[bool] = True
+    capabilities: ClassVar[Capabilities] = Capabilities(normal=True, reparameterized=True)
     latent_dim: pydantic.PositiveInt
     scale_floor: Positive = field(default=SCALE_FLOOR, kw_only=True)
 
@@ -249,7 +251,7 @@ class HouseholderFlow(_OfNormalNoise):
       Tomczak and Welling (2016), Improving variational auto-encoders using Householder flow.
     """
 
-    is_normal: ClassVar[bool] = True
+    capabilities: ClassVar[Capabilities] = Capabilities(normal=True, reparameterized=True)
     latent_dim: pydantic.PositiveInt
     reflections: Depth = field(default=4, kw_only=True)
 
@@ -284,7 +286,7 @@ class _ConditionedFlow(_OfNormalNoise):
     another tensor of the same values, such as `tf.stop_gradient(z)`: there the map is inverted.
     """
 
-    is_normal: ClassVar[bool] = False
+    capabilities: ClassVar[Capabilities] = Capabilities(reparameterized=True)
     context: int
 
     @property

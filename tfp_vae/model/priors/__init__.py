@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import Depth, Table, Width
+from tfp_vae.model.latent import Capabilities, Latent
 
 __all__ = ["PRIORS", "AutoregressiveFlow", "NormalMixture", "Prior", "RealNVP", "StandardNormal", "Vamp"]
 
@@ -37,13 +38,15 @@ class Prior(abc.ABC):
       Hoffman and Johnson (2016), ELBO surgery: yet another way to carve up the variational evidence lower bound.
     """
 
-    is_normal: ClassVar[bool] = False
-    """Whether p(z) is a multivariate Normal, to which that of another has a closed-form KL."""
-
-    is_diagonal: ClassVar[bool] = False
-    """Whether it is moreover a product of Normals, one for each dimension of z."""
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    """Properties of p(z) at a temperature of 1."""
 
     latent_dim: int
+
+    @property
+    def latent(self) -> Latent:
+        """The space of z, R^D."""
+        return Latent.vector(self.latent_dim)
 
     @property
     def learned(self) -> tuple[Any, ...]:
@@ -89,8 +92,7 @@ class StandardNormal(Prior):
       Kingma and Welling (2014), Auto-encoding variational Bayes.
     """
 
-    is_normal: ClassVar[bool] = True
-    is_diagonal: ClassVar[bool] = True
+    capabilities: ClassVar[Capabilities] = Capabilities(normal=True, diagonal=True, standard=True, reparameterized=True)
     latent_dim: pydantic.PositiveInt
     dtype: str = "float32"
 
@@ -204,6 +206,8 @@ class _Flow(Prior):
 
     log p(z) = log N(u; 0, T^2 I) - log |det dz/du|, z = f(u). Unlike a posterior's, its layers see no context.
     """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(reparameterized=True)
 
     @property
     @abc.abstractmethod

@@ -1,0 +1,105 @@
+"""The space of z, and what families declare about themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from pydantic import ValidationError
+
+from tests.helpers import builders
+from tfp_vae.model.latent import Capabilities, Latent
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
+
+tfd = tfp.distributions
+MEMBERS = [*(f"posterior {name}" for name in POSTERIORS), *(f"prior {name}" for name in PRIORS)]
+
+
+def family_and_distribution(member: str) -> tuple[Any, Any]:
+    """Return a family over R^3 and a distribution of it."""
+    kind, _, name = member.partition(" ")
+    if kind == "posterior":
+        family = builders.posterior(name, 3)
+        return family, family(tf.random.stateless_normal([2, family.params_size], (0, 1)))
+    family = builders.prior(name, 3, builders.model().encoder)
+    return family, family()
+
+
+class TestLatent:
+    """Latent(event_shape, blocks, discrete)."""
+
+    def test_vector_has_one_block(self) -> None:
+        assert Latent.vector(3) == Latent((3,), (3,), discrete=False)
+
+    @pytest.mark.parametrize(("event_shape", "size"), [((3,), 3), ((4, 4, 2), 32)])
+    def test_size_is_the_number_of_values(self, event_shape: tuple[int, ...], size: int) -> None:
+        assert Latent(event_shape, (size,)).size == size
+
+    @pytest.mark.parametrize("blocks", [(), (2,), (2, 2)])
+    def test_blocks_must_add_up_to_the_size(self, blocks: tuple[int, ...]) -> None:
+        with pytest.raises(ValidationError):
+            Latent((3,), blocks)
+
+    def test_spaces_differ_in_blocks_and_kind(self) -> None:
+        spaces = {Latent((4,), (4,)), Latent((4,), (3, 1)), Latent((4,), (4,), discrete=True), Latent((2, 2), (4,))}
+        assert len(spaces) == 4
+        assert {str(space) for space in spaces} == {
+            "4 continuous",
+            "4 continuous in 2 blocks",
+            "4 discrete",
+            "2x2 continuous",
+        }
+
+
+class TestCapabilities:
+    """Every family states what is true, and nothing less."""
+
+    @pytest.mark.parametrize("member", MEMBERS)
+    def test_latent_matches_the_samples(self, member: str) -> None:
+        family, distribution = family_and_distribution(member)
+        assert family.latent.event_shape == tuple(distribution.event_shape)
+        assert family.latent.discrete == distribution.dtype.is_integer
+
+    @pytest.mark.parametrize("member", MEMBERS)
+    def test_reparameterized_is_declared_exactly_if_tfp_agrees(self, member: str) -> None:
+        family, distribution = family_and_distribution(member)
+        is_reparameterized = distribution.reparameterization_type == tfd.FULLY_REPARAMETERIZED
+        assert family.capabilities.reparameterized == is_reparameterized
+
+    @pytest.mark.parametrize("posterior", list(POSTERIORS))
+    @pytest.mark.parametrize("prior", list(PRIORS))
+    def test_closed_form_kl_is_declared_exactly_if_tfp_has_one(self, posterior: str, prior: str) -> None:
+        (q_family, q), (p_family, p) = (
+            family_and_distribution(f"{kind} {name}") for kind, name in (("posterior", posterior), ("prior", prior))
+        )
+        if q_family.capabilities.closed_form_kl(p_family.capabilities):
+            assert q.kl_divergence(p).shape == [2]
+        else:
+            with pytest.raises(NotImplementedError):
+                q.kl_divergence(p)
+
+    @pytest.mark.parametrize("posterior", list(POSTERIORS))
+    def test_diagonal_is_declared_exactly_if_the_covariance_is(self, posterior: str) -> None:
+        family, q = family_and_distribution(f"posterior {posterior}")
+        if not family.capabilities.normal:
+            assert not family.capabilities.diagonal
+            with pytest.raises(NotImplementedError):
+                q.covariance()
+            return
+        beside = q.covariance().numpy() * (1 - tf.eye(3).numpy())
+        assert family.capabilities.diagonal == (abs(beside).max() < 1e-6)
+
+    @pytest.mark.parametrize("prior", list(PRIORS))
+    def test_standard_is_declared_exactly_if_the_density_is(self, prior: str, rng: Any) -> None:
+        family, p = family_and_distribution(f"prior {prior}")
+        z = tf.constant(rng.normal(size=(20, 3)), tf.float32)
+        gap = abs(p.log_prob(z) - tfd.MultivariateNormalDiag(tf.zeros(3)).log_prob(z)).numpy().max()
+        assert family.capabilities.standard == (gap < 1e-6)
+
+    def test_a_family_that_declares_nothing_has_no_capability(self) -> None:
+        assert not any(Capabilities())
+        assert not Capabilities().closed_form_kl(Capabilities(normal=True))
+        assert not Capabilities(normal=True).separable_kl(Capabilities(normal=True, diagonal=True))

@@ -1,0 +1,85 @@
+"""The space of the latent variable z, and the capabilities of the families over it.
+
+A posterior and a prior fit together if they have the same `Latent`. Objectives and evaluation ask for a `Capabilities`
+instead of for the class of a family, so a family from your own module is treated like a built-in one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, final
+
+import pydantic
+from pydantic.dataclasses import dataclass
+
+__all__ = ["Capabilities", "Latent"]
+
+
+@final
+@dataclass(frozen=True)
+class Latent:
+    """The space of z.
+
+    ```python
+    from tfp_vae.model.latent import Latent
+
+    Latent.vector(2)  # Latent(event_shape=(2,), blocks=(2,), discrete=False)
+    Latent.vector(2).size  # 2
+    Latent.vector(2) == tv.priors.StandardNormal(2).latent  # True
+    ```
+
+    Args:
+      event_shape: shape of one z; `(D,)` for a vector.
+      blocks: sizes of the layers of z in the order in which they are sampled. Their sum is `size`. A model without a
+        hierarchy has one block.
+      discrete: whether z takes discrete values, so that p(z) is a probability and not a density.
+
+    Raises:
+      pydantic.ValidationError: sizes that are not positive, or blocks that do not add up to `size`.
+    """
+
+    event_shape: tuple[pydantic.PositiveInt, ...]
+    blocks: tuple[pydantic.PositiveInt, ...]
+    discrete: bool = False
+
+    def __post_init__(self) -> None:
+        if sum(self.blocks) != self.size:
+            raise ValueError(f"expected blocks that add up to {self.size}, found {self.blocks}")
+
+    def __str__(self) -> str:
+        shape = "x".join(map(str, self.event_shape))
+        layers = f" in {len(self.blocks)} blocks" if len(self.blocks) > 1 else ""
+        return f"{shape} {'discrete' if self.discrete else 'continuous'}{layers}"
+
+    @classmethod
+    def vector(cls, size: int) -> Latent:
+        """Return the space of real vectors, R^size, in one block."""
+        return cls((size,), (size,))
+
+    @property
+    def size(self) -> int:
+        """D, the number of values in one z."""
+        return math.prod(self.event_shape)
+
+
+class Capabilities(NamedTuple):
+    """Properties of a family over z, true for all parameters. A family has only those that it declares.
+
+    normal: the distribution is a multivariate Normal, so its mean and its KL to another one are exact.
+    diagonal: it is a Normal with independent dimensions, so such a KL is a sum over the dimensions.
+    standard: it is N(0, I) itself.
+    reparameterized: a sample is a differentiable function of the parameters, so gradients pass through it.
+    """
+
+    normal: bool = False
+    diagonal: bool = False
+    standard: bool = False
+    reparameterized: bool = False
+
+    def closed_form_kl(self, other: Capabilities) -> bool:
+        """Return whether the KL from this family to another is exact: both are multivariate Normals."""
+        return self.normal and other.normal
+
+    def separable_kl(self, other: Capabilities) -> bool:
+        """Return whether that KL is moreover a sum over dimensions: both are diagonal Normals."""
+        return self.diagonal and other.diagonal
