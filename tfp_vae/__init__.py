@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tfp_vae.core.batch import Batch
     from tfp_vae.model import likelihoods, networks, posteriors, priors
     from tfp_vae.model.vae import VAE, Decoder, Encoder
+    from tfp_vae.training import fit
 
 __version__ = "0.2.0"
 
@@ -44,6 +45,7 @@ _PLACES = {
     "Decoder": "model.vae",
     "Encoder": "model.vae",
     "errors": "core",
+    "fit": "training",
     "likelihoods": "model",
     "networks": "model",
     "posteriors": "model",
@@ -59,6 +61,7 @@ __all__ = [
     "data",
     "errors",
     "evaluation",
+    "fit",
     "interop",
     "likelihoods",
     "model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import ast
 import importlib
 import inspect
@@ -121,7 +122,7 @@ RECORDS = ("BaseModel", "tuple", "Enum", "Exception")
 def test_classes_are_abstract_or_final(cls: type) -> None:
     records = {base.__name__ for base in cls.__mro__} & set(RECORDS)
     subclasses = [sub for sub in cls.__subclasses__() if sub.__module__.startswith("tfp_vae")]
-    assert inspect.isabstract(cls) or getattr(cls, "__final__", False) or records
+    assert inspect.isabstract(cls) or abc.ABC in cls.__bases__ or getattr(cls, "__final__", False) or records
     assert not (getattr(cls, "__final__", False) and subclasses)
 
 

@@ -20,7 +20,7 @@ from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.load import Restored, train
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
-from tfp_vae.training.stopping import Stop, best_epoch, stop
+from tfp_vae.training.stopping import Stop, early_stop, stop
 
 STILL = {"learning_rate": 1e-30, "epochs": 9}
 """A training that changes nothing: the first epoch stays the best."""
@@ -63,8 +63,8 @@ class TestRule:
                 assert (stop(history(*elbos[:epoch]), patience) is not None) == (waited >= patience)
 
     def test_the_best_epoch_is_the_first_of_the_greatest(self) -> None:
-        assert best_epoch(history(-3.0, -1.0, -1.0, math.nan)) == 2
-        assert best_epoch([]) == 0
+        assert stop(history(-3.0, -1.0, -1.0, math.nan), 1) == Stop(4, 2, 1)
+        assert early_stop([], 1) is None
 
     def test_it_is_said_with_a_remedy(self) -> None:
         assert str(Stop(7, 4, 3)) == "stopped early at epoch 7, best at epoch 4"

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["Array", "Distribution", "Seed", "Tensor"]
+__all__ = ["Array", "Distribution", "Seed", "Tensor", "Variable"]
 
 if TYPE_CHECKING:
-    from tensorflow import Tensor
+    from tensorflow import Tensor, Variable
     from tensorflow_probability.python.distributions import Distribution
 else:
-    Tensor = Distribution = Any
+    Tensor = Variable = Distribution = Any
 
-Array: TypeAlias = "np.ndarray | Tensor"
+if TYPE_CHECKING:
+    Array: TypeAlias = np.ndarray | Tensor
+else:
+    Array = Any
 """An array or a tensor; either serves."""
 
 Seed: TypeAlias = "tuple[int, int] | Tensor"

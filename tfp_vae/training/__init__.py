@@ -1,4 +1,8 @@
-"""Training: the loop, its optimizers and schedules, and when it stops."""
+"""Training: `fit`, the compiled loop, optimizers, schedules and callbacks. It never touches a folder.
+
+To add a callback, subclass `Callback` and pass an object of your class to `fit`. To add an optimizer or a schedule,
+write a function and enter it in `OPTIMIZERS` or `SCHEDULES` of `optimizers`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,67 @@ from tfp_vae.core.exports import lazy_exports
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tfp_vae.training import (
-        loop,
-        optimizers,
-        progress,
-        stopping,
-    )
+    from tfp_vae.training import average, callbacks, fitting, history, loop, optimizers, progress, state, stopping
+    from tfp_vae.training.average import Average
+    from tfp_vae.training.best import BestWeights
+    from tfp_vae.training.callbacks import Callback
+    from tfp_vae.training.fitting import Training, fit
+    from tfp_vae.training.history import Epoch, History, Snapshot, Terms, Totals
+    from tfp_vae.training.loop import Trainer, Validator
+    from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
+    from tfp_vae.training.progress import Progress
+    from tfp_vae.training.state import State
+    from tfp_vae.training.stopping import EarlyStopping, early_stop
+
+_PLACES = {
+    "Average": "average",
+    "BestWeights": "best",
+    "Callback": "callbacks",
+    "EarlyStopping": "stopping",
+    "Epoch": "history",
+    "History": "history",
+    "OPTIMIZERS": "optimizers",
+    "Progress": "progress",
+    "SCHEDULES": "optimizers",
+    "Snapshot": "history",
+    "State": "state",
+    "Terms": "history",
+    "Totals": "history",
+    "Trainer": "loop",
+    "Training": "fitting",
+    "Validator": "loop",
+    "early_stop": "stopping",
+    "fit": "fitting",
+}
 
 __all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Average",
+    "BestWeights",
+    "Callback",
+    "EarlyStopping",
+    "Epoch",
+    "History",
+    "Progress",
+    "Snapshot",
+    "State",
+    "Terms",
+    "Totals",
+    "Trainer",
+    "Training",
+    "Validator",
+    "average",
+    "callbacks",
+    "early_stop",
+    "fit",
+    "fitting",
+    "history",
     "loop",
     "optimizers",
     "progress",
+    "state",
     "stopping",
 ]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__)
+__getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)

@@ -1,76 +1,51 @@
-"""The compiled training loop: many steps in one call, over data resident in memory.
+"""The compiled loop: many optimization steps in one call, over data resident in memory.
 
-A `Trainer` holds the model, the data and a compiled loop, and is told which steps to take next; a `Validator` gives the
-ELBO of held-out data after them; an `Average` follows the weights. None of them knows files or epochs beyond the
-batches it is given: `session` puts them together into a training that can be interrupted.
+A `Trainer` takes steps and a `Validator` computes the ELBO of held-out data. `fit` calls both and decides when epochs
+and training end.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, final
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 
-from tfp_vae.core.errors import DivergenceError, UsageError
+from tfp_vae.core.errors import DivergenceError
 from tfp_vae.core.execution import compiled, resident
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import Purpose, fold, generator, seed_for
+from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.model.networks import dropping
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import Bound, Objective
+from tfp_vae.training.average import Average
+from tfp_vae.training.history import Terms, Totals
+from tfp_vae.training.optimizers import Optimizer, Schedule
 
 __all__ = ["Average", "Terms", "Totals", "Trainer", "Validator", "epoch_batches"]
 
-Transform = Callable[[Any, Any], Any]
-"""What is done to a batch in every step, such as dynamic binarization: (x, seed) -> x."""
-
-
-class Terms(NamedTuple):
-    """The ELBO and its two terms, in nats per example.
-
-    elbo = -distortion - rate, whatever the objective.
-    """
-
-    elbo: float
-    distortion: float
-    rate: float
-
-
-class Totals(NamedTuple):
-    """Sums over an epoch's steps so far, of batch means in nats.
-
-    They are carried from one compiled call to the next, so that an epoch's averages do not depend on how it was cut.
-    """
-
-    steps: int = 0
-    distortion: float = 0.0
-    rate: float = 0.0
-
-    def mean(self) -> Terms:
-        """Return the averages over the steps; NaN where there was none."""
-        steps = self.steps or math.nan
-        return Terms(-(self.distortion + self.rate) / steps, self.distortion / steps, self.rate / steps)
+Transform: TypeAlias = Callable[[Tensor, Seed], Tensor]
+"""A map of a batch in every step, such as dynamic binarization: (x, seed) -> x."""
 
 
 class Health(NamedTuple):
-    """What has to stay finite in one step: the data as they came, the loss, the gradient and the weights.
+    """Values of one step that must be finite.
 
-    The loss alone tells too little: binarization makes 0 of NaN, and so does a fused product and relu, whose gradient
-    is NaN all the same. Of the data, the gradient and the weights it is the sum of all elements, which is finite only
-    if each of them is, and takes a tenth of the time of a norm.
+    The loss alone is not enough, because binarization maps NaN to 0. So does a fused product and relu, although its
+    gradient is NaN. A sum is finite only if each element is, and takes a tenth of the time of a norm.
 
-    data: sum of the batch as gathered.
-    loss: of the step.
-    gradient: sum of all its elements, before it is clipped.
-    weights: sum of all, after the step.
+    data: the sum of the batch before binarization.
+    loss: the step's loss.
+    gradient: the sum of its elements before clipping.
+    weights: their sum after the step.
     """
 
-    data: Any
-    loss: Any
-    gradient: Any
-    weights: Any
+    data: Array
+    loss: Array
+    gradient: Array
+    weights: Array
 
     def first_bad(self) -> str | None:
         """Return the name of the first quantity that is not finite, or None."""
@@ -80,8 +55,8 @@ class Health(NamedTuple):
 def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epoch: int) -> np.ndarray:
     """Return the indices of an epoch's batches, int32 [steps, batch_size].
 
-    They walk through a random permutation of the examples, then through another: ceil(examples / batch_size) steps see
-    every example, and fill the last batch up with the first of a new permutation.
+    They follow one random permutation of the examples after another. So ceil(examples / batch_size) steps see every
+    example, and the first examples of a new permutation fill the last batch.
 
     ```python
     tv.training.loop.epoch_batches(examples=10, batch_size=4, steps=3, run_seed=0, epoch=0)  # [3, 4], of 0..9
@@ -91,7 +66,7 @@ def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epo
       examples: N.
       batch_size: B.
       steps: T.
-      run_seed: with the epoch's number it decides the permutations.
+      run_seed: decides the permutations, together with the epoch's number.
       epoch: counted from 0.
     """
     draw = generator(run_seed, Purpose.SHUFFLE, epoch)
@@ -101,54 +76,11 @@ def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epo
 
 
 @final
-class Average:
-    """An exponential moving average of weights, a_t = sum_s d^(t-s) w_s / sum_s d^(t-s) over the steps s = 1..t.
-
-    w_s are the weights after step s, and d is the decay: about the last 1 / (1 - d) steps count. Those before the
-    first step have no part in it. It is taken as a_t = a_(t-1) + r_t (w_t - a_(t-1)), r_t = (1 - d) / (1 - d^t), so
-    that a_(t-1) and t are all that it needs to go on.
-
-    A second copy of the weights, and a multiplication and an addition for each of them and each step.
-
-    Args:
-      variables: they hold the average, one for each that is averaged, such as those of a second model.
-      decay: d, between 0 and 1.
-
-    Raises:
-      UsageError: a decay outside (0, 1).
-
-    References:
-      Polyak and Juditsky (1992), Acceleration of stochastic approximation by averaging.
-      Kingma and Ba (2015), Adam: a method for stochastic optimization, section 7.2.
-    """
-
-    def __init__(self, variables: Sequence[Any], decay: float) -> None:
-        if not 0 < decay < 1:
-            raise UsageError(f"expected a decay above 0 and below 1, found {decay:g}.")
-        self.variables, self.decay = variables, decay
-
-    def update(self, weights: Sequence[Any], step: Any) -> None:
-        """Let the average follow the weights after `step`, counted from 0.
-
-        Args:
-          weights: in the order of the variables.
-          step: its number, a tensor in a compiled loop.
-        """
-        rate = self._rate(step)
-        for average, weight in zip(self.variables, weights, strict=True):
-            average.assign_add(tf.cast(rate, average.dtype) * (weight - average))
-
-    def _rate(self, step: Any) -> Any:
-        taken = tf.cast(step, tf.float32) + 1
-        return (1 - self.decay) / -tf.math.expm1(taken * math.log(self.decay))  # 1 - d^t, exact where d is near 1
-
-
-@final
 class Trainer:
-    """Takes optimization steps, many in one compiled call.
+    """Take optimization steps, many in one compiled call.
 
-    The data stay on the device, batches are gathered by index, and the seed of every draw is folded from (run seed,
-    purpose, step); so the weights do not depend on how the steps are cut into calls.
+    The data stay on the device and batches are gathered by index. The seed of every draw is folded from (run seed,
+    purpose, step), so the weights do not depend on how the steps are divided into calls.
 
     ```python
     trainer = tv.training.loop.Trainer(
@@ -162,36 +94,32 @@ class Trainer:
         execution="eager",  # "xla" for dense networks, "graph" for convolutions on a CPU
     )
     batches = tv.training.loop.epoch_batches(len(x), batch_size=8, steps=4, run_seed=0, epoch=0)
-    trainer.run(batches, end=4, first_step=0, totals=tv.training.loop.Totals()).mean()  # nats per example
+    trainer.run(batches, end=4, first_step=0, totals=tv.training.Totals()).mean()  # nats per example
     ```
 
     The first call compiles, which takes seconds under XLA. Memory: the data, the weights with the optimizer's state,
     and the activations of S B samples of one step.
 
     Args:
-      vae: the model; its variables are changed in place.
-      objective: the bound whose negative mean is minimized.
+      vae: the model. Its variables change in place.
+      objective: the bound to maximize.
       optimizer: a `tf_keras` optimizer.
-      schedule: step -> learning rate.
-      x: training examples, [N, *event_shape]. An array that `execution.resident` need not copy is the trainer's own
-        memory from then on: leave it as it is.
+      schedule: the learning rate at a step.
+      x: training examples, [N, *event_shape]. Do not change the array afterwards, because it may not be copied.
       transform: applied to every batch, with a seed of its own.
       run_seed: seeds every draw.
-      clip_norm: gradients are scaled down to this global norm; None leaves them.
-      average: follows the model's trainable variables, in the same loop; None averages nothing.
+      clip_norm: clip gradients to this global norm. None does not clip.
+      average: follows the trainable weights. None does not average.
       execution: `xla`, `graph` or `eager`.
-
-    Raises:
-      UsageError: the objective does not support the model, or is an upper bound; see `Objective.check`.
     """
 
     def __init__(
         self,
         vae: VAE,
         objective: Objective,
-        optimizer: Any,
-        schedule: Callable[[Any], Any],
-        x: Any,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        x: Array,
         *,
         transform: Transform,
         run_seed: int,
@@ -210,21 +138,21 @@ class Trainer:
         optimizer.build(self._variables)
         self._loop = compiled(self._steps, execution)
 
-    def run(self, batches: Any, end: int, first_step: int, totals: Totals) -> Totals:
+    def run(self, batches: Array, end: int, first_step: int, totals: Totals) -> Totals:
         """Take an epoch's next steps, up to `end`, and return the sums over all its steps so far.
 
         Args:
           batches: int32 [T, B], from `epoch_batches`.
-          end: how many of the T steps will have been taken.
-          first_step: the global number of the epoch's first step.
-          totals: the sums so far; they tell how many steps were taken.
+          end: how many of the T steps to have taken at the end.
+          first_step: the epoch's first step, counted from the start of the training.
+          totals: the sums over the steps taken so far.
 
         Returns:
           The sums of the epoch's first `end` steps, in nats, float64.
 
         Raises:
-          DivergenceError: at the first step whose data, loss, gradient or weights are not finite; or after the call
-            whose steps leave an optimizer's state that is not.
+          DivergenceError: the data, loss, gradient or weights of a step are not finite, or the optimizer's state is
+            not finite after the call.
         """
         sums = (tf.constant(totals.distortion, tf.float64), tf.constant(totals.rate, tf.float64))
         counts = (tf.constant(totals.steps), tf.constant(end), tf.constant(first_step))
@@ -234,28 +162,31 @@ class Trainer:
             raise DivergenceError(f"a value that is not finite in the {bad} at step {first_step + int(taken)}")
         return Totals(int(taken), float(distortion), float(rate))
 
-    def _steps(self, x: Any, batches: Any, counts: Any, sums: Any) -> Any:
-        """Return the steps taken, the sums, the last step's health, and whether the optimizer's state is finite.
+    def _steps(
+        self, x: Tensor, batches: Tensor, counts: tuple[Tensor, ...], sums: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...], Health, Tensor]:
+        """Return the steps taken, the sums, the last step's health, and the sum of the optimizer's state.
 
-        The loop ends with the first step that is not healthy.
+        The loop ends at the first step with a value that is not finite.
         """
         begin, end, first_step = counts
 
-        def healthy(i: Any, sums: Any, health: Health) -> Any:
+        def healthy(i: Tensor, sums: tuple[Tensor, ...], health: Health) -> Tensor:
             del sums
             return (i < end) & tf.reduce_all(tf.math.is_finite(tf.stack(health)))
 
-        def step(i: Any, sums: Any, health: Health) -> Any:
+        def step(i: Tensor, sums: tuple[Tensor, ...], health: Health) -> tuple[Tensor, tuple[Tensor, ...], Health]:
             bound, health = self._step(tf.gather(x, batches[i]), first_step + i)
             terms = (bound.distortion, bound.rate)
-            return i + 1, tuple(s + _mean64(t) for s, t in zip(sums, terms, strict=True)), health
+            means = (tf.cast(tf.reduce_mean(term), tf.float64) for term in terms)
+            return i + 1, tuple(s + mean for s, mean in zip(sums, means, strict=True)), health
 
         zero = tf.zeros([], x.dtype)
         start = (begin, sums, Health(zero, zero, zero, zero))
         taken, sums, health = tf.while_loop(healthy, step, start, parallel_iterations=1)
         return taken, sums, health, _sum([v for v in self.optimizer.variables if v.dtype.is_floating])
 
-    def _step(self, x: Any, step: Any) -> tuple[Bound, Health]:
+    def _step(self, x: Tensor, step: Tensor) -> tuple[Bound, Health]:
         data, x = x, self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
         seed = seed_for(self._run_seed, Purpose.LATENT, step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
@@ -265,8 +196,8 @@ class Trainer:
         gradient = _sum(gradients)
         if self._clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-        # The rate waits for the whole gradient, and so does every update: XLA can then change the weights in place,
-        # where it would first copy those that a gradient still needs.
+        # Each update depends on the sum of the gradient. XLA then knows that the old weights are no longer needed and
+        # updates them in place.
         self.optimizer.learning_rate = self.schedule(step) + 0.0 * gradient
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
         if self._average is not None:
@@ -274,21 +205,16 @@ class Trainer:
         return bound, Health(_sum([data]), loss, gradient, _sum(self._variables))
 
 
-def _sum(tensors: Any) -> Any:
+def _sum(tensors: Iterable[Tensor | None]) -> Tensor:
     return tf.add_n([tf.reduce_sum(tensor) for tensor in tensors if tensor is not None])
-
-
-def _mean64(terms: Any) -> Any:
-    return tf.cast(tf.reduce_mean(terms), tf.float64)
 
 
 @final
 class Validator:
-    """The mean ELBO of held-out data, the same draws every time it is asked.
+    """Compute the mean ELBO of held-out data, with the same draws at every call.
 
-    Of one sample of z for each example, if the objective is `objectives.elbo_for`'s: the same noise every time, so
-    that the figures of two epochs differ by the weights alone. The last batch is filled up with the last example, which
-    is counted once.
+    The ELBOs of two epochs differ by the weights alone, because their noise is the same. Copies of the last example
+    fill the last batch but count once.
 
     ```python
     validate = tv.training.loop.Validator(vae, tv.objectives.elbo_for(vae), x, run_seed=0, execution="eager")
@@ -297,15 +223,15 @@ class Validator:
 
     Args:
       vae: the model.
-      objective: gives the ELBO's terms.
-      x: held-out examples, [N, *event_shape], as the likelihood takes them.
+      objective: estimates the ELBO's terms, such as `objectives.elbo_for(vae)`.
+      x: held-out examples, [N, *event_shape].
       run_seed: seeds the draws.
-      batch_size: how many examples at once.
+      batch_size: examples at once.
       execution: `xla`, `graph` or `eager`.
     """
 
     def __init__(
-        self, vae: VAE, objective: Objective, x: Any, *, run_seed: int, batch_size: int = 500, execution: str = "xla"
+        self, vae: VAE, objective: Objective, x: Array, *, run_seed: int, batch_size: int = 500, execution: str = "xla"
     ) -> None:
         self._vae, self._objective = vae, objective
         self._examples = len(x)
@@ -323,10 +249,10 @@ class Validator:
         distortion, rate = np.concatenate(parts, axis=1)[:, : self._examples].mean(axis=1, dtype=np.float64)
         return Terms(float(-distortion - rate), float(distortion), float(rate))
 
-    def _padded(self, x: Any, start: int) -> Any:
+    def _padded(self, x: Array, start: int) -> Tensor:
         rows = np.minimum(np.arange(start, start + self._batch_size), self._examples - 1)
         return tf.convert_to_tensor(np.asarray(x)[rows])
 
-    def _terms(self, x: Any, batch: Any) -> Any:
+    def _terms(self, x: Tensor, batch: Tensor) -> Tensor:
         bound = self._objective.bound(self._vae, x, seed=fold(self._seed, batch))
         return tf.stack([bound.distortion, bound.rate])

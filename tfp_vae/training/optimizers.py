@@ -1,44 +1,69 @@
-"""Optimizers and learning-rate schedules: the only place, beside the networks, that touches Keras.
+"""Optimizers and learning-rate schedules.
 
-`OPTIMIZERS` makes `tf_keras` optimizers of a learning rate, `SCHEDULES` functions of the step, which `training.Trainer`
-asks at every step. How a gradient is clipped and weights are averaged is the trainer's.
+`OPTIMIZERS` maps names to functions from a learning rate to a `tf_keras` optimizer. `SCHEDULES` maps names to functions
+from the peak rate and the number of steps to a `Schedule`. The trainer sets the optimizer's learning rate at each step.
 """
 
 from __future__ import annotations
 
+import abc
 import math
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import pydantic
 
 from tfp_vae.core.lazy import keras, tf
 from tfp_vae.core.registry import NonNegative, Positive, Table
+from tfp_vae.core.types import Array, Tensor
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "adam", "adamw", "constant", "cosine", "sgd"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "Optimizer", "Schedule", "adam", "adamw", "constant", "cosine", "sgd"]
 
+
+class Optimizer(Protocol):
+    """A `tf_keras` optimizer, as far as training uses it."""
+
+    learning_rate: Any
+
+    @property
+    @abc.abstractmethod
+    def variables(self) -> Sequence[Any]:
+        """Its state: step counts and moments."""
+
+    @abc.abstractmethod
+    def build(self, var_list: Sequence[Any]) -> None:
+        """Make the state for these variables."""
+
+    @abc.abstractmethod
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> object:
+        """Take one step."""
+
+
+Schedule: TypeAlias = Callable[[Array], Tensor]
+"""The learning rate at a step. The step is a tensor, counted from 0."""
 
 Decay = Annotated[float, pydantic.Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
 def adam(
-    learning_rate: Any,
+    learning_rate: float,
     *,
     beta_1: Decay = 0.9,
     beta_2: Decay = 0.999,
     epsilon: Positive = 1e-7,
-) -> Any:
+) -> Optimizer:
     """Adam: steps scaled by running means of the gradient and its square.
 
         m <- beta_1 m + (1 - beta_1) g,  v <- beta_2 v + (1 - beta_2) g^2,
-        w <- w - learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)  at step t, from 1 on.
+        w <- w - learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)  at step t = 1, 2, ...
 
-    Keeps two numbers for each weight.
+    It stores two numbers per weight.
 
     Args:
-      learning_rate: about the most that a weight moves in a step.
-      beta_1: how much of the mean gradient is kept.
-      beta_2: how much of the mean square is kept.
-      epsilon: keeps the quotient finite where gradients vanish.
+      learning_rate: roughly the largest change of a weight in one step.
+      beta_1: decay of the mean gradient.
+      beta_2: decay of the mean squared gradient.
+      epsilon: keeps the quotient finite if gradients vanish.
 
     References:
       Kingma and Ba (2015), Adam: a method for stochastic optimization.
@@ -46,15 +71,15 @@ def adam(
     return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
 
-def adamw(learning_rate: Any, *, weight_decay: NonNegative = 4e-3) -> Any:
-    """Adam with weight decay apart from the gradient.
+def adamw(learning_rate: float, *, weight_decay: NonNegative = 4e-3) -> Optimizer:
+    """Adam with decoupled weight decay.
 
-    Each step also takes weight_decay * learning_rate times a weight off it: the decay is not scaled by the gradients'
-    mean square, as one that is part of the loss would be.
+    Each step also subtracts weight_decay * learning_rate times the weight. Unlike a penalty in the loss, this decay is
+    not scaled by the mean squared gradient.
 
     Args:
-      learning_rate: as of `adam`.
-      weight_decay: the share of a weight, times the learning rate, that is taken off at each step.
+      learning_rate: see `adam`.
+      weight_decay: share of a weight to subtract per step, times the learning rate.
 
     References:
       Loshchilov and Hutter (2019), Decoupled weight decay regularization.
@@ -62,10 +87,10 @@ def adamw(learning_rate: Any, *, weight_decay: NonNegative = 4e-3) -> Any:
     return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
 
 
-def sgd(learning_rate: Any, *, momentum: Decay = 0.0) -> Any:
-    """Stochastic gradient descent, with momentum if asked.
+def sgd(learning_rate: float, *, momentum: Decay = 0.0) -> Optimizer:
+    """Stochastic gradient descent, optionally with momentum.
 
-    w <- w + v, with v <- momentum v - rate g. Needs a learning rate that suits the model, where Adam's suits most.
+    w <- w + v, with v <- momentum v - rate g. Its learning rate has to suit the model, while Adam's suits most models.
     """
     return keras.optimizers.SGD(learning_rate, momentum=momentum)
 
@@ -73,7 +98,7 @@ def sgd(learning_rate: Any, *, momentum: Decay = 0.0) -> Any:
 OPTIMIZERS = Table("optimizer", {"adam": adam, "adamw": adamw, "sgd": sgd})
 
 
-def constant(learning_rate: float, total_steps: int) -> Any:
+def constant(learning_rate: float, total_steps: int) -> Schedule:
     """Keep the learning rate the same at every step."""
     del total_steps
     return lambda step: tf.fill(tf.shape(step), learning_rate)
@@ -84,12 +109,12 @@ def cosine(
     total_steps: int,
     *,
     floor: Annotated[float, pydantic.Field(ge=0, le=1, allow_inf_nan=False)] = 0.0,
-) -> Any:
+) -> Schedule:
     """Half a cosine, from the learning rate at step 0 to `floor` times it at the last step.
 
-    A run that is given more epochs is on a longer cosine, and its rate rises again.
-
     rate(t) = learning_rate (floor + (1 - floor) (1 + cos(pi t / T)) / 2) at step t of T.
+
+    If you give a run more epochs, its cosine becomes longer, so its rate rises again.
 
     ```python
     schedule = tv.training.optimizers.cosine(1e-3, 100, floor=0.1)
@@ -97,15 +122,15 @@ def cosine(
     ```
 
     Args:
-      learning_rate: at step 0.
-      total_steps: T, all epochs' steps; from there on the rate stays at `floor` times that at step 0.
-      floor: from 0 to 1.
+      learning_rate: the rate at step 0.
+      total_steps: T, the steps of all epochs. Later steps keep the rate of step T.
+      floor: the last rate as a share of the first, from 0 to 1.
 
     References:
       Loshchilov and Hutter (2017), SGDR: stochastic gradient descent with warm restarts.
     """
 
-    def at(step: Any) -> Any:
+    def at(step: Array) -> Tensor:
         progress = tf.minimum(tf.cast(step, tf.float32) / total_steps, 1.0)
         return learning_rate * (floor + (1 - floor) * 0.5 * (1 + tf.cos(math.pi * progress)))
 

@@ -1,19 +1,27 @@
-"""Early stopping: when the validation ELBO has not risen for long enough, told from the history of epochs alone."""
+"""Early stopping: end a training whose validation ELBO no longer rises."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-__all__ = ["Stop", "best_epoch", "stop"]
+from tfp_vae.core.errors import UsageError
+from tfp_vae.training.callbacks import Callback
+from tfp_vae.training.history import Epoch, History, best_epoch
 
-History = Sequence[Mapping[str, Any]]
-"""The metrics of epochs 1, 2, and so on."""
+if TYPE_CHECKING:
+    from tfp_vae.training.fitting import Training
+
+__all__ = ["EarlyStopping", "Stop", "best_epoch", "early_stop", "stop"]
 
 
 class Stop(NamedTuple):
-    """An early end: after which epoch, which epoch was the best, and for how many epochs a better one was awaited."""
+    """An early end.
+
+    epoch: the epoch after which training ends.
+    best_epoch: the epoch with the greatest validation ELBO, or 0 if none was finite.
+    patience: how many epochs training waited for a better one.
+    """
 
     epoch: int
     best_epoch: int
@@ -23,38 +31,27 @@ class Stop(NamedTuple):
         return f"stopped early at epoch {self.epoch}, best at epoch {self.best_epoch}"
 
     def remedy(self) -> str:
-        """Return what to do about it."""
+        """Return how to continue such a training."""
         return f"raise --early-stopping (it is {self.patience}) to go on"
 
 
-def best_epoch(history: History) -> int:
-    """Return the first epoch of the greatest finite validation ELBO; 0 where there is none.
-
-    Of equal values the first counts, as later ones cost more training for the same.
-    """
-    elbos = {line["epoch"]: line["validation_elbo"] for line in history if math.isfinite(line["validation_elbo"])}
-    return max(elbos, key=lambda epoch: elbos[epoch], default=0)
-
-
-def stop(history: History, patience: int | None) -> Stop | None:
-    """Return the early end that a history has come to, or None.
+def early_stop(history: History | Sequence[Epoch], patience: int | None) -> Stop | None:
+    """Return the early end that a history has reached, or None.
 
     Training ends after epoch E if the validation ELBO of the last `patience` epochs did not exceed that of the best
-    epoch B: E - B >= patience. It is a function of the history, so that a run that was interrupted and resumed ends
-    where one left in peace does.
+    epoch B: E - B >= patience. The rule depends on the history only, so a run that was interrupted and resumed ends
+    where an uninterrupted run does.
 
-    The validation ELBO is noisy where its set is small; a patience of a few epochs then ends training by chance.
+    With few validation examples the ELBO is noisy, and a patience of a few epochs may end training by chance.
 
     ```python
-    from tfp_vae.training.stopping import stop
-
-    history = [{"epoch": i + 1, "validation_elbo": elbo} for i, elbo in enumerate((-30.0, -25.0, -26.0, -25.5))]
-    stop(history, patience=2)  # Stop(epoch=4, best_epoch=2, patience=2)
+    history = tv.fit(vae, tv.data.load("digits"), epochs=4, learning_rate=1e-30, execution="graph")
+    tv.training.early_stop(history, patience=2)  # Stop(epoch=4, best_epoch=1, patience=2)
     ```
 
     Args:
-      history: the metrics of the epochs that were finished.
-      patience: how many epochs without a new best are waited for; None waits for ever.
+      history: the finished epochs.
+      patience: how many epochs to wait for a better one. None waits forever.
 
     References:
       Prechelt (1998), Early stopping - but when?
@@ -63,3 +60,42 @@ def stop(history: History, patience: int | None) -> Stop | None:
     if patience is None or len(history) - best < patience:
         return None
     return Stop(len(history), best, patience)
+
+
+def stop(lines: Sequence[Mapping[str, Any]], patience: int | None) -> Stop | None:
+    """Return `early_stop` for the lines of a run's metrics."""
+    epochs = [Epoch(**{**dict.fromkeys(Epoch._fields, 0), **line}) for line in lines]
+    return early_stop(epochs, patience)
+
+
+@final
+class EarlyStopping(Callback):
+    """Stop training after `patience` epochs without a better validation ELBO, see `early_stop`.
+
+    Args:
+      patience: how many epochs to wait for a better one.
+
+    Raises:
+      UsageError: the patience is below 1, or training has no validation data.
+    """
+
+    def __init__(self, patience: int) -> None:
+        if patience < 1:
+            raise UsageError(f"`patience` must be at least 1, found {patience}.")
+        self.patience = patience
+
+    def begin(self, training: Training) -> None:
+        """Stop a resumed training that had already reached its early end."""
+        if not training.validates:
+            raise UsageError("`early_stopping` needs validation data. Pass some, or leave it out.")
+        if not training.totals.steps:
+            self._check(training)
+
+    def epoch(self, training: Training) -> None:
+        """Stop training if the early end is reached."""
+        self._check(training)
+
+    def _check(self, training: Training) -> None:
+        found = early_stop(training.history, self.patience)
+        if found is not None:
+            training.stop(str(found))

@@ -1,0 +1,116 @@
+"""`fit` in memory: order of callbacks, ends, snapshots and averaged weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers.models import SHAPE, make
+from tests.helpers.runs import assert_same
+from tfp_vae.core.errors import DataError, DivergenceError, UsageError
+from tfp_vae.training import BestWeights, Callback, EarlyStopping, History, Snapshot, State, Training, fit, fitting
+
+
+@pytest.fixture
+def x() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 2, (30, *SHAPE)).astype(np.float32)
+
+
+class Recorder(Callback):
+    """Write down each call, and keep a snapshot at a step."""
+
+    def __init__(self, interrupt_at: int = -1) -> None:
+        self.calls: list[str] = []
+        self.interrupt_at = interrupt_at
+        self.kept: Snapshot | None = None
+        self.error: BaseException | None = None
+
+    def begin(self, training: Training) -> None:
+        self.calls.append("begin")
+
+    def progress(self, training: Training) -> None:
+        self.calls.append("progress")
+        if training.step == self.interrupt_at:
+            self.kept = training.snapshot()
+            training.interrupt("asked to")
+
+    def epoch(self, training: Training) -> None:
+        self.calls.append("epoch")
+
+    def end(self, training: Training) -> None:
+        self.calls.append("end")
+        self.error = training.error
+
+
+def short(x: np.ndarray, **more: object) -> tuple[object, History]:
+    vae = make()
+    return vae, fit(vae, x, **{"epochs": 3, "batch_size": 10, "execution": "graph", **more})
+
+
+def test_callbacks_run_in_order(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "CHUNK_SECONDS", 1e-9)
+    recorder = Recorder()
+    _, history = short(x, epochs=2, callbacks=[recorder])
+    assert recorder.calls == ["begin", *["progress", "progress", "epoch"] * 2, "end"]
+    assert (history.finished, history.ended, len(history)) == (True, "all 2 epochs", 2)
+    assert np.isnan(history[-1].validation_elbo)
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_resumed_training_reaches_the_same_bits(
+    ema: float | None, x: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, expected = short(x, ema=ema, validation=x)
+    monkeypatch.setattr(fitting, "CHUNK_SECONDS", 1e-9)
+    recorder = Recorder(interrupt_at=5)
+    _, first = short(x, ema=ema, validation=x, callbacks=[recorder])
+    assert (first.finished, first.ended, len(first)) == (False, "asked to", 1)
+    resumed, history = short(x, ema=ema, validation=x, resume=recorder.kept)
+    assert_same(State(resumed).capture(), State(whole).capture())
+    assert [each[:9] for each in history] == [each[:9] for each in expected]
+
+
+def test_early_stopping_ends_between_epochs(x: np.ndarray) -> None:
+    _, history = short(x, epochs=9, learning_rate=1e-30, validation=x, callbacks=[EarlyStopping(2)])
+    assert (history.ended, len(history)) == ("stopped early at epoch 3, best at epoch 1", 3)
+    assert history.finished
+    with pytest.raises(UsageError, match="needs validation data"):
+        short(x, callbacks=[EarlyStopping(2)])
+
+
+def test_best_weights_are_restored(x: np.ndarray) -> None:
+    uphill = lambda step: tf.where(step < 3, 1e-3, 0.5)  # noqa: E731
+    vae, history = short(x, lr_schedule=uphill, validation=x, callbacks=[BestWeights()])
+    assert history.best_epoch == 1
+    first, _ = short(x, epochs=1, validation=x)
+    assert_same(State(vae).capture(), State(first).capture())
+
+
+def test_divergence_names_settings_and_reaches_callbacks(x: np.ndarray) -> None:
+    recorder = Recorder()
+    with pytest.raises(DivergenceError, match=r"`learning_rate`.*`clip_norm=10`"):
+        short(x, learning_rate=1e30, callbacks=[recorder])
+    assert isinstance(recorder.error, DivergenceError)
+
+
+def test_data_outside_the_support_are_refused_once(x: np.ndarray) -> None:
+    with pytest.raises(DataError, match="expected values in"):
+        short(7 * x)
+    with pytest.raises(DataError, match="expected examples of shape"):
+        short(x[:, :2])
+
+
+def test_grey_data_are_binarized_with_a_notice(x: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
+    short(x / 2, epochs=1)
+    assert "Set `binarization`" in caplog.text
+
+
+def test_history_shows_and_converts(x: np.ndarray) -> None:
+    _, history = short(x, validation=x)
+    assert "best epoch" in history._repr_html_()
+    assert [each.epoch for each in history] == [1, 2, 3]
+    pandas = pytest.importorskip("pandas")
+    frame = history.to_frame()
+    assert isinstance(frame, pandas.DataFrame)
+    assert frame["elbo"].tolist() == [each.elbo for each in history]

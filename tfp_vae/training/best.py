@@ -1,0 +1,43 @@
+"""Keep the weights of the best epoch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, final
+
+from tfp_vae.training.callbacks import Callback
+from tfp_vae.training.history import Best
+from tfp_vae.training.state import State, weights_in_use
+
+if TYPE_CHECKING:
+    from tfp_vae.training.fitting import Training
+
+__all__ = ["BestWeights"]
+
+
+@final
+class BestWeights(Callback):
+    """Keep a copy of the weights after the epoch with the greatest validation ELBO, in `training.best`.
+
+    ```python
+    keep = tv.training.BestWeights()
+    tv.fit(vae, tv.data.load("digits"), epochs=2, execution="graph", callbacks=[keep])  # vae has the best weights
+    ```
+
+    Args:
+      restore: whether the model gets these weights when training ends.
+    """
+
+    def __init__(self, *, restore: bool = True) -> None:
+        self.restore = restore
+
+    def epoch(self, training: Training) -> None:
+        """Copy the weights if the epoch's validation ELBO is finite and exceeds all before it."""
+        elbo, best = training.history[-1].validation_elbo, training.best
+        if math.isfinite(elbo) and (best is None or elbo > best.elbo):
+            training.best = Best(training.step, elbo, weights_in_use(training.snapshot().variables))
+
+    def end(self, training: Training) -> None:
+        """Restore the best weights if asked to."""
+        if self.restore and training.best is not None:
+            State(training.vae).restore(training.best.variables)

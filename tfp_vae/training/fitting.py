@@ -1,0 +1,370 @@
+"""`fit`: train a model in memory.
+
+A `Training` divides each epoch into compiled calls of about a quarter of a second. Between them it calls its callbacks,
+which show progress, save checkpoints or end the training. How the steps are divided changes no number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import final
+
+import numpy as np
+
+from tfp_vae.core.errors import DataError, DivergenceError, UsageError
+from tfp_vae.core.execution import AUTO, choose
+from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import Member
+from tfp_vae.core.types import Array, Seed, Tensor
+from tfp_vae.data.dataset import Dataset, Split, check_support, default_binarization, prepare
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization
+from tfp_vae.model.vae import VAE
+from tfp_vae.objectives import OBJECTIVES, Objective, elbo_for
+from tfp_vae.training.average import Average, copies
+from tfp_vae.training.callbacks import Callback
+from tfp_vae.training.history import Best, Epoch, History, Snapshot, Terms, Totals
+from tfp_vae.training.loop import Trainer, Validator, epoch_batches
+from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
+from tfp_vae.training.state import State
+
+__all__ = ["Training", "fit"]
+
+CHUNK_SECONDS = 0.25
+"""Target duration of one compiled call, so that progress moves and an interrupt takes effect soon."""
+
+logger = logging.getLogger("tfp_vae")
+
+
+def fit(
+    vae: VAE,
+    data: Dataset | Array,
+    objective: Objective | Member | str = "elbo",
+    *,
+    validation: Array | None = None,
+    epochs: int = 100,
+    steps_per_epoch: int | None = None,
+    batch_size: int = 128,
+    optimizer: Optimizer | Member | str = "adam",
+    learning_rate: float = 1e-3,
+    lr_schedule: Schedule | Member | str = "constant",
+    clip_norm: float | None = None,
+    ema: float | None = None,
+    seed: int = 0,
+    execution: str = AUTO,
+    binarization: Binarization | Member | str | None = None,
+    callbacks: Iterable[Callback] = (),
+    resume: Snapshot | None = None,
+) -> History:
+    """Train a model in place, in memory, and return the history of its training.
+
+    Equal arguments give equal weights, bit for bit, on one machine with equal versions. `tfp-vae train` calls this
+    function too, so equal settings give equal weights there.
+
+    ```python
+    data = tv.data.load("digits")
+    history = tv.fit(vae, data, tv.objectives.ELBO(mc_samples=5), epochs=2, execution="graph")
+    history[-1].validation_elbo  # nats per example
+    ```
+
+    The first call compiles, which takes seconds under XLA. Memory holds the data, the weights with the optimizer's
+    state, and the activations of one step.
+
+    Args:
+      vae: the model. Its variables change in place. With `ema` it has the averaged weights when training ends.
+      data: a data set with splits, or an array of training examples [N, *event_shape].
+      objective: the bound to maximize: a name from `OBJECTIVES` with settings, such as `iwae:mc_samples=5`, or an
+        object. For beta, warm-up and free bits, use `objectives.Weighted`.
+      validation: held-out examples, if `data` is an array. Without any, the validation columns are NaN.
+      epochs: the total number of epochs, also of a resumed training.
+      steps_per_epoch: by default one pass over the data.
+      batch_size: examples per step.
+      optimizer: a name from `OPTIMIZERS` with settings, or a `tf_keras` optimizer.
+      learning_rate: the peak learning rate.
+      lr_schedule: a name from `SCHEDULES`, or a function from the step to the learning rate.
+      clip_norm: clip gradients to this global norm. None does not clip.
+      ema: decay of an exponential moving average of the weights, see `Average`. None does not average.
+      seed: seeds every random draw of the training.
+      execution: `auto`, `xla`, `graph` or `eager`.
+      binarization: how grey values become binary: a name from `BINARIZATIONS`, or an object. By default `dynamic` for
+        grey data under a likelihood of binary data, else `none`.
+      callbacks: called at fixed points of the training, in this order. They end in the reverse order.
+      resume: the state of an interrupted training with the same settings, from which this one continues.
+
+    Raises:
+      UsageError: a setting does not exist or does not fit the model.
+      DataError: the data do not have the model's shape, or the likelihood has no density for them.
+      DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite.
+    """
+    limits = {"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch or 1}
+    for name, value in limits.items():
+        if value < 1:
+            raise UsageError(f"`{name}` must be at least 1, found {value}.")
+    dataset = data if isinstance(data, Dataset) else _array_dataset(data, validation)
+    if isinstance(data, Dataset) and validation is not None:
+        raise UsageError("`validation` goes with an array. A data set has a validation split of its own.")
+    support, shape = vae.decoder.likelihood.support, tuple(vae.decoder.likelihood.event_shape)
+    if dataset.event_shape != shape:
+        raise DataError(f"{dataset.name}: expected examples of shape {shape}, found {dataset.event_shape}.")
+    if binarization is None:
+        binarization = default_binarization(dataset, support)
+        if binarization != "none":
+            logger.warning(
+                "%s: grey values are binarized at random in every step. Set `binarization` to choose another way.",
+                dataset.name,
+            )
+    transform = (
+        binarization
+        if isinstance(binarization, Binarization)
+        else BINARIZATIONS.build(BINARIZATIONS.member(binarization))
+    )
+    advice = "choose a likelihood that fits, another scaling, or a `binarization`"
+    check_support(dataset, transform.takes(support), lambda: advice)
+    training = Training(
+        vae,
+        prepare(dataset, transform, seed),
+        objective if isinstance(objective, Objective) else OBJECTIVES.build(OBJECTIVES.member(objective)),
+        epochs=epochs,
+        steps=steps_per_epoch or math.ceil(len(dataset.train) / batch_size),
+        batch_size=batch_size,
+        optimizer=(
+            OPTIMIZERS.build(OPTIMIZERS.member(optimizer), learning_rate)
+            if isinstance(optimizer, Member | str)
+            else optimizer
+        ),
+        learning_rate=learning_rate,
+        lr_schedule=lr_schedule,
+        clip_norm=clip_norm,
+        ema=ema,
+        seed=seed,
+        execution=choose(vae, execution),
+        transform=transform.batch,
+    )
+    training.history.data = dataset
+    training.history.settings = {
+        "objective": objective,
+        "epochs": epochs,
+        "steps_per_epoch": steps_per_epoch,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "lr_schedule": lr_schedule,
+        "clip_norm": clip_norm,
+        "ema": ema,
+        "seed": seed,
+        "execution": execution,
+        "binarization": binarization,
+    }
+    if resume is not None:
+        training.resume(resume)
+    return training.run(list(callbacks))
+
+
+def _array_dataset(x: Array, validation: Array | None) -> Dataset:
+    """Return arrays as a data set without test examples, and without validation examples if there are none."""
+    train = Split(np.asarray(x, np.float32))
+    held_out = Split(train.x[:0] if validation is None else np.asarray(validation, np.float32))
+    return Dataset("array", "as given", train, held_out, Split(train.x[:0]))
+
+
+@final
+class Training:
+    """A training that is under way, as callbacks see it.
+
+    vae: the model with the weights that are trained. See `model` for the weights in use.
+    history: records of the finished epochs.
+    step: the number of steps taken.
+    steps: the number of steps per epoch.
+    epochs: the total number of epochs.
+    totals: sums over the steps of the epoch that has begun.
+    execution: `xla`, `graph` or `eager`.
+    best: the best weights so far, if a `BestWeights` callback keeps them.
+    validates: whether there are validation data.
+    error: the exception that ended training, or None.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        dataset: Dataset,
+        objective: Objective,
+        *,
+        epochs: int,
+        steps: int,
+        batch_size: int,
+        optimizer: Optimizer,
+        learning_rate: float,
+        lr_schedule: Schedule | Member | str,
+        clip_norm: float | None,
+        ema: float | None,
+        seed: int,
+        execution: str,
+        transform: Callable[[Tensor, Seed], Tensor],
+    ) -> None:
+        self.vae, self.history = vae, History()
+        self.best: Best | None = None
+        self.step, self.steps, self.epochs, self.totals = 0, steps, epochs, Totals()
+        self.execution, self.validates = execution, len(dataset.validation) > 0
+        self.error: BaseException | None = None
+        self._learning_rate, self._seed = learning_rate, seed
+        self._examples, self._batch_size = len(dataset.train), batch_size
+        schedule = (
+            SCHEDULES.build(SCHEDULES.member(lr_schedule), learning_rate, epochs * steps)
+            if isinstance(lr_schedule, Member | str)
+            else lr_schedule
+        )
+        self._average = None if ema is None else Average(copies(vae.trainable_variables), ema)
+        self._trainer = Trainer(
+            vae,
+            objective,
+            optimizer,
+            schedule,
+            dataset.train.x,
+            transform=transform,
+            run_seed=seed,
+            clip_norm=clip_norm,
+            average=self._average,
+            execution=execution,
+        )
+        self._validator = (
+            Validator(vae, elbo_for(vae), dataset.validation.x, run_seed=seed, execution=execution)
+            if self.validates
+            else None
+        )
+        self._state = State(vae, optimizer, self._average)
+        self._chunk, self._seconds = 1, 0.0
+        self._ended, self._interrupted = "", False
+        self._captured: tuple[int, dict[str, np.ndarray]] | None = None
+
+    def __repr__(self) -> str:
+        return f"Training(step {self.step:,} of {self.epochs * self.steps:,})"
+
+    @property
+    def current_epoch(self) -> int:
+        """The number of the epoch that is under way or has just ended, counted from 1."""
+        return len(self.history) + (1 if self.totals.steps or not self.history.epochs else 0)
+
+    @property
+    def terms(self) -> Terms:
+        """Means over the steps of the epoch so far, or over the last epoch if the next has not begun."""
+        return self.totals.mean() if self.totals.steps or not self.history.epochs else self.history[-1].train
+
+    def stop(self, reason: str) -> None:
+        """End training after the epoch that has begun, as if this had been its last.
+
+        Args:
+          reason: what `history.ended` will say.
+        """
+        self._ended = self._ended or reason
+
+    def interrupt(self, reason: str) -> None:
+        """End training now, between compiled calls. It can be resumed and is not finished.
+
+        Args:
+          reason: what `history.ended` will say.
+        """
+        self._ended, self._interrupted = reason, True
+
+    @contextlib.contextmanager
+    def model(self) -> Iterator[VAE]:
+        """Return the model with the weights in use within this block: the averaged ones if training averages them."""
+        if self._average is None:
+            yield self.vae
+            return
+        with self._average.in_place_of(self.vae.trainable_variables):
+            yield self.vae
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all that a training needs to continue from here."""
+        if self._captured is None or self._captured[0] != self.step:
+            self._captured = self.step, self._state.capture()
+        variables = self._captured[1]
+        return Snapshot(self.step, self.totals, variables, self._seconds, tuple(self.history), self.best)
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot. Seeds and schedules follow from its step.
+
+        Raises:
+          RunError: the snapshot does not fit the model.
+        """
+        self._state.restore(snapshot.variables)
+        self.step, self.totals, self._seconds = snapshot.step, snapshot.totals, snapshot.seconds
+        self.history.epochs, self.best = list(snapshot.epochs), snapshot.best
+        self._captured = snapshot.step, dict(snapshot.variables)
+
+    def run(self, callbacks: list[Callback]) -> History:
+        """Take the epochs that are left, and return the history."""
+        with contextlib.ExitStack() as stack:
+            try:
+                for callback in callbacks:
+                    stack.callback(callback.end, self)
+                    callback.begin(self)
+                while len(self.history) < self.epochs and not self._ends():
+                    self._epoch(callbacks)
+            except DivergenceError as error:
+                remedy = (
+                    f"Try a smaller `learning_rate` (it is {self._learning_rate:g}) or `clip_norm=10`, "
+                    "and check the data."
+                )
+                self.error = DivergenceError(f"training diverged: {error}. {remedy}", remedy=remedy)
+                raise self.error from error
+            except BaseException as error:
+                self.error = error
+                raise
+            else:
+                self.history.finished = not self._interrupted
+                self.history.ended = self._ended or f"all {self.epochs:,} epochs"
+                self.history.snapshot = self.snapshot()
+            finally:
+                if self._average is not None:
+                    for weight, average in zip(self.vae.trainable_variables, self._average.variables, strict=True):
+                        weight.assign(average)
+        return self.history
+
+    def _ends(self) -> bool:
+        """Return whether to end here. A stop waits until the epoch that has begun is over."""
+        return self._interrupted or (bool(self._ended) and not self.totals.steps)
+
+    def _epoch(self, callbacks: list[Callback]) -> None:
+        """Take the steps that are left of an epoch, unless interrupted, and close it."""
+        epoch = len(self.history)
+        batches = tf.constant(epoch_batches(self._examples, self._batch_size, self.steps, self._seed, epoch))
+        while self.totals.steps < self.steps:
+            self._advance(epoch, batches)
+            if self.totals.steps < self.steps:
+                for callback in callbacks:
+                    callback.progress(self)
+                if self._interrupted:
+                    return
+        self._close(epoch)
+        for callback in callbacks:
+            callback.epoch(self)
+
+    def _advance(self, epoch: int, batches: Tensor) -> None:
+        """Take one chunk of steps.
+
+        A chunk has at most twice as many steps as the last, because the first call compiles and its time misleads.
+        """
+        began, taken = time.monotonic(), self.totals.steps
+        end, first = min(taken + self._chunk, self.steps), epoch * self.steps
+        self.totals = self._trainer.run(batches, end, first, self.totals)
+        self.step = first + self.totals.steps
+        took = time.monotonic() - began
+        self._seconds += took
+        self._chunk = max(1, min(2 * self._chunk, int(CHUNK_SECONDS * (end - taken) / took)))
+
+    def _close(self, epoch: int) -> None:
+        """Validate, and add the epoch to the history."""
+        began = time.monotonic()
+        if self._validator is None:
+            validation = Terms(math.nan, math.nan, math.nan)
+        else:
+            with self.model():
+                validation = self._validator()
+        rate = float(self._trainer.schedule(tf.constant(self.step - 1)))
+        seconds = self._seconds + time.monotonic() - began
+        self.history.epochs.append(Epoch(epoch + 1, self.step, *self.totals.mean(), *validation, rate, seconds))
+        self.totals, self._seconds = Totals(), 0.0
