@@ -19,7 +19,6 @@ from rich.text import Text
 from tfp_vae.core.files import json_text
 from tfp_vae.training.progress import bar, columns
 
-
 COMMAND = "tfp_vae.command"
 """The key in a context's `meta` that holds the command which runs."""
 
@@ -57,7 +56,7 @@ def with_options(message: str, command: click.Command | None) -> str:
     for option in command.params:
         if isinstance(option, click.Option):
             names = {flag.lstrip("-").replace("-", "_") for flag in option.opts} | {str(option.name)}
-            known |= {name: option for name in names - known.keys()}
+            known |= dict.fromkeys(names - known.keys(), option)
 
     def as_option(found: re.Match[str]) -> str:
         name, value = found["name"], found["value"]
@@ -65,8 +64,7 @@ def with_options(message: str, command: click.Command | None) -> str:
             return found[0]
         flag = known[name].opts[0]
         if value in ("True", "False") and known[name].is_flag:
-            flag = flag if value == "True" else next(iter(known[name].secondary_opts), f"no {flag}")
-            return flag
+            return flag if value == "True" else next(iter(known[name].secondary_opts), f"no {flag}")
         return flag if value is None else f"{flag} {value}"
 
     return _SETTING.sub(as_option, message)

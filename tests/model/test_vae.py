@@ -128,7 +128,9 @@ def test_reconstruct_is_the_mean_at_the_posterior_mean(x: np.ndarray) -> None:
 
 def test_parts_of_different_latent_spaces_are_refused() -> None:
     vae = make(latent_dim=2)
-    with pytest.raises(UsageError, match="expected a prior over the posterior's z .2 continuous., found one over 5 continuous"):
+    with pytest.raises(
+        UsageError, match=r"expected a prior over the posterior's z .2 continuous., found one over 5 continuous"
+    ):
         tv.VAE(vae.encoder, vae.decoder, tv.priors.StandardNormal(5))
 
 

@@ -161,7 +161,7 @@ class TestConfig:
         config, _ = plan("digits", None, None, small_model(), small_training(early_stopping=3))
         content = config.model_dump(mode="json")
         del content["data"]["splits"]["validation"]
-        with pytest.raises(ValueError, match="--early-stopping needs a validation split, found none"):
+        with pytest.raises(ValueError, match="`early_stopping` needs a validation split, but the data have none"):
             RunConfig.model_validate(content)
 
     def test_a_checkpoint_fits_runs_that_end_elsewhere(self) -> None:

@@ -188,8 +188,9 @@ PICTURES = _by_name(
             name="latent-scatter",
             summary="E[z|x] by class, with ellipses of q(z|x)",
             reading="Ellipses, if any, show how certain the encoder is.",
-            detail="E[z|x] of up to 5,000 test examples by class, with ellipses of one standard deviation of q(z|x) for "
-            "60 of them. Above two dimensions, the first two principal components or t-SNE. In one dimension, a histogram",
+            detail="E[z|x] of up to 5,000 test examples by class, with ellipses of one standard deviation of q(z|x) "
+            "for 60 of them. Above two dimensions, the first two principal components or t-SNE. In one dimension, a "
+            "histogram",
         ),
         Picture(
             name="manifold",
@@ -202,8 +203,8 @@ PICTURES = _by_name(
             name="traversals",
             summary="E[x|z] along each active dimension",
             reading="The other dimensions stay fixed.",
-            detail="E[x|z] along up to 16 active dimensions, between the prior's 2nd and 98th percentile, starting from "
-            "a typical test example",
+            detail="E[x|z] along up to 16 active dimensions, between the prior's 2nd and 98th percentile, starting "
+            "from a typical test example",
             needs=(ACTIVE_DIMENSION,),
         ),
         Picture(
