@@ -137,7 +137,7 @@ def _remove_pictures(run: runs.Run) -> None:
 
 def _tell(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        alone = [storage.sealed(result) for result in results]
+        alone = [storage.seal(result) for result in results]
         console.print_json({"runs": alone, "differences": differences} if differences else alone[0])
     elif differences:
         _print_side_by_side(results, differences)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.registry import Table, written
+from tfp_vae.core.registry import Table, settings_text
 from tfp_vae.data.dataset import DATASETS
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.run import Run
@@ -40,7 +40,7 @@ def _show_table(table: Table, as_json: bool) -> None:
     if as_json:
         console.print_json({"kind": table.kind, "members": [entry._asdict() for entry in entries]})
     else:
-        rows = [[entry.name, written(entry.defaults), entry.summary] for entry in entries]
+        rows = [[entry.name, settings_text(entry.defaults), entry.summary] for entry in entries]
         console.print_table([table.kind, "settings and defaults", "what it is"], rows)
 
 

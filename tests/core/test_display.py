@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tests.helpers import builders
 from tests.helpers.runs import start_run
-from tfp_vae.core.display import shown, table
+from tfp_vae.core.display import table, text_of
 from tfp_vae.core.registry import MemberInfo
 from tfp_vae.data import dataset as datasets
 from tfp_vae.data.dataset import Dataset, Split
@@ -39,7 +39,7 @@ from tfp_vae.training.progress import training_progress
     ],
 )
 def test_values(value: object, expected: str) -> None:
-    assert shown(value) == expected
+    assert text_of(value) == expected
 
 
 def test_a_table_escapes_what_it_is_told() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfp_vae.core.execution import ALIGNMENT, aligned, is_aligned, resident
+from tfp_vae.core.execution import ALIGNMENT, align, is_aligned, to_device
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.dataset import load, prepare
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
@@ -17,7 +17,7 @@ from tfp_vae.data.transforms.binarization import BINARIZATIONS
 
 def beginning_at(offset: int, shape: tuple[int, ...] = (5, 7), dtype: type = np.float32) -> np.ndarray:
     """Numbers in memory that begins `offset` bytes after an aligned place."""
-    room = aligned(np.zeros(4 * ALIGNMENT + 8 * int(np.prod(shape)), np.uint8))
+    room = align(np.zeros(4 * ALIGNMENT + 8 * int(np.prod(shape)), np.uint8))
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     x = room[offset : offset + size].view(dtype).reshape(shape)
     x[...] = np.arange(x.size).reshape(shape)
@@ -28,7 +28,7 @@ def beginning_at(offset: int, shape: tuple[int, ...] = (5, 7), dtype: type = np.
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_what_is_aligned_is_left_and_what_is_not_is_copied(offset: int, dtype: type) -> None:
     x = beginning_at(offset, dtype=dtype)
-    found = aligned(x)
+    found = align(x)
     assert is_aligned(found)
     assert found.ctypes.data % 64 == 0
     assert (found is x) == (offset == 0)
@@ -39,7 +39,7 @@ def test_what_is_aligned_is_left_and_what_is_not_is_copied(offset: int, dtype: t
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (), (1,), (2, 3, 4)])
 def test_any_shape_can_be_aligned(shape: tuple[int, ...]) -> None:
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    found = aligned(x)
+    found = align(x)
     assert found.shape == shape
     np.testing.assert_array_equal(found, x)
 
@@ -48,13 +48,13 @@ def test_columns_and_reversed_rows_are_laid_out_anew() -> None:
     x = beginning_at(0)
     for view in (x.T, x[::-1], x[:, 1:]):
         assert not is_aligned(view)
-        np.testing.assert_array_equal(aligned(view), view)
-        assert is_aligned(aligned(view))
+        np.testing.assert_array_equal(align(view), view)
+        assert is_aligned(align(view))
 
 
 def test_objects_are_left_as_they_are() -> None:
     x = np.array([{}, []], dtype=object)
-    assert aligned(x) is x
+    assert align(x) is x
 
 
 @pytest.mark.parametrize("binarization", ["dynamic", "static", "threshold", "none"])
@@ -81,7 +81,7 @@ def test_data_take_no_more_memory_to_read_than_twice_what_they_hold(tmp_path: Pa
 
 def test_an_aligned_array_and_its_tensor_are_one_memory() -> None:
     x = beginning_at(0)
-    tensor = resident(x)
+    tensor = to_device(x)
     np.testing.assert_array_equal(tensor, x)
     x[2, 3] = -1
     if not tf.config.list_logical_devices("GPU"):
@@ -94,7 +94,7 @@ def test_an_aligned_array_and_its_tensor_are_one_memory() -> None:
 def test_others_are_copied(offset: int) -> None:
     x = beginning_at(offset)
     x.flags.writeable = offset != 0
-    tensor, before = resident(x), x.copy()
+    tensor, before = to_device(x), x.copy()
     x.flags.writeable = True
     x[:] = -1
     np.testing.assert_array_equal(tensor, before)
@@ -102,10 +102,10 @@ def test_others_are_copied(offset: int) -> None:
 
 @pytest.mark.parametrize("dtype", [">f4", "<f4", "?", "S3", "f8", "u2"])
 def test_any_type_that_tensorflow_takes_is_taken(dtype: str) -> None:
-    x = aligned(np.ones([4, 16]).astype(dtype))
-    assert np.asarray(resident(x)).tolist() == tf.convert_to_tensor(x).numpy().tolist()
+    x = align(np.ones([4, 16]).astype(dtype))
+    assert np.asarray(to_device(x)).tolist() == tf.convert_to_tensor(x).numpy().tolist()
 
 
 def test_a_tensor_and_a_list_are_taken_too() -> None:
-    np.testing.assert_array_equal(resident(tf.constant([1.0, 2.0])), [1, 2])
-    np.testing.assert_array_equal(resident([1.0, 2.0]), [1, 2])
+    np.testing.assert_array_equal(to_device(tf.constant([1.0, 2.0])), [1, 2])
+    np.testing.assert_array_equal(to_device([1.0, 2.0]), [1, 2])

@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from scipy import stats
 
 from tests.helpers import builders
-from tfp_vae.core.execution import EXECUTIONS, compiled, running
+from tfp_vae.core.execution import EXECUTIONS, compile_function, running
 from tfp_vae.core.noise import from_each, standard_normal, threefry, uniform
 from tfp_vae.model.distributions import normals
 from tfp_vae.model.posteriors import POSTERIORS, Posterior
@@ -54,9 +54,9 @@ def plain_threefry(first: int, second: int, counter: int) -> tuple[int, int]:
 @pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_draws_have_their_distribution(execution: str, dtype: str) -> None:
-    draws = compiled(lambda seed: (uniform([20_000], seed, dtype), standard_normal([20_000], seed, dtype)), execution)(
-        (3, 4)
-    )
+    draws = compile_function(
+        lambda seed: (uniform([20_000], seed, dtype), standard_normal([20_000], seed, dtype)), execution
+    )((3, 4))
     for values, cdf in zip(draws, (stats.uniform.cdf, stats.norm.cdf), strict=True):
         assert values.dtype == dtype
         assert stats.kstest(values.numpy(), cdf).pvalue > 1e-3
@@ -65,7 +65,7 @@ def test_draws_have_their_distribution(execution: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_uniform_draws_stay_below_one_and_normal_ones_finite(execution: str) -> None:
-    draws = compiled(
+    draws = compile_function(
         lambda seed: (uniform([10**6], seed, "float32"), standard_normal([10**6], seed, "float32")), execution
     )
     u, z = (values.numpy() for values in draws((0, 0)))
@@ -76,7 +76,7 @@ def test_uniform_draws_stay_below_one_and_normal_ones_finite(execution: str) -> 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_neighbouring_seeds_and_counters_are_not_correlated(execution: str) -> None:
-    draw = compiled(lambda seed: standard_normal([50_000], seed, "float32"), execution)
+    draw = compile_function(lambda seed: standard_normal([50_000], seed, "float32"), execution)
     first, second, other = (draw(seed).numpy() for seed in ((5, 5), (5, 6), (6, 5)))
     for a, b in ((first, second), (first, other), (second, other), (first[1:], first[:-1])):
         assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(len(a))
@@ -91,7 +91,7 @@ def test_each_example_draws_from_its_own_seed(execution: str) -> None:
             together = standard_normal([4, 3, 2], (0, 0), "float32")
         return together, *(standard_normal([4, 2], seeds[i], "float32") for i in range(3))
 
-    together, *alone = compiled(draw, execution)()
+    together, *alone = compile_function(draw, execution)()
     for i, one in enumerate(alone):
         np.testing.assert_array_equal(together[:, i], one)
 
@@ -107,7 +107,7 @@ def test_a_second_draw_from_the_seeds_of_examples_is_refused() -> None:
 def test_what_runs_is_known_within_and_not_outside() -> None:
     seen = []
     for execution in EXECUTIONS:
-        compiled(lambda: seen.append(running()) or tf.zeros([]), execution)()
+        compile_function(lambda: seen.append(running()) or tf.zeros([]), execution)()
     assert seen == list(EXECUTIONS)
     assert running() == "eager"
 
@@ -120,7 +120,7 @@ def test_a_posterior_draws_for_all_examples_what_it_draws_for_one(name: str, exe
     params = tf.constant(np.random.default_rng(2).normal(size=(4, posterior.params_size)), tf.float32)
     seeds = tf.constant([[0, 1], [7, 7], [0, 2], [-5, 9]])
     fast, plain = (
-        compiled(lambda p, s, draw=draw: draw(posterior, p, 6, s), execution)(params, seeds)
+        compile_function(lambda p, s, draw=draw: draw(posterior, p, 6, s), execution)(params, seeds)
         for draw in (type(posterior).draw_each, Posterior.draw_each)
     )
     for found, expected in zip(fast, plain, strict=True):
@@ -140,7 +140,9 @@ def test_normals_draw_as_those_of_tfp_do(execution: str) -> None:
     )
     for ours, make in makers:
         stock = make(getattr(tfp.distributions, ours.__name__))
-        draws = compiled(lambda seed, make=make, ours=ours: make(ours).sample([50_000], seed=seed), execution)((1, 1))
+        draws = compile_function(lambda seed, make=make, ours=ours: make(ours).sample([50_000], seed=seed), execution)(
+            (1, 1)
+        )
         assert draws.shape == [50_000, 2]
         spread = stock.stddev().numpy() / np.sqrt(50_000)
         np.testing.assert_array_less(np.abs(draws.numpy().mean(0) - stock.mean().numpy()), 5 * spread)

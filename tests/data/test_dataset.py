@@ -317,10 +317,10 @@ class TestBinarization:
 
     @pytest.mark.parametrize("execution", ["xla", "graph"])
     def test_dynamic_batches_have_the_grey_mean(self, execution: str) -> None:
-        from tfp_vae.core.execution import compiled
+        from tfp_vae.core.execution import compile_function
 
         grey = np.tile(np.float32([0.0, 0.1, 0.5, 0.9, 1.0]), (20_000, 1))
-        draw = compiled(lambda seed: Dynamic().batch(grey, seed), execution)((1, 2)).numpy()
+        draw = compile_function(lambda seed: Dynamic().batch(grey, seed), execution)((1, 2)).numpy()
         assert is_binary(draw)
         error = np.sqrt(grey[0] * (1 - grey[0]) / len(grey))
         assert (np.abs(draw.mean(axis=0) - grey[0]) <= 4 * error).all()

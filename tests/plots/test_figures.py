@@ -105,7 +105,7 @@ def test_tones_span_the_values_beyond_the_unit_interval(channels: int, rng: np.r
     x = rng.normal(size=(4, 8, 8, channels)).astype(np.float32) * 30 - 50
     limits = canvas.range_of(x)
     np.testing.assert_allclose(limits, np.quantile(x, [0.001, 0.999]), rtol=1e-6)
-    tile = canvas.tiled(x, 2, 2, limits)[:8, :8]
+    tile = canvas.tile(x, 2, 2, limits)[:8, :8]
     assert tile.min() < 0.3
     assert tile.max() > 0.7
     expected = np.clip((x[0] - limits.low) / (limits.high - limits.low), 0, 1)
@@ -117,7 +117,7 @@ def test_one_value_far_out_does_not_pale_the_others(rng: np.random.Generator) ->
     counts[0, 0, 0] = 1e6
     assert canvas.range_of(counts).high < 30
     assert canvas.range_of(np.full((2, 3), 7.0)) == (7, 7)
-    assert canvas.tiled(np.full((1, 2, 2, 1), 7.0), 1, 1, canvas.Range(7, 7)).max() == 0
+    assert canvas.tile(np.full((1, 2, 2, 1), 7.0), 1, 1, canvas.Range(7, 7)).max() == 0
     assert canvas.range_of(np.array([0.2, 0.9])) == canvas.range_of(np.zeros(0)) == (0, 1)
 
 
@@ -167,7 +167,7 @@ def test_no_frames_between_what_belongs_together_or_is_tiny(rng: np.random.Gener
 
 @pytest.mark.parametrize("side", [8, 28])
 def test_a_caption_is_nearer_to_its_own_tile_than_to_the_next(side: int, rng: np.random.Generator) -> None:
-    axes = plots.ranked(rng.random((6, side, side, 1)), -np.arange(6.0) * 1_000, "title").axes[0]
+    axes = plots.ranking(rng.random((6, side, side, 1)), -np.arange(6.0) * 1_000, "title").axes[0]
     pitch = shown(axes.figure).shape[0] / 2
     axes.figure.canvas.draw()
     for i, text in enumerate(axes.texts):
@@ -180,7 +180,7 @@ def test_a_caption_is_nearer_to_its_own_tile_than_to_the_next(side: int, rng: np
 
 def test_ranked_vectors_name_their_rows_by_their_values(rng: np.random.Generator) -> None:
     x = rng.random((3, 4))
-    axes = plots.ranked(x, np.array([-7.0, -5.0, 2.0]), "title", list("abcd")).axes[0]
+    axes = plots.ranking(x, np.array([-7.0, -5.0, 2.0]), "title", list("abcd")).axes[0]
     np.testing.assert_array_equal(axes.images[0].get_array(), x)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["\N{MINUS SIGN}7", "\N{MINUS SIGN}5", "2"]
     assert [label.get_text() for label in axes.get_xticklabels()] == list("abcd")
@@ -275,7 +275,7 @@ class TestScatter:
         assert all(left - 6 <= box.x0 and box.x1 <= right + 6 for box in boxes)
         assert all(bottom - 6 <= box.y0 and box.y1 <= top + 6 for box in boxes)
         legends = [[text.get_text() for text in legend.get_texts()] for legend in figure.legends]
-        assert legends == ([] if within else [[canvas.named(name) for name in np.unique(labels)]])
+        assert legends == ([] if within else [[canvas.class_name(name) for name in np.unique(labels)]])
         assert all(legend.get_window_extent().x0 > right for legend in figure.legends)
 
     def test_a_legend_has_the_colours_of_the_points(self, rng: np.random.Generator) -> None:
@@ -286,7 +286,7 @@ class TestScatter:
 
     def test_boxes_that_are_apart_stay(self) -> None:
         places = np.array([[0.1, 0.1], [0.5, 0.5], [0.9, 0.1]])
-        np.testing.assert_allclose(scatter.settled(places, np.full((3, 2), 0.1)), places, atol=1e-5)
+        np.testing.assert_allclose(scatter.separate_boxes(places, np.full((3, 2), 0.1)), places, atol=1e-5)
 
     def test_ellipses_are_one_standard_deviation(self) -> None:
         turn = np.radians(30)
@@ -425,7 +425,7 @@ def test_every_picture_of_what_is_decoded_can_be_cut_off(draw: str, rng: np.rand
 def test_few_ranked_stand_in_a_row_each_value_below_its_middle(
     count: int, columns: int, rng: np.random.Generator
 ) -> None:
-    axes = plots.ranked(rng.random((count, 8, 8, 1)), -np.arange(float(count)), "title").axes[0]
+    axes = plots.ranking(rng.random((count, 8, 8, 1)), -np.arange(float(count)), "title").axes[0]
     pitch = shown(axes.figure).shape[1] / columns
     for i, text in enumerate(axes.texts):
         assert text.get_position()[0] == pytest.approx(i % columns * pitch + 3.5)
@@ -443,7 +443,7 @@ def test_titles_have_one_size(rng: np.random.Generator) -> None:
     lines[0] |= {"epoch": 1, "validation_distortion": 1.0, "validation_rate": 1.0}
     points = rng.normal(size=(4, 2))
     figures = [
-        plots.image_grid(x, "t"), plots.ranked(x, np.zeros(4), "t"), plots.extremes(x, np.arange(4.0)),
+        plots.image_grid(x, "t"), plots.ranking(x, np.zeros(4), "t"), plots.extremes(x, np.arange(4.0)),
         plots.manifold(x, 2), plots.values_by_class(np.arange(4.0), labels, "t", "what"),
         plots.learning_curves(lines), scatter.latent_scatter(points, labels, None, ("a", "b"), "t" * 60),
     ]  # fmt: skip
@@ -469,7 +469,7 @@ def test_texts_of_the_data_are_no_formulas(draw: str, rng: np.random.Generator) 
         "scatter": lambda: scatter.latent_scatter(x, labels),
         "features": lambda: plots.image_grid(x, f"{TEXT}.csv", features=[TEXT, "b"]),
         "images": lambda: plots.image_grid(rng.random((4, 4, 4, 1)), TEXT),
-        "rows": lambda: plots.ranked(x, values, f"{TEXT}.csv", [TEXT, "b"], [TEXT] * 20),
+        "rows": lambda: plots.ranking(x, values, f"{TEXT}.csv", [TEXT, "b"], [TEXT] * 20),
         "extremes": lambda: plots.extremes(x, values, "title", 2, [TEXT, "b"], [TEXT] * 20),
     }
     figure = figures[draw]()
@@ -504,14 +504,14 @@ def test_ticks_of_large_values_do_not_run_together(rng: np.random.Generator) -> 
 
 
 def test_long_names_of_classes_are_shortened_in_the_middle() -> None:
-    assert canvas.named("a" * 20) == "a" * 20
-    assert canvas.named("a" * 20 + "z") == "a" * 10 + "\N{HORIZONTAL ELLIPSIS}" + "a" * 8 + "z"
-    assert canvas.named(7) == "7"
+    assert canvas.class_name("a" * 20) == "a" * 20
+    assert canvas.class_name("a" * 20 + "z") == "a" * 10 + "\N{HORIZONTAL ELLIPSIS}" + "a" * 8 + "z"
+    assert canvas.class_name(7) == "7"
 
 
 @pytest.mark.parametrize("most", range(1, 9))
 def test_a_shortened_text_keeps_both_ends(most: int) -> None:
-    text = canvas.shortened("abcdefgh", most)
+    text = canvas.shorten("abcdefgh", most)
     first, _, last = text.partition("\N{HORIZONTAL ELLIPSIS}")
     assert len(text) == most
     assert "abcdefgh".startswith(first)
@@ -522,13 +522,13 @@ def test_a_shortened_text_keeps_both_ends(most: int) -> None:
 FILES = [f"portraits/a-{i}-very-long-name-of-a-picture-{i}.png" for i in range(9)]
 
 
-@pytest.mark.parametrize("draw", ["extremes", "ranked"])
+@pytest.mark.parametrize("draw", ["extremes", "ranking"])
 def test_pictures_say_which_file_each_is_below_its_value(draw: str, rng: np.random.Generator) -> None:
     """Under each tile the value and the file of that very example, within the tile."""
     x, values = rng.random((9, 8, 8, 3)), np.arange(9.0)[::-1]
     figures = {
         "extremes": (lambda: plots.extremes(x, values, "a title " * 9, 4, names=FILES), [8, 7, 6, 5, 0, 1, 2, 3]),
-        "ranked": (lambda: plots.ranked(x, values, "title", names=FILES), list(range(9))),
+        "ranking": (lambda: plots.ranking(x, values, "title", names=FILES), list(range(9))),
     }
     drawn, order = figures[draw][0](), figures[draw][1]
     axes, columns = drawn.axes[0], 4 if draw == "extremes" else 3
@@ -554,13 +554,13 @@ def test_tiles_that_are_tiny_have_no_names(rng: np.random.Generator) -> None:
     """Where names have no room the picture is the one without them, and has no empty room for them."""
     x = rng.random((400, 8, 8, 1))
     with_names, without = (
-        plots.ranked(x, np.zeros(400), "title", names=names) for names in ([f"{'a' * 20}.png"] * 400, [])
+        plots.ranking(x, np.zeros(400), "title", names=names) for names in ([f"{'a' * 20}.png"] * 400, [])
     )
     assert {text.get_text() for text in with_names.axes[0].texts} == {"0"}
     np.testing.assert_array_equal(with_names.get_size_inches(), without.get_size_inches())
     np.testing.assert_array_equal(shown(with_names), shown(without))
     with pytest.raises(ValueError, match="zip"):
-        plots.ranked(rng.random((3, 8, 8, 1)), np.zeros(3), "title", names=["a.png"])
+        plots.ranking(rng.random((3, 8, 8, 1)), np.zeros(3), "title", names=["a.png"])
 
 
 def test_twenty_classes_are_told_apart() -> None:
@@ -575,7 +575,7 @@ def test_tables_say_which_row_each_example_is(rng: np.random.Generator) -> None:
     least, most = plots.extremes(x, values, "title", 2, names=names).axes[:2]
     assert [label.get_text() for label in least.get_yticklabels()] == ["row 1", "row 2"]
     assert [label.get_text() for label in most.get_yticklabels()] == ["row 3", "row 4"]
-    axes = plots.ranked(x, values, "title", names=names).axes[0]
+    axes = plots.ranking(x, values, "title", names=names).axes[0]
     assert axes.get_yticklabels()[3].get_text() == "row 3: 6"
 
 

@@ -72,7 +72,7 @@ def of_run(read: Callable[[Run], object]) -> Callable[[Path], object]:
 
 
 def text(value: dict[str, object]) -> bytes:
-    return storage.json_text(storage.sealed(value), indent=2).encode()
+    return storage.json_text(storage.seal(value), indent=2).encode()
 
 
 def checkpoint(folder: Path) -> bytes:

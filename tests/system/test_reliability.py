@@ -750,11 +750,11 @@ class TestFormats:
         )
     )
     def test_sealed_objects(self, value: dict[str, object]) -> None:
-        written = json.loads(storage.json_text(storage.sealed(value)))
-        assert storage.unsealed(written) == value
-        assert storage.sealed(written) == written
+        written = json.loads(storage.json_text(storage.seal(value)))
+        assert storage.unseal(written) == value
+        assert storage.seal(written) == written
         with pytest.raises(ValueError, match="checksum"):
-            storage.unsealed({**written, "more": 1})
+            storage.unseal({**written, "more": 1})
 
 
 def test_epochs_of_a_long_training_are_saved_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,16 +10,16 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["shown", "table"]
+__all__ = ["table", "text_of"]
 
 
-def shown(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Return a value as a person reads it: five digits that count, and nothing where there is nothing.
 
     ```python
-    from tfp_vae.core.display import shown
+    from tfp_vae.core.display import text_of
 
-    shown(-24.13765), shown(595012), shown(None)  # "-24.138", "595,012", ""
+    text_of(-24.13765), text_of(595012), text_of(None)  # "-24.138", "595,012", ""
     ```
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
@@ -36,8 +36,8 @@ def table(caption: str, rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _head(value: Any) -> str:
-    return f'<th style="text-align: left">{html.escape(shown(value))}</th>'
+    return f'<th style="text-align: left">{html.escape(text_of(value))}</th>'
 
 
 def _cell(value: Any) -> str:
-    return f'<td style="text-align: left">{html.escape(shown(value))}</td>'
+    return f'<td style="text-align: left">{html.escape(text_of(value))}</td>'

@@ -17,7 +17,17 @@ import numpy as np
 
 from tfp_vae.core.lazy import keras, tf
 
-__all__ = ["ALIGNMENT", "AUTO", "EXECUTIONS", "aligned", "choose", "compiled", "is_aligned", "resident", "running"]
+__all__ = [
+    "ALIGNMENT",
+    "AUTO",
+    "EXECUTIONS",
+    "align",
+    "choose",
+    "compile_function",
+    "is_aligned",
+    "running",
+    "to_device",
+]
 
 AUTO = "auto"
 
@@ -66,7 +76,7 @@ EXECUTIONS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
 }
 
 
-def compiled(function: Callable[..., Any], execution: str) -> Callable[..., Any]:
+def compile_function(function: Callable[..., Any], execution: str) -> Callable[..., Any]:
     """Return `function` prepared for one of `EXECUTIONS`. The three do not draw the same numbers from the same seed.
 
     Args:
@@ -85,11 +95,11 @@ def compiled(function: Callable[..., Any], execution: str) -> Callable[..., Any]
 
 
 def running() -> str:
-    """Return the execution that what is being traced was prepared for; `eager` outside of `compiled`."""
+    """Return the execution that what is being traced was prepared for; `eager` outside of `compile_function`."""
     return _RUNNING.get()
 
 
-def resident(x: Any) -> Any:
+def to_device(x: Any) -> Any:
     """Return an array as a tensor on the device, of the array's own memory where that can be.
 
     On a CPU a NumPy array that begins at a multiple of `arrays.ALIGNMENT` bytes, as that of a run's training data does,
@@ -139,7 +149,7 @@ def is_aligned(x: np.ndarray) -> bool:
     return bool(x.flags.c_contiguous) and x.ctypes.data % ALIGNMENT == 0
 
 
-def aligned(x: np.ndarray) -> np.ndarray:
+def align(x: np.ndarray) -> np.ndarray:
     """Return x if it is aligned, else a copy that is.
 
     NumPy's own memory begins 16 bytes after such a place if it is much.

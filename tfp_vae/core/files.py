@@ -36,9 +36,9 @@ __all__ = [
     "keep_copy",
     "make_folder",
     "raise_if_disk",
-    "sealed",
-    "unsealed",
-    "with_not_finite",
+    "restore_non_finite",
+    "seal",
+    "unseal",
     "write_array",
     "write_arrays",
     "write_bytes",
@@ -255,7 +255,7 @@ def json_text(value: Mapping[str, Any], indent: int | None = None) -> str:
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
-def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+def seal(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return a JSON object with the checksum of what it says, under the key `checksum`.
 
     The checksum is of the values, not of the text: the object may be printed and parsed again.
@@ -267,13 +267,13 @@ def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, CHECKSUM: _digest(content)}
 
 
-def unsealed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `sealed` was given.
+def unseal(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `seal` was given.
 
     ```python
-    from tfp_vae.core.files import sealed, unsealed
+    from tfp_vae.core.files import seal, unseal
 
-    unsealed(sealed({"epochs": 3}))  # {"epochs": 3}; a changed value raises ValueError
+    unseal(seal({"epochs": 3}))  # {"epochs": 3}; a changed value raises ValueError
     ```
 
     Raises:
@@ -310,7 +310,7 @@ def _finite_pairs(key: str, item: Any) -> Iterator[tuple[str, Any]]:
         yield key, _finite(item)
 
 
-def with_not_finite(value: Mapping[str, Any]) -> dict[str, Any]:
+def restore_non_finite(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object as it was before `json_text`: nulls whose reason names inf, -inf or nan are those again.
 
     Of the values in it alone, not of those of objects within.

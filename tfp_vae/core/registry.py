@@ -34,8 +34,8 @@ __all__ = [
     "Widths",
     "first_problem",
     "parse",
+    "settings_text",
     "split_numbers",
-    "written",
 ]
 
 
@@ -71,7 +71,7 @@ class Member(NamedTuple):
     settings: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.name}:{written(self.settings)}".rstrip(":")
+        return f"{self.name}:{settings_text(self.settings)}".rstrip(":")
 
 
 class MemberInfo(NamedTuple):
@@ -82,7 +82,7 @@ class MemberInfo(NamedTuple):
     defaults: Mapping[str, Any]
 
 
-def written(settings: Mapping[str, Any]) -> str:
+def settings_text(settings: Mapping[str, Any]) -> str:
     """Return settings as a user writes them, `key=value,key=value`; those that are not set are left out."""
     texts = {k: ",".join(map(str, v)) if isinstance(v, tuple | list) else v for k, v in settings.items()}
     return ",".join(f"{key}={text}" for key, text in texts.items() if text is not None)

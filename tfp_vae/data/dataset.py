@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.core.execution import aligned
+from tfp_vae.core.execution import align
 from tfp_vae.core.registry import Member, Table
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.core.supports import BINARY, REAL, UNIT, Support, first_violation
@@ -605,7 +605,7 @@ def prepare(dataset: Dataset, binarization: Binarization, run_seed: int) -> Data
         if name != "train"
     }
     train_x = binarization.training(dataset.train.x, generator(run_seed, Purpose.BINARIZATION))
-    return replace(dataset, train=replace(dataset.train, x=aligned(train_x)), **held_out)
+    return replace(dataset, train=replace(dataset.train, x=align(train_x)), **held_out)
 
 
 def _held_out_draw(split: int) -> np.random.Generator:

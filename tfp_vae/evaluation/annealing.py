@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.execution import AUTO, choose, compiled
+from tfp_vae.core.execution import AUTO, choose, compile_function
 from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.core.seeds import Seed, fold
 from tfp_vae.evaluation.diagnostics import log_mean_error
@@ -267,8 +267,8 @@ class _Annealer:
             raise UsageError(f"expected at least one annealing step and two chains, found {steps} and {chains}.")
         self._vae, self._count, self._progress = vae, chains, progress
         self._betas = temperatures(steps)
-        self._pilot = compiled(lambda *given: self._advanced(_adapted, *given), execution)
-        self._advance = compiled(lambda *given: self._advanced(_kept, *given), execution)
+        self._pilot = compile_function(lambda *given: self._advanced(_adapted, *given), execution)
+        self._advance = compile_function(lambda *given: self._advanced(_kept, *given), execution)
 
     def below(self, x: Any, seed: Seed) -> Annealed:
         """Return the bound from below, of examples x [B, ...]."""

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from tfp_vae.core.errors import RunError, UsageError
-from tfp_vae.core.execution import AUTO, choose, compiled
+from tfp_vae.core.execution import AUTO, choose, compile_function
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import Seed, fold
 from tfp_vae.evaluation.diagnostics import (
@@ -402,8 +402,8 @@ class _Sampler:
         self._chunk = min(chunk_size, self._live)
         self._execution = execution
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
-        self._encode = compiled(self._encoded, execution)
-        self._advance = compiled(self._advanced, execution)
+        self._encode = compile_function(self._encoded, execution)
+        self._advance = compile_function(self._advanced, execution)
 
     def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress) -> Estimates:
         """Return the estimates of x [B, ...], whose draws `seed` and `places` [B] name; the first `live` count."""
@@ -461,7 +461,7 @@ class _Sampler:
             if self._chunk == 1:
                 raise RunError("evaluation ran out of memory with one sample at a time: free some memory.") from error
             self._chunk //= 2
-            self._advance = compiled(self._advanced, self._execution)
+            self._advance = compile_function(self._advanced, self._execution)
             return self._drawn(x, params, seed, places, first, last)
         return [part.numpy()[: last - first] for part in parts]
 

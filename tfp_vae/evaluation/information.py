@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfp_vae.core.execution import AUTO, choose, compiled
+from tfp_vae.core.execution import AUTO, choose, compile_function
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.seeds import Seed, fold
 from tfp_vae.evaluation.diagnostics import standard_error
@@ -102,7 +102,7 @@ def decomposition(
     """
     x = x[: most_components or (MOST_COMPONENTS if vae.encoder.posterior.capabilities.normal else MOST_FLOWS)]
     params = tf.concat([vae.encoder.params(part) for part in _parts(x)], axis=0)
-    densities = compiled(lambda rows, seed: _densities(vae, params, rows, seed), choose(vae, execution))
+    densities = compile_function(lambda rows, seed: _densities(vae, params, rows, seed), choose(vae, execution))
     draws = min(len(x), MOST_DRAWS)
     at_once = min(draws, max(1, VALUES_AT_ONCE // (len(x) * vae.encoder.posterior.latent_dim)))
     rows = np.minimum(np.arange(math.ceil(draws / at_once) * at_once), draws - 1).reshape(-1, at_once)

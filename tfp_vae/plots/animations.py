@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tfp_vae.plots.canvas import DESCRIPTION, STYLE, classes_of, color, marker, plain, range_of, show_tiles, tiled
+from tfp_vae.plots.canvas import DESCRIPTION, STYLE, classes_of, color, marker, plain, range_of, show_tiles, tile
 from tfp_vae.plots.scatter import draw_clusters, legend_of_classes, scatter_axes
 
 __all__ = ["description", "grid_animation", "last_frame", "latent_animation"]
@@ -134,7 +134,7 @@ def grid_animation(
     def frames() -> Iterator[Image.Image]:
         for i, told in enumerate(_titles(plain(title), epochs, total)):
             axes.set_title(told, fontsize="medium", wrap=True)
-            image.set_data(tiled(decoded[i], side, side, limits))
+            image.set_data(tile(decoded[i], side, side, limits))
             yield _rendered(figure, canvas, GRID_DPI, settle=i == 0)
 
     return _gif(frames())

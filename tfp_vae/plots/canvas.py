@@ -1,7 +1,7 @@
 """The family that all pictures belong to: colours, type, how values become tones, how tiles are laid out; PNG bytes.
 
 `plots`, `scatter`, `diagrams` and `animations` draw with what is here, so that all pictures look alike. Tones are a map
-from values to [0, 1], `Range`; tiles are pictures side by side on white, `tiled`; `maps` are vectors as rows. No figure
+from values to [0, 1], `Range`; tiles are pictures side by side on white, `tile`; `maps` are vectors as rows. No figure
 goes through pyplot, which keeps figures and is not safe with threads.
 """
 
@@ -31,19 +31,19 @@ __all__ = [
     "Figure",
     "Range",
     "bins_for",
+    "class_name",
     "classes_of",
     "color",
     "colors_of",
     "maps",
     "marker",
-    "named",
     "plain",
     "png",
     "range_of",
-    "shortened",
+    "shorten",
     "show_tiles",
+    "tile",
     "tile_size",
-    "tiled",
 ]
 
 # Okabe and Ito's palette, told apart by colour-blind readers, but for its yellow, and with two more for ten classes.
@@ -178,13 +178,13 @@ def plain(text: object) -> str:
     return str(text).replace("$", r"\$")
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """Return a text of at most so many letters, cut in the middle: names differ at their ends more often than not.
 
     ```python
-    from tfp_vae.plots.canvas import shortened
+    from tfp_vae.plots.canvas import shorten
 
-    shortened("portraits/img_0042.png", 15)  # "portrai…042.png"
+    shorten("portraits/img_0042.png", 15)  # "portrai…042.png"
     ```
     """
     if len(text) <= most:
@@ -193,9 +193,9 @@ def shortened(text: str, most: int) -> str:
     return f"{text[: most - 1 - last]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - last :]}"
 
 
-def named(label: object) -> str:
+def class_name(label: object) -> str:
     """Return the name of a class as it is drawn: plain, and shortened where it is long."""
-    return plain(shortened(str(label), MOST_LETTERS))
+    return plain(shorten(str(label), MOST_LETTERS))
 
 
 def colors_of(labels: np.ndarray | None, count: int) -> list[str]:
@@ -221,7 +221,7 @@ def classes_of(labels: np.ndarray | None) -> np.ndarray | None:
     return classes if len(classes) <= MOST_CLASSES else None
 
 
-def tiled(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *, captions: int = 0) -> np.ndarray:
+def tile(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *, captions: int = 0) -> np.ndarray:
     """Return pictures x [N, H, W, C] as tones side by side on white, with a gap that grows with their size.
 
     Three channels are colours, [H', W', 3]; any other number stand side by side in grey, [H', W'].
@@ -280,7 +280,7 @@ def show_tiles(
       framed: whether tiles have a line around them.
     """
     limits = limits or range_of(x, unit=unit)
-    picture = tiled(x, rows, columns, limits, captions=captions)
+    picture = tile(x, rows, columns, limits, captions=captions)
     axes = _bare_axes(picture.shape[1] / picture.shape[0] * rows / columns, rows, columns)
     axes.imshow(picture, cmap=GREY if picture.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
     axes.set_title(plain(title), fontsize=TITLE_SIZE)

@@ -27,15 +27,15 @@ from tfp_vae.plots.canvas import (
     STYLE,
     Range,
     bins_for,
+    class_name,
     classes_of,
     color,
     maps,
     marker,
-    named,
     plain,
     png,
     range_of,
-    shortened,
+    shorten,
     show_tiles,
     tile_size,
 )
@@ -49,7 +49,7 @@ __all__ = [
     "log_likelihood_histogram",
     "manifold",
     "png",
-    "ranked",
+    "ranking",
     "rate_bars",
     "reconstructions",
     "strips",
@@ -393,7 +393,7 @@ def _boxes(axes: Any, groups: Sequence[np.ndarray], names: Sequence[Any]) -> Non
     for kind, style in styles.items():
         for part in parts[kind]:
             part.set(**style)
-    axes.set_yticks(range(1, len(names) + 1), [named(name) for name in names])
+    axes.set_yticks(range(1, len(names) + 1), [class_name(name) for name in names])
     axes.invert_yaxis()
     axes.set_ylabel("class")
 
@@ -415,7 +415,7 @@ def extremes(
       count: how many of each, at most half of all.
       features: what the M features of vectors are called.
       names: of the N examples, such as their rows or files; those of vectors stand beside them, of pictures below: see
-        `ranked`.
+        `ranking`.
     """
     order = np.argsort(values, kind="stable")
     count = min(count, max(1, len(x) // 2))
@@ -438,7 +438,7 @@ def _name_examples(panels: Sequence[Any], names: Sequence[Sequence[str]]) -> Non
         axes.set_yticks(range(len(texts)), texts, fontsize="small")
 
 
-def ranked(
+def ranking(
     x: np.ndarray, values: np.ndarray, title: str, features: Sequence[str] = (), names: Sequence[str] = ()
 ) -> Figure:
     """Draw examples x [N, H, W, C] as a grid in their order, each above its value [N]; or vectors [N, M] as a map.
@@ -512,10 +512,10 @@ def _in_lines(name: str, letters: int, lines: int) -> str:
     A file and its folder stand on lines of their own, the file with its end, which tells it from others.
     """
     if len(name) <= letters or lines < 2:
-        return plain(shortened(name, letters))
+        return plain(shorten(name, letters))
     folder, slash, file = name.rpartition("/")
     if not slash:
-        text = shortened(name, 2 * letters)
+        text = shorten(name, 2 * letters)
         return f"{plain(text[:letters])}\n{plain(text[letters:])}"
     end = file if len(file) <= letters else f"\N{HORIZONTAL ELLIPSIS}{file[1 - letters :]}"
-    return f"{plain(shortened(folder + slash, letters))}\n{plain(end)}"
+    return f"{plain(shorten(folder + slash, letters))}\n{plain(end)}"

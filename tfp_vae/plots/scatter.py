@@ -16,7 +16,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tfp_vae.plots.canvas import PALETTE, STYLE, TITLE_SIZE, bins_for, classes_of, color, colors_of, marker, named
+from tfp_vae.plots.canvas import PALETTE, STYLE, TITLE_SIZE, bins_for, class_name, classes_of, color, colors_of, marker
 
 __all__ = [
     "Spread",
@@ -25,7 +25,7 @@ __all__ = [
     "legend_of_classes",
     "posterior_against_prior",
     "scatter_axes",
-    "settled",
+    "separate_boxes",
 ]
 
 LABEL_HEIGHT, LETTER_WIDTH, LABEL_MARGIN = 0.29, 0.12, 0.16
@@ -100,7 +100,7 @@ def legend_of_classes(figure: Figure, labels: np.ndarray | None) -> None:
     if classes is None:
         return
     handles = [Line2D([], [], marker=marker(i), linestyle="", color=color(i)) for i in range(len(classes))]
-    texts = [named(name) for name in classes]
+    texts = [class_name(name) for name in classes]
     figure.legend(handles, texts, loc="outside right center", handletextpad=0.1, fontsize="small")
 
 
@@ -120,7 +120,7 @@ def draw_clusters(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> b
     members = [np.ones(len(points), bool)] if classes is None else [labels == name for name in classes]
     for i, rows in enumerate(members):
         axes.scatter(*points[rows].T, s=size, color=color(i), marker=marker(i), alpha=0.65, linewidths=0)
-    names = [] if classes is None else [named(name) for name in classes]
+    names = [] if classes is None else [class_name(name) for name in classes]
     sizes = np.reshape([_box(name) for name in names], (-1, 2)) / _inches(axes)
     few = bool(sizes.prod(axis=1).sum() <= MOST_COVERED)
     if names and few:
@@ -158,7 +158,7 @@ def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str]
     axes.autoscale_view()  # which respects a view that is set
     axes.apply_aspect()
     between = axes.transData + axes.transAxes.inverted()
-    found = settled(between.transform(np.asarray(places)), sizes)
+    found = separate_boxes(between.transform(np.asarray(places)), sizes)
     for i, (name, place, start) in enumerate(zip(names, found, places, strict=True)):
         outline = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color(i), "linewidth": 1.5}
         axes.annotate(
@@ -183,7 +183,7 @@ def _inches(axes: Any) -> np.ndarray:
     return np.asarray(np.divide([axes.bbox.width, axes.bbox.height], axes.figure.dpi))
 
 
-def settled(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def separate_boxes(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return places [N, 2] moved so that boxes of sizes [N, 2] around them lie within [0, 1] and do not overlap.
 
     Each pair that overlaps is pushed apart along the axis on which it overlaps less, until none does; every tenth time

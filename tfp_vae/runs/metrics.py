@@ -42,7 +42,7 @@ def text(lines: Iterable[Mapping[str, Any]]) -> str:
     Args:
       lines: epochs 1, 2, and so on.
     """
-    return "".join(f"{storage.json_text(storage.sealed(line))}\n" for line in lines)
+    return "".join(f"{storage.json_text(storage.seal(line))}\n" for line in lines)
 
 
 def parsed(content: str) -> list[dict[str, Any]]:
@@ -61,4 +61,4 @@ def _parsed_line(line: str) -> dict[str, Any]:
     value = json.loads(line)
     if not isinstance(value, dict):
         raise ValueError(f"a line is not a JSON object but {type(value).__name__}")
-    return _Line.model_validate(storage.with_not_finite(storage.unsealed(value))).model_dump()
+    return _Line.model_validate(storage.restore_non_finite(storage.unseal(value))).model_dump()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, final
 
 import numpy as np
 
-from tfp_vae.core.display import shown, table
+from tfp_vae.core.display import table, text_of
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
@@ -124,7 +124,7 @@ class Assessment:
 
     def _with_error(self, name: str) -> str:
         """Return a figure as text, with its standard error if it has one."""
-        value, error = (shown(self.result.get(key)) for key in (name, f"{name}_se"))
+        value, error = (text_of(self.result.get(key)) for key in (name, f"{name}_se"))
         return f"{value} ± {error}" if error else value
 
     def per_example(self) -> dict[str, np.ndarray]:

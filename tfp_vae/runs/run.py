@@ -385,7 +385,7 @@ class Run:
                 f"{path}: expected a JSON object, found {type(value).__name__}; restore the file or train again."
             )
         try:
-            return storage.unsealed(value)
+            return storage.unseal(value)
         except ValueError as error:
             raise RunError(
                 f"{path}: the file was changed or damaged ({error}); restore it from a copy or train again."
@@ -397,7 +397,7 @@ class Run:
         Raises:
           DiskError: it could not be written; the old file is there still.
         """
-        storage.write_json(self.path(name), storage.sealed(value))
+        storage.write_json(self.path(name), storage.seal(value))
 
     def _there(self, name: str) -> bool:
         with _reading(self.folder):

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias, final
 import numpy as np
 
 from tfp_vae.core.errors import DivergenceError
-from tfp_vae.core.execution import compiled, resident
+from tfp_vae.core.execution import compile_function, to_device
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import Purpose, fold, generator, seed_for
 from tfp_vae.core.types import Array, Seed, Tensor
@@ -129,14 +129,14 @@ class Trainer:
     ) -> None:
         objective.check(vae)
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
-        self._x = resident(x)
+        self._x = to_device(x)
         self._transform = transform
         self._run_seed = run_seed
         self._clip_norm = clip_norm
         self._average = average
         self._variables = vae.trainable_variables
         optimizer.build(self._variables)
-        self._loop = compiled(self._steps, execution)
+        self._loop = compile_function(self._steps, execution)
 
     def run(self, batches: Array, end: int, first_step: int, totals: Totals) -> Totals:
         """Take an epoch's next steps, up to `end`, and return the sums over all its steps so far.
@@ -238,7 +238,7 @@ class Validator:
         self._batch_size = min(batch_size, self._examples)
         self._batches = [self._padded(x, start) for start in range(0, self._examples, self._batch_size)]
         self._seed = (run_seed, int(Purpose.VALIDATION))
-        self._bound = compiled(self._terms, execution)
+        self._bound = compile_function(self._terms, execution)
 
     def __call__(self) -> Terms:
         """Return the ELBO, distortion and rate, averaged over all examples.
