@@ -388,7 +388,7 @@ class _Saves:
 
 def _objective(training: TrainingConfig, steps: int) -> Objective:
     """Return the objective of a run whose epochs have `steps` steps, with the weight of its rate."""
-    objective: Objective = OBJECTIVES.build(training.objective)
+    objective = OBJECTIVES.build(training.objective)
     if (training.beta, training.kl_warmup_epochs, training.free_bits) == (1, 0, 0):
         return objective
     warmup_steps = training.kl_warmup_epochs * steps

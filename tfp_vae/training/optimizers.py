@@ -68,7 +68,8 @@ def adam(
     References:
       Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
-    return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    optimizer: Optimizer = keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    return optimizer
 
 
 def adamw(learning_rate: float, *, weight_decay: NonNegative = 4e-3) -> Optimizer:
@@ -84,7 +85,8 @@ def adamw(learning_rate: float, *, weight_decay: NonNegative = 4e-3) -> Optimize
     References:
       Loshchilov and Hutter (2019), Decoupled weight decay regularization.
     """
-    return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+    optimizer: Optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+    return optimizer
 
 
 def sgd(learning_rate: float, *, momentum: Decay = 0.0) -> Optimizer:
@@ -92,7 +94,8 @@ def sgd(learning_rate: float, *, momentum: Decay = 0.0) -> Optimizer:
 
     w <- w + v, with v <- momentum v - rate g. Its learning rate has to suit the model, while Adam's suits most models.
     """
-    return keras.optimizers.SGD(learning_rate, momentum=momentum)
+    optimizer: Optimizer = keras.optimizers.SGD(learning_rate, momentum=momentum)
+    return optimizer
 
 
 OPTIMIZERS = Table("optimizer", {"adam": adam, "adamw": adamw, "sgd": sgd})
