@@ -62,7 +62,7 @@ class _Application(click.Group):
             with signals.raised(), console.notices(ctx):
                 return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = console.with_options(error.message, ctx.meta.get(console.COMMAND))
+            error.message = console.with_options(error.message, ctx.meta.get(console.COMMAND))  # type: ignore[misc]
             raise
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
@@ -70,8 +70,8 @@ class _Application(click.Group):
             if ctx.meta.get(DEBUG):
                 raise
             failure = _failure(error)
-            failure.message = console.with_options(failure.message, ctx.meta.get(console.COMMAND))
-            raise failure from None
+            message = console.with_options(failure.message, ctx.meta.get(console.COMMAND))
+            raise _Failure(message, failure.exit_code) from None
 
 
 def _failure(error: BaseException) -> _Failure:

@@ -29,11 +29,13 @@ from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.importance import ACTIVE_VARIANCE, is_active
 from tfp_vae.evaluation.projections import PROJECTIONS, Projection, projection
+from tfp_vae.model.vae import VAE
 from tfp_vae.plots import animations, canvas, diagrams, scatter
 from tfp_vae.plots import figures as plots
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, FRAMES, RUN_PICTURES
 from tfp_vae.runs import frames as film
+from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.load import Restored, sample
 from tfp_vae.runs.recipe import as_seen, held_out_view
 from tfp_vae.runs.results import Assessment
@@ -65,8 +67,12 @@ class Subject:
     """
 
     def __init__(self, restored: Restored, dataset: Dataset, seed: int | None = None, projection: str = "pca") -> None:
-        self.restored, self.dataset, self.projection = restored, dataset, projection
-        self.run, self.config, self.vae = restored.run, restored.config, restored.vae
+        self.restored = restored
+        self.dataset = dataset
+        self.projection = projection
+        self.run: Run = restored.run
+        self.config: RunConfig = restored.config
+        self.vae: VAE = restored.vae
         self.seed = self.config.training.seed if seed is None else seed
 
     @property

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, cast, final
 
 import numpy as np
 
@@ -390,7 +390,7 @@ def _objective(training: TrainingConfig, steps: int) -> Objective:
     """Return the objective of a run whose epochs have `steps` steps, with the weight of its rate."""
     objective = OBJECTIVES.build(training.objective)
     if (training.beta, training.kl_warmup_epochs, training.free_bits) == (1, 0, 0):
-        return objective
+        return cast("Objective", objective)
     warmup_steps = training.kl_warmup_epochs * steps
     return Weighted(objective, beta=training.beta, warmup_steps=warmup_steps, free_bits=training.free_bits)
 
