@@ -102,7 +102,7 @@ def running() -> str:
 def to_device(x: Any) -> Any:
     """Return an array as a tensor on the device, of the array's own memory where that can be.
 
-    On a CPU a NumPy array that begins at a multiple of `arrays.ALIGNMENT` bytes, as that of a run's training data does,
+    On a CPU a NumPy array that begins at a multiple of `ALIGNMENT` bytes, as that of a run's training data does,
     is not copied: what is written to it later shows in the tensor.
 
     Args:

@@ -29,7 +29,7 @@ class Keras3(tf.Module):
     ```
 
     Args:
-      model: a built `keras.Model` or layer, on the TensorFlow backend.
+      model: a built Keras model or layer, on the TensorFlow backend.
 
     Raises:
       UsageError: a model on another backend.

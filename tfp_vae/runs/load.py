@@ -1,7 +1,7 @@
 """Experiments: train a run, restore it, sample from it. What the commands do, without the talking.
 
-`train` runs a training that `preparation.plan` prepared and `runs.Run.create` gave a folder; `Restored` is the model
-that came of it, `sample` draws from it. `assessment`, `scores`, `latent` and `gallery` take a `Restored`. Commands add
+`train` runs a training that `recipe.plan` prepared and `runs.Run.create` gave a folder; `Restored` is the model
+that came of it, `sample` draws from it. Evaluation, scores and pictures take a `Restored`. Commands add
 options and sentences, and no mathematics.
 
 ```python
@@ -113,7 +113,7 @@ def sample(
       seed: the sampling seed.
       temperature: scales the prior's spread.
       show: `mean` for E[x|z] with z from the prior, `draw` for x drawn from p(x|z).
-      region: where z has to lie; anywhere, if not given. See `latent.generate_within`.
+      region: where z has to lie; anywhere, if not given. See `latent_space.generate_within`.
 
     Raises:
       UsageError: a temperature other than 1 under a prior that has none, or a region that the prior hardly meets.

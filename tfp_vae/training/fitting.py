@@ -65,7 +65,7 @@ def fit(
     function too, so equal settings give equal weights there.
 
     ```python
-    data = tv.data.load("digits")
+    data = tv.data.dataset.load("digits")
     history = tv.fit(vae, data, tv.objectives.ELBO(mc_samples=5), epochs=2, execution="graph")
     history[-1].validation_elbo  # nats per example
     ```
@@ -256,7 +256,7 @@ class Training:
         """End training after the epoch that has begun, as if this had been its last.
 
         Args:
-          reason: what `history.ended` will say.
+          reason: what `History.ended` will say.
         """
         self._ended = self._ended or reason
 
@@ -264,7 +264,7 @@ class Training:
         """End training now, between compiled calls. It can be resumed and is not finished.
 
         Args:
-          reason: what `history.ended` will say.
+          reason: what `History.ended` will say.
         """
         self._ended, self._interrupted = reason, True
 
