@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.problem import Workload, from_dict
 
 OURS = "ours"
-BEGIN, END = "<!-- measured -->\n", "<!-- end of what was measured -->\n"
+BEGIN, END = "<!-- measurements -->\n", "<!-- end of measurements -->\n"
 COLOUR = "#0072b2"
 
 
@@ -63,13 +63,13 @@ def _ratio(found: Mapping[str, Any], peer: str) -> str:
 
 
 def _shares(found: Sequence[Mapping[str, Any]]) -> str:
-    head = ["workload", "10^9 operations", "10^6 bytes*", "10^9 operations a second", "of the rate"]
+    head = ["workload", "10^9 operations", "10^6 bytes*", "10^9 operations per second", "share of the rate"]
     low, rate, high = quartiles([one["rate"] for one in found])
     rows = [_share(from_dict(one["workload"]), one, rate) for one in found if one["workload"]["hidden"]]
     return (
-        f"Rate of a product of 2048x2048 matrices, after each workload: {rate / 1e9:.0f} x 10^9 operations a second, "
-        f"the median, which shares are of; quartiles {low / 1e9:.0f} to {high / 1e9:.0f}.\n\n{_table(head, rows)}\n\n"
-        "*: of weights, moments, gradients and logits alone."
+        "The last column compares with the rate of a product of 2048x2048 matrices, timed after each workload: "
+        f"{rate / 1e9:.0f} x 10^9 operations per second (median, quartiles {low / 1e9:.0f} to {high / 1e9:.0f}).\n\n"
+        f"{_table(head, rows)}\n\n*: counts only weights, moments, gradients and logits."
     )
 
 
@@ -88,7 +88,7 @@ def _bytes(workload: Workload) -> int:
 
 
 def _profiles(profiles: Iterable[Mapping[str, Any]]) -> str:
-    head = ["kernels of", "ms", "of products and convolutions, ms*", "of all others, ms*", "dearest others, ms"]
+    head = ["workload", "total, ms", "products and convolutions, ms*", "other kernels, ms*", "slowest others, ms"]
     rows = []
     for one in profiles:
         products, others = split(one["kernels"])
@@ -97,7 +97,7 @@ def _profiles(profiles: Iterable[Mapping[str, Any]]) -> str:
         rows.append(
             [one["workload"], *(f"{1e3 * seconds:.2f}" for seconds in (one["seconds"], products, others)), named]
         )
-    return f"{_table(head, rows)}\n\n*: summed over kernels, some of which run at the same time."
+    return f"{_table(head, rows)}\n\n*: summed over kernels, although some run at the same time."
 
 
 DEAREST = 3
@@ -140,12 +140,12 @@ def _growth(growth: Iterable[Mapping[str, Any]]) -> str:
         ]
         for axis in growth
     ]
-    return _table(["cost in", "from, to", "intercept, ms", "slope, ms for each", "off the line at most"], rows)
+    return _table(["cost as a function of", "range", "intercept, ms", "slope, ms per unit", "largest deviation"], rows)
 
 
 def _commands(costs: Iterable[Mapping[str, Any]]) -> str:
     rows = [[cost["what"], f"{cost['seconds']:.2f}", f"{cost['bytes'] / 1e9:.2f}"] for cost in costs]
-    return _table(["command", "seconds", "10^9 bytes resident at most"], rows)
+    return _table(["command", "seconds", "peak resident memory, 10^9 bytes"], rows)
 
 
 def _machine(measured: Mapping[str, Any]) -> str:
