@@ -1,4 +1,7 @@
-"""What people see: notices and progress on stderr, results on stdout."""
+"""Print notices and progress on stderr, and results on stdout.
+
+The help page imports this module, so `rich` and NumPy are imported by the functions that use them.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,25 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import click
-from rich.console import Console
-from rich.progress import DownloadColumn, Progress, TaskID
-from rich.table import Table
-from rich.text import Text
 
-from tfp_vae.core.files import json_text
-from tfp_vae.training.progress import bar, columns
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 COMMAND = "tfp_vae.command"
 """The key in a context's `meta` that holds the command which runs."""
 
 
 def notice(message: str) -> None:
-    """Say something on stderr, if anybody still listens there."""
+    """Print a message on stderr, unless stderr is closed."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         click.echo(message, err=True)
 
 
 def notice_of_scaled(standard: Mapping[str, Any]) -> None:
-    """Say that values are scaled, if `DataConfig.standard` has a loc and a scale."""
+    """Print how to undo the scaling, if `DataConfig.standard` has a loc and a scale."""
     if standard:
         notice(
             "values are scaled, in standard deviations from the training mean; of the data themselves they are "
@@ -101,11 +100,17 @@ def notices(ctx: click.Context) -> Iterator[None]:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object to stdout."""
+    from tfp_vae.core.files import json_text
+
     click.echo(json_text(value, indent=2))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table to stdout, columns of numbers to the right."""
+    """Print a table to stdout, with columns of numbers aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
         numeric = all(isinstance(row[i], int | float) for row in rows)
@@ -119,7 +124,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
-"""Blanks that end a line, but for the codes of a terminal behind them."""
+"""Spaces at the end of a line, before any terminal codes."""
 
 
 def _shown(value: Any) -> str:
@@ -128,7 +133,9 @@ def _shown(value: Any) -> str:
 
 @contextmanager
 def counted(description: str, total: int) -> Iterator[Any]:
-    """Show the progress of work that is counted; gives a function to call with the number just done."""
+    """Show a progress bar and yield a function to call with the number of steps just done."""
+    from tfp_vae.training.progress import bar
+
     with bar() as progress:
         task = progress.add_task(description, total=total)
         yield lambda done: progress.advance(task, done)
@@ -136,25 +143,31 @@ def counted(description: str, total: int) -> Iterator[Any]:
 
 @final
 class DownloadProgress:
-    """Shows each download's bytes, in the way that pooch tells of them."""
+    """A progress bar of bytes for each download, with the interface that pooch expects."""
 
     def __init__(self) -> None:
         self.total = 0
         self._progress: Progress | None = None
-        self._task = TaskID(0)
+        self._task: TaskID | None = None
 
     def update(self, size: int) -> None:
-        """Show that `size` more bytes have come."""
+        """Show that `size` more bytes have arrived."""
         if self._progress is None:
+            from rich.console import Console
+            from rich.progress import DownloadColumn, Progress
+
+            from tfp_vae.training.progress import columns
+
             console = Console(file=sys.stderr)
             self._progress = Progress(*columns(DownloadColumn()), console=console, disable=not console.is_terminal)
             self._progress.start()
             self._task = self._progress.add_task("downloading", total=self.total)
-        self._progress.advance(self._task, size)
+        if self._task is not None:
+            self._progress.advance(self._task, size)
 
     def reset(self) -> None:
-        """Start again from nothing."""
-        if self._progress is not None:
+        """Start again from zero."""
+        if self._progress is not None and self._task is not None:
             self._progress.reset(self._task)
 
     def close(self) -> None:

@@ -53,17 +53,29 @@ class Chosen(NamedTuple):
 def example_options(command: F) -> F:
     """Add the options that say which examples: `--data`, `--split`, `--data-dir`, `--max-examples`."""
     added = (
-        click.option(
-            "--data", metavar="PATH", type=options.PLACE, help="Examples of a new file or folder, in place of a split."
+        options.option(
+            "--data",
+            group=options.DATA,
+            metavar="PATH",
+            type=options.PLACE,
+            help="File or folder of new examples, instead of a split.",
         ),
-        click.option("--split", type=click.Choice(SPLITS), help="Examples of the run's own data.  [default: test]"),
+        options.option(
+            "--split",
+            group=options.DATA,
+            type=click.Choice(SPLITS),
+            help="Split of the run's own data.  [default: test]",
+        ),
         options.data_dir_option,
-        click.option(
-            "--max-examples", type=options.Whole(1), help="Only so many, evenly spread.  [default: all of them]"
+        options.option(
+            "--max-examples",
+            group=options.DATA,
+            type=options.Whole(1),
+            help="Use this many examples, evenly spread.  [default: all]",
         ),
     )
-    for option in reversed(added):
-        command = option(command)
+    for add in reversed(added):
+        command = add(command)
     return command
 
 

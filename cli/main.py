@@ -15,18 +15,18 @@ from tfp_vae.core.errors import DiskError, Interrupted, TfpVaeError, UsageError,
 from . import console, signals
 
 COMMANDS = {
-    "train": "Learn a model, and write a run.",
-    "sample": "Draw from p(x) of a run.",
-    "evaluate": "Importance-weighted log-likelihood and diagnostics on held-out data.",
-    "reconstruct": "What the model makes of given examples.",
-    "encode": "Where given examples lie in latent space.",
-    "interpolate": "Paths through latent space.",
-    "score": "log p(x) of each example, the most anomalous shown.",
-    "plot": "Pictures of a run, and animations of its training.",
-    "report": "A run as one HTML page.",
-    "data": "What data sets there are, and what is in one.",
-    "runs": "List the runs under a folder.",
-    "info": "Versions and devices, a run's configuration, or the names in a table.",
+    "train": "Train a model and write a run.",
+    "sample": "Sample from p(x) of a run.",
+    "evaluate": "Estimate log p(x) and diagnostics on held-out data.",
+    "reconstruct": "Reconstruct examples from their latent codes.",
+    "encode": "Write the means, scales and samples of q(z|x) to a file.",
+    "interpolate": "Decode paths through latent space.",
+    "score": "Write log p(x) of each example and show the least likely.",
+    "plot": "Draw pictures of a run into its folder.",
+    "report": "Write a run as one HTML page that works offline.",
+    "data": "List data sets or inspect one.",
+    "runs": "List the runs in --runs-dir, oldest first.",
+    "info": "Show versions, a run's configuration or a table of names.",
 }
 DEBUG = "tfp_vae.debug"
 
@@ -106,7 +106,8 @@ def main() -> None:
     """Variational autoencoders whose encoder, decoder and prior return distributions.
 
     \b
-    tfp-vae train --mc-samples 5
-    tfp-vae sample --n 64
-    tfp-vae evaluate --iw-samples 100
+    Examples:
+      tfp-vae train --mc-samples 5
+      tfp-vae sample --n 64
+      tfp-vae evaluate --iw-samples 100
     """  # noqa: D301  (a raw string would print click's mark of a paragraph to leave as it is)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -151,14 +151,64 @@ class MemberType(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
+DATA, MODEL, OBJECTIVE, OPTIMIZATION, RUN, OUTPUT = "Data", "Model", "Objective", "Optimization", "Run", "Output"
+GROUPS = (DATA, MODEL, OBJECTIVE, OPTIMIZATION, RUN, OUTPUT)
+"""The headings of help pages, in order."""
+
+
+@final
+class Option(click.Option):
+    """An option that help pages list under the heading `group`."""
+
+    def __init__(self, *args: Any, group: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.group = group
+
+
+def option(*flags: str, group: str, **settings: Any) -> Callable[[F], F]:
+    """Add an option to a command.
+
+    Args:
+      flags: its names, as for `click.option`.
+      group: one of `GROUPS`.
+      settings: passed to `click.option`.
+    """
+    return click.option(*flags, cls=Option, group=group, **settings)
+
+
 @final
 class Command(click.Command):
-    """A command that tells the group it belongs to that it runs, before its options are read."""
+    """A command whose help page groups the options and ends with examples.
+
+    It also records in the context which command runs, so that messages can name its options.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.examples = tuple(examples)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
         ctx.meta[COMMAND] = self
         return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group. `--help`, which click adds, belongs to the last one."""
+        sections: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections[getattr(param, "group", OUTPUT)].append(record)
+        for group, records in sections.items():
+            if records:
+                with formatter.section(group):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
 def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -183,16 +233,19 @@ def refuse_written(names: Iterable[str], why: str) -> None:
 
 def debug_option(command: F) -> F:
     """Add `--debug`."""
-    return click.option(
-        "--debug", is_flag=True, expose_value=False, callback=_note_debug, help="Show the traceback of an error."
+    return option(
+        "--debug",
+        group=OUTPUT,
+        is_flag=True,
+        expose_value=False,
+        callback=_note_debug,
+        help="Print the traceback if an error occurs.",
     )(command)
 
 
 def json_option(command: F) -> F:
     """Add `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout, and nothing else.")(
-        command
-    )
+    return option("--json", "as_json", group=OUTPUT, is_flag=True, help="Print one JSON object to stdout.")(command)
 
 
 def output_options(
@@ -202,15 +255,19 @@ def output_options(
 
     Args:
       suffixes: of the kinds of files that are written.
-      same: what the same seed gives again.
-      default: where the output goes if nothing is said.
-      more: said of the output beside that.
+      same: the random quantity that the seed determines.
+      default: where the output goes without `--out`.
+      more: a further sentence about the output.
     """
 
     def add(command: F) -> F:
-        seed = click.option("--seed", type=SEED, default=0, show_default=True, help=f"Same seed: the same {same}.")
-        out = click.option(
-            "--out", metavar="FILE", type=PLACE, help=f"{', '.join(suffixes)} file{more}.  [default: {default}]"
+        seed = option("--seed", group=RUN, type=SEED, default=0, show_default=True, help=f"Seed of the {same}.")
+        out = option(
+            "--out",
+            group=OUTPUT,
+            metavar="FILE",
+            type=PLACE,
+            help=f"Output file ({', '.join(suffixes)}).{more and f' {more}'}  [default: {default}]",
         )
         return seed(out(command))
 
@@ -219,15 +276,16 @@ def output_options(
 
 def show_options(command: F) -> F:
     """Add `--mean` and `--draw`, what is shown of p(x|z)."""
-    mean = click.option("--mean", "show", flag_value="mean", default=True, help="Show E[x|z].  [default]")
-    draw = click.option("--draw", "show", flag_value="draw", help="Draw x from p(x|z).")
+    mean = option("--mean", "show", group=OUTPUT, flag_value="mean", default=True, help="Show E[x|z].  [default]")
+    draw = option("--draw", "show", group=OUTPUT, flag_value="draw", help="Draw x from p(x|z).")
     return mean(draw(command))
 
 
 def runs_dir_option(command: F) -> F:
     """Add `--runs-dir`."""
-    return click.option(
+    return option(
         "--runs-dir",
+        group=RUN,
         type=PLACE,
         envvar="TFP_VAE_RUNS_DIR",
         default="runs",
@@ -238,46 +296,57 @@ def runs_dir_option(command: F) -> F:
 
 def execution_option(command: F) -> F:
     """Add `--execution`."""
-    return click.option(
+    return option(
         "--execution",
+        group=RUN,
         type=click.Choice([AUTO, *EXECUTIONS]),
         default=AUTO,
         show_default=True,
-        help="How it is computed; auto suits the model.",
+        help="How to run TensorFlow. `auto` suits the model.",
     )(command)
 
 
 def data_dir_option(command: F) -> F:
     """Add `--data-dir`."""
-    return click.option(
+    return option(
         "--data-dir",
+        group=DATA,
         type=PLACE,
         envvar="TFP_VAE_DATA_DIR",
-        help="Where dataset files lie or are downloaded to.  [default: the user's cache folder]",
+        help="Folder of downloaded data sets.  [default: the user's cache folder]",
     )(command)
 
 
 def reading_options(command: F) -> F:
     """Add the options that say how a file or folder of a person's own is read, and what is done to its values."""
     added = (
-        click.option("--label-column", type=PLACE, metavar="NAME", help="Of a .csv file: which column holds labels."),
-        click.option(
-            "--columns", metavar="NAMES", help="Of a .csv file: which hold features, as a,b,c.  [default: all others]"
+        option(
+            "--label-column", group=DATA, type=PLACE, metavar="NAME", help="Column of a .csv file that holds labels."
         ),
-        click.option("--resize", metavar="HxW", help="Of a folder of images: bring each to this height and width."),
-        click.option(
+        option(
+            "--columns",
+            group=DATA,
+            metavar="NAMES",
+            help="Columns of a .csv file to learn from, as a,b,c.  [default: all but the labels]",
+        ),
+        option("--resize", group=DATA, metavar="HxW", help="Height and width for the images of a folder, in pixels."),
+        option(
             "--channels",
+            group=DATA,
             type=click.Choice(CHANNELS),
             default="auto",
             show_default=True,
-            help="Of a folder of images: read them in grey or in colour.",
+            help="Read the images of a folder in grey or in colour.",
         ),
-        click.option(
-            "--scaling", type=MemberType(SCALINGS), help="What is done to values first.  [default: by the kind of data]"
+        option(
+            "--scaling",
+            group=DATA,
+            type=MemberType(SCALINGS),
+            help="How to scale the values.  [default: chosen from the data]",
         ),
     )
-    for option in reversed(added):
-        command = option(command)
+    for add in reversed(added):
+        command = add(command)
     return command
 
 
@@ -291,11 +360,12 @@ def reading(given: dict[str, Any]) -> Reading:
 
 def run_options(command: F) -> F:
     """Add the options that say which run: `--run` and `--runs-dir`."""
-    run = click.option(
+    run = option(
         "--run",
+        group=RUN,
         type=PLACE,
         envvar="TFP_VAE_RUN",
-        help="A run's folder.  [default: the newest finished run under --runs-dir]",
+        help="Folder of the run.  [default: the newest finished run under --runs-dir]",
     )
     return run(runs_dir_option(command))
 
@@ -308,24 +378,26 @@ def _named_runs(ctx: click.Context, param: click.Parameter, value: tuple[str, ..
 
 def several_runs_options(command: F) -> F:
     """Add `--run`, as often as one likes, and `--runs-dir`."""
-    run = click.option(
+    run = option(
         "--run",
+        group=RUN,
         type=PLACE,
         multiple=True,
         callback=_named_runs,
-        help="A run's folder; more than once to compare.  [default: the newest finished run under --runs-dir]",
+        help="Folder of the run. Repeat to compare runs.  [default: the newest finished run under --runs-dir]",
     )
     return run(runs_dir_option(command))
 
 
 def weights_option(command: F) -> F:
     """Add `--weights`."""
-    return click.option(
+    return option(
         "--weights",
+        group=RUN,
         type=click.Choice([FINAL, BEST]),
         default=FINAL,
         show_default=True,
-        help="Those of the last step, or those after the epoch of the greatest validation ELBO.",
+        help="Weights of the last step, or of the best validation ELBO.",
     )(command)
 
 
@@ -344,7 +416,7 @@ def _from_toml(ctx: click.Context, param: click.Parameter, path: str | None) -> 
 
 def _names(command: click.Command) -> dict[str, str]:
     """Return the names that a config file may use, those of options without dashes, and the parameters they set."""
-    options = [option for option in command.params if isinstance(option, click.Option) and not option.is_eager]
+    options = [option for option in command.params if isinstance(option, Option) and not option.is_eager]
     flags = {flag.lstrip("-"): str(option.name) for option in options for flag in option.opts if option.expose_value}
     return {flag: name for flag, name in flags.items() if flag not in ("no-compile", "debug")}
 
@@ -373,12 +445,13 @@ def _read_toml(path: str) -> dict[str, Any]:
 
 def config_option(command: F) -> F:
     """Add `--config`, whose values stand in for options that are not given."""
-    return click.option(
+    return option(
         "--config",
+        group=RUN,
         type=PLACE,
         is_eager=True,
         expose_value=False,
         callback=_from_toml,
         metavar="FILE",
-        help="Any of these options from a TOML file; the command line wins.",
+        help="TOML file with any of these options. The command line wins.",
     )(command)

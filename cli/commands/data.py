@@ -23,14 +23,21 @@ LARGE = 20_000
 
 @click.group()
 def command() -> None:
-    """List what data sets there are, or say what is in one."""
+    """List data sets or inspect one."""
 
 
-@command.command("list", cls=options.Command)
+@command.command(
+    "list",
+    cls=options.Command,
+    examples=(
+        "tfp-vae data list",
+        "tfp-vae data list --json",
+    ),
+)
 @options.json_option
 @options.debug_option
 def list_command(as_json: bool) -> None:
-    """List the named data sets, and the kinds of files and folders that are read."""
+    """List the named data sets and the supported files."""
     named = [DATASETS.info(name) for name in DATASETS]
     own = [(reader.text, sorted(reader.takes)) for reader in (*READERS.values(), FOLDER)]
     if as_json:
@@ -47,22 +54,33 @@ def list_command(as_json: bool) -> None:
     console.print_table(["your own", "options that say how it is read"], rows)
 
 
-@command.command("inspect", cls=options.Command)
+@command.command(
+    "inspect",
+    cls=options.Command,
+    examples=(
+        "tfp-vae data inspect mnist",
+        "tfp-vae data inspect table.csv --label-column class --out examples.png",
+    ),
+)
 @click.argument("dataset", type=options.PLACE)
 @options.data_dir_option
 @options.reading_options
-@click.option(
-    "--out", metavar="FILE.png", type=options.PLACE, help="Draw examples into this picture.  [default: draw none]"
+@options.option(
+    "--out",
+    group=options.OUTPUT,
+    metavar="FILE.png",
+    type=options.PLACE,
+    help="Picture of examples to write.  [default: none]",
 )
 @options.json_option
 @options.debug_option
 def inspect_command(
     dataset: str, data_dir: str | None, scaling: str | None, out: str | None, as_json: bool, **said: Any
 ) -> None:
-    """Say what is in DATASET, a name or a path: and whether it can be trained on, and how.
+    """Describe DATASET, a name or a path, and how to train on it.
 
-    Of data that cannot be trained on it says what it found as well, and ends with exit code 3; likewise where the
-    picture cannot be written, and with exit code 6.
+    If the data cannot be used for training, the command prints its findings, then the reason, and exits with code 3. If
+    it cannot write the picture, it exits with code 6.
     """
     path, refused = _place(out)
     warn_of_namesake(dataset, data_dir)

@@ -29,10 +29,23 @@ FORMS: outcome.Forms = {
 }
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae encode --split test --out embeddings.csv",
+        "tfp-vae encode --data new.npy --samples 10 --out embeddings.npz",
+    ),
+)
 @options.run_options
 @example_options
-@click.option("--samples", type=options.Whole(0, 100_000), default=1, show_default=True, help="Draws from each q(z|x).")
+@options.option(
+    "--samples",
+    group=options.RUN,
+    type=options.Whole(0, 100_000),
+    default=1,
+    show_default=True,
+    help="Draws from q(z|x) per example.",
+)
 @options.output_options(FORMS, "draws", "embeddings-<examples>.npz in the run")
 @options.weights_option
 @options.json_option
@@ -40,7 +53,7 @@ FORMS: outcome.Forms = {
 def command(
     run: str | None, runs_dir: str, samples: int, seed: int, out: str | None, weights: str, as_json: bool, **which: Any
 ) -> None:
-    """Means, scales and samples of q(z|x) of given examples, into a file."""
+    """Write the means, scales and samples of q(z|x) to a file."""
     path = places.output(out, FORMS)
     found = places.run(run, runs_dir)
     places.check_run(found, path)

@@ -26,33 +26,73 @@ NEAR_CEILING = 0.99
 """The share of its ceiling from which on a mutual information says no more than that."""
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae evaluate --iw-samples 100",
+        "tfp-vae evaluate --run runs/a --run runs/b --max-examples 1000",
+    ),
+)
 @options.several_runs_options
 @options.data_dir_option
-@click.option(
+@options.option(
     "--iw-samples",
+    group=options.RUN,
     type=options.Several(options.Whole(1, MOST_SAMPLES)),
     metavar="K[,K...]",
     default="100",
     show_default=True,
-    help="Importance samples for each example; several numbers are taken from one pass of draws.",
+    help="Importance samples per example. Several numbers share one pass.",
 )
-@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Which examples.")
-@click.option("--max-examples", type=options.Whole(1), help="A random sample of them.  [default: all]")
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Same seed: the same estimate.")
-@click.option("--ais-steps", type=options.Whole(1, 10**6), help="Anneal too, with so many temperatures.")
-@click.option(
-    "--ais-chains", type=options.Whole(2, 10**4), default=16, show_default=True, help="Chains for each example."
+@options.option(
+    "--split",
+    group=options.DATA,
+    type=click.Choice(SPLITS),
+    default="test",
+    show_default=True,
+    help="Split to evaluate.",
 )
-@click.option(
+@options.option(
+    "--max-examples",
+    group=options.DATA,
+    type=options.Whole(1),
+    help="Evaluate a random sample of this size.  [default: all]",
+)
+@options.option(
+    "--seed", group=options.RUN, type=options.SEED, default=0, show_default=True, help="Seed of the estimate."
+)
+@options.option(
+    "--ais-steps",
+    group=options.RUN,
+    type=options.Whole(1, 10**6),
+    help="Temperatures of annealed importance sampling.  [default: do not anneal]",
+)
+@options.option(
+    "--ais-chains",
+    group=options.RUN,
+    type=options.Whole(2, 10**4),
+    default=16,
+    show_default=True,
+    help="Annealing chains per example.",
+)
+@options.option(
     "--ais-examples",
+    group=options.RUN,
     type=options.Whole(1),
     default=100,
     show_default=True,
-    help="How many of the examples are annealed, and as many simulated ones both ways.",
+    help="Number of examples to anneal. The same number of simulated examples is annealed in both directions.",
 )
-@click.option("--per-example", metavar="FILE.npz", type=options.PLACE, help="Write each example's values.")
-@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw pictures into the run.")
+@options.option(
+    "--per-example",
+    group=options.OUTPUT,
+    metavar="FILE.npz",
+    type=options.PLACE,
+    help="File for the values of each example.",
+)
+@options.option(
+    "--plots/--no-plots", group=options.OUTPUT, default=True, show_default=True, help="Draw pictures into the run."
+)
 @options.weights_option
 @options.execution_option
 @options.json_option
@@ -60,9 +100,9 @@ NEAR_CEILING = 0.99
 def command(
     run: Sequence[str], runs_dir: str, data_dir: str | None, per_example: str | None, as_json: bool, **asked: Any
 ) -> None:
-    """Importance-weighted log-likelihood and diagnostics on held-out data.
+    """Estimate log p(x) and diagnostics on held-out data.
 
-    With --run more than once, the runs side by side, and their paired differences from the first.
+    Repeat --run to see runs next to each other, with paired differences from the first.
     """
     _check_output(per_example, run)
     if asked["ais_steps"] is None:

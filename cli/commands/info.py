@@ -18,13 +18,22 @@ from .. import console, library, options
 _TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS}
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae info posteriors",
+        "tfp-vae info --run runs/mnist",
+    ),
+)
 @click.argument("topic", type=click.Choice(list(_TOPICS)), required=False)
-@click.option("--run", type=options.PLACE, help="Show this run's configuration.")
+@options.option("--run", group=options.RUN, type=options.PLACE, help="Show the configuration of this run.")
 @options.json_option
 @options.debug_option
 def command(topic: str | None, run: str | None, as_json: bool) -> None:
-    """Versions and devices; with --run a run's configuration; with a TOPIC the names and settings in a table."""
+    """Show versions, a run's configuration or a table of names.
+
+    Without arguments, prints versions and devices. A TOPIC lists its names and settings.
+    """
     if topic is not None and run is not None:
         raise UsageError(f"{topic} and --run were both given; keep one.")
     if topic is not None:

@@ -32,28 +32,53 @@ FORMS: outcome.Forms = {
 }
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae interpolate --pair 3 7 --steps 9",
+        "tfp-vae interpolate --prior --n 4 --path spherical",
+    ),
+)
 @options.run_options
 @example_options
-@click.option(
+@options.option(
     "--pair",
     "pairs",
+    group=options.RUN,
     type=(options.Whole(0), options.Whole(0)),
     multiple=True,
-    help="From which example to which, by their places from 0; may be given again.  [default: pairs at random]",
+    help="Indices of the two ends, from 0. Repeat for more paths.  [default: random pairs]",
 )
-@click.option("--prior", is_flag=True, help="Between draws from the prior, in place of examples.")
-@click.option("--n", type=options.Whole(1, 100), help="How many paths, if no pairs are given.  [default: 8]")
-@click.option(
-    "--steps", type=options.Whole(2, 100), default=11, show_default=True, help="Points on a path, its ends included."
+@options.option("--prior", group=options.RUN, is_flag=True, help="Interpolate between draws from the prior.")
+@options.option(
+    "--n", group=options.RUN, type=options.Whole(1, 100), help="Number of paths, if you give no pairs.  [default: 8]"
 )
-@click.option("--path", "kind", type=click.Choice(PATHS), default="linear", show_default=True, help="Way between them.")
+@options.option(
+    "--steps",
+    group=options.RUN,
+    type=options.Whole(2, 100),
+    default=11,
+    show_default=True,
+    help="Points on a path, including its ends.",
+)
+@options.option(
+    "--path",
+    "kind",
+    group=options.RUN,
+    type=click.Choice(PATHS),
+    default="linear",
+    show_default=True,
+    help="Shape of the path.",
+)
 @options.output_options(FORMS, "pairs or draws")
 @options.weights_option
 @options.json_option
 @options.debug_option
 def command(run: str | None, runs_dir: str, out: str | None, weights: str, as_json: bool, **asked: Any) -> None:
-    """E[x|z] along paths through latent space, between examples or draws from the prior."""
+    """Decode paths through latent space.
+
+    A path leads from one example to another, or from one draw of the prior to another.
+    """
     path = places.output(out, FORMS)
     _check(asked)
     asked["n"] = asked["n"] or DEFAULT_PATHS

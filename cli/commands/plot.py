@@ -19,25 +19,37 @@ SCATTER, DEFAULT = "latent-scatter", "pca"
 
 
 def _with_pictures(command: click.Command) -> click.Command:
-    """Say in the command's help which pictures there are."""
+    """List the pictures in the help page of a command."""
     lines = "\n".join(f"  {name:<18} {picture.summary}" for name, picture in RUN_PICTURES.items())
     command.help = f"{command.help}\n\n\b\n{lines}"
     return command
 
 
 @_with_pictures
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae plot",
+        "tfp-vae plot latent-scatter --projection tsne",
+    ),
+)
 @click.argument("pictures", nargs=-1, type=click.Choice(list(RUN_PICTURES)), metavar="[PICTURE]...")
 @options.run_options
 @options.data_dir_option
 @options.weights_option
-@click.option(
+@options.option(
     "--projection",
+    group=options.RUN,
     type=click.Choice(list(PROJECTIONS)),
-    help="How latent-scatter shows more than 2 dimensions: principal components, or t-SNE, which takes 2 as well and "
-    "shows at most 2,000 examples without ellipses.  [default: pca]",
+    help="Projection of latent-scatter to 2 dimensions. t-SNE shows at most 2,000 examples, without ellipses.  "
+    "[default: pca]",
 )
-@click.option("--seed", type=options.SEED, help="Of what is drawn.  [default: that of the training]")
+@options.option(
+    "--seed",
+    group=options.RUN,
+    type=options.SEED,
+    help="Seed of the samples in pictures.  [default: the seed of the training]",
+)
 @options.json_option
 @options.debug_option
 def command(
@@ -50,7 +62,10 @@ def command(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Draw the pictures of a run into its folder: those named, or all that it has."""
+    """Draw pictures of a run into its folder.
+
+    Name the pictures, or get all that the run can have.
+    """
     _check(pictures, projection)
     found = places.run(run, runs_dir)
     found.check_writable([runs.PLOTS], places.COPY)

@@ -42,21 +42,28 @@ FORMS: outcome.Forms = {
 }
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae reconstruct --split validation",
+        "tfp-vae reconstruct --data new-images/ --out reconstructions.npz",
+    ),
+)
 @options.run_options
 @example_options
-@click.option(
+@options.option(
     "--latent",
+    group=options.RUN,
     type=click.Choice(["mean", "draw"]),
     default="mean",
     show_default=True,
-    help="z is E[z|x], or drawn from q(z|x).",
+    help="Use E[z|x] as z, or a draw from q(z|x).",
 )
 @options.show_options
 @options.output_options(
     FORMS,
     "draws",
-    more=f"; a picture shows at most {LARGEST_PICTURE} examples, {PICTURED} unless --max-examples says so",
+    more=f"A picture shows {PICTURED} examples, or up to {LARGEST_PICTURE} with --max-examples.",
 )
 @options.weights_option
 @options.json_option
@@ -64,7 +71,10 @@ FORMS: outcome.Forms = {
 def command(
     run: str | None, runs_dir: str, out: str | None, max_examples: int | None, weights: str, as_json: bool, **asked: Any
 ) -> None:
-    """Show what the model makes of given examples, p(x|z) at their z, in a picture or a file of arrays."""
+    """Reconstruct examples from their latent codes.
+
+    Writes a picture or a file of arrays.
+    """
     path = places.output(out, FORMS)
     pictured = path is None or path.suffix == ".png"
     found = places.run(run, runs_dir)

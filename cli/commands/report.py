@@ -11,25 +11,36 @@ from tfp_vae.runs.run import Run
 from .. import console, library, options, outcome, places
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae report --out report.html",
+        "tfp-vae report --run runs/mnist --no-plots",
+    ),
+)
 @options.run_options
 @options.data_dir_option
-@click.option(
-    "--out", metavar="FILE.html", type=options.PLACE, help="Where the page goes.  [default: report.html in the run]"
+@options.option(
+    "--out",
+    group=options.OUTPUT,
+    metavar="FILE.html",
+    type=options.PLACE,
+    help="Output file.  [default: report.html in the run]",
 )
-@click.option(
+@options.option(
     "--plots/--no-plots",
+    group=options.OUTPUT,
     default=True,
     show_default=True,
-    help="Draw the pictures first that are not there, or older than the checkpoint, or of other weights or seed.",
+    help="Redraw missing or outdated pictures first.",
 )
 @options.json_option
 @options.debug_option
 def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | None, plots: bool, as_json: bool) -> None:
-    """Make one HTML page of a run, to be read in any browser, and without a network.
+    """Write a run as one HTML page that works offline.
 
-    What was trained and how to make it again, the figures of the last evaluation with their errors, pictures and
-    animations, the configuration and the versions.
+    The page shows the training and how to repeat it, the last evaluation with its errors, pictures and animations, the
+    configuration and the versions.
     """
     path = places.output(out, (".html",))
     if not plots:

@@ -13,14 +13,20 @@ from tfp_vae.runs import run as runs
 from .. import console, options
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae runs",
+        "tfp-vae runs --runs-dir experiments --json",
+    ),
+)
 @options.runs_dir_option
 @options.json_option
 @options.debug_option
 def command(runs_dir: str, as_json: bool) -> None:
-    """List the runs whose folders lie in --runs-dir, oldest first.
+    """List the runs in --runs-dir, oldest first.
 
-    A run that `train --run-dir DIR` made elsewhere is listed with --runs-dir and the folder that DIR is in.
+    If `train --run-dir DIR` wrote a run elsewhere, pass the folder that contains DIR as --runs-dir.
     """
     rows = [_row(run) for run in runs.all_runs(Path(runs_dir))]
     if as_json:

@@ -43,17 +43,33 @@ FORMS: outcome.Forms = {
 }
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae sample --n 64",
+        "tfp-vae sample --run runs/mnist --temperature 0.7 --out samples.npz",
+    ),
+)
 @options.run_options
-@click.option("--n", type=options.Whole(1, 10**7), default=64, show_default=True, help="How many samples.")
+@options.option(
+    "--n", group=options.RUN, type=options.Whole(1, 10**7), default=64, show_default=True, help="Number of samples."
+)
 @options.output_options(FORMS, "samples")
 @options.show_options
-@click.option("--temperature", type=options.POSITIVE, default=1.0, show_default=True, help="Scales the prior's spread.")
-@click.option(
+@options.option(
+    "--temperature",
+    group=options.RUN,
+    type=options.POSITIVE,
+    default=1.0,
+    show_default=True,
+    help="Factor on the spread of the prior.",
+)
+@options.option(
     "--region",
+    group=options.RUN,
     type=(options.FINITE,) * 4,
     metavar="LOW_1 HIGH_1 LOW_2 HIGH_2",
-    help="Only z within these bounds, of a run with two latent dimensions.",
+    help="Bounds of z, if the run has two latent dimensions.",
 )
 @options.weights_option
 @options.json_option
@@ -69,7 +85,10 @@ def command(
     as_json: bool,
     **drawn: Any,
 ) -> None:
-    """Draw from p(x) of a run, into a picture or a file of arrays."""
+    """Sample from p(x) of a run.
+
+    Writes a picture or a file of arrays.
+    """
     path = _checked_path(out, n)
     bounds = _bounds(region)
     found = places.run(run, runs_dir)

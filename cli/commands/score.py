@@ -29,21 +29,39 @@ def _columns(examples: Chosen, estimates: Any) -> dict[str, np.ndarray]:
 FORMS: outcome.Forms = {".csv": _columns}
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae score --data new.csv --out scores.csv",
+        "tfp-vae score --split test --iw-samples 1000 --show 9",
+    ),
+)
 @options.run_options
 @example_options
-@click.option(
+@options.option(
     "--iw-samples",
+    group=options.RUN,
     type=options.Whole(1, 10**9),
     default=100,
     show_default=True,
-    help="K, importance samples for each example.",
+    help="Importance samples per example.",
 )
 @options.output_options(FORMS, "scores", "scores-<examples>.csv in the run")
-@click.option(
-    "--show", type=options.Whole(1, 400), default=16, show_default=True, help="How many of the most anomalous to show."
+@options.option(
+    "--show",
+    group=options.OUTPUT,
+    type=options.Whole(1, 400),
+    default=16,
+    show_default=True,
+    help="Number of least likely examples to show.",
 )
-@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw a picture of the most anomalous.")
+@options.option(
+    "--plots/--no-plots",
+    group=options.OUTPUT,
+    default=True,
+    show_default=True,
+    help="Draw a picture of the least likely examples.",
+)
 @options.weights_option
 @options.execution_option
 @options.json_option
@@ -51,10 +69,10 @@ FORMS: outcome.Forms = {".csv": _columns}
 def command(
     run: str | None, runs_dir: str, out: str | None, show: int, plots: bool, weights: str, as_json: bool, **asked: Any
 ) -> None:
-    """Importance-weighted log p(x) of each example, into a .csv file; the least likely are shown.
+    """Write log p(x) of each example and show the least likely.
 
-    A low log p(x) alone does not make an anomaly: images of other things than the run was trained on score high where
-    they are simpler, such as plain dark ones. Compare scores with those of the run's own test split.
+    A low log p(x) suggests an anomaly, but a high one does not rule it out. For example, plain dark images score high
+    although the run never saw any. Compare the scores with those of the run's own test split.
     """
     path = places.output(out, FORMS)
     found = places.run(run, runs_dir)

@@ -44,119 +44,225 @@ from .. import console, library, options, signals
 from ..options import MemberType
 
 R = TypeVar("R", ModelConfig, TrainingConfig)
-BY_KIND = "[default: by the kind of data]"
+BY_KIND = "[default: chosen from the data]"
 _EXTENDS = ("epochs", "early_stopping")
 _CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir", "plots", "tensorboard", "as_json"}
 
 
-@click.command(cls=options.Command)
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae train --dataset mnist --latent-dim 10 --epochs 50",
+        "tfp-vae train --dataset table.csv --label-column class --early-stopping 15",
+    ),
+)
 @options.config_option
-@click.option(
+@options.option(
     "--dataset",
+    group=options.DATA,
     type=options.PLACE,
     default="digits",
     show_default=True,
-    help=f"{', '.join(DATASETS)}, or the path of {KINDS}.",
+    help=f"Data set: {', '.join(DATASETS)}. Or the path of {KINDS}.",
 )
 @options.data_dir_option
 @options.reading_options
-@click.option(
+@options.option(
     "--binarization",
+    group=options.DATA,
     type=MemberType(BINARIZATIONS),
-    help="How grey values become binary.  [default: by dataset and likelihood]",
+    help="How to make grey values binary.  [default: chosen from data and likelihood]",
 )
-@click.option("--latent-dim", type=options.Whole(1, MOST_LATENT), default=2, show_default=True, help="Dimension of z.")
-@click.option("--encoder", type=MemberType(NETWORKS), help=f"Network of the encoder.  {BY_KIND}")
-@click.option("--decoder", type=MemberType(NETWORKS), help=f"Network of the decoder.  {BY_KIND}")
-@click.option(
+@options.option(
+    "--latent-dim",
+    group=options.MODEL,
+    type=options.Whole(1, MOST_LATENT),
+    default=2,
+    show_default=True,
+    help="Dimension of z.",
+)
+@options.option("--encoder", group=options.MODEL, type=MemberType(NETWORKS), help=f"Network of the encoder.  {BY_KIND}")
+@options.option("--decoder", group=options.MODEL, type=MemberType(NETWORKS), help=f"Network of the decoder.  {BY_KIND}")
+@options.option(
     "--hidden",
+    group=options.MODEL,
     metavar="WIDTHS",
     type=options.Several(options.Whole(1, WIDEST)),
-    help="Layer widths of the mlps.  [default: 512,512]",
+    help="Layer widths of `mlp` networks, such as 512,256.  [default: 512,512]",
 )
-@click.option(
-    "--posterior", type=MemberType(POSTERIORS), default="diagonal-normal", show_default=True, help="Family of q(z|x)."
+@options.option(
+    "--posterior",
+    group=options.MODEL,
+    type=MemberType(POSTERIORS),
+    default="diagonal-normal",
+    show_default=True,
+    help="Family of the posterior q(z|x).",
 )
-@click.option("--prior", type=MemberType(PRIORS), default="standard-normal", show_default=True, help="p(z).")
-@click.option("--likelihood", type=MemberType(LIKELIHOODS), help=f"Family of p(x|z).  {BY_KIND}")
-@click.option("--objective", type=MemberType(OBJECTIVES), default="elbo", show_default=True, help="Bound to maximize.")
-@click.option(
+@options.option(
+    "--prior",
+    group=options.MODEL,
+    type=MemberType(PRIORS),
+    default="standard-normal",
+    show_default=True,
+    help="Family of the prior p(z).",
+)
+@options.option(
+    "--likelihood",
+    group=options.MODEL,
+    type=MemberType(LIKELIHOODS),
+    help=f"Family of the likelihood p(x|z).  {BY_KIND}",
+)
+@options.option(
+    "--objective",
+    group=options.OBJECTIVE,
+    type=MemberType(OBJECTIVES),
+    default="elbo",
+    show_default=True,
+    help="Bound to maximize.",
+)
+@options.option(
     "--mc-samples",
+    group=options.OBJECTIVE,
     type=options.Whole(1, 100_000),
-    help="Samples of z for each example in the objective.  [default: 1]",
+    help="Samples of z per example in the objective.  [default: 1]",
 )
-@click.option("--beta", type=options.NOT_NEGATIVE, default=1.0, show_default=True, help="Weight of the rate.")
-@click.option(
-    "--kl-warmup-epochs", type=options.Whole(0), default=0, show_default=True, help="Epochs of its linear warm-up."
+@options.option(
+    "--beta",
+    group=options.OBJECTIVE,
+    type=options.NOT_NEGATIVE,
+    default=1.0,
+    show_default=True,
+    help="Weight of the rate (the KL term).",
 )
-@click.option(
+@options.option(
+    "--kl-warmup-epochs",
+    group=options.OBJECTIVE,
+    type=options.Whole(0),
+    default=0,
+    show_default=True,
+    help="Epochs over which `--beta` rises linearly from 0.",
+)
+@options.option(
     "--free-bits",
+    group=options.OBJECTIVE,
     type=options.NOT_NEGATIVE,
     default=0.0,
     show_default=True,
-    help="Nats per latent dimension that the batch's mean rate may have at no cost.",
+    help="Rate that costs nothing, in nats per latent dimension.",
 )
-@click.option(
-    "--epochs", type=options.Whole(1, MOST_EPOCHS), default=100, show_default=True, help="In all, with --resume too."
+@options.option(
+    "--epochs",
+    group=options.OPTIMIZATION,
+    type=options.Whole(1, MOST_EPOCHS),
+    default=100,
+    show_default=True,
+    help="Epochs in total, also with --resume.",
 )
-@click.option("--steps-per-epoch", type=options.Whole(1, MOST_STEPS), help="[default: one pass over the data]")
-@click.option(
-    "--batch-size", type=options.Whole(1, MOST_BATCH), default=128, show_default=True, help="Examples in a step."
+@options.option(
+    "--steps-per-epoch",
+    group=options.OPTIMIZATION,
+    type=options.Whole(1, MOST_STEPS),
+    help="Steps in an epoch.  [default: one pass over the data]",
 )
-@click.option(
-    "--optimizer", type=MemberType(OPTIMIZERS), default="adam", show_default=True, help="How weights follow gradients."
+@options.option(
+    "--batch-size",
+    group=options.OPTIMIZATION,
+    type=options.Whole(1, MOST_BATCH),
+    default=128,
+    show_default=True,
+    help="Examples per step.",
 )
-@click.option("--learning-rate", type=options.POSITIVE, default=1e-3, show_default=True, help="At its highest.")
-@click.option(
+@options.option(
+    "--optimizer",
+    group=options.OPTIMIZATION,
+    type=MemberType(OPTIMIZERS),
+    default="adam",
+    show_default=True,
+    help="Optimizer of the weights.",
+)
+@options.option(
+    "--learning-rate",
+    group=options.OPTIMIZATION,
+    type=options.POSITIVE,
+    default=1e-3,
+    show_default=True,
+    help="Peak learning rate.",
+)
+@options.option(
     "--lr-schedule",
+    group=options.OPTIMIZATION,
     type=MemberType(SCHEDULES),
     default="constant",
     show_default=True,
-    help="Its course over the training.",
+    help="Schedule of the learning rate.",
 )
-@click.option(
-    "--clip-norm", type=options.POSITIVE, help="Scale gradients down to this global norm.  [default: leave them]"
+@options.option(
+    "--clip-norm",
+    group=options.OPTIMIZATION,
+    type=options.POSITIVE,
+    help="Largest global norm of a gradient.  [default: no limit]",
 )
-@click.option(
+@options.option(
     "--early-stopping",
+    group=options.OPTIMIZATION,
     metavar="EPOCHS",
     type=options.Whole(1, MOST_EPOCHS),
-    help="End once the validation ELBO has not risen for so many epochs.  [default: train all of them]",
+    help="Stop after this many epochs without a better validation ELBO.  [default: never]",
 )
-@click.option(
+@options.option(
     "--ema",
+    group=options.OPTIMIZATION,
     metavar="DECAY",
     type=options.SHARE,
-    help="Average the weights, such as 0.999: about the last 1 / (1 - DECAY) steps count.  [default: do not]",
+    help="Decay of averaged weights, such as 0.999. It averages about 1 / (1 - DECAY) steps.  [default: none]",
 )
-@click.option(
-    "--seed", type=options.SEED, default=0, show_default=True, help="Same seed, machine and versions: the same numbers."
+@options.option(
+    "--seed",
+    group=options.RUN,
+    type=options.SEED,
+    default=0,
+    show_default=True,
+    help="Seed of all random numbers. Results repeat on the same machine and versions.",
 )
 @options.execution_option
-@click.option("--no-compile", "execution", flag_value="eager", help="The same as --execution eager, for debugging.")
+@options.option(
+    "--no-compile",
+    "execution",
+    group=options.RUN,
+    flag_value="eager",
+    help="Short for `--execution eager`, for debugging.",
+)
 @options.runs_dir_option
-@click.option(
+@options.option(
     "--run-dir",
+    group=options.RUN,
     metavar="DIR",
     type=options.PLACE,
-    help="The run's folder.  [default: <dataset>-<date>-<time> under --runs-dir]",
+    help="Folder of the new run.  [default: <dataset>-<date>-<time> under --runs-dir]",
 )
-@click.option("--resume", is_flag=True, help="Continue the run in --run-dir; --epochs is then the total.")
-@click.option(
-    "--plots/--no-plots", default=True, show_default=True, help="Draw pictures after training, and film it meanwhile."
+@options.option(
+    "--resume", group=options.RUN, is_flag=True, help="Continue the run in --run-dir. --epochs is then the total."
 )
-@click.option(
+@options.option(
+    "--plots/--no-plots",
+    group=options.OUTPUT,
+    default=True,
+    show_default=True,
+    help="Draw pictures and animations of the training.",
+)
+@options.option(
     "--tensorboard",
+    group=options.OUTPUT,
     is_flag=True,
-    help="Write metrics and samples for TensorBoard into the run; needs `pip install 'tfp_vae[tensorboard]'`.",
+    help="Write metrics and samples for TensorBoard. Needs `pip install 'tfp_vae[tensorboard]'`.",
 )
 @options.json_option
 @options.debug_option
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
-    """Learn a model, and write a run.
+    """Train a model and write a run.
 
-    A member of a table is written `name` or `name:key=value,key=value`; `tfp-vae info` lists them.
+    Write a choice as `name` or `name:key=value,key=value`. `tfp-vae info` lists the names and their settings.
     """
     if options.written("run_dir"):
         options.refuse_written(("runs_dir",), "with --run-dir, which names the run's own folder; keep one")
