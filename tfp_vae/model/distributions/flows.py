@@ -31,7 +31,7 @@ class Flow(abc.ABC):
     the determinant.
     """
 
-    networks: tuple[Any, ...]
+    networks: tuple[Callable[..., Tensor], ...]
     latent_dim: int
 
     @abc.abstractmethod
