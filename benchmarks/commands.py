@@ -1,4 +1,4 @@
-"""How long the command line takes until it works, and how much memory it needs."""
+"""Time and memory of the commands."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ TRAIN = ("train", "--latent-dim", "50", "--hidden", "512,512", "--epochs", "1", 
 
 @final
 class Cost(NamedTuple):
-    """Seconds, the median of some repeats, and the most bytes that were resident."""
+    """The median time in seconds, and the peak resident memory in bytes."""
 
     what: str
     seconds: float
     bytes: int
 
 
-def measured(folder: Path, repeats: int = 3) -> list[dict[str, Any]]:
-    """Return what `--help`, a first step, 200 steps on as many images as MNIST has, and evaluations cost."""
-    help_ = _cost("--help", ("--help",), repeats)  # first: what this process holds counts as its child's
+def measure_commands(folder: Path, repeats: int = 3) -> list[dict[str, Any]]:
+    """Measure `--help`, a first step, 200 steps on as many images as MNIST has, and evaluations."""
+    help_ = _cost("--help", ("--help",), repeats)  # first, because the memory of this process counts for its child
     data = folder / "images.npy"
     np.save(data, (blobs(np.random.default_rng(0), EXAMPLES) * 255).astype(np.uint8).reshape(-1, SIDE, SIDE, 1))
     evaluate = ("evaluate", "--run", str(folder / "run"), "--max-examples", "64", "--no-plots", "--iw-samples")
@@ -48,7 +48,7 @@ def measured(folder: Path, repeats: int = 3) -> list[dict[str, Any]]:
 
 
 FIRST = re.compile(rb"epoch 1/1")
-"""What is printed once the first step, and the validation after it, are done."""
+"""Printed after the first step and its validation."""
 
 
 def _cost(
@@ -66,9 +66,13 @@ def _cost(
 
 
 def _run(command: Sequence[str], until: re.Pattern[bytes] | None) -> tuple[float, int]:
-    """Return the seconds until a line that matches, or the end, and the most bytes resident at the end."""
+    """Return the seconds until a line matches, or until the end, and the peak resident memory in bytes.
+
+    Without PYTHONPATH, so the command uses the installed package and not this folder's.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     began, seen = time.perf_counter(), None
-    process = subprocess.Popen(command, cwd="/", env=_clean(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, cwd="/", env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
     for line in process.stderr:
         if until is not None and until.search(line) and seen is None:
@@ -77,8 +81,3 @@ def _run(command: Sequence[str], until: re.Pattern[bytes] | None) -> tuple[float
     if status or (until is not None and seen is None):
         raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
     return seen or time.perf_counter() - began, usage.ru_maxrss * 1024
-
-
-def _clean() -> dict[str, str]:
-    """Return an environment in which the installed package is found, and not the folder that this one lies in."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -1,4 +1,4 @@
-"""What was measured, as tables in `docs/performance.md` and as a picture."""
+"""Write the measurements to `docs/performance.md`, as tables and pictures."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ BEGIN, END = "<!-- measurements -->\n", "<!-- end of measurements -->\n"
 COLOUR = "#0072b2"
 
 
-def write(measured: Mapping[str, Any], page: Path, pictures: Path) -> None:
-    """Replace what stands between the marks in a page of Markdown, and draw the pictures that it shows."""
+def write(results: Mapping[str, Any], page: Path, pictures: Path) -> None:
+    """Replace the text between the marks of a Markdown page, and draw its pictures."""
     text = page.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
-    page.write_text(before + BEGIN + markdown(measured) + END + rest.split(END)[1], encoding="utf-8")
-    draw(measured["found"], pictures / "performance.png")
-    draw_growth(measured["growth"], pictures / "growth.png")
+    page.write_text(before + BEGIN + markdown(results) + END + rest.split(END)[1], encoding="utf-8")
+    draw(results["found"], pictures / "performance.png")
+    draw_growth(results["growth"], pictures / "growth.png")
 
 
-def markdown(measured: Mapping[str, Any]) -> str:
+def markdown(results: Mapping[str, Any]) -> str:
     """Return the tables: peers by workload, shares of the machine's rate, profiles, growth, commands, machine."""
-    found = measured["found"]
+    found = results["found"]
     parts = [
         _ratios(found),
         _shares(found),
-        _profiles(measured["profiles"]),
-        _growth(measured["growth"]),
-        _commands(measured["commands"]),
-        _machine(measured),
+        _profiles(results["profiles"]),
+        _growth(results["growth"]),
+        _commands(results["commands"]),
+        _machine(results),
     ]
     return "\n" + "\n\n".join(parts) + "\n\n"
 
@@ -81,7 +81,7 @@ def _share(workload: Workload, found: Mapping[str, Any], rate: float) -> list[st
 
 
 def _bytes(workload: Workload) -> int:
-    """Return some of the bytes that move: in a step those of weights, Adam's two moments and gradients; the logits."""
+    """Return the bytes of weights, moments and gradients that a step reads and writes, and of the logits."""
     encoder, decoder = workload.products()
     decoded = 2 * 4 * workload.batch * workload.samples * 784  # the logits, written and read
     return decoded + (4 * 8 * (encoder + decoder) if workload.steps else 4 * (encoder + decoder))
@@ -92,31 +92,31 @@ def _profiles(profiles: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for one in profiles:
         products, others = split(one["kernels"])
-        dearest = [kernel for kernel in one["kernels"] if not is_product(kernel)][:DEAREST]
-        named = ", ".join(f"{_kernel(kernel['name'])} {1e3 * kernel['seconds']:.2f}" for kernel in dearest)
+        slowest = [kernel for kernel in one["kernels"] if not is_product(kernel)][:SLOWEST]
+        named = ", ".join(f"{_kernel(kernel['name'])} {1e3 * kernel['seconds']:.2f}" for kernel in slowest)
         rows.append(
             [one["workload"], *(f"{1e3 * seconds:.2f}" for seconds in (one["seconds"], products, others)), named]
         )
     return f"{_table(head, rows)}\n\n*: summed over kernels, although some run at the same time."
 
 
-DEAREST = 3
-"""How many kernels beside products are named."""
+SLOWEST = 3
+"""Number of kernels to list, in addition to products."""
 
 
 def _kernel(name: str) -> str:
-    """Return what a kernel does: in a graph the operation alone, as its path is long."""
+    """Return the operation of a kernel, without the long path that it has in a graph."""
     return f"`{name.rpartition(':')[2]}`"
 
 
 PRODUCT = re.compile(r"_?(Mkl|Native|Fused)*(BatchMatMul|MatMul|Conv2D|convolution|dot)\w*(\.\d+)*")
-"""The operations of a graph and the kernels of XLA that are products, such as `_MklNativeConv2DBackpropFilter`."""
+"""Matrix products and convolutions among the operations of a graph and the kernels of XLA."""
 
 
 def is_product(kernel: Mapping[str, Any]) -> bool:
-    """Return whether a kernel of a profile is a product of matrices, or a convolution.
+    """Return whether a kernel of a profile is a product of matrices or a convolution.
 
-    In a graph by its operation, `path:operation`: the path is that of a layer, and stands before its activation too.
+    In a graph, only the operation of `path:operation` counts, because activations have the path of their layer too.
     """
     return PRODUCT.fullmatch(kernel["name"].rpartition(":")[2]) is not None
 
@@ -148,8 +148,8 @@ def _commands(costs: Iterable[Mapping[str, Any]]) -> str:
     return _table(["command", "seconds", "peak resident memory, 10^9 bytes"], rows)
 
 
-def _machine(measured: Mapping[str, Any]) -> str:
-    machine = measured["machine"]
+def _machine(results: Mapping[str, Any]) -> str:
+    machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; {versions}."
 
@@ -160,7 +160,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def draw(found: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw each peer's time over ours, medians with quartiles, a row for each workload."""
+    """Plot each peer's time over ours, medians with quartiles, one row per workload."""
     peers = [peer for peer in dict.fromkeys(p for f in found for p in f["seconds"]) if peer != OURS]
     with _figure(path, figsize=(8, 0.42 * len(found) + 1.2)) as figure:
         axes = figure.subplots()
@@ -190,7 +190,7 @@ TICKS = (0.5, 1, 2, 4, 8, 16, 64, 256)
 
 
 def draw_growth(growth: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw the time along each axis, and its line."""
+    """Plot the time along each axis, and its line."""
     with _figure(path, figsize=(8, 5)) as figure:
         for axes, axis in zip(figure.subplots(2, 2).flat, growth, strict=True):
             x = np.array([0, *axis["x"]])
@@ -202,7 +202,7 @@ def draw_growth(growth: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 @contextlib.contextmanager
 def _figure(path: Path, figsize: tuple[float, float]) -> Iterator[Any]:
-    """Give a figure, and write it."""
+    """Yield a figure, and save it afterwards."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=figsize, layout="constrained")

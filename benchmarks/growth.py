@@ -1,4 +1,4 @@
-"""How the cost of training and evaluation grows with what there is of the work."""
+"""How the cost of training and evaluation grows with the size of the work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from benchmarks.harness import start, turns
 from benchmarks.workloads import Axis
 
 
-def measured(axis: Axis, repeats: int) -> dict[str, Any]:
-    """Return the median seconds of one step, or one evaluation, of each of an axis's workloads, and their line."""
+def measure_growth(axis: Axis, repeats: int) -> dict[str, Any]:
+    """Measure the median seconds of one step or evaluation for each workload of an axis, and fit a line."""
     processes = [start(OURS, workload) for workload in axis.workloads]
     medians = np.median(turns(processes, repeats), axis=1)
     for process in processes:
@@ -24,7 +24,7 @@ def measured(axis: Axis, repeats: int) -> dict[str, Any]:
 
 
 def line(x: Sequence[float], seconds: Sequence[float]) -> dict[str, float]:
-    """Return the line with the least squares of relative deviations, and the largest of them."""
+    """Return the line of least squares of relative deviations, and the largest deviation."""
     slope, intercept = np.polyfit(x, seconds, 1, w=1 / np.asarray(seconds))
     off = np.abs((slope * np.asarray(x) + intercept) / seconds - 1).max()
     return {"slope": float(slope), "intercept": float(intercept), "off": float(off)}

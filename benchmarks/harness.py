@@ -1,4 +1,4 @@
-"""Each peer in a process of its own: that all compute the same, and how long each takes, in turns."""
+"""Run each peer in a process of its own, check that all compute the same, and time them in turns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PEERS = (
     "pythae_trainer",
 )
 STRONG = (OURS, "jax_scan", "torch_compiled", "numpyro_svi")
-"""The fastest of each library, for those in a hurry."""
+"""The fastest peer of each library, for `--quick`."""
 
 OF_JAX = {"XLA_FLAGS": XLA_FLAGS}
 ENVIRONMENTS = {
@@ -40,14 +40,14 @@ ENVIRONMENTS = {
     "keras3_fit": {"KERAS_BACKEND": "tensorflow"},
     "keras3_jax": {"KERAS_BACKEND": "jax", **OF_JAX},
 }
-"""What a peer's process has set besides; what this library tells XLA helps JAX too."""
+"""Extra environment variables of a peer's process. The XLA flags of this library help JAX too."""
 
 ROOT = Path(__file__).parents[1]
 
 
 @final
 class Process:
-    """A peer at work."""
+    """The process of a peer."""
 
     def __init__(self, peer: str, workload: Workload, path: Path) -> None:
         command = [sys.executable, "-m", "benchmarks.worker", peer, json.dumps(as_dict(workload)), str(path)]
@@ -65,7 +65,7 @@ class Process:
         self.check = self._answer()
 
     def time(self) -> float:
-        """Do the work once, and return the seconds it took."""
+        """Return the seconds that the work takes once."""
         assert self._process.stdin is not None
         self._process.stdin.write("again\n")
         self._process.stdin.flush()
@@ -82,26 +82,28 @@ class Process:
         if not line:
             self._errors.seek(0)
             raise click.ClickException(
-                f"{self.peer} ended; tfp_vae[benchmarks] brings its library:\n{self._errors.read()[-2000:]}"
+                f"{self.peer} ended. Install its library with tfp_vae[benchmarks].\n{self._errors.read()[-2000:]}"
             )
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 KINDS = {"losses": 0.0, "trained": 0.1, "estimates": 0.0}
-"""What is compared, and which share of the way that training went its end may differ, as other batches are drawn."""
+"""Compared quantities, and the tolerated difference as a share of the progress of training.
 
+Peers train on different batches, so their losses after training differ.
+"""
 
 ROUNDING = 1e-3
-"""How many nats apart two estimates of log p(x) from the same noise may be."""
+"""Tolerance in nats between two estimates of log p(x) from the same noise."""
 
 
 def refuse_disagreement(processes: Sequence[Process]) -> None:
-    """Refuse peers whose losses, before or after training, or estimates of log p(x) differ from ours."""
+    """Raise an error if a peer's losses, before or after training, or its estimates of log p(x) differ from ours."""
     ours = processes[0].check
     for process in processes[1:]:
         for kind, share in KINDS.items():
-            difference, allowed = compared(ours[kind], process.check[kind])
+            difference, allowed = compare_means(ours[kind], process.check[kind])
             if share and ours[kind]:
                 allowed += share * abs(float(np.mean(ours["losses"]) - np.mean(ours[kind])))
             _refuse_unless(difference <= allowed, process.peer, kind, difference, allowed)
@@ -114,12 +116,12 @@ def _refuse_unless(holds: bool, peer: str, what: str, difference: float, allowed
     if not holds:
         raise click.ClickException(
             f"{peer} computes other {what}: expected a difference of at most {allowed:.4f} nats, "
-            f"found {difference:.4f}; look for another model, or other weights, in it."
+            f"found {difference:.4f}. Check its model and its weights."
         )
 
 
-def compared(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
-    """Return how far the means of draws are apart, and how far they may be: 5 standard errors, and float32's."""
+def compare_means(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Return the difference of two means, and the tolerance: 5 standard errors plus the rounding of float32."""
     if len(ours) != len(theirs):
         return math.inf, 0.0
     if not ours:
@@ -129,7 +131,7 @@ def compared(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, flo
 
 
 def measure(workload: Workload, peers: Sequence[str], repeats: int) -> dict[str, Any]:
-    """Return each peer's seconds, and the ratio to ours, of interleaved repeats."""
+    """Return each peer's seconds and its ratio to ours, from interleaved repeats."""
     started = [start(peer, workload) for peer in peers]
     processes = [process for process in started if process.check["takes"]]
     refuse_disagreement(processes)
@@ -145,7 +147,7 @@ def measure(workload: Workload, peers: Sequence[str], repeats: int) -> dict[str,
 
 
 def start(peer: str, workload: Workload) -> Process:
-    """Return a peer that has checked itself and is warm."""
+    """Return a peer that has computed its check and is warm."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "problem.npz"
         save(make(workload), path)
@@ -153,7 +155,7 @@ def start(peer: str, workload: Workload) -> Process:
 
 
 def turns(processes: Sequence[Process], repeats: int) -> list[list[float]]:
-    """Return the seconds of each process's work, done so many times, in turns that each begin with the next one."""
+    """Return the seconds of each process's work in every turn. Each turn starts with the next process."""
     taken: list[list[float]] = [[] for _ in processes]
     for turn in range(repeats):
         for place in range(len(processes)):

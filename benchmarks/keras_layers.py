@@ -1,4 +1,4 @@
-"""What peers on Keras 2 and on Keras 3 share: the two networks as lists of layers, and the pipeline of batches."""
+"""Layers and batches that the Keras 2 and Keras 3 peers share."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ STEPS_AT_ONCE = 20
 
 
 def takes(workload: Workload) -> bool:
-    """Whether a Keras peer can do it: it has no flow and no log p(x), and Keras convolves no [S, B, H, W, C]."""
+    """Return whether the Keras peers support a workload.
+
+    They have no flow and no log p(x), and Keras has no convolution of [S, B, H, W, C].
+    """
     return not workload.flow and workload.steps > 0 and (bool(workload.hidden) or workload.samples == 1)
 
 
 def fastest(workload: Workload) -> dict[str, Any]:
-    """Return what `compile` is told, as measured: TensorFlow's XLA convolves slowly, and draws much noise slowly."""
+    """Return the fastest settings of `compile`.
+
+    TensorFlow's XLA is slow at convolutions and at drawing much noise.
+    """
     return {
         "jit_compile": bool(workload.hidden) and workload.samples == 1,
         "steps_per_execution": min(workload.steps, STEPS_AT_ONCE),
@@ -35,19 +41,22 @@ def encoder(layers: Any, workload: Workload) -> list[Any]:
 
 
 def decoder(layers: Any, workload: Workload) -> list[Any]:
-    """Return the layers of the map from z [..., D], [B, D] of convolutions, to logits [..., 784]."""
+    """Return the layers of the map from z [..., D] to logits [..., 784]. Convolutions take z [B, D]."""
     return [*_hidden(layers, workload.hidden[::-1]), layers.Dense(PIXELS)] if workload.hidden else _up(layers)
 
 
 def arrays(layers: Layers) -> list[Any]:
-    """Return kernels and biases as `set_weights` takes them."""
+    """Return kernels and biases in the order of `set_weights`."""
     return [array for layer in layers for array in layer]
 
 
 def batches(x: np.ndarray, batch: int, given: Callable[[Any], Any]) -> Any:
-    """Return endless shuffled batches, binarized anew, as `given` makes of pixels what `fit` takes.
+    """Return endless shuffled batches, binarized in every step.
 
-    Indices are shuffled, as a buffer of images is slow to fill.
+    Indices are shuffled, because a buffer of images is slow to fill.
+
+    Args:
+      given: the function from pixels to the arguments of `fit`.
     """
 
     def binarized(indices: Any) -> Any:

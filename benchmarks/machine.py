@@ -1,4 +1,4 @@
-"""What a run of the benchmarks depends on: the machine, its speed at matrix products, the versions of what is timed."""
+"""The machine that runs the benchmarks: its processor, its rate of matrix products and the versions of packages."""
 
 from __future__ import annotations
 
@@ -13,26 +13,21 @@ import numpy as np
 
 PACKAGES = ("tensorflow", "tensorflow-probability", "tf_keras", "jax", "optax", "torch", "keras", "numpyro", "pythae")
 SIZE = 2048
-"""Rows and columns of the matrices whose product is timed."""
+"""Rows and columns of the matrices in `product_rate`."""
 
 
-def described() -> dict[str, Any]:
-    """Return the processor, its number of cores, and the versions of the packages that are there."""
+def describe() -> dict[str, Any]:
+    """Return the processor, its number of cores, and the versions of the installed packages."""
     import psutil
 
+    cpu = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", cpu.read_text()) if cpu.exists() else None
     return {
-        "processor": _processor(),
+        "processor": model[1] if model else platform.processor(),
         "cores": psutil.cpu_count(),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
     }
-
-
-def _processor() -> str:
-    found = (
-        re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else None
-    )
-    return found[1] if found else platform.processor()
 
 
 def _version(name: str) -> str | None:
@@ -43,7 +38,7 @@ def _version(name: str) -> str | None:
 
 
 def product_rate(repeats: int = 10) -> float:
-    """Return the float32 operations a second of TensorFlow's product of two matrices, the best of some repeats."""
+    """Return the float32 operations per second of TensorFlow's matrix product, the best of several repeats."""
     import tensorflow as tf
 
     a = tf.constant(np.random.default_rng(0).normal(size=(SIZE, SIZE)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""What every peer is given: a model's shape, its first weights, and the data."""
+"""The input of every peer: the shape of a model, its first weights, and the data."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LEARNING_RATE = 1e-3
 SIDE = 28
 PIXELS = SIDE * SIDE
 CHANNELS = (32, 64)
-"""Of the convolutions: 28x28 to 14x14 to 7x7, and back."""
+"""Channels of the convolutions, 28x28 to 14x14 to 7x7 and back."""
 
 SMALL = SIDE // 2 ** len(CHANNELS)
-"""Side of what the convolutions leave of an image."""
+"""Side of an image after the convolutions."""
 
 DENSE = 256
 """Width between the convolutions and z."""
@@ -27,16 +27,16 @@ TRANSPOSED = ((3, 3, CHANNELS[1], CHANNELS[1]), (3, 3, *CHANNELS))
 """The decoder's kernels whose bias has the size of the third axis."""
 
 FLOW_WIDTH = 128
-"""Of the two hidden layers of each masked network of a flow."""
+"""Width of the two hidden layers in each masked network of a flow."""
 
 CONTEXT = 64
-"""How many numbers the encoder gives a flow besides."""
+"""Number of context values that the encoder gives to a flow."""
 
 FLOW_BIAS = 0.3
-"""Deviation of the biases there: as much as shows in the loss if a layer is left out."""
+"""Standard deviation of a flow's biases, large enough to change the loss if a layer is missing."""
 
 TILE = 100
-"""Importance samples that those who write it by hand take at once."""
+"""Importance samples that the hand-written peers take at once."""
 
 Layers = list[tuple[np.ndarray, np.ndarray]]
 Flow = list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]
@@ -47,14 +47,14 @@ Flow = list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 class Workload:
     """A model of 28x28 binarized images, and how it is trained or evaluated.
 
-    hidden: widths of the encoder's hidden layers, relu; the decoder has them in the opposite order. Empty for the pair
-      of convolutions of `CHANNELS`.
+    hidden: widths of the encoder's hidden layers, with relu. The decoder has them in the opposite order. Empty for the
+      convolutions of `CHANNELS`.
     latent_dim: D.
     batch: examples in a step, or evaluated at once.
     samples: samples of z for each example, in training and in evaluation.
-    steps: training steps in one timing; 0 of an evaluation.
-    flow: layers of an inverse autoregressive flow from the diagonal Normal on, whose rate is then estimated from the
-      samples: z_t = (z_{t-1} - m_t) exp(-a_t), a_t = 2 tanh(. / 2), the dimensions reversed between layers.
+    steps: training steps in one timing, 0 for an evaluation.
+    flow: layers of an inverse autoregressive flow after the diagonal Normal. The rate is then estimated from the
+      samples. z_t = (z_{t-1} - m_t) exp(-a_t), a_t = 2 tanh(. / 2), and the dimensions are reversed between layers.
     """
 
     name: str
@@ -65,41 +65,40 @@ class Workload:
     steps: int
     flow: int = 0
 
-    def encoded(self) -> int:
-        """Return how many numbers the encoder gives: loc, what scale is made of, and a flow's context."""
+    def encoder_outputs(self) -> int:
+        """Return the number of outputs of the encoder: loc, the logits of scale, and the context of a flow."""
         return 2 * self.latent_dim + CONTEXT * bool(self.flow)
 
-    def masked(self) -> list[tuple[int, int]]:
-        """Return the kernels' shapes of one layer of a flow; its last outputs are m and a in turn."""
+    def flow_shapes(self) -> list[tuple[int, int]]:
+        """Return the shapes of the kernels in one layer of a flow. Its last outputs alternate between m and a."""
         return list(itertools.pairwise((self.latent_dim, FLOW_WIDTH, FLOW_WIDTH, 2 * self.latent_dim)))
 
     def shapes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-        """Return the kernels' shapes of encoder and decoder.
+        """Return the shapes of the kernels of encoder and decoder.
 
-        Of a layer [in, out]; of a convolution [3, 3, in, out], stride 2; of a transposed one [3, 3, out, in], stride 2;
-        the last one of the decoder has stride 1. All pad as TensorFlow's "same" does.
+        A dense layer has [in, out], a convolution [3, 3, in, out] and a transposed convolution [3, 3, out, in].
+        Convolutions have stride 2, except for the last one of the decoder with stride 1. All use "same" padding.
         """
         if self.hidden:
-            sizes = (PIXELS, *self.hidden, self.encoded()), (self.latent_dim, *self.hidden[::-1], PIXELS)
+            sizes = (PIXELS, *self.hidden, self.encoder_outputs()), (self.latent_dim, *self.hidden[::-1], PIXELS)
             return [*itertools.pairwise(sizes[0])], [*itertools.pairwise(sizes[1])]
         first, second = CHANNELS
         flat = SMALL * SMALL * second
-        down = [(3, 3, 1, first), (3, 3, first, second), (flat, DENSE), (DENSE, self.encoded())]
+        down = [(3, 3, 1, first), (3, 3, first, second), (flat, DENSE), (DENSE, self.encoder_outputs())]
         up = [(self.latent_dim, DENSE), (DENSE, flat), (3, 3, second, second), (3, 3, first, second), (3, 3, first, 1)]
         return down, up
 
     def products(self) -> tuple[int, int]:
-        """Return the multiplications in matrix products, forward, of each example and of each of its samples of z."""
+        """Return the multiplications in the forward matrix products, per example and per sample of z."""
         assert self.hidden, "counted for dense layers only"
         encoder, decoder = (sum(math.prod(shape) for shape in shapes) for shapes in self.shapes())
-        contexts = self.flow * sum(CONTEXT * columns for _, columns in self.masked())
-        return encoder + contexts, decoder + self.flow * sum(math.prod(shape) for shape in self.masked())
+        contexts = self.flow * sum(CONTEXT * columns for _, columns in self.flow_shapes())
+        return encoder + contexts, decoder + self.flow * sum(math.prod(shape) for shape in self.flow_shapes())
 
     def flops(self) -> int:
         """Return the floating-point operations in the matrix products of one step, or of one evaluation of a batch.
 
-        A step goes forward, and back to weights and to inputs, but for the inputs of the first layer, which need no
-        gradient.
+        A step computes forward, and the gradients of weights and inputs, except for those of the first layer's inputs.
         """
         encoder, decoder = self.products()
         forward = encoder + self.samples * decoder
@@ -113,7 +112,7 @@ class Problem:
 
     x: grey images in [0, 1], [N, 784], float32.
     encoder, decoder: kernel and bias [out] of each layer.
-    flow: of each layer of the flow its network: kernel, bias and context's kernel [CONTEXT, out] of each layer.
+    flow: one network per layer of the flow, with kernel, bias and context kernel [CONTEXT, out] of each of its layers.
     """
 
     workload: Workload
@@ -124,12 +123,12 @@ class Problem:
 
 
 def make(workload: Workload, examples: int = 10_000, seed: int = 0) -> Problem:
-    """Return a problem with images of blobs, about as dark as those of digits, and Glorot weights."""
+    """Return a problem with images of blobs, about as dark as digits, and Glorot weights."""
     draw = np.random.default_rng(seed)
     down, up = workload.shapes()
     encoder = [_layer(draw, shape, False) for shape in down]
     decoder = [_layer(draw, shape, shape in TRANSPOSED) for shape in up]
-    flow = [[_masked_layer(draw, shape) for shape in workload.masked()] for _ in range(workload.flow)]
+    flow = [[_masked_layer(draw, shape) for shape in workload.flow_shapes()] for _ in range(workload.flow)]
     return Problem(workload, blobs(draw, examples), encoder, decoder, flow)
 
 
@@ -189,16 +188,16 @@ def restore(workload: dict[str, Any], path: Path) -> Problem:
     with np.load(path, allow_pickle=False) as file:
         arrays = (file[f"array_{i}"] for i in itertools.count())
         encoder, decoder = ([(next(arrays), next(arrays)) for _ in layers] for layers in shape.shapes())
-        network = shape.masked()
+        network = shape.flow_shapes()
         flow = [[(next(arrays), next(arrays), next(arrays)) for _ in network] for _ in range(shape.flow)]
         return Problem(shape, file["x"], encoder, decoder, flow)
 
 
 def as_dict(workload: Workload) -> dict[str, Any]:
-    """Return a workload as JSON can hold it."""
+    """Return a workload as a dictionary for JSON."""
     return asdict(workload)
 
 
 def from_dict(workload: dict[str, Any]) -> Workload:
-    """Return the workload of `as_dict`."""
+    """Return the workload that `as_dict` turned into a dictionary."""
     return Workload(**{**workload, "hidden": tuple(workload["hidden"])})

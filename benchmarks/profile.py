@@ -1,4 +1,4 @@
-"""`python -m benchmarks.profile "train 512-512, S 1"`: the kernels that the time of a workload of ours goes into."""
+"""`python -m benchmarks.profile "train 512-512, S 1"`: show which kernels take the time of a workload."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -40,17 +40,17 @@ KERNEL = re.compile(
 )
 """A kernel of XLA, `MatMul.90`, or of a graph, `while/body/up_0/conv2d_transpose:_MklNativeConv2DBackpropInput`.
 
-Not what runs kernels, such as `while.7`, whose time has theirs in it.
+It does not match operations that contain kernels, such as `while.7`, because their time includes the kernels'.
 """
 
 
 @final
 class Kernel(NamedTuple):
-    """What one kernel takes of a step or an evaluation.
+    """The cost of one kernel in a step or an evaluation.
 
-    name: as the compiler has it.
-    calls: how often it runs.
-    seconds: on all threads together.
+    name: the compiler's name.
+    calls: number of calls.
+    seconds: the sum over all threads.
     """
 
     name: str
@@ -58,34 +58,31 @@ class Kernel(NamedTuple):
     seconds: float
 
 
-def profiled(workload: Workload) -> dict[str, Any]:
-    """Return the seconds of one step or evaluation, and its kernels, the dearest first."""
+def profile_workload(workload: Workload) -> dict[str, Any]:
+    """Return the seconds of one step or evaluation, and its kernels, the slowest first."""
     from benchmarks.peers import ours
 
     problem = make(workload)
     peer, x = ours.Peer(problem), binary(problem)
     once = workload.steps or 1
-    again: Callable[[], Any] = lambda: work(peer, problem, x)  # noqa: E731 - of two lines, timed and traced alike
-    again()
-    seconds = statistics.median(_timed(again) for _ in range(REPEATS)) / once
-    found = [kernel._asdict() for kernel in kernels(_traced(again), once)]
-    return {"workload": workload.name, "seconds": seconds, "kernels": found}
+    work(peer, problem, x)
+    seconds = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        work(peer, problem, x)
+        seconds.append(time.perf_counter() - began)
+    found = [kernel._asdict() for kernel in kernels(_trace(lambda: work(peer, problem, x)), once)]
+    return {"workload": workload.name, "seconds": statistics.median(seconds) / once, "kernels": found}
 
 
-def _timed(again: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    again()
-    return time.perf_counter() - began
-
-
-def _traced(again: Callable[[], Any]) -> Any:
-    """Return what TensorFlow's profiler saw."""
+def _trace(call: Callable[[], Any]) -> Any:
+    """Return the trace of a call by TensorFlow's profiler."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder, tf.profiler.experimental.ProfilerOptions(host_tracer_level=3)):
-            again()
+            call()
         (path,) = Path(folder).rglob("*.xplane.pb")
         space = xplane_pb2.XSpace()
         space.ParseFromString(path.read_bytes())
@@ -93,24 +90,19 @@ def _traced(again: Callable[[], Any]) -> Any:
 
 
 def kernels(space: Any, once: int) -> list[Kernel]:
-    """Return the kernels of a trace, each the sum of its calls, divided by so many steps."""
+    """Return the kernels of a trace, the slowest first, with calls and seconds divided by the `once` steps."""
     spent: dict[str, list[int]] = {}
-    for name, picoseconds in _events(space):
-        if KERNEL.fullmatch(name):
-            spent.setdefault(name, []).append(picoseconds)
+    for plane in space.planes:
+        for event in (event for line in plane.lines for event in line.events):
+            name = plane.event_metadata[event.metadata_id].name
+            if KERNEL.fullmatch(name):
+                spent.setdefault(name, []).append(event.duration_ps)
     found = [Kernel(name, len(each) / once, sum(each) / 1e12 / once) for name, each in spent.items()]
     return sorted(found, key=lambda kernel: -kernel.seconds)
 
 
-def _events(space: Any) -> Iterator[tuple[str, int]]:
-    for plane in space.planes:
-        for line in plane.lines:
-            for event in line.events:
-                yield plane.event_metadata[event.metadata_id].name, event.duration_ps
-
-
-def measured(name: str) -> dict[str, Any]:
-    """Return a workload's profile, taken in a process of its own."""
+def measure_profile(name: str) -> dict[str, Any]:
+    """Return the profile of a workload, measured in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.profile", name, "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -119,20 +111,23 @@ def measured(name: str) -> dict[str, Any]:
 
 @click.command()
 @click.argument("name", type=click.Choice([workload.name for workload in WORKLOADS]), metavar="WORKLOAD")
-@click.option("--most", type=click.IntRange(1), default=30, show_default=True, help="Show so many kernels.")
-@click.option("--json", "as_json", is_flag=True, help="Print all of it, as JSON.")
+@click.option("--most", type=click.IntRange(1), default=30, show_default=True, help="Number of kernels to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole profile as JSON.")
 def main(name: str, most: int, as_json: bool) -> None:
-    """Show what the time of one step or one evaluation goes into, by TensorFlow's profiler."""
+    """Show which kernels take the time of one step or evaluation, with TensorFlow's profiler."""
     (workload,) = (workload for workload in WORKLOADS if workload.name == name)
-    profile = profiled(workload)
+    profile = profile_workload(workload)
     if as_json:
         click.echo(json.dumps(profile))
     else:
-        Console().print(shown(profile, most))
+        Console().print(kernel_table(profile, most))
 
 
-def shown(profile: dict[str, Any], most: int) -> Table:
-    """Return a table of the dearest kernels, and of what the others take."""
+def kernel_table(profile: dict[str, Any], most: int) -> Table:
+    """Return a table of the slowest kernels, after the sums over products and over all others.
+
+    A long name keeps its end, because in a graph the end names the layer and the operation.
+    """
     products, others = split(profile["kernels"])
     table = Table(title=f"{profile['workload']}: {1e3 * profile['seconds']:.2f} ms", box=None, title_justify="left")
     for column, justify in (("ms", "right"), ("calls", "right"), ("kernel", "left")):
@@ -140,13 +135,9 @@ def shown(profile: dict[str, Any], most: int) -> Table:
     table.add_row(f"{1e3 * products:.3f}", "", "products of matrices and convolutions", style="bold")
     table.add_row(f"{1e3 * others:.3f}", "", "all others", style="bold")
     for kernel in profile["kernels"][:most]:
-        table.add_row(f"{1e3 * kernel['seconds']:.3f}", f"{kernel['calls']:.1f}", _end(kernel["name"]))
+        name = kernel["name"] if len(kernel["name"]) <= WIDEST else f"…{kernel['name'][1 - WIDEST :]}"
+        table.add_row(f"{1e3 * kernel['seconds']:.3f}", f"{kernel['calls']:.1f}", name)
     return table
-
-
-def _end(name: str) -> str:
-    """Return the last characters of a name, which in a graph say the layer and the operation."""
-    return name if len(name) <= WIDEST else f"…{name[1 - WIDEST :]}"
 
 
 if __name__ == "__main__":

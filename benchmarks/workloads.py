@@ -1,4 +1,4 @@
-"""What is timed: the workloads that peers share, and those along which the cost of ours grows."""
+"""The workloads that all peers share, and the axes along which the cost of this library grows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import final
 from benchmarks.problem import Workload
 
 PRODUCTS_A_TIMING = 150e9
-"""About how many operations of matrix products one timing of training takes."""
+"""Approximate number of operations in the matrix products of one timing of training."""
 
 BATCH, LATENT_DIM = 128, 50
 
 
 def _steps(workload: Workload) -> Workload:
-    """Return a workload of so many steps as take a good part of a second, at least twelve."""
+    """Set the number of steps so that a timing takes a good part of a second. At least twelve."""
     return replace(workload, steps=max(12, min(300, round(PRODUCTS_A_TIMING / workload.flops()))))
 
 
@@ -29,7 +29,7 @@ def _evaluation(samples: int) -> Workload:
 
 
 SAMPLES = {128: (1, 5, 50), 1024: (1, 5)}
-"""By batch: of 50 samples for each of 1024 examples, all peers at once would take tens of gigabytes."""
+"""Samples for each batch size. With 50 samples for 1024 examples, all peers together would need tens of gigabytes."""
 
 WORKLOADS = (
     *(_training(width, samples, batch) for width in (200, 512) for batch in SAMPLES for samples in SAMPLES[batch]),
@@ -43,11 +43,11 @@ QUICK = ("train 512-512, S 1", "evaluate 200-200, K 1000")
 @final
 @dataclass(frozen=True)
 class Axis:
-    """Workloads that differ in one thing.
+    """Workloads that differ in one quantity.
 
-    name: of that thing.
-    workloads: from the cheapest to the dearest.
-    value: what the cost is a line in.
+    name: the name of the quantity.
+    workloads: from the cheapest to the most expensive.
+    value: the quantity, in which the cost is linear.
     """
 
     name: str

@@ -83,12 +83,12 @@ class Peer:
         torch.manual_seed(0)
         config = VAEConfig(input_dim=(PIXELS,), latent_dim=problem.workload.latent_dim, reconstruction_loss="bce")
         self._model: Any = VAE(config, Encoder(problem), Decoder(problem))
-        self._problem, self._x, self._batch = problem, torch_eager.seen(problem, problem.x), problem.workload.batch
+        self._problem, self._x, self._batch = problem, torch_eager.as_tensor(problem, problem.x), problem.workload.batch
 
     @torch.no_grad()
     def loss(self, x: np.ndarray) -> float:
         """Return one draw of the loss."""
-        return float(self._model({"data": torch_eager.seen(self._problem, x)}).loss)
+        return float(self._model({"data": torch_eager.as_tensor(self._problem, x)}).loss)
 
     def train(self, steps: int) -> None:
         """Train for one epoch of so many batches."""
@@ -105,7 +105,7 @@ class Peer:
     @torch.no_grad()
     def evaluate(self, x: np.ndarray, samples: int) -> Any:
         """Return the mean of log p(x), which is what `get_nll` returns."""
-        return self._model.get_nll(torch_eager.seen(self._problem, x), samples, batch_size=min(samples, 1_000))
+        return self._model.get_nll(torch_eager.as_tensor(self._problem, x), samples, batch_size=min(samples, 1_000))
 
     @torch.no_grad()
     def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:

@@ -13,6 +13,6 @@ from benchmarks.peers.torch_eager import Base
 class Peer(Base):
     """Hand-written PyTorch, its loss and its density compiled."""
 
-    def prepared(self, function: Any) -> Any:
+    def prepare(self, function: Any) -> Any:
         """Return it compiled."""
         return torch.compile(function)

@@ -26,7 +26,7 @@ from benchmarks.problem import (
 )
 
 
-def seen(problem: Problem, x: np.ndarray) -> Tensor:
+def as_tensor(problem: Problem, x: np.ndarray) -> Tensor:
     """Return images [N, 784] as the networks here see them: those of convolutions are mirrored in both axes.
 
     TensorFlow's "same" pads an even side at its end, PyTorch's `padding=1` counts from its beginning: on mirrored
@@ -160,14 +160,14 @@ class Base(abc.ABC):
     def __init__(self, problem: Problem) -> None:
         torch.manual_seed(0)
         self._plain = Model(problem).to(memory_format=torch.channels_last)
-        self._model, self._log_px = self.prepared(self._plain), self.prepared(self._plain.log_px)
+        self._model, self._log_px = self.prepare(self._plain), self.prepare(self._plain.log_px)
         self._optimizer = torch.optim.Adam(self._plain.parameters(), lr=LEARNING_RATE, fused=True)
-        self._problem, self._x, self._batch = problem, seen(problem, problem.x), problem.workload.batch
+        self._problem, self._x, self._batch = problem, as_tensor(problem, problem.x), problem.workload.batch
 
     def loss(self, x: np.ndarray) -> float:
         """Return one draw of the loss."""
         with torch.no_grad():
-            return float(self._model(seen(self._problem, x)))
+            return float(self._model(as_tensor(self._problem, x)))
 
     def train(self, steps: int) -> None:
         """Take training steps."""
@@ -180,7 +180,7 @@ class Base(abc.ABC):
     @torch.no_grad()
     def evaluate(self, x: np.ndarray, samples: int) -> Any:
         """Return log p(x), [B], streamed in tiles of samples."""
-        pixels = seen(self._problem, x)
+        pixels = as_tensor(self._problem, x)
         loc, scale, _ = self._plain.posterior(pixels)
         total = torch.full((len(x),), -math.inf)
         for _ in range(tiles(samples)):
@@ -191,7 +191,7 @@ class Base(abc.ABC):
     @torch.no_grad()
     def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
         """Return log p(x), [B], from noise [S, B, D]."""
-        pixels = seen(self._problem, x)
+        pixels = as_tensor(self._problem, x)
         loc, scale, _ = self._plain.posterior(pixels)
         return evidence(self._weigh(pixels, loc, scale, torch.tensor(noise)))
 
@@ -201,7 +201,7 @@ class Base(abc.ABC):
         return self._log_px(z, pixels) + log_ratio
 
     @abc.abstractmethod
-    def prepared(self, function: Any) -> Any:
+    def prepare(self, function: Any) -> Any:
         """Return a model, or a function of it, as it is run."""
 
 
@@ -209,6 +209,6 @@ class Base(abc.ABC):
 class Peer(Base):
     """Hand-written PyTorch."""
 
-    def prepared(self, function: Any) -> Any:
+    def prepare(self, function: Any) -> Any:
         """Return what was given."""
         return function

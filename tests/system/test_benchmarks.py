@@ -1,4 +1,4 @@
-"""The benchmarks: what every peer is given, that a wrong loss is refused, and that ours computes the ELBO's loss."""
+"""The benchmarks: their problems, their checks of peers, and the loss of this library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import document, growth, peers, profile
-from benchmarks.__main__ import main, shown
+from benchmarks.__main__ import main, ratio_table
 from benchmarks.harness import (
     ENVIRONMENTS,
     OURS,
@@ -27,7 +27,7 @@ from benchmarks.harness import (
     ROUNDING,
     STRONG,
     Process,
-    compared,
+    compare_means,
     measure,
     refuse_disagreement,
 )
@@ -86,7 +86,7 @@ def mlp(layers: Layers, h: np.ndarray) -> np.ndarray:
 
 
 def negative_elbo(given: Problem, x: np.ndarray, noise: np.ndarray) -> float:
-    """The loss of one draw of noise [S, B, D], in plain numpy."""
+    """Return the loss for one draw of noise [S, B, D], in plain NumPy."""
     loc, s = np.split(mlp(given.encoder, x), 2, axis=-1)
     scale = SCALE_FLOOR + np.logaddexp(0, s)
     logits = mlp(given.decoder, loc + scale * noise)
@@ -95,8 +95,8 @@ def negative_elbo(given: Problem, x: np.ndarray, noise: np.ndarray) -> float:
     return float(np.mean(rate - log_px.mean(axis=0)))
 
 
-def said(losses: Any, estimates: Any = (), peer: str = "other", trained: Any = (), given: float = -550) -> Process:
-    """A peer, as the harness knows it, that said this."""
+def process(losses: Any, estimates: Any = (), peer: str = "other", trained: Any = (), given: float = -550) -> Process:
+    """Return a peer with these answers, as the harness sees it."""
     check = {"losses": list(losses), "estimates": list(estimates), "trained": list(trained), "given": [given]}
     return SimpleNamespace(peer=peer, check=check)  # type: ignore[return-value]
 
@@ -175,7 +175,7 @@ def test_our_loss_is_the_negative_elbo() -> None:
 
 
 def masked_network(network: Any, z: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shift and log-scale of one layer of a flow, in plain numpy."""
+    """Return shift and log-scale of one layer of a flow, in plain NumPy."""
     for i, ((kernel, bias, wide), mask) in enumerate(zip(network, masks(z.shape[-1]), strict=True)):
         z = z @ (kernel * mask) + bias + context @ wide
         z = np.where(z > 0, z, np.expm1(np.minimum(z, 0))) if i < 2 else z
@@ -230,15 +230,15 @@ def test_our_estimate_from_given_noise_is_that_of_plain_numpy() -> None:
 
 def test_a_wrong_loss_or_estimate_is_refused() -> None:
     losses = np.random.default_rng(0).normal(550, 0.1, 20)
-    mine = said(losses, -losses, OURS)
-    refuse_disagreement([mine, said(losses[::-1], -losses + 0.05)])
+    mine = process(losses, -losses, OURS)
+    refuse_disagreement([mine, process(losses[::-1], -losses + 0.05)])
     with pytest.raises(click.ClickException, match=r"other computes other losses.* found 1\.0000"):
-        refuse_disagreement([mine, said(losses + 1, -losses)])
+        refuse_disagreement([mine, process(losses + 1, -losses)])
     with pytest.raises(click.ClickException, match=r"other computes other estimates.* found 2\.0000"):
-        refuse_disagreement([mine, said(losses, -losses - 2)])
-    refuse_disagreement([mine, said(losses, -losses, given=-550.0009)])
+        refuse_disagreement([mine, process(losses, -losses - 2)])
+    refuse_disagreement([mine, process(losses, -losses, given=-550.0009)])
     for others in ([-550.0011], [np.nan], [], [-550.0, -550.0]):
-        other = said(losses, -losses)
+        other = process(losses, -losses)
         other.check["given"] = others
         with pytest.raises(click.ClickException, match=r"computes other estimates from given noise.* at most 0\.0010"):
             refuse_disagreement([mine, other])
@@ -247,18 +247,18 @@ def test_a_wrong_loss_or_estimate_is_refused() -> None:
 @pytest.mark.parametrize("wrong", [np.full(20, np.nan), (), np.full(10, 550.0)], ids=["nan", "none", "fewer"])
 def test_draws_that_are_missing_or_no_numbers_are_refused(wrong: Any) -> None:
     losses = np.random.default_rng(0).normal(550, 0.1, 20)
-    mine = said(losses, -losses, OURS)
-    for other in (said(wrong, -losses), said(losses, wrong)):
+    mine = process(losses, -losses, OURS)
+    for other in (process(wrong, -losses), process(losses, wrong)):
         with pytest.raises(click.ClickException, match="computes other"):
             refuse_disagreement([mine, other])
 
 
 def test_a_peer_that_trains_less_far_is_refused() -> None:
     draws = np.random.default_rng(0).normal(0, 0.1, 20)
-    mine = said(550 + draws, peer=OURS, trained=300 + draws)
-    refuse_disagreement([mine, said(550 - draws, trained=320 - draws)])
+    mine = process(550 + draws, peer=OURS, trained=300 + draws)
+    refuse_disagreement([mine, process(550 - draws, trained=320 - draws)])
     with pytest.raises(click.ClickException, match=r"other computes other trained"):
-        refuse_disagreement([mine, said(550 - draws, trained=330 - draws)])
+        refuse_disagreement([mine, process(550 - draws, trained=330 - draws)])
 
 
 def test_samples_that_fill_no_tile_are_refused() -> None:
@@ -267,9 +267,9 @@ def test_samples_that_fill_no_tile_are_refused() -> None:
         tiles(150)
 
 
-def test_what_is_allowed_grows_with_the_standard_error() -> None:
+def test_tolerance_grows_with_the_standard_error() -> None:
     draws = np.array([-1.0, 1.0] * 8)  # standard deviation sqrt(16 / 15), so a standard error of 1 / sqrt(15)
-    difference, allowed = compared(list(draws), list(draws + 3))
+    difference, allowed = compare_means(list(draws), list(draws + 3))
     assert difference == pytest.approx(3)
     assert allowed == pytest.approx(5 * np.sqrt(2 / 15))
 
@@ -302,14 +302,14 @@ def test_a_line_is_found_and_how_far_from_it_the_points_are() -> None:
 
 
 def trace(*events: tuple[str, float]) -> Any:
-    """What TensorFlow's profiler hands out, of events and their milliseconds."""
+    """Return a trace of TensorFlow's profiler with these events, in milliseconds."""
     names = {i: SimpleNamespace(name=name) for i, (name, _) in enumerate(events)}
     seen = [SimpleNamespace(metadata_id=i, duration_ps=int(1e9 * ms)) for i, (_, ms) in enumerate(events)]
     line = SimpleNamespace(events=seen)
     return SimpleNamespace(planes=[SimpleNamespace(event_metadata=names, lines=[line])])
 
 
-def test_kernels_of_a_trace_are_summed_and_what_runs_them_is_left_out() -> None:
+def test_kernels_of_a_trace_are_summed_without_the_operations_that_contain_them() -> None:
     graph = "while/body/_1/up_0/conv2d_transpose:_MklNativeConv2DBackpropInput"
     around = ["while.7", "call.3", "EagerExecute", "__inference_known_2:__inference_known_2", "ThunkExecutor::Execute"]
     space = trace(("a_fusion.2", 1), ("MatMul.9", 6), ("a_fusion.2", 3), (graph, 5), *((name, 99) for name in around))
@@ -344,15 +344,15 @@ def test_a_product_is_known_by_its_operation(name: str, product: bool) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("workload", [SMALL, CONVOLUTIONS, EVALUATION], ids=lambda w: w.name)
 def test_a_profile_finds_the_products(workload: Workload) -> None:
-    found = profile.profiled(workload)
+    found = profile.profile_workload(workload)
     products, others = document.split(found["kernels"])
     assert products > 0
     assert others > 0
-    assert profile.shown(found, 5).row_count == 7
+    assert profile.kernel_table(found, 5).row_count == 7
 
 
 def test_growth_is_the_medians_along_an_axis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of processes that take 2 + 3 S seconds, and once ten times as long."""
+    """The processes take 2 + 3 S seconds, and once ten times as long."""
 
     def started(peer: str, workload: Workload) -> Any:
         taken = iter([10.0, 1.0, 1.0])
@@ -360,7 +360,7 @@ def test_growth_is_the_medians_along_an_axis(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(growth, "start", started)
     axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 2, 9)], lambda workload: workload.samples)
-    found = growth.measured(axis, 3)
+    found = growth.measure_growth(axis, 3)
     assert found["x"] == [1, 2, 9]
     assert found["seconds"] == pytest.approx([5 / SMALL.steps, 8 / SMALL.steps, 29 / SMALL.steps])
     assert found["intercept"] == pytest.approx(2 / SMALL.steps)
@@ -371,26 +371,26 @@ def test_growth_is_the_medians_along_an_axis(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.slow
 def test_growth_is_measured_along_an_axis() -> None:
     axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 2, 9)], lambda workload: workload.samples)
-    assert all(seconds > 0 for seconds in growth.measured(axis, 3)["seconds"])
+    assert all(seconds > 0 for seconds in growth.measure_growth(axis, 3)["seconds"])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--peers", "jax_scan,ours"], "expected ours and then any of"),
         (["--peers", "ours,theirs"], "found ours,theirs"),
-        (["--document", "--quick"], "expected all workloads"),
+        (["--document", "--quick"], "expects all workloads"),
         (["--workload", "nothing"], "expected a part of train 200-200, S 1;"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: list[str], said: str) -> None:
+def test_contradictory_options_are_refused(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
-    assert said in " ".join(result.output.split())
+    assert message in " ".join(result.output.split())
 
 
 def rendered(found: dict[str, Any]) -> list[list[str]]:
-    table = shown(found)
+    table = ratio_table(found)
     return [list(cells) for cells in zip(*(column.cells for column in table.columns), strict=True)]  # type: ignore[arg-type]
 
 
@@ -412,8 +412,8 @@ def test_help_needs_no_peer() -> None:
     assert "--peers" in found.stdout
 
 
-def compared_with(peer: str, workload: Workload) -> dict[str, Any]:
-    """Return what is measured beside a peer; one that computes something else ends it."""
+def measure_with(peer: str, workload: Workload) -> dict[str, Any]:
+    """Measure this library and a peer. A peer that computes something else raises an error."""
     for library in LIBRARIES[peer]:
         if importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is not installed")
@@ -426,7 +426,7 @@ def compared_with(peer: str, workload: Workload) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("peer", LIBRARIES)
 def test_peers_train_on_the_same_loss(peer: str, workload: Workload) -> None:
-    found = compared_with(peer, workload)
+    found = measure_with(peer, workload)
     unable = (ONE_SAMPLE if workload.samples > 1 else set()) | (NO_FLOW if workload.flow else set())
     assert (peer in found["ratios"]) == (peer not in unable)
     assert all(len(values) == 3 and min(values) > 0 for values in found["seconds"].values())
@@ -435,7 +435,7 @@ def test_peers_train_on_the_same_loss(peer: str, workload: Workload) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("peer", LIBRARIES)
 def test_peers_estimate_the_same_evidence(peer: str) -> None:
-    found = compared_with(peer, replace(EVALUATION, latent_dim=1, samples=2_000))
+    found = measure_with(peer, replace(EVALUATION, latent_dim=1, samples=2_000))
     assert (peer in found["ratios"]) == (peer not in NO_EVALUATION)
 
 
