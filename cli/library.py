@@ -47,8 +47,8 @@ def report() -> ModuleType:
 
 
 def scores() -> ModuleType:
-    """Return `tfp_vae.runs.scores`."""
-    return _imported("runs.scores")
+    """Return `tfp_vae.runs.results`."""
+    return _imported("runs.results")
 
 
 def restored(run: Run, weights: str) -> Any:

@@ -18,7 +18,7 @@ from tfp_vae.evaluation.latent_space import PATHS, SHOWN, decode, encode, genera
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.load import Restored, sample
-from tfp_vae.runs.scores import most_anomalous, score
+from tfp_vae.runs.results import most_anomalous, score
 
 
 @pytest.mark.parametrize("name", list(POSTERIORS))

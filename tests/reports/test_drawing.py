@@ -26,9 +26,8 @@ from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.runs.frames import Film
 from tfp_vae.runs.load import Restored, sample, train
 from tfp_vae.runs.recipe import held_out_view, plan
-from tfp_vae.runs.results import Assessment, Plan, assess
+from tfp_vae.runs.results import Assessment, Plan, assess, score
 from tfp_vae.runs.run import Run
-from tfp_vae.runs.scores import score
 
 SIDE, PITCH = 8, 9
 """Of a digit, and from one tile to the next, in pixels."""

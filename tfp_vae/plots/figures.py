@@ -444,7 +444,7 @@ def ranking(
     """Draw examples x [N, H, W, C] as a grid in their order, each above its value [N]; or vectors [N, M] as a map.
 
     Args:
-      x: in the order in which they stand, such as `scores.most_anomalous` gives.
+      x: in the order in which they stand, such as `results.most_anomalous` gives.
       values: nats.
       title: written above.
       features: what the M features of vectors are called.

@@ -38,9 +38,8 @@ from tfp_vae.runs import frames as film
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.load import Restored, sample
 from tfp_vae.runs.recipe import as_seen, held_out_view
-from tfp_vae.runs.results import Assessment
+from tfp_vae.runs.results import Assessment, score
 from tfp_vae.runs.run import Run, which_evaluation
-from tfp_vae.runs.scores import score
 
 __all__ = ["Subject", "applicable", "draw_evaluation", "draw_run"]
 
@@ -124,7 +123,7 @@ class Subject:
     def scored(self) -> tuple[Split, np.ndarray]:
         """Up to 1,000 test examples, evenly spread, and the log p(x) of each.
 
-        Importance-weighted with K = 100, as `scores.score` does it: enough to order examples by, though biased low.
+        Importance-weighted with K = 100, as `results.score` does it: enough to order examples by, though biased low.
         """
         examples = _spread(self.test, MOST_SCORED)
         execution = self.config.training.execution

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         recipe,
         results,
         run,
-        scores,
         tensorboard,
         train,
     )
@@ -34,7 +33,6 @@ __all__ = [
     "recipe",
     "results",
     "run",
-    "scores",
     "tensorboard",
     "train",
 ]

@@ -1,8 +1,15 @@
-"""A run assessed on held-out data: its log-likelihood, how far to trust it, what the model learned, and comparisons.
+"""Results of a run on data: evaluations, comparisons, and the log p(x) of single examples.
 
-`assess` estimates log p(x) once, of the chosen examples; each part of `_PARTS` then adds figures to a JSON object, from
-those estimates or from the model. `evaluation.json` and `tfp-vae evaluate` hold what it returns. `compare` takes two of
-its results and needs no model any more. A figure that is not defined is None, with a `<name>_reason` beside it.
+`assess` estimates log p(x) once for the chosen examples. Each part of `_PARTS` then adds metrics to a JSON object, from
+those estimates or from the model. `evaluation.json` and `tfp-vae evaluate` hold this object. An undefined metric is
+None, and `<name>_reason` says why. `compare` takes two results and needs no model.
+
+`score` returns the log p(x) of given examples, and `most_anomalous` the examples with the lowest. A low log p(x) is a
+reason to look at an example, but no proof of an anomaly. Densities and probabilities of images also follow low-level
+statistics, so plain images of another kind may score higher than the data themselves.
+
+References:
+  Nalisnick et al. (2019), Do deep generative models know what they don't know?
 """
 
 from __future__ import annotations
@@ -30,16 +37,19 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import held_out_view
 
-__all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare", "ladder"]
+__all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare", "ladder", "most_anomalous", "score"]
+
+QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+"""The quantiles of log p(x) that `score` returns."""
 
 BIAS_WORTH_SAYING = 0.05
-"""Nats of likely bias from which on it is said."""
+"""Warn if the likely bias exceeds this many nats."""
 
 FEWEST_EFFECTIVE = 10
-"""The median effective sample size under which it is said."""
+"""Warn if the median effective sample size is lower."""
 
 SHARE_WORTH_SAYING = 0.05
-"""The share of examples whose k̂ is too high from which on it is said."""
+"""Warn if k̂ is too high for a larger share of the examples."""
 
 Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
 """Begins a stage of a given name and amount of work, and gives a function to call with the amount just done."""
@@ -473,3 +483,79 @@ def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
     pairs = ((name, getattr(other.estimates, name) - getattr(baseline.estimates, name)) for name in names)
     differences = {key: value for name, values in pairs for key, value in _mean(name, values).items()}
     return {"run": runs[1], "baseline": runs[0], **differences}
+
+
+def score(
+    restored: Restored,
+    x: np.ndarray,
+    *,
+    iw_samples: int = 100,
+    seed: int = 0,
+    execution: str = AUTO,
+    progress: Progress = lambda samples: None,
+) -> tuple[dict[str, Any], Estimates]:
+    """Return a summary of the log p(x) of examples x [N, *event_shape], and the estimates of each, in nats.
+
+    An evaluation of the same x with the same seed gives the same estimates. With K samples the estimate is biased low,
+    and more so for examples that the encoder does not know well, so the gap between the two kinds looks wider than it
+    is. The cost is one pass of the encoder and K of the decoder for each example.
+
+    ```python
+    restored = tv.runs.load.Restored(tv.runs.run.find(None, "runs"))
+    dataset = tv.runs.recipe.reload(restored.config)
+    test = tv.runs.recipe.held_out_view(restored.config, dataset, "test")
+    result, estimates = tv.runs.results.score(restored, test.x[:16], iw_samples=10)
+    tv.runs.results.most_anomalous(estimates.log_likelihood, 3)  # [3], indices in the test split
+    ```
+
+    Args:
+      restored: the run.
+      x: as `recipe.held_out_view` or `recipe.new_examples` returns them.
+      iw_samples: K, the importance samples for each example.
+      seed: the evaluation seed.
+      execution: `auto`, `xla`, `graph` or `eager`.
+      progress: called with the number of importance samples just taken.
+
+    Returns:
+      A JSON object (the mean, its standard error over examples, quantiles from 0 to 1), and `Estimates` [N].
+
+    Raises:
+      UsageError: no sample or no example.
+    """
+    began = time.monotonic()
+    execution = choose(restored.vae, execution)
+    estimates = estimate(
+        restored.vae,
+        x,
+        iw_samples=iw_samples,
+        seed=seed_for(seed, Purpose.EVALUATION),
+        execution=execution,
+        progress=progress,
+    )
+    log_px = estimates.log_likelihood
+    quantiles = zip(QUANTILES, np.quantile(log_px, QUANTILES), strict=True)
+    result = {
+        "num_examples": len(x),
+        "iw_samples": iw_samples,
+        "seed": seed,
+        "execution": execution,
+        "scaling": restored.config.data.scaling.name,
+        "log_likelihood": float(log_px.mean()),
+        "log_likelihood_se": standard_error(log_px),
+        "quantiles": {f"{q:g}": float(value) for q, value in quantiles},
+        "seconds": time.monotonic() - began,
+    }
+    return result, estimates
+
+
+def most_anomalous(log_likelihood: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices of the `count` examples with the lowest log p(x), the lowest first.
+
+    Args:
+      log_likelihood: [N], nats.
+      count: number of indices. With fewer examples, all are returned.
+
+    Returns:
+      int64 [min(count, N)]. Of equal values the earlier index comes first.
+    """
+    return np.argsort(log_likelihood, kind="stable")[:count]

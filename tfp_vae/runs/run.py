@@ -180,7 +180,7 @@ class Run:
         if self._claims:
             yield
             return
-        with locks.held(self.path(LOCK), str(self.folder)):
+        with locks.lock(self.path(LOCK), str(self.folder)):
             self._claims += 1
             try:
                 for name in _OF_TRAINING:
@@ -232,7 +232,7 @@ class Run:
           RunError: a state that is damaged, or a result that is missing.
         """
         told = self._told()
-        if locks.is_held(self.folder / LOCK):
+        if locks.is_locked(self.folder / LOCK):
             return told.model_copy(update={"state": "running"})
         if told.state == "finished" and not self.is_finished():
             raise RunError(
