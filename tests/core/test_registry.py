@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+from collections.abc import Callable
+
 import numpy as np
 import pydantic
 import pytest
 
 from tests.helpers.tables import TABLE
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.registry import Member, Table, first_problem
+from tfp_vae.core.registry import Member, Positive, Table, first_problem, record
 from tfp_vae.data.dataset import DATASETS
+from tfp_vae.data.transforms.scaling import Divided
+from tfp_vae.model.latent import Latent
+from tfp_vae.model.posteriors import DiagonalNormal
+from tfp_vae.model.priors import NormalMixture, StandardNormal
+from tfp_vae.objectives import ELBO, IWAE, Weighted
 from tfp_vae.runs.config import TABLES, TrainingConfig
 
 EVERY = [(table, name) for table in (*TABLES.values(), DATASETS) for name in table]
@@ -178,3 +187,92 @@ def test_limits_are_written_as_people_write_them(field: str, value: float, limit
     with pytest.raises(pydantic.ValidationError) as caught:
         TrainingConfig(**{field: value})
     assert first_problem(caught.value).startswith(f"{field}: expected a number {limit}, found")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: IWAE(k=50), "IWAE has no setting `k`. Its settings: `mc_samples`."),
+        (
+            lambda: NormalMixture((2,), component=50),
+            "Did you mean `components`? Its settings: `latent_dim`, `seed`, `components`.",
+        ),
+        (lambda: DiagonalNormal(2, scale_flor=0.1), "Did you mean `scale_floor`?"),
+        (lambda: StandardNormal(latentdim=2), "StandardNormal has no setting `latentdim`. Did you mean `latent_dim`?"),
+        (lambda: Divided(bye=2.0), "Divided has no setting `bye`. Did you mean `by`? Its settings: `by`."),
+        (lambda: Latent((2,), block=(2,)), "Latent has no setting `block`. Did you mean `blocks`?"),
+        (
+            lambda: Weighted(ELBO(), warmup_step=9),
+            "setting `warmup_step`. Did you mean `warmup_steps`?",
+        ),
+    ],
+)
+def test_a_misspelt_keyword_is_refused_with_the_nearest_setting(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        make()
+    assert message in str(error.value)
+
+
+CLASSES = [(table, name) for table, name in EVERY if inspect.isclass(table[name])]
+
+
+@pytest.mark.parametrize(("table", "name"), CLASSES, ids=[f"{table.kind}-{name}" for table, name in CLASSES])
+def test_every_class_of_a_table_refuses_an_unknown_keyword_and_lists_its_settings(table: Table, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{table[name].__name__} has no setting `no_such_setting`") as error:
+        table[name](no_such_setting=1)
+    assert all(f"`{key}`" in str(error.value) for key in table.info(name).defaults)
+
+
+@pytest.mark.parametrize(("table", "name"), CLASSES, ids=[f"{table.kind}-{name}" for table, name in CLASSES])
+def test_every_class_of_a_table_is_frozen(table: Table, name: str) -> None:
+    assert dataclasses.is_dataclass(table[name])
+    made = object.__new__(table[name])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.anything = 1
+
+
+def test_a_record_checks_values_and_keeps_its_signature() -> None:
+    @record
+    class Example:
+        size: int
+        rate: Positive = dataclasses.field(default=1.0, kw_only=True)
+
+    assert str(inspect.signature(Example)) == "(size: 'int', *, rate: 'Positive' = 1.0) -> None"
+    assert Example(2, rate="3") == Example(size=2, rate=3.0)
+    with pytest.raises(pydantic.ValidationError):
+        Example(2, rate=-1)
+
+
+def test_a_subclass_of_a_record_names_itself_and_all_its_settings() -> None:
+    @record
+    class First:
+        size: int = 1
+
+    @record
+    class Second(First):
+        rate: float = 2.0
+
+    assert (Second(size=3).size, Second(rate=4).rate) == (3, 4.0)
+    with pytest.raises(UsageError, match=r"Second has no setting `sise`\. .*`size`\? Its settings: `size`, `rate`"):
+        Second(sise=1)
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "hint"),
+    [
+        ("priors", "vamb", " Did you mean 'vamp'?"),
+        ("posteriors", "diagonal-norml", " Did you mean 'diagonal-normal'?"),
+        ("networks", "mlp:hiden=3", "; its keys: hidden, activation, normalization, dropout. Did you mean 'hidden'?"),
+        ("posteriors", "diagonal-normal:floor=1", "its keys: scale_floor. Did you mean 'scale_floor'?"),
+    ],
+)
+def test_a_misspelt_name_or_key_is_refused_with_the_nearest_one(table: str, text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as error:
+        TABLES[table].member(text)
+    assert str(error.value).endswith(hint)
+
+
+def test_a_name_that_resembles_none_gets_no_suggestion() -> None:
+    with pytest.raises(UsageError) as error:
+        TABLES["priors"].member("xyz")
+    assert "Did you mean" not in str(error.value)

@@ -6,6 +6,8 @@ is raised is a fault of the program.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar, final
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "TfpVaeError",
     "UsageError",
     "one_line",
+    "suggest",
 ]
 
 
@@ -110,3 +113,18 @@ def one_line(error: BaseException) -> str:
     """
     said = " ".join(str(error).split()) or type(error).__name__
     return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
+
+
+def suggest(name: str, choices: Iterable[str], quote: str = "'") -> str:
+    """Return `` Did you mean 'x'?``, after a space, for the choice nearest to `name`, or nothing if none is near.
+
+    ```python
+    tv.core.errors.suggest("sclae", ["scale", "loc"])  # " Did you mean 'scale'?"
+    ```
+
+    Args:
+      name: the unknown name.
+      choices: the valid names.
+      quote: written on both sides of the suggestion. Messages put Python settings in backticks.
+    """
+    return "".join(f" Did you mean {quote}{near}{quote}?" for near in difflib.get_close_matches(name, choices, n=1))

@@ -11,15 +11,18 @@ same words.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, final
+from typing import Annotated, Any, NamedTuple, TypeVar, final
 
 import pydantic
+from pydantic.dataclasses import dataclass
+from typing_extensions import dataclass_transform
 
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import UsageError, suggest
 
 __all__ = [
     "AS_MAPPING",
@@ -32,11 +35,50 @@ __all__ = [
     "Table",
     "Width",
     "Widths",
+    "check_keywords",
     "first_problem",
     "parse",
+    "record",
     "settings_text",
     "split_numbers",
 ]
+
+T = TypeVar("T")
+
+
+def check_keywords(cls: type[T]) -> type[T]:
+    """Make the constructor of a dataclass refuse an unknown keyword with the list of its settings.
+
+    Raises:
+      UsageError: when the class is called with a keyword that is not one of its fields.
+    """
+    initialize = cls.__init__
+
+    @functools.wraps(initialize)
+    def checked(self: Any, /, *args: Any, **keywords: Any) -> None:
+        fields = [field.name for field in dataclasses.fields(self) if field.init]
+        for name in keywords:
+            if name not in fields:
+                listed, hint = ", ".join(f"`{field}`" for field in fields) or "none", suggest(name, fields, "`")
+                raise UsageError(f"{type(self).__name__} has no setting `{name}`.{hint} Its settings: {listed}.")
+        initialize(self, *args, **keywords)
+
+    setattr(cls, "__init__", checked)  # noqa: B010  # a type checker refuses the plain assignment
+    return cls
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def record(cls: type[T]) -> type[T]:
+    """Make a class a frozen dataclass that checks its values and its keywords.
+
+    Use it for every class that a table holds. Pydantic checks the values against the annotated types and limits.
+
+    ```python
+    tv.objectives.IWAE(mc_samples=50)  # `mc_samples=0` raises pydantic.ValidationError, and `k=50` raises UsageError
+    ```
+    """
+    made = dataclass(cls, frozen=True, config=pydantic.ConfigDict(extra="forbid"))
+    return check_keywords(typing.cast("type[T]", made))
 
 
 def split_numbers(value: Any) -> Any:
@@ -202,13 +244,16 @@ class Table(Mapping[str, Any]):
         """
         name = _name(value)
         if name not in self._entries:  # before the settings are looked at, which are of no use then
-            raise UsageError(f"unknown {self.kind} {name!r}; choose from {', '.join(self)}")
+            hint = suggest(name, self)
+            raise UsageError(f"unknown {self.kind} {name!r}; choose from {', '.join(self)}{'.' * bool(hint)}{hint}")
         _, settings = parse(value)
         try:
             return Member(name, self._settings_model(name).model_validate(settings).model_dump())
         except pydantic.ValidationError as error:
-            keys = ", ".join(self.info(name).defaults) or "none"
-            raise UsageError(f"{self.kind} {name}: {first_problem(error)}; its keys: {keys}") from error
+            keys, first = list(self.info(name).defaults), error.errors(include_url=False)[0]
+            hint = suggest(str(first["loc"][0]), keys) if first["type"] == "extra_forbidden" else ""
+            listed = f"its keys: {', '.join(keys) or 'none'}{'.' * bool(hint)}{hint}"
+            raise UsageError(f"{self.kind} {name}: {first_problem(error)}; {listed}") from error
 
     def build(self, member: Member, *context: Any, **more_context: Any) -> Any:
         """Return what the member's constructor makes of the context and the member's settings.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.execution import align
 from tfp_vae.core.registry import Member, Table
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
@@ -474,7 +474,11 @@ def _check_shapes(dataset: Dataset) -> None:
 def _from_path(name: str, data_dir: str | None, reading: Reading) -> Dataset:
     path = Path(name).expanduser()
     if not sources.is_path(name):
-        raise UsageError(f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of {KINDS}")
+        hint = suggest(name, DATASETS)
+        raise UsageError(
+            f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of {KINDS}"
+            f"{'.' * bool(hint)}{hint}"
+        )
     if data_dir is not None and not path.exists():
         path = Path(data_dir).expanduser() / path.name
     return _of_source(name, sources.read(path, reading))

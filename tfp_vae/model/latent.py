@@ -10,13 +10,14 @@ import math
 from typing import NamedTuple, final
 
 import pydantic
-from pydantic.dataclasses import dataclass
+
+from tfp_vae.core.registry import record
 
 __all__ = ["Capabilities", "Latent"]
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Latent:
     """The space of z.
 

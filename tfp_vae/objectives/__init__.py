@@ -2,7 +2,7 @@
 
 `bound` defines the abstract objective. The other modules hold its families. With S samples, a step costs one pass of
 the encoder and S passes of the decoder for each example, plus the costs that each class documents.
-To add an objective, write a frozen dataclass that subclasses `Objective` and add it to `OBJECTIVES`. Subclass
+To add an objective, mark a subclass of `Objective` with `core.registry.record` and add it to `OBJECTIVES`. Subclass
 `ELBOEstimator` instead if `Weighted` should be able to change beta, warm-up and free bits.
 """
 

@@ -9,9 +9,8 @@ import abc
 from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, final
 
-from pydantic.dataclasses import dataclass
-
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.objectives.bound import Bound, Objective, SampleCount
 from tfp_vae.objectives.rate import CostFunction, RateCost, has_closed_form_rate, unweighted_cost
@@ -47,7 +46,7 @@ def elbo_of(distortion: Tensor, rates: Tensor, cost: RateCost) -> Bound:
 
 
 @final
-@dataclass(frozen=True)
+@record
 class ELBO(ELBOEstimator):
     """Evidence lower bound with the closed-form rate.
 
@@ -86,7 +85,7 @@ class ELBO(ELBOEstimator):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class MonteCarloELBO(ELBOEstimator):
     """Evidence lower bound with the rate estimated from the same samples.
 

@@ -6,9 +6,9 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, final
 
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.objectives.bound import Bound, Objective, SampleCount, log_mean_exp, mean_terms
 
@@ -22,7 +22,7 @@ SampleFactor = Annotated[int, pydantic.Field(ge=1, le=316)]
 
 
 @final
-@dataclass(frozen=True)
+@record
 class IWAE(Objective):
     """Importance-weighted bound, log 1/K sum_k w_k, w_k = p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x).
 
@@ -51,7 +51,7 @@ class IWAE(Objective):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class MIWAE(Objective):
     """Mean of M importance-weighted bounds with K samples each.
 
@@ -81,7 +81,7 @@ class MIWAE(Objective):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Renyi(Objective):
     """Variational Renyi bound, 1/(1 - alpha) log 1/K sum_k w_k^(1 - alpha).
 

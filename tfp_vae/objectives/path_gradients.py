@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple, final
 
-from pydantic.dataclasses import dataclass
-
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.bound import Bound, Objective, SampleCount, log_mean_exp, mean_terms
 from tfp_vae.objectives.elbo import ELBOEstimator, elbo_of
@@ -24,7 +23,7 @@ __all__ = ["DReG", "StickingTheLanding"]
 
 
 @final
-@dataclass(frozen=True)
+@record
 class StickingTheLanding(ELBOEstimator):
     """`MonteCarloELBO` without the score term in the encoder's gradient.
 
@@ -54,7 +53,7 @@ class StickingTheLanding(ELBOEstimator):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class DReG(Objective):
     """`IWAE` with the doubly reparameterized gradient of the encoder.
 

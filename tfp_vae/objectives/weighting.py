@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.bound import Bound, Objective
 from tfp_vae.objectives.elbo import ELBOEstimator
@@ -21,6 +22,7 @@ __all__ = ["Weighted"]
 
 
 @final
+@check_keywords
 @dataclass(frozen=True)
 class Weighted(Objective):
     """An estimator of the ELBO with another weight of the rate.

@@ -11,12 +11,11 @@ import abc
 from typing import Any, ClassVar, final
 
 import numpy as np
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import uniform
-from tfp_vae.core.registry import Table
+from tfp_vae.core.registry import Table, record
 from tfp_vae.core.seeds import Seed
 from tfp_vae.core.supports import BINARY, UNIT, Support
 
@@ -83,7 +82,7 @@ class _ToBinary(Binarization):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Dynamic(_ToBinary):
     """Each value is the probability of a 1, drawn anew in every step; held-out data is drawn once.
 
@@ -116,7 +115,7 @@ class Dynamic(_ToBinary):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Static(_ToBinary):
     """Each value is the probability of a 1, drawn once.
 
@@ -139,7 +138,7 @@ class Static(_ToBinary):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Threshold(_ToBinary):
     """Values of one half and more become 1, others 0.
 
@@ -159,7 +158,7 @@ class Threshold(_ToBinary):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Unchanged(Binarization):
     """The data as it is.
 

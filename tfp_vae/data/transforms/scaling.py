@@ -14,10 +14,9 @@ from typing import Annotated, Any, final
 
 import numpy as np
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.errors import DataError
-from tfp_vae.core.registry import Positive, Table
+from tfp_vae.core.registry import Positive, Table, record
 
 __all__ = ["SCALINGS", "Divided", "Pixels", "Scaling", "Standard", "Unscaled"]
 
@@ -75,7 +74,7 @@ def _as_float32(x: np.ndarray) -> np.ndarray:
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Unscaled(Scaling):
     """The values as they are."""
 
@@ -90,7 +89,7 @@ class Unscaled(Scaling):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Pixels(Scaling):
     """8-bit pixels over 255, so that they lie in [0, 1]; other values as they are."""
 
@@ -108,7 +107,7 @@ class Pixels(Scaling):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Divided(Scaling):
     """All values over one number, such as pixels of 16 bits over 65535, whatever the type in which they are stored.
 
@@ -133,7 +132,7 @@ class Divided(Scaling):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Standard(Scaling):
     """Each element less its mean, over its standard deviation in the training data: (x - loc) / scale.
 

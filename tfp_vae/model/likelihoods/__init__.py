@@ -19,10 +19,9 @@ from typing import Annotated, Any, ClassVar, Literal, final
 import numpy as np
 import pydantic
 from numpy.typing import ArrayLike
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.lazy import tf, tfd
-from tfp_vae.core.registry import Positive, Table
+from tfp_vae.core.registry import Positive, Table, record
 from tfp_vae.core.supports import BINARY, COUNTS, MOST_LEVELS, OPEN_UNIT, REAL, UNIT, Support, level_count, levels
 
 __all__ = [
@@ -50,9 +49,11 @@ class Likelihood(abc.ABC):
 
     The decoder's output has `per_element` numbers for each element of the event, the element's own last.
 
-    log p(x|z) = sum_i log p(x_i|z) over the M elements of an example, in nats. A new one is a frozen dataclass with
-    `support`, `per_element`, `elementwise` and `initial`, entered into `LIKELIHOODS`. Making one of settings outside
-    their limits raises `pydantic.ValidationError`, which is a ValueError.
+    log p(x|z) = sum_i log p(x_i|z) over the M elements of an example, in nats.
+
+    To add one, mark a subclass with `core.registry.record`, write `support`, `per_element`, `elementwise` and
+    `initial`, and enter it in `LIKELIHOODS`. A setting outside its limits raises `pydantic.ValidationError`, which is a
+    ValueError.
     """
 
     discrete: ClassVar[bool]
@@ -164,7 +165,7 @@ def _scale(s: Any) -> Any:
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Bernoulli(Likelihood):
     """Independent Bernoulli elements, p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary x.
 
@@ -217,7 +218,7 @@ class Bernoulli(Likelihood):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class ContinuousBernoulli(Likelihood):
     """Independent continuous Bernoulli elements, for x in [0, 1].
 
@@ -267,7 +268,7 @@ class ContinuousBernoulli(Likelihood):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Normal(Likelihood):
     """Independent Normal elements, p(x|z) = prod_i N(x_i; loc_i, scale_i^2), for real x.
 
@@ -339,7 +340,7 @@ _SCALES: dict[Any, Callable[[Normal, Any], Any]] = {
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Laplace(Likelihood):
     """Independent Laplace elements, p(x_i|z) = exp(-|x_i - loc_i| / scale_i) / (2 scale_i), for real x with outliers.
 
@@ -378,7 +379,7 @@ class Laplace(Likelihood):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Beta(Likelihood):
     """Independent beta elements, p(x_i|z) = Beta(x_i; a_i, b_i), for x strictly between 0 and 1.
 
@@ -451,7 +452,7 @@ DEFAULT_LEVELS = 256
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Categorical(_OnLevels):
     """Independent categorical elements over L levels, p(x_i = k/(L-1) | z) = softmax(logits_i)_k.
 
@@ -495,7 +496,7 @@ def _categorical_mean(logits: Any) -> Any:
 
 
 @final
-@dataclass(frozen=True)
+@record
 class DiscretizedLogistic(_OnLevels):
     """Independent logistic elements rounded to L levels, the first and last taking the tails.
 
@@ -541,7 +542,7 @@ class DiscretizedLogistic(_OnLevels):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class DiscretizedLogisticMixture(_OnLevels):
     """Independent mixtures of K discretized logistics; see `DiscretizedLogistic`.
 
@@ -607,7 +608,7 @@ def _on_grid(over_levels: Any, count: int, mean: Callable[[], Any]) -> Any:
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Poisson(Likelihood):
     """Independent Poisson elements, p(x_i|z) = rate_i^x_i exp(-rate_i) / x_i!, for counts.
 
@@ -648,7 +649,7 @@ class Poisson(Likelihood):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class NegativeBinomial(Likelihood):
     """Independent negative binomial elements, for counts that vary more than Poisson's.
 

@@ -8,10 +8,9 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, final
 
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.lazy import tf, tfd, tfp
-from tfp_vae.core.registry import Depth, Width
+from tfp_vae.core.registry import Depth, Width, record
 from tfp_vae.core.types import Distribution, Seed, Tensor
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, NormalNoisePosterior
@@ -79,7 +78,7 @@ class _ConditionedFlow(NormalNoisePosterior):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class InverseAutoregressiveFlow(_ConditionedFlow):
     """Inverse autoregressive flow from a diagonal Normal, conditioned on x.
 
@@ -133,7 +132,7 @@ class InverseAutoregressiveFlow(_ConditionedFlow):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class RealNVP(_ConditionedFlow):
     """Coupling flow from a diagonal Normal, conditioned on x. Sampling and density take one pass each.
 

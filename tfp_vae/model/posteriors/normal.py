@@ -6,10 +6,9 @@ from dataclasses import field
 from typing import ClassVar, final
 
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.lazy import tf, tfp
-from tfp_vae.core.registry import Depth, Positive
+from tfp_vae.core.registry import Depth, Positive, record
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, NormalNoisePosterior
@@ -18,7 +17,7 @@ __all__ = ["DiagonalNormal", "FullCovarianceNormal", "HouseholderFlow"]
 
 
 @final
-@dataclass(frozen=True)
+@record
 class DiagonalNormal(NormalNoisePosterior):
     """Normal with diagonal covariance, q(z|x) = N(z; loc, diag(scale^2)).
 
@@ -67,7 +66,7 @@ class DiagonalNormal(NormalNoisePosterior):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class FullCovarianceNormal(NormalNoisePosterior):
     """Normal with full covariance, q(z|x) = N(z; loc, L L^T), with L lower triangular.
 
@@ -110,7 +109,7 @@ class FullCovarianceNormal(NormalNoisePosterior):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class HouseholderFlow(NormalNoisePosterior):
     """Normal whose covariance is rotated by Householder reflections, z = H_K ... H_1 z_0.
 

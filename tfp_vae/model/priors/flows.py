@@ -8,10 +8,9 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, ClassVar, final
 
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.lazy import tfd
-from tfp_vae.core.registry import Depth, Width
+from tfp_vae.core.registry import Depth, Width, record
 from tfp_vae.core.types import Distribution
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.priors.base import Prior
@@ -49,7 +48,7 @@ class _Flow(Prior):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class AutoregressiveFlow(_Flow):
     """Masked autoregressive flow from N(0, I). The density takes one pass, sampling D.
 
@@ -86,7 +85,7 @@ class AutoregressiveFlow(_Flow):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class RealNVP(_Flow):
     """Coupling flow from N(0, I). Density and sampling take one pass each.
 

@@ -9,10 +9,10 @@ from typing import Annotated, final
 
 import numpy as np
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Distribution, Tensor, Variable
 from tfp_vae.model.priors.base import Prior
 
@@ -25,7 +25,7 @@ Components = Annotated[int, pydantic.Field(ge=1, le=10_000)]
 
 
 @final
-@dataclass(frozen=True)
+@record
 class NormalMixture(Prior):
     """Mixture of K diagonal Normals, p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), all learned.
 
@@ -67,7 +67,7 @@ class NormalMixture(Prior):
 
 
 @final
-@dataclass(frozen=True)
+@record
 class Vamp(Prior):
     """VampPrior, p(z) = 1/K sum_k q(z|u_k): the posterior averaged over K learned pseudo-inputs u_k.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, final
 
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import record
 from tfp_vae.core.types import Distribution
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.priors.base import Prior
@@ -16,7 +16,7 @@ __all__ = ["StandardNormal"]
 
 
 @final
-@dataclass(frozen=True)
+@record
 class StandardNormal(Prior):
     """Standard Normal, p(z) = N(z; 0, I).
 
