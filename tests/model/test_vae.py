@@ -17,7 +17,6 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.model.distributions.flows import MaskedNetwork
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES
-from tfp_vae.runs.checkpoint import capture, restore
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.runs.recipe import plan
 
@@ -150,21 +149,6 @@ def test_a_network_that_would_not_learn_is_refused() -> None:
         tv.Decoder(plain, tv.likelihoods.Bernoulli(SHAPE))
 
 
-def test_a_keras_3_network_learns_through_its_adapter(x: np.ndarray) -> None:
-    keras3 = pytest.importorskip("keras")
-    made = [keras3.Sequential([keras3.Input(SHAPE), keras3.layers.Flatten(), keras3.layers.Dense(4)])]
-    made.append(keras3.Sequential([keras3.Input((2,)), keras3.layers.Dense(12)]))
-    posterior, likelihood = tv.posteriors.DiagonalNormal(2), tv.likelihoods.Bernoulli(SHAPE)
-    with pytest.raises(UsageError, match="Keras3"):
-        tv.Encoder(made[0], posterior)
-    encoder, decoder = (tv.interop.Keras3(model) for model in made)
-    vae = tv.VAE(tv.Encoder(encoder, posterior), tv.Decoder(decoder, likelihood), tv.priors.StandardNormal(2))
-    assert len(vae.trainable_variables) == 4
-    with tf.GradientTape() as tape:
-        loss = tv.objectives.ELBO().loss(vae, x, seed=(0, 1))
-    assert all(np.abs(g).max() > 0 for g in tape.gradient(loss, vae.trainable_variables))
-
-
 def test_dropout_drops_in_training_only(x: np.ndarray) -> None:
     network = tv.networks.mlp(SHAPE, 4, hidden=(64,), dropout=0.5, normalization="layer")
     np.testing.assert_array_equal(network(x), network(x))
@@ -206,41 +190,6 @@ def test_convolutions_name_the_shape_that_is_no_image(name: str) -> None:
         NETWORKS[name]((10,), 4)
     with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[7\]; use an mlp"):
         NETWORKS[name]((2,), 7, image_shape=(7,))
-
-
-def test_a_keras_3_network_shows_all_its_state() -> None:
-    keras3 = pytest.importorskip("keras")
-    layers = [keras3.layers.Dense(4), keras3.layers.BatchNormalization(), keras3.layers.Dense(3)]
-    model = keras3.Sequential([keras3.Input((5,)), *layers])
-    network = tv.interop.Keras3(model)
-    assert len(network.variables) == len(model.variables) == 8
-    assert {id(v) for v in network.trainable_variables} == {id(v.value) for v in model.trainable_variables}
-    assert len(network.trainable_variables) == 6
-    layers[2].trainable = False
-    network = tv.interop.Keras3(model)
-    assert len(network.variables) == 8
-    assert {id(v) for v in network.trainable_variables} == {id(v.value) for v in model.trainable_variables}
-    assert len(network.trainable_variables) == 4
-
-
-def test_moving_statistics_survive_a_checkpoint() -> None:
-    keras3 = pytest.importorskip("keras")
-
-    def made(offset: float) -> tv.VAE:
-        posterior, likelihood = tv.posteriors.DiagonalNormal(2), tv.likelihoods.Bernoulli(SHAPE)
-        encoder = keras3.Sequential(
-            [keras3.Input(SHAPE), keras3.layers.Flatten(), keras3.layers.BatchNormalization(), keras3.layers.Dense(4)]
-        )
-        encoder.layers[1].moving_mean.assign(np.full(12, offset))
-        decoder = tv.networks.mlp((2,), likelihood.params_size, hidden=())
-        prior = tv.priors.StandardNormal(2)
-        return tv.VAE(tv.Encoder(tv.interop.Keras3(encoder), posterior), tv.Decoder(decoder, likelihood), prior)
-
-    kept, other = made(3.0), made(0.0)
-    x = np.ones((2, *SHAPE), np.float32)
-    restore(capture(kept), other)
-    np.testing.assert_array_equal(other.encoder.mean(x), kept.encoder.mean(x))
-    np.testing.assert_array_equal(other.encoder.network.model.layers[1].moving_mean.numpy(), np.full(12, 3.0))
 
 
 def test_what_a_family_learns_belongs_to_its_value() -> None:
@@ -327,3 +276,17 @@ def config(model: object) -> RunConfig:
         "binarization": "none",
     }
     return RunConfig(data=data, model=model, training=TrainingConfig())
+
+
+def test_encoder_and_reconstruction_accept_a_batch() -> None:
+    vae = make()
+    x = np.random.default_rng(0).integers(2, size=(5, *SHAPE)).astype(np.float32)
+    np.testing.assert_array_equal(vae.encoder(tv.Batch(x)).mean(), vae.encoder(x).mean())
+    np.testing.assert_array_equal(vae.reconstruct(tv.Batch(x)), vae.reconstruct(x))
+
+
+@pytest.mark.parametrize("name", ["observed", "context"])
+def test_encoder_refuses_parts_of_a_batch_that_it_does_not_support(name: str) -> None:
+    vae, x = make(), np.zeros((5, *SHAPE), np.float32)
+    with pytest.raises(UsageError, match=f"The encoder does not support `{name}`"):
+        vae.encoder(tv.Batch(x, **{name: np.ones_like(x)}))

@@ -126,7 +126,7 @@ def test_classes_are_abstract_or_final(cls: type) -> None:
     assert not (getattr(cls, "__final__", False) and subclasses)
 
 
-HELPERS = {networks.folded, networks.dropping}
+HELPERS = {networks.apply_to_last_axis, networks.dropping}
 """Public functions next to the members of their table."""
 
 

@@ -1,39 +1,41 @@
-"""The variational autoencoder: three maps that return distributions, each a network joined to a family.
+"""The variational autoencoder: an encoder, a decoder and a prior, each of which returns a distribution.
 
-An `Encoder` or `Decoder` is a network from `networks` (or one's own) whose last axis is as wide as the family's
-`params_size` says; the family from `posteriors` or `likelihoods` makes a distribution of it. What a family learns
-itself, beside the network, is held here too, so that the model's `trainable_variables` are all that training changes.
-Objectives, evaluation and sampling see nothing but the distributions.
+An `Encoder` joins a network to a family from `posteriors`, and a `Decoder` joins one to a family from `likelihoods`.
+The last axis of the network's output has the size `params_size` of the family. The variables that a family learns are
+tracked here too, so the model's `trainable_variables` are everything that training changes. Objectives, evaluation and
+sampling only use the distributions.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, final
+from typing import final
 
+from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.seeds import Seed, fold
+from tfp_vae.core.seeds import fold
+from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.model.likelihoods import Likelihood
-from tfp_vae.model.networks import Network, folded
-from tfp_vae.model.networks.adapters import checked
+from tfp_vae.model.networks import Network, apply_to_last_axis
+from tfp_vae.model.networks.adapters import require_variables
 from tfp_vae.model.posteriors import Posterior
 from tfp_vae.model.priors import Prior
 
 __all__ = ["ENCODER_INPUTS", "VAE", "Decoder", "Encoder"]
 
-ENCODER_INPUTS: dict[str, Callable[[Any], Any]] = {
+ENCODER_INPUTS: dict[str, Callable[[Array], Array]] = {
     "values": lambda x: x,
     "log1p": lambda x: tf.math.log1p(tf.nn.relu(x)),
 }
-"""What an encoder's network is given of x: the values, or log(1 + x) of counts, which may be of any size."""
+"""Inputs of an encoder's network: the values of x, or log(1 + x) for counts, which can be very large."""
 
 
 @final
 class Encoder(tf.Module):
-    """The encoder, x -> q(z|x): a network that gives the parameters of a variational family.
+    """The encoder, x -> q(z|x): a network that returns the parameters of a variational family.
 
     ```python
     q = vae.encoder(x)  # q(z|x): batch [16], event [2]
@@ -44,10 +46,10 @@ class Encoder(tf.Module):
     Args:
       network: tensor -> tensor, [B, *event_shape] -> [B, posterior.params_size].
       posterior: the family of q(z|x).
-      sees: what the network is given of x, a name from `ENCODER_INPUTS`. What is modelled is x all the same.
+      sees: the network's input, a name from `ENCODER_INPUTS`. The decoder models x itself in either case.
 
     Raises:
-      UsageError: a network that shows no trainable variable, see `adapters.checked`; or another name.
+      UsageError: a network without trainable variables (see `adapters.require_variables`), or an unknown input.
 
     References:
       Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, for log(1 + x).
@@ -57,40 +59,44 @@ class Encoder(tf.Module):
         super().__init__()
         if sees not in ENCODER_INPUTS:
             raise UsageError(f"sees: expected one of {', '.join(ENCODER_INPUTS)}, found {sees!r}.")
-        self.network = checked(network, "encoder")
+        self.network = require_variables(network, "encoder")
         self.posterior, self.sees = posterior, sees
-        self._learned = posterior.learned  # where tf.Module sees it
+        self._learned = posterior.learned  # tf.Module tracks its own attributes only
 
     def __repr__(self) -> str:
         return f"Encoder({_network(self)}, {self.posterior})"
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Batch | Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], for x [B, *event_shape]."""
         return self.posterior(self.params(x))
 
-    def params(self, x: Any) -> Any:
-        """Return what the posterior's family makes q(z|x) of, [B, posterior.params_size], for x [B, *event_shape]."""
-        return self.network(ENCODER_INPUTS[self.sees](x))
+    def params(self, x: Batch | Array) -> Tensor:
+        """Return the parameters of q(z|x), [B, posterior.params_size], for x [B, *event_shape].
 
-    def mean(self, x: Any, *, seed: Seed = (0, 0)) -> Any:
-        """Return E_q[z|x], [B, D], for x [B, *event_shape]; see `Posterior.mean`.
+        Raises:
+          UsageError: a batch with missing cells or context, which the encoder does not support.
+        """
+        return self.network(ENCODER_INPUTS[self.sees](plain_values(as_batch(x), "The encoder")))
 
-        One pass of the network for a Normal family; a flow's mean is an average of draws, which the seed decides, and
-        which the same seed gives again.
+    def mean(self, x: Batch | Array, *, seed: Seed = (0, 0)) -> Tensor:
+        """Return E_q[z|x], [B, D], for x [B, *event_shape].
+
+        A Normal family takes one pass of the network. A flow's mean is an average of samples, so it depends on the
+        seed, and the same seed returns the same mean.
 
         Args:
           x: examples, [B, *event_shape].
-          seed: a stateless seed; of Normal families not looked at.
+          seed: a stateless seed, two integers. Normal families ignore it.
         """
         return self.posterior.mean(self.params(x), seed=seed)
 
 
 @final
 class Decoder(tf.Module):
-    """The decoder, z -> p(x|z): a network that gives the parameters of an observation model.
+    """The decoder, z -> p(x|z): a network that returns the parameters of an observation model.
 
-    Networks take one batch axis; the leading axes of z are folded into it and unfolded behind, so that [S, B, D] costs
-    S B rows of one pass, and as much memory.
+    Networks take one batch axis. The decoder therefore folds the leading axes of z into one and unfolds the result, so
+    z [S, B, D] takes one pass over S B rows, with the memory for as many.
 
     ```python
     p = vae.decoder(np.zeros([5, 16, 2], np.float32))  # p(x|z): batch [5, 16], event [8, 8, 1]
@@ -102,32 +108,30 @@ class Decoder(tf.Module):
       likelihood: the family of p(x|z).
 
     Raises:
-      UsageError: a network that shows no trainable variable, see `adapters.checked`.
+      UsageError: a network without trainable variables, see `adapters.require_variables`.
     """
 
     def __init__(self, network: Network, likelihood: Likelihood) -> None:
         super().__init__()
-        self.network = checked(network, "decoder")
+        self.network = require_variables(network, "decoder")
         self.likelihood = likelihood
         self._learned = likelihood.learned
 
     def __repr__(self) -> str:
         return f"Decoder({_network(self)}, {self.likelihood})"
 
-    def __call__(self, z: Any) -> Any:
+    def __call__(self, z: Array) -> Distribution:
         """Return p(x|z), batch [...], event `event_shape`, for z [..., D] with any leading axes."""
-        return self.likelihood(folded(self.network, z))
+        return self.likelihood(apply_to_last_axis(self.network, z))
 
 
 @final
 class VAE(tf.Module):
     """A variational autoencoder, p(x, z) = p(x|z) p(z) with the approximate posterior q(z|x).
 
-    It knows nothing of training: objectives and evaluation are functions of it.
-
-    log p(x) itself is an integral over z that has no closed form: `evaluation.log_likelihood` estimates it. A VAE is a
-    `tf.Module`, so its `variables` can be saved as any module's are; `checkpoints.capture` gives them names that are
-    the same in every process.
+    A VAE does not train itself. Objectives and evaluation are functions of it. log p(x) is an integral over z without a
+    closed form, so `evaluation` estimates it. A VAE is a `tf.Module`, so you can save its `variables` like those
+    of any other module.
 
     ```python
     bound = tv.objectives.ELBO().bound(vae, x, seed=(0, 2)).value  # [16], nats
@@ -141,7 +145,7 @@ class VAE(tf.Module):
       prior: () -> p(z), batch [], event [D].
 
     Raises:
-      UsageError: a posterior and a prior over different latent spaces.
+      UsageError: the posterior and the prior have different latent spaces.
 
     References:
       Kingma and Welling (2014), Auto-encoding variational Bayes.
@@ -171,49 +175,50 @@ class VAE(tf.Module):
         return table(f"VAE of {_size(self):,} parameters", self._parts())
 
     def _parts(self) -> list[tuple[str, str, str]]:
-        """Return what there is to say of each map: its name, what it returns, and what it is made of."""
+        """Return the name of each map, the symbol of its distribution, and its family and network."""
         return [
             ("encoder", "q(z|x)", f"{self.encoder.posterior}, {_network(self.encoder)}"),
             ("decoder", "p(x|z)", f"{self.decoder.likelihood}, {_network(self.decoder)}"),
             ("prior", "p(z)", str(self.prior)),
         ]
 
-    def generate(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Any:
-        """Return p(x|z_i) for z_1..z_n drawn from the prior: batch [n], event `event_shape`.
+    def generate(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Distribution:
+        """Return p(x|z_i) for z_1..z_n sampled from the prior: batch [n], event `event_shape`.
 
-        A temperature T below 1 keeps z nearer to where the prior's Normals are centred: samples look cleaner and vary
-        less, and are no longer those of the model.
+        A temperature below 1 keeps z closer to the centres of the prior's Normals. Samples then look cleaner but vary
+        less, and they no longer follow the model.
 
         Args:
-          n: how many; all are decoded at once.
+          n: number of samples, all decoded at once.
           seed: a stateless seed, two integers.
-          temperature: what the spread of the prior's Normals is multiplied by.
+          temperature: factor for the scales of the prior's Normals.
 
         Raises:
-          UsageError: a temperature other than 1 under a prior that has none, or a seed that is not two integers.
+          UsageError: a temperature other than 1 if the prior has none, or a seed that is not two integers.
         """
         return self.decoder(self.prior(temperature).sample(n, seed=fold(seed, 0)))
 
-    def sample(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Any:
-        """Return n draws from p(x) by ancestral sampling, z ~ p(z), x ~ p(x|z): [n, *event_shape].
+    def sample(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Tensor:
+        """Return n samples from p(x) by ancestral sampling, z ~ p(z), x ~ p(x|z): [n, *event_shape].
 
-        The likelihood's own noise is in them: of a Bernoulli they are black and white. `generate(...).mean()` is
-        E[x|z], which is what is usually shown. See `generate` for the arguments; the same seed draws the same z in
-        both.
+        The samples include the noise of the likelihood, so those of a Bernoulli are black and white. Pictures usually
+        show E[x|z] instead, which is `generate(...).mean()`. The same seed samples the same z in both. See `generate`
+        for the arguments.
         """
         return self.generate(n, seed=seed, temperature=temperature).sample(seed=fold(seed, 1))
 
-    def reconstruct(self, x: Any) -> Any:
+    def reconstruct(self, x: Batch | Array) -> Tensor:
         """Return E[x'|z] at z = E_q[z|x], for x [B, *event_shape]: [B, *event_shape].
 
-        One pass each of encoder and decoder. It is the decoder's mean at one point, not the mean of E[x'|z] over
-        q(z|x), which is smoother; of a flow the point is an average of draws from a fixed seed.
+        Takes one pass of the encoder and one of the decoder. The result is the decoder's mean at one point, which is
+        less smooth than the mean of E[x'|z] over q(z|x). For a flow, the point is an average of samples from a fixed
+        seed.
         """
         return self.decoder(self.encoder.mean(x)).mean()
 
 
 def _size(module: tf.Module) -> int:
-    """Return how many numbers a module learns."""
+    """Return the number of trainable parameters of a module."""
     return sum(math.prod(variable.shape) for variable in module.trainable_variables)
 
 

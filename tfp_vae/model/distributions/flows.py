@@ -16,7 +16,7 @@ import numpy as np
 from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Tensor
-from tfp_vae.model.networks import folded, mlp
+from tfp_vae.model.networks import apply_to_last_axis, mlp
 
 __all__ = ["CouplingFlow", "Flow", "MaskedAffine", "MaskedFlow", "MaskedNetwork"]
 
@@ -227,7 +227,7 @@ class CouplingFlow(Flow):
 
         def shift_and_log_scale(kept: Any, size: int, **unused: Any) -> tuple[Any, Any]:
             del size, unused
-            shift, a = tf.split(folded(network, _joined(kept, context)), 2, axis=-1)
+            shift, a = tf.split(apply_to_last_axis(network, _joined(kept, context)), 2, axis=-1)
             return shift, _bounded(a)
 
         return tfp.bijectors.RealNVP(num_masked=self._kept, shift_and_log_scale_fn=shift_and_log_scale)

@@ -25,19 +25,20 @@ from tfp_vae.core.exports import lazy_exports
 from tfp_vae.core.lazy import keras, tf
 from tfp_vae.core.registry import Depth, Table, Width, Widths, split_numbers
 from tfp_vae.core.seeds import Purpose, Seed, fold, integer
+from tfp_vae.core.types import Array, Tensor
 
 __all__ = [
     "NETWORKS",
     "Activation",
     "Network",
+    "apply_to_last_axis",
     "conv",
     "dropping",
-    "folded",
     "mlp",
     "resnet",
 ]
 
-Network: TypeAlias = Callable[[Any], Any]
+Network: TypeAlias = Callable[[Array], Tensor]
 """Any callable tensor -> tensor, [B, *input_shape] -> [B, output_size], that shows what it learns as variables."""
 
 Activation = Literal["gelu", "relu", "tanh", "elu", "silu", "softplus"]
@@ -205,12 +206,12 @@ def resnet(
     return _down(input_shape, plan) if len(input_shape) == 3 else _up(input_shape, image_shape, plan)
 
 
-def folded(network: Network, x: Any) -> Any:
-    """Return network(x) for x [..., M] with any leading axes: networks take one batch axis.
+def apply_to_last_axis(network: Network, x: Array) -> Tensor:
+    """Return network(x) for x [..., M] with any leading axes, which are folded into the one batch axis of a network.
 
     Args:
       network: [N, M] -> [N, P].
-      x: [..., M]; what its leading axes hold is one batch to the network.
+      x: [..., M].
 
     Returns:
       [..., P].
