@@ -11,6 +11,7 @@ from scipy import stats
 from tests.helpers import builders
 from tfp_vae.core.execution import EXECUTIONS, compile_function, running
 from tfp_vae.core.noise import from_each, standard_normal, threefry, uniform
+from tfp_vae.core.seeds import fold
 from tfp_vae.model.distributions import normals
 from tfp_vae.model.posteriors import POSTERIORS, Posterior
 
@@ -96,12 +97,45 @@ def test_each_example_draws_from_its_own_seed(execution: str) -> None:
         np.testing.assert_array_equal(together[:, i], one)
 
 
-def test_a_second_draw_from_the_seeds_of_examples_is_refused() -> None:
-    with from_each(tf.constant([[1, 2]])):
-        standard_normal([4, 1, 2], (0, 0), "float32")
-        with pytest.raises(RuntimeError, match="found another"):
-            standard_normal([4, 1, 2], (0, 1), "float32")
-    assert standard_normal([4], (0, 0), "float32").shape == (4,)
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_later_draws_fold_their_number_into_each_seed(execution: str) -> None:
+    seeds = tf.constant([[1, 2], [3, 4]])
+
+    def draw() -> tuple[list, list]:
+        with from_each(seeds):
+            drawn = [standard_normal([4, 2, 3], (0, 0), "float32") for _ in range(3)]
+        alone = [
+            tf.stack([standard_normal([4, 3], fold(seeds[j], i) if i else seeds[j], "float32") for j in (0, 1)], axis=1)
+            for i in range(3)
+        ]
+        return drawn, alone
+
+    drawn, alone = compile_function(draw, execution)()
+    for found, expected in zip(drawn, alone, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    values = np.concatenate([np.ravel(one) for one in drawn])
+    assert len(np.unique(values)) == len(values)
+
+
+def test_draws_do_not_depend_on_the_other_examples_of_the_batch() -> None:
+    seeds = tf.constant([[1, 2], [3, 4], [5, 6]])
+    drawn = []
+    for chosen in ([0, 1, 2], [2]):
+        with from_each(tf.gather(seeds, chosen)):
+            drawn.append([standard_normal([4, len(chosen)], (0, 0), "float32") for _ in range(3)])
+    for together, alone in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(together[:, 2:], alone)
+
+
+def test_each_block_starts_with_the_first_draw_and_leaves_nothing_behind() -> None:
+    seeds = tf.constant([[1, 2]])
+    drawn = []
+    for _ in range(2):
+        with from_each(seeds):
+            drawn.append(standard_normal([4, 1, 2], (0, 0), "float32"))
+    np.testing.assert_array_equal(*drawn)
+    stock = tf.random.stateless_normal([4], (0, 3))
+    np.testing.assert_array_equal(standard_normal([4], (0, 3), "float32"), stock)
 
 
 def test_what_runs_is_known_within_and_not_outside() -> None:

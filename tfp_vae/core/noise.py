@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, final
 
 from tfp_vae.core.execution import running
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.seeds import Seed
+from tfp_vae.core.seeds import Seed, fold
 
 __all__ = ["from_each", "standard_normal", "threefry", "uniform"]
 
-_SEEDS: contextvars.ContextVar[Any] = contextvars.ContextVar("seeds", default=None)
+_DRAWS: contextvars.ContextVar[Iterator[Any] | None] = contextvars.ContextVar("draws", default=None)
+"""The seeds of the next draws within `from_each`, [B, 2] for each draw."""
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
@@ -41,48 +43,51 @@ def standard_normal(shape: Sequence[Any], seed: Seed, dtype: Any) -> Any:
 
     Args:
       shape: [n, ...]; within `from_each`, [n, B, ...].
-      seed: a stateless seed; within `from_each` not looked at.
+      seed: a stateless seed; ignored within `from_each`.
       dtype: float32 or float64.
 
     Returns:
       Draws of `shape`. Under XLA by the inverse distribution function of a uniform grid, whose outermost points in
       float32 are 5.3 standard deviations out: rarer values never come.
     """
-    generator, given = _GENERATORS.get(running(), _STOCK), _SEEDS.get()
-    if given is None:
+    generator, draws = _GENERATORS.get(running(), _STOCK), _DRAWS.get()
+    if draws is None:
         return generator.normal(shape, seed, tf.as_dtype(dtype))
-    if not given:
-        raise RuntimeError("expected one draw of noise within from_each, found another; begin anew with other seeds.")
-    seeds, (n, _, *rest) = given.pop(), shape
+    seeds, (n, _, *rest) = next(draws), shape
     each = generator.normal_of_each([n, *rest], seeds, tf.as_dtype(dtype))  # [B, n, ...]
     return tf.transpose(each, [1, 0, *range(2, len(shape))])
 
 
 @contextlib.contextmanager
 def from_each(seeds: Any) -> Iterator[None]:
-    """Within, draw the Normal noise of each of B examples from a seed of its own.
+    """In this block, draw the Normal noise of each of B examples from a seed of its own.
 
-    So an example's draws are the same whatever it is in a batch with.
+    An example's noise then does not depend on the other examples in its batch. Any number of draws may follow. The
+    first uses the seeds as they are, and draw i > 0 folds i into each seed, so no two draws share numbers.
 
     ```python
     from tfp_vae.core.noise import from_each
 
     seeds = np.array([[0, 7], [0, 8]], np.int32)
     with from_each(seeds):
-        z = vae.encoder(x[:2]).sample(4, seed=(0, 0))  # [4, 2, 2]; row i by seeds[i], the seed given is not looked at
+        z = vae.encoder(x[:2]).sample(4, seed=(0, 0))  # [4, 2, 2]; row i by seeds[i], and the given seed is ignored
     ```
 
     Args:
-      seeds: [B, 2]. They are used up by one draw; another would be the same numbers.
-
-    Raises:
-      RuntimeError: at a second draw.
+      seeds: [B, 2].
     """
-    token = _SEEDS.set([seeds])
+    token = _DRAWS.set(_seeds_of_draws(seeds))
     try:
         yield
     finally:
-        _SEEDS.reset(token)
+        _DRAWS.reset(token)
+
+
+def _seeds_of_draws(seeds: Any) -> Iterator[Any]:
+    """Yield the seeds [B, 2] of the first draw, of the second, and so on."""
+    yield seeds
+    for draw in itertools.count(1):
+        yield tf.map_fn(lambda seed, draw=draw: fold(seed, draw), tf.convert_to_tensor(seeds, tf.int32))
 
 
 def threefry(keys: Any, count: int | Any) -> tuple[Any, Any]:
