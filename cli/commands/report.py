@@ -63,8 +63,8 @@ def _draw(run: Run, data_dir: str | None) -> None:
     restored, gallery = library.experiments().Restored(run), library.gallery()
     subject = gallery.Subject(restored, dataset)
     report = library.report()
-    shown = report.shown(run)
+    shown = report.pictures_for(run)
     names = [name for name in gallery.applicable(subject) if name in shown]
-    wanted = report.stale(run, names, subject.description)
+    wanted = report.pictures_to_redraw(run, names, subject.description)
     if wanted:
         gallery.draw_run(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))

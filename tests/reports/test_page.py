@@ -443,7 +443,7 @@ class TestPage:
         for own, other in REPLACED.items():
             assert PICTURES[own].caption not in captions
             assert PICTURES[other].caption in captions
-        assert set(REPLACED) <= set(report.shown(copied))  # not evaluated
+        assert set(REPLACED) <= set(report.pictures_for(copied))  # not evaluated
         notes = {picture.name: picture.note for picture in report.pictures(subject.run)}
         assert notes["evaluation-bound"].startswith("Drawn from 180 test examples, K = 20, seed 0; weights final, of")
 
@@ -453,7 +453,7 @@ class TestPage:
             if samples == 3:
                 stale = (copied.folder / "plots" / "evaluation-histogram.png").read_bytes()
         (copied.folder / "plots" / "evaluation-histogram.png").write_bytes(stale)
-        names = report.shown(copied)
+        names = report.pictures_for(copied)
         assert "evaluation-histogram" not in names
         assert {"evaluation-bound", "evaluation-extremes", "log-likelihood"} <= set(names)
         assert "extremes" not in names
@@ -513,13 +513,13 @@ class TestPage:
     def test_which_pictures_are_shown_is_asked_once_before_any_is_drawn(
         self, copied: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        asked, shown = list[set[str]](), report.shown
+        asked, shown = list[set[str]](), report.pictures_for
 
         def counted(run: Run) -> list[str]:
             asked.append({path.stem for path in run.path("plots").iterdir()})
             return shown(run)
 
-        monkeypatch.setattr(report, "shown", counted)
+        monkeypatch.setattr(report, "pictures_for", counted)
         monkeypatch.setattr(gallery, "applicable", lambda subject, names=(): names or ["samples", "architecture"])
         call("report", "--run", copied.folder)
         assert sum(not there for there in asked) == 1
@@ -530,9 +530,9 @@ class TestPage:
         notes = {picture.name: picture.note for picture in report.pictures(copied)}
         assert re.fullmatch(r"Drawn from weights best, of step \d+; seed 7\.", notes["samples"])
         assert notes["architecture"] == "Older than the checkpoint."
-        assert report.stale(copied, ["samples"]) == []
-        assert report.stale(copied, ["samples"], "weights final, of step 24; seed 0") == ["samples"]
-        assert report.stale(copied, ["samples"], notes["samples"].removeprefix("Drawn from ")[:-1]) == []
+        assert report.pictures_to_redraw(copied, ["samples"]) == []
+        assert report.pictures_to_redraw(copied, ["samples"], "weights final, of step 24; seed 0") == ["samples"]
+        assert report.pictures_to_redraw(copied, ["samples"], notes["samples"].removeprefix("Drawn from ")[:-1]) == []
 
     def test_wrong_places_and_damage(self, copied: Run) -> None:
         run = ("--run", copied.folder)

@@ -1,4 +1,9 @@
-"""Reports: the pictures of a run and its HTML page."""
+"""Reports: the pictures of a run and its HTML page.
+
+`pictures` holds the table of all pictures, `drawing` the functions that draw them, and `page` the HTML page.
+To add a picture, write the function of its name in `drawing` and add one entry to `PICTURES`. The command line and
+the page then include it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A run as one HTML page that needs nothing else: figures, pictures, configuration, how to make it again.
+"""The report of a run: one HTML page with its metrics, pictures, configuration and command.
 
-`page` reads a run's files and pictures and fills a template of jinja2, which escapes whatever they say. Pictures are
-written into the page, which needs no network and no other file. Nothing is computed from the model: figures are those
-of the last evaluation.
+`page` reads the files and pictures of a run and fills a jinja2 template, which escapes their text. The page contains
+the pictures, so it needs no network and no other file. The model is not used. The metrics are those of the last
+evaluation.
 
 ```python
 html = tv.reports.page.page(tv.runs.run.find(None, "runs"))
@@ -19,7 +19,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
 from tfp_vae.core.registry import Member
@@ -31,25 +31,28 @@ from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import DataConfig, RunConfig
 from tfp_vae.runs.run import Run
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 __all__ = [
     "Figure",
     "Picture",
     "command",
     "page",
     "pictures",
+    "pictures_for",
+    "pictures_to_redraw",
     "portable",
-    "shown",
-    "stale",
 ]
 
 LARGEST_PICTURE = 1 << 26
-"""The most bytes of one picture that are taken into a page."""
+"""Largest picture on a page, in bytes."""
 
 MIME = {".png": "image/png", ".gif": "image/gif"}
 
 
 class Figure(NamedTuple):
-    """A line in a table of figures, its numbers written out."""
+    """A row in the table of metrics, with its numbers as text."""
 
     name: str
     value: str
@@ -59,7 +62,7 @@ class Figure(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture on the page: its data, for what moves the data of its last frame, and what its weights and age are."""
+    """A picture on the page: its data, the last frame of an animation, and a note on its weights and age."""
 
     name: str
     caption: str
@@ -69,7 +72,7 @@ class Picture(NamedTuple):
 
 
 def page(run: Run) -> str:
-    """Return the page on a run, from the files in it: it is all that a reader needs, and asks nothing of a network.
+    """Return the page of a run as HTML.
 
     Raises:
       RunError: a file of the run that is missing or damaged.
@@ -100,16 +103,16 @@ def page(run: Run) -> str:
 
 
 def portable(config: RunConfig) -> RunConfig:
-    """Return a configuration without the places of a machine: data of a file or a folder as `./name`, no `data_dir`.
+    """Return a configuration without paths of this machine: a file or folder becomes `./name`, `data_dir` is None.
 
-    By its name alone a folder `digits` would be taken for the data set of that name.
+    The `./` is needed because a folder called `digits` would otherwise mean the data set of that name.
     """
     dataset = config.data.dataset
     named = {"dataset": dataset if dataset in DATASETS else f"./{Path(dataset).name}", "data_dir": None}
     return config.model_copy(update={"data": config.data.model_copy(update=named)})
 
 
-def _template() -> Any:
+def _template() -> Template:
     """Return the page's template; it escapes what it is filled with, and an undefined name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -180,10 +183,10 @@ def _setting(value: Any) -> str:
 
 
 def command(config: RunConfig) -> str:
-    """Return the line that trains such a run again: `tfp-vae train` with all that decides its numbers.
+    """Return the command that trains the same run again from the same data.
 
-    Levels that were counted in the data are written out; means and deviations of a scaling are learned again, so that
-    the line gives the same run from the same data. Versions and the machine are in `environment.json`.
+    The number of levels found in the data is an option of the command. Means and standard deviations of a scaling are
+    not, because training learns them again. Versions and the machine are in `environment.json`.
     """
     return " ".join(_pieces(config))
 
@@ -268,18 +271,18 @@ def figures(evaluation: Mapping[str, Any] | None, place: Place = "report") -> li
 
 
 def pictures(run: Run) -> list[Picture]:
-    """Return the run's pictures that belong on its page, in the order of the captions, ready to stand there."""
-    names = shown(run)
+    """Return the pictures on the page of a run, in the order of the table."""
+    names = pictures_for(run)
     paths = [(name, path) for name in names for path in _candidates(run, name) if path.is_file()]
-    old = set(stale(run, names))
+    old = set(pictures_to_redraw(run, names))
     return [_picture(path, name)._replace(note=_note(path, old=name in old)) for name, path in paths]
 
 
-def shown(run: Run) -> list[str]:
-    """Return which pictures belong on the run's page, there or not: names from `PICTURES`, in their order.
+def pictures_for(run: Run) -> list[str]:
+    """Return the names of the pictures that belong on the page of a run, whether they exist or not.
 
-    Those of an evaluation are there only if it is the one that is reported, as they may outlive it; where they are,
-    they stand in place of the run's own of the same kind.
+    Pictures of an evaluation belong there only if that evaluation is reported, because they may outlive it. They then
+    replace the run's own pictures of the same kind.
     """
     found = _optional(run, runs.EVALUATION)
     evaluated = {name for name in EVALUATION_PICTURES if _is_of(run, name, found)}
@@ -292,19 +295,19 @@ def _is_of(run: Run, name: str, evaluation: Mapping[str, Any] | None) -> bool:
     path = run.path(f"{runs.PLOTS}/{name}.png")
     if evaluation is None or not path.is_file():
         return False
-    return described(path) in ("", runs.which_evaluation(evaluation))
+    return description_of(path) in ("", runs.which_evaluation(evaluation))
 
 
 def _note(path: Path, *, old: bool) -> str:
     """Return what is to be said of a picture below its caption: of which weights it is, and whether it is old."""
-    about = described(path)
+    about = description_of(path)
     return " ".join([*[f"Drawn from {about}."] * bool(about), *["Older than the checkpoint."] * old])
 
 
-def described(path: Path) -> str:
-    """Return from what a picture says that it was drawn; nothing, if it does not.
+def description_of(path: Path) -> str:
+    """Return the description in a picture's file, or an empty text if it has none.
 
-    A picture of a run names weights and seed, one of an evaluation that evaluation, see `runs.which_evaluation`.
+    A picture of a run names its weights and seed. A picture of an evaluation names that evaluation.
     """
     if path.suffix != ".png":
         return ""
@@ -342,13 +345,13 @@ def _uri(content: bytes, suffix: str) -> str:
     return f"data:{MIME[suffix]};base64,{base64.b64encode(content).decode()}"
 
 
-def stale(run: Run, names: Sequence[str], about: str = "") -> list[str]:
-    """Return which of the run's pictures are not there, are older than its newest checkpoint, or of other weights.
+def pictures_to_redraw(run: Run, names: Sequence[str], about: str = "") -> list[str]:
+    """Return the pictures that are missing, older than the newest checkpoint, or of other weights.
 
     Args:
-      run: it may lack a checkpoint, and then no picture that is there is too old.
-      names: of pictures, from `PICTURES`.
-      about: the weights and the seed that pictures which name theirs should have; any, if not given.
+      run: the run. Without a checkpoint, no picture is too old.
+      names: names from `PICTURES`.
+      about: the expected weights and seed of pictures that name theirs. An empty text accepts any.
     """
     checkpoint = run.path(runs.CHECKPOINT)
     newest = checkpoint.stat().st_mtime if checkpoint.exists() else 0.0
@@ -358,4 +361,4 @@ def stale(run: Run, names: Sequence[str], about: str = "") -> list[str]:
 
 
 def _is_other(path: Path, about: str) -> bool:
-    return path.is_file() and described(path) not in ("", about)
+    return path.is_file() and description_of(path) not in ("", about)
