@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import field
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 import numpy as np
 import pydantic
@@ -13,7 +12,7 @@ import pydantic
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import record
-from tfp_vae.core.types import Array, Distribution, Tensor, Variable
+from tfp_vae.core.types import Array, Distribution, Variable
 from tfp_vae.model.priors.base import Prior
 
 __all__ = ["NormalMixture", "Vamp"]
@@ -102,7 +101,7 @@ class Vamp(Prior):
     """
 
     latent_dim: pydantic.PositiveInt
-    encoder: Callable[[Tensor], Distribution] = field(repr=False)
+    encoder: Any = field(repr=False)  # a run checks its settings before it has an encoder
     data_mean: Array = field(repr=False)
     seed: int = 0
     components: Components = field(default=100, kw_only=True)
