@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tfp_vae import data, evaluation, interop, model, objectives, plots, reports, runs, training
     from tfp_vae.core import errors
     from tfp_vae.core.batch import Batch
+    from tfp_vae.evaluation import log_likelihood
     from tfp_vae.model import likelihoods, networks, posteriors, priors
     from tfp_vae.model.vae import VAE, Decoder, Encoder
     from tfp_vae.training import fit
@@ -47,6 +48,7 @@ _PLACES = {
     "errors": "core",
     "fit": "training",
     "likelihoods": "model",
+    "log_likelihood": "evaluation.evidence",
     "networks": "model",
     "posteriors": "model",
     "priors": "model",
@@ -64,6 +66,7 @@ __all__ = [
     "fit",
     "interop",
     "likelihoods",
+    "log_likelihood",
     "model",
     "networks",
     "objectives",

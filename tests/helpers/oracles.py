@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 from scipy import special, stats
 
 from tfp_vae import VAE, Decoder, Encoder
+from tfp_vae.core.supports import BINARY, REAL
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import DiagonalNormal
 from tfp_vae.model.priors import StandardNormal
@@ -23,6 +24,7 @@ class FixedNormal:
 
     learned = ()
     discrete = False
+    support = REAL
 
     def __init__(self, size: int, scale: float) -> None:
         self.event_shape = (size,)
@@ -138,6 +140,7 @@ class FixedBernoulli:
 
     learned = ()
     discrete = True
+    support = BINARY
 
     def __init__(self, size: int) -> None:
         self.event_shape = (size,)

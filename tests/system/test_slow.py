@@ -39,7 +39,7 @@ vae = tv.VAE(
     tv.priors.StandardNormal(8),
 )
 x = np.zeros((32, 28, 28, 1), np.float32)
-tv.evaluation.importance.log_likelihood(vae, x, iw_samples=int(sys.argv[1]), seed=(0, 0))
+tv.log_likelihood(vae, x, iw_samples=int(sys.argv[1]), seed=(0, 0))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -1,4 +1,8 @@
-"""Evaluation: estimates of log p(x), diagnostics, and what the latent space holds."""
+"""Evaluation: estimates of log p(x), diagnostics of them, and tools to explore the latent space.
+
+All functions take a `VAE` and arrays, and none reads or writes a folder. `log_likelihood` is the main one. To add a
+number to `tfp-vae evaluate`, compute it in `runs.results` and describe it with one entry in `metrics.METRICS`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation import (
         annealing,
         diagnostics,
+        evidence,
         grids,
         importance,
         information,
@@ -18,17 +23,102 @@ if TYPE_CHECKING:
         probes,
         projections,
     )
+    from tfp_vae.evaluation.annealing import Annealed, Sandwich, annealed_log_likelihood, sandwich
+    from tfp_vae.evaluation.diagnostics import pareto_k
+    from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
+    from tfp_vae.evaluation.importance import (
+        Estimates,
+        Estimator,
+        Summary,
+        active_units,
+        estimate,
+        is_active,
+        summarize,
+    )
+    from tfp_vae.evaluation.information import (
+        Decomposition,
+        decomposition,
+        posterior_means,
+        rate_per_dimension,
+        reconstruction_error,
+    )
+    from tfp_vae.evaluation.latent_space import Embeddings, decode, encode, generate_within, path
+    from tfp_vae.evaluation.metrics import METRICS
+    from tfp_vae.evaluation.probes import probe
+    from tfp_vae.evaluation.projections import PROJECTIONS, Projection, projection
+
+_PLACES = {
+    "METRICS": "metrics",
+    "PROJECTIONS": "projections",
+    "Annealed": "annealing",
+    "Decomposition": "information",
+    "Embeddings": "latent_space",
+    "Estimates": "importance",
+    "Estimator": "importance",
+    "LogLikelihood": "evidence",
+    "Projection": "projections",
+    "Sandwich": "annealing",
+    "Summary": "importance",
+    "active_units": "importance",
+    "annealed_log_likelihood": "annealing",
+    "decode": "latent_space",
+    "decomposition": "information",
+    "encode": "latent_space",
+    "estimate": "importance",
+    "generate_within": "latent_space",
+    "is_active": "importance",
+    "log_likelihood": "evidence",
+    "pareto_k": "diagnostics",
+    "path": "latent_space",
+    "posterior_means": "information",
+    "probe": "probes",
+    "projection": "projections",
+    "rate_per_dimension": "information",
+    "reconstruction_error": "information",
+    "sandwich": "annealing",
+    "summarize": "importance",
+}
 
 __all__ = [
+    "METRICS",
+    "PROJECTIONS",
+    "Annealed",
+    "Decomposition",
+    "Embeddings",
+    "Estimates",
+    "Estimator",
+    "LogLikelihood",
+    "Projection",
+    "Sandwich",
+    "Summary",
+    "active_units",
+    "annealed_log_likelihood",
     "annealing",
+    "decode",
+    "decomposition",
     "diagnostics",
+    "encode",
+    "estimate",
+    "evidence",
+    "generate_within",
     "grids",
     "importance",
     "information",
+    "is_active",
     "latent_space",
+    "log_likelihood",
     "metrics",
+    "pareto_k",
+    "path",
+    "posterior_means",
+    "probe",
     "probes",
+    "projection",
     "projections",
+    "rate_per_dimension",
+    "reconstruction_error",
+    "sandwich",
+    "summarize",
 ]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__)
+__getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)

@@ -1,9 +1,8 @@
-"""Evaluation: the importance-weighted log-likelihood, streamed, and what the model's bound is made of.
+"""The importance-weighted log-likelihood, computed in a stream, with the terms of the ELBO.
 
-`log_likelihood` is `estimate` with all but one figure left out, and `estimate` an `Estimator` used once. An `Estimator`
-cuts examples into batches of one size; its sampler draws tiles of 100 samples in a compiled function and hands their
-log-weights to a `diagnostics.Tally` on the host, which adds them up in float64. `summarize` turns the figures of
-examples into averages with their errors; `assessment` adds what else held-out data say of a run.
+`estimate` uses an `Estimator` once. An `Estimator` cuts examples into batches of one size. Its sampler draws tiles of
+100 samples in a compiled function and passes their log-weights to a `diagnostics.Tally` on the host, which sums them in
+float64. `summarize` turns the estimates of examples into averages with their errors.
 """
 
 from __future__ import annotations
@@ -15,10 +14,13 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import psutil
 
-from tfp_vae.core.errors import RunError, UsageError
+from tfp_vae.core.batch import Batch, as_batch, plain_values
+from tfp_vae.core.errors import DataError, RunError, UsageError
 from tfp_vae.core.execution import AUTO, choose, compile_function
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import Seed, fold
+from tfp_vae.core.types import Array
+from tfp_vae.data.dataset import Split, check_split
 from tfp_vae.evaluation.diagnostics import (
     PARETO_K_LIMIT,
     Tally,
@@ -39,7 +41,6 @@ __all__ = [
     "cut",
     "estimate",
     "is_active",
-    "log_likelihood",
     "summarize",
 ]
 
@@ -126,61 +127,9 @@ class Summary(NamedTuple):
     pareto_k_share_above: float
 
 
-def log_likelihood(
-    vae: VAE,
-    x: Any,
-    *,
-    iw_samples: int,
-    seed: Seed,
-    batch_size: int = 32,
-    chunk_size: int | None = None,
-    execution: str = AUTO,
-) -> np.ndarray:
-    """Return the importance-weighted estimate of log p(x) for each example, in nats.
-
-    log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),  z_k ~ q(z|x).
-
-    In expectation a lower bound that rises to log p(x) with K. Each example's draws depend on the seed and on its
-    place in x alone: the result does not depend on `batch_size` or `chunk_size` but for rounding, and memory does
-    not grow with K.
-
-    Biased low, by about var(w) / (2 K p(x)^2) where the weights w have a variance, and by an unknown amount where they
-    have none: `estimate` gives the effective sample sizes and Pareto k̂ that tell, and `annealing` a bound without the
-    encoder. Costs one pass of the encoder and K of the decoder for each example.
-
-    ```python
-    log_px = tv.evaluation.importance.log_likelihood(vae, x, iw_samples=100, seed=(0, 3))  # [16], float64, nats
-    log_px.mean(), log_px.std(ddof=1) / 16**0.5  # over examples, and its standard error
-    ```
-
-    Args:
-      vae: the model.
-      x: examples as the likelihood takes them, [N, *event_shape].
-      iw_samples: K.
-      seed: a stateless seed, two integers.
-      batch_size: examples at once.
-      chunk_size: samples of each example decoded at once, at most 100; by default as many as keep the decoded values of
-        a batch under 16.8 million and within half of the free memory.
-      execution: `auto`, `xla`, `graph` or `eager`; they do not draw the same numbers.
-
-    Returns:
-      log p(x), float64 [N].
-
-    Raises:
-      UsageError: no sample or no example.
-      RunError: one sample at a time still takes more memory than there is.
-
-    References:
-      Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
-    """
-    return estimate(
-        vae, x, iw_samples=iw_samples, seed=seed, batch_size=batch_size, chunk_size=chunk_size, execution=execution
-    ).log_likelihood
-
-
 def estimate(
     vae: VAE,
-    x: Any,
+    x: Array | Batch,
     *,
     iw_samples: int,
     seed: Seed,
@@ -191,7 +140,9 @@ def estimate(
     execution: str = AUTO,
     progress: Progress = lambda samples: None,
 ) -> Estimates:
-    """Return log p(x) as `log_likelihood` does, with what else the same samples tell.
+    """Return the importance-weighted estimate of log p(x) and everything else that the same samples give.
+
+    `tfp_vae.log_likelihood` describes the estimate.
 
     ```python
     found = tv.evaluation.importance.estimate(vae, x, iw_samples=100, sweep=(1, 10), seed=(0, 3))
@@ -203,19 +154,22 @@ def estimate(
       vae: the model.
       x: examples, [N, *event_shape].
       iw_samples: K.
-      seed: a stateless seed.
-      sweep: smaller numbers of samples at which the estimate is noted too, from the same draws.
-      places: non-negative integers [N] that name each example's draws; its place in x, if not given. An example of a
-        subset has the draws that it has in the whole under its place there.
-      batch_size: examples at once.
-      chunk_size: samples of each example decoded at once.
-      execution: how it is run.
-      progress: told of the number of importance samples just taken.
+      seed: a stateless seed, two integers.
+      sweep: smaller numbers of samples at which the estimate is also recorded, from the same draws.
+      places: non-negative integers [N] that select each example's draws, by default its index in x. Give the indices in
+        the whole data to get the same draws for a subset.
+      batch_size: examples evaluated at once.
+      chunk_size: samples per example decoded at once, at most 100. By default as many as keep the decoded values of a
+        batch under 16.8 million and within half of the free memory.
+      execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
+      progress: called with the number of importance samples just taken.
 
     Raises:
       UsageError: no sample, no example, or a sweep beyond K.
-      RunError: one sample at a time still takes more memory than there is.
+      DataError: x has another shape than the model's examples, or values outside the likelihood's support.
+      RunError: memory is too small even for one sample at a time.
     """
+    x = plain_values(as_batch(x), "Importance sampling")
     estimator = Estimator(
         vae,
         iw_samples=iw_samples,
@@ -269,26 +223,33 @@ class Estimator:
         if any(not 1 <= k <= iw_samples for k in sweep):
             raise UsageError(f"expected a sweep of 1 to {iw_samples} samples, found {', '.join(map(str, sweep))}.")
         chunk_size = chunk_size or _fitting_chunk(batch_size * vae.decoder.likelihood.params_size)
-        self._batch_size = batch_size
+        self._batch_size, self._likelihood = batch_size, vae.decoder.likelihood
         self._sampler = _Sampler(vae, iw_samples, sweep, chunk_size, choose(vae, execution))
 
     def __call__(
         self,
-        x: Any,
+        x: Array | Batch,
         *,
         seed: Seed,
         places: np.ndarray | None = None,
         progress: Progress = lambda samples: None,
     ) -> Estimates:
-        """Return the estimates of x [N, *event_shape]; see `estimate`.
+        """Return the estimates of x [N, *event_shape], see `estimate`.
 
         Raises:
           UsageError: no example.
-          RunError: one sample at a time still takes more memory than there is.
+          DataError: x has another shape than the model's examples, or values outside the likelihood's support.
+          RunError: memory is too small even for one sample at a time.
         """
+        x = np.asarray(plain_values(as_batch(x), "Importance sampling"))
         if len(x) < 1:
             raise UsageError("expected at least one example, found none.")
-        x, places = np.asarray(x), np.arange(len(x)) if places is None else places
+        if x.shape[1:] != tuple(self._likelihood.event_shape):
+            raise DataError(
+                f"x: expected examples of shape {tuple(self._likelihood.event_shape)}, found {x.shape[1:]}."
+            )
+        check_split("x", Split(x), self._likelihood.support, lambda: "scale or binarize it as in training")
+        places = np.arange(len(x)) if places is None else places
         size, parts = min(self._batch_size, len(x)), []
         for start, end in cut(len(x), size):
             rows = np.minimum(np.arange(start, start + size), len(x) - 1)  # all batches of one size

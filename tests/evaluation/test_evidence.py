@@ -1,0 +1,134 @@
+"""The public log-likelihood: the numbers of an evaluation, as one record, for data that the model has a density for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_vae as tv
+from tests.helpers import builders
+from tests.helpers.oracles import LinearGaussian
+from tfp_vae import VAE, Batch
+from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.data.dataset import Dataset, Split
+from tfp_vae.evaluation.diagnostics import log_mean_error
+from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
+from tfp_vae.evaluation.importance import Estimator, estimate
+from tfp_vae.runs.load import Restored
+from tfp_vae.runs.results import Plan, assess
+
+
+@pytest.fixture(scope="module")
+def vae() -> VAE:
+    return builders.model()
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    return builders.data("bernoulli", 7)
+
+
+@pytest.fixture(scope="module")
+def found(vae: VAE, x: np.ndarray) -> LogLikelihood:
+    return log_likelihood(vae, x, iw_samples=40, seed=3, execution="graph")
+
+
+def test_integer_seed_gives_the_numbers_of_an_evaluation(restored: Restored, digits: Dataset) -> None:
+    expected = assess(restored, digits, Plan(iw_samples=(7,), seed=3, execution="graph")).estimates
+    split = tv.runs.recipe.held_out_view(restored.config, digits, "test")
+    found = tv.log_likelihood(restored.vae, split, iw_samples=7, seed=3, execution="graph")
+    for name in ("log_likelihood", "ess", "pareto_k"):  # an evaluation sums in another order, for its sweep
+        np.testing.assert_allclose(getattr(found.estimates, name), getattr(expected, name), rtol=1e-12)
+
+
+def test_record_holds_the_estimates_and_their_errors(vae: VAE, x: np.ndarray, found: LogLikelihood) -> None:
+    expected = estimate(vae, x, iw_samples=40, seed=seed_for(3, Purpose.EVALUATION), execution="graph")
+    np.testing.assert_array_equal(found.values, expected.log_likelihood)
+    np.testing.assert_array_equal(found.errors, log_mean_error(expected.ess, 40))
+    assert found.mean() == expected.log_likelihood.mean()
+    assert found.standard_error == pytest.approx(expected.log_likelihood.std(ddof=1) / np.sqrt(7))
+    assert (found.errors > 0).all()
+
+
+def test_exact_posterior_has_no_error(linear: LinearGaussian) -> None:
+    x = linear.data(5)
+    found = log_likelihood(linear.vae(), x, iw_samples=20, execution="graph")
+    np.testing.assert_allclose(found, linear.log_evidence(x), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.errors, 0, atol=1e-6)
+
+
+def test_numpy_treats_the_record_as_an_array(found: LogLikelihood) -> None:
+    assert len(found) == 7
+    assert np.asarray(found).dtype == np.float64
+    assert np.asarray(found, np.float32).dtype == np.float32
+    np.testing.assert_array_equal(np.sort(found), np.sort(found.values))
+    copied = np.array(found)
+    copied[:] = 0
+    assert (found.values != 0).all()
+
+
+def test_seed_may_be_a_pair(vae: VAE, x: np.ndarray, found: LogLikelihood) -> None:
+    pair = seed_for(3, Purpose.EVALUATION)
+    np.testing.assert_array_equal(log_likelihood(vae, x, iw_samples=40, seed=pair, execution="graph"), found)
+    other = log_likelihood(vae, x, iw_samples=40, seed=4, execution="graph")
+    assert (np.asarray(other) != found.values).all()
+
+
+@pytest.mark.parametrize("wrap", [tf.constant, Batch, Split], ids=["tensor", "batch", "split"])
+def test_tensors_batches_and_splits_equal_arrays(wrap: type, vae: VAE, x: np.ndarray, found: LogLikelihood) -> None:
+    np.testing.assert_array_equal(log_likelihood(vae, wrap(x), iw_samples=40, seed=3, execution="graph"), found)
+
+
+def test_missing_cells_are_refused(vae: VAE, x: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="Importance sampling does not support `observed`"):
+        log_likelihood(vae, Batch(x, observed=np.ones(x.shape, bool)))
+
+
+def test_no_examples_are_refused(vae: VAE, x: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="at least one example, found none"):
+        log_likelihood(vae, x[:0])
+
+
+def test_notebook_shows_averages_and_diagnostics(found: LogLikelihood) -> None:
+    html = found._repr_html_()
+    assert "log p(x) of 7 examples, K = 40" in html
+    for label in ("standard error over examples", "median effective sample size", "k̂ above 0.7"):
+        assert label in html
+    assert f"{found.mean():.5g}" in html
+    assert repr(found).startswith(f"LogLikelihood({found.mean():.5g} ± ")
+    assert repr(found).endswith("nats, 7 examples, K = 40)")
+
+
+def test_one_example_has_no_standard_error(vae: VAE, x: np.ndarray) -> None:
+    found = log_likelihood(vae, x[:1], iw_samples=2, execution="graph")
+    assert np.isnan(found.standard_error)
+    assert "±" not in repr(found)
+
+
+class TestSupport:
+    """Values without a probability under the likelihood are an error, never a number."""
+
+    def test_pixels_up_to_255_are_refused_by_a_bernoulli(self, vae: VAE, x: np.ndarray) -> None:
+        row = int(np.flatnonzero(x.reshape(len(x), -1).any(axis=1))[0])
+        message = rf"^x: expected values in \{{0, 1\}}, found 255 in row {row} of its source; scale or binarize it"
+        with pytest.raises(DataError, match=message):
+            tv.log_likelihood(vae, 255 * x)
+
+    @pytest.mark.parametrize("value", [0.3, -1.0, np.nan, np.inf])
+    def test_one_value_outside_is_enough(self, value: float, vae: VAE, x: np.ndarray) -> None:
+        wrong = x.copy()
+        wrong[5, 2, 3] = value
+        with pytest.raises(DataError, match=rf"found {value:g} in row 5"):
+            estimate(vae, wrong, iw_samples=2, seed=(0, 0))
+
+    def test_an_estimator_checks_every_call(self, vae: VAE, x: np.ndarray) -> None:
+        estimator = Estimator(vae, iw_samples=2, execution="graph")
+        assert np.isfinite(estimator(x, seed=(0, 0)).log_likelihood).all()
+        with pytest.raises(DataError, match="expected values in"):
+            estimator(x / 2, seed=(0, 0))
+
+    def test_examples_of_another_shape_are_refused(self, vae: VAE, x: np.ndarray) -> None:
+        with pytest.raises(DataError, match=r"expected examples of shape \(8, 8, 1\), found \(64,\)"):
+            log_likelihood(vae, x.reshape(7, 64))

@@ -1,0 +1,152 @@
+"""The log-likelihood log p(x) of examples, with its errors and diagnostics, as one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from tfp_vae.core.batch import Batch
+from tfp_vae.core.display import table
+from tfp_vae.core.execution import AUTO
+from tfp_vae.core.seeds import Purpose, Seed, seed_for
+from tfp_vae.core.types import Array
+from tfp_vae.data.dataset import Split
+from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, log_mean_error, mean_error, standard_error
+from tfp_vae.evaluation.importance import Estimates, Progress, estimate
+from tfp_vae.model.vae import VAE
+
+__all__ = ["LogLikelihood", "log_likelihood"]
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class LogLikelihood:
+    """Estimates of log p(x) for N examples, in nats.
+
+    NumPy functions treat it as the array `values`. A notebook shows its averages and diagnostics as a table.
+
+    ```python
+    log_px = tv.log_likelihood(vae, x, iw_samples=100)
+    log_px.values, log_px.errors  # [16] each, nats
+    log_px.mean(), log_px.standard_error  # over the examples
+    np.sort(log_px)[:3]  # the three least likely examples
+    ```
+
+    estimates: the estimates of each example, among them distortion and rate.
+    iw_samples: K, the number of importance samples per example.
+    """
+
+    estimates: Estimates
+    iw_samples: int
+
+    @property
+    def values(self) -> np.ndarray:
+        """The estimate of log p(x), float64 [N]."""
+        return self.estimates.log_likelihood
+
+    @property
+    def errors(self) -> np.ndarray:
+        """The Monte Carlo standard error of each estimate, [N]. NaN for one sample, see `log_mean_error`."""
+        return log_mean_error(self.ess, self.iw_samples)
+
+    @property
+    def ess(self) -> np.ndarray:
+        """The effective sample size of each example's weights, between 1 and K, [N]."""
+        return self.estimates.ess
+
+    @property
+    def pareto_k(self) -> np.ndarray:
+        """The shape of the upper tail of each example's weights, [N]. Do not trust an estimate with k̂ above 0.7."""
+        return self.estimates.pareto_k
+
+    @property
+    def standard_error(self) -> float:
+        """The standard error of the mean over examples. NaN for a single example."""
+        return standard_error(self.values)
+
+    def mean(self) -> float:
+        """Return the mean over the examples."""
+        return float(self.values.mean())
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        error = f" ± {self.standard_error:.3g}" if len(self) > 1 else ""
+        return f"LogLikelihood({self.mean():.5g}{error} nats, {len(self):,} examples, K = {self.iw_samples:,})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("mean log p(x), nats", self.mean()),
+            ("standard error over examples", self.standard_error),
+            ("Monte Carlo error of the mean", mean_error(self.errors)),
+            ("median effective sample size", float(np.median(self.ess))),
+            ("median Pareto k̂", float(np.median(self.pareto_k))),
+            (f"examples with k̂ above {PARETO_K_LIMIT}", int(np.sum(self.pareto_k > PARETO_K_LIMIT))),
+        ]
+        return table(f"log p(x) of {len(self):,} examples, K = {self.iw_samples:,}", rows)
+
+
+def log_likelihood(
+    vae: VAE,
+    x: Array | Batch | Split,
+    *,
+    iw_samples: int = 100,
+    seed: int | Seed = 0,
+    batch_size: int = 32,
+    chunk_size: int | None = None,
+    execution: str = AUTO,
+    progress: Progress = lambda samples: None,
+) -> LogLikelihood:
+    """Return the importance-weighted estimate of log p(x) for each example, in nats.
+
+    log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),  z_k ~ q(z|x).
+
+    Its expectation is a lower bound that rises to log p(x) with K. If the weights have a variance, the estimate is too
+    low by about half of its squared error. Otherwise the bias is unknown, and Pareto k̂ is above 0.5. The function
+    `annealed_log_likelihood` gives a bound that does not use the encoder.
+
+    Each example's draws depend only on the seed and on its position in x, so another `batch_size` or `chunk_size`
+    changes nothing but rounding. An integer seed gives the numbers of `tfp-vae evaluate` with that seed. The cost is
+    one pass of the encoder and K of the decoder per example. Memory does not grow with K.
+
+    ```python
+    log_px = tv.log_likelihood(vae, x, iw_samples=100, seed=0)
+    log_px.mean(), log_px.standard_error, log_px.ess.min()
+    ```
+
+    Args:
+      vae: the model.
+      x: an array [N, *event_shape], a `Batch` or a `Split`, with values that the likelihood has a probability for. Grey
+        values must be binarized first if the likelihood is for binary data.
+      iw_samples: K.
+      seed: an integer, or a stateless seed of two integers.
+      batch_size: examples evaluated at once.
+      chunk_size: samples per example decoded at once, at most 100. By default as many as memory allows.
+      execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
+      progress: called with the number of importance samples just taken.
+
+    Raises:
+      UsageError: no sample or no example, or a batch with missing cells or context.
+      DataError: x has another shape than the model's examples, or values outside the likelihood's support.
+      RunError: memory is too small even for one sample at a time.
+
+    References:
+      Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
+    """
+    estimates = estimate(
+        vae,
+        x.x if isinstance(x, Split) else x,
+        iw_samples=iw_samples,
+        seed=seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed,
+        batch_size=batch_size,
+        chunk_size=chunk_size,
+        execution=execution,
+        progress=progress,
+    )
+    return LogLikelihood(estimates, iw_samples)
