@@ -19,7 +19,7 @@ vae = tv.VAE(
     decoder=tv.Decoder(tv.networks.mlp((2,), likelihood.params_size, hidden=(16,)), likelihood),
     prior=tv.priors.StandardNormal(2),
 )
-x = (tv.data.dataset.load("digits").train.x[:16] > 0.5).astype(np.float32)  # [16, 8, 8, 1]
+x = (tv.data.load("digits").train.x[:16] > 0.5).astype(np.float32)  # [16, 8, 8, 1]
 ```
 """
 

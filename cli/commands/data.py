@@ -90,6 +90,8 @@ def inspect_command(
     if sum(raw.sizes().values()) > LARGE:
         console.notice("comparing held-out examples with training examples, which takes a while")
     found = inspect(raw, scaling)
+    if found.get("assumed"):
+        found["assumed"] = console.with_options(found["assumed"], click.get_current_context().command)
     if path is not None and np.isfinite(found["range"]["mean"]):
         refused = _drawn(path, raw, scaling)
         found.update({} if refused else {"picture": str(path)})

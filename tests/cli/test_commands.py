@@ -663,13 +663,13 @@ class TestWrongInput:
             (
                 ["data", "inspect", "digits", "--resize", "9"],
                 2,
-                "--resize has no meaning for the named data set digits",
+                "--resize has no effect on the named data set digits",
             ),
             (["data", "inspect", "digits", "--resize", "big"], 2, "--resize: "),
             (["data", "inspect", "digits", "--out", "x.jpg"], 2, "expected a file ending in .png"),
             (["data", "inspect", "digits", "--scaling", "log"], 2, "unknown scaling 'log'"),
             (["data", "fly"], 2, "No such command"),
-            (["train", "--label-column", "y"], 2, "--label-column has no meaning for the named data set digits"),
+            (["train", "--label-column", "y"], 2, "--label-column has no effect on the named data set digits"),
             (["train", "--channels", "two"], 2, "is not one of"),
         ],
     )

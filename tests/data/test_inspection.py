@@ -143,8 +143,8 @@ class TestInspect:
          (128, np.uint8, None, None), (255, np.uint8, None, None), (0, np.uint8, None, None),
          (16, np.uint8, "pixels", None), (16, np.int64, None, None), (16, np.float32, None, None),
          (255, np.int64, None, "64-bit whole numbers, up to 255, are taken as they are, as counts"),
-         (4_000, np.uint16, None, "say what a full one is, such as --scaling divided:by=4095"),
-         (65_535, np.uint16, None, "--scaling divided:by=65535; if they are counts, --scaling none"),
+         (4_000, np.uint16, None, "say what a full one is, such as `scaling=divided:by=4095`"),
+         (65_535, np.uint16, None, "`scaling=divided:by=65535`; if they are counts, `scaling=none`"),
          (65_535, np.uint16, "none", None), (70_000, np.int64, None, None), (127, np.uint16, None, None),
          (4_000, np.float32, None, None)],
     )  # fmt: skip

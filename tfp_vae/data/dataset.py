@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from tfp_vae.core.execution import align
 from tfp_vae.core.registry import Member, Table
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.core.supports import BINARY, REAL, UNIT, Support, first_violation
-from tfp_vae.data.downloads import Remote, data_folder, obtain
+from tfp_vae.data.downloads import Progress, Remote, data_folder, obtain
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.data.readers import images, sources
 from tfp_vae.data.readers.sources import KINDS, Examples, Reading, Source
@@ -39,6 +39,7 @@ __all__ = [
     "check_split",
     "check_support",
     "default_scaling",
+    "from_source",
     "load",
     "prepare",
     "read",
@@ -86,7 +87,7 @@ class Split:
         labels = "" if self.y is None else ", with labels"
         return f"Split({len(self):,} examples of {'x'.join(map(str, self.x.shape[1:]))}{labels})"
 
-    def __getitem__(self, rows: Any) -> Split:
+    def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> Split:
         """Return the examples of `rows`, any NumPy index of the first axis, with their places and names there."""
         y, names = (None if column is None else column[rows] for column in (self.y, self.names))
         return Split(self.x[rows], y, self.source_rows()[rows], names)
@@ -152,7 +153,7 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def digits(folder: Path, progress: Any = None) -> Dataset:
+def digits(folder: Path, progress: Progress | None = None) -> Dataset:
     """Handwritten digits, 8x8 grey, 1,797 examples; comes with scikit-learn, works offline.
 
     References:
@@ -164,7 +165,7 @@ def digits(folder: Path, progress: Any = None) -> Dataset:
     return _split("digits", Split(_images(bunch.images / 16.0), bunch.target))
 
 
-def mnist(folder: Path, progress: Any = None) -> Dataset:
+def mnist(folder: Path, progress: Progress | None = None) -> Dataset:
     """Handwritten digits, 28x28 grey, 60,000 + 10,000 examples; the last 5,000 of the first are for validation.
 
     References:
@@ -173,7 +174,7 @@ def mnist(folder: Path, progress: Any = None) -> Dataset:
     return _idx_dataset("mnist", MNIST, folder, progress)
 
 
-def fashion_mnist(folder: Path, progress: Any = None) -> Dataset:
+def fashion_mnist(folder: Path, progress: Progress | None = None) -> Dataset:
     """Articles of clothing, 28x28 grey, split as MNIST is.
 
     References:
@@ -183,7 +184,7 @@ def fashion_mnist(folder: Path, progress: Any = None) -> Dataset:
     return _idx_dataset("fashion-mnist", FASHION_MNIST, folder, progress)
 
 
-def binarized_mnist(folder: Path, progress: Any = None) -> Dataset:
+def binarized_mnist(folder: Path, progress: Progress | None = None) -> Dataset:
     """MNIST as binarized once by Larochelle, 28x28 binary, 50,000 + 10,000 + 10,000 examples, without labels.
 
     Each pixel was drawn once with its grey value as probability; figures on it compare with those of papers that use
@@ -204,7 +205,7 @@ def _squared(path: Path, x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, 28, 28)
 
 
-def omniglot(folder: Path, progress: Any = None) -> Dataset:
+def omniglot(folder: Path, progress: Progress | None = None) -> Dataset:
     """Handwritten characters of 50 alphabets, from 105x105 brought to 28x28 grey, 19,280 + 13,180 examples.
 
     Lake's images: the background set is for training, a seeded tenth of it for validation, the evaluation set for
@@ -279,7 +280,7 @@ OMNIGLOT_SIZE = (28, 28)
 IDX_VALIDATION = 5_000
 
 
-def _idx_dataset(name: str, remotes: Sequence[Remote], folder: Path, progress: Any) -> Dataset:
+def _idx_dataset(name: str, remotes: Sequence[Remote], folder: Path, progress: Progress | None) -> Dataset:
     train_x, train_y, test_x, test_y = map(files.read_idx, obtain(remotes, _places(name, folder), progress))
     for x, y in ((train_x, train_y), (test_x, test_y)):
         _check_pictures(name, x)
@@ -314,7 +315,7 @@ def load(
     name: str,
     *,
     data_dir: str | None = None,
-    progress: Any = None,
+    progress: Progress | None = None,
     reading: Reading | None = None,
     scaling: str | Member | None = None,
 ) -> Dataset:
@@ -348,11 +349,13 @@ def load(
     return scaled(dataset, default_scaling(dataset) if scaling is None else scaling)
 
 
-def read(name: str, *, data_dir: str | None = None, progress: Any = None, reading: Reading | None = None) -> Dataset:
+def read(
+    name: str, *, data_dir: str | None = None, progress: Progress | None = None, reading: Reading | None = None
+) -> Dataset:
     """Return a data set as `load` does, but neither scaled nor checked for values that are not finite."""
     reading = reading or Reading()
     if name in DATASETS and reading.given():
-        raise UsageError(f"--{min(reading.given()).replace('_', '-')} has no meaning for the named data set {name}.")
+        raise UsageError(f"`{min(reading.given())}` has no effect on the named data set {name}. Leave it out.")
     folder = data_folder(data_dir)
     dataset: Dataset = DATASETS[name](folder, progress) if name in DATASETS else _from_path(name, data_dir, reading)
     _check_shapes(dataset)
@@ -481,11 +484,16 @@ def _from_path(name: str, data_dir: str | None, reading: Reading) -> Dataset:
         )
     if data_dir is not None and not path.exists():
         path = Path(data_dir).expanduser() / path.name
-    return _of_source(name, sources.read(path, reading))
+    return from_source(name, sources.read(path, reading))
 
 
-def _of_source(name: str, source: Source) -> Dataset:
-    """Return a source as a data set, split by a fixed seed where it is not split already."""
+def from_source(name: str, source: Source) -> Dataset:
+    """Return a source as a data set. If it has no splits of its own, they follow from a fixed seed.
+
+    Args:
+      name: the data set's name in messages.
+      source: examples and how they were read.
+    """
     splits = {split: as_split(examples) for split, examples in source.parts.items()}
     return replace(_RULES[len(splits)](name, splits), reading=source.reading)
 

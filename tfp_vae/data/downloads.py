@@ -6,17 +6,18 @@ check its form. One that is downloaded has to have the checksum, or is not kept.
 
 from __future__ import annotations
 
+import abc
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import platformdirs
 
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.files import make_folder, raise_if_disk
 
-__all__ = ["Remote", "data_folder", "obtain"]
+__all__ = ["Progress", "Remote", "data_folder", "obtain"]
 
 
 class Remote(NamedTuple):
@@ -32,6 +33,27 @@ class Remote(NamedTuple):
     checksum: str
 
 
+class Progress(Protocol):
+    """Shows how many bytes of a download have arrived, such as a progress bar of tqdm.
+
+    total: the size of the file in bytes. It is set before the first update.
+    """
+
+    total: int
+
+    @abc.abstractmethod
+    def update(self, n: int) -> object:
+        """Add n bytes to those that have arrived."""
+
+    @abc.abstractmethod
+    def reset(self) -> object:
+        """Set the bytes that have arrived to 0."""
+
+    @abc.abstractmethod
+    def close(self) -> object:
+        """End the download."""
+
+
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
     """Return where data files lie: `data_dir`, else `TFP_VAE_DATA_DIR`, else the user's cache folder.
 
@@ -45,13 +67,13 @@ def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tfp_vae")) / "data"
 
 
-def obtain(remotes: Sequence[Remote], places: Sequence[Path], progress: Any = None) -> list[Path]:
+def obtain(remotes: Sequence[Remote], places: Sequence[Path], progress: Progress | None = None) -> list[Path]:
     """Return the paths of a data set's files, downloading those that are not there.
 
     Args:
       remotes: the files.
       places: the folders where they may lie, gzipped or not; a download goes to the first.
-      progress: an object with `total`, `update(n)`, `reset()` and `close()`, told of each download's bytes.
+      progress: shows the progress of each download.
 
     Raises:
       DataError: a file is not there and could not be downloaded, or is not the file expected.
@@ -66,7 +88,7 @@ def _found(remote: Remote, places: Sequence[Path]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _download(remote: Remote, places: Sequence[Path], progress: Any) -> Path:
+def _download(remote: Remote, places: Sequence[Path], progress: Progress | None) -> Path:
     import pooch
 
     target = places[0]

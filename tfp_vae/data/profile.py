@@ -6,16 +6,31 @@ A kind is a form (vectors, grey or colour images) and a set of values, the narro
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import BINARY, COUNTS, REAL, UNIT, Support, are_identical, first_violation, level_count
 from tfp_vae.data.dataset import Dataset, default_scaling, scaled
 
-__all__ = ["Kind", "Suggestion", "assumption", "fits", "kind_of", "lack", "suggest", "suited_scaling"]
+__all__ = [
+    "Kind",
+    "Suggestion",
+    "assumption",
+    "fits",
+    "kind_of",
+    "lack",
+    "suggest",
+    "suited_scaling",
+    "warn_of_assumption",
+    "warn_of_lack",
+]
+
+logger = logging.getLogger("tfp_vae")
 
 MLP_VALUES = 1_024
 """Images of more values than these, such as 32x32 grey ones have, are given convolutions."""
@@ -169,8 +184,8 @@ def assumption(parts: Sequence[np.ndarray], scaling: str) -> str | None:
 def _assumed_of_pixels(largest: int, bits: int) -> str:
     return (
         f"the largest of its {bits}-bit pixels is {largest}, and 255 is taken for full: values end at "
-        f"{largest / FULL:.2g}; if {largest} is full, multiply by {FULL / largest:g} first, or train with --scaling "
-        f"divided:by={largest}."
+        f"{largest / FULL:.2g}; if {largest} is full, multiply by {FULL / largest:g} first, or train with "
+        f"`scaling=divided:by={largest}`."
     )
 
 
@@ -184,7 +199,7 @@ def _assumed_of_counts(largest: int, bits: int) -> str | None:
         return None
     return (
         f"its {bits}-bit whole numbers, up to {largest}, are taken as they are, as counts; if they are pixels, say "
-        f"what a full one is, such as --scaling divided:by={full}; if they are counts, --scaling none."
+        f"what a full one is, such as `scaling=divided:by={full}`; if they are counts, `scaling=none`."
     )
 
 
@@ -194,6 +209,26 @@ _ASSUMED: dict[tuple[str, bool], Callable[[int, int], str | None]] = {
     ("none", False): _assumed_of_counts,
 }
 """What is said, by the scaling, and whether pixels are of 8 bits."""
+
+
+def warn_of_assumption(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:
+    """Warn if a scaling treats whole numbers as pixels or counts and may be wrong. Binary data need no warning.
+
+    Args:
+      name: the data set's name.
+      parts: the examples of each split, not yet scaled.
+      scaling: the member that was picked for them.
+    """
+    assumed = assumption(parts, scaling.name)
+    if assumed is not None and max(x.max() for x in parts) > 1:
+        logger.warning("%s: %s", name, assumed)
+
+
+def warn_of_lack(dataset: Dataset) -> None:
+    """Warn if a model can learn next to nothing from a data set."""
+    lacking = lack(dataset)
+    if lacking is not None:
+        logger.warning("%s: %s.", dataset.name, lacking)
 
 
 def lack(dataset: Dataset) -> str | None:

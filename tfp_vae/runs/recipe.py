@@ -8,7 +8,7 @@ a binarization, check, and write it all down in a `RunConfig`. `reload` goes the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,16 @@ from tfp_vae.data.dataset import (
     warn_of_namesake,
 )
 from tfp_vae.data.inspection import Duplicates, duplicates, facts
-from tfp_vae.data.profile import assumption, fits, kind_of, lack, suggest, suited_scaling
+from tfp_vae.data.profile import (
+    assumption,
+    fits,
+    kind_of,
+    lack,
+    suggest,
+    suited_scaling,
+    warn_of_assumption,
+    warn_of_lack,
+)
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.readers.sources import Reading
@@ -112,7 +121,7 @@ def plan(
     support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
     data = scaled(raw, scaling or suited_scaling(raw, support))
     if not scaling and support is not COUNTS:
-        _warn_of_assumption(raw.name, raw.parts, data.scaling)
+        warn_of_assumption(raw.name, raw.parts, data.scaling)
     model = _completed(_picked(model, data, open_choices), data)
     _check_networks(model, data)
     support = _support(model.likelihood, data.event_shape)
@@ -127,7 +136,7 @@ def plan(
     }
     config = RunConfig(data=_described(data, **origin, **decided), model=model, training=training)
     _warn_of_density(raw, config)
-    _warn_of_lack(raw)
+    warn_of_lack(raw)
     return config, _prepared(config, data)
 
 
@@ -379,13 +388,6 @@ def _is_unbounded(likelihood: Member, values: np.ndarray) -> bool:
     return at is not None and bool(at.contains(values).all())
 
 
-def _warn_of_lack(raw: Dataset) -> None:
-    """Warn of data from which nothing is to be learned."""
-    lacking = lack(raw)
-    if lacking is not None:
-        logger.warning("%s: %s.", raw.name, lacking)
-
-
 def _warn_of_density(raw: Dataset, config: RunConfig) -> None:
     """Warn of a density that has no upper bound on the few values of the data."""
     likelihood = LIKELIHOODS.build(config.model.likelihood, (1,))
@@ -534,7 +536,7 @@ def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarr
         if config.data.deeper:
             _warn_of_depth(path, x, scaling)
         return _as_scaled(scaling, x)
-    _warn_of_assumption(path, [x], scaling)
+    warn_of_assumption(path, [x], scaling)
     eight = x.dtype == np.uint8
     divided = eight and (over != 1 or x.max() > 1)
     if over is not None and divided != (over == PIXEL):
@@ -564,13 +566,6 @@ _OTHER_TYPE = {
 def _as_scaled(scaling: Member, x: np.ndarray) -> np.ndarray:
     scaled_x: np.ndarray = SCALINGS.build(scaling)(x)
     return scaled_x
-
-
-def _warn_of_assumption(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:
-    """Warn of what is taken for granted of whole numbers, unless those are binary."""
-    assumed = assumption(parts, scaling.name)
-    if assumed is not None and max(x.max() for x in parts) > 1:
-        logger.warning("%s: %s", name, assumed)
 
 
 def _check_shape(config: RunConfig, path: str, given: Split) -> None:

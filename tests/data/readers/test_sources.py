@@ -209,11 +209,11 @@ class TestReading:
         if name in reader_of(path).takes:
             assert len(load(str(path), reading=Reading(**said)).train) == 16
         else:
-            with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} has no meaning for an? "):
+            with pytest.raises(UsageError, match=f"`{name}` has no effect on an? "):
                 load(str(path), reading=Reading(**said))
 
     def test_it_has_no_meaning_for_a_named_data_set(self) -> None:
-        with pytest.raises(UsageError, match="--resize has no meaning for the named data set digits"):
+        with pytest.raises(UsageError, match="`resize` has no effect on the named data set digits"):
             load("digits", reading=Reading(resize="4"))
 
     @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tfp_vae.data.readers import arrays as files
 from tfp_vae.data.readers import images, tables
 from tfp_vae.data.readers.images import Channels
 
-__all__ = ["READERS", "Examples", "Reading", "Source", "read", "reader_of"]
+__all__ = ["READERS", "Examples", "Reading", "Source", "check_examples", "read", "reader_of"]
 
 WHOLE = ""
 """The name of the one part of a source that is not split."""
@@ -135,10 +135,10 @@ def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> 
     reading, reader = reading or Reading(), reader_of(path)
     foreign = reading.given() - reader.takes
     if foreign and not again:
-        raise UsageError(f"--{min(foreign).replace('_', '-')} has no meaning for {reader.text}: {path}.")
+        raise UsageError(f"`{min(foreign)}` has no effect on {reader.text}: {path}. Leave it out.")
     source = reader.read(path, reading.model_copy(update=_defaults(foreign)), again)
     for examples in source.parts.values():
-        _check(path, examples)
+        check_examples(path, examples)
     return source
 
 
@@ -176,8 +176,16 @@ def is_path(name: str) -> bool:
     )
 
 
-def _check(path: Path, examples: Examples) -> None:
-    """Refuse examples that are not numbers, or not of the shape of vectors or images."""
+def check_examples(path: str | Path, examples: Examples) -> None:
+    """Check that examples are numbers in the shape of vectors or images, each with a label or none.
+
+    Args:
+      path: where they come from, for messages.
+      examples: not yet scaled.
+
+    Raises:
+      DataError: they have another type or shape, or labels of another number.
+    """
     x, y, _ = examples
     if x.dtype.kind not in "fiub":
         raise DataError(f"{path}: expected an array of numbers, found dtype {x.dtype}.")
