@@ -58,7 +58,7 @@ class Worker:
           slow: seconds by which every part of a write is held up.
           pause: seconds by which every compiled call of the training is held up.
           refused: the number, from 0, of the write that the kernel refuses.
-          patches: values of constants in `tfp_vae.runs.train`.
+          patches: values of constants in `tfp_vae.runs.train` and `tfp_vae.training.fitting`.
         """
         order = {
             "arguments": [*map(str, arguments)],
@@ -182,9 +182,10 @@ def command_line(order: dict[str, Any]) -> None:
     from tfp_vae.cli.main import main
 
     from tfp_vae.runs import train as session
+    from tfp_vae.training import fitting
 
     for name, value in order["patches"].items():
-        setattr(session, name, value)
+        setattr(fitting if hasattr(fitting, name) else session, name, value)
     if order["slow"]:
         make_slow(order["slow"])
     if order["pause"]:

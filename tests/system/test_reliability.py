@@ -43,6 +43,7 @@ from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.runs.load import Restored, train
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
+from tfp_vae.training import fitting
 from tfp_vae.training.loop import Trainer, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS
 
@@ -354,6 +355,7 @@ class TestLocks:
 import time
 from pathlib import Path
 from tfp_vae.runs.run import Run
+from tfp_vae.training import fitting
 with Run(Path({str(run.folder)!r})).claimed():
     print("claimed", flush=True)
     time.sleep(60)
@@ -592,7 +594,7 @@ def worsened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
     run, dataset = start_run(tmp_path_factory.mktemp("runs") / "run", epochs=3)
     with pytest.MonkeyPatch.context() as patch:
         jump = lambda learning_rate, total: lambda step: tf.where(step < 12, learning_rate, 0.5)  # noqa: E731
-        patch.setattr(session, "SCHEDULES", runs_table({"constant": jump}))
+        patch.setattr(fitting, "SCHEDULES", runs_table({"constant": jump}))
         assert train(run, dataset)
     return run, dataset
 
@@ -608,8 +610,8 @@ class TestBest:
         assert (best.step, final.step) == (12, 36)
         assert run.read(runs.TRAINING)["best"] == {"epoch": 1, "validation_elbo": elbos[0]}
         assert (capture(best.vae)["decoder/000/kernel"] != capture(final.vae)["decoder/000/kernel"]).any()
-        validate = lambda vae: session.Validator(  # noqa: E731
-            vae, session.elbo_for(vae), dataset.validation.x, run_seed=0, execution="graph"
+        validate = lambda vae: fitting.Validator(  # noqa: E731
+            vae, fitting.elbo_for(vae), dataset.validation.x, run_seed=0, execution="graph"
         )()
         assert validate(best.vae).elbo == pytest.approx(elbos[0], rel=1e-6)
         assert validate(final.vae).elbo == pytest.approx(elbos[2], rel=1e-6)
@@ -649,18 +651,18 @@ class TestDivergence:
         """A fused kernel may turn NaN into 0 and leave the loss finite; the gradient and the weights tell."""
         member = f"mlp:hidden=16,activation={activation}"
         config, dataset = plan("digits", None, None, small_model(encoder=member, decoder=member), small_training())
-        monkeypatch.setattr(session, "Trainer", lambda *given, **more: Trainer(*given[:4], spoilt(given[4]), **more))
+        monkeypatch.setattr(fitting, "Trainer", lambda *given, **more: Trainer(*given[:4], spoilt(given[4]), **more))
         batches = epoch_batches(len(dataset.train), 128, 12, 0, 0)
         first = 1 + int(np.argmax((batches == 7).any(axis=1)))
         run = Run.create(tmp_path / "run", config)
-        with pytest.raises(DivergenceError, match=rf"not finite in the [a-z' ]+ at step {first};.*--learning-rate"):
+        with pytest.raises(DivergenceError, match=rf"not finite in the [a-z' ]+ at step {first}\..*`learning_rate`"):
             train(run, dataset)
 
     def test_at_the_step_that_a_plain_loop_finds(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", learning_rate=1e3, optimizer="sgd", execution="eager", epochs=1)
         with pytest.raises(DivergenceError) as error:
             train(run, dataset)
-        assert f"at step {first_step_not_finite(run.config(), dataset)};" in str(error.value)
+        assert f"at step {first_step_not_finite(run.config(), dataset)}." in str(error.value)
 
 
 def spoilt(x: np.ndarray) -> np.ndarray:
@@ -768,7 +770,7 @@ def test_epochs_of_a_long_training_are_saved_within(tmp_path: Path, monkeypatch:
 
 
 def test_checkpoints_that_take_long_are_further_apart(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saves, now = session._Saves(Run(trained)), [100.0]
+    saves, now = session.Checkpoints(Run(trained), ""), [100.0]
     monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
     saves._ended, saves._took = 100.0, 2.0
     now[0] = 100 + 2.0 / session.SAVE_SHARE - 1

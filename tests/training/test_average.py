@@ -19,11 +19,11 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.objectives import ELBO
 from tfp_vae.reports import page as report
 from tfp_vae.runs import archive
-from tfp_vae.runs import train as session
 from tfp_vae.runs.checkpoint import capture, restore, shapes
 from tfp_vae.runs.config import LATER, ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.runs.load import Restored, train
 from tfp_vae.runs.run import Run
+from tfp_vae.training import fitting
 from tfp_vae.training.loop import Average, Totals, Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
@@ -161,7 +161,7 @@ class TestRun:
     def test_validation_is_of_the_averaged_weights(self, averaged_run: Run, digits: object, trained: Path) -> None:
         def elbo(vae: object) -> float:
             x = digits.validation.x
-            return Validator(vae, session.elbo_for(vae), x, run_seed=0, execution="graph")().elbo
+            return Validator(vae, fitting.elbo_for(vae), x, run_seed=0, execution="graph")().elbo
 
         told = averaged_run.metrics()[-1]["validation_elbo"]
         assert elbo(Restored(averaged_run).vae) == pytest.approx(told, rel=1e-6)
@@ -188,7 +188,7 @@ class TestRun:
         def uphill(learning_rate: float, total_steps: int) -> object:
             return lambda step: tf.where(step < 12, learning_rate, -10 * learning_rate)
 
-        monkeypatch.setattr(session, "SCHEDULES", session.SCHEDULES.__class__("schedule", {"constant": uphill}))
+        monkeypatch.setattr(fitting, "SCHEDULES", fitting.SCHEDULES.__class__("schedule", {"constant": uphill}))
         first, dataset = start_run(tmp_path / "first", ema=0.9, epochs=1)
         assert train(first, dataset)
         longer, dataset = start_run(tmp_path / "longer", ema=0.9, epochs=3)
@@ -199,7 +199,7 @@ class TestRun:
     def test_an_interrupted_run_resumes_to_the_same_bits(
         self, averaged_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(session, "CHUNK_SECONDS", 1e-9)  # a step at a time
+        monkeypatch.setattr(fitting, "CHUNK_SECONDS", 1e-9)  # a step at a time
         run, dataset = start_run(tmp_path / "run", ema=0.9)
         asked = itertools.count()
         assert not train(run, dataset, stopping=lambda: next(asked) == 8)

@@ -80,8 +80,8 @@ def test_early_stopping_ends_between_epochs(x: np.ndarray) -> None:
 
 
 def test_best_weights_are_restored(x: np.ndarray) -> None:
-    uphill = lambda step: tf.where(step < 3, 1e-3, 0.5)  # noqa: E731
-    vae, history = short(x, lr_schedule=uphill, validation=x, callbacks=[BestWeights()])
+    jump = lambda step: tf.where(step < 3, 1e-3, 20.0)  # noqa: E731
+    vae, history = short(x, lr_schedule=jump, validation=x, callbacks=[BestWeights()])
     assert history.best_epoch == 1
     first, _ = short(x, epochs=1, validation=x)
     assert_same(State(vae).capture(), State(first).capture())

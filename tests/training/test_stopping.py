@@ -15,11 +15,11 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.reports import page as report
 from tfp_vae.runs import run as runs
-from tfp_vae.runs import train as session
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.load import Restored, train
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
+from tfp_vae.training import fitting
 from tfp_vae.training.stopping import Stop, early_stop, stop
 
 STILL = {"learning_rate": 1e-30, "epochs": 9}
@@ -117,7 +117,7 @@ class TestRun:
     def test_an_interrupted_run_ends_where_one_left_in_peace_does(
         self, stopped: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(session, "CHUNK_SECONDS", 1e-9)  # a step at a time
+        monkeypatch.setattr(fitting, "CHUNK_SECONDS", 1e-9)  # a step at a time
         run, dataset = again(tmp_path / "run")
         count = itertools.count()
         assert not train(run, dataset, stopping=lambda: next(count) == 29)  # within the third epoch

@@ -19,6 +19,7 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DataError
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.runs import metrics
+from tfp_vae.training.history import Best
 
 __all__ = [
     "AVERAGE",
@@ -52,21 +53,6 @@ OPTIMIZER, AVERAGE = "optimizer/", "average/"
 """What the names of an optimizer's variables begin with, and those of averaged weights."""
 
 _BEST, _VARIABLES = "best/", "variables/"
-
-
-class Best(NamedTuple):
-    """The model after the epoch of the greatest validation ELBO so far: its step, that ELBO in nats, its variables.
-
-    They are those in use: averaged, where the training averages them.
-
-    step: after which they were taken.
-    elbo: validation ELBO of that epoch, nats per example.
-    variables: names and values, without an optimizer's.
-    """
-
-    step: int
-    elbo: float
-    variables: Mapping[str, np.ndarray]
 
 
 class Checkpoint(NamedTuple):

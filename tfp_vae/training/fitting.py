@@ -252,6 +252,12 @@ class Training:
         """Means over the steps of the epoch so far, or over the last epoch if the next has not begun."""
         return self.totals.mean() if self.totals.steps or not self.history.epochs else self.history[-1].train
 
+    @property
+    def over(self) -> bool:
+        """Whether no step is left. A stop waits until the epoch that has begun is over."""
+        stopped = bool(self._ended) and not self.totals.steps
+        return self._interrupted or stopped or len(self.history) >= self.epochs
+
     def stop(self, reason: str) -> None:
         """End training after the epoch that has begun, as if this had been its last.
 
@@ -302,7 +308,7 @@ class Training:
                 for callback in callbacks:
                     stack.callback(callback.end, self)
                     callback.begin(self)
-                while len(self.history) < self.epochs and not self._ends():
+                while not self.over:
                     self._epoch(callbacks)
             except DivergenceError as error:
                 remedy = (
@@ -323,10 +329,6 @@ class Training:
                     for weight, average in zip(self.vae.trainable_variables, self._average.variables, strict=True):
                         weight.assign(average)
         return self.history
-
-    def _ends(self) -> bool:
-        """Return whether to end here. A stop waits until the epoch that has begun is over."""
-        return self._interrupted or (bool(self._ended) and not self.totals.steps)
 
     def _epoch(self, callbacks: list[Callback]) -> None:
         """Take the steps that are left of an epoch, unless interrupted, and close it."""
