@@ -6,12 +6,15 @@ The help page imports this module, so `rich` and NumPy are imported by the funct
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
+import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, final
+from typing import IO, TYPE_CHECKING, Any, final
 
 import click
 
@@ -175,3 +178,36 @@ class DownloadProgress:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow, and print its C++ messages only if the import fails.
+
+    The messages (no GPU found, oneDNN is on) appear before TensorFlow reads its log level:
+    tensorflow/tensorflow#100442.
+    """
+    copies = None if "tensorflow" in sys.modules else _copy_stderr()
+    if copies is None:
+        importlib.import_module("tfp_vae.runs.load")
+        return
+    stderr, messages = copies
+    with messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            importlib.import_module("tfp_vae.runs.load")
+        except Exception:  # an interrupt is none, and needs no messages
+            messages.seek(0)
+            os.write(stderr, messages.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _copy_stderr() -> tuple[int, IO[bytes]] | None:
+    """Return a copy of stderr's descriptor and a temporary file for messages, or None if either fails."""
+    try:
+        messages = tempfile.TemporaryFile()  # noqa: SIM115 - open while TensorFlow starts
+        return os.dup(2), messages
+    except OSError:
+        return None

@@ -59,7 +59,7 @@ class _Application(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with signals.raised(), console.notices(ctx):
+            with signals.raise_exceptions(), console.notices(ctx):
                 return super().invoke(ctx)
         except click.ClickException as error:
             error.message = console.with_options(error.message, ctx.meta.get(console.COMMAND))  # type: ignore[misc]

@@ -215,19 +215,19 @@ def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None
     ctx.meta[DEBUG] = value
 
 
-def written(name: str) -> bool:
-    """Return whether a parameter of the command that runs was given on the command line itself."""
+def on_command_line(name: str) -> bool:
+    """Return whether the command line sets a parameter of the current command."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def refuse_written(names: Iterable[str], why: str) -> None:
-    """Raise UsageError for the first of some parameters that was given on the command line, where it would do nothing.
+def refuse_on_command_line(names: Iterable[str], why: str) -> None:
+    """Raise UsageError if the command line sets a parameter that would have no effect.
 
     Args:
       names: of the parameters.
       why: the end of the sentence `--x has no meaning`, and what to do.
     """
-    for name in filter(written, names):
+    for name in filter(on_command_line, names):
         raise UsageError(f"--{name.replace('_', '-')} has no meaning {why}.")
 
 

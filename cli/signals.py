@@ -1,4 +1,4 @@
-"""Signals: what an interrupt does while a command works, and while it trains."""
+"""Stop a command on SIGINT or SIGTERM: at once, or after the current training step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 @final
 class Terminated(BaseException):
-    """SIGTERM came; like KeyboardInterrupt, it passes by whoever catches mere exceptions."""
+    """Raised on SIGTERM. Like KeyboardInterrupt, it is not an Exception, so `except Exception` does not catch it."""
 
 
 def _terminate(number: int, frame: Any) -> None:
@@ -25,8 +25,8 @@ def _terminate(number: int, frame: Any) -> None:
 
 
 @contextmanager
-def handled(handlers: dict[signal.Signals, Callable[[int, Any], Any]]) -> Iterator[None]:
-    """Handle signals so meanwhile; a thread other than the main one has no say in it."""
+def handle(handlers: dict[signal.Signals, Callable[[int, Any], Any]]) -> Iterator[None]:
+    """Install these handlers for the block. A no-op outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -38,39 +38,39 @@ def handled(handlers: dict[signal.Signals, Callable[[int, Any], Any]]) -> Iterat
             signal.signal(number, handler)
 
 
-def raised() -> contextlib.AbstractContextManager[None]:
-    """Let SIGINT raise KeyboardInterrupt and SIGTERM raise Terminated meanwhile."""
-    return handled({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate})
+def raise_exceptions() -> contextlib.AbstractContextManager[None]:
+    """Let SIGINT raise KeyboardInterrupt and SIGTERM raise Terminated in this block."""
+    return handle({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate})
 
 
 @contextmanager
-def collected(notice: str) -> Iterator[list[int]]:
-    """Collect the first SIGINT or SIGTERM, saying `notice` on stderr, and let a second one end the process at once.
+def collect(notice: str) -> Iterator[list[int]]:
+    """Collect the first SIGINT or SIGTERM and print `notice` on stderr. A second signal ends the process at once.
 
-    Python runs handlers between its own instructions alone, and a call of C, such as XLA compiling, may take minutes.
-    So a thread is told of signals by a pipe, to which Python writes as they come; it answers at once.
+    Python runs handlers only between its own instructions, but a call of C code, such as XLA compiling, may take
+    minutes. So Python writes signals to a pipe as they arrive, and a thread reads the pipe and answers at once.
 
     Args:
-      notice: what is said.
+      notice: the message to print.
 
     Yields:
-      A list that will hold the number of a signal that comes. It is complete once the context has ended.
+      A list that receives the number of the signal. It is complete when the block has ended.
     """
     received: list[int] = []
-    with _told(notice), handled(dict.fromkeys(STOPPING, lambda number, frame: received.append(number))):
+    with _answering(notice), handle(dict.fromkeys(STOPPING, lambda number, frame: received.append(number))):
         yield received
 
 
 @contextmanager
-def _told(notice: str) -> Iterator[None]:
-    """Let a thread answer signals meanwhile; only the main thread may say so."""
+def _answering(notice: str) -> Iterator[None]:
+    """Run a thread that answers signals in this block. A no-op outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     end, start = os.pipe()
     os.set_blocking(start, False)
     previous = signal.set_wakeup_fd(start, warn_on_full_buffer=False)
-    stderr = _stderr()  # its own: while TensorFlow starts, what is written to 2 is kept back
+    stderr = _stderr()  # a copy, because descriptor 2 is redirected while TensorFlow starts
     thread = threading.Thread(target=_answer, args=(end, notice, stderr), daemon=True)
     thread.start()
     try:
@@ -85,7 +85,7 @@ def _told(notice: str) -> Iterator[None]:
 
 
 def _stderr() -> int:
-    """Return a copy of stderr's descriptor; itself where it is closed, or no copy can be had."""
+    """Return a copy of stderr's descriptor, or the descriptor itself if it cannot be copied."""
     try:
         return os.dup(STDERR)
     except OSError:
@@ -93,10 +93,10 @@ def _stderr() -> int:
 
 
 def _answer(signals: int, notice: str, stderr: int) -> None:
-    """Say `notice` at the first signal whose number comes through a pipe, and end the process at the second."""
+    """Print `notice` at the first signal in the pipe, and end the process at the second."""
     stopping = (number for number in iter(lambda: os.read(signals, 1), b"") if number[0] in STOPPING)
     for _ in itertools.islice(stopping, 1):
-        with contextlib.suppress(OSError):  # not through Python's streams, which may be at work at this moment
+        with contextlib.suppress(OSError):  # not through Python's streams, which may be busy
             os.write(stderr, f"{notice}\n".encode())
     for number in stopping:
         os._exit(128 + number[0])

@@ -14,7 +14,7 @@ from tfp_vae.data.dataset import DATASETS, Dataset, default_scaling, read, warn_
 from tfp_vae.data.readers.sources import FOLDER, READERS
 from tfp_vae.data.transforms.scaling import SCALINGS
 
-from .. import console, options, places
+from .. import console, options, output
 
 PICTURED, COLUMNS = 100, 10
 MOST_CLASSES = 12
@@ -105,7 +105,7 @@ def inspect_command(
 def _place(out: str | None) -> tuple[Path | None, DiskError | None]:
     """Return where a picture goes, if one was asked for; or why none can go there, which is said after the findings."""
     try:
-        return places.output(out, (".png",)), None
+        return output.check_path(out, (".png",)), None
     except DiskError as error:
         return None, error
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from tfp_vae.core.seeds import Purpose
 
-from .. import library, options, outcome, places
-from ..examples import Chosen, chosen, example_options
+from .. import options, output
+from ..given import Examples, example_options, select_examples
 
 
-def _columns(examples: Chosen, embeddings: Any) -> dict[str, np.ndarray]:
+def _columns(examples: Examples, embeddings: Any) -> dict[str, np.ndarray]:
     """Return a row for each example: mean_1..D, scale_1..D, and sample_1_1..S_D."""
     columns = examples.columns()
     for name, values in (("mean", embeddings.mean), ("scale", embeddings.scale)):
@@ -23,7 +23,7 @@ def _columns(examples: Chosen, embeddings: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-FORMS: outcome.Forms = {
+FORMS: output.Forms = {
     ".npz": lambda examples, embeddings: {**examples.columns(), **embeddings._asdict()},
     ".csv": _columns,
 }
@@ -54,15 +54,19 @@ def command(
     run: str | None, runs_dir: str, samples: int, seed: int, out: str | None, weights: str, as_json: bool, **which: Any
 ) -> None:
     """Write the means, scales and samples of q(z|x) to a file."""
-    path = places.output(out, FORMS)
-    found = places.run(run, runs_dir)
-    places.check_run(found, path)
-    examples = chosen(found, **which)
+    path = output.check_path(out, FORMS)
+    found = output.find_run(run, runs_dir)
+    output.check_run(found, path)
+    examples = select_examples(found, **which)
     path = path or found.folder / f"embeddings-{examples.name}.npz"
-    restored = library.restored(found, weights)
+    restored = output.restore(found, weights)
     drawn = (seed, int(Purpose.EMBEDDING))
-    embeddings = library.latent().encode(restored.vae, examples.split.x, samples=samples, seed=drawn)
-    outcome.write(path, FORMS, examples, embeddings)
+    from tfp_vae.evaluation.latent_space import encode
+
+    embeddings = encode(restored.vae, examples.split.x, samples=samples, seed=drawn)
+    output.write(path, FORMS, examples, embeddings)
     found_there = {"num_examples": len(examples.split), "latent_dim": embeddings.mean.shape[1]}
     settings = {"samples": samples, "seed": seed, "mean_scale": float(np.mean(embeddings.scale))}
-    outcome.tell(outcome.record(found, restored, **examples.origin, **found_there, **settings, out=str(path)), as_json)
+    output.print_result(
+        output.record(found, restored, **examples.origin, **found_there, **settings, out=str(path)), as_json
+    )

@@ -17,7 +17,7 @@ from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
 
-from .. import console, library, options, places
+from .. import console, options, output
 
 MOST_SAMPLES = 10**9
 
@@ -106,13 +106,16 @@ def command(
     """
     _check_output(per_example, run)
     if asked["ais_steps"] is None:
-        options.refuse_written(("ais_chains", "ais_examples"), "without --ais-steps; give that too, or leave it out")
+        options.refuse_on_command_line(
+            ("ais_chains", "ais_examples"), "without --ais-steps; give that too, or leave it out"
+        )
     found = [runs.find(each, runs_dir) for each in run or (None,)]
     for each in found:
-        each.check_writable(["", runs.PLOTS], places.COPY)
+        each.check_writable(["", runs.PLOTS], output.COPY)
     draws, weights, annealing = asked.pop("plots"), asked.pop("weights"), _annealing(asked)
     assessed = [_assess(each, data_dir, weights, annealing, asked) for each in found]
-    compare = library.assessment().compare
+    from tfp_vae.runs.results import compare
+
     differences = [compare(assessed[0], other) for other in assessed[1:]]
     try:  # what was found is kept even where nobody listens any more, and told even where it cannot be kept
         if per_example is not None:
@@ -126,7 +129,7 @@ def command(
 def _check_output(per_example: str | None, named: Sequence[str]) -> None:
     if per_example is not None and len(named) > 1:
         raise UsageError("--per-example: expected one --run, found several; evaluate them one by one for it.")
-    places.output(per_example, (".npz",), "--per-example")
+    output.check_path(per_example, (".npz",), "--per-example")
 
 
 def _annealing(asked: dict[str, Any]) -> dict[str, int] | None:
@@ -140,9 +143,11 @@ def _assess(
 ) -> Any:
     console.notice(f"run: {run.folder}")
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
-    restored, assessment = library.restored(run, weights), library.assessment()
-    anneal = None if annealing is None else assessment.AnnealingPlan(**annealing)
-    return assessment.assess(restored, dataset, assessment.Plan(**asked, annealing=anneal), stages=console.counted)
+    restored = output.restore(run, weights)
+    from tfp_vae.runs.results import AnnealingPlan, Plan, assess
+
+    anneal = None if annealing is None else AnnealingPlan(**annealing)
+    return assess(restored, dataset, Plan(**asked, annealing=anneal), stages=console.counted)
 
 
 def _keep(run: runs.Run, assessment: Any, draws: bool) -> None:
@@ -164,7 +169,9 @@ _FULLER = (
 
 
 def _draw(run: runs.Run, assessment: Any) -> None:
-    for path in library.gallery().draw_evaluation(run, assessment):
+    from tfp_vae.reports.drawing import draw_evaluation
+
+    for path in draw_evaluation(run, assessment):
         console.notice(f"picture: {path}")
 
 

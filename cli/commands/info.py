@@ -13,7 +13,7 @@ from tfp_vae.data.dataset import DATASETS
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.run import Run
 
-from .. import console, library, options
+from .. import console, options
 
 _TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS}
 
@@ -54,7 +54,10 @@ def _show_table(table: Table, as_json: bool) -> None:
 
 
 def _show_environment(as_json: bool) -> None:
-    environment = library.experiments().environment()
+    console.start_tensorflow()
+    from tfp_vae.runs.load import environment as describe
+
+    environment = describe()
     if as_json:
         console.print_json(environment)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
@@ -13,8 +13,11 @@ from tfp_vae.core.seeds import Purpose, generator
 from tfp_vae.runs.recipe import as_seen
 from tfp_vae.runs.run import Run
 
-from .. import console, library, options, outcome, places
-from ..examples import chosen, example_options
+from .. import console, options, output
+from ..given import example_options, select_examples
+
+if TYPE_CHECKING:
+    from tfp_vae.model.vae import VAE
 
 PATHS = ("linear", "spherical")
 DEFAULT_PATHS = 8
@@ -26,7 +29,7 @@ def _figure(x: np.ndarray, z: np.ndarray, standard: Mapping[str, np.ndarray], na
     return plots.strips(x, ticks=[f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])], **named)
 
 
-FORMS: outcome.Forms = {
+FORMS: output.Forms = {
     ".png": _figure,
     ".npz": lambda x, z, standard, named: {"x": x, "z": z.astype(np.float32), **standard},
 }
@@ -79,42 +82,43 @@ def command(run: str | None, runs_dir: str, out: str | None, weights: str, as_js
 
     A path leads from one example to another, or from one draw of the prior to another.
     """
-    path = places.output(out, FORMS)
+    path = output.check_path(out, FORMS)
     _check(asked)
     asked["n"] = asked["n"] or DEFAULT_PATHS
-    found = places.run(run, runs_dir)
-    places.check_picture(found, path)
+    found = output.find_run(run, runs_dir)
+    output.check_picture(found, path)
     walk = _from_prior(found, asked) if asked["prior"] else _between(found, asked)
-    restored = library.restored(found, weights)
+    restored = output.restore(found, weights)
     x, z = _walked(restored.vae, walk, asked)
     path = path or found.plot_path(_picture_name(walk, asked))
     standard = found.config().data.standard
     console.notice_of_scaled(standard)
-    outcome.write(path, FORMS, x, z, standard, _named(found, walk, len(x), asked["kind"]))
+    output.write(path, FORMS, x, z, standard, _named(found, walk, len(x), asked["kind"]))
     settings = {"pairs": walk.pairs, "path": asked["kind"], "steps": asked["steps"], "seed": asked["seed"]}
-    result = outcome.record(found, restored, **walk.origin, **settings, shape=list(x.shape), out=str(path))
-    outcome.tell(result, as_json)
+    result = output.record(found, restored, **walk.origin, **settings, shape=list(x.shape), out=str(path))
+    output.print_result(result, as_json)
 
 
 class _Walk(NamedTuple):
-    """Where paths begin and end.
+    """The ends of paths.
 
-    ends: of a model and `latent`, the first and the last z of each path, [N, D].
-    origin: what examples they are between, see `examples.Chosen`.
-    pairs: the places of those examples; None between draws from the prior.
+    ends: returns the first and the last z of each path, [N, D], under a model.
+    origin: the source of the examples, see `given.Examples`.
+    pairs: the indices of the examples, or None between draws from the prior.
     """
 
-    ends: Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
+    ends: Callable[[VAE], tuple[np.ndarray, np.ndarray]]
     origin: dict[str, Any]
     pairs: list[list[int]] | None = None
 
 
-def _walked(vae: Any, walk: _Walk, asked: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def _walked(vae: VAE, walk: _Walk, asked: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return E[x|z] [N, steps, *event_shape] on each path, and z [N, steps, D]."""
-    module = library.latent()
-    first, last = walk.ends(vae, module)
-    z = module.path(first, last, asked["steps"], asked["kind"])
-    return module.decode(vae, z, seed=(asked["seed"], int(Purpose.SAMPLE))), z
+    from tfp_vae.evaluation.latent_space import decode, path
+
+    first, last = walk.ends(vae)
+    z = path(first, last, asked["steps"], asked["kind"])
+    return decode(vae, z, seed=(asked["seed"], int(Purpose.SAMPLE))), z
 
 
 def _picture_name(walk: _Walk, asked: dict[str, Any]) -> str:
@@ -149,7 +153,7 @@ _ALONE = {"prior": ("data", "split", "pairs", "max_examples"), "pairs": ("n", "m
 
 
 def _from_prior(run: Run, asked: dict[str, Any]) -> _Walk:
-    def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
+    def ends(vae: VAE) -> tuple[np.ndarray, np.ndarray]:
         z = np.asarray(vae.prior().sample(2 * asked["n"], seed=(asked["seed"], int(Purpose.PAIRS))))
         return z[::2], z[1::2]
 
@@ -158,13 +162,15 @@ def _from_prior(run: Run, asked: dict[str, Any]) -> _Walk:
 
 def _between(run: Run, asked: dict[str, Any]) -> _Walk:
     which = {name: asked[name] for name in ("data", "split", "data_dir", "max_examples")}
-    examples = chosen(run, **which)
+    examples = select_examples(run, **which)
     count = len(examples.split)
     pairs = _checked(asked["pairs"], count) or _random_pairs(count, asked["n"], asked["seed"])
 
-    def ends(vae: Any, module: Any) -> tuple[np.ndarray, np.ndarray]:
+    def ends(vae: VAE) -> tuple[np.ndarray, np.ndarray]:
+        from tfp_vae.evaluation.latent_space import encode
+
         x = examples.split.x[np.ravel(pairs)]
-        z = module.encode(vae, x, samples=0, seed=(asked["seed"], int(Purpose.EMBEDDING))).mean
+        z = encode(vae, x, samples=0, seed=(asked["seed"], int(Purpose.EMBEDDING))).mean
         return z[::2], z[1::2]
 
     return _Walk(ends, examples.origin, [[int(examples.places[i]) for i in pair] for pair in pairs])

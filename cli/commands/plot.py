@@ -13,7 +13,7 @@ from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
 
-from .. import console, library, options, outcome, places
+from .. import console, options, output
 
 SCATTER, DEFAULT = "latent-scatter", "pca"
 
@@ -67,13 +67,15 @@ def command(
     Name the pictures, or get all that the run can have.
     """
     _check(pictures, projection)
-    found = places.run(run, runs_dir)
-    found.check_writable([runs.PLOTS], places.COPY)
+    found = output.find_run(run, runs_dir)
+    found.check_writable([runs.PLOTS], output.COPY)
     _check_dimensions(found, projection)
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
-    restored, gallery = library.restored(found, weights), library.gallery()
-    drawn: list[Path] = gallery.draw_run(
-        gallery.Subject(restored, dataset, seed, projection or DEFAULT),
+    restored = output.restore(found, weights)
+    from tfp_vae.reports import drawing
+
+    drawn: list[Path] = drawing.draw_run(
+        drawing.Subject(restored, dataset, seed, projection or DEFAULT),
         pictures,
         drawn=lambda path: _tell(path, as_json),
     )
@@ -98,4 +100,4 @@ def _tell(path: Path, as_json: bool) -> None:
 
 def _result(run: runs.Run, restored: Any, drawn: list[Path]) -> dict[str, Any]:
     paths = {path.stem: str(path) for path in drawn}
-    return outcome.record(run, restored, pictures=paths)
+    return output.record(run, restored, pictures=paths)

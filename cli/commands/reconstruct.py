@@ -11,14 +11,14 @@ from tfp_vae.core.seeds import Purpose
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.recipe import as_seen
 
-from .. import console, library, options, outcome, places
-from ..examples import Chosen, chosen, example_options
+from .. import console, options, output
+from ..given import Examples, example_options, select_examples
 
 PICTURED = 12
 LARGEST_PICTURE = 100
 
 
-def _figure(examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> Any:
+def _figure(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> Any:
     from tfp_vae.plots import figures as plots
 
     title = f"{examples.title[:1].upper()}{examples.title[1:]}, and what the model makes of them"
@@ -31,11 +31,11 @@ def _named(config: RunConfig, show: str) -> dict[str, Any]:
     return {"what": as_seen(config), "made": made, "features": config.data.features, "unit": config.data.unit}
 
 
-def _arrays(examples: Chosen, x: np.ndarray, config: RunConfig, show: str) -> dict[str, np.ndarray]:
+def _arrays(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> dict[str, np.ndarray]:
     return {**examples.columns(), "x": examples.split.x, "reconstruction": x, **config.data.standard}
 
 
-FORMS: outcome.Forms = {
+FORMS: output.Forms = {
     ".png": _figure,
     ".npy": lambda examples, x, config, show: x,
     ".npz": _arrays,
@@ -75,27 +75,30 @@ def command(
 
     Writes a picture or a file of arrays.
     """
-    path = places.output(out, FORMS)
+    path = output.check_path(out, FORMS)
     pictured = path is None or path.suffix == ".png"
-    found = places.run(run, runs_dir)
-    places.check_picture(found, path)
+    found = output.find_run(run, runs_dir)
+    output.check_picture(found, path)
     limit = min(max_examples or PICTURED, LARGEST_PICTURE) if pictured else max_examples
-    examples = chosen(found, **{name: asked[name] for name in ("data", "split", "data_dir")}, max_examples=limit)
+    examples = select_examples(
+        found, **{name: asked[name] for name in ("data", "split", "data_dir")}, max_examples=limit
+    )
     settings = {name: asked[name] for name in ("latent", "show", "seed")}
     path = path or found.plot_path("reconstructions-{}-{show}-seed{seed}".format(examples.name, **settings))
-    restored = library.restored(found, weights)
+    restored = output.restore(found, weights)
     x = _reconstructed(restored.vae, examples.split.x, **settings)
     config = found.config()
     console.notice_of_scaled(config.data.standard)
-    outcome.write(path, FORMS, examples, x, config, settings["show"])
+    output.write(path, FORMS, examples, x, config, settings["show"])
     rmse = float(np.sqrt(np.mean(np.square(x - examples.split.x, dtype=np.float64))))
     figures = {"num_examples": len(x), **settings, "rmse": rmse}
-    outcome.tell(outcome.record(found, restored, **examples.origin, **figures, out=str(path)), as_json)
+    output.print_result(output.record(found, restored, **examples.origin, **figures, out=str(path)), as_json)
 
 
 def _reconstructed(vae: Any, x: np.ndarray, latent: str, show: str, seed: int) -> np.ndarray:
-    module, drawn = library.latent(), (seed, int(Purpose.EMBEDDING))
-    embeddings = module.encode(vae, x, samples=int(latent == "draw"), seed=drawn)
+    from tfp_vae.evaluation.latent_space import decode, encode
+
+    embeddings = encode(vae, x, samples=int(latent == "draw"), seed=(seed, int(Purpose.EMBEDDING)))
     z = embeddings.mean if latent == "mean" else embeddings.samples[0]
-    reconstruction: np.ndarray = module.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
+    reconstruction: np.ndarray = decode(vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
     return reconstruction

@@ -8,7 +8,7 @@ from tfp_vae.core import files as storage
 from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import Run
 
-from .. import console, library, options, outcome, places
+from .. import console, options, output
 
 
 @click.command(
@@ -42,29 +42,33 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     The page shows the training and how to repeat it, the last evaluation with its errors, pictures and animations, the
     configuration and the versions.
     """
-    path = places.output(out, (".html",))
+    path = output.check_path(out, (".html",))
     if not plots:
-        options.refuse_written(("data_dir",), "with --no-plots, which reads no data; leave it out")
-    found = places.run(run, runs_dir)
-    places.check_run(found, path, pictured=plots)
+        options.refuse_on_command_line(("data_dir",), "with --no-plots, which reads no data; leave it out")
+    found = output.find_run(run, runs_dir)
+    output.check_run(found, path, pictured=plots)
     if plots:
         _draw(found, data_dir)
-    report = library.report()
+    console.start_tensorflow()
+    from tfp_vae.reports import page
+
     path = path or found.path("report.html")
-    storage.write_bytes(path, report.page(found).encode())
-    names = [picture.name for picture in report.pictures(found)]
+    storage.write_bytes(path, page.page(found).encode())
+    names = [picture.name for picture in page.pictures(found)]
     result = {"run": str(found.folder), "pictures": names, "bytes": path.stat().st_size, "out": str(path)}
-    outcome.tell(result, as_json)
+    output.print_result(result, as_json)
 
 
 def _draw(run: Run, data_dir: str | None) -> None:
     """Draw the pictures of the run that are missing or old."""
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
-    restored, gallery = library.experiments().Restored(run), library.gallery()
-    subject = gallery.Subject(restored, dataset)
-    report = library.report()
-    shown = report.pictures_for(run)
-    names = [name for name in gallery.applicable(subject) if name in shown]
-    wanted = report.pictures_to_redraw(run, names, subject.description)
+    console.start_tensorflow()
+    from tfp_vae.reports import drawing, page
+    from tfp_vae.runs.load import Restored
+
+    subject = drawing.Subject(Restored(run), dataset)
+    shown = page.pictures_for(run)
+    names = [name for name in drawing.applicable(subject) if name in shown]
+    wanted = page.pictures_to_redraw(run, names, subject.description)
     if wanted:
-        gallery.draw_run(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))
+        drawing.draw_run(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))

@@ -14,7 +14,7 @@ from tfp_vae.runs.archive import FINAL
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.run import Run
 
-from .. import console, library, options, outcome, places
+from .. import console, options, output
 
 LARGEST_PICTURE = 10_000
 
@@ -35,7 +35,7 @@ def _columns(x: np.ndarray, data: DataConfig, title: str) -> dict[str, np.ndarra
     return dict(zip(names, flat.T, strict=True))
 
 
-FORMS: outcome.Forms = {
+FORMS: output.Forms = {
     ".png": _figure,
     ".npy": lambda x, data, title: x,
     ".npz": lambda x, data, title: {"x": x, **data.standard},
@@ -91,17 +91,19 @@ def command(
     """
     path = _checked_path(out, n)
     bounds = _bounds(region)
-    found = places.run(run, runs_dir)
-    places.check_picture(found, path)
+    found = output.find_run(run, runs_dir)
+    output.check_picture(found, path)
     _check_region(found, bounds)  # a damaged config is refused before TensorFlow is imported
-    restored = library.restored(found, weights)
+    restored = output.restore(found, weights)
     path = path or found.plot_path(_picture_name(n, show, weights, region, **drawn))
-    x = library.experiments().sample(restored, n, show=show, region=bounds, **drawn)
+    from tfp_vae.runs.load import sample
+
+    x = sample(restored, n, show=show, region=bounds, **drawn)
     data = found.config().data
     console.notice_of_scaled({} if path.suffix == ".csv" else data.standard)
-    outcome.write(path, FORMS, x, data, _title(n, show, bounds, drawn["temperature"]))
+    output.write(path, FORMS, x, data, _title(n, show, bounds, drawn["temperature"]))
     settings = {"n": n, "show": show, "region": bounds, **drawn}
-    outcome.tell(outcome.record(found, restored, **settings, shape=list(x.shape), out=str(path)), as_json)
+    output.print_result(output.record(found, restored, **settings, shape=list(x.shape), out=str(path)), as_json)
 
 
 def _check_region(run: Run, bounds: Any) -> None:
@@ -136,7 +138,7 @@ def _bounds(
 
 
 def _checked_path(out: str | None, n: int) -> Path | None:
-    path = places.output(out, FORMS)
+    path = output.check_path(out, FORMS)
     if (path is None or path.suffix == ".png") and n > LARGEST_PICTURE:
         raise UsageError(
             f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}; write --out FILE.npz instead."

@@ -10,8 +10,8 @@ import numpy as np
 
 from tfp_vae.runs.run import Run
 
-from .. import console, library, options, outcome, places
-from ..examples import Chosen, chosen, example_options
+from .. import console, options, output
+from ..given import Examples, example_options, select_examples
 
 _DRAWN = (
     "warning: log p(x) of grey values is that of one binarization, drawn by an example's place: copies of an example "
@@ -20,13 +20,13 @@ _DRAWN = (
 )
 
 
-def _columns(examples: Chosen, estimates: Any) -> dict[str, np.ndarray]:
+def _columns(examples: Examples, estimates: Any) -> dict[str, np.ndarray]:
     names = ("log_likelihood", "distortion", "rate", "ess")
     values = {name: getattr(estimates, name) for name in names}
     return {**examples.columns(), **values, "elbo": -estimates.distortion - estimates.rate}
 
 
-FORMS: outcome.Forms = {".csv": _columns}
+FORMS: output.Forms = {".csv": _columns}
 
 
 @click.command(
@@ -74,33 +74,35 @@ def command(
     A low log p(x) suggests an anomaly, but a high one does not rule it out. For example, plain dark images score high
     although the run never saw any. Compare the scores with those of the run's own test split.
     """
-    path = places.output(out, FORMS)
-    found = places.run(run, runs_dir)
-    places.check_run(found, path, pictured=plots)
+    path = output.check_path(out, FORMS)
+    found = output.find_run(run, runs_dir)
+    output.check_run(found, path, pictured=plots)
     which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
-    examples = chosen(found, **which)
+    examples = select_examples(found, **which)
     if examples.drawn:
         console.notice(_DRAWN)
     path = path or found.folder / f"scores-{examples.name}.csv"
-    restored = library.restored(found, weights)
+    restored = output.restore(found, weights)
+    from tfp_vae.runs.results import most_anomalous, score
+
     with console.counted("scoring", len(examples.split) * asked["iw_samples"]) as progress:
-        figures, estimates = library.scores().score(restored, examples.split.x, progress=progress, **asked)
-    outcome.write(path, FORMS, examples, estimates)
-    worst = library.scores().most_anomalous(estimates.log_likelihood, show)
+        figures, estimates = score(restored, examples.split.x, progress=progress, **asked)
+    output.write(path, FORMS, examples, estimates)
+    worst = most_anomalous(estimates.log_likelihood, show)
     shown = {"most_anomalous": _rows(examples, estimates, worst), "out": str(path)}
-    result = outcome.record(found, restored, **{**examples.origin, **figures, **shown})
+    result = output.record(found, restored, **{**examples.origin, **figures, **shown})
     if plots:
         result["picture"] = str(_draw(found, examples, estimates.log_likelihood, worst))
     console.print_json(result) if as_json else _print(result)
 
 
-def _rows(examples: Chosen, estimates: Any, places: np.ndarray) -> list[dict[str, Any]]:
+def _rows(examples: Examples, estimates: Any, places: np.ndarray) -> list[dict[str, Any]]:
     columns = {**examples.columns(), "log_likelihood": estimates.log_likelihood}
     picked = {name: column[places].tolist() for name, column in columns.items()}
     return [dict(zip(picked, row, strict=True)) for row in zip(*picked.values(), strict=True)]
 
 
-def _draw(run: Run, examples: Chosen, values: np.ndarray, worst: np.ndarray) -> Path:
+def _draw(run: Run, examples: Examples, values: np.ndarray, worst: np.ndarray) -> Path:
     from tfp_vae.plots import figures as plots
 
     few = f"The {len(worst)} least likely" if len(worst) > 1 else "The least likely"

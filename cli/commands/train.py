@@ -40,7 +40,7 @@ from tfp_vae.runs.run import Run
 from tfp_vae.training import progress
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
-from .. import console, library, options, signals
+from .. import console, options, signals
 from ..options import MemberType
 
 R = TypeVar("R", ModelConfig, TrainingConfig)
@@ -264,12 +264,12 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     Write a choice as `name` or `name:key=value,key=value`. `tfp-vae info` lists the names and their settings.
     """
-    if options.written("run_dir"):
-        options.refuse_written(("runs_dir",), "with --run-dir, which names the run's own folder; keep one")
+    if options.on_command_line("run_dir"):
+        options.refuse_on_command_line(("runs_dir",), "with --run-dir, which names the run's own folder; keep one")
     if given["tensorboard"]:
         events.check_installed()
     begin, dataset = _resumed(ctx, given) if given["resume"] else _planned(given)
-    with signals.collected("finishing the step and writing a checkpoint; once more to stop at once") as received:
+    with signals.collect("finishing the step and writing a checkpoint; once more to stop at once") as received:
         run = begin()
         console.notice(f"run: {run.folder}")
         finished = _train(run, dataset, received, filmed=given["plots"], recorded=given["tensorboard"])
@@ -404,13 +404,17 @@ def _chosen(run_config: RunConfig, dataset: Dataset, left_open: Sequence[str]) -
 
 def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, recorded: bool) -> bool:
     """Train, and return whether that came to its end."""
-    told: dict[str, Any] = {"filming": library.film().Film(run, dataset)} if filmed else {}
+    console.start_tensorflow()
+    from tfp_vae.runs.frames import Film
+    from tfp_vae.runs.load import train
+
+    told: dict[str, Any] = {"filming": Film(run, dataset)} if filmed else {}
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(events.Events(run)) if recorded else None
         if recording is not None:
             told["recording"] = recording
         observe = stack.enter_context(progress.training_progress(run.config().training.epochs))
-        finished: bool = library.experiments().train(
+        finished: bool = train(
             run,
             dataset,
             starting=lambda execution, step: _say_how(run, dataset, execution, step),
@@ -425,8 +429,10 @@ def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, rec
 
 def _record_samples(recording: events.Events, run: Run, dataset: Dataset) -> None:
     """Record the picture of samples that the run has."""
-    gallery = library.gallery()
-    subject = gallery.Subject(library.experiments().Restored(run), dataset)
+    from tfp_vae.reports import drawing
+    from tfp_vae.runs.load import Restored
+
+    subject = drawing.Subject(Restored(run), dataset)
     recording.picture("samples", RUN_PICTURES["samples"].content(subject), subject.restored.step)
 
 
@@ -458,9 +464,11 @@ _HOW = {
 
 def _draw(run: Run, dataset: Dataset) -> None:
     console.notice("drawing pictures; --no-plots does without")
-    gallery = library.gallery()
-    subject = gallery.Subject(library.experiments().Restored(run), dataset)
-    gallery.draw_run(subject, drawn=lambda path: console.notice(f"picture: {path}"))
+    from tfp_vae.reports import drawing
+    from tfp_vae.runs.load import Restored
+
+    subject = drawing.Subject(Restored(run), dataset)
+    drawing.draw_run(subject, drawn=lambda path: console.notice(f"picture: {path}"))
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tfp_vae.cli.commands import encode, interpolate, reconstruct, sample, score
 from tfp_vae.cli.commands.data import command as data_command
 from tfp_vae.cli.main import main
-from tfp_vae.cli.outcome import WRITTEN
+from tfp_vae.cli.output import WRITERS
 
 from tests.helpers.commands import GRAPH, SMALL, call, one_sentence
 from tests.helpers.files import encoded, write_table
@@ -358,7 +358,7 @@ def test_every_form_of_every_command_is_written(module: Any, suffix: str, here: 
     name = module.__name__.rpartition(".")[2]
     call(name, "--run", trained, *few.get(module, ("--max-examples", 4)), "--out", f"x{suffix}")
     filled = {".png": is_picture, ".npy": lambda path: np.load(path).size, ".npz": read_npz, ".csv": rows_of}
-    assert filled.keys() == WRITTEN.keys()
+    assert filled.keys() == WRITERS.keys()
     assert filled[suffix](Path(f"x{suffix}"))
     assert suffix in CliRunner().invoke(main, [name, "--help"]).stdout
 

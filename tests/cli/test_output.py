@@ -1,4 +1,4 @@
-"""Where commands write: a run or a folder that takes no files is refused before any work is done for one."""
+"""Commands refuse a read-only run or folder before they do any work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tfp_vae.cli import library, places
+from tfp_vae.cli import console, output
 
 from tests.helpers.commands import RUN_COMMANDS, call, one_sentence
 from tests.helpers.runs import small_model, small_training
@@ -57,7 +57,7 @@ def listed(folder: Path) -> dict[str, bytes]:
 def test_a_folder_that_is_there_and_takes_no_files_is_said_to(tmp_path: Path, refusing: Refusal) -> None:
     refusing(tmp_path, errno.ENOENT)
     with pytest.raises(DiskError) as caught:
-        places.output(str(tmp_path / "x.csv"), (".csv",))
+        output.check_path(str(tmp_path / "x.csv"), (".csv",))
     assert str(caught.value).startswith(f"could not write {tmp_path / 'x.csv'}: its folder takes no files. ")
 
 
@@ -103,8 +103,8 @@ REMEDIES = {
 
 @pytest.fixture
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no command come to what needs TensorFlow."""
-    monkeypatch.setattr(library, "_imported", lambda name: pytest.fail(f"tfp_vae.{name} was imported"))
+    """Fail a test whose command starts TensorFlow."""
+    monkeypatch.setattr(console, "start_tensorflow", lambda: pytest.fail("TensorFlow was started"))
 
 
 @pytest.mark.usefixtures("idle")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import tfp_vae.cli.commands.train  # noqa: F401  (which binds what is patched below)
-from tfp_vae.cli import library, signals
+from tfp_vae.cli import console, signals
 
 from tests.helpers.commands import call, one_sentence
 from tfp_vae.runs.run import Run
@@ -24,14 +24,14 @@ CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 IN_ONE_CALL = """
 import hashlib
 from tfp_vae.cli import signals
-with signals.collected("heard"):
+with signals.collect("heard"):
     print("begun", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # some minutes within one call of C
 """
 
 
 @pytest.mark.parametrize(("number", "code"), CODES)
-def test_a_call_of_c_hinders_neither_the_answer_nor_the_end(number: int, code: int) -> None:
+def test_signals_are_answered_during_a_call_of_c_code(number: int, code: int) -> None:
     command = [sys.executable, "-c", IN_ONE_CALL]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         late = threading.Timer(30, process.kill)  # so that no line is waited for in vain
@@ -52,26 +52,26 @@ def test_a_signal_as_training_ends_is_not_lost(
     number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes at the last moment at which it is collected, when the training has answered all before."""
-    handled = signals.handled
+    handle = signals.handle
 
     @contextmanager
     def late(handlers: dict[signal.Signals, object]) -> Iterator[None]:
-        with handled(handlers):
+        with handle(handlers):
             yield
             if handlers.keys() == set(signals.STOPPING) and len({*handlers.values()}) == 1:
                 signal.raise_signal(number)
 
-    monkeypatch.setattr(signals, "handled", late)
+    monkeypatch.setattr(signals, "handle", late)
     said = one_sentence(call(*SMALL, tmp_path / "run", code=code))
     assert f"training had come to its end, and the run is whole: {tmp_path / 'run'}" in said
     assert Run(tmp_path / "run").is_whole()
 
 
-def test_what_collected_changes_it_puts_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_collect_restores_handlers_threads_and_descriptors(capfd: pytest.CaptureFixture[str]) -> None:
     before, threads = [signal.getsignal(number) for number in signals.STOPPING], threading.active_count()
     descriptors = len(list(Path("/dev/fd").iterdir()))
     for _ in range(3):
-        with signals.collected("heard") as received:
+        with signals.collect("heard") as received:
             os.kill(os.getpid(), signal.SIGTERM)
         assert received == [signal.SIGTERM]
     assert capfd.readouterr().err == 3 * "heard\n"
@@ -81,10 +81,10 @@ def test_what_collected_changes_it_puts_back(capfd: pytest.CaptureFixture[str]) 
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_other_signals_are_none_of_its_business() -> None:
+def test_collect_ignores_other_signals() -> None:
     before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
     try:
-        with signals.collected("heard") as received:
+        with signals.collect("heard") as received:
             for _ in range(3):
                 os.kill(os.getpid(), signal.SIGUSR1)
     finally:
@@ -96,7 +96,7 @@ def test_a_thread_other_than_the_main_one_collects_nothing() -> None:
     found: list[list[int]] = []
 
     def collect() -> None:
-        with signals.collected("heard") as received:
+        with signals.collect("heard") as received:
             found.append(received)
 
     thread = threading.Thread(target=collect)
@@ -105,12 +105,12 @@ def test_a_thread_other_than_the_main_one_collects_nothing() -> None:
     assert found == [[]]
 
 
-def test_the_answer_is_seen_while_stderr_is_kept_back(tmp_path: Path) -> None:
+def test_the_notice_is_printed_while_stderr_is_redirected(tmp_path: Path) -> None:
     """As it is while TensorFlow starts: the answer goes where stderr led before."""
     code = """
 import os, signal, time
 from tfp_vae.cli import signals
-with signals.collected("answered") as received:
+with signals.collect("answered") as received:
     away = os.open("away", os.O_CREAT | os.O_WRONLY)
     os.dup2(away, 2)
     os.kill(os.getpid(), signal.SIGINT)
@@ -127,7 +127,7 @@ assert received == [2]
 @pytest.mark.parametrize(
     ("error", "told"), [(KeyboardInterrupt, ""), (signals.Terminated, ""), (ImportError, "a note of TensorFlow\n")]
 )
-def test_what_tensorflow_notes_while_it_starts_is_told_of_failures_alone(
+def test_messages_of_tensorflow_are_printed_only_if_its_import_fails(
     error: type[BaseException], told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def failing(name: str) -> None:
@@ -137,5 +137,5 @@ def test_what_tensorflow_notes_while_it_starts_is_told_of_failures_alone(
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.setattr("importlib.import_module", failing)
     with pytest.raises(error):
-        library.experiments()
+        console.start_tensorflow()
     assert capfd.readouterr().err == told

@@ -1,4 +1,4 @@
-"""Which examples a command is about: a split of the run's own data, or those of a new file."""
+"""The examples of a command: a split of the run's own data, or a new file."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from . import console, options
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Chosen(NamedTuple):
-    """The examples, their places in the split or the file, and what they are called."""
+class Examples(NamedTuple):
+    """Examples with their indices in the split or the file, and their names."""
 
     split: Split
     places: np.ndarray
     origin: dict[str, Any]
     drawn: bool = False
-    """Whether they are new, and their grey values were binarized by a draw."""
+    """Whether the examples are new and their grey values were binarized at random."""
 
     @property
     def name(self) -> str:
-        """A name for files made of them; those of a new file never have that of a split."""
+        """A name for output files. New files never get the name of a split."""
         split = self.origin["split"]
         return str(split) if split else f"data-{self._stem}"
 
@@ -40,18 +40,18 @@ class Chosen(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What a picture calls them all."""
+        """The title in pictures."""
         split = self.origin["split"]
         return f"{len(self.split):,} {split} examples" if split else f"{len(self.split):,} examples of {self._stem}"
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Return what tells each example: its place, its row in the source, its name and its label if it has them."""
+        """Return columns that identify each example: its index, and its source row, name and label if known."""
         given = {"row": self.split.source_rows(), "name": self.split.names, "label": self.split.y}
         return {"example": self.places, **{key: column for key, column in given.items() if column is not None}}
 
 
 def example_options(command: F) -> F:
-    """Add the options that say which examples: `--data`, `--split`, `--data-dir`, `--max-examples`."""
+    """Add `--data`, `--split`, `--data-dir` and `--max-examples`."""
     added = (
         options.option(
             "--data",
@@ -79,10 +79,10 @@ def example_options(command: F) -> F:
     return command
 
 
-def chosen(
+def select_examples(
     run: Run, data: str | None, split: str | None, data_dir: str | None, max_examples: int | None = None
-) -> Chosen:
-    """Return the examples asked for, read, scaled and binarized as the run's own were."""
+) -> Examples:
+    """Return the requested examples, read, scaled and binarized like the run's own data."""
     if data is not None and split is not None:
         raise UsageError("--data and --split were both given; keep one.")
     config, split = run.config(), split or (None if data else "test")
@@ -92,6 +92,6 @@ def chosen(
         examples, drawn = binarized(config, scaled_examples(config, str(data)))
     places = np.arange(len(examples))
     if max_examples is not None and max_examples < len(examples):
-        places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # some files are sorted by class
+        places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # because some files are sorted by class
         examples = examples[places]
-    return Chosen(examples, places, {"dataset": config.data.dataset, "data": data, "split": split}, drawn)
+    return Examples(examples, places, {"dataset": config.data.dataset, "data": data, "split": split}, drawn)
