@@ -422,7 +422,7 @@ class TestWrongInput:
             (["train", "--prior", "vamp"], "Choose --objective monte-carlo-elbo"),
             (
                 ["train", "--objective", "iwae", "--beta", "2"],
-                "found 2; leave it out, or choose --objective elbo, monte-carlo-elbo, sticking-the-landing",
+                "Leave it out, or choose --objective elbo, monte-carlo-elbo, sticking-the-landing",
             ),
             (["train", "--encoder", "conv", "--decoder", "conv", "--hidden", "9"], "--hidden has no meaning"),
             (["train", "--hidden", "a,b"], "'--hidden': expected a whole number of at least 1, found 'a'"),

@@ -47,6 +47,15 @@ def caching_scope() -> Iterator[None]:
         scope.set_caching_device(None)
 
 
+@pytest.fixture
+def clean_scope() -> None:
+    """The default variable scope without the caching device that another test's failed trace may have left."""
+    scope = tf.compat.v1.get_variable_scope()
+    with tf.Graph().as_default():  # an eager scope refuses to be changed
+        scope.set_caching_device(None)
+
+
+@pytest.mark.usefixtures("clean_scope")
 @pytest.mark.parametrize("execution", ["eager", "graph", "xla"])
 def test_masked_layer_is_bit_for_bit_the_one_of_tfp(
     layer: tuple[MaskedFlow, tfp.bijectors.Bijector], execution: str, rng: np.random.Generator
