@@ -19,7 +19,7 @@ from tfp_vae.core.registry import Table, first_problem
 from tfp_vae.data.readers.images import CHANNELS
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.scaling import SCALINGS
-from tfp_vae.runs.archive import BEST, FINAL
+from tfp_vae.runs.checkpoint import BEST, FINAL
 
 from .console import COMMAND
 from .main import DEBUG

@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.runs.archive import FINAL
+from tfp_vae.runs.checkpoint import FINAL
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.run import Run
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tfp_vae as tv
 from tests.helpers.models import SHAPE
 from tfp_vae.core.errors import UsageError
-from tfp_vae.runs.checkpoint import capture, restore
+from tfp_vae.training.state import State
 
 
 def test_keras_3_network_needs_the_adapter_to_learn(rng: np.random.Generator) -> None:
@@ -58,6 +58,6 @@ def test_checkpoint_restores_moving_statistics() -> None:
 
     kept, other = build(3.0), build(0.0)
     x = np.ones((2, *SHAPE), np.float32)
-    restore(capture(kept), other)
+    State(other).restore(State(kept).capture())
     np.testing.assert_array_equal(other.encoder.mean(x), kept.encoder.mean(x))
     np.testing.assert_array_equal(other.encoder.network.model.layers[1].moving_mean.numpy(), np.full(12, 3.0))

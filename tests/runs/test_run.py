@@ -19,11 +19,11 @@ from tests.helpers.runs import small_model, small_training, start_run
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.checkpoint import capture, restore
 from tfp_vae.runs.config import RunConfig, build
 from tfp_vae.runs.load import Restored, train
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run, all_runs, find, finished_runs
+from tfp_vae.training.state import State
 
 
 def test_a_finished_run_holds_what_is_promised(trained: Path) -> None:
@@ -70,7 +70,7 @@ def test_config_survives_the_disk(trained: Path) -> None:
 
 def test_a_restored_model_has_the_trained_weights(restored: Restored) -> None:
     saved = restored.run.checkpoint().variables
-    for name, value in capture(restored.vae).items():
+    for name, value in State(restored.vae).capture().items():
         np.testing.assert_array_equal(value, saved[name])
 
 
@@ -147,11 +147,11 @@ class TestRefusals:
 
     def test_nothing_is_restored_unless_all_fits(self, copied: Run) -> None:
         vae = build(copied.config())
-        before = capture(vae)
+        before = State(vae).capture()
         spoiled = {name: value + 1 for name, value in before.items()} | {max(before): np.zeros(1)}
         with pytest.raises(RunError):
-            restore(spoiled, vae)
-        for name, value in capture(vae).items():
+            State(vae).restore(spoiled)
+        for name, value in State(vae).capture().items():
             np.testing.assert_array_equal(value, before[name])
 
     def test_metrics(self, copied: Run) -> None:

@@ -17,7 +17,7 @@ from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES, elbo_for, has_closed_form_rate
-from tfp_vae.runs.checkpoint import capture, restore
+from tfp_vae.training.state import State
 
 COMBINATIONS = list(itertools.product(POSTERIORS, PRIORS, OBJECTIVES))
 
@@ -106,8 +106,10 @@ def test_reload_gives_the_same_densities(posterior: str, prior: str) -> None:
     for variable in vae.trainable_variables:
         variable.assign_add(tf.random.stateless_normal(variable.shape, (1, 2), stddev=0.1))
     other = builders.model(posterior, prior)
-    assert all((a != b).any() for a, b in zip(capture(vae).values(), capture(other).values(), strict=True))
-    restore(capture(vae), other)
+    assert all(
+        (a != b).any() for a, b in zip(State(vae).capture().values(), State(other).capture().values(), strict=True)
+    )
+    State(other).restore(State(vae).capture())
     np.testing.assert_array_equal(vae.prior().log_prob(z), other.prior().log_prob(z))
     np.testing.assert_array_equal(vae.encoder(x).log_prob(z), other.encoder(x).log_prob(z))
 

@@ -28,9 +28,10 @@ from tfp_vae.core.registry import Table
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.data.readers.images import read_folder
 from tfp_vae.data.readers.tables import read_csv
-from tfp_vae.runs import archive, metrics
+from tfp_vae.runs import checkpoint as checkpoints
+from tfp_vae.runs import metrics
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.archive import Checkpoint
+from tfp_vae.runs.checkpoint import Checkpoint
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.run import Run
 
@@ -77,7 +78,7 @@ def text(value: dict[str, object]) -> bytes:
 
 def checkpoint(folder: Path) -> bytes:
     variables = {"encoder/000/kernel": np.ones((2, 3), np.float32), "optimizer/000": np.array(7)}
-    archive.write(folder / "x", Checkpoint(12, np.zeros(3), variables, 0.5, [LINE]))
+    checkpoints.write(folder / "x", Checkpoint(12, np.zeros(3), variables, 0.5, [LINE]))
     return (folder / "x").read_bytes()
 
 
@@ -108,7 +109,7 @@ LOADERS: dict[str, Loader] = {
     "csv": Loader(read_csv, b"a,b,c\n1,2,3\n4,,NA\n", DataError),
     "png": Loader(image("a.png"), encoded(GOOD[0]), DataError),
     "jpeg": Loader(image("a.jpg"), encoded(GOOD[0], "jpeg"), DataError),
-    "checkpoint": Loader(archive.read, b"", DataError),
+    "checkpoint": Loader(checkpoints.read, b"", DataError),
     "config": Loader(of_run(Run.config), text(CONFIG), RunError, runs.CONFIG),
     "metrics": Loader(of_run(Run.metrics), metrics.text([LINE]).encode(), RunError, runs.METRICS),
     "state": Loader(of_run(Run.status), text(STATUS), RunError, runs.STATE),

@@ -33,12 +33,12 @@ from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.objectives import OBJECTIVES
-from tfp_vae.runs import archive, metrics
+from tfp_vae.runs import checkpoint as checkpoints
 from tfp_vae.runs import lock as locks
+from tfp_vae.runs import metrics
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import train as session
-from tfp_vae.runs.archive import Best, Checkpoint
-from tfp_vae.runs.checkpoint import capture, shapes
+from tfp_vae.runs.checkpoint import Best, Checkpoint, shapes
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.runs.load import Restored, train
 from tfp_vae.runs.recipe import plan, reload
@@ -46,6 +46,7 @@ from tfp_vae.runs.run import Run
 from tfp_vae.training import fitting
 from tfp_vae.training.loop import Trainer, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS
+from tfp_vae.training.state import State, model_arrays
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ class TestDamage:
     def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
         self, share: float, run: Run, caplog: pytest.LogCaptureFixture
     ) -> None:
-        path, before = run.folder / runs.CHECKPOINT, archive.read(run.folder / runs.PREVIOUS)
+        path, before = run.folder / runs.CHECKPOINT, checkpoints.read(run.folder / runs.PREVIOUS)
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
         assert Restored(run).step == before.step < 36
         (record,) = caplog.records
@@ -256,8 +257,8 @@ class TestHostility:
         run.write(runs.CONFIG, value)
         config = run.config()
         for name in (runs.CHECKPOINT, runs.PREVIOUS):
-            saved = archive.read(run.folder / name)
-            archive.write(run.folder / name, saved._replace(run=config.identity()))
+            saved = checkpoints.read(run.folder / name)
+            checkpoints.write(run.folder / name, saved._replace(run=config.identity()))
         with memory.address_space(4_000_000_000), pytest.raises(RunError, match=r"config asks for \d{5,}"):
             Restored(run)  # the smallest of its kernels takes four times as much
 
@@ -305,7 +306,7 @@ class TestHostility:
             run.config()
 
     def test_an_unknown_format_of_checkpoint_is_refused(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archive, "FORMAT", 2)
+        monkeypatch.setattr(checkpoints, "FORMAT", 2)
         with pytest.raises(RunError, match="reads checkpoints of format 2, found 1"):
             run.checkpoint()
 
@@ -448,19 +449,19 @@ class TestPrevious:
     def test_the_first_save_keeps_the_checkpoint_that_was_read(self, saved: tuple[Run, Checkpoint, Checkpoint]) -> None:
         run, newest, following = saved
         run.save_checkpoint(following)
-        assert [archive.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
+        assert [checkpoints.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
 
     def test_the_first_save_of_a_resumed_training_does(self, run: Run) -> None:
         run.extend(4)
         steps = []
         train(Run(run.folder), reload(run.config()), stopping=lambda: steps.append(0) or len(steps) > 2)
-        assert archive.read(run.folder / runs.PREVIOUS).step == 36 < run.checkpoint().step
+        assert checkpoints.read(run.folder / runs.PREVIOUS).step == 36 < run.checkpoint().step
 
     def test_one_that_is_damaged_is_not_kept(self, run: Run) -> None:
         (run.folder / runs.CHECKPOINT).write_bytes(b"PK")
         before = run.checkpoint()
         run.save_checkpoint(before._replace(step=before.step + 1))
-        assert [archive.read(run.folder / name).step for name in BOTH] == [before.step + 1, before.step]
+        assert [checkpoints.read(run.folder / name).step for name in BOTH] == [before.step + 1, before.step]
 
     @pytest.mark.parametrize("call", ["fsync", "chmod", "link", "replace"])
     def test_a_save_that_breaks_off_leaves_both(
@@ -468,7 +469,7 @@ class TestPrevious:
     ) -> None:
         """As the operating system is asked, for the first time, to do each of the parts; without links, it copies."""
         run, newest, following = saved
-        steps = [archive.read(run.folder / name).step for name in BOTH]
+        steps = [checkpoints.read(run.folder / name).step for name in BOTH]
 
         def refuse(*arguments: object) -> None:
             raise OSError(errno.ENOSPC, "no space")
@@ -479,10 +480,10 @@ class TestPrevious:
                 patch.setattr(shutil, "copyfile", refuse)
             with pytest.raises(DiskError, match="the disk is full"):
                 run.save_checkpoint(following)
-        assert [archive.read(run.folder / name).step for name in BOTH] == steps
+        assert [checkpoints.read(run.folder / name).step for name in BOTH] == steps
         assert not list(run.folder.glob(".*.part"))
         run.save_checkpoint(following)
-        assert [archive.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
+        assert [checkpoints.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
 
     def test_the_new_one_is_whole_and_synced_before_a_name_moves(
         self, saved: tuple[Run, Checkpoint, Checkpoint], monkeypatch: pytest.MonkeyPatch
@@ -609,7 +610,9 @@ class TestBest:
         best, final = Restored(run, "best"), Restored(run)
         assert (best.step, final.step) == (12, 36)
         assert run.read(runs.TRAINING)["best"] == {"epoch": 1, "validation_elbo": elbos[0]}
-        assert (capture(best.vae)["decoder/000/kernel"] != capture(final.vae)["decoder/000/kernel"]).any()
+        assert (
+            State(best.vae).capture()["decoder/000/kernel"] != State(final.vae).capture()["decoder/000/kernel"]
+        ).any()
         validate = lambda vae: fitting.Validator(  # noqa: E731
             vae, fitting.elbo_for(vae), dataset.validation.x, run_seed=0, execution="graph"
         )()
@@ -696,9 +699,9 @@ def test_shapes_are_those_of_the_model_that_is_built(members: dict[str, str], tr
     config = RunConfig(data=data, model=model, training=TrainingConfig(objective="monte-carlo-elbo"))
     vae, optimizer = build(config), OPTIMIZERS["adam"](1e-3)
     optimizer.build(vae.trainable_variables)
-    built = {name: (value.shape, value.dtype.type) for name, value in capture(vae, optimizer).items()}
+    built = {name: (value.shape, value.dtype.type) for name, value in State(vae, optimizer).capture().items()}
     assert shapes(config) == built
-    assert shapes(config, optimizer=False).keys() == archive.of_model(built).keys()
+    assert shapes(config, optimizer=False).keys() == model_arrays(built).keys()
 
 
 class TestFormats:
@@ -710,8 +713,8 @@ class TestFormats:
         model = {"encoder/000/kernel": variables["encoder/000/kernel"] + (best == "apart")}
         kept = None if best is None else Best(24 if best == "the same" else 12, -20.0, model)
         written = Checkpoint(24, np.array([3, 1.5, 2.5]), variables, 4.25, Run(trained).metrics(), kept, "abc")
-        archive.write(tmp_path / "x.npz", written)
-        found = archive.read(tmp_path / "x.npz")
+        checkpoints.write(tmp_path / "x.npz", written)
+        found = checkpoints.read(tmp_path / "x.npz")
         assert (found.step, found.seconds, found.history, found.run) == (24, 4.25, written.history, "abc")
         assert_same(found.variables, variables)
         assert (found.best is None) == (best is None)

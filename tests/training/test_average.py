@@ -18,14 +18,14 @@ from tests.helpers.runs import CONFIGS, assert_same, start_run, without_seconds
 from tfp_vae.core.errors import UsageError
 from tfp_vae.objectives import ELBO
 from tfp_vae.reports import page as report
-from tfp_vae.runs import archive
-from tfp_vae.runs.checkpoint import capture, restore, shapes
+from tfp_vae.runs.checkpoint import shapes
 from tfp_vae.runs.config import LATER, ModelConfig, RunConfig, TrainingConfig, build
 from tfp_vae.runs.load import Restored, train
 from tfp_vae.runs.run import Run
 from tfp_vae.training import fitting
 from tfp_vae.training.loop import Average, Totals, Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
+from tfp_vae.training.state import AVERAGE, State, model_arrays, weights_in_use
 
 STEPS = 5
 
@@ -101,7 +101,7 @@ class TestAverage:
             steps = trainer(make(), Average(averaged.trainable_variables, 0.9))
             for end in cuts:
                 totals = steps.run(batches, end, 0, totals)
-            found.append(capture(averaged))
+            found.append(State(averaged).capture())
         assert_same(*found)
 
     @pytest.mark.parametrize("decay", [0.0, 1.0, -0.5, 2.0, math.nan])
@@ -137,7 +137,7 @@ class TestCost:
         for average in (None, Average(make().trainable_variables, 0.9)):
             vae = make()
             trainer(vae, average).run(batches, STEPS, 0, Totals())
-            found.append(capture(vae))
+            found.append(State(vae).capture())
         assert_same(*found)
 
 
@@ -166,7 +166,7 @@ class TestRun:
         told = averaged_run.metrics()[-1]["validation_elbo"]
         assert elbo(Restored(averaged_run).vae) == pytest.approx(told, rel=1e-6)
         raw = build(averaged_run.config())
-        restore(archive.of_model(averaged_run.checkpoint().variables), raw)
+        State(raw).restore(model_arrays(averaged_run.checkpoint().variables))
         assert elbo(raw) == pytest.approx(Run(trained).metrics()[-1]["validation_elbo"], rel=1e-6)
         assert elbo(raw) != pytest.approx(told, rel=1e-4)
 
@@ -174,13 +174,13 @@ class TestRun:
         with_it, without = averaged_run.checkpoint().variables, Run(trained).checkpoint().variables
         assert_same({name: array for name, array in with_it.items() if name in without}, without)
         assert {name for name in with_it if name not in without} == {
-            f"average/{name}" for name in archive.of_model(without)
+            f"average/{name}" for name in model_arrays(without)
         }
 
     def test_final_and_best_weights_are_averages(self, averaged_run: Run) -> None:
         saved = averaged_run.checkpoint().variables
         for weights in ("final", "best"):  # the last epoch is the best
-            for name, value in capture(Restored(averaged_run, weights).vae).items():
+            for name, value in State(Restored(averaged_run, weights).vae).capture().items():
                 np.testing.assert_array_equal(value, saved[f"average/{name}"])
         assert (saved["average/decoder/000/kernel"] != saved["decoder/000/kernel"]).any()
 
@@ -194,7 +194,7 @@ class TestRun:
         longer, dataset = start_run(tmp_path / "longer", ema=0.9, epochs=3)
         assert train(longer, dataset)
         assert longer.read("training.json")["best"]["epoch"] == 1
-        assert_same(capture(Restored(longer, "best").vae), capture(Restored(first).vae))
+        assert_same(State(Restored(longer, "best").vae).capture(), State(Restored(first).vae).capture())
 
     def test_an_interrupted_run_resumes_to_the_same_bits(
         self, averaged_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -213,7 +213,7 @@ class TestRun:
         assert not train(run, dataset, stopping=lambda: True)
         restored = Restored(run)
         assert restored.step == 0
-        assert_same(capture(restored.vae), capture(build(run.config(), dataset.train.x.mean(axis=0))))
+        assert_same(State(restored.vae).capture(), State(build(run.config(), dataset.train.x.mean(axis=0))).capture())
 
     def test_it_is_part_of_what_a_run_is(self, averaged_run: Run, trained: Path) -> None:
         assert averaged_run.config().identity() != Run(trained).config().identity()
@@ -246,13 +246,14 @@ def test_shapes_of_averages_are_those_that_are_built(members: dict[str, str], tr
     config = RunConfig(data=data, model=ModelConfig(**{**small, **members}), training=training)
     vae, averaged, optimizer = build(config), build(config), OPTIMIZERS["adam"](1e-3)
     optimizer.build(vae.trainable_variables)
-    built = capture(vae, optimizer, averaged)
+    state = State(vae, optimizer, Average(averaged.trainable_variables, 0.99))
+    built = state.capture()
     assert shapes(config) == {name: (value.shape, value.dtype.type) for name, value in built.items()}
-    assert len(archive.in_use(built)) == len(archive.of_model(built)) == len(vae.variables)
-    assert sum(name.startswith(archive.AVERAGE) for name in built) == len(vae.trainable_variables)
-    restore({name: value + 1 for name, value in built.items()}, vae, optimizer, averaged)
-    for name, value in capture(averaged).items():
-        np.testing.assert_array_equal(value, built[archive.AVERAGE + name] + 1)
+    assert len(weights_in_use(built)) == len(model_arrays(built)) == len(vae.variables)
+    assert sum(name.startswith(AVERAGE) for name in built) == len(vae.trainable_variables)
+    state.restore({name: value + 1 for name, value in built.items()})
+    for name, value in State(averaged).capture().items():
+        np.testing.assert_array_equal(value, built[AVERAGE + name] + 1)
 
 
 class TestCommand:

@@ -17,12 +17,12 @@ from tfp_vae.core.registry import Table
 from tfp_vae.data.transforms.binarization import Dynamic
 from tfp_vae.model.distributions import normals
 from tfp_vae.objectives import ELBO
-from tfp_vae.runs.checkpoint import capture
 from tfp_vae.runs.load import Report, train
 from tfp_vae.runs.run import Run
 from tfp_vae.training import fitting
 from tfp_vae.training.loop import Totals, Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
+from tfp_vae.training.state import State
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_weights_do_not_depend_on_how_steps_are_cut(execution: str, x: np.ndarra
         steps = trainer(vae, x, execution)
         for end in cuts:
             totals = steps.run(batches, end, 0, totals)
-        outcomes.append((capture(vae, steps.optimizer), totals))
+        outcomes.append((State(vae, steps.optimizer).capture(), totals))
     assert outcomes[0][1] == outcomes[1][1]
     assert_same(outcomes[0][0], outcomes[1][0])
 
@@ -113,7 +113,7 @@ def test_same_seed_same_bits(execution: str, x: np.ndarray) -> None:
     for _ in range(2):
         vae = make()
         trainer(vae, x, execution).run(batches, 20, 0, Totals())
-        weights.append(capture(vae))
+        weights.append(State(vae).capture())
     assert_same(*weights)
 
 

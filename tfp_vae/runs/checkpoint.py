@@ -1,121 +1,203 @@
-"""Variables to named arrays and back.
+"""The checkpoint of a run: its content, its file, and the shapes that a config expects in it.
 
-`capture` before `archive.write`, `archive.read` before `restore`; `shapes` says what a config's checkpoint has to hold,
-and so how many bytes may be read of it. Names are `part/number/name`, part one of encoder, decoder and prior; an
-encoder that a `Vamp` prior holds too is named once, as the encoder's.
+The file is an uncompressed `.npz`: a zip archive of `.npy` entries, each with a CRC-32. It is read without pickle, so
+nothing in it can execute. A count of the entries reveals lost ones, and a digest of the config reveals the checkpoint
+of another run. `read` compares the table of entries with the shapes that the config expects before it reads an array,
+so a damaged or foreign file cannot take more memory than the model needs.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfp_vae.core.errors import RunError
+from tfp_vae.core import files as storage
+from tfp_vae.core.errors import DataError
 from tfp_vae.core.lazy import tf
-from tfp_vae.model.vae import VAE
-from tfp_vae.runs.archive import AVERAGE, OPTIMIZER, Shapes, in_use
+from tfp_vae.data.readers import arrays as files
+from tfp_vae.runs import metrics
 from tfp_vae.runs.config import RunConfig, build
+from tfp_vae.training.average import Average
+from tfp_vae.training.history import Best
 from tfp_vae.training.optimizers import OPTIMIZERS
+from tfp_vae.training.state import Shapes, State, weights_in_use
 
-__all__ = ["capture", "restore", "shapes"]
+__all__ = ["BEST", "FINAL", "FORMAT", "Best", "Checkpoint", "Shapes", "check_plain", "read", "shapes", "write"]
+
+FORMAT = 1
+"""The version of the file's layout; others are refused."""
+
+LARGEST_HEADER = 1_024
+"""The most bytes that the `.npy` header of one variable may take; NumPy writes 128."""
+
+FINAL, BEST = "final", "best"
+"""Which weights of a checkpoint are asked for."""
+
+_BEST, _VARIABLES = "best/", "variables/"
 
 
-def capture(vae: VAE, optimizer: Any = None, averaged: VAE | None = None) -> dict[str, np.ndarray]:
-    """Return the values of all variables of the model, and of the optimizer if there is one, by name.
+class Checkpoint(NamedTuple):
+    """Everything training needs to go on.
 
-    ```python
-    from tfp_vae.runs.checkpoint import capture, restore
+    What is not here is a function of the run's config and of the step: seeds are folded from the run's seed and the
+    step, learning rates and the weight of the rate are schedules of the step.
 
-    kept = capture(vae)  # {"encoder/000/kernel": ..., ...}, copies
-    restore(kept, vae)  # back to those weights
-    ```
-
-    Args:
-      vae: the model.
-      optimizer: it has been built for the model.
-      averaged: a second model of the same kind, whose trainable variables are the averaged weights.
+    step: how many steps were taken.
+    epoch_sums: [3], the epoch's steps so far, and the sums of their distortions and rates.
+    variables: of the model and of the optimizer, and the averaged weights if there are any, by name.
+    seconds: that the epoch has taken so far.
+    history: the metrics of the epochs that were finished.
+    best: the best model so far, by validation; None before the first epoch's end.
+    run: digest of the config of the run it belongs to.
     """
-    return {name: variable.numpy() for name, variable in _named(vae, optimizer, averaged).items()}
+
+    step: int
+    epoch_sums: np.ndarray
+    variables: Mapping[str, np.ndarray]
+    seconds: float = 0.0
+    history: Sequence[Mapping[str, Any]] = ()
+    best: Best | None = None
+    run: str = ""
 
 
-def restore(arrays: Mapping[str, np.ndarray], vae: VAE, optimizer: Any = None, averaged: VAE | None = None) -> None:
-    """Give the variables the values that `capture` returned; nothing is changed unless all of them fit.
+def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -> None:
+    """Write a checkpoint's file, whole or not at all; the archive keeps a CRC-32 of each array.
 
-    Without an optimizer the model is not to be trained on: it is given the weights in use, averaged where there are
-    averages.
+    The file that it replaces is kept as `previous`, if that is given.
 
     Args:
-      arrays: names and values, of a model alone or of a training.
-      vae: the model, built as when they were captured.
-      optimizer: built for the model, where training is to go on.
-      averaged: the model of averaged weights, where training has one.
+      path: where the newest checkpoint lies.
+      checkpoint: what is written; best weights only where they are not those of this step.
+      previous: where the one before is kept.
 
     Raises:
-      RunError: a variable that is missing, unknown or of another shape or type.
+      DiskError: it could not be written; the old file is there still.
     """
-    variables = _named(vae, optimizer, averaged)
-    given = arrays if optimizer is not None else in_use(arrays)
-    if given.keys() != variables.keys():
-        raise RunError(
-            f"the checkpoint does not fit the model: only one of them has {min(given.keys() ^ variables.keys())!r}."
-        )
-    for name, variable in variables.items():
-        _check(name, given[name], variable)
-    for name, variable in variables.items():
-        variable.assign(given[name])
+    best = checkpoint.best
+    apart = best is not None and best.step != checkpoint.step  # otherwise the best weights are these
+    arrays = {
+        "format": np.array(FORMAT),
+        "run": _bytes(checkpoint.run),
+        "step": np.array(checkpoint.step),
+        "seconds": np.array(checkpoint.seconds),
+        "epoch_sums": np.asarray(checkpoint.epoch_sums, np.float64),
+        "history": _bytes(metrics.text(checkpoint.history)),
+        "best": np.array([-1, 0] if best is None else [best.step, best.elbo], np.float64),
+        **_under(_VARIABLES, checkpoint.variables),
+        **(_under(_BEST, best.variables) if best is not None and apart else {}),
+    }
+    counted = {"entries": np.array(len(arrays)), **arrays}  # damage may lose some of an archive's
+    storage.write_arrays(path, counted, previous=previous)
+
+
+def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
+    """Return the checkpoint in a file.
+
+    Memory: the arrays themselves; they are read one after another, each with its checksum verified at its end.
+
+    Args:
+      path: the file.
+      expected: shapes and types of the variables that the run's config gives rise to; the archive's sizes are held
+        against them before any array is read.
+
+    Raises:
+      DataError: damage, another layout, or sizes that do not fit.
+    """
+    arrays = dict(files.read_npz(path, lambda entries: _check_sizes(path, entries, expected)))
+    try:
+        version = int(arrays.pop("format"))
+        if version != FORMAT:
+            raise DataError(f"{path}: this version reads checkpoints of format {FORMAT}, found {version}.")
+        if (promised := int(arrays.pop("entries")) - 1) != len(arrays):
+            raise DataError(f"{path}: expected {promised} arrays, found {len(arrays)}.")
+        return _unpacked(arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not a checkpoint ({error}).") from error
+
+
+def _unpacked(arrays: dict[str, np.ndarray]) -> Checkpoint:
+    """Return the checkpoint in arrays that were read, each of which has to be accounted for.
+
+    Best weights that are those of the checkpoint's own step are not written twice, and are taken from it here.
+
+    Raises:
+      KeyError, ValueError: an array that is missing, unknown, or of another form.
+    """
+    step, (best_step, best_elbo) = int(arrays.pop("step")), map(float, arrays.pop("best"))
+    history = metrics.parsed(_text(arrays.pop("history")))
+    run, seconds, sums = _text(arrays.pop("run")), float(arrays.pop("seconds")), arrays.pop("epoch_sums")
+    variables, best = _taken(_VARIABLES, arrays), _taken(_BEST, arrays)
+    if arrays or sums.shape != (3,) or step < 0:
+        raise ValueError(f"unknown or wrong entries {sorted(arrays)[:3]}, step {step}, sums of shape {sums.shape}")
+    if best_step == step:
+        best = weights_in_use(variables)
+    kept = None if best_step < 0 else Best(int(best_step), best_elbo, best)
+    return Checkpoint(step, sums, variables, seconds, history, kept, run)
 
 
 def shapes(config: RunConfig, *, optimizer: bool = True) -> Shapes:
-    """Return the shape and type of every variable of a run's model and optimizer, and of its averages, by name.
+    """Return the shape and type of every variable in the checkpoint of a run, by name.
 
-    They are read off a graph in which nothing is run: no variable is allocated, however large the config asks it.
+    They come from a graph that never runs, so no memory is allocated, however large the model is.
 
     Args:
-      config: the run's.
-      optimizer: whether its state is in the checkpoint too.
+      config: the config of the run.
+      optimizer: whether to include the optimizer's variables.
     """
     with tf.Graph().as_default():
-        vae = build(config)
+        vae, average = build(config), None
         state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if optimizer else None
         if state is not None:
             state.build(vae.trainable_variables)
-        averaged = None if config.training.ema is None else vae  # it has the same shapes
-        return {name: _signature(variable) for name, variable in _named(vae, state, averaged).items()}
+        if config.training.ema is not None:
+            average = Average(vae.trainable_variables, config.training.ema)  # the averages have the weights' shapes
+        return State(vae, state, average).shapes()
 
 
-def _signature(variable: Any) -> tuple[tuple[int, ...], Any]:
-    return tuple(variable.shape), variable.dtype.as_numpy_dtype
+def _check_sizes(path: Path, entries: Sequence[zipfile.ZipInfo], expected: Shapes | None) -> None:
+    """Refuse an archive that is compressed, promises more bytes than it has, or other sizes than expected."""
+    check_plain(path, entries)
+    for entry in entries if expected is not None else []:
+        _check_size(path, entry, expected or {})
 
 
-def _check(name: str, array: np.ndarray, variable: Any) -> None:
-    expected = _signature(variable)
-    found = (array.shape, array.dtype.type)
-    if found != expected:
-        raise RunError(
-            f"the checkpoint does not fit the model: expected {name} of shape and type {expected}, found {found}."
-        )
+def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise DataError for an archive that is compressed, or promises more bytes than it has: a run's own are plain."""
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise DataError(f"{path}: expected plain entries, found compressed ones.")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise DataError(f"{path}: its entries promise more bytes than the file has.")
 
 
-def _named(vae: VAE, optimizer: Any, averaged: VAE | None) -> dict[str, Any]:
-    """Return all variables by name: of the model, of the optimizer, and the averages.
-
-    Within a part they are in the order of `tf.Module`, which sorts attributes by name, wherever the model was built.
-    """
-    state = {} if optimizer is None else {f"{OPTIMIZER}{i:03d}": v for i, v in enumerate(optimizer.variables)}
-    averages = {} if averaged is None else {AVERAGE + name: v for name, v in _of(averaged).items() if v.trainable}
-    return _of(vae) | state | averages
-
-
-def _of(vae: VAE) -> dict[str, Any]:
-    parts: dict[str, Any] = {"encoder": vae.encoder.variables, "decoder": vae.decoder.variables}
-    known = {id(variable) for variables in parts.values() for variable in variables}
-    parts["prior"] = [variable for variable in vae.variables if id(variable) not in known]
-    return {f"{part}/{i:03d}/{_label(v)}": v for part, variables in parts.items() for i, v in enumerate(variables)}
+def _check_size(path: Path, entry: zipfile.ZipInfo, expected: Shapes) -> None:
+    """Refuse an entry that is larger than its array by more than an `.npy` header, or smaller."""
+    name = entry.filename.removesuffix(".npy")
+    prefix = next((prefix for prefix in (_VARIABLES, _BEST) if name.startswith(prefix)), None)
+    shape, dtype = expected.get(name.removeprefix(prefix), (None, None)) if prefix else (None, None)
+    if shape is None:
+        return  # of the few numbers beside the variables, or unknown and refused by name
+    size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+    if not size < entry.file_size <= size + LARGEST_HEADER:
+        raise DataError(f"{path}: {name} takes {entry.file_size} bytes, but its run's config asks for {size}.")
 
 
-def _label(variable: Any) -> str:
-    """Return the last part of a variable's name, without numbers: Keras and graphs give those as they come."""
-    return re.sub(r"_\d+$", "", str(variable.name).split(":")[0].split("/")[-1])
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def _taken(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)}
+
+
+def _bytes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def _text(array: np.ndarray) -> str:
+    if array.dtype != np.uint8 or array.ndim != 1:
+        raise ValueError("expected text")
+    return array.tobytes().decode()

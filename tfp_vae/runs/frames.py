@@ -21,7 +21,7 @@ from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.evaluation.grids import Grid, grid
 from tfp_vae.evaluation.latent_space import decode, encode
 from tfp_vae.model.vae import VAE
-from tfp_vae.runs.archive import check_plain
+from tfp_vae.runs.checkpoint import check_plain
 from tfp_vae.runs.recipe import held_out_view
 from tfp_vae.runs.run import FRAMES, Run
 

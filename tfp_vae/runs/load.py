@@ -27,11 +27,11 @@ from tfp_vae.core.errors import RunError
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.evaluation.latent_space import SHOWN, Region, generate_within
 from tfp_vae.model.vae import VAE
-from tfp_vae.runs.archive import BEST, FINAL, Checkpoint
-from tfp_vae.runs.checkpoint import restore, shapes
+from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.config import build
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import Report, environment, train
+from tfp_vae.training.state import State
 
 __all__ = ["Report", "Restored", "environment", "sample", "train"]
 
@@ -68,7 +68,7 @@ class Restored:
         checkpoint = run.checkpoint(shapes(self.config))
         self.step, variables = WEIGHTS[weights](checkpoint)
         self.vae: VAE = build(self.config)
-        restore(variables, self.vae)
+        State(self.vae).restore(variables)
 
     def __repr__(self) -> str:
         return f"Restored({self.run!r}, weights {self.described()})"

@@ -32,9 +32,10 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, RunError, UsageError
 from tfp_vae.core.registry import first_problem
-from tfp_vae.runs import archive, metrics
+from tfp_vae.runs import checkpoint as checkpoints
 from tfp_vae.runs import lock as locks
-from tfp_vae.runs.archive import Checkpoint, Shapes
+from tfp_vae.runs import metrics
+from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, Shapes
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.training.stopping import Stop, stop
 
@@ -431,7 +432,7 @@ class Run:
           checkpoint: of a later step than the last.
         """
         previous = self.path(PREVIOUS) if self._newest_is_sound else None
-        archive.write(self.path(CHECKPOINT), checkpoint, previous=previous)
+        checkpoints.write(self.path(CHECKPOINT), checkpoint, previous=previous)
         self._newest_is_sound = True
         for name in filter(lambda name: self._is_outdated(name, checkpoint), (TRAINING, EVALUATION, PARTIAL)):
             with storage.disk_errors(self.path(name)):
@@ -443,7 +444,7 @@ class Run:
         An evaluation of the best weights stays as long as those are the best.
         """
         told = self._result(name)
-        best = checkpoint.best if told.get("weights") == archive.BEST else None
+        best = checkpoint.best if told.get("weights") == BEST else None
         step = told.get("step", told.get("steps", 0))
         return bool(told) and not (isinstance(step, int) and step >= (checkpoint if best is None else best).step)
 
@@ -464,7 +465,7 @@ class Run:
           RunError: the final weights were evaluated, and there are newer ones meanwhile.
         """
         now = self._told().step
-        if result["weights"] == archive.FINAL and now is not None and result["step"] < now:
+        if result["weights"] == FINAL and now is not None and result["step"] < now:
             raise RunError(
                 f"{self.folder}: not written, as the run has been trained on to step {now:,} since step "
                 f"{result['step']:,}, which was evaluated; evaluate it again."
@@ -488,7 +489,7 @@ class Run:
         """Return the run's newest checkpoint that is sound, and warn if that is the one before the last.
 
         Args:
-          expected: see `archive.read`.
+          expected: see `checkpoint.read`.
 
         Raises:
           RunError: there is none, or none is sound.
@@ -519,7 +520,7 @@ class Run:
         if not path.is_file():
             raise RunError(f"{path}: {_MISSING}")
         try:
-            found = archive.read(path, expected)
+            found = checkpoints.read(path, expected)
         except DataError as error:
             what = _ADVICE.sub("", str(error)).replace(f"{path}: ", "").replace(f"{path}, ", "")
             raise RunError(f"{path}: the checkpoint is damaged or of another kind ({what})") from error

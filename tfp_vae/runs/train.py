@@ -23,8 +23,7 @@ from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Objective, Weighted
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.archive import Checkpoint
-from tfp_vae.runs.checkpoint import shapes
+from tfp_vae.runs.checkpoint import Checkpoint, shapes
 from tfp_vae.runs.config import RunConfig, TrainingConfig, build
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
