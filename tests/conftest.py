@@ -13,9 +13,10 @@ from tests.helpers.oracles import LinearGaussian
 from tests.helpers.runs import start_run
 from tests.helpers.worker import Worker
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

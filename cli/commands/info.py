@@ -55,7 +55,7 @@ def _show_table(table: Table, as_json: bool) -> None:
 
 def _show_environment(as_json: bool) -> None:
     console.start_tensorflow()
-    from tfp_vae.runs.load import environment as describe
+    from tfp_vae.runs.train import environment as describe
 
     environment = describe()
     if as_json:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import click
 import pydantic
@@ -37,11 +36,15 @@ from tfp_vae.runs.config import (
 )
 from tfp_vae.runs.recipe import OPEN, plan, reload
 from tfp_vae.runs.run import Run
-from tfp_vae.training import progress
+from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
+from tfp_vae.training.progress import Progress
 
 from .. import console, options, signals
 from ..options import MemberType
+
+if TYPE_CHECKING:
+    from tfp_vae.training.fitting import Training
 
 R = TypeVar("R", ModelConfig, TrainingConfig)
 BY_KIND = "[default: chosen from the data]"
@@ -405,35 +408,52 @@ def _chosen(run_config: RunConfig, dataset: Dataset, left_open: Sequence[str]) -
 def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, recorded: bool) -> bool:
     """Train, and return whether that came to its end."""
     console.start_tensorflow()
+    from tfp_vae.reports import drawing
     from tfp_vae.runs.frames import Film
-    from tfp_vae.runs.load import train
+    from tfp_vae.runs.load import Restored
+    from tfp_vae.runs.train import train
 
-    told: dict[str, Any] = {"filming": Film(run, dataset)} if filmed else {}
-    with contextlib.ExitStack() as stack:
-        recording = stack.enter_context(events.Events(run)) if recorded else None
-        if recording is not None:
-            told["recording"] = recording
-        observe = stack.enter_context(progress.training_progress(run.config().training.epochs))
-        finished: bool = train(
-            run,
-            dataset,
-            starting=lambda execution, step: _say_how(run, dataset, execution, step),
-            observe=observe,
-            stopping=lambda: bool(received),
-            **told,
-        )
-        if finished and recording is not None:
-            _record_samples(recording, run, dataset)
+    recording = events.Events(run) if recorded else None
+    callbacks: list[Callback] = [CommandLine(received), Progress()]
+    callbacks += [Film(run, dataset)] if filmed else []
+    callbacks += [] if recording is None else [recording]
+    finished = train(run, dataset, callbacks=callbacks)
+    if finished and recording is not None:
+        subject = drawing.Subject(Restored(run), dataset)
+        recording.picture("samples", RUN_PICTURES["samples"].content(subject), subject.restored.step)
     return finished
 
 
-def _record_samples(recording: events.Events, run: Run, dataset: Dataset) -> None:
-    """Record the picture of samples that the run has."""
-    from tfp_vae.reports import drawing
-    from tfp_vae.runs.load import Restored
+@final
+class CommandLine(Callback):
+    """Print where training starts and how its steps run, and interrupt it after a signal.
 
-    subject = drawing.Subject(Restored(run), dataset)
-    recording.picture("samples", RUN_PICTURES["samples"].content(subject), subject.restored.step)
+    Args:
+      received: the signals that have arrived so far.
+    """
+
+    def __init__(self, received: Sequence[int]) -> None:
+        self.received = received
+
+    def begin(self, training: Training) -> None:
+        """Print the start, and look for a signal."""
+        if training.step:
+            epoch, step = divmod(training.step, training.steps)
+            within = f" and {step:,} of {training.steps:,} steps" if step else ""
+            console.notice(
+                f"continuing after {epoch:,} of {training.epochs:,} epochs{within}, from step {training.step:,}"
+            )
+        console.notice(_HOW[training.execution])
+        self.progress(training)
+
+    def progress(self, training: Training) -> None:
+        """Interrupt training if a signal has arrived."""
+        if self.received and not training.over:
+            training.interrupt("interrupted by a signal")
+
+    def epoch(self, training: Training) -> None:
+        """Interrupt training if a signal has arrived."""
+        self.progress(training)
 
 
 _KEPT: dict[bool, Callable[[Path], str]] = {
@@ -444,19 +464,8 @@ _KEPT: dict[bool, Callable[[Path], str]] = {
 }
 
 
-def _say_how(run: Run, dataset: Dataset, execution: str, done: int) -> None:
-    """Say from where a training goes on, and how its steps are run."""
-    training = run.config().training
-    steps = training.steps(len(dataset.train))
-    if done:
-        epoch, step = divmod(done, steps)
-        within = f" and {step:,} of {steps:,} steps" if step else ""
-        console.notice(f"going on after {epoch:,} of {training.epochs:,} epochs{within}, from step {done:,}")
-    console.notice(_HOW[execution])
-
-
 _HOW = {
-    "xla": "compiling the training step with XLA; --execution graph does without",
+    "xla": "compiling with XLA (use --execution graph to skip)",
     "graph": "tracing the training step as a graph",
     "eager": "running every step eagerly, which is slow",
 }

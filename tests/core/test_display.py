@@ -1,8 +1,7 @@
-"""What objects say of themselves in a console and in a notebook, and progress from Python."""
+"""What objects say of themselves in a console and in a notebook."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from pathlib import Path
 
@@ -18,12 +17,9 @@ from tfp_vae.data import dataset as datasets
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.config import TABLES
-from tfp_vae.runs.load import Report, Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.results import Plan, assess
 from tfp_vae.runs.run import Run
-from tfp_vae.training import progress
-from tfp_vae.training.loop import Terms
-from tfp_vae.training.progress import training_progress
 
 
 @pytest.mark.parametrize(
@@ -114,55 +110,3 @@ class TestRun:
         assert repr(found) == f"Assessment(digits, test split, 9 examples, K = 2: log p(x) {value} ± {error} nats)"
         assert f"{value} ± {error}" in found._repr_html_()
         assert found._repr_html_().count("<tr>") == 8
-
-
-class TestProgress:
-    """From Python, with progress and without."""
-
-    def test_lines_where_there_is_no_terminal(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        run, dataset = start_run(tmp_path / "run")
-        with training_progress(2) as observe:
-            assert train(run, dataset, observe=observe)
-        lines = capsys.readouterr().err.splitlines()
-        assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
-        assert f"validation {run.metrics()[-1]['validation_elbo']:.2f}" in lines[-1]
-
-    def told(self, epochs: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Tell of epochs of two reports each, so many seconds apart."""
-        clock = itertools.count(0.0, seconds / 2)
-        now = [0.0]
-        monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-        terms = Terms(-1.0, 0.5, 0.5)
-        with training_progress(epochs) as observe:
-            for epoch in range(1, epochs + 1):
-                for step, validation in ((1, None), (2, terms)):
-                    now[0] = next(clock)
-                    observe(Report(epoch, step, 2, terms, validation))
-
-    @pytest.mark.parametrize(("epochs", "seconds", "lines"), [(1_000, 0.001, 11), (5, 1, 5), (100, 0.5, 11)])
-    def test_about_ten_lines_of_a_short_training(
-        self,
-        epochs: int,
-        seconds: float,
-        lines: int,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        self.told(epochs, seconds, monkeypatch)
-        assert len(capsys.readouterr().err.splitlines()) == lines
-
-    def test_a_line_at_least_every_half_minute_of_a_long_one(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        self.told(1_000, 10.0, monkeypatch)
-        lines = capsys.readouterr().err.splitlines()
-        assert 1_000 * 10 / progress.SECONDS <= len(lines) < 400
-        self.told(3, 100.0, monkeypatch)
-        within, ended = capsys.readouterr().err.splitlines()[1:3]
-        assert within.startswith("epoch 2/3, step 1/2  ELBO -1.00")
-        assert ended.startswith("epoch 2/3  ELBO -1.00")
-
-    def test_silence_unless_asked(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert train(*start_run(tmp_path / "run"))
-        said = capsys.readouterr()
-        assert said.out + said.err == ""

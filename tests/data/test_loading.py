@@ -6,13 +6,12 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tfp_vae as tv
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data import dataset
-
-pd = pytest.importorskip("pandas")
 
 
 @pytest.fixture

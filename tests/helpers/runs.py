@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import final
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.config import ModelConfig, TrainingConfig
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
+from tfp_vae.training.callbacks import Callback
+from tfp_vae.training.fitting import Training
 
 
 def small_model(**changes: object) -> ModelConfig:
@@ -31,6 +35,33 @@ def start_run(folder: Path, **training: object) -> tuple[Run, Dataset]:
     """A new run on the digits, not yet trained."""
     config, dataset = plan("digits", None, None, small_model(), small_training(**training))
     return Run.create(folder, config), dataset
+
+
+@final
+class Interrupt(Callback):
+    """Interrupt training as soon as `asked` returns True. It is asked before the first step and after each chunk."""
+
+    def __init__(self, asked: Callable[[], bool]) -> None:
+        self.asked = asked
+
+    def begin(self, training: Training) -> None:
+        if not training.over and self.asked():
+            training.interrupt("interrupted")
+
+    progress = epoch = begin
+
+
+@final
+class Observer(Callback):
+    """Call a function with the training after each chunk of steps and each epoch."""
+
+    def __init__(self, call: Callable[[Training], object]) -> None:
+        self.call = call
+
+    def progress(self, training: Training) -> None:
+        self.call(training)
+
+    epoch = progress
 
 
 def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:

@@ -24,10 +24,11 @@ from tfp_vae.reports import drawing as gallery
 from tfp_vae.reports.drawing import Subject
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.runs.frames import Film
-from tfp_vae.runs.load import Restored, sample, train
+from tfp_vae.runs.load import Restored, sample
 from tfp_vae.runs.recipe import held_out_view, plan
 from tfp_vae.runs.results import Assessment, Plan, assess, score
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 
 SIDE, PITCH = 8, 9
 """Of a digit, and from one tile to the next, in pixels."""
@@ -36,7 +37,7 @@ SIDE, PITCH = 8, 9
 def trained_subject(folder: Path, dataset: str, **model: Any) -> Subject:
     config, data = plan(dataset, None, None, small_model(**model), small_training())
     run = Run.create(folder, config)
-    assert train(run, data, filming=Film(run, data))
+    assert train(run, data, callbacks=[Film(run, data)])
     return Subject(Restored(run), data)
 
 

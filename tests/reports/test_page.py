@@ -33,9 +33,10 @@ from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.frames import Film
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import held_out_view, plan
 from tfp_vae.runs.run import TRAINING, Run
+from tfp_vae.runs.train import train
 
 FILMED = ("latent-animation", "decoder-animation")
 REPLACED = {picture.replaces: name for name, picture in PICTURES.items() if picture.replaces}
@@ -83,7 +84,7 @@ def picture_of(uri: str | None) -> Image.Image:
 def trained_on(folder: Path, dataset: str = "digits", **model: object) -> tuple[Run, Dataset]:
     config, data = plan(dataset, None, None, small_model(**model), small_training())
     run = Run.create(folder, config)
-    assert train(run, data, filming=Film(run, data))
+    assert train(run, data, callbacks=[Film(run, data)])
     return run, data
 
 
@@ -202,7 +203,7 @@ class TestGallery:
         objective = small_training(objective="monte-carlo-elbo", epochs=1)
         config, data = plan(dataset, None, None, small_model(**model), objective)
         run = Run.create(arrays / "run", config)
-        assert train(run, data, filming=Film(run, data))
+        assert train(run, data, callbacks=[Film(run, data)])
         subject = gallery.Subject(Restored(run), data)
         always = {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture", "interpolations"}
         drawn = {path.stem for path in gallery.draw_run(subject)}

@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from tests.helpers import animated, memory
 from tests.helpers.builders import model
-from tests.helpers.runs import start_run
+from tests.helpers.runs import Interrupt, start_run
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import RunError
 from tfp_vae.evaluation import grids
@@ -22,8 +22,9 @@ from tfp_vae.reports.drawing import Subject
 from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import frames as film
 from tfp_vae.runs.frames import Film, epochs_filmed
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 
 
 def opened(gif: bytes) -> list[np.ndarray]:
@@ -42,7 +43,7 @@ def weights(run: Run) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run, dataset = start_run(tmp_path_factory.mktemp("runs") / "filmed", epochs=3)
-    assert train(run, dataset, filming=Film(run, dataset))
+    assert train(run, dataset, callbacks=[Film(run, dataset)])
     return run
 
 
@@ -88,10 +89,10 @@ class TestFilm:
 
     def test_resuming_goes_on_with_the_film(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)
-        assert train(run, dataset, filming=Film(run, dataset))
+        assert train(run, dataset, callbacks=[Film(run, dataset)])
         kept = film.frames(run)
         run.extend(4)
-        assert train(run, dataset, filming=Film(run, dataset))
+        assert train(run, dataset, callbacks=[Film(run, dataset)])
         frames = film.frames(run)
         assert [frame.epoch for frame in frames] == [0, 1, 2, 3, 4]
         for old, new in zip(kept, frames, strict=False):
@@ -105,10 +106,10 @@ class TestFilm:
             steps.append(1)
             return (run.folder / "frames" / "epoch-0000001.npz").exists()
 
-        assert not train(run, dataset, stopping=stopping, filming=Film(run, dataset))
+        assert not train(run, dataset, callbacks=[Interrupt(stopping), Film(run, dataset)])
         late = run.folder / "frames" / "epoch-0000003.npz"
         late.write_bytes(b"of a training that was lost")
-        assert train(run, dataset, filming=Film(run, dataset))
+        assert train(run, dataset, callbacks=[Film(run, dataset)])
         assert [frame.epoch for frame in film.frames(run)] == [0, 1, 2, 3]
 
     @pytest.mark.parametrize("first", [True, False])
@@ -117,10 +118,10 @@ class TestFilm:
     ) -> None:
         """Filmed and then not, or not and then filmed: its frames are of the epochs that they name, of 4 in all."""
         run, dataset = start_run(tmp_path / "run", epochs=2)
-        assert train(run, dataset, **({"filming": Film(run, dataset)} if first else {}))
+        assert train(run, dataset, callbacks=[Film(run, dataset)] if first else [])
         means = Restored(run).vae.encoder.mean(Film(run, dataset)._x)
         run.extend(4)
-        assert train(run, dataset, **({} if first else {"filming": Film(run, dataset)}))
+        assert train(run, dataset, callbacks=[] if first else [Film(run, dataset)])
         reel = film.reel(run, dataset, Restored(run).vae)
         assert [frame.epoch for frame in reel.frames] == ([0, 1, 2] if first else [2, 3, 4])
         np.testing.assert_allclose(next(f.means for f in reel.frames if f.epoch == 2), means, atol=1e-5)
@@ -134,14 +135,14 @@ class TestFilm:
         self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)
-        assert not train(run, dataset, filming=Film(run, dataset), stopping=lambda: True)
+        assert not train(run, dataset, callbacks=[Film(run, dataset), Interrupt(lambda: True)])
         subject = Subject(Restored(run), dataset)
         assert run.metrics() == []
         assert animated.seen(monkeypatch, lambda: RUN_PICTURES[name].draw(subject), animated.epoch_of) == ["epoch 0"]
 
     def test_frames_of_a_past_that_was_lost_are_thrown_away_without_a_film(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)
-        assert train(run, dataset, filming=Film(run, dataset))
+        assert train(run, dataset, callbacks=[Film(run, dataset)])
         for epoch in (3, 4):
             run.frame_path(epoch).write_bytes(run.frame_path(2).read_bytes())
         assert [frame.epoch for frame in film.reel(run, dataset, Restored(run).vae).frames] == [0, 1, 2]

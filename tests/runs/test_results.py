@@ -18,10 +18,11 @@ from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.importance import Estimates, estimate, summarize
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import held_out_view, plan, reload
 from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, advice, assess, compare, ladder, verdict
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,10 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import RunConfig, build
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run, all_runs, find, finished_runs
+from tfp_vae.runs.train import train
 from tfp_vae.training.state import State
 
 

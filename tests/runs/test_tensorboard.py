@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.helpers.commands import call, one_sentence
-from tests.helpers.runs import start_run
+from tests.helpers.runs import Interrupt, Observer, start_run
 from tfp_vae.core.errors import DiskError, UsageError
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import tensorboard as events
-from tfp_vae.runs.load import train
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.tensorboard import TAGS, Events
+from tfp_vae.runs.train import train
 
 
 def values(run: Run) -> Iterator[tuple[int, str, np.ndarray]]:
@@ -59,22 +60,23 @@ def test_command_writes_what_the_metrics_say_and_samples(tmp_path: Path) -> None
 
 def test_a_resumed_training_has_each_epoch_once(tmp_path: Path) -> None:
     run, dataset = start_run(tmp_path / "run")
-    first: list[object] = []
-    lines: list[dict[str, float]] = []
-    with Events(run) as recording:
-        noted = lambda line: (first.append(line), recording(line))  # noqa: E731
-        assert not train(run, dataset, recording=noted, stopping=lambda: bool(first))
-        recording({**dict.fromkeys(TAGS, 1.0), "step": 999})  # as if killed behind the last checkpoint
-    with Events(run) as recording:
-        assert train(run, dataset, recording=lambda line: (lines.append(dict(line)), recording(line)))
-    assert [line["epoch"] for line in lines] == [1, 2]
+    epochs: list[int] = []
+    count = Observer(lambda training: epochs.append(len(training.history)))
+    recording = Events(run)
+    assert not train(run, dataset, callbacks=[recording, count, Interrupt(lambda: 1 in epochs)])
+    recording.begin(SimpleNamespace(history=[]))
+    recording.write({**dict.fromkeys(TAGS, 1.0), "step": 999})  # as if killed after the last checkpoint
+    recording.end(SimpleNamespace())
+    assert [step for step, _, _ in scalars(run)] == [999] * len(TAGS)
+    assert train(run, dataset, callbacks=[Events(run)])
+    assert len(run.metrics()) == 2
     assert scalars(run) == expected(run)
 
 
 def test_a_place_that_cannot_be_written_is_named(copied: Run) -> None:
     (copied.folder / runs.EVENTS).write_bytes(b"")
-    with pytest.raises(DiskError, match=r"could not write .*tensorboard"), Events(copied) as recording:
-        recording(copied.metrics()[0])
+    with pytest.raises(DiskError, match=r"could not write .*tensorboard"):
+        Events(copied).begin(SimpleNamespace(history=[]))
 
 
 class TestWithout:

@@ -17,9 +17,9 @@ from tests.helpers.commands import call
 from tests.helpers.files import write_table
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.runs.frames import Film
-from tfp_vae.runs.load import train
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 
 BROWSE = Path(__file__).parents[2] / "docs" / "browse.py"
 MISSING = importlib.util.find_spec("PySide6") is None
@@ -55,7 +55,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         reading = Reading(label_column="kind")
     config, data = plan(dataset, None, None, small_model(likelihood=likelihood), small_training(), reading=reading)
     run = Run.create(folder / "run", config)
-    assert train(run, data, filming=Film(run, data))
+    assert train(run, data, callbacks=[Film(run, data)])
     call("evaluate", "--run", run.folder, "--iw-samples", 5, "--execution", "graph")
     call("report", "--run", run.folder)
     return run.folder / "report.html"

@@ -372,7 +372,7 @@ class TestTrain:
 
     def test_resume_goes_on_to_the_total(self, here: Path, copied: Run) -> None:
         told = call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots").stderr.splitlines()
-        assert told[:2] == [f"run: {copied.folder}", "going on after 2 of 3 epochs, from step 24"]
+        assert told[:2] == [f"run: {copied.folder}", "continuing after 2 of 3 epochs, from step 24"]
         assert len(copied.metrics()) == 3
         assert "all 3 epochs are done" in one_sentence(call("train", "--resume", "--run-dir", copied.folder, code=2))
 

@@ -15,9 +15,9 @@ from tfp_vae.cli.options import MemberType
 
 from tests.helpers.commands import SMALL
 from tests.helpers.runs import small_model, small_training
-from tfp_vae.runs.load import train
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 
 USAGE, DATA, RUN, DIVERGED, DISK = 2, 3, 4, 5, 6
 

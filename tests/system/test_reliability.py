@@ -26,7 +26,16 @@ from hypothesis import strategies as st
 
 from tests.helpers import memory
 from tests.helpers.commands import GRAPH, call, one_sentence
-from tests.helpers.runs import CONFIGS, assert_same, small_model, small_training, start_run, without_seconds
+from tests.helpers.runs import (
+    CONFIGS,
+    Interrupt,
+    Observer,
+    assert_same,
+    small_model,
+    small_training,
+    start_run,
+    without_seconds,
+)
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, DivergenceError, RunError, UsageError
 from tfp_vae.core.seeds import Purpose, seed_for
@@ -40,9 +49,10 @@ from tfp_vae.runs import run as runs
 from tfp_vae.runs import train as session
 from tfp_vae.runs.checkpoint import Best, Checkpoint, shapes
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig, build
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
 from tfp_vae.training.loop import Trainer, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS
@@ -454,7 +464,7 @@ class TestPrevious:
     def test_the_first_save_of_a_resumed_training_does(self, run: Run) -> None:
         run.extend(4)
         steps = []
-        train(Run(run.folder), reload(run.config()), stopping=lambda: steps.append(0) or len(steps) > 2)
+        train(Run(run.folder), reload(run.config()), callbacks=[Interrupt(lambda: steps.append(0) or len(steps) > 2)])
         assert checkpoints.read(run.folder / runs.PREVIOUS).step == 36 < run.checkpoint().step
 
     def test_one_that_is_damaged_is_not_kept(self, run: Run) -> None:
@@ -531,7 +541,9 @@ class TestStates:
     def test_of_one_that_runs_and_then_is_stopped(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run")
         states = []
-        assert not train(run, dataset, stopping=lambda: states.append(run.status().state) or len(states) > 2)
+        assert not train(
+            run, dataset, callbacks=[Interrupt(lambda: states.append(run.status().state) or len(states) > 2)]
+        )
         assert set(states) == {"running"}
         assert run.status().state == "interrupted"
         assert run.status().step == run.checkpoint().step > 0
@@ -546,7 +558,7 @@ class TestStates:
             raise error
 
         with pytest.raises(type(error)):
-            train(run, dataset, observe=fail)
+            train(run, dataset, callbacks=[Observer(fail)])
         assert (run.status().state, run.status().reason) == (state, str(error))
         log = (run.folder / runs.LOG).read_text()
         assert f"training ended by {type(error).__name__}: {error}" in log
@@ -632,7 +644,7 @@ class TestBest:
 
     def test_a_run_without_an_epoch_has_none(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run")
-        assert not train(run, dataset, stopping=lambda: True)
+        assert not train(run, dataset, callbacks=[Interrupt(lambda: True)])
         assert Restored(run).step == 0
         with pytest.raises(RunError, match="no best weights yet"):
             Restored(run, "best")
@@ -767,7 +779,10 @@ def test_epochs_of_a_long_training_are_saved_within(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(session, "SAVE_SHARE", 1e9)
     run, dataset = start_run(tmp_path / "run", epochs=1)
     steps = []
-    train(run, dataset, observe=lambda report: steps.append(run.checkpoint().step))
+    # A callback sees the checkpoint of the chunk before, because it is called before the next is written.
+    look = Observer(lambda training: steps.append(run.checkpoint().step) if run.has_checkpoint() else None)
+    train(run, dataset, callbacks=[look])
+    steps.append(run.checkpoint().step)
     assert steps == sorted(set(steps))
     assert steps[0] < steps[-1] == 12
 

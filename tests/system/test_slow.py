@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tfp_vae.runs.config import ModelConfig, TrainingConfig
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.results import Plan, assess
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 
 pytestmark = pytest.mark.slow
 

@@ -14,14 +14,15 @@ import tensorflow as tf
 
 from tests.helpers.commands import GRAPH, call
 from tests.helpers.models import SHAPE, make
-from tests.helpers.runs import CONFIGS, assert_same, start_run, without_seconds
+from tests.helpers.runs import CONFIGS, Interrupt, assert_same, start_run, without_seconds
 from tfp_vae.core.errors import UsageError
 from tfp_vae.objectives import ELBO
 from tfp_vae.reports import page as report
 from tfp_vae.runs.checkpoint import shapes
 from tfp_vae.runs.config import LATER, ModelConfig, RunConfig, TrainingConfig, build
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
 from tfp_vae.training.loop import Average, Totals, Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
@@ -202,7 +203,7 @@ class TestRun:
         monkeypatch.setattr(fitting, "CHUNK_SECONDS", 1e-9)  # a step at a time
         run, dataset = start_run(tmp_path / "run", ema=0.9)
         asked = itertools.count()
-        assert not train(run, dataset, stopping=lambda: next(asked) == 8)
+        assert not train(run, dataset, callbacks=[Interrupt(lambda: next(asked) == 8)])
         assert run.checkpoint().step == 8
         assert train(run, dataset)
         assert_same(run.checkpoint().variables, averaged_run.checkpoint().variables)
@@ -210,7 +211,7 @@ class TestRun:
 
     def test_a_stop_before_the_first_step_leaves_the_initial_weights(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", ema=0.999)
-        assert not train(run, dataset, stopping=lambda: True)
+        assert not train(run, dataset, callbacks=[Interrupt(lambda: True)])
         restored = Restored(run)
         assert restored.step == 0
         assert_same(State(restored.vae).capture(), State(build(run.config(), dataset.train.x.mean(axis=0))).capture())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -110,7 +111,6 @@ def test_history_shows_and_converts(x: np.ndarray) -> None:
     _, history = short(x, validation=x)
     assert "best epoch" in history._repr_html_()
     assert [each.epoch for each in history] == [1, 2, 3]
-    pandas = pytest.importorskip("pandas")
     frame = history.to_frame()
-    assert isinstance(frame, pandas.DataFrame)
+    assert isinstance(frame, pd.DataFrame)
     assert frame["elbo"].tolist() == [each.elbo for each in history]

@@ -65,7 +65,6 @@ def test_a_notebook_shows_a_history_without_epochs() -> None:
 
 
 def test_to_frame_has_a_row_per_epoch() -> None:
-    pytest.importorskip("pandas")
     frame = History([epoch(1), epoch(2, -0.5)]).to_frame()
     assert frame.index.tolist() == [1, 2]
     assert frame["validation_elbo"].tolist() == [-1.0, -0.5]

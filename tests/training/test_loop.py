@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.models import SHAPE, make
-from tests.helpers.runs import assert_same, start_run, without_seconds
+from tests.helpers.runs import Interrupt, Observer, assert_same, start_run, without_seconds
 from tfp_vae import VAE
 from tfp_vae.core.errors import DivergenceError
 from tfp_vae.core.execution import EXECUTIONS, choose
@@ -17,8 +17,8 @@ from tfp_vae.core.registry import Table
 from tfp_vae.data.transforms.binarization import Dynamic
 from tfp_vae.model.distributions import normals
 from tfp_vae.objectives import ELBO
-from tfp_vae.runs.load import Report, train
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
 from tfp_vae.training.loop import Totals, Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
@@ -265,7 +265,7 @@ class TestCourse:
             asked.append(1)
             return len(asked) > 3
 
-        assert not train(run, dataset, stopping=stopping)
+        assert not train(run, dataset, callbacks=[Interrupt(stopping)])
         assert not run.is_finished()
         assert 0 < run.checkpoint().step < 12
         assert train(run, dataset)
@@ -274,13 +274,14 @@ class TestCourse:
         assert without_seconds(run.metrics()) == without_seconds(whole.metrics())
 
     def test_progress_moves_within_an_epoch(self, tmp_path: object) -> None:
-        reports: list[Report] = []
-        train(*start_run(tmp_path / "run", epochs=1), observe=reports.append)
-        steps = [report.step for report in reports]
-        assert steps == sorted(set(steps))
+        reports: list[tuple[int, int]] = []
+        follow = Observer(lambda training: reports.append((training.step, len(training.history))))
+        train(*start_run(tmp_path / "run", epochs=1), callbacks=[follow])
+        steps, epochs = zip(*reports, strict=True)
+        assert list(steps) == sorted(set(steps))
         assert len(steps) > 1
-        assert steps[-1] == reports[-1].steps == 12
-        assert [report.validation is None for report in reports] == [True] * (len(reports) - 1) + [False]
+        assert steps[-1] == 12
+        assert epochs == (0,) * (len(reports) - 1) + (1,)
 
     def test_metrics_have_a_line_for_each_epoch(self, trained: object) -> None:
         lines = Run.open(trained).metrics()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tests.helpers.models import SHAPE, make
-from tfp_vae.training import History, Progress, fit, fitting, progress
+from tests.helpers.runs import start_run
+from tfp_vae.runs import train as course
+from tfp_vae.training import Epoch, History, Progress, Terms, Totals, fit, fitting, progress
 
 
 def train(epochs: int, *, validate: bool = False) -> History:
@@ -44,3 +50,52 @@ def test_a_line_within_an_epoch_after_a_while(
 def test_nothing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     train(1)
     assert capsys.readouterr().out == ""
+
+
+def simulate(epochs: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show epochs of two chunks each, so many seconds apart."""
+    clock, now, terms = itertools.count(0.0, seconds / 2), [0.0], Terms(-1.0, 0.5, 0.5)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    state = SimpleNamespace(epochs=epochs, steps=2, step=0, terms=terms, validates=True, history=History())
+    shown = Progress()
+    shown.begin(state)
+    for epoch in range(1, epochs + 1):
+        state.current_epoch, state.totals, state.step = epoch, Totals(1, 0.5, 0.5), 2 * epoch - 1
+        now[0] = next(clock)
+        shown.progress(state)
+        state.totals, state.step = Totals(), 2 * epoch
+        state.history.epochs.append(Epoch(epoch, state.step, *terms, *terms, 1e-3, seconds))
+        now[0] = next(clock)
+        shown.epoch(state)
+    shown.end(state)
+
+
+@pytest.mark.parametrize(("epochs", "seconds", "lines"), [(1_000, 0.001, 11), (5, 1, 5), (100, 0.5, 11)])
+def test_about_ten_lines_of_a_short_training(
+    epochs: int, seconds: float, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate(epochs, seconds, monkeypatch)
+    assert len(capsys.readouterr().err.splitlines()) == lines
+
+
+def test_a_line_at_least_every_half_minute_of_a_long_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate(1_000, 10.0, monkeypatch)
+    lines = capsys.readouterr().err.splitlines()
+    assert 1_000 * 10 / progress.SECONDS <= len(lines) < 400
+    simulate(3, 100.0, monkeypatch)
+    within, ended = capsys.readouterr().err.splitlines()[1:3]
+    assert within.startswith("epoch 2/3, step 1/2  ELBO -1.00")
+    assert ended.startswith("epoch 2/3  ELBO -1.00")
+
+
+def test_a_run_shows_progress_only_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, dataset = start_run(tmp_path / "run")
+    assert course.train(run, dataset)
+    assert capsys.readouterr() == ("", "")
+    run, dataset = start_run(tmp_path / "other")
+    assert course.train(run, dataset, callbacks=[Progress()])
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert f"validation {run.metrics()[-1]['validation_elbo']:.2f}" in lines[-1]

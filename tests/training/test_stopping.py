@@ -10,24 +10,26 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.commands import call, one_sentence
-from tests.helpers.runs import assert_same, small_model, small_training, start_run, without_seconds
+from tests.helpers.runs import Interrupt, assert_same, small_model, small_training, start_run, without_seconds
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.reports import page as report
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import RunConfig
-from tfp_vae.runs.load import Restored, train
+from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
-from tfp_vae.training.stopping import Stop, early_stop, stop
+from tfp_vae.training.history import Epoch
+from tfp_vae.training.stopping import Stop, early_stop
 
 STILL = {"learning_rate": 1e-30, "epochs": 9}
 """A training that changes nothing: the first epoch stays the best."""
 
 
-def history(*elbos: float) -> list[dict[str, float]]:
-    return [{"epoch": i + 1, "validation_elbo": elbo} for i, elbo in enumerate(elbos)]
+def history(*elbos: float) -> list[Epoch]:
+    return [Epoch(i + 1, i + 1, 0.0, 0.0, 0.0, elbo, 0.0, 0.0, 0.0, 0.0) for i, elbo in enumerate(elbos)]
 
 
 class TestRule:
@@ -51,7 +53,7 @@ class TestRule:
         ],
     )
     def test_cases(self, elbos: tuple[float, ...], patience: int | None, expected: Stop | None) -> None:
-        assert stop(history(*elbos), patience) == expected
+        assert early_stop(history(*elbos), patience) == expected
 
     @pytest.mark.parametrize("patience", [1, 2, 3])
     def test_every_course_of_five_epochs_ends_where_a_counter_says(self, patience: int) -> None:
@@ -60,15 +62,15 @@ class TestRule:
             for epoch in range(1, 6):
                 better = elbos[epoch - 1] > best  # NaN is never better
                 best, waited = (elbos[epoch - 1], 0) if better else (best, waited + 1)
-                assert (stop(history(*elbos[:epoch]), patience) is not None) == (waited >= patience)
+                assert (early_stop(history(*elbos[:epoch]), patience) is not None) == (waited >= patience)
 
     def test_the_best_epoch_is_the_first_of_the_greatest(self) -> None:
-        assert stop(history(-3.0, -1.0, -1.0, math.nan), 1) == Stop(4, 2, 1)
+        assert early_stop(history(-3.0, -1.0, -1.0, math.nan), 1) == Stop(4, 2, 1)
         assert early_stop([], 1) is None
 
     def test_it_is_said_with_a_remedy(self) -> None:
         assert str(Stop(7, 4, 3)) == "stopped early at epoch 7, best at epoch 4"
-        assert Stop(7, 4, 3).remedy() == "raise --early-stopping (it is 3) to go on"
+        assert Stop(7, 4, 3).remedy() == "raise `early_stopping` (it is 3) to continue"
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,7 @@ class TestRun:
         monkeypatch.setattr(fitting, "CHUNK_SECONDS", 1e-9)  # a step at a time
         run, dataset = again(tmp_path / "run")
         count = itertools.count()
-        assert not train(run, dataset, stopping=lambda: next(count) == 29)  # within the third epoch
+        assert not train(run, dataset, callbacks=[Interrupt(lambda: next(count) == 29)])  # within the third epoch
         assert (len(run.metrics()), run.checkpoint().step) == (2, 29)
         assert not run.is_finished()
         assert run.early_end() is None
@@ -143,7 +145,7 @@ class TestRun:
 
     def test_more_epochs_alone_are_refused(self, stopped: Run) -> None:
         before = stopped.read(runs.CONFIG)
-        with pytest.raises(UsageError, match=r"stopped early at epoch 3, best at epoch 1; raise --early-stopping"):
+        with pytest.raises(UsageError, match=r"stopped early at epoch 3, best at epoch 1; raise `early_stopping`"):
             stopped.extend(20)
         assert stopped.read(runs.CONFIG) == before
         assert stopped.is_whole()
@@ -187,7 +189,7 @@ class TestCommand:
         assert "stopped early at epoch 2, best at epoch 1 (--weights best)" in shown
         resume = ("train", "--resume", "--no-plots", "--run-dir", tmp_path / "r")
         said = one_sentence(call(*resume, code=2))
-        assert "stopped early at epoch 2, best at epoch 1; raise --early-stopping (it is 1) to go on" in said
+        assert "stopped early at epoch 2, best at epoch 1; raise --early-stopping (it is 1) to continue" in said
         assert "raise --early-stopping" in one_sentence(call(*resume, "--epochs", "9", code=2))
         more = json.loads(call(*resume, "--early-stopping", "2", "--json").stdout)
         assert more["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}

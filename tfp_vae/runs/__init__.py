@@ -8,7 +8,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from tfp_vae.runs import (
-        archive,
         checkpoint,
         config,
         frames,
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "archive",
     "checkpoint",
     "config",
     "frames",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.runs.checkpoint import check_plain
 from tfp_vae.runs.recipe import held_out_view
 from tfp_vae.runs.run import FRAMES, Run
+from tfp_vae.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    from tfp_vae.training.fitting import Training
 
 __all__ = ["Film", "Frame", "Reel", "epochs_filmed", "frames", "reel"]
 
@@ -70,18 +74,15 @@ def epochs_filmed(total: int, most: int = MOST_FRAMES) -> list[int]:
 
 
 @final
-class Film:
-    """Takes the frames of a run's training, into its folder.
+class Film(Callback):
+    """Write frames of a run's training into its folder.
 
-    It draws nothing that training draws, and changes no number of it. A training throws away first what was taken of
-    epochs that it comes to again, filmed or not.
+    Frames use random seeds of their own, so they change no number of the training. A frame costs a pass of the encoder
+    over up to 1,000 examples, a pass of the decoder over the grid, and a file. There are at most 60 frames.
 
     ```python notest
-    tv.runs.load.train(run, dataset, filming=tv.runs.frames.Film(run, dataset))
+    tv.runs.train.train(run, dataset, callbacks=[tv.runs.frames.Film(run, dataset)])
     ```
-
-    A frame costs a pass of the encoder over up to 1,000 examples, one of the decoder over the grid, and a file; there
-    are 60 at most, however many epochs.
 
     Args:
       run: the run.
@@ -95,10 +96,18 @@ class Film:
         self._x = _pictured(run, dataset)[0]
         self._side = grid_side(config.data.event_shape)
 
-    def __call__(self, epoch: int, vae: VAE) -> None:
-        """Take the frame after an epoch, if it is one of those filmed."""
-        if epoch not in self._epochs:
-            return
+    def begin(self, training: Training) -> None:
+        """Take a frame before the first step of an epoch, but not within one."""
+        if not training.totals.steps:
+            self.epoch(training)
+
+    def epoch(self, training: Training) -> None:
+        """Take a frame if the epoch has one."""
+        if len(training.history) in self._epochs:
+            with training.model() as vae:
+                self._take(len(training.history), vae)
+
+    def _take(self, epoch: int, vae: VAE) -> None:
         means = encode(vae, self._x, samples=0, seed=(self._seed, int(Purpose.EMBEDDING))).mean
         z = grid(vae, self._side, self._seed).z
         decoded = decode(vae, z, seed=(self._seed, int(Purpose.SAMPLE)))

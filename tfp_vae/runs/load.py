@@ -1,8 +1,7 @@
-"""Experiments: train a run, restore it, sample from it. What the commands do, without the talking.
+"""A trained model from a run: its weights, and samples from it.
 
-`train` runs a training that `recipe.plan` prepared and `runs.Run.create` gave a folder; `Restored` is the model
-that came of it, `sample` draws from it. Evaluation, scores and pictures take a `Restored`. Commands add
-options and sentences, and no mathematics.
+`Restored` builds the model of a run and gives it the weights of the checkpoint. Evaluation, scores and pictures take a
+`Restored`.
 
 ```python
 from pathlib import Path
@@ -11,7 +10,7 @@ small = tv.runs.config.ModelConfig(latent_dim=2, encoder="mlp:hidden=16", decode
 once = tv.runs.config.TrainingConfig(epochs=1, execution="graph")
 config, dataset = tv.runs.recipe.plan("digits", None, None, small, once)
 run = tv.runs.run.Run.create(Path("runs/digits"), config)
-tv.runs.load.train(run, dataset)  # True: it came to its end
+tv.runs.train.train(run, dataset)  # True, because training reached its end
 ```
 """
 
@@ -30,10 +29,9 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.config import build
 from tfp_vae.runs.run import Run
-from tfp_vae.runs.train import Report, environment, train
 from tfp_vae.training.state import State
 
-__all__ = ["Report", "Restored", "environment", "sample", "train"]
+__all__ = ["Restored", "sample"]
 
 SAMPLES_AT_ONCE = 1_000
 """Samples decoded together; part of what a seed means."""

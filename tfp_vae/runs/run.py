@@ -37,7 +37,8 @@ from tfp_vae.runs import lock as locks
 from tfp_vae.runs import metrics
 from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, Shapes
 from tfp_vae.runs.config import RunConfig
-from tfp_vae.training.stopping import Stop, stop
+from tfp_vae.training.history import Epoch
+from tfp_vae.training.stopping import Stop, early_stop
 
 __all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs", "which_evaluation"]
 
@@ -339,7 +340,7 @@ class Run:
             raise UsageError(
                 f"{self.folder}: {reached}; --epochs is the total, expected at least {done + begun}, found {epochs}."
             )
-        ended = None if begun else stop(history, config.training.early_stopping)
+        ended = None if begun else early_stop([Epoch(**line) for line in history], config.training.early_stopping)
         if epochs > done and ended is not None:
             raise UsageError(f"{self.folder}: {ended}; {ended.remedy()}.")
         if last is not None and epochs > done:  # before the config asks for more, so that it never looks finished
@@ -353,7 +354,7 @@ class Run:
           RunError: metrics that are missing or damaged.
         """
         training = self.config().training
-        ended = stop(self.metrics(), training.early_stopping)
+        ended = early_stop([Epoch(**line) for line in self.metrics()], training.early_stopping)
         return ended if ended is not None and ended.epoch < training.epochs else None
 
     def is_whole(self) -> bool:

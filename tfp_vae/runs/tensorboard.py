@@ -1,18 +1,21 @@
-"""Event files for TensorBoard: the metrics of a run's epochs, and pictures of it. Needs the extra `tensorboard`."""
+"""Event files for TensorBoard: the metrics and pictures of a run. They need the extra `tensorboard`."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, final
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.runs.run import EVENTS, Run
+from tfp_vae.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    from tfp_vae.training.fitting import Training
 
 __all__ = ["TAGS", "Events", "check_installed"]
 
@@ -22,91 +25,90 @@ TAGS = {
     "learning_rate": "learning_rate",
     "seconds": "seconds",
 }
-"""What TensorBoard calls the metrics of an epoch: those of training and validation stand side by side."""
+"""The tag of each metric. Training and validation share the first part, so TensorBoard shows them together."""
 
 
 def check_installed() -> None:
-    """Raise UsageError if TensorBoard is not installed: without it TensorFlow has no `tf.summary.scalar`."""
+    """Raise UsageError if TensorBoard is not installed, because `tf.summary.scalar` needs it."""
     if importlib.util.find_spec("tensorboard") is None:
         raise UsageError(
-            "--tensorboard needs TensorBoard, found none: `pip install 'tfp_vae[tensorboard]'`, or leave it out."
+            "`tensorboard` needs TensorBoard, which is not installed. Run `pip install 'tfp_vae[tensorboard]'`."
         )
 
 
 @final
-class Events:
-    """Writes the event files of a run's training into its folder `tensorboard`; see `session.train`, `recording`.
+class Events(Callback):
+    """Write the metrics of a run's training as event files for TensorBoard, into its folder `tensorboard`.
 
-    A training tells of all epochs since the first, those of an earlier process too; so what lies there already is
-    written anew, and no epoch is there twice. A context manager, which closes the file.
+    A training writes all epochs from the first on, also those that an earlier process trained. So the files that are
+    there already are deleted first, and no epoch appears twice.
 
-        with tv.runs.tensorboard.Events(run) as events:
-            tv.runs.load.train(run, dataset, recording=events)
+    ```python notest
+    tv.runs.train.train(run, dataset, callbacks=[tv.runs.tensorboard.Events(run)])
+    ```
 
     Args:
       run: the run.
 
     Raises:
       UsageError: TensorBoard is not installed.
-      DiskError: when called, and closed, for what the file system refuses.
     """
 
     def __init__(self, run: Run) -> None:
         check_installed()
         self._run = run
-        self._writer: Any = None
 
-    def __enter__(self) -> Events:
-        return self
+    def begin(self, training: Training) -> None:
+        """Write the epochs that are finished, in place of the files of an earlier process."""
+        folder = self._run.path(EVENTS)
+        with disk_errors(folder):
+            storage.make_folder(folder)
+            for old in folder.glob("events.out.tfevents.*"):
+                old.unlink(missing_ok=True)
+            self._writer = tf.summary.create_file_writer(str(folder))
+        for each in training.history:
+            self.write(each._asdict())
 
-    def __exit__(self, *error: object) -> None:
-        if self._writer is not None:
-            with _told_of_the_disk(self._folder):
-                self._writer.close()
+    def epoch(self, training: Training) -> None:
+        """Write the epoch."""
+        self.write(training.history[-1]._asdict())
 
-    @property
-    def _folder(self) -> Path:
-        return self._run.path(EVENTS)
+    def end(self, training: Training) -> None:
+        """Close the file."""
+        del training
+        with disk_errors(self._run.path(EVENTS)):
+            self._writer.close()
 
-    def __call__(self, line: Mapping[str, Any]) -> None:
-        """Write an epoch's metrics, at the step that it ended with."""
-        with self._at(line["step"]):
+    def write(self, line: Mapping[str, float]) -> None:
+        """Write the metrics of an epoch, at the step at which it ended.
+
+        Raises:
+          DiskError: the file could not be written.
+        """
+        with disk_errors(self._run.path(EVENTS)), self._writer.as_default(step=line["step"]):
             for name, tag in TAGS.items():
                 tf.summary.scalar(tag, line[name])
-
-    def picture(self, name: str, content: bytes, step: int) -> None:
-        """Write a picture, the content of a PNG file.
-
-        Args:
-          name: the tag under which it stands.
-          content: the bytes of a PNG file.
-          step: at which it was drawn.
-        """
-        with self._at(step):
-            tf.summary.image(name, tf.io.decode_png(content, channels=3)[tf.newaxis])
-
-    @contextmanager
-    def _at(self, step: int) -> Iterator[None]:
-        with _told_of_the_disk(self._folder):
-            if self._writer is None:
-                self._writer = self._begun()
-            with self._writer.as_default(step=step):
-                yield
             self._writer.flush()
 
-    def _begun(self) -> Any:
-        """Return a writer into the folder, once earlier event files are gone."""
-        folder = self._folder
-        storage.make_folder(folder)
-        for old in folder.glob("events.out.tfevents.*"):
-            with contextlib.suppress(FileNotFoundError):
-                old.unlink()
-        return tf.summary.create_file_writer(str(folder))
+    def picture(self, name: str, content: bytes, step: int) -> None:
+        """Write a picture into a file of its own, once training has ended.
+
+        Args:
+          name: the tag of the picture.
+          content: the content of a PNG file.
+          step: the step of the weights that it shows.
+        """
+        folder = self._run.path(EVENTS)
+        with disk_errors(folder):
+            writer = tf.summary.create_file_writer(str(folder))
+            with writer.as_default(step=step):
+                tf.summary.image(name, tf.io.decode_png(content, channels=3)[tf.newaxis])
+            writer.close()
 
 
 @contextmanager
-def _told_of_the_disk(folder: Path) -> Iterator[None]:
-    """Turn what TensorFlow or the system say of a failed write into a DiskError."""
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a failed write of TensorFlow or of the system into a DiskError."""
     with storage.disk_errors(folder):
         try:
             yield

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Any, NamedTuple, cast, final
+from typing import Any, cast, final
 
 import numpy as np
 
@@ -29,10 +29,10 @@ from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.fitting import Training, fit
-from tfp_vae.training.history import Epoch, History, Snapshot, Terms, Totals
+from tfp_vae.training.history import Epoch, History, Snapshot, Totals
 from tfp_vae.training.stopping import EarlyStopping, early_stop
 
-__all__ = ["Checkpoints", "Report", "environment", "train"]
+__all__ = ["Checkpoints", "Start", "environment", "train"]
 
 SAVE_SECONDS = 10.0
 """The shortest time between two checkpoints within a training run."""
@@ -43,57 +43,26 @@ SAVE_SHARE = 0.05
 PACKAGES = ("tfp_vae", "tensorflow", "tensorflow-probability", "tf-keras", "numpy", "scipy", "matplotlib")
 
 
-class Report(NamedTuple):
-    """The progress of a training run.
-
-    epoch: its number, counted from 1.
-    step: the number of steps taken in this epoch.
-    steps: the number of steps per epoch.
-    train: means over the epoch's steps so far, in nats per example.
-    validation: means over the validation data after the epoch's last step. None before it.
-    """
-
-    epoch: int
-    step: int
-    steps: int
-    train: Terms
-    validation: Terms | None
-
-
-def train(
-    run: Run,
-    dataset: Dataset,
-    *,
-    starting: Callable[[str, int], None] = lambda execution, step: None,
-    observe: Callable[[Report], None] = lambda report: None,
-    stopping: Callable[[], bool] = lambda: False,
-    filming: Callable[[int, VAE], None] = lambda epoch, vae: None,
-    recording: Callable[[Mapping[str, Any]], None] = lambda line: None,
-) -> bool:
+def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = ()) -> bool:
     """Train a run from its start or from its checkpoint, and write its files.
 
-    The run's folder is locked while this process trains it. The log records the course of the training, and the state
-    records how it ended.
+    It calls `fit` with callbacks that write the run. The run's folder is locked while this process trains it. The log
+    records the course of the training, and the state records how it ended.
 
     A checkpoint is written at least every ten seconds, or less often if saving would take more than a twentieth of the
     time. Training also writes one when it is interrupted, when it diverges (the last good one), and when it ends.
 
     ```python notest
     run = tv.runs.run.Run.open(Path("runs/digits"))
-    with tv.training.progress.training_progress(run.config().training.epochs) as observe:
-        tv.runs.load.train(run, tv.runs.recipe.reload(run.config()), observe=observe)  # continues from its checkpoint
+    dataset = tv.runs.recipe.reload(run.config())
+    tv.runs.train.train(run, dataset, callbacks=[tv.training.Progress()])  # continues from its checkpoint
     ```
 
     Args:
       run: the run. Its config has been written.
       dataset: from `plan` or `reload`.
-      starting: called before the first step with the execution and the number of steps that are done.
-      observe: called with the progress a few times a second.
-      stopping: called as often. If it returns True, training writes a checkpoint and ends.
-      filming: called before the first step and after each epoch, with the number of finished epochs and the model in
-        use, see `frames.Film`.
-      recording: called with the metrics of each epoch, including the epochs of an earlier process, see
-        `tensorboard.Events`.
+      callbacks: more callbacks, such as `Progress`, `frames.Film` and `tensorboard.Events`. They are called before the
+        checkpoint is written, so that a checkpoint is never ahead of their files.
 
     Returns:
       Whether training reached its end. False if it was interrupted.
@@ -130,10 +99,9 @@ def train(
                 callbacks=[
                     *([] if patience is None else [EarlyStopping(patience)]),
                     BestWeights(restore=False),
-                    # Frames come before the checkpoint, so that a checkpoint is never ahead of them.
-                    _Outputs(run, config, starting, filming, recording),
+                    Start(run),
+                    *callbacks,
                     checkpoints,
-                    _Observer(observe, stopping),
                 ],
                 resume=resume,
             )
@@ -262,68 +230,23 @@ class Checkpoints(Callback):
 
 
 @final
-class _Outputs(Callback):
-    """Write the environment, and pass epochs on to frames and event files."""
+class Start(Callback):
+    """Write the environment of a run, log where training starts, and remove frames that training will replace.
 
-    def __init__(
-        self,
-        run: Run,
-        config: RunConfig,
-        starting: Callable[[str, int], None],
-        filming: Callable[[int, VAE], None],
-        recording: Callable[[Mapping[str, Any]], None],
-    ) -> None:
-        self._run, self._dataset = run, config.data.dataset
-        self._starting, self._filming, self._recording = starting, filming, recording
+    Args:
+      run: the run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
 
     def begin(self, training: Training) -> None:
-        """Write the environment, repeat the finished epochs, and remove frames of epochs that will be trained again."""
+        """Do all of that."""
         self._run.write(runs.ENVIRONMENT, {**environment(), "execution": training.execution})
         last = training.epochs * training.steps
-        logger.info("%s, %s, from step %d of %d", self._dataset, training.execution, training.step, last)
-        self._starting(training.execution, training.step)
-        for each in training.history:
-            self._recording(each._asdict())
+        dataset = self._run.config().data.dataset
+        logger.info("%s, %s, from step %d of %d", dataset, training.execution, training.step, last)
         self._run.discard_frames(after=len(training.history))
-        if not training.totals.steps:
-            self._film(training)
-
-    def epoch(self, training: Training) -> None:
-        """Pass the epoch on."""
-        self._recording(training.history[-1]._asdict())
-        self._film(training)
-
-    def _film(self, training: Training) -> None:
-        with training.model() as vae:
-            self._filming(len(training.history), vae)
-
-
-@final
-class _Observer(Callback):
-    """Report progress, and interrupt training on request."""
-
-    def __init__(self, observe: Callable[[Report], None], stopping: Callable[[], bool]) -> None:
-        self._observe, self._stopping = observe, stopping
-
-    def begin(self, training: Training) -> None:
-        """Ask before the first step."""
-        self._ask(training)
-
-    def progress(self, training: Training) -> None:
-        """Report the steps so far."""
-        terms = training.terms
-        self._observe(Report(training.current_epoch, training.totals.steps, training.steps, terms, None))
-        self._ask(training)
-
-    def epoch(self, training: Training) -> None:
-        """Report the epoch."""
-        last, steps = training.history[-1], training.steps
-        self._observe(Report(last.epoch, steps, steps, last.train, last.validation))
-        self._ask(training)
-
-    def _ask(self, training: Training) -> None:
-        if not training.over and self._stopping():
-            training.interrupt("interrupted")
 
 
 def _objective(training: TrainingConfig, steps: int) -> Objective:

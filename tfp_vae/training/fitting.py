@@ -143,21 +143,6 @@ def fit(
         execution=choose(vae, execution),
         transform=transform.batch,
     )
-    training.history.data = dataset
-    training.history.settings = {
-        "objective": objective,
-        "epochs": epochs,
-        "steps_per_epoch": steps_per_epoch,
-        "batch_size": batch_size,
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "lr_schedule": lr_schedule,
-        "clip_norm": clip_norm,
-        "ema": ema,
-        "seed": seed,
-        "execution": execution,
-        "binarization": binarization,
-    }
     if resume is not None:
         training.resume(resume)
     return training.run(list(callbacks))

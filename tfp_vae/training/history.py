@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final, overload
 import numpy as np
 
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from tfp_vae.data.dataset import Dataset
 
 __all__ = ["Best", "Epoch", "History", "Snapshot", "Terms", "Totals", "best_epoch"]
 
@@ -138,15 +135,12 @@ class History:
     epochs: the records.
     ended: why training ended, or "" while it runs.
     finished: whether it reached its end, rather than being interrupted.
-    settings: the arguments of `fit`, by name.
-      snapshot: the state at the end, from which training can continue.
+    snapshot: the state at the end, from which training can continue.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
     ended: str = ""
     finished: bool = False
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    data: Dataset | None = None
     snapshot: Snapshot | None = None
 
     def __len__(self) -> int:
@@ -185,13 +179,7 @@ class History:
         return best_epoch(self.epochs)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table with a row per epoch, indexed by the epoch's number.
+        """Return a table with a row per epoch, indexed by the epoch's number."""
+        import pandas as pd
 
-        Raises:
-          UsageError: pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise UsageError("`to_frame` needs pandas. Install it with `pip install pandas`.") from error
         return pd.DataFrame(self.epochs, columns=list(Epoch._fields)).set_index("epoch")

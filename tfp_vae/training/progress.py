@@ -1,8 +1,4 @@
-"""The progress of a training for a person to see: a bar on a terminal, a few lines in a notebook or a file.
-
-A `TrainingProgress` is what `session.train` calls as `observe`. Everything goes to stderr, so that stdout stays for
-results.
-"""
+"""The progress of a training: a bar on a terminal, and a few lines elsewhere. It goes to stderr."""
 
 from __future__ import annotations
 
@@ -12,10 +8,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from tfp_vae.training.callbacks import Callback
@@ -23,14 +19,14 @@ from tfp_vae.training.callbacks import Callback
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
 
-__all__ = ["LINES", "SECONDS", "Progress", "TrainingProgress", "bar", "columns", "training_progress"]
+__all__ = ["LINES", "SECONDS", "Progress", "bar", "columns"]
 
 LINES, SECONDS = 10, 30.0
-"""How many lines of progress go to a stderr that is no terminal, about; and after how long there is one anyway."""
+"""Without a terminal, about this many lines appear, and one at least after this many seconds."""
 
 
-def columns(*middle: Any) -> tuple[Any, ...]:
-    """Return the columns of a bar, with those that are its own in the middle."""
+def columns(*middle: ProgressColumn) -> tuple[ProgressColumn, ...]:
+    """Return the columns of a bar, with these in the middle."""
     return (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -41,76 +37,11 @@ def columns(*middle: Any) -> tuple[Any, ...]:
 
 
 @contextmanager
-def bar(*middle: Any) -> Iterator[Bar]:
-    """Show a bar on stderr meanwhile, if that is a terminal."""
+def bar(*middle: ProgressColumn) -> Iterator[Bar]:
+    """Show a bar on stderr within this block, if stderr is a terminal."""
     console = Console(file=sys.stderr or io.StringIO())
     with Bar(*columns(*middle), console=console, disable=not console.is_terminal, transient=False) as progress:
         yield progress
-
-
-@contextmanager
-def training_progress(epochs: int) -> Iterator[TrainingProgress]:
-    """Show the progress of a training on stderr: a bar on a terminal; elsewhere about ten lines, or one in 30 seconds.
-
-        with tv.training.progress.training_progress(epochs) as observe:
-            tv.runs.load.train(run, dataset, observe=observe)
-
-    Args:
-      epochs: how many there will be.
-    """
-    with bar(TextColumn("{task.fields[terms]}")) as progress:
-        yield TrainingProgress(progress, epochs)
-
-
-@final
-class TrainingProgress:
-    """Observes a training: shows each `session.Report` that it is called with.
-
-    Args:
-      progress: a bar of rich, in which it makes a task.
-      epochs: how many there will be.
-    """
-
-    def __init__(self, progress: Bar, epochs: int) -> None:
-        self._progress, self._epochs = progress, epochs
-        self._task = progress.add_task(f"epoch 1/{epochs}", total=None, terms="starting")
-        self._validation = ""
-        self._said = time.monotonic()
-
-    def __call__(self, report: Any) -> None:
-        """Show a report."""
-        if report.validation is not None:
-            self._validation = f"  validation {report.validation.elbo:.2f}"
-        if self._progress.disable and (self._is_milestone(report) or time.monotonic() - self._said >= SECONDS):
-            self._line(report)
-        self._progress.update(
-            self._task,
-            description=f"epoch {report.epoch}/{self._epochs}",
-            total=self._epochs * report.steps,
-            completed=(report.epoch - 1) * report.steps + report.step,
-            terms=_terms(report.train) + self._validation,
-        )
-
-    def _is_milestone(self, report: Any) -> bool:
-        """Return whether an epoch has ended that is the first, the last, or one of about ten."""
-        spacing = max(1, self._epochs // LINES)
-        return report.validation is not None and (report.epoch % spacing == 0 or report.epoch in (1, self._epochs))
-
-    def _line(self, report: Any) -> None:
-        within = "" if report.validation is not None else f", step {report.step}/{report.steps}"
-        _say(f"epoch {report.epoch}/{self._epochs}{within}  {_terms(report.train)}{self._validation}\n")
-        self._said = time.monotonic()
-
-
-def _say(line: str) -> None:
-    """Write to stderr, if anybody still listens there."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(line)
-        sys.stderr.flush()
-
-
-def _terms(terms: Any) -> str:
-    return f"ELBO {terms.elbo:.2f}  distortion {terms.distortion:.2f}  rate {terms.rate:.2f}"
 
 
 @final

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, final
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.training.callbacks import Callback
@@ -12,7 +12,7 @@ from tfp_vae.training.history import Epoch, History, best_epoch
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
 
-__all__ = ["EarlyStopping", "Stop", "best_epoch", "early_stop", "stop"]
+__all__ = ["EarlyStopping", "Stop", "early_stop"]
 
 
 class Stop(NamedTuple):
@@ -32,7 +32,7 @@ class Stop(NamedTuple):
 
     def remedy(self) -> str:
         """Return how to continue such a training."""
-        return f"raise --early-stopping (it is {self.patience}) to go on"
+        return f"raise `early_stopping` (it is {self.patience}) to continue"
 
 
 def early_stop(history: History | Sequence[Epoch], patience: int | None) -> Stop | None:
@@ -60,12 +60,6 @@ def early_stop(history: History | Sequence[Epoch], patience: int | None) -> Stop
     if patience is None or len(history) - best < patience:
         return None
     return Stop(len(history), best, patience)
-
-
-def stop(lines: Sequence[Mapping[str, Any]], patience: int | None) -> Stop | None:
-    """Return `early_stop` for the lines of a run's metrics."""
-    epochs = [Epoch(**{**dict.fromkeys(Epoch._fields, 0), **line}) for line in lines]
-    return early_stop(epochs, patience)
 
 
 @final
