@@ -1,12 +1,12 @@
 """Variational autoencoders whose encoder, decoder and prior return TensorFlow Probability distributions.
 
-A model is three maps, x -> q(z|x), z -> p(x|z) and () -> p(z). Training, evaluation and pictures are functions of it:
-`objectives` give bounds on log p(x), `training` climbs them, `evaluation` and `annealing` estimate log p(x), `runs` and
-`experiments` keep and restore what was learned. Log-probabilities are in nats, summed over the event; axes stand in the
-order S (samples), B (batch) or N (all examples), then the event, which is D for z.
+A model is three maps: x -> q(z|x), z -> p(x|z) and () -> p(z). Everything else is a function of a model. `fit`
+maximizes a bound on log p(x) from `objectives`, `log_likelihood` estimates log p(x), and `runs` keeps models on disk.
+Log-probabilities are in nats, summed over the event. Axes come in the order S (samples), B (batch) or N (all examples),
+then the event. The event of z has D dimensions.
 
-Modules and the classes VAE, Encoder and Decoder are imported when they are first used; TensorFlow, by the first call
-that needs it. Examples in docstrings begin where this one ends:
+All names are imported on first use, and TensorFlow is imported by the first call that needs it. Examples in docstrings
+continue this one:
 
 ```python
 import numpy as np

@@ -273,7 +273,9 @@ class TestSupports:
             check_support(dataset(values), binarization.takes(BINARY), lambda: "try harder")
 
     def test_binarized_data_is_refused_to_likelihoods_of_other_data(self) -> None:
-        with pytest.raises(UsageError, match=r"of no use to a likelihood on \(0, 1\)"):
+        with pytest.raises(
+            UsageError, match=r"A likelihood on \(0, 1\) cannot use binarized data. Choose `binarization=none`"
+        ):
             Dynamic().takes(OPEN_UNIT)
 
     @pytest.mark.parametrize(

@@ -105,12 +105,12 @@ def test_a_download_cut_short_leaves_nothing(served: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["missing.bin"])
 def test_an_answer_that_is_no_file_says_what_to_do(name: str, server: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"found none, and http.* --data-dir"):
+    with pytest.raises(DataError, match=r"found none, and http.* `data_dir`"):
         obtain([remote(server, b"", name)], [tmp_path / "cache"])
 
 
 def test_no_network_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"expected file.bin in .*found none.*--data-dir"):
+    with pytest.raises(DataError, match=r"expected file.bin in .*found none.*`data_dir`"):
         obtain([remote("http://127.0.0.1:9/", b"")], [tmp_path / "cache"])
 
 

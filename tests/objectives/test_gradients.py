@@ -366,3 +366,31 @@ def test_a_trainer_refuses_an_upper_bound_before_its_first_step() -> None:
         )
     for variable, value in zip(vae.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
+
+
+@final
+class Detached:
+    """The diagonal Normal as a family that does not declare its samples differentiable."""
+
+    def __init__(self) -> None:
+        family = DiagonalNormal(3)
+        self.params_size, self.latent, self.latent_dim, self.learned = family.params_size, family.latent, 3, ()
+        self.capabilities = family.capabilities._replace(reparameterized=False)
+        self._family = family
+
+    def __call__(self, params: Any) -> Any:
+        return self._family(params)
+
+
+@pytest.mark.parametrize(
+    "objective", [ELBO(), IWAE(), DReG(), Weighted(ELBO(), beta=2.0)], ids=lambda each: type(each).__name__
+)
+def test_training_refuses_a_posterior_without_differentiable_samples(objective: Objective) -> None:
+    model = builders.model()
+    detached = VAE(Encoder(model.encoder.network, Detached()), model.decoder, model.prior)
+    objective.check(model)
+    with pytest.raises(UsageError, match=r"needs a reparameterized posterior, but no gradient flows .* of Detached"):
+        objective.check(detached)
+    x = np.zeros((3, *model.decoder.likelihood.event_shape), np.float32)
+    value = ELBO().bound(detached, x, seed=(0, 0)).value  # a value needs no gradient
+    np.testing.assert_array_equal(value, ELBO().bound(model, x, seed=(0, 0)).value)

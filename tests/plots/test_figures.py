@@ -383,7 +383,7 @@ class TestProjections:
 
     def test_tsne_of_few_or_equal_points(self) -> None:
         assert np.isfinite(PROJECTIONS["tsne"](np.ones((9, 4)), 0).points).all()
-        with pytest.raises(UsageError, match="expected at least 5 test examples, found 4"):
+        with pytest.raises(UsageError, match="`projection=tsne` needs at least 5 test examples, found 4"):
             PROJECTIONS["tsne"](np.ones((4, 4)), 0)
 
 

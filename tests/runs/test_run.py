@@ -139,7 +139,7 @@ class TestRefusals:
             Restored(copied)
         flat = {name: variables[name].ravel()}
         Run(copied.folder).save_checkpoint(saved._replace(variables=variables | flat))
-        with pytest.raises(RunError, match=f"expected {name} of shape"):
+        with pytest.raises(RunError, match=f"expected {name} with shape"):
             Restored(copied)
         del variables[name]
         Run(copied.folder).save_checkpoint(saved._replace(variables=variables))

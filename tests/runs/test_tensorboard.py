@@ -92,7 +92,7 @@ class TestWithout:
         assert not (tmp_path / "r").exists()
 
     def test_library_refuses(self, copied: Run) -> None:
-        with pytest.raises(UsageError, match="--tensorboard needs TensorBoard, found none"):
+        with pytest.raises(UsageError, match="`tensorboard` needs TensorBoard, which is not installed"):
             Events(copied)
         with pytest.raises(UsageError, match="or leave it out"):
             events.check_installed()

@@ -106,5 +106,5 @@ def _download(remote: Remote, places: Sequence[Path], progress: Progress | None)
         looked = " or ".join(dict.fromkeys(map(str, places)))
         raise DataError(
             f"expected {remote.name} in {looked}, found none, and {remote.url} could not be reached "
-            f"({type(error).__name__}); put the file there or name its folder with --data-dir."
+            f"({type(error).__name__}); put the file there, or name its folder with `data_dir`."
         ) from error

@@ -120,7 +120,7 @@ def _neighbouring(z: np.ndarray, seed: int) -> View:
 
     if len(z) < FEWEST_NEIGHBOURED:
         raise UsageError(
-            f"--projection tsne: expected at least {FEWEST_NEIGHBOURED} test examples, found {len(z)}; choose pca."
+            f"`projection=tsne` needs at least {FEWEST_NEIGHBOURED} test examples, found {len(z)}. Choose pca."
         )
     rows = np.linspace(0, len(z) - 1, min(len(z), MOST_NEIGHBOURED)).astype(int)
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)

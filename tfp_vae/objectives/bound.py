@@ -14,7 +14,7 @@ import pydantic
 
 from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.lazy import tf
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, has_closed_form_rate
 
@@ -75,8 +75,7 @@ class Objective(abc.ABC):
 
     The value is always the bound itself. An estimator such as `DReG` changes only the gradient.
 
-    To add an objective, subclass this class, define `_bound` and declare the capabilities below. Use `_draw` or
-    `_posterior` to sample z, because they check what the objective needs.
+    To add an objective, subclass this class, define `_bound` and declare the capabilities below.
     """
 
     sense: ClassVar[Literal["lower", "upper"]] = "lower"
@@ -136,18 +135,25 @@ class Objective(abc.ABC):
         The reason is either a missing capability of the model or an upper bound, whose maximum says nothing about
         log p(x).
         """
-        self._check_sense()
+        self._check_gradient(vae)
         self._check_model(vae)
 
     @abc.abstractmethod
     def _bound(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor) -> Bound:
         """Return the bound for x [B, *event_shape]."""
 
-    def _check_sense(self) -> None:
+    def _check_gradient(self, vae: VAE) -> None:
+        """Raise UsageError if the gradient does not lead to a model of the data."""
         if self.sense == "upper":
             raise UsageError(
                 f"{type(self).__name__} is an upper bound on log p(x), so maximizing it does not fit the model. "
                 "Train with a lower bound, such as `objective=elbo`."
+            )
+        posterior = vae.encoder.posterior
+        if self.needs_reparameterized_posterior and not posterior.capabilities.reparameterized:
+            raise UsageError(
+                f"{type(self).__name__} needs a reparameterized posterior, but no gradient flows through the samples "
+                f"of {type(posterior).__name__}. Choose another posterior, such as `posterior=diagonal-normal`."
             )
 
     def _check_model(self, vae: VAE) -> None:
@@ -155,20 +161,9 @@ class Objective(abc.ABC):
         if self.needs_closed_form_rate and not has_closed_form_rate(vae.encoder.posterior, vae.prior):
             raise UsageError(NO_CLOSED_FORM)
 
-    def _posterior(self, vae: VAE, x: Array) -> Distribution:
-        """Return q(z|x), batch [B], after checking that the encoder can learn from its samples."""
-        q = vae.encoder(x)
-        if self.needs_reparameterized_posterior and q.reparameterization_type != tfd.FULLY_REPARAMETERIZED:
-            raise UsageError(
-                f"{type(self).__name__} needs a reparameterized posterior, but no gradient flows through the samples "
-                f"of {type(vae.encoder.posterior).__name__}. Choose another posterior, such as "
-                "`posterior=diagonal-normal`."
-            )
-        return q
-
     def _draw(self, vae: VAE, x: Array, samples: int, seed: Seed) -> Draws:
         """Draw z [S, B, D] from q(z|x) and decode it: one pass of the encoder and S of the decoder per example."""
-        q = self._posterior(vae, x)
+        q = vae.encoder(x)
         z = q.sample(samples, seed=seed)
         return Draws(q, vae.prior(), z, vae.decoder(z).log_prob(x))
 

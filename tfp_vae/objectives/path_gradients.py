@@ -45,7 +45,7 @@ class StickingTheLanding(ELBOEstimator):
     mc_samples: SampleCount = field(default=1, kw_only=True)
 
     def _estimate(self, vae: VAE, x: Array, seed: Seed, cost: CostFunction) -> Bound:
-        path = sample_path(vae, x, self._posterior(vae, x), self.mc_samples, seed, cost)
+        path = sample_path(vae, x, vae.encoder(x), self.mc_samples, seed, cost)
         even = tf.ones_like(path.log_px) / self.mc_samples
         distortion, rates = -tf.reduce_mean(path.log_px, axis=0), tf.reduce_mean(path.log_ratios, axis=0)
         plain = elbo_of(distortion, rates, path.cost)
@@ -79,7 +79,7 @@ class DReG(Objective):
 
     def _bound(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor) -> Bound:
         del step
-        path = sample_path(vae, x, self._posterior(vae, x), self.mc_samples, seed, unweighted_cost)
+        path = sample_path(vae, x, vae.encoder(x), self.mc_samples, seed, unweighted_cost)
         log_ratio = tf.reduce_sum(path.log_ratios, axis=-1)
         log_w = path.log_px - log_ratio
         v = tf.nn.softmax(log_w, axis=0)

@@ -100,5 +100,5 @@ class Weighted(Objective):
             families = vae.encoder.posterior, vae.prior
             raise UsageError(NO_SEPARATE_RATES.format(*(type(family).__name__ for family in families)))
 
-    def _check_sense(self) -> None:
-        self.objective._check_sense()  # noqa: SLF001
+    def _check_gradient(self, vae: VAE) -> None:
+        self.objective._check_gradient(vae)  # noqa: SLF001

@@ -62,7 +62,7 @@ def latent_scatter(
     ```python
     from tfp_vae.plots.scatter import latent_scatter
 
-    labels = tv.data.dataset.load("digits").train.y[:16]
+    labels = tv.data.load("digits").train.y[:16]
     latent_scatter(np.asarray(vae.encoder.mean(x)), labels)  # a figure, a colour for each digit
     ```
 

@@ -1,7 +1,7 @@
 """What a run is: a validated record from which its model and its training are built.
 
 A `RunConfig` is all that a run's numbers depend on, beside versions and the machine. Records are frozen pydantic models
-that take no unknown key; members of tables may be given as text. `build` makes the model of one, `session` the
+that take no unknown key; members of tables may be given as text. `build` makes the model of one, `runs.train` the
 training. `identity` tells whether a checkpoint belongs to a config.
 """
 
@@ -161,7 +161,7 @@ class TrainingConfig(_Record):
     learning_rate: at step 0.
     beta, kl_warmup_epochs, free_bits: the rate's weight, its linear warm-up, and nats per latent dimension left free.
     clip_norm: the largest global norm of a gradient.
-    early_stopping: patience in epochs, see `stopping.stop`.
+    early_stopping: patience in epochs, see `stopping.early_stop`.
     ema: decay of the averaged weights, see `training.Average`.
     seed: of every draw.
     execution: `auto`, `xla`, `graph` or `eager`.

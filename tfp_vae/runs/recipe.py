@@ -224,7 +224,7 @@ def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None)
     if data.fingerprint() != config.data.fingerprint:
         raise DataError(
             f"{config.data.dataset}: expected the data the run was trained on (fingerprint {config.data.fingerprint}), "
-            f"found other values ({data.fingerprint()}); name their folder with --data-dir."
+            f"found other values ({data.fingerprint()}); name their folder with `data_dir`."
         )
     return _prepared(config, data)
 
@@ -256,7 +256,7 @@ def _advice(data: Dataset, support: Support) -> str:
     unit = support is not BINARY and fits(data, UNIT)  # under a Bernoulli they are binarized, unless told not to be
     fit = [set(fitting(x, data.event_shape)) for x in data.parts]
     names = [name for name in LIKELIHOODS if name in set.intersection(*fit) or (unit and name == "bernoulli")]
-    return ", or ".join([*remedies, f"choose a --likelihood that fits: {', '.join(names)}"])
+    return ", or ".join([*remedies, f"choose a `likelihood` that fits: {', '.join(names)}"])
 
 
 def _helps_to_divide(data: Dataset, support: Support) -> bool:
@@ -270,8 +270,8 @@ PIXEL: Literal[255] = 255
 """The largest value of an 8-bit pixel."""
 
 _REMEDIES: dict[str, Callable[[Dataset, Support], bool]] = {
-    "choose --binarization dynamic, static or threshold": lambda data, support: support is BINARY and fits(data, UNIT),
-    "choose --scaling divided:by=255": _helps_to_divide,
+    "choose `binarization=dynamic`, static or threshold": lambda data, support: support is BINARY and fits(data, UNIT),
+    "choose `scaling=divided:by=255`": _helps_to_divide,
 }
 """What helps data that a likelihood of a support does not take, and when."""
 
@@ -396,7 +396,7 @@ def _warn_of_density(raw: Dataset, config: RunConfig) -> None:
     few = of_few_values(raw, binarized=config.data.binarization.name != "none")
     if few is not None and few.size > 1 and config.model.likelihood.name in few.unbounded:
         what = "0 and 1" if few.likely == ["bernoulli"] else f"{few.size} different ones"
-        remedy = f"--likelihood {', '.join(few.likely)}" if few.likely else "bring them to {0, 1}, levels or counts"
+        remedy = f"`likelihood={', '.join(few.likely)}`" if few.likely else "bring them to {0, 1}, levels or counts"
         logger.warning(_UNBOUNDED, raw.name, what, config.model.likelihood.name, remedy)
 
 
@@ -573,5 +573,5 @@ def _check_shape(config: RunConfig, path: str, given: Split) -> None:
     if expected != found:
         raise DataError(
             f"{path}: expected examples of shape {expected}, as the run was trained on, found {found}; bring them to "
-            "that shape, or choose another --run."
+            "that shape, or choose another `run`."
         )

@@ -138,12 +138,12 @@ class Run:
     def refuse_existing(cls, folder: Path) -> None:
         """Raise RunError if the folder holds a run already, or what is left of one."""
         if cls(folder).exists():
-            raise RunError(f"{folder}: holds a run already; continue it with --resume or choose another --run-dir.")
+            raise RunError(f"{folder}: holds a run already; continue it with `resume`, or choose another `run_dir`.")
         left = [name for name in (CHECKPOINT, PREVIOUS, TRAINING, METRICS, STATE) if (folder / name).exists()]
         if left:
             raise RunError(
                 f"{folder}: expected a folder without a run, found {left[0]} of one whose {CONFIG} is gone; restore "
-                "that, or choose another --run-dir."
+                "that, or choose another `run_dir`."
             )
         with _reading(folder):
             other = (
@@ -153,7 +153,7 @@ class Run:
             )
         if other:
             raise RunError(
-                f"{folder}: expected a new or an empty folder, found {other[0]} in it; choose another --run-dir."
+                f"{folder}: expected a new or an empty folder, found {other[0]} in it; choose another `run_dir`."
             )
 
     @classmethod
@@ -321,7 +321,7 @@ class Run:
 
         Args:
           epochs: their total; as it was, if not given.
-          early_stopping: the patience, see `stopping.stop`; as it was, if not given.
+          early_stopping: the patience, see `stopping.early_stop`; as it was, if not given.
 
         Raises:
           UsageError: nothing is left to be trained with these: fewer epochs than are done, or an early end.
@@ -338,7 +338,7 @@ class Run:
         if epochs < done + begun:
             reached = f"{done} epochs are done already" + (", and another is begun" if begun else "")
             raise UsageError(
-                f"{self.folder}: {reached}; --epochs is the total, expected at least {done + begun}, found {epochs}."
+                f"{self.folder}: {reached}; `epochs` is the total, expected at least {done + begun}, found {epochs}."
             )
         ended = None if begun else early_stop([Epoch(**line) for line in history], config.training.early_stopping)
         if epochs > done and ended is not None:
@@ -717,10 +717,10 @@ def find(run: str | None, runs_dir: str) -> Run:
     finished = finished_runs(Path(runs_dir))
     if not finished:
         here = finished_runs(Path())
-        which = f"such as --run {_quoted(here[-1].folder)}" if here else "the folder that --run-dir named"
+        which = f"such as {_quoted(here[-1].folder)}" if here else "the folder of the training"
         raise RunError(
-            f"expected a finished run under {runs_dir}, found none; make one with `tfp-vae train`, or give --run, "
-            f"{which}."
+            f"expected a finished run under {runs_dir}, found none; make one with `tfp-vae train`, or name one with "
+            f"`run`, {which}."
         )
     return finished[-1]
 

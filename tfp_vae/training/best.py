@@ -21,7 +21,7 @@ class BestWeights(Callback):
 
     ```python
     keep = tv.training.BestWeights()
-    tv.fit(vae, tv.data.dataset.load("digits"), epochs=2, execution="graph", callbacks=[keep])  # best weights
+    tv.fit(vae, tv.data.load("digits"), epochs=2, execution="graph", callbacks=[keep])  # best weights
     ```
 
     Args:

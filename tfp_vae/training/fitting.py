@@ -65,7 +65,7 @@ def fit(
     function too, so equal settings give equal weights there.
 
     ```python
-    data = tv.data.dataset.load("digits")
+    data = tv.data.load("digits")
     history = tv.fit(vae, data, tv.objectives.ELBO(mc_samples=5), epochs=2, execution="graph")
     history[-1].validation_elbo  # nats per example
     ```

@@ -45,7 +45,7 @@ def early_stop(history: History | Sequence[Epoch], patience: int | None) -> Stop
     With few validation examples the ELBO is noisy, and a patience of a few epochs may end training by chance.
 
     ```python
-    history = tv.fit(vae, tv.data.dataset.load("digits"), epochs=4, learning_rate=1e-30, execution="graph")
+    history = tv.fit(vae, tv.data.load("digits"), epochs=4, learning_rate=1e-30, execution="graph")
     tv.training.early_stop(history, patience=2)  # Stop(epoch=4, best_epoch=1, patience=2)
     ```
 

@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "another kind": ({"a.png": encoded(GREY), "a.gif": b"GIF89a"}, "a.gif: expected a PNG or JPEG image, found a file"),
     "too deep": ({"a/b/c.png": encoded(GREY)}, "b: expected a PNG or JPEG image, found a folder"),
     "images beside labels": ({"a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found both"),
-    "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4; give --resize"),
+    "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4; set `resize`"),
     "transparent": ({"a.png": encoded(THROUGH)}, "found transparent pixels"),
     "16 bits a colour": (
         {"a.png": png(4, 6, (b"\0" + b"\1\2" * 12) * 6, depth=16, kind=2)},
@@ -224,7 +224,7 @@ class TestSeveralRefusals:
             read_folder(tmp_path)
         assert str(error.value).startswith(f"{tmp_path}: 3 files cannot be used: (1) x/b.png: not a readable PNG")
         assert "(2) y/d.png: expected an opaque image" in str(error.value)
-        assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4; give --resize.")
+        assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4; set `resize`.")
 
     @pytest.mark.parametrize("good", [0, 1])
     def test_of_many_the_first_are_named_and_the_rest_counted(self, good: int, tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
 
 def test_more_images_than_memory_are_refused_at_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfp_vae.data.readers.images.MOST_VALUES", 40)
-    with pytest.raises(DataError, match=r"2 images like .*/a.png of 24 values; choose a smaller --resize"):
+    with pytest.raises(DataError, match=r"2 images like .*/a.png of 24 values; choose a smaller `resize`"):
         read_folder(write(tmp_path, {"a.png": encoded(GREY), "b.png": b"not even read"}))
 
 

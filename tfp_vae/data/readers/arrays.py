@@ -214,7 +214,7 @@ _MALFORMED = (
 
 def not_there(path: Path) -> DataError:
     """Return the error of a file that is not there."""
-    return DataError(f"{path}: expected a file, found none; check the path, or give its folder as --data-dir.")
+    return DataError(f"{path}: expected a file, found none; check the path, or name its folder with `data_dir`.")
 
 
 def check_file(path: Path) -> None:

@@ -43,7 +43,7 @@ MOST_PIXELS = 1 << 24
 MOST_VALUES = 1 << 31
 """The most values that all images of a folder may have together."""
 
-RESIZE = "give --resize"
+RESIZE = "set `resize`"
 """What is advised on images of several sizes, of data to train on."""
 
 SPLIT_FOLDERS = {
@@ -243,7 +243,7 @@ def _check_memory(image: np.ndarray, entry: _Entry, count: int) -> None:
     if count * image.size > MOST_VALUES:
         raise DataError(
             f"expected at most {MOST_VALUES:,} values in all, found {count:,} images like {entry.where} of "
-            f"{image.size:,} values; choose a smaller --resize."
+            f"{image.size:,} values; choose a smaller `resize`."
         )
 
 
@@ -349,7 +349,7 @@ def _bits(image: Any, content: io.BytesIO) -> int:
 
 _MODE = (
     "{}: expected 8 bits a channel, or grey of 16 bits, found more bits in an image of mode {}; convert it, or put its "
-    "pixels into an .npy array and train with --scaling divided:by=65535."
+    "pixels into an .npy array and train with `scaling=divided:by=65535`."
 )
 _TRANSPARENT = "{}: expected an opaque image, found transparent pixels; flatten it on a background."
 

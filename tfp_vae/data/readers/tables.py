@@ -164,8 +164,8 @@ def _numbers(row: list[str], header: list[str], places: list[int], where: str) -
     except ValueError:
         wrong = next(place for place in places if not _is_number(row[place]))
         raise DataError(
-            f"{where}: expected a number in column {header[wrong]!r}, found {row[wrong][:40]!r}; mend it, or for data "
-            "to train on name a column of labels with --label-column, and the columns of numbers with --columns."
+            f"{where}: expected a number in column {header[wrong]!r}, found {row[wrong][:40]!r}. Correct it, "
+            "or to train on these data, choose features with `columns` and name the label with `label_column`."
         ) from None
 
 

@@ -75,9 +75,7 @@ class _ToBinary(Binarization):
     def takes(self, support: Support) -> Support:
         """Return [0, 1], if the likelihood is one of binary data, or has a density at 0 and 1."""
         if not support.contains(np.array([0.0, 1.0])).all() or (support.discrete and support is not BINARY):
-            raise UsageError(
-                f"binarized data is of no use to a likelihood on {support.text}; choose --binarization none."
-            )
+            raise UsageError(f"A likelihood on {support.text} cannot use binarized data. Choose `binarization=none`.")
         return UNIT
 
 
