@@ -32,8 +32,8 @@ def check_installed() -> None:
     """Raise UsageError if TensorBoard is not installed, because `tf.summary.scalar` needs it."""
     if importlib.util.find_spec("tensorboard") is None:
         raise UsageError(
-            "`tensorboard` needs TensorBoard, which is not installed. Run `pip install 'tfp_vae[tensorboard]'`, or leave it "
-            "out."
+            "`tensorboard` needs TensorBoard, which is not installed. Run `pip install 'tfp_vae[tensorboard]'`, or "
+            "leave it out."
         )
 
 
