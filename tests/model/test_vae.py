@@ -17,7 +17,8 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.model.distributions.flows import MaskedNetwork
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES
-from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig, build
+from tfp_vae.runs.build import build_from_config
+from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.recipe import plan
 
 tfd = tfp.distributions
@@ -89,7 +90,7 @@ class TestWhatAnEncoderSees:
         assert planned.model.encoder_input == sees
         assert planned.data.scaling.name == ("standard" if sees == "values" else "none")
         read = RunConfig.model_validate_json(planned.model_dump_json())
-        encoder = build(read).encoder
+        encoder = build_from_config(read).encoder
         assert encoder.sees == sees
         assert np.abs(encoder(data.train.x).mean()).max() < 50  # where the values themselves give thousands
 
@@ -179,7 +180,9 @@ def test_networks_drop_units_of_their_own() -> None:
 
 
 def test_encoder_and_decoder_of_a_run_drop_units_apart() -> None:
-    vae = build(config(small_model(encoder="mlp:hidden=64,dropout=0.5", decoder="mlp:hidden=64,dropout=0.5")))
+    vae = build_from_config(
+        config(small_model(encoder="mlp:hidden=64,dropout=0.5", decoder="mlp:hidden=64,dropout=0.5"))
+    )
     first, last = (masks(part.network, 64) for part in (vae.encoder, vae.decoder))
     assert 0.4 < np.mean(first == last) < 0.6
 
@@ -253,7 +256,7 @@ def test_network_weights_are_decided_by_the_seed(name: str) -> None:
 
 
 def test_encoder_and_decoder_of_a_run_start_apart() -> None:
-    vae = build(config(small_model(latent_dim=12)))
+    vae = build_from_config(config(small_model(latent_dim=12)))
     first, last = vae.encoder.network.get_weights()[0], vae.decoder.network.get_weights()[0]
     assert first.shape == last.shape
     assert (first != last).all()
@@ -261,7 +264,7 @@ def test_encoder_and_decoder_of_a_run_start_apart() -> None:
 
 def test_decoder_starts_at_the_data_mean(rng: np.random.Generator) -> None:
     mean = rng.uniform(0.05, 0.95, SHAPE)
-    vae = build(config(small_model()), mean)
+    vae = build_from_config(config(small_model()), mean)
     bias = vae.decoder.network.get_weights()[-1]
     np.testing.assert_allclose(bias, np.log(mean / (1 - mean)).ravel(), rtol=1e-5)
 

@@ -19,7 +19,8 @@ from tests.helpers.runs import small_model, small_training, start_run
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.config import RunConfig, build
+from tfp_vae.runs.build import build_from_config
+from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run, all_runs, find, finished_runs
@@ -147,7 +148,7 @@ class TestRefusals:
             Restored(copied)
 
     def test_nothing_is_restored_unless_all_fits(self, copied: Run) -> None:
-        vae = build(copied.config())
+        vae = build_from_config(copied.config())
         before = State(vae).capture()
         spoiled = {name: value + 1 for name, value in before.items()} | {max(before): np.zeros(1)}
         with pytest.raises(RunError):

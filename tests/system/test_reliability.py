@@ -47,8 +47,9 @@ from tfp_vae.runs import lock as locks
 from tfp_vae.runs import metrics
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import train as session
+from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.checkpoint import Best, Checkpoint, shapes
-from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig, build
+from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
@@ -688,7 +689,7 @@ def spoilt(x: np.ndarray) -> np.ndarray:
 
 def first_step_not_finite(config: RunConfig, dataset: Dataset) -> int:
     """Take the run's steps one by one, by plain gradient descent; return the number of the first that is not finite."""
-    vae = build(config, dataset.train.x.mean(axis=0))
+    vae = build_from_config(config, dataset.train.x.mean(axis=0))
     transform = BINARIZATIONS.build(config.data.binarization).batch
     objective = OBJECTIVES.build(config.training.objective)
     for step, rows in enumerate(epoch_batches(len(dataset.train), 128, 12, 0, 0)):
@@ -709,7 +710,7 @@ def test_shapes_are_those_of_the_model_that_is_built(members: dict[str, str], tr
     data = Run(trained).config().data
     model = ModelConfig(**{"encoder": "mlp:hidden=4", "decoder": "mlp:hidden=4", "latent_dim": 3, **members})
     config = RunConfig(data=data, model=model, training=TrainingConfig(objective="monte-carlo-elbo"))
-    vae, optimizer = build(config), OPTIMIZERS["adam"](1e-3)
+    vae, optimizer = build_from_config(config), OPTIMIZERS["adam"](1e-3)
     optimizer.build(vae.trainable_variables)
     built = {name: (value.shape, value.dtype.type) for name, value in State(vae, optimizer).capture().items()}
     assert shapes(config) == built

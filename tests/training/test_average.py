@@ -18,8 +18,9 @@ from tests.helpers.runs import CONFIGS, Interrupt, assert_same, start_run, witho
 from tfp_vae.core.errors import UsageError
 from tfp_vae.objectives import ELBO
 from tfp_vae.reports import page as report
+from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.checkpoint import shapes
-from tfp_vae.runs.config import LATER, ModelConfig, RunConfig, TrainingConfig, build
+from tfp_vae.runs.config import LATER, ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.load import Restored
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
@@ -166,7 +167,7 @@ class TestRun:
 
         told = averaged_run.metrics()[-1]["validation_elbo"]
         assert elbo(Restored(averaged_run).vae) == pytest.approx(told, rel=1e-6)
-        raw = build(averaged_run.config())
+        raw = build_from_config(averaged_run.config())
         State(raw).restore(model_arrays(averaged_run.checkpoint().variables))
         assert elbo(raw) == pytest.approx(Run(trained).metrics()[-1]["validation_elbo"], rel=1e-6)
         assert elbo(raw) != pytest.approx(told, rel=1e-4)
@@ -214,7 +215,10 @@ class TestRun:
         assert not train(run, dataset, callbacks=[Interrupt(lambda: True)])
         restored = Restored(run)
         assert restored.step == 0
-        assert_same(State(restored.vae).capture(), State(build(run.config(), dataset.train.x.mean(axis=0))).capture())
+        assert_same(
+            State(restored.vae).capture(),
+            State(build_from_config(run.config(), dataset.train.x.mean(axis=0))).capture(),
+        )
 
     def test_it_is_part_of_what_a_run_is(self, averaged_run: Run, trained: Path) -> None:
         assert averaged_run.config().identity() != Run(trained).config().identity()
@@ -245,7 +249,7 @@ def test_shapes_of_averages_are_those_that_are_built(members: dict[str, str], tr
     data, small = Run(trained).config().data, {"encoder": "mlp:hidden=4", "decoder": "mlp:hidden=4", "latent_dim": 3}
     training = TrainingConfig(objective="monte-carlo-elbo", ema=0.99)
     config = RunConfig(data=data, model=ModelConfig(**{**small, **members}), training=training)
-    vae, averaged, optimizer = build(config), build(config), OPTIMIZERS["adam"](1e-3)
+    vae, averaged, optimizer = build_from_config(config), build_from_config(config), OPTIMIZERS["adam"](1e-3)
     optimizer.build(vae.trainable_variables)
     state = State(vae, optimizer, Average(averaged.trainable_variables, 0.99))
     built = state.capture()

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from tfp_vae.runs import (
+        build,
         checkpoint,
         config,
         frames,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "build",
     "checkpoint",
     "config",
     "frames",

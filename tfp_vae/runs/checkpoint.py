@@ -20,7 +20,8 @@ from tfp_vae.core.errors import DataError
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.runs import metrics
-from tfp_vae.runs.config import RunConfig, build
+from tfp_vae.runs.build import build_from_config
+from tfp_vae.runs.config import RunConfig
 from tfp_vae.training.average import Average
 from tfp_vae.training.history import Best
 from tfp_vae.training.optimizers import OPTIMIZERS
@@ -149,7 +150,7 @@ def shapes(config: RunConfig, *, optimizer: bool = True) -> Shapes:
       optimizer: whether to include the optimizer's variables.
     """
     with tf.Graph().as_default():
-        vae, average = build(config), None
+        vae, average = build_from_config(config), None
         state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if optimizer else None
         if state is not None:
             state.build(vae.trainable_variables)

@@ -1,7 +1,7 @@
 """What a run is: a validated record from which its model and its training are built.
 
 A `RunConfig` is all that a run's numbers depend on, beside versions and the machine. Records are frozen pydantic models
-that take no unknown key; members of tables may be given as text. `build` makes the model of one, `runs.train` the
+that take no unknown key; members of tables may be given as text. `runs.build` makes the model of one, `runs.train` the
 training. `identity` tells whether a checkpoint belongs to a config.
 """
 
@@ -11,16 +11,14 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pydantic
-from numpy.typing import ArrayLike
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, EXECUTIONS
 from tfp_vae.core.registry import AS_MAPPING, Member, Table, first_problem
-from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.data.dataset import DATASETS, LARGEST_EVENT
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
@@ -33,7 +31,7 @@ from tfp_vae.objectives import OBJECTIVES, has_closed_form_rate, has_separate_ra
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
-__all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "build", "check_rate"]
+__all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "check_rate"]
 
 TABLES: dict[str, Table] = {
     "posteriors": POSTERIORS,
@@ -289,42 +287,3 @@ def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
         raise UsageError(NO_CLOSED_FORM)
     if training.free_bits and not has_separate_rates(*families):
         raise UsageError(NO_SEPARATE_RATES.format(model.posterior.name, model.prior.name))
-
-
-def build(config: RunConfig, data_mean: ArrayLike | None = None) -> Any:
-    """Return the VAE that a config describes, its weights drawn from the run's seed.
-
-    Encoder, decoder, posterior and prior are given seeds of their own, folded from the run's: another prior leaves the
-    encoder's first weights as they were.
-
-    ```python
-    config = tv.runs.run.find(None, "runs").config()
-    tv.runs.config.build(config)  # its first weights; `experiments.Restored` has the trained ones
-    ```
-
-    Args:
-      config: the run.
-      data_mean: mean of the training data, `event_shape`, at which the decoder starts; not needed where the
-        weights will be restored.
-    """
-    from tfp_vae.model.vae import VAE, Decoder, Encoder
-
-    model, event_shape, seed = config.model, config.data.event_shape, config.training.seed
-    encoder_seed, decoder_seed, posterior_seed, prior_seed = (
-        integer(seed, Purpose.INITIALIZATION, i) for i in range(4)
-    )
-    posterior = POSTERIORS.build(model.posterior, model.latent_dim, seed=posterior_seed)
-    likelihood = LIKELIHOODS.build(model.likelihood, event_shape)
-    mean = np.zeros(event_shape) if data_mean is None else np.asarray(data_mean)
-    network = NETWORKS.build(model.encoder, event_shape, posterior.params_size, seed=encoder_seed)
-    encoder = Encoder(network, posterior, model.encoder_input)
-    decoder = NETWORKS.build(
-        model.decoder,
-        (model.latent_dim,),
-        likelihood.params_size,
-        output_bias=likelihood.initial_params(mean),
-        seed=decoder_seed,
-        image_shape=event_shape,
-    )
-    prior = PRIORS.build(model.prior, model.latent_dim, encoder=encoder, data_mean=mean, seed=prior_seed)
-    return VAE(encoder, Decoder(decoder, likelihood), prior)

@@ -26,8 +26,8 @@ from tfp_vae.core.errors import RunError
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.evaluation.latent_space import SHOWN, Region, generate_within
 from tfp_vae.model.vae import VAE
+from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
-from tfp_vae.runs.config import build
 from tfp_vae.runs.run import Run
 from tfp_vae.training.state import State
 
@@ -65,7 +65,7 @@ class Restored:
         self.config = run.config()
         checkpoint = run.checkpoint(shapes(self.config))
         self.step, variables = WEIGHTS[weights](checkpoint)
-        self.vae: VAE = build(self.config)
+        self.vae: VAE = build_from_config(self.config)
         State(self.vae).restore(variables)
 
     def __repr__(self) -> str:

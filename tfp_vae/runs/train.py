@@ -23,8 +23,9 @@ from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Objective, Weighted
 from tfp_vae.runs import run as runs
+from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.checkpoint import Checkpoint, shapes
-from tfp_vae.runs.config import RunConfig, TrainingConfig, build
+from tfp_vae.runs.config import RunConfig, TrainingConfig
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import Callback
@@ -78,7 +79,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = ()) -> 
         training = config.training
         checkpoints = Checkpoints(run, config.identity())
         resume = checkpoints.read(shapes(config))
-        vae = build(config, dataset.train.x.mean(axis=0))
+        vae = build_from_config(config, dataset.train.x.mean(axis=0))
         patience = training.early_stopping
         try:
             history = fit(
