@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,16 +41,24 @@ def notice_of_scaled(standard: Mapping[str, Any]) -> None:
         )
 
 
+NAMED = re.compile(r"`(?P<name>[a-z][a-z0-9_]*)(?:=(?P<value>[^`]+)|\('(?P<folder>[^`]*)'\))?`")
+"""A setting as messages of the library name it, alone or with a value, or a function, alone or with a folder."""
+
+COMMAND_LINES = {"all_runs": "tfp-vae runs", "resume": "tfp-vae train --resume", "train": "tfp-vae train"}
+"""The commands that do the work of a function or setting of the library, if the current command has no such option."""
+
+
 def with_options(message: str, command: click.Command | None) -> str:
     """Return a message of the library with its settings written as options of the command.
 
-    The library names settings in backticks, by their Python names. A setting that the command does not have, and any
-    other text in backticks, stays as it is.
+    The library names settings in backticks, by their Python names. A few names stand for a command, see
+    `COMMAND_LINES`. A setting that the command does not have, and any other text in backticks, stays as it is.
 
     ```
     `latent_dim` -> --latent-dim
     `objective=monte-carlo-elbo` -> --objective monte-carlo-elbo
     `plots=False` -> --no-plots
+    `all_runs('old runs')` -> `tfp-vae runs --runs-dir 'old runs'`
     ```
     """
     if command is None:
@@ -61,19 +70,17 @@ def with_options(message: str, command: click.Command | None) -> str:
             known |= dict.fromkeys(names - known.keys(), option)
 
     def as_option(found: re.Match[str]) -> str:
-        name, value = found["name"], found["value"]
-        if name not in known:
-            return found[0]
+        name, value, folder = found["name"], found["value"], found["folder"]
+        if name not in known or folder is not None:
+            line = COMMAND_LINES.get(name)
+            where = "" if folder is None else f" --runs-dir {shlex.quote(folder)}"
+            return found[0] if line is None else f"`{line}{where}`"
         flag = known[name].opts[0]
         if value in ("True", "False") and known[name].is_flag:
             return flag if value == "True" else next(iter(known[name].secondary_opts), f"no {flag}")
         return flag if value is None else f"{flag} {value}"
 
-    return _SETTING.sub(as_option, message)
-
-
-_SETTING = re.compile(r"`(?P<name>[a-z][a-z0-9_]*)(?:=(?P<value>[^`]+))?`")
-"""A setting as messages of the library name it, alone or with a value."""
+    return NAMED.sub(as_option, message)
 
 
 @final

@@ -209,7 +209,7 @@ def _print_notes(result: dict[str, Any]) -> None:
     if "ais" in result:
         _print_annealing(result["ais"], result["sandwich"])
     for note in filter(None, (result["advice"], _saturation(result))):
-        click.echo(note)
+        click.echo(console.with_options(note, command))
 
 
 def _saturation(result: dict[str, Any]) -> str | None:

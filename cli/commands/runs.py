@@ -32,7 +32,7 @@ def command(runs_dir: str, as_json: bool) -> None:
     if as_json:
         console.print_json({"runs": rows})
     elif not rows:
-        console.notice(f"no runs under {runs_dir}; {_elsewhere()}")
+        console.notice(f"no runs under {runs_dir}. {_elsewhere()}")
     else:
         told = [name for name in _COLUMNS if any(row[name] is not None for row in rows)]
         console.print_table(
@@ -44,7 +44,7 @@ def _elsewhere() -> str:
     """Return where runs are, or how to make one."""
     if runs.all_runs(Path()):
         return "`tfp-vae runs --runs-dir .` lists those in this folder."
-    return "make one with `tfp-vae train`, or say with --runs-dir which folder they are in."
+    return "Make one with `tfp-vae train`, or name their folder with --runs-dir."
 
 
 def _text(name: str, value: Any) -> Any:

@@ -26,11 +26,18 @@ from tfp_vae.core.errors import UsageError
         ("Use `json`.", "Use --json."),
         ("`nothing` and `nothing=1` are no options.", "`nothing` and `nothing=1` are no options."),
         ("`tfp-vae runs` lists them.", "`tfp-vae runs` lists them."),
+        ("Make one with `train`.", "Make one with `tfp-vae train`."),
+        ("`all_runs('old runs')` lists them.", "`tfp-vae runs --runs-dir 'old runs'` lists them."),
         ("an odd ` stays, latent_dim too", "an odd ` stays, latent_dim too"),
     ],
 )
 def test_settings_become_options_of_the_command(message: str, expected: str) -> None:
     assert console.with_options(message, train.command) == expected
+
+
+def test_resume_becomes_a_command_line_for_commands_without_that_option() -> None:
+    assert console.with_options("Use `resume=True`.", train.command) == "Use --resume."
+    assert console.with_options("Use `resume=True`.", sample.command) == "Use `tfp-vae train --resume`."
 
 
 def test_settings_of_another_command_stay_as_they_are() -> None:

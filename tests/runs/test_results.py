@@ -257,7 +257,7 @@ class TestAdvice:
     def test_too_few_samples_to_tell_are_said(self) -> None:
         said = self.given(900.0, np.nan)
         assert said is not None
-        assert "cannot tell" in said
+        assert "too few to tell" in said
 
     def test_even_weights_need_none(self) -> None:
         assert self.given(900.0, 0.2) is None
@@ -266,7 +266,7 @@ class TestAdvice:
         said = self.given(300.0, 0.9)
         assert said is not None
         assert "k̂ exceeds 0.7 for 100% of the examples" in said
-        assert "--ais-steps" in said
+        assert "`ais_steps=1000` gives a bound" in said
 
     def test_a_small_effective_sample_size_is_said(self) -> None:
         said = self.given(5.0, 0.3)

@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,17 @@ def test_keras_is_used_in_its_places_only() -> None:
         user.startswith(("tfp_vae/model/networks", "tfp_vae/training/optimizers.py", "tfp_vae/core/execution.py"))
         for user in users
     )
+
+
+SHELL_EXAMPLES = {"tfp_vae/reports/page.py"}
+"""Modules of the library whose docstring shows a command line."""
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if package(p) != "cli"], ids=relative)
+def test_library_messages_name_settings_and_not_command_line_options(path: Path) -> None:
+    strings = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    found = [text for text in strings if isinstance(text, str) and re.search(r"(?<![\w-])--[a-z-]+(?![\w=])", text)]
+    assert not found or relative(path) in SHELL_EXAMPLES, found
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)

@@ -183,7 +183,7 @@ class TestForScripts:
         assert (difference["baseline"], difference["log_likelihood"]) == (str(trained), 0)
         shown = call("evaluate", *both).stdout
         assert "paired difference" in shown
-        assert shown.count("take --iw-samples 100 or more") == 2
+        assert shown.count("Use --iw-samples 100 or more") == 2
         assert "+0.000" in shown
 
     def test_evaluate_with_a_sweep_and_annealing(self, copied: Run) -> None:
@@ -217,13 +217,15 @@ class TestForScripts:
 
     def test_runs_elsewhere_are_pointed_to(self, here: Path, trained: Path) -> None:
         shutil.copytree(trained, here / "some where" / "r 1")
-        assert "make one with `tfp-vae train`, or say with --runs-dir" in call("runs").stderr
+        assert "Make one with `tfp-vae train`, or name their folder with --runs-dir" in call("runs").stderr
         said = one_sentence(call("sample", code=4))
-        assert "or name one with --run, the folder of the training" in said
-        line = "`tfp-vae runs --runs-dir 'some where'` lists those that are there."
+        assert "or name one with --run, the folder of a training" in said
+        line = "`tfp-vae runs --runs-dir 'some where'` lists the runs that are there."
         assert line in one_sentence(call("sample", "--run", "some where", code=4))
         assert line.replace("some", f"{here}/some") in one_sentence(call("info", "--run", "some where/r 2", code=4))
-        assert "--runs-dir DIR` those elsewhere" in one_sentence(call("sample", "--run", "none/r", code=4))
+        assert "`tfp-vae runs --runs-dir runs` lists the runs in a folder" in one_sentence(
+            call("sample", "--run", "none/r", code=4)
+        )
         (here / "some where" / "r 1").rename(here / "r 1")
         assert "`tfp-vae runs --runs-dir .` lists those in this folder" in call("runs").stderr
         assert "or name one with --run, such as 'r 1'" in one_sentence(call("sample", code=4))
@@ -572,7 +574,7 @@ class TestWrongInput:
 
     @pytest.mark.parametrize("command", RUN_COMMANDS)
     def test_no_run(self, command: str, here: Path) -> None:
-        assert "found none; make one with `tfp-vae train`" in one_sentence(call(command, code=4))
+        assert "found none. Make one with `tfp-vae train`" in one_sentence(call(command, code=4))
         assert "found no config.json" in one_sentence(call(command, "--run", ".", code=4))
         assert "expected a run's folder, found none" in one_sentence(call(command, "--run", "nowhere", code=4))
 

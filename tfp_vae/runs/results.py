@@ -294,16 +294,17 @@ def advice(summary: Summary, iw_samples: int, *, annealed: bool = False) -> str 
       annealed: whether annealing is done already, which then is no advice.
     """
     if math.isnan(summary.pareto_k_share_above):
-        return f"log p(x) is biased low, by how much {iw_samples:,} samples cannot tell: take --iw-samples 100 or more."
+        few = f"{iw_samples:,} samples are too few to tell by how much"
+        return f"log p(x) is biased low, but {few}. Use `iw_samples=100` or more."
     heavy = summary.pareto_k_share_above > SHARE_WORTH_SAYING
     if not heavy and summary.likely_bias <= BIAS_WORTH_SAYING and summary.ess_median >= FEWEST_EFFECTIVE:
         return None
     tail = f"k̂ exceeds {PARETO_K_LIMIT} for {summary.pareto_k_share_above:.0%} of the examples and " if heavy else ""
-    anneal = "" if annealed else "--ais-steps 1000 gives a bound without the encoder; "
+    anneal = "" if annealed else ", and `ais_steps=1000` gives a bound that does not need the encoder"
     return (
         f"log p(x) is likely biased low, by more than the {summary.likely_bias:.2f} nats that its weights show: {tail}"
-        f"the median effective sample size is {summary.ess_median:.1f} of {iw_samples:,}. More --iw-samples help "
-        f"slowly; {anneal}a richer --posterior, or a wider encoder, makes the weights more even."
+        f"the median effective sample size is {summary.ess_median:.1f} of {iw_samples:,}. A richer posterior or a "
+        f"wider encoder makes the weights more even{anneal}. A larger `iw_samples` helps slowly."
     )
 
 

@@ -18,7 +18,6 @@ import json
 import logging
 import operator
 import re
-import shlex
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -165,9 +164,9 @@ class Run:
         """
         with _reading(folder):
             if not folder.is_dir():
-                raise RunError(f"{folder}: expected a run's folder, found none; {_hint(folder)}")
+                raise RunError(f"{folder}: expected a run's folder, found none. {_hint(folder)}")
             if not cls(folder).exists():
-                raise RunError(f"{folder}: expected a run, found no {CONFIG}; {_hint(folder)}")
+                raise RunError(f"{folder}: expected a run, found no {CONFIG}. {_hint(folder)}")
         return cls(folder)
 
     @contextmanager
@@ -238,8 +237,8 @@ class Run:
             return told.model_copy(update={"state": "running"})
         if told.state == "finished" and not self.is_finished():
             raise RunError(
-                f"{self.folder / TRAINING}: expected the result of a finished run, found none; write it again with "
-                f"`tfp-vae train --resume --run-dir {_quoted(self.folder)}`."
+                f"{self.folder / TRAINING}: expected the result of a finished run, found none. `resume=True` writes it "
+                "again."
             )
         if self.is_finished():
             self.read(TRAINING)
@@ -549,9 +548,9 @@ class Run:
             lines = metrics.parsed(self._content(METRICS, LARGEST_METRICS).decode()) if there else []
         except (ValueError, RecursionError) as error:
             what = first_problem(error) if isinstance(error, pydantic.ValidationError) else error
-            raise RunError(f"{path}: {_LINES}, found damage ({what}); {_REWRITE}") from error
+            raise RunError(f"{path}: {_LINES}, found damage ({what}). {_REWRITE}") from error
         if len(lines) < (promised := self._told().epochs):
-            raise RunError(f"{path}: {_LINES}, {promised} in all, found {len(lines)}; {_REWRITE}")
+            raise RunError(f"{path}: {_LINES}, {promised} in all, found {len(lines)}. {_REWRITE}")
         return lines
 
     def frame_path(self, epoch: int) -> Path:
@@ -631,7 +630,7 @@ _ADVICE = re.compile(r"(; [a-z ]+)?\.$")
 """How an error of a file of arrays ends; what helps a checkpoint is something else."""
 
 _LINES = "expected a line of metrics for each epoch"
-_REWRITE = "`tfp-vae train --resume` writes it again from the checkpoint."
+_REWRITE = "`resume=True` writes it again from the checkpoint."
 
 
 def which_evaluation(evaluation: Mapping[str, Any]) -> str:
@@ -717,25 +716,20 @@ def find(run: str | None, runs_dir: str) -> Run:
     finished = finished_runs(Path(runs_dir))
     if not finished:
         here = finished_runs(Path())
-        which = f"such as {_quoted(here[-1].folder)}" if here else "the folder of the training"
+        which = f"such as {str(here[-1].folder)!r}" if here else "the folder of a training"
         raise RunError(
-            f"expected a finished run under {runs_dir}, found none; make one with `tfp-vae train`, or name one with "
-            f"`run`, {which}."
+            f"expected a finished run under {runs_dir}, found none. Make one with `train`, or name one with `run`, "
+            f"{which}."
         )
     return finished[-1]
 
 
 def _hint(folder: Path) -> str:
     """Return how to find the run that was meant by a folder that holds none."""
-    places = {place: all_runs(place) for place in (folder, folder.absolute().parent) if place.is_dir()}
-    for place, there in places.items():
-        if there:
-            return f"`tfp-vae runs --runs-dir {_quoted(place)}` lists those that are there."
-    return "`tfp-vae runs` lists those under ./runs, `tfp-vae runs --runs-dir DIR` those elsewhere."
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
+    for place in (folder, folder.absolute().parent):
+        if place.is_dir() and all_runs(place):
+            return f"`all_runs({str(place)!r})` lists the runs that are there."
+    return "`all_runs('runs')` lists the runs in a folder."
 
 
 def _folders(runs_dir: Path) -> list[Path]:
