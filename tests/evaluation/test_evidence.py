@@ -13,6 +13,7 @@ from tfp_vae import VAE, Batch
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset, Split
+from tfp_vae.data.transforms.binarization import Threshold
 from tfp_vae.evaluation.diagnostics import log_mean_error
 from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
 from tfp_vae.evaluation.importance import Estimator, estimate
@@ -105,6 +106,44 @@ def test_one_example_has_no_standard_error(vae: VAE, x: np.ndarray) -> None:
     found = log_likelihood(vae, x[:1], iw_samples=2, execution="graph")
     assert np.isnan(found.standard_error)
     assert "±" not in repr(found)
+
+
+class TestGreyData:
+    """A split of grey data is binarized under a likelihood of binary data, as an evaluation binarizes it."""
+
+    @pytest.mark.parametrize("split", ["train", "validation", "test"])
+    def test_split_gives_the_numbers_of_an_evaluation(
+        self, split: str, restored: Restored, digits: Dataset, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        plan = Plan(iw_samples=(7,), split=split, execution="graph")
+        expected = assess(restored, digits, plan).estimates.log_likelihood
+        grey = getattr(tv.data.load("digits"), split)
+        caplog.clear()
+        found = tv.log_likelihood(restored.vae, grey, iw_samples=7, seed=0, execution="graph")
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+        (record,) = caplog.records
+        assert "from a fixed seed. Set `binarization` to choose another way." in record.message
+
+    def test_named_binarization_needs_no_warning(self, vae: VAE, caplog: pytest.LogCaptureFixture) -> None:
+        grey = np.random.default_rng(0).random((5, 8, 8, 1)).astype(np.float32)
+        settings = {"iw_samples": 3, "execution": "graph"}
+        found = log_likelihood(vae, Split(grey), binarization="threshold", **settings)
+        np.testing.assert_array_equal(found, log_likelihood(vae, grey, binarization=Threshold(), **settings))
+        np.testing.assert_array_equal(found, log_likelihood(vae, (grey >= 0.5).astype(np.float32), **settings))
+        assert caplog.records == []
+
+    def test_binarization_none_refuses_grey_values(self, vae: VAE) -> None:
+        data = tv.data.load("digits")
+        with pytest.raises(DataError, match=r"^test split: expected values in \{0, 1\}, found 0\.\d+ in row"):
+            log_likelihood(vae, data.test, binarization="none")
+
+    def test_values_that_are_no_probabilities_are_refused(self, vae: VAE, x: np.ndarray) -> None:
+        with pytest.raises(DataError, match=r"^x: expected values in \[0, 1\], found 255 in row"):
+            log_likelihood(vae, Split(255 * x))
+
+    def test_whole_data_set_is_refused(self, vae: VAE, x: np.ndarray) -> None:
+        with pytest.raises(UsageError, match=r"Pass one of them, such as `data\.test`"):
+            log_likelihood(vae, Dataset("some", "", Split(x), Split(x), Split(x)))
 
 
 class TestSupport:

@@ -36,6 +36,7 @@ __all__ = [
     "Dataset",
     "Split",
     "as_split",
+    "binarize_held_out",
     "check_split",
     "check_support",
     "default_scaling",
@@ -66,7 +67,8 @@ class Split:
     """Examples x [N, *event_shape], their labels y [N] where there are any, and where they stood in the source.
 
     x is float32 once it is scaled. `rows` are the examples' places in the source, in order if not given; `names` are
-    their names in it, such as those of files, where they have names.
+    their names in it, such as those of files, where they have names. `part` is the name of this split in its data set,
+    or None if it does not belong to one.
 
     ```python
     data = tv.data.dataset.load("digits")
@@ -79,6 +81,7 @@ class Split:
     y: np.ndarray | None = None
     rows: np.ndarray | None = None
     names: np.ndarray | None = None
+    part: str | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -90,7 +93,7 @@ class Split:
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> Split:
         """Return the examples of `rows`, any NumPy index of the first axis, with their places and names there."""
         y, names = (None if column is None else column[rows] for column in (self.y, self.names))
-        return Split(self.x[rows], y, self.source_rows()[rows], names)
+        return Split(self.x[rows], y, self.source_rows()[rows], names, self.part)
 
     def source_rows(self) -> np.ndarray:
         """Return where each example stood before the data was split, [N]."""
@@ -120,6 +123,10 @@ class Dataset:
     test: Split
     reading: Reading = NOTHING_SAID
     scaling: Member = UNSCALED
+
+    def __post_init__(self) -> None:
+        for name in SPLITS:
+            object.__setattr__(self, name, replace(getattr(self, name), part=name))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{count:,} {split}" for split, count in self.sizes().items())
@@ -611,14 +618,24 @@ def prepare(dataset: Dataset, binarization: Binarization, run_seed: int) -> Data
       binarization: from `BINARIZATIONS`.
       run_seed: the run's.
     """
-    held_out = {
-        name: replace(getattr(dataset, name), x=binarization.held_out(getattr(dataset, name).x, _held_out_draw(i)))
-        for i, name in enumerate(SPLITS)
-        if name != "train"
-    }
     train_x = binarization.training(dataset.train.x, generator(run_seed, Purpose.BINARIZATION))
-    return replace(dataset, train=replace(dataset.train, x=align(train_x)), **held_out)
+    return replace(
+        dataset,
+        train=replace(dataset.train, x=align(train_x)),
+        validation=binarize_held_out(dataset.validation, binarization),
+        test=binarize_held_out(dataset.test, binarization),
+    )
 
 
-def _held_out_draw(split: int) -> np.random.Generator:
-    return generator(FIXED_SEED, Purpose.HELD_OUT, split)
+def binarize_held_out(split: Split, binarization: Binarization) -> Split:
+    """Return a split as evaluation sees it: binarized once, from a fixed seed that all runs share.
+
+    Values of 0 and 1 stay as they are, so binarizing twice changes nothing. Each split of a data set has its own seed.
+    Examples that do not belong to a data set use that of the training split.
+
+    Args:
+      split: scaled, with values that the binarization takes.
+      binarization: from `BINARIZATIONS`.
+    """
+    index = SPLITS.index(split.part) if split.part in SPLITS else 0
+    return replace(split, x=binarization.held_out(split.x, generator(FIXED_SEED, Purpose.HELD_OUT, index)))

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch
+from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.display import table
+from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
+from tfp_vae.core.registry import Member
 from tfp_vae.core.seeds import Purpose, Seed, seed_for
+from tfp_vae.core.supports import BINARY, first_violation
 from tfp_vae.core.types import Array
-from tfp_vae.data.dataset import Split
+from tfp_vae.data.dataset import Dataset, Split, binarize_held_out, check_split
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization
 from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, log_mean_error, mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates, Progress, estimate
 from tfp_vae.model.vae import VAE
 
 __all__ = ["LogLikelihood", "log_likelihood"]
+
+logger = logging.getLogger("tfp_vae")
 
 
 @final
@@ -98,6 +105,7 @@ def log_likelihood(
     *,
     iw_samples: int = 100,
     seed: int | Seed = 0,
+    binarization: Binarization | Member | str | None = None,
     batch_size: int = 32,
     chunk_size: int | None = None,
     execution: str = AUTO,
@@ -112,36 +120,62 @@ def log_likelihood(
     `annealed_log_likelihood` gives a bound that does not use the encoder.
 
     Each example's draws depend only on the seed and on its position in x, so another `batch_size` or `chunk_size`
-    changes nothing but rounding. An integer seed gives the numbers of `tfp-vae evaluate` with that seed. The cost is
-    one pass of the encoder and K of the decoder per example. Memory does not grow with K.
+    changes nothing but rounding. The cost is one pass of the encoder and K of the decoder per example. Memory does not
+    grow with K.
+
+    A split of a data set and an integer seed give the numbers of `tfp-vae evaluate` for that split. If its values are
+    grey and the likelihood is for binary data, they are binarized once, from the fixed seed of evaluations.
 
     ```python
-    log_px = tv.log_likelihood(vae, x, iw_samples=100, seed=0)
+    log_px = tv.log_likelihood(vae, tv.data.load("digits").test, iw_samples=20, seed=0)
     log_px.mean(), log_px.standard_error, log_px.ess.min()
     ```
 
     Args:
       vae: the model.
-      x: an array [N, *event_shape], a `Batch` or a `Split`, with values that the likelihood has a probability for. Grey
-        values must be binarized first if the likelihood is for binary data.
+      x: an array [N, *event_shape], a `Batch`, or a `Split` of a data set.
       iw_samples: K.
       seed: an integer, or a stateless seed of two integers.
+      binarization: how grey values become binary: a name from `BINARIZATIONS`, or an object. By default `dynamic` for a
+        `Split` of grey data under a likelihood of binary data, else `none`, so arrays must be binary already.
       batch_size: examples evaluated at once.
       chunk_size: samples per example decoded at once, at most 100. By default as many as memory allows.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       progress: called with the number of importance samples just taken.
 
     Raises:
-      UsageError: no sample or no example, or a batch with missing cells or context.
+      UsageError: no sample or no example, a batch with missing cells or context, or a whole data set.
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
       RunError: memory is too small even for one sample at a time.
 
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
+    if isinstance(x, Dataset):
+        raise UsageError("A data set has three splits. Pass one of them, such as `data.test`.")
+    split = x if isinstance(x, Split) else Split(np.asarray(plain_values(as_batch(x), "Importance sampling")))
+    support = vae.decoder.likelihood.support
+    grey = isinstance(x, Split) and support is BINARY and first_violation(split.x, BINARY) is not None
+    if binarization is None and grey:
+        binarization = "dynamic"
+        logger.warning(
+            "log p(x) is of binarized values: each grey value became 0 or 1 at random, from a fixed seed. "
+            "Set `binarization` to choose another way."
+        )
+    transform: Binarization = (
+        binarization
+        if isinstance(binarization, Binarization)
+        else BINARIZATIONS.build(BINARIZATIONS.member(binarization or "none"))
+    )
+    check_split(
+        f"{split.part} split" if split.part else "x",
+        split,
+        transform.takes(support),
+        lambda: "scale or binarize it as in training",
+    )
     estimates = estimate(
         vae,
-        x.x if isinstance(x, Split) else x,
+        binarize_held_out(split, transform).x,
         iw_samples=iw_samples,
         seed=seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed,
         batch_size=batch_size,

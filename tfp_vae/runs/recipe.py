@@ -26,6 +26,7 @@ from tfp_vae.data.dataset import (
     Dataset,
     Split,
     as_split,
+    binarize_held_out,
     check_split,
     check_support,
     default_binarization,
@@ -450,7 +451,7 @@ def binarized(config: RunConfig, given: Split) -> Binarized:
       given: scaled, such as `scaled_examples` gives.
     """
     binarization = BINARIZATIONS.build(config.data.binarization)
-    seen = replace(given, x=binarization.held_out(given.x, generator(FIXED_SEED, Purpose.HELD_OUT, 0)))
+    seen = binarize_held_out(given, binarization)
     return Binarized(seen, binarization.draws and first_violation(given.x, BINARY) is not None)
 
 
