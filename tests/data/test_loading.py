@@ -132,3 +132,14 @@ def test_choice_of_scaling_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "tfp_vae"):
         tv.data.load("digits")
     assert "digits: scaling is pixels. Set `scaling` to choose another." in caplog.text
+
+
+def test_origin_leads_back_to_the_data_from_any_folder(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "a.npy", rng.normal(size=(40, 3)))
+    monkeypatch.chdir(tmp_path)
+    named, relative, memory = (tv.data.load(source) for source in ("digits", "a.npy", rng.normal(size=(40, 3))))
+    assert named.origin == ("digits", None)
+    assert relative.origin == (str(tmp_path.resolve() / "a.npy"), None)
+    assert memory.origin is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,3 +117,18 @@ def test_history_shows_and_converts(x: np.ndarray) -> None:
     frame = history.to_frame()
     assert isinstance(frame, pd.DataFrame)
     assert frame["elbo"].tolist() == [each.elbo for each in history]
+
+
+def test_last_fit_is_known_as_long_as_its_vae(x: np.ndarray) -> None:
+    vae, history = short(x, epochs=1)
+    first = fitting.last_fit(vae)
+    assert first is not None
+    assert first.history is history
+    assert (first.settings["epochs"], first.settings["batch_size"], len(first.data.train)) == (1, 10, len(x))
+    second = fit(vae, x[:20], epochs=2, batch_size=10, execution="graph")
+    assert fitting.last_fit(vae).history is second
+    assert fitting.last_fit(make()) is None
+    alive = weakref.ref(vae)
+    del vae
+    gc.collect()
+    assert alive() is None

@@ -34,6 +34,7 @@ __all__ = [
     "DATASETS",
     "SPLITS",
     "Dataset",
+    "Origin",
     "Split",
     "as_split",
     "binarize_held_out",
@@ -104,6 +105,17 @@ class Split:
         return f"row {self.source_rows()[row]}" if self.names is None else str(self.names[row])
 
 
+class Origin(NamedTuple):
+    """Where a data set can be loaded again, from any folder.
+
+    dataset: a name from `DATASETS`, or an absolute path.
+    data_dir: the absolute path of the folder of named data sets, or None for the default one.
+    """
+
+    dataset: str
+    data_dir: str | None = None
+
+
 @final
 @dataclass(frozen=True)
 class Dataset:
@@ -114,6 +126,7 @@ class Dataset:
     train, validation, test: the splits.
     reading: how its source was read, and would be read again.
     scaling: what was done to its values, with what the training data decided of it.
+    origin: where to load it again, or None for data in memory.
     """
 
     name: str
@@ -123,6 +136,7 @@ class Dataset:
     test: Split
     reading: Reading = NOTHING_SAID
     scaling: Member = UNSCALED
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         for name in SPLITS:

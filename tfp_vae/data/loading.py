@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -17,7 +18,7 @@ import pydantic
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.registry import Member, first_problem
 from tfp_vae.core.types import Array
-from tfp_vae.data.dataset import DATASETS, Dataset, from_source, read, scaled, warn_of_namesake
+from tfp_vae.data.dataset import DATASETS, Dataset, Origin, from_source, read, scaled, warn_of_namesake
 from tfp_vae.data.downloads import Progress
 from tfp_vae.data.profile import suited_scaling, warn_of_assumption, warn_of_lack
 from tfp_vae.data.readers.sources import WHOLE, Examples, Reading, Source, check_examples
@@ -87,17 +88,21 @@ def load(
             name = str(Path(name).absolute())  # a path object never means the data set of that name
         warn_of_namesake(name, folder)
         raw = read(name, data_dir=folder, progress=progress, reading=reading)
+        origin = Origin(
+            name if name in DATASETS else str(Path(name).expanduser().resolve()),
+            None if folder is None else str(Path(folder).expanduser().resolve()),
+        )
     else:
         if data_dir is not None:
             raise UsageError("`data_dir` has no effect on data in memory. Leave it out.")
-        raw = _from_memory(source, reading)
+        raw, origin = _from_memory(source, reading), None
     chosen = suited_scaling(raw, None) if scaling is None else scaling
     dataset = scaled(raw, chosen)
     if scaling is None:
         logger.info("%s: scaling is %s. Set `scaling` to choose another.", raw.name, chosen)
         warn_of_assumption(raw.name, raw.parts, dataset.scaling)
     warn_of_lack(raw)
-    return dataset
+    return replace(dataset, origin=origin)
 
 
 def _from_memory(source: Array | DataFrame | tuple[Array, Array], reading: Reading) -> Dataset:

@@ -10,8 +10,9 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import final
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from tfp_vae.training.state import State
 
-__all__ = ["Training", "fit"]
+__all__ = ["Fit", "Training", "fit", "last_fit"]
 
 CHUNK_SECONDS = 0.25
 """Target duration of one compiled call, so that progress moves and an interrupt takes effect soon."""
@@ -123,6 +124,20 @@ def fit(
     )
     advice = "choose a likelihood that fits, another scaling, or a `binarization`"
     check_support(dataset, transform.takes(support), lambda: advice)
+    settings = {
+        "objective": objective,
+        "epochs": epochs,
+        "steps_per_epoch": steps_per_epoch,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "lr_schedule": lr_schedule,
+        "clip_norm": clip_norm,
+        "ema": ema,
+        "seed": seed,
+        "execution": execution,
+        "binarization": binarization,
+    }
     training = Training(
         vae,
         prepare(dataset, transform, seed),
@@ -145,7 +160,40 @@ def fit(
     )
     if resume is not None:
         training.resume(resume)
-    return training.run(list(callbacks))
+    callbacks = list(callbacks)
+    _FITS[vae] = Fit(dataset, settings, tuple(callbacks), training.history)
+    return training.run(callbacks)
+
+
+class Fit(NamedTuple):
+    """A call of `fit`.
+
+    data: the data set, before binarization.
+    settings: the keyword arguments and the objective, by name.
+    callbacks: the callbacks.
+    history: the history that it returns.
+    """
+
+    data: Dataset
+    settings: Mapping[str, object]
+    callbacks: tuple[Callback, ...]
+    history: History
+
+
+_FITS: weakref.WeakKeyDictionary[VAE, Fit] = weakref.WeakKeyDictionary()
+
+
+def last_fit(vae: VAE) -> Fit | None:
+    """Return the last call of `fit` that trained a VAE in this process, or None.
+
+    `save` takes the data, the settings and the optimizer's state from it. They are kept as long as the VAE exists.
+
+    ```python
+    history = tv.fit(vae, x, epochs=2, execution="graph")
+    tv.training.fitting.last_fit(vae).settings["epochs"]  # 2
+    ```
+    """
+    return _FITS.get(vae)
 
 
 def _array_dataset(x: Array, validation: Array | None) -> Dataset:
