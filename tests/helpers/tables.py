@@ -16,4 +16,4 @@ def wide(
     return f"{size} {hidden} {rate} {kind}"
 
 
-TABLE = Table("thing", {"wide": wide})
+TABLE: Table[str] = Table("thing", {"wide": wide}, base=str, takes=("size",))

@@ -654,7 +654,7 @@ class TestBest:
 def runs_table(entries: dict[str, Callable[..., object]]) -> object:
     from tfp_vae.core.registry import Table
 
-    return Table("schedule", entries)
+    return Table("schedule", entries, base=object)
 
 
 class TestDivergence:

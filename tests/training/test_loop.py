@@ -296,7 +296,7 @@ class TestCourse:
         def explosive(learning_rate: float, total_steps: int) -> object:
             return lambda step: tf.where(step < 15, learning_rate, 1e35)
 
-        monkeypatch.setattr(fitting, "SCHEDULES", Table("schedule", {"constant": explosive}))
+        monkeypatch.setattr(fitting, "SCHEDULES", Table("schedule", {"constant": explosive}, base=object))
         run, dataset = start_run(tmp_path / "run")
         with pytest.raises(DivergenceError, match=r"step 1[67]\..* The checkpoint after step 12 is kept"):
             train(run, dataset)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
+
+if TYPE_CHECKING:
+    import pydantic
+    from pydantic_core import ErrorDetails
 
 __all__ = [
     "DataError",
@@ -18,6 +22,7 @@ __all__ = [
     "RunError",
     "TfpVaeError",
     "UsageError",
+    "first_problem",
     "one_line",
     "suggest",
 ]
@@ -128,3 +133,65 @@ def suggest(name: str, choices: Iterable[str], quote: str = "'") -> str:
       quote: written on both sides of the suggestion. Messages put Python settings in backticks.
     """
     return "".join(f" Did you mean {quote}{near}{quote}?" for near in difflib.get_close_matches(name, choices, n=1))
+
+
+def first_problem(error: pydantic.ValidationError) -> str:
+    """Return one sentence for the first problem that pydantic found: the field, the expected and the actual value.
+
+    Pydantic's own messages name types and URLs, and list all problems at once.
+    """
+
+    def place(problem: ErrorDetails) -> list[str | int]:
+        """Return the fields and indices without pydantic's names of union members, such as `literal[1]`."""
+        return [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
+
+    def expectation(problem: ErrorDetails) -> str:
+        if problem["type"] in EXPECTATIONS:
+            limits = {
+                key: f"{v:,}" if isinstance(v, int) else f"{v:g}" if isinstance(v, float) else str(v)
+                for key, v in problem.get("ctx", {}).items()
+            }
+            return EXPECTATIONS[problem["type"]].format(**limits)
+        message = problem["msg"].removeprefix("Value error, ")
+        return f"{message[0].lower()}{message[1:]}".removeprefix("expected ")
+
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    where = ".".join(part for part in place(first) if isinstance(part, str))
+    if first["type"] in PRESENCE:
+        return f"{where}: {PRESENCE[first['type']]}"
+    if not first["loc"]:  # the message describes the whole record, which is too long to print
+        return first["msg"].removeprefix("Value error, ")
+    same = [problem for problem in problems if place(problem) == place(first)]  # one for each member of a union
+    expected = " or ".join(dict.fromkeys(map(expectation, same)))
+    found = repr(first["input"]) if first["input"] != () else "none"
+    return f"{where}{': ' * bool(where)}expected {expected}, found {found}"
+
+
+EXPECTATIONS = {
+    "bool_parsing": "true or false",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "int_type": "a whole number",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "literal_error": "{expected}",
+    "string_type": "text",
+    "too_long": "at most {max_length} of them",
+    "too_short": "at least {min_length} of them",
+    "tuple_type": "values divided by commas",
+}
+"""The expected value for each type of pydantic's errors, in plain words."""
+
+PRESENCE = {
+    "missing": "this key is missing",
+    "extra_forbidden": "this key is unknown",
+    "unexpected_keyword_argument": "this key is unknown",
+}
+"""The message for each type of pydantic's errors about a key."""

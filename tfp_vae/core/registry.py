@@ -1,31 +1,44 @@
-"""Tables of interchangeable parts, each a name and its settings, written `name:key=value,key=value`.
+"""Tables of members, written `name:key=value,key=value`, and the import of members from your own modules.
 
-A table maps names to constructors. The keyword-only parameters of a constructor are its settings, which a user may
-write; the positional ones are its context (a latent dimension, an event shape), which the program supplies.
+A table maps names to constructors: classes, or functions that return the member. The keyword-only parameters of a
+constructor are its settings, which you write after the name. The positional ones are its context, such as the latent
+dimension, and come from the program.
 
-`Table.member` reads what a person wrote, checks it and fills in defaults, giving a `Member` that a config keeps;
-`Table.build` calls the constructor with it. The check is a pydantic model made of the constructor's keyword-only
-parameters and their annotated limits, so that Python, the command line and a config file refuse the same values in the
-same words.
+`Table.member` reads a name with settings, checks it and fills in defaults. `Table.build` calls the constructor. Python,
+the command line and config files share this check, so they refuse the same values with the same message.
+
+A name is one of three: an entry of the table, a name that an installed package offers as an entry point of the group
+`tfp_vae.<group>`, or an import path `package.module:Name`. Because a module runs code when it is imported, import paths
+in a run's config need permission, see `allow_code`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import functools
+import importlib
 import inspect
+import re
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, TypeVar, final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, final
 
 import pydantic
 from pydantic.dataclasses import dataclass
-from typing_extensions import dataclass_transform
+from typing_extensions import TypeVar, dataclass_transform
 
-from tfp_vae.core.errors import UsageError, suggest
+from tfp_vae.core.errors import RunError, UsageError, first_problem, one_line, suggest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "AS_MAPPING",
+    "RECORDED",
     "WIDEST",
     "Depth",
     "Member",
@@ -35,8 +48,10 @@ __all__ = [
     "Table",
     "Width",
     "Widths",
+    "allow_code",
     "check_keywords",
     "first_problem",
+    "import_object",
     "parse",
     "record",
     "settings_text",
@@ -44,6 +59,16 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True, default=object)
+
+IMPORT_PATH = re.compile(r"\s*([^\W\d][\w.]*:[^\W\d]\w*)\s*(?::(.*))?", re.DOTALL)
+"""`package.module:Name`, with settings after another colon."""
+
+RECORDED: Mapping[str, bool] = {"recorded": True}
+"""The pydantic context for values that a run recorded. Code that they name is imported only with permission."""
+
+_FOLDERS: contextvars.ContextVar[tuple[Path, ...] | None] = contextvars.ContextVar("folders", default=None)
+"""More folders to import code from, or None if importing code is not allowed."""
 
 
 def check_keywords(cls: type[T]) -> type[T]:
@@ -55,15 +80,15 @@ def check_keywords(cls: type[T]) -> type[T]:
     initialize = cls.__init__
 
     @functools.wraps(initialize)
-    def checked(self: Any, /, *args: Any, **keywords: Any) -> None:
-        fields = [field.name for field in dataclasses.fields(self) if field.init]
+    def check_and_initialize(self: T, /, *args: object, **keywords: object) -> None:
+        fields = [field.name for field in dataclasses.fields(typing.cast("Any", self)) if field.init]
         for name in keywords:
             if name not in fields:
                 listed, hint = ", ".join(f"`{field}`" for field in fields) or "none", suggest(name, fields, "`")
                 raise UsageError(f"{type(self).__name__} has no setting `{name}`.{hint} Its settings: {listed}.")
         initialize(self, *args, **keywords)
 
-    setattr(cls, "__init__", checked)  # noqa: B010  # a type checker refuses the plain assignment
+    setattr(cls, "__init__", check_and_initialize)  # noqa: B010  # a type checker refuses the plain assignment
     return cls
 
 
@@ -81,8 +106,8 @@ def record(cls: type[T]) -> type[T]:
     return check_keywords(typing.cast("type[T]", made))
 
 
-def split_numbers(value: Any) -> Any:
-    """Return text such as `512,512` as a tuple of its pieces, and anything else as it is."""
+def split_numbers(value: object) -> object:
+    """Return text such as `512,512` as a tuple of its pieces, and any other value unchanged."""
     return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
 
 
@@ -91,22 +116,22 @@ WIDEST = 65_536
 
 Width = Annotated[int, pydantic.Field(gt=0, le=WIDEST)]
 Widths = Annotated[tuple[Width, ...], pydantic.Field(max_length=100), pydantic.BeforeValidator(split_numbers)]
-"""Layer widths: a tuple of positive integers, or text such as `512,512`; none at all is a linear map."""
+"""Layer widths: a tuple of positive integers, or text such as `512,512`. An empty one means a linear map."""
 
 Positive = Annotated[float, pydantic.Field(ge=1e-12, le=1e12, allow_inf_nan=False)]
-"""A number above 0 that float32 can hold, with its square and its inverse."""
+"""A number above 0 whose square and inverse also fit into float32."""
 
 NonNegative = Annotated[float, pydantic.Field(ge=0, le=1e12, allow_inf_nan=False)]
-"""A number of at least 0 that float32 can hold."""
+"""A number of at least 0 that fits into float32."""
 
 Depth = Annotated[int, pydantic.Field(ge=1, le=100)]
-"""How many layers of one kind."""
+"""A number of layers."""
 
 
 class Member(NamedTuple):
-    """A name from a table, with all its settings.
+    """A name from a table with all its settings.
 
-    Settings are complete, defaults too, so that a run's config does not change its meaning when a default does.
+    The settings include the defaults, so a run's config keeps its meaning if a default changes later.
     """
 
     name: str
@@ -117,115 +142,273 @@ class Member(NamedTuple):
 
 
 class MemberInfo(NamedTuple):
-    """What there is to say of one entry of a table."""
+    """An entry of a table: its name, the first line of its docstring, and its settings with their defaults."""
 
     name: str
     summary: str
     defaults: Mapping[str, Any]
 
 
-def settings_text(settings: Mapping[str, Any]) -> str:
-    """Return settings as a user writes them, `key=value,key=value`; those that are not set are left out."""
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Return settings as `key=value,key=value`, without those that are None."""
     texts = {k: ",".join(map(str, v)) if isinstance(v, tuple | list) else v for k, v in settings.items()}
     return ",".join(f"{key}={text}" for key, text in texts.items() if text is not None)
 
 
-def first_problem(error: pydantic.ValidationError) -> str:
-    """Return one sentence for the first problem that pydantic found: where, what was expected, what was found.
+def split_name(value: str | Mapping[str, object] | Member) -> tuple[str, str | Mapping[str, object]]:
+    """Return the name in `value`, and its settings as they are written."""
+    if isinstance(value, Member):
+        return value
+    if isinstance(value, Mapping):
+        return str(value.get("name", "")), {key: item for key, item in value.items() if key != "name"}
+    imported = IMPORT_PATH.fullmatch(value)
+    if imported is not None:
+        return imported[1], imported[2] or ""
+    name, _, text = value.partition(":")
+    return name.strip(), text
 
-    Pydantic's own messages name types and URLs, and show all problems at once.
+
+def parse(value: str | Mapping[str, object] | Member) -> tuple[str, dict[str, object]]:
+    """Return the name and the settings in `value`, unchecked.
+
+    ```python
+    from tfp_vae.core.registry import parse
+
+    parse("mlp:hidden=512,512,dropout=0.1")  # ("mlp", {"hidden": "512,512", "dropout": "0.1"})
+    parse("my_module:Net:width=3")  # ("my_module:Net", {"width": "3"})
+    ```
+
+    Raises:
+      UsageError: a piece is not key=value, or a key occurs twice.
     """
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    where = ".".join(part for part in _place(first) if isinstance(part, str))  # no places in a tuple
-    if first["type"] in _PRESENCE:
-        return f"{where}: {_PRESENCE[first['type']]}"
-    if not first["loc"]:  # of the whole, which is too much to show: the message says what was found
-        return _said(first)
-    same = [problem for problem in problems if _place(problem) == _place(first)]  # one for each type it may be of
-    expected = " or ".join(dict.fromkeys(map(_expected, same)))
-    return f"{where}{': ' * bool(where)}expected {expected}, found {_found(first['input'])}"
+    name, written = split_name(value)
+    if not isinstance(written, str):
+        return name, dict(written)
+    settings: dict[str, object] = {}
+    key = ""
+    for piece in filter(None, written.split(",")):
+        if "=" in piece:
+            key, _, setting = (part.strip() for part in piece.partition("="))
+            if key in settings:
+                raise UsageError(f"{key} is given twice in {written!r}; keep one")
+            settings[key] = setting
+        elif key:
+            settings[key] = f"{settings[key]},{piece.strip()}"  # a list, such as 512,512
+        else:
+            raise UsageError(f"expected key=value, found {piece!r} in {written!r}")
+    return name, settings
 
 
-def _place(problem: Mapping[str, Any]) -> tuple[str | int, ...]:
-    """Return where a problem is, without what pydantic calls the types that a value may be of, such as `literal[1]`."""
-    return tuple(part for part in problem["loc"] if isinstance(part, int) or part.isidentifier())
+@contextlib.contextmanager
+def allow_code(folder: Path | None = None) -> Iterator[None]:
+    """Allow runs to import the code that they name, within this block.
+
+    A run may name objects of your own modules, such as `my_module:MyPrior`. Importing a module runs its code, so a run
+    from a stranger could run theirs. Loading a run therefore imports nothing, unless you allow it.
+
+    ```python
+    from tfp_vae.core.registry import allow_code, import_object
+
+    with allow_code():
+        prior = import_object("tfp_vae.model.priors:StandardNormal", "prior", tv.priors.Prior)
+    ```
+
+    Args:
+      folder: a folder to import modules from, in addition to `sys.path`.
+    """
+    folders = _FOLDERS.get() or ()
+    token = _FOLDERS.set(folders if folder is None else (*folders, folder))
+    try:
+        yield
+    finally:
+        _FOLDERS.reset(token)
 
 
-def _said(problem: Mapping[str, Any]) -> str:
-    return str(problem["msg"]).removeprefix("Value error, ")
+def can_import(path: str) -> bool:
+    """Return whether `import_object` may import `module:Name`, because you allow it or the module is imported."""
+    return _FOLDERS.get() is not None or sys.modules.get(path.partition(":")[0]) is not None
 
 
-def _expected(problem: Mapping[str, Any]) -> str:
-    if problem["type"] in _EXPECTED:
-        return _EXPECTED[problem["type"]].format(**{key: _limit(v) for key, v in problem.get("ctx", {}).items()})
-    said = _said(problem)
-    return f"{said[0].lower()}{said[1:]}".removeprefix("expected ")
+def import_object(path: str, kind: str, base: type[object]) -> Callable[..., Any]:
+    """Return the class or function that an import path `package.module:Name` names.
+
+    Without `allow_code`, the module must be imported already, and the object must declare that it is of the right kind:
+    a subclass of `base`, or a function whose return annotation is `base`. So a run cannot call an arbitrary function,
+    such as one of the standard library. With `allow_code`, a function may leave out the annotation.
+
+    Args:
+      path: the import path.
+      kind: the name of the kind in messages, such as `prior`.
+      base: the class or the protocol of such objects.
+
+    Raises:
+      RunError: importing the module is not allowed.
+      UsageError: the module cannot be imported, lacks the name, or has another kind of object there.
+    """
+    module_name, _, name = path.partition(":")
+    allowed = _FOLDERS.get() is not None
+    if not can_import(path):
+        raise RunError(
+            f"{kind} {path!r} is code of the module {module_name}, and loading a run never imports code by itself. "
+            "If you trust that code, set `allow_code`."
+        )
+    if allowed:
+        sys.path.extend(str(folder) for folder in _FOLDERS.get() or () if str(folder) not in sys.path)
+        try:
+            found = getattr(importlib.import_module(module_name), name, None)
+        except ModuleNotFoundError as error:
+            if not f"{module_name}.".startswith(f"{error.name}."):
+                raise UsageError(f"{kind} {path!r}: importing {module_name} failed: {one_line(error)}.") from error
+            raise UsageError(
+                f"{kind} {path!r}: there is no module {error.name}. Check the name, or work in the folder of its file."
+            ) from error
+        except Exception as error:
+            said = f"{type(error).__name__}: {one_line(error)}"
+            raise UsageError(f"{kind} {path!r}: importing {module_name} failed ({said}).") from error
+    else:
+        found = vars(sys.modules[module_name]).get(name)  # not by getattr, which may import more
+    if found is None:
+        module = sys.modules[module_name]
+        where = getattr(module, "__file__", None) or "built into Python"
+        hint = suggest(name, [each for each in vars(module) if not each.startswith("_")])
+        raise UsageError(f"{kind} {path!r}: the module {module_name} ({where}) has no {name!r}.{hint}")
+    return check_kind(found, path, kind, base, declared=not allowed)
 
 
-def _limit(value: Any) -> str:
-    """Return a limit as people write it: 1,000,000 of whole numbers, 1e-12 of others; what is no number, as it is."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+def check_kind(found: object, path: str, kind: str, base: type[object], *, declared: bool) -> Callable[..., Any]:
+    """Return `found` if it is a constructor of `base`.
+
+    Args:
+      found: the object.
+      path: its name, for the error.
+      kind: the name of the kind in messages.
+      base: the class or the protocol of the objects that it should make.
+      declared: whether it must be a subclass of `base` or have it as return annotation. If not, a function without
+        annotation passes, and so does any class if `base` is a protocol.
+
+    Raises:
+      UsageError: it is something else.
+    """
+    expected = f"a subclass of {base.__name__} or a function that returns one"
+    if inspect.isclass(found):
+        if base in found.__mro__ and inspect.isabstract(found):
+            missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+            raise UsageError(f"{kind} {path!r} is abstract. Define {missing} in it.")
+        if base in found.__mro__ or (not declared and getattr(base, "_is_protocol", False)):
+            return found
+        raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=f"the class {found.__name__}")
+    if not callable(found):
+        raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=f"an object {type(found).__name__}")
+    try:
+        result = typing.get_type_hints(found).get("return")
+    except (NameError, TypeError, AttributeError):  # imported for type checkers only
+        result = getattr(found, "__annotations__", {}).get("return")
+    if result is None:
+        if not declared:
+            return found
+        raise UsageError(
+            subject=f"{kind} {path!r}",
+            expected=expected,
+            found="a function without return annotation",
+            remedy=f"Annotate it with `-> {base.__name__}`, or set `allow_code`.",
+        )
+    same_name = isinstance(result, str) and result.rpartition(".")[2] == base.__name__
+    if result is base or same_name or base in getattr(result, "__mro__", ()):
+        return found
+    shown = getattr(result, "__name__", str(result))
+    raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=f"a function that returns {shown}")
 
 
-def _found(value: Any) -> str:
-    return repr(value) if value != () else "none"
+@functools.cache
+def entry_points(group: str, search_path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Return the entry points of a group by name.
 
+    Args:
+      group: such as `tfp_vae.priors`.
+      search_path: `sys.path`, so that the result is read again if it changes.
 
-_EXPECTED = {
-    "bool_parsing": "true or false",
-    "finite_number": "a finite number",
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "a number of at least {ge}",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number of fewer digits",
-    "int_type": "a whole number",
-    "less_than": "a number below {lt}",
-    "less_than_equal": "a number of at most {le}",
-    "literal_error": "{expected}",
-    "string_type": "text",
-    "too_long": "at most {max_length} of them",
-    "too_short": "at least {min_length} of them",
-    "tuple_type": "values divided by commas",
-}
-"""What is expected, by the types of pydantic's problems; its own words for them are those of a library."""
+    Raises:
+      UsageError: two installed packages offer the same name.
+    """
+    from importlib import metadata
 
-
-_PRESENCE = {
-    "missing": "this key is missing",
-    "extra_forbidden": "this key is unknown",
-    "unexpected_keyword_argument": "this key is unknown",
-}
+    del search_path
+    found: dict[str, EntryPoint] = {}
+    for each in metadata.entry_points(group=group):
+        other = found.setdefault(each.name, each)
+        if other.value != each.value:
+            raise UsageError(
+                f"Two installed packages offer {each.name!r} in {group}: {other.value} and {each.value}. Uninstall one."
+            )
+    return found
 
 
 @final
-class Table(Mapping[str, Any]):
-    """Names and the constructors they stand for; the one place where a new member is entered.
+class Table(Mapping[str, Any], Generic[T_co]):
+    """The constructors of one kind of member, by name.
+
+    Iteration visits the table's own entries only, so installing a package never changes a choice that the program
+    makes.
 
     ```python
     table = tv.posteriors.POSTERIORS
     member = table.member("householder-flow:reflections=2")  # checked, all settings filled in
-    posterior = table.build(member, 8, seed=0)  # HouseholderFlow(latent_dim=8, reflections=2); it takes no seed
+    posterior = table.build(member, 8, seed=0)  # HouseholderFlow(latent_dim=8, reflections=2), which takes no seed
     str(member)  # "householder-flow:reflections=2"
     ```
 
     Args:
-      kind: what a member is called in messages.
-      entries: names and constructors, classes or functions.
+      kind: the name of a member in messages.
+      entries: the constructors by name.
+      base: the class or the protocol of the members.
+      group: the plural, for entry points. By default, `kind` with an s.
+      takes: the positional parameters that a constructor must accept.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, Callable[..., Any]]) -> None:
-        self.kind = kind
+    def __init__(
+        self,
+        kind: str,
+        entries: Mapping[str, Callable[..., T_co]],
+        *,
+        base: type[object],
+        group: str = "",
+        takes: tuple[str, ...] = (),
+    ) -> None:
+        self.kind, self.base, self.group, self.takes = kind, base, group or f"{kind}s", takes
         self._entries = dict(entries)
 
     def __getitem__(self, name: str) -> Any:
-        return self._entries[name]
+        """Return a constructor. An import path must be one that `import_object` may import."""
+        if name in self._entries:
+            return self._entries[name]
+        if ":" in name:
+            found = import_object(name, self.kind, self.base)
+        else:
+            entry = self.installed()[name]
+            try:
+                found = check_kind(entry.load(), entry.value, self.kind, self.base, declared=False)
+            except (ImportError, AttributeError) as error:
+                raise UsageError(f"{self.kind} {name!r}: importing {entry.value} failed: {one_line(error)}.") from error
+        parameters = inspect.signature(found).parameters
+        settings = {key: None for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        try:
+            inspect.signature(found).bind(*self.takes, **settings)
+        except TypeError as error:
+            raise UsageError(
+                subject=f"{self.kind} {name!r}",
+                expected=f"the parameters ({', '.join([*self.takes, '*', 'settings'])})",
+                found=f"({', '.join(parameters)})",
+                remedy="Put settings after `*`, or mark fields as `kw_only`.",
+            ) from error
+        if "name" in settings:
+            raise UsageError(f"{self.kind} {name!r}: a setting cannot be called 'name'. Rename it.")
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -233,120 +416,113 @@ class Table(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"<table of {len(self)} {self.kind} members: {', '.join(self)}>"
 
-    def member(self, value: str | Mapping[str, Any] | Member) -> Member:
-        """Return the checked member that `value` names, every setting filled in.
+    def installed(self) -> dict[str, EntryPoint]:
+        """Return the entry points that installed packages add to this table. The table's own names take precedence."""
+        found = entry_points(f"tfp_vae.{self.group}", tuple(sys.path))
+        return {name: entry for name, entry in found.items() if name not in self._entries}
+
+    def names(self) -> list[str]:
+        """Return the names of the table's own entries, then those from installed packages."""
+        return [*self._entries, *self.installed()]
+
+    def can_resolve(self, name: str) -> bool:
+        """Return whether `name` has a constructor here that may be used now, see `allow_code`."""
+        return name in self._entries or (can_import(name) if ":" in name else name in self.installed())
+
+    def member(self, value: str | Mapping[str, object] | Member, *, recorded: bool = False) -> Member:
+        """Return the checked member that `value` names, with every setting.
 
         Args:
           value: text `name:key=value,...`, a mapping with `name` and settings, or a member.
+          recorded: whether the value comes from a run. If so, an import path that may not be imported stays unchecked,
+            and `build` will refuse it. Otherwise you name it yourself, which allows importing it.
 
         Raises:
           UsageError: an unknown name, an unknown key, or a value that does not fit.
         """
-        name = _name(value)
-        if name not in self._entries:  # before the settings are looked at, which are of no use then
-            hint = suggest(name, self)
-            raise UsageError(f"unknown {self.kind} {name!r}; choose from {', '.join(self)}{'.' * bool(hint)}{hint}")
+        name, _ = split_name(value)
+        first, _, second = name.partition(":")
+        if second and first in self._entries:
+            raise UsageError(f"{self.kind} {first}: expected key=value, found {second!r}")
+        if not second and name not in self._entries and name not in self.installed():
+            hint, known = suggest(name, self.names()), ", ".join(self.names())
+            raise UsageError(f"unknown {self.kind} {name!r}; choose from {known}{'.' * bool(hint)}{hint}")
         _, settings = parse(value)
+        if recorded and not self.can_resolve(name):
+            return Member(name, settings)
+        with contextlib.nullcontext() if recorded else allow_code():
+            model = settings_model(self[name])
         try:
-            return Member(name, self._settings_model(name).model_validate(settings).model_dump())
+            return Member(name, model.model_validate(settings).model_dump())
         except pydantic.ValidationError as error:
-            keys, first = list(self.info(name).defaults), error.errors(include_url=False)[0]
-            hint = suggest(str(first["loc"][0]), keys) if first["type"] == "extra_forbidden" else ""
+            keys, problem = list(model.model_fields), error.errors(include_url=False)[0]
+            hint = suggest(str(problem["loc"][0]), keys) if problem["type"] == "extra_forbidden" else ""
             listed = f"its keys: {', '.join(keys) or 'none'}{'.' * bool(hint)}{hint}"
             raise UsageError(f"{self.kind} {name}: {first_problem(error)}; {listed}") from error
 
-    def build(self, member: Member, *context: Any, **more_context: Any) -> Any:
-        """Return what the member's constructor makes of the context and the member's settings.
-
-        What is given of `more_context` beyond the constructor's parameters is left out: not every member needs it.
+    def build(self, member: Member, *context: object, **more_context: object) -> T_co:
+        """Call the member's constructor with the context and the member's settings, and return its result.
 
         Args:
           member: from `member`.
           context: positional arguments of the constructor.
-          more_context: further arguments, by name, of those members that have them.
+          more_context: more arguments by name. Those that the constructor does not have are left out.
+
+        Raises:
+          RunError: the member is code that may not be imported, see `allow_code`.
+          UsageError: the constructor of an import path returns the wrong type.
         """
         constructor = self[member.name]
+        if member.name not in self._entries:
+            member = self.member(member, recorded=True)  # it may have been read without its code
         wanted = inspect.signature(constructor).parameters.keys() & more_context.keys()
-        return constructor(*context, **{name: more_context[name] for name in wanted}, **member.settings)
+        made = constructor(*context, **{name: more_context[name] for name in wanted}, **member.settings)
+        unchecked = member.name in self._entries or getattr(self.base, "_is_protocol", False)
+        if not unchecked and not isinstance(made, self.base):
+            expected, found = self.base.__name__, type(made).__name__
+            raise UsageError(subject=f"{self.kind} {member.name!r}", expected=f"an object {expected}", found=found)
+        return typing.cast("T_co", made)
 
     def info(self, name: str) -> MemberInfo:
-        """Return the entry's name, the first line of its docstring, and its settings with their defaults.
+        """Return the name, the first line of the docstring, and the settings with their defaults.
 
         ```python
         tv.likelihoods.LIKELIHOODS.info("laplace").summary
         ```
         """
         summary = (inspect.getdoc(self[name]) or "").partition("\n")[0]
-        return MemberInfo(name, summary, self._settings_model(name)().model_dump())
+        fields = settings_model(self[name]).model_fields
+        return MemberInfo(
+            name, summary, {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
+        )
 
     @functools.cached_property
     def validator(self) -> pydantic.PlainValidator:
-        """Reads a field of a pydantic model as a member of this table, from text or a mapping."""
-        return pydantic.PlainValidator(self.member)
+        """Validates a field of a pydantic model as a member of this table. See `RECORDED`."""
 
-    def _settings_model(self, name: str) -> type[pydantic.BaseModel]:
-        return _settings_model(self[name])
+        def validate(value: str | Mapping[str, object] | Member, info: pydantic.ValidationInfo) -> Member:
+            return self.member(value, recorded=bool(info.context and info.context.get("recorded")))
+
+        return pydantic.PlainValidator(validate)
 
 
-def _as_mapping(member: Member) -> dict[str, Any]:
+def as_mapping(member: Member) -> dict[str, object]:
+    """Return a member as one mapping, for JSON."""
     return {"name": member.name, **member.settings}
 
 
-AS_MAPPING = pydantic.PlainSerializer(_as_mapping)
-"""Writes a field of a pydantic model that holds a member."""
-
-
-def parse(value: str | Mapping[str, Any] | Member) -> tuple[str, dict[str, Any]]:
-    """Return the name and the settings that are written out in `value`, unchecked.
-
-    ```python
-    from tfp_vae.core.registry import parse
-
-    parse("mlp:hidden=512,512,dropout=0.1")  # ("mlp", {"hidden": "512,512", "dropout": "0.1"})
-    ```
-
-    Raises:
-      UsageError: a piece that is no key=value, or a key given twice.
-    """
-    if isinstance(value, Member):
-        return value.name, dict(value.settings)
-    if isinstance(value, Mapping):
-        return _name(value), {key: item for key, item in value.items() if key != "name"}
-    return _name(value), _parse_settings(str(value).partition(":")[2])
-
-
-def _name(value: str | Mapping[str, Any] | Member) -> str:
-    """Return the name that is written in `value`."""
-    if isinstance(value, Member):
-        return value.name
-    if isinstance(value, Mapping):
-        return str(value.get("name", ""))
-    return str(value).partition(":")[0].strip()
-
-
-def _parse_settings(text: str) -> dict[str, str]:
-    """Read `a=1,b=2,3` as `{a: '1', b: '2,3'}`: a piece without `=` continues the value before it."""
-    settings: dict[str, str] = {}
-    key = ""
-    for piece in filter(None, text.split(",")):
-        if "=" in piece:
-            key, _, value = (part.strip() for part in piece.partition("="))
-            if key in settings:
-                raise UsageError(f"{key} is given twice in {text!r}; keep one")
-            settings[key] = value
-        elif key:
-            settings[key] += f",{piece.strip()}"
-        else:
-            raise UsageError(f"expected key=value, found {piece!r} in {text!r}")
-    return settings
+AS_MAPPING = pydantic.PlainSerializer(as_mapping)
+"""Serializes a field of a pydantic model that holds a member."""
 
 
 @functools.cache
-def _settings_model(constructor: Callable[..., Any]) -> type[pydantic.BaseModel]:
-    """Return the pydantic model of a constructor's settings: a field for each keyword-only parameter, and no others."""
+def settings_model(constructor: Callable[..., object]) -> type[pydantic.BaseModel]:
+    """Return a pydantic model with a field for each keyword-only parameter of a constructor."""
     hints = typing.get_type_hints(constructor, include_extras=True)
-    parameters = inspect.signature(constructor).parameters.values()
-    fields: dict[str, Any] = {
-        p.name: (hints[p.name], p.default) for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(constructor).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            guess = Any if default in (..., None) else type(default)
+            fields[name] = (hints.get(name, guess), default)
     return pydantic.create_model(constructor.__name__, __config__=pydantic.ConfigDict(extra="forbid"), **fields)

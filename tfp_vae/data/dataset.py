@@ -248,7 +248,7 @@ def _characters(path: Path) -> Split:
     return Split(1 - found.x / np.float32(255), labels)
 
 
-DATASETS = Table(
+DATASETS: Table[Dataset] = Table(
     "dataset",
     {
         "digits": digits,
@@ -257,6 +257,7 @@ DATASETS = Table(
         "binarized-mnist": binarized_mnist,
         "omniglot": omniglot,
     },
+    base=Dataset,
 )
 
 

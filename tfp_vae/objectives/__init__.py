@@ -34,7 +34,7 @@ __all__ = [
     "has_separate_rates",
 ]
 
-OBJECTIVES = Table(
+OBJECTIVES: Table[Objective] = Table(
     "objective",
     {
         "elbo": ELBO,
@@ -45,4 +45,5 @@ OBJECTIVES = Table(
         "renyi": Renyi,
         "miwae": MIWAE,
     },
+    base=Objective,
 )

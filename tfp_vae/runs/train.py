@@ -21,7 +21,7 @@ from tfp_vae.core.errors import DivergenceError, TfpVaeError
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import OBJECTIVES, Objective, Weighted
+from tfp_vae.objectives import OBJECTIVES, ELBOEstimator, Objective, Weighted
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.checkpoint import Checkpoint, shapes
@@ -254,9 +254,11 @@ def _objective(training: TrainingConfig, steps: int) -> Objective:
     """Return the objective of a run with `steps` steps per epoch, with the weight of its rate."""
     objective = OBJECTIVES.build(training.objective)
     if (training.beta, training.kl_warmup_epochs, training.free_bits) == (1, 0, 0):
-        return cast("Objective", objective)
+        return objective
     warmup_steps = training.kl_warmup_epochs * steps
-    return Weighted(objective, beta=training.beta, warmup_steps=warmup_steps, free_bits=training.free_bits)
+    return Weighted(
+        cast("ELBOEstimator", objective), beta=training.beta, warmup_steps=warmup_steps, free_bits=training.free_bits
+    )
 
 
 def _result(run: Run, config: RunConfig, vae: VAE, history: History) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Protocol, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Protocol
 
 import pydantic
 
@@ -39,8 +39,13 @@ class Optimizer(Protocol):
         """Take one step."""
 
 
-Schedule: TypeAlias = Callable[[Array], Tensor]
-"""The learning rate at a step. The step is a tensor, counted from 0."""
+class Schedule(Protocol):
+    """The learning rate as a function of the step."""
+
+    @abc.abstractmethod
+    def __call__(self, step: Array, /) -> Tensor:
+        """Return the learning rate at a step, a tensor counted from 0."""
+
 
 Decay = Annotated[float, pydantic.Field(ge=0, lt=1, allow_inf_nan=False)]
 
@@ -98,7 +103,9 @@ def sgd(learning_rate: float, *, momentum: Decay = 0.0) -> Optimizer:
     return optimizer
 
 
-OPTIMIZERS = Table("optimizer", {"adam": adam, "adamw": adamw, "sgd": sgd})
+OPTIMIZERS: Table[Optimizer] = Table(
+    "optimizer", {"adam": adam, "adamw": adamw, "sgd": sgd}, base=Optimizer, takes=("learning_rate",)
+)
 
 
 def constant(learning_rate: float, total_steps: int) -> Schedule:
@@ -140,4 +147,10 @@ def cosine(
     return at
 
 
-SCHEDULES = Table("learning-rate schedule", {"constant": constant, "cosine": cosine})
+SCHEDULES: Table[Schedule] = Table(
+    "learning-rate schedule",
+    {"constant": constant, "cosine": cosine},
+    base=Schedule,
+    group="schedules",
+    takes=("learning_rate", "total_steps"),
+)

@@ -178,4 +178,6 @@ class Unchanged(Binarization):
         return x
 
 
-BINARIZATIONS = Table("binarization", {"dynamic": Dynamic, "static": Static, "threshold": Threshold, "none": Unchanged})
+BINARIZATIONS: Table[Binarization] = Table(
+    "binarization", {"dynamic": Dynamic, "static": Static, "threshold": Threshold, "none": Unchanged}, base=Binarization
+)

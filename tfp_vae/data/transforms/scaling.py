@@ -188,4 +188,6 @@ class Standard(Scaling):
         return {"loc": loc.tolist(), "scale": np.where(flat.max(axis=0) > flat.min(axis=0), scale, 1.0).tolist()}
 
 
-SCALINGS = Table("scaling", {"none": Unscaled, "pixels": Pixels, "divided": Divided, "standard": Standard})
+SCALINGS: Table[Scaling] = Table(
+    "scaling", {"none": Unscaled, "pixels": Pixels, "divided": Divided, "standard": Standard}, base=Scaling
+)

@@ -695,7 +695,7 @@ def _positive(s: Any) -> Any:
     return 1e-6 + tf.nn.softplus(s)
 
 
-LIKELIHOODS = Table(
+LIKELIHOODS: Table[Likelihood] = Table(
     "likelihood",
     {
         "bernoulli": Bernoulli,
@@ -709,4 +709,6 @@ LIKELIHOODS = Table(
         "poisson": Poisson,
         "negative-binomial": NegativeBinomial,
     },
+    base=Likelihood,
+    takes=("event_shape",),
 )

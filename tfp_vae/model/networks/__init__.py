@@ -8,13 +8,14 @@ see `adapters`.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import contextvars
 import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, final
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, final
 
 import numpy as np
 import pydantic
@@ -38,8 +39,14 @@ __all__ = [
     "resnet",
 ]
 
-Network: TypeAlias = Callable[[Array], Tensor]
-"""Any callable tensor -> tensor, [B, *input_shape] -> [B, output_size], that shows what it learns as variables."""
+
+class Network(Protocol):
+    """A callable from tensors [B, *input_shape] to tensors [B, output_size] that shows its weights as variables."""
+
+    @abc.abstractmethod
+    def __call__(self, x: Array, /) -> Tensor:
+        """Return the output for x."""
+
 
 Activation = Literal["gelu", "relu", "tanh", "elu", "silu", "softplus"]
 Normalization = Literal["none", "layer"]
@@ -421,7 +428,9 @@ def needs_images(name: str) -> bool:
     return "image_shape" in inspect.signature(NETWORKS[name]).parameters
 
 
-NETWORKS = Table("network", {"mlp": mlp, "conv": conv, "resnet": resnet})
+NETWORKS: Table[Network] = Table(
+    "network", {"mlp": mlp, "conv": conv, "resnet": resnet}, base=Network, takes=("input_shape", "output_size")
+)
 """What maps between events and vectors, by name.
 
 The parameter `image_shape` is a declaration: a network that has it is for images [H, W, C] alone, and is refused for

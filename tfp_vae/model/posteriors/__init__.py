@@ -24,7 +24,7 @@ __all__ = [
     "RealNVP",
 ]
 
-POSTERIORS = Table(
+POSTERIORS: Table[Posterior] = Table(
     "posterior",
     {
         "diagonal-normal": DiagonalNormal,
@@ -33,4 +33,6 @@ POSTERIORS = Table(
         "inverse-autoregressive-flow": InverseAutoregressiveFlow,
         "real-nvp": RealNVP,
     },
+    base=Posterior,
+    takes=("latent_dim",),
 )

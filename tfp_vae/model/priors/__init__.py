@@ -23,7 +23,7 @@ __all__ = [
     "Vamp",
 ]
 
-PRIORS = Table(
+PRIORS: Table[Prior] = Table(
     "prior",
     {
         "standard-normal": StandardNormal,
@@ -32,4 +32,6 @@ PRIORS = Table(
         "autoregressive-flow": AutoregressiveFlow,
         "real-nvp": RealNVP,
     },
+    base=Prior,
+    takes=("latent_dim",),
 )
