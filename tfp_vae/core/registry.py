@@ -276,7 +276,9 @@ def import_object(path: str, kind: str, base: type[object]) -> Callable[..., Any
 
 
 def check_kind(found: object, path: str, kind: str, base: type[object], *, declared: bool) -> Callable[..., Any]:
-    """Return `found` if it is a constructor of `base`.
+    """Return `found` if it is a constructor of `base`: a subclass, or a function that returns one.
+
+    If `base` is an abstract class, only subclasses pass, because the program asks the class for its capabilities.
 
     Args:
       found: the object.
@@ -289,16 +291,19 @@ def check_kind(found: object, path: str, kind: str, base: type[object], *, decla
     Raises:
       UsageError: it is something else.
     """
-    expected = f"a subclass of {base.__name__} or a function that returns one"
+    protocol = bool(getattr(base, "_is_protocol", False))
+    family = inspect.isabstract(base) and not protocol
+    expected = f"a subclass of {base.__name__}" if family else f"a function that returns {base.__name__}"
     if inspect.isclass(found):
         if base in found.__mro__ and inspect.isabstract(found):
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
             raise UsageError(f"{kind} {path!r} is abstract. Define {missing} in it.")
-        if base in found.__mro__ or (not declared and getattr(base, "_is_protocol", False)):
+        if base in found.__mro__ or (protocol and not declared):
             return found
         raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=f"the class {found.__name__}")
-    if not callable(found):
-        raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=f"an object {type(found).__name__}")
+    if family or not callable(found):
+        what = "a function" if callable(found) else f"an object {type(found).__name__}"
+        raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=what)
     try:
         result = typing.get_type_hints(found).get("return")
     except (NameError, TypeError, AttributeError):  # imported for type checkers only
