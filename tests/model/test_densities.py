@@ -11,7 +11,8 @@ import tensorflow as tf
 from scipy import special, stats
 
 from tests.helpers import builders
-from tfp_vae.model.distributions.observed import Poisson, RoundedLogistic
+from tfp_vae.model.distributions.counts import Poisson
+from tfp_vae.model.distributions.levels import RoundedLogistic
 from tfp_vae.model.likelihoods import (
     LIKELIHOODS,
     SCALE_FLOOR,

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_vae.model.distributions.observed import FACTORS, IndependentBernoulli
+from tfp_vae.model.distributions.bernoulli import FACTORS, IndependentBernoulli
 
 tfd = tfp.distributions
 SIZES = [1, 2, FACTORS - 1, FACTORS, FACTORS + 1, 784]

@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from pydantic import ValidationError
 from scipy import special, stats
 
-from tfp_vae.model.distributions.observed import IndependentBernoulli
+from tfp_vae.model.distributions.bernoulli import IndependentBernoulli
 from tfp_vae.model.likelihoods import Bernoulli
 from tfp_vae.model.posteriors import DiagonalNormal
 from tfp_vae.model.priors import StandardNormal

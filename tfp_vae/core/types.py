@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["Array", "Distribution", "Seed", "Tensor", "Variable"]
+__all__ = ["Array", "Bijector", "Distribution", "Seed", "Tensor", "TensorShape", "Variable"]
 
 if TYPE_CHECKING:
-    from tensorflow import Tensor, Variable
+    from tensorflow import Tensor, TensorShape, Variable
+    from tensorflow_probability.python.bijectors import Bijector
     from tensorflow_probability.python.distributions import Distribution
 else:
-    Tensor = Variable = Distribution = Any
+    Tensor = TensorShape = Variable = Bijector = Distribution = Any
 
 if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray | Tensor

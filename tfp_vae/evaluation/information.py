@@ -18,7 +18,7 @@ from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.seeds import Seed, fold
 from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.importance import cut
-from tfp_vae.model.distributions.observed import EvenMixture
+from tfp_vae.model.distributions.mixtures import EvenMixture
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
 

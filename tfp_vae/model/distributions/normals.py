@@ -1,74 +1,76 @@
-"""Multivariate Normals as TFP has them, but for their noise, which is drawn as fast as the rest of a step is taken.
+"""Multivariate Normals as in TFP, with noise from this package's generators.
 
-TFP's own draw by its generators, of which XLA on a CPU vectorizes none; these ask `noise`, which knows how it is run.
-As they are subclasses, TFP's closed-form KL between multivariate Normals is found for them too; densities are TFP's
-unchanged.
+TFP samples with TensorFlow's generators, which XLA does not vectorize on a CPU. These classes sample with `core.noise`,
+which chooses a generator that suits the execution. They subclass TFP's, so densities are the same and TFP finds its
+closed-form KL between multivariate Normals for them too.
 """
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import final
 
 from tfp_vae.core.lazy import tfd
 from tfp_vae.core.noise import standard_normal
+from tfp_vae.core.types import Distribution, Tensor
+from tfp_vae.model.distributions.base import axis_sizes
 
-__all__ = ["MultivariateNormalDiag", "MultivariateNormalLinearOperator", "MultivariateNormalTriL"]
+__all__ = [
+    "MultivariateNormalDiag",
+    "MultivariateNormalLinearOperator",
+    "MultivariateNormalTriL",
+    "StandardNormals",
+]
 
 
 @final
-class _Noise(tfd.Sample):
-    """D independent N(0, 1), batch [...], event [D], drawn by `noise.standard_normal`.
+class StandardNormals(tfd.Sample):
+    """D independent N(0, 1), batch [...], event [D], sampled by `core.noise.standard_normal`.
 
-    Sampling and density are asked for together by `sample_and_log_prob`, of which TFP's `Sample` has a version that
-    draws by its own generator; here it draws by ours.
+    `_sample_and_log_prob` is overridden because the version of `tfd.Sample` calls TensorFlow's generator.
     """
 
-    def _sample_n(self, n: Any, seed: Any = None) -> Any:
-        sizes = (
-            *_sizes(self.batch_shape, self.batch_shape_tensor()),
-            *_sizes(self.event_shape, self.event_shape_tensor()),
-        )
-        return standard_normal([n, *sizes], seed, self.dtype)
+    @classmethod
+    def from_sample(cls, base: Distribution) -> StandardNormals:
+        """Return the same distribution as `base`, a `tfd.Sample` of a standard Normal."""
+        return cls(base.distribution, base.sample_shape)
 
-    def _sample_and_log_prob(self, sample_shape: Any, seed: Any, **kwargs: Any) -> tuple[Any, Any]:
-        z = self.sample(sample_shape, seed=seed, **kwargs)
+    def _sample_n(self, n: Tensor, seed: Tensor | None = None) -> Tensor:
+        batch = axis_sizes(self.batch_shape, self.batch_shape_tensor())
+        event = axis_sizes(self.event_shape, self.event_shape_tensor())
+        return standard_normal([n, *batch, *event], seed, self.dtype)
+
+    def _sample_and_log_prob(
+        self, sample_shape: Tensor, seed: Tensor | None, **keywords: object
+    ) -> tuple[Tensor, Tensor]:
+        z = self.sample(sample_shape, seed=seed, **keywords)
         return z, self.log_prob(z)
-
-
-def _sizes(known: Any, dynamic: Any) -> list[Any]:
-    """Return the sizes of axes, as numbers where they are known."""
-    return [dynamic[i] if size is None else size for i, size in enumerate(known)]
-
-
-def _drawn_fast(base: Any) -> Any:
-    return _Noise(base.distribution, base.sample_shape)
 
 
 @final
 class MultivariateNormalDiag(tfd.MultivariateNormalDiag):
-    """N(loc, diag(scale^2)): see `tfd.MultivariateNormalDiag`."""
+    """N(loc, diag(scale^2)), as `tfd.MultivariateNormalDiag`."""
 
     @property
-    def distribution(self) -> Any:
+    def distribution(self) -> Distribution:
         """The standard Normals that are scaled and shifted."""
-        return _drawn_fast(super().distribution)
+        return StandardNormals.from_sample(super().distribution)
 
 
 @final
 class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
-    """N(loc, L L^T), L lower triangular: see `tfd.MultivariateNormalTriL`."""
+    """N(loc, L L^T) with L lower triangular, as `tfd.MultivariateNormalTriL`."""
 
     @property
-    def distribution(self) -> Any:
-        """The standard Normals that L takes to z - loc."""
-        return _drawn_fast(super().distribution)
+    def distribution(self) -> Distribution:
+        """The standard Normals u of z = loc + L u."""
+        return StandardNormals.from_sample(super().distribution)
 
 
 @final
 class MultivariateNormalLinearOperator(tfd.MultivariateNormalLinearOperator):
-    """N(loc, A A^T), A a linear operator: see `tfd.MultivariateNormalLinearOperator`."""
+    """N(loc, A A^T) with A a linear operator, as `tfd.MultivariateNormalLinearOperator`."""
 
     @property
-    def distribution(self) -> Any:
-        """The standard Normals that A takes to z - loc."""
-        return _drawn_fast(super().distribution)
+    def distribution(self) -> Distribution:
+        """The standard Normals u of z = loc + A u."""
+        return StandardNormals.from_sample(super().distribution)

@@ -115,7 +115,7 @@ class Vamp(Prior):
 
     def __call__(self, temperature: float = 1.0) -> Distribution:
         """Return the mixture, batch [], event [D]."""
-        from tfp_vae.model.distributions.observed import EvenMixture
+        from tfp_vae.model.distributions.mixtures import EvenMixture
 
         if temperature != 1.0:
             raise UsageError(f"a vamp prior has no temperature: expected 1, found {temperature:g}.")

@@ -1,0 +1,95 @@
+"""The Normal likelihood for real x, with a scale that is fixed, shared or given by the decoder."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import field
+from typing import ClassVar, Literal, final
+
+import numpy as np
+
+from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.registry import Positive, record
+from tfp_vae.core.supports import REAL, Support
+from tfp_vae.core.types import Distribution, Tensor, Variable
+from tfp_vae.model.likelihoods.base import (
+    SCALE_FLOOR,
+    EventShape,
+    Likelihood,
+    inverse_softplus,
+    positive,
+    stack_params,
+)
+
+__all__ = ["Normal"]
+
+
+@final
+@record
+class Normal(Likelihood):
+    """Independent Normal elements, p(x|z) = prod_i N(x_i; loc_i, scale_i^2), for real x.
+
+    If the scale is fixed, the distortion is |x - loc|^2 / (2 scale^2) + M log(scale sqrt(2 pi)). The scale then decides
+    how much a squared error weighs against the rate, while a learned scale finds this balance itself. A learned scale
+    is at least 0.001, so a constant element gains at most 6 nats.
+
+    Because it is a density, log p(x) depends on the units of the data. Compare it only between models of the same
+    scaled data.
+
+    ```python
+    likelihood = tv.likelihoods.Normal((3,), scale="per-element")
+    p = likelihood(np.zeros([16, likelihood.params_size], np.float32))  # loc 0, scale 0.69
+    p.log_prob(np.zeros([16, 3], np.float32))  # [16], nats
+    ```
+
+    Args:
+      event_shape: shape of one example.
+      scale: a number fixes the scale. `shared` learns one scale for all elements and all z. With `per-element`, the
+        decoder gives one for each element. A learned scale starts at 0.3, which suits data of about unit spread, so
+        standardize other data first.
+
+    Returns (when called on params [..., P prod(event_shape)], with P = 2 for `per-element` and P = 1 otherwise):
+      `tfd.Independent` of `tfd.Normal`, batch [...], event `event_shape`.
+
+    References:
+      Rybkin, Daniilidis and Levine (2021), Simple and effective VAE training with calibrated decoders.
+    """
+
+    discrete: ClassVar[bool] = False
+    event_shape: EventShape
+    scale: Positive | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
+
+    @property
+    def support(self) -> Support:
+        """The real numbers."""
+        return REAL
+
+    @property
+    def unbounded_at(self) -> Support | None:
+        """The real numbers, or None if the scale is fixed."""
+        return self.support if isinstance(self.scale, str) else None
+
+    @property
+    def per_element(self) -> int:
+        """2 with `per-element`, a loc and a scale. Otherwise 1, a loc."""
+        return 2 if self.scale == "per-element" else 1
+
+    @functools.cached_property
+    def learned(self) -> tuple[Variable, ...]:
+        """The logarithm of the shared scale, which starts at log 0.3. Empty for other scales."""
+        return (tf.Variable(math.log(0.3), name="log_scale"),) if self.scale == "shared" else ()
+
+    def elementwise(self, params: Tensor) -> Distribution:
+        """Return Normal distributions of params [..., *event_shape, P]."""
+        if self.scale == "per-element":
+            scale = positive(params[..., 1])
+        elif self.scale == "shared":
+            scale = SCALE_FLOOR + tf.cast(tf.exp(self.learned[0]), params.dtype)
+        else:
+            scale = tf.constant(self.scale, params.dtype)
+        return tfd.Normal(params[..., 0], scale)
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return the mean, and a scale of 0.3 if the decoder gives it."""
+        return stack_params(*(mean, inverse_softplus(0.3))[: self.per_element])
