@@ -111,7 +111,7 @@ def write(path: Path, forms: Forms, *result: Any) -> None:
 
 
 def _write_picture(path: Path, figure: Any) -> None:
-    from tfp_vae.plots import figures as plots
+    from tfp_vae import plots
 
     storage.write_bytes(path, plots.png(figure))
 

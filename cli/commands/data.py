@@ -112,7 +112,7 @@ def _place(out: str | None) -> tuple[Path | None, DiskError | None]:
 
 def _drawn(path: Path, raw: Dataset, scaling: str | None) -> DiskError | None:
     """Draw training examples, and return why that could not be written, if it could not."""
-    from tfp_vae.plots import figures as plots
+    from tfp_vae import plots
 
     try:
         storage.write_bytes(path, plots.png(_picture(raw, scaling)))
@@ -123,8 +123,8 @@ def _drawn(path: Path, raw: Dataset, scaling: str | None) -> DiskError | None:
 
 def _picture(raw: Dataset, scaling: str | None) -> Any:
     """Return training examples as a figure: pixels as they are, vectors with each feature over its range."""
+    from tfp_vae import plots
     from tfp_vae.data.inspection import pictured
-    from tfp_vae.plots import figures as plots
 
     given = pictured(raw, PICTURED)
     x = np.nan_to_num(np.asarray(given, np.float64), posinf=0.0, neginf=0.0)

@@ -24,7 +24,7 @@ DEFAULT_PATHS = 8
 
 
 def _figure(x: np.ndarray, z: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> Any:
-    from tfp_vae.plots import figures as plots
+    from tfp_vae import plots
 
     return plots.strips(x, ticks=[f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])], **named)
 

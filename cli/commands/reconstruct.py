@@ -19,7 +19,7 @@ LARGEST_PICTURE = 100
 
 
 def _figure(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> Any:
-    from tfp_vae.plots import figures as plots
+    from tfp_vae import plots
 
     title = f"{examples.title[:1].upper()}{examples.title[1:]}, and what the model makes of them"
     return plots.reconstructions(examples.split.x, x, title=title, **_named(config, show))

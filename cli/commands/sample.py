@@ -23,7 +23,7 @@ SHOWN = {"mean": "E[x|z]", "draw": "x from p(x|z),"}
 
 
 def _figure(x: np.ndarray, data: DataConfig, title: str) -> Any:
-    from tfp_vae.plots import figures as plots
+    from tfp_vae import plots
 
     return plots.image_grid(x, title=title, features=data.features, unit=data.unit)
 

@@ -103,7 +103,7 @@ def _rows(examples: Examples, estimates: Any, places: np.ndarray) -> list[dict[s
 
 
 def _draw(run: Run, examples: Examples, values: np.ndarray, worst: np.ndarray) -> Path:
-    from tfp_vae.plots import figures as plots
+    from tfp_vae import plots
 
     few = f"The {len(worst)} least likely" if len(worst) > 1 else "The least likely"
     title = f"{few} of {examples.title}\nlog p(x) in nats"

@@ -19,13 +19,13 @@ from tfp_vae.cli.output import WRITERS
 from tests.helpers.commands import GRAPH, SMALL, call, one_sentence
 from tests.helpers.files import encoded, write_table
 from tests.helpers.files import write as write_images
+from tfp_vae import plots
 from tfp_vae.data.dataset import DATASETS, Dataset, load, read
 from tfp_vae.data.inspection import pictured
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.sources import READERS
 from tfp_vae.evaluation.latent_space import PATHS
 from tfp_vae.plots import canvas
-from tfp_vae.plots import figures as plots
 from tfp_vae.runs.load import Restored
 from tfp_vae.runs.recipe import held_out_view
 from tfp_vae.runs.run import Run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 from matplotlib.figure import Figure
@@ -16,13 +16,13 @@ Found = TypeVar("Found")
 def seen(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], bytes], look: Callable[[Figure], Found]) -> list[Found]:
     """Return what `look` finds in the figure of each frame of the GIF that `draw` makes."""
     found: list[Found] = []
-    rendered: Callable[..., Any] = animations._rendered
+    take = animations.Recorder.take
 
-    def looking(figure: Figure, *rest: Any, **more: Any) -> Any:
-        found.append(look(figure))
-        return rendered(figure, *rest, **more)
+    def looking(recorder: animations.Recorder) -> None:
+        found.append(look(recorder.figure))
+        take(recorder)
 
-    monkeypatch.setattr(animations, "_rendered", looking)
+    monkeypatch.setattr(animations.Recorder, "take", looking)
     assert draw().startswith(b"GIF")
     return found
 

@@ -14,10 +14,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.decomposition import PCA
 
+from tfp_vae import plots
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.projections import MOST_NEIGHBOURED, PROJECTIONS, projection
-from tfp_vae.plots import animations, canvas, diagrams, scatter
-from tfp_vae.plots import figures as plots
+from tfp_vae.plots import animations, canvas, diagrams, rankings, scatter, tiles
 
 
 def opened(figure: object) -> np.ndarray:
@@ -105,11 +105,11 @@ def test_tones_span_the_values_beyond_the_unit_interval(channels: int, rng: np.r
     x = rng.normal(size=(4, 8, 8, channels)).astype(np.float32) * 30 - 50
     limits = canvas.range_of(x)
     np.testing.assert_allclose(limits, np.quantile(x, [0.001, 0.999]), rtol=1e-6)
-    tile = canvas.tile(x, 2, 2, limits)[:8, :8]
-    assert tile.min() < 0.3
-    assert tile.max() > 0.7
+    picture = tiles.tile(x, 2, 2, limits)[:8, :8]
+    assert picture.min() < 0.3
+    assert picture.max() > 0.7
     expected = np.clip((x[0] - limits.low) / (limits.high - limits.low), 0, 1)
-    np.testing.assert_allclose(tile, expected[..., 0] if channels == 1 else expected, atol=1e-6)
+    np.testing.assert_allclose(picture, expected[..., 0] if channels == 1 else expected, atol=1e-6)
 
 
 def test_one_value_far_out_does_not_pale_the_others(rng: np.random.Generator) -> None:
@@ -117,7 +117,7 @@ def test_one_value_far_out_does_not_pale_the_others(rng: np.random.Generator) ->
     counts[0, 0, 0] = 1e6
     assert canvas.range_of(counts).high < 30
     assert canvas.range_of(np.full((2, 3), 7.0)) == (7, 7)
-    assert canvas.tile(np.full((1, 2, 2, 1), 7.0), 1, 1, canvas.Range(7, 7)).max() == 0
+    assert tiles.tile(np.full((1, 2, 2, 1), 7.0), 1, 1, canvas.Range(7, 7)).max() == 0
     assert canvas.range_of(np.array([0.2, 0.9])) == canvas.range_of(np.zeros(0)) == (0, 1)
 
 
@@ -193,7 +193,7 @@ def test_features_are_named_where_there_is_room(
     parts: int, features: int, named: bool, rng: np.random.Generator
 ) -> None:
     names = [f"feature {i}" for i in range(features)]
-    figure = canvas.maps([rng.random((4, features))] * parts, list("abc")[:parts], "title", features=names)
+    figure = tiles.heat_maps([rng.random((4, features))] * parts, list("abc")[:parts], "title", features=names)
     labels = figure.axes[parts - 1].get_xticklabels()
     assert ([label.get_text() for label in labels if label.get_visible()] == names) is named
     assert opened(figure).shape[1] > opened(figure).shape[0] or not named
@@ -236,7 +236,7 @@ def test_values_by_class_say_what_the_boxes_are(rng: np.random.Generator) -> Non
     assert sum(bar.get_height() for bar in histogram.patches) == 200
     assert "quartiles" in boxes.get_xlabel()
     assert "quartiles" not in plots.log_likelihood_histogram(values, None, "title").axes[0].get_xlabel()
-    assert [canvas.bins_for(n) for n in (1, 100, 10_000)] == [8, 20, 60]
+    assert [canvas.bin_count(n) for n in (1, 100, 10_000)] == [8, 20, 60]
 
 
 def test_extremes_tell_least_and_most(rng: np.random.Generator) -> None:
@@ -314,7 +314,7 @@ class TestScatter:
 
     def test_posterior_and_prior_are_densities_on_one_axis(self, rng: np.random.Generator) -> None:
         q, p = rng.normal(2, 0.5, size=(500, 3)), rng.normal(size=(20_000, 3))
-        figure = scatter.posterior_against_prior(q, p, ["a", "b", "c"], "title")
+        figure = plots.posterior_against_prior(q, p, ["a", "b", "c"], "title")
         panels = [axes for axes in figure.axes if axes.get_visible()]
         assert [axes.get_title() for axes in panels] == ["a", "b", "c"]
         bars = panels[0].containers[0]
@@ -599,4 +599,4 @@ def test_a_single_example_has_no_error_to_draw() -> None:
 def test_a_name_on_two_lines_keeps_the_file_apart_from_its_folder(
     name: str, letters: int, lines: int, told: str
 ) -> None:
-    assert plots._in_lines(name, letters, lines) == told
+    assert rankings.wrap_name(name, letters, lines) == told

@@ -382,7 +382,7 @@ class TestAssessed:
 
     @pytest.mark.parametrize("active", [[True, False, True, False], [False, True, True, True]])
     def test_bars_of_active_dimensions_have_their_colour(self, active: list[bool]) -> None:
-        from tfp_vae.plots.figures import rate_bars
+        from tfp_vae.plots.curves import rate_bars
 
         rates = np.array([0.1, 3.0, 2.0, 0.5])
         axes = rate_bars(rates, np.array(active)).axes[0]

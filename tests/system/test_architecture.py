@@ -39,7 +39,7 @@ ALLOWED = {
     "click": ("cli/",),
     "rich": ("cli/", "tfp_vae/training/progress.py"),
     "matplotlib": ("tfp_vae/plots/",),
-    "PIL": ("tfp_vae/data/readers/images.py", "tfp_vae/plots/animations.py"),
+    "PIL": ("tfp_vae/data/readers/images.py", "tfp_vae/plots/animations.py", "tfp_vae/plots/canvas.py"),
     "jinja2": ("tfp_vae/reports/page.py",),
     "tf_keras": (),
     "keras": (),

@@ -1,8 +1,9 @@
-"""Plots: functions that take arrays and return matplotlib figures or the bytes of animations.
+"""Plots: functions that take arrays and return matplotlib figures, or GIF files as bytes.
 
-`canvas` holds the common style, `figures` and `scatter` draw data and results, `diagrams` a model's architecture, and
-`animations` GIFs. To add a plot, write a function that takes arrays and returns a figure with the style of `canvas`.
-Plots know neither models nor runs. `tfp_vae.reports` decides which arrays of a run go into which plot.
+They know neither models nor runs. `tfp_vae.reports` decides which arrays of a run go into which plot.
+`images`, `rankings` and `tiles` show examples, `curves` and `distributions` numbers, `scatter` and `animations` latent
+space, and `diagrams` a model. To add a plot, write a function in the module of its subject, draw it within
+`canvas.style()`, and enter its name below. `png` turns a figure into a file.
 """
 
 from __future__ import annotations
@@ -12,20 +13,65 @@ from tfp_vae.core.exports import lazy_exports
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tfp_vae.plots import (
-        animations,
-        canvas,
-        diagrams,
-        figures,
-        scatter,
-    )
+    from tfp_vae.plots.animations import grid_animation, last_frame, latent_animation
+    from tfp_vae.plots.canvas import Range, description, png
+    from tfp_vae.plots.curves import bound_curve, learning_curves, rate_bars
+    from tfp_vae.plots.diagrams import Box, Layer, architecture
+    from tfp_vae.plots.distributions import log_likelihood_histogram, posterior_against_prior, values_by_class
+    from tfp_vae.plots.images import image_grid, manifold, reconstructions, strips
+    from tfp_vae.plots.rankings import extremes, ranking
+    from tfp_vae.plots.scatter import Spread, latent_scatter
+
+_PLACES = {
+    "Box": "diagrams",
+    "Layer": "diagrams",
+    "Range": "canvas",
+    "Spread": "scatter",
+    "architecture": "diagrams",
+    "bound_curve": "curves",
+    "description": "canvas",
+    "extremes": "rankings",
+    "grid_animation": "animations",
+    "image_grid": "images",
+    "last_frame": "animations",
+    "latent_animation": "animations",
+    "latent_scatter": "scatter",
+    "learning_curves": "curves",
+    "log_likelihood_histogram": "distributions",
+    "manifold": "images",
+    "png": "canvas",
+    "posterior_against_prior": "distributions",
+    "ranking": "rankings",
+    "rate_bars": "curves",
+    "reconstructions": "images",
+    "strips": "images",
+    "values_by_class": "distributions",
+}
 
 __all__ = [
-    "animations",
-    "canvas",
-    "diagrams",
-    "figures",
-    "scatter",
+    "Box",
+    "Layer",
+    "Range",
+    "Spread",
+    "architecture",
+    "bound_curve",
+    "description",
+    "extremes",
+    "grid_animation",
+    "image_grid",
+    "last_frame",
+    "latent_animation",
+    "latent_scatter",
+    "learning_curves",
+    "log_likelihood_histogram",
+    "manifold",
+    "png",
+    "posterior_against_prior",
+    "ranking",
+    "rate_bars",
+    "reconstructions",
+    "strips",
+    "values_by_class",
 ]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__)
+__getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)

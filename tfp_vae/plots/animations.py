@@ -1,34 +1,94 @@
-"""Animations of a training, one frame an epoch: arrays -> the bytes of GIF files.
+"""Animations of a training as GIF files, with one frame per epoch.
 
-Frames are drawn with one layout, one view and one set of colours, so that only what is told moves.
+All frames share one layout, one view and one palette, so that only the data move.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, final
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tfp_vae.plots.canvas import DESCRIPTION, STYLE, classes_of, color, marker, plain, range_of, show_tiles, tile
+from tfp_vae.plots.canvas import classes_of, color, escape_math, marker, range_of, style
 from tfp_vae.plots.scatter import draw_clusters, legend_of_classes, scatter_axes
+from tfp_vae.plots.tiles import Tiles, tile
 
-__all__ = ["description", "grid_animation", "last_frame", "latent_animation"]
+__all__ = ["Recorder", "frame_titles", "grid_animation", "last_frame", "latent_animation"]
 
 LATENT_DPI, GRID_DPI = 80, 60
+
 FIRST, BETWEEN, LAST = 700, 120, 3_000
-"""How long frames are shown, in milliseconds."""
+"""How long the first, each following and the last frame are shown, in milliseconds."""
 
 NEARLY_WHITE = 247
-"""Tones above this one are made white: a small set of colours would else give white a tinge."""
+"""Lighter tones than this become white, because a small palette would tint white areas."""
 
 EDGE = 0.002
-"""The share of points, at each edge, for which the view makes no room."""
+"""Share of the points at each edge that the view may exclude."""
+
+
+@final
+class Recorder:
+    """Records frames of one figure and returns them as a GIF.
+
+    The layout is computed for the first frame only. Otherwise the axes would move by a few pixels as titles change.
+
+    Args:
+      figure: the figure to record.
+      dpi: the resolution of the frames, in dots per inch.
+    """
+
+    def __init__(self, figure: Figure, dpi: int) -> None:
+        figure.set_dpi(dpi)
+        self.figure = figure
+        self.canvas: Any = FigureCanvasAgg(figure)  # matplotlib does not annotate its methods
+        self.frames: list[Image.Image] = []
+
+    def take(self) -> None:
+        """Record the figure as it is now."""
+        if not self.frames:
+            self.canvas.draw()
+            self.figure.set_layout_engine("none")
+        self.canvas.draw()
+        self.frames.append(Image.fromarray(np.asarray(self.canvas.buffer_rgba())[..., :3].copy()))
+
+    @property
+    def palette(self) -> Image.Image:
+        """A tiny image with the colours that suit the first, the middle and the last frame."""
+        some = [np.asarray(self.frames[i]) for i in (0, len(self.frames) // 2, -1)]
+        colors = np.reshape(Image.fromarray(np.concatenate(some)).quantize(255).getpalette() or [], (-1, 3))
+        white = (colors > NEARLY_WHITE).all(axis=1, keepdims=True)
+        palette = Image.new("P", (1, 1))
+        palette.putpalette(np.where(white, 255, colors).ravel().tolist())
+        return palette
+
+    def gif(self) -> bytes:
+        """Return the frames as a GIF that repeats. One palette for all frames keeps the colours from flickering."""
+        palette = self.palette
+        first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in self.frames)
+        durations = [FIRST, *[BETWEEN] * (len(rest) - 1), LAST][-len(self.frames) :]
+        buffer = io.BytesIO()
+        first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False)
+        return buffer.getvalue()
+
+
+def frame_titles(title: str, epochs: Sequence[int], total: int | None) -> list[str]:
+    r"""Return the title of each frame, which names its epoch and the number of epochs if one is finished.
+
+    ```python
+    from tfp_vae.plots.animations import frame_titles
+
+    frame_titles("Digits", [0, 5], total=8)  # ["Digits\nepoch 0 of 8", "Digits\nepoch 5 of 8"]
+    ```
+    """
+    total = epochs[-1] if total is None else total
+    of_all = f" of {total:,}" if total else ""
+    return [f"{title}\nepoch {epoch:,}{of_all}" for epoch in epochs]
 
 
 def latent_animation(
@@ -39,158 +99,79 @@ def latent_animation(
     title: str = "Posterior means of held-out data",
     total: int | None = None,
 ) -> bytes:
-    """Draw points [F, N, 2] as they move from frame to frame, by colour of class.
+    """Return a GIF in which points [F, N, 2] move from frame to frame, in the colours of their classes.
 
-    In the last, classes are named, unless their names would cover more than two fifths of the axes.
+    It repeats, has a longer first and last frame, and is 480 x 480 pixels large. The last frame names the classes,
+    unless their names would cover more than two fifths of the axes.
 
     Args:
-      epochs: the epoch after which each of the F frames was taken.
-      points: where examples lie in each.
+      epochs: the epoch of each of the F frames.
+      points: where the examples lie in each frame.
       labels: [N], or None.
-      names: of the two axes.
-      title: written above; the epoch follows it.
-      total: how many epochs were trained, of which not all may have been filmed; as many as the last, if not given.
-
-    Returns:
-      A GIF that repeats, with a longer first and last frame, of 480 by 480 pixels.
-    """
-    with mpl.rc_context(STYLE):
-        figure, axes = scatter_axes(names, "")
-        _set_view(axes, points)
-        legend_of_classes(figure, labels)
-        titles = _titles(title, epochs, total)
-        return _gif(_latent_frames(figure, axes, titles, points, labels))
-
-
-def _titles(title: str, epochs: Sequence[int], total: int | None) -> list[str]:
-    """Return what is written above each frame: of which epoch it is, and of how many, once one was finished."""
-    total = epochs[-1] if total is None else total
-    of_all = f" of {total:,}" if total else ""
-    return [f"{title}\nepoch {epoch:,}{of_all}" for epoch in epochs]
-
-
-def _latent_frames(
-    figure: Figure, axes: Any, titles: Sequence[str], points: np.ndarray, labels: Any
-) -> Iterator[Image.Image]:
-    canvas: Any = FigureCanvasAgg(figure)
-    dots = _dots(axes, points[0], labels)
-    for i, title in enumerate(titles):
-        figure.suptitle(title, fontsize="medium")
-        for rows, drawn in dots:
-            drawn.set_offsets(points[i][rows])
-        if i == len(titles) - 1:
-            for _, drawn in dots:
-                drawn.remove()
-            axes.set_autoscale_on(False)
-            draw_clusters(axes, points[i], labels)
-        yield _rendered(figure, canvas, LATENT_DPI, settle=i == 0)
-
-
-def _dots(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> list[tuple[np.ndarray, Any]]:
-    """Draw points [N, 2] by class, and return which rows each of the drawn belongs to.
-
-    One collection for each marker, not for each class, which would cover the one before.
+      names: the labels of the two axes.
+      title: text above the figure, followed by the epoch.
+      total: the number of epochs of the training. [default: the last of `epochs`]
     """
     classes = classes_of(labels)
-    places = np.zeros(len(points), int) if classes is None else np.searchsorted(classes, np.asarray(labels))
-    markers = np.array([marker(int(place)) for place in places])
-    parted = {kind: np.flatnonzero(markers == kind) for kind in dict.fromkeys(markers.tolist())}
-    styles: dict[str, Any] = {"s": 8, "alpha": 0.65, "linewidths": 0}
-    return [
-        (rows, axes.scatter(*points[rows].T, c=[color(place) for place in places[rows]], marker=kind, **styles))
-        for kind, rows in parted.items()
-    ]
-
-
-def _set_view(axes: Any, points: np.ndarray) -> None:
-    """Let the axes span a square that holds nearly all points of all frames."""
+    indices = np.zeros(points.shape[1], int) if classes is None else np.searchsorted(classes, np.asarray(labels))
+    markers = np.array([marker(int(index)) for index in indices])
     low, high = np.quantile(points.reshape(-1, 2), [EDGE, 1 - EDGE], axis=0)
     middle, reach = (low + high) / 2, max(0.56 * float((high - low).max()), 1e-3)
-    axes.set_aspect("equal", adjustable="box")
-    axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
+    with style():
+        figure, axes = scatter_axes(names, "")
+        axes.set_aspect("equal", adjustable="box")
+        axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
+        legend_of_classes(figure, labels)
+        clouds = []
+        for kind in dict.fromkeys(markers.tolist()):  # not one for each class, which would cover the class before
+            rows = np.flatnonzero(markers == kind)
+            colors = [color(index) for index in indices[rows]]
+            across, up = points[0, rows].T
+            cloud = axes.scatter(across, up, c=colors, marker=kind, s=8, alpha=0.65, linewidths=0)
+            clouds.append((rows, cloud))
+        recorder = Recorder(figure, LATENT_DPI)
+        for i, text in enumerate(frame_titles(title, epochs, total)):
+            figure.suptitle(text, fontsize="medium")
+            for rows, cloud in clouds:
+                cloud.set_offsets(points[i][rows])
+            if i == len(points) - 1:
+                for _, cloud in clouds:
+                    cloud.remove()
+                axes.set_autoscale_on(False)
+                draw_clusters(axes, points[i], labels)
+            recorder.take()
+    return recorder.gif()
 
 
 def grid_animation(
     epochs: Sequence[int], decoded: np.ndarray, side: int, title: str, total: int | None = None, *, unit: bool = False
 ) -> bytes:
-    """Draw pictures [F, side^2, H, W, C], such as E[x|z] over a grid of z, as they change from frame to frame.
+    """Return a GIF in which images [F, side^2, H, W, C] change, such as E[x|z] over a grid of z.
+
+    It repeats and has a longer first and last frame. All frames have one scale of tones.
 
     Args:
-      epochs: the epoch after which each of the F frames was taken.
-      decoded: what is shown, on one scale of tones.
-      side: pictures in a row.
-      title: written above; the epoch follows it.
-      total: how many epochs were trained; as many as the last, if not given.
-      unit: whether values stand for ones in [0, 1], see `canvas.range_of`.
-
-    Returns:
-      A GIF that repeats, with a longer first and last frame.
+      epochs: the epoch of each of the F frames.
+      decoded: the images of each frame.
+      side: images along a side.
+      title: text above the figure, followed by the epoch.
+      total: the number of epochs of the training. [default: the last of `epochs`]
+      unit: whether values approximate data in [0, 1], see `canvas.range_of`.
     """
     limits = range_of(decoded, unit=unit)
-    axes, _ = show_tiles(decoded[0], side, side, title, limits=limits, framed=False)
-    figure, image = axes.figure, axes.images[0]
-    canvas = FigureCanvasAgg(figure)
-
-    def frames() -> Iterator[Image.Image]:
-        for i, told in enumerate(_titles(plain(title), epochs, total)):
-            axes.set_title(told, fontsize="medium", wrap=True)
-            image.set_data(tile(decoded[i], side, side, limits))
-            yield _rendered(figure, canvas, GRID_DPI, settle=i == 0)
-
-    return _gif(frames())
-
-
-def _rendered(figure: Figure, canvas: Any, dpi: int, *, settle: bool) -> Image.Image:
-    """Return a figure's pixels; the layout is found once, to `settle`, so that nothing shakes.
-
-    With the layout found anew in each frame the axes would move by pixels as titles change.
-    """
-    if settle:
-        figure.set_dpi(dpi)
-        canvas.draw()
-        figure.set_layout_engine("none")
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-
-
-def _gif(frames: Iterator[Image.Image]) -> bytes:
-    """Return frames as a GIF that repeats, all in one set of colours.
-
-    One palette for all frames, since colours that are chosen anew for each would flicker.
-    """
-    pictures = list(frames)
-    palette = _palette(pictures)
-    first, *rest = (picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
-    durations = [FIRST, *[BETWEEN] * (len(rest) - 1), LAST][-len(pictures) :]
-    buffer = io.BytesIO()
-    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False)
-    return buffer.getvalue()
-
-
-def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Return a picture of few pixels with the colours that suit the first, the middle and the last."""
-    chosen = [np.asarray(pictures[i]) for i in (0, len(pictures) // 2, -1)]
-    colors = Image.fromarray(np.concatenate(chosen)).quantize(255).getpalette() or []
-    white = (np.reshape(colors, (-1, 3)) > NEARLY_WHITE).all(axis=1, keepdims=True)
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(np.where(white, 255, np.reshape(colors, (-1, 3))).ravel().tolist())
-    return palette
+    tiles = Tiles(decoded[0], side, side, title, limits=limits, border=False)
+    recorder = Recorder(tiles.figure, GRID_DPI)
+    for i, text in enumerate(frame_titles(escape_math(title), epochs, total)):
+        tiles.axes.set_title(text, fontsize="medium", wrap=True)
+        tiles.axes.images[0].set_data(tile(decoded[i], side, side, limits))
+        recorder.take()
+    return recorder.gif()
 
 
 def last_frame(gif: bytes) -> bytes:
-    """Return the last frame of a GIF as the bytes of a PNG file, for where nothing moves."""
+    """Return the last frame of a GIF as the bytes of a PNG file, for pages on which nothing should move."""
     with Image.open(io.BytesIO(gif)) as picture:
         picture.seek(getattr(picture, "n_frames", 1) - 1)
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def description(content: bytes) -> str:
-    """Return what the bytes of a PNG file say of what it was drawn, see `canvas.png`; nothing, if they do not.
-
-    Raises:
-      OSError: bytes that are no picture.
-    """
-    with Image.open(io.BytesIO(content)) as picture:
-        return str(picture.info.get(DESCRIPTION, ""))

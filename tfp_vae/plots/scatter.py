@@ -1,51 +1,73 @@
-"""Pictures of latent space: where data lie in it, how sure the encoder is, and how the prior compares.
+"""Latent space in the plane: where examples lie, how certain the encoder is, and names of classes that never overlap.
 
-Points are posterior means, which hide how sure the encoder is: ellipses show it. Names of classes are moved until none
-covers another.
+Points are posterior means, which do not show how certain the encoder is. Ellipses show that.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tfp_vae.plots.canvas import PALETTE, STYLE, TITLE_SIZE, bins_for, class_name, classes_of, color, colors_of, marker
+from tfp_vae.plots.canvas import TITLE_SIZE, class_name, classes_of, color, colors_of, marker, style
 
 __all__ = [
     "Spread",
+    "densest_point",
     "draw_clusters",
     "latent_scatter",
     "legend_of_classes",
-    "posterior_against_prior",
     "scatter_axes",
     "separate_boxes",
 ]
 
 LABEL_HEIGHT, LETTER_WIDTH, LABEL_MARGIN = 0.29, 0.12, 0.16
-"""The size of a label's box, in inches: its height, what each letter adds to its width, and its margins."""
+"""Size of a label's box in inches: its height, the width of a letter, and the margins together."""
 
-MOST_COVERED = 0.4
-"""The share of the axes that names of classes may cover; more of them stand in a legend beside the axes."""
+LARGEST_COVER = 0.4
+"""Share of the axes that labels may cover. If they need more, a legend replaces them."""
 
 MOST_PUSHES, TURN = 500, 10
-"""How often labels are pushed apart, and after how many rounds once along the other axis, where they are jammed."""
+"""Rounds in which labels are pushed apart, and every which round pushes along the other axis to free jammed labels."""
 
 FEW = 500
-PANELS_ACROSS = 4
+"""Below this number, points are plotted larger."""
 
 
 class Spread(NamedTuple):
-    """The covariances of q(z|x), [M, 2, 2], of the examples in some rows [M], seen in the plane."""
+    """The covariances [M, 2, 2] of q(z|x) in the plane, for the examples with the indices `rows` [M]."""
 
     rows: np.ndarray
     covariances: np.ndarray
+
+    def ellipses(self, points: np.ndarray, labels: np.ndarray | None, axes: Axes) -> EllipseCollection:
+        """Return ellipses of one standard deviation around the points [N, 2], in the colours of their classes."""
+        colors = colors_of(labels, len(points))
+        variances, directions = np.linalg.eigh(self.covariances)
+        diameters = 2 * np.sqrt(np.maximum(variances, 0))
+        return EllipseCollection(
+            diameters[:, 1],
+            diameters[:, 0],
+            np.degrees(np.arctan2(directions[:, 1, 1], directions[:, 0, 1])),
+            units="xy",
+            offsets=points[self.rows],
+            transOffset=axes.transData,
+            facecolors="none",
+            edgecolors=[colors[row] for row in self.rows],
+            linewidths=0.8,
+            alpha=0.55,
+        )
+
+    def corners(self, points: np.ndarray) -> np.ndarray:
+        """Return the corners [2 M, 2] of the boxes around the ellipses of the points [N, 2]."""
+        reach = np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
+        return np.concatenate([points[self.rows] - reach, points[self.rows] + reach])
 
 
 def latent_scatter(
@@ -55,37 +77,38 @@ def latent_scatter(
     names: Sequence[str] = ("$z_1$", "$z_2$"),
     title: str = "Posterior means of held-out data",
 ) -> Figure:
-    """Draw points [N, 2], such as E_q[z|x], by colour of class, each class named near where it is densest.
+    """Return a figure with points [N, 2], such as E[z|x], in the colours of their classes.
 
-    Names that would cover more than two fifths of the axes stand in a legend beside it.
+    Each class has its name where its points are densest. If the names would cover more than two fifths of the axes,
+    the figure has a legend in their place.
 
     ```python
     from tfp_vae.plots.scatter import latent_scatter
 
     labels = tv.data.load("digits").train.y[:16]
-    latent_scatter(np.asarray(vae.encoder.mean(x)), labels)  # a figure, a colour for each digit
+    latent_scatter(np.asarray(vae.encoder.mean(x)), labels)  # a figure with a colour for each digit
     ```
 
     Args:
-      points: where examples lie.
-      labels: [N]; those that are not finite, or of more than twenty classes, are not shown.
-      spread: of which examples one standard deviation of q(z|x) is drawn, as an ellipse.
-      names: of the two axes.
-      title: written above.
+      points: where the examples lie.
+      labels: [N]. They are ignored if they are not finite or have more than twenty classes.
+      spread: examples to show with an ellipse, one standard deviation of q(z|x).
+      names: the labels of the two axes.
+      title: text above the figure.
     """
-    with mpl.rc_context(STYLE):
+    with style():
         figure, axes = scatter_axes(names, title)
         if spread is not None:
-            axes.add_collection(_ellipses(axes, points, labels, spread), autolim=False)
-            axes.update_datalim(_ends(points, spread))
+            axes.add_collection(spread.ellipses(points, labels, axes), autolim=False)
+            axes.update_datalim(spread.corners(points))
         if not draw_clusters(axes, points, labels):
-            figure.set_figwidth(8)  # room for it beside the axes
+            figure.set_figwidth(8)  # leave room for the legend
             legend_of_classes(figure, labels)
     return figure
 
 
-def scatter_axes(names: Sequence[str], title: str) -> tuple[Figure, Any]:
-    """Return a figure and axes on which one unit is as long across as up."""
+def scatter_axes(names: Sequence[str], title: str) -> tuple[Figure, Axes]:
+    """Return a figure and axes with the same scale in both directions."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()
     axes.set_aspect("equal", adjustable="datalim")
@@ -95,7 +118,7 @@ def scatter_axes(names: Sequence[str], title: str) -> tuple[Figure, Any]:
 
 
 def legend_of_classes(figure: Figure, labels: np.ndarray | None) -> None:
-    """Name the classes in the labels [N], if any, in a legend to the right of the axes."""
+    """Add a legend of the classes in the labels [N], if there are any, to the right of the axes."""
     classes = classes_of(labels)
     if classes is None:
         return
@@ -104,96 +127,60 @@ def legend_of_classes(figure: Figure, labels: np.ndarray | None) -> None:
     figure.legend(handles, texts, loc="outside right center", handletextpad=0.1, fontsize="small")
 
 
-def draw_clusters(axes: Any, points: np.ndarray, labels: np.ndarray | None) -> bool:
-    """Draw points [N, 2] by colour of class, and the classes' names so that none covers another or leaves the axes.
+def draw_clusters(axes: Axes, points: np.ndarray, labels: np.ndarray | None) -> bool:
+    """Draw points [N, 2] in the colours of their classes, and the names of the classes without any overlap.
 
     Args:
-      axes: with a view that is set, or is found from what is drawn.
-      points: where examples lie.
+      axes: their view is kept if it is set, and otherwise fitted to the points.
+      points: where the examples lie.
       labels: [N], or None.
 
     Returns:
-      Whether the classes are named, if any: not where their names would cover more than two fifths of the axes.
+      False if the names are left out because they would cover more than two fifths of the axes.
     """
     classes = classes_of(labels)
     size = 12 if len(points) < FEW else 4
     members = [np.ones(len(points), bool)] if classes is None else [labels == name for name in classes]
     for i, rows in enumerate(members):
-        axes.scatter(*points[rows].T, s=size, color=color(i), marker=marker(i), alpha=0.65, linewidths=0)
-    names = [] if classes is None else [class_name(name) for name in classes]
-    sizes = np.reshape([_box(name) for name in names], (-1, 2)) / _inches(axes)
-    few = bool(sizes.prod(axis=1).sum() <= MOST_COVERED)
-    if names and few:
-        _name_clusters(axes, [_densest(points[rows]) for rows in members], names, sizes)
-    return few
-
-
-def _ellipses(axes: Any, points: np.ndarray, labels: np.ndarray | None, spread: Spread) -> EllipseCollection:
-    """Return the ellipses of one standard deviation: along the eigenvectors, of twice the roots of the eigenvalues."""
-    colors = colors_of(labels, len(points))
-    variances, directions = np.linalg.eigh(spread.covariances)
-    lengths = 2 * np.sqrt(np.maximum(variances, 0))
-    return EllipseCollection(
-        lengths[:, 1],
-        lengths[:, 0],
-        np.degrees(np.arctan2(directions[:, 1, 1], directions[:, 0, 1])),
-        units="xy",
-        offsets=points[spread.rows],
-        transOffset=axes.transData,
-        facecolors="none",
-        edgecolors=[colors[row] for row in spread.rows],
-        linewidths=0.8,
-        alpha=0.55,
-    )
-
-
-def _ends(points: np.ndarray, spread: Spread) -> np.ndarray:
-    """Return the corners [2 M, 2] of the boxes that hold the ellipses: a standard deviation each way."""
-    centres, reach = points[spread.rows], np.sqrt(np.diagonal(spread.covariances, axis1=1, axis2=2))
-    return np.concatenate([centres - reach, centres + reach])
-
-
-def _name_clusters(axes: Any, places: Sequence[np.ndarray], names: Sequence[str], sizes: np.ndarray) -> None:
-    """Write each name, of a size in parts of the axes, near its place, a thin line between them if it had to move."""
-    axes.autoscale_view()  # which respects a view that is set
+        axes.scatter(
+            points[rows, 0], points[rows, 1], s=size, color=color(i), marker=marker(i), alpha=0.65, linewidths=0
+        )
+    if classes is None:
+        return True
+    names = [class_name(name) for name in classes]
+    inches = np.array([[LABEL_MARGIN + LETTER_WIDTH * max(2, len(name)), LABEL_HEIGHT] for name in names])
+    sizes = inches / np.divide([axes.bbox.width, axes.bbox.height], axes.figure.dpi)
+    if sizes.prod(axis=1).sum() > LARGEST_COVER:
+        return False
+    axes.autoscale_view()  # keeps a view that is set
     axes.apply_aspect()
-    between = axes.transData + axes.transAxes.inverted()
-    found = separate_boxes(between.transform(np.asarray(places)), sizes)
-    for i, (name, place, start) in enumerate(zip(names, found, places, strict=True)):
-        outline = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color(i), "linewidth": 1.5}
+    starts = np.array([densest_point(points[rows]) for rows in members])
+    to_fraction = axes.transData + axes.transAxes.inverted()
+    places = separate_boxes(to_fraction.transform(starts), sizes)
+    for i, name in enumerate(names):
         axes.annotate(
             name,
-            start,
-            xytext=place,
+            starts[i],
+            xytext=places[i],
             textcoords="axes fraction",
             ha="center",
             va="center",
             weight="bold",
-            bbox=outline,
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color(i), "linewidth": 1.5},
             arrowprops={"arrowstyle": "-", "color": color(i), "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0},
         )
-
-
-def _box(name: str) -> tuple[float, float]:
-    return LABEL_MARGIN + LETTER_WIDTH * max(2, len(name)), LABEL_HEIGHT
-
-
-def _inches(axes: Any) -> np.ndarray:
-    """Return the width and the height of axes."""
-    return np.asarray(np.divide([axes.bbox.width, axes.bbox.height], axes.figure.dpi))
+    return True
 
 
 def separate_boxes(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return places [N, 2] moved so that boxes of sizes [N, 2] around them lie within [0, 1] and do not overlap.
+    """Return the centres [N, 2] moved so that boxes of the sizes [N, 2] lie within [0, 1] and do not overlap.
 
-    Each pair that overlaps is pushed apart along the axis on which it overlaps less, until none does; every tenth time
-    along the other one, as boxes may be jammed between the edges.
-
-    At most 500 rounds over all pairs: if boxes cannot all be parted, they are left as near to it as they came.
+    Each pair that overlaps is pushed apart along the axis with the smaller overlap. Every tenth round uses the other
+    axis, because boxes may be jammed between the edges. After 500 rounds, remaining overlaps are accepted.
     """
     edge = np.minimum(sizes / 2, 0.5)
     places = np.clip(places, edge, 1 - edge)
-    places = places + 1e-6 * np.arange(len(places))[:, np.newaxis]  # so that equal places can be told apart
+    places = places + 1e-6 * np.arange(len(places))[:, np.newaxis]  # so that equal places differ
     first, second = np.triu_indices(len(places), 1)
     needed = (sizes[first] + sizes[second]) / 2
     for attempt in range(1, MOST_PUSHES + 1):
@@ -210,53 +197,14 @@ def separate_boxes(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return places
 
 
-def _densest(points: np.ndarray) -> np.ndarray:
-    """Return the point of [N, 2] whose twentieth neighbour is nearest; of few points, that a third of them away.
+def densest_point(points: np.ndarray) -> np.ndarray:
+    """Return the point of [N, 2] whose twentieth neighbour is nearest.
 
-    So that a name stands at the middle of the largest heap, and not between two.
+    With fewer than 60 points, it uses the neighbour after a third of them. A name at this point lies in the middle of
+    the largest cluster and not between two clusters.
     """
     from scipy.spatial import KDTree
 
     distances, _ = KDTree(points).query(points, k=[min(20, math.ceil(len(points) / 3))])
-    place: np.ndarray = points[np.argmin(distances[:, 0])]
-    return place
-
-
-def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """Draw the aggregate posterior q(z_d), filled, against the prior p(z_d), a line, for each of P dimensions.
-
-    Marginals alone: two that agree in each dimension may still differ together. What they show is the part of the rate
-    that is `information.Decomposition.aggregate_kl`.
-
-    Args:
-      posterior: draws from q(z|x) of examples, [N, P].
-      prior: draws from p(z), [M, P].
-      names: what each dimension is called.
-      title: written above.
-    """
-    count = posterior.shape[1]
-    across = min(PANELS_ACROSS, count)
-    down = math.ceil(count / across)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(4.5, 2.5 * across), 2.0 * down + 1.0), layout="constrained")
-        panels = figure.subplots(down, across, squeeze=False)
-        for i, axes in enumerate(panels.flat):
-            axes.set_visible(i < count)
-            if i < count:
-                _compare(axes, posterior[:, i], prior[:, i])
-                axes.set_title(names[i], fontsize="medium")
-        figure.suptitle(title, fontsize=TITLE_SIZE)
-        handles, texts = panels.flat[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside lower center", ncols=2)
-    return figure
-
-
-def _compare(axes: Any, posterior: np.ndarray, prior: np.ndarray) -> None:
-    """Draw two densities as histograms over what holds all but the outermost thousandths of both."""
-    both = [np.quantile(values, [0.001, 0.999]) for values in (posterior, prior)]
-    count = min(40, bins_for(len(posterior)))
-    bins = np.linspace(min(low for low, _ in both), max(high for _, high in both), count + 1)
-    axes.hist(posterior, bins, density=True, color=PALETTE[0], alpha=0.55, label="q(z), test data")
-    axes.hist(prior, bins, density=True, histtype="step", color=PALETTE[5], linewidth=1.6, label="p(z), prior")
-    axes.set_yticks([])
-    axes.tick_params(labelsize="small")
+    densest: np.ndarray = points[np.argmin(distances[:, 0])]
+    return densest

@@ -30,8 +30,7 @@ from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.importance import ACTIVE_VARIANCE, is_active
 from tfp_vae.evaluation.projections import PROJECTIONS, Projection, projection
 from tfp_vae.model.vae import VAE
-from tfp_vae.plots import animations, canvas, diagrams, scatter
-from tfp_vae.plots import figures as plots
+from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, images, rankings, scatter
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, FRAMES, RUN_PICTURES
 from tfp_vae.runs import frames as film
@@ -182,23 +181,23 @@ def draw_run(
 
 def samples(subject: Subject) -> Figure:
     x = sample(subject.restored, SAMPLES, seed=subject.seed)
-    return plots.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features, unit=subject.unit)
+    return images.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features, unit=subject.unit)
 
 
 def reconstructions(subject: Subject) -> Figure:
     x = _spread(subject.test, PICTURED).x
     named: dict[str, Any] = {"features": subject.features, "unit": subject.unit}
-    return plots.reconstructions(x, np.asarray(subject.vae.reconstruct(x)), subject.seen, **named)
+    return images.reconstructions(x, np.asarray(subject.vae.reconstruct(x)), subject.seen, **named)
 
 
 def learning_curves(subject: Subject) -> Figure:
-    return plots.learning_curves(subject.run.metrics())
+    return curves.learning_curves(subject.run.metrics())
 
 
 def latent_scatter(subject: Subject) -> Figure:
     means, labels = subject.embeddings.mean, subject.test.y
     if subject.latent_dim == 1:
-        return plots.values_by_class(means[:, 0], labels, "Posterior means of held-out data", "$z_1$")
+        return distributions.values_by_class(means[:, 0], labels, "Posterior means of held-out data", "$z_1$")
     view = PROJECTIONS[subject.projection](means, subject.seed)
     spread = None if view.plane is None else _seen_spread(subject, view.plane)
     ellipses = "" if spread is None else "ellipses: one standard deviation of q(z|x)"
@@ -226,7 +225,7 @@ def _seen_spread(subject: Subject, plane: Projection) -> scatter.Spread:
 
 def manifold(subject: Subject) -> Figure:
     shown = grids.grid(subject.vae, MANIFOLD_SIDE, subject.seed)
-    return plots.manifold(subject.decode(shown.z), MANIFOLD_SIDE, shown.what, unit=subject.unit)
+    return images.manifold(subject.decode(shown.z), MANIFOLD_SIDE, shown.what, unit=subject.unit)
 
 
 def traversals(subject: Subject) -> Figure:
@@ -234,7 +233,7 @@ def traversals(subject: Subject) -> Figure:
 
     One dimension at a time goes through the prior's quantiles from 2% to 98%, the others stay where that example lies.
     """
-    means, most = subject.embeddings.mean, MOST_DIMENSIONS if len(subject.test.x.shape) > 2 else plots.MOST_MAPS
+    means, most = subject.embeddings.mean, MOST_DIMENSIONS if len(subject.test.x.shape) > 2 else images.MOST_MAPS
     dims = _shown(subject.active, most)
     start = means[np.square(means - means.mean(axis=0)).sum(axis=1).argmin()]
     levels = np.linspace(*TRAVERSED, STEPS)
@@ -242,7 +241,7 @@ def traversals(subject: Subject) -> Figure:
     z = np.tile(start, (len(dims), STEPS, 1))
     z[np.arange(len(dims)), :, dims] = places[:, dims].T
     more = f" (the {len(dims)} most active of {len(subject.active)})" if len(dims) < len(subject.active) else ""
-    return plots.strips(
+    return images.strips(
         subject.decode(z),
         [f"$z_{{{d + 1}}}$" for d in dims],
         [f"{level:.0%}" for level in levels],
@@ -268,9 +267,9 @@ def interpolations(subject: Subject) -> Figure:
     x = np.concatenate([ends[0], walked, ends[1]], axis=1)
     end = subject.seen.replace(", ", ",\n")
     ticks = [end, *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), end]
-    names = [canvas.plain(" to ".join(map(subject.test.whence, pair))) if x.ndim == 3 else "" for pair in rows.T]
+    names = [canvas.escape_math(" to ".join(map(subject.test.whence, pair))) if x.ndim == 3 else "" for pair in rows.T]
     title = "E[x|z] on straight lines between test examples"
-    return plots.strips(x, names, ticks, title, features=subject.features, unit=subject.unit)
+    return images.strips(x, names, ticks, title, features=subject.features, unit=subject.unit)
 
 
 def posterior_prior(subject: Subject) -> Figure:
@@ -279,18 +278,18 @@ def posterior_prior(subject: Subject) -> Figure:
     names = [f"$z_{{{d + 1}}}${'' if d in subject.active else ', not active'}" for d in dims]
     more = f", {len(dims)} of {subject.latent_dim} dimensions, the most active first" * (len(dims) < subject.latent_dim)
     title = f"Aggregate posterior against prior{more}"
-    return scatter.posterior_against_prior(subject.embeddings.samples[0][:, dims], prior[:, dims], names, title)
+    return distributions.posterior_against_prior(subject.embeddings.samples[0][:, dims], prior[:, dims], names, title)
 
 
 def log_likelihood(subject: Subject) -> Figure:
     examples, values = subject.scored
-    return plots.log_likelihood_histogram(values, examples.y, f"log p(x) of {subject.how_scored}")
+    return distributions.log_likelihood_histogram(values, examples.y, f"log p(x) of {subject.how_scored}")
 
 
 def extremes(subject: Subject) -> Figure:
     examples, values = subject.scored
     title = f"Least and most likely of {subject.how_scored}; log p(x) in nats"
-    return plots.extremes(examples.x, values, title, features=subject.features, names=_names(examples))
+    return rankings.extremes(examples.x, values, title, features=subject.features, names=_names(examples))
 
 
 def _names(examples: Split) -> list[str]:
@@ -372,17 +371,17 @@ def draw_evaluation(run: Run, assessment: Assessment) -> list[Path]:
 def evaluation_bound(assessment: Assessment) -> Figure:
     sweep = assessment.estimates.sweep
     errors = np.array([standard_error(column) for column in sweep.T])
-    return plots.bound_curve(assessment.ladder, sweep.mean(axis=0), errors, assessment.result["elbo"])
+    return curves.bound_curve(assessment.ladder, sweep.mean(axis=0), errors, assessment.result["elbo"])
 
 
 def evaluation_rates(assessment: Assessment) -> Figure | None:
     rates = assessment.result["rate_per_dim"]
-    return None if rates is None else plots.rate_bars(np.array(rates), is_active(assessment.estimates))
+    return None if rates is None else curves.rate_bars(np.array(rates), is_active(assessment.estimates))
 
 
 def evaluation_histogram(assessment: Assessment) -> Figure:
     title = f"log p(x) of {_how_assessed(assessment)}"
-    return plots.log_likelihood_histogram(assessment.estimates.log_likelihood, assessment.examples.y, title)
+    return distributions.log_likelihood_histogram(assessment.estimates.log_likelihood, assessment.examples.y, title)
 
 
 def evaluation_extremes(assessment: Assessment) -> Figure:
@@ -391,7 +390,7 @@ def evaluation_extremes(assessment: Assessment) -> Figure:
     split, examples = assessment.result["split"], assessment.examples
     rows = np.asarray(examples.rows)  # their places in the split, and not in the source
     names = [f"{split} {row}" for row in rows] if examples.names is None else _names(examples)
-    return plots.extremes(assessment.examples.x, values, title, features=assessment.features, names=names)
+    return rankings.extremes(assessment.examples.x, values, title, features=assessment.features, names=names)
 
 
 def _how_assessed(assessment: Assessment) -> str:

@@ -25,7 +25,8 @@ from tfp_vae.core.errors import RunError
 from tfp_vae.core.registry import Member
 from tfp_vae.data.dataset import DATASETS
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
-from tfp_vae.plots.animations import description, last_frame
+from tfp_vae.plots.animations import last_frame
+from tfp_vae.plots.canvas import description
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import DataConfig, RunConfig

@@ -1,0 +1,147 @@
+"""Distributions: histograms of log p(x) with a box for each class, and the aggregate posterior against the prior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from tfp_vae.plots.canvas import (
+    OUTERMOST,
+    PALETTE,
+    TITLE_SIZE,
+    bin_count,
+    class_name,
+    classes_of,
+    color,
+    escape_math,
+    hatch,
+    number_text,
+    style,
+)
+
+__all__ = ["histogram_range", "log_likelihood_histogram", "posterior_against_prior", "values_by_class"]
+
+FEWEST_TO_CUT, FAR = 20, 2.0
+"""Fewest values of a histogram that may exclude outliers, and how many times wider than the rest all values must be."""
+
+PANELS_ACROSS = 4
+
+
+def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None, title: str) -> Figure:
+    """Return a figure with the distribution of log p(x) [N], and below it one box for each class.
+
+    Args:
+      values: log p(x) of each example, in nats.
+      labels: [N]. There are no boxes without labels, or with more than twenty classes.
+      title: text above the figure.
+    """
+    return values_by_class(values, labels, title, "log p(x), nats")
+
+
+def values_by_class(values: np.ndarray, labels: np.ndarray | None, title: str, what: str) -> Figure:
+    """Return a figure with a histogram of values [N], and below it one box for each class in the labels [N].
+
+    Boxes span the quartiles, and whiskers the 5th to the 95th percentile. If a few values lie far from all others, the
+    histogram excludes the outermost thousandths and reports how many values it leaves out.
+
+    Args:
+      values: in any unit.
+      labels: [N]. There are no boxes without labels, or with more than twenty classes.
+      title: text above the figure.
+      what: the quantity and its unit.
+    """
+    classes = classes_of(labels)
+    names = [] if classes is None else list(classes)
+    height = 2.6 + 0.28 * len(names)
+    with style():
+        figure = Figure(figsize=(6, height), layout="constrained")
+        heights = [2.2, height - 2.2] if names else [2.2]
+        panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        _draw_histogram(panels[0], values)
+        panels[0].set(title=escape_math(title), ylabel="examples")
+        panels[0].yaxis.set_major_locator(MaxNLocator(6, integer=True))
+        if names:
+            _draw_boxes(panels[1], [values[labels == name] for name in names], [class_name(name) for name in names])
+        panels[-1].set_xlabel(what + "\nboxes: quartiles and median; whiskers: 5% to 95%" * bool(names))
+        panels[-1].xaxis.set_major_locator(MaxNLocator(5))
+        panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value, ",.10g")))
+    return figure
+
+
+def _draw_histogram(axes: Axes, values: np.ndarray) -> None:
+    low, high = histogram_range(values)
+    beyond = int(((values < low) | (values > high)).sum())
+    axes.hist(values, bins=bin_count(len(values)), range=(low, high), color=PALETTE[0])
+    if beyond:
+        margin = 0.05 * (high - low) or 0.5
+        axes.set_xlim(low - margin, high + margin)
+        axes.set_ylim(top=1.18 * axes.get_ylim()[1])  # leave room for the text
+        text = f"{beyond:,} beyond, from {number_text(values.min())} to {number_text(values.max())}"
+        axes.text(0.01, 0.98, text, transform=axes.transAxes, ha="left", va="top", fontsize="small")
+
+
+def histogram_range(values: np.ndarray) -> tuple[float, float]:
+    """Return the least and the greatest value [N], without the outermost thousandths if they lie far outside.
+
+    In that case at least one value is left out at each end.
+    """
+    low, high = float(values.min()), float(values.max())
+    if len(values) < FEWEST_TO_CUT:
+        return low, high
+    outside = math.ceil(OUTERMOST * len(values))
+    ordered = np.sort(values)
+    first, last = ordered[outside], ordered[-1 - outside]
+    return (float(first), float(last)) if high - low > FAR * (last - first) else (low, high)
+
+
+def _draw_boxes(axes: Axes, groups: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    parts = axes.boxplot(groups, orientation="horizontal", widths=0.6, patch_artist=True, sym=".", whis=(5, 95))
+    for i, box in enumerate(parts["boxes"]):
+        box.set(facecolor=color(i), alpha=0.7, hatch=hatch(i))
+    for median in parts["medians"]:
+        median.set(color="black")
+    for outliers in parts["fliers"]:
+        outliers.set(markersize=2, alpha=0.4)
+    axes.set_yticks(range(1, len(names) + 1), names)
+    axes.invert_yaxis()
+    axes.set_ylabel("class")
+
+
+def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Return a figure with the aggregate posterior q(z_d), filled, and the prior p(z_d), a line, by dimension.
+
+    It shows marginals only, so two distributions that agree in each dimension may still differ. The difference
+    contributes to the part of the rate that `information.Decomposition.aggregate_kl` measures.
+
+    Args:
+      posterior: draws from q(z|x) of examples, [N, P].
+      prior: draws from p(z), [M, P].
+      names: the name of each of the P dimensions.
+      title: text above the figure.
+    """
+    count = posterior.shape[1]
+    across = min(PANELS_ACROSS, count)
+    down = math.ceil(count / across)
+    with style():
+        figure = Figure(figsize=(max(4.5, 2.5 * across), 2.0 * down + 1.0), layout="constrained")
+        panels = figure.subplots(down, across, squeeze=False)
+        for i, axes in enumerate(panels.flat):
+            axes.set_visible(i < count)
+            if i < count:
+                ends = [np.quantile(draws[:, i], [0.001, 0.999]) for draws in (posterior, prior)]
+                bins = np.linspace(np.min(ends), np.max(ends), min(40, bin_count(len(posterior))) + 1)
+                filled, line = {"color": PALETTE[0], "alpha": 0.55}, {"color": PALETTE[5], "linewidth": 1.6}
+                axes.hist(posterior[:, i], bins, density=True, label="q(z), test data", **filled)
+                axes.hist(prior[:, i], bins, density=True, histtype="step", label="p(z), prior", **line)
+                axes.set_yticks([])
+                axes.tick_params(labelsize="small")
+                axes.set_title(names[i], fontsize="medium")
+        figure.suptitle(title, fontsize=TITLE_SIZE)
+        handles, texts = panels.flat[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncols=2)
+    return figure

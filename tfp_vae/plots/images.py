@@ -1,0 +1,137 @@
+"""Examples as pictures: grids, reconstructions, walks through latent space, and the manifold.
+
+Images [..., H, W, C] may have values in any range. Vectors are shown as the rows of heat maps.
+
+```python
+figure = tv.plots.image_grid(x, "Digits")  # a matplotlib Figure
+content = tv.plots.png(figure)  # the bytes of a PNG file
+```
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tfp_vae.plots.canvas import Range
+from tfp_vae.plots.tiles import Tiles, heat_maps
+
+__all__ = ["MOST_MAPS", "image_grid", "manifold", "reconstructions", "strips"]
+
+MOST_MAPS = 12
+"""Largest number of walks of vectors in one figure."""
+
+MOST_TICKS = 24
+"""Largest number of named places along a walk."""
+
+
+def image_grid(
+    x: np.ndarray,
+    title: str = "",
+    columns: int | None = None,
+    *,
+    features: Sequence[str] = (),
+    limits: Range | None = None,
+    unit: bool = False,
+) -> Figure:
+    """Return a figure with images x [N, H, W, C] as a grid, or with vectors [N, M] as the rows of a heat map.
+
+    Args:
+      x: values. Tones span [0, 1], or all values if some lie outside it.
+      title: text above the grid.
+      columns: images in a row. [default: as many as make the grid square]
+      features: the names of the M features of vectors.
+      limits: the values at the two ends of the tones, if they are known.
+      unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+    """
+    if x.ndim == 2:
+        return heat_maps([x], [""], title, features=features)
+    columns = columns or math.ceil(math.sqrt(len(x)))
+    return Tiles(x, math.ceil(len(x) / columns), columns, title, limits=limits, unit=unit).figure
+
+
+def reconstructions(
+    originals: np.ndarray,
+    means: np.ndarray,
+    what: str = "data",
+    made: str = "E[x|z]",
+    title: str = "Held-out examples and their reconstructions",
+    features: Sequence[str] = (),
+    unit: bool = False,
+) -> Figure:
+    """Return a figure with originals above their reconstructions, [N, H, W, C], or next to them, [N, M].
+
+    Differences between the rows show details that z does not hold or that the decoder averages away. For example,
+    E[x|z] of an uncertain pixel is grey.
+
+    Args:
+      originals: examples as the model saw them.
+      means: the model's reconstructions, such as E[x|z].
+      what: the name of the originals.
+      made: the name of the reconstructions.
+      title: text above the figure.
+      features: the names of the M features of vectors.
+      unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+    """
+    if originals.ndim == 2:
+        return heat_maps([originals, means], [what, made], title, features=features)
+    tiles = Tiles(np.concatenate([originals, means]), 2, len(originals), title, unit=unit)
+    tiles.name_rows([what, made])
+    return tiles.figure
+
+
+def strips(
+    x: np.ndarray,
+    names: Sequence[str],
+    ticks: Sequence[str],
+    title: str,
+    across: str = "",
+    features: Sequence[str] = (),
+    unit: bool = False,
+) -> Figure:
+    """Return a figure with walks x: rows of images [R, T, H, W, C], or heat maps of vectors [R, T, M].
+
+    Examples are traversals, where each row changes one dimension of z, and interpolations between two examples.
+
+    Args:
+      x: R walks of T places. Only the first twelve walks of vectors are shown.
+      names: the name of each walk.
+      ticks: the name of each place along a walk.
+      title: text above the figure.
+      across: what the places measure.
+      features: the names of the M features of vectors.
+      unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+    """
+    if x.ndim == 3:
+        some = f" (the first {MOST_MAPS} of {len(x)})" * (len(x) > MOST_MAPS)
+        return heat_maps(list(x[:MOST_MAPS]), names[:MOST_MAPS], title + some, across, ticks, features)
+    count, length = x.shape[:2]
+    tiles = Tiles(x.reshape(-1, *x.shape[2:]), count, length, title, unit=unit)
+    tiles.name_rows(names)
+    every = math.ceil(length / MOST_TICKS)
+    tiles.axes.set_xticks(tiles.column_middles[::every], ticks[::every], fontsize="small")
+    tiles.axes.set_xlabel(across)
+    return tiles.figure
+
+
+def manifold(
+    images: np.ndarray, side: int, title: str = "E[x|z] over quantiles of the prior", *, unit: bool = False
+) -> Figure:
+    """Return a figure with E[x|z] [side^2, H, W, C] over a grid of quantiles of the prior.
+
+    Args:
+      images: row by row. The top row has the largest z_2.
+      side: images along a side.
+      title: text above the figure.
+      unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+    """
+    tiles = Tiles(images, side, side, title, unit=unit, border=False)
+    levels, names = np.array([0.1, 0.5, 0.9]), ["10%", "50%", "90%"]
+    tiles.axes.set_xticks(levels * tiles.picture.shape[1], names)
+    tiles.axes.set_yticks((1 - levels) * tiles.picture.shape[0], names)
+    tiles.axes.set_xlabel("$z_1$")
+    tiles.axes.set_ylabel("$z_2$", rotation=0, va="center", labelpad=8)
+    return tiles.figure
