@@ -216,11 +216,20 @@ def test_a_misspelt_keyword_is_refused_with_the_nearest_setting(make: Callable[[
 CLASSES = [(table, name) for table, name in EVERY if inspect.isclass(table[name])]
 
 
-@pytest.mark.parametrize(("table", "name"), CLASSES, ids=[f"{table.kind}-{name}" for table, name in CLASSES])
-def test_every_class_of_a_table_refuses_an_unknown_keyword_and_lists_its_settings(table: Table, name: str) -> None:
+@pytest.mark.parametrize(("table", "name"), EVERY, ids=[f"{table.kind}-{name}" for table, name in EVERY])
+def test_every_member_refuses_an_unknown_keyword_and_lists_its_settings(table: Table, name: str) -> None:
     with pytest.raises(UsageError, match=f"{table[name].__name__} has no setting `no_such_setting`") as error:
         table[name](no_such_setting=1)
     assert all(f"`{key}`" in str(error.value) for key in table.info(name).defaults)
+
+
+@pytest.mark.parametrize(("table", "name"), EVERY, ids=[f"{table.kind}-{name}" for table, name in EVERY])
+def test_every_member_suggests_the_right_name_of_a_misspelt_keyword(table: Table, name: str) -> None:
+    for keyword in inspect.signature(table[name]).parameters:
+        misspelt = f"{keyword}x"
+        with pytest.raises(UsageError) as error:
+            table[name](**{misspelt: 1})
+        assert f"{table[name].__name__} has no setting `{misspelt}`. Did you mean `{keyword}`?" in str(error.value)
 
 
 @pytest.mark.parametrize(("table", "name"), CLASSES, ids=[f"{table.kind}-{name}" for table, name in CLASSES])

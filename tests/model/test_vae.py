@@ -189,9 +189,9 @@ def test_encoder_and_decoder_of_a_run_drop_units_apart() -> None:
 
 @pytest.mark.parametrize("name", ["conv", "resnet"])
 def test_convolutions_name_the_shape_that_is_no_image(name: str) -> None:
-    with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[10\]; use an mlp"):
+    with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[10\]. Use an `mlp`"):
         NETWORKS[name]((10,), 4)
-    with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[7\]; use an mlp"):
+    with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[7\]. Use an `mlp`"):
         NETWORKS[name]((2,), 7, image_shape=(7,))
 
 

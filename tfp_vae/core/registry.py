@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., object])
 T_co = TypeVar("T_co", covariant=True, default=object)
 
 IMPORT_PATH = re.compile(r"\s*([^\W\d][\w.]*:[^\W\d]\w*)\s*(?::(.*))?", re.DOTALL)
@@ -71,25 +72,31 @@ _FOLDERS: contextvars.ContextVar[tuple[Path, ...] | None] = contextvars.ContextV
 """More folders to import code from, or None if importing code is not allowed."""
 
 
-def check_keywords(cls: type[T]) -> type[T]:
-    """Make the constructor of a dataclass refuse an unknown keyword with the list of its settings.
+def check_keywords(constructor: C) -> C:
+    """Make a class or a function refuse an unknown keyword with a list of its settings.
+
+    ```python
+    tv.networks.mlp((8, 8, 1), 4, hidden=(32,))  # `hiden=(32,)` raises UsageError, which suggests `hidden`
+    ```
 
     Raises:
-      UsageError: when the class is called with a keyword that is not one of its fields.
+      UsageError: the constructor was called with a keyword that is not one of its parameters.
     """
-    initialize = cls.__init__
+    function = vars(constructor)["__init__"] if isinstance(constructor, type) else constructor
 
-    @functools.wraps(initialize)
-    def check_and_initialize(self: T, /, *args: object, **keywords: object) -> None:
-        fields = [field.name for field in dataclasses.fields(typing.cast("Any", self)) if field.init]
+    @functools.wraps(function)
+    def check_and_call(*args: object, **keywords: object) -> object:
+        settings = list(inspect.signature(constructor).parameters)
         for name in keywords:
-            if name not in fields:
-                listed, hint = ", ".join(f"`{field}`" for field in fields) or "none", suggest(name, fields, "`")
-                raise UsageError(f"{type(self).__name__} has no setting `{name}`.{hint} Its settings: {listed}.")
-        initialize(self, *args, **keywords)
+            if name not in settings:
+                listed, hint = ", ".join(f"`{each}`" for each in settings) or "none", suggest(name, settings, "`")
+                raise UsageError(f"{constructor.__name__} has no setting `{name}`.{hint} Its settings: {listed}.")
+        return function(*args, **keywords)
 
-    setattr(cls, "__init__", check_and_initialize)  # noqa: B010  # a type checker refuses the plain assignment
-    return cls
+    if not isinstance(constructor, type):
+        return typing.cast("C", check_and_call)
+    setattr(constructor, "__init__", check_and_call)  # noqa: B010  # a type checker refuses the plain assignment
+    return constructor
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))

@@ -19,7 +19,7 @@ import numpy as np
 
 from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.execution import align
-from tfp_vae.core.registry import Member, Table
+from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.core.supports import BINARY, REAL, UNIT, Support, first_violation
 from tfp_vae.data.downloads import Progress, Remote, data_folder, obtain
@@ -174,6 +174,7 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
+@check_keywords
 def digits(folder: Path, progress: Progress | None = None) -> Dataset:
     """Handwritten digits, 8x8 grey, 1,797 examples; comes with scikit-learn, works offline.
 
@@ -186,6 +187,7 @@ def digits(folder: Path, progress: Progress | None = None) -> Dataset:
     return _split("digits", Split(_images(bunch.images / 16.0), bunch.target))
 
 
+@check_keywords
 def mnist(folder: Path, progress: Progress | None = None) -> Dataset:
     """Handwritten digits, 28x28 grey, 60,000 + 10,000 examples; the last 5,000 of the first are for validation.
 
@@ -195,6 +197,7 @@ def mnist(folder: Path, progress: Progress | None = None) -> Dataset:
     return _idx_dataset("mnist", MNIST, folder, progress)
 
 
+@check_keywords
 def fashion_mnist(folder: Path, progress: Progress | None = None) -> Dataset:
     """Articles of clothing, 28x28 grey, split as MNIST is.
 
@@ -205,6 +208,7 @@ def fashion_mnist(folder: Path, progress: Progress | None = None) -> Dataset:
     return _idx_dataset("fashion-mnist", FASHION_MNIST, folder, progress)
 
 
+@check_keywords
 def binarized_mnist(folder: Path, progress: Progress | None = None) -> Dataset:
     """MNIST as binarized once by Larochelle, 28x28 binary, 50,000 + 10,000 + 10,000 examples, without labels.
 
@@ -226,6 +230,7 @@ def _squared(path: Path, x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, 28, 28)
 
 
+@check_keywords
 def omniglot(folder: Path, progress: Progress | None = None) -> Dataset:
     """Handwritten characters of 50 alphabets, from 105x105 brought to 28x28 grey, 19,280 + 13,180 examples.
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol
 import pydantic
 
 from tfp_vae.core.lazy import keras, tf
-from tfp_vae.core.registry import NonNegative, Positive, Table
+from tfp_vae.core.registry import NonNegative, Positive, Table, check_keywords
 from tfp_vae.core.types import Array, Tensor
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "Optimizer", "Schedule", "adam", "adamw", "constant", "cosine", "sgd"]
@@ -50,6 +50,7 @@ class Schedule(Protocol):
 Decay = Annotated[float, pydantic.Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
+@check_keywords
 def adam(
     learning_rate: float,
     *,
@@ -77,6 +78,7 @@ def adam(
     return optimizer
 
 
+@check_keywords
 def adamw(learning_rate: float, *, weight_decay: NonNegative = 4e-3) -> Optimizer:
     """Adam with decoupled weight decay.
 
@@ -94,6 +96,7 @@ def adamw(learning_rate: float, *, weight_decay: NonNegative = 4e-3) -> Optimize
     return optimizer
 
 
+@check_keywords
 def sgd(learning_rate: float, *, momentum: Decay = 0.0) -> Optimizer:
     """Stochastic gradient descent, optionally with momentum.
 
@@ -108,12 +111,14 @@ OPTIMIZERS: Table[Optimizer] = Table(
 )
 
 
+@check_keywords
 def constant(learning_rate: float, total_steps: int) -> Schedule:
     """Keep the learning rate the same at every step."""
     del total_steps
     return lambda step: tf.fill(tf.shape(step), learning_rate)
 
 
+@check_keywords
 def cosine(
     learning_rate: float,
     total_steps: int,

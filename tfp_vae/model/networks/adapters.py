@@ -10,7 +10,7 @@ from typing import final
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.types import Array, Tensor
-from tfp_vae.model.networks import Network
+from tfp_vae.model.networks.base import Network
 
 __all__ = ["Fixed", "require_variables"]
 
@@ -52,7 +52,7 @@ def require_variables(network: Network, role: str) -> Network:
         return network
     name = getattr(network, "name", None) or getattr(network, "__name__", None) or type(network).__name__
     raise UsageError(
-        f"the {role}'s network {name} shows no trainable variable to tf.Module and would not learn. Wrap a Keras 3 "
-        "model in tv.interop.Keras3, build a layer before use, or make a function a tf.Module. If the network is meant "
-        "to stay fixed, wrap it in tv.networks.Fixed."
+        f"The {role}'s network {name} shows no trainable variable to tf.Module and would not learn. Wrap a Keras 3 "
+        "model in tv.interop.Keras3, build a layer before use, or make a function a tf.Module. If the network should "
+        "stay fixed, wrap it in tv.networks.Fixed."
     )
