@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -15,13 +16,14 @@ from click.core import ParameterSource
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, EXECUTIONS
-from tfp_vae.core.registry import Table, first_problem
+from tfp_vae.core.registry import Table, allow_code, first_problem, split_name
+from tfp_vae.data.dataset import DATASETS
 from tfp_vae.data.readers.images import CHANNELS
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.runs.checkpoint import BEST, FINAL
 
-from .console import COMMAND
+from .console import COMMAND, start_tensorflow
 from .main import DEBUG
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -130,6 +132,15 @@ class _Place(click.ParamType):  # type: ignore[type-arg]
 FINITE, PLACE = _Finite(), _Place()
 
 
+@contextmanager
+def import_code(text: str) -> Iterator[None]:
+    """Allow importing the object that an option names as `module:Name`, also from the current folder."""
+    if ":" in split_name(text)[0]:
+        start_tensorflow()  # before a module of the user's own imports it, so that its messages stay hidden
+    with allow_code(Path.cwd()):
+        yield
+
+
 @final
 class MemberType(click.ParamType):  # type: ignore[type-arg]
     """A member of a table, `name` or `name:key=value,key=value`; kept as text once it is checked."""
@@ -145,11 +156,26 @@ class MemberType(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the text, once the table knows what it names."""
         try:
-            self.table.member(value)
+            with import_code(str(value)):
+                self.table.member(value)
         except UsageError as error:
             self.fail(str(error), param, ctx)
         return str(value)
 
+
+@final
+class _Data(click.ParamType):  # type: ignore[type-arg]
+    """The name of a data set, `module:function`, or a path."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text. A function is imported, and its settings are checked."""
+        text = PLACE.convert(value, param, ctx)
+        return MemberType(DATASETS).convert(text, param, ctx) if ":" in split_name(text)[0] else text
+
+
+DATASET = _Data()
 
 DATA, MODEL, OBJECTIVE, OPTIMIZATION, RUN, OUTPUT = "Data", "Model", "Objective", "Optimization", "Run", "Output"
 GROUPS = (DATA, MODEL, OBJECTIVE, OPTIMIZATION, RUN, OUTPUT)
@@ -358,6 +384,25 @@ def reading(given: dict[str, Any]) -> Reading:
         raise UsageError(f"--{first_problem(error)}".replace("_", "-", 1)) from error
 
 
+def note_allow_code(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Allow importing code for the rest of the command."""
+    if value:
+        start_tensorflow()  # before the run's code imports it, so that its messages stay hidden
+        ctx.with_resource(allow_code(Path.cwd()))
+
+
+def allow_code_option(command: F) -> F:
+    """Add `--allow-code`."""
+    return option(
+        "--allow-code",
+        group=RUN,
+        is_flag=True,
+        expose_value=False,
+        callback=note_allow_code,
+        help="Import the code that the run names. It can do anything that you can, so check where the run is from.",
+    )(command)
+
+
 def run_options(command: F) -> F:
     """Add the options that say which run: `--run` and `--runs-dir`."""
     run = option(
@@ -367,7 +412,7 @@ def run_options(command: F) -> F:
         envvar="TFP_VAE_RUN",
         help="Folder of the run.  [default: the newest finished run under --runs-dir]",
     )
-    return run(runs_dir_option(command))
+    return run(runs_dir_option(allow_code_option(command)))
 
 
 def _named_runs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -386,7 +431,7 @@ def several_runs_options(command: F) -> F:
         callback=_named_runs,
         help="Folder of the run. Repeat to compare runs.  [default: the newest finished run under --runs-dir]",
     )
-    return run(runs_dir_option(command))
+    return run(runs_dir_option(allow_code_option(command)))
 
 
 def weights_option(command: F) -> F:
@@ -405,7 +450,14 @@ def _from_toml(ctx: click.Context, param: click.Parameter, path: str | None) -> 
     if path is None:
         return
     known = _names(ctx.command)
-    written = {key.replace("_", "-"): _as_text(value) for key, value in _read_toml(path).items()}
+    repeated = {str(param.name) for param in ctx.command.params if isinstance(param, Option) and param.multiple}
+    written: dict[str, str | list[str]] = {}
+    for name, value in _read_toml(path).items():
+        key = name.replace("_", "-")
+        several = known.get(key) in repeated
+        written[key] = (
+            [_as_text(v) for v in (value if isinstance(value, list) else [value])] if several else _as_text(value)
+        )
     unknown = sorted(written.keys() - known.keys())
     if unknown:
         raise click.UsageError(

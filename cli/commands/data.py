@@ -38,7 +38,7 @@ def command() -> None:
 @options.debug_option
 def list_command(as_json: bool) -> None:
     """List the named data sets and the supported files."""
-    named = [DATASETS.info(name) for name in DATASETS]
+    named = [DATASETS.info(name) for name in DATASETS.names()]
     own = [(reader.text, sorted(reader.takes)) for reader in (*READERS.values(), FOLDER)]
     if as_json:
         console.print_json(
@@ -62,7 +62,7 @@ def list_command(as_json: bool) -> None:
         "tfp-vae data inspect table.csv --label-column class --out examples.png",
     ),
 )
-@click.argument("dataset", type=options.PLACE)
+@click.argument("dataset", type=options.DATASET)
 @options.data_dir_option
 @options.reading_options
 @options.option(

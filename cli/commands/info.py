@@ -12,10 +12,11 @@ from tfp_vae.core.registry import Table, settings_text
 from tfp_vae.data.dataset import DATASETS
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.run import Run
+from tfp_vae.training.callbacks import CALLBACKS
 
 from .. import console, options
 
-_TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS}
+_TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBACKS}
 
 
 @click.command(
@@ -45,7 +46,7 @@ def command(topic: str | None, run: str | None, as_json: bool) -> None:
 
 
 def _show_table(table: Table, as_json: bool) -> None:
-    entries = [table.info(name) for name in table]
+    entries = [table.info(name) for name in table.names()]
     if as_json:
         console.print_json({"kind": table.kind, "members": [entry._asdict() for entry in entries]})
     else:

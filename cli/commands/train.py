@@ -36,7 +36,7 @@ from tfp_vae.runs.config import (
 )
 from tfp_vae.runs.recipe import OPEN, plan, reload
 from tfp_vae.runs.run import Run
-from tfp_vae.training.callbacks import Callback
+from tfp_vae.training.callbacks import CALLBACKS, Callback
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.training.progress import Progress
 
@@ -63,7 +63,7 @@ _CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir",
 @options.option(
     "--dataset",
     group=options.DATA,
-    type=options.PLACE,
+    type=options.DATASET,
     default="digits",
     show_default=True,
     help=f"Data set: {', '.join(DATASETS)}. Or the path of {KINDS}.",
@@ -227,6 +227,15 @@ _CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir",
     show_default=True,
     help="Seed of all random numbers. Results repeat on the same machine and versions.",
 )
+@options.option(
+    "--callback",
+    "callbacks",
+    group=options.RUN,
+    multiple=True,
+    metavar="MODULE:NAME",
+    type=MemberType(CALLBACKS),
+    help="Callback of your own, or of an installed package. Repeat for more.",
+)
 @options.execution_option
 @options.option(
     "--no-compile",
@@ -246,6 +255,7 @@ _CHANGEABLE_ON_RESUME = {*_EXTENDS, "run_dir", "runs_dir", "resume", "data_dir",
 @options.option(
     "--resume", group=options.RUN, is_flag=True, help="Continue the run in --run-dir. --epochs is then the total."
 )
+@options.allow_code_option
 @options.option(
     "--plots/--no-plots",
     group=options.OUTPUT,

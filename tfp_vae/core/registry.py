@@ -437,6 +437,11 @@ class Table(Mapping[str, Any], Generic[T_co]):
         """Return the names of the table's own entries, then those from installed packages."""
         return [*self._entries, *self.installed()]
 
+    def knows(self, text: str) -> bool:
+        """Return whether `text` begins with the name of a member or with an import path, which may not exist."""
+        name, _ = split_name(text)
+        return name in self._entries or ":" in name or name in self.installed()
+
     def can_resolve(self, name: str) -> bool:
         """Return whether `name` has a constructor here that may be used now, see `allow_code`."""
         return name in self._entries or (can_import(name) if ":" in name else name in self.installed())

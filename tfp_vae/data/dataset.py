@@ -345,6 +345,7 @@ def load(
     progress: Progress | None = None,
     reading: Reading | None = None,
     scaling: str | Member | None = None,
+    recorded: bool = False,
 ) -> Dataset:
     """Return a data set by name or path, split, scaled, and checked for shape and finiteness.
 
@@ -363,6 +364,7 @@ def load(
       progress: told of each download's bytes; see `downloads.obtain`.
       reading: how a file or folder is read.
       scaling: a member of `SCALINGS`; by default `pixels` for images of 8 bits or in [0, 1], else `none`.
+      recorded: whether a run recorded these arguments, so that code is imported only inside `registry.allow_code`.
 
     Returns:
       The data set, its values float32. Where no canonical split exists, a tenth of the examples each is held out
@@ -372,19 +374,33 @@ def load(
       UsageError: neither a name nor a path, or a `reading` that does not fit.
       DataError: a file that is missing, malformed, empty, or holds values that are not finite.
     """
-    dataset = read(name, data_dir=data_dir, progress=progress, reading=reading)
+    dataset = read(name, data_dir=data_dir, progress=progress, reading=reading, recorded=recorded)
     return scaled(dataset, default_scaling(dataset) if scaling is None else scaling)
 
 
 def read(
-    name: str, *, data_dir: str | None = None, progress: Progress | None = None, reading: Reading | None = None
+    name: str,
+    *,
+    data_dir: str | None = None,
+    progress: Progress | None = None,
+    reading: Reading | None = None,
+    recorded: bool = False,
 ) -> Dataset:
     """Return a data set as `load` does, but neither scaled nor checked for values that are not finite."""
     reading = reading or Reading()
-    if name in DATASETS and reading.given():
+    if DATASETS.knows(name) and reading.given() and not recorded:
         raise UsageError(f"`{min(reading.given())}` has no effect on the named data set {name}. Leave it out.")
     folder = data_folder(data_dir)
-    dataset: Dataset = DATASETS[name](folder, progress) if name in DATASETS else _from_path(name, data_dir, reading)
+    if DATASETS.knows(name):
+        member = DATASETS.member(name, recorded=recorded)
+        dataset = DATASETS.build(member, folder=folder, progress=progress)
+        if dataset.scaling != UNSCALED:
+            raise UsageError(
+                f"dataset {name!r}: expected values that are not scaled. Return `tv.data.load(..., scaling='none')`."
+            )
+        dataset = replace(dataset, name=name)
+    else:
+        dataset = _from_path(name, data_dir, reading)
     _check_shapes(dataset)
     return dataset
 

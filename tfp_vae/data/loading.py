@@ -84,12 +84,12 @@ def load(
     if isinstance(source, str | os.PathLike):
         folder = None if data_dir is None else os.fspath(data_dir)
         name = os.fspath(source)
-        if not isinstance(source, str) and name in DATASETS:
+        if not isinstance(source, str) and DATASETS.knows(name):
             name = str(Path(name).absolute())  # a path object never means the data set of that name
         warn_of_namesake(name, folder)
         raw = read(name, data_dir=folder, progress=progress, reading=reading)
         origin = Origin(
-            name if name in DATASETS else str(Path(name).expanduser().resolve()),
+            name if DATASETS.knows(name) else str(Path(name).expanduser().resolve()),
             None if folder is None else str(Path(folder).expanduser().resolve()),
         )
     else:

@@ -109,7 +109,7 @@ def portable(config: RunConfig) -> RunConfig:
     The `./` is needed because a folder called `digits` would otherwise mean the data set of that name.
     """
     dataset = config.data.dataset
-    named = {"dataset": dataset if dataset in DATASETS else f"./{Path(dataset).name}", "data_dir": None}
+    named = {"dataset": dataset if DATASETS.knows(dataset) else f"./{Path(dataset).name}", "data_dir": None}
     return config.model_copy(update={"data": config.data.model_copy(update=named)})
 
 

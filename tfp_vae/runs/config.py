@@ -29,6 +29,7 @@ from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES, has_closed_form_rate, has_separate_rates
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
+from tfp_vae.training.callbacks import CALLBACKS
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
 __all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "check_rate"]
@@ -65,7 +66,7 @@ class _Record(pydantic.BaseModel):
 
 
 def _leads_nowhere_else(path: str) -> str:
-    if path not in DATASETS and (not Path(path).is_absolute() or ".." in Path(path).parts):
+    if not DATASETS.knows(path) and (not Path(path).is_absolute() or ".." in Path(path).parts):
         raise ValueError("expected the name of a data set, or an absolute path without '..'")
     return path
 
@@ -163,6 +164,7 @@ class TrainingConfig(_Record):
     ema: decay of the averaged weights, see `training.Average`.
     seed: of every draw.
     execution: `auto`, `xla`, `graph` or `eager`.
+    callbacks: members of `CALLBACKS`. They may end training, but change no number.
 
     Raises:
       pydantic.ValidationError: an unknown key, a number beyond its limits, or a weight of the rate under an objective
@@ -184,6 +186,7 @@ class TrainingConfig(_Record):
     ema: Annotated[float, pydantic.Field(gt=0, lt=1)] | None = None
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
     execution: str = AUTO
+    callbacks: tuple[Annotated[Member, CALLBACKS.validator, AS_MAPPING], ...] = ()
 
     @pydantic.field_validator("execution")
     @classmethod
@@ -198,7 +201,8 @@ class TrainingConfig(_Record):
         weighed = [
             name for name in ("beta", "kl_warmup_epochs", "free_bits") if getattr(self, name) != RATE_DEFAULTS[name]
         ]
-        if weighed and not OBJECTIVES[self.objective.name].weighs_rate:
+        known = OBJECTIVES.can_resolve(self.objective.name)
+        if weighed and known and not OBJECTIVES[self.objective.name].weighs_rate:
             can = ", ".join(name for name, objective in OBJECTIVES.items() if objective.weighs_rate)
             raise ValueError(
                 f"`{weighed[0]}` has no effect on the objective {self.objective.name}, which does not weigh the rate. "
@@ -256,7 +260,7 @@ class RunConfig(_Record):
         training = content["training"]
         for name in ("pixels_over", "deeper", "learned"):
             del content["data"][name]
-        for name in ("epochs", "early_stopping"):
+        for name in ("epochs", "early_stopping", "callbacks"):
             del training[name]
         for (part, name), before in LATER.items():
             if content[part][name] == before:
@@ -282,6 +286,9 @@ def _check_family(table: Table, member: Member, latent_dim: int) -> None:
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
     """Raise UsageError if objective or free bits need a closed-form rate that posterior and prior do not have."""
+    members = ((POSTERIORS, model.posterior), (PRIORS, model.prior), (OBJECTIVES, training.objective))
+    if not all(table.can_resolve(member.name) for table, member in members):
+        return  # the run names code that may not be imported here, so building the model will fail
     families = POSTERIORS[model.posterior.name], PRIORS[model.prior.name]
     if OBJECTIVES[training.objective.name].needs_closed_form_rate and not has_closed_form_rate(*families):
         raise UsageError(NO_CLOSED_FORM)

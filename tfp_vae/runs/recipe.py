@@ -127,7 +127,7 @@ def plan(
     _check_networks(model, data)
     support = _support(model.likelihood, data.event_shape)
     chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
-    origin = {"dataset": dataset if dataset in DATASETS else _absolute(dataset)}
+    origin = {"dataset": dataset if DATASETS.knows(dataset) else _absolute(dataset)}
     origin |= {} if data_dir is None else {"data_dir": _absolute(data_dir)}
     decided = {
         "binarization": chosen,
@@ -221,6 +221,7 @@ def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None)
         progress=progress,
         reading=config.data.reading,
         scaling=config.data.scaling,
+        recorded=True,
     )
     if data.fingerprint() != config.data.fingerprint:
         raise DataError(

@@ -30,7 +30,7 @@ import pydantic
 from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, RunError, UsageError
-from tfp_vae.core.registry import first_problem
+from tfp_vae.core.registry import RECORDED, first_problem
 from tfp_vae.runs import checkpoint as checkpoints
 from tfp_vae.runs import lock as locks
 from tfp_vae.runs import metrics
@@ -305,7 +305,7 @@ class Run:
                 "wrote it, or train again."
             )
         try:
-            return RunConfig.model_validate(value)
+            return RunConfig.model_validate(value, context=RECORDED)
         except pydantic.ValidationError as error:
             raise RunError(
                 f"{self.folder / CONFIG}: not a config this version can read: {first_problem(error)}."

@@ -28,7 +28,7 @@ from tfp_vae.runs.checkpoint import Checkpoint, shapes
 from tfp_vae.runs.config import RunConfig, TrainingConfig
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
-from tfp_vae.training.callbacks import Callback
+from tfp_vae.training.callbacks import CALLBACKS, Callback
 from tfp_vae.training.fitting import Training, fit
 from tfp_vae.training.history import Epoch, History, Snapshot, Totals
 from tfp_vae.training.stopping import EarlyStopping, early_stop
@@ -101,6 +101,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = ()) -> 
                     *([] if patience is None else [EarlyStopping(patience)]),
                     BestWeights(restore=False),
                     Start(run),
+                    *(CALLBACKS.build(member) for member in training.callbacks),
                     *callbacks,
                     checkpoints,
                 ],

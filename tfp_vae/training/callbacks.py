@@ -5,10 +5,12 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING
 
+from tfp_vae.core.registry import Table
+
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
 
-__all__ = ["Callback"]
+__all__ = ["CALLBACKS", "Callback"]
 
 
 class Callback(abc.ABC):  # noqa: B024
@@ -39,3 +41,7 @@ class Callback(abc.ABC):  # noqa: B024
 
     def end(self, training: Training) -> None:  # noqa: B027
         """Run once after the last step, also if an error ended training: then `training.error` holds it."""
+
+
+CALLBACKS: Table[Callback] = Table("callback", {}, base=Callback)
+"""The callbacks that a config may name: those of installed packages, and your own as `module:Name`."""
