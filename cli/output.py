@@ -20,7 +20,7 @@ from tfp_vae.runs.run import PLOTS, Run
 from . import console
 
 if TYPE_CHECKING:
-    from tfp_vae.runs.load import Restored
+    from tfp_vae.runs.load import LoadedRun
 
 OUT, NO_PLOTS = "name a file elsewhere with --out", "leave the pictures out with --no-plots"
 COPY = "make it writable, or copy the run to a writable place and name the copy with --run"
@@ -89,13 +89,13 @@ def check_picture(run: Run, out: Path | None) -> None:
         run.check_writable([PLOTS], OUT)
 
 
-def restore(run: Run, weights: str) -> Restored:
+def restore(run: Run, weights: str) -> LoadedRun:
     """Return the model of a run with its `final` or its `best` weights, and print which."""
     console.start_tensorflow()
-    from tfp_vae.runs.load import Restored
+    from tfp_vae.runs.load import LoadedRun
 
-    model = Restored(run, weights)
-    console.notice(f"weights: {model.described()}")
+    model = LoadedRun(run, weights)
+    console.notice(f"weights: {model.description}")
     return model
 
 
@@ -125,7 +125,7 @@ WRITERS: dict[str, Callable[[Path, Any], None]] = {
 """The function that writes the files of each suffix."""
 
 
-def record(run: Run, restored: Restored, **more: Any) -> dict[str, Any]:
+def record(run: Run, restored: LoadedRun, **more: Any) -> dict[str, Any]:
     """Return the record of a result, which begins with the run and its weights."""
     return {"run": str(run.folder), "weights": restored.weights, "step": restored.step, **more}
 

@@ -13,7 +13,7 @@ from tests.helpers.oracles import LinearGaussian
 from tests.helpers.runs import start_run
 from tests.helpers.worker import Worker
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
@@ -44,9 +44,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def restored(trained: Path) -> Restored:
+def restored(trained: Path) -> LoadedRun:
     """The small finished run, restored."""
-    return Restored(Run.open(trained))
+    return LoadedRun(Run.open(trained))
 
 
 @pytest.fixture(scope="session")

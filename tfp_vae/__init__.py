@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation import log_likelihood
     from tfp_vae.model import likelihoods, networks, posteriors, priors
     from tfp_vae.model.vae import VAE, Decoder, Encoder
+    from tfp_vae.runs.load import load, save
     from tfp_vae.training import fit
 
 __version__ = "0.2.0"
@@ -48,10 +49,12 @@ _PLACES = {
     "errors": "core",
     "fit": "training",
     "likelihoods": "model",
+    "load": "runs.load",
     "log_likelihood": "evaluation.evidence",
     "networks": "model",
     "posteriors": "model",
     "priors": "model",
+    "save": "runs.load",
 }
 
 __all__ = [
@@ -66,6 +69,7 @@ __all__ = [
     "fit",
     "interop",
     "likelihoods",
+    "load",
     "log_likelihood",
     "model",
     "networks",
@@ -75,6 +79,7 @@ __all__ = [
     "priors",
     "reports",
     "runs",
+    "save",
     "training",
 ]
 

@@ -64,9 +64,9 @@ def _draw(run: Run, data_dir: str | None) -> None:
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
     console.start_tensorflow()
     from tfp_vae.reports import drawing, page
-    from tfp_vae.runs.load import Restored
+    from tfp_vae.runs.load import LoadedRun
 
-    subject = drawing.Subject(Restored(run), dataset)
+    subject = drawing.Subject(LoadedRun(run), dataset)
     shown = page.pictures_for(run)
     names = [name for name in drawing.applicable(subject) if name in shown]
     wanted = page.pictures_to_redraw(run, names, subject.description)

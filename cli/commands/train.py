@@ -420,7 +420,7 @@ def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, rec
     console.start_tensorflow()
     from tfp_vae.reports import drawing
     from tfp_vae.runs.frames import Film
-    from tfp_vae.runs.load import Restored
+    from tfp_vae.runs.load import LoadedRun
     from tfp_vae.runs.train import train
 
     recording = events.Events(run) if recorded else None
@@ -429,7 +429,7 @@ def _train(run: Run, dataset: Dataset, received: list[int], *, filmed: bool, rec
     callbacks += [] if recording is None else [recording]
     finished = train(run, dataset, callbacks=callbacks)
     if finished and recording is not None:
-        subject = drawing.Subject(Restored(run), dataset)
+        subject = drawing.Subject(LoadedRun(run), dataset)
         recording.picture("samples", RUN_PICTURES["samples"].content(subject), subject.restored.step)
     return finished
 
@@ -484,9 +484,9 @@ _HOW = {
 def _draw(run: Run, dataset: Dataset) -> None:
     console.notice("drawing pictures; --no-plots does without")
     from tfp_vae.reports import drawing
-    from tfp_vae.runs.load import Restored
+    from tfp_vae.runs.load import LoadedRun
 
-    subject = drawing.Subject(Restored(run), dataset)
+    subject = drawing.Subject(LoadedRun(run), dataset)
     drawing.draw_run(subject, drawn=lambda path: console.notice(f"picture: {path}"))
 
 

@@ -26,7 +26,7 @@ from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.sources import READERS
 from tfp_vae.evaluation.latent_space import PATHS
 from tfp_vae.plots import canvas
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import held_out_view
 from tfp_vae.runs.run import Run
 
@@ -47,7 +47,7 @@ def pictures(here: Path, digits: Dataset) -> Path:
 
 
 @pytest.fixture
-def test_split(restored: Restored, digits: Dataset) -> Any:
+def test_split(restored: LoadedRun, digits: Dataset) -> Any:
     return held_out_view(restored.config, digits, "test")
 
 
@@ -185,7 +185,7 @@ class TestPicturesShowTheNumbers:
 class TestEncode:
     """Means, scales, samples."""
 
-    def test_npz(self, here: Path, trained: Path, restored: Restored, test_split: Any) -> None:
+    def test_npz(self, here: Path, trained: Path, restored: LoadedRun, test_split: Any) -> None:
         result = told("encode", "--run", trained, "--samples", "3", "--out", "e.npz")
         assert (result["split"], result["num_examples"], result["latent_dim"]) == ("test", 180, 2)
         found = read_npz(Path("e.npz"))
@@ -219,7 +219,7 @@ class TestEncode:
 class TestReconstruct:
     """p(x|z) of given data."""
 
-    def test_arrays(self, here: Path, trained: Path, restored: Restored, test_split: Any) -> None:
+    def test_arrays(self, here: Path, trained: Path, restored: LoadedRun, test_split: Any) -> None:
         result = told("reconstruct", "--run", trained, "--out", "r.npz")
         found = read_npz(Path("r.npz"))
         np.testing.assert_array_equal(found["x"], test_split.x)
@@ -254,7 +254,7 @@ class TestInterpolate:
     """Paths through latent space."""
 
     def test_a_path_begins_and_ends_at_its_examples(
-        self, here: Path, trained: Path, restored: Restored, test_split: Any
+        self, here: Path, trained: Path, restored: LoadedRun, test_split: Any
     ) -> None:
         pairs = ("--pair", 3, 7, "--pair", 0, 179)
         result = told("interpolate", "--run", trained, *pairs, "--steps", 5, "--out", "i.npz")
@@ -396,7 +396,7 @@ def test_samples_of_a_table_are_a_table_in_its_own_units(here: Path) -> None:
     call("data", "inspect", "s.csv")  # and can be read again
 
 
-def test_sample_within_a_region(here: Path, copied: Run, restored: Restored) -> None:
+def test_sample_within_a_region(here: Path, copied: Run, restored: LoadedRun) -> None:
     result = told("sample", "--run", copied.folder, "--n", 6, "--region", -0.1, 0.1, 1, 1.2, "--out", "s.npy")
     assert result["region"] == [[-0.1, 0.1], [1, 1.2]]
     corners = np.float32([[a, b] for a in (-0.1, 0.1) for b in (1, 1.2)])

@@ -17,7 +17,7 @@ from tfp_vae.data import dataset as datasets
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.config import TABLES
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.results import Plan, assess
 from tfp_vae.runs.run import Run
 
@@ -101,10 +101,10 @@ class TestRun:
     def test_one_that_has_not_begun(self, tmp_path: Path) -> None:
         assert "0 of 2" in start_run(tmp_path / "run")[0]._repr_html_()
 
-    def test_its_model(self, restored: Restored) -> None:
-        assert repr(restored) == f"Restored({restored.run!r}, weights final, of step 24)"
+    def test_its_model(self, restored: LoadedRun) -> None:
+        assert repr(restored) == f"LoadedRun({restored.run!r}, weights final, of step 24)"
 
-    def test_an_assessment(self, restored: Restored, digits: Dataset) -> None:
+    def test_an_assessment(self, restored: LoadedRun, digits: Dataset) -> None:
         found = assess(restored, digits, Plan(iw_samples=(2,), max_examples=9, execution="graph"))
         value, error = (f"{found.result[key]:.5g}" for key in ("log_likelihood", "log_likelihood_se"))
         assert repr(found) == f"Assessment(digits, test split, 9 examples, K = 2: log p(x) {value} ± {error} nats)"

@@ -17,7 +17,7 @@ from tfp_vae.data.transforms.binarization import Threshold
 from tfp_vae.evaluation.diagnostics import log_mean_error
 from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
 from tfp_vae.evaluation.importance import Estimator, estimate
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.results import Plan, assess
 
 
@@ -36,7 +36,7 @@ def found(vae: VAE, x: np.ndarray) -> LogLikelihood:
     return log_likelihood(vae, x, iw_samples=40, seed=3, execution="graph")
 
 
-def test_integer_seed_gives_the_numbers_of_an_evaluation(restored: Restored, digits: Dataset) -> None:
+def test_integer_seed_gives_the_numbers_of_an_evaluation(restored: LoadedRun, digits: Dataset) -> None:
     expected = assess(restored, digits, Plan(iw_samples=(7,), seed=3, execution="graph")).estimates
     split = tv.runs.recipe.held_out_view(restored.config, digits, "test")
     found = tv.log_likelihood(restored.vae, split, iw_samples=7, seed=3, execution="graph")
@@ -113,7 +113,7 @@ class TestGreyData:
 
     @pytest.mark.parametrize("split", ["train", "validation", "test"])
     def test_split_gives_the_numbers_of_an_evaluation(
-        self, split: str, restored: Restored, digits: Dataset, caplog: pytest.LogCaptureFixture
+        self, split: str, restored: LoadedRun, digits: Dataset, caplog: pytest.LogCaptureFixture
     ) -> None:
         plan = Plan(iw_samples=(7,), split=split, execution="graph")
         expected = assess(restored, digits, plan).estimates.log_likelihood

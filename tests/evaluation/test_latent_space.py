@@ -17,7 +17,7 @@ from tfp_vae.evaluation.evidence import log_likelihood
 from tfp_vae.evaluation.latent_space import PATHS, SHOWN, decode, encode, generate_within, path
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
-from tfp_vae.runs.load import Restored, sample
+from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.results import most_anomalous, score
 
 
@@ -32,7 +32,7 @@ def test_embeddings_are_moments_of_the_posterior(name: str) -> None:
     np.testing.assert_allclose(found.scale, found.samples.std(axis=0), rtol=0.1 if few == 1 else 0.3)
 
 
-def test_the_same_seed_draws_the_same_and_no_samples_are_none(restored: Restored, digits: Dataset) -> None:
+def test_the_same_seed_draws_the_same_and_no_samples_are_none(restored: LoadedRun, digits: Dataset) -> None:
     first, again, other = (encode(restored.vae, digits.test.x, samples=2, seed=(s, 1)).samples for s in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).all()
@@ -40,7 +40,7 @@ def test_the_same_seed_draws_the_same_and_no_samples_are_none(restored: Restored
 
 
 def test_pieces_change_no_mean_and_no_scale(
-    restored: Restored, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    restored: LoadedRun, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = encode(restored.vae, digits.test.x, samples=0, seed=(0, 1))
     decoded = decode(restored.vae, whole.mean, seed=(0, 1))
@@ -51,7 +51,7 @@ def test_pieces_change_no_mean_and_no_scale(
     np.testing.assert_allclose(decode(restored.vae, whole.mean, seed=(0, 1)), decoded, atol=1e-5)
 
 
-def test_decoding_is_the_decoder(restored: Restored, rng: np.random.Generator) -> None:
+def test_decoding_is_the_decoder(restored: LoadedRun, rng: np.random.Generator) -> None:
     z = rng.normal(size=(3, 4, 2))
     expected = restored.vae.decoder(z.astype(np.float32)).mean()
     np.testing.assert_allclose(decode(restored.vae, z, seed=(0, 1)), expected, rtol=1e-5)
@@ -106,7 +106,7 @@ class TestRegions:
         assert p.batch_shape == [50]
         assert ((seen[0] >= low) & (seen[0] <= high)).all()
 
-    def test_it_is_the_prior_cut_off(self, restored: Restored) -> None:
+    def test_it_is_the_prior_cut_off(self, restored: LoadedRun) -> None:
         seen: list[np.ndarray] = []
         model = SimpleNamespace(prior=restored.vae.prior, decoder=seen.append)
         generate_within(model, 3_000, ((0.5, 2.0), (-1.0, 0.0)), seed=(0, 2), temperature=0.8)
@@ -115,16 +115,16 @@ class TestRegions:
             assert stats.kstest(column, cut.cdf).pvalue > 1e-3
 
     @pytest.mark.parametrize("region", [((0, 1),), ((1, 0), (0, 1)), ((0, 0), (0, 1))])
-    def test_what_is_no_region(self, region: object, restored: Restored) -> None:
+    def test_what_is_no_region(self, region: object, restored: LoadedRun) -> None:
         with pytest.raises(UsageError, match="for each of 2 latent dimensions"):
             generate_within(restored.vae, 1, region, seed=(0, 1))
 
-    def test_where_the_prior_has_no_mass(self, restored: Restored, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_the_prior_has_no_mass(self, restored: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(latent, "MOST_ATTEMPTS", 2)
         with pytest.raises(UsageError, match="of 20,000 draws 0 fell into it, 3 are needed; widen it"):
             sample(restored, 3, seed=0, region=((90, 91), (0, 1)))
 
-    def test_samples_of_all_space_are_those_without_a_region(self, restored: Restored) -> None:
+    def test_samples_of_all_space_are_those_without_a_region(self, restored: LoadedRun) -> None:
         everywhere = ((-99.0, 99.0), (-99.0, 99.0))
         assert sample(restored, 1_005, seed=0, region=everywhere).shape == (1_005, 8, 8, 1)
         near = sample(restored, 4, seed=0, region=((1.0, 1.02), (1.0, 1.02)))
@@ -135,7 +135,7 @@ class TestRegions:
 class TestScores:
     """log p(x) of each example."""
 
-    def test_they_are_the_evaluations(self, restored: Restored, digits: Dataset) -> None:
+    def test_they_are_the_evaluations(self, restored: LoadedRun, digits: Dataset) -> None:
         x = digits.test.x[:20]
         result, estimates = score(restored, x, iw_samples=7, seed=3, execution="graph")
         seed = seed_for(3, Purpose.EVALUATION)
@@ -145,7 +145,7 @@ class TestScores:
         assert result["quantiles"]["0.5"] == pytest.approx(np.median(expected))
         assert result["quantiles"]["0"] == expected.min()
 
-    def test_a_single_example_has_no_standard_error(self, restored: Restored, digits: Dataset) -> None:
+    def test_a_single_example_has_no_standard_error(self, restored: LoadedRun, digits: Dataset) -> None:
         assert np.isnan(score(restored, digits.test.x[:1], iw_samples=2)[0]["log_likelihood_se"])
 
     def test_the_least_likely_come_first(self) -> None:

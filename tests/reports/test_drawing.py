@@ -24,7 +24,7 @@ from tfp_vae.reports import drawing as gallery
 from tfp_vae.reports.drawing import Subject
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.runs.frames import Film
-from tfp_vae.runs.load import Restored, sample
+from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.recipe import held_out_view, plan
 from tfp_vae.runs.results import Assessment, Plan, assess, score
 from tfp_vae.runs.run import Run
@@ -38,7 +38,7 @@ def trained_subject(folder: Path, dataset: str, **model: Any) -> Subject:
     config, data = plan(dataset, None, None, small_model(**model), small_training())
     run = Run.create(folder, config)
     assert train(run, data, callbacks=[Film(run, data)])
-    return Subject(Restored(run), data)
+    return Subject(LoadedRun(run), data)
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +56,13 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def flat(restored: Restored, digits: Dataset) -> Subject:
+def flat(restored: LoadedRun, digits: Dataset) -> Subject:
     """A small run on the digits, in two dimensions."""
     return Subject(restored, digits)
 
 
 @pytest.fixture(scope="module")
-def assessed(restored: Restored, digits: Dataset) -> Assessment:
+def assessed(restored: LoadedRun, digits: Dataset) -> Assessment:
     """That run on 40 of its test examples."""
     return assess(restored, digits, Plan(iw_samples=(1, 50), max_examples=40, execution="graph"))
 
@@ -336,7 +336,7 @@ class TestAnimations:
         shutil.copytree(subject.run.folder, tmp_path / "run")
         run = Run(tmp_path / "run")
         run.frame_path(1).unlink()
-        return Subject(Restored(run), subject.dataset)
+        return Subject(LoadedRun(run), subject.dataset)
 
     def test_points_are_those_of_their_epoch_and_class(self, filmed: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
         shown = frames_of(filmed, "latent-animation", monkeypatch)
@@ -414,7 +414,7 @@ class TestAssessed:
     def test_extremes_have_their_values_and_places_in_the_split(self, assessed: Assessment, digits: Dataset) -> None:
         figure = EVALUATION_PICTURES["evaluation-extremes"].draw(assessed)
         values, rows = assessed.estimates.log_likelihood, np.asarray(assessed.examples.rows)
-        test = held_out_view(Restored(Run(Path(assessed.result["run"]))).config, digits, "test").x
+        test = held_out_view(LoadedRun(Run(Path(assessed.result["run"]))).config, digits, "test").x
         order = np.argsort(values, kind="stable")
         pitch = figure.axes[0].images[0].get_array().shape[0] / 2
         for i, place in enumerate([*order[:10], *order[-10:][::-1]]):

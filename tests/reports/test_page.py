@@ -33,7 +33,7 @@ from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.frames import Film
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import held_out_view, plan
 from tfp_vae.runs.run import TRAINING, Run
 from tfp_vae.runs.train import train
@@ -92,7 +92,7 @@ def trained_on(folder: Path, dataset: str = "digits", **model: object) -> tuple[
 def subject(tmp_path_factory: pytest.TempPathFactory) -> gallery.Subject:
     """A small run on the digits, filmed, with all its pictures."""
     run, dataset = trained_on(tmp_path_factory.mktemp("runs") / "filmed")
-    found = gallery.Subject(Restored(run), dataset)
+    found = gallery.Subject(LoadedRun(run), dataset)
     gallery.draw_run(found)
     return found
 
@@ -204,14 +204,14 @@ class TestGallery:
         config, data = plan(dataset, None, None, small_model(**model), objective)
         run = Run.create(arrays / "run", config)
         assert train(run, data, callbacks=[Film(run, data)])
-        subject = gallery.Subject(Restored(run), data)
+        subject = gallery.Subject(LoadedRun(run), data)
         always = {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture", "interpolations"}
         drawn = {path.stem for path in gallery.draw_run(subject)}
         assert always <= drawn
         assert drawn | lacking | {"traversals"} == set(RUN_PICTURES)
         assert not drawn & lacking
 
-    def test_a_picture_that_a_run_has_not_is_refused(self, restored: Restored, digits: Dataset) -> None:
+    def test_a_picture_that_a_run_has_not_is_refused(self, restored: LoadedRun, digits: Dataset) -> None:
         subject = gallery.Subject(restored, digits)
         with pytest.raises(UsageError, match="latent-animation: expected frames of the training"):
             gallery.applicable(subject, ["latent-animation"])

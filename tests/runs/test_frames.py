@@ -22,7 +22,7 @@ from tfp_vae.reports.drawing import Subject
 from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import frames as film
 from tfp_vae.runs.frames import Film, epochs_filmed
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 
@@ -70,7 +70,7 @@ class TestFilm:
     def test_frames_show_what_the_model_was(self, filmed: Run) -> None:
         frames = film.frames(filmed)
         assert [frame.epoch for frame in frames] == [0, 1, 2, 3]
-        restored = Restored(filmed)
+        restored = LoadedRun(filmed)
         x = Film(filmed, start_data(filmed))._x
         np.testing.assert_allclose(frames[-1].means, restored.vae.encoder.mean(x), atol=1e-5)
         z = grids.grid(restored.vae, film.grid_side((8, 8, 1)), 0).z
@@ -119,14 +119,14 @@ class TestFilm:
         """Filmed and then not, or not and then filmed: its frames are of the epochs that they name, of 4 in all."""
         run, dataset = start_run(tmp_path / "run", epochs=2)
         assert train(run, dataset, callbacks=[Film(run, dataset)] if first else [])
-        means = Restored(run).vae.encoder.mean(Film(run, dataset)._x)
+        means = LoadedRun(run).vae.encoder.mean(Film(run, dataset)._x)
         run.extend(4)
         assert train(run, dataset, callbacks=[] if first else [Film(run, dataset)])
-        reel = film.reel(run, dataset, Restored(run).vae)
+        reel = film.reel(run, dataset, LoadedRun(run).vae)
         assert [frame.epoch for frame in reel.frames] == ([0, 1, 2] if first else [2, 3, 4])
         np.testing.assert_allclose(next(f.means for f in reel.frames if f.epoch == 2), means, atol=1e-5)
         assert reel.total == 4
-        subject = Subject(Restored(run), dataset)
+        subject = Subject(LoadedRun(run), dataset)
         told = animated.seen(monkeypatch, lambda: RUN_PICTURES["latent-animation"].draw(subject), animated.epoch_of)
         assert told == [f"epoch {frame.epoch} of 4" for frame in reel.frames]
 
@@ -136,7 +136,7 @@ class TestFilm:
     ) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)
         assert not train(run, dataset, callbacks=[Film(run, dataset), Interrupt(lambda: True)])
-        subject = Subject(Restored(run), dataset)
+        subject = Subject(LoadedRun(run), dataset)
         assert run.metrics() == []
         assert animated.seen(monkeypatch, lambda: RUN_PICTURES[name].draw(subject), animated.epoch_of) == ["epoch 0"]
 
@@ -145,7 +145,7 @@ class TestFilm:
         assert train(run, dataset, callbacks=[Film(run, dataset)])
         for epoch in (3, 4):
             run.frame_path(epoch).write_bytes(run.frame_path(2).read_bytes())
-        assert [frame.epoch for frame in film.reel(run, dataset, Restored(run).vae).frames] == [0, 1, 2]
+        assert [frame.epoch for frame in film.reel(run, dataset, LoadedRun(run).vae).frames] == [0, 1, 2]
         run.extend(4)
         assert train(run, dataset)
         assert list(run.frame_paths()) == [0, 1, 2]

@@ -18,7 +18,7 @@ from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.importance import Estimates, estimate, summarize
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import held_out_view, plan, reload
 from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, advice, assess, compare, ladder, verdict
 from tfp_vae.runs.run import Run
@@ -26,18 +26,18 @@ from tfp_vae.runs.train import train
 
 
 @pytest.fixture(scope="module")
-def assessed(restored: Restored, digits: Dataset) -> Assessment:
+def assessed(restored: LoadedRun, digits: Dataset) -> Assessment:
     """The small run on 60 of its test examples, with annealing."""
     asked = Plan(iw_samples=(1, 7, 200), max_examples=60, execution="graph", annealing=AnnealingPlan(4, 3, 20))
     return assess(restored, digits, asked)
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Restored:
+def other(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
     """Another small run on the same data."""
     run, dataset = start_run(tmp_path_factory.mktemp("other") / "run", epochs=1, seed=1)
     assert train(run, dataset)
-    return Restored(run)
+    return LoadedRun(run)
 
 
 def test_figures_are_the_means_of_the_examples(assessed: Assessment) -> None:
@@ -64,7 +64,7 @@ def test_the_rate_falls_into_its_two_parts(assessed: Assessment) -> None:
     assert result["mutual_information"] < result["mutual_information_ceiling"] == pytest.approx(np.log(60))
 
 
-def test_a_sweep_is_what_fewer_samples_give(assessed: Assessment, restored: Restored) -> None:
+def test_a_sweep_is_what_fewer_samples_give(assessed: Assessment, restored: LoadedRun) -> None:
     for line in assessed.result["sweep"]:
         alone = estimate(
             restored.vae,
@@ -78,7 +78,7 @@ def test_a_sweep_is_what_fewer_samples_give(assessed: Assessment, restored: Rest
 
 
 def test_a_sample_of_the_examples_is_random_and_each_keeps_its_draws(
-    assessed: Assessment, restored: Restored, digits: Dataset
+    assessed: Assessment, restored: LoadedRun, digits: Dataset
 ) -> None:
     rows = assessed.examples.rows
     assert rows is not None
@@ -100,7 +100,7 @@ def test_annealing_is_done_on_some_of_the_examples(assessed: Assessment) -> None
     assert sandwich["gap"] == pytest.approx(sandwich["upper"] - sandwich["lower"])
 
 
-def test_neighbours_are_those_of_the_training_means(assessed: Assessment, restored: Restored, digits: Dataset) -> None:
+def test_neighbours_are_those_of_the_training_means(assessed: Assessment, restored: LoadedRun, digits: Dataset) -> None:
     taught, y = held_out_view(restored.config, digits, "train"), digits.train.y
     means, asked = restored.vae.encoder.mean(taught.x).numpy(), assessed.estimates.posterior_mean
     assert y is not None
@@ -113,7 +113,7 @@ def test_neighbours_are_those_of_the_training_means(assessed: Assessment, restor
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_every_split_is_assessed(split: str, restored: Restored, digits: Dataset) -> None:
+def test_every_split_is_assessed(split: str, restored: LoadedRun, digits: Dataset) -> None:
     found = assess(restored, digits, Plan(split=split, iw_samples=(2,), max_examples=30, execution="eager"))
     assert found.result["split"] == split
     assert found.result["num_examples"] == 30
@@ -121,7 +121,7 @@ def test_every_split_is_assessed(split: str, restored: Restored, digits: Dataset
     assert found.result["pareto_k_median"] is None or np.isnan(found.result["pareto_k_median"])
 
 
-def test_the_seed_decides(restored: Restored, digits: Dataset) -> None:
+def test_the_seed_decides(restored: LoadedRun, digits: Dataset) -> None:
     first, again, another = (
         assess(restored, digits, Plan(iw_samples=(3,), max_examples=20, seed=seed, execution="eager")).result
         for seed in (0, 0, 1)
@@ -131,7 +131,7 @@ def test_the_seed_decides(restored: Restored, digits: Dataset) -> None:
 
 
 @pytest.mark.slow
-def test_progress_is_told_of_every_stage(restored: Restored, digits: Dataset) -> None:
+def test_progress_is_told_of_every_stage(restored: LoadedRun, digits: Dataset) -> None:
     totals: dict[str, int] = {}
     done: dict[str, int] = {}
 
@@ -153,7 +153,7 @@ def test_data_without_classes_are_not_probed(tmp_path: Path, rng: np.random.Gene
     )
     run = Run.create(tmp_path / "run", config)
     assert train(run, dataset)
-    result = assess(Restored(run), dataset, Plan(iw_samples=(2,), execution="eager")).result
+    result = assess(LoadedRun(run), dataset, Plan(iw_samples=(2,), execution="eager")).result
     for name in ("linear_probe_accuracy", "knn_accuracy", "rate_per_dim", "bits_per_dim"):
         assert result[name] is None
         assert result[f"{name}_reason"]
@@ -185,7 +185,7 @@ def test_reasons_that_are_missing_or_too_many_are_found() -> None:
 def test_every_null_has_a_reason_and_every_reason_a_null(count: int, copied: Run, digits: Dataset) -> None:
     """In what is printed and what is kept: of one example and of some, with K too small for a k̂, and annealed."""
     asked = Plan(iw_samples=(1, 3), max_examples=count, execution="graph", annealing=AnnealingPlan(2, 2, count))
-    result = assess(Restored(copied), digits, asked).result
+    result = assess(LoadedRun(copied), digits, asked).result
     assert not list(unreasoned(json.loads(json_text(result))))
     copied.write_evaluation(result)
     kept = json.loads((copied.folder / "evaluation.json").read_text())
@@ -201,7 +201,7 @@ class TestCompare:
         found = compare(assessed, assessed)
         assert found["log_likelihood"] == found["log_likelihood_se"] == 0
 
-    def test_the_error_is_that_of_the_pairs(self, restored: Restored, other: Restored, digits: Dataset) -> None:
+    def test_the_error_is_that_of_the_pairs(self, restored: LoadedRun, other: LoadedRun, digits: Dataset) -> None:
         asked = Plan(iw_samples=(50,), max_examples=100, execution="graph")
         first, second = (assess(run, reload(run.config), asked) for run in (restored, other))
         found = compare(first, second)
@@ -211,7 +211,7 @@ class TestCompare:
         assert found["log_likelihood_se"] < 0.7 * first.result["log_likelihood_se"]
         assert (found["run"], found["baseline"]) == (second.result["run"], first.result["run"])
 
-    def test_other_examples_are_refused(self, assessed: Assessment, restored: Restored, digits: Dataset) -> None:
+    def test_other_examples_are_refused(self, assessed: Assessment, restored: LoadedRun, digits: Dataset) -> None:
         fewer = assess(restored, digits, Plan(iw_samples=(1,), max_examples=9, execution="eager"))
         with pytest.raises(UsageError, match="the same examples"):
             compare(assessed, fewer)

@@ -21,7 +21,7 @@ from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.config import RunConfig
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run, all_runs, find, finished_runs
 from tfp_vae.runs.train import train
@@ -70,7 +70,7 @@ def test_config_survives_the_disk(trained: Path) -> None:
     }
 
 
-def test_a_restored_model_has_the_trained_weights(restored: Restored) -> None:
+def test_a_restored_model_has_the_trained_weights(restored: LoadedRun) -> None:
     saved = restored.run.checkpoint().variables
     for name, value in State(restored.vae).capture().items():
         np.testing.assert_array_equal(value, saved[name])
@@ -117,19 +117,19 @@ class TestRefusals:
         content[int(place * len(content))] ^= 0x20
         path.write_bytes(content)
         with pytest.raises(RunError, match=r"checkpoint"):
-            Restored(copied)
+            LoadedRun(copied)
 
     @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
     def test_checkpoint_cut_short(self, share: float, copied: Run) -> None:
         path = copied.folder / "checkpoint.npz"
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
         with pytest.raises(RunError, match="damaged"):
-            Restored(copied)
+            LoadedRun(copied)
 
     def test_checkpoint_missing(self, copied: Run) -> None:
         (copied.folder / "checkpoint.npz").unlink()
         with pytest.raises(RunError, match="expected a checkpoint, found none"):
-            Restored(copied)
+            LoadedRun(copied)
 
     def test_checkpoint_of_another_model(self, copied: Run) -> None:
         saved = copied.checkpoint()
@@ -137,15 +137,15 @@ class TestRefusals:
         name = next(name for name in variables if name.startswith("decoder"))
         Run(copied.folder).save_checkpoint(saved._replace(variables=variables | {name: np.zeros((3, 3), np.float32)}))
         with pytest.raises(RunError, match=f"{name} takes 164 bytes, but its run's config asks for"):
-            Restored(copied)
+            LoadedRun(copied)
         flat = {name: variables[name].ravel()}
         Run(copied.folder).save_checkpoint(saved._replace(variables=variables | flat))
         with pytest.raises(RunError, match=f"expected {name} with shape"):
-            Restored(copied)
+            LoadedRun(copied)
         del variables[name]
         Run(copied.folder).save_checkpoint(saved._replace(variables=variables))
         with pytest.raises(RunError, match=f"only one of them has '{name}'"):
-            Restored(copied)
+            LoadedRun(copied)
 
     def test_nothing_is_restored_unless_all_fits(self, copied: Run) -> None:
         vae = build_from_config(copied.config())

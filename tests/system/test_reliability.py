@@ -50,7 +50,7 @@ from tfp_vae.runs import train as session
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.checkpoint import Best, Checkpoint, shapes
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
@@ -152,7 +152,7 @@ class TestDamage:
     ) -> None:
         path, before = run.folder / runs.CHECKPOINT, checkpoints.read(run.folder / runs.PREVIOUS)
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-        assert Restored(run).step == before.step < 36
+        assert LoadedRun(run).step == before.step < 36
         (record,) = caplog.records
         assert record.getMessage().startswith(f"{path}: the checkpoint is damaged")
         assert record.getMessage().endswith(f"); the one before it, of step {before.step}, is used.")
@@ -271,7 +271,7 @@ class TestHostility:
             saved = checkpoints.read(run.folder / name)
             checkpoints.write(run.folder / name, saved._replace(run=config.identity()))
         with memory.address_space(4_000_000_000), pytest.raises(RunError, match=r"config asks for \d{5,}"):
-            Restored(run)  # the smallest of its kernels takes four times as much
+            LoadedRun(run)  # the smallest of its kernels takes four times as much
 
     @pytest.mark.parametrize(
         ("key", "value"),
@@ -325,7 +325,7 @@ class TestHostility:
         value = run.read(runs.CONFIG)
         run.write(runs.CONFIG, {**value, "training": {**value["training"], "seed": 9}})
         with pytest.raises(RunError, match="expected a checkpoint of this run's config"):
-            Restored(run)
+            LoadedRun(run)
 
 
 class _Bomb:
@@ -620,7 +620,7 @@ class TestBest:
         run, dataset = worsened
         elbos = [line["validation_elbo"] for line in run.metrics()]
         assert np.argmax(elbos) == 0
-        best, final = Restored(run, "best"), Restored(run)
+        best, final = LoadedRun(run, "best"), LoadedRun(run)
         assert (best.step, final.step) == (12, 36)
         assert run.read(runs.TRAINING)["best"] == {"epoch": 1, "validation_elbo": elbos[0]}
         assert (
@@ -646,9 +646,9 @@ class TestBest:
     def test_a_run_without_an_epoch_has_none(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run")
         assert not train(run, dataset, callbacks=[Interrupt(lambda: True)])
-        assert Restored(run).step == 0
+        assert LoadedRun(run).step == 0
         with pytest.raises(RunError, match="no best weights yet"):
-            Restored(run, "best")
+            LoadedRun(run, "best")
 
 
 def runs_table(entries: dict[str, Callable[..., object]]) -> object:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tfp_vae.runs.config import ModelConfig, TrainingConfig
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.results import Plan, assess
 from tfp_vae.runs.run import Run
@@ -23,7 +23,7 @@ def test_mnist_is_learned(shared_data: Path, tmp_path: Path) -> None:
     config, dataset = plan("mnist", str(shared_data), None, model, TrainingConfig(epochs=10, lr_schedule="cosine"))
     run = Run.create(tmp_path / "run", config)
     assert train(run, dataset)
-    result = assess(Restored(run), dataset, Plan(iw_samples=(100,), max_examples=1_000)).result
+    result = assess(LoadedRun(run), dataset, Plan(iw_samples=(100,), max_examples=1_000)).result
     assert result["elbo"] > -105
     assert result["log_likelihood"] > result["elbo"] + 2
     assert 8 <= result["active_units"] <= 40

@@ -21,7 +21,7 @@ from tfp_vae.reports import page as report
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.checkpoint import shapes
 from tfp_vae.runs.config import LATER, ModelConfig, RunConfig, TrainingConfig
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
@@ -166,7 +166,7 @@ class TestRun:
             return Validator(vae, fitting.elbo_for(vae), x, run_seed=0, execution="graph")().elbo
 
         told = averaged_run.metrics()[-1]["validation_elbo"]
-        assert elbo(Restored(averaged_run).vae) == pytest.approx(told, rel=1e-6)
+        assert elbo(LoadedRun(averaged_run).vae) == pytest.approx(told, rel=1e-6)
         raw = build_from_config(averaged_run.config())
         State(raw).restore(model_arrays(averaged_run.checkpoint().variables))
         assert elbo(raw) == pytest.approx(Run(trained).metrics()[-1]["validation_elbo"], rel=1e-6)
@@ -182,7 +182,7 @@ class TestRun:
     def test_final_and_best_weights_are_averages(self, averaged_run: Run) -> None:
         saved = averaged_run.checkpoint().variables
         for weights in ("final", "best"):  # the last epoch is the best
-            for name, value in State(Restored(averaged_run, weights).vae).capture().items():
+            for name, value in State(LoadedRun(averaged_run, weights).vae).capture().items():
                 np.testing.assert_array_equal(value, saved[f"average/{name}"])
         assert (saved["average/decoder/000/kernel"] != saved["decoder/000/kernel"]).any()
 
@@ -196,7 +196,7 @@ class TestRun:
         longer, dataset = start_run(tmp_path / "longer", ema=0.9, epochs=3)
         assert train(longer, dataset)
         assert longer.read("training.json")["best"]["epoch"] == 1
-        assert_same(State(Restored(longer, "best").vae).capture(), State(Restored(first).vae).capture())
+        assert_same(State(LoadedRun(longer, "best").vae).capture(), State(LoadedRun(first).vae).capture())
 
     def test_an_interrupted_run_resumes_to_the_same_bits(
         self, averaged_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -213,7 +213,7 @@ class TestRun:
     def test_a_stop_before_the_first_step_leaves_the_initial_weights(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", ema=0.999)
         assert not train(run, dataset, callbacks=[Interrupt(lambda: True)])
-        restored = Restored(run)
+        restored = LoadedRun(run)
         assert restored.step == 0
         assert_same(
             State(restored.vae).capture(),

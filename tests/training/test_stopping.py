@@ -16,7 +16,7 @@ from tfp_vae.data.dataset import Dataset
 from tfp_vae.reports import page as report
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import RunConfig
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
@@ -95,7 +95,7 @@ class TestRun:
         assert stopped.status().state == "finished"
         assert stopped.is_whole()
         assert stopped.early_end() == Stop(3, 1, 2)
-        assert (Restored(stopped).step, Restored(stopped, "best").step) == (36, 12)
+        assert (LoadedRun(stopped).step, LoadedRun(stopped, "best").step) == (36, 12)
 
     def test_a_run_that_comes_to_its_last_epoch_did_not_stop_early(self, trained: Path, tmp_path: Path) -> None:
         assert Run(trained).read(runs.TRAINING)["stopped_early"] is None

@@ -5,7 +5,7 @@ pictures that a run has into its folder, and `draw_evaluation` those of an evalu
 
 ```python
 run = tv.runs.run.find(None, "runs")
-restored, dataset = tv.runs.load.Restored(run), tv.runs.recipe.reload(run.config())
+restored, dataset = tv.runs.load.LoadedRun(run), tv.runs.recipe.reload(run.config())
 subject = tv.reports.drawing.Subject(restored, dataset)
 tv.reports.drawing.draw_run(subject, ["samples", "reconstructions"])  # paths of two PNG files
 ```
@@ -35,7 +35,7 @@ from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, FRAMES, RUN_PICTURES
 from tfp_vae.runs import frames as film
 from tfp_vae.runs.config import RunConfig
-from tfp_vae.runs.load import Restored, sample
+from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.recipe import as_seen, held_out_view
 from tfp_vae.runs.results import Assessment, score
 from tfp_vae.runs.run import Run, which_evaluation
@@ -64,7 +64,7 @@ class Subject:
       projection: how latent space is seen in the latent scatter, a name from `PROJECTIONS`.
     """
 
-    def __init__(self, restored: Restored, dataset: Dataset, seed: int | None = None, projection: str = "pca") -> None:
+    def __init__(self, restored: LoadedRun, dataset: Dataset, seed: int | None = None, projection: str = "pca") -> None:
         self.restored = restored
         self.dataset = dataset
         self.projection = projection
@@ -81,7 +81,7 @@ class Subject:
     @property
     def description(self) -> str:
         """The weights and the seed that decide the pictures."""
-        return f"weights {self.restored.described()}; seed {self.seed}"
+        return f"weights {self.restored.description}; seed {self.seed}"
 
     @property
     def seen(self) -> str:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+import math
+import operator
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from tfp_vae.core.errors import RunError, UsageError, one_line
+from tfp_vae.core.registry import Member
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
-from tfp_vae.runs.config import ModelConfig, RunConfig
+from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig
 
 if TYPE_CHECKING:
     from tfp_vae.model.vae import VAE
 
-__all__ = ["build_from_config", "build_model"]
+Builder: TypeAlias = "Callable[[], VAE]"
+"""A function without arguments that builds a VAE."""
+
+__all__ = ["Builder", "build_from_config", "build_model", "describe_model", "import_builder"]
 
 
 def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0, data_mean: Array | None = None) -> VAE:
@@ -57,19 +67,89 @@ def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0,
         image_shape=event_shape,
     )
     prior = PRIORS.build(model.prior, model.latent_dim, encoder=encoder, data_mean=mean, seed=prior_seed)
-    return VAE(encoder, Decoder(decoder, likelihood), prior)
+    vae = VAE(encoder, Decoder(decoder, likelihood), prior)
+    _SETTINGS[vae] = model
+    return vae
 
 
-def build_from_config(config: RunConfig, data_mean: Array | None = None) -> VAE:
+_SETTINGS: weakref.WeakKeyDictionary[VAE, ModelConfig] = weakref.WeakKeyDictionary()
+
+
+def build_from_config(config: RunConfig, data_mean: Array | None = None, *, builder: Builder | None = None) -> VAE:
     """Return the VAE that the config of a run describes, with its initial weights.
 
     ```python
     config = tv.runs.run.find(None, "runs").config()
-    tv.runs.build.build_from_config(config)  # `tv.runs.load.Restored` returns the trained weights
+    tv.runs.build.build_from_config(config)  # `tv.load` returns the trained weights
     ```
 
     Args:
       config: the config.
       data_mean: see `build_model`.
+      builder: the function that builds a hand-built VAE. By default the config names it.
+
+    Raises:
+      RunError: the builder is not known, must not be imported, or builds another VAE than the run has.
     """
-    return build_model(config.model, config.data.event_shape, config.training.seed, data_mean)
+    model = config.model
+    if not isinstance(model, HandBuiltModel):
+        if builder is not None:
+            raise UsageError("`builder` is for runs of hand-built VAEs. The config of this run describes its VAE.")
+        return build_model(model, config.data.event_shape, config.training.seed, data_mean)
+    if builder is None and not model.builder:
+        raise RunError(
+            "The VAE of this run was built by hand, and its config does not name the function. "
+            "Load it in Python and pass the function as `builder`."
+        )
+    vae = (builder or import_builder(model.builder))()
+    found = describe_model(vae, model.builder)
+    for part in ("latent_dim", "posterior", "prior", "likelihood"):
+        if getattr(found, part) != getattr(model, part):
+            raise RunError(
+                f"The builder's VAE does not fit the run: expected the {part.replace('_', ' ')} "
+                f"{getattr(model, part)}, found {getattr(found, part)}."
+            )
+    _SETTINGS[vae] = model
+    return vae
+
+
+def describe_model(vae: VAE, builder: Builder | str | None = None) -> ModelConfig:
+    """Return the config of a VAE: the settings that built it, or a description if you built it by hand.
+
+    ```python
+    tv.runs.build.describe_model(vae).latent_dim  # 2
+    ```
+
+    Args:
+      vae: the VAE.
+      builder: the function that builds it, or its name `package.module:function`. A function of a script or notebook
+        has no name under which another program can import it.
+    """
+    if builder is None and vae in _SETTINGS:
+        return _SETTINGS[vae]
+    if callable(builder):
+        module, name = builder.__module__, builder.__qualname__
+        builder = f"{module}:{name}" if module != "__main__" and "<" not in name else ""
+    return HandBuiltModel(
+        builder=builder or "",
+        latent_dim=math.prod(vae.prior.latent.event_shape),
+        encoder=Member(type(vae.encoder.network).__name__, {}),
+        decoder=Member(type(vae.decoder.network).__name__, {}),
+        posterior=Member(str(vae.encoder.posterior), {}),
+        prior=Member(str(vae.prior), {}),
+        likelihood=Member(str(vae.decoder.likelihood), {}),
+    )
+
+
+def import_builder(name: str) -> Builder:
+    """Return the function that `package.module:function` names.
+
+    Raises:
+      RunError: there is no such function.
+    """
+    module, _, path = name.partition(":")
+    try:
+        builder: Builder = operator.attrgetter(path)(importlib.import_module(module))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise RunError(f"The builder {name!r} could not be imported: {one_line(error)}.") from error
+    return builder

@@ -20,7 +20,7 @@ from tfp_vae.core.errors import DataError
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.runs import metrics
-from tfp_vae.runs.build import build_from_config
+from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.training.average import Average
 from tfp_vae.training.history import Best
@@ -140,7 +140,7 @@ def _unpacked(arrays: dict[str, np.ndarray]) -> Checkpoint:
     return Checkpoint(step, sums, variables, seconds, history, kept, run)
 
 
-def shapes(config: RunConfig, *, optimizer: bool = True) -> Shapes:
+def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None = None) -> Shapes:
     """Return the shape and type of every variable in the checkpoint of a run, by name.
 
     They come from a graph that never runs, so no memory is allocated, however large the model is.
@@ -148,9 +148,10 @@ def shapes(config: RunConfig, *, optimizer: bool = True) -> Shapes:
     Args:
       config: the config of the run.
       optimizer: whether to include the optimizer's variables.
+      builder: see `build_from_config`.
     """
     with tf.Graph().as_default():
-        vae, average = build_from_config(config), None
+        vae, average = build_from_config(config, builder=builder), None
         state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if optimizer else None
         if state is not None:
             state.build(vae.trainable_variables)

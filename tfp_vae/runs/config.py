@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ import pydantic
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, EXECUTIONS
 from tfp_vae.core.registry import AS_MAPPING, Member, Table, first_problem
+from tfp_vae.core.supports import REAL, Support
 from tfp_vae.data.dataset import DATASETS, LARGEST_EVENT
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
@@ -32,7 +34,7 @@ from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
 from tfp_vae.training.callbacks import CALLBACKS
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
-__all__ = ["TABLES", "DataConfig", "ModelConfig", "RunConfig", "TrainingConfig", "check_rate"]
+__all__ = ["TABLES", "DataConfig", "HandBuiltModel", "ModelConfig", "RunConfig", "TrainingConfig", "check_rate"]
 
 TABLES: dict[str, Table] = {
     "posteriors": POSTERIORS,
@@ -87,6 +89,7 @@ class DataConfig(_Record):
     learned: what of these the data decided, as it was not given: the columns of a table, settings of the scaling.
     pixels_over: what the scaling `pixels` divided by, 255 or, of values that lie in [0, 1], 1; None of other scalings
       and values, and of runs from before it was noted.
+    stored: whether the run's folder holds the data, because they were in memory. `dataset` is the path of that file.
     deeper: whether the source had values beyond 255, the largest of 8 bits; None of runs from before it was noted.
     """
 
@@ -102,6 +105,7 @@ class DataConfig(_Record):
     learned: tuple[Literal["columns", "scaling"], ...] = ("scaling",)
     pixels_over: Literal[1, 255] | None = None
     deeper: bool | None = None
+    stored: bool = False
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -151,6 +155,53 @@ class ModelConfig(_Record):
     likelihood: Annotated[Member, LIKELIHOODS.validator, AS_MAPPING] = LIKELIHOODS.member("bernoulli")
     encoder_input: Literal["values", "log1p"] = "values"
 
+    def support(self, event_shape: tuple[int, ...]) -> Support:
+        """Return the values for which the likelihood has a density.
+
+        Args:
+          event_shape: the shape of one example.
+        """
+        support: Support = LIKELIHOODS.build(self.likelihood, event_shape).support
+        return support
+
+
+def _described_part(value: Member | Mapping[str, object]) -> Member:
+    return value if isinstance(value, Member) else Member(str(value["name"]), {})
+
+
+Described = Annotated[Member, pydantic.PlainValidator(_described_part), AS_MAPPING]
+"""A part of a model as a description, which cannot build it."""
+
+
+class HandBuiltModel(ModelConfig):
+    """A VAE that your own function builds. Its parts are only described here.
+
+    builder: the function, as `package.module:function`, or "" if it cannot be imported by name.
+    """
+
+    builder: str
+    encoder: Described
+    decoder: Described
+    posterior: Described
+    prior: Described
+    likelihood: Described
+
+    def support(self, event_shape: tuple[int, ...]) -> Support:
+        """Return the real numbers, because the likelihood itself is not known before the model is built."""
+        del event_shape
+        return REAL
+
+
+def _model_tag(value: object) -> str:
+    by_hand = "builder" in value if isinstance(value, dict) else isinstance(value, HandBuiltModel)
+    return "by-hand" if by_hand else "by-members"
+
+
+AnyModel = Annotated[
+    Annotated[ModelConfig, pydantic.Tag("by-members")] | Annotated[HandBuiltModel, pydantic.Tag("by-hand")],
+    pydantic.Discriminator(_model_tag),
+]
+
 
 class TrainingConfig(_Record):
     """How it learns.
@@ -165,6 +216,7 @@ class TrainingConfig(_Record):
     seed: of every draw.
     execution: `auto`, `xla`, `graph` or `eager`.
     callbacks: members of `CALLBACKS`. They may end training, but change no number.
+    objects: settings that were Python objects without a name here, so only Python can continue the training.
 
     Raises:
       pydantic.ValidationError: an unknown key, a number beyond its limits, or a weight of the rate under an objective
@@ -187,6 +239,7 @@ class TrainingConfig(_Record):
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
     execution: str = AUTO
     callbacks: tuple[Annotated[Member, CALLBACKS.validator, AS_MAPPING], ...] = ()
+    objects: tuple[Literal["objective", "optimizer", "lr_schedule", "binarization"], ...] = ()
 
     @pydantic.field_validator("execution")
     @classmethod
@@ -236,12 +289,13 @@ class RunConfig(_Record):
 
     version: Literal[1] = 1
     data: DataConfig
-    model: ModelConfig
+    model: AnyModel
     training: TrainingConfig
 
     @pydantic.model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        check_rate(self.model, self.training)
+        if not isinstance(self.model, HandBuiltModel):
+            check_rate(self.model, self.training)
         if self.training.early_stopping is not None and "validation" not in self.data.splits:
             raise UsageError("`early_stopping` needs a validation split, but the data have none. Leave it out.")
         return self
@@ -258,9 +312,9 @@ class RunConfig(_Record):
         """
         content = self.model_dump(mode="json")
         training = content["training"]
-        for name in ("pixels_over", "deeper", "learned"):
+        for name in ("pixels_over", "deeper", "learned", *["dataset"] * self.data.stored, "stored"):
             del content["data"][name]
-        for name in ("epochs", "early_stopping", "callbacks"):
+        for name in ("epochs", "early_stopping", "callbacks", "objects"):
             del training[name]
         for (part, name), before in LATER.items():
             if content[part][name] == before:

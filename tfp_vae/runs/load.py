@@ -1,78 +1,260 @@
-"""A trained model from a run: its weights, and samples from it.
+"""Save a VAE as a run, and load the VAE of a run.
 
-`Restored` builds the model of a run and gives it the weights of the checkpoint. Evaluation, scores and pictures take a
-`Restored`.
+`save` writes the same files as `tfp-vae train`, so every command takes the run. `LoadedRun` holds a run's VAE with its
+trained weights. Evaluation, scores and pictures take a `LoadedRun`.
 
 ```python
 from pathlib import Path
 
-small = tv.runs.config.ModelConfig(latent_dim=2, encoder="mlp:hidden=16", decoder="mlp:hidden=16")
-once = tv.runs.config.TrainingConfig(epochs=1, execution="graph")
-config, dataset = tv.runs.recipe.plan("digits", None, None, small, once)
-run = tv.runs.run.Run.create(Path("runs/digits"), config)
-tv.runs.train.train(run, dataset)  # True, because training reached its end
+data = tv.data.load("digits")
+tv.fit(vae, data, epochs=1, execution="graph")
+run = tv.save(vae, "runs/digits")
 ```
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, final
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
 
-from tfp_vae.core.errors import RunError
+from tfp_vae.core import files
+from tfp_vae.core.errors import RunError, TfpVaeError
+from tfp_vae.core.execution import choose
+from tfp_vae.core.registry import Member, Table
 from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.data.dataset import SPLITS
+from tfp_vae.data.dataset import load as load_data
+from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.evaluation.latent_space import SHOWN, Region, generate_within
 from tfp_vae.model.vae import VAE
-from tfp_vae.runs.build import build_from_config
+from tfp_vae.objectives import OBJECTIVES, Weighted
+from tfp_vae.runs import run as runs
+from tfp_vae.runs.build import build_from_config, describe_model
 from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
+from tfp_vae.runs.config import DataConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.run import Run
-from tfp_vae.training.state import State
+from tfp_vae.runs.train import environment, training_result, write_snapshot
+from tfp_vae.training.average import Average, copies
+from tfp_vae.training.fitting import Fit, last_fit
+from tfp_vae.training.history import History, Snapshot, Totals
+from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
+from tfp_vae.training.state import OPTIMIZER, State, weights_in_use
+from tfp_vae.training.stopping import EarlyStopping
 
-__all__ = ["Restored", "sample"]
+if TYPE_CHECKING:
+    import os
+
+    from tfp_vae.runs.build import Builder
+
+__all__ = ["LoadedRun", "load", "sample", "save"]
 
 SAMPLES_AT_ONCE = 1_000
-"""Samples decoded together; part of what a seed means."""
+"""How many samples are decoded at once. The samples of a seed depend on it."""
+
+
+def save(
+    vae: VAE, folder: str | os.PathLike[str], *, builder: Builder | str | None = None, store_data: bool = True
+) -> Run:
+    """Save a VAE as a run, with the data, settings and history of its last `fit`.
+
+    Every command takes the run like one that `tfp-vae train` wrote: `evaluate`, `score`, `plot`, `report`, and
+    `train --resume` if the settings of `fit` have names in the tables. A data set with a name or a path is read again
+    from there. The run's folder stores data that were in memory.
+
+    ```python
+    run = tv.save(vae, "runs/by-hand", builder="my_package.models:make_vae")
+    run.metrics()[0]["elbo"]  # of the first epoch, in nats per example
+    ```
+
+    Args:
+      vae: a VAE from `build`, `load` or your own code. Its current weights are saved.
+      folder: a new or empty folder.
+      builder: the function without arguments that builds this VAE, or its name `package.module:function`, if you built
+        the VAE by hand. The commands import it if you allow it. Without a name, only `load(folder, builder=...)` can
+        load the run.
+      store_data: whether to store data that were in memory. Without them, commands take new data only.
+
+    Raises:
+      RunError: the folder holds a run or other files, or the builder builds another VAE.
+      DiskError: a file could not be written.
+    """
+    folder = Path(folder)
+    Run.refuse_existing(folder)
+    fit = last_fit(vae)
+    training = TrainingConfig() if fit is None else _training_config(fit)
+    data = None if fit is None else fit.data
+    config = RunConfig(data=_data_config(vae, fit, folder), model=describe_model(vae, builder), training=training)
+    if builder is not None:
+        expected, found = State(vae).shapes(), shapes(config, optimizer=False)
+        different = sorted(expected.keys() ^ found.keys()) or [
+            name for name in expected if expected[name] != found[name]
+        ]
+        if different:
+            raise RunError(f"The `builder` builds another VAE than the one to save: they differ in {different[0]}.")
+    run = Run.create(folder, config)
+    with run.claimed():
+        if config.data.stored and store_data and data is not None:
+            parts = {split: getattr(data, split) for split in SPLITS}
+            columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in _COLUMNS}
+            files.write_arrays(run.path(runs.DATA), {name: x for name, x in columns.items() if x is not None})
+        run.write(runs.ENVIRONMENT, {**environment(), "execution": choose(vae, training.execution)})
+        write_snapshot(run, config.identity(), _snapshot(vae, fit, training))
+        finished = fit is not None and fit.history.finished
+        if fit is not None and finished:
+            run.write(runs.TRAINING, training_result(run, vae, fit.history))
+        run.mark("finished" if finished else "interrupted")
+    return run
+
+
+_COLUMNS = ("x", "y", "rows", "names")
+
+
+def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
+    """Return the config of the data of a fit, or of none."""
+    shape = tuple(map(int, vae.decoder.likelihood.event_shape))
+    stored = str((folder / runs.DATA).resolve())
+    if fit is None:
+        none = BINARIZATIONS.member("none")
+        return DataConfig(
+            dataset=stored, event_shape=shape, split_rule="", splits={}, fingerprint="", binarization=none, stored=True
+        )
+    data, origin, fingerprint = fit.data, fit.data.origin, fit.data.fingerprint()
+    if origin is not None:
+        try:
+            again = load_data(origin.dataset, data_dir=origin.data_dir, reading=data.reading, scaling=data.scaling)
+            origin = origin if again.fingerprint() == fingerprint else None  # because you changed the data set
+        except TfpVaeError:
+            origin = None
+    return DataConfig(
+        dataset=stored if origin is None else origin.dataset,
+        data_dir=None if origin is None else origin.data_dir,
+        event_shape=shape,
+        split_rule=data.split_rule,
+        splits={split: size for split, size in data.sizes().items() if size},
+        fingerprint=fingerprint,
+        binarization=_member(BINARIZATIONS, fit.settings["binarization"]) or BINARIZATIONS.member("none"),
+        reading=data.reading,
+        scaling=data.scaling,
+        stored=origin is None,
+    )
+
+
+def _training_config(fit: Fit) -> TrainingConfig:
+    """Return the settings of a fit, and which of them were objects that no table names."""
+    settings = dict(fit.settings)
+    objective = settings["objective"]
+    if isinstance(objective, Weighted):
+        epochs, rest = divmod(objective.warmup_steps, fit.steps)
+        settings |= {"beta": objective.beta, "kl_warmup_epochs": epochs, "free_bits": objective.free_bits}
+        settings["objective"] = None if rest else objective.objective
+    named = {
+        "objective": _member(OBJECTIVES, settings["objective"]),
+        "optimizer": _member(OPTIMIZERS, settings["optimizer"]),
+        "lr_schedule": _member(SCHEDULES, settings["lr_schedule"]),
+        "binarization": _member(BINARIZATIONS, settings.pop("binarization")),
+    }
+    objects = tuple(name for name, member in named.items() if member is None)
+    patience = next((each.patience for each in fit.callbacks if isinstance(each, EarlyStopping)), None)
+    del named["binarization"]
+    known = {name: member for name, member in named.items() if member is not None}
+    plain = {name: value for name, value in settings.items() if name not in named}
+    return TrainingConfig(**plain, **known, early_stopping=patience, objects=objects)
+
+
+def _member(table: Table, value: object) -> Member | None:
+    """Return the member of a table that builds an object, or None if there is none."""
+    if isinstance(value, str | Member):
+        return table.member(value)
+    name = next((name for name, constructor in table.items() if constructor is type(value)), None)
+    if name is None or not dataclasses.is_dataclass(value):
+        return None
+    return table.member({"name": name, **{key: getattr(value, key) for key in table.info(name).defaults}})
+
+
+def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
+    """Return the state at the end of a fit, with the current weights of the VAE if they differ."""
+    weights = State(vae).capture()
+    history = History() if fit is None else fit.history
+    kept = history.snapshot
+    if kept is not None:
+        in_use = weights_in_use(kept.variables)
+        if all(np.array_equal(in_use[name], array, equal_nan=True) for name, array in weights.items()):
+            return kept
+    optimizer = OPTIMIZERS.build(training.optimizer, training.learning_rate)
+    optimizer.build(vae.trainable_variables)
+    average = None if training.ema is None else Average(copies(vae.trainable_variables), training.ema)
+    current = State(vae, optimizer, average).capture()
+    if kept is None:
+        step = history[-1].step if history.epochs else 0
+        return Snapshot(step, Totals(), current, epochs=tuple(history))
+    changed = {name: array for name, array in current.items() if not name.startswith(OPTIMIZER)}
+    return kept._replace(variables={**kept.variables, **changed})
+
+
+def load(
+    folder: str | os.PathLike[str], *, weights: Literal["final", "best"] = "final", builder: Builder | None = None
+) -> VAE:
+    """Return the VAE of a run with its trained weights.
+
+    ```python
+    vae = tv.load("runs/digits")  # from `save` or from `tfp-vae train`
+    vae.sample(4, seed=(0, 0))  # [4, 8, 8, 1]
+    ```
+
+    Args:
+      folder: the folder of the run.
+      weights: `final` or `best`, see `LoadedRun`.
+      builder: the function that builds the VAE, if you built it by hand. By default the config names it.
+
+    Raises:
+      RunError: the run is missing or damaged, or its VAE was built by hand and the function is not known.
+    """
+    return LoadedRun(Run.open(Path(folder)), weights, builder=builder).vae
 
 
 @final
-class Restored:
-    """A run's model, with weights from its checkpoint.
+class LoadedRun:
+    """The VAE of a run, with weights from its checkpoint.
 
-    The weights are read as far as the run's config promises them, so that a damaged or foreign file is refused before
-    it takes the memory. `vae` is an ordinary model: evaluate it, sample from it, or train it further by hand.
+    The config decides which weights are read, so a damaged or foreign file is refused before it takes memory. `vae` is
+    an ordinary VAE: you can evaluate it, sample from it or train it further.
 
     ```python
-    restored = tv.runs.load.Restored(tv.runs.run.find(None, "runs"), weights="best")
-    restored.vae.sample(4, seed=(0, 0))  # [4, 8, 8, 1]
-    restored.described()  # which weights: their step, and whether they are averaged
+    loaded = tv.runs.load.LoadedRun(tv.runs.run.Run.open(Path("runs/digits")))
+    loaded.vae.sample(4, seed=(0, 0))  # [4, 8, 8, 1]
+    loaded.description  # "final, of step 12": which weights, and whether they are averaged
     ```
 
     Args:
       run: the run.
-      weights: `final`, those of the last step, or `best`, those after the epoch of the greatest validation ELBO. Both
-        are averaged where the run averages its weights.
+      weights: `final` for the weights of the last step, or `best` for those after the epoch with the greatest
+        validation ELBO. Both are averaged if the run averages its weights.
+      builder: the function that builds a hand-built VAE. By default the config names it.
 
     Raises:
-      RunError: a config or a checkpoint that is missing, damaged, or does not fit the other.
+      RunError: the config or the checkpoint is missing or damaged, or they do not fit each other.
     """
 
-    def __init__(self, run: Run, weights: str = FINAL) -> None:
+    def __init__(self, run: Run, weights: str = FINAL, *, builder: Builder | None = None) -> None:
         self.run = run
         self.weights = weights
         self.config = run.config()
-        checkpoint = run.checkpoint(shapes(self.config))
+        checkpoint = run.checkpoint(shapes(self.config, builder=builder))
         self.step, variables = WEIGHTS[weights](checkpoint)
-        self.vae: VAE = build_from_config(self.config)
+        self.vae: VAE = build_from_config(self.config, builder=builder)
         State(self.vae).restore(variables)
 
     def __repr__(self) -> str:
-        return f"Restored({self.run!r}, weights {self.described()})"
+        return f"LoadedRun({self.run!r}, weights {self.description})"
 
-    def described(self) -> str:
-        """Return which weights they are: their name, their step, and whether they are averaged."""
+    @property
+    def description(self) -> str:
+        """Which weights these are: their name, their step, and whether they are averaged."""
         ema = self.config.training.ema
         averaged = "" if ema is None else f", averaged (EMA with decay {ema:g})"
         return f"{self.weights}, of step {self.step:,}{averaged}"
@@ -80,7 +262,7 @@ class Restored:
 
 def _best(checkpoint: Checkpoint) -> tuple[int, Mapping[str, np.ndarray]]:
     if checkpoint.best is None:
-        raise RunError("the run has no best weights yet, as no epoch with a finite validation ELBO was finished.")
+        raise RunError("The run has no best weights yet, because no epoch has ended with a finite validation ELBO.")
     return checkpoint.best.step, checkpoint.best.variables
 
 
@@ -88,10 +270,11 @@ WEIGHTS: dict[str, Callable[[Checkpoint], tuple[int, Mapping[str, np.ndarray]]]]
     FINAL: lambda checkpoint: (checkpoint.step, checkpoint.variables),
     BEST: _best,
 }
+"""How to get the step and the variables of each kind of weights from a checkpoint."""
 
 
 def sample(
-    restored: Restored,
+    loaded: LoadedRun,
     n: int,
     *,
     seed: int,
@@ -99,35 +282,28 @@ def sample(
     show: str = "mean",
     region: Region | None = None,
 ) -> np.ndarray:
-    """Return n samples of a run's p(x), [n, *event_shape].
+    """Return n samples from p(x) of a run, [n, *event_shape].
 
     ```python
-    tv.runs.load.sample(restored, 4, seed=0, temperature=0.8)  # [4, 8, 8, 1], E[x|z]
+    loaded = tv.runs.load.LoadedRun(tv.runs.run.Run.open(Path("runs/digits")))
+    tv.runs.load.sample(loaded, 4, seed=0, temperature=0.8)  # [4, 8, 8, 1], E[x|z]
     ```
 
     Args:
-      restored: the run.
-      n: how many.
-      seed: the sampling seed.
-      temperature: scales the prior's spread.
-      show: `mean` for E[x|z] with z from the prior, `draw` for x drawn from p(x|z).
-      region: where z has to lie; anywhere, if not given. See `latent_space.generate_within`.
+      loaded: the run.
+      n: the number of samples.
+      seed: seeds the samples.
+      temperature: scales the spread of the prior.
+      show: `mean` for E[x|z] with z from the prior, or `draw` for x drawn from p(x|z).
+      region: the region of z, see `latent_space.generate_within`. None is all of latent space.
 
     Raises:
-      UsageError: a temperature other than 1 under a prior that has none, or a region that the prior hardly meets.
+      UsageError: the prior has no temperature, or hardly any of its mass lies in the region.
     """
-    generate = (
-        restored.vae.generate if region is None else functools.partial(generate_within, restored.vae, region=region)
-    )
-    parts = [
-        SHOWN[show](
-            generate(min(SAMPLES_AT_ONCE, n - start), seed=_sample_seed(seed, 0, start), temperature=temperature),
-            _sample_seed(seed, 1, start),
-        )
-        for start in range(0, n, SAMPLES_AT_ONCE)
-    ]
-    return np.concatenate([np.asarray(part) for part in parts])
-
-
-def _sample_seed(seed: int, stage: int, start: int) -> Any:
-    return seed_for(seed, Purpose.SAMPLE, stage, start)
+    generate = loaded.vae.generate if region is None else functools.partial(generate_within, loaded.vae, region=region)
+    parts = []
+    for start in range(0, n, SAMPLES_AT_ONCE):
+        latent_seed, data_seed = (seed_for(seed, Purpose.SAMPLE, stage, start) for stage in (0, 1))
+        p = generate(min(SAMPLES_AT_ONCE, n - start), seed=latent_seed, temperature=temperature)
+        parts.append(np.asarray(SHOWN[show](p, data_seed)))
+    return np.concatenate(parts)

@@ -49,6 +49,7 @@ from tfp_vae.data.profile import (
     warn_of_lack,
 )
 from tfp_vae.data.readers import sources
+from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
@@ -71,6 +72,7 @@ __all__ = [
     "plan",
     "reload",
     "scaled_examples",
+    "stored_data",
 ]
 
 logger = logging.getLogger("tfp_vae")
@@ -215,20 +217,52 @@ def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None)
     Raises:
       DataError: data that are missing, malformed, or have other values than those trained on.
     """
-    data = load(
-        config.data.dataset,
-        data_dir=data_dir or config.data.data_dir,
-        progress=progress,
-        reading=config.data.reading,
-        scaling=config.data.scaling,
-        recorded=True,
-    )
+    if config.data.stored:
+        data = stored_data(config)
+    else:
+        data = load(
+            config.data.dataset,
+            data_dir=data_dir or config.data.data_dir,
+            progress=progress,
+            reading=config.data.reading,
+            scaling=config.data.scaling,
+            recorded=True,
+        )
     if data.fingerprint() != config.data.fingerprint:
         raise DataError(
             f"{config.data.dataset}: expected the data the run was trained on (fingerprint {config.data.fingerprint}), "
             f"found other values ({data.fingerprint()}); name their folder with `data_dir`."
         )
     return _prepared(config, data)
+
+
+def stored_data(config: RunConfig) -> Dataset:
+    """Return the data that a run's folder holds because they were in memory. They are scaled already.
+
+    Args:
+      config: the config of the run.
+
+    Raises:
+      DataError: the run does not hold its data, or the file is damaged.
+    """
+    path = Path(config.data.dataset)
+    if not path.exists():
+        raise DataError(f"{path}: the run does not hold its data, which were in memory. Pass new data as a file.")
+    arrays = read_npz(path)
+    try:
+        train, validation, test = (
+            Split(
+                arrays[f"x_{split}"],
+                arrays.get(f"y_{split}"),
+                rows=arrays.get(f"rows_{split}"),
+                names=arrays.get(f"names_{split}"),
+            )
+            for split in SPLITS
+        )
+    except KeyError as error:
+        raise DataError(f"{path}: expected the data of the run, found no array {error}.") from error
+    data = config.data
+    return Dataset(str(path), data.split_rule, train, validation, test, data.reading, data.scaling)
 
 
 def _completed(model: ModelConfig, data: Dataset) -> ModelConfig:
@@ -244,7 +278,7 @@ def _completed(model: ModelConfig, data: Dataset) -> ModelConfig:
 
 def _prepared(config: RunConfig, data: Dataset) -> Dataset:
     binarization = BINARIZATIONS.build(config.data.binarization)
-    support = _support(config.model.likelihood, data.event_shape)
+    support = config.model.support(data.event_shape)
     check_support(data, binarization.takes(support), lambda: _advice(data, support))
     return prepare(data, binarization, config.training.seed)
 
@@ -501,7 +535,7 @@ def scaled_examples(config: RunConfig, path: str) -> Split:
     _check_shape(config, path, given)
     check_split(path, given, REAL, lambda: "remove or mend it")
     split = replace(given, x=_scaled_as_the_runs(config, path, given.x))
-    support = _support(config.model.likelihood, config.data.event_shape)
+    support = config.model.support(config.data.event_shape)
     takes = BINARIZATIONS.build(config.data.binarization).takes(support)
     if takes is REAL and config.data.pixels_over is not None:
         takes = NEAR_UNIT

@@ -34,7 +34,7 @@ from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, mean_error, standard_
 from tfp_vae.evaluation.importance import Estimates, Progress, Summary, estimate, summarize
 from tfp_vae.evaluation.metrics import metrics_of
 from tfp_vae.model.vae import VAE
-from tfp_vae.runs.load import Restored
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import held_out_view
 
 __all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare", "ladder", "most_anomalous", "score"]
@@ -167,7 +167,7 @@ class _Subject:
     Indices of seeds belong to parts: annealing another number of examples does not change what the decomposition draws.
     """
 
-    restored: Restored
+    restored: LoadedRun
     dataset: Dataset
     plan: Plan
     execution: str
@@ -187,7 +187,7 @@ class _Subject:
 
 
 def assess(
-    restored: Restored, dataset: Dataset, plan: Plan, *, stages: Stages = lambda name, total: nullcontext(_unheard)
+    restored: LoadedRun, dataset: Dataset, plan: Plan, *, stages: Stages = lambda name, total: nullcontext(_unheard)
 ) -> Assessment:
     """Return what held-out data say of a run.
 
@@ -196,7 +196,7 @@ def assess(
 
     ```python
     run = tv.runs.run.find(None, "runs")  # the newest finished run
-    restored, dataset = tv.runs.load.Restored(run), tv.runs.recipe.reload(run.config())
+    restored, dataset = tv.runs.load.LoadedRun(run), tv.runs.recipe.reload(run.config())
     found = tv.runs.results.assess(restored, dataset, tv.runs.results.Plan(iw_samples=(10, 50), max_examples=16))
     found.result["log_likelihood"], found.result["log_likelihood_se"]  # nats per example
     found.estimates.ess  # [16]
@@ -226,7 +226,7 @@ def _unheard(done: int) -> None:
     del done
 
 
-def _estimated(restored: Restored, dataset: Dataset, plan: Plan, stages: Stages) -> _Subject:
+def _estimated(restored: LoadedRun, dataset: Dataset, plan: Plan, stages: Stages) -> _Subject:
     examples = _chosen(held_out_view(restored.config, dataset, plan.split), plan.max_examples)
     execution = choose(restored.vae, plan.execution)
     noted = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
@@ -487,7 +487,7 @@ def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
 
 
 def score(
-    restored: Restored,
+    restored: LoadedRun,
     x: np.ndarray,
     *,
     iw_samples: int = 100,
@@ -502,7 +502,7 @@ def score(
     is. The cost is one pass of the encoder and K of the decoder for each example.
 
     ```python
-    restored = tv.runs.load.Restored(tv.runs.run.find(None, "runs"))
+    restored = tv.runs.load.LoadedRun(tv.runs.run.find(None, "runs"))
     dataset = tv.runs.recipe.reload(restored.config)
     test = tv.runs.recipe.held_out_view(restored.config, dataset, "test")
     result, estimates = tv.runs.results.score(restored, test.x[:16], iw_samples=10)

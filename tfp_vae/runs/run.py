@@ -45,6 +45,7 @@ CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl"
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
 PARTIAL = "evaluation-partial.json"
+DATA = "data.npz"
 PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
 _FRAME = re.compile(r"epoch-(\d{7})\.npz")
 
@@ -305,13 +306,17 @@ class Run:
                 "wrote it, or train again."
             )
         try:
-            return RunConfig.model_validate(value, context=RECORDED)
+            config = RunConfig.model_validate(value, context=RECORDED)
         except pydantic.ValidationError as error:
             raise RunError(
                 f"{self.folder / CONFIG}: not a config this version can read: {first_problem(error)}."
             ) from error
         except UsageError as error:
             raise RunError(f"{self.folder / CONFIG}: not a config this version can read: {error}.") from error
+        if not config.data.stored:
+            return config
+        stored = {"dataset": str(self.path(DATA).resolve())}  # because the run may have been moved
+        return config.model_copy(update={"data": config.data.model_copy(update=stored)})
 
     def extend(self, epochs: int | None = None, early_stopping: int | None = None) -> None:
         """Put off the end of training; a run that was finished before is no longer so if epochs are left.

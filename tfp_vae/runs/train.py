@@ -17,15 +17,15 @@ from typing import Any, cast, final
 
 import numpy as np
 
-from tfp_vae.core.errors import DivergenceError, TfpVaeError
+from tfp_vae.core.errors import DivergenceError, RunError, TfpVaeError
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, ELBOEstimator, Objective, Weighted
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.build import build_from_config
+from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.checkpoint import Checkpoint, shapes
-from tfp_vae.runs.config import RunConfig, TrainingConfig
+from tfp_vae.runs.config import TrainingConfig
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import CALLBACKS, Callback
@@ -33,7 +33,7 @@ from tfp_vae.training.fitting import Training, fit
 from tfp_vae.training.history import Epoch, History, Snapshot, Totals
 from tfp_vae.training.stopping import EarlyStopping, early_stop
 
-__all__ = ["Checkpoints", "Start", "environment", "train"]
+__all__ = ["Checkpoints", "Start", "environment", "train", "training_result", "write_snapshot"]
 
 SAVE_SECONDS = 10.0
 """The shortest time between two checkpoints within a training run."""
@@ -44,7 +44,7 @@ SAVE_SHARE = 0.05
 PACKAGES = ("tfp_vae", "tensorflow", "tensorflow-probability", "tf-keras", "numpy", "scipy", "matplotlib")
 
 
-def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = ()) -> bool:
+def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), builder: Builder | None = None) -> bool:
     """Train a run from its start or from its checkpoint, and write its files.
 
     It calls `fit` with callbacks that write the run. The run's folder is locked while this process trains it. The log
@@ -64,6 +64,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = ()) -> 
       dataset: from `plan` or `reload`.
       callbacks: more callbacks, such as `Progress`, `frames.Film` and `tensorboard.Events`. They are called before the
         checkpoint is written, so that a checkpoint is never ahead of their files.
+      builder: the function that builds a hand-built VAE. By default the config names it.
 
     Returns:
       Whether training reached its end. False if it was interrupted.
@@ -71,15 +72,22 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = ()) -> 
     Raises:
       DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite. The last good
         checkpoint remains.
-      RunError: another process trains this run, or its checkpoint is missing, damaged or belongs to another run.
+      RunError: another process trains this run, its checkpoint is missing, damaged or belongs to another run, or its
+        settings were Python objects.
       DiskError: a file could not be written.
     """
+    objects = run.config().training.objects
+    if objects:
+        raise RunError(
+            f"{run.folder}: `{objects[0]}` was a Python object, which the config cannot hold. "
+            "Continue the training in Python with `tv.fit`."
+        )
     with run.claimed(), run.log(), _mark_end(run) as ended:
         config = run.config()
         training = config.training
         checkpoints = Checkpoints(run, config.identity())
-        resume = checkpoints.read(shapes(config))
-        vae = build_from_config(config, dataset.train.x.mean(axis=0))
+        resume = checkpoints.read(shapes(config, builder=builder))
+        vae = build_from_config(config, dataset.train.x.mean(axis=0), builder=builder)
         patience = training.early_stopping
         try:
             history = fit(
@@ -112,7 +120,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = ()) -> 
             kept = f"The checkpoint after step {last} is kept." if last else "There is no checkpoint before it."
             raise DivergenceError(f"{error} {kept}") from error
         if history.finished:
-            run.write(runs.TRAINING, _result(run, config, vae, history))
+            run.write(runs.TRAINING, training_result(run, vae, history))
         ended.append(history.finished)
     return ended[0]
 
@@ -206,29 +214,38 @@ class Checkpoints(Callback):
         return time.monotonic() - self._ended > max(SAVE_SECONDS, self._took / SAVE_SHARE)
 
     def _save(self, snapshot: Snapshot) -> None:
-        """Write metrics, checkpoint and state.
-
-        The state comes last, so that a reader finds all epochs that it counts.
-        """
         began = time.monotonic()
-        history = [each._asdict() for each in snapshot.epochs]
-        self._run.write_metrics(history)
-        self._run.save_checkpoint(
-            Checkpoint(
-                snapshot.step,
-                np.array(snapshot.totals),
-                snapshot.variables,
-                snapshot.seconds,
-                history,
-                snapshot.best,
-                self._identity,
-            )
-        )
-        self._run.mark("running", step=snapshot.step, epochs=len(history))
+        write_snapshot(self._run, self._identity, snapshot)
         self._written = snapshot.step
         self._ended = time.monotonic()
         self._took = self._ended - began
         logger.info("wrote a checkpoint of step %d in %.2f s", snapshot.step, self._took)
+
+
+def write_snapshot(run: Run, identity: str, snapshot: Snapshot) -> None:
+    """Write the metrics, the checkpoint and the state of a run.
+
+    The state comes last, so that a reader finds all epochs that it counts.
+
+    Args:
+      run: the run.
+      identity: the digest of its config.
+      snapshot: the state of its training.
+    """
+    history = [each._asdict() for each in snapshot.epochs]
+    run.write_metrics(history)
+    run.save_checkpoint(
+        Checkpoint(
+            snapshot.step,
+            np.array(snapshot.totals),
+            snapshot.variables,
+            snapshot.seconds,
+            history,
+            snapshot.best,
+            identity,
+        )
+    )
+    run.mark("running", step=snapshot.step, epochs=len(history))
 
 
 @final
@@ -262,9 +279,15 @@ def _objective(training: TrainingConfig, steps: int) -> Objective:
     )
 
 
-def _result(run: Run, config: RunConfig, vae: VAE, history: History) -> dict[str, Any]:
-    """Return the result of a finished run, for `training.json`."""
-    last, best = history[-1], history.best_epoch
+def training_result(run: Run, vae: VAE, history: History) -> dict[str, object]:
+    """Return the result of a finished run, for `training.json`.
+
+    Args:
+      run: the run.
+      vae: its VAE.
+      history: of its training.
+    """
+    config, last, best = run.config(), history[-1], history.best_epoch
     stopped = early_stop(history, config.training.early_stopping)
     return {
         "run": str(run.folder),

@@ -136,7 +136,7 @@ def fit(
         "ema": ema,
         "seed": seed,
         "execution": execution,
-        "binarization": binarization,
+        "binarization": transform,
     }
     training = Training(
         vae,
@@ -161,7 +161,7 @@ def fit(
     if resume is not None:
         training.resume(resume)
     callbacks = list(callbacks)
-    _FITS[vae] = Fit(dataset, settings, tuple(callbacks), training.history)
+    _FITS[vae] = Fit(dataset, settings, training.steps, tuple(callbacks), training.history)
     return training.run(callbacks)
 
 
@@ -169,13 +169,15 @@ class Fit(NamedTuple):
     """A call of `fit`.
 
     data: the data set, before binarization.
-    settings: the keyword arguments and the objective, by name.
+    settings: the keyword arguments and the objective, by name, with the binarization as an object.
+    steps: the number of steps per epoch.
     callbacks: the callbacks.
     history: the history that it returns.
     """
 
     data: Dataset
     settings: Mapping[str, object]
+    steps: int
     callbacks: tuple[Callback, ...]
     history: History
 
