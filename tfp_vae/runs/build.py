@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import operator
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from tfp_vae.core.errors import RunError, UsageError, one_line
-from tfp_vae.core.registry import Member
+from tfp_vae.core.errors import RunError, UsageError
+from tfp_vae.core.registry import Member, import_object
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array
 from tfp_vae.model.likelihoods import LIKELIHOODS
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 Builder: TypeAlias = "Callable[[], VAE]"
 """A function without arguments that builds a VAE."""
 
-__all__ = ["Builder", "build_from_config", "build_model", "describe_model", "import_builder"]
+__all__ = ["Builder", "build_from_config", "build_model", "describe_model"]
 
 
 def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0, data_mean: Array | None = None) -> VAE:
@@ -89,19 +87,21 @@ def build_from_config(config: RunConfig, data_mean: Array | None = None, *, buil
       builder: the function that builds a hand-built VAE. By default the config names it.
 
     Raises:
-      RunError: the builder is not known, must not be imported, or builds another VAE than the run has.
+      RunError: the builder is not known, may not be imported, or builds another VAE than the run has.
     """
     model = config.model
     if not isinstance(model, HandBuiltModel):
         if builder is not None:
             raise UsageError("`builder` is for runs of hand-built VAEs. The config of this run describes its VAE.")
         return build_model(model, config.data.event_shape, config.training.seed, data_mean)
+    from tfp_vae.model.vae import VAE
+
     if builder is None and not model.builder:
         raise RunError(
             "The VAE of this run was built by hand, and its config does not name the function. "
             "Load it in Python and pass the function as `builder`."
         )
-    vae = (builder or import_builder(model.builder))()
+    vae = (builder or import_object(model.builder, "builder", VAE))()
     found = describe_model(vae, model.builder)
     for part in ("latent_dim", "posterior", "prior", "likelihood"):
         if getattr(found, part) != getattr(model, part):
@@ -139,17 +139,3 @@ def describe_model(vae: VAE, builder: Builder | str | None = None) -> ModelConfi
         prior=Member(str(vae.prior), {}),
         likelihood=Member(str(vae.decoder.likelihood), {}),
     )
-
-
-def import_builder(name: str) -> Builder:
-    """Return the function that `package.module:function` names.
-
-    Raises:
-      RunError: there is no such function.
-    """
-    module, _, path = name.partition(":")
-    try:
-        builder: Builder = operator.attrgetter(path)(importlib.import_module(module))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise RunError(f"The builder {name!r} could not be imported: {one_line(error)}.") from error
-    return builder

@@ -14,6 +14,7 @@ run = tv.save(vae, "runs/digits")
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
 
-from tfp_vae.core import files
+from tfp_vae.core import files, registry
 from tfp_vae.core.errors import RunError, TfpVaeError
 from tfp_vae.core.execution import choose
 from tfp_vae.core.registry import Member, Table
@@ -90,7 +91,9 @@ def save(
     data = None if fit is None else fit.data
     config = RunConfig(data=_data_config(vae, fit, folder), model=describe_model(vae, builder), training=training)
     if builder is not None:
-        expected, found = State(vae).shapes(), shapes(config, optimizer=False)
+        with registry.allow_code():
+            found = shapes(config, optimizer=False, builder=builder if callable(builder) else None)
+        expected = State(vae).shapes()
         different = sorted(expected.keys() ^ found.keys()) or [
             name for name in expected if expected[name] != found[name]
         ]
@@ -170,10 +173,14 @@ def _member(table: Table, value: object) -> Member | None:
     """Return the member of a table that builds an object, or None if there is none."""
     if isinstance(value, str | Member):
         return table.member(value)
-    name = next((name for name, constructor in table.items() if constructor is type(value)), None)
-    if name is None or not dataclasses.is_dataclass(value):
+    kind = type(value)
+    if not dataclasses.is_dataclass(kind) or kind.__module__ == "__main__":
         return None
-    return table.member({"name": name, **{key: getattr(value, key) for key in table.info(name).defaults}})
+    name = next((name for name, entry in table.items() if entry is kind), f"{kind.__module__}:{kind.__qualname__}")
+    try:
+        return table.member({"name": name, **{key: getattr(value, key) for key in table.info(name).defaults}})
+    except TfpVaeError:  # a class that cannot be imported by name
+        return None
 
 
 def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
@@ -197,7 +204,11 @@ def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
 
 
 def load(
-    folder: str | os.PathLike[str], *, weights: Literal["final", "best"] = "final", builder: Builder | None = None
+    folder: str | os.PathLike[str],
+    *,
+    weights: Literal["final", "best"] = "final",
+    builder: Builder | None = None,
+    allow_code: bool = False,
 ) -> VAE:
     """Return the VAE of a run with its trained weights.
 
@@ -210,11 +221,13 @@ def load(
       folder: the folder of the run.
       weights: `final` or `best`, see `LoadedRun`.
       builder: the function that builds the VAE, if you built it by hand. By default the config names it.
+      allow_code: whether to import the code that the config names, such as the builder. Set it if you trust the run.
 
     Raises:
-      RunError: the run is missing or damaged, or its VAE was built by hand and the function is not known.
+      RunError: the run is missing or damaged, or it needs code that is not known or not allowed.
     """
-    return LoadedRun(Run.open(Path(folder)), weights, builder=builder).vae
+    with registry.allow_code() if allow_code else contextlib.nullcontext():
+        return LoadedRun(Run.open(Path(folder)), weights, builder=builder).vae
 
 
 @final
