@@ -494,7 +494,8 @@ def _print(result: dict[str, Any]) -> None:
     click.echo(
         "{dataset}: {epochs} epochs, {steps:,} steps, {parameters:,} parameters, {seconds:.1f} s".format(**result)
     )
-    rows = [[split, *(float(result[split][term]) for term in _TERMS)] for split in ("train", "validation")]
+    splits = [split for split in ("train", "validation") if result[split]["elbo"] is not None]  # some data have one
+    rows = [[split, *(float(result[split][term]) for term in _TERMS)] for split in splits]
     console.print_table(["nats per example", *_TERMS], rows)
     for line in _notes(result):
         click.echo(line)

@@ -36,7 +36,7 @@ from tfp_vae.reports.pictures import EVALUATION_PICTURES, FRAMES, RUN_PICTURES
 from tfp_vae.runs import frames as film
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.load import LoadedRun, sample
-from tfp_vae.runs.recipe import as_seen, held_out_view
+from tfp_vae.runs.recipe import as_seen, held_out_view, split_to_show
 from tfp_vae.runs.results import Assessment, score
 from tfp_vae.runs.run import Run, which_evaluation
 
@@ -101,7 +101,7 @@ class Subject:
     @functools.cached_property
     def test(self) -> Split:
         """Test examples as the model sees them: all, or 5,000 of them evenly spread."""
-        return _spread(held_out_view(self.config, self.dataset, "test"), MOST_EMBEDDED)
+        return _spread(held_out_view(self.config, self.dataset, split_to_show(self.dataset)), MOST_EMBEDDED)
 
     @functools.cached_property
     def embeddings(self) -> latent.Embeddings:

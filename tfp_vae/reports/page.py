@@ -29,7 +29,7 @@ from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.config import DataConfig, RunConfig
+from tfp_vae.runs.config import DataConfig, HandBuiltModel, RunConfig
 from tfp_vae.runs.run import Run
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Figure",
     "Picture",
+    "can_repeat",
     "command",
     "page",
     "pictures",
@@ -89,7 +90,7 @@ def page(run: Run) -> str:
             summary=_summary(config),
             parts=_parts(config),
             status=run.status(),
-            command=" \\\n  ".join(_pieces(config)),
+            command=" \\\n  ".join(_pieces(config)) if can_repeat(config) else "",
             training=training,
             terms=_terms(training),
             evaluation=evaluation,
@@ -137,7 +138,7 @@ def _summary(config: RunConfig) -> str:
     shape = "x".join(map(str, data.event_shape))
     return (
         f"A variational autoencoder with {model.latent_dim} latent dimension{'s' * (model.latent_dim > 1)}, trained on "
-        f"{data.splits['train']:,} examples of {shape} from {data.dataset}."
+        f"{data.splits.get('train', 0):,} examples of {shape} from {data.dataset}."
     )
 
 
@@ -190,6 +191,11 @@ def command(config: RunConfig) -> str:
     not, because training learns them again. Versions and the machine are in `environment.json`.
     """
     return " ".join(_pieces(config))
+
+
+def can_repeat(config: RunConfig) -> bool:
+    """Return whether a command can train the same run again: not if its VAE, settings or data exist in Python only."""
+    return not (isinstance(config.model, HandBuiltModel) or config.training.objects or config.data.stored)
 
 
 def _pieces(config: RunConfig) -> list[str]:

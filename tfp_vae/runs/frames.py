@@ -22,7 +22,7 @@ from tfp_vae.evaluation.grids import Grid, grid
 from tfp_vae.evaluation.latent_space import decode, encode
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.checkpoint import check_plain
-from tfp_vae.runs.recipe import held_out_view
+from tfp_vae.runs.recipe import held_out_view, split_to_show
 from tfp_vae.runs.run import FRAMES, Run
 from tfp_vae.training.callbacks import Callback
 
@@ -125,7 +125,7 @@ def grid_side(event_shape: tuple[int, ...]) -> int:
 
 def _pictured(run: Run, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the test examples that frames show, evenly spread, and their labels."""
-    test = held_out_view(run.config(), dataset, "test")
+    test = held_out_view(run.config(), dataset, split_to_show(dataset))
     test = test[np.linspace(0, len(test) - 1, min(MOST_POINTS, len(test))).astype(int)]
     return test.x, test.y
 

@@ -72,6 +72,7 @@ __all__ = [
     "plan",
     "reload",
     "scaled_examples",
+    "split_to_show",
     "stored_data",
 ]
 
@@ -460,8 +461,19 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
       config: the run's.
       dataset: from `plan` or `reload`.
       split: `train`, `validation` or `test`. Of training data under dynamic binarization it is one draw of many.
+
+    Raises:
+      UsageError: the split is empty.
     """
+    if not len(getattr(dataset, split)):
+        there = ", ".join(f"`split={name}`" for name, size in dataset.sizes().items() if size)
+        raise UsageError(f"The data of the run have no {split} split. Choose {there}.")
     return binarized(config, getattr(dataset, split)).split
+
+
+def split_to_show(dataset: Dataset) -> str:
+    """Return the split that pictures show: `test`, or another one if the data have no test examples."""
+    return next(name for name in ("test", "validation", "train") if len(getattr(dataset, name)))
 
 
 def as_seen(config: RunConfig) -> str:

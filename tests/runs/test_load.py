@@ -1,0 +1,354 @@
+"""Saving a VAE as a run, and loading the VAE of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_vae as tv
+from tests.helpers.commands import call
+from tests.helpers.models import make, make_for_digits
+from tests.helpers.runs import assert_same, small_model, without_seconds
+from tfp_vae.core.errors import DataError, RunError, UsageError
+from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.objectives import IWAE, Objective, Weighted
+from tfp_vae.reports.page import page
+from tfp_vae.runs.build import build_model
+from tfp_vae.runs.config import HandBuiltModel
+from tfp_vae.runs.load import LoadedRun, sample
+from tfp_vae.runs.recipe import reload
+from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
+from tfp_vae.training import BestWeights, EarlyStopping, State
+
+QUICK = {"epochs": 2, "execution": "graph"}
+NAME = "tests.helpers.models:make_for_digits"
+
+
+@pytest.fixture(scope="module")
+def digits_data() -> Dataset:
+    return tv.data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def fitted(digits_data: Dataset) -> tv.VAE:
+    """A hand-built VAE that was trained for two epochs."""
+    vae = make_for_digits()
+    tv.fit(vae, digits_data, **QUICK, callbacks=[BestWeights(restore=False)])
+    return vae
+
+
+@pytest.fixture(scope="module")
+def hand_built(fitted: tv.VAE, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Its run; not to be written to."""
+    return tv.save(fitted, tmp_path_factory.mktemp("runs") / "by-hand", builder=make_for_digits)
+
+
+@pytest.fixture
+def hand_built_copy(hand_built: Run, tmp_path: Path) -> Run:
+    shutil.copytree(hand_built.folder, tmp_path / "copy")
+    return Run(tmp_path / "copy")
+
+
+@pytest.fixture
+def small_array(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 2, (40, 8, 8, 1)).astype(np.float32)
+
+
+def weights(vae: tv.VAE) -> dict[str, np.ndarray]:
+    return State(vae).capture()
+
+
+class TestSaveAfterFit:
+    def test_run_equals_one_that_the_command_line_trained(
+        self, trained: Path, digits_data: Dataset, tmp_path: Path
+    ) -> None:
+        expected = Run(trained)
+        vae = build_model(small_model(), (8, 8, 1), data_mean=digits_data.train.x.mean(axis=0))
+        tv.fit(vae, digits_data, **QUICK, callbacks=[BestWeights(restore=False)])
+        saved = tv.save(vae, tmp_path / "saved")
+        assert_same(saved.checkpoint().variables, expected.checkpoint().variables)
+        assert_same(saved.checkpoint().best.variables, expected.checkpoint().best.variables)
+        assert without_seconds(saved.metrics()) == without_seconds(expected.metrics())
+        assert (saved.config().model, saved.config().training) == (expected.config().model, expected.config().training)
+        assert saved.config().identity() == expected.config().identity()
+        assert saved.status() == expected.status()
+        assert {path.name for path in saved.folder.iterdir()} >= {"training.json", "environment.json", "plots"}
+
+    def test_load_returns_the_weights(self, fitted: tv.VAE, hand_built: Run, trained: Path) -> None:
+        assert_same(weights(tv.load(hand_built.folder)), weights(fitted))
+        assert_same(weights(tv.load(trained)), weights(LoadedRun(Run(trained)).vae))
+        assert_same(weights(tv.load(trained, weights="best")), weights(LoadedRun(Run(trained), "best").vae))
+
+    def test_loaded_vae_is_saved_like_the_first(self, hand_built: Run, trained: Path, tmp_path: Path) -> None:
+        for name, folder in (("a", hand_built.folder), ("b", trained)):
+            saved = tv.save(tv.load(folder), tmp_path / name)
+            assert saved.config().model == Run(folder).config().model
+            assert_same(weights(tv.load(saved.folder)), weights(tv.load(folder)))
+
+    def test_a_folder_with_a_run_is_refused(self, fitted: tv.VAE, hand_built_copy: Run) -> None:
+        with pytest.raises(RunError, match="holds a run already"):
+            tv.save(fitted, hand_built_copy.folder)
+
+    def test_settings_of_the_fit_are_those_of_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        objective = Weighted(tv.objectives.ELBO(mc_samples=2), beta=2.0, warmup_steps=8, free_bits=0.1)
+        tv.fit(
+            vae, small_array, objective, validation=small_array[:5], epochs=1, batch_size=10, ema=0.9, seed=3,
+            learning_rate=1e-2, clip_norm=5.0, optimizer="sgd:momentum=0.5", lr_schedule="cosine",
+            callbacks=[EarlyStopping(4)], execution="graph",
+        )  # fmt: skip
+        training = tv.save(vae, tmp_path / "run").config().training
+        assert (str(training.objective), training.beta) == ("elbo:mc_samples=2", 2.0)
+        assert (training.kl_warmup_epochs, training.free_bits) == (2, 0.1)
+        assert (training.epochs, training.batch_size, training.seed) == (1, 10, 3)
+        assert (training.learning_rate, training.clip_norm, training.ema) == (1e-2, 5.0, 0.9)
+        assert (str(training.optimizer), training.lr_schedule.name) == ("sgd:momentum=0.5", "cosine")
+        assert (training.early_stopping, training.objects) == (4, ())
+
+    def test_changed_weights_are_saved(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        tv.fit(vae, small_array, epochs=1, ema=0.9, execution="graph")
+        for variable in vae.trainable_variables:
+            variable.assign_add(tf.ones_like(variable))
+        tv.save(vae, tmp_path / "run")
+        assert_same(weights(tv.load(tmp_path / "run", builder=make_for_digits)), weights(vae))
+
+    def test_best_weights_are_saved_if_the_fit_restores_them(self, digits_data: Dataset, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        history = tv.fit(vae, digits_data, epochs=3, learning_rate=0.3, execution="graph", callbacks=[BestWeights()])
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        assert_same(weights(tv.load(saved.folder)), weights(vae))
+        best = saved.checkpoint().best
+        assert (best.step, best.elbo) == (12 * history.best_epoch, history[history.best_epoch - 1].validation_elbo)
+
+    def test_a_vae_without_fit_is_saved_with_its_weights(self, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        saved = tv.save(vae, tmp_path / "run", builder=NAME)
+        assert_same(weights(tv.load(saved.folder)), weights(vae))
+        assert (saved.status().state, saved.metrics()) == ("interrupted", [])
+        with pytest.raises(DataError, match="does not hold its data"):
+            reload(saved.config())
+
+
+class TestObjects:
+    def test_resume_refuses_settings_without_a_name(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        optimizer = tv.training.optimizers.adam(1e-3)
+        tv.fit(vae, small_array, epochs=1, optimizer=optimizer, lr_schedule=lambda step: 1e-3, execution="graph")
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        assert saved.config().training.objects == ("optimizer", "lr_schedule")
+        assert_same(weights(tv.load(saved.folder)), weights(vae))
+        saved.extend(epochs=2)
+        with pytest.raises(RunError, match="`optimizer` was a Python object"):
+            train(saved, reload(saved.config()))
+
+    @pytest.mark.parametrize(
+        ("objective", "name"), [(IWAE(mc_samples=3), "iwae:mc_samples=3"), ("iwae:mc_samples=3", "iwae:mc_samples=3")]
+    )
+    def test_members_are_named(
+        self, objective: Objective | str, name: str, small_array: np.ndarray, tmp_path: Path
+    ) -> None:
+        vae = make_for_digits()
+        tv.fit(vae, small_array, objective, epochs=1, execution="graph")
+        assert str(tv.save(vae, tmp_path / "run").config().training.objective) == name
+
+    def test_a_warmup_that_ends_within_an_epoch_has_no_name(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        objective = Weighted(tv.objectives.ELBO(), warmup_steps=3)
+        tv.fit(vae, small_array, objective, epochs=1, batch_size=20, execution="graph")
+        assert tv.save(vae, tmp_path / "run").config().training.objects == ("objective",)
+
+
+class TestData:
+    def test_data_in_memory_are_stored_and_move_with_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        data = tv.data.load((small_array[..., 0] * 255).astype(np.uint8))
+        vae = make_for_digits()
+        tv.fit(vae, data, epochs=1, execution="graph")
+        tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        moved = Run(Path(shutil.move(tmp_path / "run", tmp_path / "moved")))
+        again = reload(moved.config())
+        assert again.fingerprint() == data.fingerprint()
+        np.testing.assert_array_equal(again.test.source_rows(), data.test.source_rows())
+        assert_same(weights(tv.load(moved.folder)), weights(vae))
+
+    def test_stored_labels_come_back(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        labels = np.array(["even", "odd"])[np.arange(40) % 2]
+        data = tv.data.load((small_array[..., 0], labels))
+        vae = make_for_digits()
+        tv.fit(vae, data, epochs=1, execution="graph")
+        again = reload(tv.save(vae, tmp_path / "run").config())
+        np.testing.assert_array_equal(again.train.y, data.train.y)
+
+    def test_without_stored_data_one_sentence_says_so(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        tv.fit(vae, small_array, epochs=1, execution="graph")
+        saved = tv.save(vae, tmp_path / "run", store_data=False, builder=make_for_digits)
+        assert not saved.path("data.npz").exists()
+        with pytest.raises(DataError, match="does not hold its data, which were in memory"):
+            reload(saved.config())
+
+    def test_a_named_data_set_that_you_changed_is_stored(self, digits_data: Dataset, tmp_path: Path) -> None:
+        fewer = dataclasses.replace(digits_data, train=digits_data.train[:50])
+        vae = make_for_digits()
+        tv.fit(vae, fewer, epochs=1, execution="graph")
+        saved = tv.save(vae, tmp_path / "run")
+        assert saved.config().data.stored
+        assert reload(saved.config()).sizes() == fewer.sizes()
+
+    def test_a_file_is_read_again_from_its_path(
+        self, small_array: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        np.save(tmp_path / "mine.npy", small_array)
+        monkeypatch.chdir(tmp_path)
+        vae = make_for_digits()
+        tv.fit(vae, tv.data.load("mine.npy"), epochs=1, execution="graph")
+        data = tv.save(vae, "run").config().data
+        assert (data.dataset, data.stored) == (str(tmp_path.resolve() / "mine.npy"), False)
+
+    def test_resume_refuses_other_data(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        tv.fit(vae, small_array, epochs=1, execution="graph")
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        arrays = dict(np.load(saved.path("data.npz")))
+        np.savez(saved.path("data.npz"), **{**arrays, "x_train": 1 - arrays["x_train"]})
+        message = call("train", "--resume", "--run-dir", saved.folder, "--epochs", 2, code=3).stderr
+        assert "expected the data the run was trained on" in message
+
+    def test_an_empty_split_is_refused_with_the_splits_that_there_are(
+        self, small_array: np.ndarray, tmp_path: Path
+    ) -> None:
+        vae = make_for_digits()
+        tv.fit(vae, small_array, epochs=1, execution="graph")
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        message = call("encode", "--run", saved.folder, code=2).stderr
+        assert "The data of the run have no test split. Choose --split train." in message
+        call("encode", "--run", saved.folder, "--split", "train")
+
+
+class TestBuilder:
+    def test_config_describes_the_parts(self, hand_built: Run) -> None:
+        model = hand_built.config().model
+        assert isinstance(model, HandBuiltModel)
+        assert (model.builder, model.latent_dim) == (NAME, 2)
+        assert model.posterior.name.startswith("DiagonalNormal(latent_dim=2")
+        assert model.likelihood.name == "Bernoulli(event_shape=(8, 8, 1))"
+
+    def test_a_function_without_a_module_is_passed_when_loading(self, fitted: tv.VAE, tmp_path: Path) -> None:
+        def local() -> tv.VAE:
+            return make_for_digits()
+
+        for name, builder in (("a", None), ("b", local)):
+            saved = tv.save(fitted, tmp_path / name, builder=builder)
+            assert saved.config().model.builder == ""
+            with pytest.raises(RunError, match="pass the function as `builder`"):
+                tv.load(saved.folder)
+            assert_same(weights(tv.load(saved.folder, builder=local)), weights(fitted))
+
+    def test_another_vae_is_refused(self, fitted: tv.VAE, hand_built: Run, tmp_path: Path) -> None:
+        def wider() -> tv.VAE:
+            vae = make_for_digits()
+            vae.encoder = tv.Encoder(tv.networks.mlp((8, 8, 1), 4, hidden=(17,)), vae.encoder.posterior)
+            return vae
+
+        with pytest.raises(RunError, match="builds another VAE than the one to save: they differ in encoder/000"):
+            tv.save(fitted, tmp_path / "run", builder=wider)
+        assert not (tmp_path / "run").exists()
+        with pytest.raises(RunError, match="does not fit the run: expected the likelihood Bernoulli"):
+            tv.load(hand_built.folder, builder=make)
+
+    def test_a_run_of_settings_takes_no_builder(self, trained: Path) -> None:
+        with pytest.raises(UsageError, match="`builder` is for runs of hand-built VAEs"):
+            tv.load(trained, builder=make_for_digits)
+
+    def test_code_is_imported_only_if_allowed(
+        self, fitted: tv.VAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "builder_of_mine.py").write_text("from tests.helpers.models import make_for_digits as make_vae\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        saved = tv.save(fitted, tmp_path / "run", builder="builder_of_mine:make_vae")
+        monkeypatch.delitem(sys.modules, "builder_of_mine")
+        with pytest.raises(RunError, match="`allow_code`"):
+            tv.load(saved.folder)
+        assert_same(weights(tv.load(saved.folder, allow_code=True)), weights(fitted))
+
+    def test_resumed_run_equals_an_uninterrupted_one(
+        self, hand_built: Run, digits_data: Dataset, tmp_path: Path
+    ) -> None:
+        vae = make_for_digits()
+        tv.fit(vae, digits_data, epochs=1, execution="graph")
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        saved.extend(epochs=2)
+        assert train(saved, reload(saved.config()))
+        assert_same(saved.checkpoint().variables, hand_built.checkpoint().variables)
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("sample", "--n", 4),
+            ("evaluate", "--iw-samples", 2, "--max-examples", 10, "--no-plots"),
+            ("score", "--iw-samples", 2, "--max-examples", 10),
+            ("encode",),
+            ("reconstruct",),
+            ("interpolate",),
+            pytest.param(("plot",), marks=pytest.mark.slow),
+            pytest.param(("report",), marks=pytest.mark.slow),
+        ],
+        ids=lambda command: command[0],
+    )
+    def test_every_command_takes_the_run(self, command: tuple[object, ...], hand_built_copy: Run) -> None:
+        call(*command, "--run", hand_built_copy.folder)
+
+
+def test_report_of_a_hand_built_run_gives_no_command(hand_built: Run, trained: Path) -> None:
+    sentence = "come from Python code, so no command can repeat the training"
+    assert sentence in page(hand_built)
+    assert "tfp-vae train --dataset" not in page(hand_built)
+    assert sentence not in page(Run(trained))
+
+
+class TestLoadedRun:
+    def test_description_names_the_weights(self, hand_built: Run) -> None:
+        assert LoadedRun(hand_built).description == "final, of step 24"
+        assert repr(LoadedRun(hand_built)) == f"LoadedRun({hand_built!r}, weights final, of step 24)"
+
+    def test_missing_run_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="expected a run's folder"):
+            tv.load(tmp_path / "nothing")
+
+    def test_samples_do_not_depend_on_how_many_follow(
+        self, restored: LoadedRun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tfp_vae.runs.load.SAMPLES_AT_ONCE", 3)
+        few, many = sample(restored, 3, seed=1), sample(restored, 7, seed=1)
+        assert many.shape == (7, 8, 8, 1)
+        np.testing.assert_array_equal(many[:3], few)
+        expected = restored.vae.generate(3, seed=seed_for(1, Purpose.SAMPLE, 0, 3)).mean()
+        np.testing.assert_array_equal(many[3:6], expected)
+
+    def test_draws_are_binary_and_means_are_not(self, restored: LoadedRun) -> None:
+        draws, means = (sample(restored, 5, seed=1, show=show) for show in ("draw", "mean"))
+        assert set(np.unique(draws)) <= {0.0, 1.0}
+        assert ((means > 0) & (means < 1)).all()
+
+
+def test_files_of_a_saved_run_are_those_of_the_contract(hand_built: Run) -> None:
+    names = {path.name for path in hand_built.folder.iterdir()}
+    assert names >= {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoint.npz",
+        "training.json",
+        "environment.json",
+        "state.json",
+    }
+    result = json.loads((hand_built.folder / "training.json").read_text())
+    assert (result["epochs"], result["steps"]) == (2, 24)
