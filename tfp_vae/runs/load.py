@@ -63,9 +63,9 @@ def save(
 ) -> Run:
     """Save a VAE as a run, with the data, settings and history of its last `fit`.
 
-    Every command takes the run like one that `tfp-vae train` wrote: `evaluate`, `score`, `plot`, `report`, and
-    `train --resume` if the settings of `fit` have names in the tables. A data set with a name or a path is read again
-    from there. The run's folder stores data that were in memory.
+    Every command takes the run like one that `tfp-vae train` wrote. You can also resume its training there, if the
+    settings of `fit` have names in the tables. A data set with a name or a path is read again from there. The run's
+    folder stores data that were in memory.
 
     ```python
     run = tv.save(vae, "runs/by-hand", builder="my_package.models:make_vae")
