@@ -111,7 +111,7 @@ class TestTally:
         np.testing.assert_allclose(tally.distortion, -log_px.mean(axis=0), rtol=1e-12)
         np.testing.assert_allclose(tally.rate, -log_ratio.mean(axis=0), rtol=1e-12)
         by_hand = np.stack([np.log(w[:k].mean(axis=0)) + log_w.max() for k in (1, 10, 333, 500)], axis=1)
-        np.testing.assert_allclose(tally.swept, by_hand, rtol=1e-12)
+        np.testing.assert_allclose(tally.sweep, by_hand, rtol=1e-12)
         tail = np.sort(log_w, axis=0)[-tail_size(500) - 1 :]
         np.testing.assert_allclose(tally.pareto_k, pareto_k(tail), rtol=1e-12)
 
@@ -125,7 +125,7 @@ class TestTally:
     def test_without_a_sweep_nothing_is_noted(self) -> None:
         tally = Tally(4, 2)
         tally.add(np.zeros([2, 4]), np.zeros([2, 4]))
-        assert tally.swept.shape == (4, 0)
+        assert tally.sweep.shape == (4, 0)
 
 
 REPEATS = 200

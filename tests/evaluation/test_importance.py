@@ -207,9 +207,19 @@ def test_progress_counts_each_example_once(linear: LinearGaussian) -> None:
     assert sum(done) == 40 * 130
 
 
-@pytest.mark.parametrize("wrong", [{"iw_samples": 0}, {"chunk_size": 0}, {"batch_size": 0}, {"sweep": (1, 6)}])
-def test_a_cut_of_nothing_is_refused(linear: LinearGaussian, wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="expected"):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"iw_samples": 0}, "`iw_samples` must be at least 1, found 0"),
+        ({"chunk_size": 0}, "`chunk_size` must be at least 1, found 0"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1, found 0"),
+        ({"sweep": (1, 6)}, "`sweep` must lie between 1 and 5, found 1, 6"),
+    ],
+)
+def test_sizes_below_one_and_sweeps_beyond_the_samples_are_refused(
+    linear: LinearGaussian, wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
         estimate(linear.vae(), linear.data(2), seed=(0, 0), **{"iw_samples": 5, **wrong})
 
 

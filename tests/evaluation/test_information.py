@@ -10,8 +10,13 @@ from scipy import integrate, stats
 from tests.helpers import builders
 from tests.helpers.oracles import LinearGaussian
 from tfp_vae import VAE, Decoder, Encoder
-from tfp_vae.evaluation import information
-from tfp_vae.evaluation.information import decomposition, posterior_means, rate_per_dimension, reconstruction_error
+from tfp_vae.evaluation.information import (
+    decomposition,
+    mixture_densities,
+    posterior_means,
+    rate_per_dimension,
+    reconstruction_error,
+)
 from tfp_vae.evaluation.probes import has_classes, probe
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import POSTERIORS, DiagonalNormal, FullCovarianceNormal
@@ -90,7 +95,7 @@ class TestDecomposition:
         """log q(z_m|x_m), log q(z_m) and log p(z_m) at drawn z, each against a density by itself."""
         vae, x = builders.model(posterior), builders.data("bernoulli")
         params, rows = vae.encoder.network(x), np.array([2, 0, 5, 2])
-        own, aggregate, prior = information._densities(vae, params, rows, (0, 4))
+        own, aggregate, prior = mixture_densities(vae, params, rows, (0, 4))
         z = vae.encoder.posterior(tf.gather(params, rows)).sample(seed=(0, 4)).numpy()
         each = np.stack([vae.encoder(x[[i]]).log_prob(z[:, np.newaxis])[:, 0] for i in range(len(x))])  # [N, M]
         np.testing.assert_allclose(own, each[rows, np.arange(4)], atol=1e-4)

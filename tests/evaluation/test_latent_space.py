@@ -14,7 +14,7 @@ from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.evidence import log_likelihood
-from tfp_vae.evaluation.latent_space import PATHS, SHOWN, decode, encode, generate_within, path
+from tfp_vae.evaluation.latent_space import PATHS, SHOWN, decode, encode, generate_within, grid, path
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.load import LoadedRun, sample
@@ -121,7 +121,7 @@ class TestRegions:
 
     def test_where_the_prior_has_no_mass(self, restored: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(latent, "MOST_ATTEMPTS", 2)
-        with pytest.raises(UsageError, match="of 20,000 draws 0 fell into it, 3 are needed; widen it"):
+        with pytest.raises(UsageError, match=r"0 of 20,000 samples lie in it, but 3 are needed\."):
             sample(restored, 3, seed=0, region=((90, 91), (0, 1)))
 
     def test_samples_of_all_space_are_those_without_a_region(self, restored: LoadedRun) -> None:
@@ -130,6 +130,34 @@ class TestRegions:
         near = sample(restored, 4, seed=0, region=((1.0, 1.02), (1.0, 1.02)))
         at = np.asarray(restored.vae.decoder(np.float32([[1.01, 1.01]])).mean())
         np.testing.assert_allclose(near, np.broadcast_to(at, near.shape), atol=0.01)
+
+
+class TestGrids:
+    """Quantiles of any prior."""
+
+    def test_a_standard_normal_has_its_inverse_cdf(self) -> None:
+        z = grid(builders.model(latent_dim=2), 4, 0).z.reshape(4, 4, 2)
+        levels = np.array([0.125, 0.375, 0.625, 0.875])
+        np.testing.assert_allclose(stats.norm.cdf(z[0, :, 0]), levels, rtol=1e-5)
+        np.testing.assert_allclose(stats.norm.cdf(z[:, 0, 1]), levels[::-1], rtol=1e-5)
+
+    @pytest.mark.parametrize("prior", ["normal-mixture", "vamp", "real-nvp", "autoregressive-flow"])
+    def test_other_priors_have_quantiles_of_their_draws_and_say_so(self, prior: str) -> None:
+        vae = builders.model(prior_name=prior, latent_dim=2)
+        shown = grid(vae, 5, 0)
+        assert "its z_2" in shown.title
+        z = np.asarray(vae.prior().sample(4_000, seed=(1, 2)))
+        below = (z[:, 0] <= shown.z[0, 0]).mean()
+        assert below == pytest.approx(0.1, abs=0.03)
+        assert (np.diff(shown.z[:5, 0]) > 0).all()
+        assert (np.diff(shown.z[::5, 1]) < 0).all()
+
+    def test_other_dimensions_have_draws(self) -> None:
+        vae = builders.model(latent_dim=3)
+        shown = grid(vae, 3, 0)
+        assert shown.z.shape == (9, 3)
+        assert not shown.plane
+        np.testing.assert_array_equal(shown.z, grid(vae, 3, 0).z)
 
 
 class TestScores:

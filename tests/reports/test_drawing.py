@@ -245,7 +245,7 @@ class TestAgainstPrior:
             for values, heights in (
                 (draws[:, d], [bar.get_height() for bar in bars]),
                 (
-                    gallery.grids.prior_draws(subject.vae, subject.seed)[:, d],
+                    latent.prior_draws(subject.vae, subject.seed)[:, d],
                     axes.patches[-1].get_path().vertices[1:-1:2, 1],
                 ),
             ):
@@ -356,7 +356,7 @@ class TestAnimations:
     def test_images_are_those_of_their_epoch(self, filmed: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
         shown = frames_of(filmed, "decoder-animation", monkeypatch)
         assert [frame["title"] for frame in shown] == ["epoch 0 of 2", "epoch 2 of 2"]
-        z = gallery.grids.grid(filmed.vae, 10, filmed.seed).z
+        z = latent.grid(filmed.vae, 10, filmed.seed).z
         np.testing.assert_allclose(shown[1]["image"][:8, 9:17], filmed.decode(z[1])[..., 0], atol=1e-5)
         for frame, epoch in zip(shown, (0, 2), strict=True):
             decoded = np.load(filmed.run.frame_path(epoch))["decoded"]

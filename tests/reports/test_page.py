@@ -25,7 +25,7 @@ from tests.helpers.files import write_table
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import DiskError, RunError, UsageError
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.evaluation import grids
+from tfp_vae.evaluation.latent_space import prior_draws
 from tfp_vae.evaluation.projections import projection
 from tfp_vae.reports import drawing as gallery
 from tfp_vae.reports import page as report
@@ -153,7 +153,7 @@ class TestGallery:
             expected, _ = np.histogram(subject.embeddings.samples[0][:, d], edges, density=True)
             np.testing.assert_allclose([bar.get_height() for bar in filled], expected, atol=1e-6)
             assert (filled[0].get_label(), line.get_label()) == ("q(z), test data", "p(z), prior")
-            prior, _ = np.histogram(grids.prior_draws(subject.vae, subject.seed)[:, d], edges, density=True)
+            prior, _ = np.histogram(prior_draws(subject.vae, subject.seed)[:, d], edges, density=True)
             assert line.get_path().vertices[:, 1].max() == pytest.approx(prior.max(), rel=1e-5)
 
     def test_labels_are_those_of_their_points(self, subject: gallery.Subject) -> None:

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import norm
 
 from tests.helpers import animated, memory
-from tests.helpers.builders import model
 from tests.helpers.runs import Interrupt, start_run
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import RunError
-from tfp_vae.evaluation import grids
+from tfp_vae.evaluation.latent_space import grid
 from tfp_vae.plots import animations
 from tfp_vae.reports.drawing import Subject
 from tfp_vae.reports.pictures import RUN_PICTURES
@@ -73,7 +71,7 @@ class TestFilm:
         restored = LoadedRun(filmed)
         x = Film(filmed, start_data(filmed))._x
         np.testing.assert_allclose(frames[-1].means, restored.vae.encoder.mean(x), atol=1e-5)
-        z = grids.grid(restored.vae, film.grid_side((8, 8, 1)), 0).z
+        z = grid(restored.vae, film.grid_side((8, 8, 1)), 0).z
         np.testing.assert_allclose(frames[-1].decoded, restored.vae.decoder(z).mean(), atol=1e-5)
         assert not np.allclose(frames[0].means, frames[-1].means, atol=1e-2)
 
@@ -206,34 +204,6 @@ def start_data(run: Run) -> object:
     from tfp_vae.runs.recipe import reload
 
     return reload(run.config())
-
-
-class TestGrids:
-    """Quantiles of any prior."""
-
-    def test_a_standard_normal_has_its_inverse_cdf(self) -> None:
-        z = grids.grid(model(latent_dim=2), 4, 0).z.reshape(4, 4, 2)
-        levels = np.array([0.125, 0.375, 0.625, 0.875])
-        np.testing.assert_allclose(norm.cdf(z[0, :, 0]), levels, rtol=1e-5)
-        np.testing.assert_allclose(norm.cdf(z[:, 0, 1]), levels[::-1], rtol=1e-5)
-
-    @pytest.mark.parametrize("prior", ["normal-mixture", "vamp", "real-nvp", "autoregressive-flow"])
-    def test_other_priors_have_quantiles_of_their_draws_and_say_so(self, prior: str) -> None:
-        vae = model(prior_name=prior, latent_dim=2)
-        shown = grids.grid(vae, 5, 0)
-        assert "its z_2" in shown.what
-        z = np.asarray(vae.prior().sample(4_000, seed=(1, 2)))
-        below = (z[:, 0] <= shown.z[0, 0]).mean()
-        assert below == pytest.approx(0.1, abs=0.03)
-        assert (np.diff(shown.z[:5, 0]) > 0).all()
-        assert (np.diff(shown.z[::5, 1]) < 0).all()
-
-    def test_other_dimensions_have_draws(self) -> None:
-        vae = model(latent_dim=3)
-        shown = grids.grid(vae, 3, 0)
-        assert shown.z.shape == (9, 3)
-        assert not shown.plane
-        np.testing.assert_array_equal(shown.z, grids.grid(vae, 3, 0).z)
 
 
 class TestGif:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         annealing,
         diagnostics,
         evidence,
-        grids,
         importance,
         information,
         latent_space,
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
         rate_per_dimension,
         reconstruction_error,
     )
-    from tfp_vae.evaluation.latent_space import Embeddings, decode, encode, generate_within, path
+    from tfp_vae.evaluation.latent_space import Embeddings, Grid, decode, encode, generate_within, grid, path
     from tfp_vae.evaluation.metrics import METRICS
     from tfp_vae.evaluation.probes import probe
     from tfp_vae.evaluation.projections import PROJECTIONS, Projection, projection
@@ -55,6 +54,7 @@ _PLACES = {
     "Embeddings": "latent_space",
     "Estimates": "importance",
     "Estimator": "importance",
+    "Grid": "latent_space",
     "LogLikelihood": "evidence",
     "Projection": "projections",
     "Sandwich": "annealing",
@@ -66,6 +66,7 @@ _PLACES = {
     "encode": "latent_space",
     "estimate": "importance",
     "generate_within": "latent_space",
+    "grid": "latent_space",
     "is_active": "importance",
     "log_likelihood": "evidence",
     "pareto_k": "diagnostics",
@@ -87,6 +88,7 @@ __all__ = [
     "Embeddings",
     "Estimates",
     "Estimator",
+    "Grid",
     "LogLikelihood",
     "Projection",
     "Sandwich",
@@ -101,7 +103,7 @@ __all__ = [
     "estimate",
     "evidence",
     "generate_within",
-    "grids",
+    "grid",
     "importance",
     "information",
     "is_active",

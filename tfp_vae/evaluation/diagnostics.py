@@ -1,8 +1,8 @@
-"""How far an importance-weighted estimate can be trusted: what its weights say of its error.
+"""Diagnostics of importance weights: how far you can trust the estimate that they give.
 
-A `Tally` adds up weights as they come; of its sums the rest is a function. The effective sample size gives a Monte
-Carlo error and a likely bias by the delta method, both too small where the weights have no variance; the Pareto k̂ of
-their tail says whether they have one. NumPy alone: nothing here needs TensorFlow.
+A `Tally` sums weights as they arrive, and everything else is computed from its sums. The effective sample size gives a
+Monte Carlo error and a likely bias by the delta method. Both are too small if the weights have infinite variance, which
+the Pareto k̂ of their tail detects. This module uses NumPy only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "PARETO_K_LIMIT",
     "Tally",
+    "generalized_pareto_shape",
     "log_mean_error",
     "mean_error",
     "pareto_k",
@@ -25,34 +26,34 @@ __all__ = [
 ]
 
 PARETO_K_LIMIT = 0.7
-"""Above this Pareto k̂ an importance-weighted mean is not to be trusted (Vehtari et al., 2024)."""
+"""Do not trust an importance-weighted mean with a Pareto k̂ above this (Vehtari et al., 2024)."""
 
 EVEN = 1e-3
-"""A tail over which log w varies by less is even: what is left may be rounding."""
+"""A tail counts as constant if log w varies by less, because the rest may be rounding."""
 
 SHORTEST_TAIL = 5
-"""Weights that a tail must have for a distribution to be fitted to it."""
+"""Fewest weights of a tail to which a distribution is fitted."""
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Return the standard error of the mean of values [N]; NaN of a single one.
+    """Return the standard error of the mean of values [N], `values.std(ddof=1) / sqrt(N)`. NaN for a single value.
 
-    Of `values.std(ddof=1) / sqrt(N)`: how far the mean over another sample of as many examples would differ.
+    It says how far the mean of another sample with as many examples would differ.
     """
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
 def mean_error(errors: np.ndarray) -> float:
-    """Return the standard error of the mean of independent values with these standard errors, [N]."""
+    """Return the standard error of the mean of independent values with standard errors [N]."""
     return float(np.sqrt(np.sum(errors**2)) / len(errors))
 
 
 def log_mean_error(ess: np.ndarray, samples: int) -> np.ndarray:
     """Return the Monte Carlo standard error of log 1/K sum_k w_k, in nats, from the effective sample size of the w_k.
 
-    By the delta method, var(log mean w) ~ var(w) / (K mean(w)^2) = 1/ESS - 1/K. It is honest only where the weights
-    have a variance, which a `pareto_k` under 0.5 says, and a rough guide up to 0.7. It never exceeds 1, however bad
-    the weights are; of a single sample it is not known, NaN.
+    By the delta method, var(log mean w) ~ var(w) / (K mean(w)^2) = 1/ESS - 1/K. It is accurate if the weights have a
+    finite variance, so if `pareto_k` is below 0.5, and a rough guide up to 0.7. It never exceeds 1, no matter how poor
+    the weights are. For a single sample it is unknown, NaN.
 
     ```python
     from tfp_vae.evaluation.diagnostics import log_mean_error
@@ -63,9 +64,6 @@ def log_mean_error(ess: np.ndarray, samples: int) -> np.ndarray:
     Args:
       ess: (sum w)^2 / sum w^2, between 1 and K, of any shape.
       samples: K.
-
-    Returns:
-      Nats, of the shape of `ess`.
     """
     if samples == 1:
         return np.full(np.shape(ess), math.nan)
@@ -73,16 +71,13 @@ def log_mean_error(ess: np.ndarray, samples: int) -> np.ndarray:
 
 
 def second_order_bias(ess: np.ndarray, samples: int) -> np.ndarray:
-    """Return how far E[log 1/K sum_k w_k] lies below log p(x), in nats, to second order: half the variance.
+    """Return how far E[log 1/K sum_k w_k] lies below log p(x), in nats, to second order: half of the variance.
 
-    An underestimate where the weights have heavy tails, and never above 1/2.
+    It is too small if the weights have heavy tails, and never above 1/2. For a single sample it is unknown, NaN.
 
     Args:
       ess: effective sample size, of any shape.
       samples: K.
-
-    Returns:
-      Nats, at least 0, of the shape of `ess`; NaN of a single sample.
 
     References:
       Nowozin (2018), Debiasing evidence approximations: on importance-weighted autoencoders and jackknife variational
@@ -92,32 +87,32 @@ def second_order_bias(ess: np.ndarray, samples: int) -> np.ndarray:
 
 
 def tail_size(samples: int) -> int:
-    """Return how many of K weights count as their upper tail: min(K / 5, 3 sqrt(K)), rounded up."""
+    """Return how many of K weights form their upper tail: min(K / 5, 3 sqrt(K)), rounded up."""
     return math.ceil(min(samples / 5, 3 * math.sqrt(samples)))
 
 
 def pareto_k(log_tail: np.ndarray) -> np.ndarray:
-    """Return the shape k̂ of the generalized Pareto distribution of the weights' upper tail.
+    """Return the shape k̂ of a generalized Pareto distribution fitted to the upper tail of the weights.
 
-    The weights have 1/k moments: under 0.5 the estimate has a variance and the usual error; from 0.7 on the number of
-    samples that it would take grows out of reach, and the estimate is dominated by its largest weights.
+    The weights have 1/k moments. Below 0.5 the estimate has a variance and the usual error. Above 0.7 it would take too
+    many samples to be accurate, because the largest weights dominate it.
 
-    Fitted to the excesses over the threshold, then drawn towards 1/2 as if by ten more values, since a short tail tells
-    little. Takes M (30 + sqrt(M)) numbers of memory for each example.
+    The fit uses the excesses over the threshold. It is pulled towards 1/2 with the weight of ten more values, because a
+    short tail contains little information. Memory is M (30 + sqrt(M)) numbers for each example.
 
     ```python
     from tfp_vae.evaluation.diagnostics import pareto_k
 
-    tail = np.random.default_rng(0).pareto(2.0, size=(201, 3))  # of shape 1/2
+    tail = np.random.default_rng(0).pareto(2.0, size=(201, 3))  # shape 1/2
     pareto_k(np.log(tail))  # [3], each about 1/2
     ```
 
     Args:
-      log_tail: the logs of the M + 1 largest weights of each of B examples, in any order, [M + 1, B]; the smallest is
-        the threshold.
+      log_tail: logarithms of the M + 1 largest weights of B examples, in any order, [M + 1, B]. The smallest is the
+        threshold.
 
     Returns:
-      k̂, [B]; NaN where M is under 5, and 0 where the tail's weights differ by less than one in a thousand.
+      k̂, [B]. NaN if M is below 5, and 0 if the weights of the tail differ by less than one in a thousand.
 
     References:
       Zhang and Stephens (2009), A new and efficient estimation method for the generalized Pareto distribution.
@@ -130,70 +125,73 @@ def pareto_k(log_tail: np.ndarray) -> np.ndarray:
     weights = np.exp(ordered - ordered[-1])
     excess = np.maximum(weights[1:] - weights[0], np.finfo(float).tiny)
     constant = ordered[-1] - ordered[0] < EVEN
-    fitted = _generalized_pareto_shape(np.where(constant, np.arange(1.0, count + 1)[:, np.newaxis], excess))
+    shape = generalized_pareto_shape(np.where(constant, np.arange(1.0, count + 1)[:, np.newaxis], excess))
     prior_weight, prior_mean = 10, 0.5
-    regularized = (count * fitted + prior_weight * prior_mean) / (count + prior_weight)
+    regularized = (count * shape + prior_weight * prior_mean) / (count + prior_weight)
     return np.where(constant, 0.0, regularized)
 
 
-def _generalized_pareto_shape(excess: np.ndarray) -> np.ndarray:
-    """Return Zhang and Stephens' estimate of k from sorted excesses [M, B] over a threshold: [B].
+def generalized_pareto_shape(excess: np.ndarray) -> np.ndarray:
+    """Return the estimate of Zhang and Stephens of the shape k, from sorted excesses over a threshold.
 
-    The likelihood, profiled over k given theta = -k / sigma, is averaged over a grid of theta that the data place.
+    The likelihood, profiled over k for given theta = -k / sigma, is averaged over a grid of theta that depends on the
+    data.
+
+    Args:
+      excess: positive values in ascending order, [M, B].
+
+    Returns:
+      k, [B], with heavy tails positive.
     """
+
+    def shape_given(theta: np.ndarray) -> np.ndarray:
+        return np.asarray(np.mean(np.log1p(-theta * excess), axis=0))
+
+    def log_profile(theta: np.ndarray) -> np.ndarray:
+        shape = shape_given(theta)
+        return np.asarray(len(excess) * (np.log(-theta / shape) - shape - 1))
+
     count = len(excess)
     grid = 30 + int(math.sqrt(count))
     steps = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
     quartile = excess[int(count / 4 + 0.5) - 1]
-    quartile = np.where(quartile > 1e-12 * excess[-1], quartile, excess.mean(axis=0))  # of ties at the threshold
+    quartile = np.where(quartile > 1e-12 * excess[-1], quartile, excess.mean(axis=0))  # for ties at the threshold
     theta = 1 / excess[-1] + steps[:, np.newaxis] / (3 * quartile)  # [G, B]
     theta = np.where(np.abs(theta * excess[-1]) > 1e-9, theta, 1e-9 / excess[-1])  # at 0 the profile is a limit
-    log_profile = np.stack([_log_profile(row, excess) for row in theta])
-    share = np.exp(log_profile - np.logaddexp.reduce(log_profile, axis=0))
-    return _shape_given(np.sum(share * theta, axis=0), excess)
-
-
-def _shape_given(theta: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    mean: np.ndarray = np.mean(np.log1p(-theta * excess), axis=0)
-    return mean
-
-
-def _log_profile(theta: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    shape = _shape_given(theta, excess)
-    profile: np.ndarray = len(excess) * (np.log(-theta / shape) - shape - 1)
-    return profile
+    log_profiles = np.stack([log_profile(row) for row in theta])
+    share = np.exp(log_profiles - np.logaddexp.reduce(log_profiles, axis=0))
+    return shape_given(np.sum(share * theta, axis=0))
 
 
 @final
 class Tally:
     """Running sums over the importance samples of B examples, in float64, and the tail of their weights.
 
-    What it holds grows with the square root of K alone, for the tail.
-
-    Distortion, rate, log p(x) and effective sample size are read off at any time, of the samples so far. Sums of
-    weights are kept as logarithms, and added by log-add-exp: weights of e^-1000 count as they should.
+    Distortion, rate, log p(x) and effective sample size are available at any time, for the samples so far. Sums of
+    weights are kept as logarithms, so weights of e^-1000 count correctly. Memory grows with the square root of K only,
+    for the tail.
 
     Args:
       batch: B.
-      iw_samples: K, how many samples will be added.
-      sweep: further numbers of samples, each at most K, at which log p(x) is noted.
+      iw_samples: K, the number of samples that will be added.
+      sweep: numbers of samples, each at most K, at which log p(x) is recorded.
     """
 
     def __init__(self, batch: int, iw_samples: int, sweep: Sequence[int] = ()) -> None:
-        self._iw_samples, self._taken, self._sweep = iw_samples, 0, tuple(sweep)
+        self._iw_samples, self._taken, self._marks = iw_samples, 0, tuple(sweep)
         self._log_w, self._log_w2 = np.full(batch, -np.inf), np.full(batch, -np.inf)
         self._log_px, self._log_ratio = np.zeros(batch), np.zeros(batch)
         self._tail = np.empty([0, batch])
-        self._noted: dict[int, np.ndarray] = {}
+        self._recorded: dict[int, np.ndarray] = {}
 
     def add(self, log_px: np.ndarray, log_ratio: np.ndarray) -> None:
-        """Add samples' log p(x|z) and log p(z) - log q(z|x), each [S, B]; those beyond K are left out."""
+        """Add log p(x|z) and log p(z) - log q(z|x) of samples, each [S, B]. Samples beyond K are ignored."""
         left = self._iw_samples - self._taken
         log_px, log_ratio = (np.asarray(part[:left], np.float64) for part in (log_px, log_ratio))
         self._log_px += log_px.sum(axis=0)
         self._log_ratio += log_ratio.sum(axis=0)
         end = self._taken + len(log_px)
-        marks = sorted({k - self._taken for k in self._sweep if self._taken < k < end})
+        marks = sorted({k - self._taken for k in self._marks if self._taken < k < end})
         for part in np.split(log_px + log_ratio, marks):
             self._add_weights(part)
 
@@ -201,19 +199,20 @@ class Tally:
         self._taken += len(log_w)
         self._log_w = np.logaddexp(self._log_w, np.logaddexp.reduce(log_w, axis=0))
         self._log_w2 = np.logaddexp(self._log_w2, np.logaddexp.reduce(2 * log_w, axis=0))
-        self._tail = _largest(np.concatenate([self._tail, log_w]), tail_size(self._iw_samples) + 1)
-        if self._taken in self._sweep:
-            self._noted[self._taken] = self.log_likelihood
+        tail, size = np.concatenate([self._tail, log_w]), tail_size(self._iw_samples) + 1
+        self._tail = tail if len(tail) <= size else np.partition(tail, len(tail) - size, axis=0)[-size:]
+        if self._taken in self._marks:
+            self._recorded[self._taken] = self.log_likelihood
 
     @property
     def log_likelihood(self) -> np.ndarray:
-        """The log of the mean weight so far, [B]."""
+        """The logarithm of the mean weight so far, [B]."""
         return np.asarray(self._log_w - math.log(self._taken))
 
     @property
-    def swept(self) -> np.ndarray:
-        """What it was at each number of samples in the sweep, [B, J]."""
-        return np.array([self._noted[k] for k in self._sweep]).reshape(len(self._sweep), len(self._log_w)).T
+    def sweep(self) -> np.ndarray:
+        """`log_likelihood` at each number of samples in the sweep, [B, J]."""
+        return np.array([self._recorded[k] for k in self._marks]).reshape(len(self._marks), len(self._log_w)).T
 
     @property
     def distortion(self) -> np.ndarray:
@@ -232,15 +231,5 @@ class Tally:
 
     @property
     def pareto_k(self) -> np.ndarray:
-        """k̂ of the weights' tail, [B]."""
+        """k̂ of the tail of the weights, [B]."""
         return pareto_k(self._tail)
-
-
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Return the `count` largest of values [S, B] in each column, in no order; all, if there are fewer.
-
-    By a partition, in time linear in S.
-    """
-    if len(values) <= count:
-        return values
-    return np.partition(values, len(values) - count, axis=0)[-count:]

@@ -1,15 +1,15 @@
-"""The importance-weighted log-likelihood, computed in a stream, with the terms of the ELBO.
+"""The importance-weighted log-likelihood with the terms of the ELBO, computed as a stream.
 
-`estimate` uses an `Estimator` once. An `Estimator` cuts examples into batches of one size. Its sampler draws tiles of
-100 samples in a compiled function and passes their log-weights to a `diagnostics.Tally` on the host, which sums them in
-float64. `summarize` turns the estimates of examples into averages with their errors.
+`estimate` uses an `Estimator` once. An `Estimator` splits examples into batches of equal size. Its sampler draws tiles
+of 100 samples in a compiled function and passes their log-weights to a `diagnostics.Tally` on the host, which sums them
+in float64. `summarize` turns the estimates of examples into averages with their errors.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 import psutil
@@ -18,8 +18,8 @@ from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.errors import DataError, RunError, UsageError
 from tfp_vae.core.execution import AUTO, choose, compile_function
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.seeds import Seed, fold
-from tfp_vae.core.types import Array
+from tfp_vae.core.seeds import fold
+from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.data.dataset import Split, check_split
 from tfp_vae.evaluation.diagnostics import (
     PARETO_K_LIMIT,
@@ -38,23 +38,23 @@ __all__ = [
     "Estimator",
     "Summary",
     "active_units",
-    "cut",
     "estimate",
     "is_active",
+    "slices",
     "summarize",
 ]
 
 TILE = 100
-"""Samples of z drawn from one seed, (example, tile). Fixed: with it the draws are the same however the work is cut."""
+"""Samples of z from one seed (example, tile). It is fixed, so batch and chunk sizes do not change the draws."""
 
 DECODED_PER_CALL = 100_000
-"""About how many samples of z one compiled call decodes, so that progress moves and an interrupt is heard."""
+"""Approximate number of samples decoded in one compiled call. Progress and interrupts wait for its end."""
 
 DECODED_VALUES = 1 << 24
-"""How many numbers the decoder gives at once at most, unless a chunk size is given."""
+"""Largest number of values that the decoder outputs at once, unless a chunk size is given."""
 
 BYTES_PER_DECODED_VALUE = 64
-"""About what each number of the decoder's output takes: itself, its density, and what lies between, in float32."""
+"""Approximate memory for one output of the decoder, its density and intermediate results in float32."""
 
 ACTIVE_VARIANCE = 0.01
 """A latent dimension is active if Var_x(E_q[z|x]) exceeds this (Burda et al., 2016)."""
@@ -64,16 +64,16 @@ Progress = Callable[[int], None]
 
 
 class Estimates(NamedTuple):
-    """What evaluation finds for each example; nats.
+    """Estimates for each of N examples, in nats.
 
     log_likelihood: importance-weighted estimate of log p(x), [N].
     distortion: -E_q[log p(x|z)], estimated from the same samples, [N].
-    rate: KL(q(z|x) || p(z)), closed-form between Normals, else estimated from the same samples, [N].
+    rate: KL(q(z|x) || p(z)), in closed form between Normals, otherwise estimated from the same samples, [N].
     ess: effective sample size of the weights, (sum w)^2 / sum w^2, between 1 and K, [N].
-    pareto_k: shape of the weights' upper tail, see `diagnostics.pareto_k`, [N].
-    sweep: the estimate of log p(x) from the first samples alone, for each number of the sweep, [N, J].
-    posterior_mean: E_q[z|x], closed-form of a Normal, else the mean of 128 draws, [N, D].
-    posterior_mean_variance: the variance of that mean's own error, an estimate; zero of a Normal, [N, D].
+    pareto_k: shape of the upper tail of the weights, see `diagnostics.pareto_k`, [N].
+    sweep: estimates of log p(x) from the first samples only, one for each number in the sweep, [N, J].
+    posterior_mean: E_q[z|x], in closed form for Normals, otherwise the mean of 128 samples, [N, D].
+    posterior_mean_variance: estimated variance of the error of that mean, zero for Normals, [N, D].
     """
 
     log_likelihood: np.ndarray
@@ -89,25 +89,25 @@ class Estimates(NamedTuple):
     def elbo(self) -> np.ndarray:
         """-distortion - rate, [N].
 
-        From the same K samples as the estimate, so that the two differ by what importance weighting adds.
+        It uses the same K samples as `log_likelihood`, so the difference shows the gain of importance weighting.
         """
         return np.asarray(-self.distortion - self.rate)
 
 
 class Summary(NamedTuple):
-    """Averages over the examples, in nats per example but for `bits_per_dim`.
+    """Averages over the examples, in nats per example except for `bits_per_dim`.
 
-    `_se` is a standard error over examples: how far another sample of the population would differ. `_mc_error` is that
-    of the importance samples: how far another seed would differ, on these examples.
+    Names that end in `_se` are standard errors over examples: how far another sample of the population would differ.
+    `_mc_error` is the error of the importance samples: how far another seed would differ on these examples.
 
     log_likelihood: mean of the importance-weighted log p(x).
-    log_likelihood_se, log_likelihood_mc_error: its errors, as said above.
-    likely_bias: how far it lies below log p(x), to second order; see `diagnostics.second_order_bias`.
+    log_likelihood_se, log_likelihood_mc_error: its two errors.
+    likely_bias: how far it lies below log p(x), to second order, see `diagnostics.second_order_bias`.
     elbo, elbo_se, distortion, rate: elbo = -distortion - rate.
-    bits_per_dim: -log p(x) / (dimensions log 2); NaN of a density.
-    active_units: latent dimensions with Var_x(E_q[z|x]) > 0.01.
+    bits_per_dim: -log p(x) / (dimensions log 2), NaN for a density.
+    active_units: number of latent dimensions with Var_x(E_q[z|x]) > 0.01.
     ess_median, ess_p5, ess_min: effective sample sizes over examples, in samples.
-    pareto_k_median, pareto_k_share_above: k̂ over examples, and the share above 0.7; NaN for K under 21.
+    pareto_k_median, pareto_k_share_above: median of k̂ and share of examples above 0.7, NaN for K below 21.
     """
 
     log_likelihood: float
@@ -145,9 +145,9 @@ def estimate(
     `tfp_vae.log_likelihood` describes the estimate.
 
     ```python
-    found = tv.evaluation.importance.estimate(vae, x, iw_samples=100, sweep=(1, 10), seed=(0, 3))
-    found.log_likelihood, found.elbo, found.ess  # [16] each
-    found.sweep.mean(axis=0)  # [2]: the bound at K = 1 and K = 10, from the same draws
+    estimates = tv.evaluation.estimate(vae, x, iw_samples=100, sweep=(1, 10), seed=(0, 3))
+    estimates.log_likelihood, estimates.elbo, estimates.ess  # [16] each
+    estimates.sweep.mean(axis=0)  # [2]: the bound at K = 1 and K = 10, from the same draws
     ```
 
     Args:
@@ -183,27 +183,27 @@ def estimate(
 
 @final
 class Estimator:
-    """Estimates log p(x) of examples, call after call, by functions that are compiled once.
+    """Estimates log p(x) in repeated calls, with functions that are compiled once.
 
-    Changed weights are seen; a network or a family that is put in another's place is not. A call with fewer examples
-    than `batch_size` makes another shape, which is compiled anew; within a call all batches are of one size, the last
-    filled up.
+    Later calls use the current weights of the model. They ignore a network or family that you replaced. A call with
+    fewer examples than `batch_size` compiles again for its shape. Within a call all batches have one size, because the
+    last one is padded.
 
     ```python
-    estimator = tv.evaluation.importance.Estimator(vae, iw_samples=100)
+    estimator = tv.evaluation.Estimator(vae, iw_samples=100)
     first, second = (estimator(half, seed=(0, 0)).log_likelihood for half in (x[:8], x[8:]))  # [8] each
     ```
 
     Args:
       vae: the model.
       iw_samples: K.
-      sweep: smaller numbers of samples at which the estimate is noted too, from the same draws.
-      batch_size: examples at once.
-      chunk_size: samples of each example decoded at once, at most 100; by default as many as memory allows.
-      execution: how it is run.
+      sweep: smaller numbers of samples at which the estimate is also recorded, from the same draws.
+      batch_size: examples evaluated at once.
+      chunk_size: samples per example decoded at once, at most 100. By default as many as memory allows.
+      execution: `auto`, `xla`, `graph` or `eager`.
 
     Raises:
-      UsageError: no sample, a batch or a chunk of none, or a sweep beyond K.
+      UsageError: no sample, an empty batch or chunk, or a sweep beyond K.
     """
 
     def __init__(
@@ -216,13 +216,18 @@ class Estimator:
         chunk_size: int | None = None,
         execution: str = AUTO,
     ) -> None:
-        if iw_samples < 1 or batch_size < 1:
-            raise UsageError(f"expected at least one sample, found {iw_samples}, of at least one example at once.")
-        if chunk_size is not None and chunk_size < 1:
-            raise UsageError(f"expected a chunk of at least one sample, found {chunk_size}.")
+        limits = {"iw_samples": iw_samples, "batch_size": batch_size}
+        if chunk_size is not None:
+            limits["chunk_size"] = chunk_size
+        for name, value in limits.items():
+            if value < 1:
+                raise UsageError(f"`{name}` must be at least 1, found {value}.")
         if any(not 1 <= k <= iw_samples for k in sweep):
-            raise UsageError(f"expected a sweep of 1 to {iw_samples} samples, found {', '.join(map(str, sweep))}.")
-        chunk_size = chunk_size or _fitting_chunk(batch_size * vae.decoder.likelihood.params_size)
+            raise UsageError(f"`sweep` must lie between 1 and {iw_samples}, found {', '.join(map(str, sweep))}.")
+        if chunk_size is None:
+            free = psutil.virtual_memory().available // (2 * BYTES_PER_DECODED_VALUE)
+            values_per_sample = batch_size * vae.decoder.likelihood.params_size
+            chunk_size = max(1, min(DECODED_VALUES, free) // values_per_sample)
         self._batch_size, self._likelihood = batch_size, vae.decoder.likelihood
         self._sampler = _Sampler(vae, iw_samples, sweep, chunk_size, choose(vae, execution))
 
@@ -244,47 +249,37 @@ class Estimator:
         x = np.asarray(plain_values(as_batch(x), "Importance sampling"))
         if len(x) < 1:
             raise UsageError("expected at least one example, found none.")
-        if x.shape[1:] != tuple(self._likelihood.event_shape):
-            raise DataError(
-                f"x: expected examples of shape {tuple(self._likelihood.event_shape)}, found {x.shape[1:]}."
-            )
+        event_shape = tuple(self._likelihood.event_shape)
+        if x.shape[1:] != event_shape:
+            raise DataError(f"x: expected examples of shape {event_shape}, found {x.shape[1:]}.")
         check_split("x", Split(x), self._likelihood.support, lambda: "scale or binarize it as in training")
         places = np.arange(len(x)) if places is None else places
         size, parts = min(self._batch_size, len(x)), []
-        for start, end in cut(len(x), size):
-            rows = np.minimum(np.arange(start, start + size), len(x) - 1)  # all batches of one size
-            found = self._sampler(x[rows], places[rows].astype(np.int32), seed, end - start, progress)
-            parts.append([column[: end - start] for column in found])
+        for part in slices(len(x), size):
+            live = part.stop - part.start
+            rows = np.minimum(np.arange(part.start, part.start + size), len(x) - 1)  # pads the last batch
+            estimates = self._sampler(x[rows], places[rows].astype(np.int32), seed, live, progress)
+            parts.append([column[:live] for column in estimates])
         columns = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
         return Estimates(*columns)
 
 
-def cut(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Give the beginning and the end of each part of `count` things, `size` of them but for the last.
+def slices(count: int, size: int) -> Iterator[slice]:
+    """Yield slices that split `count` items into parts of a size. The last part may be smaller.
 
     ```python
-    list(tv.evaluation.importance.cut(7, 3))  # [(0, 3), (3, 6), (6, 7)]
+    list(tv.evaluation.importance.slices(7, 3))  # [slice(0, 3), slice(3, 6), slice(6, 7)]
     ```
     """
     for start in range(0, count, size):
-        yield start, min(start + size, count)
-
-
-def _fitting_chunk(values_per_sample: int) -> int:
-    """Return how many samples are decoded at once: of at most `DECODED_VALUES`, and half of the memory at hand.
-
-    At least one, whatever the memory: a sample that does not fit is found out when it is decoded.
-    """
-    at_hand = psutil.virtual_memory().available // (2 * BYTES_PER_DECODED_VALUE)
-    return int(max(1, min(DECODED_VALUES, at_hand) // values_per_sample))
+        yield slice(start, min(start + size, count))
 
 
 def is_active(estimates: Estimates) -> np.ndarray:
-    """Return which latent dimensions are active, Var_x(E_q[z|x]) > 0.01: bool [D].
+    """Return whether each latent dimension is active, Var_x(E_q[z|x]) > 0.01: bool [D].
 
-    The variance of the means' own errors, which would make a collapsed dimension of a flow look alive, is taken off.
-
-    Needs enough examples that a variance over them means something; of few, an idle dimension may pass by chance.
+    The mean of a flow is sampled, so its own error adds variance. That variance is subtracted, because otherwise a
+    collapsed dimension would seem active. With few examples an inactive dimension may exceed the limit by chance.
 
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
@@ -294,9 +289,9 @@ def is_active(estimates: Estimates) -> np.ndarray:
 
 
 def active_units(estimates: Estimates) -> float:
-    """Return how many latent dimensions are active; NaN of a single example.
+    """Return the number of active latent dimensions. NaN for a single example.
 
-    A dimension that is not active is one that the encoder does not use: its means are the same for all x.
+    The encoder does not use an inactive dimension: its posterior mean is the same for all x.
     """
     return int(is_active(estimates).sum()) if len(estimates.posterior_mean) > 1 else math.nan
 
@@ -304,21 +299,22 @@ def active_units(estimates: Estimates) -> float:
 def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discrete: bool) -> Summary:
     """Return the averages of `estimates`, with standard errors over the examples.
 
-    bits_per_dim = -log p(x) / (event_size log 2), of discrete data; of a density it is NaN. A standard error of a
-    single example is NaN.
+    bits_per_dim = -log p(x) / (event_size log 2) if the data are discrete. It is NaN for a density. The standard error
+    of a single example is NaN.
 
     ```python
-    # found as in the example of `estimate`
-    tv.evaluation.importance.summarize(found, event_size=64, iw_samples=100, discrete=True).bits_per_dim
+    estimates = tv.evaluation.estimate(vae, x, iw_samples=100, seed=(0, 3))
+    tv.evaluation.summarize(estimates, event_size=64, iw_samples=100, discrete=True).bits_per_dim
     ```
 
     Args:
-      estimates: of N examples.
-      event_size: the dimensions of x.
-      iw_samples: K, with which they were made.
-      discrete: whether p(x|z) is a probability; see `likelihoods.Likelihood`.
+      estimates: the estimates of N examples.
+      event_size: number of dimensions of x.
+      iw_samples: K, as in the estimates.
+      discrete: whether p(x|z) is a probability, see `likelihoods.Likelihood`.
     """
     log_px, samples = estimates.log_likelihood, iw_samples
+    k = estimates.pareto_k[~np.isnan(estimates.pareto_k)]
     return Summary(
         log_likelihood=float(log_px.mean()),
         log_likelihood_se=standard_error(log_px),
@@ -334,56 +330,45 @@ def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discret
         ess_p5=float(np.quantile(estimates.ess, 0.05)),
         ess_min=float(estimates.ess.min()),
         pareto_k_median=float(np.median(estimates.pareto_k)),
-        pareto_k_share_above=_share_above(estimates.pareto_k, PARETO_K_LIMIT),
+        pareto_k_share_above=float(np.mean(k > PARETO_K_LIMIT)) if len(k) else math.nan,
     )
-
-
-def _share_above(values: np.ndarray, limit: float) -> float:
-    return math.nan if np.isnan(values).all() else float(np.mean(values[~np.isnan(values)] > limit))
 
 
 @final
 class _Sampler:
     """Takes the importance samples of one batch, a few tiles in each compiled call.
 
-    The noise of a tile is drawn whole, 100 samples of each example, and only the decoder sees fewer at once: so neither
-    chunks nor an uneven K change a draw.
+    The noise of a tile is drawn as a whole, 100 samples of each example. Only the decoder processes fewer at once, so
+    neither the chunk size nor K changes a draw.
     """
 
-    def __init__(
-        self,
-        vae: VAE,
-        iw_samples: int,
-        sweep: Sequence[int],
-        chunk_size: int,
-        execution: str,
-    ) -> None:
+    def __init__(self, vae: VAE, iw_samples: int, sweep: Sequence[int], chunk_size: int, execution: str) -> None:
         self._vae, self._iw_samples, self._sweep = vae, iw_samples, sweep
-        self._live = min(TILE, iw_samples)  # of each tile's draws, how many are used
+        self._live = min(TILE, iw_samples)  # number of samples of each tile that are used
         self._chunk = min(chunk_size, self._live)
         self._execution = execution
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
-        self._encode = compile_function(self._encoded, execution)
-        self._advance = compile_function(self._advanced, execution)
+        self._encode = compile_function(self._encode_batch, execution)
+        self._weigh = compile_function(self._weigh_tiles, execution)
 
     def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress) -> Estimates:
-        """Return the estimates of x [B, ...], whose draws `seed` and `places` [B] name; the first `live` count."""
+        """Return the estimates of x [B, ...], with draws that depend on `seed` and `places` [B].
+
+        Only the first `live` examples count as progress. The others pad the batch.
+        """
         params, mean, variance, rate = self._encode(x, places, fold(seed))
         tally = Tally(len(x), self._iw_samples, self._sweep)
-        tiles = math.ceil(self._iw_samples / TILE)
-        per_call = self._tiles_per_call(len(x))
-        for tile in range(0, tiles, per_call):
-            last = min(tile + per_call, tiles)
-            for part in zip(*self._drawn(x, params, fold(seed), places, tile, last), strict=True):
-                tally.add(*part)
-            progress(live * (min(last * TILE, self._iw_samples) - tile * TILE))
+        for tiles in slices(math.ceil(self._iw_samples / TILE), self._tiles_per_call(len(x))):
+            for log_px, log_ratio in zip(*self._weights(x, params, fold(seed), places, tiles), strict=True):
+                tally.add(log_px, log_ratio)
+            progress(live * (min(tiles.stop * TILE, self._iw_samples) - tiles.start * TILE))
         return Estimates(
             log_likelihood=tally.log_likelihood,
             distortion=tally.distortion,
             rate=rate.numpy() if self._closed_form else tally.rate,
             ess=tally.ess,
             pareto_k=tally.pareto_k,
-            sweep=tally.swept,
+            sweep=tally.sweep,
             posterior_mean=mean.numpy(),
             posterior_mean_variance=variance.numpy(),
         )
@@ -391,57 +376,59 @@ class _Sampler:
     def _tiles_per_call(self, batch: int) -> int:
         return max(1, DECODED_PER_CALL // (self._live * batch))
 
-    def _encoded(self, x: Any, places: Any, seed: Any) -> tuple[Any, ...]:
-        """Return params [B, P], the posteriors' means [B, D], the means' own variance, and rates [B], 0 if unknown.
+    def _seeds(self, seed: Seed, places: Tensor, *indices: int | Tensor) -> Tensor:
+        """Return the seed of each example, [B, 2], folded from its place and from indices."""
+        return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)
 
-        A flow's mean is the average of two means of 64 draws each, whose difference tells its error.
+    def _encode_batch(self, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return params [B, P], posterior means [B, D], the variance of their errors, and rates [B], 0 if unknown.
+
+        The mean of a flow is the average of two means of 64 samples. Their difference estimates its error.
         """
         params, posterior = self._vae.encoder.params(x), self._vae.encoder.posterior
+        rate = tf.zeros(params.shape[:1], params.dtype)
+        if self._closed_form:
+            rate = posterior(params).kl_divergence(self._vae.prior())
         if posterior.capabilities.normal:
             mean = posterior(params).mean()
-            return params, mean, tf.zeros_like(mean), self._closed_form_rate(params)
-        first, second = (
-            tf.reduce_mean(posterior.draw_each(params, MEAN_SAMPLES, _seeds(seed, places, 0, half))[0], axis=0)
-            for half in (0, 1)
-        )
-        return params, (first + second) / 2, (first - second) ** 2 / 4, self._closed_form_rate(params)
+            return params, mean, tf.zeros_like(mean), rate
+        halves = (posterior.draw_each(params, MEAN_SAMPLES, self._seeds(seed, places, 0, half))[0] for half in (0, 1))
+        first, second = (tf.reduce_mean(half, axis=0) for half in halves)
+        return params, (first + second) / 2, (first - second) ** 2 / 4, rate
 
-    def _closed_form_rate(self, params: Any) -> Any:
-        if not self._closed_form:
-            return tf.zeros(params.shape[:1], params.dtype)
-        return self._vae.encoder.posterior(params).kl_divergence(self._vae.prior())
+    def _weights(self, x: np.ndarray, params: Tensor, seed: Seed, places: np.ndarray, tiles: slice) -> list[np.ndarray]:
+        """Return log p(x|z) and log p(z) - log q(z|x) for some tiles, [tiles, S, B] each.
 
-    def _drawn(self, x: Any, params: Any, seed: Any, places: Any, first: int, last: int) -> list[np.ndarray]:
-        """Return log p(x|z) and log p(z) - log q(z|x) of some tiles, [tiles, S, B], in smaller chunks if need be.
-
-        Where memory runs out, the chunk is halved and the function compiled anew; the draws stay the same.
+        If memory runs out, the chunk is halved and the function is compiled again. The draws stay the same.
         """
         try:
-            parts = self._advance(x, params, seed, places, tf.constant(first), tf.constant(last))
+            parts = self._weigh(x, params, seed, places, tf.constant(tiles.start), tf.constant(tiles.stop))
         except tf.errors.ResourceExhaustedError as error:
             if self._chunk == 1:
-                raise RunError("evaluation ran out of memory with one sample at a time: free some memory.") from error
+                raise RunError("Evaluation ran out of memory with one sample at a time. Free some memory.") from error
             self._chunk //= 2
-            self._advance = compile_function(self._advanced, self._execution)
-            return self._drawn(x, params, seed, places, first, last)
-        return [part.numpy()[: last - first] for part in parts]
+            self._weigh = compile_function(self._weigh_tiles, self._execution)
+            return self._weights(x, params, seed, places, tiles)
+        return [part.numpy()[: tiles.stop - tiles.start] for part in parts]
 
-    def _advanced(self, x: Any, params: Any, seed: Any, places: Any, first: Any, last: Any) -> Any:
+    def _weigh_tiles(
+        self, x: Tensor, params: Tensor, seed: Seed, places: Tensor, first: Tensor, last: Tensor
+    ) -> list[Tensor]:
         shape, size = [self._live, x.shape[0]], self._tiles_per_call(x.shape[0])
         empty = [tf.TensorArray(params.dtype, size, element_shape=shape) for _ in range(2)]
         prior = self._vae.prior()
 
-        def tile(t: Any, *drawn: Any) -> tuple[Any, ...]:
-            z, log_q = self._vae.encoder.posterior.draw_each(params, TILE, _seeds(seed, places, t))
+        def tile(t: Tensor, *arrays: Tensor) -> tuple[Tensor, ...]:
+            z, log_q = self._vae.encoder.posterior.draw_each(params, TILE, self._seeds(seed, places, t))
             log_px, log_pz = self._decode(x, z[: self._live], prior)
             values = log_px, log_pz - log_q[: self._live]
-            return t + 1, *(array.write(t - first, value) for array, value in zip(drawn, values, strict=True))
+            return t + 1, *(array.write(t - first, value) for array, value in zip(arrays, values, strict=True))
 
-        drawn = tf.while_loop(lambda t, *drawn: t < last, tile, (first, *empty), parallel_iterations=1)[1:]
-        return [array.stack() for array in drawn]
+        arrays = tf.while_loop(lambda t, *arrays: t < last, tile, (first, *empty), parallel_iterations=1)[1:]
+        return [array.stack() for array in arrays]
 
-    def _decode(self, x: Any, z: Any, prior: Any) -> tuple[Any, Any]:
-        """Return log p(x|z) and log p(z), [S, B] each, for z [S, B, D], `chunk_size` samples at a time."""
+    def _decode(self, x: Tensor, z: Tensor, prior: Distribution) -> tuple[Tensor, ...]:
+        """Return log p(x|z) and log p(z), [S, B] each, for z [S, B, D], with one chunk of samples at a time."""
         chunks = math.ceil(self._live / self._chunk)
         padded = tf.pad(z, [[0, chunks * self._chunk - self._live], [0, 0], [0, 0]])
         pieces = tf.reshape(padded, [chunks, self._chunk, *z.shape[1:]])
@@ -451,8 +438,3 @@ class _Sampler:
             fn_output_signature=(z.dtype, z.dtype),
         )
         return tuple(tf.reshape(density, [chunks * self._chunk, -1])[: self._live] for density in densities)
-
-
-def _seeds(seed: Any, places: Any, *indices: Any) -> Any:
-    """Return the seed of each example, [B, 2], folded from its place and from indices."""
-    return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)

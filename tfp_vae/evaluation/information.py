@@ -1,30 +1,32 @@
-"""What the latent variable holds: rate per dimension, mutual information, the aggregate posterior, reconstructions.
+"""Information in the latent variable: rate per dimension, mutual information, aggregate posterior, reconstructions.
 
-`decomposition` splits the rate, `rate_per_dimension` spreads it over the dimensions, `reconstruction_error` and
-`posterior_means` look at E_q[z|x]. The aggregate posterior q(z) = 1/N sum_n q(z|x_n) is the exact mixture over the
-examples given, an `EvenMixture` whose density costs N densities for each z.
+`decomposition` splits the rate, and `rate_per_dimension` divides it among the dimensions. `reconstruction_error` and
+`posterior_means` use E_q[z|x]. The aggregate posterior q(z) = 1/N sum_n q(z|x_n) is the exact mixture over the given
+examples, an `EvenMixture` whose density costs N densities for each z.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tfp_vae.core.execution import AUTO, choose, compile_function
-from tfp_vae.core.lazy import tf, tfd
-from tfp_vae.core.seeds import Seed, fold
+from tfp_vae.core.lazy import tf
+from tfp_vae.core.seeds import fold
+from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import standard_error
-from tfp_vae.evaluation.importance import cut
+from tfp_vae.evaluation.importance import slices
 from tfp_vae.model.distributions.mixtures import EvenMixture
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
+from tfp_vae.objectives.rate import marginals
 
 __all__ = [
     "Decomposition",
     "decomposition",
+    "mixture_densities",
     "posterior_means",
     "rate_per_dimension",
     "reconstruction_error",
@@ -33,22 +35,25 @@ __all__ = [
 EXAMPLES_AT_ONCE = 500
 
 VALUES_AT_ONCE = 1 << 23
-"""How many values the densities of all components at some z may take at once."""
+"""Largest number of values that the densities of all components at some z take at once."""
 
-MOST_COMPONENTS, MOST_FLOWS = 10_000, 500
-"""Examples whose posteriors make up q(z): of Normals, and of flows, whose density can take D passes."""
+MOST_COMPONENTS = 10_000
+"""Most Normals in the mixture q(z)."""
+
+MOST_FLOWS = 500
+"""Most flows in the mixture q(z), because one density of a flow can take D passes."""
 
 MOST_DRAWS = 2_000
-"""Draws of z from q(z), no two from the same example."""
+"""Most samples of z from q(z), each from another example."""
 
 
 class Decomposition(NamedTuple):
-    """The rate's two parts, estimated from the same draws; nats, each with its Monte Carlo standard error.
+    """The two parts of the rate, estimated from the same samples, in nats with Monte Carlo standard errors.
 
     E_x KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || p(z)), with q(z) = 1/N sum_n q(z|x_n) (Hoffman and Johnson, 2016).
 
-    mutual_information: I(n; z) between z and which of the N examples it came from; at most log N.
-    aggregate_kl: KL(q(z) || p(z)), how far the aggregate posterior is from the prior.
+    mutual_information: I(n; z) between z and the index of its example among N, at most log N.
+    aggregate_kl: KL(q(z) || p(z)), the divergence of the aggregate posterior from the prior.
     examples: N.
     """
 
@@ -67,71 +72,75 @@ class Decomposition(NamedTuple):
 def decomposition(
     vae: VAE, x: np.ndarray, *, seed: Seed, most_components: int | None = None, execution: str = AUTO
 ) -> Decomposition:
-    """Return the mutual information of x and z and the aggregate posterior's divergence from the prior.
+    """Return the mutual information of x and z, and the divergence of the aggregate posterior from the prior.
 
-    q(z) is the exact mixture of the examples' posteriors, of which z are drawn, at most one from each:
-    I = E log q(z|x_n) - log q(z),  KL = E log q(z) - log p(z).
+    I = E[log q(z|x_n) - log q(z)],  KL = E[log q(z) - log p(z)],  z ~ q(z), at most one sample for each n.
 
-    A mutual information close to log N says only that the examples are told apart: the population's is larger.
+    q(z) is the exact mixture of the posteriors of the examples. A mutual information near log N only shows that z
+    distinguishes the examples. The information about the population is larger.
 
-    Costs min(N, 2,000) N densities of q(z|x), taken in pieces of about 8 million values. I is biased low as an estimate
-    of I(x; z) in the population, being at most log N, and the divergence is too large by as much: their sum is the
-    rate.
+    The cost is N min(N, 2,000) densities of q(z|x), in pieces of about 8 million values. As an estimate of I(x; z) in
+    the population, I is too low because it is at most log N. The divergence is too large by the same amount, because
+    their sum is the rate.
 
     ```python
-    from tfp_vae.evaluation.information import decomposition
-
-    parts = decomposition(vae, x, seed=(0, 0))
-    parts.mutual_information + parts.aggregate_kl  # the rate, nats, up to Monte Carlo error
+    parts = tv.evaluation.decomposition(vae, x, seed=(0, 0))
+    parts.mutual_information + parts.aggregate_kl  # the rate in nats, up to Monte Carlo error
     parts.ceiling  # log 16
     ```
 
     Args:
       vae: the model.
-      x: examples in an order without meaning, [N, *event_shape]; of more than 10,000 (500 if q(z|x) is a flow), the
-        first are taken.
+      x: examples in random order, [N, *event_shape]. Only the first 10,000 are used, or 500 if q(z|x) is a flow.
       seed: a stateless seed, two integers.
-      most_components: how many are taken at most, instead.
+      most_components: another limit on the number of examples.
       execution: `auto`, `xla`, `graph` or `eager`.
-
-    Returns:
-      `Decomposition`, five numbers.
 
     References:
       Hoffman and Johnson (2016), ELBO surgery.
     """
-    x = x[: most_components or (MOST_COMPONENTS if vae.encoder.posterior.capabilities.normal else MOST_FLOWS)]
-    params = tf.concat([vae.encoder.params(part) for part in _parts(x)], axis=0)
-    densities = compile_function(lambda rows, seed: _densities(vae, params, rows, seed), choose(vae, execution))
+    posterior = vae.encoder.posterior
+    x = x[: most_components or (MOST_COMPONENTS if posterior.capabilities.normal else MOST_FLOWS)]
+    params = tf.concat([vae.encoder.params(x[rows]) for rows in slices(len(x), EXAMPLES_AT_ONCE)], axis=0)
+    densities = compile_function(lambda rows, seed: mixture_densities(vae, params, rows, seed), choose(vae, execution))
     draws = min(len(x), MOST_DRAWS)
-    at_once = min(draws, max(1, VALUES_AT_ONCE // (len(x) * vae.encoder.posterior.latent_dim)))
+    at_once = min(draws, max(1, VALUES_AT_ONCE // (len(x) * posterior.latent_dim)))
     rows = np.minimum(np.arange(math.ceil(draws / at_once) * at_once), draws - 1).reshape(-1, at_once)
     parts = [densities(tf.constant(some, tf.int32), fold(seed, i)) for i, some in enumerate(rows)]
     log_own, log_all, log_prior = (np.concatenate(column)[:draws] for column in zip(*parts, strict=True))
-    return Decomposition(*_mean(log_own - log_all), *_mean(log_all - log_prior), len(x))
+    information, divergence = (log_own - log_all).astype(np.float64), (log_all - log_prior).astype(np.float64)
+    return Decomposition(
+        mutual_information=float(information.mean()),
+        mutual_information_se=standard_error(information),
+        aggregate_kl=float(divergence.mean()),
+        aggregate_kl_se=standard_error(divergence),
+        examples=len(x),
+    )
 
 
-def _densities(vae: VAE, params: Any, rows: Any, seed: Any) -> tuple[Any, Any, Any]:
-    """Return log q(z_m|x_m), log q(z_m) and log p(z_m), each [M], for z_m drawn from the posteriors of `rows` [M]."""
+def mixture_densities(vae: VAE, params: Tensor, rows: Array, seed: Seed) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log q(z_m|x_m), log q(z_m) and log p(z_m), each [M], for one sample z_m of each of M posteriors.
+
+    Args:
+      vae: the model.
+      params: parameters of the posteriors of all N examples, [N, P]. Their even mixture is q(z).
+      rows: the M examples whose posteriors are sampled, integers [M].
+      seed: a stateless seed, two integers.
+    """
     own = vae.encoder.posterior(tf.gather(params, rows))
     z = own.sample(seed=seed)
     log_own = own.log_prob(z)
-    z = tf.stop_gradient(z)  # another tensor, of which no bijector remembers another posterior's density
+    z = tf.stop_gradient(z)  # a new tensor, for which no bijector has cached the density of another posterior
     return log_own, EvenMixture(vae.encoder.posterior(params)).log_prob(z), vae.prior().log_prob(z)
-
-
-def _mean(values: np.ndarray) -> tuple[float, float]:
-    values = values.astype(np.float64)
-    return float(values.mean()), standard_error(values)
 
 
 def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
     """Return E_x KL(q(z_d|x) || p(z_d)) for each dimension d, in nats: [D], float64.
 
-    Of a diagonal posterior they sum to the rate; of one with correlations, to the rate less its total correlation.
-    None unless posterior and prior are both Normal, as other marginals have no closed form.
+    They add up to the rate if the posterior is diagonal, and to the rate minus its total correlation otherwise. The
+    result is None unless posterior and prior are Normal, because other marginals have no closed form.
 
-    A dimension whose rate is near 0 is not used: its q(z_d|x) is the prior's for every x.
+    A dimension with a rate near 0 is not used: its q(z_d|x) is the prior for every x.
 
     Args:
       vae: the model.
@@ -139,37 +148,28 @@ def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
     """
     if not has_closed_form_rate(vae.encoder.posterior, vae.prior):
         return None
-    return _example_mean(x, lambda part: _marginal(vae.encoder(part)).kl_divergence(_marginal(vae.prior())))
-
-
-def _marginal(normal: Any) -> Any:
-    """Return the Normals of each dimension of a multivariate Normal: batch [..., D], event []."""
-    return tfd.Normal(normal.mean(), normal.stddev())
+    prior = marginals(vae.prior())
+    rates = (marginals(vae.encoder(x[rows])).kl_divergence(prior) for rows in slices(len(x), EXAMPLES_AT_ONCE))
+    return np.asarray(sum(np.asarray(rate, np.float64).sum(axis=0) for rate in rates) / len(x))
 
 
 def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
     """Return the mean squared error of E[x'|z] at z = E_q[z|x], over examples and elements of x [N, *event_shape].
 
-    In squared units of x as the model sees it. It is a figure for people: what the model is trained on is the
-    distortion, which also counts how sure the decoder is.
+    It is in squared units of x as the model sees it. People find it easy to read, but training minimizes the
+    distortion, which also depends on the scale of p(x|z).
     """
-    squares = _example_mean(x, lambda part: (part - vae.decoder(vae.encoder.mean(part, seed=seed)).mean()) ** 2)
-    return float(squares.mean())
+    total: np.ndarray | float = 0.0
+    for rows in slices(len(x), EXAMPLES_AT_ONCE):
+        squares = (x[rows] - vae.decoder(vae.encoder.mean(x[rows], seed=seed)).mean()) ** 2
+        total = total + np.asarray(squares, np.float64).sum(axis=0)
+    return float(np.mean(total / len(x)))
 
 
 def posterior_means(vae: VAE, x: np.ndarray, *, seed: Seed) -> np.ndarray:
     """Return E_q[z|x] of examples x [N, *event_shape]: [N, D].
 
-    Closed-form of Normals; of flows, averages of 64 draws each, which the seed decides.
+    The means are in closed form for Normals. For flows they are averages of 64 samples, which depend on the seed.
     """
-    return np.concatenate([vae.encoder.mean(part, seed=fold(seed, i)) for i, part in enumerate(_parts(x))])
-
-
-def _parts(x: np.ndarray) -> Iterator[np.ndarray]:
-    return (x[start:end] for start, end in cut(len(x), EXAMPLES_AT_ONCE))
-
-
-def _example_mean(x: np.ndarray, values: Callable[[np.ndarray], Any]) -> np.ndarray:
-    """Return the mean over the examples of `values` [B, ...] of each part of x."""
-    total = sum(np.asarray(values(part), np.float64).sum(axis=0) for part in _parts(x))
-    return np.asarray(total / len(x))
+    parts = slices(len(x), EXAMPLES_AT_ONCE)
+    return np.concatenate([vae.encoder.mean(x[rows], seed=fold(seed, i)) for i, rows in enumerate(parts)])

@@ -1,50 +1,77 @@
-"""The latent space of a model: where data lie in it, paths through it, regions of it, and what is decoded there.
+"""The latent space of a model: where examples lie, paths, regions and grids in it, and the decoded values.
 
-`encode` and `decode` take NumPy arrays of any length, in pieces that memory holds; `path` and `generate_within` choose
-the z to be decoded. Pieces of another size would draw other numbers from the same seed, so their size is part of what a
-seed means and is not a setting.
+`encode` and `decode` take NumPy arrays of any length and split them into pieces that fit into memory. The size of a
+piece decides which numbers a seed draws, so it is not a setting. `path`, `grid` and `generate_within` choose the z to
+decode.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.seeds import Seed, fold
+from tfp_vae.core.seeds import Purpose, fold, seed_for
+from tfp_vae.core.types import Distribution, Seed, Tensor
+from tfp_vae.evaluation.importance import slices
 from tfp_vae.model.vae import VAE
 
-__all__ = ["PATHS", "SHOWN", "Embeddings", "Region", "decode", "encode", "generate_within", "path"]
+__all__ = [
+    "PATHS",
+    "SHOWN",
+    "Embeddings",
+    "Grid",
+    "Region",
+    "decode",
+    "encode",
+    "generate_within",
+    "grid",
+    "path",
+    "pieces",
+    "prior_draws",
+    "prior_quantiles",
+    "spherical_path",
+    "straight_path",
+]
 
-AT_ONCE, VALUES_AT_ONCE = 1_000, 1 << 22
-"""Examples, and values of x, encoded or decoded together; part of what a seed means."""
+AT_ONCE = 1_000
+"""Most examples that are encoded or decoded at once."""
+
+VALUES_AT_ONCE = 1 << 22
+"""Most values of x that are encoded or decoded at once."""
 
 SCALE_SAMPLES = 256
-"""Samples whose standard deviation stands for that of q(z|x) where it has no closed form."""
+"""Samples whose standard deviation estimates the scale of q(z|x) if it has no closed form."""
 
 DRAWS, MOST_ATTEMPTS = 10_000, 1_000
-"""Draws from the prior at once, and how often, in search of a region."""
+"""Samples of the prior at once, and number of attempts, in search of a region."""
+
+PRIOR_DRAWS = 20_000
+"""Samples that represent a prior, unless it has very many dimensions."""
+
+PRIOR_VALUES = 1 << 24
+"""Most values of z in the samples that represent a prior."""
 
 Region = tuple[tuple[float, float], ...]
-"""For each latent dimension, the lowest and the highest value."""
+"""The lowest and the highest value of each latent dimension."""
 
-SHOWN: dict[str, Callable[[Any, Any], Any]] = {
+SHOWN: dict[str, Callable[[Distribution, Seed], Tensor]] = {
     "mean": lambda p, seed: p.mean(),
     "draw": lambda p, seed: p.sample(seed=seed),
 }
-"""What is shown of p(x|z): its mean, or a draw."""
+"""What `decode` shows of p(x|z): its mean or a sample."""
 
 
 class Embeddings(NamedTuple):
-    """Where examples lie in latent space.
+    """The posteriors of N examples.
 
     mean: E_q[z|x], [N, D].
-    scale: the standard deviations of q(z|x), [N, D].
-    samples: draws from q(z|x), [S, N, D].
+    scale: standard deviations of q(z|x), [N, D].
+    samples: S samples of q(z|x), [S, N, D].
     """
 
     mean: np.ndarray
@@ -53,80 +80,75 @@ class Embeddings(NamedTuple):
 
 
 def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
-    """Return q(z|x) of examples x [N, *event_shape]: its means, its scales, and `samples` draws.
+    """Return the means, scales and samples of q(z|x) for examples x [N, *event_shape].
 
-    Means and scales are closed-form for Normals; those of flows are estimated, from 64 and from 256 samples.
+    Means and scales are in closed form for Normals. For flows they are estimated from 64 and 256 samples, so a scale
+    has a relative error of about 1 / sqrt(512), 4%.
 
     ```python
-    found = tv.evaluation.latent_space.encode(vae, x, samples=3, seed=(0, 0))
-    found.mean, found.scale, found.samples  # [16, 2], [16, 2], [3, 16, 2]
+    embeddings = tv.evaluation.encode(vae, x, samples=3, seed=(0, 0))
+    embeddings.mean, embeddings.scale, embeddings.samples  # [16, 2], [16, 2], [3, 16, 2]
     ```
 
     Args:
       vae: the model.
-      x: examples as the likelihood takes them, [N, *event_shape].
-      samples: S, from 0 on.
+      x: examples in the support of the likelihood, [N, *event_shape].
+      samples: S, at least 0.
       seed: a stateless seed, two integers.
-
-    Returns:
-      `Embeddings`. The scale of a flow has a relative error of about 1 / sqrt(512), 4%.
     """
-    parts = [_encoded(vae, x[rows], samples, fold(seed, rows.start)) for rows in _pieces(len(x), x.shape[1:])]
-    mean, scale, draws = zip(*parts, strict=True)
-    return Embeddings(np.concatenate(mean), np.concatenate(scale), np.concatenate(draws, axis=1))
-
-
-def _encoded(vae: VAE, x: np.ndarray, samples: int, seed: Seed) -> Embeddings:
-    posterior, params = vae.encoder.posterior, vae.encoder.params(x)
-    q = posterior(params)
-    scale = _SCALES[posterior.capabilities.normal](q, fold(seed, 1))
-    draws = q.sample(samples, seed=fold(seed, 2)) if samples else np.zeros((0, *scale.shape), np.float32)
-    return Embeddings(*(np.asarray(part) for part in (posterior.mean(params, seed=fold(seed, 0)), scale, draws)))
-
-
-_SCALES: dict[bool, Callable[[Any, Any], Any]] = {
-    True: lambda q, seed: q.stddev(),
-    False: lambda q, seed: tf.math.reduce_std(q.sample(SCALE_SAMPLES, seed=seed), axis=0),
-}
+    posterior, parts = vae.encoder.posterior, []
+    for rows in pieces(len(x), x.shape[1:]):
+        params, piece_seed = vae.encoder.params(x[rows]), fold(seed, rows.start)
+        q = posterior(params)
+        mean = np.asarray(posterior.mean(params, seed=fold(piece_seed, 0)))
+        if posterior.capabilities.normal:
+            scale = q.stddev()
+        else:
+            scale = tf.math.reduce_std(q.sample(SCALE_SAMPLES, seed=fold(piece_seed, 1)), axis=0)
+        draws = q.sample(samples, seed=fold(piece_seed, 2)) if samples else np.zeros((0, *mean.shape), np.float32)
+        parts.append((mean, np.asarray(scale), np.asarray(draws)))
+    means, scales, all_draws = zip(*parts, strict=True)
+    return Embeddings(np.concatenate(means), np.concatenate(scales), np.concatenate(all_draws, axis=1))
 
 
 def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean") -> np.ndarray:
-    """Return what is shown of p(x|z), E[x|z] or a draw, for z [..., D]: [..., *event_shape].
+    """Return E[x|z], or a sample of p(x|z), for z [..., D]: [..., *event_shape].
 
     ```python
-    z = tv.evaluation.latent_space.path(np.array([[-1.0, 0.0]]), np.array([[1.0, 0.0]]), steps=5)  # [1, 5, 2]
-    tv.evaluation.latent_space.decode(vae, z, seed=(0, 0))  # [1, 5, 8, 8, 1], E[x|z]
+    z = tv.evaluation.path(np.array([[-1.0, 0.0]]), np.array([[1.0, 0.0]]), steps=5)  # [1, 5, 2]
+    tv.evaluation.decode(vae, z, seed=(0, 0))  # [1, 5, 8, 8, 1], E[x|z]
     ```
 
     Args:
       vae: the model.
-      z: any leading axes, the last of D.
-      seed: a stateless seed; of means not looked at.
+      z: places in latent space, with any leading axes, [..., D].
+      seed: a stateless seed, two integers. Means do not use it.
       show: `mean` or `draw`, a name from `SHOWN`.
     """
     flat = np.reshape(z, (-1, z.shape[-1])).astype(np.float32)
     event_shape = tuple(vae.decoder.likelihood.event_shape)
     parts = [
         np.asarray(SHOWN[show](vae.decoder(flat[rows]), fold(seed, rows.start)))
-        for rows in _pieces(len(flat), event_shape)
+        for rows in pieces(len(flat), event_shape)
     ]
     return np.concatenate(parts).reshape(*z.shape[:-1], *event_shape)
 
 
-def _pieces(count: int, event_shape: tuple[int, ...]) -> Iterator[slice]:
-    size = max(1, min(AT_ONCE, VALUES_AT_ONCE // math.prod(event_shape)))
-    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+def pieces(count: int, event_shape: tuple[int, ...]) -> Iterator[slice]:
+    """Yield slices that split `count` examples into pieces of at most 1,000 examples and 4 million values."""
+    return slices(count, max(1, min(AT_ONCE, VALUES_AT_ONCE // math.prod(event_shape))))
 
 
-def _linear(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
+def straight_path(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Return (1 - t) first + t last."""
     return np.asarray((1 - t) * first + t * last)
 
 
-def _spherical(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Return (sin((1 - t) w) first + sin(t w) last) / sin w, w their angle; a straight line where sin w is 0.
+def spherical_path(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Return (sin((1 - t) w) first + sin(t w) last) / sin w, where w is the angle between both ends.
 
-    On it the length of z stays where it is if both ends have one length, and the angle grows evenly.
+    If both ends have the same length, so has every point between them, and the angle grows evenly. If sin w is 0, the
+    path is straight.
     """
     norms = np.linalg.norm(first, axis=-1) * np.linalg.norm(last, axis=-1)
     cosine = np.sum(first * last, axis=-1) / np.where(norms > 0, norms, 1.0)
@@ -134,14 +156,16 @@ def _spherical(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray
     bent = (np.sin(angle) > 1e-6) & (norms[..., np.newaxis] > 0)
     divisor = np.where(bent, np.sin(angle), 1.0)
     arc = (np.sin((1 - t) * angle) * first + np.sin(t * angle) * last) / divisor
-    return np.where(bent, arc, _linear(first, last, t))
+    return np.where(bent, arc, straight_path(first, last, t))
 
 
 PATHS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "linear": _linear,
-    "spherical": _spherical,
+    "linear": straight_path,
+    "spherical": spherical_path,
 }
-"""Ways from one z to another. The spherical one keeps to radii on which a Normal of many dimensions has its mass.
+"""Paths from one z to another, (first, last, t in [0, 1]) -> z.
+
+The spherical one stays at radii where a Normal in many dimensions has its mass.
 
 References:
   White (2016), Sampling generative networks.
@@ -149,12 +173,12 @@ References:
 
 
 def path(first: np.ndarray, last: np.ndarray, steps: int, kind: str = "linear") -> np.ndarray:
-    """Return `steps` points from `first` to `last`, both [P, D], ends included: [P, T, D].
+    """Return `steps` points from `first` to `last`, both [P, D], including the ends: [P, T, D].
 
     Args:
-      first: where each of P paths begins.
-      last: where it ends.
-      steps: T, from 1 on.
+      first: starts of P paths.
+      last: ends of P paths.
+      steps: T, at least 1.
       kind: `linear` or `spherical`, a name from `PATHS`.
 
     References:
@@ -164,42 +188,99 @@ def path(first: np.ndarray, last: np.ndarray, steps: int, kind: str = "linear") 
     return PATHS[kind](first[:, np.newaxis].astype(np.float64), last[:, np.newaxis].astype(np.float64), t)
 
 
-def generate_within(vae: VAE, n: int, region: Region, *, seed: Seed, temperature: float = 1.0) -> Any:
-    """Return p(x|z_i) for z_1..z_n drawn from the prior given that z lies in a region: batch [n].
+class Grid(NamedTuple):
+    """Places in latent space for a square of pictures.
 
-    By rejection, so for any prior: 10,000 draws at once, of which those inside the region are kept.
+    z: places from top left to bottom right, [side^2, D].
+    title: a title for the decoded pictures.
+    plane: whether columns follow z_1 and rows follow z_2.
+    """
 
-    The expected number of draws is n / P(z in the region): a region of a ten-thousandth of the prior's mass takes about
-    10,000 n of them; the decoder is called once, when all are found.
+    z: np.ndarray
+    title: str
+    plane: bool
+
+
+def prior_draws(vae: VAE, seed: int) -> np.ndarray:
+    """Return samples of p(z), [M, D]: 20,000, or fewer in very many dimensions."""
+    count = max(100, min(PRIOR_DRAWS, PRIOR_VALUES // vae.prior.latent_dim))
+    return np.asarray(vae.prior().sample(count, seed=seed_for(seed, Purpose.SAMPLE, 2)))
+
+
+def prior_quantiles(vae: VAE, levels: np.ndarray, seed: int) -> np.ndarray:
+    """Return the quantiles of each p(z_d) at levels [Q]: [Q, D].
+
+    They are exact for a standard Normal. Other priors use 20,000 samples, whose quantiles at 2% and 98% have errors of
+    about 0.02 standard deviations.
+
+    Args:
+      vae: the model.
+      levels: probabilities in (0, 1), [Q].
+      seed: seed of the samples.
+    """
+    if vae.prior.capabilities.standard:
+        from scipy.stats import norm
+
+        return np.repeat(np.asarray(norm.ppf(levels), np.float32)[:, np.newaxis], vae.prior.latent_dim, axis=1)
+    return np.asarray(np.quantile(prior_draws(vae, seed), levels, axis=0), np.float32)
+
+
+def grid(vae: VAE, side: int, seed: int) -> Grid:
+    """Return a grid of side^2 places z that shows the range of any prior.
+
+    In two dimensions these are quantiles of p(z_1) and p(z_2), so each step has the same mass under the prior. In other
+    dimensions these are samples of p(z).
 
     ```python
-    right = tv.evaluation.latent_space.generate_within(vae, 4, ((0.0, 3.0), (-3.0, 3.0)), seed=(0, 0))
+    places = tv.evaluation.grid(vae, side=5, seed=0)
+    tv.evaluation.decode(vae, places.z, seed=(0, 0))  # [25, 8, 8, 1]
+    ```
+    """
+    if vae.prior.latent_dim != 2:
+        draws = np.asarray(vae.prior().sample(side**2, seed=seed_for(seed, Purpose.SAMPLE, 3)))
+        return Grid(draws, "E[x|z] of draws from the prior", plane=False)
+    along = prior_quantiles(vae, (np.arange(side) + 0.5) / side, seed)
+    first, second = np.meshgrid(along[:, 0], along[::-1, 1])
+    exact = vae.prior.capabilities.standard
+    title = "E[x|z] over quantiles of the prior" if exact else "E[x|z] over quantiles of the prior's z_1 and of its z_2"
+    return Grid(np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32), title, plane=True)
+
+
+def generate_within(vae: VAE, n: int, region: Region, *, seed: Seed, temperature: float = 1.0) -> Distribution:
+    """Return p(x|z_i) for z_1..z_n from the prior, given that z lies in a region: batch [n].
+
+    It uses rejection, so it works with every prior. The expected number of samples is n / P(z in the region). For
+    example, a region with a ten-thousandth of the mass of the prior takes about 10,000 n samples. The decoder runs once
+    for all z.
+
+    ```python
+    right = tv.evaluation.generate_within(vae, 4, ((0.0, 3.0), (-3.0, 3.0)), seed=(0, 0))
     right.mean()  # [4, 8, 8, 1], all with z_1 above 0
     ```
 
     Args:
       vae: the model.
-      n: how many.
-      region: for each of the D dimensions, the lowest and the highest value; infinities leave it open.
+      n: number of z.
+      region: the lowest and the highest value of each of the D dimensions. Infinities leave it open.
       seed: a stateless seed, two integers.
-      temperature: what the spread of the prior's Normals is multiplied by.
+      temperature: factor for the scales of the prior's Normals.
 
     Raises:
-      UsageError: a region of another dimension than z, or that ten million draws did not meet n times.
+      UsageError: the region has another dimension than z, or fewer than n of ten million samples lie in it.
     """
     low, high = np.transpose(region)
     if len(low) != vae.prior.latent_dim or not (low < high).all():
         raise UsageError(
-            f"expected a lowest value and a higher one for each of {vae.prior.latent_dim} latent dimensions, found "
+            f"`region` needs a lowest and a higher value for each of {vae.prior.latent_dim} latent dimensions, found "
             f"{region}."
         )
-    prior, found = vae.prior(temperature), np.zeros((0, len(low)), np.float32)
+    prior, inside = vae.prior(temperature), np.zeros((0, len(low)), np.float32)
     for attempt in range(MOST_ATTEMPTS):
         z = np.asarray(prior.sample(DRAWS, seed=fold(seed, 0, attempt)))
-        found = np.concatenate([found, z[((z >= low) & (z <= high)).all(axis=1)]])
-        if len(found) >= n:
-            return vae.decoder(found[:n])
+        inside = np.concatenate([inside, z[((z >= low) & (z <= high)).all(axis=1)]])
+        if len(inside) >= n:
+            return vae.decoder(inside[:n])
     raise UsageError(
-        f"expected a region where the prior has its mass: of {DRAWS * MOST_ATTEMPTS:,} draws {len(found)} fell into "
-        f"it, {n} are needed; widen it."
+        f"The prior has too little mass in `region`: {len(inside)} of {DRAWS * MOST_ATTEMPTS:,} samples lie in it, but "
+        f"{n} are needed. Choose a larger region."
     )

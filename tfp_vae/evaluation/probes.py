@@ -1,7 +1,7 @@
-"""Probes: how well labels can be read from embeddings.
+"""Probes: how well classifiers read labels from embeddings.
 
-A probe is taught with embeddings of one split and asked about another's, so that it tells what z holds of the labels,
-and not how well a classifier can learn by heart. scikit-learn does the classifying.
+A probe learns from embeddings of one split and is tested on those of another. So it measures the information about
+labels in z, and not how well a classifier memorizes examples. The classifiers come from scikit-learn.
 """
 
 from __future__ import annotations
@@ -18,24 +18,19 @@ MOST_CLASSES = 1_000
 
 
 def has_classes(labels: np.ndarray) -> bool:
-    """Return whether labels [N] name classes: whole numbers or texts, between 2 and 1,000 of them."""
-    if labels.ndim != 1 or (labels.dtype.kind == "f" and not _whole(labels)):
-        return False
-    return 2 <= len(np.unique(labels)) <= MOST_CLASSES
-
-
-def _whole(labels: np.ndarray) -> bool:
-    return bool(np.isfinite(labels).all() and (labels == np.round(labels)).all())
+    """Return whether labels [N] name classes: whole numbers or texts with 2 to 1,000 distinct values."""
+    whole = labels.dtype.kind != "f" or bool(np.isfinite(labels).all() and (labels == np.round(labels)).all())
+    return labels.ndim == 1 and whole and 2 <= len(np.unique(labels)) <= MOST_CLASSES
 
 
 def probe(z: np.ndarray, labels: np.ndarray, held_out_z: np.ndarray, held_out_labels: np.ndarray) -> dict[str, float]:
-    """Return the share of labels that classifiers get right, taught with some embeddings and asked about others.
+    """Return the accuracy of classifiers that learn from some embeddings and are tested on others.
 
-    `linear_probe_accuracy` is that of multinomial logistic regression on standardized embeddings, `knn_accuracy` that
-    of the vote of the five nearest; each with its binomial standard error under its name and `_se`.
+    `linear_probe_accuracy` belongs to multinomial logistic regression on standardized embeddings, and `knn_accuracy` to
+    a vote of the five nearest embeddings. Keys that end in `_se` hold their binomial standard errors, which are a few
+    hundredths for some hundred held-out examples.
 
-    Accuracies compare between models of one data set; against chance, 1 / classes, they say how much of the labels z
-    keeps. With a few hundred held-out examples the standard error is some hundredths.
+    You can compare accuracies between models of one data set. Chance is 1 / classes.
 
     ```python
     from tfp_vae.evaluation.probes import probe
@@ -47,13 +42,10 @@ def probe(z: np.ndarray, labels: np.ndarray, held_out_z: np.ndarray, held_out_la
     ```
 
     Args:
-      z: embeddings to learn from, [N, D]; the first 10,000 are taken.
+      z: embeddings to learn from, [N, D]. Only the first 10,000 are used.
       labels: their classes, [N].
-      held_out_z: embeddings to be asked about, [M, D].
+      held_out_z: embeddings to classify, [M, D].
       held_out_labels: their classes, [M].
-
-    Returns:
-      Four numbers, two accuracies and their standard errors.
 
     References:
       Alain and Bengio (2017), Understanding intermediate layers using linear classifier probes.
@@ -68,9 +60,9 @@ def probe(z: np.ndarray, labels: np.ndarray, held_out_z: np.ndarray, held_out_la
         "linear_probe_accuracy": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000)),
         "knn_accuracy": KNeighborsClassifier(min(NEIGHBOURS, len(z))),
     }
-    shares = {
+    accuracies = {
         name: float(np.mean(classifier.fit(z, labels).predict(held_out_z) == held_out_labels))
         for name, classifier in classifiers.items()
     }
-    errors = {f"{name}_se": math.sqrt(share * (1 - share) / len(held_out_z)) for name, share in shares.items()}
-    return {**shares, **errors}
+    errors = {f"{name}_se": math.sqrt(share * (1 - share) / len(held_out_z)) for name, share in accuracies.items()}
+    return {**accuracies, **errors}

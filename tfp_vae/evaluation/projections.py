@@ -1,7 +1,7 @@
-"""Latent space seen in two dimensions: as it is, along the principal components of what lies in it, or by t-SNE.
+"""Projections of latent space to the plane: unchanged in two dimensions, principal components, or t-SNE.
 
-`PROJECTIONS` are ways to see points; a linear one, a `Projection`, can be applied to other points too, such as draws
-that show how sure an encoder is.
+`PROJECTIONS` holds the ways to view points. A linear one is a `Projection`, which you can also apply to other points,
+such as samples that show the uncertainty of an encoder.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 
 from tfp_vae.core.errors import UsageError
 
-__all__ = ["PROJECTIONS", "Projection", "View", "projection"]
+__all__ = ["PROJECTIONS", "Projection", "View", "principal_view", "projection", "tsne_view"]
 
 MOST_NEIGHBOURED = 2_000
-"""How many points t-SNE is made of: its time grows faster than their number, to 15 s of a core for these."""
+"""Most points for t-SNE. Its time grows faster than their number, to 15 s on one core for these."""
 
 PERPLEXITY, FEWEST_NEIGHBOURED = 30.0, 5
 
@@ -26,7 +26,7 @@ class Projection(NamedTuple):
 
     centre: [D].
     axes: [D, 2], orthonormal columns.
-    shares: how much of the variance each axis holds; None where the plane is latent space itself.
+    shares: share of the variance along each axis. None if the plane is latent space itself.
     """
 
     centre: np.ndarray
@@ -34,12 +34,12 @@ class Projection(NamedTuple):
     shares: tuple[float, float] | None
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
-        """Return where z [..., D] lies in the plane, [..., 2]."""
+        """Return the positions of z [..., D] in the plane, [..., 2]."""
         return np.asarray((z - self.centre) @ self.axes)
 
     @property
     def names(self) -> tuple[str, str]:
-        """What to call the axes."""
+        """Labels of the axes."""
         if self.shares is None:
             return "$z_1$", "$z_2$"
         first, second = (f"principal component {i + 1} ({share:.0%})" for i, share in enumerate(self.shares))
@@ -47,16 +47,17 @@ class Projection(NamedTuple):
 
     @property
     def how(self) -> str:
-        """What a title has to say of it; nothing where the plane is latent space itself."""
+        """A description for titles. Empty if the plane is latent space itself."""
         if self.shares is None:
             return ""
         return f"first 2 principal components of {len(self.centre)} dimensions ({sum(self.shares):.0%} of variance)"
 
 
 def projection(z: np.ndarray) -> Projection:
-    """Return the plane in which points z [N, D], D from 2 on, are seen: all there is, or that of most variance.
+    """Return latent space itself in two dimensions, otherwise the plane with the most variance of points z [N, D].
 
-    Signs are such that the largest entry of each axis is positive, so the same points give the same picture.
+    The largest entry of each axis is positive, so the same points always give the same picture. D is at least 2. Axes
+    without variance are zero, for example for a single point.
 
     ```python
     from tfp_vae.evaluation.projections import projection
@@ -81,13 +82,13 @@ def projection(z: np.ndarray) -> Projection:
 
 
 class View(NamedTuple):
-    """Points as they are seen in the plane.
+    """Points in the plane.
 
-    rows: which of the points given are shown, [M].
-    points: where they are seen, [M, 2].
-    names: of the two axes.
-    how: what a title has to say of it.
-    plane: the linear map that shows them, by which ellipses can be shown too; None where there is none.
+    rows: indices of the points in the view, [M].
+    points: their positions, [M, 2].
+    names: labels of the two axes.
+    how: a description for titles.
+    plane: the linear map behind the view, which also maps ellipses. None if there is none.
     """
 
     rows: np.ndarray
@@ -97,17 +98,18 @@ class View(NamedTuple):
     plane: Projection | None
 
 
-def _principal(z: np.ndarray, seed: int) -> View:
+def principal_view(z: np.ndarray, seed: int) -> View:
+    """Return all points z [N, D] in the plane of `projection`. The seed has no effect."""
     del seed
     plane = projection(z)
     return View(np.arange(len(z)), plane(z), plane.names, plane.how, plane)
 
 
-def _neighbouring(z: np.ndarray, seed: int) -> View:
-    """Return points z [N, D] by t-SNE, which keeps neighbours together; distances between clusters tell little.
+def tsne_view(z: np.ndarray, seed: int) -> View:
+    """Return points z [N, D] by t-SNE, which keeps neighbours together. Distances between clusters mean little.
 
-    Of more than 2,000 points, so many evenly spread are shown. Perplexity 30, or a third of the points if they are few;
-    on one thread, as sums in another order would give another picture.
+    Of more than 2,000 points, 2,000 evenly spaced ones are used. The perplexity is 30, or a third of the number of
+    points if there are few. It runs on one thread, because another order of sums would give another picture.
 
     Raises:
       UsageError: fewer than 5 points.
@@ -132,5 +134,5 @@ def _neighbouring(z: np.ndarray, seed: int) -> View:
     return View(rows, points, ("t-SNE 1", "t-SNE 2"), how, None)
 
 
-PROJECTIONS: dict[str, Callable[[np.ndarray, int], View]] = {"pca": _principal, "tsne": _neighbouring}
-"""Ways to see points z [N, D], D from 2 on, in the plane; a seed decides what is drawn at random."""
+PROJECTIONS: dict[str, Callable[[np.ndarray, int], View]] = {"pca": principal_view, "tsne": tsne_view}
+"""Ways to view points z [N, D] in the plane, with D at least 2: (z, seed) -> view."""

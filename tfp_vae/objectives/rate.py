@@ -26,6 +26,7 @@ __all__ = [
     "RateParts",
     "has_closed_form_rate",
     "has_separate_rates",
+    "marginals",
     "unweighted_cost",
 ]
 

@@ -24,7 +24,6 @@ import numpy as np
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.seeds import Purpose, generator
 from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.evaluation import grids
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.importance import ACTIVE_VARIANCE, is_active
@@ -215,7 +214,7 @@ def _seen_spread(subject: Subject, plane: Projection) -> scatter.Spread:
 
     From 256 draws each, since the covariance of a flow has no closed form; `plane` maps the draws as it maps the means.
     """
-    most = max(2, min(ELLIPSES, grids.VALUES_AT_ONCE // (ELLIPSE_DRAWS * subject.latent_dim)))
+    most = max(2, min(ELLIPSES, latent.PRIOR_VALUES // (ELLIPSE_DRAWS * subject.latent_dim)))
     rows = np.linspace(0, len(subject.test) - 1, min(most, len(subject.test))).astype(int)
     seed = (subject.seed + 1, int(Purpose.EMBEDDING))
     z = latent.encode(subject.vae, subject.test.x[rows], samples=ELLIPSE_DRAWS, seed=seed).samples
@@ -224,8 +223,8 @@ def _seen_spread(subject: Subject, plane: Projection) -> scatter.Spread:
 
 
 def manifold(subject: Subject) -> Figure:
-    shown = grids.grid(subject.vae, MANIFOLD_SIDE, subject.seed)
-    return images.manifold(subject.decode(shown.z), MANIFOLD_SIDE, shown.what, unit=subject.unit)
+    shown = latent.grid(subject.vae, MANIFOLD_SIDE, subject.seed)
+    return images.manifold(subject.decode(shown.z), MANIFOLD_SIDE, shown.title, unit=subject.unit)
 
 
 def traversals(subject: Subject) -> Figure:
@@ -237,7 +236,7 @@ def traversals(subject: Subject) -> Figure:
     dims = _shown(subject.active, most)
     start = means[np.square(means - means.mean(axis=0)).sum(axis=1).argmin()]
     levels = np.linspace(*TRAVERSED, STEPS)
-    places = grids.quantiles(subject.vae, levels, subject.seed)
+    places = latent.prior_quantiles(subject.vae, levels, subject.seed)
     z = np.tile(start, (len(dims), STEPS, 1))
     z[np.arange(len(dims)), :, dims] = places[:, dims].T
     more = f" (the {len(dims)} most active of {len(subject.active)})" if len(dims) < len(subject.active) else ""
@@ -274,7 +273,7 @@ def interpolations(subject: Subject) -> Figure:
 
 def posterior_prior(subject: Subject) -> Figure:
     dims = _shown(subject.by_activity)
-    prior = grids.prior_draws(subject.vae, subject.seed)
+    prior = latent.prior_draws(subject.vae, subject.seed)
     names = [f"$z_{{{d + 1}}}${'' if d in subject.active else ', not active'}" for d in dims]
     more = f", {len(dims)} of {subject.latent_dim} dimensions, the most active first" * (len(dims) < subject.latent_dim)
     title = f"Aggregate posterior against prior{more}"
@@ -339,7 +338,7 @@ def decoder_animation(subject: Subject) -> bytes:
     decoded = np.stack([frame.decoded for frame in reel.frames])
     epochs = [frame.epoch for frame in reel.frames]
     side = math.isqrt(decoded.shape[1])
-    return animations.grid_animation(epochs, decoded, side, reel.grid.what, reel.total, unit=subject.unit)
+    return animations.grid_animation(epochs, decoded, side, reel.grid.title, reel.total, unit=subject.unit)
 
 
 def _reel(subject: Subject) -> film.Reel:

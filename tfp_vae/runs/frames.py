@@ -18,8 +18,7 @@ from tfp_vae.core.errors import DataError, RunError
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.readers.arrays import read_npz
-from tfp_vae.evaluation.grids import Grid, grid
-from tfp_vae.evaluation.latent_space import decode, encode
+from tfp_vae.evaluation.latent_space import Grid, decode, encode, grid
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.checkpoint import check_plain
 from tfp_vae.runs.recipe import held_out_view, split_to_show
