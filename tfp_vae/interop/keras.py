@@ -6,20 +6,36 @@ not those of a Keras 3 model, so a Keras 3 model needs this adapter.
 
 from __future__ import annotations
 
-from typing import Any, final
+import abc
+from collections.abc import Sequence
+from typing import Any, Protocol, final
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.types import Array, Tensor
 
-__all__ = ["Keras3"]
+__all__ = ["Keras3", "KerasModel"]
+
+
+class KerasModel(Protocol):
+    """A Keras 3 model or layer, as far as the adapter uses it."""
+
+    @property
+    @abc.abstractmethod
+    def variables(self) -> Sequence[Any]:
+        """Its Keras variables, trainable and frozen."""
+
+    @abc.abstractmethod
+    def __call__(self, x: Array, /) -> Tensor:
+        """Return the output for x."""
 
 
 @final
 class Keras3(tf.Module):
-    """A Keras 3 model as a network: its variables are tracked, which `tf.Module` alone does not do.
+    """A Keras 3 model whose variables `tf.Module` can track, so that they are trained and saved.
 
-    All of them, so that a checkpoint holds moving statistics and frozen layers too; those learn that Keras calls
-    trainable when the adapter is made. The model is called as for inference.
+    The adapter tracks all variables, so a checkpoint also holds moving statistics and frozen layers. Training changes
+    those that are trainable in Keras when you create the adapter. The model is always called as for inference.
 
     ```python notest
     import keras  # version 3, with KERAS_BACKEND=tensorflow
@@ -32,23 +48,22 @@ class Keras3(tf.Module):
       model: a built Keras model or layer, on the TensorFlow backend.
 
     Raises:
-      UsageError: a model on another backend.
+      UsageError: the model is on another backend.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: KerasModel) -> None:
         super().__init__()
         self.model = model
-        self._variables = tuple(_tracked(variable) for variable in model.variables)
+        inner = [variable.value for variable in model.variables]
+        if not all(isinstance(variable, tf.Variable) for variable in inner):
+            raise UsageError(
+                "The adapter needs a Keras 3 model on the TensorFlow backend. Set KERAS_BACKEND=tensorflow before you "
+                "import keras."
+            )
+        for variable, outer in zip(inner, model.variables, strict=True):
+            variable._trainable = outer.trainable  # noqa: SLF001  # TensorFlow does not know which layers Keras froze
+        self._variables = tuple(inner)
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Array) -> Tensor:
         """Return model(x)."""
         return self.model(x)
-
-
-def _tracked(variable: Any) -> tf.Variable:
-    """Return the variable behind one of Keras 3's."""
-    inner = variable.value
-    if not isinstance(inner, tf.Variable):
-        raise UsageError("expected a Keras 3 model on the TensorFlow backend; set KERAS_BACKEND=tensorflow.")
-    inner._trainable = variable.trainable  # noqa: SLF001 - what Keras freezes is still trainable to TensorFlow
-    return inner

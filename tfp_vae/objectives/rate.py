@@ -77,7 +77,8 @@ def marginals(normal: Distribution) -> Distribution:
 
     TFP's own diagonal multivariate Normal returns only the sum over dimensions.
     """
-    return tfd.Normal(normal.mean(), normal.stddev())
+    dimensions: Distribution = tfd.Normal(normal.mean(), normal.stddev())
+    return dimensions
 
 
 WHOLE = RateParts(

@@ -77,8 +77,8 @@ class IndependentBernoulli(tfd.Distribution):
     """
 
     def __init__(self, elements: Distribution, event_ndims: int) -> None:
-        self._independent, self._logits = tfd.Independent(elements, event_ndims), elements.logits
-        self._event_ndims = event_ndims
+        self._independent, self._event_ndims = tfd.Independent(elements, event_ndims), event_ndims
+        self._logits = tf.convert_to_tensor(elements.parameters["logits"], elements.dtype)
         super().__init__(
             dtype=elements.dtype,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,

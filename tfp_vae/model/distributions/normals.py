@@ -29,11 +29,6 @@ class StandardNormals(tfd.Sample):
     `_sample_and_log_prob` is overridden because the version of `tfd.Sample` calls TensorFlow's generator.
     """
 
-    @classmethod
-    def from_sample(cls, base: Distribution) -> StandardNormals:
-        """Return the same distribution as `base`, a `tfd.Sample` of a standard Normal."""
-        return cls(base.distribution, base.sample_shape)
-
     def _sample_n(self, n: Tensor, seed: Tensor | None = None) -> Tensor:
         batch = axis_sizes(self.batch_shape, self.batch_shape_tensor())
         event = axis_sizes(self.event_shape, self.event_shape_tensor())
@@ -53,7 +48,8 @@ class MultivariateNormalDiag(tfd.MultivariateNormalDiag):
     @property
     def distribution(self) -> Distribution:
         """The standard Normals that are scaled and shifted."""
-        return StandardNormals.from_sample(super().distribution)
+        base = super().distribution
+        return StandardNormals(base.distribution, base.sample_shape)
 
 
 @final
@@ -63,7 +59,8 @@ class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
     @property
     def distribution(self) -> Distribution:
         """The standard Normals u of z = loc + L u."""
-        return StandardNormals.from_sample(super().distribution)
+        base = super().distribution
+        return StandardNormals(base.distribution, base.sample_shape)
 
 
 @final
@@ -73,4 +70,5 @@ class MultivariateNormalLinearOperator(tfd.MultivariateNormalLinearOperator):
     @property
     def distribution(self) -> Distribution:
         """The standard Normals u of z = loc + A u."""
-        return StandardNormals.from_sample(super().distribution)
+        base = super().distribution
+        return StandardNormals(base.distribution, base.sample_shape)

@@ -114,7 +114,8 @@ class Likelihood(abc.ABC):
 
     def joint(self, elements: Distribution) -> Distribution:
         """Return the distribution of the event, batch [...], from those of its independent elements."""
-        return tfd.Independent(elements, reinterpreted_batch_ndims=len(self.event_shape))
+        p: Distribution = tfd.Independent(elements, reinterpreted_batch_ndims=len(self.event_shape))
+        return p
 
     def initial_params(self, data_mean: ArrayLike) -> np.ndarray:
         """Return params [params_size] at which p(x|z) has about the mean `data_mean` for every z.

@@ -20,7 +20,7 @@ __all__ = ["Bernoulli", "ContinuousBernoulli"]
 class Bernoulli(Likelihood):
     """Independent Bernoulli elements, p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary x.
 
-    Grey values must be binarized first (see `data.transforms.binarization`). Training on them is common, but for a grey
+    Grey values must be binarized first (see `tv.data.transforms`). Training on them is common, but for a grey
     x the formula is neither a probability nor a density. The density costs one exponential per element.
 
     ```python
@@ -33,7 +33,7 @@ class Bernoulli(Likelihood):
       event_shape: shape of one example, such as (28, 28, 1).
 
     Returns (when called on the logits [..., prod(event_shape)]):
-      `distributions.bernoulli.IndependentBernoulli`, batch [...], event `event_shape`. It equals
+      `model.distributions.bernoulli.IndependentBernoulli`, batch [...], event `event_shape`. It equals
       `tfd.Independent(tfd.Bernoulli(logits))` but has a faster density. The density does not check that x is binary.
 
     References:
@@ -55,7 +55,8 @@ class Bernoulli(Likelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return Bernoulli distributions with logits [..., *event_shape, 1]."""
-        return tfd.Bernoulli(logits=params[..., 0], dtype=params.dtype)
+        elements: Distribution = tfd.Bernoulli(logits=params[..., 0], dtype=params.dtype)
+        return elements
 
     def joint(self, elements: Distribution) -> Distribution:
         """Return the distribution of the event, whose density takes one exponential per element."""
@@ -112,7 +113,8 @@ class ContinuousBernoulli(Likelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return continuous Bernoulli distributions with logits [..., *event_shape, 1]."""
-        return tfd.ContinuousBernoulli(logits=params[..., 0])
+        elements: Distribution = tfd.ContinuousBernoulli(logits=params[..., 0])
+        return elements
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return logit(mean). The resulting mean is on the same side of 1/2, but closer to it."""

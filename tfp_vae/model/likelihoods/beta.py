@@ -47,7 +47,8 @@ class Beta(Likelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return beta distributions of params [..., *event_shape, 2]."""
-        return tfd.Beta(positive(params[..., 0]), positive(params[..., 1]))
+        elements: Distribution = tfd.Beta(positive(params[..., 0]), positive(params[..., 1]))
+        return elements
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return concentrations that sum to 2 and give the mean, clipped to [0.01, 0.99]."""

@@ -29,7 +29,7 @@ class Categorical(LevelLikelihood):
       levels: L. If None, it is counted in the training data.
 
     Returns (when called on params [..., L prod(event_shape)]):
-      `tfd.Independent` of `distributions.levels.OnGrid`, batch [...], event `event_shape`.
+      `tfd.Independent` of `model.distributions.levels.OnGrid`, batch [...], event `event_shape`.
 
     References:
       van den Oord, Kalchbrenner and Kavukcuoglu (2016), Pixel recurrent neural networks.

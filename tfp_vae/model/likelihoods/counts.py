@@ -26,13 +26,13 @@ class Poisson(Likelihood):
     rate = 10^-6 + softplus(s). The variance equals the mean. Most counts vary more than that, and the model then uses z
     to explain noise. `NegativeBinomial` suits such data better.
 
-    The density is that of `distributions.counts.Poisson`, which stays accurate in float32 at counts in the millions.
+    The density is that of `model.distributions.counts.Poisson`, accurate in float32 at counts in the millions.
 
     Args:
       event_shape: shape of one example.
 
     Returns (when called on params [..., prod(event_shape)]):
-      `tfd.Independent` of `distributions.counts.Poisson`, batch [...], event `event_shape`.
+      `tfd.Independent` of `model.distributions.counts.Poisson`, batch [...], event `event_shape`.
     """
 
     discrete: ClassVar[bool] = True
@@ -101,7 +101,8 @@ class NegativeBinomial(Likelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return negative binomial distributions of params [..., *event_shape, 2]."""
-        return tfd.NegativeBinomial(positive(params[..., 0], RATE_FLOOR), logits=params[..., 1])
+        elements: Distribution = tfd.NegativeBinomial(positive(params[..., 0], RATE_FLOOR), logits=params[..., 1])
+        return elements
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return a total count of 2 and the logit that gives the mean, at least 0.01."""

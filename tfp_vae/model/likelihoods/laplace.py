@@ -52,7 +52,8 @@ class Laplace(Likelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return Laplace distributions of params [..., *event_shape, 2]."""
-        return tfd.Laplace(params[..., 0], positive(params[..., 1]))
+        elements: Distribution = tfd.Laplace(params[..., 0], positive(params[..., 1]))
+        return elements
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean and a scale of 0.3."""

@@ -39,7 +39,7 @@ class DiscretizedLogistic(LevelLikelihood):
       levels: L. If None, it is counted in the training data.
 
     Returns (when called on params [..., 2 prod(event_shape)]):
-      `tfd.Independent` of `distributions.levels.OnGrid`, batch [...], event `event_shape`.
+      `tfd.Independent` of `model.distributions.levels.OnGrid`, batch [...], event `event_shape`.
 
     References:
       Kingma et al. (2016), Improved variational inference with inverse autoregressive flow.
@@ -78,7 +78,7 @@ class DiscretizedLogisticMixture(LevelLikelihood):
       levels: L. If None, it is counted in the training data.
 
     Returns (when called on params [..., 3 K prod(event_shape)]):
-      `tfd.Independent` of `distributions.levels.OnGrid`, batch [...], event `event_shape`.
+      `tfd.Independent` of `model.distributions.levels.OnGrid`, batch [...], event `event_shape`.
 
     References:
       Salimans et al. (2017), PixelCNN++: improving the PixelCNN with discretized logistic mixture likelihood and other

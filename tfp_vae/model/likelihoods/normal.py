@@ -88,7 +88,8 @@ class Normal(Likelihood):
             scale = SCALE_FLOOR + tf.cast(tf.exp(self.learned[0]), params.dtype)
         else:
             scale = tf.constant(self.scale, params.dtype)
-        return tfd.Normal(params[..., 0], scale)
+        elements: Distribution = tfd.Normal(params[..., 0], scale)
+        return elements
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean, and a scale of 0.3 if the decoder gives it."""

@@ -82,7 +82,7 @@ def convolution(
     """Return a layer of 3x3 convolutions, padded so that a stride of 1 keeps the size of the image.
 
     Args:
-      family: `keras.layers.Conv2D`, or `Conv2DTranspose` to enlarge the image.
+      family: `tf_keras.layers.Conv2D`, or `Conv2DTranspose` to enlarge the image.
       channels: number of output channels.
       stride: factor by which the sides shrink or grow.
       activation: name of the activation, or None for a linear layer.

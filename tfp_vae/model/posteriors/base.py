@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import from_each
-from tfp_vae.core.types import Distribution, Seed, Tensor
+from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.model.latent import Capabilities, Latent
 
 __all__ = ["SCALE_FLOOR", "NormalNoisePosterior", "Posterior"]
@@ -48,10 +48,10 @@ class Posterior(abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def __call__(self, params: Tensor) -> Distribution:
+    def __call__(self, params: Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], from params [B, P]."""
 
-    def mean(self, params: Tensor, *, seed: Seed) -> Tensor:
+    def mean(self, params: Array, *, seed: Seed) -> Tensor:
         """Return E_q[z|x], [B, D], in closed form or as an average of samples.
 
         Args:
@@ -61,7 +61,7 @@ class Posterior(abc.ABC):
         del seed
         return self(params).mean()
 
-    def draw_each(self, params: Tensor, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_each(self, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
         """Return n samples of z for each example, [n, B, D], and their log q(z|x), [n, B].
 
         Each example has its own seed, so its samples do not depend on the rest of its batch. Evaluation uses this
@@ -87,14 +87,14 @@ class Posterior(abc.ABC):
 
 
 class NormalNoisePosterior(Posterior):
-    """A family whose only random numbers are the noise of a multivariate Normal from `distributions.normals`.
+    """A family whose only random numbers are the noise of a multivariate Normal from `model.distributions.normals`.
 
     Such a family samples all examples in one call, because `noise.from_each` gives every example noise from its own
     seed. A family with other random numbers, for example a choice of component, must subclass `Posterior`.
     """
 
     @final
-    def draw_each(self, params: Tensor, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_each(self, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
         """Return the same samples and densities as `Posterior.draw_each`, but for all examples at once."""
         with from_each(seeds):
             q = self(params)

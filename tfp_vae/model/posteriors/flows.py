@@ -5,26 +5,26 @@ from __future__ import annotations
 import abc
 import functools
 from dataclasses import field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, final
 
 import pydantic
 
 from tfp_vae.core.lazy import tf, tfd, tfp
 from tfp_vae.core.registry import Depth, Width, record
-from tfp_vae.core.types import Distribution, Seed, Tensor
+from tfp_vae.core.types import Array, Bijector, Distribution, Seed, Tensor
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, NormalNoisePosterior
 
 if TYPE_CHECKING:
-    from tfp_vae.model.distributions.flows import CouplingFlow, Flow, MaskedFlow
+    from tfp_vae.model.distributions.flows import CouplingFlow, MaskedFlow
 
-__all__ = ["MEAN_SAMPLES", "InverseAutoregressiveFlow", "RealNVP"]
+__all__ = ["MEAN_SAMPLES", "FlowPosterior", "InverseAutoregressiveFlow", "RealNVP"]
 
 MEAN_SAMPLES = 64
 """Number of samples that estimate E_q[z|x] of a flow."""
 
 
-class _ConditionedFlow(NormalNoisePosterior):
+class FlowPosterior(NormalNoisePosterior):
     """A flow from a diagonal Normal whose layers receive a context from the encoder.
 
     The layers belong to the value, so two encoders that are given one value share the weights of its flow.
@@ -39,12 +39,12 @@ class _ConditionedFlow(NormalNoisePosterior):
 
     @property
     @abc.abstractmethod
-    def flow(self) -> Flow:
+    def flow(self) -> CouplingFlow | MaskedFlow:
         """The layers of the flow."""
 
     @abc.abstractmethod
-    def bijector(self, context: Tensor) -> Any:
-        """Return the map from z_0 to z, a `tfb.Bijector`, given the context [B, C]."""
+    def bijector(self, context: Array) -> Bijector:
+        """Return the map from z_0 to z, given the context [B, C]."""
 
     @property
     @final
@@ -59,17 +59,18 @@ class _ConditionedFlow(NormalNoisePosterior):
         return self.flow.networks
 
     @final
-    def __call__(self, params: Tensor) -> Distribution:
+    def __call__(self, params: Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], from params [B, 2 D + context]."""
         from tfp_vae.model.distributions.normals import MultivariateNormalDiag
 
         base, context = tf.split(params, [2 * self.latent_dim, self.context], axis=-1)
         loc, s = tf.split(base, 2, axis=-1)
         start = MultivariateNormalDiag(loc, SCALE_FLOOR + tf.nn.softplus(s))
-        return tfd.TransformedDistribution(start, self.bijector(context))
+        q: Distribution = tfd.TransformedDistribution(start, self.bijector(context))
+        return q
 
     @final
-    def mean(self, params: Tensor, *, seed: Seed) -> Tensor:
+    def mean(self, params: Array, *, seed: Seed) -> Tensor:
         """Return E_q[z|x], [B, D], as the average of 64 samples.
 
         The standard error of each entry is 1/8 of the standard deviation of q(z|x).
@@ -79,7 +80,7 @@ class _ConditionedFlow(NormalNoisePosterior):
 
 @final
 @record
-class InverseAutoregressiveFlow(_ConditionedFlow):
+class InverseAutoregressiveFlow(FlowPosterior):
     """Inverse autoregressive flow from a diagonal Normal, conditioned on x.
 
     z_0 ~ N(loc, diag(scale^2));  z_t = (z_{t-1} - m_t) exp(-a_t), with m_t and a_t masked networks of z_{t-1} and of a
@@ -126,14 +127,14 @@ class InverseAutoregressiveFlow(_ConditionedFlow):
 
         return MaskedFlow(self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden)
 
-    def bijector(self, context: Tensor) -> Any:
+    def bijector(self, context: Array) -> Bijector:
         """Return the inverse of the layers, a `tfb.Invert`."""
         return tfp.bijectors.Invert(self.flow(context))
 
 
 @final
 @record
-class RealNVP(_ConditionedFlow):
+class RealNVP(FlowPosterior):
     """Coupling flow from a diagonal Normal, conditioned on x. Sampling and density take one pass each.
 
     z_0 ~ N(loc, diag(scale^2)). Each layer keeps the first half of z_{t-1} and maps the second half z to z exp(a) + m.
@@ -174,6 +175,6 @@ class RealNVP(_ConditionedFlow):
 
         return CouplingFlow(self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden)
 
-    def bijector(self, context: Tensor) -> Any:
+    def bijector(self, context: Array) -> Bijector:
         """Return the layers as a `tfb.Chain`."""
         return self.flow(context)

@@ -9,7 +9,7 @@ import pydantic
 
 from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.core.registry import Depth, Positive, record
-from tfp_vae.core.types import Distribution, Tensor
+from tfp_vae.core.types import Array, Distribution, Tensor
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, NormalNoisePosterior
 
@@ -53,7 +53,7 @@ class DiagonalNormal(NormalNoisePosterior):
         """2 D: a loc and a scale for each dimension."""
         return 2 * self.latent_dim
 
-    def __call__(self, params: Tensor) -> Distribution:
+    def __call__(self, params: Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], from params [B, 2 D].
 
         Args:
@@ -98,7 +98,7 @@ class FullCovarianceNormal(NormalNoisePosterior):
         """D + D (D + 1) / 2."""
         return self.latent_dim + self.latent_dim * (self.latent_dim + 1) // 2
 
-    def __call__(self, params: Tensor) -> Distribution:
+    def __call__(self, params: Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], from params [B, D + D (D + 1) / 2]."""
         from tfp_vae.model.distributions.normals import MultivariateNormalTriL
 
@@ -150,7 +150,7 @@ class HouseholderFlow(NormalNoisePosterior):
         """(2 + K) D: loc, scale, and the vector of each reflection."""
         return (2 + self.reflections) * self.latent_dim
 
-    def __call__(self, params: Tensor) -> Distribution:
+    def __call__(self, params: Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], from params [B, (2 + K) D]."""
         from tfp_vae.model.distributions.normals import MultivariateNormalLinearOperator
 

@@ -17,12 +17,12 @@ from tfp_vae.model.priors.base import Prior
 from tfp_vae.model.priors.normal import StandardNormal
 
 if TYPE_CHECKING:
-    from tfp_vae.model.distributions.flows import CouplingFlow, Flow, MaskedFlow
+    from tfp_vae.model.distributions.flows import CouplingFlow, MaskedFlow
 
-__all__ = ["AutoregressiveFlow", "RealNVP"]
+__all__ = ["AutoregressiveFlow", "FlowPrior", "RealNVP"]
 
 
-class _Flow(Prior):
+class FlowPrior(Prior):
     """A flow from N(0, I).
 
     log p(z) = log N(u; 0, T^2 I) - log |det dz/du|, z = f(u). Unlike a posterior's, its layers receive no context.
@@ -32,7 +32,7 @@ class _Flow(Prior):
 
     @property
     @abc.abstractmethod
-    def flow(self) -> Flow:
+    def flow(self) -> CouplingFlow | MaskedFlow:
         """The layers of the flow."""
 
     @property
@@ -44,12 +44,13 @@ class _Flow(Prior):
     @final
     def __call__(self, temperature: float = 1.0) -> Distribution:
         """Return the flow of N(0, T^2 I), batch [], event [D]."""
-        return tfd.TransformedDistribution(StandardNormal(self.latent_dim)(temperature), self.flow())
+        p: Distribution = tfd.TransformedDistribution(StandardNormal(self.latent_dim)(temperature), self.flow())
+        return p
 
 
 @final
 @record
-class AutoregressiveFlow(_Flow):
+class AutoregressiveFlow(FlowPrior):
     """Masked autoregressive flow from N(0, I). The density takes one pass, sampling D.
 
     Each layer is z_i = u_i exp(a_i) + m_i, with m_i and a_i from a masked network of z_1..z_{i-1}. a_i is bounded to
@@ -86,7 +87,7 @@ class AutoregressiveFlow(_Flow):
 
 @final
 @record
-class RealNVP(_Flow):
+class RealNVP(FlowPrior):
     """Coupling flow from N(0, I). Density and sampling take one pass each.
 
     Each layer keeps the first half of u and maps the second half v to v exp(a) + m. A network computes m and a from the

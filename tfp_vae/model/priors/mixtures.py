@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import field
-from typing import Annotated, Any, final
+from typing import Annotated, final
 
 import numpy as np
 import pydantic
@@ -62,7 +63,8 @@ class NormalMixture(Prior):
         """Return the mixture, batch [], event [D]."""
         logits, locs, s = self.learned
         normals = tfd.MultivariateNormalDiag(locs, temperature * (SCALE_FLOOR + tf.nn.softplus(s)))
-        return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), normals)
+        p: Distribution = tfd.MixtureSameFamily(tfd.Categorical(logits=logits), normals)
+        return p
 
 
 @final
@@ -70,12 +72,12 @@ class NormalMixture(Prior):
 class Vamp(Prior):
     """VampPrior, p(z) = 1/K sum_k q(z|u_k): the posterior averaged over K learned pseudo-inputs u_k.
 
-    Costs K passes of the encoder per step and K densities for each z. With an inverse autoregressive posterior, each
-    of those densities takes D passes.
+    The best prior for the ELBO is the aggregate posterior, a mixture of the posteriors of all N examples. This prior is
+    a mixture of K < N posteriors at learned inputs. Pass the model's own encoder, so that its weights also receive the
+    gradient of the prior.
 
-    The optimal prior for the ELBO is the aggregate posterior, a mixture of N posteriors. This prior is a mixture of
-    K < N posteriors at learned inputs. It keeps the encoder that you pass. Pass the model's own encoder, so that its
-    weights also receive the prior's gradient.
+    It costs K passes of the encoder per step and K densities for each z. With an inverse autoregressive posterior, each
+    of these densities takes D passes.
 
     ```python
     prior = tv.priors.Vamp(2, vae.encoder, data_mean=x.mean(axis=0), components=4)
@@ -85,13 +87,13 @@ class Vamp(Prior):
 
     Args:
       latent_dim: D, the dimension of z.
-      encoder: x -> q(z|x).
+      encoder: x -> q(z|x). It is not validated, because a run checks its settings before it has an encoder.
       data_mean: the pseudo-inputs start around this mean of the data, [*event_shape].
       seed: seed of the initial pseudo-inputs.
       components: K, the number of pseudo-inputs.
 
     Returns (when called):
-      `distributions.EvenMixture`, batch [], event [D].
+      `model.distributions.mixtures.EvenMixture`, batch [], event [D].
 
     Raises:
       UsageError: a temperature other than 1, because it has no meaning for an arbitrary posterior.
@@ -101,7 +103,7 @@ class Vamp(Prior):
     """
 
     latent_dim: pydantic.PositiveInt
-    encoder: Any = field(repr=False)  # a run checks its settings before it has an encoder
+    encoder: pydantic.SkipValidation[Callable[[Array], Distribution]] = field(repr=False)
     data_mean: Array = field(repr=False)
     seed: int = 0
     components: Components = field(default=100, kw_only=True)
@@ -118,6 +120,6 @@ class Vamp(Prior):
         from tfp_vae.model.distributions.mixtures import EvenMixture
 
         if temperature != 1.0:
-            raise UsageError(f"a vamp prior has no temperature: expected 1, found {temperature:g}.")
+            raise UsageError(f"A vamp prior has no temperature: expected 1, found {temperature:g}.")
         (pseudo_inputs,) = self.learned
         return EvenMixture(self.encoder(pseudo_inputs))
