@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.documents import ROOT, write_files
 from tests.helpers.oracles import LinearGaussian
 from tests.helpers.runs import start_run
 from tests.helpers.worker import Worker
@@ -60,6 +62,19 @@ def worker() -> Iterator[Worker]:
     """A process that forks real ones which need not import TensorFlow."""
     with Worker() as process:
         yield process
+
+
+@pytest.fixture
+def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, with the files of the page on extensions in it. Their modules are forgotten afterwards."""
+    write_files(ROOT / "docs" / "extending.md", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith("my_"):
+            del sys.modules[name]
 
 
 @pytest.fixture

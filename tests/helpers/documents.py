@@ -8,9 +8,24 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
+FILE = re.compile(r"# (\w+\.py)\n")
+"""The first line of a block that is a file of the reader's own."""
+
 BLOCK = re.compile(r"^```(\w+)( notest)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(path: Path, *languages: str) -> list[str]:
     """Return the code blocks of a page in these languages, but those marked `notest`."""
     return [code for language, skip, code in BLOCK.findall(path.read_text()) if language in languages and not skip]
+
+
+def files(path: Path) -> dict[str, str]:
+    """Return the Python files that a page asks the reader to write, by name."""
+    named = [(FILE.match(code), code) for code in blocks(path, "python")]
+    return {match[1]: code for match, code in named if match}
+
+
+def write_files(path: Path, folder: Path) -> None:
+    """Write the files of a page into a folder."""
+    for name, code in files(path).items():
+        (folder / name).write_text(code)

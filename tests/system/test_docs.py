@@ -16,7 +16,7 @@ import pytest
 from tfp_vae.cli.main import COMMANDS, main
 
 import tfp_vae
-from tests.helpers.documents import BLOCK, ROOT, blocks
+from tests.helpers.documents import BLOCK, FILE, ROOT, blocks, files, write_files
 from tests.helpers.worker import Worker
 from tfp_vae.core.execution import EXECUTIONS
 
@@ -29,7 +29,8 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 def program(path: Path) -> str:
     """Return a page's Python as one program; that of the tutorial calls its shell commands where they stand."""
     if path != TUTORIAL:
-        return "\n".join(blocks(path, "python"))
+        begin = "import sys\nsys.path.insert(0, '')" if files(path) else ""
+        return "\n".join([begin, *(code for code in blocks(path, "python") if not FILE.match(code))])
     found = [(language, code) for language, skip, code in BLOCK.findall(path.read_text()) if not skip]
     shell = "import subprocess\nsubprocess.run(['bash', '-ec', {!r}], check=True)"
     return "\n".join({"python": code, "sh": shell.format(code)}.get(language, "") for language, code in found)
@@ -47,6 +48,7 @@ RUN = [
 def test_python_runs(path: Path, worker: Worker, tmp_path: Path) -> None:
     said, folder = tmp_path / "said.txt", tmp_path / "here"
     folder.mkdir()
+    write_files(path, folder)
     assert worker.run(program(path), folder, said) == 0, said.read_text()
 
 
@@ -116,7 +118,8 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_command_parses(line: str) -> None:
+def test_command_parses(line: str, own_code: Path) -> None:
+    del own_code  # commands may name it
     name, *arguments = shlex.split(line)[1:]
     assert name in COMMANDS
     with contextlib.suppress(click.exceptions.Exit):  # --help prints, and leaves so

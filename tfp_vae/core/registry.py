@@ -71,6 +71,9 @@ RECORDED: Mapping[str, bool] = {"recorded": True}
 _FOLDERS: contextvars.ContextVar[tuple[Path, ...] | None] = contextvars.ContextVar("folders", default=None)
 """More folders to import code from, or None if importing code is not allowed."""
 
+_ALLOWED: set[tuple[str, type[object]]] = set()
+"""Import paths that this process imported with permission, and their bases."""
+
 
 def check_keywords(constructor: C) -> C:
     """Make a class or a function refuse an unknown keyword with a list of its settings.
@@ -241,7 +244,8 @@ def import_object(path: str, kind: str, base: type[object]) -> Callable[..., Any
 
     Without `allow_code`, the module must be imported already, and the object must declare that it is of the right kind:
     a subclass of `base`, or a function whose return annotation is `base`. So a run cannot call an arbitrary function,
-    such as one of the standard library. With `allow_code`, a function may leave out the annotation.
+    such as one of the standard library. With `allow_code`, a function may leave out the annotation. It may then be named
+    again in this process without permission.
 
     Args:
       path: the import path.
@@ -249,7 +253,7 @@ def import_object(path: str, kind: str, base: type[object]) -> Callable[..., Any
       base: the class or the protocol of such objects.
 
     Raises:
-      RunError: importing the module is not allowed.
+      RunError: importing the module is not allowed, or the object does not declare the right kind.
       UsageError: the module cannot be imported, lacks the name, or has another kind of object there.
     """
     module_name, _, name = path.partition(":")
@@ -279,7 +283,10 @@ def import_object(path: str, kind: str, base: type[object]) -> Callable[..., Any
         where = getattr(module, "__file__", None) or "built into Python"
         hint = suggest(name, [each for each in vars(module) if not each.startswith("_")])
         raise UsageError(f"{kind} {path!r}: the module {module_name} ({where}) has no {name!r}.{hint}")
-    return check_kind(found, path, kind, base, declared=not allowed)
+    constructor = check_kind(found, path, kind, base, declared=not allowed and (path, base) not in _ALLOWED)
+    if allowed:
+        _ALLOWED.add((path, base))
+    return constructor
 
 
 def check_kind(found: object, path: str, kind: str, base: type[object], *, declared: bool) -> Callable[..., Any]:
@@ -296,21 +303,23 @@ def check_kind(found: object, path: str, kind: str, base: type[object], *, decla
         annotation passes, and so does any class if `base` is a protocol.
 
     Raises:
+      RunError: it is something else, and `declared` is set.
       UsageError: it is something else.
     """
+    problem = RunError if declared else UsageError
     protocol = bool(getattr(base, "_is_protocol", False))
     family = inspect.isabstract(base) and not protocol
     expected = f"a subclass of {base.__name__}" if family else f"a function that returns {base.__name__}"
     if inspect.isclass(found):
         if base in found.__mro__ and inspect.isabstract(found):
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
-            raise UsageError(f"{kind} {path!r} is abstract. Define {missing} in it.")
+            raise problem(f"{kind} {path!r} is abstract. Define {missing} in it.")
         if base in found.__mro__ or (protocol and not declared):
             return found
-        raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=f"the class {found.__name__}")
+        raise problem(subject=f"{kind} {path!r}", expected=expected, found=f"the class {found.__name__}")
     if family or not callable(found):
         what = "a function" if callable(found) else f"an object {type(found).__name__}"
-        raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=what)
+        raise problem(subject=f"{kind} {path!r}", expected=expected, found=what)
     try:
         result = typing.get_type_hints(found).get("return")
     except (NameError, TypeError, AttributeError):  # imported for type checkers only
@@ -318,7 +327,7 @@ def check_kind(found: object, path: str, kind: str, base: type[object], *, decla
     if result is None:
         if not declared:
             return found
-        raise UsageError(
+        raise problem(
             subject=f"{kind} {path!r}",
             expected=expected,
             found="a function without return annotation",
@@ -328,7 +337,7 @@ def check_kind(found: object, path: str, kind: str, base: type[object], *, decla
     if result is base or same_name or base in getattr(result, "__mro__", ()):
         return found
     shown = getattr(result, "__name__", str(result))
-    raise UsageError(subject=f"{kind} {path!r}", expected=expected, found=f"a function that returns {shown}")
+    raise problem(subject=f"{kind} {path!r}", expected=expected, found=f"a function that returns {shown}")
 
 
 @functools.cache
@@ -452,7 +461,8 @@ class Table(Mapping[str, Any], Generic[T_co]):
         Args:
           value: text `name:key=value,...`, a mapping with `name` and settings, or a member.
           recorded: whether the value comes from a run. If so, an import path that may not be imported stays unchecked,
-            and `build` will refuse it. Otherwise you name it yourself, which allows importing it.
+            and `build` will refuse it. Otherwise you name it yourself, which allows importing it. A `Member` counts as
+            recorded, because it may be from a run's config.
 
         Raises:
           UsageError: an unknown name, an unknown key, or a value that does not fit.
@@ -465,6 +475,7 @@ class Table(Mapping[str, Any], Generic[T_co]):
             hint, known = suggest(name, self.names()), ", ".join(self.names())
             raise UsageError(f"unknown {self.kind} {name!r}; choose from {known}{'.' * bool(hint)}{hint}")
         _, settings = parse(value)
+        recorded = recorded or isinstance(value, Member)
         if recorded and not self.can_resolve(name):
             return Member(name, settings)
         with contextlib.nullcontext() if recorded else allow_code():

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from tfp_vae.training import average, callbacks, fitting, history, loop, optimizers, progress, state, stopping
     from tfp_vae.training.average import Average
     from tfp_vae.training.best import BestWeights
-    from tfp_vae.training.callbacks import Callback
+    from tfp_vae.training.callbacks import CALLBACKS, Callback
     from tfp_vae.training.fitting import Training, fit
     from tfp_vae.training.history import Epoch, History, Snapshot, Terms, Totals
     from tfp_vae.training.loop import Trainer, Validator
-    from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
+    from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
     from tfp_vae.training.progress import Progress
     from tfp_vae.training.state import State
     from tfp_vae.training.stopping import EarlyStopping, early_stop
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 _PLACES = {
     "Average": "average",
     "BestWeights": "best",
+    "CALLBACKS": "callbacks",
     "Callback": "callbacks",
     "EarlyStopping": "stopping",
     "Epoch": "history",
     "History": "history",
     "OPTIMIZERS": "optimizers",
+    "Optimizer": "optimizers",
     "Progress": "progress",
     "SCHEDULES": "optimizers",
+    "Schedule": "optimizers",
     "Snapshot": "history",
     "State": "state",
     "Terms": "history",
@@ -45,6 +48,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "CALLBACKS",
     "OPTIMIZERS",
     "SCHEDULES",
     "Average",
@@ -53,7 +57,9 @@ __all__ = [
     "EarlyStopping",
     "Epoch",
     "History",
+    "Optimizer",
     "Progress",
+    "Schedule",
     "Snapshot",
     "State",
     "Terms",

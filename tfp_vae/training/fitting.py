@@ -26,7 +26,7 @@ from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Objective, elbo_for
 from tfp_vae.training.average import Average, copies
-from tfp_vae.training.callbacks import Callback
+from tfp_vae.training.callbacks import CALLBACKS, Callback
 from tfp_vae.training.history import Best, Epoch, History, Snapshot, Terms, Totals
 from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
@@ -57,7 +57,7 @@ def fit(
     seed: int = 0,
     execution: str = AUTO,
     binarization: Binarization | Member | str | None = None,
-    callbacks: Iterable[Callback] = (),
+    callbacks: Iterable[Callback | Member | str] = (),
     resume: Snapshot | None = None,
 ) -> History:
     """Train a model in place, in memory, and return the history of its training.
@@ -92,7 +92,8 @@ def fit(
       execution: `auto`, `xla`, `graph` or `eager`.
       binarization: how grey values become binary: a name from `BINARIZATIONS`, or an object. By default `dynamic` for
         grey data under a likelihood of binary data, else `none`.
-      callbacks: called at fixed points of the training, in this order. They end in the reverse order.
+      callbacks: called at fixed points of the training, in this order. They end in the reverse order. Pass
+        objects, or names from `CALLBACKS` with settings.
       resume: the state of an interrupted training with the same settings, from which this one continues.
 
     Raises:
@@ -160,9 +161,9 @@ def fit(
     )
     if resume is not None:
         training.resume(resume)
-    callbacks = list(callbacks)
-    _FITS[vae] = Fit(dataset, settings, training.steps, tuple(callbacks), training.history)
-    return training.run(callbacks)
+    called = [CALLBACKS.build(CALLBACKS.member(c)) if isinstance(c, Member | str) else c for c in callbacks]
+    _FITS[vae] = Fit(dataset, settings, training.steps, tuple(called), training.history)
+    return training.run(called)
 
 
 class Fit(NamedTuple):
