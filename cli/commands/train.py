@@ -370,7 +370,9 @@ def _model_config(given: dict[str, Any]) -> ModelConfig:
 
 def _training_config(given: dict[str, Any]) -> TrainingConfig:
     shared = _shortcut(OBJECTIVES, {"objective": given["objective"]}, "mc_samples", given["mc_samples"])
-    return _checked(TrainingConfig, {**{name: given[name] for name in TrainingConfig.model_fields}, **shared})
+    return _checked(
+        TrainingConfig, {**{name: given[name] for name in TrainingConfig.model_fields if name in given}, **shared}
+    )
 
 
 def _shortcut(table: Table, members: dict[str, str], key: str, value: Any) -> dict[str, Any]:
