@@ -665,7 +665,7 @@ class TestWrongInput:
                 2,
                 "--resize has no effect on the named data set digits",
             ),
-            (["data", "inspect", "digits", "--resize", "big"], 2, "--resize: "),
+            (["data", "inspect", "digits", "--resize", "big"], 2, "'--resize': "),
             (["data", "inspect", "digits", "--out", "x.jpg"], 2, "expected a file ending in .png"),
             (["data", "inspect", "digits", "--scaling", "log"], 2, "unknown scaling 'log'"),
             (["data", "fly"], 2, "No such command"),

@@ -281,7 +281,7 @@ class TestPlot:
                 run.path(TRAINING).unlink()
             raise DiskError("no room for pictures.")
 
-        monkeypatch.setattr(train_command, "_draw", failing)
+        monkeypatch.setattr(train_command, "draw_pictures", failing)
         monkeypatch.chdir(tmp_path)
         small = ("train", "--hidden", "8", "--execution", "graph", "--epochs", "1", "--run-dir", "a")
         result = call(*small, "--json", code=6)

@@ -175,7 +175,7 @@ class TestConfig:
 
     def test_the_line_that_trains_again_has_it(self, stopped: Run) -> None:
         assert "--early-stopping 2 " in report.command(stopped.config())
-        assert "early stopping, epochs" in report.page(stopped)
+        assert "Early stopping" in report.page(stopped)
 
 
 class TestCommand:

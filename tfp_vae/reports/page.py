@@ -13,8 +13,6 @@ tv.reports.page.command(tv.runs.run.find(None, "runs").config())  # "tfp-vae tra
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -22,14 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
-from tfp_vae.core.registry import Member
 from tfp_vae.data.dataset import DATASETS
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.config import DataConfig, HandBuiltModel, RunConfig
+from tfp_vae.runs.config import SETTINGS, HandBuiltModel, RunConfig
 from tfp_vae.runs.run import Run
 
 if TYPE_CHECKING:
@@ -143,45 +140,11 @@ def _summary(config: RunConfig) -> str:
 
 
 def _parts(config: RunConfig) -> list[tuple[str, str]]:
-    """Return what the model is made of, and how it learned: what a reader asks first."""
-    model, training, data = config.model, config.training, config.data
-    members = {
-        "encoder": model.encoder,
-        "q(z|x), posterior": model.posterior,
-        "p(z), prior": model.prior,
-        "decoder": model.decoder,
-        "p(x|z), likelihood": model.likelihood,
-        "objective": training.objective,
-        "optimizer": training.optimizer,
-        "learning-rate schedule": training.lr_schedule,
-        "binarization": data.binarization,
-    }
+    """Return the label and value of each setting of a run."""
+    data, settings = config.data, config.settings()
     sizes = ", ".join(f"{size:,} {name}" for name, size in data.splits.items())
-    return [
-        ("data", f"{data.dataset}: {sizes} ({data.split_rule})"),
-        ("scaling", _scaling(data)),
-        *((name, _written(member).replace(":", ": ", 1)) for name, member in members.items()),
-        ("epochs, batch size", f"{training.epochs:,}, {training.batch_size}"),
-        ("learning rate, seed", f"{training.learning_rate:g}, {training.seed}"),
-        *((name, f"{value:g}") for name, value in _optional_settings(config) if value is not None),
-    ]
-
-
-def _optional_settings(config: RunConfig) -> list[tuple[str, float | None]]:
-    training = config.training
-    return [("early stopping, epochs", training.early_stopping), ("EMA of weights, decay", training.ema)]
-
-
-def _written(member: Member) -> str:
-    """Return a member as the command line writes it."""
-    settings = ",".join(f"{key}={_setting(value)}" for key, value in member.settings.items() if value is not None)
-    return f"{member.name}:{settings}" if settings else member.name
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    rows = [(SETTINGS[name].label, SETTINGS[name].report(value)) for name, value in settings.items()]
+    return [(label, f"{text}: {sizes} ({data.split_rule})" if text == data.dataset else text) for label, text in rows]
 
 
 def command(config: RunConfig) -> str:
@@ -200,58 +163,12 @@ def can_repeat(config: RunConfig) -> bool:
 
 def _pieces(config: RunConfig) -> list[str]:
     """Return that line in pieces, one for each option."""
-    said = {**_of_data(config), **_of_model(config), **_of_training(config)}
-    options = [f"--{name} {shlex.quote(str(value))}" for name, value in said.items() if value is not None]
+    options = [
+        f"--{SETTINGS[name].key} {shlex.quote(text)}"
+        for name, value in config.settings().items()
+        for text in SETTINGS[name].texts(value)
+    ]
     return ["tfp-vae train", *options]
-
-
-def _of_data(config: RunConfig) -> dict[str, Any]:
-    """Return what is said of the data.
-
-    Columns that were not named, and means and deviations that were not given, are left out, being far too many for a
-    line: they are learned again from the same data.
-    """
-    data, reading = config.data, config.data.reading
-    said = sorted(reading.given() - set(data.learned))
-    read = {name.replace("_", "-"): _read(getattr(reading, name)) for name in said}
-    scaling = {"scaling": _scaling(data)}
-    return {"dataset": data.dataset, "data-dir": data.data_dir, **read, **scaling, **_members(data, "binarization")}
-
-
-def _scaling(data: DataConfig) -> str:
-    """Return a scaling as the command line writes it, without what it learned from the data, and learns again."""
-    return data.scaling.name if "scaling" in data.learned else _written(data.scaling)
-
-
-def _read(value: Any) -> str:
-    """Return a setting of how data is read as the command line writes it: names as a line of CSV, sizes as HxW."""
-    if not isinstance(value, list | tuple):
-        return str(value)
-    return "x".join(map(str, value)) if all(isinstance(part, int) for part in value) else _line(value)
-
-
-def _line(names: Sequence[str]) -> str:
-    """Return names as a line of a CSV file, those that hold a comma in quotes."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(names)
-    return text.getvalue()
-
-
-def _of_model(config: RunConfig) -> dict[str, Any]:
-    names = ("encoder", "decoder", "posterior", "prior", "likelihood")
-    return {"latent-dim": config.model.latent_dim, **_members(config.model, *names)}
-
-
-def _of_training(config: RunConfig) -> dict[str, Any]:
-    training = config.training
-    plain = ("epochs", "steps_per_epoch", "batch_size", "learning_rate", "beta", "kl_warmup_epochs", "free_bits",
-             "clip_norm", "early_stopping", "ema", "seed", "execution")  # fmt: skip
-    numbers = {name.replace("_", "-"): getattr(training, name) for name in plain}
-    return {**_members(training, "objective", "optimizer", "lr_schedule"), **numbers}
-
-
-def _members(record: Any, *names: str) -> dict[str, str]:
-    return {name.replace("_", "-"): _written(getattr(record, name)) for name in names}
 
 
 def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:

@@ -1,28 +1,35 @@
-"""What a run is: a validated record from which its model and its training are built.
+"""The settings of a run: validated records, and one table of all settings of `tfp-vae train`.
 
-A `RunConfig` is all that a run's numbers depend on, beside versions and the machine. Records are frozen pydantic models
-that take no unknown key; members of tables may be given as text. `runs.build` makes the model of one, `runs.train` the
-training. `identity` tells whether a checkpoint belongs to a config.
+A `RunConfig` holds everything that the numbers of a run depend on, except the versions and the machine. Its records are
+frozen pydantic models that refuse unknown keys. `Request` holds the settings that a user may give in addition.
+
+To add a setting, add one field with a `Setting` to one of the records, and use the field. The option with its limits,
+default and help, the key in TOML files and the line in reports come from that field. `SETTINGS` lists all of them.
 """
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import hashlib
+import io
 import json
 import math
+import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar, final
 
 import numpy as np
 import pydantic
+from pydantic.fields import FieldInfo
 
-from tfp_vae.core.errors import UsageError
-from tfp_vae.core.execution import AUTO, EXECUTIONS
-from tfp_vae.core.registry import AS_MAPPING, Member, Table, first_problem
+from tfp_vae.core.errors import UsageError, suggest
+from tfp_vae.core.registry import AS_MAPPING, Member, Table, Widths, allow_code, first_problem, parse
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.data.dataset import DATASETS, LARGEST_EVENT
-from tfp_vae.data.readers.sources import Reading
+from tfp_vae.data.readers.images import Channels
+from tfp_vae.data.readers.sources import KINDS, Columns, Reading, Size
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.model.likelihoods import LIKELIHOODS
@@ -34,7 +41,24 @@ from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
 from tfp_vae.training.callbacks import CALLBACKS
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
-__all__ = ["TABLES", "DataConfig", "HandBuiltModel", "ModelConfig", "RunConfig", "TrainingConfig", "check_rate"]
+__all__ = [
+    "GROUPS",
+    "SETTINGS",
+    "TABLES",
+    "DataConfig",
+    "HandBuiltModel",
+    "ModelConfig",
+    "Request",
+    "RunConfig",
+    "Setting",
+    "TrainingConfig",
+    "check_rate",
+    "check_values",
+    "expand_shortcuts",
+    "read_settings",
+]
+
+R = TypeVar("R", bound=pydantic.BaseModel)
 
 TABLES: dict[str, Table] = {
     "posteriors": POSTERIORS,
@@ -48,53 +72,250 @@ TABLES: dict[str, Table] = {
     "schedules": SCHEDULES,
 }
 
+Group = Literal["Data", "Model", "Objective", "Optimization", "Run", "Output"]
+GROUPS: tuple[Group, ...] = typing.get_args(Group)
+"""The headings of help pages, in order."""
 
-def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
-    if math.prod(shape) > LARGEST_EVENT:
-        raise ValueError(f"an example may have at most {LARGEST_EVENT} values")
-    return shape
+MOST_EPOCHS, MOST_STEPS, MOST_BATCH, MOST_LATENT, MOST_SAMPLES = 1_000_000, 1_000_000, 65_536, 100_000, 100_000
 
-
-EventShape = Annotated[
-    tuple[pydantic.PositiveInt, ...], pydantic.Field(min_length=1, max_length=3), pydantic.AfterValidator(_bounded)
-]
+BY_DATA = "chosen from the data"
 
 
-MOST_EPOCHS, MOST_STEPS, MOST_BATCH, MOST_LATENT = 1_000_000, 1_000_000, 65_536, 100_000
+@final
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The texts of a setting of `tfp-vae train`, as metadata of the field that holds its value.
+
+    Args:
+      group: heading on the help page.
+      label: name in reports.
+      help: text on the help page. The first sentence has at most 60 characters.
+      table: the table that the values are members of. A text may be a member or something else.
+      default: the default in words, for an option whose default is not the field's.
+      metavar: placeholder for the value on the help page.
+      line: format of the value in reports.
+      key: name of the option and of the key in TOML files. The field's name by default.
+      variable: environment variable that sets the option.
+      fills: settings with a key of the field's name. This setting is a short way to write that key.
+      separator: character between the parts of a value such as `28x28`.
+      multiple: whether the option may be repeated.
+      field: the field. `SETTINGS` fills it in.
+    """
+
+    group: Group
+    label: str
+    help: str
+    table: Table | None = None
+    default: str = ""
+    metavar: str | None = None
+    line: str = "{}"
+    key: str = ""
+    variable: str | None = None
+    fills: tuple[str, ...] = ()
+    separator: str = ","
+    multiple: bool = False
+    field: FieldInfo = dataclasses.field(default_factory=FieldInfo, repr=False)
+
+    @property
+    def kind(self) -> object:
+        """The type of the values, without None."""
+        parts = typing.get_args(self.field.annotation)
+        return parts[0] if type(None) in parts else self.field.annotation
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All values, if the field lists them."""
+        return typing.get_args(self.kind) if typing.get_origin(self.kind) is Literal else ()
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits of a number by pydantic's names: `ge`, `gt`, `le` and `lt`."""
+        names = ("ge", "gt", "le", "lt")
+        return {name: getattr(each, name) for each in self.field.metadata for name in names if hasattr(each, name)}
+
+    def text(self, value: object) -> str:
+        """Return a value as the command line writes it."""
+        if isinstance(value, Member):
+            settings = (f"{key}={self.text(item)}" for key, item in value.settings.items() if item is not None)
+            return f"{value.name}:{','.join(settings)}".rstrip(":")
+        if isinstance(value, tuple | list):
+            line = io.StringIO()  # quotes names that contain a comma
+            csv.writer(line, delimiter=self.separator, lineterminator="").writerow(value)
+            return line.getvalue()
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def texts(self, value: object) -> list[str]:
+        """Return the values of the option, more than one if it is repeated."""
+        return [self.text(each) for each in value] if isinstance(value, tuple) and self.multiple else [self.text(value)]
+
+    def report(self, value: object) -> str:
+        """Return a value as reports show it."""
+        if self.multiple:
+            return ", ".join(self.texts(value))
+        return self.line.format(value if isinstance(value, int | float) else self.text(value).replace(":", ": ", 1))
 
 
 class _Record(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
-def _leads_nowhere_else(path: str) -> str:
+class Request(_Record):
+    """The settings of `tfp-vae train` that choose data, a folder and output, and the short ways to write others.
+
+    A run does not record them as they are, because it records the data and complete members of tables.
+    """
+
+    dataset: Annotated[
+        str, Setting("Data", "Data", f"Data set: {', '.join(DATASETS)}. Or the path of {KINDS}.", DATASETS)
+    ] = "digits"
+    data_dir: Annotated[
+        str | None,
+        Setting(
+            "Data",
+            "Data folder",
+            "Folder of downloaded data sets.",
+            default="the user's cache folder",
+            variable="TFP_VAE_DATA_DIR",
+        ),
+    ] = None
+    label_column: Annotated[
+        str | None, Setting("Data", "Label column", "Column of a .csv file that holds labels.", metavar="NAME")
+    ] = None
+    columns: Annotated[
+        Columns | None,
+        Setting(
+            "Data",
+            "Columns",
+            "Columns of a .csv file to learn from, as a,b,c.",
+            default="all but the labels",
+            metavar="NAMES",
+        ),
+    ] = None
+    resize: Annotated[
+        Size | None,
+        Setting(
+            "Data",
+            "Image size",
+            "Height and width for the images of a folder, in pixels.",
+            metavar="HxW",
+            separator="x",
+        ),
+    ] = None
+    channels: Annotated[
+        Channels, Setting("Data", "Image channels", "Read the images of a folder in grey or in colour.")
+    ] = "auto"
+    scaling: Annotated[
+        Member | None,
+        SCALINGS.validator,
+        Setting("Data", "Scaling", "How to scale the values.", SCALINGS, default=BY_DATA),
+    ] = None
+    binarization: Annotated[
+        Member | None,
+        BINARIZATIONS.validator,
+        Setting(
+            "Data",
+            "Binarization",
+            "How to make grey values binary.",
+            BINARIZATIONS,
+            default="chosen from data and likelihood",
+        ),
+    ] = None
+    hidden: Annotated[
+        Widths | None,
+        pydantic.Field(min_length=1),
+        Setting(
+            "Model",
+            "Layer widths",
+            "Layer widths of `mlp` networks, such as 512,256.",
+            default="512,512",
+            metavar="WIDTHS",
+            fills=("encoder", "decoder"),
+        ),
+    ] = None
+    mc_samples: Annotated[
+        int | None,
+        pydantic.Field(ge=1, le=MOST_SAMPLES),
+        Setting(
+            "Objective",
+            "Samples of z",
+            "Samples of z per example in the objective.",
+            default="1",
+            fills=("objective",),
+        ),
+    ] = None
+    runs_dir: Annotated[
+        str, Setting("Run", "Folder of runs", "Folder that holds the runs.", variable="TFP_VAE_RUNS_DIR")
+    ] = "runs"
+    run_dir: Annotated[
+        str | None,
+        Setting(
+            "Run",
+            "Folder of the run",
+            "Folder of the new run.",
+            default="<dataset>-<date>-<time> under `runs_dir`",
+            metavar="DIR",
+        ),
+    ] = None
+    resume: Annotated[bool, Setting("Run", "Resume", "Continue the run in `run_dir`. `epochs` is then the total.")] = (
+        False
+    )
+    plots: Annotated[bool, Setting("Output", "Pictures", "Draw pictures and animations of the training.")] = True
+    tensorboard: Annotated[
+        bool,
+        Setting(
+            "Output",
+            "TensorBoard",
+            "Write metrics and samples for TensorBoard. Needs `pip install 'tfp_vae[tensorboard]'`.",
+        ),
+    ] = False
+    as_json: Annotated[bool, Setting("Output", "JSON", "Print one JSON object to stdout.", key="json")] = False
+
+    def reading(self) -> Reading:
+        """Return how to read the data."""
+        return Reading(**{name: getattr(self, name) for name in Reading.model_fields})
+
+
+def check_event_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of an example, or raise ValueError if it has too many values."""
+    if math.prod(shape) > LARGEST_EVENT:
+        raise ValueError(f"an example may have at most {LARGEST_EVENT} values")
+    return shape
+
+
+def check_data_path(path: str) -> str:
+    """Return the name of a data set or an absolute path, or raise ValueError for anything else."""
     if not DATASETS.knows(path) and (not Path(path).is_absolute() or ".." in Path(path).parts):
         raise ValueError("expected the name of a data set, or an absolute path without '..'")
     return path
 
 
-_DataPath = Annotated[str, pydantic.AfterValidator(_leads_nowhere_else)]
+EventShape = Annotated[
+    tuple[pydantic.PositiveInt, ...],
+    pydantic.Field(min_length=1, max_length=3),
+    pydantic.AfterValidator(check_event_shape),
+]
+DataPath = Annotated[str, pydantic.AfterValidator(check_data_path)]
 
 
 class DataConfig(_Record):
-    """Which data: where it came from, how it is read, split and scaled, and how to tell that it is the same.
+    """The data of a run: their source, how they are read, split, scaled and binarized, and a fingerprint.
 
-    dataset: a name from `DATASETS`, or an absolute path.
-    data_dir: where named data sets lie, absolute.
-    event_shape: of one example, scaled.
-    split_rule, splits: how it was split, in words, and how many examples are in each.
-    fingerprint: see `datasets.Dataset.fingerprint`.
-    binarization, scaling: members, with what the training data decided.
-    reading: how a file was read.
-    learned: what of these the data decided, as it was not given: the columns of a table, settings of the scaling.
-    pixels_over: what the scaling `pixels` divided by, 255 or, of values that lie in [0, 1], 1; None of other scalings
-      and values, and of runs from before it was noted.
-    stored: whether the run's folder holds the data, because they were in memory. `dataset` is the path of that file.
-    deeper: whether the source had values beyond 255, the largest of 8 bits; None of runs from before it was noted.
+    Attributes:
+      dataset: a name from `DATASETS`, or an absolute path.
+      data_dir: folder of named data sets, absolute.
+      event_shape: shape of one example after scaling.
+      split_rule, splits: the rule of the split in words, and the number of examples in each split.
+      fingerprint: see `data.dataset.Dataset.fingerprint`.
+      binarization, scaling: members of their tables, with settings computed from the training data.
+      reading: how the source is read.
+      learned: which of these the data decided: the columns of a table, settings of the scaling.
+      pixels_over: the divisor of the scaling `pixels`: 255, or 1 for values that lie in [0, 1] already.
+      deeper: whether the source has values above 255, the largest of 8 bits.
+      stored: whether the run's folder holds the data, because they were in memory. `dataset` is the path of that file.
     """
 
-    dataset: _DataPath
-    data_dir: _DataPath | None = None
+    dataset: DataPath
+    data_dir: DataPath | None = None
     event_shape: EventShape
     split_rule: str
     splits: dict[Literal["train", "validation", "test"], pydantic.PositiveInt]
@@ -109,50 +330,84 @@ class DataConfig(_Record):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """What a table calls the features of its vectors; nothing for other data."""
+        """The names of the features if the data are a table, else nothing."""
         return tuple(self.reading.columns or ())
 
     @property
     def standard(self) -> dict[str, np.ndarray]:
-        """Of standardized data the loc and the scale, [*event_shape]; nothing of others."""
+        """The loc and the scale of standardized data, each `event_shape`. Other data have neither."""
         if self.scaling.name != "standard":
             return {}
         return {name: np.reshape(self.scaling.settings[name], self.event_shape) for name in ("loc", "scale")}
 
     def unscaled(self, x: np.ndarray) -> np.ndarray:
-        """Return values x [N, *event_shape] that a model gives as the run's source has them, float64."""
-        found: np.ndarray = SCALINGS.build(self.scaling).inverse(x, self.pixels_over or 1.0)
-        return found
+        """Return values x [N, *event_shape] of a model in the units of the source, float64."""
+        values: np.ndarray = SCALINGS.build(self.scaling).inverse(x, self.pixels_over or 1.0)
+        return values
 
     @property
     def unit(self) -> bool:
-        """Whether they are images that were scaled to lie in [0, 1]."""
+        """Whether the data are images scaled to [0, 1]."""
         return len(self.event_shape) == 3 and self.scaling.name in ("pixels", "divided")
+
+    def request(self) -> dict[str, object]:
+        """Return the settings that give the same data again.
+
+        Columns and settings of the scaling are left out if the data decided them, because training learns them again.
+        """
+        reading = {name: getattr(self.reading, name) for name in self.reading.given() - set(self.learned)}
+        scaling = Member(self.scaling.name, {}) if "scaling" in self.learned else self.scaling
+        own = {"dataset": self.dataset, "data_dir": self.data_dir, "binarization": self.binarization}
+        return {**own, "scaling": scaling, **reading}
 
 
 class ModelConfig(_Record):
-    """Which model: its latent dimension, and a member of each table.
+    """The settings of a model: the dimension of z, and a member of each table.
+
+    Members may be given as text.
 
     ```python
     tv.runs.config.ModelConfig(latent_dim=32, posterior="householder-flow:reflections=8", prior="vamp:components=50")
     ```
 
-    latent_dim: D.
-    encoder, decoder: members of `NETWORKS`.
-    posterior, prior, likelihood: members of `POSTERIORS`, `PRIORS` and `LIKELIHOODS`.
-    encoder_input: what the encoder's network is given of x, see `vae.ENCODER_INPUTS`; log(1 + x) of a run on counts.
+    Attributes:
+      encoder_input: `values`, or `log1p` for log(1 + x), which suits counts. See `model.vae.ENCODER_INPUTS`.
 
     Raises:
-      pydantic.ValidationError: an unknown key or member, a setting that a member does not take, or a number beyond its
-      limits.
+      pydantic.ValidationError: for an unknown key or member, a setting that a member does not have, or a number beyond
+        its limits.
     """
 
-    latent_dim: Annotated[int, pydantic.Field(ge=1, le=MOST_LATENT)] = 2
-    encoder: Annotated[Member, NETWORKS.validator, AS_MAPPING] = NETWORKS.member("mlp")
-    decoder: Annotated[Member, NETWORKS.validator, AS_MAPPING] = NETWORKS.member("mlp")
-    posterior: Annotated[Member, POSTERIORS.validator, AS_MAPPING] = POSTERIORS.member("diagonal-normal")
-    prior: Annotated[Member, PRIORS.validator, AS_MAPPING] = PRIORS.member("standard-normal")
-    likelihood: Annotated[Member, LIKELIHOODS.validator, AS_MAPPING] = LIKELIHOODS.member("bernoulli")
+    latent_dim: Annotated[
+        int, pydantic.Field(ge=1, le=MOST_LATENT), Setting("Model", "Latent dimensions", "Dimension of z.")
+    ] = 2
+    encoder: Annotated[
+        Member,
+        NETWORKS.validator,
+        AS_MAPPING,
+        Setting("Model", "Encoder", "Network of the encoder.", NETWORKS, default=BY_DATA),
+    ] = NETWORKS.member("mlp")
+    decoder: Annotated[
+        Member,
+        NETWORKS.validator,
+        AS_MAPPING,
+        Setting("Model", "Decoder", "Network of the decoder.", NETWORKS, default=BY_DATA),
+    ] = NETWORKS.member("mlp")
+    posterior: Annotated[
+        Member,
+        POSTERIORS.validator,
+        AS_MAPPING,
+        Setting("Model", "Posterior q(z|x)", "Family of the posterior q(z|x).", POSTERIORS),
+    ] = POSTERIORS.member("diagonal-normal")
+    prior: Annotated[
+        Member, PRIORS.validator, AS_MAPPING, Setting("Model", "Prior p(z)", "Family of the prior p(z).", PRIORS)
+    ] = PRIORS.member("standard-normal")
+    likelihood: Annotated[
+        Member,
+        LIKELIHOODS.validator,
+        AS_MAPPING,
+        Setting("Model", "Likelihood p(x|z)", "Family of the likelihood p(x|z).", LIKELIHOODS, default=BY_DATA),
+    ] = LIKELIHOODS.member("bernoulli")
     encoder_input: Literal["values", "log1p"] = "values"
 
     def support(self, event_shape: tuple[int, ...]) -> Support:
@@ -165,18 +420,20 @@ class ModelConfig(_Record):
         return support
 
 
-def _described_part(value: Member | Mapping[str, object]) -> Member:
+def describe_part(value: Member | Mapping[str, object]) -> Member:
+    """Return a member of any name, without checking its settings."""
     return value if isinstance(value, Member) else Member(str(value["name"]), {})
 
 
-Described = Annotated[Member, pydantic.PlainValidator(_described_part), AS_MAPPING]
+Described = Annotated[Member, pydantic.PlainValidator(describe_part), AS_MAPPING]
 """A part of a model as a description, which cannot build it."""
 
 
 class HandBuiltModel(ModelConfig):
     """A VAE that your own function builds. Its parts are only described here.
 
-    builder: the function, as `package.module:function`, or "" if it cannot be imported by name.
+    Attributes:
+      builder: the function, as `package.module:function`, or "" if it cannot be imported by name.
     """
 
     builder: str
@@ -192,99 +449,173 @@ class HandBuiltModel(ModelConfig):
         return REAL
 
 
-def _model_tag(value: object) -> str:
+def tag_model(value: object) -> str:
+    """Return whether a model is built `by-hand` or `by-members` of the tables."""
     by_hand = "builder" in value if isinstance(value, dict) else isinstance(value, HandBuiltModel)
     return "by-hand" if by_hand else "by-members"
 
 
 AnyModel = Annotated[
     Annotated[ModelConfig, pydantic.Tag("by-members")] | Annotated[HandBuiltModel, pydantic.Tag("by-hand")],
-    pydantic.Discriminator(_model_tag),
+    pydantic.Discriminator(tag_model),
 ]
 
 
 class TrainingConfig(_Record):
-    """How it learns.
+    """The settings of training: objective, optimizer, length, seed and execution.
 
-    objective, optimizer, lr_schedule: members of `OBJECTIVES`, `OPTIMIZERS` and `SCHEDULES`.
-    epochs, steps_per_epoch, batch_size: an epoch is one pass over the data unless its steps are given.
-    learning_rate: at step 0.
-    beta, kl_warmup_epochs, free_bits: the rate's weight, its linear warm-up, and nats per latent dimension left free.
-    clip_norm: the largest global norm of a gradient.
-    early_stopping: patience in epochs, see `stopping.early_stop`.
-    ema: decay of the averaged weights, see `training.Average`.
-    seed: of every draw.
-    execution: `auto`, `xla`, `graph` or `eager`.
-    callbacks: members of `CALLBACKS`. They may end training, but change no number.
-    objects: settings that were Python objects without a name here, so only Python can continue the training.
+    Members may be given as text. The help text of each field describes it.
+
+    Attributes:
+      callbacks: members of `CALLBACKS`. They may end training, but change no number.
+      objects: settings that were Python objects without a name here, so only Python can continue the training.
 
     Raises:
-      pydantic.ValidationError: an unknown key, a number beyond its limits, or a weight of the rate under an objective
-      that does not weigh it.
+      pydantic.ValidationError: for an unknown key, a number beyond its limits, or a weight of the rate under an
+        objective that does not weight it.
     """
 
-    objective: Annotated[Member, OBJECTIVES.validator, AS_MAPPING] = OBJECTIVES.member("elbo")
-    epochs: Annotated[int, pydantic.Field(ge=1, le=MOST_EPOCHS)] = 100
-    steps_per_epoch: Annotated[int, pydantic.Field(ge=1, le=MOST_STEPS)] | None = None
-    batch_size: Annotated[int, pydantic.Field(ge=1, le=MOST_BATCH)] = 128
-    optimizer: Annotated[Member, OPTIMIZERS.validator, AS_MAPPING] = OPTIMIZERS.member("adam")
-    learning_rate: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1e-3
-    lr_schedule: Annotated[Member, SCHEDULES.validator, AS_MAPPING] = SCHEDULES.member("constant")
-    beta: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)] = 1.0
-    kl_warmup_epochs: pydantic.NonNegativeInt = 0
-    free_bits: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)] = 0.0
-    clip_norm: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] | None = None
-    early_stopping: Annotated[int, pydantic.Field(ge=1, le=MOST_EPOCHS)] | None = None
-    ema: Annotated[float, pydantic.Field(gt=0, lt=1)] | None = None
-    seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
-    execution: str = AUTO
-    callbacks: tuple[Annotated[Member, CALLBACKS.validator, AS_MAPPING], ...] = ()
+    objective: Annotated[
+        Member,
+        OBJECTIVES.validator,
+        AS_MAPPING,
+        Setting("Objective", "Objective", "Bound to maximize.", OBJECTIVES),
+    ] = OBJECTIVES.member("elbo")
+    epochs: Annotated[
+        int,
+        pydantic.Field(ge=1, le=MOST_EPOCHS),
+        Setting("Optimization", "Epochs", "Epochs in total, also with `resume`.", line="{:,}"),
+    ] = 100
+    steps_per_epoch: Annotated[
+        int | None,
+        pydantic.Field(ge=1, le=MOST_STEPS),
+        Setting("Optimization", "Steps per epoch", "Steps in an epoch.", default="one pass over the data", line="{:,}"),
+    ] = None
+    batch_size: Annotated[
+        int,
+        pydantic.Field(ge=1, le=MOST_BATCH),
+        Setting("Optimization", "Batch size", "Examples per step.", line="{:,} examples"),
+    ] = 128
+    optimizer: Annotated[
+        Member,
+        OPTIMIZERS.validator,
+        AS_MAPPING,
+        Setting("Optimization", "Optimizer", "Optimizer of the weights.", OPTIMIZERS),
+    ] = OPTIMIZERS.member("adam")
+    learning_rate: Annotated[
+        float,
+        pydantic.Field(gt=0, allow_inf_nan=False),
+        Setting("Optimization", "Learning rate", "Peak learning rate.", line="{:g}"),
+    ] = 1e-3
+    lr_schedule: Annotated[
+        Member,
+        SCHEDULES.validator,
+        AS_MAPPING,
+        Setting("Optimization", "Learning-rate schedule", "Schedule of the learning rate.", SCHEDULES),
+    ] = SCHEDULES.member("constant")
+    beta: Annotated[
+        float,
+        pydantic.Field(ge=0, allow_inf_nan=False),
+        Setting("Objective", "Weight of the rate", "Weight of the rate (the KL term).", line="{:g}"),
+    ] = 1.0
+    kl_warmup_epochs: Annotated[
+        int,
+        pydantic.Field(ge=0),
+        Setting("Objective", "KL warm-up", "Epochs over which `beta` rises linearly from 0.", line="{:,} epochs"),
+    ] = 0
+    free_bits: Annotated[
+        float,
+        pydantic.Field(ge=0, allow_inf_nan=False),
+        Setting(
+            "Objective",
+            "Free bits",
+            "Rate that costs nothing, in nats per latent dimension.",
+            line="{:g} nats per latent dimension",
+        ),
+    ] = 0.0
+    clip_norm: Annotated[
+        float | None,
+        pydantic.Field(gt=0, allow_inf_nan=False),
+        Setting(
+            "Optimization", "Gradient clipping", "Largest global norm of a gradient.", default="no limit", line="{:g}"
+        ),
+    ] = None
+    early_stopping: Annotated[
+        int | None,
+        pydantic.Field(ge=1, le=MOST_EPOCHS),
+        Setting(
+            "Optimization",
+            "Early stopping",
+            "Stop after this many epochs without a better validation ELBO.",
+            default="never",
+            metavar="EPOCHS",
+            line="after {:,} epochs without a better validation ELBO",
+        ),
+    ] = None
+    ema: Annotated[
+        float | None,
+        pydantic.Field(gt=0, lt=1),
+        Setting(
+            "Optimization",
+            "Averaged weights",
+            "Decay of averaged weights, such as 0.999. It averages about 1 / (1 - DECAY) steps.",
+            default="none",
+            metavar="DECAY",
+            line="decay {:g}",
+        ),
+    ] = None
+    seed: Annotated[
+        int,
+        pydantic.Field(ge=0, le=2**31 - 1),
+        Setting("Run", "Seed", "Seed of all random numbers. Results repeat on the same machine and versions."),
+    ] = 0
+    execution: Annotated[
+        Literal["auto", "xla", "graph", "eager"],
+        Setting("Run", "Execution", "How to run TensorFlow. `auto` suits the model."),
+    ] = "auto"
+    callbacks: Annotated[
+        tuple[Annotated[Member, CALLBACKS.validator, AS_MAPPING], ...],
+        Setting(
+            "Run",
+            "Callbacks",
+            "Callback of your own, or of an installed package. Repeat for more.",
+            CALLBACKS,
+            metavar="MODULE:NAME",
+            key="callback",
+            multiple=True,
+        ),
+    ] = ()
     objects: tuple[Literal["objective", "optimizer", "lr_schedule", "binarization"], ...] = ()
-
-    @pydantic.field_validator("execution")
-    @classmethod
-    def _known_execution(cls, value: str) -> str:
-        if value not in (AUTO, *EXECUTIONS):
-            raise ValueError(f"expected one of {', '.join((AUTO, *EXECUTIONS))}")
-        return value
 
     @pydantic.model_validator(mode="after")
     def _weighs_what_can_be_weighed(self) -> TrainingConfig:
-        """Refuse a weight of the rate under an objective that has none: it would be accepted and do nothing."""
-        weighed = [
-            name for name in ("beta", "kl_warmup_epochs", "free_bits") if getattr(self, name) != RATE_DEFAULTS[name]
-        ]
-        known = OBJECTIVES.can_resolve(self.objective.name)
-        if weighed and known and not OBJECTIVES[self.objective.name].weighs_rate:
-            can = ", ".join(name for name, objective in OBJECTIVES.items() if objective.weighs_rate)
-            raise ValueError(
-                f"`{weighed[0]}` has no effect on the objective {self.objective.name}, which does not weigh the rate. "
-                f"Leave it out, or choose `objective={can}`."
-            )
+        """Refuse a weight of the rate under an objective that would ignore it."""
+        for name in ("beta", "kl_warmup_epochs", "free_bits"):
+            known = OBJECTIVES.can_resolve(self.objective.name)
+            ignored = known and not OBJECTIVES[self.objective.name].weighs_rate
+            if ignored and getattr(self, name) != type(self).model_fields[name].default:
+                names = ", ".join(name for name, objective in OBJECTIVES.items() if objective.weighs_rate)
+                raise ValueError(
+                    f"`{name}` has no effect on the objective {self.objective.name}, which does not weigh the rate. "
+                    f"Leave it out, or choose `objective={names}`."
+                )
         return self
 
     def steps(self, examples: int) -> int:
-        """Return the steps of an epoch: as given, else one pass over the examples.
+        """Return the number of steps in an epoch.
 
         Args:
-          examples: in the training split.
+          examples: number of examples in the training split.
         """
         return self.steps_per_epoch or math.ceil(examples / self.batch_size)
 
 
-RATE_DEFAULTS = {"beta": 1.0, "kl_warmup_epochs": 0, "free_bits": 0.0}
-
-
-LATER = {("training", "ema"): None, ("model", "encoder_input"): "values"}
-"""Settings that runs were made without at first, and what those runs had in their place."""
-
-
 class RunConfig(_Record):
-    """A run: its data, its model, its training.
+    """The config of a run: its data, its model and its training.
 
     Raises:
-      pydantic.ValidationError: what one of its parts refuses, an objective or free bits without the closed form that
-      they need, or early stopping without validation data.
+      pydantic.ValidationError: for an error in one of the parts, an objective or free bits that need a closed form
+        which the families lack, or early stopping without validation data.
     """
 
     version: Literal[1] = 1
@@ -301,45 +632,140 @@ class RunConfig(_Record):
         return self
 
     def identity(self) -> str:
-        """Return a digest of all that decides a run's numbers, but not of when it ends, which may be put off.
+        """Return a digest of everything that decides the numbers of a run: 16 hexadecimal digits of SHA-256.
 
-        `LATER` settings count where they are not as they were before they were there: older runs keep their digest. Who
-        decided columns and
-        scaling does not count, what they are does; nor what pixels are over and how deep they were, which follows from
-        the data, whose fingerprint counts.
-
-        Sixteen hexadecimal digits of SHA-256.
+        The end of training does not count, because you may extend a run. Facts that follow from the data do not count
+        either, because the fingerprint of the data does. Averaging and the encoder's input count only if they are used.
         """
-        content = self.model_dump(mode="json")
-        training = content["training"]
-        for name in ("pixels_over", "deeper", "learned", *["dataset"] * self.data.stored, "stored"):
-            del content["data"][name]
-        for name in ("epochs", "early_stopping", "callbacks", "objects"):
-            del training[name]
-        for (part, name), before in LATER.items():
-            if content[part][name] == before:
-                del content[part][name]
+        unused = {"encoder_input"} if self.model.encoder_input == "values" else set()
+        facts = {"pixels_over", "deeper", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
+        other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())
+        exclude = {"data": facts, "model": unused, "training": other}
+        content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def settings(self) -> dict[str, object]:
+        """Return the settings that train the same run again, by name and in the order of `SETTINGS`."""
+        values = {**self.data.request(), **dict(self.model), **dict(self.training)}
+        return {name: values[name] for name in SETTINGS if values.get(name) not in (None, ())}
+
+
+SETTINGS: dict[str, Setting] = {
+    name: dataclasses.replace(setting, key=setting.key or name.replace("_", "-"), field=field)
+    for group in GROUPS
+    for record in (ModelConfig, TrainingConfig, Request)
+    for name, field in record.model_fields.items()
+    for setting in field.metadata
+    if isinstance(setting, Setting) and setting.group == group
+}
+"""Every setting of `tfp-vae train` by the name of its field, in the order of the help page."""
+
+
+def check_values(values: Mapping[str, Any]) -> dict[str, object]:
+    """Return values of settings as their fields' types, by the names of the fields. Members of tables stay as written.
+
+    ```python
+    tv.runs.config.check_values({"batch-size": 10, "hidden": "64,64"})  # {"batch_size": 10, "hidden": (64, 64)}
+    ```
+
+    Args:
+      values: by the names or keys of settings: `batch_size` or `batch-size`.
+
+    Raises:
+      UsageError: for an unknown name or a value beyond the limits of its field.
+    """
+    names = {setting.key.replace("-", "_"): name for name, setting in SETTINGS.items()}
+    fields: dict[str, Any] = {}
+    members, others = dict[str, object](), dict[str, object]()
+    for key, value in values.items():
+        name = names.get(key.replace("-", "_"))
+        if name is None:
+            raise UsageError(f"unknown key {key!r}.{suggest(key.replace('-', '_'), names)}")
+        setting = SETTINGS[name]
+        if isinstance(value, bool) and setting.kind is not bool:
+            raise UsageError(f"{key}: expected a value, found {str(value).lower()}")
+        if setting.table is not None and setting.kind is not str:
+            several = setting.multiple and isinstance(value, list | tuple)
+            for each in value if several else [value]:
+                if not isinstance(each, str | Mapping | Member):
+                    raise UsageError(f"{key}: expected text, found {each!r}")
+                setting.table.member(each)
+            members[name] = [value] if setting.multiple and not several else value
+        else:
+            fields[name], others[name] = (setting.field.annotation, setting.field), value
+    return {**dict(read_record(pydantic.create_model("Values", **fields), others)), **members}
+
+
+def expand_shortcuts(values: Mapping[str, Any]) -> dict[str, object]:
+    """Return settings with `hidden` and `mc_samples` written into the members that they are short for.
+
+    ```python
+    tv.runs.config.expand_shortcuts({"hidden": (64,), "encoder": "mlp", "decoder": "conv"})["encoder"].settings
+    ```
+
+    Args:
+      values: settings by name. Members are text or mappings, in which a key may be missing.
+
+    Raises:
+      UsageError: if no member has such a key, or if all that have it set it already.
+    """
+    expanded = {name: value for name, value in values.items() if not SETTINGS[name].fills}
+    for key in values.keys() - expanded.keys():
+        fills = SETTINGS[key].fills
+        members = {name: parse(values.get(name, SETTINGS[name].field.default.name)) for name in fills}
+        table = typing.cast("Table", SETTINGS[fills[0]].table)
+        with allow_code():  # because you name the members yourself
+            takers = {name for name, (member, _) in members.items() if key in table.info(member).defaults}
+        if not takers:
+            found = ", ".join(dict.fromkeys(member for member, _ in members.values()))
+            raise UsageError(f"`{key}` has no meaning for the {table.kind} {found}. Leave it out.")
+        if all(key in members[name][1] for name in takers):
+            raise UsageError(f"`{key}` and the key {key} of {' and '.join(sorted(takers))} were both given; keep one.")
+        for name, (member, settings) in members.items():
+            extra = {key: values[key]} if name in takers else {}
+            expanded[name] = table.member({"name": member, **extra, **settings})
+    return expanded
+
+
+def read_record(record: type[R], values: Mapping[str, object]) -> R:
+    """Return a record with these values, or raise UsageError with the first problem."""
+    try:
+        return record(**values)
+    except pydantic.ValidationError as error:
+        raise UsageError(first_problem(error)) from error
+
+
+def read_settings(values: Mapping[str, object]) -> tuple[Request, ModelConfig, TrainingConfig]:
+    """Return the records of settings that may contain `hidden` and `mc_samples`.
+
+    Args:
+      values: settings by name. The others keep their defaults.
+
+    Raises:
+      UsageError: for a value beyond its limits, or settings that contradict each other.
+    """
+    expanded = expand_shortcuts(values)
+
+    def own(record: type[R]) -> R:
+        return read_record(record, {name: expanded[name] for name in record.model_fields if name in expanded})
+
+    return own(Request), own(ModelConfig), own(TrainingConfig)
 
 
 def check_latent_dim(model: ModelConfig) -> None:
-    """Raise UsageError if posterior or prior cannot be over so few dimensions, as a coupling flow over one.
+    """Raise UsageError if the posterior or the prior needs more latent dimensions, as a coupling flow does.
 
-    Here and not when the model is built, so that the error comes before data are read and TensorFlow is imported.
+    This check comes before data are read and TensorFlow is imported.
     """
-    _check_family(POSTERIORS, model.posterior, model.latent_dim)
-    _check_family(PRIORS, model.prior, model.latent_dim)
-
-
-def _check_family(table: Table, member: Member, latent_dim: int) -> None:
     try:
-        table.build(member, latent_dim, encoder=None, data_mean=None)
+        for table, member in ((POSTERIORS, model.posterior), (PRIORS, model.prior)):
+            table.build(member, model.latent_dim, encoder=None, data_mean=None)
     except pydantic.ValidationError as error:
         raise UsageError(f"`latent_dim`: for {table.kind} {member.name} {first_problem(error)}.") from error
 
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
-    """Raise UsageError if objective or free bits need a closed-form rate that posterior and prior do not have."""
+    """Raise UsageError if the objective or free bits need a closed-form rate that posterior and prior do not have."""
     members = ((POSTERIORS, model.posterior), (PRIORS, model.prior), (OBJECTIVES, training.objective))
     if not all(table.can_resolve(member.name) for table, member in members):
         return  # the run names code that may not be imported here, so building the model will fail

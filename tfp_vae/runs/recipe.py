@@ -85,13 +85,13 @@ OPEN = ("encoder", "decoder", "likelihood")
 def plan(
     dataset: str,
     data_dir: str | None,
-    binarization: str | None,
+    binarization: str | Member | None,
     model: ModelConfig,
     training: TrainingConfig,
     progress: Any = None,
     *,
     reading: Reading | None = None,
-    scaling: str | None = None,
+    scaling: str | Member | None = None,
     open_choices: Collection[str] = (),
 ) -> tuple[RunConfig, Dataset]:
     """Return a new run's config, and its data as it will see them.
@@ -157,7 +157,7 @@ def _described(data: Dataset, **more: Any) -> DataConfig:
     )
 
 
-def _learned(reading: Reading, data: Dataset, scaling: str | None) -> tuple[str, ...]:
+def _learned(reading: Reading, data: Dataset, scaling: str | Member | None) -> tuple[str, ...]:
     """Return what the data decided of how they are read and scaled, as nobody said it."""
     columns = reading.columns is None and data.reading.columns is not None
     settings = SCALINGS.member(scaling or data.scaling.name).settings != data.scaling.settings

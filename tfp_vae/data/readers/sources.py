@@ -53,6 +53,12 @@ def _split_names(value: Any) -> Any:
 
 Side = Annotated[int, pydantic.Field(gt=0, le=MOST_SIDE)]
 
+Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(_split_names)]
+"""The names of the columns of a table to learn from, or text such as `a,b`."""
+
+Size = Annotated[tuple[Side, Side], pydantic.BeforeValidator(_split_size)]
+"""The height and width of images in pixels, or text such as `28x32` or `28`."""
+
 
 @final
 class Reading(pydantic.BaseModel):
@@ -74,10 +80,8 @@ class Reading(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     label_column: str | None = None
-    columns: Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(_split_names)] | None = (
-        None
-    )
-    resize: Annotated[tuple[Side, Side], pydantic.BeforeValidator(_split_size)] | None = None
+    columns: Columns | None = None
+    resize: Size | None = None
     channels: Channels = "auto"
 
     def given(self) -> set[str]:
