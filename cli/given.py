@@ -11,7 +11,7 @@ import numpy as np
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS, Split
-from tfp_vae.runs.recipe import binarized, held_out_view, reload, scaled_examples
+from tfp_vae.runs.recipe import binarize, held_out_view, read_examples, reload
 from tfp_vae.runs.run import Run
 
 from . import console, options
@@ -89,7 +89,7 @@ def select_examples(
     if split is not None:
         examples, drawn = held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split), False
     else:
-        examples, drawn = binarized(config, scaled_examples(config, str(data)))
+        examples, drawn = binarize(config, read_examples(config, str(data)))
     places = np.arange(len(examples))
     if max_examples is not None and max_examples < len(examples):
         places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # because some files are sorted by class

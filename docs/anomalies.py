@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", required=True, help="where MNIST's files lie, or are downloaded to")
     data_dir = parser.parse_args().data_dir
-    digits = np.round(255 * tv.data.dataset.load("mnist", data_dir=data_dir).test.x[:, :, :, 0]).astype(np.uint8)
+    digits = np.round(255 * tv.data.load("mnist", data_dir=data_dir).test.x[:, :, :, 0]).astype(np.uint8)
     draw = np.random.default_rng(0)
     digits = digits[draw.choice(len(digits), EXAMPLES, replace=False)]
     with tempfile.TemporaryDirectory() as folder:

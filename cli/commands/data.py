@@ -10,9 +10,11 @@ import numpy as np
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DataError, DiskError
-from tfp_vae.data.dataset import DATASETS, Dataset, default_scaling, read, warn_of_namesake
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.data.loading import read
+from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.sources import FOLDER, READERS
-from tfp_vae.data.transforms.scaling import SCALINGS
+from tfp_vae.data.transforms.scaling import SCALINGS, choose_scaling
 
 from .. import console, options, output
 
@@ -83,7 +85,7 @@ def inspect_command(
     it cannot write the picture, it exits with code 6.
     """
     path, refused = _place(out)
-    warn_of_namesake(dataset, data_dir)
+
     raw = read(dataset, data_dir=data_dir, progress=console.DownloadProgress(), reading=options.reading(said))
     from tfp_vae.runs.recipe import inspect
 
@@ -124,16 +126,16 @@ def _drawn(path: Path, raw: Dataset, scaling: str | None) -> DiskError | None:
 def _picture(raw: Dataset, scaling: str | None) -> Any:
     """Return training examples as a figure: pixels as they are, vectors with each feature over its range."""
     from tfp_vae import plots
-    from tfp_vae.data.inspection import pictured
+    from tfp_vae.data.inspection import pick_examples
 
-    given = pictured(raw, PICTURED)
+    given = pick_examples(raw, PICTURED)
     x = np.nan_to_num(np.asarray(given, np.float64), posinf=0.0, neginf=0.0)
     title = f"{raw.name}: training examples{'' if raw.train.y is None else ', class by class'}"
     if x.ndim == 2:
         width = np.ptp(x, axis=0)
         shown = (x - x.min(axis=0)) / np.where(width > 0, width, 1.0)
         return plots.image_grid(shown, f"{title}, each feature over its range", features=raw.reading.columns or ())
-    full = SCALINGS.build(SCALINGS.member(scaling or default_scaling(raw))).full(given)
+    full = SCALINGS.build(SCALINGS.member(scaling or choose_scaling(raw.profile))).full(given)
     return plots.image_grid(x, title, COLUMNS, limits=None if full is None else plots.Range(0.0, full))
 
 

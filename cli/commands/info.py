@@ -9,7 +9,7 @@ import click
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Table, settings_text
-from tfp_vae.data.dataset import DATASETS
+from tfp_vae.data.named import DATASETS
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.run import Run
 from tfp_vae.training.callbacks import CALLBACKS

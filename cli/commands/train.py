@@ -12,7 +12,6 @@ from click.core import ParameterSource
 
 from tfp_vae.core.errors import Interrupted, UsageError
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.data.profile import kind_of
 from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import tensorboard as events
@@ -129,7 +128,7 @@ def plan_run(
         f"data: {data.dataset}, {shape}, {sizes}; scaling: {data.scaling.name}; binarization: {data.binarization}"
     )
     picked = ", ".join(f"--{name} {getattr(config.model, name).name}" for name in left_open)
-    console.notice(f"kind: {kind_of(dataset)}" + (f"; picked for it: {picked}" if picked else ""))
+    console.notice(f"kind: {dataset.profile.kind}" + (f"; picked for it: {picked}" if picked else ""))
     return config, dataset
 
 

@@ -20,8 +20,10 @@ from tests.helpers.commands import GRAPH, SMALL, call, one_sentence
 from tests.helpers.files import encoded, write_table
 from tests.helpers.files import write as write_images
 from tfp_vae import plots
-from tfp_vae.data.dataset import DATASETS, Dataset, load, read
-from tfp_vae.data.inspection import pictured
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.data.inspection import pick_examples
+from tfp_vae.data.loading import load, read
+from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.sources import READERS
 from tfp_vae.evaluation.latent_space import PATHS
@@ -138,7 +140,7 @@ class TestPicturesShowTheNumbers:
 
     def test_data_inspect(self, here: Path, drawn: list[Any]) -> None:
         call("data", "inspect", "digits", "--out", "d.png")
-        shown = pictured(read("digits"), 100)
+        shown = pick_examples(read("digits"), 100)
         np.testing.assert_allclose(tiles_of(drawn[0], 10)[: len(shown)], shown[..., 0], rtol=1e-6)
 
     @pytest.mark.parametrize(
@@ -504,29 +506,29 @@ class TestData:
     def test_inspect_of_no_number_at_all(self, here: Path) -> None:
         np.save("nan.npy", np.full((20, 8, 8), np.nan))
         result = call("data", "inspect", "nan.npy", "--out", "nan.png", code=3)
-        assert "found only values that are missing or infinite" in one_sentence(result)
+        assert "found only missing or infinite values" in one_sentence(result)
         assert "none: all are missing or infinite" in result.stdout
         assert "from nan" not in result.stdout
         assert not Path("nan.png").exists()
         told = json.loads(call("data", "inspect", "nan.npy", "--json", code=3).stdout)
         assert told["range"]["max"] is None
         assert "not a finite number" in told["range"]["max_reason"]
-        assert "found only values that are missing or infinite" in one_sentence(
+        assert "found only missing or infinite values" in one_sentence(
             call("train", "--dataset", "nan.npy", *SMALL, code=3)
         )
 
     def test_dark_pixels_are_said_to_be_over_255(self, here: Path) -> None:
         np.save("dark.npy", np.random.default_rng(0).integers(0, 17, (40, 4, 4)).astype(np.uint8))
-        assert "255 is taken for full" in call("data", "inspect", "dark.npy").stdout
+        assert "but they are divided by 255" in call("data", "inspect", "dark.npy").stdout
         arguments = ("train", "--dataset", "dark.npy", *SMALL, "--no-plots")
         assert "warning: dark.npy: the largest of its 8-bit pixels is 16" in call(*arguments).stderr
         told = call(*arguments, "--scaling", "pixels", "--run-dir", "other")
-        assert "taken for full" not in told.stderr
+        assert "but they are divided" not in told.stderr
 
     def test_examples_that_are_all_the_same_are_said_to_be(self, here: Path) -> None:
         np.save("same.npy", np.full((40, 3), 2.5))
         shown = call("data", "inspect", "same.npy").stdout
-        assert "yes, but all examples are identical, so that there is nothing to learn" in shown
+        assert "yes, but all examples are identical, so there is nothing to learn" in shown
         assert "without an upper bound" not in shown
         said = call("train", "--dataset", "same.npy", *SMALL, "--no-plots").stderr
         assert "warning: same.npy: all examples are identical" in said

@@ -13,8 +13,8 @@ from tests.helpers import builders
 from tests.helpers.runs import start_run
 from tfp_vae.core.display import table, text_of
 from tfp_vae.core.registry import MemberInfo
-from tfp_vae.data import dataset as datasets
 from tfp_vae.data.dataset import Dataset, Split
+from tfp_vae.data.loading import load
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.load import LoadedRun
@@ -82,8 +82,8 @@ def test_records_name_their_settings(kind: str) -> None:
 
 
 def test_data_tell_their_sizes_and_not_their_values() -> None:
-    assert repr(datasets.load("digits")) == "Dataset('digits', 8x8x1: 1,437 train, 180 validation, 180 test)"
-    assert repr(datasets.load("digits").test) == "Split(180 examples of 8x8x1, with labels)"
+    assert repr(load("digits")) == "Dataset('digits', 8x8x1: 1,437 train, 180 validation, 180 test)"
+    assert repr(load("digits").test) == "Split(180 examples of 8x8x1, with labels)"
     assert repr(Split(np.zeros((2, 5)))) == "Split(2 examples of 5)"
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from tfp_vae.core.execution import ALIGNMENT, align, is_aligned, to_device
 from tfp_vae.core.lazy import tf
-from tfp_vae.data.dataset import load, prepare
-from tfp_vae.data.transforms.binarization import BINARIZATIONS
+from tfp_vae.data.loading import load
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare
 
 
 def beginning_at(offset: int, shape: tuple[int, ...] = (5, 7), dtype: type = np.float32) -> np.ndarray:

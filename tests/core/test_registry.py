@@ -13,7 +13,7 @@ import pytest
 from tests.helpers.tables import TABLE
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Member, Positive, Table, first_problem, record
-from tfp_vae.data.dataset import DATASETS
+from tfp_vae.data.named import DATASETS
 from tfp_vae.data.transforms.scaling import Divided
 from tfp_vae.model.latent import Latent
 from tfp_vae.model.posteriors import DiagonalNormal

@@ -13,19 +13,18 @@ from tests.helpers.files import encoded, idx, write_mnist
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.supports import BINARY, COUNTS, OPEN_UNIT, REAL, UNIT, Support, first_violation, level_count, levels
-from tfp_vae.data import dataset as datasets
-from tfp_vae.data.dataset import (
-    SPLITS,
-    Dataset,
-    Split,
-    check_support,
-    load,
-    not_finite,
+from tfp_vae.data import named
+from tfp_vae.data.dataset import SPLITS, Dataset, Split, first_flaw
+from tfp_vae.data.loading import load, read
+from tfp_vae.data.transforms.binarization import (
+    BINARIZATIONS,
+    Binarization,
+    Dynamic,
+    Static,
+    Threshold,
+    Unchanged,
     prepare,
-    read,
-    warn_of_namesake,
 )
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, Dynamic, Static, Threshold, Unchanged
 from tfp_vae.runs.recipe import plan, reload
 
 
@@ -85,7 +84,7 @@ class TestCanonicalFiles:
         assert data.test.y is None
 
     def test_files_of_another_data_set_are_not_taken(self, shared_data: Path) -> None:
-        assert datasets._places("fashion-mnist", shared_data / "mnist") == [
+        assert named.find_folders("fashion-mnist", shared_data / "mnist") == [
             shared_data / "mnist" / "fashion-mnist",
             shared_data / "mnist" / "fashion_mnist",
         ]
@@ -166,7 +165,7 @@ class TestOwnArrays:
             ({"x": np.zeros((9, 2)), "y": np.zeros(8)}, "a label for each of 9"),
             ({"x": np.zeros(9)}, r"found shape \(9,\)"),
             ({"x": np.zeros((9, 0))}, r"found shape \(9, 0\)"),
-            ({"x": np.zeros((2, 3))}, "a.npz: expected at least 3 examples, one for each split, found 2; gather more"),
+            ({"x": np.zeros((2, 3))}, "a.npz: expected at least 3 examples, one for each split, found 2. Add more"),
             ({"x": np.array([["a"] * 3] * 9)}, "array of numbers, found dtype"),
             ({"x": np.ones((9, 2), complex)}, "array of numbers, found dtype complex"),
             ({"x_train": np.zeros((9, 2)), "x_test": np.zeros((9, 3))}, "one shape of example"),
@@ -199,10 +198,12 @@ class TestOwnArrays:
         x = np.zeros((40, 3))
         x[[5, 11, 20, 39], 1] = np.nan  # in all splits
         np.save(tmp_path / "a.npy", x)
-        with pytest.raises(DataError, match="row 5 of its source; remove or mend that row, and 3 other rows with such"):
+        with pytest.raises(
+            DataError, match=r"row 5 of its source[.] Correct or remove that row and 3 other rows with such"
+        ):
             load(str(tmp_path / "a.npy"))
         raw = read(str(tmp_path / "a.npy"))
-        found = not_finite(raw)
+        found = first_flaw(raw)
         assert found.examples == 4
         assert getattr(raw, found.split).source_rows()[found.row] == 5
 
@@ -262,7 +263,7 @@ class TestSupports:
     @pytest.mark.parametrize(
         ("values", "binarization", "message"),
         [
-            ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2 of its source; try harder"),
+            ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2 of its source. Try harder"),
             ([0, 255, 7], Unchanged(), r"expected values in \{0, 1\}, found 255 in row 1"),
             ([0, 255, 7], Dynamic(), r"expected values in \[0, 1\], found 255 in row 1"),
             ([0, -3, 7], Threshold(), r"expected values in \[0, 1\], found -3 in row 1"),
@@ -270,7 +271,7 @@ class TestSupports:
     )
     def test_refusals(self, values: list[float], binarization: Binarization, message: str) -> None:
         with pytest.raises(DataError, match=message):
-            check_support(dataset(values), binarization.takes(BINARY), lambda: "try harder")
+            prepare(dataset(values), binarization, 0, support=BINARY, advice="Try harder.")
 
     def test_binarized_data_is_refused_to_likelihoods_of_other_data(self) -> None:
         with pytest.raises(
@@ -282,8 +283,7 @@ class TestSupports:
         ("values", "expected"), [([0, 1, 1], "none"), ([0, 0.5, 1], "dynamic"), ([0, 255], "dynamic")]
     )
     def test_default_binarization(self, values: list[float], expected: str) -> None:
-        assert datasets.default_binarization(dataset(values), BINARY) == expected
-        assert datasets.default_binarization(dataset(values), REAL) == "none"
+        assert ("dynamic" if dataset(values).profile.grey else "none") == expected
 
 
 class TestBinarization:
@@ -364,7 +364,7 @@ class TestOmniglot:
             assert abs(x.mean(axis=(1, 2)).argmax() - (10 * y + 4) * 28 / 105) < 2
 
     def test_it_is_downloaded_by_checksum(self) -> None:
-        assert all(remote.checksum.startswith("md5:") and len(remote.checksum) == 36 for remote in datasets.OMNIGLOT)
+        assert all(remote.checksum.startswith("md5:") and len(remote.checksum) == 36 for remote in named.OMNIGLOT)
 
     def test_a_damaged_archive_is_refused(self, folder: Path) -> None:
         path = folder / "images_evaluation.zip"
@@ -373,17 +373,17 @@ class TestOmniglot:
             load("omniglot", data_dir=str(folder))
 
 
-def test_what_lies_here_under_the_name_of_a_data_set_is_told_of(
+def test_file_with_the_name_of_a_data_set_causes_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    warn_of_namesake("digits", None)
+    read("digits")
     (tmp_path / "digits").mkdir()
-    warn_of_namesake("./digits", None)
-    warn_of_namesake("digits", ".")  # it is the data set's own folder
+    read("digits", ".")  # because it is the data set's own folder
+    read("digits", recorded=True)
     assert not caplog.messages
-    warn_of_namesake("digits", None)
-    assert caplog.messages == ["digits is the data set of that name; for what lies here under it, write ./digits."]
+    read("digits")
+    assert caplog.messages == ["digits means the data set of that name. For the file or folder here, write ./digits."]
 
 
 def test_a_new_run_tells_of_a_namesake_and_its_data_read_again_do_not(

@@ -13,8 +13,9 @@ import pytest
 
 from tests.helpers.files import write_mnist
 from tfp_vae.core.errors import DataError
-from tfp_vae.data import dataset as datasets
+from tfp_vae.data import named
 from tfp_vae.data.downloads import Remote, data_folder, obtain
+from tfp_vae.data.loading import load
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -125,8 +126,8 @@ def test_a_data_set_is_downloaded_whole(
         "t10k-images-idx3-ubyte.gz",
         "t10k-labels-idx1-ubyte",
     ]
-    monkeypatch.setattr(datasets, "MNIST", datasets._remotes(server, {name: checksums[name] for name in order}))
-    data = datasets.load("mnist", data_dir=str(tmp_path / "cache"))
+    monkeypatch.setattr(named, "MNIST", named.remotes(server, {name: checksums[name] for name in order}))
+    data = load("mnist", data_dir=str(tmp_path / "cache"))
     assert len(data.test) == 4
     assert len(list((tmp_path / "cache" / "mnist").iterdir())) == 4
 

@@ -9,10 +9,11 @@ import pytest
 
 from tests.helpers.files import PIXELS, dataset
 from tfp_vae.data import inspection
-from tfp_vae.data.dataset import SPLITS, Dataset, Split, read
-from tfp_vae.data.inspection import duplicates, pictured
+from tfp_vae.data.dataset import SPLITS, Dataset, Split
+from tfp_vae.data.inspection import find_duplicates, pick_examples
+from tfp_vae.data.loading import read
 from tfp_vae.model.likelihoods import LIKELIHOODS
-from tfp_vae.runs.recipe import fitting, inspect
+from tfp_vae.runs.recipe import inspect, likelihoods_that_fit
 
 
 def split_into(train: np.ndarray, held_out: np.ndarray) -> Dataset:
@@ -26,21 +27,21 @@ class TestDuplicates:
         x, y = rng.normal(size=(200, 8)).astype(np.float32), rng.normal(size=(50, 8)).astype(np.float32)
         x[:, 0], y[:, 0] = 1e5 * x[:, 0], 1e5 * y[:, 0]
         y[7] = x[3]
-        found = inspection.duplicates(Dataset("own", "", Split(x), Split(y), Split(y)), "test")
+        found = find_duplicates(Dataset("own", "", Split(x), Split(y), Split(y)), "test")
         assert (found.identical, found.near) == (1, 1)
 
     def test_brute_force_finds_the_same_neighbours(self, rng: np.random.Generator) -> None:
         a, b = rng.normal(40, 1, (300, 7)).astype(np.float32), rng.normal(40, 1, (90, 7)).astype(np.float32)
-        places, distances = inspection._nearest(a, b)
+        places, distances = inspection.nearest_rows(a, b)
         every = np.sqrt(np.mean((a[None].astype(float) - b[:, None]) ** 2, axis=2))
         np.testing.assert_array_equal(places, every.argmin(axis=1))
         np.testing.assert_allclose(distances, every.min(axis=1))
 
     def test_blocks_change_nothing(self, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
         a, b = rng.normal(size=(50, 3)).astype(np.float32), rng.normal(size=(20, 3)).astype(np.float32)
-        whole = inspection._nearest(a, b)
+        whole = inspection.nearest_rows(a, b)
         monkeypatch.setattr(inspection, "BLOCK", 7)
-        for found, expected in zip(inspection._nearest(a, b), whole, strict=True):
+        for found, expected in zip(inspection.nearest_rows(a, b), whole, strict=True):
             np.testing.assert_array_equal(found, expected)
 
     def test_planted_ones_are_found_and_named(self, rng: np.random.Generator) -> None:
@@ -48,7 +49,7 @@ class TestDuplicates:
         held_out = rng.normal(size=(50, 30)).astype(np.float32)
         held_out[[4, 9]] = train[[17, 120]]
         held_out[23] = train[55] + 0.01 * rng.normal(size=30)
-        found = duplicates(split_into(train, held_out), "test")
+        found = find_duplicates(split_into(train, held_out), "test")
         assert (found.identical, found.near, found.searched, found.among) == (2, 3, 50, 200)
         assert [(each.held_out, each.train) for each in found.nearest] == [
             ("row 4", "row 17"),
@@ -65,11 +66,11 @@ class TestDuplicates:
         monkeypatch.setattr(inspection, "MOST_PRODUCTS", 200 * 5 * 10)
         train, held_out = rng.normal(size=(200, 5)), rng.normal(size=(60, 5))
         held_out[:] = train[:60]
-        found = duplicates(split_into(train, held_out), "validation")
+        found = find_duplicates(split_into(train, held_out), "validation")
         assert (found.identical, found.searched, found.near) == (60, 10, 10)
 
     def test_zero_and_minus_zero_are_the_same(self) -> None:
-        assert duplicates(split_into(np.zeros((4, 2)), -np.zeros((1, 2))), "test").identical == 1
+        assert find_duplicates(split_into(np.zeros((4, 2)), -np.zeros((1, 2))), "test").identical == 1
 
 
 class TestInspect:
@@ -87,18 +88,18 @@ class TestInspect:
         assert found["labels"]["classes"] == 10
         assert sum(sum(sizes.values()) for sizes in found["labels"]["examples"].values()) == 1797
         assert found["constant"] == 3
-        assert found["likelihoods"] == fitting(every, (8, 8, 1))
+        assert found["likelihoods"] == likelihoods_that_fit(raw.profile)
         assert found["likelihoods_if_binarized"] == ["bernoulli"]
         assert found["picked"]["binarization"] == "dynamic"
 
     def test_examples_that_are_all_the_same(self, rng: np.random.Generator) -> None:
         x = rng.normal(size=3).repeat(40).reshape(3, 40).T
-        assert inspect(dataset(x))["lack"] == "all examples are identical, so that there is nothing to learn"
+        assert inspect(dataset(x))["lack"] == "all examples are identical, so there is nothing to learn"
         other = x.copy()
         other[-1, -1] += 1
         assert inspect(dataset(other))["lack"] is None
         found = inspect(Dataset("some", "", Split(x), Split(x[:5]), Split(other)))["lack"]
-        assert found == "all 40 training examples are identical, so that there is nothing to learn from them"
+        assert found == "all 40 training examples are identical, so there is nothing to learn from them"
         constant = rng.normal(size=(40, 1)).repeat(5, axis=1)  # each example its own value
         assert inspect(dataset(constant))["lack"] is None
 
@@ -108,7 +109,7 @@ class TestInspect:
         assert found["examples"].keys() == {"0.3", "1.5"}
 
     @pytest.mark.parametrize(
-        ("count", "said"), [(1, "there is one training example, and"), (2, "2 training examples are too few"),
+        ("count", "said"), [(1, "there is only one training example"), (2, "2 training examples are too few"),
                             (9, "9 training examples are too few to learn"), (10, None)],
     )  # fmt: skip
     def test_few_examples(self, count: int, said: str | None, rng: np.random.Generator) -> None:
@@ -133,18 +134,18 @@ class TestInspect:
         found = inspect(dataset(np.full((9, 2), np.nan)))
         assert np.isnan(found["range"]["mean"])
         assert not found["trainable"]
-        assert "found only values that are missing or infinite" in found["problem"]
+        assert "found only missing or infinite values" in found["problem"]
 
     @pytest.mark.parametrize(
         ("largest", "dtype", "scaling", "said"),
-        [(16, np.uint8, None, "largest of its 8-bit pixels is 16, and 255 is taken for full: values end at 0.063"),
-         (127, np.uint8, None, "values end at 0.5; if 127 is full, multiply by 2.00787 first, or"),
-         (1, np.uint8, None, "is 1, so they are taken as they are"),
+        [(16, np.uint8, None, "largest of its 8-bit pixels is 16, but they are divided by 255, so values end at 0.063"),
+         (127, np.uint8, None, "values end at 0.5. If 127 is full, multiply by 2.00787 first, or"),
+         (1, np.uint8, None, "is 1, so they are not divided"),
          (128, np.uint8, None, None), (255, np.uint8, None, None), (0, np.uint8, None, None),
          (16, np.uint8, "pixels", None), (16, np.int64, None, None), (16, np.float32, None, None),
-         (255, np.int64, None, "64-bit whole numbers, up to 255, are taken as they are, as counts"),
-         (4_000, np.uint16, None, "say what a full one is, such as `scaling=divided:by=4095`"),
-         (65_535, np.uint16, None, "`scaling=divided:by=65535`; if they are counts, `scaling=none`"),
+         (255, np.int64, None, "64-bit whole numbers, up to 255, are treated as counts"),
+         (4_000, np.uint16, None, "If they are pixels, set `scaling=divided:by=4095`"),
+         (65_535, np.uint16, None, "`scaling=divided:by=65535`. If they are counts, set `scaling=none`"),
          (65_535, np.uint16, "none", None), (70_000, np.int64, None, None), (127, np.uint16, None, None),
          (4_000, np.float32, None, None)],
     )  # fmt: skip
@@ -199,8 +200,8 @@ class TestPictured:
     def test_as_many_of_each_class(self) -> None:
         x, y = np.arange(60.0).reshape(60, 1), np.repeat(["b", "a", "c"], [40, 15, 5])
         split = Split(x, y)
-        shown = pictured(Dataset("some", "", split, split, split), 30)
+        shown = pick_examples(Dataset("some", "", split, split, split), 30)
         assert [y[int(value)] for value in shown[:, 0]] == ["a"] * 10 + ["b"] * 10 + ["c"] * 5
 
     def test_evenly_spread_without_classes(self) -> None:
-        np.testing.assert_array_equal(pictured(dataset(np.arange(11.0)[:, None]), 3)[:, 0], [0, 5, 10])
+        np.testing.assert_array_equal(pick_examples(dataset(np.arange(11.0)[:, None]), 3)[:, 0], [0, 5, 10])

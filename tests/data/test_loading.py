@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 import tfp_vae as tv
+from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data import dataset
+from tfp_vae.runs.recipe import plan
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def frame(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def test_named_data_set_is_that_of_the_command_line() -> None:
-    assert tv.data.load("digits").fingerprint() == dataset.load("digits").fingerprint()
+    config, _ = plan("digits", None, None, small_model(), small_training())
+    assert tv.data.load("digits").fingerprint() == config.data.fingerprint
 
 
 def test_array_in_memory_equals_its_file(tmp_path: Path, rng: np.random.Generator) -> None:

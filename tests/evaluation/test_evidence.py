@@ -151,7 +151,7 @@ class TestSupport:
 
     def test_pixels_up_to_255_are_refused_by_a_bernoulli(self, vae: VAE, x: np.ndarray) -> None:
         row = int(np.flatnonzero(x.reshape(len(x), -1).any(axis=1))[0])
-        message = rf"^x: expected values in \{{0, 1\}}, found 255 in row {row} of its source; scale or binarize it"
+        message = rf"^x: expected values in \{{0, 1\}}, found 255 in row {row} of its source[.] Scale or binarize it"
         with pytest.raises(DataError, match=message):
             tv.log_likelihood(vae, 255 * x)
 

@@ -1,7 +1,7 @@
-"""Data sets: reading, checking, splitting and scaling examples. `load` does all of it.
+"""Data sets: reading, measuring, splitting, scaling and checking examples. `load` does all of it.
 
-To add a named data set, write a function that returns a `Dataset` and enter it in `DATASETS` of `dataset`. To add a
-kind of file, enter its reader in `READERS` of `readers.sources`.
+To add a named data set, write a function that returns a `Dataset` and enter it in `DATASETS` of `named`. To add a kind
+of file, enter its reader in `READERS` of `readers.sources`. A new scaling or binarization is a class in `transforms`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ if TYPE_CHECKING:
         downloads,
         inspection,
         loading,
+        named,
         profile,
         readers,
+        splits,
         transforms,
     )
-    from tfp_vae.data.dataset import DATASETS, Dataset, Split
+    from tfp_vae.data.dataset import Dataset, Split
     from tfp_vae.data.loading import load
+    from tfp_vae.data.named import DATASETS
+    from tfp_vae.data.profile import Profile
 
 _PLACES = {
-    "DATASETS": "dataset",
+    "DATASETS": "named",
     "Dataset": "dataset",
+    "Profile": "profile",
     "Split": "dataset",
     "load": "loading",
 }
@@ -33,14 +38,17 @@ _PLACES = {
 __all__ = [
     "DATASETS",
     "Dataset",
+    "Profile",
     "Split",
     "dataset",
     "downloads",
     "inspection",
     "load",
     "loading",
+    "named",
     "profile",
     "readers",
+    "splits",
     "transforms",
 ]
 

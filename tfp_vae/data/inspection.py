@@ -1,38 +1,39 @@
-"""Inspection: what is in a data set, and whether it can be trained on.
+"""Inspection: what a data set contains, and which held-out examples are in the training data too.
 
-`inspect` puts together what `kinds` says of the values, what is missing, the classes, which likelihoods fit, and
-`duplicates`; it draws nothing that a training draws. It changes nothing and takes any data that can be read.
+It draws no random numbers that a training uses, changes nothing, and takes any data that can be read.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.core.supports import NOT_INFINITE, PRESENT, Support
-from tfp_vae.data.dataset import SPLITS, Dataset, not_finite
+from tfp_vae.core.supports import NOT_INFINITE, PRESENT
+from tfp_vae.data.dataset import SPLITS, Dataset, first_flaw
 
-__all__ = ["Duplicates", "Duplication", "duplicates", "facts", "pictured"]
+__all__ = ["Duplicates", "Duplication", "describe", "find_duplicates", "nearest_rows", "pick_examples"]
 
 NEAR = 0.1
-"""How near a near-duplicate is, as a share of the median distance of two training examples."""
+"""The distance of near-duplicates, as a share of the median distance of two training examples."""
 
 PAIRS = 1_000
-"""How many pairs of training examples that median is of."""
+"""The number of pairs of training examples for that median."""
 
 MOST_PRODUCTS = 1 << 39
-"""The most products of numbers that a search for near-duplicates may cost; beyond it, it searches among a part."""
+"""The most multiplications for a search for near-duplicates. Beyond that, a sample of the examples is searched."""
 
 BLOCK = 2_048
+"""Rows that are compared at once."""
+
 LISTED = 5
+"""The most near-duplicates to list."""
 
 
 class Duplication(NamedTuple):
-    """An example of a held-out split, and the training example it repeats; by what to call them in the source."""
+    """An example of a held-out split and the training example that it repeats, by their names in the source."""
 
     held_out: str
     train: str
@@ -42,10 +43,10 @@ class Duplication(NamedTuple):
 class Duplicates(NamedTuple):
     """Examples of a held-out split that are in the training data too.
 
-    identical: how many are there value for value.
-    near: how many lie nearer to a training example than `radius`, those that are identical among them.
-    searched, among: how many held-out examples were compared with how many training examples.
-    radius: a tenth of the median distance of two training examples, in units of root mean square difference.
+    identical: the number that are equal in every value.
+    near: the number within `radius` of a training example, including identical ones.
+    searched, among: the numbers of held-out and of training examples that were compared.
+    radius: a tenth of the median distance of two training examples, as a root mean square difference.
     nearest: the nearest of them.
     """
 
@@ -57,166 +58,132 @@ class Duplicates(NamedTuple):
     nearest: tuple[Duplication, ...]
 
 
-def facts(raw: Dataset) -> dict[str, Any]:
+def describe(raw: Dataset) -> dict[str, Any]:
     """Return the facts about a data set that hold whether or not you can train on it, as a JSON object.
 
     Args:
-      raw: as it was read, not scaled.
+      raw: before scaling.
     """
+    finite = np.concatenate([x[np.isfinite(x)] for x in raw.parts])
+    moments = dict.fromkeys(("min", "max", "mean", "std"), float("nan"))
+    if len(finite):
+        mean, std = finite.mean(dtype=np.float64), finite.std(dtype=np.float64)
+        moments = {"min": float(finite.min()), "max": float(finite.max()), "mean": float(mean), "std": float(std)}
+    counts: dict[str, dict[str, object]] = {}
+    for kind, support in (("missing", PRESENT), ("infinite", NOT_INFINITE)):
+        flaw = first_flaw(raw, support)
+        counts[kind] = {
+            "values": sum(int(np.count_nonzero(~support.contains(x))) for x in raw.parts),
+            "examples": 0 if flaw is None else flaw.examples,
+            "first": None if flaw is None else f"{flaw.split}: {raw.splits[flaw.split].whence(flaw.row)}",
+        }
     return {
         "dataset": raw.name,
         "event_shape": list(raw.event_shape),
         "dtype": str(raw.train.x.dtype),
         "splits": raw.sizes(),
         "split_rule": raw.split_rule,
-        "range": _range(raw),
-        "missing": _without(raw, PRESENT),
-        "infinite": _without(raw, NOT_INFINITE),
-        "labels": _labels(raw),
+        "range": moments,
+        **counts,
+        "labels": None if raw.train.y is None else count_labels(raw),
     }
 
 
-def _range(data: Dataset) -> dict[str, float]:
-    """Return the least and the greatest value, the mean and the standard deviation of all finite values."""
-    finite = [x[np.isfinite(x)] for x in data.parts]
-    values = np.concatenate(finite)
-    if not len(values):
-        return dict.fromkeys(("min", "max", "mean", "std"), float("nan"))
-    mean = values.mean(dtype=np.float64)
-    return {
-        "min": float(values.min()),
-        "max": float(values.max()),
-        "mean": float(mean),
-        "std": float(values.std(dtype=np.float64)),
-    }
+def count_labels(data: Dataset) -> dict[str, object]:
+    """Return each class with its number of examples in each split, the most frequent first, as a JSON object.
 
-
-def _without(data: Dataset, support: Support) -> dict[str, Any]:
-    """Return how many values are outside a support, in how many examples, and which is the first of those."""
-    found = not_finite(data, support)
-    if found is None:
-        return {"values": 0, "examples": 0, "first": None}
-    first = f"{found.split}: {getattr(data, found.split).whence(found.row)}"
-    values = sum(int(np.count_nonzero(~support.contains(x))) for x in data.parts)
-    return {"values": values, "examples": found.examples, "first": first}
-
-
-def _labels(data: Dataset) -> dict[str, Any] | None:
-    """Return each class with its number of examples in each split, the most frequent first; None without labels."""
-    if data.train.y is None:
-        return None
+    Args:
+      data: with labels.
+    """
     counts: dict[str, dict[str, int]] = {}
-    for name in SPLITS:
-        y = getattr(data, name).y
-        classes, sizes = np.unique([] if y is None else y, return_counts=True)
+    for name, split in data.splits.items():
+        classes, sizes = np.unique([] if split.y is None else split.y, return_counts=True)
         for label, size in zip(classes.astype(np.str_).tolist(), sizes.tolist(), strict=True):
             counts.setdefault(label, dict.fromkeys(SPLITS, 0))[name] = size
     ordered = sorted(counts.items(), key=lambda item: -sum(item[1].values()))
     return {"classes": len(ordered), "examples": dict(ordered)}
 
 
-def duplicates(data: Dataset, split: str) -> Duplicates:
+def find_duplicates(data: Dataset, split: str) -> Duplicates:
     """Return which examples of a held-out split are in the training data too, exactly or nearly.
 
-    Distances are root mean square differences of scaled values; of vectors, in standard deviations of each feature, so
-    that none outweighs the others by its unit. Near is nearer than a tenth of the median distance of
-    two training examples, found by comparing all pairs; where that would cost more than 5 10^11 products, a seeded part
-    of the held-out examples stands for all.
+    Distances are root mean square differences of scaled values. For vectors they are in standard deviations of each
+    feature, so that no feature outweighs the others by its unit. An example is near if its distance is at most a tenth
+    of the median distance of two training examples. All pairs are compared if that takes at most 5 10^11
+    multiplications. Otherwise, a seeded sample of the held-out examples represents all.
 
-    Held-out examples that were trained on flatter a model's log p(x); near ones may be copies, or the same thing drawn
-    twice. They are found by matrix products, a block of 2,048 examples by another, so that memory does not grow with
-    the pairs.
+    Held-out examples that are also in the training data make log p(x) look better than it is. Near ones may be copies,
+    or two pictures of one thing.
 
     Args:
       data: scaled.
       split: `validation` or `test`.
     """
-    train, held_out = data.train, getattr(data, split)
-    a, b = _comparable(train.x, held_out.x)
+    train, held_out = data.train, data.splits[split]
+    a, b = train.x.reshape(len(train), -1), held_out.x.reshape(len(held_out), -1)
+    if train.x.ndim == 2:
+        spread = a.std(axis=0)
+        spread = np.where(spread > 0, spread, 1)
+        a, b = a / spread, b / spread
     draw = generator(FIXED_SEED, Purpose.INSPECTION)
     most = max(1, MOST_PRODUCTS // max(1, a.size))
     rows = np.sort(draw.permutation(len(b))[:most]) if most < len(b) else np.arange(len(b))
-    radius = NEAR * _median_distance(a, draw)
-    places, distances = _nearest(a, b[rows])
-    near = np.flatnonzero(distances <= radius)
-    closest = near[np.argsort(distances[near], kind="stable")][:LISTED]
+    first, second = draw.integers(len(a), size=(2, PAIRS))
+    radius = NEAR * float(np.median(distances(a[first], a[second])))
+    places, found = nearest_rows(a, b[rows])
+    near = np.flatnonzero(found <= radius)
+    closest = near[np.argsort(found[near], kind="stable")][:LISTED]
+    # Sixteen bytes represent a row. Adding 0 turns -0 into 0.
+    train_digests, other_digests = (
+        [hashlib.blake2b(np.ascontiguousarray(row + 0.0).data, digest_size=16).digest() for row in x] for x in (a, b)
+    )
     return Duplicates(
-        identical=_identical(a, b),
+        identical=sum(map(set(train_digests).__contains__, other_digests)),
         near=len(near),
         searched=len(rows),
         among=len(a),
-        radius=float(radius),
+        radius=radius,
         nearest=tuple(
-            Duplication(held_out.whence(int(rows[i])), train.whence(int(places[i])), float(distances[i]))
-            for i in closest
+            Duplication(held_out.whence(int(rows[i])), train.whence(int(places[i])), float(found[i])) for i in closest
         ),
     )
 
 
-def _comparable(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return examples as rows, vectors in standard deviations of a's features."""
-    if a.ndim > 2:
-        return a.reshape(len(a), -1), b.reshape(len(b), -1)
-    spread = a.std(axis=0)
-    spread = np.where(spread > 0, spread, 1)
-    return a / spread, b / spread
-
-
-def _identical(a: np.ndarray, b: np.ndarray) -> int:
-    known = {_digest(row) for row in a}
-    return sum(_digest(row) in known for row in b)
-
-
-def _digest(row: np.ndarray) -> bytes:
-    """Return sixteen bytes that stand for an example; of two that differ they are the same by a chance of 2^-128."""
-    return hashlib.blake2b(np.ascontiguousarray(row + 0.0).data, digest_size=16).digest()  # + 0.0: -0 is 0
-
-
-def _median_distance(a: np.ndarray, draw: np.random.Generator) -> float:
-    first, second = draw.integers(len(a), size=(2, PAIRS))
-    return float(np.median(_distance(a[first], a[second])))
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the root mean square difference of each row of a [N, M] from the same row of b [N, M]."""
     return np.asarray(np.sqrt(np.mean(np.square(a - b, dtype=np.float64), axis=-1)))
 
 
-def _nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each row of b the nearest row of a, and its distance: |a - b|^2 = |a|^2 - 2 a.b + |b|^2.
+def nearest_rows(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each row of b [N, M] the index of the nearest row of a, and its root mean square difference.
 
-    On centred values, as |a|^2 - 2 a.b + |b|^2 of large means would leave nothing of small differences; the distance
-    itself is then taken of the differences.
+    Matrix products of centred rows find it by |a - b|^2 = |a|^2 - 2 a.b + |b|^2, a block of rows at a time, so that
+    memory does not grow with the number of pairs. Centring matters because large means would hide small differences.
     """
-    centre = a.mean(axis=0)  # large means would leave nothing of small differences
+    centre = a.mean(axis=0)
     centred = a - centre
     norms = np.square(centred).sum(axis=1)
-    places = [_nearest_of_block(centred, norms, rows - centre) for rows in _blocks(b)]
-    distances = [_distance(a[found], rows) for found, rows in zip(places, _blocks(b), strict=True)]
-    return np.concatenate(places), np.concatenate(distances)
+    places = np.zeros(len(b), np.int64)
+    for start in range(0, len(b), BLOCK):
+        minus_2b = -2 * (b[start : start + BLOCK] - centre)
+        best = np.full(len(minus_2b), np.inf)
+        for first in range(0, len(a), BLOCK):
+            squares = minus_2b @ centred[first : first + BLOCK].T
+            squares += norms[first : first + BLOCK]
+            least = squares.argmin(axis=1)
+            values = squares[np.arange(len(best)), least]
+            better = values < best
+            best[better] = values[better]
+            places[start : start + BLOCK][better] = first + least[better]
+    return places, distances(a[places], b)
 
 
-def _nearest_of_block(a: np.ndarray, norms: np.ndarray, b: np.ndarray) -> np.ndarray:
-    best, places, minus_2b = np.full(len(b), np.inf), np.zeros(len(b), np.int64), -2 * b
-    for i, rows in enumerate(_blocks(a)):
-        squares = minus_2b @ rows.T
-        squares += norms[i * BLOCK : i * BLOCK + len(rows)]
-        least = squares.argmin(axis=1)
-        values = squares[np.arange(len(b)), least]
-        better = values < best
-        best[better], places[better] = values[better], least[better] + i * BLOCK
-    return places
-
-
-def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
-    return (x[start : start + BLOCK] for start in range(0, len(x), BLOCK))
-
-
-def pictured(data: Dataset, count: int) -> np.ndarray:
-    """Return up to `count` training examples, as many of each class as there is room for, class by class.
+def pick_examples(data: Dataset, count: int) -> np.ndarray:
+    """Return up to `count` training examples, class by class and equally many of each class.
 
     Args:
-      data: scaled.
-      count: at most; without labels, evenly spread over the training data.
+      data: scaled or not.
+      count: the most examples. Without labels they are spread evenly over the training data.
     """
     y, x = data.train.y, data.train.x
     if y is None:

@@ -1,12 +1,13 @@
-"""`load`: a data set from a name, a path, an array or a table in memory, ready to train on.
+"""`load`: a data set from a name, a path, an array or a table in memory, ready for training.
 
-It reads, splits and scales as the command line does, with the same rule and the same fixed seed, so equal examples give
-equal data sets whether they come from a file or from memory.
+It reads, splits and scales like the command line, with the same fixed seed. Equal examples therefore give equal data
+sets, whether they come from a file or from memory.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +16,17 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 import pydantic
 
-from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.registry import Member, first_problem
 from tfp_vae.core.types import Array
-from tfp_vae.data.dataset import DATASETS, Dataset, Origin, from_source, read, scaled, warn_of_namesake
-from tfp_vae.data.downloads import Progress
-from tfp_vae.data.profile import suited_scaling, warn_of_assumption, warn_of_lack
-from tfp_vae.data.readers.sources import WHOLE, Examples, Reading, Source, check_examples
-from tfp_vae.data.readers.tables import typed
+from tfp_vae.data.dataset import LARGEST_EVENT, UNSCALED, Dataset, Origin
+from tfp_vae.data.downloads import Progress, data_folder
+from tfp_vae.data.named import DATASETS
+from tfp_vae.data.readers import sources
+from tfp_vae.data.readers.sources import KINDS, WHOLE, Examples, Reading, Source, check_examples
+from tfp_vae.data.readers.tables import find_column, labels_from_text
+from tfp_vae.data.splits import from_source
+from tfp_vae.data.transforms.scaling import choose_scaling, scale, scaling_doubt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     Loadable: TypeAlias = "str | os.PathLike[str] | Array | DataFrame | tuple[Array, Array]"
 
-__all__ = ["load"]
+__all__ = ["load", "read"]
 
 logger = logging.getLogger("tfp_vae")
 
@@ -76,44 +80,109 @@ def load(
       UsageError: the name is unknown, or a setting has no effect on this source.
       DataError: the data are missing or malformed, or hold values that are not finite.
     """
-    said = {"label_column": label_column, "columns": columns, "resize": resize, "channels": channels}
+    settings = {"label_column": label_column, "columns": columns, "resize": resize, "channels": channels}
     try:
-        reading = Reading.model_validate(said)
+        reading = Reading.model_validate(settings)
     except pydantic.ValidationError as error:
         raise UsageError(f"`data.load`: {first_problem(error)}.") from error
     if isinstance(source, str | os.PathLike):
-        folder = None if data_dir is None else os.fspath(data_dir)
         name = os.fspath(source)
         if not isinstance(source, str) and DATASETS.knows(name):
             name = str(Path(name).absolute())  # a path object never means the data set of that name
-        warn_of_namesake(name, folder)
-        raw = read(name, data_dir=folder, progress=progress, reading=reading)
-        origin = Origin(
-            name if DATASETS.knows(name) else str(Path(name).expanduser().resolve()),
-            None if folder is None else str(Path(folder).expanduser().resolve()),
-        )
+        raw = read(name, None if data_dir is None else os.fspath(data_dir), progress, reading)
+    elif data_dir is not None:
+        raise UsageError("`data_dir` has no effect on data in memory. Leave it out.")
     else:
-        if data_dir is not None:
-            raise UsageError("`data_dir` has no effect on data in memory. Leave it out.")
-        raw, origin = _from_memory(source, reading), None
-    chosen = suited_scaling(raw, None) if scaling is None else scaling
-    dataset = scaled(raw, chosen)
-    if scaling is None:
+        raw = read_memory(source, reading)
+    if not raw.profile.finite:
+        raw.check_finite()
+    if scaling is not None:
+        dataset = scale(raw, scaling)
+    else:
+        chosen = choose_scaling(raw.profile)
+        dataset = scale(raw, chosen)
         logger.info("%s: scaling is %s. Set `scaling` to choose another.", raw.name, chosen)
-        warn_of_assumption(raw.name, raw.parts, dataset.scaling)
-    warn_of_lack(raw)
-    return replace(dataset, origin=origin)
+        doubt = scaling_doubt(raw.profile, chosen)
+        if doubt is not None and raw.profile.largest > 1:
+            logger.warning("%s: %s", raw.name, doubt)
+    if raw.profile.lack is not None:
+        logger.warning("%s: %s.", raw.name, raw.profile.lack)
+    return dataset
 
 
-def _from_memory(source: Array | DataFrame | tuple[Array, Array], reading: Reading) -> Dataset:
-    """Return arrays or a table as a data set that is split but not scaled."""
+def read(
+    name: str,
+    data_dir: str | None = None,
+    progress: Progress | None = None,
+    reading: Reading | None = None,
+    *,
+    recorded: bool = False,
+) -> Dataset:
+    """Return a data set by name or path, split but not scaled. Its values may be missing or infinite.
+
+    Args:
+      name: a name from `DATASETS`, or the path of a file or folder.
+      data_dir: the folder of named data sets. A file that is missing at its path is looked up there, too.
+      progress: shows the progress of downloads.
+      reading: how a file or folder is read.
+      recorded: whether a run recorded these arguments. Then code is imported only inside `registry.allow_code`.
+        Otherwise a file here with the name of a data set causes a warning, because you may have meant the file.
+
+    Raises:
+      UsageError: the name is neither that of a data set nor a path, or a setting of `reading` has no effect.
+      DataError: the data are missing, malformed or empty.
+    """
+    reading, path = reading or Reading(), Path(name).expanduser()
+    if DATASETS.knows(name):
+        if reading.given() and not recorded:
+            raise UsageError(f"`{min(reading.given())}` has no effect on the named data set {name}. Leave it out.")
+        folder = data_folder(data_dir)
+        if not recorded and path.exists() and path.resolve() != (folder / name).resolve():
+            logger.warning("%s means the data set of that name. For the file or folder here, write ./%s.", name, name)
+        member = DATASETS.member(name, recorded=recorded)
+        dataset = DATASETS.build(member, folder=folder, progress=progress)
+        if dataset.scaling != UNSCALED:
+            raise UsageError(
+                f"dataset {name!r}: expected values that are not scaled. Return `tv.data.load(..., scaling='none')`."
+            )
+    else:
+        if not path.exists() and not sources.is_path(name):
+            hint = suggest(name, DATASETS)
+            raise UsageError(
+                f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of {KINDS}"
+                f"{'.' * bool(hint)}{hint}"
+            )
+        if not path.exists() and data_dir is not None:
+            path = Path(data_dir).expanduser() / path.name
+        dataset = from_source(name, sources.read(path, reading))
+    shapes = {split_name: split.x.shape[1:] for split_name, split in dataset.splits.items()}
+    if len(set(shapes.values())) > 1:
+        raise DataError(f"{name}: expected one shape of example in all splits, found {shapes}.")
+    if math.prod(dataset.event_shape) > LARGEST_EVENT:
+        raise DataError(f"{name}: expected examples of at most {LARGEST_EVENT:,} values, found {shapes['train']}.")
+    where = name if DATASETS.knows(name) else str(Path(name).expanduser().resolve())
+    folder_path = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
+    return replace(dataset, name=name, origin=Origin(where, folder_path))
+
+
+def read_memory(source: Array | DataFrame | tuple[Array, Array], reading: Reading) -> Dataset:
+    """Return arrays or a table in memory as a data set that is split but not scaled.
+
+    Args:
+      source: see `load`.
+      reading: the columns of a table.
+
+    Raises:
+      UsageError: a setting of `reading` has no effect.
+      DataError: the examples have the wrong type or shape.
+    """
     is_table = hasattr(source, "columns") and hasattr(source, "to_numpy")
     name, takes = ("table", {"label_column", "columns"}) if is_table else ("array", set[str]())
     foreign = sorted(reading.given() - takes)
     if foreign:
         raise UsageError(f"`{foreign[0]}` has no effect on {'a table' if is_table else 'an array'} in memory.")
     if is_table:
-        examples, reading = _from_frame(source, reading)
+        examples, reading = read_frame(source, reading)
     elif isinstance(source, tuple):
         if len(source) != 2:
             raise UsageError(f"expected a pair of examples and labels, found a tuple of {len(source)}.")
@@ -124,18 +193,12 @@ def _from_memory(source: Array | DataFrame | tuple[Array, Array], reading: Readi
     return from_source(name, Source({WHOLE: examples}, reading))
 
 
-def _from_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
+def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
     """Return the rows of a DataFrame, and the reading with the names of its columns, as for a CSV file."""
-    label = reading.label_column
-    names = list(map(str, frame.columns))
+    label, names = reading.label_column, list(map(str, frame.columns))
     wanted = reading.columns or tuple(name for name in names if name != label)
-    for name in wanted if label is None else (*wanted, label):
-        if names.count(name) != 1:
-            found = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-            raise DataError(
-                f"table: expected one column named {name!r}, found {names.count(name)} among {found}. Check the name."
-            )
-    features = frame.iloc[:, [names.index(name) for name in wanted]]
+    features = frame.iloc[:, [find_column(names, name, "table") for name in wanted]]
+    y = None if label is None else frame.iloc[:, find_column(names, label, "table")].to_numpy()
     kinds = {name: getattr(kind, "kind", "O") for name, kind in zip(wanted, features.dtypes, strict=True)}
     other = [repr(name) for name, kind in kinds.items() if kind not in "fiub"]
     if other:
@@ -145,8 +208,6 @@ def _from_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
             "with `label_column`, and the features with `columns`."
         )
     x = features.to_numpy(dtype=np.float64, na_value=np.nan)
-    if label is None:
-        return Examples(x, None), reading.model_copy(update={"columns": wanted})
-    y = frame.iloc[:, names.index(label)].to_numpy()
-    y = y if y.dtype.kind in "iu" else typed(y.astype(str))
+    if y is not None and y.dtype.kind not in "iu":
+        y = labels_from_text(y.astype(str))
     return Examples(x, y), reading.model_copy(update={"columns": wanted})

@@ -1,71 +1,58 @@
-"""Kinds of data: what their form and values are, and which likelihood, network and scaling suit them.
+"""`Profile`: the facts about a data set from which its settings are chosen.
 
-A kind is a form (vectors, grey or colour images) and a set of values, the narrowest of `VALUES` that holds them all.
-`SUITED` picks a likelihood by both. A suggestion is where to begin, by convention, and no finding about the data.
+`measure` reads the data once. The rest follows from the facts: `Scaling.rescale` turns them into the facts about the
+scaled values, and `runs.recipe.choose` picks a likelihood and networks from those.
 """
 
 from __future__ import annotations
 
-import logging
+import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core.registry import Member
-from tfp_vae.core.supports import BINARY, COUNTS, REAL, UNIT, Support, are_identical, first_violation, level_count
-from tfp_vae.data.dataset import Dataset, default_scaling, scaled
+from tfp_vae.core.supports import BINARY, COUNTS, REAL, UNIT, Support
 
-__all__ = [
-    "Kind",
-    "Suggestion",
-    "assumption",
-    "fits",
-    "kind_of",
-    "lack",
-    "suggest",
-    "suited_scaling",
-    "warn_of_assumption",
-    "warn_of_lack",
-]
+if TYPE_CHECKING:
+    from tfp_vae.data.dataset import Dataset
 
-logger = logging.getLogger("tfp_vae")
+__all__ = ["Facts", "Kind", "Profile", "array_facts", "distinct_values", "measure", "profile_arrays"]
 
-MLP_VALUES = 1_024
-"""Images of more values than these, such as 32x32 grey ones have, are given convolutions."""
+SPLITS = ("train", "validation", "test")
 
-LEVELS = 256
-"""The most levels of grey that are taken for levels, and not for a continuum."""
+BLOCK_VALUES = 1 << 17
+"""Read about this many values at a time, so that all facts about them are found while the cache holds them."""
 
-FULL = 255
-"""What 8-bit pixels are over, whatever the largest of them is."""
-
-FULL_PIXELS = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
-"""The values of a full pixel, by the bits that cameras and scanners have."""
+MOST_VALUES = 65_536
+"""Distinct values are listed up to this many, the levels of 16 bits."""
 
 FORMS = {1: "grey images", 3: "colour images"}
-"""Forms of data by the number of channels."""
+"""Forms of images by their number of channels."""
 
 VALUES = {"binary values": BINARY, "values in [0, 1]": UNIT, "counts": COUNTS, "real values": REAL}
 """Kinds of values, the narrowest first."""
 
-
-ENOUGH = 10
-"""Below so many training examples a word is said."""
-
 NOT_FINITE = "some of them missing or infinite"
 
-STANDARDIZED: dict[Support | None, tuple[str, ...]] = {None: ("real values",), REAL: ("real values", "counts")}
-"""Values of vectors that are standardized, under a likelihood of a support that was asked for, or of none."""
+ENOUGH = 10
+"""Warn below this many training examples."""
+
+FEW = 32
+"""At most this many distinct values are few."""
+
+REPEATS = 10
+"""Few values are those that occur this many times on average, or more."""
 
 
 class Kind(NamedTuple):
-    """What data are: their form, and their values once they are scaled.
+    """The kind of a data set: its form and its values.
 
     form: `vectors`, `grey images`, `colour images` or `images of many channels`.
-    values: a key of `VALUES`, or that some are not finite.
-    event_shape: of one example.
+    values: a key of `VALUES`, or `NOT_FINITE`.
+    event_shape: the shape of one example.
     """
 
     form: str
@@ -76,181 +63,200 @@ class Kind(NamedTuple):
         return f"{self.form} of {'x'.join(map(str, self.event_shape))}, {self.values}"
 
 
-class Suggestion(NamedTuple):
-    """What suits a kind of data: the names of a likelihood and of a network."""
+@final
+@dataclass(frozen=True)
+class Facts:
+    """Facts about the values of one split.
 
-    likelihood: str
-    network: str
-
-
-SUITED = {
-    ("vectors", "binary values"): "bernoulli",
-    ("vectors", "values in [0, 1]"): "continuous-bernoulli",
-    ("vectors", "counts"): "negative-binomial",
-    ("vectors", "real values"): "normal",
-    ("grey images", "binary values"): "bernoulli",
-    ("grey images", "values in [0, 1]"): "bernoulli",  # the field's convention, with dynamic binarization
-    ("grey images", "counts"): "negative-binomial",
-    ("grey images", "real values"): "normal",
-    ("colour images", "binary values"): "bernoulli",
-    ("colour images", "values in [0, 1]"): "continuous-bernoulli",
-    ("colour images", "counts"): "negative-binomial",
-    ("colour images", "real values"): "normal",
-}
-"""The likelihood that suits each form and kind of values."""
-
-
-def kind_of(dataset: Dataset) -> Kind:
-    """Return the kind of a data set, scaled; its values are those of all splits.
-
-    Args:
-      dataset: scaled; another kind may come out of the values before.
+    size: the number of examples.
+    low, high: the least and the greatest value of each element, [*event_shape], in the type of the data. NaN if one of
+      the values is missing.
+    whole: whether all values are whole numbers.
+    values: the distinct values in ascending order, in the type of the data. None if there are more than 65,536.
     """
-    values = (name for name, support in VALUES.items() if fits(dataset, support))
-    return Kind(_form(dataset.event_shape), next(values, NOT_FINITE), dataset.event_shape)
+
+    size: int
+    low: np.ndarray
+    high: np.ndarray
+    whole: bool
+    values: np.ndarray | None
+
+    @property
+    def finite(self) -> bool:
+        """Whether no value is missing or infinite."""
+        return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
+
+    @property
+    def identical(self) -> bool:
+        """Whether all examples are the same."""
+        return bool((self.low == self.high).all())
+
+    def fits(self, support: Support) -> bool:
+        """Return whether all values lie in a support. False if these facts cannot tell.
+
+        Args:
+          support: of a likelihood.
+        """
+        if self.values is not None:
+            return bool(support.contains(self.values).all())
+        ends = np.stack([self.low.min(), self.high.max()])
+        return bool(support.contains(ends).all()) and (not support.discrete or (support is COUNTS and self.whole))
 
 
-def _form(event_shape: tuple[int, ...]) -> str:
-    if len(event_shape) == 1:
-        return "vectors"
-    return FORMS.get(event_shape[-1], "images of many channels")
-
-
-def suggest(dataset: Dataset) -> Suggestion:
-    """Return what suits a data set, scaled.
-
-    Colours of 8 bits are levels, which a discretized logistic has probabilities for. Large images are given
-    convolutions.
+@final
+@dataclass(frozen=True)
+class Profile:
+    """Facts about the examples of a data set.
 
     ```python
-    data = tv.data.dataset.load("digits")
-    str(tv.data.profile.kind_of(data))  # grey images of 8x8x1, values in [0, 1]
-    tv.data.profile.suggest(data)  # bernoulli, mlp
+    facts = tv.data.load("digits").profile
+    str(facts.kind)  # "grey images of 8x8x1, values in [0, 1]"
+    facts.largest, len(facts.splits["train"].values)  # 1.0 and 17 levels
     ```
+
+    event_shape: the shape of one example.
+    splits: the facts about each split that has examples.
+    dtypes: the types of the values as they were read.
     """
-    kind = kind_of(dataset)
-    form = "colour images" if kind.form.startswith("images") else kind.form
-    likelihood = SUITED[form, kind.values]
-    if likelihood == "continuous-bernoulli" and form != "vectors" and _has_levels(dataset):
-        likelihood = "discretized-logistic"
-    convolutional = form != "vectors" and math.prod(kind.event_shape) > MLP_VALUES
-    return Suggestion(likelihood, "conv" if convolutional else "mlp")
 
+    event_shape: tuple[int, ...]
+    splits: Mapping[str, Facts] = field(repr=False)
+    dtypes: frozenset[np.dtype]
 
-def _has_levels(dataset: Dataset) -> bool:
-    count = level_count(dataset.train.x)
-    return count is not None and count <= LEVELS
+    @property
+    def train(self) -> Facts:
+        """The facts about the training examples."""
+        return self.splits["train"]
 
+    @property
+    def largest(self) -> float:
+        """The greatest value."""
+        return max(float(facts.high.max()) for facts in self.splits.values())
 
-def suited_scaling(dataset: Dataset, support: Support | None) -> str:
-    """Return the scaling that suits a data set, not yet scaled, under a likelihood of `support`, or under any.
+    @property
+    def smallest(self) -> float:
+        """The least value."""
+        return min(float(facts.low.min()) for facts in self.splits.values())
 
-    Vectors of real values are brought to mean 0 and standard deviation 1, if the likelihood takes real values; so are
-    those of whole numbers, if such a likelihood was asked for.
-    Images are scaled as `default_scaling` says, unless their values fit the likelihood as they are and not so.
+    @property
+    def finite(self) -> bool:
+        """Whether no value is missing or infinite."""
+        return all(facts.finite for facts in self.splits.values())
 
-    Args:
-      dataset: as `datasets.read` gives it.
-      support: of the likelihood that was asked for; None where it is open.
+    @property
+    def eight_bits(self) -> bool:
+        """Whether the values are stored as unsigned numbers of 8 bits, like most pixels."""
+        return self.dtypes == {np.dtype(np.uint8)}
 
-    Returns:
-      A name from `SCALINGS`.
-    """
-    usual = default_scaling(dataset)
-    if len(dataset.event_shape) > 1:
-        misfits = support is not None and fits(dataset, support) and not fits(scaled(dataset, usual), support)
-        return "none" if misfits else usual
-    return "standard" if kind_of(dataset).values in STANDARDIZED.get(support, ()) else usual
+    @property
+    def grey(self) -> bool:
+        """Whether some training values are neither 0 nor 1."""
+        return not self.train.fits(BINARY)
 
+    @property
+    def constant(self) -> int:
+        """The number of elements that are the same in all training examples."""
+        return int((self.train.low == self.train.high).sum())
 
-def assumption(parts: Sequence[np.ndarray], scaling: str) -> str | None:
-    """Return what a scaling takes for granted of images of whole numbers, where that may be wrong; None of others.
+    @functools.cached_property
+    def kind(self) -> Kind:
+        """The form of the data, and the narrowest kind of values that holds them all."""
+        is_image = len(self.event_shape) > 1
+        form = FORMS.get(self.event_shape[-1], "images of many channels") if is_image else "vectors"
+        fitting = (name for name, support in VALUES.items() if self.fits(support))
+        return Kind(form, next(fitting, NOT_FINITE), self.event_shape)
 
-    That is of 8-bit pixels whose largest is less than half of 255, and of larger types whose largest is more than that:
-    they may be pixels too, and are taken for counts.
+    @functools.cached_property
+    def few_values(self) -> np.ndarray | None:
+        """The distinct values if they are at most 32 and each occurs ten times on average, else None.
 
-    Args:
-      parts: examples [N, *event_shape] not yet scaled, of each split.
-      scaling: the name of the scaling that was picked for them.
-    """
-    if any(x.ndim == 2 or x.dtype.kind not in "iu" for x in parts):
+        The 256 levels of 8-bit pixels are not few, because densities of them are usual.
+        """
+        values = np.array([])
+        for facts in self.splits.values():
+            if facts.values is None or len(facts.values) > FEW:
+                return None
+            values = np.union1d(values, facts.values)
+        count = math.prod(self.event_shape) * sum(facts.size for facts in self.splits.values())
+        return values if len(values) <= FEW and len(values) * REPEATS <= count else None
+
+    @functools.cached_property
+    def lack(self) -> str | None:
+        """Why a model can learn next to nothing from these data, or None."""
+        train, others = self.train, self.splits.values()
+        if all(facts.identical and (facts.low == train.low).all() for facts in others):
+            return "all examples are identical, so there is nothing to learn"
+        if train.size == 1:
+            return "there is only one training example"
+        if train.identical:
+            return f"all {train.size} training examples are identical, so there is nothing to learn from them"
+        if train.size < ENOUGH:
+            return f"{train.size} training examples are too few to learn from"
         return None
-    largest, bits = max(int(x.max()) for x in parts), 8 * max(x.dtype.itemsize for x in parts)
-    eight = all(x.dtype == np.uint8 for x in parts)
-    told = _ASSUMED.get((scaling, eight))
-    return told(largest, bits) if told and (0 < largest <= FULL // 2) == eight else None
+
+    def fits(self, support: Support) -> bool:
+        """Return whether all values lie in a support. False if these facts cannot tell.
+
+        Args:
+          support: of a likelihood.
+        """
+        return all(facts.fits(support) for facts in self.splits.values())
 
 
-def _assumed_of_pixels(largest: int, bits: int) -> str:
-    return (
-        f"the largest of its {bits}-bit pixels is {largest}, and 255 is taken for full: values end at "
-        f"{largest / FULL:.2g}; if {largest} is full, multiply by {FULL / largest:g} first, or train with "
-        f"`scaling=divided:by={largest}`."
-    )
-
-
-def _assumed_of_unscaled(largest: int, bits: int) -> str:
-    return f"the largest of its {bits}-bit pixels is {largest}, so they are taken as they are, and not over 255."
-
-
-def _assumed_of_counts(largest: int, bits: int) -> str | None:
-    full = next((full for full in FULL_PIXELS if full >= largest), None)
-    if full is None:
-        return None
-    return (
-        f"its {bits}-bit whole numbers, up to {largest}, are taken as they are, as counts; if they are pixels, say "
-        f"what a full one is, such as `scaling=divided:by={full}`; if they are counts, `scaling=none`."
-    )
-
-
-_ASSUMED: dict[tuple[str, bool], Callable[[int, int], str | None]] = {
-    ("pixels", True): _assumed_of_pixels,
-    ("none", True): _assumed_of_unscaled,
-    ("none", False): _assumed_of_counts,
-}
-"""What is said, by the scaling, and whether pixels are of 8 bits."""
-
-
-def warn_of_assumption(name: str, parts: Sequence[np.ndarray], scaling: Member) -> None:
-    """Warn if a scaling treats whole numbers as pixels or counts and may be wrong. Binary data need no warning.
+def measure(dataset: Dataset) -> Profile:
+    """Return the facts about a data set. Its values are read once.
 
     Args:
-      name: the data set's name.
-      parts: the examples of each split, not yet scaled.
-      scaling: the member that was picked for them.
+      dataset: scaled or not.
     """
-    assumed = assumption(parts, scaling.name)
-    if assumed is not None and max(x.max() for x in parts) > 1:
-        logger.warning("%s: %s", name, assumed)
+    return profile_arrays({name: split.x for name, split in dataset.splits.items()})
 
 
-def warn_of_lack(dataset: Dataset) -> None:
-    """Warn if a model can learn next to nothing from a data set."""
-    lacking = lack(dataset)
-    if lacking is not None:
-        logger.warning("%s: %s.", dataset.name, lacking)
+def profile_arrays(parts: Mapping[str, np.ndarray]) -> Profile:
+    """Return the facts about arrays of examples [N, *event_shape], each of which is read once.
 
-
-def lack(dataset: Dataset) -> str | None:
-    """Return why there is next to nothing to learn from data that can be trained on; None where there is something."""
-    count = len(dataset.train)
-    return next((text.format(count) for text, lacks in _LACKS.items() if lacks(dataset)), None)
-
-
-_LACKS: dict[str, Callable[[Dataset], bool]] = {
-    "all examples are identical, so that there is nothing to learn": lambda data: are_identical(data.parts),
-    "there is one training example, and nothing to learn beyond it": lambda data: len(data.train) == 1,
-    "all {} training examples are identical, so that there is nothing to learn from them": lambda data: are_identical(
-        data.parts[:1]
-    ),
-    "{} training examples are too few to learn how others differ": lambda data: len(data.train) < ENOUGH,
-}
-"""What is said of data from which little is learned, worst first, and when."""
-
-
-def fits(dataset: Dataset, support: Support) -> bool:
-    """Return whether all values of a data set lie in a support.
-
-    A pass over all splits, which ends at the first value outside.
+    Args:
+      parts: the arrays by split. `train` is needed, and an empty array is left out.
     """
-    return all(first_violation(x, support) is None for x in dataset.parts)
+    splits = {name: array_facts(x) for name, x in parts.items() if len(x)}
+    event_shape = tuple(map(int, parts["train"].shape[1:]))
+    return Profile(event_shape, splits, frozenset(parts[name].dtype for name in splits))
+
+
+def array_facts(x: np.ndarray) -> Facts:
+    """Return the facts about an array of at least one example, [N, *event_shape], in one pass.
+
+    Args:
+      x: numbers of any type, some of which may be missing.
+    """
+    low, high, whole = x[0], x[0], True
+    values: np.ndarray | None = np.array([], x.dtype)
+    step = max(1, BLOCK_VALUES // max(1, low.size))
+    for start in range(0, len(x), step):
+        rows = np.asarray(x[start : start + step])
+        low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
+        if x.dtype.kind == "f" and whole:
+            whole = bool((rows == np.rint(rows)).all())
+        if values is not None:
+            values = np.union1d(values, distinct_values(rows))
+            values = None if len(values) > MOST_VALUES else values
+    return Facts(len(x), low, high, whole, values)
+
+
+def distinct_values(x: np.ndarray) -> np.ndarray:
+    """Return the distinct values of an array in ascending order. Small whole numbers and 8-bit pixels need no sorting.
+
+    Args:
+      x: numbers of any shape and type, some of which may be missing.
+    """
+    for full in (1, 255) if x.dtype.kind == "f" else (1,):  # whole numbers, and pixels that were divided by 255
+        with np.errstate(over="ignore", invalid="ignore"):
+            levels = x if x.dtype.kind != "f" else np.rint(x * x.dtype.type(full))
+        if not 0 <= float(levels.min()) <= float(levels.max()) < MOST_VALUES:
+            continue
+        if x.dtype.kind != "f" or (levels / x.dtype.type(full) == x).all():
+            seen = np.zeros(MOST_VALUES, bool)
+            seen[levels.astype(np.uint16)] = True
+            found = np.flatnonzero(seen).astype(x.dtype)
+            return found if full == 1 else np.asarray(found / x.dtype.type(full))
+    return np.unique(x)

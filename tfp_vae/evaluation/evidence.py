@@ -16,8 +16,8 @@ from tfp_vae.core.registry import Member
 from tfp_vae.core.seeds import Purpose, Seed, seed_for
 from tfp_vae.core.supports import BINARY, first_violation
 from tfp_vae.core.types import Array
-from tfp_vae.data.dataset import Dataset, Split, binarize_held_out, check_split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization
+from tfp_vae.data.dataset import Dataset, Split, check_split
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, binarize_held_out
 from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, log_mean_error, mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates, Progress, estimate
 from tfp_vae.model.vae import VAE
@@ -171,7 +171,7 @@ def log_likelihood(
         f"{split.part} split" if split.part else "x",
         split,
         transform.takes(support),
-        lambda: "scale or binarize it as in training",
+        "Scale or binarize it as in training.",
     )
     estimates = estimate(
         vae,

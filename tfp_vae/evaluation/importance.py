@@ -252,7 +252,7 @@ class Estimator:
         event_shape = tuple(self._likelihood.event_shape)
         if x.shape[1:] != event_shape:
             raise DataError(f"x: expected examples of shape {event_shape}, found {x.shape[1:]}.")
-        check_split("x", Split(x), self._likelihood.support, lambda: "scale or binarize it as in training")
+        check_split("x", Split(x), self._likelihood.support, "Scale or binarize it as in training.")
         places = np.arange(len(x)) if places is None else places
         size, parts = min(self._batch_size, len(x)), []
         for part in slices(len(x), size):

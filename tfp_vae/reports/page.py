@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
-from tfp_vae.data.dataset import DATASETS
+from tfp_vae.data.named import DATASETS
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description

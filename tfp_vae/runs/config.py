@@ -27,7 +27,8 @@ from pydantic.fields import FieldInfo
 from tfp_vae.core.errors import UsageError, suggest
 from tfp_vae.core.registry import AS_MAPPING, Member, Table, Widths, allow_code, first_problem, parse
 from tfp_vae.core.supports import REAL, Support
-from tfp_vae.data.dataset import DATASETS, LARGEST_EVENT
+from tfp_vae.data.dataset import LARGEST_EVENT
+from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Channels
 from tfp_vae.data.readers.sources import KINDS, Columns, Reading, Size
 from tfp_vae.data.transforms.binarization import BINARIZATIONS

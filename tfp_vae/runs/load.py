@@ -29,8 +29,9 @@ from tfp_vae.core.execution import choose
 from tfp_vae.core.registry import Member, Table
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import SPLITS
-from tfp_vae.data.dataset import load as load_data
+from tfp_vae.data.loading import read
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
+from tfp_vae.data.transforms.scaling import scale
 from tfp_vae.evaluation.latent_space import SHOWN, Region, generate_within
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Weighted
@@ -129,7 +130,8 @@ def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
     data, origin, fingerprint = fit.data, fit.data.origin, fit.data.fingerprint()
     if origin is not None:
         try:
-            again = load_data(origin.dataset, data_dir=origin.data_dir, reading=data.reading, scaling=data.scaling)
+            raw = read(origin.dataset, origin.data_dir, reading=data.reading, recorded=True)
+            again = scale(raw, data.scaling)
             origin = origin if again.fingerprint() == fingerprint else None  # because you changed the data set
         except TfpVaeError:
             origin = None

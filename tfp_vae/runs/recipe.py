@@ -1,77 +1,57 @@
-"""A run's config and its data: planned from what is asked, and loaded again for a run. Needs no TensorFlow.
+"""`choose` picks settings from facts about data, and `plan` applies them to a new run. Needs no TensorFlow.
 
-`plan` is the way from a command to a run: read, pick what is open by the kind of the data, scale, count levels, choose
-a binarization, check, and write it all down in a `RunConfig`. `reload` goes the same way again from the config, and
-`new_examples` takes data that the run never saw along it.
+A new run goes one way. `data.loading.read` reads its data, `Dataset.profile` measures them, `choose` turns the profile
+and your settings into a `Recipe`, and `scale` and `prepare` apply that. `reload` repeats this from a run's config, and
+`read_examples` does the same for data that the run has never seen.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
 
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.registry import Member
-from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.core.supports import BINARY, COUNTS, NEAR_UNIT, REAL, UNIT, Support, few_values, first_violation
-from tfp_vae.data.dataset import (
-    DATASETS,
-    SPLITS,
-    Dataset,
-    Split,
-    as_split,
-    binarize_held_out,
-    check_split,
-    check_support,
-    default_binarization,
-    default_scaling,
-    load,
-    prepare,
-    read,
-    scaled,
-    warn_of_namesake,
-)
-from tfp_vae.data.inspection import Duplicates, duplicates, facts
-from tfp_vae.data.profile import (
-    assumption,
-    fits,
-    kind_of,
-    lack,
-    suggest,
-    suited_scaling,
-    warn_of_assumption,
-    warn_of_lack,
-)
+from tfp_vae.core.supports import BINARY, COUNTS, NEAR_UNIT, REAL, UNIT, Support, first_violation, level_count
+from tfp_vae.data.dataset import SPLITS, Dataset, Origin, Split, check_split
+from tfp_vae.data.downloads import Progress
+from tfp_vae.data.inspection import describe, find_duplicates
+from tfp_vae.data.loading import read
+from tfp_vae.data.profile import Profile, profile_arrays
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.readers.sources import Reading
-from tfp_vae.data.transforms.binarization import BINARIZATIONS
-from tfp_vae.data.transforms.scaling import SCALINGS
+from tfp_vae.data.splits import as_split
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, binarize_held_out, prepare
+from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 
 __all__ = [
     "OPEN",
-    "Binarized",
     "Few",
+    "Note",
+    "Recipe",
+    "View",
     "as_seen",
-    "binarized",
-    "fitting",
+    "binarize",
+    "choose",
+    "describe_few_values",
     "held_out_view",
     "inspect",
+    "likelihoods_that_fit",
     "new_examples",
-    "of_few_values",
     "plan",
+    "read_examples",
     "reload",
-    "scaled_examples",
     "split_to_show",
     "stored_data",
 ]
@@ -79,7 +59,239 @@ __all__ = [
 logger = logging.getLogger("tfp_vae")
 
 OPEN = ("encoder", "decoder", "likelihood")
-"""What of a model the kind of the data may pick."""
+"""The settings of a model that `choose` can pick."""
+
+MLP_VALUES = 1_024
+"""Images with more values than this get convolutions. A 32x32 grey image has as many."""
+
+LEVELS = 256
+"""Values in [0, 1] on at most this many levels are treated as discrete."""
+
+SUITABLE = {
+    ("vectors", "binary values"): "bernoulli",
+    ("vectors", "values in [0, 1]"): "continuous-bernoulli",
+    ("vectors", "counts"): "negative-binomial",
+    ("vectors", "real values"): "normal",
+    ("grey images", "binary values"): "bernoulli",
+    ("grey images", "values in [0, 1]"): "bernoulli",  # by convention, with dynamic binarization
+    ("grey images", "counts"): "negative-binomial",
+    ("grey images", "real values"): "normal",
+    ("colour images", "binary values"): "bernoulli",
+    ("colour images", "values in [0, 1]"): "continuous-bernoulli",
+    ("colour images", "counts"): "negative-binomial",
+    ("colour images", "real values"): "normal",
+}
+"""The likelihood that suits each form and kind of values, as a start."""
+
+
+class Note(NamedTuple):
+    """A sentence about a choice, or a warning about it.
+
+    setting, value: the choice, such as `likelihood` and `normal`. Set it to override the choice.
+    text: the sentence.
+    warns: whether it is a warning.
+    """
+
+    setting: str
+    value: str
+    text: str
+    warns: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Recipe:
+    """The settings for a data set, all of them chosen.
+
+    model: the model's config.
+    scaling: a member of `SCALINGS`. Settings that the training data decide are still open.
+    binarization: a member of `BINARIZATIONS`.
+    profile: facts about the data after scaling.
+    notes: the choices, and warnings about them.
+    """
+
+    model: ModelConfig
+    scaling: Member
+    binarization: Member
+    profile: Profile
+    notes: tuple[Note, ...]
+
+
+def choose(
+    profile: Profile,
+    model: ModelConfig | None = None,
+    *,
+    open_choices: Collection[str] = OPEN,
+    scaling: str | Member | None = None,
+    binarization: str | Member | None = None,
+) -> Recipe:
+    """Return settings that suit data, given facts about them. This function reads no data.
+
+    ```python
+    from tfp_vae.runs.recipe import choose
+
+    recipe = choose(tv.data.load("digits").profile, scaling="none")  # because they are scaled already
+    str(recipe.model.likelihood), str(recipe.binarization)  # "bernoulli" and "dynamic"
+    ```
+
+    Args:
+      profile: facts about the data before scaling. For scaled data, use `scaling="none"`.
+      model: the settings that you chose, and defaults.
+      open_choices: the settings from `OPEN` to pick, no matter what `model` has.
+      scaling: a name from `SCALINGS` with settings. None picks one.
+      binarization: a name from `BINARIZATIONS`. None picks one.
+
+    Raises:
+      UsageError: a network for images is set, but the data are vectors.
+    """
+    model, notes = model or ModelConfig(), list[Note]()
+    wanted = None if "likelihood" in open_choices else likelihood_support(model.likelihood)
+    rescaling = SCALINGS.member(choose_scaling(profile, wanted) if scaling is None else scaling)
+    seen = SCALINGS.build(rescaling).rescale(profile)
+    suited = suit(seen)
+    model = model.model_copy(update={name: suited[name] for name in open_choices})
+    model = model.model_copy(update={"likelihood": count_levels(model.likelihood, seen)})
+    support = likelihood_support(model.likelihood)
+    if support is COUNTS and "encoder_input" not in model.model_fields_set:  # raw counts make training unstable
+        model = model.model_copy(update={"encoder_input": "log1p"})
+    for name in ("encoder", "decoder"):
+        network = getattr(model, name).name
+        if needs_images(network) and seen.kind.form == "vectors":
+            raise UsageError(
+                f"`{name}={network}` needs images, but the data are vectors of {seen.event_shape[0]} values. Choose "
+                f"`{name}=mlp`."
+            )
+    usual = "dynamic" if support is BINARY and seen.grey else "none"
+    chosen = BINARIZATIONS.member(usual if binarization is None else binarization)
+    given = {"scaling": scaling, "binarization": binarization}
+    made = {
+        "scaling": rescaling.name,
+        "binarization": chosen.name,
+        **{name: suited[name].name for name in open_choices},
+    }
+    notes = [
+        Note(name, value, f"`{name}` is {value}, because the data are {seen.kind}. Set `{name}` to choose another.")
+        for name, value in made.items()
+        if given.get(name) is None
+    ]
+    doubt = scaling_doubt(profile, rescaling.name)
+    if doubt is not None and scaling is None and wanted is not COUNTS and profile.largest > 1:
+        notes.append(Note("scaling", rescaling.name, doubt, warns=True))
+    density = density_doubt(profile, model.likelihood, binary=chosen.name != "none")
+    if density is not None:
+        notes.append(Note("likelihood", model.likelihood.name, density, warns=True))
+    if profile.lack is not None:
+        notes.append(Note("dataset", "", f"{profile.lack}.", warns=True))
+    return Recipe(model, rescaling, chosen, seen, tuple(notes))
+
+
+def suit(profile: Profile) -> dict[str, Member]:
+    """Return the likelihood and the networks that suit data. Start with them, because they follow convention.
+
+    Colour images with at most 256 levels get a discretized logistic, because it has probabilities for levels. Images
+    with more than 1,024 values get convolutions.
+
+    Args:
+      profile: facts about the data after scaling.
+    """
+    form, values, event_shape = profile.kind
+    likelihood = SUITABLE["colour images" if form.startswith("images") else form, values]
+    levels = profile.train.values
+    if likelihood == "continuous-bernoulli" and form != "vectors" and levels is not None:
+        count = level_count(levels[:, np.newaxis])
+        likelihood = "discretized-logistic" if count is not None and count <= LEVELS else likelihood
+    network = NETWORKS.member("conv" if form != "vectors" and math.prod(event_shape) > MLP_VALUES else "mlp")
+    return {"likelihood": LIKELIHOODS.member(likelihood), "encoder": network, "decoder": network}
+
+
+def likelihood_support(likelihood: Member) -> Support:
+    """Return the values for which a likelihood has a probability or a density. The event shape does not matter."""
+    support: Support = LIKELIHOODS.build(likelihood, (1,)).support
+    return support
+
+
+def count_levels(likelihood: Member, profile: Profile) -> Member:
+    """Return a likelihood with the settings that the training data decide, such as the number of levels.
+
+    Args:
+      likelihood: a member of `LIKELIHOODS`.
+      profile: facts about the data after scaling.
+    """
+    values = np.array([np.nan]) if profile.train.values is None else profile.train.values
+    settings = LIKELIHOODS[likelihood.name].settings_from(likelihood.settings, values[:, np.newaxis])
+    return LIKELIHOODS.member({"name": likelihood.name, **settings})
+
+
+def likelihoods_that_fit(profile: Profile) -> list[str]:
+    """Return the names of the likelihoods that have a probability, or a density, for all values.
+
+    ```python
+    from tfp_vae.data.profile import profile_arrays
+
+    counts = profile_arrays({"train": np.array([[0.0, 1.0], [2.0, 5.0]])})
+    tv.runs.recipe.likelihoods_that_fit(counts)  # normal, laplace, poisson, negative-binomial
+    ```
+
+    Args:
+      profile: facts about the data after scaling.
+    """
+    members = {name: count_levels(LIKELIHOODS.member(name), profile) for name in LIKELIHOODS}
+    return [name for name, member in members.items() if profile.fits(likelihood_support(member))]
+
+
+class Few(NamedTuple):
+    """Facts about a data set with at most 32 distinct values.
+
+    size: the number of distinct values.
+    likely: the likelihoods that have probabilities for them. For binary values only the Bernoulli.
+    unbounded: the likelihoods whose densities have no upper bound on them, see `likelihoods.Likelihood.unbounded_at`.
+    """
+
+    size: int
+    likely: list[str]
+    unbounded: list[str]
+
+
+def describe_few_values(profile: Profile, *, binary: bool = False) -> Few | None:
+    """Return the facts about data with few distinct values, else None.
+
+    Args:
+      profile: facts about the data before scaling.
+      binary: whether the data will be binarized.
+    """
+    usual = "none" if len(profile.event_shape) == 1 else choose_scaling(profile)
+    few = profile.few_values is not None
+    values = SCALINGS.build(SCALINGS.member(usual)).rescale(profile).few_values if few else None
+    if binary:
+        values = np.array([0.0, 1.0])
+    if values is None:
+        return None
+    fit = likelihoods_that_fit(profile_arrays({"train": values[:, np.newaxis]}))
+    built = {name: LIKELIHOODS.build(LIKELIHOODS.member(name), (1,)) for name in fit}
+    likely = ["bernoulli"] if BINARY.contains(values).all() else [name for name in fit if LIKELIHOODS[name].discrete]
+    ends = {name: likelihood.unbounded_at for name, likelihood in built.items()}
+    unbounded = [name for name, at in ends.items() if at is not None and at.contains(values).all()]
+    return Few(len(values), likely, unbounded)
+
+
+def density_doubt(profile: Profile, likelihood: Member, *, binary: bool) -> str | None:
+    """Return why log p(x) under a density has no upper bound on data of few values, with a remedy, or None.
+
+    Args:
+      profile: facts about the data before scaling.
+      likelihood: the one that was chosen.
+      binary: whether the data will be binarized.
+    """
+    is_bounded = LIKELIHOODS.build(likelihood, (1,)).unbounded_at is None
+    few = None if is_bounded else describe_few_values(profile, binary=binary)
+    if few is None or few.size < 2 or likelihood.name not in few.unbounded:
+        return None
+    values = "0 and 1" if few.likely == ["bernoulli"] else f"{few.size} different ones"
+    remedy = f"Set `likelihood={', '.join(few.likely)}`" if few.likely else "Convert them to {0, 1}, levels or counts"
+    return (
+        f"its values are only {values}, on which the density of {likelihood.name} has no upper bound. log p(x) rises "
+        f"as the density narrows, and does not compare with the logarithm of a probability. {remedy} for a probability."
+    )
 
 
 def plan(
@@ -88,13 +300,13 @@ def plan(
     binarization: str | Member | None,
     model: ModelConfig,
     training: TrainingConfig,
-    progress: Any = None,
+    progress: Progress | None = None,
     *,
     reading: Reading | None = None,
     scaling: str | Member | None = None,
     open_choices: Collection[str] = (),
 ) -> tuple[RunConfig, Dataset]:
-    """Return a new run's config, and its data as it will see them.
+    """Return a new run's config, and its data ready for training.
 
     ```python
     model, training = tv.runs.config.ModelConfig(latent_dim=2), tv.runs.config.TrainingConfig(epochs=1)
@@ -102,139 +314,79 @@ def plan(
     config.data.binarization.name, dataset.train.x.shape  # ("dynamic", (1437, 8, 8, 1))
     ```
 
+    The data are read twice: once to measure them, and once to scale them and to take their fingerprint.
+
     Args:
-      dataset, data_dir, progress, reading: see `datasets.load`.
-      binarization: a member of `BINARIZATIONS`; by the data and the likelihood, if not given.
-      model, training: what is asked.
-      scaling: a member of `SCALINGS`; by the data and the likelihood, if not given.
-      open_choices: which of `OPEN` the kind of the data picks, whatever the model says of them.
+      dataset, data_dir, progress, reading: see `data.loading.read`.
+      binarization, scaling, open_choices: see `choose`.
+      model, training: your settings.
 
     Returns:
-      The config, and the data as training takes them: held-out splits binarized, training data as the binarization
-        keeps them.
+      The config, and the data with binarized validation and test examples. The binarization may leave the training
+      examples grey.
 
     Raises:
-      DataError: data that are missing, malformed, or of a kind the likelihood has no density for.
-      UsageError: a latent dimension that a family does not take, convolutions for vectors, an objective or free bits
-        without the closed form that they need, or a binarization that is of no use to the likelihood.
+      DataError: the data are missing or malformed, or the likelihood has no density for them.
+      UsageError: the latent dimension is too small for a family, a network for images is set for vectors, the objective
+        or free bits need a rate in closed form that the families lack, or the likelihood cannot use binarized data.
     """
     check_latent_dim(model)
     check_rate(model, training)
-    warn_of_namesake(dataset, data_dir)
-    raw = read(dataset, data_dir=data_dir, progress=progress, reading=reading)
-    support = None if "likelihood" in open_choices else _support(model.likelihood, raw.event_shape)
-    data = scaled(raw, scaling or suited_scaling(raw, support))
-    if not scaling and support is not COUNTS:
-        warn_of_assumption(raw.name, raw.parts, data.scaling)
-    model = _completed(_picked(model, data, open_choices), data)
-    _check_networks(model, data)
-    support = _support(model.likelihood, data.event_shape)
-    chosen = BINARIZATIONS.member(binarization or default_binarization(data, support))
-    origin = {"dataset": dataset if DATASETS.knows(dataset) else _absolute(dataset)}
-    origin |= {} if data_dir is None else {"data_dir": _absolute(data_dir)}
-    decided = {
-        "binarization": chosen,
-        "learned": _learned(reading or Reading(), data, scaling),
-        "pixels_over": _pixels_over(raw, data.scaling),
-        "deeper": any(bool(x.max() > PIXEL) for x in raw.parts),
-    }
-    config = RunConfig(data=_described(data, **origin, **decided), model=model, training=training)
-    _warn_of_density(raw, config)
-    warn_of_lack(raw)
-    return config, _prepared(config, data)
-
-
-def _described(data: Dataset, **more: Any) -> DataConfig:
-    """Return what a config says of data, scaled: what they are themselves, and more that was asked or decided."""
-    return DataConfig(
-        event_shape=data.event_shape,
-        split_rule=data.split_rule,
-        splits=data.sizes(),
-        fingerprint=data.fingerprint(),
-        reading=data.reading,
-        scaling=data.scaling,
-        **more,
+    raw = read(dataset, data_dir, progress, reading)
+    if not raw.profile.finite:
+        raw.check_finite()
+    recipe = choose(raw.profile, model, open_choices=open_choices, scaling=scaling, binarization=binarization)
+    data = scale(raw, recipe.scaling)
+    for note in recipe.notes:
+        logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", raw.name, note.text)
+    origin = raw.origin or Origin(dataset, data_dir)
+    columns = (reading is None or reading.columns is None) and data.reading.columns is not None
+    pixels_over: Literal[1, 255] | None = None
+    if recipe.scaling.name == "pixels" and (raw.profile.eight_bits or raw.profile.fits(UNIT)):
+        pixels_over = PIXEL if raw.profile.eight_bits else 1
+    config = RunConfig(
+        data=DataConfig(
+            dataset=origin.dataset,
+            data_dir=origin.data_dir,
+            event_shape=data.event_shape,
+            split_rule=data.split_rule,
+            splits=data.sizes(),
+            fingerprint=data.fingerprint(),
+            reading=data.reading,
+            scaling=data.scaling,
+            binarization=recipe.binarization,
+            learned=(*["columns"] * columns, *["scaling"] * (recipe.scaling.settings != data.scaling.settings)),
+            pixels_over=pixels_over,
+            deeper=raw.profile.largest > PIXEL,
+        ),
+        model=recipe.model,
+        training=training,
     )
+    return config, prepare_for(config, data)
 
 
-def _learned(reading: Reading, data: Dataset, scaling: str | Member | None) -> tuple[str, ...]:
-    """Return what the data decided of how they are read and scaled, as nobody said it."""
-    columns = reading.columns is None and data.reading.columns is not None
-    settings = SCALINGS.member(scaling or data.scaling.name).settings != data.scaling.settings
-    return (*["columns"] * columns, *["scaling"] * settings)
-
-
-def _pixels_over(raw: Dataset, scaling: Member) -> Literal[1, 255] | None:
-    """Return what `pixels` divides a data set by, if that is one number and leads to [0, 1]."""
-    if scaling.name != "pixels":
-        return None
-    if all(x.dtype == np.uint8 for x in raw.parts):
-        return PIXEL
-    return 1 if not any(x.dtype == np.uint8 for x in raw.parts) and fits(raw, UNIT) else None
-
-
-def _support(likelihood: Member, event_shape: tuple[int, ...]) -> Support:
-    support: Support = LIKELIHOODS.build(likelihood, event_shape).support
-    return support
-
-
-def _picked(model: ModelConfig, data: Dataset, open_choices: Collection[str]) -> ModelConfig:
-    """Return the model with what the kind of the data picks of it."""
-    if not open_choices:
-        return model
-    suited = suggest(data)
-    members = {
-        "encoder": NETWORKS.member(suited.network),
-        "decoder": NETWORKS.member(suited.network),
-        "likelihood": LIKELIHOODS.member(suited.likelihood),
-    }
-    return model.model_copy(update={name: members[name] for name in open_choices})
-
-
-def _check_networks(model: ModelConfig, data: Dataset) -> None:
-    """Refuse convolutions for vectors, here already and not when the run is there and its model is built."""
-    for option in ("encoder", "decoder"):
-        name = getattr(model, option).name
-        if needs_images(name) and len(data.event_shape) == 1:
-            raise UsageError(
-                f"--{option} {name}: expected images, found vectors of {data.event_shape[0]} values in {data.name}; "
-                "choose mlp."
-            )
-
-
-def _absolute(path: str) -> str:
-    """Return a path that still leads there from another folder."""
-    return str(Path(path).expanduser().resolve())
-
-
-def reload(config: RunConfig, data_dir: str | None = None, progress: Any = None) -> Dataset:
-    """Return the data of a run again, refusing data that changed since it was trained.
+def reload(config: RunConfig, data_dir: str | None = None, progress: Progress | None = None) -> Dataset:
+    """Return the data of a run again, after checking that they have not changed since it was trained.
 
     Args:
       config: the run's.
-      data_dir: where the data lie now; where they lay, if not given.
-      progress: see `datasets.load`.
+      data_dir: where the data are now. By default where they were.
+      progress: shows the progress of downloads.
 
     Raises:
-      DataError: data that are missing, malformed, or have other values than those trained on.
+      DataError: the data are missing or malformed, or their values have changed.
     """
     if config.data.stored:
         data = stored_data(config)
     else:
-        data = load(
-            config.data.dataset,
-            data_dir=data_dir or config.data.data_dir,
-            progress=progress,
-            reading=config.data.reading,
-            scaling=config.data.scaling,
-            recorded=True,
-        )
+        folder, reading = data_dir or config.data.data_dir, config.data.reading
+        data = scale(read(config.data.dataset, folder, progress, reading, recorded=True), config.data.scaling)
     if data.fingerprint() != config.data.fingerprint:
         raise DataError(
             f"{config.data.dataset}: expected the data the run was trained on (fingerprint {config.data.fingerprint}), "
-            f"found other values ({data.fingerprint()}); name their folder with `data_dir`."
+            f"found other values ({data.fingerprint()}). Name their folder with `data_dir`."
         )
-    return _prepared(config, data)
+    return prepare_for(config, data)
 
 
 def stored_data(config: RunConfig) -> Dataset:
@@ -266,360 +418,249 @@ def stored_data(config: RunConfig) -> Dataset:
     return Dataset(str(path), data.split_rule, train, validation, test, data.reading, data.scaling)
 
 
-def _completed(model: ModelConfig, data: Dataset) -> ModelConfig:
-    """Return the model with what its likelihood takes from the data, such as the number of levels.
+def prepare_for(config: RunConfig, data: Dataset) -> Dataset:
+    """Return data as a run trains on them, after checking that its likelihood has a density for them.
 
-    Counts may be of any size, so the encoder is given their logarithms, unless the model says what it is given.
+    Args:
+      config: the run's.
+      data: scaled.
     """
-    is_open = "encoder_input" not in model.model_fields_set
-    counts = _support(model.likelihood, data.event_shape) is COUNTS
-    decided = {"encoder_input": "log1p"} if is_open and counts else {}
-    return model.model_copy(update={"likelihood": _counted(model.likelihood, data.train.x), **decided})
+    binarization, support = BINARIZATIONS.build(config.data.binarization), config.model.support(data.event_shape)
+    return prepare(
+        data, binarization, config.training.seed, support=support, advice=lambda: advise(data.profile, support)
+    )
 
 
-def _prepared(config: RunConfig, data: Dataset) -> Dataset:
-    binarization = BINARIZATIONS.build(config.data.binarization)
-    support = config.model.support(data.event_shape)
-    check_support(data, binarization.takes(support), lambda: _advice(data, support))
-    return prepare(data, binarization, config.training.seed)
+def advise(profile: Profile, support: Support) -> str:
+    """Return what to do with data that a likelihood does not take, as a sentence. Each remedy works on these data.
 
-
-def _advice(data: Dataset, support: Support) -> str:
-    """Return what to do with data that a likelihood of `support` does not take; each of it works.
-
-    Each remedy is tried on the data before it is given.
+    Args:
+      profile: facts about the data after scaling.
+      support: of the likelihood.
     """
-    remedies = [remedy for remedy, helps in _REMEDIES.items() if helps(data, support)]
-    unit = support is not BINARY and fits(data, UNIT)  # under a Bernoulli they are binarized, unless told not to be
-    fit = [set(fitting(x, data.event_shape)) for x in data.parts]
-    names = [name for name in LIKELIHOODS if name in set.intersection(*fit) or (unit and name == "bernoulli")]
-    return ", or ".join([*remedies, f"choose a `likelihood` that fits: {', '.join(names)}"])
-
-
-def _helps_to_divide(data: Dataset, support: Support) -> bool:
-    if max(x.max() for x in data.parts) <= 1 or min(x.min() for x in data.parts) < 0:
-        return False
-    takes = UNIT if support is BINARY else support
-    return all(first_violation(x / PIXEL, takes) is None for x in data.parts)
-
-
-PIXEL: Literal[255] = 255
-"""The largest value of an 8-bit pixel."""
-
-_REMEDIES: dict[str, Callable[[Dataset, Support], bool]] = {
-    "choose `binarization=dynamic`, static or threshold": lambda data, support: support is BINARY and fits(data, UNIT),
-    "choose `scaling=divided:by=255`": _helps_to_divide,
-}
-"""What helps data that a likelihood of a support does not take, and when."""
-
-
-def fitting(x: np.ndarray, event_shape: tuple[int, ...]) -> list[str]:
-    """Return the names of the likelihoods that have a probability, or a density, for x [N, *event_shape].
-
-    ```python
-    tv.runs.recipe.fitting(np.array([[0.0, 1.0], [2.0, 5.0]]), (2,))  # normal, laplace, poisson, negative-binomial
-    ```
-    """
-    built = {name: LIKELIHOODS.build(_counted(LIKELIHOODS.member(name), x), event_shape) for name in LIKELIHOODS}
-    return [name for name, likelihood in built.items() if first_violation(x, likelihood.support) is None]
-
-
-class Few(NamedTuple):
-    """What there is to say of data of few values.
-
-    size: how many they are.
-    likely: the likelihoods that have probabilities for them; of binary ones the one that is meant for them.
-    unbounded: those whose densities grow there without end, see `likelihoods.Likelihood.unbounded_at`.
-    """
-
-    size: int
-    likely: list[str]
-    unbounded: list[str]
-
-
-def of_few_values(raw: Dataset, *, binarized: bool = False) -> Few | None:
-    """Return what there is to say of a data set, not yet scaled, if it has few values or is binarized; else None."""
-    values = np.array([0.0, 1.0]) if binarized else _few_values(raw)
-    if values is None:
-        return None
-    fit = [LIKELIHOODS.member(name) for name in fitting(values[:, np.newaxis], (1,))]
-    binary = bool(BINARY.contains(values).all())
-    likely = ["bernoulli"] if binary else [each.name for each in fit if LIKELIHOODS[each.name].discrete]
-    return Few(len(values), likely, [each.name for each in fit if _is_unbounded(each, values)])
+    unit, remedies = profile.fits(UNIT), list[str]()
+    if support is BINARY and unit:
+        remedies.append("`binarization=dynamic`, static or threshold")
+    divided = SCALINGS.build(SCALINGS.member("divided")).rescale(profile)
+    if profile.largest > 1 and profile.smallest >= 0 and divided.fits(UNIT if support is BINARY else support):
+        remedies.append("`scaling=divided:by=255`")
+    fit = likelihoods_that_fit(profile)
+    names = [name for name in LIKELIHOODS if name in fit or (unit and support is not BINARY and name == "bernoulli")]
+    remedies.append(f"a `likelihood` that fits: {', '.join(names)}")
+    return f"Choose {', or '.join(remedies)}."
 
 
 def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
-    """Return what there is to say of a data set as `datasets.read` gives it, as a JSON object.
+    """Return what a data set contains and how tfp_vae would train on it, as a JSON object.
 
-    `range`, `missing` and `infinite` are of the values in the source. Data that can be trained on have `assumed`, what
-    is taken for granted of their scale, and from `kind` on what is true of the values scaled; other data have a
-    `problem`.
+    `range`, `missing` and `infinite` refer to the values before scaling. Data that can be used for training have `kind`
+    and more about the values after scaling, and `assumed` if the scaling may be wrong. Other data have a `problem`.
 
     ```python
-    found = tv.runs.recipe.inspect(tv.data.dataset.read("digits"))
+    found = tv.runs.recipe.inspect(tv.data.loading.read("digits"))
     found["trainable"], found["picked"]["likelihood"], found["duplicates"]["test"]["near"]
     ```
 
     Args:
-      raw: not yet scaled.
-      scaling: a member of `SCALINGS`; what suits the data, if not given.
+      raw: before scaling.
+      scaling: a name from `SCALINGS` with settings. By default one that suits the data.
     """
-    found = facts(raw)
+    found = describe(raw)
     try:
-        data = scaled(raw, scaling or suited_scaling(raw, None))
+        if not raw.profile.finite:
+            raw.check_finite()
+        recipe = choose(raw.profile, scaling=scaling)
+        data = scale(raw, recipe.scaling)
     except DataError as error:
         return {**found, "trainable": False, "problem": str(error)}
-    assumed = None if scaling else assumption(raw.parts, data.scaling.name)
-    few = of_few_values(raw)
+    few, profile = describe_few_values(raw.profile), data.profile
+    likelihoods, model = likelihoods_that_fit(profile), recipe.model
+    binarizable = profile.fits(UNIT) and "bernoulli" not in likelihoods
+    pairs = {name: find_duplicates(data, name) for name in ("validation", "test")}
     return {
         **found,
         "trainable": True,
-        "lack": lack(raw),
-        "assumed": assumed,
+        "lack": raw.profile.lack,
+        "assumed": None if scaling else scaling_doubt(raw.profile, recipe.scaling.name),
         "few_values": None if few is None else few._asdict(),
-        **_of_scaled(data),
-    }
-
-
-def _of_scaled(data: Dataset) -> dict[str, Any]:
-    suited, kind = suggest(data), kind_of(data)
-    whole = np.concatenate(data.parts)
-    likelihoods = fitting(whole, data.event_shape)
-    support = LIKELIHOODS.build(LIKELIHOODS.member(suited.likelihood), data.event_shape).support
-    return {
-        "kind": str(kind),
-        "constant": int((np.ptp(data.train.x, axis=0) == 0).sum()),
+        "kind": str(recipe.profile.kind),
+        "constant": profile.constant,
         "likelihoods": likelihoods,
-        "likelihoods_if_binarized": _if_binarized(whole, likelihoods),
+        "likelihoods_if_binarized": ["bernoulli"] * binarizable,
         "picked": {
-            "likelihood": suited.likelihood,
-            "encoder": suited.network,
-            "decoder": suited.network,
-            "scaling": data.scaling.name,
-            "binarization": default_binarization(data, support),
+            "likelihood": model.likelihood.name,
+            "encoder": model.encoder.name,
+            "decoder": model.decoder.name,
+            "scaling": recipe.scaling.name,
+            "binarization": recipe.binarization.name,
         },
-        "duplicates": {name: _as_json(duplicates(data, name)) for name in SPLITS if name != "train"},
+        "duplicates": {
+            name: {**each._asdict(), "nearest": [pair._asdict() for pair in each.nearest]}
+            for name, each in pairs.items()
+        },
     }
-
-
-def _if_binarized(x: np.ndarray, fit: list[str]) -> list[str]:
-    """Return the likelihoods that fit x only once it is binarized, by any of `BINARIZATIONS` but none."""
-    if first_violation(x, UNIT) is not None:
-        return []
-    binary = BINARIZATIONS["threshold"]().training(x[:1], generator(FIXED_SEED, Purpose.INSPECTION))
-    return [name for name in fitting(binary, x.shape[1:]) if name not in fit and name == "bernoulli"]
-
-
-def _as_json(found: Duplicates) -> dict[str, Any]:
-    return {**found._asdict(), "nearest": [each._asdict() for each in found.nearest]}
-
-
-def _few_values(raw: Dataset) -> np.ndarray | None:
-    """Return the values of a data set if they are few, as `default_scaling` has them."""
-    few = few_values(raw.parts) is not None
-    return few_values(scaled(raw, default_scaling(raw)).parts) if few else None
-
-
-def _is_unbounded(likelihood: Member, values: np.ndarray) -> bool:
-    at: Support | None = LIKELIHOODS.build(likelihood, (1,)).unbounded_at
-    return at is not None and bool(at.contains(values).all())
-
-
-def _warn_of_density(raw: Dataset, config: RunConfig) -> None:
-    """Warn of a density that has no upper bound on the few values of the data."""
-    likelihood = LIKELIHOODS.build(config.model.likelihood, (1,))
-    if likelihood.unbounded_at is None:
-        return
-    few = of_few_values(raw, binarized=config.data.binarization.name != "none")
-    if few is not None and few.size > 1 and config.model.likelihood.name in few.unbounded:
-        what = "0 and 1" if few.likely == ["bernoulli"] else f"{few.size} different ones"
-        remedy = f"`likelihood={', '.join(few.likely)}`" if few.likely else "bring them to {0, 1}, levels or counts"
-        logger.warning(_UNBOUNDED, raw.name, what, config.model.likelihood.name, remedy)
-
-
-_UNBOUNDED = (
-    "%s: its values are only %s, on which the density of %s has no upper bound: log p(x) rises as the "
-    "density narrows, and does not compare with the logarithm of a probability. For one of those: %s."
-)
-
-
-def _counted(likelihood: Member, x: np.ndarray) -> Member:
-    name, settings = likelihood
-    return LIKELIHOODS.member({"name": name, **LIKELIHOODS[name].settings_from(settings, x)})
 
 
 def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
     """Return a split as evaluation sees it: binarized once, from a fixed seed.
 
-    A split that is binary already stays as it is, as every binarization keeps 0 and 1.
+    A split that is binary already stays as it is, because every binarization keeps 0 and 1.
 
     ```python
-    test = tv.runs.recipe.held_out_view(config, dataset, "test")  # of the example above; 180 examples of 0 and 1
+    test = tv.runs.recipe.held_out_view(config, dataset, "test")  # of the example above: 180 examples of 0 and 1
     ```
 
     Args:
       config: the run's.
       dataset: from `plan` or `reload`.
-      split: `train`, `validation` or `test`. Of training data under dynamic binarization it is one draw of many.
+      split: `train`, `validation` or `test`. Of training data under dynamic binarization this is one draw of many.
 
     Raises:
       UsageError: the split is empty.
     """
-    if not len(getattr(dataset, split)):
-        there = ", ".join(f"`split={name}`" for name, size in dataset.sizes().items() if size)
-        raise UsageError(f"The data of the run have no {split} split. Choose {there}.")
-    return binarized(config, getattr(dataset, split)).split
+    if not len(dataset.splits[split]):
+        others = ", ".join(f"`split={name}`" for name, size in dataset.sizes().items() if size)
+        raise UsageError(f"The data of the run have no {split} split. Choose {others}.")
+    return binarize(config, dataset.splits[split]).split
 
 
 def split_to_show(dataset: Dataset) -> str:
     """Return the split that pictures show: `test`, or another one if the data have no test examples."""
-    return next(name for name in ("test", "validation", "train") if len(getattr(dataset, name)))
+    return next(name for name in ("test", "validation", "train") if len(dataset.splits[name]))
 
 
 def as_seen(config: RunConfig) -> str:
-    """Return what to call examples as the model sees them."""
+    """Return the label for examples as the model sees them."""
     return "data" if config.data.binarization.name == "none" else "data, binarized"
 
 
-class Binarized(NamedTuple):
-    """A split as evaluation sees it, and whether that is a draw: of grey values, by a binarization that draws."""
+class View(NamedTuple):
+    """A split as evaluation sees it.
+
+    split: the examples.
+    random: whether grey values were drawn at random, so that equal examples may differ.
+    """
 
     split: Split
-    drawn: bool
+    random: bool
 
 
-def binarized(config: RunConfig, given: Split) -> Binarized:
-    """Return a split binarized as evaluation sees it, from one fixed seed, whichever split or file it is.
+def binarize(config: RunConfig, split: Split) -> View:
+    """Return examples binarized as evaluation sees them, from one fixed seed for every split and file.
 
-    Validation and test data are binarized at load already, and 0 and 1 stay 0 and 1.
+    Validation and test data are binary since they were loaded, and 0 and 1 stay 0 and 1.
 
     Args:
       config: the run's.
-      given: scaled, such as `scaled_examples` gives.
+      split: scaled, for example from `read_examples`.
     """
     binarization = BINARIZATIONS.build(config.data.binarization)
-    seen = binarize_held_out(given, binarization)
-    return Binarized(seen, binarization.draws and first_violation(given.x, BINARY) is not None)
+    seen = binarize_held_out(split, binarization)
+    return View(seen, binarization.draws and first_violation(split.x, BINARY) is not None)
 
 
 def new_examples(config: RunConfig, path: str) -> Split:
     """Return the examples of a file or folder as a run's evaluation sees held-out data.
 
-    They are `scaled_examples`, binarized as the run's own data were; their labels, if any, are kept.
+    They are read, scaled and binarized like the run's own data. Their labels are kept.
 
     ```python
     from pathlib import Path
 
     run = tv.runs.run.find(None, "runs")
     np.save("new.npy", np.random.default_rng(0).random((3, 8, 8)).astype(np.float32))
-    tv.runs.recipe.new_examples(run.config(), "new.npy").x  # [3, 8, 8, 1], of 0 and 1 as the run saw its data
+    tv.runs.recipe.new_examples(run.config(), "new.npy").x  # [3, 8, 8, 1], of 0 and 1 like the run's own data
     ```
 
     Args:
       config: the run's.
-      path: of a file or folder of a kind that is read, see `sources.read`.
+      path: a file or folder of a kind in `sources.READERS`.
 
     Raises:
-      UsageError, DataError: as `scaled_examples`.
+      UsageError, DataError: see `read_examples`.
     """
-    return binarized(config, scaled_examples(config, path)).split
+    return binarize(config, read_examples(config, path)).split
 
 
-def scaled_examples(config: RunConfig, path: str) -> Split:
-    """Return the examples of a file or folder read and scaled as a run's own were, not binarized yet.
+REMEDIES = {
+    None: "Convert them to the values the run was trained on: {}.",
+    1: "Convert them to the values in [0, 1] the run was trained on: {}.",
+    255: "Convert them to the values the run was trained on, pixels from 0 to 255 as uint8, or divided by 255: {}.",
+}
+"""How to fix new examples with other values than a run's data, by the number that its pixels were divided by."""
+
+
+def read_examples(config: RunConfig, path: str) -> Split:
+    """Return the examples of a file or folder, read and scaled like a run's own but not binarized.
 
     Args:
       config: the run's.
-      path: of a file or folder of a kind that is read, see `sources.read`.
+      path: a file or folder of a kind in `sources.READERS`.
 
     Raises:
-      UsageError: an empty path.
-      DataError: examples that are missing or malformed, of another shape than the run's, or of a kind that its
-        likelihood has no density for.
+      UsageError: the path is empty.
+      DataError: the examples are missing or malformed, have another shape than the run's, or the likelihood has no
+        density for them.
     """
     if not path:
-        raise UsageError("expected the path of examples, found an empty one; name a file or a folder.")
-    with _sized(config):
+        raise UsageError("expected the path of examples, found an empty one. Name a file or a folder.")
+    try:
         source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
+    except DataError as error:
+        size = "x".join(map(str, config.data.event_shape[:2]))
+        raise DataError(str(error).replace(RESIZE, f"Resize all to {size}, as in training")) from error
     if len(source.parts) > 1:
-        raise DataError(f"{path}: expected examples without splits, found {', '.join(source.parts)}; give one of them.")
-    given = as_split(next(iter(source.parts.values())))
-    _check_shape(config, path, given)
-    check_split(path, given, REAL, lambda: "remove or mend it")
-    split = replace(given, x=_scaled_as_the_runs(config, path, given.x))
-    support = config.model.support(config.data.event_shape)
-    takes = BINARIZATIONS.build(config.data.binarization).takes(support)
+        raise DataError(f"{path}: expected examples without splits, found {', '.join(source.parts)}. Pass one of them.")
+    split = as_split(next(iter(source.parts.values())))
+    expected, found = ("x".join(map(str, shape)) for shape in (config.data.event_shape, split.x.shape[1:]))
+    if expected != found:
+        raise DataError(
+            f"{path}: expected examples of shape {expected}, as the run was trained on, found {found}. Convert them, "
+            "or choose another `run`."
+        )
+    check_split(path, split, REAL, "Correct or remove it.")
+    split = replace(split, x=scale_like(config, path, split.x))
+    takes = BINARIZATIONS.build(config.data.binarization).takes(config.model.support(config.data.event_shape))
     if takes is REAL and config.data.pixels_over is not None:
         takes = NEAR_UNIT
-    check_split(path, split, takes, lambda: _MEND[config.data.pixels_over].format(config.data.dataset))
+    check_split(path, split, takes, REMEDIES[config.data.pixels_over].format(config.data.dataset))
     return split
 
 
-@contextmanager
-def _sized(config: RunConfig) -> Iterator[None]:
-    """Say of images of several sizes what a run's own have, as new ones are not resized unless those were."""
-    try:
-        yield
-    except DataError as error:
-        size = "x".join(map(str, config.data.event_shape[:2]))
-        raise DataError(str(error).replace(RESIZE, f"bring each to {size}, as the run was trained on")) from error
+def scale_like(config: RunConfig, path: str, x: np.ndarray) -> np.ndarray:
+    """Return new examples scaled like a run's own, with a warning if they are stored as another type.
 
+    If the run scales pixels, values of 8 bits are divided by 255, unless they are 0 and 1 and the run's were not
+    divided. Values of other types must lie in [0, 1] already.
 
-_MEND = {
-    None: "bring it to the values the run was trained on: {}",
-    1: "bring it to the values in [0, 1] the run was trained on: {}",
-    255: "bring it to the values the run was trained on, pixels from 0 to 255 as uint8, or over 255: {}",
-}
-"""What to do with new examples whose values are not those of a run, by what its pixels were over."""
-
-
-def _scaled_as_the_runs(config: RunConfig, path: str, x: np.ndarray) -> np.ndarray:
-    """Return new examples scaled as the run's own were, with a word where they are stored as another type.
-
-    Of a run on pixels, values of 8 bits are over 255, unless they are 0 and 1 and the run's were not divided; values of
-    other types are taken to lie in [0, 1], which is checked once they are scaled.
+    Args:
+      config: the run's.
+      path: the name of the examples in warnings.
+      x: the examples before scaling, [N, *event_shape].
     """
-    scaling, over = config.data.scaling, config.data.pixels_over
+    scaling, over, eight_bits = config.data.scaling, config.data.pixels_over, x.dtype == np.uint8
     if scaling.name != "pixels":
-        if config.data.deeper:
-            _warn_of_depth(path, x, scaling)
-        return _as_scaled(scaling, x)
-    warn_of_assumption(path, [x], scaling)
-    eight = x.dtype == np.uint8
-    divided = eight and (over != 1 or x.max() > 1)
-    if over is not None and divided != (over == PIXEL):
-        logger.warning(_OTHER_TYPE[divided], path, x.dtype)
-    return _as_scaled(scaling if divided else SCALINGS.member("none"), x)
-
-
-def _warn_of_depth(path: str, x: np.ndarray, scaling: Member) -> None:
-    """Warn of 8-bit values that are divided by what the deeper pixels of a run were."""
-    by = scaling.settings.get("by", PIXEL)
-    if x.dtype == np.uint8 and by > PIXEL:
-        logger.warning(_SHALLOW, path, by, int(x.max()) / by, by / PIXEL)
-
-
-_SHALLOW = (
-    "%s: its 8-bit values are divided by %g, as the run's own were, and end at %.2g; if they are pixels of 8 bits, "
-    "multiply by %g first."
-)
-
-_OTHER_TYPE = {
-    True: "%s: its %s pixels are taken over 255, as the run was trained on numbers in [0, 1].",
-    False: "%s: its values of type %s are taken as they are, as the run was trained on 8-bit pixels over 255.",
-}
-"""What is said of new examples of another type than a run's, by whether they are divided."""
-
-
-def _as_scaled(scaling: Member, x: np.ndarray) -> np.ndarray:
-    scaled_x: np.ndarray = SCALINGS.build(scaling)(x)
-    return scaled_x
-
-
-def _check_shape(config: RunConfig, path: str, given: Split) -> None:
-    expected, found = ("x".join(map(str, shape)) for shape in (config.data.event_shape, given.x.shape[1:]))
-    if expected != found:
-        raise DataError(
-            f"{path}: expected examples of shape {expected}, as the run was trained on, found {found}; bring them to "
-            "that shape, or choose another `run`."
+        by = scaling.settings.get("by", PIXEL)
+        if config.data.deeper and eight_bits and by > PIXEL:
+            logger.warning(
+                "%s: its 8-bit values are divided by %g, like the run's own, so they end at %.2g. If they are pixels "
+                "of 8 bits, multiply by %g first.",
+                path,
+                by,
+                int(x.max()) / by,
+                by / PIXEL,
+            )
+        return np.asarray(SCALINGS.build(scaling)(x))
+    doubt = scaling_doubt(profile_arrays({"train": x}), scaling.name)
+    if doubt is not None and x.max() > 1:
+        logger.warning("%s: %s", path, doubt)
+    divide = eight_bits and (over != 1 or x.max() > 1)
+    if over is not None and divide and over != PIXEL:
+        logger.warning("%s: its uint8 pixels are divided by 255, because the run was trained on [0, 1].", path)
+    elif over == PIXEL and not divide:
+        logger.warning(
+            "%s: its values of type %s are not divided, because the run was trained on 8-bit pixels divided by 255.",
+            path,
+            x.dtype,
         )
+    return np.asarray(SCALINGS.build(scaling if divide else SCALINGS.member("none"))(x))

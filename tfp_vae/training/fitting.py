@@ -20,9 +20,10 @@ from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member
+from tfp_vae.core.supports import BINARY
 from tfp_vae.core.types import Array, Seed, Tensor
-from tfp_vae.data.dataset import Dataset, Split, check_support, default_binarization, prepare
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization
+from tfp_vae.data.dataset import Dataset, Split
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, prepare
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Objective, elbo_for
 from tfp_vae.training.average import Average, copies
@@ -112,7 +113,7 @@ def fit(
     if dataset.event_shape != shape:
         raise DataError(f"{dataset.name}: expected examples of shape {shape}, found {dataset.event_shape}.")
     if binarization is None:
-        binarization = default_binarization(dataset, support)
+        binarization = "dynamic" if support is BINARY and dataset.profile.grey else "none"
         if binarization != "none":
             logger.warning(
                 "%s: grey values are binarized at random in every step. Set `binarization` to choose another way.",
@@ -123,8 +124,7 @@ def fit(
         if isinstance(binarization, Binarization)
         else BINARIZATIONS.build(BINARIZATIONS.member(binarization))
     )
-    advice = "choose a likelihood that fits, another scaling, or a `binarization`"
-    check_support(dataset, transform.takes(support), lambda: advice)
+    advice = "Choose a likelihood that fits, another scaling, or a `binarization`."
     settings = {
         "objective": objective,
         "epochs": epochs,
@@ -141,7 +141,7 @@ def fit(
     }
     training = Training(
         vae,
-        prepare(dataset, transform, seed),
+        prepare(dataset, transform, seed, support=support, advice=advice),
         objective if isinstance(objective, Objective) else OBJECTIVES.build(OBJECTIVES.member(objective)),
         epochs=epochs,
         steps=steps_per_epoch or math.ceil(len(dataset.train) / batch_size),

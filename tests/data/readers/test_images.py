@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 from tests.helpers.files import encoded, write
 from tfp_vae.core.errors import DataError
 from tfp_vae.data.readers import images
-from tfp_vae.data.readers.images import IGNORED, MOST_PIXELS, read_folder, read_zipped
+from tfp_vae.data.readers.images import IGNORED, MOST_PIXELS, read_folder, read_zip
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -150,7 +150,7 @@ class TestWhatIsRead:
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             for i, x in enumerate(grey):
                 archive.writestr(f"top/{i}_x.png", encoded(x))
-        found = read_zipped(tmp_path / "a.zip", lambda name: name[4], resize=(6, 4))
+        found = read_zip(tmp_path / "a.zip", lambda name: name[4], resize=(6, 4))
         np.testing.assert_array_equal(found.x[..., 0], grey)
         assert found.y.tolist() == list("01234")
 
@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "another kind": ({"a.png": encoded(GREY), "a.gif": b"GIF89a"}, "a.gif: expected a PNG or JPEG image, found a file"),
     "too deep": ({"a/b/c.png": encoded(GREY)}, "b: expected a PNG or JPEG image, found a folder"),
     "images beside labels": ({"a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found both"),
-    "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4; set `resize`"),
+    "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4. Set `resize`"),
     "transparent": ({"a.png": encoded(THROUGH)}, "found transparent pixels"),
     "16 bits a colour": (
         {"a.png": png(4, 6, (b"\0" + b"\1\2" * 12) * 6, depth=16, kind=2)},
@@ -224,7 +224,7 @@ class TestSeveralRefusals:
             read_folder(tmp_path)
         assert str(error.value).startswith(f"{tmp_path}: 3 files cannot be used: (1) x/b.png: not a readable PNG")
         assert "(2) y/d.png: expected an opaque image" in str(error.value)
-        assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4; set `resize`.")
+        assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4. Set `resize`.")
 
     @pytest.mark.parametrize("good", [0, 1])
     def test_of_many_the_first_are_named_and_the_rest_counted(self, good: int, tmp_path: Path) -> None:

@@ -14,16 +14,16 @@ from tests.helpers.files import write as write_images
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import COUNTS, REAL, UNIT
-from tfp_vae.data.dataset import SPLITS, Split, load
-from tfp_vae.data.profile import SUITED, kind_of, suggest, suited_scaling
+from tfp_vae.data.dataset import SPLITS, Split
+from tfp_vae.data.loading import load
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.sources import READERS, Reading, reader_of
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
-from tfp_vae.data.transforms.scaling import SCALINGS
+from tfp_vae.data.transforms.scaling import SCALINGS, choose_scaling
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
-from tfp_vae.runs.recipe import OPEN, binarized, new_examples, plan, reload
+from tfp_vae.runs.recipe import OPEN, SUITABLE, binarize, new_examples, plan, reload, suit
 
 LABELS = (np.arange(20) % 2).astype(np.uint8)
 
@@ -71,7 +71,7 @@ def test_png_files_of_16_bits_are_the_array_of_their_pixels(tmp_path: Path, capl
     assert caplog.messages == []
     shallow = new_examples(config, str(as_folder(tmp_path)))
     assert shallow.x.shape == new.x.shape
-    assert "8-bit values are divided by 65535, as the run's own were, and end at 0.0039" in caplog.text
+    assert "8-bit values are divided by 65535, like the run's own, so they end at 0.0039" in caplog.text
     assert "multiply by 257 first" in caplog.text
 
 
@@ -103,7 +103,9 @@ def test_networks_for_images_are_refused_for_vectors(option: str, name: str, tmp
     if name == "mlp":
         assert plan(*asked, open_choices=["likelihood"])[0].model.encoder.name == "mlp"
         return
-    with pytest.raises(UsageError, match=rf"^--{option} {name}: expected images, found vectors of 20 values in .*mlp"):
+    with pytest.raises(
+        UsageError, match=rf"^`{option}={name}` needs images, but the data are vectors of 20 values.*mlp"
+    ):
         plan(*asked, open_choices=["likelihood"])
 
 
@@ -138,14 +140,14 @@ def test_amat(zipped: bool, tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(text) if zipped else text)
     data = load(str(path))
     np.testing.assert_array_equal(data.train.x[:, 0], data.train.source_rows() % 2)
-    assert str(kind_of(data)) == "vectors of 3, binary values"
+    assert str(data.profile.kind) == "vectors of 3, binary values"
 
 
 class TestTables:
     """CSV files as data sets."""
 
     def test_labels_follow_their_rows_through_the_split(self, tmp_path: Path) -> None:
-        data = load(str(write_table(tmp_path / "t.csv")), reading=Reading(label_column="kind"))
+        data = load(str(write_table(tmp_path / "t.csv")), label_column="kind", scaling="none")
         for name in SPLITS:
             split = getattr(data, name)
             np.testing.assert_array_equal(split.x[:, 0] > 0, split.y == "cat")
@@ -155,7 +157,7 @@ class TestTables:
         rows = [f"{i},{i}" for i in range(12)]
         rows[7] = "7,NA"
         (tmp_path / "t.csv").write_text("a,b\n" + "\n".join(rows))
-        with pytest.raises(DataError, match="found nan in row 7 of its source; remove or mend"):
+        with pytest.raises(DataError, match=r"found nan in row 7 of its source[.] Correct or remove"):
             load(str(tmp_path / "t.csv"))
 
 
@@ -184,7 +186,7 @@ class TestFolders:
         rgb = np.stack([PIXELS] * 3, axis=-1)
         folder = write_images(tmp_path / "d", {f"{i}.png": encoded(x) for i, x in enumerate(rgb)})
         assert load(str(folder)).reading.channels == "colour"
-        assert load(str(folder), reading=Reading(channels="grey")).event_shape == (4, 5, 1)
+        assert load(str(folder), channels="grey").event_shape == (4, 5, 1)
         assert load(str(as_folder(tmp_path))).reading.channels == "auto"
 
 
@@ -207,14 +209,14 @@ class TestReading:
     ) -> None:
         path, (name,) = form(tmp_path), said
         if name in reader_of(path).takes:
-            assert len(load(str(path), reading=Reading(**said)).train) == 16
+            assert len(load(str(path), **said).train) == 16
         else:
             with pytest.raises(UsageError, match=f"`{name}` has no effect on an? "):
-                load(str(path), reading=Reading(**said))
+                load(str(path), **said)
 
     def test_it_has_no_meaning_for_a_named_data_set(self) -> None:
         with pytest.raises(UsageError, match="`resize` has no effect on the named data set digits"):
-            load("digits", reading=Reading(resize="4"))
+            load("digits", resize="4")
 
     @pytest.mark.parametrize(
         ("name", "kind"),
@@ -319,28 +321,31 @@ class TestKinds:
     @pytest.mark.parametrize("values", list(VALUES))
     def test_what_is_picked_can_be_trained(self, form: str, values: str) -> None:
         data = dataset(VALUES[values].reshape(12, *SHAPES[form]))
-        assert kind_of(data)[:2] == (form, values)
-        picked = LIKELIHOODS.build(LIKELIHOODS.member(suggest(data).likelihood), data.event_shape)
+        assert data.profile.kind[:2] == (form, values)
+        picked = LIKELIHOODS.build(suit(data.profile)["likelihood"], data.event_shape)
         takes = UNIT if picked.support.contains(np.array([0.0, 1.0])).all() and values != "counts" else picked.support
         assert (REAL if values == "real values" else takes).contains(data.train.x).all()
-        assert SUITED.keys() == {(f, v) for f in SHAPES for v in VALUES}
+        assert SUITABLE.keys() == {(f, v) for f in SHAPES for v in VALUES}
 
     def test_colours_of_8_bits_are_levels(self) -> None:
         x = (PIXELS[:12].reshape(12, -1)[:, :12] / np.float32(255)).reshape(12, 2, 2, 3)
-        assert suggest(dataset(x)).likelihood == "discretized-logistic"
-        assert suggest(dataset(VALUES["values in [0, 1]"].reshape(12, 4, 4, 3))).likelihood == "continuous-bernoulli"
+        assert suit(dataset(x).profile)["likelihood"].name == "discretized-logistic"
+        assert (
+            suit(dataset(VALUES["values in [0, 1]"].reshape(12, 4, 4, 3)).profile)["likelihood"].name
+            == "continuous-bernoulli"
+        )
 
     @pytest.mark.parametrize(
         ("shape", "network"),
         [((28, 28, 1), "mlp"), ((32, 32, 1), "mlp"), ((33, 32, 1), "conv"), ((32, 32, 3), "conv"), ((4_000,), "mlp")],
     )
     def test_networks(self, shape: tuple[int, ...], network: str) -> None:
-        assert suggest(dataset(np.zeros((3, *shape), np.float32))).network == network
+        assert suit(dataset(np.zeros((3, *shape), np.float32)).profile)["encoder"].name == network
 
     def test_channels_that_are_no_colours(self) -> None:
-        kind = kind_of(dataset(np.full((3, 4, 4, 5), 0.25, np.float32)))
+        kind = dataset(np.full((3, 4, 4, 5), 0.25, np.float32)).profile.kind
         assert kind.form == "images of many channels"
-        assert suggest(dataset(np.zeros((3, 4, 4, 5), np.float32))).likelihood == "bernoulli"
+        assert suit(dataset(np.zeros((3, 4, 4, 5), np.float32)).profile)["likelihood"].name == "bernoulli"
 
     @pytest.mark.parametrize(
         ("x", "support", "scaling"),
@@ -359,7 +364,7 @@ class TestKinds:
         ],
     )
     def test_scalings(self, x: np.ndarray, support: object, scaling: str) -> None:
-        assert suited_scaling(dataset(x), support) == scaling
+        assert choose_scaling(dataset(x).profile, support) == scaling
 
     def test_only_what_is_left_open_is_picked(self, tmp_path: Path) -> None:
         path = str(write_table(tmp_path / "t.csv"))
@@ -416,8 +421,11 @@ class TestNewExamples:
         ("content", "message"),
         [
             (np.zeros((5, 3, 5), np.uint8), "expected examples of shape 4x5x1, as the run was trained on, found 3x5x1"),
-            (np.zeros((5, 20)), "found 20;"),
-            (np.full((5, 4, 5), 7.0), r"expected values in \[0, 1\], found 7 in row 0 of its source; bring it to"),
+            (np.zeros((5, 20)), "found 20[.]"),
+            (
+                np.full((5, 4, 5), 7.0),
+                r"expected values in \[0, 1\], found 7 in row 0 of its source[.] Convert them to",
+            ),
             (np.full((5, 4, 5), np.nan), "found nan in row 0"),
         ],
     )
@@ -431,14 +439,14 @@ class TestNewExamples:
     @pytest.mark.parametrize(
         ("trained_on", "new", "over", "said"),
         [
-            (PIXELS, PIXELS / 255, 1, "values of type float64 are taken as they are"),
-            (PIXELS / 255, PIXELS, 255, "uint8 pixels are taken over 255"),
+            (PIXELS, PIXELS / 255, 1, "values of type float64 are not divided"),
+            (PIXELS / 255, PIXELS, 255, "uint8 pixels are divided by 255"),
             (PIXELS / 255, PIXELS // 128, 1, None),  # 0 and 1
             (PIXELS / 255, (PIXELS / 255).astype(np.float32), 1, None),
             (PIXELS, PIXELS, 255, None),
             (PIXELS, PIXELS.astype(np.int64), None, "pixels from 0 to 255 as uint8"),
             (PIXELS, PIXELS.astype(np.float32), None, "pixels from 0 to 255 as uint8"),
-            (PIXELS / 255, PIXELS.astype(np.float32), None, r"bring it to the values in \[0, 1\]"),
+            (PIXELS / 255, PIXELS.astype(np.float32), None, r"Convert them to the values in \[0, 1\]"),
         ],
     )
     @pytest.mark.parametrize("likelihood", ["normal", "continuous-bernoulli"])
@@ -475,8 +483,8 @@ class TestNewExamples:
         model = ModelConfig(likelihood=likelihood)
         config, _ = plan(str(tmp_path / "b.npy"), None, name, model, TrainingConfig(), scaling="none")
         grey = Split((PIXELS / np.float32(255))[..., np.newaxis])
-        assert binarized(config, grey).drawn == BINARIZATIONS[name].draws
-        assert not binarized(config, Split(binary[..., np.newaxis])).drawn
+        assert binarize(config, grey).random == BINARIZATIONS[name].draws
+        assert not binarize(config, Split(binary[..., np.newaxis])).random
 
     def test_a_config_from_before_pixels_were_noted_is_the_same_run(self, of_pictures: RunConfig) -> None:
         assert of_pictures.data.pixels_over == 255
@@ -491,8 +499,7 @@ class TestNewExamples:
         with pytest.raises(DataError) as caught:
             new_examples(of_pictures, str(folder))
         assert str(caught.value) == (
-            f"{folder / '1.png'}: expected images of one size, 4x5, found 3x5; bring each to 4x5, as the run was "
-            "trained on."
+            f"{folder / '1.png'}: expected images of one size, 4x5, found 3x5. Resize all to 4x5, as in training."
         )
 
     def test_colour_images_are_refused_by_a_run_of_grey_ones(self, of_pictures: object, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from tfp_vae.core.errors import DataError, one_line
 from tfp_vae.data.readers.arrays import check_file
 
-__all__ = ["CHANNELS", "Channels", "Pictures", "read_folder", "read_zipped"]
+__all__ = ["CHANNELS", "Channels", "Pictures", "read_folder", "read_zip"]
 
 Channels: TypeAlias = Literal["auto", "grey", "colour"]
 """How colours are read: grey, in three channels, or as the files are."""
@@ -43,8 +43,8 @@ MOST_PIXELS = 1 << 24
 MOST_VALUES = 1 << 31
 """The most values that all images of a folder may have together."""
 
-RESIZE = "set `resize`"
-"""What is advised on images of several sizes, of data to train on."""
+RESIZE = "Set `resize`"
+"""The advice on images of several sizes."""
 
 SPLIT_FOLDERS = {
     "train": "train",
@@ -113,7 +113,7 @@ def read_folder(
     return _of_one_shape(path, listed, _decoded_all(path, listed, resize, channels))
 
 
-def read_zipped(path: Path, label: Callable[[str], str], *, resize: tuple[int, int]) -> Pictures:
+def read_zip(path: Path, label: Callable[[str], str], *, resize: tuple[int, int]) -> Pictures:
     """Return the grey images of a zip archive in the order of their names, each labelled by its name.
 
     Args:
@@ -258,7 +258,7 @@ def _alike(image: np.ndarray, entry: _Entry, others: Sequence[np.ndarray]) -> np
         )
     expected, found = ("{}x{}".format(*each.shape) for each in (first, image))
     if expected != found:
-        raise DataError(f"{entry.where}: expected images of one size, {expected}, found {found}; {RESIZE}.")
+        raise DataError(f"{entry.where}: expected images of one size, {expected}, found {found}. {RESIZE}.")
     return image
 
 

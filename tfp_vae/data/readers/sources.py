@@ -258,7 +258,7 @@ def _from_folder(path: Path, reading: Reading, again: bool) -> Source:
 
 
 def _examples(pictures: images.Pictures) -> Examples:
-    return Examples(pictures.x, None if pictures.y is None else tables.typed(pictures.y), pictures.names)
+    return Examples(pictures.x, None if pictures.y is None else tables.labels_from_text(pictures.y), pictures.names)
 
 
 FOLDER = Reader("a folder of images", _from_folder, frozenset({"resize", "channels"}))

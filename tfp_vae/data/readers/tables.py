@@ -20,7 +20,7 @@ import numpy as np
 from tfp_vae.core.errors import DataError, one_line
 from tfp_vae.data.readers.arrays import check_file, not_there
 
-__all__ = ["MISSING", "Columns", "csv_bytes", "read_csv", "typed"]
+__all__ = ["MISSING", "Columns", "csv_bytes", "find_column", "labels_from_text", "read_csv"]
 
 logger = logging.getLogger("tfp_vae")
 
@@ -74,12 +74,12 @@ def read_csv(
         if label_optional and label_column not in header:
             label_column = None
         wanted = tuple(columns) if columns else tuple(name for name in header if name != label_column)
-        places = [_place(header, name, path) for name in wanted]
-        label = None if label_column is None else _place(header, label_column, path)
+        places = [find_column(header, name, path) for name in wanted]
+        label = None if label_column is None else find_column(header, label_column, path)
         x, labels = _values(rows, header, places, label, path)
     if not len(x):
         raise DataError(f"{path}: expected a line of numbers for each example, found only the names of the columns.")
-    return Columns(x, None if label is None else typed(labels), wanted)
+    return Columns(x, None if label is None else labels_from_text(labels), wanted)
 
 
 def _opened(stream: TextIO, path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
@@ -122,13 +122,23 @@ def _number(cell: str) -> float:
     return float("nan") if text.lower() in MISSING else float(text)
 
 
-def _place(header: list[str], name: str, path: Path) -> int:
-    if header.count(name) != 1:
-        found = ", ".join(header[:12]) + (", ..." if len(header) > 12 else "")
+def find_column(names: Sequence[str], name: str, source: Path | str) -> int:
+    """Return the index of a column.
+
+    Args:
+      names: the names of all columns.
+      name: the column.
+      source: the table's name in messages.
+
+    Raises:
+      DataError: there is no such column, or more than one.
+    """
+    if names.count(name) != 1:
+        found = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise DataError(
-            f"{path}: expected one column named {name!r}, found {header.count(name)} among {found}; check the name."
+            f"{source}: expected one column named {name!r}, found {names.count(name)} among {found}. Check the name."
         )
-    return header.index(name)
+    return names.index(name)
 
 
 def _values(
@@ -169,7 +179,7 @@ def _numbers(row: list[str], header: list[str], places: list[int], where: str) -
         ) from None
 
 
-def typed(labels: Sequence[str] | np.ndarray) -> np.ndarray:
+def labels_from_text(labels: Sequence[str] | np.ndarray) -> np.ndarray:
     """Return labels as whole numbers if all are written as such, else as texts.
 
     So no two labels become one, and none changes: 02130 stays what it is, and so do 1_0 and 1.0.

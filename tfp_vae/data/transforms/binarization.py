@@ -1,92 +1,105 @@
-"""Binarization: how grey values in [0, 1] become the binary data that a Bernoulli likelihood needs.
+"""Binarizations: ways to turn grey values in [0, 1] into the binary data that a Bernoulli likelihood needs.
 
-Training data and held-out data are treated apart: what is drawn of the former depends on the run's seed, of the latter
-on one that all runs share, so that figures of different runs compare. Only `Dynamic` draws within the compiled step;
-the others are done with before training begins.
+Random draws of the training data follow from the run's seed. Those of held-out data follow from one fixed seed, so that
+figures of different runs compare. Only `Dynamic` draws within the compiled step. The others are applied once, by
+`prepare`.
 """
 
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar, final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.execution import align
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import uniform
 from tfp_vae.core.registry import Table, record
-from tfp_vae.core.seeds import Seed
+from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator
 from tfp_vae.core.supports import BINARY, UNIT, Support
+from tfp_vae.core.types import Tensor
+from tfp_vae.data.profile import SPLITS
 
-__all__ = ["BINARIZATIONS", "Binarization", "Dynamic", "Static", "Threshold", "Unchanged"]
+if TYPE_CHECKING:
+    from tfp_vae.data.dataset import Dataset, Split
+
+__all__ = [
+    "BINARIZATIONS",
+    "Binarization",
+    "Dynamic",
+    "Static",
+    "Threshold",
+    "Unchanged",
+    "binarize_held_out",
+    "prepare",
+]
 
 
 class Binarization(abc.ABC):
-    """What is done to training data and to held-out data at load, and to each batch in every step.
+    """A map of training data and of held-out data to binary data, once or in every step.
 
-    draws: whether it draws what becomes of values between 0 and 1, so that equal examples may come to differ.
+    draws: whether values between 0 and 1 are drawn at random, so that equal examples may differ afterwards.
     """
 
     draws: ClassVar[bool]
 
     @abc.abstractmethod
     def takes(self, support: Support) -> Support:
-        """Return the values it makes fit for a likelihood of `support`.
+        """Return the values that data may have before they are binarized for a likelihood of `support`.
 
         Args:
           support: the values that the likelihood has a probability for.
 
-        Returns:
-          The values that data may have before this.
-
         Raises:
-          UsageError: a likelihood to which binary data are of no use.
+          UsageError: the likelihood cannot use binary data.
         """
 
     @abc.abstractmethod
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return the training data x [N, ...] as it is kept in memory."""
+        """Return the training data x [N, ...] to keep in memory."""
 
     @abc.abstractmethod
     def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return the held-out data x [N, ...], drawn once."""
+        """Return the held-out data x [N, ...], binarized once."""
 
-    def batch(self, x: Any, seed: Seed) -> Any:
-        """Return a training batch x [B, ...] as a step sees it.
+    def batch(self, x: Tensor, seed: Seed) -> Tensor:
+        """Return a training batch x [B, ...] for one step.
 
         Args:
-          x: as `training` left it.
+          x: examples that `training` returned.
           seed: a stateless seed, folded from the run's seed and the step.
         """
         del seed
         return x
 
 
-def _bernoulli(x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Return 1 with probability x, else 0, elementwise and in the type of x [N, ...]."""
-    return (draw.random(x.shape, np.float32) < x).astype(x.dtype)
-
-
-class _ToBinary(Binarization):
-    """What the binarizations that do change the data have in common."""
+class ToBinary(Binarization):
+    """Base class of the binarizations that change grey values."""
 
     @final
     def takes(self, support: Support) -> Support:
-        """Return [0, 1], if the likelihood is one of binary data, or has a density at 0 and 1."""
+        """Return [0, 1], if the likelihood has a probability or a density at 0 and 1."""
         if not support.contains(np.array([0.0, 1.0])).all() or (support.discrete and support is not BINARY):
             raise UsageError(f"A likelihood on {support.text} cannot use binarized data. Choose `binarization=none`.")
         return UNIT
 
+    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Return 1 with probability x, else 0, for each element and in the type of x [N, ...]."""
+        return (draw.random(x.shape, np.float32) < x).astype(x.dtype)
+
 
 @final
 @record
-class Dynamic(_ToBinary):
-    """Each value is the probability of a 1, drawn anew in every step; held-out data is drawn once.
+class Dynamic(ToBinary):
+    """Redraw training pixels in every step, with the grey value as the probability of 1.
 
-    What is maximized is the expected bound E_b[log p(b)] over b_i ~ Bernoulli(x_i): the grey values stay in play, and
-    noise that is new at every step keeps a decoder from learning single pixels by heart. Figures do not compare with
-    those of static binarization.
+    Held-out data are drawn once. The objective is the expected bound E_b[log p(b)] over b_i ~ Bernoulli(x_i). New noise
+    in every step keeps the decoder from memorizing single pixels. Figures do not compare with those of static
+    binarization.
 
     ```python
     batch = tv.data.transforms.binarization.Dynamic().batch(np.full([2, 3], 0.5, np.float32), seed=(0, 0))  # [2, 3]
@@ -100,25 +113,21 @@ class Dynamic(_ToBinary):
     draws: ClassVar[bool] = True
 
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return x as it is."""
+        """Return x."""
         return x
 
-    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return one draw."""
-        return _bernoulli(x, draw)
-
-    def batch(self, x: Any, seed: Seed) -> Any:
+    def batch(self, x: Tensor, seed: Seed) -> Tensor:
         """Return a draw of the batch."""
         return tf.cast(uniform(tf.shape(x), seed, x.dtype) < x, x.dtype)
 
 
 @final
 @record
-class Static(_ToBinary):
-    """Each value is the probability of a 1, drawn once.
+class Static(ToBinary):
+    """Draw every pixel once, with its grey value as the probability of 1.
 
-    As in the fixed binarized MNIST of Larochelle and Murray, but drawn from the run's seed: with few examples it
-    overfits sooner than `Dynamic`.
+    The fixed binarized MNIST of Larochelle and Murray was made in this way. Here, training data are drawn from the
+    run's seed. With few examples the model overfits sooner than under `Dynamic`.
 
     References:
       Larochelle and Murray (2011), The neural autoregressive distribution estimator.
@@ -128,20 +137,16 @@ class Static(_ToBinary):
 
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Return one draw."""
-        return _bernoulli(x, draw)
-
-    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return one draw."""
-        return _bernoulli(x, draw)
+        return self.held_out(x, draw)
 
 
 @final
 @record
-class Threshold(_ToBinary):
-    """Values of one half and more become 1, others 0.
+class Threshold(ToBinary):
+    """Set values of at least one half to 1, others to 0.
 
-    Nothing is drawn: strokes come out thinner or thicker than a draw's, and log p(x) higher, as edges have no noise.
-    Figures compare only with those of the same threshold.
+    Nothing is random, so edges have no noise and log p(x) is higher than for drawn pixels. Figures compare only with
+    those of the same threshold.
     """
 
     draws: ClassVar[bool] = False
@@ -158,26 +163,80 @@ class Threshold(_ToBinary):
 @final
 @record
 class Unchanged(Binarization):
-    """The data as it is.
+    """Leave the data unchanged.
 
-    For likelihoods of grey values, counts, real values, or data that are binary already.
+    Suits likelihoods of grey values, counts or real values, and data that are binary already.
     """
 
     draws: ClassVar[bool] = False
 
     def takes(self, support: Support) -> Support:
-        """Return what the likelihood takes."""
+        """Return the support of the likelihood."""
         return support
 
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return x as it is."""
+        """Return x."""
         return x
 
     def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return x as it is."""
+        """Return x."""
         return x
 
 
 BINARIZATIONS: Table[Binarization] = Table(
     "binarization", {"dynamic": Dynamic, "static": Static, "threshold": Threshold, "none": Unchanged}, base=Binarization
 )
+
+
+def prepare(
+    dataset: Dataset,
+    binarization: Binarization,
+    run_seed: int,
+    *,
+    support: Support | None = None,
+    advice: str | Callable[[], str] = "Choose a likelihood that fits.",
+) -> Dataset:
+    """Return the data set that a run trains on. A data set that was prepared in this way before is returned unchanged.
+
+    Training data are binarized from the run's seed. Held-out data are binarized from a fixed one, so that evaluations
+    of different runs compare. Training data are aligned in memory, so that TensorFlow takes them without a copy.
+
+    Args:
+      dataset: scaled.
+      binarization: from `BINARIZATIONS`.
+      run_seed: the run's.
+      support: of the likelihood, to check the data against. None checks nothing.
+      advice: how to fix data that do not fit, for the error.
+
+    Raises:
+      DataError: a value lies outside the support. The error names its row.
+      UsageError: the likelihood cannot use binary data.
+    """
+    if support is not None:
+        takes = binarization.takes(support)
+        if not dataset.profile.fits(takes):  # the profile may not be able to tell, so the data decide
+            dataset.check_support(takes, advice)
+    if dataset.binarization == binarization:
+        return dataset
+    train = align(binarization.training(dataset.train.x, generator(run_seed, Purpose.BINARIZATION)))
+    result = replace(
+        dataset,
+        train=replace(dataset.train, x=train),
+        validation=binarize_held_out(dataset.validation, binarization),
+        test=binarize_held_out(dataset.test, binarization),
+    )
+    return result.remember(profile=dataset.profile, binarization=binarization)
+
+
+def binarize_held_out(split: Split, binarization: Binarization) -> Split:
+    """Return a split as evaluation sees it: binarized once, from a fixed seed that all runs share.
+
+    Values of 0 and 1 stay as they are, so binarizing twice changes nothing. Each split of a data set has its own seed.
+    Examples that do not belong to a data set use that of the training split.
+
+    Args:
+      split: scaled, with values that the binarization takes.
+      binarization: from `BINARIZATIONS`.
+    """
+    index = SPLITS.index(split.part) if split.part in SPLITS else 0
+    return replace(split, x=binarization.held_out(split.x, generator(FIXED_SEED, Purpose.HELD_OUT, index)))

@@ -1,41 +1,62 @@
-"""Scaling: what becomes of a data set's values before a model sees them; kept with a run, and done to new data too.
+"""Scalings: maps of a data set's values before a model sees them. A run keeps its scaling for new data.
 
-A scaling is decided by the training data once (`settings_from`), is then a plain value in a run's config, and is done
-to held-out and to new data alike. Log-densities are those of the scaled values: for an elementwise map x = a y + b they
-differ from those of x by sum_i log |a_i|. Probabilities of discrete data do not change.
+`choose_scaling` picks one from facts about the data, and `scale` applies it. The training data decide the settings that
+you leave open. The scaling is then a plain value in a run's config, and validation, test and new data are scaled in the
+same way.
+
+Log-densities are those of the scaled values. For an elementwise map x = a y + b they differ from those of x by
+sum_i log |a_i|. Probabilities of discrete data do not change.
 """
 
 from __future__ import annotations
 
 import abc
+import hashlib
 from collections.abc import Mapping
-from dataclasses import field
-from typing import Annotated, Any, final
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Annotated, Literal, final
 
 import numpy as np
 import pydantic
 
 from tfp_vae.core.errors import DataError
-from tfp_vae.core.registry import Positive, Table, record
+from tfp_vae.core.registry import Member, Positive, Table, record, split_numbers
+from tfp_vae.core.supports import REAL, UNIT, Support
+from tfp_vae.data.profile import BLOCK_VALUES, Facts, Profile
 
-__all__ = ["SCALINGS", "Divided", "Pixels", "Scaling", "Standard", "Unscaled"]
+if TYPE_CHECKING:
+    from tfp_vae.data.dataset import Dataset, Split
+
+__all__ = [
+    "PIXEL",
+    "SCALINGS",
+    "Divided",
+    "Pixels",
+    "Scaling",
+    "Standard",
+    "Unscaled",
+    "choose_scaling",
+    "scale",
+    "scaling_doubt",
+]
 
 MOST_FEATURES = 1 << 16
 
+PIXEL: Literal[255] = 255
+"""The largest value of an 8-bit pixel."""
 
-def _split_numbers(value: Any) -> Any:
-    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
-
+FULL_PIXELS = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
+"""The values of a full pixel, by the bits of cameras and scanners."""
 
 Numbers = Annotated[
     tuple[pydantic.FiniteFloat, ...],
     pydantic.Field(max_length=MOST_FEATURES),
-    pydantic.BeforeValidator(_split_numbers),
+    pydantic.BeforeValidator(split_numbers),
 ]
 
 
 class Scaling(abc.ABC):
-    """A map of values, the same for all examples of a data set and for all that come later."""
+    """A map of values that is the same for all examples of a data set and for all new ones."""
 
     @abc.abstractmethod
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -43,33 +64,52 @@ class Scaling(abc.ABC):
 
     @abc.abstractmethod
     def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
-        """Return values [N, *event_shape] as their source has them, float64, given those that a model sees.
+        """Return scaled values y [N, *event_shape] in the units of their source, float64.
 
         Args:
           y: scaled.
-          full: what `pixels` divided by, which y does not tell; others do not look at it.
+          full: the number that `pixels` divided by, which y does not show. Other scalings ignore it.
         """
 
     def full(self, x: np.ndarray) -> float | None:
-        """Return which value of x becomes 1, of maps that divide; None of others, and where all stays as it is."""
+        """Return the value of x that becomes 1 if the scaling divides, else None."""
         del x
         return None
 
     @classmethod
-    def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
-        """Return the settings with what the training data x decide where the user does not.
+    def settings_from(cls, settings: Mapping[str, object], x: np.ndarray) -> dict[str, object]:
+        """Return the settings, completed from the training data.
 
         Args:
-          settings: all settings, those that were not given empty.
-          x: the training data as they were read, [N, *event_shape].
+          settings: all settings. Those that were not given are empty.
+          x: the training data before scaling, [N, *event_shape].
         """
         del x
         return dict(settings)
 
+    def rescale(self, profile: Profile) -> Profile:
+        """Return the facts about the scaled values, given those about the values before.
 
-def _as_float32(x: np.ndarray) -> np.ndarray:
-    """Return x as float32: last of all, so that a large mean is taken off in the source's own precision."""
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused with its row
+        Args:
+          profile: facts about data before scaling.
+        """
+        return replace(profile, splits={name: self._facts(facts) for name, facts in profile.splits.items()})
+
+    def _facts(self, facts: Facts) -> Facts:
+        low, high = self(np.stack([facts.low, facts.high]))
+        if facts.values is None:
+            return replace(facts, low=low, high=high, whole=facts.whole and self.full(facts.low) is None)
+        values = np.unique(self(facts.values[:, np.newaxis]))
+        return replace(facts, low=low, high=high, whole=bool((values == np.rint(values)).all()), values=values)
+
+
+def as_float32(x: np.ndarray) -> np.ndarray:
+    """Return x as float32. Values that are too large become infinite, and are refused later with their row.
+
+    Args:
+      x: in the precision of its source, in which a large mean was subtracted already.
+    """
+    with np.errstate(over="ignore"):
         return x.astype(np.float32, copy=False)
 
 
@@ -80,7 +120,7 @@ class Unscaled(Scaling):
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x."""
-        return _as_float32(x)
+        return as_float32(x)
 
     def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
         """Return y."""
@@ -91,11 +131,11 @@ class Unscaled(Scaling):
 @final
 @record
 class Pixels(Scaling):
-    """8-bit pixels over 255, so that they lie in [0, 1]; other values as they are."""
+    """8-bit pixels divided by 255, so that they lie in [0, 1]; other values as they are."""
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x / 255 if x is uint8, else x."""
-        return _as_float32(x) / np.float32(self.full(x) or 1)
+        return as_float32(x) / np.float32(PIXEL) if x.dtype == np.uint8 else as_float32(x)
 
     def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
         """Return full y."""
@@ -103,13 +143,13 @@ class Pixels(Scaling):
 
     def full(self, x: np.ndarray) -> float | None:
         """Return 255 if x is uint8."""
-        return 255.0 if x.dtype == np.uint8 else None
+        return float(PIXEL) if x.dtype == np.uint8 else None
 
 
 @final
 @record
 class Divided(Scaling):
-    """All values over one number, such as pixels of 16 bits over 65535, whatever the type in which they are stored.
+    """All values divided by one number, such as pixels of 16 bits by 65535.
 
     Args:
       by: that number.
@@ -119,7 +159,7 @@ class Divided(Scaling):
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x / by."""
-        return _as_float32(x) / np.float32(self.by)
+        return as_float32(x) / np.float32(self.by)
 
     def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
         """Return by y."""
@@ -134,10 +174,10 @@ class Divided(Scaling):
 @final
 @record
 class Standard(Scaling):
-    """Each element less its mean, over its standard deviation in the training data: (x - loc) / scale.
+    """Each element less its mean, divided by its standard deviation in the training data: (x - loc) / scale.
 
-    An element that never changes there has scale 1. Log-densities are those of the scaled values; that of x itself is
-    less by sum_i log scale_i.
+    An element that is constant in the training data has scale 1. Log-densities are those of the scaled values. The
+    log-density of x itself is less by sum_i log scale_i.
 
     ```python
     rows = np.random.default_rng(0).normal(5.0, 2.0, size=(100, 3))
@@ -146,7 +186,7 @@ class Standard(Scaling):
     ```
 
     Args:
-      loc: the means, in the order of the event's elements; those of the training data, if not given.
+      loc: the means, in the order of the event's elements. By default those of the training data.
       scale: the standard deviations, likewise.
 
     Raises:
@@ -160,16 +200,16 @@ class Standard(Scaling):
         """Return (x - loc) / scale.
 
         Raises:
-          DataError: another number of locs or scales than an example has values.
+          DataError: an example does not have as many values as there are locs and scales.
         """
         size = int(np.prod(x.shape[1:]))
         if {len(self.loc), len(self.scale)} != {size}:
             raise DataError(
                 f"expected a loc and a scale for each of {size} values of an example, found {len(self.loc)} and "
-                f"{len(self.scale)}; leave them out to take those of the training data."
+                f"{len(self.scale)}. Leave them out to take those of the training data."
             )
         loc, scale = (np.reshape(values, x.shape[1:]) for values in (self.loc, self.scale))
-        return _as_float32((x - loc) / scale)
+        return as_float32((x - loc) / scale)
 
     def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
         """Return loc + scale y."""
@@ -179,15 +219,119 @@ class Standard(Scaling):
         return unscaled
 
     @classmethod
-    def settings_from(cls, settings: Mapping[str, Any], x: np.ndarray) -> dict[str, Any]:
-        """Return the settings, loc and scale taken from x [N, *event_shape] unless they are given."""
+    def settings_from(cls, settings: Mapping[str, object], x: np.ndarray) -> dict[str, object]:
+        """Return the settings with the loc and the scale of x [N, *event_shape], unless they are given."""
         if settings["loc"] or settings["scale"]:
             return dict(settings)
         flat = x.reshape(len(x), -1)
         loc, scale = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
         return {"loc": loc.tolist(), "scale": np.where(flat.max(axis=0) > flat.min(axis=0), scale, 1.0).tolist()}
 
+    def _facts(self, facts: Facts) -> Facts:
+        """Return the range of the scaled values: any number as long as loc and scale are open."""
+        any_number = np.full_like(facts.low, np.finfo(np.float32).max, np.float32)
+        low, high = self(np.stack([facts.low, facts.high])) if self.loc else (-any_number, any_number)
+        return replace(facts, low=low, high=high, whole=False, values=None)
+
 
 SCALINGS: Table[Scaling] = Table(
     "scaling", {"none": Unscaled, "pixels": Pixels, "divided": Divided, "standard": Standard}, base=Scaling
 )
+
+
+def choose_scaling(profile: Profile, support: Support | None = None) -> str:
+    """Return the name of the scaling that suits data.
+
+    - Vectors of real values are standardized if the likelihood takes real values or is open. Vectors of counts are
+      standardized if you chose such a likelihood. Other vectors stay as they are, because 8-bit numbers in a table are
+      seldom pixels.
+    - Images of 8 bits are divided by 255, unless they are binary or only the raw values fit the likelihood.
+    - Other images stay as they are. If they lie in [0, 1], this is recorded as `pixels`.
+
+    ```python
+    from tfp_vae.data.transforms.scaling import choose_scaling
+
+    choose_scaling(tv.data.load("digits").profile)  # "pixels"
+    ```
+
+    Args:
+      profile: facts about data before scaling.
+      support: of the likelihood that you chose. None if it is open.
+    """
+    if len(profile.event_shape) == 1:
+        standardized = {None: ("real values",), REAL: ("real values", "counts")}.get(support, ())
+        return "standard" if profile.kind.values in standardized else "none"
+    pixels = profile.largest > 1 if profile.eight_bits else profile.fits(UNIT)
+    if pixels and support is not None and profile.fits(support) and not Pixels().rescale(profile).fits(support):
+        return "none"
+    return "pixels" if pixels else "none"
+
+
+def scaling_doubt(profile: Profile, scaling: str) -> str | None:
+    """Return why the scaling of whole numbers in images may be wrong, with a remedy, or None.
+
+    Values of 8 bits are taken for pixels up to 255 although the largest is less than half of that, or values of more
+    bits are taken for counts although they may be pixels.
+
+    Args:
+      profile: facts about data before scaling.
+      scaling: the name of the scaling that was chosen for them.
+    """
+    if len(profile.event_shape) == 1 or any(dtype.kind not in "iu" for dtype in profile.dtypes):
+        return None
+    largest, bits = int(profile.largest), 8 * max(dtype.itemsize for dtype in profile.dtypes)
+    if profile.eight_bits and 0 < largest <= PIXEL // 2:
+        if scaling == "none":
+            return f"the largest of its {bits}-bit pixels is {largest}, so they are not divided by 255."
+        if scaling == "pixels":
+            return (
+                f"the largest of its {bits}-bit pixels is {largest}, but they are divided by 255, so values end at "
+                f"{largest / PIXEL:.2g}. If {largest} is full, multiply by {PIXEL / largest:g} first, or train with "
+                f"`scaling=divided:by={largest}`."
+            )
+    full = next((full for full in FULL_PIXELS if full >= largest), None)
+    if profile.eight_bits or scaling != "none" or largest <= PIXEL // 2 or full is None:
+        return None
+    return (
+        f"its {bits}-bit whole numbers, up to {largest}, are treated as counts. If they are pixels, set "
+        f"`scaling=divided:by={full}`. If they are counts, set `scaling=none`."
+    )
+
+
+def scale(dataset: Dataset, scaling: str | Member) -> Dataset:
+    """Return a data set with scaled values and with a fingerprint. Its values are read once, block by block.
+
+    `standard` reads the training data beforehand, for NumPy's mean and standard deviation.
+
+    Args:
+      dataset: before scaling.
+      scaling: a name from `SCALINGS` with settings. The training data decide the settings that are open.
+
+    Raises:
+      DataError: a value is not finite, before or after scaling. The error names its row.
+    """
+    if not dataset.profile.finite:
+        dataset.check_finite()
+    name, settings = SCALINGS.member(scaling)
+    member = SCALINGS.member({"name": name, **SCALINGS[name].settings_from(settings, dataset.train.x)})
+    apply: Scaling = SCALINGS.build(member)
+    digest, finite = hashlib.sha256(), True
+    scaled: list[Split] = []
+    for split in dataset.splits.values():
+        x = split.x
+        unchanged = x.dtype == np.float32 and np.may_share_memory(apply(x[:1]), x)
+        y = x if unchanged else np.empty(x.shape, np.float32)
+        digest.update(repr(y.shape).encode())
+        step = max(1, BLOCK_VALUES // max(1, x[:1].size))
+        for start in range(0, len(x), step):
+            rows = slice(start, start + step)
+            if not unchanged:
+                y[rows] = apply(np.asarray(x[rows]))
+                finite = finite and bool(np.isfinite(y[rows]).all())
+            digest.update(np.ascontiguousarray(y[rows]).data)
+        scaled.append(replace(split, x=y))
+    train, validation, test = scaled
+    result = replace(dataset, scaling=member, train=train, validation=validation, test=test)
+    if not finite:
+        result.check_finite()
+    return result.remember(profile=apply.rescale(dataset.profile), fingerprint=digest.hexdigest()[:16])
