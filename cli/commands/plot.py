@@ -72,12 +72,12 @@ def command(
     _check_dimensions(found, projection)
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
     restored = output.restore(found, weights)
-    from tfp_vae.reports import drawing
+    from tfp_vae import reports
 
-    drawn: list[Path] = drawing.draw_run(
-        drawing.Subject(restored, dataset, seed, projection or DEFAULT),
+    drawn: list[Path] = reports.draw_run(
+        reports.Subject(restored, dataset, seed, projection or DEFAULT),
         pictures,
-        drawn=lambda path: _tell(path, as_json),
+        notify=lambda path: _tell(path, as_json),
     )
     if as_json:
         console.print_json({**_result(found, restored, drawn), "projection": projection or DEFAULT})

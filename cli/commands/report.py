@@ -50,11 +50,11 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     if plots:
         _draw(found, data_dir)
     console.start_tensorflow()
-    from tfp_vae.reports import page
+    from tfp_vae import reports
 
     path = path or found.path("report.html")
-    storage.write_bytes(path, page.page(found).encode())
-    names = [picture.name for picture in page.pictures(found)]
+    storage.write_bytes(path, reports.html_page(found).encode())
+    names = [picture.name for picture in reports.page_pictures(found)]
     result = {"run": str(found.folder), "pictures": names, "bytes": path.stat().st_size, "out": str(path)}
     output.print_result(result, as_json)
 
@@ -63,12 +63,12 @@ def _draw(run: Run, data_dir: str | None) -> None:
     """Draw the pictures of the run that are missing or old."""
     dataset = reload(run.config(), data_dir, console.DownloadProgress())
     console.start_tensorflow()
-    from tfp_vae.reports import drawing, page
+    from tfp_vae import reports
     from tfp_vae.runs.load import LoadedRun
 
-    subject = drawing.Subject(LoadedRun(run), dataset)
-    shown = page.pictures_for(run)
-    names = [name for name in drawing.applicable(subject) if name in shown]
-    wanted = page.pictures_to_redraw(run, names, subject.description)
+    subject = reports.Subject(LoadedRun(run), dataset)
+    shown = reports.pictures_for(run)
+    names = [name for name in reports.applicable(subject) if name in shown]
+    wanted = reports.pictures_to_redraw(run, names, subject.description)
     if wanted:
-        drawing.draw_run(subject, wanted, drawn=lambda path: console.notice(f"picture: {path}"))
+        reports.draw_run(subject, wanted, notify=lambda path: console.notice(f"picture: {path}"))

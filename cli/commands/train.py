@@ -166,7 +166,7 @@ def train_run(run: Run, dataset: Dataset, request: Request, received: Sequence[i
       received: the signals that have arrived so far. Training ends with a checkpoint after the first.
     """
     console.start_tensorflow()
-    from tfp_vae.reports import drawing
+    from tfp_vae import reports
     from tfp_vae.runs.frames import Film
     from tfp_vae.runs.load import LoadedRun
     from tfp_vae.runs.train import train
@@ -178,7 +178,7 @@ def train_run(run: Run, dataset: Dataset, request: Request, received: Sequence[i
         callbacks.append(recording := events.Events(run))
     finished = train(run, dataset, callbacks=callbacks)
     if finished and request.tensorboard:
-        subject = drawing.Subject(LoadedRun(run), dataset)
+        subject = reports.Subject(LoadedRun(run), dataset)
         recording.picture("samples", RUN_PICTURES["samples"].content(subject), subject.restored.step)
     return finished
 
@@ -223,11 +223,11 @@ class CommandLine(Callback):
 def draw_pictures(run: Run, dataset: Dataset) -> None:
     """Draw all pictures of a run, and print their paths."""
     console.notice("drawing pictures (use --no-plots to skip)")
-    from tfp_vae.reports import drawing
+    from tfp_vae import reports
     from tfp_vae.runs.load import LoadedRun
 
-    subject = drawing.Subject(LoadedRun(run), dataset)
-    drawing.draw_run(subject, drawn=lambda path: console.notice(f"picture: {path}"))
+    subject = reports.Subject(LoadedRun(run), dataset)
+    reports.draw_run(subject, notify=lambda path: console.notice(f"picture: {path}"))
 
 
 def print_result(result: Mapping[str, Any]) -> None:

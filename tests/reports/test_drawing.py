@@ -20,8 +20,9 @@ from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.importance import ACTIVE_VARIANCE
 from tfp_vae.evaluation.projections import projection
 from tfp_vae.plots import canvas
+from tfp_vae.reports import Subject
 from tfp_vae.reports import drawing as gallery
-from tfp_vae.reports.drawing import Subject
+from tfp_vae.reports import subject as subjects
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.runs.frames import Film
 from tfp_vae.runs.load import LoadedRun, sample
@@ -126,7 +127,7 @@ def test_what_is_decoded_has_the_tones_of_the_data(
 
 def test_reconstructions_are_of_examples_evenly_spread(subject: Subject) -> None:
     figure, test = drawn("reconstructions", subject), held_out_view(subject.config, subject.dataset, "test").x
-    rows = np.linspace(0, len(test) - 1, gallery.PICTURED).astype(int)
+    rows = np.linspace(0, len(test) - 1, gallery.RECONSTRUCTIONS).astype(int)
     made = np.asarray(subject.vae.reconstruct(test[rows]))
     for column, row in enumerate(rows):
         np.testing.assert_array_equal(tile(figure, 0, column), test[row, ..., 0])
@@ -163,7 +164,7 @@ class TestScatter:
 
     def test_ellipses_have_the_colours_and_places_of_their_examples(self, flat: Subject) -> None:
         ellipses = drawn("latent-scatter", flat).axes[0].collections[0]
-        rows = np.linspace(0, len(flat.test) - 1, gallery.ELLIPSES).astype(int)
+        rows = np.linspace(0, len(flat.test) - 1, subjects.ELLIPSES).astype(int)
         np.testing.assert_allclose(ellipses.get_offsets(), flat.embeddings.mean[rows])
         assert [rgb(color) for color in ellipses.get_edgecolor()] == [rgb(canvas.color(y)) for y in flat.test.y[rows]]
 

@@ -23,6 +23,7 @@ from tfp_vae.cli.main import main
 from tests.helpers.commands import call, one_sentence
 from tests.helpers.files import write_table
 from tests.helpers.runs import small_model, small_training
+from tfp_vae import reports
 from tfp_vae.core.errors import DiskError, RunError, UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.latent_space import prior_draws
@@ -89,10 +90,10 @@ def trained_on(folder: Path, dataset: str = "digits", **model: object) -> tuple[
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> gallery.Subject:
+def subject(tmp_path_factory: pytest.TempPathFactory) -> reports.Subject:
     """A small run on the digits, filmed, with all its pictures."""
     run, dataset = trained_on(tmp_path_factory.mktemp("runs") / "filmed")
-    found = gallery.Subject(LoadedRun(run), dataset)
+    found = reports.Subject(LoadedRun(run), dataset)
     gallery.draw_run(found)
     return found
 
@@ -108,16 +109,16 @@ def arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def html(subject: gallery.Subject) -> str:
+def html(subject: reports.Subject) -> str:
     """The page of that run, evaluated."""
     call("evaluate", "--run", subject.run.folder, "--iw-samples", "20", "--execution", "graph")
-    return report.page(subject.run)
+    return report.html_page(subject.run)
 
 
 class TestGallery:
     """What each picture is drawn from."""
 
-    def test_every_picture_is_there(self, subject: gallery.Subject) -> None:
+    def test_every_picture_is_there(self, subject: reports.Subject) -> None:
         names = {path.name for path in subject.run.path("plots").iterdir()}
         assert names == {name + picture.suffix for name, picture in RUN_PICTURES.items()}
         for name in names:
@@ -126,26 +127,26 @@ class TestGallery:
             assert np.asarray(picture.convert("L")).std() > 3
             assert getattr(picture, "n_frames", 1) == (3 if name.endswith(".gif") else 1)
 
-    def test_originals_are_as_the_model_saw_them(self, subject: gallery.Subject) -> None:
+    def test_originals_are_as_the_model_saw_them(self, subject: reports.Subject) -> None:
         shown = np.asarray(RUN_PICTURES["reconstructions"].draw(subject).axes[0].images[0].get_array())
         test = held_out_view(subject.config, subject.dataset, "test").x
         np.testing.assert_array_equal(shown[:8, :8], test[0, ..., 0])
         assert set(np.unique(shown[:8])) == {0, 1}
 
-    def test_ellipses_are_those_of_the_encoder(self, subject: gallery.Subject) -> None:
-        spread = gallery._seen_spread(subject, projection(subject.embeddings.mean))
+    def test_ellipses_are_those_of_the_encoder(self, subject: reports.Subject) -> None:
+        spread = subject.spread(projection(subject.embeddings.mean))
         q = subject.vae.encoder(subject.test.x[spread.rows])
         np.testing.assert_allclose(spread.covariances, q.covariance(), atol=0.35 * float(np.max(q.variance())))
         ratio = np.einsum("nii->n", spread.covariances) / np.sum(q.variance(), axis=1)
         assert ratio.mean() == pytest.approx(1, abs=0.05)
 
-    def test_a_traversal_keeps_the_other_dimensions(self, subject: gallery.Subject) -> None:
+    def test_a_traversal_keeps_the_other_dimensions(self, subject: reports.Subject) -> None:
         axes = RUN_PICTURES["traversals"].draw(subject).axes[0]
         names = [label.get_text() for label in axes.get_yticklabels()]
         assert names == [f"$z_{{{d + 1}}}$" for d in sorted(subject.active)]
         assert axes.get_xticklabels()[0].get_text() == "2%"
 
-    def test_posterior_and_prior_are_not_swapped(self, subject: gallery.Subject) -> None:
+    def test_posterior_and_prior_are_not_swapped(self, subject: reports.Subject) -> None:
         figure = RUN_PICTURES["posterior-prior"].draw(subject)
         for d, axes in enumerate(figure.axes[: subject.latent_dim]):
             filled, line = axes.containers[0], axes.patches[-1]
@@ -156,23 +157,23 @@ class TestGallery:
             prior, _ = np.histogram(prior_draws(subject.vae, subject.seed)[:, d], edges, density=True)
             assert line.get_path().vertices[:, 1].max() == pytest.approx(prior.max(), rel=1e-5)
 
-    def test_labels_are_those_of_their_points(self, subject: gallery.Subject) -> None:
+    def test_labels_are_those_of_their_points(self, subject: reports.Subject) -> None:
         axes, labels = RUN_PICTURES["latent-scatter"].draw(subject).axes[0], subject.test.y
         clouds = [np.asarray(each.get_offsets()) for each in axes.collections[1:]]
         assert [text.get_text() for text in axes.texts] == [str(label) for label in np.unique(labels)]
         for label, cloud in zip(np.unique(labels), clouds, strict=True):
             np.testing.assert_allclose(cloud, subject.embeddings.mean[labels == label])
 
-    def test_boxes_are_those_of_their_classes(self, subject: gallery.Subject) -> None:
+    def test_boxes_are_those_of_their_classes(self, subject: reports.Subject) -> None:
         boxes = RUN_PICTURES["log-likelihood"].draw(subject).axes[1]
-        examples, values = subject.scored
+        examples, values = subject.scores
         names = [label.get_text() for label in boxes.get_yticklabels()]
         for name, box in zip(names, boxes.patches, strict=True):
             ends = box.get_path().vertices[:, 0]
             quartiles = np.quantile(values[examples.y == int(name)], [0.25, 0.75])
             np.testing.assert_allclose([ends.min(), ends.max()], quartiles, rtol=1e-6)
 
-    def test_interpolations_end_at_their_examples(self, subject: gallery.Subject) -> None:
+    def test_interpolations_end_at_their_examples(self, subject: reports.Subject) -> None:
         picture = np.asarray(RUN_PICTURES["interpolations"].draw(subject).axes[0].images[0].get_array())
         test = {x.tobytes() for x in subject.test.x[..., 0]}
         for row in range(gallery.PATHS):
@@ -181,9 +182,9 @@ class TestGallery:
             assert all(end.tobytes() in test for end in ends)
             assert ends[0].tobytes() != ends[1].tobytes()
 
-    def test_extremes_are_those_of_log_p(self, subject: gallery.Subject) -> None:
+    def test_extremes_are_those_of_log_p(self, subject: reports.Subject) -> None:
         axes = RUN_PICTURES["extremes"].draw(subject).axes[0]
-        examples, values = subject.scored
+        examples, values = subject.scores
         picture = np.asarray(axes.images[0].get_array())
         np.testing.assert_array_equal(picture[:8, :8], examples.x[values.argmin(), ..., 0])
         below = picture.shape[0] // 2
@@ -204,7 +205,7 @@ class TestGallery:
         config, data = plan(dataset, None, None, small_model(**model), objective)
         run = Run.create(arrays / "run", config)
         assert train(run, data, callbacks=[Film(run, data)])
-        subject = gallery.Subject(LoadedRun(run), data)
+        subject = reports.Subject(LoadedRun(run), data)
         always = {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture", "interpolations"}
         drawn = {path.stem for path in gallery.draw_run(subject)}
         assert always <= drawn
@@ -212,8 +213,8 @@ class TestGallery:
         assert not drawn & lacking
 
     def test_a_picture_that_a_run_has_not_is_refused(self, restored: LoadedRun, digits: Dataset) -> None:
-        subject = gallery.Subject(restored, digits)
-        with pytest.raises(UsageError, match="latent-animation: expected frames of the training"):
+        subject = reports.Subject(restored, digits)
+        with pytest.raises(UsageError, match="latent-animation: this run has no frames of its training"):
             gallery.applicable(subject, ["latent-animation"])
         with pytest.raises(UsageError, match="unknown picture 'none'"):
             gallery.applicable(subject, ["none"])
@@ -235,8 +236,8 @@ class TestPlot:
         assert told["weights"] == "best"
 
     @pytest.mark.parametrize("name", ["pca", "tsne"])
-    def test_the_scatter_says_how_it_shows_latent_space(self, name: str, subject: gallery.Subject) -> None:
-        seen = gallery.Subject(subject.restored, subject.dataset, projection=name)
+    def test_the_scatter_says_how_it_shows_latent_space(self, name: str, subject: reports.Subject) -> None:
+        seen = reports.Subject(subject.restored, subject.dataset, projection=name)
         axes = RUN_PICTURES["latent-scatter"].draw(seen).axes[0]
         assert ("t-SNE of 2 dimensions" in axes.get_title()) == (name == "tsne")
         assert ("ellipses" in axes.get_title()) == (name == "pca")
@@ -257,7 +258,9 @@ class TestPlot:
     def test_wrong_names(self, copied: Run) -> None:
         assert "invalid" in call("plot", "nothing", "--run", copied.folder, code=2).stderr.lower()
         assert "manifold" in CliRunner().invoke(main, ["plot", "--help"]).stdout
-        assert "expected frames" in one_sentence(call("plot", "decoder-animation", "--run", copied.folder, code=2))
+        assert "no frames of its training" in one_sentence(
+            call("plot", "decoder-animation", "--run", copied.folder, code=2)
+        )
 
     def test_training_says_that_it_draws_and_what_it_found_last(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -304,7 +307,7 @@ class TestCommand:
 
     def again(self, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
         """Return the config that `tfp-vae train` makes of the line."""
-        program, name, *arguments = shlex.split(report.command(config))
+        program, name, *arguments = shlex.split(reports.training_command(config))
         assert (program, name) == ("tfp-vae", "train")
         monkeypatch.setattr(train_command.console, "notice", lambda message: None)
         made: list[RunConfig] = []
@@ -341,7 +344,7 @@ class TestCommand:
         config, _ = plan(str(path), None, None, small_model(likelihood="normal"), small_training(), reading=reading)
         assert config.data.scaling.name == "standard"
         assert self.again(config, monkeypatch) == config
-        assert "loc" not in report.command(config)
+        assert "loc" not in reports.training_command(config)
 
     @pytest.mark.parametrize(
         "scaling", ["divided:by=65535.0", "standard:loc=1.5,-2.0,scale=3.0,4.0", "standard", "none"]
@@ -356,7 +359,7 @@ class TestCommand:
         reading = Reading(label_column="kind", columns=columns)
         model, training = small_model(likelihood="normal"), small_training()
         config, _ = plan(str(path), None, None, model, training, reading=reading, scaling=scaling)
-        line = report.command(config)
+        line = reports.training_command(config)
         assert f"--scaling {scaling} " in line
         assert ("--columns" in line) == (columns is not None)
         assert self.again(config, monkeypatch) == config
@@ -373,11 +376,12 @@ class TestCommand:
         for i in range(30):
             Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(tmp_path / "digits" / f"{i:02}.png")
         config, _ = plan(str(tmp_path / "digits"), None, None, small_model(), small_training())
-        told = report.portable(config)
+        told = reports.portable(config)
         assert told.data.dataset == "./digits"
-        text = Page(report.page(Run.create(tmp_path / "run", config))).text
-        for said in ("--dataset ./digits ", '"dataset": "./digits"', "8x8x1 from ./digits.", "./digits: "):
-            assert said in text
+        text = Page(report.html_page(Run.create(tmp_path / "run", config))).text
+        sizes = ", ".join(f"{size} {name}" for name, size in config.data.splits.items())
+        for part in ("--dataset ./digits ", '"dataset": "./digits"', "8x8x1 from ./digits.", sizes):
+            assert part in text
         monkeypatch.chdir(tmp_path)
         assert self.again(told, monkeypatch) == config
 
@@ -417,10 +421,10 @@ class TestPage:
             picture = picture_of(image["src"])
             picture.load()
             assert min(picture.size) > 100
-            assert image["alt"] in {picture.caption for picture in PICTURES.values()}
+            assert image["alt"] in {picture.alt for picture in PICTURES.values()}
         assert sum(getattr(picture_of(image["src"]), "n_frames", 1) > 1 for image in images) == 2
 
-    def test_it_tells_what_was_trained_and_found(self, html: str, subject: gallery.Subject) -> None:
+    def test_it_tells_what_was_trained_and_found(self, html: str, subject: reports.Subject) -> None:
         text = " ".join(Page(html).text.split())
         evaluation, training = subject.run.read("evaluation.json"), subject.run.read("training.json")
         for key in ("log_likelihood", "elbo", "distortion", "rate"):
@@ -429,23 +433,23 @@ class TestPage:
         assert f"{training['parameters']:,}" in text
         which = f"180 test examples, K = 20, seed 0; weights final, of step {evaluation['step']:,}"
         assert runs.which_evaluation(evaluation) == which
-        assert f"Evaluation {which}. K importance samples for each; means over examples" in text
+        assert f"Evaluation {which}. Each example has K importance samples. Values are means over examples" in text
         (shown,) = re.findall(r"<pre>(tfp-vae train .*?)</pre>", html, re.DOTALL)
-        assert shlex.split(shown.replace("\\\n", "")) == shlex.split(report.command(subject.config))
+        assert shlex.split(shown.replace("\\\n", "")) == shlex.split(reports.training_command(subject.config))
         assert max(map(len, shown.splitlines())) < 80
         assert subject.config.data.fingerprint in text
         for package, version in subject.run.read("environment.json")["packages"].items():
             assert f'<th scope="row">{package}</th><td>{version}</td>' in html
         assert '"binarization"' in text
 
-    def test_no_kind_of_picture_is_there_twice(self, subject: gallery.Subject, html: str, copied: Run) -> None:
-        captions = [str(image["alt"]) for image in Page(html).all("img") if image.get("class") != "still"]
+    def test_no_kind_of_picture_is_there_twice(self, subject: reports.Subject, html: str, copied: Run) -> None:
+        captions = re.findall("<figcaption>(.*?)</figcaption>", html)
         assert len(set(captions)) == len(captions)
         for own, other in REPLACED.items():
-            assert PICTURES[own].caption not in captions
-            assert PICTURES[other].caption in captions
+            assert not any(caption.startswith(PICTURES[own].caption) for caption in captions)
+            assert any(caption.startswith(PICTURES[other].caption) for caption in captions)
         assert set(REPLACED) <= set(report.pictures_for(copied))  # not evaluated
-        notes = {picture.name: picture.note for picture in report.pictures(subject.run)}
+        notes = {picture.name: picture.note for picture in report.page_pictures(subject.run)}
         assert notes["evaluation-bound"].startswith("Drawn from 180 test examples, K = 20, seed 0; weights final, of")
 
     def test_pictures_of_another_evaluation_are_left_out(self, copied: Run) -> None:
@@ -467,28 +471,32 @@ class TestPage:
         np.savez(tmp_path / "a table.npz", x=np.random.default_rng(0).normal(size=(60, 5)))
         model, cache = small_model(likelihood="normal"), str(tmp_path / "cache")
         config, data = plan(str(tmp_path / "a table.npz"), cache, None, model, small_training())
-        assert str(tmp_path) in report.command(config)
+        assert str(tmp_path) in reports.training_command(config)
         run = Run.create(tmp_path / "run", config)
-        html = report.page(run)
+        html = report.html_page(run)
         assert "tfp-vae evaluate --run run" in " ".join(Page(html).text.split())
         assert train(run, data)
         call("evaluate", "--run", run.folder, "--iw-samples", 5, "--execution", "graph")
         assert str(tmp_path) in run.read("evaluation.json")["run"]
         call("report", "--run", run.folder)
         final = run.path("report.html").read_text()
-        assert {picture.name for picture in report.pictures(run)} >= {"samples", "learning-curves", "evaluation-bound"}
+        assert {picture.name for picture in report.page_pictures(run)} >= {
+            "samples",
+            "learning-curves",
+            "evaluation-bound",
+        }
         assert "Not evaluated yet" not in final
         assert not any(str(tmp_path).encode() in path.read_bytes() for path in run.path("plots").iterdir())
         for made in (html, final):
             assert str(tmp_path) not in made
             text = " ".join(Page(made).text.split())
             assert "--dataset './a table.npz'" in text
-            assert "start the line in the folder that holds it" in text
-        assert report.portable(config).data.fingerprint == config.data.fingerprint
+            assert "Run the command in that folder, or add --data-dir." in text
+        assert reports.portable(config).data.fingerprint == config.data.fingerprint
 
     def test_text_is_not_markup(self, copied: Run) -> None:
         moved = copied.folder.rename(copied.folder.with_name("<b>&run"))
-        page = Page(report.page(Run(moved)))
+        page = Page(report.html_page(Run(moved)))
         assert "<b>&run" in page.text
         assert not page.all("b") or "<b>&run" not in [str(tag) for tag in page.all("b")]
 
@@ -498,7 +506,7 @@ class TestPage:
         assert told["pictures"] == []
         text = Page(Path(told["out"]).read_text()).text
         assert "Not evaluated yet" in text
-        assert "None drawn yet" in text
+        assert "No pictures yet" in text
 
     def test_only_what_is_missing_or_old_is_drawn(self, copied: Run) -> None:
         call("plot", "samples", "architecture", "--run", copied.folder)
@@ -528,7 +536,7 @@ class TestPage:
     def test_pictures_say_their_weights_and_age(self, copied: Run) -> None:
         call("plot", "samples", "architecture", "--run", copied.folder, "--weights", "best", "--seed", 7)
         os.utime(copied.folder / "plots" / "architecture.png", (1, 1))
-        notes = {picture.name: picture.note for picture in report.pictures(copied)}
+        notes = {picture.name: picture.note for picture in report.page_pictures(copied)}
         assert re.fullmatch(r"Drawn from weights best, of step \d+; seed 7\.", notes["samples"])
         assert notes["architecture"] == "Older than the checkpoint."
         assert report.pictures_to_redraw(copied, ["samples"]) == []
@@ -540,8 +548,8 @@ class TestPage:
         assert "ending in .html" in one_sentence(call("report", *run, "--out", "page.pdf", code=2))
         assert "does not exist" in one_sentence(call("report", *run, "--out", "none/page.html", code=6))
         (copied.folder / "plots" / "latent-animation.gif").write_bytes(b"GIF89a nonsense")
-        with pytest.raises(RunError, match=r"latent-animation\.gif: expected a picture"):
-            report.page(copied)
+        with pytest.raises(RunError, match=r"latent-animation\.gif: this picture is damaged"):
+            report.html_page(copied)
         (copied.folder / "plots" / "latent-animation.gif").unlink()
         (copied.folder / "environment.json").write_text("{}")
         assert "environment.json" in one_sentence(call("report", *run, "--no-plots", code=4))

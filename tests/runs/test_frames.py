@@ -16,10 +16,10 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.errors import RunError
 from tfp_vae.evaluation.latent_space import grid
 from tfp_vae.plots import animations
-from tfp_vae.reports.drawing import Subject
+from tfp_vae.reports import Subject
 from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import frames as film
-from tfp_vae.runs.frames import Film, epochs_filmed
+from tfp_vae.runs.frames import Film, frame_epochs
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
@@ -49,11 +49,11 @@ class TestEpochs:
     """Which epochs have a frame."""
 
     def test_all_of_few(self) -> None:
-        assert epochs_filmed(4) == [0, 1, 2, 3, 4]
+        assert frame_epochs(4) == [0, 1, 2, 3, 4]
 
     @pytest.mark.parametrize("total", [60, 1_000, 10**6])
     def test_log_spaced_of_many(self, total: int) -> None:
-        epochs = epochs_filmed(total)
+        epochs = frame_epochs(total)
         assert epochs[:3] == [0, 1, 2]
         assert epochs[-1] == total
         assert len(epochs) <= film.MOST_FRAMES
@@ -69,7 +69,7 @@ class TestFilm:
         frames = film.frames(filmed)
         assert [frame.epoch for frame in frames] == [0, 1, 2, 3]
         restored = LoadedRun(filmed)
-        x = Film(filmed, start_data(filmed))._x
+        x = Film(filmed, start_data(filmed)).examples.x
         np.testing.assert_allclose(frames[-1].means, restored.vae.encoder.mean(x), atol=1e-5)
         z = grid(restored.vae, film.grid_side((8, 8, 1)), 0).z
         np.testing.assert_allclose(frames[-1].decoded, restored.vae.decoder(z).mean(), atol=1e-5)
@@ -117,7 +117,7 @@ class TestFilm:
         """Filmed and then not, or not and then filmed: its frames are of the epochs that they name, of 4 in all."""
         run, dataset = start_run(tmp_path / "run", epochs=2)
         assert train(run, dataset, callbacks=[Film(run, dataset)] if first else [])
-        means = LoadedRun(run).vae.encoder.mean(Film(run, dataset)._x)
+        means = LoadedRun(run).vae.encoder.mean(Film(run, dataset).examples.x)
         run.extend(4)
         assert train(run, dataset, callbacks=[] if first else [Film(run, dataset)])
         reel = film.reel(run, dataset, LoadedRun(run).vae)
@@ -153,7 +153,7 @@ class TestFilm:
         (tmp_path / "frames").mkdir()
         (tmp_path / "frames" / "epoch-0000003.npz").write_bytes(b"PK nonsense")
         (tmp_path / "frames" / "notes.txt").touch()
-        with pytest.raises(RunError, match=r"epoch-0000003\.npz: expected a frame"):
+        with pytest.raises(RunError, match=r"epoch-0000003\.npz: this frame"):
             film.frames(run)
         assert film.frames(Run(tmp_path / "none")) == []
 
@@ -179,7 +179,7 @@ class TestFilm:
         (tmp_path / "frames").mkdir()
         content = (filmed.folder / "frames" / "epoch-0000001.npz").read_bytes()
         (tmp_path / "frames" / "epoch-0000001.npz").write_bytes(content[:size])
-        with pytest.raises(RunError, match=r"epoch-0000001\.npz: expected a frame .* delete it"):
+        with pytest.raises(RunError, match=r"epoch-0000001\.npz: this frame .* Delete it"):
             film.frames(Run(tmp_path))
 
     def test_a_frame_that_would_swell_is_refused(self, tmp_path: Path) -> None:

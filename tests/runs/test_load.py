@@ -20,7 +20,7 @@ from tfp_vae.core.errors import DataError, RunError, UsageError
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.objectives import IWAE, Objective, Weighted
-from tfp_vae.reports.page import page
+from tfp_vae.reports.page import html_page
 from tfp_vae.runs.build import build_model
 from tfp_vae.runs.config import HandBuiltModel
 from tfp_vae.runs.load import LoadedRun, sample
@@ -310,9 +310,9 @@ class TestBuilder:
 
 def test_report_of_a_hand_built_run_gives_no_command(hand_built: Run, trained: Path) -> None:
     sentence = "come from Python code, so no command can repeat the training"
-    assert sentence in page(hand_built)
-    assert "tfp-vae train --dataset" not in page(hand_built)
-    assert sentence not in page(Run(trained))
+    assert sentence in html_page(hand_built)
+    assert "tfp-vae train --dataset" not in html_page(hand_built)
+    assert sentence not in html_page(Run(trained))
 
 
 class TestLoadedRun:

@@ -14,10 +14,10 @@ import tensorflow as tf
 from tests.helpers.commands import GRAPH, call
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import CONFIGS, Interrupt, assert_same, start_run, without_seconds
+from tfp_vae import reports
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Table
 from tfp_vae.objectives import ELBO
-from tfp_vae.reports import page as report
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.checkpoint import shapes
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
@@ -263,5 +263,5 @@ class TestCommand:
     def test_runs_and_report_show_it(self, averaged_run: Run) -> None:
         (row,) = json.loads(call("runs", "--runs-dir", averaged_run.folder.parent, "--json").stdout)["runs"]
         assert row["ema"] == 0.9
-        assert "--ema 0.9 " in report.command(averaged_run.config())
-        assert "Averaged weights" in report.page(averaged_run)
+        assert "--ema 0.9 " in reports.training_command(averaged_run.config())
+        assert "Averaged weights" in reports.html_page(averaged_run)

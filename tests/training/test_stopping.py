@@ -11,9 +11,9 @@ import pytest
 
 from tests.helpers.commands import call, one_sentence
 from tests.helpers.runs import Interrupt, assert_same, small_model, small_training, start_run, without_seconds
+from tfp_vae import reports
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.reports import page as report
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.load import LoadedRun
@@ -174,8 +174,8 @@ class TestConfig:
         assert len(digests) == 1
 
     def test_the_line_that_trains_again_has_it(self, stopped: Run) -> None:
-        assert "--early-stopping 2 " in report.command(stopped.config())
-        assert "Early stopping" in report.page(stopped)
+        assert "--early-stopping 2 " in reports.training_command(stopped.config())
+        assert "Early stopping" in reports.html_page(stopped)
 
 
 class TestCommand:

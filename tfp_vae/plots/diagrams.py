@@ -89,9 +89,9 @@ class Diagram:
         self.axes.text(middle, up - 0.18, box.more, ha="center", va="center", fontsize=size)
 
     def network(self, layers: Sequence[Layer], fill: str, name: str) -> None:
-        """Add a bar for each layer on the right, with the name of the network above them."""
+        """Add a bar for each layer on the right, with the name of the network above, or three dots without layers."""
         half = MOST_BARS // 2
-        bars = list(layers) if len(layers) <= MOST_BARS else [*layers[:half], None, *layers[-half:]]
+        bars = list(layers) if 0 < len(layers) <= MOST_BARS else [*layers[:half], None, *layers[-half:]]
         left = start = self.reach
         for layer in bars:
             if layer is None:
@@ -171,7 +171,7 @@ def architecture(
         diagram.arrow()
         diagram.box(likelihood, DECODER)
         width = diagram.reach + 0.3
-        depth = max(0.5, *(layer.height / 2 for layer in (*encoder, *decoder))) + 0.3
+        depth = max([0.5, *(layer.height / 2 for layer in (*encoder, *decoder))]) + 0.3
         axes.set(xlim=(0, width), ylim=(-depth, TOP))
         axes.text(0.3, TOP - 0.3, title, fontsize=12, weight="bold", va="center")
         diagram.figure.set_size_inches(width, TOP + depth)

@@ -1,8 +1,9 @@
 """Reports: the pictures of a run and its HTML page.
 
-`pictures` holds the table of all pictures, `drawing` the functions that draw them, and `page` the HTML page.
-To add a picture, write the function of its name in `drawing` and add one entry to `PICTURES`. The command line and
-the page then include it.
+`pictures` holds `PICTURES`, the table of all pictures. `drawing` has one function for each of them, and `subject` the
+results that they share. `page` fills the HTML page, and `command` writes the command that repeats a training.
+To add a picture, write the function of its name in `drawing` and add one entry to `PICTURES`. The command line, the
+page and the documents then include it.
 """
 
 from __future__ import annotations
@@ -12,16 +13,46 @@ from tfp_vae.core.exports import lazy_exports
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tfp_vae.reports import (
-        drawing,
-        page,
-        pictures,
-    )
+    from tfp_vae.reports.command import portable, training_command
+    from tfp_vae.reports.drawing import applicable, draw_evaluation, draw_run
+    from tfp_vae.reports.page import html_page, page_pictures, pictures_for, pictures_to_redraw
+    from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES, Need, Picture
+    from tfp_vae.reports.subject import Subject
+
+_PLACES = {
+    "EVALUATION_PICTURES": "pictures",
+    "Need": "pictures",
+    "PICTURES": "pictures",
+    "Picture": "pictures",
+    "RUN_PICTURES": "pictures",
+    "Subject": "subject",
+    "applicable": "drawing",
+    "draw_evaluation": "drawing",
+    "draw_run": "drawing",
+    "html_page": "page",
+    "page_pictures": "page",
+    "pictures_for": "page",
+    "pictures_to_redraw": "page",
+    "portable": "command",
+    "training_command": "command",
+}
 
 __all__ = [
-    "drawing",
-    "page",
-    "pictures",
+    "EVALUATION_PICTURES",
+    "PICTURES",
+    "RUN_PICTURES",
+    "Need",
+    "Picture",
+    "Subject",
+    "applicable",
+    "draw_evaluation",
+    "draw_run",
+    "html_page",
+    "page_pictures",
+    "pictures_for",
+    "pictures_to_redraw",
+    "portable",
+    "training_command",
 ]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__)
+__getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)

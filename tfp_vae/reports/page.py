@@ -1,13 +1,9 @@
-"""The report of a run: one HTML page with its metrics, pictures, configuration and command.
+"""The report of a run: one HTML page with its settings, metrics, pictures, command and versions.
 
-`page` reads the files and pictures of a run and fills a jinja2 template, which escapes their text. The page contains
-the pictures, so it needs no network and no other file. The model is not used. The metrics are those of the last
-evaluation.
-
-```python
-html = tv.reports.page.page(tv.runs.run.find(None, "runs"))
-tv.reports.page.command(tv.runs.run.find(None, "runs").config())  # "tfp-vae train --dataset digits ..."
-```
+`html_page` reads the files and pictures of a run and fills jinja2 templates, which escape their text. The page contains
+the pictures, so it needs no network and no other file. The model is not used. To add a section, write its template in
+`templates/` and enter it in `SECTIONS`. Settings and their labels come from `runs.config.SETTINGS`, metrics from
+`evaluation.metrics.METRICS`, and captions from `reports.pictures.PICTURES`.
 """
 
 from __future__ import annotations
@@ -17,189 +13,187 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
-from tfp_vae.data.named import DATASETS
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
+from tfp_vae.reports.command import can_repeat, command_pieces, portable
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.config import SETTINGS, HandBuiltModel, RunConfig
+from tfp_vae.runs.config import SETTINGS, RunConfig
 from tfp_vae.runs.run import Run
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
 __all__ = [
-    "Figure",
-    "Picture",
-    "can_repeat",
-    "command",
-    "page",
-    "pictures",
+    "SECTIONS",
+    "MetricRow",
+    "PagePicture",
+    "html_page",
+    "metric_rows",
+    "page_pictures",
+    "picture_description",
     "pictures_for",
     "pictures_to_redraw",
-    "portable",
+    "setting_rows",
 ]
 
 LARGEST_PICTURE = 1 << 26
 """Largest picture on a page, in bytes."""
 
 MIME = {".png": "image/png", ".gif": "image/gif"}
+"""Type of each kind of picture file."""
+
+DAMAGED = "{path}: this picture is damaged. Draw it again with `tfp-vae plot`."
+
+SECTIONS = {
+    "Training": "training.html",
+    "Evaluation": "evaluation.html",
+    "Pictures": "pictures.html",
+    "How to repeat it": "repeat.html",
+}
+"""Titles of the sections of a page, in order, and the templates that fill them."""
+
+ELBO_TERMS = {"ELBO": "elbo", "distortion": "distortion", "rate": "rate"}
+"""Labels of the terms after the last epoch, and their keys in `training.json`."""
 
 
-class Figure(NamedTuple):
+class MetricRow(NamedTuple):
     """A row in the table of metrics, with its numbers as text."""
 
-    name: str
+    label: str
     value: str
     error: str
     unit: str
-    tells: str
+    meaning: str
 
 
-class Picture(NamedTuple):
-    """A picture on the page: its data, the last frame of an animation, and a note on its weights and age."""
+class PagePicture(NamedTuple):
+    """A picture on the page.
+
+    caption: the text below it.
+    alt: the text in its place for readers who cannot see it.
+    data: its content as a URI.
+    still: the last frame of an animation as a URI, or None.
+    note: the weights it was drawn from, and whether it is outdated.
+    """
 
     name: str
     caption: str
+    alt: str
     data: str
     still: str | None
-    note: str = ""
+    note: str
 
 
-def page(run: Run) -> str:
+def html_page(run: Run) -> str:
     """Return the page of a run as HTML.
 
+    ```python
+    html = tv.reports.html_page(tv.runs.run.find(None, "runs"))
+    ```
+
     Raises:
-      RunError: a file of the run that is missing or damaged.
+      RunError: a file of the run is missing or damaged.
     """
-    training, evaluation = _optional(run, runs.TRAINING), _optional(run, runs.EVALUATION)
-    config = portable(run.config())
-    return str(
-        _template().render(
-            name=run.folder.resolve().name,
-            folder=shlex.quote(run.folder.name if run.folder.is_absolute() else str(run.folder)),
-            config=config,
-            placed=run.config().data != config.data,
-            summary=_summary(config),
-            parts=_parts(config),
-            status=run.status(),
-            command=" \\\n  ".join(_pieces(config)) if can_repeat(config) else "",
-            training=training,
-            terms=_terms(training),
-            evaluation=evaluation,
-            evaluated=evaluation and runs.which_evaluation(evaluation),
-            figures=figures(evaluation),
-            headline=figures(evaluation, "headline"),
-            environment=_optional(run, runs.ENVIRONMENT),
-            pictures=pictures(run),
-            configuration=json.dumps(config.model_dump(mode="json"), indent=2),
-        )
-    )
-
-
-def portable(config: RunConfig) -> RunConfig:
-    """Return a configuration without paths of this machine: a file or folder becomes `./name`, `data_dir` is None.
-
-    The `./` is needed because a folder called `digits` would otherwise mean the data set of that name.
-    """
-    dataset = config.data.dataset
-    named = {"dataset": dataset if DATASETS.knows(dataset) else f"./{Path(dataset).name}", "data_dir": None}
-    return config.model_copy(update={"data": config.data.model_copy(update=named)})
-
-
-def _template() -> Template:
-    """Return the page's template; it escapes what it is filled with, and an undefined name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(folder),
+    training, evaluation, environment = (
+        run.read(name) if run.path(name).exists() else None
+        for name in (runs.TRAINING, runs.EVALUATION, runs.ENVIRONMENT)
+    )
+    config = portable(run.config())
+    data, latent_dim = config.data, config.model.latent_dim
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html")
-
-
-def _optional(run: Run, name: str) -> dict[str, Any] | None:
-    return run.read(name) if run.path(name).exists() else None
-
-
-def _summary(config: RunConfig) -> str:
-    data, model = config.data, config.model
-    shape = "x".join(map(str, data.event_shape))
-    return (
-        f"A variational autoencoder with {model.latent_dim} latent dimension{'s' * (model.latent_dim > 1)}, trained on "
-        f"{data.splits.get('train', 0):,} examples of {shape} from {data.dataset}."
+    return templates.get_template("report.html").render(
+        name=run.folder.resolve().name,
+        folder=shlex.quote(run.folder.name if run.folder.is_absolute() else str(run.folder)),
+        summary=(
+            f"A variational autoencoder with {latent_dim} latent dimension{'s' * (latent_dim > 1)}, trained on "
+            f"{data.splits.get('train', 0):,} examples of {'x'.join(map(str, data.event_shape))} from {data.dataset}."
+        ),
+        sections=SECTIONS,
+        status=run.status(),
+        settings=setting_rows(config),
+        terms=ELBO_TERMS,
+        training=training,
+        evaluation=evaluation,
+        evaluation_name=evaluation and runs.which_evaluation(evaluation),
+        metrics=metric_rows(evaluation),
+        headline=metric_rows(evaluation, "headline"),
+        significant=significant,
+        pictures=page_pictures(run),
+        command=" \\\n  ".join(command_pieces(config)) if can_repeat(config) else "",
+        environment=environment,
+        fingerprint=data.fingerprint,
+        has_paths=run.config().data != data,
+        configuration=json.dumps(config.model_dump(mode="json"), indent=2),
     )
 
 
-def _parts(config: RunConfig) -> list[tuple[str, str]]:
-    """Return the label and value of each setting of a run."""
-    data, settings = config.data, config.settings()
-    sizes = ", ".join(f"{size:,} {name}" for name, size in data.splits.items())
-    rows = [(SETTINGS[name].label, SETTINGS[name].report(value)) for name, value in settings.items()]
-    return [(label, f"{text}: {sizes} ({data.split_rule})" if text == data.dataset else text) for label, text in rows]
+def setting_rows(config: RunConfig) -> list[tuple[str, str]]:
+    """Return the label and the value of each setting of a run, after the sizes of its splits."""
+    sizes = ", ".join(f"{size:,} {name}" for name, size in config.data.splits.items())
+    settings = [(SETTINGS[name].label, SETTINGS[name].report(value)) for name, value in config.settings().items()]
+    return [("Splits", f"{sizes} ({config.data.split_rule})"), *settings]
 
 
-def command(config: RunConfig) -> str:
-    """Return the command that trains the same run again from the same data.
-
-    The number of levels found in the data is an option of the command. Means and standard deviations of a scaling are
-    not, because training learns them again. Versions and the machine are in `environment.json`.
-    """
-    return " ".join(_pieces(config))
-
-
-def can_repeat(config: RunConfig) -> bool:
-    """Return whether a command can train the same run again: not if its VAE, settings or data exist in Python only."""
-    return not (isinstance(config.model, HandBuiltModel) or config.training.objects or config.data.stored)
-
-
-def _pieces(config: RunConfig) -> list[str]:
-    """Return that line in pieces, one for each option."""
-    options = [
-        f"--{SETTINGS[name].key} {shlex.quote(text)}"
-        for name, value in config.settings().items()
-        for text in SETTINGS[name].texts(value)
-    ]
-    return ["tfp-vae train", *options]
-
-
-def _terms(training: Mapping[str, Any] | None) -> list[tuple[str, list[str]]]:
-    """Return the ELBO, distortion and rate of each split after the last epoch, written out."""
-    if training is None:
-        return []
-    names = ("elbo", "distortion", "rate")
-    return [(split, [significant(training[split][name]) for name in names]) for split in ("train", "validation")]
-
-
-def figures(evaluation: Mapping[str, Any] | None, place: Place = "report") -> list[Figure]:
-    """Return the metrics of an evaluation that are defined, as rows of a table.
+def metric_rows(evaluation: Mapping[str, Any] | None, place: Place = "report") -> list[MetricRow]:
+    """Return the metrics that an evaluation defines, as rows of a table.
 
     Args:
-      evaluation: as `evaluation.json` holds it, or None.
+      evaluation: the content of `evaluation.json`, or None.
       place: `report` for the table, `headline` for the top of the page.
     """
     found = evaluation or {}
     return [
-        Figure(m.label, significant(m.value(found)), significant(m.error(found)), m.unit, m.meaning)
+        MetricRow(m.label, significant(m.value(found)), significant(m.error(found)), m.unit, m.meaning)
         for m in metrics_of(place)
         if m.value(found) is not None
     ]
 
 
-def pictures(run: Run) -> list[Picture]:
-    """Return the pictures on the page of a run, in the order of the table."""
+def page_pictures(run: Run) -> list[PagePicture]:
+    """Return the pictures on the page of a run, in the order of the table.
+
+    Raises:
+      RunError: a picture is damaged or too large.
+    """
     names = pictures_for(run)
-    paths = [(name, path) for name in names for path in _candidates(run, name) if path.is_file()]
-    old = set(pictures_to_redraw(run, names))
-    return [_picture(path, name)._replace(note=_note(path, old=name in old)) for name, path in paths]
+    outdated = set(pictures_to_redraw(run, names))
+    found = []
+    for name in names:
+        path = picture_path(run, name)
+        if not path.is_file():
+            continue
+        if path.stat().st_size > LARGEST_PICTURE:
+            raise RunError(f"{path}: this picture is larger than {LARGEST_PICTURE:,} bytes. Draw it again.")
+        try:
+            content = path.read_bytes()
+            about = description(content)
+            still = data_uri(last_frame(content), ".png") if path.suffix == ".gif" else None
+        except OSError as error:
+            raise RunError(DAMAGED.format(path=path)) from error
+        notes = f"Drawn from {about}." if about else "", "Older than the checkpoint." if name in outdated else ""
+        picture, data = PICTURES[name], data_uri(content, path.suffix)
+        found.append(PagePicture(name, picture.caption, picture.alt, data, still, " ".join(filter(None, notes))))
+    return found
+
+
+def data_uri(content: bytes, suffix: str) -> str:
+    """Return a picture as a URI that contains it."""
+    return f"data:{MIME[suffix]};base64,{base64.b64encode(content).decode()}"
+
+
+def picture_path(run: Run, name: str) -> Path:
+    """Return where a picture of a run is, whether it exists or not."""
+    return run.path(f"{runs.PLOTS}/{name}{PICTURES[name].suffix}")
 
 
 def pictures_for(run: Run) -> list[str]:
@@ -208,69 +202,18 @@ def pictures_for(run: Run) -> list[str]:
     Pictures of an evaluation belong there only if that evaluation is reported, because they may outlive it. They then
     replace the run's own pictures of the same kind.
     """
-    found = _optional(run, runs.EVALUATION)
-    evaluated = {name for name in EVALUATION_PICTURES if _is_of(run, name, found)}
-    left_out = {PICTURES[name].replaces for name in evaluated} | (EVALUATION_PICTURES.keys() - evaluated)
+    evaluation = run.read(runs.EVALUATION) if run.path(runs.EVALUATION).exists() else None
+    current = set()
+    if evaluation is not None:
+        paths = {name: picture_path(run, name) for name in EVALUATION_PICTURES}
+        expected = "", runs.which_evaluation(evaluation)
+        current = {name for name, path in paths.items() if path.is_file() and picture_description(path) in expected}
+    left_out = {PICTURES[name].replaces for name in current} | (EVALUATION_PICTURES.keys() - current)
     return [name for name in PICTURES if name not in left_out]
 
 
-def _is_of(run: Run, name: str, evaluation: Mapping[str, Any] | None) -> bool:
-    """Return whether a picture is there, and is of an evaluation; one that does not say of which is taken for it."""
-    path = run.path(f"{runs.PLOTS}/{name}.png")
-    if evaluation is None or not path.is_file():
-        return False
-    return description_of(path) in ("", runs.which_evaluation(evaluation))
-
-
-def _note(path: Path, *, old: bool) -> str:
-    """Return what is to be said of a picture below its caption: of which weights it is, and whether it is old."""
-    about = description_of(path)
-    return " ".join([*[f"Drawn from {about}."] * bool(about), *["Older than the checkpoint."] * old])
-
-
-def description_of(path: Path) -> str:
-    """Return the description in a picture's file, or an empty text if it has none.
-
-    A picture of a run names its weights and seed. A picture of an evaluation names that evaluation.
-    """
-    if path.suffix != ".png":
-        return ""
-    try:
-        return description(path.read_bytes())
-    except OSError as error:
-        raise _damaged(path) from error
-
-
-def _candidates(run: Run, name: str) -> list[Path]:
-    return [run.path(f"{runs.PLOTS}/{name}{suffix}") for suffix in MIME]
-
-
-def _picture(path: Path, name: str) -> Picture:
-    """Return a picture of the run, ready to stand in a page.
-
-    Raises:
-      RunError: a picture that is too large, or that cannot be read.
-    """
-    if path.stat().st_size > LARGEST_PICTURE:
-        raise RunError(f"{path}: expected a picture of at most {LARGEST_PICTURE:,} bytes; delete it and draw it again.")
-    try:
-        content = path.read_bytes()
-        still = _uri(last_frame(content), ".png") if path.suffix == ".gif" else None
-    except OSError as error:
-        raise _damaged(path) from error
-    return Picture(name, PICTURES[name].caption, _uri(content, path.suffix), still)
-
-
-def _damaged(path: Path) -> RunError:
-    return RunError(f"{path}: expected a picture, found damage; draw it again with `tfp-vae plot`.")
-
-
-def _uri(content: bytes, suffix: str) -> str:
-    return f"data:{MIME[suffix]};base64,{base64.b64encode(content).decode()}"
-
-
 def pictures_to_redraw(run: Run, names: Sequence[str], about: str = "") -> list[str]:
-    """Return the pictures that are missing, older than the newest checkpoint, or of other weights.
+    """Return the pictures that are missing, older than the newest checkpoint, or made from other weights.
 
     Args:
       run: the run. Without a checkpoint, no picture is too old.
@@ -279,10 +222,24 @@ def pictures_to_redraw(run: Run, names: Sequence[str], about: str = "") -> list[
     """
     checkpoint = run.path(runs.CHECKPOINT)
     newest = checkpoint.stat().st_mtime if checkpoint.exists() else 0.0
-    drawn = {name: [path.stat().st_mtime for path in _candidates(run, name) if path.is_file()] for name in names}
-    other = {name for name in names for path in _candidates(run, name) if about and _is_other(path, about)}
-    return [name for name in names if max(drawn[name], default=-1.0) < newest or name in other]
+    outdated = []
+    for name in names:
+        path = picture_path(run, name)
+        is_current = path.is_file() and path.stat().st_mtime >= newest
+        if not is_current or (about and picture_description(path) not in ("", about)):
+            outdated.append(name)
+    return outdated
 
 
-def _is_other(path: Path, about: str) -> bool:
-    return path.is_file() and description_of(path) not in ("", about)
+def picture_description(path: Path) -> str:
+    """Return the description in a picture's file, or an empty text if it has none.
+
+    A picture of a run names its weights and seed. A picture of an evaluation names that evaluation.
+
+    Raises:
+      RunError: the file is not a picture.
+    """
+    try:
+        return description(path.read_bytes())
+    except OSError as error:
+        raise RunError(DAMAGED.format(path=path)) from error

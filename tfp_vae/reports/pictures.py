@@ -1,4 +1,4 @@
-"""The pictures of a run and of its evaluation, in one table: what each shows, how to read it, and which runs have it.
+"""The pictures of a run and of its evaluation, in one table: their content, how to read them, and their conditions.
 
 `PICTURES` has one entry for each picture. The help of `tfp-vae plot`, the captions of the report and
 `docs/pictures.md` take their texts from it. To add a picture, write the function of its name in `reports/drawing.py`
@@ -13,13 +13,13 @@ PICTURES["samples"].caption  # "E[x|z] of draws from the prior. They show what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
 if TYPE_CHECKING:
     from tfp_vae.plots.canvas import Figure
-    from tfp_vae.reports.drawing import Subject
+    from tfp_vae.reports.subject import Subject
     from tfp_vae.runs.results import Assessment
 
 __all__ = ["EVALUATION_PICTURES", "PICTURES", "RUN_PICTURES", "Need", "Picture"]
@@ -29,27 +29,30 @@ class Need(NamedTuple):
     """A condition that a run must meet to have a picture.
 
     text: the condition in the documents.
-    problem: returns a sentence if a run does not meet it, else None.
+    is_met: whether a run meets it.
+    problem: the error if it does not. Fields in braces are filled from the `Subject`.
     """
 
     text: str
-    problem: Callable[[Subject], str | None]
+    is_met: Callable[[Subject], bool]
+    problem: str
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One picture: its name, its texts, the runs that have it, and the file it goes to.
+    """One picture: its name, its texts, the runs that have it, and its file.
 
     name: its name on the command line and the stem of its file. The function of this name in `reports/drawing.py`,
       with underscores, draws it.
     summary: what it shows, on one line of help.
-    reading: how to read it, one sentence that follows the summary in the report.
+    reading: how to read it, in one sentence that follows the summary in the report.
     detail: what it shows, with numbers, in the documents.
-    needs: what a run must have. A run that lacks one of them has no such picture.
-    of: whether it is drawn from a run or from an evaluation.
-    replaces: the picture of the run that the report leaves out if this one is there.
-    suffix: of the file.
+    alt: what a reader who cannot see it should know of its form, in the report.
+    needs: the conditions that a run must meet.
+    of: whether it shows a run or an evaluation.
+    replaces: the picture of the run that the report leaves out if this one exists.
+    suffix: the suffix of its file.
     depends_on_weights: whether weights and seed decide the picture. The file then names them.
     """
 
@@ -57,6 +60,7 @@ class Picture:
     summary: str
     reading: str
     detail: str
+    alt: str
     needs: tuple[Need, ...] = ()
     of: Literal["run", "evaluation"] = "run"
     replaces: str = ""
@@ -75,90 +79,80 @@ class Picture:
         return f"| `{self.name}` | {detail} | {needs or 'all'} |"
 
     def problem(self, subject: Subject) -> str | None:
-        """Return why a run does not have this picture, or None if it does."""
-        problems = (need.problem(subject) for need in self.needs)
-        return next((problem for problem in problems if problem is not None), None)
+        """Return a sentence on why a run cannot have this picture, or None if it can."""
+        missing = (need.problem.format(subject=subject) for need in self.needs if not need.is_met(subject))
+        return next(missing, None)
 
     def draw(self, subject: Subject | Assessment) -> Figure | bytes | None:
         """Return the figure, the content of an animation, or None if the evaluation lacks its values."""
         from tfp_vae.reports import drawing
 
-        drawn: Figure | bytes | None = getattr(drawing, self.name.replace("-", "_"))(subject)
-        return drawn
+        picture: Figure | bytes | None = getattr(drawing, self.name.replace("-", "_"))(subject)
+        return picture
 
     def content(self, subject: Subject) -> bytes:
         """Return the content of the picture's file for a run."""
         from tfp_vae.plots import canvas
 
-        drawn = self.draw(subject)
-        if drawn is None or isinstance(drawn, bytes):
-            return drawn or b""
-        return canvas.png(drawn, subject.description) if self.depends_on_weights else canvas.png(drawn)
+        picture = self.draw(subject)
+        if picture is None or isinstance(picture, bytes):
+            return picture or b""
+        return canvas.png(picture, subject.description if self.depends_on_weights else "")
 
 
-def _image_problem(subject: Subject) -> str | None:
-    shape = subject.test.x.shape[1:]
-    return None if len(shape) == 3 else f"expected images, found vectors of {shape[0]}; traversals shows them."
-
-
-EPOCHS = Need(
+FINISHED_EPOCH = Need(
     "a finished epoch",
-    lambda subject: None if subject.run.metrics() else "expected a run with a finished epoch, found none; train it.",
+    lambda subject: bool(subject.run.metrics()),
+    "this run has no finished epoch. Train it first.",
 )
 FRAMES = Need(
     "frames of the training",
-    lambda subject: (
-        None
-        if subject.run.frame_paths()
-        else "expected frames of the training, found none; they are taken during training unless `plots=False` is set."
-    ),
+    lambda subject: bool(subject.run.frame_paths()),
+    "this run has no frames of its training. Training records them unless `plots=False` is set.",
 )
-IMAGES = Need("images", _image_problem)
+IMAGES = Need(
+    "images",
+    lambda subject: subject.has_images,
+    "the examples of this run are vectors, not images. Plot `traversals` to see them.",
+)
 SEVERAL_EXAMPLES = Need(
     "2 test examples",
-    lambda subject: None if len(subject.test) > 1 else "expected at least 2 test examples, found 1.",
+    lambda subject: len(subject.test) > 1,
+    "this run has only 1 test example, but 2 are needed.",
 )
 ACTIVE_DIMENSION = Need(
     "an active dimension",
-    lambda subject: (
-        None
-        if len(subject.active)
-        else "expected an active latent dimension, found none: the posterior has collapsed to the prior."
-    ),
+    lambda subject: len(subject.active) > 0,
+    "no latent dimension is active, because the posterior has collapsed to the prior.",
 )
 TWO_DIMENSIONS = Need(
     "2 latent dimensions",
-    lambda subject: (
-        None
-        if subject.latent_dim == 2
-        else f"expected a run with 2 latent dimensions, found {subject.latent_dim}; traversals shows them all."
-    ),
+    lambda subject: subject.latent_dim == 2,
+    "this run has {subject.latent_dim} latent dimensions, not 2. Plot `traversals` to see each of them.",
 )
 SEVERAL_DIMENSIONS = Need(
     "at least 2 latent dimensions",
-    lambda subject: (
-        None if subject.latent_dim > 1 else f"expected at least 2 latent dimensions, found {subject.latent_dim}."
-    ),
+    lambda subject: subject.latent_dim > 1,
+    "this run has only 1 latent dimension, but 2 are needed.",
 )
 
 
-def _by_name(pictures: Sequence[Picture]) -> dict[str, Picture]:
-    return {picture.name: picture for picture in pictures}
-
-
-PICTURES = _by_name(
-    (
+PICTURES = {
+    picture.name: picture
+    for picture in (
         Picture(
             name="samples",
             summary="E[x|z] of draws from the prior",
             reading="They show what the model can generate.",
             detail="E[x|z] of 64 draws from the prior",
+            alt="A grid of generated examples",
         ),
         Picture(
             name="latent-animation",
             summary="Test examples in latent space, one frame per epoch",
             reading="Watch classes spread and separate during training.",
             detail="E[z|x] of up to 1,000 test examples, one frame per epoch",
+            alt="Points in the colours of their classes that move apart",
             needs=(SEVERAL_DIMENSIONS, FRAMES),
             suffix=".gif",
         ),
@@ -167,6 +161,7 @@ PICTURES = _by_name(
             summary="Decoded examples, one frame per epoch",
             reading="Each frame decodes the same places in latent space.",
             detail="E[x|z] at the same places in every frame: quantiles of the prior in 2 dimensions, else draws",
+            alt="A grid of decoded examples that become clearer",
             needs=(IMAGES, FRAMES),
             suffix=".gif",
         ),
@@ -175,13 +170,15 @@ PICTURES = _by_name(
             summary="Test examples as the model saw them, and E[x|z] of each",
             reading="The closer the rows, the more z keeps of x.",
             detail="test examples as the model saw them (binarized, if it saw them so), and E[x|z] at z = E[z|x]",
+            alt="Two rows of examples, data above reconstructions",
         ),
         Picture(
             name="learning-curves",
             summary="ELBO, distortion and rate by epoch",
             reading="ELBO = -distortion - rate, in nats per example.",
             detail="ELBO, distortion and rate after each epoch, for training and validation data",
-            needs=(EPOCHS,),
+            alt="Three panels of curves, one for training and one for validation in each",
+            needs=(FINISHED_EPOCH,),
             depends_on_weights=False,
         ),
         Picture(
@@ -191,12 +188,14 @@ PICTURES = _by_name(
             detail="E[z|x] of up to 5,000 test examples by class, with ellipses of one standard deviation of q(z|x) "
             "for 60 of them. Above two dimensions, the first two principal components or t-SNE. In one dimension, a "
             "histogram",
+            alt="Points in the plane in the colours of their classes",
         ),
         Picture(
             name="manifold",
             summary="E[x|z] over quantiles of the prior, in 2 dimensions",
             reading="Neighbouring places should decode to similar examples.",
             detail="E[x|z] over 20 x 20 quantiles of the prior. The title says if they are quantiles of draws",
+            alt="A square of decoded examples that change gradually",
             needs=(TWO_DIMENSIONS, IMAGES),
         ),
         Picture(
@@ -205,6 +204,7 @@ PICTURES = _by_name(
             reading="The other dimensions stay fixed.",
             detail="E[x|z] along up to 16 active dimensions, between the prior's 2nd and 98th percentile, starting "
             "from a typical test example",
+            alt="Rows of decoded examples, each row changing along one latent dimension",
             needs=(ACTIVE_DIMENSION,),
         ),
         Picture(
@@ -212,6 +212,7 @@ PICTURES = _by_name(
             summary="E[x|z] on straight lines between test examples",
             reading="The examples themselves are at the ends of each row.",
             detail="E[x|z] on straight lines between the posterior means of two test examples, with both at the ends",
+            alt="Rows of examples, each row changing from one example into another",
             needs=(SEVERAL_EXAMPLES,),
         ),
         Picture(
@@ -219,18 +220,21 @@ PICTURES = _by_name(
             summary="The aggregate posterior against the prior, by dimension",
             reading="Where they differ, the prior produces z values that no training example covered.",
             detail="draws from the aggregate posterior against draws from the prior, for up to 16 dimensions",
+            alt="A panel for each dimension with a filled histogram and the outline of the prior",
         ),
         Picture(
             name="log-likelihood",
             summary="log p(x) of test examples, by class",
             reading="Boxes are classes.",
             detail="importance-weighted log p(x), K = 100, of up to 1,000 test examples, also by class",
+            alt="A histogram of log p(x) above a box for each class",
         ),
         Picture(
             name="extremes",
             summary="The least and the most likely test examples",
             reading="A low log p(x) is a reason to look at an example.",
             detail="the ten least and the ten most likely of them, each with its log p(x) and its file or row",
+            alt="Two rows of examples with their log p(x), the least likely above the most likely",
             needs=(SEVERAL_EXAMPLES,),
         ),
         Picture(
@@ -238,6 +242,7 @@ PICTURES = _by_name(
             summary="The importance-weighted bound by number of samples",
             reading="A curve that still rises at the end means that log p(x) is larger.",
             detail="the importance-weighted bound against K, from one sample on",
+            alt="A curve that rises with the number of importance samples, above a line at the ELBO",
             of="evaluation",
         ),
         Picture(
@@ -245,6 +250,7 @@ PICTURES = _by_name(
             summary="The rate of each latent dimension",
             reading="A dimension with a rate near 0 tells nothing about the example.",
             detail="the mean rate of each latent dimension, between Normals only",
+            alt="Bars that fall from left to right, one for each latent dimension",
             of="evaluation",
         ),
         Picture(
@@ -252,6 +258,7 @@ PICTURES = _by_name(
             summary="log p(x) of the evaluated examples, by class",
             reading="Boxes are classes.",
             detail="importance-weighted log p(x) of the evaluated examples, also by class",
+            alt="A histogram of log p(x) of evaluated examples above a box for each class",
             of="evaluation",
             replaces="log-likelihood",
         ),
@@ -260,6 +267,7 @@ PICTURES = _by_name(
             summary="The least and the most likely evaluated examples",
             reading="A low log p(x) is a reason to look at an example.",
             detail="the ten least and the ten most likely evaluated examples",
+            alt="Two rows of evaluated examples with their log p(x), the least likely above the most likely",
             of="evaluation",
             replaces="extremes",
         ),
@@ -268,14 +276,15 @@ PICTURES = _by_name(
             summary="The model as a diagram",
             reading="It shows the layers and the distributions between them.",
             detail="the layers with the shapes of their outputs, and the distributions between them",
+            alt="Boxes and bars joined by arrows, from x to q(z|x) to p(x|z)",
             depends_on_weights=False,
         ),
     )
-)
+}
 """Every picture, in the order of the report."""
 
-RUN_PICTURES = _by_name([picture for picture in PICTURES.values() if picture.of == "run"])
+RUN_PICTURES = {name: picture for name, picture in PICTURES.items() if picture.of == "run"}
 """The pictures that `tfp-vae plot` draws."""
 
-EVALUATION_PICTURES = _by_name([picture for picture in PICTURES.values() if picture.of == "evaluation"])
+EVALUATION_PICTURES = {name: picture for name, picture in PICTURES.items() if picture.of == "evaluation"}
 """The pictures that `tfp-vae evaluate` draws."""

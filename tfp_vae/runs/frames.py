@@ -1,8 +1,8 @@
-"""Frames of a training: at some epochs, where held-out data lie in latent space and what is decoded from it.
+"""Frames of a training: where test examples lie in latent space, and decoded examples, after some of the epochs.
 
-A `Film` is shown the model between compiled calls and keeps a frame of some epochs, in files of the run; `frames` reads
-them, `reel` adds labels and the grid, and `gallery` draws the animations. Frames are arrays and not pictures, so that a
-whole film can be drawn on one scale.
+The callback `Film` writes frames into the run's folder while it trains. `frames` reads them, and `reel` adds the labels
+and the grid that an animation needs. Frames are arrays and not pictures, so that an animation can use one scale for
+all of them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core import files as storage
+from tfp_vae.core import files
 from tfp_vae.core.errors import DataError, RunError
 from tfp_vae.core.seeds import Purpose
-from tfp_vae.data.dataset import Dataset
+from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.evaluation.latent_space import Grid, decode, encode, grid
 from tfp_vae.model.vae import VAE
@@ -28,26 +28,45 @@ from tfp_vae.training.callbacks import Callback
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
 
-__all__ = ["Film", "Frame", "Reel", "epochs_filmed", "frames", "reel"]
+__all__ = ["Film", "Frame", "Reel", "frame_epochs", "frames", "grid_side", "reel", "spread_rows"]
 
-MOST_FRAMES = 60
-MOST_POINTS = 1_000
-MOST_VALUES, MOST_SIDE, LEAST_SIDE = 1 << 16, 10, 3
-"""The most values of what is decoded for a frame, and the most and fewest pictures along a side of it."""
+MOST_FRAMES, MOST_POINTS = 60, 1_000
+"""Largest numbers of frames of a training, and of test examples in a frame."""
+
+MOST_VALUES = 1 << 16
+"""Largest number of decoded values in a frame, unless that leaves fewer than `LEAST_SIDE` examples along a side."""
+
+LEAST_SIDE, MOST_SIDE = 3, 10
+"""Smallest and largest number of decoded examples along a side."""
 
 
 class Frame(NamedTuple):
-    """One epoch's frame: posterior means [N, D] of test examples, and E[x|z] [P, *event_shape] on a grid of z."""
+    """The frame of one epoch: posterior means [N, D] of test examples, and E[x|z] [P, *event_shape] on a grid of z."""
 
     epoch: int
     means: np.ndarray
     decoded: np.ndarray
 
+    @classmethod
+    def read(cls, epoch: int, path: Path) -> Frame:
+        """Return the frame in a file.
+
+        Raises:
+          RunError: the file is damaged.
+        """
+        try:
+            arrays = read_npz(path, lambda entries: check_plain(path, entries))
+            return cls(epoch, arrays["means"], arrays["decoded"])
+        except (KeyError, DataError) as error:
+            raise RunError(f"{path}: this frame of the training is damaged ({error}). Delete it.") from error
+
 
 class Reel(NamedTuple):
-    """A training's frames in order, the examples' labels [N] where they have any, and the grid that was decoded.
+    """The frames of a training in order, with the values that all of them share.
 
-    total: how many epochs were trained, 0 before the first is finished; those that were not filmed have no frame.
+    labels: [N], or None if the examples have no labels.
+    grid: the places z that were decoded.
+    total: the number of finished epochs. Some of them may have no frame.
     """
 
     frames: list[Frame]
@@ -55,26 +74,59 @@ class Reel(NamedTuple):
     grid: Grid
     total: int
 
+    @property
+    def epochs(self) -> list[int]:
+        """The epoch of each frame."""
+        return [frame.epoch for frame in self.frames]
 
-def epochs_filmed(total: int, most: int = MOST_FRAMES) -> list[int]:
-    """Return the epochs after which a frame is taken: 0, each of them up to `total`, or log-spaced ones if many.
+
+def frame_epochs(total: int, most: int = MOST_FRAMES) -> list[int]:
+    """Return the epochs that have a frame: all from 0 to `total`, or `most` spaced logarithmically.
+
+    Logarithmic spacing puts many frames at the start, where most changes happen.
+
+    ```python
+    from tfp_vae.runs.frames import frame_epochs
+
+    frame_epochs(1_000, most=5)  # [0, 1, 10, 100, 1000]
+    ```
 
     Args:
       total: epochs of the training.
-      most: the most frames.
-
-    Returns:
-      Ascending, the first 0 and the last `total`: few where learning is slow and many where it is fast, at the start.
+      most: the largest number of frames.
     """
     if total < most:
         return list(range(total + 1))
-    spaced = np.unique(np.round(np.geomspace(1, total, most - 1)).astype(int))
-    return [0, *spaced.tolist()]
+    epochs = np.unique(np.round(np.geomspace(1, total, most - 1)).astype(int))
+    return [0, *epochs.tolist()]
+
+
+def grid_side(event_shape: tuple[int, ...]) -> int:
+    """Return the number of decoded examples along a side of a frame: fewer if examples are large."""
+    return max(LEAST_SIDE, min(MOST_SIDE, math.isqrt(MOST_VALUES // math.prod(event_shape))))
+
+
+def spread_rows(count: int, most: int) -> np.ndarray:
+    """Return at most `most` of `count` indices, evenly spread because some files are sorted by class.
+
+    ```python
+    from tfp_vae.runs.frames import spread_rows
+
+    spread_rows(9, most=3)  # array([0, 4, 8])
+    ```
+    """
+    return np.linspace(0, count - 1, min(most, count)).astype(int)
+
+
+def _examples(run: Run, dataset: Dataset) -> Split:
+    """Return the test examples in the frames of a run."""
+    shown = held_out_view(run.config(), dataset, split_to_show(dataset))
+    return shown[spread_rows(len(shown), MOST_POINTS)]
 
 
 @final
 class Film(Callback):
-    """Write frames of a run's training into its folder.
+    """Write frames of a training into the run's folder.
 
     Frames use random seeds of their own, so they change no number of the training. A frame costs a pass of the encoder
     over up to 1,000 examples, a pass of the decoder over the grid, and a file. There are at most 60 frames.
@@ -85,15 +137,15 @@ class Film(Callback):
 
     Args:
       run: the run.
-      dataset: its data, as `plan` or `reload` gives them.
+      dataset: its data, from `plan` or `reload`.
     """
 
     def __init__(self, run: Run, dataset: Dataset) -> None:
         config = run.config()
-        self._run, self._seed = run, config.training.seed
-        self._epochs = set(epochs_filmed(config.training.epochs))
-        self._x = _pictured(run, dataset)[0]
-        self._side = grid_side(config.data.event_shape)
+        self.run, self.seed = run, config.training.seed
+        self.examples = _examples(run, dataset)
+        self.epochs = frozenset(frame_epochs(config.training.epochs))
+        self.side = grid_side(config.data.event_shape)
 
     def begin(self, training: Training) -> None:
         """Take a frame before the first step of an epoch, but not within one."""
@@ -101,68 +153,49 @@ class Film(Callback):
             self.epoch(training)
 
     def epoch(self, training: Training) -> None:
-        """Take a frame if the epoch has one."""
-        if len(training.history) in self._epochs:
+        """Take a frame if this epoch has one."""
+        if len(training.history) in self.epochs:
             with training.model() as vae:
-                self._take(len(training.history), vae)
+                self.take(len(training.history), vae)
 
-    def _take(self, epoch: int, vae: VAE) -> None:
-        means = encode(vae, self._x, samples=0, seed=(self._seed, int(Purpose.EMBEDDING))).mean
-        z = grid(vae, self._side, self._seed).z
-        decoded = decode(vae, z, seed=(self._seed, int(Purpose.SAMPLE)))
-        folder = self._run.path(FRAMES)
-        storage.make_folder(folder)
-        path = self._run.frame_path(epoch)
-        storage.clear_staged(path)  # of a process that was killed while it wrote this frame
-        storage.write_arrays(path, {"means": means, "decoded": decoded})
-
-
-def grid_side(event_shape: tuple[int, ...]) -> int:
-    """Return how many examples stand along a side of what is decoded for a frame."""
-    return max(LEAST_SIDE, min(MOST_SIDE, math.isqrt(MOST_VALUES // math.prod(event_shape))))
-
-
-def _pictured(run: Run, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the test examples that frames show, evenly spread, and their labels."""
-    test = held_out_view(run.config(), dataset, split_to_show(dataset))
-    test = test[np.linspace(0, len(test) - 1, min(MOST_POINTS, len(test))).astype(int)]
-    return test.x, test.y
+    def take(self, epoch: int, vae: VAE) -> None:
+        """Write the frame of an epoch."""
+        means = encode(vae, self.examples.x, samples=0, seed=(self.seed, int(Purpose.EMBEDDING))).mean
+        decoded = decode(vae, grid(vae, self.side, self.seed).z, seed=(self.seed, int(Purpose.SAMPLE)))
+        files.make_folder(self.run.path(FRAMES))
+        path = self.run.frame_path(epoch)
+        files.clear_staged(path)  # left by a process that was killed while it wrote this frame
+        files.write_arrays(path, {"means": means, "decoded": decoded})
 
 
 def frames(run: Run) -> list[Frame]:
-    """Return a run's frames in order; none, if its training was not filmed.
+    """Return the frames of a run in order, or an empty list if it has none.
 
-    A frame holds the means of up to 1,000 examples and up to about 65,536 values of what is decoded, in float32; a film
-    has up to 60, and in two dimensions takes about 16 MB.
+    A training in two dimensions has up to 60 frames, which take about 16 MB.
 
     Raises:
-      RunError: a frame that is damaged.
+      RunError: a frame is damaged.
     """
-    return [_read(epoch, path) for epoch, path in run.frame_paths().items()]
+    return [Frame.read(epoch, path) for epoch, path in run.frame_paths().items()]
 
 
-def _read(epoch: int, path: Path) -> Frame:
-    try:
-        arrays = read_npz(path, lambda entries: check_plain(path, entries))
-        return Frame(epoch, arrays["means"], arrays["decoded"])
-    except (KeyError, DataError) as error:
-        raise RunError(f"{path}: expected a frame of the training, found damage ({error}); delete it.") from error
+def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel:
+    """Return the frames of a run with the values that are needed to draw them.
 
-
-def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel | None:
-    """Return a run's frames with what is needed to draw them; None if its training was not filmed.
-
-    A training that was killed may have left frames of epochs that its metrics do not tell of: these are left out.
+    Frames of epochs that are not in the metrics are left out, because a killed training may have left them.
 
     Args:
       run: the run.
-      dataset: from `preparation.reload`; its labels colour the points.
-      vae: gives the prior whose grid was decoded.
+      dataset: its data, from `reload`. The labels colour the points.
+      vae: the model, whose prior gives the grid.
+
+    Raises:
+      RunError: the run has no frames, or one of them is damaged.
     """
     metrics, config = run.metrics(), run.config()
     total = metrics[-1]["epoch"] if metrics else 0
-    taken = [frame for frame in frames(run) if frame.epoch <= total]
-    if not taken:
-        return None
+    kept = [frame for frame in frames(run) if frame.epoch <= total]
+    if not kept:
+        raise RunError(f"{run.folder}: this run has no frames. Training records them unless `plots=False` is set.")
     places = grid(vae, grid_side(config.data.event_shape), config.training.seed)
-    return Reel(taken, _pictured(run, dataset)[1], places, total)
+    return Reel(kept, _examples(run, dataset).y, places, total)

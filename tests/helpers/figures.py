@@ -1,0 +1,37 @@
+"""Read from figures: their pixels, their texts, and the images on their axes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import matplotlib.image
+import matplotlib.text
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tfp_vae import plots
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """The pixels of a figure's PNG file."""
+    return matplotlib.image.imread(io.BytesIO(plots.png(figure)), format="png")
+
+
+def first_image(figure: Figure) -> np.ndarray:
+    """The values of the first image on the first axes."""
+    return np.asarray(figure.axes[0].images[0].get_array())
+
+
+def texts(figure: Figure) -> set[str]:
+    """All texts of a figure as they look, without the escape of formulas."""
+    return {text.get_text().replace(r"\$", "$") for text in figure.findobj(matplotlib.text.Text)}
+
+
+def gif_frames(gif: bytes) -> Iterator[np.ndarray]:
+    """The frames of a GIF as RGB pixels."""
+    picture = Image.open(io.BytesIO(gif))
+    for i in range(picture.n_frames):
+        picture.seek(i)
+        yield np.asarray(picture.convert("RGB"))

@@ -1,0 +1,95 @@
+"""Grids, reconstructions, walks and the manifold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.helpers.figures import first_image, pixels
+from tfp_vae import plots
+
+
+@pytest.mark.parametrize("side", [8, 28])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grid_shows_images_in_reading_order(side: int, channels: int, rng: np.random.Generator) -> None:
+    x = rng.random((6, side, side, channels)).astype(np.float32)
+    figure = plots.image_grid(x, columns=3)
+    picture, pitch = first_image(figure), side + max(1, side // 14)
+    for i in range(6):
+        row, column = divmod(i, 3)
+        tile = picture[row * pitch : row * pitch + side, column * pitch : column * pitch + side]
+        np.testing.assert_array_equal(tile, x[i, ..., 0] if channels == 1 else x[i])
+    assert pixels(figure).ndim == 3
+
+
+def test_grid_leaves_missing_tiles_white() -> None:
+    picture = first_image(plots.image_grid(np.ones((3, 4, 4, 1)), columns=2))
+    assert picture[5:9, 5:9].max() == 0
+
+
+def test_two_channels_are_next_to_each_other(rng: np.random.Generator) -> None:
+    x = rng.random((1, 4, 4, 2)).astype(np.float32)
+    picture = first_image(plots.image_grid(x))
+    np.testing.assert_array_equal(picture[:4, :8], np.concatenate([x[0, ..., 0], x[0, ..., 1]], axis=1))
+
+
+def test_vectors_are_rows_of_heat_maps_on_one_scale(rng: np.random.Generator) -> None:
+    x = rng.random((7, 5))
+    np.testing.assert_array_equal(first_image(plots.image_grid(x)), x)
+    data, means = plots.reconstructions(x, x / 2).axes[:2]
+    np.testing.assert_array_equal(data.images[0].get_array(), x)
+    np.testing.assert_array_equal(means.images[0].get_array(), x / 2)
+    assert data.images[0].get_clim() == means.images[0].get_clim() == (0, 1)
+
+
+def test_reconstructions_are_below_their_originals(rng: np.random.Generator) -> None:
+    x, means = rng.random((4, 8, 8, 1)), rng.random((4, 8, 8, 1))
+    picture = first_image(plots.reconstructions(x, means))
+    np.testing.assert_allclose(picture[:8, :8], x[0, ..., 0], rtol=1e-6)
+    np.testing.assert_allclose(picture[9:17, 27:35], means[3, ..., 0], rtol=1e-6)
+
+
+def test_gaps_between_colour_images_are_white() -> None:
+    picture = first_image(plots.image_grid(np.zeros((3, 4, 4, 3)), columns=2))
+    assert picture[:4, :4].max() == 0
+    assert picture[5:9, 5:9].min() == picture[4].min() == 1
+
+
+def test_strips_run_from_left_to_right(rng: np.random.Generator) -> None:
+    x = rng.random((2, 3, 8, 8, 1)).astype(np.float32)
+    figure = plots.strips(x, ["a", "b"], ["1", "2", "3"], "walks", "place")
+    np.testing.assert_array_equal(first_image(figure)[9:17, 18:26], x[1, 2, ..., 0])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "3"]
+
+
+def test_strips_of_vectors_have_a_heat_map_for_each_walk(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(3, 4, 5))
+    figure = plots.strips(x, ["a", "b", "c"], list("1234"), "walks")
+    for i in range(3):
+        np.testing.assert_array_equal(figure.axes[i].images[0].get_array(), x[i])
+        assert figure.axes[i].get_title() == "abc"[i]
+
+
+def test_long_strips_name_every_fifth_place_and_show_twelve_walks_of_vectors(rng: np.random.Generator) -> None:
+    axes = plots.strips(rng.random((2, 100, 4, 4, 1)), ["a", "b"], [str(i) for i in range(100)], "walks").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "5", "10"]
+    figure = plots.strips(rng.random((20, 3, 4)), [str(i) for i in range(20)], list("abc"), "walks")
+    assert figure.get_suptitle() == "walks (the first 12 of 20)"
+
+
+@pytest.mark.parametrize("draw", ["reconstructions", "strips", "manifold"])
+def test_decoded_images_can_keep_the_unit_range(draw: str, rng: np.random.Generator) -> None:
+    x = rng.normal(0.5, 0.3, (4, 8, 8, 1))
+    figures = {
+        "reconstructions": lambda unit: plots.reconstructions(np.clip(x, 0, 1), x, unit=unit),
+        "strips": lambda unit: plots.strips(x[None], ["a"], list("abcd"), "title", unit=unit),
+        "manifold": lambda unit: plots.manifold(x, 2, unit=unit),
+    }
+    assert [len(figures[draw](unit).axes) for unit in (True, False)] == [1, 2]
+
+
+def test_ticks_and_names_are_at_the_middle_of_their_tiles(rng: np.random.Generator) -> None:
+    axes = plots.strips(rng.random((2, 3, 8, 8, 1)), ["a", "b"], list("xyz"), "title").axes[0]
+    np.testing.assert_allclose(axes.get_xticks(), [3.5, 12.5, 21.5])
+    np.testing.assert_allclose(axes.get_yticks(), [3.5, 12.5])

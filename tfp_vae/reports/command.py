@@ -1,0 +1,53 @@
+"""The command that trains a run again, and a configuration without paths of this machine."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from tfp_vae.data.named import DATASETS
+from tfp_vae.runs.config import SETTINGS, HandBuiltModel, RunConfig
+
+__all__ = ["can_repeat", "command_pieces", "portable", "training_command"]
+
+
+def can_repeat(config: RunConfig) -> bool:
+    """Return whether a command can train the same run again.
+
+    It cannot if the VAE, its settings or its data exist in Python only.
+    """
+    return not (isinstance(config.model, HandBuiltModel) or config.training.objects or config.data.stored)
+
+
+def training_command(config: RunConfig) -> str:
+    """Return the command that trains the same run again from the same data.
+
+    ```python
+    tv.reports.training_command(tv.runs.run.find(None, "runs").config())  # "tfp-vae train --dataset digits ..."
+    ```
+    """
+    return " ".join(command_pieces(config))
+
+
+def command_pieces(config: RunConfig) -> list[str]:
+    """Return that command in pieces, one for each option.
+
+    Settings that training learns again from the data are left out. These are the columns of a table and the means and
+    standard deviations of a scaling. Versions and the machine are in `environment.json`.
+    """
+    options = [
+        f"--{SETTINGS[name].key} {shlex.quote(text)}"
+        for name, value in config.settings().items()
+        for text in SETTINGS[name].texts(value)
+    ]
+    return ["tfp-vae train", *options]
+
+
+def portable(config: RunConfig) -> RunConfig:
+    """Return a configuration without paths of this machine: a file or folder becomes `./name`, `data_dir` is None.
+
+    The `./` is needed because a folder called `digits` would otherwise mean the data set of that name.
+    """
+    dataset = config.data.dataset
+    names = {"dataset": dataset if DATASETS.knows(dataset) else f"./{Path(dataset).name}", "data_dir": None}
+    return config.model_copy(update={"data": config.data.model_copy(update=names)})

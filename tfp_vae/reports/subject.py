@@ -1,0 +1,141 @@
+"""A run as its pictures see it: the model, the data, and the results that several pictures share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+
+from tfp_vae.core.seeds import Purpose
+from tfp_vae.data.dataset import Dataset, Split
+from tfp_vae.evaluation import latent_space as latent
+from tfp_vae.evaluation.importance import ACTIVE_VARIANCE
+from tfp_vae.evaluation.projections import Projection
+from tfp_vae.model.vae import VAE
+from tfp_vae.plots.scatter import Spread
+from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.frames import spread_rows
+from tfp_vae.runs.load import LoadedRun
+from tfp_vae.runs.recipe import as_seen, held_out_view, split_to_show
+from tfp_vae.runs.results import score
+from tfp_vae.runs.run import Run
+
+__all__ = ["Subject"]
+
+MOST_EMBEDDED, MOST_SCORED, IW_SAMPLES = 5_000, 1_000, 100
+"""Largest numbers of embedded and of scored test examples, and importance samples for each score."""
+
+ELLIPSES, ELLIPSE_DRAWS = 60, 256
+"""Number of ellipses of q(z|x), and of draws for each."""
+
+
+@final
+class Subject:
+    """A run as its pictures see it.
+
+    Test examples are embedded and scored when a picture first needs them. The results are kept, so all pictures of a
+    run together cost one pass of each.
+
+    Args:
+      restored: the run with its weights.
+      dataset: its data, from `reload` or `plan`.
+      seed: the seed of all draws. [default: the training seed]
+      projection: how the latent scatter shows more than two dimensions, a name from `PROJECTIONS`.
+    """
+
+    def __init__(self, restored: LoadedRun, dataset: Dataset, seed: int | None = None, projection: str = "pca") -> None:
+        self.restored = restored
+        self.dataset = dataset
+        self.projection = projection
+        self.run: Run = restored.run
+        self.config: RunConfig = restored.config
+        self.vae: VAE = restored.vae
+        self.seed = self.config.training.seed if seed is None else seed
+
+    @property
+    def latent_dim(self) -> int:
+        """D."""
+        return self.config.model.latent_dim
+
+    @property
+    def description(self) -> str:
+        """The weights and the seed that decide the pictures."""
+        return f"weights {self.restored.description}; seed {self.seed}"
+
+    @property
+    def seen(self) -> str:
+        """The name of examples as the model sees them, such as `data, binarized`."""
+        return as_seen(self.config)
+
+    @property
+    def features(self) -> Sequence[str]:
+        """The names of the features of a table."""
+        return self.config.data.features
+
+    @property
+    def unit(self) -> bool:
+        """Whether values approximate data in [0, 1], see `canvas.range_of`."""
+        return self.config.data.unit
+
+    @property
+    def has_images(self) -> bool:
+        """Whether examples are images and not vectors."""
+        return len(self.config.data.event_shape) == 3
+
+    @functools.cached_property
+    def test(self) -> Split:
+        """Test examples as the model sees them: all of them, or 5,000 evenly spread.
+
+        These are validation or training examples if the data have no test split.
+        """
+        test = held_out_view(self.config, self.dataset, split_to_show(self.dataset))
+        return test[spread_rows(len(test), MOST_EMBEDDED)]
+
+    @functools.cached_property
+    def embeddings(self) -> latent.Embeddings:
+        """The posterior means of the test examples, with one draw from each q(z|x)."""
+        return latent.encode(self.vae, self.test.x, samples=1, seed=(self.seed, int(Purpose.EMBEDDING)))
+
+    @functools.cached_property
+    def by_activity(self) -> np.ndarray:
+        """The latent dimensions, starting with the one whose posterior means vary most."""
+        return np.asarray(np.argsort(-self.embeddings.mean.var(axis=0), kind="stable"))
+
+    @functools.cached_property
+    def active(self) -> np.ndarray:
+        """The active latent dimensions, in the order of `by_activity`."""
+        return np.asarray(self.by_activity[self.embeddings.mean.var(axis=0)[self.by_activity] > ACTIVE_VARIANCE])
+
+    @functools.cached_property
+    def scores(self) -> tuple[Split, np.ndarray]:
+        """Up to 1,000 test examples, evenly spread, and log p(x) of each, in nats.
+
+        These are importance-weighted estimates with K = 100. They are biased low, but good enough to order examples.
+        """
+        examples = self.test[spread_rows(len(self.test), MOST_SCORED)]
+        execution = self.config.training.execution
+        _, found = score(self.restored, examples.x, iw_samples=IW_SAMPLES, seed=self.seed, execution=execution)
+        return examples, found.log_likelihood
+
+    @property
+    def scoring(self) -> str:
+        """The number of scored examples and of importance samples, as text."""
+        return f"{len(self.scores[0]):,} test examples, K = {IW_SAMPLES}"
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Return E[x|z] for z [..., D]."""
+        return latent.decode(self.vae, z, seed=(self.seed, int(Purpose.SAMPLE)))
+
+    def spread(self, plane: Projection) -> Spread:
+        """Return the covariances of q(z|x) in a plane, for up to 60 test examples.
+
+        They are estimated from 256 draws each, because the covariance of a flow has no closed form.
+        """
+        most = max(2, min(ELLIPSES, latent.PRIOR_VALUES // (ELLIPSE_DRAWS * self.latent_dim)))
+        rows = spread_rows(len(self.test), most)
+        seed = (self.seed + 1, int(Purpose.EMBEDDING))
+        z = latent.encode(self.vae, self.test.x[rows], samples=ELLIPSE_DRAWS, seed=seed).samples
+        draws_in_plane = plane(z).swapaxes(0, 1)  # [M, S, 2]
+        return Spread(rows, np.stack([np.cov(draws, rowvar=False) for draws in draws_in_plane]))
