@@ -1,15 +1,14 @@
-"""`tfp-vae data`: what data sets there are, and what is in one."""
+"""`tfp-vae data`: list data sets, or describe one."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DataError, DiskError
+from tfp_vae.core.files import write_bytes
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.loading import read
 from tfp_vae.data.named import DATASETS
@@ -18,9 +17,17 @@ from tfp_vae.data.transforms.scaling import SCALINGS, choose_scaling
 
 from .. import console, options, output
 
-PICTURED, COLUMNS = 100, 10
+PICTURED = 100
+"""The most examples in a picture."""
+
+COLUMNS = 10
+"""Images per row of a picture."""
+
 MOST_CLASSES = 12
+"""The most classes to list."""
+
 LARGE = 20_000
+"""Announce the search for duplicates from this many examples on."""
 
 
 @click.group()
@@ -50,10 +57,10 @@ def list_command(as_json: bool) -> None:
             }
         )
         return
-    console.print_table(["named", "what it is"], [[each.name, each.summary] for each in named])
+    console.print_table(["name", "description"], [[each.name, each.summary] for each in named])
     click.echo()
     rows = [[kind, ", ".join(f"--{name.replace('_', '-')}" for name in takes)] for kind, takes in own]
-    console.print_table(["your own", "options that say how it is read"], rows)
+    console.print_table(["your own data", "options for reading"], rows)
 
 
 @command.command(
@@ -77,16 +84,19 @@ def list_command(as_json: bool) -> None:
 @options.json_option
 @options.debug_option
 def inspect_command(
-    dataset: str, data_dir: str | None, scaling: str | None, out: str | None, as_json: bool, **said: Any
+    dataset: str, data_dir: str | None, scaling: str | None, out: str | None, as_json: bool, **reading: object
 ) -> None:
     """Describe DATASET, a name or a path, and how to train on it.
 
     If the data cannot be used for training, the command prints its findings, then the reason, and exits with code 3. If
     it cannot write the picture, it exits with code 6.
     """
-    path, refused = _place(out)
-
-    raw = read(dataset, data_dir=data_dir, progress=console.DownloadProgress(), reading=options.reading(said))
+    path, refusal = None, None
+    try:
+        path = output.check_path(out, (".png",))
+    except DiskError as error:  # raised after the findings are printed
+        refusal = error
+    raw = read(dataset, data_dir, console.DownloadProgress(), options.reading(reading))
     from tfp_vae.runs.recipe import inspect
 
     if sum(raw.sizes().values()) > LARGE:
@@ -95,115 +105,93 @@ def inspect_command(
     if found.get("assumed"):
         found["assumed"] = console.with_options(found["assumed"], click.get_current_context().command)
     if path is not None and np.isfinite(found["range"]["mean"]):
-        refused = _drawn(path, raw, scaling)
-        found.update({} if refused else {"picture": str(path)})
-    console.print_json(found) if as_json else _print(found)
+        try:
+            write_bytes(path, plot_examples(raw, scaling))
+            found["picture"] = str(path)
+        except DiskError as error:
+            refusal = error
+    if as_json:
+        console.print_json(found)
+    else:
+        lines = fact_lines(found) | (training_lines(found) if found["trainable"] else {"usable for training": "no"})
+        console.print_table([found["dataset"], ""], [[name, text] for name, text in lines.items() if text])
+        if "picture" in found:
+            click.echo(found["picture"])
     if not found["trainable"]:
-        raise DataError(f"cannot be trained on: {found['problem']}")
-    if refused is not None:
-        raise refused
+        raise DataError(f"These data cannot be used for training: {found['problem']}")
+    if refusal is not None:
+        raise refusal
 
 
-def _place(out: str | None) -> tuple[Path | None, DiskError | None]:
-    """Return where a picture goes, if one was asked for; or why none can go there, which is said after the findings."""
-    try:
-        return output.check_path(out, (".png",)), None
-    except DiskError as error:
-        return None, error
+def plot_examples(raw: Dataset, scaling: str | None) -> bytes:
+    """Return a PNG picture of training examples: images unchanged, and vectors with each feature over its range.
 
-
-def _drawn(path: Path, raw: Dataset, scaling: str | None) -> DiskError | None:
-    """Draw training examples, and return why that could not be written, if it could not."""
-    from tfp_vae import plots
-
-    try:
-        storage.write_bytes(path, plots.png(_picture(raw, scaling)))
-    except DiskError as error:
-        return error
-    return None
-
-
-def _picture(raw: Dataset, scaling: str | None) -> Any:
-    """Return training examples as a figure: pixels as they are, vectors with each feature over its range."""
+    Args:
+      raw: before scaling.
+      scaling: the one that you chose, or None. It decides which value is white.
+    """
     from tfp_vae import plots
     from tfp_vae.data.inspection import pick_examples
 
-    given = pick_examples(raw, PICTURED)
-    x = np.nan_to_num(np.asarray(given, np.float64), posinf=0.0, neginf=0.0)
+    examples = pick_examples(raw, PICTURED)
+    x = np.nan_to_num(np.asarray(examples, np.float64), posinf=0.0, neginf=0.0)
     title = f"{raw.name}: training examples{'' if raw.train.y is None else ', class by class'}"
     if x.ndim == 2:
         width = np.ptp(x, axis=0)
-        shown = (x - x.min(axis=0)) / np.where(width > 0, width, 1.0)
-        return plots.image_grid(shown, f"{title}, each feature over its range", features=raw.reading.columns or ())
-    full = SCALINGS.build(SCALINGS.member(scaling or choose_scaling(raw.profile))).full(given)
-    return plots.image_grid(x, title, COLUMNS, limits=None if full is None else plots.Range(0.0, full))
+        shares = (x - x.min(axis=0)) / np.where(width > 0, width, 1.0)
+        title, features = f"{title}, each feature over its range", raw.reading.columns or ()
+        return plots.png(plots.image_grid(shares, title, features=features))
+    full = SCALINGS.build(SCALINGS.member(scaling or choose_scaling(raw.profile))).full(examples)
+    limits = None if full is None else plots.Range(0.0, full)
+    return plots.png(plots.image_grid(x, title, COLUMNS, limits=limits))
 
 
-def _print(found: dict[str, Any]) -> None:
-    console.print_table([found["dataset"], ""], [[name, text] for name, text in _lines(found).items() if text])
-    if "picture" in found:
-        click.echo(found["picture"])
-
-
-def _lines(found: dict[str, Any]) -> dict[str, str]:
+def fact_lines(found: dict[str, Any]) -> dict[str, str]:
+    """Return the facts that every data set has, by label."""
     sizes = ", ".join(f"{size:,} {name}" for name, size in found["splits"].items())
-    lines = {
+    values, labels, count = "none: all are missing or infinite", "none", sum(found["splits"].values())
+    if np.isfinite(found["range"]["mean"]):
+        values = "from {min:g} to {max:g}, mean {mean:g}, standard deviation {std:g}".format(**found["range"])
+    if found["labels"] is not None:
+        counts = [f"{name} ({sum(sizes.values()):,})" for name, sizes in found["labels"]["examples"].items()]
+        more = ", ..." if len(counts) > MOST_CLASSES else ""
+        labels = f"{found['labels']['classes']} classes: {', '.join(counts[:MOST_CLASSES])}{more}"
+    flaws = {
+        kind: f"{flaw['values']:,}, in {flaw['examples']:,} of {count:,} examples, first in {flaw['first']}"
+        for kind in ("missing", "infinite")
+        if (flaw := found[kind])["values"]
+    }
+    return {
         "shape of an example": f"{'x'.join(map(str, found['event_shape']))}, {found['dtype']}",
         "splits": f"{sizes} ({found['split_rule']})",
-        "values": _range(found["range"]),
-        "missing values": _counted(found["missing"], sum(found["splits"].values())) or "none",
-        "infinite values": _counted(found["infinite"], sum(found["splits"].values())),
-        "labels": _labels(found["labels"]),
+        "values": values,
+        "missing values": flaws.get("missing", "none"),
+        "infinite values": flaws.get("infinite", ""),
+        "labels": labels,
     }
-    return lines | (_trainable_lines(found) if found["trainable"] else {"can be trained on": "no"})
 
 
-def _range(found: dict[str, float]) -> str:
-    if not np.isfinite(found["mean"]):
-        return "none: all are missing or infinite"
-    return "from {min:g} to {max:g}, mean {mean:g}, standard deviation {std:g}".format(**found)
-
-
-def _counted(wrong: dict[str, Any], count: int) -> str:
-    if not wrong["values"]:
-        return ""
-    where = f"in {wrong['examples']:,} of {count:,} examples, first in {wrong['first']}"
-    return f"{wrong['values']:,}, {where}"
-
-
-def _labels(labels: dict[str, Any] | None) -> str:
-    if labels is None:
-        return "none"
-    counts = [f"{name} ({sum(sizes.values()):,})" for name, sizes in labels["examples"].items()]
-    more = ", ..." if len(counts) > MOST_CLASSES else ""
-    return f"{labels['classes']} classes: {', '.join(counts[:MOST_CLASSES])}{more}"
-
-
-def _trainable_lines(found: dict[str, Any]) -> dict[str, str]:
-    duplicates = {f"in {name} and in train": _duplicates(each) for name, each in found["duplicates"].items()}
-    return {
-        "can be trained on": f"yes, but {found['lack']}" if found["lack"] else "yes",
-        "taken for granted": found["assumed"],
+def training_lines(found: dict[str, Any]) -> dict[str, str]:
+    """Return the facts about data that can be used for training, by label."""
+    lines = {
+        "usable for training": f"yes, but {found['lack']}" if found["lack"] else "yes",
+        "assumption": found["assumed"],
         "kind": found["kind"],
-        "elements that never change": str(found["constant"]),
-        **duplicates,
-        "likelihoods that fit": ", ".join(found["likelihoods"]),
-        "without an upper bound": _unbounded(found["few_values"]),
-        "and if binarized": ", ".join(found["likelihoods_if_binarized"]),
-        "picked unless told": ", ".join(f"--{name} {value}" for name, value in found["picked"].items()),
+        "constant elements": str(found["constant"]),
     }
-
-
-def _unbounded(few: dict[str, Any] | None) -> str:
-    if few is None or few["size"] < 2 or not few["unbounded"]:
-        return ""
-    return f"{', '.join(few['unbounded'])}: densities of data with only {few['size']} different values"
-
-
-def _duplicates(found: dict[str, Any]) -> str:
-    compared = f"{found['searched']:,} compared with {found['among']:,}"
-    text = f"{found['identical']:,} identical, {found['near']:,} nearly so or identical ({compared})"
-    if not found["nearest"]:
-        return text
-    first = found["nearest"][0]
-    return f"{text}, such as {first['held_out']} and {first['train']} of the source"
+    for split, pairs in found["duplicates"].items():
+        compared = f"{pairs['searched']:,} compared with {pairs['among']:,}"
+        text = f"{pairs['identical']:,} identical, {pairs['near']:,} identical or nearly so ({compared})"
+        if pairs["nearest"]:
+            first = pairs["nearest"][0]
+            text += f", such as {first['held_out']} and {first['train']} of the source"
+        lines[f"{split} examples in train"] = text
+    few, picked = found["few_values"], found["picked"]
+    unbounded = ", ".join(few["unbounded"]) if few is not None and few["size"] > 1 else ""
+    return {
+        **lines,
+        "likelihoods that fit": ", ".join(found["likelihoods"]),
+        "without an upper bound": unbounded and f"{unbounded}: densities of data with only {few['size']} values",
+        "fit if binarized": ", ".join(found["likelihoods_if_binarized"]),
+        "train would choose": ", ".join(f"--{name} {value}" for name, value in picked.items()),
+    }

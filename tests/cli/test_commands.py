@@ -491,12 +491,12 @@ class TestData:
         result = call("data", "inspect", "digits", "--out", place, "--json", code=6)
         assert f"could not write {place}" in one_sentence(result)
         assert json.loads(result.stdout) == found
-        assert "can be trained on" in call("data", "inspect", "digits", "--out", place, code=6).stdout
+        assert "usable for training" in call("data", "inspect", "digits", "--out", place, code=6).stdout
 
     def test_inspect_says_what_cannot_be_trained_on(self, here: Path) -> None:
         Path("t.csv").write_text("a,b\n" + "1,2\n" * 20 + "NA,3\n")
         result = call("data", "inspect", "t.csv", "--out", "t.png", code=3)
-        assert "cannot be trained on: t.csv" in one_sentence(result)
+        assert "cannot be used for training: t.csv" in one_sentence(result)
         assert "1, in 1 of 21 examples, first in" in result.stdout
         assert is_picture("t.png")
         found = json.loads(call("data", "inspect", "t.csv", "--json", code=3).stdout)
@@ -587,7 +587,7 @@ class TestData:
         np.savez("a.npz", x_train=x, x_validation=x[:3], x_test=1 - x)
         shown = call("data", "inspect", "a.npz").stdout
         assert "vectors of 60, binary values" in shown
-        assert "3 identical, 3 nearly so or identical (3 compared with 40)" in shown
+        assert "3 identical, 3 identical or nearly so (3 compared with 40)" in shown
         assert "0 identical" in shown
         assert "bernoulli" in shown
 

@@ -1,7 +1,7 @@
-"""Files of public data sets: found where they lie, or downloaded with a checksum, whole or not at all.
+"""Downloads: find the files of public data sets, or download them and check their checksums.
 
-A file that lies in one of the places is taken as it is, whatever its checksum: people recompress them, and readers
-check its form. One that is downloaded has to have the checksum, or is not kept.
+A file that exists is used no matter what its checksum is, because people recompress such files and readers check their
+contents. A download with another checksum is not kept.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["Progress", "Remote", "data_folder", "obtain"]
 class Remote(NamedTuple):
     """A file that can be downloaded.
 
-    name: what it is called on disk.
-    url: where it is.
+    name: its name on disk.
+    url: its address.
     checksum: `algorithm:digest` of the file as downloaded.
     """
 
@@ -55,40 +55,49 @@ class Progress(Protocol):
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
-    """Return where data files lie: `data_dir`, else `TFP_VAE_DATA_DIR`, else the user's cache folder.
+    """Return the folder of data files: `data_dir`, else `TFP_VAE_DATA_DIR`, else one in the user's cache folder.
 
     Args:
-      data_dir: as asked, or None.
+      data_dir: the folder that the user chose, or None.
 
     Returns:
-      A path that need not exist; `~` is the home folder.
+      A path that may not exist. `~` is the home folder.
     """
     chosen = data_dir or os.environ.get("TFP_VAE_DATA_DIR")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tfp_vae")) / "data"
 
 
 def obtain(remotes: Sequence[Remote], places: Sequence[Path], progress: Progress | None = None) -> list[Path]:
-    """Return the paths of a data set's files, downloading those that are not there.
+    """Return the paths of a data set's files, after downloading those that are missing.
 
     Args:
       remotes: the files.
-      places: the folders where they may lie, gzipped or not; a download goes to the first.
+      places: the folders that may hold them, gzipped or not. Downloads go to the first.
       progress: shows the progress of each download.
 
     Raises:
-      DataError: a file is not there and could not be downloaded, or is not the file expected.
+      DataError: a file is missing and its download failed, or it has another checksum.
     """
-    return [_found(remote, places) or _download(remote, places, progress) for remote in remotes]
+    paths = []
+    for remote in remotes:
+        plain = remote.name.removesuffix(".gz")
+        candidates = (place / name for place in places for name in (plain, f"{plain}.gz"))
+        found = next((path for path in candidates if path.is_file()), None)
+        paths.append(found or download(remote, places, progress))
+    return paths
 
 
-def _found(remote: Remote, places: Sequence[Path]) -> Path | None:
-    """Return where a file lies, plain or gzipped, in the first of the places that has it; None if none has."""
-    plain = remote.name.removesuffix(".gz")
-    candidates = (place / name for place in places for name in (plain, f"{plain}.gz"))
-    return next((path for path in candidates if path.is_file()), None)
+def download(remote: Remote, places: Sequence[Path], progress: Progress | None) -> Path:
+    """Download a file into the first of the places, and return its path.
 
+    Args:
+      remote: the file.
+      places: the folder for the file, and other folders that were searched for it.
+      progress: shows the progress.
 
-def _download(remote: Remote, places: Sequence[Path], progress: Progress | None) -> Path:
+    Raises:
+      DataError: the download failed, or has another checksum.
+    """
     import pooch
 
     target = places[0]
@@ -99,12 +108,12 @@ def _download(remote: Remote, places: Sequence[Path], progress: Progress | None)
         return Path(pooch.retrieve(remote.url, remote.checksum, remote.name, target, downloader=downloader))
     except ValueError as error:
         raise DataError(
-            f"{remote.url}: the download does not have the expected checksum {remote.checksum}; nothing was kept."
+            f"{remote.url}: the download does not have the expected checksum {remote.checksum}. Nothing was kept."
         ) from error
     except OSError as error:
         raise_if_disk(error, target / remote.name)
         looked = " or ".join(dict.fromkeys(map(str, places)))
         raise DataError(
             f"expected {remote.name} in {looked}, found none, and {remote.url} could not be reached "
-            f"({type(error).__name__}); put the file there, or name its folder with `data_dir`."
+            f"({type(error).__name__}). Put the file there, or name its folder with `data_dir`."
         ) from error

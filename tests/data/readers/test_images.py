@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     ),
     "16 bits beside 8": (
         {"a.png": encoded(GREY), "b.png": encoded(GREY.astype(np.uint16))},
-        "b.png: expected images of one depth, 8 bits as the first, found 16; save all of them alike",
+        "b.png: expected images of one depth, 8 bits as the first, found 16. Save all in the same depth",
     ),
     "8 bits in another split than 16": (
         {"train/a.png": encoded(GREY.astype(np.uint16)), "test/b.png": encoded(GREY)},
@@ -258,7 +258,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
 
 def test_more_images_than_memory_are_refused_at_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfp_vae.data.readers.images.MOST_VALUES", 40)
-    with pytest.raises(DataError, match=r"2 images like .*/a.png of 24 values; choose a smaller `resize`"):
+    with pytest.raises(DataError, match=r"2 images like .*/a.png of 24 values[.] Choose a smaller `resize`"):
         read_folder(write(tmp_path, {"a.png": encoded(GREY), "b.png": b"not even read"}))
 
 

@@ -1,8 +1,10 @@
-"""A person's own data: a path -> arrays, by a reader for each kind of file or folder.
+"""Your own data: a path -> arrays, by a reader for each kind of file or folder.
 
-Which reader, is told by the name: `READERS` maps patterns of file names to them, and a folder is one of images. A
-reader checks before it allocates, and leaves types as they are; what was decided while reading (the columns of a table,
-whether images have colours) goes back into the `Reading`, so that new data for a run are read just so.
+The name decides on the reader: `READERS` maps patterns of file names to them, and a folder holds images. A reader
+checks a file before it allocates memory, and keeps the types of values. Facts that it finds while reading, such as the
+columns of a table, go back into the `Reading`, so that new data for a run are read in the same way.
+
+To add a kind of file, write a function that returns a `Source` and enter it in `READERS`.
 """
 
 from __future__ import annotations
@@ -13,26 +15,39 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, final
+from typing import Annotated, NamedTuple, TypeVar, final
 
 import numpy as np
 import pydantic
 
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data.readers import arrays as files
-from tfp_vae.data.readers import images, tables
+from tfp_vae.data.readers import arrays, images, tables
 from tfp_vae.data.readers.images import Channels
 
-__all__ = ["READERS", "Examples", "Reading", "Source", "check_examples", "read", "reader_of"]
+__all__ = [
+    "KINDS",
+    "READERS",
+    "Examples",
+    "Reader",
+    "Reading",
+    "Source",
+    "check_examples",
+    "is_path",
+    "read",
+    "reader_of",
+]
+
+T = TypeVar("T")
 
 WHOLE = ""
-"""The name of the one part of a source that is not split."""
+"""The name of the only part of a source without splits."""
 
 MOST_SIDE = 1 << 14
+"""The largest height or width of an image."""
 
 
-def _split_size(value: Any) -> Any:
-    """Read `28` or `28x32` as (height, width)."""
+def split_size(value: T) -> T | tuple[str, str]:
+    """Return `28` or `28x32` as (height, width), and anything else unchanged."""
     if not isinstance(value, str):
         return value
     found = re.fullmatch(r"(\d+)(?:x(\d+))?", value)
@@ -41,8 +56,8 @@ def _split_size(value: Any) -> Any:
     return found[1], found[2] or found[1]
 
 
-def _split_names(value: Any) -> Any:
-    """Read `a,b` as a line of a CSV file: a name that holds a comma stands in double quotes."""
+def split_names(value: T) -> T | tuple[str, ...]:
+    """Return `a,b` as names, and anything else unchanged. Double quotes enclose a name that holds a comma."""
     if not isinstance(value, str):
         return value
     try:
@@ -53,21 +68,21 @@ def _split_names(value: Any) -> Any:
 
 Side = Annotated[int, pydantic.Field(gt=0, le=MOST_SIDE)]
 
-Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(_split_names)]
+Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_names)]
 """The names of the columns of a table to learn from, or text such as `a,b`."""
 
-Size = Annotated[tuple[Side, Side], pydantic.BeforeValidator(_split_size)]
+Size = Annotated[tuple[Side, Side], pydantic.BeforeValidator(split_size)]
 """The height and width of images in pixels, or text such as `28x32` or `28`."""
 
 
 @final
 class Reading(pydantic.BaseModel):
-    """How a source is read, where that is to be said; kept with a run, so that new data is read the same way.
+    """How a source is read. A run keeps it, so that new data are read in the same way.
 
-    label_column: which column of a table holds labels.
-    columns: which hold features, in this order; all others, if not given.
-    resize: (height, width) to which images are brought.
-    channels: `grey`, `colour`, or `auto` for what the images have.
+    label_column: the column of a table that holds labels.
+    columns: the columns that hold features, in this order. By default all others.
+    resize: the height and width to which images are resized.
+    channels: `grey`, `colour`, or `auto` to keep the channels of the images.
 
     ```python
     reading = tv.data.readers.sources.Reading(resize="28", channels="grey")  # (28, 28) when validated
@@ -75,7 +90,7 @@ class Reading(pydantic.BaseModel):
     ```
 
     Raises:
-      pydantic.ValidationError: an unknown key, no column, or a side beyond 1 to 16,384.
+      pydantic.ValidationError: a key is unknown, there is no column, or a side is outside 1 to 16,384.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -85,12 +100,17 @@ class Reading(pydantic.BaseModel):
     channels: Channels = "auto"
 
     def given(self) -> set[str]:
-        """Return the names of what is said."""
+        """Return the names of the settings that are not at their defaults."""
         return set(self.model_dump(exclude_defaults=True))
 
 
 class Examples(NamedTuple):
-    """Examples x [N, *event_shape] as the source holds them, their labels y [N], and their names in the source [N]."""
+    """Examples of a source.
+
+    x: the examples [N, *event_shape], in the type of the source.
+    y: their labels [N], if there are any.
+    names: their names in the source [N], if they have any.
+    """
 
     x: np.ndarray
     y: np.ndarray | None
@@ -98,14 +118,23 @@ class Examples(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What was read: the examples of each split, under "" if there are none; and how to read more of the same."""
+    """The contents of a source.
+
+    parts: the examples of each split, or under "" if there are no splits.
+    reading: how to read more of the same.
+    """
 
     parts: Mapping[str, Examples]
     reading: Reading
 
 
 class Reader(NamedTuple):
-    """A kind of file or folder: in words, how it is read, and what may be said of it."""
+    """A kind of file or folder.
+
+    text: the kind in words.
+    read: reads a path. Its third argument is whether new data for a run are read.
+    takes: the settings of `Reading` that have an effect.
+    """
 
     text: str
     read: Callable[[Path, Reading, bool], Source]
@@ -113,7 +142,7 @@ class Reader(NamedTuple):
 
 
 def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> Source:
-    """Return what a path holds, checked for types and shapes.
+    """Return the contents of a path, checked for types and shapes.
 
     ```python
     from pathlib import Path
@@ -125,67 +154,63 @@ def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> 
     Args:
       path: an `.npy`, `.npz`, `.csv`, `.amat` or idx file, the latter two also gzipped, or a folder of images.
       reading: how it is read.
-      again: whether `reading` is a run's, and this is new data for it: what it says of other kinds of files is left
-        out, and labels may be absent.
+      again: whether `reading` belongs to a run and these are new data for it. Then labels may be absent, and settings
+        for other kinds of files are ignored.
 
     Returns:
-      The examples of each split that the source has itself, [N, M], [N, H, W] or [N, H, W, C], and the reading
-      completed.
+      The examples of each split that the source itself has, [N, M], [N, H, W] or [N, H, W, C], and the completed
+      reading.
 
     Raises:
-      DataError: data that are missing or malformed, or a kind of file that is not read.
-      UsageError: something said in `reading` that has no meaning for this kind.
+      DataError: the data are missing or malformed, or tfp_vae does not read this kind of file.
+      UsageError: a setting of `reading` has no effect on this kind.
     """
     reading, reader = reading or Reading(), reader_of(path)
     foreign = reading.given() - reader.takes
     if foreign and not again:
         raise UsageError(f"`{min(foreign)}` has no effect on {reader.text}: {path}. Leave it out.")
-    source = reader.read(path, reading.model_copy(update=_defaults(foreign)), again)
+    defaults = {name: Reading.model_fields[name].default for name in foreign}
+    source = reader.read(path, reading.model_copy(update=defaults), again)
     for examples in source.parts.values():
         check_examples(path, examples)
     return source
 
 
-def _defaults(names: set[str]) -> dict[str, Any]:
-    return {name: Reading.model_fields[name].default for name in names}
-
-
 def reader_of(path: Path) -> Reader:
-    """Return the reader for a path, by what it is called; for a folder, that of images.
+    """Return the reader for a path. Its name decides, and a folder holds images.
 
     Raises:
-      DataError: a file of another kind, or nothing there.
+      DataError: nothing is there, or tfp_vae does not read this kind of file.
     """
     if path.is_dir():
         return FOLDER
     kind = next((kind for kind in READERS if re.search(kind, path.name)), None)
     if kind is None:
         found = "another kind" if path.exists() else "nothing of that name"
-        raise DataError(f"{path}: expected {KINDS}, found {found}; convert it or check the path.")
+        raise DataError(f"{path}: expected {KINDS}, found {found}. Convert it or check the path.")
     return READERS[kind]
 
 
 def is_path(name: str) -> bool:
-    """Return whether a name is meant as a path: something is there, or it looks like a file that is read.
+    """Return whether a name means a path, because something is there or because it looks like a file or folder.
 
-    Decided without reading: a name with a folder or a known suffix is a path even where nothing is, so that the error
-    speaks of a missing file and not of an unknown data set.
+    A name with a folder or a known suffix is a path even if nothing is there, so that the error reports a missing file
+    rather than an unknown data set.
+
+    Args:
+      name: a name or path that the user wrote.
     """
     path = Path(name).expanduser()
-    return bool(name) and (
-        path.exists()
-        or len(path.parts) > 1
-        or name.endswith(os.sep)
-        or any(re.search(kind, path.name) for kind in READERS)
-    )
+    looks = len(path.parts) > 1 or name.endswith(os.sep) or any(re.search(kind, path.name) for kind in READERS)
+    return bool(name) and (looks or path.exists())
 
 
 def check_examples(path: str | Path, examples: Examples) -> None:
     """Check that examples are numbers in the shape of vectors or images, each with a label or none.
 
     Args:
-      path: where they come from, for messages.
-      examples: not yet scaled.
+      path: their origin, for messages.
+      examples: before scaling.
 
     Raises:
       DataError: they have another type or shape, or labels of another number.
@@ -202,74 +227,69 @@ def check_examples(path: str | Path, examples: Examples) -> None:
         raise DataError(f"{path}: expected a label for each of {len(x)} examples, found labels of shape {y.shape}.")
 
 
-def _from_npy(path: Path, reading: Reading, again: bool) -> Source:
-    return Source({WHOLE: Examples(files.read_npy(path), None)}, reading)
+def from_npy(path: Path, reading: Reading, again: bool) -> Source:
+    """Read one array."""
+    return Source({WHOLE: Examples(arrays.read_npy(path), None)}, reading)
 
 
-def _from_npz(path: Path, reading: Reading, again: bool) -> Source:
-    """Read one array; or `x`, and `y` if there are labels; or the arrays of splits.
+def from_npz(path: Path, reading: Reading, again: bool) -> Source:
+    """Read one array, or `x` and perhaps labels `y`, or the arrays of splits.
 
-    Those are `x_train` and `x_test`, and `x_validation` where it is, each with its `y_` where it is.
+    Those are `x_train` and `x_test`, perhaps `x_validation`, and perhaps labels such as `y_train`.
     """
-    arrays = files.read_npz(path)
-    splits = {key.removeprefix("x_"): x for key, x in arrays.items() if key in ("x_train", "x_validation", "x_test")}
+    found = arrays.read_npz(path)
+    splits = {key.removeprefix("x_"): x for key, x in found.items() if key in ("x_train", "x_validation", "x_test")}
     if {"train", "test"} <= splits.keys():
-        return Source({name: Examples(x, arrays.get(f"y_{name}")) for name, x in splits.items()}, reading)
-    x = arrays.get("x") if "x" in arrays else next(iter(arrays.values()), None)
-    if x is None or ("x" not in arrays and len(arrays) != 1):
+        return Source({name: Examples(x, found.get(f"y_{name}")) for name, x in splits.items()}, reading)
+    x = found.get("x") if "x" in found else next(iter(found.values()), None)
+    if x is None or ("x" not in found and len(found) != 1):
         raise DataError(
-            f"{path}: expected one array, or x (and y), or x_train and x_test; found {sorted(arrays) or 'nothing'}."
+            f"{path}: expected one array, or x (and y), or x_train and x_test, found {sorted(found) or 'nothing'}."
         )
-    return Source({WHOLE: Examples(x, arrays.get("y"))}, reading)
+    return Source({WHOLE: Examples(x, found.get("y"))}, reading)
 
 
-def _from_csv(path: Path, reading: Reading, again: bool) -> Source:
-    """Read a table, and note its columns: new data for a run may have them in another order, and more of them."""
+def from_csv(path: Path, reading: Reading, again: bool) -> Source:
+    """Read a table, and record its columns, because new data may have them in another order and more of them."""
     table = tables.read_csv(path, columns=reading.columns, label_column=reading.label_column, label_optional=again)
-    resolved = reading.model_copy(update={"columns": table.names})
-    return Source({WHOLE: Examples(table.x, table.y)}, resolved)
+    return Source({WHOLE: Examples(table.x, table.y)}, reading.model_copy(update={"columns": table.names}))
 
 
-def _from_amat(path: Path, reading: Reading, again: bool) -> Source:
-    return Source({WHOLE: Examples(files.read_amat(path), None)}, reading)
+def from_amat(path: Path, reading: Reading, again: bool) -> Source:
+    """Read rows of 0s and 1s."""
+    return Source({WHOLE: Examples(arrays.read_amat(path), None)}, reading)
 
 
-def _from_idx(path: Path, reading: Reading, again: bool) -> Source:
-    labels = _labels_beside(path)
-    return Source({WHOLE: Examples(files.read_idx(path), None if labels is None else files.read_idx(labels))}, reading)
+def from_idx(path: Path, reading: Reading, again: bool) -> Source:
+    """Read images, and labels from a file next to them that is named like MNIST's, gzipped or not.
 
-
-def _labels_beside(path: Path) -> Path | None:
-    """Return the file of labels that lies beside an idx file of images, by the names that MNIST's files have.
-
-    `train-images-idx3-ubyte` goes with `train-labels-idx1-ubyte`, either of them gzipped or not.
+    For example, `train-labels-idx1-ubyte` holds the labels of `train-images-idx3-ubyte`.
     """
-    stem = path.name.removesuffix(".gz").replace("images-idx3", "labels-idx1")
-    candidates = [path.with_name(stem), path.with_name(f"{stem}.gz")]
-    return next((p for p in candidates if "labels-idx1" in stem and p != path and p.is_file()), None)
+    name = path.name.removesuffix(".gz").replace("images-idx3", "labels-idx1")
+    candidates = [path.with_name(name), path.with_name(f"{name}.gz")] if "labels-idx1" in name else []
+    labels = next((arrays.read_idx(p) for p in candidates if p != path and p.is_file()), None)
+    return Source({WHOLE: Examples(arrays.read_idx(path), labels)}, reading)
 
 
-def _from_folder(path: Path, reading: Reading, again: bool) -> Source:
-    """Read images; where one has colours, the run reads three channels from then on, of grey images too."""
+def from_folder(path: Path, reading: Reading, again: bool) -> Source:
+    """Read images. If one has colours, the run reads three channels from then on, of grey images too."""
     parts = images.read_folder(path, resize=reading.resize, channels=reading.channels)
-    found = next(iter(parts.values())).x.shape[-1]
-    resolved = reading.model_copy(update={"channels": "colour"}) if found > 1 else reading
-    return Source({name: _examples(part) for name, part in parts.items()}, resolved)
+    if next(iter(parts.values())).x.shape[-1] > 1:
+        reading = reading.model_copy(update={"channels": "colour"})
+    labels = {name: None if each.y is None else tables.labels_from_text(each.y) for name, each in parts.items()}
+    return Source({name: Examples(each.x, labels[name], each.names) for name, each in parts.items()}, reading)
 
 
-def _examples(pictures: images.Pictures) -> Examples:
-    return Examples(pictures.x, None if pictures.y is None else tables.labels_from_text(pictures.y), pictures.names)
-
-
-FOLDER = Reader("a folder of images", _from_folder, frozenset({"resize", "channels"}))
+FOLDER = Reader("a folder of images", from_folder, frozenset({"resize", "channels"}))
 
 READERS: dict[str, Reader] = {
-    r"\.npy$": Reader("an .npy file", _from_npy),
-    r"\.npz$": Reader("an .npz file", _from_npz),
-    r"\.csv$": Reader("a .csv file", _from_csv, frozenset({"label_column", "columns"})),
-    r"\.amat(\.gz)?$": Reader("an .amat file", _from_amat),
-    r"([.-]idx\d?([.-]ubyte)?|-ubyte)(\.gz)?$": Reader("an idx file", _from_idx),
+    r"\.npy$": Reader("an .npy file", from_npy),
+    r"\.npz$": Reader("an .npz file", from_npz),
+    r"\.csv$": Reader("a .csv file", from_csv, frozenset({"label_column", "columns"})),
+    r"\.amat(\.gz)?$": Reader("an .amat file", from_amat),
+    r"([.-]idx\d?([.-]ubyte)?|-ubyte)(\.gz)?$": Reader("an idx file", from_idx),
 }
-"""Patterns of files' names, and their readers."""
+"""Patterns of file names, and their readers."""
 
 KINDS = ", ".join(reader.text for reader in READERS.values()) + ", or a folder of images"
+"""All kinds in words."""
