@@ -14,7 +14,6 @@ import tfp_vae as tv
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import UsageError
-from tfp_vae.model.distributions.flows import MaskedNetwork
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.build import build_from_config
@@ -203,30 +202,6 @@ def test_what_a_family_learns_belongs_to_its_value() -> None:
     shared = {id(v) for v in first.trainable_variables} & {id(v) for v in second.trainable_variables}
     assert shared == {id(value.learned[0])}
     assert not {id(v) for v in first.trainable_variables} & {id(v) for v in third.trainable_variables}
-
-
-def seen(d: int, hidden: int, context: int) -> np.ndarray:
-    """Which inputs z_j each output of a masked network depends on, [D, D]."""
-    network = MaskedNetwork(d, context, 0, hidden=hidden)
-    for kernel in network.kernels:
-        kernel.assign(np.ones(kernel.shape))
-    z = tf.Variable(np.full((1, d), 0.1, np.float32))
-    with tf.GradientTape() as tape:
-        out = tf.reduce_sum(network(z, tf.zeros([1, context]) if context else None), axis=-1)
-    return tape.jacobian(out, z).numpy()[0, :, 0] != 0
-
-
-@pytest.mark.parametrize("context", [0, 3])
-@pytest.mark.parametrize(("d", "hidden"), [(50, 8), (50, 2), (5, 3), (5, 5), (4, 64), (2, 1), (1, 4)])
-def test_masked_networks_see_what_comes_before(d: int, hidden: int, context: int) -> None:
-    found = seen(d, hidden, context)
-    assert not np.triu(found).any()
-    if hidden >= d:
-        np.testing.assert_array_equal(found, np.tri(d, k=-1, dtype=bool))
-    elif hidden > 1:
-        assert found[-1].sum() == d - 1
-        gaps = np.diff(np.unique(found.sum(axis=1)))
-        assert gaps.max() <= np.ceil((d - 1) / (hidden - 1))
 
 
 def test_every_variable_is_tracked() -> None:

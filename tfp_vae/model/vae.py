@@ -1,4 +1,4 @@
-"""The variational autoencoder: an encoder, a decoder and a prior, each of which returns a distribution.
+"""The variational autoencoder: an encoder, a decoder and a prior, which return distributions.
 
 An `Encoder` joins a network to a family from `posteriors`, and a `Decoder` joins one to a family from `likelihoods`.
 The last axis of the network's output has the size `params_size` of the family. The variables that a family learns are

@@ -1,4 +1,4 @@
-"""The layers of flows: maps that agree with TFP's own and work after a failed trace."""
+"""Flows: their maps, determinants and networks, and the layers that replace those of TFP."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tests.helpers.densities import stir
 from tfp_vae.core.types import Tensor
-from tfp_vae.model.distributions.flows import MaskedFlow
+from tfp_vae.model.distributions.flows import CouplingFlow, Flow, MaskedFlow, MaskedNetwork, bounded_log_scale
 
 D = 4
 
@@ -85,3 +86,118 @@ def test_masked_layer_works_eagerly_after_a_failed_trace(
         stock.forward(u)
     z = flow().forward(u)
     np.testing.assert_allclose(flow().inverse(tf.identity(z)), u, atol=1e-5)
+
+
+def visible(d: int, hidden: int, context: int) -> np.ndarray:
+    """Return which inputs z_j each output of a masked network depends on, [D, D]."""
+    network = MaskedNetwork(d, context, 0, hidden=hidden)
+    for kernel in network.kernels:
+        kernel.assign(np.ones(kernel.shape))
+    z = tf.Variable(np.full((1, d), 0.1, np.float32))
+    with tf.GradientTape() as tape:
+        out = tf.reduce_sum(network(z, tf.zeros([1, context]) if context else None), axis=-1)
+    return tape.jacobian(out, z).numpy()[0, :, 0] != 0
+
+
+@pytest.mark.parametrize("context", [0, 3])
+@pytest.mark.parametrize(("d", "hidden"), [(50, 8), (50, 2), (5, 3), (5, 5), (4, 64), (2, 1), (1, 4)])
+def test_masked_networks_see_only_earlier_dimensions(d: int, hidden: int, context: int) -> None:
+    found = visible(d, hidden, context)
+    assert not np.triu(found).any()
+    if hidden >= d:
+        np.testing.assert_array_equal(found, np.tri(d, k=-1, dtype=bool))
+    elif hidden > 1:
+        assert found[-1].sum() == d - 1
+        gaps = np.diff(np.unique(found.sum(axis=1)))
+        assert gaps.max() <= np.ceil((d - 1) / (hidden - 1))
+
+
+@pytest.mark.parametrize(
+    ("units", "lowest", "highest", "degrees"),
+    [(4, 1, 2, [1, 2, 1, 2]), (3, 0, 4, [0, 2, 4]), (2, 1, 0, [0, 0]), (5, 0, 1, [0, 1, 0, 1, 0])],
+)
+def test_degrees_are_spread_evenly(units: int, lowest: int, highest: int, degrees: list[int]) -> None:
+    np.testing.assert_array_equal(MaskedNetwork.spread_degrees(units, lowest, highest), degrees)
+
+
+def test_every_output_of_a_masked_network_depends_on_the_context(rng: np.random.Generator) -> None:
+    network, h = MaskedNetwork(3, 2, 0, hidden=8), tf.Variable(rng.normal(size=(1, 2)), dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        out = network(tf.zeros([1, 3]), h)
+    assert (np.abs(tape.jacobian(out, h)).max(axis=(0, 3, 4)) > 0).all()
+
+
+FLOWS = [MaskedFlow, CouplingFlow]
+
+
+def random_flow(family: type[Flow], context: int, depth: int = 2) -> Flow:
+    flow = family(D, context, seed=0, depth=depth, hidden=8)
+    stir(flow.networks, np.random.default_rng(1))
+    return flow
+
+
+@pytest.mark.parametrize("context", [0, 3])
+@pytest.mark.parametrize("family", FLOWS)
+def test_inverse_undoes_the_map(family: type[Flow], context: int, rng: np.random.Generator) -> None:
+    h = tf.constant(rng.normal(size=(5, context)), tf.float32) if context else None
+    bijector, u = random_flow(family, context)(h), tf.constant(rng.normal(size=(5, D)), tf.float32)
+    z = bijector.forward(u)
+    assert np.abs(z - u).max() > 0.01
+    np.testing.assert_allclose(bijector.inverse(tf.identity(z)), u, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", FLOWS)
+def test_log_determinant_is_that_of_the_jacobian(family: type[Flow], rng: np.random.Generator) -> None:
+    bijector, u = random_flow(family, 0)(), tf.Variable(rng.normal(size=(1, D)), dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        z = bijector.forward(tf.identity(u))
+    jacobian = tf.reshape(tape.jacobian(z, u), [D, D])
+    expected = np.linalg.slogdet(jacobian)[1]
+    np.testing.assert_allclose(bijector.forward_log_det_jacobian(tf.identity(u), 1)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(bijector.inverse_log_det_jacobian(tf.identity(z), 1)[0], -expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", FLOWS)
+def test_context_broadcasts_to_the_samples(family: type[Flow], rng: np.random.Generator) -> None:
+    flow, h = random_flow(family, 3), tf.constant(rng.normal(size=(2, 3)), tf.float32)
+    u = tf.constant(rng.normal(size=(6, 2, D)), tf.float32)
+    together = flow(h).forward(u)
+    for i in range(2):
+        np.testing.assert_allclose(together[:, i], flow(h[i]).forward(u[:, i]), atol=1e-5)
+    assert np.abs(flow(h).forward(u[:, :1] * tf.ones([6, 2, D]))[:, 0] - together[:, 1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", FLOWS)
+def test_every_dimension_changes_from_the_second_layer_on(family: type[Flow]) -> None:
+    u = tf.ones([1, D])
+    changes = np.abs(random_flow(family, 0, depth=2)().forward(u) - u)[0]
+    assert (changes > 0).all()
+
+
+@pytest.mark.parametrize("family", FLOWS)
+def test_flows_start_near_the_identity_up_to_order(family: type[Flow], rng: np.random.Generator) -> None:
+    u = tf.constant(rng.normal(size=(50, D)), tf.float32)
+    bijector = family(D, 0, seed=0, depth=1, hidden=16)()
+    assert np.corrcoef(np.ravel(u), np.ravel(bijector.forward(u)))[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("family", FLOWS)
+def test_weights_are_decided_by_the_seed(family: type[Flow]) -> None:
+    first, again, other = (family(D, 0, seed=seed, depth=1, hidden=8)().forward(tf.ones([1, D])) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0
+
+
+def test_log_scales_are_bounded_with_slope_one_at_zero() -> None:
+    a = tf.Variable([-1e3, 0.0, 1e3])
+    with tf.GradientTape() as tape:
+        value = bounded_log_scale(a)
+    np.testing.assert_allclose(value, [-2, 0, 2])
+    assert tape.gradient(value, a)[1] == 1
+
+
+def test_coupling_keeps_the_first_half(rng: np.random.Generator) -> None:
+    u = tf.constant(rng.normal(size=(3, 5)), tf.float32)
+    z = CouplingFlow(5, 0, seed=0, depth=1, hidden=8)().forward(u)
+    np.testing.assert_array_equal(z[:, :2], u[:, :2])
+    assert (np.abs(z[:, 2:] - u[:, 2:]) > 0).all()

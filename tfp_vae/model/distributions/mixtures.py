@@ -17,8 +17,8 @@ class EvenMixture(tfd.Distribution):
     """An even mixture of the K members of a batch of distributions, p(z) = 1/K sum_k p_k(z).
 
     The density takes K densities and K D numbers of memory for each z. Unlike `tfd.MixtureSameFamily`, it passes each
-    member a z of its full batch shape, because flows with a context need that. A sample costs K samples, of which one
-    is kept, because a batch of distributions samples all of its members. Samples have no gradient.
+    member a z of its full batch shape, because flows with a context need that. A sample costs K samples
+    and keeps one, because a batch of distributions samples all of its members. Samples have no gradient.
 
     ```python
     from tfp_vae.model.distributions.mixtures import EvenMixture

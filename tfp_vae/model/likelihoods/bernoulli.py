@@ -20,8 +20,8 @@ __all__ = ["Bernoulli", "ContinuousBernoulli"]
 class Bernoulli(Likelihood):
     """Independent Bernoulli elements, p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary x.
 
-    Grey values must be binarized first (see `tv.data.transforms`). Training on them is common, but for a grey
-    x the formula is neither a probability nor a density. The density costs one exponential per element.
+    Grey values must be binarized first (see `tv.data.transforms`). Training on them is common, but the
+    formula is then neither a probability nor a density. The density costs one exponential per element.
 
     ```python
     likelihood = tv.likelihoods.Bernoulli(event_shape=(8, 8, 1))

@@ -95,7 +95,7 @@ class NormalNoisePosterior(Posterior):
 
     @final
     def draw_each(self, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
-        """Return the same samples and densities as `Posterior.draw_each`, but for all examples at once."""
+        """Return the same samples and densities as `Posterior.draw_each`, for all examples at once."""
         with from_each(seeds):
             q = self(params)
             z = q.sample(n, seed=(0, 0))

@@ -1,0 +1,37 @@
+"""The Laplace likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfp_vae.model.likelihoods.base import SCALE_FLOOR
+from tfp_vae.model.likelihoods.laplace import Laplace
+
+
+def test_cost_of_an_outlier_is_linear() -> None:
+    p = Laplace((1,))(tf.constant([0.0, 0.5]))
+    scale = SCALE_FLOOR + np.log1p(np.exp(0.5))
+    values = p.log_prob(np.float32([[10], [110], [210]])).numpy()
+    np.testing.assert_allclose(np.diff(values), -100 / scale, rtol=1e-5)
+
+
+def test_best_loc_is_the_median(rng: np.random.Generator) -> None:
+    x = np.float32([[0.0], [1.0], [1000.0]])
+
+    def value(loc: float) -> float:
+        return float(tf.reduce_sum(Laplace((1,))(tf.constant([loc, 0.0])).log_prob(x)))
+
+    assert value(1.0) > max(value(0.9), value(1.1), value(float(x.mean())))
+
+
+def test_scale_has_a_floor() -> None:
+    p = Laplace((1,))(tf.constant([0.3, -500.0]))
+    assert float(p.log_prob([0.3])) == pytest.approx(-np.log(2 * SCALE_FLOOR), rel=1e-4)
+
+
+def test_initial_params_give_the_mean_and_a_scale_of_three_tenths() -> None:
+    p = Laplace((2,))(tf.constant(Laplace((2,)).initial_params([-3.0, 40.0])))
+    np.testing.assert_allclose(p.mean(), [-3, 40])
+    np.testing.assert_allclose(p.stddev(), np.sqrt(2) * (SCALE_FLOOR + 0.3), rtol=1e-5)

@@ -1,0 +1,84 @@
+"""Every prior of the table: density, samples, temperature and shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pydantic import ValidationError
+
+from tests.helpers import builders
+from tests.helpers.densities import check_density_against_samples, stir
+from tfp_vae.model.priors import PRIORS, Prior
+
+CASES = [(name, d) for name in PRIORS for d in (1, 2) if not (name == "real-nvp" and d == 1)]
+
+
+def random_prior(name: str, d: int) -> Prior:
+    """Return a prior away from its initial weights."""
+    prior = builders.prior(name, d, builders.model(latent_dim=d).encoder)
+    stir(prior.learned, np.random.default_rng(d))
+    return prior
+
+
+@pytest.mark.parametrize(("name", "d"), CASES)
+def test_density_integrates_to_one_and_agrees_with_samples(name: str, d: int) -> None:
+    check_density_against_samples(random_prior(name, d)(), d)
+
+
+@pytest.mark.parametrize("name", list(PRIORS))
+def test_batch_is_empty_and_event_is_the_latent_space(name: str) -> None:
+    prior = random_prior(name, 3)
+    p = prior()
+    assert (p.batch_shape, p.event_shape) == ((), prior.latent.event_shape)
+    assert p.sample([2, 4], seed=(0, 1)).shape == (2, 4, 3)
+    assert p.log_prob(tf.zeros([5, 2, 3])).shape == (5, 2)
+
+
+@pytest.mark.parametrize("name", list(PRIORS))
+def test_gradient_in_z_agrees_with_finite_differences(name: str) -> None:
+    p, z = random_prior(name, 2)(), tf.constant([[0.3, -0.8]])
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        value = p.log_prob(z)
+    slope, step = tape.gradient(value, z).numpy()[0], 1e-2
+    for i in range(2):
+        shift = step * np.eye(2, dtype=np.float32)[i]
+        difference = float(p.log_prob(z + shift)[0] - p.log_prob(z - shift)[0]) / (2 * step)
+        assert slope[i] == pytest.approx(difference, rel=2e-2, abs=5e-3)
+
+
+@pytest.mark.parametrize("name", list(PRIORS))
+@pytest.mark.parametrize("distance", [10.0, 100.0])
+def test_density_far_away_is_low_and_finite(name: str, distance: float) -> None:
+    p = random_prior(name, 2)()
+    far, near = p.log_prob(tf.fill([1, 2], distance)), p.log_prob(tf.zeros([1, 2]))
+    assert np.isfinite(far).all()
+    assert far[0] < near[0] - 5
+
+
+@pytest.mark.parametrize("name", [name for name in PRIORS if PRIORS[name].__name__ != "StandardNormal"])
+def test_every_variable_receives_a_gradient(name: str) -> None:
+    prior, holder = random_prior(name, 2), tf.Module()
+    holder.learned = prior.learned
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(prior().log_prob(tf.constant([[0.3, -0.8], [1.0, 0.5]])))
+    for variable, gradient in zip(
+        holder.trainable_variables, tape.gradient(value, holder.trainable_variables), strict=True
+    ):
+        assert gradient is not None, variable.name
+        assert np.isfinite(gradient).all(), variable.name
+
+
+@pytest.mark.parametrize("name", [name for name in PRIORS if name != "vamp"])
+def test_temperature_scales_the_samples_of_the_normals(name: str) -> None:
+    prior = random_prior(name, 2)
+    spread = [prior(temperature).sample(2_000, seed=(0, 1)).numpy().std() for temperature in (0.1, 0.5, 1.0)]
+    assert spread == sorted(spread)
+
+
+@pytest.mark.parametrize("name", [name for name in PRIORS if name != "vamp"])
+@pytest.mark.parametrize("latent_dim", [0, -1, 1.5])
+def test_latent_dim_must_be_a_positive_integer(name: str, latent_dim: float) -> None:
+    with pytest.raises(ValidationError):
+        PRIORS[name](latent_dim)
