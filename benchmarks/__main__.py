@@ -69,7 +69,7 @@ def main(
     if not workloads:
         raise click.UsageError(f"--workload: expected a part of {'; '.join(w.name for w in WORKLOADS)}.")
     results: dict[str, Any] = {"found": []}
-    for part in _measurements(workloads, names, 3 if quick else repeats, whole):
+    for part in measure_all(workloads, names, 3 if quick else repeats, whole):
         results = {**results, **part, "found": results["found"] + part.get("found", [])}
         if out is not None:
             out.write_text(json.dumps(results, indent=1))
@@ -77,10 +77,13 @@ def main(
         document.write(results, ROOT / "docs" / "performance.md", ROOT / "docs" / "images")
 
 
-def _measurements(
+def measure_all(
     workloads: Sequence[Workload], peers: Sequence[str], repeats: int, whole: bool
 ) -> Iterator[dict[str, Any]]:
-    """Time and print each workload. If `whole`, also measure the commands, the machine, growth and profiles."""
+    """Time and print each workload, and yield the results so far.
+
+    If `whole`, also measure the commands, the machine, growth and profiles.
+    """
     console = Console()
     if whole:
         with tempfile.TemporaryDirectory() as folder:

@@ -30,45 +30,44 @@ class Cost(NamedTuple):
     bytes: int
 
 
+FIRST = re.compile(rb"epoch 1/1")
+"""Printed after the first step and its validation."""
+
+
 def measure_commands(folder: Path, repeats: int = 3) -> list[dict[str, Any]]:
     """Measure `--help`, a first step, 200 steps on as many images as MNIST has, and evaluations."""
-    help_ = _cost("--help", ("--help",), repeats)  # first, because the memory of this process counts for its child
+
+    def cost(what: str, *arguments: str, times: int = 1, until: re.Pattern[bytes] | None = None) -> Cost:
+        runs = []
+        for i in range(times):
+            into: tuple[str, ...] = ()
+            if arguments[0] == "train":
+                into = ("--run-dir", str(folder / (f"first-{i}" if until else "run")))
+            runs.append(run_command((*PROGRAM, *arguments, *into), until))
+        return Cost(what, statistics.median(seconds for seconds, _ in runs), max(memory for _, memory in runs))
+
+    help_ = cost("--help", "--help", times=repeats)  # first, because the memory of this process counts for its child
     data = folder / "images.npy"
     np.save(data, (blobs(np.random.default_rng(0), EXAMPLES) * 255).astype(np.uint8).reshape(-1, SIDE, SIDE, 1))
     evaluate = ("evaluate", "--run", str(folder / "run"), "--max-examples", "64", "--no-plots", "--iw-samples")
     costs = [
         help_,
-        _cost("train to the end of the first step, digits", (*TRAIN, "--steps-per-epoch", "1"), repeats, folder, FIRST),
-        _cost(
-            "train 200 steps, 60,000 images", (*TRAIN, "--steps-per-epoch", "200", "--dataset", str(data)), 1, folder
+        cost(
+            "train to the end of the first step, digits", *TRAIN, "--steps-per-epoch", "1", times=repeats, until=FIRST
         ),
-        *(_cost(f"evaluate 64 images, K = {k:,}", (*evaluate, str(k)), 1) for k in (100, 1_000, 10_000)),
+        cost("train 200 steps, 60,000 images", *TRAIN, "--steps-per-epoch", "200", "--dataset", str(data)),
+        *(cost(f"evaluate 64 images, K = {k:,}", *evaluate, str(k)) for k in (100, 1_000, 10_000)),
     ]
-    return [cost._asdict() for cost in costs]
+    return [each._asdict() for each in costs]
 
 
-FIRST = re.compile(rb"epoch 1/1")
-"""Printed after the first step and its validation."""
+def run_command(command: Sequence[str], until: re.Pattern[bytes] | None = None) -> tuple[float, int]:
+    """Return the seconds until a line of stderr matches, or until the end, and the peak resident memory in bytes.
 
+    The command runs without PYTHONPATH, so it uses the installed package and not this folder's.
 
-def _cost(
-    what: str,
-    arguments: Sequence[str],
-    repeats: int,
-    folder: Path | None = None,
-    until: re.Pattern[bytes] | None = None,
-) -> Cost:
-    taken = []
-    for i in range(repeats):
-        into = () if folder is None else ("--run-dir", str(folder / (f"run-{what[:12]}-{i}" if until else "run")))
-        taken.append(_run((*PROGRAM, *arguments, *into), until))
-    return Cost(what, statistics.median(seconds for seconds, _ in taken), max(most for _, most in taken))
-
-
-def _run(command: Sequence[str], until: re.Pattern[bytes] | None) -> tuple[float, int]:
-    """Return the seconds until a line matches, or until the end, and the peak resident memory in bytes.
-
-    Without PYTHONPATH, so the command uses the installed package and not this folder's.
+    Raises:
+      RuntimeError: the command failed, or no line matched.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     began, seen = time.perf_counter(), None

@@ -100,24 +100,24 @@ ROUNDING = 1e-3
 
 def refuse_disagreement(processes: Sequence[Process]) -> None:
     """Raise an error if a peer's losses, before or after training, or its estimates of log p(x) differ from ours."""
+
+    def require(holds: bool, peer: str, what: str, difference: float, allowed: float) -> None:
+        if not holds:
+            raise click.ClickException(
+                f"{peer} computes other {what}: expected a difference of at most {allowed:.4f} nats, "
+                f"found {difference:.4f}. Check its model and its weights."
+            )
+
     ours = processes[0].check
     for process in processes[1:]:
         for kind, share in KINDS.items():
             difference, allowed = compare_means(ours[kind], process.check[kind])
             if share and ours[kind]:
                 allowed += share * abs(float(np.mean(ours["losses"]) - np.mean(ours[kind])))
-            _refuse_unless(difference <= allowed, process.peer, kind, difference, allowed)
+            require(difference <= allowed, process.peer, kind, difference, allowed)
         same = len(ours["given"]) == len(process.check["given"])
         difference = float(np.abs(np.subtract(ours["given"], process.check["given"])).sum()) if same else math.inf
-        _refuse_unless(difference <= ROUNDING, process.peer, "estimates from given noise", difference, ROUNDING)
-
-
-def _refuse_unless(holds: bool, peer: str, what: str, difference: float, allowed: float) -> None:
-    if not holds:
-        raise click.ClickException(
-            f"{peer} computes other {what}: expected a difference of at most {allowed:.4f} nats, "
-            f"found {difference:.4f}. Check its model and its weights."
-        )
+        require(difference <= ROUNDING, process.peer, "estimates from given noise", difference, ROUNDING)
 
 
 def compare_means(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:

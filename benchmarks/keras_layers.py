@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from benchmarks.problem import CHANNELS, DENSE, PIXELS, SIDE, SMALL, Layers, Workload
+from tfp_vae.core.types import Tensor
 
 STEPS_AT_ONCE = 20
 
@@ -32,25 +34,43 @@ def fastest(workload: Workload) -> dict[str, Any]:
     }
 
 
-def encoder(layers: Any, workload: Workload) -> list[Any]:
+def dense(layers: ModuleType, widths: tuple[int, ...]) -> list[object]:
+    """Return dense layers with relu."""
+    return [layers.Dense(width, activation="relu") for width in widths]
+
+
+def encoder(layers: ModuleType, workload: Workload) -> list[object]:
     """Return the layers of the map from x [B, 784] to [B, 2 D], from `keras.layers`."""
+    if workload.hidden:
+        return [*dense(layers, workload.hidden), layers.Dense(2 * workload.latent_dim)]
     return [
-        *(_hidden(layers, workload.hidden) if workload.hidden else _down(layers)),
+        layers.Reshape((SIDE, SIDE, 1)),
+        *(layers.Conv2D(width, 3, strides=2, padding="same", activation="relu") for width in CHANNELS),
+        layers.Flatten(),
+        *dense(layers, (DENSE,)),
         layers.Dense(2 * workload.latent_dim),
     ]
 
 
-def decoder(layers: Any, workload: Workload) -> list[Any]:
+def decoder(layers: ModuleType, workload: Workload) -> list[object]:
     """Return the layers of the map from z [..., D] to logits [..., 784]. Convolutions take z [B, D]."""
-    return [*_hidden(layers, workload.hidden[::-1]), layers.Dense(PIXELS)] if workload.hidden else _up(layers)
+    if workload.hidden:
+        return [*dense(layers, workload.hidden[::-1]), layers.Dense(PIXELS)]
+    return [
+        *dense(layers, (DENSE, SMALL * SMALL * CHANNELS[-1])),
+        layers.Reshape((SMALL, SMALL, CHANNELS[-1])),
+        *(layers.Conv2DTranspose(w, 3, strides=2, padding="same", activation="relu") for w in CHANNELS[::-1]),
+        layers.Conv2D(1, 3, padding="same"),
+        layers.Flatten(),
+    ]
 
 
-def arrays(layers: Layers) -> list[Any]:
+def arrays(layers: Layers) -> list[np.ndarray]:
     """Return kernels and biases in the order of `set_weights`."""
     return [array for layer in layers for array in layer]
 
 
-def batches(x: np.ndarray, batch: int, given: Callable[[Any], Any]) -> Any:
+def batches(x: np.ndarray, batch: int, given: Callable[[Tensor], object]) -> Iterable[object]:
     """Return endless shuffled batches, binarized in every step.
 
     Indices are shuffled, because a buffer of images is slow to fill.
@@ -59,33 +79,11 @@ def batches(x: np.ndarray, batch: int, given: Callable[[Any], Any]) -> Any:
       given: the function from pixels to the arguments of `fit`.
     """
 
-    def binarized(indices: Any) -> Any:
+    def binarize(indices: Tensor) -> object:
         pixels = tf.gather(images, indices)
         return given(tf.cast(tf.random.uniform(tf.shape(pixels)) < pixels, tf.float32))
 
     images = tf.constant(x)
     indices = tf.data.Dataset.range(len(x)).shuffle(len(x)).repeat().batch(batch, drop_remainder=True)
-    return indices.map(binarized, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
-def _hidden(layers: Any, widths: tuple[int, ...]) -> list[Any]:
-    return [layers.Dense(width, activation="relu") for width in widths]
-
-
-def _down(layers: Any) -> list[Any]:
-    return [
-        layers.Reshape((SIDE, SIDE, 1)),
-        *(layers.Conv2D(width, 3, strides=2, padding="same", activation="relu") for width in CHANNELS),
-        layers.Flatten(),
-        *_hidden(layers, (DENSE,)),
-    ]
-
-
-def _up(layers: Any) -> list[Any]:
-    return [
-        *_hidden(layers, (DENSE, SMALL * SMALL * CHANNELS[-1])),
-        layers.Reshape((SMALL, SMALL, CHANNELS[-1])),
-        *(layers.Conv2DTranspose(w, 3, strides=2, padding="same", activation="relu") for w in CHANNELS[::-1]),
-        layers.Conv2D(1, 3, padding="same"),
-        layers.Flatten(),
-    ]
+    dataset: Iterable[object] = indices.map(binarize, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return dataset

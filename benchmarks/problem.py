@@ -104,6 +104,12 @@ class Workload:
         forward = encoder + self.samples * decoder
         return 2 * self.batch * (3 * forward - PIXELS * self.hidden[0] if self.steps else forward)
 
+    def traffic(self) -> int:
+        """Return the bytes of weights, moments and gradients that a step reads and writes, and of the logits."""
+        encoder, decoder = self.products()
+        logits = 2 * 4 * self.batch * self.samples * PIXELS  # written and read
+        return logits + (4 * 8 * (encoder + decoder) if self.steps else 4 * (encoder + decoder))
+
 
 @final
 @dataclass(frozen=True)
@@ -125,46 +131,46 @@ class Problem:
 def make(workload: Workload, examples: int = 10_000, seed: int = 0) -> Problem:
     """Return a problem with images of blobs, about as dark as digits, and Glorot weights."""
     draw = np.random.default_rng(seed)
+
+    def layer(shape: tuple[int, ...], transposed: bool) -> tuple[np.ndarray, np.ndarray]:
+        limit = np.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:])))
+        kernel = draw.uniform(-limit, limit, shape).astype(np.float32)
+        return kernel, np.zeros(shape[-2 if transposed else -1], np.float32)
+
+    def masked_layer(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        kernel, context = (draw.normal(0, rows**-0.5, (rows, shape[1])) for rows in (shape[0], CONTEXT))
+        bias = draw.normal(0, FLOW_BIAS, shape[1])
+        return kernel.astype(np.float32), bias.astype(np.float32), context.astype(np.float32)
+
     down, up = workload.shapes()
-    encoder = [_layer(draw, shape, False) for shape in down]
-    decoder = [_layer(draw, shape, shape in TRANSPOSED) for shape in up]
-    flow = [[_masked_layer(draw, shape) for shape in workload.flow_shapes()] for _ in range(workload.flow)]
+    encoder = [layer(shape, False) for shape in down]
+    decoder = [layer(shape, shape in TRANSPOSED) for shape in up]
+    flow = [[masked_layer(shape) for shape in workload.flow_shapes()] for _ in range(workload.flow)]
     return Problem(workload, blobs(draw, examples), encoder, decoder, flow)
 
 
 def masks(latent_dim: int) -> list[np.ndarray]:
-    """Return what the kernels of a masked network are multiplied by: output i of m and of a sees z_1 to z_{i-1}."""
+    """Return the factors of the kernels in a masked network, so that output i of m and a depends on z_1 to z_{i-1}."""
     seen = [np.arange(1, latent_dim + 1), *[np.arange(FLOW_WIDTH) % latent_dim] * 2, np.arange(latent_dim).repeat(2)]
     return [(after >= before[:, np.newaxis]).astype(np.float32) for before, after in itertools.pairwise(seen)]
 
 
-def _layer(draw: np.random.Generator, shape: tuple[int, ...], transposed: bool) -> tuple[np.ndarray, np.ndarray]:
-    limit = np.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:])))
-    return draw.uniform(-limit, limit, shape).astype(np.float32), np.zeros(shape[-2 if transposed else -1], np.float32)
-
-
 def tiles(samples: int) -> int:
-    """Return into how many tiles of `TILE`, or one smaller, samples are cut.
+    """Return the number of tiles of `TILE` samples. Fewer samples than that make one tile.
 
     Raises:
-      ValueError: some are left over.
+      ValueError: the samples do not fill the last tile.
     """
     if samples > TILE and samples % TILE:
         raise ValueError(f"expected a multiple of {TILE} samples, found {samples}.")
     return max(1, samples // TILE)
 
 
-def evidence(log_weights: Any) -> np.ndarray:
+def evidence(log_weights: np.typing.ArrayLike) -> np.ndarray:
     """Return log 1/S sum_s w_s, [B], of log w [S, B], in float64."""
     log_w = np.asarray(log_weights, np.float64)
     log_mean: np.ndarray = np.logaddexp.reduce(log_w, axis=0) - math.log(len(log_w))
     return log_mean
-
-
-def _masked_layer(draw: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    kernel, context = (draw.normal(0, rows**-0.5, (rows, shape[1])) for rows in (shape[0], CONTEXT))
-    bias = draw.normal(0, FLOW_BIAS, shape[1])
-    return kernel.astype(np.float32), bias.astype(np.float32), context.astype(np.float32)
 
 
 def blobs(draw: np.random.Generator, examples: int) -> np.ndarray:

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Protocol, final
 
 import click
 from rich.console import Console
@@ -60,6 +60,9 @@ class Kernel(NamedTuple):
 
 def profile_workload(workload: Workload) -> dict[str, Any]:
     """Return the seconds of one step or evaluation, and its kernels, the slowest first."""
+    import tensorflow as tf
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
     from benchmarks.peers import ours
 
     problem = make(workload)
@@ -71,25 +74,49 @@ def profile_workload(workload: Workload) -> dict[str, Any]:
         began = time.perf_counter()
         work(peer, problem, x)
         seconds.append(time.perf_counter() - began)
-    found = [kernel._asdict() for kernel in kernels(_trace(lambda: work(peer, problem, x)), once)]
-    return {"workload": workload.name, "seconds": statistics.median(seconds) / once, "kernels": found}
-
-
-def _trace(call: Callable[[], Any]) -> Any:
-    """Return the trace of a call by TensorFlow's profiler."""
-    import tensorflow as tf
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
-
+    space = xplane_pb2.XSpace()
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder, tf.profiler.experimental.ProfilerOptions(host_tracer_level=3)):
-            call()
+            work(peer, problem, x)
         (path,) = Path(folder).rglob("*.xplane.pb")
-        space = xplane_pb2.XSpace()
         space.ParseFromString(path.read_bytes())
-    return space
+    costs = [kernel._asdict() for kernel in kernels(space, once)]
+    return {"workload": workload.name, "seconds": statistics.median(seconds) / once, "kernels": costs}
 
 
-def kernels(space: Any, once: int) -> list[Kernel]:
+class Event(Protocol):
+    """One call of a kernel in a trace."""
+
+    metadata_id: int
+    duration_ps: int
+
+
+class Line(Protocol):
+    """The events of a thread."""
+
+    events: Sequence[Event]
+
+
+class EventName(Protocol):
+    """The metadata of an event."""
+
+    name: str
+
+
+class Plane(Protocol):
+    """A device or the host, with its threads and the names of events."""
+
+    lines: Sequence[Line]
+    event_metadata: Mapping[int, EventName]
+
+
+class Trace(Protocol):
+    """A trace by TensorFlow's profiler, `XSpace`."""
+
+    planes: Sequence[Plane]
+
+
+def kernels(space: Trace, once: int) -> list[Kernel]:
     """Return the kernels of a trace, the slowest first, with calls and seconds divided by the `once` steps."""
     spent: dict[str, list[int]] = {}
     for plane in space.planes:
