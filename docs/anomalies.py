@@ -1,4 +1,4 @@
-"""Makes the table of anomalies in docs/commands.md: trains on MNIST, and scores digits beside images of other kinds.
+"""Make the table of anomalies in docs/anomalies.md: train on MNIST, then score digits and images of other kinds.
 
 python docs/anomalies.py --data-dir DIR
 """
@@ -34,8 +34,8 @@ def photographs(digits: np.ndarray, draw: Draw) -> np.ndarray:
     return np.stack([image[i : i + SIDE, j : j + SIDE] for image, (i, j) in zip(chosen, corners, strict=True)])
 
 
-def erased(digits: np.ndarray, draw: Draw) -> np.ndarray:
-    """Return digits whose lower half is blank."""
+def erase_lower_half(digits: np.ndarray, draw: Draw) -> np.ndarray:
+    """Return digits with a blank lower half."""
     del draw
     return np.concatenate([digits[:, : SIDE // 2], 0 * digits[:, SIDE // 2 :]], axis=1)
 
@@ -47,16 +47,16 @@ KINDS: dict[str, Callable[[np.ndarray, Draw], np.ndarray]] = {
     "patches of photographs (scikit-learn's two)": photographs,
     "digits turned by 90°": lambda digits, draw: np.rot90(digits, axes=(1, 2)),
     "mirrored digits": lambda digits, draw: digits[:, :, ::-1],
-    "digits whose lower half is erased": erased,
+    "digits whose lower half is erased": erase_lower_half,
     "blank images": lambda digits, draw: 0 * digits,
 }
-"""What is scored, each made of the digits."""
+"""The kinds of images, and how to make each of them from the digits."""
 
 
 def main() -> None:
-    """Train the run, and print the table."""
+    """Train the run and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", required=True, help="where MNIST's files lie, or are downloaded to")
+    parser.add_argument("--data-dir", required=True, help="folder of the MNIST files, downloaded if missing")
     data_dir = parser.parse_args().data_dir
     digits = np.round(255 * tv.data.load("mnist", data_dir=data_dir).test.x[:, :, :, 0]).astype(np.uint8)
     draw = np.random.default_rng(0)
@@ -65,12 +65,12 @@ def main() -> None:
         run = Path(folder) / "run"
         data = ("--dataset", "mnist", "--data-dir", data_dir, "--run-dir", run)
         subprocess.run([*TFP_VAE, "train", *data, *TRAINING], check=True)
-        scores = {kind: scored(run, make(digits, draw)) for kind, make in KINDS.items()}
+        scores = {kind: scores_of(run, make(digits, draw)) for kind, make in KINDS.items()}
     sys.stdout.write("\n".join(rows(scores, draw)) + "\n")
 
 
-def scored(run: Path, images: np.ndarray) -> np.ndarray:
-    """Return log p(x) of images, uint8 [N, 28, 28], as `tfp-vae score` writes it: [N], nats."""
+def scores_of(run: Path, images: np.ndarray) -> np.ndarray:
+    """Return log p(x) of images, uint8 [N, 28, 28], in nats, as `tfp-vae score` writes it."""
     data, out = run.with_name("images.npy"), run.with_name("scores.csv")
     np.save(data, images)
     command = [*TFP_VAE, "score", "--run", run, "--data", data, "--out", out, "--iw-samples", "100", "--no-plots"]
@@ -85,23 +85,19 @@ def rows(scores: dict[str, np.ndarray], draw: Draw) -> list[str]:
     lines = [
         "| images | log p(x), mean, nats | AUROC of -log p(x) against digits | standard error |",
         "|---|---|---|---|",
-        f"| {first} | {_number(digits)} | | |",
+        f"| {first} | {digits.mean():,.1f} | | |",
     ]
     for kind, log_px in others:
         resampled = [auroc(*(draw.choice(part, len(part)) for part in (digits, log_px))) for _ in range(RESAMPLES)]
-        found, error = auroc(digits, log_px), np.std(resampled, ddof=1)
-        lines.append(f"| {kind} | {_number(log_px)} | {found:.4f} | {error:.4f} |")
+        area, error = auroc(digits, log_px), np.std(resampled, ddof=1)
+        lines.append(f"| {kind} | {log_px.mean():,.1f} | {area:.4f} | {error:.4f} |")
     return lines
 
 
 def auroc(usual: np.ndarray, unusual: np.ndarray) -> float:
-    """Return the chance that one of the unusual has a lower log p(x) than one of the usual."""
+    """Return the probability that an unusual example has a lower log p(x) than a usual one."""
     kinds = np.repeat([0, 1], [len(usual), len(unusual)])
     return float(roc_auc_score(kinds, -np.concatenate([usual, unusual])))
-
-
-def _number(log_px: np.ndarray) -> str:
-    return f"{log_px.mean():,.1f}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Opens a page in Chromium (QtWebEngine's) at a width, in light or dark, and says what a reader would meet there.
+"""Open a page in the Chromium of QtWebEngine at a width, in light or dark, and report what a reader would see.
 
 python docs/browse.py PAGE.html --width 360 --scheme dark [--picture FILE.png] [--pdf FILE.pdf]
 
-It needs `pip install -e '.[browser]'`, and no display.
+It needs `pip install -e '.[browser]'`, but no display.
 """
 
 from __future__ import annotations
@@ -13,28 +13,33 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QImage
+    from PySide6.QtPdf import QPdfDocument
+    from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineUrlRequestInfo, QWebEngineUrlRequestInterceptor
 
 SCHEMES = {"dark": 0, "light": 1}
-"""What readers may prefer, as Chromium numbers it."""
+"""The colour schemes that a reader may prefer, by Chromium's numbers."""
 
 STILL = 2
-"""Of what moves only the first frame is shown, as Chromium numbers it: what moves is never seen twice alike."""
+"""Chromium's number for showing only the first frame of animations, because a moving page never looks the same twice."""
 
 LONGEST = 16_000
-"""The most pixels of a page's height that are drawn: graphics memory ends soon after."""
+"""Largest height of a picture, in pixels. Graphics memory ends soon after."""
 
 PATIENCE = 60.0
-"""How many seconds a page may take at most, unless told otherwise: a busy machine takes long."""
+"""Default limit for a visit, in seconds."""
 
 AGAIN = 150
-"""How many milliseconds pass before the page is asked, or seen, again."""
+"""Pause before the page is asked or looked at again, in milliseconds."""
 
 MARGIN = 16
-"""Of a printed page, in millimetres."""
+"""Margin of a printed page, in millimetres."""
 
 SHEET = 595, 842
-"""The width and the height of A4 in points."""
+"""Width and height of A4, in points."""
 
 QUESTION = """(function () {
   const size = () => innerWidth + 'x' + innerHeight, kept = document.documentElement.dataset;
@@ -51,11 +56,10 @@ QUESTION = """(function () {
     dark: matchMedia('(prefers-color-scheme: dark)').matches,
   });
 })()"""
-"""What a page is asked. It is `painted` once a frame of its present size was, with all its images or their failures."""
-
+"""The script that describes a page. The page is `painted` once a frame of its current size is, with all its images."""
 
 MARK = "#fd01fe"
-"""A colour that no page has: corners are marked with it to see when what was asked for is what is shown."""
+"""A colour that no page has. Marks of this colour in the corners show that a picture is up to date."""
 
 MARKED = f"""(function () {{
   for (const corner of ['top: 0; left: 0', 'bottom: 0; right: 0']) {{
@@ -68,8 +72,8 @@ CLEARED = "document.querySelectorAll('i.browse-mark').forEach(mark => mark.remov
 
 
 def main() -> None:
-    """Open the page, and print what was found as a JSON object."""
-    asked = _asked()
+    """Open the page and print a description of it as a JSON object."""
+    asked = read_arguments()
     seen = f"--blink-settings=preferredColorScheme={SCHEMES[asked.scheme]},imageAnimationPolicy={STILL}"
     flags = f"--no-sandbox --disable-gpu --disable-checker-imaging {seen}"  # no frame without its images
     os.environ.update(QTWEBENGINE_CHROMIUM_FLAGS=flags, QT_QPA_PLATFORM="offscreen", QT_LOGGING_RULES="*=false")
@@ -80,31 +84,32 @@ def main() -> None:
     code = application.exec()
     sys.stdout.write(json.dumps(visit.found, indent=2) + "\n")
     sys.stdout.flush()
-    os._exit(code)  # Chromium's threads are not waited for
+    os._exit(code)  # does not wait for Chromium's threads
 
 
-def _asked() -> argparse.Namespace:
+def read_arguments() -> argparse.Namespace:
+    """Return the arguments of the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
-    parser.add_argument("--width", type=int, default=1000, help="of the window, in CSS pixels")
-    parser.add_argument("--scheme", choices=SCHEMES, default="light", help="what the reader prefers")
-    parser.add_argument("--top", type=int, default=LONGEST, help="draw only so many pixels from the top")
-    parser.add_argument("--patience", type=float, default=PATIENCE, help="how many seconds all may take")
-    parser.add_argument("--picture", type=Path, help="where a picture of the page goes")
-    parser.add_argument("--pdf", type=Path, help="where the printed page goes, on A4")
-    parser.add_argument("--sheets", type=Path, help="where a picture of the printed sheets goes")
+    parser.add_argument("--width", type=int, default=1000, help="width of the window, in CSS pixels")
+    parser.add_argument("--scheme", choices=SCHEMES, default="light", help="colour scheme that the reader prefers")
+    parser.add_argument("--top", type=int, default=LONGEST, help="height of the picture, in pixels")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="limit for the visit, in seconds")
+    parser.add_argument("--picture", type=Path, help="file for a picture of the page")
+    parser.add_argument("--pdf", type=Path, help="file for the printed page, on A4")
+    parser.add_argument("--sheets", type=Path, help="file for a picture of the printed sheets")
     return parser.parse_args()
 
 
 @final
 class Visit:
-    """Loads the page, asks it `QUESTION`, draws and prints it, each when the one before is done.
+    """Load a page, describe it with `QUESTION`, take a picture of it, and print it, one step after the other.
 
-    Nothing is given a fixed time, which a busy machine would exceed: the page is asked until it has painted itself and
-    says the same twice. What is shown may still be older: its corners are marked, and a picture is taken once the marks
-    were seen and are gone again, two pictures agree, and they are not of one colour.
+    No step has a fixed time, because a busy machine would exceed it. The page is asked until it has painted itself and
+    gives the same answer twice. The screen may still show an older state, so the corners are marked. The picture is
+    taken once the marks have appeared and vanished, two pictures agree, and they have more than one colour.
 
-    found: what the page said; `messages` are those of its console, `requests` what it asked for beside itself.
+    found: the description of the page. `messages` come from its console, and `requests` ask for other files.
     """
 
     def __init__(self, asked: argparse.Namespace) -> None:
@@ -123,8 +128,8 @@ class Visit:
         self.later(round(1_000 * asked.patience), self._give_up)
         self.page.load(QUrl.fromLocalFile(str(asked.page.resolve())))
 
-    def _watched(self) -> tuple[Any, Any]:
-        """Return a page that tells this visit what becomes of it, and what sees its requests, as long as it is kept."""
+    def _watched(self) -> tuple[QWebEnginePage, QWebEngineUrlRequestInterceptor]:
+        """Return a page that reports its events to this visit, and the object that sees its requests."""
         from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineSettings, QWebEngineUrlRequestInterceptor
 
         page = QWebEnginePage(self.view)
@@ -137,10 +142,10 @@ class Visit:
         page.pdfPrintingFinished.connect(self._printed)
         return page, watch
 
-    def _hear(self, level: Any, message: str, line: int, source: str) -> None:
+    def _hear(self, level: object, message: str, line: int, source: str) -> None:
         self.found["messages"].append(f"line {line}: {message}")
 
-    def _see(self, info: Any) -> None:
+    def _see(self, info: QWebEngineUrlRequestInfo) -> None:
         url = info.requestUrl()
         if url.scheme() != "data" and url.toLocalFile() != str(self.asked.page.resolve()):
             self.found["requests"].append(url.toString())
@@ -150,7 +155,7 @@ class Visit:
         self._ask(self._told)
 
     def _ask(self, then: Callable[[dict[str, Any]], None]) -> None:
-        """Ask the page until it is painted and says the same twice, and hand that on."""
+        """Ask the page until it is painted and gives the same answer twice, then pass the answer on."""
 
         def heard(answer: str) -> None:
             settled = answer == self.said and json.loads(answer or "{}").get("painted")
@@ -168,7 +173,7 @@ class Visit:
         self._ask(self._draw)
 
     def _draw(self, answer: dict[str, Any]) -> None:
-        """Draw the page once it has the size that it was given."""
+        """Take the picture once the page has its new size."""
         if answer["inner_height"] != self.view.height():
             self.later(AGAIN, lambda: self._ask(self._draw))
             return
@@ -176,19 +181,19 @@ class Visit:
         self._look()
 
     def _look(self) -> None:
-        """See the page until its corners are marked, and have it cleared of the marks."""
+        """Look at the page until its corners are marked, then remove the marks."""
         self.waiting = "a picture of the page as it was painted last"
-        if _corners(self.view.grab().toImage()) != {MARK}:
+        if corner_colors(self.view.grab().toImage()) != {MARK}:
             self.later(AGAIN, self._look)
             return
         self.page.runJavaScript(CLEARED)
         self._look_again()
 
     def _look_again(self) -> None:
-        """See the page until it is clear of marks and looks the same twice, and keep that."""
+        """Look at the page until the marks are gone and it looks the same twice, then save the picture."""
         before, self.seen = self.seen, self.view.grab().toImage()
         self.waiting = "two pictures of the page that agree and are not of one colour"
-        if before != self.seen or MARK in _corners(self.seen) or _is_blank(self.seen):
+        if before != self.seen or MARK in corner_colors(self.seen) or is_blank(self.seen):
             self.later(AGAIN, self._look_again)
             return
         self.seen.save(str(self.asked.picture))
@@ -213,7 +218,7 @@ class Visit:
         document.load(path)
         self.found["pages"] = document.pageCount() if well else 0
         if self.asked.sheets is not None:
-            _one_below_the_other(document).save(str(self.asked.sheets))
+            stack_sheets(document).save(str(self.asked.sheets))
         self._end(0)
 
     def _give_up(self) -> None:
@@ -227,22 +232,22 @@ class Visit:
         QApplication.exit(code)
 
 
-def _corners(image: Any) -> set[str]:
-    """Return the colours of an image at its top left and its bottom right."""
+def corner_colors(image: QImage) -> set[str]:
+    """Return the colours of the top left and the bottom right corner of an image."""
     ends = (1, 1), (image.width() - 2, image.height() - 2)
     return {image.pixelColor(*end).name() for end in ends}
 
 
-def _is_blank(image: Any) -> bool:
-    """Return whether all pixels of an image have one colour."""
+def is_blank(image: QImage) -> bool:
+    """Return whether all pixels of an image have the same colour."""
     from PySide6.QtGui import QImage
 
     pixels = bytes(image.convertToFormat(QImage.Format.Format_RGB32).constBits())
     return pixels == pixels[:4] * (len(pixels) // 4)
 
 
-def _one_below_the_other(document: Any) -> Any:
-    """Return an image of a document's sheets."""
+def stack_sheets(document: QPdfDocument) -> QImage:
+    """Return an image of all sheets of a document, from top to bottom."""
     from PySide6.QtCore import QSize, Qt
     from PySide6.QtGui import QImage, QPainter
 

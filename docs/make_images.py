@@ -1,8 +1,8 @@
-"""Makes the pictures of docs/pictures.md: trains two models of MNIST, and puts their pictures into docs/images.
+"""Make the pictures of docs/pictures.md: train two models on MNIST and copy their pictures into docs/images.
 
 python docs/make_images.py --data-dir DIR
 
-The pages of reports are seen in a browser: `pip install -e '.[browser]'` first.
+Reports are opened in a browser, so run `pip install -e '.[browser]'` first.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ RUNS = {
     "mnist20": (("--latent-dim", "20", "--epochs", "15"),
                 ("traversals.png", "posterior-prior.png", "log-likelihood.png", "architecture.png")),
 }  # fmt: skip
-"""For each run: how it is trained, and which of its pictures are kept."""
+"""The options of each run, and the pictures to copy from it."""
 
 PAGES = {"phone-light": ("light", "360"), "phone-dark": ("dark", "360")}
-"""How the report of the second run is seen: what its reader prefers, and how wide the window is."""
+"""The colour scheme and the width of the window for each picture of the second run's report."""
 
 TOP = "1100"
-"""How many pixels of a page are shown."""
+"""Height of these pictures, in pixels."""
 
 
 def main() -> None:
-    """Train the runs, and copy their pictures."""
+    """Train the runs and copy their pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", required=True, help="where MNIST's files lie, or are downloaded to")
+    parser.add_argument("--data-dir", required=True, help="folder of the MNIST files, downloaded if missing")
     data_dir = parser.parse_args().data_dir
     with tempfile.TemporaryDirectory() as folder:
-        for name, (settings, kept) in RUNS.items():
+        for name, (settings, pictures) in RUNS.items():
             run = Path(folder) / name
             data = ("--dataset", "mnist", "--data-dir", data_dir, "--run-dir", str(run))
             subprocess.run([*TFP_VAE, "train", *data, *settings, *WIDTHS], check=True)
-            for picture in kept:
+            for picture in pictures:
                 shutil.copyfile(run / "plots" / picture, IMAGES / f"{name}-{picture}")
         show_report(Path(folder) / "mnist20", data_dir)
 
 
 def show_report(run: Path, data_dir: str) -> None:
-    """Evaluate a run, and draw its report as a browser shows it."""
+    """Evaluate a run and save its report as a browser shows it."""
     subprocess.run([*TFP_VAE, "evaluate", "--run", run, "--data-dir", data_dir, "--max-examples", "1000"], check=True)
     subprocess.run([*TFP_VAE, "report", "--run", run, "--no-plots"], check=True)
     for name, (scheme, width) in PAGES.items():

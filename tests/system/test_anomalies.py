@@ -38,7 +38,7 @@ def test_every_kind_is_made_of_as_many_images(script: ModuleType, digits: np.nda
 
 
 def test_the_lower_half_is_erased(script: ModuleType, digits: np.ndarray, rng: np.random.Generator) -> None:
-    found = script.erased(digits, rng)
+    found = script.erase_lower_half(digits, rng)
     np.testing.assert_array_equal(found[:, :14], digits[:, :14])
     assert not found[:, 14:].any()
 

@@ -42,7 +42,7 @@ def image_grid(
     Args:
       x: values. Tones span [0, 1], or all values if some lie outside it.
       title: text above the grid.
-      columns: images in a row. [default: as many as make the grid square]
+      columns: images in a row. [default: enough to make the grid square]
       features: the names of the M features of vectors.
       limits: the values at the two ends of the tones, if they are known.
       unit: whether values approximate data in [0, 1], see `canvas.range_of`.
