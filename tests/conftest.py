@@ -15,6 +15,7 @@ from tests.helpers.oracles import LinearGaussian
 from tests.helpers.runs import start_run
 from tests.helpers.worker import Worker
 from tfp_vae.data.dataset import Dataset
+from tfp_vae.runs.frames import Film
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import Run
@@ -42,6 +43,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small finished run; not to be written to."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     assert train(*start_run(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the same run with frames of its training. Copy it before you change it."""
+    folder = tmp_path_factory.mktemp("runs") / "filmed"
+    run, dataset = start_run(folder)
+    assert train(run, dataset, callbacks=[Film(run, dataset)])
     return folder
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import final
 
 import numpy as np
 
 from tests.helpers.builders import SMALL
+from tfp_vae import reports
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.config import ModelConfig, TrainingConfig
+from tfp_vae.runs.frames import Film
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
 from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.fitting import Training
 
@@ -35,6 +39,16 @@ def start_run(folder: Path, **training: object) -> tuple[Run, Dataset]:
     """A new run on the digits, not yet trained."""
     config, dataset = plan("digits", None, None, small_model(), small_training(**training))
     return Run.create(folder, config), dataset
+
+
+def train_subject(
+    folder: Path, dataset: str, training: Mapping[str, object] | None = None, **model: object
+) -> reports.Subject:
+    """Train a small run with frames, and return it as its pictures see it."""
+    config, data = plan(dataset, None, None, small_model(**model), small_training(**(training or {})))
+    run = Run.create(folder, config)
+    assert train(run, data, callbacks=[Film(run, data)])
+    return reports.Subject(LoadedRun(run), data)
 
 
 @final

@@ -1,4 +1,4 @@
-"""The data of each drawn picture: every artist holds what its picture says, found anew from the model and the data."""
+"""The pictures of a run: each artist holds the data that its picture promises, computed again from model and data."""
 
 from __future__ import annotations
 
@@ -14,74 +14,47 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from tests.helpers import animated
-from tests.helpers.runs import small_model, small_training
+from tests.helpers.pages import open_picture
+from tests.helpers.runs import train_subject
+from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.importance import ACTIVE_VARIANCE
 from tfp_vae.evaluation.projections import projection
-from tfp_vae.plots import canvas
+from tfp_vae.plots import canvas, description
 from tfp_vae.reports import Subject
 from tfp_vae.reports import drawing as gallery
 from tfp_vae.reports import subject as subjects
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
-from tfp_vae.runs.frames import Film
 from tfp_vae.runs.load import LoadedRun, sample
-from tfp_vae.runs.recipe import held_out_view, plan
+from tfp_vae.runs.recipe import held_out_view
 from tfp_vae.runs.results import Assessment, Plan, assess, score
 from tfp_vae.runs.run import Run
-from tfp_vae.runs.train import train
 
 SIDE, PITCH = 8, 9
-"""Of a digit, and from one tile to the next, in pixels."""
-
-
-def trained_subject(folder: Path, dataset: str, **model: Any) -> Subject:
-    config, data = plan(dataset, None, None, small_model(**model), small_training())
-    run = Run.create(folder, config)
-    assert train(run, data, callbacks=[Film(run, data)])
-    return Subject(LoadedRun(run), data)
+"""Side of a digit, and distance from one tile to the next, in pixels."""
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    """A small filmed run on the digits, in three dimensions."""
-    return trained_subject(tmp_path_factory.mktemp("runs") / "filmed", "digits", latent_dim=3)
-
-
-@pytest.fixture(scope="module")
-def vectors(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    """A small run on vectors without classes."""
-    folder = tmp_path_factory.mktemp("vectors")
-    np.savez(folder / "vectors.npz", x=np.random.default_rng(0).normal(size=(60, 5)))
-    return trained_subject(folder / "run", str(folder / "vectors.npz"), likelihood="normal")
-
-
-@pytest.fixture(scope="module")
-def flat(restored: LoadedRun, digits: Dataset) -> Subject:
-    """A small run on the digits, in two dimensions."""
-    return Subject(restored, digits)
-
-
-@pytest.fixture(scope="module")
-def assessed(restored: LoadedRun, digits: Dataset) -> Assessment:
-    """That run on 40 of its test examples."""
+def assessment(restored: LoadedRun, digits: Dataset) -> Assessment:
+    """An evaluation of the run in two dimensions on 40 test examples."""
     return assess(restored, digits, Plan(iw_samples=(1, 50), max_examples=40, execution="graph"))
 
 
 @pytest.fixture(scope="module")
 def values(flat: Subject) -> np.ndarray:
-    """log p(x) of that run's test examples, nats."""
+    """log p(x) of the test examples of the run in two dimensions, in nats."""
     x = held_out_view(flat.config, flat.dataset, "test").x
     return score(flat.restored, x, iw_samples=100, seed=flat.seed, execution="graph")[1].log_likelihood
 
 
-def drawn(name: str, subject: Subject) -> Figure:
+def draw(name: str, subject: Subject) -> Figure:
     figure: Figure = RUN_PICTURES[name].draw(subject)
     return figure
 
 
 def tile(figure: Figure, row: int, column: int, pitch: float = PITCH) -> np.ndarray:
-    """Return the pixels of a digit at a place of a picture."""
+    """The pixels of the digit in a row and a column of a picture."""
     top, left = round(row * pitch), column * PITCH
     return np.asarray(figure.axes[0].images[0].get_array())[top : top + SIDE, left : left + SIDE]
 
@@ -91,7 +64,7 @@ def rgb(color: Any) -> tuple[float, ...]:
 
 
 def medians_by_class(axes: Any) -> dict[str, float]:
-    """Return where the line of the median stands in the box of each class."""
+    """The median of each class, as its box shows it."""
     names = [label.get_text() for label in axes.get_yticklabels()]
     lines = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_color() == "black"]
     medians = {
@@ -100,43 +73,41 @@ def medians_by_class(axes: Any) -> dict[str, float]:
     return {name: medians[place + 1] for place, name in enumerate(names)}
 
 
-def test_samples_are_those_of_the_seed(subject: Subject) -> None:
-    expected = sample(subject.restored, gallery.SAMPLES, seed=subject.seed)
+def test_samples_repeat_with_the_seed(deep: Subject) -> None:
+    expected = sample(deep.restored, gallery.SAMPLES, seed=deep.seed)
     for place in (0, 9, 63):
-        np.testing.assert_allclose(
-            tile(drawn("samples", subject), *divmod(place, 8)), expected[place, ..., 0], rtol=1e-5
-        )
+        np.testing.assert_allclose(tile(draw("samples", deep), *divmod(place, 8)), expected[place, ..., 0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["samples", "reconstructions", "traversals", "interpolations"])
-def test_what_is_decoded_has_the_tones_of_the_data(
-    name: str, subject: Subject, monkeypatch: pytest.MonkeyPatch
+def test_decoded_images_are_clipped_to_the_range_of_the_data(
+    name: str, deep: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Normal may decode a little beyond [0, 1], which is cut off: no scale stands beside it."""
+    """A Normal may decode values a little beyond [0, 1]. They are clipped, so there is no colour bar."""
     beyond = {
         "sample": lambda *given, **more: np.full((64, 8, 8, 1), 1.2),
         "latent.decode": lambda vae, z, **more: np.full((*z.shape[:-1], 8, 8, 1), 1.2),
     }
     for place, made in beyond.items():
         monkeypatch.setattr(f"tfp_vae.reports.drawing.{place}", made)
-    monkeypatch.setattr(type(subject.vae), "reconstruct", lambda vae, x: np.full(x.shape, 1.2))
-    figure = drawn(name, subject)
+    monkeypatch.setattr(type(deep.vae), "reconstruct", lambda vae, x: np.full(x.shape, 1.2))
+    figure = draw(name, deep)
     assert len(figure.axes) == 1
     assert np.asarray(figure.axes[0].images[0].get_array()).max() == 1
 
 
-def test_reconstructions_are_of_examples_evenly_spread(subject: Subject) -> None:
-    figure, test = drawn("reconstructions", subject), held_out_view(subject.config, subject.dataset, "test").x
+def test_reconstructions_show_evenly_spread_examples(deep: Subject) -> None:
+    figure, test = draw("reconstructions", deep), held_out_view(deep.config, deep.dataset, "test").x
     rows = np.linspace(0, len(test) - 1, gallery.RECONSTRUCTIONS).astype(int)
-    made = np.asarray(subject.vae.reconstruct(test[rows]))
+    made = np.asarray(deep.vae.reconstruct(test[rows]))
     for column, row in enumerate(rows):
         np.testing.assert_array_equal(tile(figure, 0, column), test[row, ..., 0])
         np.testing.assert_allclose(tile(figure, 1, column), made[column, ..., 0], rtol=1e-5)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [subject.seen, "E[x|z]"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [deep.seen, "E[x|z]"]
 
 
-def test_learning_curves_are_over_the_epochs_that_they_are_of(subject: Subject) -> None:
-    figure, metrics = drawn("learning-curves", subject), subject.run.metrics()
+def test_learning_curves_cover_all_epochs(deep: Subject) -> None:
+    figure, metrics = draw("learning-curves", deep), deep.run.metrics()
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["train", "validation"]
     handles = figure.axes[0].get_legend().legend_handles
     for axes, name in zip(figure.axes, ("elbo", "distortion", "rate"), strict=True):
@@ -150,7 +121,7 @@ class TestScatter:
     """Points, names and ellipses of latent space."""
 
     def test_points_and_names_have_the_colours_of_their_classes(self, flat: Subject) -> None:
-        axes, means = drawn("latent-scatter", flat).axes[0], flat.embeddings.mean
+        axes, means = draw("latent-scatter", flat).axes[0], flat.embeddings.mean
         np.testing.assert_allclose(means, flat.vae.encoder.mean(flat.test.x), atol=1e-5)
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("$z_1$", "$z_2$")
         for i, (label, text) in enumerate(zip(np.unique(flat.test.y), axes.texts, strict=True)):
@@ -163,29 +134,29 @@ class TestScatter:
             )
 
     def test_ellipses_have_the_colours_and_places_of_their_examples(self, flat: Subject) -> None:
-        ellipses = drawn("latent-scatter", flat).axes[0].collections[0]
+        ellipses = draw("latent-scatter", flat).axes[0].collections[0]
         rows = np.linspace(0, len(flat.test) - 1, subjects.ELLIPSES).astype(int)
         np.testing.assert_allclose(ellipses.get_offsets(), flat.embeddings.mean[rows])
         assert [rgb(color) for color in ellipses.get_edgecolor()] == [rgb(canvas.color(y)) for y in flat.test.y[rows]]
 
-    def test_some_of_the_points_have_their_own_labels(self, subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_tsne_of_some_points_keeps_their_labels(self, deep: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tfp_vae.evaluation.projections.MOST_NEIGHBOURED", 30)
-        seen = Subject(subject.restored, subject.dataset, projection="tsne")
-        rows = np.linspace(0, len(seen.test) - 1, 30).astype(int)
-        classes, counts = np.unique(seen.test.y[rows], return_counts=True)
-        axes = drawn("latent-scatter", seen).axes[0]
+        other = Subject(deep.restored, deep.dataset, projection="tsne")
+        rows = np.linspace(0, len(other.test) - 1, 30).astype(int)
+        classes, counts = np.unique(other.test.y[rows], return_counts=True)
+        axes = draw("latent-scatter", other).axes[0]
         assert [text.get_text() for text in axes.texts] == list(map(str, classes))
         assert [len(cloud.get_offsets()) for cloud in axes.collections] == counts.tolist()
 
-    def test_more_dimensions_are_seen_on_their_principal_components(self, subject: Subject) -> None:
-        axes, plane = drawn("latent-scatter", subject).axes[0], projection(subject.embeddings.mean)
+    def test_three_dimensions_are_projected_to_principal_components(self, deep: Subject) -> None:
+        axes, plane = draw("latent-scatter", deep).axes[0], projection(deep.embeddings.mean)
         clouds = np.concatenate([cloud.get_offsets() for cloud in axes.collections[1:]])
-        np.testing.assert_allclose(np.var(clouds, axis=0), np.var(plane(subject.embeddings.mean), axis=0), rtol=1e-5)
+        np.testing.assert_allclose(np.var(clouds, axis=0), np.var(plane(deep.embeddings.mean), axis=0), rtol=1e-5)
         assert (axes.get_xlabel(), axes.get_ylabel()) == plane.names
 
 
-def test_the_manifold_goes_up_with_z_2_and_right_with_z_1(flat: Subject) -> None:
-    figure, side = drawn("manifold", flat), gallery.MANIFOLD_SIDE
+def test_manifold_rises_with_z_2_and_runs_right_with_z_1(flat: Subject) -> None:
+    figure, side = draw("manifold", flat), gallery.MANIFOLD_SIDE
     axes = figure.axes[0]
     for row, column in ((0, 0), (0, side - 1), (side - 1, 3)):
         z = norm.ppf([(column + 0.5) / side, (side - row - 0.5) / side])
@@ -197,16 +168,16 @@ def test_the_manifold_goes_up_with_z_2_and_right_with_z_1(flat: Subject) -> None
     np.testing.assert_allclose(axes.get_yticks(), [0.9 * length, 0.5 * length, 0.1 * length])
 
 
-def test_a_traversal_goes_through_the_quantiles_of_one_dimension(subject: Subject) -> None:
-    means, dims = subject.embeddings.mean, np.sort(subject.active)
+def test_traversals_change_one_dimension_through_its_quantiles(deep: Subject) -> None:
+    means, dims = deep.embeddings.mean, np.sort(deep.active)
     assert len(dims) > 1
     start = min(means, key=lambda z: float(np.square(z - means.mean(axis=0)).sum()))
-    figure, levels = drawn("traversals", subject), np.linspace(0.02, 0.98, gallery.STEPS)
+    figure, levels = draw("traversals", deep), np.linspace(0.02, 0.98, gallery.STEPS)
     for row, d in enumerate(dims):
         for column in (0, 4, gallery.STEPS - 1):
             z = start.copy()
             z[d] = norm.ppf(levels[column])
-            np.testing.assert_allclose(tile(figure, row, column), subject.decode(z)[..., 0], atol=1e-5)
+            np.testing.assert_allclose(tile(figure, row, column), deep.decode(z)[..., 0], atol=1e-5)
     texts = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert (texts[0], texts[-1]) == ("2%", "98%")
 
@@ -214,18 +185,18 @@ def test_a_traversal_goes_through_the_quantiles_of_one_dimension(subject: Subjec
 class TestInterpolations:
     """Walks between examples."""
 
-    def test_each_walk_leads_from_its_first_example_to_its_last(self, subject: Subject) -> None:
-        figure, last = drawn("interpolations", subject), gallery.PATH_STEPS + 1
-        rows = {x.tobytes(): i for i, x in enumerate(subject.test.x[..., 0])}
+    def test_walks_run_straight_from_the_first_example_to_the_last(self, deep: Subject) -> None:
+        figure, last = draw("interpolations", deep), gallery.PATH_STEPS + 1
+        rows = {x.tobytes(): i for i, x in enumerate(deep.test.x[..., 0])}
         for row in range(gallery.PATHS):
             ends = [rows[np.ascontiguousarray(tile(figure, row, column), np.float32).tobytes()] for column in (0, last)]
-            z = subject.embeddings.mean[ends]
+            z = deep.embeddings.mean[ends]
             for column, t in ((1, 0.0), (3, 0.25), (last - 1, 1.0)):
-                between = subject.decode((1 - t) * z[0] + t * z[1])
+                between = deep.decode((1 - t) * z[0] + t * z[1])
                 np.testing.assert_allclose(tile(figure, row, column), between[..., 0], atol=1e-5)
 
     def test_walks_of_vectors_name_their_ends(self, vectors: Subject) -> None:
-        panels = [axes for axes in drawn("interpolations", vectors).axes if " to " in axes.get_title()]
+        panels = [axes for axes in draw("interpolations", vectors).axes if " to " in axes.get_title()]
         rows = {vectors.test.whence(i): x for i, x in enumerate(vectors.test.x)}
         assert len(panels) == min(gallery.PATHS, len(vectors.test) // 2)
         for axes in panels:
@@ -236,34 +207,34 @@ class TestInterpolations:
 class TestAgainstPrior:
     """The aggregate posterior and the prior."""
 
-    def test_each_panel_is_of_its_dimension(self, subject: Subject) -> None:
-        figure = drawn("posterior-prior", subject)
+    def test_each_panel_shows_its_own_dimension(self, deep: Subject) -> None:
+        figure = draw("posterior-prior", deep)
         for d, axes in enumerate(figure.axes[:3]):
             bars = axes.containers[0]
             edges = [*(bar.get_x() for bar in bars), bars[-1].get_x() + bars[-1].get_width()]
-            seed = (subject.seed, int(gallery.Purpose.EMBEDDING))
-            draws = latent.encode(subject.vae, subject.test.x, samples=1, seed=seed).samples[0]
+            seed = (deep.seed, int(gallery.Purpose.EMBEDDING))
+            draws = latent.encode(deep.vae, deep.test.x, samples=1, seed=seed).samples[0]
             for values, heights in (
                 (draws[:, d], [bar.get_height() for bar in bars]),
                 (
-                    latent.prior_draws(subject.vae, subject.seed)[:, d],
+                    latent.prior_draws(deep.vae, deep.seed)[:, d],
                     axes.patches[-1].get_path().vertices[1:-1:2, 1],
                 ),
             ):
                 np.testing.assert_allclose(heights, np.histogram(values, edges, density=True)[0], atol=1e-5)
 
-    def test_those_that_are_not_active_are_named_so(self, subject: Subject) -> None:
-        seen = Subject(subject.restored, subject.dataset)
-        seen.active = seen.by_activity[:1]  # type: ignore[misc]
-        titles = [axes.get_title() for axes in drawn("posterior-prior", seen).axes]
-        assert titles == [f"$z_{{{d + 1}}}${', not active' * (d not in seen.active)}" for d in range(3)]
+    def test_inactive_dimensions_are_marked_in_their_titles(self, deep: Subject) -> None:
+        other = Subject(deep.restored, deep.dataset)
+        other.active = other.by_activity[:1]  # type: ignore[misc]
+        titles = [axes.get_title() for axes in draw("posterior-prior", other).axes]
+        assert titles == [f"$z_{{{d + 1}}}${', not active' * (d not in other.active)}" for d in range(3)]
 
 
 class TestLogLikelihood:
     """log p(x) of test examples."""
 
-    def test_boxes_are_of_the_classes_that_they_name(self, flat: Subject, values: np.ndarray) -> None:
-        boxes = drawn("log-likelihood", flat).axes[1]
+    def test_boxes_show_the_classes_that_they_name(self, flat: Subject, values: np.ndarray) -> None:
+        boxes = draw("log-likelihood", flat).axes[1]
         for name, median in medians_by_class(boxes).items():
             assert median == pytest.approx(np.median(values[flat.test.y == int(name)]), abs=1e-3)
         assert [rgb(box.get_facecolor()) for box in boxes.patches] == [rgb(canvas.color(i)) for i in range(10)]
@@ -274,8 +245,8 @@ class TestLogLikelihood:
         for end in (inner.min(), inner.max()):
             assert np.abs(ends - end).min() < 1e-3
 
-    def test_extremes_are_in_order_with_their_values_and_rows(self, flat: Subject, values: np.ndarray) -> None:
-        figure, order = drawn("extremes", flat), np.argsort(values, kind="stable")
+    def test_extremes_are_sorted_and_show_values_and_rows(self, flat: Subject, values: np.ndarray) -> None:
+        figure, order = draw("extremes", flat), np.argsort(values, kind="stable")
         pitch = figure.axes[0].images[0].get_array().shape[0] / 2
         expected = [*order[:10], *order[-10:][::-1]]
         for i, (row, text) in enumerate(zip(expected, figure.axes[0].texts, strict=True)):
@@ -290,29 +261,29 @@ def test_extremes_of_a_folder_name_its_files(tmp_path: Path, rng: np.random.Gene
     (tmp_path / "images").mkdir()
     for i in range(60):
         Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / "images" / f"{i:02}.png")
-    subject = trained_subject(tmp_path / "run", str(tmp_path / "images"))
-    names = ["".join(text.get_text().split("\n")[1:]) for text in drawn("extremes", subject).axes[0].texts]
+    subject = train_subject(tmp_path / "run", str(tmp_path / "images"))
+    names = ["".join(text.get_text().split("\n")[1:]) for text in draw("extremes", subject).axes[0].texts]
     assert len(set(names)) == len(names) > 1
     assert set(names) <= set(subject.test.names)
 
 
-def test_the_architecture_has_each_part_in_its_place(subject: Subject) -> None:
-    """From left to right: the encoder's layers before q(z|x), the decoder's behind it."""
-    texts = drawn("architecture", subject).axes[0].texts
+def test_architecture_places_the_encoder_before_the_posterior(deep: Subject) -> None:
+    """From left to right: the layers of the encoder, q(z|x), the layers of the decoder."""
+    texts = draw("architecture", deep).axes[0].texts
     places = {text.get_text(): text.get_position()[0] for text in texts}
-    model, middle = subject.config.model, places["q(z|x)"]
-    for network, behind in ((subject.vae.encoder.network, False), (subject.vae.decoder.network, True)):
+    model, middle = deep.config.model, places["q(z|x)"]
+    for network, behind in ((deep.vae.encoder.network, False), (deep.vae.decoder.network, True)):
         shapes = ["x".join(map(str, layer.output_shape[1:])) for layer in network.layers if hasattr(layer, "kernel")]
         found = [(x, text.get_text()) for text in texts if text.get_rotation() == 90 for x in (text.get_position()[0],)]
         assert [shape for x, shape in sorted(found) if (x > middle) == behind] == shapes
     for name, more in (("q(z|x)", model.posterior), ("p(z)", model.prior), ("p(x|z)", model.likelihood)):
         assert places[name] == places[more.name]
-    size = sum(np.size(v) for v in subject.vae.trainable_variables)
+    size = sum(np.size(v) for v in deep.vae.trainable_variables)
     assert any(f"3 dimensions, mlp decoder: {size:,} parameters" in text for text in places)
 
 
-def held(figure: Figure) -> dict[str, Any]:
-    """Return what the artists of a frame hold."""
+def frame_content(figure: Figure) -> dict[str, Any]:
+    """The title, points, colours and image of a frame."""
     axes = figure.axes[0]
     clouds = [(np.array(c.get_offsets()), c.get_facecolor()) for c in axes.collections if len(c.get_offsets())]
     colors = [np.broadcast_to(color[:, :3], (len(points), 3)) for points, color in clouds]
@@ -325,26 +296,28 @@ def held(figure: Figure) -> dict[str, Any]:
 
 
 def frames_of(subject: Subject, name: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    return animated.seen(monkeypatch, lambda: RUN_PICTURES[name].draw(subject), held)
+    return animated.seen(monkeypatch, lambda: RUN_PICTURES[name].draw(subject), frame_content)
 
 
 class TestAnimations:
-    """What each frame holds."""
+    """The content of each frame."""
 
     @pytest.fixture
-    def filmed(self, subject: Subject, tmp_path: Path) -> Subject:
+    def without_first_epoch(self, deep: Subject, tmp_path: Path) -> Subject:
         """The run without the frame of its first epoch."""
-        shutil.copytree(subject.run.folder, tmp_path / "run")
+        shutil.copytree(deep.run.folder, tmp_path / "run")
         run = Run(tmp_path / "run")
         run.frame_path(1).unlink()
-        return Subject(LoadedRun(run), subject.dataset)
+        return Subject(LoadedRun(run), deep.dataset)
 
-    def test_points_are_those_of_their_epoch_and_class(self, filmed: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-        shown = frames_of(filmed, "latent-animation", monkeypatch)
+    def test_points_belong_to_their_epoch_and_class(
+        self, without_first_epoch: Subject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shown = frames_of(without_first_epoch, "latent-animation", monkeypatch)
         assert [frame["title"] for frame in shown] == ["epoch 0 of 2", "epoch 2 of 2"]
-        kept = {epoch: np.load(filmed.run.frame_path(epoch))["means"] for epoch in (0, 2)}
-        test = held_out_view(filmed.config, filmed.dataset, "test")
-        np.testing.assert_allclose(kept[2], filmed.vae.encoder.mean(test.x), atol=1e-5)
+        kept = {epoch: np.load(without_first_epoch.run.frame_path(epoch))["means"] for epoch in (0, 2)}
+        test = held_out_view(without_first_epoch.config, without_first_epoch.dataset, "test")
+        np.testing.assert_allclose(kept[2], without_first_epoch.vae.encoder.mean(test.x), atol=1e-5)
         plane = projection(kept[2])
         assert np.abs(plane(kept[0]) - projection(kept[0])(kept[0])).max() > 1e-3
         for frame, means in zip(shown, kept.values(), strict=True):
@@ -354,27 +327,27 @@ class TestAnimations:
                 order, other = (np.lexsort(points.T) for points in (expected, frame["points"][of_class]))
                 np.testing.assert_allclose(frame["points"][of_class][other], expected[order], atol=1e-5)
 
-    def test_images_are_those_of_their_epoch(self, filmed: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-        shown = frames_of(filmed, "decoder-animation", monkeypatch)
+    def test_images_belong_to_their_epoch(self, without_first_epoch: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+        shown = frames_of(without_first_epoch, "decoder-animation", monkeypatch)
         assert [frame["title"] for frame in shown] == ["epoch 0 of 2", "epoch 2 of 2"]
-        z = latent.grid(filmed.vae, 10, filmed.seed).z
-        np.testing.assert_allclose(shown[1]["image"][:8, 9:17], filmed.decode(z[1])[..., 0], atol=1e-5)
+        z = latent.grid(without_first_epoch.vae, 10, without_first_epoch.seed).z
+        np.testing.assert_allclose(shown[1]["image"][:8, 9:17], without_first_epoch.decode(z[1])[..., 0], atol=1e-5)
         for frame, epoch in zip(shown, (0, 2), strict=True):
-            decoded = np.load(filmed.run.frame_path(epoch))["decoded"]
+            decoded = np.load(without_first_epoch.run.frame_path(epoch))["decoded"]
             np.testing.assert_allclose(frame["image"][9:17, :8], decoded[10, ..., 0], atol=1e-6)
 
 
-class TestAssessed:
+class TestEvaluation:
     """The pictures of an evaluation."""
 
-    def test_the_bound_rises_from_the_elbo(self, assessed: Assessment) -> None:
-        axes = EVALUATION_PICTURES["evaluation-bound"].draw(assessed).axes[0]
+    def test_the_bound_rises_from_the_elbo(self, assessment: Assessment) -> None:
+        axes = EVALUATION_PICTURES["evaluation-bound"].draw(assessment).axes[0]
         curve, elbo = axes.lines
-        sweep = assessed.estimates.sweep
+        sweep = assessment.estimates.sweep
         np.testing.assert_array_equal(curve.get_xdata(), [1, 2, 5, 10, 20, 50])
         np.testing.assert_allclose(curve.get_ydata(), sweep.mean(axis=0))
         assert (np.diff(curve.get_ydata()) > 0).all()
-        assert set(elbo.get_ydata()) == {assessed.result["elbo"]}
+        assert set(elbo.get_ydata()) == {assessment.result["elbo"]}
         assert (curve.get_label(), elbo.get_label()) == ("bound from K samples", "ELBO")
         corners = axes.collections[0].get_paths()[0].vertices
         at_most = corners[corners[:, 0] == 50, 1]
@@ -382,7 +355,7 @@ class TestAssessed:
         np.testing.assert_allclose([at_most.min(), at_most.max()], sweep[:, -1].mean() + error * np.array([-1, 1]))
 
     @pytest.mark.parametrize("active", [[True, False, True, False], [False, True, True, True]])
-    def test_bars_of_active_dimensions_have_their_colour(self, active: list[bool]) -> None:
+    def test_active_dimensions_have_a_colour_of_their_own(self, active: list[bool]) -> None:
         from tfp_vae.plots.curves import rate_bars
 
         rates = np.array([0.1, 3.0, 2.0, 0.5])
@@ -395,29 +368,184 @@ class TestAssessed:
         texts = [text.get_text() for text in axes.figure.legends[0].get_texts()]
         assert texts == [f"active: its posterior means vary ({sum(active)})", f"not active ({4 - sum(active)})"]
 
-    def test_a_dimension_is_active_whose_means_vary(self, assessed: Assessment) -> None:
-        means = assessed.estimates.posterior_mean.copy()
+    def test_dimension_is_active_if_its_means_vary(self, assessment: Assessment) -> None:
+        means = assessment.estimates.posterior_mean.copy()
         means[:, 0] = 0.25
-        still = dataclasses.replace(assessed, estimates=assessed.estimates._replace(posterior_mean=means))
+        still = dataclasses.replace(assessment, estimates=assessment.estimates._replace(posterior_mean=means))
         assert means[:, 1].var() > ACTIVE_VARIANCE
         axes = EVALUATION_PICTURES["evaluation-rates"].draw(still).axes[0]
         rates = still.result["rate_per_dim"]
         colors = {round(bar.get_height(), 5): rgb(bar.get_facecolor()) for bar in axes.patches}
         assert colors == {round(rates[0], 5): rgb(canvas.PALETTE[9]), round(rates[1], 5): rgb(canvas.PALETTE[0])}
 
-    def test_boxes_are_of_log_p_of_their_classes(self, assessed: Assessment) -> None:
-        histogram, boxes = EVALUATION_PICTURES["evaluation-histogram"].draw(assessed).axes
-        values, y = assessed.estimates.log_likelihood, assessed.examples.y
+    def test_boxes_show_log_p_of_their_classes(self, assessment: Assessment) -> None:
+        histogram, boxes = EVALUATION_PICTURES["evaluation-histogram"].draw(assessment).axes
+        values, y = assessment.estimates.log_likelihood, assessment.examples.y
         for name, median in medians_by_class(boxes).items():
             assert median == pytest.approx(np.median(values[y == int(name)]), abs=1e-6)
         assert histogram.get_title() == "log p(x) of 40 test examples, K = 50"
 
-    def test_extremes_have_their_values_and_places_in_the_split(self, assessed: Assessment, digits: Dataset) -> None:
-        figure = EVALUATION_PICTURES["evaluation-extremes"].draw(assessed)
-        values, rows = assessed.estimates.log_likelihood, np.asarray(assessed.examples.rows)
-        test = held_out_view(LoadedRun(Run(Path(assessed.result["run"]))).config, digits, "test").x
+    def test_extremes_show_values_and_places_in_the_split(self, assessment: Assessment, digits: Dataset) -> None:
+        figure = EVALUATION_PICTURES["evaluation-extremes"].draw(assessment)
+        values, rows = assessment.estimates.log_likelihood, np.asarray(assessment.examples.rows)
+        test = held_out_view(LoadedRun(Run(Path(assessment.result["run"]))).config, digits, "test").x
         order = np.argsort(values, kind="stable")
         pitch = figure.axes[0].images[0].get_array().shape[0] / 2
         for i, place in enumerate([*order[:10], *order[-10:][::-1]]):
             np.testing.assert_array_equal(tile(figure, *divmod(i, 10), pitch), test[rows[place], ..., 0])
             assert figure.axes[0].texts[i].get_text() == f"\N{MINUS SIGN}{-values[place]:.0f}\ntest {rows[place]}"
+
+
+class TestEveryPicture:
+    """The pictures of the run in two dimensions."""
+
+    def test_every_picture_of_the_table_is_drawn(self, flat: Subject) -> None:
+        names = {path.name for path in flat.run.path("plots").iterdir() if not path.name.startswith("evaluation-")}
+        assert names == {name + picture.suffix for name, picture in RUN_PICTURES.items()}
+        for name in names:
+            picture = open_picture(flat.run.path(f"plots/{name}"))
+            assert min(picture.size) > 100
+            assert np.asarray(picture.convert("L")).std() > 3
+            assert getattr(picture, "n_frames", 1) == (3 if name.endswith(".gif") else 1)
+
+    def test_originals_are_as_the_model_saw_them(self, flat: Subject) -> None:
+        shown = np.asarray(RUN_PICTURES["reconstructions"].draw(flat).axes[0].images[0].get_array())
+        test = held_out_view(flat.config, flat.dataset, "test").x
+        np.testing.assert_array_equal(shown[:8, :8], test[0, ..., 0])
+        assert set(np.unique(shown[:8])) == {0, 1}
+
+    def test_traversals_name_their_dimensions_and_quantiles(self, flat: Subject) -> None:
+        axes = RUN_PICTURES["traversals"].draw(flat).axes[0]
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        assert names == [f"$z_{{{d + 1}}}$" for d in sorted(flat.active)]
+        assert axes.get_xticklabels()[0].get_text() == "2%"
+
+    def test_posterior_is_filled_and_prior_is_a_line(self, flat: Subject) -> None:
+        figure = RUN_PICTURES["posterior-prior"].draw(flat)
+        for d, axes in enumerate(figure.axes[: flat.latent_dim]):
+            filled, line = axes.containers[0], axes.patches[-1]
+            edges = [*(bar.get_x() for bar in filled), filled[-1].get_x() + filled[-1].get_width()]
+            expected, _ = np.histogram(flat.embeddings.samples[0][:, d], edges, density=True)
+            np.testing.assert_allclose([bar.get_height() for bar in filled], expected, atol=1e-6)
+            assert (filled[0].get_label(), line.get_label()) == ("q(z), test data", "p(z), prior")
+            prior, _ = np.histogram(latent.prior_draws(flat.vae, flat.seed)[:, d], edges, density=True)
+            assert line.get_path().vertices[:, 1].max() == pytest.approx(prior.max(), rel=1e-5)
+
+    def test_labels_belong_to_their_points(self, flat: Subject) -> None:
+        axes, labels = RUN_PICTURES["latent-scatter"].draw(flat).axes[0], flat.test.y
+        clouds = [np.asarray(each.get_offsets()) for each in axes.collections[1:]]
+        assert [text.get_text() for text in axes.texts] == [str(label) for label in np.unique(labels)]
+        for label, cloud in zip(np.unique(labels), clouds, strict=True):
+            np.testing.assert_allclose(cloud, flat.embeddings.mean[labels == label])
+
+    def test_boxes_span_the_quartiles_of_their_classes(self, flat: Subject) -> None:
+        boxes = RUN_PICTURES["log-likelihood"].draw(flat).axes[1]
+        examples, values = flat.scores
+        names = [label.get_text() for label in boxes.get_yticklabels()]
+        for name, box in zip(names, boxes.patches, strict=True):
+            ends = box.get_path().vertices[:, 0]
+            quartiles = np.quantile(values[examples.y == int(name)], [0.25, 0.75])
+            np.testing.assert_allclose([ends.min(), ends.max()], quartiles, rtol=1e-6)
+
+    def test_interpolations_end_at_two_different_examples(self, flat: Subject) -> None:
+        picture = np.asarray(RUN_PICTURES["interpolations"].draw(flat).axes[0].images[0].get_array())
+        test = {x.tobytes() for x in flat.test.x[..., 0]}
+        for row in range(gallery.PATHS):
+            top, last = row * 9, (gallery.PATH_STEPS + 1) * 9
+            ends = [np.ascontiguousarray(picture[top : top + 8, left : left + 8], np.float32) for left in (0, last)]
+            assert all(end.tobytes() in test for end in ends)
+            assert ends[0].tobytes() != ends[1].tobytes()
+
+    def test_extremes_have_the_lowest_and_the_highest_log_p(self, flat: Subject) -> None:
+        axes = RUN_PICTURES["extremes"].draw(flat).axes[0]
+        examples, values = flat.scores
+        picture = np.asarray(axes.images[0].get_array())
+        np.testing.assert_array_equal(picture[:8, :8], examples.x[values.argmin(), ..., 0])
+        below = picture.shape[0] // 2
+        np.testing.assert_array_equal(picture[below : below + 8, :8], examples.x[values.argmax(), ..., 0])
+        written = [text.get_text() for text in axes.texts]
+        for place, row in ((0, values.argmin()), (10, values.argmax())):
+            assert written[place] == f"\N{MINUS SIGN}{-values[row]:,.0f}\n{examples.whence(row)}"
+
+
+class TestDrawRun:
+    """Which pictures are drawn, and where they go."""
+
+    def test_pictures_without_their_needs_are_refused(self, restored: LoadedRun, digits: Dataset) -> None:
+        subject = Subject(restored, digits)
+        with pytest.raises(UsageError, match="latent-animation: this run has no frames of its training"):
+            gallery.applicable(subject, ["latent-animation"])
+        with pytest.raises(UsageError, match="unknown picture 'none'"):
+            gallery.applicable(subject, ["none"])
+        filmed = {name for name, picture in RUN_PICTURES.items() if picture.suffix == ".gif"}
+        assert set(gallery.applicable(subject)) == set(RUN_PICTURES) - filmed
+
+    def test_vectors_have_neither_a_manifold_nor_an_animation_of_images(self, vectors: Subject) -> None:
+        assert not {"manifold", "decoder-animation"} & set(gallery.applicable(vectors))
+        assert {"samples", "reconstructions", "latent-scatter", "extremes"} <= set(gallery.applicable(vectors))
+
+    def test_each_path_is_reported_once_it_is_written(self, copied: Run, digits: Dataset) -> None:
+        reported: list[Path] = []
+        subject = Subject(LoadedRun(copied), digits)
+        paths = gallery.draw_run(
+            subject, ["architecture", "learning-curves"], notify=lambda path: reported.append(path) or path.stat()
+        )
+        assert reported == paths == [copied.path(f"plots/{name}.png") for name in ("architecture", "learning-curves")]
+
+    def test_files_name_weights_and_seed_only_if_these_decide_them(self, flat: Subject) -> None:
+        for name, picture in RUN_PICTURES.items():
+            if picture.suffix == ".png":
+                about = description(flat.run.path(f"plots/{name}.png").read_bytes())
+                assert about == (flat.description if picture.depends_on_weights else "")
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("dataset", "model", "missing"),
+        [
+            (
+                "colour.npz",
+                {
+                    "latent_dim": 5,
+                    "likelihood": "continuous-bernoulli",
+                    "posterior": "inverse-autoregressive-flow:hidden=8,context=3",
+                },
+                {"manifold"},
+            ),
+            ("counts.npz", {"likelihood": "poisson", "prior": "vamp:components=4"}, set()),
+            (
+                "vectors.npz",
+                {"latent_dim": 1, "likelihood": "normal"},
+                {"manifold", "latent-animation", "decoder-animation"},
+            ),
+        ],
+    )
+    def test_any_data_and_model_has_its_pictures(
+        self, dataset: str, model: dict[str, object], missing: set[str], tmp_path: Path, rng: np.random.Generator
+    ) -> None:
+        arrays = {
+            "colour.npz": {"x": rng.integers(0, 256, (40, 28, 28, 3)).astype(np.uint8), "y": np.arange(40) % 3},
+            "counts.npz": {"x": rng.poisson(9, (40, 8, 8)), "y": np.array(["cat", "dog"] * 20)},
+            "vectors.npz": {"x": rng.normal(size=(40, 5))},
+        }
+        np.savez(tmp_path / dataset, **arrays[dataset])
+        settings = {"objective": "monte-carlo-elbo", "epochs": 1}
+        subject = train_subject(tmp_path / "run", str(tmp_path / dataset), settings, **model)
+        names = {path.stem for path in gallery.draw_run(subject)}
+        assert names >= {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture"}
+        assert names | missing | {"traversals"} == set(RUN_PICTURES)
+        assert not names & missing
+
+    @pytest.mark.parametrize("name", ["pca", "tsne"])
+    def test_title_of_the_scatter_names_the_projection(self, name: str, flat: Subject) -> None:
+        axes = draw("latent-scatter", Subject(flat.restored, flat.dataset, projection=name)).axes[0]
+        assert ("t-SNE of 2 dimensions" in axes.get_title()) == (name == "tsne")
+        assert ("ellipses" in axes.get_title()) == (name == "pca")
+        assert sum(len(points.get_offsets()) for points in axes.collections) == 180 + 60 * (name == "pca")
+
+    def test_architecture_of_a_network_without_keras_layers_has_three_dots(
+        self, flat: Subject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(flat.vae.encoder, "network", lambda x: x)
+        texts = [text.get_text() for text in draw("architecture", flat).axes[0].texts]
+        assert texts.count("···") == 1
+        assert {"encoder", "decoder", "q(z|x)"} <= set(texts)

@@ -1,0 +1,48 @@
+"""Trained runs that the tests of reports share. Tests copy a run before they change it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.commands import call
+from tests.helpers.runs import train_subject
+from tfp_vae import reports
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.runs.load import LoadedRun
+from tfp_vae.runs.run import Run
+
+
+@pytest.fixture(scope="session")
+def flat(filmed: Path, digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> reports.Subject:
+    """A run on the digits in two dimensions, with all its pictures and an evaluation."""
+    folder = tmp_path_factory.mktemp("reports") / "flat"
+    shutil.copytree(filmed, folder)
+    subject = reports.Subject(LoadedRun(Run(folder)), digits)
+    reports.draw_run(subject)
+    call("evaluate", "--run", folder, "--iw-samples", "20", "--execution", "graph")
+    return subject
+
+
+@pytest.fixture(scope="session")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> reports.Subject:
+    """A run on the digits in three dimensions."""
+    return train_subject(tmp_path_factory.mktemp("reports") / "deep", "digits", latent_dim=3)
+
+
+@pytest.fixture(scope="session")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> reports.Subject:
+    """A run on vectors without classes."""
+    folder = tmp_path_factory.mktemp("vectors")
+    np.savez(folder / "vectors.npz", x=np.random.default_rng(0).normal(size=(60, 5)))
+    return train_subject(folder / "run", str(folder / "vectors.npz"), likelihood="normal")
+
+
+@pytest.fixture
+def evaluated(flat: reports.Subject, tmp_path: Path) -> Run:
+    """A copy of the run on the digits in two dimensions, with its pictures and its evaluation."""
+    shutil.copytree(flat.run.folder, tmp_path / "evaluated")
+    return Run(tmp_path / "evaluated")
