@@ -24,7 +24,7 @@ SCHEMES = {"dark": 0, "light": 1}
 """The colour schemes that a reader may prefer, by Chromium's numbers."""
 
 STILL = 2
-"""Chromium's number for showing only the first frame of animations, because a moving page never looks the same twice."""
+"""Chromium's number for still animations, because a moving page never looks the same twice."""
 
 LONGEST = 16_000
 """Largest height of a picture, in pixels. Graphics memory ends soon after."""
