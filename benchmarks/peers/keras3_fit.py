@@ -1,8 +1,8 @@
-"""Keras 3 on TensorFlow, or on what KERAS_BACKEND says: a model whose `compute_loss` is the ELBO's, and `fit`."""
+"""Keras 3 on TensorFlow, or on the library in KERAS_BACKEND: a model with the ELBO as `compute_loss`, and `fit`."""
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import final
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ __all__ = ["Peer", "takes"]
 
 @final
 class Model(keras.Model):
-    """Encoder and decoder; returns loc and scale of q(z|x), and logits of p(x|z)."""
+    """Encoder and decoder. A call returns loc and scale of q(z|x), and logits of p(x|z)."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Model(keras.Model):
         self.decoder.set_weights(keras_layers.arrays(problem.decoder))
         self.samples, self.noise = workload.samples, keras.random.SeedGenerator(0)
 
-    def call(self, x: Any) -> tuple[Any, Any, Any]:
+    def call(self, x: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
         """Return loc and scale, [B, D], and logits, [S, B, 784]."""
         loc, s = ops.split(self.encoder(x), 2, axis=-1)
         scale = SCALE_FLOOR + ops.softplus(s)
@@ -37,8 +37,13 @@ class Model(keras.Model):
         return loc, scale, ops.reshape(logits, (self.samples, -1, PIXELS))
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Any:
+        self,
+        x: keras.KerasTensor | None = None,
+        y: keras.KerasTensor | None = None,
+        y_pred: tuple[keras.KerasTensor, ...] = (),
+        sample_weight: keras.KerasTensor | None = None,
+        training: bool = True,
+    ) -> keras.KerasTensor:
         """Return the negative ELBO."""
         loc, scale, logits = y_pred
         log_px = ops.sum(x * logits - ops.softplus(logits), axis=-1)
@@ -62,5 +67,5 @@ class Peer:
         return float(self._model.compute_loss(x, y_pred=self._model(x)))
 
     def train(self, steps: int) -> None:
-        """Fit for one epoch of so many steps."""
+        """Fit for one epoch with this number of steps."""
         self._model.fit(self._batches, steps_per_epoch=steps, epochs=1, verbose=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import tensorflow as tf
@@ -11,37 +11,12 @@ import tf_keras as keras
 
 from benchmarks import keras_layers
 from benchmarks.keras_layers import takes
-from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem, Workload
+from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem
+from tfp_vae.core.types import Tensor
 
 __all__ = ["Peer", "takes"]
 
 tfd, tfpl = tfp.distributions, tfp.layers
-
-
-def _posterior(parameters: Any) -> Any:
-    loc, s = tf.split(parameters, 2, axis=-1)
-    return tfd.MultivariateNormalDiag(loc, SCALE_FLOOR + tf.math.softplus(s))
-
-
-def _several(samples: int) -> Any:
-    return lambda q: q.sample(samples)
-
-
-def _networks(workload: Workload) -> tuple[Any, Any]:
-    sample = tfd.Distribution.sample if workload.samples == 1 else _several(workload.samples)
-    prior = tfd.MultivariateNormalDiag(tf.zeros(workload.latent_dim))
-    encoder = keras.Sequential(
-        [
-            keras.layers.InputLayer((PIXELS,)),
-            *keras_layers.encoder(keras.layers, workload),
-            tfpl.DistributionLambda(_posterior, sample),
-            tfpl.KLDivergenceAddLoss(prior, use_exact_kl=True, weight=1 / workload.batch),  # it sums over a batch
-        ]
-    )
-    decoder = keras.Sequential(
-        [*keras_layers.decoder(keras.layers, workload), tfpl.IndependentBernoulli((PIXELS,), tfd.Bernoulli.logits)]
-    )
-    return encoder, decoder
 
 
 @final
@@ -49,8 +24,24 @@ class Peer:
     """The tutorial's model."""
 
     def __init__(self, problem: Problem) -> None:
+        def posterior(parameters: Tensor) -> object:
+            loc, s = tf.split(parameters, 2, axis=-1)
+            return tfd.MultivariateNormalDiag(loc, SCALE_FLOOR + tf.math.softplus(s))
+
         workload = problem.workload
-        encoder, decoder = _networks(workload)
+        sample = tfd.Distribution.sample if workload.samples == 1 else lambda q: q.sample(workload.samples)
+        prior = tfd.MultivariateNormalDiag(tf.zeros(workload.latent_dim))
+        encoder = keras.Sequential(
+            [
+                keras.layers.InputLayer((PIXELS,)),
+                *keras_layers.encoder(keras.layers, workload),
+                tfpl.DistributionLambda(posterior, sample),
+                tfpl.KLDivergenceAddLoss(prior, use_exact_kl=True, weight=1 / workload.batch),  # it sums over a batch
+            ]
+        )
+        decoder = keras.Sequential(
+            [*keras_layers.decoder(keras.layers, workload), tfpl.IndependentBernoulli((PIXELS,), tfd.Bernoulli.logits)]
+        )
         self._model = keras.Model(encoder.inputs, decoder(encoder.outputs[0]))
         encoder.set_weights(keras_layers.arrays(problem.encoder))
         decoder.set_weights(keras_layers.arrays(problem.decoder))
@@ -64,5 +55,5 @@ class Peer:
         return float(tf.reduce_mean(-self._model(x).log_prob(x)) + sum(self._model.losses))
 
     def train(self, steps: int) -> None:
-        """Fit for one epoch of so many steps."""
+        """Fit for one epoch with this number of steps."""
         self._model.fit(self._batches, steps_per_epoch=steps, epochs=1, verbose=0)

@@ -1,4 +1,4 @@
-"""The library's own trainer and evaluation."""
+"""The trainer and the evaluation of this library."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from tfp_vae.training.optimizers import adam, constant
 
 @final
 class Peer:
-    """The library, as it chooses to run the model."""
+    """The model of this library with its default execution."""
 
     def __init__(self, problem: Problem) -> None:
         self._workload = workload = problem.workload
-        self._vae = _vae(workload)
-        _set_weights(self._vae, problem)
+        self._vae = build(workload)
+        set_weights(self._vae, problem)
         binarization = BINARIZATIONS.build(BINARIZATIONS.member("dynamic"))
         self._elbo = (MonteCarloELBO if workload.flow else ELBO)(mc_samples=workload.samples)
         self._taken, self._examples = 0, len(problem.x)
-        self._estimator: Any = None
+        self._estimator: tv.evaluation.Estimator | None = None
         self._execution = choose(self._vae)
         self._trainer = Trainer(
             self._vae,
@@ -62,14 +62,14 @@ class Peer:
         self._trainer.run(batches, steps, self._taken, Totals())
         self._taken += steps
 
-    def evaluate(self, x: np.ndarray, samples: int) -> Any:
+    def evaluate(self, x: np.ndarray, samples: int) -> np.ndarray:
         """Return log p(x), [B]."""
         if self._estimator is None:
-            self._estimator = tv.evaluation.importance.Estimator(self._vae, iw_samples=samples)
+            self._estimator = tv.evaluation.Estimator(self._vae, iw_samples=samples)
         self._taken += 1
         return self._estimator(x.reshape(-1, SIDE, SIDE, 1), seed=(0, self._taken)).log_likelihood
 
-    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
+    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return log p(x), [B], from noise [S, B, D], by the model's distributions."""
         posterior = self._vae.encoder(x := x.reshape(-1, SIDE, SIDE, 1))
         z = posterior.mean() + posterior.stddev() * noise
@@ -77,49 +77,36 @@ class Peer:
         return evidence(log_joint - posterior.log_prob(z))
 
 
-def _vae(workload: Workload) -> tv.VAE:
+def build(workload: Workload) -> tv.VAE:
+    """Return the model of a workload."""
     image = (SIDE, SIDE, 1)
-    posterior = _posterior(workload)
-    likelihood = tv.likelihoods.Bernoulli(image)
-    networks = (_mlp if workload.hidden else _conv)(workload, image, posterior.params_size)
-    encoder, decoder = tv.Encoder(networks[0], posterior), tv.Decoder(networks[1], likelihood)
-    return tv.VAE(encoder, decoder, tv.priors.StandardNormal(workload.latent_dim))
-
-
-def _posterior(workload: Workload) -> Any:
-    if not workload.flow:
-        return tv.posteriors.DiagonalNormal(workload.latent_dim, scale_floor=SCALE_FLOOR)
-    return tv.posteriors.InverseAutoregressiveFlow(
-        workload.latent_dim, depth=workload.flow, hidden=FLOW_WIDTH, context=CONTEXT
+    posterior: tv.posteriors.Posterior = tv.posteriors.DiagonalNormal(workload.latent_dim, scale_floor=SCALE_FLOOR)
+    if workload.flow:
+        posterior = tv.posteriors.InverseAutoregressiveFlow(
+            workload.latent_dim, depth=workload.flow, hidden=FLOW_WIDTH, context=CONTEXT
+        )
+    if workload.hidden:
+        encoder = tv.networks.mlp(image, posterior.params_size, hidden=workload.hidden, activation="relu")
+        decoder = tv.networks.mlp((workload.latent_dim,), PIXELS, hidden=workload.hidden[::-1], activation="relu")
+    else:
+        settings: dict[str, Any] = {"channels": CHANNELS, "dense": (DENSE,), "activation": "relu"}
+        encoder = tv.networks.conv(image, posterior.params_size, **settings)
+        decoder = tv.networks.conv((workload.latent_dim,), PIXELS, image_shape=image, **settings)
+    return tv.VAE(
+        tv.Encoder(encoder, posterior),
+        tv.Decoder(decoder, tv.likelihoods.Bernoulli(image)),
+        tv.priors.StandardNormal(workload.latent_dim),
     )
 
 
-def _flow(vae: tv.VAE) -> tuple[Any, ...]:
-    flow = getattr(vae.encoder.posterior, "flow", None)
-    return () if flow is None else flow.networks
-
-
-def _set_weights(vae: tv.VAE, problem: Problem) -> None:
+def set_weights(vae: tv.VAE, problem: Problem) -> None:
+    """Set the first weights of a problem."""
     networks: tuple[Any, Any] = vae.encoder.network, vae.decoder.network
     for network, layers in zip(networks, (problem.encoder, problem.decoder), strict=True):
         arrays = [array for layer in layers for array in layer]
-        network.set_weights([*arrays, *network.get_weights()[len(arrays) :]])  # of convolutions, a bias each pixel
-    for network, weights in zip(_flow(vae), problem.flow, strict=True):
+        network.set_weights([*arrays, *network.get_weights()[len(arrays) :]])  # convolutions have a bias per pixel too
+    flow = getattr(vae.encoder.posterior, "flow", None)
+    for network, weights in zip(() if flow is None else flow.networks, problem.flow, strict=True):
         for kind, given in zip(("kernels", "biases", "from_context"), zip(*weights, strict=True), strict=True):
             for variable, array in zip(getattr(network, kind), given, strict=True):
                 variable.assign(array)
-
-
-def _mlp(workload: Workload, image: tuple[int, ...], size: int) -> tuple[Any, Any]:
-    return (
-        tv.networks.mlp(image, size, hidden=workload.hidden, activation="relu"),
-        tv.networks.mlp((workload.latent_dim,), PIXELS, hidden=workload.hidden[::-1], activation="relu"),
-    )
-
-
-def _conv(workload: Workload, image: tuple[int, ...], size: int) -> tuple[Any, Any]:
-    settings: dict[str, Any] = {"channels": CHANNELS, "dense": (DENSE,), "activation": "relu"}
-    return (
-        tv.networks.conv(image, size, **settings),
-        tv.networks.conv((workload.latent_dim,), PIXELS, image_shape=image, **settings),
-    )

@@ -1,9 +1,9 @@
-"""pythae: its VAE of one's own encoder and decoder, its trainer, its `get_nll`."""
+"""pythae: its VAE with a custom encoder and decoder, its trainer and its `get_nll`."""
 
 from __future__ import annotations
 
 import tempfile
-from typing import Any, final
+from typing import final
 from unittest import mock
 
 import numpy as np
@@ -21,7 +21,7 @@ from benchmarks.problem import LEARNING_RATE, PIXELS, SCALE_FLOOR, Problem, Work
 
 
 def takes(workload: Workload) -> bool:
-    """Whether pythae can do it: it trains with one sample; its own flow has another network."""
+    """Return whether pythae supports a workload. It trains with one sample, and its own flow has another network."""
     return not workload.flow and (workload.steps == 0 or workload.samples == 1)
 
 
@@ -54,7 +54,7 @@ class Decoder(BaseDecoder):
 
 @final
 class Binarized(BaseDataset):
-    """So many examples, binarized anew whenever one is taken."""
+    """A number of examples, each binarized again whenever it is read."""
 
     def __init__(self, x: Tensor, examples: int) -> None:
         super().__init__(x, torch.zeros(len(x)))
@@ -67,7 +67,7 @@ class Binarized(BaseDataset):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: list[int]) -> list[DatasetOutput]:
-        """Return a batch's examples, binarized at once."""
+        """Return the examples of a batch, binarized together."""
         rows = torch.tensor(indices) % len(self.data)
         return [
             DatasetOutput(data=x, labels=y)
@@ -82,7 +82,7 @@ class Peer:
     def __init__(self, problem: Problem) -> None:
         torch.manual_seed(0)
         config = VAEConfig(input_dim=(PIXELS,), latent_dim=problem.workload.latent_dim, reconstruction_loss="bce")
-        self._model: Any = VAE(config, Encoder(problem), Decoder(problem))
+        self._model = VAE(config, Encoder(problem), Decoder(problem))
         self._problem, self._x, self._batch = problem, torch_eager.as_tensor(problem, problem.x), problem.workload.batch
 
     @torch.no_grad()
@@ -91,7 +91,7 @@ class Peer:
         return float(self._model({"data": torch_eager.as_tensor(self._problem, x)}).loss)
 
     def train(self, steps: int) -> None:
-        """Train for one epoch of so many batches."""
+        """Train for one epoch with this number of batches."""
         with tempfile.TemporaryDirectory() as folder:
             config = BaseTrainerConfig(
                 output_dir=folder,
@@ -103,13 +103,15 @@ class Peer:
             BaseTrainer(self._model, dataset, training_config=config).train()
 
     @torch.no_grad()
-    def evaluate(self, x: np.ndarray, samples: int) -> Any:
-        """Return the mean of log p(x), which is what `get_nll` returns."""
-        return self._model.get_nll(torch_eager.as_tensor(self._problem, x), samples, batch_size=min(samples, 1_000))
+    def evaluate(self, x: np.ndarray, samples: int) -> np.ndarray:
+        """Return the mean of log p(x), because `get_nll` averages."""
+        return np.asarray(
+            self._model.get_nll(torch_eager.as_tensor(self._problem, x), samples, batch_size=min(samples, 1_000))
+        )
 
     @torch.no_grad()
-    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
-        """Return the mean of log p(x) from noise [S, B, D], of which `get_nll` takes one example's at a time."""
+    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return the mean of log p(x) from noise [S, B, D]. `get_nll` uses that of one example at a time."""
         draws = iter(torch.tensor(noise).unbind(dim=1))
         with mock.patch.object(self._model, "_sample_gauss", lambda loc, scale: (loc + scale * next(draws), None)):
-            return self.evaluate(x, len(noise))
+            return np.asarray(self.evaluate(x, len(noise)))

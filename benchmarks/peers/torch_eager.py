@@ -1,10 +1,11 @@
-"""PyTorch, eager, as its users write it."""
+"""PyTorch in eager mode, as its users write it."""
 
 from __future__ import annotations
 
 import abc
 import math
-from typing import Any, final
+from collections.abc import Callable
+from typing import TypeVar, final
 
 import numpy as np
 import torch
@@ -25,49 +26,39 @@ from benchmarks.problem import (
     tiles,
 )
 
+Module = TypeVar("Module", bound=nn.Module)
+
 
 def as_tensor(problem: Problem, x: np.ndarray) -> Tensor:
-    """Return images [N, 784] as the networks here see them: those of convolutions are mirrored in both axes.
+    """Return images [N, 784] as the networks here see them. For convolutions they are mirrored in both axes.
 
-    TensorFlow's "same" pads an even side at its end, PyTorch's `padding=1` counts from its beginning: on mirrored
-    images, with mirrored kernels, they are the same map.
+    TensorFlow's "same" pads an even side at its end, but PyTorch's `padding=1` counts from its beginning. On mirrored
+    images with mirrored kernels, both are the same map.
     """
     return torch.tensor(x if problem.workload.hidden else x[:, ::-1].copy())
 
 
-def _linear(kernel: np.ndarray, bias: np.ndarray) -> nn.Linear:
-    return _holding(nn.Linear(*kernel.shape), kernel.T, bias)
-
-
-def _down(kernel: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
-    return _holding(nn.Conv2d(*kernel.shape[2:], 3, stride=2, padding=1), _mirrored(kernel), bias)
-
-
-def _up(kernel: np.ndarray, bias: np.ndarray) -> nn.ConvTranspose2d:
-    return _holding(
-        nn.ConvTranspose2d(*kernel.shape[:1:-1], 3, stride=2, padding=1, output_padding=1), _mirrored(kernel), bias
-    )
-
-
-def _same(kernel: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
-    return _holding(nn.Conv2d(*kernel.shape[2:], 3, padding=1), _mirrored(kernel), bias)
-
-
-def _mirrored(kernel: np.ndarray) -> np.ndarray:
-    return kernel[::-1, ::-1].transpose(3, 2, 0, 1)
-
-
-def _holding(module: Any, weight: np.ndarray, bias: np.ndarray) -> Any:
+def load(module: Module, weight: np.ndarray, bias: np.ndarray) -> Module:
+    """Return a layer with given weights."""
     module.weight.data, module.bias.data = torch.tensor(weight.copy()), torch.tensor(bias)
     return module
 
 
-def _mlp(layers: Layers) -> list[nn.Module]:
-    return [module for layer in layers for module in (_linear(*layer), nn.ReLU())][:-1]
+def mirror(kernel: np.ndarray) -> np.ndarray:
+    """Return the kernel of a convolution as PyTorch stores it, mirrored in both axes."""
+    return kernel[::-1, ::-1].transpose(3, 2, 0, 1)
 
 
-def _channels_first(array: np.ndarray, axis: int) -> np.ndarray:
-    """Return an array whose axis held [H, W, C], flat, with [C, H, W] there, mirrored, as PyTorch flattens."""
+def mlp(layers: Layers) -> list[nn.Module]:
+    """Return dense layers with relu between them."""
+    modules: list[nn.Module] = []
+    for kernel, bias in layers:
+        modules += [load(nn.Linear(*kernel.shape), kernel.T, bias), nn.ReLU()]
+    return modules[:-1]
+
+
+def channels_first(array: np.ndarray, axis: int) -> np.ndarray:
+    """Return an array with flat [C, H, W] instead of [H, W, C] along an axis, mirrored, as PyTorch flattens."""
     order = np.arange(array.shape[axis]).reshape(SMALL, SMALL, CHANNELS[-1])[::-1, ::-1].transpose(2, 0, 1).ravel()
     return array.take(order, axis)
 
@@ -75,29 +66,36 @@ def _channels_first(array: np.ndarray, axis: int) -> np.ndarray:
 def encoder(problem: Problem) -> nn.Sequential:
     """Return the map from x [B, 784] to loc and scale's parameters [B, 2 D]."""
     if problem.workload.hidden:
-        return nn.Sequential(*_mlp(problem.encoder))
+        return nn.Sequential(*mlp(problem.encoder))
     *convolutions, (kernel, bias), last = problem.encoder
-    down = [module for layer in convolutions for module in (_down(*layer), nn.ReLU())]
-    dense = _mlp([(_channels_first(kernel, 0), bias), last])
+    down: list[nn.Module] = []
+    for weight, shift in convolutions:
+        layer = nn.Conv2d(*weight.shape[2:], 3, stride=2, padding=1)
+        down += [load(layer, mirror(weight), shift), nn.ReLU()]
+    dense = mlp([(channels_first(kernel, 0), bias), last])
     return nn.Sequential(nn.Unflatten(-1, (1, SIDE, SIDE)), *down, nn.Flatten(), *dense)
 
 
 def decoder(problem: Problem) -> nn.Sequential:
     """Return the map from z [N, D] to logits [N, 784]."""
     if problem.workload.hidden:
-        return nn.Sequential(*_mlp(problem.decoder))
-    first, (kernel, bias), *transposed, last = problem.decoder
-    dense = _mlp([first, (_channels_first(kernel, 1), _channels_first(bias, 0))])
-    up = [module for layer in transposed for module in (_up(*layer), nn.ReLU())]
+        return nn.Sequential(*mlp(problem.decoder))
+    first, (kernel, bias), *transposed, (last_kernel, last_bias) = problem.decoder
+    dense = mlp([first, (channels_first(kernel, 1), channels_first(bias, 0))])
+    up: list[nn.Module] = []
+    for weight, shift in transposed:
+        layer = nn.ConvTranspose2d(*weight.shape[:1:-1], 3, stride=2, padding=1, output_padding=1)
+        up += [load(layer, mirror(weight), shift), nn.ReLU()]
+    same = load(nn.Conv2d(*last_kernel.shape[2:], 3, padding=1), mirror(last_kernel), last_bias)
     image = nn.Unflatten(-1, (CHANNELS[-1], SMALL, SMALL))
-    return nn.Sequential(*dense, nn.ReLU(), image, *up, _same(*last), nn.Flatten())
+    return nn.Sequential(*dense, nn.ReLU(), image, *up, same, nn.Flatten())
 
 
 @final
 class Masked(nn.Module):
-    """The masked network of one layer of a flow: shift and log-scale of z [S, B, D], given a context [B, C]."""
+    """The masked network of one layer of a flow, from z [S, B, D] and a context [B, C] to shift and log-scale."""
 
-    def __init__(self, network: Any, latent_dim: int) -> None:
+    def __init__(self, network: list[tuple[np.ndarray, np.ndarray, np.ndarray]], latent_dim: int) -> None:
         super().__init__()
         for name, arrays in zip(("kernels", "biases", "contexts"), zip(*network, strict=True), strict=True):
             setattr(self, name, nn.ParameterList(torch.tensor(array) for array in arrays))
@@ -124,7 +122,7 @@ class Model(nn.Module):
         self.samples, self._dim = problem.workload.samples, problem.workload.latent_dim
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return loc and scale of q(z|x), or of what a flow begins with, and its context."""
+        """Return loc and scale of q(z|x), or of the Normal before a flow, and the context of the flow."""
         encoded = self.encoder(x)
         loc, s, context = encoded.split([self._dim, self._dim, encoded.shape[-1] - 2 * self._dim], dim=-1)
         return loc, SCALE_FLOOR + functional.softplus(s), context
@@ -139,13 +137,13 @@ class Model(nn.Module):
         """Return the loss."""
         loc, scale, context = self.posterior(x)
         noise = torch.randn(self.samples, *loc.shape)
-        z, log_volume = self._warped(loc + scale * noise, context)
+        z, log_volume = self._warp(loc + scale * noise, context)
         terms = (z**2 - noise**2) / 2 if len(self.flow) else (loc**2 + scale**2 - 1) / 2
         rate = (terms - scale.log()).sum(dim=-1) + log_volume
         return -(self.log_px(z, x) - rate).mean()
 
-    def _warped(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z after each layer of the flow, and what log q loses by them."""
+    def _warp(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z after all layers of the flow, and the log-volume by which they reduce log q."""
         total = z.new_zeros(())
         for t, network in enumerate(self.flow):
             z = z if t == 0 else z.flip(-1)
@@ -155,7 +153,7 @@ class Model(nn.Module):
 
 
 class Base(abc.ABC):
-    """What eager and compiled PyTorch share."""
+    """The base of eager and compiled PyTorch."""
 
     def __init__(self, problem: Problem) -> None:
         torch.manual_seed(0)
@@ -178,7 +176,7 @@ class Base(abc.ABC):
             self._optimizer.step()
 
     @torch.no_grad()
-    def evaluate(self, x: np.ndarray, samples: int) -> Any:
+    def evaluate(self, x: np.ndarray, samples: int) -> np.ndarray:
         """Return log p(x), [B], streamed in tiles of samples."""
         pixels = as_tensor(self._problem, x)
         loc, scale, _ = self._plain.posterior(pixels)
@@ -186,10 +184,10 @@ class Base(abc.ABC):
         for _ in range(tiles(samples)):
             log_w = self._weigh(pixels, loc, scale, torch.randn(min(TILE, samples), *loc.shape))
             total = torch.logaddexp(total, torch.logsumexp(log_w, dim=0))
-        return (total - math.log(samples)).numpy()
+        return np.asarray((total - math.log(samples)).numpy())
 
     @torch.no_grad()
-    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> Any:
+    def evaluate_on(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return log p(x), [B], from noise [S, B, D]."""
         pixels = as_tensor(self._problem, x)
         loc, scale, _ = self._plain.posterior(pixels)
@@ -201,14 +199,14 @@ class Base(abc.ABC):
         return self._log_px(z, pixels) + log_ratio
 
     @abc.abstractmethod
-    def prepare(self, function: Any) -> Any:
-        """Return a model, or a function of it, as it is run."""
+    def prepare(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return a model, or a function of it, in the form that runs."""
 
 
 @final
 class Peer(Base):
     """Hand-written PyTorch."""
 
-    def prepare(self, function: Any) -> Any:
-        """Return what was given."""
+    def prepare(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return the function unchanged."""
         return function
