@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation import log_likelihood
     from tfp_vae.model import likelihoods, networks, posteriors, priors
     from tfp_vae.model.vae import VAE, Decoder, Encoder
+    from tfp_vae.runs.build import build
     from tfp_vae.runs.load import load, save
     from tfp_vae.training import fit
 
@@ -46,6 +47,7 @@ _PLACES = {
     "Batch": "core.batch",
     "Decoder": "model.vae",
     "Encoder": "model.vae",
+    "build": "runs.build",
     "errors": "core",
     "fit": "training",
     "likelihoods": "model",
@@ -63,6 +65,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "__version__",
+    "build",
     "data",
     "errors",
     "evaluation",

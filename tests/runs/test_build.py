@@ -1,16 +1,27 @@
-"""Building a VAE from the settings of a model."""
+"""Building a VAE from the settings of a model, and from a data set."""
 
 from __future__ import annotations
+
+import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tfp_vae as tv
+from tests.helpers.commands import call
 from tests.helpers.runs import CONFIGS, assert_same, small_model
-from tfp_vae.runs.build import build_model
+from tfp_vae.core.errors import UsageError
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.runs.build import build_model, describe_model
 from tfp_vae.runs.config import ModelConfig
+from tfp_vae.runs.run import Run
 from tfp_vae.training.state import State
 
 SHAPE = (8, 8, 1)
+
+SMALL = {"posterior": "real-nvp:depth=2,hidden=8", "hidden": (16,)}
+"""Settings of a small model."""
 
 
 def weights(model: ModelConfig, seed: int = 0, data_mean: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -49,3 +60,61 @@ def test_the_encoder_of_counts_sees_their_logarithms() -> None:
     counts = np.random.default_rng(0).poisson(50.0, (3, *SHAPE)).astype(np.float32)
     plain, logs = (build_model(small_model(encoder_input=name), SHAPE).encoder for name in ("values", "log1p"))
     np.testing.assert_allclose(logs.mean(counts), plain.mean(np.log1p(counts)), rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def digits_data() -> Dataset:
+    return tv.data.load("digits")
+
+
+class TestBuild:
+    def test_choices_are_those_of_the_command_and_logged(
+        self, digits_data: Dataset, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO, "tfp_vae"):
+            vae = tv.build(digits_data, hidden=(16,))
+        assert describe_model(vae) == small_model(likelihood="bernoulli")
+        assert "`likelihood` is bernoulli, because the data are grey images" in caplog.text
+        assert "`encoder" not in caplog.text  # because `hidden` decides it
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "tfp_vae"):
+            tv.build(digits_data, encoder="mlp:hidden=8", decoder="mlp:hidden=8", likelihood="continuous-bernoulli")
+        assert not caplog.records
+
+    def test_vectors_of_counts_get_a_likelihood_of_counts(self, rng: np.random.Generator) -> None:
+        vae = tv.build(tv.data.load(rng.poisson(40.0, (60, 3)), scaling="none"), hidden=(8,))
+        assert type(vae.decoder.likelihood).__name__ == "NegativeBinomial"
+        assert vae.encoder.sees == "log1p"
+
+    def test_settings_that_do_not_fit_are_refused(self, digits_data: Dataset) -> None:
+        with pytest.raises(UsageError, match="Did you mean `latent_dim`"):
+            tv.build(digits_data, latent_dims=2)
+        with pytest.raises(UsageError, match="Did you mean 'bernoulli'"):
+            tv.build(digits_data, likelihood="bernouli")
+        with pytest.raises(UsageError, match="latent_dim: expected a number of at least 1"):
+            tv.build(digits_data, latent_dim=0)
+        with pytest.raises(UsageError, match="`hidden` has no effect"):
+            tv.build(digits_data, encoder="mlp", decoder="mlp", hidden=(8,))
+        with pytest.raises(UsageError, match="Load it with"):
+            tv.build(digits_data.train.x)
+
+    @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted-and-averaged"])
+    def test_build_and_fit_give_the_weights_of_the_command(
+        self, weighted: bool, digits_data: Dataset, tmp_path: Path
+    ) -> None:
+        vae = tv.build(digits_data, seed=3, **SMALL)
+        objective = tv.objectives.MonteCarloELBO(mc_samples=2)
+        more = {"ema": 0.9} if weighted else {}
+        if weighted:
+            objective = tv.objectives.Weighted(objective, beta=2.0, warmup_steps=12)
+        tv.fit(vae, digits_data, objective, epochs=1, seed=3, execution="graph", **more)
+        command = ("--hidden", "16", "--posterior", SMALL["posterior"], "--objective", "monte-carlo-elbo:mc_samples=2")
+        options = ("--beta", "2", "--kl-warmup-epochs", "1", "--ema", "0.9") if weighted else ()
+        call(
+            "train", *command, *options, "--epochs", "1", "--seed", "3", "--execution", "graph", "--no-plots",
+            "--run-dir", tmp_path / "run",
+        )  # fmt: skip
+        assert_same(State(vae).capture(), State(tv.load(tmp_path / "run")).capture())
+        saved = tv.save(vae, tmp_path / "saved")
+        assert_same(saved.checkpoint().variables, Run(tmp_path / "run").checkpoint().variables)
+        assert saved.config().training == Run(tmp_path / "run").config().training

@@ -17,7 +17,7 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core.errors import DataError, UsageError, suggest
-from tfp_vae.core.registry import Member, first_problem
+from tfp_vae.core.registry import Member, check_keywords, first_problem
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import LARGEST_EVENT, UNSCALED, Dataset, Origin
 from tfp_vae.data.downloads import Progress, data_folder
@@ -40,6 +40,7 @@ __all__ = ["load", "read"]
 logger = logging.getLogger("tfp_vae")
 
 
+@check_keywords
 def load(
     source: Loadable,
     *,

@@ -12,7 +12,7 @@ from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
-from tfp_vae.core.registry import Member
+from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Purpose, Seed, seed_for
 from tfp_vae.core.supports import BINARY, first_violation
 from tfp_vae.core.types import Array
@@ -99,6 +99,7 @@ class LogLikelihood:
         return table(f"log p(x) of {len(self):,} examples, K = {self.iw_samples:,}", rows)
 
 
+@check_keywords
 def log_likelihood(
     vae: VAE,
     x: Array | Batch | Split,

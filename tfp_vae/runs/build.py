@@ -2,30 +2,96 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import pydantic
 
 from tfp_vae.core.errors import RunError, UsageError
-from tfp_vae.core.registry import Member, import_object
+from tfp_vae.core.registry import Member, check_keywords, first_problem, import_object
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array
+from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
-from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig
+from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, check_latent_dim
+from tfp_vae.runs.recipe import OPEN, choose
 
 if TYPE_CHECKING:
     from tfp_vae.model.vae import VAE
 
+logger = logging.getLogger("tfp_vae")
+
 Builder: TypeAlias = "Callable[[], VAE]"
 """A function without arguments that builds a VAE."""
 
-__all__ = ["Builder", "build_from_config", "build_model", "describe_model"]
+__all__ = ["Builder", "build", "build_from_config", "build_model", "describe_model"]
+
+
+@check_keywords
+def build(
+    data: Dataset,
+    *,
+    latent_dim: int = 2,
+    likelihood: Member | str | None = None,
+    posterior: Member | str = "diagonal-normal",
+    prior: Member | str = "standard-normal",
+    encoder: Member | str | None = None,
+    decoder: Member | str | None = None,
+    hidden: Sequence[int] | None = None,
+    seed: int = 0,
+) -> VAE:
+    """Return a VAE with initial weights that suits a data set.
+
+    Settings that you leave out are chosen from the data, as `tfp-vae train` does, and the log names the choices at the
+    level `INFO`. With equal settings, `fit` then gives the same weights as the command, bit for bit.
+
+    ```python
+    data = tv.data.load("digits")
+    vae = tv.build(data, latent_dim=2, posterior="real-nvp:depth=2", hidden=(16,))
+    tv.fit(vae, data, epochs=1, execution="graph")
+    ```
+
+    Args:
+      data: a data set from `data.load`.
+      latent_dim: the dimension of z.
+      likelihood: a name from `LIKELIHOODS` with settings. By default it suits the form and the values of the data.
+      posterior: a name from `POSTERIORS` with settings.
+      prior: a name from `PRIORS` with settings.
+      encoder: a name from `NETWORKS` with settings. By default `conv` for large images, else `mlp`.
+      decoder: see `encoder`.
+      hidden: the layer widths of the networks that you leave out, which are then `mlp`.
+      seed: seeds the initial weights. Give `fit` the same seed to repeat a run of the command.
+
+    Raises:
+      UsageError: a name or a setting does not exist, or does not fit the data or another setting.
+    """
+    if not isinstance(data, Dataset):
+        raise UsageError(f"`data` must be a data set, found {type(data).__name__}. Load it with `data.load`.")
+    given: dict[str, object] = {"likelihood": likelihood, "encoder": encoder, "decoder": decoder}
+    networks = [name for name in ("encoder", "decoder") if given[name] is None]
+    if hidden is not None:
+        if not networks:
+            raise UsageError("`hidden` has no effect if `encoder` and `decoder` are given. Leave it out.")
+        given |= {name: {"name": "mlp", "hidden": tuple(hidden)} for name in networks}
+    settings = {"latent_dim": latent_dim, "posterior": posterior, "prior": prior, **given}
+    open_choices = [name for name in OPEN if given[name] is None]
+    try:
+        asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
+    except pydantic.ValidationError as error:
+        raise UsageError(f"`build`: {first_problem(error)}.") from error
+    check_latent_dim(asked)
+    recipe = choose(data.profile, asked, open_choices=open_choices, scaling="none")
+    for note in recipe.notes:
+        if note.setting in open_choices or (note.warns and note.setting == "likelihood"):
+            logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", data.name, note.text)
+    return build_model(recipe.model, data.event_shape, seed, data.train.x.mean(axis=0))
 
 
 def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0, data_mean: Array | None = None) -> VAE:

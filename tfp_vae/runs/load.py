@@ -26,7 +26,7 @@ import numpy as np
 from tfp_vae.core import files, registry
 from tfp_vae.core.errors import RunError, TfpVaeError
 from tfp_vae.core.execution import choose
-from tfp_vae.core.registry import Member, Table
+from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import SPLITS
 from tfp_vae.data.loading import read
@@ -59,6 +59,7 @@ SAMPLES_AT_ONCE = 1_000
 """How many samples are decoded at once. The samples of a seed depend on it."""
 
 
+@check_keywords
 def save(
     vae: VAE, folder: str | os.PathLike[str], *, builder: Builder | str | None = None, store_data: bool = True
 ) -> Run:
@@ -205,6 +206,7 @@ def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
     return kept._replace(variables={**kept.variables, **changed})
 
 
+@check_keywords
 def load(
     folder: str | os.PathLike[str],
     *,

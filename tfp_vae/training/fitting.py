@@ -19,7 +19,7 @@ import numpy as np
 from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.registry import Member
+from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.supports import BINARY
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.data.dataset import Dataset, Split
@@ -41,6 +41,7 @@ CHUNK_SECONDS = 0.25
 logger = logging.getLogger("tfp_vae")
 
 
+@check_keywords
 def fit(
     vae: VAE,
     data: Dataset | Array,
