@@ -107,7 +107,7 @@ def _draw(run: Run, examples: Examples, values: np.ndarray, worst: np.ndarray) -
 
     few = f"The {len(worst)} least likely" if len(worst) > 1 else "The least likely"
     title = f"{few} of {examples.title}\nlog p(x) in nats"
-    names = [examples.split.whence(row) for row in worst]
+    names = [examples.split.source_name(row) for row in worst]
     figure = plots.ranking(examples.split.x[worst], values[worst], title, run.config().data.features, names)
     return run.write_plot(f"anomalies-{examples.name}", plots.png(figure))
 

@@ -133,7 +133,8 @@ class TestPicturesShowTheNumbers:
         np.testing.assert_array_equal(tiles_of(drawn[0], 4), test_split.x[worst][..., 0])
         texts = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in drawn[0].axes[0].texts]
         found = [
-            (f"{each['log_likelihood']:.0f}", test_split.whence(each["example"])) for each in result["most_anomalous"]
+            (f"{each['log_likelihood']:.0f}", test_split.source_name(each["example"]))
+            for each in result["most_anomalous"]
         ]
         assert texts == [f"{value}\n{name}" for value, name in found]
         assert "180 test examples" in drawn[0].axes[0].get_title()

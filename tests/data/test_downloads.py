@@ -1,4 +1,4 @@
-"""Downloads, from a server on this machine: whole, or not at all."""
+"""Downloads from a local server are complete, or nothing is kept."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tfp_vae.data.loading import load
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Print nothing."""
 
 
 class _Cut(_Quiet):
-    """Promises more than it sends."""
+    """A server that promises more than it sends."""
 
     def send_header(self, keyword: str, value: str) -> None:
         super().send_header(keyword, str(int(value) + 1_000) if keyword == "Content-Length" else value)
@@ -55,7 +55,7 @@ def remote(server: str, content: bytes, name: str = "file.bin") -> Remote:
     return Remote(name, server + name, f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
-def test_a_file_is_downloaded_once(server: str, served: Path, tmp_path: Path) -> None:
+def test_files_are_downloaded_once(server: str, served: Path, tmp_path: Path) -> None:
     (served / "file.bin").write_bytes(b"content")
     places = [tmp_path / "cache" / "set", tmp_path / "cache"]
     (path,) = obtain([remote(server, b"content")], places)
@@ -65,7 +65,7 @@ def test_a_file_is_downloaded_once(server: str, served: Path, tmp_path: Path) ->
     assert obtain([remote(server, b"content")], places) == [path]
 
 
-def test_the_bytes_are_told(server: str, served: Path, tmp_path: Path) -> None:
+def test_progress_counts_the_bytes(server: str, served: Path, tmp_path: Path) -> None:
     content = b"x" * 100_000
     (served / "file.bin").write_bytes(content)
     told = _Told()
@@ -89,14 +89,14 @@ class _Told:
         self.closed = True
 
 
-def test_a_wrong_checksum_leaves_nothing(server: str, served: Path, tmp_path: Path) -> None:
+def test_download_with_another_checksum_is_not_kept(server: str, served: Path, tmp_path: Path) -> None:
     (served / "file.bin").write_bytes(b"tampered")
     with pytest.raises(DataError, match="expected checksum"):
         obtain([remote(server, b"content")], [tmp_path / "cache"])
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_download_cut_short_leaves_nothing(served: Path, tmp_path: Path) -> None:
+def test_download_cut_short_is_not_kept(served: Path, tmp_path: Path) -> None:
     (served / "file.bin").write_bytes(b"content")
     for server in serve(served, _Cut):
         with pytest.raises(DataError):
@@ -105,17 +105,17 @@ def test_a_download_cut_short_leaves_nothing(served: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["missing.bin"])
-def test_an_answer_that_is_no_file_says_what_to_do(name: str, server: str, tmp_path: Path) -> None:
+def test_missing_remote_file_gives_a_remedy(name: str, server: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"found none, and http.* `data_dir`"):
         obtain([remote(server, b"", name)], [tmp_path / "cache"])
 
 
-def test_no_network_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_network_gives_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected file.bin in .*found none.*`data_dir`"):
         obtain([remote("http://127.0.0.1:9/", b"")], [tmp_path / "cache"])
 
 
-def test_a_data_set_is_downloaded_whole(
+def test_all_files_of_a_data_set_are_downloaded(
     server: str, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_mnist(served)
@@ -132,7 +132,7 @@ def test_a_data_set_is_downloaded_whole(
     assert len(list((tmp_path / "cache" / "mnist").iterdir())) == 4
 
 
-def test_folder_is_as_asked_or_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_folder_is_the_given_one_or_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TFP_VAE_DATA_DIR", raising=False)
     assert "tfp_vae" in str(data_folder(None))
     monkeypatch.setenv("TFP_VAE_DATA_DIR", str(tmp_path))

@@ -12,6 +12,8 @@ import pytest
 import tfp_vae as tv
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.data.dataset import SPLITS, first_flaw
+from tfp_vae.data.loading import load, read
 from tfp_vae.runs.recipe import plan
 
 
@@ -145,3 +147,112 @@ def test_origin_leads_back_to_the_data_from_any_folder(
     assert named.origin == ("digits", None)
     assert relative.origin == (str(tmp_path.resolve() / "a.npy"), None)
     assert memory.origin is None
+
+
+class TestOwnArrays:
+    """Your own `.npy` and `.npz` files."""
+
+    @pytest.mark.parametrize(
+        ("shape", "event"),
+        [((20, 6), (6,)), ((20, 4, 3), (4, 3, 1)), ((20, 4, 3, 3), (4, 3, 3)), ((20, 8, 8, 1), (8, 8, 1))],
+    )
+    def test_arrays_keep_their_shape_and_are_split(
+        self, shape: tuple[int, ...], event: tuple[int, ...], tmp_path: Path
+    ) -> None:
+        np.save(tmp_path / "a.npy", np.zeros(shape))
+        data = load(str(tmp_path / "a.npy"))
+        assert data.event_shape == event
+        assert data.sizes() == {"train": 16, "validation": 2, "test": 2}
+
+    def test_labels_of_npz_files_follow_their_examples(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        x = rng.random((30, 3))
+        np.savez(tmp_path / "a.npz", x=x, y=np.round(100 * x[:, 0]))
+        data = load(str(tmp_path / "a.npz"))
+        np.testing.assert_array_equal(np.round(100 * data.test.x[:, 0].astype(float), 4).round(), data.test.y)
+
+    def test_splits_of_npz_files_are_kept(self, tmp_path: Path) -> None:
+        arrays = {f"x_{name}": np.full((10, 2), i) for i, name in enumerate(SPLITS)}
+        np.savez(tmp_path / "a.npz", **arrays)
+        data = load(str(tmp_path / "a.npz"))
+        assert [getattr(data, name).x[0, 0] for name in SPLITS] == [0, 1, 2]
+        del arrays["x_validation"]
+        np.savez(tmp_path / "b.npz", **arrays)
+        assert load(str(tmp_path / "b.npz")).sizes() == {"train": 9, "validation": 1, "test": 10}
+
+    @pytest.mark.parametrize(
+        ("arrays", "message"),
+        [
+            ({}, "found nothing"),
+            ({"a": np.zeros((9, 2)), "b": np.zeros((9, 2))}, r"found \['a', 'b'\]"),
+            ({"x": np.zeros((9, 2)), "y": np.zeros(8)}, "a label for each of 9"),
+            ({"x": np.zeros(9)}, r"found shape \(9,\)"),
+            ({"x": np.zeros((9, 0))}, r"found shape \(9, 0\)"),
+            ({"x": np.zeros((2, 3))}, "a.npz: expected at least 3 examples, one for each split, found 2. Add more"),
+            ({"x": np.array([["a"] * 3] * 9)}, "array of numbers, found dtype"),
+            ({"x": np.ones((9, 2), complex)}, "array of numbers, found dtype complex"),
+            ({"x_train": np.zeros((9, 2)), "x_test": np.zeros((9, 3))}, "one shape of example"),
+        ],
+    )
+    def test_unusable_arrays_are_refused(self, arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+        np.savez(tmp_path / "a.npz", **arrays)
+        with pytest.raises(DataError, match=message):
+            load(str(tmp_path / "a.npz"))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_rows_that_are_not_finite_are_named(self, value: float, tmp_path: Path) -> None:
+        x = np.zeros((40, 3))
+        x[17, 1] = value
+        np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[:5], x_test=x[:5])
+        with pytest.raises(
+            DataError, match=f"train split: expected values in the real numbers, found {value} in row 17 of its source"
+        ):
+            load(str(tmp_path / "a.npz"))
+
+    def test_rows_are_named_as_they_stand_in_the_file(self, tmp_path: Path) -> None:
+        for row in (0, 10, 39):
+            x = np.zeros((40, 3))
+            x[row, 1] = np.nan
+            np.save(tmp_path / "a.npy", x)
+            with pytest.raises(DataError, match=f"found nan in row {row} of its source"):
+                load(str(tmp_path / "a.npy"))
+
+    def test_first_of_several_bad_rows_is_named(self, tmp_path: Path) -> None:
+        x = np.zeros((40, 3))
+        x[[5, 11, 20, 39], 1] = np.nan  # in all splits
+        np.save(tmp_path / "a.npy", x)
+        with pytest.raises(
+            DataError, match=r"row 5 of its source[.] Correct or remove that row and 3 other rows with such"
+        ):
+            load(str(tmp_path / "a.npy"))
+        raw = read(str(tmp_path / "a.npy"))
+        found = first_flaw(raw)
+        assert found.examples == 4
+        assert getattr(raw, found.split).source_rows()[found.row] == 5
+
+    def test_file_that_moved_is_found_in_the_data_dir(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "a.npy", np.zeros((20, 3)))
+        assert load("/nowhere/a.npy", data_dir=str(tmp_path)).event_shape == (3,)
+
+    def test_fingerprint_depends_on_the_shape(self, tmp_path: Path) -> None:
+        prints = set()
+        for shape in ((20, 4), (20, 2, 2)):
+            np.save(tmp_path / "a.npy", np.zeros(shape))
+            prints.add(load(str(tmp_path / "a.npy")).fingerprint())
+        assert len(prints) == 2
+
+    def test_unknown_names_are_usage_errors(self) -> None:
+        with pytest.raises(UsageError, match="unknown dataset 'imagenet'; choose from digits, mnist"):
+            load("imagenet")
+
+
+def test_file_with_the_name_of_a_data_set_causes_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    read("digits")
+    (tmp_path / "digits").mkdir()
+    read("digits", ".")  # because it is the data set's own folder
+    read("digits", recorded=True)
+    assert not caplog.messages
+    read("digits")
+    assert caplog.messages == ["digits means the data set of that name. For the file or folder here, write ./digits."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,34 @@ def write_mnist(folder: Path, train: int = 5_010, test: int = 4) -> None:
         labels = draw.integers(0, 10, count).astype(np.uint8)
         (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
         (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(labels))
+
+
+LABELS = (np.arange(20) % 2).astype(np.uint8)
+
+
+def as_npy(folder: Path) -> Path:
+    np.save(folder / "a.npy", PIXELS)
+    return folder / "a.npy"
+
+
+def as_npz(folder: Path) -> Path:
+    np.savez(folder / "a.npz", x=PIXELS, y=LABELS)
+    return folder / "a.npz"
+
+
+def as_idx(folder: Path) -> Path:
+    (folder / "my-images-idx3-ubyte").write_bytes(idx(PIXELS))
+    (folder / "my-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS)))
+    return folder / "my-images-idx3-ubyte"
+
+
+def as_zipped_idx(folder: Path) -> Path:
+    (folder / "a.idx3.gz").write_bytes(gzip.compress(idx(PIXELS)))
+    return folder / "a.idx3.gz"
+
+
+def as_folder(folder: Path) -> Path:
+    return write(folder / "pictures", {f"{i:02}.png": encoded(x) for i, x in enumerate(PIXELS)})
+
+
+FORMS: list[Callable[[Path], Path]] = [as_npy, as_npz, as_idx, as_zipped_idx, as_folder]

@@ -197,7 +197,7 @@ class TestInterpolations:
 
     def test_walks_of_vectors_name_their_ends(self, vectors: Subject) -> None:
         panels = [axes for axes in draw("interpolations", vectors).axes if " to " in axes.get_title()]
-        rows = {vectors.test.whence(i): x for i, x in enumerate(vectors.test.x)}
+        rows = {vectors.test.source_name(i): x for i, x in enumerate(vectors.test.x)}
         assert len(panels) == min(gallery.PATHS, len(vectors.test) // 2)
         for axes in panels:
             first, last = axes.get_title().split(" to ")
@@ -251,7 +251,7 @@ class TestLogLikelihood:
         expected = [*order[:10], *order[-10:][::-1]]
         for i, (row, text) in enumerate(zip(expected, figure.axes[0].texts, strict=True)):
             np.testing.assert_array_equal(tile(figure, *divmod(i, 10), pitch), flat.test.x[row, ..., 0])
-            assert text.get_text() == f"\N{MINUS SIGN}{-values[row]:.0f}\n{flat.test.whence(row)}"
+            assert text.get_text() == f"\N{MINUS SIGN}{-values[row]:.0f}\n{flat.test.source_name(row)}"
         assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["least", "most"]
 
 
@@ -465,7 +465,7 @@ class TestEveryPicture:
         np.testing.assert_array_equal(picture[below : below + 8, :8], examples.x[values.argmax(), ..., 0])
         written = [text.get_text() for text in axes.texts]
         for place, row in ((0, values.argmin()), (10, values.argmax())):
-            assert written[place] == f"\N{MINUS SIGN}{-values[row]:,.0f}\n{examples.whence(row)}"
+            assert written[place] == f"\N{MINUS SIGN}{-values[row]:,.0f}\n{examples.source_name(row)}"
 
 
 class TestDrawRun:

@@ -51,7 +51,7 @@ class Split:
     ```python
     data = tv.data.load("digits")
     data.test[:10]  # Split(10 examples of 8x8x1, with labels)
-    data.test.whence(0)  # "row ...", the place of the first example in the source
+    data.test.source_name(0)  # "row ...", the place of the first example in the source
     ```
     """
 
@@ -77,7 +77,7 @@ class Split:
         """Return the row of each example in its source, [N]."""
         return np.arange(len(self)) if self.rows is None else self.rows
 
-    def whence(self, row: int) -> str:
+    def source_name(self, row: int) -> str:
         """Return the name of an example in its source, or its row there."""
         return f"row {self.source_rows()[row]}" if self.names is None else str(self.names[row])
 
@@ -234,7 +234,8 @@ def first_flaw(dataset: Dataset, support: Support = REAL) -> Flaw | None:
         count += len(rows)
         if len(rows):
             places = split.source_rows()[rows]
-            found.append((split.rows is None, int(places.min()), name, int(rows[places.argmin()])))
+            place = 0 if split.rows is None else int(places.min())
+            found.append((split.rows is None, place, name, int(rows[places.argmin()])))
     if not found:
         return None
     _, _, name, row = min(found, key=lambda each: each[:2])
@@ -255,5 +256,5 @@ def check_split(name: str, split: Split, support: Support, advice: str | Callabl
         remedy = advice if isinstance(advice, str) else advice()
         raise DataError(
             f"{name}: expected values in {support.text}, found {violation.value:g} in "
-            f"{split.whence(violation.row)} of its source. {remedy}"
+            f"{split.source_name(violation.row)} of its source. {remedy}"
         )

@@ -75,7 +75,7 @@ def describe(raw: Dataset) -> dict[str, Any]:
         counts[kind] = {
             "values": sum(int(np.count_nonzero(~support.contains(x))) for x in raw.parts),
             "examples": 0 if flaw is None else flaw.examples,
-            "first": None if flaw is None else f"{flaw.split}: {raw.splits[flaw.split].whence(flaw.row)}",
+            "first": None if flaw is None else f"{flaw.split}: {raw.splits[flaw.split].source_name(flaw.row)}",
         }
     return {
         "dataset": raw.name,
@@ -144,7 +144,8 @@ def find_duplicates(data: Dataset, split: str) -> Duplicates:
         among=len(a),
         radius=radius,
         nearest=tuple(
-            Duplication(held_out.whence(int(rows[i])), train.whence(int(places[i])), float(found[i])) for i in closest
+            Duplication(held_out.source_name(int(rows[i])), train.source_name(int(places[i])), float(found[i]))
+            for i in closest
         ),
     )
 

@@ -213,7 +213,7 @@ def measure(dataset: Dataset) -> Profile:
 
 
 def profile_arrays(parts: Mapping[str, np.ndarray]) -> Profile:
-    """Return the facts about arrays of examples [N, *event_shape], each of which is read once.
+    """Return the facts about arrays of examples [N, *event_shape], and read each once.
 
     Args:
       parts: the arrays by split. `train` is needed, and an empty array is left out.
@@ -227,7 +227,7 @@ def array_facts(x: np.ndarray) -> Facts:
     """Return the facts about an array of at least one example, [N, *event_shape], in one pass.
 
     Args:
-      x: numbers of any type, some of which may be missing.
+      x: numbers of any type, which may include missing ones.
     """
     low, high, whole = x[0], x[0], True
     values: np.ndarray | None = np.array([], x.dtype)
@@ -247,7 +247,7 @@ def distinct_values(x: np.ndarray) -> np.ndarray:
     """Return the distinct values of an array in ascending order. Small whole numbers and 8-bit pixels need no sorting.
 
     Args:
-      x: numbers of any shape and type, some of which may be missing.
+      x: numbers of any shape and type, which may include missing ones.
     """
     for full in (1, 255) if x.dtype.kind == "f" else (1,):  # whole numbers, and pixels that were divided by 255
         with np.errstate(over="ignore", invalid="ignore"):

@@ -157,7 +157,7 @@ def interpolations(subject: Subject) -> Figure:
     x = np.concatenate([ends[0], walks, ends[1]], axis=1)
     end = subject.seen.replace(", ", ",\n")
     ticks = [end, *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), end]
-    names = [" to ".join(subject.test.whence(row) for row in pair) for pair in rows.T]
+    names = [" to ".join(subject.test.source_name(row) for row in pair) for pair in rows.T]
     names = [""] * count if subject.has_images else list(map(canvas.escape_math, names))
     title = "E[x|z] on straight lines between test examples"
     return images.strips(x, names, ticks, title, features=subject.features, unit=subject.unit)
@@ -182,7 +182,7 @@ def log_likelihood(subject: Subject) -> Figure:
 def extremes(subject: Subject) -> Figure:
     examples, values = subject.scores
     title = f"Least and most likely of {subject.scoring}; log p(x) in nats"
-    names = [examples.whence(row) for row in range(len(examples))]
+    names = [examples.source_name(row) for row in range(len(examples))]
     return rankings.extremes(examples.x, values, title, features=subject.features, names=names)
 
 
@@ -267,6 +267,6 @@ def evaluation_extremes(assessment: Assessment) -> Figure:
     examples, split = assessment.examples, assessment.result["split"]
     names = [f"{split} {row}" for row in np.asarray(examples.rows)]
     if examples.names is not None:
-        names = [examples.whence(row) for row in range(len(examples))]
+        names = [examples.source_name(row) for row in range(len(examples))]
     values, title = assessment.estimates.log_likelihood, template.format(**assessment.result)
     return rankings.extremes(examples.x, values, title, features=assessment.features, names=names)

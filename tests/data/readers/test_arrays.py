@@ -1,4 +1,4 @@
-"""Array files: what is written comes back, and what is damaged is refused with one sentence."""
+"""Array files: round trips, and one sentence for each damaged file."""
 
 from __future__ import annotations
 
@@ -118,14 +118,14 @@ def test_missing_file_and_folder_are_refused(reader: Callable[[Path], object], t
 
 
 @pytest.mark.parametrize("dtype", ["V0", "S0", "<U0"])
-def test_an_endless_array_of_nothing_is_refused(dtype: str, tmp_path: Path) -> None:
+def test_arrays_of_values_without_bytes_are_refused(dtype: str, tmp_path: Path) -> None:
     header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': (1000000000000,), }}".ljust(117) + "\n"
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
     with pytest.raises(DataError, match="expected an array of numbers"):
         files.read_npy(tmp_path / "x.npy")
 
 
-def test_a_header_of_many_megabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_huge_headers_are_refused_before_they_are_parsed(tmp_path: Path) -> None:
     content = b"\x93NUMPY\x02\x00" + struct.pack("<I", 50_000_000) + b" " * 50_000_000
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", content)

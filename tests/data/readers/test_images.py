@@ -1,4 +1,4 @@
-"""Folders of images: what is drawn comes back, and bombs, lies and damage are refused before memory is taken."""
+"""Folders of images: round trips, and refusals of bombs and damaged files before memory is allocated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, rows: bytes, depth: int = 8, kind: int = 0) -> bytes:
-    """A PNG file whose header may lie, of grey pixels unless `kind` is another number of the format."""
+    """Return a PNG file of grey pixels whose header may be wrong. `kind` is the format's number of another kind."""
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
@@ -64,14 +64,14 @@ class TestWhatIsRead:
         np.testing.assert_array_equal(found["validation"].x[0, ..., 0], grey[1])
         assert found["test"].y.tolist() == ["c"]
 
-    def test_jpeg_is_nearly_what_was_drawn(self, tmp_path: Path) -> None:
+    def test_jpeg_is_close_to_the_original(self, tmp_path: Path) -> None:
         smooth = np.add.outer(np.arange(0, 160, 10), np.arange(0, 80, 10)).astype(np.uint8)
         write(tmp_path, {"a.jpeg": encoded(smooth, "jpeg", quality=95), "b.jpg": encoded(smooth, "jpeg", quality=95)})
         found = read_folder(tmp_path)[""].x
         assert found.shape == (2, 16, 8, 1)
         assert np.abs(found[0, ..., 0].astype(int) - smooth).max() <= 6
 
-    def test_a_photograph_is_turned_as_its_camera_says(self, tmp_path: Path) -> None:
+    def test_photographs_are_turned_by_their_exif_orientation(self, tmp_path: Path) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6  # turn by a quarter
         pixels = np.zeros((16, 32), np.uint8)
@@ -109,7 +109,7 @@ class TestWhatIsRead:
         assert found.shape[3] == (1 if mode in ("1", "LA") else 3)
         np.testing.assert_array_equal(found[0, ..., 0], np.tile([0, 255], (4, 2)))
 
-    def test_16_bits_are_kept(self, tmp_path: Path, rng: np.random.Generator) -> None:
+    def test_pixels_of_16_bits_are_kept(self, tmp_path: Path, rng: np.random.Generator) -> None:
         deep = rng.integers(0, 2**16, (3, 6, 4), np.uint16)
         deep[0, 0, :2] = 0, 65_535
         write(tmp_path, {f"{i}.png": encoded(x) for i, x in enumerate(deep)})
@@ -121,7 +121,7 @@ class TestWhatIsRead:
         np.testing.assert_array_equal(read_folder(tmp_path, channels="colour")[""].x, np.repeat(found, 3, axis=3))
         np.testing.assert_array_equal(read_folder(tmp_path, channels="grey")[""].x, found)
 
-    def test_images_of_16_bits_have_the_channels_of_those_of_8(
+    def test_images_of_16_bits_get_the_same_channels(
         self, tmp_path: Path, grey: np.ndarray, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(images.DECODED, "another", images.DECODED["colour"])
@@ -131,22 +131,22 @@ class TestWhatIsRead:
             shallow, deep = (read_folder(tmp_path / bits, channels=channels)[""].x for bits in ("8", "16"))
             np.testing.assert_array_equal(deep, shallow * np.uint16(257))
 
-    def test_resizing_16_bits_is_as_of_8(self, tmp_path: Path, grey: np.ndarray) -> None:
+    def test_resizing_16_bits_equals_resizing_8(self, tmp_path: Path, grey: np.ndarray) -> None:
         shallow, deep = write(tmp_path / "8", {"a.png": encoded(grey[0])}), 257 * grey[0].astype(np.uint16)
         write(tmp_path / "16", {"a.png": encoded(deep)})
         expected, found = (read_folder(path, resize=(3, 3))[""].x for path in (shallow, tmp_path / "16"))
         assert np.abs(found / 257 - expected).max() < 1.1
 
-    def test_what_file_managers_leave_behind_is_passed_over(self, tmp_path: Path, grey: np.ndarray) -> None:
+    def test_files_of_file_managers_are_ignored(self, tmp_path: Path, grey: np.ndarray) -> None:
         write(tmp_path, {"a.png": encoded(grey[0]), ".DS_Store": b"x", **dict.fromkeys(IGNORED, b"x")})
         assert len(read_folder(tmp_path)[""].x) == 1
 
-    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+    def test_pipes_are_refused(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "a.png")
         with pytest.raises(DataError, match=r"a\.png: expected a file, found a pipe or a device"):
             read_folder(tmp_path)
 
-    def test_zipped(self, tmp_path: Path, grey: np.ndarray) -> None:
+    def test_images_of_a_zip_archive(self, tmp_path: Path, grey: np.ndarray) -> None:
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             for i, x in enumerate(grey):
                 archive.writestr(f"top/{i}_x.png", encoded(x))
@@ -164,7 +164,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "only an empty label": ({"a/.keep": b""}, "found none"),
     "another kind": ({"a.png": encoded(GREY), "a.gif": b"GIF89a"}, "a.gif: expected a PNG or JPEG image, found a file"),
     "too deep": ({"a/b/c.png": encoded(GREY)}, "b: expected a PNG or JPEG image, found a folder"),
-    "images beside labels": ({"a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found both"),
+    "images next to labels": ({"a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found both"),
     "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4. Set `resize`"),
     "transparent": ({"a.png": encoded(THROUGH)}, "found transparent pixels"),
     "16 bits a colour": (
@@ -175,7 +175,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
         {"a.png": png(4, 6, (b"\0" + b"\1\2\xff\xff" * 4) * 6, depth=16, kind=4)},
         "expected 8 bits a channel, or grey of 16 bits, found more bits in an image",
     ),
-    "16 bits beside 8": (
+    "16 bits among 8": (
         {"a.png": encoded(GREY), "b.png": encoded(GREY.astype(np.uint16))},
         "b.png: expected images of one depth, 8 bits as the first, found 16. Save all in the same depth",
     ),
@@ -205,7 +205,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", list(REFUSED))
-def test_refusals(name: str, tmp_path: Path) -> None:
+def test_unusable_images_are_refused(name: str, tmp_path: Path) -> None:
     files, expected = REFUSED[name]
     with pytest.raises(DataError) as error:
         read_folder(write(tmp_path, files))
@@ -214,9 +214,9 @@ def test_refusals(name: str, tmp_path: Path) -> None:
 
 
 class TestSeveralRefusals:
-    """What is wrong with each of several images is said at once."""
+    """One error names all bad images."""
 
-    def test_of_a_few_each_is_named(self, tmp_path: Path) -> None:
+    def test_each_of_a_few_bad_files_is_named(self, tmp_path: Path) -> None:
         bad = {"b.png": b"hello", "c/d.png": encoded(THROUGH), "c/e.png": encoded(GREY[:3])}
         write(tmp_path, {f"x/{name}": content for name, content in {"a.png": encoded(GREY), **bad}.items()})
         (tmp_path / "x" / "c").rename(tmp_path / "y")
@@ -227,26 +227,26 @@ class TestSeveralRefusals:
         assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4. Set `resize`.")
 
     @pytest.mark.parametrize("good", [0, 1])
-    def test_of_many_the_first_are_named_and_the_rest_counted(self, good: int, tmp_path: Path) -> None:
+    def test_first_of_many_bad_files_are_named_and_the_rest_counted(self, good: int, tmp_path: Path) -> None:
         write(tmp_path, {f"{i}.png": b"hello" for i in range(8)} | dict.fromkeys(["a.png"] * good, encoded(GREY)))
         with pytest.raises(DataError, match=r"8 files cannot be used: .*\(5\) 4\.png: not .* And 3 more\.$") as error:
             read_folder(tmp_path)
         assert "5.png" not in str(error.value)
 
-    def test_after_a_hundred_no_more_are_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_search_for_bad_files_stops(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tfp_vae.data.readers.images.LOOKED_FOR", 6)
         write(tmp_path, {f"{i}.png": b"hello" for i in range(9)})
         with pytest.raises(DataError, match=r"at least 6 files cannot be used: .* And at least 1 more\.$"):
             read_folder(tmp_path)
 
-    def test_files_of_another_kind_wherever_they_lie(self, tmp_path: Path) -> None:
+    def test_files_of_another_kind_are_found_in_sub_folders(self, tmp_path: Path) -> None:
         write(tmp_path, {"a/b.gif": b"", "c/d.png": b"not even read", "e.txt": b""})
         with pytest.raises(DataError, match=r"2 files cannot be used: \(1\) a/b\.gif: .* \(2\) e\.txt: expected"):
             read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, expected) in REFUSED.items() if f"{MOST_PIXELS:,}" in expected])
-def test_too_many_pixels_are_refused_before_they_are_decoded(
+def test_large_images_are_refused_before_they_are_decoded(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[object] = []
@@ -256,12 +256,12 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
     assert decoded == []
 
 
-def test_more_images_than_memory_are_refused_at_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_images_are_refused_after_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfp_vae.data.readers.images.MOST_VALUES", 40)
     with pytest.raises(DataError, match=r"2 images like .*/a.png of 24 values[.] Choose a smaller `resize`"):
         read_folder(write(tmp_path, {"a.png": encoded(GREY), "b.png": b"not even read"}))
 
 
-def test_a_folder_that_is_none(tmp_path: Path) -> None:
+def test_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="could not be read"):
         read_folder(tmp_path / "nothing")

@@ -1,4 +1,4 @@
-"""Tables: what is written comes back, whatever divides its cells; what is no table is refused with its line."""
+"""Tables: round trips with every delimiter, and errors with the line and the column."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
         (["a", "na", "?"], None),
     ],
 )
-def test_rows_without_a_label_are_told_of(
+def test_rows_without_a_label_cause_a_warning(
     cells: list[str], said: str | None, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     table = read_csv(write("x,y\n" + "".join(f"1,{cell}\n" for cell in cells)), label_column="y")
@@ -50,14 +50,14 @@ def test_columns_and_labels_by_name(delimiter: str, line_end: str, write: Callab
     np.testing.assert_array_equal(table.x, [[1.5, -2000], [0, 7]])
 
 
-def test_columns_are_taken_in_the_order_asked_for(write: Callable[..., Path]) -> None:
+def test_columns_keep_the_given_order(write: Callable[..., Path]) -> None:
     path = write("id,a,b,c\nx1,1,2,3\nx2,4,5,6\n")
     np.testing.assert_array_equal(read_csv(path, columns=("c", "a")).x, [[3, 1], [6, 4]])
     table = read_csv(path, columns=("b",), label_column="id")
     assert table.y.tolist() == ["x1", "x2"]
 
 
-def test_a_table_of_numbers_alone_has_no_header(write: Callable[..., Path]) -> None:
+def test_tables_of_numbers_have_no_header(write: Callable[..., Path]) -> None:
     table = read_csv(write("1,2,0\n3,4,1\n"), label_column="3")
     assert table.names == ("1", "2")
     np.testing.assert_array_equal(table.x, [[1, 2], [3, 4]])
@@ -88,7 +88,7 @@ def test_labels_are_numbers_only_if_all_are(labels: list[str], kind: str, write:
     assert [str(label) for label in y] == labels
 
 
-def test_labels_may_be_absent_from_new_data_only(write: Callable[..., Path]) -> None:
+def test_only_new_data_may_lack_labels(write: Callable[..., Path]) -> None:
     path = write("a,b\n1,2\n")
     assert read_csv(path, label_column="y", label_optional=True).y is None
     with pytest.raises(DataError, match="expected one column named 'y', found 0 among a, b"):
@@ -108,7 +108,7 @@ def test_labels_may_be_absent_from_new_data_only(write: Callable[..., Path]) -> 
         ("a,b\n" + "1" * 200_000 + ",2\n", "not a readable CSV file"),
     ],
 )
-def test_refusals(content: str | bytes, message: str, write: Callable[..., Path]) -> None:
+def test_unusable_tables_are_refused(content: str | bytes, message: str, write: Callable[..., Path]) -> None:
     path = write(content)
     with pytest.raises(DataError, match=message) as error:
         read_csv(path)
@@ -116,25 +116,25 @@ def test_refusals(content: str | bytes, message: str, write: Callable[..., Path]
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a file, found none"):
         read_csv(tmp_path / "none.csv")
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipes_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p.csv")
     with pytest.raises(DataError, match="expected a file, found a pipe or a device"):
         read_csv(tmp_path / "p.csv")
 
 
-def test_what_is_written_is_read_back_bit_for_bit(write: Callable[..., Path], rng: np.random.Generator) -> None:
+def test_csv_files_are_read_back_bit_for_bit(write: Callable[..., Path], rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(20, 2)) * 1e-7, np.array(["a,b", 'say "c"'] * 10)
     table = read_csv(write(csv_bytes({"first": x[:, 0], "label": y, "second": x[:, 1]})), label_column="label")
     np.testing.assert_array_equal(table.x, x)
     np.testing.assert_array_equal(table.y, y)
 
 
-def test_a_header_alone_is_no_table(tmp_path: Path) -> None:
+def test_header_without_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n")
     with pytest.raises(DataError, match=r"expected a line of numbers .*, found only the names of the columns"):
         read_csv(tmp_path / "t.csv")

@@ -135,8 +135,8 @@ def read_folder(
       Split -> images [N, H, W, C] with C 1 or 3. They are uint8, or uint16 if all are grey PNG images of 16 bits.
 
     Raises:
-      DataError: there are no images, they differ in size or depth, or a file is of another kind, damaged, transparent,
-        has colours of 16 bits, or is too large. The error lists the first five such files.
+      DataError: there are no images, they differ in size or depth, or a file has another kind, is damaged, transparent
+        or too large, or has colours of 16 bits. The error lists the first five such files.
     """
     with name_image_errors(path):
         inner = {entry.name: entry for entry in list_visible(path) if entry.is_dir()}

@@ -1,0 +1,608 @@
+"""Recipes: the choices for each kind of data, plans of runs, and new data for a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import pytest
+
+from tests.helpers.files import FORMS, PIXELS, as_folder, as_npy, dataset, encoded, write_table
+from tests.helpers.files import write as write_images
+from tests.helpers.runs import small_model, small_training
+from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.supports import BINARY, REAL, UNIT, Support
+from tfp_vae.data.dataset import SPLITS, Dataset, Split
+from tfp_vae.data.loading import load, read
+from tfp_vae.data.profile import profile_arrays
+from tfp_vae.data.readers.sources import Reading
+from tfp_vae.data.transforms.binarization import BINARIZATIONS
+from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.networks import NETWORKS, needs_images
+from tfp_vae.runs import recipe
+from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
+from tfp_vae.runs.recipe import (
+    OPEN,
+    SUITABLE,
+    advise,
+    binarize,
+    choose,
+    inspect,
+    likelihoods_that_fit,
+    new_examples,
+    plan,
+    reload,
+    suit,
+)
+
+
+class Reads(np.ndarray):
+    """An array that counts how many of its values are read. Slices and results are plain arrays."""
+
+    count = 0
+
+    def __getitem__(self, key: object) -> object:
+        found = np.asarray(self)[key]  # type: ignore[index]
+        Reads.count += np.size(found)
+        return found
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **more: object) -> object:
+        Reads.count += sum(each.size for each in inputs if isinstance(each, Reads))
+        plain = [np.asarray(each) if isinstance(each, Reads) else each for each in inputs]
+        return getattr(ufunc, method)(*plain, **more)
+
+    def __array_function__(
+        self, function: Callable[..., object], types: object, args: object, kwargs: object
+    ) -> object:
+        Reads.count += 0 if function is np.may_share_memory else self.size
+        return super().__array_function__(function, types, args, kwargs)  # type: ignore[arg-type]
+
+    def astype(self, *args: object, **more: object) -> np.ndarray:
+        Reads.count += self.size
+        return np.asarray(self).astype(*args, **more)  # type: ignore[arg-type,call-overload,no-any-return]
+
+
+SOURCES = {
+    "pixels": PIXELS.repeat(40, axis=0)[..., None],
+    "counts": np.random.default_rng(0).integers(0, 900, (2_000, 12)),
+    "values in [0, 1]": np.random.default_rng(0).random((2_000, 4, 5, 1)),
+    "binary vectors": (np.random.default_rng(0).random((2_000, 12)) > 0.5).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", list(SOURCES))
+@pytest.mark.parametrize("open_choices", [OPEN, ()], ids=["open", "set"])
+def test_planning_reads_the_data_at_most_twice(
+    name: str, open_choices: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = dataset(SOURCES[name].view(Reads))
+    monkeypatch.setattr(recipe, "read", lambda *args, **more: raw)
+    monkeypatch.setattr(Reads, "count", 0)
+    model = small_model(likelihood="poisson" if name == "counts" else "normal")
+    plan("/some.npy", None, None, model, small_training(), open_choices=open_choices)
+    values = sum(x.size for x in raw.parts)
+    assert Reads.count >= values
+    assert Reads.count <= 2.05 * values  # single examples are looked at for their type
+
+
+def test_standardization_reads_only_the_training_data_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(2_000, 12))
+    raw = Dataset("some", "", Split(x[:1_000].view(Reads)), Split(x[1_000:].view(Reads)), Split(x[1_000:].view(Reads)))
+    monkeypatch.setattr(recipe, "read", lambda *args, **more: raw)
+    counts = []
+    for scaling in ("none", "standard"):
+        vars(raw).pop("profile", None)
+        Reads.count = 0
+        plan("/some.npy", None, None, small_model(), small_training(), scaling=scaling, open_choices=OPEN)
+        counts.append(Reads.count)
+    assert 0 < counts[1] - counts[0] <= 5 * 1_000 * 12  # for NumPy's mean, standard deviation, minimum and maximum
+
+
+STAGES = (
+    "runs.recipe",
+    "data.loading",
+    "data.downloads",
+    "data.named",
+    "data.readers.sources",
+    "data.readers.arrays",
+    "data.splits",
+    "data.transforms.binarization",
+    "data.transforms.scaling",
+    "data.dataset",
+    "data.profile",
+)
+"""The modules that planning visits. A module may call those below it, but none above."""
+
+
+def visits_of(call: Callable[[], object]) -> list[tuple[str, str]]:
+    """Return the calls of functions that cross from one module of `tfp_vae.data` or `recipe` into another.
+
+    A visit is the call of a function of a module, which a reader has to look up. Methods of the records that are passed
+    on, such as `Dataset.sizes`, are none.
+    """
+    visits = []
+
+    def stage(frame: FrameType | None) -> str:
+        name = "" if frame is None else str(frame.f_globals.get("__name__", ""))
+        return name.removeprefix("tfp_vae.") if name.startswith(("tfp_vae.data.", "tfp_vae.runs.recipe")) else ""
+
+    def record(frame: FrameType, event: str, _: object) -> None:
+        module, caller = stage(frame), frame.f_back
+        if event != "call" or not module or "." in frame.f_code.co_qualname:
+            return
+        while caller is not None and not stage(caller):
+            caller = caller.f_back
+        if caller is not None and stage(caller) != module:
+            visits.append((stage(caller), f"{module}:{frame.f_code.co_qualname}"))
+
+    sys.setprofile(record)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return visits
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="qualified names of code are new in Python 3.11")
+@pytest.mark.parametrize("open_choices", [OPEN, ()], ids=["open", "set"])
+@pytest.mark.parametrize("name", ["digits", "pixels.npy", "reals.npy", "grey.npz"])
+def test_planning_visits_at_most_ten_functions_and_never_returns_upwards(
+    name: str, open_choices: tuple[str, ...], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "pixels.npy", PIXELS)
+    np.save(tmp_path / "reals.npy", np.random.default_rng(0).normal(size=(60, 5)))
+    np.savez(tmp_path / "grey.npz", x=PIXELS / 255, y=np.arange(20))
+    source = name if name == "digits" else str(tmp_path / name)
+    model = small_model(likelihood="bernoulli" if name != "reals.npy" else "normal")
+
+    def run() -> object:
+        return plan(source, None, None, model, small_training(), open_choices=open_choices)
+
+    run()  # imports modules
+    visits = visits_of(run)
+    assert 0 < len(visits) <= 10, visits
+    for caller, callee in visits:
+        assert STAGES.index(caller) < STAGES.index(callee.partition(":")[0]), (caller, callee)
+
+
+def test_choice_is_a_pure_function_of_the_profile() -> None:
+    facts = read("digits").profile
+    first, second = choose(facts), choose(facts)
+    assert (first.model, first.scaling, first.binarization, first.notes) == (
+        second.model,
+        second.scaling,
+        second.binarization,
+        second.notes,
+    )
+
+
+@pytest.mark.parametrize("setting", ["likelihood", "encoder", "decoder", "scaling", "binarization"])
+def test_each_choice_has_a_note_with_the_setting_that_overrides_it(setting: str) -> None:
+    facts = read("digits").profile
+    recipe_notes = {note.setting: note for note in choose(facts).notes}
+    assert f"Set `{setting}` to choose another" in recipe_notes[setting].text
+    chosen = (
+        {"scaling": "none"} if setting == "scaling" else {"binarization": "static"} if setting == "binarization" else {}
+    )
+    fewer = choose(facts, open_choices=[name for name in OPEN if name != setting], **chosen)  # type: ignore[arg-type]
+    assert setting not in {note.setting for note in fewer.notes if not note.warns}
+
+
+def test_choice_for_loaded_data_equals_that_of_a_plan() -> None:
+    config, _ = plan("digits", None, None, ModelConfig(), TrainingConfig(), open_choices=OPEN)
+    found = choose(load("digits").profile, scaling="none")
+    assert found.model == config.model
+    assert found.binarization == config.data.binarization
+
+
+@pytest.mark.parametrize(
+    ("values", "support", "advice"),
+    [
+        ([0.0, 0.5, 1.0], BINARY, "`binarization=dynamic`, static or threshold, or a `likelihood` that fits: "),
+        ([0.0, 255.0, 7.5], BINARY, "`scaling=divided:by=255`, or a `likelihood` that fits: normal, laplace."),
+        ([-1.0, 3.5], BINARY, "Choose a `likelihood` that fits: normal, laplace."),
+        ([0.0, 3.0], UNIT, "a `likelihood` that fits: normal, laplace, poisson, negative-binomial."),
+    ],
+)
+def test_advice_names_only_remedies_that_work(values: list[float], support: Support, advice: str) -> None:
+    facts = profile_arrays({"train": np.array(values)[:, None]})
+    assert advice in advise(facts, support)
+
+
+@pytest.mark.parametrize(
+    ("x", "fit"),
+    [
+        ([0.0, 1.0], {"bernoulli", "normal", "laplace", "continuous-bernoulli", "poisson", "negative-binomial"}),
+        ([0.0, 5.0], {"normal", "laplace", "poisson", "negative-binomial"}),
+        ([-0.5, 5.0], {"normal", "laplace"}),
+    ],
+)
+def test_likelihoods_that_fit_follow_from_the_values(x: list[float], fit: set[str]) -> None:
+    found = set(likelihoods_that_fit(profile_arrays({"train": np.array(x)[:, None]})))
+    assert fit <= found
+    assert found <= fit | {"categorical", "discretized-logistic", "discretized-logistic-mixture"}
+
+
+def test_counts_reach_the_encoder_as_logarithms(tmp_path: Path) -> None:
+    np.save(tmp_path / "c.npy", np.random.default_rng(0).integers(0, 900, (40, 6)))
+    asked = (str(tmp_path / "c.npy"), None, None)
+    assert plan(*asked, ModelConfig(), TrainingConfig(), open_choices=OPEN)[0].model.encoder_input == "log1p"
+    model = ModelConfig(encoder_input="values")
+    assert plan(*asked, model, TrainingConfig(), open_choices=OPEN)[0].model.encoder_input == "values"
+
+
+@pytest.mark.parametrize("option", ["encoder", "decoder"])
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_networks_for_images_are_refused_for_vectors(option: str, name: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", PIXELS.reshape(20, -1))
+    asked = (str(tmp_path / "a.npy"), None, None, ModelConfig(**{option: name}), TrainingConfig())
+    if name == "mlp":
+        assert plan(*asked, open_choices=["likelihood"])[0].model.encoder.name == "mlp"
+        return
+    with pytest.raises(
+        UsageError, match=rf"^`{option}={name}` needs images, but the data are vectors of 20 values.*mlp"
+    ):
+        plan(*asked, open_choices=["likelihood"])
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_networks_with_an_image_shape_take_no_vectors(name: str) -> None:
+    asked = (NETWORKS.member(name), (2,), 5)
+    if needs_images(name):
+        with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[5\]"):
+            NETWORKS.build(*asked, image_shape=(5,))
+    else:
+        assert NETWORKS.build(*asked, image_shape=(5,))(np.zeros((3, 2), np.float32)).shape == (3, 5)
+
+
+REALS = np.random.default_rng(0).normal(size=(12, 48))
+VALUES = {
+    "binary values": (REALS > 0).astype(np.float32),
+    "values in [0, 1]": (1 / (1 + np.exp(-REALS))).astype(np.float32),
+    "counts": np.floor(np.exp(REALS)).astype(np.float32),
+    "real values": REALS.astype(np.float32),
+}
+SHAPES = {"vectors": (48,), "grey images": (6, 8, 1), "colour images": (4, 4, 3)}
+
+
+class TestChoices:
+    """The settings that suit each kind of data."""
+
+    @pytest.mark.parametrize("form", list(SHAPES))
+    @pytest.mark.parametrize("values", list(VALUES))
+    def test_suitable_likelihoods_take_the_data(self, form: str, values: str) -> None:
+        data = dataset(VALUES[values].reshape(12, *SHAPES[form]))
+        assert data.profile.kind[:2] == (form, values)
+        picked = LIKELIHOODS.build(suit(data.profile)["likelihood"], data.event_shape)
+        takes = UNIT if picked.support.contains(np.array([0.0, 1.0])).all() and values != "counts" else picked.support
+        assert (REAL if values == "real values" else takes).contains(data.train.x).all()
+        assert SUITABLE.keys() == {(f, v) for f in SHAPES for v in VALUES}
+
+    def test_colours_of_8_bits_are_levels(self) -> None:
+        x = (PIXELS[:12].reshape(12, -1)[:, :12] / np.float32(255)).reshape(12, 2, 2, 3)
+        assert suit(dataset(x).profile)["likelihood"].name == "discretized-logistic"
+        assert (
+            suit(dataset(VALUES["values in [0, 1]"].reshape(12, 4, 4, 3)).profile)["likelihood"].name
+            == "continuous-bernoulli"
+        )
+
+    @pytest.mark.parametrize(
+        ("shape", "network"),
+        [((28, 28, 1), "mlp"), ((32, 32, 1), "mlp"), ((33, 32, 1), "conv"), ((32, 32, 3), "conv"), ((4_000,), "mlp")],
+    )
+    def test_large_images_get_convolutions(self, shape: tuple[int, ...], network: str) -> None:
+        assert suit(dataset(np.zeros((3, *shape), np.float32)).profile)["encoder"].name == network
+
+    def test_images_of_many_channels_are_treated_as_colours(self) -> None:
+        kind = dataset(np.full((3, 4, 4, 5), 0.25, np.float32)).profile.kind
+        assert kind.form == "images of many channels"
+        assert suit(dataset(np.zeros((3, 4, 4, 5), np.float32)).profile)["likelihood"].name == "bernoulli"
+
+    def test_only_open_settings_are_picked(self, tmp_path: Path) -> None:
+        path = str(write_table(tmp_path / "t.csv"))
+        reading, told = Reading(label_column="kind"), ModelConfig(likelihood="laplace")
+        config, _ = plan(path, None, None, told, TrainingConfig(), reading=reading, open_choices=("encoder",))
+        assert config.model.likelihood.name == "laplace"
+        config, _ = plan(path, None, None, told, TrainingConfig(), reading=reading, open_choices=OPEN)
+        assert config.model.likelihood.name == "normal"
+        assert config.data.scaling.name == "standard"
+
+
+def test_only_a_new_run_warns_about_a_file_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    config, _ = plan("digits", None, None, small_model(), small_training())
+    assert "write ./digits" in caplog.text
+    caplog.clear()
+    reload(config)
+    assert not caplog.messages
+
+
+def test_png_files_of_16_bits_equal_the_array_of_their_pixels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    deep = PIXELS.astype(np.uint16) * 257
+    np.save(tmp_path / "a.npy", deep)
+    folder = write_images(tmp_path / "deep", {f"{i:02}.png": encoded(x) for i, x in enumerate(deep)})
+    (config, found), (_, expected) = (
+        plan(str(path), None, None, ModelConfig(), TrainingConfig(), scaling="divided:by=65535", open_choices=OPEN)
+        for path in (folder, tmp_path / "a.npy")
+    )
+    for x, y in zip(found.parts, expected.parts, strict=True):
+        np.testing.assert_array_equal(x, y)
+    new = new_examples(config, str(folder))
+    assert config.data.deeper
+    assert caplog.messages == []
+    shallow = new_examples(config, str(as_folder(tmp_path)))
+    assert shallow.x.shape == new.x.shape
+    assert "8-bit values are divided by 65535, like the run's own, so they end at 0.0039" in caplog.text
+    assert "multiply by 257 first" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_new_pixels_of_8_bits_are_divided_like_the_runs_own(
+    dtype: type, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.save(tmp_path / "trained.npy", PIXELS.astype(dtype))
+    asked = (str(tmp_path / "trained.npy"), None, None, ModelConfig(likelihood="normal"), TrainingConfig())
+    config, data = plan(*asked, scaling="divided:by=1000")
+    assert config.data.deeper is False
+    new = str(as_npy(tmp_path))
+    found = new_examples(config, new).x
+    np.testing.assert_array_equal(found[data.train.source_rows()], data.train.x)
+    assert caplog.messages == []
+    written = config.model_dump(mode="json")
+    del written["data"]["deeper"]
+    before = RunConfig.model_validate(written)
+    assert before.identity() == config.identity()
+    new_examples(before, new)
+    assert caplog.messages == []
+
+
+class TestNewExamples:
+    """New data for a run, through the run's own preprocessing."""
+
+    @pytest.fixture
+    def of_table(self, tmp_path: Path) -> object:
+        path = str(write_table(tmp_path / "t.csv"))
+        reading = Reading(label_column="kind")
+        return plan(path, None, None, ModelConfig(), TrainingConfig(), reading=reading, open_choices=OPEN)[0]
+
+    @pytest.fixture
+    def of_pictures(self, tmp_path: Path) -> object:
+        return plan(str(as_folder(tmp_path)), None, None, ModelConfig(), TrainingConfig(), open_choices=OPEN)[0]
+
+    def test_training_file_gives_the_training_values_again(self, of_table: object, tmp_path: Path) -> None:
+        data, again = reload(of_table), new_examples(of_table, str(tmp_path / "t.csv"))
+        for name in SPLITS:
+            split = getattr(data, name)
+            np.testing.assert_array_equal(again.x[split.rows], split.x)
+            np.testing.assert_array_equal(again.y[split.rows], split.y)
+
+    def test_columns_are_found_by_name_and_labels_may_be_absent(self, of_table: object, tmp_path: Path) -> None:
+        (tmp_path / "n.csv").write_text("b,a\n1000,0.5\n1100,-0.5\n")
+        (tmp_path / "m.csv").write_text("a,kind,b\n0.5,cat,1000\n-0.5,dog,1100\n")
+        first, second = (new_examples(of_table, str(tmp_path / name)) for name in ("n.csv", "m.csv"))
+        np.testing.assert_array_equal(first.x, second.x)
+        assert first.y is None
+        assert second.y.tolist() == ["cat", "dog"]
+
+    @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
+    def test_pixels_in_any_form(self, form: Callable[[Path], Path], of_pictures: object, tmp_path: Path) -> None:
+        found = new_examples(of_pictures, str(form(tmp_path)))
+        reference = new_examples(of_pictures, str(tmp_path / "pictures"))
+        np.testing.assert_array_equal(found.x, reference.x)
+        assert set(np.unique(found.x)) == {0, 1}  # drawn once, as held-out data are
+
+    def test_images_are_resized_as_the_runs_own(self, tmp_path: Path) -> None:
+        folder = as_folder(tmp_path)
+        reading = Reading(resize="2x3")
+        config, _ = plan(str(folder), None, "none", ModelConfig(likelihood="normal"), TrainingConfig(), reading=reading)
+        assert new_examples(config, str(folder)).x.shape == (20, 2, 3, 1)
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (np.zeros((5, 3, 5), np.uint8), "expected examples of shape 4x5x1, as the run was trained on, found 3x5x1"),
+            (np.zeros((5, 20)), "found 20[.]"),
+            (
+                np.full((5, 4, 5), 7.0),
+                r"expected values in \[0, 1\], found 7 in row 0 of its source[.] Convert them to",
+            ),
+            (np.full((5, 4, 5), np.nan), "found nan in row 0"),
+        ],
+    )
+    def test_data_of_another_kind_are_refused(
+        self, content: np.ndarray, message: str, of_pictures: object, tmp_path: Path
+    ) -> None:
+        np.save(tmp_path / "n.npy", content)
+        with pytest.raises(DataError, match=message):
+            new_examples(of_pictures, str(tmp_path / "n.npy"))
+
+    @pytest.mark.parametrize(
+        ("trained_on", "new", "over", "said"),
+        [
+            (PIXELS, PIXELS / 255, 1, "values of type float64 are not divided"),
+            (PIXELS / 255, PIXELS, 255, "uint8 pixels are divided by 255"),
+            (PIXELS / 255, PIXELS // 128, 1, None),  # 0 and 1
+            (PIXELS / 255, (PIXELS / 255).astype(np.float32), 1, None),
+            (PIXELS, PIXELS, 255, None),
+            (PIXELS, PIXELS.astype(np.int64), None, "pixels from 0 to 255 as uint8"),
+            (PIXELS, PIXELS.astype(np.float32), None, "pixels from 0 to 255 as uint8"),
+            (PIXELS / 255, PIXELS.astype(np.float32), None, r"Convert them to the values in \[0, 1\]"),
+        ],
+    )
+    @pytest.mark.parametrize("likelihood", ["normal", "continuous-bernoulli"])
+    def test_pixels_of_another_type_match_the_runs_own_or_are_refused(
+        self,
+        trained_on: np.ndarray,
+        new: np.ndarray,
+        over: int | None,
+        said: str | None,
+        likelihood: str,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        np.save(tmp_path / "a.npy", trained_on)
+        np.save(tmp_path / "n.npy", new)
+        config, _ = plan(str(tmp_path / "a.npy"), None, None, ModelConfig(likelihood=likelihood), TrainingConfig())
+        caplog.clear()
+        if over is None:
+            with pytest.raises(DataError, match=said):
+                new_examples(config, str(tmp_path / "n.npy"))
+            return
+        found = new_examples(config, str(tmp_path / "n.npy")).x[..., 0]
+        np.testing.assert_allclose(found, new / over, rtol=1e-6)
+        told = [record.getMessage() for record in caplog.records]
+        assert (len(told) == 1 and said in told[0]) if said else not told
+
+    @pytest.mark.parametrize("name", list(BINARIZATIONS))
+    @pytest.mark.parametrize("likelihood", ["bernoulli", "normal"])
+    def test_only_grey_examples_are_binarized_at_random(self, name: str, likelihood: str, tmp_path: Path) -> None:
+        binary = (PIXELS > 127).astype(np.uint8)
+        np.save(tmp_path / "b.npy", binary)
+        model = ModelConfig(likelihood=likelihood)
+        config, _ = plan(str(tmp_path / "b.npy"), None, name, model, TrainingConfig(), scaling="none")
+        grey = Split((PIXELS / np.float32(255))[..., np.newaxis])
+        assert binarize(config, grey).random == BINARIZATIONS[name].draws
+        assert not binarize(config, Split(binary[..., np.newaxis])).random
+
+    def test_number_that_divided_the_pixels_is_recorded_but_no_part_of_the_identity(
+        self, of_pictures: RunConfig
+    ) -> None:
+        assert of_pictures.data.pixels_over == 255
+        written = of_pictures.model_dump(mode="json")
+        del written["data"]["pixels_over"]
+        before = RunConfig.model_validate(written)
+        assert before.data.pixels_over is None
+        assert before.identity() == of_pictures.identity()
+
+    def test_error_for_images_of_several_sizes_names_the_runs_size(
+        self, of_pictures: RunConfig, tmp_path: Path
+    ) -> None:
+        folder = write_images(tmp_path / "c", {f"{i}.png": encoded(PIXELS[0][i:]) for i in range(2)})
+        with pytest.raises(DataError) as caught:
+            new_examples(of_pictures, str(folder))
+        assert str(caught.value) == (
+            f"{folder / '1.png'}: expected images of one size, 4x5, found 3x5. Resize all to 4x5, as in training."
+        )
+
+    def test_colour_images_are_refused_by_a_run_of_grey_ones(self, of_pictures: object, tmp_path: Path) -> None:
+        rgb = np.stack([PIXELS] * 3, axis=-1)
+        folder = write_images(tmp_path / "c", {f"{i}.png": encoded(x) for i, x in enumerate(rgb)})
+        with pytest.raises(DataError, match="found 4x5x3"):
+            new_examples(of_pictures, str(folder))
+
+    def test_missing_columns_are_named(self, of_table: object, tmp_path: Path) -> None:
+        (tmp_path / "n.csv").write_text("a,c\n1,2\n")
+        with pytest.raises(DataError, match="expected one column named 'b', found 0"):
+            new_examples(of_table, str(tmp_path / "n.csv"))
+
+    def test_data_in_splits_are_refused(self, of_table: object, tmp_path: Path) -> None:
+        np.savez(tmp_path / "n.npz", x_train=np.zeros((4, 2)), x_test=np.zeros((4, 2)))
+        with pytest.raises(DataError, match="expected examples without splits, found train, test"):
+            new_examples(of_table, str(tmp_path / "n.npz"))
+
+
+class TestInspect:
+    """The description of a data set."""
+
+    def test_description_of_the_digits(self) -> None:
+        raw = read("digits")
+        found = inspect(raw)
+        assert found["trainable"]
+        assert found["kind"] == "grey images of 8x8x1, values in [0, 1]"
+        assert found["range"]["max"] == 1
+        every = np.concatenate([getattr(raw, name).x for name in SPLITS])
+        assert found["range"]["mean"] == pytest.approx(every.mean(), rel=1e-6)
+        assert found["range"]["std"] == pytest.approx(every.std(), rel=1e-5)
+        assert found["labels"]["classes"] == 10
+        assert sum(sum(sizes.values()) for sizes in found["labels"]["examples"].values()) == 1797
+        assert found["constant"] == 3
+        assert found["likelihoods"] == likelihoods_that_fit(raw.profile)
+        assert found["likelihoods_if_binarized"] == ["bernoulli"]
+        assert found["picked"]["binarization"] == "dynamic"
+
+    def test_identical_examples_are_reported(self, rng: np.random.Generator) -> None:
+        x = rng.normal(size=3).repeat(40).reshape(3, 40).T
+        assert inspect(dataset(x))["lack"] == "all examples are identical, so there is nothing to learn"
+        other = x.copy()
+        other[-1, -1] += 1
+        assert inspect(dataset(other))["lack"] is None
+        found = inspect(Dataset("some", "", Split(x), Split(x[:5]), Split(other)))["lack"]
+        assert found == "all 40 training examples are identical, so there is nothing to learn from them"
+        constant = rng.normal(size=(40, 1)).repeat(5, axis=1)  # each example its own value
+        assert inspect(dataset(constant))["lack"] is None
+
+    def test_labels_keep_their_digits(self, rng: np.random.Generator) -> None:
+        x, y = rng.normal(size=(20, 3)), np.float32([0.3, 1.5] * 10)
+        found = inspect(Dataset("some", "", Split(x, y), Split(x[:4]), Split(x[4:8])))["labels"]
+        assert found["examples"].keys() == {"0.3", "1.5"}
+
+    @pytest.mark.parametrize(
+        ("count", "said"), [(1, "there is only one training example"), (2, "2 training examples are too few"),
+                            (9, "9 training examples are too few to learn"), (10, None)],
+    )  # fmt: skip
+    def test_few_training_examples_are_reported(self, count: int, said: str | None, rng: np.random.Generator) -> None:
+        x = rng.normal(size=(count + 8, 3))
+        found = inspect(Dataset("some", "", Split(x[8:]), Split(x[:4]), Split(x[4:8])))
+        assert found["trainable"]
+        assert found["lack"] is None if said is None else found["lack"].startswith(said)
+
+    def test_missing_values_are_counted_and_named(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        x = rng.normal(size=(40, 3))
+        x[[3, 3, 11], [0, 2, 1]] = np.nan, np.nan, np.inf
+        np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[20:], x_test=x[20:])
+        found = inspect(read(str(tmp_path / "a.npz")))
+        assert found["missing"] == {"values": 2, "examples": 1, "first": "train: row 3"}
+        assert found["infinite"] == {"values": 1, "examples": 1, "first": "train: row 11"}
+        assert found["trainable"] is False
+        assert "found nan in row 3" in found["problem"]
+        assert np.isfinite(list(found["range"].values())).all()
+        assert "likelihoods" not in found
+
+    def test_data_without_any_number_are_described(self) -> None:
+        found = inspect(dataset(np.full((9, 2), np.nan)))
+        assert np.isnan(found["range"]["mean"])
+        assert not found["trainable"]
+        assert "found only missing or infinite values" in found["problem"]
+
+    def test_likelihoods_that_fit_have_finite_densities(self) -> None:
+        data = dataset(PIXELS[..., None])
+        x = (PIXELS[..., None] / np.float32(255))[:2]
+        for name in inspect(data)["likelihoods"]:
+            settings = LIKELIHOODS[name].settings_from(LIKELIHOODS.member(name).settings, data.train.x / 255)
+            likelihood = LIKELIHOODS.build(LIKELIHOODS.member({"name": name, **settings}), (4, 5, 1))
+            p = likelihood(np.zeros((2, likelihood.params_size), np.float32))
+            assert np.isfinite(p.log_prob(x)).all(), name
+
+    @pytest.mark.parametrize(
+        ("x", "unbounded", "likely"),
+        [(np.arange(400) % 2, ["continuous-bernoulli", "normal", "laplace"], ["bernoulli"]),
+         (np.arange(400) % 17 / 16, ["normal", "laplace"],
+          ["categorical", "discretized-logistic", "discretized-logistic-mixture"]),
+         (np.arange(400) % 9, ["normal", "laplace"], ["poisson", "negative-binomial"]),
+         (np.arange(400) % 3 - 1, ["normal", "laplace"], []),
+         (0.2 + np.arange(400) % 2 / np.pi, ["normal", "laplace", "beta"], [])],
+    )  # fmt: skip
+    def test_densities_without_upper_bound_on_few_values_are_listed(
+        self, x: np.ndarray, unbounded: list[str], likely: list[str]
+    ) -> None:
+        found = inspect(dataset(x.reshape(100, 4)))["few_values"]
+        assert found == {"size": len(np.unique(x)), "likely": likely, "unbounded": unbounded}
+
+    def test_pixels_of_few_levels_are_few_values_after_scaling(self) -> None:
+        x = (85 * (np.arange(20 * 16).reshape(20, 4, 4, 1) % 4)).astype(np.uint8)
+        assert inspect(dataset(x))["few_values"]["likely"][0] == "categorical"
+
+    def test_many_values_or_few_examples_are_not_few_values(self, rng: np.random.Generator) -> None:
+        many = (np.arange(66).repeat(10) // 2).reshape(66, 10)  # 33 values, each of them twenty times
+        for x in (rng.normal(size=(10, 3)), many, PIXELS[..., None]):
+            assert inspect(dataset(x))["few_values"] is None
+
+    @pytest.mark.parametrize("scaling", ["none", "standard"])
+    def test_scaling_can_be_set(self, scaling: str) -> None:
+        assert inspect(dataset(PIXELS[..., None]), scaling)["picked"]["scaling"] == scaling
