@@ -18,19 +18,19 @@ from tfp_vae.data.downloads import Remote, data_folder, obtain
 from tfp_vae.data.loading import load
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Print nothing."""
 
 
-class _Cut(_Quiet):
+class Truncating(Quiet):
     """A server that promises more than it sends."""
 
     def send_header(self, keyword: str, value: str) -> None:
         super().send_header(keyword, str(int(value) + 1_000) if keyword == "Content-Length" else value)
 
 
-def serve(folder: Path, handler: type[_Quiet]) -> Iterator[str]:
+def serve(folder: Path, handler: type[Quiet]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -48,7 +48,7 @@ def served(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(served: Path) -> Iterator[str]:
-    yield from serve(served, _Quiet)
+    yield from serve(served, Quiet)
 
 
 def remote(server: str, content: bytes, name: str = "file.bin") -> Remote:
@@ -68,14 +68,14 @@ def test_files_are_downloaded_once(server: str, served: Path, tmp_path: Path) ->
 def test_progress_counts_the_bytes(server: str, served: Path, tmp_path: Path) -> None:
     content = b"x" * 100_000
     (served / "file.bin").write_bytes(content)
-    told = _Told()
-    obtain([remote(server, content)], [tmp_path / "cache"], told)
-    assert told.total == len(content)
-    assert sum(told.updates) >= len(content)
-    assert told.closed
+    record = Record()
+    obtain([remote(server, content)], [tmp_path / "cache"], record)
+    assert record.total == len(content)
+    assert sum(record.updates) >= len(content)
+    assert record.closed
 
 
-class _Told:
+class Record:
     def __init__(self) -> None:
         self.total, self.updates, self.closed = 0, list[int](), False
 
@@ -98,7 +98,7 @@ def test_download_with_another_checksum_is_not_kept(server: str, served: Path, t
 
 def test_download_cut_short_is_not_kept(served: Path, tmp_path: Path) -> None:
     (served / "file.bin").write_bytes(b"content")
-    for server in serve(served, _Cut):
+    for server in serve(served, Truncating):
         with pytest.raises(DataError):
             obtain([remote(server, b"content")], [tmp_path / "cache"])
     assert list((tmp_path / "cache").iterdir()) == []

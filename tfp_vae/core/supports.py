@@ -6,7 +6,7 @@ what it has none for. Comparisons are exact but for `levels`, which allows a hun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,17 +22,12 @@ __all__ = [
     "UNIT",
     "Support",
     "Violation",
-    "are_identical",
-    "few_values",
     "first_violation",
     "level_count",
     "levels",
 ]
 
 MOST_LEVELS = 65_536
-
-FEW, REPEATS = 32, 10
-"""The most values that are few, and how often each of them comes on average at least."""
 
 
 class Support(NamedTuple):
@@ -101,24 +96,6 @@ def first_violation(x: np.ndarray, support: Support) -> Violation | None:
             return Violation(start + int(where[0]), float(rows[where]))
         start += len(rows)
     return None
-
-
-def are_identical(parts: Sequence[np.ndarray]) -> bool:
-    """Return whether all examples of arrays [N, ...] are one and the same."""
-    return all(bool((rows == parts[0][0]).all()) for x in parts for rows in _pieces(x))
-
-
-def few_values(parts: Sequence[np.ndarray]) -> np.ndarray | None:
-    """Return the values that arrays [N, ...] have, in order, if they are at most 32 and come again and again.
-
-    The 256 levels of 8-bit pixels are not few: densities of them are usual.
-    """
-    values = np.array([])
-    for rows in (rows for x in parts for rows in _pieces(x)):
-        values = np.union1d(values, rows)
-        if len(values) > FEW:
-            return None
-    return values if len(values) * REPEATS <= sum(x.size for x in parts) else None
 
 
 def level_count(x: np.ndarray) -> int | None:

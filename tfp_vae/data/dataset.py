@@ -42,7 +42,7 @@ PLAIN, UNSCALED = Reading(), SCALINGS.member("none")
 class Split:
     """Examples with their labels and their origin.
 
-    x: the examples, [N, *event_shape]; float32 once they are scaled.
+    x: the examples, [N, *event_shape]. They are float32 after scaling.
     y: their labels [N], if there are any.
     rows: their rows in the source. By default 0, 1, 2 and so on.
     names: their names in the source, such as the names of image files.

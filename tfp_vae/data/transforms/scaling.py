@@ -131,7 +131,7 @@ class Unscaled(Scaling):
 @final
 @record
 class Pixels(Scaling):
-    """8-bit pixels divided by 255, so that they lie in [0, 1]; other values as they are."""
+    """8-bit pixels divided by 255, so that they lie in [0, 1], and other values as they are."""
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x / 255 if x is uint8, else x."""
