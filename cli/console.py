@@ -13,9 +13,9 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import click
 
@@ -32,12 +32,12 @@ def notice(message: str) -> None:
         click.echo(message, err=True)
 
 
-def notice_of_scaled(standard: Mapping[str, Any]) -> None:
+def explain_scaling(standard: Mapping[str, object]) -> None:
     """Print how to undo the scaling, if `DataConfig.standard` has a loc and a scale."""
     if standard:
         notice(
-            "values are scaled, in standard deviations from the training mean; of the data themselves they are "
-            "loc + scale * x, with loc and scale in .npz files and in the run's config.json"
+            "values are scaled, in standard deviations from the training mean. To undo it, compute loc + scale * x "
+            "with the loc and scale in .npz files and in the run's config.json"
         )
 
 
@@ -84,8 +84,8 @@ def with_options(message: str, command: click.Command | None) -> str:
 
 
 @final
-class _Notices(logging.Handler):
-    """Print the library's warnings on stderr."""
+class WarningHandler(logging.Handler):
+    """Print the library's warnings on stderr, in the words of the command that runs."""
 
     def __init__(self, ctx: click.Context) -> None:
         super().__init__(logging.WARNING)
@@ -98,9 +98,9 @@ class _Notices(logging.Handler):
 
 
 @contextmanager
-def notices(ctx: click.Context) -> Iterator[None]:
+def warnings(ctx: click.Context) -> Iterator[None]:
     """Print the library's warnings on stderr in this block."""
-    logger, handler = logging.getLogger("tfp_vae"), _Notices(ctx)
+    logger, handler = logging.getLogger("tfp_vae"), WarningHandler(ctx)
     logger.addHandler(handler)
     try:
         yield
@@ -108,15 +108,15 @@ def notices(ctx: click.Context) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def print_json(value: Mapping[str, Any]) -> None:
+def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object to stdout."""
     from tfp_vae.core.files import json_text
 
     click.echo(json_text(value, indent=2))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table to stdout, with columns of numbers aligned to the right."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table to stdout. Columns of numbers are aligned to the right, floats have two decimals."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -126,23 +126,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         numeric = all(isinstance(row[i], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row))
+        table.add_row(*(Text(f"{value:.2f}" if isinstance(value, float) else str(value)) for value in row))
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     with console.capture() as capture:
         console.print(table)
-    click.echo(_PADDING.sub(r"\1", capture.get()), nl=False)
+    click.echo(PADDING.sub(r"\1", capture.get()), nl=False)
 
 
-_PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 """Spaces at the end of a line, before any terminal codes."""
 
 
-def _shown(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
 @contextmanager
-def counted(description: str, total: int) -> Iterator[Any]:
+def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar and yield a function to call with the number of steps just done."""
     from tfp_vae.training.progress import bar
 
@@ -193,28 +189,22 @@ def start_tensorflow() -> None:
     The messages (no GPU found, oneDNN is on) appear before TensorFlow reads its log level:
     tensorflow/tensorflow#100442.
     """
-    copies = None if "tensorflow" in sys.modules else _copy_stderr()
-    if copies is None:
-        importlib.import_module("tfp_vae.runs.load")
-        return
-    stderr, messages = copies
-    with messages:
+    with contextlib.ExitStack() as stack:
+        stderr = None
+        if "tensorflow" not in sys.modules:
+            with contextlib.suppress(OSError):  # without a temporary file or a stderr, the messages are printed
+                messages = stack.enter_context(tempfile.TemporaryFile())
+                stderr = os.dup(2)
+        if stderr is None:
+            importlib.import_module("tfp_vae.runs.load")
+            return
         os.dup2(messages.fileno(), 2)
         try:
             importlib.import_module("tfp_vae.runs.load")
-        except Exception:  # an interrupt is none, and needs no messages
+        except Exception:  # an interrupt needs no messages
             messages.seek(0)
             os.write(stderr, messages.read())
             raise
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def _copy_stderr() -> tuple[int, IO[bytes]] | None:
-    """Return a copy of stderr's descriptor and a temporary file for messages, or None if either fails."""
-    try:
-        messages = tempfile.TemporaryFile()  # noqa: SIM115 - open while TensorFlow starts
-        return os.dup(2), messages
-    except OSError:
-        return None

@@ -20,13 +20,14 @@ from tfp_vae.runs.run import PLOTS, Run
 from . import console
 
 if TYPE_CHECKING:
+    from tfp_vae.plots.canvas import Figure
     from tfp_vae.runs.load import LoadedRun
 
 OUT, NO_PLOTS = "name a file elsewhere with --out", "leave the pictures out with --no-plots"
 COPY = "make it writable, or copy the run to a writable place and name the copy with --run"
 """Remedies if a run is read-only. Some commands must write into the run, so only `COPY` helps."""
 
-Forms: TypeAlias = Mapping[str, Callable[..., Any]]
+Forms: TypeAlias = Mapping[str, Callable[..., object]]
 """The suffixes that a command accepts, each with the function that converts the command's result to the file's content.
 
 The content is a figure for `.png`, an array for `.npy`, named arrays for `.npz`, and named columns [N] for `.csv`.
@@ -71,16 +72,16 @@ def find_run(named: str | None, runs_dir: str) -> Run:
     return found
 
 
-def check_run(run: Run, out: Path | None, *, pictured: bool = False) -> None:
+def check_run(run: Run, out: Path | None, *, plots: bool = False) -> None:
     """Raise DiskError if the command writes into the run and the run is read-only.
 
     Args:
       run: the run.
       out: the command's output file, or None if it belongs in the run.
-      pictured: whether the command also draws pictures into the run.
+      plots: whether the command also draws pictures into the run.
     """
-    remedies = [OUT] * (out is None) + [NO_PLOTS] * pictured
-    run.check_writable([""] * (out is None) + [PLOTS] * pictured, ", and ".join(remedies))
+    remedies = [OUT] * (out is None) + [NO_PLOTS] * plots
+    run.check_writable([""] * (out is None) + [PLOTS] * plots, ", and ".join(remedies))
 
 
 def check_picture(run: Run, out: Path | None) -> None:
@@ -99,7 +100,7 @@ def restore(run: Run, weights: str) -> LoadedRun:
     return model
 
 
-def write(path: Path, forms: Forms, *result: Any) -> None:
+def write(path: Path, forms: Forms, *result: object) -> None:
     """Write the result of a command to a file, in the format of its suffix.
 
     Args:
@@ -110,14 +111,15 @@ def write(path: Path, forms: Forms, *result: Any) -> None:
     WRITERS[path.suffix](path, forms[path.suffix](*result))
 
 
-def _write_picture(path: Path, figure: Any) -> None:
+def write_picture(path: Path, figure: Figure) -> None:
+    """Write a figure as a PNG file."""
     from tfp_vae import plots
 
     storage.write_bytes(path, plots.png(figure))
 
 
 WRITERS: dict[str, Callable[[Path, Any], None]] = {
-    ".png": _write_picture,
+    ".png": write_picture,
     ".npy": storage.write_array,
     ".npz": storage.write_arrays,
     ".csv": lambda path, columns: storage.write_bytes(path, csv_bytes(columns)),
@@ -125,11 +127,11 @@ WRITERS: dict[str, Callable[[Path, Any], None]] = {
 """The function that writes the files of each suffix."""
 
 
-def record(run: Run, restored: LoadedRun, **more: Any) -> dict[str, Any]:
+def record(run: Run, restored: LoadedRun, **more: object) -> dict[str, object]:
     """Return the record of a result, which begins with the run and its weights."""
     return {"run": str(run.folder), "weights": restored.weights, "step": restored.step, **more}
 
 
-def print_result(result: Mapping[str, Any], as_json: bool) -> None:
+def print_result(result: Mapping[str, object], as_json: bool) -> None:
     """Print the record of a result as JSON, or else the path of the output file."""
     console.print_json(result) if as_json else click.echo(result["out"])

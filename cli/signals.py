@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, final
+from types import FrameType
+from typing import NoReturn, TypeAlias, final
 
 STDERR = 2
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 
 @final
@@ -20,12 +22,8 @@ class Terminated(BaseException):
     """Raised on SIGTERM. Like KeyboardInterrupt, it is not an Exception, so `except Exception` does not catch it."""
 
 
-def _terminate(number: int, frame: Any) -> None:
-    raise Terminated
-
-
 @contextmanager
-def handle(handlers: dict[signal.Signals, Callable[[int, Any], Any]]) -> Iterator[None]:
+def handle(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
     """Install these handlers for the block. A no-op outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -40,7 +38,11 @@ def handle(handlers: dict[signal.Signals, Callable[[int, Any], Any]]) -> Iterato
 
 def raise_exceptions() -> contextlib.AbstractContextManager[None]:
     """Let SIGINT raise KeyboardInterrupt and SIGTERM raise Terminated in this block."""
-    return handle({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate})
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    return handle({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate})
 
 
 @contextmanager
@@ -54,27 +56,35 @@ def collect(notice: str) -> Iterator[list[int]]:
       notice: the message to print.
 
     Yields:
-      A list that receives the number of the signal. It is complete when the block has ended.
+      A list that receives the number of the signal. It is complete when the block has ended. Outside the main thread
+      it stays empty.
     """
     received: list[int] = []
-    with _answering(notice), handle(dict.fromkeys(STOPPING, lambda number, frame: received.append(number))):
-        yield received
-
-
-@contextmanager
-def _answering(notice: str) -> Iterator[None]:
-    """Run a thread that answers signals in this block. A no-op outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received
         return
+    stderr = STDERR
+    with contextlib.suppress(OSError):
+        stderr = os.dup(STDERR)  # a copy, because descriptor 2 is redirected while TensorFlow starts
     end, start = os.pipe()
     os.set_blocking(start, False)
+
+    def answer() -> None:
+        heard = False
+        for byte in iter(lambda: os.read(end, 1), b""):
+            if byte[0] in STOPPING and heard:
+                os._exit(128 + byte[0])
+            elif byte[0] in STOPPING:
+                heard = True
+                with contextlib.suppress(OSError):  # not through Python's streams, which may be busy
+                    os.write(stderr, f"{notice}\n".encode())
+
     previous = signal.set_wakeup_fd(start, warn_on_full_buffer=False)
-    stderr = _stderr()  # a copy, because descriptor 2 is redirected while TensorFlow starts
-    thread = threading.Thread(target=_answer, args=(end, notice, stderr), daemon=True)
+    thread = threading.Thread(target=answer, daemon=True)
     thread.start()
     try:
-        yield
+        with handle(dict.fromkeys(STOPPING, lambda number, frame: received.append(number))):
+            yield received
     finally:
         signal.set_wakeup_fd(previous)
         os.close(start)
@@ -82,21 +92,3 @@ def _answering(notice: str) -> Iterator[None]:
         os.close(end)
         if stderr != STDERR:
             os.close(stderr)
-
-
-def _stderr() -> int:
-    """Return a copy of stderr's descriptor, or the descriptor itself if it cannot be copied."""
-    try:
-        return os.dup(STDERR)
-    except OSError:
-        return STDERR
-
-
-def _answer(signals: int, notice: str, stderr: int) -> None:
-    """Print `notice` at the first signal in the pipe, and end the process at the second."""
-    stopping = (number for number in iter(lambda: os.read(signals, 1), b"") if number[0] in STOPPING)
-    for _ in itertools.islice(stopping, 1):
-        with contextlib.suppress(OSError):  # not through Python's streams, which may be busy
-            os.write(stderr, f"{notice}\n".encode())
-    for number in stopping:
-        os._exit(128 + number[0])

@@ -7,13 +7,9 @@ import signal
 
 
 def main() -> None:
-    """Run the command line; until it is imported, and after it is done, a signal ends the process without a word."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    """Run the command line. Before it is imported and after it is done, a signal ends the process without a message."""
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, lambda number, frame: os._exit(128 + number))
     from .main import main as application
 
     application(prog_name="tfp-vae")
-
-
-def _leave(number: int, frame: object) -> None:
-    os._exit(128 + number)

@@ -14,10 +14,14 @@ from tests.helpers.documents import ROOT, write_files
 from tests.helpers.oracles import LinearGaussian
 from tests.helpers.runs import start_run
 from tests.helpers.worker import Worker
+from tfp_vae import plots
 from tfp_vae.data.dataset import Dataset
+from tfp_vae.plots import canvas
+from tfp_vae.plots.canvas import Figure
 from tfp_vae.runs.frames import Film
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import reload
+from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, assess
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 
@@ -68,6 +72,13 @@ def digits(trained: Path) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def assessment(restored: LoadedRun, digits: Dataset) -> Assessment:
+    """The evaluation of the small run on 60 of its test examples, with annealing."""
+    annealing = AnnealingPlan(steps=4, chains=3, examples=20)
+    return assess(restored, digits, Plan((1, 7, 200), max_examples=60, execution="graph", annealing=annealing))
+
+
+@pytest.fixture(scope="session")
 def worker() -> Iterator[Worker]:
     """A process that forks real ones which need not import TensorFlow."""
     with Worker() as process:
@@ -85,6 +96,28 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in set(sys.modules) - before:
         if name.startswith("my_"):
             del sys.modules[name]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, and an environment without this program's variables."""
+    for name in ("TFP_VAE_RUN", "TFP_VAE_RUNS_DIR", "TFP_VAE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that commands write as PNG files, in order."""
+    written: list[Figure] = []
+
+    def png(figure: Figure, about: str = "") -> bytes:
+        written.append(figure)
+        return canvas.png(figure, about)
+
+    monkeypatch.setattr(plots, "png", png)
+    return written
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -12,20 +12,23 @@ from tfp_vae.core.seeds import Purpose
 from .. import options, output
 from ..given import Examples, example_options, select_examples
 
+if TYPE_CHECKING:
+    from tfp_vae.evaluation.latent_space import Embeddings
 
-def _columns(examples: Examples, embeddings: Any) -> dict[str, np.ndarray]:
-    """Return a row for each example: mean_1..D, scale_1..D, and sample_1_1..S_D."""
-    columns = examples.columns()
+
+def columns(examples: Examples, embeddings: Embeddings) -> dict[str, np.ndarray]:
+    """Return a table with one row per example: its index, mean_1..D, scale_1..D, and sample_1_1..S_D."""
+    named = examples.columns()
     for name, values in (("mean", embeddings.mean), ("scale", embeddings.scale)):
-        columns.update({f"{name}_{d + 1}": column for d, column in enumerate(values.T)})
+        named.update({f"{name}_{d + 1}": column for d, column in enumerate(values.T)})
     for s, draws in enumerate(embeddings.samples):
-        columns.update({f"sample_{s + 1}_{d + 1}": column for d, column in enumerate(draws.T)})
-    return columns
+        named.update({f"sample_{s + 1}_{d + 1}": column for d, column in enumerate(draws.T)})
+    return named
 
 
 FORMS: output.Forms = {
     ".npz": lambda examples, embeddings: {**examples.columns(), **embeddings._asdict()},
-    ".csv": _columns,
+    ".csv": columns,
 }
 
 
@@ -51,22 +54,36 @@ FORMS: output.Forms = {
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, samples: int, seed: int, out: str | None, weights: str, as_json: bool, **which: Any
+    run: str | None,
+    runs_dir: str,
+    data: str | None,
+    split: str | None,
+    data_dir: str | None,
+    max_examples: int | None,
+    samples: int,
+    seed: int,
+    out: str | None,
+    weights: str,
+    as_json: bool,
 ) -> None:
     """Write the means, scales and samples of q(z|x) to a file."""
     path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
     output.check_run(found, path)
-    examples = select_examples(found, **which)
+    examples = select_examples(found, data, split, data_dir, max_examples)
     path = path or found.folder / f"embeddings-{examples.name}.npz"
     restored = output.restore(found, weights)
-    drawn = (seed, int(Purpose.EMBEDDING))
     from tfp_vae.evaluation.latent_space import encode
 
-    embeddings = encode(restored.vae, examples.split.x, samples=samples, seed=drawn)
+    embeddings = encode(restored.vae, examples.split.x, samples=samples, seed=(seed, int(Purpose.EMBEDDING)))
     output.write(path, FORMS, examples, embeddings)
-    found_there = {"num_examples": len(examples.split), "latent_dim": embeddings.mean.shape[1]}
-    settings = {"samples": samples, "seed": seed, "mean_scale": float(np.mean(embeddings.scale))}
-    output.print_result(
-        output.record(found, restored, **examples.origin, **found_there, **settings, out=str(path)), as_json
-    )
+    result = {
+        **examples.origin,
+        "num_examples": len(examples.split),
+        "latent_dim": embeddings.mean.shape[1],
+        "samples": samples,
+        "seed": seed,
+        "mean_scale": float(np.mean(embeddings.scale)),
+        "out": str(path),
+    }
+    output.print_result(output.record(found, restored, **result), as_json)

@@ -2,28 +2,111 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS
-from tfp_vae.evaluation.metrics import metrics_of
+from tfp_vae.evaluation.metrics import METRICS, metrics_of
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
 
 from .. import console, options, output
 
+if TYPE_CHECKING:
+    from tfp_vae.runs.results import Assessment
+
 MOST_SAMPLES = 10**9
 
-
 NEAR_CEILING = 0.99
-"""The share of its ceiling from which on a mutual information says no more than that."""
+"""A mutual information above this share of its ceiling is only a lower bound."""
+
+
+def save(run: runs.Run, assessment: Assessment, plots: bool) -> None:
+    """Write an evaluation into its run, and draw its pictures or remove those of the evaluation that it replaces.
+
+    A fuller evaluation of the same weights and split stays, with its pictures.
+    """
+    if run.write_evaluation(assessment.result) == runs.PARTIAL:
+        kept = "({num_examples:,} examples, K = {iw_samples:,})".format(**run.read(runs.EVALUATION))
+        console.notice(
+            f"{run.folder}/{runs.EVALUATION} and its pictures stay, because that evaluation is fuller {kept}. This one "
+            f"is in {runs.PARTIAL}. To replace it, delete {runs.EVALUATION} first."
+        )
+    elif plots:
+        from tfp_vae.reports.drawing import draw_evaluation
+
+        for path in draw_evaluation(run, assessment):
+            console.notice(f"picture: {path}")
+    else:
+        for name in EVALUATION_PICTURES:
+            with storage.disk_errors(run.plot_path(name)):
+                run.plot_path(name).unlink(missing_ok=True)
+
+
+def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
+    """Print the metrics of a run, or those of several runs side by side with paired differences."""
+    head = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
+    click.echo(head.format(**results[0]))
+    metrics, names = metrics_of("table"), [Path(result["run"]).name for result in results]
+    if not differences:
+        (result,) = results
+        rows = [[m.indented_label, m.text(result), m.error_text(result), m.unit] for m in metrics]
+        console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
+        if len(result["sweep"]) > 1:
+            value, sweep = METRICS["log_likelihood"], result["sweep"]
+            click.echo()
+            rows = [[f"{line['iw_samples']:,}", value.text(line), value.error_text(line)] for line in sweep]
+            console.print_table(["K", "log p(x)", "standard error"], rows)
+        print_notes(result)
+        return
+    rows = [[m.indented_label, *(m.text(result) for result in results), m.unit] for m in metrics]
+    console.print_table(["mean over examples", *names, "unit"], rows)
+    click.echo()
+    rows = [
+        [Path(line["run"]).name, m.label, f"{line[m.key]:+.3f}", m.error_text(line)]
+        for line in differences
+        for m in metrics_of("difference")
+    ]
+    console.print_table([f"less {names[0]}", "paired difference", "nats", "standard error"], rows)
+    for result in results:
+        print_notes(result, title=f"\n{result['run']}")
+
+
+def print_notes(result: dict[str, Any], title: str = "") -> None:
+    """Print the annealing of a run, advice on its estimate, and a mutual information that reaches its ceiling."""
+    notes = []
+    if "ais" in result:
+        notes.append(
+            "\nannealing, {steps:,} steps, {chains} chains, on {examples} of the examples: log p(x) "
+            "{log_likelihood:.3f}, Monte Carlo error {log_likelihood_mc_error:.3f}; above importance sampling by "
+            "{above_importance_sampling:+.3f} (standard error {above_importance_sampling_se:.3f}): {verdict}".format(
+                **result["ais"]
+            )
+        )
+        crossed = result["sandwich"]["gap"] < 0
+        cross = ": the bounds cross, as their means may within their errors; anneal more examples" if crossed else ""
+        notes.append(
+            "annealing both ways on {examples} simulated examples: log p(x) at least {lower:.3f} and at most "
+            "{upper:.3f}, gap {gap:.3f} (standard error {gap_se:.3f}){cross}\n".format(
+                **result["sandwich"], cross=cross
+            )
+        )
+    if result["advice"]:
+        notes.append(console.with_options(result["advice"], command))
+    information, most = result["mutual_information"], result["mutual_information_ceiling"]
+    if information is not None and most and information >= NEAR_CEILING * most:
+        notes.append(
+            f"I(x; z) is close to log {result['num_examples']:,} = {most:.3f} nats, its ceiling for so few examples. "
+            "Its true value may be larger, and the KL from aggregate posterior to prior smaller."
+        )
+    for note in [title, *notes] if title and notes else notes:
+        click.echo(note)
 
 
 @click.command(
@@ -98,186 +181,56 @@ NEAR_CEILING = 0.99
 @options.json_option
 @options.debug_option
 def command(
-    run: Sequence[str], runs_dir: str, data_dir: str | None, per_example: str | None, as_json: bool, **asked: Any
+    run: Sequence[str],
+    runs_dir: str,
+    data_dir: str | None,
+    iw_samples: tuple[int, ...],
+    split: str,
+    max_examples: int | None,
+    seed: int,
+    ais_steps: int | None,
+    ais_chains: int,
+    ais_examples: int,
+    per_example: str | None,
+    plots: bool,
+    weights: str,
+    execution: str,
+    as_json: bool,
 ) -> None:
     """Estimate log p(x) and diagnostics on held-out data.
 
     Repeat --run to see runs next to each other, with paired differences from the first.
     """
-    _check_output(per_example, run)
-    if asked["ais_steps"] is None:
+    if per_example is not None and len(run) > 1:
+        raise UsageError("--per-example: expected one --run, found several; evaluate them one by one for it.")
+    output.check_path(per_example, (".npz",), "--per-example")
+    if ais_steps is None:
         options.refuse_on_command_line(
             ("ais_chains", "ais_examples"), "without --ais-steps; give that too, or leave it out"
         )
     found = [runs.find(each, runs_dir) for each in run or (None,)]
     for each in found:
         each.check_writable(["", runs.PLOTS], output.COPY)
-    draws, weights, annealing = asked.pop("plots"), asked.pop("weights"), _annealing(asked)
-    assessed = [_assess(each, data_dir, weights, annealing, asked) for each in found]
-    from tfp_vae.runs.results import compare
+    assessments = []
+    for each in found:
+        console.notice(f"run: {each.folder}")
+        dataset = reload(each.config(), data_dir, console.DownloadProgress())
+        restored = output.restore(each, weights)
+        from tfp_vae.runs.results import AnnealingPlan, Plan, assess, compare
 
-    differences = [compare(assessed[0], other) for other in assessed[1:]]
-    try:  # what was found is kept even where nobody listens any more, and told even where it cannot be kept
+        annealing = None if ais_steps is None else AnnealingPlan(ais_steps, ais_chains, ais_examples)
+        plan = Plan(iw_samples, split, max_examples, seed, execution, annealing)
+        assessments.append(assess(restored, dataset, plan, stages=console.progress_bar))
+    differences = [compare(assessments[0], other) for other in assessments[1:]]
+    try:  # results are kept even if nobody listens any more, and printed even if they cannot be kept
         if per_example is not None:
-            storage.write_arrays(Path(per_example), assessed[0].per_example())
-        for each, assessment in zip(found, assessed, strict=True):
-            _keep(each, assessment, draws)
+            storage.write_arrays(Path(per_example), assessments[0].per_example())
+        for each, assessment in zip(found, assessments, strict=True):
+            save(each, assessment, plots)
     finally:
-        _tell([each.result for each in assessed], differences, as_json)
-
-
-def _check_output(per_example: str | None, named: Sequence[str]) -> None:
-    if per_example is not None and len(named) > 1:
-        raise UsageError("--per-example: expected one --run, found several; evaluate them one by one for it.")
-    output.check_path(per_example, (".npz",), "--per-example")
-
-
-def _annealing(asked: dict[str, Any]) -> dict[str, int] | None:
-    """Take the options of annealing out of those asked for."""
-    steps, chains, examples = (asked.pop(f"ais_{name}") for name in ("steps", "chains", "examples"))
-    return None if steps is None else {"steps": steps, "chains": chains, "examples": examples}
-
-
-def _assess(
-    run: runs.Run, data_dir: str | None, weights: str, annealing: dict[str, int] | None, asked: dict[str, Any]
-) -> Any:
-    console.notice(f"run: {run.folder}")
-    dataset = reload(run.config(), data_dir, console.DownloadProgress())
-    restored = output.restore(run, weights)
-    from tfp_vae.runs.results import AnnealingPlan, Plan, assess
-
-    anneal = None if annealing is None else AnnealingPlan(**annealing)
-    return assess(restored, dataset, Plan(**asked, annealing=anneal), stages=console.counted)
-
-
-def _keep(run: runs.Run, assessment: Any, draws: bool) -> None:
-    """Write what was found into the run, and draw it; what is fuller, and its pictures, stays."""
-    name = run.write_evaluation(assessment.result)
-    if name == runs.PARTIAL:
-        kept = run.read(runs.EVALUATION)
-        console.notice(_FULLER.format(folder=run.folder, **kept))
-    elif draws:
-        _draw(run, assessment)
-    else:
-        _remove_pictures(run)
-
-
-_FULLER = (
-    f"{{folder}}/{runs.EVALUATION} and its pictures stay, as that evaluation is fuller ({{num_examples:,}} examples, "
-    f"K = {{iw_samples:,}}); this one is in {runs.PARTIAL}. To replace it, delete {runs.EVALUATION} first."
-)
-
-
-def _draw(run: runs.Run, assessment: Any) -> None:
-    from tfp_vae.reports.drawing import draw_evaluation
-
-    for path in draw_evaluation(run, assessment):
-        console.notice(f"picture: {path}")
-
-
-def _remove_pictures(run: runs.Run) -> None:
-    """Remove the pictures of an evaluation that was replaced."""
-    for name in EVALUATION_PICTURES:
-        with storage.disk_errors(run.plot_path(name)):
-            run.plot_path(name).unlink(missing_ok=True)
-
-
-def _tell(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        alone = [storage.seal(result) for result in results]
-        console.print_json({"runs": alone, "differences": differences} if differences else alone[0])
-    elif differences:
-        _print_side_by_side(results, differences)
-    else:
-        _print(results[0])
-
-
-def _print(result: dict[str, Any]) -> None:
-    click.echo(_head(result))
-    rows = [
-        [metric.indented_label, metric.text(result), metric.error_text(result), metric.unit]
-        for metric in metrics_of("table")
-    ]
-    console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
-    if len(result["sweep"]) > 1:
-        _print_sweep(result["sweep"])
-    _print_notes(result)
-
-
-def _print_notes(result: dict[str, Any]) -> None:
-    """Print what else is to be known of a run: its annealing, and advice."""
-    if "ais" in result:
-        _print_annealing(result["ais"], result["sandwich"])
-    for note in filter(None, (result["advice"], _saturation(result))):
-        click.echo(console.with_options(note, command))
-
-
-def _saturation(result: dict[str, Any]) -> str | None:
-    """Return a sentence where the mutual information is as large as so few examples let it be."""
-    found, most = result["mutual_information"], result["mutual_information_ceiling"]
-    if found is None or not most or found < NEAR_CEILING * most:
-        return None
-    return (
-        f"I(x; z) is close to log {result['num_examples']:,} = {most:.3f} nats, the most that so many examples show: "
-        "it is at least that, and the KL from aggregate posterior to prior is less than its row says."
-    )
-
-
-def _head(result: dict[str, Any]) -> str:
-    head = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
-    return head.format(**result)
-
-
-def _print_sweep(sweep: Sequence[dict[str, Any]]) -> None:
-    click.echo()
-    rows = [
-        [f"{line['iw_samples']:,}", _value(line["log_likelihood"], ".3f"), _error(line, "log_likelihood")]
-        for line in sweep
-    ]
-    console.print_table(["K", "log p(x)", "standard error"], rows)
-
-
-def _print_annealing(ais: dict[str, Any], sandwich: dict[str, Any]) -> None:
-    click.echo(
-        "\nannealing, {steps:,} steps, {chains} chains, on {examples} of the examples: log p(x) {log_likelihood:.3f}, "
-        "Monte Carlo error {log_likelihood_mc_error:.3f}; above importance sampling by "
-        "{above_importance_sampling:+.3f} (standard error {above_importance_sampling_se:.3f}): {verdict}".format(**ais)
-    )
-    click.echo(
-        "annealing both ways on {examples} simulated examples: log p(x) at least {lower:.3f} and at most {upper:.3f}, "
-        "gap {gap:.3f} (standard error {gap_se:.3f}){crossed}\n".format(**sandwich, crossed=_crossed(sandwich["gap"]))
-    )
-
-
-def _crossed(gap: float) -> str:
-    return "" if gap >= 0 else ": the bounds cross, as their means may within their errors; anneal more examples"
-
-
-def _print_side_by_side(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
-    click.echo(_head(results[0]))
-    names = [Path(result["run"]).name for result in results]
-    rows = [
-        [metric.indented_label, *(metric.text(result) for result in results), metric.unit]
-        for metric in metrics_of("table")
-    ]
-    console.print_table(["mean over examples", *names, "unit"], rows)
-    click.echo()
-    paired = [
-        [Path(line["run"]).name, metric.label, f"{line[metric.key]:+.3f}", _error(line, metric.key)]
-        for line in differences
-        for metric in metrics_of("difference")
-    ]
-    console.print_table([f"less {names[0]}", "paired difference", "nats", "standard error"], paired)
-    for result in results:
-        if "ais" in result or result["advice"] or _saturation(result):
-            click.echo(f"\n{result['run']}")
-        _print_notes(result)
-
-
-def _value(value: float | None, shape: str) -> str:
-    return "not defined" if value is None or not math.isfinite(value) else f"{value:{shape}}"
-
-
-def _error(result: dict[str, Any], key: str) -> str:
-    error = result.get(f"{key}_se", math.nan)
-    return f"{error:.3f}" if math.isfinite(error) else ""
+        results = [assessment.result for assessment in assessments]
+        if as_json:
+            sealed = [storage.seal(result) for result in results]
+            console.print_json({"runs": sealed, "differences": differences} if differences else sealed[0])
+        else:
+            print_results(results, differences)

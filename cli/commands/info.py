@@ -16,7 +16,7 @@ from tfp_vae.training.callbacks import CALLBACKS
 
 from .. import console, options
 
-_TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBACKS}
+TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBACKS}
 
 
 @click.command(
@@ -26,7 +26,7 @@ _TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBA
         "tfp-vae info --run runs/mnist",
     ),
 )
-@click.argument("topic", type=click.Choice(list(_TOPICS)), required=False)
+@click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
 @options.option("--run", group=options.RUN, type=options.PLACE, help="Show the configuration of this run.")
 @options.json_option
 @options.debug_option
@@ -37,31 +37,24 @@ def command(topic: str | None, run: str | None, as_json: bool) -> None:
     """
     if topic is not None and run is not None:
         raise UsageError(f"{topic} and --run were both given; keep one.")
-    if topic is not None:
-        _show_table(_TOPICS[topic], as_json)
-    elif run is not None:
+    if run is not None:
         click.echo(json.dumps(Run.open(Path(run)).config().model_dump(mode="json"), indent=2))
+    elif topic is not None:
+        table = TOPICS[topic]
+        members = [table.info(name) for name in table.names()]
+        if as_json:
+            console.print_json({"kind": table.kind, "members": [member._asdict() for member in members]})
+        else:
+            rows = [[member.name, settings_text(member.defaults), member.summary] for member in members]
+            console.print_table([table.kind, "settings and defaults", "meaning"], rows)
     else:
-        _show_environment(as_json)
+        console.start_tensorflow()
+        from tfp_vae.runs.train import environment
 
-
-def _show_table(table: Table, as_json: bool) -> None:
-    entries = [table.info(name) for name in table.names()]
-    if as_json:
-        console.print_json({"kind": table.kind, "members": [entry._asdict() for entry in entries]})
-    else:
-        rows = [[entry.name, settings_text(entry.defaults), entry.summary] for entry in entries]
-        console.print_table([table.kind, "settings and defaults", "what it is"], rows)
-
-
-def _show_environment(as_json: bool) -> None:
-    console.start_tensorflow()
-    from tfp_vae.runs.train import environment as describe
-
-    environment = describe()
-    if as_json:
-        console.print_json(environment)
-    else:
-        flat = {**environment, **environment.pop("packages"), "devices": ", ".join(environment["devices"])}
-        flat.pop("packages", None)
-        console.print_table(["", "version"], [[key, value] for key, value in flat.items()])
+        found = environment()
+        if as_json:
+            console.print_json(found)
+        else:
+            packages = found.pop("packages")
+            lines = {**found, "devices": ", ".join(found["devices"]), **packages}
+            console.print_table(["", "version"], [[name, value] for name, value in lines.items()])

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.seeds import Purpose, generator
+from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.recipe import as_seen
-from tfp_vae.runs.run import Run
 
 from .. import console, options, output
 from ..given import example_options, select_examples
 
 if TYPE_CHECKING:
-    from tfp_vae.model.vae import VAE
+    from tfp_vae.plots.canvas import Figure
 
 PATHS = ("linear", "spherical")
 DEFAULT_PATHS = 8
 
 
-def _figure(x: np.ndarray, z: np.ndarray, standard: Mapping[str, np.ndarray], named: Mapping[str, Any]) -> Any:
+def figure(x: np.ndarray, z: np.ndarray, data: DataConfig, names: Sequence[str], title: str) -> Figure:
+    """Return a picture with one strip per path."""
     from tfp_vae import plots
 
-    return plots.strips(x, ticks=[f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])], **named)
+    ticks = [f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])]
+    return plots.strips(x, names=names, ticks=ticks, title=title, features=data.features, unit=data.unit)
 
 
 FORMS: output.Forms = {
-    ".png": _figure,
-    ".npz": lambda x, z, standard, named: {"x": x, "z": z.astype(np.float32), **standard},
+    ".png": figure,
+    ".npz": lambda x, z, data, names, title: {"x": x, "z": z.astype(np.float32), **data.standard},
 }
+
+
+def random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
+    """Return n pairs of indices below `count`. No index appears twice while there are enough."""
+    draw = generator(seed, Purpose.PAIRS)
+    order = np.concatenate([draw.permutation(count) for _ in range(-(-2 * n // count))])
+    return [(int(a), int(b)) for a, b in order[: 2 * n].reshape(-1, 2)]
 
 
 @click.command(
@@ -77,114 +86,65 @@ FORMS: output.Forms = {
 @options.weights_option
 @options.json_option
 @options.debug_option
-def command(run: str | None, runs_dir: str, out: str | None, weights: str, as_json: bool, **asked: Any) -> None:
+def command(
+    run: str | None,
+    runs_dir: str,
+    data: str | None,
+    split: str | None,
+    data_dir: str | None,
+    max_examples: int | None,
+    pairs: Sequence[tuple[int, int]],
+    prior: bool,
+    n: int | None,
+    steps: int,
+    kind: str,
+    seed: int,
+    out: str | None,
+    weights: str,
+    as_json: bool,
+) -> None:
     """Decode paths through latent space.
 
     A path leads from one example to another, or from one draw of the prior to another.
     """
     path = output.check_path(out, FORMS)
-    _check(asked)
-    asked["n"] = asked["n"] or DEFAULT_PATHS
+    excluded: dict[str, dict[str, object]] = {
+        "prior": {"data": data, "split": split, "pair": pairs, "max-examples": max_examples} if prior else {},
+        "pair": {"n": n, "max-examples": max_examples} if pairs else {},
+    }
+    for option, others in excluded.items():
+        for other in (name for name, value in others.items() if value):
+            raise UsageError(f"--{other} and --{option} were both given; keep one.")
     found = output.find_run(run, runs_dir)
     output.check_picture(found, path)
-    walk = _from_prior(found, asked) if asked["prior"] else _between(found, asked)
+    config, count = found.config(), n or DEFAULT_PATHS
+    if prior:
+        origin: dict[str, object] = {"dataset": config.data.dataset, "data": None, "split": None}
+        source, ends, examples = "draws from the prior", None, None
+    else:
+        examples = select_examples(found, data, split, data_dir, max_examples)
+        size = len(examples.split)
+        for index in np.ravel(pairs).astype(int):
+            if index >= size:
+                raise UsageError(f"--pair: expected indices from 0 to {size - 1}, found {index}.")
+        chosen = list(pairs) or random_pairs(size, count, seed)
+        origin, ends = examples.origin, [[int(examples.places[i]) for i in pair] for pair in chosen]
+        source = f"{origin['split'] or 'new'} examples{'' if as_seen(config) == 'data' else ', seen binarized'}"
     restored = output.restore(found, weights)
-    x, z = _walked(restored.vae, walk, asked)
-    path = path or found.plot_path(_picture_name(walk, asked))
-    standard = found.config().data.standard
-    console.notice_of_scaled(standard)
-    output.write(path, FORMS, x, z, standard, _named(found, walk, len(x), asked["kind"]))
-    settings = {"pairs": walk.pairs, "path": asked["kind"], "steps": asked["steps"], "seed": asked["seed"]}
-    result = output.record(found, restored, **walk.origin, **settings, shape=list(x.shape), out=str(path))
-    output.print_result(result, as_json)
+    from tfp_vae.evaluation import latent_space
 
-
-class _Walk(NamedTuple):
-    """The ends of paths.
-
-    ends: returns the first and the last z of each path, [N, D], under a model.
-    origin: the source of the examples, see `given.Examples`.
-    pairs: the indices of the examples, or None between draws from the prior.
-    """
-
-    ends: Callable[[VAE], tuple[np.ndarray, np.ndarray]]
-    origin: dict[str, Any]
-    pairs: list[list[int]] | None = None
-
-
-def _walked(vae: VAE, walk: _Walk, asked: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return E[x|z] [N, steps, *event_shape] on each path, and z [N, steps, D]."""
-    from tfp_vae.evaluation.latent_space import decode, path
-
-    first, last = walk.ends(vae)
-    z = path(first, last, asked["steps"], asked["kind"])
-    return decode(vae, z, seed=(asked["seed"], int(Purpose.SAMPLE))), z
-
-
-def _picture_name(walk: _Walk, asked: dict[str, Any]) -> str:
-    whose = walk.origin["split"] or "data" if walk.pairs else "prior"
-    return "interpolation-{}-{kind}-seed{seed}".format(whose, **asked)
-
-
-def _named(run: Run, walk: _Walk, count: int, kind: str) -> dict[str, Any]:
-    """Return what a picture calls its paths: the places of the examples at their ends."""
-    config, pairs = run.config(), walk.pairs
-    binarized = "" if as_seen(config) == "data" else ", seen binarized"
-    whose = f"{walk.origin['split'] or 'new'} examples{binarized}" if pairs else "draws from the prior"
-    names = [f"{first} to {last}" for first, last in pairs] if pairs else [str(i) for i in range(count)]
-    title = f"E[x|z] on {kind} paths between {whose}"
-    return {"names": names, "title": title, "features": config.data.features, "unit": config.data.unit}
-
-
-def _check(asked: dict[str, Any]) -> None:
-    """Refuse options that have no meaning beside each other."""
-    for option, others in _ALONE.items():
-        given = [name for name in others if asked[name]]
-        if asked[option] and given:
-            raise UsageError(f"--{_flag(given[0])} and --{_flag(option)} were both given; keep one.")
-
-
-def _flag(name: str) -> str:
-    return {"pairs": "pair"}.get(name, name.replace("_", "-"))
-
-
-_ALONE = {"prior": ("data", "split", "pairs", "max_examples"), "pairs": ("n", "max_examples")}
-"""What is given alone, and what not beside it."""
-
-
-def _from_prior(run: Run, asked: dict[str, Any]) -> _Walk:
-    def ends(vae: VAE) -> tuple[np.ndarray, np.ndarray]:
-        z = np.asarray(vae.prior().sample(2 * asked["n"], seed=(asked["seed"], int(Purpose.PAIRS))))
-        return z[::2], z[1::2]
-
-    return _Walk(ends, {"dataset": run.config().data.dataset, "data": None, "split": None})
-
-
-def _between(run: Run, asked: dict[str, Any]) -> _Walk:
-    which = {name: asked[name] for name in ("data", "split", "data_dir", "max_examples")}
-    examples = select_examples(run, **which)
-    count = len(examples.split)
-    pairs = _checked(asked["pairs"], count) or _random_pairs(count, asked["n"], asked["seed"])
-
-    def ends(vae: VAE) -> tuple[np.ndarray, np.ndarray]:
-        from tfp_vae.evaluation.latent_space import encode
-
-        x = examples.split.x[np.ravel(pairs)]
-        z = encode(vae, x, samples=0, seed=(asked["seed"], int(Purpose.EMBEDDING))).mean
-        return z[::2], z[1::2]
-
-    return _Walk(ends, examples.origin, [[int(examples.places[i]) for i in pair] for pair in pairs])
-
-
-def _checked(pairs: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
-    for place in np.ravel(pairs).astype(int):
-        if not 0 <= place < count:
-            raise UsageError(f"--pair: expected places from 0 to {count - 1}, found {place}.")
-    return list(pairs)
-
-
-def _random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
-    """Return n pairs of examples, no example twice while there are enough."""
-    draw = generator(seed, Purpose.PAIRS)
-    order = np.concatenate([draw.permutation(count) for _ in range(-(-2 * n // count))])
-    return [(int(a), int(b)) for a, b in order[: 2 * n].reshape(-1, 2)]
+    vae = restored.vae
+    if examples is None:
+        z = np.asarray(vae.prior().sample(2 * count, seed=(seed, int(Purpose.PAIRS))))
+    else:
+        x = examples.split.x[np.ravel(chosen)]
+        z = latent_space.encode(vae, x, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
+    z = latent_space.path(z[::2], z[1::2], steps, kind)
+    x = latent_space.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)))
+    whose = "prior" if examples is None else origin["split"] or "data"
+    path = path or found.plot_path(f"interpolation-{whose}-{kind}-seed{seed}")
+    names = [str(i) for i in range(len(x))] if ends is None else [f"{first} to {last}" for first, last in ends]
+    console.explain_scaling(config.data.standard)
+    output.write(path, FORMS, x, z, config.data, names, f"E[x|z] on {kind} paths between {source}")
+    settings = {"pairs": ends, "path": kind, "steps": steps, "seed": seed, "shape": list(x.shape), "out": str(path)}
+    output.print_result(output.record(found, restored, **origin, **settings), as_json)

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.projections import PROJECTIONS
 from tfp_vae.reports.pictures import RUN_PICTURES
-from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
+from tfp_vae.runs.run import PLOTS
 
 from .. import console, options, output
 
 SCATTER, DEFAULT = "latent-scatter", "pca"
 
+HELP = """Draw pictures of a run into its folder.
 
-def _with_pictures(command: click.Command) -> click.Command:
-    """List the pictures in the help page of a command."""
-    lines = "\n".join(f"  {name:<18} {picture.summary}" for name, picture in RUN_PICTURES.items())
-    command.help = f"{command.help}\n\n\b\n{lines}"
-    return command
+Name the pictures, or get all that the run can have.
+
+\b
+""" + "\n".join(f"  {name:<18} {picture.summary}" for name, picture in RUN_PICTURES.items())
 
 
-@_with_pictures
 @click.command(
     cls=options.Command,
+    help=HELP,
     examples=(
         "tfp-vae plot",
         "tfp-vae plot latent-scatter --projection tsne",
@@ -62,42 +61,22 @@ def command(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Draw pictures of a run into its folder.
-
-    Name the pictures, or get all that the run can have.
-    """
-    _check(pictures, projection)
+    """Draw the pictures, see `HELP`."""
+    if projection is not None and pictures and SCATTER not in pictures:
+        raise UsageError(f"--projection has no meaning for {', '.join(pictures)}; name {SCATTER} too, or leave it out.")
     found = output.find_run(run, runs_dir)
-    found.check_writable([runs.PLOTS], output.COPY)
-    _check_dimensions(found, projection)
+    found.check_writable([PLOTS], output.COPY)
+    latent_dim = found.config().model.latent_dim
+    if projection is not None and latent_dim < 2:
+        raise UsageError(f"--projection: expected a run with 2 latent dimensions or more, found {latent_dim}.")
     dataset = reload(found.config(), data_dir, console.DownloadProgress())
     restored = output.restore(found, weights)
     from tfp_vae import reports
 
-    drawn: list[Path] = reports.draw_run(
-        reports.Subject(restored, dataset, seed, projection or DEFAULT),
-        pictures,
-        notify=lambda path: _tell(path, as_json),
-    )
+    def announce(path: Path) -> None:
+        console.notice(f"picture: {path}") if as_json else click.echo(path)
+
+    subject = reports.Subject(restored, dataset, seed, projection or DEFAULT)
+    paths = {path.stem: str(path) for path in reports.draw_run(subject, pictures, notify=announce)}
     if as_json:
-        console.print_json({**_result(found, restored, drawn), "projection": projection or DEFAULT})
-
-
-def _check(pictures: tuple[str, ...], projection: str | None) -> None:
-    if projection is not None and pictures and SCATTER not in pictures:
-        raise UsageError(f"--projection has no meaning for {', '.join(pictures)}; name {SCATTER} too, or leave it out.")
-
-
-def _check_dimensions(run: runs.Run, projection: str | None) -> None:
-    latent_dim = run.config().model.latent_dim
-    if projection is not None and latent_dim < 2:
-        raise UsageError(f"--projection: expected a run with 2 latent dimensions or more, found {latent_dim}.")
-
-
-def _tell(path: Path, as_json: bool) -> None:
-    console.notice(f"picture: {path}") if as_json else click.echo(path)
-
-
-def _result(run: runs.Run, restored: Any, drawn: list[Path]) -> dict[str, Any]:
-    paths = {path.stem: str(path) for path in drawn}
-    return output.record(run, restored, pictures=paths)
+        console.print_json(output.record(found, restored, pictures=paths, projection=projection or DEFAULT))

@@ -1,8 +1,8 @@
-"""`tfp-vae reconstruct`: given examples, and what the model makes of them."""
+"""`tfp-vae reconstruct`: examples next to their reconstructions."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -14,32 +14,34 @@ from tfp_vae.runs.recipe import as_seen
 from .. import console, options, output
 from ..given import Examples, example_options, select_examples
 
+if TYPE_CHECKING:
+    from tfp_vae.plots.canvas import Figure
+
 PICTURED = 12
 LARGEST_PICTURE = 100
 
 
-def _figure(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> Any:
+def figure(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> Figure:
+    """Return a picture with each example above its reconstruction."""
     from tfp_vae import plots
 
-    title = f"{examples.title[:1].upper()}{examples.title[1:]}, and what the model makes of them"
-    return plots.reconstructions(examples.split.x, x, title=title, **_named(config, show))
+    return plots.reconstructions(
+        examples.split.x,
+        x,
+        title=f"{examples.title[:1].upper()}{examples.title[1:]} and their reconstructions",
+        what=as_seen(config),
+        made={"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show],
+        features=config.data.features,
+        unit=config.data.unit,
+    )
 
 
-def _named(config: RunConfig, show: str) -> dict[str, Any]:
-    """Return what a picture calls the examples, what is made of them, the features of a table, and their range."""
-    made = {"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show]
-    return {"what": as_seen(config), "made": made, "features": config.data.features, "unit": config.data.unit}
-
-
-def _arrays(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> dict[str, np.ndarray]:
+def arrays(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> dict[str, np.ndarray]:
+    """Return the examples and their reconstructions."""
     return {**examples.columns(), "x": examples.split.x, "reconstruction": x, **config.data.standard}
 
 
-FORMS: output.Forms = {
-    ".png": _figure,
-    ".npy": lambda examples, x, config, show: x,
-    ".npz": _arrays,
-}
+FORMS: output.Forms = {".png": figure, ".npy": lambda examples, x, config, show: x, ".npz": arrays}
 
 
 @click.command(
@@ -69,36 +71,48 @@ FORMS: output.Forms = {
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, out: str | None, max_examples: int | None, weights: str, as_json: bool, **asked: Any
+    run: str | None,
+    runs_dir: str,
+    data: str | None,
+    split: str | None,
+    data_dir: str | None,
+    max_examples: int | None,
+    latent: str,
+    show: str,
+    seed: int,
+    out: str | None,
+    weights: str,
+    as_json: bool,
 ) -> None:
     """Reconstruct examples from their latent codes.
 
     Writes a picture or a file of arrays.
     """
     path = output.check_path(out, FORMS)
-    pictured = path is None or path.suffix == ".png"
     found = output.find_run(run, runs_dir)
     output.check_picture(found, path)
-    limit = min(max_examples or PICTURED, LARGEST_PICTURE) if pictured else max_examples
-    examples = select_examples(
-        found, **{name: asked[name] for name in ("data", "split", "data_dir")}, max_examples=limit
-    )
-    settings = {name: asked[name] for name in ("latent", "show", "seed")}
-    path = path or found.plot_path("reconstructions-{}-{show}-seed{seed}".format(examples.name, **settings))
+    if path is None or path.suffix == ".png":
+        max_examples = min(max_examples or PICTURED, LARGEST_PICTURE)
+    examples = select_examples(found, data, split, data_dir, max_examples)
+    path = path or found.plot_path(f"reconstructions-{examples.name}-{show}-seed{seed}")
     restored = output.restore(found, weights)
-    x = _reconstructed(restored.vae, examples.split.x, **settings)
-    config = found.config()
-    console.notice_of_scaled(config.data.standard)
-    output.write(path, FORMS, examples, x, config, settings["show"])
-    rmse = float(np.sqrt(np.mean(np.square(x - examples.split.x, dtype=np.float64))))
-    figures = {"num_examples": len(x), **settings, "rmse": rmse}
-    output.print_result(output.record(found, restored, **examples.origin, **figures, out=str(path)), as_json)
+    from tfp_vae.evaluation import latent_space
 
-
-def _reconstructed(vae: Any, x: np.ndarray, latent: str, show: str, seed: int) -> np.ndarray:
-    from tfp_vae.evaluation.latent_space import decode, encode
-
-    embeddings = encode(vae, x, samples=int(latent == "draw"), seed=(seed, int(Purpose.EMBEDDING)))
+    embeddings = latent_space.encode(
+        restored.vae, examples.split.x, samples=int(latent == "draw"), seed=(seed, int(Purpose.EMBEDDING))
+    )
     z = embeddings.mean if latent == "mean" else embeddings.samples[0]
-    reconstruction: np.ndarray = decode(vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
-    return reconstruction
+    x = latent_space.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
+    config = found.config()
+    console.explain_scaling(config.data.standard)
+    output.write(path, FORMS, examples, x, config, show)
+    result = {
+        **examples.origin,
+        "num_examples": len(x),
+        "latent": latent,
+        "show": show,
+        "seed": seed,
+        "rmse": float(np.sqrt(np.mean(np.square(x - examples.split.x, dtype=np.float64)))),
+        "out": str(path),
+    }
+    output.print_result(output.record(found, restored, **result), as_json)

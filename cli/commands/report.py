@@ -6,7 +6,6 @@ import click
 
 from tfp_vae.core import files as storage
 from tfp_vae.runs.recipe import reload
-from tfp_vae.runs.run import Run
 
 from .. import console, options, output
 
@@ -46,29 +45,20 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     if not plots:
         options.refuse_on_command_line(("data_dir",), "with --no-plots, which reads no data; leave it out")
     found = output.find_run(run, runs_dir)
-    output.check_run(found, path, pictured=plots)
-    if plots:
-        _draw(found, data_dir)
+    output.check_run(found, path, plots=plots)
+    dataset = reload(found.config(), data_dir, console.DownloadProgress()) if plots else None
     console.start_tensorflow()
     from tfp_vae import reports
+    from tfp_vae.runs.load import LoadedRun
 
+    if dataset is not None:
+        subject, wanted = reports.Subject(LoadedRun(found), dataset), set(reports.pictures_for(found))
+        names = [name for name in reports.applicable(subject) if name in wanted]
+        outdated = reports.pictures_to_redraw(found, names, subject.description)
+        if outdated:
+            reports.draw_run(subject, outdated, notify=lambda picture: console.notice(f"picture: {picture}"))
     path = path or found.path("report.html")
     storage.write_bytes(path, reports.html_page(found).encode())
     names = [picture.name for picture in reports.page_pictures(found)]
     result = {"run": str(found.folder), "pictures": names, "bytes": path.stat().st_size, "out": str(path)}
     output.print_result(result, as_json)
-
-
-def _draw(run: Run, data_dir: str | None) -> None:
-    """Draw the pictures of the run that are missing or old."""
-    dataset = reload(run.config(), data_dir, console.DownloadProgress())
-    console.start_tensorflow()
-    from tfp_vae import reports
-    from tfp_vae.runs.load import LoadedRun
-
-    subject = reports.Subject(LoadedRun(run), dataset)
-    shown = reports.pictures_for(run)
-    names = [name for name in reports.applicable(subject) if name in shown]
-    wanted = reports.pictures_to_redraw(run, names, subject.description)
-    if wanted:
-        reports.draw_run(subject, wanted, notify=lambda path: console.notice(f"picture: {path}"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -12,34 +10,37 @@ import numpy as np
 from tfp_vae.core.errors import UsageError
 from tfp_vae.runs.checkpoint import FINAL
 from tfp_vae.runs.config import DataConfig
-from tfp_vae.runs.run import Run
 
 from .. import console, options, output
+
+if TYPE_CHECKING:
+    from tfp_vae.plots.canvas import Figure
 
 LARGEST_PICTURE = 10_000
 
 SHOWN = {"mean": "E[x|z]", "draw": "x from p(x|z),"}
-"""What a picture calls what it shows."""
+"""The names of both kinds of samples in titles."""
 
 
-def _figure(x: np.ndarray, data: DataConfig, title: str) -> Any:
+def figure(x: np.ndarray, data: DataConfig, title: str) -> Figure:
+    """Return a grid of samples."""
     from tfp_vae import plots
 
     return plots.image_grid(x, title=title, features=data.features, unit=data.unit)
 
 
-def _columns(x: np.ndarray, data: DataConfig, title: str) -> dict[str, np.ndarray]:
-    """Return samples as a table has them: a column for each feature, in the units of the run's data."""
+def columns(x: np.ndarray, data: DataConfig, title: str) -> dict[str, np.ndarray]:
+    """Return a table of samples: one column per feature, in the units of the run's data."""
     flat = data.unscaled(x).reshape(len(x), -1)
     names = data.features or [f"x_{i}" for i in range(1, flat.shape[1] + 1)]
     return dict(zip(names, flat.T, strict=True))
 
 
 FORMS: output.Forms = {
-    ".png": _figure,
+    ".png": figure,
     ".npy": lambda x, data, title: x,
     ".npz": lambda x, data, title: {"x": x, **data.standard},
-    ".csv": _columns,
+    ".csv": columns,
 }
 
 
@@ -78,69 +79,56 @@ def command(
     run: str | None,
     runs_dir: str,
     n: int,
+    seed: int,
     out: str | None,
     show: str,
-    weights: str,
+    temperature: float,
     region: tuple[float, float, float, float] | None,
+    weights: str,
     as_json: bool,
-    **drawn: Any,
 ) -> None:
     """Sample from p(x) of a run.
 
     Writes a picture or a file of arrays.
     """
-    path = _checked_path(out, n)
-    bounds = _bounds(region)
-    found = output.find_run(run, runs_dir)
-    output.check_picture(found, path)
-    _check_region(found, bounds)  # a damaged config is refused before TensorFlow is imported
-    restored = output.restore(found, weights)
-    path = path or found.plot_path(_picture_name(n, show, weights, region, **drawn))
-    from tfp_vae.runs.load import sample
-
-    x = sample(restored, n, show=show, region=bounds, **drawn)
-    data = found.config().data
-    console.notice_of_scaled({} if path.suffix == ".csv" else data.standard)
-    output.write(path, FORMS, x, data, _title(n, show, bounds, drawn["temperature"]))
-    settings = {"n": n, "show": show, "region": bounds, **drawn}
-    output.print_result(output.record(found, restored, **settings, shape=list(x.shape), out=str(path)), as_json)
-
-
-def _check_region(run: Run, bounds: Any) -> None:
-    latent_dim = run.config().model.latent_dim
-    if bounds is not None and latent_dim != 2:
-        raise UsageError(f"--region: expected a run with 2 latent dimensions, found {latent_dim}; leave it out.")
-
-
-def _title(n: int, show: str, bounds: Any, temperature: float) -> str:
-    within = "" if bounds is None else " in {} x {}".format(*("[{:g}, {:g}]".format(*bound) for bound in bounds))
-    cooled = "" if temperature == 1 else f" at temperature {temperature:g}"
-    return f"{n:,} samples, {SHOWN[show]} with z from the prior{within}{cooled}"
-
-
-def _picture_name(
-    n: int, show: str, weights: str, region: Sequence[float] | None, *, seed: int, temperature: float
-) -> str:
-    where = "" if region is None else "-region" + "_".join(f"{bound:g}" for bound in region)
-    cooled = "" if temperature == 1 else f"-temperature{temperature:g}"
-    return f"samples-{n}-{show}-seed{seed}{where}{cooled}" + ("" if weights == FINAL else f"-{weights}")
-
-
-def _bounds(
-    region: tuple[float, float, float, float] | None,
-) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    if region is None:
-        return None
-    if not (region[0] < region[1] and region[2] < region[3]):
-        found = " ".join(f"{bound:g}" for bound in region)
-        raise UsageError(f"--region: expected two pairs of a lower and a higher bound, found {found}.")
-    return region[:2], region[2:]
-
-
-def _checked_path(out: str | None, n: int) -> Path | None:
     path = output.check_path(out, FORMS)
     if (path is None or path.suffix == ".png") and n > LARGEST_PICTURE:
         raise UsageError(
             f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}; write --out FILE.npz instead."
         )
-    return path
+    if region is not None and not (region[0] < region[1] and region[2] < region[3]):
+        found_bounds = " ".join(f"{bound:g}" for bound in region)
+        raise UsageError(f"--region: expected two pairs of a lower and a higher bound, found {found_bounds}.")
+    found = output.find_run(run, runs_dir)
+    output.check_picture(found, path)
+    config = found.config()  # a damaged config is refused before TensorFlow is imported
+    if region is not None and config.model.latent_dim != 2:
+        raise UsageError(
+            f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}; leave it out."
+        )
+    title, name = f"{n:,} samples, {SHOWN[show]} with z from the prior", f"samples-{n}-{show}-seed{seed}"
+    if region is not None:
+        title += " in [{:g}, {:g}] x [{:g}, {:g}]".format(*region)
+        name += "-region" + "_".join(f"{bound:g}" for bound in region)
+    if temperature != 1:
+        title, name = f"{title} at temperature {temperature:g}", f"{name}-temperature{temperature:g}"
+    if weights != FINAL:
+        name = f"{name}-{weights}"
+    restored = output.restore(found, weights)
+    path = path or found.plot_path(name)
+    from tfp_vae.runs.load import sample
+
+    bounds = None if region is None else (region[:2], region[2:])
+    x = sample(restored, n, show=show, seed=seed, temperature=temperature, region=bounds)
+    console.explain_scaling({} if path.suffix == ".csv" else config.data.standard)
+    output.write(path, FORMS, x, config.data, title)
+    result = {
+        "n": n,
+        "show": show,
+        "region": bounds,
+        "seed": seed,
+        "temperature": temperature,
+        "shape": list(x.shape),
+        "out": str(path),
+    }
+    output.print_result(output.record(found, restored, **result), as_json)

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
-from tfp_vae.runs.run import Run
-
 from .. import console, options, output
 from ..given import Examples, example_options, select_examples
 
-_DRAWN = (
-    "warning: log p(x) of grey values is that of one binarization, drawn by an example's place: copies of an example "
-    "differ. For scores of the grey levels themselves, train with --likelihood discretized-logistic, categorical or "
+if TYPE_CHECKING:
+    from tfp_vae.evaluation.importance import Estimates
+
+BINARIZED_AT_RANDOM = (
+    "warning: Scores may differ between copies of an example, because its grey values are binarized at random, by its "
+    "index. To score grey levels themselves, train with --likelihood discretized-logistic, categorical or "
     "continuous-bernoulli."
 )
 
 
-def _columns(examples: Examples, estimates: Any) -> dict[str, np.ndarray]:
+def columns(examples: Examples, estimates: Estimates) -> dict[str, np.ndarray]:
+    """Return a table with one row per example: its index, log p(x), the ELBO with its terms, and the ESS."""
     names = ("log_likelihood", "distortion", "rate", "ess")
     values = {name: getattr(estimates, name) for name in names}
-    return {**examples.columns(), **values, "elbo": -estimates.distortion - estimates.rate}
+    return {**examples.columns(), **values, "elbo": estimates.elbo}
 
 
-FORMS: output.Forms = {".csv": _columns}
+FORMS: output.Forms = {".csv": columns}
 
 
 @click.command(
@@ -67,7 +68,20 @@ FORMS: output.Forms = {".csv": _columns}
 @options.json_option
 @options.debug_option
 def command(
-    run: str | None, runs_dir: str, out: str | None, show: int, plots: bool, weights: str, as_json: bool, **asked: Any
+    run: str | None,
+    runs_dir: str,
+    data: str | None,
+    split: str | None,
+    data_dir: str | None,
+    max_examples: int | None,
+    iw_samples: int,
+    seed: int,
+    out: str | None,
+    show: int,
+    plots: bool,
+    weights: str,
+    execution: str,
+    as_json: bool,
 ) -> None:
     """Write log p(x) of each example and show the least likely.
 
@@ -76,52 +90,46 @@ def command(
     """
     path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
-    output.check_run(found, path, pictured=plots)
-    which = {name: asked.pop(name) for name in ("data", "split", "data_dir", "max_examples")}
-    examples = select_examples(found, **which)
+    output.check_run(found, path, plots=plots)
+    examples = select_examples(found, data, split, data_dir, max_examples)
     if examples.drawn:
-        console.notice(_DRAWN)
+        console.notice(BINARIZED_AT_RANDOM)
     path = path or found.folder / f"scores-{examples.name}.csv"
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous, score
 
-    with console.counted("scoring", len(examples.split) * asked["iw_samples"]) as progress:
-        figures, estimates = score(restored, examples.split.x, progress=progress, **asked)
+    x = examples.split.x
+    with console.progress_bar("scoring", len(x) * iw_samples) as progress:
+        metrics, estimates = score(
+            restored, x, iw_samples=iw_samples, seed=seed, execution=execution, progress=progress
+        )
     output.write(path, FORMS, examples, estimates)
-    worst = most_anomalous(estimates.log_likelihood, show)
-    shown = {"most_anomalous": _rows(examples, estimates, worst), "out": str(path)}
-    result = output.record(found, restored, **{**examples.origin, **figures, **shown})
+    least = most_anomalous(estimates.log_likelihood, show)
+    table = {**examples.columns(), "log_likelihood": estimates.log_likelihood}
+    rows = [
+        dict(zip(table, row, strict=True)) for row in zip(*(c[least].tolist() for c in table.values()), strict=True)
+    ]
+    result = output.record(found, restored, **examples.origin, **metrics, most_anomalous=rows, out=str(path))
     if plots:
-        result["picture"] = str(_draw(found, examples, estimates.log_likelihood, worst))
-    console.print_json(result) if as_json else _print(result)
+        from tfp_vae.plots import png, ranking
 
-
-def _rows(examples: Examples, estimates: Any, places: np.ndarray) -> list[dict[str, Any]]:
-    columns = {**examples.columns(), "log_likelihood": estimates.log_likelihood}
-    picked = {name: column[places].tolist() for name, column in columns.items()}
-    return [dict(zip(picked, row, strict=True)) for row in zip(*picked.values(), strict=True)]
-
-
-def _draw(run: Run, examples: Examples, values: np.ndarray, worst: np.ndarray) -> Path:
-    from tfp_vae import plots
-
-    few = f"The {len(worst)} least likely" if len(worst) > 1 else "The least likely"
-    title = f"{few} of {examples.title}\nlog p(x) in nats"
-    names = [examples.split.source_name(row) for row in worst]
-    figure = plots.ranking(examples.split.x[worst], values[worst], title, run.config().data.features, names)
-    return run.write_plot(f"anomalies-{examples.name}", plots.png(figure))
-
-
-def _print(result: dict[str, Any]) -> None:
-    what = result["data"] or f"{result['dataset']}, {result['split']} split"
-    head = "{num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
-    click.echo(f"{what}: {head.format(**result)}")
-    error = result["log_likelihood_se"]
-    shown = f" (standard error {error:.3f})" if np.isfinite(error) else ""
-    click.echo(f"log p(x), mean: {result['log_likelihood']:.3f} nats{shown}")
+        few = f"The {len(least)} least likely" if len(least) > 1 else "The least likely"
+        title = f"{few} of {examples.title}\nlog p(x) in nats"
+        names = [examples.split.source_name(row) for row in least]
+        features = found.config().data.features
+        picture = ranking(x[least], estimates.log_likelihood[least], title, features, names)
+        result["picture"] = str(found.write_plot(f"anomalies-{examples.name}", png(picture)))
+    if as_json:
+        console.print_json(result)
+        return
+    source = data or "{dataset}, {split} split".format(**examples.origin)
+    head = "{num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s".format(**metrics)
+    error = metrics["log_likelihood_se"]
+    spread = f" (standard error {error:.3f})" if np.isfinite(error) else ""
+    click.echo(f"{source}: {head}")
+    click.echo(f"log p(x), mean: {metrics['log_likelihood']:.3f} nats{spread}")
     click.echo("the most anomalous:")
-    rows = [list(row.values()) for row in result["most_anomalous"]]
-    console.print_table(list(result["most_anomalous"][0]), rows)
-    click.echo(result["out"])
-    if "picture" in result:
+    console.print_table(list(table), [list(row.values()) for row in rows])
+    click.echo(path)
+    if plots:
         click.echo(result["picture"])

@@ -1,21 +1,144 @@
-"""The start of the command line."""
+"""The group of commands: what starts quickly, and how errors are printed."""
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
-HELP = """
-import sys
+import click
+import pytest
+from click.testing import CliRunner
+from tfp_vae.cli import signals
+from tfp_vae.cli.main import COMMANDS, Failure, main
+
+import tfp_vae
+from tests.helpers.commands import call, one_sentence
+from tfp_vae.core import errors
+
+BEFORE_TENSORFLOW = [
+    ["--help"], ["--version"], *([name, "--help"] for name in COMMANDS),
+    ["train", "--posterior", "x"], ["info", "priors"], ["sample"], ["train", "--dataset", "none.npy"],
+]  # fmt: skip
+"""Command lines that end before TensorFlow is needed."""
+
+IMPORTED = """
+import json, os, sys
 from tfp_vae.cli.main import main
-main(["--help"], prog_name="tfp-vae", standalone_mode=False)
-print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+
+for line in json.loads(sys.argv[1]):
+    if os.fork() == 0:
+        try:
+            main(line)
+        except SystemExit:
+            with open(sys.argv[2], "a") as file:
+                file.write(json.dumps([line, sorted(sys.modules)]) + "\\n")
+            os._exit(0)
+    assert os.wait()[1] == 0, line
 """
 
 
-def test_help_imports_no_heavy_package() -> None:
-    done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
-    assert "Commands:" in done.stdout
-    imported = set(done.stderr.split())
-    assert {"tfp_vae", "click"} <= imported
-    assert not imported & {"numpy", "pydantic", "rich", "pandas", "matplotlib", "sklearn", "tensorflow"}
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """The modules that each command line had imported when it ended, each in a process of its own."""
+    here, lines = tmp_path_factory.mktemp("start"), json.dumps(BEFORE_TENSORFLOW)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TFP_VAE")}
+    command = [sys.executable, "-c", IMPORTED, lines, "found.jsonl"]
+    subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=60)
+    found = map(json.loads, (here / "found.jsonl").read_text().splitlines())
+    return {" ".join(line): set(names) for line, names in found}
+
+
+@pytest.mark.parametrize("arguments", BEFORE_TENSORFLOW, ids=" ".join)
+def test_help_and_wrong_input_come_before_tensorflow(arguments: list[str], modules: dict[str, set[str]]) -> None:
+    found = modules[" ".join(arguments)]
+    assert "tfp_vae.cli.main" in found
+    assert not found & {"tensorflow", "matplotlib"}
+
+
+def test_help_imports_no_heavy_package(modules: dict[str, set[str]]) -> None:
+    heavy = {"numpy", "pydantic", "rich", "pandas", "matplotlib", "sklearn", "tensorflow"}
+    assert {"tfp_vae", "click"} <= modules["--help"]
+    assert not modules["--help"] & heavy
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert call("--version").stdout.strip() == f"tfp-vae, version {tfp_vae.__version__}"
+
+
+def test_help_lists_every_command_with_its_summary() -> None:
+    page = call("--help").stdout
+    assert all(name in page and summary in page for name, summary in COMMANDS.items())
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_option_has_help(command: str) -> None:
+    for parameter in main.get_command(None, command).params:
+        assert isinstance(parameter, click.Argument) or parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_summary_of_a_command_is_the_first_line_of_its_help(command: str) -> None:
+    found = main.get_command(None, command)
+    assert (found.help or "").partition("\n")[0] == COMMANDS[command]
+
+
+@pytest.mark.slow
+def test_the_entry_point_is_installed() -> None:
+    program = shutil.which("tfp-vae", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    assert program is not None
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert tfp_vae.__version__ in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (errors.UsageError("No."), 2, "No."),
+        (errors.DataError("No."), 3, "No."),
+        (errors.RunError("No."), 4, "No."),
+        (errors.DivergenceError("No."), 5, "No."),
+        (errors.DiskError("No."), 6, "No."),
+        (errors.Interrupted("Stopped.", signal_number=signal.SIGTERM), 143, "Stopped."),
+        (KeyboardInterrupt(), 130, "interrupted."),
+        (signals.Terminated(), 143, "terminated."),
+        (OSError(errno.ENOSPC, "No space left on device"), 6, "could not write the output: No space left on device"),
+        (MemoryError(), 2, "not enough memory for these sizes"),
+        (RuntimeError("odd"), 1, "unexpected RuntimeError: odd. Run it again with --debug"),
+        (OSError(errno.EIO, "odd"), 1, "unexpected OSError"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_every_exception_has_its_exit_code(error: BaseException, code: int, message: str) -> None:
+    failure = Failure.of(error)
+    assert failure.exit_code == code
+    assert failure.message.startswith(message)
+
+
+def test_running_out_of_memory_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **more: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("tfp_vae.runs.run.find", fail)
+    assert "not enough memory" in one_sentence(call("sample", code=2))
+
+
+@pytest.mark.parametrize(("length", "text"), [(200, "x" * 200), (201, "x" * 199 + "…")])
+def test_a_long_unexpected_error_is_cut_with_an_ellipsis(
+    length: int, text: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **more: object) -> None:
+        raise RuntimeError("x" * length)
+
+    monkeypatch.setattr("tfp_vae.runs.run.find", fail)
+    assert f"unexpected RuntimeError: {text}. Run it again with --debug" in one_sentence(call("sample", code=1))
+
+
+def test_debug_lets_the_exception_through(here: Path) -> None:
+    result = CliRunner().invoke(main, ["sample", "--debug"])
+    assert type(result.exception).__name__ == "RunError"

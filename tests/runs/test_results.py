@@ -1,4 +1,4 @@
-"""A run assessed: figures agree with each other and with independent ones; comparisons are paired."""
+"""A run assessment: figures agree with each other and with independent ones; comparisons are paired."""
 
 from __future__ import annotations
 
@@ -26,13 +26,6 @@ from tfp_vae.runs.train import train
 
 
 @pytest.fixture(scope="module")
-def assessed(restored: LoadedRun, digits: Dataset) -> Assessment:
-    """The small run on 60 of its test examples, with annealing."""
-    asked = Plan(iw_samples=(1, 7, 200), max_examples=60, execution="graph", annealing=AnnealingPlan(4, 3, 20))
-    return assess(restored, digits, asked)
-
-
-@pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
     """Another small run on the same data."""
     run, dataset = start_run(tmp_path_factory.mktemp("other") / "run", epochs=1, seed=1)
@@ -40,8 +33,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
     return LoadedRun(run)
 
 
-def test_figures_are_the_means_of_the_examples(assessed: Assessment) -> None:
-    result, estimates = assessed.result, assessed.estimates
+def test_figures_are_the_means_of_the_examples(assessment: Assessment) -> None:
+    result, estimates = assessment.result, assessment.estimates
     for name in ("log_likelihood", "elbo", "distortion", "rate"):
         assert result[name] == pytest.approx(getattr(estimates, name).mean())
     assert result["log_likelihood_se"] == pytest.approx(estimates.log_likelihood.std(ddof=1) / np.sqrt(60))
@@ -52,64 +45,66 @@ def test_figures_are_the_means_of_the_examples(assessed: Assessment) -> None:
     assert result["pareto_k_share_above"] == pytest.approx(np.mean(estimates.pareto_k > 0.7))
 
 
-def test_rates_of_the_dimensions_sum_to_the_rate(assessed: Assessment) -> None:
-    assert sum(assessed.result["rate_per_dim"]) == pytest.approx(assessed.result["rate"], rel=1e-5)
+def test_rates_of_the_dimensions_sum_to_the_rate(assessment: Assessment) -> None:
+    assert sum(assessment.result["rate_per_dim"]) == pytest.approx(assessment.result["rate"], rel=1e-5)
 
 
-def test_the_rate_falls_into_its_two_parts(assessed: Assessment) -> None:
-    result = assessed.result
+def test_the_rate_falls_into_its_two_parts(assessment: Assessment) -> None:
+    result = assessment.result
     parts = result["mutual_information"] + result["aggregate_kl"]
     error = np.hypot(result["mutual_information_se"], result["aggregate_kl_se"])
     assert abs(parts - result["rate"]) < 5 * error
     assert result["mutual_information"] < result["mutual_information_ceiling"] == pytest.approx(np.log(60))
 
 
-def test_a_sweep_is_what_fewer_samples_give(assessed: Assessment, restored: LoadedRun) -> None:
-    for line in assessed.result["sweep"]:
+def test_a_sweep_is_what_fewer_samples_give(assessment: Assessment, restored: LoadedRun) -> None:
+    for line in assessment.result["sweep"]:
         alone = estimate(
             restored.vae,
-            assessed.examples.x,
+            assessment.examples.x,
             iw_samples=line["iw_samples"],
             seed=seed_for(0, Purpose.EVALUATION),
-            places=assessed.examples.rows,
+            places=assessment.examples.rows,
             execution="graph",
         )
         assert alone.log_likelihood.mean() == pytest.approx(line["log_likelihood"], rel=1e-6)
 
 
 def test_a_sample_of_the_examples_is_random_and_each_keeps_its_draws(
-    assessed: Assessment, restored: LoadedRun, digits: Dataset
+    assessment: Assessment, restored: LoadedRun, digits: Dataset
 ) -> None:
-    rows = assessed.examples.rows
+    rows = assessment.examples.rows
     assert rows is not None
     assert len(np.unique(rows)) == 60
     assert rows.max() > 120
     whole = assess(restored, digits, Plan(iw_samples=(200,), execution="graph"))
-    np.testing.assert_allclose(whole.estimates.log_likelihood[rows], assessed.estimates.log_likelihood, rtol=1e-6)
+    np.testing.assert_allclose(whole.estimates.log_likelihood[rows], assessment.estimates.log_likelihood, rtol=1e-6)
     view = held_out_view(restored.config, digits, "test")
-    np.testing.assert_array_equal(view.x[rows], assessed.examples.x)
+    np.testing.assert_array_equal(view.x[rows], assessment.examples.x)
     assert view.y is not None
-    np.testing.assert_array_equal(view.y[rows], assessed.per_example()["label"])
+    np.testing.assert_array_equal(view.y[rows], assessment.per_example()["label"])
 
 
-def test_annealing_is_done_on_some_of_the_examples(assessed: Assessment) -> None:
-    ais, sandwich = assessed.result["ais"], assessed.result["sandwich"]
+def test_annealing_is_done_on_some_of_the_examples(assessment: Assessment) -> None:
+    ais, sandwich = assessment.result["ais"], assessment.result["sandwich"]
     assert (ais["steps"], ais["chains"], ais["examples"]) == (4, 3, 20)
     assert ais["log_likelihood_mc_error"] > 0
     assert 0 < ais["accepted"] <= 1
     assert sandwich["gap"] == pytest.approx(sandwich["upper"] - sandwich["lower"])
 
 
-def test_neighbours_are_those_of_the_training_means(assessed: Assessment, restored: LoadedRun, digits: Dataset) -> None:
+def test_neighbours_are_those_of_the_training_means(
+    assessment: Assessment, restored: LoadedRun, digits: Dataset
+) -> None:
     taught, y = held_out_view(restored.config, digits, "train"), digits.train.y
-    means, asked = restored.vae.encoder.mean(taught.x).numpy(), assessed.estimates.posterior_mean
+    means, asked = restored.vae.encoder.mean(taught.x).numpy(), assessment.estimates.posterior_mean
     assert y is not None
     distances = np.linalg.norm(asked[:, np.newaxis] - means, axis=-1)
     votes = y[np.argsort(distances, axis=1)[:, :5]].astype(int)
     winners = np.array([np.bincount(row).argmax() for row in votes])  # of several, the smallest class
-    share = np.mean(winners == assessed.examples.y)
-    assert assessed.result["knn_accuracy"] == pytest.approx(share)
-    assert 0 <= assessed.result["linear_probe_accuracy"] <= 1
+    share = np.mean(winners == assessment.examples.y)
+    assert assessment.result["knn_accuracy"] == pytest.approx(share)
+    assert 0 <= assessment.result["linear_probe_accuracy"] <= 1
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -197,8 +192,8 @@ def test_every_null_has_a_reason_and_every_reason_a_null(count: int, copied: Run
 class TestCompare:
     """Differences are paired."""
 
-    def test_a_run_does_not_differ_from_itself(self, assessed: Assessment) -> None:
-        found = compare(assessed, assessed)
+    def test_a_run_does_not_differ_from_itself(self, assessment: Assessment) -> None:
+        found = compare(assessment, assessment)
         assert found["log_likelihood"] == found["log_likelihood_se"] == 0
 
     def test_the_error_is_that_of_the_pairs(self, restored: LoadedRun, other: LoadedRun, digits: Dataset) -> None:
@@ -211,17 +206,17 @@ class TestCompare:
         assert found["log_likelihood_se"] < 0.7 * first.result["log_likelihood_se"]
         assert (found["run"], found["baseline"]) == (second.result["run"], first.result["run"])
 
-    def test_other_examples_are_refused(self, assessed: Assessment, restored: LoadedRun, digits: Dataset) -> None:
+    def test_other_examples_are_refused(self, assessment: Assessment, restored: LoadedRun, digits: Dataset) -> None:
         fewer = assess(restored, digits, Plan(iw_samples=(1,), max_examples=9, execution="eager"))
         with pytest.raises(UsageError, match="the same examples"):
-            compare(assessed, fewer)
+            compare(assessment, fewer)
 
-    def test_a_density_is_not_compared_with_a_probability(self, assessed: Assessment) -> None:
+    def test_a_density_is_not_compared_with_a_probability(self, assessment: Assessment) -> None:
         density = Assessment(
-            assessed.result | {"bits_per_dim": None}, assessed.estimates, assessed.examples, assessed.ladder
+            assessment.result | {"bits_per_dim": None}, assessment.estimates, assessment.examples, assessment.ladder
         )
         with pytest.raises(UsageError, match="two probabilities or two densities"):
-            compare(assessed, density)
+            compare(assessment, density)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +276,7 @@ def test_verdict_compares_a_difference_with_its_error(shift: float, said: str, r
 
 
 @pytest.mark.parametrize("name", list(EVALUATION_PICTURES))
-def test_every_picture_of_an_evaluation_is_drawn(name: str, assessed: Assessment) -> None:
-    figure = EVALUATION_PICTURES[name].draw(assessed)
+def test_every_picture_of_an_evaluation_is_drawn(name: str, assessment: Assessment) -> None:
+    figure = EVALUATION_PICTURES[name].draw(assessment)
     assert figure.axes
     assert all(axes.get_title() or axes.get_xlabel() for axes in figure.axes)

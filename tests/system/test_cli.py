@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,17 +16,14 @@ import click
 import matplotlib.image
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from tfp_vae.cli import options
-from tfp_vae.cli.commands import data, evaluate
+from tfp_vae.cli.commands import data
 from tfp_vae.cli.main import COMMANDS, main
 
-import tfp_vae
 from tests.helpers.commands import GRAPH, RUN_COMMANDS, SMALL, call, one_sentence
 from tests.helpers.files import idx
-from tests.helpers.runs import small_model, small_training
+from tests.helpers.runs import assert_same, small_model, small_training
 from tests.helpers.worker import Worker
-from tfp_vae.data.readers.arrays import read_npy, read_npz
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
 
@@ -51,15 +46,6 @@ SUBCOMMANDS = {
 OPTIONS = [
     (name, option) for name, command in SUBCOMMANDS.items() for option in command.params if type(option.type) in WRONG
 ]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, and an environment without our variables."""
-    for name in ("TFP_VAE_RUN", "TFP_VAE_RUNS_DIR", "TFP_VAE_DATA_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 class TestThreeLines:
@@ -121,179 +107,12 @@ class TestForScripts:
         assert {"run", "dataset", "epochs", "steps", "parameters", "train", "validation", "seconds"} <= result.keys()
         assert not (Path(result["run"]) / "plots" / "samples.png").exists()
 
-    def test_evaluate(self, copied: Run) -> None:
-        result = json.loads(
-            call(
-                "evaluate", "--run", copied.folder, "--iw-samples", "4", "--max-examples", "9", *GRAPH, "--json"
-            ).stdout
-        )
-        assert {
-            "run", "dataset", "split", "num_examples", "iw_samples", "log_likelihood", "log_likelihood_se", "elbo",
-            "elbo_se",
-            "distortion", "rate", "bits_per_dim", "active_units", "ess_median", "seconds",
-        } <= result.keys()  # fmt: skip
-        assert result["num_examples"] == 9
-        assert "ais" not in result
-        assert result == json.loads((copied.folder / "evaluation.json").read_text())
-
-    def test_a_lesser_evaluation_leaves_the_fuller_one_and_its_pictures(self, copied: Run) -> None:
-        evaluate = ("evaluate", "--run", copied.folder, "--iw-samples", "4", *GRAPH, "--json", "--max-examples")
-        full = json.loads(call(*evaluate, "20").stdout)
-        pictures = {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()}
-        lesser = call(*evaluate, "9")
-        assert json.loads((copied.folder / "evaluation.json").read_text()) == full
-        assert json.loads((copied.folder / "evaluation-partial.json").read_text()) == json.loads(lesser.stdout)
-        assert {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()} == pictures
-        assert (
-            "evaluation.json and its pictures stay, as that evaluation is fuller (20 examples, K = 4)" in lesser.stderr
-        )
-        assert "delete evaluation.json first" in lesser.stderr
-        (copied.folder / "evaluation.json").unlink()
-        assert "picture" in call(*evaluate, "9").stderr
-        assert json.loads((copied.folder / "evaluation.json").read_text())["num_examples"] == 9
-
-    def test_a_number_that_does_not_exist_is_null(self, copied: Run) -> None:
-        evaluate = ("evaluate", "--run", copied.folder, "--max-examples", "1", *GRAPH)
-        result = json.loads(call(*evaluate, "--json").stdout)
-        assert result["log_likelihood_se"] is None
-        assert result["active_units"] is None
-        assert "not a finite number" in result["log_likelihood_se_reason"]
-        assert "nan" not in call(*evaluate).stdout
-        assert result["pareto_k_median"] is not None
-
-    def test_evaluate_several_runs(self, copied: Run) -> None:
-        trained = copied.folder.parent / "first"
-        shutil.copytree(copied.folder, trained)
-        both = (
-            "--run",
-            trained,
-            "--run",
-            copied.folder,
-            "--iw-samples",
-            "4",
-            "--max-examples",
-            "9",
-            "--no-plots",
-            *GRAPH,
-        )
-        result = json.loads(call("evaluate", *both, "--json").stdout)
-        assert [each["run"] for each in result["runs"]] == [str(trained), str(copied.folder)]
-        (difference,) = result["differences"]
-        assert (difference["baseline"], difference["log_likelihood"]) == (str(trained), 0)
-        shown = call("evaluate", *both).stdout
-        assert "paired difference" in shown
-        assert shown.count("Use --iw-samples 100 or more") == 2
-        assert "+0.000" in shown
-
-    def test_evaluate_with_a_sweep_and_annealing(self, copied: Run) -> None:
-        options = ("--iw-samples", "10,1", "--max-examples", "5", "--no-plots", *GRAPH)
-        annealing = ("--ais-steps", "3", "--ais-chains", "2", "--ais-examples", "4")
-        command = ("evaluate", "--run", copied.folder, *options, *annealing)
-        shown = call(*command).stdout
-        result = json.loads((copied.folder / "evaluation.json").read_text())
-        assert [line["iw_samples"] for line in result["sweep"]] == [1, 10]
-        assert result["ais"]["steps"] == 3
-        assert result["ais"]["examples"] == result["sandwich"]["examples"] == 4
-        assert result["sandwich"]["upper"] - result["sandwich"]["lower"] == pytest.approx(result["sandwich"]["gap"])
-        assert "annealing both ways" in shown
-
-    def test_sample(self, copied: Run) -> None:
-        result = json.loads(call("sample", "--run", copied.folder, "--n", "3", "--json").stdout)
-        assert result["shape"] == [3, 8, 8, 1]
-        picture = matplotlib.image.imread(result["out"])
-        assert picture.ndim == 3
-        assert picture.std() > 0.01
-
-    def test_runs(self, copied: Run) -> None:
-        (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
-        assert (row["run"], row["state"], row["epochs"]) == (str(copied.folder), "finished", "2/2")
-
-    def test_a_run_whose_checkpoint_is_gone_is_called_damaged(self, copied: Run) -> None:
-        for path in copied.folder.glob("checkpoint*.npz"):
-            path.unlink()
-        (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
-        assert row["state"] == "damaged"
-
-    def test_runs_elsewhere_are_pointed_to(self, here: Path, trained: Path) -> None:
-        shutil.copytree(trained, here / "some where" / "r 1")
-        assert "Make one with `tfp-vae train`, or name their folder with --runs-dir" in call("runs").stderr
-        said = one_sentence(call("sample", code=4))
-        assert "or name one with --run, the folder of a training" in said
-        line = "`tfp-vae runs --runs-dir 'some where'` lists the runs that are there."
-        assert line in one_sentence(call("sample", "--run", "some where", code=4))
-        assert line.replace("some", f"{here}/some") in one_sentence(call("info", "--run", "some where/r 2", code=4))
-        assert "`tfp-vae runs --runs-dir runs` lists the runs in a folder" in one_sentence(
-            call("sample", "--run", "none/r", code=4)
-        )
-        (here / "some where" / "r 1").rename(here / "r 1")
-        assert "`tfp-vae runs --runs-dir .` lists those in this folder" in call("runs").stderr
-        assert "or name one with --run, such as 'r 1'" in one_sentence(call("sample", code=4))
-        assert "r 1" in call("runs", "--runs-dir", ".").stdout
-
-    @pytest.mark.parametrize("topic", ["posteriors", "priors", "likelihoods", "objectives", "networks", "datasets"])
-    def test_info(self, topic: str) -> None:
-        members = json.loads(call("info", topic, "--json").stdout)["members"]
-        assert all(member["summary"] for member in members)
-        shown = call("info", topic).stdout
-        assert all(member["name"] in shown for member in members)
-
     @pytest.mark.parametrize("arguments", [["info", "posteriors"], ["info"], ["data", "list"], ["runs"]], ids=" ".join)
     def test_no_line_ends_in_blanks(self, arguments: list[str], copied: Run) -> None:
         more = ["--runs-dir", copied.folder.parent] if arguments == ["runs"] else []
         lines = call(*arguments, *more).stdout.splitlines()
         assert len(lines) > 1
         assert [line for line in lines if line != line.rstrip()] == []
-
-    def test_info_of_the_machine_and_of_a_run(self, copied: Run) -> None:
-        assert json.loads(call("info", "--json").stdout)["packages"]["tfp_vae"] == tfp_vae.__version__
-        assert "tensorflow" in call("info").stdout
-        assert json.loads(call("info", "--run", copied.folder).stdout)["model"]["latent_dim"] == 2
-
-
-class TestSample:
-    """Where samples go, and what they are."""
-
-    @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
-    def test_arrays(self, name: str, here: Path, trained: Path) -> None:
-        call("sample", "--run", trained, "--n", "1001", "--out", name)
-        x = read_npy(Path(name)) if name.endswith("npy") else read_npz(Path(name))["x"]
-        assert x.shape == (1001, 8, 8, 1)
-        assert ((x > 0) & (x < 1)).all()
-
-    def test_draws_are_binary_and_seeded(self, here: Path, trained: Path) -> None:
-        for name, seed in (("a.npy", 1), ("b.npy", 1), ("c.npy", 2)):
-            call("sample", "--run", trained, "--draw", "--n", "20", "--seed", seed, "--out", name)
-        a, b, c = (np.load(name) for name in ("a.npy", "b.npy", "c.npy"))
-        assert set(np.unique(a)) == {0, 1}
-        np.testing.assert_array_equal(a, b)
-        assert (a != c).any()
-
-    def test_temperature_narrows(self, here: Path, trained: Path) -> None:
-        for name, temperature in (("cold.npy", 0.01), ("warm.npy", 1)):
-            call("sample", "--run", trained, "--n", "200", "--temperature", temperature, "--out", name)
-        assert np.load("cold.npy").std(axis=0).mean() < 0.1 * np.load("warm.npy").std(axis=0).mean()
-
-
-def test_per_example_values_have_the_reported_mean(here: Path, copied: Run) -> None:
-    options = ("--iw-samples", "3", "--max-examples", "25", "--per-example", "each.npz", *GRAPH)
-    result = json.loads(call("evaluate", "--run", copied.folder, *options, "--json").stdout)
-    each = read_npz(Path("each.npz"))
-    for key in ("log_likelihood", "elbo", "distortion", "rate"):
-        assert each[key].shape == (25,)
-        assert each[key].mean() == pytest.approx(result[key])
-    assert each["label"].shape == (25,)
-    assert np.median(each["ess"]) == pytest.approx(result["ess_median"])
-
-
-def test_an_evaluation_is_kept_where_nobody_listens(here: Path, copied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(*_: object) -> None:
-        raise BrokenPipeError(errno.EPIPE, "closed")
-
-    monkeypatch.setattr(evaluate, "_tell", closed)
-    asked = ("--iw-samples", "2", "--max-examples", "6", "--no-plots", "--per-example", "each.npz")
-    call("evaluate", "--run", copied.folder, *asked, code=1)
-    assert copied.read("evaluation.json")["num_examples"] == 6
-    assert read_npz(Path("each.npz"))["elbo"].shape == (6,)
 
 
 class TestTrain:
@@ -352,6 +171,7 @@ class TestTrain:
         assert config["training"]["epochs"] == 1
         assert not list(Path("r/plots").iterdir())
 
+    @pytest.mark.slow
     def test_own_vectors_train_and_are_drawn(self, here: Path, rng: np.random.Generator) -> None:
         np.savez("mine.npz", x=rng.random((60, 5)), y=np.arange(60) % 2)
         call("train", *SMALL, "--dataset", "mine.npz", "--run-dir", "r")
@@ -363,13 +183,9 @@ class TestTrain:
         call("evaluate", "--run", "r", "--iw-samples", "3", *GRAPH)
         call("sample", "--run", "r", "--n", "3")
 
-    def test_same_seed_same_weights(self, here: Path) -> None:
-        for name in "ab":
-            call("train", *SMALL, "--no-plots", "--run-dir", name, "--seed", "5")
-        first, second = (Run(Path(name)).checkpoint().variables for name in "ab")
-        assert first.keys() == second.keys()
-        for key in first:
-            np.testing.assert_array_equal(first[key], second[key])
+    def test_weights_are_those_of_the_library_with_the_same_seed(self, here: Path, trained: Path) -> None:
+        call("train", *SMALL, "--no-plots", "--run-dir", "r")
+        assert_same(Run(Path("r")).checkpoint().variables, Run(trained).checkpoint().variables)
 
     def test_resume_goes_on_to_the_total(self, here: Path, copied: Run) -> None:
         told = call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots").stderr.splitlines()
@@ -382,7 +198,9 @@ class TestTrain:
         assert "step" in one_sentence(result)
         assert "--learning-rate" in one_sentence(result)
 
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.parametrize(
+        ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+    )
     def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
         self, number: int, code: int, worker: Worker, tmp_path: Path
     ) -> None:
@@ -595,91 +413,3 @@ class TestWrongInput:
         Path("file").touch()
         assert "could not write" in one_sentence(call("train", *SMALL, "--run-dir", "file/run", code=6))
         assert "could not write" in one_sentence(call("sample", "--run", trained, "--out", "none/x.png", code=6))
-
-    def test_too_little_memory(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def greedy(*arguments: object, **more: object) -> None:
-            raise MemoryError
-
-        monkeypatch.setattr("tfp_vae.runs.run.find", greedy)
-        assert "not enough memory" in one_sentence(call("sample", code=2))
-
-    @pytest.mark.parametrize(("length", "told"), [(200, "x" * 200), (201, "x" * 199 + "…")])
-    def test_an_unexpected_error_that_is_long_is_seen_to_be_cut(
-        self, length: int, told: str, here: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def broken(*arguments: object, **more: object) -> None:
-            raise RuntimeError("x" * length)
-
-        monkeypatch.setattr("tfp_vae.runs.run.find", broken)
-        assert f"unexpected RuntimeError: {told}. Run it again with --debug" in one_sentence(call("sample", code=1))
-
-    def test_debug_shows_the_traceback(self, here: Path) -> None:
-        result = CliRunner().invoke(main, ["sample", "--debug"])
-        assert type(result.exception).__name__ == "RunError"
-
-
-BEFORE_TENSORFLOW = [
-    ["--help"], ["--version"], *([name, "--help"] for name in COMMANDS),
-    ["train", "--posterior", "x"], ["info", "priors"], ["sample"], ["train", "--dataset", "none.npy"],
-]  # fmt: skip
-"""Command lines that end before TensorFlow is needed."""
-
-IMPORTED = """
-import json, os, sys
-from tfp_vae.cli.main import main
-
-for line in json.loads(sys.argv[1]):
-    if os.fork() == 0:
-        try:
-            main(line)
-        except SystemExit:
-            with open(sys.argv[2], "a") as file:
-                file.write(json.dumps([line, sorted(sys.modules)]) + "\\n")
-            os._exit(0)
-    assert os.wait()[1] == 0, line
-"""
-
-
-@pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What each of the command lines had imported when it ended, each in a process forked from one."""
-    here, lines = tmp_path_factory.mktemp("start"), json.dumps(BEFORE_TENSORFLOW)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TFP_VAE")}
-    command = [sys.executable, "-c", IMPORTED, lines, "found.jsonl"]
-    subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=60)
-    found = map(json.loads, (here / "found.jsonl").read_text().splitlines())
-    return {" ".join(line): modules for line, modules in found}
-
-
-class TestStart:
-    """Help and usage errors come before TensorFlow."""
-
-    @pytest.mark.parametrize("arguments", BEFORE_TENSORFLOW, ids=" ".join)
-    def test_without_tensorflow(self, arguments: list[str], imported: dict[str, list[str]]) -> None:
-        found = imported[" ".join(arguments)]
-        assert "tfp_vae.cli.main" in found
-        assert "tensorflow" not in found
-        assert "matplotlib" not in found
-
-    def test_version(self) -> None:
-        assert call("--version").stdout.strip() == f"tfp-vae, version {tfp_vae.__version__}"
-
-    @pytest.mark.parametrize("command", list(COMMANDS))
-    def test_every_option_has_help(self, command: str) -> None:
-        for parameter in main.get_command(None, command).params:
-            assert isinstance(parameter, click.Argument) or parameter.help, parameter.name
-
-    def test_the_entry_point_is_installed(self) -> None:
-        program = shutil.which("tfp-vae", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-        assert program is not None
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60)
-        assert tfp_vae.__version__ in done.stdout
-
-
-@pytest.mark.parametrize(("found", "said"), [(None, False), (2.0, False), (4.26, True)])
-def test_a_mutual_information_at_its_ceiling_is_said_to_be(found: float | None, said: bool) -> None:
-    from tfp_vae.cli.commands.evaluate import _saturation
-
-    note = _saturation({"num_examples": 71, "mutual_information": found, "mutual_information_ceiling": 4.263})
-    assert (note is not None) == said
-    assert note is None or "log 71 = 4.263 nats" in note

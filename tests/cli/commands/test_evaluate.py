@@ -1,0 +1,230 @@
+"""`tfp-vae evaluate`: what it prints, writes and keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tfp_vae.cli import console
+from tfp_vae.cli.commands import evaluate
+
+from tests.helpers.commands import GRAPH, answer, call
+from tfp_vae.core.errors import DiskError
+from tfp_vae.data.readers.arrays import read_npz
+from tfp_vae.runs import results
+from tfp_vae.runs.load import LoadedRun
+from tfp_vae.runs.results import Assessment, Plan
+from tfp_vae.runs.run import Run
+
+
+@pytest.fixture
+def quick(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Evaluate in no time: every result is that of `assessment`, updated with the plan and with this dictionary."""
+    changes: dict[str, Any] = {}
+
+    def assess(restored: LoadedRun, dataset: object, plan: Plan, **more: object) -> Assessment:
+        asked = {"split": plan.split, "num_examples": plan.max_examples or 60, "iw_samples": plan.most_samples}
+        found = {"run": str(restored.run.folder), "weights": restored.weights, "step": restored.step}
+        kept = {
+            key: value for key, value in assessment.result.items() if plan.annealing or key not in ("ais", "sandwich")
+        }
+        return dataclasses.replace(assessment, result=kept | asked | found | changes)
+
+    monkeypatch.setattr(results, "assess", assess)
+    return changes
+
+
+def test_json_has_the_promised_keys_and_is_the_file(copied: Run) -> None:
+    options = ("--iw-samples", "4", "--max-examples", "9", *GRAPH)
+    result = answer("evaluate", "--run", copied.folder, *options)
+    assert {
+        "run", "dataset", "split", "num_examples", "iw_samples", "log_likelihood", "log_likelihood_se", "elbo",
+        "elbo_se", "distortion", "rate", "bits_per_dim", "active_units", "ess_median", "seconds",
+    } <= result.keys()  # fmt: skip
+    assert result["num_examples"] == 9
+    assert "ais" not in result
+    assert result == json.loads((copied.folder / "evaluation.json").read_text())
+
+
+@pytest.mark.slow
+def test_sweep_and_annealing_reach_the_file(copied: Run) -> None:
+    options = ("--iw-samples", "10,1", "--max-examples", "5", "--no-plots", *GRAPH)
+    annealing = ("--ais-steps", "3", "--ais-chains", "2", "--ais-examples", "4")
+    printed = call("evaluate", "--run", copied.folder, *options, *annealing).stdout
+    result = json.loads((copied.folder / "evaluation.json").read_text())
+    assert [line["iw_samples"] for line in result["sweep"]] == [1, 10]
+    assert result["ais"]["steps"] == 3
+    assert result["ais"]["examples"] == result["sandwich"]["examples"] == 4
+    assert result["sandwich"]["upper"] - result["sandwich"]["lower"] == pytest.approx(result["sandwich"]["gap"])
+    assert "annealing both ways" in printed
+
+
+def test_options_become_the_plan(copied: Run, assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[Plan] = []
+
+    def assess(restored: LoadedRun, dataset: object, plan: Plan, **more: object) -> Assessment:
+        plans.append(plan)
+        return dataclasses.replace(assessment, result=assessment.result | {"step": restored.step})
+
+    monkeypatch.setattr(results, "assess", assess)
+    few = ("--iw-samples", "5,2", "--split", "train", "--max-examples", "9", "--seed", "3", *GRAPH, "--no-plots")
+    annealing = ("--ais-steps", "7", "--ais-chains", "4", "--ais-examples", "6")
+    call("evaluate", "--run", copied.folder, *few)
+    call("evaluate", "--run", copied.folder, *few, *annealing)
+    expected = Plan((5, 2), "train", 9, 3, "graph")
+    assert plans == [expected, dataclasses.replace(expected, annealing=results.AnnealingPlan(7, 4, 6))]
+
+
+@pytest.mark.usefixtures("quick")
+class TestTable:
+    """The table that a person reads."""
+
+    def test_shows_the_metrics_of_one_run(self, copied: Run, assessment: Assessment) -> None:
+        printed = call("evaluate", "--run", copied.folder, "--no-plots").stdout
+        assert "digits, test split: 60 examples, K = 100" in printed
+        assert f"{assessment.result['log_likelihood']:.3f}" in printed
+        assert f"{assessment.result['elbo_se']:.3f}" in printed
+        (line,) = (line for line in printed.splitlines() if line.startswith("rate "))
+        assert line.split()[1] == f"{assessment.result['rate']:.3f}"
+
+    def test_shows_the_bound_at_each_number_of_samples(self, copied: Run, assessment: Assessment) -> None:
+        printed = call("evaluate", "--run", copied.folder, "--no-plots").stdout.splitlines()
+        place = next(i for i, line in enumerate(printed) if line.split()[:1] == ["K"])
+        rows = [line.split() for line in printed[place + 1 : place + 4]]
+        expected = [[f"{line['iw_samples']:,}", f"{line['log_likelihood']:.3f}"] for line in assessment.result["sweep"]]
+        assert [row[:2] for row in rows] == expected
+
+    def test_reports_annealing(self, copied: Run, assessment: Assessment, quick: dict[str, Any]) -> None:
+        command = ("evaluate", "--run", copied.folder, "--no-plots", "--ais-steps", "4")
+        printed = call(*command).stdout
+        ais, sandwich = assessment.result["ais"], assessment.result["sandwich"]
+        assert f"log p(x) {ais['log_likelihood']:.3f}, Monte Carlo error" in printed
+        assert ais["verdict"] in printed
+        assert f"at least {sandwich['lower']:.3f} and at most {sandwich['upper']:.3f}" in printed
+        assert ("the bounds cross" in printed) == (sandwich["gap"] < 0)
+        quick["sandwich"] = sandwich | {"gap": -0.01}
+        assert "the bounds cross" in call(*command).stdout
+
+    @pytest.mark.parametrize(("information", "warns"), [(None, False), (2.0, False), (4.26, True)])
+    def test_warns_of_a_mutual_information_at_its_ceiling(
+        self, information: float | None, warns: bool, copied: Run, quick: dict[str, Any]
+    ) -> None:
+        quick |= {"num_examples": 71, "mutual_information": information, "mutual_information_ceiling": 4.263}
+        printed = call("evaluate", "--run", copied.folder, "--no-plots").stdout
+        assert ("log 71 = 4.263 nats, its ceiling" in printed) == warns
+
+    def test_writes_not_defined_in_place_of_nan(self, copied: Run, quick: dict[str, Any]) -> None:
+        quick |= {"log_likelihood_se": np.nan, "active_units": np.nan, "ess_median": None}
+        printed = call("evaluate", "--run", copied.folder, "--no-plots").stdout
+        assert "nan" not in printed
+        assert printed.count("not defined") == 2
+        result = json.loads((copied.folder / "evaluation.json").read_text())
+        assert result["log_likelihood_se"] is None
+        assert "not a finite number" in result["log_likelihood_se_reason"]
+
+    def test_words_advice_as_options(self, copied: Run, quick: dict[str, Any]) -> None:
+        quick["advice"] = "log p(x) is biased low. Use `iw_samples=100` or more."
+        printed = call("evaluate", "--run", copied.folder, "--no-plots").stdout
+        assert "Use --iw-samples 100 or more." in printed
+
+
+@pytest.mark.usefixtures("quick")
+class TestSeveralRuns:
+    """`--run` given more than once."""
+
+    @pytest.fixture
+    def both(self, copied: Run) -> tuple[object, ...]:
+        """The options for two copies of one run."""
+        first = copied.folder.parent / "first"
+        shutil.copytree(copied.folder, first)
+        return "--run", first, "--run", copied.folder, "--no-plots"
+
+    def test_json_holds_each_run_and_the_differences(self, both: tuple[object, ...]) -> None:
+        result = answer("evaluate", *both)
+        assert [each["run"] for each in result["runs"]] == [str(both[1]), str(both[3])]
+        (difference,) = result["differences"]
+        assert (difference["run"], difference["baseline"]) == (str(both[3]), str(both[1]))
+        assert difference["log_likelihood"] == difference["log_likelihood_se"] == 0
+
+    def test_table_shows_them_side_by_side(self, both: tuple[object, ...], quick: dict[str, Any]) -> None:
+        quick["advice"] = "Use `iw_samples=100` or more."
+        printed = call("evaluate", *both).stdout
+        assert "paired difference" in printed
+        assert "+0.000" in printed
+        assert printed.count("Use --iw-samples 100 or more") == 2
+        assert f"\n{both[1]}\n" in printed
+
+
+@pytest.mark.slow
+def test_two_real_evaluations_are_compared(copied: Run) -> None:
+    first = copied.folder.parent / "first"
+    shutil.copytree(copied.folder, first)
+    both = ("--run", first, "--run", copied.folder, "--iw-samples", "4", "--max-examples", "9", "--no-plots", *GRAPH)
+    result = answer("evaluate", *both)
+    assert [each["num_examples"] for each in result["runs"]] == [9, 9]
+    assert result["differences"][0]["log_likelihood"] == 0
+
+
+@pytest.mark.usefixtures("quick")
+class TestFiles:
+    """What stays in the run."""
+
+    def test_a_lesser_evaluation_leaves_the_fuller_one_and_its_pictures(self, copied: Run) -> None:
+        full = answer("evaluate", "--run", copied.folder, "--max-examples", "20")
+        pictures = {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()}
+        lesser = call("evaluate", "--run", copied.folder, "--max-examples", "9", "--json")
+        assert json.loads((copied.folder / "evaluation.json").read_text()) == full
+        assert json.loads((copied.folder / "evaluation-partial.json").read_text()) == json.loads(lesser.stdout)
+        assert {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()} == pictures
+        assert "because that evaluation is fuller (20 examples, K = 100)" in lesser.stderr
+        assert "delete evaluation.json first" in lesser.stderr
+        (copied.folder / "evaluation.json").unlink()
+        assert "picture" in call("evaluate", "--run", copied.folder, "--max-examples", "9").stderr
+        assert json.loads((copied.folder / "evaluation.json").read_text())["num_examples"] == 9
+
+    def test_without_plots_the_pictures_of_the_old_evaluation_go(self, copied: Run) -> None:
+        written = call("evaluate", "--run", copied.folder).stderr
+        names = {path.name for path in (copied.folder / "plots").glob("evaluation-*")}
+        assert names
+        assert all(name in written for name in names)
+        call("evaluate", "--run", copied.folder, "--iw-samples", "101", "--no-plots")
+        assert not [*(copied.folder / "plots").glob("evaluation-*")]
+
+    def test_per_example_values_have_the_reported_mean(self, here: Path, copied: Run) -> None:
+        result = answer("evaluate", "--run", copied.folder, "--no-plots", "--per-example", "each.npz")
+        each = read_npz(Path("each.npz"))
+        for key in ("log_likelihood", "elbo", "distortion", "rate"):
+            assert each[key].shape == (60,)
+            assert each[key].mean() == pytest.approx(result[key])
+        assert each["label"].shape == (60,)
+        assert np.median(each["ess"]) == pytest.approx(result["ess_median"])
+
+    def test_an_evaluation_is_kept_if_stdout_is_closed(
+        self, here: Path, copied: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise BrokenPipeError(errno.EPIPE, "closed")
+
+        monkeypatch.setattr(evaluate, "print_results", fail)
+        call("evaluate", "--run", copied.folder, "--no-plots", "--per-example", "each.npz", code=1)
+        assert copied.read("evaluation.json")["num_examples"] == 60
+        assert read_npz(Path("each.npz"))["elbo"].shape == (60,)
+
+    def test_an_evaluation_is_printed_if_it_cannot_be_kept(self, copied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise DiskError("the disk is full.")
+
+        monkeypatch.setattr(Run, "write_evaluation", fail)
+        assert "log p(x)" in call("evaluate", "--run", copied.folder, "--no-plots", code=6).stdout
+
+
+def test_progress_names_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress_bar("importance sampling", 10) as progress:
+        progress(10)
+    assert capsys.readouterr().out == ""

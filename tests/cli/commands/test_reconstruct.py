@@ -1,0 +1,65 @@
+"""`tfp-vae reconstruct`: files and pictures hold examples and their reconstructions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.commands import (
+    answer,
+    call,
+    read_tiles,
+    shows_something,
+)
+from tfp_vae.data.dataset import Split
+from tfp_vae.data.readers.arrays import read_npz
+from tfp_vae.plots.canvas import Figure
+from tfp_vae.runs.load import LoadedRun
+from tfp_vae.runs.run import Run
+
+
+@pytest.mark.parametrize("show", ["mean", "draw"])
+def test_picture_shows_the_arrays(show: str, here: Path, trained: Path, figures: list[Figure]) -> None:
+    for out in ("r.png", "r.npz"):
+        call("reconstruct", "--run", trained, "--max-examples", 5, f"--{show}", "--out", out)
+    found, tiles = read_npz(Path("r.npz")), read_tiles(figures[0], 5)
+    np.testing.assert_allclose(tiles[:5], found["x"][..., 0])
+    np.testing.assert_allclose(tiles[5:], found["reconstruction"][..., 0], rtol=1e-6)
+    axes = figures[0].axes[0]
+    made = {"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["data, binarized", made]
+    assert axes.get_title().startswith("5 test examples")
+
+
+def test_arrays_hold_examples_and_reconstructions(
+    here: Path, trained: Path, restored: LoadedRun, test_split: Split
+) -> None:
+    result = answer("reconstruct", "--run", trained, "--out", "r.npz")
+    found = read_npz(Path("r.npz"))
+    np.testing.assert_array_equal(found["x"], test_split.x)
+    np.testing.assert_allclose(found["reconstruction"], restored.vae.reconstruct(test_split.x), atol=1e-5)
+    assert result["rmse"] == pytest.approx(np.sqrt(np.mean((found["x"] - found["reconstruction"]) ** 2)), rel=1e-5)
+
+
+def test_draws_follow_the_seed(here: Path, trained: Path) -> None:
+    for name, seed in (("a.npy", 1), ("b.npy", 1), ("c.npy", 2)):
+        call("reconstruct", "--run", trained, "--latent", "draw", "--draw", "--seed", seed, "--out", name)
+    a, b, c = (np.load(name) for name in ("a.npy", "b.npy", "c.npy"))
+    assert set(np.unique(a)) == {0, 1}
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+@pytest.mark.parametrize(("options", "count"), [((), 12), (("--max-examples", 5), 5), (("--max-examples", 900), 100)])
+def test_picture_shows_a_few_examples_evenly_spread(options: tuple[object, ...], count: int, copied: Run) -> None:
+    result = answer("reconstruct", "--run", copied.folder, *options)
+    assert result["num_examples"] == count
+    assert shows_something(result["out"])
+    assert Path(result["out"]).parent == copied.folder / "plots"
+
+
+def test_new_images_are_reconstructed(copied: Run, pictures: Path) -> None:
+    assert answer("reconstruct", "--run", copied.folder, "--data", pictures, "--out", "r.npy")["data"] == str(pictures)
+    assert np.load("r.npy").shape == (14, 8, 8, 1)

@@ -1,0 +1,89 @@
+"""`tfp-vae score`: log p(x) of each example, and the least likely of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.commands import (
+    GRAPH,
+    answer,
+    call,
+    read_rows,
+    read_tiles,
+    shows_something,
+)
+from tests.helpers.files import encoded
+from tests.helpers.files import write as write_images
+from tfp_vae.data.dataset import Dataset, Split
+from tfp_vae.data.loading import load
+from tfp_vae.plots.canvas import Figure
+from tfp_vae.runs.run import Run
+
+
+def test_picture_shows_the_least_likely_examples(
+    here: Path, copied: Run, test_split: Split, figures: list[Figure]
+) -> None:
+    result = answer("score", "--run", copied.folder, "--iw-samples", 3, "--show", 4, *GRAPH)
+    worst = [each["example"] for each in result["most_anomalous"]]
+    np.testing.assert_array_equal(read_tiles(figures[0], 4), test_split.x[worst][..., 0])
+    texts = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in figures[0].axes[0].texts]
+    found = [
+        (f"{each['log_likelihood']:.0f}", test_split.source_name(each["example"])) for each in result["most_anomalous"]
+    ]
+    assert texts == [f"{value}\n{name}" for value, name in found]
+    assert "180 test examples" in figures[0].axes[0].get_title()
+
+
+def test_mean_equals_the_one_of_evaluate(here: Path, copied: Run) -> None:
+    options = ("--run", copied.folder, "--iw-samples", 4, "--split", "validation", *GRAPH)
+    result = answer("score", *options, "--show", 5, "--out", "s.csv")
+    evaluated = answer("evaluate", *options)
+    assert result["log_likelihood"] == pytest.approx(evaluated["log_likelihood"], rel=1e-6)
+    assert result["log_likelihood_se"] == pytest.approx(evaluated["log_likelihood_se"], rel=1e-4)
+    rows = read_rows("s.csv")
+    scores = np.array([float(row["log_likelihood"]) for row in rows])
+    assert scores.mean() == pytest.approx(result["log_likelihood"])
+    worst = [each["example"] for each in result["most_anomalous"]]
+    assert worst == np.argsort(scores)[:5].tolist()
+    assert rows[worst[0]]["label"] == str(result["most_anomalous"][0]["label"])
+    assert shows_something(result["picture"])
+
+
+def test_new_images_of_another_kind_are_less_likely(copied: Run, here: Path, digits: Dataset) -> None:
+    upside_down = {f"{i:03}.png": encoded((255 - 255 * digits.test.x[i, ..., 0]).astype(np.uint8)) for i in range(40)}
+    write_images(here / "negatives", upside_down)
+    options = ("score", "--run", copied.folder, "--iw-samples", 5, "--no-plots", *GRAPH)
+    negatives, own = answer(*options, "--data", "negatives"), answer(*options)
+    assert "picture" not in negatives
+    assert negatives["quantiles"]["1"] < own["quantiles"]["0.05"]
+    rows = read_rows(copied.folder / "scores-data-negatives.csv")
+    assert [row["name"] for row in rows] == sorted(upside_down)
+
+
+def test_table_lists_as_many_examples_as_asked(copied: Run) -> None:
+    few = ("--iw-samples", 2, "--max-examples", 30, "--show", 4)
+    shown = call("score", "--run", copied.folder, *few, *GRAPH).stdout
+    assert "30 examples, K = 2" in shown
+    listed = [line for line in shown.splitlines() if line.strip()[:1].isdigit()]
+    assert len(listed) == 4
+    assert shows_something(shown.splitlines()[-1])
+
+
+def test_table_lists_sixteen_examples_by_default(copied: Run) -> None:
+    few = ("--iw-samples", 2, "--max-examples", 30, "--no-plots")
+    shown = call("score", "--run", copied.folder, *few, *GRAPH).stdout
+    assert sum(line.strip()[:1].isdigit() for line in shown.splitlines()[1:]) == 16
+
+
+def test_new_grey_files_are_binarized_with_a_warning(copied: Run, here: Path, digits: Dataset) -> None:
+    np.save("test.npy", load("digits").test.x[:3])
+    np.save("binary.npy", digits.test.x[:3])
+    options = ("score", "--run", copied.folder, "--iw-samples", 2, "--no-plots", *GRAPH)
+    asked = (("--data", "test.npy"), ("--data", "binary.npy"), ("--max-examples", 4))
+    new, binary, own = (call(*options, *more) for more in asked)
+    assert "grey values are binarized at random" in new.stderr
+    assert "binarized at random" not in own.stderr + binary.stderr  # 0 and 1 are left as they are
+    assert [len(read_rows(copied.folder / f"scores-{name}.csv")) for name in ("data-test", "test")] == [3, 4]
