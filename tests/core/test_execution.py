@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfp_vae.core.execution import ALIGNMENT, align, is_aligned, to_device
+from tfp_vae.core.execution import ALIGNMENT, align, has_alignment, to_device
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.loading import load
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare
@@ -26,10 +26,10 @@ def beginning_at(offset: int, shape: tuple[int, ...] = (5, 7), dtype: type = np.
 
 @pytest.mark.parametrize("offset", [0, 8, 16, 56])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_what_is_aligned_is_left_and_what_is_not_is_copied(offset: int, dtype: type) -> None:
+def test_what_has_alignment_is_left_and_what_is_not_is_copied(offset: int, dtype: type) -> None:
     x = beginning_at(offset, dtype=dtype)
     found = align(x)
-    assert is_aligned(found)
+    assert has_alignment(found)
     assert found.ctypes.data % 64 == 0
     assert (found is x) == (offset == 0)
     assert found.dtype == x.dtype
@@ -47,9 +47,9 @@ def test_any_shape_can_be_aligned(shape: tuple[int, ...]) -> None:
 def test_columns_and_reversed_rows_are_laid_out_anew() -> None:
     x = beginning_at(0)
     for view in (x.T, x[::-1], x[:, 1:]):
-        assert not is_aligned(view)
+        assert not has_alignment(view)
         np.testing.assert_array_equal(align(view), view)
-        assert is_aligned(align(view))
+        assert has_alignment(align(view))
 
 
 def test_objects_are_left_as_they_are() -> None:
@@ -58,11 +58,11 @@ def test_objects_are_left_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("binarization", ["dynamic", "static", "threshold", "none"])
-def test_training_data_of_a_run_is_aligned(binarization: str) -> None:
+def test_training_data_of_a_run_has_alignment(binarization: str) -> None:
     data = load("digits")
     unaligned = replace(data, train=replace(data.train, x=beginning_at(16, data.train.x.shape) % 2))
     made = BINARIZATIONS.build(BINARIZATIONS.member(binarization))
-    assert is_aligned(prepare(unaligned, made, run_seed=0).train.x)
+    assert has_alignment(prepare(unaligned, made, run_seed=0).train.x)
 
 
 def test_data_take_no_more_memory_to_read_than_twice_what_they_hold(tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ ALLOWED = {
     "matplotlib": ("tfp_vae/plots/",),
     "PIL": ("tfp_vae/data/readers/images.py", "tfp_vae/plots/animations.py", "tfp_vae/plots/canvas.py"),
     "jinja2": ("tfp_vae/reports/page.py",),
-    "tf_keras": (),
+    "tf_keras": ("tfp_vae/core/lazy.py",),
     "keras": (),
-    "tensorflow": ("tfp_vae/core/types.py",),
-    "tensorflow_probability": ("tfp_vae/core/types.py",),
+    "tensorflow": ("tfp_vae/core/types.py", "tfp_vae/core/lazy.py"),
+    "tensorflow_probability": ("tfp_vae/core/types.py", "tfp_vae/core/lazy.py"),
 }
 """Where a heavy package may be imported. TensorFlow and Keras come from `tfp_vae.core.lazy` alone."""
 

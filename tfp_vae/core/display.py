@@ -1,20 +1,16 @@
-"""How objects show themselves in a notebook: rows of a table as HTML.
-
-A cell may hold anything that can be written as text; whatever it is, it is escaped.
-"""
+"""Tables in HTML, in which notebooks display objects. Cells hold any value, as escaped text."""
 
 from __future__ import annotations
 
 import html
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 __all__ = ["table", "text_of"]
 
 
-def text_of(value: Any) -> str:
-    """Return a value as a person reads it: five digits that count, and nothing where there is nothing.
+def text_of(value: object) -> str:
+    """Return a value as text: five significant digits, or nothing for None and numbers that are not finite.
 
     ```python
     from tfp_vae.core.display import text_of
@@ -29,15 +25,12 @@ def text_of(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def table(caption: str, rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table in HTML, the first cell of each row its head; whatever the cells say is escaped."""
-    lines = "".join(f"<tr>{_head(first)}{''.join(map(_cell, rest))}</tr>" for first, *rest in rows)
-    return f"<table><caption>{html.escape(caption)}</caption>{lines}</table>"
+def table(caption: str, rows: Iterable[Sequence[object]]) -> str:
+    """Return a table in HTML. The first cell of each row is its heading."""
 
+    def cell(tag: str, value: object) -> str:
+        return f'<{tag} style="text-align: left">{html.escape(text_of(value))}</{tag}>'
 
-def _head(value: Any) -> str:
-    return f'<th style="text-align: left">{html.escape(text_of(value))}</th>'
-
-
-def _cell(value: Any) -> str:
-    return f'<td style="text-align: left">{html.escape(text_of(value))}</td>'
+    lines = [cell("th", first) + "".join(cell("td", value) for value in rest) for first, *rest in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><caption>{html.escape(caption)}</caption>{body}</table>"

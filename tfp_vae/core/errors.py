@@ -1,7 +1,7 @@
-"""What can go wrong, each with the exit code that the command line promises for it.
+"""The errors that tfp_vae raises on purpose, each with the exit code of the command line.
 
-A command line prints the message and leaves with the code; from Python they are exceptions like others. Whatever else
-is raised is a fault of the program.
+The command line prints the message and exits with the code. In Python they are ordinary exceptions. Any other exception
+is a bug.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 LONGEST = 200
-"""The most characters of what is told of another library's error."""
+"""The largest number of characters in the message of another library's error."""
 
 
 class TfpVaeError(Exception):
@@ -41,10 +41,10 @@ class TfpVaeError(Exception):
 
     Args:
       message: at most three short sentences. Leave it out to compose it from the fields.
-      subject: what is wrong: a file with its line, a setting, a value.
-      expected: what would be valid.
-      found: what is there instead.
-      remedy: what to do, as a sentence.
+      subject: the file with its line, the setting or the value that is wrong.
+      expected: a description of valid values.
+      found: the invalid value.
+      remedy: the action to take, as a sentence.
     """
 
     exit_code: ClassVar[int]
@@ -53,12 +53,9 @@ class TfpVaeError(Exception):
         self, message: str = "", *, subject: str = "", expected: str = "", found: str = "", remedy: str = ""
     ) -> None:
         self.subject, self.expected, self.found, self.remedy = subject, expected, found, remedy
-        super().__init__(message or self._compose())
-
-    def _compose(self) -> str:
-        problem = f"expected {self.expected}, found {self.found}" if self.found else f"expected {self.expected}"
-        sentence = f"{self.subject}: {problem}." if self.subject else f"{problem}."
-        return f"{sentence} {self.remedy}".rstrip()
+        problem = f"expected {expected}, found {found}" if found else f"expected {expected}"
+        sentence = f"{subject}: {problem}." if subject else f"{problem}."
+        super().__init__(message or f"{sentence} {remedy}".rstrip())
 
 
 @final
@@ -108,16 +105,16 @@ class Interrupted(TfpVaeError):
 
 
 def one_line(error: BaseException) -> str:
-    r"""Return what an error of another library says, on one line of at most 200 characters, or its name.
+    r"""Return the message of another library's error on one line, or the error's name if it has no message.
 
-    What is cut off is marked by an ellipsis.
+    Messages over 200 characters are cut and end with an ellipsis.
 
     ```python
     tv.core.errors.one_line(ValueError("two\nlines"))  # "two lines"
     ```
     """
-    said = " ".join(str(error).split()) or type(error).__name__
-    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
+    message = " ".join(str(error).split()) or type(error).__name__
+    return message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…"
 
 
 def suggest(name: str, choices: Iterable[str], quote: str = "'") -> str:

@@ -1,21 +1,23 @@
-"""How a function is run: through XLA, as a TensorFlow graph, or eagerly.
+"""Ways to run a function: compiled by XLA, as a TensorFlow graph, or eagerly.
 
-The three give the same mathematics and other draws: XLA has another generator and another order of sums. What is
-compiled knows how, by `running`, when it is traced. A call with new shapes is traced and compiled again, which takes
-from a second to many under XLA.
+All three compute the same mathematics. Their random numbers differ, because XLA has another generator, and so does the
+order in which they sum. A function can ask `running` which way it runs. Each new shape of the arguments traces and
+compiles the function again, which takes seconds, or many seconds under XLA.
 """
 
 from __future__ import annotations
 
+import abc
 import contextvars
 import functools
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
 from tfp_vae.core.lazy import keras, tf
+from tfp_vae.core.types import Array, Tensor
 
 __all__ = [
     "ALIGNMENT",
@@ -24,32 +26,29 @@ __all__ = [
     "align",
     "choose",
     "compile_function",
-    "is_aligned",
+    "compile_with_xla",
+    "has_alignment",
     "running",
     "to_device",
 ]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 AUTO = "auto"
 
 XLA_FLAGS = "--xla_cpu_prefer_vector_width=512"
-"""What XLA is told before its first compilation: to use the whole width of AVX-512, where there is any."""
+"""Flags for XLA on a CPU: use the full width of AVX-512 if the CPU has it."""
 
 _RUNNING: contextvars.ContextVar[str] = contextvars.ContextVar("running", default="eager")
 
 
-def _xla(function: Callable[..., Any]) -> Callable[..., Any]:
-    _set_up_xla()
-    wrapped: Callable[..., Any] = tf.function(function, jit_compile=True, autograph=False)
-    return wrapped
-
-
 @functools.cache
-def _set_up_xla() -> None:
-    """Have XLA read `XLA_FLAGS`, which it does once in a process; a user's own come after and so overrule ours.
+def set_xla_flags() -> None:
+    """Make XLA read `XLA_FLAGS`, which it does once per process.
 
-    The environment is left as it was: other libraries of this process, and its children, have an XLA of their own.
-
-    The flag is one of XLA on a CPU alone.
+    Your own flags in the environment follow ours, so they take precedence. The environment is restored, because other
+    libraries and child processes may have an XLA of their own.
     """
     own = os.environ.get("XLA_FLAGS")
     os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {own or ''}"
@@ -60,104 +59,96 @@ def _set_up_xla() -> None:
         os.environ.update({} if own is None else {"XLA_FLAGS": own})
 
 
-def _graph(function: Callable[..., Any]) -> Callable[..., Any]:
-    wrapped: Callable[..., Any] = tf.function(function, autograph=False)
-    return wrapped
+def compile_with_xla(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that XLA compiles when it is called."""
+    set_xla_flags()
+    return cast("Callable[P, R]", tf.function(function, jit_compile=True, autograph=False))
 
 
-def _eager(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function
-
-
-EXECUTIONS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
-    "xla": _xla,
-    "graph": _graph,
-    "eager": _eager,
+EXECUTIONS: dict[str, Callable[[Callable[..., object]], Callable[..., object]]] = {
+    "xla": compile_with_xla,
+    "graph": lambda function: tf.function(function, autograph=False),
+    "eager": lambda function: function,
 }
+"""The ways to run a function, by name."""
 
 
-def compile_function(function: Callable[..., Any], execution: str) -> Callable[..., Any]:
-    """Return `function` prepared for one of `EXECUTIONS`. The three do not draw the same numbers from the same seed.
+def compile_function(function: Callable[..., R], execution: str) -> Callable[..., R]:
+    """Return a function that runs in one of `EXECUTIONS`.
 
     Args:
-      function: of tensors, by position; what else it needs it closes over.
+      function: a function of tensors, passed by position.
       execution: `xla`, `graph` or `eager`.
     """
 
-    def known(*args: Any) -> Any:
+    def call(*args: object) -> R:
         token = _RUNNING.set(execution)
         try:
             return function(*args)
         finally:
             _RUNNING.reset(token)
 
-    return EXECUTIONS[execution](known)
+    return cast("Callable[..., R]", EXECUTIONS[execution](call))
 
 
 def running() -> str:
-    """Return the execution that what is being traced was prepared for; `eager` outside of `compile_function`."""
+    """Return the execution of the function that is being traced or run, or `eager` outside of `compile_function`."""
     return _RUNNING.get()
 
 
-def to_device(x: Any) -> Any:
-    """Return an array as a tensor on the device, of the array's own memory where that can be.
+def to_device(x: Array) -> Tensor:
+    """Return an array as a tensor on the device.
 
-    On a CPU a NumPy array that begins at a multiple of `ALIGNMENT` bytes, as that of a run's training data does,
-    is not copied: what is written to it later shows in the tensor.
-
-    Args:
-      x: a tensor, or what one can be made of.
+    On a CPU, an aligned NumPy array is not copied, so later changes to the array also change the tensor. The training
+    data of a run are aligned.
     """
-    if isinstance(x, np.ndarray) and _can_be_shared(x) and not tf.config.list_logical_devices("GPU"):
-        return tf.experimental.dlpack.from_dlpack(x.__dlpack__())
+    if isinstance(x, np.ndarray) and not tf.config.list_logical_devices("GPU"):
+        numeric = x.dtype.isnative and x.dtype.kind in "fiu"
+        if numeric and x.flags.writeable and has_alignment(x):
+            return tf.experimental.dlpack.from_dlpack(x.__dlpack__())
     return tf.convert_to_tensor(x)
 
 
-def _can_be_shared(x: np.ndarray) -> bool:
-    return is_aligned(x) and x.flags.writeable and x.dtype.isnative and x.dtype.kind in "fiu"
+class HasSubmodules(Protocol):
+    """An object that lists its modules, such as a `tf.Module`."""
+
+    @property
+    @abc.abstractmethod
+    def submodules(self) -> Iterable[object]:
+        """All modules within it."""
 
 
-def choose(model: Any, execution: str = AUTO) -> str:
-    """Return `execution`, or for `auto` the path that suits the model.
+def choose(model: HasSubmodules, execution: str = AUTO) -> str:
+    """Return `execution`, or for `auto` the one that suits the model: `xla` or `graph`.
 
-    XLA fuses a dense model into few kernels. On a CPU it has no fast convolution, so a model with convolutions
-    (any `tf_keras` layer with a `kernel_size`) takes the graph path there, which uses oneDNN.
-
-    Args:
-      model: a `tf.Module` with the networks in it.
-      execution: as asked.
-
-    Returns:
-      `xla`, `graph` or `eager`.
+    XLA fuses a dense model into few kernels. On a CPU it has no fast convolution, so a model with convolutions (any
+    `tf_keras` layer with a `kernel_size`) runs as a graph there, which uses oneDNN.
     """
     if execution != AUTO:
         return execution
-    on_cpu = not tf.config.list_logical_devices("GPU")
-    return "graph" if on_cpu and any(map(_is_convolution, model.submodules)) else "xla"
-
-
-def _is_convolution(module: Any) -> bool:
-    return isinstance(module, keras.layers.Layer) and hasattr(module, "kernel_size")
+    layers = [module for module in model.submodules if isinstance(module, keras.layers.Layer)]
+    convolves = any(hasattr(layer, "kernel_size") for layer in layers)
+    return "graph" if convolves and not tf.config.list_logical_devices("GPU") else "xla"
 
 
 ALIGNMENT = 64
-"""Bytes of a line of the cache, and of the widest vector."""
+"""The bytes of a cache line, and of the widest vector."""
 
 
-def is_aligned(x: np.ndarray) -> bool:
-    """Return whether x lies in one piece, and begins at a multiple of `ALIGNMENT` bytes."""
+def has_alignment(x: np.ndarray) -> bool:
+    """Return whether x is contiguous and begins at a multiple of `ALIGNMENT` bytes."""
     return bool(x.flags.c_contiguous) and x.ctypes.data % ALIGNMENT == 0
 
 
 def align(x: np.ndarray) -> np.ndarray:
-    """Return x if it is aligned, else a copy that is.
+    """Return x if it is aligned, else an aligned copy.
 
-    NumPy's own memory begins 16 bytes after such a place if it is much.
+    NumPy aligns its own memory to 16 bytes only.
     """
-    if is_aligned(x) or x.dtype.hasobject:
+    if has_alignment(x) or x.dtype.hasobject:
         return x
     room = np.empty(x.nbytes + ALIGNMENT, np.uint8)
     begin = -room.ctypes.data % ALIGNMENT
-    found: np.ndarray = room[begin : begin + x.nbytes].view(x.dtype).reshape(x.shape)
-    found[...] = x
-    return found
+    copy: np.ndarray = room[begin : begin + x.nbytes].view(x.dtype).reshape(x.shape)
+    copy[...] = x
+    return copy

@@ -1,6 +1,6 @@
-"""Names of a package that are imported when they are first used.
+"""Public names of a package that are imported on first use.
 
-This module imports nothing itself, because a program may be interrupted in the first millisecond after it starts.
+This module imports nothing itself, so that `import tfp_vae` takes about a millisecond.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
 
 __all__ = ["lazy_exports"]
 
 
 def lazy_exports(
     package: str, names: Iterable[str], modules: Mapping[str, str] | None = None
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return the `__getattr__` and `__dir__` of a package that imports its public names on first use.
 
     Args:
@@ -26,7 +25,7 @@ def lazy_exports(
     """
     known, defined_in = list(names), dict(modules or {})
 
-    def __getattr__(name: str) -> Any:  # noqa: N807
+    def __getattr__(name: str) -> object:  # noqa: N807
         if name not in known:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         import importlib

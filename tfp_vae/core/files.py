@@ -1,8 +1,8 @@
 """Files that appear whole or not at all.
 
-`write_bytes` is under all of them: a temporary file beside the target, synced, renamed over it, and the folder synced,
-so that after a kill or a loss of power there is the old file or the new one. Memory: one copy of what is written. JSON
-is written without NaN, which other languages cannot read.
+All writers use `write_bytes`. It writes a temporary file next to the target, syncs it, renames it over the target and
+syncs the folder. After a crash or a loss of power you find the old file or the new one. Memory: one copy of the
+content. JSON is written without NaN, because other languages cannot read it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +30,12 @@ __all__ = [
     "CHECKSUM",
     "ELSEWHERE",
     "check_writable",
-    "clear_staged",
     "disk_errors",
     "json_text",
     "keep_copy",
     "make_folder",
     "raise_if_disk",
+    "remove_partial_files",
     "restore_non_finite",
     "seal",
     "unseal",
@@ -46,9 +46,9 @@ __all__ = [
 ]
 
 CHECKSUM = "checksum"
-"""The key of a JSON object that holds the checksum of the others."""
+"""The key that holds the checksum of a JSON object."""
 
-_REASONS = {
+REASONS = {
     errno.ENOENT: "its folder does not exist",
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -61,114 +61,109 @@ _REASONS = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.EISDIR: "a folder of that name is in the way",
 }
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The errors of the operating system that come from the disk, in plain words."""
 
 
 ELSEWHERE = "choose another place, then try again"
-"""What helps where a file cannot be written."""
+"""The usual remedy if a file cannot be written."""
+
+PARTIAL = ".part"
+"""The suffix of files that are being written. Nothing reads them."""
 
 
 @contextmanager
 def disk_errors(path: Path, remedy: str = ELSEWHERE) -> Iterator[None]:
-    """Turn what the operating system says of a failed write into a DiskError that names the path.
+    """Turn errors of the operating system into a DiskError that names the path.
 
     Args:
-      path: of what is written.
-      remedy: what helps.
+      path: the file or folder that is written.
+      remedy: the remedy, without a capital letter or a full stop.
 
     Raises:
-      DiskError: with the path, what is wrong, and what to do.
+      DiskError: the operating system refused.
     """
     try:
         yield
     except OSError as error:
-        raise _disk_error(error, path, remedy) from error
+        reason = REASONS.get(error.errno or 0, error.strerror or str(error))
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = f"Make room or {remedy}" if full else f"{remedy[0].upper()}{remedy[1:]}"
+        raise DiskError(f"could not write {path}: {reason}. {advice}.") from error
 
 
 def raise_if_disk(error: OSError, path: Path) -> None:
-    """Raise a DiskError that names the path if `error` speaks of the disk, and not of a network."""
-    if error.errno in _REASONS:
-        raise _disk_error(error, path) from error
-
-
-def _disk_error(error: OSError, path: Path, remedy: str = ELSEWHERE) -> DiskError:
-    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-    what = f"Make room or {remedy}" if error.errno in _FULL else f"{remedy[0].upper()}{remedy[1:]}"
-    return DiskError(f"could not write {path}: {reason}. {what}.")
+    """Raise a DiskError that names the path if `error` comes from the disk, not from a network."""
+    if error.errno in REASONS:
+        with disk_errors(path):
+            raise error
 
 
 def check_writable(folder: Path, remedy: str = ELSEWHERE, *, of: Path | None = None) -> None:
-    """Make a folder if it is not there, and write a byte into a file of it that has no name and is gone at once.
+    """Make a folder if it does not exist, and write a byte into a temporary file without a name.
 
-    So a place that takes no files is known before minutes of work are done for one; what permissions say is not enough,
-    as a file system may be read-only, or full.
+    So you know before minutes of work whether the folder takes files. Permissions are not enough for that, because a
+    file system may be full or read-only.
 
     Args:
-      folder: where files are to be written.
-      remedy: what to do where they cannot be, the end of a sentence.
-      of: the file that is meant, which the message then names in place of the folder.
+      folder: the folder.
+      remedy: the remedy, without a capital letter or a full stop.
+      of: the file that the message names instead of the folder.
 
     Raises:
       DiskError: the folder cannot be made, or takes no file.
     """
     with disk_errors(of or folder, remedy):
         folder.mkdir(parents=True, exist_ok=True)
-        with _unnamed(folder) as file:
-            file.write(b"\0")
-
-
-def _unnamed(folder: Path) -> IO[bytes]:
-    try:
-        return tempfile.TemporaryFile(dir=folder, buffering=0)
-    except FileNotFoundError as error:  # the folder is there, as that of processes is
-        raise OSError(errno.ENOTSUP, "its folder takes no files") from error
+        try:
+            with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+                file.write(b"\0")
+        except FileNotFoundError as error:  # the folder exists but takes no files, as in /proc
+            raise OSError(errno.ENOTSUP, "its folder takes no files") from error
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, if they are not there.
+    """Make a folder and its parents if they do not exist.
 
     Raises:
-      DiskError: it could not be made, or a file is in the way.
+      DiskError: the folder cannot be made, or a file is in the way.
     """
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | None = None) -> None:
-    """Write a file beside its target, sync it, and move it into place: a reader sees the old file or the new one.
+    """Write a file next to its target, sync it, and move it into place, so readers see the old file or the new one.
 
     Args:
       path: the target.
-      content: what is written.
-      previous: where the old file is kept, if there is one. It goes there once the new one is safe beside it, so that
-        a failed write costs neither the old file nor the one before it.
+      content: the content.
+      previous: where to keep the old file, if there is one. It moves only when the new file is safe on disk, so a
+        failed write loses neither the old file nor the one before it.
 
     Raises:
-      DiskError: the disk is full, the folder is missing, or permission is denied; no part of the new file is left.
+      DiskError: the disk is full, the folder is missing or permission is denied. No part of the new file is left.
     """
     with disk_errors(path):
-        handle, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_STAGED)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(staged, 0o666 & ~_umask())
+            mask = os.umask(0)  # the only way to read it is to set it
+            os.umask(mask)
+            os.chmod(partial, 0o666 & ~mask)
             if previous is not None and path.exists():
                 keep_copy(path, previous)
-            os.replace(staged, path)
+            os.replace(partial, path)
         except BaseException:
-            Path(staged).unlink(missing_ok=True)
+            Path(partial).unlink(missing_ok=True)
             raise
-        _sync(path.parent)
+        sync(path.parent)
 
 
-_STAGED = ".part"
-
-
-def _sync(path: Path) -> None:
-    """Make a file, or a rename in a folder, last through a loss of power, where the system can."""
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a loss of power, if the system can."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -177,49 +172,44 @@ def _sync(path: Path) -> None:
             os.close(handle)
 
 
-def clear_staged(path: Path) -> None:
-    """Delete what writers of a file left beside it when they were killed; only for those who alone may write it.
-
-    A killed writer leaves a hidden file with the suffix `.part`, which nothing reads.
-    """
+def remove_partial_files(path: Path) -> None:
+    """Remove the temporary files that killed writers of `path` left. Call it only if no other process writes `path`."""
     with disk_errors(path):
-        for staged in path.parent.glob(f".{path.name}.*{_STAGED}"):
-            staged.unlink(missing_ok=True)
-
-
-def _linked(path: Path, name: Path) -> None:
-    """Give a file another name, or, on a file system without hard links, a copy of that name, synced."""
-    try:
-        os.link(path, name)
-    except OSError:
-        shutil.copyfile(path, name)
-        _sync(name)
+        for partial in path.parent.glob(f".{path.name}.*{PARTIAL}"):
+            partial.unlink(missing_ok=True)
 
 
 def keep_copy(path: Path, copy: Path) -> None:
-    """Give a file a second name, in place of what had that name; neither name is ever without a whole file.
+    """Give a file a second name, replacing the file of that name. Each name has a whole file at every moment.
 
-    By a hard link where the file system has them, which takes no time and no space; a rename puts it in place.
+    It makes a hard link, which takes no time and no space, or a synced copy if the file system has no hard links.
     """
-    staged = copy.with_name(f".{copy.name}.{os.getpid()}{_STAGED}")
+    partial = copy.with_name(f".{copy.name}.{os.getpid()}{PARTIAL}")
     with disk_errors(copy):
-        staged.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         try:
-            _linked(path, staged)
-            os.replace(staged, copy)
+            try:
+                os.link(path, partial)
+            except OSError:
+                shutil.copyfile(path, partial)
+                sync(partial)
+            os.replace(partial, copy)
         except BaseException:
-            staged.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
             raise
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, previous: Path | None = None) -> None:
-    """Write arrays as an `.npz` archive, whose entries each carry a CRC-32 that is checked when they are read.
+    """Write arrays as an `.npz` archive. Each entry has a CRC-32, which is checked when it is read.
 
-    The old file, if there is one, is kept as `previous` if that is given.
+    Args:
+      path: the target.
+      arrays: the arrays by name.
+      previous: where to keep the old file, see `write_bytes`.
 
     Raises:
-      TypeError: an array of objects, which only pickle could write.
-      DiskError: as `write_bytes`.
+      TypeError: an array of Python objects, because reading it back would need pickle.
+      DiskError: see `write_bytes`.
     """
     buffer = io.BytesIO()
     if any(array.dtype.hasobject for array in arrays.values()):
@@ -235,13 +225,19 @@ def write_array(path: Path, array: np.ndarray) -> None:
     write_bytes(path, buffer.getbuffer())
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Write a JSON object."""
     write_bytes(path, (json_text(value, indent=2) + "\n").encode())
 
 
-def json_text(value: Mapping[str, Any], indent: int | None = None) -> str:
-    """Return a JSON object in which a number that is not finite is null, with a reason beside it.
+REASON = "_reason"
+"""The ending of a key that holds the reason why a number is null."""
+
+NOT_FINITE = re.compile("the value was (inf|-inf|nan), which is not a finite number")
+
+
+def json_text(value: Mapping[str, object], indent: int | None = None) -> str:
+    """Return a JSON object in which a number that is not finite is null, with the reason under a second key.
 
     ```python
     from tfp_vae.core.files import json_text
@@ -250,25 +246,52 @@ def json_text(value: Mapping[str, Any], indent: int | None = None) -> str:
     ```
 
     Raises:
-      ValueError: a number that is not finite in a list, where it has no name for a reason.
+      ValueError: a list holds a number that is not finite, because it has no key for the reason.
     """
-    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+    return json.dumps(replace_non_finite(value), indent=indent, allow_nan=False)
 
 
-def seal(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a JSON object with the checksum of what it says, under the key `checksum`.
+def replace_non_finite(value: Mapping[str, object]) -> dict[str, object]:
+    """Return an object, with the objects in it, in which numbers that are not finite are null, with their reason."""
 
-    The checksum is of the values, not of the text: the object may be printed and parsed again.
+    def replace(item: object) -> object:
+        if isinstance(item, Mapping):
+            return replace_non_finite(item)
+        return [replace(each) for each in item] if isinstance(item, list | tuple) else item
 
-    Sixteen hexadecimal digits of SHA-256 over the sorted, compact JSON: against damage and stray edits, not against
-    forgery.
+    content: dict[str, object] = {}
+    for key, item in value.items():
+        if isinstance(item, float) and not math.isfinite(item):
+            content[str(key)] = None
+            content[f"{key}{REASON}"] = f"the value was {item}, which is not a finite number"
+        else:
+            content[str(key)] = replace(item)
+    return content
+
+
+def restore_non_finite(value: Mapping[str, object]) -> dict[str, object]:
+    """Return an object in which nulls are inf, -inf or nan again if their reason says so.
+
+    It is the inverse of `json_text` for the object's own values. Objects in it stay as they are.
     """
-    content = {key: item for key, item in _finite(value).items() if key != CHECKSUM}
-    return {**content, CHECKSUM: _digest(content)}
+    reasons = {key: NOT_FINITE.fullmatch(str(value.get(f"{key}{REASON}"))) for key in value if value[key] is None}
+    numbers = {key: float(match[1]) for key, match in reasons.items() if match}
+    used = {f"{key}{REASON}" for key in numbers}
+    return {key: numbers.get(key, item) for key, item in value.items() if key not in used}
+
+
+def seal(value: Mapping[str, object]) -> dict[str, object]:
+    """Return a JSON object with a checksum of its content under the key `checksum`.
+
+    The checksum covers the values, not the text, so the object may be printed and parsed again. It detects damage and
+    stray edits, but not forgery.
+    """
+    content = {key: item for key, item in replace_non_finite(value).items() if key != CHECKSUM}
+    return {**content, CHECKSUM: digest(content)}
 
 
 def unseal(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `seal` was given.
+    """Return the content of an object from `seal`.
 
     ```python
     from tfp_vae.core.files import seal, unseal
@@ -277,53 +300,15 @@ def unseal(value: Mapping[str, Any]) -> dict[str, Any]:
     ```
 
     Raises:
-      ValueError: no checksum, or one that does not match.
+      ValueError: the checksum is missing or does not match.
     """
     content = {key: item for key, item in value.items() if key != CHECKSUM}
-    if value.get(CHECKSUM) != _digest(content):
+    if value.get(CHECKSUM) != digest(content):
         raise ValueError("its checksum is not that of its content")
     return content
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def digest(content: Mapping[str, object]) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of an object's sorted, compact JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-_REASON = "_reason"
-_NOT_FINITE = re.compile("the value was (inf|-inf|nan), which is not a finite number")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(pair for key, item in value.items() for pair in _finite_pairs(str(key), item))
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
-
-
-def _finite_pairs(key: str, item: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(item, float) and not math.isfinite(item):
-        yield key, None
-        yield f"{key}{_REASON}", f"the value was {item}, which is not a finite number"
-    else:
-        yield key, _finite(item)
-
-
-def restore_non_finite(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object as it was before `json_text`: nulls whose reason names inf, -inf or nan are those again.
-
-    Of the values in it alone, not of those of objects within.
-
-    The inverse of what `json_text` does to a float that is not finite; a null that was null stays one.
-    """
-    reasons = {key: _NOT_FINITE.fullmatch(str(value.get(f"{key}{_REASON}"))) for key in value if value[key] is None}
-    numbers = {key: float(match[1]) for key, match in reasons.items() if match}
-    said = {f"{key}{_REASON}" for key in numbers}
-    return {key: numbers.get(key, item) for key, item in value.items() if key not in said}
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,8 +1,8 @@
-"""TensorFlow and TensorFlow Probability, imported on first use, so that reading a table of names costs nothing.
+"""TensorFlow and TensorFlow Probability, imported on first use.
 
-Importing TensorFlow takes seconds. Modules name `tf`, `tfd`, `tfp` and `keras` from here at their top, and have them
-imported when an attribute is first asked for; a class that subclasses one of TensorFlow's asks at once, which is why
-some modules do need it.
+Importing TensorFlow takes seconds. Modules import `tf`, `tfd`, `tfp` and `keras` from here, so the import happens when
+an attribute is first read. A class that inherits from one of TensorFlow's reads it at once, so its module does need
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,44 +11,50 @@ import functools
 import importlib
 import logging
 import os
-from collections.abc import Callable
-from typing import Any, final
+from types import ModuleType
+from typing import TYPE_CHECKING, final
 
-__all__ = ["keras", "tf", "tfd", "tfp"]
+__all__ = ["LazyModule", "import_module", "keras", "tf", "tfd", "tfp"]
+
+
+@functools.cache
+def import_module(name: str) -> ModuleType:
+    """Import TensorFlow without its notes on stderr, then the module `name`.
+
+    Errors still arrive as exceptions. TensorFlow's warning that a function is traced again is dropped, because a
+    process that uses several models traces several functions.
+    """
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "retracing" not in str(record.msg)
+
+    if name != "tensorflow":
+        import_module("tensorflow")
+        return importlib.import_module(name)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    tensorflow = importlib.import_module(name)
+    tensorflow.get_logger().addFilter(keep)
+    return tensorflow
 
 
 @final
-class _Lazy:
-    """A stand-in for a module: the first attribute asked of it imports the module."""
+class LazyModule:
+    """A stand-in for a module that is imported when an attribute is first read."""
 
-    def __init__(self, load: Callable[[], Any]) -> None:
-        self._load = load
+    def __init__(self, name: str) -> None:
+        self._name = name
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._load(), name)
-
-
-@functools.cache
-def _tensorflow() -> Any:
-    # Its notes of missing GPUs and the like go to stderr unasked; its errors come as exceptions all the same.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    found = importlib.import_module("tensorflow")
-    found.get_logger().addFilter(_is_no_retracing)
-    return found
+    def __getattr__(self, attribute: str) -> object:
+        return getattr(import_module(self._name), attribute)
 
 
-def _is_no_retracing(record: logging.LogRecord) -> bool:
-    """Whether a warning is not that functions were traced anew, which several models in one process are by right."""
-    return "retracing" not in str(record.msg)
-
-
-@functools.cache
-def _after_tensorflow(name: str) -> Any:
-    _tensorflow()
-    return importlib.import_module(name)
-
-
-tf: Any = _Lazy(_tensorflow)
-tfp: Any = _Lazy(lambda: _after_tensorflow("tensorflow_probability"))
-tfd: Any = _Lazy(lambda: _after_tensorflow("tensorflow_probability").distributions)
-keras: Any = _Lazy(lambda: _after_tensorflow("tf_keras"))
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+    import tf_keras as keras
+    from tensorflow_probability import distributions as tfd
+else:
+    tf = LazyModule("tensorflow")
+    tfp = LazyModule("tensorflow_probability")
+    tfd = LazyModule("tensorflow_probability.python.distributions")
+    keras = LazyModule("tf_keras")

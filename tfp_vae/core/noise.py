@@ -1,65 +1,135 @@
-"""Noise: uniform and Normal draws from stateless seeds, by the generator that suits how a function is run.
+"""Noise: uniform and Normal draws from stateless seeds, by the generator that suits the execution.
 
-A stateless seed gives the same draw whenever it is asked, and two draws need two seeds: see `seeds.fold`. How a
-function is run (`execution.running`) decides the generator: in a function compiled by XLA, Threefry written out; else
-TensorFlow's own. So the same seed gives other numbers under another execution, and a run keeps to one.
+A stateless seed gives the same draw each time, so two draws need two seeds: see `seeds.fold`. A function that XLA
+compiles draws by Threefry, written in TensorFlow's operations. Otherwise TensorFlow's own generators draw. So the same
+seed gives other numbers in another execution, and a run keeps to one.
 """
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import contextvars
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, final
+from collections.abc import Iterator, Sequence
+from typing import final
 
 from tfp_vae.core.execution import running
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.seeds import Seed, fold
+from tfp_vae.core.seeds import fold
+from tfp_vae.core.types import Array, DType, Seed, Tensor
 
-__all__ = ["from_each", "standard_normal", "threefry", "uniform"]
+__all__ = ["Generator", "StockGenerator", "ThreefryGenerator", "from_each", "standard_normal", "threefry", "uniform"]
 
-_DRAWS: contextvars.ContextVar[Iterator[Any] | None] = contextvars.ContextVar("draws", default=None)
+_DRAWS: contextvars.ContextVar[Iterator[Array] | None] = contextvars.ContextVar("draws", default=None)
 """The seeds of the next draws within `from_each`, [B, 2] for each draw."""
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
 
-def uniform(shape: Any, seed: Seed, dtype: Any) -> Any:
-    """Return draws from the uniform distribution on [0, 1), of `shape`.
+class Generator(abc.ABC):
+    """A source of random numbers."""
+
+    @abc.abstractmethod
+    def uniform(self, shape: Sequence[int] | Tensor, seed: Seed, dtype: DType) -> Tensor:
+        """Return draws of `shape` from the uniform distribution on [0, 1)."""
+
+    @abc.abstractmethod
+    def normal(self, shape: Sequence[int] | Tensor, seed: Seed, dtype: DType) -> Tensor:
+        """Return draws of `shape` from N(0, 1)."""
+
+    @abc.abstractmethod
+    def normal_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
+        """Return draws from N(0, 1) for each of seeds [B, 2], [B, *shape]."""
+
+
+@final
+class StockGenerator(Generator):
+    """TensorFlow's own generators. They take one seed at a time, so many seeds take one call each."""
+
+    def uniform(self, shape: Sequence[int] | Tensor, seed: Seed, dtype: DType) -> Tensor:
+        """Return draws of `shape` from the uniform distribution on [0, 1)."""
+        return tf.random.stateless_uniform(shape, seed, dtype=dtype)
+
+    def normal(self, shape: Sequence[int] | Tensor, seed: Seed, dtype: DType) -> Tensor:
+        """Return draws of `shape` from N(0, 1)."""
+        return tf.random.stateless_normal(shape, seed, dtype=dtype)
+
+    def normal_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
+        """Return draws from N(0, 1) for each of seeds [B, 2], [B, *shape]."""
+        return tf.map_fn(lambda seed: self.normal(shape, seed, dtype), seeds, fn_output_signature=dtype)
+
+
+@final
+class ThreefryGenerator(Generator):
+    """Threefry in TensorFlow's operations, for XLA. All methods accept many seeds [..., 2] at once."""
+
+    def uniform(self, shape: Sequence[int] | Tensor, seed: Seed | Array, dtype: DType) -> Tensor:
+        """Return draws [..., *shape] from the uniform distribution on [0, 1) for seeds [..., 2].
+
+        They are the highest bits of the words, as many as a float of `dtype` holds.
+        """
+        high, low = threefry(tf.convert_to_tensor(seed, tf.int32), tf.reduce_prod(shape))
+        if dtype == tf.float32:
+            bits = tf.bitwise.right_shift(high, tf.constant(9, tf.uint32))
+            numbers = tf.cast(tf.bitcast(bits, tf.int32), tf.float32) * 2.0**-23
+        else:
+            low = tf.bitwise.right_shift(low, tf.constant(12, tf.uint32))
+            numbers = (tf.cast(high, tf.float64) * 2.0**20 + tf.cast(low, tf.float64)) * 2.0**-52
+        return tf.reshape(numbers, tf.concat([tf.shape(seed)[:-1], shape], axis=0))
+
+    def normal(self, shape: Sequence[int] | Tensor, seed: Seed | Array, dtype: DType) -> Tensor:
+        """Return draws [..., *shape] from N(0, 1), sqrt(2) erfinv(2 u - 1 + epsilon).
+
+        Half a step of the uniform grid is added, because erfinv is infinite at both ends.
+        """
+        halfway = tf.constant(dtype.as_numpy_dtype(2.0 ** -(23 if dtype == tf.float32 else 52)))
+        return math.sqrt(2) * tf.math.erfinv(2 * self.uniform(shape, seed, dtype) - 1 + halfway)
+
+    def normal_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
+        """Return draws from N(0, 1) for each of seeds [B, 2], [B, *shape]."""
+        return self.normal(shape, seeds, dtype)
+
+
+GENERATORS: dict[str, Generator] = {"xla": ThreefryGenerator(), "graph": StockGenerator(), "eager": StockGenerator()}
+"""The generator of each execution."""
+
+
+def uniform(shape: Sequence[int] | Tensor, seed: Seed, dtype: DType | str) -> Tensor:
+    """Return draws from the uniform distribution on [0, 1).
 
     Args:
-      shape: of the draws, a tuple or a tensor.
+      shape: the shape of the draws.
       seed: a stateless seed, two integers.
       dtype: float32, on a grid of 2^-23, or float64.
     """
-    return _GENERATORS.get(running(), _STOCK).uniform(shape, seed, tf.as_dtype(dtype))
+    return GENERATORS[running()].uniform(shape, seed, tf.as_dtype(dtype))
 
 
-def standard_normal(shape: Sequence[Any], seed: Seed, dtype: Any) -> Any:
+def standard_normal(shape: Sequence[int | Tensor], seed: Seed, dtype: DType | str) -> Tensor:
     """Return draws from N(0, 1).
 
     Args:
-      shape: [n, ...]; within `from_each`, [n, B, ...].
-      seed: a stateless seed; ignored within `from_each`.
+      shape: [n, ...]. Within `from_each`, [n, B, ...].
+      seed: a stateless seed. It is ignored within `from_each`.
       dtype: float32 or float64.
 
     Returns:
-      Draws of `shape`. Under XLA by the inverse distribution function of a uniform grid, whose outermost points in
-      float32 are 5.3 standard deviations out: rarer values never come.
+      Draws of `shape`. Under XLA, the inverse distribution function of a uniform grid draws them. In float32 its
+      outermost points are 5.3 standard deviations out, so rarer values never occur.
     """
-    generator, draws = _GENERATORS.get(running(), _STOCK), _DRAWS.get()
+    generator, draws = GENERATORS[running()], _DRAWS.get()
     if draws is None:
         return generator.normal(shape, seed, tf.as_dtype(dtype))
     seeds, (n, _, *rest) = next(draws), shape
-    each = generator.normal_of_each([n, *rest], seeds, tf.as_dtype(dtype))  # [B, n, ...]
+    each = generator.normal_each([n, *rest], seeds, tf.as_dtype(dtype))  # [B, n, ...]
     return tf.transpose(each, [1, 0, *range(2, len(shape))])
 
 
 @contextlib.contextmanager
-def from_each(seeds: Any) -> Iterator[None]:
+def from_each(seeds: Array) -> Iterator[None]:
     """In this block, draw the Normal noise of each of B examples from a seed of its own.
 
     An example's noise then does not depend on the other examples in its batch. Any number of draws may follow. The
@@ -76,36 +146,31 @@ def from_each(seeds: Any) -> Iterator[None]:
     Args:
       seeds: [B, 2].
     """
-    token = _DRAWS.set(_seeds_of_draws(seeds))
+
+    def later(draw: int) -> Tensor:
+        return tf.map_fn(lambda seed: fold(seed, draw), tf.convert_to_tensor(seeds, tf.int32))
+
+    token = _DRAWS.set(itertools.chain([seeds], map(later, itertools.count(1))))
     try:
         yield
     finally:
         _DRAWS.reset(token)
 
 
-def _seeds_of_draws(seeds: Any) -> Iterator[Any]:
-    """Yield the seeds [B, 2] of the first draw, of the second, and so on."""
-    yield seeds
-    for draw in itertools.count(1):
-        yield tf.map_fn(lambda seed, draw=draw: fold(seed, draw), tf.convert_to_tensor(seeds, tf.int32))
+def threefry(keys: Tensor, count: int | Tensor) -> tuple[Tensor, Tensor]:
+    """Return the two words that Threefry-2x32, with 20 rounds, makes of the counters (0, 0) to (count - 1, 0).
 
+    All elements take the same operations, so XLA fuses them with the code that uses the words and vectorizes both. XLA
+    on a CPU vectorizes none of TensorFlow's own generators for many keys at once.
 
-def threefry(keys: Any, count: int | Any) -> tuple[Any, Any]:
-    """Return the two words that Threefry-2x32, of 20 rounds, makes of the counters (0, 0) to (count - 1, 0).
-
-    It is written in TensorFlow's operations because those of one element are all alike, so that XLA fuses them with
-    what the words are for, and vectorizes both. Of TensorFlow's own generators XLA on a CPU vectorizes none for many
-    keys at once.
-
-    A key's numbers are a function of it and of their places alone: asked for more of them, it gives the same first
-    ones.
+    A number depends only on its key and its position, so a larger `count` begins with the same numbers.
 
     Args:
       keys: integers of 32 bits, [..., 2].
       count: how many counters.
 
     Returns:
-      uint32 [..., count], twice.
+      Two tensors uint32 [..., count].
 
     References:
       Salmon, Moraes, Dror and Shaw (2011), Parallel random numbers: as easy as 1, 2, 3.
@@ -116,73 +181,11 @@ def threefry(keys: Any, count: int | Any) -> tuple[Any, Any]:
     a = tf.bitcast(tf.range(count), tf.uint32) + first
     b = tf.zeros_like(a) + second
     for block in range(5):
-        for rotation in ROTATIONS[block % 2]:
+        for turn in ROTATIONS[block % 2]:
             a = a + b
-            b = tf.bitwise.bitwise_xor(_rotated(b, rotation), a)
+            left = tf.bitwise.left_shift(b, tf.constant(turn, tf.uint32))
+            right = tf.bitwise.right_shift(b, tf.constant(32 - turn, tf.uint32))
+            b = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_or(left, right), a)
         a = a + schedule[(block + 1) % 3]
         b = b + schedule[(block + 2) % 3] + tf.constant(block + 1, tf.uint32)
     return a, b
-
-
-def _rotated(words: Any, by: int) -> Any:
-    left = tf.bitwise.left_shift(words, tf.constant(by, tf.uint32))
-    return tf.bitwise.bitwise_or(left, tf.bitwise.right_shift(words, tf.constant(32 - by, tf.uint32)))
-
-
-def _of_words(shape: Any, seeds: Any, dtype: Any) -> Any:
-    """Return uniform draws of `shape` for each of seeds [..., 2]: the words' highest bits, as many as a float holds."""
-    words = threefry(tf.convert_to_tensor(seeds, tf.int32), tf.reduce_prod(shape))
-    numbers = _FRACTIONS[dtype.name](*words)
-    return tf.reshape(numbers, tf.concat([tf.shape(seeds)[:-1], shape], axis=0))
-
-
-def _float32(a: Any, b: Any) -> Any:
-    del b
-    return tf.cast(tf.bitcast(tf.bitwise.right_shift(a, tf.constant(9, tf.uint32)), tf.int32), tf.float32) * 2.0**-23
-
-
-def _float64(a: Any, b: Any) -> Any:
-    high, low = (tf.cast(word, tf.float64) for word in (a, tf.bitwise.right_shift(b, tf.constant(12, tf.uint32))))
-    return (high * 2.0**20 + low) * 2.0**-52
-
-
-def _quantiles(shape: Any, seeds: Any, dtype: Any) -> Any:
-    """Return Normal draws, sqrt(2) erfinv(2 u - 1 + epsilon); the largest of float32 are 5.3 on either side.
-
-    Half a step of the uniform grid is added, so that neither end is reached, where erfinv is infinite.
-    """
-    halfway = tf.constant(dtype.as_numpy_dtype(2.0 ** -_BITS[dtype.name]))
-    return math.sqrt(2) * tf.math.erfinv(2 * _of_words(shape, seeds, dtype) - 1 + halfway)
-
-
-_FRACTIONS: dict[str, Callable[[Any, Any], Any]] = {"float32": _float32, "float64": _float64}
-_BITS = {"float32": 23, "float64": 52}
-
-
-def _stock_normal(shape: Any, seed: Seed, dtype: Any) -> Any:
-    return tf.random.stateless_normal(shape, seed, dtype=dtype)
-
-
-def _stock_normal_of_each(shape: Any, seeds: Any, dtype: Any) -> Any:
-    """Return draws of `shape` for each of seeds [B, 2], one after another.
-
-    TensorFlow's generators take one seed at a time.
-    """
-    return tf.map_fn(lambda seed: _stock_normal(shape, seed, dtype), seeds, fn_output_signature=dtype)
-
-
-def _stock_uniform(shape: Any, seed: Seed, dtype: Any) -> Any:
-    return tf.random.stateless_uniform(shape, seed, dtype=dtype)
-
-
-@final
-class _Generator(NamedTuple):
-    """How noise is made: (shape, seed, dtype) -> draws; of each of seeds [B, 2], [B, *shape]."""
-
-    uniform: Callable[[Any, Seed, Any], Any]
-    normal: Callable[[Any, Seed, Any], Any]
-    normal_of_each: Callable[[Any, Any, Any], Any]
-
-
-_STOCK = _Generator(_stock_uniform, _stock_normal, _stock_normal_of_each)
-_GENERATORS = {"xla": _Generator(_of_words, _quantiles, _quantiles)}

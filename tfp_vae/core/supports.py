@@ -1,7 +1,7 @@
-"""Supports: which values an array holds, and so which observation models have a probability for it.
+"""Supports: sets of values, which decide which likelihoods have a probability for an array.
 
-A likelihood has a support; data are held against it at load, by `first_violation`, so that a density is never asked for
-what it has none for. Comparisons are exact but for `levels`, which allows a hundredth of a step for rounding.
+Each likelihood has a support. `first_violation` checks data against it on load, so a density is never evaluated outside
+its support. Comparisons are exact, except for `levels`, which allows a hundredth of a step for rounding.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ __all__ = [
 ]
 
 MOST_LEVELS = 65_536
+"""The largest number of levels."""
 
 
 class Support(NamedTuple):
-    """A set of values: how a message writes it, which elements of an array belong to it, whether it has gaps.
+    """A set of values.
 
-    text: as a message writes it.
-    contains: x [...] -> bool [...]; NaN is in none but `NOT_INFINITE`.
-    discrete: whether it has gaps, so that probabilities and not densities are meant.
+    text: its name in messages.
+    contains: x [...] -> bool [...], whether each element belongs to the set. NaN belongs to `NOT_INFINITE` only.
+    discrete: whether the set has gaps, so that its values have probabilities, not densities.
     """
 
     text: str
@@ -44,7 +45,7 @@ class Support(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """The first value outside a support: which row of the data, and the value."""
+    """The first value outside a support, and its row in the data."""
 
     row: int
     value: float
@@ -56,18 +57,20 @@ UNIT = Support("[0, 1]", lambda x: (x >= 0) & (x <= 1))
 COUNTS = Support("{0, 1, 2, ...}", lambda x: (x >= 0) & (x == np.round(x)) & np.isfinite(x), discrete=True)
 REAL = Support("the real numbers", np.isfinite)
 NEAR_UNIT = Support("[0, 1], or less than 1 from it,", lambda x: (x > -1) & (x < 2))
-"""What draws from a density of pixels in [0, 1] may be; pixels that were not divided are not in it."""
+"""Draws from a density of pixels in [0, 1]. Pixels from 0 to 255 are outside."""
 
 PRESENT = Support("values that are there", lambda x: ~np.isnan(x))
+"""Values that are not missing."""
+
 NOT_INFINITE = Support("values that are not infinite", lambda x: ~np.isinf(x))
-"""What values are that are not missing, and what those are that are not infinite."""
+"""Values that are finite or missing."""
 
 
 def levels(count: int) -> Support:
     """Return the support of `count` levels, scaled to the unit interval: {0, 1/(count - 1), ..., 1}.
 
-    A value counts as a level within a hundredth of a step, which float32 keeps up to the 65,536 levels there may be.
-    Two levels are `BINARY` itself.
+    A value counts as a level within a hundredth of a step. Float32 is that exact up to 65,536 levels, which is the
+    limit. Two levels are `BINARY` itself.
 
     ```python
     from tfp_vae.core.supports import first_violation, levels
@@ -86,10 +89,10 @@ def levels(count: int) -> Support:
 def first_violation(x: np.ndarray, support: Support) -> Violation | None:
     """Return the first value of x [N, ...] that does not belong to `support`, or None.
 
-    A pass over x that ends at the first thousand rows with a value outside.
+    It reads a thousand rows at a time and stops at the first thousand with a value outside.
     """
     start = 0
-    for rows in _pieces(x):
+    for rows in chunks(x):
         wrong = ~support.contains(rows)
         if wrong.any():
             where = tuple(np.argwhere(wrong)[0])
@@ -99,27 +102,21 @@ def first_violation(x: np.ndarray, support: Support) -> Violation | None:
 
 
 def level_count(x: np.ndarray) -> int | None:
-    """Return the smallest number of levels on which all of x lies, or None; 8-bit pixels over 255 lie on 256.
+    """Return the smallest number of levels that contains all of x [N, ...], or None if x has no levels in [0, 1].
 
-    By the smallest gap between two values that occur: data that skip levels everywhere, such as even pixels alone, are
-    taken to lie on fewer.
-
-    Args:
-      x: [N, ...].
-
-    Returns:
-      From 1 + 1 / gap, at most 65,536; None of values outside [0, 1], or off any such grid.
+    For example, 8-bit pixels divided by 255 have 256 levels. The number is 1 + 1 / gap for the smallest gap between two
+    values, at most 65,536. Data that skip every second level, such as even pixels only, therefore have fewer levels.
     """
     if first_violation(x, UNIT) is not None:
         return None
-    values = np.unique(np.concatenate([np.unique(rows) for rows in _pieces(x)]))
+    values = np.unique(np.concatenate([np.unique(rows) for rows in chunks(x)]))
     gaps = np.diff(values)
     smallest = gaps.min() if len(gaps) else 1.0
     count = round(1 / smallest) + 1 if smallest > 1 / MOST_LEVELS else MOST_LEVELS + 1
     return count if count <= MOST_LEVELS and levels(count).contains(values).all() else None
 
 
-def _pieces(x: np.ndarray) -> Iterator[np.ndarray]:
-    """Give a thousand rows at a time, so that a check takes no memory of the size of the data."""
+def chunks(x: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield a thousand rows at a time, so a check needs little memory."""
     for start in range(0, len(x), 1_000):
         yield x[start : start + 1_000]

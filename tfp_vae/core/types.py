@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-__all__ = ["Array", "Bijector", "Distribution", "Seed", "Tensor", "TensorShape", "Variable"]
+__all__ = ["Array", "Bijector", "DType", "Distribution", "Seed", "Tensor", "TensorShape", "Variable"]
 
 if TYPE_CHECKING:
-    from tensorflow import Tensor, TensorShape, Variable
+    from tensorflow import DType, Tensor, TensorShape, Variable
     from tensorflow_probability.python.bijectors import Bijector
 else:
-    Tensor = TensorShape = Variable = Bijector = Any
+    DType = Tensor = TensorShape = Variable = Bijector = Any
 
 if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray | Tensor
@@ -39,7 +39,7 @@ class Distribution(Protocol):
 
     @property
     @abc.abstractmethod
-    def dtype(self) -> Any:
+    def dtype(self) -> DType:
         """The type of its values."""
 
     @property

@@ -164,7 +164,7 @@ class Film(Callback):
         decoded = decode(vae, grid(vae, self.side, self.seed).z, seed=(self.seed, int(Purpose.SAMPLE)))
         files.make_folder(self.run.path(FRAMES))
         path = self.run.frame_path(epoch)
-        files.clear_staged(path)  # left by a process that was killed while it wrote this frame
+        files.remove_partial_files(path)  # left by a process that was killed while it wrote this frame
         files.write_arrays(path, {"means": means, "decoded": decoded})
 
 

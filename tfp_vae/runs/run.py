@@ -186,7 +186,7 @@ class Run:
             self._claims += 1
             try:
                 for name in _OF_TRAINING:
-                    storage.clear_staged(self.path(name))
+                    storage.remove_partial_files(self.path(name))
                 yield
             finally:
                 self._claims -= 1
