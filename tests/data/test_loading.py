@@ -101,8 +101,8 @@ def test_values_of_settings_are_checked() -> None:
 
 
 def test_unknown_settings_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"load has no setting `label`.*Did you mean `label_column`"):
-        tv.data.load("digits", label="kind")  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match=r"load has no setting `label_colum`.*Did you mean `label_column`"):
+        tv.data.load("digits", label_colum="kind")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
