@@ -61,3 +61,36 @@ def test_checkpoint_restores_moving_statistics() -> None:
     State(other).restore(State(kept).capture())
     np.testing.assert_array_equal(other.encoder.mean(x), kept.encoder.mean(x))
     np.testing.assert_array_equal(other.encoder.network.model.layers[1].moving_mean.numpy(), np.full(12, 3.0))
+
+
+def test_a_model_on_another_backend_is_an_error() -> None:
+    class Variable:
+        value = np.zeros(3)
+        trainable = True
+
+    class Model:
+        variables = (Variable(),)
+
+        def __call__(self, x: np.ndarray) -> np.ndarray:
+            return x
+
+    with pytest.raises(UsageError, match=r"TensorFlow backend. Set KERAS_BACKEND=tensorflow"):
+        tv.interop.Keras3(Model())
+
+
+def test_adapter_returns_the_output_of_its_model(rng: np.random.Generator) -> None:
+    keras3 = pytest.importorskip("keras")
+    model = keras3.Sequential([keras3.Input((5,)), keras3.layers.Dense(3), keras3.layers.Dropout(0.5)])
+    x = rng.normal(size=(4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(tv.interop.Keras3(model)(x), model(x, training=False))
+
+
+def test_gradients_do_not_reach_frozen_layers(rng: np.random.Generator) -> None:
+    keras3 = pytest.importorskip("keras")
+    model = keras3.Sequential([keras3.Input((5,)), keras3.layers.Dense(3), keras3.layers.Dense(4)])
+    model.layers[0].trainable = False
+    network = tv.interop.Keras3(model)
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(network(rng.normal(size=(4, 5)).astype(np.float32)) ** 2)
+    gradients = tape.gradient(value, network.trainable_variables)
+    assert [tuple(gradient.shape) for gradient in gradients] == [(3, 4), (4,)]

@@ -1,24 +1,24 @@
-"""The space of z, and what families declare about themselves."""
+"""The space of z, and the capabilities that families declare."""
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from pydantic import ValidationError
 
 from tests.helpers import builders
+from tfp_vae.core.types import Distribution
 from tfp_vae.model.latent import Capabilities, Latent
-from tfp_vae.model.posteriors import POSTERIORS
-from tfp_vae.model.priors import PRIORS
+from tfp_vae.model.posteriors import POSTERIORS, Posterior
+from tfp_vae.model.priors import PRIORS, Prior
 
 tfd = tfp.distributions
 MEMBERS = [*(f"posterior {name}" for name in POSTERIORS), *(f"prior {name}" for name in PRIORS)]
 
 
-def family_and_distribution(member: str) -> tuple[Any, Any]:
+def family_and_distribution(member: str) -> tuple[Posterior | Prior, Distribution]:
     """Return a family over R^3 and a distribution of it."""
     kind, _, name = member.partition(" ")
     if kind == "posterior":
@@ -55,7 +55,7 @@ class TestLatent:
 
 
 class TestCapabilities:
-    """Every family states what is true, and nothing less."""
+    """Every family declares exactly the properties that it has."""
 
     @pytest.mark.parametrize("member", MEMBERS)
     def test_latent_matches_the_samples(self, member: str) -> None:
@@ -89,11 +89,11 @@ class TestCapabilities:
             with pytest.raises(NotImplementedError):
                 q.covariance()
             return
-        beside = q.covariance().numpy() * (1 - tf.eye(3).numpy())
-        assert family.capabilities.diagonal == (abs(beside).max() < 1e-6)
+        other = q.covariance().numpy() * (1 - tf.eye(3).numpy())
+        assert family.capabilities.diagonal == (abs(other).max() < 1e-6)
 
     @pytest.mark.parametrize("prior", list(PRIORS))
-    def test_standard_is_declared_exactly_if_the_density_is(self, prior: str, rng: Any) -> None:
+    def test_standard_is_declared_exactly_if_the_density_is(self, prior: str, rng: np.random.Generator) -> None:
         family, p = family_and_distribution(f"prior {prior}")
         z = tf.constant(rng.normal(size=(20, 3)), tf.float32)
         gap = abs(p.log_prob(z) - tfd.MultivariateNormalDiag(tf.zeros(3)).log_prob(z)).numpy().max()
@@ -103,3 +103,25 @@ class TestCapabilities:
         assert not any(Capabilities())
         assert not Capabilities().closed_form_kl(Capabilities(normal=True))
         assert not Capabilities(normal=True).separable_kl(Capabilities(normal=True, diagonal=True))
+
+
+class TestKlMethods:
+    """Which KL two families have."""
+
+    @pytest.mark.parametrize("normal", [False, True])
+    @pytest.mark.parametrize("other", [False, True])
+    def test_closed_form_needs_two_normals(self, normal: bool, other: bool) -> None:
+        assert Capabilities(normal=normal).closed_form_kl(Capabilities(normal=other)) == (normal and other)
+
+    @pytest.mark.parametrize("diagonal", [False, True])
+    @pytest.mark.parametrize("other", [False, True])
+    def test_sum_over_dimensions_needs_two_diagonal_normals(self, diagonal: bool, other: bool) -> None:
+        found = Capabilities(diagonal=diagonal).separable_kl(Capabilities(diagonal=other))
+        assert found == (diagonal and other)
+
+    def test_separable_kl_adds_up_to_the_whole(self) -> None:
+        (_, q), (_, p) = (
+            family_and_distribution(name) for name in ("posterior diagonal-normal", "prior standard-normal")
+        )
+        each = tfd.Normal(q.mean(), q.stddev()).kl_divergence(tfd.Normal(p.mean(), p.stddev()))
+        np.testing.assert_allclose(tf.reduce_sum(each, axis=-1), q.kl_divergence(p), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The model: maps that return distributions, whose every variable learns."""
+"""The model: an encoder, a decoder and a prior that return distributions, and their variables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tfp_vae as tv
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import UsageError
-from tfp_vae.model.networks import NETWORKS
+from tfp_vae.core.seeds import fold
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
@@ -59,29 +59,29 @@ def test_sample_is_decided_by_its_seed() -> None:
     assert (first != other).any()
 
 
-class TestWhatAnEncoderSees:
-    """Of counts their logarithms."""
+class TestEncoderInput:
+    """An encoder receives the values or, for counts, their logarithms."""
 
-    def test_the_network_is_given_the_logarithms(self, rng: np.random.Generator) -> None:
+    def test_log1p_passes_the_logarithms_to_the_network(self, rng: np.random.Generator) -> None:
         vae, x = make(), rng.poisson(1_000, (4, *SHAPE)).astype(np.float32)
         of_logs = tv.Encoder(vae.encoder.network, vae.encoder.posterior, "log1p")
         np.testing.assert_array_equal(of_logs.params(x), vae.encoder.network(tf.math.log1p(x)))
         np.testing.assert_array_equal(of_logs(x).mean(), vae.encoder(tf.math.log1p(x)).mean())
         np.testing.assert_array_equal(of_logs.mean(x), of_logs(x).mean())
 
-    def test_what_is_below_zero_counts_as_none(self) -> None:
+    def test_negative_values_are_treated_as_zero(self) -> None:
         of_logs = tv.Encoder(make().encoder.network, make().encoder.posterior, "log1p")
-        below, none = (np.full((1, *SHAPE), value, np.float32) for value in (-3.0, 0.0))
-        np.testing.assert_array_equal(of_logs.params(below), of_logs.params(none))
+        below, zero = (np.full((1, *SHAPE), value, np.float32) for value in (-3.0, 0.0))
+        np.testing.assert_array_equal(of_logs.params(below), of_logs.params(zero))
 
-    def test_another_name_is_refused(self) -> None:
+    def test_an_unknown_name_is_an_error(self) -> None:
         with pytest.raises(UsageError, match="sees: expected one of values, log1p, found 'log'"):
             tv.Encoder(make().encoder.network, make().encoder.posterior, "log")
 
     @pytest.mark.parametrize(
         ("likelihood", "sees"), [("poisson", "log1p"), ("negative-binomial", "log1p"), ("normal", "values")]
     )
-    def test_a_run_on_counts_takes_logarithms(self, likelihood: str, sees: str, tmp_path: Path) -> None:
+    def test_a_run_on_counts_uses_logarithms(self, likelihood: str, sees: str, tmp_path: Path) -> None:
         counts = np.random.default_rng(0).poisson(3_000, (40, 5))
         np.save(tmp_path / "counts.npy", counts)
         model = small_model(likelihood=likelihood)
@@ -91,30 +91,30 @@ class TestWhatAnEncoderSees:
         read = RunConfig.model_validate_json(planned.model_dump_json())
         encoder = build_from_config(read).encoder
         assert encoder.sees == sees
-        assert np.abs(encoder(data.train.x).mean()).max() < 50  # where the values themselves give thousands
+        assert np.abs(encoder(data.train.x).mean()).max() < 50  # raw counts would give thousands
 
-    def test_a_run_from_before_sees_values(self) -> None:
+    def test_input_is_the_values_by_default(self) -> None:
         kept = ModelConfig().model_dump()
         del kept["encoder_input"]
         assert ModelConfig(**kept).encoder_input == "values"
 
-    def test_what_the_model_says_is_kept(self, tmp_path: Path) -> None:
+    def test_a_set_input_is_kept(self, tmp_path: Path) -> None:
         np.save(tmp_path / "counts.npy", np.random.default_rng(0).poisson(3, (40, 5)))
         model = small_model(likelihood="poisson", encoder_input="values")
         planned, _ = plan(str(tmp_path / "counts.npy"), None, None, model, small_training())
         assert planned.model.encoder_input == "values"
 
 
-def test_tensorflow_says_nothing_of_retracing_and_all_else() -> None:
-    of_retracing, of_else = (
+def test_tensorflow_warns_about_everything_except_retracing() -> None:
+    retracing, other = (
         logging.LogRecord("tensorflow", logging.WARNING, "", 0, text, (), None)
         for text in ("5 out of the last 5 calls to %s triggered tf.function retracing.", "something else")
     )
-    assert not tf.get_logger().filter(of_retracing)
-    assert tf.get_logger().filter(of_else)
+    assert not tf.get_logger().filter(retracing)
+    assert tf.get_logger().filter(other)
 
 
-def test_temperature_zero_point_one_narrows_the_samples() -> None:
+def test_a_low_temperature_narrows_the_samples() -> None:
     vae = make()
     spread = [vae.generate(200, seed=(0, 1), temperature=t).mean().numpy().std(axis=0).mean() for t in (0.1, 1.0)]
     assert spread[0] < 0.5 * spread[1]
@@ -125,7 +125,7 @@ def test_reconstruct_is_the_mean_at_the_posterior_mean(x: np.ndarray) -> None:
     np.testing.assert_array_equal(vae.reconstruct(x), vae.decoder(vae.encoder(x).mean()).mean())
 
 
-def test_parts_of_different_latent_spaces_are_refused() -> None:
+def test_posterior_and_prior_need_one_latent_space() -> None:
     vae = make(latent_dim=2)
     with pytest.raises(
         UsageError, match=r"expected a prior over the posterior's z .2 continuous., found one over 5 continuous"
@@ -139,7 +139,7 @@ def test_a_seed_is_two_integers(seed: object) -> None:
         make().sample(2, seed=seed)
 
 
-def test_a_network_that_would_not_learn_is_refused() -> None:
+def test_a_network_without_variables_is_an_error() -> None:
     def plain(x: object) -> object:
         return x
 
@@ -149,36 +149,13 @@ def test_a_network_that_would_not_learn_is_refused() -> None:
         tv.Decoder(plain, tv.likelihoods.Bernoulli(SHAPE))
 
 
-def test_dropout_drops_in_training_only(x: np.ndarray) -> None:
-    network = tv.networks.mlp(SHAPE, 4, hidden=(64,), dropout=0.5, normalization="layer")
-    np.testing.assert_array_equal(network(x), network(x))
-    dropped = []
-    for seed in ((0, 1), (0, 1), (0, 2)):
-        with tv.networks.dropping(seed):
-            dropped.append(network(x).numpy())
-    np.testing.assert_array_equal(dropped[0], dropped[1])
-    assert (dropped[0] != dropped[2]).any()
-    assert (dropped[0] != network(x).numpy()).any()
-
-
 def masks(network: object, size: int) -> np.ndarray:
-    """Which of the first layer's units are dropped, of a network that was built with a constant first layer."""
+    """Return which units of the last hidden layer are dropped, for 50 rows."""
     with tv.networks.dropping((0, 1)):
         return network.layers[-2](tf.ones([50, size])).numpy() == 0
 
 
-def test_networks_drop_units_of_their_own() -> None:
-    def dropout(seed: int, size: int) -> np.ndarray:
-        return masks(tv.networks.mlp(SHAPE, size, seed=seed, hidden=(64,), dropout=0.5), 64)
-
-    first, again, seed, size = dropout(0, 4), dropout(0, 4), dropout(1, 4), dropout(0, 5)
-    np.testing.assert_array_equal(first, again)
-    for other in (seed, size):
-        assert 0.4 < np.mean(first == other) < 0.6  # as of two independent draws
-    assert 0.45 < first.mean() < 0.55
-
-
-def test_encoder_and_decoder_of_a_run_drop_units_apart() -> None:
+def test_encoder_and_decoder_of_a_run_drop_different_units() -> None:
     vae = build_from_config(
         config(small_model(encoder="mlp:hidden=64,dropout=0.5", decoder="mlp:hidden=64,dropout=0.5"))
     )
@@ -186,15 +163,7 @@ def test_encoder_and_decoder_of_a_run_drop_units_apart() -> None:
     assert 0.4 < np.mean(first == last) < 0.6
 
 
-@pytest.mark.parametrize("name", ["conv", "resnet"])
-def test_convolutions_name_the_shape_that_is_no_image(name: str) -> None:
-    with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[10\]. Use an `mlp`"):
-        NETWORKS[name]((10,), 4)
-    with pytest.raises(UsageError, match=r"expected a shape \[H, W, C\], found \[7\]. Use an `mlp`"):
-        NETWORKS[name]((2,), 7, image_shape=(7,))
-
-
-def test_what_a_family_learns_belongs_to_its_value() -> None:
+def test_decoders_with_one_likelihood_share_its_variables() -> None:
     value, other = tv.likelihoods.Normal(SHAPE), tv.likelihoods.Normal(SHAPE)
     first, second, third = (
         tv.Decoder(tv.networks.mlp((2,), value.params_size, hidden=()), family) for family in (value, value, other)
@@ -222,15 +191,7 @@ def test_every_variable_receives_a_gradient(objective: str, x: np.ndarray) -> No
         assert np.abs(gradient).max() > 0, variable.name
 
 
-@pytest.mark.parametrize("name", list(NETWORKS))
-def test_network_weights_are_decided_by_the_seed(name: str) -> None:
-    first, again, other = (NETWORKS[name](SHAPE, 5, seed=seed).get_weights() for seed in (0, 0, 1))
-    for a, b, c in zip(first, again, other, strict=True):
-        np.testing.assert_array_equal(a, b)
-        assert a.ndim == 1 or (a != c).any()
-
-
-def test_encoder_and_decoder_of_a_run_start_apart() -> None:
+def test_encoder_and_decoder_of_a_run_have_different_weights() -> None:
     vae = build_from_config(config(small_model(latent_dim=12)))
     first, last = vae.encoder.network.get_weights()[0], vae.decoder.network.get_weights()[0]
     assert first.shape == last.shape
@@ -264,7 +225,51 @@ def test_encoder_and_reconstruction_accept_a_batch() -> None:
 
 
 @pytest.mark.parametrize("name", ["observed", "context"])
-def test_encoder_refuses_parts_of_a_batch_that_it_does_not_support(name: str) -> None:
+def test_encoder_does_not_support_masks_or_context(name: str) -> None:
     vae, x = make(), np.zeros((5, *SHAPE), np.float32)
     with pytest.raises(UsageError, match=f"The encoder does not support `{name}`"):
         vae.encoder(tv.Batch(x, **{name: np.ones_like(x)}))
+
+
+def test_generate_is_the_decoder_at_samples_of_the_prior() -> None:
+    vae = make()
+    p = vae.generate(5, seed=(0, 1))
+    assert (p.batch_shape, p.event_shape) == ((5,), SHAPE)
+    np.testing.assert_array_equal(vae.sample(5, seed=(0, 1)), p.sample(seed=fold((0, 1), 1)))
+
+
+def test_samples_average_to_the_means_of_the_decoder() -> None:
+    vae, n = make(), 20_000
+    samples, means = vae.sample(n, seed=(0, 1)).numpy(), vae.generate(n, seed=(0, 1)).mean().numpy()
+    np.testing.assert_array_less(np.abs(samples.mean(axis=0) - means.mean(axis=0)), 4.5 * 0.5 / np.sqrt(n))
+
+
+def test_repr_names_families_networks_and_the_number_of_parameters() -> None:
+    vae = make()
+    size = sum(variable.numpy().size for variable in vae.trainable_variables)
+    assert repr(vae).startswith(f"VAE of {size} parameters")
+    for text in ("q(z|x)", "p(x|z)", "p(z)", "DiagonalNormal(latent_dim=2", "Bernoulli(", "Sequential of"):
+        assert text in repr(vae)
+    assert "<table" in vae._repr_html_()
+    assert repr(vae.encoder).startswith("Encoder(Sequential of ")
+    assert repr(vae.decoder).startswith("Decoder(Sequential of ")
+
+
+@pytest.mark.parametrize("seed", [(0, 0), (3, 4)])
+def test_mean_of_a_normal_encoder_does_not_depend_on_the_seed(seed: tuple[int, int], x: np.ndarray) -> None:
+    vae = make()
+    np.testing.assert_array_equal(vae.encoder.mean(x, seed=seed), vae.encoder(x).mean())
+
+
+def test_params_have_the_size_of_the_family(x: np.ndarray) -> None:
+    vae = make()
+    assert vae.encoder.params(x).shape == (6, vae.encoder.posterior.params_size)
+
+
+def test_variables_of_learned_parts_belong_to_the_model() -> None:
+    vae = make()
+    likelihood, prior = tv.likelihoods.Normal(SHAPE), tv.priors.NormalMixture(2, components=3)
+    decoder = tv.Decoder(tv.networks.mlp((2,), likelihood.params_size, hidden=()), likelihood)
+    model = tv.VAE(vae.encoder, decoder, prior)
+    known = {id(variable) for variable in model.trainable_variables}
+    assert known >= {id(variable) for variable in (*likelihood.learned, *prior.learned)}
