@@ -140,7 +140,7 @@ def log_likelihood(
       binarization: how grey values become binary: a name from `BINARIZATIONS`, or an object. By default `dynamic` for a
         `Split` of grey data under a likelihood of binary data, else `none`, so arrays must be binary already.
       batch_size: examples evaluated at once.
-      chunk_size: samples per example decoded at once, at most 100. By default as many as memory allows.
+      chunk_size: samples per example decoded at once, at most 100. By default all that fit into memory.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       progress: called with the number of importance samples just taken.
 
@@ -160,7 +160,7 @@ def log_likelihood(
     if binarization is None and grey:
         binarization = "dynamic"
         logger.warning(
-            "log p(x) is of binarized values: each grey value became 0 or 1 at random, from a fixed seed. "
+            "log p(x) describes binarized values: each grey value became 0 or 1 at random, from a fixed seed. "
             "Set `binarization` to choose another way."
         )
     transform: Binarization = (

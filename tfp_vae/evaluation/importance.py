@@ -159,8 +159,8 @@ def estimate(
       places: non-negative integers [N] that select each example's draws, by default its index in x. Give the indices in
         the whole data to get the same draws for a subset.
       batch_size: examples evaluated at once.
-      chunk_size: samples per example decoded at once, at most 100. By default as many as keep the decoded values of a
-        batch under 16.8 million and within half of the free memory.
+      chunk_size: samples per example decoded at once, at most 100. By default the decoded values of a
+        batch stay under 16.8 million and within half of the free memory.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       progress: called with the number of importance samples just taken.
 
@@ -199,7 +199,7 @@ class Estimator:
       iw_samples: K.
       sweep: smaller numbers of samples at which the estimate is also recorded, from the same draws.
       batch_size: examples evaluated at once.
-      chunk_size: samples per example decoded at once, at most 100. By default as many as memory allows.
+      chunk_size: samples per example decoded at once, at most 100. By default all that fit into memory.
       execution: `auto`, `xla`, `graph` or `eager`.
 
     Raises:
