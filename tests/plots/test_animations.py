@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers import animated
 from tests.helpers.figures import gif_frames
-from tfp_vae.plots import animations
+from tfp_vae.plots import animations, scatter
 
 TEXT = "$x^$"
 """A text that matplotlib would read as a formula, and an invalid one."""
@@ -53,3 +54,76 @@ def test_last_frame_is_a_png_of_its_own(rng: np.random.Generator) -> None:
     gif = animations.latent_animation([0, 1], rng.normal(size=(2, 9, 2)), None)
     still = np.asarray(Image.open(io.BytesIO(animations.last_frame(gif))))
     np.testing.assert_array_equal(still, list(gif_frames(gif))[-1])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "total", "lines"),
+    [
+        ([0], None, ["epoch 0"]),
+        ([0, 3], None, ["epoch 0 of 3", "epoch 3 of 3"]),
+        ([0, 1_000], 2_000, ["epoch 0 of 2,000", "epoch 1,000 of 2,000"]),
+        ([0], 0, ["epoch 0"]),
+    ],
+)
+def test_titles_name_the_epoch_and_the_total_if_one_is_finished(
+    epochs: list[int], total: int | None, lines: list[str]
+) -> None:
+    assert animations.frame_titles("title", epochs, total) == [f"title\n{line}" for line in lines]
+
+
+@pytest.mark.parametrize(("count", "durations"), [(1, [3_000]), (2, [700, 3_000]), (4, [700, 120, 120, 3_000])])
+def test_first_and_last_frame_are_shown_longer(count: int, durations: list[int], rng: np.random.Generator) -> None:
+    gif = animations.grid_animation(list(range(count)), rng.random((count, 4, 8, 8, 1)), 2, "title")
+    picture = Image.open(io.BytesIO(gif))
+    assert picture.n_frames == count
+    found = []
+    for i in range(count):
+        picture.seek(i)
+        found.append(picture.info.get("duration", durations[i]))
+    assert found == durations
+
+
+def test_latent_animations_repeat_and_have_480_pixels(rng: np.random.Generator) -> None:
+    gif = animations.latent_animation([0, 1], rng.normal(size=(2, 30, 2)), np.arange(30) % 3)
+    picture = Image.open(io.BytesIO(gif))
+    assert picture.size == (480, 480)
+    assert picture.info["loop"] == 0
+
+
+def test_view_excludes_single_outliers(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    points = rng.normal(size=(2, 1_000, 2))
+    points[0, 0] = 1e6
+    limits = animated.seen(
+        monkeypatch,
+        lambda: animations.latent_animation([0, 1], points, None),
+        lambda figure: (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()),
+    )
+    assert limits[0] == limits[1]
+    assert np.abs(limits[0]).max() < 10
+
+
+def test_last_frame_alone_names_the_classes(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    names = animated.seen(
+        monkeypatch,
+        lambda: animations.latent_animation([0, 1, 2], rng.normal(size=(3, 40, 2)), np.arange(40) % 2),
+        lambda figure: [text.get_text() for text in figure.axes[0].texts],
+    )
+    assert names == [[], [], ["0", "1"]]
+
+
+def test_frames_keep_the_layout_of_the_first(rng: np.random.Generator) -> None:
+    figure, axes = scatter.scatter_axes(("a", "b"), "short")
+    recorder = animations.Recorder(figure, 40)
+    boxes = []
+    for title in ("short", "a much longer title\nof three\nlines"):
+        axes.set_title(title)
+        recorder.take()
+        boxes.append(axes.get_position().bounds)
+    assert boxes[0] == boxes[1]
+    assert len(recorder.frames) == 2
+
+
+def test_white_stays_white_in_the_palette(rng: np.random.Generator) -> None:
+    gif = animations.grid_animation([0], rng.random((1, 4, 8, 8, 1)), 2, "title")
+    (frame,) = gif_frames(gif)
+    assert (frame[0, 0] == 255).all()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import matplotlib as mpl
 import numpy as np
 import pytest
 
@@ -71,3 +74,120 @@ def test_texts_from_the_data_are_not_formulas(draw: str, rng: np.random.Generato
     figure = figures[draw]()
     assert pixels(figure).std() > 0.01
     assert any(TEXT in text for text in texts(figure))
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (0.0, ",.0f", "0"),
+        (-0.3, ",.0f", "0"),
+        (-0.6, ",.0f", "\N{MINUS SIGN}1"),
+        (2.5, ",.0f", "2"),
+        (-12_345.6, ",.0f", "\N{MINUS SIGN}12,346"),
+        (1_234.5, ",.10g", "1,234.5"),
+        (-0.25, ",.10g", "\N{MINUS SIGN}0.25"),
+    ],
+)
+def test_numbers_have_commas_and_a_minus_sign(value: float, form: str, text: str) -> None:
+    assert canvas.number_text(value, form) == text
+
+
+def test_colours_repeat_after_ten_classes_with_another_marker_and_hatch() -> None:
+    assert canvas.color(3) == canvas.color(13)
+    assert (canvas.marker(3), canvas.hatch(3)) == ("o", "")
+    assert (canvas.marker(13), canvas.hatch(13)) == ("^", "///")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (None, None),
+        (np.array([3, 1, 3]), [1, 3]),
+        (np.array(["b", "a"]), ["a", "b"]),
+        (np.array([0.5, 1.5]), [0.5, 1.5]),
+        (np.array([0.5, np.nan]), None),
+        (np.array([0.5, np.inf]), None),
+        (np.arange(20), list(range(20))),
+        (np.arange(21), None),
+    ],
+)
+def test_up_to_twenty_finite_labels_are_classes(labels: np.ndarray | None, classes: list[object] | None) -> None:
+    found = canvas.classes_of(labels)
+    assert (None if found is None else found.tolist()) == classes
+
+
+def test_colours_of_examples_are_those_of_their_classes() -> None:
+    first, second = canvas.PALETTE[:2]
+    assert canvas.colors_of(np.array([7, 5, 7]), 3) == [second, first, second]
+    assert canvas.colors_of(None, 2) == canvas.colors_of(np.arange(21), 2) == [first, first]
+
+
+def test_tones_are_linear_and_clipped() -> None:
+    tones = canvas.Range(-2, 2).tones(np.array([-5, -2, 0, 1, 2, 9]))
+    np.testing.assert_allclose(tones, [0, 0, 0.5, 0.75, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"), [([0, 1], "neither"), ([-1, 0], "min"), ([0, 2], "max"), ([-1, 2], "both")]
+)
+def test_colour_bars_point_beyond_the_ends_that_values_exceed(values: list[float], ends: str) -> None:
+    assert canvas.UNIT_RANGE.extend(np.array(values)) == ends
+
+
+def test_range_ignores_values_that_are_not_finite() -> None:
+    x = np.array([np.nan, -np.inf, 3.0, 5.0, np.inf])
+    assert canvas.range_of(x) == pytest.approx((3, 5), abs=0.01)
+    assert canvas.range_of(np.array([np.nan])) == canvas.UNIT_RANGE
+
+
+@pytest.mark.parametrize("scale", [0.1, 10.0])
+def test_range_follows_the_scale_of_the_values(scale: float, rng: np.random.Generator) -> None:
+    x = rng.normal(size=5_000)
+    np.testing.assert_allclose(canvas.range_of(scale * x), scale * np.array(canvas.range_of(x)), rtol=1e-9)
+
+
+def test_number_of_bins_never_falls() -> None:
+    bins = [canvas.bin_count(count) for count in range(1, 2_000)]
+    assert bins == sorted(bins)
+    assert (bins[0], bins[99], bins[-1]) == (8, 20, 60)
+
+
+@pytest.mark.parametrize("about", ["", "weights final, of step 24; seed 0", "± 1"])
+def test_png_keeps_its_description(about: str) -> None:
+    assert canvas.description(canvas.png(canvas.Figure(figsize=(1, 1)), about)) == about
+
+
+def test_files_that_are_not_pictures_have_no_description() -> None:
+    with pytest.raises(OSError, match="cannot identify image file"):
+        canvas.description(b"<html>")
+
+
+def test_png_has_150_dots_per_inch() -> None:
+    figure = canvas.Figure(figsize=(4, 2))
+    figure.add_axes((0, 0, 1, 1))
+    height, width = pixels(figure).shape[:2]
+    assert width == pytest.approx(4 * canvas.DPI, rel=0.2)
+    assert height == pytest.approx(2 * canvas.DPI, rel=0.3)
+
+
+def test_style_ends_with_its_block() -> None:
+    before = mpl.rcParams["axes.grid"], mpl.rcParams["axes.titlesize"]
+    with canvas.style():
+        assert mpl.rcParams["axes.grid"]
+    with canvas.style(grid=False):
+        assert not mpl.rcParams["axes.grid"]
+        assert mpl.rcParams["axes.titlesize"] == canvas.TITLE_SIZE
+    assert (mpl.rcParams["axes.grid"], mpl.rcParams["axes.titlesize"]) == before
+
+
+def test_public_functions_of_plots_are_reached_by_name() -> None:
+    assert set(plots.__all__) <= set(dir(plots))
+    for name in plots.__all__:
+        assert getattr(plots, name).__module__.startswith("tfp_vae.plots.")
+    with pytest.raises(AttributeError, match="has no attribute 'pie_chart'"):
+        _ = plots.pie_chart
+
+
+def test_distinct_colours_differ_clearly() -> None:
+    colors = [np.array(mpl.colors.to_rgb(color)) for color in canvas.PALETTE]
+    assert min(np.abs(a - b).sum() for a, b in itertools.combinations(colors, 2)) > 0.25

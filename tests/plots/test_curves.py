@@ -48,3 +48,59 @@ def test_bound_of_a_single_example_has_no_error_band() -> None:
     axes = plots.bound_curve([1, 2], np.zeros(2), np.full(2, np.nan), -1.0).axes[0]
     assert not axes.collections
     assert len(axes.lines) == 2
+
+
+def epoch_metrics(epochs: int) -> list[dict[str, float]]:
+    terms = [f"{prefix}{term}" for prefix in ("", "validation_") for term in ("elbo", "distortion", "rate")]
+    return [{"epoch": i + 1, **{term: float(i * (j + 1)) for j, term in enumerate(terms)}} for i in range(epochs)]
+
+
+@pytest.mark.parametrize(("epochs", "marker"), [(1, "o"), (2, "None"), (9, "None")])
+def test_single_epoch_is_a_dot(epochs: int, marker: str) -> None:
+    figure = plots.learning_curves(epoch_metrics(epochs))
+    assert {str(line.get_marker()) for axes in figure.axes for line in axes.lines} == {marker}
+
+
+def test_learning_curves_have_titles_labels_and_one_legend() -> None:
+    figure = plots.learning_curves(epoch_metrics(3))
+    assert [axes.get_title() for axes in figure.axes] == ["ELBO", "distortion", "rate"]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"epoch"}
+    assert [axes.get_legend() is None for axes in figure.axes] == [False, True, True]
+
+
+def test_training_and_validation_differ_in_colour_and_line() -> None:
+    train, validation = plots.learning_curves(epoch_metrics(3)).axes[0].lines
+    assert train.get_color() != validation.get_color()
+    assert (train.get_linestyle(), validation.get_linestyle()) == ("-", "--")
+
+
+def test_bound_has_a_logarithmic_axis_of_samples() -> None:
+    axes = plots.bound_curve([1, 10, 1_000], np.arange(3.0), np.ones(3), -1.0).axes[0]
+    axes.figure.canvas.draw()
+    assert axes.get_xscale() == "log"
+    assert "1,000" in [label.get_text() for label in axes.get_xticklabels()]
+    assert axes.get_ylabel() == "nats per example"
+
+
+def test_error_band_is_one_standard_error_wide(rng: np.random.Generator) -> None:
+    means, errors = rng.normal(size=4), rng.random(4)
+    corners = plots.bound_curve([1, 2, 3, 4], means, errors, 0.0).axes[0].collections[0].get_paths()[0].vertices
+    for k in range(4):
+        band = corners[corners[:, 0] == k + 1, 1]
+        np.testing.assert_allclose([band.min(), band.max()], [means[k] - errors[k], means[k] + errors[k]])
+
+
+@pytest.mark.parametrize(("active", "entries"), [([True] * 3, 1), ([False] * 3, 1), ([True, False, True], 2)])
+def test_legend_of_rates_counts_both_groups(active: list[bool], entries: int) -> None:
+    rates = np.array([0.5, 2.0, 1.0])
+    figure = plots.rate_bars(rates, np.array(active))
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(labels) == entries
+    assert sum(int(label.rpartition("(")[2].rstrip(")")) for label in labels) == 3
+    assert sum(bar.get_height() for bar in figure.axes[0].patches) == pytest.approx(rates.sum())
+
+
+def test_ticks_of_many_rates_are_thinned() -> None:
+    axes = plots.rate_bars(np.arange(100.0), np.ones(100, bool)).axes[0]
+    assert len(axes.get_xticks()) <= 24
+    assert axes.get_xticklabels()[0].get_text() == "$z_{100}$"

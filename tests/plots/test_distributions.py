@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
 from tfp_vae import plots
-from tfp_vae.plots import canvas
+from tfp_vae.plots import canvas, distributions
 
 
 def test_axis_explains_boxes_only_if_there_are_boxes(rng: np.random.Generator) -> None:
@@ -58,3 +59,60 @@ def test_posterior_and_prior_are_densities_on_one_axis(rng: np.random.Generator)
     assert sum(bar.get_height() * bar.get_width() for bar in bars) == pytest.approx(1, abs=0.02)
     heights = {bar.get_x(): bar.get_height() for bar in bars}
     assert max(heights, key=heights.__getitem__) == pytest.approx(2, abs=0.6)
+
+
+def test_few_values_keep_their_whole_range() -> None:
+    values = np.array([0.0, 1, 2, 1e9])
+    assert distributions.histogram_range(values) == (0, 1e9)
+
+
+def test_range_of_values_close_together_is_whole(rng: np.random.Generator) -> None:
+    values = rng.random(500)
+    assert distributions.histogram_range(values) == (values.min(), values.max())
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_range_excludes_an_outlier_on_either_side(sign: int, rng: np.random.Generator) -> None:
+    values = np.append(rng.random(500), sign * 1e6)
+    low, high = distributions.histogram_range(values)
+    assert 0 <= low < 0.1
+    assert 0.9 < high <= 1
+
+
+def test_histogram_of_equal_values_has_one_bar() -> None:
+    bars = plots.values_by_class(np.full(50, 3.0), None, "title", "metres").axes[0].patches
+    assert [bar.get_height() for bar in bars if bar.get_height()] == [50]
+
+
+def test_each_class_has_a_box_in_its_colour(rng: np.random.Generator) -> None:
+    values, labels = rng.normal(size=90), np.array(["cat", "dog", "owl"])[np.arange(90) % 3]
+    boxes = plots.values_by_class(values, labels, "title", "metres").axes[1]
+    assert [label.get_text() for label in boxes.get_yticklabels()] == ["cat", "dog", "owl"]
+    for i, (name, box) in enumerate(zip(("cat", "dog", "owl"), boxes.patches, strict=True)):
+        ends = box.get_path().vertices[:, 0]
+        np.testing.assert_allclose([ends.min(), ends.max()], np.quantile(values[labels == name], [0.25, 0.75]))
+        assert mpl.colors.to_hex(box.get_facecolor()[:3]) == canvas.color(i).lower()
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(90), np.append(np.zeros(89), np.nan)])
+def test_labels_that_are_not_classes_have_no_boxes(labels: np.ndarray | None, rng: np.random.Generator) -> None:
+    figure = plots.values_by_class(rng.normal(size=90), labels, "title", "metres")
+    assert len(figure.axes) == 1
+    assert figure.axes[0].get_xlabel() == "metres"
+
+
+@pytest.mark.parametrize("dims", [1, 3, 5])
+def test_each_dimension_has_a_panel(dims: int, rng: np.random.Generator) -> None:
+    names = [f"$z_{i}$" for i in range(dims)]
+    figure = plots.posterior_against_prior(rng.normal(size=(50, dims)), rng.normal(size=(90, dims)), names, "title")
+    assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == names
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["q(z), test data", "p(z), prior"]
+    assert figure.get_suptitle() == "title"
+
+
+def test_both_histograms_have_the_same_bins(rng: np.random.Generator) -> None:
+    figure = plots.posterior_against_prior(rng.normal(3, 1, (400, 1)), rng.normal(size=(900, 1)), ["z"], "title")
+    bars, line = figure.axes[0].containers[0], figure.axes[0].patches[-1]
+    outline = line.get_path().vertices[:, 0]
+    assert bars[0].get_x() == pytest.approx(outline.min())
+    assert bars[-1].get_x() + bars[-1].get_width() == pytest.approx(outline.max())

@@ -93,3 +93,35 @@ def test_ticks_and_names_are_at_the_middle_of_their_tiles(rng: np.random.Generat
     axes = plots.strips(rng.random((2, 3, 8, 8, 1)), ["a", "b"], list("xyz"), "title").axes[0]
     np.testing.assert_allclose(axes.get_xticks(), [3.5, 12.5, 21.5])
     np.testing.assert_allclose(axes.get_yticks(), [3.5, 12.5])
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (4, 2, 2), (5, 2, 3), (9, 3, 3), (10, 3, 4)])
+def test_grids_are_nearly_square(count: int, rows: int, columns: int) -> None:
+    assert first_image(plots.image_grid(np.zeros((count, 8, 8, 1)))).shape == (9 * rows, 9 * columns)
+
+
+def test_manifold_names_quantiles_and_dimensions(rng: np.random.Generator) -> None:
+    axes = plots.manifold(rng.random((16, 8, 8, 1)), 4, "a title").axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("$z_1$", "$z_2$", "a title")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["10%", "50%", "90%"]
+    np.testing.assert_allclose(axes.get_xticks(), [3.6, 18, 32.4])
+    np.testing.assert_allclose(axes.get_yticks(), [32.4, 18, 3.6])
+
+
+def test_manifold_shows_images_row_by_row(rng: np.random.Generator) -> None:
+    x = rng.random((4, 8, 8, 1)).astype(np.float32)
+    picture = first_image(plots.manifold(x, 2))
+    np.testing.assert_array_equal(picture[:8, 9:17], x[1, ..., 0])
+    np.testing.assert_array_equal(picture[9:17, :8], x[2, ..., 0])
+
+
+def test_strips_name_their_axis(rng: np.random.Generator) -> None:
+    axes = plots.strips(rng.random((1, 3, 8, 8, 1)), ["a"], list("xyz"), "title", "quantile").axes[0]
+    assert axes.get_xlabel() == "quantile"
+    assert axes.get_title() == "title"
+
+
+def test_reconstructions_have_names(rng: np.random.Generator) -> None:
+    x = rng.random((3, 8, 8, 1))
+    axes = plots.reconstructions(x, x, "data, binarized", "mean", "title").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["data, binarized", "mean"]

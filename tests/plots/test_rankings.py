@@ -114,3 +114,40 @@ def test_rows_of_tables_are_named(rng: np.random.Generator) -> None:
 )
 def test_wrapped_name_separates_file_and_folder(name: str, letters: int, lines: int, told: str) -> None:
     assert rankings.wrap_name(name, letters, lines) == told
+
+
+@pytest.mark.parametrize(("examples", "each"), [(1, 1), (2, 1), (5, 2), (40, 10)])
+def test_extremes_show_at_most_half_of_the_examples_in_each_row(
+    examples: int, each: int, rng: np.random.Generator
+) -> None:
+    axes = plots.extremes(rng.random((examples, 8, 8, 1)), np.arange(float(examples))).axes[0]
+    assert len(axes.texts) == 2 * each
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["least", "most"]
+
+
+def test_heads_of_extreme_vectors_give_the_range_of_their_values(rng: np.random.Generator) -> None:
+    figure = plots.extremes(rng.random((6, 3)), np.array([-5.0, -1, -9, -3, -7, -2]), "title", 2)
+    minus = "\N{MINUS SIGN}"
+    heads = [f"least, {minus}9 to {minus}7", f"most, {minus}1 to {minus}2"]
+    assert [axes.get_title() for axes in figure.axes[:2]] == heads
+
+
+@pytest.mark.parametrize("letters", [4, 8, 15])
+@pytest.mark.parametrize("name", [*FILES[:2], "a.png", "x" * 50, "a/b/c/d.png", "$" * 30])
+def test_wrapped_names_fit_their_lines(letters: int, name: str) -> None:
+    lines = rankings.wrap_name(name, letters, 2).replace(r"\$", "$").split("\n")
+    assert len(lines) <= 2
+    assert max(map(len, lines)) <= letters
+
+
+def test_short_names_are_not_wrapped() -> None:
+    assert rankings.wrap_name("red/1.png", 9, 2) == "red/1.png"
+
+
+def test_many_ranked_vectors_are_numbered(rng: np.random.Generator) -> None:
+    axes = plots.ranking(rng.random((25, 3)), 100 + np.arange(25.0), "title").axes[0]
+    axes.figure.canvas.draw()
+    labels = {label.get_text() for label in axes.get_yticklabels()}
+    assert "0" in labels
+    assert labels.isdisjoint(str(value) for value in range(100, 125))
+    assert axes.images[0].get_array().shape == (25, 3)

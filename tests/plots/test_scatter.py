@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import matplotlib.colors
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -59,7 +59,7 @@ def test_legend_has_the_colours_of_the_points(rng: np.random.Generator) -> None:
     labels = np.array([f"{i:030}" for i in np.arange(60) % 20])
     figure = scatter.latent_scatter(rng.normal(size=(60, 2)), labels)
     for handle, cloud in zip(figure.legends[0].legend_handles, figure.axes[0].collections, strict=True):
-        np.testing.assert_allclose(matplotlib.colors.to_rgb(handle.get_color()), cloud.get_facecolor()[0, :3])
+        np.testing.assert_allclose(mpl.colors.to_rgb(handle.get_color()), cloud.get_facecolor()[0, :3])
 
 
 def test_separate_boxes_stay_in_place() -> None:
@@ -91,3 +91,53 @@ def test_view_contains_every_ellipse(labels: np.ndarray | None) -> None:
     assert right >= 3
     assert bottom <= -4
     assert top >= 6
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("count", [2, 6, 15])
+def test_random_boxes_end_apart_and_within_the_axes(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = np.column_stack([rng.uniform(0.03, 0.2, count), np.full(count, 0.05)])
+    places = scatter.separate_boxes(rng.random((count, 2)) ** 3, sizes)
+    for i in range(count):
+        for j in range(i):
+            gap = np.abs(places[i] - places[j]) - (sizes[i] + sizes[j]) / 2
+            assert gap.max() > -1e-6
+    assert (places - sizes / 2 >= -1e-4).all()
+    assert (places + sizes / 2 <= 1 + 1e-4).all()
+
+
+def test_equal_places_are_separated() -> None:
+    places = scatter.separate_boxes(np.full((3, 2), 0.5), np.full((3, 2), 0.1))
+    distances = np.abs(places[:, np.newaxis] - places).max(axis=2)[np.triu_indices(3, 1)]
+    assert distances.min() > 0.0999
+
+
+def test_densest_point_lies_in_the_larger_cluster(rng: np.random.Generator) -> None:
+    points = np.concatenate([rng.normal(0, 0.1, (80, 2)), rng.normal(5, 1.0, (40, 2))])
+    assert np.linalg.norm(scatter.densest_point(points)) < 0.3
+    np.testing.assert_array_equal(scatter.densest_point(np.array([[2.0, 3.0]])), [2, 3])
+
+
+def test_corners_are_one_standard_deviation_away() -> None:
+    spread = scatter.Spread(np.array([1]), np.array([[[4.0, 0], [0, 9]]]))
+    np.testing.assert_allclose(spread.corners(np.array([[0.0, 0], [1, 1]])), [[-1, -2], [3, 4]])
+
+
+def test_axes_have_equal_scales_and_names(rng: np.random.Generator) -> None:
+    axes = scatter.latent_scatter(rng.normal(size=(30, 2)), None, None, ("first", "second"), "title").axes[0]
+    assert axes.get_aspect() == 1
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("first", "second", "title")
+
+
+@pytest.mark.parametrize(("count", "size"), [(499, 12), (500, 4)])
+def test_many_points_are_smaller(count: int, size: int, rng: np.random.Generator) -> None:
+    (cloud,) = scatter.latent_scatter(rng.normal(size=(count, 2)), None).axes[0].collections
+    assert cloud.get_sizes().tolist() == [size]
+    assert len(cloud.get_offsets()) == count
+
+
+def test_figure_without_classes_has_no_legend(rng: np.random.Generator) -> None:
+    figure, _ = scatter.scatter_axes(("a", "b"), "title")
+    scatter.legend_of_classes(figure, None)
+    assert figure.legends == []

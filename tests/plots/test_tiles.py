@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.colors
+import matplotlib as mpl
 import numpy as np
 import pytest
 
-from tests.helpers.figures import first_image, pixels
+from tests.helpers.figures import first_image, pixels, texts
 from tfp_vae import plots
 from tfp_vae.plots import canvas, tiles
 
@@ -25,7 +25,7 @@ def test_each_tile_has_a_border_around_its_pixels(channels: int, rng: np.random.
     corners = [path.get_extents().bounds for path in frames.get_paths()]
     width = 12 if channels == 2 else 6
     assert corners == [(x * (width + 1) - 0.5, y * 9 - 0.5, width, 8) for y in (0, 1) for x in (0, 1, 2)][:5]
-    assert min(matplotlib.colors.to_rgb(frames.get_edgecolor()[0])) > 0.7
+    assert min(mpl.colors.to_rgb(frames.get_edgecolor()[0])) > 0.7
 
 
 def test_manifolds_and_tiny_tiles_have_no_borders(rng: np.random.Generator) -> None:
@@ -65,3 +65,63 @@ def test_tones_span_values_outside_the_unit_range(channels: int, rng: np.random.
     assert picture.max() > 0.7
     expected = np.clip((x[0] - limits.low) / (limits.high - limits.low), 0, 1)
     np.testing.assert_allclose(picture, expected[..., 0] if channels == 1 else expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(1, (18, 27)), (3, (18, 27, 3)), (2, (18, 51))])
+def test_picture_has_room_for_all_tiles_and_their_gaps(channels: int, shape: tuple[int, ...]) -> None:
+    assert tiles.tile(np.zeros((6, 8, 8, channels)), 2, 3).shape == shape
+
+
+@pytest.mark.parametrize("captions", [0, 1, 3])
+def test_each_line_of_a_caption_adds_a_quarter_of_a_tile(captions: int) -> None:
+    picture = tiles.tile(np.ones((4, 8, 8, 1)), 2, 2, captions=captions)
+    assert picture.shape[0] == 2 * (8 + 1 + 2 * captions)
+    assert picture[8 : 9 + 2 * captions].max() == 0
+
+
+def test_tiles_know_their_size_and_pitch(rng: np.random.Generator) -> None:
+    grid = tiles.Tiles(rng.random((6, 8, 6, 1)), 2, 3, "title")
+    assert (grid.height, grid.width) == (8, 6)
+    assert grid.pitch == (9, 7)
+    np.testing.assert_allclose(grid.row_middles, [3.5, 12.5])
+    np.testing.assert_allclose(grid.column_middles, [2.5, 9.5, 16.5])
+
+
+def test_rows_are_named_at_their_middles(rng: np.random.Generator) -> None:
+    grid = tiles.Tiles(rng.random((2, 8, 8, 1)), 2, 1, "title")
+    grid.name_rows(["above", "below"])
+    assert [label.get_text() for label in grid.axes.get_yticklabels()] == ["above", "below"]
+    np.testing.assert_allclose(grid.axes.get_yticks(), grid.row_middles)
+
+
+@pytest.mark.parametrize("count", [1, 4, 100])
+def test_figures_of_tiles_stay_within_eight_inches(count: int, rng: np.random.Generator) -> None:
+    side = int(count**0.5)
+    width, height = tiles.Tiles(rng.random((count, 8, 8, 1)), side, side, "title").figure.get_size_inches()
+    assert 1 <= height <= 8
+    assert 1.4 <= width <= 8.001
+
+
+def test_tones_can_be_given(rng: np.random.Generator) -> None:
+    x = rng.random((1, 8, 8, 1))
+    grid = tiles.Tiles(x, 1, 1, "title", limits=canvas.Range(0, 2))
+    np.testing.assert_allclose(grid.picture[:8, :8], x[0, ..., 0] / 2, rtol=1e-6)
+
+
+def test_heat_maps_share_one_scale_of_colours(rng: np.random.Generator) -> None:
+    figure = tiles.heat_maps([rng.random((4, 5)), 9 * rng.random((4, 5))], ["a", "b"], "title")
+    limits = {axes.images[0].get_clim() for axes in figure.axes[:2]}
+    assert len(limits) == 1
+    assert figure.get_suptitle() == "title"
+
+
+def test_empty_panels_of_heat_maps_are_hidden(rng: np.random.Generator) -> None:
+    figure = tiles.heat_maps([rng.random((4, 5))] * 5, list("abcde"), "title")
+    visible = [axes.get_title() for axes in figure.axes if axes.get_visible() and axes.get_title()]
+    assert visible == list("abcde")
+
+
+def test_rows_of_heat_maps_can_be_named(rng: np.random.Generator) -> None:
+    axes = tiles.heat_maps([rng.random((3, 5))], [""], "title", "step", ["x", "y", "z"]).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["x", "y", "z"]
+    assert "step" in texts(axes.figure)
