@@ -73,6 +73,17 @@ TABLES: dict[str, Table] = {
     "schedules": SCHEDULES,
 }
 
+NetworkMember = Annotated[Member, NETWORKS.validator, AS_MAPPING]
+PosteriorMember = Annotated[Member, POSTERIORS.validator, AS_MAPPING]
+PriorMember = Annotated[Member, PRIORS.validator, AS_MAPPING]
+LikelihoodMember = Annotated[Member, LIKELIHOODS.validator, AS_MAPPING]
+ObjectiveMember = Annotated[Member, OBJECTIVES.validator, AS_MAPPING]
+OptimizerMember = Annotated[Member, OPTIMIZERS.validator, AS_MAPPING]
+ScheduleMember = Annotated[Member, SCHEDULES.validator, AS_MAPPING]
+CallbackMember = Annotated[Member, CALLBACKS.validator, AS_MAPPING]
+BinarizationMember = Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
+ScalingMember = Annotated[Member, SCALINGS.validator, AS_MAPPING]
+
 Group = Literal["Data", "Model", "Objective", "Optimization", "Run", "Output"]
 GROUPS: tuple[Group, ...] = typing.get_args(Group)
 """The headings of help pages, in order."""
@@ -237,11 +248,7 @@ class Request(_Record):
         int | None,
         pydantic.Field(ge=1, le=MOST_SAMPLES),
         Setting(
-            "Objective",
-            "Samples of z",
-            "Samples of z per example in the objective.",
-            default="1",
-            fills=("objective",),
+            "Objective", "Samples of z", "Samples of z per example in the objective.", default="1", fills=("objective",)
         ),
     ] = None
     runs_dir: Annotated[
@@ -321,9 +328,9 @@ class DataConfig(_Record):
     split_rule: str
     splits: dict[Literal["train", "validation", "test"], pydantic.PositiveInt]
     fingerprint: str
-    binarization: Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
+    binarization: BinarizationMember
     reading: Reading = Reading()
-    scaling: Annotated[Member, SCALINGS.validator, AS_MAPPING] = SCALINGS.member("none")
+    scaling: ScalingMember = SCALINGS.member("none")
     learned: tuple[Literal["columns", "scaling"], ...] = ("scaling",)
     pixels_over: Literal[1, 255] | None = None
     deeper: bool | None = None
@@ -383,30 +390,19 @@ class ModelConfig(_Record):
         int, pydantic.Field(ge=1, le=MOST_LATENT), Setting("Model", "Latent dimensions", "Dimension of z.")
     ] = 2
     encoder: Annotated[
-        Member,
-        NETWORKS.validator,
-        AS_MAPPING,
-        Setting("Model", "Encoder", "Network of the encoder.", NETWORKS, default=BY_DATA),
+        NetworkMember, Setting("Model", "Encoder", "Network of the encoder.", NETWORKS, default=BY_DATA)
     ] = NETWORKS.member("mlp")
     decoder: Annotated[
-        Member,
-        NETWORKS.validator,
-        AS_MAPPING,
-        Setting("Model", "Decoder", "Network of the decoder.", NETWORKS, default=BY_DATA),
+        NetworkMember, Setting("Model", "Decoder", "Network of the decoder.", NETWORKS, default=BY_DATA)
     ] = NETWORKS.member("mlp")
     posterior: Annotated[
-        Member,
-        POSTERIORS.validator,
-        AS_MAPPING,
-        Setting("Model", "Posterior q(z|x)", "Family of the posterior q(z|x).", POSTERIORS),
+        PosteriorMember, Setting("Model", "Posterior q(z|x)", "Family of the posterior q(z|x).", POSTERIORS)
     ] = POSTERIORS.member("diagonal-normal")
-    prior: Annotated[
-        Member, PRIORS.validator, AS_MAPPING, Setting("Model", "Prior p(z)", "Family of the prior p(z).", PRIORS)
-    ] = PRIORS.member("standard-normal")
+    prior: Annotated[PriorMember, Setting("Model", "Prior p(z)", "Family of the prior p(z).", PRIORS)] = PRIORS.member(
+        "standard-normal"
+    )
     likelihood: Annotated[
-        Member,
-        LIKELIHOODS.validator,
-        AS_MAPPING,
+        LikelihoodMember,
         Setting("Model", "Likelihood p(x|z)", "Family of the likelihood p(x|z).", LIKELIHOODS, default=BY_DATA),
     ] = LIKELIHOODS.member("bernoulli")
     encoder_input: Literal["values", "log1p"] = "values"
@@ -476,12 +472,9 @@ class TrainingConfig(_Record):
         objective that does not weight it.
     """
 
-    objective: Annotated[
-        Member,
-        OBJECTIVES.validator,
-        AS_MAPPING,
-        Setting("Objective", "Objective", "Bound to maximize.", OBJECTIVES),
-    ] = OBJECTIVES.member("elbo")
+    objective: Annotated[ObjectiveMember, Setting("Objective", "Objective", "Bound to maximize.", OBJECTIVES)] = (
+        OBJECTIVES.member("elbo")
+    )
     epochs: Annotated[
         int,
         pydantic.Field(ge=1, le=MOST_EPOCHS),
@@ -498,10 +491,7 @@ class TrainingConfig(_Record):
         Setting("Optimization", "Batch size", "Examples per step.", line="{:,} examples"),
     ] = 128
     optimizer: Annotated[
-        Member,
-        OPTIMIZERS.validator,
-        AS_MAPPING,
-        Setting("Optimization", "Optimizer", "Optimizer of the weights.", OPTIMIZERS),
+        OptimizerMember, Setting("Optimization", "Optimizer", "Optimizer of the weights.", OPTIMIZERS)
     ] = OPTIMIZERS.member("adam")
     learning_rate: Annotated[
         float,
@@ -509,10 +499,7 @@ class TrainingConfig(_Record):
         Setting("Optimization", "Learning rate", "Peak learning rate.", line="{:g}"),
     ] = 1e-3
     lr_schedule: Annotated[
-        Member,
-        SCHEDULES.validator,
-        AS_MAPPING,
-        Setting("Optimization", "Learning-rate schedule", "Schedule of the learning rate.", SCHEDULES),
+        ScheduleMember, Setting("Optimization", "Learning-rate schedule", "Schedule of the learning rate.", SCHEDULES)
     ] = SCHEDULES.member("constant")
     beta: Annotated[
         float,
@@ -575,7 +562,7 @@ class TrainingConfig(_Record):
         Setting("Run", "Execution", "How to run TensorFlow. `auto` suits the model."),
     ] = "auto"
     callbacks: Annotated[
-        tuple[Annotated[Member, CALLBACKS.validator, AS_MAPPING], ...],
+        tuple[CallbackMember, ...],
         Setting(
             "Run",
             "Callbacks",

@@ -1,0 +1,250 @@
+"""`tfp-vae train`: every setting is an option, limits have messages, and the command line wins over TOML files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from tfp_vae.cli import options
+from tfp_vae.cli.commands import train
+
+from tests.helpers.commands import GRAPH, call, one_sentence
+from tfp_vae.core.errors import UsageError
+from tfp_vae.runs.config import SETTINGS, ModelConfig, Request, TrainingConfig
+from tfp_vae.runs.run import Run
+
+OPTIONS = {str(option.name): option for option in reversed(train.command.params) if isinstance(option, options.Option)}
+NUMBERS = [name for name, setting in SETTINGS.items() if setting.kind in (int, float)]
+BEYOND = [
+    (name, bound, limit + {"ge": -1, "gt": 0, "le": 1, "lt": 0}[bound])
+    for name in NUMBERS
+    for bound, limit in SETTINGS[name].limits.items()
+]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("TFP_VAE_RUN", "TFP_VAE_RUNS_DIR", "TFP_VAE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def plan(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Request, ModelConfig, TrainingConfig]]:
+    """Return a function that returns the settings of a command line, without reading data or training."""
+    found: list[Any] = []
+
+    def stop(request: Request, model: ModelConfig, training: TrainingConfig, left_open: object) -> None:
+        found.append((request, model, training))
+        raise UsageError("stopped by the test.")
+
+    monkeypatch.setattr(train, "plan_run", stop)
+
+    def settings_of(*arguments: object) -> tuple[Request, ModelConfig, TrainingConfig]:
+        assert "stopped by the test" in one_sentence(call("train", *arguments, code=2))
+        result: tuple[Request, ModelConfig, TrainingConfig] = found.pop()
+        return result
+
+    return settings_of
+
+
+class TestOptions:
+    """Options come from the table of settings."""
+
+    @pytest.mark.parametrize("name", list(SETTINGS))
+    def test_an_option_agrees_with_its_setting(self, name: str) -> None:
+        setting, option = SETTINGS[name], OPTIONS[name]
+        assert option.opts == [f"--{setting.key}"]
+        assert option.group == setting.group
+        assert str(option.help).startswith(setting.help)
+        assert option.multiple == setting.multiple
+        assert option.envvar == setting.variable
+        if setting.default:
+            assert option.default is None
+            assert str(option.help).endswith(f"[default: {setting.default}]")
+
+    def test_other_options_are_not_settings(self) -> None:
+        assert OPTIONS.keys() - SETTINGS.keys() == {"config", "allow_code", "debug"}
+
+    @pytest.mark.parametrize("name", NUMBERS)
+    def test_limits_of_an_option_are_those_of_the_field(self, name: str) -> None:
+        limits, kind = SETTINGS[name].limits, OPTIONS[name].type
+        assert isinstance(kind, click.IntRange | click.FloatRange)
+        assert kind.min == limits.get("ge", limits.get("gt"))
+        assert kind.max == limits.get("le", limits.get("lt"))
+        assert (kind.min_open, kind.max_open) == ("gt" in limits, "lt" in limits)
+
+    def test_help_shows_limits_defaults_and_options(self) -> None:
+        page = " ".join(call("train", "--help").stdout.split())
+        assert "--epochs 1<=N<=1000000 Epochs in total, also with --resume. [default: 100]" in page
+        assert "--clip-norm NUMBER Largest global norm of a gradient. [default: no limit]" in page
+        assert "--seed 0<=N<=2147483647" in page
+        assert "--plots / --no-plots" in page
+        assert "`resume`" not in page
+
+    def test_defaults_are_those_of_the_records(self, plan: Callable[..., object]) -> None:
+        assert plan() == (Request(), ModelConfig(), TrainingConfig())
+
+
+class TestLimits:
+    """A value beyond its limits is a usage error that names the option, the limit and the value."""
+
+    @pytest.mark.parametrize(("name", "bound", "value"), BEYOND)
+    def test_beyond(self, name: str, bound: str, value: float, here: Path) -> None:
+        flag = f"--{SETTINGS[name].key}"
+        said = one_sentence(call("train", flag, value, code=2))
+        words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+        assert f"'{flag}': expected a " in said
+        assert words[bound] in said
+        assert f"found '{value}'" in said
+        assert list(here.iterdir()) == []
+
+    @pytest.mark.parametrize("name", NUMBERS)
+    def test_at_a_limit(self, name: str, plan: Callable[..., tuple[object, ...]]) -> None:
+        for bound in ("ge", "le"):
+            limit = SETTINGS[name].limits.get(bound)
+            if limit is not None:
+                records = plan(f"--{SETTINGS[name].key}", limit)
+                values = [getattr(record, name) for record in records if hasattr(record, name)]
+                assert values == [limit] or name == "mc_samples"  # which goes into the objective
+
+    @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "", "1e999"])
+    @pytest.mark.parametrize("name", [name for name in NUMBERS if SETTINGS[name].kind is float])
+    def test_numbers_are_finite(self, name: str, value: str, here: Path) -> None:
+        said = one_sentence(call("train", f"--{SETTINGS[name].key}={value}", code=2))
+        assert "expected a finite number" in said
+        assert f"found '{value}'" in said
+
+    @pytest.mark.parametrize("name", [name for name, setting in SETTINGS.items() if setting.choices])
+    def test_choices_are_listed(self, name: str, here: Path) -> None:
+        said = one_sentence(call("train", f"--{SETTINGS[name].key}", "nothing", code=2))
+        assert all(choice in said for choice in SETTINGS[name].choices)
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["--prior", "vam"], "Did you mean 'vamp'?"),
+            (["--prior", "vamp:component=3"], "Did you mean 'components'?"),
+            (["--epoch", "3"], "--epochs"),
+            (
+                ["--hidden", "8", "--encoder", "conv", "--decoder", "conv"],
+                "--hidden has no meaning for the network conv",
+            ),
+            (["--mc-samples", "2", "--objective", "elbo:mc_samples=3"], "keep one"),
+            (["--beta", "2", "--objective", "iwae"], "--beta has no effect on the objective iwae"),
+            (["--resume"], "--resume needs the run's folder"),
+        ],
+    )
+    def test_wrong_settings(self, arguments: list[str], expected: str, here: Path) -> None:
+        assert expected in " ".join(call("train", *arguments, code=2).stderr.split())
+
+
+class TestToml:
+    """`--config`: values of a file, checked like options."""
+
+    @pytest.mark.parametrize(
+        ("toml", "arguments"),
+        [
+            ("epochs = 7", ["--epochs", 7]),
+            ("batch-size = 7\nlearning-rate = 1", ["--batch-size", 7, "--learning-rate", 1]),
+            ("batch_size = 7", ["--batch-size", 7]),
+            ("hidden = [8, 4]", ["--hidden", "8,4"]),
+            ('hidden = "8,4"', ["--hidden", "8,4"]),
+            ('prior = "vamp:components=3"', ["--prior", "vamp:components=3"]),
+            ('[prior]\nname = "vamp"\ncomponents = 3', ["--prior", "vamp:components=3"]),
+            ('resize = [28, 32]\nchannels = "grey"', ["--resize", "28x32", "--channels", "grey"]),
+            ('columns = ["a, b", "c"]', ["--columns", '"a, b",c']),
+            ("plots = false\njson = true\ntensorboard = false", ["--no-plots", "--json"]),
+            ('execution = "eager"', ["--no-compile"]),
+            ("mc-samples = 5\nema = 0.9\nearly-stopping = 3", ["--mc-samples", 5, "--ema", 0.9, "--early-stopping", 3]),
+        ],
+    )
+    def test_a_file_equals_options(self, toml: str, arguments: list[object], plan: Callable[..., object]) -> None:
+        Path("c.toml").write_text(toml)
+        assert plan("--config", "c.toml") == plan(*arguments)
+
+    def test_the_command_line_wins_over_the_file_and_the_file_over_defaults(
+        self, plan: Callable[..., tuple[Request, ModelConfig, TrainingConfig]]
+    ) -> None:
+        Path("c.toml").write_text("epochs = 7\nbatch-size = 9\nplots = false")
+        request, _, training = plan("--config", "c.toml", "--epochs", 3, "--plots")
+        assert (training.epochs, training.batch_size, training.learning_rate) == (3, 9, 1e-3)
+        assert request.plots
+
+    @pytest.mark.parametrize(
+        ("toml", "expected"),
+        [
+            ("epoch = 1", "c.toml: unknown key 'epoch'. Did you mean 'epochs'?"),
+            ("batchsize = 1", "c.toml: unknown key 'batchsize'. Did you mean 'batch_size'?"),
+            ("debug = true", "c.toml: unknown key 'debug'"),
+            ("epochs = 0", "c.toml: epochs: expected a number of at least 1, found 0"),
+            ("epochs = true", "c.toml: epochs: expected a value, found true"),
+            ("epochs = [1, 2]", "c.toml: epochs: expected a whole number"),
+            ("ema = 1.0", "c.toml: ema: expected a number below 1, found 1"),
+            ('prior = "vam"', "c.toml: unknown prior 'vam'"),
+            ("prior = 5", "c.toml: prior: expected text, found 5"),
+            ("[prior]\ncomponents = 3", "c.toml: unknown prior ''"),
+            ("[training]\nepochs = 3", "c.toml: unknown key 'training'"),
+            ("epochs = 1\nepochs = 2", "c.toml: not a TOML file"),
+        ],
+    )
+    def test_wrong_files(self, toml: str, expected: str, here: Path) -> None:
+        Path("c.toml").write_text(toml)
+        assert expected in one_sentence(call("train", "--config", "c.toml", code=2))
+
+    def test_a_missing_file(self, here: Path) -> None:
+        assert "none.toml: could not be read" in one_sentence(call("train", "--config", "none.toml", code=2))
+
+
+class TestResume:
+    """`--resume` continues a run and changes nothing except its length and its output."""
+
+    @pytest.mark.parametrize("name", [name for name in NUMBERS if name not in train.CHANGEABLE])
+    def test_settings_that_decide_numbers_stay(self, name: str, copied: Run) -> None:
+        setting = SETTINGS[name]
+        value = {int: 1, float: 0.5}[setting.kind]
+        said = one_sentence(call("train", "--resume", "--run-dir", copied.folder, f"--{setting.key}", value, code=2))
+        assert f"--{setting.key} cannot be changed on --resume" in said
+
+    def test_changeable_settings_exist(self) -> None:
+        assert SETTINGS.keys() > train.CHANGEABLE
+
+    def test_a_finished_run_needs_more_epochs(self, copied: Run) -> None:
+        said = one_sentence(call("train", "--resume", "--run-dir", copied.folder, code=2))
+        assert "all 2 epochs are done; raise the total with --epochs" in said
+
+
+def test_a_run_records_its_settings(here: Path) -> None:
+    Path("c.toml").write_text('hidden = [8]\nepochs = 1\nseed = 3\nposterior = "full-covariance-normal"')
+    told = ("--config", "c.toml", "--run-dir", "r", "--beta", "0.5", "--no-plots", "--json", *GRAPH)
+    result = json.loads(call("train", *told).stdout)
+    config = Run(Path("r")).config()
+    assert result["epochs"] == config.training.epochs == 1
+    assert (config.training.seed, config.training.beta, config.training.execution) == (3, 0.5, "graph")
+    assert config.model.encoder.settings["hidden"] == config.model.decoder.settings["hidden"] == (8,)
+    assert config.model.posterior.name == "full-covariance-normal"
+
+
+def test_the_result_names_early_stopping_and_averaged_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    terms = {"elbo": -1.0, "distortion": 0.75, "rate": 0.25}
+    result: dict[str, Any] = {
+        "dataset": "digits", "epochs": 4, "steps": 1_200, "parameters": 10_000, "seconds": 2.5, "run": "runs/r",
+        "train": terms, "validation": terms, "stopped_early": {"epoch": 4, "best_epoch": 2}, "ema": 0.99,
+    }  # fmt: skip
+    train.print_result(result)
+    printed = capsys.readouterr().out
+    assert "digits: 4 epochs, 1,200 steps, 10,000 parameters, 2.5 s" in printed
+    assert "stopped early at epoch 4, best at epoch 2 (--weights best)" in printed
+    assert "EMA with decay 0.99" in printed
+    assert re.search(r"validation +-1.00 +0.75 +0.25", printed)
+    assert printed.splitlines()[-1] == "runs/r"
+    train.print_result({**result, "stopped_early": {"epoch": 4, "best_epoch": None}, "ema": None})
+    printed = capsys.readouterr().out
+    assert "with no epoch of a finite validation ELBO" in printed
+    assert "EMA" not in printed
