@@ -101,7 +101,7 @@ def test_the_spread_of_the_gap_covers_that_of_both_bounds(linear: LinearGaussian
         assert (bound - truth).std() < 1.1 * sandwiched.gap.std()
 
 
-@pytest.mark.parametrize("chains", [4, 16])
+@pytest.mark.parametrize("chains", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_stated_errors_from_below_are_what_repeats_show(linear: LinearGaussian, chains: int) -> None:
     x = linear.data(1).repeat(400, axis=0)
     found = annealed(linear, x, 20, chains=chains, batch_size=400)
@@ -112,6 +112,7 @@ def _by_run(values: np.ndarray) -> np.ndarray:
     return values.reshape(REPEATS, EXAMPLES)
 
 
+@pytest.mark.slow
 def test_the_gap_closes_with_the_steps(linear: LinearGaussian) -> None:
     gaps = [
         sandwich(linear.vae(), examples=200, steps=steps, seed=(2, 2), batch_size=200, execution="graph").gap.mean()

@@ -45,7 +45,7 @@ def test_pareto_k_of_equal_weights_is_zero() -> None:
 
 
 def test_pareto_k_of_rounding_noise_is_zero(rng: np.random.Generator) -> None:
-    """What an exact posterior leaves in float32: equal weights but for their last bits, and ties."""
+    """An exact posterior in float32 gives weights that differ in their last bits only, with ties."""
     noisy = (-300 + 1e-4 * rng.integers(-2, 3, size=(96, 30))).astype(np.float32)
     np.testing.assert_array_equal(pareto_k(noisy.astype(float)), 0)
 

@@ -69,8 +69,8 @@ def test_bound_rises_with_the_samples_to_the_evidence(linear: LinearGaussian) ->
 CUTS = list(itertools.product((1, 33, 66), (1, 7, 100, 1_000)))
 """(batch size, chunk size): of 67 examples and 130 samples."""
 
-COMPILED = {(1, 1), (33, 7), (66, 100), (33, 1_000)}
-"""Each size once: every cut is another compilation."""
+COMPILED = {(33, 7)}
+"""XLA takes this one only in the fast tests, because each cut is another compilation."""
 
 
 @pytest.mark.parametrize(

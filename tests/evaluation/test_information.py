@@ -17,7 +17,6 @@ from tfp_vae.evaluation.information import (
     rate_per_dimension,
     reconstruction_error,
 )
-from tfp_vae.evaluation.probes import has_classes, probe
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import POSTERIORS, DiagonalNormal, FullCovarianceNormal
 from tfp_vae.model.priors import PRIORS, StandardNormal
@@ -150,48 +149,3 @@ def test_posterior_means_are_the_encoders(rng: np.random.Generator) -> None:
     vae, x = builders.model(), builders.data("bernoulli")
     many = x[rng.integers(len(x), size=1_203)]
     np.testing.assert_allclose(posterior_means(vae, many, seed=(0, 0)), vae.encoder(many).mean(), atol=1e-5)
-
-
-class TestProbes:
-    """Labels read from embeddings."""
-
-    def test_classes_apart_are_read_without_a_mistake(self, rng: np.random.Generator) -> None:
-        labels = np.arange(300) % 3
-        z = rng.normal(size=(300, 2)) + 20 * labels[:, np.newaxis]
-        found = probe(z[:200], labels[:200], z[200:], labels[200:])
-        assert found == {
-            "linear_probe_accuracy": 1.0,
-            "knn_accuracy": 1.0,
-            "linear_probe_accuracy_se": 0.0,
-            "knn_accuracy_se": 0.0,
-        }
-
-    def test_noise_is_read_at_chance(self, rng: np.random.Generator) -> None:
-        z, labels = rng.normal(size=(4_000, 2)), rng.integers(4, size=4_000)
-        found = probe(z[:2_000], labels[:2_000], z[2_000:], labels[2_000:])
-        for name in ("linear_probe_accuracy", "knn_accuracy"):
-            assert abs(found[name] - 0.25) < 4 * found[f"{name}_se"]
-
-    def test_a_ring_is_read_by_neighbours_alone(self, rng: np.random.Generator) -> None:
-        labels = np.arange(600) % 2
-        angle = rng.uniform(0, 2 * np.pi, 600)
-        z = (1 + 2 * labels[:, np.newaxis]) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        found = probe(z[:400], labels[:400], z[400:], labels[400:])
-        assert found["knn_accuracy"] == 1
-        assert found["linear_probe_accuracy"] < 0.7
-
-    @pytest.mark.parametrize(
-        ("labels", "named"),
-        [
-            (np.array([0, 1, 1]), True),
-            (np.array([0.0, 1.0, 2.0]), True),
-            (np.array(["a", "b"]), True),
-            (np.array([0.5, 1.0]), False),
-            (np.array([0.0, np.nan]), False),
-            (np.array([1, 1, 1]), False),
-            (np.arange(2_000), False),
-            (np.zeros([3, 2]), False),
-        ],
-    )
-    def test_only_classes_are_probed(self, labels: np.ndarray, named: bool) -> None:
-        assert has_classes(labels) is named

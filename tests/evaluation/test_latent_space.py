@@ -27,7 +27,7 @@ def test_embeddings_are_moments_of_the_posterior(name: str) -> None:
     found = encode(vae, x, samples=2_000, seed=(0, 1))
     assert found.samples.shape == (2_000, 6, 3)
     error = found.samples.std(axis=0) / np.sqrt(2_000)
-    few = 1 if POSTERIORS[name].capabilities.normal else np.sqrt(1 + 2_000 / 64)  # a flow's mean is of 64 samples
+    few = 1 if POSTERIORS[name].capabilities.normal else np.sqrt(1 + 2_000 / 64)  # a flow averages 64 samples
     assert (np.abs(found.mean - found.samples.mean(axis=0)) < 5 * few * error).all()
     np.testing.assert_allclose(found.scale, found.samples.std(axis=0), rtol=0.1 if few == 1 else 0.3)
 

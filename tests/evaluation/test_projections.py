@@ -1,4 +1,4 @@
-"""Latent space in the plane: principal components and t-SNE."""
+"""Projections to the plane: principal components against eigenvectors and scikit-learn, and views of points."""
 
 from __future__ import annotations
 
@@ -7,68 +7,91 @@ import pytest
 from sklearn.decomposition import PCA
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.evaluation.projections import MOST_NEIGHBOURED, PROJECTIONS, projection
+from tfp_vae.evaluation.projections import PROJECTIONS, principal_view, projection, tsne_view
 
 
-class TestProjection:
-    """Principal components."""
-
-    def test_two_dimensions_are_shown_without_change(self, rng: np.random.Generator) -> None:
-        z = rng.normal(size=(9, 2))
-        plane = projection(z)
-        np.testing.assert_array_equal(plane(z), z)
-        assert plane.how == ""
-
-    def test_components_are_those_of_scikit_learn(self, rng: np.random.Generator) -> None:
-        z = rng.normal(size=(200, 6)) * [1, 5, 2, 1, 3, 1]
-        plane, oracle = projection(z), PCA(2).fit(z)
-        np.testing.assert_allclose(np.abs(plane(z)), np.abs(oracle.transform(z)), atol=1e-8)
-        np.testing.assert_allclose(plane.shares, oracle.explained_variance_ratio_)
-        assert "6 dimensions" in plane.how
-        assert f"{sum(plane.shares):.0%}" in plane.how
-        np.testing.assert_allclose(projection(z[::-1])(z), plane(z), atol=1e-8)
-
-    def test_equal_points_map_to_the_origin(self) -> None:
-        plane = projection(np.ones((5, 4)))
-        np.testing.assert_array_equal(plane(np.ones((5, 4))), np.zeros((5, 2)))
-        assert plane.shares == (0, 0)
-        assert projection(np.ones((1, 4)) * np.arange(4)).shares == (0, 0)
+@pytest.fixture
+def z(rng: np.random.Generator) -> np.ndarray:
+    """Correlated points in five dimensions, away from the origin."""
+    return rng.normal(size=(200, 5)) @ rng.normal(size=(5, 5)) + 7
 
 
-class TestProjections:
-    """Every projection of latent space to the plane."""
+def test_axes_are_the_leading_eigenvectors_of_the_covariance(z: np.ndarray) -> None:
+    plane = projection(z)
+    values, vectors = np.linalg.eigh(np.cov(z, rowvar=False))
+    for axis, share, value, vector in zip(plane.axes.T, plane.shares, values[::-1], vectors.T[::-1], strict=False):
+        assert abs(axis @ vector) == pytest.approx(1)
+        assert share == pytest.approx(value / values.sum())
 
-    @pytest.mark.parametrize("name", list(PROJECTIONS))
-    @pytest.mark.parametrize("dims", [2, 7])
-    def test_equal_points_and_seeds_give_equal_pictures(self, name: str, dims: int) -> None:
-        z = np.random.default_rng(1).normal(size=(60, dims)).astype(np.float32)
-        first, second = (PROJECTIONS[name](z, 3) for _ in range(2))
-        np.testing.assert_array_equal(first.points, second.points)
-        np.testing.assert_array_equal(first.rows, np.arange(60))
-        assert first.points.shape == (60, 2)
-        assert np.isfinite(first.points).all()
-        assert len(first.names) == 2
 
-    @pytest.mark.parametrize(("name", "said"), [("pca", "principal components"), ("tsne", "t-SNE of 5 dimensions")])
-    def test_title_names_the_projection(self, name: str, said: str) -> None:
-        assert said in PROJECTIONS[name](np.random.default_rng(1).normal(size=(40, 5)), 0).how
+def test_shares_and_directions_agree_with_scikit_learn(z: np.ndarray) -> None:
+    plane, pca = projection(z), PCA(2).fit(z)
+    np.testing.assert_allclose(plane.shares, pca.explained_variance_ratio_, rtol=1e-10)
+    np.testing.assert_allclose(np.abs(np.sum(plane.axes.T * pca.components_, axis=1)), 1, rtol=1e-10)
+    np.testing.assert_allclose(np.abs(plane(z)), np.abs(pca.transform(z)), rtol=1e-8, atol=1e-10)
 
-    def test_tsne_keeps_neighbours_together(self) -> None:
-        labels = np.arange(150) % 3
-        z = 20.0 * np.eye(9)[labels] + np.random.default_rng(0).normal(size=(150, 9))
-        points = PROJECTIONS["tsne"](z, 0).points
-        distances = np.square(points[:, np.newaxis] - points).sum(axis=2)
-        np.fill_diagonal(distances, np.inf)
-        assert (labels[distances.argmin(axis=1)] == labels).all()
 
-    def test_tsne_uses_at_most_2000_points_and_reports_the_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tfp_vae.evaluation.projections.MOST_NEIGHBOURED", 20)
-        view = PROJECTIONS["tsne"](np.random.default_rng(0).normal(size=(59, 3)), 7)
-        assert MOST_NEIGHBOURED == 2_000
-        assert (view.rows[0], view.rows[-1], len(view.rows), len(view.points)) == (0, 58, 20, 20)
-        assert "perplexity 6, seed 7, 20 of 59 examples" in view.how
+def test_axes_are_orthonormal_with_a_positive_largest_entry(z: np.ndarray) -> None:
+    axes = projection(z).axes
+    np.testing.assert_allclose(axes.T @ axes, np.eye(2), atol=1e-12)
+    assert (axes[np.abs(axes).argmax(axis=0), [0, 1]] > 0).all()
 
-    def test_tsne_takes_equal_points_but_not_fewer_than_five(self) -> None:
-        assert np.isfinite(PROJECTIONS["tsne"](np.ones((9, 4)), 0).points).all()
-        with pytest.raises(UsageError, match="`projection=tsne` needs at least 5 test examples, found 4"):
-            PROJECTIONS["tsne"](np.ones((4, 4)), 0)
+
+def test_order_of_the_points_does_not_change_the_plane(z: np.ndarray, rng: np.random.Generator) -> None:
+    plane, other = projection(z), projection(rng.permutation(z))
+    np.testing.assert_allclose(plane.axes, other.axes, atol=1e-10)
+    np.testing.assert_allclose(plane.centre, other.centre)
+
+
+def test_two_dimensions_stay_as_they_are(rng: np.random.Generator) -> None:
+    z = rng.normal(size=(10, 2))
+    plane = projection(z)
+    np.testing.assert_array_equal(plane(z), z)
+    assert (plane.names, plane.how, plane.shares) == (("$z_1$", "$z_2$"), "", None)
+
+
+def test_names_and_titles_tell_the_shares_of_variance() -> None:
+    z = np.zeros([3, 4])
+    z[:, 1], z[:, 2] = [-3, 0, 3], [-1, 2, -1]
+    plane = projection(z)
+    assert plane.names == ("principal component 1 (75%)", "principal component 2 (25%)")
+    assert plane.how == "first 2 principal components of 4 dimensions (100% of variance)"
+
+
+@pytest.mark.parametrize("z", [np.ones([1, 3]), np.ones([5, 3])], ids=["one point", "equal points"])
+def test_points_without_variance_lie_at_the_origin(z: np.ndarray) -> None:
+    plane = projection(z)
+    assert plane.shares == (0, 0)
+    np.testing.assert_allclose(plane(z), 0)
+
+
+def test_projection_maps_leading_axes(z: np.ndarray) -> None:
+    plane = projection(z)
+    np.testing.assert_allclose(plane(z.reshape(4, 50, 5)), plane(z).reshape(4, 50, 2))
+
+
+def test_principal_view_shows_every_point(z: np.ndarray) -> None:
+    view = principal_view(z, 0)
+    np.testing.assert_array_equal(view.rows, np.arange(200))
+    np.testing.assert_allclose(view.points, view.plane(z))
+
+
+def test_tsne_keeps_clusters_together_and_depends_on_the_seed_alone(rng: np.random.Generator) -> None:
+    labels = np.arange(40) % 2
+    z = rng.normal(size=(40, 3)) + 50 * labels[:, np.newaxis]
+    view, again = tsne_view(z, 1), tsne_view(z, 1)
+    np.testing.assert_array_equal(view.points, again.points)
+    distances = np.linalg.norm(view.points[:, np.newaxis] - view.points, axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    np.testing.assert_array_equal(labels[distances.argmin(axis=1)], labels)
+    assert view.plane is None
+    assert view.how == "t-SNE of 3 dimensions (perplexity 13, seed 1)"
+
+
+def test_tsne_refuses_fewer_than_five_points() -> None:
+    with pytest.raises(UsageError, match=r"`projection=tsne` needs at least 5 test examples, found 4\. Choose pca"):
+        tsne_view(np.zeros([4, 3]), 0)
+
+
+def test_table_holds_every_view() -> None:
+    assert {"pca": principal_view, "tsne": tsne_view} == PROJECTIONS
