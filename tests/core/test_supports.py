@@ -1,41 +1,77 @@
-"""Supports: membership, levels, and the first value outside."""
+"""Supports: which values belong to each, the first violation, and counting levels."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tfp_vae.core.supports import BINARY, COUNTS, OPEN_UNIT, REAL, UNIT, Support, first_violation, level_count, levels
+from tfp_vae.core import supports
+from tfp_vae.core.supports import MOST_LEVELS, Support, Violation, first_violation, level_count, levels
+
+CASES = {
+    "BINARY": ([0.0, 1.0], [0.5, -1.0, 2.0, np.nan, np.inf]),
+    "OPEN_UNIT": ([0.001, 0.5], [0.0, 1.0, np.nan, np.inf]),
+    "UNIT": ([0.0, 0.5, 1.0], [-0.001, 1.001, np.nan, np.inf]),
+    "COUNTS": ([0.0, 1.0, 255.0], [-1.0, 0.5, np.nan, np.inf]),
+    "REAL": ([-1e30, 0.0, 0.5], [np.nan, np.inf, -np.inf]),
+    "NEAR_UNIT": ([-0.9, 0.0, 1.9], [-1.0, 2.0, 255.0, np.nan]),
+    "PRESENT": ([0.0, np.inf], [np.nan]),
+    "NOT_INFINITE": ([0.0, np.nan], [np.inf, -np.inf]),
+}
 
 
-@pytest.mark.parametrize(
-    ("support", "inside", "outside"),
-    [
-        (BINARY, [0, 1], [0.5, -1, 2, np.nan]),
-        (OPEN_UNIT, [1e-6, 0.5], [0, 1, -1, np.nan]),
-        (UNIT, [0, 0.5, 1], [-1e-6, 1.1, 255, np.nan]),
-        (COUNTS, [0, 1, 1e6], [0.5, -1, np.inf, np.nan]),
-        (REAL, [-1e30, 0.1], [np.inf, np.nan]),
-        (levels(17), [0, 1 / 16, 1], [1 / 17, -1 / 16, 17 / 16, np.nan]),
-    ],
-)
-def test_values_inside_and_outside_each_support(support: Support, inside: list[float], outside: list[float]) -> None:
-    assert support.contains(np.array(inside, np.float32)).all()
-    assert not support.contains(np.array(outside, np.float32)).any()
+@pytest.mark.parametrize("name", CASES)
+def test_support_contains_its_values_and_no_others(name: str) -> None:
+    support: Support = getattr(supports, name)
+    inside, outside = map(np.array, CASES[name])
+    assert support.contains(inside).all()
+    assert not support.contains(outside).any()
 
 
-@pytest.mark.parametrize("count", [2, 3, 16, 17, 256, 1_000])
-def test_levels_are_counted(count: int) -> None:
-    x = (np.arange(count) / (count - 1)).astype(np.float32)
-    assert level_count(x[:, np.newaxis]) == count
+@pytest.mark.parametrize("name", CASES)
+def test_only_sets_with_gaps_are_discrete(name: str) -> None:
+    assert getattr(supports, name).discrete == (name in ("BINARY", "COUNTS"))
 
 
-@pytest.mark.parametrize("values", [[0.1, 0.25, 0.77], [0, 7], [-1, 0]])
-def test_values_on_no_grid_have_no_levels(values: list[float]) -> None:
+@pytest.mark.parametrize("count", [3, 17, 256, 1_001, MOST_LEVELS])
+def test_levels_contain_each_level_in_float32_and_refuse_the_middle_between_two(count: int) -> None:
+    grid = np.arange(count) / (count - 1)
+    assert levels(count).contains(grid.astype(np.float32)).all()
+    assert not levels(count).contains((grid[:-1] + grid[1:]) / 2).any()
+    assert levels(count).discrete
+
+
+def test_two_levels_are_the_binary_support() -> None:
+    assert levels(2) is supports.BINARY
+
+
+def test_first_violation_is_the_first_row_and_value_outside() -> None:
+    x = np.zeros((2_500, 3))
+    assert first_violation(x, supports.BINARY) is None
+    x[2_100, 1], x[2_400, 0] = 0.25, 7
+    assert first_violation(x, supports.BINARY) == Violation(2_100, 0.25)
+
+
+def test_no_examples_violate_nothing() -> None:
+    assert first_violation(np.zeros((0, 3)), supports.BINARY) is None
+
+
+@pytest.mark.parametrize("count", [2, 3, 17, 256])
+def test_level_count_finds_the_number_of_levels(count: int) -> None:
+    x = np.random.default_rng(0).integers(0, count, (3_000, 4)) / (count - 1)
+    assert level_count(x.astype(np.float32)) == count
+
+
+def test_even_pixels_have_half_as_many_steps() -> None:
+    x = 2 * np.arange(128)[:, np.newaxis] / 254
+    assert level_count(x) == 128
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.5, 2.0], [0.0, 1e-7, 1.0], [0.0, 0.3, 0.37, 1.0]])
+def test_values_off_every_grid_have_no_levels(values: list[float]) -> None:
     assert level_count(np.array(values)[:, np.newaxis]) is None
 
 
-def test_violation_beyond_the_first_thousand_rows_is_found() -> None:
-    x = np.zeros((2_500, 2, 2))
-    x[2_345, 1, 0] = 0.5
-    assert first_violation(x, BINARY) == (2_345, 0.5)
+def test_support_names_itself_in_messages() -> None:
+    assert levels(3).text == "{0, 1/2, ..., 1} (3 levels)"
+    assert supports.COUNTS.text == "{0, 1, 2, ...}"

@@ -1,0 +1,172 @@
+"""Files that appear whole or not at all, and JSON without NaN."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfp_vae.core import files
+from tfp_vae.core.errors import DiskError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    files.write_bytes(path, b"old")
+    files.write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_write_respects_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        files.write_bytes(tmp_path / "a", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_previous_content_is_kept_under_the_other_name(tmp_path: Path) -> None:
+    path, previous = tmp_path / "a", tmp_path / "b"
+    for content in (b"1", b"2", b"3"):
+        files.write_bytes(path, content, previous=previous)
+    assert (path.read_bytes(), previous.read_bytes()) == (b"3", b"2")
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_failed_write_keeps_the_old_file_and_removes_the_partial_one(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, step, refuse)
+    with pytest.raises(DiskError, match=r"the disk is full\. Make room or choose another place, then try again\."):
+        files.write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("number", sorted(files.REASONS))
+def test_each_error_of_the_disk_has_a_reason_and_a_remedy(number: int) -> None:
+    with pytest.raises(DiskError) as caught, files.disk_errors(Path("a"), "name a file"):
+        raise OSError(number, "said by the system")
+    message = str(caught.value)
+    assert message.startswith(f"could not write a: {files.REASONS[number]}. ")
+    assert message.endswith("ame a file.")
+
+
+def test_error_without_a_reason_keeps_the_words_of_the_system() -> None:
+    with pytest.raises(DiskError, match=r"a: Input/output error\. Choose"), files.disk_errors(Path("a")):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_only_errors_of_the_disk_are_raised_as_such() -> None:
+    files.raise_if_disk(OSError(errno.ECONNRESET, "reset"), Path("a"))
+    with pytest.raises(DiskError, match="the disk is full"):
+        files.raise_if_disk(OSError(errno.ENOSPC, "full"), Path("a"))
+
+
+def test_partial_files_of_this_target_are_removed_and_others_stay(tmp_path: Path) -> None:
+    for name in (".a.x1.part", ".a.x2.part", ".b.x1.part", "a.part", "a"):
+        (tmp_path / name).touch()
+    files.remove_partial_files(tmp_path / "a")
+    assert names(tmp_path) == [".b.x1.part", "a", "a.part"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_copy_keeps_its_content_when_the_file_is_replaced(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    files.write_bytes(tmp_path / "a", b"1")
+    files.keep_copy(tmp_path / "a", tmp_path / "b")
+    files.write_bytes(tmp_path / "a", b"2")
+    assert (tmp_path / "b").read_bytes() == b"1"
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_writable_folder_is_made_and_stays_empty(tmp_path: Path) -> None:
+    files.check_writable(tmp_path / "x" / "y")
+    assert names(tmp_path / "x" / "y") == []
+
+
+def test_folder_below_a_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError, match=r"one\.npz: .*\. Name another file\."):
+        files.check_writable(tmp_path / "file" / "x", "name another file", of=Path("one.npz"))
+    with pytest.raises(DiskError, match="could not write"):
+        files.make_folder(tmp_path / "file")
+
+
+def test_arrays_come_back_equal(tmp_path: Path) -> None:
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b/c": np.array([True, False]), "d": np.array("text")}
+    files.write_arrays(tmp_path / "x.npz", arrays)
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as found:
+        assert set(found) == set(arrays)
+        assert all((found[name] == array).all() for name, array in arrays.items())
+    files.write_array(tmp_path / "x.npy", arrays["a"])
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy", allow_pickle=False), arrays["a"])
+
+
+def test_arrays_of_objects_are_refused_because_they_need_pickle(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="found an array of objects"):
+        files.write_arrays(tmp_path / "x.npz", {"a": np.array([{}], dtype=object)})
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        files.write_array(tmp_path / "x.npy", np.array([{}], dtype=object))
+    assert names(tmp_path) == []
+
+
+VALUE = {"a": 1.5, "b": math.nan, "c": {"d": -math.inf, "e": None}, "f": [1, {"g": math.inf}], "h": "text"}
+
+
+def test_json_holds_null_and_a_reason_in_place_of_numbers_that_are_not_finite(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", VALUE)
+    found = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+    assert found["b"] is None
+    assert found["b_reason"] == "the value was nan, which is not a finite number"
+    assert found["c"] == {"d": None, "d_reason": "the value was -inf, which is not a finite number", "e": None}
+    assert found["f"][1]["g"] is None
+
+
+def test_json_refuses_a_list_with_a_number_that_is_not_finite() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.json_text({"a": [math.nan]})
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_numbers_that_are_not_finite_come_back(number: float) -> None:
+    found = files.restore_non_finite(json.loads(files.json_text({"a": number, "b": None, "b_reason": "none yet"})))
+    assert repr(found["a"]) == repr(number)
+    assert found == {"a": found["a"], "b": None, "b_reason": "none yet"}
+
+
+def test_sealed_object_opens_after_it_is_printed_and_parsed_again() -> None:
+    sealed = files.seal({"epochs": 3, "loss": math.nan, "name": "é"})
+    again = json.loads(json.dumps(dict(reversed(sealed.items())), indent=7))
+    assert files.unseal(again) == {"epochs": 3, "loss": None, "loss_reason": sealed["loss_reason"], "name": "é"}
+    assert files.seal(sealed) == sealed
+
+
+@pytest.mark.parametrize("change", [{"epochs": 4}, {"more": 1}, {"checksum": "0" * 16}, {"checksum": None}])
+def test_changed_object_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="its checksum is not that of its content"):
+        files.unseal({**files.seal({"epochs": 3}), **change})

@@ -1,0 +1,84 @@
+"""Stateless seeds: functions of run seed, purpose and indices, and distinct from one another."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.seeds import Purpose, fold, generator, integer, seed_for
+
+PURPOSES = {
+    "INITIALIZATION": 1,
+    "SHUFFLE": 2,
+    "BINARIZATION": 3,
+    "LATENT": 4,
+    "VALIDATION": 5,
+    "EVALUATION": 6,
+    "SAMPLE": 7,
+    "SPLIT": 8,
+    "HELD_OUT": 9,
+    "DROPOUT": 10,
+    "SUBSET": 11,
+    "EMBEDDING": 12,
+    "PAIRS": 13,
+    "INSPECTION": 14,
+}
+
+
+def as_pair(seed: tf.Tensor) -> tuple[int, int]:
+    first, second = np.asarray(seed).tolist()
+    return first, second
+
+
+@pytest.mark.parametrize("name", PURPOSES)
+def test_purpose_keeps_its_number_because_results_depend_on_it(name: str) -> None:
+    assert Purpose[name] == PURPOSES[name]
+
+
+def test_folding_is_repeatable_and_depends_on_each_index_and_on_their_order() -> None:
+    indices = [(), (0,), (1,), (0, 0), (7, 3), (3, 7)]
+    seeds = [as_pair(fold((0, 1), *each)) for each in indices]
+    assert seeds == [as_pair(fold(tf.constant([0, 1]), *each)) for each in indices]
+    assert len(set(seeds)) == len(indices)
+
+
+def test_folding_without_an_index_returns_the_seed() -> None:
+    assert as_pair(fold((3, 4))) == (3, 4)
+
+
+def test_folding_one_by_one_equals_folding_at_once() -> None:
+    assert as_pair(fold(fold((0, 1), 7), 3)) == as_pair(fold((0, 1), 7, 3))
+
+
+def test_tensors_as_indices_give_the_same_seed_also_in_a_graph() -> None:
+    compiled = tf.function(lambda step: fold((0, 1), step))
+    assert as_pair(compiled(tf.constant(9))) == as_pair(fold((0, 1), 9))
+
+
+@pytest.mark.parametrize("seed", [3, (1,), (1, 2, 3)])
+def test_seed_of_another_shape_is_refused(seed: object) -> None:
+    with pytest.raises(UsageError, match=r"A stateless seed is two integers, such as \(0, 1\)\. Found shape"):
+        fold(seed)
+
+
+def test_seeds_of_different_runs_and_purposes_differ() -> None:
+    seeds = {as_pair(seed_for(run, purpose, 1)) for run, purpose in itertools.product(range(3), Purpose)}
+    assert len(seeds) == 3 * len(Purpose)
+
+
+def test_generators_repeat_and_their_number_of_indices_counts() -> None:
+    first, again = (generator(5, Purpose.SHUFFLE, 1).permutation(50) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    draws = [generator(5, Purpose.SHUFFLE, *each).integers(2**62) for each in [(), (0,), (1,), (1, 0), (0, 1)]]
+    assert len(set(draws)) == 5
+
+
+def test_integers_fit_into_31_bits_and_repeat() -> None:
+    values = [integer(0, Purpose.EMBEDDING, i) for i in range(200)]
+    assert values == [integer(0, Purpose.EMBEDDING, i) for i in range(200)]
+    assert all(0 <= value < 2**31 for value in values)
+    assert len(set(values)) == 200
