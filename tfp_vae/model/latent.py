@@ -30,7 +30,7 @@ class Latent:
     ```
 
     Args:
-      event_shape: shape of one z; `(D,)` for a vector.
+      event_shape: shape of one z, `(D,)` for a vector.
       blocks: sizes of the layers of z in the order in which they are sampled. Their sum is `size`. A model without a
         hierarchy has one block.
       discrete: whether z takes discrete values, so that p(z) is a probability and not a density.

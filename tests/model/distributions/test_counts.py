@@ -14,7 +14,7 @@ RATES = [0.01, 1.0, 15.0, 17.0, 300.0, 1e4, 1e5, 1e6, 1e7]
 
 
 def counts_near(rate: float) -> np.ndarray:
-    """Return counts around a rate, from likely to extreme, all of which float32 can hold."""
+    """Return counts around a rate, from likely to extreme. Float32 can hold all of them."""
     deviations = np.array([-200, -30, -5, -1, -0.1, 0, 0.3, 1, 4, 40, 300])
     return np.unique(np.maximum(0, np.round(rate + np.sqrt(rate) * deviations))).astype(np.float32)
 
