@@ -18,7 +18,7 @@ from tests.helpers.runs import start_run
 from tfp_vae.core import registry
 from tfp_vae.core.errors import RunError, UsageError
 from tfp_vae.core.registry import Member, allow_code
-from tfp_vae.runs.load import sample
+from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import Run
 
@@ -138,18 +138,15 @@ def test_allow_code_samples_evaluates_and_resumes(run: Run) -> None:
 
 
 def test_python_loads_with_permission_or_after_an_import(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tfp_vae.runs import load
-
-    restored = next(each for each in (getattr(load, "LoadedRun", None), getattr(load, "Restored", None)) if each)
     with pytest.raises(RunError, match="set `allow_code`"):
-        restored(run)
+        LoadedRun(run)
     with allow_code(run.folder.parent):
-        inside = sample(restored(run), 3, seed=0)
+        inside = sample(LoadedRun(run), 3, seed=0)
     forget()
     monkeypatch.syspath_prepend(run.folder.parent)
     for name in ("posterior", "prior", "likelihood", "network"):
         __import__(f"my_{name}")
-    assert (sample(restored(run), 3, seed=0) == inside).all()
+    assert (sample(LoadedRun(run), 3, seed=0) == inside).all()
 
 
 def test_another_function_of_an_imported_module_is_never_called(run: Run) -> None:
