@@ -7,7 +7,16 @@ import pytest
 from scipy import stats
 
 from tests.helpers.oracles import LinearGaussian
-from tfp_vae.evaluation.diagnostics import Tally, log_mean_error, pareto_k, second_order_bias, tail_size
+from tfp_vae.evaluation.diagnostics import (
+    Tally,
+    generalized_pareto_shape,
+    log_mean_error,
+    mean_error,
+    pareto_k,
+    second_order_bias,
+    standard_error,
+    tail_size,
+)
 from tfp_vae.evaluation.importance import estimate, summarize
 
 
@@ -163,3 +172,21 @@ def assert_covers(means: np.ndarray, errors: np.ndarray, truth: float) -> None:
     """Within 4 standard errors of a share, 95% of the intervals hold the truth."""
     covered = np.mean(np.abs(means - truth) < 1.96 * errors)
     assert abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / REPEATS)
+
+
+@pytest.mark.parametrize("shape", [-0.2, 0.5, 1.0])
+def test_generalized_pareto_shape_ignores_the_scale(shape: float) -> None:
+    excess = np.sort(stats.genpareto(shape).rvs(size=(2_000, 5), random_state=6), axis=0)
+    found = generalized_pareto_shape(excess)
+    assert abs(found.mean() - shape) < 0.1
+    np.testing.assert_allclose(generalized_pareto_shape(1e-3 * excess), found, rtol=1e-7)
+
+
+def test_standard_error_is_that_of_the_mean(rng: np.random.Generator) -> None:
+    values = rng.normal(size=30)
+    assert standard_error(values) == pytest.approx(stats.sem(values))
+    assert np.isnan(standard_error(values[:1]))
+
+
+def test_mean_error_adds_variances() -> None:
+    assert mean_error(np.array([3.0, 4.0])) == pytest.approx(2.5)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import typing
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tfp_vae.evaluation.importance import Estimates, Summary, summarize
 from tfp_vae.evaluation.metrics import METRICS, Metric, Place, metrics_of, significant
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "evaluation.md"
@@ -75,3 +78,58 @@ def test_values_and_errors_have_the_formats_of_the_table() -> None:
 )
 def test_report_numbers_have_four_significant_digits(value: float | None, text: str) -> None:
     assert significant(value) == text
+
+
+def synthetic_estimates() -> Estimates:
+    """Return estimates of 50 examples that no model made, with ten samples each."""
+    draw = np.random.default_rng(4)
+    return Estimates(
+        log_likelihood=draw.normal(-90, 5, 50),
+        distortion=draw.normal(80, 5, 50),
+        rate=draw.uniform(5, 15, 50),
+        ess=draw.uniform(1, 10, 50),
+        pareto_k=np.append(draw.uniform(0, 1.2, 49), np.nan),
+        sweep=np.zeros([50, 0]),
+        posterior_mean=draw.normal(size=(50, 4)) * [1.0, 0.01, 0.5, 0.0],
+        posterior_mean_variance=np.zeros([50, 4]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "definition"),
+    [
+        ("log_likelihood", lambda e: e.log_likelihood.mean()),
+        ("log_likelihood_se", lambda e: e.log_likelihood.std(ddof=1) / math.sqrt(50)),
+        ("log_likelihood_mc_error", lambda e: math.sqrt(np.sum(1 / e.ess - 1 / 10)) / 50),
+        ("likely_bias", lambda e: np.mean(1 / e.ess - 1 / 10) / 2),
+        ("elbo", lambda e: np.mean(-e.distortion - e.rate)),
+        ("elbo_se", lambda e: np.std(-e.distortion - e.rate, ddof=1) / math.sqrt(50)),
+        ("distortion", lambda e: e.distortion.mean()),
+        ("rate", lambda e: e.rate.mean()),
+        ("bits_per_dim", lambda e: -e.log_likelihood.mean() / (64 * math.log(2))),
+        ("active_units", lambda e: sum(np.var(column) > 0.01 for column in e.posterior_mean.T)),
+        ("ess_median", lambda e: np.sort(e.ess)[[24, 25]].mean()),
+        ("ess_p5", lambda e: np.percentile(e.ess, 5)),
+        ("ess_min", lambda e: min(e.ess)),
+        ("pareto_k_share_above", lambda e: np.sum(e.pareto_k > 0.7) / 49),
+    ],
+)
+def test_summary_follows_the_definition(key: str, definition: Callable[[Estimates], float]) -> None:
+    estimates = synthetic_estimates()
+    summary = summarize(estimates, event_size=64, iw_samples=10, discrete=True)
+    assert getattr(summary, key) == pytest.approx(definition(estimates), rel=1e-12)
+
+
+def test_every_field_of_a_summary_is_a_metric_or_its_error() -> None:
+    errors = {metric.error_key for metric in METRICS.values()}
+    assert [name for name in Summary._fields if name not in METRICS and name not in errors] == []
+
+
+def test_a_density_has_no_bits() -> None:
+    assert math.isnan(summarize(synthetic_estimates(), event_size=64, iw_samples=10, discrete=False).bits_per_dim)
+
+
+def test_one_example_has_neither_standard_errors_nor_active_units() -> None:
+    one = Estimates(*(column[:1] for column in synthetic_estimates()))
+    summary = summarize(one, event_size=64, iw_samples=10, discrete=True)
+    assert all(math.isnan(value) for value in (summary.log_likelihood_se, summary.elbo_se, summary.active_units))
