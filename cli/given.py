@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -15,8 +14,6 @@ from tfp_vae.runs.recipe import binarize, held_out_view, read_examples, reload
 from tfp_vae.runs.run import Run
 
 from . import console, options
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Examples(NamedTuple):
@@ -50,33 +47,28 @@ class Examples(NamedTuple):
         return {"example": self.places, **{key: column for key, column in given.items() if column is not None}}
 
 
-def example_options(command: F) -> F:
-    """Add `--data`, `--split`, `--data-dir` and `--max-examples`."""
-    added = (
-        options.option(
-            "--data",
-            group=options.DATA,
-            metavar="PATH",
-            type=options.PLACE,
-            help="File or folder of new examples, instead of a split.",
-        ),
-        options.option(
-            "--split",
-            group=options.DATA,
-            type=click.Choice(SPLITS),
-            help="Split of the run's own data.  [default: test]",
-        ),
-        options.data_dir_option,
-        options.option(
-            "--max-examples",
-            group=options.DATA,
-            type=options.Whole(1),
-            help="Use this many examples, evenly spread.  [default: all]",
-        ),
-    )
-    for add in reversed(added):
-        command = add(command)
-    return command
+example_options = options.options(
+    options.option(
+        "--data",
+        group=options.DATA,
+        metavar="PATH",
+        type=options.PLACE,
+        help="File or folder of new examples, instead of a split.",
+    ),
+    options.option(
+        "--split",
+        group=options.DATA,
+        type=click.Choice(SPLITS),
+        help="Split of the run's own data.  [default: test]",
+    ),
+    options.data_dir_option,
+    options.option(
+        "--max-examples",
+        group=options.DATA,
+        type=options.Whole(1),
+        help="Use this many examples, evenly spread.  [default: all]",
+    ),
+)
 
 
 def select_examples(

@@ -245,5 +245,5 @@ def print_result(result: Mapping[str, Any]) -> None:
         never = "with no epoch of a finite validation ELBO"
         click.echo(f"stopped early at epoch {early['epoch']}, {best if early['best_epoch'] else never}")
     if result["ema"] is not None:
-        click.echo(f"validation is of averaged weights (EMA with decay {result['ema']:g}), which every command uses")
+        click.echo(f"validation uses averaged weights (EMA with decay {result['ema']:g}), as every command does")
     click.echo(result["run"])

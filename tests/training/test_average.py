@@ -257,7 +257,7 @@ class TestCommand:
 
     def test_training_says_it(self, tmp_path: Path) -> None:
         told = ("--ema", "0.99", "--epochs", "1", "--hidden", "8", "--execution", "graph", "--run-dir", tmp_path / "r")
-        assert "validation is of averaged weights (EMA with decay 0.99)" in call("train", "--no-plots", *told).stdout
+        assert "validation uses averaged weights (EMA with decay 0.99)" in call("train", "--no-plots", *told).stdout
         assert Run(tmp_path / "r").config().training.ema == 0.99
 
     def test_runs_and_report_show_it(self, averaged_run: Run) -> None:
