@@ -1,7 +1,7 @@
 """Results of a run on data: evaluations, comparisons, and the log p(x) of single examples.
 
-`assess` estimates log p(x) once for the chosen examples. Each part of `_PARTS` then adds metrics to a JSON object, from
-those estimates or from the model. `evaluation.json` and `tfp-vae evaluate` hold this object. An undefined metric is
+`assess` estimates log p(x) once for the chosen examples. Its other parts add metrics to a JSON object, from those
+estimates or from the model. `evaluation.json` and `tfp-vae evaluate` hold this object. An undefined metric is
 None, and `<name>_reason` says why. `compare` takes two results and needs no model.
 
 `score` returns the log p(x) of given examples, and `most_anomalous` the examples with the lowest. A low log p(x) is a
@@ -42,26 +42,26 @@ __all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare",
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 """The quantiles of log p(x) that `score` returns."""
 
-BIAS_WORTH_SAYING = 0.05
+LARGE_BIAS = 0.05
 """Warn if the likely bias exceeds this many nats."""
 
 FEWEST_EFFECTIVE = 10
 """Warn if the median effective sample size is lower."""
 
-SHARE_WORTH_SAYING = 0.05
+LARGE_SHARE = 0.05
 """Warn if k̂ is too high for a larger share of the examples."""
 
 Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
-"""Begins a stage of a given name and amount of work, and gives a function to call with the amount just done."""
+"""Starts a stage with a name and an amount of work, and yields a function to call with the amount just done."""
 
 
 class AnnealingPlan(NamedTuple):
-    """How annealed importance sampling is done: on some of the examples, and on as many simulated ones.
+    """The settings of annealed importance sampling, for some of the examples and for as many simulated ones.
 
     steps, chains: see `annealing.annealed_log_likelihood`.
-    examples: how many.
+    examples: the number of examples.
 
-    Its time is in proportion to steps * (3 chains + 8) * examples: lower bounds of given examples, and both bounds of
+    The time is proportional to steps * (3 chains + 8) * examples: lower bounds of given examples, and both bounds of
     simulated ones, with four pilot chains each.
     """
 
@@ -73,17 +73,17 @@ class AnnealingPlan(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Plan:
-    """What is assessed, and how.
+    """The settings of an evaluation.
 
-    iw_samples: numbers of importance samples; the largest is K, the others are noted on the way.
+    iw_samples: numbers of importance samples. The largest is K, and the same pass estimates the bound for the others.
     split: `train`, `validation` or `test`.
-    max_examples: a random sample of them, the same for every run; all, if not given.
+    max_examples: the size of a random sample, which is the same for every run. None takes all examples.
     seed: the evaluation seed.
-    execution: `auto`, `xla`, `graph` or `eager`; they do not draw the same numbers.
-    annealing: whether, and how, log p(x) is estimated by annealing too.
+    execution: `auto`, `xla`, `graph` or `eager`. They draw different random numbers.
+    annealing: the settings of annealed importance sampling, or None to leave it out.
 
     Raises:
-      UsageError: no number of importance samples, or one under 1.
+      UsageError: there is no number of importance samples, or one below 1.
     """
 
     iw_samples: tuple[int, ...] = (100,)
@@ -95,7 +95,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.iw_samples or min(self.iw_samples) < 1:
-            raise UsageError(f"expected numbers of importance samples from 1 on, found {self.iw_samples}.")
+            raise UsageError(f"`iw_samples`: expected numbers from 1 on, found {self.iw_samples}.")
 
     @property
     def most_samples(self) -> int:
@@ -106,13 +106,13 @@ class Plan:
 @final
 @dataclass(frozen=True)
 class Assessment:
-    """What was found.
+    """The outcome of an evaluation.
 
-    result: figures with names, as `evaluation.json` holds them.
-    estimates: of each example.
-    examples: which they are, as the model saw them; `rows` are their places in the split.
+    result: the metrics by name, as `evaluation.json` holds them.
+    estimates: the estimates of each example.
+    examples: the examples as the model saw them. Their `rows` are indices in the split.
     ladder: the numbers of samples of `estimates.sweep`.
-    features: what a table calls the features of its vectors.
+    features: the names of a table's features.
     """
 
     result: dict[str, Any]
@@ -133,15 +133,15 @@ class Assessment:
         return caption.format(**self.result)
 
     def _with_error(self, name: str) -> str:
-        """Return a figure as text, with its standard error if it has one."""
+        """Return a metric as text, with its standard error if it has one."""
         value, error = (text_of(self.result.get(key)) for key in (name, f"{name}_se"))
         return f"{value} ± {error}" if error else value
 
     def per_example(self) -> dict[str, np.ndarray]:
-        """Return arrays with a value or vector for each example, to be written to a file.
+        """Return arrays with a value or vector for each example, for a file.
 
-        `row` [N] the place in the split, `label` [N] where there is one, the fields of `evaluation.Estimates`, `elbo`
-        [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J].
+        `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
+        `elbo` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J].
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
@@ -149,7 +149,7 @@ class Assessment:
 
 
 def ladder(most: int) -> tuple[int, ...]:
-    """Return 1, 2, 5, 10, 20, 50, ... up to `most`, and that itself: where the bound is noted for its picture.
+    """Return 1, 2, 5, 10, 20, 50, ... below `most`, and `most`: the numbers of samples in the picture of the bound.
 
     ```python
     tv.runs.results.ladder(30)  # (1, 2, 5, 10, 20, 30)
@@ -161,10 +161,10 @@ def ladder(most: int) -> tuple[int, ...]:
 
 @final
 @dataclass(frozen=True)
-class _Subject:
-    """What the parts of an assessment are told.
+class _Evaluation:
+    """The estimates of an evaluation, and methods that add metrics to its JSON object.
 
-    Indices of seeds belong to parts: annealing another number of examples does not change what the decomposition draws.
+    The indices of seeds belong to methods, so annealing more examples does not change the decomposition.
     """
 
     restored: LoadedRun
@@ -182,17 +182,151 @@ class _Subject:
         return self.restored.vae
 
     def seed(self, *indices: int) -> Seed:
-        """Return the seed of a part's draws."""
+        """Return a seed for random draws."""
         return seed_for(self.plan.seed, Purpose.EVALUATION, *indices)
+
+    def description(self) -> dict[str, Any]:
+        plan, restored = self.plan, self.restored
+        decay = restored.config.training.ema
+        averaging = _undefined("the run does not average its weights", "ema") if decay is None else {"ema": decay}
+        return {
+            "run": str(restored.run.folder),
+            "dataset": restored.config.data.dataset,
+            "split": plan.split,
+            "num_examples": len(self.examples),
+            "iw_samples": plan.most_samples,
+            "seed": plan.seed,
+            "execution": self.execution,
+            "weights": restored.weights,
+            **averaging,
+            "step": restored.step,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return the estimate with its errors, and advice if they are large."""
+        discrete, samples = self.vae.decoder.likelihood.discrete, self.plan.most_samples
+        summary = summarize(self.estimates, math.prod(self.examples.x.shape[1:]), samples, discrete=discrete)
+        density = {} if discrete else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
+        annealed = self.plan.annealing is not None
+        return {**summary._asdict(), **density, "advice": advice(summary, samples, annealed=annealed)}
+
+    def sweep(self) -> dict[str, Any]:
+        """Return the mean estimate for each number of samples in the plan."""
+        columns = {k: self.estimates.sweep[:, self.ladder.index(k)] for k in sorted(set(self.plan.iw_samples))}
+        return {"sweep": [{"iw_samples": k, **_mean("log_likelihood", column)} for k, column in columns.items()]}
+
+    def rates(self) -> dict[str, Any]:
+        """Return the rate of each latent dimension."""
+        rates = information.rate_per_dimension(self.vae, self.examples.x)
+        if rates is None:
+            return _undefined("only between Normals have the marginals a closed-form rate", "rate_per_dim")
+        return {"rate_per_dim": rates.tolist()}
+
+    def decomposition(self) -> dict[str, Any]:
+        """Return the two parts of the rate.
+
+        The examples are shuffled, because `information.decomposition` takes the first ones and files may be sorted.
+        """
+        x = self.examples.x[generator(FIXED_SEED, Purpose.SUBSET, 1).permutation(len(self.examples))]
+        parts = information.decomposition(self.vae, x, seed=self.seed(1), execution=self.execution)
+        figures = parts._asdict()
+        return {
+            "mutual_information_examples": figures.pop("examples"),
+            "mutual_information_ceiling": parts.ceiling,
+            **figures,
+        }
+
+    def reconstruction(self) -> dict[str, Any]:
+        """Return the mean squared error of reconstructions."""
+        x = self.examples.x
+        return {"reconstruction_mse": information.reconstruction_error(self.vae, x, seed=self.seed(2))}
+
+    def probes(self) -> dict[str, Any]:
+        """Return how well two classifiers predict labels from posterior means.
+
+        They learn from up to 10,000 examples of the training split, or of validation if training data are evaluated.
+        """
+        asked = self.examples.y
+        if asked is None or not probes.has_classes(asked):
+            return _undefined(_NO_CLASSES.format("examples evaluated"), *_PROBED)
+        teaching = "validation" if self.plan.split == "train" else "train"
+        taught = _choose_examples(held_out_view(self.restored.config, self.dataset, teaching), probes.MOST_EXAMPLES)
+        if taught.y is None or not probes.has_classes(taught.y):
+            return _undefined(_NO_CLASSES.format(f"examples of the {teaching} split"), *_PROBED)
+        means = information.posterior_means(self.vae, taught.x, seed=self.seed(3))
+        return probes.probe(means, taught.y, self.estimates.posterior_mean, asked)
+
+    def annealing(self) -> dict[str, Any]:
+        """Return the results of annealing, or nothing if the plan has none."""
+        asked = self.plan.annealing
+        return {} if asked is None else {"ais": self.lower_bounds(asked), "sandwich": self.both_bounds(asked)}
+
+    def lower_bounds(self, asked: AnnealingPlan) -> dict[str, Any]:
+        """Return lower bounds from annealing for some of the examples.
+
+        The examples do not depend on the seed. The importance-weighted estimates of the same examples are subtracted.
+
+        Returns:
+          The plan, the bound with its errors, the paired difference from importance sampling, the share of accepted
+          moves, and a verdict.
+        """
+        count = min(asked.examples, len(self.examples))
+        rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 2).permutation(len(self.examples))[:count])
+        with self.stages("annealing", annealing.transitions(count, asked.steps, asked.chains)) as progress:
+            found = annealing.annealed_log_likelihood(
+                self.vae,
+                self.examples.x[rows],
+                steps=asked.steps,
+                chains=asked.chains,
+                seed=self.seed(4),
+                execution=self.execution,
+                progress=progress,
+            )
+        return {
+            **asked._asdict(),
+            "examples": count,
+            **_mean("log_likelihood", found.log_likelihood),
+            "log_likelihood_mc_error": mean_error(found.error),
+            **_mean("above_importance_sampling", found.log_likelihood - self.estimates.log_likelihood[rows]),
+            "accepted": float(found.accepted.mean()),
+            "verdict": verdict(found.log_likelihood - self.estimates.log_likelihood[rows]),
+        }
+
+    def both_bounds(self, asked: AnnealingPlan) -> dict[str, Any]:
+        """Return lower and upper bounds for simulated examples.
+
+        Log p(x) cancels in their gap, so its standard error over examples is that of the Monte Carlo noise.
+        """
+        total = annealing.transitions(asked.examples, asked.steps, asked.chains, both_ways=True)
+        with self.stages("annealing both ways", total) as progress:
+            found = annealing.sandwich(
+                self.vae,
+                examples=asked.examples,
+                steps=asked.steps,
+                chains=asked.chains,
+                seed=self.seed(5),
+                execution=self.execution,
+                progress=progress,
+            )
+        return {
+            "examples": asked.examples,
+            "lower": float(found.lower.mean()),
+            "upper": float(found.upper.mean()),
+            **_mean("gap", found.gap),
+        }
 
 
 def assess(
-    restored: LoadedRun, dataset: Dataset, plan: Plan, *, stages: Stages = lambda name, total: nullcontext(_unheard)
+    restored: LoadedRun,
+    dataset: Dataset,
+    plan: Plan,
+    *,
+    stages: Stages = lambda name, total: nullcontext(lambda done: None),
 ) -> Assessment:
-    """Return what held-out data say of a run.
+    """Evaluate a run on one split of its data.
 
-    Importance sampling costs K passes of the decoder for each example and most of the time; the parts that follow take
-    a pass or two each, but annealing where it is asked for. The same plan, run and execution give the same figures.
+    Importance sampling takes most of the time: K passes of the decoder for each example. The other metrics take a pass
+    or two each, except annealing. The same plan, run and execution give the same metrics.
 
     ```python
     run = tv.runs.run.find(None, "runs")  # the newest finished run
@@ -205,49 +339,50 @@ def assess(
     Args:
       restored: the run.
       dataset: its data, from `reload`.
-      plan: what is done.
-      stages: told of progress.
+      plan: the settings.
+      stages: called at the start of each stage, to report progress.
 
     Returns:
-      The figures, the estimates of each example, and which examples they are.
+      The metrics, the estimates of each example, and the examples.
 
     Raises:
-      UsageError: annealing of no step, or with fewer than two chains.
-      RunError: one sample at a time takes more memory than there is.
+      UsageError: annealing has no step, or fewer than two chains.
+      RunError: there is too little memory even for one sample at a time.
     """
     began = time.monotonic()
-    subject = _estimated(restored, dataset, plan, stages)
-    figures = {name: value for part in _PARTS for name, value in part(subject).items()}
-    result = figures | {"seconds": time.monotonic() - began}
-    return Assessment(result, subject.estimates, subject.examples, subject.ladder, restored.config.data.features)
-
-
-def _unheard(done: int) -> None:
-    del done
-
-
-def _estimated(restored: LoadedRun, dataset: Dataset, plan: Plan, stages: Stages) -> _Subject:
-    examples = _chosen(held_out_view(restored.config, dataset, plan.split), plan.max_examples)
+    examples = _choose_examples(held_out_view(restored.config, dataset, plan.split), plan.max_examples)
     execution = choose(restored.vae, plan.execution)
-    noted = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
+    rungs = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
     with stages("importance sampling", len(examples) * plan.most_samples) as progress:
         estimates = estimate(
             restored.vae,
             examples.x,
             iw_samples=plan.most_samples,
             seed=seed_for(plan.seed, Purpose.EVALUATION),
-            sweep=noted,
+            sweep=rungs,
             places=examples.rows,
             execution=execution,
             progress=progress,
         )
-    return _Subject(restored, dataset, plan, execution, stages, examples, noted, estimates)
+    found = _Evaluation(restored, dataset, plan, execution, stages, examples, rungs, estimates)
+    result = {
+        **found.description(),
+        **found.summary(),
+        **found.sweep(),
+        **found.rates(),
+        **found.decomposition(),
+        **found.reconstruction(),
+        **found.probes(),
+        **found.annealing(),
+        "seconds": time.monotonic() - began,
+    }
+    return Assessment(result, estimates, examples, rungs, restored.config.data.features)
 
 
-def _chosen(split: Split, most: int | None) -> Split:
-    """Return a split's examples with their rows there: all, or a random sample, the same for every run and seed.
+def _choose_examples(split: Split, most: int | None) -> Split:
+    """Return all examples of a split, or a random sample, with their rows in the split.
 
-    The same sample for every run and seed lets runs be compared on it, and a larger one holds a smaller one.
+    The sample is the same for every run and seed, so runs can be compared. A larger sample contains a smaller one.
     """
     rows = np.arange(len(split))
     if most is not None and most < len(rows):
@@ -255,49 +390,22 @@ def _chosen(split: Split, most: int | None) -> Split:
     return dataclasses.replace(split[rows], rows=rows)
 
 
-def _described(subject: _Subject) -> dict[str, Any]:
-    plan, restored = subject.plan, subject.restored
-    decay = restored.config.training.ema
-    averaging = _undefined("the run does not average its weights", "ema") if decay is None else {"ema": decay}
-    return {
-        "run": str(restored.run.folder),
-        "dataset": restored.config.data.dataset,
-        "split": plan.split,
-        "num_examples": len(subject.examples),
-        "iw_samples": plan.most_samples,
-        "seed": plan.seed,
-        "execution": subject.execution,
-        "weights": restored.weights,
-        **averaging,
-        "step": restored.step,
-    }
-
-
-def _summarized(subject: _Subject) -> dict[str, Any]:
-    """Return the estimate with its errors, and a sentence where they are large."""
-    discrete, samples = subject.vae.decoder.likelihood.discrete, subject.plan.most_samples
-    summary = summarize(subject.estimates, math.prod(subject.examples.x.shape[1:]), samples, discrete=discrete)
-    density = {} if discrete else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
-    annealed = subject.plan.annealing is not None
-    return {**summary._asdict(), **density, "advice": advice(summary, samples, annealed=annealed)}
-
-
 def advice(summary: Summary, iw_samples: int, *, annealed: bool = False) -> str | None:
-    """Return a sentence that says that the estimate is likely biased low, and what would help; None if it is not.
+    """Return a warning with remedies if the estimate is likely biased low, else None.
 
-    Said where the likely bias exceeds 0.05 nats, more than 5% of the examples have k̂ above 0.7, the median effective
-    sample size is under 10, or K is too small for a k̂.
+    It is likely biased if the estimated bias exceeds 0.05 nats, k̂ exceeds 0.7 for more than 5% of the examples, the
+    median effective sample size is below 10, or K is too small for a k̂.
 
     Args:
       summary: the estimate's averages.
       iw_samples: K.
-      annealed: whether annealing is done already, which then is no advice.
+      annealed: whether the evaluation anneals already, so that the advice leaves it out.
     """
     if math.isnan(summary.pareto_k_share_above):
         few = f"{iw_samples:,} samples are too few to tell by how much"
         return f"log p(x) is biased low, but {few}. Use `iw_samples=100` or more."
-    heavy = summary.pareto_k_share_above > SHARE_WORTH_SAYING
-    if not heavy and summary.likely_bias <= BIAS_WORTH_SAYING and summary.ess_median >= FEWEST_EFFECTIVE:
+    heavy = summary.pareto_k_share_above > LARGE_SHARE
+    if not heavy and summary.likely_bias <= LARGE_BIAS and summary.ess_median >= FEWEST_EFFECTIVE:
         return None
     tail = f"k̂ exceeds {PARETO_K_LIMIT} for {summary.pareto_k_share_above:.0%} of the examples and " if heavy else ""
     anneal = "" if annealed else ", and `ais_steps=1000` gives a bound that does not need the encoder"
@@ -308,12 +416,6 @@ def advice(summary: Summary, iw_samples: int, *, annealed: bool = False) -> str 
     )
 
 
-def _swept(subject: _Subject) -> dict[str, Any]:
-    """Return the mean estimate at each number of samples that was asked for."""
-    columns = {k: subject.estimates.sweep[:, subject.ladder.index(k)] for k in sorted(set(subject.plan.iw_samples))}
-    return {"sweep": [{"iw_samples": k, **_mean("log_likelihood", column)} for k, column in columns.items()]}
-
-
 def _mean(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: float(values.mean()), f"{name}_se": standard_error(values)}
 
@@ -322,97 +424,14 @@ def _undefined(reason: str, *names: str) -> dict[str, str | None]:
     return {key: value for name in names for key, value in ((name, None), (f"{name}_reason", reason))}
 
 
-def _rated(subject: _Subject) -> dict[str, Any]:
-    """Return the rate of each latent dimension."""
-    rates = information.rate_per_dimension(subject.vae, subject.examples.x)
-    if rates is None:
-        return _undefined("only between Normals have the marginals a closed-form rate", "rate_per_dim")
-    return {"rate_per_dim": rates.tolist()}
-
-
-def _decomposed(subject: _Subject) -> dict[str, Any]:
-    """Return the rate's two parts.
-
-    In a random order, as `information.decomposition` takes the first of its examples and files may be sorted.
-    """
-    x = subject.examples.x[generator(FIXED_SEED, Purpose.SUBSET, 1).permutation(len(subject.examples))]
-    parts = information.decomposition(subject.vae, x, seed=subject.seed(1), execution=subject.execution)
-    figures = parts._asdict()
-    return {
-        "mutual_information_examples": figures.pop("examples"),
-        "mutual_information_ceiling": parts.ceiling,
-        **figures,
-    }
-
-
-def _reconstructed(subject: _Subject) -> dict[str, Any]:
-    """Return the error of reconstructions."""
-    x = subject.examples.x
-    return {"reconstruction_mse": information.reconstruction_error(subject.vae, x, seed=subject.seed(2))}
-
-
 _PROBED = ("linear_probe_accuracy", "knn_accuracy")
 _NO_CLASSES = f"the {{}} have no labels of 2 to {probes.MOST_CLASSES:,} classes"
 
 
-def _probed(subject: _Subject) -> dict[str, Any]:
-    """Return how well labels can be read from the posterior means, learned from another split.
-
-    Taught with up to 10,000 examples of the training split (of validation, where training data are assessed).
-    """
-    asked = subject.examples.y
-    if asked is None or not probes.has_classes(asked):
-        return _undefined(_NO_CLASSES.format("examples evaluated"), *_PROBED)
-    teaching = "validation" if subject.plan.split == "train" else "train"
-    taught = _chosen(held_out_view(subject.restored.config, subject.dataset, teaching), probes.MOST_EXAMPLES)
-    if taught.y is None or not probes.has_classes(taught.y):
-        return _undefined(_NO_CLASSES.format(f"examples of the {teaching} split"), *_PROBED)
-    means = information.posterior_means(subject.vae, taught.x, seed=subject.seed(3))
-    return probes.probe(means, taught.y, subject.estimates.posterior_mean, asked)
-
-
-def _annealed(subject: _Subject) -> dict[str, Any]:
-    """Return what annealing says of some of the examples, and of simulated ones; nothing, if it was not asked for."""
-    asked = subject.plan.annealing
-    return {} if asked is None else {"ais": _below(subject, asked), "sandwich": _sandwiched(subject, asked)}
-
-
-def _below(subject: _Subject, asked: AnnealingPlan) -> dict[str, Any]:
-    """Return the bound from annealing, of some of the examples.
-
-    They are the same whatever the seed, and stand beside the importance-weighted estimates of just these.
-
-    Returns:
-      The plan, the bound with its errors, the paired difference from importance sampling, the share of moves accepted,
-      and a verdict.
-    """
-    count = min(asked.examples, len(subject.examples))
-    rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 2).permutation(len(subject.examples))[:count])
-    with subject.stages("annealing", annealing.transitions(count, asked.steps, asked.chains)) as progress:
-        found = annealing.annealed_log_likelihood(
-            subject.vae,
-            subject.examples.x[rows],
-            steps=asked.steps,
-            chains=asked.chains,
-            seed=subject.seed(4),
-            execution=subject.execution,
-            progress=progress,
-        )
-    return {
-        **asked._asdict(),
-        "examples": count,
-        **_mean("log_likelihood", found.log_likelihood),
-        "log_likelihood_mc_error": mean_error(found.error),
-        **_mean("above_importance_sampling", found.log_likelihood - subject.estimates.log_likelihood[rows]),
-        "accepted": float(found.accepted.mean()),
-        "verdict": verdict(found.log_likelihood - subject.estimates.log_likelihood[rows]),
-    }
-
-
 def verdict(above: np.ndarray) -> str:
-    """Return what it means that annealing exceeds importance sampling by `above`, nats of each example [N].
+    """Return a sentence on the difference between annealing and importance sampling, `above` [N] in nats.
 
-    Two standard errors of the mean paired difference decide; of a single example, whose error is not known, both agree.
+    A mean difference beyond two standard errors counts. A single example has no error, so its estimates agree.
     """
     mean, error = float(above.mean()), standard_error(above)
     if not abs(mean) > 2 * error:
@@ -422,64 +441,29 @@ def verdict(above: np.ndarray) -> str:
     return "annealing is lower: it needs more steps, and adds nothing to importance sampling here"
 
 
-def _sandwiched(subject: _Subject, asked: AnnealingPlan) -> dict[str, Any]:
-    """Return the bounds from both sides, of simulated examples.
-
-    In their gap log p(x) cancels: its standard error over examples is that of both bounds' Monte Carlo noise.
-    """
-    total = annealing.transitions(asked.examples, asked.steps, asked.chains, both_ways=True)
-    with subject.stages("annealing both ways", total) as progress:
-        found = annealing.sandwich(
-            subject.vae,
-            examples=asked.examples,
-            steps=asked.steps,
-            chains=asked.chains,
-            seed=subject.seed(5),
-            execution=subject.execution,
-            progress=progress,
-        )
-    return {
-        "examples": asked.examples,
-        "lower": float(found.lower.mean()),
-        "upper": float(found.upper.mean()),
-        **_mean("gap", found.gap),
-    }
-
-
-_PARTS: tuple[Callable[[_Subject], dict[str, Any]], ...] = (
-    _described,
-    _summarized,
-    _swept,
-    _rated,
-    _decomposed,
-    _reconstructed,
-    _probed,
-    _annealed,
-)
-
-
 def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
-    """Return how another run differs from a baseline on the same examples: other - baseline, in nats.
+    """Return the paired differences of two runs on the same examples, other - baseline, in nats.
 
-    The standard errors are those of paired differences, far smaller than those of the figures themselves.
-
-    The difference of two biased estimates: where one run's weights are more even than the other's, part of it is bias.
-    Make both with one K and one seed; that is not checked.
+    Standard errors of paired differences are far smaller than those of the metrics themselves. If the importance
+    weights of one run are more even, part of the difference is bias. Use the same K and seed for both, because that is
+    not checked.
 
     Returns:
       The two runs' names, and each of log_likelihood, elbo, distortion and rate with its `_se`.
 
     Raises:
-      UsageError: the two saw other examples, or one gives probabilities and the other densities.
+      UsageError: the runs saw different examples, or only one has a discrete likelihood.
     """
     runs = baseline.result["run"], other.result["run"]
     if not np.array_equal(baseline.examples.x, other.examples.x):
         raise UsageError(
-            f"expected runs that see the same examples, found other ones in {runs[0]} and {runs[1]}: compare runs of "
-            "one data set, split and binarization."
+            f"Runs can be compared only on the same examples, but those of {runs[0]} and {runs[1]} differ. Use runs "
+            "with the same data set, split and binarization."
         )
     if (baseline.result["bits_per_dim"] is None) != (other.result["bits_per_dim"] is None):
-        raise UsageError(f"expected two probabilities or two densities, found one of each: {runs[0]} and {runs[1]}.")
+        raise UsageError(
+            f"A probability cannot be compared with a density, but {runs[0]} and {runs[1]} have one of each."
+        )
     names = [metric.key for metric in metrics_of("difference")]
     pairs = ((name, getattr(other.estimates, name) - getattr(baseline.estimates, name)) for name in names)
     differences = {key: value for name, values in pairs for key, value in _mean(name, values).items()}
