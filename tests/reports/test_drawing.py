@@ -255,6 +255,7 @@ class TestLogLikelihood:
         assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["least", "most"]
 
 
+@pytest.mark.slow
 def test_extremes_of_a_folder_name_its_files(tmp_path: Path, rng: np.random.Generator) -> None:
     from PIL import Image
 
