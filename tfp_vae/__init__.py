@@ -86,4 +86,5 @@ __all__ = [
     "training",
 ]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)
+if not TYPE_CHECKING:  # so that type checkers refuse unknown names
+    __getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)

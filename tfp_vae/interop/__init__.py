@@ -15,4 +15,5 @@ if TYPE_CHECKING:
 
 __all__ = ["Keras3"]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__, {"Keras3": "keras"})
+if not TYPE_CHECKING:  # so that type checkers refuse unknown names
+    __getattr__, __dir__ = lazy_exports(__name__, __all__, {"Keras3": "keras"})

@@ -37,4 +37,5 @@ __all__ = [
     "train",
 ]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__)
+if not TYPE_CHECKING:  # so that type checkers refuse unknown names
+    __getattr__, __dir__ = lazy_exports(__name__, __all__)

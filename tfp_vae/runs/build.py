@@ -55,7 +55,7 @@ def build(
     ```python
     data = tv.data.load("digits")
     vae = tv.build(data, latent_dim=2, posterior="real-nvp:depth=2", hidden=(16,))
-    tv.fit(vae, data, epochs=1, execution="graph")
+    tv.fit(vae, data, "monte-carlo-elbo", epochs=1, execution="graph")
     ```
 
     Args:

@@ -613,7 +613,7 @@ class RunConfig(_Record):
 
     @pydantic.model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        if not isinstance(self.model, HandBuiltModel):
+        if not isinstance(self.model, HandBuiltModel) and "objective" not in self.training.objects:
             check_rate(self.model, self.training)
         if self.training.early_stopping is not None and "validation" not in self.data.splits:
             raise UsageError("`early_stopping` needs a validation split, but the data have none. Leave it out.")

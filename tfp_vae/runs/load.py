@@ -4,8 +4,6 @@
 trained weights. Evaluation, scores and pictures take a `LoadedRun`.
 
 ```python
-from pathlib import Path
-
 data = tv.data.load("digits")
 tv.fit(vae, data, epochs=1, execution="graph")
 run = tv.save(vae, "runs/digits")
@@ -70,7 +68,7 @@ def save(
     folder stores data that were in memory.
 
     ```python
-    run = tv.save(vae, "runs/by-hand", builder="my_package.models:make_vae")
+    run = tv.save(vae, "runs/copy")  # for commands, add `builder="my_package.my_module:make_vae"`
     run.metrics()[0]["elbo"]  # of the first epoch, in nats per example
     ```
 
@@ -217,7 +215,8 @@ def load(
     """Return the VAE of a run with its trained weights.
 
     ```python
-    vae = tv.load("runs/digits")  # from `save` or from `tfp-vae train`
+    tv.save(tv.build(data, hidden=(16,)), "runs/built")
+    vae = tv.load("runs/built")  # or a run of `tfp-vae train`
     vae.sample(4, seed=(0, 0))  # [4, 8, 8, 1]
     ```
 
@@ -242,9 +241,9 @@ class LoadedRun:
     an ordinary VAE: you can evaluate it, sample from it or train it further.
 
     ```python
-    loaded = tv.runs.load.LoadedRun(tv.runs.run.Run.open(Path("runs/digits")))
+    loaded = tv.runs.load.LoadedRun(tv.runs.run.find("runs/built", "runs"))
     loaded.vae.sample(4, seed=(0, 0))  # [4, 8, 8, 1]
-    loaded.description  # "final, of step 12": which weights, and whether they are averaged
+    loaded.description  # "final, of step 0": which weights, and whether they are averaged
     ```
 
     Args:
@@ -302,7 +301,7 @@ def sample(
     """Return n samples from p(x) of a run, [n, *event_shape].
 
     ```python
-    loaded = tv.runs.load.LoadedRun(tv.runs.run.Run.open(Path("runs/digits")))
+    loaded = tv.runs.load.LoadedRun(tv.runs.run.find("runs/built", "runs"))
     tv.runs.load.sample(loaded, 4, seed=0, temperature=0.8)  # [4, 8, 8, 1], E[x|z]
     ```
 

@@ -80,4 +80,5 @@ __all__ = [
     "stopping",
 ]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)
+if not TYPE_CHECKING:  # so that type checkers refuse unknown names
+    __getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)

@@ -16,4 +16,5 @@ if TYPE_CHECKING:
 
 __all__ = ["bernoulli", "counts", "flows", "levels", "mixtures", "normals"]
 
-__getattr__, __dir__ = lazy_exports(__name__, __all__)
+if not TYPE_CHECKING:  # so that type checkers refuse unknown names
+    __getattr__, __dir__ = lazy_exports(__name__, __all__)

@@ -1,0 +1,105 @@
+"""Types and misspelt names: an editor knows the public API, and Python suggests the right keyword."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfp_vae as tv
+from tests.helpers import public_api
+from tests.helpers.models import make_for_digits
+from tfp_vae.core.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+
+REVEALED = {
+    'tv.data.load("digits")': "Dataset",
+    "vae.encoder(x)": "Distribution",
+    "vae.decoder(x)": "Distribution",
+    "vae.prior()": "Distribution",
+    "vae.sample(3, seed=(0, 0))": "Tensor",
+    'tv.fit(vae, x, "iwae:mc_samples=5")': "History",
+    "tv.log_likelihood(vae, x)": "LogLikelihood",
+    "tv.objectives.IWAE(mc_samples=3)": "IWAE",
+    "tv.priors.NormalMixture(2, components=3)": "NormalMixture",
+    'tv.save(vae, "run")': "Run",
+    'tv.load("run")': "VAE",
+}
+"""Expressions and their types."""
+
+PROGRAM = """
+import numpy as np
+import tfp_vae as tv
+
+x = np.zeros((3, 8, 8, 1), np.float32)
+vae = tv.build(tv.data.load("digits"))
+"""
+
+
+def check_types(path: Path) -> subprocess.CompletedProcess[str]:
+    """Run pyright on a file, in its basic mode."""
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def test_a_program_that_uses_the_whole_api_has_no_type_error() -> None:
+    result = check_types(Path(public_api.__file__))
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_program_uses_every_public_name() -> None:
+    text = Path(public_api.__file__).read_text()
+    unused = [name for name in tv.__all__ if f"tv.{name}" not in text and name not in {"__version__", "model"}]
+    assert unused == []
+
+
+@pytest.mark.slow
+def test_the_program_runs(tmp_path: Path) -> None:
+    public_api.main(tmp_path)
+
+
+def test_editors_know_the_types_and_refuse_unknown_names(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    lines = [f"reveal_type({expression})" for expression in REVEALED]
+    path.write_text("\n".join([PROGRAM, *lines, "tv.no_such_name", "tv.training.no_such_name"]))
+    output = check_types(path).stdout
+    for expression, kind in REVEALED.items():
+        assert f'Type of "{expression}" is "{kind}"' in output
+    assert output.count('"no_such_name" is not a known attribute of module') == 2
+    assert "2 errors" in output
+
+
+MISSPELT: dict[str, Callable[[], object]] = {
+    "`mc_samples`": lambda: tv.objectives.IWAE(mc_sample=50),
+    "`components`": lambda: tv.priors.NormalMixture(2, component=50),
+    "`reflections`": lambda: tv.posteriors.HouseholderFlow(2, reflection=3),
+    "`scale_floor`": lambda: tv.posteriors.DiagonalNormal(2, scale_flor=0.1),
+    "`levels`": lambda: tv.likelihoods.Categorical((3,), level=5),
+    "`hidden`": lambda: tv.networks.mlp((8, 8, 1), 4, hiden=(8,)),
+    "`channels`": lambda: tv.networks.conv((8, 8, 1), 4, channel=(8,)),
+    "`latent_dim`": lambda: tv.build(tv.data.load("digits"), latent_dims=2),
+    "`epochs`": lambda: tv.fit(make_for_digits(), np.zeros((3, 8, 8, 1)), epoch=1),
+    "`iw_samples`": lambda: tv.log_likelihood(make_for_digits(), np.zeros((3, 8, 8, 1)), iw_sample=1),
+    "`label_column`": lambda: tv.data.load("digits", label_columns="kind"),
+    "`weights`": lambda: tv.load("runs/digits", weight="best"),
+    "`builder`": lambda: tv.save(make_for_digits(), "runs/digits", build="my_module:make_vae"),
+    "`beta`": lambda: tv.objectives.Weighted(tv.objectives.ELBO(), bta=2.0),
+    "`momentum`": lambda: tv.training.optimizers.sgd(1e-3, momentun=0.9),
+    "`floor`": lambda: tv.training.optimizers.cosine(1e-3, 10, flor=0.1),
+}
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_a_misspelt_keyword_suggests_the_right_one(name: str) -> None:
+    with pytest.raises(UsageError, match=f"Did you mean {name}"):
+        MISSPELT[name]()
+
+
+def test_a_keyword_that_resembles_none_lists_the_settings() -> None:
+    with pytest.raises(UsageError, match=r"IWAE has no setting `k`\. Its settings: `mc_samples`"):
+        tv.objectives.IWAE(k=50)
