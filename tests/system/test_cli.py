@@ -250,7 +250,7 @@ class TestWrongInput:
             (["train", "--resize", "-3x4"], "'--resize': expected a height and a width, such as 28x32, or one number"),
             (["train", "--resize", "0"], "'--resize': expected a number above 0, found '0'"),
             (["train", "--columns", ""], "'--columns': expected at least 1 of them, found none"),
-            (["train", "--posterior", "foo:bar"], "unknown posterior 'foo'; choose from diagonal-normal, "),
+            (["train", "--posterior", "foo:bar"], "posterior 'foo:bar': there is no module foo"),
             (["train", "--posterior", "diagonal-normal:bar"], "expected key=value, found 'bar'"),
             (["train", "--objective", "elbo:mc_samples=2", "--mc-samples", "3"], "keep one"),
             (["train", "--dataset", "imagenet"], "unknown dataset 'imagenet'"),
@@ -328,7 +328,7 @@ class TestWrongInput:
             ("none.npy", None, "expected a file, found none"),
             ("objects.npy", np.array([{}, []], dtype=object), "found an object array"),
             ("nan.npy", np.where(np.arange(60).reshape(20, 3) == 31, np.nan, 0), "found nan in row"),
-            ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "choose --scaling divided:by=255"),
+            ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "Choose --scaling divided:by=255"),
             ("table.xlsx", np.zeros((20, 3)), "expected an .npy file, an .npz file, a .csv file"),
             ("table.csv", np.zeros((20, 3)), "not a readable CSV file"),
             ("strings.npy", np.array([["a", "b"]] * 20), "expected an array of numbers"),
@@ -352,7 +352,7 @@ class TestWrongInput:
         np.save("bytes.npy", np.full((20, 4, 4), 255, np.uint8))
         told = ("--likelihood", "bernoulli", "--scaling", "none")
         train = ("train", "--dataset", "bytes.npy", *SMALL, "--no-plots", *told)
-        assert "choose --scaling divided:by=255" in one_sentence(call(*train, code=3))
+        assert "Choose --scaling divided:by=255" in one_sentence(call(*train, code=3))
         call(*train, "--scaling", "divided:by=255")
 
     @pytest.mark.parametrize("likelihood", ["beta", "poisson"])

@@ -17,6 +17,7 @@ from tests.helpers.commands import (
     BRIEF,
     GRAPH,
     QUICK,
+    SMALL,
     answer,
     call,
     one_sentence,
@@ -70,7 +71,7 @@ def test_files_tell_how_to_undo_the_scaling(here: Path, rng: np.random.Generator
 
 
 def test_pictures_of_normal_draws_keep_the_tones_of_the_unit_interval(here: Path, figures: list[Figure]) -> None:
-    call("train", "--likelihood", "normal", *QUICK, "--run-dir", "r")
+    call("train", "--likelihood", "normal", *SMALL, "--run-dir", "r", "--no-plots")
     for line in (("sample", "--draw"), ("reconstruct", "--draw"), ("interpolate", "--n", 2)):
         call(*line, "--run", "r")
     assert [len(figure.axes) for figure in figures] == [1, 1, 1]  # no scale beside them
