@@ -211,3 +211,23 @@ def test_editors_see_the_names_that_a_package_exports(path: Path) -> None:
     assert names_for_editors(path) | {"__version__"} >= set(module.__all__)
     for name in module.__all__:
         assert getattr(module, name) is not None, name
+
+
+TESTED_ELSEWHERE = {
+    "cli/commands/report.py",
+    "cli/start.py",
+    "tfp_vae/runs/checkpoint.py",
+    "tfp_vae/runs/metrics.py",
+    "tfp_vae/runs/train.py",
+}
+"""Modules whose tests are in tests/system."""
+
+
+def test_every_module_has_the_test_file_of_its_name() -> None:
+    missing = set()
+    for path in MODULES:
+        parts = path.relative_to(ROOT).parts
+        folder = ROOT / "tests" / Path(*(parts[1:-1] if parts[0] == "tfp_vae" else parts[:-1]))
+        if not (folder / f"test_{path.name}").exists():
+            missing.add(relative(path))
+    assert missing <= TESTED_ELSEWHERE
