@@ -151,6 +151,16 @@ class TestObjects:
         with pytest.raises(RunError, match="`optimizer` was a Python object"):
             train(saved, reload(saved.config()))
 
+    def test_an_optimizer_object_of_another_kind_is_saved_and_loaded(
+        self, small_array: np.ndarray, tmp_path: Path
+    ) -> None:
+        vae = make_for_digits()
+        optimizer = tv.training.optimizers.sgd(1e-3, momentum=0.9)
+        tv.fit(vae, small_array, epochs=1, optimizer=optimizer, execution="graph")
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        assert saved.config().training.objects == ("optimizer",)
+        assert_same(weights(tv.load(saved.folder)), weights(vae))
+
     @pytest.mark.parametrize(
         ("objective", "name"), [(IWAE(mc_samples=3), "iwae:mc_samples=3"), ("iwae:mc_samples=3", "iwae:mc_samples=3")]
     )

@@ -147,12 +147,14 @@ def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None
 
     Args:
       config: the config of the run.
-      optimizer: whether to include the optimizer's variables.
+      optimizer: whether to include the optimizer's variables. Those of an optimizer that was a Python object are not
+        known, so they are left out.
       builder: see `build_from_config`.
     """
     with tf.Graph().as_default():
         vae, average = build_from_config(config, builder=builder), None
-        state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if optimizer else None
+        known = optimizer and "optimizer" not in config.training.objects
+        state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if known else None
         if state is not None:
             state.build(vae.trainable_variables)
         if config.training.ema is not None:
