@@ -13,6 +13,7 @@ import pytest
 from tests.helpers.files import FORMS, PIXELS, as_folder, as_npy, dataset, encoded, write_table
 from tests.helpers.files import write as write_images
 from tests.helpers.runs import small_model, small_training
+from tfp_vae.core import registry
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.supports import BINARY, REAL, UNIT, Support
 from tfp_vae.data.dataset import SPLITS, Dataset, Split
@@ -606,3 +607,12 @@ class TestInspect:
     @pytest.mark.parametrize("scaling", ["none", "standard"])
     def test_scaling_can_be_set(self, scaling: str) -> None:
         assert inspect(dataset(PIXELS[..., None]), scaling)["picked"]["scaling"] == scaling
+
+
+def test_levels_of_a_recorded_likelihood_are_counted_without_allowing_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        pytest.fail("a recorded likelihood allowed imports")
+
+    likelihood, facts = LIKELIHOODS.member("discretized-logistic"), profile_arrays({"train": np.eye(3)})
+    monkeypatch.setattr(registry, "allow_code", refuse)
+    assert recipe.count_levels(likelihood, facts).name == "discretized-logistic"

@@ -219,7 +219,7 @@ def count_levels(likelihood: Member, profile: Profile) -> Member:
     """
     values = np.array([np.nan]) if profile.train.values is None else profile.train.values
     settings = LIKELIHOODS[likelihood.name].settings_from(likelihood.settings, values[:, np.newaxis])
-    return LIKELIHOODS.member({"name": likelihood.name, **settings})
+    return LIKELIHOODS.member(Member(likelihood.name, settings))
 
 
 def likelihoods_that_fit(profile: Profile) -> list[str]:

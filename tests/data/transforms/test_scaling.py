@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.files import PIXELS, dataset
-from tfp_vae.core.errors import DataError
+from tfp_vae.core import registry
+from tfp_vae.core.errors import DataError, RunError
 from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import COUNTS, REAL, UNIT
 from tfp_vae.data.dataset import Dataset
@@ -206,3 +207,14 @@ def test_scaling_of_binary_pixels_follows_the_likelihood() -> None:
     facts = dataset(np.tile(np.uint8([0, 255]), (9, 8)).reshape(9, 4, 4, 1)).profile
     assert choose_scaling(facts) == "pixels"
     assert SCALINGS.build(SCALINGS.member("pixels")).rescale(facts).kind.values == "binary values"
+
+
+def test_a_recorded_scaling_never_allows_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        pytest.fail("a recorded scaling allowed imports")
+
+    monkeypatch.setattr(registry, "allow_code", refuse)
+    for member in (Member("none", {}), Member("standard", {"loc": (), "scale": ()})):
+        assert scale(dataset(PIXELS), member).scaling.name == member.name
+    with pytest.raises(RunError, match="loading a run never imports code by itself"):
+        scale(dataset(PIXELS), Member("no_such_module:Scaling", {}))

@@ -313,7 +313,7 @@ def scale(dataset: Dataset, scaling: str | Member) -> Dataset:
     if not dataset.profile.finite:
         dataset.check_finite()
     name, settings = SCALINGS.member(scaling)
-    member = SCALINGS.member({"name": name, **SCALINGS[name].settings_from(settings, dataset.train.x)})
+    member = SCALINGS.member(Member(name, SCALINGS[name].settings_from(settings, dataset.train.x)))
     apply: Scaling = SCALINGS.build(member)
     digest, finite = hashlib.sha256(), True
     scaled: list[Split] = []
