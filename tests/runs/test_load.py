@@ -138,6 +138,27 @@ class TestSaveAfterFit:
         with pytest.raises(DataError, match="does not hold its data"):
             reload(saved.config())
 
+    def test_a_vae_without_fit_gets_an_objective_that_suits_it(self, digits_data: Dataset, tmp_path: Path) -> None:
+        flow = tv.build(digits_data, posterior="real-nvp:depth=2,hidden=8", hidden=(8,))
+        plain = tv.build(digits_data, hidden=(8,))
+        names = [
+            tv.save(vae, tmp_path / name).config().training.objective.name for vae, name in ((flow, "a"), (plain, "b"))
+        ]
+        assert names == ["monte-carlo-elbo", "elbo"]
+        assert_same(weights(tv.load(tmp_path / "a")), weights(flow))
+
+    @pytest.mark.parametrize(
+        ("setting", "value", "limit"), [("batch_size", 65_537, "65,536"), ("seed", 2**31, "2,147,483,647")]
+    )
+    def test_settings_beyond_the_limits_of_a_run_are_refused(
+        self, setting: str, value: int, limit: str, small_array: np.ndarray, tmp_path: Path
+    ) -> None:
+        vae = make_for_digits()
+        tv.fit(vae, small_array[:2], epochs=1, steps_per_epoch=1, execution="eager", **{setting: value})
+        with pytest.raises(UsageError, match=f"`fit`: {setting}: .*{limit}"):
+            tv.save(vae, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
 
 class TestObjects:
     def test_resume_refuses_settings_without_a_name(self, small_array: np.ndarray, tmp_path: Path) -> None:

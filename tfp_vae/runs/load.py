@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
+import pydantic
 
 from tfp_vae.core import files, registry
-from tfp_vae.core.errors import RunError, TfpVaeError
+from tfp_vae.core.errors import RunError, TfpVaeError, UsageError
 from tfp_vae.core.execution import choose
-from tfp_vae.core.registry import Member, Table, check_keywords
+from tfp_vae.core.registry import Member, Table, check_keywords, first_problem
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import SPLITS
 from tfp_vae.data.loading import read
@@ -32,7 +33,7 @@ from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import scale
 from tfp_vae.evaluation.latent_space import SHOWN, Region, generate_within
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import OBJECTIVES, Weighted
+from tfp_vae.objectives import OBJECTIVES, Weighted, elbo_for
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import build_from_config, describe_model
 from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
@@ -82,14 +83,18 @@ def save(
 
     Raises:
       RunError: the folder holds a run or other files, or the builder builds another VAE.
+      UsageError: a setting of `fit` or the shape of an example is beyond the limits of a run.
       DiskError: a file could not be written.
     """
     folder = Path(folder)
     Run.refuse_existing(folder)
     fit = last_fit(vae)
-    training = TrainingConfig() if fit is None else _training_config(fit)
     data = None if fit is None else fit.data
-    config = RunConfig(data=_data_config(vae, fit, folder), model=describe_model(vae, builder), training=training)
+    try:
+        training = _default_training(vae) if fit is None else _training_config(fit)
+        config = RunConfig(data=_data_config(vae, fit, folder), model=describe_model(vae, builder), training=training)
+    except pydantic.ValidationError as error:
+        raise UsageError(f"A run cannot hold this VAE and its `fit`: {first_problem(error)}.") from error
     if builder is not None:
         with registry.allow_code():
             found = shapes(config, optimizer=False, builder=builder if callable(builder) else None)
@@ -146,6 +151,11 @@ def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
         scaling=data.scaling,
         stored=origin is None,
     )
+
+
+def _default_training(vae: VAE) -> TrainingConfig:
+    """Return default settings for a VAE without a fit, with an objective that it can be trained on."""
+    return TrainingConfig(objective=_member(OBJECTIVES, elbo_for(vae)) or OBJECTIVES.member("elbo"))
 
 
 def _training_config(fit: Fit) -> TrainingConfig:
