@@ -1,4 +1,8 @@
-"""The documents and their code blocks."""
+"""The documents and their code blocks.
+
+The `sybil` package is not used, because the blocks of shell commands, the blocks that are files and the fresh process
+of each page would still need this code; `pytest --doctest-glob` reads only `>>>` prompts, which no page has.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ The file is an uncompressed `.npz`: a zip archive of `.npy` entries, each with a
 nothing in it can execute. A count of the entries reveals lost ones, and a digest of the config reveals the checkpoint
 of another run. `read` compares the table of entries with the shapes that the config expects before it reads an array,
 so a damaged or foreign file cannot take more memory than the model needs.
+
+This module does not use the `safetensors` package, because its files have no checksums, so a flipped bit in an array
+would be read as another weight without an error.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 The lock is the kernel's (`flock`). It belongs to an open file and ends with its process, so even a killed process
 leaves no lock behind. It is advisory: it keeps out only those who ask for it.
 
-This module does not use the `filelock` package, because that locks files alone and exclusively. Here the folder itself
-is locked too, so deleting the lock file lets nobody in. Shared locks let `is_locked` look without hindering anyone.
+Here the folder itself is locked too, so deleting the lock file lets nobody in. Shared locks let `is_locked` look
+without hindering anyone. This module does not use the `filelock` package, because its `FileLock` locks no folder and
+lets a second process in when the lock file is deleted, and it has no shared `flock`.
 """
 
 from __future__ import annotations
