@@ -89,7 +89,7 @@ def test_summary_of_a_command_is_the_first_line_of_its_help(command: str) -> Non
 
 
 @pytest.mark.slow
-def test_the_entry_point_is_installed() -> None:
+def test_entry_point_exists() -> None:
     program = shutil.which("tfp-vae", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     assert program is not None
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60)

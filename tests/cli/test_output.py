@@ -54,7 +54,7 @@ def listed(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_folder_that_is_there_and_takes_no_files_is_said_to(tmp_path: Path, refusing: Refusal) -> None:
+def test_error_for_an_existing_folder_that_takes_no_files(tmp_path: Path, refusing: Refusal) -> None:
     refusing(tmp_path, errno.ENOENT)
     with pytest.raises(DiskError) as caught:
         output.check_path(str(tmp_path / "x.csv"), (".csv",))
@@ -64,7 +64,7 @@ def test_a_folder_that_is_there_and_takes_no_files_is_said_to(tmp_path: Path, re
 class TestCheckWritable:
     """A folder is written to, and stays as it was."""
 
-    def test_a_folder_that_takes_files_is_left_as_it_was(self, tmp_path: Path) -> None:
+    def test_check_does_not_change_a_writable_folder(self, tmp_path: Path) -> None:
         storage.check_writable(tmp_path / "new")
         assert [*tmp_path.iterdir()] == [tmp_path / "new"]
         assert not [*(tmp_path / "new").iterdir()]
@@ -81,7 +81,9 @@ class TestCheckWritable:
          (errno.EACCES, "permission is denied. Go elsewhere."),
          (errno.ENOSPC, "the disk is full. Make room or go elsewhere.")],
     )  # fmt: skip
-    def test_what_the_system_says(self, number: int, said: str, tmp_path: Path, refusing: Refusal) -> None:
+    def test_error_explains_the_reason_of_the_system(
+        self, number: int, said: str, tmp_path: Path, refusing: Refusal
+    ) -> None:
         refusing(tmp_path, number)
         with pytest.raises(DiskError) as caught:
             storage.check_writable(tmp_path, "go elsewhere")
@@ -108,10 +110,10 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("idle")
-class TestARunThatTakesNoFiles:
+class TestReadOnlyRun:
     """It is refused before its data are read, and before TensorFlow is imported."""
 
-    def test_every_command_says_what_to_do(self) -> None:
+    def test_every_command_has_a_remedy(self) -> None:
         assert REMEDIES.keys() == set(RUN_COMMANDS)
 
     @pytest.mark.parametrize("command", REMEDIES)
@@ -123,14 +125,14 @@ class TestARunThatTakesNoFiles:
         assert REMEDIES[command] in said
 
     @pytest.mark.parametrize("command", sorted(REMEDIES.keys() - {"encode"}))  # which draws no picture
-    def test_a_file_where_its_pictures_go(self, command: str, orphan: Run) -> None:
+    def test_a_file_in_place_of_the_folder_of_pictures(self, command: str, orphan: Run) -> None:
         orphan.path(runs.PLOTS).rmdir()
         orphan.path(runs.PLOTS).touch()
         said = one_sentence(call(command, "--run", orphan.folder, code=6))
         assert f"could not write {orphan.path(runs.PLOTS)}: a file of that name is in the way" in said
 
     @pytest.mark.parametrize("command", ["score", "report"])
-    def test_the_remedy_is_of_what_is_written(self, command: str, orphan: Run, refusing: Refusal) -> None:
+    def test_remedy_names_the_option_that_is_missing(self, command: str, orphan: Run, refusing: Refusal) -> None:
         refusing(orphan.folder, errno.EROFS)
         suffix = {"score": "csv", "report": "html"}[command]
         out = orphan.folder.with_name(f"x.{suffix}")
@@ -143,7 +145,7 @@ class TestARunThatTakesNoFiles:
         ("command", "option"),
         [*((name, "--out") for name, remedy in REMEDIES.items() if "--out" in remedy), ("evaluate", "--per-example")],
     )
-    def test_a_place_of_ones_own_is_looked_at_too(
+    def test_checks_the_folder_of_an_output_option_too(
         self, command: str, option: str, orphan: Run, tmp_path: Path, refusing: Refusal
     ) -> None:
         (tmp_path / "full").mkdir()
@@ -159,7 +161,7 @@ class TestARunThatTakesNoFiles:
      ("score", "x.csv", ("--no-plots", "--execution", "graph", "--iw-samples", 2)),
      ("report", "x.html", ("--no-plots",))],
 )  # fmt: skip
-def test_what_is_advised_works(
+def test_the_suggested_remedy_works(
     command: str, file: str, more: tuple[object, ...], copied: Run, tmp_path: Path, refusing: Refusal
 ) -> None:
     before = listed(copied.folder)

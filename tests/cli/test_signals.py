@@ -105,7 +105,7 @@ def test_a_thread_other_than_the_main_one_collects_nothing() -> None:
     assert found == [[]]
 
 
-def test_the_notice_is_printed_while_stderr_is_redirected(tmp_path: Path) -> None:
+def test_notice_reaches_the_original_stderr(tmp_path: Path) -> None:
     """As it is while TensorFlow starts: the answer goes where stderr led before."""
     code = """
 import os, signal, time
@@ -127,7 +127,7 @@ assert received == [2]
 @pytest.mark.parametrize(
     ("error", "told"), [(KeyboardInterrupt, ""), (signals.Terminated, ""), (ImportError, "a note of TensorFlow\n")]
 )
-def test_messages_of_tensorflow_are_printed_only_if_its_import_fails(
+def test_messages_of_tensorflow_appear_only_if_its_import_fails(
     error: type[BaseException], told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def failing(name: str) -> None:

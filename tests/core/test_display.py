@@ -38,7 +38,7 @@ def test_values(value: object, expected: str) -> None:
     assert text_of(value) == expected
 
 
-def test_a_table_escapes_what_it_is_told() -> None:
+def test_html_table_escapes_its_texts() -> None:
     made = table("a < b", [("<script>", "x & y"), ("q(z|x)", 3)])
     assert "<script>" not in made
     assert "<caption>a &lt; b</caption>" in made
@@ -47,7 +47,7 @@ def test_a_table_escapes_what_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("prior", list(PRIORS))
-def test_a_model_says_what_it_is_made_of(prior: str) -> None:
+def test_repr_of_a_model_describes_its_parts(prior: str) -> None:
     vae = builders.model(prior_name=prior)
     size = sum(int(tf.size(variable)) for variable in vae.trainable_variables)
     head, encoder, decoder, last = repr(vae).splitlines()
@@ -62,7 +62,7 @@ def test_a_model_says_what_it_is_made_of(prior: str) -> None:
     assert f"{size:,} parameters" in made
 
 
-def test_its_parts_say_so_too() -> None:
+def test_repr_of_encoder_and_decoder_counts_parameters() -> None:
     vae = builders.model()
     sizes = [sum(int(tf.size(v)) for v in part.trainable_variables) for part in (vae.encoder, vae.decoder)]
     posterior, likelihood = vae.encoder.posterior, vae.decoder.likelihood
@@ -81,7 +81,7 @@ def test_records_name_their_settings(kind: str) -> None:
             assert all(f"{key}=" in made for key in info.defaults)
 
 
-def test_data_tell_their_sizes_and_not_their_values() -> None:
+def test_repr_of_data_shows_sizes_but_no_values() -> None:
     assert repr(load("digits")) == "Dataset('digits', 8x8x1: 1,437 train, 180 validation, 180 test)"
     assert repr(load("digits").test) == "Split(180 examples of 8x8x1, with labels)"
     assert repr(Split(np.zeros((2, 5)))) == "Split(2 examples of 5)"
@@ -98,10 +98,10 @@ class TestRun:
         (copied.folder / "config.json").write_bytes(b"{")
         assert "damaged" in copied._repr_html_()
 
-    def test_one_that_has_not_begun(self, tmp_path: Path) -> None:
+    def test_html_of_a_run_before_training(self, tmp_path: Path) -> None:
         assert "0 of 2" in start_run(tmp_path / "run")[0]._repr_html_()
 
-    def test_its_model(self, restored: LoadedRun) -> None:
+    def test_repr_of_the_loaded_model(self, restored: LoadedRun) -> None:
         assert repr(restored) == f"LoadedRun({restored.run!r}, weights final, of step 24)"
 
     def test_an_assessment(self, restored: LoadedRun, digits: Dataset) -> None:

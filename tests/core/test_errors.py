@@ -115,7 +115,7 @@ def test_problems_of_pydantic_are_worded_plainly(values: dict[str, object], prob
     assert first_problem(caught.value) == problem
 
 
-def test_missing_key_is_named() -> None:
+def test_names_missing_key() -> None:
     with pytest.raises(pydantic.ValidationError) as caught:
         pydantic.create_model("Needed", size=(int, ...))()
     assert first_problem(caught.value) == "size: this key is missing"

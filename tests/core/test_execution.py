@@ -26,7 +26,7 @@ def beginning_at(offset: int, shape: tuple[int, ...] = (5, 7), dtype: type = np.
 
 @pytest.mark.parametrize("offset", [0, 8, 16, 56])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_what_has_alignment_is_left_and_what_is_not_is_copied(offset: int, dtype: type) -> None:
+def test_align_copies_only_unaligned_arrays(offset: int, dtype: type) -> None:
     x = beginning_at(offset, dtype=dtype)
     found = align(x)
     assert has_alignment(found)
@@ -37,14 +37,14 @@ def test_what_has_alignment_is_left_and_what_is_not_is_copied(offset: int, dtype
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (), (1,), (2, 3, 4)])
-def test_any_shape_can_be_aligned(shape: tuple[int, ...]) -> None:
+def test_align_supports_any_shape(shape: tuple[int, ...]) -> None:
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     found = align(x)
     assert found.shape == shape
     np.testing.assert_array_equal(found, x)
 
 
-def test_columns_and_reversed_rows_are_laid_out_anew() -> None:
+def test_align_copies_transposed_and_reversed_views() -> None:
     x = beginning_at(0)
     for view in (x.T, x[::-1], x[:, 1:]):
         assert not has_alignment(view)
@@ -52,7 +52,7 @@ def test_columns_and_reversed_rows_are_laid_out_anew() -> None:
         assert has_alignment(align(view))
 
 
-def test_objects_are_left_as_they_are() -> None:
+def test_align_does_not_change_object_arrays() -> None:
     x = np.array([{}, []], dtype=object)
     assert align(x) is x
 
@@ -65,7 +65,7 @@ def test_training_data_of_a_run_has_alignment(binarization: str) -> None:
     assert has_alignment(prepare(unaligned, made, run_seed=0).train.x)
 
 
-def test_data_take_no_more_memory_to_read_than_twice_what_they_hold(tmp_path: Path) -> None:
+def test_reading_data_takes_at_most_twice_their_memory(tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((2_000, 28, 28, 1), np.float32)
     np.save(tmp_path / "x.npy", x)
     tracemalloc.start()
@@ -79,7 +79,7 @@ def test_data_take_no_more_memory_to_read_than_twice_what_they_hold(tmp_path: Pa
     assert peak < 2.5 * x.nbytes
 
 
-def test_an_aligned_array_and_its_tensor_are_one_memory() -> None:
+def test_aligned_array_and_its_tensor_share_memory() -> None:
     x = beginning_at(0)
     tensor = to_device(x)
     np.testing.assert_array_equal(tensor, x)
@@ -91,7 +91,7 @@ def test_an_aligned_array_and_its_tensor_are_one_memory() -> None:
 
 
 @pytest.mark.parametrize("offset", [16, 0])
-def test_others_are_copied(offset: int) -> None:
+def test_to_device_copies_unaligned_and_read_only_arrays(offset: int) -> None:
     x = beginning_at(offset)
     x.flags.writeable = offset != 0
     tensor, before = to_device(x), x.copy()
@@ -101,11 +101,11 @@ def test_others_are_copied(offset: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [">f4", "<f4", "?", "S3", "f8", "u2"])
-def test_any_type_that_tensorflow_takes_is_taken(dtype: str) -> None:
+def test_to_device_supports_every_type_of_tensorflow(dtype: str) -> None:
     x = align(np.ones([4, 16]).astype(dtype))
     assert np.asarray(to_device(x)).tolist() == tf.convert_to_tensor(x).numpy().tolist()
 
 
-def test_a_tensor_and_a_list_are_taken_too() -> None:
+def test_to_device_accepts_tensors_and_lists() -> None:
     np.testing.assert_array_equal(to_device(tf.constant([1.0, 2.0])), [1, 2])
     np.testing.assert_array_equal(to_device([1.0, 2.0]), [1, 2])

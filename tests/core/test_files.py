@@ -37,7 +37,7 @@ def test_write_respects_the_umask(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
 
 
-def test_previous_content_is_kept_under_the_other_name(tmp_path: Path) -> None:
+def test_write_keeps_the_previous_content_under_the_other_name(tmp_path: Path) -> None:
     path, previous = tmp_path / "a", tmp_path / "b"
     for content in (b"1", b"2", b"3"):
         files.write_bytes(path, content, previous=previous)
@@ -89,7 +89,7 @@ def test_partial_files_of_this_target_are_removed_and_others_stay(tmp_path: Path
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_copy_keeps_its_content_when_the_file_is_replaced(
+def test_replacing_the_file_does_not_change_the_copy(
     links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object) -> None:
@@ -167,6 +167,6 @@ def test_sealed_object_opens_after_it_is_printed_and_parsed_again() -> None:
 
 
 @pytest.mark.parametrize("change", [{"epochs": 4}, {"more": 1}, {"checksum": "0" * 16}, {"checksum": None}])
-def test_changed_object_is_refused(change: dict[str, object]) -> None:
+def test_opening_refuses_a_changed_object(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="its checksum is not that of its content"):
         files.unseal({**files.seal({"epochs": 3}), **change})

@@ -37,7 +37,7 @@ def test_module_that_does_not_exist_fails_when_it_is_used_and_not_before() -> No
 
 
 @pytest.mark.parametrize(("message", "kept"), [("triggered tf.function retracing", False), ("out of memory", True)])
-def test_warning_about_retracing_is_dropped_and_others_are_kept(message: str, kept: bool) -> None:
+def test_filter_drops_only_the_warning_about_retracing(message: str, kept: bool) -> None:
     record = logging.LogRecord("tensorflow", logging.WARNING, "", 0, message, (), None)
     assert bool(lazy.tf.get_logger().filter(record)) == kept
 

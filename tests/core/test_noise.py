@@ -29,7 +29,7 @@ def test_threefry_gives_its_published_answer(given: tuple, words: tuple[int, int
     assert tuple(int(word[counter]) for word in threefry(tf.constant(key), counter + 1)) == words
 
 
-def test_threefry_is_that_of_another_implementation() -> None:
+def test_threefry_agrees_with_another_implementation() -> None:
     keys = np.random.default_rng(0).integers(-(2**31), 2**31, (3, 2)).astype(np.int32)
     found = threefry(tf.constant(keys), 5)
     for i, key in enumerate(keys.astype(np.uint32)):
@@ -76,7 +76,7 @@ def test_uniform_draws_stay_below_one_and_normal_ones_finite(execution: str) -> 
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_neighbouring_seeds_and_counters_are_not_correlated(execution: str) -> None:
+def test_neighbouring_seeds_and_counters_have_no_correlation(execution: str) -> None:
     draw = compile_function(lambda seed: standard_normal([50_000], seed, "float32"), execution)
     first, second, other = (draw(seed).numpy() for seed in ((5, 5), (5, 6), (6, 5)))
     for a, b in ((first, second), (first, other), (second, other), (first[1:], first[:-1])):
@@ -84,7 +84,7 @@ def test_neighbouring_seeds_and_counters_are_not_correlated(execution: str) -> N
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_each_example_draws_from_its_own_seed(execution: str) -> None:
+def test_each_example_has_a_seed_of_its_own(execution: str) -> None:
     seeds = tf.constant([[1, 2], [3, 4], [5, 6]])
 
     def draw() -> tuple:
@@ -98,7 +98,7 @@ def test_each_example_draws_from_its_own_seed(execution: str) -> None:
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_later_draws_fold_their_number_into_each_seed(execution: str) -> None:
+def test_later_draws_fold_their_number_into_the_seeds(execution: str) -> None:
     seeds = tf.constant([[1, 2], [3, 4]])
 
     def draw() -> tuple[list, list]:
@@ -138,7 +138,7 @@ def test_each_block_starts_with_the_first_draw_and_leaves_nothing_behind() -> No
     np.testing.assert_array_equal(standard_normal([4], (0, 3), "float32"), stock)
 
 
-def test_what_runs_is_known_within_and_not_outside() -> None:
+def test_running_block_is_visible_only_within_the_block() -> None:
     seen = []
     for execution in EXECUTIONS:
         compile_function(lambda: seen.append(running()) or tf.zeros([]), execution)()
@@ -163,7 +163,7 @@ def test_a_posterior_draws_for_all_examples_what_it_draws_for_one(name: str, exe
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_normals_draw_as_those_of_tfp_do(execution: str) -> None:
+def test_normals_draw_from_the_distribution_of_tfp(execution: str) -> None:
     """Mean and covariance of 50,000 draws, within 5 standard errors, and the KL to TFP's own is the closed form."""
     loc, lower = tf.constant([1.0, -2.0]), tf.constant([[0.5, 0.0], [0.3, 2.0]])
     operator = tf.linalg.LinearOperatorLowerTriangular(lower)
@@ -187,7 +187,7 @@ def test_normals_draw_as_those_of_tfp_do(execution: str) -> None:
         np.testing.assert_allclose(make(ours).log_prob(draws[:5]), stock.log_prob(draws[:5]), rtol=1e-5)
 
 
-def test_normals_draw_of_a_batch_whose_size_is_not_known() -> None:
+def test_normals_draw_for_a_batch_of_unknown_size() -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, 3])])
     def draw(loc: tf.Tensor) -> tf.Tensor:
         return normals.MultivariateNormalDiag(loc, tf.ones_like(loc)).sample(2, seed=(0, 0))

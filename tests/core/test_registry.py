@@ -58,7 +58,7 @@ def test_syntax(text: str, settings: dict[str, object]) -> None:
         ("wide:hidden=99999999999", "hidden: expected a number of at most 65,536, found '99999999999'"),
     ],
 )
-def test_refusals_say_what_was_expected(text: str, message: str) -> None:
+def test_errors_name_the_expected_value(text: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
         TABLE.member(text)
     assert message in str(error.value)
@@ -66,7 +66,7 @@ def test_refusals_say_what_was_expected(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "name"), EVERY, ids=[f"{table.kind}-{name}" for table, name in EVERY])
-def test_every_member_survives_being_written(table: Table, name: str) -> None:
+def test_every_member_survives_a_round_trip_through_text(table: Table, name: str) -> None:
     member = table.member(name)
     assert table.member(str(member)) == member
     assert table.member({"name": member.name, **member.settings}) == member
@@ -74,7 +74,7 @@ def test_every_member_survives_being_written(table: Table, name: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "name"), EVERY, ids=[f"{table.kind}-{name}" for table, name in EVERY])
-def test_every_member_says_what_it_is(table: Table, name: str) -> None:
+def test_every_member_has_a_description(table: Table, name: str) -> None:
     info = table.info(name)
     assert info.name == name
     assert info.summary.endswith(".")
@@ -123,7 +123,7 @@ def test_a_list_of_widths_has_a_longest_length(table: Table, name: str, key: str
 
 @pytest.mark.parametrize(("table", "name", "key"), TUPLES, ids=identified(TUPLES))
 @pytest.mark.parametrize("shape", [(8, 8, 1), (2,)])
-def test_an_empty_list_makes_a_network_or_is_refused(table: Table, name: str, key: str, shape: tuple[int, ...]) -> None:
+def test_an_empty_list_makes_a_network_or_an_error(table: Table, name: str, key: str, shape: tuple[int, ...]) -> None:
     text = f"{name}:{key}="
     if key == "channels":
         with pytest.raises(UsageError, match="channels: expected at least 1 of them, found none"):
@@ -148,7 +148,7 @@ def test_objectives_have_limits(text: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "text"), [("priors", "vamp:components=100000000"), ("networks", "conv:channels=")])
-def test_what_could_not_be_built_is_refused(table: str, text: str) -> None:
+def test_refuses_settings_of_impossible_networks_and_priors(table: str, text: str) -> None:
     with pytest.raises(
         UsageError, match=r"components: expected a number of at most|channels: expected at least 1 of them"
     ):
@@ -159,7 +159,7 @@ def test_build_passes_context_and_settings() -> None:
     assert TABLE.build(TABLE.member("wide:rate=1"), 7) == "7 (3, 4) 1.0 a"
 
 
-def test_all_that_a_setting_may_be_is_said() -> None:
+def test_error_lists_every_type_that_a_setting_accepts() -> None:
     with pytest.raises(UsageError, match=r"scale: expected a number or 'shared' or 'per-element', found 'x'; its keys"):
         TABLES["likelihoods"].member("normal:scale=x")
     with pytest.raises(UsageError, match=r"hidden: expected a whole number, found 'x'; its keys"):
@@ -167,7 +167,7 @@ def test_all_that_a_setting_may_be_is_said() -> None:
 
 
 @pytest.mark.parametrize("settings", ["depth=0,hidden=0", {"depth": 0, "hidden": [0]}])
-def test_of_several_settings_with_the_same_wrong_value_the_first_is_told(settings: str | dict[str, object]) -> None:
+def test_error_names_the_first_of_several_settings_with_one_wrong_value(settings: str | dict[str, object]) -> None:
     name = "inverse-autoregressive-flow"
     asked = f"{name}:{settings}" if isinstance(settings, str) else {"name": name, **settings}
     with pytest.raises(UsageError, match=r"flow: depth: expected a number of at least 1, found '?0'?; its keys"):
@@ -183,7 +183,7 @@ def test_of_several_settings_with_the_same_wrong_value_the_first_is_told(setting
         ("ema", 1.5, "below 1"),
     ],
 )
-def test_limits_are_written_as_people_write_them(field: str, value: float, limit: str) -> None:
+def test_errors_write_limits_in_plain_words(field: str, value: float, limit: str) -> None:
     with pytest.raises(pydantic.ValidationError) as caught:
         TrainingConfig(**{field: value})
     assert first_problem(caught.value).startswith(f"{field}: expected a number {limit}, found")

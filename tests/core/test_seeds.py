@@ -46,7 +46,7 @@ def test_folding_is_repeatable_and_depends_on_each_index_and_on_their_order() ->
     assert len(set(seeds)) == len(indices)
 
 
-def test_folding_without_an_index_returns_the_seed() -> None:
+def test_folding_without_an_index_changes_nothing() -> None:
     assert as_pair(fold((3, 4))) == (3, 4)
 
 
@@ -60,7 +60,7 @@ def test_tensors_as_indices_give_the_same_seed_also_in_a_graph() -> None:
 
 
 @pytest.mark.parametrize("seed", [3, (1,), (1, 2, 3)])
-def test_seed_of_another_shape_is_refused(seed: object) -> None:
+def test_refuses_seed_of_another_shape(seed: object) -> None:
     with pytest.raises(UsageError, match=r"A stateless seed is two integers, such as \(0, 1\)\. Found shape"):
         fold(seed)
 

@@ -63,7 +63,7 @@ def test_replaced_data_are_measured_again() -> None:
     assert data.profile is data.profile
 
 
-def test_remembered_facts_are_used() -> None:
+def test_uses_remembered_facts() -> None:
     data = dataset(np.zeros((20, 4)))
     known = dataset(np.ones((20, 4))).profile
     assert data.remember(profile=known, fingerprint="known") is data
@@ -96,7 +96,7 @@ def test_finite_data_have_no_flaw() -> None:
 
 
 @pytest.mark.parametrize(("rows", "more"), [((4,), "that row."), ((4, 6, 8), "that row and 2 other rows with such")])
-def test_values_that_are_not_finite_are_counted(rows: tuple[int, ...], more: str) -> None:
+def test_counts_values_that_are_not_finite(rows: tuple[int, ...], more: str) -> None:
     x = np.zeros((9, 2))
     x[list(rows), 1] = np.nan
     data = Dataset("some", "", Split(x), Split(x[:3]), Split(x[:3]))

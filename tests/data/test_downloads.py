@@ -89,14 +89,14 @@ class Record:
         self.closed = True
 
 
-def test_download_with_another_checksum_is_not_kept(server: str, served: Path, tmp_path: Path) -> None:
+def test_deletes_a_download_with_another_checksum(server: str, served: Path, tmp_path: Path) -> None:
     (served / "file.bin").write_bytes(b"tampered")
     with pytest.raises(DataError, match="expected checksum"):
         obtain([remote(server, b"content")], [tmp_path / "cache"])
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_download_cut_short_is_not_kept(served: Path, tmp_path: Path) -> None:
+def test_deletes_an_incomplete_download(served: Path, tmp_path: Path) -> None:
     (served / "file.bin").write_bytes(b"content")
     for server in serve(served, Truncating):
         with pytest.raises(DataError):
@@ -115,7 +115,7 @@ def test_missing_network_gives_a_remedy(tmp_path: Path) -> None:
         obtain([remote("http://127.0.0.1:9/", b"")], [tmp_path / "cache"])
 
 
-def test_all_files_of_a_data_set_are_downloaded(
+def test_downloads_all_files_of_a_data_set(
     server: str, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_mnist(served)

@@ -39,7 +39,7 @@ class TestDuplicates:
         for found, expected in zip(inspection.nearest_rows(a, b), whole, strict=True):
             np.testing.assert_array_equal(found, expected)
 
-    def test_planted_duplicates_are_found_and_named(self, rng: np.random.Generator) -> None:
+    def test_finds_and_names_planted_duplicates(self, rng: np.random.Generator) -> None:
         train = rng.normal(size=(200, 30)).astype(np.float32)
         held_out = rng.normal(size=(50, 30)).astype(np.float32)
         held_out[[4, 9]] = train[[17, 120]]

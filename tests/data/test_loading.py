@@ -66,41 +66,41 @@ def test_path_with_the_name_of_a_data_set_is_a_path(tmp_path: Path, monkeypatch:
         tv.data.load(Path("digits"))
 
 
-def test_columns_without_numbers_are_named(frame: pd.DataFrame) -> None:
+def test_names_columns_without_numbers(frame: pd.DataFrame) -> None:
     with pytest.raises(DataError, match=r"in 'kind'[.] Name the labels with `label_column`"):
         tv.data.load(frame)
 
 
-def test_missing_columns_are_named(frame: pd.DataFrame) -> None:
+def test_names_missing_columns(frame: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="one column named 'height', found 0 among width, kind, count"):
         tv.data.load(frame, columns="height")
 
 
-def test_missing_values_are_refused(frame: pd.DataFrame) -> None:
+def test_refuses_missing_values(frame: pd.DataFrame) -> None:
     frame.loc[3, "width"] = np.nan
     with pytest.raises(DataError, match="found nan in row 3"):
         tv.data.load(frame, columns="width")
 
 
 @pytest.mark.parametrize("setting", ["label_column", "columns", "resize"])
-def test_settings_without_effect_on_arrays_are_refused(setting: str) -> None:
+def test_refuses_settings_without_effect_on_arrays(setting: str) -> None:
     with pytest.raises(UsageError, match=f"`{setting}` has no effect on an array"):
         tv.data.load(np.zeros((9, 4)), **{setting: "28"})
 
 
-def test_settings_without_effect_on_tables_are_refused(frame: pd.DataFrame) -> None:
+def test_refuses_settings_without_effect_on_tables(frame: pd.DataFrame) -> None:
     with pytest.raises(UsageError, match="`resize` has no effect on a table"):
         tv.data.load(frame, resize="28")
     with pytest.raises(UsageError, match="`data_dir` has no effect on data in memory"):
         tv.data.load(frame, data_dir="here")
 
 
-def test_values_of_settings_are_checked() -> None:
+def test_checks_values_of_settings() -> None:
     with pytest.raises(UsageError, match="channels: expected 'auto', 'grey' or 'colour'"):
         tv.data.load("digits", channels="red")  # type: ignore[arg-type]
 
 
-def test_unknown_settings_are_refused() -> None:
+def test_refuses_unknown_settings() -> None:
     with pytest.raises(UsageError, match=r"load has no setting `label_colum`.*Did you mean `label_column`"):
         tv.data.load("digits", label_colum="kind")  # type: ignore[call-arg]
 
@@ -110,7 +110,7 @@ def test_unknown_settings_are_refused() -> None:
     [(np.zeros(9), "found shape .9,."), (np.array([["a", "b"]]), "expected an array of numbers"),
      ((np.zeros((9, 2)), np.zeros(8)), "expected a label for each of 9 examples")],
 )  # fmt: skip
-def test_malformed_arrays_are_refused(source: object, message: str) -> None:
+def test_refuses_malformed_arrays(source: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
         tv.data.load(source)  # type: ignore[arg-type]
 
@@ -132,7 +132,7 @@ def test_warnings_name_the_setting_that_overrides_them(
     assert not caplog.records
 
 
-def test_choice_of_scaling_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_choice_of_scaling(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "tfp_vae"):
         tv.data.load("digits")
     assert "digits: scaling is pixels. Set `scaling` to choose another." in caplog.text
@@ -170,7 +170,7 @@ class TestOwnArrays:
         data = load(str(tmp_path / "a.npz"))
         np.testing.assert_array_equal(np.round(100 * data.test.x[:, 0].astype(float), 4).round(), data.test.y)
 
-    def test_splits_of_npz_files_are_kept(self, tmp_path: Path) -> None:
+    def test_keeps_splits_of_npz_files(self, tmp_path: Path) -> None:
         arrays = {f"x_{name}": np.full((10, 2), i) for i, name in enumerate(SPLITS)}
         np.savez(tmp_path / "a.npz", **arrays)
         data = load(str(tmp_path / "a.npz"))
@@ -193,13 +193,13 @@ class TestOwnArrays:
             ({"x_train": np.zeros((9, 2)), "x_test": np.zeros((9, 3))}, "one shape of example"),
         ],
     )
-    def test_unusable_arrays_are_refused(self, arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+    def test_refuses_unusable_arrays(self, arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
         np.savez(tmp_path / "a.npz", **arrays)
         with pytest.raises(DataError, match=message):
             load(str(tmp_path / "a.npz"))
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_rows_that_are_not_finite_are_named(self, value: float, tmp_path: Path) -> None:
+    def test_names_rows_that_are_not_finite(self, value: float, tmp_path: Path) -> None:
         x = np.zeros((40, 3))
         x[17, 1] = value
         np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[:5], x_test=x[:5])
@@ -216,7 +216,7 @@ class TestOwnArrays:
             with pytest.raises(DataError, match=f"found nan in row {row} of its source"):
                 load(str(tmp_path / "a.npy"))
 
-    def test_first_of_several_bad_rows_is_named(self, tmp_path: Path) -> None:
+    def test_names_the_first_of_several_bad_rows(self, tmp_path: Path) -> None:
         x = np.zeros((40, 3))
         x[[5, 11, 20, 39], 1] = np.nan  # in all splits
         np.save(tmp_path / "a.npy", x)

@@ -90,7 +90,7 @@ def test_data_dir_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("shape", [(9,), (9, 4), (0, 4, 4), (9, 3, 4)])
-def test_images_of_another_shape_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_refuses_images_of_another_shape(shape: tuple[int, ...], tmp_path: Path) -> None:
     write_mnist(tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(idx(np.zeros(shape, np.uint8)))
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(shape[0], np.uint8)))
@@ -98,7 +98,7 @@ def test_images_of_another_shape_are_refused(shape: tuple[int, ...], tmp_path: P
         load("mnist", data_dir=str(tmp_path))
 
 
-def test_amat_rows_of_another_length_are_refused(tmp_path: Path) -> None:
+def test_refuses_amat_rows_of_another_length(tmp_path: Path) -> None:
     for part in ("train", "valid", "test"):
         (tmp_path / f"binarized_mnist_{part}.amat").write_bytes(b"0 1 " * 392 + b"\n" + b"1 0 " * 392 + b"\n")
     assert load("binarized-mnist", data_dir=str(tmp_path)).event_shape == (28, 28, 1)
@@ -107,7 +107,7 @@ def test_amat_rows_of_another_length_are_refused(tmp_path: Path) -> None:
         load("binarized-mnist", data_dir=str(tmp_path))
 
 
-def test_labels_that_do_not_match_are_refused(tmp_path: Path) -> None:
+def test_refuses_labels_that_do_not_match(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(3, np.uint8)))
     with pytest.raises(DataError, match="a label for each of 4 examples"):
@@ -143,7 +143,7 @@ class TestOmniglot:
     def test_archives_have_checksums(self) -> None:
         assert all(remote.checksum.startswith("md5:") and len(remote.checksum) == 36 for remote in named.OMNIGLOT)
 
-    def test_damaged_archives_are_refused(self, folder: Path) -> None:
+    def test_refuses_damaged_archives(self, folder: Path) -> None:
         path = folder / "images_evaluation.zip"
         path.write_bytes(path.read_bytes()[:500])
         with pytest.raises(DataError, match=r"images_evaluation\.zip"):

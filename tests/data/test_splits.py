@@ -38,7 +38,7 @@ def test_equal_sizes_give_equal_splits() -> None:
 
 
 @pytest.mark.parametrize(("count", "parts"), [(1, 1), (2, 2), (0, 1)])
-def test_too_few_examples_for_all_parts_are_refused(count: int, parts: int) -> None:
+def test_refuses_too_few_examples_for_all_parts(count: int, parts: int) -> None:
     with pytest.raises(DataError, match=rf"expected at least {parts + 1} examples, .* found {count}[.] Add more"):
         hold_out("some", numbered(count), parts)
 
@@ -49,7 +49,7 @@ def test_too_few_examples_for_all_parts_are_refused(count: int, parts: int) -> N
      (("train", "test"), "as in the file; a seeded tenth (seed 0) from train for validation"),
      (("train", "validation", "test"), "as in the file")],
 )  # fmt: skip
-def test_splits_of_a_source_are_kept_and_missing_ones_are_drawn(names: tuple[str, ...], rule: str) -> None:
+def test_keeps_splits_of_a_source_and_draws_missing_ones(names: tuple[str, ...], rule: str) -> None:
     parts = {name: Examples(np.full((20, 2), float(i)), None) for i, name in enumerate(names)}
     data = from_source("some", Source(parts, Reading(label_column="kind")))
     assert data.split_rule == rule

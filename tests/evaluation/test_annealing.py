@@ -59,7 +59,7 @@ def test_more_steps_give_a_higher_bound(linear: LinearGaussian) -> None:
     assert means[0] < means[1] - 0.05 < means[2] - 0.05 < 0.02
 
 
-def test_the_encoder_plays_no_part(linear: LinearGaussian) -> None:
+def test_result_does_not_depend_on_the_encoder(linear: LinearGaussian) -> None:
     x = linear.data(5)
     found = [
         annealed_log_likelihood(vae, x, steps=5, seed=(0, 0), execution="graph")
@@ -102,7 +102,7 @@ def test_the_spread_of_the_gap_covers_that_of_both_bounds(linear: LinearGaussian
 
 
 @pytest.mark.parametrize("chains", [4, pytest.param(16, marks=pytest.mark.slow)])
-def test_stated_errors_from_below_are_what_repeats_show(linear: LinearGaussian, chains: int) -> None:
+def test_stated_errors_from_below_agree_with_repeats(linear: LinearGaussian, chains: int) -> None:
     x = linear.data(1).repeat(400, axis=0)
     found = annealed(linear, x, 20, chains=chains, batch_size=400)
     assert 0.6 < np.sqrt(np.mean(found.error**2)) / found.log_likelihood.std() < 1.2
@@ -143,7 +143,7 @@ def test_every_prior_anneals(prior: str) -> None:
     assert (both.lower < 0).all()
 
 
-def test_the_seed_decides_and_progress_is_counted(linear: LinearGaussian) -> None:
+def test_seed_decides_the_result_and_progress_reaches_the_total(linear: LinearGaussian) -> None:
     done: list[int] = []
     found = [
         annealed(linear, linear.data(7), 4, seed=(3, seed), progress=done.append).log_likelihood for seed in (0, 0, 1)
@@ -154,6 +154,6 @@ def test_the_seed_decides_and_progress_is_counted(linear: LinearGaussian) -> Non
 
 
 @pytest.mark.parametrize("cut", [{"steps": 0}, {"steps": 3, "chains": 1}])
-def test_too_little_to_anneal_is_refused(linear: LinearGaussian, cut: dict[str, int]) -> None:
+def test_annealing_needs_steps_chains_and_examples(linear: LinearGaussian, cut: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least one annealing step and two chains"):
         annealed_log_likelihood(linear.vae(), linear.data(1), seed=(0, 0), **cut)

@@ -69,7 +69,7 @@ def test_pareto_k_of_tied_weights_is_finite(ties: int, rng: np.random.Generator)
     assert np.isfinite(pareto_k(above)).all()
 
 
-def test_pareto_k_of_a_short_tail_is_not_defined() -> None:
+def test_pareto_k_of_a_short_tail_is_nan() -> None:
     assert np.isnan(pareto_k(np.zeros([5, 3]))).all()
     assert not np.isnan(pareto_k(np.zeros([6, 3]))).any()
 
@@ -79,7 +79,7 @@ def test_tail_grows_with_the_root_of_the_samples(samples: int, size: int) -> Non
     assert tail_size(samples) == size
 
 
-def test_error_and_bias_of_a_log_mean_are_what_repeats_show(rng: np.random.Generator) -> None:
+def test_error_and_bias_of_a_log_mean_agree_with_repeats(rng: np.random.Generator) -> None:
     """Lognormal weights of mean 1: the log of their mean scatters, and lies low, as the effective size says."""
     spread, samples = 0.5, 400
     log_w = rng.normal(-(spread**2) / 2, spread, size=(samples, 20_000))
@@ -95,7 +95,7 @@ def test_equal_weights_leave_no_error() -> None:
     assert log_mean_error(np.array([100.0]), 100) == 0
 
 
-def test_one_sample_does_not_know_its_error() -> None:
+def test_one_sample_has_no_error_estimate() -> None:
     assert np.isnan(log_mean_error(np.ones(3), 1)).all()
     assert np.isnan(second_order_bias(np.ones(3), 1)).all()
 
@@ -131,7 +131,7 @@ class TestTally:
         np.testing.assert_array_equal(long.log_likelihood, exact.log_likelihood)
         np.testing.assert_array_equal(long.ess, exact.ess)
 
-    def test_without_a_sweep_nothing_is_noted(self) -> None:
+    def test_without_a_sweep_there_are_no_notes(self) -> None:
         tally = Tally(4, 2)
         tally.add(np.zeros([2, 4]), np.zeros([2, 4]))
         assert tally.sweep.shape == (4, 0)

@@ -82,12 +82,12 @@ def test_tensors_batches_and_splits_equal_arrays(wrap: type, vae: VAE, x: np.nda
     np.testing.assert_array_equal(log_likelihood(vae, wrap(x), iw_samples=40, seed=3, execution="graph"), found)
 
 
-def test_missing_cells_are_refused(vae: VAE, x: np.ndarray) -> None:
+def test_refuses_missing_cells(vae: VAE, x: np.ndarray) -> None:
     with pytest.raises(UsageError, match="Importance sampling does not support `observed`"):
         log_likelihood(vae, Batch(x, observed=np.ones(x.shape, bool)))
 
 
-def test_no_examples_are_refused(vae: VAE, x: np.ndarray) -> None:
+def test_refuses_zero_examples(vae: VAE, x: np.ndarray) -> None:
     with pytest.raises(UsageError, match="at least one example, found none"):
         log_likelihood(vae, x[:0])
 
@@ -137,11 +137,11 @@ class TestGreyData:
         with pytest.raises(DataError, match=r"^test split: expected values in \{0, 1\}, found 0\.\d+ in row"):
             log_likelihood(vae, data.test, binarization="none")
 
-    def test_values_that_are_no_probabilities_are_refused(self, vae: VAE, x: np.ndarray) -> None:
+    def test_refuses_values_outside_the_unit_interval(self, vae: VAE, x: np.ndarray) -> None:
         with pytest.raises(DataError, match=r"^x: expected values in \[0, 1\], found 255 in row"):
             log_likelihood(vae, Split(255 * x))
 
-    def test_whole_data_set_is_refused(self, vae: VAE, x: np.ndarray) -> None:
+    def test_refuses_a_whole_data_set(self, vae: VAE, x: np.ndarray) -> None:
         with pytest.raises(UsageError, match=r"Pass one of them, such as `data\.test`"):
             log_likelihood(vae, Dataset("some", "", Split(x), Split(x), Split(x)))
 
@@ -168,6 +168,6 @@ class TestSupport:
         with pytest.raises(DataError, match="expected values in"):
             estimator(x / 2, seed=(0, 0))
 
-    def test_examples_of_another_shape_are_refused(self, vae: VAE, x: np.ndarray) -> None:
+    def test_refuses_examples_of_another_shape(self, vae: VAE, x: np.ndarray) -> None:
         with pytest.raises(DataError, match=r"expected examples of shape \(8, 8, 1\), found \(64,\)"):
             log_likelihood(vae, x.reshape(7, 64))

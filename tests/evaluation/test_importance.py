@@ -145,7 +145,7 @@ def test_chunks_are_halved_until_they_fit() -> None:
     assert min(decoded) == 12
 
 
-def test_memory_that_never_suffices_is_said() -> None:
+def test_running_out_of_memory_for_one_sample_raises_an_error() -> None:
     model = LinearGaussian("float32")
     vae = model.vae()
 
@@ -183,7 +183,7 @@ def test_progress_counts_each_example_once(linear: LinearGaussian) -> None:
         ({"sweep": (1, 6)}, "`sweep` must lie between 1 and 5, found 1, 6"),
     ],
 )
-def test_sizes_below_one_and_sweeps_beyond_the_samples_are_refused(
+def test_refuses_sizes_below_one_and_sweeps_beyond_the_samples(
     linear: LinearGaussian, wrong: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):

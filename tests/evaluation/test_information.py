@@ -78,7 +78,7 @@ class TestDecomposition:
         assert abs(found.mutual_information - np.log(6)) < 1e-4
         assert abs(found.ceiling - np.log(6)) < 1e-12
 
-    def test_of_posteriors_all_alike_is_none(self) -> None:
+    def test_of_identical_posteriors_is_zero(self) -> None:
         alike = placed(np.full(4, 0.7), np.full(4, 0.5))
         found = decomposition(alike, indices(4), seed=(0, 3), execution="graph")
         assert abs(found.mutual_information) < 1e-5

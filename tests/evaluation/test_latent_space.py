@@ -64,7 +64,7 @@ class TestPaths:
     """Ways from one z to another."""
 
     @pytest.mark.parametrize("kind", list(PATHS))
-    def test_they_begin_and_end_where_they_should(self, kind: str, rng: np.random.Generator) -> None:
+    def test_paths_begin_and_end_at_the_given_points(self, kind: str, rng: np.random.Generator) -> None:
         first, last = rng.normal(size=(2, 6, 5))
         z = path(first, last, 9, kind)
         assert z.shape == (6, 9, 5)
@@ -86,7 +86,7 @@ class TestPaths:
     @pytest.mark.parametrize(
         ("first", "last"), [([1.0, 0], [-1.0, 0]), ([1.0, 1], [2.0, 2]), ([0.0, 0], [1.0, 2]), ([0.0, 0], [0.0, 0])]
     )
-    def test_where_no_arc_is_defined_it_is_a_line(self, first: list[float], last: list[float]) -> None:
+    def test_arc_is_a_line_if_no_arc_exists(self, first: list[float], last: list[float]) -> None:
         ends = (np.array([end]) for end in (first, last))
         z = path(*ends, 5, "spherical")
         np.testing.assert_allclose(np.diff(z, n=2, axis=1), 0, atol=1e-12)
@@ -106,7 +106,7 @@ class TestRegions:
         assert p.batch_shape == [50]
         assert ((seen[0] >= low) & (seen[0] <= high)).all()
 
-    def test_it_is_the_prior_cut_off(self, restored: LoadedRun) -> None:
+    def test_region_truncates_the_prior(self, restored: LoadedRun) -> None:
         seen: list[np.ndarray] = []
         model = SimpleNamespace(prior=restored.vae.prior, decoder=seen.append)
         generate_within(model, 3_000, ((0.5, 2.0), (-1.0, 0.0)), seed=(0, 2), temperature=0.8)
@@ -115,11 +115,11 @@ class TestRegions:
             assert stats.kstest(column, cut.cdf).pvalue > 1e-3
 
     @pytest.mark.parametrize("region", [((0, 1),), ((1, 0), (0, 1)), ((0, 0), (0, 1))])
-    def test_what_is_no_region(self, region: object, restored: LoadedRun) -> None:
+    def test_malformed_regions_raise_an_error(self, region: object, restored: LoadedRun) -> None:
         with pytest.raises(UsageError, match="for each of 2 latent dimensions"):
             generate_within(restored.vae, 1, region, seed=(0, 1))
 
-    def test_where_the_prior_has_no_mass(self, restored: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_region_without_mass_raises_an_error(self, restored: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(latent, "MOST_ATTEMPTS", 2)
         with pytest.raises(UsageError, match=r"0 of 20,000 samples lie in it, but 3 are needed\."):
             sample(restored, 3, seed=0, region=((90, 91), (0, 1)))
@@ -142,7 +142,7 @@ class TestGrids:
         np.testing.assert_allclose(stats.norm.cdf(z[:, 0, 1]), levels[::-1], rtol=1e-5)
 
     @pytest.mark.parametrize("prior", ["normal-mixture", "vamp", "real-nvp", "autoregressive-flow"])
-    def test_other_priors_have_quantiles_of_their_draws_and_say_so(self, prior: str) -> None:
+    def test_other_priors_have_quantiles_of_draws_and_a_note(self, prior: str) -> None:
         vae = builders.model(prior_name=prior, latent_dim=2)
         shown = grid(vae, 5, 0)
         assert "its z_2" in shown.title
@@ -163,7 +163,7 @@ class TestGrids:
 class TestScores:
     """log p(x) of each example."""
 
-    def test_they_are_the_evaluations(self, restored: LoadedRun, digits: Dataset) -> None:
+    def test_scores_equal_those_of_an_evaluation(self, restored: LoadedRun, digits: Dataset) -> None:
         x = digits.test.x[:20]
         result, estimates = score(restored, x, iw_samples=7, seed=3, execution="graph")
         seed = seed_for(3, Purpose.EVALUATION)

@@ -49,7 +49,7 @@ def test_a_dotted_key_leads_into_an_object() -> None:
     assert metric.value({}) is None
 
 
-def test_a_value_that_is_missing_null_or_nan_is_not_defined() -> None:
+def test_missing_null_and_nan_values_count_as_undefined_metrics() -> None:
     metric = METRICS["elbo"]
     for result in ({}, {"elbo": None}, {"elbo": math.nan}):
         assert metric.text(result) == "not defined"

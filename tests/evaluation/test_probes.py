@@ -61,7 +61,7 @@ def test_errors_are_binomial(rng: np.random.Generator) -> None:
         assert found[f"{name}_se"] == pytest.approx(np.sqrt(share * (1 - share) / 100))
 
 
-def test_nearest_neighbours_vote_as_by_hand(rng: np.random.Generator) -> None:
+def test_nearest_neighbours_vote_as_computed_by_hand(rng: np.random.Generator) -> None:
     z, labels = rng.normal(size=(60, 3)), rng.integers(2, size=60)
     nearest = np.linalg.norm(z[40:, np.newaxis] - z[:40], axis=-1).argsort(axis=1)[:, :5]
     votes = (labels[nearest].mean(axis=1) > 0.5).astype(int)
@@ -81,7 +81,7 @@ def test_scale_of_an_embedding_does_not_change_the_linear_probe(rng: np.random.G
     assert plain["linear_probe_accuracy"] == wide["linear_probe_accuracy"]
 
 
-def test_examples_beyond_the_limit_are_ignored(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+def test_ignores_examples_beyond_the_limit(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     assert MOST_EXAMPLES == 10_000
     monkeypatch.setattr("tfp_vae.evaluation.probes.MOST_EXAMPLES", 50)
     labels = np.arange(100) % 2

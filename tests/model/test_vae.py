@@ -52,7 +52,7 @@ def test_sample_has_the_event_shape_and_binary_values() -> None:
     assert set(np.unique(x)) <= {0.0, 1.0}
 
 
-def test_sample_is_decided_by_its_seed() -> None:
+def test_seed_decides_the_sample() -> None:
     vae = make()
     first, again, other = (vae.sample(20, seed=seed).numpy() for seed in ((0, 1), (0, 1), (0, 2)))
     np.testing.assert_array_equal(first, again)
@@ -98,7 +98,7 @@ class TestEncoderInput:
         del kept["encoder_input"]
         assert ModelConfig(**kept).encoder_input == "values"
 
-    def test_a_set_input_is_kept(self, tmp_path: Path) -> None:
+    def test_keeps_an_explicit_input(self, tmp_path: Path) -> None:
         np.save(tmp_path / "counts.npy", np.random.default_rng(0).poisson(3, (40, 5)))
         model = small_model(likelihood="poisson", encoder_input="values")
         planned, _ = plan(str(tmp_path / "counts.npy"), None, None, model, small_training())
@@ -173,7 +173,7 @@ def test_decoders_with_one_likelihood_share_its_variables() -> None:
     assert not {id(v) for v in first.trainable_variables} & {id(v) for v in third.trainable_variables}
 
 
-def test_every_variable_is_tracked() -> None:
+def test_model_tracks_every_variable() -> None:
     vae = make()
     networks = [vae.encoder.network, vae.decoder.network]
     expected = {id(v) for network in networks for v in network.trainable_variables}
@@ -256,7 +256,7 @@ def test_repr_names_families_networks_and_the_number_of_parameters() -> None:
 
 
 @pytest.mark.parametrize("seed", [(0, 0), (3, 4)])
-def test_mean_of_a_normal_encoder_does_not_depend_on_the_seed(seed: tuple[int, int], x: np.ndarray) -> None:
+def test_seed_does_not_change_the_mean_of_a_normal_encoder(seed: tuple[int, int], x: np.ndarray) -> None:
     vae = make()
     np.testing.assert_array_equal(vae.encoder.mean(x, seed=seed), vae.encoder(x).mean())
 

@@ -125,7 +125,7 @@ def test_batches_and_tensors_equal_arrays(name: str, x: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("field", ["observed", "context"])
-def test_missing_cells_and_context_are_refused(field: str, x: np.ndarray) -> None:
+def test_refuses_missing_cells_and_context(field: str, x: np.ndarray) -> None:
     with pytest.raises(UsageError, match=rf"The objective IWAE does not support `{field}`"):
         IWAE().loss(linear_model(0.4), Batch(x, **{field: np.ones(x.shape, bool)}), seed=(0, 0))
 

@@ -87,7 +87,7 @@ def test_bound_rises_with_the_samples_and_stays_below_the_evidence(linear: Linea
     assert gaps[0] < -0.2
 
 
-def test_mean_weight_is_unbiased(linear: LinearGaussian) -> None:
+def test_mean_weight_has_no_bias(linear: LinearGaussian) -> None:
     """E[w] = p(x), for a proposal that is wider than the posterior."""
     vae, x = linear.vae(shift=0.1, widen=1.3), linear.data(1).repeat(20_000, axis=0)
     ratio = np.exp(IWAE(mc_samples=1).bound(vae, x, seed=(7, 7)).value.numpy() - linear.log_evidence(x[:2])[0])
@@ -111,6 +111,6 @@ def test_every_bound_is_the_evidence_at_the_exact_posterior(objective: Objective
         ("renyi:alpha=inf", "alpha"),
     ],
 )
-def test_settings_out_of_range_are_refused(text: str, setting: str) -> None:
+def test_refuses_settings_out_of_range(text: str, setting: str) -> None:
     with pytest.raises(UsageError, match=setting):
         OBJECTIVES.member(text)

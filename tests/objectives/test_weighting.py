@@ -71,7 +71,7 @@ class TestFreeBits:
             error = np.sqrt(cost.reshape(len(x), -1).var(axis=1).mean() / len(cost))
             assert abs(cost.mean() - 2 * np.maximum(free, means).sum()) < 4 * error + 1e-9
 
-    def test_terms_stay_unweighted(self, name: str, x: np.ndarray) -> None:
+    def test_terms_have_no_weights(self, name: str, x: np.ndarray) -> None:
         vae = linear_model(0.4)
         free, plain = (weighted_bound(name, vae, x, free_bits=floor / D) for floor in (0.7, 0.0))
         np.testing.assert_allclose(free.rate, plain.rate, rtol=1e-10)
@@ -101,7 +101,7 @@ class TestFreeBits:
     @pytest.mark.parametrize(
         ("posterior", "prior"), [("full-covariance-normal", "standard-normal"), ("householder-flow", "standard-normal")]
     )
-    def test_models_without_separate_rates_are_refused(self, name: str, posterior: str, prior: str) -> None:
+    def test_refuses_models_without_separate_rates(self, name: str, posterior: str, prior: str) -> None:
         vae, x = builders.model(posterior, prior), builders.data("bernoulli")
         with pytest.raises(UsageError, match=r"Free bits need .* expected a diagonal-normal .* leave out `free_bits`"):
             weighted_bound(name, vae, x, free_bits=0.5)
@@ -109,7 +109,7 @@ class TestFreeBits:
     @pytest.mark.parametrize(
         ("posterior", "prior"), [("real-nvp", "standard-normal"), ("diagonal-normal", "normal-mixture")]
     )
-    def test_configs_without_separate_rates_are_refused(self, name: str, posterior: str, prior: str) -> None:
+    def test_refuses_configs_without_separate_rates(self, name: str, posterior: str, prior: str) -> None:
         model, training = ModelConfig(posterior=posterior, prior=prior), {"objective": name, "free_bits": 0.5}
         with pytest.raises(UsageError, match="monte-carlo-elbo" if name == "elbo" else f"{posterior} and {prior}"):
             check_rate(model, TrainingConfig(**training))
@@ -117,7 +117,7 @@ class TestFreeBits:
 
 
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in WEIGHING])
-def test_objectives_without_a_rate_are_refused(name: str) -> None:
+def test_refuses_objectives_without_a_rate(name: str) -> None:
     with pytest.raises(UsageError, match=r"has no rate to weigh. Choose an estimator of the ELBO"):
         Weighted(OBJECTIVES.build(OBJECTIVES.member(name)))
 
@@ -141,7 +141,7 @@ def test_default_weights_give_the_objective_itself(name: str, x: np.ndarray) -> 
 @pytest.mark.parametrize(
     "weights", [{"beta": -1.0}, {"beta": np.inf}, {"beta": np.nan}, {"warmup_steps": -1}, {"free_bits": -0.1}]
 )
-def test_weights_out_of_range_are_refused(weights: dict[str, float]) -> None:
+def test_refuses_weights_out_of_range(weights: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=rf"`{next(iter(weights))}` must be a finite number of at least 0"):
         Weighted(ELBO(), **weights)
 
@@ -151,6 +151,6 @@ def test_weighted_objectives_cannot_be_weighted_again() -> None:
         Weighted(Weighted(ELBO(), beta=2.0), beta=2.0)
 
 
-def test_closed_form_is_still_required() -> None:
+def test_closed_form_still_needs_normals() -> None:
     with pytest.raises(UsageError, match="`objective=monte-carlo-elbo`"):
         Weighted(ELBO(), beta=2.0).bound(builders.model("real-nvp"), builders.data("bernoulli"), seed=(0, 0))

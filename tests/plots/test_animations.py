@@ -65,7 +65,7 @@ def test_last_frame_is_a_png_of_its_own(rng: np.random.Generator) -> None:
         ([0], 0, ["epoch 0"]),
     ],
 )
-def test_titles_name_the_epoch_and_the_total_if_one_is_finished(
+def test_titles_name_the_epoch_and_the_total_after_the_first_epoch(
     epochs: list[int], total: int | None, lines: list[str]
 ) -> None:
     assert animations.frame_titles("title", epochs, total) == [f"title\n{line}" for line in lines]

@@ -122,7 +122,7 @@ def test_colours_of_examples_are_those_of_their_classes() -> None:
     assert canvas.colors_of(None, 2) == canvas.colors_of(np.arange(21), 2) == [first, first]
 
 
-def test_tones_are_linear_and_clipped() -> None:
+def test_tones_are_linear_within_their_limits() -> None:
     tones = canvas.Range(-2, 2).tones(np.array([-5, -2, 0, 1, 2, 9]))
     np.testing.assert_allclose(tones, [0, 0, 0.5, 0.75, 1, 1])
 
@@ -130,7 +130,7 @@ def test_tones_are_linear_and_clipped() -> None:
 @pytest.mark.parametrize(
     ("values", "ends"), [([0, 1], "neither"), ([-1, 0], "min"), ([0, 2], "max"), ([-1, 2], "both")]
 )
-def test_colour_bars_point_beyond_the_ends_that_values_exceed(values: list[float], ends: str) -> None:
+def test_colour_bars_have_arrows_for_values_beyond_their_ends(values: list[float], ends: str) -> None:
     assert canvas.UNIT_RANGE.extend(np.array(values)) == ends
 
 

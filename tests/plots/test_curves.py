@@ -100,7 +100,7 @@ def test_legend_of_rates_counts_both_groups(active: list[bool], entries: int) ->
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == pytest.approx(rates.sum())
 
 
-def test_ticks_of_many_rates_are_thinned() -> None:
+def test_axis_of_many_rates_omits_ticks() -> None:
     axes = plots.rate_bars(np.arange(100.0), np.ones(100, bool)).axes[0]
     assert len(axes.get_xticks()) <= 24
     assert axes.get_xticklabels()[0].get_text() == "$z_{100}$"

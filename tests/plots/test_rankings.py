@@ -92,7 +92,7 @@ def test_tiny_tiles_have_no_names_and_no_room_for_them(rng: np.random.Generator)
         plots.ranking(rng.random((3, 8, 8, 1)), np.zeros(3), "title", names=["a.png"])
 
 
-def test_rows_of_tables_are_named(rng: np.random.Generator) -> None:
+def test_names_rows_of_tables(rng: np.random.Generator) -> None:
     x, values, names = rng.random((6, 3)), np.array([3.0, 1, 2, 6, 5, 4]), [f"row {i}" for i in range(6)]
     least, most = plots.extremes(x, values, "title", 2, names=names).axes[:2]
     assert [label.get_text() for label in least.get_yticklabels()] == ["row 1", "row 2"]
@@ -140,11 +140,11 @@ def test_wrapped_names_fit_their_lines(letters: int, name: str) -> None:
     assert max(map(len, lines)) <= letters
 
 
-def test_short_names_are_not_wrapped() -> None:
+def test_short_names_stay_on_one_line() -> None:
     assert rankings.wrap_name("red/1.png", 9, 2) == "red/1.png"
 
 
-def test_many_ranked_vectors_are_numbered(rng: np.random.Generator) -> None:
+def test_many_ranked_vectors_have_numbers(rng: np.random.Generator) -> None:
     axes = plots.ranking(rng.random((25, 3)), 100 + np.arange(25.0), "title").axes[0]
     axes.figure.canvas.draw()
     labels = {label.get_text() for label in axes.get_yticklabels()}

@@ -12,7 +12,7 @@ from tfp_vae.plots import canvas, scatter
 
 
 @pytest.mark.parametrize("labels", [np.array([0, np.nan] * 15), np.linspace(0, 1, 30), np.array(["a", "b", "c"] * 10)])
-def test_only_labels_that_are_classes_are_named(labels: np.ndarray, rng: np.random.Generator) -> None:
+def test_names_only_labels_that_are_classes(labels: np.ndarray, rng: np.random.Generator) -> None:
     figure = scatter.latent_scatter(rng.normal(size=(30, 2)), labels)
     assert [text.get_text() for text in figure.axes[0].texts] == (["a", "b", "c"] if labels.dtype.kind == "U" else [])
 
@@ -107,7 +107,7 @@ def test_random_boxes_end_apart_and_within_the_axes(seed: int, count: int) -> No
     assert (places + sizes / 2 <= 1 + 1e-4).all()
 
 
-def test_equal_places_are_separated() -> None:
+def test_separates_equal_places() -> None:
     places = scatter.separate_boxes(np.full((3, 2), 0.5), np.full((3, 2), 0.1))
     distances = np.abs(places[:, np.newaxis] - places).max(axis=2)[np.triu_indices(3, 1)]
     assert distances.min() > 0.0999

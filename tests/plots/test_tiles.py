@@ -36,7 +36,7 @@ def test_manifolds_and_tiny_tiles_have_no_borders(rng: np.random.Generator) -> N
 @pytest.mark.parametrize(
     ("parts", "features", "named"), [(1, 40, True), (2, 3, True), (1, 41, False), (3, 3, True), (3, 40, True)]
 )
-def test_up_to_forty_features_are_named(parts: int, features: int, named: bool, rng: np.random.Generator) -> None:
+def test_names_up_to_forty_features(parts: int, features: int, named: bool, rng: np.random.Generator) -> None:
     names = [f"feature {i}" for i in range(features)]
     figure = tiles.heat_maps([rng.random((4, features))] * parts, list("abc")[:parts], "title", features=names)
     labels = figure.axes[parts - 1].get_xticklabels()
@@ -102,7 +102,7 @@ def test_figures_of_tiles_stay_within_eight_inches(count: int, rng: np.random.Ge
     assert 1.4 <= width <= 8.001
 
 
-def test_tones_can_be_given(rng: np.random.Generator) -> None:
+def test_accepts_a_range_of_tones(rng: np.random.Generator) -> None:
     x = rng.random((1, 8, 8, 1))
     grid = tiles.Tiles(x, 1, 1, "title", limits=canvas.Range(0, 2))
     np.testing.assert_allclose(grid.picture[:8, :8], x[0, ..., 0] / 2, rtol=1e-6)
@@ -121,7 +121,7 @@ def test_empty_panels_of_heat_maps_are_hidden(rng: np.random.Generator) -> None:
     assert visible == list("abcde")
 
 
-def test_rows_of_heat_maps_can_be_named(rng: np.random.Generator) -> None:
+def test_rows_of_heat_maps_accept_names(rng: np.random.Generator) -> None:
     axes = tiles.heat_maps([rng.random((3, 5))], [""], "title", "step", ["x", "y", "z"]).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["x", "y", "z"]
     assert "step" in texts(axes.figure)

@@ -126,7 +126,7 @@ def test_portable_configuration_has_no_folders(trained: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["data", "training"])
-def test_settings_that_exist_in_python_only_cannot_be_repeated(part: str, trained: Path) -> None:
+def test_settings_of_python_alone_have_no_command(part: str, trained: Path) -> None:
     config = Run(trained).config()
     assert can_repeat(config)
     change = {"data": {"stored": True}, "training": {"objects": ("optimizer",)}}[part]

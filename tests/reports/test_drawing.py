@@ -73,7 +73,7 @@ def medians_by_class(axes: Any) -> dict[str, float]:
     return {name: medians[place + 1] for place, name in enumerate(names)}
 
 
-def test_samples_repeat_with_the_seed(deep: Subject) -> None:
+def test_equal_seeds_give_equal_samples(deep: Subject) -> None:
     expected = sample(deep.restored, gallery.SAMPLES, seed=deep.seed)
     for place in (0, 9, 63):
         np.testing.assert_allclose(tile(draw("samples", deep), *divmod(place, 8)), expected[place, ..., 0], rtol=1e-5)
@@ -400,7 +400,7 @@ class TestEvaluation:
 class TestEveryPicture:
     """The pictures of the run in two dimensions."""
 
-    def test_every_picture_of_the_table_is_drawn(self, flat: Subject) -> None:
+    def test_draws_every_picture_of_the_table(self, flat: Subject) -> None:
         names = {path.name for path in flat.run.path("plots").iterdir() if not path.name.startswith("evaluation-")}
         assert names == {name + picture.suffix for name, picture in RUN_PICTURES.items()}
         for name in names:
@@ -472,7 +472,7 @@ class TestEveryPicture:
 class TestDrawRun:
     """Which pictures are drawn, and where they go."""
 
-    def test_pictures_without_their_needs_are_refused(self, restored: LoadedRun, digits: Dataset) -> None:
+    def test_refuses_pictures_without_their_needs(self, restored: LoadedRun, digits: Dataset) -> None:
         subject = Subject(restored, digits)
         with pytest.raises(UsageError, match="latent-animation: this run has no frames of its training"):
             gallery.applicable(subject, ["latent-animation"])
@@ -485,7 +485,7 @@ class TestDrawRun:
         assert not {"manifold", "decoder-animation"} & set(gallery.applicable(vectors))
         assert {"samples", "reconstructions", "latent-scatter", "extremes"} <= set(gallery.applicable(vectors))
 
-    def test_each_path_is_reported_once_it_is_written(self, copied: Run, digits: Dataset) -> None:
+    def test_reports_each_path_after_writing_the_file(self, copied: Run, digits: Dataset) -> None:
         reported: list[Path] = []
         subject = Subject(LoadedRun(copied), digits)
         paths = gallery.draw_run(

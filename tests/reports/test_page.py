@@ -133,7 +133,7 @@ class TestPage:
             assert "Run the command in that folder, or add --data-dir." in text
         assert reports.portable(config).data.fingerprint == config.data.fingerprint
 
-    def test_text_is_escaped(self, copied: Run) -> None:
+    def test_escapes_text(self, copied: Run) -> None:
         moved = copied.folder.rename(copied.folder.with_name("<b>&run"))
         parsed = Page(page.html_page(Run(moved)))
         assert "<b>&run" in parsed.text
@@ -181,7 +181,7 @@ class TestPage:
         assert page.pictures_to_redraw(copied, ["samples"], "weights final, of step 24; seed 0") == ["samples"]
         assert page.pictures_to_redraw(copied, ["samples"], notes["samples"].removeprefix("Drawn from ")[:-1]) == []
 
-    def test_wrong_paths_and_damaged_files_are_refused(self, copied: Run) -> None:
+    def test_refuses_wrong_paths_and_damaged_files(self, copied: Run) -> None:
         run = ("--run", copied.folder)
         assert "ending in .html" in one_sentence(call("report", *run, "--out", "page.pdf", code=2))
         assert "does not exist" in one_sentence(call("report", *run, "--out", "none/page.html", code=6))
@@ -211,7 +211,7 @@ class TestPicturesFor:
     def test_runs_without_an_evaluation_have_only_their_own_pictures(self, copied: Run) -> None:
         assert page.pictures_for(copied) == list(RUN_PICTURES)
 
-    def test_missing_old_and_foreign_pictures_are_redrawn(self, evaluated: Run) -> None:
+    def test_redraws_missing_old_and_foreign_pictures(self, evaluated: Run) -> None:
         names = ["samples", "manifold", "architecture", "extremes"]
         assert page.pictures_to_redraw(evaluated, names) == []
         evaluated.path("plots/samples.png").unlink()
@@ -226,7 +226,7 @@ class TestPicturesFor:
         with pytest.raises(RunError, match=rf"{name}: this picture is damaged. Draw it again with `tfp-vae plot`."):
             page.page_pictures(evaluated)
 
-    def test_huge_pictures_are_refused(self, evaluated: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_refuses_huge_pictures(self, evaluated: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(page, "LARGEST_PICTURE", 1_000)
         with pytest.raises(RunError, match="larger than 1,000 bytes"):
             page.page_pictures(evaluated)

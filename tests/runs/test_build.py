@@ -68,7 +68,7 @@ def digits_data() -> Dataset:
 
 
 class TestBuild:
-    def test_choices_are_those_of_the_command_and_logged(
+    def test_choices_equal_those_of_the_command_and_appear_in_the_log(
         self, digits_data: Dataset, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.INFO, "tfp_vae"):
@@ -86,7 +86,7 @@ class TestBuild:
         assert type(vae.decoder.likelihood).__name__ == "NegativeBinomial"
         assert vae.encoder.sees == "log1p"
 
-    def test_settings_that_do_not_fit_are_refused(self, digits_data: Dataset) -> None:
+    def test_refuses_settings_that_do_not_fit(self, digits_data: Dataset) -> None:
         with pytest.raises(UsageError, match="Did you mean `latent_dim`"):
             tv.build(digits_data, latent_dims=2)
         with pytest.raises(UsageError, match="Did you mean 'bernoulli'"):

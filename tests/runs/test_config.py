@@ -283,9 +283,7 @@ class TestRunConfig:
         ("training", "examples", "steps"),
         [({}, 1280, 10), ({}, 1281, 11), ({"batch_size": 1}, 5, 5), ({"steps_per_epoch": 7}, 5, 7)],
     )
-    def test_an_epoch_is_one_pass_unless_steps_are_given(
-        self, training: dict[str, object], examples: int, steps: int
-    ) -> None:
+    def test_an_epoch_is_one_pass_by_default(self, training: dict[str, object], examples: int, steps: int) -> None:
         assert TrainingConfig(**training).steps(examples) == steps
 
     def test_settings_make_the_same_records(self) -> None:

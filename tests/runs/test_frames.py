@@ -110,7 +110,7 @@ class TestFilm:
         assert titles == [f"epoch {frame.epoch} of 4" for frame in reel.frames]
 
     @pytest.mark.parametrize("name", ["latent-animation", "decoder-animation"])
-    def test_title_omits_the_total_before_the_first_epoch_is_finished(
+    def test_title_omits_the_total_before_the_first_epoch_ends(
         self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)
@@ -134,11 +134,11 @@ class TestFilm:
         assert train(filmed_run, digits)
         assert list(filmed_run.frame_paths()) == [0, 1, 2]
 
-    def test_reel_of_a_run_without_frames_is_refused(self, restored: LoadedRun, digits: Dataset) -> None:
+    def test_refuses_a_reel_of_a_run_without_frames(self, restored: LoadedRun, digits: Dataset) -> None:
         with pytest.raises(RunError, match=r"has no frames\. Training records them unless `plots=False` is set"):
             film.reel(restored.run, digits, restored.vae)
 
-    def test_damaged_frames_are_refused(self, tmp_path: Path) -> None:
+    def test_refuses_damaged_frames(self, tmp_path: Path) -> None:
         run = Run(tmp_path)
         (tmp_path / "frames").mkdir()
         (tmp_path / "frames" / "epoch-0000003.npz").write_bytes(b"PK nonsense")
@@ -165,7 +165,7 @@ class TestFilm:
         assert refused > 0.7 * len(content)
 
     @pytest.mark.parametrize("size", [0, 1, 100, 300])
-    def test_truncated_frames_are_refused(self, size: int, filmed: Path, tmp_path: Path) -> None:
+    def test_refuses_truncated_frames(self, size: int, filmed: Path, tmp_path: Path) -> None:
         (tmp_path / "frames").mkdir()
         content = (filmed / "frames" / "epoch-0000001.npz").read_bytes()
         (tmp_path / "frames" / "epoch-0000001.npz").write_bytes(content[:size])
@@ -179,7 +179,7 @@ class TestFilm:
         with memory.at_most(1_000_000), pytest.raises(RunError, match="expected plain entries, found compressed ones"):
             film.frames(Run(tmp_path))
 
-    def test_frames_behind_symbolic_links_are_refused(self, tmp_path: Path) -> None:
+    def test_refuses_frames_behind_symbolic_links(self, tmp_path: Path) -> None:
         (tmp_path / "elsewhere").mkdir()
         (tmp_path / "frames").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(RunError, match="symbolic link"):

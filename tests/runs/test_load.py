@@ -68,9 +68,7 @@ def weights(vae: tv.VAE) -> dict[str, np.ndarray]:
 
 
 class TestSaveAfterFit:
-    def test_run_equals_one_that_the_command_line_trained(
-        self, trained: Path, digits_data: Dataset, tmp_path: Path
-    ) -> None:
+    def test_run_equals_one_of_the_command_line(self, trained: Path, digits_data: Dataset, tmp_path: Path) -> None:
         expected = Run(trained)
         vae = build_model(small_model(), (8, 8, 1), data_mean=digits_data.train.x.mean(axis=0))
         tv.fit(vae, digits_data, **QUICK, callbacks=[BestWeights(restore=False)])
@@ -94,7 +92,7 @@ class TestSaveAfterFit:
             assert saved.config().model == Run(folder).config().model
             assert_same(weights(tv.load(saved.folder)), weights(tv.load(folder)))
 
-    def test_a_folder_with_a_run_is_refused(self, fitted: tv.VAE, hand_built_copy: Run) -> None:
+    def test_refuses_a_folder_with_a_run(self, fitted: tv.VAE, hand_built_copy: Run) -> None:
         with pytest.raises(RunError, match="holds a run already"):
             tv.save(fitted, hand_built_copy.folder)
 
@@ -114,7 +112,7 @@ class TestSaveAfterFit:
         assert (str(training.optimizer), training.lr_schedule.name) == ("sgd:momentum=0.5", "cosine")
         assert (training.early_stopping, training.objects) == (4, ())
 
-    def test_changed_weights_are_saved(self, small_array: np.ndarray, tmp_path: Path) -> None:
+    def test_saves_changed_weights(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         tv.fit(vae, small_array, epochs=1, ema=0.9, execution="graph")
         for variable in vae.trainable_variables:
@@ -185,7 +183,7 @@ class TestObjects:
     @pytest.mark.parametrize(
         ("objective", "name"), [(IWAE(mc_samples=3), "iwae:mc_samples=3"), ("iwae:mc_samples=3", "iwae:mc_samples=3")]
     )
-    def test_members_are_named(
+    def test_config_names_the_members(
         self, objective: Objective | str, name: str, small_array: np.ndarray, tmp_path: Path
     ) -> None:
         vae = make_for_digits()
@@ -219,7 +217,7 @@ class TestData:
         again = reload(tv.save(vae, tmp_path / "run").config())
         np.testing.assert_array_equal(again.train.y, data.train.y)
 
-    def test_without_stored_data_one_sentence_says_so(self, small_array: np.ndarray, tmp_path: Path) -> None:
+    def test_error_explains_that_no_data_are_in_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         tv.fit(vae, small_array, epochs=1, execution="graph")
         saved = tv.save(vae, tmp_path / "run", store_data=False, builder=make_for_digits)
@@ -227,7 +225,7 @@ class TestData:
         with pytest.raises(DataError, match="does not hold its data, which were in memory"):
             reload(saved.config())
 
-    def test_a_named_data_set_that_you_changed_is_stored(self, digits_data: Dataset, tmp_path: Path) -> None:
+    def test_stores_a_changed_data_set_with_a_name(self, digits_data: Dataset, tmp_path: Path) -> None:
         fewer = dataclasses.replace(digits_data, train=digits_data.train[:50])
         vae = make_for_digits()
         tv.fit(vae, fewer, epochs=1, execution="graph")
@@ -254,9 +252,7 @@ class TestData:
         message = call("train", "--resume", "--run-dir", saved.folder, "--epochs", 2, code=3).stderr
         assert "expected the data the run was trained on" in message
 
-    def test_an_empty_split_is_refused_with_the_splits_that_there_are(
-        self, small_array: np.ndarray, tmp_path: Path
-    ) -> None:
+    def test_refuses_an_empty_split_and_lists_the_others(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         tv.fit(vae, small_array, epochs=1, execution="graph")
         saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
@@ -284,7 +280,7 @@ class TestBuilder:
                 tv.load(saved.folder)
             assert_same(weights(tv.load(saved.folder, builder=local)), weights(fitted))
 
-    def test_another_vae_is_refused(self, fitted: tv.VAE, hand_built: Run, tmp_path: Path) -> None:
+    def test_refuses_another_vae(self, fitted: tv.VAE, hand_built: Run, tmp_path: Path) -> None:
         def wider() -> tv.VAE:
             vae = make_for_digits()
             vae.encoder = tv.Encoder(tv.networks.mlp((8, 8, 1), 4, hidden=(17,)), vae.encoder.posterior)
@@ -300,7 +296,7 @@ class TestBuilder:
         with pytest.raises(UsageError, match="`builder` is for runs of hand-built VAEs"):
             tv.load(trained, builder=make_for_digits)
 
-    def test_code_is_imported_only_if_allowed(
+    def test_imports_code_only_with_permission(
         self, fitted: tv.VAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "builder_of_mine.py").write_text("from tests.helpers.models import make_for_digits as make_vae\n")
@@ -351,7 +347,7 @@ class TestLoadedRun:
         assert LoadedRun(hand_built).description == "final, of step 24"
         assert repr(LoadedRun(hand_built)) == f"LoadedRun({hand_built!r}, weights final, of step 24)"
 
-    def test_missing_run_is_refused(self, tmp_path: Path) -> None:
+    def test_refuses_missing_run(self, tmp_path: Path) -> None:
         with pytest.raises(RunError, match="expected a run's folder"):
             tv.load(tmp_path / "nothing")
 

@@ -302,7 +302,7 @@ class TestChoices:
         assert kind.form == "images of many channels"
         assert suit(dataset(np.zeros((3, 4, 4, 5), np.float32)).profile)["likelihood"].name == "bernoulli"
 
-    def test_only_open_settings_are_picked(self, tmp_path: Path) -> None:
+    def test_chooses_only_open_settings(self, tmp_path: Path) -> None:
         path = str(write_table(tmp_path / "t.csv"))
         reading, told = Reading(label_column="kind"), ModelConfig(likelihood="laplace")
         config, _ = plan(path, None, None, told, TrainingConfig(), reading=reading, open_choices=("encoder",))
@@ -416,7 +416,7 @@ class TestNewExamples:
             (np.full((5, 4, 5), np.nan), "found nan in row 0"),
         ],
     )
-    def test_data_of_another_kind_are_refused(
+    def test_refuses_data_of_another_kind(
         self, content: np.ndarray, message: str, of_pictures: object, tmp_path: Path
     ) -> None:
         np.save(tmp_path / "n.npy", content)
@@ -437,7 +437,7 @@ class TestNewExamples:
         ],
     )
     @pytest.mark.parametrize("likelihood", ["normal", "continuous-bernoulli"])
-    def test_pixels_of_another_type_match_the_runs_own_or_are_refused(
+    def test_pixels_of_another_type_match_the_runs_own_or_raise_an_error(
         self,
         trained_on: np.ndarray,
         new: np.ndarray,
@@ -497,12 +497,12 @@ class TestNewExamples:
         with pytest.raises(DataError, match="found 4x5x3"):
             new_examples(of_pictures, str(folder))
 
-    def test_missing_columns_are_named(self, of_table: object, tmp_path: Path) -> None:
+    def test_names_missing_columns(self, of_table: object, tmp_path: Path) -> None:
         (tmp_path / "n.csv").write_text("a,c\n1,2\n")
         with pytest.raises(DataError, match="expected one column named 'b', found 0"):
             new_examples(of_table, str(tmp_path / "n.csv"))
 
-    def test_data_in_splits_are_refused(self, of_table: object, tmp_path: Path) -> None:
+    def test_refuses_data_in_splits(self, of_table: object, tmp_path: Path) -> None:
         np.savez(tmp_path / "n.npz", x_train=np.zeros((4, 2)), x_test=np.zeros((4, 2)))
         with pytest.raises(DataError, match="expected examples without splits, found train, test"):
             new_examples(of_table, str(tmp_path / "n.npz"))
@@ -527,7 +527,7 @@ class TestInspect:
         assert found["likelihoods_if_binarized"] == ["bernoulli"]
         assert found["picked"]["binarization"] == "dynamic"
 
-    def test_identical_examples_are_reported(self, rng: np.random.Generator) -> None:
+    def test_reports_identical_examples(self, rng: np.random.Generator) -> None:
         x = rng.normal(size=3).repeat(40).reshape(3, 40).T
         assert inspect(dataset(x))["lack"] == "all examples are identical, so there is nothing to learn"
         other = x.copy()
@@ -547,13 +547,13 @@ class TestInspect:
         ("count", "said"), [(1, "there is only one training example"), (2, "2 training examples are too few"),
                             (9, "9 training examples are too few to learn"), (10, None)],
     )  # fmt: skip
-    def test_few_training_examples_are_reported(self, count: int, said: str | None, rng: np.random.Generator) -> None:
+    def test_reports_few_training_examples(self, count: int, said: str | None, rng: np.random.Generator) -> None:
         x = rng.normal(size=(count + 8, 3))
         found = inspect(Dataset("some", "", Split(x[8:]), Split(x[:4]), Split(x[4:8])))
         assert found["trainable"]
         assert found["lack"] is None if said is None else found["lack"].startswith(said)
 
-    def test_missing_values_are_counted_and_named(self, tmp_path: Path, rng: np.random.Generator) -> None:
+    def test_counts_and_names_missing_values(self, tmp_path: Path, rng: np.random.Generator) -> None:
         x = rng.normal(size=(40, 3))
         x[[3, 3, 11], [0, 2, 1]] = np.nan, np.nan, np.inf
         np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[20:], x_test=x[20:])
@@ -565,7 +565,7 @@ class TestInspect:
         assert np.isfinite(list(found["range"].values())).all()
         assert "likelihoods" not in found
 
-    def test_data_without_any_number_are_described(self) -> None:
+    def test_describes_data_without_any_number(self) -> None:
         found = inspect(dataset(np.full((9, 2), np.nan)))
         assert np.isnan(found["range"]["mean"])
         assert not found["trainable"]
@@ -589,7 +589,7 @@ class TestInspect:
          (np.arange(400) % 3 - 1, ["normal", "laplace"], []),
          (0.2 + np.arange(400) % 2 / np.pi, ["normal", "laplace", "beta"], [])],
     )  # fmt: skip
-    def test_densities_without_upper_bound_on_few_values_are_listed(
+    def test_lists_densities_without_upper_bound_on_few_values(
         self, x: np.ndarray, unbounded: list[str], likely: list[str]
     ) -> None:
         found = inspect(dataset(x.reshape(100, 4)))["few_values"]

@@ -109,7 +109,7 @@ def test_neighbours_are_those_of_the_training_means(
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_every_split_is_assessed(split: str, restored: LoadedRun, digits: Dataset) -> None:
+def test_assesses_every_split(split: str, restored: LoadedRun, digits: Dataset) -> None:
     found = assess(restored, digits, Plan(split=split, iw_samples=(2,), max_examples=30, execution="eager"))
     assert found.result["split"] == split
     assert found.result["num_examples"] == 30
@@ -127,7 +127,7 @@ def test_the_seed_decides(restored: LoadedRun, digits: Dataset) -> None:
 
 
 @pytest.mark.slow
-def test_progress_is_told_of_every_stage(restored: LoadedRun, digits: Dataset) -> None:
+def test_progress_names_every_stage(restored: LoadedRun, digits: Dataset) -> None:
     totals: dict[str, int] = {}
     done: dict[str, int] = {}
 
@@ -141,7 +141,7 @@ def test_progress_is_told_of_every_stage(restored: LoadedRun, digits: Dataset) -
     assert list(totals) == ["importance sampling", "annealing", "annealing both ways"]
 
 
-def test_data_without_classes_are_not_probed(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_data_without_classes_have_no_probes(tmp_path: Path, rng: np.random.Generator) -> None:
     np.save(tmp_path / "x.npy", rng.normal(size=(60, 4)).astype(np.float32))
     model = small_model(likelihood="normal", posterior="real-nvp:depth=2,hidden=8,context=2", latent_dim=2)
     config, dataset = plan(
@@ -171,7 +171,7 @@ def unreasoned(found: Any, path: str = "") -> Iterator[str]:
         yield from unreasoned(value, f"{path}{key}.")
 
 
-def test_reasons_that_are_missing_or_too_many_are_found() -> None:
+def test_finds_missing_and_superfluous_reasons() -> None:
     found = {"a": None, "b": None, "b_reason": "b", "c": 1, "c_reason": "c", "d": [{"e": None}], "f_reason": "f"}
     told = ["a: no reason", "c_reason: no null", "d.0.e: no reason", "f_reason: no null"]
     assert sorted(unreasoned(found)) == told
@@ -207,7 +207,7 @@ class TestCompare:
         assert found["log_likelihood_se"] < 0.7 * first.result["log_likelihood_se"]
         assert (found["run"], found["baseline"]) == (second.result["run"], first.result["run"])
 
-    def test_other_examples_are_refused(self, assessment: Assessment, restored: LoadedRun, digits: Dataset) -> None:
+    def test_refuses_other_examples(self, assessment: Assessment, restored: LoadedRun, digits: Dataset) -> None:
         fewer = assess(restored, digits, Plan(iw_samples=(1,), max_examples=9, execution="eager"))
         with pytest.raises(UsageError, match="only on the same examples"):
             compare(assessment, fewer)
@@ -250,21 +250,21 @@ class TestAdvice:
         )
         return advice(summarize(estimates, 4, 1_000, discrete=True), 1_000)
 
-    def test_too_few_samples_to_tell_are_said(self) -> None:
+    def test_advice_if_samples_are_too_few_to_judge(self) -> None:
         said = self.given(900.0, np.nan)
         assert said is not None
         assert "too few to tell" in said
 
-    def test_even_weights_need_none(self) -> None:
+    def test_even_weights_need_no_advice(self) -> None:
         assert self.given(900.0, 0.2) is None
 
-    def test_heavy_tails_are_said(self) -> None:
+    def test_advice_on_heavy_tails(self) -> None:
         said = self.given(300.0, 0.9)
         assert said is not None
         assert "k̂ exceeds 0.7 for 100% of the examples" in said
         assert "`ais_steps=1000` gives a bound" in said
 
-    def test_a_small_effective_sample_size_is_said(self) -> None:
+    def test_advice_on_a_small_effective_sample_size(self) -> None:
         said = self.given(5.0, 0.3)
         assert said is not None
         assert "5.0 of 1,000" in said
@@ -277,7 +277,7 @@ def test_verdict_compares_a_difference_with_its_error(shift: float, said: str, r
 
 
 @pytest.mark.parametrize("name", list(EVALUATION_PICTURES))
-def test_every_picture_of_an_evaluation_is_drawn(name: str, assessment: Assessment) -> None:
+def test_draws_every_picture_of_an_evaluation(name: str, assessment: Assessment) -> None:
     figure = EVALUATION_PICTURES[name].draw(assessment)
     assert figure.axes
     assert all(axes.get_title() or axes.get_xlabel() for axes in figure.axes)

@@ -28,7 +28,7 @@ from tfp_vae.runs.train import train
 from tfp_vae.training.state import State
 
 
-def test_a_finished_run_holds_what_is_promised(trained: Path) -> None:
+def test_a_finished_run_holds_the_promised_files(trained: Path) -> None:
     assert {path.name for path in trained.iterdir()} == {
         "config.json",
         "checkpoint.npz",
@@ -161,7 +161,7 @@ class TestRefusals:
         with pytest.raises(RunError, match="expected a line of metrics for each epoch"):
             copied.metrics()
 
-    def test_data_that_changed(self, tmp_path: Path) -> None:
+    def test_changed_data_raise_an_error(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", np.eye(30))
         config, _ = plan(str(tmp_path / "a.npy"), None, None, small_model(), small_training())
         np.save(tmp_path / "a.npy", np.eye(30)[::-1])
@@ -188,7 +188,7 @@ class TestRefusals:
 class TestFinding:
     """Which run is taken."""
 
-    def test_the_newest_finished_one(self, trained: Path, tmp_path: Path) -> None:
+    def test_finds_the_newest_finished_run(self, trained: Path, tmp_path: Path) -> None:
         for age, name in enumerate(["new", "old"]):
             shutil.copytree(trained, tmp_path / name)
             os.utime(tmp_path / name / "training.json", (1_000 - age, 1_000 - age))
@@ -199,7 +199,7 @@ class TestFinding:
         assert [run.folder.name for run in finished_runs(tmp_path)] == ["old", "new"]
         assert {run.folder.name for run in all_runs(tmp_path)} == {"old", "new", "unfinished"}
 
-    def test_folders_of_one_second_do_not_meet(self, tmp_path: Path) -> None:
+    def test_folders_of_the_same_second_differ(self, tmp_path: Path) -> None:
         folders = [runs.new_folder(tmp_path, "/some where/my data.npy") for _ in range(3)]
         assert len(set(folders)) == 3
         assert all(folder.name.startswith("my-data-") for folder in folders)
@@ -208,7 +208,7 @@ class TestFinding:
 class TestExtending:
     """More epochs for a run."""
 
-    def test_more_epochs_are_trained(self, copied: Run) -> None:
+    def test_trains_more_epochs(self, copied: Run) -> None:
         copied.extend(3)
         assert not copied.is_finished()
         assert train(copied, reload(copied.config()))
@@ -216,7 +216,7 @@ class TestExtending:
         assert copied.read(runs.TRAINING)["epochs"] == 3
 
     @pytest.mark.parametrize(("weights", "step", "stays"), [("final", 24, False), ("best", 24, True)])
-    def test_results_of_fewer_steps_go_as_there_are_newer_weights(
+    def test_newer_weights_remove_results_of_fewer_steps(
         self, weights: str, step: int, stays: bool, copied: Run
     ) -> None:
         """What the last checkpoint's weights gave is theirs until there are others; the best may stay the best."""
@@ -234,7 +234,7 @@ class TestExtending:
     @pytest.mark.parametrize(
         "error", [DiskError("the disk is full"), KeyboardInterrupt()], ids=lambda e: type(e).__name__
     )
-    def test_what_breaks_off_loses_nothing_finished(
+    def test_failed_extension_keeps_the_results(
         self, write: int, error: BaseException, copied: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The n-th write fails, or is the last thing that happens; the run is finished, or goes on, and is whole."""
@@ -259,13 +259,13 @@ class TestExtending:
         assert not Run(copied.folder).is_finished()
 
     @pytest.mark.parametrize("state", ["running", "failed", "interrupted"])
-    def test_a_run_that_ended_before_its_first_new_checkpoint_is_not_finished(self, state: str, copied: Run) -> None:
+    def test_a_run_is_unfinished_until_its_first_new_checkpoint(self, state: str, copied: Run) -> None:
         copied.extend(3)
         copied.mark(state)
         assert not Run(copied.folder).is_finished()
         assert Run(copied.folder).status().state == ("interrupted" if state == "running" else state)
 
-    def test_fewer_are_refused(self, copied: Run) -> None:
+    def test_refuses_fewer_epochs(self, copied: Run) -> None:
         with pytest.raises(UsageError, match="2 epochs are done already"):
             copied.extend(1)
 
@@ -290,20 +290,20 @@ class TestEvaluations:
             ({"num_examples": 100, "step": 36}, runs.EVALUATION),
         ],
     )
-    def test_which_file_is_written(self, change: dict[str, object], file: str, copied: Run) -> None:
+    def test_fuller_evaluation_keeps_its_file(self, change: dict[str, object], file: str, copied: Run) -> None:
         assert copied.write_evaluation(self.FULL) == runs.EVALUATION
         assert copied.write_evaluation(self.FULL | change) == file
         assert copied.read(file) == self.FULL | change
         assert copied.read(runs.EVALUATION)["split"] == {**self.FULL, **change}["split"]
 
-    def test_one_with_annealing_is_fuller(self, copied: Run) -> None:
+    def test_annealing_makes_an_evaluation_fuller(self, copied: Run) -> None:
         annealed = {"steps": 10, "chains": 16, "examples": 50}
         copied.write_evaluation(self.FULL | {"ais": annealed})
         assert copied.write_evaluation(self.FULL) == runs.PARTIAL
         for name in annealed:
             assert copied.write_evaluation(self.FULL | {"ais": annealed | {name: 2}}) == runs.PARTIAL
 
-    def test_one_of_weights_that_were_trained_on_meanwhile_is_refused(self, copied: Run) -> None:
+    def test_refuses_an_evaluation_of_outdated_weights(self, copied: Run) -> None:
         step = copied.status().step
         assert step is not None
         copied.write_evaluation(self.FULL | {"step": step})
@@ -314,7 +314,7 @@ class TestEvaluations:
         assert copied.write_evaluation(late | {"weights": "best"}) == runs.EVALUATION
 
     @pytest.mark.parametrize("content", [b"", b"{}", b'{"split": "test"}'])
-    def test_one_that_is_damaged_is_replaced(self, content: bytes, copied: Run) -> None:
+    def test_replaces_a_damaged_evaluation(self, content: bytes, copied: Run) -> None:
         (copied.folder / runs.EVALUATION).write_bytes(content)
         assert copied.write_evaluation(self.FULL) == runs.EVALUATION
         assert copied.read(runs.EVALUATION) == self.FULL
@@ -322,7 +322,7 @@ class TestEvaluations:
     @pytest.mark.parametrize(
         "odd", [{"num_examples": "many"}, {"iw_samples": None}, {"ais": 3}, {"ais": {"steps": []}}]
     )
-    def test_one_that_makes_no_sense_is_replaced(self, odd: dict[str, object], copied: Run) -> None:
+    def test_replaces_an_evaluation_with_invalid_values(self, odd: dict[str, object], copied: Run) -> None:
         copied.write(runs.EVALUATION, self.FULL | odd)
         assert copied.write_evaluation(self.FULL) == runs.EVALUATION
 
@@ -343,7 +343,7 @@ class TestStorage:
         assert path.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
+    def test_error_names_a_missing_folder(self, tmp_path: Path) -> None:
         with pytest.raises(DiskError, match="its folder does not exist"):
             storage.write_bytes(tmp_path / "none" / "file", b"")
 
@@ -367,7 +367,7 @@ class TestStorage:
         assert found["d"] == [1, {"e": 2.0}]
 
 
-def test_a_folder_of_something_else_is_no_place_for_a_run(tmp_path: Path) -> None:
+def test_refuses_a_folder_with_other_files(tmp_path: Path) -> None:
     """Images that lie there stay what they are: a folder is new, or empty but for what is hidden."""
     (tmp_path / ".hidden").touch()
     Run.refuse_existing(tmp_path)

@@ -73,7 +73,7 @@ def test_a_resumed_training_has_each_epoch_once(tmp_path: Path) -> None:
     assert scalars(run) == expected(run)
 
 
-def test_a_place_that_cannot_be_written_is_named(copied: Run) -> None:
+def test_error_names_an_unwritable_folder(copied: Run) -> None:
     (copied.folder / runs.EVENTS).write_bytes(b"")
     with pytest.raises(DiskError, match=r"could not write .*tensorboard"):
         Events(copied).begin(SimpleNamespace(history=[]))

@@ -27,7 +27,9 @@ def digits(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(256, size=(10, 28, 28), dtype=np.uint8)
 
 
-def test_every_kind_is_made_of_as_many_images(script: ModuleType, digits: np.ndarray, rng: np.random.Generator) -> None:
+def test_every_kind_has_the_same_number_of_images(
+    script: ModuleType, digits: np.ndarray, rng: np.random.Generator
+) -> None:
     made = {kind: make(digits, rng) for kind, make in script.KINDS.items()}
     for kind, images in made.items():
         assert images.shape == digits.shape, kind
@@ -37,13 +39,13 @@ def test_every_kind_is_made_of_as_many_images(script: ModuleType, digits: np.nda
     assert not made["blank images"].any()
 
 
-def test_the_lower_half_is_erased(script: ModuleType, digits: np.ndarray, rng: np.random.Generator) -> None:
+def test_erases_the_lower_half(script: ModuleType, digits: np.ndarray, rng: np.random.Generator) -> None:
     found = script.erase_lower_half(digits, rng)
     np.testing.assert_array_equal(found[:, :14], digits[:, :14])
     assert not found[:, 14:].any()
 
 
-def test_auroc_is_the_share_of_pairs_in_which_the_unusual_is_less_likely(script: ModuleType) -> None:
+def test_auroc_is_the_share_of_pairs_in_the_right_order(script: ModuleType) -> None:
     assert script.auroc(np.array([-1.0, -2.0]), np.array([-3.0, -4.0])) == 1
     assert script.auroc(np.array([-3.0, -4.0]), np.array([-1.0, -2.0])) == 0
     assert script.auroc(np.array([-1.0, -3.0]), np.array([-2.0, -4.0])) == 0.75

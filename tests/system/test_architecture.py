@@ -178,7 +178,7 @@ def test_names_are_the_fields_own(path: Path) -> None:
     assert not names & banned
 
 
-def test_public_names_can_be_imported() -> None:
+def test_public_names_exist() -> None:
     for name in tfp_vae.__all__:
         assert getattr(tfp_vae, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

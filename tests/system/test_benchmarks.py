@@ -102,7 +102,7 @@ def process(losses: Any, estimates: Any = (), peer: str = "other", trained: Any 
 
 
 @pytest.mark.parametrize("workload", [SMALL, CONVOLUTIONS, FLOW], ids=lambda w: w.name)
-def test_a_problem_comes_back_as_it_was_saved(tmp_path: Path, workload: Workload) -> None:
+def test_a_problem_survives_saving_and_restoring(tmp_path: Path, workload: Workload) -> None:
     given = problem(workload)
     save(given, tmp_path / "problem.npz")
     found = restore(json.loads(json.dumps(as_dict(workload))), tmp_path / "problem.npz")
@@ -136,7 +136,7 @@ def test_images_are_grey_and_each_bias_fits_its_layer(workload: Workload) -> Non
     assert all(kernel.dtype == bias.dtype == np.float32 for kernel, bias in (*given.encoder, *given.decoder))
 
 
-def test_operations_counted_by_hand() -> None:
+def test_operations_agree_with_a_count_by_hand() -> None:
     encoder, decoder = 784 * 8 + 8 * 6 + 6 * 6, 3 * 6 + 6 * 8 + 8 * 784
     assert SMALL.products() == (encoder, decoder)
     # forward; to weights; to inputs, without those of the first layer: S = 4 decoders, B = 16, two operations a product
@@ -144,7 +144,7 @@ def test_operations_counted_by_hand() -> None:
     assert EVALUATION.flops() == 2 * 16 * (encoder + 50 * decoder)
 
 
-def test_operations_of_a_flow_counted_by_hand() -> None:
+def test_operations_of_a_flow_agree_with_a_count_by_hand() -> None:
     columns = FLOW_WIDTH + FLOW_WIDTH + 6
     encoder, decoder = SMALL.products()
     example = encoder + 6 * CONTEXT + 2 * CONTEXT * columns  # the context, and its use by two networks
@@ -152,14 +152,14 @@ def test_operations_of_a_flow_counted_by_hand() -> None:
     assert FLOW.products() == (example, sample)
 
 
-def test_an_output_of_the_masked_network_sees_the_dimensions_before_it() -> None:
+def test_masked_outputs_see_only_earlier_dimensions() -> None:
     first, second, last = (mask.astype(int) for mask in masks(5))
     paths = (first @ second @ last).reshape(5, 5, 2)
     for kind in range(2):
         np.testing.assert_array_equal(paths[..., kind] > 0, np.triu(np.ones([5, 5]), 1) > 0)
 
 
-def test_convolutions_are_not_counted() -> None:
+def test_convolutions_have_no_operation_count() -> None:
     with pytest.raises(AssertionError, match="dense layers only"):
         CONVOLUTIONS.flops()
 
@@ -204,7 +204,7 @@ def test_our_loss_under_a_flow_is_the_negative_elbo() -> None:
 
 
 @pytest.mark.slow
-def test_our_training_and_evaluation_do_their_work() -> None:
+def test_our_training_and_evaluation_run() -> None:
     peer = ours.Peer(problem(SMALL))
     x = binary(problem(SMALL))
     before = np.mean([peer.loss(x) for _ in range(5)])
@@ -228,7 +228,7 @@ def test_our_estimate_from_given_noise_is_that_of_plain_numpy() -> None:
     np.testing.assert_allclose(ours.Peer(given).evaluate_on(x, noise), oracle, atol=ROUNDING / 2)
 
 
-def test_a_wrong_loss_or_estimate_is_refused() -> None:
+def test_refuses_a_wrong_loss_or_estimate() -> None:
     losses = np.random.default_rng(0).normal(550, 0.1, 20)
     mine = process(losses, -losses, OURS)
     refuse_disagreement([mine, process(losses[::-1], -losses + 0.05)])
@@ -245,7 +245,7 @@ def test_a_wrong_loss_or_estimate_is_refused() -> None:
 
 
 @pytest.mark.parametrize("wrong", [np.full(20, np.nan), (), np.full(10, 550.0)], ids=["nan", "none", "fewer"])
-def test_draws_that_are_missing_or_no_numbers_are_refused(wrong: Any) -> None:
+def test_refuses_missing_or_non_finite_draws(wrong: Any) -> None:
     losses = np.random.default_rng(0).normal(550, 0.1, 20)
     mine = process(losses, -losses, OURS)
     for other in (process(wrong, -losses), process(losses, wrong)):
@@ -253,7 +253,7 @@ def test_draws_that_are_missing_or_no_numbers_are_refused(wrong: Any) -> None:
             refuse_disagreement([mine, other])
 
 
-def test_a_peer_that_trains_less_far_is_refused() -> None:
+def test_refuses_a_peer_that_makes_less_progress() -> None:
     draws = np.random.default_rng(0).normal(0, 0.1, 20)
     mine = process(550 + draws, peer=OURS, trained=300 + draws)
     refuse_disagreement([mine, process(550 - draws, trained=320 - draws)])
@@ -261,7 +261,7 @@ def test_a_peer_that_trains_less_far_is_refused() -> None:
         refuse_disagreement([mine, process(550 - draws, trained=330 - draws)])
 
 
-def test_samples_that_fill_no_tile_are_refused() -> None:
+def test_refuses_samples_that_fill_no_tile() -> None:
     assert [tiles(samples) for samples in (1, 100, 5_000)] == [1, 1, 50]
     with pytest.raises(ValueError, match="multiple of 100"):
         tiles(150)
@@ -283,7 +283,7 @@ def test_every_module_of_the_peers_is_in_their_table() -> None:
     assert set(LIBRARIES) == modules - {OURS}
 
 
-def test_workloads_are_named_and_sized() -> None:
+def test_workloads_have_names_and_sizes() -> None:
     names = {workload.name for workload in WORKLOADS}
     assert len(names) == len(WORKLOADS)
     assert set(QUICK) <= names
@@ -293,7 +293,7 @@ def test_workloads_are_named_and_sized() -> None:
         assert values == sorted(set(values))
 
 
-def test_a_line_is_found_and_how_far_from_it_the_points_are() -> None:
+def test_line_and_its_largest_deviation() -> None:
     exact = growth.line([1, 2, 50], [0.5, 0.7, 10.3])
     assert exact["slope"] == pytest.approx(0.2)
     assert exact["intercept"] == pytest.approx(0.3)
@@ -337,7 +337,7 @@ def test_kernels_of_a_trace_are_summed_without_the_operations_that_contain_them(
         ("log_subtract_fusion", False),
     ],
 )
-def test_a_product_is_known_by_its_operation(name: str, product: bool) -> None:
+def test_recognizes_a_product_by_its_operation(name: str, product: bool) -> None:
     assert document.is_product({"name": name}) is product
 
 
@@ -383,7 +383,7 @@ def test_growth_is_measured_along_an_axis() -> None:
         (["--workload", "nothing"], "expected a part of train 200-200, S 1;"),
     ],
 )
-def test_contradictory_options_are_refused(arguments: list[str], message: str) -> None:
+def test_refuses_contradictory_options(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())

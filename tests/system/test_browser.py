@@ -63,7 +63,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 360, 768, 1400])
-def test_it_fits_and_complains_of_nothing(page: Path, width: int, scheme: str, tmp_path: Path) -> None:
+def test_page_fits_without_complaints(page: Path, width: int, scheme: str, tmp_path: Path) -> None:
     found = visited(page, "--width", width, "--scheme", scheme, "--picture", tmp_path / "page.png")
     assert found["loaded"]
     assert found["messages"] == []
@@ -96,7 +96,7 @@ def luminance(color: str) -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-def test_it_is_printed_dark_on_white_with_animations_still(page: Path, tmp_path: Path) -> None:
+def test_print_is_dark_on_white_without_animations(page: Path, tmp_path: Path) -> None:
     found = visited(page, "--scheme", "dark", "--pdf", tmp_path / "page.pdf", "--sheets", tmp_path / "sheets.png")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
     assert 3 <= found["pages"] <= 20
@@ -107,7 +107,7 @@ def test_it_is_printed_dark_on_white_with_animations_still(page: Path, tmp_path:
     assert (pixels[:, : int(0.04 * pixels.shape[1])] > 250).all()  # margins
 
 
-def test_a_complaint_would_be_heard(tmp_path: Path) -> None:
+def test_faulty_page_produces_complaints(tmp_path: Path) -> None:
     """The tests above can fail: a page with each of their faults is found out."""
     (tmp_path / "bad.html").write_text(
         "<body><script>console.error('ouch')</script><p style='width: 900px'>wide</p><img src='none.png'></body>"
@@ -120,7 +120,7 @@ def test_a_complaint_would_be_heard(tmp_path: Path) -> None:
     assert len(found["requests"]) == 1
 
 
-def test_a_page_that_paints_itself_late_is_waited_for(tmp_path: Path) -> None:
+def test_waits_for_a_page_that_paints_late(tmp_path: Path) -> None:
     """By more than a fixed wait would allow: its first picture is of one colour."""
     late = "setTimeout(() => { document.body.innerHTML = '<h1>late</h1>'; }, 4000)"
     (tmp_path / "late.html").write_text(f"<body style='min-height: 300px'><script>{late}</script></body>")
@@ -129,7 +129,7 @@ def test_a_page_that_paints_itself_late_is_waited_for(tmp_path: Path) -> None:
         assert np.asarray(picture.convert("L")).min() < 64
 
 
-def test_a_page_that_stays_blank_is_given_up_in_words(tmp_path: Path) -> None:
+def test_blank_page_ends_in_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "blank.html").write_text("<body></body>")
     options = ("--patience", "5", "--picture", str(tmp_path / "blank.png"))
     command = [sys.executable, str(BROWSE), str(tmp_path / "blank.html"), *options]

@@ -51,7 +51,7 @@ OPTIONS = [
 class TestThreeLines:
     """Train, sample, evaluate, in an empty folder."""
 
-    def test_as_they_stand(self, here: Path) -> None:
+    def test_three_lines_run_in_order(self, here: Path) -> None:
         call("train", "--mc-samples", "5", *SMALL)
         (run,) = (here / "runs").iterdir()
         assert run.name.startswith("digits-")
@@ -69,7 +69,7 @@ class TestThreeLines:
         assert str(run.relative_to(here)) in evaluated.stderr
 
     @pytest.mark.slow
-    def test_nobody_listening_on_stderr_stops_nothing(self, here: Path) -> None:
+    def test_closed_stderr_stops_nothing(self, here: Path) -> None:
         command = " ".join(
             [*map(shlex.quote, TFP_VAE), "train", "--epochs 2 --hidden 8 --run-dir r --no-plots", "2>&-"]
         )
@@ -78,13 +78,13 @@ class TestThreeLines:
         assert Run(Path("r")).is_finished()
 
     @pytest.mark.slow
-    def test_from_the_outside(self, here: Path) -> None:
+    def test_three_lines_in_processes_of_their_own(self, here: Path) -> None:
         for line in ("train --epochs 2", "sample --n 4", "evaluate --iw-samples 5 --json"):
             done = self.from_the_outside(*line.split())
         assert json.loads(done.stdout)["num_examples"] == 180
 
     @pytest.mark.slow
-    def test_one_from_the_outside(self, copied: Run) -> None:
+    def test_one_line_in_a_process_of_its_own(self, copied: Run) -> None:
         options = ("--iw-samples", "5", "--max-examples", "7", "--no-plots", "--json")
         done = self.from_the_outside("evaluate", "--run", str(copied.folder), *options)
         assert json.loads(done.stdout)["num_examples"] == 7
@@ -159,7 +159,7 @@ class TestTrain:
         }
         assert config["training"]["objective"] == {"name": "elbo", "mc_samples": 3}
 
-    def test_config_file_stands_in_and_the_command_line_wins(self, here: Path) -> None:
+    def test_config_file_sets_defaults_and_the_command_line_wins(self, here: Path) -> None:
         Path("c.toml").write_text(
             'latent-dim = 3\nhidden = [8, 8]\nplots = false\nlr_schedule = "cosine"\nepochs = 7\n'
         )
@@ -172,7 +172,7 @@ class TestTrain:
         assert not list(Path("r/plots").iterdir())
 
     @pytest.mark.slow
-    def test_own_vectors_train_and_are_drawn(self, here: Path, rng: np.random.Generator) -> None:
+    def test_trains_on_own_vectors_and_draws_pictures(self, here: Path, rng: np.random.Generator) -> None:
         np.savez("mine.npz", x=rng.random((60, 5)), y=np.arange(60) % 2)
         call("train", *SMALL, "--dataset", "mine.npz", "--run-dir", "r")
         drawn = {p.stem for p in Path("r/plots").iterdir()}
@@ -201,7 +201,7 @@ class TestTrain:
     @pytest.mark.parametrize(
         ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
     )
-    def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
+    def test_a_signal_writes_a_checkpoint_and_explains_how_to_resume(
         self, number: int, code: int, worker: Worker, tmp_path: Path
     ) -> None:
         run, said = tmp_path / "r", tmp_path / "said.txt"
@@ -295,7 +295,7 @@ class TestWrongInput:
         assert list(here.iterdir()) == []
 
     @pytest.mark.parametrize(("path", "option"), OPTIONS, ids=lambda given: str(getattr(given, "name", given)))
-    def test_every_number_and_every_path_is_asked_for_in_words(self, path: str, option: click.Parameter) -> None:
+    def test_errors_describe_the_expected_number_or_path(self, path: str, option: click.Parameter) -> None:
         for value in WRONG[type(option.type)]:
             flag = [option.opts[0]] if isinstance(option, click.Option) else []
             said = one_sentence(call(*path.split(), *flag, *[value] * option.nargs, code=2))
@@ -303,7 +303,7 @@ class TestWrongInput:
             assert f"found {value!r}" in said
             assert option.opts[0].upper() in said.upper()
 
-    def test_options_of_several_numbers_are_asked_for_so_too(self) -> None:
+    def test_errors_describe_the_expected_list_of_numbers(self) -> None:
         several = [option for command in SUBCOMMANDS.values() for option in command.params if option.nargs > 1]
         assert {option.name for option in several} == {"pairs", "region"}
         for option in several:
@@ -348,7 +348,7 @@ class TestWrongInput:
         assert "expected values in {0, 1}" in one_sentence(result)
         assert "continuous-bernoulli" in one_sentence(result)
 
-    def test_pixels_that_are_not_to_be_scaled(self, here: Path) -> None:
+    def test_unscaled_pixels_need_another_scaling(self, here: Path) -> None:
         np.save("bytes.npy", np.full((20, 4, 4), 255, np.uint8))
         told = ("--likelihood", "bernoulli", "--scaling", "none")
         train = ("train", "--dataset", "bytes.npy", *SMALL, "--no-plots", *told)
@@ -356,7 +356,7 @@ class TestWrongInput:
         call(*train, "--scaling", "divided:by=255")
 
     @pytest.mark.parametrize("likelihood", ["beta", "poisson"])
-    def test_what_is_advised_works(self, likelihood: str, here: Path) -> None:
+    def test_the_suggested_remedy_works(self, likelihood: str, here: Path) -> None:
         said = one_sentence(call("train", "--likelihood", likelihood, *SMALL, code=3))
         assert "--binarization" not in said
         advised = said.partition("a --likelihood that fits: ")[2].rstrip(".").split(", ")
@@ -409,7 +409,7 @@ class TestWrongInput:
         result = call("train", "--resume", "--run-dir", copied.folder, "--latent-dim", "5", code=2)
         assert "--latent-dim cannot be changed" in one_sentence(result)
 
-    def test_a_place_that_cannot_be_written(self, here: Path, trained: Path) -> None:
+    def test_unwritable_paths_raise_an_error(self, here: Path, trained: Path) -> None:
         Path("file").touch()
         assert "could not write" in one_sentence(call("train", *SMALL, "--run-dir", "file/run", code=6))
         assert "could not write" in one_sentence(call("sample", "--run", trained, "--out", "none/x.png", code=6))

@@ -58,7 +58,7 @@ def test_every_command_names_its_weights(command: str, weights: str, copied: Run
     assert f"weights: {weights}, of step {steps[weights]:,}" in done.stderr
 
 
-def test_files_tell_how_to_undo_the_scaling(here: Path, rng: np.random.Generator) -> None:
+def test_files_explain_how_to_undo_the_scaling(here: Path, rng: np.random.Generator) -> None:
     x = rng.normal([100, -5], [30, 0.1], (40, 2))
     np.save("t.npy", x)
     call("train", "--dataset", "t.npy", "--scaling", "standard", *QUICK, "--run-dir", "r")
@@ -135,7 +135,7 @@ EACH = ("encode", "reconstruct", "interpolate", "score")
 
 
 @pytest.mark.parametrize("command", EACH)
-def test_examples_of_wrong_shape_or_kind_are_refused(command: str, here: Path, trained: Path) -> None:
+def test_refuses_examples_of_wrong_shape_or_kind(command: str, here: Path, trained: Path) -> None:
     np.save("shape.npy", np.zeros((5, 9, 8)))
     np.save("kind.npy", np.full((5, 8, 8), 3.0))
     expected = {"shape.npy": "of shape 8x8x1, as the run was trained on, found 9x8x1",
@@ -147,7 +147,7 @@ def test_examples_of_wrong_shape_or_kind_are_refused(command: str, here: Path, t
 
 
 @pytest.mark.parametrize("command", EACH)
-def test_options_that_exclude_each_other_are_refused(command: str, here: Path, trained: Path) -> None:
+def test_refuses_options_that_exclude_each_other(command: str, here: Path, trained: Path) -> None:
     both = call(command, "--run", trained, "--data", "x.npy", "--split", "test", code=2)
     assert "--data and --split were both given" in one_sentence(both)
     assert "expected a file ending in" in one_sentence(call(command, "--run", trained, "--out", "x.jpg", code=2))
@@ -176,6 +176,6 @@ def test_options_that_exclude_each_other_are_refused(command: str, here: Path, t
         (["sample", "--region", "0", "1", "0", "up"], "expected a finite number, found 'up'"),
     ],
 )
-def test_wrong_values_are_refused(arguments: list[str], expected: str, here: Path, trained: Path) -> None:
+def test_refuses_wrong_values(arguments: list[str], expected: str, here: Path, trained: Path) -> None:
     assert expected in one_sentence(call(*arguments, "--run", trained, code=2))
     assert list(here.iterdir()) == []

@@ -115,7 +115,7 @@ def test_reload_gives_the_same_densities(posterior: str, prior: str) -> None:
 
 
 @pytest.mark.parametrize("posterior", list(POSTERIORS))
-def test_every_posterior_is_evaluated(posterior: str) -> None:
+def test_evaluates_every_posterior(posterior: str) -> None:
     vae, x = builders.model(posterior, "real-nvp"), builders.data("bernoulli")
     found = estimate(vae, x, iw_samples=150, seed=(0, 0), execution="graph")
     assert np.isfinite(found.log_likelihood).all()

@@ -67,7 +67,7 @@ def test_inspect_writes_only_the_picture_that_out_names(here: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["none/d.png", "file/d.png", "folder.png"])
-def test_inspect_prints_its_findings_if_the_picture_cannot_be_written(place: str, here: Path) -> None:
+def test_inspect_prints_its_findings_without_a_writable_picture(place: str, here: Path) -> None:
     Path("file").touch()
     Path("folder.png").mkdir()
     found = answer("data", "inspect", "digits")
@@ -88,7 +88,7 @@ def test_inspect_explains_why_data_cannot_be_trained_on(here: Path) -> None:
     assert found["problem"] in one_sentence(result)
 
 
-def test_data_without_any_finite_number_are_refused(here: Path) -> None:
+def test_refuses_data_without_any_finite_number(here: Path) -> None:
     np.save("nan.npy", np.full((20, 8, 8), np.nan))
     result = call("data", "inspect", "nan.npy", "--out", "nan.png", code=3)
     assert "found only missing or infinite values" in one_sentence(result)
@@ -212,6 +212,6 @@ def test_without_a_subcommand_the_help_page_appears() -> None:
         (["train", "--channels", "two"], 2, "is not one of"),
     ],
 )
-def test_wrong_arguments_are_refused(arguments: list[str], code: int, expected: str, here: Path) -> None:
+def test_refuses_wrong_arguments(arguments: list[str], code: int, expected: str, here: Path) -> None:
     assert expected in one_sentence(call(*arguments, code=code))
     assert list(here.iterdir()) == []

@@ -132,5 +132,5 @@ def test_links_lead_to_files(path: Path) -> None:
         assert (path.parent / target).exists(), target
 
 
-def test_changelog_opens_with_what_is_unreleased() -> None:
+def test_changelog_starts_with_unreleased_changes() -> None:
     assert (ROOT / "CHANGELOG.md").read_text().split("## ")[1].startswith("Unreleased")

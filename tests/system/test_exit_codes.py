@@ -150,7 +150,7 @@ def test_wrong_input(command: str, line: str, code: int, here: Path) -> None:
     assert made == set()
 
 
-def test_every_command_is_refused_in_every_way_it_can_be() -> None:
+def test_every_command_has_a_case_for_each_kind_of_refusal() -> None:
     assert CASES.keys() == COMMANDS.keys()
     codes = {name: {code for _, code in cases} for name, cases in CASES.items()}
     assert codes["train"] == {USAGE, DATA, RUN, DIVERGED, DISK}

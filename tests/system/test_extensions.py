@@ -149,7 +149,7 @@ def test_python_loads_with_permission_or_after_an_import(run: Run, monkeypatch: 
     assert (sample(LoadedRun(run), 3, seed=0) == inside).all()
 
 
-def test_another_function_of_an_imported_module_is_never_called(run: Run) -> None:
+def test_never_calls_another_function_of_an_imported_module(run: Run) -> None:
     config = run.config().model_dump(mode="json")
     config["data"]["dataset"] = "os:abort"
     config["training"]["lr_schedule"] = {"name": "os:kill"}
@@ -199,7 +199,7 @@ def scaled() -> tv.data.Dataset:
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_code_that_does_not_fit_is_refused_with_the_reason(case: str, own_code: Path) -> None:
+def test_refuses_unsuitable_code_and_names_the_reason(case: str, own_code: Path) -> None:
     (own_code / "my_broken.py").write_text("1 / 0")
     (own_code / "my_needy.py").write_text("import my_absent")
     (own_code / "my_odd.py").write_text(ODD)
@@ -303,14 +303,14 @@ def test_entry_point_does_not_replace_a_built_in_name(installed: Callable[..., N
     assert tv.priors.PRIORS.names() == list(tv.priors.PRIORS)
 
 
-def test_one_name_from_two_packages_is_refused(installed: Callable[..., None]) -> None:
+def test_refuses_one_name_from_two_packages(installed: Callable[..., None]) -> None:
     installed("tfp_vae.priors", "mine", "my_prior:WideNormal")
     installed("tfp_vae.priors", "mine", "my_other:WideNormal", "my_dist2")
     with pytest.raises(UsageError, match=r"Two installed packages offer 'mine' in tfp_vae\.priors"):
         tv.priors.PRIORS.member("mine")
 
 
-def test_entry_point_whose_module_is_gone_is_refused(installed: Callable[..., None]) -> None:
+def test_refuses_an_entry_point_without_its_module(installed: Callable[..., None]) -> None:
     installed("tfp_vae.priors", "gone", "my_gone:Prior")
     with pytest.raises(UsageError, match=r"prior 'gone': importing my_gone:Prior failed: No module named 'my_gone'"):
         tv.priors.PRIORS.member("gone")

@@ -97,7 +97,7 @@ class TestDamage:
     """Each file of a run, with a bit flipped, cut short, emptied or deleted."""
 
     @pytest.mark.parametrize("name", READ)
-    def test_text_with_a_bit_flipped(self, name: str, run: Run) -> None:
+    def test_flipped_bit_in_a_text_file(self, name: str, run: Run) -> None:
         """Every other byte in turn: a refusal, or what was there before (white space changes nothing)."""
         path, draw, refused = run.folder / name, random.Random(0), 0
         good, content = READ[name](run), path.read_bytes()
@@ -111,7 +111,7 @@ class TestDamage:
         assert refused > 0.4 * len(content)
 
     @pytest.mark.parametrize("name", READ)
-    def test_text_cut_short(self, name: str, run: Run) -> None:
+    def test_truncated_text_file(self, name: str, run: Run) -> None:
         path = run.folder / name
         good, content = READ[name](run), path.read_bytes()
         for size in range(len(content)):
@@ -123,7 +123,7 @@ class TestDamage:
             else:
                 assert not content[size:].strip(), "only white space may be missing"
 
-    def test_checkpoint_with_a_bit_flipped(self, run: Run) -> None:
+    def test_flipped_bit_in_a_checkpoint(self, run: Run) -> None:
         """Heads and tails of the archive, and places between: the one before is used, or the same arrays are read."""
         path, draw, refused = run.folder / runs.CHECKPOINT, random.Random(0), 0
         good, expected, content = run.checkpoint(), shapes(run.config()), path.read_bytes()
@@ -157,7 +157,7 @@ class TestDamage:
         assert record.getMessage().startswith(f"{path}: the checkpoint is damaged")
         assert record.getMessage().endswith(f"); the one before it, of step {before.step}, is used.")
 
-    def test_a_damaged_checkpoint_is_said_once_in_one_sentence(self, run: Run) -> None:
+    def test_reports_a_damaged_checkpoint_once(self, run: Run) -> None:
         """Raising the total reads it more than once; what would mend a file of data is no remedy here."""
         (run.folder / runs.CHECKPOINT).write_bytes(b"PK")
         said = call("train", "--resume", "--epochs", "4", "--no-plots", "--run-dir", run.folder).stderr
@@ -167,14 +167,14 @@ class TestDamage:
         assert line.count(";") == 1
         assert "the one before it, of step 24, is used" in (run.folder / runs.LOG).read_text()
 
-    def test_resuming_from_the_one_before_ends_in_the_same_bits(self, run: Run, twice_saved: Path) -> None:
+    def test_resuming_from_the_previous_checkpoint_gives_the_same_bits(self, run: Run, twice_saved: Path) -> None:
         (run.folder / runs.CHECKPOINT).write_bytes(b"")
         (run.folder / runs.TRAINING).unlink()
         assert train(run, reload(run.config()))
         assert_same(run.checkpoint().variables, Run(twice_saved).checkpoint().variables)
         assert without_seconds(run.metrics()) == without_seconds(Run(twice_saved).metrics())
 
-    def test_without_any_sound_checkpoint_the_run_is_refused(self, run: Run) -> None:
+    def test_refuses_a_run_without_a_sound_checkpoint(self, run: Run) -> None:
         for name in (runs.CHECKPOINT, runs.PREVIOUS):
             (run.folder / name).write_bytes(b"PK")
         with pytest.raises(RunError, match=r"checkpoint-previous\.npz.*restore it from a copy or train again"):
@@ -186,7 +186,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("name", [*READ, runs.CHECKPOINT, runs.PREVIOUS, runs.LOCK, runs.LOG, runs.PLOTS])
     @pytest.mark.parametrize("damage", ["deleted", "emptied"])
-    def test_resuming_mends_what_can_be_mended(self, name: str, damage: str, run: Run, twice_saved: Path) -> None:
+    def test_resuming_repairs_lost_results(self, name: str, damage: str, run: Run, twice_saved: Path) -> None:
         path = run.folder / name
         if path.is_dir():
             shutil.rmtree(path)
@@ -210,7 +210,7 @@ class TestDamage:
 
 
 @pytest.mark.parametrize("left", [runs.CHECKPOINT, runs.TRAINING, runs.METRICS, runs.STATE])
-def test_what_is_left_of_a_run_is_no_empty_folder(left: str, run: Run) -> None:
+def test_remains_of_a_run_do_not_count_as_an_empty_folder(left: str, run: Run) -> None:
     for path in run.folder.iterdir():
         if path.is_file() and path.name != left:
             path.unlink()
@@ -220,7 +220,7 @@ def test_what_is_left_of_a_run_is_no_empty_folder(left: str, run: Run) -> None:
     assert (run.folder / left).read_bytes() == before
 
 
-def test_a_total_within_an_epoch_that_is_begun_is_refused(run: Run) -> None:
+def test_refuses_a_total_within_the_current_epoch(run: Run) -> None:
     newest = run.checkpoint()
     begun = newest._replace(step=newest.step + 1, epoch_sums=np.array([1.0, 27.0, 0.5]))
     run.save_checkpoint(begun)
@@ -233,7 +233,7 @@ class TestHostility:
     """What was made to do harm is refused before it is done."""
 
     @pytest.mark.parametrize("name", [runs.CHECKPOINT, "x.npz"])
-    def test_a_pickle_is_not_opened(self, name: str, run: Run) -> None:
+    def test_never_opens_a_pickle(self, name: str, run: Run) -> None:
         fuse, path = run.folder / "executed", run.folder / name
         bomb = np.empty(1, object)
         bomb[0] = _Bomb(str(fuse))
@@ -250,7 +250,7 @@ class TestHostility:
 
     @pytest.mark.parametrize("shape", [(10**7,), (10**12,), (10**6, 10**6), (2**62, 4), (-1,)])
     @pytest.mark.parametrize("entry_tells_the_truth", [True, False])
-    def test_a_checkpoint_that_promises_too_much(
+    def test_a_checkpoint_that_claims_too_much_memory(
         self, shape: tuple[int, ...], entry_tells_the_truth: bool, run: Run
     ) -> None:
         (run.folder / runs.PREVIOUS).unlink()
@@ -284,13 +284,13 @@ class TestHostility:
             ("binarization", {"name": "subprocess.run"}),
         ],
     )
-    def test_a_config_that_leads_elsewhere(self, key: str, value: object, run: Run) -> None:
+    def test_a_config_with_paths_outside_the_run(self, key: str, value: object, run: Run) -> None:
         config = run.read(runs.CONFIG)
         run.write(runs.CONFIG, {**config, "data": {**config["data"], key: value}})
         assert one_sentence(call("evaluate", "--run", run.folder, code=4)).count("not a config this version can read")
 
     @pytest.mark.parametrize("name", [*READ, runs.CHECKPOINT, runs.PLOTS, runs.LOCK, runs.LOG])
-    def test_a_link_that_leads_out_is_not_followed(self, name: str, run: Run, tmp_path: Path) -> None:
+    def test_never_follows_a_link_out_of_the_run(self, name: str, run: Run, tmp_path: Path) -> None:
         outside = tmp_path / "outside"
         (run.folder / name).rename(outside)
         (run.folder / name).symlink_to(outside)
@@ -304,7 +304,7 @@ class TestHostility:
         assert code == 0 or "found a symbolic link" in one_sentence(said)
         assert before == (outside.read_bytes() if outside.is_file() else sorted(outside.iterdir()))
 
-    def test_a_pipe_is_not_waited_for(self, run: Run) -> None:
+    def test_never_waits_for_a_pipe(self, run: Run) -> None:
         (run.folder / runs.CONFIG).unlink()
         os.mkfifo(run.folder / runs.CONFIG)
         with pytest.raises(RunError, match="expected a file"):
@@ -316,12 +316,12 @@ class TestHostility:
         with pytest.raises(RunError, match=r"expected version 1, found .* or train again"):
             run.config()
 
-    def test_an_unknown_format_of_checkpoint_is_refused(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_refuses_an_unknown_format_of_checkpoint(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(checkpoints, "FORMAT", 2)
         with pytest.raises(RunError, match="reads checkpoints of format 2, found 1"):
             run.checkpoint()
 
-    def test_a_checkpoint_of_another_run_is_refused(self, run: Run, trained: Path) -> None:
+    def test_refuses_a_checkpoint_of_another_run(self, run: Run, trained: Path) -> None:
         value = run.read(runs.CONFIG)
         run.write(runs.CONFIG, {**value, "training": {**value["training"], "seed": 9}})
         with pytest.raises(RunError, match="expected a checkpoint of this run's config"):
@@ -353,7 +353,7 @@ def lie_about(path: Path, entry: str, shape: tuple[int, ...], truthful: bool) ->
 class TestLocks:
     """One process trains a run; one that is gone, however it went, trains none."""
 
-    def test_a_run_is_trained_by_one_at_a_time(self, run: Run) -> None:
+    def test_only_one_process_at_a_time_trains_a_run(self, run: Run) -> None:
         with run.claimed(), run.claimed():
             assert run.status().state == "running"
             with pytest.raises(RunError, match=rf"process {os.getpid()} is at work on it"), Run(run.folder).claimed():
@@ -381,7 +381,7 @@ with Run(Path({str(run.folder)!r})).claimed():
         with run.claimed():
             assert run.status().state == "running"
 
-    def test_a_folder_is_given_to_one_of_many(self, trained: Path, tmp_path: Path) -> None:
+    def test_only_one_of_many_processes_gets_a_folder(self, trained: Path, tmp_path: Path) -> None:
         config = Run(trained).config()
 
         def create(i: int) -> bool:
@@ -394,13 +394,13 @@ with Run(Path({str(run.folder)!r})).claimed():
         with ThreadPoolExecutor(8) as pool:
             assert sum(pool.map(create, range(8))) == 1
 
-    def test_what_a_killed_process_had_begun_to_write_is_cleared_away(self, run: Run) -> None:
+    def test_claiming_deletes_partial_files_of_a_killed_process(self, run: Run) -> None:
         leftover = run.folder / f".{runs.CHECKPOINT}.abc.part"
         leftover.touch()
         with run.claimed():
             assert not leftover.exists()
 
-    def test_a_lock_file_that_is_deleted_lets_nobody_in(self, run: Run) -> None:
+    def test_deleting_the_lock_file_lets_nobody_in(self, run: Run) -> None:
         with run.claimed():
             for content in (None, b"", b"12345678"):
                 (run.folder / runs.LOCK).unlink(missing_ok=True)
@@ -413,7 +413,9 @@ with Run(Path({str(run.folder)!r})).claimed():
         with Run(run.folder).claimed():
             assert locks.is_locked(run.folder / runs.LOCK)
 
-    def test_where_folders_have_no_locks_the_files_is_held(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_uses_the_lock_of_the_file_if_folders_have_no_locks(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         real = fcntl.flock
 
         def on_files(handle: int, how: int) -> None:
@@ -428,7 +430,7 @@ with Run(Path({str(run.folder)!r})).claimed():
                 pytest.fail("two have claimed it")
         assert run.status().state == "finished"
 
-    def test_where_nothing_has_locks_training_is_refused_and_looking_is_not(
+    def test_without_locks_a_run_can_be_read_but_not_trained_on_this_disk(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(handle: int, how: int) -> None:
@@ -439,7 +441,7 @@ with Run(Path({str(run.folder)!r})).claimed():
         with pytest.raises(DiskError, match="has no locks; choose one that has"), run.claimed():
             pytest.fail("claimed without a lock")
 
-    def test_who_only_looks_is_no_hindrance_to_others_who_look(self, run: Run) -> None:
+    def test_looking_at_a_lock_hinders_nobody(self, run: Run) -> None:
         handle = os.open(run.path(runs.LOCK), os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_SH)
@@ -462,20 +464,20 @@ class TestPrevious:
         run.save_checkpoint(following)
         assert [checkpoints.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
 
-    def test_the_first_save_of_a_resumed_training_does(self, run: Run) -> None:
+    def test_the_first_save_of_a_resumed_training_keeps_it_too(self, run: Run) -> None:
         run.extend(4)
         steps = []
         train(Run(run.folder), reload(run.config()), callbacks=[Interrupt(lambda: steps.append(0) or len(steps) > 2)])
         assert checkpoints.read(run.folder / runs.PREVIOUS).step == 36 < run.checkpoint().step
 
-    def test_one_that_is_damaged_is_not_kept(self, run: Run) -> None:
+    def test_a_damaged_checkpoint_does_not_become_the_previous_one(self, run: Run) -> None:
         (run.folder / runs.CHECKPOINT).write_bytes(b"PK")
         before = run.checkpoint()
         run.save_checkpoint(before._replace(step=before.step + 1))
         assert [checkpoints.read(run.folder / name).step for name in BOTH] == [before.step + 1, before.step]
 
     @pytest.mark.parametrize("call", ["fsync", "chmod", "link", "replace"])
-    def test_a_save_that_breaks_off_leaves_both(
+    def test_a_failed_save_leaves_both_checkpoints(
         self, call: str, saved: tuple[Run, Checkpoint, Checkpoint], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As the operating system is asked, for the first time, to do each of the parts; without links, it copies."""
@@ -496,7 +498,7 @@ class TestPrevious:
         run.save_checkpoint(following)
         assert [checkpoints.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
 
-    def test_the_new_one_is_whole_and_synced_before_a_name_moves(
+    def test_new_checkpoint_reaches_the_disk_before_any_rename(
         self, saved: tuple[Run, Checkpoint, Checkpoint], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run, _, following = saved
@@ -532,14 +534,14 @@ def test_a_kept_copy_is_the_file_with_and_without_hard_links(
 class TestStates:
     """running, finished, interrupted, failed."""
 
-    def test_of_a_run_that_was_never_begun(self, tmp_path: Path) -> None:
+    def test_state_of_a_run_before_training(self, tmp_path: Path) -> None:
         run, _ = start_run(tmp_path / "run")
         assert run.status().state == "interrupted"
         assert not run.has_checkpoint()
         call("train", "--resume", "--run-dir", run.folder, "--no-plots")
         assert run.status().state == "finished"
 
-    def test_of_one_that_runs_and_then_is_stopped(self, tmp_path: Path) -> None:
+    def test_state_of_a_run_during_training_and_after_an_interruption(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run")
         states = []
         assert not train(
@@ -552,7 +554,7 @@ class TestStates:
     @pytest.mark.parametrize(
         ("error", "state"), [(KeyboardInterrupt("stop"), "interrupted"), (ValueError("odd"), "failed")]
     )
-    def test_of_one_that_ends_by_an_error(self, error: BaseException, state: str, tmp_path: Path) -> None:
+    def test_state_of_a_run_after_an_error(self, error: BaseException, state: str, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run")
 
         def fail(report: object) -> None:
@@ -565,7 +567,7 @@ class TestStates:
         assert f"training ended by {type(error).__name__}: {error}" in log
         assert "Traceback" in log
 
-    def test_of_one_that_diverged(self, tmp_path: Path) -> None:
+    def test_state_of_a_run_after_divergence(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", learning_rate=1e30)
         with pytest.raises(DivergenceError):
             train(run, dataset)
@@ -573,7 +575,7 @@ class TestStates:
         assert "diverged" in run.status().reason
         assert "Traceback" not in (run.folder / runs.LOG).read_text()
 
-    def test_the_log_tells_of_the_course(self, twice_saved: Path) -> None:
+    def test_log_records_the_training(self, twice_saved: Path) -> None:
         lines = (twice_saved / runs.LOG).read_text().splitlines()
         assert "digits, graph, from step 0 of 36" in lines[0]
         assert sum("wrote a checkpoint of step" in line for line in lines) >= 4
@@ -589,9 +591,7 @@ class TestStates:
         assert run.is_whole()
         assert "Logging error" not in capsys.readouterr().err
 
-    def test_a_log_that_cannot_be_written_stops_nothing(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_unwritable_log_stops_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=1)
         (run.folder / runs.LOG).symlink_to("/dev/full")
         with pytest.raises(RunError, match="symbolic link"):
@@ -616,7 +616,7 @@ def worsened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
 class TestBest:
     """The weights of the greatest validation ELBO are kept beside the last ones."""
 
-    def test_are_those_of_the_best_epoch(self, worsened: tuple[Run, Dataset]) -> None:
+    def test_best_weights_are_those_of_the_best_epoch(self, worsened: tuple[Run, Dataset]) -> None:
         run, dataset = worsened
         elbos = [line["validation_elbo"] for line in run.metrics()]
         assert np.argmax(elbos) == 0
@@ -635,7 +635,7 @@ class TestBest:
     @pytest.mark.parametrize(
         "command", [("sample", "--n", "2"), ("evaluate", "--iw-samples", "2", "--max-examples", "5", *GRAPH)]
     )
-    def test_commands_say_which_they_use(self, command: tuple[str, ...], worsened: tuple[Run, Dataset]) -> None:
+    def test_commands_name_the_weights(self, command: tuple[str, ...], worsened: tuple[Run, Dataset]) -> None:
         for weights, step in (("best", 12), ("final", 36)):
             result = call(*command, "--run", worsened[0].folder, "--weights", weights, "--json")
             assert f"weights: {weights}, of step {step}" in result.stderr
@@ -643,7 +643,7 @@ class TestBest:
             assert (told["weights"], told["step"]) == (weights, step)
         assert "weights: final" in call(*command, "--run", worsened[0].folder).stderr
 
-    def test_a_run_without_an_epoch_has_none(self, tmp_path: Path) -> None:
+    def test_a_run_without_an_epoch_has_no_best_weights(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run")
         assert not train(run, dataset, callbacks=[Interrupt(lambda: True)])
         assert LoadedRun(run).step == 0
@@ -661,7 +661,7 @@ class TestDivergence:
     """Training stops at the first step whose loss, gradient or weights are not finite."""
 
     @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
-    def test_by_a_value_that_came_in_behind_the_check(
+    def test_divergence_by_a_value_after_the_check(
         self, activation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A fused kernel may turn NaN into 0 and leave the loss finite; the gradient and the weights tell."""
@@ -674,7 +674,7 @@ class TestDivergence:
         with pytest.raises(DivergenceError, match=rf"not finite in the [a-z' ]+ at step {first}\..*`learning_rate`"):
             train(run, dataset)
 
-    def test_at_the_step_that_a_plain_loop_finds(self, tmp_path: Path) -> None:
+    def test_divergence_at_the_step_that_a_plain_loop_finds(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", learning_rate=1e3, optimizer="sgd", execution="eager", epochs=1)
         with pytest.raises(DivergenceError) as error:
             train(run, dataset)
@@ -746,7 +746,7 @@ class TestFormats:
         assert {written[name] for name in odd} == {None}
         assert metrics.text([found]) == metrics.text([line])
 
-    def test_a_null_without_its_reason_is_no_number(self, trained: Path) -> None:
+    def test_a_null_needs_a_reason(self, trained: Path) -> None:
         line = {**Run(trained).metrics()[0], "validation_elbo": None}
         for reason in ({}, {"validation_elbo_reason": "the value was 3, which is not a finite number"}):
             with pytest.raises(ValueError, match="validation_elbo"):
@@ -775,7 +775,7 @@ class TestFormats:
             storage.unseal({**written, "more": 1})
 
 
-def test_epochs_of_a_long_training_are_saved_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_epochs_have_checkpoints_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(session, "SAVE_SHARE", 1e9)
     run, dataset = start_run(tmp_path / "run", epochs=1)
@@ -788,7 +788,7 @@ def test_epochs_of_a_long_training_are_saved_within(tmp_path: Path, monkeypatch:
     assert steps[0] < steps[-1] == 12
 
 
-def test_checkpoints_that_take_long_are_further_apart(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_checkpoints_are_less_frequent(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saves, now = session.Checkpoints(Run(trained), ""), [100.0]
     monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
     saves._ended, saves._took = 100.0, 2.0

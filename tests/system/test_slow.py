@@ -18,7 +18,7 @@ from tfp_vae.runs.train import train
 pytestmark = pytest.mark.slow
 
 
-def test_mnist_is_learned(shared_data: Path, tmp_path: Path) -> None:
+def test_learns_mnist(shared_data: Path, tmp_path: Path) -> None:
     model = ModelConfig(latent_dim=50, encoder="mlp:hidden=200,200", decoder="mlp:hidden=200,200")
     config, dataset = plan("mnist", str(shared_data), None, model, TrainingConfig(epochs=10, lr_schedule="cosine"))
     run = Run.create(tmp_path / "run", config)

@@ -172,7 +172,7 @@ def stopped_in_order(trial: Trial) -> bool:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_is_what_writes_the_checkpoint(number: int, code: int, worker: Worker, tmp_path: Path) -> None:
+def test_an_interrupt_writes_a_checkpoint(number: int, code: int, worker: Worker, tmp_path: Path) -> None:
     """None is due otherwise: each is of the step at which the signal came, and the next training goes on from it."""
     draw, trial, steps = random.Random(code), Trial(worker, tmp_path, 0), []
     for i in range(3):
@@ -314,7 +314,7 @@ class TestFullDisk:
         assert refused >= 8
 
     @pytest.mark.parametrize("arguments", LATER, ids=" ".join)
-    def test_every_write_of_others(
+    def test_every_write_of_other_commands(
         self, arguments: tuple[str, ...], worker: Worker, original: Path, tmp_path: Path
     ) -> None:
         """No file that was there changes, but for those of which the command writes new ones."""

@@ -45,7 +45,7 @@ def said(command: str, folder: Path) -> str:
     return (done.stderr + done.stdout).replace(str(folder), HOME)
 
 
-def test_from_an_empty_folder(tmp_path: Path) -> None:
+def test_transcripts_from_an_empty_folder(tmp_path: Path) -> None:
     missing: list[str] = []
     pages = {name: ROOT / "docs" / name for name, _ in FOLLOWED}
     subprocess.run([sys.executable, "-c", "\n".join(blocks(pages["data.md"], "python"))], cwd=tmp_path, check=True)

@@ -220,7 +220,7 @@ class TestRun:
             State(build_from_config(run.config(), dataset.train.x.mean(axis=0))).capture(),
         )
 
-    def test_it_is_part_of_what_a_run_is(self, averaged_run: Run, trained: Path) -> None:
+    def test_averaging_changes_the_identity_of_a_run(self, averaged_run: Run, trained: Path) -> None:
         assert averaged_run.config().identity() != Run(trained).config().identity()
         content = averaged_run.config().model_dump(mode="json")
         content["training"]["ema"] = None
@@ -228,7 +228,7 @@ class TestRun:
 
 
 @pytest.mark.parametrize("members", CONFIGS, ids=lambda members: str(next(iter(members.values()))))
-def test_shapes_of_averages_are_those_that_are_built(members: dict[str, str], trained: Path) -> None:
+def test_shapes_of_averages_agree_with_the_built_model(members: dict[str, str], trained: Path) -> None:
     data, small = Run(trained).config().data, {"encoder": "mlp:hidden=4", "decoder": "mlp:hidden=4", "latent_dim": 3}
     training = TrainingConfig(objective="monte-carlo-elbo", ema=0.99)
     config = RunConfig(data=data, model=ModelConfig(**{**small, **members}), training=training)
@@ -247,7 +247,7 @@ def test_shapes_of_averages_are_those_that_are_built(members: dict[str, str], tr
 class TestCommand:
     """`tfp-vae train --ema`."""
 
-    def test_it_is_said_wherever_weights_are_used(self, averaged_run: Run) -> None:
+    def test_commands_mention_averaged_weights(self, averaged_run: Run) -> None:
         result = call("sample", "--run", averaged_run.folder, "--n", "2", "--json")
         assert "weights: final, of step 24, averaged (EMA with decay 0.9)" in result.stderr
         which = ("--run", averaged_run.folder, "--weights", "best")
@@ -255,12 +255,12 @@ class TestCommand:
         assert "weights: best, of step 24, averaged (EMA with decay 0.9)" in result.stderr
         assert json.loads(result.stdout)["ema"] == 0.9
 
-    def test_training_says_it(self, tmp_path: Path) -> None:
+    def test_training_mentions_averaged_weights(self, tmp_path: Path) -> None:
         told = ("--ema", "0.99", "--epochs", "1", "--hidden", "8", "--execution", "graph", "--run-dir", tmp_path / "r")
         assert "validation uses averaged weights (EMA with decay 0.99)" in call("train", "--no-plots", *told).stdout
         assert Run(tmp_path / "r").config().training.ema == 0.99
 
-    def test_runs_and_report_show_it(self, averaged_run: Run) -> None:
+    def test_runs_and_report_show_averaging(self, averaged_run: Run) -> None:
         (row,) = json.loads(call("runs", "--runs-dir", averaged_run.folder.parent, "--json").stdout)["runs"]
         assert row["ema"] == 0.9
         assert "--ema 0.9 " in reports.training_command(averaged_run.config())

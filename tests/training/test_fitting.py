@@ -83,7 +83,7 @@ def test_early_stopping_ends_between_epochs(x: np.ndarray) -> None:
         short(x, callbacks=[EarlyStopping(2)])
 
 
-def test_best_weights_are_restored(x: np.ndarray) -> None:
+def test_restores_best_weights(x: np.ndarray) -> None:
     jump = lambda step: tf.where(step < 3, 1e-3, 20.0)  # noqa: E731
     vae, history = short(x, lr_schedule=jump, validation=x, callbacks=[BestWeights()])
     assert history.best_epoch == 1

@@ -47,7 +47,7 @@ def test_a_history_is_a_sequence_of_epochs() -> None:
     assert (history[-1], history[:1]) == (epoch(2), [epoch(1)])
 
 
-def test_repr_says_how_training_ended() -> None:
+def test_repr_names_the_end_of_training() -> None:
     assert repr(History([epoch(1)])) == "History(1 epochs)"
     assert repr(History([epoch(1)], ended="all 1 epochs")) == "History(1 epochs, ended: all 1 epochs)"
 

@@ -118,7 +118,7 @@ def test_same_seed_same_bits(execution: str, x: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("execution", ["graph", "xla"])
-def test_steps_draw_anew(execution: str, x: np.ndarray) -> None:
+def test_each_step_draws_new_noise(execution: str, x: np.ndarray) -> None:
     vae = make()
     steps = trainer(vae, x, execution, learning_rate=1e-30)
     batches = tf.constant(np.zeros([4, 10], np.int32))
@@ -250,7 +250,7 @@ class TestChoice:
         expected = "xla" if tf.config.list_logical_devices("GPU") else "graph"
         assert choose(vae) == expected
 
-    def test_what_is_asked_for_is_done(self) -> None:
+    def test_explicit_execution_wins(self) -> None:
         assert choose(make(), "eager") == "eager"
 
 

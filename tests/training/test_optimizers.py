@@ -64,7 +64,7 @@ def test_cosine_is_half_way_at_half_of_the_steps() -> None:
 
 
 @pytest.mark.parametrize("member", ["adam:beta_1=1", "sgd:momentum=-0.1", "adamw:weight_decay=-1"])
-def test_settings_out_of_their_limits_are_refused(member: str) -> None:
+def test_refuses_settings_out_of_their_limits(member: str) -> None:
     with pytest.raises(UsageError, match=member.partition(":")[2].partition("=")[0]):
         OPTIMIZERS.member(member)
 

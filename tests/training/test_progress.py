@@ -90,7 +90,7 @@ def test_a_line_at_least_every_half_minute_of_a_long_training(
     assert ended.startswith("epoch 2/3  ELBO -1.00")
 
 
-def test_a_run_shows_progress_only_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_shows_progress_only_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, dataset = start_run(tmp_path / "run")
     assert course.train(run, dataset)
     assert capsys.readouterr() == ("", "")

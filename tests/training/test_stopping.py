@@ -68,7 +68,7 @@ class TestRule:
         assert early_stop(history(-3.0, -1.0, -1.0, math.nan), 1) == Stop(4, 2, 1)
         assert early_stop([], 1) is None
 
-    def test_it_is_said_with_a_remedy(self) -> None:
+    def test_early_stop_has_a_text_and_a_remedy(self) -> None:
         assert str(Stop(7, 4, 3)) == "stopped early at epoch 7, best at epoch 4"
         assert Stop(7, 4, 3).remedy() == "raise `early_stopping` (it is 3) to continue"
 
@@ -88,7 +88,7 @@ def again(folder: Path, patience: int = 2) -> tuple[Run, Dataset]:
 class TestRun:
     """A run that stops early is a finished run."""
 
-    def test_it_is_finished_and_says_where_it_ended(self, stopped: Run) -> None:
+    def test_run_is_finished_and_records_its_last_epoch(self, stopped: Run) -> None:
         result = stopped.read(runs.TRAINING)
         assert result["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}
         assert (result["epochs"], result["steps"], result["best"]["epoch"]) == (3, 36, 1)
@@ -97,7 +97,7 @@ class TestRun:
         assert stopped.early_end() == Stop(3, 1, 2)
         assert (LoadedRun(stopped).step, LoadedRun(stopped, "best").step) == (36, 12)
 
-    def test_a_run_that_comes_to_its_last_epoch_did_not_stop_early(self, trained: Path, tmp_path: Path) -> None:
+    def test_a_run_that_reaches_its_last_epoch_did_not_stop_early(self, trained: Path, tmp_path: Path) -> None:
         assert Run(trained).read(runs.TRAINING)["stopped_early"] is None
         assert Run(trained).early_end() is None
         run, dataset = start_run(tmp_path / "run", early_stopping=2, learning_rate=1e-30, epochs=3)
@@ -116,7 +116,7 @@ class TestRun:
         assert len(rates[0]) == 2
         assert rates[0] == rates[1][:2]
 
-    def test_an_interrupted_run_ends_where_one_left_in_peace_does(
+    def test_an_interrupted_run_stops_at_the_same_epoch(
         self, stopped: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(fitting, "CHUNK_SECONDS", 1e-9)  # a step at a time
@@ -131,7 +131,7 @@ class TestRun:
         assert without_seconds(run.metrics()) == without_seconds(stopped.metrics())
         assert run.read(runs.TRAINING)["stopped_early"] == stopped.read(runs.TRAINING)["stopped_early"]
 
-    def test_more_patience_goes_on_as_if_it_had_been_there_from_the_start(self, tmp_path: Path) -> None:
+    def test_more_patience_later_equals_more_patience_from_the_start(self, tmp_path: Path) -> None:
         run, dataset = again(tmp_path / "run", patience=1)
         assert train(run, dataset)
         run.extend(early_stopping=3)
@@ -143,7 +143,7 @@ class TestRun:
         assert_same(run.checkpoint().variables, other.checkpoint().variables)
         assert run.config() == other.config()
 
-    def test_more_epochs_alone_are_refused(self, stopped: Run) -> None:
+    def test_refuses_more_epochs_without_more_patience(self, stopped: Run) -> None:
         before = stopped.read(runs.CONFIG)
         with pytest.raises(UsageError, match=r"stopped early at epoch 3, best at epoch 1; raise `early_stopping`"):
             stopped.extend(20)
@@ -159,21 +159,21 @@ class TestConfig:
             with pytest.raises(ValueError, match="early_stopping"):
                 small_training(early_stopping=wrong)
 
-    def test_it_needs_a_validation_split(self) -> None:
+    def test_early_stopping_needs_a_validation_split(self) -> None:
         config, _ = plan("digits", None, None, small_model(), small_training(early_stopping=3))
         content = config.model_dump(mode="json")
         del content["data"]["splits"]["validation"]
         with pytest.raises(ValueError, match="`early_stopping` needs a validation split, but the data have none"):
             RunConfig.model_validate(content)
 
-    def test_a_checkpoint_fits_runs_that_end_elsewhere(self) -> None:
+    def test_the_end_of_training_does_not_change_the_identity(self) -> None:
         digests = set()
         for patience, epochs in ((None, 2), (1, 2), (5, 90)):
             training = small_training(early_stopping=patience, epochs=epochs)
             digests.add(plan("digits", None, None, small_model(), training)[0].identity())
         assert len(digests) == 1
 
-    def test_the_line_that_trains_again_has_it(self, stopped: Run) -> None:
+    def test_the_training_command_includes_early_stopping(self, stopped: Run) -> None:
         assert "--early-stopping 2 " in reports.training_command(stopped.config())
         assert "Early stopping" in reports.html_page(stopped)
 
@@ -181,7 +181,7 @@ class TestConfig:
 class TestCommand:
     """`tfp-vae train --early-stopping`."""
 
-    def test_it_is_said(self, tmp_path: Path) -> None:
+    def test_commands_mention_early_stopping(self, tmp_path: Path) -> None:
         told = ("--early-stopping", "1", "--learning-rate", "1e-30", "--epochs", "5", "--run-dir", tmp_path / "r")
         train_it = ("train", "--hidden", "8", "--execution", "graph", "--no-plots", *told)
         shown = call(*train_it).stdout
@@ -194,7 +194,7 @@ class TestCommand:
         more = json.loads(call(*resume, "--early-stopping", "2", "--json").stdout)
         assert more["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}
 
-    def test_runs_shows_it(self, stopped: Run) -> None:
+    def test_runs_shows_early_stopping(self, stopped: Run) -> None:
         (row,) = json.loads(call("runs", "--runs-dir", stopped.folder.parent, "--json").stdout)["runs"]
         assert (row["state"], row["epochs"], row["early_stopping"], row["ema"]) == ("finished", "3/9", 2, None)
         shown = call("runs", "--runs-dir", stopped.folder.parent).stdout

@@ -60,7 +60,7 @@ def test_duplicates_are_counted_with_an_example(pixels: dict[str, Any]) -> None:
     )
 
 
-def test_densities_without_upper_bound_are_listed() -> None:
+def test_lists_densities_without_upper_bound() -> None:
     lines = training_lines(inspect(dataset((np.arange(400) % 9).reshape(100, 4))))
     assert lines["without an upper bound"] == "normal, laplace: densities of data with only 9 values"
     lines = training_lines(inspect(dataset(np.full((100, 4), 2.5))))

@@ -41,7 +41,7 @@ def test_csv_holds_the_same_numbers(here: Path, trained: Path) -> None:
             assert float(rows[i][column]) == value
 
 
-def test_new_images_are_named_and_labelled(copied: Run, pictures: Path) -> None:
+def test_new_images_get_names_and_labels(copied: Run, pictures: Path) -> None:
     path = call("encode", "--run", copied.folder, "--data", pictures).stdout.strip()
     assert path == str(copied.folder / "embeddings-data-pictures.npz")
     found = read_npz(Path(path))

@@ -162,7 +162,7 @@ class TestSeveralRuns:
 
 
 @pytest.mark.slow
-def test_two_real_evaluations_are_compared(copied: Run) -> None:
+def test_compares_two_real_evaluations(copied: Run) -> None:
     first = copied.folder.parent / "first"
     shutil.copytree(copied.folder, first)
     both = ("--run", first, "--run", copied.folder, "--iw-samples", "4", "--max-examples", "9", "--no-plots", *GRAPH)
@@ -205,7 +205,7 @@ class TestFiles:
         assert each["label"].shape == (60,)
         assert np.median(each["ess"]) == pytest.approx(result["ess_median"])
 
-    def test_an_evaluation_is_kept_if_stdout_is_closed(
+    def test_closed_stdout_does_not_lose_the_evaluation(
         self, here: Path, copied: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> None:
@@ -216,7 +216,7 @@ class TestFiles:
         assert copied.read("evaluation.json")["num_examples"] == 60
         assert read_npz(Path("each.npz"))["elbo"].shape == (60,)
 
-    def test_an_evaluation_is_printed_if_it_cannot_be_kept(self, copied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_write_still_prints_the_evaluation(self, copied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object) -> None:
             raise DiskError("the disk is full.")
 

@@ -33,7 +33,7 @@ def test_picture_shows_the_arrays(here: Path, trained: Path, figures: list[Figur
 
 
 @pytest.mark.parametrize("between", [("--n", 2), ("--prior",)])
-def test_title_tells_that_the_ends_were_binarized(
+def test_title_mentions_binarization_of_the_ends(
     between: tuple[object, ...], here: Path, trained: Path, figures: list[Figure]
 ) -> None:
     call("interpolate", "--run", trained, *between, "--out", "i.png")
@@ -54,7 +54,7 @@ def test_a_path_begins_and_ends_at_its_examples(
 
 
 @pytest.mark.parametrize("kind", interpolate.PATHS)
-def test_random_pairs_and_prior_draws_follow_the_seed(kind: str, here: Path, trained: Path) -> None:
+def test_seed_decides_random_pairs_and_prior_draws(kind: str, here: Path, trained: Path) -> None:
     for source in ((), ("--prior",)):
         found = []
         for seed in (0, 0, 1):

@@ -22,7 +22,7 @@ from tfp_vae.runs.run import Run
 class TestPlot:
     """`tfp-vae plot`."""
 
-    def test_paths_of_named_pictures_are_printed(self, copied: Run) -> None:
+    def test_prints_paths_of_named_pictures(self, copied: Run) -> None:
         result = call("plot", "samples", "architecture", "--run", copied.folder)
         paths = [copied.folder / "plots" / f"{name}.png" for name in ("samples", "architecture")]
         assert result.stdout.split() == [str(path) for path in paths]
@@ -35,7 +35,7 @@ class TestPlot:
         assert list(result["pictures"]) == ["learning-curves"]
         assert result["weights"] == "best"
 
-    def test_projection_is_checked_and_reported(self, copied: Run, tmp_path: Path) -> None:
+    def test_checks_and_reports_the_projection(self, copied: Run, tmp_path: Path) -> None:
         scatter = ("plot", "latent-scatter", "--run", copied.folder, "--json")
         found = [json.loads(call(*scatter, *more).stdout) for more in ((), ("--projection", "tsne"))]
         assert [each["projection"] for each in found] == ["pca", "tsne"]
@@ -48,7 +48,7 @@ class TestPlot:
         assert "expected a run with 2 latent dimensions or more, found 1" in one_sentence(refused)
         assert "is not one of" in call("plot", "--projection", "umap", code=2).stderr
 
-    def test_unknown_and_impossible_pictures_are_refused(self, copied: Run) -> None:
+    def test_refuses_unknown_and_impossible_pictures(self, copied: Run) -> None:
         assert "invalid" in call("plot", "nothing", "--run", copied.folder, code=2).stderr.lower()
         assert "manifold" in CliRunner().invoke(main, ["plot", "--help"]).stdout
         assert "no frames of its training" in one_sentence(
@@ -67,9 +67,7 @@ class TestPlot:
         assert "drawing" not in call(*small, "--run-dir", "b", "--no-plots").stderr
 
     @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
-    def test_results_are_printed_if_pictures_cannot_be_drawn(
-        self, lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_prints_results_if_drawing_fails(self, lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def failing(run: Run, dataset: Dataset) -> None:
             if lost:
                 run.path("training.json").unlink()

@@ -43,7 +43,7 @@ def test_arrays_hold_examples_and_reconstructions(
     assert result["rmse"] == pytest.approx(np.sqrt(np.mean((found["x"] - found["reconstruction"]) ** 2)), rel=1e-5)
 
 
-def test_draws_follow_the_seed(here: Path, trained: Path) -> None:
+def test_seed_decides_the_draws(here: Path, trained: Path) -> None:
     for name, seed in (("a.npy", 1), ("b.npy", 1), ("c.npy", 2)):
         call("reconstruct", "--run", trained, "--latent", "draw", "--draw", "--seed", seed, "--out", name)
     a, b, c = (np.load(name) for name in ("a.npy", "b.npy", "c.npy"))
@@ -60,6 +60,6 @@ def test_picture_shows_a_few_examples_evenly_spread(options: tuple[object, ...],
     assert Path(result["out"]).parent == copied.folder / "plots"
 
 
-def test_new_images_are_reconstructed(copied: Run, pictures: Path) -> None:
+def test_reconstructs_new_images(copied: Run, pictures: Path) -> None:
     assert answer("reconstruct", "--run", copied.folder, "--data", pictures, "--out", "r.npy")["data"] == str(pictures)
     assert np.load("r.npy").shape == (14, 8, 8, 1)

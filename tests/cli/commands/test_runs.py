@@ -18,7 +18,7 @@ def test_row_holds_state_and_epochs(copied: Run) -> None:
     assert (row["run"], row["state"], row["epochs"]) == (str(copied.folder), "finished", "2/2")
 
 
-def test_run_without_its_checkpoint_is_damaged(copied: Run) -> None:
+def test_run_without_a_checkpoint_has_the_state_damaged_in_the_table(copied: Run) -> None:
     for path in copied.folder.glob("checkpoint*.npz"):
         path.unlink()
     (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]

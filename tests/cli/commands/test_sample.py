@@ -55,7 +55,7 @@ def test_arrays_hold_probabilities(name: str, here: Path, trained: Path) -> None
     assert ((x > 0) & (x < 1)).all()
 
 
-def test_draws_are_binary_and_seeded(here: Path, trained: Path) -> None:
+def test_draws_are_binary_and_depend_on_the_seed_alone(here: Path, trained: Path) -> None:
     for name, seed in (("a.npy", 1), ("b.npy", 1), ("c.npy", 2)):
         call("sample", "--run", trained, "--draw", "--n", "20", "--seed", seed, "--out", name)
     a, b, c = (np.load(name) for name in ("a.npy", "b.npy", "c.npy"))

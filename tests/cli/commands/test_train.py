@@ -122,7 +122,7 @@ class TestLimits:
         assert f"found '{value}'" in said
 
     @pytest.mark.parametrize("name", [name for name, setting in SETTINGS.items() if setting.choices])
-    def test_choices_are_listed(self, name: str, here: Path) -> None:
+    def test_errors_list_the_choices(self, name: str, here: Path) -> None:
         said = one_sentence(call("train", f"--{SETTINGS[name].key}", "nothing", code=2))
         assert all(choice in said for choice in SETTINGS[name].choices)
 

@@ -110,7 +110,7 @@ def test_damage_is_refused_in_one_sentence(name: str, write: Callable[..., Path]
 
 
 @pytest.mark.parametrize("reader", [files.read_idx, files.read_amat, files.read_npy, files.read_npz])
-def test_missing_file_and_folder_are_refused(reader: Callable[[Path], object], tmp_path: Path) -> None:
+def test_refuses_missing_file_and_folder(reader: Callable[[Path], object], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a file, found none"):
         reader(tmp_path / "nothing")
     with pytest.raises(DataError):
@@ -118,14 +118,14 @@ def test_missing_file_and_folder_are_refused(reader: Callable[[Path], object], t
 
 
 @pytest.mark.parametrize("dtype", ["V0", "S0", "<U0"])
-def test_arrays_of_values_without_bytes_are_refused(dtype: str, tmp_path: Path) -> None:
+def test_refuses_arrays_of_values_without_bytes(dtype: str, tmp_path: Path) -> None:
     header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': (1000000000000,), }}".ljust(117) + "\n"
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
     with pytest.raises(DataError, match="expected an array of numbers"):
         files.read_npy(tmp_path / "x.npy")
 
 
-def test_huge_headers_are_refused_before_they_are_parsed(tmp_path: Path) -> None:
+def test_refuses_huge_headers_before_parsing(tmp_path: Path) -> None:
     content = b"\x93NUMPY\x02\x00" + struct.pack("<I", 50_000_000) + b" " * 50_000_000
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", content)

@@ -137,11 +137,11 @@ class TestWhatIsRead:
         expected, found = (read_folder(path, resize=(3, 3))[""].x for path in (shallow, tmp_path / "16"))
         assert np.abs(found / 257 - expected).max() < 1.1
 
-    def test_files_of_file_managers_are_ignored(self, tmp_path: Path, grey: np.ndarray) -> None:
+    def test_ignores_files_of_file_managers(self, tmp_path: Path, grey: np.ndarray) -> None:
         write(tmp_path, {"a.png": encoded(grey[0]), ".DS_Store": b"x", **dict.fromkeys(IGNORED, b"x")})
         assert len(read_folder(tmp_path)[""].x) == 1
 
-    def test_pipes_are_refused(self, tmp_path: Path) -> None:
+    def test_refuses_pipes(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "a.png")
         with pytest.raises(DataError, match=r"a\.png: expected a file, found a pipe or a device"):
             read_folder(tmp_path)
@@ -205,7 +205,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", list(REFUSED))
-def test_unusable_images_are_refused(name: str, tmp_path: Path) -> None:
+def test_refuses_unusable_images(name: str, tmp_path: Path) -> None:
     files, expected = REFUSED[name]
     with pytest.raises(DataError) as error:
         read_folder(write(tmp_path, files))
@@ -216,7 +216,7 @@ def test_unusable_images_are_refused(name: str, tmp_path: Path) -> None:
 class TestSeveralRefusals:
     """One error names all bad images."""
 
-    def test_each_of_a_few_bad_files_is_named(self, tmp_path: Path) -> None:
+    def test_error_names_each_of_a_few_bad_files(self, tmp_path: Path) -> None:
         bad = {"b.png": b"hello", "c/d.png": encoded(THROUGH), "c/e.png": encoded(GREY[:3])}
         write(tmp_path, {f"x/{name}": content for name, content in {"a.png": encoded(GREY), **bad}.items()})
         (tmp_path / "x" / "c").rename(tmp_path / "y")
@@ -227,7 +227,7 @@ class TestSeveralRefusals:
         assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4. Set `resize`.")
 
     @pytest.mark.parametrize("good", [0, 1])
-    def test_first_of_many_bad_files_are_named_and_the_rest_counted(self, good: int, tmp_path: Path) -> None:
+    def test_error_names_the_first_of_many_bad_files_and_counts_the_rest(self, good: int, tmp_path: Path) -> None:
         write(tmp_path, {f"{i}.png": b"hello" for i in range(8)} | dict.fromkeys(["a.png"] * good, encoded(GREY)))
         with pytest.raises(DataError, match=r"8 files cannot be used: .*\(5\) 4\.png: not .* And 3 more\.$") as error:
             read_folder(tmp_path)
@@ -246,9 +246,7 @@ class TestSeveralRefusals:
 
 
 @pytest.mark.parametrize("name", [name for name, (_, expected) in REFUSED.items() if f"{MOST_PIXELS:,}" in expected])
-def test_large_images_are_refused_before_they_are_decoded(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refuses_large_images_before_decoding(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[object] = []
     monkeypatch.setattr(ImageFile.ImageFile, "load", decoded.append)
     with pytest.raises(DataError):
@@ -262,6 +260,6 @@ def test_too_many_images_are_refused_after_the_first(tmp_path: Path, monkeypatch
         read_folder(write(tmp_path, {"a.png": encoded(GREY), "b.png": b"not even read"}))
 
 
-def test_missing_folders_are_refused(tmp_path: Path) -> None:
+def test_refuses_missing_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="could not be read"):
         read_folder(tmp_path / "nothing")

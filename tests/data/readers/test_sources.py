@@ -52,7 +52,7 @@ class TestTables:
             np.testing.assert_array_equal(split.x[:, 0] > 0, split.y == "cat")
         assert data.reading.columns == ("a", "b")
 
-    def test_missing_values_are_named(self, tmp_path: Path) -> None:
+    def test_names_missing_values(self, tmp_path: Path) -> None:
         rows = [f"{i},{i}" for i in range(12)]
         rows[7] = "7,NA"
         (tmp_path / "t.csv").write_text("a,b\n" + "\n".join(rows))
@@ -63,7 +63,7 @@ class TestTables:
 class TestFolders:
     """Folders of images as data sets."""
 
-    def test_splits_of_folders_are_kept(self, tmp_path: Path) -> None:
+    def test_keeps_splits_of_folders(self, tmp_path: Path) -> None:
         files = {
             f"{split}/{label}/{i}.png": encoded(PIXELS[i])
             for split in ("train", "test")
@@ -75,7 +75,7 @@ class TestFolders:
         assert data.split_rule.startswith("as in the file; a seeded tenth")
         assert data.test.y.tolist() == [0] * 10 + [1] * 10
 
-    def test_bad_images_are_named(self, tmp_path: Path) -> None:
+    def test_names_bad_images(self, tmp_path: Path) -> None:
         folder = as_folder(tmp_path)
         (folder / "07.png").write_bytes(b"no image")
         with pytest.raises(DataError, match=r"07\.png: not a readable PNG"):
@@ -97,13 +97,13 @@ class TestReading:
         assert Reading(resize=text).resize == size
 
     @pytest.mark.parametrize("text", ["0", "28x", "x", "-3", "99999", "1x2x3"])
-    def test_malformed_sizes_are_refused(self, text: str) -> None:
+    def test_refuses_malformed_sizes(self, text: str) -> None:
         with pytest.raises(ValueError, match="resize"):
             Reading(resize=text)
 
     @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
     @pytest.mark.parametrize("said", [{"label_column": "y"}, {"columns": "a,b"}, {"resize": "8"}, {"channels": "grey"}])
-    def test_settings_without_effect_are_refused(
+    def test_refuses_settings_without_effect(
         self, said: dict[str, str], form: Callable[[Path], Path], tmp_path: Path
     ) -> None:
         path, (name,) = form(tmp_path), said
@@ -125,7 +125,7 @@ class TestReading:
     def test_names_decide_on_the_reader(self, name: str, kind: str) -> None:
         assert reader_of(Path(name)) is READERS[kind]
 
-    def test_other_kinds_of_files_are_refused(self, tmp_path: Path) -> None:
+    def test_refuses_other_kinds_of_files(self, tmp_path: Path) -> None:
         (tmp_path / "a.xlsx").touch()
         with pytest.raises(DataError, match=r"expected an \.npy file, .* or a folder of images, found another kind"):
             load(str(tmp_path / "a.xlsx"))
@@ -133,7 +133,7 @@ class TestReading:
             load(str(tmp_path / "photos"))
 
 
-def test_settings_of_a_run_for_other_kinds_are_ignored(tmp_path: Path) -> None:
+def test_ignores_settings_of_a_run_for_other_kinds(tmp_path: Path) -> None:
     said = Reading(label_column="kind", columns=("a",), resize=(9, 9))
     source = sources.read(as_npy(tmp_path), said, again=True)
     np.testing.assert_array_equal(source.parts[""].x, PIXELS)

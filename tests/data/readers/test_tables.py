@@ -108,7 +108,7 @@ def test_only_new_data_may_lack_labels(write: Callable[..., Path]) -> None:
         ("a,b\n" + "1" * 200_000 + ",2\n", "not a readable CSV file"),
     ],
 )
-def test_unusable_tables_are_refused(content: str | bytes, message: str, write: Callable[..., Path]) -> None:
+def test_refuses_unusable_tables(content: str | bytes, message: str, write: Callable[..., Path]) -> None:
     path = write(content)
     with pytest.raises(DataError, match=message) as error:
         read_csv(path)
@@ -116,12 +116,12 @@ def test_unusable_tables_are_refused(content: str | bytes, message: str, write: 
     assert "\n" not in str(error.value)
 
 
-def test_missing_files_are_refused(tmp_path: Path) -> None:
+def test_refuses_missing_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a file, found none"):
         read_csv(tmp_path / "none.csv")
 
 
-def test_pipes_are_refused(tmp_path: Path) -> None:
+def test_refuses_pipes(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p.csv")
     with pytest.raises(DataError, match="expected a file, found a pipe or a device"):
         read_csv(tmp_path / "p.csv")
@@ -134,7 +134,7 @@ def test_csv_files_are_read_back_bit_for_bit(write: Callable[..., Path], rng: np
     np.testing.assert_array_equal(table.y, y)
 
 
-def test_header_without_rows_is_refused(tmp_path: Path) -> None:
+def test_refuses_header_without_rows(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n")
     with pytest.raises(DataError, match=r"expected a line of numbers .*, found only the names of the columns"):
         read_csv(tmp_path / "t.csv")

@@ -54,7 +54,7 @@ def test_held_out_data_are_binary_and_equal_in_all_runs(name: str, digits_data: 
     assert (first.validation.x != first.test.x).any()
 
 
-def test_static_training_data_follow_the_seed(digits_data: Dataset) -> None:
+def test_seed_decides_static_training_data(digits_data: Dataset) -> None:
     first, again, other = (prepare(digits_data, Static(), seed).train.x for seed in (0, 0, 1))
     assert is_binary(first)
     np.testing.assert_array_equal(first, again)

@@ -90,13 +90,13 @@ def test_numbers_beyond_float32_are_refused_with_their_row(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", list(SCALINGS))
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "float16", "float64"])
-def test_every_type_of_number_is_scaled(name: str, dtype: str, tmp_path: Path) -> None:
+def test_scales_every_type_of_number(name: str, dtype: str, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", (np.arange(60).reshape(20, 3) % 2).astype(dtype))
     data = load(str(tmp_path / "a.npy"), scaling=name)
     assert [len(np.unique(column)) for column in data.train.x.T] == [2, 2, 2]
 
 
-def test_settings_of_another_size_are_refused() -> None:
+def test_refuses_settings_of_another_size() -> None:
     with pytest.raises(DataError, match="for each of 3 values of an example, found 2 and 2"):
         SCALINGS["standard"](loc=(1.0, 2.0), scale=(1.0, 1.0))(np.zeros((5, 3)))
 
@@ -138,7 +138,7 @@ def test_settings_are_read_from_text() -> None:
      (65_535, np.uint16, "none", None), (70_000, np.int64, None, None), (127, np.uint16, None, None),
      (4_000, np.float32, None, None)],
 )  # fmt: skip
-def test_doubtful_scalings_of_whole_numbers_are_reported(
+def test_reports_doubtful_scalings_of_whole_numbers(
     largest: int, dtype: type, scaling: str | None, said: str | None
 ) -> None:
     x = (largest * (np.arange(20 * 16).reshape(20, 4, 4, 1) % 2)).astype(dtype)

@@ -88,7 +88,7 @@ def test_samples_are_binary_with_the_right_frequencies(rng: np.random.Generator)
     assert np.abs(frequencies - stock.mean().numpy()).max() < 4 * 0.5 / np.sqrt(4_000)
 
 
-def test_batch_size_may_be_unknown() -> None:
+def test_supports_an_unknown_batch_size() -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, 5])])
     def log_prob(logits: Tensor) -> Tensor:
         return pair(logits)[0].log_prob(tf.ones([5]))

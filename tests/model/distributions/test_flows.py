@@ -182,7 +182,7 @@ def test_flows_start_near_the_identity_up_to_order(family: type[Flow], rng: np.r
 
 
 @pytest.mark.parametrize("family", FLOWS)
-def test_weights_are_decided_by_the_seed(family: type[Flow]) -> None:
+def test_seed_decides_the_weights(family: type[Flow]) -> None:
     first, again, other = (family(D, 0, seed=seed, depth=1, hidden=8)().forward(tf.ones([1, D])) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0

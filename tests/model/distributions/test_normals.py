@@ -90,7 +90,7 @@ def test_float64_params_give_float64_samples() -> None:
     assert q.sample(4, seed=(0, 1)).shape == (4, 2, 3)
 
 
-def test_batch_size_may_be_unknown() -> None:
+def test_supports_an_unknown_batch_size() -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, 3])])
     def sample(loc: tf.Tensor) -> tf.Tensor:
         return normals.MultivariateNormalDiag(loc, tf.ones_like(loc)).sample(4, seed=(0, 1))

@@ -58,7 +58,7 @@ def test_a_new_likelihood_needs_four_members() -> None:
 
 
 @pytest.mark.parametrize("missing", ["support", "per_element", "elementwise", "initial"])
-def test_a_likelihood_without_a_member_cannot_be_created(missing: str) -> None:
+def test_a_likelihood_without_a_member_raises_an_error(missing: str) -> None:
     members = {name: member for name, member in vars(UnitNormal).items() if name in Likelihood.__abstractmethods__}
     partial = type("Partial", (Likelihood,), {name: member for name, member in members.items() if name != missing})
     with pytest.raises(TypeError, match=missing):

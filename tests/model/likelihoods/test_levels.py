@@ -21,7 +21,7 @@ def test_levels_are_counted_in_the_data_unless_set(family: type[LevelLikelihood]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_other_settings_are_kept(family: type[LevelLikelihood]) -> None:
+def test_keeps_other_settings(family: type[LevelLikelihood]) -> None:
     assert family.settings_from({"levels": 4, "components": 7}, np.zeros([1, 2])) == {"levels": 4, "components": 7}
 
 

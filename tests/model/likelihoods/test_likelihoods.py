@@ -250,7 +250,7 @@ NARROW = {
 
 
 @pytest.mark.parametrize("name", NARROW)
-def test_density_is_high_where_it_is_declared_unbounded(name: str) -> None:
+def test_unbounded_densities_have_high_values(name: str) -> None:
     place, params = NARROW[name]
     likelihood = LIKELIHOODS.build(LIKELIHOODS.member(name), (1,))
     assert likelihood.unbounded_at.contains(np.array([place])).all()
@@ -258,7 +258,7 @@ def test_density_is_high_where_it_is_declared_unbounded(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*sorted({*LIKELIHOODS} - {"normal", "laplace", "beta"}), "normal:scale=1"])
-def test_density_is_bounded_where_it_is_not_declared_unbounded(name: str, rng: np.random.Generator) -> None:
+def test_other_densities_have_an_upper_bound(name: str, rng: np.random.Generator) -> None:
     likelihood = LIKELIHOODS.build(LIKELIHOODS.member(builders.SMALL.get(name, name)), (1,))
     at = likelihood.unbounded_at
     x = np.float32([value for value in (0, 0.25, 0.5, 1, 2) if likelihood.support.contains(np.array(value))])

@@ -76,7 +76,7 @@ def test_scale_must_be_positive_or_a_known_word(scale: object) -> None:
         Normal((1,), scale=scale)
 
 
-def test_density_is_bounded_only_if_the_scale_is_fixed() -> None:
+def test_density_has_an_upper_bound_only_with_a_fixed_scale() -> None:
     assert Normal((1,), scale=1.0).unbounded_at is None
     assert Normal((1,)).unbounded_at == Normal((1,), scale="per-element").unbounded_at == REAL
 

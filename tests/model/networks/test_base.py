@@ -30,7 +30,7 @@ def test_seed_of_a_layer_depends_only_on_its_position() -> None:
 
 
 @pytest.mark.parametrize("name", list(NETWORKS))
-def test_initial_weights_are_decided_by_the_seed(name: str) -> None:
+def test_seed_decides_the_initial_weights(name: str) -> None:
     first, again, other = (NETWORKS[name](SHAPE, 5, seed=seed).get_weights() for seed in (0, 0, 1))
     for a, b, c in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -37,7 +37,7 @@ def test_density_of_a_sample_equals_that_of_its_copy(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_mean_is_the_average_of_samples_of_the_seed(name: str) -> None:
+def test_mean_is_the_average_of_seeded_samples(name: str) -> None:
     family = builders.posterior(name, 3)
     params = tf.ones([2, family.params_size])
     expected = family(params).sample(MEAN_SAMPLES, seed=(1, 2)).numpy().mean(axis=0)

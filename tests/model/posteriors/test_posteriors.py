@@ -69,7 +69,7 @@ def test_density_and_gradient_of_a_sample_are_finite_at_extreme_params(name: str
 
 
 @pytest.mark.parametrize("name", list(POSTERIORS))
-def test_samples_are_a_function_of_the_seed(name: str) -> None:
+def test_seed_decides_the_samples(name: str) -> None:
     q = random_posterior(name, 2)
     first, again, other = (q.sample(3, seed=seed).numpy() for seed in ((0, 1), (0, 1), (0, 2)))
     np.testing.assert_array_equal(first, again)

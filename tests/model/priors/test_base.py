@@ -39,6 +39,6 @@ def test_a_new_prior_needs_only_its_distribution() -> None:
     assert model.sample(4, seed=(0, 1)).shape == (4, 4, 3, 1)
 
 
-def test_a_prior_without_a_distribution_cannot_be_created() -> None:
+def test_a_prior_without_a_distribution_raises_an_error() -> None:
     with pytest.raises(TypeError, match="__call__"):
         type("Empty", (Prior,), {})()

@@ -48,7 +48,7 @@ def test_one_value_has_one_set_of_weights(family: type[FlowPrior]) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_weights_are_decided_by_the_seed(family: type[FlowPrior]) -> None:
+def test_seed_decides_the_weights(family: type[FlowPrior]) -> None:
     z = tf.ones([1, 2])
     first, again, other = (float(family(2, seed, hidden=8)().log_prob(z)[0]) for seed in (0, 0, 1))
     assert first == again != other

@@ -35,7 +35,7 @@ class TestNormalMixture:
         assert np.abs(locs.numpy().mean()) < 4 / np.sqrt(400)
         assert locs.numpy().std() == pytest.approx(1, abs=4 / np.sqrt(800))
 
-    def test_locs_are_decided_by_the_seed(self) -> None:
+    def test_seed_decides_the_locs(self) -> None:
         first, again, other = (NormalMixture(2, seed).learned[1].numpy() for seed in (0, 0, 1))
         np.testing.assert_array_equal(first, again)
         assert (first != other).all()
