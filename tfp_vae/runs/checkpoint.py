@@ -33,30 +33,30 @@ from tfp_vae.training.state import Shapes, State, weights_in_use
 __all__ = ["BEST", "FINAL", "FORMAT", "Best", "Checkpoint", "Shapes", "check_plain", "read", "shapes", "write"]
 
 FORMAT = 1
-"""The version of the file's layout; others are refused."""
+"""The version of the file's layout. Other versions are refused."""
 
 LARGEST_HEADER = 1_024
-"""The most bytes that the `.npy` header of one variable may take; NumPy writes 128."""
+"""The maximum size in bytes of a variable's `.npy` header. NumPy writes 128."""
 
 FINAL, BEST = "final", "best"
-"""Which weights of a checkpoint are asked for."""
+"""The weights to restore from a checkpoint."""
 
 _BEST, _VARIABLES = "best/", "variables/"
 
 
 class Checkpoint(NamedTuple):
-    """Everything training needs to go on.
+    """Everything that training needs to continue.
 
-    What is not here is a function of the run's config and of the step: seeds are folded from the run's seed and the
-    step, learning rates and the weight of the rate are schedules of the step.
+    Everything else is computed from the run's config and the step. For example, seeds are folded from the run's seed
+    and the step, and the learning rate follows a schedule of the step.
 
-    step: how many steps were taken.
-    epoch_sums: [3], the epoch's steps so far, and the sums of their distortions and rates.
-    variables: of the model and of the optimizer, and the averaged weights if there are any, by name.
-    seconds: that the epoch has taken so far.
-    history: the metrics of the epochs that were finished.
-    best: the best model so far, by validation; None before the first epoch's end.
-    run: digest of the config of the run it belongs to.
+    step: the number of steps so far.
+    epoch_sums: [3], the steps of the current epoch so far, and the sums of their distortions and rates.
+    variables: the variables of the model and the optimizer, and any averaged weights, by name.
+    seconds: the seconds that the current epoch has taken so far.
+    history: the metrics of the finished epochs.
+    best: the best model so far, by validation, or None before the end of the first epoch.
+    run: the digest of the config of its run.
     """
 
     step: int
@@ -69,20 +69,18 @@ class Checkpoint(NamedTuple):
 
 
 def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -> None:
-    """Write a checkpoint's file, whole or not at all; the archive keeps a CRC-32 of each array.
-
-    The file that it replaces is kept as `previous`, if that is given.
+    """Write a checkpoint atomically, with a CRC-32 for each array.
 
     Args:
-      path: where the newest checkpoint lies.
-      checkpoint: what is written; best weights only where they are not those of this step.
-      previous: where the one before is kept.
+      path: the path of the newest checkpoint.
+      checkpoint: the content. Its best weights are left out if they are those of this step.
+      previous: the path at which to keep the replaced file, or None to discard it.
 
     Raises:
-      DiskError: it could not be written; the old file is there still.
+      DiskError: the file could not be written. The old file remains.
     """
     best = checkpoint.best
-    apart = best is not None and best.step != checkpoint.step  # otherwise the best weights are these
+    apart = best is not None and best.step != checkpoint.step  # otherwise they equal the variables
     arrays = {
         "format": np.array(FORMAT),
         "run": _bytes(checkpoint.run),
@@ -94,22 +92,22 @@ def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -
         **_under(_VARIABLES, checkpoint.variables),
         **(_under(_BEST, best.variables) if best is not None and apart else {}),
     }
-    counted = {"entries": np.array(len(arrays)), **arrays}  # damage may lose some of an archive's
+    counted = {"entries": np.array(len(arrays)), **arrays}  # because damage may remove entries from an archive
     storage.write_arrays(path, counted, previous=previous)
 
 
 def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
     """Return the checkpoint in a file.
 
-    Memory: the arrays themselves; they are read one after another, each with its checksum verified at its end.
+    The memory is that of the arrays. They are read one after another, and each checksum is verified after its array.
 
     Args:
       path: the file.
-      expected: shapes and types of the variables that the run's config gives rise to; the archive's sizes are held
+      expected: the shapes and types of the variables under the run's config. The sizes in the archive are checked
         against them before any array is read.
 
     Raises:
-      DataError: damage, another layout, or sizes that do not fit.
+      DataError: the file is damaged, has another layout, or holds arrays of other sizes.
     """
     arrays = dict(files.read_npz(path, lambda entries: _check_sizes(path, entries, expected)))
     try:
@@ -124,12 +122,12 @@ def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
 
 
 def _unpacked(arrays: dict[str, np.ndarray]) -> Checkpoint:
-    """Return the checkpoint in arrays that were read, each of which has to be accounted for.
+    """Return the checkpoint in these arrays, and refuse arrays that do not belong to it.
 
-    Best weights that are those of the checkpoint's own step are not written twice, and are taken from it here.
+    Best weights of the checkpoint's own step are not stored twice. They are copied from its variables here.
 
     Raises:
-      KeyError, ValueError: an array that is missing, unknown, or of another form.
+      KeyError, ValueError: an array is missing, unknown or malformed.
     """
     step, (best_step, best_elbo) = int(arrays.pop("step")), map(float, arrays.pop("best"))
     history = metrics.parsed(_text(arrays.pop("history")))
@@ -166,14 +164,14 @@ def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None
 
 
 def _check_sizes(path: Path, entries: Sequence[zipfile.ZipInfo], expected: Shapes | None) -> None:
-    """Refuse an archive that is compressed, promises more bytes than it has, or other sizes than expected."""
+    """Refuse an archive that is compressed, claims more bytes than it has, or has unexpected sizes."""
     check_plain(path, entries)
     for entry in entries if expected is not None else []:
         _check_size(path, entry, expected or {})
 
 
 def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Raise DataError for an archive that is compressed, or promises more bytes than it has: a run's own are plain."""
+    """Raise DataError if an archive is compressed or claims more bytes than it has. No run writes such a file."""
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise DataError(f"{path}: expected plain entries, found compressed ones.")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
@@ -181,12 +179,12 @@ def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def _check_size(path: Path, entry: zipfile.ZipInfo, expected: Shapes) -> None:
-    """Refuse an entry that is larger than its array by more than an `.npy` header, or smaller."""
+    """Refuse an entry that is smaller than its array, or larger by more than an `.npy` header."""
     name = entry.filename.removesuffix(".npy")
     prefix = next((prefix for prefix in (_VARIABLES, _BEST) if name.startswith(prefix)), None)
     shape, dtype = expected.get(name.removeprefix(prefix), (None, None)) if prefix else (None, None)
     if shape is None:
-        return  # of the few numbers beside the variables, or unknown and refused by name
+        return  # a small number next to the variables, or an unknown entry, which is refused by name
     size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
     if not size < entry.file_size <= size + LARGEST_HEADER:
         raise DataError(f"{path}: {name} takes {entry.file_size} bytes, but its run's config asks for {size}.")

@@ -1,7 +1,6 @@
-"""The metrics of a run: a line of JSON for each epoch, each under its checksum.
+"""The metrics of a run: one line of JSON per epoch, each with its checksum.
 
-A line is written whole, by the checkpoint that knows of its epoch; `parsed` refuses a file in which one is missing or
-changed.
+The checkpoint after an epoch writes its line. `parsed` refuses a file with a missing or changed line.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 
 
 class _Line(pydantic.BaseModel):
-    """A line: one epoch's means, in nats per example."""
+    """The mean metrics of one epoch, in nats per example."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     epoch: pydantic.PositiveInt
@@ -37,19 +36,19 @@ class _Line(pydantic.BaseModel):
 
 
 def text(lines: Iterable[Mapping[str, Any]]) -> str:
-    """Return the file's text.
+    """Return the content of the file.
 
     Args:
-      lines: epochs 1, 2, and so on.
+      lines: the metrics of epochs 1, 2, and so on.
     """
     return "".join(f"{storage.json_text(storage.seal(line))}\n" for line in lines)
 
 
 def parsed(content: str) -> list[dict[str, Any]]:
-    """Return the lines of a file's text, epochs 1, 2, and so on.
+    """Return the lines of a file's text, for epochs 1, 2, and so on.
 
     Raises:
-      ValueError: a line that is no object of JSON, whose checksum, keys or values are wrong, or that is out of order.
+      ValueError: a line is out of order, is not a JSON object, or has a wrong checksum, wrong keys or wrong values.
     """
     lines = [_parsed_line(line) for line in content.splitlines()]
     if [line["epoch"] for line in lines] != list(range(1, len(lines) + 1)):

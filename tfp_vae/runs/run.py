@@ -1,8 +1,9 @@
-"""A run on disk: its config, state, checkpoints, metrics, results and pictures, each whole or not there.
+"""A run on disk: its config, state, checkpoints, metrics, results and pictures.
 
-A `Run` is a folder and nothing else: each answer is read from its files, which may change between two questions, and
-each file is checked when it is read. Only the process that holds the lock trains; anyone may read meanwhile, as files
-are replaced whole. Symbolic links within a run are refused, so that a run from elsewhere cannot point out of itself.
+A `Run` holds only the path of its folder. Each call reads the files again, because they may change between two calls,
+and checks every file that it reads. Only the process that holds the lock trains. Other processes can read at the same
+time, because files are replaced atomically. Symbolic links within a run are refused, so a downloaded run cannot point
+to files outside its folder.
 
 ```python
 run = tv.runs.run.find(None, "runs")  # the newest finished run under ./runs
@@ -50,7 +51,7 @@ PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
 _FRAME = re.compile(r"epoch-(\d{7})\.npz")
 
 LARGEST_JSON, LARGEST_METRICS = 1 << 24, 1 << 30
-"""The most bytes that are read of a file of JSON, and of the metrics."""
+"""The maximum sizes in bytes of a JSON file and of the metrics."""
 
 State = Literal["running", "finished", "interrupted", "failed"]
 
@@ -59,12 +60,12 @@ logger = logging.getLogger("tfp_vae")
 
 @final
 class Status(pydantic.BaseModel):
-    """What became of a run: its state, why it failed if it did, and how far the last checkpoint is.
+    """The state of a run, the reason if it failed, and the progress at its last checkpoint.
 
     state: `running`, `finished`, `interrupted` or `failed`.
-    reason: of a failure, the error's sentence.
-    step: of the last checkpoint.
-    epochs: finished at the last checkpoint.
+    reason: the error message of a failed run.
+    step: the step of the last checkpoint.
+    epochs: the number of finished epochs at the last checkpoint.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -76,13 +77,13 @@ class Status(pydantic.BaseModel):
 
 @final
 class Run:
-    """A folder that holds a run. Reading checks what is there; writing replaces whole files.
+    """The folder of a run. Reading checks the files, and writing replaces them atomically.
 
-    Methods that read raise RunError for what is missing, damaged or another run's; those that write raise DiskError for
-    what the file system refuses.
+    Methods that read raise RunError if a file is missing, damaged or from another run. Methods that write raise
+    DiskError if the file system refuses.
 
     Args:
-      folder: where it lies, or will; nothing is read or made before it is asked for.
+      folder: the path of the folder, which need not exist yet.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,11 +98,11 @@ class Run:
     def _repr_html_(self) -> str:
         try:
             return table(repr(self), self._told_rows())
-        except (RunError, OSError) as error:  # a notebook shows what it can
+        except (RunError, OSError) as error:  # a notebook shows the rest
             return table(repr(self), [("damaged", error)])
 
     def _told_rows(self) -> list[tuple[str, Any]]:
-        """Return what a person first asks of a run."""
+        """Return the most important facts about a run, by label."""
         config, lines = self.config(), self.metrics()
         model, training = config.model, config.training
         return [
@@ -115,28 +116,28 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:
-        """Make the folder of a new run and write its config; refuse a folder that holds a run already.
+        """Make the folder of a new run and write its config.
 
         Args:
-          folder: new, or empty.
+          folder: a new or empty folder.
           config: from `preparation.plan`.
 
         Raises:
-          RunError: the folder holds a run, or anything else.
+          RunError: the folder holds a run or other files.
           DiskError: the folder or the config could not be written.
         """
         cls.refuse_existing(folder)
         storage.make_folder(folder)
         run = cls(folder)
         with run.claimed():
-            cls.refuse_existing(folder)  # by another process, while this one came to its turn
+            cls.refuse_existing(folder)  # by another process while this one waited
             run.write(CONFIG, config.model_dump(mode="json"))
             storage.make_folder(run.path(PLOTS))
         return run
 
     @classmethod
     def refuse_existing(cls, folder: Path) -> None:
-        """Raise RunError if the folder holds a run already, or what is left of one."""
+        """Raise RunError if the folder holds a run or the remains of one."""
         if cls(folder).exists():
             raise RunError(f"{folder}: holds a run already; continue it with `resume`, or choose another `run_dir`.")
         left = [name for name in (CHECKPOINT, PREVIOUS, TRAINING, METRICS, STATE) if (folder / name).exists()]
@@ -158,10 +159,10 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> Run:
-        """Return the run in a folder, refusing a folder that holds none.
+        """Return the run in a folder.
 
         Raises:
-          RunError: no folder, or one without a config.
+          RunError: the folder does not exist or has no config.
         """
         with _reading(folder):
             if not folder.is_dir():
@@ -172,12 +173,12 @@ class Run:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Hold the run for training: no other process can claim it, and what a killed one left is cleared away.
+        """Claim the run for training in this block, and delete partial files of a killed process.
 
-        May be entered again by the same object, which then changes nothing.
+        No other process can claim it at the same time. Nested blocks of the same object change nothing.
 
         Raises:
-          RunError: another process trains it.
+          RunError: another process trains the run.
         """
         if self._claims:
             yield
@@ -192,10 +193,10 @@ class Run:
                 self._claims -= 1
 
     def path(self, name: str) -> Path:
-        """Return the path of a file of the run, refusing symbolic links, which may lead out of it.
+        """Return the path of a file of the run, and refuse symbolic links, because they may lead out of it.
 
         Raises:
-          RunError: the file, or a folder of the run on the way to it, is a symbolic link.
+          RunError: the file or one of its folders within the run is a symbolic link.
         """
         path = self.folder / name
         for part in (path, *path.parents[: len(Path(name).parts) - 1]):
@@ -208,16 +209,16 @@ class Run:
         return (self.folder / CONFIG).exists()
 
     def is_finished(self) -> bool:
-        """Return whether training came to its end, and was not given more epochs since.
+        """Return whether training reached its end and was not extended since.
 
-        A glance at two files, which reads no checkpoint; `is_whole` looks closer.
+        This reads two small files and no checkpoint. `is_whole` checks more.
         """
         return (self.folder / TRAINING).is_file() and not self._was_extended()
 
     def _was_extended(self) -> bool:
-        """Return whether the last checkpoint has fewer epochs than the config asks for, and its training did not end.
+        """Return whether training did not end and the last checkpoint has fewer epochs than the config.
 
-        What is damaged says nothing here: whoever reads it will tell.
+        Damaged files are ignored here, because reading them elsewhere raises an error.
         """
         try:
             told = self._told()
@@ -226,12 +227,12 @@ class Run:
             return False
 
     def status(self) -> Status:
-        """Return what became of the run; one whose process was killed is interrupted.
+        """Return the state of the run. A run whose process was killed is interrupted.
 
-        The lock tells that a run is being trained: a state that says so without it was left by a process that is gone.
+        Only the lock shows that a run is being trained. Without it, the state `running` comes from a killed process.
 
         Raises:
-          RunError: a state that is damaged, or a result that is missing.
+          RunError: the state is damaged or a result is missing.
         """
         told = self._told()
         if locks.is_locked(self.folder / LOCK):
@@ -247,7 +248,7 @@ class Run:
         return told.model_copy(update={"state": "interrupted"}) if told.state == "running" else told
 
     def _told(self) -> Status:
-        """Return the status as it was last written; where there is none, training has not begun."""
+        """Return the last written status, or the status before training if there is none."""
         if not self._there(STATE):
             return Status()
         try:
@@ -256,13 +257,13 @@ class Run:
             raise RunError(f"{self.folder / STATE}: not a state ({first_problem(error)}); delete it.") from error
 
     def mark(self, state: State, *, reason: str = "", step: int | None = None, epochs: int | None = None) -> None:
-        """Write what becomes of the run; how far it is stays as it was if it is not given.
+        """Write the state of the run. The progress stays the same if it is not given.
 
         Args:
-          state: what becomes of it.
-          reason: of a failure.
-          step: of the last checkpoint.
-          epochs: finished at it.
+          state: the new state.
+          reason: the error message of a failed run.
+          step: the step of the last checkpoint.
+          epochs: the number of finished epochs at that step.
         """
         old = Status() if step is not None and epochs is not None else self._told()
         status = Status(
@@ -275,10 +276,10 @@ class Run:
 
     @contextmanager
     def log(self) -> Iterator[None]:
-        """Note what the library tells of a training in the run's log file; where that cannot be written, go on.
+        """Record the library's messages in the run's log file during this block.
 
-        Lines carry the time and the process, as several processes may train a run in turn. The library's logger is
-        opened to notes of progress meanwhile, and set back after.
+        Training continues if the log cannot be written. Lines hold the time and the process, because several processes
+        may train a run in turn. The level of the library's logger is INFO within the block and is restored at its end.
         """
         handler = _LogFile(self.path(LOG), encoding="utf-8", delay=True)
         handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
@@ -296,7 +297,7 @@ class Run:
         """Return the run's config, read with a strict schema.
 
         Raises:
-          RunError: a config that is missing, damaged, of another version, or not valid.
+          RunError: the config is missing, damaged, invalid or of another version.
         """
         value = self.read(CONFIG)
         known, found = RunConfig.model_fields["version"].default, value.get("version")
@@ -319,16 +320,17 @@ class Run:
         return config.model_copy(update={"data": config.data.model_copy(update=stored)})
 
     def extend(self, epochs: int | None = None, early_stopping: int | None = None) -> None:
-        """Put off the end of training; a run that was finished before is no longer so if epochs are left.
+        """Move the end of training. A finished run becomes unfinished if epochs are left.
 
-        Epochs and patience decide when a run ends, not what its numbers are: both may change within a run's identity.
+        Epochs and patience decide when a run ends, but not the values that it computes. So both may change without
+        making it another run.
 
         Args:
-          epochs: their total; as it was, if not given.
-          early_stopping: the patience, see `stopping.early_stop`; as it was, if not given.
+          epochs: the new total, or None to keep it.
+          early_stopping: the new patience, see `stopping.early_stop`, or None to keep it.
 
         Raises:
-          UsageError: nothing is left to be trained with these: fewer epochs than are done, or an early end.
+          UsageError: nothing is left to train, because the epochs are done or training stops early.
         """
         given = {name: value for name, value in (("epochs", epochs), ("early_stopping", early_stopping)) if value}
         with self.claimed():
@@ -352,19 +354,19 @@ class Run:
         self.write(CONFIG, config.model_dump(mode="json"))
 
     def early_end(self) -> Stop | None:
-        """Return the early end that training has come to before its total of epochs, or None.
+        """Return the early end of the training, or None if it has not stopped before its last epoch.
 
         Raises:
-          RunError: metrics that are missing or damaged.
+          RunError: the metrics are missing or damaged.
         """
         training = self.config().training
         ended = early_stop([Epoch(**line) for line in self.metrics()], training.early_stopping)
         return ended if ended is not None and ended.epoch < training.epochs else None
 
     def is_whole(self) -> bool:
-        """Return whether the run is finished, its results can be read, and its last checkpoint is sound.
+        """Return whether the run is finished, its results are readable, and its last checkpoint is sound.
 
-        Reads the whole checkpoint, so it takes as long as restoring does.
+        This reads the whole checkpoint, so it takes as long as restoring the run.
         """
         try:
             self.metrics()
@@ -374,10 +376,10 @@ class Run:
             return False
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return the JSON object in a file of the run, once its checksum is verified.
+        """Return the JSON object in a file of the run after verifying its checksum.
 
         Raises:
-          RunError: a file that is missing, too large, no JSON object, or not what was written.
+          RunError: the file is missing, too large, changed, or not a JSON object.
         """
         path = self.folder / name
         try:
@@ -398,10 +400,10 @@ class Run:
             ) from error
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON object into a file of the run, with its checksum.
+        """Write a JSON object to a file of the run, with its checksum.
 
         Raises:
-          DiskError: it could not be written; the old file is there still.
+          DiskError: the file could not be written. The old file remains.
         """
         storage.write_json(self.path(name), storage.seal(value))
 
@@ -410,9 +412,9 @@ class Run:
             return self.path(name).exists()
 
     def _content(self, name: str, most: int) -> bytes:
-        """Return what is in a file of the run, which has to be a plain file of at most `most` bytes.
+        """Return the content of a file of the run, which must be a regular file of at most `most` bytes.
 
-        Neither a device nor a file of gigabytes is read because it lies under a run's file name.
+        So neither a device nor a huge file is read, even if it has the name of a run's file.
         """
         path = self.path(name)
         try:
@@ -428,13 +430,13 @@ class Run:
             ) from error
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint in place of the last; results of fewer steps are deleted once it is there.
+        """Replace the last checkpoint, and then delete results of fewer steps.
 
-        The last one becomes the previous one if it was read or written here, and so is known to be sound; if not, the
-        previous one stays as it is.
+        The last checkpoint becomes the previous one if this object read or wrote it, because then it is sound.
+        Otherwise the previous one stays.
 
         Args:
-          checkpoint: of a later step than the last.
+          checkpoint: the new checkpoint, of a later step than the last.
         """
         previous = self.path(PREVIOUS) if self._newest_is_sound else None
         checkpoints.write(self.path(CHECKPOINT), checkpoint, previous=previous)
@@ -444,9 +446,9 @@ class Run:
                 self.path(name).unlink(missing_ok=True)
 
     def _is_outdated(self, name: str, checkpoint: Checkpoint) -> bool:
-        """Return whether a result tells of fewer steps than a checkpoint's weights, or its best ones, have had.
+        """Return whether a result describes weights that a checkpoint has replaced.
 
-        An evaluation of the best weights stays as long as those are the best.
+        An evaluation of the best weights is valid until there are better ones.
         """
         told = self._result(name)
         best = checkpoint.best if told.get("weights") == BEST else None
@@ -454,20 +456,20 @@ class Run:
         return bool(told) and not (isinstance(step, int) and step >= (checkpoint if best is None else best).step)
 
     def _result(self, name: str) -> dict[str, Any]:
-        """Return what a result says; nothing, if it is not there or damaged."""
+        """Return the content of a result, or nothing if the file is missing or damaged."""
         try:
             return self.read(name) if self._there(name) else {}
         except RunError:
             return {}
 
     def write_evaluation(self, result: Mapping[str, Any]) -> str:
-        """Write what an evaluation found, and return the name of its file.
+        """Write an evaluation, and return the name of its file.
 
-        That is `evaluation.json`, unless a fuller evaluation is there: one of the same weights and split, in nothing
-        less than this one (examples, importance samples, annealing) and in something more.
+        The file is `evaluation.json`, unless that holds a fuller evaluation of the same weights and split. An
+        evaluation is fuller if it has more examples, importance samples or annealing, and not less of any.
 
         Raises:
-          RunError: the final weights were evaluated, and there are newer ones meanwhile.
+          RunError: the final weights were evaluated, but newer ones exist by now.
         """
         now = self._told().step
         if result["weights"] == FINAL and now is not None and result["step"] < now:
@@ -480,10 +482,10 @@ class Run:
         return name
 
     def has_checkpoint(self) -> bool:
-        """Return whether training left a checkpoint; False for a run that was stopped before its first.
+        """Return whether training left a checkpoint, which is False if it stopped before its first.
 
         Raises:
-          RunError: it did leave one, which is gone.
+          RunError: a checkpoint was written, but it is missing.
         """
         there = self._there(CHECKPOINT) or self._there(PREVIOUS)
         if not there and (self._told().step or self.is_finished()):
@@ -491,13 +493,13 @@ class Run:
         return there
 
     def checkpoint(self, expected: Shapes | None = None) -> Checkpoint:
-        """Return the run's newest checkpoint that is sound, and warn if that is the one before the last.
+        """Return the newest sound checkpoint of the run, and warn if it is the previous one.
 
         Args:
           expected: see `checkpoint.read`.
 
         Raises:
-          RunError: there is none, or none is sound.
+          RunError: there is no checkpoint, or none is sound.
         """
         newest, self._newest_is_sound = self.path(CHECKPOINT), False
         try:
@@ -508,7 +510,7 @@ class Run:
         return found
 
     def _one_before(self, problem: RunError, expected: Shapes | None) -> Checkpoint:
-        """Return the checkpoint before the newest, whose problem is said, once."""
+        """Return the previous checkpoint, and warn once about the damage to the newest."""
         try:
             if not self._there(PREVIOUS):
                 raise problem
@@ -521,7 +523,7 @@ class Run:
         return found
 
     def _checkpoint(self, path: Path, expected: Shapes | None) -> Checkpoint:
-        """Return the checkpoint in a file; if it is not sound, raise RunError with what is wrong, not what to do."""
+        """Return the checkpoint in a file, or raise RunError with the problem but without a remedy."""
         if not path.is_file():
             raise RunError(f"{path}: {_MISSING}")
         try:
@@ -534,7 +536,7 @@ class Run:
         return found
 
     def write_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Write the metrics, a line for each epoch."""
+        """Write the metrics, one line per epoch."""
         storage.write_bytes(self.path(METRICS), metrics.text(lines).encode())
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -545,7 +547,7 @@ class Run:
             validation_rate in nats per example, learning_rate, seconds.
 
         Raises:
-          RunError: damage, or fewer epochs than the run's state tells of.
+          RunError: the file is damaged, or it has fewer epochs than the run's state.
         """
         path = self.folder / METRICS
         try:
@@ -559,11 +561,11 @@ class Run:
         return lines
 
     def frame_path(self, epoch: int) -> Path:
-        """Return where the frame of an epoch lies, see `film.Film`."""
+        """Return the path for the frame of an epoch, see `film.Film`."""
         return self.path(f"{FRAMES}/epoch-{epoch:07d}.npz")
 
     def frame_paths(self) -> dict[int, Path]:
-        """Return the frames that there are, by epoch, in order."""
+        """Return the paths of the existing frames by epoch, in order."""
         folder = self.path(FRAMES)
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         return {
@@ -571,34 +573,34 @@ class Run:
         }
 
     def discard_frames(self, after: int) -> None:
-        """Delete the frames of epochs after one that a training goes on from: of a past that did not happen."""
+        """Delete the frames after an epoch, because training continues from there and records them again."""
         for epoch, path in self.frame_paths().items():
             if epoch > after:
                 with storage.disk_errors(path):
                     path.unlink(missing_ok=True)
 
     def check_writable(self, folders: Iterable[str], remedy: str) -> None:
-        """Refuse a run that takes no files, before work is done for them.
+        """Raise an error if the run is not writable, so that no work is lost.
 
         Args:
-          folders: where in it they go: `plots`, or "" for the run's own folder.
-          remedy: what to do then, see `storage.check_writable`.
+          folders: the folders within the run that receive files, such as `plots`, or "" for the run's own folder.
+          remedy: the advice at the end of the error, see `storage.check_writable`.
 
         Raises:
-          DiskError: one of the folders takes none.
-          RunError: one is a symbolic link.
+          DiskError: a folder is not writable.
+          RunError: a folder is a symbolic link.
         """
         for name in folders:
             storage.check_writable(self.path(name) if name else self.folder, remedy)
 
     def write_plot(self, name: str, content: bytes, suffix: str = ".png") -> Path:
-        """Write a picture among the run's, and return its path."""
+        """Write a picture into the run, and return its path."""
         path = self.plot_path(name, suffix)
         storage.write_bytes(path, content)
         return path
 
     def plot_path(self, name: str, suffix: str = ".png") -> Path:
-        """Return where a picture of the run lies, its folder made.
+        """Return the path of a picture of the run, and make its folder.
 
         Raises:
           DiskError: the folder could not be made.
@@ -610,50 +612,51 @@ class Run:
 
 @final
 class _LogFile(logging.FileHandler):
-    """Leaves what cannot be written: a log is no reason to end a training."""
+    """A log file that drops lines that cannot be written, because a log is no reason to end training."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, opening the file first if need be."""
+        """Write a record, and open the file first if it is closed."""
         with contextlib.suppress(OSError):
             super().emit(record)
 
     def close(self) -> None:
-        """Close the file, which writes once more what could not be written before."""
+        """Close the file, which tries to write the remaining lines."""
         with contextlib.suppress(OSError):
             super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Leave it."""
+        """Ignore the error."""
 
 
 _OF_TRAINING = (CONFIG, STATE, METRICS, CHECKPOINT, PREVIOUS, TRAINING, ENVIRONMENT)
-"""What only the process that trains writes."""
+"""Files that only the training process writes."""
 
 _RESTORE = "restore it from a copy or train again."
 _MISSING = "expected a checkpoint, found none"
 _ADVICE = re.compile(r"(; [a-z ]+)?\.$")
-"""How an error of a file of arrays ends; what helps a checkpoint is something else."""
+"""The end of an error about a file of arrays. A checkpoint has another remedy."""
 
 _LINES = "expected a line of metrics for each epoch"
 _REWRITE = "`resume=True` writes it again from the checkpoint."
 
 
 def which_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """Return what tells an evaluation from others: its weights, its examples, its K and its seed."""
+    """Return the values that identify an evaluation: its weights, its examples, its K and its seed."""
     told = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
     return told.format(**evaluation)
 
 
 def _is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Return whether an evaluation that is kept has more than another one of the same weights and split.
+    """Return whether the stored evaluation is fuller than another one of the same weights and split.
 
-    By examples, importance samples, and steps, chains and examples of annealing: not less in any, more in one.
+    It is fuller if it has more examples, importance samples, or steps, chains or examples of annealing, and not less of
+    any.
     """
     if any(kept.get(key) != result[key] for key in ("split", "weights", "step")):
         return False
     try:
         more, less = _sizes(kept), _sizes(result)
-    except (AttributeError, KeyError, TypeError, ValueError):  # whatever is kept, it is no evaluation
+    except (AttributeError, KeyError, TypeError, ValueError):  # the stored object is not an evaluation
         return False
     return more != less and all(map(operator.ge, more, less))
 
@@ -667,9 +670,10 @@ _ANNEALING = ("steps", "chains", "examples")
 
 
 def new_folder(runs_dir: Path, dataset: str) -> Path:
-    """Make and return `<dataset>-<date>-<time>` under `runs_dir`, with a number behind it where that is taken.
+    """Make and return the folder `<dataset>-<date>-<time>` under `runs_dir`, with a number at its end if that exists.
 
-    The name is made of what is safe in a path; a folder that another process makes at the same moment is left to it.
+    The name contains only characters that are safe in a path. If another process makes the same folder first, this one
+    takes the next number.
     """
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(dataset).stem or "data")
     name = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -679,7 +683,7 @@ def new_folder(runs_dir: Path, dataset: str) -> Path:
 
 
 def _made(folder: Path) -> bool:
-    """Make a folder; return False if it was there already."""
+    """Make a folder, or return False if it exists."""
     with storage.disk_errors(folder):
         try:
             folder.mkdir()
@@ -689,32 +693,32 @@ def _made(folder: Path) -> bool:
 
 
 def all_runs(runs_dir: Path) -> list[Run]:
-    """Return the runs under a folder, oldest first by the time their config was written.
+    """Return the runs under a folder, ordered by the time at which their config was written, the oldest first.
 
-    Finished or not, damaged or not: a folder counts that has a config.
+    A run is a folder with a config. It may be unfinished or damaged.
     """
     runs = [run for run in map(Run, _folders(runs_dir)) if run.exists()]
     return sorted(runs, key=lambda run: (run.folder / CONFIG).stat().st_mtime_ns)
 
 
 def finished_runs(runs_dir: Path) -> list[Run]:
-    """Return the finished runs under a folder, the newest last.
+    """Return the finished runs under a folder, ordered by the end of their training, the newest last.
 
-    By the time at which their training ended. One whose epochs were extended since is not among them.
+    Runs that were extended since are not included.
     """
     runs = [run for run in map(Run, _folders(runs_dir)) if run.exists() and run.is_finished()]
     return sorted(runs, key=lambda run: (run.folder / TRAINING).stat().st_mtime_ns)
 
 
 def find(run: str | None, runs_dir: str) -> Run:
-    """Return the run named, else the newest finished one under `runs_dir`.
+    """Return the named run, or the newest finished one under `runs_dir`.
 
     Args:
-      run: the folder's path, or None.
-      runs_dir: where runs lie.
+      run: the path of the run's folder, or None.
+      runs_dir: the folder that contains runs.
 
     Raises:
-      RunError: that folder holds no run, or no finished run is there.
+      RunError: the folder holds no run, or there is no finished run.
     """
     if run:
         return Run.open(Path(run))
@@ -730,7 +734,7 @@ def find(run: str | None, runs_dir: str) -> Run:
 
 
 def _hint(folder: Path) -> str:
-    """Return how to find the run that was meant by a folder that holds none."""
+    """Return advice on finding the intended run if a folder holds none."""
     for place in (folder, folder.absolute().parent):
         if place.is_dir() and all_runs(place):
             return f"`all_runs({str(place)!r})` lists the runs that are there."
@@ -744,7 +748,7 @@ def _folders(runs_dir: Path) -> list[Path]:
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Turn what the operating system says of a folder that cannot be read into a RunError."""
+    """Convert errors of the operating system from reading a folder to RunError."""
     try:
         yield
     except OSError as error:
