@@ -1,1 +1,1 @@
-"""Tests, one file for each part of the house."""
+"""Tests, one file for each module."""

@@ -1,4 +1,4 @@
-"""What the tests share: oracle models with closed forms, small data, small runs."""
+"""Shared fixtures: oracle models with closed forms, small data and small runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def linear() -> LinearGaussian:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small finished run; not to be written to."""
+    """The folder of a small finished run. Do not write to it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     assert train(*start_run(folder))
     return folder
@@ -52,7 +52,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the same run with frames of its training. Copy it before you change it."""
+    """The folder of the same run with animation frames. Copy it before you change it."""
     folder = tmp_path_factory.mktemp("runs") / "filmed"
     run, dataset = start_run(folder)
     assert train(run, dataset, callbacks=[Film(run, dataset)])
@@ -67,7 +67,7 @@ def restored(trained: Path) -> LoadedRun:
 
 @pytest.fixture(scope="session")
 def digits(trained: Path) -> Dataset:
-    """The digits, as the small run sees them."""
+    """The digits as the small run sees them."""
     return reload(Run.open(trained).config())
 
 
@@ -80,14 +80,14 @@ def assessment(restored: LoadedRun, digits: Dataset) -> Assessment:
 
 @pytest.fixture(scope="session")
 def worker() -> Iterator[Worker]:
-    """A process that forks real ones which need not import TensorFlow."""
+    """A process that forks processes in which TensorFlow is already imported."""
     with Worker() as process:
         yield process
 
 
 @pytest.fixture
 def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The current folder, with the files of the page on extensions in it. Their modules are forgotten afterwards."""
+    """The current folder with the files of the page on extensions. Their modules are forgotten afterwards."""
     write_files(ROOT / "docs" / "extending.md", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -128,6 +128,6 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def copied(trained: Path, tmp_path: Path) -> Run:
-    """A copy of the small finished run, to be changed at will."""
+    """A copy of the small finished run that a test may change."""
     shutil.copytree(trained, tmp_path / "copy")
     return Run(tmp_path / "copy")

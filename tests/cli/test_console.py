@@ -1,4 +1,4 @@
-"""Messages of the library in the words of the command line."""
+"""Messages of the library, translated to the options of the command line."""
 
 from __future__ import annotations
 

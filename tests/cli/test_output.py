@@ -25,7 +25,7 @@ Refusal = Callable[[Path, int], None]
 
 @pytest.fixture
 def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusal:
-    """Let the system refuse every new file in a folder and below it, with an error of its own."""
+    """Make the system refuse every new file in a folder and below it, with a given error."""
 
     def refuse(folder: Path, number: int) -> None:
         for name in ("TemporaryFile", "mkstemp"):
@@ -43,7 +43,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusal:
 
 @pytest.fixture
 def orphan(tmp_path: Path) -> Run:
-    """A run that was never begun, whose data are gone: who reads either before the place is looked at says so."""
+    """A run that never began and has no data. Reading either before the check would raise another error."""
     np.save(tmp_path / "mine.npy", np.random.default_rng(0).random((40, 3)))
     config, _ = plan(str(tmp_path / "mine.npy"), None, None, small_model(), small_training())
     (tmp_path / "mine.npy").unlink()
@@ -62,7 +62,7 @@ def test_error_for_an_existing_folder_that_takes_no_files(tmp_path: Path, refusi
 
 
 class TestCheckWritable:
-    """A folder is written to, and stays as it was."""
+    """The check writes to a folder and leaves it unchanged."""
 
     def test_check_does_not_change_a_writable_folder(self, tmp_path: Path) -> None:
         storage.check_writable(tmp_path / "new")
@@ -100,7 +100,7 @@ REMEDIES = {
     "plot": "copy the run",
     "report": "--out, and leave the pictures out with --no-plots",
 }
-"""What each command advises where a run takes no files."""
+"""The remedy that each command suggests if a run is read-only."""
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("idle")
 class TestReadOnlyRun:
-    """It is refused before its data are read, and before TensorFlow is imported."""
+    """The error comes before the run's data are read and before TensorFlow is imported."""
 
     def test_every_command_has_a_remedy(self) -> None:
         assert REMEDIES.keys() == set(RUN_COMMANDS)
@@ -124,7 +124,7 @@ class TestReadOnlyRun:
         assert "the file system is read-only" in said
         assert REMEDIES[command] in said
 
-    @pytest.mark.parametrize("command", sorted(REMEDIES.keys() - {"encode"}))  # which draws no picture
+    @pytest.mark.parametrize("command", sorted(REMEDIES.keys() - {"encode"}))  # because it draws no picture
     def test_a_file_in_place_of_the_folder_of_pictures(self, command: str, orphan: Run) -> None:
         orphan.path(runs.PLOTS).rmdir()
         orphan.path(runs.PLOTS).touch()

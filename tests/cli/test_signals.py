@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do while a model is trained, shown with the signals themselves."""
+"""SIGINT and SIGTERM during training, tested with real signals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ with signals.collect("heard"):
 def test_signals_are_answered_during_a_call_of_c_code(number: int, code: int) -> None:
     command = [sys.executable, "-c", IN_ONE_CALL]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        late = threading.Timer(30, process.kill)  # so that no line is waited for in vain
+        late = threading.Timer(30, process.kill)  # so the test does not wait forever for a line
         late.start()
         try:
             assert process.stdout.readline() == "begun\n"
@@ -51,7 +51,7 @@ def test_signals_are_answered_during_a_call_of_c_code(number: int, code: int) ->
 def test_a_signal_as_training_ends_is_not_lost(
     number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It comes at the last moment at which it is collected, when the training has answered all before."""
+    """The signal arrives at the last moment of collection, after training has answered all earlier ones."""
     handle = signals.handle
 
     @contextmanager
@@ -106,7 +106,7 @@ def test_a_thread_other_than_the_main_one_collects_nothing() -> None:
 
 
 def test_notice_reaches_the_original_stderr(tmp_path: Path) -> None:
-    """As it is while TensorFlow starts: the answer goes where stderr led before."""
+    """TensorFlow's start redirects stderr, but the notice goes to the previous target."""
     code = """
 import os, signal, time
 from tfp_vae.cli import signals

@@ -1,4 +1,4 @@
-"""Batches: plain arrays as batches, and parts that support neither missing cells nor context."""
+"""Batches: plain arrays as batches, and models that support neither missing cells nor context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What objects say of themselves in a console and in a notebook."""
+"""How objects look in a console and in a notebook."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_repr_of_data_shows_sizes_but_no_values() -> None:
 
 
 class TestRun:
-    """A run, its model, and what was found of it."""
+    """A run, its model and its evaluation."""
 
     def test_a_run(self, copied: Run) -> None:
         made = copied._repr_html_()

@@ -1,4 +1,4 @@
-"""Arrays that TensorFlow takes as they lie: aligned, equal, and of one memory."""
+"""Arrays that TensorFlow can use without a copy: aligned, equal and sharing their memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare
 
 
 def beginning_at(offset: int, shape: tuple[int, ...] = (5, 7), dtype: type = np.float32) -> np.ndarray:
-    """Numbers in memory that begins `offset` bytes after an aligned place."""
+    """An array whose memory begins `offset` bytes after an aligned address."""
     room = align(np.zeros(4 * ALIGNMENT + 8 * int(np.prod(shape)), np.uint8))
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     x = room[offset : offset + size].view(dtype).reshape(shape)
@@ -87,7 +87,7 @@ def test_aligned_array_and_its_tensor_share_memory() -> None:
     if not tf.config.list_logical_devices("GPU"):
         assert float(tensor[2, 3]) == -1
     del x
-    assert float(tf.reduce_sum(tensor[:2])) == sum(range(14))  # the tensor holds on to it
+    assert float(tf.reduce_sum(tensor[:2])) == sum(range(14))  # the tensor keeps the memory alive
 
 
 @pytest.mark.parametrize("offset", [16, 0])

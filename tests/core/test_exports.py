@@ -1,4 +1,4 @@
-"""Lazy public names: imported on first use, listed, and refused if unknown."""
+"""Lazy public names: they are imported on first use and listed, and unknown names are errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and JSON without NaN."""
+"""Atomic writes of files, and JSON without NaN."""
 
 from __future__ import annotations
 

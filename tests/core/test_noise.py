@@ -1,4 +1,4 @@
-"""Noise: the generator's known answers, its distributions, and draws that are the same in any company."""
+"""Noise: the generator's published answers, its distributions, and draws that do not depend on other examples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tfp_vae.model.posteriors import POSTERIORS, Posterior
 KNOWN = {
     ((0, 0), 0): (0x6B200159, 0x99BA4EFE),
 }
-"""Of the test vectors that Salmon et al. publish, that whose counter is (0, 0): (key, counter) -> the two words."""
+"""The published test vectors of Salmon et al. whose counter is (0, 0): (key, counter) -> the two words."""
 
 DTYPES = ["float32", "float64"]
 
@@ -39,7 +39,7 @@ def test_threefry_agrees_with_another_implementation() -> None:
 
 
 def plain_threefry(first: int, second: int, counter: int) -> tuple[int, int]:
-    """Threefry-2x32 of 20 rounds, on Python's integers, round by round as the paper's figure has it."""
+    """Threefry-2x32 with 20 rounds in Python's integers, round by round as in the paper's figure."""
     keys, mask = [first, second, first ^ second ^ 0x1BD11BDA], 2**32 - 1
     a, b = (counter + first) & mask, second
     for i in range(20):
@@ -61,7 +61,7 @@ def test_draws_have_their_distribution(execution: str, dtype: str) -> None:
     for values, cdf in zip(draws, (stats.uniform.cdf, stats.norm.cdf), strict=True):
         assert values.dtype == dtype
         assert stats.kstest(values.numpy(), cdf).pvalue > 1e-3
-        assert len(np.unique(values)) > 19_900  # of 2^23 values, 20,000 draws meet about 24 times
+        assert len(np.unique(values)) > 19_900  # among 2^23 values, 20,000 draws collide about 24 times
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
@@ -149,7 +149,7 @@ def test_running_block_is_visible_only_within_the_block() -> None:
 @pytest.mark.parametrize("execution", ["xla", "graph"])
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_a_posterior_draws_for_all_examples_what_it_draws_for_one(name: str, execution: str) -> None:
-    """The fast way and the plain one, an example at a time, agree; the density is that of the draws."""
+    """Drawing all examples at once agrees with drawing one at a time, and the density is that of the draws."""
     posterior = builders.posterior(name, 3)
     params = tf.constant(np.random.default_rng(2).normal(size=(4, posterior.params_size)), tf.float32)
     seeds = tf.constant([[0, 1], [7, 7], [0, 2], [-5, 9]])

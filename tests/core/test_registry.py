@@ -1,4 +1,4 @@
-"""Tables of members: the syntax, and what is refused."""
+"""Tables of members: their syntax, and the errors for wrong names and settings."""
 
 from __future__ import annotations
 

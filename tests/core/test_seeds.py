@@ -1,4 +1,4 @@
-"""Stateless seeds: functions of run seed, purpose and indices, and distinct from one another."""
+"""Stateless seeds: functions of the run's seed, a purpose and indices, all of them distinct."""
 
 from __future__ import annotations
 

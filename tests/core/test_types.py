@@ -1,4 +1,4 @@
-"""The types that editors see."""
+"""The types for editors and type checkers."""
 
 from __future__ import annotations
 

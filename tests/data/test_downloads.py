@@ -83,7 +83,7 @@ class Record:
         self.updates.append(size)
 
     def reset(self) -> None:
-        """Begin again."""
+        """Start again from zero."""
 
     def close(self) -> None:
         self.closed = True

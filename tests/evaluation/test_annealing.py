@@ -29,7 +29,7 @@ def annealed(model: LinearGaussian, x: np.ndarray, steps: int, **changes: object
 
 @pytest.fixture(scope="module")
 def sandwiched(linear: LinearGaussian) -> Sandwich:
-    """Bounds from few steps, so that they lie apart, on a thousand simulated examples."""
+    """Bounds from few steps, so that they differ clearly, on a thousand simulated examples."""
     return sandwich(
         linear.vae(), examples=REPEATS * EXAMPLES, steps=6, chains=8, seed=(1, 1), batch_size=1_000, execution="graph"
     )
@@ -69,21 +69,21 @@ def test_result_does_not_depend_on_the_encoder(linear: LinearGaussian) -> None:
 
 
 def test_the_mean_weight_is_unbiased_from_below(linear: LinearGaussian, sandwiched: Sandwich) -> None:
-    """E[w] = p(x), even of six steps."""
+    """E[w] = p(x), even with six steps."""
     ratio = np.exp(sandwiched.lower - linear.log_evidence(sandwiched.x))
     assert abs(ratio.mean() - 1) < 4 * ratio.std(ddof=1) / np.sqrt(len(ratio))
     assert ratio.std() > 0.1
 
 
 def test_the_mean_inverse_weight_is_unbiased_from_above(linear: LinearGaussian, sandwiched: Sandwich) -> None:
-    """E[1 / w] = 1 / p(x), of chains that run back from an exact draw."""
+    """E[1 / w] = 1 / p(x), with chains that run back from an exact draw."""
     ratio = np.exp(linear.log_evidence(sandwiched.x) - sandwiched.upper)
     assert abs(ratio.mean() - 1) < 4 * ratio.std(ddof=1) / np.sqrt(len(ratio))
     assert ratio.std() > 0.1
 
 
 def test_the_sandwich_holds_the_evidence(linear: LinearGaussian, sandwiched: Sandwich) -> None:
-    """Of 100 runs on ten simulated examples each, at least 95 hold the mean log p(x) within two errors of the gap."""
+    """In at least 95 of 100 runs on ten simulated examples, the mean log p(x) lies within two errors of the gap."""
     truth, lower, upper, gap = map(
         _by_run, (linear.log_evidence(sandwiched.x), sandwiched.lower, sandwiched.upper, sandwiched.gap)
     )
@@ -95,7 +95,7 @@ def test_the_sandwich_holds_the_evidence(linear: LinearGaussian, sandwiched: San
 
 
 def test_the_spread_of_the_gap_covers_that_of_both_bounds(linear: LinearGaussian, sandwiched: Sandwich) -> None:
-    """Chains that share their exact start are not independent: only the spread over examples tells the error."""
+    """Chains that share their exact start are dependent, so the error must come from the spread over examples."""
     truth = linear.log_evidence(sandwiched.x)
     for bound in (sandwiched.lower, sandwiched.upper):
         assert (bound - truth).std() < 1.1 * sandwiched.gap.std()
@@ -124,7 +124,7 @@ def test_the_gap_closes_with_the_steps(linear: LinearGaussian) -> None:
 
 @pytest.mark.parametrize("latent_dim", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_both_estimates_agree_with_quadrature(latent_dim: int) -> None:
-    """A Bernoulli decoder that bends: the posterior is not Normal, and nothing is known but by integration."""
+    """A Bernoulli decoder that bends: the posterior is not Normal, so only quadrature gives the answer."""
     model = CurvedBernoulli(latent_dim)
     vae, x = model.vae(), model.data(30)
     truth = model.log_evidence(x)

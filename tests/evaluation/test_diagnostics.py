@@ -80,7 +80,7 @@ def test_tail_grows_with_the_root_of_the_samples(samples: int, size: int) -> Non
 
 
 def test_error_and_bias_of_a_log_mean_agree_with_repeats(rng: np.random.Generator) -> None:
-    """Lognormal weights of mean 1: the log of their mean scatters, and lies low, as the effective size says."""
+    """The log of the mean of lognormal weights scatters and lies low, as the effective sample size predicts."""
     spread, samples = 0.5, 400
     log_w = rng.normal(-(spread**2) / 2, spread, size=(samples, 20_000))
     w = np.exp(log_w)
@@ -101,7 +101,7 @@ def test_one_sample_has_no_error_estimate() -> None:
 
 
 class TestTally:
-    """Sums in parts are those of the whole."""
+    """Sums of parts equal those of the whole."""
 
     @pytest.fixture
     def drawn(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +142,7 @@ REPEATS = 200
 
 @pytest.mark.slow
 def test_monte_carlo_interval_covers_the_truth(linear: LinearGaussian) -> None:
-    """Of 200 repeats with other seeds, about 95% of the intervals of the mean hold the mean log p(x)."""
+    """Of 200 repeats with other seeds, about 95% of the intervals contain the mean log p(x)."""
     vae, x = linear.vae(shift=0.2, widen=1.2), linear.data(40)
     truth = linear.log_evidence(x).mean()
     repeated = np.tile(x, (REPEATS, 1))
@@ -154,7 +154,7 @@ def test_monte_carlo_interval_covers_the_truth(linear: LinearGaussian) -> None:
 
 
 def test_interval_over_examples_covers_the_truth(linear: LinearGaussian) -> None:
-    """Of 200 data sets, about 95% of the intervals hold E[log p(x)], the negative entropy of p(x)."""
+    """Of 200 data sets, about 95% of the intervals contain E[log p(x)], the negative entropy of p(x)."""
     vae, x = linear.vae(shift=0.1, widen=1.1), linear.data(REPEATS * 100)
     covariance = linear.weights @ linear.weights.T + linear.scale**2 * np.eye(linear.size)
     truth = -stats.multivariate_normal(linear.offset, covariance).entropy()
@@ -169,7 +169,7 @@ def test_interval_over_examples_covers_the_truth(linear: LinearGaussian) -> None
 
 
 def assert_covers(means: np.ndarray, errors: np.ndarray, truth: float) -> None:
-    """Within 4 standard errors of a share, 95% of the intervals hold the truth."""
+    """Assert that 95% of the intervals contain the truth, within 4 standard errors of a proportion."""
     covered = np.mean(np.abs(means - truth) < 1.96 * errors)
     assert abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / REPEATS)
 

@@ -1,4 +1,4 @@
-"""The public log-likelihood: the numbers of an evaluation, as one record, for data that the model has a density for."""
+"""The public log-likelihood: the numbers of an evaluation in one record, for data that the likelihood supports."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class TestGreyData:
 
 
 class TestSupport:
-    """Values without a probability under the likelihood are an error, never a number."""
+    """Values outside the likelihood's support are an error and never get a number."""
 
     def test_pixels_up_to_255_are_refused_by_a_bernoulli(self, vae: VAE, x: np.ndarray) -> None:
         row = int(np.flatnonzero(x.reshape(len(x), -1).any(axis=1))[0])

@@ -1,4 +1,4 @@
-"""Bounds and estimates against closed forms: a linear-Gaussian model, whose log p(x) is known."""
+"""Bounds and estimates against closed forms in a linear-Gaussian model, whose log p(x) is known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def log_likelihood(vae: VAE, x: Any, **settings: Any) -> np.ndarray:
 @pytest.mark.parametrize("samples", [1, 5, 250])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 class TestExactPosterior:
-    """With the exact posterior every importance weight is p(x), so nothing is left to chance."""
+    """With the exact posterior every importance weight is p(x), so no randomness remains."""
 
     def test_importance_weighted_bound_is_the_evidence(self, dtype: str, samples: int) -> None:
         model = LinearGaussian(dtype)
@@ -67,10 +67,10 @@ def test_bound_rises_with_the_samples_to_the_evidence(linear: LinearGaussian) ->
 
 
 CUTS = list(itertools.product((1, 33, 66), (1, 7, 100, 1_000)))
-"""(batch size, chunk size): of 67 examples and 130 samples."""
+"""Pairs (batch size, chunk size) for 67 examples and 130 samples."""
 
 COMPILED = {(33, 7)}
-"""XLA takes this one only in the fast tests, because each cut is another compilation."""
+"""The only pair for XLA in the fast tests, because each pair needs another compilation."""
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_estimate_of_any_posterior_does_not_depend_on_the_cut(posterior: str) ->
 
 @pytest.mark.parametrize("posterior", list(POSTERIORS))
 def test_a_collapsed_posterior_has_no_active_units(posterior: str) -> None:
-    """The mean of a flow is sampled: the spread of that is not one of the means over x."""
+    """The mean of a flow is estimated from samples. Their spread must not count as a spread of means over x."""
     vae = builders.model(posterior, latent_dim=6)
     for variable in vae.encoder.network.trainable_variables:
         variable.assign(tf.zeros_like(variable))
@@ -158,7 +158,7 @@ def test_running_out_of_memory_for_one_sample_raises_an_error() -> None:
 
 
 def test_host_memory_does_not_grow_with_the_samples(linear: LinearGaussian) -> None:
-    """Kept log-weights would take 5 MB more at the larger K, and fail this."""
+    """Storing all log-weights would take 5 MB more at the larger K, so the test would fail."""
     vae, x, peaks = linear.vae(shift=0.2), linear.data(32), []
     for samples in (4_000, 24_000):
         tracemalloc.start()
@@ -220,7 +220,7 @@ def test_estimate_agrees_with_brute_force(linear: LinearGaussian) -> None:
 
 
 def test_sums_of_many_large_weights_stay_exact() -> None:
-    """With the exact posterior far out, log w < -10,000 throughout, the estimate is that weight."""
+    """With the exact posterior far from the origin, every log w is below -10,000 and the estimate equals it."""
     model = LinearGaussian("float32")
     vae, x = model.vae(), model.data(2)
     far = x + 300

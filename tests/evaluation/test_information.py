@@ -1,4 +1,4 @@
-"""What the latent holds against exact mixtures, closed forms and brute force."""
+"""Information in the latent space against exact mixtures, closed forms and brute force."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REPEATS = 500
 
 
 def placed(locs: np.ndarray, scales: np.ndarray) -> VAE:
-    """A model over one dimension whose example x = [i] has the posterior N(locs[i], scales[i]^2)."""
+    """A model over one dimension that gives the example x = [i] the posterior N(locs[i], scales[i]^2)."""
     posterior = DiagonalNormal(1)
     table = np.stack([locs, np.log(np.expm1(scales - posterior.scale_floor))], axis=1).astype(np.float32)
     encoder = Encoder(Fixed(lambda x: tf.gather(table, tf.cast(x[:, 0], tf.int32))), posterior)
@@ -35,7 +35,7 @@ def placed(locs: np.ndarray, scales: np.ndarray) -> VAE:
 
 
 def indices(count: int, repeats: int = REPEATS) -> np.ndarray:
-    """The examples [0], ..., [count - 1], again and again."""
+    """The examples [0], ..., [count - 1], repeated."""
     return np.tile(np.arange(count, dtype=np.float32), repeats)[:, np.newaxis]
 
 
@@ -91,7 +91,7 @@ class TestDecomposition:
 
     @pytest.mark.parametrize("posterior", list(POSTERIORS))
     def test_of_every_posterior_is_made_of_its_own_densities(self, posterior: str) -> None:
-        """log q(z_m|x_m), log q(z_m) and log p(z_m) at drawn z, each against a density by itself."""
+        """log q(z_m|x_m), log q(z_m) and log p(z_m) at random z, each checked against a density by itself."""
         vae, x = builders.model(posterior), builders.data("bernoulli")
         params, rows = vae.encoder.network(x), np.array([2, 0, 5, 2])
         own, aggregate, prior = mixture_densities(vae, params, rows, (0, 4))

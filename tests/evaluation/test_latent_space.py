@@ -1,4 +1,4 @@
-"""The latent space: closed forms of embeddings, paths, regions; and what cutting the work does not change."""
+"""The latent space: closed forms of embeddings, paths and regions, and results that do not depend on batching."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_decoding_is_the_decoder(restored: LoadedRun, rng: np.random.Generator) 
 
 
 class TestPaths:
-    """Ways from one z to another."""
+    """Paths from one z to another."""
 
     @pytest.mark.parametrize("kind", list(PATHS))
     def test_paths_begin_and_end_at_the_given_points(self, kind: str, rng: np.random.Generator) -> None:
@@ -93,7 +93,7 @@ class TestPaths:
 
 
 class TestRegions:
-    """z given that it lies within bounds."""
+    """Samples of z within bounds."""
 
     @pytest.mark.parametrize("name", list(PRIORS))
     def test_every_prior_stays_inside(self, name: str) -> None:

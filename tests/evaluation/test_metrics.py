@@ -81,7 +81,7 @@ def test_report_numbers_have_four_significant_digits(value: float | None, text: 
 
 
 def synthetic_estimates() -> Estimates:
-    """Return estimates of 50 examples that no model made, with ten samples each."""
+    """Return synthetic estimates of 50 examples with ten samples each, without a model."""
     draw = np.random.default_rng(4)
     return Estimates(
         log_likelihood=draw.normal(-90, 5, 50),

@@ -1,4 +1,4 @@
-"""What the frames of an animation hold, seen as each is drawn."""
+"""The content of an animation's frames, recorded while each is drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Found = TypeVar("Found")
 
 
 def seen(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], bytes], look: Callable[[Figure], Found]) -> list[Found]:
-    """Return what `look` finds in the figure of each frame of the GIF that `draw` makes."""
+    """Return the result of `look` for the figure of each frame of the GIF that `draw` makes."""
     found: list[Found] = []
     take = animations.Recorder.take
 
@@ -28,5 +28,5 @@ def seen(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], bytes], look: Calla
 
 
 def epoch_of(figure: Figure) -> str:
-    """Return what the last line above a frame says."""
+    """Return the last line of text above a frame."""
     return (figure.get_suptitle() or figure.axes[0].get_title()).split("\n")[-1]

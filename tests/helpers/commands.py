@@ -55,7 +55,7 @@ def read_rows(path: object) -> list[dict[str, str]]:
 
 
 def shows_something(path: object) -> bool:
-    """Return whether a picture is not of one colour."""
+    """Return whether a picture has more than one colour."""
     return bool(matplotlib.image.imread(str(path)).std() > 0.01)
 
 

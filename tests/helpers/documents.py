@@ -19,7 +19,7 @@ BLOCK = re.compile(r"^```(\w+)( notest)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(path: Path, *languages: str) -> list[str]:
-    """Return the code blocks of a page in these languages, but those marked `notest`."""
+    """Return the code blocks of a page in these languages, except for those marked `notest`."""
     return [code for language, skip, code in BLOCK.findall(path.read_text()) if language in languages and not skip]
 
 

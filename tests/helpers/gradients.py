@@ -30,7 +30,7 @@ class Linear(tf.Module):
 
 
 class ShiftedNormal:
-    """p(z) = N(z; shift, I), the shift learned."""
+    """p(z) = N(z; shift, I) with a learned shift."""
 
     capabilities = Capabilities(normal=True, diagonal=True)
     latent = Latent.vector(D)

@@ -1,4 +1,4 @@
-"""Bounds on memory that hold whatever was done before, as the greatest resident size of a process only ever grows."""
+"""Limits on memory that do not depend on earlier tests, unlike the peak resident size of a process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def at_most(peak: int) -> Iterator[None]:
-    """Assert that Python and NumPy hold at most so many bytes more at any moment within."""
+    """Assert that Python and NumPy allocate at most this many more bytes within the block."""
     tracemalloc.start()
     try:
         yield
@@ -23,7 +23,7 @@ def at_most(peak: int) -> Iterator[None]:
 
 @contextmanager
 def address_space(more: int) -> Iterator[None]:
-    """Let the kernel refuse, to whatever library, what exceeds the memory mapped now by so many bytes."""
+    """Limit the memory of the process, for all libraries, to this many bytes more than are mapped now."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (mapped + more, hard))

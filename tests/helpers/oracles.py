@@ -54,7 +54,7 @@ class LinearGaussian:
         self.variance = 1 / (1 + np.sum(self.weights**2, axis=0) / self.scale**2)
 
     def vae(self, shift: float = 0.0, widen: float = 1.0) -> VAE:
-        """Return the model with its exact posterior as encoder, or one shifted and widened on purpose."""
+        """Return the model with its exact posterior as encoder, or with a posterior that is shifted and widened."""
         posterior = DiagonalNormal(self.latent_dim)
         s = np.log(np.expm1(np.sqrt(self.variance) * widen - posterior.scale_floor))
         gain = self.variance[:, np.newaxis] * self.weights.T / self.scale**2
@@ -102,7 +102,7 @@ class CurvedBernoulli:
         return 2 * tf.tensordot(tf.tanh(tf.tensordot(z, self.first, 1)), self.second, 1)
 
     def vae(self) -> VAE:
-        """Return the model with an encoder that is only roughly right: the prior, narrowed."""
+        """Return the model with an approximate encoder: the prior with a smaller scale."""
         posterior = DiagonalNormal(self.latent_dim)
 
         def encode(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Small runs, and how to compare two."""
+"""Small runs, and helpers to compare two."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def small_model(**changes: object) -> ModelConfig:
 
 
 def small_training(**changes: object) -> TrainingConfig:
-    """A training of two epochs, as a graph: it starts faster than XLA."""
+    """A training of two epochs in graph mode, which starts faster than XLA."""
     return TrainingConfig(**{"epochs": 2, "execution": "graph", **changes})
 
 
 def start_run(folder: Path, **training: object) -> tuple[Run, Dataset]:
-    """A new run on the digits, not yet trained."""
+    """A new run on the digits before training."""
     config, dataset = plan("digits", None, None, small_model(), small_training(**training))
     return Run.create(folder, config), dataset
 
@@ -44,7 +44,7 @@ def start_run(folder: Path, **training: object) -> tuple[Run, Dataset]:
 def train_subject(
     folder: Path, dataset: str, training: Mapping[str, object] | None = None, **model: object
 ) -> reports.Subject:
-    """Train a small run with frames, and return it as its pictures see it."""
+    """Train a small run with frames, and return the subject of its pictures."""
     config, data = plan(dataset, None, None, small_model(**model), small_training(**(training or {})))
     run = Run.create(folder, config)
     assert train(run, data, callbacks=[Film(run, data)])

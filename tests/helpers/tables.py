@@ -12,7 +12,7 @@ from tfp_vae.core.registry import Table, Widths
 def wide(
     size: int, *, hidden: Widths = (3, 4), rate: pydantic.PositiveFloat = 0.5, kind: Literal["a", "b"] = "a"
 ) -> str:
-    """Show what it was given."""
+    """Return its arguments as text."""
     return f"{size} {hidden} {rate} {kind}"
 
 

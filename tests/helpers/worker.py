@@ -1,6 +1,6 @@
-"""A process that has imported TensorFlow once and forks one that runs `tfp-vae`, or a program, for each line it reads.
+"""A process that imports TensorFlow once and forks a process for each line it reads: `tfp-vae` or a program.
 
-So a real process of training can be killed many times in the time that one import takes.
+So a training process can be killed many times in the time of one import.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Worker:
-    """The forking process, seen from the tests."""
+    """The forking process, as the tests use it."""
 
     def __enter__(self) -> Worker:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -53,10 +53,10 @@ class Worker:
         """Run `tfp-vae` in a process of its own, and return its number.
 
         Args:
-          arguments: of the command line.
-          said: the file that its stdout and stderr go to.
-          slow: seconds by which every part of a write is held up.
-          pause: seconds by which every compiled call of the training is held up.
+          arguments: the arguments of the command line.
+          said: the file that receives stdout and stderr.
+          slow: the delay of each part of a write, in seconds.
+          pause: the delay of each compiled call of the training, in seconds.
           refused: the number, from 0, of the write that the kernel refuses.
           patches: values of constants in `tfp_vae.runs.train` and `tfp_vae.training.fitting`.
         """
@@ -71,7 +71,7 @@ class Worker:
         return self._begin(order)
 
     def run(self, program: str, folder: Path, said: Path) -> int:
-        """Run a program of Python's in a folder, with `tfp_vae` imported anew, and return the exit code."""
+        """Run a Python program in a folder, with a fresh import of `tfp_vae`, and return the exit code."""
         self._begin({"program": program, "folder": str(folder), "said": str(said)})
         return self.ended()
 
@@ -81,7 +81,7 @@ class Worker:
         return int(self._answer()["pid"])
 
     def ended(self) -> int:
-        """Wait for the process, and return its exit code; a signal's number, negative, if that ended it."""
+        """Wait for the process, and return its exit code, or the negative number of the signal that ended it."""
         return int(self._answer()["code"])
 
     def call(self, *arguments: object, said: Path, **more: Any) -> int:
@@ -94,7 +94,7 @@ class Worker:
 
 
 class SlowFile:
-    """A file whose writes take long, and are on the disk only in part meanwhile."""
+    """A file whose writes take long, so that the disk holds only a part of them for a while."""
 
     def __init__(self, file: Any, pause: float) -> None:
         self._file, self._pause = file, pause
@@ -120,7 +120,7 @@ class SlowFile:
 
 
 def make_slow(pause: float) -> None:
-    """Hold up every write of the storage: its two halves, and its move into place."""
+    """Delay every write of the storage: both halves, and the rename."""
     fdopen, replace = os.fdopen, os.replace
 
     def slow_replace(*arguments: Any, **more: Any) -> None:
@@ -132,7 +132,7 @@ def make_slow(pause: float) -> None:
 
 
 def hold_up(pause: float) -> None:
-    """Hold up every compiled call of the training."""
+    """Delay every compiled call of the training."""
     from tfp_vae.training.loop import Trainer
 
     run = Trainer.run
@@ -145,7 +145,7 @@ def hold_up(pause: float) -> None:
 
 
 class FullFile:
-    """A file that the kernel lets nothing be written to."""
+    """A file to which the kernel refuses all writes."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -167,7 +167,7 @@ class FullFile:
 
 
 def refuse_one(number: int) -> None:
-    """Let the kernel refuse one write of the storage, in the middle of the file."""
+    """Make the kernel refuse one write of the storage, in the middle of the file."""
     fdopen, writes = os.fdopen, itertools.count()
 
     def opened(*arguments: Any, **more: Any) -> Any:
@@ -196,7 +196,7 @@ def command_line(order: dict[str, Any]) -> None:
 
 
 def program(order: dict[str, Any]) -> None:
-    """Run a program, which has to import of `tfp_vae` itself what it uses."""
+    """Run a program, which imports the parts of `tfp_vae` that it uses."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "tfp_vae"]:
         del sys.modules[name]
     os.chdir(order["folder"])
@@ -205,7 +205,7 @@ def program(order: dict[str, Any]) -> None:
 
 
 def work(order: dict[str, Any]) -> None:
-    """Do in this process what is asked, and end it."""
+    """Do the requested work in this process, and end it."""
     handle = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, 1)
     os.dup2(handle, 2)

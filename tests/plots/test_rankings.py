@@ -53,7 +53,7 @@ def test_values_are_below_the_middle_of_their_tiles(count: int, columns: int, rn
 
 @pytest.mark.parametrize("draw", ["extremes", "ranking"])
 def test_tiles_name_their_files_below_their_values(draw: str, rng: np.random.Generator) -> None:
-    """Under each tile the value and the file of that very example, within the tile."""
+    """Below each tile are the value and the file name of its example, within the width of the tile."""
     x, values = rng.random((9, 8, 8, 3)), np.arange(9.0)[::-1]
     figures = {
         "extremes": (lambda: plots.extremes(x, values, "a title " * 9, 4, names=FILES), [8, 7, 6, 5, 0, 1, 2, 3]),
@@ -80,7 +80,7 @@ def test_tiles_name_their_files_below_their_values(draw: str, rng: np.random.Gen
 
 
 def test_tiny_tiles_have_no_names_and_no_room_for_them(rng: np.random.Generator) -> None:
-    """Where names have no room the picture is the one without them, and has no empty room for them."""
+    """If names do not fit, the picture equals one without names and has no empty space for them."""
     x = rng.random((400, 8, 8, 1))
     with_names, without = (
         plots.ranking(x, np.zeros(400), "title", names=names) for names in ([f"{'a' * 20}.png"] * 400, [])

@@ -45,7 +45,7 @@ def test_names_up_to_forty_features(parts: int, features: int, named: bool, rng:
 
 
 def test_approximations_of_the_unit_range_are_clipped_to_it(rng: np.random.Generator) -> None:
-    """White is 0 in samples of a Normal as in the data, unless the values are of another scale altogether."""
+    """White is 0 in samples of a Normal as in the data, unless the values have a very different scale."""
     x = rng.normal(0.5, 0.3, (4, 8, 8, 1))
     figure = plots.image_grid(x, unit=True)
     assert len(figure.axes) == 1  # and no scale

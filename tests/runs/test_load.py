@@ -48,7 +48,7 @@ def fitted(digits_data: Dataset) -> tv.VAE:
 
 @pytest.fixture(scope="module")
 def hand_built(fitted: tv.VAE, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Its run; not to be written to."""
+    """Its run. Do not write to it."""
     return tv.save(fitted, tmp_path_factory.mktemp("runs") / "by-hand", builder=make_for_digits)
 
 

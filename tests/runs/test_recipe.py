@@ -86,7 +86,7 @@ def test_planning_reads_the_data_at_most_twice(
     plan("/some.npy", None, None, model, small_training(), open_choices=open_choices)
     values = sum(x.size for x in raw.parts)
     assert Reads.count >= values
-    assert Reads.count <= 2.05 * values  # single examples are looked at for their type
+    assert Reads.count <= 2.05 * values  # single examples are read to find their type
 
 
 def test_standardization_reads_only_the_training_data_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,8 +121,8 @@ STAGES = (
 def visits_of(call: Callable[[], object]) -> list[tuple[str, str]]:
     """Return the calls of functions that cross from one module of `tfp_vae.data` or `recipe` into another.
 
-    A visit is the call of a function of a module, which a reader has to look up. Methods of the records that are passed
-    on, such as `Dataset.sizes`, are none.
+    A visit is the call of a function that a reader has to look up in another module. Methods of records that are passed
+    on, such as `Dataset.sizes`, do not count.
     """
     visits = []
 

@@ -1,4 +1,4 @@
-"""A run assessment: figures agree with each other and with independent ones; comparisons are paired."""
+"""The assessment of a run: metrics agree with each other and with independent ones, and comparisons are paired."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_data_without_classes_have_no_probes(tmp_path: Path, rng: np.random.Gene
 
 
 def unreasoned(found: Any, path: str = "") -> Iterator[str]:
-    """Give each null without a reason beside it, and each reason that is beside no null; advice is no number."""
+    """Yield each null without a reason, and each reason without a null. Advice may be null."""
     if isinstance(found, list):
         found = {str(place): value for place, value in enumerate(found)}
     if not isinstance(found, dict):
@@ -179,7 +179,7 @@ def test_finds_missing_and_superfluous_reasons() -> None:
 
 @pytest.mark.parametrize("count", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_every_null_has_a_reason_and_every_reason_a_null(count: int, copied: Run, digits: Dataset) -> None:
-    """In what is printed and what is kept: of one example and of some, with K too small for a k̂, and annealed."""
+    """Printed and stored results: of one example and of several, with K too small for a k̂, and with annealing."""
     asked = Plan(iw_samples=(1, 3), max_examples=count, execution="graph", annealing=AnnealingPlan(2, 2, count))
     result = assess(LoadedRun(copied), digits, asked).result
     assert not list(unreasoned(json.loads(json_text(result))))
@@ -233,7 +233,7 @@ def test_a_plan_needs_samples() -> None:
 
 
 class TestAdvice:
-    """Said when the weights say so."""
+    """Advice appears if the weights need it."""
 
     @staticmethod
     def given(ess: float, pareto_k: float) -> str | None:

@@ -1,4 +1,4 @@
-"""A run on disk: what is written comes back, what is damaged is refused, every file is whole or not there."""
+"""A run on disk: files are read back exactly, damage is refused, and writes are atomic."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_restored_model_has_the_trained_weights(restored: LoadedRun) -> None:
 
 
 class TestRefusals:
-    """Damage is found, and said in a sentence."""
+    """Damage is detected and reported in one sentence."""
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -186,7 +186,7 @@ class TestRefusals:
 
 
 class TestFinding:
-    """Which run is taken."""
+    """Which run `find` returns."""
 
     def test_finds_the_newest_finished_run(self, trained: Path, tmp_path: Path) -> None:
         for age, name in enumerate(["new", "old"]):
@@ -219,7 +219,7 @@ class TestExtending:
     def test_newer_weights_remove_results_of_fewer_steps(
         self, weights: str, step: int, stays: bool, copied: Run
     ) -> None:
-        """What the last checkpoint's weights gave is theirs until there are others; the best may stay the best."""
+        """Results of the last weights stay until newer weights exist. The best weights may stay the best."""
         copied.write(runs.EVALUATION, {"log_likelihood": -1.0, "weights": weights, "step": step})
         copied.extend(3)
         assert (copied.folder / runs.EVALUATION).exists()
@@ -237,7 +237,7 @@ class TestExtending:
     def test_failed_extension_keeps_the_results(
         self, write: int, error: BaseException, copied: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The n-th write fails, or is the last thing that happens; the run is finished, or goes on, and is whole."""
+        """The n-th write fails or is interrupted. The run is then either finished or extended, and never damaged."""
         copied.write(runs.EVALUATION, {"log_likelihood": -1.0, "weights": "final", "step": 24})
         kept = {name: copied.read(name) for name in (runs.TRAINING, runs.EVALUATION)}
         writes, real = itertools.count(), storage.write_bytes
@@ -271,7 +271,7 @@ class TestExtending:
 
 
 class TestEvaluations:
-    """The fullest evaluation stays; a lesser one of the same weights and split goes beside it."""
+    """The fullest evaluation stays, and a smaller one of the same weights and split goes to a second file."""
 
     FULL: ClassVar = {"split": "test", "weights": "final", "step": 24, "num_examples": 180, "iw_samples": 100}
 
@@ -328,7 +328,7 @@ class TestEvaluations:
 
 
 class TestStorage:
-    """Files that appear whole or not at all."""
+    """Atomic writes of files."""
 
     def test_a_failed_write_leaves_the_old_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "file"
@@ -368,7 +368,7 @@ class TestStorage:
 
 
 def test_refuses_a_folder_with_other_files(tmp_path: Path) -> None:
-    """Images that lie there stay what they are: a folder is new, or empty but for what is hidden."""
+    """Images in the folder stay unchanged. A new run needs a folder that is new, or empty except for hidden files."""
     (tmp_path / ".hidden").touch()
     Run.refuse_existing(tmp_path)
     (tmp_path / "a.png").write_bytes(b"picture")

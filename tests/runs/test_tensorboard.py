@@ -1,4 +1,4 @@
-"""Event files: what TensorBoard reads is what the metrics say, each epoch once."""
+"""Event files: TensorBoard reads the same values as the metrics, each epoch once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tfp_vae.runs.train import train
 
 
 def values(run: Run) -> Iterator[tuple[int, str, np.ndarray]]:
-    """Give what the event files of a run hold, as (step, tag, value)."""
+    """Yield the content of a run's event files, as (step, tag, value)."""
     for path in sorted((run.folder / "tensorboard").iterdir()):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())

@@ -1,4 +1,4 @@
-"""The script that makes the table of anomalies: its images, and its AUROC."""
+"""The script that makes the table of anomalies: its images and its AUROC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The architecture: which way imports run, and what every class, table and file keeps to."""
+"""The architecture: the direction of imports, and conventions for every class, table and file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def relative(path: Path) -> str:
 
 
 def package(path: Path) -> str:
-    """Return the package that a file belongs to; the API itself for the files at the top."""
+    """Return the package that a file belongs to. Files at the top belong to the API itself."""
     parts = path.relative_to(ROOT).parts
     return "cli" if parts[0] == "cli" else parts[1] if len(parts) > 2 else "tfp_vae"
 

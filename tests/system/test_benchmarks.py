@@ -96,7 +96,7 @@ def negative_elbo(given: Problem, x: np.ndarray, noise: np.ndarray) -> float:
 
 
 def process(losses: Any, estimates: Any = (), peer: str = "other", trained: Any = (), given: float = -550) -> Process:
-    """Return a peer with these answers, as the harness sees it."""
+    """Return a peer with these answers, as the harness expects it."""
     check = {"losses": list(losses), "estimates": list(estimates), "trained": list(trained), "given": [given]}
     return SimpleNamespace(peer=peer, check=check)  # type: ignore[return-value]
 
@@ -352,7 +352,7 @@ def test_a_profile_finds_the_products(workload: Workload) -> None:
 
 
 def test_growth_is_the_medians_along_an_axis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processes take 2 + 3 S seconds, and once ten times as long."""
+    """The processes take 2 + 3 S seconds, except for one that takes ten times as long."""
 
     def started(peer: str, workload: Workload) -> Any:
         taken = iter([10.0, 1.0, 1.0])

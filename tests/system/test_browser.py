@@ -1,4 +1,4 @@
-"""The report in a real browser, Chromium: on a phone and on a desk, in the light and in the dark, and on paper."""
+"""The report in a real browser, Chromium: on phones and desktops, in light and dark mode, and in print."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DATA = ("digits", "a table")
 
 
 def visited(page: Path, *options: object) -> dict[str, Any]:
-    """Return what docs/browse.py finds."""
+    """Return the findings of docs/browse.py."""
     command = [sys.executable, str(BROWSE), str(page), *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -43,7 +43,7 @@ def visited(page: Path, *options: object) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=DATA)
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a small run, filmed and evaluated."""
+    """The report of a small run with frames and an evaluation."""
     folder = tmp_path_factory.mktemp("browser")
     table = write_table(folder / "a-table-with-a-name-that-is-longer-than-a-phone-is-wide.csv", header="a,b,kind")
     dataset = "digits" if request.param == "digits" else str(table)
@@ -108,7 +108,7 @@ def test_print_is_dark_on_white_without_animations(page: Path, tmp_path: Path) -
 
 
 def test_faulty_page_produces_complaints(tmp_path: Path) -> None:
-    """The tests above can fail: a page with each of their faults is found out."""
+    """The tests above can fail, because a page with each of their faults produces a complaint."""
     (tmp_path / "bad.html").write_text(
         "<body><script>console.error('ouch')</script><p style='width: 900px'>wide</p><img src='none.png'></body>"
     )
@@ -121,7 +121,7 @@ def test_faulty_page_produces_complaints(tmp_path: Path) -> None:
 
 
 def test_waits_for_a_page_that_paints_late(tmp_path: Path) -> None:
-    """By more than a fixed wait would allow: its first picture is of one colour."""
+    """The page paints later than any fixed wait would allow. Its first picture has a single colour."""
     late = "setTimeout(() => { document.body.innerHTML = '<h1>late</h1>'; }, 4000)"
     (tmp_path / "late.html").write_text(f"<body style='min-height: 300px'><script>{late}</script></body>")
     visited(tmp_path / "late.html", "--width", 360, "--picture", tmp_path / "late.png")

@@ -1,4 +1,4 @@
-"""The command line, as users and scripts rely on it."""
+"""The command line, as users and scripts use it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WRONG: dict[type, list[str]] = {
     options.Number: NUMBERS,
     type(options.PLACE): ["", " "],
 }
-"""What a type of option refuses, one of each in every command."""
+"""Wrong values for each type of option."""
 
 SUBCOMMANDS = {
     **{name: command for name in COMMANDS if (command := main.get_command(click.Context(main), name)) != data.command},
@@ -91,7 +91,7 @@ class TestThreeLines:
 
     @staticmethod
     def from_the_outside(*arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in a process of its own: nothing that TensorFlow says comes through."""
+        """Run a command in a process of its own, without any output of TensorFlow."""
         done = subprocess.run([*TFP_VAE, *arguments], capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
         assert "oneDNN" not in done.stderr
@@ -116,7 +116,7 @@ class TestForScripts:
 
 
 class TestTrain:
-    """Options of training."""
+    """Options of `train`."""
 
     def test_no_compile(self, here: Path) -> None:
         call(
@@ -220,7 +220,7 @@ class TestTrain:
 
 
 class TestWrongInput:
-    """Each kind: the contract's exit code, and one sentence."""
+    """Each kind of wrong input: the promised exit code and one sentence."""
 
     @pytest.mark.parametrize(
         ("arguments", "expected"),

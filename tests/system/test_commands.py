@@ -1,4 +1,4 @@
-"""The commands together: forms of output, weights, own data, and wrong input."""
+"""All commands: output formats, weights, your own data, and wrong input."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_pictures_of_normal_draws_keep_the_tones_of_the_unit_interval(here: Path
     call("train", "--likelihood", "normal", *SMALL, "--run-dir", "r", "--no-plots")
     for line in (("sample", "--draw"), ("reconstruct", "--draw"), ("interpolate", "--n", 2)):
         call(*line, "--run", "r")
-    assert [len(figure.axes) for figure in figures] == [1, 1, 1]  # no scale beside them
+    assert [len(figure.axes) for figure in figures] == [1, 1, 1]  # no scale next to the tiles
     call("sample", "--run", "r", "--draw", "--out", "x.npy")
     assert np.load("x.npy").min() < 0
 

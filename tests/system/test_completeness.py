@@ -1,4 +1,4 @@
-"""Every member with every other: finite, every variable learns, and what is saved comes back."""
+"""Every member with every other: results are finite, every variable learns, and saved weights come back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def objective(name: str) -> object:
 
 
 def learn(vae: VAE, x: np.ndarray, name: str, steps: int = 2) -> None:
-    """Take steps of plain gradient descent; every variable receives a gradient, and moves."""
+    """Take steps of plain gradient descent, and check that every variable receives a gradient and changes."""
     variables = vae.trainable_variables
     before = [variable.numpy() for variable in variables]
     received = [False] * len(variables)

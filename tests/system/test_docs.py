@@ -1,4 +1,4 @@
-"""The documents: their code runs, their commands parse, their links lead somewhere."""
+"""The documents: their code runs, their commands parse, and their links lead to files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 
 
 def program(path: Path) -> str:
-    """Return a page's Python as one program; that of the tutorial calls its shell commands where they stand."""
+    """Return a page's Python as one program. In the tutorial, it also calls the shell commands in their places."""
     if path != TUTORIAL:
         begin = "import sys\nsys.path.insert(0, '')" if files(path) else ""
         return "\n".join([begin, *(code for code in blocks(path, "python") if not FILE.match(code))])
@@ -41,7 +41,7 @@ RUN = [
     for page in PAGES
     if blocks(page, "python")
 ]
-"""Pages with code; the tutorial starts seven processes, and trains twice."""
+"""Pages with code. The tutorial starts seven processes and trains twice."""
 
 
 @pytest.mark.parametrize("path", RUN)
@@ -63,7 +63,7 @@ def docstrings(path: Path) -> list[str]:
 
 
 def examples(path: Path) -> list[str]:
-    """Return the Python blocks in a module's docstrings, but those marked `notest`."""
+    """Return the Python blocks in a module's docstrings, except for those marked `notest`."""
     found = (block for text in docstrings(path) for block in BLOCK.findall(f"{text}\n"))
     return [code for language, skip, code in found if language == "python" and not skip]
 
@@ -74,7 +74,7 @@ def relative(path: Path) -> str:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if examples(path)], ids=relative)
 def test_examples_in_docstrings_run(path: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They continue the package's own example, next to a finished run in `runs`; eagerly, because that starts fast."""
+    """They continue the package's own example, next to a finished run in `runs`. They run eagerly to start fast."""
     shutil.copytree(trained, tmp_path / "runs" / "small")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(EXECUTIONS, "xla", EXECUTIONS["eager"])
@@ -106,7 +106,7 @@ def test_names_in_docstrings_exist(path: Path) -> None:
 
 
 def commands() -> list[str]:
-    """Return every `tfp-vae` command that a page shows, in a block or in a line."""
+    """Return every `tfp-vae` command on a page, in a block or in a line."""
     found = set()
     for page in PAGES:
         text = page.read_text()
@@ -119,10 +119,10 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("line", commands())
 def test_command_parses(line: str, own_code: Path) -> None:
-    del own_code  # commands may name it
+    del own_code  # because commands may name it
     name, *arguments = shlex.split(line)[1:]
     assert name in COMMANDS
-    with contextlib.suppress(click.exceptions.Exit):  # --help prints, and leaves so
+    with contextlib.suppress(click.exceptions.Exit):  # --help prints and exits this way
         main.get_command(None, name).make_context(name, arguments)
 
 

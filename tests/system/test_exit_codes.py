@@ -1,4 +1,4 @@
-"""Every command on every kind of wrong input: the contract's exit code, one sentence, and no traceback."""
+"""Every command on every kind of wrong input: the promised exit code, one sentence, and no traceback."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ OF_EXAMPLES = ("reconstruct", "encode", "interpolate", "score")
 OUTPUT = {"sample": "x.png", "evaluate": "x.npz", "reconstruct": "x.png", "encode": "x.csv", "interpolate": "x.png",
           "score": "x.csv", "report": "x.html"}  # fmt: skip
 
-# What is there: `run`, a finished run; `cut`, one whose checkpoint is cut off; `mute`, one without config.json;
-# `orphan`, one whose data file is gone; `blocked`, one with a file where its pictures go; `file`, a file.
+# The folder holds `run`, a finished run, `cut`, a run with a truncated checkpoint, `mute`, a run without config.json,
+# `orphan`, a run without its data file, `blocked`, a run with a file in place of `plots`, and `file`, a file.
 CASES: dict[str, list[tuple[str, int]]] = {
     "train": [
         ("--likelihood cauchy", USAGE),
@@ -88,12 +88,12 @@ CASES["plot"] += [
 
 
 FOUND = ("inspect nan.npy", "inspect digits --out none/x.png")
-"""What is said of data before it is refused, or the picture of them."""
+"""Commands that print their findings before the error."""
 
 
 @pytest.fixture(scope="module")
 def place(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that is wrong; not to be written to."""
+    """A folder with everything that is wrong. Do not write to it."""
     folder = tmp_path_factory.mktemp("wrong")
     for name in ("run", "cut", "mute", "blocked"):
         shutil.copytree(trained, folder / name)
@@ -123,7 +123,7 @@ def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refused(*arguments: str, code: int) -> str:
-    """Return what is said on stderr, once the code, and silence elsewhere, are checked."""
+    """Return the message on stderr after checking the exit code and that nothing else is printed."""
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
@@ -134,7 +134,7 @@ def refused(*arguments: str, code: int) -> str:
 
 
 def each() -> Iterator[tuple[str, str, int]]:
-    """Yield each case, and the last of each command and code with --json too."""
+    """Yield each case, and the last one for each command and code with --json too."""
     for name, cases in CASES.items():
         yield from ((name, line, code) for line, code in cases)
         yield from ((name, f"{line} --json", code) for code, line in {code: line for line, code in cases}.items())
@@ -160,7 +160,7 @@ def test_every_command_has_a_case_for_each_kind_of_refusal() -> None:
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield every command and sub-command, and how it is called."""
+    """Yield every command and sub-command with its command line."""
     for name in COMMANDS:
         command = main.get_command(click.Context(main), name)
         if isinstance(command, click.Group):
@@ -173,7 +173,7 @@ TYPED = (click.Choice, click.IntRange, click.FloatRange, click.types.IntParamTyp
 
 
 def nonsense() -> Iterator[tuple[str, ...]]:
-    """Yield a line for each option of each command that takes a number, a choice or a member: with another value."""
+    """Yield a command line with a wrong value for each option that takes a number, a choice or a member."""
     for called, command in commands():
         yield (*called, "--no-such-option")
         for option in command.params:

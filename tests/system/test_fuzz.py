@@ -1,6 +1,6 @@
-"""Whatever comes in, a loader gives what it promises or one sentence, and takes no more memory than there is.
+"""Whatever the input, a loader returns a valid result or raises one clear error, and its memory is bounded.
 
-A loader is entered in `LOADERS`: how it is called on a file, a good file to spoil, and the errors that it may raise.
+`LOADERS` defines each loader: how to call it on a file, a good file to damage, and the errors that it may raise.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ FAST, SLOW = 60, 1_200
 """Inputs for each loader in the fast and in the slow tests."""
 
 MOST_MEMORY = 50_000_000
-"""Bytes that a loader may hold at once; no file given to it has a thousand."""
+"""The maximum memory of a loader in bytes. Every input file has fewer than a thousand."""
 
 
 class Loader(NamedTuple):
-    """How a file is loaded, what a good one holds, and how the loader may refuse another."""
+    """How to load a file, the content of a good one, and the errors for bad ones."""
 
     load: Callable[[Path], object]
     good: bytes
@@ -83,7 +83,7 @@ def checkpoint(folder: Path) -> bytes:
 
 
 def toml(path: Path) -> object:
-    """Read the options of a training from a file; the data set named is none, so that nothing is trained."""
+    """Read the options of a training from a file. Its data set does not exist, so nothing is trained."""
     result = CliRunner().invoke(main, ["train", "--dataset", "none", "--config", str(path)])
     if result.exit_code == 2 and "Traceback" not in result.output:
         raise UsageError(result.stderr.strip().splitlines()[-1])
@@ -91,7 +91,7 @@ def toml(path: Path) -> object:
 
 
 def image(name: str) -> Callable[[Path], object]:
-    """Read a folder in which the file is the only image."""
+    """Read a folder that contains the file as its only image."""
 
     def read(path: Path) -> object:
         (path.parent / "folder").mkdir(exist_ok=True)
@@ -118,7 +118,7 @@ LOADERS: dict[str, Loader] = {
 
 
 def spoiled(content: bytes) -> st.SearchStrategy[bytes]:
-    """Give bytes at random, or `content` cut, or with some bytes changed, or with a piece of it twice."""
+    """Yield random bytes, and copies of `content` that are cut, have changed bytes or contain a piece twice."""
     changes = st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=6)
     cuts = st.tuples(st.integers(0, len(content)), st.integers(0, len(content)))
 
@@ -137,7 +137,7 @@ def spoiled(content: bytes) -> st.SearchStrategy[bytes]:
 
 
 def resealed(value: dict[str, object]) -> st.SearchStrategy[bytes]:
-    """Give JSON objects like `value` but for one entry somewhere within, under a checksum that is right."""
+    """Yield JSON objects that differ from `value` in one entry, with a valid checksum."""
     odd = (
         st.none()
         | st.booleans()
@@ -167,11 +167,11 @@ INPUTS: dict[str, Callable[[bytes], st.SearchStrategy[bytes]]] = {
     "config": lambda good: spoiled(good) | resealed(CONFIG),
     "state": lambda good: spoiled(good) | resealed(STATUS),
 }
-"""Loaders to which more is given than spoiled files."""
+"""Loaders that receive more than damaged copies of a good file."""
 
 
 def feed(name: str, inputs: int, folder: Path) -> None:
-    """Give a loader many inputs: it returns, or refuses in a sentence, and holds little memory."""
+    """Check that a loader returns or raises one clear error for many inputs, and uses little memory."""
     loader = LOADERS[name]
     good = loader.good or checkpoint(folder)
     path = folder / loader.name
@@ -244,7 +244,7 @@ def test_member_syntax_gives_a_member_or_a_clear_error(table: Table, written: st
 
 
 def assert_comes_back(table: Table, written: str) -> None:
-    """Assert that a text is refused in a sentence, or gives a member that is the same when written and read again."""
+    """Assert that a text raises a clear error, or gives a member that survives writing and reading."""
     try:
         member = table.member(written)
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""The notebook: committed without outputs, and runs with pictures and without TensorFlow's log lines."""
+"""The notebook is committed without outputs. It runs, shows pictures and hides TensorFlow's log lines."""
 
 from __future__ import annotations
 

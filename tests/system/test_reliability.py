@@ -1,4 +1,4 @@
-"""What a run promises of its files: damage is found, hostility refused, and what is good is used."""
+"""Promises about the files of a run: damage is detected, hostile files are refused, and good files are used."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ from tfp_vae.training.state import State, model_arrays
 
 @pytest.fixture(scope="module")
 def twice_saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run of three epochs, with the checkpoint before the last; not to be written to."""
+    """The folder of a finished run of three epochs, with its previous checkpoint. Do not write to it."""
     folder = tmp_path_factory.mktemp("runs") / "twice"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "SAVE_SECONDS", 0.0)
@@ -74,7 +74,7 @@ def twice_saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(twice_saved: Path, tmp_path: Path) -> Run:
-    """A copy of that run, to be changed at will."""
+    """A copy of that run that a test may change."""
     shutil.copytree(twice_saved, tmp_path / "run")
     return Run(tmp_path / "run")
 
@@ -90,15 +90,15 @@ READ: dict[str, Callable[[Run], object]] = {
     runs.TRAINING: lambda run: run.read(runs.TRAINING),
     runs.ENVIRONMENT: lambda run: run.read(runs.ENVIRONMENT),
 }
-"""The files of text, and who reads them."""
+"""The text files, and the functions that read them."""
 
 
 class TestDamage:
-    """Each file of a run, with a bit flipped, cut short, emptied or deleted."""
+    """Each file of a run with a flipped bit, truncated, empty or deleted."""
 
     @pytest.mark.parametrize("name", READ)
     def test_flipped_bit_in_a_text_file(self, name: str, run: Run) -> None:
-        """Every other byte in turn: a refusal, or what was there before (white space changes nothing)."""
+        """Every second byte: reading raises an error or returns the old content, because white space may change."""
         path, draw, refused = run.folder / name, random.Random(0), 0
         good, content = READ[name](run), path.read_bytes()
         for place in range(0, len(content), 2):
@@ -124,7 +124,7 @@ class TestDamage:
                 assert not content[size:].strip(), "only white space may be missing"
 
     def test_flipped_bit_in_a_checkpoint(self, run: Run) -> None:
-        """Heads and tails of the archive, and places between: the one before is used, or the same arrays are read."""
+        """The start and end of the archive, and places between: the previous checkpoint or the same arrays are read."""
         path, draw, refused = run.folder / runs.CHECKPOINT, random.Random(0), 0
         good, expected, content = run.checkpoint(), shapes(run.config()), path.read_bytes()
         (run.folder / runs.PREVIOUS).unlink()
@@ -158,7 +158,7 @@ class TestDamage:
         assert record.getMessage().endswith(f"); the one before it, of step {before.step}, is used.")
 
     def test_reports_a_damaged_checkpoint_once(self, run: Run) -> None:
-        """Raising the total reads it more than once; what would mend a file of data is no remedy here."""
+        """Raising the total reads the checkpoint more than once. Remedies for data files do not apply here."""
         (run.folder / runs.CHECKPOINT).write_bytes(b"PK")
         said = call("train", "--resume", "--epochs", "4", "--no-plots", "--run-dir", run.folder).stderr
         (line,) = [line for line in said.splitlines() if "checkpoint is damaged" in line]
@@ -230,7 +230,7 @@ def test_refuses_a_total_within_the_current_epoch(run: Run) -> None:
 
 
 class TestHostility:
-    """What was made to do harm is refused before it is done."""
+    """Hostile files are refused before they can do harm."""
 
     @pytest.mark.parametrize("name", [runs.CHECKPOINT, "x.npz"])
     def test_never_opens_a_pickle(self, name: str, run: Run) -> None:
@@ -261,7 +261,7 @@ class TestHostility:
             run.checkpoint(expected)
 
     def test_a_config_that_asks_for_more_than_the_checkpoint_holds(self, run: Run) -> None:
-        """Fifty layers of 65,536 would take 800 gigabytes; the refusal takes none."""
+        """Fifty layers of 65,536 would take 800 gigabytes. The error takes almost none."""
         huge = {"name": "mlp", "hidden": [65_536] * 50}
         value = run.read(runs.CONFIG)
         value["model"]["encoder"] |= huge
@@ -337,7 +337,7 @@ class _Bomb:
 
 
 def lie_about(path: Path, entry: str, shape: tuple[int, ...], truthful: bool) -> None:
-    """Give an entry of an archive a header of another shape; if not `truthful`, its listed size agrees with that."""
+    """Give an entry of an archive a header of another shape. Unless `truthful`, its listed size agrees with it."""
     with zipfile.ZipFile(path) as old:
         contents = {name: old.read(name) for name in old.namelist()}
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape!r}, }}".ljust(117) + "\n"
@@ -351,7 +351,7 @@ def lie_about(path: Path, entry: str, shape: tuple[int, ...], truthful: bool) ->
 
 
 class TestLocks:
-    """One process trains a run; one that is gone, however it went, trains none."""
+    """Only one process trains a run. A process that has ended, for whatever reason, holds no lock."""
 
     def test_only_one_process_at_a_time_trains_a_run(self, run: Run) -> None:
         with run.claimed(), run.claimed():
@@ -451,11 +451,11 @@ with Run(Path({str(run.folder)!r})).claimed():
 
 
 class TestPrevious:
-    """Whatever happens, the newest checkpoint and the one before it are two, and the older one is sound."""
+    """The newest and the previous checkpoint are always two files, and the previous one is sound."""
 
     @pytest.fixture
     def saved(self, run: Run) -> tuple[Run, Checkpoint, Checkpoint]:
-        """A run whose newest checkpoint was read, that, and one that is to follow it."""
+        """A run whose newest checkpoint was read, that checkpoint, and the next one to save."""
         newest = run.checkpoint()
         return run, newest, newest._replace(step=newest.step + 1)
 
@@ -480,7 +480,7 @@ class TestPrevious:
     def test_a_failed_save_leaves_both_checkpoints(
         self, call: str, saved: tuple[Run, Checkpoint, Checkpoint], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As the operating system is asked, for the first time, to do each of the parts; without links, it copies."""
+        """The first call of each system function fails. Without hard links, the previous checkpoint is copied."""
         run, newest, following = saved
         steps = [checkpoints.read(run.folder / name).step for name in BOTH]
 
@@ -532,7 +532,7 @@ def test_a_kept_copy_is_the_file_with_and_without_hard_links(
 
 
 class TestStates:
-    """running, finished, interrupted, failed."""
+    """The states running, finished, interrupted and failed."""
 
     def test_state_of_a_run_before_training(self, tmp_path: Path) -> None:
         run, _ = start_run(tmp_path / "run")
@@ -584,7 +584,7 @@ class TestStates:
     def test_a_log_on_a_full_disk_stops_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """The kernel refuses each line as it is flushed, and what is left of them as the file is closed."""
+        """The kernel refuses every line when it is flushed, and the remaining lines when the file is closed."""
         monkeypatch.setattr(runs._LogFile, "_open", lambda log: open("/dev/full", "a"))  # noqa: PTH123, SIM115
         run, dataset = start_run(tmp_path / "run", epochs=1)
         assert train(run, dataset)
@@ -604,7 +604,7 @@ class TestStates:
 
 @pytest.fixture(scope="module")
 def worsened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
-    """A run whose last epochs are worse, as too large a step follows the first."""
+    """A run whose last epochs are worse, because a step that is too large follows the first epoch."""
     run, dataset = start_run(tmp_path_factory.mktemp("runs") / "run", epochs=3)
     with pytest.MonkeyPatch.context() as patch:
         jump = lambda learning_rate, total: lambda step: tf.where(step < 12, learning_rate, 0.5)  # noqa: E731
@@ -614,7 +614,7 @@ def worsened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
 
 
 class TestBest:
-    """The weights of the greatest validation ELBO are kept beside the last ones."""
+    """The weights of the highest validation ELBO are kept next to the last ones."""
 
     def test_best_weights_are_those_of_the_best_epoch(self, worsened: tuple[Run, Dataset]) -> None:
         run, dataset = worsened
@@ -664,7 +664,7 @@ class TestDivergence:
     def test_divergence_by_a_value_after_the_check(
         self, activation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A fused kernel may turn NaN into 0 and leave the loss finite; the gradient and the weights tell."""
+        """A fused kernel may turn NaN into 0, so the loss stays finite. The gradient and the weights still show it."""
         member = f"mlp:hidden=16,activation={activation}"
         config, dataset = plan("digits", None, None, small_model(encoder=member, decoder=member), small_training())
         monkeypatch.setattr(fitting, "Trainer", lambda *given, **more: Trainer(*given[:4], spoilt(given[4]), **more))
@@ -688,7 +688,7 @@ def spoilt(x: np.ndarray) -> np.ndarray:
 
 
 def first_step_not_finite(config: RunConfig, dataset: Dataset) -> int:
-    """Take the run's steps one by one, by plain gradient descent; return the number of the first that is not finite."""
+    """Take the run's steps one by one with plain gradient descent, and return the first that is not finite."""
     vae = build_from_config(config, dataset.train.x.mean(axis=0))
     transform = BINARIZATIONS.build(config.data.binarization).batch
     objective = OBJECTIVES.build(config.training.objective)
@@ -718,7 +718,7 @@ def test_shapes_are_those_of_the_model_that_is_built(members: dict[str, str], tr
 
 
 class TestFormats:
-    """What is written comes back."""
+    """Everything that is written can be read back."""
 
     @pytest.mark.parametrize("best", [None, "apart", "the same"])
     def test_checkpoint(self, best: str | None, tmp_path: Path, rng: np.random.Generator, trained: Path) -> None:
@@ -736,7 +736,7 @@ class TestFormats:
             assert_same(found.best.variables, model)
 
     def test_metrics_of_held_out_data_that_are_not_finite(self, trained: Path) -> None:
-        """Each comes back as it was, -inf as -inf; in the file it is null, with a reason beside it."""
+        """Each value is read back exactly, even -inf. The file holds null, with the reason next to it."""
         odd = {"validation_elbo": -np.inf, "validation_distortion": np.nan, "validation_rate": np.inf}
         line = {**Run(trained).metrics()[0], **odd}
         (found,) = metrics.parsed(metrics.text([line]))

@@ -1,4 +1,4 @@
-"""What takes long: MNIST learned, memory measured."""
+"""Slow tests: learning MNIST, and memory."""
 
 from __future__ import annotations
 

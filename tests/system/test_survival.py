@@ -1,4 +1,4 @@
-"""What a run survives, shown on real processes: SIGKILL, SIGINT and SIGTERM at random moments, full disks."""
+"""Real processes survive SIGKILL, SIGINT and SIGTERM at random moments, and full disks."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ TRAIN = (
     "--no-plots",
 )  # fmt: skip
 PATIENCE = 60.0
-"""Seconds to wait for a checkpoint, on a machine that is busy."""
+"""Seconds to wait for a checkpoint on a busy machine."""
 
 SLOW = {"slow": 0.01, "SAVE_SECONDS": 0.0, "SAVE_SHARE": 1e9}
-"""A checkpoint after every few steps, each of which takes a tenth of a second to write."""
+"""Settings of the worker: a checkpoint every few steps, which takes a tenth of a second to write."""
 
 
 class Trial:
-    """A run that is to be trained in spite of everything, and another of the same seed, left in peace."""
+    """A run that is trained in spite of everything, and an uninterrupted one with the same seed."""
 
     def __init__(self, worker: Worker, folder: Path, seed: int) -> None:
         self.worker, self.folder, self.seed = worker, folder / f"run-{seed}", seed
         self.peaceful, self.said = folder / f"peaceful-{seed}", folder / "said.txt"
 
     def go_on(self, **more: float) -> int:
-        """Begin training, or resume it; return the process's number."""
+        """Begin or resume training, and return the number of the process."""
         begun = Run(self.folder).exists()
         arguments = ("train", "--resume", "--no-plots") if begun else (*TRAIN, "--seed", self.seed)
         return self.worker.start(*arguments, "--run-dir", self.folder, said=self.said, **more)
 
     def wait(self, draw: random.Random) -> None:
-        """Wait for a random moment: one in four anywhere from the start on, the others after a first checkpoint."""
+        """Wait for a random moment: one in four at any time, and the others after a first checkpoint."""
         if draw.random() < 0.25:
             time.sleep(draw.uniform(0.0, 2.0))
             return
@@ -61,7 +61,7 @@ class Trial:
         time.sleep(draw.uniform(0.0, 0.7))
 
     def wait_until_begun(self, times: int) -> None:
-        """Wait until training has begun so many times."""
+        """Wait until training has begun this many times."""
         began = time.monotonic()
         while self._logged("from step") < times:
             assert time.monotonic() - began < PATIENCE, self.said.read_text()
@@ -75,11 +75,11 @@ class Trial:
         return log.read_text().count(what) if log.exists() else 0
 
     def _over(self) -> bool:
-        """Return whether training came to its end before anything could come between."""
+        """Return whether training ended before anything could interrupt it."""
         return Run(self.folder).is_finished()
 
     def finish_and_compare(self) -> None:
-        """Train to the end in peace; weights, best weights, optimizer and metrics are those of the other run."""
+        """Train to the end without interruption, and compare weights, optimizer and metrics with the other run."""
         if not Run(self.folder).is_finished():
             self.go_on()
             assert self.worker.ended() == 0, self.said.read_text()
@@ -105,7 +105,7 @@ def assert_same_checkpoint(first: Checkpoint, second: Checkpoint) -> None:
 
 
 def hit(pid: int, number: int) -> None:
-    """Send a signal to a process, which may have come to its end just before."""
+    """Send a signal to a process, which may just have ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
@@ -130,7 +130,7 @@ def test_killed_at_random_moments(worker: Worker, tmp_path: Path, caplog: pytest
 
 
 def loads(run: Run) -> bool:
-    """Check that what a kill left can be read; return whether it has a checkpoint."""
+    """Check that the files of a killed run can be read, and return whether there is a checkpoint."""
     if not run.exists():
         return False
     assert run.config().training.epochs == EPOCHS
@@ -160,7 +160,7 @@ def test_interrupted_at_random_moments(number: int, code: int, worker: Worker, t
 
 
 def stopped_in_order(trial: Trial) -> bool:
-    """Check what an interrupted training leaves and says; return False if it had not begun."""
+    """Check the files and messages of an interrupted training, and return False if it had not begun."""
     if "Go on with" not in trial.said.read_text():
         return False
     run, log = Run(trial.folder), (trial.folder / runs.LOG).read_text().splitlines()
@@ -173,7 +173,7 @@ def stopped_in_order(trial: Trial) -> bool:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_writes_a_checkpoint(number: int, code: int, worker: Worker, tmp_path: Path) -> None:
-    """None is due otherwise: each is of the step at which the signal came, and the next training goes on from it."""
+    """No other checkpoint is due, so each has the step of its signal, and the next training continues from it."""
     draw, trial, steps = random.Random(code), Trial(worker, tmp_path, 0), []
     for i in range(3):
         pid = trial.go_on(CHUNK_SECONDS=0.0, SAVE_SECONDS=1e9, pause=0.02)
@@ -193,7 +193,7 @@ def test_an_interrupt_writes_a_checkpoint(number: int, code: int, worker: Worker
 def test_a_second_signal_stops_at_once(worker: Worker, tmp_path: Path) -> None:
     trial = Trial(worker, tmp_path, 0)
     pid = trial.go_on(SAVE_SECONDS=0.0, SAVE_SHARE=1e9, slow=0.5)
-    while not list(trial.folder.glob(f".{runs.METRICS}.*.part")):  # a save of some seconds has begun
+    while not list(trial.folder.glob(f".{runs.METRICS}.*.part")):  # a slow save has begun
         time.sleep(0.01)
     began = time.monotonic()
     os.kill(pid, signal.SIGINT)
@@ -214,7 +214,7 @@ def wait_for(what: str, said: Path) -> None:
 
 @pytest.mark.parametrize("delay", [0.2, 1.0, 2.0])
 def test_a_second_signal_stops_a_compilation(delay: float, worker: Worker, tmp_path: Path) -> None:
-    """XLA takes some seconds for a chain of flows, in one call or few: neither the answer nor the end waits for it."""
+    """XLA takes seconds to compile a chain of flows, in one or a few calls. Neither message nor end waits."""
     said, flows = tmp_path / "said.txt", "inverse-autoregressive-flow:depth=12"
     settings = ("--posterior", flows, "--objective", "monte-carlo-elbo", "--execution", "xla", "--no-plots")
     pid = worker.start("train", *settings, "--run-dir", tmp_path / "run", said=said)
@@ -240,7 +240,7 @@ def test_a_divergent_setting_leaves_a_state_and_no_traceback(worker: Worker, tmp
 
 
 def test_an_interrupt_while_the_program_starts_leaves_no_traceback() -> None:
-    """What comes while Python itself starts, before the program's first line, is not the program's to answer."""
+    """Python itself handles signals before the program's first line, so those are excluded."""
     draw, heard = random.Random(1), 0
     program = Path(sys.executable).with_name("tfp-vae")
     for i in range(40):
@@ -265,7 +265,7 @@ main(sys.argv[2:], prog_name="tfp-vae")
 
 @pytest.mark.parametrize("limit", [0, 1_000, 20_000])
 def test_a_limit_on_the_size_of_files_ends_the_program_in_order(limit: int, tmp_path: Path) -> None:
-    """The kernel refuses what exceeds the limit: the config at 0, a line more at 1,000, the checkpoint at 20,000."""
+    """The kernel limits file sizes: at 0 the config fails, at 1,000 a line, and at 20,000 the checkpoint."""
     command = [sys.executable, "-c", LIMITED, str(limit), *map(str, TRAIN), "--hidden", "64", "--run-dir", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 6, done.stderr
@@ -276,7 +276,7 @@ def test_a_limit_on_the_size_of_files_ends_the_program_in_order(limit: int, tmp_
 
 @pytest.fixture(scope="module")
 def original(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, with an evaluation; not to be written to."""
+    """A finished run with an evaluation. Do not write to it."""
     folder = tmp_path_factory.mktemp("runs") / "original"
     assert worker.call(*TRAIN, "--run-dir", folder, said=folder.with_name("said")) == 0
     evaluate = ("evaluate", "--iw-samples", "1", "--max-examples", "3", "--no-plots", "--run", folder)
@@ -285,7 +285,7 @@ def original(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestFullDisk:
-    """The kernel refuses the n-th write, for every n: exit code 6, and every other file as it was."""
+    """The kernel refuses the n-th write, for every n: the exit code is 6, and every other file is unchanged."""
 
     ARGUMENTS = ("train", "--resume", "--epochs", EPOCHS + 1)
     LATER = (
@@ -297,7 +297,7 @@ class TestFullDisk:
     )
 
     def test_every_write_of_a_training(self, worker: Worker, original: Path, tmp_path: Path) -> None:
-        """The run loads, as what it was or as what it shall be, and ends in the bits of one that had room."""
+        """The run loads with its old or its new settings, and ends with the bits of a run on a disk with room."""
         said, extended = tmp_path / "said.txt", copied(original, tmp_path / "extended")
         assert worker.call(*self.ARGUMENTS, "--no-plots", "--run-dir", extended, said=said) == 0
         for refused in range(100):
@@ -317,7 +317,7 @@ class TestFullDisk:
     def test_every_write_of_other_commands(
         self, arguments: tuple[str, ...], worker: Worker, original: Path, tmp_path: Path
     ) -> None:
-        """No file that was there changes, but for those of which the command writes new ones."""
+        """No existing file changes, except for those that the command rewrites."""
         said, given = tmp_path / "said.txt", [argument.format(tmp_path) for argument in arguments]
         for refused in range(100):
             folder = copied(original, tmp_path / f"full-{refused}")
@@ -330,7 +330,7 @@ class TestFullDisk:
         assert refused >= 1
 
     def test_every_frame_of_a_film(self, worker: Worker, tmp_path: Path) -> None:
-        """The first picture, drawn after training, is as far as this one goes."""
+        """This test ends at the first picture after training."""
         said, frames = tmp_path / "said.txt", 0
         for refused in range(100):
             folder = tmp_path / f"full-{refused}"
@@ -339,15 +339,15 @@ class TestFullDisk:
             frames += f"{folder}/{runs.FRAMES}/" in said.read_text()
             if f"{folder}/{runs.PLOTS}/" in said.read_text():
                 break
-            if Run(folder).exists() and not Run(folder).is_whole():  # if not only its last word was refused
+            if Run(folder).exists() and not Run(folder).is_whole():  # unless only the last line was refused
                 assert worker.call("train", "--resume", "--no-plots", "--run-dir", folder, said=said) == 0
                 assert Run(folder).is_whole()
         assert frames == 3
 
     def is_enough(self, worker: Worker, arguments: list[object], refused: int, folder: Path, said: Path) -> bool:
-        """Check that a command ends in order as a write of it is refused; return whether it has no such write.
+        """Check that a command ends cleanly if a write is refused, and return whether it has no such write.
 
-        Checkpoints are written at the end alone, however long it takes: so the writes are the same each time.
+        Checkpoints are written only at the end, so the number of writes does not depend on the speed.
         """
         code = worker.call(*arguments, said=said, refused=refused, SAVE_SECONDS=1e9)
         if code == 0:
@@ -365,7 +365,7 @@ def copied(folder: Path, copy: Path) -> Path:
 
 
 def assert_whole(run: Run, others: dict[int, Run]) -> None:
-    """Check that checkpoint and metrics are those of the run of as many epochs, and that no result is of another."""
+    """Check that checkpoint, metrics and results are those of a run of this many epochs."""
     checkpoint = run.checkpoint()
     epochs = len(checkpoint.history)
     assert_same_checkpoint(checkpoint, others[epochs].checkpoint())

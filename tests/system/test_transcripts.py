@@ -1,4 +1,4 @@
-"""The transcripts of the documents, from an empty folder: each command works as it stands, and says what is shown."""
+"""The transcripts in the documents, from an empty folder: each command works and prints the lines below it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from tests.helpers.documents import ROOT, blocks
 pytestmark = pytest.mark.slow
 
 FOLLOWED = (("data.md", 0), ("commands.md", 0), ("data.md", 1))
-"""Blocks of commands in the order in which a reader comes to them: a run's commands follow its training."""
+"""Blocks of commands in reading order, so the commands of a run follow its training."""
 
 HOME = "/home/me"
-"""The folder in which the documents have it happen."""
+"""The folder in which the documents run the commands."""
 
 MADE = {"digits.png", "digits.html", "threes.csv", "cancer.html"}
 
 
 def exchanges(block: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each command of a block with the lines that are shown below it."""
+    """Yield each command of a block with the output lines below it."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, *shown = part.strip().splitlines()
         yield command, [line for line in shown if line.strip() not in ("", "...")]
 
 
 def shape(line: str) -> str:
-    """Return a line with its numbers, names of files made of them, and spaces all alike: what does not change."""
+    """Return the part of a line that does not change: numbers, file names with numbers, and spaces become equal."""
     return " ".join(re.sub(r"[-+]?\d[\d.,e:+-]*", "#", line).split())
 
 
 def said(command: str, folder: Path) -> str:
-    """Return all that a command says, as a shell runs it."""
+    """Return the output of a command in a shell."""
     program = f"{sys.executable} -c 'from tfp_vae.cli.main import main; main(prog_name=\"tfp-vae\")'"
     line = re.sub(r"^tfp-vae", program.replace("\\", r"\\"), command)
     done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, timeout=600, check=False)

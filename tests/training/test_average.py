@@ -1,4 +1,4 @@
-"""Averaged weights: the average is the closed one, it costs nothing when off, and it survives."""
+"""Averaged weights: they equal the closed form, cost nothing if off, and survive an interruption."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def values(variables: object) -> list[np.ndarray]:
 
 
 def closed(history: list[list[np.ndarray]], decay: float) -> list[np.ndarray]:
-    """The weighted mean of the weights after each step, each step back counting `decay` times less."""
+    """The weighted mean of the weights after each step. Each earlier step counts `decay` times less."""
     counts = decay ** np.arange(len(history), dtype=np.float64)[::-1]
     return [np.tensordot(counts / counts.sum(), np.stack(each), axes=1) for each in zip(*history, strict=True)]
 
@@ -115,7 +115,7 @@ class TestAverage:
 
 
 class TestCost:
-    """Without it, the loop is what it was; with it, training takes the same steps."""
+    """Without averaging the loop stays the same. With averaging, training takes the same steps."""
 
     @staticmethod
     def traced(steps: Trainer) -> object:
@@ -144,21 +144,21 @@ class TestCost:
 
 
 def _assignments(traced: object) -> int:
-    """How many operations of a traced function, or of the functions it calls, write a variable."""
+    """Return the number of operations that write a variable in a traced function and the functions it calls."""
     functions = traced.graph.as_graph_def().library.function
     return sum(node.op.startswith("Assign") for function in functions for node in function.node_def)
 
 
 @pytest.fixture(scope="module")
 def averaged_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run with averaged weights; not to be written to."""
+    """A finished run with averaged weights. Do not write to it."""
     run, dataset = start_run(tmp_path_factory.mktemp("runs") / "averaged", ema=0.9)
     assert train(run, dataset)
     return run
 
 
 class TestRun:
-    """The averaged weights are validated, kept, and used."""
+    """Validation, files and commands use the averaged weights."""
 
     def test_validation_is_of_the_averaged_weights(self, averaged_run: Run, digits: object, trained: Path) -> None:
         def elbo(vae: object) -> float:

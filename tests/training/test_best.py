@@ -1,4 +1,4 @@
-"""`BestWeights` keeps the weights of the epoch with the greatest validation ELBO."""
+"""`BestWeights` keeps the weights of the epoch with the highest validation ELBO."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfp_vae.training import BestWeights, Callback, State, Training, fit
 
 
 class Keep(Callback):
-    """Capture the weights in use after each epoch, and the best ones that training knows."""
+    """Capture the weights in use after each epoch, and the best weights of the training."""
 
     def __init__(self) -> None:
         self.weights: list[dict[str, np.ndarray]] = []

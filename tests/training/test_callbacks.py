@@ -1,4 +1,4 @@
-"""Callbacks of the user's own follow a training and may end it."""
+"""Your own callbacks follow a training and may end it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Broken(Callback):
 
 
 class Witness(Callback):
-    """Keep the error that the training reports at its end."""
+    """Keep the error that training reports at its end."""
 
     error: BaseException | None = None
 

@@ -22,7 +22,7 @@ def x() -> np.ndarray:
 
 
 class Recorder(Callback):
-    """Write down each call, and keep a snapshot at a step."""
+    """Record each call, and keep a snapshot at a step."""
 
     def __init__(self, interrupt_at: int = -1) -> None:
         self.calls: list[str] = []

@@ -1,4 +1,4 @@
-"""The compiled loop: which examples, which numbers, and when it stops."""
+"""The compiled loop: its examples, its numbers and its end."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_variable_that_the_loss_does_not_reach_stays_as_it_is(x: np.ndarray) -
     vae.encoder.unused = tf.Variable([1.0, 2.0])
     steps = trainer(vae, x, "graph")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras tells of it too
+        warnings.simplefilter("ignore")  # Keras warns about it too
         steps.run(tf.constant(epoch_batches(50, 25, 4, 0, 0)), 4, 0, Totals())
     np.testing.assert_array_equal(vae.encoder.unused, [1.0, 2.0])
 
@@ -237,7 +237,7 @@ class TestValidator:
 
 
 class TestChoice:
-    """The path is chosen by the model."""
+    """The model decides which execution is used."""
 
     def test_dense_models_go_through_xla(self) -> None:
         assert choose(make()) == "xla"
@@ -255,7 +255,7 @@ class TestChoice:
 
 
 class TestCourse:
-    """Training a run: epochs, checkpoints, resumption."""
+    """Training a run: epochs, checkpoints and resuming."""
 
     def test_an_interrupted_run_resumes_to_the_same_bits(self, tmp_path: object, trained: object) -> None:
         run, dataset = start_run(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Optimizers take the steps that their formulas say."""
+"""Optimizers follow their formulas."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def path(optimizer: object, weight: float = 1.0) -> list[float]:
 
 
 def adam_path(rate: float, weight: float = 1.0, decay: float = 0.0) -> list[float]:
-    """The formula of Adam in double precision."""
+    """The weights under the formula of Adam in double precision."""
     m = v = 0.0
     found = []
     for t, gradient in enumerate(GRADIENTS, 1):

@@ -1,4 +1,4 @@
-"""The `Progress` callback writes lines if stderr is no terminal."""
+"""The `Progress` callback writes lines if stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_nothing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def simulate(epochs: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show epochs of two chunks each, so many seconds apart."""
+    """Report epochs of two chunks each, this many seconds apart."""
     clock, now, terms = itertools.count(0.0, seconds / 2), [0.0], Terms(-1.0, 0.5, 0.5)
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     state = SimpleNamespace(epochs=epochs, steps=2, step=0, terms=terms, validates=True, history=History())

@@ -1,4 +1,4 @@
-"""Early stopping: where training ends, and that an end is the same however often training was interrupted."""
+"""Early stopping: the epoch at which training ends, which does not depend on interruptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tfp_vae.training.history import Epoch
 from tfp_vae.training.stopping import Stop, early_stop
 
 STILL = {"learning_rate": 1e-30, "epochs": 9}
-"""A training that changes nothing: the first epoch stays the best."""
+"""Settings of a training that changes no weight, so the first epoch stays the best."""
 
 
 def history(*elbos: float) -> list[Epoch]:
@@ -33,7 +33,7 @@ def history(*elbos: float) -> list[Epoch]:
 
 
 class TestRule:
-    """history -> an early end, or none."""
+    """history -> an early end, or None."""
 
     @pytest.mark.parametrize(
         ("elbos", "patience", "expected"),
@@ -43,7 +43,7 @@ class TestRule:
             ((-3.0, -2.0, -1.0), 1, None),
             ((-3.0, -4.0), 1, Stop(2, 1, 1)),
             ((-3.0, -4.0), 2, None),
-            ((-3.0, -4.0, -3.0), 2, Stop(3, 1, 2)),  # as good is not better
+            ((-3.0, -4.0, -3.0), 2, Stop(3, 1, 2)),  # an equal value is not better
             ((-3.0, -4.0, -2.5, -9.0), 2, None),
             ((-3.0, math.nan, math.nan), 2, Stop(3, 1, 2)),
             ((math.nan, math.nan), 2, Stop(2, 0, 2)),
@@ -75,7 +75,7 @@ class TestRule:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that ended at epoch 3 of 9; not to be written to."""
+    """A run that ended at epoch 3 of 9. Do not write to it."""
     run, dataset = start_run(tmp_path_factory.mktemp("runs") / "stopped", early_stopping=2, **STILL)
     assert train(run, dataset)
     return run
@@ -152,7 +152,7 @@ class TestRun:
 
 
 class TestConfig:
-    """What is asked."""
+    """The settings of early stopping."""
 
     def test_patience_counts_epochs(self) -> None:
         for wrong in (0, -1, 1.5, "x"):

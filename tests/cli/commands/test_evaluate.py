@@ -1,4 +1,4 @@
-"""`tfp-vae evaluate`: what it prints, writes and keeps."""
+"""`tfp-vae evaluate`: printed results and written files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tfp_vae.runs.run import Run
 
 @pytest.fixture
 def quick(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Evaluate in no time: every result is that of `assessment`, updated with the plan and with this dictionary."""
+    """Skip the evaluation: every result is that of `assessment`, updated with the plan and this dictionary."""
     changes: dict[str, Any] = {}
 
     def assess(restored: LoadedRun, dataset: object, plan: Plan, **more: object) -> Assessment:
@@ -173,7 +173,7 @@ def test_compares_two_real_evaluations(copied: Run) -> None:
 
 @pytest.mark.usefixtures("quick")
 class TestFiles:
-    """What stays in the run."""
+    """Files in the run."""
 
     def test_a_lesser_evaluation_leaves_the_fuller_one_and_its_pictures(self, copied: Run) -> None:
         full = answer("evaluate", "--run", copied.folder, "--max-examples", "20")

@@ -23,7 +23,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, rows: bytes, depth: int = 8, kind: int = 0) -> bytes:
-    """Return a PNG file of grey pixels whose header may be wrong. `kind` is the format's number of another kind."""
+    """Return a PNG file of grey pixels whose header may be wrong. `kind` is the number of another pixel format."""
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body

@@ -90,7 +90,7 @@ class TestFolders:
 
 
 class TestReading:
-    """Settings of how data are read."""
+    """Settings for reading data."""
 
     @pytest.mark.parametrize(("text", "size"), [("28", (28, 28)), ("28x32", (28, 32)), ((5, 6), (5, 6)), (None, None)])
     def test_sizes(self, text: object, size: object) -> None:
