@@ -31,7 +31,7 @@ def summary(run: Run) -> dict[str, object]:
     """Return the columns of a run. A damaged run has only its folder and its state."""
     try:
         config, metrics, state = run.config(), run.metrics(), run.status().state
-        run.has_checkpoint()  # raises if the run had one that is gone
+        run.has_checkpoint()  # raises if the run's checkpoint is missing
         evaluation = run.read(EVALUATION) if (run.folder / EVALUATION).exists() else {}
     except TfpVaeError:
         return dict.fromkeys(COLUMNS) | {"run": str(run.folder), "state": "damaged"}

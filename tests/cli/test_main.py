@@ -1,4 +1,4 @@
-"""The group of commands: what starts quickly, and how errors are printed."""
+"""The group of commands: fast starts, and how errors are printed."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class TestDecomposition:
 
 
 class TestRatePerDimension:
-    """Marginal rates."""
+    """The rate of each latent dimension by itself."""
 
     def test_is_the_closed_form(self) -> None:
         found = rate_per_dimension(placed(LOCS, SCALES), indices(4, 1))

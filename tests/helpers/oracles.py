@@ -87,7 +87,10 @@ class LinearGaussian:
 
 @final
 class CurvedBernoulli:
-    """z ~ N(0, I) in one or two dimensions, x|z ~ Bernoulli with logits that bend with z; log p(x) by quadrature."""
+    """z ~ N(0, I) in one or two dimensions, and x|z ~ Bernoulli with logits that bend with z.
+
+    Quadrature gives log p(x).
+    """
 
     size, nodes = 8, 200
 

@@ -54,7 +54,7 @@ def draw(name: str, subject: Subject) -> Figure:
 
 
 def tile(figure: Figure, row: int, column: int, pitch: float = PITCH) -> np.ndarray:
-    """The pixels of the digit in a row and a column of a picture."""
+    """The pixels of the digit in this row and column of a picture."""
     top, left = round(row * pitch), column * PITCH
     return np.asarray(figure.axes[0].images[0].get_array())[top : top + SIDE, left : left + SIDE]
 
@@ -470,7 +470,7 @@ class TestEveryPicture:
 
 
 class TestDrawRun:
-    """Which pictures are drawn, and where they go."""
+    """The choice of pictures, and the paths of their files."""
 
     def test_refuses_pictures_without_their_needs(self, restored: LoadedRun, digits: Dataset) -> None:
         subject = Subject(restored, digits)

@@ -1,4 +1,4 @@
-"""Building a VAE from the settings of a model, and from a data set."""
+"""Building a VAE from the settings of a model and from a data set."""
 
 from __future__ import annotations
 

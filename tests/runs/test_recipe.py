@@ -396,7 +396,7 @@ class TestNewExamples:
         found = new_examples(of_pictures, str(form(tmp_path)))
         reference = new_examples(of_pictures, str(tmp_path / "pictures"))
         np.testing.assert_array_equal(found.x, reference.x)
-        assert set(np.unique(found.x)) == {0, 1}  # drawn once, as held-out data are
+        assert set(np.unique(found.x)) == {0, 1}  # drawn once, like held-out data
 
     def test_images_are_resized_as_the_runs_own(self, tmp_path: Path) -> None:
         folder = as_folder(tmp_path)

@@ -57,5 +57,7 @@ def test_rows_give_means_auroc_and_its_error(script: ModuleType, rng: np.random.
     assert first == f"| usual | {usual.mean():.1f} | | |"
     auroc, error = (float(cell) for cell in last.split("|")[3:5])
     assert auroc == pytest.approx(script.auroc(usual, other), abs=1e-4)
-    known = np.sqrt((400 + 400 + 1) / (12 * 400 * 400))  # of Mann and Whitney's statistic, where both are alike
+    known = np.sqrt(
+        (400 + 400 + 1) / (12 * 400 * 400)
+    )  # standard error of the Mann-Whitney statistic if both are alike
     assert error == pytest.approx(known, rel=0.2)

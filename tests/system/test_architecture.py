@@ -50,7 +50,7 @@ ALLOWED = {
 
 
 def imported(path: Path) -> set[str]:
-    """Return the modules that a file imports; relative imports of the command line begin with `cli`."""
+    """Return the modules that a file imports. Relative imports of the command line begin with `cli`."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -139,7 +139,7 @@ def test_images_are_grey_and_each_bias_fits_its_layer(workload: Workload) -> Non
 def test_operations_agree_with_a_count_by_hand() -> None:
     encoder, decoder = 784 * 8 + 8 * 6 + 6 * 6, 3 * 6 + 6 * 8 + 8 * 784
     assert SMALL.products() == (encoder, decoder)
-    # forward; to weights; to inputs, without those of the first layer: S = 4 decoders, B = 16, two operations a product
+    # forward, weights, and inputs except for the first layer: S = 4 decoders, B = 16, two operations per product
     assert SMALL.flops() == 2 * 16 * (3 * (encoder + 4 * decoder) - 784 * 8)
     assert EVALUATION.flops() == 2 * 16 * (encoder + 50 * decoder)
 
@@ -171,7 +171,7 @@ def test_our_loss_is_the_negative_elbo() -> None:
     oracle = [negative_elbo(given, x, draw.standard_normal((4, 16, 3))) for _ in range(200)]
     error = np.hypot(np.std(losses) / np.sqrt(50), np.std(oracle) / np.sqrt(200))
     assert abs(np.mean(losses) - np.mean(oracle)) < 5 * error
-    assert 5 * error < 1  # a rate or a pixel left out would show
+    assert 5 * error < 1  # a missing rate or pixel would change it
 
 
 def masked_network(network: Any, z: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +200,7 @@ def test_our_loss_under_a_flow_is_the_negative_elbo() -> None:
     losses = [peer.loss(x) for _ in range(50)]
     error = np.hypot(np.std(losses) / np.sqrt(50), oracle.mean(axis=1).std() / np.sqrt(2_000))
     assert abs(np.mean(losses) - oracle.mean()) < 5 * error
-    assert 5 * error < 1  # a layer left out would show
+    assert 5 * error < 1  # a missing layer would change it
 
 
 @pytest.mark.slow

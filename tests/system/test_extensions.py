@@ -1,4 +1,4 @@
-"""Extensions: your own code in every table, from the page on extensions, by import path and as entry points."""
+"""Extensions: the code on the page about extensions, for every table, by import path and as entry points."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def example_commands() -> list[str]:
 
 
 def forget() -> None:
-    """Make this process forget the code, as if it were a new one."""
+    """Remove the code from this process, as in a new one."""
     for name in [name for name in sys.modules if name.startswith("my_")]:
         del sys.modules[name]
     registry._ALLOWED.clear()
@@ -60,7 +60,7 @@ def forget() -> None:
 
 @pytest.fixture
 def run(own_code: Path) -> Run:
-    """A run that names code in every place. This process does not have the code."""
+    """A run that names code for every part. This process has not imported the code."""
     call("train", *EVERYTHING, *BRIEF)
     forget()
     return Run.open(own_code / "run")

@@ -47,7 +47,7 @@ class Generator(abc.ABC):
 
 @final
 class StockGenerator(Generator):
-    """TensorFlow's own generators. They take one seed at a time, so many seeds take one call each."""
+    """TensorFlow's own generators. They take one seed at a time, so each seed needs its own call."""
 
     def uniform(self, shape: Sequence[int] | Tensor, seed: Seed, dtype: DType) -> Tensor:
         """Return draws of `shape` from the uniform distribution on [0, 1)."""
@@ -69,7 +69,7 @@ class ThreefryGenerator(Generator):
     def uniform(self, shape: Sequence[int] | Tensor, seed: Seed | Array, dtype: DType) -> Tensor:
         """Return draws [..., *shape] from the uniform distribution on [0, 1) for seeds [..., 2].
 
-        They are the highest bits of the words, as many as a float of `dtype` holds.
+        They are the highest bits of the words, limited to the precision of `dtype`.
         """
         high, low = threefry(tf.convert_to_tensor(seed, tf.int32), tf.reduce_prod(shape))
         if dtype == tf.float32:

@@ -242,7 +242,7 @@ def can_import(path: str) -> bool:
 def import_object(path: str, kind: str, base: type[object]) -> Callable[..., Any]:
     """Return the class or function that an import path `package.module:Name` names.
 
-    Without `allow_code`, the module must be imported already, and the object must declare that it is of the right kind:
+    Without `allow_code`, the module must be imported already, and the object must declare the right kind:
     a subclass of `base`, or a function whose return annotation is `base`. So a run cannot call an arbitrary function,
     such as one of the standard library. With `allow_code`, a function may leave out the annotation. It may be named
     again in this process without permission.

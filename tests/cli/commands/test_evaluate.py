@@ -83,7 +83,7 @@ def test_options_become_the_plan(copied: Run, assessment: Assessment, monkeypatc
 
 @pytest.mark.usefixtures("quick")
 class TestTable:
-    """The table that a person reads."""
+    """The table on stdout."""
 
     def test_shows_the_metrics_of_one_run(self, copied: Run, assessment: Assessment) -> None:
         printed = call("evaluate", "--run", copied.folder, "--no-plots").stdout

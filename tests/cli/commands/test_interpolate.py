@@ -1,4 +1,4 @@
-"""`tfp-vae interpolate`: paths start and end where they should."""
+"""`tfp-vae interpolate`: paths start and end at the right points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tfp-vae sample`: its files hold what the model draws, and its picture shows the same."""
+"""`tfp-vae sample`: files hold the model's samples, and the picture shows the same."""
 
 from __future__ import annotations
 

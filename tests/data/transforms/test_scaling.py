@@ -1,4 +1,4 @@
-"""Scalings: which one is chosen, what it does to values, and the facts about scaled values."""
+"""Scalings: the choice of one, the scaled values, and facts about them."""
 
 from __future__ import annotations
 
