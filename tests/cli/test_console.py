@@ -40,7 +40,7 @@ def test_resume_becomes_a_command_line_for_commands_without_that_option() -> Non
     assert console.with_options("Use `resume=True`.", sample.command) == "Use `tfp-vae train --resume`."
 
 
-def test_settings_of_another_command_stay_as_they_are() -> None:
+def test_settings_of_another_command_do_not_change() -> None:
     assert console.with_options("`latent_dim` or `n=3`", sample.command) == "`latent_dim` or --n 3"
     assert console.with_options("`latent_dim`", None) == "`latent_dim`"
 

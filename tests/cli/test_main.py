@@ -67,7 +67,7 @@ def test_help_imports_no_heavy_package(modules: dict[str, set[str]]) -> None:
     assert not modules["--help"] & heavy
 
 
-def test_version_is_that_of_the_package() -> None:
+def test_version_equals_that_of_the_package() -> None:
     assert call("--version").stdout.strip() == f"tfp-vae, version {tfp_vae.__version__}"
 
 
@@ -120,7 +120,7 @@ def test_every_exception_has_its_exit_code(error: BaseException, code: int, mess
     assert failure.message.startswith(message)
 
 
-def test_running_out_of_memory_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_prints_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **more: object) -> None:
         raise MemoryError
 

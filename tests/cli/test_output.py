@@ -145,7 +145,7 @@ class TestReadOnlyRun:
         ("command", "option"),
         [*((name, "--out") for name, remedy in REMEDIES.items() if "--out" in remedy), ("evaluate", "--per-example")],
     )
-    def test_checks_the_folder_of_an_output_option_too(
+    def test_checks_the_folder_of_an_output_option(
         self, command: str, option: str, orphan: Run, tmp_path: Path, refusing: Refusal
     ) -> None:
         (tmp_path / "full").mkdir()

@@ -48,7 +48,7 @@ def test_signals_are_answered_during_a_call_of_c_code(number: int, code: int) ->
 
 
 @pytest.mark.parametrize(("number", "code"), CODES)
-def test_a_signal_as_training_ends_is_not_lost(
+def test_a_signal_at_the_end_of_training_takes_effect(
     number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signal arrives at the last moment of collection, after training has answered all earlier ones."""

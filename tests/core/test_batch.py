@@ -17,12 +17,12 @@ def test_array_becomes_a_fully_observed_batch() -> None:
     assert batch.context is None
 
 
-def test_batch_stays_itself() -> None:
+def test_batch_of_a_batch_is_the_same_object() -> None:
     batch = Batch(np.zeros((3, 2)), context=np.ones((3, 1)))
     assert as_batch(batch) is batch
 
 
-def test_plain_values_are_the_array_itself() -> None:
+def test_plain_returns_the_array_itself() -> None:
     x = np.zeros((3, 2))
     assert plain_values(Batch(x), "A network") is x
 

@@ -14,7 +14,7 @@ CODES = {"UsageError": 2, "DataError": 3, "RunError": 4, "DivergenceError": 5, "
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_exit_code_of_each_error_is_the_promised_one(name: str) -> None:
+def test_each_error_has_the_promised_exit_code(name: str) -> None:
     assert getattr(errors, name).exit_code == CODES[name]
     assert issubclass(getattr(errors, name), errors.TfpVaeError)
 
@@ -40,7 +40,7 @@ def test_finished_message_takes_precedence_and_keeps_the_fields() -> None:
     assert (error.subject, error.remedy) == ("runs/a", "")
 
 
-def test_usage_error_is_a_value_error_so_that_pydantic_reports_it() -> None:
+def test_usage_error_is_a_value_error_for_pydantic() -> None:
     assert issubclass(UsageError, ValueError)
     assert not issubclass(RunError, ValueError)
 

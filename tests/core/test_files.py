@@ -20,7 +20,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_write_replaces_the_file_and_leaves_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     files.write_bytes(path, b"old")
     files.write_bytes(path, b"new")
@@ -75,7 +75,7 @@ def test_error_without_a_reason_keeps_the_words_of_the_system() -> None:
         raise OSError(errno.EIO, "Input/output error")
 
 
-def test_only_errors_of_the_disk_are_raised_as_such() -> None:
+def test_only_disk_errors_become_disk_error() -> None:
     files.raise_if_disk(OSError(errno.ECONNRESET, "reset"), Path("a"))
     with pytest.raises(DiskError, match="the disk is full"):
         files.raise_if_disk(OSError(errno.ENOSPC, "full"), Path("a"))
@@ -109,7 +109,7 @@ def test_writable_folder_is_made_and_stays_empty(tmp_path: Path) -> None:
     assert names(tmp_path / "x" / "y") == []
 
 
-def test_folder_below_a_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_error_for_a_folder_below_a_file_has_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DiskError, match=r"one\.npz: .*\. Name another file\."):
         files.check_writable(tmp_path / "file" / "x", "name another file", of=Path("one.npz"))
@@ -117,7 +117,7 @@ def test_folder_below_a_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
         files.make_folder(tmp_path / "file")
 
 
-def test_arrays_come_back_equal(tmp_path: Path) -> None:
+def test_arrays_survive_writing_and_reading(tmp_path: Path) -> None:
     arrays = {"a": np.arange(6.0).reshape(2, 3), "b/c": np.array([True, False]), "d": np.array("text")}
     files.write_arrays(tmp_path / "x.npz", arrays)
     with np.load(tmp_path / "x.npz", allow_pickle=False) as found:
@@ -127,7 +127,7 @@ def test_arrays_come_back_equal(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy", allow_pickle=False), arrays["a"])
 
 
-def test_arrays_of_objects_are_refused_because_they_need_pickle(tmp_path: Path) -> None:
+def test_refuses_arrays_of_objects_because_they_need_pickle(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="found an array of objects"):
         files.write_arrays(tmp_path / "x.npz", {"a": np.array([{}], dtype=object)})
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
@@ -153,13 +153,13 @@ def test_json_refuses_a_list_with_a_number_that_is_not_finite() -> None:
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
-def test_numbers_that_are_not_finite_come_back(number: float) -> None:
+def test_non_finite_numbers_survive_writing_and_reading(number: float) -> None:
     found = files.restore_non_finite(json.loads(files.json_text({"a": number, "b": None, "b_reason": "none yet"})))
     assert repr(found["a"]) == repr(number)
     assert found == {"a": found["a"], "b": None, "b_reason": "none yet"}
 
 
-def test_sealed_object_opens_after_it_is_printed_and_parsed_again() -> None:
+def test_sealed_object_survives_printing_and_parsing() -> None:
     sealed = files.seal({"epochs": 3, "loss": math.nan, "name": "é"})
     again = json.loads(json.dumps(dict(reversed(sealed.items())), indent=7))
     assert files.unseal(again) == {"epochs": 3, "loss": None, "loss_reason": sealed["loss_reason"], "name": "é"}

@@ -16,12 +16,12 @@ NAMES = {"tf": "tensorflow", "tfp": "tensorflow_probability", "keras": "tf_keras
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_attributes_are_those_of_the_module(name: str) -> None:
+def test_lazy_module_has_the_attributes_of_the_module(name: str) -> None:
     module = importlib.import_module(NAMES[name])
     assert getattr(lazy, name).__version__ == module.__version__
 
 
-def test_distributions_are_those_of_tfp() -> None:
+def test_lazy_distributions_equal_those_of_tfp() -> None:
     assert lazy.tfd.Normal is importlib.import_module("tensorflow_probability").distributions.Normal
 
 
@@ -30,7 +30,7 @@ def test_unknown_attribute_is_an_attribute_error() -> None:
         _ = lazy.tf.no_such_name
 
 
-def test_module_that_does_not_exist_fails_when_it_is_used_and_not_before() -> None:
+def test_missing_module_raises_an_error_only_on_use() -> None:
     module = LazyModule("tfp_vae_no_such_module")
     with pytest.raises(ModuleNotFoundError, match="tfp_vae_no_such_module"):
         _ = module.anything

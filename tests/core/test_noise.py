@@ -65,7 +65,7 @@ def test_draws_have_their_distribution(execution: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_uniform_draws_stay_below_one_and_normal_ones_finite(execution: str) -> None:
+def test_uniform_draws_stay_below_one_and_normal_draws_stay_finite(execution: str) -> None:
     draws = compile_function(
         lambda seed: (uniform([10**6], seed, "float32"), standard_normal([10**6], seed, "float32")), execution
     )
@@ -148,7 +148,7 @@ def test_running_block_is_visible_only_within_the_block() -> None:
 
 @pytest.mark.parametrize("execution", ["xla", "graph"])
 @pytest.mark.parametrize("name", POSTERIORS)
-def test_a_posterior_draws_for_all_examples_what_it_draws_for_one(name: str, execution: str) -> None:
+def test_drawing_for_all_examples_equals_drawing_for_one(name: str, execution: str) -> None:
     """Drawing all examples at once agrees with drawing one at a time, and the density is that of the draws."""
     posterior = builders.posterior(name, 3)
     params = tf.constant(np.random.default_rng(2).normal(size=(4, posterior.params_size)), tf.float32)
@@ -210,7 +210,7 @@ def test_normals_draw_the_same_with_their_density() -> None:
     np.testing.assert_allclose(log_q, q.log_prob(z), rtol=1e-5)
 
 
-def test_a_model_is_estimated_again_without_compiling_and_with_its_new_weights() -> None:
+def test_second_estimate_uses_new_weights_without_compiling() -> None:
     from tfp_vae.evaluation.importance import Estimator, estimate
 
     vae, x = builders.model(), builders.data("bernoulli", 5)

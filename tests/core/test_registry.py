@@ -207,7 +207,7 @@ def test_errors_write_limits_in_plain_words(field: str, value: float, limit: str
         ),
     ],
 )
-def test_a_misspelt_keyword_is_refused_with_the_nearest_setting(make: Callable[[], object], message: str) -> None:
+def test_error_for_a_misspelt_keyword_suggests_the_nearest_setting(make: Callable[[], object], message: str) -> None:
     with pytest.raises(UsageError) as error:
         make()
     assert message in str(error.value)
@@ -275,7 +275,7 @@ def test_a_subclass_of_a_record_names_itself_and_all_its_settings() -> None:
         ("posteriors", "diagonal-normal:floor=1", "its keys: scale_floor. Did you mean 'scale_floor'?"),
     ],
 )
-def test_a_misspelt_name_or_key_is_refused_with_the_nearest_one(table: str, text: str, hint: str) -> None:
+def test_error_for_a_misspelt_name_or_key_suggests_the_nearest_one(table: str, text: str, hint: str) -> None:
     with pytest.raises(UsageError) as error:
         TABLES[table].member(text)
     assert str(error.value).endswith(hint)

@@ -54,7 +54,7 @@ def test_folding_one_by_one_equals_folding_at_once() -> None:
     assert as_pair(fold(fold((0, 1), 7), 3)) == as_pair(fold((0, 1), 7, 3))
 
 
-def test_tensors_as_indices_give_the_same_seed_also_in_a_graph() -> None:
+def test_tensors_as_indices_give_the_same_seed_even_in_a_graph() -> None:
     compiled = tf.function(lambda step: fold((0, 1), step))
     assert as_pair(compiled(tf.constant(9))) == as_pair(fold((0, 1), 9))
 

@@ -52,7 +52,7 @@ def test_first_violation_is_the_first_row_and_value_outside() -> None:
     assert first_violation(x, supports.BINARY) == Violation(2_100, 0.25)
 
 
-def test_no_examples_violate_nothing() -> None:
+def test_zero_examples_have_no_violation() -> None:
     assert first_violation(np.zeros((0, 3)), supports.BINARY) is None
 
 
@@ -62,7 +62,7 @@ def test_level_count_finds_the_number_of_levels(count: int) -> None:
     assert level_count(x.astype(np.float32)) == count
 
 
-def test_even_pixels_have_half_as_many_steps() -> None:
+def test_even_pixels_have_half_of_the_steps() -> None:
     x = 2 * np.arange(128)[:, np.newaxis] / 254
     assert level_count(x) == 128
 

@@ -132,7 +132,7 @@ def test_downloads_all_files_of_a_data_set(
     assert len(list((tmp_path / "cache" / "mnist").iterdir())) == 4
 
 
-def test_folder_is_the_given_one_or_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_folder_defaults_to_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TFP_VAE_DATA_DIR", raising=False)
     assert "tfp_vae" in str(data_folder(None))
     monkeypatch.setenv("TFP_VAE_DATA_DIR", str(tmp_path))

@@ -18,14 +18,14 @@ def split_into(train: np.ndarray, held_out: np.ndarray) -> Dataset:
 class TestDuplicates:
     """Examples that occur in two splits."""
 
-    def test_no_feature_outweighs_the_others_by_its_unit(self, rng: np.random.Generator) -> None:
+    def test_unit_of_a_feature_does_not_change_its_weight(self, rng: np.random.Generator) -> None:
         x, y = rng.normal(size=(200, 8)).astype(np.float32), rng.normal(size=(50, 8)).astype(np.float32)
         x[:, 0], y[:, 0] = 1e5 * x[:, 0], 1e5 * y[:, 0]
         y[7] = x[3]
         found = find_duplicates(Dataset("own", "", Split(x), Split(y), Split(y)), "test")
         assert (found.identical, found.near) == (1, 1)
 
-    def test_nearest_rows_are_those_of_brute_force(self, rng: np.random.Generator) -> None:
+    def test_nearest_rows_agree_with_brute_force(self, rng: np.random.Generator) -> None:
         a, b = rng.normal(40, 1, (300, 7)).astype(np.float32), rng.normal(40, 1, (90, 7)).astype(np.float32)
         places, distances = inspection.nearest_rows(a, b)
         every = np.sqrt(np.mean((a[None].astype(float) - b[:, None]) ** 2, axis=2))

@@ -23,7 +23,7 @@ def frame(rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame({"width": rng.normal(size=40), "kind": kinds, "count": np.arange(40)})
 
 
-def test_named_data_set_is_that_of_the_command_line() -> None:
+def test_named_data_set_equals_that_of_the_command_line() -> None:
     config, _ = plan("digits", None, None, small_model(), small_training())
     assert tv.data.load("digits").fingerprint() == config.data.fingerprint
 
@@ -208,7 +208,7 @@ class TestOwnArrays:
         ):
             load(str(tmp_path / "a.npz"))
 
-    def test_rows_are_named_as_they_stand_in_the_file(self, tmp_path: Path) -> None:
+    def test_errors_use_the_row_numbers_of_the_file(self, tmp_path: Path) -> None:
         for row in (0, 10, 39):
             x = np.zeros((40, 3))
             x[row, 1] = np.nan

@@ -130,7 +130,7 @@ class TestOmniglot:
                         stream.writestr(name, encoded(Image.fromarray(paper).convert("1")))
         return tmp_path
 
-    def test_strokes_are_ones_and_labels_are_numbers(self, folder: Path) -> None:
+    def test_strokes_have_the_value_one_and_labels_are_numbers(self, folder: Path) -> None:
         data = load("omniglot", data_dir=str(folder))
         assert data.sizes() == {"train": 18, "validation": 2, "test": 8}
         assert data.event_shape == (28, 28, 1)

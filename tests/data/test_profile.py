@@ -121,7 +121,7 @@ def test_empty_splits_have_no_facts() -> None:
     assert facts.fits(BINARY)
 
 
-def test_constant_elements_are_those_of_the_training_data() -> None:
+def test_constant_elements_refer_to_the_training_data() -> None:
     x = np.array([[1.0, 2.0, 3.0], [1.0, 5.0, 3.0]])
     data = Dataset("some", "", Split(x), Split(x + 1), Split(x))
     assert data.profile.constant == 2

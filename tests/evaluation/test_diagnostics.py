@@ -108,7 +108,7 @@ class TestTally:
         return rng.normal(-90, 3, size=(500, 4)), rng.normal(-20, 2, size=(500, 4))
 
     @pytest.mark.parametrize("part", [1, 7, 100, 500, 600])
-    def test_does_not_depend_on_the_cut(self, drawn: tuple[np.ndarray, np.ndarray], part: int) -> None:
+    def test_tally_does_not_depend_on_the_parts(self, drawn: tuple[np.ndarray, np.ndarray], part: int) -> None:
         log_px, log_ratio = drawn
         tally = Tally(4, 500, (1, 10, 333, 500))
         for start in range(0, 500, part):
@@ -182,7 +182,7 @@ def test_generalized_pareto_shape_ignores_the_scale(shape: float) -> None:
     np.testing.assert_allclose(generalized_pareto_shape(1e-3 * excess), found, rtol=1e-7)
 
 
-def test_standard_error_is_that_of_the_mean(rng: np.random.Generator) -> None:
+def test_standard_error_refers_to_the_mean(rng: np.random.Generator) -> None:
     values = rng.normal(size=30)
     assert standard_error(values) == pytest.approx(stats.sem(values))
     assert np.isnan(standard_error(values[:1]))

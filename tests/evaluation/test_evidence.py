@@ -149,14 +149,14 @@ class TestGreyData:
 class TestSupport:
     """Values outside the likelihood's support are an error and never get a number."""
 
-    def test_pixels_up_to_255_are_refused_by_a_bernoulli(self, vae: VAE, x: np.ndarray) -> None:
+    def test_bernoulli_refuses_pixels_up_to_255(self, vae: VAE, x: np.ndarray) -> None:
         row = int(np.flatnonzero(x.reshape(len(x), -1).any(axis=1))[0])
         message = rf"^x: expected values in \{{0, 1\}}, found 255 in row {row} of its source[.] Scale or binarize it"
         with pytest.raises(DataError, match=message):
             tv.log_likelihood(vae, 255 * x)
 
     @pytest.mark.parametrize("value", [0.3, -1.0, np.nan, np.inf])
-    def test_one_value_outside_is_enough(self, value: float, vae: VAE, x: np.ndarray) -> None:
+    def test_one_value_outside_raises_an_error(self, value: float, vae: VAE, x: np.ndarray) -> None:
         wrong = x.copy()
         wrong[5, 2, 3] = value
         with pytest.raises(DataError, match=rf"found {value:g} in row 5"):

@@ -80,7 +80,7 @@ COMPILED = {(33, 7)}
         *(pytest.param(*cut, "xla", marks=[] if cut in COMPILED else [pytest.mark.slow]) for cut in CUTS),
     ],
 )
-def test_estimate_does_not_depend_on_the_cut(batch_size: int, chunk_size: int, execution: str) -> None:
+def test_estimate_does_not_depend_on_batch_and_chunk_sizes(batch_size: int, chunk_size: int, execution: str) -> None:
     vae, x = shifted()
     settings = {"iw_samples": 130, "seed": (8, 8), "execution": execution}
     found = estimate(vae, x, batch_size=batch_size, chunk_size=chunk_size, **settings)
@@ -105,7 +105,7 @@ def assert_same(found: Estimates, expected: Estimates) -> None:
 
 
 @pytest.mark.parametrize("posterior", list(POSTERIORS))
-def test_estimate_of_any_posterior_does_not_depend_on_the_cut(posterior: str) -> None:
+def test_estimate_of_any_posterior_does_not_depend_on_batch_and_chunk_sizes(posterior: str) -> None:
     vae, x = builders.model(posterior), builders.data("bernoulli", 7)
     settings = {"iw_samples": 110, "execution": "graph"}
     expected = estimate(vae, x, seed=(8, 9), **settings)

@@ -90,7 +90,7 @@ class TestDecomposition:
         assert found.examples == 40
 
     @pytest.mark.parametrize("posterior", list(POSTERIORS))
-    def test_of_every_posterior_is_made_of_its_own_densities(self, posterior: str) -> None:
+    def test_of_every_posterior_agrees_with_its_densities(self, posterior: str) -> None:
         """log q(z_m|x_m), log q(z_m) and log p(z_m) at random z, each checked against a density by itself."""
         vae, x = builders.model(posterior), builders.data("bernoulli")
         params, rows = vae.encoder.network(x), np.array([2, 0, 5, 2])
@@ -138,7 +138,7 @@ class TestRatePerDimension:
         assert rate_per_dimension(builders.model(posterior, prior), builders.data("bernoulli")) is None
 
 
-def test_reconstruction_error_is_that_of_the_reconstructions(rng: np.random.Generator) -> None:
+def test_reconstruction_error_agrees_with_the_reconstructions(rng: np.random.Generator) -> None:
     vae, x = builders.model(), builders.data("bernoulli")
     many = x[rng.integers(len(x), size=701)]
     by_hand = np.mean((many - vae.reconstruct(many).numpy()) ** 2)

@@ -32,7 +32,7 @@ def test_embeddings_are_moments_of_the_posterior(name: str) -> None:
     np.testing.assert_allclose(found.scale, found.samples.std(axis=0), rtol=0.1 if few == 1 else 0.3)
 
 
-def test_the_same_seed_draws_the_same_and_no_samples_are_none(restored: LoadedRun, digits: Dataset) -> None:
+def test_the_same_seed_gives_the_same_samples(restored: LoadedRun, digits: Dataset) -> None:
     first, again, other = (encode(restored.vae, digits.test.x, samples=2, seed=(s, 1)).samples for s in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).all()
@@ -124,7 +124,7 @@ class TestRegions:
         with pytest.raises(UsageError, match=r"0 of 20,000 samples lie in it, but 3 are needed\."):
             sample(restored, 3, seed=0, region=((90, 91), (0, 1)))
 
-    def test_samples_of_all_space_are_those_without_a_region(self, restored: LoadedRun) -> None:
+    def test_region_of_all_space_equals_no_region(self, restored: LoadedRun) -> None:
         everywhere = ((-99.0, 99.0), (-99.0, 99.0))
         assert sample(restored, 1_005, seed=0, region=everywhere).shape == (1_005, 8, 8, 1)
         near = sample(restored, 4, seed=0, region=((1.0, 1.02), (1.0, 1.02)))

@@ -43,14 +43,14 @@ def test_order_of_the_points_does_not_change_the_plane(z: np.ndarray, rng: np.ra
     np.testing.assert_allclose(plane.centre, other.centre)
 
 
-def test_two_dimensions_stay_as_they_are(rng: np.random.Generator) -> None:
+def test_projection_does_not_change_two_dimensions(rng: np.random.Generator) -> None:
     z = rng.normal(size=(10, 2))
     plane = projection(z)
     np.testing.assert_array_equal(plane(z), z)
     assert (plane.names, plane.how, plane.shares) == (("$z_1$", "$z_2$"), "", None)
 
 
-def test_names_and_titles_tell_the_shares_of_variance() -> None:
+def test_names_and_titles_show_the_shares_of_variance() -> None:
     z = np.zeros([3, 4])
     z[:, 1], z[:, 2] = [-3, 0, 3], [-1, 2, -1]
     plane = projection(z)

@@ -85,7 +85,7 @@ def test_elbo_of_sums_the_parts_of_the_rate() -> None:
 
 @pytest.mark.parametrize("prior", list(PRIORS))
 @pytest.mark.parametrize("posterior", list(POSTERIORS))
-def test_elbo_for_takes_the_closed_form_where_there_is_one(posterior: str, prior: str) -> None:
+def test_elbo_for_uses_the_closed_form_if_there_is_one(posterior: str, prior: str) -> None:
     vae = builders.model(posterior, prior)
     closed = has_closed_form_rate(vae.encoder.posterior, vae.prior)
     assert isinstance(elbo_for(vae), ELBO if closed else MonteCarloELBO)

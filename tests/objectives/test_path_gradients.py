@@ -35,7 +35,7 @@ def test_path_gradients_vanish_at_the_exact_posterior(objective: Any, x: np.ndar
 
 
 @pytest.mark.parametrize("objective", [ELBO(mc_samples=3), MonteCarloELBO(mc_samples=3), IWAE(mc_samples=4)])
-def test_other_gradients_do_not_vanish_there(objective: Any, x: np.ndarray) -> None:
+def test_other_gradients_do_not_vanish_at_the_exact_posterior(objective: Any, x: np.ndarray) -> None:
     vae = linear_model(0)
     assert np.abs(gradients(objective, vae, x, vae.encoder)).max() > 1e-3
 
@@ -134,7 +134,7 @@ def test_encoder_gradient_of_dreg_equals_tfp(x: np.ndarray) -> None:
     ("estimator", "plain"),
     [(StickingTheLanding(mc_samples=5), MonteCarloELBO(mc_samples=5)), (DReG(mc_samples=5), IWAE(mc_samples=5))],
 )
-def test_value_and_terms_are_those_of_the_plain_bound(estimator: Objective, plain: Objective, x: np.ndarray) -> None:
+def test_value_and_terms_equal_those_of_the_plain_bound(estimator: Objective, plain: Objective, x: np.ndarray) -> None:
     first, second = (objective.bound(linear_model(0.4), x, seed=(5, 6)) for objective in (estimator, plain))
     for name in Bound._fields:
         np.testing.assert_allclose(getattr(first, name), getattr(second, name), rtol=1e-10)

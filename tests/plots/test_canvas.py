@@ -116,7 +116,7 @@ def test_up_to_twenty_finite_labels_are_classes(labels: np.ndarray | None, class
     assert (None if found is None else found.tolist()) == classes
 
 
-def test_colours_of_examples_are_those_of_their_classes() -> None:
+def test_examples_have_the_colours_of_their_classes() -> None:
     first, second = canvas.PALETTE[:2]
     assert canvas.colors_of(np.array([7, 5, 7]), 3) == [second, first, second]
     assert canvas.colors_of(None, 2) == canvas.colors_of(np.arange(21), 2) == [first, first]

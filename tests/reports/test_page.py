@@ -221,7 +221,7 @@ class TestPicturesFor:
         assert other == ["samples", "manifold", "extremes"]
 
     @pytest.mark.parametrize("name", ["samples.png", "latent-animation.gif"])
-    def test_damaged_pictures_are_refused_by_name(self, name: str, evaluated: Run) -> None:
+    def test_error_names_damaged_pictures(self, name: str, evaluated: Run) -> None:
         evaluated.path(f"plots/{name}").write_bytes(b"GIF89a nonsense")
         with pytest.raises(RunError, match=rf"{name}: this picture is damaged. Draw it again with `tfp-vae plot`."):
             page.page_pictures(evaluated)

@@ -12,7 +12,7 @@ from tfp_vae.reports import subject as subjects
 from tfp_vae.runs.recipe import held_out_view
 
 
-def test_test_examples_are_as_the_model_sees_them(flat: Subject) -> None:
+def test_test_examples_equal_the_input_of_the_model(flat: Subject) -> None:
     np.testing.assert_array_equal(flat.test.x, held_out_view(flat.config, flat.dataset, "test").x)
     assert flat.seen == "data, binarized"
     assert set(np.unique(flat.test.x)) == {0, 1}

@@ -221,7 +221,7 @@ class TestShortcuts:
         with pytest.raises(UsageError, match=message):
             expand_shortcuts(values)
 
-    def test_settings_without_shortcuts_stay_as_they_are(self) -> None:
+    def test_settings_without_shortcuts_do_not_change(self) -> None:
         values = {"encoder": "conv", "epochs": 3}
         assert expand_shortcuts(values) == values
 

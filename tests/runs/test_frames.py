@@ -147,7 +147,7 @@ class TestFilm:
             film.frames(run)
         assert film.frames(Run(tmp_path / "none")) == []
 
-    def test_flipped_bits_are_refused_or_change_nothing(self, tmp_path: Path, rng: np.random.Generator) -> None:
+    def test_flipped_bits_raise_an_error_or_change_nothing(self, tmp_path: Path, rng: np.random.Generator) -> None:
         """For each byte in turn, the frame is refused by name or reads as before."""
         path, good = tmp_path / "frames" / "epoch-0000003.npz", [rng.random((4, 2)), rng.random((9, 2))]
         path.parent.mkdir()
@@ -172,7 +172,7 @@ class TestFilm:
         with pytest.raises(RunError, match=r"epoch-0000001\.npz: this frame .* Delete it"):
             film.frames(Run(tmp_path))
 
-    def test_compressed_frames_are_refused_before_they_take_memory(self, tmp_path: Path) -> None:
+    def test_refuses_compressed_frames_before_they_take_memory(self, tmp_path: Path) -> None:
         (tmp_path / "frames").mkdir()
         zeros = np.zeros((1_000, 4_000))
         np.savez_compressed(tmp_path / "frames" / "epoch-0000003.npz", means=zeros, decoded=zeros)

@@ -96,7 +96,7 @@ class TestSaveAfterFit:
         with pytest.raises(RunError, match="holds a run already"):
             tv.save(fitted, hand_built_copy.folder)
 
-    def test_settings_of_the_fit_are_those_of_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
+    def test_settings_of_the_fit_reach_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         objective = Weighted(tv.objectives.ELBO(mc_samples=2), beta=2.0, warmup_steps=8, free_bits=0.1)
         tv.fit(
@@ -351,9 +351,7 @@ class TestLoadedRun:
         with pytest.raises(RunError, match="expected a run's folder"):
             tv.load(tmp_path / "nothing")
 
-    def test_samples_do_not_depend_on_how_many_follow(
-        self, restored: LoadedRun, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_samples_do_not_depend_on_later_samples(self, restored: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tfp_vae.runs.load.SAMPLES_AT_ONCE", 3)
         few, many = sample(restored, 3, seed=1), sample(restored, 7, seed=1)
         assert many.shape == (7, 8, 8, 1)
@@ -367,7 +365,7 @@ class TestLoadedRun:
         assert ((means > 0) & (means < 1)).all()
 
 
-def test_files_of_a_saved_run_are_those_of_the_contract(hand_built: Run) -> None:
+def test_saved_run_has_the_promised_files(hand_built: Run) -> None:
     names = {path.name for path in hand_built.folder.iterdir()}
     assert names >= {
         "config.json",

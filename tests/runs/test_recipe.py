@@ -237,7 +237,7 @@ def test_counts_reach_the_encoder_as_logarithms(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["encoder", "decoder"])
 @pytest.mark.parametrize("name", list(NETWORKS))
-def test_networks_for_images_are_refused_for_vectors(option: str, name: str, tmp_path: Path) -> None:
+def test_refuses_networks_for_images_on_vectors(option: str, name: str, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", PIXELS.reshape(20, -1))
     asked = (str(tmp_path / "a.npy"), None, None, ModelConfig(**{option: name}), TrainingConfig())
     if name == "mlp":
@@ -297,7 +297,7 @@ class TestChoices:
     def test_large_images_get_convolutions(self, shape: tuple[int, ...], network: str) -> None:
         assert suit(dataset(np.zeros((3, *shape), np.float32)).profile)["encoder"].name == network
 
-    def test_images_of_many_channels_are_treated_as_colours(self) -> None:
+    def test_treats_images_of_many_channels_as_colours(self) -> None:
         kind = dataset(np.full((3, 4, 4, 5), 0.25, np.float32)).profile.kind
         assert kind.form == "images of many channels"
         assert suit(dataset(np.zeros((3, 4, 4, 5), np.float32)).profile)["likelihood"].name == "bernoulli"
@@ -344,7 +344,7 @@ def test_png_files_of_16_bits_equal_the_array_of_their_pixels(tmp_path: Path, ca
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_new_pixels_of_8_bits_are_divided_like_the_runs_own(
+def test_divides_new_pixels_of_8_bits_like_the_runs_own(
     dtype: type, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     np.save(tmp_path / "trained.npy", PIXELS.astype(dtype))
@@ -398,7 +398,7 @@ class TestNewExamples:
         np.testing.assert_array_equal(found.x, reference.x)
         assert set(np.unique(found.x)) == {0, 1}  # drawn once, like held-out data
 
-    def test_images_are_resized_as_the_runs_own(self, tmp_path: Path) -> None:
+    def test_resizes_images_like_the_runs_own(self, tmp_path: Path) -> None:
         folder = as_folder(tmp_path)
         reading = Reading(resize="2x3")
         config, _ = plan(str(folder), None, "none", ModelConfig(likelihood="normal"), TrainingConfig(), reading=reading)
@@ -491,7 +491,7 @@ class TestNewExamples:
             f"{folder / '1.png'}: expected images of one size, 4x5, found 3x5. Resize all to 4x5, as in training."
         )
 
-    def test_colour_images_are_refused_by_a_run_of_grey_ones(self, of_pictures: object, tmp_path: Path) -> None:
+    def test_run_of_grey_images_refuses_colour_images(self, of_pictures: object, tmp_path: Path) -> None:
         rgb = np.stack([PIXELS] * 3, axis=-1)
         folder = write_images(tmp_path / "c", {f"{i}.png": encoded(x) for i, x in enumerate(rgb)})
         with pytest.raises(DataError, match="found 4x5x3"):

@@ -33,7 +33,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
     return LoadedRun(run)
 
 
-def test_figures_are_the_means_of_the_examples(assessment: Assessment) -> None:
+def test_metrics_are_the_means_of_the_examples(assessment: Assessment) -> None:
     result, estimates = assessment.result, assessment.estimates
     for name in ("log_likelihood", "elbo", "distortion", "rate"):
         assert result[name] == pytest.approx(getattr(estimates, name).mean())
@@ -94,9 +94,7 @@ def test_annealing_is_done_on_some_of_the_examples(assessment: Assessment) -> No
     assert sandwich["gap"] == pytest.approx(sandwich["upper"] - sandwich["lower"])
 
 
-def test_neighbours_are_those_of_the_training_means(
-    assessment: Assessment, restored: LoadedRun, digits: Dataset
-) -> None:
+def test_neighbours_come_from_the_training_means(assessment: Assessment, restored: LoadedRun, digits: Dataset) -> None:
     taught, y = held_out_view(restored.config, digits, "train"), digits.train.y
     means, asked = restored.vae.encoder.mean(taught.x).numpy(), assessment.estimates.posterior_mean
     assert y is not None
@@ -197,7 +195,7 @@ class TestCompare:
         found = compare(assessment, assessment)
         assert found["log_likelihood"] == found["log_likelihood_se"] == 0
 
-    def test_the_error_is_that_of_the_pairs(self, restored: LoadedRun, other: LoadedRun, digits: Dataset) -> None:
+    def test_error_refers_to_paired_differences(self, restored: LoadedRun, other: LoadedRun, digits: Dataset) -> None:
         asked = Plan(iw_samples=(50,), max_examples=100, execution="graph")
         first, second = (assess(run, reload(run.config), asked) for run in (restored, other))
         found = compare(first, second)

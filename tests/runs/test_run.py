@@ -147,7 +147,7 @@ class TestRefusals:
         with pytest.raises(RunError, match=f"only one of them has '{name}'"):
             LoadedRun(copied)
 
-    def test_nothing_is_restored_unless_all_fits(self, copied: Run) -> None:
+    def test_restores_nothing_unless_everything_fits(self, copied: Run) -> None:
         vae = build_from_config(copied.config())
         before = State(vae).capture()
         spoiled = {name: value + 1 for name, value in before.items()} | {max(before): np.zeros(1)}

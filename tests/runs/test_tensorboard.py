@@ -44,7 +44,7 @@ def test_every_metric_has_a_tag(trained: Path) -> None:
     assert len(set(TAGS.values())) == len(TAGS)
 
 
-def test_command_writes_what_the_metrics_say_and_samples(tmp_path: Path) -> None:
+def test_command_writes_metrics_and_samples(tmp_path: Path) -> None:
     told = ("--hidden", "8", "--execution", "graph", "--epochs", "2", "--no-plots", "--run-dir", tmp_path / "r")
     result = call("train", "--tensorboard", *told)
     run = Run(tmp_path / "r")

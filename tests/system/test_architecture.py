@@ -165,7 +165,7 @@ def test_tables_hold_every_concrete_member(kind: str) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_the_first_line_says_what_a_module_is_for(path: Path) -> None:
+def test_every_module_describes_its_purpose(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring is not None
     assert len(docstring.splitlines()[0]) > 20

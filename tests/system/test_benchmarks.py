@@ -216,7 +216,7 @@ def test_our_training_and_evaluation_run() -> None:
     assert np.all(estimate < 0)
 
 
-def test_our_estimate_from_given_noise_is_that_of_plain_numpy() -> None:
+def test_our_estimate_from_given_noise_agrees_with_numpy() -> None:
     given = problem(EVALUATION)
     x, noise = binary(given), np.random.default_rng(3).standard_normal((50, 16, 3), np.float32)
     loc, s = np.split(mlp(given.encoder, x).astype(np.float64), 2, axis=-1)
@@ -394,7 +394,7 @@ def rendered(found: dict[str, Any]) -> list[list[str]]:
     return [list(cells) for cells in zip(*(column.cells for column in table.columns), strict=True)]  # type: ignore[arg-type]
 
 
-def test_a_peer_that_cannot_do_a_workload_is_shown_as_a_dash() -> None:
+def test_table_shows_a_dash_for_unsupported_workloads() -> None:
     found = {
         "workload": as_dict(SMALL),
         "seconds": {OURS: [0.1, 0.2, 0.4], "twice": [0.2, 0.4, 0.8]},  # quartiles

@@ -82,7 +82,7 @@ def test_page_fits_without_complaints(page: Path, width: int, scheme: str, tmp_p
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(page: Path, scheme: str) -> None:
+def test_text_has_enough_contrast(page: Path, scheme: str) -> None:
     found = visited(page, "--scheme", scheme)
     assert found["dark"] == (scheme == "dark")
     lighter, darker = sorted((luminance(found["ground"]), luminance(found["text"])), reverse=True)

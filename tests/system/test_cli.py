@@ -183,11 +183,11 @@ class TestTrain:
         call("evaluate", "--run", "r", "--iw-samples", "3", *GRAPH)
         call("sample", "--run", "r", "--n", "3")
 
-    def test_weights_are_those_of_the_library_with_the_same_seed(self, here: Path, trained: Path) -> None:
+    def test_weights_equal_those_of_the_library(self, here: Path, trained: Path) -> None:
         call("train", *SMALL, "--no-plots", "--run-dir", "r")
         assert_same(Run(Path("r")).checkpoint().variables, Run(trained).checkpoint().variables)
 
-    def test_resume_goes_on_to_the_total(self, here: Path, copied: Run) -> None:
+    def test_resume_continues_to_the_total(self, here: Path, copied: Run) -> None:
         told = call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots").stderr.splitlines()
         assert told[:2] == [f"run: {copied.folder}", "continuing after 2 of 3 epochs, from step 24"]
         assert len(copied.metrics()) == 3

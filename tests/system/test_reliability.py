@@ -147,7 +147,7 @@ class TestDamage:
         assert refused > 0.7 * len(places)
 
     @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.9999])
-    def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
+    def test_damage_to_the_newest_checkpoint_selects_the_previous_one(
         self, share: float, run: Run, caplog: pytest.LogCaptureFixture
     ) -> None:
         path, before = run.folder / runs.CHECKPOINT, checkpoints.read(run.folder / runs.PREVIOUS)
@@ -311,7 +311,7 @@ class TestHostility:
             run.config()
 
     @pytest.mark.parametrize("version", [0, 2, "1", None, True])
-    def test_unknown_versions_are_refused_with_a_sentence(self, version: object, run: Run) -> None:
+    def test_refuses_unknown_versions_in_one_sentence(self, version: object, run: Run) -> None:
         run.write(runs.CONFIG, {**run.read(runs.CONFIG), "version": version})
         with pytest.raises(RunError, match=r"expected version 1, found .* or train again"):
             run.config()
@@ -464,7 +464,7 @@ class TestPrevious:
         run.save_checkpoint(following)
         assert [checkpoints.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
 
-    def test_the_first_save_of_a_resumed_training_keeps_it_too(self, run: Run) -> None:
+    def test_the_first_save_of_a_resumed_training_keeps_the_last_checkpoint(self, run: Run) -> None:
         run.extend(4)
         steps = []
         train(Run(run.folder), reload(run.config()), callbacks=[Interrupt(lambda: steps.append(0) or len(steps) > 2)])
@@ -706,7 +706,7 @@ def first_step_not_finite(config: RunConfig, dataset: Dataset) -> int:
 
 
 @pytest.mark.parametrize("members", CONFIGS, ids=lambda members: str(next(iter(members.values()))))
-def test_shapes_are_those_of_the_model_that_is_built(members: dict[str, str], trained: Path) -> None:
+def test_shapes_agree_with_the_built_model(members: dict[str, str], trained: Path) -> None:
     data = Run(trained).config().data
     model = ModelConfig(**{"encoder": "mlp:hidden=4", "decoder": "mlp:hidden=4", "latent_dim": 3, **members})
     config = RunConfig(data=data, model=model, training=TrainingConfig(objective="monte-carlo-elbo"))

@@ -66,7 +66,7 @@ class TestAverage:
     @pytest.mark.parametrize(
         ("execution", "decay"), [pytest.param("xla", 0.999, marks=pytest.mark.slow), ("graph", 0.3), ("eager", 0.9)]
     )
-    def test_is_the_weighted_mean_of_the_weights_of_each_step(self, execution: str, decay: float) -> None:
+    def test_average_is_the_weighted_mean_over_all_steps(self, execution: str, decay: float) -> None:
         batches = tf.constant(epoch_batches(30, 10, STEPS, 0, 0))
         vae, averaged = make(), make()
         steps, totals, history = trainer(vae, None, execution), Totals(), []
@@ -80,7 +80,7 @@ class TestAverage:
 
     @pytest.mark.parametrize("decay", [0.01, 0.5, 0.99, 0.9999, 0.999999])
     @pytest.mark.parametrize("steps", [1, 2, 30])
-    def test_of_given_weights(self, decay: float, steps: int) -> None:
+    def test_average_of_given_weights(self, decay: float, steps: int) -> None:
         weights = np.random.default_rng(1).normal(size=(steps, 5))
         kept, weight = tf.Variable(tf.fill([5], 1e3)), tf.Variable(tf.zeros([5]))
         average = Average([kept], decay)
@@ -90,13 +90,13 @@ class TestAverage:
         expected = closed([[row] for row in weights], decay)[0]
         np.testing.assert_allclose(kept.numpy(), expected, rtol=1e-4, atol=1e-3)  # started a thousand away
 
-    def test_rate_is_that_of_float64_at_any_step(self) -> None:
+    def test_rate_agrees_with_float64_at_any_step(self) -> None:
         for decay in (0.1, 0.9, 0.999, 0.9999999):
             for step in (0, 1, 10, 10_000, 10_000_000):
                 expected = (1 - decay) / -math.expm1((step + 1) * math.log(decay))
                 assert float(Average([], decay)._rate(tf.constant(step))) == pytest.approx(expected, rel=1e-5)
 
-    def test_does_not_depend_on_how_steps_are_cut(self) -> None:
+    def test_average_does_not_depend_on_the_steps_per_call(self) -> None:
         batches, found = tf.constant(epoch_batches(30, 10, STEPS, 0, 0)), []
         for cuts in ([STEPS], [1, 3, STEPS]):
             averaged, totals = make(), Totals()
@@ -160,7 +160,7 @@ def averaged_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 class TestRun:
     """Validation, files and commands use the averaged weights."""
 
-    def test_validation_is_of_the_averaged_weights(self, averaged_run: Run, digits: object, trained: Path) -> None:
+    def test_validation_uses_the_averaged_weights(self, averaged_run: Run, digits: object, trained: Path) -> None:
         def elbo(vae: object) -> float:
             x = digits.validation.x
             return Validator(vae, fitting.elbo_for(vae), x, run_seed=0, execution="graph")().elbo
@@ -172,7 +172,7 @@ class TestRun:
         assert elbo(raw) == pytest.approx(Run(trained).metrics()[-1]["validation_elbo"], rel=1e-6)
         assert elbo(raw) != pytest.approx(told, rel=1e-4)
 
-    def test_training_is_the_same_as_without(self, averaged_run: Run, trained: Path) -> None:
+    def test_averaging_does_not_change_training(self, averaged_run: Run, trained: Path) -> None:
         with_it, without = averaged_run.checkpoint().variables, Run(trained).checkpoint().variables
         assert_same({name: array for name, array in with_it.items() if name in without}, without)
         assert {name for name in with_it if name not in without} == {
@@ -186,7 +186,9 @@ class TestRun:
                 np.testing.assert_array_equal(value, saved[f"average/{name}"])
         assert (saved["average/decoder/000/kernel"] != saved["decoder/000/kernel"]).any()
 
-    def test_best_weights_apart_are_averages_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_best_weights_of_an_earlier_epoch_are_averages(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def uphill(learning_rate: float, total_steps: int) -> object:
             return lambda step: tf.where(step < 12, learning_rate, -10 * learning_rate)
 

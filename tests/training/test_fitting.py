@@ -98,7 +98,7 @@ def test_divergence_names_settings_and_reaches_callbacks(x: np.ndarray) -> None:
     assert isinstance(recorder.error, DivergenceError)
 
 
-def test_data_outside_the_support_are_refused_once(x: np.ndarray) -> None:
+def test_refuses_data_outside_the_support_once(x: np.ndarray) -> None:
     with pytest.raises(DataError, match="expected values in"):
         short(7 * x)
     with pytest.raises(DataError, match="expected examples of shape"):
@@ -119,7 +119,7 @@ def test_history_shows_and_converts(x: np.ndarray) -> None:
     assert frame["elbo"].tolist() == [each.elbo for each in history]
 
 
-def test_last_fit_is_known_as_long_as_its_vae(x: np.ndarray) -> None:
+def test_last_fit_lives_as_long_as_its_vae(x: np.ndarray) -> None:
     vae, history = short(x, epochs=1)
     first = fitting.last_fit(vae)
     assert first is not None

@@ -78,7 +78,7 @@ def test_every_execution_learns(execution: str, x: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("execution", ["graph", pytest.param("xla", marks=pytest.mark.slow)])
-def test_weights_do_not_depend_on_how_steps_are_cut(execution: str, x: np.ndarray) -> None:
+def test_weights_do_not_depend_on_the_steps_per_call(execution: str, x: np.ndarray) -> None:
     batches = tf.constant(epoch_batches(50, 10, 12, 0, 0))
     outcomes = []
     for cuts in ([12], [1, 2, 7, 12]):
@@ -126,7 +126,7 @@ def test_each_step_draws_new_noise(execution: str, x: np.ndarray) -> None:
     assert len(set(values)) == 4
 
 
-def test_clip_norm_bounds_what_a_step_of_sgd_moves(x: np.ndarray) -> None:
+def test_clip_norm_bounds_a_step_of_sgd(x: np.ndarray) -> None:
     vae = make()
     before = [v.numpy() for v in vae.trainable_variables]
     steps = Trainer(
@@ -165,7 +165,7 @@ class TestSchedules:
         assert float(steps.optimizer.learning_rate) == pytest.approx(float(steps.schedule(tf.constant(5))))
 
 
-def test_a_variable_that_the_loss_does_not_reach_stays_as_it_is(x: np.ndarray) -> None:
+def test_a_variable_outside_the_loss_does_not_change(x: np.ndarray) -> None:
     vae = make()
     vae.encoder.unused = tf.Variable([1.0, 2.0])
     steps = trainer(vae, x, "graph")
@@ -224,7 +224,7 @@ class TestValidator:
         assert found.rate == pytest.approx(float(tf.reduce_mean(q.kl_divergence(vae.prior()))), rel=1e-5)
         assert found.elbo == pytest.approx(-found.distortion - found.rate)
 
-    def test_a_last_batch_weighs_no_more_than_its_examples(self, x: np.ndarray) -> None:
+    def test_a_smaller_last_batch_has_a_smaller_weight(self, x: np.ndarray) -> None:
         vae, binary = make(), (x > 0.5).astype(np.float32)
         rates = [
             Validator(vae, ELBO(), binary, run_seed=0, batch_size=size, execution="graph")().rate for size in (7, 50)
@@ -239,7 +239,7 @@ class TestValidator:
 class TestChoice:
     """The model decides which execution is used."""
 
-    def test_dense_models_go_through_xla(self) -> None:
+    def test_dense_models_use_xla(self) -> None:
         assert choose(make()) == "xla"
 
     def test_convolutions_on_a_cpu_run_as_a_graph(self) -> None:
@@ -304,7 +304,7 @@ class TestCourse:
         assert run.checkpoint().step == 12
         assert all(np.isfinite(value).all() for value in run.checkpoint().variables.values())
 
-    def test_divergence_in_the_first_epoch_says_so(self, tmp_path: object) -> None:
+    def test_error_mentions_divergence_in_the_first_epoch(self, tmp_path: object) -> None:
         run, dataset = start_run(tmp_path / "run", learning_rate=1e30)
         with pytest.raises(DivergenceError, match=r"step \d+\..*`learning_rate`.* There is no checkpoint before it"):
             train(run, dataset)

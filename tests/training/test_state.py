@@ -81,7 +81,7 @@ def test_a_state_without_optimizer_restores_the_weights_in_use() -> None:
     ],
     ids=["missing", "unknown", "shape", "type"],
 )
-def test_arrays_that_do_not_fit_change_nothing(change: object, message: str) -> None:
+def test_unsuitable_arrays_change_nothing(change: object, message: str) -> None:
     state, other = State(make(seed=0)), State(make(seed=1)).capture()
     before = state.capture()
     change(other)

@@ -56,7 +56,7 @@ class TestRule:
         assert early_stop(history(*elbos), patience) == expected
 
     @pytest.mark.parametrize("patience", [1, 2, 3])
-    def test_every_course_of_five_epochs_ends_where_a_counter_says(self, patience: int) -> None:
+    def test_every_history_of_five_epochs_ends_at_the_epoch_of_a_counter(self, patience: int) -> None:
         for elbos in itertools.product((-2.0, -1.0, math.nan), repeat=5):
             best, waited = -math.inf, 0
             for epoch in range(1, 6):
@@ -64,7 +64,7 @@ class TestRule:
                 best, waited = (elbos[epoch - 1], 0) if better else (best, waited + 1)
                 assert (early_stop(history(*elbos[:epoch]), patience) is not None) == (waited >= patience)
 
-    def test_the_best_epoch_is_the_first_of_the_greatest(self) -> None:
+    def test_best_epoch_is_the_first_with_the_greatest_elbo(self) -> None:
         assert early_stop(history(-3.0, -1.0, -1.0, math.nan), 1) == Stop(4, 2, 1)
         assert early_stop([], 1) is None
 

@@ -128,7 +128,7 @@ class TestTable:
         assert result["log_likelihood_se"] is None
         assert "not a finite number" in result["log_likelihood_se_reason"]
 
-    def test_words_advice_as_options(self, copied: Run, quick: dict[str, Any]) -> None:
+    def test_advice_names_options(self, copied: Run, quick: dict[str, Any]) -> None:
         quick["advice"] = "log p(x) is biased low. Use `iw_samples=100` or more."
         printed = call("evaluate", "--run", copied.folder, "--no-plots").stdout
         assert "Use --iw-samples 100 or more." in printed
@@ -175,7 +175,7 @@ def test_compares_two_real_evaluations(copied: Run) -> None:
 class TestFiles:
     """Files in the run."""
 
-    def test_a_lesser_evaluation_leaves_the_fuller_one_and_its_pictures(self, copied: Run) -> None:
+    def test_smaller_evaluation_does_not_replace_a_fuller_one(self, copied: Run) -> None:
         full = answer("evaluate", "--run", copied.folder, "--max-examples", "20")
         pictures = {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()}
         lesser = call("evaluate", "--run", copied.folder, "--max-examples", "9", "--json")
@@ -188,7 +188,7 @@ class TestFiles:
         assert "picture" in call("evaluate", "--run", copied.folder, "--max-examples", "9").stderr
         assert json.loads((copied.folder / "evaluation.json").read_text())["num_examples"] == 9
 
-    def test_without_plots_the_pictures_of_the_old_evaluation_go(self, copied: Run) -> None:
+    def test_no_plots_removes_pictures_of_the_old_evaluation(self, copied: Run) -> None:
         written = call("evaluate", "--run", copied.folder).stderr
         names = {path.name for path in (copied.folder / "plots").glob("evaluation-*")}
         assert names

@@ -37,7 +37,7 @@ def test_picture_shows_the_least_likely_examples(
     assert "180 test examples" in figures[0].axes[0].get_title()
 
 
-def test_mean_equals_the_one_of_evaluate(here: Path, copied: Run) -> None:
+def test_mean_equals_that_of_evaluate(here: Path, copied: Run) -> None:
     options = ("--run", copied.folder, "--iw-samples", 4, "--split", "validation", *GRAPH)
     result = answer("score", *options, "--show", 5, "--out", "s.csv")
     evaluated = answer("evaluate", *options)

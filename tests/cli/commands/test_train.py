@@ -73,7 +73,7 @@ class TestOptions:
         assert OPTIONS.keys() - SETTINGS.keys() == {"config", "allow_code", "debug"}
 
     @pytest.mark.parametrize("name", NUMBERS)
-    def test_limits_of_an_option_are_those_of_the_field(self, name: str) -> None:
+    def test_limits_of_an_option_equal_those_of_the_field(self, name: str) -> None:
         limits, kind = SETTINGS[name].limits, OPTIONS[name].type
         assert isinstance(kind, click.IntRange | click.FloatRange)
         assert kind.min == limits.get("ge", limits.get("gt"))
@@ -88,7 +88,7 @@ class TestOptions:
         assert "--plots / --no-plots" in page
         assert "`resume`" not in page
 
-    def test_defaults_are_those_of_the_records(self, plan: Callable[..., object]) -> None:
+    def test_defaults_equal_those_of_the_records(self, plan: Callable[..., object]) -> None:
         assert plan() == (Request(), ModelConfig(), TrainingConfig())
 
 

@@ -99,7 +99,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], bytes]] = {
 
 
 @pytest.mark.parametrize("name", list(DAMAGED))
-def test_damage_is_refused_in_one_sentence(name: str, write: Callable[..., Path]) -> None:
+def test_refuses_damage_in_one_sentence(name: str, write: Callable[..., Path]) -> None:
     reader, content = DAMAGED[name]
     path = write(content)
     with pytest.raises(DataError) as error:

@@ -57,7 +57,7 @@ class TestWhatIsRead:
         assert found.names[3] == "b/1.PNG"
 
     @pytest.mark.parametrize("validation", ["validation", "val", "valid"])
-    def test_splits_are_folders_too(self, validation: str, tmp_path: Path, grey: np.ndarray) -> None:
+    def test_folders_can_be_splits(self, validation: str, tmp_path: Path, grey: np.ndarray) -> None:
         write(tmp_path, {f"{split}/c/0.png": encoded(grey[i]) for i, split in enumerate(("train", validation, "test"))})
         found = read_folder(tmp_path)
         assert found.keys() == {"train", "validation", "test"}
@@ -254,7 +254,7 @@ def test_refuses_large_images_before_decoding(name: str, tmp_path: Path, monkeyp
     assert decoded == []
 
 
-def test_too_many_images_are_refused_after_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_too_many_images_after_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfp_vae.data.readers.images.MOST_VALUES", 40)
     with pytest.raises(DataError, match=r"2 images like .*/a.png of 24 values[.] Choose a smaller `resize`"):
         read_folder(write(tmp_path, {"a.png": encoded(GREY), "b.png": b"not even read"}))

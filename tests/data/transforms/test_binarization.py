@@ -33,12 +33,12 @@ def digits_data() -> Dataset:
     return load("digits")
 
 
-def test_threshold_sets_values_from_one_half_on_to_1() -> None:
+def test_threshold_sets_values_of_at_least_one_half_to_1() -> None:
     np.testing.assert_array_equal(Threshold().training(np.array([0.0, 0.49, 0.5, 1.0]), None), [0, 0, 1, 1])
 
 
 @pytest.mark.parametrize("name", list(BINARIZATIONS))
-def test_draws_tells_whether_seeds_matter(name: str) -> None:
+def test_draws_attribute_shows_whether_seeds_matter(name: str) -> None:
     grey, binarization = np.full((4, 50), 0.5, np.float32), BINARIZATIONS[name]()
     first, second = (binarization.held_out(grey, np.random.default_rng(seed)) for seed in (0, 1))
     assert binarization.draws == (first != second).any()
@@ -97,7 +97,7 @@ def test_none_changes_nothing(digits_data: Dataset) -> None:
         ([0, -3, 7], Threshold(), r"expected values in \[0, 1\], found -3 in row 1"),
     ],
 )
-def test_values_outside_the_support_are_refused_with_their_row(
+def test_error_for_values_outside_the_support_names_the_row(
     values: list[float], binarization: Binarization, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
@@ -126,7 +126,7 @@ def test_replaced_data_are_prepared_again(digits_data: Dataset) -> None:
     np.testing.assert_array_equal(prepare(grey, Threshold(), 0).train.x, first.train.x)
 
 
-def test_facts_after_preparation_are_those_before(digits_data: Dataset) -> None:
+def test_preparation_does_not_change_the_facts(digits_data: Dataset) -> None:
     assert prepare(digits_data, Dynamic(), 0).profile is digits_data.profile
 
 

@@ -80,7 +80,7 @@ def test_full_value_becomes_1(name: str) -> None:
     assert full is None or scaling(x * full / 255 if name == "divided" else x)[0, 0] == 1
 
 
-def test_numbers_beyond_float32_are_refused_with_their_row(tmp_path: Path) -> None:
+def test_error_for_numbers_beyond_float32_names_the_row(tmp_path: Path) -> None:
     x = np.ones((20, 2))
     x[3, 1] = 1e300
     np.save(tmp_path / "a.npy", x)
@@ -162,7 +162,7 @@ def test_facts_after_scaling_equal_those_of_the_scaled_values(scaling: str, dtyp
     assert data.profile.kind == measure(data).kind
 
 
-def test_range_after_standardization_is_that_of_the_scaled_values(rng: np.random.Generator) -> None:
+def test_range_after_standardization_equals_that_of_the_scaled_values(rng: np.random.Generator) -> None:
     data = scale(dataset(rng.normal(3, 5, (40, 6))), "standard")
     np.testing.assert_array_equal(data.profile.train.low, data.train.x.min(axis=0))
     np.testing.assert_array_equal(data.profile.train.high, data.train.x.max(axis=0))
@@ -175,7 +175,7 @@ def test_open_standardization_may_give_any_real_number() -> None:
 
 
 @pytest.mark.parametrize("scaling", [*MAPS, "standard"])
-def test_fingerprint_is_that_of_the_scaled_values(scaling: str, rng: np.random.Generator) -> None:
+def test_fingerprint_equals_that_of_the_scaled_values(scaling: str, rng: np.random.Generator) -> None:
     data = scale(dataset(rng.integers(0, 256, (3_000, 60))), scaling)
     assert data.fingerprint() == Dataset("some", "", data.train, data.validation, data.test).fingerprint()
 
@@ -196,7 +196,7 @@ def test_float32_values_that_stay_the_same_are_not_copied(scaling: str) -> None:
     assert scale(raw, scaling).train.x is raw.train.x
 
 
-def test_standard_settings_are_those_of_numpy(rng: np.random.Generator) -> None:
+def test_standard_settings_agree_with_numpy(rng: np.random.Generator) -> None:
     x = rng.normal(3, 5, (101, 4)).astype(np.float32)
     settings = scale(dataset(x), "standard").scaling.settings
     assert settings["loc"] == tuple(x.mean(axis=0, dtype=np.float64))

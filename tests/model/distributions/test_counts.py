@@ -38,7 +38,7 @@ def test_gradient_in_the_rate_is_the_relative_excess_of_the_count(rate: float) -
     np.testing.assert_allclose(tape.jacobian(value, constant), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_statistics_and_samples_are_those_of_a_poisson() -> None:
+def test_statistics_and_samples_agree_with_a_poisson() -> None:
     rate = np.float32([0.5, 7.0, 2e4])
     p = Poisson(tf.constant(rate))
     for statistic in (p.mean(), p.variance()):
@@ -62,7 +62,7 @@ def test_both_forms_agree_where_they_meet() -> None:
     np.testing.assert_allclose(Poisson(rate).log_prob(x), stock.log_prob(x), rtol=1e-10)
 
 
-def test_series_is_that_of_the_area_hyperbolic_tangent() -> None:
+def test_series_agrees_with_the_area_hyperbolic_tangent() -> None:
     w = 0.01
     # artanh(v) / v = 1 + sum_j v^(2j) / (2 j + 1)
     v = np.sqrt(w)

@@ -58,7 +58,7 @@ def clean_scope() -> None:
 
 @pytest.mark.usefixtures("clean_scope")
 @pytest.mark.parametrize("execution", ["eager", "graph", "xla"])
-def test_masked_layer_is_bit_for_bit_the_one_of_tfp(
+def test_masked_layer_equals_that_of_tfp_bit_for_bit(
     layer: tuple[MaskedFlow, tfp.bijectors.Bijector], execution: str, rng: np.random.Generator
 ) -> None:
     flow, stock = layer
@@ -147,7 +147,7 @@ def test_inverse_undoes_the_map(family: type[Flow], context: int, rng: np.random
 
 
 @pytest.mark.parametrize("family", FLOWS)
-def test_log_determinant_is_that_of_the_jacobian(family: type[Flow], rng: np.random.Generator) -> None:
+def test_log_determinant_agrees_with_the_jacobian(family: type[Flow], rng: np.random.Generator) -> None:
     bijector, u = random_flow(family, 0)(), tf.Variable(rng.normal(size=(1, D)), dtype=tf.float32)
     with tf.GradientTape() as tape:
         z = bijector.forward(tf.identity(u))

@@ -28,7 +28,7 @@ Pair = Callable[[object], Distribution]
 
 
 @pytest.mark.parametrize("make", PAIRS.values(), ids=PAIRS)
-def test_density_is_that_of_tfp_and_scipy(make: Pair, rng: np.random.Generator) -> None:
+def test_density_agrees_with_tfp_and_scipy(make: Pair, rng: np.random.Generator) -> None:
     z, q = rng.normal(size=(8, 3)).astype(np.float32), make(normals)
     np.testing.assert_array_equal(q.log_prob(z), make(tfd).log_prob(z))
     expected = stats.multivariate_normal(LOC, q.covariance()).logpdf(z)
@@ -59,7 +59,7 @@ def test_kl_has_the_closed_form_of_tfp_and_agrees_with_samples(make: Pair) -> No
 
 
 @pytest.mark.parametrize("make", PAIRS.values(), ids=PAIRS)
-def test_sample_is_decided_by_its_seed_and_differs_for_another(make: Pair) -> None:
+def test_equal_seeds_give_equal_samples_and_others_differ(make: Pair) -> None:
     q = make(normals)
     first, again, other = (q.sample(4, seed=seed).numpy() for seed in ((0, 1), (0, 1), (0, 2)))
     np.testing.assert_array_equal(first, again)

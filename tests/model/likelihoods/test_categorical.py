@@ -16,7 +16,7 @@ def test_every_level_has_the_probability_of_its_logit(rng: np.random.Generator) 
     np.testing.assert_allclose(found, special.log_softmax(logits), rtol=1e-5)
 
 
-def test_mean_is_that_of_the_levels(rng: np.random.Generator) -> None:
+def test_mean_is_the_mean_of_the_levels(rng: np.random.Generator) -> None:
     logits = rng.normal(size=(3, 6)).astype(np.float32)
     found = Categorical((1,), levels=6)(tf.constant(logits)).mean()[:, 0]
     np.testing.assert_allclose(found, special.softmax(logits, axis=1) @ np.linspace(0, 1, 6), rtol=1e-5)

@@ -28,7 +28,7 @@ def x(rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_output_is_that_of_the_equation(activation: str, x: np.ndarray) -> None:
+def test_output_follows_the_equation(activation: str, x: np.ndarray) -> None:
     network = mlp(SHAPE, 4, output_bias=[1.0, 2.0, 3.0, 4.0], hidden=(8, 5), activation=activation)
     first, first_bias, second, second_bias, last, bias = network.get_weights()
     h = ACTIVATIONS[activation](x.reshape(6, -1) @ first + first_bias)

@@ -41,7 +41,7 @@ def test_gated_and_residual_blocks_differ(rng: np.random.Generator) -> None:
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-4
 
 
-def test_residual_block_is_that_of_the_equation(rng: np.random.Generator) -> None:
+def test_residual_block_follows_the_equation(rng: np.random.Generator) -> None:
     network = resnet(SHAPE, 4, channels=(3,), blocks=1, dense=(), activation="tanh")
     x = rng.normal(size=(2, *SHAPE)).astype(np.float32)
     h = network.get_layer("down_0")(x)

@@ -55,7 +55,7 @@ def test_samples_of_an_example_do_not_depend_on_its_batch(family: Posterior, rng
 
 
 @pytest.mark.parametrize("name", list(POSTERIORS))
-def test_densities_of_the_samples_are_those_of_the_family(name: str, rng: np.random.Generator) -> None:
+def test_densities_of_the_samples_agree_with_the_family(name: str, rng: np.random.Generator) -> None:
     family = builders.posterior(name, 3)
     stir(family.learned, rng)
     params = tf.constant(rng.normal(size=(3, family.params_size)), tf.float32)

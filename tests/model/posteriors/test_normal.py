@@ -22,7 +22,7 @@ tfd = tfp.distributions
 class TestDiagonalNormal:
     """q(z|x) = N(loc, diag(scale^2))."""
 
-    def test_density_is_that_of_independent_normals(self, rng: np.random.Generator) -> None:
+    def test_density_agrees_with_independent_normals(self, rng: np.random.Generator) -> None:
         params, z = rng.normal(size=(4, 6)), rng.normal(size=(7, 4, 3))
         q = DiagonalNormal(3)(tf.constant(params))
         loc, scale = params[:, :3], 1e-4 + np.log1p(np.exp(params[:, 3:]))
@@ -63,7 +63,7 @@ class TestDiagonalNormal:
 class TestFullCovarianceNormal:
     """q(z|x) = N(loc, L L^T)."""
 
-    def test_density_is_that_of_scipy_and_has_correlations(self) -> None:
+    def test_density_agrees_with_scipy_and_has_correlations(self) -> None:
         params = np.random.default_rng(0).normal(size=(1, 9)).astype(np.float32)
         q = FullCovarianceNormal(3)(tf.constant(params))
         z = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)

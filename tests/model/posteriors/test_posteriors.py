@@ -28,7 +28,7 @@ def test_density_integrates_to_one_and_agrees_with_samples(name: str, d: int) ->
 
 
 @pytest.mark.parametrize("name", list(POSTERIORS))
-def test_means_are_those_of_samples(name: str) -> None:
+def test_means_agree_with_samples(name: str) -> None:
     family = builders.posterior(name, 3)
     params = tf.constant(np.random.default_rng(6).normal(size=(1, family.params_size)), tf.float32)
     samples = family(params).sample(40_000, seed=(5, 5)).numpy()[:, 0]
@@ -37,7 +37,7 @@ def test_means_are_those_of_samples(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(POSTERIORS))
-def test_batch_is_that_of_the_params(name: str) -> None:
+def test_batch_equals_that_of_the_params(name: str) -> None:
     family = builders.posterior(name, 3)
     q = family(tf.zeros([5, family.params_size]))
     assert (q.batch_shape, q.event_shape) == ((5,), (3,))

@@ -76,11 +76,11 @@ class TestVamp:
         np.testing.assert_allclose(inputs.numpy().mean(axis=0), mean, atol=4.5 * 0.1 / np.sqrt(400))
         np.testing.assert_allclose((inputs.numpy() - mean).std(), 0.1, rtol=0.02)
 
-    def test_it_has_no_temperature(self) -> None:
+    def test_vamp_prior_has_no_temperature(self) -> None:
         with pytest.raises(UsageError, match=r"A vamp prior has no temperature: expected 1, found 0\.5\."):
             builders.model(prior_name="vamp").prior(0.5)
 
-    def test_it_does_not_print_its_arrays(self) -> None:
+    def test_repr_omits_arrays(self) -> None:
         assert repr(Vamp(2, builders.model().encoder, np.zeros(3))) == "Vamp(latent_dim=2, seed=0, components=100)"
 
     @pytest.mark.parametrize("components", [0, 10_001])

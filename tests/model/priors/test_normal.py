@@ -12,7 +12,7 @@ from tfp_vae.model.priors.normal import StandardNormal
 tfd = tfp.distributions
 
 
-def test_density_is_that_of_scipy(rng: np.random.Generator) -> None:
+def test_density_agrees_with_scipy(rng: np.random.Generator) -> None:
     z = rng.normal(size=(9, 4))
     np.testing.assert_allclose(StandardNormal(4, "float64")().log_prob(z), stats.norm.logpdf(z).sum(-1), rtol=1e-12)
 
@@ -29,11 +29,11 @@ def test_kl_of_itself_is_zero() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_dtype_is_that_of_the_samples(dtype: str) -> None:
+def test_dtype_equals_that_of_the_samples(dtype: str) -> None:
     p = StandardNormal(3, dtype)()
     assert p.sample(2, seed=(0, 1)).dtype == dtype
     assert (p.batch_shape, p.event_shape) == ((), (3,))
 
 
-def test_it_learns_nothing() -> None:
+def test_standard_normal_learns_nothing() -> None:
     assert StandardNormal(3).learned == ()
