@@ -66,7 +66,7 @@ class TestDuplicates:
         assert find_duplicates(split_into(np.zeros((4, 2)), -np.zeros((1, 2))), "test").identical == 1
 
 
-class TestPictured:
+class TestPictureExamples:
     """Examples for a picture."""
 
     def test_classes_are_equally_frequent(self) -> None:

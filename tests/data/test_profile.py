@@ -1,4 +1,4 @@
-"""Profiles: the facts are those of the values, found in one pass and block by block."""
+"""Profiles: facts about the values, found in one pass and block by block."""
 
 from __future__ import annotations
 

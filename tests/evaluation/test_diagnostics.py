@@ -23,7 +23,7 @@ from tfp_vae.evaluation.importance import estimate, summarize
 @pytest.mark.parametrize("shape", [-0.3, 0.0, 0.3, 0.7, 1.2])
 def test_pareto_k_finds_the_shape_of_a_generalized_pareto_tail(shape: float) -> None:
     draws = stats.genpareto(shape).rvs(size=(1_001, 40), random_state=1)
-    tail = np.log1p(draws)  # a threshold far above zero changes no excess's shape
+    tail = np.log1p(draws)  # a threshold far above zero does not change the shape of the excesses
     found = pareto_k(tail)
     expected = (1_000 * shape + 5) / 1_010
     assert abs(found.mean() - expected) < 4 * found.std(ddof=1) / np.sqrt(len(found)) + 0.01

@@ -65,7 +65,7 @@ class TestDecomposition:
         assert found.mutual_information_se < 0.03
 
     def test_does_not_depend_on_how_densities_are_cut(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Cuts draw other z, but estimate the same."""
+        """Other sizes draw other z, but estimate the same quantity."""
         whole = decomposition(placed(LOCS, SCALES), indices(4), seed=(0, 1), execution="graph")
         monkeypatch.setattr("tfp_vae.evaluation.information.VALUES_AT_ONCE", 40_000)
         cut = decomposition(placed(LOCS, SCALES), indices(4), seed=(0, 1), execution="graph")

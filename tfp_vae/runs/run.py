@@ -120,7 +120,7 @@ class Run:
 
         Args:
           folder: a new or empty folder.
-          config: from `preparation.plan`.
+          config: from `recipe.plan`.
 
         Raises:
           RunError: the folder holds a run or other files.
@@ -561,7 +561,7 @@ class Run:
         return lines
 
     def frame_path(self, epoch: int) -> Path:
-        """Return the path for the frame of an epoch, see `film.Film`."""
+        """Return the path for the frame of an epoch, see `frames.Film`."""
         return self.path(f"{FRAMES}/epoch-{epoch:07d}.npz")
 
     def frame_paths(self) -> dict[int, Path]:
@@ -584,7 +584,7 @@ class Run:
 
         Args:
           folders: the folders within the run that receive files, such as `plots`, or "" for the run's own folder.
-          remedy: the advice at the end of the error, see `storage.check_writable`.
+          remedy: the advice at the end of the error, see `files.check_writable`.
 
         Raises:
           DiskError: a folder is not writable.

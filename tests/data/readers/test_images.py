@@ -39,7 +39,7 @@ def colour(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 256, (5, 6, 4, 3), np.uint8)
 
 
-class TestWhatIsRead:
+class TestPixelsLabelsAndNames:
     """Pixels, labels and names."""
 
     def test_grey_png_in_the_order_of_names(self, tmp_path: Path, grey: np.ndarray) -> None:
