@@ -24,7 +24,7 @@ from tfp_vae.reports.page import html_page
 from tfp_vae.runs.build import build_model
 from tfp_vae.runs.config import HandBuiltModel
 from tfp_vae.runs.load import LoadedRun, sample
-from tfp_vae.runs.recipe import reload
+from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import BestWeights, EarlyStopping, State
@@ -204,6 +204,7 @@ class TestData:
         tv.fit(vae, data, epochs=1, execution="graph")
         tv.save(vae, tmp_path / "run", builder=make_for_digits)
         moved = Run(Path(shutil.move(tmp_path / "run", tmp_path / "moved")))
+        assert moved.config().data.pixels_over == 255
         again = reload(moved.config())
         assert again.fingerprint() == data.fingerprint()
         np.testing.assert_array_equal(again.test.source_rows(), data.test.source_rows())
@@ -242,6 +243,21 @@ class TestData:
         tv.fit(vae, tv.data.load("mine.npy"), epochs=1, execution="graph")
         data = tv.save(vae, "run").config().data
         assert (data.dataset, data.stored) == (str(tmp_path.resolve() / "mine.npy"), False)
+
+    @pytest.mark.parametrize(("scaling", "shape"), [("pixels", (8, 8)), ("standard", (4,)), ("divided:by=300", (8, 8))])
+    def test_a_file_is_recorded_as_by_a_plan(
+        self, scaling: str, shape: tuple[int, ...], rng: np.random.Generator, tmp_path: Path
+    ) -> None:
+        np.save(tmp_path / "mine.npy", rng.integers(0, 256, (40, *shape)).astype(np.uint8))
+        source = str(tmp_path / "mine.npy")
+        data = tv.data.load(source, scaling=scaling)
+        vae = tv.build(data, hidden=(8,), likelihood="normal")
+        tv.fit(vae, data, epochs=1, execution="eager")
+        model, training = small_model(likelihood="normal"), tv.runs.config.TrainingConfig()
+        expected, _ = plan(source, None, None, model, training, scaling=scaling)
+        found = tv.save(vae, tmp_path / "run").config().data
+        assert found == expected.data
+        assert (found.pixels_over == 255) == (scaling == "pixels")
 
     def test_resume_refuses_other_data(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()

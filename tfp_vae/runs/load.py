@@ -17,7 +17,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 import pydantic
@@ -30,7 +30,7 @@ from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import SPLITS
 from tfp_vae.data.loading import read
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
-from tfp_vae.data.transforms.scaling import scale
+from tfp_vae.data.transforms.scaling import PIXEL, scale
 from tfp_vae.evaluation.latent_space import SHOWN, Region, generate_within
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Weighted, elbo_for
@@ -38,6 +38,7 @@ from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import build_from_config, describe_model
 from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.config import DataConfig, RunConfig, TrainingConfig
+from tfp_vae.runs.recipe import source_facts
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import environment, training_result, write_snapshot
 from tfp_vae.training.average import Average, copies
@@ -132,11 +133,14 @@ def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
             dataset=stored, event_shape=shape, split_rule="", splits={}, fingerprint="", binarization=none, stored=True
         )
     data, origin, fingerprint = fit.data, fit.data.origin, fit.data.fingerprint()
+    eight_bits = data.scaling.name == "pixels" and data.profile.eight_bits
+    facts: dict[str, Any] = {"pixels_over": PIXEL} if eight_bits else {}
     if origin is not None:
         try:
             raw = read(origin.dataset, origin.data_dir, reading=data.reading, recorded=True)
             again = scale(raw, data.scaling)
             origin = origin if again.fingerprint() == fingerprint else None  # because you changed the data set
+            facts = facts if origin is None else source_facts(raw, data)
         except TfpVaeError:
             origin = None
     return DataConfig(
@@ -150,6 +154,7 @@ def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
         reading=data.reading,
         scaling=data.scaling,
         stored=origin is None,
+        **facts,
     )
 
 

@@ -52,6 +52,7 @@ __all__ = [
     "plan",
     "read_examples",
     "reload",
+    "source_facts",
     "split_to_show",
     "stored_data",
 ]
@@ -341,9 +342,6 @@ def plan(
         logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", raw.name, note.text)
     origin = raw.origin or Origin(dataset, data_dir)
     columns = (reading is None or reading.columns is None) and data.reading.columns is not None
-    pixels_over: Literal[1, 255] | None = None
-    if recipe.scaling.name == "pixels" and (raw.profile.eight_bits or raw.profile.fits(UNIT)):
-        pixels_over = PIXEL if raw.profile.eight_bits else 1
     config = RunConfig(
         data=DataConfig(
             dataset=origin.dataset,
@@ -355,14 +353,36 @@ def plan(
             reading=data.reading,
             scaling=data.scaling,
             binarization=recipe.binarization,
-            learned=(*["columns"] * columns, *["scaling"] * (recipe.scaling.settings != data.scaling.settings)),
-            pixels_over=pixels_over,
-            deeper=raw.profile.largest > PIXEL,
+            **source_facts(raw, data, recipe.scaling, columns=columns),
         ),
         model=recipe.model,
         training=training,
     )
     return config, prepare_for(config, data)
+
+
+def source_facts(
+    raw: Dataset, data: Dataset, scaling: Member | None = None, *, columns: bool = False
+) -> dict[str, Any]:
+    """Return the fields `learned`, `pixels_over` and `deeper` of a `DataConfig`, which follow from the source.
+
+    Args:
+      raw, data: the data before and after scaling.
+      scaling: the scaling with open settings. If None, the settings are learned that the training data decide.
+      columns: whether the source decided the columns.
+    """
+    if scaling is None:
+        name, settings = SCALINGS.member(data.scaling.name)
+        learned = SCALINGS.member({"name": name, **SCALINGS[name].settings_from(settings, raw.train.x)})
+        scaling = Member(name, settings) if learned == data.scaling else data.scaling
+    pixels_over: Literal[1, 255] | None = None
+    if scaling.name == "pixels" and (raw.profile.eight_bits or raw.profile.fits(UNIT)):
+        pixels_over = PIXEL if raw.profile.eight_bits else 1
+    return {
+        "learned": (*["columns"] * columns, *["scaling"] * (scaling.settings != data.scaling.settings)),
+        "pixels_over": pixels_over,
+        "deeper": raw.profile.largest > PIXEL,
+    }
 
 
 def reload(config: RunConfig, data_dir: str | None = None, progress: Progress | None = None) -> Dataset:
