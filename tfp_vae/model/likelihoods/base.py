@@ -90,7 +90,8 @@ class Likelihood(abc.ABC):
 
         Args:
           settings: all settings of the family.
-          x: training data on the scale of the likelihood, [N, *event_shape].
+          x: the distinct values of the training data on the scale of the likelihood, [n, 1]. If the data have too many
+            distinct values to list, it is one NaN.
         """
         del x
         return dict(settings)

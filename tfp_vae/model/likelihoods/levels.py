@@ -45,5 +45,5 @@ class LevelLikelihood(Likelihood):
     @classmethod
     @final
     def settings_from(cls, settings: Mapping[str, object], x: np.ndarray) -> dict[str, object]:
-        """Return the settings, with `levels` counted in the data x [N, ...] if it is None."""
+        """Return the settings, with `levels` counted in the distinct values x [n, 1] if it is None."""
         return {**settings, "levels": settings["levels"] or level_count(x) or DEFAULT_LEVELS}
