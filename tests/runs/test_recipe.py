@@ -16,7 +16,7 @@ from tests.helpers.runs import small_model, small_training
 from tfp_vae.core import registry
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.supports import BINARY, REAL, UNIT, Support
-from tfp_vae.data.dataset import SPLITS, Dataset, Split
+from tfp_vae.data.dataset import SPLITS, Dataset, Origin, Split
 from tfp_vae.data.loading import load, read
 from tfp_vae.data.profile import profile_arrays
 from tfp_vae.data.readers.sources import Reading
@@ -87,6 +87,14 @@ def test_planning_reads_the_data_at_most_twice(
     values = sum(x.size for x in raw.parts)
     assert Reads.count >= values
     assert Reads.count <= 2.05 * values  # single examples are read to find their type
+
+
+def test_an_empty_split_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    raw = Dataset("some", "", Split(x[:15]), Split(x[:0]), Split(x[15:]), origin=Origin("digits"))
+    monkeypatch.setattr(recipe, "read", lambda *args, **more: raw)
+    config, _ = plan("digits", None, None, small_model(likelihood="normal"), small_training())
+    assert config.data.splits == {"train": 15, "test": 5}
 
 
 def test_standardization_reads_only_the_training_data_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -348,7 +348,7 @@ def plan(
             data_dir=origin.data_dir,
             event_shape=data.event_shape,
             split_rule=data.split_rule,
-            splits=data.sizes(),
+            splits={split: size for split, size in data.sizes().items() if size},
             fingerprint=data.fingerprint(),
             reading=data.reading,
             scaling=data.scaling,
