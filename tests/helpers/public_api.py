@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
     assert_type(log_px.mean(), float)
     assert_type(log_px.values, np.ndarray)
     run = tv.save(vae, folder / "built")
-    assert_type(run, tv.runs.run.Run)
+    assert_type(run, tv.runs.Run)
     assert_type(tv.load(folder / "built"), tv.VAE)
     by_hand = make_vae()
     tv.fit(by_hand, (data.train.x > 0.5).astype(np.float32), epochs=1, steps_per_epoch=1, execution="graph")

@@ -23,7 +23,7 @@ def training_command(config: RunConfig) -> str:
     """Return the command that trains the same run again from the same data.
 
     ```python
-    tv.reports.training_command(tv.runs.run.find(None, "runs").config())  # "tfp-vae train --dataset digits ..."
+    tv.reports.training_command(tv.runs.find(None, "runs").config())  # "tfp-vae train --dataset digits ..."
     ```
     """
     return " ".join(command_pieces(config))

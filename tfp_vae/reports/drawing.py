@@ -4,8 +4,8 @@ Each function with the name of a picture in `reports.pictures.PICTURES` draws th
 pictures of a run into its folder, and `draw_evaluation` those of an evaluation.
 
 ```python
-run = tv.runs.run.find(None, "runs")
-restored, dataset = tv.runs.load.LoadedRun(run), tv.runs.recipe.reload(run.config())
+run = tv.runs.find(None, "runs")
+restored, dataset = tv.runs.LoadedRun(run), tv.runs.reload(run.config())
 subject = tv.reports.Subject(restored, dataset)
 tv.reports.draw_run(subject, ["samples", "reconstructions"])  # paths of two PNG files
 ```

@@ -1,4 +1,9 @@
-"""Runs on disk: config, folder, checkpoints, results; training and loading one."""
+"""Runs on disk: config, folder, checkpoints, results; training and loading one.
+
+A `Run` is a folder, and each of its files is read and checked when you ask for it. A `LoadedRun` also has the data and
+the model. Modules that share a name with a function keep it, so training a run is `tv.runs.train.train`. To add a
+setting, add one field with a `Setting` to a record in `config`. To add a file to a run, name it in `run`.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +26,103 @@ if TYPE_CHECKING:
         tensorboard,
         train,
     )
+    from tfp_vae.runs.build import build_from_config, build_model, describe_model
+    from tfp_vae.runs.checkpoint import Checkpoint
+    from tfp_vae.runs.config import SETTINGS, DataConfig, ModelConfig, RunConfig, TrainingConfig
+    from tfp_vae.runs.frames import Film
+    from tfp_vae.runs.load import LoadedRun, sample, save
+    from tfp_vae.runs.recipe import Recipe, choose, held_out_view, likelihoods_that_fit, new_examples, plan, reload
+    from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, assess, compare, ladder, most_anomalous, score
+    from tfp_vae.runs.run import Run, State, Status, all_runs, find, finished_runs
+    from tfp_vae.runs.tensorboard import Events
+
+_PLACES = {
+    "SETTINGS": "config",
+    "AnnealingPlan": "results",
+    "Assessment": "results",
+    "Checkpoint": "checkpoint",
+    "DataConfig": "config",
+    "Events": "tensorboard",
+    "Film": "frames",
+    "LoadedRun": "load",
+    "ModelConfig": "config",
+    "Plan": "results",
+    "Recipe": "recipe",
+    "Run": "run",
+    "RunConfig": "config",
+    "State": "run",
+    "Status": "run",
+    "TrainingConfig": "config",
+    "all_runs": "run",
+    "assess": "results",
+    "build_from_config": "build",
+    "build_model": "build",
+    "choose": "recipe",
+    "compare": "results",
+    "describe_model": "build",
+    "find": "run",
+    "finished_runs": "run",
+    "held_out_view": "recipe",
+    "ladder": "results",
+    "likelihoods_that_fit": "recipe",
+    "most_anomalous": "results",
+    "new_examples": "recipe",
+    "plan": "recipe",
+    "reload": "recipe",
+    "sample": "load",
+    "save": "load",
+    "score": "results",
+}
 
 __all__ = [
+    "SETTINGS",
+    "AnnealingPlan",
+    "Assessment",
+    "Checkpoint",
+    "DataConfig",
+    "Events",
+    "Film",
+    "LoadedRun",
+    "ModelConfig",
+    "Plan",
+    "Recipe",
+    "Run",
+    "RunConfig",
+    "State",
+    "Status",
+    "TrainingConfig",
+    "all_runs",
+    "assess",
     "build",
+    "build_from_config",
+    "build_model",
     "checkpoint",
+    "choose",
+    "compare",
     "config",
+    "describe_model",
+    "find",
+    "finished_runs",
     "frames",
+    "held_out_view",
+    "ladder",
+    "likelihoods_that_fit",
     "load",
     "lock",
     "metrics",
+    "most_anomalous",
+    "new_examples",
+    "plan",
     "recipe",
+    "reload",
     "results",
     "run",
+    "sample",
+    "save",
+    "score",
     "tensorboard",
     "train",
 ]
 
 if not TYPE_CHECKING:  # so that type checkers refuse unknown names
-    __getattr__, __dir__ = lazy_exports(__name__, __all__)
+    __getattr__, __dir__ = lazy_exports(__name__, __all__, _PLACES)

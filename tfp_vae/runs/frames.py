@@ -132,7 +132,7 @@ class Film(Callback):
     over up to 1,000 examples, a pass of the decoder over the grid, and a file. There are at most 60 frames.
 
     ```python notest
-    tv.runs.train.train(run, dataset, callbacks=[tv.runs.frames.Film(run, dataset)])
+    tv.runs.train.train(run, dataset, callbacks=[tv.runs.Film(run, dataset)])
     ```
 
     Args:

@@ -152,7 +152,7 @@ def ladder(most: int) -> tuple[int, ...]:
     """Return 1, 2, 5, 10, 20, 50, ... below `most`, and `most`: the numbers of samples in the picture of the bound.
 
     ```python
-    tv.runs.results.ladder(30)  # (1, 2, 5, 10, 20, 30)
+    tv.runs.ladder(30)  # (1, 2, 5, 10, 20, 30)
     ```
     """
     rungs = (step * 10**power for power in range(len(str(most))) for step in (1, 2, 5))
@@ -329,9 +329,9 @@ def assess(
     or two each, except annealing. The same plan, run and execution give the same metrics.
 
     ```python
-    run = tv.runs.run.find(None, "runs")  # the newest finished run
-    restored, dataset = tv.runs.load.LoadedRun(run), tv.runs.recipe.reload(run.config())
-    found = tv.runs.results.assess(restored, dataset, tv.runs.results.Plan(iw_samples=(10, 50), max_examples=16))
+    run = tv.runs.find(None, "runs")  # the newest finished run
+    restored, dataset = tv.runs.LoadedRun(run), tv.runs.reload(run.config())
+    found = tv.runs.assess(restored, dataset, tv.runs.Plan(iw_samples=(10, 50), max_examples=16))
     found.result["log_likelihood"], found.result["log_likelihood_se"]  # nats per example
     found.estimates.ess  # [16]
     ```
@@ -486,11 +486,11 @@ def score(
     is. The cost is one pass of the encoder and K of the decoder for each example.
 
     ```python
-    restored = tv.runs.load.LoadedRun(tv.runs.run.find(None, "runs"))
-    dataset = tv.runs.recipe.reload(restored.config)
-    test = tv.runs.recipe.held_out_view(restored.config, dataset, "test")
-    result, estimates = tv.runs.results.score(restored, test.x[:16], iw_samples=10)
-    tv.runs.results.most_anomalous(estimates.log_likelihood, 3)  # [3], indices in the test split
+    restored = tv.runs.LoadedRun(tv.runs.find(None, "runs"))
+    dataset = tv.runs.reload(restored.config)
+    test = tv.runs.held_out_view(restored.config, dataset, "test")
+    result, estimates = tv.runs.score(restored, test.x[:16], iw_samples=10)
+    tv.runs.most_anomalous(estimates.log_likelihood, 3)  # [3], indices in the test split
     ```
 
     Args:
