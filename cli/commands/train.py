@@ -68,7 +68,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     values = {name: value for name, value in given.items() if value is not None}
     request, model, training = read_settings(values)
     if request.tensorboard:
-        events.check_installed()
+        events.require_tensorboard()
     if request.resume:
         run, dataset = reopen(ctx, request, training)
     else:

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from tfp_vae.core.errors import DiskError, RunError
-from tfp_vae.runs.lock import is_locked, lock
+from tfp_vae.runs.lock import in_use, lock
 
 
 def test_lock_is_held_within_the_block_only(tmp_path: Path) -> None:
     path = tmp_path / "file.lock"
-    assert not is_locked(path)
+    assert not in_use(path)
     with lock(path, "mine"):
-        assert is_locked(path)
+        assert in_use(path)
         assert path.read_text() == str(os.getpid())
-    assert not is_locked(path)
+    assert not in_use(path)
     assert path.exists()
 
 
@@ -30,10 +30,10 @@ def test_second_holder_is_refused_with_the_process_of_the_first(tmp_path: Path) 
 def test_lock_ends_with_an_exception(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="odd"), lock(tmp_path / "a", "mine"):
         raise ValueError("odd")
-    assert not is_locked(tmp_path / "a")
+    assert not in_use(tmp_path / "a")
 
 
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DiskError), lock(tmp_path / "none" / "a", "mine"):
         pytest.fail("locked")
-    assert not is_locked(tmp_path / "none" / "a")
+    assert not in_use(tmp_path / "none" / "a")

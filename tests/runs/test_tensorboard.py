@@ -95,4 +95,4 @@ class TestWithout:
         with pytest.raises(UsageError, match="`tensorboard` needs TensorBoard, which is not installed"):
             Events(copied)
         with pytest.raises(UsageError, match="or leave it out"):
-            events.check_installed()
+            events.require_tensorboard()

@@ -374,7 +374,7 @@ with Run(Path({str(run.folder)!r})).claimed():
 """
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout.readline() == "claimed\n"
-            assert locks.is_locked(run.folder / runs.LOCK)
+            assert locks.in_use(run.folder / runs.LOCK)
             with pytest.raises(RunError, match=f"process {process.pid} is at work"), run.claimed():
                 pytest.fail("two have claimed it")
             process.send_signal(signal.SIGKILL)
@@ -411,7 +411,7 @@ with Run(Path({str(run.folder)!r})).claimed():
                     pytest.fail("two have claimed it")
         assert run.status().state == "finished"
         with Run(run.folder).claimed():
-            assert locks.is_locked(run.folder / runs.LOCK)
+            assert locks.in_use(run.folder / runs.LOCK)
 
     def test_uses_the_lock_of_the_file_if_folders_have_no_locks(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
@@ -445,7 +445,7 @@ with Run(Path({str(run.folder)!r})).claimed():
         handle = os.open(run.path(runs.LOCK), os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_SH)
-            assert not locks.is_locked(run.path(runs.LOCK))
+            assert not locks.in_use(run.path(runs.LOCK))
         finally:
             os.close(handle)
 

@@ -3,7 +3,7 @@
 The lock is the kernel's (`flock`). It belongs to an open file and ends with its process, so even a killed process
 leaves no lock behind. It is advisory: it keeps out only those who ask for it.
 
-Here the folder itself is locked too, so deleting the lock file lets nobody in. Shared locks let `is_locked` look
+Here the folder itself is locked too, so deleting the lock file lets nobody in. Shared locks let `in_use` look
 without hindering anyone. This module does not use the `filelock` package, because its `FileLock` locks no folder and
 lets a second process in when the lock file is deleted, and it has no shared `flock`.
 """
@@ -20,10 +20,10 @@ from pathlib import Path
 from tfp_vae.core.errors import DiskError, RunError
 from tfp_vae.core.files import disk_errors
 
-__all__ = ["is_locked", "lock"]
+__all__ = ["in_use", "lock"]
 
 PATIENCE = 0.5
-"""Seconds for which a busy lock is tried again, because `is_locked` holds a lock for a moment."""
+"""Seconds for which a busy lock is tried again, because `in_use` holds a lock for a moment."""
 
 PAUSE = 0.02
 """Seconds between two attempts."""
@@ -43,10 +43,10 @@ def lock(path: Path, subject: str) -> Iterator[None]:
     ```python
     from pathlib import Path
 
-    from tfp_vae.runs.lock import is_locked, lock
+    from tfp_vae.runs.lock import in_use, lock
 
     with lock(Path("mine.lock"), "mine"):
-        is_locked(Path("mine.lock"))  # True, also in other processes
+        in_use(Path("mine.lock"))  # True, also in other processes
     ```
 
     Args:
@@ -81,7 +81,7 @@ def lock(path: Path, subject: str) -> Iterator[None]:
         yield
 
 
-def is_locked(path: Path) -> bool:
+def in_use(path: Path) -> bool:
     """Return whether a process holds the lock of a file or of its folder."""
     for place, flags in ((path.parent, _FOLDER), (path, _FILE)):
         with contextlib.suppress(DiskError), _open(place, flags) as handle:

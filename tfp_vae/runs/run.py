@@ -6,7 +6,7 @@ time, because files are replaced atomically. Symbolic links within a run are ref
 to files outside its folder.
 
 ```python
-run = tv.runs.run.find(None, "runs")  # the newest finished run under ./runs
+run = tv.runs.find(None, "runs")  # the newest finished run under ./runs
 run.status().state, run.config().model.latent_dim  # ("finished", 2)
 [line["validation_elbo"] for line in run.metrics()]  # nats per example, after each epoch
 ```
@@ -235,7 +235,7 @@ class Run:
           RunError: the state is damaged or a result is missing.
         """
         told = self._told()
-        if locks.is_locked(self.folder / LOCK):
+        if locks.in_use(self.folder / LOCK):
             return told.model_copy(update={"state": "running"})
         if told.state == "finished" and not self.is_finished():
             raise RunError(

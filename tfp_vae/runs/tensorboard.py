@@ -17,7 +17,7 @@ from tfp_vae.training.callbacks import Callback
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
 
-__all__ = ["TAGS", "Events", "check_installed"]
+__all__ = ["TAGS", "Events", "require_tensorboard"]
 
 TAGS = {
     **{name: f"{name}/train" for name in ("elbo", "distortion", "rate")},
@@ -28,7 +28,7 @@ TAGS = {
 """The tag of each metric. Training and validation share the first part, so TensorBoard shows them together."""
 
 
-def check_installed() -> None:
+def require_tensorboard() -> None:
     """Raise UsageError if TensorBoard is not installed, because `tf.summary.scalar` needs it."""
     if importlib.util.find_spec("tensorboard") is None:
         raise UsageError(
@@ -45,7 +45,7 @@ class Events(Callback):
     there already are deleted first, and no epoch appears twice.
 
     ```python notest
-    tv.runs.train.train(run, dataset, callbacks=[tv.runs.tensorboard.Events(run)])
+    tv.runs.train.train(run, dataset, callbacks=[tv.runs.Events(run)])
     ```
 
     Args:
@@ -56,7 +56,7 @@ class Events(Callback):
     """
 
     def __init__(self, run: Run) -> None:
-        check_installed()
+        require_tensorboard()
         self._run = run
 
     def begin(self, training: Training) -> None:
