@@ -193,6 +193,16 @@ class TestPage:
         assert "environment.json" in one_sentence(call("report", *run, "--no-plots", code=4))
 
 
+def test_text_in_backticks_is_code_and_the_rest_is_escaped() -> None:
+    assert page.with_code("Use `a=<b>` & `c`, not `.") == ("Use <code>a=&lt;b&gt;</code> &amp; <code>c</code>, not `.")
+
+
+def test_advice_of_an_evaluation_shows_settings_as_code(evaluated: Run) -> None:
+    found = evaluated.read(runs.EVALUATION)
+    evaluated.write(runs.EVALUATION, found | {"advice": "Use `iw_samples=100` or more."})
+    assert "<p>Use <code>iw_samples=100</code> or more.</p>" in page.html_page(evaluated)
+
+
 class TestPicturesFor:
     """Which pictures belong on the page, and which of them are outdated."""
 

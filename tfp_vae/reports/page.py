@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
@@ -24,6 +25,9 @@ from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS, RunConfig
 from tfp_vae.runs.run import Run
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 __all__ = [
     "SECTIONS",
@@ -36,6 +40,7 @@ __all__ = [
     "pictures_for",
     "pictures_to_redraw",
     "setting_rows",
+    "with_code",
 ]
 
 LARGEST_PICTURE = 1 << 26
@@ -90,7 +95,7 @@ def html_page(run: Run) -> str:
     """Return the page of a run as HTML.
 
     ```python
-    html = tv.reports.html_page(tv.runs.run.find(None, "runs"))
+    html = tv.reports.html_page(tv.runs.find(None, "runs"))
     ```
 
     Raises:
@@ -111,6 +116,7 @@ def html_page(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["with_code"] = with_code
     return templates.get_template("report.html").render(
         name=run.folder.resolve().name,
         folder=shlex.quote(run.folder.name if run.folder.is_absolute() else str(run.folder)),
@@ -157,6 +163,20 @@ def metric_rows(evaluation: Mapping[str, Any] | None, place: Place = "report") -
         for m in metrics_of(place)
         if m.value(found) is not None
     ]
+
+
+def with_code(text: str) -> Markup:
+    """Return a message of the library as HTML, with the text in backticks as code.
+
+    ```python
+    from tfp_vae.reports.page import with_code
+
+    with_code("Use `iw_samples=100` or more.")  # Use <code>iw_samples=100</code> or more.
+    ```
+    """
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def page_pictures(run: Run) -> list[PagePicture]:
