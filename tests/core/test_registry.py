@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pydantic
@@ -12,14 +13,17 @@ import pytest
 
 from tests.helpers.tables import TABLE
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.registry import Member, Positive, Table, first_problem, record
+from tfp_vae.core.registry import Member, Positive, Table, check_keywords, first_problem, record
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.transforms.scaling import Divided
 from tfp_vae.model.latent import Latent
 from tfp_vae.model.posteriors import DiagonalNormal
 from tfp_vae.model.priors import NormalMixture, StandardNormal
-from tfp_vae.objectives import ELBO, IWAE, Weighted
+from tfp_vae.objectives import ELBO, IWAE, OBJECTIVES, Weighted
 from tfp_vae.runs.config import TABLES, TrainingConfig
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 EVERY = [(table, name) for table in (*TABLES.values(), DATASETS) for name in table]
 
@@ -178,7 +182,7 @@ def test_error_names_the_first_of_several_settings_with_one_wrong_value(settings
     ("field", "value", "limit"),
     [
         ("epochs", 1_000_001, "of at most 1,000,000"),
-        ("seed", 2**31, "below 2,147,483,648"),
+        ("seed", 2**31, "of at most 2,147,483,647"),
         ("epochs", 0, "of at least 1"),
         ("ema", 1.5, "below 1"),
     ],
@@ -285,3 +289,78 @@ def test_a_name_that_resembles_none_gets_no_suggestion() -> None:
     with pytest.raises(UsageError) as error:
         TABLES["priors"].member("xyz")
     assert "Did you mean" not in str(error.value)
+
+
+class Plain:
+    """A class with its own `__init__`, whose annotations say less than those of its parameters."""
+
+    width: str
+
+    def __init__(
+        self, size: Decimal, *, width: int | None = None, rate: Annotated[float, pydantic.Field(gt=0)] = 1.0
+    ) -> None:
+        self.size, self.width, self.rate = size, str(width), rate
+
+
+@check_keywords
+class Inherited(Plain):
+    """A class that passes its settings on."""
+
+    def __init__(self, size: int, *, depth: int = 1, **_: object) -> None:
+        super().__init__(size)
+        self.depth = depth
+
+
+class Unreadable:
+    """A class whose setting has an annotation that only type checkers know."""
+
+    def __init__(self, size: int, *, width: Decimal | None = None) -> None:
+        del size, width
+
+
+class NoType:
+    """A class whose setting is not of a type that text can be read as."""
+
+    def __init__(self, size: int, *, width: np.random.Generator | None = None) -> None:
+        del size, width
+
+
+OWN: Table[object] = Table(
+    "thing",
+    {"plain": Plain, "inherited": Inherited, "unreadable": Unreadable, "no-type": NoType},
+    base=object,
+    takes=("size",),
+)
+
+
+def test_settings_of_a_plain_class_are_read_from_its_init() -> None:
+    assert OWN.member("plain:width=3").settings == {"width": 3, "rate": 1.0}
+    assert OWN.member("inherited:depth=2").settings == {"depth": 2}
+    with pytest.raises(UsageError, match="rate: expected a number above 0, found '-1'"):
+        OWN.member("plain:rate=-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("unreadable", "settings of Unreadable cannot be read: name 'Decimal' is not defined. Import each name"),
+        ("no-type", "settings of NoType cannot be read: .*Annotate each with a type of numbers or text"),
+    ],
+)
+def test_a_setting_with_an_unknown_annotation_is_refused(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        OWN.member(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (ELBO, r"found the class ELBO. Call it if this place takes objects: `ELBO\(...\)`. Or write 'elbo'"),
+        (ELBO(), "found an object ELBO. Write 'elbo', with its settings after a colon"),
+        (3, "objective: expected a name with settings, such as 'elbo', found an object int.$"),
+        (None, "found None"),
+    ],
+)
+def test_a_value_that_is_no_name_is_refused(value: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        OBJECTIVES.member(value)  # type: ignore[arg-type]

@@ -22,8 +22,9 @@ import importlib
 import inspect
 import re
 import sys
+import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, final
 
@@ -467,6 +468,8 @@ class Table(Mapping[str, Any], Generic[T_co]):
         Raises:
           UsageError: an unknown name, an unknown key, or a value that does not fit.
         """
+        if not isinstance(value, str | Mapping | Member):
+            raise self._no_name(value)
         name, _ = split_name(value)
         first, _, second = name.partition(":")
         if second and first in self._entries:
@@ -487,6 +490,24 @@ class Table(Mapping[str, Any], Generic[T_co]):
             hint = suggest(str(problem["loc"][0]), keys) if problem["type"] == "extra_forbidden" else ""
             listed = f"its keys: {', '.join(keys) or 'none'}{'.' * bool(hint)}{hint}"
             raise UsageError(f"{self.kind} {name}: {first_problem(error)}; {listed}") from error
+
+    def _no_name(self, value: object) -> UsageError:
+        """Return the error for a value that is no name, such as a class or an object of this table."""
+        is_class = inspect.isclass(value)
+        made_by = value if is_class else type(value)
+        name = next((name for name, entry in self._entries.items() if entry is made_by), "")
+        example = name or next(iter(self._entries), "module:Name")
+        shown = getattr(value, "__name__", "") if is_class else f"an object {type(value).__name__}"
+        remedy = f"Write '{name}', with its settings after a colon." if name else ""
+        if is_class:
+            remedy = f"Call it if this place takes objects: `{shown}(...)`. {remedy.replace('Write', 'Or write')}"
+            shown = f"the class {shown}"
+        return UsageError(
+            subject=self.kind,
+            expected=f"a name with settings, such as '{example}'",
+            found="None" if value is None else shown,
+            remedy=remedy.rstrip(),
+        )
 
     def build(self, member: Member, *context: object, **more_context: object) -> T_co:
         """Call the member's constructor with the context and the member's settings, and return its result.
@@ -543,14 +564,52 @@ AS_MAPPING = pydantic.PlainSerializer(as_mapping)
 """Serializes a field of a pydantic model that holds a member."""
 
 
+def keyword_hints(constructor: Callable[..., object], names: Collection[str]) -> dict[str, Any]:
+    """Return the type hints of a constructor's parameters `names`, with limits.
+
+    Those of a class are the hints of its `__init__`, or of its fields if it is a dataclass.
+
+    Raises:
+      NameError: a hint names something that its module does not have, such as an import for type checkers only.
+    """
+    sources: list[Any] = [constructor]
+    if inspect.isclass(constructor):
+        owner = next(base for base in constructor.__mro__ if "__init__" in vars(base))
+        from_fields = owner is object or "__dataclass_fields__" in vars(owner)
+        sources = list(reversed(constructor.__mro__)) if from_fields else [vars(owner)["__init__"]]
+    hints: dict[str, Any] = {}
+    for source in map(inspect.unwrap, sources):
+        written = {name: hint for name, hint in inspect.get_annotations(source).items() if name in names}
+        known = getattr(source, "__globals__", None) or vars(sys.modules[source.__module__])
+        holder = types.SimpleNamespace(__annotations__=written)
+        hints |= typing.get_type_hints(holder, globalns=known, include_extras=True)
+    return hints
+
+
 @functools.cache
 def settings_model(constructor: Callable[..., object]) -> type[pydantic.BaseModel]:
-    """Return a pydantic model with a field for each keyword-only parameter of a constructor."""
-    hints = typing.get_type_hints(constructor, include_extras=True)
-    fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(constructor).parameters.items():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+    """Return a pydantic model with a field for each keyword-only parameter of a constructor.
+
+    Raises:
+      UsageError: the annotation of a setting cannot be read, or is not a type of settings.
+    """
+    parameters = inspect.signature(constructor).parameters
+    settings = {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    called = getattr(constructor, "__name__", type(constructor).__name__)
+    try:
+        hints = keyword_hints(constructor, settings)
+        fields: dict[str, Any] = {}
+        for name, parameter in settings.items():
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             guess = Any if default in (..., None) else type(default)
             fields[name] = (hints.get(name, guess), default)
-    return pydantic.create_model(constructor.__name__, __config__=pydantic.ConfigDict(extra="forbid"), **fields)
+        return pydantic.create_model(called, __config__=pydantic.ConfigDict(extra="forbid"), **fields)
+    except NameError as error:
+        raise UsageError(
+            f"The settings of {called} cannot be read: {one_line(error)}. Import each name in their annotations when "
+            "the module runs, not under `if TYPE_CHECKING`."
+        ) from error
+    except (TypeError, AttributeError, pydantic.PydanticUserError) as error:
+        raise UsageError(
+            f"The settings of {called} cannot be read: {one_line(error)}. Annotate each with a type of numbers or text."
+        ) from error
