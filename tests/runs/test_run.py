@@ -269,6 +269,18 @@ class TestExtending:
         with pytest.raises(UsageError, match="2 epochs are done already"):
             copied.extend(1)
 
+    def test_a_config_that_could_not_be_read_again_is_not_written(self, copied: Run) -> None:
+        before = copied.config()
+        with pytest.raises(UsageError, match="epochs: .*1,000,000"):
+            copied.extend(2_000_000)
+        assert copied.config() == before
+        content = copied.read("config.json")
+        content["data"]["splits"].pop("validation")
+        copied.write("config.json", content)
+        with pytest.raises(UsageError, match="`early_stopping` needs a validation split"):
+            copied.extend(5, early_stopping=10)
+        assert copied.config().training == before.training
+
 
 class TestEvaluations:
     """The fullest evaluation stays, and a smaller one of the same weights and split goes to a second file."""

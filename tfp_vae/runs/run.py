@@ -335,7 +335,12 @@ class Run:
         given = {name: value for name, value in (("epochs", epochs), ("early_stopping", early_stopping)) if value}
         with self.claimed():
             config = self.config()
-            self._extend(config.model_copy(update={"training": config.training.model_copy(update=given)}))
+            extended = config.model_copy(update={"training": config.training.model_copy(update=given)})
+            try:  # because a copy is not validated
+                RunConfig.model_validate(extended.model_dump(mode="json"), context=RECORDED)
+            except pydantic.ValidationError as error:
+                raise UsageError(f"{self.folder}: {first_problem(error)}.") from error
+            self._extend(extended)
 
     def _extend(self, config: RunConfig) -> None:
         last = self.checkpoint() if self.has_checkpoint() else None
