@@ -14,7 +14,7 @@ from tests.helpers.runs import CONFIGS, assert_same, small_model
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.runs.build import build_model, describe_model
-from tfp_vae.runs.config import ModelConfig
+from tfp_vae.runs.config import HandBuiltModel, ModelConfig
 from tfp_vae.runs.run import Run
 from tfp_vae.training.state import State
 
@@ -60,6 +60,15 @@ def test_the_encoder_of_counts_sees_their_logarithms() -> None:
     counts = np.random.default_rng(0).poisson(50.0, (3, *SHAPE)).astype(np.float32)
     plain, logs = (build_model(small_model(encoder_input=name), SHAPE).encoder for name in ("values", "log1p"))
     np.testing.assert_allclose(logs.mean(counts), plain.mean(np.log1p(counts)), rtol=1e-5)
+
+
+def test_settings_of_a_part_that_was_replaced_no_longer_describe_the_vae() -> None:
+    vae = build_model(small_model(), SHAPE)
+    assert describe_model(vae) == small_model()
+    vae.decoder.likelihood = tv.likelihoods.ContinuousBernoulli(SHAPE)
+    described = describe_model(vae)
+    assert isinstance(described, HandBuiltModel)
+    assert described.likelihood.name.startswith("ContinuousBernoulli")
 
 
 @pytest.fixture(scope="module")

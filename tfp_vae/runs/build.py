@@ -132,11 +132,21 @@ def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0,
     )
     prior = PRIORS.build(model.prior, model.latent_dim, encoder=encoder, data_mean=mean, seed=prior_seed)
     vae = VAE(encoder, Decoder(decoder, likelihood), prior)
-    _SETTINGS[vae] = model
+    _SETTINGS[vae] = model, _parts(vae)
     return vae
 
 
-_SETTINGS: weakref.WeakKeyDictionary[VAE, ModelConfig] = weakref.WeakKeyDictionary()
+def _parts(vae: VAE) -> tuple[weakref.ref[object], ...]:
+    """Return weak references to the parts of a VAE that its settings describe."""
+    encoder, decoder = vae.encoder, vae.decoder
+    parts = (encoder.network, encoder.posterior, decoder.network, decoder.likelihood, vae.prior)
+    return tuple(weakref.ref(part) for part in parts)
+
+
+_SETTINGS: weakref.WeakKeyDictionary[VAE, tuple[ModelConfig, tuple[weakref.ref[object], ...]]] = (
+    weakref.WeakKeyDictionary()
+)
+"""The settings that built each VAE, and its parts then. Settings of a part that was replaced no longer hold."""
 
 
 def build_from_config(config: RunConfig, data_mean: Array | None = None, *, builder: Builder | None = None) -> VAE:
@@ -175,7 +185,7 @@ def build_from_config(config: RunConfig, data_mean: Array | None = None, *, buil
                 f"The builder's VAE does not fit the run: expected the {part.replace('_', ' ')} "
                 f"{getattr(model, part)}, found {getattr(found, part)}."
             )
-    _SETTINGS[vae] = model
+    _SETTINGS[vae] = model, _parts(vae)
     return vae
 
 
@@ -192,7 +202,9 @@ def describe_model(vae: VAE, builder: Builder | str | None = None) -> ModelConfi
         has no name under which another program can import it.
     """
     if builder is None and vae in _SETTINGS:
-        return _SETTINGS[vae]
+        model, parts = _SETTINGS[vae]
+        if all(then() is now() for then, now in zip(parts, _parts(vae), strict=True)):
+            return model
     if callable(builder):
         module, name = builder.__module__, builder.__qualname__
         builder = f"{module}:{name}" if module != "__main__" and "<" not in name else ""
