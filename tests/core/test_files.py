@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tfp_vae.core import files
 from tfp_vae.core.errors import DiskError
@@ -170,3 +172,22 @@ def test_sealed_object_survives_printing_and_parsing() -> None:
 def test_opening_refuses_a_changed_object(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="its checksum is not that of its content"):
         files.unseal({**files.seal({"epochs": 3}), **change})
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    value=st.dictionaries(
+        st.text().filter(lambda key: key != files.CHECKSUM),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=8,
+        ),
+    )
+)
+def test_sealed_object_is_read_back_and_a_new_key_is_detected(value: dict[str, object]) -> None:
+    written = json.loads(files.json_text(files.seal(value)))
+    assert files.unseal(written) == value
+    assert files.seal(written) == written
+    with pytest.raises(ValueError, match="checksum"):
+        files.unseal({**written, "more": 1})

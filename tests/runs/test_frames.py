@@ -176,7 +176,10 @@ class TestFilm:
         (tmp_path / "frames").mkdir()
         zeros = np.zeros((1_000, 4_000))
         np.savez_compressed(tmp_path / "frames" / "epoch-0000003.npz", means=zeros, decoded=zeros)
-        with memory.at_most(1_000_000), pytest.raises(RunError, match="expected plain entries, found compressed ones"):
+        with (
+            memory.at_most(1_000_000),
+            pytest.raises(RunError, match="expected uncompressed entries, found compressed ones"),
+        ):
             film.frames(Run(tmp_path))
 
     def test_refuses_frames_behind_symbolic_links(self, tmp_path: Path) -> None:

@@ -239,21 +239,6 @@ def test_a_divergent_setting_leaves_a_state_and_no_traceback(worker: Worker, tmp
     assert "diverged" in status.reason
 
 
-def test_an_interrupt_while_the_program_starts_leaves_no_traceback() -> None:
-    """Python itself handles signals before the program's first line, so those are excluded."""
-    draw, heard = random.Random(1), 0
-    program = Path(sys.executable).with_name("tfp-vae")
-    for i in range(40):
-        with subprocess.Popen([program, "runs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            time.sleep(draw.uniform(0.03, 0.4))
-            process.send_signal((signal.SIGINT, signal.SIGTERM)[i % 2])
-            _, said = process.communicate(timeout=60)
-        assert not re.search(r'cli/start.py", line \d+, in main', said), said
-        assert "Traceback" in said or process.returncode in {0, 130, 143, -signal.SIGINT, -signal.SIGTERM}
-        heard += process.returncode in {130, 143}
-    assert heard >= 10
-
-
 LIMITED = """
 import resource, signal, sys
 from tfp_vae.cli.main import main

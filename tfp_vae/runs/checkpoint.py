@@ -1,9 +1,9 @@
-"""The checkpoint of a run: its content, its file, and the shapes that a config expects in it.
+"""The checkpoint of a run: its content, its file, and the shapes that a config requires.
 
-The file is an uncompressed `.npz`: a zip archive of `.npy` entries, each with a CRC-32. It is read without pickle, so
-nothing in it can execute. A count of the entries reveals lost ones, and a digest of the config reveals the checkpoint
-of another run. `read` compares the table of entries with the shapes that the config expects before it reads an array,
-so a damaged or foreign file cannot take more memory than the model needs.
+The file is an uncompressed `.npz`, a zip archive of `.npy` entries, each with a CRC-32. It is read without pickle, so
+it cannot run code. The number of entries reveals lost ones, and a digest of the config reveals the checkpoint of
+another run. `read` compares the table of entries with the expected shapes before it reads an array, so a damaged or
+foreign file cannot take more memory than the model needs.
 
 This module does not use the `safetensors` package, because its files have no checksums, so a flipped bit in an array
 would be read as another weight without an error.
@@ -36,26 +36,26 @@ FORMAT = 1
 """The version of the file's layout. Other versions are refused."""
 
 LARGEST_HEADER = 1_024
-"""The maximum size in bytes of a variable's `.npy` header. NumPy writes 128."""
+"""The most bytes that the `.npy` header of one variable may take. NumPy writes 128."""
 
 FINAL, BEST = "final", "best"
-"""The weights to restore from a checkpoint."""
+"""The weights to read from a checkpoint: those of the last step, or those of the best epoch."""
 
-_BEST, _VARIABLES = "best/", "variables/"
+_VARIABLES, _BEST = "variables/", "best/"
 
 
 class Checkpoint(NamedTuple):
     """Everything that training needs to continue.
 
-    Everything else is computed from the run's config and the step. For example, seeds are folded from the run's seed
-    and the step, and the learning rate follows a schedule of the step.
+    The rest follows from the run's config and the step: seeds are folded from the run's seed and the step, and learning
+    rates and the weight of the rate are schedules of the step.
 
-    step: the number of steps so far.
-    epoch_sums: [3], the steps of the current epoch so far, and the sums of their distortions and rates.
-    variables: the variables of the model and the optimizer, and any averaged weights, by name.
-    seconds: the seconds that the current epoch has taken so far.
+    step: the number of steps taken.
+    epoch_sums: [3], the number of steps in the current epoch, and the sums of their distortions and rates, in nats.
+    variables: of the model and the optimizer, and the averaged weights if there are any, by name.
+    seconds: the time that the current epoch has taken so far.
     history: the metrics of the finished epochs.
-    best: the best model so far, by validation, or None before the end of the first epoch.
+    best: the best model so far on the validation data. None before the end of the first epoch.
     run: the digest of the config of its run.
     """
 
@@ -67,78 +67,106 @@ class Checkpoint(NamedTuple):
     best: Best | None = None
     run: str = ""
 
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the entries of the file, by name.
+
+        The best weights have no entries if they are those of this step, because `variables` holds them already.
+        """
+        best = self.best
+        best_variables = {} if best is None or best.step == self.step else best.variables
+        arrays = {
+            "format": np.array(FORMAT),
+            "run": np.frombuffer(self.run.encode(), np.uint8),
+            "step": np.array(self.step),
+            "seconds": np.array(self.seconds),
+            "epoch_sums": np.asarray(self.epoch_sums, np.float64),
+            "history": np.frombuffer(metrics.text(self.history).encode(), np.uint8),
+            "best": np.array([-1, 0] if best is None else [best.step, best.elbo], np.float64),
+            **{_VARIABLES + name: array for name, array in self.variables.items()},
+            **{_BEST + name: array for name, array in best_variables.items()},
+        }
+        return {"entries": np.array(len(arrays)), **arrays}  # the number reveals lost entries
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Checkpoint:
+        """Return the checkpoint in the entries of a file. It is the inverse of `to_arrays`.
+
+        Raises:
+          KeyError, TypeError, ValueError: another format, or an entry that is missing, unknown or malformed.
+        """
+        left = dict(arrays)
+        if (version := int(left.pop("format"))) != FORMAT:
+            raise ValueError(f"expected format {FORMAT}, found {version}")
+        if (total := int(left.pop("entries"))) != len(arrays) - 1:
+            raise ValueError(f"expected {total} arrays, found {len(arrays) - 1}")
+        step, (best_step, best_elbo) = int(left.pop("step")), map(float, left.pop("best"))
+        run, history = (cls._text(left.pop(name)) for name in ("run", "history"))
+        seconds, sums = float(left.pop("seconds")), left.pop("epoch_sums")
+        variables, best_variables = (
+            {name.removeprefix(prefix): left.pop(name) for name in list(left) if name.startswith(prefix)}
+            for prefix in (_VARIABLES, _BEST)
+        )
+        if left:
+            raise ValueError(f"unknown entries {', '.join(sorted(left)[:3])}")
+        if step < 0 or sums.shape != (3,):
+            raise ValueError(f"step {step}, and epoch_sums of shape {sums.shape}")
+        if best_step == step:
+            best_variables = weights_in_use(variables)
+        best = None if best_step < 0 else Best(int(best_step), best_elbo, best_variables)
+        return cls(step, sums, variables, seconds, metrics.parse(history), best, run)
+
+    @staticmethod
+    def _text(array: np.ndarray) -> str:
+        if array.dtype != np.uint8 or array.ndim != 1:
+            raise ValueError("expected text")
+        return array.tobytes().decode()
+
 
 def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -> None:
-    """Write a checkpoint atomically, with a CRC-32 for each array.
+    """Write the file of a checkpoint atomically, with a CRC-32 of each array.
 
     Args:
-      path: the path of the newest checkpoint.
-      checkpoint: the content. Its best weights are left out if they are those of this step.
-      previous: the path at which to keep the replaced file, or None to discard it.
+      path: the file.
+      checkpoint: its content.
+      previous: where to keep the file that it replaces. By default that file is lost.
 
     Raises:
       DiskError: the file could not be written. The old file remains.
     """
-    best = checkpoint.best
-    apart = best is not None and best.step != checkpoint.step  # otherwise they equal the variables
-    arrays = {
-        "format": np.array(FORMAT),
-        "run": _bytes(checkpoint.run),
-        "step": np.array(checkpoint.step),
-        "seconds": np.array(checkpoint.seconds),
-        "epoch_sums": np.asarray(checkpoint.epoch_sums, np.float64),
-        "history": _bytes(metrics.text(checkpoint.history)),
-        "best": np.array([-1, 0] if best is None else [best.step, best.elbo], np.float64),
-        **_under(_VARIABLES, checkpoint.variables),
-        **(_under(_BEST, best.variables) if best is not None and apart else {}),
-    }
-    counted = {"entries": np.array(len(arrays)), **arrays}  # because damage may remove entries from an archive
-    storage.write_arrays(path, counted, previous=previous)
+    storage.write_arrays(path, checkpoint.to_arrays(), previous=previous)
 
 
 def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
     """Return the checkpoint in a file.
 
-    The memory is that of the arrays. They are read one after another, and each checksum is verified after its array.
+    It takes the memory of the arrays. They are read one after another, and the checksum of each is verified.
 
     Args:
       path: the file.
-      expected: the shapes and types of the variables under the run's config. The sizes in the archive are checked
-        against them before any array is read.
+      expected: the shapes and types of the variables, from `shapes`. The sizes in the archive are checked against them
+        before an array is read. By default they are not checked.
 
     Raises:
-      DataError: the file is damaged, has another layout, or holds arrays of other sizes.
+      DataError: the file is damaged, has another format, or has sizes that differ from the expected ones.
     """
-    arrays = dict(files.read_npz(path, lambda entries: _check_sizes(path, entries, expected)))
+
+    def check(entries: Sequence[zipfile.ZipInfo]) -> None:
+        check_plain(path, entries)
+        for entry in entries:
+            name = entry.filename.removesuffix(".npy")
+            variable = name.removeprefix(_VARIABLES).removeprefix(_BEST)
+            if expected is None or variable == name or variable not in expected:
+                continue  # a small entry, or an unknown one that is refused by name later
+            shape, dtype = expected[variable]
+            size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+            if not size < entry.file_size <= size + LARGEST_HEADER:
+                raise DataError(f"{path}: {name} takes {entry.file_size} bytes, but the run's config requires {size}.")
+
+    arrays = files.read_npz(path, check)
     try:
-        version = int(arrays.pop("format"))
-        if version != FORMAT:
-            raise DataError(f"{path}: this version reads checkpoints of format {FORMAT}, found {version}.")
-        if (promised := int(arrays.pop("entries")) - 1) != len(arrays):
-            raise DataError(f"{path}: expected {promised} arrays, found {len(arrays)}.")
-        return _unpacked(arrays)
+        return Checkpoint.from_arrays(arrays)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not a checkpoint ({error}).") from error
-
-
-def _unpacked(arrays: dict[str, np.ndarray]) -> Checkpoint:
-    """Return the checkpoint in these arrays, and refuse arrays that do not belong to it.
-
-    Best weights of the checkpoint's own step are not stored twice. They are copied from its variables here.
-
-    Raises:
-      KeyError, ValueError: an array is missing, unknown or malformed.
-    """
-    step, (best_step, best_elbo) = int(arrays.pop("step")), map(float, arrays.pop("best"))
-    history = metrics.parsed(_text(arrays.pop("history")))
-    run, seconds, sums = _text(arrays.pop("run")), float(arrays.pop("seconds")), arrays.pop("epoch_sums")
-    variables, best = _taken(_VARIABLES, arrays), _taken(_BEST, arrays)
-    if arrays or sums.shape != (3,) or step < 0:
-        raise ValueError(f"unknown or wrong entries {sorted(arrays)[:3]}, step {step}, sums of shape {sums.shape}")
-    if best_step == step:
-        best = weights_in_use(variables)
-    kept = None if best_step < 0 else Best(int(best_step), best_elbo, best)
-    return Checkpoint(step, sums, variables, seconds, history, kept, run)
+        raise DataError(f"{path}: not a checkpoint that this version can read ({error}).") from error
 
 
 def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None = None) -> Shapes:
@@ -163,46 +191,13 @@ def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None
         return State(vae, state, average).shapes()
 
 
-def _check_sizes(path: Path, entries: Sequence[zipfile.ZipInfo], expected: Shapes | None) -> None:
-    """Refuse an archive that is compressed, claims more bytes than it has, or has unexpected sizes."""
-    check_plain(path, entries)
-    for entry in entries if expected is not None else []:
-        _check_size(path, entry, expected or {})
-
-
 def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Raise DataError if an archive is compressed or claims more bytes than it has. No run writes such a file."""
+    """Refuse an archive that is compressed or whose entries are larger than the file. Runs never write such files.
+
+    Raises:
+      DataError: the archive is refused.
+    """
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise DataError(f"{path}: expected plain entries, found compressed ones.")
+        raise DataError(f"{path}: expected uncompressed entries, found compressed ones.")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise DataError(f"{path}: its entries promise more bytes than the file has.")
-
-
-def _check_size(path: Path, entry: zipfile.ZipInfo, expected: Shapes) -> None:
-    """Refuse an entry that is smaller than its array, or larger by more than an `.npy` header."""
-    name = entry.filename.removesuffix(".npy")
-    prefix = next((prefix for prefix in (_VARIABLES, _BEST) if name.startswith(prefix)), None)
-    shape, dtype = expected.get(name.removeprefix(prefix), (None, None)) if prefix else (None, None)
-    if shape is None:
-        return  # a small number next to the variables, or an unknown entry, which is refused by name
-    size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
-    if not size < entry.file_size <= size + LARGEST_HEADER:
-        raise DataError(f"{path}: {name} takes {entry.file_size} bytes, but its run's config asks for {size}.")
-
-
-def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {prefix + name: array for name, array in arrays.items()}
-
-
-def _taken(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)}
-
-
-def _bytes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), np.uint8)
-
-
-def _text(array: np.ndarray) -> str:
-    if array.dtype != np.uint8 or array.ndim != 1:
-        raise ValueError("expected text")
-    return array.tobytes().decode()
+        raise DataError(f"{path}: the entries are larger than the file.")

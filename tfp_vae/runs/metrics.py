@@ -1,42 +1,40 @@
-"""The metrics of a run: one line of JSON per epoch, each with its checksum.
+"""The metrics of a run: a line of JSON with a checksum for each epoch.
 
-The checkpoint after an epoch writes its line. `parsed` refuses a file with a missing or changed line.
+The checkpoint holds the same lines, and the file is written together with it. `parse` refuses a text in which a line
+is missing or changed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import pydantic
 
 from tfp_vae.core import files as storage
 
-__all__ = ["parsed", "text"]
-
-
-_Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
+__all__ = ["parse", "text"]
 
 
 class _Line(pydantic.BaseModel):
-    """The mean metrics of one epoch, in nats per example."""
+    """A line: the means of one epoch, in nats per example."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     epoch: pydantic.PositiveInt
     step: pydantic.PositiveInt
-    elbo: _Finite
-    distortion: _Finite
-    rate: _Finite
+    elbo: pydantic.FiniteFloat
+    distortion: pydantic.FiniteFloat
+    rate: pydantic.FiniteFloat
     validation_elbo: float
     validation_distortion: float
     validation_rate: float
-    learning_rate: _Finite
-    seconds: _Finite
+    learning_rate: pydantic.FiniteFloat
+    seconds: pydantic.FiniteFloat
 
 
 def text(lines: Iterable[Mapping[str, Any]]) -> str:
-    """Return the content of the file.
+    """Return the text of the file. A value that is not finite becomes null, with the reason under a second key.
 
     Args:
       lines: the metrics of epochs 1, 2, and so on.
@@ -44,20 +42,20 @@ def text(lines: Iterable[Mapping[str, Any]]) -> str:
     return "".join(f"{storage.json_text(storage.seal(line))}\n" for line in lines)
 
 
-def parsed(content: str) -> list[dict[str, Any]]:
-    """Return the lines of a file's text, for epochs 1, 2, and so on.
+def parse(content: str) -> list[dict[str, Any]]:
+    """Return the metrics of epochs 1, 2, and so on. It is the inverse of `text`.
 
     Raises:
-      ValueError: a line is out of order, is not a JSON object, or has a wrong checksum, wrong keys or wrong values.
+      ValueError: a line is not a JSON object, is out of order, or has a wrong checksum, key or value.
     """
-    lines = [_parsed_line(line) for line in content.splitlines()]
+    values = [json.loads(line) for line in content.splitlines()]
+    for number, value in enumerate(values, start=1):
+        if not isinstance(value, dict):
+            raise ValueError(f"line {number} is not a JSON object")
+    lines = [_Line.model_validate(storage.restore_non_finite(storage.unseal(value))).model_dump() for value in values]
     if [line["epoch"] for line in lines] != list(range(1, len(lines) + 1)):
-        raise ValueError("the epochs are not 1, 2, and so on")
+        raise ValueError("the epochs are not in order")
     return lines
 
 
-def _parsed_line(line: str) -> dict[str, Any]:
-    value = json.loads(line)
-    if not isinstance(value, dict):
-        raise ValueError(f"a line is not a JSON object but {type(value).__name__}")
-    return _Line.model_validate(storage.restore_non_finite(storage.unseal(value))).model_dump()
+parsed = parse
