@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-FILE = re.compile(r"# (\w+\.py)\n")
+FILE = re.compile(r"# (\w+\.(?:py|toml))\n")
 """The first line of a block that is a file of the reader's own."""
 
 BLOCK = re.compile(r"^```(\w+)( notest)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -24,8 +24,8 @@ def blocks(path: Path, *languages: str) -> list[str]:
 
 
 def files(path: Path) -> dict[str, str]:
-    """Return the Python files that a page asks the reader to write, by name."""
-    named = [(FILE.match(code), code) for code in blocks(path, "python")]
+    """Return the files that a page asks the reader to write, by name."""
+    named = [(FILE.match(code), code) for code in blocks(path, "python", "toml")]
     return {match[1]: code for match, code in named if match}
 
 

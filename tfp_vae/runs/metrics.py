@@ -58,4 +58,3 @@ def parse(content: str) -> list[dict[str, Any]]:
     return lines
 
 
-parsed = parse

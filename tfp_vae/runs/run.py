@@ -557,7 +557,7 @@ class Run:
         path = self.folder / METRICS
         try:
             there = self._there(METRICS)
-            lines = metrics.parsed(self._content(METRICS, LARGEST_METRICS).decode()) if there else []
+            lines = metrics.parse(self._content(METRICS, LARGEST_METRICS).decode()) if there else []
         except (ValueError, RecursionError) as error:
             what = first_problem(error) if isinstance(error, pydantic.ValidationError) else error
             raise RunError(f"{path}: {_LINES}, found damage ({what}). {_REWRITE}") from error
