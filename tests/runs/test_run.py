@@ -255,7 +255,7 @@ class TestExtending:
 
     def test_a_config_that_could_not_be_read_again_is_not_written(self, copied: Run) -> None:
         before = copied.config()
-        with pytest.raises(UsageError, match="epochs: .*1,000,000"):
+        with pytest.raises(UsageError, match=r"epochs: .*1,000,000"):
             copied.extend(2_000_000)
         assert copied.config() == before
         content = copied.read("config.json")
