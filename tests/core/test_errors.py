@@ -8,7 +8,7 @@ import pydantic
 import pytest
 
 from tfp_vae.core import errors
-from tfp_vae.core.errors import LONGEST, DataError, RunError, UsageError, first_problem, one_line, suggest
+from tfp_vae.core.errors import LONGEST, DataError, RunError, UsageError, first_problem, one_line, pick, suggest
 
 CODES = {"UsageError": 2, "DataError": 3, "RunError": 4, "DivergenceError": 5, "DiskError": 6, "Interrupted": 130}
 
@@ -133,3 +133,22 @@ def test_problem_of_a_whole_record_is_its_message_alone() -> None:
     with pytest.raises(pydantic.ValidationError) as caught:
         Pair(low=2, high=1)
     assert first_problem(caught.value) == "low must be below high"
+
+
+def test_an_error_with_fields_within_a_pydantic_model_is_told_once() -> None:
+    def refuse(value: object) -> object:
+        raise UsageError(subject="prior", expected="a name", found=repr(value), remedy="Write one.")
+
+    adapter = pydantic.create_model("M", prior=(Annotated[object, pydantic.PlainValidator(refuse)], ...))
+    with pytest.raises(pydantic.ValidationError) as caught:
+        adapter(prior=3)
+    assert first_problem(caught.value) == "prior: expected a name, found 3. Write one"
+
+
+def test_pick_returns_a_value_or_suggests_the_nearest_name() -> None:
+    assert pick({"mean": 1, "draw": 2}, "draw", "show") == 2
+    with pytest.raises(UsageError) as caught:
+        pick({"mean": 1, "draw": 2}, "meen", "show")
+    assert str(caught.value) == "`show`: expected 'mean' or 'draw', found 'meen'. Did you mean 'mean'?"
+    with pytest.raises(UsageError, match=r"found None.$"):
+        pick({"mean": 1}, None, "show")  # type: ignore[arg-type]

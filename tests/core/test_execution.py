@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfp_vae.core.execution import ALIGNMENT, align, has_alignment, to_device
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.execution import ALIGNMENT, align, choose, compile_function, has_alignment, to_device
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.loading import load
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare
@@ -109,3 +110,10 @@ def test_to_device_supports_every_type_of_tensorflow(dtype: str) -> None:
 def test_to_device_accepts_tensors_and_lists() -> None:
     np.testing.assert_array_equal(to_device(tf.constant([1.0, 2.0])), [1, 2])
     np.testing.assert_array_equal(to_device([1.0, 2.0]), [1, 2])
+
+
+def test_unknown_execution_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"`execution`: expected .* found 'grph'. Did you mean 'graph'?"):
+        choose(tf.Module(), "grph")
+    with pytest.raises(UsageError, match="`execution`: expected 'xla' or 'graph' or 'eager', found 'auto'"):
+        compile_function(abs, "auto")

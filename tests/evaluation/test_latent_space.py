@@ -180,3 +180,14 @@ class TestScores:
         log_px = np.array([-3.0, -np.inf, -1.0, -9.0, -3.0])
         assert most_anomalous(log_px, 3).tolist() == [1, 3, 0]
         assert most_anomalous(log_px, 99).tolist() == [1, 3, 0, 4, 2]
+
+
+def test_unknown_names_are_refused(restored: LoadedRun) -> None:
+    with pytest.raises(UsageError, match=r"`show`: expected 'mean' or 'draw', found 'meen'. Did you mean 'mean'?"):
+        decode(restored.vae, np.zeros((1, 2)), seed=(0, 0), show="meen")
+    with pytest.raises(UsageError, match=r"`show`: expected 'mean' or 'draw', found 'x'"):
+        sample(restored, 1, seed=0, show="x")
+    with pytest.raises(UsageError, match=r"`kind`: expected 'linear' or 'spherical', found 'round'"):
+        path(np.zeros((1, 2)), np.ones((1, 2)), steps=3, kind="round")
+    with pytest.raises(UsageError, match=r"`weights`: expected 'final' or 'best', found 'last'"):
+        LoadedRun(restored.run, "last")

@@ -7,8 +7,8 @@ is a bug.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 
 if TYPE_CHECKING:
     import pydantic
@@ -24,9 +24,12 @@ __all__ = [
     "UsageError",
     "first_problem",
     "one_line",
+    "pick",
     "suggest",
 ]
 
+
+V = TypeVar("V")
 
 LONGEST = 200
 """The largest number of characters in the message of another library's error."""
@@ -132,6 +135,31 @@ def suggest(name: str, choices: Iterable[str], quote: str = "'") -> str:
     return "".join(f" Did you mean {quote}{near}{quote}?" for near in difflib.get_close_matches(name, choices, n=1))
 
 
+def pick(table: Mapping[str, V], name: str, setting: str) -> V:
+    """Return the value of a name in a table.
+
+    ```python
+    tv.core.errors.pick({"mean": 1, "draw": 2}, "draw", "show")  # 2
+    ```
+
+    Args:
+      table: the values by name.
+      name: the name.
+      setting: the argument that has the name, for the error.
+
+    Raises:
+      UsageError: the table does not have the name. The error suggests the nearest one.
+    """
+    if isinstance(name, str) and name in table:
+        return table[name]
+    raise UsageError(
+        subject=f"`{setting}`",
+        expected=" or ".join(repr(each) for each in table),
+        found=repr(name),
+        remedy=suggest(str(name), table).strip(),
+    )
+
+
 def first_problem(error: pydantic.ValidationError) -> str:
     """Return one sentence for the first problem that pydantic found: the field, the expected and the actual value.
 
@@ -159,6 +187,9 @@ def first_problem(error: pydantic.ValidationError) -> str:
         return f"{where}: {PRESENCE[first['type']]}"
     if not first["loc"]:  # the message describes the whole record, which is too long to print
         return first["msg"].removeprefix("Value error, ")
+    own = first.get("ctx", {}).get("error")
+    if isinstance(own, UsageError) and own.subject:  # it says itself what was expected and found
+        return f"{where}: {str(own).removeprefix(f'{where}: ')}".removesuffix(".")
     same = [problem for problem in problems if place(problem) == place(first)]  # one for each member of a union
     expected = " or ".join(dict.fromkeys(map(expectation, same)))
     found = repr(first["input"]) if first["input"] != () else "none"

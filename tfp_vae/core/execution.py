@@ -16,6 +16,7 @@ from typing import ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
+from tfp_vae.core.errors import pick
 from tfp_vae.core.lazy import keras, tf
 from tfp_vae.core.types import Array, Tensor
 
@@ -79,6 +80,9 @@ def compile_function(function: Callable[..., R], execution: str) -> Callable[...
     Args:
       function: a function of tensors, passed by position.
       execution: `xla`, `graph` or `eager`.
+
+    Raises:
+      UsageError: `execution` is none of these.
     """
 
     def call(*args: object) -> R:
@@ -88,7 +92,7 @@ def compile_function(function: Callable[..., R], execution: str) -> Callable[...
         finally:
             _RUNNING.reset(token)
 
-    return cast("Callable[..., R]", EXECUTIONS[execution](call))
+    return cast("Callable[..., R]", pick(EXECUTIONS, execution, "execution")(call))
 
 
 def running() -> str:
@@ -123,8 +127,12 @@ def choose(model: HasSubmodules, execution: str = AUTO) -> str:
 
     XLA fuses a dense model into few kernels. On a CPU it has no fast convolution, so a model with convolutions (any
     `tf_keras` layer with a `kernel_size`) runs as a graph there, which uses oneDNN.
+
+    Raises:
+      UsageError: `execution` is neither `auto` nor one of `EXECUTIONS`.
     """
     if execution != AUTO:
+        pick({AUTO: None, **EXECUTIONS}, execution, "execution")
         return execution
     layers = [module for module in model.submodules if isinstance(module, keras.layers.Layer)]
     convolves = any(hasattr(layer, "kernel_size") for layer in layers)

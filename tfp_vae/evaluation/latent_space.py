@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import UsageError, pick
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import Purpose, fold, seed_for
 from tfp_vae.core.types import Distribution, Seed, Tensor
@@ -124,12 +124,15 @@ def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean") -> np.nda
       z: places in latent space, with any leading axes, [..., D].
       seed: a stateless seed, two integers. Means do not use it.
       show: `mean` or `draw`, a name from `SHOWN`.
+
+    Raises:
+      UsageError: `show` is neither of these.
     """
+    shown = pick(SHOWN, show, "show")
     flat = np.reshape(z, (-1, z.shape[-1])).astype(np.float32)
     event_shape = tuple(vae.decoder.likelihood.event_shape)
     parts = [
-        np.asarray(SHOWN[show](vae.decoder(flat[rows]), fold(seed, rows.start)))
-        for rows in pieces(len(flat), event_shape)
+        np.asarray(shown(vae.decoder(flat[rows]), fold(seed, rows.start))) for rows in pieces(len(flat), event_shape)
     ]
     return np.concatenate(parts).reshape(*z.shape[:-1], *event_shape)
 
@@ -181,11 +184,14 @@ def path(first: np.ndarray, last: np.ndarray, steps: int, kind: str = "linear") 
       steps: T, at least 1.
       kind: `linear` or `spherical`, a name from `PATHS`.
 
+    Raises:
+      UsageError: `kind` is neither of these.
+
     References:
       White (2016), Sampling generative networks.
     """
     t = np.linspace(0, 1, steps)[:, np.newaxis]
-    return PATHS[kind](first[:, np.newaxis].astype(np.float64), last[:, np.newaxis].astype(np.float64), t)
+    return pick(PATHS, kind, "kind")(first[:, np.newaxis].astype(np.float64), last[:, np.newaxis].astype(np.float64), t)
 
 
 class Grid(NamedTuple):

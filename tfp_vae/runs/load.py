@@ -23,7 +23,7 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core import files, registry
-from tfp_vae.core.errors import RunError, TfpVaeError, UsageError
+from tfp_vae.core.errors import RunError, TfpVaeError, UsageError, pick
 from tfp_vae.core.execution import choose
 from tfp_vae.core.registry import Member, Table, check_keywords, first_problem
 from tfp_vae.core.seeds import Purpose, seed_for
@@ -272,11 +272,12 @@ class LoadedRun:
     """
 
     def __init__(self, run: Run, weights: str = FINAL, *, builder: Builder | None = None) -> None:
+        read_weights = pick(WEIGHTS, weights, "weights")
         self.run = run
         self.weights = weights
         self.config = run.config()
         checkpoint = run.checkpoint(shapes(self.config, builder=builder))
-        self.step, variables = WEIGHTS[weights](checkpoint)
+        self.step, variables = read_weights(checkpoint)
         self.vae: VAE = build_from_config(self.config, builder=builder)
         State(self.vae).restore(variables)
 
@@ -329,12 +330,12 @@ def sample(
       region: the region of z, see `latent_space.generate_within`. None is all of latent space.
 
     Raises:
-      UsageError: the prior has no temperature, or hardly any of its mass lies in the region.
+      UsageError: `show` is unknown, the prior has no temperature, or hardly any of its mass lies in the region.
     """
     generate = loaded.vae.generate if region is None else functools.partial(generate_within, loaded.vae, region=region)
-    parts = []
+    parts, shown = [], pick(SHOWN, show, "show")
     for start in range(0, n, SAMPLES_AT_ONCE):
         latent_seed, data_seed = (seed_for(seed, Purpose.SAMPLE, stage, start) for stage in (0, 1))
         p = generate(min(SAMPLES_AT_ONCE, n - start), seed=latent_seed, temperature=temperature)
-        parts.append(np.asarray(SHOWN[show](p, data_seed)))
+        parts.append(np.asarray(shown(p, data_seed)))
     return np.concatenate(parts)
