@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 import sys
@@ -21,7 +22,7 @@ from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.objectives import IWAE, Objective, Weighted
 from tfp_vae.reports.page import html_page
-from tfp_vae.runs.build import build_model
+from tfp_vae.runs.build import build_model, describe_model
 from tfp_vae.runs.config import HandBuiltModel
 from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.recipe import plan, reload
@@ -307,6 +308,25 @@ class TestBuilder:
         assert not (tmp_path / "run").exists()
         with pytest.raises(RunError, match="does not fit the run: expected the likelihood Bernoulli"):
             tv.load(hand_built.folder, builder=make)
+
+    def test_a_builder_with_arguments_or_without_a_vae_is_refused(self, fitted: tv.VAE, hand_built: Run) -> None:
+        with pytest.raises(UsageError, match="`builder` must be a function without arguments"):
+            tv.load(hand_built.folder, builder=lambda width: fitted)
+        with pytest.raises(UsageError, match="`builder` must return a VAE, found NoneType"):
+            tv.load(hand_built.folder, builder=lambda: None)
+
+    def test_a_builder_that_cannot_be_imported_gets_no_name(self, fitted: tv.VAE) -> None:
+        assert describe_model(fitted, functools.partial(make_for_digits)).builder == ""
+        assert describe_model(fitted, Run.open).builder == ""
+        assert describe_model(fitted, make_for_digits).builder == NAME
+
+    @pytest.mark.parametrize("part", [{}, {"name": 1}, "text", None])
+    def test_a_malformed_part_is_refused(self, part: object, hand_built_copy: Run) -> None:
+        content = hand_built_copy.read("config.json")
+        content["model"]["prior"] = part
+        hand_built_copy.write("config.json", content)
+        with pytest.raises(RunError, match="a mapping with a name"):
+            tv.load(hand_built_copy.folder)
 
     def test_a_run_of_settings_takes_no_builder(self, trained: Path) -> None:
         with pytest.raises(UsageError, match="`builder` is for runs of hand-built VAEs"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 import weakref
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pydantic
 
-from tfp_vae.core.errors import RunError, UsageError
+from tfp_vae.core.errors import RunError, UsageError, one_line
 from tfp_vae.core.registry import Member, check_keywords, first_problem, import_object
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array
@@ -164,6 +165,7 @@ def build_from_config(config: RunConfig, data_mean: Array | None = None, *, buil
 
     Raises:
       RunError: the builder is not known, may not be imported, or builds another VAE than the run has.
+      UsageError: the function that you pass needs arguments or returns no VAE.
     """
     model = config.model
     if not isinstance(model, HandBuiltModel):
@@ -177,7 +179,17 @@ def build_from_config(config: RunConfig, data_mean: Array | None = None, *, buil
             "The VAE of this run was built by hand, and its config does not name the function. "
             "Load it in Python and pass the function as `builder`."
         )
-    vae = (builder or import_object(model.builder, "builder", VAE))()
+    function = builder or import_object(model.builder, "builder", VAE)
+    problem = RunError if builder is None else UsageError
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise problem(f"`builder` must be a function without arguments ({one_line(error)}).") from error
+    except ValueError:
+        pass  # some functions of other languages have no signature
+    vae = function()
+    if not isinstance(vae, VAE):
+        raise problem(f"`builder` must return a VAE, found {type(vae).__name__}.")
     found = describe_model(vae, model.builder)
     for part in ("latent_dim", "posterior", "prior", "likelihood"):
         if getattr(found, part) != getattr(model, part):
@@ -206,8 +218,8 @@ def describe_model(vae: VAE, builder: Builder | str | None = None) -> ModelConfi
         if all(then() is now() for then, now in zip(parts, _parts(vae), strict=True)):
             return model
     if callable(builder):
-        module, name = builder.__module__, builder.__qualname__
-        builder = f"{module}:{name}" if module != "__main__" and "<" not in name else ""
+        module, name = getattr(builder, "__module__", "__main__"), getattr(builder, "__qualname__", "")
+        builder = f"{module}:{name}" if module != "__main__" and name.isidentifier() else ""
     return HandBuiltModel(
         builder=builder or "",
         latent_dim=math.prod(vae.prior.latent.event_shape),

@@ -417,9 +417,13 @@ class ModelConfig(_Record):
         return support
 
 
-def describe_part(value: Member | Mapping[str, object]) -> Member:
-    """Return a member of any name, without checking its settings."""
-    return value if isinstance(value, Member) else Member(str(value["name"]), {})
+def describe_part(value: object) -> Member:
+    """Return a member of any name without checking its settings, or raise ValueError for anything else."""
+    if isinstance(value, Member):
+        return value
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise ValueError("expected a mapping with a name")
+    return Member(value["name"], {})
 
 
 Described = Annotated[Member, pydantic.PlainValidator(describe_part), AS_MAPPING]

@@ -56,5 +56,3 @@ def parse(content: str) -> list[dict[str, Any]]:
     if [line["epoch"] for line in lines] != list(range(1, len(lines) + 1)):
         raise ValueError("the epochs are not in order")
     return lines
-
-
