@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 
 from tests.helpers.tables import TABLE
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.registry import Member, Positive, Table, check_keywords, first_problem, record
+from tfp_vae.core.registry import Member, Positive, Table, allow_code, check_keywords, first_problem, record
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.transforms.scaling import Divided
 from tfp_vae.model.latent import Latent
@@ -364,3 +366,14 @@ def test_a_setting_with_an_unknown_annotation_is_refused(name: str, message: str
 def test_a_value_that_is_no_name_is_refused(value: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         OBJECTIVES.member(value)  # type: ignore[arg-type]
+
+
+def test_allow_code_leaves_no_folder_on_the_path(tmp_path: Path) -> None:
+    (tmp_path / "my_thing_of_a_block.py").write_text("def make(size: int) -> str: return str(size)")
+    before = list(sys.path)
+    with allow_code(tmp_path), allow_code():
+        assert TABLE.build(TABLE.member("my_thing_of_a_block:make"), 3) == "3"
+    assert sys.path == before
+    assert sys.modules.pop("my_thing_of_a_block")
+    with pytest.raises(UsageError, match="there is no module my_thing_of_a_block"):
+        TABLE.member("my_thing_of_a_block:make")

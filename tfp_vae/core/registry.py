@@ -224,15 +224,20 @@ def allow_code(folder: Path | None = None) -> Iterator[None]:
         prior = import_object("tfp_vae.model.priors:StandardNormal", "prior", tv.priors.Prior)
     ```
 
+    Modules stay imported afterwards, but `sys.path` does not keep the folder.
+
     Args:
       folder: a folder to import modules from, in addition to `sys.path`.
     """
     folders = _FOLDERS.get() or ()
+    is_new = folder is not None and str(folder) not in sys.path
     token = _FOLDERS.set(folders if folder is None else (*folders, folder))
     try:
         yield
     finally:
         _FOLDERS.reset(token)
+        if is_new and str(folder) in sys.path:
+            sys.path.remove(str(folder))
 
 
 def can_import(path: str) -> bool:
