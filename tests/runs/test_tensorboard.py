@@ -79,6 +79,14 @@ def test_error_names_an_unwritable_folder(copied: Run) -> None:
         Events(copied).begin(SimpleNamespace(history=[]))
 
 
+def test_end_after_a_failed_begin_leaves_its_error(copied: Run) -> None:
+    (copied.folder / runs.EVENTS).write_bytes(b"")
+    recording = Events(copied)
+    with pytest.raises(DiskError):
+        recording.begin(SimpleNamespace(history=[]))
+    recording.end(SimpleNamespace())
+
+
 class TestWithout:
     """TensorBoard is not installed."""
 

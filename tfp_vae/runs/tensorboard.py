@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, UsageError
@@ -58,11 +58,12 @@ class Events(Callback):
     def __init__(self, run: Run) -> None:
         require_tensorboard()
         self._run = run
+        self._writer: Any = None
 
     def begin(self, training: Training) -> None:
         """Write the epochs that are finished, in place of the files of an earlier process."""
         folder = self._run.path(EVENTS)
-        with disk_errors(folder):
+        with writer_errors(folder):
             storage.make_folder(folder)
             for old in folder.glob("events.out.tfevents.*"):
                 old.unlink(missing_ok=True)
@@ -75,10 +76,11 @@ class Events(Callback):
         self.write(training.history[-1]._asdict())
 
     def end(self, training: Training) -> None:
-        """Close the file."""
+        """Close the file, if `begin` opened one."""
         del training
-        with disk_errors(self._run.path(EVENTS)):
-            self._writer.close()
+        if self._writer is not None:
+            with writer_errors(self._run.path(EVENTS)):
+                self._writer.close()
 
     def write(self, line: Mapping[str, float]) -> None:
         """Write the metrics of an epoch, at the step at which it ended.
@@ -86,7 +88,7 @@ class Events(Callback):
         Raises:
           DiskError: the file could not be written.
         """
-        with disk_errors(self._run.path(EVENTS)), self._writer.as_default(step=line["step"]):
+        with writer_errors(self._run.path(EVENTS)), self._writer.as_default(step=line["step"]):
             for name, tag in TAGS.items():
                 tf.summary.scalar(tag, line[name])
             self._writer.flush()
@@ -100,7 +102,7 @@ class Events(Callback):
           step: the step of the weights that it shows.
         """
         folder = self._run.path(EVENTS)
-        with disk_errors(folder):
+        with writer_errors(folder):
             writer = tf.summary.create_file_writer(str(folder))
             with writer.as_default(step=step):
                 tf.summary.image(name, tf.io.decode_png(content, channels=3)[tf.newaxis])
@@ -108,7 +110,7 @@ class Events(Callback):
 
 
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
+def writer_errors(folder: Path) -> Iterator[None]:
     """Turn a failed write of TensorFlow or of the system into a DiskError."""
     with storage.disk_errors(folder):
         try:
