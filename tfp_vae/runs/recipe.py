@@ -29,7 +29,7 @@ from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.splits import as_split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, binarize_held_out, prepare
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, binarize_held_out, prepare, usual_binarization
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
@@ -162,7 +162,7 @@ def choose(
                 f"`{name}={network}` needs images, but the data are vectors of {seen.event_shape[0]} values. Choose "
                 f"`{name}=mlp`."
             )
-    usual = "dynamic" if support is BINARY and seen.grey else "none"
+    usual = usual_binarization(support, seen)
     chosen = BINARIZATIONS.member(usual if binarization is None else binarization)
     given = {"scaling": scaling, "binarization": binarization}
     made = {

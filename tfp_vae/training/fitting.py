@@ -20,10 +20,9 @@ from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.supports import BINARY
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, prepare
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, prepare, usual_binarization
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Objective, elbo_for
 from tfp_vae.training.average import Average, copies
@@ -114,7 +113,7 @@ def fit(
     if dataset.event_shape != shape:
         raise DataError(f"{dataset.name}: expected examples of shape {shape}, found {dataset.event_shape}.")
     if binarization is None:
-        binarization = "dynamic" if support is BINARY and dataset.profile.grey else "none"
+        binarization = usual_binarization(support, dataset.profile)
         if binarization != "none":
             logger.warning(
                 "%s: grey values are binarized at random in every step. Set `binarization` to choose another way.",

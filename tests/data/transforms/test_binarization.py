@@ -21,6 +21,7 @@ from tfp_vae.data.transforms.binarization import (
     Unchanged,
     binarize_held_out,
     prepare,
+    usual_binarization,
 )
 
 
@@ -137,3 +138,10 @@ def test_splits_have_seeds_of_their_own() -> None:
     np.testing.assert_array_equal(binarize_held_out(dataset(x).test, Dynamic()).x, prepared.test.x)
     alone = binarize_held_out(Split(x), Dynamic()).x
     np.testing.assert_array_equal(alone, binarize_held_out(dataset(x).train, Dynamic()).x)
+
+
+@pytest.mark.parametrize(("top", "usual"), [(0.5, "dynamic"), (1.0, "none")])
+def test_only_grey_data_of_a_binary_likelihood_are_binarized_by_default(top: float, usual: str) -> None:
+    profile = dataset(np.array([[0.0, top], [1.0, 0.0]], np.float32)).profile
+    assert usual_binarization(BINARY, profile) == usual
+    assert usual_binarization(OPEN_UNIT, profile) == "none"

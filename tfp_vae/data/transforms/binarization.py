@@ -22,7 +22,7 @@ from tfp_vae.core.registry import Table, record
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator
 from tfp_vae.core.supports import BINARY, UNIT, Support
 from tfp_vae.core.types import Tensor
-from tfp_vae.data.profile import SPLITS
+from tfp_vae.data.profile import SPLITS, Profile
 
 if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset, Split
@@ -36,6 +36,7 @@ __all__ = [
     "Unchanged",
     "binarize_held_out",
     "prepare",
+    "usual_binarization",
 ]
 
 
@@ -186,6 +187,16 @@ class Unchanged(Binarization):
 BINARIZATIONS: Table[Binarization] = Table(
     "binarization", {"dynamic": Dynamic, "static": Static, "threshold": Threshold, "none": Unchanged}, base=Binarization
 )
+
+
+def usual_binarization(support: Support, profile: Profile) -> str:
+    """Return the name of the binarization to use by default: `dynamic` for grey data under a likelihood of binary data.
+
+    Args:
+      support: the values that the likelihood has a probability for.
+      profile: facts about the data after scaling.
+    """
+    return "dynamic" if support is BINARY and profile.grey else "none"
 
 
 def prepare(
