@@ -188,7 +188,7 @@ def first_problem(error: pydantic.ValidationError) -> str:
     if not first["loc"]:  # the message describes the whole record, which is too long to print
         return first["msg"].removeprefix("Value error, ")
     own = first.get("ctx", {}).get("error")
-    if isinstance(own, UsageError) and own.subject:  # it says itself what was expected and found
+    if isinstance(own, UsageError):  # its message is complete
         return f"{where}: {str(own).removeprefix(f'{where}: ')}".removesuffix(".")
     same = [problem for problem in problems if place(problem) == place(first)]  # one for each member of a union
     expected = " or ".join(dict.fromkeys(map(expectation, same)))
