@@ -141,7 +141,7 @@ def reopen(ctx: click.Context, request: Request, training: TrainingConfig) -> tu
     for name in sorted(written - CHANGEABLE):
         raise UsageError(f"--{name.replace('_', '-')} cannot be changed on --resume; the run keeps its own value.")
     run = Run.open(Path(request.run_dir))
-    with run.claimed():  # refuses a run that another process trains before anything is loaded
+    with run.claim():  # refuses a run that another process trains before anything is loaded
         if not run.has_checkpoint():
             console.notice("there is no checkpoint yet: starting from step 0")
     dataset = reload(run.config(), request.data_dir, console.DownloadProgress())

@@ -94,7 +94,7 @@ class TestSaveAfterFit:
             assert_same(weights(tv.load(saved.folder)), weights(tv.load(folder)))
 
     def test_refuses_a_folder_with_a_run(self, fitted: tv.VAE, hand_built_copy: Run) -> None:
-        with pytest.raises(RunError, match="holds a run already"):
+        with pytest.raises(RunError, match="already holds a run"):
             tv.save(fitted, hand_built_copy.folder)
 
     def test_settings_of_the_fit_reach_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class TestResume:
             train(run, dataset)
 
     def test_run_that_is_trained_elsewhere_is_refused(self, copied: Run, digits: Dataset) -> None:
-        with copied.claimed(), pytest.raises(RunError, match="trained"):
+        with copied.claim(), pytest.raises(RunError, match="trained"):
             train(Run(copied.folder), digits)
 
 

@@ -403,7 +403,7 @@ class TestWrongInput:
         assert "damaged" in call("runs", "--runs-dir", copied.folder.parent).stdout or name != "config.json"
 
     def test_a_folder_that_holds_a_run(self, copied: Run) -> None:
-        assert "holds a run already" in one_sentence(call("train", "--run-dir", copied.folder, *SMALL, code=4))
+        assert "already holds a run" in one_sentence(call("train", "--run-dir", copied.folder, *SMALL, code=4))
 
     def test_resume_changes_nothing_but_the_total(self, copied: Run) -> None:
         result = call("train", "--resume", "--run-dir", copied.folder, "--latent-dim", "5", code=2)

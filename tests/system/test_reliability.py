@@ -149,7 +149,7 @@ class TestDamage:
         assert LoadedRun(run).step == before.step < 36
         (record,) = caplog.records
         assert record.getMessage().startswith(f"{path}: the checkpoint is damaged")
-        assert record.getMessage().endswith(f"); the one before it, of step {before.step}, is used.")
+        assert record.getMessage().endswith(f"). Using the checkpoint before it, of step {before.step}.")
 
     def test_reports_a_damaged_checkpoint_once(self, run: Run) -> None:
         """Raising the total reads the checkpoint more than once. Remedies for data files do not apply here."""
@@ -157,9 +157,9 @@ class TestDamage:
         said = call("train", "--resume", "--epochs", "4", "--no-plots", "--run-dir", run.folder).stderr
         (line,) = [line for line in said.splitlines() if "checkpoint is damaged" in line]
         assert line.startswith(f"warning: {run.folder / runs.CHECKPOINT}: the checkpoint is damaged")
-        assert line.endswith("; the one before it, of step 24, is used.")
-        assert line.count(";") == 1
-        assert "the one before it, of step 24, is used" in (run.folder / runs.LOG).read_text()
+        assert line.endswith(". Using the checkpoint before it, of step 24.")
+        assert line.count(". ") == 1
+        assert "Using the checkpoint before it, of step 24" in (run.folder / runs.LOG).read_text()
 
     def test_resuming_from_the_previous_checkpoint_gives_the_same_bits(self, run: Run, twice_saved: Path) -> None:
         (run.folder / runs.CHECKPOINT).write_bytes(b"")
@@ -171,7 +171,7 @@ class TestDamage:
     def test_refuses_a_run_without_a_sound_checkpoint(self, run: Run) -> None:
         for name in (runs.CHECKPOINT, runs.PREVIOUS):
             (run.folder / name).write_bytes(b"PK")
-        with pytest.raises(RunError, match=r"checkpoint-previous\.npz.*restore it from a copy or train again"):
+        with pytest.raises(RunError, match=r"checkpoint-previous\.npz.*Restore it from a copy, or train again"):
             run.checkpoint()
         for name in (runs.CHECKPOINT, runs.PREVIOUS):
             (run.folder / name).unlink()
@@ -281,7 +281,7 @@ class TestHostility:
     def test_a_config_with_paths_outside_the_run(self, key: str, value: object, run: Run) -> None:
         config = run.read(runs.CONFIG)
         run.write(runs.CONFIG, {**config, "data": {**config["data"], key: value}})
-        assert one_sentence(call("evaluate", "--run", run.folder, code=4)).count("not a config this version can read")
+        assert one_sentence(call("evaluate", "--run", run.folder, code=4)).count("this version cannot read the config")
 
     @pytest.mark.parametrize("name", [*READ, runs.CHECKPOINT, runs.PLOTS, runs.LOCK, runs.LOG])
     def test_never_follows_a_link_out_of_the_run(self, name: str, run: Run, tmp_path: Path) -> None:
@@ -343,9 +343,9 @@ class TestLocks:
     """Only one process trains a run. A process that has ended, for whatever reason, holds no lock."""
 
     def test_only_one_process_at_a_time_trains_a_run(self, run: Run) -> None:
-        with run.claimed(), run.claimed():
+        with run.claim(), run.claim():
             assert run.status().state == "running"
-            with pytest.raises(RunError, match=rf"process {os.getpid()} is at work on it"), Run(run.folder).claimed():
+            with pytest.raises(RunError, match=rf"process {os.getpid()} is at work on it"), Run(run.folder).claim():
                 pytest.fail("two have claimed it")
             said = one_sentence(call("train", "--resume", "--run-dir", run.folder, code=4))
             assert "is at work on it; wait for that, or choose another" in said
@@ -357,17 +357,17 @@ import time
 from pathlib import Path
 from tfp_vae.runs.run import Run
 from tfp_vae.training import fitting
-with Run(Path({str(run.folder)!r})).claimed():
+with Run(Path({str(run.folder)!r})).claim():
     print("claimed", flush=True)
     time.sleep(60)
 """
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout.readline() == "claimed\n"
             assert locks.in_use(run.folder / runs.LOCK)
-            with pytest.raises(RunError, match=f"process {process.pid} is at work"), run.claimed():
+            with pytest.raises(RunError, match=f"process {process.pid} is at work"), run.claim():
                 pytest.fail("two have claimed it")
             process.send_signal(signal.SIGKILL)
-        with run.claimed():
+        with run.claim():
             assert run.status().state == "running"
 
     def test_only_one_of_many_processes_gets_a_folder(self, trained: Path, tmp_path: Path) -> None:
@@ -386,20 +386,20 @@ with Run(Path({str(run.folder)!r})).claimed():
     def test_claiming_deletes_partial_files_of_a_killed_process(self, run: Run) -> None:
         leftover = run.folder / f".{runs.CHECKPOINT}.abc.part"
         leftover.touch()
-        with run.claimed():
+        with run.claim():
             assert not leftover.exists()
 
     def test_deleting_the_lock_file_lets_nobody_in(self, run: Run) -> None:
-        with run.claimed():
+        with run.claim():
             for content in (None, b"", b"12345678"):
                 (run.folder / runs.LOCK).unlink(missing_ok=True)
                 if content is not None:
                     (run.folder / runs.LOCK).write_bytes(content)
                 assert Run(run.folder).status().state == "running"
-                with pytest.raises(RunError, match="is at work on it"), Run(run.folder).claimed():
+                with pytest.raises(RunError, match="is at work on it"), Run(run.folder).claim():
                     pytest.fail("two have claimed it")
         assert run.status().state == "finished"
-        with Run(run.folder).claimed():
+        with Run(run.folder).claim():
             assert locks.in_use(run.folder / runs.LOCK)
 
     def test_uses_the_lock_of_the_file_if_folders_have_no_locks(
@@ -413,9 +413,9 @@ with Run(Path({str(run.folder)!r})).claimed():
             real(handle, how)
 
         monkeypatch.setattr(fcntl, "flock", on_files)
-        with run.claimed():
+        with run.claim():
             assert Run(run.folder).status().state == "running"
-            with pytest.raises(RunError, match=f"process {os.getpid()} is at work on it"), Run(run.folder).claimed():
+            with pytest.raises(RunError, match=f"process {os.getpid()} is at work on it"), Run(run.folder).claim():
                 pytest.fail("two have claimed it")
         assert run.status().state == "finished"
 
@@ -427,7 +427,7 @@ with Run(Path({str(run.folder)!r})).claimed():
 
         monkeypatch.setattr(fcntl, "flock", refuse)
         assert run.status().state == "finished"
-        with pytest.raises(DiskError, match="has no locks; choose one that has"), run.claimed():
+        with pytest.raises(DiskError, match="has no locks; choose one that has"), run.claim():
             pytest.fail("claimed without a lock")
 
     def test_looking_at_a_lock_hinders_nobody(self, run: Run) -> None:

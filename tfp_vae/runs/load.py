@@ -106,7 +106,7 @@ def save(
         if different:
             raise RunError(f"The `builder` builds another VAE than the one to save: they differ in {different[0]}.")
     run = Run.create(folder, config)
-    with run.claimed():
+    with run.claim():
         if config.data.stored and store_data and data is not None:
             parts = {split: getattr(data, split) for split in SPLITS}
             columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in _COLUMNS}

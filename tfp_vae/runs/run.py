@@ -1,9 +1,8 @@
-"""A run on disk: its config, state, checkpoints, metrics, results and pictures.
+"""A run: a folder with a config, checkpoints, metrics, results and pictures.
 
-A `Run` holds only the path of its folder. Each call reads the files again, because they may change between two calls,
-and checks every file that it reads. Only the process that holds the lock trains. Other processes can read at the same
-time, because files are replaced atomically. Symbolic links within a run are refused, so a downloaded run cannot point
-to files outside its folder.
+A `Run` holds the path of a folder and keeps no content in memory. Each question reads the files again and checks them.
+Files are replaced whole, so any process may read while one process, which holds the lock, trains. Symbolic links
+inside a run are refused, because a run from elsewhere could use them to reach files outside it.
 
 ```python
 run = tv.runs.find(None, "runs")  # the newest finished run under ./runs
@@ -15,6 +14,7 @@ run.status().state, run.config().model.latent_dim  # ("finished", 2)
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import operator
@@ -40,7 +40,7 @@ from tfp_vae.runs.config import RunConfig
 from tfp_vae.training.history import Epoch
 from tfp_vae.training.stopping import Stop, early_stop
 
-__all__ = ["Checkpoint", "Run", "State", "Status", "find", "finished_runs", "which_evaluation"]
+__all__ = ["Checkpoint", "Run", "State", "Status", "all_runs", "find", "finished_runs", "which_evaluation"]
 
 CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl", ".lock", "train.log"
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
@@ -48,10 +48,20 @@ TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environ
 PARTIAL = "evaluation-partial.json"
 DATA = "data.npz"
 PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
-_FRAME = re.compile(r"epoch-(\d{7})\.npz")
+FRAME_NAME = re.compile(r"epoch-(\d{7})\.npz")
 
-LARGEST_JSON, LARGEST_METRICS = 1 << 24, 1 << 30
-"""The maximum sizes in bytes of a JSON file and of the metrics."""
+TRAINING_FILES = (CONFIG, STATE, METRICS, CHECKPOINT, PREVIOUS, TRAINING, ENVIRONMENT)
+"""Files that only the training process writes."""
+
+LARGEST_JSON = 1 << 24
+"""Largest JSON file that is read, in bytes."""
+
+LARGEST_METRICS = 1 << 30
+"""Largest file of metrics that is read, in bytes."""
+
+RESTORE = "Restore it from a copy, or train again."
+REWRITE = "`resume=True` rewrites it from the checkpoint."
+"""Remedies for damaged files."""
 
 State = Literal["running", "finished", "interrupted", "failed"]
 
@@ -60,12 +70,12 @@ logger = logging.getLogger("tfp_vae")
 
 @final
 class Status(pydantic.BaseModel):
-    """The state of a run, the reason if it failed, and the progress at its last checkpoint.
+    """The state of a run and its progress at the last checkpoint.
 
     state: `running`, `finished`, `interrupted` or `failed`.
-    reason: the error message of a failed run.
+    reason: the error's message if the run failed, else empty.
     step: the step of the last checkpoint.
-    epochs: the number of finished epochs at the last checkpoint.
+    epochs: the number of epochs finished at the last checkpoint.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -77,13 +87,13 @@ class Status(pydantic.BaseModel):
 
 @final
 class Run:
-    """The folder of a run. Reading checks the files, and writing replaces them atomically.
+    """A run in a folder. Reading verifies each file, and writing replaces whole files.
 
     Methods that read raise RunError if a file is missing, damaged or from another run. Methods that write raise
-    DiskError if the file system refuses.
+    DiskError if the file system refuses the write.
 
     Args:
-      folder: the path of the folder, which need not exist yet.
+      folder: the run's folder. It need not exist yet, and the constructor neither reads nor creates it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,30 +107,27 @@ class Run:
 
     def _repr_html_(self) -> str:
         try:
-            return table(repr(self), self._told_rows())
-        except (RunError, OSError) as error:  # a notebook shows the rest
+            config, lines = self.config(), self.metrics()
+            model, training = config.model, config.training
+            rows = [
+                ("state", self.status().state),
+                ("data", config.data.dataset),
+                ("q(z|x), p(z), p(x|z)", f"{model.posterior}, {model.prior}, {model.likelihood}"),
+                ("latent dimension", model.latent_dim),
+                ("epochs", f"{len(lines):,} of {training.epochs:,}"),
+                ("validation ELBO, nats", lines[-1]["validation_elbo"] if lines else None),
+            ]
+            return table(repr(self), rows)
+        except (RunError, OSError) as error:  # because a notebook should show an object in any state
             return table(repr(self), [("damaged", error)])
-
-    def _told_rows(self) -> list[tuple[str, Any]]:
-        """Return the most important facts about a run, by label."""
-        config, lines = self.config(), self.metrics()
-        model, training = config.model, config.training
-        return [
-            ("state", self.status().state),
-            ("data", config.data.dataset),
-            ("q(z|x), p(z), p(x|z)", f"{model.posterior}, {model.prior}, {model.likelihood}"),
-            ("latent dimension", model.latent_dim),
-            ("epochs", f"{len(lines):,} of {training.epochs:,}"),
-            ("validation ELBO, nats", lines[-1]["validation_elbo"] if lines else None),
-        ]
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:
-        """Make the folder of a new run and write its config.
+        """Create the folder of a new run and write its config.
 
         Args:
           folder: a new or empty folder.
-          config: from `recipe.plan`.
+          config: the config, for example from `recipe.plan`.
 
         Raises:
           RunError: the folder holds a run or other files.
@@ -129,32 +136,36 @@ class Run:
         cls.refuse_existing(folder)
         storage.make_folder(folder)
         run = cls(folder)
-        with run.claimed():
-            cls.refuse_existing(folder)  # by another process while this one waited
+        with run.claim():
+            cls.refuse_existing(folder)  # again, because another process may have created a run before the lock
             run.write(CONFIG, config.model_dump(mode="json"))
             storage.make_folder(run.path(PLOTS))
         return run
 
     @classmethod
     def refuse_existing(cls, folder: Path) -> None:
-        """Raise RunError if the folder holds a run or the remains of one."""
+        """Raise RunError if the folder holds a run, the remains of one, or any other file that is not hidden."""
         if cls(folder).exists():
-            raise RunError(f"{folder}: holds a run already; continue it with `resume`, or choose another `run_dir`.")
+            raise RunError(
+                f"{folder}: this folder already holds a run. Continue it with `resume`, or choose another `run_dir`."
+            )
         left = [name for name in (CHECKPOINT, PREVIOUS, TRAINING, METRICS, STATE) if (folder / name).exists()]
         if left:
             raise RunError(
-                f"{folder}: expected a folder without a run, found {left[0]} of one whose {CONFIG} is gone; restore "
-                "that, or choose another `run_dir`."
+                subject=str(folder),
+                expected="a folder without a run",
+                found=f"{left[0]} of a run whose {CONFIG} is gone",
+                remedy=f"Restore {CONFIG}, or choose another `run_dir`.",
             )
-        with _reading(folder):
-            other = (
-                sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-                if folder.is_dir()
-                else []
-            )
-        if other:
+        with read_errors(folder):
+            names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        visible = [name for name in names if not name.startswith(".")]
+        if visible:
             raise RunError(
-                f"{folder}: expected a new or an empty folder, found {other[0]} in it; choose another `run_dir`."
+                subject=str(folder),
+                expected="a new or empty folder",
+                found=visible[0],
+                remedy="Choose another `run_dir`.",
             )
 
     @classmethod
@@ -162,23 +173,28 @@ class Run:
         """Return the run in a folder.
 
         Raises:
-          RunError: the folder does not exist or has no config.
+          RunError: the folder does not exist, or it has no config.
         """
-        with _reading(folder):
-            if not folder.is_dir():
-                raise RunError(f"{folder}: expected a run's folder, found none. {_hint(folder)}")
-            if not cls(folder).exists():
-                raise RunError(f"{folder}: expected a run, found no {CONFIG}. {_hint(folder)}")
-        return cls(folder)
+        with read_errors(folder):
+            if cls(folder).exists():
+                return cls(folder)
+            found = f"no {CONFIG}" if folder.is_dir() else "none"
+            expected = "a run" if folder.is_dir() else "a run's folder"
+            places = (folder, folder.absolute().parent)
+            place = next((place for place in places if place.is_dir() and all_runs(place)), None)
+        hint = "`all_runs('runs')` lists the runs in a folder."
+        if place is not None:
+            hint = f"`all_runs({str(place)!r})` lists the runs that are there."
+        raise RunError(subject=str(folder), expected=expected, found=found, remedy=hint)
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Claim the run for training in this block, and delete partial files of a killed process.
+    def claim(self) -> Iterator[None]:
+        """Lock the run for the block, and delete partial files of killed processes.
 
-        No other process can claim it at the same time. Nested blocks of the same object change nothing.
+        The same object may claim the run again within the block, which has no effect.
 
         Raises:
-          RunError: another process trains the run.
+          RunError: another process holds the lock.
         """
         if self._claims:
             yield
@@ -186,86 +202,93 @@ class Run:
         with locks.lock(self.path(LOCK), str(self.folder)):
             self._claims += 1
             try:
-                for name in _OF_TRAINING:
+                for name in TRAINING_FILES:
                     storage.remove_partial_files(self.path(name))
                 yield
             finally:
                 self._claims -= 1
 
     def path(self, name: str) -> Path:
-        """Return the path of a file of the run, and refuse symbolic links, because they may lead out of it.
+        """Return the path of a file in the run.
 
         Raises:
-          RunError: the file or one of its folders within the run is a symbolic link.
+          RunError: the file, or a folder between it and the run's folder, is a symbolic link.
         """
         path = self.folder / name
         for part in (path, *path.parents[: len(Path(name).parts) - 1]):
             if part.is_symlink():
-                raise RunError(f"{part}: expected a part of the run itself, found a symbolic link; put the file there.")
+                raise RunError(
+                    subject=str(part),
+                    expected="a file or folder of the run",
+                    found="a symbolic link",
+                    remedy="Replace the link with the file or folder itself.",
+                )
         return path
 
     def exists(self) -> bool:
-        """Return whether the folder holds a run."""
+        """Return whether the folder has a config, and so holds a run."""
         return (self.folder / CONFIG).exists()
 
     def is_finished(self) -> bool:
-        """Return whether training reached its end and was not extended since.
+        """Return whether training ended, and no epochs were added since.
 
-        This reads two small files and no checkpoint. `is_whole` checks more.
+        This reads no checkpoint, so it is fast. `is_whole` also checks the files. A damaged state or config does not
+        count as added epochs, because the methods that read them report the damage.
         """
-        return (self.folder / TRAINING).is_file() and not self._was_extended()
-
-    def _was_extended(self) -> bool:
-        """Return whether training did not end and the last checkpoint has fewer epochs than the config.
-
-        Damaged files are ignored here, because reading them elsewhere raises an error.
-        """
-        try:
-            told = self._told()
-            return told.state != "finished" and 0 < told.epochs < self.config().training.epochs
-        except RunError:
+        if not (self.folder / TRAINING).is_file():
             return False
+        try:
+            recorded = self._recorded_status()
+            extended = recorded.state != "finished" and 0 < recorded.epochs < self.config().training.epochs
+        except RunError:
+            return True
+        return not extended
 
     def status(self) -> Status:
-        """Return the state of the run. A run whose process was killed is interrupted.
+        """Return the run's status.
 
-        Only the lock shows that a run is being trained. Without it, the state `running` comes from a killed process.
+        Only the lock decides whether the run is `running`. If the recorded state is `running` but the lock is free, the
+        process was killed, and the run is `interrupted`.
 
         Raises:
-          RunError: the state is damaged or a result is missing.
+          RunError: the state is damaged, or the result of a finished run is missing or damaged.
         """
-        told = self._told()
+        recorded = self._recorded_status()
         if locks.in_use(self.folder / LOCK):
-            return told.model_copy(update={"state": "running"})
-        if told.state == "finished" and not self.is_finished():
-            raise RunError(
-                f"{self.folder / TRAINING}: expected the result of a finished run, found none. `resume=True` writes it "
-                "again."
-            )
+            return recorded.model_copy(update={"state": "running"})
         if self.is_finished():
             self.read(TRAINING)
-            return told.model_copy(update={"state": "finished"})
-        return told.model_copy(update={"state": "interrupted"}) if told.state == "running" else told
+            return recorded.model_copy(update={"state": "finished"})
+        if recorded.state == "finished":
+            raise RunError(
+                subject=str(self.folder / TRAINING),
+                expected="the result of a finished run",
+                found="none",
+                remedy="`resume=True` rewrites it.",
+            )
+        return recorded.model_copy(update={"state": "interrupted"}) if recorded.state == "running" else recorded
 
-    def _told(self) -> Status:
-        """Return the last written status, or the status before training if there is none."""
-        if not self._there(STATE):
+    def _recorded_status(self) -> Status:
+        """Return the status in the file, or the default status if training has not begun."""
+        if not self._has(STATE):
             return Status()
         try:
             return Status.model_validate(self.read(STATE))
         except pydantic.ValidationError as error:
-            raise RunError(f"{self.folder / STATE}: not a state ({first_problem(error)}); delete it.") from error
+            raise RunError(
+                f"{self.folder / STATE}: this is not a valid state ({first_problem(error)}). Delete the file."
+            ) from error
 
     def mark(self, state: State, *, reason: str = "", step: int | None = None, epochs: int | None = None) -> None:
-        """Write the state of the run. The progress stays the same if it is not given.
+        """Write the run's state. The step and the epochs stay as they are if they are None.
 
         Args:
           state: the new state.
-          reason: the error message of a failed run.
+          reason: the error's message if the run failed.
           step: the step of the last checkpoint.
-          epochs: the number of finished epochs at that step.
+          epochs: the number of epochs finished at the last checkpoint.
         """
-        old = Status() if step is not None and epochs is not None else self._told()
+        old = Status() if step is not None and epochs is not None else self._recorded_status()
         status = Status(
             state=state,
             reason=reason,
@@ -276,12 +299,12 @@ class Run:
 
     @contextmanager
     def log(self) -> Iterator[None]:
-        """Record the library's messages in the run's log file during this block.
+        """Write the library's messages of level INFO and above to the run's log file for the block.
 
-        Training continues if the log cannot be written. Lines hold the time and the process, because several processes
-        may train a run in turn. The level of the library's logger is INFO within the block and is restored at its end.
+        Each line has the time and the process, because several processes may train a run in turn. Training continues
+        if the log cannot be written.
         """
-        handler = _LogFile(self.path(LOG), encoding="utf-8", delay=True)
+        handler = LogFile(self.path(LOG), encoding="utf-8", delay=True)
         handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
         level = logger.level
         logger.addHandler(handler)
@@ -294,7 +317,7 @@ class Run:
             handler.close()
 
     def config(self) -> RunConfig:
-        """Return the run's config, read with a strict schema.
+        """Return the run's config.
 
         Raises:
           RunError: the config is missing, damaged, invalid or of another version.
@@ -303,63 +326,58 @@ class Run:
         known, found = RunConfig.model_fields["version"].default, value.get("version")
         if repr(found) != repr(known):  # True is equal to 1
             raise RunError(
-                f"{self.folder / CONFIG}: expected version {known}, found {found!r}; open it with the tfp_vae that "
-                "wrote it, or train again."
+                subject=str(self.folder / CONFIG),
+                expected=f"version {known}",
+                found=repr(found),
+                remedy="Open the run with the tfp_vae that wrote it, or train again.",
             )
         try:
             config = RunConfig.model_validate(value, context=RECORDED)
-        except pydantic.ValidationError as error:
-            raise RunError(
-                f"{self.folder / CONFIG}: not a config this version can read: {first_problem(error)}."
-            ) from error
-        except UsageError as error:
-            raise RunError(f"{self.folder / CONFIG}: not a config this version can read: {error}.") from error
+        except (pydantic.ValidationError, UsageError) as error:
+            problem = first_problem(error) if isinstance(error, pydantic.ValidationError) else str(error).rstrip(".")
+            raise RunError(f"{self.folder / CONFIG}: this version cannot read the config ({problem}).") from error
         if not config.data.stored:
             return config
         stored = {"dataset": str(self.path(DATA).resolve())}  # because the run may have been moved
         return config.model_copy(update={"data": config.data.model_copy(update=stored)})
 
     def extend(self, epochs: int | None = None, early_stopping: int | None = None) -> None:
-        """Move the end of training. A finished run becomes unfinished if epochs are left.
+        """Change when training ends. A finished run is unfinished again if this leaves epochs to train.
 
-        Epochs and patience decide when a run ends, but not the values that it computes. So both may change without
-        making it another run.
+        Epochs and patience affect when training ends, but no number before that. So the run keeps its identity.
 
         Args:
-          epochs: the new total, or None to keep it.
-          early_stopping: the new patience, see `stopping.early_stop`, or None to keep it.
+          epochs: the total number of epochs, or None to keep it.
+          early_stopping: the patience of `stopping.early_stop` in epochs, or None to keep it.
 
         Raises:
-          UsageError: nothing is left to train, because the epochs are done or training stops early.
+          UsageError: fewer epochs than are done, or training would stop early at once.
         """
         given = {name: value for name, value in (("epochs", epochs), ("early_stopping", early_stopping)) if value}
-        with self.claimed():
+        with self.claim():
             config = self.config()
-            extended = config.model_copy(update={"training": config.training.model_copy(update=given)})
+            config = config.model_copy(update={"training": config.training.model_copy(update=given)})
             try:  # because a copy is not validated
-                RunConfig.model_validate(extended.model_dump(mode="json"), context=RECORDED)
+                RunConfig.model_validate(config.model_dump(mode="json"), context=RECORDED)
             except pydantic.ValidationError as error:
                 raise UsageError(f"{self.folder}: {first_problem(error)}.") from error
-            self._extend(extended)
-
-    def _extend(self, config: RunConfig) -> None:
-        last = self.checkpoint() if self.has_checkpoint() else None
-        history, begun = (last.history, bool(last.epoch_sums[0])) if last is not None else ((), False)
-        done, epochs = len(history), config.training.epochs
-        if epochs < done + begun:
-            reached = f"{done} epochs are done already" + (", and another is begun" if begun else "")
-            raise UsageError(
-                f"{self.folder}: {reached}; `epochs` is the total, expected at least {done + begun}, found {epochs}."
-            )
-        ended = None if begun else early_stop([Epoch(**line) for line in history], config.training.early_stopping)
-        if epochs > done and ended is not None:
-            raise UsageError(f"{self.folder}: {ended}; {ended.remedy()}.")
-        if last is not None and epochs > done:  # before the config asks for more, so that it never looks finished
-            self.mark("interrupted", step=last.step, epochs=done)
-        self.write(CONFIG, config.model_dump(mode="json"))
+            last = self.checkpoint() if self.has_checkpoint() else None
+            history, begun = (last.history, bool(last.epoch_sums[0])) if last is not None else ((), False)
+            done, total = len(history), config.training.epochs
+            if total < done + begun:
+                raise UsageError(
+                    f"{self.folder}: {done} epochs are done already{', and another has begun' if begun else ''}. "
+                    f"`epochs` is the total, expected at least {done + begun}, found {total}."
+                )
+            ended = None if begun else early_stop([Epoch(**line) for line in history], config.training.early_stopping)
+            if total > done and ended is not None:
+                raise UsageError(f"{self.folder}: {ended}; {ended.remedy()}.")
+            if last is not None and total > done:  # before the config changes, so that the run never looks finished
+                self.mark("interrupted", step=last.step, epochs=done)
+            self.write(CONFIG, config.model_dump(mode="json"))
 
     def early_end(self) -> Stop | None:
-        """Return the early end of the training, or None if it has not stopped before its last epoch.
+        """Return where training stopped early, or None if it did not.
 
         Raises:
           RunError: the metrics are missing or damaged.
@@ -369,9 +387,9 @@ class Run:
         return ended if ended is not None and ended.epoch < training.epochs else None
 
     def is_whole(self) -> bool:
-        """Return whether the run is finished, its results are readable, and its last checkpoint is sound.
+        """Return whether the run is finished and its metrics, result and last checkpoint are sound.
 
-        This reads the whole checkpoint, so it takes as long as restoring the run.
+        This reads the whole checkpoint, so it takes as long as restoring the model.
         """
         try:
             self.metrics()
@@ -381,192 +399,185 @@ class Run:
             return False
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return the JSON object in a file of the run after verifying its checksum.
+        """Return the JSON object in a file of the run, and verify its checksum.
 
         Raises:
           RunError: the file is missing, too large, changed, or not a JSON object.
         """
         path = self.folder / name
         try:
-            value = json.loads(self._content(name, LARGEST_JSON))
+            value = json.loads(self._read_bytes(name, LARGEST_JSON))
         except (ValueError, RecursionError) as error:
-            raise RunError(
-                f"{path}: expected JSON, found damage ({error}); restore the file or train again."
-            ) from error
+            raise RunError(subject=str(path), expected="JSON", found=f"damage ({error})", remedy=RESTORE) from error
         if not isinstance(value, dict):
-            raise RunError(
-                f"{path}: expected a JSON object, found {type(value).__name__}; restore the file or train again."
-            )
+            raise RunError(subject=str(path), expected="a JSON object", found=type(value).__name__, remedy=RESTORE)
         try:
             return storage.unseal(value)
         except ValueError as error:
-            raise RunError(
-                f"{path}: the file was changed or damaged ({error}); restore it from a copy or train again."
-            ) from error
+            raise RunError(f"{path}: the file was changed or damaged ({error}). {RESTORE}") from error
+
+    def _read_or_empty(self, name: str) -> dict[str, Any]:
+        """Return the JSON object in a file, or an empty one if the file is missing or damaged."""
+        try:
+            return self.read(name) if self._has(name) else {}
+        except RunError:
+            return {}
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON object to a file of the run, with its checksum.
+        """Write a JSON object and its checksum to a file of the run.
 
         Raises:
-          DiskError: the file could not be written. The old file remains.
+          DiskError: the write failed. The old file is unchanged.
         """
         storage.write_json(self.path(name), storage.seal(value))
 
-    def _there(self, name: str) -> bool:
-        with _reading(self.folder):
+    def _has(self, name: str) -> bool:
+        with read_errors(self.folder):
             return self.path(name).exists()
 
-    def _content(self, name: str, most: int) -> bytes:
-        """Return the content of a file of the run, which must be a regular file of at most `most` bytes.
-
-        So neither a device nor a huge file is read, even if it has the name of a run's file.
-        """
+    def _read_bytes(self, name: str, most: int) -> bytes:
+        """Return the content of a file of the run, unless it is larger than `most` bytes or not a regular file."""
         path = self.path(name)
         try:
-            found = path.stat()
-            if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+            status = path.stat()
+            regular = stat.S_ISREG(status.st_mode)
+            if not regular or status.st_size > most:
                 raise RunError(
-                    f"{path}: expected a file of at most {most:,} bytes, found {found.st_size:,} or no file."
+                    subject=str(path),
+                    expected=f"a file of at most {most:,} bytes",
+                    found=f"{status.st_size:,} bytes" if regular else "a pipe, a device or a folder",
+                    remedy=RESTORE,
                 )
             return path.read_bytes()
         except OSError as error:
-            raise RunError(
-                f"{path}: could not be read ({error.strerror}); restore the file from a copy or train again."
-            ) from error
+            raise RunError(f"{path}: could not be read ({error.strerror}). {RESTORE}") from error
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Replace the last checkpoint, and then delete results of fewer steps.
+        """Write the newest checkpoint, then delete the results of older weights.
 
-        The last checkpoint becomes the previous one if this object read or wrote it, because then it is sound.
-        Otherwise the previous one stays.
+        The last checkpoint becomes the previous one if this object has read or written it, because only then is it
+        known to be sound. Otherwise the previous checkpoint is kept. An evaluation of the best weights is kept until
+        other weights are the best.
 
         Args:
-          checkpoint: the new checkpoint, of a later step than the last.
+          checkpoint: a checkpoint of a later step than the last.
         """
         previous = self.path(PREVIOUS) if self._newest_is_sound else None
         checkpoints.write(self.path(CHECKPOINT), checkpoint, previous=previous)
         self._newest_is_sound = True
-        for name in filter(lambda name: self._is_outdated(name, checkpoint), (TRAINING, EVALUATION, PARTIAL)):
-            with storage.disk_errors(self.path(name)):
-                self.path(name).unlink(missing_ok=True)
-
-    def _is_outdated(self, name: str, checkpoint: Checkpoint) -> bool:
-        """Return whether a result describes weights that a checkpoint has replaced.
-
-        An evaluation of the best weights is valid until there are better ones.
-        """
-        told = self._result(name)
-        best = checkpoint.best if told.get("weights") == BEST else None
-        step = told.get("step", told.get("steps", 0))
-        return bool(told) and not (isinstance(step, int) and step >= (checkpoint if best is None else best).step)
-
-    def _result(self, name: str) -> dict[str, Any]:
-        """Return the content of a result, or nothing if the file is missing or damaged."""
-        try:
-            return self.read(name) if self._there(name) else {}
-        except RunError:
-            return {}
+        for name in (TRAINING, EVALUATION, PARTIAL):
+            result = self._read_or_empty(name)
+            best = checkpoint.best if result.get("weights") == BEST else None
+            newest = checkpoint.step if best is None else best.step
+            step = result.get("step", result.get("steps", 0))
+            if result and not (isinstance(step, int) and step >= newest):
+                with storage.disk_errors(self.path(name)):
+                    self.path(name).unlink(missing_ok=True)
 
     def write_evaluation(self, result: Mapping[str, Any]) -> str:
-        """Write an evaluation, and return the name of its file.
+        """Write the result of an evaluation, and return the name of its file.
 
-        The file is `evaluation.json`, unless that holds a fuller evaluation of the same weights and split. An
-        evaluation is fuller if it has more examples, importance samples or annealing, and not less of any.
+        The file is `evaluation.json`. If that holds a fuller evaluation of the same weights and split, the file is
+        `evaluation-partial.json`. See `is_fuller`.
 
         Raises:
-          RunError: the final weights were evaluated, but newer ones exist by now.
+          RunError: the final weights were evaluated, but the run has newer ones now.
         """
-        now = self._told().step
-        if result["weights"] == FINAL and now is not None and result["step"] < now:
+        now = self._recorded_status().step
+        if result["weights"] == FINAL and result["step"] < now:
             raise RunError(
-                f"{self.folder}: not written, as the run has been trained on to step {now:,} since step "
-                f"{result['step']:,}, which was evaluated; evaluate it again."
+                f"{self.folder}: the evaluation was not written, because the run was trained on from step "
+                f"{result['step']:,} to step {now:,}. Evaluate it again."
             )
-        name = PARTIAL if _is_fuller(self._result(EVALUATION), result) else EVALUATION
+        name = PARTIAL if is_fuller(self._read_or_empty(EVALUATION), result) else EVALUATION
         self.write(name, result)
         return name
 
     def has_checkpoint(self) -> bool:
-        """Return whether training left a checkpoint, which is False if it stopped before its first.
+        """Return whether the run has a checkpoint. A run that stopped before its first save has none.
 
         Raises:
-          RunError: a checkpoint was written, but it is missing.
+          RunError: training wrote a checkpoint, but the file is gone.
         """
-        there = self._there(CHECKPOINT) or self._there(PREVIOUS)
-        if not there and (self._told().step or self.is_finished()):
-            raise RunError(f"{self.folder / CHECKPOINT}: {_MISSING}; {_RESTORE}")
+        there = self._has(CHECKPOINT) or self._has(PREVIOUS)
+        if not there and (self._recorded_status().step or self.is_finished()):
+            raise RunError(subject=str(self.folder / CHECKPOINT), expected="a checkpoint", found="none", remedy=RESTORE)
         return there
 
     def checkpoint(self, expected: Shapes | None = None) -> Checkpoint:
-        """Return the newest sound checkpoint of the run, and warn if it is the previous one.
+        """Return the newest sound checkpoint of the run.
+
+        If the last checkpoint is missing or damaged, this returns the previous one and prints a warning, once per
+        object.
 
         Args:
-          expected: see `checkpoint.read`.
+          expected: the expected shapes, see `checkpoint.read`.
 
         Raises:
-          RunError: there is no checkpoint, or none is sound.
+          RunError: there is no sound checkpoint.
         """
-        newest, self._newest_is_sound = self.path(CHECKPOINT), False
+        self._newest_is_sound = False
         try:
-            found = self._checkpoint(newest, expected)
-        except RunError as error:
-            return self._one_before(error, expected)
+            found = self._read_checkpoint(self.path(CHECKPOINT), expected)
+        except RunError as problem:
+            try:
+                if not self._has(PREVIOUS):
+                    raise problem
+                found = self._read_checkpoint(self.path(PREVIOUS), expected)
+            except RunError as error:
+                raise RunError(f"{error} {RESTORE}") from error
+            message = f"{problem} Using the checkpoint before it, of step {found.step}."
+            logger.log(logging.INFO if message in self._warned else logging.WARNING, message)
+            self._warned.add(message)
+            return found
         self._newest_is_sound = True
         return found
 
-    def _one_before(self, problem: RunError, expected: Shapes | None) -> Checkpoint:
-        """Return the previous checkpoint, and warn once about the damage to the newest."""
-        try:
-            if not self._there(PREVIOUS):
-                raise problem
-            found = self._checkpoint(self.path(PREVIOUS), expected)
-        except RunError as error:
-            raise RunError(f"{error}; {_RESTORE}") from error
-        sentence = f"{problem}; the one before it, of step {found.step}, is used."
-        logger.log(logging.INFO if sentence in self._warned else logging.WARNING, sentence)
-        self._warned.add(sentence)
-        return found
-
-    def _checkpoint(self, path: Path, expected: Shapes | None) -> Checkpoint:
-        """Return the checkpoint in a file, or raise RunError with the problem but without a remedy."""
+    def _read_checkpoint(self, path: Path, expected: Shapes | None) -> Checkpoint:
+        """Return the checkpoint in a file. Errors state the problem without a remedy."""
         if not path.is_file():
-            raise RunError(f"{path}: {_MISSING}")
+            raise RunError(subject=str(path), expected="a checkpoint", found="none")
         try:
             found = checkpoints.read(path, expected)
         except DataError as error:
-            what = _ADVICE.sub("", str(error)).replace(f"{path}: ", "").replace(f"{path}, ", "")
-            raise RunError(f"{path}: the checkpoint is damaged or of another kind ({what})") from error
+            problem = str(error).replace(f"{path}: ", "").replace(f"{path}, ", "")
+            problem = re.split(r"[.;] ", problem)[0].rstrip(".")  # because the remedies for files of data do not apply
+            raise RunError(f"{path}: the checkpoint is damaged or of another kind ({problem}).") from error
         if found.run != self.config().identity():
-            raise RunError(f"{path}: expected a checkpoint of this run's config, found another run's")
+            raise RunError(
+                subject=str(path), expected="a checkpoint of this run's config", found="a checkpoint of another run"
+            )
         return found
 
     def write_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Write the metrics, one line per epoch."""
+        """Write the metrics, one line for each epoch."""
         storage.write_bytes(self.path(METRICS), metrics.text(lines).encode())
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the metrics of the epochs so far.
 
         Returns:
-          A record for each epoch: epoch, step, elbo, distortion, rate, validation_elbo, validation_distortion,
-            validation_rate in nats per example, learning_rate, seconds.
+          One record per epoch with the keys epoch, step, elbo, distortion, rate, validation_elbo,
+            validation_distortion, validation_rate, learning_rate and seconds. Bounds are in nats per example.
 
         Raises:
           RunError: the file is damaged, or it has fewer epochs than the run's state.
         """
-        path = self.folder / METRICS
+        path, expected = self.folder / METRICS, "a line of metrics for each epoch"
         try:
-            there = self._there(METRICS)
-            lines = metrics.parse(self._content(METRICS, LARGEST_METRICS).decode()) if there else []
+            lines = metrics.parse(self._read_bytes(METRICS, LARGEST_METRICS).decode()) if self._has(METRICS) else []
         except (ValueError, RecursionError) as error:
-            what = first_problem(error) if isinstance(error, pydantic.ValidationError) else error
-            raise RunError(f"{path}: {_LINES}, found damage ({what}). {_REWRITE}") from error
-        if len(lines) < (promised := self._told().epochs):
-            raise RunError(f"{path}: {_LINES}, {promised} in all, found {len(lines)}. {_REWRITE}")
+            problem = first_problem(error) if isinstance(error, pydantic.ValidationError) else error
+            raise RunError(subject=str(path), expected=expected, found=f"damage ({problem})", remedy=REWRITE) from error
+        epochs = self._recorded_status().epochs
+        if len(lines) < epochs:
+            raise RunError(
+                subject=str(path), expected=f"{expected}, {epochs} in all", found=str(len(lines)), remedy=REWRITE
+            )
         return lines
 
     def frame_path(self, epoch: int) -> Path:
-        """Return the path for the frame of an epoch, see `frames.Film`."""
+        """Return the path of the frame of an epoch, see `frames.Film`."""
         return self.path(f"{FRAMES}/epoch-{epoch:07d}.npz")
 
     def frame_paths(self) -> dict[int, Path]:
@@ -574,22 +585,22 @@ class Run:
         folder = self.path(FRAMES)
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         return {
-            int(match[1]): self.path(f"{FRAMES}/{match[0]}") for match in filter(None, map(_FRAME.fullmatch, names))
+            int(match[1]): self.path(f"{FRAMES}/{match[0]}") for match in filter(None, map(FRAME_NAME.fullmatch, names))
         }
 
     def discard_frames(self, after: int) -> None:
-        """Delete the frames after an epoch, because training continues from there and records them again."""
+        """Delete the frames of later epochs, because training continues after this epoch."""
         for epoch, path in self.frame_paths().items():
             if epoch > after:
                 with storage.disk_errors(path):
                     path.unlink(missing_ok=True)
 
     def check_writable(self, folders: Iterable[str], remedy: str) -> None:
-        """Raise an error if the run is not writable, so that no work is lost.
+        """Check that files can be written to folders of the run, before any long work.
 
         Args:
-          folders: the folders within the run that receive files, such as `plots`, or "" for the run's own folder.
-          remedy: the advice at the end of the error, see `files.check_writable`.
+          folders: names of folders in the run, for example `plots`. An empty name is the run's own folder.
+          remedy: the action to take if a folder is not writable, see `files.check_writable`.
 
         Raises:
           DiskError: a folder is not writable.
@@ -599,16 +610,16 @@ class Run:
             storage.check_writable(self.path(name) if name else self.folder, remedy)
 
     def write_plot(self, name: str, content: bytes, suffix: str = ".png") -> Path:
-        """Write a picture into the run, and return its path."""
+        """Write a picture of the run, and return its path."""
         path = self.plot_path(name, suffix)
         storage.write_bytes(path, content)
         return path
 
     def plot_path(self, name: str, suffix: str = ".png") -> Path:
-        """Return the path of a picture of the run, and make its folder.
+        """Return the path of a picture of the run, and create its folder.
 
         Raises:
-          DiskError: the folder could not be made.
+          DiskError: the folder could not be created.
         """
         path = self.path(f"{PLOTS}/{name}{suffix}")
         storage.make_folder(path.parent)
@@ -616,16 +627,16 @@ class Run:
 
 
 @final
-class _LogFile(logging.FileHandler):
-    """A log file that drops lines that cannot be written, because a log is no reason to end training."""
+class LogFile(logging.FileHandler):
+    """A log file that drops the lines it cannot write, because a failed log must not end training."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, and open the file first if it is closed."""
+        """Write a record."""
         with contextlib.suppress(OSError):
             super().emit(record)
 
     def close(self) -> None:
-        """Close the file, which tries to write the remaining lines."""
+        """Close the file. This first tries to write the lines that are still in memory."""
         with contextlib.suppress(OSError):
             super().close()
 
@@ -633,97 +644,86 @@ class _LogFile(logging.FileHandler):
         """Ignore the error."""
 
 
-_OF_TRAINING = (CONFIG, STATE, METRICS, CHECKPOINT, PREVIOUS, TRAINING, ENVIRONMENT)
-"""Files that only the training process writes."""
-
-_RESTORE = "restore it from a copy or train again."
-_MISSING = "expected a checkpoint, found none"
-_ADVICE = re.compile(r"(; [a-z ]+)?\.$")
-"""The end of an error about a file of arrays. A checkpoint has another remedy."""
-
-_LINES = "expected a line of metrics for each epoch"
-_REWRITE = "`resume=True` writes it again from the checkpoint."
-
-
 def which_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """Return the values that identify an evaluation: its weights, its examples, its K and its seed."""
-    told = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
-    return told.format(**evaluation)
+    """Return a description that identifies an evaluation by its examples, K, seed and weights."""
+    text = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
+    return text.format(**evaluation)
 
 
-def _is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Return whether the stored evaluation is fuller than another one of the same weights and split.
+def is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Return whether one evaluation is more thorough than another of the same weights and split.
 
-    It is fuller if it has more examples, importance samples, or steps, chains or examples of annealing, and not less of
-    any.
+    Sizes are the numbers of examples and importance samples, and the steps, chains and examples of annealing. A fuller
+    evaluation is at least as large in each size and larger in one.
+
+    Args:
+      kept: the evaluation in the file. It may be damaged or empty, and then it is not fuller.
+      result: the new evaluation.
     """
+
+    def sizes(evaluation: Mapping[str, Any]) -> list[int]:
+        names = ("steps", "chains", "examples")
+        annealing = evaluation.get("ais") or dict.fromkeys(names, 0)
+        return [
+            int(evaluation["num_examples"]),
+            int(evaluation["iw_samples"]),
+            *(int(annealing[name]) for name in names),
+        ]
+
     if any(kept.get(key) != result[key] for key in ("split", "weights", "step")):
         return False
     try:
-        more, less = _sizes(kept), _sizes(result)
-    except (AttributeError, KeyError, TypeError, ValueError):  # the stored object is not an evaluation
+        old, new = sizes(kept), sizes(result)
+    except (AttributeError, KeyError, TypeError, ValueError):
         return False
-    return more != less and all(map(operator.ge, more, less))
-
-
-def _sizes(result: Mapping[str, Any]) -> tuple[int, ...]:
-    annealing = result.get("ais") or dict.fromkeys(_ANNEALING, 0)
-    return int(result["num_examples"]), int(result["iw_samples"]), *(int(annealing[name]) for name in _ANNEALING)
-
-
-_ANNEALING = ("steps", "chains", "examples")
+    return old != new and all(map(operator.ge, old, new))
 
 
 def new_folder(runs_dir: Path, dataset: str) -> Path:
-    """Make and return the folder `<dataset>-<date>-<time>` under `runs_dir`, with a number at its end if that exists.
+    """Create and return the folder `<dataset>-<date>-<time>`, with a number at the end if that name is taken.
 
-    The name contains only characters that are safe in a path. If another process makes the same folder first, this one
-    takes the next number.
+    Characters of the dataset that are not safe in a path become hyphens. Two processes never get the same folder.
     """
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(dataset).stem or "data")
     name = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     storage.make_folder(runs_dir)
-    candidates = (runs_dir / (name if i == 0 else f"{name}-{i}") for i in range(1_000))
-    return next(folder for folder in candidates if _made(folder))
-
-
-def _made(folder: Path) -> bool:
-    """Make a folder, or return False if it exists."""
-    with storage.disk_errors(folder):
-        try:
+    for i in itertools.count():
+        folder = runs_dir / (f"{name}-{i}" if i else name)
+        with storage.disk_errors(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
-        except FileExistsError:
-            return False
-    return True
+            break
+    return folder
 
 
 def all_runs(runs_dir: Path) -> list[Run]:
-    """Return the runs under a folder, ordered by the time at which their config was written, the oldest first.
+    """Return the runs in a folder by the time their config was written, oldest first.
 
-    A run is a folder with a config. It may be unfinished or damaged.
+    Unfinished and damaged runs are included, because any folder with a config is a run.
     """
-    runs = [run for run in map(Run, _folders(runs_dir)) if run.exists()]
+    with read_errors(runs_dir):
+        folders = [path for path in runs_dir.iterdir() if path.is_dir()] if runs_dir.is_dir() else []
+    runs = [run for run in map(Run, folders) if run.exists()]
     return sorted(runs, key=lambda run: (run.folder / CONFIG).stat().st_mtime_ns)
 
 
 def finished_runs(runs_dir: Path) -> list[Run]:
-    """Return the finished runs under a folder, ordered by the end of their training, the newest last.
+    """Return the finished runs in a folder by the time their training ended, oldest first.
 
-    Runs that were extended since are not included.
+    Runs with epochs that were added later and are not trained yet are left out.
     """
-    runs = [run for run in map(Run, _folders(runs_dir)) if run.exists() and run.is_finished()]
+    runs = [run for run in all_runs(runs_dir) if run.is_finished()]
     return sorted(runs, key=lambda run: (run.folder / TRAINING).stat().st_mtime_ns)
 
 
 def find(run: str | None, runs_dir: str) -> Run:
-    """Return the named run, or the newest finished one under `runs_dir`.
+    """Return the run in a folder, or the newest finished run if no folder is given.
 
     Args:
-      run: the path of the run's folder, or None.
-      runs_dir: the folder that contains runs.
+      run: the path of a run's folder, or None.
+      runs_dir: the folder in which to look for runs if `run` is None.
 
     Raises:
-      RunError: the folder holds no run, or there is no finished run.
+      RunError: the folder holds no run, or `runs_dir` has no finished run.
     """
     if run:
         return Run.open(Path(run))
@@ -738,23 +738,10 @@ def find(run: str | None, runs_dir: str) -> Run:
     return finished[-1]
 
 
-def _hint(folder: Path) -> str:
-    """Return advice on finding the intended run if a folder holds none."""
-    for place in (folder, folder.absolute().parent):
-        if place.is_dir() and all_runs(place):
-            return f"`all_runs({str(place)!r})` lists the runs that are there."
-    return "`all_runs('runs')` lists the runs in a folder."
-
-
-def _folders(runs_dir: Path) -> list[Path]:
-    with _reading(runs_dir):
-        return [path for path in runs_dir.iterdir() if path.is_dir()] if runs_dir.is_dir() else []
-
-
 @contextmanager
-def _reading(folder: Path) -> Iterator[None]:
-    """Convert errors of the operating system from reading a folder to RunError."""
+def read_errors(folder: Path) -> Iterator[None]:
+    """Turn an OSError of the block into a RunError that names the folder."""
     try:
         yield
     except OSError as error:
-        raise RunError(f"{folder}: could not be read ({error.strerror}); give a folder that can.") from error
+        raise RunError(f"{folder}: could not be read ({error.strerror}). Choose another folder.") from error

@@ -82,7 +82,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
             f"{run.folder}: `{objects[0]}` was a Python object, which the config cannot hold. "
             "Continue the training in Python with `tv.fit`."
         )
-    with run.claimed(), run.log(), _mark_end(run) as ended:
+    with run.claim(), run.log(), _mark_end(run) as ended:
         config = run.config()
         training = config.training
         checkpoints = Checkpoints(run, config.identity())
