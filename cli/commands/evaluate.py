@@ -90,7 +90,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
             )
         )
         crossed = result["sandwich"]["gap"] < 0
-        cross = ": the bounds cross, as their means may within their errors; anneal more examples" if crossed else ""
+        cross = ": the bounds cross, but within their errors. Anneal more examples" if crossed else ""
         notes.append(
             "annealing both ways on {examples} simulated examples: log p(x) at least {lower:.3f} and at most "
             "{upper:.3f}, gap {gap:.3f} (standard error {gap_se:.3f}){cross}\n".format(
@@ -202,11 +202,11 @@ def command(
     Repeat --run to see runs next to each other, with paired differences from the first.
     """
     if per_example is not None and len(run) > 1:
-        raise UsageError("--per-example: expected one --run, found several; evaluate them one by one for it.")
+        raise UsageError("--per-example works with one --run only. Evaluate the runs one by one.")
     output.check_path(per_example, (".npz",), "--per-example")
     if ais_steps is None:
         options.refuse_on_command_line(
-            ("ais_chains", "ais_examples"), "without --ais-steps; give that too, or leave it out"
+            ("ais_chains", "ais_examples"), "without --ais-steps. Add --ais-steps, or leave this option out"
         )
     found = [runs.find(each, runs_dir) for each in run or (None,)]
     for each in found:

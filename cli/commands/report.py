@@ -43,7 +43,7 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     """
     path = output.check_path(out, (".html",))
     if not plots:
-        options.refuse_on_command_line(("data_dir",), "with --no-plots, which reads no data; leave it out")
+        options.refuse_on_command_line(("data_dir",), "with --no-plots, because it reads no data. Leave it out")
     found = output.find_run(run, runs_dir)
     output.check_run(found, path, plots=plots)
     dataset = reload(found.config(), data_dir, console.DownloadProgress()) if plots else None

@@ -64,7 +64,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Write a choice as `name` or `name:key=value,key=value`. `tfp-vae info` lists the names and their settings.
     """
     if options.on_command_line("run_dir"):
-        options.refuse_on_command_line(("runs_dir",), "with --run-dir, which names the run's own folder; keep one")
+        options.refuse_on_command_line(
+            ("runs_dir",), "with --run-dir, which names the run's folder. Use only one of them"
+        )
     values = {name: value for name, value in given.items() if value is not None}
     request, model, training = read_settings(values)
     if request.tensorboard:
@@ -75,7 +77,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         left_open = [name for name in OPEN if name not in expand_shortcuts(values)]
         config, dataset = plan_run(request, model, training, left_open)
 
-    with signals.collect("finishing the step and writing a checkpoint; once more to stop at once") as received:
+    with signals.collect("Interrupted: saving a checkpoint. Press Ctrl-C again to stop at once.") as received:
         if not request.resume:
             folder = Path(request.run_dir or runs.new_folder(Path(request.runs_dir), request.dataset))
             run = Run.create(folder, config)
@@ -84,9 +86,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if received:  # a signal counts until the block ends
         folder_text = shlex.quote(str(run.folder))
         state = (
-            f"training had come to its end, and the run is whole: {run.folder}"
+            f"training had finished, and the run is complete: {run.folder}"
             if finished
-            else f"a checkpoint was written. Go on with: tfp-vae train --resume --run-dir {folder_text}"
+            else f"a checkpoint was saved. Resume with: tfp-vae train --resume --run-dir {folder_text}"
         )
         raise Interrupted(f"interrupted; {state}", signal_number=received[0])
 

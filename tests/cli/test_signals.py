@@ -63,7 +63,7 @@ def test_a_signal_at_the_end_of_training_takes_effect(
 
     monkeypatch.setattr(signals, "handle", late)
     said = one_sentence(call(*SMALL, tmp_path / "run", code=code))
-    assert f"training had come to its end, and the run is whole: {tmp_path / 'run'}" in said
+    assert f"training had finished, and the run is complete: {tmp_path / 'run'}" in said
     assert Run(tmp_path / "run").is_whole()
 
 

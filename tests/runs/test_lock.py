@@ -22,7 +22,7 @@ def test_lock_is_held_within_the_block_only(tmp_path: Path) -> None:
 
 
 def test_second_holder_is_refused_with_the_process_of_the_first(tmp_path: Path) -> None:
-    refused = pytest.raises(RunError, match=f"^mine: process {os.getpid()} is at work on it")
+    refused = pytest.raises(RunError, match=f"^mine: process {os.getpid()} is using this folder")
     with lock(tmp_path / "a", "mine"), refused, lock(tmp_path / "a", "mine"):
         pytest.fail("two hold the lock")
 

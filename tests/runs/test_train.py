@@ -162,7 +162,7 @@ class TestStates:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """The kernel refuses each line as it is flushed, and what is left of them as the file is closed."""
-        monkeypatch.setattr(runs._LogFile, "_open", lambda log: open("/dev/full", "a"))  # noqa: PTH123, SIM115
+        monkeypatch.setattr(runs.LogFile, "_open", lambda log: open("/dev/full", "a"))  # noqa: PTH123, SIM115
         run, dataset = start_run(tmp_path / "run", epochs=1)
         assert train(run, dataset)
         assert run.is_whole()

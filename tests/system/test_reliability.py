@@ -345,10 +345,10 @@ class TestLocks:
     def test_only_one_process_at_a_time_trains_a_run(self, run: Run) -> None:
         with run.claim(), run.claim():
             assert run.status().state == "running"
-            with pytest.raises(RunError, match=rf"process {os.getpid()} is at work on it"), Run(run.folder).claim():
+            with pytest.raises(RunError, match=rf"process {os.getpid()} is using this folder"), Run(run.folder).claim():
                 pytest.fail("two have claimed it")
             said = one_sentence(call("train", "--resume", "--run-dir", run.folder, code=4))
-            assert "is at work on it; wait for that, or choose another" in said
+            assert "is using this folder. Wait for it to end, or choose another folder" in said
         assert run.status().state == "finished"
 
     def test_a_killed_process_leaves_no_lock(self, run: Run) -> None:
@@ -364,7 +364,7 @@ with Run(Path({str(run.folder)!r})).claim():
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout.readline() == "claimed\n"
             assert locks.in_use(run.folder / runs.LOCK)
-            with pytest.raises(RunError, match=f"process {process.pid} is at work"), run.claim():
+            with pytest.raises(RunError, match=f"process {process.pid} is using"), run.claim():
                 pytest.fail("two have claimed it")
             process.send_signal(signal.SIGKILL)
         with run.claim():
@@ -396,7 +396,7 @@ with Run(Path({str(run.folder)!r})).claim():
                 if content is not None:
                     (run.folder / runs.LOCK).write_bytes(content)
                 assert Run(run.folder).status().state == "running"
-                with pytest.raises(RunError, match="is at work on it"), Run(run.folder).claim():
+                with pytest.raises(RunError, match="is using this folder"), Run(run.folder).claim():
                     pytest.fail("two have claimed it")
         assert run.status().state == "finished"
         with Run(run.folder).claim():
@@ -415,7 +415,7 @@ with Run(Path({str(run.folder)!r})).claim():
         monkeypatch.setattr(fcntl, "flock", on_files)
         with run.claim():
             assert Run(run.folder).status().state == "running"
-            with pytest.raises(RunError, match=f"process {os.getpid()} is at work on it"), Run(run.folder).claim():
+            with pytest.raises(RunError, match=f"process {os.getpid()} is using this folder"), Run(run.folder).claim():
                 pytest.fail("two have claimed it")
         assert run.status().state == "finished"
 
@@ -427,7 +427,7 @@ with Run(Path({str(run.folder)!r})).claim():
 
         monkeypatch.setattr(fcntl, "flock", refuse)
         assert run.status().state == "finished"
-        with pytest.raises(DiskError, match="has no locks; choose one that has"), run.claim():
+        with pytest.raises(DiskError, match="does not support locks"), run.claim():
             pytest.fail("claimed without a lock")
 
     def test_looking_at_a_lock_hinders_nobody(self, run: Run) -> None:

@@ -161,7 +161,7 @@ def test_interrupted_at_random_moments(number: int, code: int, worker: Worker, t
 
 def stopped_in_order(trial: Trial) -> bool:
     """Check the files and messages of an interrupted training, and return False if it had not begun."""
-    if "Go on with" not in trial.said.read_text():
+    if "Resume with" not in trial.said.read_text():
         return False
     run, log = Run(trial.folder), (trial.folder / runs.LOG).read_text().splitlines()
     assert f"tfp-vae train --resume --run-dir {trial.folder}" in trial.said.read_text()
@@ -201,7 +201,7 @@ def test_a_second_signal_stops_at_once(worker: Worker, tmp_path: Path) -> None:
     os.kill(pid, signal.SIGINT)
     assert worker.ended() == 130
     assert time.monotonic() - began < 1.0
-    assert "once more to stop at once" in trial.said.read_text()
+    assert "again to stop at once" in trial.said.read_text()
     trial.finish_and_compare()
 
 
@@ -221,7 +221,7 @@ def test_a_second_signal_stops_a_compilation(delay: float, worker: Worker, tmp_p
     wait_for("compiling", said)
     time.sleep(delay)
     os.kill(pid, signal.SIGTERM)
-    wait_for("once more to stop at once", said)
+    wait_for("again to stop at once", said)
     os.kill(pid, signal.SIGTERM)
     began = time.monotonic()
     assert worker.ended() == 143

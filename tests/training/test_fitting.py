@@ -132,3 +132,14 @@ def test_last_fit_lives_as_long_as_its_vae(x: np.ndarray) -> None:
     del vae
     gc.collect()
     assert alive() is None
+
+
+def test_last_fit_does_not_keep_callbacks_that_hold_the_vae(x: np.ndarray) -> None:
+    recorder = Recorder()
+    vae, _ = short(x, epochs=1, callbacks=[recorder, EarlyStopping(5)], validation=x)
+    recorder.holder = vae
+    assert fitting.last_fit(vae).patience == 5
+    alive = weakref.ref(vae)
+    del vae, recorder
+    gc.collect()
+    assert alive() is None

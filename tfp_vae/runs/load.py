@@ -46,7 +46,6 @@ from tfp_vae.training.fitting import Fit, last_fit
 from tfp_vae.training.history import History, Snapshot, Totals
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.training.state import OPTIMIZER, State, weights_in_use
-from tfp_vae.training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     import os
@@ -178,11 +177,10 @@ def _training_config(fit: Fit) -> TrainingConfig:
         "binarization": _member(BINARIZATIONS, settings.pop("binarization")),
     }
     objects = tuple(name for name, member in named.items() if member is None)
-    patience = next((each.patience for each in fit.callbacks if isinstance(each, EarlyStopping)), None)
     del named["binarization"]
     known = {name: member for name, member in named.items() if member is not None}
     plain = {name: value for name, value in settings.items() if name not in named}
-    return TrainingConfig(**plain, **known, early_stopping=patience, objects=objects)
+    return TrainingConfig(**plain, **known, early_stopping=fit.patience, objects=objects)
 
 
 def _member(table: Table, value: object) -> Member | None:

@@ -67,14 +67,16 @@ def lock(path: Path, subject: str) -> Iterator[None]:
             with contextlib.suppress(DiskError, OSError), _open(path, _FILE) as file:
                 content = os.pread(file, 20, 0)
             owner = f"process {content.decode()}" if content.isdigit() else "another process"
-            raise RunError(f"{subject}: {owner} is at work on it; wait for that, or choose another.")
+            raise RunError(f"{subject}: {owner} is using this folder. Wait for it to end, or choose another folder.")
         return acquired
 
     with contextlib.ExitStack() as stack:
         acquire(stack.enter_context(_open(path.parent, _FOLDER)))
         file = stack.enter_context(_open(path, _FILE | os.O_RDWR | os.O_CREAT))
         if acquire(file) is None:
-            raise DiskError(f"could not lock {path}: its file system has no locks; choose one that has.")
+            raise DiskError(
+                f"could not lock {path}: its file system does not support locks. Choose a folder on another disk."
+            )
         with contextlib.suppress(OSError):  # the number only helps people who read the file
             os.ftruncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)

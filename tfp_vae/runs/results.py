@@ -219,7 +219,7 @@ class _Evaluation:
         """Return the rate of each latent dimension."""
         rates = information.rate_per_dimension(self.vae, self.examples.x)
         if rates is None:
-            return _undefined("only between Normals have the marginals a closed-form rate", "rate_per_dim")
+            return _undefined("the rate of each dimension needs a Normal posterior and a Normal prior", "rate_per_dim")
         return {"rate_per_dim": rates.tolist()}
 
     def decomposition(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from tfp_vae.training.history import Best, Epoch, History, Snapshot, Terms, Tota
 from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from tfp_vae.training.state import State
+from tfp_vae.training.stopping import EarlyStopping
 
 __all__ = ["Fit", "Training", "fit", "last_fit"]
 
@@ -162,7 +163,8 @@ def fit(
     if resume is not None:
         training.resume(resume)
     called = [CALLBACKS.build(CALLBACKS.member(c)) if isinstance(c, Member | str) else c for c in callbacks]
-    _FITS[vae] = Fit(dataset, settings, training.steps, tuple(called), training.history)
+    patience = next((each.patience for each in called if isinstance(each, EarlyStopping)), None)
+    _FITS[vae] = Fit(dataset, settings, training.steps, patience, training.history)
     return training.run(called)
 
 
@@ -172,14 +174,14 @@ class Fit(NamedTuple):
     data: the data set, before binarization.
     settings: the keyword arguments and the objective, by name, with the binarization as an object.
     steps: the number of steps per epoch.
-    callbacks: the callbacks.
+    patience: of early stopping, or None without it. The callbacks are not kept, because they may hold the VAE.
     history: the history that it returns.
     """
 
     data: Dataset
     settings: Mapping[str, object]
     steps: int
-    callbacks: tuple[Callback, ...]
+    patience: int | None
     history: History
 
 
