@@ -76,7 +76,7 @@ def select_examples(
 ) -> Examples:
     """Return the requested examples, read, scaled and binarized like the run's own data."""
     if data is not None and split is not None:
-        raise UsageError("--data and --split were both given; keep one.")
+        raise UsageError("--data and --split were both given. Keep one.")
     config, split = run.config(), split or (None if data else "test")
     if split is not None:
         examples, drawn = held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split), False

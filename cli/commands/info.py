@@ -36,7 +36,7 @@ def command(topic: str | None, run: str | None, as_json: bool) -> None:
     Without arguments, prints versions and devices. A TOPIC lists its names and settings.
     """
     if topic is not None and run is not None:
-        raise UsageError(f"{topic} and --run were both given; keep one.")
+        raise UsageError(f"{topic} and --run were both given. Keep one.")
     if run is not None:
         click.echo(json.dumps(Run.open(Path(run)).config().model_dump(mode="json"), indent=2))
     elif topic is not None:

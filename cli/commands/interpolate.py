@@ -114,7 +114,7 @@ def command(
     }
     for option, others in excluded.items():
         for other in (name for name, value in others.items() if value):
-            raise UsageError(f"--{other} and --{option} were both given; keep one.")
+            raise UsageError(f"--{other} and --{option} were both given. Keep one.")
     found = output.find_run(run, runs_dir)
     output.check_picture(found, path)
     config, count = found.config(), n or DEFAULT_PATHS

@@ -63,7 +63,7 @@ def command(
 ) -> None:
     """Draw the pictures, see `HELP`."""
     if projection is not None and pictures and SCATTER not in pictures:
-        raise UsageError(f"--projection has no meaning for {', '.join(pictures)}; name {SCATTER} too, or leave it out.")
+        raise UsageError(f"--projection has no meaning for {', '.join(pictures)}. Name {SCATTER} too, or leave it out.")
     found = output.find_run(run, runs_dir)
     found.check_writable([PLOTS], output.COPY)
     latent_dim = found.config().model.latent_dim

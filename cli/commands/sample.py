@@ -94,7 +94,7 @@ def command(
     path = output.check_path(out, FORMS)
     if (path is None or path.suffix == ".png") and n > LARGEST_PICTURE:
         raise UsageError(
-            f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}; write --out FILE.npz instead."
+            f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}. Write --out FILE.npz instead."
         )
     if region is not None and not (region[0] < region[1] and region[2] < region[3]):
         found_bounds = " ".join(f"{bound:g}" for bound in region)
@@ -104,7 +104,7 @@ def command(
     config = found.config()  # a damaged config is refused before TensorFlow is imported
     if region is not None and config.model.latent_dim != 2:
         raise UsageError(
-            f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}; leave it out."
+            f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
     title, name = f"{n:,} samples, {SHOWN[show]} with z from the prior", f"samples-{n}-{show}-seed{seed}"
     if region is not None:

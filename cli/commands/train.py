@@ -141,7 +141,7 @@ def reopen(ctx: click.Context, request: Request, training: TrainingConfig) -> tu
     sources = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
     written = {name for name in ctx.params if ctx.get_parameter_source(name) in sources}
     for name in sorted(written - CHANGEABLE):
-        raise UsageError(f"--{name.replace('_', '-')} cannot be changed on --resume; the run keeps its own value.")
+        raise UsageError(f"--{name.replace('_', '-')} cannot be changed on --resume. The run keeps its own value.")
     run = Run.open(Path(request.run_dir))
     with run.claim():  # refuses a run that another process trains before anything is loaded
         if not run.has_checkpoint():
@@ -153,9 +153,9 @@ def reopen(ctx: click.Context, request: Request, training: TrainingConfig) -> tu
     if run.is_whole():
         early = run.early_end()
         if early is not None:
-            raise UsageError(f"{run.folder}: {early}; {early.remedy()}.")
+            raise UsageError(f"{run.folder}: {early}. {early.remedy()}.")
         epochs = run.config().training.epochs
-        raise UsageError(f"{run.folder}: all {epochs} epochs are done; raise the total with --epochs.")
+        raise UsageError(f"{run.folder}: all {epochs} epochs are done. Raise the total with --epochs.")
     return run, dataset
 
 

@@ -62,5 +62,5 @@ def test_new_grey_values_are_binarized_at_random(trained: Path, tmp_path: Path, 
 
 
 def test_a_file_and_a_split_contradict_each_other(trained: Path) -> None:
-    with pytest.raises(UsageError, match="--data and --split were both given; keep one"):
+    with pytest.raises(UsageError, match=r"--data and --split were both given\. Keep one"):
         select_examples(Run(trained), "x.npy", "test", None)

@@ -48,12 +48,12 @@ def test_syntax(text: str, settings: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("narrow", "unknown thing 'narrow'; choose from wide"),
+        ("narrow", "unknown thing 'narrow'. Choose from wide"),
         ("", "unknown thing ''"),
-        ("narrow:2", "unknown thing 'narrow'; choose from wide"),
-        ("narrow:rate=1,rate=2", "unknown thing 'narrow'; choose from wide"),
+        ("narrow:2", "unknown thing 'narrow'. Choose from wide"),
+        ("narrow:rate=1,rate=2", "unknown thing 'narrow'. Choose from wide"),
         (":2", "unknown thing ''"),
-        ("wide:depth=2", "depth: this key is unknown; its keys: hidden, rate, kind"),
+        ("wide:depth=2", "depth: this key is unknown. Its keys: hidden, rate, kind"),
         ("wide:rate=-1", "rate: expected a number above 0, found '-1'"),
         ("wide:rate=fast", "rate: expected a number, found 'fast'"),
         ("wide:kind=c", "kind: expected 'a' or 'b', found 'c'"),
@@ -166,9 +166,9 @@ def test_build_passes_context_and_settings() -> None:
 
 
 def test_error_lists_every_type_that_a_setting_accepts() -> None:
-    with pytest.raises(UsageError, match=r"scale: expected a number or 'shared' or 'per-element', found 'x'; its keys"):
+    with pytest.raises(UsageError, match=r"scale: expected a number or 'shared' or 'per-element', found 'x'. Its keys"):
         TABLES["likelihoods"].member("normal:scale=x")
-    with pytest.raises(UsageError, match=r"hidden: expected a whole number, found 'x'; its keys"):
+    with pytest.raises(UsageError, match=r"hidden: expected a whole number, found 'x'. Its keys"):
         TABLE.member("wide:hidden=3,x,-2")
 
 
@@ -176,7 +176,7 @@ def test_error_lists_every_type_that_a_setting_accepts() -> None:
 def test_error_names_the_first_of_several_settings_with_one_wrong_value(settings: str | dict[str, object]) -> None:
     name = "inverse-autoregressive-flow"
     asked = f"{name}:{settings}" if isinstance(settings, str) else {"name": name, **settings}
-    with pytest.raises(UsageError, match=r"flow: depth: expected a number of at least 1, found '?0'?; its keys"):
+    with pytest.raises(UsageError, match=r"flow: depth: expected a number of at least 1, found '?0'?. Its keys"):
         TABLES["posteriors"].member(asked)
 
 
@@ -277,8 +277,8 @@ def test_a_subclass_of_a_record_names_itself_and_all_its_settings() -> None:
     [
         ("priors", "vamb", " Did you mean 'vamp'?"),
         ("posteriors", "diagonal-norml", " Did you mean 'diagonal-normal'?"),
-        ("networks", "mlp:hiden=3", "; its keys: hidden, activation, normalization, dropout. Did you mean 'hidden'?"),
-        ("posteriors", "diagonal-normal:floor=1", "its keys: scale_floor. Did you mean 'scale_floor'?"),
+        ("networks", "mlp:hiden=3", ". Its keys: hidden, activation, normalization, dropout. Did you mean 'hidden'?"),
+        ("posteriors", "diagonal-normal:floor=1", "Its keys: scale_floor. Did you mean 'scale_floor'?"),
     ],
 )
 def test_error_for_a_misspelt_name_or_key_suggests_the_nearest_one(table: str, text: str, hint: str) -> None:

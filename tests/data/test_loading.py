@@ -241,7 +241,7 @@ class TestOwnArrays:
         assert len(prints) == 2
 
     def test_unknown_names_are_usage_errors(self) -> None:
-        with pytest.raises(UsageError, match="unknown dataset 'imagenet'; choose from digits, mnist"):
+        with pytest.raises(UsageError, match=r"unknown dataset 'imagenet'\. Choose from digits, mnist"):
             load("imagenet")
 
 

@@ -196,7 +196,7 @@ def test_without_a_subcommand_the_help_page_appears() -> None:
     ("arguments", "code", "expected"),
     [
         (["data", "inspect"], 2, "Missing argument"),
-        (["data", "inspect", "imagenet"], 2, "unknown dataset 'imagenet'; choose from digits"),
+        (["data", "inspect", "imagenet"], 2, "unknown dataset 'imagenet'. Choose from digits"),
         (["data", "inspect", "photos/"], 3, "found nothing of that name"),
         (["data", "inspect", "./none.csv"], 3, "expected a file, found none"),
         (

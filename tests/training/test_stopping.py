@@ -70,7 +70,7 @@ class TestRule:
 
     def test_early_stop_has_a_text_and_a_remedy(self) -> None:
         assert str(Stop(7, 4, 3)) == "stopped early at epoch 7, best at epoch 4"
-        assert Stop(7, 4, 3).remedy() == "raise `early_stopping` (it is 3) to continue"
+        assert Stop(7, 4, 3).remedy() == "Raise `early_stopping` (it is 3) to continue"
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ class TestRun:
 
     def test_refuses_more_epochs_without_more_patience(self, stopped: Run) -> None:
         before = stopped.read(runs.CONFIG)
-        with pytest.raises(UsageError, match=r"stopped early at epoch 3, best at epoch 1; raise `early_stopping`"):
+        with pytest.raises(UsageError, match=r"stopped early at epoch 3, best at epoch 1. Raise `early_stopping`"):
             stopped.extend(20)
         assert stopped.read(runs.CONFIG) == before
         assert stopped.is_whole()
@@ -189,8 +189,8 @@ class TestCommand:
         assert "stopped early at epoch 2, best at epoch 1 (--weights best)" in shown
         resume = ("train", "--resume", "--no-plots", "--run-dir", tmp_path / "r")
         said = one_sentence(call(*resume, code=2))
-        assert "stopped early at epoch 2, best at epoch 1; raise --early-stopping (it is 1) to continue" in said
-        assert "raise --early-stopping" in one_sentence(call(*resume, "--epochs", "9", code=2))
+        assert "stopped early at epoch 2, best at epoch 1. Raise --early-stopping (it is 1) to continue" in said
+        assert "Raise --early-stopping" in one_sentence(call(*resume, "--epochs", "9", code=2))
         more = json.loads(call(*resume, "--early-stopping", "2", "--json").stdout)
         assert more["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}
 

@@ -201,7 +201,7 @@ def parse(value: str | Mapping[str, object] | Member) -> tuple[str, dict[str, ob
         if "=" in piece:
             key, _, setting = (part.strip() for part in piece.partition("="))
             if key in settings:
-                raise UsageError(f"{key} is given twice in {written!r}; keep one")
+                raise UsageError(f"{key} is given twice in {written!r}. Keep one")
             settings[key] = setting
         elif key:
             settings[key] = f"{settings[key]},{piece.strip()}"  # a list, such as 512,512
@@ -481,7 +481,7 @@ class Table(Mapping[str, Any], Generic[T_co]):
             raise UsageError(f"{self.kind} {first}: expected key=value, found {second!r}")
         if not second and name not in self._entries and name not in self.installed():
             hint, known = suggest(name, self.names()), ", ".join(self.names())
-            raise UsageError(f"unknown {self.kind} {name!r}; choose from {known}{'.' * bool(hint)}{hint}")
+            raise UsageError(f"unknown {self.kind} {name!r}. Choose from {known}{'.' * bool(hint)}{hint}")
         _, settings = parse(value)
         recorded = recorded or isinstance(value, Member)
         if recorded and not self.can_resolve(name):
@@ -493,8 +493,8 @@ class Table(Mapping[str, Any], Generic[T_co]):
         except pydantic.ValidationError as error:
             keys, problem = list(model.model_fields), error.errors(include_url=False)[0]
             hint = suggest(str(problem["loc"][0]), keys) if problem["type"] == "extra_forbidden" else ""
-            listed = f"its keys: {', '.join(keys) or 'none'}{'.' * bool(hint)}{hint}"
-            raise UsageError(f"{self.kind} {name}: {first_problem(error)}; {listed}") from error
+            listed = f"Its keys: {', '.join(keys) or 'none'}{'.' * bool(hint)}{hint}"
+            raise UsageError(f"{self.kind} {name}: {first_problem(error)}. {listed}") from error
 
     def _no_name(self, value: object) -> UsageError:
         """Return the error for a value that is no name, such as a class or an object of this table."""

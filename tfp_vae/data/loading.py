@@ -150,7 +150,7 @@ def read(
         if not path.exists() and not sources.is_path(name):
             hint = suggest(name, DATASETS)
             raise UsageError(
-                f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give the path of {KINDS}"
+                f"unknown dataset {name!r}. Choose from {', '.join(DATASETS)}, or give the path of {KINDS}"
                 f"{'.' * bool(hint)}{hint}"
             )
         if not path.exists() and data_dir is not None:

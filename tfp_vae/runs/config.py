@@ -712,7 +712,7 @@ def expand_shortcuts(values: Mapping[str, Any]) -> dict[str, object]:
             found = ", ".join(dict.fromkeys(member for member, _ in members.values()))
             raise UsageError(f"`{key}` has no meaning for the {table.kind} {found}. Leave it out.")
         if all(key in members[name][1] for name in takers):
-            raise UsageError(f"`{key}` and the key {key} of {' and '.join(sorted(takers))} were both given; keep one.")
+            raise UsageError(f"`{key}` and the key {key} of {' and '.join(sorted(takers))} were both given. Keep one.")
         for name, (member, settings) in members.items():
             extra = {key: values[key]} if name in takers else {}
             expanded[name] = table.member({"name": member, **extra, **settings})

@@ -371,7 +371,7 @@ class Run:
                 )
             ended = None if begun else early_stop([Epoch(**line) for line in history], config.training.early_stopping)
             if total > done and ended is not None:
-                raise UsageError(f"{self.folder}: {ended}; {ended.remedy()}.")
+                raise UsageError(f"{self.folder}: {ended}. {ended.remedy()}.")
             if last is not None and total > done:  # before the config changes, so that the run never looks finished
                 self.mark("interrupted", step=last.step, epochs=done)
             self.write(CONFIG, config.model_dump(mode="json"))

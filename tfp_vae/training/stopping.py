@@ -32,7 +32,7 @@ class Stop(NamedTuple):
 
     def remedy(self) -> str:
         """Return how to continue such a training."""
-        return f"raise `early_stopping` (it is {self.patience}) to continue"
+        return f"Raise `early_stopping` (it is {self.patience}) to continue"
 
 
 def early_stop(history: History | Sequence[Epoch], patience: int | None) -> Stop | None:

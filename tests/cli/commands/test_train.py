@@ -136,7 +136,7 @@ class TestLimits:
                 ["--hidden", "8", "--encoder", "conv", "--decoder", "conv"],
                 "--hidden has no meaning for the network conv",
             ),
-            (["--mc-samples", "2", "--objective", "elbo:mc_samples=3"], "keep one"),
+            (["--mc-samples", "2", "--objective", "elbo:mc_samples=3"], "Keep one"),
             (["--beta", "2", "--objective", "iwae"], "--beta has no effect on the objective iwae"),
             (["--resume"], "--resume needs the run's folder"),
         ],
@@ -217,7 +217,7 @@ class TestResume:
 
     def test_a_finished_run_needs_more_epochs(self, copied: Run) -> None:
         said = one_sentence(call("train", "--resume", "--run-dir", copied.folder, code=2))
-        assert "all 2 epochs are done; raise the total with --epochs" in said
+        assert "all 2 epochs are done. Raise the total with --epochs" in said
 
 
 def test_a_run_records_its_settings(here: Path) -> None:
