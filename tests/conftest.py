@@ -44,9 +44,11 @@ def linear() -> LinearGaussian:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small finished run. Do not write to it."""
+    """The folder of a small finished run with one checkpoint, on slow machines too. Do not write to it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    assert train(*start_run(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tfp_vae.runs.train.SAVE_SECONDS", 3_600.0)
+        assert train(*start_run(folder))
     return folder
 
 
