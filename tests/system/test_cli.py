@@ -279,7 +279,7 @@ class TestWrongInput:
             (["evaluate", "--iw-samples", "1,ten"], "expected a whole number of at least 1, found 'ten'"),
             (["evaluate", "--ais-steps", "0"], "of at least 1, found '0'"),
             (["evaluate", "--ais-steps", "5", "--ais-chains", "1"], "of at least 2, found '1'"),
-            (["evaluate", "--run", "a", "--run", "b", "--per-example", "x.npz"], "expected one --run"),
+            (["evaluate", "--run", "a", "--run", "b", "--per-example", "x.npz"], "works with one --run only"),
             (["evaluate", "--split", "all"], "is not one of"),
             (["evaluate", "--per-example", "x.csv"], "ending in .npz"),
             (["info", "colours"], "is not one of"),
