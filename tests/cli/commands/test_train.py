@@ -28,14 +28,6 @@ BEYOND = [
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("TFP_VAE_RUN", "TFP_VAE_RUNS_DIR", "TFP_VAE_DATA_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def plan(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Request, ModelConfig, TrainingConfig]]:
     """Return a function that returns the settings of a command line, without reading data or training."""
     found: list[Any] = []
