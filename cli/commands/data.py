@@ -88,8 +88,8 @@ def inspect_command(
 ) -> None:
     """Describe DATASET, a name or a path, and how to train on it.
 
-    If the data cannot be used for training, the command prints its findings, then the reason, and exits with code 3. If
-    it cannot write the picture, it exits with code 6.
+    If the data can be read but not used for training, the command prints its findings, then the reason, and exits
+    with code 3. If it cannot write the picture, it exits with code 6.
     """
     path, refusal = None, None
     try:

@@ -161,7 +161,7 @@ class TestStates:
     def test_a_log_on_a_full_disk_stops_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """The kernel refuses each line as it is flushed, and what is left of them as the file is closed."""
+        """The kernel refuses each line when it is flushed, and the rest when the file is closed."""
         monkeypatch.setattr(runs.LogFile, "_open", lambda log: open("/dev/full", "a"))  # noqa: PTH123, SIM115
         run, dataset = start_run(tmp_path / "run", epochs=1)
         assert train(run, dataset)

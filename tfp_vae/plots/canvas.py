@@ -61,7 +61,7 @@ DPI = 150
 """Resolution of PNG files, in dots per inch."""
 
 DESCRIPTION = "Description"
-"""Key of the text in a PNG file that says what the picture was made from."""
+"""Key of the text in a PNG file that names the source of the picture."""
 
 MOST_CLASSES = 20
 """Largest number of classes with colours and names of their own."""
@@ -148,7 +148,7 @@ def png(figure: Figure, about: str = "") -> bytes:
 
     Args:
       figure: the figure to render.
-      about: what the figure was made from, such as weights and a seed. The file keeps this text.
+      about: the source of the figure, such as weights and a seed. The file keeps this text.
     """
     buffer = io.BytesIO()
     metadata = {DESCRIPTION: about} if about else None

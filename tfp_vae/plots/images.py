@@ -101,7 +101,7 @@ def strips(
       names: the name of each walk.
       ticks: the name of each place along a walk.
       title: text above the figure.
-      across: what the places measure.
+      across: the label of the axis along a walk.
       features: the names of the M features of vectors.
       unit: whether values approximate data in [0, 1], see `canvas.range_of`.
     """
