@@ -8,7 +8,17 @@ import pydantic
 import pytest
 
 from tfp_vae.core import errors
-from tfp_vae.core.errors import LONGEST, DataError, RunError, UsageError, first_problem, one_line, pick, suggest
+from tfp_vae.core.errors import (
+    LONGEST,
+    DataError,
+    RunError,
+    UsageError,
+    first_problem,
+    one_line,
+    pick,
+    settings_error,
+    suggest,
+)
 
 CODES = {"UsageError": 2, "DataError": 3, "RunError": 4, "DivergenceError": 5, "DiskError": 6, "Interrupted": 130}
 
@@ -152,3 +162,16 @@ def test_pick_returns_a_value_or_suggests_the_nearest_name() -> None:
     assert str(caught.value) == "`show`: expected 'mean' or 'draw', found 'meen'. Did you mean 'mean'?"
     with pytest.raises(UsageError, match=r"found None.$"):
         pick({"mean": 1}, None, "show")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"), [("unknown prior.", "unknown prior."), ("Did you mean 'vamp'?", "Did you mean 'vamp'?")]
+)
+def test_settings_error_ends_with_one_mark(message: str, text: str) -> None:
+    def refuse(value: object) -> object:
+        raise UsageError(message)
+
+    adapter = pydantic.create_model("M", prior=(Annotated[object, pydantic.PlainValidator(refuse)], ...))
+    with pytest.raises(pydantic.ValidationError) as caught:
+        adapter(prior=3)
+    assert str(settings_error("`build`", caught.value)) == f"`build`: prior: {text}"

@@ -14,8 +14,8 @@ import pydantic
 import pytest
 
 from tests.helpers.tables import TABLE
-from tfp_vae.core.errors import UsageError
-from tfp_vae.core.registry import Member, Positive, Table, allow_code, check_keywords, first_problem, record
+from tfp_vae.core.errors import UsageError, first_problem
+from tfp_vae.core.registry import Member, Positive, Table, allow_code, check_keywords, record
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.transforms.scaling import Divided
 from tfp_vae.model.latent import Latent

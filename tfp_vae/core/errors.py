@@ -25,6 +25,7 @@ __all__ = [
     "first_problem",
     "one_line",
     "pick",
+    "settings_error",
     "suggest",
 ]
 
@@ -194,6 +195,17 @@ def first_problem(error: pydantic.ValidationError) -> str:
     expected = " or ".join(dict.fromkeys(map(expectation, same)))
     found = repr(first["input"]) if first["input"] != () else "none"
     return f"{where}{': ' * bool(where)}expected {expected}, found {found}"
+
+
+def settings_error(subject: str, error: pydantic.ValidationError) -> UsageError:
+    """Return the error for settings that pydantic refused, with its first problem as a finished sentence.
+
+    Args:
+      subject: the function, the file or the folder that has the settings.
+      error: pydantic's error.
+    """
+    problem = first_problem(error)
+    return UsageError(f"{subject}: {problem}{'' if problem.endswith('?') else '.'}")  # it may end with a suggestion
 
 
 EXPECTATIONS = {

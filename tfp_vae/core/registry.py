@@ -51,7 +51,6 @@ __all__ = [
     "Widths",
     "allow_code",
     "check_keywords",
-    "first_problem",
     "import_object",
     "parse",
     "record",

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 import pydantic
 
-from tfp_vae.core.errors import DataError, UsageError, suggest
-from tfp_vae.core.registry import Member, check_keywords, first_problem
+from tfp_vae.core.errors import DataError, UsageError, settings_error, suggest
+from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import LARGEST_EVENT, UNSCALED, Dataset, Origin
 from tfp_vae.data.downloads import Progress, data_folder
@@ -85,7 +85,7 @@ def load(
     try:
         reading = Reading.model_validate(settings)
     except pydantic.ValidationError as error:
-        raise UsageError(f"`data.load`: {first_problem(error)}.") from error
+        raise settings_error("`data.load`", error) from error
     if isinstance(source, str | os.PathLike):
         name = os.fspath(source)
         if not isinstance(source, str) and DATASETS.knows(name):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pydantic
 
-from tfp_vae.core.errors import RunError, UsageError, one_line
-from tfp_vae.core.registry import Member, check_keywords, first_problem, import_object
+from tfp_vae.core.errors import RunError, UsageError, one_line, settings_error
+from tfp_vae.core.registry import Member, check_keywords, import_object
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import Dataset
@@ -86,7 +86,7 @@ def build(
     try:
         asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
     except pydantic.ValidationError as error:
-        raise UsageError(f"`build`: {first_problem(error)}.") from error
+        raise settings_error("`build`", error) from error
     check_latent_dim(asked)
     recipe = choose(data.profile, asked, open_choices=open_choices, scaling="none")
     for note in recipe.notes:

@@ -24,8 +24,8 @@ import numpy as np
 import pydantic
 from pydantic.fields import FieldInfo
 
-from tfp_vae.core.errors import UsageError, suggest
-from tfp_vae.core.registry import AS_MAPPING, Member, Table, Widths, allow_code, first_problem, parse
+from tfp_vae.core.errors import UsageError, first_problem, suggest
+from tfp_vae.core.registry import AS_MAPPING, Member, Table, Widths, allow_code, parse
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.data.dataset import LARGEST_EVENT
 from tfp_vae.data.named import DATASETS

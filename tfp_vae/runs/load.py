@@ -23,9 +23,9 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core import files, registry
-from tfp_vae.core.errors import RunError, TfpVaeError, UsageError, pick
+from tfp_vae.core.errors import RunError, TfpVaeError, pick, settings_error
 from tfp_vae.core.execution import choose
-from tfp_vae.core.registry import Member, Table, check_keywords, first_problem
+from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import SPLITS
 from tfp_vae.data.loading import read
@@ -94,7 +94,7 @@ def save(
         training = _default_training(vae) if fit is None else _training_config(fit)
         config = RunConfig(data=_data_config(vae, fit, folder), model=describe_model(vae, builder), training=training)
     except pydantic.ValidationError as error:
-        raise UsageError(f"A run cannot hold this VAE and its `fit`: {first_problem(error)}.") from error
+        raise settings_error("A run cannot hold this VAE and its `fit`", error) from error
     if builder is not None:
         with registry.allow_code():
             found = shapes(config, optimizer=False, builder=builder if callable(builder) else None)

@@ -30,8 +30,8 @@ import pydantic
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import DataError, RunError, UsageError
-from tfp_vae.core.registry import RECORDED, first_problem
+from tfp_vae.core.errors import DataError, RunError, UsageError, first_problem, settings_error
+from tfp_vae.core.registry import RECORDED
 from tfp_vae.runs import checkpoint as checkpoints
 from tfp_vae.runs import lock as locks
 from tfp_vae.runs import metrics
@@ -147,7 +147,7 @@ class Run:
         """Raise RunError if the folder holds a run, the remains of one, or any other file that is not hidden."""
         if cls(folder).exists():
             raise RunError(
-                f"{folder}: this folder already holds a run. Continue it with `resume`, or choose another `run_dir`."
+                f"{folder}: this folder already holds a run. Choose another folder, or continue the run with `resume`."
             )
         left = [name for name in (CHECKPOINT, PREVIOUS, TRAINING, METRICS, STATE) if (folder / name).exists()]
         if left:
@@ -155,7 +155,7 @@ class Run:
                 subject=str(folder),
                 expected="a folder without a run",
                 found=f"{left[0]} of a run whose {CONFIG} is gone",
-                remedy=f"Restore {CONFIG}, or choose another `run_dir`.",
+                remedy=f"Restore {CONFIG}, or choose another folder.",
             )
         with read_errors(folder):
             names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -360,7 +360,7 @@ class Run:
             try:  # because a copy is not validated
                 RunConfig.model_validate(config.model_dump(mode="json"), context=RECORDED)
             except pydantic.ValidationError as error:
-                raise UsageError(f"{self.folder}: {first_problem(error)}.") from error
+                raise settings_error(str(self.folder), error) from error
             last = self.checkpoint() if self.has_checkpoint() else None
             history, begun = (last.history, bool(last.epoch_sums[0])) if last is not None else ((), False)
             done, total = len(history), config.training.epochs
