@@ -1,4 +1,4 @@
-"""A batch: the values of some examples, with what is known about them."""
+"""A batch: the values of some examples, their observed cells and their context."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Metric(NamedTuple):
     unit: its unit. Metrics are means over examples, unless the definition says otherwise.
     format: the format of its value in the table of `evaluate`.
     definition: how it is computed, in Markdown.
-    meaning: what it tells the reader, in one clause.
+    meaning: how to read it, in one clause.
     places: where it appears.
     error_key: the key of its standard error over examples; empty if it has none.
     refines: whether it refines the metric before it, so that tables indent it.

@@ -45,9 +45,9 @@ class Picture:
 
     name: its name on the command line and the stem of its file. The function of this name in `reports/drawing.py`,
       with underscores, draws it.
-    summary: what it shows, on one line of help.
+    summary: its content, on one line of help.
     reading: how to read it, in one sentence that follows the summary in the report.
-    detail: what it shows, with numbers, in the documents.
+    detail: its content with numbers, in the documents.
     alt: what a reader who cannot see it should know of its form, in the report.
     needs: the conditions that a run must meet.
     of: whether it shows a run or an evaluation.

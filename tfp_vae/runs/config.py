@@ -580,7 +580,7 @@ class TrainingConfig(_Record):
     objects: tuple[Literal["objective", "optimizer", "lr_schedule", "binarization"], ...] = ()
 
     @pydantic.model_validator(mode="after")
-    def _weighs_what_can_be_weighed(self) -> TrainingConfig:
+    def _check_weight_of_the_rate(self) -> TrainingConfig:
         """Refuse a weight of the rate under an objective that would ignore it."""
         for name in ("beta", "kl_warmup_epochs", "free_bits"):
             known = OBJECTIVES.can_resolve(self.objective.name)
