@@ -330,10 +330,6 @@ runs_dir_option = setting_option("runs_dir")
 data_dir_option = setting_option("data_dir")
 execution_option = setting_option("execution")
 reading_options = options(*map(setting_option, (*Reading.model_fields, "scaling")))
-show_options = options(
-    option("--mean", "show", group=OUTPUT, flag_value="mean", default=True, help="Show E[x|z].  [default]"),
-    option("--draw", "show", group=OUTPUT, flag_value="draw", help="Draw x from p(x|z)."),
-)
 weights_option = option(
     "--weights",
     group=RUN,
@@ -361,6 +357,20 @@ run_options = options(
     runs_dir_option,
     allow_code_option,
 )
+
+
+def show_options(default: str | None) -> Callable[[F], F]:
+    """Return the options `--mean` and `--draw`, for the parameter `show`.
+
+    Args:
+      default: the value without these options. None leaves it to the command, because pictures and files differ.
+    """
+    in_pictures, in_files = ("pictures", "other files") if default is None else ("always", "")
+    mean, draw = (f"  [default: {where}]" if where else "" for where in (in_pictures, in_files))
+    return options(
+        option("--mean", "show", group=OUTPUT, flag_value="mean", default=default, help=f"Give E[x|z].{mean}"),
+        option("--draw", "show", group=OUTPUT, flag_value="draw", help=f"Draw x from p(x|z).{draw}"),
+    )
 
 
 def find_named_runs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

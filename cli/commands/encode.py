@@ -10,7 +10,7 @@ import numpy as np
 from tfp_vae.core.seeds import Purpose
 
 from .. import options, output
-from ..given import Examples, example_options, select_examples
+from ..examples import Examples, example_options, select_examples
 
 if TYPE_CHECKING:
     from tfp_vae.evaluation.latent_space import Embeddings

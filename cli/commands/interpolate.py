@@ -10,16 +10,17 @@ import numpy as np
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.seeds import Purpose, generator
+from tfp_vae.evaluation.paths import PATHS
+from tfp_vae.evaluation.paths import path as latent_path
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.recipe import as_seen
 
 from .. import console, options, output
-from ..given import example_options, select_examples
+from ..examples import example_options, select_examples
 
 if TYPE_CHECKING:
     from tfp_vae.plots.canvas import Figure
 
-PATHS = ("linear", "spherical")
 DEFAULT_PATHS = 8
 
 
@@ -77,7 +78,7 @@ def random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
     "--path",
     "kind",
     group=options.RUN,
-    type=click.Choice(PATHS),
+    type=click.Choice(list(PATHS)),
     default="linear",
     show_default=True,
     help="Shape of the path.",
@@ -139,12 +140,20 @@ def command(
     else:
         x = examples.split.x[np.ravel(chosen)]
         z = latent_space.encode(vae, x, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
-    z = latent_space.path(z[::2], z[1::2], steps, kind)
+    z = latent_path(z[::2], z[1::2], steps, kind)
     x = latent_space.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)))
     whose = "prior" if examples is None else origin["split"] or "data"
     path = path or found.plot_path(f"interpolation-{whose}-{kind}-seed{seed}")
     names = [str(i) for i in range(len(x))] if ends is None else [f"{first} to {last}" for first, last in ends]
     console.explain_scaling(config.data.standard)
     output.write(path, FORMS, x, z, config.data, names, f"E[x|z] on {kind} paths between {source}")
-    settings = {"pairs": ends, "path": kind, "steps": steps, "seed": seed, "shape": list(x.shape), "out": str(path)}
+    settings = {
+        "pairs": ends,
+        "path": kind,
+        "steps": steps,
+        "show": "mean",
+        "seed": seed,
+        "shape": list(x.shape),
+        "out": str(path),
+    }
     output.print_result(output.record(found, restored, **origin, **settings), as_json)

@@ -8,11 +8,12 @@ import click
 import numpy as np
 
 from tfp_vae.core.seeds import Purpose
+from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.recipe import as_seen
 
 from .. import console, options, output
-from ..given import Examples, example_options, select_examples
+from ..examples import Examples, example_options, select_examples
 
 if TYPE_CHECKING:
     from tfp_vae.plots.canvas import Figure
@@ -30,7 +31,7 @@ def figure(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> F
         x,
         title=f"{examples.title[:1].upper()}{examples.title[1:]} and their reconstructions",
         what=as_seen(config),
-        made={"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show],
+        made=OUTPUTS[show].symbol,
         features=config.data.features,
         unit=config.data.unit,
     )
@@ -61,7 +62,7 @@ FORMS: output.Forms = {".png": figure, ".npy": lambda examples, x, config, show:
     show_default=True,
     help="Use E[z|x] as z, or a draw from q(z|x).",
 )
-@options.show_options
+@options.show_options("mean")
 @options.output_options(
     FORMS,
     "draws",
@@ -106,6 +107,9 @@ def command(
     config = found.config()
     console.explain_scaling(config.data.standard)
     output.write(path, FORMS, examples, x, config, show)
+    console.notice(
+        f"{path} holds reconstructions, {OUTPUTS[show].symbol} at {'E[z|x]' if latent == 'mean' else 'z ~ q(z|x)'}"
+    )
     result = {
         **examples.origin,
         "num_examples": len(x),

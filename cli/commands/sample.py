@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
+from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.checkpoint import FINAL
 from tfp_vae.runs.config import DataConfig
 
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 LARGEST_PICTURE = 10_000
 
-SHOWN = {"mean": "E[x|z]", "draw": "x from p(x|z),"}
-"""The names of both kinds of samples in titles."""
+
+CONTENT = {
+    "mean": "E[x|z], the mean of p(x|z) for each z (use --draw for draws, which vary like the data)",
+    "draw": "draws x ~ p(x|z) (use --mean for E[x|z])",
+}
+"""The content of the output, for a notice."""
 
 
 def figure(x: np.ndarray, data: DataConfig, title: str) -> Figure:
@@ -56,7 +61,7 @@ FORMS: output.Forms = {
     "--n", group=options.RUN, type=options.Whole(1, 10**7), default=64, show_default=True, help="Number of samples."
 )
 @options.output_options(FORMS, "samples")
-@options.show_options
+@options.show_options(None)
 @options.option(
     "--temperature",
     group=options.RUN,
@@ -81,7 +86,7 @@ def command(
     n: int,
     seed: int,
     out: str | None,
-    show: str,
+    show: str | None,
     temperature: float,
     region: tuple[float, float, float, float] | None,
     weights: str,
@@ -89,10 +94,12 @@ def command(
 ) -> None:
     """Sample from p(x) of a run.
 
-    Writes a picture or a file of arrays.
+    A picture shows E[x|z], the mean for each z. Files of arrays and tables hold draws, which vary like the data.
     """
     path = output.check_path(out, FORMS)
-    if (path is None or path.suffix == ".png") and n > LARGEST_PICTURE:
+    picture = path is None or path.suffix == ".png"
+    show = show or ("mean" if picture else "draw")
+    if picture and n > LARGEST_PICTURE:
         raise UsageError(
             f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}. Write --out FILE.npz instead."
         )
@@ -106,7 +113,7 @@ def command(
         raise UsageError(
             f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
-    title, name = f"{n:,} samples, {SHOWN[show]} with z from the prior", f"samples-{n}-{show}-seed{seed}"
+    title, name = f"{n:,} samples, {OUTPUTS[show].symbol} with z from the prior", f"samples-{n}-{show}-seed{seed}"
     if region is not None:
         title += " in [{:g}, {:g}] x [{:g}, {:g}]".format(*region)
         name += "-region" + "_".join(f"{bound:g}" for bound in region)
@@ -122,6 +129,7 @@ def command(
     x = sample(restored, n, show=show, seed=seed, temperature=temperature, region=bounds)
     console.explain_scaling({} if path.suffix == ".csv" else config.data.standard)
     output.write(path, FORMS, x, config.data, title)
+    console.notice(f"{path} {'shows' if picture else 'holds'} {CONTENT[show]}")
     result = {
         "n": n,
         "show": show,

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from .. import console, options, output
-from ..given import Examples, example_options, select_examples
+from ..examples import Examples, example_options, select_examples
 
 if TYPE_CHECKING:
     from tfp_vae.evaluation.importance import Estimates

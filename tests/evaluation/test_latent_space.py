@@ -14,7 +14,7 @@ from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.evidence import log_likelihood
-from tfp_vae.evaluation.latent_space import PATHS, SHOWN, decode, encode, generate_within, grid, path
+from tfp_vae.evaluation.latent_space import decode, encode, generate_within, grid
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.load import LoadedRun, sample
@@ -57,39 +57,6 @@ def test_decoding_is_the_decoder(restored: LoadedRun, rng: np.random.Generator) 
     np.testing.assert_allclose(decode(restored.vae, z, seed=(0, 1)), expected, rtol=1e-5)
     draws = decode(restored.vae, z, seed=(0, 1), show="draw")
     assert set(np.unique(draws)) == {0, 1}
-    assert SHOWN.keys() == {"mean", "draw"}
-
-
-class TestPaths:
-    """Paths from one z to another."""
-
-    @pytest.mark.parametrize("kind", list(PATHS))
-    def test_paths_begin_and_end_at_the_given_points(self, kind: str, rng: np.random.Generator) -> None:
-        first, last = rng.normal(size=(2, 6, 5))
-        z = path(first, last, 9, kind)
-        assert z.shape == (6, 9, 5)
-        np.testing.assert_allclose(z[:, 0], first, atol=1e-12)
-        np.testing.assert_allclose(z[:, -1], last, atol=1e-12)
-        np.testing.assert_allclose(path(last, first, 9, kind)[:, ::-1], z, atol=1e-12)
-
-    def test_a_line_is_straight_and_even(self, rng: np.random.Generator) -> None:
-        z = path(*rng.normal(size=(2, 6, 5)), 9)
-        np.testing.assert_allclose(np.diff(z, n=2, axis=1), 0, atol=1e-12)
-
-    def test_an_arc_keeps_its_radius_and_turns_evenly(self, rng: np.random.Generator) -> None:
-        first, last = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in rng.normal(size=(2, 6, 5)))
-        z = path(3 * first, 3 * last, 9, "spherical")
-        np.testing.assert_allclose(np.linalg.norm(z, axis=2), 3, rtol=1e-12)
-        turns = np.sum(z[:, 1:] * z[:, :-1], axis=2)
-        np.testing.assert_allclose(turns, turns[:, :1] * np.ones(8), rtol=1e-9)
-
-    @pytest.mark.parametrize(
-        ("first", "last"), [([1.0, 0], [-1.0, 0]), ([1.0, 1], [2.0, 2]), ([0.0, 0], [1.0, 2]), ([0.0, 0], [0.0, 0])]
-    )
-    def test_arc_is_a_line_if_no_arc_exists(self, first: list[float], last: list[float]) -> None:
-        ends = (np.array([end]) for end in (first, last))
-        z = path(*ends, 5, "spherical")
-        np.testing.assert_allclose(np.diff(z, n=2, axis=1), 0, atol=1e-12)
 
 
 class TestRegions:
@@ -187,7 +154,5 @@ def test_unknown_names_are_refused(restored: LoadedRun) -> None:
         decode(restored.vae, np.zeros((1, 2)), seed=(0, 0), show="meen")
     with pytest.raises(UsageError, match=r"`show`: expected 'mean' or 'draw', found 'x'"):
         sample(restored, 1, seed=0, show="x")
-    with pytest.raises(UsageError, match=r"`kind`: expected 'linear' or 'spherical', found 'round'"):
-        path(np.zeros((1, 2)), np.ones((1, 2)), steps=3, kind="round")
     with pytest.raises(UsageError, match=r"`weights`: expected 'final' or 'best', found 'last'"):
         LoadedRun(restored.run, "last")

@@ -74,7 +74,7 @@ def medians_by_class(axes: Any) -> dict[str, float]:
 
 
 def test_equal_seeds_give_equal_samples(deep: Subject) -> None:
-    expected = sample(deep.restored, gallery.SAMPLES, seed=deep.seed)
+    expected = sample(deep.restored, gallery.SAMPLES, seed=deep.seed, show="mean")
     for place in (0, 9, 63):
         np.testing.assert_allclose(tile(draw("samples", deep), *divmod(place, 8)), expected[place, ..., 0], rtol=1e-5)
 

@@ -8,6 +8,8 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import tensorflow as tf
 import tfp_vae as tv
 from tests.helpers.commands import call
 from tests.helpers.models import make, make_for_digits
+from tests.helpers.oracles import LinearGaussian
 from tests.helpers.runs import assert_same, small_model, without_seconds
 from tfp_vae.core.errors import DataError, RunError, UsageError
 from tfp_vae.core.seeds import Purpose, seed_for
@@ -389,7 +392,7 @@ class TestLoadedRun:
 
     def test_samples_do_not_depend_on_later_samples(self, restored: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tfp_vae.runs.load.SAMPLES_AT_ONCE", 3)
-        few, many = sample(restored, 3, seed=1), sample(restored, 7, seed=1)
+        few, many = (sample(restored, n, seed=1, show="mean") for n in (3, 7))
         assert many.shape == (7, 8, 8, 1)
         np.testing.assert_array_equal(many[:3], few)
         expected = restored.vae.generate(3, seed=seed_for(1, Purpose.SAMPLE, 0, 3)).mean()
@@ -399,6 +402,14 @@ class TestLoadedRun:
         draws, means = (sample(restored, 5, seed=1, show=show) for show in ("draw", "mean"))
         assert set(np.unique(draws)) <= {0.0, 1.0}
         assert ((means > 0) & (means < 1)).all()
+        np.testing.assert_array_equal(sample(restored, 5, seed=1), draws)
+
+    def test_samples_spread_like_the_data_by_default(self, linear: LinearGaussian) -> None:
+        loaded = cast("LoadedRun", SimpleNamespace(vae=linear.vae()))
+        draws, means = sample(loaded, 4_000, seed=0), sample(loaded, 4_000, seed=0, show="mean")
+        deviations = np.sqrt(np.sum(linear.weights**2, axis=1) + linear.scale**2)
+        np.testing.assert_allclose(draws.std(axis=0), deviations, rtol=0.06)
+        assert (means.std(axis=0) < 0.9 * deviations).any()
 
 
 def test_saved_run_has_the_promised_files(hand_built: Run) -> None:

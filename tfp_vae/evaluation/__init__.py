@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         information,
         latent_space,
         metrics,
+        outputs,
+        paths,
         probes,
         projections,
     )
@@ -41,13 +43,17 @@ if TYPE_CHECKING:
         rate_per_dimension,
         reconstruction_error,
     )
-    from tfp_vae.evaluation.latent_space import Embeddings, Grid, decode, encode, generate_within, grid, path
+    from tfp_vae.evaluation.latent_space import Embeddings, Grid, decode, encode, generate_within, grid
     from tfp_vae.evaluation.metrics import METRICS
+    from tfp_vae.evaluation.outputs import OUTPUTS
+    from tfp_vae.evaluation.paths import PATHS, path
     from tfp_vae.evaluation.probes import probe
     from tfp_vae.evaluation.projections import PROJECTIONS, Projection, projection
 
 _PLACES = {
     "METRICS": "metrics",
+    "OUTPUTS": "outputs",
+    "PATHS": "paths",
     "PROJECTIONS": "projections",
     "Annealed": "annealing",
     "Decomposition": "information",
@@ -70,7 +76,7 @@ _PLACES = {
     "is_active": "importance",
     "log_likelihood": "evidence",
     "pareto_k": "diagnostics",
-    "path": "latent_space",
+    "path": "paths",
     "posterior_means": "information",
     "probe": "probes",
     "projection": "projections",
@@ -82,6 +88,8 @@ _PLACES = {
 
 __all__ = [
     "METRICS",
+    "OUTPUTS",
+    "PATHS",
     "PROJECTIONS",
     "Annealed",
     "Decomposition",
@@ -110,8 +118,10 @@ __all__ = [
     "latent_space",
     "log_likelihood",
     "metrics",
+    "outputs",
     "pareto_k",
     "path",
+    "paths",
     "posterior_means",
     "probe",
     "probes",

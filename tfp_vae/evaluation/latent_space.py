@@ -1,14 +1,14 @@
-"""The latent space of a model: where examples lie, paths, regions and grids in it, and the decoded values.
+"""The latent space of a model: where examples lie, regions and grids in it, and the decoded values.
 
 `encode` and `decode` take NumPy arrays of any length and split them into pieces that fit into memory. The size of a
-piece decides which numbers a seed draws, so it is not a setting. `path`, `grid` and `generate_within` choose the z to
-decode.
+piece decides which numbers a seed draws, so it is not a setting. `grid` and `generate_within` choose the z to
+decode, and `paths.path` leads from one z to another.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +16,12 @@ import numpy as np
 from tfp_vae.core.errors import UsageError, pick
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import Purpose, fold, seed_for
-from tfp_vae.core.types import Distribution, Seed, Tensor
+from tfp_vae.core.types import Distribution, Seed
 from tfp_vae.evaluation.importance import slices
+from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.model.vae import VAE
 
 __all__ = [
-    "PATHS",
-    "SHOWN",
     "Embeddings",
     "Grid",
     "Region",
@@ -30,12 +29,9 @@ __all__ = [
     "encode",
     "generate_within",
     "grid",
-    "path",
     "pieces",
     "prior_draws",
     "prior_quantiles",
-    "spherical_path",
-    "straight_path",
 ]
 
 AT_ONCE = 1_000
@@ -58,12 +54,6 @@ PRIOR_VALUES = 1 << 24
 
 Region = tuple[tuple[float, float], ...]
 """The lowest and the highest value of each latent dimension."""
-
-SHOWN: dict[str, Callable[[Distribution, Seed], Tensor]] = {
-    "mean": lambda p, seed: p.mean(),
-    "draw": lambda p, seed: p.sample(seed=seed),
-}
-"""What `decode` shows of p(x|z): its mean or a sample."""
 
 
 class Embeddings(NamedTuple):
@@ -123,16 +113,17 @@ def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean") -> np.nda
       vae: the model.
       z: places in latent space, with any leading axes, [..., D].
       seed: a stateless seed, two integers. Means do not use it.
-      show: `mean` or `draw`, a name from `SHOWN`.
+      show: `mean` or `draw`, a name from `OUTPUTS`.
 
     Raises:
       UsageError: `show` is neither of these.
     """
-    shown = pick(SHOWN, show, "show")
+    output = pick(OUTPUTS, show, "show")
     flat = np.reshape(z, (-1, z.shape[-1])).astype(np.float32)
     event_shape = tuple(vae.decoder.likelihood.event_shape)
     parts = [
-        np.asarray(shown(vae.decoder(flat[rows]), fold(seed, rows.start))) for rows in pieces(len(flat), event_shape)
+        np.asarray(output.values(vae.decoder(flat[rows]), fold(seed, rows.start)))
+        for rows in pieces(len(flat), event_shape)
     ]
     return np.concatenate(parts).reshape(*z.shape[:-1], *event_shape)
 
@@ -140,58 +131,6 @@ def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean") -> np.nda
 def pieces(count: int, event_shape: tuple[int, ...]) -> Iterator[slice]:
     """Yield slices that split `count` examples into pieces of at most 1,000 examples and 4 million values."""
     return slices(count, max(1, min(AT_ONCE, VALUES_AT_ONCE // math.prod(event_shape))))
-
-
-def straight_path(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Return (1 - t) first + t last."""
-    return np.asarray((1 - t) * first + t * last)
-
-
-def spherical_path(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Return (sin((1 - t) w) first + sin(t w) last) / sin w, where w is the angle between both ends.
-
-    If both ends have the same length, so has every point between them, and the angle grows evenly. If sin w is 0, the
-    path is straight.
-    """
-    norms = np.linalg.norm(first, axis=-1) * np.linalg.norm(last, axis=-1)
-    cosine = np.sum(first * last, axis=-1) / np.where(norms > 0, norms, 1.0)
-    angle = np.arccos(np.clip(cosine, -1, 1))[..., np.newaxis]
-    bent = (np.sin(angle) > 1e-6) & (norms[..., np.newaxis] > 0)
-    divisor = np.where(bent, np.sin(angle), 1.0)
-    arc = (np.sin((1 - t) * angle) * first + np.sin(t * angle) * last) / divisor
-    return np.where(bent, arc, straight_path(first, last, t))
-
-
-PATHS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "linear": straight_path,
-    "spherical": spherical_path,
-}
-"""Paths from one z to another, (first, last, t in [0, 1]) -> z.
-
-The spherical one stays at radii where a Normal in many dimensions has its mass.
-
-References:
-  White (2016), Sampling generative networks.
-"""
-
-
-def path(first: np.ndarray, last: np.ndarray, steps: int, kind: str = "linear") -> np.ndarray:
-    """Return `steps` points from `first` to `last`, both [P, D], including the ends: [P, T, D].
-
-    Args:
-      first: starts of P paths.
-      last: ends of P paths.
-      steps: T, at least 1.
-      kind: `linear` or `spherical`, a name from `PATHS`.
-
-    Raises:
-      UsageError: `kind` is neither of these.
-
-    References:
-      White (2016), Sampling generative networks.
-    """
-    t = np.linspace(0, 1, steps)[:, np.newaxis]
-    return pick(PATHS, kind, "kind")(first[:, np.newaxis].astype(np.float64), last[:, np.newaxis].astype(np.float64), t)
 
 
 class Grid(NamedTuple):

@@ -24,6 +24,7 @@ from tfp_vae.core.seeds import Purpose, generator
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.importance import is_active
+from tfp_vae.evaluation.paths import path
 from tfp_vae.evaluation.projections import PROJECTIONS, projection
 from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, images, rankings, scatter
 from tfp_vae.plots.canvas import Figure
@@ -92,7 +93,7 @@ def draw_run(
 
 
 def samples(subject: Subject) -> Figure:
-    x = sample(subject.restored, SAMPLES, seed=subject.seed)
+    x = sample(subject.restored, SAMPLES, seed=subject.seed, show="mean")
     return images.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features, unit=subject.unit)
 
 
@@ -152,7 +153,7 @@ def interpolations(subject: Subject) -> Figure:
     count = min(PATHS, len(subject.test) // 2)
     rows = generator(subject.seed, Purpose.PAIRS).permutation(len(subject.test))[: 2 * count].reshape(2, count)
     first, last = (subject.embeddings.mean[row] for row in rows)
-    walks = subject.decode(latent.path(first, last, PATH_STEPS))
+    walks = subject.decode(path(first, last, PATH_STEPS))
     ends = [subject.test.x[row][:, np.newaxis] for row in rows]
     x = np.concatenate([ends[0], walks, ends[1]], axis=1)
     end = subject.seen.replace(", ", ",\n")

@@ -31,7 +31,8 @@ from tfp_vae.data.dataset import SPLITS
 from tfp_vae.data.loading import read
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import PIXEL, scale
-from tfp_vae.evaluation.latent_space import SHOWN, Region, generate_within
+from tfp_vae.evaluation.latent_space import Region, generate_within
+from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Weighted, elbo_for
 from tfp_vae.runs import run as runs
@@ -309,14 +310,15 @@ def sample(
     *,
     seed: int,
     temperature: float = 1.0,
-    show: str = "mean",
+    show: str = "draw",
     region: Region | None = None,
 ) -> np.ndarray:
     """Return n samples from p(x) of a run, [n, *event_shape].
 
     ```python
     loaded = tv.runs.load.LoadedRun(tv.runs.run.find("runs/built", "runs"))
-    tv.runs.load.sample(loaded, 4, seed=0, temperature=0.8)  # [4, 8, 8, 1], E[x|z]
+    tv.runs.load.sample(loaded, 4, seed=0, temperature=0.8)  # [4, 8, 8, 1], each pixel 0 or 1
+    tv.runs.load.sample(loaded, 4, seed=0, show="mean")  # [4, 8, 8, 1], E[x|z]
     ```
 
     Args:
@@ -324,16 +326,16 @@ def sample(
       n: the number of samples.
       seed: seeds the samples.
       temperature: scales the spread of the prior.
-      show: `mean` for E[x|z] with z from the prior, or `draw` for x drawn from p(x|z).
+      show: `draw` for x ~ p(x|z) with z from the prior, or `mean` for E[x|z]. Means vary less than the data.
       region: the region of z, see `latent_space.generate_within`. None is all of latent space.
 
     Raises:
       UsageError: `show` is unknown, the prior has no temperature, or hardly any of its mass lies in the region.
     """
     generate = loaded.vae.generate if region is None else functools.partial(generate_within, loaded.vae, region=region)
-    parts, shown = [], pick(SHOWN, show, "show")
+    parts, output = [], pick(OUTPUTS, show, "show")
     for start in range(0, n, SAMPLES_AT_ONCE):
         latent_seed, data_seed = (seed_for(seed, Purpose.SAMPLE, stage, start) for stage in (0, 1))
         p = generate(min(SAMPLES_AT_ONCE, n - start), seed=latent_seed, temperature=temperature)
-        parts.append(np.asarray(shown(p, data_seed)))
+        parts.append(np.asarray(output.values(p, data_seed)))
     return np.concatenate(parts)

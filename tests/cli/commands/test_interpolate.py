@@ -16,7 +16,7 @@ from tests.helpers.commands import (
 )
 from tfp_vae.data.dataset import Split
 from tfp_vae.data.readers.arrays import read_npz
-from tfp_vae.evaluation.latent_space import PATHS
+from tfp_vae.evaluation.paths import PATHS
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
@@ -53,7 +53,7 @@ def test_a_path_begins_and_ends_at_its_examples(
     np.testing.assert_allclose(found["x"][1], restored.vae.decoder(found["z"][1]).mean(), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", interpolate.PATHS)
+@pytest.mark.parametrize("kind", list(PATHS))
 def test_seed_decides_random_pairs_and_prior_draws(kind: str, here: Path, trained: Path) -> None:
     for source in ((), ("--prior",)):
         found = []
@@ -63,10 +63,6 @@ def test_seed_decides_random_pairs_and_prior_draws(kind: str, here: Path, traine
         assert found[0].shape == (3, 11, 2)
         np.testing.assert_array_equal(found[0], found[1])
         assert (found[0] != found[2]).any()
-
-
-def test_command_offers_every_path_of_the_library() -> None:
-    assert tuple(PATHS) == interpolate.PATHS
 
 
 def test_random_pairs_share_no_example_while_there_are_enough() -> None:

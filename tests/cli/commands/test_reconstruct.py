@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.helpers.commands import (
 )
 from tfp_vae.data.dataset import Split
 from tfp_vae.data.readers.arrays import read_npz
+from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
@@ -28,7 +30,7 @@ def test_picture_shows_the_arrays(show: str, here: Path, trained: Path, figures:
     np.testing.assert_allclose(tiles[:5], found["x"][..., 0])
     np.testing.assert_allclose(tiles[5:], found["reconstruction"][..., 0], rtol=1e-6)
     axes = figures[0].axes[0]
-    made = {"mean": "E[x|z]", "draw": "x ~ p(x|z)"}[show]
+    made = OUTPUTS[show].symbol
     assert [label.get_text() for label in axes.get_yticklabels()] == ["data, binarized", made]
     assert axes.get_title().startswith("5 test examples")
 
@@ -36,7 +38,9 @@ def test_picture_shows_the_arrays(show: str, here: Path, trained: Path, figures:
 def test_arrays_hold_examples_and_reconstructions(
     here: Path, trained: Path, restored: LoadedRun, test_split: Split
 ) -> None:
-    result = answer("reconstruct", "--run", trained, "--out", "r.npz")
+    said = call("reconstruct", "--run", trained, "--json", "--out", "r.npz")
+    assert "r.npz holds reconstructions, E[x|z] at E[z|x]" in said.stderr
+    result = json.loads(said.stdout)
     found = read_npz(Path("r.npz"))
     np.testing.assert_array_equal(found["x"], test_split.x)
     np.testing.assert_allclose(found["reconstruction"], restored.vae.reconstruct(test_split.x), atol=1e-5)

@@ -19,6 +19,7 @@ from tests.helpers.commands import (
 )
 from tests.helpers.files import write_table
 from tfp_vae.data.readers.arrays import read_npy, read_npz
+from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
@@ -37,7 +38,7 @@ def test_picture_shows_the_arrays(show: str, here: Path, trained: Path, figures:
     for out in ("s.png", "s.npy"):
         call("sample", "--run", trained, "--n", 9, f"--{show}", "--seed", 3, "--out", out)
     np.testing.assert_allclose(read_tiles(figures[0], 3), np.load("s.npy")[..., 0], rtol=1e-6)
-    assert {"mean": "E[x|z]", "draw": "x from p(x|z)"}[show] in figures[0].axes[0].get_title()
+    assert OUTPUTS[show].symbol in figures[0].axes[0].get_title()
     assert figures[0].axes[0].get_title().startswith("9 samples")
 
 
@@ -48,16 +49,36 @@ def test_title_names_region_and_temperature(here: Path, trained: Path, figures: 
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
-def test_arrays_hold_probabilities(name: str, here: Path, trained: Path) -> None:
-    call("sample", "--run", trained, "--n", "1001", "--out", name)
+def test_arrays_of_means_hold_probabilities(name: str, here: Path, trained: Path) -> None:
+    call("sample", "--run", trained, "--n", "1001", "--mean", "--out", name)
     x = read_npy(Path(name)) if name.endswith("npy") else read_npz(Path(name))["x"]
     assert x.shape == (1001, 8, 8, 1)
     assert ((x > 0) & (x < 1)).all()
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv"])
+def test_files_hold_draws_by_default(name: str, here: Path, trained: Path) -> None:
+    said = call("sample", "--run", trained, "--n", 50, "--seed", 3, "--out", name)
+    assert f"{name} holds draws x ~ p(x|z) (use --mean for E[x|z])" in said.stderr
+    found = {
+        ".npy": lambda: np.load(name),
+        ".npz": lambda: np.load(name)["x"],
+        ".csv": lambda: np.loadtxt(name, delimiter=",", skiprows=1),
+    }[Path(name).suffix]()
+    assert set(np.unique(found)) == {0, 1}
+    call("sample", "--run", trained, "--n", 50, "--seed", 3, "--draw", "--out", "drawn.npy")
+    np.testing.assert_array_equal(found.ravel(), np.load("drawn.npy").ravel())
+
+
+def test_pictures_show_means_by_default(here: Path, copied: Run) -> None:
+    said = call("sample", "--run", copied.folder, "--n", 4, "--json")
+    assert json.loads(said.stdout)["show"] == "mean"
+    assert "shows E[x|z], the mean of p(x|z) for each z (use --draw" in said.stderr
+
+
 def test_draws_are_binary_and_depend_on_the_seed_alone(here: Path, trained: Path) -> None:
     for name, seed in (("a.npy", 1), ("b.npy", 1), ("c.npy", 2)):
-        call("sample", "--run", trained, "--draw", "--n", "20", "--seed", seed, "--out", name)
+        call("sample", "--run", trained, "--n", "20", "--seed", seed, "--out", name)
     a, b, c = (np.load(name) for name in ("a.npy", "b.npy", "c.npy"))
     assert set(np.unique(a)) == {0, 1}
     np.testing.assert_array_equal(a, b)
@@ -66,7 +87,7 @@ def test_draws_are_binary_and_depend_on_the_seed_alone(here: Path, trained: Path
 
 def test_low_temperature_narrows_the_samples(here: Path, trained: Path) -> None:
     for name, temperature in (("cold.npy", 0.01), ("warm.npy", 1)):
-        call("sample", "--run", trained, "--n", "200", "--temperature", temperature, "--out", name)
+        call("sample", "--run", trained, "--n", "200", "--mean", "--temperature", temperature, "--out", name)
     assert np.load("cold.npy").std(axis=0).mean() < 0.1 * np.load("warm.npy").std(axis=0).mean()
 
 
@@ -79,7 +100,7 @@ def test_file_name_of_a_picture_holds_the_temperature(here: Path, copied: Run) -
 def test_csv_samples_of_a_table_are_in_the_units_of_the_table(here: Path) -> None:
     write_table(Path("t.csv"), rows=60)
     call("train", "--dataset", "t.csv", "--label-column", "kind", *QUICK, "--run-dir", "r")
-    asked = ("sample", "--run", "r", "--n", 200, "--draw")
+    asked = ("sample", "--run", "r", "--n", 200)
     said = call(*asked, "--out", "s.csv")
     call(*asked, "--out", "s.npz")
     assert "loc + scale" not in said.stderr
@@ -93,7 +114,9 @@ def test_csv_samples_of_a_table_are_in_the_units_of_the_table(here: Path) -> Non
 
 
 def test_samples_stay_within_the_region(here: Path, copied: Run, restored: LoadedRun) -> None:
-    result = answer("sample", "--run", copied.folder, "--n", 6, "--region", -0.1, 0.1, 1, 1.2, "--out", "s.npy")
+    result = answer(
+        "sample", "--run", copied.folder, "--n", 6, "--region", -0.1, 0.1, 1, 1.2, "--mean", "--out", "s.npy"
+    )
     assert result["region"] == [[-0.1, 0.1], [1, 1.2]]
     corners = np.float32([[a, b] for a in (-0.1, 0.1) for b in (1, 1.2)])
     edges = np.asarray(restored.vae.decoder(corners).mean())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tfp_vae.cli.given import Examples, select_examples
+from tfp_vae.cli.examples import Examples, select_examples
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset, Split
