@@ -127,6 +127,12 @@ WRITERS: dict[str, Callable[[Path, Any], None]] = {
 """The function that writes the files of each suffix."""
 
 
+def measure_line(result: Mapping[str, object]) -> str:
+    """Return a sentence that names the likelihood of a result and its units."""
+    names = ", ".join(f"{name} {result[name]}" for name in ("likelihood", "scaling", "binarization"))
+    return f"p(x) is {result['measure']} ({names})"
+
+
 def record(run: Run, restored: LoadedRun, **more: object) -> dict[str, object]:
     """Return the record of a result, which begins with the run and its weights."""
     return {"run": str(run.folder), "weights": restored.weights, "step": restored.step, **more}

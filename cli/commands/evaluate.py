@@ -53,10 +53,13 @@ def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[
     """Print the metrics of a run, or those of several runs side by side with paired differences."""
     head = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
     click.echo(head.format(**results[0]))
-    metrics, names = metrics_of("table"), [Path(result["run"]).name for result in results]
+    for line in dict.fromkeys(map(output.measure_line, results)):
+        click.echo(line)
+    metrics = [m for m in metrics_of("table") if any(m.key in result for result in results)]
+    names = [Path(result["run"]).name for result in results]
     if not differences:
         (result,) = results
-        rows = [[m.indented_label, m.text(result), m.error_text(result), m.unit] for m in metrics]
+        rows = [[m.indented_label, m.text(result), m.error_text(result), m.unit_text(result)] for m in metrics]
         console.print_table(["mean over examples", "value", "standard error", "unit"], rows)
         if len(result["sweep"]) > 1:
             value, sweep = METRICS["log_likelihood"], result["sweep"]
@@ -65,7 +68,7 @@ def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[
             console.print_table(["K", "log p(x)", "standard error"], rows)
         print_notes(result)
         return
-    rows = [[m.indented_label, *(m.text(result) for result in results), m.unit] for m in metrics]
+    rows = [[m.indented_label, *(m.text(result) for result in results), m.unit_text(results[0])] for m in metrics]
     console.print_table(["mean over examples", *names, "unit"], rows)
     click.echo()
     rows = [

@@ -12,6 +12,7 @@ from ..examples import Examples, example_options, select_examples
 
 if TYPE_CHECKING:
     from tfp_vae.evaluation.importance import Estimates
+    from tfp_vae.evaluation.metrics import Measure
 
 BINARIZED_AT_RANDOM = (
     "warning: Scores may differ between copies of an example, because its grey values are binarized at random, by its "
@@ -20,11 +21,15 @@ BINARIZED_AT_RANDOM = (
 )
 
 
-def columns(examples: Examples, estimates: Estimates) -> dict[str, np.ndarray]:
-    """Return a table with one row per example: its index, log p(x), the ELBO with its terms, and the ESS."""
+def columns(examples: Examples, estimates: Estimates, measure: Measure) -> dict[str, np.ndarray]:
+    """Return a table with one row per example: its index, log p(x), the ELBO and its terms, the ESS, the measure."""
     names = ("log_likelihood", "distortion", "rate", "ess")
-    values = {name: getattr(estimates, name) for name in names}
-    return {**examples.columns(), **values, "elbo": estimates.elbo}
+    values = {**{name: getattr(estimates, name) for name in names}, "elbo": estimates.elbo}
+    if measure.log_scale:
+        values["log_likelihood_scaled"] = estimates.log_likelihood + measure.log_scale
+    count = len(examples.split)
+    kind = {name: np.full(count, getattr(measure, name)) for name in ("likelihood", "scaling", "binarization")}
+    return {**examples.columns(), **values, **kind}
 
 
 FORMS: output.Forms = {".csv": columns}
@@ -101,9 +106,15 @@ def command(
     x = examples.split.x
     with console.progress_bar("scoring", len(x) * iw_samples) as progress:
         metrics, estimates = score(
-            restored, x, iw_samples=iw_samples, seed=seed, execution=execution, progress=progress
+            restored,
+            x,
+            iw_samples=iw_samples,
+            seed=seed,
+            places=examples.places,
+            execution=execution,
+            progress=progress,
         )
-    output.write(path, FORMS, examples, estimates)
+    output.write(path, FORMS, examples, estimates, restored.measure)
     least = most_anomalous(estimates.log_likelihood, show)
     table = {**examples.columns(), "log_likelihood": estimates.log_likelihood}
     rows = [
@@ -128,6 +139,9 @@ def command(
     spread = f" (standard error {error:.3f})" if np.isfinite(error) else ""
     click.echo(f"{source}: {head}")
     click.echo(f"log p(x), mean: {metrics['log_likelihood']:.3f} nats{spread}")
+    if restored.measure.log_scale:
+        click.echo(f"log p(x) of the scaled values, mean: {metrics['log_likelihood_scaled']:.3f} nats")
+    click.echo(output.measure_line(metrics))
     click.echo("the most anomalous:")
     console.print_table(list(table), [list(row.values()) for row in rows])
     click.echo(path)

@@ -28,7 +28,7 @@ from tfp_vae.runs.run import Run
 from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.progress import Progress
 
-from .. import console, options, signals
+from .. import console, options, output, signals
 
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
@@ -241,6 +241,11 @@ def print_result(result: Mapping[str, Any]) -> None:
     splits = [split for split in ("train", "validation") if result[split]["elbo"] is not None]  # some data have one
     rows = [[split, *(float(result[split][term]) for term in terms)] for split in splits]
     console.print_table(["nats per example", *terms], rows)
+    scaled = {split: result[split]["elbo_scaled"] for split in splits if "elbo_scaled" in result[split]}
+    if scaled:
+        values = ", ".join(f"{value:.2f} ({split})" for split, value in scaled.items())
+        click.echo(f"ELBO of the scaled values: {values}")
+    click.echo(output.measure_line(result))
     early = result["stopped_early"]
     if early is not None:
         best = f"best at epoch {early['best_epoch']} (--weights best)"

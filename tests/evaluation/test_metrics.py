@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tfp_vae.evaluation.importance import Estimates, Summary, summarize
-from tfp_vae.evaluation.metrics import METRICS, Metric, Place, metrics_of, significant
+from tfp_vae.evaluation.metrics import METRICS, Measure, Metric, Place, metrics_of, significant
+from tfp_vae.model.likelihoods import LIKELIHOODS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "evaluation.md"
 DIMENSIONLESS = {"pareto_k_median"}
@@ -133,3 +134,44 @@ def test_one_example_has_neither_standard_errors_nor_active_units() -> None:
     one = Estimates(*(column[:1] for column in synthetic_estimates()))
     summary = summarize(one, event_size=64, iw_samples=10, discrete=True)
     assert all(math.isnan(value) for value in (summary.log_likelihood_se, summary.elbo_se, summary.active_units))
+
+
+def measure(likelihood: str, **more: object) -> Measure:
+    family = LIKELIHOODS.build(LIKELIHOODS.member(likelihood), (4,))
+    return Measure.of(family, likelihood, **{"log_scale": 0.0, **more})
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (measure("bernoulli"), "a probability of binary values"),
+        (
+            measure("bernoulli", scaling="pixels", binarization="dynamic"),
+            "a probability of binarized values",
+        ),
+        (measure("poisson"), "a probability"),
+        (measure("normal"), "a density in the units of the data"),
+        (measure("normal", scaling="standard", log_scale=2.5), "a density in the units of the data"),
+        (measure("continuous-bernoulli", scaling="pixels"), "a density of intensities from 0 to 1"),
+    ],
+)
+def test_measure_says_which_likelihood_it_is(found: Measure, text: str) -> None:
+    assert found.text == text
+    described = found.describe()
+    names = {"likelihood": found.likelihood, "scaling": found.scaling, "binarization": found.binarization}
+    assert described.items() >= {**names, "measure": text}.items()
+    assert ("bits_per_dim_of" in described) == ("probability of binar" in text)
+
+
+def test_figures_of_the_scaled_values_are_there_if_the_units_differ() -> None:
+    figures = {"log_likelihood": -3.0, "elbo": -4.0, "distortion": 3.5, "rate": 0.5}
+    scaled = {"log_likelihood_scaled": -0.5, "elbo_scaled": -1.5, "distortion_scaled": 1.0}
+    assert measure("normal", log_scale=2.5).of_scaled_values(figures) == scaled
+    assert measure("normal").of_scaled_values(figures) == {}
+    assert measure("poisson", log_scale=2.5).of_scaled_values(figures) == {}  # a probability has no units
+
+
+def test_bits_of_binary_values_say_so() -> None:
+    metric = METRICS["bits_per_dim"]
+    assert metric.unit_text({"bits_per_dim_of": "binary values"}) == "bits of binary values"
+    assert metric.unit_text({}) == "bits"

@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tfp_vae as tv
 from tests.helpers.runs import small_model, small_training, start_run
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.files import json_text
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
+from tfp_vae.evaluation.annealing import Annealed, Sandwich
 from tfp_vae.evaluation.importance import Estimates, estimate, summarize
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
+from tfp_vae.runs import results
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import held_out_view, plan, reload
-from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, advice, assess, compare, ladder, verdict
+from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, advice, assess, compare, ladder, score, verdict
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 
@@ -141,7 +144,7 @@ def test_progress_names_every_stage(restored: LoadedRun, digits: Dataset) -> Non
 
 def test_data_without_classes_have_no_probes(tmp_path: Path, rng: np.random.Generator) -> None:
     np.save(tmp_path / "x.npy", rng.normal(size=(60, 4)).astype(np.float32))
-    model = small_model(likelihood="normal", posterior="real-nvp:depth=2,hidden=8,context=2", latent_dim=2)
+    model = small_model(likelihood="normal", prior="normal-mixture:components=2", latent_dim=2)
     config, dataset = plan(
         str(tmp_path / "x.npy"), None, None, model, small_training(epochs=1, objective="monte-carlo-elbo")
     )
@@ -186,6 +189,85 @@ def test_every_null_has_a_reason_and_every_reason_a_null(count: int, copied: Run
     assert not list(unreasoned(kept))
     assert {"ema_reason", "pareto_k_median_reason"} <= kept.keys()
     assert ("log_likelihood_se_reason" in kept) == ("linear_probe_accuracy_reason" in kept) == (count == 1)
+
+
+SCALES = np.array([10.0, 0.1, 1_000.0, 1.0])
+
+
+@pytest.fixture(scope="module")
+def standardized(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    """A run on a table whose columns have very different scales, all of them standardized."""
+    x = np.random.default_rng(0).normal(3.0, 1.0, size=(60, 4)) * SCALES
+    data = tv.data.load(x)
+    vae = tv.build(data, hidden=(4,))
+    tv.fit(vae, data, epochs=1, execution="eager")
+    return LoadedRun(tv.save(vae, tmp_path_factory.mktemp("units") / "run"))
+
+
+class TestUnits:
+    """Densities are in the units of the data, and results name the likelihood, the scaling and the binarization."""
+
+    def test_density_is_that_of_the_data(self, standardized: LoadedRun) -> None:
+        data = reload(standardized.config)
+        found = assess(standardized, data, Plan(iw_samples=(5,), execution="eager"))
+        log_scale = np.sum(np.log(standardized.config.data.standard["scale"]))
+        assert log_scale == pytest.approx(np.log(SCALES).sum(), abs=1)
+        scaled = tv.log_likelihood(standardized.vae, data.test.x, iw_samples=5, execution="eager")
+        np.testing.assert_allclose(found.estimates.log_likelihood, scaled.values - log_scale, rtol=1e-6)
+        result = found.result
+        assert result["log_likelihood"] == pytest.approx(scaled.mean() - log_scale)
+        assert result["log_likelihood_scaled"] == pytest.approx(scaled.mean())
+        assert result["elbo_scaled"] == pytest.approx(-result["distortion_scaled"] - result["rate"])
+        assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate"])
+        assert result["sweep"][0]["log_likelihood"] == pytest.approx(result["log_likelihood"])
+        assert (result["likelihood"], result["scaling"], result["binarization"]) == ("normal", "standard", "none")
+        assert result["measure"] == "a density in the units of the data"
+
+    def test_python_and_scores_give_the_same_units(self, standardized: LoadedRun) -> None:
+        data = reload(standardized.config)
+        settings = {"iw_samples": 5, "execution": "eager"}
+        summary, estimates = score(standardized, data.test.x, **settings)
+        found = tv.log_likelihood(standardized.vae, data.test, **settings)
+        np.testing.assert_allclose(found, estimates.log_likelihood, rtol=1e-6)
+        assert found.scaled.mean() == pytest.approx(summary["log_likelihood_scaled"])
+        assert "a density in the units of the data" in found._repr_html_()
+
+    def test_training_reports_the_same_units(self, standardized: LoadedRun) -> None:
+        result, metrics = standardized.run.read("training.json"), standardized.run.metrics()
+        assert result["validation"]["elbo"] == metrics[-1]["validation_elbo"]
+        difference = result["validation"]["elbo_scaled"] - result["validation"]["elbo"]
+        assert difference == pytest.approx(result["log_scale"])
+        asked = Plan(iw_samples=(300,), split="validation", execution="eager")
+        evaluated = assess(standardized, reload(standardized.config), asked).result
+        assert abs(result["validation"]["elbo"] - evaluated["elbo"]) < 0.5 * result["log_scale"]
+
+    def test_annealing_has_the_same_units(self, standardized: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = np.array([-3.0, -4.0])
+        annealed = Annealed(given, np.zeros(2), np.ones(2))
+        monkeypatch.setattr(results.annealing, "annealed_log_likelihood", lambda *args, **more: annealed)
+        monkeypatch.setattr(
+            results.annealing, "sandwich", lambda *args, **more: Sandwich(np.zeros((2, 4)), given, given + 0.5)
+        )
+        asked = Plan(iw_samples=(1,), max_examples=2, execution="eager", annealing=AnnealingPlan(2, 2, 2))
+        result = assess(standardized, reload(standardized.config), asked).result
+        assert result["ais"]["log_likelihood"] == pytest.approx(-3.5 - result["log_scale"])
+        difference = result["ais"]["log_likelihood"] - result["ais"]["above_importance_sampling"]
+        assert difference == pytest.approx(result["log_likelihood"])
+        assert result["sandwich"]["lower"] == pytest.approx(-3.5 - result["log_scale"])
+        assert result["sandwich"]["upper"] == pytest.approx(-3.0 - result["log_scale"])
+
+    def test_a_probability_has_no_units(self, assessment: Assessment) -> None:
+        result = assessment.result
+        assert "log_likelihood_scaled" not in result
+        assert (result["likelihood"], result["scaling"], result["binarization"]) == ("bernoulli", "pixels", "dynamic")
+        assert result["bits_per_dim_of"] == "binarized values"
+
+
+def test_scores_of_some_examples_are_those_of_an_evaluation(assessment: Assessment, restored: LoadedRun) -> None:
+    rows = assessment.examples.rows
+    settings = {"iw_samples": 200, "execution": "graph"}
+    _, found = score(restored, assessment.examples.x, places=rows, **settings)
+    np.testing.assert_allclose(found.log_likelihood, assessment.estimates.log_likelihood, rtol=1e-6)
 
 
 class TestCompare:

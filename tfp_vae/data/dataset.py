@@ -15,7 +15,7 @@ from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import REAL, Support, first_violation
 from tfp_vae.data.profile import SPLITS, Profile, measure
 from tfp_vae.data.readers.sources import Reading
-from tfp_vae.data.transforms.scaling import SCALINGS
+from tfp_vae.data.transforms.scaling import SCALINGS, Scaling
 
 if TYPE_CHECKING:
     from tfp_vae.data.transforms.binarization import Binarization
@@ -47,6 +47,7 @@ class Split:
     rows: their rows in the source. By default 0, 1, 2 and so on.
     names: their names in the source, such as the names of image files.
     part: the name of this split in its data set, or None if it does not belong to one.
+    scaling: how x was scaled, or None if it was not.
 
     ```python
     data = tv.data.load("digits")
@@ -60,6 +61,7 @@ class Split:
     rows: np.ndarray | None = None
     names: np.ndarray | None = None
     part: str | None = None
+    scaling: Member | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -71,7 +73,15 @@ class Split:
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> Split:
         """Return some of the examples. Any NumPy index of the first axis selects them."""
         y, names = (None if column is None else column[rows] for column in (self.y, self.names))
-        return Split(self.x[rows], y, self.source_rows()[rows], names, self.part)
+        return Split(self.x[rows], y, self.source_rows()[rows], names, self.part, self.scaling)
+
+    @property
+    def log_scale(self) -> float:
+        """The log-density of the source's values is that of x less this number of nats, see `Scaling.log_scale`."""
+        if self.scaling is None:
+            return 0.0
+        scaling: Scaling = SCALINGS.build(self.scaling)
+        return scaling.log_scale(self.x.shape[1:])
 
     def source_rows(self) -> np.ndarray:
         """Return the row of each example in its source, [N]."""
@@ -132,7 +142,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for name in SPLITS:
-            object.__setattr__(self, name, replace(getattr(self, name), part=name))
+            object.__setattr__(self, name, replace(getattr(self, name), part=name, scaling=self.scaling))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{count:,} {split}" for split, count in self.sizes().items())

@@ -20,6 +20,7 @@ from tfp_vae.data.dataset import Dataset, Split, check_split
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, binarize_held_out
 from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, log_mean_error, mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates, Progress, estimate
+from tfp_vae.evaluation.metrics import Measure
 from tfp_vae.model.vae import VAE
 
 __all__ = ["LogLikelihood", "log_likelihood"]
@@ -32,6 +33,8 @@ logger = logging.getLogger("tfp_vae")
 class LogLikelihood:
     """Estimates of log p(x) for N examples, in nats.
 
+    Densities are in the units of the data, if x is a split of a data set that was scaled. `scaled` has the others.
+
     NumPy functions treat it as the array `values`. A notebook shows its averages and diagnostics as a table.
 
     ```python
@@ -43,15 +46,22 @@ class LogLikelihood:
 
     estimates: the estimates of each example, among them distortion and rate.
     iw_samples: K, the number of importance samples per example.
+    measure: the likelihood, the scaling and the binarization that the estimates refer to.
     """
 
     estimates: Estimates
     iw_samples: int
+    measure: Measure
 
     @property
     def values(self) -> np.ndarray:
         """The estimate of log p(x), float64 [N]."""
         return self.estimates.log_likelihood
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The estimate for the scaled values that the model sees, [N]. Probabilities equal those in `values`."""
+        return self.values + self.measure.log_scale
 
     @property
     def errors(self) -> np.ndarray:
@@ -89,7 +99,12 @@ class LogLikelihood:
 
     def _repr_html_(self) -> str:
         rows = [
+            ("log p(x) is", self.measure.text),
+            ("likelihood", self.measure.likelihood),
+            ("scaling", self.measure.scaling),
+            ("binarization", self.measure.binarization),
             ("mean log p(x), nats", self.mean()),
+            *([("of the scaled values, nats", float(self.scaled.mean()))] if self.measure.log_scale else []),
             ("standard error over examples", self.standard_error),
             ("Monte Carlo error of the mean", mean_error(self.errors)),
             ("median effective sample size", float(np.median(self.ess))),
@@ -124,8 +139,10 @@ def log_likelihood(
     changes nothing but rounding. The cost is one pass of the encoder and K of the decoder per example. Memory does not
     grow with K.
 
-    A split of a data set and an integer seed give the numbers of `tfp-vae evaluate` for that split. If its values are
-    grey and the likelihood is for binary data, they are binarized once, from the fixed seed of evaluations.
+    A split of a data set and an integer seed give the numbers of `tfp-vae evaluate` for that split. Its densities are
+    in the units of the data, even if the data set was scaled. Densities of an array are in the units of the array. If
+    the values of a split are grey and the likelihood is for binary data, they are binarized once, from the fixed seed
+    of evaluations.
 
     ```python
     log_px = tv.log_likelihood(vae, tv.data.load("digits").test, iw_samples=20, seed=0)
@@ -155,7 +172,8 @@ def log_likelihood(
     if isinstance(x, Dataset):
         raise UsageError("A data set has three splits. Pass one of them, such as `data.test`.")
     split = x if isinstance(x, Split) else Split(np.asarray(plain_values(as_batch(x), "Importance sampling")))
-    support = vae.decoder.likelihood.support
+    likelihood = vae.decoder.likelihood
+    support = likelihood.support
     grey = isinstance(x, Split) and support is BINARY and first_violation(split.x, BINARY) is not None
     if binarization is None and grey:
         binarization = "dynamic"
@@ -163,11 +181,11 @@ def log_likelihood(
             "log p(x) describes binarized values: each grey value became 0 or 1 at random, from a fixed seed. "
             "Set `binarization` to choose another way."
         )
-    transform: Binarization = (
-        binarization
-        if isinstance(binarization, Binarization)
-        else BINARIZATIONS.build(BINARIZATIONS.member(binarization or "none"))
-    )
+    if isinstance(binarization, Binarization):
+        transform, name = binarization, type(binarization).__name__.lower()
+    else:
+        member = BINARIZATIONS.member(binarization or "none")
+        transform, name = BINARIZATIONS.build(member), member.name
     check_split(
         f"{split.part} split" if split.part else "x",
         split,
@@ -184,4 +202,6 @@ def log_likelihood(
         execution=execution,
         progress=progress,
     )
-    return LogLikelihood(estimates, iw_samples)
+    scaling = "none" if split.scaling is None else split.scaling.name
+    measure = Measure.of(likelihood, scaling=scaling, binarization=name, log_scale=split.log_scale)
+    return LogLikelihood(estimates.rescale(measure.log_scale), iw_samples, measure)

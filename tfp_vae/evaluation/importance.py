@@ -93,6 +93,17 @@ class Estimates(NamedTuple):
         """
         return np.asarray(-self.distortion - self.rate)
 
+    def rescale(self, log_scale: float) -> Estimates:
+        """Return the estimates of values x = a y + b, given these of y and log_scale = sum_i log |a_i|, in nats.
+
+        Only p(x|z) depends on the scale. The rate, the weights and the posterior stay as they are.
+        """
+        return self._replace(
+            log_likelihood=self.log_likelihood - log_scale,
+            distortion=self.distortion + log_scale,
+            sweep=self.sweep - log_scale,
+        )
+
 
 class Summary(NamedTuple):
     """Averages over the examples, in nats per example except for `bits_per_dim`.

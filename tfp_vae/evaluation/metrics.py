@@ -15,13 +15,86 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-__all__ = ["METRICS", "Metric", "Place", "metrics_of", "significant"]
+from tfp_vae.core.supports import BINARY
+
+if TYPE_CHECKING:
+    from tfp_vae.model.likelihoods import Likelihood
+
+__all__ = ["METRICS", "Measure", "Metric", "Place", "metrics_of", "significant"]
 
 Place = Literal["table", "report", "headline", "difference", "notebook"]
 """Where a metric appears: the table of `evaluate`, the HTML report, the top of the report, the differences between two
 runs, and the summary in a notebook."""
+
+
+class Measure(NamedTuple):
+    """The kind of quantity that log p(x) and the ELBO are, which a number alone does not show.
+
+    likelihood, scaling, binarization: names of the family, and of the maps that made its values from those of the data.
+    discrete: whether p(x) is a probability and not a density.
+    binary: whether the values are 0 and 1.
+    log_scale: the log-density of the data is that of the scaled values less this, in nats. 0 for a probability.
+    """
+
+    likelihood: str
+    scaling: str
+    binarization: str
+    discrete: bool
+    binary: bool
+    log_scale: float
+
+    @classmethod
+    def of(
+        cls, family: Likelihood, name: str = "", *, scaling: str = "none", binarization: str = "none", log_scale: float
+    ) -> Measure:
+        """Return the measure of a family of likelihoods.
+
+        Args:
+          family: the likelihood.
+          name: its name. By default the name of its class with its settings.
+          scaling, binarization: names from their tables.
+          log_scale: see `Scaling.log_scale`. A probability ignores it.
+        """
+        binary = family.support is BINARY or binarization != "none"
+        log_scale = 0.0 if family.discrete else log_scale
+        return cls(name or str(family), scaling, binarization, family.discrete, binary, log_scale)
+
+    @property
+    def text(self) -> str:
+        """The quantity in words, such as `a density in the units of the data`."""
+        if self.discrete:
+            head = "a probability"
+        elif self.scaling in ("pixels", "divided") and not self.log_scale:
+            head = "a density of intensities from 0 to 1"
+        else:
+            head = "a density in the units of the data"
+        return f"{head} of {self.values}" if self.binary else head
+
+    @property
+    def values(self) -> str:
+        """The name of values that are 0 or 1: those of grey data that were made binary are other values."""
+        return "binary values" if self.binarization == "none" else "binarized values"
+
+    def describe(self) -> dict[str, object]:
+        """Return the keys that name the quantity in a result. `log_scale` is there if the units of both differ."""
+        names = {"likelihood": self.likelihood, "scaling": self.scaling, "binarization": self.binarization}
+        scale = {"log_scale": self.log_scale} if self.log_scale else {}
+        bits = {"bits_per_dim_of": self.values} if self.discrete and self.binary else {}
+        return {**names, "measure": self.text, **scale, **bits}
+
+    def of_scaled_values(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """Return log-densities and distortions of the scaled values by the names `<name>_scaled`.
+
+        It is empty if the data and the scaled values have the same units.
+
+        Args:
+          figures: in the units of the data. Other figures than these are left out.
+        """
+        signs = {"log_likelihood": 1, "elbo": 1, "distortion": -1}
+        known = {name: sign for name, sign in signs.items() if self.log_scale and name in figures}
+        return {f"{name}_scaled": figures[name] + sign * self.log_scale for name, sign in known.items()}
 
 
 class Metric(NamedTuple):
@@ -65,6 +138,11 @@ class Metric(NamedTuple):
         """Return the standard error with three decimals, or an empty string."""
         error = self.error(result)
         return "" if error is None else f"{error:.3f}"
+
+    def unit_text(self, result: Mapping[str, object]) -> str:
+        """Return the unit, with the kind of values if the result names it under `<key>_of`."""
+        of = result.get(f"{self.key}_of")
+        return f"{self.unit} of {of}" if of else self.unit
 
     @property
     def document_row(self) -> str:
@@ -120,9 +198,20 @@ METRICS: dict[str, Metric] = {
             unit="nats",
             format=".3f",
             definition="log 1/K Σ_k w_k with w_k = p(x\\|z_k) p(z_k) / q(z_k\\|x) and z_k from q(z\\|x)",
-            meaning="the larger, the better the model explains the data",
+            meaning="the larger, the better the model explains the data; a density is in the units of the data",
             places=_COMPARED | {"headline"},
             error_key="log_likelihood_se",
+        ),
+        Metric(
+            key="log_likelihood_scaled",
+            label="log p(x) of the scaled values",
+            unit="nats",
+            format=".3f",
+            definition="`log_likelihood` + Σ_i log a_i, where a unit of scaled value i is a_i units of the data; only "
+            "for densities of scaled data",
+            meaning="comparable between data sets of different units",
+            places=_BOTH | {"notebook"},
+            refines=True,
         ),
         Metric(
             key="log_likelihood_mc_error",
@@ -150,9 +239,19 @@ METRICS: dict[str, Metric] = {
             unit="nats",
             format=".3f",
             definition="-distortion - rate (Kingma and Welling, 2014)",
-            meaning="a lower bound of log p(x), the quantity that was trained",
+            meaning="a lower bound of log p(x)",
             places=_COMPARED | {"headline"},
             error_key="elbo_se",
+        ),
+        Metric(
+            key="elbo_scaled",
+            label="ELBO of the scaled values",
+            unit="nats",
+            format=".3f",
+            definition="`elbo` + Σ_i log a_i, as for `log_likelihood_scaled`",
+            meaning="the quantity that was trained",
+            places=_BOTH,
+            refines=True,
         ),
         Metric(
             key="distortion",
@@ -201,7 +300,7 @@ METRICS: dict[str, Metric] = {
             unit="bits",
             format=".4f",
             definition="-log p(x) / (dimensions of x · log 2)",
-            meaning="comparable between image sizes; defined for discrete data only",
+            meaning="comparable between image sizes, but not between binary and grey images; only for probabilities",
             places=_BOTH | {"notebook"},
         ),
         Metric(
@@ -218,7 +317,7 @@ METRICS: dict[str, Metric] = {
             label="reconstruction, mean squared error",
             unit="per element",
             format=".4f",
-            definition="mean squared error of E[x'\\|z] at z = E_q[z\\|x], over elements",
+            definition="mean squared error of E[x'\\|z] at z = E_q[z\\|x], over elements, as they were scaled",
             meaning="the usual measure of reconstructions, which ignores the likelihood",
             places=_BOTH,
         ),

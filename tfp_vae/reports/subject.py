@@ -85,13 +85,17 @@ class Subject:
         return len(self.config.data.event_shape) == 3
 
     @functools.cached_property
+    def places(self) -> np.ndarray:
+        """The index of each test example in its split."""
+        return spread_rows(len(self.dataset.splits[split_to_show(self.dataset)]), MOST_EMBEDDED)
+
+    @functools.cached_property
     def test(self) -> Split:
         """Test examples as the model sees them: all of them, or 5,000 evenly spread.
 
         These are validation or training examples if the data have no test split.
         """
-        test = held_out_view(self.config, self.dataset, split_to_show(self.dataset))
-        return test[spread_rows(len(test), MOST_EMBEDDED)]
+        return held_out_view(self.config, self.dataset, split_to_show(self.dataset))[self.places]
 
     @functools.cached_property
     def embeddings(self) -> latent.Embeddings:
@@ -114,9 +118,16 @@ class Subject:
 
         These are importance-weighted estimates with K = 100. They are biased low, but good enough to order examples.
         """
-        examples = self.test[spread_rows(len(self.test), MOST_SCORED)]
-        execution = self.config.training.execution
-        _, found = score(self.restored, examples.x, iw_samples=IW_SAMPLES, seed=self.seed, execution=execution)
+        rows = spread_rows(len(self.test), MOST_SCORED)
+        examples = self.test[rows]
+        _, found = score(
+            self.restored,
+            examples.x,
+            iw_samples=IW_SAMPLES,
+            seed=self.seed,
+            places=self.places[rows],
+            execution=self.config.training.execution,
+        )
         return examples, found.log_likelihood
 
     @property

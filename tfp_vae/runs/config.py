@@ -32,7 +32,7 @@ from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Channels
 from tfp_vae.data.readers.sources import KINDS, Columns, Reading, Size
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
-from tfp_vae.data.transforms.scaling import SCALINGS
+from tfp_vae.data.transforms.scaling import SCALINGS, Scaling
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
@@ -352,6 +352,12 @@ class DataConfig(_Record):
         """Return values x [N, *event_shape] of a model in the units of the source, float64."""
         values: np.ndarray = SCALINGS.build(self.scaling).inverse(x, self.pixels_over or 1.0)
         return values
+
+    @property
+    def log_scale(self) -> float:
+        """The log-density of the source's values is that of scaled ones less this number of nats."""
+        scaling: Scaling = SCALINGS.build(self.scaling)
+        return scaling.log_scale(self.event_shape)
 
     @property
     def unit(self) -> bool:

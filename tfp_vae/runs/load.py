@@ -32,6 +32,7 @@ from tfp_vae.data.loading import read
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import PIXEL, scale
 from tfp_vae.evaluation.latent_space import Region, generate_within
+from tfp_vae.evaluation.metrics import Measure
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Weighted, elbo_for
@@ -41,7 +42,7 @@ from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.config import DataConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.recipe import source_facts
 from tfp_vae.runs.run import Run
-from tfp_vae.runs.train import environment, training_result, write_snapshot
+from tfp_vae.runs.train import environment, measure, training_result, write_snapshot
 from tfp_vae.training.average import Average, copies
 from tfp_vae.training.fitting import Fit, last_fit
 from tfp_vae.training.history import History, Snapshot, Totals
@@ -282,6 +283,11 @@ class LoadedRun:
 
     def __repr__(self) -> str:
         return f"LoadedRun({self.run!r}, weights {self.description})"
+
+    @property
+    def measure(self) -> Measure:
+        """The kind of likelihood that this run gives, and the units of its densities."""
+        return measure(self.config, self.vae)
 
     @property
     def description(self) -> str:

@@ -639,7 +639,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
             "or choose another `run`."
         )
     check_split(path, split, REAL, "Correct or remove it.")
-    split = replace(split, x=scale_like(config, path, split.x))
+    split = replace(split, x=scale_like(config, path, split.x), scaling=config.data.scaling)
     takes = BINARIZATIONS.build(config.data.binarization).takes(config.model.support(config.data.event_shape))
     if takes is REAL and config.data.pixels_over is not None:
         takes = NEAR_UNIT

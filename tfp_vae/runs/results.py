@@ -200,6 +200,7 @@ class _Evaluation:
             "weights": restored.weights,
             **averaging,
             "step": restored.step,
+            **self.restored.measure.describe(),
         }
 
     def summary(self) -> dict[str, Any]:
@@ -208,7 +209,13 @@ class _Evaluation:
         summary = summarize(self.estimates, math.prod(self.examples.x.shape[1:]), samples, discrete=discrete)
         density = {} if discrete else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
         annealed = self.plan.annealing is not None
-        return {**summary._asdict(), **density, "advice": advice(summary, samples, annealed=annealed)}
+        figures = summary._asdict()
+        return {
+            **figures,
+            **self.restored.measure.of_scaled_values(figures),
+            **density,
+            "advice": advice(summary, samples, annealed=annealed),
+        }
 
     def sweep(self) -> dict[str, Any]:
         """Return the mean estimate for each number of samples in the plan."""
@@ -282,14 +289,15 @@ class _Evaluation:
                 execution=self.execution,
                 progress=progress,
             )
+        log_px = found.log_likelihood - self.restored.measure.log_scale
         return {
             **asked._asdict(),
             "examples": count,
-            **_mean("log_likelihood", found.log_likelihood),
+            **_mean("log_likelihood", log_px),
             "log_likelihood_mc_error": mean_error(found.error),
-            **_mean("above_importance_sampling", found.log_likelihood - self.estimates.log_likelihood[rows]),
+            **_mean("above_importance_sampling", log_px - self.estimates.log_likelihood[rows]),
             "accepted": float(found.accepted.mean()),
-            "verdict": verdict(found.log_likelihood - self.estimates.log_likelihood[rows]),
+            "verdict": verdict(log_px - self.estimates.log_likelihood[rows]),
         }
 
     def both_bounds(self, asked: AnnealingPlan) -> dict[str, Any]:
@@ -310,8 +318,8 @@ class _Evaluation:
             )
         return {
             "examples": asked.examples,
-            "lower": float(found.lower.mean()),
-            "upper": float(found.upper.mean()),
+            "lower": float(found.lower.mean()) - self.restored.measure.log_scale,
+            "upper": float(found.upper.mean()) - self.restored.measure.log_scale,
             **_mean("gap", found.gap),
         }
 
@@ -363,7 +371,7 @@ def assess(
             places=examples.rows,
             execution=execution,
             progress=progress,
-        )
+        ).rescale(restored.measure.log_scale)
     found = _Evaluation(restored, dataset, plan, execution, stages, examples, rungs, estimates)
     result = {
         **found.description(),
@@ -476,14 +484,16 @@ def score(
     *,
     iw_samples: int = 100,
     seed: int = 0,
+    places: np.ndarray | None = None,
     execution: str = AUTO,
     progress: Progress = lambda samples: None,
 ) -> tuple[dict[str, Any], Estimates]:
     """Return a summary of the log p(x) of examples x [N, *event_shape], and the estimates of each, in nats.
 
-    An evaluation of the same x with the same seed gives the same estimates. With K samples the estimate is biased low,
-    and more so for examples that the encoder does not know well, so the gap between the two kinds looks wider than it
-    is. The cost is one pass of the encoder and K of the decoder for each example.
+    Densities are in the units of the run's data. An evaluation with the same seed gives the same estimates of the same
+    examples, if `places` are their indices in the split. With K samples the estimate is biased low, and more so for
+    examples that the encoder does not know well, so the gap between the two kinds looks wider than it is. The cost is
+    one pass of the encoder and K of the decoder for each example.
 
     ```python
     restored = tv.runs.LoadedRun(tv.runs.find(None, "runs"))
@@ -498,6 +508,7 @@ def score(
       x: as `recipe.held_out_view` or `recipe.new_examples` returns them.
       iw_samples: K, the importance samples for each example.
       seed: the evaluation seed.
+      places: the index of each example in its split or file, [N], which selects its draws. By default its index in x.
       execution: `auto`, `xla`, `graph` or `eager`.
       progress: called with the number of importance samples just taken.
 
@@ -514,9 +525,10 @@ def score(
         x,
         iw_samples=iw_samples,
         seed=seed_for(seed, Purpose.EVALUATION),
+        places=places,
         execution=execution,
         progress=progress,
-    )
+    ).rescale(restored.measure.log_scale)
     log_px = estimates.log_likelihood
     quantiles = zip(QUANTILES, np.quantile(log_px, QUANTILES), strict=True)
     result = {
@@ -524,9 +536,10 @@ def score(
         "iw_samples": iw_samples,
         "seed": seed,
         "execution": execution,
-        "scaling": restored.config.data.scaling.name,
+        **restored.measure.describe(),
         "log_likelihood": float(log_px.mean()),
         "log_likelihood_se": standard_error(log_px),
+        **restored.measure.of_scaled_values({"log_likelihood": float(log_px.mean())}),
         "quantiles": {f"{q:g}": float(value) for q, value in quantiles},
         "seconds": time.monotonic() - began,
     }

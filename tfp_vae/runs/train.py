@@ -20,12 +20,13 @@ import numpy as np
 from tfp_vae.core.errors import DivergenceError, RunError, TfpVaeError
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.dataset import Dataset
+from tfp_vae.evaluation.metrics import Measure
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, ELBOEstimator, Objective, Weighted
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.checkpoint import Checkpoint, shapes
-from tfp_vae.runs.config import TrainingConfig
+from tfp_vae.runs.config import RunConfig, TrainingConfig
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import CALLBACKS, Callback
@@ -279,6 +280,18 @@ def _objective(training: TrainingConfig, steps: int) -> Objective:
     )
 
 
+def measure(config: RunConfig, vae: VAE) -> Measure:
+    """Return the kind of likelihood that a run gives, and the units of its densities.
+
+    Args:
+      config: the config of the run.
+      vae: its VAE.
+    """
+    data = config.data
+    names = {"scaling": data.scaling.name, "binarization": data.binarization.name}
+    return Measure.of(vae.decoder.likelihood, config.model.likelihood.name, **names, log_scale=data.log_scale)
+
+
 def training_result(run: Run, vae: VAE, history: History) -> dict[str, object]:
     """Return the result of a finished run, for `training.json`.
 
@@ -288,6 +301,7 @@ def training_result(run: Run, vae: VAE, history: History) -> dict[str, object]:
       history: of its training.
     """
     config, last, best = run.config(), history[-1], history.best_epoch
+    kind, train, validation = measure(config, vae), last.train._asdict(), last.validation._asdict()
     stopped = early_stop(history, config.training.early_stopping)
     return {
         "run": str(run.folder),
@@ -295,8 +309,9 @@ def training_result(run: Run, vae: VAE, history: History) -> dict[str, object]:
         "epochs": len(history),
         "steps": last.step,
         "parameters": sum(int(np.prod(v.shape)) for v in vae.trainable_variables),
-        "train": last.train._asdict(),
-        "validation": last.validation._asdict(),
+        **kind.describe(),
+        "train": {**train, **kind.of_scaled_values(train)},
+        "validation": {**validation, **kind.of_scaled_values(validation)},
         "best": {"epoch": best, "validation_elbo": history[best - 1].validation_elbo} if best else None,
         "stopped_early": stopped._asdict() if stopped is not None and stopped.epoch < config.training.epochs else None,
         "ema": config.training.ema,

@@ -73,6 +73,8 @@ def fit(
     history[-1].validation_elbo  # nats per example
     ```
 
+    If p(x|z) is a density and `data` is a scaled data set, the history holds densities in the units of the data.
+
     The first call compiles, which takes seconds under XLA. Memory holds the data, the weights with the optimizer's
     state, and the activations of one step.
 
@@ -246,6 +248,7 @@ class Training:
         self.best: Best | None = None
         self.step, self.steps, self.epochs, self.totals = 0, steps, epochs, Totals()
         self.execution, self.validates = execution, len(dataset.validation) > 0
+        self._log_scale = 0.0 if vae.decoder.likelihood.discrete else dataset.train.log_scale
         self.error: BaseException | None = None
         self._learning_rate, self._seed = learning_rate, seed
         self._examples, self._batch_size = len(dataset.train), batch_size
@@ -288,7 +291,9 @@ class Training:
     @property
     def terms(self) -> Terms:
         """Means over the steps of the epoch so far, or over the last epoch if the next has not begun."""
-        return self.totals.mean() if self.totals.steps or not self.history.epochs else self.history[-1].train
+        if self.totals.steps or not self.history.epochs:
+            return self.totals.mean().rescale(self._log_scale)
+        return self.history[-1].train
 
     @property
     def over(self) -> bool:
@@ -403,8 +408,8 @@ class Training:
             validation = Terms(math.nan, math.nan, math.nan)
         else:
             with self.model():
-                validation = self._validator()
+                validation = self._validator().rescale(self._log_scale)
         rate = float(self._trainer.schedule(tf.constant(self.step - 1)))
         seconds = self._seconds + time.monotonic() - began
-        self.history.epochs.append(Epoch(epoch + 1, self.step, *self.totals.mean(), *validation, rate, seconds))
+        self.history.epochs.append(Epoch(epoch + 1, self.step, *self.terms, *validation, rate, seconds))
         self.totals, self._seconds = Totals(), 0.0

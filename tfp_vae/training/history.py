@@ -24,6 +24,10 @@ class Terms(NamedTuple):
     distortion: float
     rate: float
 
+    def rescale(self, log_scale: float) -> Terms:
+        """Return the terms of values x = a y + b, given these of y and log_scale = sum_i log |a_i|, in nats."""
+        return Terms(self.elbo - log_scale, self.distortion + log_scale, self.rate)
+
 
 class Totals(NamedTuple):
     """Sums of batch means in nats, over the steps of an epoch so far.

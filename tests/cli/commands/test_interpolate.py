@@ -53,16 +53,17 @@ def test_a_path_begins_and_ends_at_its_examples(
     np.testing.assert_allclose(found["x"][1], restored.vae.decoder(found["z"][1]).mean(), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", list(PATHS))
-def test_seed_decides_random_pairs_and_prior_draws(kind: str, here: Path, trained: Path) -> None:
-    for source in ((), ("--prior",)):
-        found = []
-        for seed in (0, 0, 1):
-            call("interpolate", "--run", trained, *source, "--path", kind, "--seed", seed, "--n", 3, "--out", "i.npz")
-            found.append(read_npz(Path("i.npz"))["z"])
-        assert found[0].shape == (3, 11, 2)
-        np.testing.assert_array_equal(found[0], found[1])
-        assert (found[0] != found[2]).any()
+@pytest.mark.parametrize(("kind", "source"), zip(PATHS, [(), ("--prior",)], strict=True))
+def test_seed_decides_random_pairs_and_prior_draws(
+    kind: str, source: tuple[str, ...], here: Path, trained: Path
+) -> None:
+    found = []
+    for seed in (0, 0, 1):
+        call("interpolate", "--run", trained, *source, "--path", kind, "--seed", seed, "--n", 3, "--out", "i.npz")
+        found.append(read_npz(Path("i.npz"))["z"])
+    assert found[0].shape == (3, 11, 2)
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).any()
 
 
 def test_random_pairs_share_no_example_while_there_are_enough() -> None:

@@ -52,6 +52,20 @@ def test_mean_equals_that_of_evaluate(here: Path, copied: Run) -> None:
     assert shows_something(result["picture"])
 
 
+def test_some_scores_are_those_of_all(here: Path, copied: Run) -> None:
+    options = ("score", "--run", copied.folder, "--iw-samples", 3, "--no-plots", *GRAPH)
+    said = call(*options, "--out", "all.csv")
+    call(*options, "--max-examples", 7, "--out", "some.csv")
+    expected = {row["example"]: row for row in read_rows("all.csv")}
+    for row in read_rows("some.csv"):
+        assert float(row["log_likelihood"]) == pytest.approx(
+            float(expected[row["example"]]["log_likelihood"]), rel=1e-6
+        )
+        assert (row["likelihood"], row["scaling"], row["binarization"]) == ("bernoulli", "pixels", "dynamic")
+    named = "(likelihood bernoulli, scaling pixels, binarization dynamic)"
+    assert f"p(x) is a probability of binarized values {named}" in said.stdout
+
+
 def test_new_images_of_another_kind_are_less_likely(copied: Run, here: Path, digits: Dataset) -> None:
     upside_down = {f"{i:03}.png": encoded((255 - 255 * digits.test.x[i, ..., 0]).astype(np.uint8)) for i in range(40)}
     write_images(here / "negatives", upside_down)

@@ -218,3 +218,26 @@ def test_a_recorded_scaling_never_allows_imports(monkeypatch: pytest.MonkeyPatch
         assert scale(dataset(PIXELS), member).scaling.name == member.name
     with pytest.raises(RunError, match="loading a run never imports code by itself"):
         scale(dataset(PIXELS), Member("no_such_module:Scaling", {}))
+
+
+@pytest.mark.parametrize(
+    ("scaling", "shape", "expected"),
+    [
+        ("none", (3,), 0.0),
+        ("pixels", (2, 2, 1), 0.0),
+        ("divided:by=255", (2, 2, 1), 0.0),  # densities of images are those of intensities from 0 to 1
+        ("divided:by=10", (3,), 3 * np.log(10)),
+        (Member("standard", {"loc": (5.0, 1e9, -1.0), "scale": (2.0, 1e-3, 40.0)}), (3,), np.log(2 * 1e-3 * 40)),
+    ],
+)
+def test_log_scale_is_the_logarithm_of_the_change_of_volume(
+    scaling: str | Member, shape: tuple[int, ...], expected: float
+) -> None:
+    assert SCALINGS.build(SCALINGS.member(scaling)).log_scale(shape) == pytest.approx(expected, rel=1e-12)
+
+
+def test_splits_keep_the_scale_of_their_data_set(rng: np.random.Generator) -> None:
+    data = scale(dataset(rng.normal(size=(30, 3)) * [1.0, 10.0, 0.1]), "standard")
+    expected = np.sum(np.log(data.scaling.settings["scale"]))
+    assert data.train.log_scale == pytest.approx(expected)
+    assert data.test[:1].log_scale == pytest.approx(expected)

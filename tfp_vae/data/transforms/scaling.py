@@ -4,8 +4,8 @@
 you leave open. The scaling is then a plain value in a run's config, and validation, test and new data are scaled in the
 same way.
 
-Log-densities are those of the scaled values. For an elementwise map x = a y + b they differ from those of x by
-sum_i log |a_i|. Probabilities of discrete data do not change.
+For an elementwise map x = a y + b, the log-density of the source's values x is that of the scaled values y less
+`Scaling.log_scale`, sum_i log |a_i|. Results give the density of x. Probabilities of discrete data do not change.
 """
 
 from __future__ import annotations
@@ -76,6 +76,17 @@ class Scaling(abc.ABC):
         del x
         return None
 
+    def log_scale(self, event_shape: tuple[int, ...]) -> float:
+        """Return sum_i log |a_i| for x = a y + b, in nats: log p(x) = log p(y) - log_scale.
+
+        Override it if `inverse` is no such map, or if zeros and ones are not in its range.
+
+        Args:
+          event_shape: the shape of one example.
+        """
+        low, high = self.inverse(np.stack([np.zeros(event_shape), np.ones(event_shape)]))
+        return float(np.sum(np.log(np.abs(high - low))))
+
     @classmethod
     def settings_from(cls, settings: Mapping[str, object], x: np.ndarray) -> dict[str, object]:
         """Return the settings, completed from the training data.
@@ -145,6 +156,11 @@ class Pixels(Scaling):
         """Return 255 if x is uint8."""
         return float(PIXEL) if x.dtype == np.uint8 else None
 
+    def log_scale(self, event_shape: tuple[int, ...]) -> float:
+        """Return 0, because densities of pixels are those of intensities from 0 to 1 by convention."""
+        del event_shape
+        return 0.0
+
 
 @final
 @record
@@ -170,14 +186,18 @@ class Divided(Scaling):
         """Return `by`."""
         return self.by
 
+    def log_scale(self, event_shape: tuple[int, ...]) -> float:
+        """Return sum_i log by for vectors. For images it is 0, because their densities are those of intensities."""
+        return 0.0 if len(event_shape) == 3 else super().log_scale(event_shape)
+
 
 @final
 @record
 class Standard(Scaling):
     """Each element less its mean, divided by its standard deviation in the training data: (x - loc) / scale.
 
-    An element that is constant in the training data has scale 1. Log-densities are those of the scaled values. The
-    log-density of x itself is less by sum_i log scale_i.
+    An element that is constant in the training data has scale 1. The log-density of x is that of the scaled values less
+    sum_i log scale_i.
 
     ```python
     rows = np.random.default_rng(0).normal(5.0, 2.0, size=(100, 3))
@@ -217,6 +237,11 @@ class Standard(Scaling):
         loc, scale = (np.reshape(values, y.shape[1:]) for values in (self.loc, self.scale))
         unscaled: np.ndarray = loc + scale * y.astype(np.float64)
         return unscaled
+
+    def log_scale(self, event_shape: tuple[int, ...]) -> float:
+        """Return sum_i log scale_i."""
+        del event_shape
+        return float(np.sum(np.log(np.abs(self.scale))))
 
     @classmethod
     def settings_from(cls, settings: Mapping[str, object], x: np.ndarray) -> dict[str, object]:
