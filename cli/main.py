@@ -10,9 +10,9 @@ from typing import final
 import click
 
 from tfp_vae import __version__
-from tfp_vae.core.errors import DiskError, Interrupted, TfpVaeError, UsageError, one_line
+from tfp_vae.core.errors import DiskError, Interrupted, TfpVaeError, UsageError, one_line, suggest
 
-from . import console, signals
+from . import console
 
 COMMANDS = {
     "train": "Train a model and write a run.",
@@ -28,6 +28,9 @@ COMMANDS = {
     "runs": "List the runs in --runs-dir, oldest first.",
     "info": "Show versions, a run's configuration or a table of names.",
 }
+SMALLER = ("batch_size", "hidden", "mc_samples", "resize", "iw_samples", "max_examples", "n", "steps")
+"""The options that need less memory if they are smaller, the most useful first."""
+
 DEBUG = "tfp_vae.debug"
 DISK = DiskError.exit_code
 
@@ -41,8 +44,8 @@ class Failure(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc]
 
     @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        """Return the failure for an exception, with the exit code of its kind."""
+    def of(cls, error: BaseException, command: click.Command | None = None) -> Failure:
+        """Return the failure of a command that raised an exception, with the exit code of its kind."""
         message, code = f"unexpected {type(error).__name__}: {one_line(error)}", 1
         message += ". Run it again with --debug for the traceback, and report it."
         if isinstance(error, Interrupted):
@@ -51,13 +54,14 @@ class Failure(click.ClickException):
             message, code = str(error), error.exit_code
         elif isinstance(error, KeyboardInterrupt):
             message, code = "interrupted.", 128 + signal.SIGINT
-        elif isinstance(error, signals.Terminated):
-            message, code = "terminated.", 128 + signal.SIGTERM
         elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             message, code = f"could not write the output: {error.strerror}. Make room, then try again.", DISK
         elif isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-            message, code = "not enough memory for these sizes. Choose a smaller model or batch.", UsageError.exit_code
-        return cls(message, code)
+            names = {param.name for param in command.params} if command is not None else set()
+            options = [f"--{name.replace('_', '-')}" for name in SMALLER if name in names][:4]
+            choices = " or ".join(filter(None, (", ".join(options[:-1]), *options[-1:]))) or "model or batch"
+            message, code = f"not enough memory for these sizes. Choose a smaller {choices}.", UsageError.exit_code
+        return cls(console.with_options(message, command), code)
 
 
 @final
@@ -75,6 +79,24 @@ class Application(click.Group):
         command: click.Command = importlib.import_module(f"tfp_vae.cli.commands.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name. An error suggests the nearest name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            error.message += suggest(args[0], COMMANDS)  # type: ignore[misc]
+            raise
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments before the command's name."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.ClickException as error:
+            error.message = sentence(error.message)  # type: ignore[misc]
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the summaries, without importing the commands."""
         with formatter.section("Commands"):
@@ -83,29 +105,38 @@ class Application(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command. With `--debug`, its exceptions pass through."""
         try:
-            with signals.raise_exceptions(), console.warnings(ctx):
+            with console.warnings(ctx):
                 return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = console.with_options(error.message, ctx.meta.get(console.COMMAND))  # type: ignore[misc]
+            message = console.with_options(error.message, ctx.meta.get(console.COMMAND))
+            error.message = sentence(message)  # type: ignore[misc]
             raise
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except (Exception, KeyboardInterrupt, signals.Terminated) as error:
+        except (Exception, KeyboardInterrupt) as error:
             if ctx.meta.get(DEBUG):
                 raise
-            failure = Failure.of(error)
-            failure.message = console.with_options(failure.message, ctx.meta.get(console.COMMAND))  # type: ignore[misc]
-            raise failure from None
+            raise Failure.of(error, ctx.meta.get(console.COMMAND)) from None
 
 
-@click.group(cls=Application, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def sentence(message: str) -> str:
+    """Return a message with a mark at its end, which those of click lack."""
+    return message if not message or message.endswith((".", "?", "!", ":")) else f"{message}."
+
+
+HELP = """Variational autoencoders whose encoder, decoder and prior return distributions.
+
+\b
+Examples:
+  tfp-vae train --mc-samples 5
+  tfp-vae sample --n 64
+  tfp-vae evaluate --iw-samples 100
+"""
+
+
+@click.group(
+    cls=Application, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="tfp-vae")
 def main() -> None:
-    """Variational autoencoders whose encoder, decoder and prior return distributions.
-
-    \b
-    Examples:
-      tfp-vae train --mc-samples 5
-      tfp-vae sample --n 64
-      tfp-vae evaluate --iw-samples 100
-    """  # noqa: D301  (a raw string would print click's mark for a block without line wrapping)
+    """Run a command."""

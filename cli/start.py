@@ -1,15 +1,31 @@
-"""The program's start: an interrupt while Python is still importing ends it quietly."""
+"""The program's start: from here on, signals end the process quickly, and its streams can be written."""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
+from types import FrameType
+
+from . import signals, streams
 
 
-def main() -> None:
-    """Run the command line. Before it is imported and after it is done, a signal ends the process without a message."""
-    for stopping in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stopping, lambda number, frame: os._exit(128 + number))
-    from .main import main as application
+def leave(number: int, frame: FrameType | None) -> None:
+    """End the process without a message, before the program has begun or after it is done."""
+    os._exit(128 + number)
 
-    application(prog_name="tfp-vae")
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Args:
+      arguments: by default those of the process.
+    """
+    for stopping in signals.STOPPING:
+        signal.signal(stopping, leave)
+    os.register_at_fork(after_in_child=signals.forget)
+    streams.open_streams()
+    with signals.watch(signals.Answer()):
+        from .main import main as application
+
+        application(arguments, prog_name="tfp-vae")

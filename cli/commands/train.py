@@ -77,20 +77,19 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         left_open = [name for name in OPEN if name not in expand_shortcuts(values)]
         config, dataset = plan_run(request, model, training, left_open)
 
-    with signals.collect("Interrupted: saving a checkpoint. Press Ctrl-C again to stop at once.") as received:
+    with signals.collect("Interrupted: saving a checkpoint. Press Ctrl-C again to stop at once.") as answer:
         if not request.resume:
             folder = Path(request.run_dir or runs.new_folder(Path(request.runs_dir), request.dataset))
             run = Run.create(folder, config)
         console.notice(f"run: {run.folder}")
-        finished = train_run(run, dataset, request, received)
-    if received:  # a signal counts until the block ends
-        folder_text = shlex.quote(str(run.folder))
-        state = (
-            f"training had finished, and the run is complete: {run.folder}"
-            if finished
-            else f"a checkpoint was saved. Resume with: tfp-vae train --resume --run-dir {folder_text}"
-        )
-        raise Interrupted(f"interrupted; {state}", signal_number=received[0])
+        answer.ending = f". Resume with: tfp-vae train --resume --run-dir {shlex.quote(str(run.folder))}"
+        finished = train_run(run, dataset, request, answer)
+        if finished:
+            answer.ending = f"; training had finished, and the run is complete: {run.folder}"
+        answer.saving = False
+    if answer.received:  # a signal counts until the block ends
+        state = answer.ending if finished else f"; a checkpoint was saved{answer.ending}"
+        raise Interrupted(f"interrupted{state}", signal_number=answer.received[0])
 
     result = run.read(runs.TRAINING)
     try:
@@ -159,13 +158,13 @@ def reopen(ctx: click.Context, request: Request, training: TrainingConfig) -> tu
     return run, dataset
 
 
-def train_run(run: Run, dataset: Dataset, request: Request, received: Sequence[int]) -> bool:
+def train_run(run: Run, dataset: Dataset, request: Request, answer: signals.Answer) -> bool:
     """Train a run, and return whether training reached its end.
 
     Args:
       run, dataset: the run and its data.
       request: whether to record animation frames, and whether to write files for TensorBoard.
-      received: the signals that have arrived so far. Training ends with a checkpoint after the first.
+      answer: the answer to signals. Training ends with a checkpoint after the first, or at once before its first step.
     """
     console.start_tensorflow()
     from tfp_vae import reports
@@ -173,7 +172,7 @@ def train_run(run: Run, dataset: Dataset, request: Request, received: Sequence[i
     from tfp_vae.runs.load import LoadedRun
     from tfp_vae.runs.train import train
 
-    callbacks: list[Callback] = [CommandLine(received), Progress()]
+    callbacks: list[Callback] = [CommandLine(answer), Progress()]
     if request.plots:
         callbacks.append(Film(run, dataset))
     if request.tensorboard:
@@ -190,11 +189,11 @@ class CommandLine(Callback):
     """Print where training starts and how its steps run, and interrupt it after a signal.
 
     Args:
-      received: the signals that have arrived so far.
+      answer: the answer to signals.
     """
 
-    def __init__(self, received: Sequence[int]) -> None:
-        self.received = received
+    def __init__(self, answer: signals.Answer) -> None:
+        self.answer = answer
 
     def begin(self, training: Training) -> None:
         """Print the start, and look for a signal."""
@@ -210,16 +209,20 @@ class CommandLine(Callback):
             "eager": "running every step eagerly, which is slow",
         }
         console.notice(executions[training.execution])
-        self.progress(training)
+        self._look(training)
 
     def progress(self, training: Training) -> None:
-        """Interrupt training if a signal has arrived."""
-        if self.received and not training.over:
-            training.interrupt("interrupted by a signal")
+        """Interrupt training if a signal has arrived. From now on, there is work to save."""
+        self.answer.saving = True
+        self._look(training)
 
     def epoch(self, training: Training) -> None:
         """Interrupt training if a signal has arrived."""
         self.progress(training)
+
+    def _look(self, training: Training) -> None:
+        if self.answer.received and not training.over:
+            training.interrupt("interrupted by a signal")
 
 
 def draw_pictures(run: Run, dataset: Dataset) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from tfp_vae.cli import signals
 from tfp_vae.cli.main import COMMANDS, Failure, main
 
 import tfp_vae
@@ -106,7 +105,6 @@ def test_entry_point_exists() -> None:
         (errors.DiskError("No."), 6, "No."),
         (errors.Interrupted("Stopped.", signal_number=signal.SIGTERM), 143, "Stopped."),
         (KeyboardInterrupt(), 130, "interrupted."),
-        (signals.Terminated(), 143, "terminated."),
         (OSError(errno.ENOSPC, "No space left on device"), 6, "could not write the output: No space left on device"),
         (MemoryError(), 2, "not enough memory for these sizes"),
         (RuntimeError("odd"), 1, "unexpected RuntimeError: odd. Run it again with --debug"),
@@ -125,7 +123,38 @@ def test_running_out_of_memory_prints_one_sentence(here: Path, monkeypatch: pyte
         raise MemoryError
 
     monkeypatch.setattr("tfp_vae.runs.run.find", fail)
-    assert "not enough memory" in one_sentence(call("sample", code=2))
+    expected = "Error: not enough memory for these sizes. Choose a smaller"
+    assert one_sentence(call("sample", code=2)) == f"{expected} --n."
+    assert one_sentence(call("evaluate", code=2)).startswith(f"{expected} --iw-samples or --max-examples")
+
+
+def test_running_out_of_memory_in_training_names_its_options() -> None:
+    message = Failure.of(MemoryError(), main.get_command(None, "train")).message
+    assert message.endswith("Choose a smaller --batch-size, --hidden, --mc-samples or --resize.")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("sampel", "sample"), ("trian", "train"), ("evalute", "evaluate"), ("inof", "info")]
+)
+def test_a_misspelt_command_gets_a_suggestion(given: str, meant: str) -> None:
+    assert one_sentence(call(given, code=2)) == f"Error: No such command '{given}'. Did you mean '{meant}'?"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--nope"], ["fly"], ["train", "--epochs", "0"], ["train", "--epochs"], ["train", "--nope"], ["sample", "extra"]],
+    ids=" ".join,
+)
+def test_errors_in_reading_the_command_line_end_with_a_mark(arguments: list[str]) -> None:
+    assert one_sentence(call(*arguments, code=2)).endswith((".", "?", "?)"))
+
+
+def test_an_interrupt_of_another_program_becomes_an_exit_code(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfp_vae.runs.run.find", fail)
+    assert one_sentence(call("sample", code=130)) == "Error: interrupted."
 
 
 @pytest.mark.parametrize(("length", "text"), [(200, "x" * 200), (201, "x" * 199 + "…")])

@@ -179,7 +179,7 @@ def refuse_one(number: int) -> None:
 
 def command_line(order: dict[str, Any]) -> None:
     """Run `tfp-vae`."""
-    from tfp_vae.cli.main import main
+    from tfp_vae.cli.start import main
 
     from tfp_vae.runs import train as session
     from tfp_vae.training import fitting
@@ -192,7 +192,7 @@ def command_line(order: dict[str, Any]) -> None:
         hold_up(order["pause"])
     if order["refused"] is not None:
         refuse_one(order["refused"])
-    main(order["arguments"], prog_name="tfp-vae")
+    main(order["arguments"])
 
 
 def program(order: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ __all__ = [
     "make_folder",
     "raise_if_disk",
     "remove_partial_files",
+    "remove_staged_files",
     "restore_non_finite",
     "seal",
     "unseal",
@@ -145,6 +147,7 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
     """
     with disk_errors(path):
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
+        _STAGED.add(partial)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -155,11 +158,35 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
             os.chmod(partial, 0o666 & ~mask)
             if previous is not None and path.exists():
                 keep_copy(path, previous)
-            os.replace(partial, path)
+            with _RENAMES:
+                os.replace(partial, path)
         except BaseException:
             Path(partial).unlink(missing_ok=True)
             raise
+        finally:
+            _STAGED.discard(partial)
         sync(path.parent)
+
+
+_STAGED: set[str] = set()
+"""The temporary files that this process is writing."""
+
+_RENAMES = threading.Lock()
+"""Held while a file is renamed over its target, and from then on once the process is about to end."""
+
+RENAME_SECONDS = 0.2
+"""How long the end of the process waits for a rename."""
+
+
+def remove_staged_files() -> None:
+    """Remove the files that this process is writing. Call it only from a thread that ends the process right afterwards.
+
+    No write of this process is completed after that.
+    """
+    if _RENAMES.acquire(timeout=RENAME_SECONDS):
+        for partial in tuple(_STAGED):
+            with contextlib.suppress(OSError):
+                Path(partial).unlink()
 
 
 def sync(path: Path) -> None:

@@ -7,11 +7,13 @@ which show progress, save checkpoints or end the training. How the steps are div
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import math
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, final
 
 import numpy as np
@@ -351,6 +353,8 @@ class Training:
                 for callback in callbacks:
                     stack.callback(callback.end, self)
                     callback.begin(self)
+                if not self.over:
+                    self._compile()
                 while not self.over:
                     self._epoch(callbacks)
             except DivergenceError as error:
@@ -372,6 +376,25 @@ class Training:
                     for weight, average in zip(self.vae.trainable_variables, self._average.variables, strict=True):
                         weight.assign(average)
         return self.history
+
+    def _compile(self) -> None:
+        """Compile all that an epoch runs, so that an interrupt within an epoch waits for no compilation.
+
+        The validator compiles in a second thread, because each compilation uses one core.
+        """
+        if self.execution == "eager":
+            return
+        began, epoch = time.monotonic(), len(self.history)
+        batches = tf.constant(epoch_batches(self._examples, self._batch_size, self.steps, self._seed, epoch))
+        with ThreadPoolExecutor(1) as threads:
+            context = contextvars.copy_context()
+            validator = None if self._validator is None else threads.submit(context.run, self._validator.compile)
+            self._trainer.compile(batches)
+        if validator is not None:
+            validator.result()
+        took = time.monotonic() - began
+        self._seconds += took
+        logger.info("compiled in %.1f s", took)
 
     def _epoch(self, callbacks: list[Callback]) -> None:
         """Take the steps that are left of an epoch, unless interrupted, and close it."""

@@ -138,6 +138,14 @@ class Trainer:
         optimizer.build(self._variables)
         self._loop = compile_function(self._steps, execution)
 
+    def compile(self, batches: Array) -> None:
+        """Compile the loop without taking a step.
+
+        Args:
+          batches: of any epoch, from `epoch_batches`.
+        """
+        self.run(batches, 0, 0, Totals())
+
     def run(self, batches: Array, end: int, first_step: int, totals: Totals) -> Totals:
         """Take an epoch's next steps, up to `end`, and return the sums over all its steps so far.
 
@@ -239,6 +247,10 @@ class Validator:
         self._batches = [self._padded(x, start) for start in range(0, self._examples, self._batch_size)]
         self._seed = (run_seed, int(Purpose.VALIDATION))
         self._bound = compile_function(self._terms, execution)
+
+    def compile(self) -> None:
+        """Compile the computation, which takes one of its batches."""
+        self._bound(self._batches[0], tf.constant(0))
 
     def __call__(self) -> Terms:
         """Return the ELBO, distortion and rate, averaged over all examples.

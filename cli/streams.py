@@ -1,0 +1,72 @@
+"""The program's stdout and stderr, which may be closed, or a full disk, or a pipe whose reader has left."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO, final
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+
+@final
+class Output(io.FileIO):
+    """Write to stdout or stderr. After a write fails, the rest of the output is discarded.
+
+    A pipe that closes early is no error, because its reader has seen enough. Notices on stderr never end a command.
+    All other errors of stdout are raised once.
+    """
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Write bytes and return their number.
+
+        Raises:
+          Failure: the bytes belong to a result and could not be written, for example because the disk is full.
+        """
+        try:
+            return super().write(content) or 0
+        except OSError as error:
+            discard = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(discard, self.fileno())
+            os.close(discard)
+            if self.fileno() == STDERR or error.errno == errno.EPIPE:
+                return memoryview(content).nbytes
+            from .main import DISK, Failure
+
+            raise Failure(f"could not write to stdout: {error.strerror}. Make room, then try again.", DISK) from None
+
+
+def open_streams() -> None:
+    """Make stdout and stderr safe to write to, and open `/dev/null` for standard streams that are closed.
+
+    Otherwise the next file that the program opens would become its stdout or stderr. Characters that the terminal's
+    encoding does not have are written as escapes.
+    """
+    for descriptor in (STDIN, STDOUT, STDERR):
+        if not is_open(descriptor):  # a new file gets the lowest free number
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout, sys.stderr = wrap(STDOUT, sys.stdout), wrap(STDERR, sys.stderr)
+
+
+def is_open(descriptor: int) -> bool:
+    """Return whether a descriptor refers to a file."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def wrap(descriptor: int, stream: TextIO | None) -> TextIO:
+    """Return a text stream that writes through `Output`, with the encoding of `stream`, which is None if closed."""
+    return io.TextIOWrapper(
+        io.BufferedWriter(Output(descriptor, "w", closefd=False)),
+        encoding="utf-8" if stream is None else stream.encoding,
+        errors="backslashreplace",
+        line_buffering=descriptor == STDERR or (stream is not None and stream.isatty()),
+    )
