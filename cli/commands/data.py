@@ -26,8 +26,8 @@ COLUMNS = 10
 MOST_CLASSES = 12
 """The most classes to list."""
 
-LARGE = 20_000
-"""Announce the search for duplicates from this many examples on."""
+LARGE = 1 << 36
+"""Announce the search for duplicates from this many multiplications on."""
 
 
 @click.group()
@@ -99,11 +99,13 @@ def inspect_command(
     raw = read(dataset, data_dir, console.DownloadProgress(), options.reading(reading))
     from tfp_vae.runs.recipe import inspect
 
-    if sum(raw.sizes().values()) > LARGE:
+    if sum(len(x) for x in raw.parts[1:]) * raw.train.x.size > LARGE:
         console.notice("comparing held-out examples with training examples, which takes a while")
     found = inspect(raw, scaling)
+    command = click.get_current_context().command
     if found.get("assumed"):
-        found["assumed"] = console.with_options(found["assumed"], click.get_current_context().command)
+        found["assumed"] = console.with_options(found["assumed"], command)
+    found["doubts"] = [console.with_options(text, command) for text in found.get("doubts", ())]
     if path is not None and np.isfinite(found["range"]["mean"]):
         try:
             write_bytes(path, plot_examples(raw, scaling))
@@ -176,11 +178,14 @@ def training_lines(found: dict[str, Any]) -> dict[str, str]:
     lines = {
         "usable for training": f"yes, but {found['lack']}" if found["lack"] else "yes",
         "assumption": found["assumed"],
+        "please check": "\n".join(found["doubts"]),
         "kind": found["kind"],
         "constant elements": str(found["constant"]),
     }
     for split, pairs in found["duplicates"].items():
         compared = f"{pairs['searched']:,} compared with {pairs['among']:,}"
+        if pairs["left_out"]:
+            compared += f", {pairs['left_out']:,} left out because that takes too long"
         text = f"{pairs['identical']:,} identical, {pairs['near']:,} identical or nearly so ({compared})"
         if pairs["nearest"]:
             first = pairs["nearest"][0]
@@ -193,5 +198,5 @@ def training_lines(found: dict[str, Any]) -> dict[str, str]:
         "likelihoods that fit": ", ".join(found["likelihoods"]),
         "without an upper bound": unbounded and f"{unbounded}: densities of data with only {few['size']} values",
         "fit if binarized": ", ".join(found["likelihoods_if_binarized"]),
-        "train would choose": ", ".join(f"--{name} {value}" for name, value in picked.items()),
+        "train would choose": ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in picked.items()),
     }

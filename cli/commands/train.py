@@ -23,7 +23,7 @@ from tfp_vae.runs.config import (
     expand_shortcuts,
     read_settings,
 )
-from tfp_vae.runs.recipe import OPEN, plan, reload
+from tfp_vae.runs.recipe import OPEN, Note, plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.progress import Progress
@@ -112,6 +112,7 @@ def plan_run(
     """
     if request.run_dir is not None:
         Run.refuse_existing(Path(request.run_dir))
+    chosen: list[Note] = []
     config, dataset = plan(
         request.dataset,
         request.data_dir,
@@ -122,14 +123,14 @@ def plan_run(
         reading=request.reading(),
         scaling=request.scaling,
         open_choices=left_open,
+        notify=chosen.append,
     )
     data = config.data
     shape, sizes = "x".join(map(str, data.event_shape)), ", ".join(f"{n:,} {split}" for split, n in data.splits.items())
-    console.notice(
-        f"data: {data.dataset}, {shape}, {sizes}; scaling: {data.scaling.name}; binarization: {data.binarization}"
-    )
-    picked = ", ".join(f"--{name} {getattr(config.model, name).name}" for name in left_open)
-    console.notice(f"kind: {dataset.profile.kind}" + (f"; picked for it: {picked}" if picked else ""))
+    console.notice(f"data: {data.dataset}, {shape}, {sizes} ({data.split_rule})")
+    picked = ", ".join(f"`{note.setting}={note.value}`" for note in chosen if not note.warns and note.value)
+    picked = console.with_options(picked, click.get_current_context().command)
+    console.notice(f"kind: {dataset.profile.kind}" + (f"; chosen for it: {picked}" if picked else ""))
     return config, dataset
 
 

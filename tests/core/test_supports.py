@@ -13,7 +13,8 @@ CASES = {
     "OPEN_UNIT": ([0.001, 0.5], [0.0, 1.0, np.nan, np.inf]),
     "UNIT": ([0.0, 0.5, 1.0], [-0.001, 1.001, np.nan, np.inf]),
     "COUNTS": ([0.0, 1.0, 255.0], [-1.0, 0.5, np.nan, np.inf]),
-    "REAL": ([-1e30, 0.0, 0.5], [np.nan, np.inf, -np.inf]),
+    "REAL": ([-9e11, 0.0, 0.5], [np.nan, np.inf, -np.inf, 1e12, -9.97e36]),
+    "FINITE": ([-1e30, 0.0, 0.5], [np.nan, np.inf, -np.inf]),
     "NEAR_UNIT": ([-0.9, 0.0, 1.9], [-1.0, 2.0, 255.0, np.nan]),
     "PRESENT": ([0.0, np.inf], [np.nan]),
     "NOT_INFINITE": ([0.0, np.nan], [np.inf, -np.inf]),
@@ -49,7 +50,7 @@ def test_first_violation_is_the_first_row_and_value_outside() -> None:
     x = np.zeros((2_500, 3))
     assert first_violation(x, supports.BINARY) is None
     x[2_100, 1], x[2_400, 0] = 0.25, 7
-    assert first_violation(x, supports.BINARY) == Violation(2_100, 0.25)
+    assert first_violation(x, supports.BINARY) == Violation(2_100, 0.25, (1,))
 
 
 def test_zero_examples_have_no_violation() -> None:

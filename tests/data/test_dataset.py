@@ -10,8 +10,10 @@ import pytest
 
 from tests.helpers.files import dataset
 from tfp_vae.core.errors import DataError
-from tfp_vae.core.supports import BINARY, NOT_INFINITE, PRESENT, UNIT
+from tfp_vae.core.supports import BINARY, NOT_INFINITE, PRESENT, REAL, UNIT
 from tfp_vae.data.dataset import SPLITS, Dataset, Flaw, Split, check_split, first_flaw
+from tfp_vae.data.readers.sources import Reading
+from tfp_vae.data.transforms.scaling import scale
 
 
 def test_indexing_keeps_labels_rows_and_names_together(rng: np.random.Generator) -> None:
@@ -119,3 +121,21 @@ def test_errors_of_supports_name_the_split_and_the_example() -> None:
 def test_advice_ends_the_error(advice: object) -> None:
     with pytest.raises(DataError, match=r"in row 0 of its source[.] Try harder[.]$"):
         check_split("x", Split(np.full((2, 2), 9.0)), UNIT, advice)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [9.96921e36, -9.96921e36, 1e30, 1e20])
+def test_refuses_marks_of_missing_values_with_row_and_column(value: float) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    x[[7, 11], 1] = value
+    data = Dataset("sea", "", Split(x), Split(x[:2]), Split(x[:2]), Reading(columns=("salt", "temp", "depth")))
+    with pytest.raises(DataError, match=r"found -?\S+ in row 7 of its source, column 'temp'[.] Such a value usually"):
+        data.check_finite()
+
+
+def test_large_values_in_all_rows_are_no_marks_of_missing_values() -> None:
+    x = np.random.default_rng(0).normal(3e19, 1e18, size=(40, 3))
+    data = Dataset("plasma", "", Split(x), Split(x[:2]), Split(x[:2]))
+    data.check_finite()
+    assert np.abs(scale(data, "standard").train.x).max() < 10
+    with pytest.raises(DataError, match=r"numbers below 1e\+12 in size, found"):
+        scale(data, "none").check_support(REAL, "Scale them.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from tests.helpers.files import dataset
 from tfp_vae.data import inspection
 from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.data.inspection import find_duplicates, pick_examples
+from tfp_vae.data.inspection import describe, find_duplicates, moments, pick_examples
 
 
 def split_into(train: np.ndarray, held_out: np.ndarray) -> Dataset:
@@ -62,6 +64,31 @@ class TestDuplicates:
         found = find_duplicates(split_into(train, held_out), "validation")
         assert (found.identical, found.searched, found.near) == (60, 10, 10)
 
+    def test_says_how_many_examples_were_left_out(
+        self, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        x, y = rng.normal(size=(200, 5)), rng.normal(size=(60, 5))
+        assert find_duplicates(split_into(x, y), "test").left_out == 0
+        monkeypatch.setattr(inspection, "MOST_PRODUCTS", 200 * 5 * 10)
+        assert find_duplicates(split_into(x, y), "test").left_out == 50
+
+    @pytest.mark.parametrize("examples", [3, 12])
+    def test_large_photos_need_little_memory(self, examples: int, rng: np.random.Generator) -> None:
+        photos = rng.random((examples, 400, 400, 3), dtype=np.float32)
+        data = split_into(photos, photos[:2].copy())
+        tracemalloc.start()
+        found = find_duplicates(data, "test")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (found.identical, found.near) == (2, 2)
+        assert peak < 4 * 8 * max(photos.size, inspection.BLOCK_SIZE)
+
+    @pytest.mark.parametrize("examples", [1, 2, 3])
+    def test_a_few_examples_have_a_typical_distance(self, examples: int) -> None:
+        x = np.arange(float(2 * examples)).reshape(examples, 2)
+        radius = find_duplicates(split_into(x.reshape(examples, 1, 2, 1), x.reshape(-1, 1, 2, 1)), "test").radius
+        assert radius == pytest.approx({1: 0.0, 2: 0.2, 3: 0.2}[examples])
+
     def test_zero_and_minus_zero_are_identical(self) -> None:
         assert find_duplicates(split_into(np.zeros((4, 2)), -np.zeros((1, 2))), "test").identical == 1
 
@@ -77,3 +104,23 @@ class TestPictureExamples:
 
     def test_examples_without_labels_are_evenly_spread(self) -> None:
         np.testing.assert_array_equal(pick_examples(dataset(np.arange(11.0)[:, None]), 3)[:, 0], [0, 5, 10])
+
+
+class TestMoments:
+    """Range, mean and standard deviation of the finite values."""
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+    def test_agree_with_numpy_in_blocks_of_any_size(
+        self, dtype: type, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        x = rng.normal(100, 20, (60, 7)).astype(dtype)
+        expected = {"min": x.min(), "max": x.max(), "mean": x.mean(dtype=float), "std": x.std(dtype=float)}
+        for size in (1, 50, 1 << 20):
+            monkeypatch.setattr(inspection, "BLOCK_SIZE", size)
+            assert moments([x[:40], x[40:], x[:0]]) == pytest.approx(expected)
+
+    def test_leave_out_missing_and_infinite_values(self) -> None:
+        x = np.array([[1.0, np.nan], [np.inf, 3.0]])
+        assert moments([x]) == {"min": 1.0, "max": 3.0, "mean": 2.0, "std": 1.0}
+        assert np.isnan(moments([np.full((3, 2), np.nan)])["mean"])
+        assert describe(dataset(x))["range"]["max"] == 3.0

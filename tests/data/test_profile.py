@@ -49,14 +49,43 @@ def test_distinct_values_equal_numpy_unique(name: str) -> None:
     assert found.dtype == ARRAYS[name].dtype
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", list(ARRAYS))
+@pytest.mark.parametrize("block", [1, 13, 1 << 20])
+def test_ends_equal_those_of_the_whole_array(name: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profile, "BLOCK_VALUES", block)
+    x = ARRAYS[name]
+    facts = array_facts(x)
+    assert facts.at_ends == np.isin(x, [x.min(), x.max()]).sum()
+    if facts.ends is None:
+        assert x.dtype.kind in "ub"
+        return
+    for ends, values in zip(facts.ends, (x.astype(float), -x.astype(float)), strict=True):
+        np.testing.assert_array_equal(ends.value, values.min(axis=0))
+        np.testing.assert_array_equal(ends.count, (values == values.min(axis=0)).sum(axis=0))
+        rest = np.where(values == values.min(axis=0), np.inf, values)
+        np.testing.assert_array_equal(ends.following, rest.min(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("share", "shape", "is_digits"),
+    [(0.5, (8, 8, 1), True), (0.3, (8, 8, 1), False), (0.5, (40, 40, 1), False), (0.8, (40, 40, 1), True)],
+)
+def test_images_of_mostly_black_and_white_pixels_look_like_digits(
+    share: float, shape: tuple[int, ...], is_digits: bool
+) -> None:
+    x = RNG.uniform(0.01, 0.99, (30, *shape))
+    x[RNG.random(x.shape) < share] = 0.0
+    assert dataset(x).profile.looks_like_digits == is_digits
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 9.97e36, -1e15])
 @pytest.mark.parametrize("row", [0, 29])
 def test_missing_and_infinite_values_are_not_finite(value: float, row: int) -> None:
     x = np.zeros((30, 4))
     x[row, 2] = value
     assert not array_facts(x).finite
     assert not dataset(x).profile.fits(REAL)
-    assert dataset(x).profile.kind.values == NOT_FINITE
+    assert np.isfinite(value) or dataset(x).profile.kind.values == NOT_FINITE
 
 
 def test_more_than_65536_distinct_values_are_not_listed() -> None:

@@ -87,7 +87,13 @@ class TestBuild:
         assert "`encoder" not in caplog.text  # because `hidden` decides it
         caplog.clear()
         with caplog.at_level(logging.INFO, "tfp_vae"):
-            tv.build(digits_data, encoder="mlp:hidden=8", decoder="mlp:hidden=8", likelihood="continuous-bernoulli")
+            tv.build(
+                digits_data,
+                latent_dim=2,
+                encoder="mlp:hidden=8",
+                decoder="mlp:hidden=8",
+                likelihood="continuous-bernoulli",
+            )
         assert not caplog.records
 
     def test_vectors_of_counts_get_a_likelihood_of_counts(self, rng: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -18,7 +19,7 @@ from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.supports import BINARY, REAL, UNIT, Support
 from tfp_vae.data.dataset import SPLITS, Dataset, Origin, Split
 from tfp_vae.data.loading import load, read
-from tfp_vae.data.profile import profile_arrays
+from tfp_vae.data.profile import Profile, array_facts, profile_arrays
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.model.likelihoods import LIKELIHOODS
@@ -113,6 +114,7 @@ def test_standardization_reads_only_the_training_data_again(monkeypatch: pytest.
 STAGES = (
     "runs.recipe",
     "data.loading",
+    "data.doubts",
     "data.downloads",
     "data.named",
     "data.readers.sources",
@@ -305,6 +307,41 @@ class TestChoices:
     def test_large_images_get_convolutions(self, shape: tuple[int, ...], network: str) -> None:
         assert suit(dataset(np.zeros((3, *shape), np.float32)).profile)["encoder"].name == network
 
+    def test_grey_photos_are_levels_and_digits_are_binarized(self) -> None:
+        photos = dataset(PIXELS[..., None])
+        recipe_of = {name: choose(data.profile) for name, data in (("photos", photos), ("digits", read("digits")))}
+        assert recipe_of["photos"].model.likelihood.name == "discretized-logistic"
+        assert recipe_of["photos"].binarization.name == "none"
+        assert recipe_of["digits"].model == ModelConfig()
+        assert recipe_of["digits"].binarization.name == "dynamic"
+        texts = [note.text for note in recipe_of["photos"].notes if note.setting == "likelihood"]
+        assert "look like photos" in texts[0]
+
+    def test_grey_photos_without_levels_get_a_density_of_grey(self) -> None:
+        x = np.random.default_rng(0).random((70, 32, 32, 1))
+        found = choose(dataset(x).profile)
+        assert (found.model.likelihood.name, found.binarization.name) == ("continuous-bernoulli", "none")
+
+    @pytest.mark.parametrize(
+        ("examples", "shape", "latents", "network"),
+        [
+            (4, (7,), 2, "mlp:hidden=16,16"),
+            (159, (48,), 2, "mlp:hidden=64,64"),
+            (1_437, (8, 8, 1), 8, "mlp"),
+            (60, (64, 40, 3), 32, "conv:channels=32,64,64,dense=16"),
+            (5, (512, 512, 3), 32, "conv:channels=32,64,64,64,64,64,dense=16"),
+            (1_024, (32, 32, 3), 32, "conv"),
+        ],
+    )
+    def test_sizes_follow_from_the_number_and_the_size_of_examples(
+        self, examples: int, shape: tuple[int, ...], latents: int, network: str
+    ) -> None:
+        ends = np.stack([np.full(shape, 0.01), np.full(shape, 0.99)])
+        facts = replace(array_facts(ends), size=examples, at_ends=0)
+        found = suit(Profile(shape, {"train": facts}, frozenset({ends.dtype})))
+        assert found["latent_dim"] == latents
+        assert found["encoder"] == found["decoder"] == NETWORKS.member(network)
+
     def test_treats_images_of_many_channels_as_colours(self) -> None:
         kind = dataset(np.full((3, 4, 4, 5), 0.25, np.float32)).profile.kind
         assert kind.form == "images of many channels"
@@ -337,7 +374,7 @@ def test_png_files_of_16_bits_equal_the_array_of_their_pixels(tmp_path: Path, ca
     np.save(tmp_path / "a.npy", deep)
     folder = write_images(tmp_path / "deep", {f"{i:02}.png": encoded(x) for i, x in enumerate(deep)})
     (config, found), (_, expected) = (
-        plan(str(path), None, None, ModelConfig(), TrainingConfig(), scaling="divided:by=65535", open_choices=OPEN)
+        plan(str(path), None, None, ModelConfig(), TrainingConfig(), scaling="divided:by=65535")
         for path in (folder, tmp_path / "a.npy")
     )
     for x, y in zip(found.parts, expected.parts, strict=True):
@@ -382,7 +419,7 @@ class TestNewExamples:
 
     @pytest.fixture
     def of_pictures(self, tmp_path: Path) -> object:
-        return plan(str(as_folder(tmp_path)), None, None, ModelConfig(), TrainingConfig(), open_choices=OPEN)[0]
+        return plan(str(as_folder(tmp_path)), None, None, ModelConfig(), TrainingConfig())[0]
 
     def test_training_file_gives_the_training_values_again(self, of_table: object, tmp_path: Path) -> None:
         data, again = reload(of_table), new_examples(of_table, str(tmp_path / "t.csv"))

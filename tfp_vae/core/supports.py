@@ -14,6 +14,8 @@ import numpy as np
 __all__ = [
     "BINARY",
     "COUNTS",
+    "FINITE",
+    "LARGEST",
     "NEAR_UNIT",
     "NOT_INFINITE",
     "OPEN_UNIT",
@@ -25,10 +27,15 @@ __all__ = [
     "first_violation",
     "level_count",
     "levels",
+    "usual_numbers",
 ]
 
 MOST_LEVELS = 65_536
 """The largest number of levels."""
+
+
+LARGEST = np.float32(1e12)
+"""The size from which numbers are too large for densities in single precision, whose squares would overflow."""
 
 
 class Support(NamedTuple):
@@ -45,17 +52,26 @@ class Support(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """The first value outside a support, and its row in the data."""
+    """The first value outside a support.
+
+    row: its row in the data.
+    value: the value.
+    element: the index of the element in its example.
+    """
 
     row: int
     value: float
+    element: tuple[int, ...]
 
 
 BINARY = Support("{0, 1}", lambda x: (x == 0) | (x == 1), discrete=True)
 OPEN_UNIT = Support("(0, 1)", lambda x: (x > 0) & (x < 1))
 UNIT = Support("[0, 1]", lambda x: (x >= 0) & (x <= 1))
 COUNTS = Support("{0, 1, 2, ...}", lambda x: (x >= 0) & (x == np.round(x)) & np.isfinite(x), discrete=True)
-REAL = Support("the real numbers", np.isfinite)
+REAL = Support("the real numbers", lambda x: np.abs(x) < LARGEST)
+FINITE = Support("the real numbers", np.isfinite)
+"""All numbers. Data may hold larger ones than a model may see, because a scaling may make them small."""
+
 NEAR_UNIT = Support("[0, 1], or less than 1 from it,", lambda x: (x > -1) & (x < 2))
 """Draws from a density of pixels in [0, 1]. Pixels from 0 to 255 are outside."""
 
@@ -75,7 +91,7 @@ def levels(count: int) -> Support:
     ```python
     from tfp_vae.core.supports import first_violation, levels
 
-    first_violation(np.array([[0.0, 0.5], [1.0, 0.3]]), levels(3))  # Violation(row=1, value=0.3)
+    first_violation(np.array([[0.0, 0.5], [1.0, 0.3]]), levels(3))  # row 1, value 0.3, element (1,)
     ```
     """
 
@@ -84,6 +100,15 @@ def levels(count: int) -> Support:
         return np.asarray((x >= 0) & (x <= 1) & (np.abs(scaled - np.round(scaled)) < 1e-2))
 
     return BINARY if count == 2 else Support(f"{{0, 1/{count - 1}, ..., 1}} ({count} levels)", contains, discrete=True)
+
+
+def usual_numbers(limit: np.ndarray) -> Support:
+    """Return the numbers of a usual size.
+
+    Args:
+      limit: for each element of an example, the size from which a number is unusual.
+    """
+    return Support(FINITE.text, lambda x: np.abs(x) < limit)
 
 
 def first_violation(x: np.ndarray, support: Support) -> Violation | None:
@@ -96,7 +121,7 @@ def first_violation(x: np.ndarray, support: Support) -> Violation | None:
         wrong = ~support.contains(rows)
         if wrong.any():
             where = tuple(np.argwhere(wrong)[0])
-            return Violation(start + int(where[0]), float(rows[where]))
+            return Violation(start + int(where[0]), float(rows[where]), tuple(map(int, where[1:])))
         start += len(rows)
     return None
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import Member
-from tfp_vae.core.supports import REAL, Support, first_violation
-from tfp_vae.data.profile import SPLITS, Profile, measure
+from tfp_vae.core.supports import FINITE, LARGEST, REAL, Support, first_violation, usual_numbers
+from tfp_vae.data.profile import EXTREME, SPLITS, Profile, measure
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling
 
@@ -33,6 +33,12 @@ __all__ = [
 
 LARGEST_EVENT = 1 << 24
 """The most values that one example may have."""
+
+MOST_EXTREME = 1e30
+"""Numbers of this size are always refused."""
+
+OUTSIZED = 1e6
+"""Numbers this many times the median size of their element are outsized."""
 
 PLAIN, UNSCALED = Reading(), SCALINGS.member("none")
 
@@ -207,16 +213,32 @@ class Dataset:
         return self
 
     def check_finite(self) -> None:
-        """Raise DataError if a value is missing or infinite. The error names the first row with such a value."""
+        """Raise DataError if a value is missing, infinite or extreme. The error names the first row with such a value.
+
+        Extreme values usually mark missing ones, as 9.97e36 does in netCDF files. They are at least 1e15, and a million
+        times the median size of their element in the training data, or at least 1e30.
+        """
         if not any(np.isfinite(x).any() for x in self.parts):
             raise DataError(
                 f"{self.name}: expected numbers, found only missing or infinite values. Check how the file was written."
             )
-        flaw = first_flaw(self)
+        usual = self._usual_numbers()
+        flaw = first_flaw(self, usual)
         if flaw is not None:
             more = f" and {flaw.examples - 1:,} other rows with such values" if flaw.examples > 1 else ""
             where, row = f"{self.name}, {flaw.split} split", self.splits[flaw.split][[flaw.row]]
-            check_split(where, row, REAL, f"Correct or remove that row{more}.")
+            marks = "" if first_violation(row.x, FINITE) else "Such a value usually marks a missing one. "
+            check_split(where, row, usual, f"{marks}Correct or remove that row{more}.", self.reading.columns)
+
+    def _usual_numbers(self) -> Support:
+        """Return the numbers that are not extreme. If there are extreme ones, the limit depends on the element."""
+        ends = [abs(end) for facts in self.profile.splits.values() for end in (facts.low, facts.high)]
+        if not any((end[np.isfinite(end)] >= EXTREME).any() for end in ends):
+            return FINITE
+        sizes = np.abs(self.train.x.astype(np.float64))
+        with np.errstate(over="ignore"):
+            median = np.median(np.where(np.isfinite(sizes), sizes, 0.0), axis=0)
+            return usual_numbers(np.clip(median * OUTSIZED, EXTREME, MOST_EXTREME))
 
     def check_support(self, support: Support, advice: str | Callable[[], str]) -> None:
         """Raise DataError if a value lies outside `support`. The error names the first such example.
@@ -226,10 +248,10 @@ class Dataset:
           advice: how to fix it, as a sentence or as a function that returns one.
         """
         for name, split in self.splits.items():
-            check_split(f"{self.name}, {name} split", split, support, advice)
+            check_split(f"{self.name}, {name} split", split, support, advice, self.reading.columns)
 
 
-def first_flaw(dataset: Dataset, support: Support = REAL) -> Flaw | None:
+def first_flaw(dataset: Dataset, support: Support = FINITE) -> Flaw | None:
     """Return the first example with a value outside a support, or None.
 
     The order is that of the source. If the splits have sources of their own, train comes before validation and test.
@@ -240,7 +262,7 @@ def first_flaw(dataset: Dataset, support: Support = REAL) -> Flaw | None:
     """
     found, count = [], 0
     for name, split in dataset.splits.items():
-        rows = np.flatnonzero(~support.contains(split.x.reshape(len(split), -1)).all(axis=1))
+        rows = np.flatnonzero(~support.contains(split.x).reshape(len(split), -1).all(axis=1))
         count += len(rows)
         if len(rows):
             places = split.source_rows()[rows]
@@ -252,19 +274,30 @@ def first_flaw(dataset: Dataset, support: Support = REAL) -> Flaw | None:
     return Flaw(name, row, count)
 
 
-def check_split(name: str, split: Split, support: Support, advice: str | Callable[[], str]) -> None:
-    """Raise DataError if a value of one split lies outside `support`, and name its row.
+def check_split(
+    name: str,
+    split: Split,
+    support: Support,
+    advice: str | Callable[[], str],
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Raise DataError if a value of one split lies outside `support`, and name its row and its column.
 
     Args:
       name: the name of the split in the message.
       split: the examples.
       support: the values that are allowed.
       advice: how to fix it, as a sentence or as a function that returns one.
+      columns: the names of the elements, if the data are a table.
     """
     violation = first_violation(split.x, support)
     if violation is not None:
         remedy = advice if isinstance(advice, str) else advice()
+        named = columns is not None and len(columns) == split.x[:1].size and split.x.ndim == 2
+        column = f", column {columns[violation.element[0]]!r}" if columns is not None and named else ""
+        is_large = support is REAL and np.isfinite(violation.value)
+        expected = f"numbers below {LARGEST:g} in size" if is_large else f"values in {support.text}"
         raise DataError(
-            f"{name}: expected values in {support.text}, found {violation.value:g} in "
-            f"{split.source_name(violation.row)} of its source. {remedy}"
+            f"{name}: expected {expected}, found {violation.value:g} in "
+            f"{split.source_name(violation.row)} of its source{column}. {remedy}"
         )

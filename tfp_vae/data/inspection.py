@@ -6,6 +6,7 @@ It draws no random numbers that a training uses, changes nothing, and takes any 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,13 +21,19 @@ NEAR = 0.1
 """The distance of near-duplicates, as a share of the median distance of two training examples."""
 
 PAIRS = 1_000
-"""The number of pairs of training examples for that median."""
+"""The most pairs of training examples for that median."""
+
+PAIR_VALUES = 1 << 28
+"""Differences for that median. Of large examples, fewer pairs are compared."""
 
 MOST_PRODUCTS = 1 << 39
 """The most multiplications for a search for near-duplicates. Beyond that, a sample of the examples is searched."""
 
 BLOCK = 2_048
-"""Rows that are compared at once."""
+"""The most rows that are compared at once."""
+
+BLOCK_SIZE = 1 << 23
+"""Values that are compared at once. A row of a large image is a block of its own."""
 
 LISTED = 5
 """The most near-duplicates to list."""
@@ -46,6 +53,7 @@ class Duplicates(NamedTuple):
     identical: the number that are equal in every value.
     near: the number within `radius` of a training example, including identical ones.
     searched, among: the numbers of held-out and of training examples that were compared.
+    left_out: the number of held-out examples that were not searched for near-duplicates, because it takes too long.
     radius: a tenth of the median distance of two training examples, as a root mean square difference.
     nearest: the nearest of them.
     """
@@ -54,6 +62,7 @@ class Duplicates(NamedTuple):
     near: int
     searched: int
     among: int
+    left_out: int
     radius: float
     nearest: tuple[Duplication, ...]
 
@@ -64,11 +73,6 @@ def describe(raw: Dataset) -> dict[str, Any]:
     Args:
       raw: before scaling.
     """
-    finite = np.concatenate([x[np.isfinite(x)] for x in raw.parts])
-    moments = dict.fromkeys(("min", "max", "mean", "std"), float("nan"))
-    if len(finite):
-        mean, std = finite.mean(dtype=np.float64), finite.std(dtype=np.float64)
-        moments = {"min": float(finite.min()), "max": float(finite.max()), "mean": float(mean), "std": float(std)}
     counts: dict[str, dict[str, object]] = {}
     for kind, support in (("missing", PRESENT), ("infinite", NOT_INFINITE)):
         flaw = first_flaw(raw, support)
@@ -83,10 +87,43 @@ def describe(raw: Dataset) -> dict[str, Any]:
         "dtype": str(raw.train.x.dtype),
         "splits": raw.sizes(),
         "split_rule": raw.split_rule,
-        "range": moments,
+        "range": moments(raw.parts),
         **counts,
         "labels": None if raw.train.y is None else count_labels(raw),
     }
+
+
+def moments(parts: Sequence[np.ndarray]) -> dict[str, float]:
+    """Return the least value, the greatest, the mean and the standard deviation of the finite values, or NaNs.
+
+    Blocks of rows are read twice, so memory does not grow with the data.
+
+    Args:
+      parts: arrays [N, *event_shape] of one event shape.
+    """
+    low, high, total, count = np.inf, -np.inf, 0.0, 0
+    for rows in blocks(parts):
+        low, high = min(low, float(rows.min(initial=np.inf))), max(high, float(rows.max(initial=-np.inf)))
+        total, count = total + float(rows.sum()), count + rows.size
+    if not count:
+        return dict.fromkeys(("min", "max", "mean", "std"), float("nan"))
+    mean = total / count
+    squares = sum(float(np.square(rows - mean).sum()) for rows in blocks(parts))
+    return {"min": low, "max": high, "mean": mean, "std": float(np.sqrt(squares / count))}
+
+
+def blocks(parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the finite values of arrays [N, *event_shape] as float64, a block of rows at a time."""
+    for x in parts:
+        step = block_rows(x)
+        for start in range(0, len(x), step):
+            rows = np.asarray(x[start : start + step], np.float64)
+            yield rows[np.isfinite(rows)]
+
+
+def block_rows(x: np.ndarray) -> int:
+    """Return how many rows of x [N, ...] are read at once."""
+    return min(BLOCK, max(1, BLOCK_SIZE // max(1, x[:1].size)))
 
 
 def count_labels(data: Dataset) -> dict[str, object]:
@@ -110,7 +147,8 @@ def find_duplicates(data: Dataset, split: str) -> Duplicates:
     Distances are root mean square differences of scaled values. For vectors they are in standard deviations of each
     feature, so that no feature outweighs the others by its unit. An example is near if its distance is at most a tenth
     of the median distance of two training examples. All pairs are compared if that takes at most 5 10^11
-    multiplications. Otherwise, a seeded sample of the held-out examples represents all.
+    multiplications. Otherwise, a seeded sample of the held-out examples represents all, and `left_out` counts the rest.
+    Rows are compared in blocks, so memory does not grow with the number or the size of the examples.
 
     Held-out examples that are also in the training data make log p(x) look better than it is. Near ones may be copies,
     or two pictures of one thing.
@@ -128,9 +166,8 @@ def find_duplicates(data: Dataset, split: str) -> Duplicates:
     draw = generator(FIXED_SEED, Purpose.INSPECTION)
     most = max(1, MOST_PRODUCTS // max(1, a.size))
     rows = np.sort(draw.permutation(len(b))[:most]) if most < len(b) else np.arange(len(b))
-    first, second = draw.integers(len(a), size=(2, PAIRS))
-    radius = NEAR * float(np.median(distances(a[first], a[second])))
-    places, found = nearest_rows(a, b[rows])
+    radius = NEAR * typical_distance(a, draw)
+    places, found = nearest_rows(a, b if len(rows) == len(b) else b[rows])
     near = np.flatnonzero(found <= radius)
     closest = near[np.argsort(found[near], kind="stable")][:LISTED]
     # Sixteen bytes represent a row. Adding 0 turns -0 into 0.
@@ -142,6 +179,7 @@ def find_duplicates(data: Dataset, split: str) -> Duplicates:
         near=len(near),
         searched=len(rows),
         among=len(a),
+        left_out=len(b) - len(rows),
         radius=radius,
         nearest=tuple(
             Duplication(held_out.source_name(int(rows[i])), train.source_name(int(places[i])), float(found[i]))
@@ -150,9 +188,26 @@ def find_duplicates(data: Dataset, split: str) -> Duplicates:
     )
 
 
-def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the root mean square difference of each row of a [N, M] from the same row of b [N, M]."""
-    return np.asarray(np.sqrt(np.mean(np.square(a - b, dtype=np.float64), axis=-1)))
+def typical_distance(a: np.ndarray, draw: np.random.Generator) -> float:
+    """Return the median distance of two rows of a [N, M], from up to 1,000 random pairs. It is 0 for a single row.
+
+    Each pair is computed once, so a few examples need a few distances.
+    """
+    count = max(1, min(PAIRS, PAIR_VALUES // max(1, a.shape[1])))
+    pairs = np.sort(draw.integers(len(a), size=(2, PAIRS))[:, :count], axis=0)
+    pairs = np.unique(pairs[:, pairs[0] < pairs[1]], axis=1)
+    return float(np.median(distances(a, a, pairs[0], pairs[1]))) if pairs.size else 0.0
+
+
+def distances(a: np.ndarray, b: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the root mean square difference of a[rows] [n, M] from b[others] [n, M], a block at a time."""
+    found = np.empty(len(rows))
+    step = block_rows(a)
+    for start in range(0, len(rows), step):
+        block = slice(start, start + step)
+        difference = np.square(a[rows[block]] - b[others[block]], dtype=np.float64)
+        found[block] = np.sqrt(difference.mean(axis=-1))
+    return found
 
 
 def nearest_rows(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,21 +217,21 @@ def nearest_rows(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     memory does not grow with the number of pairs. Centring matters because large means would hide small differences.
     """
     centre = a.mean(axis=0)
-    centred = a - centre
-    norms = np.square(centred).sum(axis=1)
+    step = block_rows(a)
     places = np.zeros(len(b), np.int64)
-    for start in range(0, len(b), BLOCK):
-        minus_2b = -2 * (b[start : start + BLOCK] - centre)
+    for start in range(0, len(b), step):
+        minus_2b = -2 * (b[start : start + step] - centre)
         best = np.full(len(minus_2b), np.inf)
-        for first in range(0, len(a), BLOCK):
-            squares = minus_2b @ centred[first : first + BLOCK].T
-            squares += norms[first : first + BLOCK]
+        for first in range(0, len(a), step):
+            centred = a[first : first + step] - centre
+            squares = minus_2b @ centred.T
+            squares += np.square(centred).sum(axis=1)
             least = squares.argmin(axis=1)
             values = squares[np.arange(len(best)), least]
             better = values < best
             best[better] = values[better]
-            places[start : start + BLOCK][better] = first + least[better]
-    return places, distances(a[places], b)
+            places[start : start + step][better] = first + least[better]
+    return places, distances(a, b, places, np.arange(len(b)))
 
 
 def pick_examples(data: Dataset, count: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from tfp_vae.core.errors import DataError, UsageError, settings_error, suggest
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import LARGEST_EVENT, UNSCALED, Dataset, Origin
+from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress, data_folder
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers import sources
@@ -73,7 +74,7 @@ def load(
       resize: height and width for images from files.
       channels: `grey`, `colour`, or `auto` to keep the channels that images from files have.
       scaling: a name from `SCALINGS` with settings, such as `divided:by=255`. By default `pixels` for images with 8-bit
-        values or values in [0, 1], `standard` for vectors of real values, else `none`.
+        values or values in [0, 1], `standard` for real values, else `none`.
       data_dir: the folder of named data sets.
       progress: called with the progress of downloads.
 
@@ -108,6 +109,8 @@ def load(
             logger.warning("%s: %s", raw.name, doubt)
     if raw.profile.lack is not None:
         logger.warning("%s: %s.", raw.name, raw.profile.lack)
+    for found in Doubt.find(raw):
+        logger.warning("%s: %s", raw.name, found.text)
     return dataset
 
 

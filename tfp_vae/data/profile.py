@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core.supports import BINARY, COUNTS, REAL, UNIT, Support
+from tfp_vae.core.supports import BINARY, COUNTS, FINITE, UNIT, Support
 
 if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset
 
-__all__ = ["Facts", "Kind", "Profile", "array_facts", "distinct_values", "measure", "profile_arrays"]
+__all__ = ["Ends", "Facts", "Kind", "Profile", "array_facts", "distinct_values", "measure", "profile_arrays"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -32,10 +32,13 @@ MOST_VALUES = 65_536
 FORMS = {1: "grey images", 3: "colour images"}
 """Forms of images by their number of channels."""
 
-VALUES = {"binary values": BINARY, "values in [0, 1]": UNIT, "counts": COUNTS, "real values": REAL}
+VALUES = {"binary values": BINARY, "values in [0, 1]": UNIT, "counts": COUNTS, "real values": FINITE}
 """Kinds of values, the narrowest first."""
 
 NOT_FINITE = "some of them missing or infinite"
+
+EXTREME = np.float32(1e15)
+"""Numbers from this size on may mark missing values, such as 9.97e36. `Dataset.check_finite` decides."""
 
 ENOUGH = 10
 """Warn below this many training examples."""
@@ -45,6 +48,18 @@ FEW = 32
 
 REPEATS = 10
 """Few values are those that occur this many times on average, or more."""
+
+SMALL_IMAGE = 1_024
+"""Values of a small image, such as a digit. A 32x32 grey image has as many."""
+
+BACKGROUND = 1 / 3
+"""The share of black and white pixels from which small grey images look like digits. Photos have far fewer."""
+
+LARGE_BACKGROUND = 3 / 4
+"""The same for larger images, of which many photos have a black background."""
+
+MOST_ENDS = 65_536
+"""Ends are found for examples of at most this many values."""
 
 
 class Kind(NamedTuple):
@@ -65,6 +80,36 @@ class Kind(NamedTuple):
 
 @final
 @dataclass(frozen=True)
+class Ends:
+    """The least value of each element, or the greatest with its sign changed. Missing values do not count.
+
+    value: that value, float64 [*event_shape].
+    count: how often it occurs.
+    following: the second least value. Infinity if there is none.
+    """
+
+    value: np.ndarray
+    count: np.ndarray
+    following: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> Ends:
+        """Return the ends of rows [n, *event_shape], float64."""
+        value = np.fmin.reduce(rows, axis=0)
+        least = rows == value
+        return cls(value, least.sum(axis=0), np.fmin.reduce(np.where(least, np.inf, rows), axis=0))
+
+    def merge(self, other: Ends) -> Ends:
+        """Return the ends of two blocks of rows."""
+        value = np.fmin(self.value, other.value)
+        pairs = [(each, each.value == value) for each in (self, other)]
+        count = sum(np.where(same, each.count, 0) for each, same in pairs)
+        first, second = (np.where(same, each.following, each.value) for each, same in pairs)
+        return Ends(value, np.asarray(count), np.fmin(first, second))
+
+
+@final
+@dataclass(frozen=True)
 class Facts:
     """Facts about the values of one split.
 
@@ -73,6 +118,9 @@ class Facts:
       the values is missing.
     whole: whether all values are whole numbers.
     values: the distinct values in ascending order, in the type of the data. None if there are more than 65,536.
+    at_ends: the number of values that equal the least or the greatest value of all.
+    ends: the least and the greatest value of each element with their neighbours. None after scaling, for unsigned
+      numbers, and for very large examples.
     """
 
     size: int
@@ -80,11 +128,13 @@ class Facts:
     high: np.ndarray
     whole: bool
     values: np.ndarray | None
+    at_ends: int = 0
+    ends: tuple[Ends, Ends] | None = None
 
     @property
     def finite(self) -> bool:
-        """Whether no value is missing or infinite."""
-        return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
+        """Whether no value is missing or infinite, or so large that it may mark a missing one."""
+        return bool((np.abs(self.low) < EXTREME).all() and (np.abs(self.high) < EXTREME).all())
 
     @property
     def identical(self) -> bool:
@@ -140,7 +190,7 @@ class Profile:
 
     @property
     def finite(self) -> bool:
-        """Whether no value is missing or infinite."""
+        """Whether no value is missing or infinite, or so large that it may mark a missing one."""
         return all(facts.finite for facts in self.splits.values())
 
     @property
@@ -152,6 +202,12 @@ class Profile:
     def grey(self) -> bool:
         """Whether some training values are neither 0 nor 1."""
         return not self.train.fits(BINARY)
+
+    @property
+    def looks_like_digits(self) -> bool:
+        """Whether most pixels of grey images are black or white, as in digits. Photos have many greys instead."""
+        share = self.train.at_ends / (self.train.size * max(1, self.train.low.size))
+        return share >= (BACKGROUND if self.train.low.size <= SMALL_IMAGE else LARGE_BACKGROUND)
 
     @property
     def constant(self) -> int:
@@ -230,17 +286,27 @@ def array_facts(x: np.ndarray) -> Facts:
       x: numbers of any type, which may include missing ones.
     """
     low, high, whole = x[0], x[0], True
+    counts: dict[float, int] = {}
+    ends: tuple[Ends, Ends] | None = None
     values: np.ndarray | None = np.array([], x.dtype)
     step = max(1, BLOCK_VALUES // max(1, low.size))
     for start in range(0, len(x), step):
         rows = np.asarray(x[start : start + step])
-        low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
+        least, greatest = rows.min(axis=0), rows.max(axis=0)
+        low, high = np.minimum(low, least), np.maximum(high, greatest)
+        for end in {least.min().item(), greatest.max().item()}:
+            counts[end] = counts.get(end, 0) + int(np.count_nonzero(rows == end))
+        if x.dtype.kind in "fi" and low.size <= MOST_ENDS:
+            numbers = rows.astype(np.float64)
+            found = Ends.of(numbers), Ends.of(-numbers)
+            ends = found if ends is None else (ends[0].merge(found[0]), ends[1].merge(found[1]))
         if x.dtype.kind == "f" and whole:
             whole = bool((rows == np.rint(rows)).all())
         if values is not None:
             values = np.union1d(values, distinct_values(rows))
             values = None if len(values) > MOST_VALUES else values
-    return Facts(len(x), low, high, whole, values)
+    at_ends = sum(counts.get(end, 0) for end in {low.min().item(), high.max().item()})
+    return Facts(len(x), low, high, whole, values, at_ends, ends)
 
 
 def distinct_values(x: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ __all__ = ["Builder", "build", "build_from_config", "build_model", "describe_mod
 def build(
     data: Dataset,
     *,
-    latent_dim: int = 2,
+    latent_dim: int | None = None,
     likelihood: Member | str | None = None,
     posterior: Member | str = "diagonal-normal",
     prior: Member | str = "standard-normal",
@@ -61,11 +61,12 @@ def build(
 
     Args:
       data: a data set from `data.load`.
-      latent_dim: the dimension of z.
+      latent_dim: the dimension of z. By default 2, and up to 32 for photos.
       likelihood: a name from `LIKELIHOODS` with settings. By default it suits the form and the values of the data.
       posterior: a name from `POSTERIORS` with settings.
       prior: a name from `PRIORS` with settings.
-      encoder: a name from `NETWORKS` with settings. By default `conv` for large images, else `mlp`.
+      encoder: a name from `NETWORKS` with settings. By default `conv` for large images, else `mlp`, with narrow layers
+        for few examples.
       decoder: see `encoder`.
       hidden: the layer widths of the networks that you leave out, which are then `mlp`.
       seed: seeds the initial weights. Give `fit` the same seed to repeat a run of the command.
@@ -75,13 +76,18 @@ def build(
     """
     if not isinstance(data, Dataset):
         raise UsageError(f"`data` must be a data set, found {type(data).__name__}. Load it with `data.load`.")
-    given: dict[str, object] = {"likelihood": likelihood, "encoder": encoder, "decoder": decoder}
+    given: dict[str, object] = {
+        "likelihood": likelihood,
+        "encoder": encoder,
+        "decoder": decoder,
+        "latent_dim": latent_dim,
+    }
     networks = [name for name in ("encoder", "decoder") if given[name] is None]
     if hidden is not None:
         if not networks:
             raise UsageError("`hidden` has no effect if `encoder` and `decoder` are given. Leave it out.")
         given |= {name: {"name": "mlp", "hidden": tuple(hidden)} for name in networks}
-    settings = {"latent_dim": latent_dim, "posterior": posterior, "prior": prior, **given}
+    settings = {"posterior": posterior, "prior": prior, **given}
     open_choices = [name for name in OPEN if given[name] is None]
     try:
         asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})

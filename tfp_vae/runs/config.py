@@ -32,7 +32,7 @@ from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Channels
 from tfp_vae.data.readers.sources import KINDS, Columns, Reading, Size
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
-from tfp_vae.data.transforms.scaling import SCALINGS, Scaling
+from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
@@ -239,7 +239,7 @@ class Request(_Record):
             "Model",
             "Layer widths",
             "Layer widths of `mlp` networks, such as 512,256.",
-            default="512,512",
+            default=BY_DATA,
             metavar="WIDTHS",
             fills=("encoder", "decoder"),
         ),
@@ -346,7 +346,8 @@ class DataConfig(_Record):
         """The loc and the scale of standardized data, each `event_shape`. Other data have neither."""
         if self.scaling.name != "standard":
             return {}
-        return {name: np.reshape(self.scaling.settings[name], self.event_shape) for name in ("loc", "scale")}
+        loc, scale = Standard(**self.scaling.settings).spread(self.event_shape)
+        return {"loc": loc, "scale": scale}
 
     def unscaled(self, x: np.ndarray) -> np.ndarray:
         """Return values x [N, *event_shape] of a model in the units of the source, float64."""
@@ -393,7 +394,9 @@ class ModelConfig(_Record):
     """
 
     latent_dim: Annotated[
-        int, pydantic.Field(ge=1, le=MOST_LATENT), Setting("Model", "Latent dimensions", "Dimension of z.")
+        int,
+        pydantic.Field(ge=1, le=MOST_LATENT),
+        Setting("Model", "Latent dimensions", "Dimension of z.", default=BY_DATA),
     ] = 2
     encoder: Annotated[
         NetworkMember, Setting("Model", "Encoder", "Network of the encoder.", NETWORKS, default=BY_DATA)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
@@ -17,9 +17,10 @@ from typing import Any, Literal, NamedTuple, final
 import numpy as np
 
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.core.registry import Member
-from tfp_vae.core.supports import BINARY, COUNTS, NEAR_UNIT, REAL, UNIT, Support, first_violation, level_count
+from tfp_vae.core.registry import Member, Table
+from tfp_vae.core.supports import BINARY, COUNTS, FINITE, NEAR_UNIT, REAL, UNIT, Support, first_violation, level_count
 from tfp_vae.data.dataset import SPLITS, Dataset, Origin, Split, check_split
+from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress
 from tfp_vae.data.inspection import describe, find_duplicates
 from tfp_vae.data.loading import read
@@ -59,7 +60,7 @@ __all__ = [
 
 logger = logging.getLogger("tfp_vae")
 
-OPEN = ("encoder", "decoder", "likelihood")
+OPEN = ("encoder", "decoder", "likelihood", "latent_dim")
 """The settings of a model that `choose` can pick."""
 
 MLP_VALUES = 1_024
@@ -68,13 +69,22 @@ MLP_VALUES = 1_024
 LEVELS = 256
 """Values in [0, 1] on at most this many levels are treated as discrete."""
 
+LEAST_WIDTH, MOST_WIDTH = 16, 512
+"""The limits of the width of a layer."""
+
+SMALLEST_SIDE = 8
+"""Convolutions halve an image until its sides are at most this."""
+
+PHOTO_LATENTS, VALUES_PER_LATENT = 32, 8
+"""Photos get this many latent dimensions, but at most one for eight values."""
+
 SUITABLE = {
     ("vectors", "binary values"): "bernoulli",
     ("vectors", "values in [0, 1]"): "continuous-bernoulli",
     ("vectors", "counts"): "negative-binomial",
     ("vectors", "real values"): "normal",
     ("grey images", "binary values"): "bernoulli",
-    ("grey images", "values in [0, 1]"): "bernoulli",  # by convention, with dynamic binarization
+    ("grey images", "values in [0, 1]"): "continuous-bernoulli",
     ("grey images", "counts"): "negative-binomial",
     ("grey images", "real values"): "normal",
     ("colour images", "binary values"): "bernoulli",
@@ -82,7 +92,7 @@ SUITABLE = {
     ("colour images", "counts"): "negative-binomial",
     ("colour images", "real values"): "normal",
 }
-"""The likelihood that suits each form and kind of values, as a start."""
+"""The likelihood that suits each form and kind of values, as a start. `suit` makes exceptions for images."""
 
 
 class Note(NamedTuple):
@@ -145,7 +155,7 @@ def choose(
     Raises:
       UsageError: a network for images is set, but the data are vectors.
     """
-    model, notes = model or ModelConfig(), list[Note]()
+    model = model or ModelConfig()
     wanted = None if "likelihood" in open_choices else likelihood_support(model.likelihood)
     rescaling = SCALINGS.member(choose_scaling(profile, wanted) if scaling is None else scaling)
     seen = SCALINGS.build(rescaling).rescale(profile)
@@ -155,25 +165,17 @@ def choose(
     support = likelihood_support(model.likelihood)
     if support is COUNTS and "encoder_input" not in model.model_fields_set:  # raw counts make training unstable
         model = model.model_copy(update={"encoder_input": "log1p"})
-    for name in ("encoder", "decoder"):
-        network = getattr(model, name).name
-        if needs_images(network) and seen.kind.form == "vectors":
-            raise UsageError(
-                f"`{name}={network}` needs images, but the data are vectors of {seen.event_shape[0]} values. Choose "
-                f"`{name}=mlp`."
-            )
+    check_networks(model, seen)
     usual = usual_binarization(support, seen)
     chosen = BINARIZATIONS.member(usual if binarization is None else binarization)
-    given = {"scaling": scaling, "binarization": binarization}
     made = {
-        "scaling": rescaling.name,
-        "binarization": chosen.name,
-        **{name: suited[name].name for name in open_choices},
+        **({"scaling": short_text(SCALINGS, rescaling)} if scaling is None else {}),
+        **({"binarization": chosen.name} if binarization is None else {}),
+        **{name: short_text(OPEN_TABLES.get(name), getattr(model, name)) for name in open_choices},
     }
     notes = [
-        Note(name, value, f"`{name}` is {value}, because the data are {seen.kind}. Set `{name}` to choose another.")
+        Note(name, value, f"`{name}` is {value}, because {reason(name, seen)}. Set `{name}` to choose another.")
         for name, value in made.items()
-        if given.get(name) is None
     ]
     doubt = scaling_doubt(profile, rescaling.name)
     if doubt is not None and scaling is None and wanted is not COUNTS and profile.largest > 1:
@@ -186,23 +188,104 @@ def choose(
     return Recipe(model, rescaling, chosen, seen, tuple(notes))
 
 
-def suit(profile: Profile) -> dict[str, Member]:
-    """Return the likelihood and the networks that suit data. Start with them, because they follow convention.
+def check_networks(model: ModelConfig, profile: Profile) -> None:
+    """Raise UsageError if a network for images is set, but the data are vectors."""
+    for name in ("encoder", "decoder"):
+        network = getattr(model, name).name
+        if needs_images(network) and profile.kind.form == "vectors":
+            raise UsageError(
+                f"`{name}={network}` needs images, but the data are vectors of {profile.event_shape[0]} values. "
+                f"Choose `{name}=mlp`."
+            )
 
-    Colour images with at most 256 levels get a discretized logistic, because it has probabilities for levels. Images
-    with more than 1,024 values get convolutions.
+
+OPEN_TABLES: dict[str, Table] = {"encoder": NETWORKS, "decoder": NETWORKS, "likelihood": LIKELIHOODS}
+"""The tables of the settings in `OPEN`, except for numbers."""
+
+
+def short_text(table: Table | None, value: Member | int) -> str:
+    """Return a number, or a member of a table with the settings that differ from their defaults, as you would write it.
+
+    Args:
+      table: the table of the member.
+      value: the number or the member.
+    """
+    if table is None or not isinstance(value, Member):
+        return str(value)
+    defaults = table.info(value.name).defaults
+    return str(Member(value.name, {key: item for key, item in value.settings.items() if item != defaults.get(key)}))
+
+
+def reason(setting: str, profile: Profile) -> str:
+    """Return why a setting has its value, as the end of a sentence.
+
+    Args:
+      setting: the name of the setting.
+      profile: facts about the data after scaling.
+    """
+    if setting in ("encoder", "decoder"):
+        return f"there are {profile.train.size:,} training examples of {math.prod(profile.event_shape):,} values"
+    looks = "look like digits" if is_digits(profile) else "look like photos" if is_photos(profile) else ""
+    return f"the data are {profile.kind}" + (f", and {looks}" if looks and setting != "scaling" else "")
+
+
+def is_digits(profile: Profile) -> bool:
+    """Return whether data are grey images with values in [0, 1], most of them black or white."""
+    return profile.kind[:2] == ("grey images", "values in [0, 1]") and profile.looks_like_digits
+
+
+def is_photos(profile: Profile) -> bool:
+    """Return whether data are images with values in [0, 1] that do not look like digits."""
+    form, values, _ = profile.kind
+    return form != "vectors" and values == "values in [0, 1]" and not is_digits(profile)
+
+
+def suit(profile: Profile) -> dict[str, Member | int]:
+    """Return the likelihood, the networks and the latent dimension that suit data, as a start.
+
+    Grey images that look like digits get a Bernoulli by convention, and two latent dimensions, which you can plot.
+    Photos with at most 256 levels get a discretized logistic, because it has probabilities for levels, and 32 latent
+    dimensions. Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones
+    would learn them by heart.
 
     Args:
       profile: facts about the data after scaling.
     """
     form, values, event_shape = profile.kind
+    size, levels = math.prod(event_shape), profile.train.values
     likelihood = SUITABLE["colour images" if form.startswith("images") else form, values]
-    levels = profile.train.values
-    if likelihood == "continuous-bernoulli" and form != "vectors" and levels is not None:
+    if is_digits(profile):
+        likelihood = "bernoulli"
+    elif is_photos(profile) and levels is not None:
         count = level_count(levels[:, np.newaxis])
         likelihood = "discretized-logistic" if count is not None and count <= LEVELS else likelihood
-    network = NETWORKS.member("conv" if form != "vectors" and math.prod(event_shape) > MLP_VALUES else "mlp")
-    return {"likelihood": LIKELIHOODS.member(likelihood), "encoder": network, "decoder": network}
+    is_plain = form == "vectors" or values == "binary values" or is_digits(profile)
+    latents = 2 if is_plain else max(2, min(PHOTO_LATENTS, size // VALUES_PER_LATENT))
+    network = suitable_network(profile.train.size, event_shape)
+    return {
+        "likelihood": LIKELIHOODS.member(likelihood),
+        "encoder": network,
+        "decoder": network,
+        "latent_dim": latents,
+    }
+
+
+def suitable_network(examples: int, event_shape: tuple[int, ...]) -> Member:
+    """Return a network for data: convolutions for large images, else an mlp.
+
+    Layers are at most half as wide as there are examples, and between 16 and 512. Larger images get more convolutions,
+    so that the dense layer after them does not grow with the image.
+
+    Args:
+      examples: the number of training examples.
+      event_shape: the shape of one example.
+    """
+    width = min(MOST_WIDTH, max(LEAST_WIDTH, 2 ** int(math.log2(max(2, examples // 2)))))
+    if len(event_shape) == 1 or math.prod(event_shape) <= MLP_VALUES:
+        return NETWORKS.member({"name": "mlp", "hidden": (width, width)})
+    halvings = max(2, math.ceil(math.log2(max(event_shape[:2]) / SMALLEST_SIDE)))
+    channels = (32, *(64,) * (halvings - 1))
+    return NETWORKS.member({"name": "conv", "channels": channels, "dense": (min(256, width),)})
 
 
 def likelihood_support(likelihood: Member) -> Support:
@@ -306,6 +389,7 @@ def plan(
     reading: Reading | None = None,
     scaling: str | Member | None = None,
     open_choices: Collection[str] = (),
+    notify: Callable[[Note], object] | None = None,
 ) -> tuple[RunConfig, Dataset]:
     """Return a new run's config, and its data ready for training.
 
@@ -321,6 +405,7 @@ def plan(
       dataset, data_dir, progress, reading: see `data.loading.read`.
       binarization, scaling, open_choices: see `choose`.
       model, training: your settings.
+      notify: called with each choice, and with each warning about the data. The log has them, too.
 
     Returns:
       The config, and the data with binarized validation and test examples. The binarization may leave the training
@@ -338,8 +423,10 @@ def plan(
         raw.check_finite()
     recipe = choose(raw.profile, model, open_choices=open_choices, scaling=scaling, binarization=binarization)
     data = scale(raw, recipe.scaling)
-    for note in recipe.notes:
+    for note in (*recipe.notes, *(Note(each.setting, "", each.text, warns=True) for each in Doubt.find(raw))):
         logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", raw.name, note.text)
+        if notify is not None:
+            notify(note)
     origin = raw.origin or Origin(dataset, data_dir)
     columns = (reading is None or reading.columns is None) and data.reading.columns is not None
     config = RunConfig(
@@ -474,7 +561,8 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
     """Return what a data set contains and how tfp_vae would train on it, as a JSON object.
 
     `range`, `missing` and `infinite` refer to the values before scaling. Data that can be used for training have `kind`
-    and more about the values after scaling, and `assumed` if the scaling may be wrong. Other data have a `problem`.
+    and more about the values after scaling, and `assumed` if the scaling may be wrong. `doubts` lists properties that
+    are probably mistakes. Other data have a `problem`.
 
     ```python
     found = tv.runs.recipe.inspect(tv.data.loading.read("digits"))
@@ -494,26 +582,21 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
     except DataError as error:
         return {**found, "trainable": False, "problem": str(error)}
     few, profile = describe_few_values(raw.profile), data.profile
-    likelihoods, model = likelihoods_that_fit(profile), recipe.model
+    likelihoods = likelihoods_that_fit(profile)
     binarizable = profile.fits(UNIT) and "bernoulli" not in likelihoods
     pairs = {name: find_duplicates(data, name) for name in ("validation", "test")}
     return {
         **found,
         "trainable": True,
         "lack": raw.profile.lack,
+        "doubts": [doubt.text for doubt in Doubt.find(raw)],
         "assumed": None if scaling else scaling_doubt(raw.profile, recipe.scaling.name),
         "few_values": None if few is None else few._asdict(),
         "kind": str(recipe.profile.kind),
         "constant": profile.constant,
         "likelihoods": likelihoods,
         "likelihoods_if_binarized": ["bernoulli"] * binarizable,
-        "picked": {
-            "likelihood": model.likelihood.name,
-            "encoder": model.encoder.name,
-            "decoder": model.decoder.name,
-            "scaling": recipe.scaling.name,
-            "binarization": recipe.binarization.name,
-        },
+        "picked": {"scaling": recipe.scaling.name, **{n.setting: n.value for n in recipe.notes if not n.warns}},
         "duplicates": {
             name: {**each._asdict(), "nearest": [pair._asdict() for pair in each.nearest]}
             for name, each in pairs.items()
@@ -638,7 +721,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
             f"{path}: expected examples of shape {expected}, as the run was trained on, found {found}. Convert them, "
             "or choose another `run`."
         )
-    check_split(path, split, REAL, "Correct or remove it.")
+    check_split(path, split, FINITE, "Correct or remove it.")
     split = replace(split, x=scale_like(config, path, split.x), scaling=config.data.scaling)
     takes = BINARIZATIONS.build(config.data.binarization).takes(config.model.support(config.data.event_shape))
     if takes is REAL and config.data.pixels_over is not None:

@@ -46,7 +46,8 @@ def test_facts_of_pixels(pixels: dict[str, Any]) -> None:
 def test_settings_that_train_would_choose_are_options(pixels: dict[str, Any]) -> None:
     lines = training_lines(pixels)
     assert lines["train would choose"] == (
-        "--likelihood bernoulli, --encoder mlp, --decoder mlp, --scaling pixels, --binarization dynamic"
+        "--scaling pixels, --binarization none, --encoder mlp:hidden=16,16, --decoder mlp:hidden=16,16, "
+        "--likelihood discretized-logistic:levels=256, --latent-dim 2"
     )
     assert lines["usable for training"] == "yes"
     assert lines["fit if binarized"] == "bernoulli"

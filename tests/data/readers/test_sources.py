@@ -56,7 +56,7 @@ class TestTables:
         rows = [f"{i},{i}" for i in range(12)]
         rows[7] = "7,NA"
         (tmp_path / "t.csv").write_text("a,b\n" + "\n".join(rows))
-        with pytest.raises(DataError, match=r"found nan in row 7 of its source[.] Correct or remove"):
+        with pytest.raises(DataError, match=r"found nan in row 7 of its source, column 'b'[.] Correct or remove"):
             load(str(tmp_path / "t.csv"))
 
 

@@ -49,6 +49,26 @@ def test_standard_values_have_mean_0_and_standard_deviation_1(rng: np.random.Gen
     np.testing.assert_allclose(scaled * scaling.scale + scaling.loc, x, rtol=1e-6, atol=1e-6)
 
 
+def test_windows_of_signals_are_standardized_element_by_element(rng: np.random.Generator) -> None:
+    windows = rng.normal([1e5, -40.0, 3.0], [900.0, 12.0, 0.01], (200, 5, 3))
+    data = load(windows)
+    assert data.scaling.name == "standard"
+    np.testing.assert_allclose(data.train.x.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(data.train.x.std(axis=0), 1, atol=1e-4)
+
+
+def test_examples_of_many_values_share_one_mean_and_deviation(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfp_vae.data.transforms.scaling.MOST_FEATURES", 20)
+    x = rng.normal(7, 3, (40, 4, 6, 1))
+    data = scale(dataset(x), "standard")
+    assert data.scaling.settings == {"loc": (pytest.approx(x.mean()),), "scale": (pytest.approx(x.std()),)}
+    scaling = SCALINGS.build(data.scaling)
+    np.testing.assert_allclose(scaling.inverse(data.train.x), x, atol=1e-5)
+    np.testing.assert_array_equal(data.profile.train.high, data.train.x.max(axis=0))
+
+
 def test_only_training_data_decide_loc_and_scale(tmp_path: Path) -> None:
     x = np.concatenate([np.zeros((10, 1)), np.ones((10, 1)), np.full((4, 1), 9.0)])
     np.savez(tmp_path / "a.npz", x_train=x[:20], x_validation=x[20:22], x_test=x[22:])
@@ -84,7 +104,9 @@ def test_error_for_numbers_beyond_float32_names_the_row(tmp_path: Path) -> None:
     x = np.ones((20, 2))
     x[3, 1] = 1e300
     np.save(tmp_path / "a.npy", x)
-    with pytest.raises(DataError, match="found inf in row 3 of its source"):
+    with pytest.raises(
+        DataError, match=r"found 1e\+300 in row 3 of its source[.] Such a value usually marks a missing"
+    ):
         load(str(tmp_path / "a.npy"), scaling="none")
 
 
@@ -111,6 +133,9 @@ def test_refuses_settings_of_another_size() -> None:
         (VALUES["counts"], REAL, "standard"),
         (VALUES["counts"], COUNTS, "none"),
         (VALUES["values in [0, 1]"], REAL, "none"),
+        (VALUES["real values"].reshape(12, 6, 8, 1), None, "standard"),
+        (VALUES["real values"].reshape(12, 4, 4, 3), REAL, "standard"),
+        (VALUES["counts"].reshape(12, 4, 4, 3), REAL, "none"),
         (PIXELS[..., None], None, "pixels"),
         (PIXELS[..., None], COUNTS, "none"),
         (PIXELS[..., None], REAL, "pixels"),
@@ -136,10 +161,12 @@ def test_settings_are_read_from_text() -> None:
      (4_000, np.uint16, None, "If they are pixels, set `scaling=divided:by=4095`"),
      (65_535, np.uint16, None, "`scaling=divided:by=65535`. If they are counts, set `scaling=none`"),
      (65_535, np.uint16, "none", None), (70_000, np.int64, None, None), (127, np.uint16, None, None),
+     (255, np.float32, None, "its values, up to 255, are treated as counts. If they are pixels, set `scaling=divided"),
+     (254.5, np.float64, None, "its values, up to 254.5, are standardized. If they are pixels, set `scaling="),
      (4_000, np.float32, None, None)],
 )  # fmt: skip
 def test_reports_doubtful_scalings_of_whole_numbers(
-    largest: int, dtype: type, scaling: str | None, said: str | None
+    largest: float, dtype: type, scaling: str | None, said: str | None
 ) -> None:
     x = (largest * (np.arange(20 * 16).reshape(20, 4, 4, 1) % 2)).astype(dtype)
     profile = dataset(x).profile

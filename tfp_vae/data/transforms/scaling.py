@@ -21,7 +21,7 @@ import pydantic
 
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import Member, Positive, Table, record, split_numbers
-from tfp_vae.core.supports import REAL, UNIT, Support
+from tfp_vae.core.supports import LARGEST, REAL, UNIT, Support
 from tfp_vae.data.profile import BLOCK_VALUES, Facts, Profile
 
 if TYPE_CHECKING:
@@ -109,9 +109,11 @@ class Scaling(abc.ABC):
     def _facts(self, facts: Facts) -> Facts:
         low, high = self(np.stack([facts.low, facts.high]))
         if facts.values is None:
-            return replace(facts, low=low, high=high, whole=facts.whole and self.full(facts.low) is None)
+            whole = facts.whole and self.full(facts.low) is None
+            return replace(facts, low=low, high=high, whole=whole, ends=None)
         values = np.unique(self(facts.values[:, np.newaxis]))
-        return replace(facts, low=low, high=high, whole=bool((values == np.rint(values)).all()), values=values)
+        whole = bool((values == np.rint(values)).all())
+        return replace(facts, low=low, high=high, whole=whole, values=values, ends=None)
 
 
 def as_float32(x: np.ndarray) -> np.ndarray:
@@ -197,7 +199,7 @@ class Standard(Scaling):
     """Each element less its mean, divided by its standard deviation in the training data: (x - loc) / scale.
 
     An element that is constant in the training data has scale 1. The log-density of x is that of the scaled values less
-    sum_i log scale_i.
+    sum_i log scale_i. Examples of more than 65,536 values share one mean and one standard deviation.
 
     ```python
     rows = np.random.default_rng(0).normal(5.0, 2.0, size=(100, 3))
@@ -206,7 +208,7 @@ class Standard(Scaling):
     ```
 
     Args:
-      loc: the means, in the order of the event's elements. By default those of the training data.
+      loc: the means, in the order of the event's elements, or one for all. By default those of the training data.
       scale: the standard deviations, likewise.
 
     Raises:
@@ -223,25 +225,32 @@ class Standard(Scaling):
           DataError: an example does not have as many values as there are locs and scales.
         """
         size = int(np.prod(x.shape[1:]))
-        if {len(self.loc), len(self.scale)} != {size}:
+        if {len(self.loc), len(self.scale)} not in ({size}, {1}):
             raise DataError(
                 f"expected a loc and a scale for each of {size} values of an example, found {len(self.loc)} and "
                 f"{len(self.scale)}. Leave them out to take those of the training data."
             )
-        loc, scale = (np.reshape(values, x.shape[1:]) for values in (self.loc, self.scale))
+        loc, scale = self.spread(x.shape[1:])
         return as_float32((x - loc) / scale)
 
     def inverse(self, y: np.ndarray, full: float = 1.0) -> np.ndarray:
         """Return loc + scale y."""
         del full
-        loc, scale = (np.reshape(values, y.shape[1:]) for values in (self.loc, self.scale))
+        loc, scale = self.spread(y.shape[1:])
         unscaled: np.ndarray = loc + scale * y.astype(np.float64)
         return unscaled
 
+    def spread(self, event_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the loc and the scale of each element, [*event_shape]."""
+        loc, scale = (
+            np.broadcast_to(values, event_shape) if len(values) == 1 else np.reshape(values, event_shape)
+            for values in (self.loc, self.scale)
+        )
+        return loc, scale
+
     def log_scale(self, event_shape: tuple[int, ...]) -> float:
         """Return sum_i log scale_i."""
-        del event_shape
-        return float(np.sum(np.log(np.abs(self.scale))))
+        return float(np.sum(np.log(np.abs(self.spread(event_shape)[1]))))
 
     @classmethod
     def settings_from(cls, settings: Mapping[str, object], x: np.ndarray) -> dict[str, object]:
@@ -249,14 +258,16 @@ class Standard(Scaling):
         if settings["loc"] or settings["scale"]:
             return dict(settings)
         flat = x.reshape(len(x), -1)
+        if flat.shape[1] > MOST_FEATURES:
+            flat = x.reshape(-1, 1)
         loc, scale = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
         return {"loc": loc.tolist(), "scale": np.where(flat.max(axis=0) > flat.min(axis=0), scale, 1.0).tolist()}
 
     def _facts(self, facts: Facts) -> Facts:
         """Return the range of the scaled values: any number as long as loc and scale are open."""
-        any_number = np.full_like(facts.low, np.finfo(np.float32).max, np.float32)
+        any_number = np.full_like(facts.low, LARGEST / 2, np.float32)
         low, high = self(np.stack([facts.low, facts.high])) if self.loc else (-any_number, any_number)
-        return replace(facts, low=low, high=high, whole=False, values=None)
+        return replace(facts, low=low, high=high, whole=False, values=None, ends=None)
 
 
 SCALINGS: Table[Scaling] = Table(
@@ -267,11 +278,10 @@ SCALINGS: Table[Scaling] = Table(
 def choose_scaling(profile: Profile, support: Support | None = None) -> str:
     """Return the name of the scaling that suits data.
 
-    - Vectors of real values are standardized if the likelihood takes real values or is open. Vectors of counts are
-      standardized if you chose such a likelihood. Other vectors stay as they are, because 8-bit numbers in a table are
-      seldom pixels.
+    - Real values are standardized if the likelihood takes real values or is open. So are vectors of counts if
+      you chose such a likelihood. Other vectors stay as they are, because 8-bit numbers in a table are seldom pixels.
     - Images of 8 bits are divided by 255, unless they are binary or only the raw values fit the likelihood.
-    - Other images stay as they are. If they lie in [0, 1], this is recorded as `pixels`.
+    - Images of counts stay as they are, and so do images in [0, 1], for which this is recorded as `pixels`.
 
     ```python
     from tfp_vae.data.transforms.scaling import choose_scaling
@@ -283,9 +293,11 @@ def choose_scaling(profile: Profile, support: Support | None = None) -> str:
       profile: facts about data before scaling.
       support: of the likelihood that you chose. None if it is open.
     """
-    if len(profile.event_shape) == 1:
-        standardized = {None: ("real values",), REAL: ("real values", "counts")}.get(support, ())
-        return "standard" if profile.kind.values in standardized else "none"
+    is_vector, values = len(profile.event_shape) == 1, profile.kind.values
+    if values == "real values" or (is_vector and values == "counts" and support is REAL):
+        return "standard" if support in (None, REAL) else "none"
+    if is_vector:
+        return "none"
     pixels = profile.largest > 1 if profile.eight_bits else profile.fits(UNIT)
     if pixels and support is not None and profile.fits(support) and not Pixels().rescale(profile).fits(support):
         return "none"
@@ -293,33 +305,36 @@ def choose_scaling(profile: Profile, support: Support | None = None) -> str:
 
 
 def scaling_doubt(profile: Profile, scaling: str) -> str | None:
-    """Return why the scaling of whole numbers in images may be wrong, with a remedy, or None.
+    """Return why the scaling of images may be wrong, with a remedy, or None.
 
-    Values of 8 bits are taken for pixels up to 255 although the largest is less than half of that, or values of more
-    bits are taken for counts although they may be pixels.
+    Values of 8 bits are taken for pixels up to 255 although the largest is less than half of that. Or values of another
+    type are taken for counts or real values although they may be pixels.
 
     Args:
       profile: facts about data before scaling.
       scaling: the name of the scaling that was chosen for them.
     """
-    if len(profile.event_shape) == 1 or any(dtype.kind not in "iu" for dtype in profile.dtypes):
+    if len(profile.event_shape) == 1 or not profile.finite:
         return None
-    largest, bits = int(profile.largest), 8 * max(dtype.itemsize for dtype in profile.dtypes)
+    largest, floats = float(profile.largest), any(dtype.kind not in "iu" for dtype in profile.dtypes)
+    kind = "values" if floats else f"{8 * max(dtype.itemsize for dtype in profile.dtypes)}-bit whole numbers"
     if profile.eight_bits and 0 < largest <= PIXEL // 2:
         if scaling == "none":
-            return f"the largest of its {bits}-bit pixels is {largest}, so they are not divided by 255."
+            return f"the largest of its 8-bit pixels is {largest:g}, so they are not divided by 255."
         if scaling == "pixels":
             return (
-                f"the largest of its {bits}-bit pixels is {largest}, but they are divided by 255, so values end at "
-                f"{largest / PIXEL:.2g}. If {largest} is full, multiply by {PIXEL / largest:g} first, or train with "
-                f"`scaling=divided:by={largest}`."
+                f"the largest of its 8-bit pixels is {largest:g}, but they are divided by 255, so values end at "
+                f"{largest / PIXEL:.2g}. If {largest:g} is full, multiply by {PIXEL / largest:g} first, or train with "
+                f"`scaling=divided:by={largest:g}`."
             )
-    full = next((full for full in FULL_PIXELS if full >= largest), None)
-    if profile.eight_bits or scaling != "none" or largest <= PIXEL // 2 or full is None:
+    full = next((full for full in (FULL_PIXELS[:1] if floats else FULL_PIXELS) if full >= largest), None)
+    if profile.eight_bits or largest <= PIXEL // 2 or full is None or profile.smallest < 0:
         return None
-    return (
-        f"its {bits}-bit whole numbers, up to {largest}, are treated as counts. If they are pixels, set "
-        f"`scaling=divided:by={full}`. If they are counts, set `scaling=none`."
+    treated = {"none": "treated as counts", "standard": "standardized"}.get(scaling)
+    other = "counts" if scaling == "none" else "other real numbers"
+    return treated and (
+        f"its {kind}, up to {largest:g}, are {treated}. If they are pixels, set `scaling=divided:by={full}`. If they "
+        f"are {other}, set `scaling={scaling}`."
     )
 
 
