@@ -13,6 +13,8 @@ import re
 import shlex
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
@@ -145,6 +147,44 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
     with bar() as progress:
         task = progress.add_task(description, total=total)
         yield lambda done: progress.advance(task, done)
+
+
+REMINDER_SECONDS = 10.0
+"""A picture that takes longer is named on stderr, again after each such time."""
+
+
+@contextmanager
+def drawing_reminders(seconds: float = REMINDER_SECONDS) -> Iterator[Callable[[str, int, int], None]]:
+    """Name the picture that is being drawn if it takes long, and yield a function to call before each picture.
+
+    The function takes the picture's name, its number and the number of pictures. Each finished picture has a line of
+    its own, so pictures that are drawn quickly need no reminder.
+
+    Args:
+      seconds: the time between two reminders.
+    """
+    ended, current = threading.Event(), ("preparing pictures", time.monotonic())
+
+    def begin(name: str, number: int, total: int) -> None:
+        nonlocal current
+        current = f"drawing {name} ({number} of {total})", time.monotonic()
+
+    def remind() -> None:
+        due = seconds
+        while not ended.wait(max(0.01, due)):
+            text, since = current
+            took = time.monotonic() - since
+            due = seconds - took % seconds
+            if took >= seconds:
+                notice(f"{text}: {took:.0f} s so far")
+
+    thread = threading.Thread(target=remind, name="reminders", daemon=True)
+    thread.start()
+    try:
+        yield begin
+    finally:
+        ended.set()
+        thread.join()
 
 
 @final

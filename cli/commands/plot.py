@@ -77,6 +77,7 @@ def command(
         console.notice(f"picture: {path}") if as_json else click.echo(path)
 
     subject = reports.Subject(restored, dataset, seed, projection or DEFAULT)
-    paths = {path.stem: str(path) for path in reports.draw_run(subject, pictures, notify=announce)}
+    with console.drawing_reminders() as begin:
+        paths = {path.stem: str(path) for path in reports.draw_run(subject, pictures, begin=begin, notify=announce)}
     if as_json:
         console.print_json(output.record(found, restored, pictures=paths, projection=projection or DEFAULT))

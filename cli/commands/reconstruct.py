@@ -27,13 +27,14 @@ def figure(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> F
     from tfp_vae import plots
 
     return plots.reconstructions(
-        examples.split.x,
-        x,
+        config.data.shown(examples.split.x),
+        config.data.shown(x),
         title=f"{examples.title[:1].upper()}{examples.title[1:]} and their reconstructions",
         what=as_seen(config),
         made=OUTPUTS[show].symbol,
         features=config.data.features,
         unit=config.data.unit,
+        ink=config.data.ink,
     )
 
 

@@ -53,10 +53,11 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
 
     if dataset is not None:
         subject, wanted = reports.Subject(LoadedRun(found), dataset), set(reports.pictures_for(found))
-        names = [name for name in reports.applicable(subject) if name in wanted]
-        outdated = reports.pictures_to_redraw(found, names, subject.description)
-        if outdated:
-            reports.draw_run(subject, outdated, notify=lambda picture: console.notice(f"picture: {picture}"))
+        with console.drawing_reminders() as begin:
+            names = [name for name in reports.applicable(subject) if name in wanted]
+            outdated = reports.pictures_to_redraw(found, names, subject.description)
+            if outdated:
+                reports.draw_run(subject, outdated, begin=begin, notify=lambda path: console.notice(f"picture: {path}"))
     path = path or found.path("report.html")
     storage.write_bytes(path, reports.html_page(found).encode())
     names = [picture.name for picture in reports.page_pictures(found)]

@@ -31,7 +31,7 @@ def figure(x: np.ndarray, data: DataConfig, title: str) -> Figure:
     """Return a grid of samples."""
     from tfp_vae import plots
 
-    return plots.image_grid(x, title=title, features=data.features, unit=data.unit)
+    return plots.image_grid(data.shown(x), title=title, features=data.features, unit=data.unit, ink=data.ink)
 
 
 def columns(x: np.ndarray, data: DataConfig, title: str) -> dict[str, np.ndarray]:

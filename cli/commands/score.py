@@ -127,8 +127,9 @@ def command(
         few = f"The {len(least)} least likely" if len(least) > 1 else "The least likely"
         title = f"{few} of {examples.title}\nlog p(x) in nats"
         names = [examples.split.source_name(row) for row in least]
-        features = found.config().data.features
-        picture = ranking(x[least], estimates.log_likelihood[least], title, features, names)
+        config = found.config().data
+        values = estimates.log_likelihood[least]
+        picture = ranking(config.shown(x[least]), values, title, config.features, names, config.ink)
         result["picture"] = str(found.write_plot(f"anomalies-{examples.name}", png(picture)))
     if as_json:
         console.print_json(result)

@@ -233,7 +233,8 @@ def draw_pictures(run: Run, dataset: Dataset) -> None:
     from tfp_vae.runs.load import LoadedRun
 
     subject = reports.Subject(LoadedRun(run), dataset)
-    reports.draw_run(subject, notify=lambda path: console.notice(f"picture: {path}"))
+    with console.drawing_reminders() as begin:
+        reports.draw_run(subject, begin=begin, notify=lambda path: console.notice(f"picture: {path}"))
 
 
 def print_result(result: Mapping[str, Any]) -> None:

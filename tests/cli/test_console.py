@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 
 import click
 import pytest
@@ -69,3 +71,22 @@ def test_errors_in_reading_the_command_line_name_its_options(monkeypatch: pytest
     result = CliRunner().invoke(main, ["sample"])
     assert result.stderr.splitlines()[-1] == "Error: Invalid value for '--n': Set --temperature."
     assert result.exit_code == 2
+
+
+def test_slow_pictures_are_named_again_and_again(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.drawing_reminders(0.05) as begin:
+        begin("quick", 1, 3)
+        begin("extremes", 2, 3)
+        time.sleep(0.3)
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert 2 <= len(lines) <= 6
+    assert set(lines) == {"drawing extremes (2 of 3): 0 s so far"}
+
+
+def test_reminders_end_with_their_block(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="broken"), console.drawing_reminders(9.0):
+        raise RuntimeError("broken")
+    assert "reminders" not in [thread.name for thread in threading.enumerate()]
+    assert capsys.readouterr().err == ""

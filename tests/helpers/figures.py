@@ -14,9 +14,9 @@ from PIL import Image
 from tfp_vae import plots
 
 
-def pixels(figure: Figure) -> np.ndarray:
-    """The pixels of a figure's PNG file."""
-    return matplotlib.image.imread(io.BytesIO(plots.png(figure)), format="png")
+def pixels(figure: Figure, dpi: int = 30) -> np.ndarray:
+    """The pixels of a figure's PNG file, which is small because tests need no fine lines."""
+    return matplotlib.image.imread(io.BytesIO(plots.png(figure, dpi=dpi)), format="png")
 
 
 def first_image(figure: Figure) -> np.ndarray:

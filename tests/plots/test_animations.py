@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 
@@ -69,6 +70,34 @@ def test_titles_name_the_epoch_and_the_total_after_the_first_epoch(
     epochs: list[int], total: int | None, lines: list[str]
 ) -> None:
     assert animations.frame_titles("title", epochs, total) == [f"title\n{line}" for line in lines]
+
+
+@pytest.mark.parametrize("draw", ["latent", "grid"])
+def test_title_stays_in_place(draw: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    """The title of a frame is where it was in the first frame. It jumped to another place in the second before."""
+    places = []
+    take = animations.Recorder.take
+
+    def looking(recorder: animations.Recorder) -> None:
+        take(recorder)
+        figure = recorder.figure
+        title = figure._suptitle or figure.axes[0].title
+        places.append(title.get_window_extent().y1)
+
+    monkeypatch.setattr(animations.Recorder, "take", looking)
+    if draw == "latent":
+        animations.latent_animation([0, 1, 2], rng.normal(size=(3, 9, 2)), None)
+    else:
+        animations.grid_animation([0, 1, 2], rng.random((3, 4, 8, 8, 1)), 2, "title")
+    assert len(set(places)) == 1
+
+
+def test_notebook_shows_an_animation(rng: np.random.Generator) -> None:
+    gif = animations.grid_animation([0, 1], rng.random((2, 4, 8, 8, 1)), 2, "title")
+    content = gif._repr_mimebundle_()
+    assert base64.b64decode(content["image/gif"]) == gif
+    width, height = Image.open(io.BytesIO(gif)).size
+    assert content["text/plain"] == repr(gif) == f"Gif({width}x{height} pixels, 2 frames)"
 
 
 @pytest.mark.parametrize(("count", "durations"), [(1, [3_000]), (2, [700, 3_000]), (4, [700, 120, 120, 3_000])])

@@ -152,6 +152,25 @@ def test_number_of_bins_never_falls() -> None:
     assert (bins[0], bins[99], bins[-1]) == (8, 20, 60)
 
 
+@pytest.mark.parametrize(
+    ("x", "ink"),
+    [(np.eye(8), True), (1 - np.eye(8), False), (np.linspace(0, 1, 64), False), (np.zeros(9), False),
+     (np.full(9, np.nan), False), (255 * np.eye(8), True)],
+)  # fmt: skip
+def test_ink_has_a_background_of_low_values(x: np.ndarray, ink: bool) -> None:
+    assert canvas.is_ink(x) is ink
+
+
+def test_notebook_shows_a_figure_once_as_a_picture(rng: np.random.Generator) -> None:
+    pytest.importorskip("IPython")
+    from IPython.core.formatters import DisplayFormatter
+
+    figure = plots.image_grid(rng.random((4, 8, 8, 1)), "title")
+    content, _ = DisplayFormatter().format(figure)
+    assert content.keys() == {"text/plain", "image/png"}
+    assert content["image/png"] == plots.png(figure)
+
+
 @pytest.mark.parametrize("about", ["", "weights final, of step 24; seed 0", "± 1"])
 def test_png_keeps_its_description(about: str) -> None:
     assert canvas.description(canvas.png(canvas.Figure(figsize=(1, 1)), about)) == about
@@ -165,7 +184,7 @@ def test_files_that_are_not_pictures_have_no_description() -> None:
 def test_png_has_150_dots_per_inch() -> None:
     figure = canvas.Figure(figsize=(4, 2))
     figure.add_axes((0, 0, 1, 1))
-    height, width = pixels(figure).shape[:2]
+    height, width = pixels(figure, canvas.DPI).shape[:2]
     assert width == pytest.approx(4 * canvas.DPI, rel=0.2)
     assert height == pytest.approx(2 * canvas.DPI, rel=0.3)
 

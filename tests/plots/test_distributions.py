@@ -116,3 +116,38 @@ def test_both_histograms_have_the_same_bins(rng: np.random.Generator) -> None:
     outline = line.get_path().vertices[:, 0]
     assert bars[0].get_x() == pytest.approx(outline.min())
     assert bars[-1].get_x() + bars[-1].get_width() == pytest.approx(outline.max())
+
+
+def test_columns_compare_data_with_samples(rng: np.random.Generator) -> None:
+    data = np.column_stack([rng.normal(5, 1, 400), rng.integers(0, 2, 400), np.full(400, 3.0)])
+    made = data + np.array([2.0, 0, 0])
+    figure = plots.column_marginals(data, made, ["length", "is $new", "constant"], "Columns")
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in panels] == ["length", r"is \$new", "constant"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["data", "x ~ p(x), model"]
+    binary = panels[1].containers[0]
+    assert [bar.get_x() + bar.get_width() / 2 for bar in binary] == [0, 1]
+    np.testing.assert_allclose([bar.get_height() for bar in binary], [1 - data[:, 1].mean(), data[:, 1].mean()])
+    filled = max(panels[0].containers[0], key=lambda bar: bar.get_height())
+    assert filled.get_x() == pytest.approx(5, abs=1)
+
+
+def test_many_columns_are_those_that_differ_most(rng: np.random.Generator) -> None:
+    data = rng.normal(size=(300, 30))
+    made = data + 9 * (np.arange(30) >= 6)
+    figure = plots.column_marginals(data, made, [f"c{i}" for i in range(30)], "Columns")
+    assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == [f"c{i}" for i in range(6, 30)]
+    assert figure.get_suptitle() == "Columns, the 24 of 30 columns that differ most"
+
+
+@pytest.mark.parametrize(("shift", "distance"), [(0, 0), (10, 1)])
+def test_distance_of_columns_is_between_none_and_one(shift: float, distance: float, rng: np.random.Generator) -> None:
+    x = rng.random(50)
+    assert distributions.column_distance(x, x + shift) == distance
+
+
+@pytest.mark.parametrize("values", [[3.0, 3.0], [np.nan, np.inf], [0.0, 1e30], [0.0, np.inf]])
+def test_bins_of_unusual_values_rise(values: list[float]) -> None:
+    bins = distributions.common_bins(np.array(values), np.array([3.0]))
+    assert (np.diff(bins) > 0).all()
+    assert np.isfinite(bins).all()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from sklearn import datasets
 
+from tests.helpers import animated
 from tests.helpers.figures import first_image, pixels
 from tfp_vae import plots
 
@@ -22,9 +26,57 @@ def test_grid_shows_images_in_reading_order(side: int, channels: int, rng: np.ra
     assert pixels(figure).ndim == 3
 
 
-def test_grid_leaves_missing_tiles_white() -> None:
-    picture = first_image(plots.image_grid(np.ones((3, 4, 4, 1)), columns=2))
-    assert picture[5:9, 5:9].max() == 0
+@pytest.mark.parametrize("ink", [True, False])
+def test_grid_leaves_missing_tiles_white(ink: bool) -> None:
+    figure = plots.image_grid(np.full((3, 4, 4, 1), 0.5), columns=2, ink=ink)
+    assert (as_seen(figure)[5:9, 5:9] == 1).all()
+    np.testing.assert_allclose(as_seen(figure)[:4, :4], 0.5, atol=0.01)
+
+
+def as_seen(figure: Figure) -> np.ndarray:
+    """The brightness of the first grey image of a figure as a reader sees it: 0 is black and 1 is white."""
+    image = figure.axes[0].images[0]
+    return np.asarray(image.to_rgba(image.get_array())[..., 0])
+
+
+@pytest.mark.parametrize("draw", ["image_grid", "reconstructions", "strips", "manifold", "extremes", "ranking"])
+def test_grey_photos_look_like_photos(draw: str) -> None:
+    """The pixels of each picture correlate with the photos above 0.9. They were negatives before."""
+    x = grey_photos()
+    figures = {
+        "image_grid": lambda: plots.image_grid(x),
+        "reconstructions": lambda: plots.reconstructions(x, x),
+        "strips": lambda: plots.strips(x[np.newaxis], ["a"], list("abcd"), "title"),
+        "manifold": lambda: plots.manifold(x, 2),
+        "extremes": lambda: plots.extremes(x, np.arange(4.0), count=1),
+        "ranking": lambda: plots.ranking(x, np.arange(4.0), "title"),
+    }
+    seen = as_seen(figures[draw]())[:SIDE, :SIDE]
+    assert np.corrcoef(seen.ravel(), x[0, ..., 0].ravel())[0, 1] > 0.9
+
+
+def test_animated_photos_look_like_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.stack([grey_photos(), grey_photos()[::-1]])
+    shown = animated.seen(monkeypatch, lambda: plots.grid_animation([0, 1], frames, 2, "title"), as_seen)
+    for seen, x in zip(shown, frames, strict=True):
+        assert np.corrcoef(seen[:SIDE, :SIDE].ravel(), x[0, ..., 0].ravel())[0, 1] > 0.9
+
+
+def test_digits_are_dark_ink_on_white() -> None:
+    x = datasets.load_digits().data[:4].reshape(-1, 8, 8, 1) / 16
+    for figure in (plots.image_grid(x), plots.reconstructions(x, 0.1 + 0.8 * x)):
+        seen = as_seen(figure)
+        assert np.corrcoef(seen[:8, :8].ravel(), x[0].ravel())[0, 1] < -0.99
+        assert seen[8].min() == 1
+
+
+SIDE = 24
+
+
+def grey_photos() -> np.ndarray:
+    """Four grey crops of a photo, [4, 24, 24, 1], in [0, 1]."""
+    photo = datasets.load_sample_image("china.jpg").mean(axis=2)[::4, ::4] / 255
+    return np.stack([photo[:SIDE, i * SIDE : (i + 1) * SIDE] for i in range(4)])[..., np.newaxis].astype(np.float32)
 
 
 def test_two_channels_are_next_to_each_other(rng: np.random.Generator) -> None:
@@ -33,13 +85,25 @@ def test_two_channels_are_next_to_each_other(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(picture[:4, :8], np.concatenate([x[0, ..., 0], x[0, ..., 1]], axis=1))
 
 
-def test_vectors_are_rows_of_heat_maps_on_one_scale(rng: np.random.Generator) -> None:
-    x = rng.random((7, 5))
-    np.testing.assert_array_equal(first_image(plots.image_grid(x)), x)
-    data, means = plots.reconstructions(x, x / 2).axes[:2]
+def test_named_features_are_columns_of_heat_maps_on_one_scale(rng: np.random.Generator) -> None:
+    x, names = rng.random((7, 5)), list("abcde")
+    np.testing.assert_array_equal(first_image(plots.image_grid(x, features=names)), x)
+    data, means = plots.reconstructions(x, x / 2, features=names).axes[:2]
     np.testing.assert_array_equal(data.images[0].get_array(), x)
     np.testing.assert_array_equal(means.images[0].get_array(), x / 2)
     assert data.images[0].get_clim() == means.images[0].get_clim() == (0, 1)
+
+
+def test_vectors_are_lines(rng: np.random.Generator) -> None:
+    x = rng.random((40, 30))
+    lines = [line for axes in plots.image_grid(x).axes for line in axes.lines]
+    np.testing.assert_array_equal([line.get_ydata() for line in lines], x)
+    figure = plots.reconstructions(x[:3], x[:3] / 2, "data", "E[x|z]")
+    for axes, example in zip(figure.axes, x, strict=False):
+        if axes.get_visible():
+            np.testing.assert_array_equal([line.get_ydata() for line in axes.lines], [example, example / 2])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["data", "E[x|z]"]
+    assert first_image(plots.image_grid(rng.random((161, 3)))).shape == (161, 3)  # too many for lines
 
 
 def test_reconstructions_are_below_their_originals(rng: np.random.Generator) -> None:
@@ -63,9 +127,21 @@ def test_strips_run_from_left_to_right(rng: np.random.Generator) -> None:
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "3"]
 
 
-def test_strips_of_vectors_have_a_heat_map_for_each_walk(rng: np.random.Generator) -> None:
+def test_walks_of_vectors_are_lines_in_order_of_colour(rng: np.random.Generator) -> None:
     x = rng.normal(size=(3, 4, 5))
-    figure = plots.strips(x, ["a", "b", "c"], list("1234"), "walks")
+    figure = plots.strips(x, ["a", "b", "c"], list("1234"), "walks", "place")
+    for i in range(3):
+        np.testing.assert_array_equal([line.get_ydata() for line in figure.axes[i].lines], x[i])
+        assert figure.axes[i].get_title() == "abc"[i]
+        greens = [mpl.colors.to_rgb(line.get_color())[1] for line in figure.axes[i].lines]
+        assert greens == sorted(greens)  # the colours are those of viridis
+    assert [label.get_text() for label in figure.axes[-1].get_yticklabels()] == ["1", "3", "4"]
+    assert figure.axes[-1].get_ylabel() == "place"
+
+
+def test_strips_of_named_features_have_a_heat_map_for_each_walk(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(3, 4, 5))
+    figure = plots.strips(x, ["a", "b", "c"], list("1234"), "walks", features=list("vwxyz"))
     for i in range(3):
         np.testing.assert_array_equal(figure.axes[i].images[0].get_array(), x[i])
         assert figure.axes[i].get_title() == "abc"[i]

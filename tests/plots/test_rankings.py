@@ -39,8 +39,18 @@ def test_extremes_show_the_least_above_the_most_likely(rng: np.random.Generator)
     figure = plots.extremes(x, values, count=2)
     np.testing.assert_array_equal(first_image(figure)[:4, :4], x[8, ..., 0])
     assert [text.get_text() for text in figure.axes[0].texts] == ["0", "1", "8", "7"]
-    maps = plots.extremes(x.reshape(9, 16), values, count=2).axes
+    maps = plots.extremes(x.reshape(9, 16), values, count=2, features=list("abcdefghijklmnop")).axes
     np.testing.assert_array_equal(maps[1].images[0].get_array(), x.reshape(9, 16)[:2])
+
+
+def test_extreme_vectors_are_lines_with_their_values_and_names(rng: np.random.Generator) -> None:
+    x, values, names = rng.random((9, 16)), np.arange(9.0)[::-1], [f"row {i}" for i in range(9)]
+    panels = [axes for axes in plots.extremes(x, values, count=2, names=names).axes if axes.get_visible()]
+    np.testing.assert_array_equal([axes.lines[0].get_ydata() for axes in panels], x[[8, 7, 0, 1]])
+    heads = ["least\nrow 8: 0 nats", "least\nrow 7: 1 nats", "most\nrow 0: 8 nats", "most\nrow 1: 7 nats"]
+    assert [axes.get_title() for axes in panels] == heads
+    ranked = plots.ranking(x[:2], values[:2], "title", names=names[:2])
+    assert [axes.get_title() for axes in ranked.axes] == ["row 0: 8", "row 1: 7"]
 
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (3, 3), (5, 5), (6, 3), (16, 4)])
@@ -94,10 +104,10 @@ def test_tiny_tiles_have_no_names_and_no_room_for_them(rng: np.random.Generator)
 
 def test_names_rows_of_tables(rng: np.random.Generator) -> None:
     x, values, names = rng.random((6, 3)), np.array([3.0, 1, 2, 6, 5, 4]), [f"row {i}" for i in range(6)]
-    least, most = plots.extremes(x, values, "title", 2, names=names).axes[:2]
+    least, most = plots.extremes(x, values, "title", 2, list("abc"), names=names).axes[:2]
     assert [label.get_text() for label in least.get_yticklabels()] == ["row 1", "row 2"]
     assert [label.get_text() for label in most.get_yticklabels()] == ["row 3", "row 4"]
-    axes = plots.ranking(x, values, "title", names=names).axes[0]
+    axes = plots.ranking(x, values, "title", list("abc"), names=names).axes[0]
     assert axes.get_yticklabels()[3].get_text() == "row 3: 6"
 
 
@@ -126,7 +136,7 @@ def test_extremes_show_at_most_half_of_the_examples_in_each_row(
 
 
 def test_heads_of_extreme_vectors_give_the_range_of_their_values(rng: np.random.Generator) -> None:
-    figure = plots.extremes(rng.random((6, 3)), np.array([-5.0, -1, -9, -3, -7, -2]), "title", 2)
+    figure = plots.extremes(rng.random((6, 3)), np.array([-5.0, -1, -9, -3, -7, -2]), "title", 2, list("abc"))
     minus = "\N{MINUS SIGN}"
     heads = [f"least, {minus}9 to {minus}7", f"most, {minus}1 to {minus}2"]
     assert [axes.get_title() for axes in figure.axes[:2]] == heads
@@ -145,7 +155,7 @@ def test_short_names_stay_on_one_line() -> None:
 
 
 def test_many_ranked_vectors_have_numbers(rng: np.random.Generator) -> None:
-    axes = plots.ranking(rng.random((25, 3)), 100 + np.arange(25.0), "title").axes[0]
+    axes = plots.ranking(rng.random((25, 3)), 100 + np.arange(25.0), "title", list("abc")).axes[0]
     axes.figure.canvas.draw()
     labels = {label.get_text() for label in axes.get_yticklabels()}
     assert "0" in labels

@@ -31,6 +31,9 @@ from tfp_vae.runs.recipe import held_out_view
 from tfp_vae.runs.results import Assessment, Plan, assess, score
 from tfp_vae.runs.run import Run
 
+OF_IMAGES = {name: picture for name, picture in RUN_PICTURES.items() if name != "columns"}
+"""The pictures that a run on images can have."""
+
 SIDE, PITCH = 8, 9
 """Side of a digit, and distance from one tile to the next, in pixels."""
 
@@ -155,6 +158,25 @@ class TestScatter:
         assert (axes.get_xlabel(), axes.get_ylabel()) == plane.names
 
 
+def test_columns_compare_test_examples_with_draws(vectors: Subject) -> None:
+    """Each panel shows one value of the examples in the units of the source, and as many draws at least."""
+    figure = draw("columns", vectors)
+    data, made = (
+        vectors.config.data.unscaled(x)
+        for x in (vectors.test.x, sample(vectors.restored, 1_000, seed=vectors.seed, show="draw"))
+    )
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in panels] == [f"value {i}" for i in range(5)]
+    for i, axes in enumerate(panels):
+        bars, line = axes.containers[0], axes.patches[-1]
+        edges = [*(bar.get_x() for bar in bars), bars[-1].get_x() + bars[-1].get_width()]
+        np.testing.assert_allclose(
+            [bar.get_height() for bar in bars], np.histogram(data[:, i], edges, density=True)[0], atol=1e-5
+        )
+        expected, _ = np.histogram(made[:, i], edges, density=True)
+        assert line.get_path().vertices[:, 1].max() == pytest.approx(expected.max(), rel=1e-4)
+
+
 def test_manifold_rises_with_z_2_and_runs_right_with_z_1(flat: Subject) -> None:
     figure, side = draw("manifold", flat), gallery.MANIFOLD_SIDE
     axes = figure.axes[0]
@@ -201,7 +223,8 @@ class TestInterpolations:
         assert len(panels) == min(gallery.PATHS, len(vectors.test) // 2)
         for axes in panels:
             first, last = axes.get_title().split(" to ")
-            np.testing.assert_array_equal(axes.images[0].get_array()[[0, -1]], [rows[first], rows[last]])
+            ends = [axes.lines[place].get_ydata() for place in (0, -1)]
+            np.testing.assert_allclose(ends, vectors.shown(np.stack([rows[first], rows[last]])), rtol=1e-6)
 
 
 class TestAgainstPrior:
@@ -386,15 +409,17 @@ class TestEvaluation:
             assert median == pytest.approx(np.median(values[y == int(name)]), abs=1e-6)
         assert histogram.get_title() == "log p(x) of 40 test examples, K = 50"
 
-    def test_extremes_show_values_and_places_in_the_split(self, assessment: Assessment, digits: Dataset) -> None:
+    def test_extremes_show_values_and_rows_of_the_source(self, assessment: Assessment, digits: Dataset) -> None:
+        """Labels are those of `extremes`. They were indices in the split before."""
         figure = EVALUATION_PICTURES["evaluation-extremes"].draw(assessment)
         values, rows = assessment.estimates.log_likelihood, np.asarray(assessment.examples.rows)
-        test = held_out_view(LoadedRun(Run(Path(assessment.result["run"]))).config, digits, "test").x
+        split = held_out_view(Run(Path(assessment.result["run"])).config(), digits, "test")
         order = np.argsort(values, kind="stable")
         pitch = figure.axes[0].images[0].get_array().shape[0] / 2
         for i, place in enumerate([*order[:10], *order[-10:][::-1]]):
-            np.testing.assert_array_equal(tile(figure, *divmod(i, 10), pitch), test[rows[place], ..., 0])
-            assert figure.axes[0].texts[i].get_text() == f"\N{MINUS SIGN}{-values[place]:.0f}\ntest {rows[place]}"
+            np.testing.assert_array_equal(tile(figure, *divmod(i, 10), pitch), split.x[rows[place], ..., 0])
+            label = f"\N{MINUS SIGN}{-values[place]:.0f}\n{split.source_name(rows[place])}"
+            assert figure.axes[0].texts[i].get_text() == label
 
 
 class TestEveryPicture:
@@ -402,7 +427,7 @@ class TestEveryPicture:
 
     def test_draws_every_picture_of_the_table(self, flat: Subject) -> None:
         names = {path.name for path in flat.run.path("plots").iterdir() if not path.name.startswith("evaluation-")}
-        assert names == {name + picture.suffix for name, picture in RUN_PICTURES.items()}
+        assert names == {name + picture.suffix for name, picture in OF_IMAGES.items()}
         for name in names:
             picture = open_picture(flat.run.path(f"plots/{name}"))
             assert min(picture.size) > 100
@@ -479,11 +504,23 @@ class TestDrawRun:
         with pytest.raises(UsageError, match="unknown picture 'none'"):
             gallery.applicable(subject, ["none"])
         filmed = {name for name, picture in RUN_PICTURES.items() if picture.suffix == ".gif"}
-        assert set(gallery.applicable(subject)) == set(RUN_PICTURES) - filmed
+        assert set(gallery.applicable(subject)) == set(OF_IMAGES) - filmed
 
     def test_vectors_have_neither_a_manifold_nor_an_animation_of_images(self, vectors: Subject) -> None:
         assert not {"manifold", "decoder-animation"} & set(gallery.applicable(vectors))
         assert {"samples", "reconstructions", "latent-scatter", "extremes"} <= set(gallery.applicable(vectors))
+
+    def test_names_each_picture_before_drawing_it(self, copied: Run, digits: Dataset) -> None:
+        begun: list[tuple[str, int, int]] = []
+        names = ["architecture", "learning-curves"]
+        gallery.draw_run(
+            Subject(LoadedRun(copied), digits),
+            names,
+            begin=lambda *given: begun.append(given),
+            notify=lambda path: begun.append((path.stem, 0, 0)),
+        )
+        assert begun == [("architecture", 1, 2), ("architecture", 0, 0), ("learning-curves", 2, 2),
+                         ("learning-curves", 0, 0)]  # fmt: skip
 
     def test_reports_each_path_after_writing_the_file(self, copied: Run, digits: Dataset) -> None:
         reported: list[Path] = []
@@ -494,7 +531,7 @@ class TestDrawRun:
         assert reported == paths == [copied.path(f"plots/{name}.png") for name in ("architecture", "learning-curves")]
 
     def test_files_name_weights_and_seed_only_if_these_decide_them(self, flat: Subject) -> None:
-        for name, picture in RUN_PICTURES.items():
+        for name, picture in OF_IMAGES.items():
             if picture.suffix == ".png":
                 about = description(flat.run.path(f"plots/{name}.png").read_bytes())
                 assert about == (flat.description if picture.depends_on_weights else "")
@@ -533,6 +570,7 @@ class TestDrawRun:
         subject = train_subject(tmp_path / "run", str(tmp_path / dataset), settings, **model)
         names = {path.stem for path in gallery.draw_run(subject)}
         assert names >= {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture"}
+        missing = missing | ({"columns"} if dataset != "vectors.npz" else set())
         assert names | missing | {"traversals"} == set(RUN_PICTURES)
         assert not names & missing
 

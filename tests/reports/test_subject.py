@@ -52,9 +52,9 @@ def test_dimensions_are_sorted_by_the_variance_of_their_means(deep: Subject) -> 
 
 def test_kind_of_examples_follows_from_the_data(flat: Subject, vectors: Subject) -> None:
     assert flat.has_images
-    assert flat.unit
+    assert flat.tones == {"unit": True, "ink": True}
     assert not vectors.has_images
-    assert not vectors.unit
+    assert vectors.tones == {"unit": False, "ink": False}
 
 
 def test_decoding_gives_the_mean_of_the_likelihood(deep: Subject) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pydantic
 import pytest
 
 from tests.helpers.runs import small_model
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import RunError, UsageError
 from tfp_vae.core.execution import AUTO, EXECUTIONS
-from tfp_vae.core.registry import Member
+from tfp_vae.core.registry import RECORDED, Member
+from tfp_vae.data.readers.sources import Reading
 from tfp_vae.runs.config import (
     GROUPS,
     SETTINGS,
@@ -21,6 +23,7 @@ from tfp_vae.runs.config import (
     expand_shortcuts,
     read_settings,
 )
+from tfp_vae.training.callbacks import CALLBACKS
 
 DATA = DataConfig(
     dataset="digits",
@@ -328,3 +331,34 @@ class TestRunConfig:
 def test_values_as_options_and_in_reports(name: str, value: object, text: str, line: str | None) -> None:
     assert SETTINGS[name].text(value) == text
     assert line is None or SETTINGS[name].report(value) == line
+
+
+@pytest.mark.parametrize("name", ["__main__:Recorder", "collections:Recorder", "no-such-callback", "os:system"])
+def test_recorded_callbacks_need_no_code_to_be_read(name: str) -> None:
+    """A callback of a notebook or of an uninstalled package changes no number, so its run stays readable."""
+    written = run_config().model_dump(mode="json")
+    written["training"]["callbacks"] = [{"name": name, "every": 3}]
+    with pytest.raises((UsageError, pydantic.ValidationError)):
+        RunConfig.model_validate(written)
+    config = RunConfig.model_validate(written, context=RECORDED)
+    assert config.training.callbacks == (Member(name, {"every": 3}),)
+    assert config.model_dump(mode="json") == written
+    with pytest.raises((UsageError, RunError, KeyError)):
+        CALLBACKS.build(config.training.callbacks[0])
+
+
+@pytest.mark.parametrize(("features", "shown"), [((), [[14.0, 26.0]]), (("a", "b"), [[2.0, 2.0]])])
+def test_series_are_shown_in_their_units_and_tables_in_standard_deviations(
+    features: tuple[str, ...], shown: list[list[float]]
+) -> None:
+    scaling = Member("standard", {"loc": (10.0, 20.0), "scale": (2.0, 3.0)})
+    reading = Reading(columns=features or None)
+    data = DATA.model_copy(update={"event_shape": (2,), "scaling": scaling, "reading": reading})
+    x = np.full((1, 2), 2.0, np.float32)
+    np.testing.assert_allclose(data.shown(x), shown)
+    assert data.shown(np.stack([x, x, x])).shape == (3, 1, 2)
+
+
+def test_images_that_are_not_standardized_are_shown_as_they_are() -> None:
+    x = np.full((2, 8, 8, 1), 0.5, np.float32)
+    assert DATA.shown(x) is x

@@ -19,7 +19,17 @@ from tfp_vae.core.supports import BINARY, COUNTS, FINITE, UNIT, Support
 if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset
 
-__all__ = ["Ends", "Facts", "Kind", "Profile", "array_facts", "distinct_values", "measure", "profile_arrays"]
+__all__ = [
+    "Ends",
+    "Facts",
+    "Kind",
+    "Profile",
+    "array_facts",
+    "distinct_values",
+    "looks_like_ink",
+    "measure",
+    "profile_arrays",
+]
 
 SPLITS = ("train", "validation", "test")
 
@@ -45,6 +55,10 @@ ENOUGH = 10
 
 FEW = 32
 """At most this many distinct values are few."""
+
+MOST_LOOKED_AT, PAPER, STROKE = 1_000, 0.3, 0.4
+"""For `looks_like_ink`: the largest number of images to read, the smallest share of their background, and how far the
+median of all other values lies above it at least, relative to the range."""
 
 REPEATS = 10
 """Few values are those that occur this many times on average, or more."""
@@ -326,3 +340,19 @@ def distinct_values(x: np.ndarray) -> np.ndarray:
             found = np.flatnonzero(seen).astype(x.dtype)
             return found if full == 1 else np.asarray(found / x.dtype.type(full))
     return np.unique(x)
+
+
+def looks_like_ink(x: np.ndarray) -> bool:
+    """Return whether images [N, *event_shape] are strokes on an empty background, such as handwritten digits.
+
+    At least three tenths of their values are the least value exactly, and most other values are far above it. A photo
+    has few pixels of exactly the least value. A medical scan has many, but most other values are low.
+
+    Args:
+      x: images. At most 1,000 of them are read, evenly spread.
+    """
+    some = np.asarray(x[np.linspace(0, len(x) - 1, min(len(x), MOST_LOOKED_AT)).astype(int)])
+    low, high = some.min(), some.max()
+    strokes = some[some > low]
+    is_background = 1 - strokes.size / some.size >= PAPER
+    return bool(strokes.size and is_background and np.median(strokes) - low >= STROKE * (float(high) - float(low)))

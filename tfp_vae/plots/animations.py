@@ -5,20 +5,20 @@ All frames share one layout, one view and one palette, so that only the data mov
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
-from tfp_vae.plots.canvas import classes_of, color, escape_math, marker, range_of, style
+from tfp_vae.plots.canvas import Figure, classes_of, color, escape_math, is_ink, marker, range_of, style
 from tfp_vae.plots.scatter import draw_clusters, legend_of_classes, scatter_axes
 from tfp_vae.plots.tiles import Tiles, tile
 
-__all__ = ["Recorder", "frame_titles", "grid_animation", "last_frame", "latent_animation"]
+__all__ = ["Gif", "Recorder", "frame_titles", "grid_animation", "last_frame", "latent_animation"]
 
 LATENT_DPI, GRID_DPI = 80, 60
 
@@ -30,6 +30,20 @@ NEARLY_WHITE = 247
 
 EDGE = 0.002
 """Share of the points at each edge that the view may exclude."""
+
+
+@final
+class Gif(bytes):
+    """The bytes of a GIF file, which a notebook shows as an animation."""
+
+    def __repr__(self) -> str:
+        with Image.open(io.BytesIO(self)) as picture:
+            width, height = picture.size
+            return f"Gif({width}x{height} pixels, {getattr(picture, 'n_frames', 1)} frames)"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        del include, exclude
+        return {"image/gif": base64.b64encode(self).decode(), "text/plain": repr(self)}
 
 
 @final
@@ -67,14 +81,14 @@ class Recorder:
         palette.putpalette(np.where(white, 255, colors).ravel().tolist())
         return palette
 
-    def gif(self) -> bytes:
+    def gif(self) -> Gif:
         """Return the frames as a GIF that repeats. One palette for all frames keeps the colours from flickering."""
         palette = self.palette
         first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in self.frames)
         durations = [FIRST, *[BETWEEN] * (len(rest) - 1), LAST][-len(self.frames) :]
         buffer = io.BytesIO()
         first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False)
-        return buffer.getvalue()
+        return Gif(buffer.getvalue())
 
 
 def frame_titles(title: str, epochs: Sequence[int], total: int | None) -> list[str]:
@@ -98,7 +112,7 @@ def latent_animation(
     names: Sequence[str] = ("$z_1$", "$z_2$"),
     title: str = "Posterior means of held-out data",
     total: int | None = None,
-) -> bytes:
+) -> Gif:
     """Return a GIF in which points [F, N, 2] move from frame to frame, in the colours of their classes.
 
     It repeats, has a longer first and last frame, and is 480 x 480 pixels large. The last frame names the classes,
@@ -129,9 +143,10 @@ def latent_animation(
             across, up = points[0, rows].T
             cloud = axes.scatter(across, up, c=colors, marker=kind, s=8, alpha=0.65, linewidths=0)
             clouds.append((rows, cloud))
+        heading = figure.suptitle("", fontsize="medium")
         recorder = Recorder(figure, LATENT_DPI)
         for i, text in enumerate(frame_titles(title, epochs, total)):
-            figure.suptitle(text, fontsize="medium")
+            heading.set_text(text)  # and not `suptitle`, which would move it back to its first place
             for rows, cloud in clouds:
                 cloud.set_offsets(points[i][rows])
             if i == len(points) - 1:
@@ -144,8 +159,15 @@ def latent_animation(
 
 
 def grid_animation(
-    epochs: Sequence[int], decoded: np.ndarray, side: int, title: str, total: int | None = None, *, unit: bool = False
-) -> bytes:
+    epochs: Sequence[int],
+    decoded: np.ndarray,
+    side: int,
+    title: str,
+    total: int | None = None,
+    *,
+    unit: bool = False,
+    ink: bool | None = None,
+) -> Gif:
     """Return a GIF in which images [F, side^2, H, W, C] change, such as E[x|z] over a grid of z.
 
     It repeats and has a longer first and last frame. All frames have one scale of tones.
@@ -157,13 +179,15 @@ def grid_animation(
       title: text above the figure, followed by the epoch.
       total: the number of epochs of the training. [default: the last of `epochs`]
       unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+      ink: whether grey images are drawn dark on white. By default, `canvas.is_ink` of the last frame decides.
     """
-    limits = range_of(decoded, unit=unit)
-    tiles = Tiles(decoded[0], side, side, title, limits=limits, border=False)
+    limits, ink = range_of(decoded, unit=unit), is_ink(decoded[-1]) if ink is None else ink
+    tiles = Tiles(decoded[0], side, side, title, limits=limits, ink=ink, border=False)
+    heading = tiles.axes.set_title("", fontsize="medium", wrap=True)
     recorder = Recorder(tiles.figure, GRID_DPI)
     for i, text in enumerate(frame_titles(escape_math(title), epochs, total)):
-        tiles.axes.set_title(text, fontsize="medium", wrap=True)
-        tiles.axes.images[0].set_data(tile(decoded[i], side, side, limits))
+        heading.set_text(text)
+        tiles.axes.images[0].set_data(tile(decoded[i], side, side, limits, ink=ink))
         recorder.take()
     return recorder.gif()
 

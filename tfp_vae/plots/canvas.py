@@ -1,4 +1,4 @@
-"""The common look of all plots: style, colours, markers, grey tones, text, and the bytes of PNG files.
+"""The common look of all plots: figures, colours, markers, grey tones, text, and the bytes of PNG files.
 
 Figures do not go through pyplot, because pyplot keeps every figure and is not safe with threads.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 import io
 import math
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import matplotlib as mpl
+import matplotlib.figure
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.backend_bases import RendererBase
+from matplotlib.text import Text
 from PIL import Image
+
+from tfp_vae.plots.fonts import FONT, families_for, readable
 
 __all__ = [
     "DESCRIPTION",
@@ -32,6 +36,7 @@ __all__ = [
     "description",
     "escape_math",
     "hatch",
+    "is_ink",
     "marker",
     "number_text",
     "png",
@@ -76,11 +81,32 @@ OUTERMOST = 0.001
 """Share of the values at each end that may lie outside a range, so that one outlier does not hide all other values."""
 
 
-class Range(NamedTuple):
-    """The values at the two ends of a scale of tones.
+INK_SHARE, INK_MARGIN = 0.3, 1 / 32
+"""Share of the values that a background has at least, and how far they may lie above the least value, relative to the
+range."""
 
-    In grey pictures, `low` is white and `high` is black, like ink on paper.
-    """
+
+@final
+class Figure(matplotlib.figure.Figure):
+    """A matplotlib figure that a notebook shows as a picture, and whose texts use fonts that have their characters."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure, after choosing fonts for texts with unusual characters."""
+        for axes in self.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.get_ticklabels()  # writes the texts of the labels
+        for text in self.findobj(Text):
+            families = families_for(text.get_text()) if isinstance(text, Text) else [FONT]
+            if len(families) > 1:
+                text.set(fontfamily=families, fontweight="normal")  # because few fonts have a bold one
+        super().draw(renderer)
+
+
+class Range(NamedTuple):
+    """The values at the two ends of a scale of tones."""
 
     low: float
     high: float
@@ -116,6 +142,22 @@ def range_of(x: np.ndarray, *, unit: bool = False) -> Range:
     return Range(float(low), float(high)) if low < high else Range(float(finite.min()), float(finite.max()))
 
 
+def is_ink(x: np.ndarray) -> bool:
+    """Return whether images look like ink: strokes on a background of low values, such as handwritten digits.
+
+    Pictures show ink dark on white, and all other grey images as they are. At least three tenths of the values of ink
+    lie at the low end.
+
+    Args:
+      x: values of any shape, of data or of what a decoder made. Infinite values and NaN are ignored.
+    """
+    finite = x[np.isfinite(x)]
+    if not finite.size:
+        return False
+    low, high = float(finite.min()), float(finite.max())
+    return high > low and float((finite <= low + INK_MARGIN * (high - low)).mean()) >= INK_SHARE
+
+
 def bin_count(count: int) -> int:
     """Return the number of bins for a histogram of `count` values: about twice its square root, from 8 to 60."""
     return int(np.clip(2 * math.sqrt(count), 8, 60))
@@ -129,7 +171,7 @@ def style(*, grid: bool = True) -> AbstractContextManager[None]:
     """
     return mpl.rc_context(
         {
-            "font.family": "DejaVu Sans",
+            "font.family": FONT,
             "font.size": 10,
             "axes.titlesize": TITLE_SIZE,
             "axes.spines.top": False,
@@ -143,17 +185,18 @@ def style(*, grid: bool = True) -> AbstractContextManager[None]:
     )
 
 
-def png(figure: Figure, about: str = "") -> bytes:
-    """Return a figure as the bytes of a PNG file, at 150 dots per inch and with a narrow margin.
+def png(figure: matplotlib.figure.Figure, about: str = "", dpi: int = DPI) -> bytes:
+    """Return a figure as the bytes of a PNG file with a narrow margin.
 
     Args:
       figure: the figure to render.
       about: the source of the figure, such as weights and a seed. The file keeps this text.
+      dpi: the resolution, in dots per inch.
     """
     buffer = io.BytesIO()
     metadata = {DESCRIPTION: about} if about else None
     figure.savefig(
-        buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08, facecolor="white", metadata=metadata
+        buffer, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.08, facecolor="white", metadata=metadata
     )
     return buffer.getvalue()
 
@@ -203,8 +246,8 @@ def colors_of(labels: np.ndarray | None, count: int) -> list[str]:
 
 
 def escape_math(text: object) -> str:
-    """Return a text from the data so that matplotlib does not read `$` in it as the start of a formula."""
-    return str(text).replace("$", r"\$")
+    """Return a text from the data without formulas, and with codes for characters that no installed font has."""
+    return readable(str(text)).replace("$", r"\$")
 
 
 def shorten(text: str, most: int) -> str:
@@ -224,7 +267,7 @@ def shorten(text: str, most: int) -> str:
 
 def class_name(label: object) -> str:
     """Return the name of a class as plots show it: at most twenty letters, and never a formula."""
-    return escape_math(shorten(str(label), MOST_LETTERS))
+    return escape_math(shorten(readable(str(label)), MOST_LETTERS))
 
 
 def number_text(value: float, form: str = ",.0f") -> str:

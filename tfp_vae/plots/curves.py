@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from tfp_vae.plots.canvas import PALETTE, style
+from tfp_vae.plots.canvas import PALETTE, Figure, style
 
 __all__ = ["bound_curve", "learning_curves", "rate_bars"]
 

@@ -9,10 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, final
 
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from tfp_vae.plots.canvas import PALETTE, style
+from tfp_vae.plots.canvas import PALETTE, Figure, style
 
 __all__ = ["Box", "Diagram", "Layer", "architecture"]
 

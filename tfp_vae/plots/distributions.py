@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tfp_vae.plots.canvas import (
     OUTERMOST,
     PALETTE,
     TITLE_SIZE,
+    Figure,
     bin_count,
     class_name,
     classes_of,
@@ -21,15 +21,29 @@ from tfp_vae.plots.canvas import (
     escape_math,
     hatch,
     number_text,
+    shorten,
     style,
 )
 
-__all__ = ["histogram_range", "log_likelihood_histogram", "posterior_against_prior", "values_by_class"]
+__all__ = [
+    "column_distance",
+    "column_marginals",
+    "common_bins",
+    "histogram_range",
+    "log_likelihood_histogram",
+    "marginals",
+    "posterior_against_prior",
+    "values_by_class",
+]
 
 FEWEST_TO_CUT, FAR = 20, 2.0
 """Fewest values of a histogram that may exclude outliers, and how many times wider than the rest all values must be."""
 
-PANELS_ACROSS = 4
+PANELS_ACROSS, MOST_COLUMNS, LONGEST_NAME = 4, 24, 26
+"""Number of panels in a row, largest number of columns in one figure, and of letters in the name of a column."""
+
+MOST_BINS, MOST_DISCRETE = 40, 12
+"""Largest numbers of bins, and of different values that have a bin each."""
 
 
 def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None, title: str) -> Figure:
@@ -124,7 +138,24 @@ def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Seq
       names: the name of each of the P dimensions.
       title: text above the figure.
     """
-    count = posterior.shape[1]
+    return marginals(posterior, prior, names, title, ("q(z), test data", "p(z), prior"))
+
+
+def marginals(
+    first: np.ndarray, second: np.ndarray, names: Sequence[str], title: str, labels: tuple[str, str]
+) -> Figure:
+    """Return a figure with a panel for each column of two samples: the first as a filled histogram, the second a line.
+
+    The bins of a column with few different values have one value each, so that whole numbers share no bin.
+
+    Args:
+      first: [N, P].
+      second: [M, P].
+      names: the name of each of the P columns.
+      title: text above the figure.
+      labels: the names of both samples.
+    """
+    count = first.shape[1]
     across = min(PANELS_ACROSS, count)
     down = math.ceil(count / across)
     with style():
@@ -133,15 +164,62 @@ def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Seq
         for i, axes in enumerate(panels.flat):
             axes.set_visible(i < count)
             if i < count:
-                ends = [np.quantile(draws[:, i], [0.001, 0.999]) for draws in (posterior, prior)]
-                bins = np.linspace(np.min(ends), np.max(ends), min(40, bin_count(len(posterior))) + 1)
+                bins = common_bins(first[:, i], second[:, i])
                 filled, line = {"color": PALETTE[0], "alpha": 0.55}, {"color": PALETTE[5], "linewidth": 1.6}
-                axes.hist(posterior[:, i], bins, density=True, label="q(z), test data", **filled)
-                axes.hist(prior[:, i], bins, density=True, histtype="step", label="p(z), prior", **line)
+                axes.hist(first[:, i], bins, density=True, label=labels[0], **filled)
+                axes.hist(second[:, i], bins, density=True, histtype="step", label=labels[1], **line)
                 axes.set_yticks([])
+                axes.xaxis.set_major_locator(MaxNLocator(4, integer=len(bins) <= MOST_DISCRETE + 1))
                 axes.tick_params(labelsize="small")
                 axes.set_title(names[i], fontsize="medium")
         figure.suptitle(title, fontsize=TITLE_SIZE)
         handles, texts = panels.flat[0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside lower center", ncols=2)
     return figure
+
+
+def common_bins(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the edges of bins for two samples [N] and [M], without their outermost thousandths and infinite values.
+
+    Each value of the first sample has a bin of its own if there are at most twelve, such as 0 and 1.
+    """
+    first, second = (x[np.isfinite(x)] for x in (first, second))
+    values = np.unique(first)
+    width = float(np.diff(values).min()) if 1 < len(values) <= MOST_DISCRETE else 0.0
+    if width and values[-1] - values[0] < MOST_BINS * width:
+        return np.arange(values[0] - width / 2, values[-1] + width, width)
+    ends = [np.quantile(x, [OUTERMOST, 1 - OUTERMOST]) for x in (first, second) if len(x)] or [np.zeros(2)]
+    low, high = float(np.min(ends)), float(np.max(ends))
+    margin = 0.0 if high > low else max(0.5, 1e-3 * abs(low))  # for a constant
+    return np.linspace(low - margin, high + margin, min(MOST_BINS, bin_count(len(first))) + 1)
+
+
+def column_marginals(
+    data: np.ndarray, samples: np.ndarray, names: Sequence[str], title: str, made: str = "x ~ p(x), model"
+) -> Figure:
+    """Return a figure with the distribution of each column of a table, filled, and that of the model's samples, a line.
+
+    A model can match every column and still miss how columns depend on each other. If there are more than 24 columns,
+    the figure shows the 24 that differ most, in their order.
+
+    Args:
+      data: examples [N, P].
+      samples: draws from p(x), [M, P]. Do not use E[x|z], because its spread is too small.
+      names: the name of each of the P columns.
+      title: text above the figure.
+      made: the name of the samples.
+    """
+    columns = np.arange(data.shape[1])
+    if len(columns) > MOST_COLUMNS:
+        distances = [column_distance(data[:, i], samples[:, i]) for i in columns]
+        columns = np.sort(np.argsort(distances)[-MOST_COLUMNS:])
+        title = f"{title}, the {MOST_COLUMNS} of {data.shape[1]:,} columns that differ most"
+    some = [escape_math(shorten(names[int(i)], LONGEST_NAME)) for i in columns]
+    return marginals(data[:, columns], samples[:, columns], some, escape_math(title), ("data", made))
+
+
+def column_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the largest difference between the distribution functions of two samples [N] and [M], from 0 to 1."""
+    values = np.concatenate([first, second])
+    shares = (np.searchsorted(np.sort(x), values, side="right") / len(x) for x in (first, second))
+    return float(np.abs(np.subtract(*shares)).max())

@@ -1,6 +1,6 @@
 """Examples as pictures: grids, reconstructions, walks through latent space, and the manifold.
 
-Images [..., H, W, C] may have values in any range. Vectors are shown as the rows of heat maps.
+Images [..., H, W, C] may have values in any range. Vectors are lines, or rows of a heat map if features have names.
 
 ```python
 figure = tv.plots.image_grid(x, "Digits")  # a matplotlib Figure
@@ -14,15 +14,18 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from tfp_vae.plots.canvas import Range
+from tfp_vae.plots.canvas import Figure, Range, is_ink
+from tfp_vae.plots.series import line_panels, share_lines, walk_panels
 from tfp_vae.plots.tiles import Tiles, heat_maps
 
 __all__ = ["MOST_MAPS", "image_grid", "manifold", "reconstructions", "strips"]
 
 MOST_MAPS = 12
 """Largest number of walks of vectors in one figure."""
+
+MOST_LINES = 160
+"""Largest number of vectors that are lines. More of them are rows of a heat map."""
 
 MOST_TICKS = 24
 """Largest number of named places along a walk."""
@@ -36,8 +39,11 @@ def image_grid(
     features: Sequence[str] = (),
     limits: Range | None = None,
     unit: bool = False,
+    ink: bool | None = None,
 ) -> Figure:
-    """Return a figure with images x [N, H, W, C] as a grid, or with vectors [N, M] as the rows of a heat map.
+    """Return a figure with images x [N, H, W, C] as a grid, or with vectors [N, M] as lines or as rows of a heat map.
+
+    Vectors are rows of a heat map if their features have names, or if there are more than 160 of them.
 
     Args:
       x: values. Tones span [0, 1], or all values if some lie outside it.
@@ -46,11 +52,17 @@ def image_grid(
       features: the names of the M features of vectors.
       limits: the values at the two ends of the tones, if they are known.
       unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+      ink: whether grey images are drawn dark on white. By default, `canvas.is_ink` of the images decides.
     """
-    if x.ndim == 2:
+    if x.ndim == 2 and (features or len(x) > MOST_LINES):
         return heat_maps([x], [""], title, features=features)
+    if x.ndim == 2:
+        groups = share_lines(x)
+        ends = np.cumsum([len(group) for group in groups])
+        names = [f"{end - len(group)} to {end - 1}" for group, end in zip(groups, ends, strict=True)]
+        return line_panels(groups, names if len(x) > len(groups) else list(map(str, range(len(x)))), title)
     columns = columns or math.ceil(math.sqrt(len(x)))
-    return Tiles(x, math.ceil(len(x) / columns), columns, title, limits=limits, unit=unit).figure
+    return Tiles(x, math.ceil(len(x) / columns), columns, title, limits=limits, unit=unit, ink=ink).figure
 
 
 def reconstructions(
@@ -61,8 +73,11 @@ def reconstructions(
     title: str = "Held-out examples and their reconstructions",
     features: Sequence[str] = (),
     unit: bool = False,
+    ink: bool | None = None,
 ) -> Figure:
-    """Return a figure with originals above their reconstructions, [N, H, W, C], or next to them, [N, M].
+    """Return a figure with images [N, H, W, C] above their reconstructions, or with vectors [N, M] and theirs.
+
+    Vectors and their reconstructions are lines in one panel, or two heat maps if their features have names.
 
     Differences between the rows show details that z does not hold or that the decoder averages away. For example,
     E[x|z] of an uncertain pixel is grey.
@@ -75,10 +90,20 @@ def reconstructions(
       title: text above the figure.
       features: the names of the M features of vectors.
       unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+      ink: whether grey images are drawn dark on white. By default, `canvas.is_ink` of the images decides.
     """
-    if originals.ndim == 2:
+    if originals.ndim == 2 and (features or len(originals) > MOST_LINES):
         return heat_maps([originals, means], [what, made], title, features=features)
-    tiles = Tiles(np.concatenate([originals, means]), 2, len(originals), title, unit=unit)
+    if originals.ndim == 2:
+        return line_panels(list(np.stack([originals, means], axis=1)), [], title, [what, made])
+    tiles = Tiles(
+        np.concatenate([originals, means]),
+        2,
+        len(originals),
+        title,
+        unit=unit,
+        ink=is_ink(originals) if ink is None else ink,
+    )
     tiles.name_rows([what, made])
     return tiles.figure
 
@@ -91,8 +116,11 @@ def strips(
     across: str = "",
     features: Sequence[str] = (),
     unit: bool = False,
+    ink: bool | None = None,
 ) -> Figure:
-    """Return a figure with walks x: rows of images [R, T, H, W, C], or heat maps of vectors [R, T, M].
+    """Return a figure with walks x: rows of images [R, T, H, W, C], or panels of vectors [R, T, M].
+
+    Vectors are lines whose colours show the places along a walk, or heat maps if their features have names.
 
     Examples are traversals, where each row changes one dimension of z, and interpolations between two examples.
 
@@ -104,12 +132,15 @@ def strips(
       across: the label of the axis along a walk.
       features: the names of the M features of vectors.
       unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+      ink: whether grey images are drawn dark on white. By default, `canvas.is_ink` of the images decides.
     """
     if x.ndim == 3:
         some = f" (the first {MOST_MAPS} of {len(x)})" * (len(x) > MOST_MAPS)
-        return heat_maps(list(x[:MOST_MAPS]), names[:MOST_MAPS], title + some, across, ticks, features)
+        if features:
+            return heat_maps(list(x[:MOST_MAPS]), names[:MOST_MAPS], title + some, across, ticks, features)
+        return walk_panels(x[:MOST_MAPS], names, ticks, title + some, across)
     count, length = x.shape[:2]
-    tiles = Tiles(x.reshape(-1, *x.shape[2:]), count, length, title, unit=unit)
+    tiles = Tiles(x.reshape(-1, *x.shape[2:]), count, length, title, unit=unit, ink=ink)
     tiles.name_rows(names)
     every = math.ceil(length / MOST_TICKS)
     tiles.axes.set_xticks(tiles.column_middles[::every], ticks[::every], fontsize="small")
@@ -118,7 +149,12 @@ def strips(
 
 
 def manifold(
-    images: np.ndarray, side: int, title: str = "E[x|z] over quantiles of the prior", *, unit: bool = False
+    images: np.ndarray,
+    side: int,
+    title: str = "E[x|z] over quantiles of the prior",
+    *,
+    unit: bool = False,
+    ink: bool | None = None,
 ) -> Figure:
     """Return a figure with E[x|z] [side^2, H, W, C] over a grid of quantiles of the prior.
 
@@ -127,8 +163,9 @@ def manifold(
       side: images along a side.
       title: text above the figure.
       unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+      ink: whether grey images are drawn dark on white. By default, `canvas.is_ink` of the images decides.
     """
-    tiles = Tiles(images, side, side, title, unit=unit, border=False)
+    tiles = Tiles(images, side, side, title, unit=unit, ink=ink, border=False)
     levels, names = np.array([0.1, 0.5, 0.9]), ["10%", "50%", "90%"]
     tiles.axes.set_xticks(levels * tiles.picture.shape[1], names)
     tiles.axes.set_yticks((1 - levels) * tiles.picture.shape[0], names)

@@ -6,15 +6,19 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from tfp_vae.plots.canvas import Range, escape_math, number_text, range_of, shorten
+from tfp_vae.plots.canvas import Figure, Range, escape_math, is_ink, number_text, range_of, shorten
+from tfp_vae.plots.fonts import readable
+from tfp_vae.plots.series import line_panels
 from tfp_vae.plots.tiles import Tiles, heat_maps
 
 __all__ = ["caption_tiles", "extremes", "ranking", "wrap_name"]
 
 ONE_ROW = 5
 """Largest number of images in a single row. A grid of so few would have holes or be narrower than its title."""
+
+MOST_LINES = 25
+"""Largest number of vectors with a panel each."""
 
 MOST_ROW_NAMES = 24
 """Largest number of vectors with named rows."""
@@ -36,6 +40,8 @@ def extremes(
     count: int = 10,
     features: Sequence[str] = (),
     names: Sequence[str] = (),
+    unit: bool = False,
+    ink: bool | None = None,
 ) -> Figure:
     """Return a figure with the examples x of the lowest log p(x) [N] above those of the highest, each with its value.
 
@@ -46,10 +52,19 @@ def extremes(
       count: examples in each row, at most half of all.
       features: the names of the M features of vectors.
       names: the names of the N examples, such as their rows or files, see `ranking`.
+      unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+      ink: whether grey images are drawn dark on white. By default, `canvas.is_ink` of the images decides.
     """
     order = np.argsort(values, kind="stable")
     count = min(count, max(1, len(x) // 2))
     least, most = order[:count], order[-count:][::-1]
+    if x.ndim == 2 and not features:
+        rows = np.concatenate([least, most])
+        heads = [f"{number_text(values[row])} nats" for row in rows]
+        if names:
+            heads = [f"{escape_math(names[row])}: {head}" for row, head in zip(rows, heads, strict=True)]
+        heads = [f"{end}\n{head}" for end, head in zip(["least"] * count + ["most"] * count, heads, strict=True)]
+        return line_panels(list(x[rows][:, np.newaxis]), heads, title, across=min(count, ONE_ROW))
     if x.ndim == 2:
         heads = [
             f"{end}, {number_text(values[rows[0]])} to {number_text(values[rows[-1]])}"
@@ -62,31 +77,41 @@ def extremes(
         return figure
     rows = np.concatenate([least, most])
     named = [names[row] for row in rows] if names else []
-    tiles = caption_tiles(x[rows], 2, count, title, values[rows], named, range_of(x))
+    ink = is_ink(x) if ink is None else ink
+    tiles = caption_tiles(x[rows], 2, count, title, values[rows], named, range_of(x, unit=unit), ink=ink)
     tiles.name_rows(["least", "most"])
     return tiles.figure
 
 
 def ranking(
-    x: np.ndarray, values: np.ndarray, title: str, features: Sequence[str] = (), names: Sequence[str] = ()
+    x: np.ndarray,
+    values: np.ndarray,
+    title: str,
+    features: Sequence[str] = (),
+    names: Sequence[str] = (),
+    ink: bool | None = None,
 ) -> Figure:
     """Return a figure with examples x in the given order, each with its value [N].
 
     Args:
-      x: images [N, H, W, C], shown as a grid, or vectors [N, M], shown as a heat map.
+      x: images [N, H, W, C], shown as a grid, or vectors [N, M], shown as lines, or as a heat map if their features
+        have names or they are more than 25.
       values: a value of each example, in nats.
       title: text above the figure.
       features: the names of the M features of vectors.
       names: the names of the examples, such as their rows or files. They are written next to vectors and below images.
         Below images, they are shortened to two lines, and left out if there is no room for eight letters.
+      ink: whether grey images are drawn dark on white. By default, `canvas.is_ink` of the images decides.
     """
     if x.ndim == 2:
         texts = [number_text(value) for value in values]
         if names:
             texts = [f"{escape_math(name)}: {text}" for name, text in zip(names, texts, strict=True)]
+        if not features and len(x) <= MOST_LINES:
+            return line_panels(list(x[:, np.newaxis]), texts, title)
         return heat_maps([x], [""], title, "log p(x)", texts if len(x) <= MOST_ROW_NAMES else None, features)
     columns = len(x) if len(x) <= ONE_ROW else math.ceil(math.sqrt(len(x)))
-    return caption_tiles(x, math.ceil(len(x) / columns), columns, title, values, names).figure
+    return caption_tiles(x, math.ceil(len(x) / columns), columns, title, values, names, ink=ink).figure
 
 
 def caption_tiles(
@@ -97,6 +122,8 @@ def caption_tiles(
     values: np.ndarray,
     names: Sequence[str] = (),
     limits: Range | None = None,
+    *,
+    ink: bool | None = None,
 ) -> Tiles:
     """Return tiles with a value below each, and a name below the value if there are names and room for them.
 
@@ -108,9 +135,10 @@ def caption_tiles(
       values: a value of each image, in nats.
       names: a name of each image. If tiles have no room for eight letters, the figure grows once.
       limits: the values at the two ends of the tones, see `canvas.range_of`.
+      ink: whether grey images are drawn dark on white, see `tiles.Tiles`.
     """
     lines = min(2, math.ceil(max(map(len, names), default=0) / FEWEST_LETTERS))
-    tiles = Tiles(x, rows, columns, title, limits=limits, captions=1 + lines)
+    tiles = Tiles(x, rows, columns, title, limits=limits, ink=ink, captions=1 + lines)
 
     def letters_per_tile() -> int:
         tiles.figure.draw_without_rendering()
@@ -123,7 +151,7 @@ def caption_tiles(
         tiles.figure.set_size_inches(*(ENLARGEMENT * tiles.figure.get_size_inches()))
         letters = letters_per_tile()
     if names and letters < FEWEST_LETTERS:
-        return caption_tiles(x, rows, columns, title, values, (), limits)
+        return caption_tiles(x, rows, columns, title, values, (), limits, ink=ink)
     texts = [number_text(value) for value in values]
     if names:
         texts = [f"{text}\n{wrap_name(name, letters, lines)}" for text, name in zip(texts, names, strict=True)]
@@ -144,6 +172,7 @@ def wrap_name(name: str, letters: int, lines: int) -> str:
     wrap_name("red/a-photograph-of-1999.png", 10, 2)  # "red/\n…-1999.png"
     ```
     """
+    name = readable(name)
     if len(name) <= letters or lines < 2:
         return escape_math(shorten(name, letters))
     folder, slash, file = name.rpartition("/")

@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tfp_vae.plots.canvas import TITLE_SIZE, class_name, classes_of, color, colors_of, marker, style
+from tfp_vae.plots.canvas import TITLE_SIZE, Figure, class_name, classes_of, color, colors_of, marker, style
 
 __all__ = [
     "Spread",

@@ -13,15 +13,15 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from tfp_vae.plots.canvas import TITLE_SIZE, UNIT_RANGE, Range, escape_math, range_of, style
+from tfp_vae.plots.canvas import TITLE_SIZE, UNIT_RANGE, Figure, Range, escape_math, is_ink, range_of, style
 
 __all__ = ["Tiles", "heat_maps", "tile"]
 
-GREY, HEAT = "gray_r", "viridis"
+INK, LIGHT, HEAT = "gray_r", "gray", "viridis"
+"""Colours of grey images that are ink, of other grey images, and of heat maps."""
 
 COLOUR_CHANNELS = (1, 3)
 """Numbers of channels that form one image. Otherwise the channels are shown next to each other."""
@@ -38,9 +38,14 @@ BORDER, LEAST_WITH_BORDER = "#c4c8cc", 0.25
 FEATURE_INCHES, MOST_NAMED, WIDEST = 0.17, 40, 14.0
 """Width of a named column, the largest number of named columns, and the largest width of all maps, in inches."""
 
+MOST_ROWS = 24
+"""Largest number of named rows in a map of full height."""
 
-def tile(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *, captions: int = 0) -> np.ndarray:
-    """Return images x [N, H, W, C] as the tones of one picture, with gaps that grow with the size of an image.
+
+def tile(
+    x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *, captions: int = 0, ink: bool = True
+) -> np.ndarray:
+    """Return images x [N, H, W, C] as the tones of one picture, with white gaps that grow with the size of an image.
 
     With three channels the picture is [H', W', 3]. Otherwise it is grey, [H', W'], with channels next to each other.
 
@@ -50,11 +55,12 @@ def tile(x: np.ndarray, rows: int, columns: int, limits: Range = UNIT_RANGE, *, 
       columns: columns of tiles.
       limits: the values at the two ends of the tones.
       captions: lines of text that fit below each tile.
+      ink: whether the tone 0 of grey images is white. Otherwise 1 is.
     """
     if x.shape[-1] not in COLOUR_CHANNELS:
         x = np.concatenate([x[..., [channel]] for channel in range(x.shape[-1])], axis=2)
     gap = max(1, x.shape[1] // 14)
-    white = float(x.shape[-1] == 3)
+    white = float(x.shape[-1] == 3 or not ink)
     filled = np.full((rows * columns, *x.shape[1:]), white, np.float32)
     filled[: len(x)] = limits.tones(x)
     below = gap + captions * math.ceil(x.shape[1] / 4)
@@ -72,6 +78,7 @@ class Tiles:
     A colour bar shows the values of the tones if they are grey and do not span [0, 1].
 
     figure, axes: the matplotlib objects.
+    ink: whether grey images are drawn dark on white.
     picture: the tones of all tiles, see `tile`.
     height, width: the size of one tile in pixels of the picture.
     pitch: the distance from one tile to the next, down and across, in pixels.
@@ -83,6 +90,7 @@ class Tiles:
       title: text above the tiles.
       limits: the values at the two ends of the tones. [default: `range_of` x]
       unit: whether values approximate data in [0, 1], see `range_of`.
+      ink: whether grey images are drawn dark on white, see `canvas.is_ink`. [default: `is_ink` of x]
       captions: lines of text that fit below each tile.
       border: whether tiles have a thin border, which shows where pale images end. Tiny tiles have none.
     """
@@ -96,11 +104,13 @@ class Tiles:
         *,
         limits: Range | None = None,
         unit: bool = False,
+        ink: bool | None = None,
         captions: int = 0,
         border: bool = True,
     ) -> None:
         limits = limits or range_of(x, unit=unit)
-        self.picture = tile(x, rows, columns, limits, captions=captions)
+        self.ink = is_ink(x) if ink is None else ink
+        self.picture = tile(x, rows, columns, limits, captions=captions, ink=self.ink)
         self.rows, self.columns = rows, columns
         self.height, self.width = x.shape[1], x.shape[2] * (1 if x.shape[3] in COLOUR_CHANNELS else x.shape[3])
         self.pitch = self.picture.shape[0] / rows, self.picture.shape[1] / columns
@@ -114,13 +124,13 @@ class Tiles:
         self.axes.set(xticks=[], yticks=[])
         self.axes.tick_params(length=0)
         self.axes.spines[:].set_visible(False)
-        grey = self.picture.ndim == 2
-        self.axes.imshow(self.picture, cmap=GREY if grey else None, vmin=0, vmax=1, interpolation="nearest")
+        grey, colours = self.picture.ndim == 2, INK if self.ink else LIGHT
+        self.axes.imshow(self.picture, cmap=colours if grey else None, vmin=0, vmax=1, interpolation="nearest")
         self.axes.set_title(escape_math(title), fontsize=TITLE_SIZE)
         if border:
             self.draw_borders(len(x))
         if grey and limits != UNIT_RANGE:
-            scale_of_tones = ScalarMappable(Normalize(*limits), GREY)
+            scale_of_tones = ScalarMappable(Normalize(*limits), colours)
             self.figure.colorbar(scale_of_tones, ax=self.axes, shrink=0.8, pad=0.02, extend=limits.extend(x))
 
     def draw_borders(self, count: int) -> None:
@@ -187,12 +197,14 @@ def heat_maps(
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_locator(MaxNLocator(integer=True))
             if ticks is not None:
-                axes.set_yticks(range(len(ticks)), ticks, fontsize="small")
+                every = math.ceil(len(ticks) / (MOST_ROWS if down == 1 else MOST_ROWS // 2))  # so that none collide
+                axes.set_yticks(range(0, len(ticks), every), ticks[::every], fontsize="small")
             if columns:
                 axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize="small")
             axes.tick_params(labelbottom=i + across >= count)  # only if no map is below
         figure.suptitle(escape_math(title), fontsize=TITLE_SIZE)
         figure.supxlabel("feature", fontsize="medium")
         figure.supylabel(rows, fontsize="medium")
-        figure.colorbar(image, ax=panels, extend="neither" if limits == UNIT_RANGE else "both")
+        extend = "neither" if limits == UNIT_RANGE else "both"
+        figure.colorbar(image, ax=panels, extend=extend, aspect=max(20, 12 * down), extendfrac=0.03)
     return figure

@@ -43,6 +43,9 @@ SAMPLES, RECONSTRUCTIONS, MANIFOLD_SIDE = 64, 12, 20
 MOST_DIMENSIONS = 16
 """Largest number of latent dimensions in one picture."""
 
+LEAST_DRAWS = 1_000
+"""Smallest number of draws from p(x) that show the columns of a table."""
+
 STEPS, TRAVERSED = 11, (0.02, 0.98)
 """Steps of a traversal, and the quantiles of the prior at its ends."""
 
@@ -72,35 +75,51 @@ def applicable(subject: Subject, names: Sequence[str] = ()) -> list[str]:
 
 
 def draw_run(
-    subject: Subject, names: Sequence[str] = (), *, notify: Callable[[Path], None] = lambda path: None
+    subject: Subject,
+    names: Sequence[str] = (),
+    *,
+    begin: Callable[[str, int, int], None] = lambda name, number, total: None,
+    notify: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
     """Draw pictures of a run into its folder, and return their paths.
 
     Args:
       subject: the run.
       names: names from `RUN_PICTURES`. [default: all that the run can have]
+      begin: called with the name of each picture before it is drawn, its number from 1 on, and the number of pictures.
       notify: called with the path of each picture once it is written.
 
     Raises:
       UsageError: a name is unknown, or the run cannot have this picture.
       DiskError: a file could not be written.
     """
-    paths = []
-    for name in applicable(subject, names):
+    paths, wanted = [], applicable(subject, names)
+    for number, name in enumerate(wanted, 1):
+        begin(name, number, len(wanted))
         paths.append(subject.run.write_plot(name, RUN_PICTURES[name].content(subject), RUN_PICTURES[name].suffix))
         notify(paths[-1])
     return paths
 
 
 def samples(subject: Subject) -> Figure:
-    x = sample(subject.restored, SAMPLES, seed=subject.seed, show="mean")
-    return images.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features, unit=subject.unit)
+    x = subject.shown(sample(subject.restored, SAMPLES, seed=subject.seed, show="mean"))
+    return images.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features, **subject.tones)
 
 
 def reconstructions(subject: Subject) -> Figure:
     x = subject.test.x[spread_rows(len(subject.test), RECONSTRUCTIONS)]
     means = np.asarray(subject.vae.reconstruct(x))
-    return images.reconstructions(x, means, subject.seen, features=subject.features, unit=subject.unit)
+    pair = subject.shown(x), subject.shown(means)
+    return images.reconstructions(*pair, subject.seen, features=subject.features, **subject.tones)
+
+
+def columns(subject: Subject) -> Figure:
+    """Draw the marginal of each column, of test examples and of as many draws from p(x)."""
+    x, data = subject.test.x, subject.config.data
+    made = sample(subject.restored, max(len(x), LEAST_DRAWS), seed=subject.seed, show="draw")
+    names = subject.features or [f"value {i}" for i in range(x.shape[1])]
+    title = f"Columns of {len(x):,} test examples and of {len(made):,} draws from p(x)"
+    return distributions.column_marginals(data.unscaled(x), data.unscaled(made), names, title)
 
 
 def learning_curves(subject: Subject) -> Figure:
@@ -120,7 +139,7 @@ def latent_scatter(subject: Subject) -> Figure:
 
 def manifold(subject: Subject) -> Figure:
     grid = latent.grid(subject.vae, MANIFOLD_SIDE, subject.seed)
-    return images.manifold(subject.decode(grid.z), MANIFOLD_SIDE, grid.title, unit=subject.unit)
+    return images.manifold(subject.shown(subject.decode(grid.z)), MANIFOLD_SIDE, grid.title, **subject.tones)
 
 
 def traversals(subject: Subject) -> Figure:
@@ -138,13 +157,13 @@ def traversals(subject: Subject) -> Figure:
     z = np.tile(typical, (len(dims), STEPS, 1))
     z[np.arange(len(dims)), :, dims] = latent.prior_quantiles(subject.vae, levels, subject.seed)[:, dims].T
     return images.strips(
-        subject.decode(z),
+        subject.shown(subject.decode(z)),
         [f"$z_{{{d + 1}}}$" for d in dims],
         [f"{level:.0%}" for level in levels],
         f"E[x|z] along each active dimension{more}",
         "quantile of the prior",
         features=subject.features,
-        unit=subject.unit,
+        **subject.tones,
     )
 
 
@@ -155,13 +174,13 @@ def interpolations(subject: Subject) -> Figure:
     first, last = (subject.embeddings.mean[row] for row in rows)
     walks = subject.decode(path(first, last, PATH_STEPS))
     ends = [subject.test.x[row][:, np.newaxis] for row in rows]
-    x = np.concatenate([ends[0], walks, ends[1]], axis=1)
+    x = subject.shown(np.concatenate([ends[0], walks, ends[1]], axis=1))
     end = subject.seen.replace(", ", ",\n")
     ticks = [end, *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), end]
     names = [" to ".join(subject.test.source_name(row) for row in pair) for pair in rows.T]
     names = [""] * count if subject.has_images else list(map(canvas.escape_math, names))
     title = "E[x|z] on straight lines between test examples"
-    return images.strips(x, names, ticks, title, features=subject.features, unit=subject.unit)
+    return images.strips(x, names, ticks, title, features=subject.features, **subject.tones)
 
 
 def posterior_prior(subject: Subject) -> Figure:
@@ -183,8 +202,8 @@ def log_likelihood(subject: Subject) -> Figure:
 def extremes(subject: Subject) -> Figure:
     examples, values = subject.scores
     title = f"Least and most likely of {subject.scoring}; log p(x) in nats"
-    names = [examples.source_name(row) for row in range(len(examples))]
-    return rankings.extremes(examples.x, values, title, features=subject.features, names=names)
+    x, names = subject.shown(examples.x), [examples.source_name(row) for row in range(len(examples))]
+    return rankings.extremes(x, values, title, features=subject.features, names=names, **subject.tones)
 
 
 def architecture(subject: Subject) -> Figure:
@@ -216,7 +235,7 @@ def latent_animation(subject: Subject) -> bytes:
 
     All frames use the principal components of the last one, so that the points move and the view does not.
     """
-    taken = reel(subject.run, subject.dataset, subject.vae)
+    taken = subject.reel or reel(subject.run, subject.dataset, subject.vae)  # which raises an error
     means = np.stack([frame.means for frame in taken.frames])
     plane = projection(means[-1])
     title = "\n".join(filter(None, (POSTERIOR_MEANS, plane.how)))
@@ -224,10 +243,10 @@ def latent_animation(subject: Subject) -> bytes:
 
 
 def decoder_animation(subject: Subject) -> bytes:
-    taken = reel(subject.run, subject.dataset, subject.vae)
-    decoded = np.stack([frame.decoded for frame in taken.frames])
+    taken = subject.reel or reel(subject.run, subject.dataset, subject.vae)  # which raises an error
+    decoded = subject.shown(np.stack([frame.decoded for frame in taken.frames]))
     side = math.isqrt(decoded.shape[1])
-    return animations.grid_animation(taken.epochs, decoded, side, taken.grid.title, taken.total, unit=subject.unit)
+    return animations.grid_animation(taken.epochs, decoded, side, taken.grid.title, taken.total, **subject.tones)
 
 
 def draw_evaluation(run: Run, assessment: Assessment) -> list[Path]:
@@ -263,11 +282,13 @@ def evaluation_histogram(assessment: Assessment) -> Figure:
 
 
 def evaluation_extremes(assessment: Assessment) -> Figure:
-    """Draw the extremes with the names of their files, or with their places in the split if they have no files."""
+    """Draw the extremes with the names of their files or with their rows in the source, like `extremes`."""
     template = "Least and most likely of {num_examples:,} {split} examples, K = {iw_samples:,}; log p(x) in nats"
-    examples, split = assessment.examples, assessment.result["split"]
-    names = [f"{split} {row}" for row in np.asarray(examples.rows)]
-    if examples.names is not None:
-        names = [examples.source_name(row) for row in range(len(examples))]
-    values, title = assessment.estimates.log_likelihood, template.format(**assessment.result)
-    return rankings.extremes(examples.x, values, title, features=assessment.features, names=names)
+    x, values, data = assessment.examples.x, assessment.estimates.log_likelihood, assessment.data
+    names = [assessment.source_name(row) for row in range(len(x))]
+    title = template.format(**assessment.result)
+    if data is None:
+        return rankings.extremes(x, values, title, names=names)
+    return rankings.extremes(
+        data.shown(x), values, title, features=data.features, names=names, unit=data.unit, ink=data.ink
+    )

@@ -107,13 +107,18 @@ FINISHED_EPOCH = Need(
 )
 FRAMES = Need(
     "frames of the training",
-    lambda subject: bool(subject.run.frame_paths()),
-    "this run has no frames of its training. Training records them unless `plots=False` is set.",
+    lambda subject: subject.reel is not None,
+    "this run has no frames of its training that can be used. Training records them unless `plots=False` is set.",
 )
 IMAGES = Need(
     "images",
     lambda subject: subject.has_images,
     "the examples of this run are vectors, not images. Plot `traversals` to see them.",
+)
+VECTORS = Need(
+    "vectors",
+    lambda subject: not subject.has_images,
+    "the examples of this run are images, not vectors. Plot `samples` to see them.",
 )
 SEVERAL_EXAMPLES = Need(
     "2 test examples",
@@ -171,6 +176,15 @@ PICTURES = {
             reading="The closer the rows, the more z keeps of x.",
             detail="test examples as the model saw them (binarized, if it saw them so), and E[x|z] at z = E[z|x]",
             alt="Two rows of examples, data above reconstructions",
+        ),
+        Picture(
+            name="columns",
+            summary="The distribution of each column, of data and of the model",
+            reading="Where the line leaves the filled area, the model draws values that the data lack, or misses some.",
+            detail="histograms of each column of the test examples and of draws from p(x), in the units of the data. "
+            "Of more than 24 columns, those that differ most",
+            alt="A panel for each column with a filled histogram of the data and the outline of the samples",
+            needs=(VECTORS,),
         ),
         Picture(
             name="learning-curves",
@@ -232,8 +246,9 @@ PICTURES = {
         Picture(
             name="extremes",
             summary="The least and the most likely test examples",
-            reading="A low log p(x) is a reason to look at an example.",
-            detail="the ten least and the ten most likely of them, each with its log p(x) and its file or row",
+            reading="A low log p(x) is a reason to look at an example. Labels are files, or rows of the source.",
+            detail="the ten least and the ten most likely of them, each with its log p(x), and its file or its row in "
+            "the source",
             alt="Two rows of examples with their log p(x), the least likely above the most likely",
             needs=(SEVERAL_EXAMPLES,),
         ),
@@ -265,8 +280,8 @@ PICTURES = {
         Picture(
             name="evaluation-extremes",
             summary="The least and the most likely evaluated examples",
-            reading="A low log p(x) is a reason to look at an example.",
-            detail="the ten least and the ten most likely evaluated examples",
+            reading="A low log p(x) is a reason to look at an example. Labels are files, or rows of the source.",
+            detail="the ten least and the ten most likely evaluated examples, labelled like `extremes`",
             alt="Two rows of evaluated examples with their log p(x), the least likely above the most likely",
             of="evaluation",
             replaces="extremes",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import final
+from typing import TypedDict, final
 
 import numpy as np
 
+from tfp_vae.core.errors import RunError
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import latent_space as latent
@@ -16,7 +17,7 @@ from tfp_vae.evaluation.projections import Projection
 from tfp_vae.model.vae import VAE
 from tfp_vae.plots.scatter import Spread
 from tfp_vae.runs.config import RunConfig
-from tfp_vae.runs.frames import spread_rows
+from tfp_vae.runs.frames import Reel, reel, spread_rows
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import as_seen, held_out_view, split_to_show
 from tfp_vae.runs.results import score
@@ -29,6 +30,18 @@ MOST_EMBEDDED, MOST_SCORED, IW_SAMPLES = 5_000, 1_000, 100
 
 ELLIPSES, ELLIPSE_DRAWS = 60, 256
 """Number of ellipses of q(z|x), and of draws for each."""
+
+
+@final
+class Tones(TypedDict):
+    """How grey images are drawn, as keywords of functions in `tfp_vae.plots`.
+
+    unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+    ink: whether they are drawn dark on white, see `canvas.is_ink`.
+    """
+
+    unit: bool
+    ink: bool | None
 
 
 @final
@@ -75,9 +88,13 @@ class Subject:
         return self.config.data.features
 
     @property
-    def unit(self) -> bool:
-        """Whether values approximate data in [0, 1], see `canvas.range_of`."""
-        return self.config.data.unit
+    def tones(self) -> Tones:
+        """How grey images are drawn."""
+        return {"unit": self.config.data.unit, "ink": self.config.data.ink}
+
+    def shown(self, x: np.ndarray) -> np.ndarray:
+        """Return values x [..., *event_shape] of the model as pictures show them, see `DataConfig.shown`."""
+        return self.config.data.shown(x)
 
     @property
     def has_images(self) -> bool:
@@ -96,6 +113,16 @@ class Subject:
         These are validation or training examples if the data have no test split.
         """
         return held_out_view(self.config, self.dataset, split_to_show(self.dataset))[self.places]
+
+    @functools.cached_property
+    def reel(self) -> Reel | None:
+        """The frames of the training, or None if the run has none that can be used."""
+        if not self.run.frame_paths():
+            return None
+        try:
+            return reel(self.run, self.dataset, self.vae)
+        except RunError:  # after a warning for each frame
+            return None
 
     @functools.cached_property
     def embeddings(self) -> latent.Embeddings:

@@ -80,9 +80,22 @@ LikelihoodMember = Annotated[Member, LIKELIHOODS.validator, AS_MAPPING]
 ObjectiveMember = Annotated[Member, OBJECTIVES.validator, AS_MAPPING]
 OptimizerMember = Annotated[Member, OPTIMIZERS.validator, AS_MAPPING]
 ScheduleMember = Annotated[Member, SCHEDULES.validator, AS_MAPPING]
-CallbackMember = Annotated[Member, CALLBACKS.validator, AS_MAPPING]
 BinarizationMember = Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
 ScalingMember = Annotated[Member, SCALINGS.validator, AS_MAPPING]
+
+
+def read_callback(value: str | Mapping[str, object] | Member, info: pydantic.ValidationInfo) -> Member:
+    """Return a callback as a member of `CALLBACKS`, unchecked if a run recorded it.
+
+    Callbacks change no number, so a run stays readable if the code of its callbacks is gone, such as a class that was
+    defined in a notebook. `CALLBACKS.build` checks the member before training.
+    """
+    if info.context and info.context.get("recorded"):
+        return Member(*parse(value))
+    return CALLBACKS.member(value)
+
+
+CallbackMember = Annotated[Member, pydantic.PlainValidator(read_callback), AS_MAPPING]
 
 Group = Literal["Data", "Model", "Objective", "Optimization", "Run", "Output"]
 GROUPS: tuple[Group, ...] = typing.get_args(Group)
@@ -319,6 +332,7 @@ class DataConfig(_Record):
       learned: which of these the data decided: the columns of a table, settings of the scaling.
       pixels_over: the divisor of the scaling `pixels`: 255, or 1 for values that lie in [0, 1] already.
       deeper: whether the source has values above 255, the largest of 8 bits.
+      ink: whether pictures show grey images dark on white, see `data.profile.looks_like_ink`. None if unknown.
       stored: whether the run's folder holds the data, because they were in memory. `dataset` is the path of that file.
     """
 
@@ -334,6 +348,7 @@ class DataConfig(_Record):
     learned: tuple[Literal["columns", "scaling"], ...] = ("scaling",)
     pixels_over: Literal[1, 255] | None = None
     deeper: bool | None = None
+    ink: bool | None = None
     stored: bool = False
 
     @property
@@ -353,6 +368,17 @@ class DataConfig(_Record):
         """Return values x [N, *event_shape] of a model in the units of the source, float64."""
         values: np.ndarray = SCALINGS.build(self.scaling).inverse(x, self.pixels_over or 1.0)
         return values
+
+    def shown(self, x: np.ndarray) -> np.ndarray:
+        """Return values x [..., *event_shape] of a model as pictures show them.
+
+        Standardized images and series are shown in the units of the source. The columns of a table stay standardized,
+        because they may differ in their units.
+        """
+        if self.features or self.scaling.name != "standard":
+            return x
+        examples = x.reshape(-1, *self.event_shape)
+        return self.unscaled(examples).astype(np.float32).reshape(x.shape)
 
     @property
     def log_scale(self) -> float:
@@ -639,7 +665,7 @@ class RunConfig(_Record):
         either, because the fingerprint of the data does. Averaging and the encoder's input count only if they are used.
         """
         unused = {"encoder_input"} if self.model.encoder_input == "values" else set()
-        facts = {"pixels_over", "deeper", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
+        facts = {"pixels_over", "deeper", "ink", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
         other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())
         exclude = {"data": facts, "model": unused, "training": other}
         content = self.model_dump(mode="json", exclude=exclude)

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple, final
 import numpy as np
 
 from tfp_vae.core import files
-from tfp_vae.core.errors import DataError, RunError
+from tfp_vae.core.errors import DataError, RunError, UsageError
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.evaluation.latent_space import Grid, decode, encode, grid
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.checkpoint import check_plain
+from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.recipe import held_out_view, split_to_show
-from tfp_vae.runs.run import FRAMES, Run
+from tfp_vae.runs.run import FRAMES, Run, logger
 from tfp_vae.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -48,17 +49,28 @@ class Frame(NamedTuple):
     decoded: np.ndarray
 
     @classmethod
-    def read(cls, epoch: int, path: Path) -> Frame:
-        """Return the frame in a file.
-
-        Raises:
-          RunError: the file is damaged.
-        """
+    def read(cls, epoch: int, path: Path) -> Frame | None:
+        """Return the frame in a file, or None with a warning if the file is damaged."""
         try:
             arrays = read_npz(path, lambda entries: check_plain(path, entries))
             return cls(epoch, arrays["means"], arrays["decoded"])
-        except (KeyError, DataError) as error:
-            raise RunError(f"{path}: this frame of the training is damaged ({error}). Delete it.") from error
+        except (KeyError, DataError, RunError) as error:
+            logger.warning("%s: this frame of the training is damaged (%s). Animations leave it out.", path, error)
+            return None
+
+    def fits(self, config: RunConfig, examples: int) -> bool:
+        """Return whether the arrays are finite numbers with the shapes that a run's frames have.
+
+        Args:
+          config: the run's.
+          examples: the number of test examples in a frame.
+        """
+        places = grid_side(config.data.event_shape) ** 2
+        expected = (examples, config.model.latent_dim), (places, *config.data.event_shape)
+        arrays = self.means, self.decoded
+        return tuple(x.shape for x in arrays) == expected and all(
+            x.dtype.kind == "f" and np.isfinite(x).all() for x in arrays
+        )
 
 
 class Reel(NamedTuple):
@@ -141,14 +153,26 @@ class Film(Callback):
     """
 
     def __init__(self, run: Run, dataset: Dataset) -> None:
-        config = run.config()
+        self.config = config = run.config()
         self.run, self.seed = run, config.training.seed
         self.examples = _examples(run, dataset)
         self.epochs = frozenset(frame_epochs(config.training.epochs))
         self.side = grid_side(config.data.event_shape)
 
     def begin(self, training: Training) -> None:
-        """Take a frame before the first step of an epoch, but not within one."""
+        """Take a frame before the first step of an epoch, but not within one.
+
+        Raises:
+          UsageError: the training has another model than the run, whose pictures would be wrong.
+        """
+        expected = (self.config.data.event_shape, self.config.model.latent_dim)
+        vae = training.vae
+        found = tuple(vae.decoder.likelihood.event_shape), vae.encoder.posterior.latent_dim
+        if found != expected:
+            raise UsageError(
+                f"{self.run.folder}: expected a model of this run with shapes {expected}, found {found}. Film the "
+                "training of the run's own model."
+            )
         if not training.totals.steps:
             self.epoch(training)
 
@@ -171,18 +195,21 @@ class Film(Callback):
 def frames(run: Run) -> list[Frame]:
     """Return the frames of a run in order, or an empty list if it has none.
 
-    A training in two dimensions has up to 60 frames, which take about 16 MB.
+    A training in two dimensions has up to 60 frames, which take about 16 MB. A damaged frame is left out with a
+    warning, because an animation can do without it.
 
     Raises:
-      RunError: a frame is damaged.
+      RunError: the folder of frames is a symbolic link.
     """
-    return [Frame.read(epoch, path) for epoch, path in run.frame_paths().items()]
+    found = (Frame.read(epoch, path) for epoch, path in run.frame_paths().items())
+    return [frame for frame in found if frame is not None]
 
 
 def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel:
     """Return the frames of a run with the values that are needed to draw them.
 
-    Frames of epochs that are not in the metrics are left out, because a killed training may have left them.
+    Frames of epochs that are not in the metrics are left out, because a killed training may have left them. Frames that
+    do not fit the run are left out with a warning.
 
     Args:
       run: the run.
@@ -190,12 +217,18 @@ def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel:
       vae: the model, whose prior gives the grid.
 
     Raises:
-      RunError: the run has no frames, or one of them is damaged.
+      RunError: the run has no frames that can be used.
     """
-    metrics, config = run.metrics(), run.config()
+    metrics, config, examples = run.metrics(), run.config(), _examples(run, dataset)
     total = metrics[-1]["epoch"] if metrics else 0
-    kept = [frame for frame in frames(run) if frame.epoch <= total]
+    kept = list[Frame]()
+    for frame in frames(run):
+        if frame.epoch <= total and frame.fits(config, len(examples)):
+            kept.append(frame)
+        elif frame.epoch <= total:
+            path = run.frame_path(frame.epoch)
+            logger.warning("%s: this frame is of another run, or not finite. Animations leave it out.", path)
     if not kept:
         raise RunError(f"{run.folder}: this run has no frames. Training records them unless `plots=False` is set.")
     places = grid(vae, grid_side(config.data.event_shape), config.training.seed)
-    return Reel(kept, _examples(run, dataset).y, places, total)
+    return Reel(kept, examples.y, places, total)

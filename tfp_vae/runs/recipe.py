@@ -24,7 +24,7 @@ from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress
 from tfp_vae.data.inspection import describe, find_duplicates
 from tfp_vae.data.loading import read
-from tfp_vae.data.profile import Profile, profile_arrays
+from tfp_vae.data.profile import Profile, looks_like_ink, profile_arrays
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.images import RESIZE
@@ -451,7 +451,7 @@ def plan(
 def source_facts(
     raw: Dataset, data: Dataset, scaling: Member | None = None, *, columns: bool = False
 ) -> dict[str, Any]:
-    """Return the fields `learned`, `pixels_over` and `deeper` of a `DataConfig`, which follow from the source.
+    """Return the fields `learned`, `pixels_over`, `deeper` and `ink` of a `DataConfig`, which follow from the source.
 
     Args:
       raw, data: the data before and after scaling.
@@ -469,6 +469,7 @@ def source_facts(
         "learned": (*["columns"] * columns, *["scaling"] * (scaling.settings != data.scaling.settings)),
         "pixels_over": pixels_over,
         "deeper": raw.profile.largest > PIXEL,
+        "ink": looks_like_ink(raw.train.x),
     }
 
 

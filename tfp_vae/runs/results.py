@@ -34,6 +34,7 @@ from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, mean_error, standard_
 from tfp_vae.evaluation.importance import Estimates, Progress, Summary, estimate, summarize
 from tfp_vae.evaluation.metrics import metrics_of
 from tfp_vae.model.vae import VAE
+from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import held_out_view
 
@@ -112,14 +113,16 @@ class Assessment:
     estimates: the estimates of each example.
     examples: the examples as the model saw them. Their `rows` are indices in the split.
     ladder: the numbers of samples of `estimates.sweep`.
-    features: the names of a table's features.
+    data: the data of the run.
+    source_rows: the row of each example in its source, [N].
     """
 
     result: dict[str, Any]
     estimates: Estimates
     examples: Split
     ladder: tuple[int, ...]
-    features: tuple[str, ...] = ()
+    data: DataConfig | None = None
+    source_rows: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return f"Assessment({self._caption()}: log p(x) {self._with_error('log_likelihood')} nats)"
@@ -136,6 +139,10 @@ class Assessment:
         """Return a metric as text, with its standard error if it has one."""
         value, error = (text_of(self.result.get(key)) for key in (name, f"{name}_se"))
         return f"{value} ± {error}" if error else value
+
+    def source_name(self, row: int) -> str:
+        """Return the name of an example in its source, or its row there."""
+        return dataclasses.replace(self.examples, rows=self.source_rows).source_name(row)
 
     def per_example(self) -> dict[str, np.ndarray]:
         """Return arrays with a value or vector for each example, for a file.
@@ -358,7 +365,8 @@ def assess(
       RunError: there is too little memory even for one sample at a time.
     """
     began = time.monotonic()
-    examples = _choose_examples(held_out_view(restored.config, dataset, plan.split), plan.max_examples)
+    split = held_out_view(restored.config, dataset, plan.split)
+    examples = _choose_examples(split, plan.max_examples)
     execution = choose(restored.vae, plan.execution)
     rungs = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
     with stages("importance sampling", len(examples) * plan.most_samples) as progress:
@@ -384,7 +392,7 @@ def assess(
         **found.annealing(),
         "seconds": time.monotonic() - began,
     }
-    return Assessment(result, estimates, examples, rungs, restored.config.data.features)
+    return Assessment(result, estimates, examples, rungs, restored.config.data, split.source_rows()[examples.rows])
 
 
 def _choose_examples(split: Split, most: int | None) -> Split:
