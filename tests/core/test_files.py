@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tfp_vae as tv
 from tfp_vae.core import files
-from tfp_vae.core.errors import DiskError
+from tfp_vae.core.errors import DataError, DiskError
+from tfp_vae.core.files import printable, user_path
 
 
 def names(folder: Path) -> list[str]:
@@ -191,3 +193,44 @@ def test_sealed_object_is_read_back_and_a_new_key_is_detected(value: dict[str, o
     assert files.seal(written) == written
     with pytest.raises(ValueError, match="checksum"):
         files.unseal({**written, "more": 1})
+
+
+ODD = {
+    "NUL": ("a\0b.npy", "a\\\\0b.npy: expected a path, found a NUL byte"),
+    "too long": (f"{'n' * 256}.npy", "n…: could not be read .File name too long."),
+    "no such home": ("~nobody-at-all/a.npy", "there is no home folder of that name"),
+    "not UTF-8": ("caf\udce9.npy", r"caf\\udce9.npy: expected a path in UTF-8, found other bytes"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("place", ["data", "data_dir"])
+def test_odd_names_are_data_errors(name: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, message = ODD[name]
+    with pytest.raises(DataError, match=message) as error:
+        tv.data.load(path) if place == "data" else tv.data.load("mnist", data_dir=path)
+    assert str(error.value).isprintable()
+
+
+def test_expands_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert user_path("~/a.npy") == Path("/somewhere/a.npy")
+
+
+def test_nothing_has_to_be_there(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    assert user_path(tmp_path / "none") == tmp_path / "none"
+    assert user_path(tmp_path / "a.npy" / "below") == tmp_path / "a.npy" / "below"
+
+
+def test_refuses_links_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(DataError, match="a: could not be read"):
+        user_path(tmp_path / "a")
+
+
+def test_printable_names_show_bytes_and_stay_alike_otherwise() -> None:
+    assert printable(os.fsdecode(b"caf\xe9\0")) == r"caf\udce9\0"
+    assert printable("café 猫.png") == "café 猫.png"

@@ -104,7 +104,7 @@ def test_counts_values_that_are_not_finite(rows: tuple[int, ...], more: str) -> 
     data = Dataset("some", "", Split(x), Split(x[:3]), Split(x[:3]))
     with pytest.raises(DataError) as error:
         data.check_finite()
-    expected = "some, train split: expected values in the real numbers, found nan in row 4 of its source. "
+    expected = "some, train split: expected values in the real numbers, found nan in row 4 (counted from 0). "
     assert str(error.value).startswith(f"{expected}Correct or remove {more}")
 
 
@@ -112,14 +112,14 @@ def test_errors_of_supports_name_the_split_and_the_example() -> None:
     x = np.zeros((9, 2))
     named = Split(np.full((3, 2), 0.25), names=np.array(["a.png", "b.png", "c.png"]))
     data = Dataset("some", "", Split(x), Split(x), named)
-    with pytest.raises(DataError, match=r"^some, test split: expected values in \{0, 1\}, found 0.25 in a.png of its"):
+    with pytest.raises(DataError, match=r"^some, test split: expected values in \{0, 1\}, found 0.25 in a.png[.] "):
         data.check_support(BINARY, "Try harder.")
     data.check_support(UNIT, "Try harder.")
 
 
 @pytest.mark.parametrize("advice", ["Try harder.", lambda: "Try harder."], ids=["text", "function"])
 def test_advice_ends_the_error(advice: object) -> None:
-    with pytest.raises(DataError, match=r"in row 0 of its source[.] Try harder[.]$"):
+    with pytest.raises(DataError, match=r"in row 0 \(counted from 0\)[.] Try harder[.]$"):
         check_split("x", Split(np.full((2, 2), 9.0)), UNIT, advice)  # type: ignore[arg-type]
 
 
@@ -128,7 +128,7 @@ def test_refuses_marks_of_missing_values_with_row_and_column(value: float) -> No
     x = np.random.default_rng(0).normal(size=(40, 3))
     x[[7, 11], 1] = value
     data = Dataset("sea", "", Split(x), Split(x[:2]), Split(x[:2]), Reading(columns=("salt", "temp", "depth")))
-    with pytest.raises(DataError, match=r"found -?\S+ in row 7 of its source, column 'temp'[.] Such a value usually"):
+    with pytest.raises(DataError, match=r"found -?\S+ in row 7 \(counted from 0\), column 'temp'[.] Such a value"):
         data.check_finite()
 
 

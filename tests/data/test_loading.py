@@ -180,10 +180,75 @@ class TestOwnArrays:
         assert load(str(tmp_path / "b.npz")).sizes() == {"train": 9, "validation": 1, "test": 10}
 
     @pytest.mark.parametrize(
+        "names",
+        [
+            "x_train x_val x_test",
+            "X_train X_valid X_test",
+            "train_images dev_images test_images",
+            "Train Validation Test",
+        ],
+    )
+    def test_given_splits_are_used_whatever_their_usual_name(self, names: str, tmp_path: Path) -> None:
+        arrays = {name: np.full((10, 2), i, float) for i, name in enumerate(names.split())}
+        np.savez(tmp_path / "a.npz", **arrays)
+        for source in (tmp_path / "a.npz", arrays):
+            data = load(source, scaling="none")
+            assert [split.x.mean() for split in data.splits.values()] == [0, 1, 2]
+            assert data.split_rule == "as in the file"
+
+    def test_given_validation_split_stays_apart_if_test_is_missing(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "a.npz", x_train=np.zeros((20, 2)), x_val=np.ones((5, 2)))
+        data = load(tmp_path / "a.npz", scaling="none")
+        assert data.sizes() == {"train": 18, "validation": 5, "test": 2}
+        assert (data.validation.x == 1).all()
+        assert not data.test.x.any()
+
+    @pytest.mark.parametrize("names", ["x y", "X labels", "data target", "images label", "inputs targets"])
+    def test_labels_of_usual_names_may_be_a_column(self, names: str, tmp_path: Path) -> None:
+        examples, labels = names.split()
+        arrays = {examples: np.arange(20.0).reshape(20, 1), labels: np.arange(20).reshape(20, 1)}
+        np.savez(tmp_path / "a.npz", **arrays)
+        for source in (tmp_path / "a.npz", arrays, tuple(arrays.values())):
+            data = load(source, scaling="none")
+            np.testing.assert_array_equal(data.test.x[:, 0], data.test.y)
+
+    def test_settings_name_the_arrays(self, tmp_path: Path) -> None:
+        np.savez(
+            tmp_path / "a.npz",
+            first=np.zeros((20, 2)),
+            second=np.ones((5, 2)),
+            kinds=np.arange(20),
+            objects=np.array([{}, 1]),
+        )
+        pairs = {"x_train": "first", "x_test": "second", "y_train": "kinds"}
+        text = ",".join(map("=".join, pairs.items()))
+        for arrays in (pairs, text, tuple(text.split(","))):
+            data = load(tmp_path / "a.npz", arrays=arrays)
+            assert data.sizes() == {"train": 18, "validation": 2, "test": 5}
+            assert sorted([*data.train.y, *data.validation.y]) == list(range(20))
+        with pytest.raises(DataError, match="cannot tell the role of first, second, kinds, objects"):
+            load(tmp_path / "a.npz")
+
+    @pytest.mark.parametrize("arrays", ["first", "z=first", "x_train=", "x_mine=first"])
+    def test_refuses_unknown_roles(self, arrays: str) -> None:
+        with pytest.raises(UsageError, match=r"arrays: expected roles of arrays|arrays: roles of arrays"):
+            load({"first": np.zeros((9, 2))}, arrays=arrays)
+
+    def test_warns_of_arrays_that_are_not_used(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        np.savez(tmp_path / "a.npz", x=np.zeros((20, 2)), feature_names=np.array(["a", "b"]))
+        load(tmp_path / "a.npz")
+        assert "arrays that are not used: feature_names. Set `arrays` to choose others." in caplog.text
+
+    def test_test_examples_alone_are_not_trained_on(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "a.npz", x_test=np.zeros((20, 2)))
+        with pytest.raises(DataError, match="expected training examples, found only those of the split test"):
+            load(tmp_path / "a.npz")
+
+    @pytest.mark.parametrize(
         ("arrays", "message"),
         [
             ({}, "found nothing"),
-            ({"a": np.zeros((9, 2)), "b": np.zeros((9, 2))}, r"found \['a', 'b'\]"),
+            ({"a": np.zeros((9, 2)), "b": np.zeros((9, 2))}, "cannot tell the role of a, b among a, b"),
             ({"x": np.zeros((9, 2)), "y": np.zeros(8)}, "a label for each of 9"),
             ({"x": np.zeros(9)}, r"found shape \(9,\)"),
             ({"x": np.zeros((9, 0))}, r"found shape \(9, 0\)"),
@@ -204,7 +269,8 @@ class TestOwnArrays:
         x[17, 1] = value
         np.savez(tmp_path / "a.npz", x_train=x, x_validation=x[:5], x_test=x[:5])
         with pytest.raises(
-            DataError, match=f"train split: expected values in the real numbers, found {value} in row 17 of its source"
+            DataError,
+            match=f"train split: expected values in the real numbers, found {value} in row 17 .counted from 0",
         ):
             load(str(tmp_path / "a.npz"))
 
@@ -213,7 +279,7 @@ class TestOwnArrays:
             x = np.zeros((40, 3))
             x[row, 1] = np.nan
             np.save(tmp_path / "a.npy", x)
-            with pytest.raises(DataError, match=f"found nan in row {row} of its source"):
+            with pytest.raises(DataError, match=rf"found nan in row {row} \(counted from 0\)"):
                 load(str(tmp_path / "a.npy"))
 
     def test_names_the_first_of_several_bad_rows(self, tmp_path: Path) -> None:
@@ -221,7 +287,7 @@ class TestOwnArrays:
         x[[5, 11, 20, 39], 1] = np.nan  # in all splits
         np.save(tmp_path / "a.npy", x)
         with pytest.raises(
-            DataError, match=r"row 5 of its source[.] Correct or remove that row and 3 other rows with such"
+            DataError, match=r"row 5 \(counted from 0\)[.] Correct or remove that row and 3 other rows with such"
         ):
             load(str(tmp_path / "a.npy"))
         raw = read(str(tmp_path / "a.npy"))

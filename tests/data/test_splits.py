@@ -46,6 +46,8 @@ def test_refuses_too_few_examples_for_all_parts(count: int, parts: int) -> None:
 @pytest.mark.parametrize(
     ("names", "rule"),
     [((WHOLE,), "a seeded tenth (seed 0) each for validation and test"),
+     (("train",), "a seeded tenth (seed 0) each for validation and test"),
+     (("train", "validation"), "as in the file; a seeded tenth (seed 0) from train for test"),
      (("train", "test"), "as in the file; a seeded tenth (seed 0) from train for validation"),
      (("train", "validation", "test"), "as in the file")],
 )  # fmt: skip
@@ -54,10 +56,8 @@ def test_keeps_splits_of_a_source_and_draws_missing_ones(names: tuple[str, ...],
     data = from_source("some", Source(parts, Reading(label_column="kind")))
     assert data.split_rule == rule
     assert data.reading.label_column == "kind"
-    for i, name in enumerate(names):
-        if name:
-            assert (data.splits[name].x == i).all()
-    assert (data.validation.x == (1 if len(names) == 3 else 0)).all()
+    for name, split in data.splits.items():
+        assert (split.x == (names.index(name) if name in names else 0)).all()
 
 
 @pytest.mark.parametrize(("shape", "event"), [((9, 5), (5,)), ((9, 4, 5), (4, 5, 1)), ((9, 4, 5, 3), (4, 5, 3))])
@@ -65,3 +65,16 @@ def test_images_get_an_axis_of_channels(shape: tuple[int, ...], event: tuple[int
     split = as_split(Examples(np.zeros(shape), None, np.arange(9).astype(str)))
     assert split.x.shape[1:] == event
     assert split.source_name(3) == "3"
+
+
+def test_refuses_source_without_training_examples() -> None:
+    parts = {"test": Examples(np.zeros((9, 2)), None)}
+    with pytest.raises(DataError, match="some: expected training examples, found only those of the split test"):
+        from_source("some", Source(parts, Reading()))
+
+
+def test_lines_follow_their_examples() -> None:
+    lines = np.arange(2, 22)
+    data = from_source("some", Source({WHOLE: Examples(np.arange(20.0)[:, None], None, lines=lines)}, Reading()))
+    for split in data.splits.values():
+        assert split.source_name(0) == f"line {split.x[0, 0] + 2:.0f}"

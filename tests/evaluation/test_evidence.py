@@ -151,7 +151,7 @@ class TestSupport:
 
     def test_bernoulli_refuses_pixels_up_to_255(self, vae: VAE, x: np.ndarray) -> None:
         row = int(np.flatnonzero(x.reshape(len(x), -1).any(axis=1))[0])
-        message = rf"^x: expected values in \{{0, 1\}}, found 255 in row {row} of its source[.] Scale or binarize it"
+        message = rf"^x: expected values in \{{0, 1\}}, found 255 in row {row} \(counted from 0\)[.] Scale or binariz"
         with pytest.raises(DataError, match=message):
             tv.log_likelihood(vae, 255 * x)
 

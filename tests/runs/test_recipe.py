@@ -118,6 +118,7 @@ STAGES = (
     "data.downloads",
     "data.named",
     "data.readers.sources",
+    "data.readers.roles",
     "data.readers.arrays",
     "data.splits",
     "data.transforms.binarization",
@@ -456,7 +457,7 @@ class TestNewExamples:
             (np.zeros((5, 20)), "found 20[.]"),
             (
                 np.full((5, 4, 5), 7.0),
-                r"expected values in \[0, 1\], found 7 in row 0 of its source[.] Convert them to",
+                r"expected values in \[0, 1\], found 7 in row 0 \(counted from 0\)[.] Convert them to",
             ),
             (np.full((5, 4, 5), np.nan), "found nan in row 0"),
         ],

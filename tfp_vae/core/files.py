@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from tfp_vae.core.errors import DiskError
+from tfp_vae.core.errors import DataError, DiskError
 
 __all__ = [
     "CHECKSUM",
@@ -35,17 +35,22 @@ __all__ = [
     "json_text",
     "keep_copy",
     "make_folder",
+    "printable",
     "raise_if_disk",
     "remove_partial_files",
     "remove_staged_files",
     "restore_non_finite",
     "seal",
     "unseal",
+    "user_path",
     "write_array",
     "write_arrays",
     "write_bytes",
     "write_json",
 ]
+
+LONGEST, SHOWN = 250, 60
+"""A message shows a refused name of up to so many characters, and of a longer one only so many."""
 
 CHECKSUM = "checksum"
 """The key that holds the checksum of a JSON object."""
@@ -339,3 +344,42 @@ def digest(content: Mapping[str, object]) -> str:
     """Return 16 hexadecimal digits of the SHA-256 of an object's sorted, compact JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def user_path(name: str | os.PathLike[str]) -> Path:
+    """Return a path of data with `~` expanded. Nothing has to be there.
+
+    ```python
+    tv.core.files.user_path("~/mine.npy").is_absolute()  # True
+    ```
+
+    Args:
+      name: the path as the user wrote it.
+
+    Raises:
+      DataError: no file can have this name, the name is not text in UTF-8, `~name` is unknown, or a folder of the path
+        cannot be searched.
+    """
+    text = os.fspath(name)
+    if "\0" in text:
+        raise DataError(f"{printable(text)}: expected a path, found a NUL byte in it. Check the path.")
+    if printable(text) != text:
+        raise DataError(f"{printable(text)}: expected a path in UTF-8, found other bytes. Rename the file or folder.")
+    try:
+        path = Path(text).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # the reader knows which kind of file is missing
+    except RuntimeError as error:
+        raise DataError(
+            f"{text}: there is no home folder of that name. Write ./{text} for a file that begins with a tilde."
+        ) from error
+    except OSError as error:
+        short = text if len(text) <= LONGEST else f"{text[:SHOWN]}…"
+        raise DataError(f"{short}: could not be read ({error.strerror}). Check the path.") from error
+    return path
+
+
+def printable(name: str) -> str:
+    r"""Return a name with `\0` for each NUL character and `\udc..` for each byte that is not UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode().replace("\0", r"\0")

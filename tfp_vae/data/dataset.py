@@ -52,6 +52,7 @@ class Split:
     y: their labels [N], if there are any.
     rows: their rows in the source. By default 0, 1, 2 and so on.
     names: their names in the source, such as the names of image files.
+    lines: their lines in the source, if it is a file of text. The first line is 1.
     part: the name of this split in its data set, or None if it does not belong to one.
     scaling: how x was scaled, or None if it was not.
 
@@ -68,6 +69,7 @@ class Split:
     names: np.ndarray | None = None
     part: str | None = None
     scaling: Member | None = None
+    lines: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -78,8 +80,9 @@ class Split:
 
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> Split:
         """Return some of the examples. Any NumPy index of the first axis selects them."""
-        y, names = (None if column is None else column[rows] for column in (self.y, self.names))
-        return Split(self.x[rows], y, self.source_rows()[rows], names, self.part, self.scaling)
+        columns = (self.y, self.names, self.lines)
+        y, names, lines = (None if column is None else column[rows] for column in columns)
+        return Split(self.x[rows], y, self.source_rows()[rows], names, self.part, self.scaling, lines)
 
     @property
     def log_scale(self) -> float:
@@ -94,8 +97,10 @@ class Split:
         return np.arange(len(self)) if self.rows is None else self.rows
 
     def source_name(self, row: int) -> str:
-        """Return the name of an example in its source, or its row there."""
-        return f"row {self.source_rows()[row]}" if self.names is None else str(self.names[row])
+        """Return the name of an example in its source, or its line in a file of text, or its row from 0 in an array."""
+        if self.names is not None:
+            return str(self.names[row])
+        return f"row {self.source_rows()[row]}" if self.lines is None else f"line {self.lines[row]}"
 
 
 class Origin(NamedTuple):
@@ -281,14 +286,14 @@ def check_split(
     advice: str | Callable[[], str],
     columns: Sequence[str] | None = None,
 ) -> None:
-    """Raise DataError if a value of one split lies outside `support`, and name its row and its column.
+    """Raise DataError if a value of one split lies outside `support`, and name its row or line, and its column.
 
     Args:
       name: the name of the split in the message.
       split: the examples.
       support: the values that are allowed.
       advice: how to fix it, as a sentence or as a function that returns one.
-      columns: the names of the elements, if the data are a table.
+      columns: the names of the features, if the source is a table.
     """
     violation = first_violation(split.x, support)
     if violation is not None:
@@ -297,7 +302,6 @@ def check_split(
         column = f", column {columns[violation.element[0]]!r}" if columns is not None and named else ""
         is_large = support is REAL and np.isfinite(violation.value)
         expected = f"numbers below {LARGEST:g} in size" if is_large else f"values in {support.text}"
-        raise DataError(
-            f"{name}: expected {expected}, found {violation.value:g} in "
-            f"{split.source_name(violation.row)} of its source{column}. {remedy}"
-        )
+        where = split.source_name(violation.row)
+        where += " (counted from 0)" if split.names is None and split.lines is None else ""
+        raise DataError(f"{name}: expected {expected}, found {violation.value:g} in {where}{column}. {remedy}")

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import platformdirs
 
 from tfp_vae.core.errors import DataError
-from tfp_vae.core.files import make_folder, raise_if_disk
+from tfp_vae.core.files import make_folder, raise_if_disk, user_path
 
 __all__ = ["Progress", "Remote", "data_folder", "obtain"]
 
@@ -64,7 +64,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
       A path that may not exist. `~` is the home folder.
     """
     chosen = data_dir or os.environ.get("TFP_VAE_DATA_DIR")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tfp_vae")) / "data"
+    return user_path(chosen) if chosen else Path(platformdirs.user_cache_dir("tfp_vae")) / "data"
 
 
 def obtain(remotes: Sequence[Remote], places: Sequence[Path], progress: Progress | None = None) -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -17,6 +18,7 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core.errors import DataError, UsageError, settings_error, suggest
+from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import LARGEST_EVENT, UNSCALED, Dataset, Origin
@@ -24,8 +26,18 @@ from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress, data_folder
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers import sources
-from tfp_vae.data.readers.sources import KINDS, WHOLE, Examples, Reading, Source, check_examples
-from tfp_vae.data.readers.tables import find_column, labels_from_text
+from tfp_vae.data.readers.images import Background, SplitFolders
+from tfp_vae.data.readers.sources import (
+    KINDS,
+    WHOLE,
+    Examples,
+    Reading,
+    Source,
+    check_examples,
+    flat_labels,
+    from_arrays,
+)
+from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_text
 from tfp_vae.data.splits import from_source
 from tfp_vae.data.transforms.scaling import choose_scaling, scale, scaling_doubt
 
@@ -34,7 +46,8 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-    Loadable: TypeAlias = "str | os.PathLike[str] | Array | DataFrame | tuple[Array, Array]"
+    InMemory: TypeAlias = "Array | DataFrame | tuple[Array, Array] | Mapping[str, Array]"
+    Loadable: TypeAlias = "str | os.PathLike[str] | InMemory"
 
 __all__ = ["load", "read"]
 
@@ -45,17 +58,21 @@ logger = logging.getLogger("tfp_vae")
 def load(
     source: Loadable,
     *,
-    label_column: str | None = None,
+    label_column: str | int | None = None,
     columns: str | Sequence[str] | None = None,
+    header: Header = "auto",
+    arrays: str | Sequence[str] | Mapping[str, str] | None = None,
+    split_folders: SplitFolders = "auto",
     resize: str | tuple[int, int] | None = None,
     channels: Literal["auto", "grey", "colour"] = "auto",
+    background: Background = "auto",
     scaling: str | Member | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Return a data set with train, validation and test splits, scaled and checked.
 
-    Named data sets and files that hold splits keep them. Otherwise, a tenth of the examples goes to validation and a
+    Named data sets and sources that hold splits keep them. Otherwise, a tenth of the examples goes to validation and a
     tenth to test, by a permutation from a fixed seed. All values are held in memory as float32.
 
     ```python
@@ -63,16 +80,23 @@ def load(
     digits.sizes()  # {"train": 1437, "validation": 180, "test": 180}
     x, y = np.random.default_rng(0).normal(size=(100, 3)), np.arange(100) % 2
     tv.data.load((x, y), scaling="standard").train.y  # 80 labels
+    tv.data.load({"x_train": x[:80], "x_val": x[80:90], "x_test": x[90:]}).sizes()  # your own splits
     ```
 
     Args:
       source: a name from `DATASETS`, the path of a file or a folder of images, an array of examples [N, features],
-        [N, height, width] or [N, height, width, channels], a pair of such an array and labels [N], or a pandas
-        DataFrame with one row per example.
-      label_column: the column of a table that holds labels.
-      columns: the columns of a table that hold features, in this order. By default all but the labels.
+        [N, height, width] or [N, height, width, channels], a pair of such an array and labels [N], a mapping of names
+        such as `x_train`, `y_train` and `x_test` to arrays, or a pandas DataFrame with one row per example.
+      label_column: the column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.
+      columns: the columns of a table that hold features, in this order. `*` and `?` are wildcards. By default all but
+        the labels.
+      header: whether the first line of a `.csv` file names its columns: `yes`, `no`, or `auto` to judge by its cells.
+      arrays: the roles of arrays in an `.npz` file or a mapping, such as `{"x_train": "first", "y_train": "second"}` or
+        `x_train=first,y_train=second`. By default their names tell.
+      split_folders: `auto` if folders of images such as `train` and `test` are splits, `classes` if they are classes.
       resize: height and width for images from files.
       channels: `grey`, `colour`, or `auto` to keep the channels that images from files have.
+      background: the colour behind transparent pixels, `white` or `black`.
       scaling: a name from `SCALINGS` with settings, such as `divided:by=255`. By default `pixels` for images with 8-bit
         values or values in [0, 1], `standard` for real values, else `none`.
       data_dir: the folder of named data sets.
@@ -82,9 +106,9 @@ def load(
       UsageError: the name is unknown, or a setting has no effect on this source.
       DataError: the data are missing or malformed, or hold values that are not finite.
     """
-    settings = {"label_column": label_column, "columns": columns, "resize": resize, "channels": channels}
+    settings = locals()
     try:
-        reading = Reading.model_validate(settings)
+        reading = Reading.model_validate({name: settings[name] for name in Reading.model_fields})
     except pydantic.ValidationError as error:
         raise settings_error("`data.load`", error) from error
     if isinstance(source, str | os.PathLike):
@@ -136,7 +160,7 @@ def read(
       UsageError: the name is neither that of a data set nor a path, or a setting of `reading` has no effect.
       DataError: the data are missing, malformed or empty.
     """
-    reading, path = reading or Reading(), Path(name).expanduser()
+    reading, path = reading or Reading(), user_path(name)
     if DATASETS.knows(name):
         if reading.given() and not recorded:
             raise UsageError(f"`{min(reading.given())}` has no effect on the named data set {name}. Leave it out.")
@@ -157,52 +181,60 @@ def read(
                 f"{'.' * bool(hint)}{hint}"
             )
         if not path.exists() and data_dir is not None:
-            path = Path(data_dir).expanduser() / path.name
+            path = user_path(data_dir) / path.name
         dataset = from_source(name, sources.read(path, reading))
     shapes = {split_name: split.x.shape[1:] for split_name, split in dataset.splits.items()}
     if len(set(shapes.values())) > 1:
         raise DataError(f"{name}: expected one shape of example in all splits, found {shapes}.")
     if math.prod(dataset.event_shape) > LARGEST_EVENT:
         raise DataError(f"{name}: expected examples of at most {LARGEST_EVENT:,} values, found {shapes['train']}.")
-    where = name if DATASETS.knows(name) else str(Path(name).expanduser().resolve())
-    folder_path = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
+    where = name if DATASETS.knows(name) else str(user_path(name).resolve())
+    folder_path = None if data_dir is None else str(user_path(data_dir).resolve())
     return replace(dataset, name=name, origin=Origin(where, folder_path))
 
 
-def read_memory(source: Array | DataFrame | tuple[Array, Array], reading: Reading) -> Dataset:
+def read_memory(source: InMemory, reading: Reading) -> Dataset:
     """Return arrays or a table in memory as a data set that is split but not scaled.
 
     Args:
       source: see `load`.
-      reading: the columns of a table.
+      reading: the columns of a table, or the roles of arrays.
 
     Raises:
       UsageError: a setting of `reading` has no effect.
       DataError: the examples have the wrong type or shape.
     """
-    is_table = hasattr(source, "columns") and hasattr(source, "to_numpy")
-    name, takes = ("table", {"label_column", "columns"}) if is_table else ("array", set[str]())
+    name, text, takes = "array", "an array in memory", set[str]()
+    if isinstance(source, Mapping):
+        name, text, takes = "arrays", "arrays in memory", {"arrays"}
+    elif hasattr(source, "columns") and hasattr(source, "to_numpy"):
+        name, text, takes = "table", "a table in memory", {"label_column", "columns"}
     foreign = sorted(reading.given() - takes)
     if foreign:
-        raise UsageError(f"`{foreign[0]}` has no effect on {'a table' if is_table else 'an array'} in memory.")
-    if is_table:
+        raise UsageError(f"`{foreign[0]}` has no effect on {text}.")
+    if name == "table":
         examples, reading = read_frame(source, reading)
+        found = Source({WHOLE: examples}, reading)
+    elif isinstance(source, Mapping):
+        arrays = {str(each): np.asarray(source[each]) for each in source}
+        found = from_arrays(name, list(arrays), lambda chosen: arrays, reading)
     elif isinstance(source, tuple):
         if len(source) != 2:
             raise UsageError(f"expected a pair of examples and labels, found a tuple of {len(source)}.")
-        examples = Examples(np.asarray(source[0]), np.asarray(source[1]))
+        found = Source({WHOLE: Examples(np.asarray(source[0]), flat_labels(np.asarray(source[1])))}, reading)
     else:
-        examples = Examples(np.asarray(source), None)
-    check_examples(name, examples)
-    return from_source(name, Source({WHOLE: examples}, reading))
+        found = Source({WHOLE: Examples(np.asarray(source), None)}, reading)
+    for examples in found.parts.values():
+        check_examples(name, examples)
+    return from_source(name, found)
 
 
 def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
     """Return the rows of a DataFrame, and the reading with the names of its columns, as for a CSV file."""
-    label, names = reading.label_column, list(map(str, frame.columns))
-    wanted = reading.columns or tuple(name for name in names if name != label)
-    features = frame.iloc[:, [find_column(names, name, "table") for name in wanted]]
-    y = None if label is None else frame.iloc[:, find_column(names, label, "table")].to_numpy()
+    names = list(map(str, frame.columns))
+    places, label = choose_columns(names, reading.columns, reading.label_column, "table")
+    wanted, features = tuple(names[place] for place in places), frame.iloc[:, places]
+    y = None if label is None else frame.iloc[:, label].to_numpy()
     kinds = {name: getattr(kind, "kind", "O") for name, kind in zip(wanted, features.dtypes, strict=True)}
     other = [repr(name) for name, kind in kinds.items() if kind not in "fiub"]
     if other:
@@ -214,4 +246,5 @@ def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
     x = features.to_numpy(dtype=np.float64, na_value=np.nan)
     if y is not None and y.dtype.kind not in "iu":
         y = labels_from_text(y.astype(str))
-    return Examples(x, y), reading.model_copy(update={"columns": wanted})
+    known = {"columns": wanted, "label_column": None if label is None else names[label]}
+    return Examples(x, y), reading.model_copy(update=known)

@@ -14,8 +14,8 @@ import numpy as np
 
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.data.readers.sources import Examples, Source
+from tfp_vae.data.dataset import SPLITS, Dataset, Split
+from tfp_vae.data.readers.sources import WHOLE, Examples, Source
 
 __all__ = ["HELD_OUT_FRACTION", "SEEDED_TENTH", "as_split", "from_source", "hold_out", "split_at_random"]
 
@@ -31,16 +31,25 @@ def from_source(name: str, source: Source) -> Dataset:
     Args:
       name: the data set's name in messages.
       source: examples and how they were read.
+
+    Raises:
+      DataError: there are no training examples, or too few to hold some out.
     """
     splits = {split: as_split(examples) for split, examples in source.parts.items()}
+    whole = splits.get(WHOLE, splits.get("train"))
+    if whole is None:
+        raise DataError(
+            f"{name}: expected training examples, found only those of the split {' and '.join(splits)}. Name their "
+            "folder or array for training."
+        )
     if len(splits) == 1:
-        dataset = split_at_random(name, *splits.values())
-    elif "validation" in splits:
-        dataset = Dataset(name, "as in the file", splits["train"], splits["validation"], splits["test"])
+        dataset = split_at_random(name, whole)
     else:
-        train, validation = hold_out(name, splits["train"], 1)
-        rule = f"as in the file; {SEEDED_TENTH} from train for validation"
-        dataset = Dataset(name, rule, train, validation, splits["test"])
+        missing = [split for split in SPLITS if split not in splits]
+        parts = hold_out(name, whole, len(missing)) if missing else [whole]
+        splits |= zip(["train", *missing], parts, strict=True)
+        rule = f"as in the file; {SEEDED_TENTH} from train for {missing[0]}" if missing else "as in the file"
+        dataset = Dataset(name, rule, splits["train"], splits["validation"], splits["test"])
     return replace(dataset, reading=source.reading)
 
 
@@ -51,7 +60,7 @@ def as_split(examples: Examples) -> Split:
       examples: images [N, H, W] or [N, H, W, C], or vectors [N, M], as a reader returns them.
     """
     x = examples.x[..., np.newaxis] if examples.x.ndim == 3 else examples.x
-    return Split(x, examples.y, names=examples.names)
+    return Split(x, examples.y, names=examples.names, lines=examples.lines)
 
 
 def split_at_random(name: str, whole: Split) -> Dataset:

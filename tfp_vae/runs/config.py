@@ -29,8 +29,9 @@ from tfp_vae.core.registry import AS_MAPPING, Member, Table, Widths, allow_code,
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.data.dataset import LARGEST_EVENT
 from tfp_vae.data.named import DATASETS
-from tfp_vae.data.readers.images import Channels
-from tfp_vae.data.readers.sources import KINDS, Columns, Reading, Size
+from tfp_vae.data.readers.images import Background, Channels, SplitFolders
+from tfp_vae.data.readers.sources import KINDS, Arrays, Column, Columns, Reading, Size
+from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
 from tfp_vae.model.likelihoods import LIKELIHOODS
@@ -204,18 +205,46 @@ class Request(_Record):
         ),
     ] = None
     label_column: Annotated[
-        str | None, Setting("Data", "Label column", "Column of a .csv file that holds labels.", metavar="NAME")
+        Column | None,
+        Setting(
+            "Data",
+            "Label column",
+            "Column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.",
+            metavar="NAME",
+        ),
     ] = None
     columns: Annotated[
         Columns | None,
         Setting(
             "Data",
             "Columns",
-            "Columns of a .csv file to learn from, as a,b,c.",
+            "Columns of a table to learn from, as a,b,c. Wildcards are * and ?.",
             default="all but the labels",
             metavar="NAMES",
         ),
     ] = None
+    header: Annotated[
+        Header,
+        Setting("Data", "First line", "Whether the first line of a table names its columns. auto judges by its cells."),
+    ] = "auto"
+    arrays: Annotated[
+        Arrays | None,
+        Setting(
+            "Data",
+            "Arrays",
+            "Roles of arrays in an .npz file, as x_train=a,y_train=b. x and y without a split are all examples.",
+            default="by their names",
+            metavar="ROLES",
+        ),
+    ] = None
+    split_folders: Annotated[
+        SplitFolders,
+        Setting(
+            "Data",
+            "Split folders",
+            "What train, validation and test folders of images are. By default they are splits.",
+        ),
+    ] = "auto"
     resize: Annotated[
         Size | None,
         Setting(
@@ -228,6 +257,10 @@ class Request(_Record):
     ] = None
     channels: Annotated[
         Channels, Setting("Data", "Image channels", "Read the images of a folder in grey or in colour.")
+    ] = "auto"
+    background: Annotated[
+        Background,
+        Setting("Data", "Background", "Colour behind transparent pixels of images. auto is white, with a warning."),
     ] = "auto"
     scaling: Annotated[
         Member | None,
@@ -662,12 +695,17 @@ class RunConfig(_Record):
         """Return a digest of everything that decides the numbers of a run: 16 hexadecimal digits of SHA-256.
 
         The end of training does not count, because you may extend a run. Facts that follow from the data do not count
-        either, because the fingerprint of the data does. Averaging and the encoder's input count only if they are used.
+        either, because the fingerprint of the data does. Some settings, such as averaging, count only if they are used.
         """
         unused = {"encoder_input"} if self.model.encoder_input == "values" else set()
+        reading = {"header", "arrays", "split_folders", "background"} - self.data.reading.given()
         facts = {"pixels_over", "deeper", "ink", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
         other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())
-        exclude = {"data": facts, "model": unused, "training": other}
+        exclude: dict[str, Any] = {
+            "data": {**dict.fromkeys(facts, True), "reading": reading},
+            "model": unused,
+            "training": other,
+        }
         content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

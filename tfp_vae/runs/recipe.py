@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, final
 import numpy as np
 
 from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, Table
 from tfp_vae.core.supports import BINARY, COUNTS, FINITE, NEAR_UNIT, REAL, UNIT, Support, first_violation, level_count
 from tfp_vae.data.dataset import SPLITS, Dataset, Origin, Split, check_split
@@ -709,7 +710,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
     if not path:
         raise UsageError("expected the path of examples, found an empty one. Name a file or a folder.")
     try:
-        source = sources.read(Path(path).expanduser(), config.data.reading, again=True)
+        source = sources.read(user_path(path), config.data.reading, again=True)
     except DataError as error:
         size = "x".join(map(str, config.data.event_shape[:2]))
         raise DataError(str(error).replace(RESIZE, f"Resize all to {size}, as in training")) from error
@@ -722,7 +723,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
             f"{path}: expected examples of shape {expected}, as the run was trained on, found {found}. Convert them, "
             "or choose another `run`."
         )
-    check_split(path, split, FINITE, "Correct or remove it.")
+    check_split(path, split, FINITE, "Correct or remove it.", config.data.features)
     split = replace(split, x=scale_like(config, path, split.x), scaling=config.data.scaling)
     takes = BINARIZATIONS.build(config.data.binarization).takes(config.model.support(config.data.event_shape))
     if takes is REAL and config.data.pixels_over is not None:

@@ -16,16 +16,17 @@ from tests.helpers.files import encoded, write
 from tfp_vae.core.errors import DataError
 from tfp_vae.data.readers import images
 from tfp_vae.data.readers.images import IGNORED, MOST_PIXELS, read_folder, read_zip
+from tfp_vae.data.readers.roles import SPLIT_WORDS
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(width: int, height: int, rows: bytes, depth: int = 8, kind: int = 0) -> bytes:
+def png(width: int, height: int, rows: bytes, depth: int = 8, kind: int = 0, before: bytes = b"") -> bytes:
     """Return a PNG file of grey pixels whose header may be wrong. `kind` is the number of another pixel format."""
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    body = chunk(b"IHDR", header) + before + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
@@ -56,13 +57,87 @@ class TestPixelsLabelsAndNames:
         assert found.y.tolist() == ["a", "a", "a", "b", "b"]
         assert found.names[3] == "b/1.PNG"
 
-    @pytest.mark.parametrize("validation", ["validation", "val", "valid"])
+    @pytest.mark.parametrize("validation", ["validation", "val", "Valid", "DEV"])
     def test_folders_can_be_splits(self, validation: str, tmp_path: Path, grey: np.ndarray) -> None:
         write(tmp_path, {f"{split}/c/0.png": encoded(grey[i]) for i, split in enumerate(("train", validation, "test"))})
         found = read_folder(tmp_path)
         assert found.keys() == {"train", "validation", "test"}
         np.testing.assert_array_equal(found["validation"].x[0, ..., 0], grey[1])
         assert found["test"].y.tolist() == ["c"]
+
+    @pytest.mark.parametrize(
+        "splits", [("Train", "TEST"), ("training", "Testing"), ("train", "val"), ("train", "dev", "test")]
+    )
+    @pytest.mark.parametrize("place", ["{split}/{i}.png", "{split}/b/{i}.png", "c/{split}/{i}.png"])
+    def test_usual_names_of_splits_in_any_case_and_depth(
+        self, splits: tuple[str, ...], place: str, tmp_path: Path, grey: np.ndarray
+    ) -> None:
+        write(tmp_path, {place.format(split=split, i=0): encoded(grey[i]) for i, split in enumerate(splits)})
+        found = read_folder(tmp_path)
+        assert found.keys() == {SPLIT_WORDS[split.lower()] for split in splits}
+        for i, split in enumerate(splits):
+            np.testing.assert_array_equal(found[SPLIT_WORDS[split.lower()]].x[..., 0], grey[i : i + 1])
+
+    def test_folders_of_splits_can_be_classes(self, tmp_path: Path, grey: np.ndarray) -> None:
+        write(tmp_path, {f"{name}/0.png": encoded(grey[i]) for i, name in enumerate(("car", "plane", "train"))})
+        assert read_folder(tmp_path, split_folders="classes")[""].y.tolist() == ["car", "plane", "train"]
+        with pytest.raises(DataError, match=r"found train and car\. .* set `split_folders=classes`"):
+            read_folder(tmp_path)
+
+    def test_class_folders_may_lie_below_each_other(self, tmp_path: Path, grey: np.ndarray) -> None:
+        places = ["animals/big/cow", "animals/small/cat", "plants/rose"]
+        write(tmp_path, {f"top/{place}/0.png": encoded(grey[i]) for i, place in enumerate(places)})
+        found = read_folder(tmp_path)[""]
+        assert found.y.tolist() == places
+        assert found.names[2] == "top/plants/rose/0.png"
+
+    @pytest.mark.parametrize("name", ["README.txt", "notes/labels.csv", "LICENSE", "a.JSON"])
+    def test_text_next_to_images_is_left_out_with_a_warning(
+        self, name: str, tmp_path: Path, grey: np.ndarray, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write(tmp_path, {"c/a.png": encoded(grey[0]), name: b"about these images"})
+        assert len(read_folder(tmp_path)[""].x) == 1
+        assert caplog.messages == [f"{tmp_path}: files that are not images are left out: {name}."]
+
+    @pytest.mark.parametrize(("kind", "suffix"), [("webp", "webp"), ("tiff", "TIF"), ("tiff", "tiff"), ("bmp", "Bmp")])
+    def test_other_formats_without_loss(self, kind: str, suffix: str, tmp_path: Path, colour: np.ndarray) -> None:
+        more = {"lossless": True} if kind == "webp" else {}
+        write(tmp_path, {f"{i}.{suffix}": encoded(x, kind, **more) for i, x in enumerate(colour)})
+        np.testing.assert_array_equal(read_folder(tmp_path)[""].x, colour)
+
+    @pytest.mark.parametrize("order", ["<", ">"])
+    def test_tiff_of_16_bits_is_kept(self, order: str, tmp_path: Path, rng: np.random.Generator) -> None:
+        deep = rng.integers(0, 2**16, (6, 4), np.uint16)
+        mode = "I;16B" if order == ">" else "I;16"
+        image = Image.frombytes(mode, (4, 6), deep.astype(f"{order}u2").tobytes())
+        write(tmp_path, {"a.tif": encoded(image, "tiff")})
+        np.testing.assert_array_equal(read_folder(tmp_path)[""].x[0, ..., 0], deep)
+
+    def test_transparent_pixels_show_the_background(
+        self, tmp_path: Path, grey: np.ndarray, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        alpha = np.uint8([[0, 255, 51, 0]] * 6)
+        write(tmp_path, {"a.png": encoded(np.dstack([grey[0]] * 3 + [alpha])), "b.png": encoded(grey[1])})
+        for background, level in (("auto", 255), ("white", 255), ("black", 0)):
+            caplog.clear()
+            found = read_folder(tmp_path, background=background, channels="grey")[""].x[..., 0]
+            expected = level + (grey[0].astype(float) - level) * alpha / 255
+            assert np.abs(found[0] - expected).max() <= 1
+            np.testing.assert_array_equal(found[1], grey[1])
+            assert bool(caplog.messages) == (background == "auto")
+        read_folder(tmp_path)
+        assert "1 of 2 images have transparent pixels, which are white (first: a.png)" in caplog.text
+
+    def test_transparent_level_of_16_bits_shows_the_background(self, tmp_path: Path) -> None:
+        write(tmp_path, {"a.png": encoded(GREY.astype(np.uint16), transparency=7)})
+        for background, level in (("white", 65_535), ("black", 0)):
+            found = read_folder(tmp_path, background=background)[""].x[0, ..., 0]
+            np.testing.assert_array_equal(found, np.where(GREY == 7, level, GREY.astype(int)))
+
+    def test_names_that_are_not_utf_8_are_refused(self, tmp_path: Path, grey: np.ndarray) -> None:
+        (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(encoded(grey[0]))
+        with pytest.raises(DataError, match=r"caf\\udce9.png: expected a name in UTF-8, found other"):
+            read_folder(tmp_path)
 
     def test_jpeg_is_close_to_the_original(self, tmp_path: Path) -> None:
         smooth = np.add.outer(np.arange(0, 160, 10), np.arange(0, 80, 10)).astype(np.uint8)
@@ -157,16 +232,21 @@ class TestPixelsLabelsAndNames:
 
 GREY = np.arange(24, dtype=np.uint8).reshape(6, 4)
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
-THROUGH = np.zeros((6, 4, 4), np.uint8)
+BOMB = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(99_000_000)))
 
 REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "nothing": ({}, "found none"),
     "only an empty label": ({"a/.keep": b""}, "found none"),
-    "another kind": ({"a.png": encoded(GREY), "a.gif": b"GIF89a"}, "a.gif: expected a PNG or JPEG image, found a file"),
-    "too deep": ({"a/b/c.png": encoded(GREY)}, "b: expected a PNG or JPEG image, found a folder"),
+    "another kind": ({"a.png": encoded(GREY), "a.gif": b"GIF89a"}, "a.gif: expected a PNG, JPEG, WebP"),
+    "too deep": ({"/".join("a" * 18) + "/c.png": encoded(GREY)}, "expected at most 16 folders below each other"),
+    "some in a split": ({"train/a.png": encoded(GREY), "other/b.png": encoded(GREY)}, "found train and other"),
+    "a split within a class": ({"a/Test/a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found a/Test and b"),
+    "two folders for one split": (
+        {"val/a.png": encoded(GREY), "valid/b.png": encoded(GREY), "train/c.png": encoded(GREY)},
+        "expected one folder for each split, found train, val, valid",
+    ),
     "images next to labels": ({"a.png": encoded(GREY), "b/c.png": encoded(GREY)}, "found both"),
     "two sizes": ({"a.png": encoded(GREY), "b.png": encoded(GREY[:3])}, "of one size, 6x4, found 3x4. Set `resize`"),
-    "transparent": ({"a.png": encoded(THROUGH)}, "found transparent pixels"),
     "16 bits a colour": (
         {"a.png": png(4, 6, (b"\0" + b"\1\2" * 12) * 6, depth=16, kind=2)},
         "expected 8 bits a channel, or grey of 16 bits, found more bits in an image of mode RGB",
@@ -183,13 +263,9 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
         {"train/a.png": encoded(GREY.astype(np.uint16)), "test/b.png": encoded(GREY)},
         "train/a.png: expected images of one depth, 8 bits as the first, found 16",
     ),
-    "a transparent level of 16 bits": (
-        {"a.png": encoded(GREY.astype(np.uint16), transparency=7)},
-        "found transparent pixels",
-    ),
-    "no image": ({"a.png": b"hello"}, "not a readable PNG or JPEG image"),
+    "no image": ({"a.png": b"hello"}, "not a readable PNG, JPEG, WebP, TIFF or BMP image"),
     "empty": ({"a.jpg": b""}, "found an empty file"),
-    "another format by that name": ({"a.png": encoded(GREY, "bmp")}, "not a readable PNG or JPEG image"),
+    "another format by that name": ({"a.png": encoded(GREY, "gif")}, "not a readable PNG, JPEG"),
     "cut short": ({"a.png": encoded(NOISE)[:900]}, "truncated"),
     "jpeg cut short": ({"a.jpg": encoded(np.tile(GREY, (40, 40)), "jpeg")[:900]}, "truncated"),
     "a header that lies": ({"a.png": png(4_000, 4_000, b"\0" * 100)}, "a.png"),
@@ -197,6 +273,24 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "far more": ({"a.png": png(60_000, 60_000, b"")}, f"at most {MOST_PIXELS:,} pixels"),
     "a bomb": ({"a.png": png(30_000, 30_000, b"\0" * 30_001 * 300)}, f"at most {MOST_PIXELS:,} pixels"),
     "a broken palette": ({"a.png": encoded(GREY).replace(b"IDAT", b"IDAZ")}, "a.png"),
+    "a GIF of 4 gigapixels": ({"a.png": b"GIF89a\xff\xff\xff\xff\xf0\0\0" + b"\0" * 800}, "not a readable PNG"),
+    "a WebP file of 4 gigapixels": (
+        {"a.webp": b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\0\xff\xff\0" + b"\0" * 8},
+        f"at most {MOST_PIXELS:,} pixels, its header promises 65536 x 65536",
+    ),
+    "a BMP file of 4 gigapixels": (
+        {"a.bmp": encoded(GREY, "bmp").replace(struct.pack("<ii", 4, 6), struct.pack("<ii", 65_535, 65_535))},
+        f"at most {MOST_PIXELS:,} pixels",
+    ),
+    "a text that unpacks without end": (
+        {"a.png": png(4, 6, b"\0" * 30).replace(b"\0\0\0\0IEND", BOMB + b"\0\0\0\0IEND")},
+        "not a readable PNG",
+    ),
+    "a profile that unpacks without end": (
+        {"a.png": png(4, 6, b"\0" * 30, before=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(99_000_000))))},
+        "not a readable PNG",
+    ),
+    "more bits than 16": ({"a.tif": encoded(Image.new("I", (4, 6)), "tiff")}, "expected 8 bits a channel"),
     "frames": (
         {"a.png": encoded(GREY, save_all=True, append_images=[Image.fromarray(GREY[::-1])])},
         "found an animation of 2",
@@ -217,13 +311,13 @@ class TestSeveralRefusals:
     """One error names all bad images."""
 
     def test_error_names_each_of_a_few_bad_files(self, tmp_path: Path) -> None:
-        bad = {"b.png": b"hello", "c/d.png": encoded(THROUGH), "c/e.png": encoded(GREY[:3])}
+        bad = {"b.png": b"hello", "c/d.png": b"GIF89a", "c/e.png": encoded(GREY[:3])}
         write(tmp_path, {f"x/{name}": content for name, content in {"a.png": encoded(GREY), **bad}.items()})
         (tmp_path / "x" / "c").rename(tmp_path / "y")
         with pytest.raises(DataError) as error:
             read_folder(tmp_path)
         assert str(error.value).startswith(f"{tmp_path}: 3 files cannot be used: (1) x/b.png: not a readable PNG")
-        assert "(2) y/d.png: expected an opaque image" in str(error.value)
+        assert "(2) y/d.png: not a readable PNG" in str(error.value)
         assert str(error.value).endswith("(3) y/e.png: expected images of one size, 6x4, found 3x4. Set `resize`.")
 
     @pytest.mark.parametrize("good", [0, 1])
@@ -240,8 +334,8 @@ class TestSeveralRefusals:
             read_folder(tmp_path)
 
     def test_files_of_another_kind_are_found_in_sub_folders(self, tmp_path: Path) -> None:
-        write(tmp_path, {"a/b.gif": b"", "c/d.png": b"not even read", "e.txt": b""})
-        with pytest.raises(DataError, match=r"2 files cannot be used: \(1\) a/b\.gif: .* \(2\) e\.txt: expected"):
+        write(tmp_path, {"a/b.gif": b"", "c/d.png": b"not even read", "c/e.mp4": b""})
+        with pytest.raises(DataError, match=r"2 files cannot be used: \(1\) a/b\.gif: .* \(2\) c/e\.mp4: expected"):
             read_folder(tmp_path)
 
 

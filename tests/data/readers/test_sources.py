@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.files import FORMS, LABELS, PIXELS, as_folder, as_idx, as_npy, as_npz, encoded, write_table
+from tests.helpers.files import FORMS, LABELS, PIXELS, as_folder, as_idx, as_npy, as_npz, encoded, idx, write_table
 from tests.helpers.files import write as write_images
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.dataset import SPLITS
@@ -32,6 +32,29 @@ def test_every_form_of_file_gives_the_same_data_set(form: Callable[[Path], Path]
     assert (data.train.y is not None) == (form in (as_npz, as_idx))
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("train-images.idx3-ubyte", "train-labels.idx1-ubyte"), ("train-images-idx3-ubyte", "train-labels.idx1-ubyte.gz"),
+     ("Train-Images.IDX3-UBYTE", "train-labels-idx1-ubyte"), ("a-images.idx3", "a-labels.idx1")],
+)  # fmt: skip
+def test_idx_pairs_with_dots_or_hyphens_keep_their_labels(images: str, labels: str, tmp_path: Path) -> None:
+    (tmp_path / images).write_bytes(idx(PIXELS))
+    (tmp_path / labels).write_bytes(gzip.compress(idx(LABELS)) if labels.endswith("gz") else idx(LABELS))
+    np.testing.assert_array_equal(sources.read(tmp_path / images).parts[""].y, LABELS)
+
+
+def test_warns_of_images_without_a_file_of_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "my-images-idx3-ubyte").write_bytes(idx(PIXELS))
+    assert sources.read(tmp_path / "my-images-idx3-ubyte").parts[""].y is None
+    assert "found no file of labels next to it" in caplog.text
+
+
+def test_new_arrays_may_have_other_names_than_those_of_training(tmp_path: Path) -> None:
+    np.savez(tmp_path / "new.npz", x=PIXELS)
+    reading = Reading(arrays="x_train=first,x_test=second")
+    np.testing.assert_array_equal(sources.read(tmp_path / "new.npz", reading, again=True).parts[""].x, PIXELS)
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_amat(zipped: bool, tmp_path: Path) -> None:
     text = b"".join(b"%d 1 0\n" % (i % 2) for i in range(12))
@@ -52,11 +75,19 @@ class TestTables:
             np.testing.assert_array_equal(split.x[:, 0] > 0, split.y == "cat")
         assert data.reading.columns == ("a", "b")
 
+    def test_settings_that_were_guessed_or_positions_are_recorded_by_name(self, tmp_path: Path) -> None:
+        path = write_table(tmp_path / "t.csv")
+        assert load(path, label_column=3).reading == load(path, label_column="kind").reading
+        path.write_text(path.read_text().partition("\n")[2])
+        data = load(path, label_column=-1)
+        assert sum(data.sizes().values()) == 30
+        assert (data.reading.header, data.reading.label_column, data.reading.columns) == ("no", "3", ("1", "2"))
+
     def test_names_missing_values(self, tmp_path: Path) -> None:
         rows = [f"{i},{i}" for i in range(12)]
         rows[7] = "7,NA"
         (tmp_path / "t.csv").write_text("a,b\n" + "\n".join(rows))
-        with pytest.raises(DataError, match=r"found nan in row 7 of its source, column 'b'[.] Correct or remove"):
+        with pytest.raises(DataError, match=r"found nan in line 9, column 'b'[.] Correct or remove"):
             load(str(tmp_path / "t.csv"))
 
 
@@ -119,7 +150,9 @@ class TestReading:
 
     @pytest.mark.parametrize(
         ("name", "kind"),
-        [("a.npy", r"\.npy$"), ("a.csv", r"\.csv$"), ("a.amat.gz", r"\.amat(\.gz)?$"),
+        [("a.npy", r"\.npy$"), ("A.NPY", r"\.npy$"),
+         *((name, list(READERS)[2]) for name in ("a.csv", "a.CSV", "a.tsv", "a.Csv.GZ")),
+         ("a.amat.gz", r"\.amat(\.gz)?$"),
          *((name, list(READERS)[-1]) for name in ("train-images-idx3-ubyte", "x-idx3-ubyte.gz", "a.idx", "b.idx1.gz"))],
     )  # fmt: skip
     def test_names_decide_on_the_reader(self, name: str, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,15 @@ import numpy as np
 import pytest
 
 from tfp_vae.core.errors import DataError
-from tfp_vae.data.readers.tables import DELIMITERS, MISSING, csv_bytes, read_csv
+from tfp_vae.data.readers.tables import (
+    DELIMITERS,
+    MISSING,
+    Header,
+    csv_bytes,
+    find_column,
+    names_columns,
+    read_csv,
+)
 
 
 @pytest.fixture
@@ -64,6 +73,128 @@ def test_tables_of_numbers_have_no_header(write: Callable[..., Path]) -> None:
     assert table.y.tolist() == [0, 1]
 
 
+IRIS = "5.1,3.5,1.4,0.2,setosa\n4.9,3.0,1.4,0.2,setosa\n7.0,3.2,4.7,1.4,versicolor\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "names", "rows"),
+    [
+        ("0,1,2,3\n0.5,1,2,7\n3,4,5,7\n", ("0", "1", "2", "3"), 2),
+        ("1,2,3\n0.5,1,2\n", ("1", "2", "3"), 1),
+        ("400,402,404,406,408,410,412,414\n" + "1,2,4,8,16,32,64,128\n", tuple(map(str, range(400, 415, 2))), 1),
+        ("0,1,2,3\n1,2,3,4\n2,3,4,5\n", ("1", "2", "3", "4"), 3),  # windows of a series
+        ("0,1\n1,1\n", ("1", "2"), 2),
+        ("5.1,3.5\n4.9,3.0\n", ("1", "2"), 2),
+        ("7,3,5\n4,3,0\n", ("1", "2", "3"), 2),
+    ],
+)
+def test_numbers_in_the_first_line_are_names_only_if_they_count(
+    content: str, names: tuple[str, ...], rows: int, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    table = read_csv(write(content))
+    assert (table.names, len(table.x)) == (names, rows)
+    assert f"Set `header={'no' if table.header == 'yes' else 'yes'}` if" in caplog.text
+
+
+def test_file_without_names_keeps_its_first_row(write: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
+    table = read_csv(write(IRIS), label_column="5")
+    assert table.y.tolist() == ["setosa", "setosa", "versicolor"]
+    assert "the first line (5.1, 3.5, 1.4, 0.2, setosa) is read as an example" in caplog.text
+    assert read_csv(write(IRIS), label_column="-1").y.tolist() == table.y.tolist()
+
+
+@pytest.mark.parametrize(("header", "rows"), [("yes", 2), ("no", 3)])
+def test_header_setting_decides_without_a_warning(
+    header: Header, rows: int, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    for content in (IRIS, "0,1,2,3,4\n" * 3):
+        table = read_csv(write(content), header=header, columns=[content.split(",")[0] if header == "yes" else "1"])
+        assert len(table.x) == rows
+    assert not caplog.messages
+
+
+def test_texts_are_names_without_a_warning(write: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
+    for content in ("a,b\n1,2\n", ",a\n1,2\n", "kind,a\nx,1\n"):
+        assert read_csv(write(content), columns=["a" if "a\n" in content else "b"]).header == "auto"
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("first", "below", "is_header"),
+    [
+        (["id", "2019", "2020"], [["bob", "3", "4"]], True),
+        (["id", "2019", "2020"], [["3", "3", "4"]], True),
+        (["bob", "3", "4.5"], [["eve", "3", "4"]], False),
+        (["cat", "1", "2"], [["cat", "3", "4"]], False),
+        (["a", "b"], [], True),
+        (["", "0", "1", "2"], [["0", "7", "7", "8"]], True),
+        (["1", "1", "1"], [], False),
+        (["", "NA"], [["1", "2"]], False),
+    ],
+)
+def test_cells_below_tell_whether_the_first_line_is_names(
+    first: list[str], below: list[list[str]], is_header: bool
+) -> None:
+    assert names_columns(first, below) == is_header
+
+
+def test_new_data_have_a_header_if_they_name_all_features(write: Callable[..., Path]) -> None:
+    for content, header in (("b,5\n1,2\n", "auto"), ("1,2,3\n7,8,7\n", "no")):
+        names = tuple(content.split("\n", maxsplit=1)[0].split(","))
+        assert len(read_csv(write(content), columns=names, header=header, again=True).x) == 1
+    assert len(read_csv(write("7,8,7\n"), columns=("1", "2", "3"), header="no", again=True).x) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (["px*"], ["px1", "px2", "px10"]),
+        (["px?"], ["px1", "px2"]),
+        (["c[1]", "*1*"], ["c[1]", "px1", "px10"]),
+        (["?*"], ["px1", "px2", "px10", "c[1]"]),
+        (["3", "1"], ["px2", ""]),
+        (["*"], ["", "px1", "px2", "px10", "c[1]"]),
+    ],
+)
+def test_columns_by_wildcard_or_position(wanted: list[str], names: list[str], write: Callable[..., Path]) -> None:
+    path = write(",px1,px2,px10,c[1],kind\n" + "0,1,2,10,3,cat\n")
+    table = read_csv(path, columns=wanted, label_column="kind")
+    assert list(table.names) == names
+    assert (table.label, table.y.tolist()) == ("kind", ["cat"])
+
+
+def test_wildcards_without_a_column_are_refused(write: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match=r"expected columns like 'z\*', found none among a, b"):
+        read_csv(write("a,b\n1,2\n"), columns=["z*"])
+
+
+def test_positions_do_not_compete_with_names_of_whole_numbers() -> None:
+    assert find_column(["0", "1", "2"], "1", "t.csv") == 1
+    assert find_column(["0", "1", "2"], "-1", "t.csv") == 2
+    assert find_column(["a", "b", "c"], "1", "t.csv") == 0
+    for names, name in ((["0", "1", "2"], "3"), (["a", "b"], "3"), (["a", "b"], "0"), (["a", "b"], "-3")):
+        with pytest.raises(DataError, match="expected one column named"):
+            find_column(names, name, "t.csv")
+
+
+@pytest.mark.parametrize("name", ["t.CSV", "t.tsv", "t.csv.gz", "t.TSV.GZ"])
+def test_other_suffixes_give_the_same_table(name: str, tmp_path: Path) -> None:
+    text = "a\tb,c\n1\t2\n3\t4\n" if "tsv" in name.lower() else '"a","b,c"\n1,2\n3,4\n'
+    content = gzip.compress(text.encode()) if name.lower().endswith("gz") else text.encode()
+    (tmp_path / name).write_bytes(content)
+    table = read_csv(tmp_path / name)
+    assert table.names == ("a", "b,c")
+    np.testing.assert_array_equal(table.x, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(table.lines, [2, 3])
+
+
+def test_refuses_gzipped_tables_that_unpack_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfp_vae.data.readers.tables.MOST_UNPACKED", 1_000)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"1,2\n" * 1_000))
+    with pytest.raises(DataError, match="expected at most 1,000 bytes once unpacked, found more"):
+        read_csv(tmp_path / "t.csv.gz")
+
+
 def test_quotes_blank_lines_and_a_byte_order_mark(write: Callable[..., Path]) -> None:
     table = read_csv(write(b'\xef\xbb\xbf"a, in cm",b\n\n"1","2"\n\n'))
     assert table.names == ("a, in cm", "b")
@@ -90,7 +221,7 @@ def test_labels_are_numbers_only_if_all_are(labels: list[str], kind: str, write:
 
 def test_only_new_data_may_lack_labels(write: Callable[..., Path]) -> None:
     path = write("a,b\n1,2\n")
-    assert read_csv(path, label_column="y", label_optional=True).y is None
+    assert read_csv(path, label_column="y", again=True).y is None
     with pytest.raises(DataError, match="expected one column named 'y', found 0 among a, b"):
         read_csv(path, label_column="y")
 

@@ -92,7 +92,7 @@ def test_none_changes_nothing(digits_data: Dataset) -> None:
 @pytest.mark.parametrize(
     ("values", "binarization", "message"),
     [
-        ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2 of its source. Try harder"),
+        ([0, 1, 0.25], Unchanged(), r"expected values in \{0, 1\}, found 0.25 in row 2 \(counted from 0\). Try harder"),
         ([0, 255, 7], Unchanged(), r"expected values in \{0, 1\}, found 255 in row 1"),
         ([0, 255, 7], Dynamic(), r"expected values in \[0, 1\], found 255 in row 1"),
         ([0, -3, 7], Threshold(), r"expected values in \[0, 1\], found -3 in row 1"),

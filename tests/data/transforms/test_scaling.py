@@ -105,7 +105,7 @@ def test_error_for_numbers_beyond_float32_names_the_row(tmp_path: Path) -> None:
     x[3, 1] = 1e300
     np.save(tmp_path / "a.npy", x)
     with pytest.raises(
-        DataError, match=r"found 1e\+300 in row 3 of its source[.] Such a value usually marks a missing"
+        DataError, match=r"found 1e\+300 in row 3 \(counted from 0\)[.] Such a value usually marks a missing"
     ):
         load(str(tmp_path / "a.npy"), scaling="none")
 

@@ -13,16 +13,26 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, cast, final
 
 import numpy as np
 
 from tfp_vae.core.errors import DataError, one_line
 
-__all__ = ["check_file", "name_errors", "read_amat", "read_idx", "read_npy", "read_npz"]
+__all__ = [
+    "Archive",
+    "check_file",
+    "name_errors",
+    "open_plain",
+    "read_amat",
+    "read_at_most",
+    "read_idx",
+    "read_npy",
+    "read_npz",
+]
 
 IDX_TYPES: Mapping[int, np.dtype] = {
     0x08: np.dtype(">u1"),
@@ -36,7 +46,7 @@ IDX_TYPES: Mapping[int, np.dtype] = {
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-PIECE = 1 << 24
+PIECE = 1 << 20
 """Bytes to read at once."""
 
 LARGEST_AMAT = 1 << 30
@@ -138,6 +148,57 @@ def read_npy(path: Path) -> np.ndarray:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
+@final
+class Archive:
+    """The arrays of an `.npz` archive, of which some may be read and others not even unpacked.
+
+    Args:
+      path: the archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        """Return the names of all arrays.
+
+        Raises:
+          DataError: the file is missing or damaged.
+        """
+        with name_errors(self.path), zipfile.ZipFile(self.path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+
+    def read(
+        self, names: Collection[str], check: Callable[[list[zipfile.ZipInfo]], None] = lambda entries: None
+    ) -> Mapping[str, np.ndarray]:
+        """Return some arrays by name, after a check of each header against the archive's own sizes.
+
+        Args:
+          names: the names of the arrays.
+          check: is called with the table of entries before any of them is read. It raises DataError to refuse them.
+
+        Raises:
+          DataError: see `read_npz`.
+        """
+        arrays = {}
+        with name_errors(self.path), zipfile.ZipFile(self.path) as archive:
+            check(archive.infolist())
+            for entry in archive.infolist():
+                name, where = entry.filename.removesuffix(".npy"), f"{self.path}, {entry.filename}"
+                if name not in names:
+                    continue
+                if entry.file_size > MOST_INFLATED * max(entry.compress_size, 1):
+                    raise DataError(
+                        f"{where}: promises {entry.file_size} bytes, more than it can hold. Download it again."
+                    )
+                with archive.open(entry) as stream:
+                    check_npy_header(stream, entry.file_size, where)
+                with archive.open(entry) as stream:
+                    arrays[name] = np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+                    stream.read()  # the checksum is verified at the end of the entry
+        return arrays
+
+
 def read_npz(
     path: Path, check: Callable[[list[zipfile.ZipInfo]], None] = lambda entries: None
 ) -> Mapping[str, np.ndarray]:
@@ -151,22 +212,8 @@ def read_npz(
       DataError: the file is missing or damaged, holds objects instead of numbers, or has an entry that promises more
         than it can hold.
     """
-    arrays = {}
-    with name_errors(path), zipfile.ZipFile(path) as archive:
-        check(archive.infolist())
-        for entry in archive.infolist():
-            if entry.file_size > MOST_INFLATED * max(entry.compress_size, 1):
-                raise DataError(
-                    f"{path}, {entry.filename}: promises {entry.file_size} bytes, more than it can hold. Download it "
-                    "again."
-                )
-            with archive.open(entry) as stream:
-                check_npy_header(stream, entry.file_size, f"{path}, {entry.filename}")
-            with archive.open(entry) as stream:
-                name = entry.filename.removesuffix(".npy")
-                arrays[name] = np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
-                stream.read()  # the checksum is verified at the end of the entry
-    return arrays
+    archive = Archive(path)
+    return archive.read(archive.names(), check)
 
 
 def check_npy_header(stream: IO[bytes], size: int, name: str) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeVar, final
 
@@ -21,17 +22,22 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.files import user_path
 from tfp_vae.data.readers import arrays, images, tables
-from tfp_vae.data.readers.images import Channels
+from tfp_vae.data.readers.images import Background, Channels, SplitFolders
+from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
+from tfp_vae.data.readers.tables import Header
 
 __all__ = [
     "KINDS",
     "READERS",
+    "WHOLE",
     "Examples",
     "Reader",
     "Reading",
     "Source",
     "check_examples",
+    "from_arrays",
     "is_path",
     "read",
     "reader_of",
@@ -39,8 +45,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-WHOLE = ""
-"""The name of the only part of a source without splits."""
+logger = logging.getLogger("tfp_vae")
 
 MOST_SIDE = 1 << 14
 """The largest height or width of an image."""
@@ -66,10 +71,41 @@ def split_names(value: T) -> T | tuple[str, ...]:
         raise ValueError(f"expected names as in a line of a CSV file ({error})") from error
 
 
+def join_roles(value: T) -> T | tuple[str, ...]:
+    """Return a mapping of roles to names of arrays as texts such as `x_train=first`, and anything else unchanged."""
+    return tuple(f"{role}={name}" for role, name in value.items()) if isinstance(value, Mapping) else value
+
+
+def check_roles(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return texts such as `x_train=first`, or raise ValueError if one has no role or no name."""
+    for pair in pairs:
+        role, _, name = pair.partition("=")
+        if not name or role_of(role) is None:
+            raise ValueError("expected roles of arrays, such as x_train=first,y_train=second")
+    return pairs
+
+
+def as_name(value: T) -> T | str:
+    """Return a number as text, because columns may be numbered, and anything else unchanged."""
+    return str(value) if isinstance(value, int) else value
+
+
 Side = Annotated[int, pydantic.Field(gt=0, le=MOST_SIDE)]
 
 Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_names)]
 """The names of the columns of a table to learn from, or text such as `a,b`."""
+
+Column = Annotated[str, pydantic.BeforeValidator(as_name)]
+"""The name of a column of a table, or its position."""
+
+Arrays = Annotated[
+    tuple[str, ...],
+    pydantic.Field(min_length=1),
+    pydantic.AfterValidator(check_roles),
+    pydantic.BeforeValidator(split_names),
+    pydantic.BeforeValidator(join_roles),
+]
+"""The roles of arrays and their names, or text such as `x_train=first,x_test=second`."""
 
 Size = Annotated[tuple[Side, Side], pydantic.BeforeValidator(split_size)]
 """The height and width of images in pixels, or text such as `28x32` or `28`."""
@@ -79,10 +115,14 @@ Size = Annotated[tuple[Side, Side], pydantic.BeforeValidator(split_size)]
 class Reading(pydantic.BaseModel):
     """How a source is read. A run keeps it, so that new data are read in the same way.
 
-    label_column: the column of a table that holds labels.
-    columns: the columns that hold features, in this order. By default all others.
+    label_column: the column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.
+    columns: the columns that hold features, in this order. `*` and `?` are wildcards. By default all others.
+    header: whether the first line of a table names its columns: `yes`, `no`, or `auto` to judge by its cells.
+    arrays: the roles of the arrays in a file, such as `x_train=first`. By default their names tell.
+    split_folders: whether folders such as `train` and `test` are splits (`auto`) or classes like others (`classes`).
     resize: the height and width to which images are resized.
     channels: `grey`, `colour`, or `auto` to keep the channels of the images.
+    background: the colour behind transparent pixels: `white`, `black`, or `auto` for white with a warning.
 
     ```python
     reading = tv.data.readers.sources.Reading(resize="28", channels="grey")  # (28, 28) when validated
@@ -94,10 +134,14 @@ class Reading(pydantic.BaseModel):
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    label_column: str | None = None
+    label_column: Column | None = None
     columns: Columns | None = None
+    header: Header = "auto"
+    arrays: Arrays | None = None
+    split_folders: SplitFolders = "auto"
     resize: Size | None = None
     channels: Channels = "auto"
+    background: Background = "auto"
 
     def given(self) -> set[str]:
         """Return the names of the settings that are not at their defaults."""
@@ -110,11 +154,13 @@ class Examples(NamedTuple):
     x: the examples [N, *event_shape], in the type of the source.
     y: their labels [N], if there are any.
     names: their names in the source [N], if they have any.
+    lines: their line numbers in a file of text [N]. The first line is 1.
     """
 
     x: np.ndarray
     y: np.ndarray | None
     names: np.ndarray | None = None
+    lines: np.ndarray | None = None
 
 
 class Source(NamedTuple):
@@ -152,7 +198,7 @@ def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> 
     ```
 
     Args:
-      path: an `.npy`, `.npz`, `.csv`, `.amat` or idx file, the latter two also gzipped, or a folder of images.
+      path: an `.npy`, `.npz`, `.csv`, `.tsv`, `.amat` or idx file, the last four also gzipped, or a folder of images.
       reading: how it is read.
       again: whether `reading` belongs to a run and these are new data for it. Then labels may be absent, and settings
         for other kinds of files are ignored.
@@ -184,7 +230,7 @@ def reader_of(path: Path) -> Reader:
     """
     if path.is_dir():
         return FOLDER
-    kind = next((kind for kind in READERS if re.search(kind, path.name)), None)
+    kind = next((kind for kind in READERS if re.search(kind, path.name, re.IGNORECASE)), None)
     if kind is None:
         found = "another kind" if path.exists() else "nothing of that name"
         raise DataError(f"{path}: expected {KINDS}, found {found}. Convert it or check the path.")
@@ -200,9 +246,9 @@ def is_path(name: str) -> bool:
     Args:
       name: a name or path that the user wrote.
     """
-    path = Path(name).expanduser()
-    looks = len(path.parts) > 1 or name.endswith(os.sep) or any(re.search(kind, path.name) for kind in READERS)
-    return bool(name) and (looks or path.exists())
+    path = user_path(name)
+    known = any(re.search(kind, path.name, re.IGNORECASE) for kind in READERS)
+    return bool(name) and (known or len(path.parts) > 1 or name.endswith(os.sep) or path.exists())
 
 
 def check_examples(path: str | Path, examples: Examples) -> None:
@@ -215,7 +261,7 @@ def check_examples(path: str | Path, examples: Examples) -> None:
     Raises:
       DataError: they have another type or shape, or labels of another number.
     """
-    x, y, _ = examples
+    x, y = examples.x, examples.y
     if x.dtype.kind not in "fiub":
         raise DataError(f"{path}: expected an array of numbers, found dtype {x.dtype}.")
     if not 2 <= x.ndim <= 4 or 0 in x.shape:
@@ -224,7 +270,10 @@ def check_examples(path: str | Path, examples: Examples) -> None:
             f"channels], found shape {x.shape}."
         )
     if y is not None and y.shape != (len(x),):
-        raise DataError(f"{path}: expected a label for each of {len(x)} examples, found labels of shape {y.shape}.")
+        raise DataError(
+            f"{path}: expected a label for each of {len(x)} examples, found labels of shape {y.shape}. Pass one number "
+            "or text for each."
+        )
 
 
 def from_npy(path: Path, reading: Reading, again: bool) -> Source:
@@ -233,26 +282,51 @@ def from_npy(path: Path, reading: Reading, again: bool) -> Source:
 
 
 def from_npz(path: Path, reading: Reading, again: bool) -> Source:
-    """Read one array, or `x` and perhaps labels `y`, or the arrays of splits.
+    """Read the arrays whose roles are known, see `from_arrays`. The others are not even unpacked."""
+    archive = arrays.Archive(path)
+    return from_arrays(str(path), archive.names(), archive.read, reading, again)
 
-    Those are `x_train` and `x_test`, perhaps `x_validation`, and perhaps labels such as `y_train`.
+
+def from_arrays(
+    source: str,
+    names: Sequence[str],
+    read: Callable[[Collection[str]], Mapping[str, np.ndarray]],
+    reading: Reading,
+    again: bool = False,
+) -> Source:
+    """Return the examples and labels of each split among arrays, and warn about arrays that are not used.
+
+    Args:
+      source: where the arrays are, for messages.
+      names: the names of all arrays.
+      read: returns the arrays of some of these names.
+      reading: its `arrays` may give the role of each array. Otherwise the names tell, see `roles.Assignment`.
+      again: whether these are new data for a run. Then `arrays` has no effect if they have other names.
     """
-    found = arrays.read_npz(path)
-    splits = {key.removeprefix("x_"): x for key, x in found.items() if key in ("x_train", "x_validation", "x_test")}
-    if {"train", "test"} <= splits.keys():
-        return Source({name: Examples(x, found.get(f"y_{name}")) for name, x in splits.items()}, reading)
-    x = found.get("x") if "x" in found else next(iter(found.values()), None)
-    if x is None or ("x" not in found and len(found) != 1):
-        raise DataError(
-            f"{path}: expected one array, or x (and y), or x_train and x_test, found {sorted(found) or 'nothing'}."
-        )
-    return Source({WHOLE: Examples(x, found.get("y"))}, reading)
+    chosen = reading.arrays or ()
+    if again and any(pair.partition("=")[2] not in names for pair in chosen):
+        chosen = ()
+    found, unused = Assignment.of(source, names, chosen)
+    if unused and not chosen:
+        logger.warning("%s: arrays that are not used: %s. Set `arrays` to choose others.", source, ", ".join(unused))
+    values = read(set(found.values()))
+    parts = {role.split: Examples(values[name], None) for role, name in found.items() if role.kind == "x"}
+    labels = {role.split: flat_labels(values[name]) for role, name in found.items() if role.kind == "y"}
+    return Source({split: each._replace(y=labels.get(split)) for split, each in parts.items()}, reading)
+
+
+def flat_labels(y: np.ndarray) -> np.ndarray:
+    """Return labels [N] for [N] or [N, 1], and labels of any other shape unchanged."""
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def from_csv(path: Path, reading: Reading, again: bool) -> Source:
     """Read a table, and record its columns, because new data may have them in another order and more of them."""
-    table = tables.read_csv(path, columns=reading.columns, label_column=reading.label_column, label_optional=again)
-    return Source({WHOLE: Examples(table.x, table.y)}, reading.model_copy(update={"columns": table.names}))
+    table = tables.read_csv(
+        path, columns=reading.columns, label_column=reading.label_column, header=reading.header, again=again
+    )
+    known = {"columns": table.names, "label_column": table.label or reading.label_column, "header": table.header}
+    return Source({WHOLE: Examples(table.x, table.y, lines=table.lines)}, reading.model_copy(update=known))
 
 
 def from_amat(path: Path, reading: Reading, again: bool) -> Source:
@@ -263,33 +337,49 @@ def from_amat(path: Path, reading: Reading, again: bool) -> Source:
 def from_idx(path: Path, reading: Reading, again: bool) -> Source:
     """Read images, and labels from a file next to them that is named like MNIST's, gzipped or not.
 
-    For example, `train-labels-idx1-ubyte` holds the labels of `train-images-idx3-ubyte`.
+    For example, `train-labels-idx1-ubyte` holds the labels of `train-images-idx3-ubyte`. A dot may replace a hyphen.
     """
-    name = path.name.removesuffix(".gz").replace("images-idx3", "labels-idx1")
-    candidates = [path.with_name(name), path.with_name(f"{name}.gz")] if "labels-idx1" in name else []
-    labels = next((arrays.read_idx(p) for p in candidates if p != path and p.is_file()), None)
-    return Source({WHOLE: Examples(arrays.read_idx(path), labels)}, reading)
+    x, labels = arrays.read_idx(path), None
+    start, found, end = path.name.lower().removesuffix(".gz").rpartition("images")
+    if found:
+        name = re.escape(start + "labels" + re.sub(r"idx\d", "idx1", end))
+        wanted = re.sub(r"\\[.-]", "[.-]", name) + r"(\.gz)?"
+        with arrays.name_errors(path):
+            beside = [other for other in sorted(path.parent.iterdir()) if re.fullmatch(wanted, other.name.lower())]
+        labels = next(map(arrays.read_idx, beside), None)
+        if labels is None and not again:
+            logger.warning("%s: found no file of labels next to it, so the examples have none.", path)
+    return Source({WHOLE: Examples(x, labels)}, reading)
 
 
 def from_folder(path: Path, reading: Reading, again: bool) -> Source:
     """Read images. If one has colours, the run reads three channels from then on, of grey images too."""
-    parts = images.read_folder(path, resize=reading.resize, channels=reading.channels)
+    parts = images.read_folder(
+        path,
+        resize=reading.resize,
+        channels=reading.channels,
+        split_folders=reading.split_folders,
+        background=reading.background,
+    )
     if next(iter(parts.values())).x.shape[-1] > 1:
         reading = reading.model_copy(update={"channels": "colour"})
     labels = {name: None if each.y is None else tables.labels_from_text(each.y) for name, each in parts.items()}
     return Source({name: Examples(each.x, labels[name], each.names) for name, each in parts.items()}, reading)
 
 
-FOLDER = Reader("a folder of images", from_folder, frozenset({"resize", "channels"}))
+TABLE = frozenset({"label_column", "columns", "header"})
+"""The settings of tables."""
+
+FOLDER = Reader("a folder of images", from_folder, frozenset({"split_folders", "resize", "channels", "background"}))
 
 READERS: dict[str, Reader] = {
     r"\.npy$": Reader("an .npy file", from_npy),
-    r"\.npz$": Reader("an .npz file", from_npz),
-    r"\.csv$": Reader("a .csv file", from_csv, frozenset({"label_column", "columns"})),
+    r"\.npz$": Reader("an .npz file", from_npz, frozenset({"arrays"})),
+    r"\.[ct]sv(\.gz)?$": Reader("a .csv or .tsv file", from_csv, TABLE),
     r"\.amat(\.gz)?$": Reader("an .amat file", from_amat),
     r"([.-]idx\d?([.-]ubyte)?|-ubyte)(\.gz)?$": Reader("an idx file", from_idx),
 }
-"""Patterns of file names, and their readers."""
+"""Patterns of file names in any case, and their readers."""
 
 KINDS = ", ".join(reader.text for reader in READERS.values()) + ", or a folder of images"
 """All kinds in words."""

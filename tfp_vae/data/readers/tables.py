@@ -10,18 +10,35 @@ import csv
 import io
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TextIO, TypeAlias
 
 import numpy as np
 
 from tfp_vae.core.errors import DataError
-from tfp_vae.data.readers.arrays import name_errors
+from tfp_vae.data.readers.arrays import name_errors, open_plain, read_at_most
 
-__all__ = ["DELIMITERS", "MISSING", "Columns", "csv_bytes", "find_column", "labels_from_text", "read_csv"]
+__all__ = [
+    "DELIMITERS",
+    "MISSING",
+    "Columns",
+    "Header",
+    "choose_columns",
+    "csv_bytes",
+    "find_column",
+    "labels_from_text",
+    "names_columns",
+    "read_csv",
+]
 
 logger = logging.getLogger("tfp_vae")
+
+Header: TypeAlias = Literal["auto", "yes", "no"]
+"""Whether the first line of a table names its columns. `auto` judges by its cells."""
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 """Texts of a missing value, in small letters."""
@@ -31,6 +48,15 @@ DELIMITERS = (",", ";", "\t")
 MOST_COLUMNS = 1 << 20
 """The most columns of a table."""
 
+MOST_UNPACKED = 1 << 30
+"""The most bytes of a gzipped table, unpacked."""
+
+BELOW = 100
+"""The number of lines below the first that tell whether it holds names."""
+
+FEW_NAMES, MANY_NAMES = 3, 8
+"""From how many columns on 0, 1, 2 are names, and from how many on any evenly spaced numbers are, such as years."""
+
 
 class Columns(NamedTuple):
     """The columns of a table.
@@ -38,21 +64,32 @@ class Columns(NamedTuple):
     x: the features, float64 [N, M].
     y: the labels [N], if there is a label column.
     names: the names of the M features.
+    lines: the line of each row in the file [N]. The first line is 1.
+    label: the name of the label column, if there is one.
+    header: whether the first line was read as names, or `auto` if it could be nothing else.
     """
 
     x: np.ndarray
     y: np.ndarray | None
     names: tuple[str, ...]
+    lines: np.ndarray
+    label: str | None
+    header: Header
 
 
 def read_csv(
-    path: Path, *, columns: Sequence[str] | None = None, label_column: str | None = None, label_optional: bool = False
+    path: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    label_column: str | None = None,
+    header: Header = "auto",
+    again: bool = False,
 ) -> Columns:
     r"""Read a table of numbers with one row per example and one column per feature.
 
-    The first line names the columns. If it holds only numbers, the names are 1, 2, 3 and so on. Commas, semicolons or
-    tabs divide the cells, whichever the first line has most of. An empty cell, NA, NaN, null, none or a question mark
-    is a missing value.
+    The first line names the columns, or the names are 1, 2, 3 and so on. If its cells leave a doubt, the choice is
+    logged with the setting that overrides it. Commas, semicolons or tabs divide the cells, whichever the first line has
+    most of, and only tabs in a `.tsv` file. An empty cell, NA, NaN, null, none or a question mark is a missing value.
 
     ```python
     from pathlib import Path
@@ -64,39 +101,136 @@ def read_csv(
     ```
 
     Args:
-      path: the file, in UTF-8.
-      columns: the features, in this order. By default all columns but the labels.
+      path: the file, in UTF-8, plain or gzipped.
+      columns: the features, in this order, see `choose_columns`. By default all columns but the labels.
       label_column: the column of labels, which are numbers or texts.
-      label_optional: whether that column may be absent.
+      header: whether the first line names the columns. By default, its cells and those below tell.
+      again: whether these are new data for a run. Then the column of labels may be absent, and a first line that names
+        all features is a header.
 
     Raises:
       DataError: the file is missing, empty or not a table, a column does not exist, or a cell is not a number.
     """
     malformed = (csv.Error, UnicodeError)
-    with name_errors(path, malformed, "CSV file in UTF-8"), path.open(encoding="utf-8-sig", newline="") as stream:
+    with name_errors(path, malformed, "CSV file in UTF-8"), open_text(path) as stream:
         first = stream.readline()  # which decides the delimiter, because later lines may have commas in quotes
         stream.seek(0)
-        reader = csv.reader(stream, delimiter=max(DELIMITERS, key=first.count), strict=True)
+        delimiter = "\t" if re.search(r"\.tsv(\.gz)?$", path.name, re.IGNORECASE) else max(DELIMITERS, key=first.count)
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
         rows: Iterator[tuple[int, list[str]]] = ((reader.line_num, row) for row in reader if row)
         line, head = next(rows, (0, []))
         if not head or len(head) > MOST_COLUMNS:
             raise DataError(f"{path}: expected a table with 1 to {MOST_COLUMNS:,} columns, found {len(head)}.")
-        header = [cell.strip() for cell in head]
-        if not any(parse_number(cell) is None for cell in head):
-            header, rows = [str(i + 1) for i in range(len(head))], itertools.chain([(line, head)], rows)
-        if label_optional and label_column not in header:
+        names, below = [cell.strip() for cell in head], list(itertools.islice(rows, BELOW))
+        if again and header != "yes":
+            header = "yes" if header == "auto" and set(columns or ()) <= set(names) else "auto"
+        if any(map(is_number, names)):
+            header = decide_header(header, names, [row for _, row in below], path)
+        rows = itertools.chain([(line, head)] if header == "no" else [], below, rows)
+        names = [str(i + 1) for i in range(len(head))] if header == "no" else names
+        if again and label_column not in names:
             label_column = None
-        wanted = tuple(columns) if columns else tuple(name for name in header if name != label_column)
-        places = [find_column(header, name, path) for name in wanted]
-        label = None if label_column is None else find_column(header, label_column, path)
-        x, labels = read_rows(rows, header, places, label, path)
-    return Columns(x, None if label is None else labels_from_text(labels), wanted)
+        places, label = choose_columns(names, columns, label_column, path)
+        x, labels, lines = read_rows(rows, names, places, label, path)
+    y, label_name = (None, None) if label is None else (labels_from_text(labels), names[label])
+    return Columns(x, y, tuple(names[place] for place in places), lines, label_name, header)
+
+
+def decide_header(header: Header, first: Sequence[str], below: Sequence[Sequence[str]], path: Path) -> Header:
+    """Return `yes` or `no` for a first line with numbers, and warn if nobody chose.
+
+    Args:
+      header: the setting.
+      first: the cells of the first line.
+      below: the cells of lines below it.
+      path: the file, for the warning.
+    """
+    if header != "auto":
+        return header
+    is_header = names_columns(first, below)
+    logger.warning(HEADER_FOUND if is_header else NO_HEADER_FOUND, path, shorten(first))
+    return "yes" if is_header else "no"
+
+
+HEADER_FOUND = "%s: the first line (%s) is read as the names of the columns. Set `header=no` if it is an example."
+
+NO_HEADER_FOUND = (
+    "%s: the first line (%s) is read as an example, and the columns are named 1, 2, 3 and so on. Set `header=yes` if "
+    "it names the columns."
+)
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a table for reading. If it is gzipped, unpack it within a limit.
+
+    Raises:
+      DataError: it unpacks to more than 2^30 bytes.
+    """
+    stream = open_plain(path)
+    if isinstance(stream, io.BufferedReader):
+        return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    with stream:
+        content = read_at_most(stream, MOST_UNPACKED + 1)
+    if len(content) > MOST_UNPACKED:
+        raise DataError(f"{path}: expected at most {MOST_UNPACKED:,} bytes once unpacked, found more. Save it as .npy.")
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+
+
+def names_columns(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first line of a table holds names, judged by its cells and those below.
+
+    Texts above numbers are names. Numbers are an example, because a lost row is worse than a row too many, unless they
+    count the columns: 0, 1, 2 and so on, or 1, 2, 3, or for many columns any evenly spaced whole numbers.
+
+    ```python
+    from tfp_vae.data.readers.tables import names_columns
+
+    names_columns(["0", "1", "2"], [["0.5", "1.5", "0"]])  # True
+    names_columns(["5.1", "3.5", "setosa"], [["4.9", "3.0", "setosa"]])  # False
+    ```
+
+    Args:
+      first: the cells of the first line.
+      below: the cells of lines below it.
+    """
+    texts = [i for i, cell in enumerate(first) if parse_number(cell) is None]
+    numbers = [cell for cell in first if is_number(cell)]
+    if not numbers:
+        return bool(texts)
+    rows = [row for row in below if len(row) == len(first)]
+    if any(is_number(row[i]) for row in rows for i in texts):
+        return True
+    if any(row[i].strip() == first[i] for row in rows for i in texts):
+        return False  # because labels repeat, and names do not
+    spaced, start = spacing(numbers)
+    series = sum(spacing(row)[0] == spaced for row in rows)
+    if not spaced or (series and 2 * series >= len(rows)):
+        return False  # because the rows are windows of a series, and so is the first line
+    counts = spaced == 1 and start in (0, 1) and len(numbers) >= FEW_NAMES
+    return counts or len(numbers) >= MANY_NAMES or (bool(texts) and len(numbers) > 1)
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell holds a number that is not missing."""
+    number = parse_number(cell)
+    return number is not None and not math.isnan(number)
+
+
+def spacing(cells: Sequence[str]) -> tuple[int, int]:
+    """Return the step and the start of whole numbers that rise in equal steps, or (0, 0) for other cells."""
+    if len(cells) < 2 or not all(cell.strip().isdecimal() and len(cell.strip()) < 10 for cell in cells):
+        return 0, 0
+    numbers = [int(cell) for cell in cells]
+    steps = {after - before for before, after in itertools.pairwise(numbers)}
+    return (steps.pop(), numbers[0]) if len(steps) == 1 and min(steps) > 0 else (0, 0)
 
 
 def read_rows(
-    rows: Iterator[tuple[int, list[str]]], header: Sequence[str], places: Sequence[int], label: int | None, path: Path
-) -> tuple[np.ndarray, list[str]]:
-    """Return the numbers of a table, [N, M], and its labels as texts. An error names the line and the column.
+    rows: Iterable[tuple[int, list[str]]], header: Sequence[str], places: Sequence[int], label: int | None, path: Path
+) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return the numbers of a table, [N, M], its labels as texts, and the line of each row.
+
+    An error names the line and the column.
 
     Args:
       rows: line numbers and cells.
@@ -105,7 +239,7 @@ def read_rows(
       label: the index of the labels, if there are any.
       path: the file, for messages.
     """
-    x, labels, unlabelled = [], list[str](), list[int]()
+    x, labels, lines, unlabelled = [], list[str](), list[int](), list[int]()
     for line, row in rows:
         if len(row) != len(header):
             raise DataError(f"{path}, line {line}: expected {len(header)} cells, found {len(row)}. Correct that line.")
@@ -122,6 +256,7 @@ def read_rows(
                 ) from None
             numbers = np.array([cells[place] for place in places], np.float64)
         x.append(numbers)
+        lines.append(line)
         if label is not None:
             labels.append(row[label].strip())
             unlabelled.extend([] if labels[-1] else [line])
@@ -131,7 +266,7 @@ def read_rows(
         many = "1 row has" if len(unlabelled) == 1 else f"{len(unlabelled):,} rows have"
         text = "%s: %s no label, the first on line %d. Such rows form a class of their own."
         logger.warning(text, path, many, unlabelled[0])
-    return np.array(x, np.float64).reshape(len(x), len(places)), labels
+    return np.array(x, np.float64).reshape(len(x), len(places)), labels, np.array(lines)
 
 
 def parse_number(cell: str) -> float | None:
@@ -143,23 +278,70 @@ def parse_number(cell: str) -> float | None:
         return None
 
 
+def choose_columns(
+    names: Sequence[str], columns: Sequence[str] | None, label_column: str | None, source: Path | str
+) -> tuple[list[int], int | None]:
+    """Return the indices of the features, and that of the labels if there are any.
+
+    ```python
+    from tfp_vae.data.readers.tables import choose_columns
+
+    choose_columns(["id", "x1", "x2", "kind"], ["x*"], "-1", "t.csv")  # ([1, 2], 3)
+    ```
+
+    Args:
+      names: the names of all columns.
+      columns: the features, in this order, by name, position or wildcard. `*` means any text and `?` one character. A
+        wildcard never selects the labels, or a column twice. By default all columns but the labels.
+      label_column: the labels, by name or position, see `find_column`.
+      source: the table's name in messages.
+
+    Raises:
+      DataError: there is no such column, or more than one of that name.
+    """
+    label = None if label_column is None else find_column(names, label_column, source)
+    if not columns and len(set(names)) == len(names):
+        return [i for i in range(len(names)) if i != label], label
+    places = list[int]()
+    for name in columns or (name for i, name in enumerate(names) if i != label):
+        if name in names or not set(name) & {"*", "?"}:
+            places.append(find_column(names, name, source))
+            continue
+        pattern = name.replace("[", "[[]")
+        found = [i for i, each in enumerate(names) if fnmatchcase(each, pattern) and i != label and i not in places]
+        if not found:
+            raise DataError(f"{source}: expected columns like {name!r}, found none among {shorten(names)}.")
+        places.extend(found)
+    return places, label
+
+
 def find_column(names: Sequence[str], name: str, source: Path | str) -> int:
     """Return the index of a column.
 
     Args:
       names: the names of all columns.
-      name: the column.
+      name: the column, or its position. Position 1 is the first column and -1 the last. If columns have whole numbers
+        as names, only -1, -2 and so on are positions.
       source: the table's name in messages.
 
     Raises:
       DataError: there is no such column, or more than one.
     """
+    if name not in names and re.fullmatch(r"-?[1-9]\d{0,6}", name):
+        place, is_numbered = int(name), any(each.isdecimal() for each in names)
+        if 1 <= abs(place) <= len(names) and (place < 0 or not is_numbered):
+            return place - 1 if place > 0 else len(names) + place
     if names.count(name) != 1:
-        found = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise DataError(
-            f"{source}: expected one column named {name!r}, found {names.count(name)} among {found}. Check the name."
+            f"{source}: expected one column named {name!r}, found {names.count(name)} among {shorten(names)}. Check "
+            "the name."
         )
     return names.index(name)
+
+
+def shorten(names: Sequence[str]) -> str:
+    """Return the first twelve names, divided by commas."""
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 
 def labels_from_text(labels: Sequence[str] | np.ndarray) -> np.ndarray:
