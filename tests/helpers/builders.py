@@ -28,18 +28,21 @@ SMALL = {
 }
 
 
-def posterior(name: str, latent_dim: int) -> Any:
+def posterior(name: str, latent_dim: int, dtype: str = "float32") -> Any:
     text = "real-nvp:depth=2,hidden=8,context=3" if name == "real-nvp" else SMALL.get(name, name)
-    return POSTERIORS.build(POSTERIORS.member(text), latent_dim, seed=1)
+    return POSTERIORS.build(POSTERIORS.member(text), latent_dim, seed=1, dtype=dtype)
 
 
-def prior(name: str, latent_dim: int, encoder: Any = None, shape: tuple[int, ...] = SHAPE) -> Any:
+def prior(
+    name: str, latent_dim: int, encoder: Any = None, shape: tuple[int, ...] = SHAPE, dtype: str = "float32"
+) -> Any:
     text = "real-nvp:depth=2,hidden=8" if name == "real-nvp" else SMALL.get(name, name)
-    return PRIORS.build(PRIORS.member(text), latent_dim, encoder=encoder, data_mean=np.full(shape, 0.5), seed=2)
+    mean = np.full(shape, 0.5)
+    return PRIORS.build(PRIORS.member(text), latent_dim, encoder=encoder, data_mean=mean, seed=2, dtype=dtype)
 
 
-def likelihood(name: str, shape: tuple[int, ...] = SHAPE) -> Any:
-    return LIKELIHOODS.build(LIKELIHOODS.member(SMALL.get(name, name)), shape)
+def likelihood(name: str, shape: tuple[int, ...] = SHAPE, dtype: str = "float32") -> Any:
+    return LIKELIHOODS.build(LIKELIHOODS.member(SMALL.get(name, name)), shape, dtype=dtype)
 
 
 def network(name: str, input_shape: tuple[int, ...], size: int, shape: tuple[int, ...] = SHAPE, **more: Any) -> Any:
@@ -54,12 +57,15 @@ def model(
     network_name: str = "mlp",
     latent_dim: int = 3,
     shape: tuple[int, ...] = SHAPE,
+    dtype: str = "float32",
 ) -> VAE:
-    q, p = posterior(posterior_name, latent_dim), likelihood(likelihood_name, shape)
-    encoder = Encoder(network(network_name, shape, q.params_size, shape, seed=3), q)
+    q, p = posterior(posterior_name, latent_dim, dtype), likelihood(likelihood_name, shape, dtype)
+    encoder = Encoder(network(network_name, shape, q.params_size, shape, seed=3, dtype=dtype), q)
     start = p.initial_params(np.full(shape, 0.5))
-    decoder = Decoder(network(network_name, (latent_dim,), p.params_size, shape, seed=4, output_bias=start), p)
-    return VAE(encoder, decoder, prior(prior_name, latent_dim, encoder, shape))
+    decoder = Decoder(
+        network(network_name, (latent_dim,), p.params_size, shape, seed=4, output_bias=start, dtype=dtype), p
+    )
+    return VAE(encoder, decoder, prior(prior_name, latent_dim, encoder, shape, dtype))
 
 
 def data(likelihood_name: str, n: int = 6, shape: tuple[int, ...] = SHAPE) -> np.ndarray:

@@ -22,6 +22,14 @@ def stir(learned: object, generator: np.random.Generator) -> None:
         variable.assign_add(noise.astype(np.float32))
 
 
+def copy_values(learned: object, target: object) -> None:
+    """Give the variables of a family to another family of another type, whose initial values are other numbers."""
+    holders = tf.Module(), tf.Module()
+    holders[0].learned, holders[1].learned = learned, target
+    for variable, other in zip(*(holder.trainable_variables for holder in holders), strict=True):
+        other.assign(tf.cast(variable, other.dtype))
+
+
 def density(q: Distribution, z: np.ndarray) -> np.ndarray:
     """Return the densities at z [N, D] of a distribution with batch [] or [1], in float64."""
     wide = z if q.batch_shape.rank == 0 else z[:, np.newaxis]

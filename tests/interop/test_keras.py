@@ -52,6 +52,7 @@ def test_checkpoint_restores_moving_statistics() -> None:
             [keras3.Input(SHAPE), keras3.layers.Flatten(), keras3.layers.BatchNormalization(), keras3.layers.Dense(4)]
         )
         encoder.layers[1].moving_mean.assign(np.full(12, offset))
+        encoder.layers[1].trainable = False
         decoder = tv.networks.mlp((2,), likelihood.params_size, hidden=())
         prior = tv.priors.StandardNormal(2)
         return tv.VAE(tv.Encoder(tv.interop.Keras3(encoder), posterior), tv.Decoder(decoder, likelihood), prior)
@@ -61,6 +62,22 @@ def test_checkpoint_restores_moving_statistics() -> None:
     State(other).restore(State(kept).capture())
     np.testing.assert_array_equal(other.encoder.mean(x), kept.encoder.mean(x))
     np.testing.assert_array_equal(other.encoder.network.model.layers[1].moving_mean.numpy(), np.full(12, 3.0))
+
+
+def test_constraints_of_keras_3_are_refused_because_no_optimizer_applies_them() -> None:
+    keras3 = pytest.importorskip("keras")
+    limited = keras3.layers.Dense(4, kernel_constraint="non_neg", name="limited")
+    network = tv.interop.Keras3(keras3.Sequential([keras3.Input((5,)), limited]))
+    with pytest.raises(UsageError, match=r"a constraint of Keras 3.*: Dense 'limited'\. .* `tf_keras`"):
+        tv.Encoder(network, tv.posteriors.DiagonalNormal(2))
+
+
+def test_shape_errors_name_the_part_and_the_shape_that_it_takes() -> None:
+    keras3 = pytest.importorskip("keras")
+    network = tv.interop.Keras3(keras3.Sequential([keras3.Input((5,)), keras3.layers.Dense(4)]))
+    encoder = tv.Encoder(network, tv.posteriors.DiagonalNormal(2))
+    with pytest.raises(UsageError, match=r"The encoder's network takes inputs of shape \[B, 5\], found \[3, 6\]\."):
+        encoder(np.zeros((3, 6), np.float32))
 
 
 def test_a_model_on_another_backend_is_an_error() -> None:

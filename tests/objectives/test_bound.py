@@ -13,6 +13,8 @@ from tests.helpers.gradients import examples, linear_model
 from tests.helpers.oracles import LinearGaussian
 from tfp_vae import VAE, Batch, Encoder
 from tfp_vae.core.errors import UsageError
+from tfp_vae.model.distributions.mixtures import EvenMixture
+from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.posteriors import DiagonalNormal
 from tfp_vae.objectives import (
     ELBO,
@@ -20,6 +22,7 @@ from tfp_vae.objectives import (
     OBJECTIVES,
     Bound,
     DReG,
+    MonteCarloELBO,
     Objective,
     Weighted,
 )
@@ -94,11 +97,32 @@ def test_training_refuses_a_posterior_without_differentiable_samples(objective: 
     model = builders.model()
     detached = VAE(Encoder(model.encoder.network, Detached()), model.decoder, model.prior)
     objective.check(model)
-    with pytest.raises(UsageError, match=r"needs a reparameterized posterior, but no gradient flows .* of Detached"):
+    with pytest.raises(UsageError, match=r"needs a reparameterized posterior, but Detached does not declare"):
         objective.check(detached)
     x = np.zeros((3, *model.decoder.likelihood.event_shape), np.float32)
     value = ELBO().bound(detached, x, seed=(0, 0)).value  # a value needs no gradient
     np.testing.assert_array_equal(value, ELBO().bound(model, x, seed=(0, 0)).value)
+
+
+@final
+class Claimed:
+    """A mixture that declares its samples as differentiable, which they are not."""
+
+    def __init__(self) -> None:
+        family = DiagonalNormal(3)
+        self.params_size, self.latent, self.latent_dim, self.learned = family.params_size, family.latent, 3, ()
+        self.capabilities = Capabilities(reparameterized=True)
+        self._family = family
+
+    def __call__(self, params: Any) -> Any:
+        return EvenMixture(self._family(params))
+
+
+def test_training_refuses_a_posterior_that_wrongly_declares_differentiable_samples() -> None:
+    model = builders.model()
+    claimed = VAE(Encoder(model.encoder.network, Claimed()), model.decoder, model.prior)
+    with pytest.raises(UsageError, match=r"Claimed declares to be one, but TFP has no gradient .* of its EvenMixture"):
+        MonteCarloELBO().check(claimed)
 
 
 @pytest.mark.parametrize("name", list(OBJECTIVES))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-__all__ = ["Array", "Bijector", "DType", "Distribution", "Seed", "Tensor", "TensorShape", "Variable"]
+__all__ = ["Array", "Bijector", "DType", "Distribution", "FloatType", "Seed", "Tensor", "TensorShape", "Variable"]
 
 if TYPE_CHECKING:
     from tensorflow import DType, Tensor, TensorShape, Variable
@@ -29,6 +29,9 @@ else:
 Seed: TypeAlias = "tuple[int, int] | Tensor"
 """A stateless seed: two integers."""
 
+FloatType: TypeAlias = Literal["float32", "float64"]
+"""The name of the type of learned variables."""
+
 
 class Distribution(Protocol):
     """A distribution of TFP, `tfd.Distribution`, with the types of its most common methods.
@@ -41,6 +44,11 @@ class Distribution(Protocol):
     @abc.abstractmethod
     def dtype(self) -> DType:
         """The type of its values."""
+
+    @property
+    @abc.abstractmethod
+    def reparameterization_type(self) -> object:
+        """Whether its samples are differentiable functions of its parameters, `tfd.FULLY_REPARAMETERIZED` if so."""
 
     @property
     @abc.abstractmethod

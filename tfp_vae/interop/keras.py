@@ -7,7 +7,7 @@ not those of a Keras 3 model, so a Keras 3 model needs this adapter.
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, final
 
 from tfp_vae.core.errors import UsageError
@@ -26,6 +26,10 @@ class KerasModel(Protocol):
         """Its Keras variables, trainable and frozen."""
 
     @abc.abstractmethod
+    def _flatten_layers(self) -> Iterable[object]:
+        """Return the model and the layers within it, at any depth."""
+
+    @abc.abstractmethod
     def __call__(self, x: Array, /) -> Tensor:
         """Return the output for x."""
 
@@ -35,7 +39,8 @@ class Keras3(tf.Module):
     """A Keras 3 model whose variables `tf.Module` can track, so that they are trained and saved.
 
     The adapter tracks all variables, so a checkpoint also holds moving statistics and frozen layers. Training changes
-    those that are trainable in Keras when you create the adapter. The model is always called as for inference.
+    those that are trainable in Keras when you create the adapter. The model is always called as for inference, so an
+    encoder or decoder refuses layers that need Keras' own training, such as `BatchNormalization` and `Dropout`.
 
     ```python notest
     import keras  # version 3, with KERAS_BACKEND=tensorflow
@@ -63,6 +68,16 @@ class Keras3(tf.Module):
         for variable, outer in zip(inner, model.variables, strict=True):
             variable._trainable = outer.trainable  # noqa: SLF001  # TensorFlow does not know which layers Keras froze
         self._variables = tuple(inner)
+
+    @property
+    def inner_layers(self) -> tuple[object, ...]:
+        """The layers of the model at any depth, which `tf.Module` cannot see."""
+        return tuple(self.model._flatten_layers())  # noqa: SLF001  # Keras has no public name for it
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of the model's input, if Keras knows it."""
+        return getattr(self.model, "input_shape", None)
 
     def __call__(self, x: Array) -> Tensor:
         """Return model(x)."""

@@ -17,10 +17,10 @@ from tfp_vae.core.display import table
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import fold
-from tfp_vae.core.types import Array, Distribution, Seed, Tensor
+from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
 from tfp_vae.model.likelihoods import Likelihood
 from tfp_vae.model.networks import Network, apply_to_last_axis
-from tfp_vae.model.networks.adapters import require_variables
+from tfp_vae.model.networks.adapters import network_output, require_active_layers, require_variables
 from tfp_vae.model.posteriors import Posterior
 from tfp_vae.model.priors import Prior
 
@@ -49,7 +49,8 @@ class Encoder(tf.Module):
       sees: the network's input, a name from `ENCODER_INPUTS`. The decoder models x itself in either case.
 
     Raises:
-      UsageError: a network without trainable variables (see `adapters.require_variables`), or an unknown input.
+      UsageError: a network that training could not change or that needs Keras' own training (see
+        `networks.adapters`), or an unknown input.
 
     References:
       Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, for log(1 + x).
@@ -59,7 +60,7 @@ class Encoder(tf.Module):
         super().__init__()
         if sees not in ENCODER_INPUTS:
             raise UsageError(f"sees: expected one of {', '.join(ENCODER_INPUTS)}, found {sees!r}.")
-        self.network = require_variables(network, "encoder")
+        self.network = require_active_layers(require_variables(network, "encoder"), "encoder")
         self.posterior, self.sees = posterior, sees
         self._learned = posterior.learned  # tf.Module tracks its own attributes only
 
@@ -74,9 +75,11 @@ class Encoder(tf.Module):
         """Return the parameters of q(z|x), [B, posterior.params_size], for x [B, *event_shape].
 
         Raises:
-          UsageError: a batch with missing cells or context, which the encoder does not support.
+          UsageError: a batch with missing cells or context, which the encoder does not support, or a shape that does
+            not fit the network or the posterior.
         """
-        return self.network(ENCODER_INPUTS[self.sees](plain_values(as_batch(x), "The encoder")))
+        values = ENCODER_INPUTS[self.sees](plain_values(as_batch(x), "The encoder"))
+        return network_output(self.network, values, role="encoder", size=self.posterior.params_size)
 
     def mean(self, x: Batch | Array, *, seed: Seed = (0, 0)) -> Tensor:
         """Return E_q[z|x], [B, D], for x [B, *event_shape].
@@ -108,12 +111,12 @@ class Decoder(tf.Module):
       likelihood: the family of p(x|z).
 
     Raises:
-      UsageError: a network without trainable variables, see `adapters.require_variables`.
+      UsageError: a network that training could not change or that needs Keras' own training, see `networks.adapters`.
     """
 
     def __init__(self, network: Network, likelihood: Likelihood) -> None:
         super().__init__()
-        self.network = require_variables(network, "decoder")
+        self.network = require_active_layers(require_variables(network, "decoder"), "decoder")
         self.likelihood = likelihood
         self._learned = likelihood.learned
 
@@ -121,8 +124,16 @@ class Decoder(tf.Module):
         return f"Decoder({_network(self)}, {self.likelihood})"
 
     def __call__(self, z: Array) -> Distribution:
-        """Return p(x|z), batch [...], event `event_shape`, for z [..., D] with any leading axes."""
-        return self.likelihood(apply_to_last_axis(self.network, z))
+        """Return p(x|z), batch [...], event `event_shape`, for z [..., D] with any leading axes.
+
+        Raises:
+          UsageError: a shape that does not fit the network or the likelihood.
+        """
+
+        def decode(z: Array) -> Tensor:
+            return network_output(self.network, z, role="decoder", size=self.likelihood.params_size)
+
+        return self.likelihood(apply_to_last_axis(decode, z))
 
 
 @final
@@ -166,6 +177,12 @@ class VAE(tf.Module):
         self.decoder = decoder
         self.prior = prior
         self._learned = prior.learned
+
+    @property
+    def dtype(self) -> DType:
+        """The type of its weights, float32 or float64. Its densities take x and z of this type."""
+        variables = self.trainable_variables
+        return variables[0].dtype if variables else self.prior().dtype
 
     def __repr__(self) -> str:
         lines = (f"\n  {name:<8} {symbol:<7} {made}" for name, symbol, made in self._parts())

@@ -14,7 +14,7 @@ import pydantic
 
 from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.lazy import tf
+from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, has_closed_form_rate
 
@@ -149,11 +149,20 @@ class Objective(abc.ABC):
                 f"{type(self).__name__} is an upper bound on log p(x), so maximizing it does not fit the model. "
                 "Train with a lower bound, such as `objective=elbo`."
             )
+        if not self.needs_reparameterized_posterior:
+            return
         posterior = vae.encoder.posterior
-        if self.needs_reparameterized_posterior and not posterior.capabilities.reparameterized:
+        name, need = type(posterior).__name__, f"{type(self).__name__} needs a reparameterized posterior"
+        if not posterior.capabilities.reparameterized:
             raise UsageError(
-                f"{type(self).__name__} needs a reparameterized posterior, but no gradient flows through the samples "
-                f"of {type(posterior).__name__}. Choose another posterior, such as `posterior=diagonal-normal`."
+                f"{need}, but {name} does not declare that a gradient flows through its samples. Choose another, such "
+                "as `posterior=diagonal-normal`, or set `reparameterized` in its `capabilities` if one does."
+            )
+        q = posterior(tf.zeros([1, posterior.params_size], vae.dtype))
+        if q.reparameterization_type != tfd.FULLY_REPARAMETERIZED:
+            raise UsageError(
+                f"{need}. {name} declares to be one, but TFP has no gradient of the samples of its {type(q).__name__}. "
+                "Choose another posterior, such as `posterior=diagonal-normal`."
             )
 
     def _check_model(self, vae: VAE) -> None:

@@ -12,11 +12,11 @@ from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 
-from tfp_vae.core.errors import DivergenceError
+from tfp_vae.core.errors import DivergenceError, UsageError
 from tfp_vae.core.execution import compile_function, to_device
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import Purpose, fold, generator, seed_for
-from tfp_vae.core.types import Array, Seed, Tensor
+from tfp_vae.core.types import Array, DType, Seed, Tensor
 from tfp_vae.model.networks import dropping
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import Bound, Objective
@@ -40,6 +40,8 @@ class Health(NamedTuple):
     loss: the step's loss.
     gradient: the sum of its elements before clipping.
     weights: their sum after the step.
+
+    All have the type of the model.
     """
 
     data: Array
@@ -101,7 +103,7 @@ class Trainer:
     and the activations of S B samples of one step.
 
     Args:
-      vae: the model. Its variables change in place.
+      vae: the model. Its variables change in place. A batch gets the model's type, float32 or float64.
       objective: the bound to maximize.
       optimizer: a `tf_keras` optimizer.
       schedule: the learning rate at a step.
@@ -134,7 +136,7 @@ class Trainer:
         self._run_seed = run_seed
         self._clip_norm = clip_norm
         self._average = average
-        self._variables = vae.trainable_variables
+        self._variables, self._dtype = vae.trainable_variables, vae.dtype
         optimizer.build(self._variables)
         self._loop = compile_function(self._steps, execution)
 
@@ -189,32 +191,54 @@ class Trainer:
             means = (tf.cast(tf.reduce_mean(term), tf.float64) for term in terms)
             return i + 1, tuple(s + mean for s, mean in zip(sums, means, strict=True)), health
 
-        zero = tf.zeros([], x.dtype)
+        zero = tf.zeros([], self._dtype)
         start = (begin, sums, Health(zero, zero, zero, zero))
         taken, sums, health = tf.while_loop(healthy, step, start, parallel_iterations=1)
-        return taken, sums, health, _sum([v for v in self.optimizer.variables if v.dtype.is_floating])
+        return taken, sums, health, _sum([v for v in self.optimizer.variables if v.dtype.is_floating], self._dtype)
 
     def _step(self, x: Tensor, step: Tensor) -> tuple[Bound, Health]:
         data, x = x, self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
+        x = tf.cast(x, self._dtype)
         seed = seed_for(self._run_seed, Purpose.LATENT, step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
             bound = self.objective.bound(self.vae, x, seed=seed, step=step)
             loss = -tf.reduce_mean(bound.value)
         gradients = tape.gradient(loss, self._variables)
-        gradient = _sum(gradients)
+        self._check_reach(gradients)
+        gradient = _sum(gradients, self._dtype)
         if self._clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
         # Each update depends on the sum of the gradient. XLA then knows that the old weights are no longer needed and
         # updates them in place.
-        self.optimizer.learning_rate = self.schedule(step) + 0.0 * gradient
+        rate = self.schedule(step)
+        self.optimizer.learning_rate = rate + tf.cast(0.0 * gradient, rate.dtype)
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
         if self._average is not None:
             self._average.update(self._variables, step)
-        return bound, Health(_sum([data]), loss, gradient, _sum(self._variables))
+        health = Health(
+            data=_sum([data], self._dtype),
+            loss=tf.cast(loss, self._dtype),
+            gradient=gradient,
+            weights=_sum(self._variables, self._dtype),
+        )
+        return bound, health
+
+    def _check_reach(self, gradients: list[Tensor | None]) -> None:
+        """Raise UsageError if a network has trainable variables, but no gradient reaches any of them."""
+        reached = {id(v) for v, gradient in zip(self._variables, gradients, strict=True) if gradient is not None}
+        for part, network in (("encoder", self.vae.encoder.network), ("decoder", self.vae.decoder.network)):
+            own = set(map(id, getattr(network, "trainable_variables", ())))
+            if own and not own & reached:
+                raise UsageError(
+                    f"No gradient reaches the {part}'s network, because the loss does not depend on its variables in a "
+                    "differentiable way. Replace the operations without a gradient, such as rounding, or wrap the "
+                    "network in `tv.networks.Fixed` if it should not learn."
+                )
 
 
-def _sum(tensors: Iterable[Tensor | None]) -> Tensor:
-    return tf.add_n([tf.reduce_sum(tensor) for tensor in tensors if tensor is not None])
+def _sum(tensors: Iterable[Tensor | None], dtype: DType) -> Tensor:
+    """Return the sum of the elements of all tensors that are not None."""
+    return tf.add_n([tf.cast(tf.reduce_sum(tensor), dtype) for tensor in tensors if tensor is not None])
 
 
 @final
@@ -263,7 +287,7 @@ class Validator:
 
     def _padded(self, x: Array, start: int) -> Tensor:
         rows = np.minimum(np.arange(start, start + self._batch_size), self._examples - 1)
-        return tf.convert_to_tensor(np.asarray(x)[rows])
+        return tf.cast(np.asarray(x)[rows], self._vae.dtype)
 
     def _terms(self, x: Tensor, batch: Tensor) -> Tensor:
         bound = self._objective.bound(self._vae, x, seed=fold(self._seed, batch))

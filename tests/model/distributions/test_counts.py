@@ -1,4 +1,4 @@
-"""The Poisson distribution at small and very large counts."""
+"""Distributions of counts, at small and very large counts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from scipy import stats
+from scipy import special, stats
 
-from tfp_vae.model.distributions.counts import FEW, SERIES, Poisson
+from tfp_vae.model.distributions.counts import MOST, NegativeBinomial, Poisson
 
 RATES = [0.01, 1.0, 15.0, 17.0, 300.0, 1e4, 1e5, 1e6, 1e7]
 
@@ -56,14 +56,81 @@ def test_probabilities_sum_to_one_across_both_forms(rate: float) -> None:
     assert np.exp(Poisson(tf.constant(np.float32(rate))).log_prob(x)).sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_both_forms_agree_where_they_meet() -> None:
-    rate, x = tf.constant(16.3, tf.float64), tf.constant([FEW - 1, FEW, FEW + 1], tf.float64)
+def test_density_agrees_with_tfp_at_small_counts() -> None:
+    rate, x = tf.constant(7.3, tf.float64), tf.range(20, dtype=tf.float64)
     stock = tfp.distributions.Poisson(rate)
     np.testing.assert_allclose(Poisson(rate).log_prob(x), stock.log_prob(x), rtol=1e-10)
 
 
-def test_series_agrees_with_the_area_hyperbolic_tangent() -> None:
-    w = 0.01
-    # artanh(v) / v = 1 + sum_j v^(2j) / (2 j + 1)
-    v = np.sqrt(w)
-    assert np.polyval(SERIES, w) == pytest.approx(np.arctanh(v) / v - 1, rel=1e-12)
+def negative_binomials() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return counts, total counts and logits from rare events to nearly Poisson counts in millions."""
+    rows = [
+        (x, total, np.log(mean / total))
+        for total in np.float32([1e-6, 1e-3, 0.3, 7.9, 8.1, 100, 1e4, 1e6, 1e8])
+        for mean in (1e-3, 0.5, 3, 20, 1e3, 1e5, 1e6)
+        for x in (0, 1, 7, 8, *np.round(mean + np.sqrt(mean + mean**2 / total) * np.array([-4, -1, 0, 2, 20])))
+        if 0 <= x < 2**24
+    ]
+    x, total, logits = np.float32(rows).T
+    return x, total, logits
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "xla"])
+def test_negative_binomial_is_accurate_in_float32(compiled: bool) -> None:
+    x, total, logits = negative_binomials()
+
+    def log_prob(x: tf.Tensor, total: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return NegativeBinomial(total, logits=logits).log_prob(x)
+
+    found = (tf.function(log_prob, jit_compile=True) if compiled else log_prob)(*map(tf.constant, (x, total, logits)))
+    x, total, logits = (each.astype(np.float64) for each in (x, total, logits))
+    expected = stats.nbinom(total, special.expit(-logits)).logpmf(x)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-4)
+    ordinary = total < 1e7
+    np.testing.assert_allclose(found[ordinary], expected[ordinary], rtol=1e-5, atol=2e-5)
+
+
+def test_negative_binomial_in_float64_agrees_with_scipy() -> None:
+    x, total, logits = (each.astype(np.float64) for each in negative_binomials())
+    found = NegativeBinomial(tf.constant(total), logits=tf.constant(logits)).log_prob(x)
+    expected = stats.nbinom(total, special.expit(-logits)).logpmf(x)  # scipy itself loses 1e-7 at total counts of 1e8
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-6)
+
+
+def test_negative_binomial_of_deep_nearly_poisson_counts_loses_no_nats() -> None:
+    rate, total = 2e4, np.float32(1e7)
+    x = np.random.default_rng(0).poisson(rate, 500).astype(np.float32)
+    logits = np.float32(np.log(rate / total))
+    found = NegativeBinomial(total, logits=logits).log_prob(x)
+    expected = stats.nbinom(np.float64(total), special.expit(-np.float64(logits))).logpmf(x)
+    assert abs(np.sum(found, dtype=np.float64) - expected.sum()) < 1e-2  # of 500 elements, together
+
+
+def test_gradients_of_the_negative_binomial_agree_with_their_closed_form() -> None:
+    x, total, logits = map(tf.constant, negative_binomials())
+    with tf.GradientTape() as tape:
+        tape.watch([total, logits])
+        value = NegativeBinomial(total, logits=logits).log_prob(x)
+    by_total, by_logits = tape.gradient(value, [total, logits])
+    n, r, at = (np.asarray(each, np.float64) for each in (x, total, logits))
+    share = special.expit(at)
+    np.testing.assert_allclose(by_logits, n * (1 - share) - r * share, rtol=1e-4, atol=0.2)  # a rounding of 10^6
+    expected = special.digamma(n + r) - special.digamma(r) + special.log_expit(-at)
+    np.testing.assert_allclose(by_total, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("logit", [-MOST - 1, -300.0, MOST + 1, 300.0])
+@pytest.mark.parametrize("count", [0.0, 1.0, 30.0])
+def test_negative_binomial_is_exact_at_extreme_logits(logit: float, count: float) -> None:
+    logits, r, total = tf.constant(logit), tf.constant(2.5), 2.5
+    with tf.GradientTape() as tape:
+        tape.watch([logits, r])
+        value = NegativeBinomial(r, logits=logits).log_prob(count)
+    by_logits, by_total = tape.gradient(value, [logits, r])
+    choose = special.gammaln(count + total) - special.gammaln(total) - special.gammaln(count + 1)
+    expected = choose + total * special.log_expit(-logit) + (count * special.log_expit(logit) if count else 0.0)
+    assert float(value) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    slope = count * special.expit(-logit) - total * special.expit(logit)
+    assert float(by_logits) == pytest.approx(slope, rel=1e-6, abs=1e-12)
+    slope = special.digamma(count + total) - special.digamma(total) + special.log_expit(-logit)
+    assert float(by_total) == pytest.approx(slope, rel=1e-5, abs=1e-6)

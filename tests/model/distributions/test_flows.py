@@ -11,7 +11,14 @@ import tensorflow_probability as tfp
 
 from tests.helpers.densities import stir
 from tfp_vae.core.types import Tensor
-from tfp_vae.model.distributions.flows import CouplingFlow, Flow, MaskedFlow, MaskedNetwork, bounded_log_scale
+from tfp_vae.model.distributions.flows import (
+    CouplingFlow,
+    Flow,
+    MaskedFlow,
+    MaskedNetwork,
+    bounded_log_scale,
+    bounded_shift,
+)
 
 D = 4
 
@@ -23,7 +30,7 @@ def layer() -> tuple[MaskedFlow, tfp.bijectors.Bijector]:
 
     def shift_and_log_scale(z: Tensor) -> tuple[Tensor, Tensor]:
         shift, a = tf.unstack(flow.networks[0](z), axis=-1)
-        return shift, 2 * tf.tanh(a / 2)
+        return 8 * tf.tanh(shift / 8), 2 * tf.tanh(a / 2)
 
     return flow, tfp.bijectors.MaskedAutoregressiveFlow(shift_and_log_scale)
 
@@ -194,6 +201,31 @@ def test_log_scales_are_bounded_with_slope_one_at_zero() -> None:
         value = bounded_log_scale(a)
     np.testing.assert_allclose(value, [-2, 0, 2])
     assert tape.gradient(value, a)[1] == 1
+
+
+def test_shifts_are_bounded_with_slope_one_at_zero() -> None:
+    m = tf.Variable([-1e6, 0.0, 0.1, 1e6])
+    with tf.GradientTape() as tape:
+        value = bounded_shift(m)
+    np.testing.assert_allclose(value, [-8, 0, 0.1, 8], rtol=1e-4)
+    assert tape.gradient(value, m)[1] == 1
+
+
+@pytest.mark.parametrize("family", FLOWS)
+@pytest.mark.parametrize("scale", [3.0, 30.0, 100.0])
+def test_densities_stay_accurate_at_large_weights(family: type[Flow], scale: float) -> None:
+    single, double = (family(D, 0, seed=0, depth=3, hidden=16, dtype=dtype) for dtype in ("float32", "float64"))
+    for network, exact in zip(single.networks, double.networks, strict=True):
+        for variable, other in zip(network.trainable_variables, exact.trainable_variables, strict=True):
+            variable.assign(scale * variable)
+            other.assign(tf.cast(variable, tf.float64))
+    u = tf.random.stateless_normal([300, D], (0, 1), dtype=tf.float64)
+    z = tf.cast(double().forward(u), tf.float32)
+    found = single().inverse_log_det_jacobian(z, 1)
+    expected = double().inverse_log_det_jacobian(tf.cast(z, tf.float64), 1)
+    errors = np.abs(found - tf.cast(expected, tf.float32))
+    assert np.median(errors) < 1e-4
+    assert np.mean(errors < 1e-2) > 0.95
 
 
 def test_coupling_keeps_the_first_half(rng: np.random.Generator) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from pydantic import ValidationError
 from scipy import special, stats
 
@@ -195,6 +196,26 @@ def test_initial_params_are_finite_for_constant_elements(name: str) -> None:
     start = family.initial_params([0.0, 1.0])
     assert np.isfinite(start).all()
     assert np.isfinite(family(tf.constant(start)).log_prob(builders.data(name, 1, (2,))[0]))
+
+
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_accepts_every_seed_of_tfp(name: str) -> None:
+    family = builders.likelihood(name, (3,))
+    p = family(tf.constant(family.initial_params([0.3, 0.5, 0.6])))
+    for seed in (None, 1, tfp.util.SeedStream(3, "salt"), [0, 1], tf.constant([0, 1])):
+        assert family.support.contains(p.sample(3, seed=seed).numpy()).all()
+
+
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_works_in_float64(name: str) -> None:
+    single, double = (builders.likelihood(name, (3,), dtype) for dtype in ("float32", "float64"))
+    params = np.random.default_rng(16).normal(size=(4, single.params_size))
+    p, x = double(tf.constant(params)), builders.data(name, 4, (3,))
+    found = p.log_prob(x.astype(np.float64))
+    assert p.dtype == found.dtype == p.mean().dtype == p.sample(seed=(0, 1)).dtype == tf.float64
+    np.testing.assert_allclose(found, single(tf.constant(params, tf.float32)).log_prob(x), rtol=1e-4)
+    oracle = ORACLES[name](x.astype(np.float64), params.reshape(4, 3, -1)).sum(axis=-1)
+    np.testing.assert_allclose(found, oracle, rtol=1e-6)
 
 
 INSIDE = {

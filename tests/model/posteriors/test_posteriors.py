@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from pydantic import ValidationError
 
 from tests.helpers import builders
-from tests.helpers.densities import check_density_against_samples, stir
+from tests.helpers.densities import check_density_against_samples, copy_values, stir
 from tfp_vae.core.types import Distribution
 from tfp_vae.model.posteriors import POSTERIORS
 
@@ -74,6 +75,32 @@ def test_seed_decides_the_samples(name: str) -> None:
     first, again, other = (q.sample(3, seed=seed).numpy() for seed in ((0, 1), (0, 1), (0, 2)))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+@pytest.mark.parametrize("name", list(POSTERIORS))
+def test_accepts_every_seed_of_tfp(name: str) -> None:
+    q = random_posterior(name, 2)
+    for seed in (None, 1, tfp.util.SeedStream(3, "salt"), [0, 1], tf.constant([0, 1])):
+        assert np.isfinite(q.sample(3, seed=seed)).all()
+    assert (q.sample().numpy() != q.sample().numpy()).all()
+    tf.random.set_seed(5)
+    first = q.sample(3, seed=1)
+    tf.random.set_seed(5)
+    np.testing.assert_array_equal(first, q.sample(3, seed=1))
+    z, log_q = q.experimental_sample_and_log_prob(3)
+    np.testing.assert_allclose(log_q, q.log_prob(z), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(POSTERIORS))
+def test_works_in_float64(name: str) -> None:
+    single, double = (builders.posterior(name, 3, dtype) for dtype in ("float32", "float64"))
+    copy_values(single.learned, double.learned)
+    params = np.random.default_rng(4).normal(size=(5, single.params_size))
+    q, p = double(tf.constant(params)), single(tf.constant(params, tf.float32))
+    z = q.sample(2, seed=(0, 1))
+    assert q.dtype == z.dtype == q.log_prob(z).dtype == double.mean(params, seed=(0, 1)).dtype == tf.float64
+    np.testing.assert_allclose(q.log_prob(z), p.log_prob(tf.cast(z, tf.float32)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(q.log_prob(tf.identity(z)), q.log_prob(z), atol=1e-9)  # inverts a flow
 
 
 @pytest.mark.parametrize("name", list(POSTERIORS))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from pydantic import ValidationError
 
 from tests.helpers import builders
-from tests.helpers.densities import check_density_against_samples, stir
+from tests.helpers.densities import check_density_against_samples, copy_values, stir
 from tfp_vae.model.priors import PRIORS, Prior
 
 CASES = [(name, d) for name in PRIORS for d in (1, 2) if not (name == "real-nvp" and d == 1)]
@@ -75,6 +76,28 @@ def test_temperature_scales_the_samples_of_the_normals(name: str) -> None:
     prior = random_prior(name, 2)
     spread = [prior(temperature).sample(2_000, seed=(0, 1)).numpy().std() for temperature in (0.1, 0.5, 1.0)]
     assert spread == sorted(spread)
+
+
+@pytest.mark.parametrize("name", list(PRIORS))
+def test_accepts_every_seed_of_tfp(name: str) -> None:
+    p = random_prior(name, 2)()
+    for seed in (None, 1, tfp.util.SeedStream(3, "salt"), [0, 1], tf.constant([0, 1])):
+        assert np.isfinite(p.sample(3, seed=seed)).all()
+    assert (p.sample().numpy() != p.sample().numpy()).all()
+    tf.random.set_seed(5)
+    first = p.sample(3, seed=1)
+    tf.random.set_seed(5)
+    np.testing.assert_array_equal(first, p.sample(3, seed=1))
+
+
+@pytest.mark.parametrize("name", list(PRIORS))
+def test_works_in_float64(name: str) -> None:
+    models = [builders.model(prior_name=name, dtype=dtype) for dtype in ("float32", "float64")]
+    copy_values(*models)
+    single, double = (model.prior() for model in models)
+    z = double.sample(5, seed=(0, 1))
+    assert double.dtype == z.dtype == double.log_prob(z).dtype == tf.float64
+    np.testing.assert_allclose(double.log_prob(z), single.log_prob(tf.cast(z, tf.float32)), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [name for name in PRIORS if name != "vamp"])

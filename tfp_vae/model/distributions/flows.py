@@ -16,12 +16,15 @@ import numpy as np
 
 from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.core.seeds import Purpose, integer
-from tfp_vae.core.types import Array, Bijector, Tensor
+from tfp_vae.core.types import Array, Bijector, FloatType, Tensor
 from tfp_vae.model.networks import Network, apply_to_last_axis, mlp
 
-__all__ = ["CouplingFlow", "Flow", "MaskedAffine", "MaskedFlow", "MaskedNetwork", "bounded_log_scale"]
+__all__ = ["CouplingFlow", "Flow", "MaskedAffine", "MaskedFlow", "MaskedNetwork", "bounded_log_scale", "bounded_shift"]
 
 N = TypeVar("N")
+
+LARGEST_SHIFT = 8.0
+"""Bound of the shift of a layer. Near it, float32 numbers are 10^-6 apart."""
 
 
 def bounded_log_scale(a: Tensor) -> Tensor:
@@ -30,6 +33,14 @@ def bounded_log_scale(a: Tensor) -> Tensor:
     Without a bound, one layer could scale z by more than float32 can hold.
     """
     return 2 * tf.tanh(a / 2)
+
+
+def bounded_shift(m: Tensor) -> Tensor:
+    """Return 8 tanh(m / 8), a shift in (-8, 8) with slope 1 at zero.
+
+    Inverting a layer subtracts the shift from z. Without a bound, the difference would lose all digits of a small u.
+    """
+    return LARGEST_SHIFT * tf.tanh(m / LARGEST_SHIFT)
 
 
 class Flow(abc.ABC, Generic[N]):
@@ -79,24 +90,27 @@ class MaskedNetwork(tf.Module):
       seed: seed of the initial weights, Normals whose variance is 0.1 divided by the number of inputs. They are so
         small that a flow starts near the identity.
       hidden: number of units in each hidden layer.
+      dtype: type of the weights.
 
     References:
       Germain et al. (2015), MADE: masked autoencoder for distribution estimation.
     """
 
-    def __init__(self, latent_dim: int, context_size: int, seed: int, *, hidden: int) -> None:
+    def __init__(
+        self, latent_dim: int, context_size: int, seed: int, *, hidden: int, dtype: FloatType = "float32"
+    ) -> None:
         super().__init__()
         generator = np.random.default_rng(seed)
 
         def small(rows: int, columns: int) -> np.ndarray:
-            return np.asarray(generator.normal(size=(rows, columns)) * np.sqrt(0.1 / max(rows, 1)), np.float32)
+            return np.asarray(generator.normal(size=(rows, columns)) * np.sqrt(0.1 / max(rows, 1)), dtype)
 
         inputs, outputs = np.arange(1, latent_dim + 1), np.repeat(np.arange(latent_dim), 2)
         units = self.spread_degrees(hidden, 0 if context_size else 1, latent_dim - 1)
         pairs = [(inputs, units), (units, units), (units, outputs)]
-        self._masks = [(after >= before[:, np.newaxis]).astype(np.float32) for before, after in pairs]
+        self._masks = [(after >= before[:, np.newaxis]).astype(dtype) for before, after in pairs]
         self.kernels = [tf.Variable(small(*mask.shape), name="kernel") for mask in self._masks]
-        self.biases = [tf.Variable(tf.zeros([mask.shape[1]]), name="bias") for mask in self._masks]
+        self.biases = [tf.Variable(tf.zeros([mask.shape[1]], dtype), name="bias") for mask in self._masks]
         widths = [mask.shape[1] for mask in self._masks if context_size]
         self.from_context = [tf.Variable(small(context_size, width), name="context") for width in widths]
 
@@ -166,15 +180,20 @@ class MaskedFlow(Flow[MaskedNetwork]):
       seed: seed of the initial weights.
       depth: number of layers.
       hidden: width of the two hidden layers of each network.
+      dtype: type of the weights.
 
     References:
       Papamakarios, Pavlakou and Murray (2017), Masked autoregressive flow for density estimation.
     """
 
-    def __init__(self, latent_dim: int, context_size: int, seed: int, *, depth: int, hidden: int) -> None:
+    def __init__(
+        self, latent_dim: int, context_size: int, seed: int, *, depth: int, hidden: int, dtype: FloatType = "float32"
+    ) -> None:
         self.latent_dim = latent_dim
         self.networks = tuple(
-            MaskedNetwork(latent_dim, context_size, integer(seed, Purpose.INITIALIZATION, 2, i), hidden=hidden)
+            MaskedNetwork(
+                latent_dim, context_size, integer(seed, Purpose.INITIALIZATION, 2, i), hidden=hidden, dtype=dtype
+            )
             for i in range(depth)
         )
 
@@ -183,7 +202,7 @@ class MaskedFlow(Flow[MaskedNetwork]):
 
         def affine(z: Tensor) -> Bijector:
             shift, a = tf.unstack(network(z, context), axis=-1)
-            steps = [tfp.bijectors.Shift(shift), tfp.bijectors.Scale(log_scale=bounded_log_scale(a))]
+            steps = [tfp.bijectors.Shift(bounded_shift(shift)), tfp.bijectors.Scale(log_scale=bounded_log_scale(a))]
             return tfp.bijectors.Chain(steps, validate_event_size=False)
 
         return MaskedAffine(affine)
@@ -208,12 +227,15 @@ class CouplingFlow(Flow[Network]):
       seed: seed of the initial weights.
       depth: number of layers.
       hidden: width of the two hidden layers of each network, an `mlp` with GELU.
+      dtype: type of the weights.
 
     References:
       Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.
     """
 
-    def __init__(self, latent_dim: int, context_size: int, seed: int, *, depth: int, hidden: int) -> None:
+    def __init__(
+        self, latent_dim: int, context_size: int, seed: int, *, depth: int, hidden: int, dtype: FloatType = "float32"
+    ) -> None:
         self.latent_dim = latent_dim
         self._kept = latent_dim // 2
         self.networks = tuple(
@@ -221,6 +243,7 @@ class CouplingFlow(Flow[Network]):
                 (self._kept + context_size,),
                 2 * (latent_dim - self._kept),
                 seed=integer(seed, Purpose.INITIALIZATION, 3, i),
+                dtype=dtype,
                 hidden=(hidden, hidden),
             )
             for i in range(depth)
@@ -233,7 +256,7 @@ class CouplingFlow(Flow[Network]):
             del size, unused
             inputs = first if context is None else self.concatenate([first, context])
             shift, a = tf.split(apply_to_last_axis(network, inputs), 2, axis=-1)
-            return shift, bounded_log_scale(a)
+            return bounded_shift(shift), bounded_log_scale(a)
 
         return tfp.bijectors.RealNVP(num_masked=self._kept, shift_and_log_scale_fn=shift_and_log_scale)
 

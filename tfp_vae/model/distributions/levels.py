@@ -6,7 +6,7 @@ import abc
 from typing import final
 
 from tfp_vae.core.lazy import tf, tfd
-from tfp_vae.core.types import Distribution, Tensor, TensorShape
+from tfp_vae.core.types import Distribution, DType, Tensor, TensorShape
 
 __all__ = ["CategoricalLevels", "OnGrid", "RoundedLogistic", "ScalarDistribution"]
 
@@ -61,11 +61,12 @@ class OnGrid(ScalarDistribution):
     Args:
       over_levels: distribution over the levels, batch [...], event [].
       count: L, at least 2.
+      dtype: type of the values.
     """
 
-    def __init__(self, over_levels: Distribution, count: int) -> None:
+    def __init__(self, over_levels: Distribution, count: int, dtype: DType | str = "float32") -> None:
         self._over_levels, self._most = over_levels, count - 1
-        super().__init__(over_levels, tf.float32, {"over_levels": over_levels, "count": count})
+        super().__init__(over_levels, tf.as_dtype(dtype), {"over_levels": over_levels, "count": count, "dtype": dtype})
 
     def _log_prob(self, x: Tensor) -> Tensor:
         return self._over_levels.log_prob(tf.cast(tf.round(x * self._most), self._over_levels.dtype))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import final
 
-from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.lazy import tf, tfd, tfp
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Distribution, Tensor, TensorShape
 
@@ -60,6 +60,6 @@ class EvenMixture(tfd.Distribution):
         return tf.reduce_logsumexp(each, axis=-1) - math.log(count)
 
     def _sample_n(self, n: Tensor, seed: Tensor | None = None) -> Tensor:
-        count = self._members.batch_shape[0]
+        count, seed = self._members.batch_shape[0], tfp.random.sanitize_seed(seed)
         which = tf.random.stateless_uniform([n], fold(seed, 0), 0, count, tf.int32)
         return tf.gather(self._members.sample(n, seed=fold(seed, 1)), which, batch_dims=1)

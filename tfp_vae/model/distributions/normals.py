@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import final
 
-from tfp_vae.core.lazy import tfd
+from tfp_vae.core.lazy import tfd, tfp
 from tfp_vae.core.noise import standard_normal
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.distributions.base import axis_sizes
@@ -32,7 +32,7 @@ class StandardNormals(tfd.Sample):
     def _sample_n(self, n: Tensor, seed: Tensor | None = None) -> Tensor:
         batch = axis_sizes(self.batch_shape, self.batch_shape_tensor())
         event = axis_sizes(self.event_shape, self.event_shape_tensor())
-        return standard_normal([n, *batch, *event], seed, self.dtype)
+        return standard_normal([n, *batch, *event], tfp.random.sanitize_seed(seed), self.dtype)
 
     def _sample_and_log_prob(
         self, sample_shape: Tensor, seed: Tensor | None, **keywords: object

@@ -113,7 +113,7 @@ class ContinuousBernoulli(Likelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return continuous Bernoulli distributions with logits [..., *event_shape, 1]."""
-        elements: Distribution = tfd.ContinuousBernoulli(logits=params[..., 0])
+        elements: Distribution = tfd.ContinuousBernoulli(logits=params[..., 0], dtype=params.dtype)
         return elements
 
     def initial(self, mean: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from tfp_vae.core.lazy import tfd
 from tfp_vae.core.registry import record
 from tfp_vae.core.supports import OPEN_UNIT, Support
 from tfp_vae.core.types import Distribution, Tensor
@@ -29,7 +28,7 @@ class Beta(Likelihood):
       event_shape: shape of one example.
 
     Returns (when called on params [..., 2 prod(event_shape)]):
-      `tfd.Independent` of `tfd.Beta`, batch [...], event `event_shape`.
+      `tfd.Independent` of `model.distributions.beta.Beta`, batch [...], event `event_shape`.
     """
 
     discrete: ClassVar[bool] = False
@@ -47,8 +46,9 @@ class Beta(Likelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return beta distributions of params [..., *event_shape, 2]."""
-        elements: Distribution = tfd.Beta(positive(params[..., 0]), positive(params[..., 1]))
-        return elements
+        from tfp_vae.model.distributions import beta
+
+        return beta.Beta(positive(params[..., 0]), positive(params[..., 1]))
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return concentrations that sum to 2 and give the mean, clipped to [0.01, 0.99]."""

@@ -47,7 +47,7 @@ class Categorical(LevelLikelihood):
         """Return distributions over the levels with logits [..., *event_shape, L]."""
         from tfp_vae.model.distributions.levels import CategoricalLevels, OnGrid
 
-        return OnGrid(CategoricalLevels(logits=params), self.count)
+        return OnGrid(CategoricalLevels(logits=params), self.count, params.dtype)
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return logits that decrease with the distance from the mean."""

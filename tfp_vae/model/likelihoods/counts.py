@@ -6,7 +6,6 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from tfp_vae.core.lazy import tfd
 from tfp_vae.core.registry import record
 from tfp_vae.core.supports import COUNTS, Support
 from tfp_vae.core.types import Distribution, Tensor
@@ -69,6 +68,9 @@ class NegativeBinomial(Likelihood):
     The mean is r exp(logits) and the variance is mean + mean^2 / r. It is a Poisson whose rate has a gamma distribution
     of shape r, and it approaches a Poisson as r grows. r = 10^-6 + softplus(s), one for each element and z.
 
+    The density is that of `model.distributions.counts.NegativeBinomial`, accurate in float32 even if it is nearly a
+    Poisson with counts in the millions.
+
     ```python
     likelihood = tv.likelihoods.NegativeBinomial((3,))
     p = likelihood(likelihood.initial_params([0.5, 4.0, 1_000.0]))  # r = 2
@@ -80,7 +82,7 @@ class NegativeBinomial(Likelihood):
       event_shape: shape of one example.
 
     Returns (when called on params [..., 2 prod(event_shape)]):
-      `tfd.Independent` of `tfd.NegativeBinomial`, batch [...], event `event_shape`.
+      `tfd.Independent` of `model.distributions.counts.NegativeBinomial`, batch [...], event `event_shape`.
 
     References:
       Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics.
@@ -101,8 +103,9 @@ class NegativeBinomial(Likelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return negative binomial distributions of params [..., *event_shape, 2]."""
-        elements: Distribution = tfd.NegativeBinomial(positive(params[..., 0], RATE_FLOOR), logits=params[..., 1])
-        return elements
+        from tfp_vae.model.distributions import counts
+
+        return counts.NegativeBinomial(positive(params[..., 0], RATE_FLOOR), logits=params[..., 1])
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return a total count of 2 and the logit that gives the mean, at least 0.01."""

@@ -57,7 +57,7 @@ class DiscretizedLogistic(LevelLikelihood):
         """Return distributions over the levels of params [..., *event_shape, 2]."""
         from tfp_vae.model.distributions.levels import OnGrid
 
-        return OnGrid(rounded_logistic(params[..., 0], params[..., 1], self.count), self.count)
+        return OnGrid(rounded_logistic(params[..., 0], params[..., 1], self.count), self.count, params.dtype)
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean and a scale of 0.1."""
@@ -100,7 +100,8 @@ class DiscretizedLogisticMixture(LevelLikelihood):
 
         logits, loc, s = tf.split(params, 3, axis=-1)
         components = rounded_logistic(loc, s, self.count)
-        return OnGrid(tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components), self.count)
+        mixture = tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components)
+        return OnGrid(mixture, self.count, params.dtype)
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return components of equal weight, spread evenly within 0.3 of the mean, with scales of 0.1."""

@@ -12,7 +12,7 @@ import numpy as np
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import Positive, record
 from tfp_vae.core.supports import REAL, Support
-from tfp_vae.core.types import Distribution, Tensor, Variable
+from tfp_vae.core.types import Distribution, FloatType, Tensor, Variable
 from tfp_vae.model.likelihoods.base import (
     SCALE_FLOOR,
     EventShape,
@@ -45,6 +45,7 @@ class Normal(Likelihood):
 
     Args:
       event_shape: shape of one example.
+      dtype: type of the shared scale.
       scale: a number fixes the scale. `shared` learns one scale for all elements and all z. With `per-element`, the
         decoder gives one for each element. A learned scale starts at 0.3, which suits data of about unit spread, so
         standardize other data first.
@@ -58,6 +59,7 @@ class Normal(Likelihood):
 
     discrete: ClassVar[bool] = False
     event_shape: EventShape
+    dtype: FloatType = field(default="float32", repr=False)
     scale: Positive | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
 
     @property
@@ -78,7 +80,7 @@ class Normal(Likelihood):
     @functools.cached_property
     def learned(self) -> tuple[Variable, ...]:
         """The logarithm of the shared scale, which starts at log 0.3. Empty for other scales."""
-        return (tf.Variable(math.log(0.3), name="log_scale"),) if self.scale == "shared" else ()
+        return (tf.Variable(math.log(0.3), dtype=self.dtype, name="log_scale"),) if self.scale == "shared" else ()
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return Normal distributions of params [..., *event_shape, P]."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import keras
 from tfp_vae.core.registry import Widths, check_keywords
-from tfp_vae.core.types import Tensor
+from tfp_vae.core.types import FloatType, Tensor
 from tfp_vae.model.networks.base import Activation, Channels, Network, layer_seeds
 
 __all__ = ["ImageNetwork", "conv"]
@@ -24,6 +24,7 @@ def conv(
     output_bias: ArrayLike | None = None,
     seed: int = 0,
     image_shape: Sequence[int] | None = None,
+    dtype: FloatType | None = None,
     *,
     channels: Channels = (32, 64),
     dense: Widths = (256,),
@@ -51,6 +52,7 @@ def conv(
       output_bias: initial bias of the output, a scalar or [P]. Zero if None.
       seed: seed of the initial weights.
       image_shape: [H, W, C] of the image to make. Needed up.
+      dtype: type of the weights. Keras' default type if None, which is float32.
       channels: number of channels of each layer, the largest image first.
       dense: widths of the dense layers.
       activation: a, the function after each layer except the last.
@@ -65,7 +67,7 @@ def conv(
       Radford, Metz and Chintala (2016), Unsupervised representation learning with deep convolutional generative
       adversarial networks.
     """
-    builder = ImageNetwork(output_size, output_bias, seed, channels, dense, activation)
+    builder = ImageNetwork(output_size, output_bias, seed, channels, dense, activation, dtype=dtype)
     return builder.build(input_shape, image_shape)
 
 
@@ -81,6 +83,7 @@ class ImageNetwork:
       dense: widths of the dense layers.
       activation: name of the activation.
       add_blocks: (h, seeds, name) -> h, the layers that follow each change of size. None for `conv`.
+      dtype: type of the weights. Keras' default type if None.
     """
 
     def __init__(
@@ -92,9 +95,10 @@ class ImageNetwork:
         dense: Sequence[int],
         activation: str,
         add_blocks: Callable[[Tensor, Iterator[int], str], Tensor] | None = None,
+        dtype: FloatType | None = None,
     ) -> None:
         self.output_size, self.output_bias, self.seed = output_size, output_bias, seed
-        self.channels, self.dense, self.activation = channels, dense, activation
+        self.channels, self.dense, self.activation, self.dtype = channels, dense, activation, dtype
         self.add_blocks = add_blocks or (lambda h, seeds, name: h)
 
     def build(self, input_shape: Sequence[int], image_shape: Sequence[int] | None) -> Network:
@@ -118,14 +122,14 @@ class ImageNetwork:
         from tfp_vae.model.networks.layers import convolution, dense, output
 
         seeds = layer_seeds(self.seed)
-        x = h = keras.Input(tuple(input_shape))
+        x = h = keras.Input(tuple(input_shape), dtype=self.dtype)
         for i, width in enumerate(self.channels):
-            h = convolution(keras.layers.Conv2D, width, 2, self.activation, next(seeds), f"down_{i}")(h)
+            h = convolution(keras.layers.Conv2D, width, 2, self.activation, next(seeds), f"down_{i}", self.dtype)(h)
             h = self.add_blocks(h, seeds, f"down_{i}")
-        h = keras.layers.Flatten()(h)
+        h = keras.layers.Flatten(dtype=self.dtype)(h)
         for i, width in enumerate(self.dense):
-            h = dense(width, self.activation, next(seeds), f"dense_{i}")(h)
-        network: Network = keras.Model(x, output(self.output_size, self.output_bias, next(seeds))(h))
+            h = dense(width, self.activation, next(seeds), f"dense_{i}", self.dtype)(h)
+        network: Network = keras.Model(x, output(self.output_size, self.output_bias, next(seeds), self.dtype)(h))
         return network
 
     def _up(self, input_shape: Sequence[int], image_shape: Sequence[int]) -> Network:
@@ -133,15 +137,17 @@ class ImageNetwork:
 
         height, width, seeds = *image_shape[:2], layer_seeds(self.seed)
         small = [math.ceil(side / 2 ** len(self.channels)) for side in (height, width)]
-        z = h = keras.Input(tuple(input_shape))
+        z = h = keras.Input(tuple(input_shape), dtype=self.dtype)
         for i, size in enumerate((*self.dense, math.prod(small) * self.channels[-1])):
-            h = dense(size, self.activation, next(seeds), f"dense_{i}")(h)
-        h = keras.layers.Reshape((*small, self.channels[-1]))(h)
+            h = dense(size, self.activation, next(seeds), f"dense_{i}", self.dtype)(h)
+        h = keras.layers.Reshape((*small, self.channels[-1]), dtype=self.dtype)(h)
         for i, size in enumerate(reversed(self.channels)):
             h = self.add_blocks(h, seeds, f"up_{i}")
-            h = convolution(keras.layers.Conv2DTranspose, size, 2, self.activation, next(seeds), f"up_{i}")(h)
-        last = convolution(keras.layers.Conv2D, self.output_size // (height * width), 1, None, next(seeds), "output")
+            family, name = keras.layers.Conv2DTranspose, f"up_{i}"
+            h = convolution(family, size, 2, self.activation, next(seeds), name, self.dtype)(h)
+        channels = self.output_size // (height * width)
+        last = convolution(keras.layers.Conv2D, channels, 1, None, next(seeds), "output", self.dtype)
         cropped = h if h.shape[1:3] == (height, width) else h[:, :height, :width]  # a full slice would copy h
-        image = keras.layers.Flatten()(last(cropped))
-        network: Network = keras.Model(z, OutputBias(self.output_bias)(image))
+        image = keras.layers.Flatten(dtype=self.dtype)(last(cropped))
+        network: Network = keras.Model(z, OutputBias(self.output_bias, self.dtype)(image))
         return network

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from tfp_vae.core.lazy import keras, tf
 from tfp_vae.core.seeds import fold
-from tfp_vae.core.types import Tensor, TensorShape
+from tfp_vae.core.types import FloatType, Tensor, TensorShape
 from tfp_vae.model.networks.dropout import DROPPING
 
 __all__ = ["Dropout", "Layer", "OutputBias", "convolution", "dense", "initializer", "output"]
@@ -27,10 +27,11 @@ class Dropout(keras.layers.Layer):
       rate: share of the units that are dropped. The others are multiplied by 1 / (1 - rate).
       network: an integer that differs between networks, so that they drop different units.
       position: index of the layer in its network.
+      dtype: type of the values. Keras' default type if None.
     """
 
-    def __init__(self, rate: float, network: int, position: int) -> None:
-        super().__init__(name=f"dropout_{position}")
+    def __init__(self, rate: float, network: int, position: int, dtype: FloatType | None = None) -> None:
+        super().__init__(name=f"dropout_{position}", dtype=dtype)
         self.rate, self.network, self.position = rate, network, position
 
     def call(self, x: Tensor) -> Tensor:
@@ -47,10 +48,11 @@ class OutputBias(keras.layers.Layer):
 
     Args:
       start: its initial values, a scalar or [P]. None means zero.
+      dtype: type of the bias. Keras' default type if None.
     """
 
-    def __init__(self, start: ArrayLike | None) -> None:
-        super().__init__(name="output_bias")
+    def __init__(self, start: ArrayLike | None, dtype: FloatType | None = None) -> None:
+        super().__init__(name="output_bias", dtype=dtype)
         self.start = start
 
     def build(self, shape: TensorShape) -> None:
@@ -70,14 +72,21 @@ def initializer(activation: str | None, seed: int) -> Callable[..., Tensor]:
     return start
 
 
-def dense(width: int, activation: str, seed: int, name: str) -> Layer:
+def dense(width: int, activation: str, seed: int, name: str, dtype: FloatType | None = None) -> Layer:
     """Return a dense layer, h -> activation(W h + b)."""
-    layer: Layer = keras.layers.Dense(width, activation, kernel_initializer=initializer(activation, seed), name=name)
+    start = initializer(activation, seed)
+    layer: Layer = keras.layers.Dense(width, activation, kernel_initializer=start, name=name, dtype=dtype)
     return layer
 
 
 def convolution(
-    family: Callable[..., Layer], channels: int, stride: int, activation: str | None, seed: int, name: str
+    family: Callable[..., Layer],
+    channels: int,
+    stride: int,
+    activation: str | None,
+    seed: int,
+    name: str,
+    dtype: FloatType | None = None,
 ) -> Layer:
     """Return a layer of 3x3 convolutions, padded so that a stride of 1 keeps the size of the image.
 
@@ -88,17 +97,19 @@ def convolution(
       activation: name of the activation, or None for a linear layer.
       seed: seed of the initial weights.
       name: the layer's name.
+      dtype: type of the weights. Keras' default type if None.
     """
     start = initializer(activation, seed)
-    return family(channels, 3, stride, "same", activation=activation, kernel_initializer=start, name=name)
+    return family(channels, 3, stride, "same", activation=activation, kernel_initializer=start, name=name, dtype=dtype)
 
 
-def output(size: int, bias: ArrayLike | None, seed: int) -> Layer:
+def output(size: int, bias: ArrayLike | None, seed: int, dtype: FloatType | None = None) -> Layer:
     """Return the linear last layer of a network, whose bias starts at `bias` or at zero."""
     layer: Layer = keras.layers.Dense(
         size,
         kernel_initializer=keras.initializers.GlorotUniform(seed),
         bias_initializer=keras.initializers.Constant(0.0 if bias is None else np.asarray(bias)),
         name="output",
+        dtype=dtype,
     )
     return layer

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from tfp_vae.core.lazy import keras
 from tfp_vae.core.registry import Widths, check_keywords
 from tfp_vae.core.seeds import Purpose, integer
+from tfp_vae.core.types import FloatType
 from tfp_vae.model.networks.base import Activation, Network, layer_seeds
 
 __all__ = ["mlp"]
@@ -22,6 +23,7 @@ def mlp(
     output_size: int,
     output_bias: ArrayLike | None = None,
     seed: int = 0,
+    dtype: FloatType | None = None,
     *,
     hidden: Widths = (512, 512),
     activation: Activation = "gelu",
@@ -47,6 +49,7 @@ def mlp(
       output_size: P, the number of values per output, usually the `params_size` of a family.
       output_bias: initial bias of the last layer, a scalar or [P]. Zero if None.
       seed: seed of the initial weights, which are Glorot uniform, or He uniform before a relu.
+      dtype: type of the weights. Keras' default type if None, which is float32.
       hidden: width of each hidden layer. An empty tuple makes the network linear.
       activation: a, the function after each hidden layer.
       normalization: `layer` normalizes each hidden layer before its activation.
@@ -69,14 +72,14 @@ def mlp(
     from tfp_vae.model.networks.layers import Dropout, Layer, initializer, output
 
     seeds, own = layer_seeds(seed), integer(seed, Purpose.DROPOUT, *input_shape, output_size)
-    layers: list[Layer] = [keras.Input(tuple(input_shape)), keras.layers.Flatten()]
+    layers: list[Layer] = [keras.Input(tuple(input_shape), dtype=dtype), keras.layers.Flatten(dtype=dtype)]
     for i, width in enumerate(hidden):
         start = initializer(activation, next(seeds))
-        layers.append(keras.layers.Dense(width, kernel_initializer=start, name=f"hidden_{i}"))
+        layers.append(keras.layers.Dense(width, kernel_initializer=start, name=f"hidden_{i}", dtype=dtype))
         if normalization == "layer":
-            layers.append(keras.layers.LayerNormalization(name=f"normalization_{i}"))
-        layers.append(keras.layers.Activation(activation))
+            layers.append(keras.layers.LayerNormalization(name=f"normalization_{i}", dtype=dtype))
+        layers.append(keras.layers.Activation(activation, dtype=dtype))
         if dropout:
-            layers.append(Dropout(dropout, own, i))
-    network: Network = keras.Sequential([*layers, output(output_size, output_bias, next(seeds))])
+            layers.append(Dropout(dropout, own, i, dtype))
+    network: Network = keras.Sequential([*layers, output(output_size, output_bias, next(seeds), dtype)])
     return network

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from tfp_vae.core.lazy import keras
 from tfp_vae.core.registry import Depth, Widths, check_keywords
-from tfp_vae.core.types import Tensor
+from tfp_vae.core.types import FloatType, Tensor
 from tfp_vae.model.networks.base import Activation, Channels, Network
 from tfp_vae.model.networks.conv import ImageNetwork
 
@@ -23,6 +23,7 @@ def resnet(
     output_bias: ArrayLike | None = None,
     seed: int = 0,
     image_shape: Sequence[int] | None = None,
+    dtype: FloatType | None = None,
     *,
     channels: Channels = (32, 64),
     blocks: Depth = 1,
@@ -48,6 +49,7 @@ def resnet(
       output_bias: initial bias of the output, a scalar or [P]. Zero if None.
       seed: seed of the initial weights.
       image_shape: [H, W, C] of the image to make. Needed up.
+      dtype: type of the weights. Keras' default type if None, which is float32.
       channels: number of channels at each size, the largest image first.
       blocks: number of blocks at each size.
       block: the type of the blocks.
@@ -70,15 +72,15 @@ def resnet(
 
         for i in range(blocks):
             first, second = (
-                convolution(keras.layers.Conv2D, h.shape[-1], 1, None, next(seeds), f"{name}_block_{i}_{part}")
+                convolution(keras.layers.Conv2D, h.shape[-1], 1, None, next(seeds), f"{name}_block_{i}_{part}", dtype)
                 for part in "ab"
             )
-            a = keras.layers.Activation(activation)
+            a = keras.layers.Activation(activation, dtype=dtype)
             if block == "residual":
                 h = h + second(a(first(a(h))))
             else:
-                h = h + first(a(h)) * keras.layers.Activation("sigmoid")(second(a(h)))
+                h = h + first(a(h)) * keras.layers.Activation("sigmoid", dtype=dtype)(second(a(h)))
         return h
 
-    builder = ImageNetwork(output_size, output_bias, seed, channels, dense, activation, add_blocks)
+    builder = ImageNetwork(output_size, output_bias, seed, channels, dense, activation, add_blocks, dtype)
     return builder.build(input_shape, image_shape)

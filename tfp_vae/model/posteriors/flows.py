@@ -11,7 +11,7 @@ import pydantic
 
 from tfp_vae.core.lazy import tf, tfd, tfp
 from tfp_vae.core.registry import Depth, Width, record
-from tfp_vae.core.types import Array, Bijector, Distribution, Seed, Tensor
+from tfp_vae.core.types import Array, Bijector, Distribution, FloatType, Seed, Tensor
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, NormalNoisePosterior
 
@@ -84,8 +84,9 @@ class InverseAutoregressiveFlow(FlowPosterior):
     """Inverse autoregressive flow from a diagonal Normal, conditioned on x.
 
     z_0 ~ N(loc, diag(scale^2));  z_t = (z_{t-1} - m_t) exp(-a_t), with m_t and a_t masked networks of z_{t-1} and of a
-    context from the encoder. a_t is bounded to (-2, 2) by 2 tanh(. / 2), so no layer scales by more than e^2. Sampling
-    takes one pass, and so does the density of a fresh sample. The density of any other z takes D passes.
+    context from the encoder. a_t is bounded to (-2, 2) by 2 tanh(. / 2), so no layer scales by more than e^2. m_t is
+    bounded to (-8, 8), because a larger shift would cost the density digits. Sampling takes one pass, and so does the
+    density of a fresh sample. The density of any other z takes D passes.
 
     There is no closed-form KL, so train with `MonteCarloELBO` or an importance-weighted bound. `StickingTheLanding`,
     `DReG` and a `Vamp` prior need the density at other points, so they pay the D passes at every step.
@@ -100,6 +101,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
     Args:
       latent_dim: D, the dimension of z.
       seed: seed of the initial weights.
+      dtype: type of the weights and of z.
       depth: number of flow layers.
       hidden: width of the two hidden layers of each masked network.
       context: number of values that the encoder passes to the layers, in addition to loc and scale.
@@ -116,6 +118,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
 
     latent_dim: pydantic.PositiveInt
     seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
     depth: Depth = field(default=2, kw_only=True)
     hidden: Width = field(default=128, kw_only=True)
     context: Width = field(default=64, kw_only=True)
@@ -125,7 +128,9 @@ class InverseAutoregressiveFlow(FlowPosterior):
         """The masked autoregressive layers, from z to z_0."""
         from tfp_vae.model.distributions.flows import MaskedFlow
 
-        return MaskedFlow(self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden)
+        return MaskedFlow(
+            self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden, dtype=self.dtype
+        )
 
     def bijector(self, context: Array) -> Bijector:
         """Return the inverse of the layers, a `tfb.Invert`."""
@@ -138,8 +143,8 @@ class RealNVP(FlowPosterior):
     """Coupling flow from a diagonal Normal, conditioned on x. Sampling and density take one pass each.
 
     z_0 ~ N(loc, diag(scale^2)). Each layer keeps the first half of z_{t-1} and maps the second half z to z exp(a) + m.
-    A network computes m and a from the first half and from a context that the encoder provides. a is bounded to
-    (-2, 2). The dimensions are reversed between layers.
+    A network computes m and a from the first half and from a context that the encoder provides. m is bounded to
+    (-8, 8) and a to (-2, 2). The dimensions are reversed between layers.
 
     A layer is less flexible than an autoregressive one of the same width because it copies half of z. But the density
     at any z is as cheap as a sample, which suits `StickingTheLanding`, `DReG` and a `Vamp` prior. There is no
@@ -148,6 +153,7 @@ class RealNVP(FlowPosterior):
     Args:
       latent_dim: D, the dimension of z, at least 2.
       seed: seed of the initial weights.
+      dtype: type of the weights and of z.
       depth: number of coupling layers.
       hidden: width of the two hidden layers of each network.
       context: number of values that the encoder passes to the layers, in addition to loc and scale.
@@ -164,6 +170,7 @@ class RealNVP(FlowPosterior):
 
     latent_dim: Annotated[int, pydantic.Field(ge=2)]
     seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
     depth: Depth = field(default=4, kw_only=True)
     hidden: Width = field(default=128, kw_only=True)
     context: Width = field(default=64, kw_only=True)
@@ -173,7 +180,9 @@ class RealNVP(FlowPosterior):
         """The coupling layers, from z_0 to z."""
         from tfp_vae.model.distributions.flows import CouplingFlow
 
-        return CouplingFlow(self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden)
+        return CouplingFlow(
+            self.latent_dim, self.context, self.seed, depth=self.depth, hidden=self.hidden, dtype=self.dtype
+        )
 
     def bijector(self, context: Array) -> Bijector:
         """Return the layers as a `tfb.Chain`."""

@@ -11,7 +11,7 @@ import pydantic
 
 from tfp_vae.core.lazy import tfd
 from tfp_vae.core.registry import Depth, Width, record
-from tfp_vae.core.types import Distribution
+from tfp_vae.core.types import Distribution, FloatType
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.priors.base import Prior
 from tfp_vae.model.priors.normal import StandardNormal
@@ -29,6 +29,7 @@ class FlowPrior(Prior):
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(reparameterized=True)
+    dtype: FloatType
 
     @property
     @abc.abstractmethod
@@ -44,7 +45,8 @@ class FlowPrior(Prior):
     @final
     def __call__(self, temperature: float = 1.0) -> Distribution:
         """Return the flow of N(0, T^2 I), batch [], event [D]."""
-        p: Distribution = tfd.TransformedDistribution(StandardNormal(self.latent_dim)(temperature), self.flow())
+        start = StandardNormal(self.latent_dim, self.dtype)(temperature)
+        p: Distribution = tfd.TransformedDistribution(start, self.flow())
         return p
 
 
@@ -54,7 +56,8 @@ class AutoregressiveFlow(FlowPrior):
     """Masked autoregressive flow from N(0, I). The density takes one pass, sampling D.
 
     Each layer is z_i = u_i exp(a_i) + m_i, with m_i and a_i from a masked network of z_1..z_{i-1}. a_i is bounded to
-    (-2, 2) by 2 tanh(. / 2), so no layer scales by more than e^2. The dimensions are reversed between layers.
+    (-2, 2) by 2 tanh(. / 2), so no layer scales by more than e^2, and m_i to (-8, 8). The dimensions are reversed
+    between layers.
 
     Training and evaluation only need the density, so a step costs one pass for any D. Pictures need samples, which take
     D passes. There is no closed-form KL.
@@ -62,6 +65,7 @@ class AutoregressiveFlow(FlowPrior):
     Args:
       latent_dim: D, the dimension of z.
       seed: seed of the initial weights.
+      dtype: type of the weights and of z.
       depth: number of flow layers.
       hidden: width of the two hidden layers of each masked network.
 
@@ -74,6 +78,7 @@ class AutoregressiveFlow(FlowPrior):
 
     latent_dim: pydantic.PositiveInt
     seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
     depth: Depth = field(default=2, kw_only=True)
     hidden: Width = field(default=128, kw_only=True)
 
@@ -82,7 +87,7 @@ class AutoregressiveFlow(FlowPrior):
         """The layers, from u to z."""
         from tfp_vae.model.distributions.flows import MaskedFlow
 
-        return MaskedFlow(self.latent_dim, 0, self.seed + 1, depth=self.depth, hidden=self.hidden)
+        return MaskedFlow(self.latent_dim, 0, self.seed + 1, depth=self.depth, hidden=self.hidden, dtype=self.dtype)
 
 
 @final
@@ -91,7 +96,7 @@ class RealNVP(FlowPrior):
     """Coupling flow from N(0, I). Density and sampling take one pass each.
 
     Each layer keeps the first half of u and maps the second half v to v exp(a) + m. A network computes m and a from the
-    first half. a is bounded to (-2, 2). The dimensions are reversed between layers.
+    first half. m is bounded to (-8, 8) and a to (-2, 2). The dimensions are reversed between layers.
 
     A layer is less flexible than one of `AutoregressiveFlow`, but sampling takes one pass instead of D. There is no
     closed-form KL.
@@ -105,6 +110,7 @@ class RealNVP(FlowPrior):
     Args:
       latent_dim: D, the dimension of z, at least 2.
       seed: seed of the initial weights.
+      dtype: type of the weights and of z.
       depth: number of coupling layers.
       hidden: width of the two hidden layers of each network.
 
@@ -121,6 +127,7 @@ class RealNVP(FlowPrior):
 
     latent_dim: Annotated[int, pydantic.Field(ge=2)]
     seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
     depth: Depth = field(default=4, kw_only=True)
     hidden: Width = field(default=128, kw_only=True)
 
@@ -129,4 +136,4 @@ class RealNVP(FlowPrior):
         """The layers, from u to z."""
         from tfp_vae.model.distributions.flows import CouplingFlow
 
-        return CouplingFlow(self.latent_dim, 0, self.seed + 1, depth=self.depth, hidden=self.hidden)
+        return CouplingFlow(self.latent_dim, 0, self.seed + 1, depth=self.depth, hidden=self.hidden, dtype=self.dtype)

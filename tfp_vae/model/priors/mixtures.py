@@ -13,7 +13,7 @@ import pydantic
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import record
-from tfp_vae.core.types import Array, Distribution, Variable
+from tfp_vae.core.types import Array, Distribution, FloatType, Variable
 from tfp_vae.model.priors.base import Prior
 
 __all__ = ["NormalMixture", "Vamp"]
@@ -36,6 +36,7 @@ class NormalMixture(Prior):
     Args:
       latent_dim: D, the dimension of z.
       seed: seed of the initial locs.
+      dtype: type of the variables and of z.
       components: K, the number of components.
 
     Returns (when called, with a temperature T):
@@ -47,6 +48,7 @@ class NormalMixture(Prior):
 
     latent_dim: pydantic.PositiveInt
     seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
     components: Components = field(default=10, kw_only=True)
 
     @functools.cached_property
@@ -54,9 +56,9 @@ class NormalMixture(Prior):
         """Logits [K], locs [K, D], and scales [K, D] before their softplus."""
         locs = np.random.default_rng(self.seed).normal(size=(self.components, self.latent_dim))
         return (
-            tf.Variable(tf.zeros([self.components]), name="logits"),
-            tf.Variable(locs.astype(np.float32), name="locs"),
-            tf.Variable(tf.fill([self.components, self.latent_dim], 0.54), name="scales"),
+            tf.Variable(tf.zeros([self.components], self.dtype), name="logits"),
+            tf.Variable(locs.astype(self.dtype), name="locs"),
+            tf.Variable(tf.fill(locs.shape, tf.constant(0.54, self.dtype)), name="scales"),
         )
 
     def __call__(self, temperature: float = 1.0) -> Distribution:
@@ -90,6 +92,7 @@ class Vamp(Prior):
       encoder: x -> q(z|x). It is not validated, because a run checks its settings before it has an encoder.
       data_mean: the pseudo-inputs start around this mean of the data, [*event_shape].
       seed: seed of the initial pseudo-inputs.
+      dtype: type of the pseudo-inputs, which the encoder must accept.
       components: K, the number of pseudo-inputs.
 
     Returns (when called):
@@ -106,14 +109,15 @@ class Vamp(Prior):
     encoder: pydantic.SkipValidation[Callable[[Array], Distribution]] = field(repr=False)
     data_mean: Array = field(repr=False)
     seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
     components: Components = field(default=100, kw_only=True)
 
     @functools.cached_property
     def learned(self) -> tuple[Variable]:
         """The pseudo-inputs, [K, *event_shape]."""
-        mean = np.asarray(self.data_mean, np.float32)
+        mean = np.asarray(self.data_mean, self.dtype)
         noise = np.random.default_rng(self.seed).normal(scale=0.1, size=(self.components, *mean.shape))
-        return (tf.Variable(mean + noise.astype(np.float32), name="pseudo_inputs"),)
+        return (tf.Variable(mean + noise.astype(self.dtype), name="pseudo_inputs"),)
 
     def __call__(self, temperature: float = 1.0) -> Distribution:
         """Return the mixture, batch [], event [D]."""

@@ -8,7 +8,7 @@ import pydantic
 
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
-from tfp_vae.core.types import Distribution
+from tfp_vae.core.types import Distribution, FloatType
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.priors.base import Prior
 
@@ -40,7 +40,7 @@ class StandardNormal(Prior):
 
     capabilities: ClassVar[Capabilities] = Capabilities(normal=True, diagonal=True, standard=True, reparameterized=True)
     latent_dim: pydantic.PositiveInt
-    dtype: str = "float32"
+    dtype: FloatType = "float32"
 
     def __call__(self, temperature: float = 1.0) -> Distribution:
         """Return N(0, T^2 I), batch [], event [D]."""
