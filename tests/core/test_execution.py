@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tfp_vae.core import execution
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.execution import ALIGNMENT, align, choose, compile_function, has_alignment, to_device
+from tfp_vae.core.execution import (
+    ALIGNMENT,
+    align,
+    choose,
+    compile_function,
+    compile_with_xla,
+    has_alignment,
+    to_device,
+)
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.loading import load
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare
@@ -117,3 +129,22 @@ def test_unknown_execution_is_refused() -> None:
         choose(tf.Module(), "grph")
     with pytest.raises(UsageError, match="`execution`: expected 'xla' or 'graph' or 'eager', found 'auto'"):
         compile_function(abs, "auto")
+
+
+@pytest.mark.parametrize("own", [None, "--xla_cpu_enable_fast_math=false"])
+def test_threads_that_compile_at_once_leave_the_environment_unchanged(
+    own: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if own is not None:
+        monkeypatch.setenv("XLA_FLAGS", own)
+    execution.read_xla_flags.cache_clear()
+    barrier = threading.Barrier(6)
+
+    def compile_at_once(i: int) -> float:
+        barrier.wait()
+        return float(compile_with_xla(lambda: tf.constant(i))())
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(compile_at_once, range(6))) == list(range(6))
+    assert os.environ.get("XLA_FLAGS") == own

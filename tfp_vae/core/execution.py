@@ -11,6 +11,7 @@ import abc
 import contextvars
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterable
 from typing import ParamSpec, Protocol, TypeVar, cast
 
@@ -41,16 +42,25 @@ AUTO = "auto"
 XLA_FLAGS = "--xla_cpu_prefer_vector_width=512"
 """Flags for XLA on a CPU: use the full width of AVX-512 if the CPU has it."""
 
+_ENVIRONMENT_LOCK = threading.Lock()
+"""Held while `os.environ` differs from your own, so that a second thread neither sees nor undoes the difference."""
+
 _RUNNING: contextvars.ContextVar[str] = contextvars.ContextVar("running", default="eager")
 
 
-@functools.cache
 def set_xla_flags() -> None:
-    """Make XLA read `XLA_FLAGS`, which it does once per process.
+    """Make XLA read `XLA_FLAGS`, which it does once per process. Other threads wait until it has read them.
 
     Your own flags in the environment follow ours, so they take precedence. The environment is restored, because other
     libraries and child processes may have an XLA of their own.
     """
+    with _ENVIRONMENT_LOCK:
+        read_xla_flags()
+
+
+@functools.cache
+def read_xla_flags() -> None:
+    """Compile a small function while the environment holds our flags."""
     own = os.environ.get("XLA_FLAGS")
     os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {own or ''}"
     try:
