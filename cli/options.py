@@ -334,9 +334,7 @@ weights_option = option(
     "--weights",
     group=RUN,
     type=click.Choice([FINAL, BEST]),
-    default=FINAL,
-    show_default=True,
-    help="Weights of the last step, or of the best validation ELBO.",
+    help="Weights of the last step, or of the best epoch.  [default: best if the run has early stopping, else final]",
 )
 allow_code_option = option(
     "--allow-code",

@@ -90,8 +90,8 @@ def check_picture(run: Run, out: Path | None) -> None:
         run.check_writable([PLOTS], OUT)
 
 
-def restore(run: Run, weights: str) -> LoadedRun:
-    """Return the model of a run with its `final` or its `best` weights, and print which."""
+def restore(run: Run, weights: str | None) -> LoadedRun:
+    """Return the model of a run with its `final` or `best` weights, or its usual ones if None, and print which."""
     console.start_tensorflow()
     from tfp_vae.runs.load import LoadedRun
 

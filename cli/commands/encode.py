@@ -63,7 +63,7 @@ def command(
     samples: int,
     seed: int,
     out: str | None,
-    weights: str,
+    weights: str | None,
     as_json: bool,
 ) -> None:
     """Write the means, scales and samples of q(z|x) to a file."""

@@ -17,6 +17,7 @@ from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
 
 from .. import console, options, output
+from . import train
 
 if TYPE_CHECKING:
     from tfp_vae.runs.results import Assessment
@@ -102,6 +103,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
         )
     if result["advice"]:
         notes.append(console.with_options(result["advice"], command))
+    notes += [console.with_options(remark, train.command) for remark in result["remarks"]]
     information, most = result["mutual_information"], result["mutual_information_ceiling"]
     if information is not None and most and information >= NEAR_CEILING * most:
         notes.append(
@@ -196,7 +198,7 @@ def command(
     ais_examples: int,
     per_example: str | None,
     plots: bool,
-    weights: str,
+    weights: str | None,
     execution: str,
     as_json: bool,
 ) -> None:

@@ -103,7 +103,7 @@ def command(
     kind: str,
     seed: int,
     out: str | None,
-    weights: str,
+    weights: str | None,
     as_json: bool,
 ) -> None:
     """Decode paths through latent space.

@@ -56,7 +56,7 @@ def command(
     run: str | None,
     runs_dir: str,
     data_dir: str | None,
-    weights: str,
+    weights: str | None,
     projection: str | None,
     seed: int | None,
     as_json: bool,

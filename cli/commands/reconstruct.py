@@ -83,7 +83,7 @@ def command(
     show: str,
     seed: int,
     out: str | None,
-    weights: str,
+    weights: str | None,
     as_json: bool,
 ) -> None:
     """Reconstruct examples from their latent codes.

@@ -9,7 +9,6 @@ import numpy as np
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.outputs import OUTPUTS
-from tfp_vae.runs.checkpoint import FINAL
 from tfp_vae.runs.config import DataConfig
 
 from .. import console, options, output
@@ -89,7 +88,7 @@ def command(
     show: str | None,
     temperature: float,
     region: tuple[float, float, float, float] | None,
-    weights: str,
+    weights: str | None,
     as_json: bool,
 ) -> None:
     """Sample from p(x) of a run.
@@ -119,7 +118,7 @@ def command(
         name += "-region" + "_".join(f"{bound:g}" for bound in region)
     if temperature != 1:
         title, name = f"{title} at temperature {temperature:g}", f"{name}-temperature{temperature:g}"
-    if weights != FINAL:
+    if weights is not None:
         name = f"{name}-{weights}"
     restored = output.restore(found, weights)
     path = path or found.plot_path(name)

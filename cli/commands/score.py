@@ -84,7 +84,7 @@ def command(
     out: str | None,
     show: int,
     plots: bool,
-    weights: str,
+    weights: str | None,
     execution: str,
     as_json: bool,
 ) -> None:

@@ -251,11 +251,12 @@ def print_result(result: Mapping[str, Any]) -> None:
         values = ", ".join(f"{value:.2f} ({split})" for split, value in scaled.items())
         click.echo(f"ELBO of the scaled values: {values}")
     click.echo(output.measure_line(result))
-    early = result["stopped_early"]
+    early, in_use = result["stopped_early"], result["weights"]
     if early is not None:
-        best = f"best at epoch {early['best_epoch']} (--weights best)"
-        never = "with no epoch of a finite validation ELBO"
+        best, never = f"best at epoch {early['best_epoch']}", "with no epoch of a finite validation bound"
         click.echo(f"stopped early at epoch {early['epoch']}, {best if early['best_epoch'] else never}")
+    if in_use == "best":
+        click.echo(f"commands use the weights of epoch {result['best']['epoch']}, the best (--weights final: the last)")
     if result["ema"] is not None:
         click.echo(f"validation uses averaged weights (EMA with decay {result['ema']:g}), as every command does")
     click.echo(result["run"])

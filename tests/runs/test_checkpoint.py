@@ -30,6 +30,7 @@ EPOCH = {
     "validation_elbo": float("-inf"),
     "validation_distortion": 25.5,
     "validation_rate": 2.5,
+    "validation_bound": -28.0,
     "learning_rate": 1e-3,
     "seconds": 0.25,
 }

@@ -318,7 +318,7 @@ class TestRunConfig:
     [
         ("epochs", 12_000, "12000", "12,000"),
         ("learning_rate", 1e-3, "0.001", "0.001"),
-        ("early_stopping", 5, "5", "after 5 epochs without a better validation ELBO"),
+        ("early_stopping", 5, "5", "after 5 epochs without a better validation bound"),
         ("ema", 0.999, "0.999", "decay 0.999"),
         ("resize", (28, 32), "28x32", "28x32"),
         ("columns", ("a, b", "c"), '"a, b",c', '"a, b",c'),

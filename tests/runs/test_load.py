@@ -32,6 +32,7 @@ from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import BestWeights, EarlyStopping, State
+from tfp_vae.training.state import weights_in_use
 
 QUICK = {"epochs": 2, "execution": "graph"}
 NAME = "tests.helpers.models:make_for_digits"
@@ -130,7 +131,7 @@ class TestSaveAfterFit:
         saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
         assert_same(weights(tv.load(saved.folder)), weights(vae))
         best = saved.checkpoint().best
-        assert (best.step, best.elbo) == (12 * history.best_epoch, history[history.best_epoch - 1].validation_elbo)
+        assert (best.step, best.bound) == (12 * history.best_epoch, history[history.best_epoch - 1].validation_elbo)
 
     def test_a_vae_without_fit_is_saved_with_its_weights(self, tmp_path: Path) -> None:
         vae = make_for_digits()
@@ -379,6 +380,20 @@ def test_report_of_a_hand_built_run_gives_no_command(hand_built: Run, trained: P
     assert sentence in html_page(hand_built)
     assert "tfp-vae train --dataset" not in html_page(hand_built)
     assert sentence not in html_page(Run(trained))
+
+
+def test_a_training_that_stopped_early_is_saved_with_its_best_weights(tmp_path: Path) -> None:
+    data, vae = tv.data.load("digits"), make_for_digits()
+    jump = lambda step: tf.where(step < 2, 1e-3, 20.0)  # noqa: E731
+    settings = {"epochs": 4, "steps_per_epoch": 2, "execution": "eager", "lr_schedule": jump}
+    history = tv.fit(vae, data, **settings, callbacks=[EarlyStopping(1)])
+    assert (len(history), history.best_epoch) == (2, 1)
+    run = tv.save(vae, tmp_path / "run")
+    assert_same(State(tv.load(run.folder, builder=make_for_digits)).capture(), State(vae).capture())
+    assert history.snapshot is not None
+    last = LoadedRun(run, "final", builder=make_for_digits)
+    assert_same(State(last.vae).capture(), weights_in_use(history.snapshot.variables))
+    assert run.read("training.json")["weights"] == "best"
 
 
 class TestLoadedRun:

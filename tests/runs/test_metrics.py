@@ -20,6 +20,7 @@ EPOCHS = [
         "validation_elbo": -28.0,
         "validation_distortion": 25.5,
         "validation_rate": 2.5,
+        "validation_bound": -28.0,
         "learning_rate": 1e-3,
         "seconds": 0.25,
     }

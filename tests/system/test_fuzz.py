@@ -53,7 +53,8 @@ class Loader(NamedTuple):
 
 LINE = {
     "epoch": 1, "step": 12, "elbo": -27.5, "distortion": 27.0, "rate": 0.5, "validation_elbo": -27.25,
-    "validation_distortion": 26.75, "validation_rate": 0.5, "learning_rate": 1e-3, "seconds": 0.25,
+    "validation_distortion": 26.75, "validation_rate": 0.5, "validation_bound": -27.25,
+    "learning_rate": 1e-3, "seconds": 0.25,
 }  # fmt: skip
 STATUS = {"state": "failed", "reason": "the loss was not finite", "step": 12, "epochs": 1}
 CONFIG = {

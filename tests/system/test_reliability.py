@@ -540,7 +540,11 @@ class TestBest:
         assert np.argmax(elbos) == 0
         best, final = LoadedRun(run, "best"), LoadedRun(run)
         assert (best.step, final.step) == (12, 36)
-        assert run.read(runs.TRAINING)["best"] == {"epoch": 1, "validation_elbo": elbos[0]}
+        assert run.read(runs.TRAINING)["best"] == {
+            "epoch": 1,
+            "validation_elbo": elbos[0],
+            "validation_bound": elbos[0],
+        }
         assert (
             State(best.vae).capture()["decoder/000/kernel"] != State(final.vae).capture()["decoder/000/kernel"]
         ).any()

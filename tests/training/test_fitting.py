@@ -13,7 +13,10 @@ import tensorflow as tf
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import assert_same
 from tfp_vae.core.errors import DataError, DivergenceError, UsageError
+from tfp_vae.core.seeds import Purpose, fold
+from tfp_vae.objectives import ELBO, IWAE, Weighted
 from tfp_vae.training import BestWeights, Callback, EarlyStopping, History, Snapshot, State, Training, fit, fitting
+from tfp_vae.training.state import weights_in_use
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ class Recorder(Callback):
 
 def short(x: np.ndarray, **more: object) -> tuple[object, History]:
     vae = make()
-    return vae, fit(vae, x, **{"epochs": 3, "batch_size": 10, "execution": "graph", **more})
+    return vae, fit(vae, x, **{"epochs": 3, "batch_size": 10, "execution": "eager", **more})
 
 
 def test_callbacks_run_in_order(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +94,40 @@ def test_restores_best_weights(x: np.ndarray) -> None:
     assert_same(State(vae).capture(), State(first).capture())
 
 
+def test_early_stopping_restores_the_best_weights_and_can_continue(x: np.ndarray) -> None:
+    jump = lambda step: tf.where(step < 3, 1e-3, 20.0)  # noqa: E731
+    settings = {"lr_schedule": jump, "validation": x, "epochs": 9}
+    vae, history = short(x, callbacks=[EarlyStopping(2)], **settings)
+    assert (len(history), history.best_epoch) == (3, 1)
+    first, _ = short(x, validation=x, epochs=1)
+    assert_same(State(vae).capture(), State(first).capture())
+    kept, _ = short(x, callbacks=[EarlyStopping(2, restore=False)], **settings)
+    assert history.snapshot is not None
+    assert_same(weights_in_use(history.snapshot.variables), State(kept).capture())
+
+
+def test_best_epoch_follows_the_bound_of_iwae(x: np.ndarray) -> None:
+    vae, history = short(x, objective="iwae:mc_samples=5", validation=x, epochs=2)
+    assert all(each.validation_bound > each.validation_elbo for each in history)  # because K = 5 is tighter than K = 1
+    bounds = [each.validation_bound for each in history]
+    assert history.best_epoch == 1 + int(np.argmax(bounds))
+    expected = IWAE(mc_samples=5).bound(vae, x, seed=fold((0, int(Purpose.VALIDATION)), 0)).value
+    assert bounds[-1] == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_validation_bound_is_the_elbo_of_its_estimators(x: np.ndarray) -> None:
+    _, history = short(x, objective="elbo:mc_samples=3", validation=x, epochs=1)
+    assert history[0].validation_bound == history[0].validation_elbo
+
+
+def test_warm_up_counts_as_over_in_validation(x: np.ndarray) -> None:
+    warm = Weighted(ELBO(), beta=4.0, warmup_steps=10**6)
+    _, history = short(x, objective=warm, validation=x, epochs=1)
+    (epoch,) = history
+    expected = -epoch.validation_distortion - 4 * epoch.validation_rate
+    assert epoch.validation_bound == pytest.approx(expected, rel=1e-5)
+
+
 def test_divergence_names_settings_and_reaches_callbacks(x: np.ndarray) -> None:
     recorder = Recorder()
     with pytest.raises(DivergenceError, match=r"`learning_rate`.*`clip_norm=10`"):
@@ -125,7 +162,7 @@ def test_last_fit_lives_as_long_as_its_vae(x: np.ndarray) -> None:
     assert first is not None
     assert first.history is history
     assert (first.settings["epochs"], first.settings["batch_size"], len(first.data.train)) == (1, 10, len(x))
-    second = fit(vae, x[:20], epochs=2, batch_size=10, execution="graph")
+    second = fit(vae, x[:20], epochs=2, batch_size=10, execution="eager")
     assert fitting.last_fit(vae).history is second
     assert fitting.last_fit(make()) is None
     alive = weakref.ref(vae)

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from tfp_vae.training.history import Epoch, History, Terms, Totals, best_epoch
+from tfp_vae.training.history import Epoch, History, Terms, Totals, Validation, best_epoch
 
 
 def epoch(number: int, validation_elbo: float = -1.0) -> Epoch:
-    return Epoch(number, 10 * number, -3.0, 2.0, 1.0, validation_elbo, 0.75, 0.25, 1e-3, 0.5)
+    return Epoch(number, 10 * number, -3.0, 2.0, 1.0, validation_elbo, 0.75, 0.25, validation_elbo, 1e-3, 0.5)
 
 
 def test_totals_divide_by_the_steps() -> None:
@@ -69,3 +69,14 @@ def test_to_frame_has_a_row_per_epoch() -> None:
     assert frame.index.tolist() == [1, 2]
     assert frame["validation_elbo"].tolist() == [-1.0, -0.5]
     assert frame.columns.tolist() == list(Epoch._fields[1:])
+
+
+def test_the_best_epoch_follows_the_bound_of_the_objective() -> None:
+    """Under IWAE, DReG and Renyi the ELBO may fall while the bound rises."""
+    epochs = [epoch(i)._replace(validation_elbo=-10.0 - i, validation_bound=-10.0 + i) for i in (1, 2, 3)]
+    assert best_epoch(epochs) == 3
+
+
+def test_terms_and_validation_move_with_the_units() -> None:
+    assert Terms(-3.0, 2.0, 1.0).rescale(0.5) == Terms(-3.5, 2.5, 1.0)
+    assert Validation(-3.0, 2.0, 1.0, -2.0).rescale(0.5) == Validation(-3.5, 2.5, 1.0, -2.5)

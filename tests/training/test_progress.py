@@ -64,7 +64,7 @@ def simulate(epochs: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> No
         now[0] = next(clock)
         shown.progress(state)
         state.totals, state.step = Totals(), 2 * epoch
-        state.history.epochs.append(Epoch(epoch, state.step, *terms, *terms, 1e-3, seconds))
+        state.history.epochs.append(Epoch(epoch, state.step, *terms, *terms, terms[0], 1e-3, seconds))
         now[0] = next(clock)
         shown.epoch(state)
     shown.end(state)

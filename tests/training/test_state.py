@@ -25,6 +25,24 @@ def test_all_variables_are_named_once() -> None:
     assert {name.partition("/")[0] for name in state.variables} == {"encoder", "decoder"}
 
 
+def test_names_are_positions_in_the_variables_of_each_part() -> None:
+    """`docs/reliability.md` documents this order."""
+    vae, optimizer = make(), adam(1e-3)
+    optimizer.build(vae.trainable_variables)
+    state = State(vae, optimizer)
+    for part in ("encoder", "decoder"):
+        module = getattr(vae, part)
+        named = {name: v for name, v in state.variables.items() if name.startswith(f"{part}/")}
+        assert [int(name.split("/")[1]) for name in named] == list(range(len(module.variables)))
+        for (name, found), expected in zip(named.items(), module.variables, strict=True):
+            assert found is expected
+            assert expected.name.split(":")[0].endswith(name.split("/")[2])
+    slots = [v for name, v in state.variables.items() if name.startswith(OPTIMIZER)]
+    assert all(a is b for a, b in zip(slots, optimizer.variables, strict=True))
+    shapes = [tuple(v.shape) for v in vae.trainable_variables for _ in range(2)]
+    assert [tuple(slot.shape) for slot in slots] == [(), *shapes]
+
+
 def test_restore_gives_another_model_the_captured_weights() -> None:
     first, second = State(make(seed=0)), State(make(seed=1))
     captured = first.capture()

@@ -24,12 +24,12 @@ from tfp_vae.training import fitting
 from tfp_vae.training.history import Epoch
 from tfp_vae.training.stopping import Stop, early_stop
 
-STILL = {"learning_rate": 1e-30, "epochs": 9}
+STILL = {"learning_rate": 1e-30, "epochs": 9, "execution": "eager"}
 """Settings of a training that changes no weight, so the first epoch stays the best."""
 
 
 def history(*elbos: float) -> list[Epoch]:
-    return [Epoch(i + 1, i + 1, 0.0, 0.0, 0.0, elbo, 0.0, 0.0, 0.0, 0.0) for i, elbo in enumerate(elbos)]
+    return [Epoch(i + 1, i + 1, 0.0, 0.0, 0.0, elbo, 0.0, 0.0, elbo, 0.0, 0.0) for i, elbo in enumerate(elbos)]
 
 
 class TestRule:
@@ -95,12 +95,13 @@ class TestRun:
         assert stopped.status().state == "finished"
         assert stopped.is_whole()
         assert stopped.early_end() == Stop(3, 1, 2)
-        assert (LoadedRun(stopped).step, LoadedRun(stopped, "best").step) == (36, 12)
+        assert (LoadedRun(stopped, "final").step, LoadedRun(stopped, "best").step) == (36, 12)
+        assert (LoadedRun(stopped).step, LoadedRun(stopped).weights, result["weights"]) == (12, "best", "best")
 
     def test_a_run_that_reaches_its_last_epoch_did_not_stop_early(self, trained: Path, tmp_path: Path) -> None:
         assert Run(trained).read(runs.TRAINING)["stopped_early"] is None
         assert Run(trained).early_end() is None
-        run, dataset = start_run(tmp_path / "run", early_stopping=2, learning_rate=1e-30, epochs=3)
+        run, dataset = start_run(tmp_path / "run", early_stopping=2, **{**STILL, "epochs": 3})
         assert train(run, dataset)
         assert run.read(runs.TRAINING)["stopped_early"] is None
         assert run.early_end() is None
@@ -109,7 +110,7 @@ class TestRun:
         rates = []
         for name, patience in (("stopped", 1), ("whole", None)):
             run, dataset = start_run(
-                tmp_path / name, early_stopping=patience, lr_schedule="cosine", learning_rate=1e-30, epochs=4
+                tmp_path / name, early_stopping=patience, lr_schedule="cosine", **{**STILL, "epochs": 4}
             )
             assert train(run, dataset)
             rates.append([line["learning_rate"] for line in run.metrics()])
@@ -183,10 +184,11 @@ class TestCommand:
 
     def test_commands_mention_early_stopping(self, tmp_path: Path) -> None:
         told = ("--early-stopping", "1", "--learning-rate", "1e-30", "--epochs", "5", "--run-dir", tmp_path / "r")
-        train_it = ("train", "--hidden", "8", "--execution", "graph", "--no-plots", *told)
+        train_it = ("train", "--hidden", "8", "--execution", "eager", "--no-plots", *told)
         shown = call(*train_it).stdout
         assert "2 epochs, 24 steps" in shown
-        assert "stopped early at epoch 2, best at epoch 1 (--weights best)" in shown
+        assert "stopped early at epoch 2, best at epoch 1" in shown
+        assert "commands use the weights of epoch 1, the best (--weights final: the last)" in shown
         resume = ("train", "--resume", "--no-plots", "--run-dir", tmp_path / "r")
         said = one_sentence(call(*resume, code=2))
         assert "stopped early at epoch 2, best at epoch 1. Raise --early-stopping (it is 1) to continue" in said

@@ -159,7 +159,7 @@ def metric_rows(evaluation: Mapping[str, Any] | None, place: Place = "report") -
     """
     found = evaluation or {}
     return [
-        MetricRow(m.label, significant(m.value(found)), significant(m.error(found)), m.unit, m.meaning)
+        MetricRow(m.label, significant(m.value(found)), significant(m.error(found)), m.unit_text(found), m.meaning)
         for m in metrics_of(place)
         if m.value(found) is not None
     ]

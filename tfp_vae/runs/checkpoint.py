@@ -81,7 +81,7 @@ class Checkpoint(NamedTuple):
             "seconds": np.array(self.seconds),
             "epoch_sums": np.asarray(self.epoch_sums, np.float64),
             "history": np.frombuffer(metrics.text(self.history).encode(), np.uint8),
-            "best": np.array([-1, 0] if best is None else [best.step, best.elbo], np.float64),
+            "best": np.array([-1, 0] if best is None else [best.step, best.bound], np.float64),
             **{_VARIABLES + name: array for name, array in self.variables.items()},
             **{_BEST + name: array for name, array in best_variables.items()},
         }
@@ -99,7 +99,7 @@ class Checkpoint(NamedTuple):
             raise ValueError(f"expected format {FORMAT}, found {version}")
         if (total := int(left.pop("entries"))) != len(arrays) - 1:
             raise ValueError(f"expected {total} arrays, found {len(arrays) - 1}")
-        step, (best_step, best_elbo) = int(left.pop("step")), map(float, left.pop("best"))
+        step, (best_step, best_bound) = int(left.pop("step")), map(float, left.pop("best"))
         run, history = (cls._text(left.pop(name)) for name in ("run", "history"))
         seconds, sums = float(left.pop("seconds")), left.pop("epoch_sums")
         variables, best_variables = (
@@ -112,7 +112,7 @@ class Checkpoint(NamedTuple):
             raise ValueError(f"step {step}, and epoch_sums of shape {sums.shape}")
         if best_step == step:
             best_variables = weights_in_use(variables)
-        best = None if best_step < 0 else Best(int(best_step), best_elbo, best_variables)
+        best = None if best_step < 0 else Best(int(best_step), best_bound, best_variables)
         return cls(step, sums, variables, seconds, metrics.parse(history), best, run)
 
     @staticmethod

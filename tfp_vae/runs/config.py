@@ -606,10 +606,10 @@ class TrainingConfig(_Record):
         Setting(
             "Optimization",
             "Early stopping",
-            "Stop after this many epochs without a better validation ELBO.",
+            "Stop if the validation bound does not rise for this long.",
             default="never",
             metavar="EPOCHS",
-            line="after {:,} epochs without a better validation ELBO",
+            line="after {:,} epochs without a better validation bound",
         ),
     ] = None
     ema: Annotated[

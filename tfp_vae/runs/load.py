@@ -206,9 +206,10 @@ def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
     history = History() if fit is None else fit.history
     kept = history.snapshot
     if kept is not None:
-        in_use = weights_in_use(kept.variables)
-        if all(np.array_equal(in_use[name], array, equal_nan=True) for name, array in weights.items()):
-            return kept
+        stored = [weights_in_use(kept.variables)] + ([] if kept.best is None else [kept.best.variables])
+        for known in stored:
+            if all(np.array_equal(known[name], array, equal_nan=True) for name, array in weights.items()):
+                return kept
     optimizer = OPTIMIZERS.build(training.optimizer, training.learning_rate)
     optimizer.build(vae.trainable_variables)
     average = None if training.ema is None else Average(copies(vae.trainable_variables), training.ema)
@@ -224,7 +225,7 @@ def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
 def load(
     folder: str | os.PathLike[str],
     *,
-    weights: Literal["final", "best"] = "final",
+    weights: Literal["final", "best"] | None = None,
     builder: Builder | None = None,
     allow_code: bool = False,
 ) -> VAE:
@@ -238,7 +239,7 @@ def load(
 
     Args:
       folder: the folder of the run.
-      weights: `final` or `best`, see `LoadedRun`.
+      weights: `final` or `best`, see `LoadedRun`. By default the best ones if the run stops early.
       builder: the function that builds the VAE, if you built it by hand. By default the config names it.
       allow_code: whether to import the code that the config names, such as the builder. Set it if you trust the run.
 
@@ -265,20 +266,23 @@ class LoadedRun:
     Args:
       run: the run.
       weights: `final` for the weights of the last step, or `best` for those after the epoch with the greatest
-        validation ELBO. Both are averaged if the run averages its weights.
+        validation bound. Both are averaged if the run averages its weights. None means the best ones if the run has
+        early stopping, else the final ones.
       builder: the function that builds a hand-built VAE. By default the config names it.
 
     Raises:
       RunError: the config or the checkpoint is missing or damaged, or they do not fit each other.
     """
 
-    def __init__(self, run: Run, weights: str = FINAL, *, builder: Builder | None = None) -> None:
-        read_weights = pick(WEIGHTS, weights, "weights")
+    def __init__(self, run: Run, weights: str | None = None, *, builder: Builder | None = None) -> None:
+        if weights is not None:
+            pick(WEIGHTS, weights, "weights")
         self.run = run
-        self.weights = weights
         self.config = run.config()
         checkpoint = run.checkpoint(shapes(self.config, builder=builder))
-        self.step, variables = read_weights(checkpoint)
+        usual = BEST if self.config.training.early_stopping is not None and checkpoint.best is not None else FINAL
+        self.weights = weights or usual
+        self.step, variables = WEIGHTS[self.weights](checkpoint)
         self.vae: VAE = build_from_config(self.config, builder=builder)
         State(self.vae).restore(variables)
 
@@ -300,7 +304,7 @@ class LoadedRun:
 
 def _best(checkpoint: Checkpoint) -> tuple[int, Mapping[str, np.ndarray]]:
     if checkpoint.best is None:
-        raise RunError("The run has no best weights yet, because no epoch has ended with a finite validation ELBO.")
+        raise RunError("The run has no best weights yet, because no epoch has ended with a finite validation bound.")
     return checkpoint.best.step, checkpoint.best.variables
 
 

@@ -29,6 +29,7 @@ class _Line(pydantic.BaseModel):
     validation_elbo: float
     validation_distortion: float
     validation_rate: float
+    validation_bound: float
     learning_rate: pydantic.FiniteFloat
     seconds: pydantic.FiniteFloat
 

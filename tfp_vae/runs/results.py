@@ -37,6 +37,7 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import held_out_view
+from tfp_vae.training.remarks import idle_units
 
 __all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare", "ladder", "most_anomalous", "score"]
 
@@ -222,7 +223,13 @@ class _Evaluation:
             **self.restored.measure.of_scaled_values(figures),
             **density,
             "advice": advice(summary, samples, annealed=annealed),
+            "remarks": self.remarks(summary.active_units),
         }
+
+    def remarks(self, active: float) -> list[str]:
+        """Return sentences about the model, given the number of active units, which may be unknown."""
+        found = "" if math.isnan(active) else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
+        return [found] if found else []
 
     def sweep(self) -> dict[str, Any]:
         """Return the mean estimate for each number of samples in the plan."""

@@ -558,7 +558,8 @@ class Run:
 
         Returns:
           One record per epoch with the keys epoch, step, elbo, distortion, rate, validation_elbo,
-            validation_distortion, validation_rate, learning_rate and seconds. Bounds are in nats per example.
+            validation_distortion, validation_rate, validation_bound, learning_rate and seconds. Bounds are in nats per
+            example.
 
         Raises:
           RunError: the file is damaged, or it has fewer epochs than the run's state.

@@ -25,7 +25,7 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, ELBOEstimator, Objective, Weighted
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import Builder, build_from_config
-from tfp_vae.runs.checkpoint import Checkpoint, shapes
+from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.config import RunConfig, TrainingConfig
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
@@ -312,7 +312,15 @@ def training_result(run: Run, vae: VAE, history: History) -> dict[str, object]:
         **kind.describe(),
         "train": {**train, **kind.of_scaled_values(train)},
         "validation": {**validation, **kind.of_scaled_values(validation)},
-        "best": {"epoch": best, "validation_elbo": history[best - 1].validation_elbo} if best else None,
+        "best": {
+            "epoch": best,
+            "validation_elbo": history[best - 1].validation_elbo,
+            "validation_bound": history[best - 1].validation_bound,
+        }
+        if best
+        else None,
+        "weights": FINAL if best == 0 or config.training.early_stopping is None else BEST,
+        "remarks": list(history.remarks),
         "stopped_early": stopped._asdict() if stopped is not None and stopped.epoch < config.training.epochs else None,
         "ema": config.training.ema,
         "seconds": sum(each.seconds for each in history),

@@ -11,12 +11,23 @@ from tfp_vae.core.exports import lazy_exports
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tfp_vae.training import average, callbacks, fitting, history, loop, optimizers, progress, state, stopping
+    from tfp_vae.training import (
+        average,
+        callbacks,
+        fitting,
+        history,
+        loop,
+        optimizers,
+        progress,
+        remarks,
+        state,
+        stopping,
+    )
     from tfp_vae.training.average import Average
     from tfp_vae.training.best import BestWeights
     from tfp_vae.training.callbacks import CALLBACKS, Callback
     from tfp_vae.training.fitting import Training, fit
-    from tfp_vae.training.history import Epoch, History, Snapshot, Terms, Totals
+    from tfp_vae.training.history import Epoch, History, Snapshot, Terms, Totals, Validation
     from tfp_vae.training.loop import Trainer, Validator
     from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
     from tfp_vae.training.progress import Progress
@@ -42,6 +53,7 @@ _PLACES = {
     "Totals": "history",
     "Trainer": "loop",
     "Training": "fitting",
+    "Validation": "history",
     "Validator": "loop",
     "early_stop": "stopping",
     "fit": "fitting",
@@ -66,6 +78,7 @@ __all__ = [
     "Totals",
     "Trainer",
     "Training",
+    "Validation",
     "Validator",
     "average",
     "callbacks",
@@ -76,6 +89,7 @@ __all__ = [
     "loop",
     "optimizers",
     "progress",
+    "remarks",
     "state",
     "stopping",
 ]

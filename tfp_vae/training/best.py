@@ -12,12 +12,19 @@ from tfp_vae.training.state import State, weights_in_use
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
 
-__all__ = ["BestWeights"]
+__all__ = ["BestWeights", "keep_best"]
+
+
+def keep_best(training: Training) -> None:
+    """Copy the weights to `training.best` if the epoch's validation bound is finite and exceeds all before it."""
+    bound, best = training.history[-1].validation_bound, training.best
+    if math.isfinite(bound) and (best is None or bound > best.bound):
+        training.best = Best(training.step, bound, weights_in_use(training.snapshot().variables))
 
 
 @final
 class BestWeights(Callback):
-    """Keep a copy of the weights after the epoch with the greatest validation ELBO, in `training.best`.
+    """Keep a copy of the weights after the epoch with the greatest validation bound, in `training.best`.
 
     ```python
     keep = tv.training.BestWeights()
@@ -32,10 +39,8 @@ class BestWeights(Callback):
         self.restore = restore
 
     def epoch(self, training: Training) -> None:
-        """Copy the weights if the epoch's validation ELBO is finite and exceeds all before it."""
-        elbo, best = training.history[-1].validation_elbo, training.best
-        if math.isfinite(elbo) and (best is None or elbo > best.elbo):
-            training.best = Best(training.step, elbo, weights_in_use(training.snapshot().variables))
+        """Copy the weights if the epoch's validation bound is finite and exceeds all before it."""
+        keep_best(training)
 
     def end(self, training: Training) -> None:
         """Restore the best weights if asked to."""

@@ -26,12 +26,14 @@ from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, prepare, usual_binarization
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import OBJECTIVES, Objective, elbo_for
+from tfp_vae.objectives import OBJECTIVES, Objective
 from tfp_vae.training.average import Average, copies
+from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import CALLBACKS, Callback
-from tfp_vae.training.history import Best, Epoch, History, Snapshot, Terms, Totals
+from tfp_vae.training.history import Best, Epoch, History, Snapshot, Terms, Totals, Validation
 from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
+from tfp_vae.training.remarks import remarks
 from tfp_vae.training.state import State
 from tfp_vae.training.stopping import EarlyStopping
 
@@ -144,9 +146,10 @@ def fit(
         "execution": execution,
         "binarization": transform,
     }
+    prepared = prepare(dataset, transform, seed, support=support, advice=advice)
     training = Training(
         vae,
-        prepare(dataset, transform, seed, support=support, advice=advice),
+        prepared,
         objective if isinstance(objective, Objective) else OBJECTIVES.build(OBJECTIVES.member(objective)),
         epochs=epochs,
         steps=steps_per_epoch or math.ceil(len(dataset.train) / batch_size),
@@ -169,7 +172,13 @@ def fit(
     called = [CALLBACKS.build(CALLBACKS.member(c)) if isinstance(c, Member | str) else c for c in callbacks]
     patience = next((each.patience for each in called if isinstance(each, EarlyStopping)), None)
     _FITS[vae] = Fit(dataset, settings, training.steps, patience, training.history)
-    return training.run(called)
+    history = training.run(called)
+    if history.finished:
+        restored = any(isinstance(each, BestWeights | EarlyStopping) and each.restore for each in called)
+        history.remarks = remarks(vae, prepared, history, best=restored)
+        for remark in history.remarks:
+            logger.warning("%s", remark)
+    return history
 
 
 class Fit(NamedTuple):
@@ -273,7 +282,7 @@ class Training:
             execution=execution,
         )
         self._validator = (
-            Validator(vae, elbo_for(vae), dataset.validation.x, run_seed=seed, execution=execution)
+            Validator(vae, objective, dataset.validation.x, run_seed=seed, execution=execution)
             if self.validates
             else None
         )
@@ -428,7 +437,7 @@ class Training:
         """Validate, and add the epoch to the history."""
         began = time.monotonic()
         if self._validator is None:
-            validation = Terms(math.nan, math.nan, math.nan)
+            validation = Validation(math.nan, math.nan, math.nan, math.nan)
         else:
             with self.model():
                 validation = self._validator().rescale(self._log_scale)

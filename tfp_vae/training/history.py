@@ -14,7 +14,7 @@ from tfp_vae.core.display import table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Best", "Epoch", "History", "Snapshot", "Terms", "Totals", "best_epoch"]
+__all__ = ["Best", "Epoch", "History", "Snapshot", "Terms", "Totals", "Validation", "best_epoch"]
 
 
 class Terms(NamedTuple):
@@ -27,6 +27,24 @@ class Terms(NamedTuple):
     def rescale(self, log_scale: float) -> Terms:
         """Return the terms of values x = a y + b, given these of y and log_scale = sum_i log |a_i|, in nats."""
         return Terms(self.elbo - log_scale, self.distortion + log_scale, self.rate)
+
+
+class Validation(NamedTuple):
+    """Means over held-out data, in nats per example.
+
+    elbo, distortion, rate: the ELBO and its two terms, whatever the objective.
+    bound: the bound that training maximizes. It is the ELBO itself under estimators of the ELBO.
+    """
+
+    elbo: float
+    distortion: float
+    rate: float
+    bound: float
+
+    def rescale(self, log_scale: float) -> Validation:
+        """Return the means of values x = a y + b, given these of y and log_scale = sum_i log |a_i|, in nats."""
+        elbo, distortion, rate, bound = self
+        return Validation(elbo - log_scale, distortion + log_scale, rate, bound - log_scale)
 
 
 class Totals(NamedTuple):
@@ -53,6 +71,7 @@ class Epoch(NamedTuple):
     elbo, distortion, rate: means over the epoch's steps, in nats per example.
     validation_elbo, validation_distortion, validation_rate: means over the validation data after the epoch, in nats
       per example. NaN without validation data.
+    validation_bound: the mean of the bound that training maximizes, likewise. The best epoch has the greatest.
     learning_rate: at the last step.
     seconds: the epoch's time, validation included.
     """
@@ -65,6 +84,7 @@ class Epoch(NamedTuple):
     validation_elbo: float
     validation_distortion: float
     validation_rate: float
+    validation_bound: float
     learning_rate: float
     seconds: float
 
@@ -80,15 +100,15 @@ class Epoch(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The weights after the epoch with the greatest validation ELBO so far.
+    """The weights after the epoch with the greatest validation bound so far.
 
     step: the number of steps taken by then.
-    elbo: that epoch's validation ELBO, in nats per example.
+    bound: that epoch's validation bound, in nats per example.
     variables: the weights in use, by name, see `State`.
     """
 
     step: int
-    elbo: float
+    bound: float
     variables: Mapping[str, np.ndarray]
 
 
@@ -114,12 +134,13 @@ class Snapshot(NamedTuple):
 
 
 def best_epoch(epochs: Iterable[Epoch]) -> int:
-    """Return the number of the epoch with the greatest finite validation ELBO, or 0 if there is none.
+    """Return the number of the epoch with the greatest finite validation bound, or 0 if there is none.
 
-    Of equal values the first counts, because later epochs cost more training for the same result.
+    The bound is that of the objective. Under `IWAE`, for example, the ELBO may fall while the bound rises. Of equal
+    values the first counts, because later epochs cost more training for the same result.
     """
-    elbos = {each.epoch: each.validation_elbo for each in epochs if math.isfinite(each.validation_elbo)}
-    return max(elbos, key=lambda epoch: elbos[epoch], default=0)
+    bounds = {each.epoch: each.validation_bound for each in epochs if math.isfinite(each.validation_bound)}
+    return max(bounds, key=lambda epoch: bounds[epoch], default=0)
 
 
 @final
@@ -140,12 +161,14 @@ class History:
     ended: why training ended, or "" while it runs.
     finished: whether it reached its end, rather than being interrupted.
     snapshot: the state at the end, from which training can continue.
+    remarks: sentences about the trained model, for example that it overfits.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
     ended: str = ""
     finished: bool = False
     snapshot: Snapshot | None = None
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -172,14 +195,15 @@ class History:
             ("steps", f"{last.step:,}"),
             ("ELBO of the last epoch, nats", f"{last.elbo:.2f}"),
             ("validation ELBO, nats", f"{last.validation_elbo:.2f}"),
-            ("best epoch", f"{best}, {self.epochs[best - 1].validation_elbo:.2f} nats" if best else "none"),
+            ("best epoch", f"{best}, {self.epochs[best - 1].validation_bound:.2f} nats" if best else "none"),
             ("seconds", f"{sum(each.seconds for each in self.epochs):.1f}"),
+            *(("remark", remark) for remark in self.remarks),
         ]
         return table(f"History of {len(self):,} epochs", rows)
 
     @property
     def best_epoch(self) -> int:
-        """The number of the epoch with the greatest finite validation ELBO, or 0 if there is none."""
+        """The number of the epoch with the greatest finite validation bound, or 0 if there is none."""
         return best_epoch(self.epochs)
 
     def to_frame(self) -> pd.DataFrame:

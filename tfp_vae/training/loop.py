@@ -19,12 +19,15 @@ from tfp_vae.core.seeds import Purpose, fold, generator, seed_for
 from tfp_vae.core.types import Array, DType, Seed, Tensor
 from tfp_vae.model.networks import dropping
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import Bound, Objective
+from tfp_vae.objectives import Bound, Objective, elbo_for
 from tfp_vae.training.average import Average
-from tfp_vae.training.history import Terms, Totals
+from tfp_vae.training.history import Terms, Totals, Validation
 from tfp_vae.training.optimizers import Optimizer, Schedule
 
 __all__ = ["Average", "Terms", "Totals", "Trainer", "Validator", "epoch_batches"]
+
+LAST_STEP = 2**31 - 1
+"""A step at which the schedules of an objective, such as a warm-up, have ended."""
 
 Transform: TypeAlias = Callable[[Tensor, Seed], Tensor]
 """A map of a batch in every step, such as dynamic binarization: (x, seed) -> x."""
@@ -243,19 +246,23 @@ def _sum(tensors: Iterable[Tensor | None], dtype: DType) -> Tensor:
 
 @final
 class Validator:
-    """Compute the mean ELBO of held-out data, with the same draws at every call.
+    """Compute the mean ELBO and the mean of the objective's bound of held-out data, with the same draws at every call.
 
-    The ELBOs of two epochs differ by the weights alone, because their noise is the same. Copies of the last example
+    The values of two epochs differ by the weights alone, because their noise is the same. Copies of the last example
     fill the last batch but count once.
 
+    The ELBO is that of `objectives.elbo_for`, with one sample per example. If the objective bounds log p(x) in another
+    way, such as `IWAE`, its bound takes a second pass, with the objective's own number of samples. Schedules such as a
+    warm-up of beta count as over, so that the bounds of all epochs compare.
+
     ```python
-    validate = tv.training.loop.Validator(vae, tv.objectives.elbo_for(vae), x, run_seed=0, execution="eager")
-    validate().elbo  # nats per example
+    validate = tv.training.loop.Validator(vae, tv.objectives.IWAE(mc_samples=5), x, run_seed=0, execution="eager")
+    validate().bound, validate().elbo  # nats per example
     ```
 
     Args:
       vae: the model.
-      objective: estimates the ELBO's terms, such as `objectives.elbo_for(vae)`.
+      objective: the bound that training maximizes.
       x: held-out examples, [N, *event_shape].
       run_seed: seeds the draws.
       batch_size: examples at once.
@@ -265,7 +272,8 @@ class Validator:
     def __init__(
         self, vae: VAE, objective: Objective, x: Array, *, run_seed: int, batch_size: int = 500, execution: str = "xla"
     ) -> None:
-        self._vae, self._objective = vae, objective
+        self._vae, self._elbo = vae, elbo_for(vae)
+        self._objective = None if objective.weighs_rate else objective  # because its bound is then the ELBO
         self._examples = len(x)
         self._batch_size = min(batch_size, self._examples)
         self._batches = [self._padded(x, start) for start in range(0, self._examples, self._batch_size)]
@@ -276,19 +284,22 @@ class Validator:
         """Compile the computation, which takes one of its batches."""
         self._bound(self._batches[0], tf.constant(0))
 
-    def __call__(self) -> Terms:
-        """Return the ELBO, distortion and rate, averaged over all examples.
-
-        One pass of encoder and decoder over all held-out examples.
-        """
+    def __call__(self) -> Validation:
+        """Return the ELBO, distortion, rate and bound, averaged over all examples."""
         parts = [np.asarray(self._bound(batch, tf.constant(i))) for i, batch in enumerate(self._batches)]
-        distortion, rate = np.concatenate(parts, axis=1)[:, : self._examples].mean(axis=1, dtype=np.float64)
-        return Terms(float(-distortion - rate), float(distortion), float(rate))
+        means = np.concatenate(parts, axis=1)[:, : self._examples].mean(axis=1, dtype=np.float64)
+        distortion, rate = map(float, means[:2])
+        elbo = -distortion - rate
+        return Validation(elbo, distortion, rate, elbo if self._objective is None else float(means[2]))
 
     def _padded(self, x: Array, start: int) -> Tensor:
         rows = np.minimum(np.arange(start, start + self._batch_size), self._examples - 1)
         return tf.cast(np.asarray(x)[rows], self._vae.dtype)
 
     def _terms(self, x: Tensor, batch: Tensor) -> Tensor:
-        bound = self._objective.bound(self._vae, x, seed=fold(self._seed, batch))
-        return tf.stack([bound.distortion, bound.rate])
+        seed = fold(self._seed, batch)
+        bound = self._elbo.bound(self._vae, x, seed=seed)
+        rows = [bound.distortion, bound.rate]
+        if self._objective is not None:
+            rows.append(self._objective.bound(self._vae, x, seed=seed, step=LAST_STEP).value)
+        return tf.stack(rows)

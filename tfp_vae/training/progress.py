@@ -84,7 +84,10 @@ class Progress(Callback):
         terms, title = training.terms, f"epoch {training.current_epoch}/{training.epochs}"
         text = f"ELBO {terms.elbo:.2f}  distortion {terms.distortion:.2f}  rate {terms.rate:.2f}"
         if training.validates and training.history.epochs:
-            text += f"  validation {training.history[-1].validation_elbo:.2f}"
+            last = training.history[-1]
+            text += f"  validation {last.validation_elbo:.2f}"
+            if last.validation_bound != last.validation_elbo:
+                text += f"  validation bound {last.validation_bound:.2f}"
         if self._bar.disable and due:
             with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or missing
                 sys.stderr.write(f"{title}{within}  {text}\n")

@@ -229,19 +229,20 @@ def test_the_result_names_early_stopping_and_averaged_weights(capsys: pytest.Cap
         "dataset": "digits", "epochs": 4, "steps": 1_200, "parameters": 10_000, "seconds": 2.5, "run": "runs/r",
         "likelihood": "bernoulli", "scaling": "pixels", "binarization": "dynamic", "measure": "a probability",
         "train": terms, "validation": {**terms, "elbo_scaled": -3.5},
-        "stopped_early": {"epoch": 4, "best_epoch": 2}, "ema": 0.99,
+        "stopped_early": {"epoch": 4, "best_epoch": 2}, "ema": 0.99, "weights": "best", "best": {"epoch": 2},
     }  # fmt: skip
     train.print_result(result)
     printed = capsys.readouterr().out
     assert "digits: 4 epochs, 1,200 steps, 10,000 parameters, 2.5 s" in printed
-    assert "stopped early at epoch 4, best at epoch 2 (--weights best)" in printed
+    assert "stopped early at epoch 4, best at epoch 2" in printed
+    assert "commands use the weights of epoch 2, the best (--weights final: the last)" in printed
     assert "EMA with decay 0.99" in printed
     named = "(likelihood bernoulli, scaling pixels, binarization dynamic)"
     assert f"p(x) is a probability {named}" in printed
     assert "ELBO of the scaled values: -3.50 (validation)" in printed
     assert re.search(r"validation +-1.00 +0.75 +0.25", printed)
     assert printed.splitlines()[-1] == "runs/r"
-    train.print_result({**result, "stopped_early": {"epoch": 4, "best_epoch": None}, "ema": None})
+    train.print_result({**result, "stopped_early": {"epoch": 4, "best_epoch": None}, "ema": None, "weights": "final"})
     printed = capsys.readouterr().out
-    assert "with no epoch of a finite validation ELBO" in printed
+    assert "with no epoch of a finite validation bound" in printed
     assert "EMA" not in printed

@@ -1,0 +1,62 @@
+"""Remarks on a trained model: overfitting and idle latent units."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from tests.helpers import builders
+from tests.helpers.models import SHAPE, make
+from tfp_vae.model.vae import VAE
+from tfp_vae.training import fit
+from tfp_vae.training.history import Epoch
+from tfp_vae.training.remarks import idle_units, overfitting
+
+
+@pytest.fixture(scope="module")
+def vae() -> VAE:
+    return builders.model()
+
+
+def epoch(elbo: float, validation: float) -> Epoch:
+    return Epoch(1, 1, elbo, -elbo, 0.0, validation, -validation, 0.0, validation, 1e-3, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("last", "overfits"),
+    [((-49.0, -96.0), True), ((-90.0, -93.0), False), ((-49.0, -48.0), False), ((-49.0, float("nan")), False)],
+)
+def test_overfitting_is_a_large_part_of_the_gain(last: tuple[float, float], overfits: bool, vae: VAE) -> None:
+    said = overfitting(vae, 199, epoch(-200.0, -200.0), epoch(*last))
+    assert bool(said) == overfits
+    assert not overfits or "its ELBO is 47.0 nats lower on validation data than on training data" in said
+    moved = (epoch(value - 1e4, held_out - 1e4) for value, held_out in ((-200.0, -200.0), last))
+    assert overfitting(vae, 199, *moved) == said  # other units move both ELBOs
+
+
+def test_small_gaps_and_first_epochs_are_no_overfitting(vae: VAE) -> None:
+    assert not overfitting(vae, 199, epoch(-3.0, -3.0), epoch(-2.0, -2.9))
+    assert not overfitting(vae, 199, epoch(-3.0, -30.0), epoch(-3.0, -30.0))
+
+
+def test_idle_units_are_named_with_remedies() -> None:
+    assert "all 5 latent units are idle" in idle_units(0, 5)
+    assert "14 of 50 are in use. `kl_warmup_epochs=20`" in idle_units(14, 50)
+    assert "`latent_dim` of 14" in idle_units(14, 50)
+    assert not idle_units(25, 50)
+    assert not idle_units(1, 1)
+
+
+def test_fit_says_that_a_model_ignores_z(caplog: pytest.LogCaptureFixture) -> None:
+    x = np.random.default_rng(0).integers(0, 2, (20, *SHAPE)).astype(np.float32)
+    vae = make()
+    for weight in vae.encoder.trainable_variables:
+        weight.assign(0 * weight)
+    with caplog.at_level(logging.WARNING, "tfp_vae"):
+        history = fit(vae, x, epochs=1, learning_rate=1e-30, execution="eager")
+    (remark,) = history.remarks
+    assert "The model ignores z: all 2 latent units are idle" in remark
+    assert remark in caplog.text
+    assert "latent units are idle" in history._repr_html_()

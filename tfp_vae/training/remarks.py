@@ -1,0 +1,87 @@
+"""Remarks on a trained model, in words: it overfits, or it leaves latent units idle."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tfp_vae.data.dataset import Dataset
+from tfp_vae.model.vae import VAE
+from tfp_vae.training.history import Epoch, History
+
+__all__ = ["idle_units", "overfitting", "remarks"]
+
+IDLE_VARIANCE = 0.01
+"""A latent unit is idle if Var_x(E_q[z|x]) is at most this (Burda et al., 2016)."""
+
+MOST_EXAMPLES, MOST_VALUES = 1_000, 1 << 22
+"""Limits on the examples that are encoded to find idle units."""
+
+LARGE_GAP, LARGE_SHARE = 1.0, 0.15
+"""A model overfits if its ELBO is this many nats lower on validation data, and the gap is this share of all that
+training has gained."""
+
+
+def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[str, ...]:
+    """Return sentences about a trained model. There is none if all seems well.
+
+    Args:
+      vae: the model with the weights in use.
+      data: the data set.
+      history: the history of the training.
+      best: whether the model has the weights of the best epoch.
+    """
+    found = []
+    if len(history):
+        epoch = history[history.best_epoch - 1] if best and history.best_epoch else history[-1]
+        found.append(overfitting(vae, len(data.train), history[0], epoch))
+    held_out = data.validation if len(data.validation) else data.train
+    if vae.encoder.posterior.capabilities.normal:
+        most = max(2, min(MOST_EXAMPLES, MOST_VALUES // max(1, held_out.x[:1].size)))
+        x = held_out.x[np.linspace(0, len(held_out) - 1, min(most, len(held_out))).astype(int)]
+        variance = np.asarray(vae.encoder.mean(x)).var(axis=0)
+        found.append(idle_units(int(np.sum(variance > IDLE_VARIANCE)), variance.size))
+    return tuple(remark for remark in found if remark)
+
+
+def overfitting(vae: VAE, examples: int, first: Epoch, last: Epoch) -> str:
+    """Return that a model overfits, with remedies, or an empty text.
+
+    A difference of ELBOs does not depend on the units of the data, so a gap counts if it is a large part of the rise of
+    the training ELBO since the first epoch.
+
+    Args:
+      vae: the model.
+      examples: the number of training examples.
+      first, last: the records of the first epoch and of the epoch whose weights are in use.
+    """
+    gap, gain = last.elbo - last.validation_elbo, last.elbo - first.elbo
+    if not (math.isfinite(gap) and gap > LARGE_GAP and gap > LARGE_SHARE * gain > 0):
+        return ""
+    weights = sum(math.prod(variable.shape) for variable in vae.trainable_variables)
+    return (
+        f"The model overfits: its ELBO is {gap:.1f} nats lower on validation data than on training data, with "
+        f"{weights:,} weights for {examples:,} examples. Use a smaller network, such as `hidden=64`, more data, or "
+        "`early_stopping=10`."
+    )
+
+
+def idle_units(active: int, total: int) -> str:
+    """Return that most latent units are idle, with remedies, or an empty text.
+
+    Args:
+      active: the number of latent units that the encoder uses, see `evaluation.active_units`.
+      total: the number of all.
+    """
+    if not active:
+        return (
+            f"The model ignores z: all {total} latent units are idle, so reconstructions hardly depend on x. Train "
+            "longer, or use `kl_warmup_epochs=20` or `free_bits=0.1`."
+        )
+    if 2 * active < total:
+        return (
+            f"Most latent units are idle: {active} of {total} are in use. `kl_warmup_epochs=20` may use more of them. "
+            f"A `latent_dim` of {active} would give about the same model."
+        )
+    return ""
