@@ -55,6 +55,14 @@ def test_columns_of_a_table_keep_their_order(frame: pd.DataFrame) -> None:
     np.testing.assert_array_equal(data.train.x[:, 0], data.train.source_rows())
 
 
+def test_columns_of_a_table_can_be_left_out(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.to_csv(tmp_path / "a.csv")
+    from_file = tv.data.load(tmp_path / "a.csv", label_column="kind", drop_columns="column_1")
+    from_memory = tv.data.load(frame.assign(other=1), label_column="kind", drop_columns=("oth*",))
+    assert from_file.reading.columns == from_memory.reading.columns == ("width", "count")
+    assert from_file.fingerprint() == from_memory.fingerprint()
+
+
 def test_numbers_as_labels_stay_numbers(frame: pd.DataFrame) -> None:
     data = tv.data.load(frame, label_column="count", columns="width")
     np.testing.assert_array_equal(data.test.y, data.test.rows)

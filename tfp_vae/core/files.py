@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 LONGEST, SHOWN = 250, 60
-"""A message shows a refused name of up to so many characters, and of a longer one only so many."""
+"""The most characters of a name that a message shows in full, and the number it shows of a longer one."""
 
 CHECKSUM = "checksum"
 """The key that holds the checksum of a JSON object."""

@@ -60,6 +60,7 @@ def load(
     *,
     label_column: str | int | None = None,
     columns: str | Sequence[str] | None = None,
+    drop_columns: str | Sequence[str] | None = None,
     header: Header = "auto",
     arrays: str | Sequence[str] | Mapping[str, str] | None = None,
     split_folders: SplitFolders = "auto",
@@ -90,6 +91,7 @@ def load(
       label_column: the column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.
       columns: the columns of a table that hold features, in this order. `*` and `?` are wildcards. By default all but
         the labels.
+      drop_columns: columns of a table that are no features, such as an index.
       header: whether the first line of a `.csv` file names its columns: `yes`, `no`, or `auto` to judge by its cells.
       arrays: the roles of arrays in an `.npz` file or a mapping, such as `{"x_train": "first", "y_train": "second"}` or
         `x_train=first,y_train=second`. By default their names tell.
@@ -208,7 +210,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
     if isinstance(source, Mapping):
         name, text, takes = "arrays", "arrays in memory", {"arrays"}
     elif hasattr(source, "columns") and hasattr(source, "to_numpy"):
-        name, text, takes = "table", "a table in memory", {"label_column", "columns"}
+        name, text, takes = "table", "a table in memory", {"label_column", "columns", "drop_columns"}
     foreign = sorted(reading.given() - takes)
     if foreign:
         raise UsageError(f"`{foreign[0]}` has no effect on {text}.")
@@ -232,7 +234,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
 def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
     """Return the rows of a DataFrame, and the reading with the names of its columns, as for a CSV file."""
     names = list(map(str, frame.columns))
-    places, label = choose_columns(names, reading.columns, reading.label_column, "table")
+    places, label = choose_columns(names, reading.columns, reading.label_column, "table", reading.drop_columns)
     wanted, features = tuple(names[place] for place in places), frame.iloc[:, places]
     y = None if label is None else frame.iloc[:, label].to_numpy()
     kinds = {name: getattr(kind, "kind", "O") for name, kind in zip(wanted, features.dtypes, strict=True)}

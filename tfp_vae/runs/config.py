@@ -223,6 +223,16 @@ class Request(_Record):
             metavar="NAMES",
         ),
     ] = None
+    drop_columns: Annotated[
+        Columns | None,
+        Setting(
+            "Data",
+            "Columns left out",
+            "Columns of a table to leave out, such as an index.",
+            default="none",
+            metavar="NAMES",
+        ),
+    ] = None
     header: Annotated[
         Header,
         Setting("Data", "First line", "Whether the first line of a table names its columns. auto judges by its cells."),
@@ -698,7 +708,7 @@ class RunConfig(_Record):
         either, because the fingerprint of the data does. Some settings, such as averaging, count only if they are used.
         """
         unused = {"encoder_input"} if self.model.encoder_input == "values" else set()
-        reading = {"header", "arrays", "split_folders", "background"} - self.data.reading.given()
+        reading = {"drop_columns", "header", "arrays", "split_folders", "background"} - self.data.reading.given()
         facts = {"pixels_over", "deeper", "ink", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
         other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())
         exclude: dict[str, Any] = {

@@ -32,7 +32,9 @@ def test_list_names_every_data_set_and_every_kind_of_file() -> None:
     assert [each["kind"] for each in found["own"]] == kinds
     assert all(kind in text for kind in kinds)
     assert "--label-column" in text
-    assert {"kind": "a .csv or .tsv file", "options": ["columns", "header", "label_column"]} in found["own"]
+    assert {"kind": "a .csv or .tsv file", "options": ["columns", "drop_columns", "header", "label_column"]} in found[
+        "own"
+    ]
 
 
 def test_facts_of_pixels(pixels: dict[str, Any]) -> None:

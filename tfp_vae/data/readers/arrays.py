@@ -150,7 +150,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 @final
 class Archive:
-    """The arrays of an `.npz` archive, of which some may be read and others not even unpacked.
+    """The arrays of an `.npz` archive, read by name, so that others are not even unpacked.
 
     Args:
       path: the archive.

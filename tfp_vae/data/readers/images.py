@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["CHANNELS", "Background", "Channels", "Pictures", "SplitFolders", "read_folder", "read_zip"]
 
 logger = logging.getLogger("tfp_vae")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # because every fault becomes one error
 
 Channels: TypeAlias = Literal["auto", "grey", "colour"]
 """How colours are read: grey, in three channels, or like the files."""
@@ -400,6 +401,7 @@ def decode_image(entry: Entry, style: Style) -> tuple[np.ndarray, bool]:
     from PIL import Image, ImageOps
 
     with name_image_errors(entry.where), warnings.catch_warnings(), entry.open() as stream:
+        warnings.simplefilter("ignore")  # because every fault becomes one error
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         content = read_at_most(stream, MOST_BYTES + 1)
         check_content(content, entry.where)

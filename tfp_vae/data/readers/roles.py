@@ -1,4 +1,4 @@
-"""Roles: which array or folder holds the examples or the labels of which split, judged by its name.
+"""Roles: the names of arrays and folders tell who holds the examples or the labels of a split.
 
 Names are compared word by word and without case, so `x_train`, `X_train`, `train_images`, `trainX` and `Training` all
 belong to the training split.

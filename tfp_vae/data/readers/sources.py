@@ -117,6 +117,7 @@ class Reading(pydantic.BaseModel):
 
     label_column: the column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.
     columns: the columns that hold features, in this order. `*` and `?` are wildcards. By default all others.
+    drop_columns: columns that are no features.
     header: whether the first line of a table names its columns: `yes`, `no`, or `auto` to judge by its cells.
     arrays: the roles of the arrays in a file, such as `x_train=first`. By default their names tell.
     split_folders: whether folders such as `train` and `test` are splits (`auto`) or classes like others (`classes`).
@@ -136,6 +137,7 @@ class Reading(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     label_column: Column | None = None
     columns: Columns | None = None
+    drop_columns: Columns | None = None
     header: Header = "auto"
     arrays: Arrays | None = None
     split_folders: SplitFolders = "auto"
@@ -323,7 +325,12 @@ def flat_labels(y: np.ndarray) -> np.ndarray:
 def from_csv(path: Path, reading: Reading, again: bool) -> Source:
     """Read a table, and record its columns, because new data may have them in another order and more of them."""
     table = tables.read_csv(
-        path, columns=reading.columns, label_column=reading.label_column, header=reading.header, again=again
+        path,
+        columns=reading.columns,
+        label_column=reading.label_column,
+        drop_columns=reading.drop_columns,
+        header=reading.header,
+        again=again,
     )
     known = {"columns": table.names, "label_column": table.label or reading.label_column, "header": table.header}
     return Source({WHOLE: Examples(table.x, table.y, lines=table.lines)}, reading.model_copy(update=known))
@@ -367,7 +374,7 @@ def from_folder(path: Path, reading: Reading, again: bool) -> Source:
     return Source({name: Examples(each.x, labels[name], each.names) for name, each in parts.items()}, reading)
 
 
-TABLE = frozenset({"label_column", "columns", "header"})
+TABLE = frozenset({"label_column", "columns", "drop_columns", "header"})
 """The settings of tables."""
 
 FOLDER = Reader("a folder of images", from_folder, frozenset({"split_folders", "resize", "channels", "background"}))

@@ -30,6 +30,7 @@ __all__ = [
     "choose_columns",
     "csv_bytes",
     "find_column",
+    "find_columns",
     "labels_from_text",
     "names_columns",
     "read_csv",
@@ -82,6 +83,7 @@ def read_csv(
     *,
     columns: Sequence[str] | None = None,
     label_column: str | None = None,
+    drop_columns: Sequence[str] | None = None,
     header: Header = "auto",
     again: bool = False,
 ) -> Columns:
@@ -104,6 +106,7 @@ def read_csv(
       path: the file, in UTF-8, plain or gzipped.
       columns: the features, in this order, see `choose_columns`. By default all columns but the labels.
       label_column: the column of labels, which are numbers or texts.
+      drop_columns: columns that are no features.
       header: whether the first line names the columns. By default, its cells and those below tell.
       again: whether these are new data for a run. Then the column of labels may be absent, and a first line that names
         all features is a header.
@@ -123,17 +126,22 @@ def read_csv(
             raise DataError(f"{path}: expected a table with 1 to {MOST_COLUMNS:,} columns, found {len(head)}.")
         names, below = [cell.strip() for cell in head], list(itertools.islice(rows, BELOW))
         if again and header != "yes":
-            header = "yes" if header == "auto" and set(columns or ()) <= set(names) else "auto"
+            header = "yes" if header == "auto" and set(columns or ()) <= set(fill_names(names)) else "auto"
         if any(map(is_number, names)):
             header = decide_header(header, names, [row for _, row in below], path)
         rows = itertools.chain([(line, head)] if header == "no" else [], below, rows)
-        names = [str(i + 1) for i in range(len(head))] if header == "no" else names
+        names = [str(i + 1) for i in range(len(head))] if header == "no" else fill_names(names)
         if again and label_column not in names:
             label_column = None
-        places, label = choose_columns(names, columns, label_column, path)
+        places, label = choose_columns(names, columns, label_column, path, None if again else drop_columns)
         x, labels, lines = read_rows(rows, names, places, label, path)
     y, label_name = (None, None) if label is None else (labels_from_text(labels), names[label])
     return Columns(x, y, tuple(names[place] for place in places), lines, label_name, header)
+
+
+def fill_names(names: Sequence[str]) -> list[str]:
+    """Return names of columns with `column_1` for the first column if it has none, and so on."""
+    return [name or f"column_{i}" for i, name in enumerate(names, 1)]
 
 
 def decide_header(header: Header, first: Sequence[str], below: Sequence[Sequence[str]], path: Path) -> Header:
@@ -279,7 +287,11 @@ def parse_number(cell: str) -> float | None:
 
 
 def choose_columns(
-    names: Sequence[str], columns: Sequence[str] | None, label_column: str | None, source: Path | str
+    names: Sequence[str],
+    columns: Sequence[str] | None,
+    label_column: str | None,
+    source: Path | str,
+    drop: Sequence[str] | None = None,
 ) -> tuple[list[int], int | None]:
     """Return the indices of the features, and that of the labels if there are any.
 
@@ -287,32 +299,58 @@ def choose_columns(
     from tfp_vae.data.readers.tables import choose_columns
 
     choose_columns(["id", "x1", "x2", "kind"], ["x*"], "-1", "t.csv")  # ([1, 2], 3)
+    choose_columns(["id", "x1", "x2", "kind"], None, "-1", "t.csv", drop=["id"])  # ([1, 2], 3)
     ```
 
     Args:
       names: the names of all columns.
-      columns: the features, in this order, by name, position or wildcard. `*` means any text and `?` one character. A
-        wildcard never selects the labels, or a column twice. By default all columns but the labels.
+      columns: the features, in this order, see `find_columns`. By default all columns but the labels.
       label_column: the labels, by name or position, see `find_column`.
       source: the table's name in messages.
+      drop: columns that are no features, see `find_columns`.
+
+    Raises:
+      DataError: there is no such column, or more than one of that name, or no feature is left.
+    """
+    label = None if label_column is None else find_column(names, label_column, source)
+    dropped = find_columns(names, drop or (), source)
+    if columns:
+        places = find_columns(names, columns, source, without=label)
+    else:
+        places = [i for i in range(len(names)) if i != label]
+        repeated = [] if len(set(names)) == len(names) else [names[i] for i in places if i not in dropped]
+        find_columns(names, repeated, source)  # refuses a name that occurs twice
+    places = [place for place in places if place not in dropped]
+    if not places:
+        raise DataError(f"{source}: expected at least one column to learn from, found none left of {shorten(names)}.")
+    return places, label
+
+
+def find_columns(
+    names: Sequence[str], wanted: Sequence[str], source: Path | str, without: int | None = None
+) -> list[int]:
+    """Return the indices of columns by name, position or wildcard. `*` means any text and `?` one character.
+
+    Args:
+      names: the names of all columns.
+      wanted: the columns, in this order.
+      source: the table's name in messages.
+      without: the index of a column that no wildcard selects. A wildcard does not select a column twice either.
 
     Raises:
       DataError: there is no such column, or more than one of that name.
     """
-    label = None if label_column is None else find_column(names, label_column, source)
-    if not columns and len(set(names)) == len(names):
-        return [i for i in range(len(names)) if i != label], label
     places = list[int]()
-    for name in columns or (name for i, name in enumerate(names) if i != label):
+    for name in wanted:
         if name in names or not set(name) & {"*", "?"}:
             places.append(find_column(names, name, source))
             continue
         pattern = name.replace("[", "[[]")
-        found = [i for i, each in enumerate(names) if fnmatchcase(each, pattern) and i != label and i not in places]
+        found = [i for i, each in enumerate(names) if fnmatchcase(each, pattern) and i != without and i not in places]
         if not found:
             raise DataError(f"{source}: expected columns like {name!r}, found none among {shorten(names)}.")
         places.extend(found)
-    return places, label
+    return places
 
 
 def find_column(names: Sequence[str], name: str, source: Path | str) -> int:
