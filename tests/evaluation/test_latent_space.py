@@ -10,15 +10,12 @@ from scipy import stats
 
 from tests.helpers import builders
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
-from tfp_vae.evaluation.evidence import log_likelihood
 from tfp_vae.evaluation.latent_space import decode, encode, generate_within, grid
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.load import LoadedRun, sample
-from tfp_vae.runs.results import most_anomalous, score
 
 
 @pytest.mark.parametrize("name", list(POSTERIORS))
@@ -125,28 +122,6 @@ class TestGrids:
         assert shown.z.shape == (9, 3)
         assert not shown.plane
         np.testing.assert_array_equal(shown.z, grid(vae, 3, 0).z)
-
-
-class TestScores:
-    """log p(x) of each example."""
-
-    def test_scores_equal_those_of_an_evaluation(self, restored: LoadedRun, digits: Dataset) -> None:
-        x = digits.test.x[:20]
-        result, estimates = score(restored, x, iw_samples=7, seed=3, execution="graph")
-        seed = seed_for(3, Purpose.EVALUATION)
-        expected = log_likelihood(restored.vae, x, iw_samples=7, seed=seed, execution="graph").values
-        np.testing.assert_array_equal(estimates.log_likelihood, expected)
-        assert result["log_likelihood"] == pytest.approx(expected.mean())
-        assert result["quantiles"]["0.5"] == pytest.approx(np.median(expected))
-        assert result["quantiles"]["0"] == expected.min()
-
-    def test_a_single_example_has_no_standard_error(self, restored: LoadedRun, digits: Dataset) -> None:
-        assert np.isnan(score(restored, digits.test.x[:1], iw_samples=2)[0]["log_likelihood_se"])
-
-    def test_the_least_likely_come_first(self) -> None:
-        log_px = np.array([-3.0, -np.inf, -1.0, -9.0, -3.0])
-        assert most_anomalous(log_px, 3).tolist() == [1, 3, 0]
-        assert most_anomalous(log_px, 99).tolist() == [1, 3, 0, 4, 2]
 
 
 def test_unknown_names_are_refused(restored: LoadedRun) -> None:

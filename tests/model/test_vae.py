@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +11,9 @@ import tensorflow_probability as tfp
 
 import tfp_vae as tv
 from tests.helpers.models import SHAPE, make
-from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.seeds import fold
 from tfp_vae.objectives import OBJECTIVES
-from tfp_vae.runs.build import build_from_config
-from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
-from tfp_vae.runs.recipe import plan
 
 tfd = tfp.distributions
 
@@ -78,32 +73,6 @@ class TestEncoderInput:
         with pytest.raises(UsageError, match="sees: expected one of values, log1p, found 'log'"):
             tv.Encoder(make().encoder.network, make().encoder.posterior, "log")
 
-    @pytest.mark.parametrize(
-        ("likelihood", "sees"), [("poisson", "log1p"), ("negative-binomial", "log1p"), ("normal", "values")]
-    )
-    def test_a_run_on_counts_uses_logarithms(self, likelihood: str, sees: str, tmp_path: Path) -> None:
-        counts = np.random.default_rng(0).poisson(3_000, (40, 5))
-        np.save(tmp_path / "counts.npy", counts)
-        model = small_model(likelihood=likelihood)
-        planned, data = plan(str(tmp_path / "counts.npy"), None, None, model, small_training())
-        assert planned.model.encoder_input == sees
-        assert planned.data.scaling.name == ("standard" if sees == "values" else "none")
-        read = RunConfig.model_validate_json(planned.model_dump_json())
-        encoder = build_from_config(read).encoder
-        assert encoder.sees == sees
-        assert np.abs(encoder(data.train.x).mean()).max() < 50  # raw counts would give thousands
-
-    def test_input_is_the_values_by_default(self) -> None:
-        kept = ModelConfig().model_dump()
-        del kept["encoder_input"]
-        assert ModelConfig(**kept).encoder_input == "values"
-
-    def test_keeps_an_explicit_input(self, tmp_path: Path) -> None:
-        np.save(tmp_path / "counts.npy", np.random.default_rng(0).poisson(3, (40, 5)))
-        model = small_model(likelihood="poisson", encoder_input="values")
-        planned, _ = plan(str(tmp_path / "counts.npy"), None, None, model, small_training())
-        assert planned.model.encoder_input == "values"
-
 
 def test_tensorflow_warns_about_everything_except_retracing() -> None:
     retracing, other = (
@@ -149,20 +118,6 @@ def test_a_network_without_variables_is_an_error() -> None:
         tv.Decoder(plain, tv.likelihoods.Bernoulli(SHAPE))
 
 
-def masks(network: object, size: int) -> np.ndarray:
-    """Return which units of the last hidden layer are dropped, for 50 rows."""
-    with tv.networks.dropping((0, 1)):
-        return network.layers[-2](tf.ones([50, size])).numpy() == 0
-
-
-def test_encoder_and_decoder_of_a_run_drop_different_units() -> None:
-    vae = build_from_config(
-        config(small_model(encoder="mlp:hidden=64,dropout=0.5", decoder="mlp:hidden=64,dropout=0.5"))
-    )
-    first, last = (masks(part.network, 64) for part in (vae.encoder, vae.decoder))
-    assert 0.4 < np.mean(first == last) < 0.6
-
-
 def test_decoders_with_one_likelihood_share_its_variables() -> None:
     value, other = tv.likelihoods.Normal(SHAPE), tv.likelihoods.Normal(SHAPE)
     first, second, third = (
@@ -189,32 +144,6 @@ def test_every_variable_receives_a_gradient(objective: str, x: np.ndarray) -> No
     for variable, gradient in zip(vae.trainable_variables, tape.gradient(loss, vae.trainable_variables), strict=True):
         assert gradient is not None, variable.name
         assert np.abs(gradient).max() > 0, variable.name
-
-
-def test_encoder_and_decoder_of_a_run_have_different_weights() -> None:
-    vae = build_from_config(config(small_model(latent_dim=12)))
-    first, last = vae.encoder.network.get_weights()[0], vae.decoder.network.get_weights()[0]
-    assert first.shape == last.shape
-    assert (first != last).all()
-
-
-def test_decoder_starts_at_the_data_mean(rng: np.random.Generator) -> None:
-    mean = rng.uniform(0.05, 0.95, SHAPE)
-    vae = build_from_config(config(small_model()), mean)
-    bias = vae.decoder.network.get_weights()[-1]
-    np.testing.assert_allclose(bias, np.log(mean / (1 - mean)).ravel(), rtol=1e-5)
-
-
-def config(model: object) -> RunConfig:
-    data = {
-        "dataset": "digits",
-        "event_shape": SHAPE,
-        "split_rule": "",
-        "splits": {},
-        "fingerprint": "",
-        "binarization": "none",
-    }
-    return RunConfig(data=data, model=model, training=TrainingConfig())
 
 
 def test_encoder_and_reconstruction_accept_a_batch() -> None:

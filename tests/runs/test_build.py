@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_vae as tv
 from tests.helpers.commands import call
-from tests.helpers.runs import CONFIGS, assert_same, small_model
+from tests.helpers.runs import CONFIGS, assert_same, small_model, small_training
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.runs.build import build_model, describe_model
-from tfp_vae.runs.config import HandBuiltModel, ModelConfig
+from tfp_vae.runs.build import build_from_config, build_model, describe_model
+from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, TrainingConfig
+from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
 from tfp_vae.training.state import State
 
@@ -133,3 +135,73 @@ class TestBuild:
         saved = tv.save(vae, tmp_path / "saved")
         assert_same(saved.checkpoint().variables, Run(tmp_path / "run").checkpoint().variables)
         assert saved.config().training == Run(tmp_path / "run").config().training
+
+
+class TestEncoderInput:
+    """Encoders of counts see log(1 + x)."""
+
+    @pytest.mark.parametrize(
+        ("likelihood", "sees"), [("poisson", "log1p"), ("negative-binomial", "log1p"), ("normal", "values")]
+    )
+    def test_a_run_on_counts_uses_logarithms(self, likelihood: str, sees: str, tmp_path: Path) -> None:
+        counts = np.random.default_rng(0).poisson(3_000, (40, 5))
+        np.save(tmp_path / "counts.npy", counts)
+        model = small_model(likelihood=likelihood)
+        planned, data = plan(str(tmp_path / "counts.npy"), None, None, model, small_training())
+        assert planned.model.encoder_input == sees
+        assert planned.data.scaling.name == ("standard" if sees == "values" else "none")
+        read = RunConfig.model_validate_json(planned.model_dump_json())
+        encoder = build_from_config(read).encoder
+        assert encoder.sees == sees
+        assert np.abs(encoder(data.train.x).mean()).max() < 50  # raw counts would give thousands
+
+    def test_input_is_the_values_by_default(self) -> None:
+        kept = ModelConfig().model_dump()
+        del kept["encoder_input"]
+        assert ModelConfig(**kept).encoder_input == "values"
+
+    def test_keeps_an_explicit_input(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "counts.npy", np.random.default_rng(0).poisson(3, (40, 5)))
+        model = small_model(likelihood="poisson", encoder_input="values")
+        planned, _ = plan(str(tmp_path / "counts.npy"), None, None, model, small_training())
+        assert planned.model.encoder_input == "values"
+
+
+def masks(network: object, size: int) -> np.ndarray:
+    """Return which units of the last hidden layer are dropped, for 50 rows."""
+    with tv.networks.dropping((0, 1)):
+        return network.layers[-2](tf.ones([50, size])).numpy() == 0
+
+
+def test_encoder_and_decoder_of_a_run_drop_different_units() -> None:
+    vae = build_from_config(
+        config(small_model(encoder="mlp:hidden=64,dropout=0.5", decoder="mlp:hidden=64,dropout=0.5"))
+    )
+    first, last = (masks(part.network, 64) for part in (vae.encoder, vae.decoder))
+    assert 0.4 < np.mean(first == last) < 0.6
+
+
+def test_encoder_and_decoder_of_a_run_have_different_weights() -> None:
+    vae = build_from_config(config(small_model(latent_dim=12)))
+    first, last = vae.encoder.network.get_weights()[0], vae.decoder.network.get_weights()[0]
+    assert first.shape == last.shape
+    assert (first != last).all()
+
+
+def test_decoder_starts_at_the_data_mean(rng: np.random.Generator) -> None:
+    mean = rng.uniform(0.05, 0.95, SHAPE)
+    vae = build_from_config(config(small_model()), mean)
+    bias = vae.decoder.network.get_weights()[-1]
+    np.testing.assert_allclose(bias, np.log(mean / (1 - mean)).ravel(), rtol=1e-5)
+
+
+def config(model: object) -> RunConfig:
+    data = {
+        "dataset": "digits",
+        "event_shape": SHAPE,
+        "split_rule": "",
+        "splits": {},
+        "fingerprint": "",
+        "binarization": "none",
+    }
+    return RunConfig(data=data, model=model, training=TrainingConfig())

@@ -18,12 +18,24 @@ from tfp_vae.core.files import json_text
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.annealing import Annealed, Sandwich
+from tfp_vae.evaluation.evidence import log_likelihood
 from tfp_vae.evaluation.importance import Estimates, estimate, summarize
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import results
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import held_out_view, plan, reload
-from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, advice, assess, compare, ladder, score, verdict
+from tfp_vae.runs.results import (
+    AnnealingPlan,
+    Assessment,
+    Plan,
+    advice,
+    assess,
+    compare,
+    ladder,
+    most_anomalous,
+    score,
+    verdict,
+)
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 
@@ -361,3 +373,25 @@ def test_draws_every_picture_of_an_evaluation(name: str, assessment: Assessment)
     figure = EVALUATION_PICTURES[name].draw(assessment)
     assert figure.axes
     assert all(axes.get_title() or axes.get_xlabel() for axes in figure.axes)
+
+
+class TestScores:
+    """log p(x) of each example."""
+
+    def test_scores_equal_those_of_an_evaluation(self, restored: LoadedRun, digits: Dataset) -> None:
+        x = digits.test.x[:20]
+        result, estimates = score(restored, x, iw_samples=7, seed=3, execution="graph")
+        seed = seed_for(3, Purpose.EVALUATION)
+        expected = log_likelihood(restored.vae, x, iw_samples=7, seed=seed, execution="graph").values
+        np.testing.assert_array_equal(estimates.log_likelihood, expected)
+        assert result["log_likelihood"] == pytest.approx(expected.mean())
+        assert result["quantiles"]["0.5"] == pytest.approx(np.median(expected))
+        assert result["quantiles"]["0"] == expected.min()
+
+    def test_a_single_example_has_no_standard_error(self, restored: LoadedRun, digits: Dataset) -> None:
+        assert np.isnan(score(restored, digits.test.x[:1], iw_samples=2)[0]["log_likelihood_se"])
+
+    def test_the_least_likely_come_first(self) -> None:
+        log_px = np.array([-3.0, -np.inf, -1.0, -9.0, -3.0])
+        assert most_anomalous(log_px, 3).tolist() == [1, 3, 0]
+        assert most_anomalous(log_px, 99).tolist() == [1, 3, 0, 4, 2]
