@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +101,25 @@ def as_folder(folder: Path) -> Path:
 
 
 FORMS: list[Callable[[Path], Path]] = [as_npy, as_npz, as_idx, as_zipped_idx, as_folder]
+
+
+def gif_bomb(side: int = 65_535) -> bytes:
+    """A GIF of a few bytes whose header promises side x side pixels."""
+    return b"GIF89a" + struct.pack("<HHBBB", side, side, 0, 0, 0) + b"," + struct.pack("<HHHHB", 0, 0, side, side, 0)
+
+
+def png_text_bomb(characters: int = 1 << 22) -> bytes:
+    """A PNG file of a few kilobytes with a text that unpacks to millions of characters."""
+    good = encoded(np.zeros((2, 2), np.uint8))
+    text = b"Description\0\0" + zlib.compress(bytes(characters))
+    chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    end_of_header = good.index(b"IDAT") - 4
+    return good[:end_of_header] + chunk + good[end_of_header:]
+
+
+def png_bomb(side: int = 30_000) -> bytes:
+    """A PNG file of a few bytes whose header promises side x side pixels."""
+    good = bytearray(encoded(np.zeros((2, 2), np.uint8)))
+    good[16:24] = struct.pack(">II", side, side)
+    good[29:33] = struct.pack(">I", zlib.crc32(bytes(good[12:29])))
+    return bytes(good)

@@ -8,7 +8,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from tests.helpers import memory
 from tests.helpers.figures import pixels, texts
+from tests.helpers.files import encoded, gif_bomb, png_bomb, png_text_bomb
 from tfp_vae import plots
 from tfp_vae.plots import canvas, scatter, tiles
 
@@ -187,6 +189,21 @@ def test_png_has_150_dots_per_inch() -> None:
     height, width = pixels(figure, canvas.DPI).shape[:2]
     assert width == pytest.approx(4 * canvas.DPI, rel=0.2)
     assert height == pytest.approx(2 * canvas.DPI, rel=0.3)
+
+
+@pytest.mark.parametrize("bomb", [gif_bomb(), gif_bomb(12_000), png_bomb(), png_bomb(9_000), png_text_bomb()])
+def test_picture_that_unpacks_to_gigabytes_is_refused_in_little_memory(bomb: bytes) -> None:
+    assert len(bomb) < 20_000
+    with memory.at_most(20_000_000), pytest.raises(OSError, match=r"."), canvas.open_picture(bomb):
+        pytest.fail("the picture was opened")
+
+
+def test_good_picture_opens_and_errors_of_its_use_are_os_errors() -> None:
+    content = encoded(np.zeros((2, 3), np.uint8))
+    with canvas.open_picture(content) as picture:
+        assert picture.size == (3, 2)
+    with pytest.raises(OSError, match=r"."), canvas.open_picture(content) as picture:
+        picture.seek(7)
 
 
 def test_style_ends_with_its_block() -> None:

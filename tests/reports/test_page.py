@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from tfp_vae.runs.folder.records import which_evaluation
 
 from tests.helpers.commands import call, one_sentence
+from tests.helpers.files import gif_bomb, png_bomb, png_text_bomb
 from tests.helpers.pages import Page, picture_in
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import plots, reports
@@ -82,7 +84,7 @@ class TestPage:
             assert key not in ("log_likelihood", "elbo") or f"{evaluation[f'{key}_se']:#.4g}" in text
         assert f"{training['parameters']:,}" in text
         which = f"180 test examples, K = 20, seed 0; weights final, of step {evaluation['step']:,}"
-        assert runs.which_evaluation(evaluation) == which
+        assert which_evaluation(evaluation) == which
         assert f"Evaluation {which}. Each example has K importance samples. Values are means over examples" in text
         (shown,) = re.findall(r"<pre>(tfp-vae train .*?)</pre>", html, re.DOTALL)
         assert shlex.split(shown.replace("\\\n", "")) == shlex.split(reports.training_command(flat.config))
@@ -235,6 +237,15 @@ class TestPicturesFor:
         evaluated.path(f"plots/{name}").write_bytes(b"GIF89a nonsense")
         with pytest.raises(RunError, match=rf"{name}: this picture is damaged. Draw it again with `tfp-vae plot`."):
             page.page_pictures(evaluated)
+
+    @pytest.mark.parametrize(
+        ("name", "bomb"),
+        [("samples.png", png_bomb()), ("samples.png", png_text_bomb()), ("latent-animation.gif", gif_bomb())],
+    )
+    def test_report_refuses_pictures_that_unpack_to_gigabytes(self, name: str, bomb: bytes, copied: Run) -> None:
+        copied.path(f"plots/{name}").write_bytes(bomb)
+        said = one_sentence(call("report", "--run", copied.folder, "--no-plots", code=4))
+        assert f"{name}: this picture is damaged. Draw it again with `tfp-vae plot`." in said
 
     def test_refuses_huge_pictures(self, evaluated: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(page, "LARGEST_PICTURE", 1_000)

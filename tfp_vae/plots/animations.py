@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from tfp_vae.plots.canvas import Figure, classes_of, color, escape_math, is_ink, marker, range_of, style
+from tfp_vae.plots.canvas import Figure, classes_of, color, escape_math, is_ink, marker, open_picture, range_of, style
 from tfp_vae.plots.scatter import draw_clusters, legend_of_classes, scatter_axes
 from tfp_vae.plots.tiles import Tiles, tile
 
@@ -24,6 +24,9 @@ LATENT_DPI, GRID_DPI = 80, 60
 
 FIRST, BETWEEN, LAST = 700, 120, 3_000
 """How long the first, each following and the last frame are shown, in milliseconds."""
+
+MOST_FRAMES = 1_000
+"""The most frames of an animation that is opened."""
 
 NEARLY_WHITE = 247
 """Lighter tones than this become white, because a small palette would tint white areas."""
@@ -193,9 +196,16 @@ def grid_animation(
 
 
 def last_frame(gif: bytes) -> bytes:
-    """Return the last frame of a GIF as the bytes of a PNG file, for pages on which nothing should move."""
-    with Image.open(io.BytesIO(gif)) as picture:
-        picture.seek(getattr(picture, "n_frames", 1) - 1)
+    """Return the last frame of a GIF as the bytes of a PNG file, for pages on which nothing should move.
+
+    Raises:
+      OSError: the bytes are not a picture, or one that is too large, see `canvas.open_picture`.
+    """
+    with open_picture(gif) as picture:
+        count = getattr(picture, "n_frames", 1)
+        if count > MOST_FRAMES:  # because each frame is unpacked
+            raise OSError(f"an animation of {count:,} frames")
+        picture.seek(count - 1)
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()

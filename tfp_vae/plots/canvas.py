@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import io
 import math
-from contextlib import AbstractContextManager
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple, final
 
 import matplotlib as mpl
@@ -39,6 +43,7 @@ __all__ = [
     "is_ink",
     "marker",
     "number_text",
+    "open_picture",
     "png",
     "range_of",
     "shorten",
@@ -58,6 +63,9 @@ PALETTE = (
     "#7F7F7F",
 )
 """The palette of Okabe and Ito, which suits colour-blind readers, without yellow and with three more colours."""
+
+MOST_PIXELS = 1 << 26
+"""The most pixels of a picture that is opened. A small file may claim more than memory holds."""
 
 TITLE_SIZE = 11
 """Size of every title, in points."""
@@ -205,10 +213,29 @@ def description(content: bytes) -> str:
     """Return the text that `png` kept in the bytes of a PNG file, or an empty string.
 
     Raises:
-      OSError: the bytes are not a picture.
+      OSError: the bytes are not a picture, see `open_picture`.
     """
-    with Image.open(io.BytesIO(content)) as picture:
+    with open_picture(content) as picture:
         return str(picture.info.get(DESCRIPTION, ""))
+
+
+@contextmanager
+def open_picture(content: bytes) -> Iterator[Image.Image]:
+    """Open the bytes of a picture that may come from elsewhere, for the block.
+
+    Raises:
+      OSError: the bytes are not a picture, they are damaged, or a small file would unpack to a huge picture or text.
+    """
+    malformed = (ArithmeticError, EOFError, LookupError, MemoryError, SyntaxError, TypeError, ValueError)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # because the limit below is lower
+            with Image.open(io.BytesIO(content)) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise OSError(f"a picture of {picture.width} x {picture.height} pixels")
+                yield picture
+    except (*malformed, struct.error, zlib.error, Image.DecompressionBombError) as error:
+        raise OSError(str(error)) from error
 
 
 def color(index: int) -> str:
