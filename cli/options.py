@@ -18,8 +18,8 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Member, Table, allow_code, split_name
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.sources import Reading
-from tfp_vae.runs.checkpoint import BEST, FINAL
 from tfp_vae.runs.config import GROUPS, SETTINGS, Setting, check_values
+from tfp_vae.runs.folder.checkpoint import BEST, FINAL
 
 from .console import COMMAND, start_tensorflow, with_options
 from .main import DEBUG

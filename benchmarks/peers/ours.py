@@ -23,7 +23,8 @@ from benchmarks.problem import (
 from tfp_vae.core.execution import choose
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.objectives import ELBO, MonteCarloELBO
-from tfp_vae.training.loop import Totals, Trainer, epoch_batches
+from tfp_vae.training.history import Totals
+from tfp_vae.training.loop import Trainer, epoch_batches
 from tfp_vae.training.optimizers import adam, constant
 
 

@@ -34,7 +34,8 @@ def save(run: runs.Run, assessment: Assessment, plots: bool) -> None:
     A fuller evaluation of the same weights and split stays, with its pictures.
     """
     if run.write_evaluation(assessment.result) == runs.PARTIAL:
-        kept = "({num_examples:,} examples, K = {iw_samples:,})".format(**run.read(runs.EVALUATION))
+        fuller = run.evaluation()
+        kept = "" if fuller is None else f"({fuller.num_examples:,} examples, K = {fuller.iw_samples:,})"
         console.notice(
             f"{run.folder}/{runs.EVALUATION} and its pictures stay, because that evaluation is fuller {kept}. This one "
             f"is in {runs.PARTIAL}. To replace it, delete {runs.EVALUATION} first."
@@ -46,8 +47,7 @@ def save(run: runs.Run, assessment: Assessment, plots: bool) -> None:
             console.notice(f"picture: {path}")
     else:
         for name in EVALUATION_PICTURES:
-            with storage.disk_errors(run.plot_path(name)):
-                run.plot_path(name).unlink(missing_ok=True)
+            run.files.remove(f"{runs.PLOTS}/{name}.png")
 
 
 def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:

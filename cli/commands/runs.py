@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tfp_vae.core.errors import TfpVaeError
-from tfp_vae.runs.run import EVALUATION, Run, all_runs
+from tfp_vae.runs.run import Run, all_runs
 
 from .. import console, options
 
@@ -33,7 +33,8 @@ def summary(run: Run) -> dict[str, object]:
     try:
         config, metrics, state = run.config(), run.metrics(), run.status().state
         run.has_checkpoint()  # raises if the run's checkpoint is missing
-        evaluation = run.read(EVALUATION) if (run.folder / EVALUATION).exists() else {}
+        record = run.evaluation()
+        evaluation = {} if record is None else record.model_dump()
     except TfpVaeError:
         return dict.fromkeys(COLUMNS) | {"run": str(run.folder), "state": "damaged"}
     return {

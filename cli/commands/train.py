@@ -33,10 +33,11 @@ from .. import console, options, output, signals
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
 
-CHANGEABLE = {
-    "epochs", "early_stopping", "run_dir", "runs_dir", "resume", "data_dir", "plots", "tensorboard", "as_json",
-}  # fmt: skip
-"""The settings that may change with `--resume`."""
+RECORDED_CHANGES = ("epochs", "early_stopping", "learning_rate")
+"""The settings of training that may change with `--resume`. The run records each change."""
+
+CHANGEABLE = {*RECORDED_CHANGES, "run_dir", "runs_dir", "resume", "data_dir", "plots", "tensorboard", "as_json"}
+"""All settings that may be given with `--resume`."""
 
 
 @click.command(
@@ -135,7 +136,7 @@ def plan_run(
 
 
 def reopen(ctx: click.Context, request: Request, training: TrainingConfig) -> tuple[Run, Dataset]:
-    """Return the run to continue, with more epochs if you asked for them, and its data."""
+    """Return the run to continue, with the settings that you changed, and its data."""
     if request.run_dir is None:
         raise UsageError("--resume needs the run's folder: give it with --run-dir.")
     sources = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
@@ -147,7 +148,7 @@ def reopen(ctx: click.Context, request: Request, training: TrainingConfig) -> tu
         if not run.has_checkpoint():
             console.notice("there is no checkpoint yet: starting from step 0")
     dataset = reload(run.config(), request.data_dir, console.DownloadProgress())
-    changes = {name: getattr(training, name) for name in ("epochs", "early_stopping") if name in written}
+    changes = {name: getattr(training, name) for name in RECORDED_CHANGES if name in written}
     if changes:
         run.extend(**changes)
     if run.is_whole():

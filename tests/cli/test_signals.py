@@ -243,8 +243,9 @@ def test_no_file_is_completed_once_the_process_ends(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(files, "_RENAMES", threading.Lock())
     staged = tmp_path / ".a.part"
     staged.touch()
-    monkeypatch.setattr(files, "_STAGED", {str(staged), str(tmp_path / "gone")})
-    files.remove_staged_files()
+    with files.open_folder(tmp_path) as folder:
+        monkeypatch.setattr(files, "_STAGED", {(folder, staged.name), (folder, "gone")})
+        files.remove_staged_files()
     assert not staged.exists()
     writer = threading.Thread(target=files.write_bytes, args=(tmp_path / "b", b"new"), daemon=True)
     writer.start()

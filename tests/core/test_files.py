@@ -55,7 +55,7 @@ def test_failed_write_keeps_the_old_file_and_removes_the_partial_one(
     path = tmp_path / "a"
     path.write_bytes(b"old")
 
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, step, refuse)
@@ -63,6 +63,41 @@ def test_failed_write_keeps_the_old_file_and_removes_the_partial_one(
         files.write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("with_previous", [False, True])
+def test_folder_that_is_replaced_while_its_file_is_written_keeps_all_its_files(
+    with_previous: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file ends up in the folder that was open, and the folder that took its name stays as it was."""
+    folder, moved = tmp_path / "run", tmp_path / "moved"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"old")
+    real = os.fsync
+
+    def replace_folder(handle: int) -> None:
+        real(handle)
+        if not moved.exists():
+            folder.rename(moved)
+            folder.mkdir()
+            (folder / "a").write_bytes(b"of another")
+
+    monkeypatch.setattr(os, "fsync", replace_folder)
+    files.write_bytes(folder / "a", b"new", previous=folder / "b" if with_previous else None)
+    assert names(folder) == ["a"]
+    assert (folder / "a").read_bytes() == b"of another"
+    assert (moved / "a").read_bytes() == b"new"
+    assert names(moved) == ["a", "b"] if with_previous else ["a"]
+
+
+def test_check_refuses_a_folder_before_anything_is_written(tmp_path: Path) -> None:
+    def refuse(folder: int) -> None:
+        assert os.path.samestat(os.fstat(folder), tmp_path.stat())
+        raise DiskError("not this one")
+
+    with pytest.raises(DiskError, match="not this one"):
+        files.write_bytes(tmp_path / "a", b"", check=refuse)
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("number", sorted(files.REASONS))
@@ -96,13 +131,14 @@ def test_partial_files_of_this_target_are_removed_and_others_stay(tmp_path: Path
 def test_replacing_the_file_does_not_change_the_copy(
     links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
         raise OSError(errno.EPERM, "no hard links here")
 
     if not links:
         monkeypatch.setattr(os, "link", refuse)
     files.write_bytes(tmp_path / "a", b"1")
-    files.keep_copy(tmp_path / "a", tmp_path / "b")
+    with files.open_folder(tmp_path) as folder:
+        files.keep_copy(folder, "a", "b")
     files.write_bytes(tmp_path / "a", b"2")
     assert (tmp_path / "b").read_bytes() == b"1"
     assert names(tmp_path) == ["a", "b"]
@@ -142,9 +178,8 @@ def test_refuses_arrays_of_objects_because_they_need_pickle(tmp_path: Path) -> N
 VALUE = {"a": 1.5, "b": math.nan, "c": {"d": -math.inf, "e": None}, "f": [1, {"g": math.inf}], "h": "text"}
 
 
-def test_json_holds_null_and_a_reason_in_place_of_numbers_that_are_not_finite(tmp_path: Path) -> None:
-    files.write_json(tmp_path / "a.json", VALUE)
-    found = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+def test_json_holds_null_and_a_reason_in_place_of_numbers_that_are_not_finite() -> None:
+    found = json.loads(files.json_text(VALUE), parse_constant=pytest.fail)
     assert found["b"] is None
     assert found["b_reason"] == "the value was nan, which is not a finite number"
     assert found["c"] == {"d": None, "d_reason": "the value was -inf, which is not a finite number", "e": None}

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from tfp_vae.runs.folder.records import which_evaluation
 
 from tests.helpers.commands import call, one_sentence
 from tests.helpers.files import gif_bomb, png_bomb, png_text_bomb
@@ -24,6 +23,7 @@ from tfp_vae.reports import drawing, page
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS
+from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train

@@ -107,7 +107,7 @@ class TestRefusals:
     def test_checkpoint_cut_short(self, share: float, copied: Run) -> None:
         path = copied.folder / "checkpoint.npz"
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-        with pytest.raises(RunError, match="damaged"):
+        with pytest.raises(RunError, match=r"checkpoint\.npz: .*(the file is damaged|found an empty file)"):
             LoadedRun(copied)
 
     def test_checkpoint_missing(self, copied: Run) -> None:
@@ -248,6 +248,41 @@ class TestExtending:
         copied.mark(state)
         assert not Run(copied.folder).is_finished()
         assert Run(copied.folder).status().state == ("interrupted" if state == "running" else state)
+
+    def test_records_what_changed_and_from_which_epoch(self, copied: Run) -> None:
+        identity = copied.config().identity()
+        copied.extend(3, learning_rate=5e-4)
+        copied.extend(3, early_stopping=9)
+        config = copied.config()
+        assert config.training.learning_rate == 5e-4
+        assert [tuple(dict(change).values()) for change in config.changes] == [
+            ("epochs", 3, 24, 2, 3),
+            ("learning_rate", 3, 24, 1e-3, 5e-4),
+            ("early_stopping", 3, 24, None, 9),
+        ]
+        assert str(config.changes[2]) == "early stopping: never before epoch 3, then 9"
+        assert config.identity() == identity
+        assert str(config.changes[1]) == "learning rate: 0.001 before epoch 3, then 0.0005"
+
+    def test_new_learning_rate_applies_to_the_epochs_that_follow(self, copied: Run) -> None:
+        copied.extend(3, learning_rate=5e-4)
+        assert train(copied, reload(copied.config()))
+        assert [round(line["learning_rate"], 9) for line in copied.metrics()] == [1e-3, 1e-3, 5e-4]
+        assert LoadedRun(copied).step == 36
+
+    def test_learning_rate_of_a_finished_run_needs_more_epochs(self, copied: Run) -> None:
+        before = copied.config()
+        with pytest.raises(UsageError, match=r"all 2 epochs are done\. Raise the total with `epochs`"):
+            copied.extend(learning_rate=5e-4)
+        with pytest.raises(UsageError, match="learning_rate: expected a number above 0"):
+            copied.extend(3, learning_rate=-1.0)
+        assert copied.config() == before
+
+    def test_checkpoint_of_a_run_with_another_first_learning_rate_is_refused(self, copied: Run) -> None:
+        value = copied.read("config.json")
+        copied.write("config.json", {**value, "training": {**value["training"], "learning_rate": 5e-4}})
+        with pytest.raises(RunError, match="found a checkpoint of another run"):
+            copied.checkpoint()
 
     def test_refuses_fewer_epochs(self, copied: Run) -> None:
         with pytest.raises(UsageError, match="2 epochs are done already"):

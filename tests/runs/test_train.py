@@ -12,7 +12,7 @@ from tfp_vae.core.errors import DiskError, DivergenceError, RunError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import train as session
-from tfp_vae.runs.checkpoint import Checkpoint
+from tfp_vae.runs.folder.checkpoint import Checkpoint
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import environment, train
 

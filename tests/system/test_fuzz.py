@@ -28,11 +28,11 @@ from tfp_vae.core.registry import Table
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.data.readers.images import read_folder
 from tfp_vae.data.readers.tables import read_csv
-from tfp_vae.runs import checkpoint as checkpoints
-from tfp_vae.runs import metrics
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.checkpoint import Checkpoint
 from tfp_vae.runs.config import TABLES
+from tfp_vae.runs.folder import checkpoint as checkpoints
+from tfp_vae.runs.folder import epochs
+from tfp_vae.runs.folder.checkpoint import Checkpoint
 from tfp_vae.runs.run import Run
 
 FAST, SLOW = 60, 1_200
@@ -79,7 +79,7 @@ def text(value: dict[str, object]) -> bytes:
 
 def checkpoint(folder: Path) -> bytes:
     variables = {"encoder/000/kernel": np.ones((2, 3), np.float32), "optimizer/000": np.array(7)}
-    checkpoints.write(folder / "x", Checkpoint(12, np.zeros(3), variables, 0.5, [LINE]))
+    storage.write_arrays(folder / "x", Checkpoint(12, np.zeros(3), variables, 0.5, [LINE]).to_arrays())
     return (folder / "x").read_bytes()
 
 
@@ -112,7 +112,7 @@ LOADERS: dict[str, Loader] = {
     "jpeg": Loader(image("a.jpg"), encoded(GOOD[0], "jpeg"), DataError),
     "checkpoint": Loader(checkpoints.read, b"", DataError),
     "config": Loader(of_run(Run.config), text(CONFIG), RunError, runs.CONFIG),
-    "metrics": Loader(of_run(Run.metrics), metrics.text([LINE]).encode(), RunError, runs.METRICS),
+    "metrics": Loader(of_run(Run.metrics), epochs.text([LINE]).encode(), RunError, runs.METRICS),
     "state": Loader(of_run(Run.status), text(STATUS), RunError, runs.STATE),
     "toml": Loader(toml, b'latent-dim = 3\nhidden = [8, 8]\nlr_schedule = "cosine"\n', UsageError),
 }

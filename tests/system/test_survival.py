@@ -19,7 +19,7 @@ import pytest
 from tests.helpers.runs import assert_same, without_seconds
 from tests.helpers.worker import Worker
 from tfp_vae.runs import run as runs
-from tfp_vae.runs.checkpoint import Checkpoint
+from tfp_vae.runs.folder.checkpoint import Checkpoint
 from tfp_vae.runs.run import Run
 
 pytestmark = pytest.mark.slow

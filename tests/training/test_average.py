@@ -19,13 +19,15 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Table
 from tfp_vae.objectives import ELBO
 from tfp_vae.runs.build import build_from_config
-from tfp_vae.runs.checkpoint import shapes
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
+from tfp_vae.runs.folder.checkpoint import shapes
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
-from tfp_vae.training.loop import Average, Totals, Trainer, Validator, epoch_batches
+from tfp_vae.training.average import Average
+from tfp_vae.training.history import Totals
+from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.training.state import AVERAGE, State, model_arrays, weights_in_use
 

@@ -20,7 +20,8 @@ from tfp_vae.objectives import ELBO
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
-from tfp_vae.training.loop import Totals, Trainer, Validator, epoch_batches
+from tfp_vae.training.history import Totals
+from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.training.state import State
 

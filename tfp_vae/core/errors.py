@@ -22,6 +22,7 @@ __all__ = [
     "RunError",
     "TfpVaeError",
     "UsageError",
+    "cut",
     "first_problem",
     "one_line",
     "pick",
@@ -44,11 +45,14 @@ class TfpVaeError(Exception):
     `` `objective=iwae` ``, and the command line shows them as options.
 
     Args:
-      message: at most three short sentences. Leave it out to compose it from the fields.
+      message: the problem, at most two short sentences. Leave it out to compose it from the fields.
       subject: the file with its line, the setting or the value that is wrong.
       expected: a description of valid values.
       found: the invalid value.
-      remedy: the action to take, as a sentence.
+      remedy: the action to take, as a sentence that follows the message.
+
+    Attributes:
+      problem: the message without the remedy.
     """
 
     exit_code: ClassVar[int]
@@ -58,8 +62,8 @@ class TfpVaeError(Exception):
     ) -> None:
         self.subject, self.expected, self.found, self.remedy = subject, expected, found, remedy
         problem = f"expected {expected}, found {found}" if found else f"expected {expected}"
-        sentence = f"{subject}: {problem}." if subject else f"{problem}."
-        super().__init__(message or f"{sentence} {remedy}".rstrip())
+        self.problem = message or (f"{subject}: {problem}." if subject else f"{problem}.")
+        super().__init__(f"{self.problem} {remedy}".rstrip())
 
 
 @final
@@ -117,8 +121,12 @@ def one_line(error: BaseException) -> str:
     tv.core.errors.one_line(ValueError("two\nlines"))  # "two lines"
     ```
     """
-    message = " ".join(str(error).split()) or type(error).__name__
-    return message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…"
+    return cut(" ".join(str(error).split()) or type(error).__name__)
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    """Return a text for a message. Texts over `most` characters are cut and end with an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def suggest(name: str, choices: Iterable[str], quote: str = "'") -> str:
@@ -193,7 +201,7 @@ def first_problem(error: pydantic.ValidationError) -> str:
         return f"{where}: {str(own).removeprefix(f'{where}: ')}".removesuffix(".")
     same = [problem for problem in problems if place(problem) == place(first)]  # one for each member of a union
     expected = " or ".join(dict.fromkeys(map(expectation, same)))
-    found = repr(first["input"]) if first["input"] != () else "none"
+    found = cut(repr(first["input"])) if first["input"] != () else "none"
     return f"{where}{': ' * bool(where)}expected {expected}, found {found}"
 
 

@@ -15,10 +15,11 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,13 @@ from tfp_vae.core.errors import DataError, DiskError
 __all__ = [
     "CHECKSUM",
     "ELSEWHERE",
+    "arrays_bytes",
     "check_writable",
     "disk_errors",
     "json_text",
     "keep_copy",
     "make_folder",
+    "open_folder",
     "printable",
     "raise_if_disk",
     "remove_partial_files",
@@ -46,7 +49,6 @@ __all__ = [
     "write_array",
     "write_arrays",
     "write_bytes",
-    "write_json",
 ]
 
 LONGEST, SHOWN = 250, 60
@@ -76,6 +78,9 @@ ELSEWHERE = "choose another place, then try again"
 
 PARTIAL = ".part"
 """The suffix of files that are being written. Nothing reads them."""
+
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+"""How to open a file that must not exist yet."""
 
 
 @contextmanager
@@ -138,43 +143,52 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | None = None) -> None:
+def write_bytes(
+    path: Path,
+    content: bytes | memoryview,
+    *,
+    previous: Path | None = None,
+    check: Callable[[int], None] = lambda folder: None,
+) -> None:
     """Write a file next to its target, sync it, and move it into place, so readers see the old file or the new one.
+
+    The folder is opened once. If another folder takes its name while this one writes, the other gets no file.
 
     Args:
       path: the target.
       content: the content.
-      previous: where to keep the old file, if there is one. It moves only when the new file is safe on disk, so a
-        failed write loses neither the old file nor the one before it.
+      previous: where to keep the old file, if there is one, in the same folder. It moves only when the new file is safe
+        on disk, so a failed write loses neither the old file nor the one before it.
+      check: called with a handle of the open folder before anything is written. It raises to refuse the folder.
 
     Raises:
       DiskError: the disk is full, the folder is missing or permission is denied. No part of the new file is left.
     """
-    with disk_errors(path):
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
-        _STAGED.add(partial)
+    with disk_errors(path), open_folder(path.parent) as folder:
+        check(folder)
+        partial = f".{path.name}.{secrets.token_hex(4)}{PARTIAL}"
+        _STAGED.add((folder, partial))
         try:
-            with os.fdopen(handle, "wb") as file:
+            with os.fdopen(os.open(partial, NEW_FILE, 0o666, dir_fd=folder), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            mask = os.umask(0)  # the only way to read it is to set it
-            os.umask(mask)
-            os.chmod(partial, 0o666 & ~mask)
-            if previous is not None and path.exists():
-                keep_copy(path, previous)
+            if previous is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    keep_copy(folder, path.name, previous.name)
             with _RENAMES:
-                os.replace(partial, path)
+                os.replace(partial, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
-            Path(partial).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial, dir_fd=folder)
             raise
         finally:
-            _STAGED.discard(partial)
-        sync(path.parent)
+            _STAGED.discard((folder, partial))
+        sync(folder)
 
 
-_STAGED: set[str] = set()
-"""The temporary files that this process is writing."""
+_STAGED: set[tuple[int, str]] = set()
+"""The temporary files that this process is writing: a handle of the folder, and the name."""
 
 _RENAMES = threading.Lock()
 """Held while a file is renamed over its target, and from then on once the process is about to end."""
@@ -189,19 +203,25 @@ def remove_staged_files() -> None:
     No write of this process is completed after that.
     """
     if _RENAMES.acquire(timeout=RENAME_SECONDS):
-        for partial in tuple(_STAGED):
+        for folder, partial in tuple(_STAGED):
             with contextlib.suppress(OSError):
-                Path(partial).unlink()
+                os.unlink(partial, dir_fd=folder)
 
 
-def sync(path: Path) -> None:
+@contextmanager
+def open_folder(path: Path) -> Iterator[int]:
+    """Yield a handle of a folder, for the `dir_fd` of system calls. It stays the same folder if it is renamed."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def sync(handle: int) -> None:
     """Make a file, or the names in a folder, survive a loss of power, if the system can."""
     with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        os.fsync(handle)
 
 
 def remove_partial_files(path: Path) -> None:
@@ -211,43 +231,56 @@ def remove_partial_files(path: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
-def keep_copy(path: Path, copy: Path) -> None:
+def keep_copy(folder: int, name: str, copy: str) -> None:
     """Give a file a second name, replacing the file of that name. Each name has a whole file at every moment.
 
     It makes a hard link, which takes no time and no space, or a synced copy if the file system has no hard links.
-    """
-    partial = copy.with_name(f".{copy.name}.{os.getpid()}{PARTIAL}")
-    with disk_errors(copy):
-        partial.unlink(missing_ok=True)
-        try:
-            try:
-                os.link(path, partial)
-            except OSError:
-                shutil.copyfile(path, partial)
-                sync(partial)
-            os.replace(partial, copy)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, previous: Path | None = None) -> None:
-    """Write arrays as an `.npz` archive. Each entry has a CRC-32, which is checked when it is read.
 
     Args:
-      path: the target.
-      arrays: the arrays by name.
-      previous: where to keep the old file, see `write_bytes`.
+      folder: the handle of the folder of both names.
+      name: the file.
+      copy: its second name.
+
+    Raises:
+      OSError: the file does not exist, or the system refused. The old file of the second name is unchanged.
+    """
+    partial = f".{copy}.{secrets.token_hex(4)}{PARTIAL}"
+    try:
+        try:
+            os.link(name, partial, src_dir_fd=folder, dst_dir_fd=folder)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            with (
+                os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), "rb") as source,
+                os.fdopen(os.open(partial, NEW_FILE, 0o666, dir_fd=folder), "wb") as target,
+            ):
+                shutil.copyfileobj(source, target)
+                target.flush()
+                sync(target.fileno())
+        os.replace(partial, copy, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial, dir_fd=folder)
+        raise
+
+
+def arrays_bytes(arrays: Mapping[str, np.ndarray]) -> memoryview:
+    """Return the content of an `.npz` archive. Each entry has a CRC-32, which is checked when it is read.
 
     Raises:
       TypeError: an array of Python objects, because reading it back would need pickle.
-      DiskError: see `write_bytes`.
     """
     buffer = io.BytesIO()
     if any(array.dtype.hasobject for array in arrays.values()):
         raise TypeError("expected arrays of numbers, found an array of objects")
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getbuffer(), previous=previous)
+    return buffer.getbuffer()
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as an `.npz` archive, see `arrays_bytes`."""
+    write_bytes(path, arrays_bytes(arrays))
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -255,11 +288,6 @@ def write_array(path: Path, array: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_bytes(path, buffer.getbuffer())
-
-
-def write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Write a JSON object."""
-    write_bytes(path, (json_text(value, indent=2) + "\n").encode())
 
 
 REASON = "_reason"

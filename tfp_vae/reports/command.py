@@ -14,9 +14,10 @@ __all__ = ["can_repeat", "command_pieces", "portable", "training_command"]
 def can_repeat(config: RunConfig) -> bool:
     """Return whether a command can train the same run again.
 
-    It cannot if the VAE, its settings or its data exist in Python only.
+    It cannot if the VAE, its settings or its data exist in Python only, or if the learning rate changed on the way.
     """
-    return not (isinstance(config.model, HandBuiltModel) or config.training.objects or config.data.stored)
+    in_python = isinstance(config.model, HandBuiltModel) or config.training.objects or config.data.stored
+    return not in_python and all(change.setting != "learning_rate" for change in config.changes)
 
 
 def training_command(config: RunConfig) -> str:

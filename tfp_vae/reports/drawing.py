@@ -30,10 +30,11 @@ from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, i
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.reports.subject import Subject
+from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.frames import reel, spread_rows
 from tfp_vae.runs.load import sample
 from tfp_vae.runs.results import Assessment
-from tfp_vae.runs.run import Run, which_evaluation
+from tfp_vae.runs.run import Run
 
 __all__ = ["applicable", "draw_evaluation", "draw_run"]
 

@@ -24,6 +24,7 @@ from tfp_vae.reports.command import can_repeat, command_pieces, portable
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS, RunConfig
+from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.run import Run
 
 if TYPE_CHECKING:
@@ -103,10 +104,8 @@ def html_page(run: Run) -> str:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    training, evaluation, environment = (
-        run.read(name) if run.path(name).exists() else None
-        for name in (runs.TRAINING, runs.EVALUATION, runs.ENVIRONMENT)
-    )
+    training, record, environment = run.training_result(), run.evaluation(), run.environment()
+    evaluation = None if record is None else record.model_dump()
     config = portable(run.config())
     data, latent_dim = config.data, config.model.latent_dim
     templates = Environment(
@@ -130,12 +129,13 @@ def html_page(run: Run) -> str:
         terms=ELBO_TERMS,
         training=training,
         evaluation=evaluation,
-        evaluation_name=evaluation and runs.which_evaluation(evaluation),
+        evaluation_name=evaluation and which_evaluation(evaluation),
         metrics=metric_rows(evaluation),
         headline=metric_rows(evaluation, "headline"),
         significant=significant,
         pictures=page_pictures(run),
         command=" \\\n  ".join(command_pieces(config)) if can_repeat(config) else "",
+        has_changes=bool(config.changes),
         environment=environment,
         fingerprint=data.fingerprint,
         has_paths=run.config().data != data,
@@ -144,10 +144,11 @@ def html_page(run: Run) -> str:
 
 
 def setting_rows(config: RunConfig) -> list[tuple[str, str]]:
-    """Return the label and the value of each setting of a run, after the sizes of its splits."""
+    """Return the label and the value of each setting of a run, between the sizes of its splits and later changes."""
     sizes = ", ".join(f"{size:,} {name}" for name, size in config.data.splits.items())
     settings = [(SETTINGS[name].label, SETTINGS[name].report(value)) for name, value in config.settings().items()]
-    return [("Splits", f"{sizes} ({config.data.split_rule})"), *settings]
+    changes = [("Changed on resuming", "; ".join(map(str, config.changes)))] if config.changes else []
+    return [("Splits", f"{sizes} ({config.data.split_rule})"), *settings, *changes]
 
 
 def metric_rows(evaluation: Mapping[str, Any] | None, place: Place = "report") -> list[MetricRow]:
@@ -222,11 +223,11 @@ def pictures_for(run: Run) -> list[str]:
     Pictures of an evaluation belong there only if that evaluation is reported, because they may outlive it. They then
     replace the run's own pictures of the same kind.
     """
-    evaluation = run.read(runs.EVALUATION) if run.path(runs.EVALUATION).exists() else None
+    evaluation = run.evaluation()
     current = set()
     if evaluation is not None:
         paths = {name: picture_path(run, name) for name in EVALUATION_PICTURES}
-        expected = "", runs.which_evaluation(evaluation)
+        expected = "", which_evaluation(evaluation.model_dump())
         current = {name for name, path in paths.items() if path.is_file() and picture_description(path) in expected}
     left_out = {PICTURES[name].replaces for name in current} | (EVALUATION_PICTURES.keys() - current)
     return [name for name in PICTURES if name not in left_out]

@@ -2,7 +2,7 @@
 
 A `Run` is a folder, and each of its files is read and checked when you ask for it. A `LoadedRun` also has the data and
 the model. Modules that share a name with a function keep it, so training a run is `tv.runs.train.train`. To add a
-setting, add one field with a `Setting` to a record in `config`. To add a file to a run, name it in `run`.
+setting, add one field with a `Setting` to a record in `config`. To add a file to a run, see `folder`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tfp_vae.runs import (
         build,
-        checkpoint,
         config,
+        folder,
         frames,
         load,
-        lock,
-        metrics,
         recipe,
         results,
         run,
@@ -27,20 +25,21 @@ if TYPE_CHECKING:
         train,
     )
     from tfp_vae.runs.build import build_from_config, build_model, describe_model
-    from tfp_vae.runs.checkpoint import Checkpoint
     from tfp_vae.runs.config import SETTINGS, DataConfig, ModelConfig, RunConfig, TrainingConfig
+    from tfp_vae.runs.folder.checkpoint import Checkpoint
+    from tfp_vae.runs.folder.records import State, Status
     from tfp_vae.runs.frames import Film
     from tfp_vae.runs.load import LoadedRun, sample, save
     from tfp_vae.runs.recipe import Recipe, choose, held_out_view, likelihoods_that_fit, new_examples, plan, reload
     from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, assess, compare, ladder, most_anomalous, score
-    from tfp_vae.runs.run import Run, State, Status, all_runs, find, finished_runs
+    from tfp_vae.runs.run import Run, all_runs, find, finished_runs
     from tfp_vae.runs.tensorboard import Events
 
 _PLACES = {
     "SETTINGS": "config",
     "AnnealingPlan": "results",
     "Assessment": "results",
-    "Checkpoint": "checkpoint",
+    "Checkpoint": "folder.checkpoint",
     "DataConfig": "config",
     "Events": "tensorboard",
     "Film": "frames",
@@ -50,8 +49,8 @@ _PLACES = {
     "Recipe": "recipe",
     "Run": "run",
     "RunConfig": "config",
-    "State": "run",
-    "Status": "run",
+    "State": "folder.records",
+    "Status": "folder.records",
     "TrainingConfig": "config",
     "all_runs": "run",
     "assess": "results",
@@ -96,20 +95,18 @@ __all__ = [
     "build",
     "build_from_config",
     "build_model",
-    "checkpoint",
     "choose",
     "compare",
     "config",
     "describe_model",
     "find",
     "finished_runs",
+    "folder",
     "frames",
     "held_out_view",
     "ladder",
     "likelihoods_that_fit",
     "load",
-    "lock",
-    "metrics",
     "most_anomalous",
     "new_examples",
     "plan",

@@ -9,6 +9,7 @@ default and help, the key in TOML files and the line in reports come from that f
 
 from __future__ import annotations
 
+import abc
 import csv
 import dataclasses
 import hashlib
@@ -47,6 +48,7 @@ __all__ = [
     "GROUPS",
     "SETTINGS",
     "TABLES",
+    "Change",
     "DataConfig",
     "HandBuiltModel",
     "ModelConfig",
@@ -181,10 +183,11 @@ class Setting:
         return self.line.format(value if isinstance(value, int | float) else self.text(value).replace(":", ": ", 1))
 
 
-class _Record(pydantic.BaseModel):
+class _Record(pydantic.BaseModel, abc.ABC):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
+@final
 class Request(_Record):
     """The settings of `tfp-vae train` that choose data, a folder and output, and the short ways to write others.
 
@@ -361,6 +364,7 @@ EventShape = Annotated[
 DataPath = Annotated[str, pydantic.AfterValidator(check_data_path)]
 
 
+@final
 class DataConfig(_Record):
     """The data of a run: their source, how they are read, split, scaled and binarized, and a fingerprint.
 
@@ -508,6 +512,7 @@ Described = Annotated[Member, pydantic.PlainValidator(describe_part), AS_MAPPING
 """A part of a model as a description, which cannot build it."""
 
 
+@final
 class HandBuiltModel(ModelConfig):
     """A VAE that your own function builds. Its parts are only described here.
 
@@ -540,6 +545,29 @@ AnyModel = Annotated[
 ]
 
 
+@final
+class Change(_Record):
+    """A setting of training that `resume` changed.
+
+    Attributes:
+      setting: its name.
+      epoch: the first epoch that the new value affects, counted from 1.
+      step: the number of steps taken before.
+      before, after: the old and the new value.
+    """
+
+    setting: Literal["epochs", "early_stopping", "learning_rate"]
+    epoch: pydantic.PositiveInt
+    step: pydantic.NonNegativeInt
+    before: int | pydantic.FiniteFloat | None
+    after: int | pydantic.FiniteFloat | None
+
+    def __str__(self) -> str:
+        before, after = ("never" if value is None else f"{value:,.6g}" for value in (self.before, self.after))
+        return f"{SETTINGS[self.setting].label.lower()}: {before} before epoch {self.epoch}, then {after}"
+
+
+@final
 class TrainingConfig(_Record):
     """The settings of training: objective, optimizer, length, seed and execution.
 
@@ -679,9 +707,27 @@ class TrainingConfig(_Record):
         """
         return self.steps_per_epoch or math.ceil(examples / self.batch_size)
 
+    def changes(self, new: Mapping[str, float | None], *, epoch: int, step: int) -> list[Change]:
+        """Return a record of each setting that has a new value from an epoch on.
 
+        Args:
+          new: the new values by name.
+          epoch: the first epoch that they affect, counted from 1.
+          step: the number of steps taken before.
+        """
+        at = {"epoch": epoch, "step": step}
+        return [
+            Change.model_validate({**at, "setting": name, "before": getattr(self, name), "after": value})
+            for name, value in new.items()
+        ]
+
+
+@final
 class RunConfig(_Record):
     """The config of a run: its data, its model and its training.
+
+    Attributes:
+      changes: the settings that `resume` changed, in order. `training` has the new values.
 
     Raises:
       pydantic.ValidationError: for an error in one of the parts, an objective or free bits that need a closed form
@@ -692,6 +738,7 @@ class RunConfig(_Record):
     data: DataConfig
     model: AnyModel
     training: TrainingConfig
+    changes: tuple[Change, ...] = ()
 
     @pydantic.model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
@@ -704,8 +751,9 @@ class RunConfig(_Record):
     def identity(self) -> str:
         """Return a digest of everything that decides the numbers of a run: 16 hexadecimal digits of SHA-256.
 
-        The end of training does not count, because you may extend a run. Facts that follow from the data do not count
-        either, because the fingerprint of the data does. Some settings, such as averaging, count only if they are used.
+        The end of training does not count, because you may extend a run. Of the learning rates, only the first counts,
+        because you may change it when you resume. Facts that follow from the data do not count either, because the
+        fingerprint of the data does. Some settings, such as averaging, count only if they are used.
         """
         unused = {"encoder_input"} if self.model.encoder_input == "values" else set()
         reading = {"drop_columns", "header", "arrays", "split_folders", "background"} - self.data.reading.given()
@@ -715,8 +763,11 @@ class RunConfig(_Record):
             "data": {**dict.fromkeys(facts, True), "reading": reading},
             "model": unused,
             "training": other,
+            "changes": True,
         }
         content = self.model_dump(mode="json", exclude=exclude)
+        rates = [change.before for change in self.changes if change.setting == "learning_rate"]
+        content["training"]["learning_rate"] = next(iter(rates), self.training.learning_rate)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def settings(self) -> dict[str, object]:

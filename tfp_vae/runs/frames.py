@@ -20,8 +20,8 @@ from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.evaluation.latent_space import Grid, decode, encode, grid
 from tfp_vae.model.vae import VAE
-from tfp_vae.runs.checkpoint import check_plain
 from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.folder.checkpoint import check_plain
 from tfp_vae.runs.recipe import held_out_view, split_to_show
 from tfp_vae.runs.run import FRAMES, Run, logger
 from tfp_vae.training.callbacks import Callback
@@ -186,10 +186,10 @@ class Film(Callback):
         """Write the frame of an epoch."""
         means = encode(vae, self.examples.x, samples=0, seed=(self.seed, int(Purpose.EMBEDDING))).mean
         decoded = decode(vae, grid(vae, self.side, self.seed).z, seed=(self.seed, int(Purpose.SAMPLE)))
-        files.make_folder(self.run.path(FRAMES))
+        self.run.files.make_folder(FRAMES)
         path = self.run.frame_path(epoch)
         files.remove_partial_files(path)  # left by a process that was killed while it wrote this frame
-        files.write_arrays(path, {"means": means, "decoded": decoded})
+        self.run.write_arrays(f"{FRAMES}/{path.name}", {"means": means, "decoded": decoded})
 
 
 def frames(run: Run) -> list[Frame]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 import pydantic
 
-from tfp_vae.core import files, registry
+from tfp_vae.core import registry
 from tfp_vae.core.errors import RunError, TfpVaeError, pick, settings_error
 from tfp_vae.core.execution import choose
 from tfp_vae.core.registry import Member, Table, check_keywords
@@ -39,8 +39,8 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Weighted, elbo_for
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import build_from_config, describe_model
-from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.config import DataConfig, RunConfig, TrainingConfig
+from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.recipe import source_facts
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import environment, measure, training_result, write_snapshot
@@ -112,12 +112,12 @@ def save(
         if config.data.stored and store_data and data is not None:
             parts = {split: getattr(data, split) for split in SPLITS}
             columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in _COLUMNS}
-            files.write_arrays(run.path(runs.DATA), {name: x for name, x in columns.items() if x is not None})
+            run.write_arrays(runs.DATA, {name: x for name, x in columns.items() if x is not None})
         run.write(runs.ENVIRONMENT, {**environment(), "execution": choose(vae, training.execution)})
         write_snapshot(run, config.identity(), _snapshot(vae, fit, training))
         finished = fit is not None and fit.history.finished
         if fit is not None and finished:
-            run.write(runs.TRAINING, training_result(run, vae, fit.history))
+            run.write(runs.TRAINING, training_result(run, vae, fit.history).content())
         run.mark("finished" if finished else "interrupted")
     return run
 

@@ -15,34 +15,35 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import logging
-import operator
 import re
-import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
+import numpy as np
 import pydantic
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, RunError, UsageError, first_problem, settings_error
 from tfp_vae.core.registry import RECORDED
-from tfp_vae.runs import checkpoint as checkpoints
-from tfp_vae.runs import lock as locks
-from tfp_vae.runs import metrics
-from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, Shapes
 from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.folder import checkpoint as checkpoints
+from tfp_vae.runs.folder import epochs as epoch_lines
+from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint
+from tfp_vae.runs.folder.files import LOCK, RESTORE, Files, LogFile, read_errors
+from tfp_vae.runs.folder.lock import in_use
+from tfp_vae.runs.folder.records import Environment, Evaluation, State, Status, TrainingResult, is_fuller
 from tfp_vae.training.history import Epoch
+from tfp_vae.training.state import Shapes
 from tfp_vae.training.stopping import Stop, early_stop
 
-__all__ = ["Checkpoint", "Run", "State", "Status", "all_runs", "find", "finished_runs", "which_evaluation"]
+__all__ = ["Run", "all_runs", "find", "finished_runs"]
 
-CONFIG, STATE, METRICS, LOCK, LOG = "config.json", "state.json", "metrics.jsonl", ".lock", "train.log"
+CONFIG, STATE, METRICS, LOG = "config.json", "state.json", "metrics.jsonl", "train.log"
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
 PARTIAL = "evaluation-partial.json"
@@ -53,36 +54,13 @@ FRAME_NAME = re.compile(r"epoch-(\d{7})\.npz")
 TRAINING_FILES = (CONFIG, STATE, METRICS, CHECKPOINT, PREVIOUS, TRAINING, ENVIRONMENT)
 """Files that only the training process writes."""
 
-LARGEST_JSON = 1 << 24
-"""Largest JSON file that is read, in bytes."""
-
 LARGEST_METRICS = 1 << 30
 """Largest file of metrics that is read, in bytes."""
 
-RESTORE = "Restore it from a copy, or train again."
 REWRITE = "`resume=True` rewrites it from the checkpoint."
-"""Remedies for damaged files."""
-
-State = Literal["running", "finished", "interrupted", "failed"]
+"""The remedy for a damaged file that the checkpoint can replace."""
 
 logger = logging.getLogger("tfp_vae")
-
-
-@final
-class Status(pydantic.BaseModel):
-    """The state of a run and its progress at the last checkpoint.
-
-    state: `running`, `finished`, `interrupted` or `failed`.
-    reason: the error's message if the run failed, else empty.
-    step: the step of the last checkpoint.
-    epochs: the number of epochs finished at the last checkpoint.
-    """
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    state: State = "interrupted"
-    reason: str = ""
-    step: pydantic.NonNegativeInt = 0
-    epochs: pydantic.NonNegativeInt = 0
 
 
 @final
@@ -98,7 +76,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._claims = 0
+        self.files = Files(folder)
         self._newest_is_sound = False
         self._warned = set[str]()
 
@@ -139,7 +117,7 @@ class Run:
         with run.claim():
             cls.refuse_existing(folder)  # again, because another process may have created a run before the lock
             run.write(CONFIG, config.model_dump(mode="json"))
-            storage.make_folder(run.path(PLOTS))
+            run.files.make_folder(PLOTS)
         return run
 
     @classmethod
@@ -176,8 +154,10 @@ class Run:
           RunError: the folder does not exist, or it has no config.
         """
         with read_errors(folder):
-            if cls(folder).exists():
-                return cls(folder)
+            run = cls(folder)
+            if run.exists():
+                run.files.hold()
+                return run
             found = f"no {CONFIG}" if folder.is_dir() else "none"
             expected = "a run" if folder.is_dir() else "a run's folder"
             places = (folder, folder.absolute().parent)
@@ -196,17 +176,8 @@ class Run:
         Raises:
           RunError: another process holds the lock.
         """
-        if self._claims:
+        with self.files.claim(TRAINING_FILES):
             yield
-            return
-        with locks.lock(self.path(LOCK), str(self.folder)):
-            self._claims += 1
-            try:
-                for name in TRAINING_FILES:
-                    storage.remove_partial_files(self.path(name))
-                yield
-            finally:
-                self._claims -= 1
 
     def path(self, name: str) -> Path:
         """Return the path of a file in the run.
@@ -214,16 +185,7 @@ class Run:
         Raises:
           RunError: the file, or a folder between it and the run's folder, is a symbolic link.
         """
-        path = self.folder / name
-        for part in (path, *path.parents[: len(Path(name).parts) - 1]):
-            if part.is_symlink():
-                raise RunError(
-                    subject=str(part),
-                    expected="a file or folder of the run",
-                    found="a symbolic link",
-                    remedy="Replace the link with the file or folder itself.",
-                )
-        return path
+        return self.files.path(name)
 
     def exists(self) -> bool:
         """Return whether the folder has a config, and so holds a run."""
@@ -254,10 +216,10 @@ class Run:
           RunError: the state is damaged, or the result of a finished run is missing or damaged.
         """
         recorded = self._recorded_status()
-        if locks.in_use(self.folder / LOCK):
+        if in_use(self.folder / LOCK):
             return recorded.model_copy(update={"state": "running"})
         if self.is_finished():
-            self.read(TRAINING)
+            self.training_result()
             return recorded.model_copy(update={"state": "finished"})
         if recorded.state == "finished":
             raise RunError(
@@ -270,14 +232,7 @@ class Run:
 
     def _recorded_status(self) -> Status:
         """Return the status in the file, or the default status if training has not begun."""
-        if not self._has(STATE):
-            return Status()
-        try:
-            return Status.model_validate(self.read(STATE))
-        except pydantic.ValidationError as error:
-            raise RunError(
-                f"{self.folder / STATE}: this is not a valid state ({first_problem(error)}). Delete the file."
-            ) from error
+        return self.files.read_record(STATE, Status, "Delete the file.") or Status()
 
     def mark(self, state: State, *, reason: str = "", step: int | None = None, epochs: int | None = None) -> None:
         """Write the run's state. The step and the epochs stay as they are if they are None.
@@ -304,7 +259,7 @@ class Run:
         Each line has the time and the process, because several processes may train a run in turn. Training continues
         if the log cannot be written.
         """
-        handler = LogFile(self.path(LOG), encoding="utf-8", delay=True)
+        handler = LogFile(self.files, LOG)
         handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
         level = logger.level
         logger.addHandler(handler)
@@ -341,29 +296,33 @@ class Run:
         stored = {"dataset": str(self.path(DATA).resolve())}  # because the run may have been moved
         return config.model_copy(update={"data": config.data.model_copy(update=stored)})
 
-    def extend(self, epochs: int | None = None, early_stopping: int | None = None) -> None:
-        """Change when training ends. A finished run is unfinished again if this leaves epochs to train.
+    def extend(
+        self, epochs: int | None = None, early_stopping: int | None = None, learning_rate: float | None = None
+    ) -> None:
+        """Change how training continues. A finished run is unfinished again if this leaves epochs to train.
 
-        Epochs and patience affect when training ends, but no number before that. So the run keeps its identity.
+        These settings affect no number before the run's last checkpoint, so the run keeps its identity. The config
+        records what changed and from which epoch on.
 
         Args:
           epochs: the total number of epochs, or None to keep it.
           early_stopping: the patience of `stopping.early_stop` in epochs, or None to keep it.
+          learning_rate: the peak learning rate of the steps that follow, or None to keep it.
 
         Raises:
-          UsageError: fewer epochs than are done, or training would stop early at once.
+          UsageError: fewer epochs than are done, or training would stop early at once, or the new learning rate has no
+            epoch left.
         """
-        given = {name: value for name, value in (("epochs", epochs), ("early_stopping", early_stopping)) if value}
+        given = {"epochs": epochs, "early_stopping": early_stopping, "learning_rate": learning_rate}
         with self.claim():
-            config = self.config()
-            config = config.model_copy(update={"training": config.training.model_copy(update=given)})
-            try:  # because a copy is not validated
-                RunConfig.model_validate(config.model_dump(mode="json"), context=RECORDED)
-            except pydantic.ValidationError as error:
-                raise settings_error(str(self.folder), error) from error
+            old = self.config()
+            new = {name: value for name, value in given.items() if value not in (None, getattr(old.training, name))}
+            config = self._with_training(old, new)
             last = self.checkpoint() if self.has_checkpoint() else None
             history, begun = (last.history, bool(last.epoch_sums[0])) if last is not None else ((), False)
             done, total = len(history), config.training.epochs
+            if total == done and learning_rate is not None:
+                raise UsageError(f"{self.folder}: all {total} epochs are done. Raise the total with `epochs`.")
             if total < done + begun:
                 raise UsageError(
                     f"{self.folder}: {done} epochs are done already{', and another has begun' if begun else ''}. "
@@ -374,7 +333,18 @@ class Run:
                 raise UsageError(f"{self.folder}: {ended}. {ended.remedy()}.")
             if last is not None and total > done:  # before the config changes, so that the run never looks finished
                 self.mark("interrupted", step=last.step, epochs=done)
-            self.write(CONFIG, config.model_dump(mode="json"))
+            step = last.step if last is not None else 0
+            changes = (*old.changes, *old.training.changes(new, epoch=done + 1, step=step))
+            self.write(CONFIG, config.model_copy(update={"changes": changes}).model_dump(mode="json"))
+
+    def _with_training(self, config: RunConfig, new: Mapping[str, float | None]) -> RunConfig:
+        """Return a config with other settings of training, after a check, because a copy is not checked."""
+        config = config.model_copy(update={"training": config.training.model_copy(update=dict(new))})
+        try:
+            RunConfig.model_validate(config.model_dump(mode="json"), context=RECORDED)
+        except pydantic.ValidationError as error:
+            raise settings_error(str(self.folder), error) from error
+        return config
 
     def early_end(self) -> Stop | None:
         """Return where training stopped early, or None if it did not.
@@ -404,22 +374,24 @@ class Run:
         Raises:
           RunError: the file is missing, too large, changed, or not a JSON object.
         """
-        path = self.folder / name
-        try:
-            value = json.loads(self._read_bytes(name, LARGEST_JSON))
-        except (ValueError, RecursionError) as error:
-            raise RunError(subject=str(path), expected="JSON", found=f"damage ({error})", remedy=RESTORE) from error
-        if not isinstance(value, dict):
-            raise RunError(subject=str(path), expected="a JSON object", found=type(value).__name__, remedy=RESTORE)
-        try:
-            return storage.unseal(value)
-        except ValueError as error:
-            raise RunError(f"{path}: the file was changed or damaged ({error}). {RESTORE}") from error
+        return self.files.read(name)
+
+    def training_result(self) -> TrainingResult | None:
+        """Return the result of the finished training, or None if there is none."""
+        return self.files.read_record(TRAINING, TrainingResult, "Delete the file, and `resume=True` writes it again.")
+
+    def evaluation(self) -> Evaluation | None:
+        """Return the fullest evaluation of the run, or None if it was not evaluated."""
+        return self.files.read_record(EVALUATION, Evaluation, "Evaluate the run again.")
+
+    def environment(self) -> Environment | None:
+        """Return the versions and devices of the last training, or None if the file is gone."""
+        return self.files.read_record(ENVIRONMENT, Environment, "Delete the file, because only reports show it.")
 
     def _read_or_empty(self, name: str) -> dict[str, Any]:
         """Return the JSON object in a file, or an empty one if the file is missing or damaged."""
         try:
-            return self.read(name) if self._has(name) else {}
+            return self.read(name) if self.files.has(name) else {}
         except RunError:
             return {}
 
@@ -429,28 +401,11 @@ class Run:
         Raises:
           DiskError: the write failed. The old file is unchanged.
         """
-        storage.write_json(self.path(name), storage.seal(value))
+        self.files.write(name, value)
 
-    def _has(self, name: str) -> bool:
-        with read_errors(self.folder):
-            return self.path(name).exists()
-
-    def _read_bytes(self, name: str, most: int) -> bytes:
-        """Return the content of a file of the run, unless it is larger than `most` bytes or not a regular file."""
-        path = self.path(name)
-        try:
-            status = path.stat()
-            regular = stat.S_ISREG(status.st_mode)
-            if not regular or status.st_size > most:
-                raise RunError(
-                    subject=str(path),
-                    expected=f"a file of at most {most:,} bytes",
-                    found=f"{status.st_size:,} bytes" if regular else "a pipe, a device or a folder",
-                    remedy=RESTORE,
-                )
-            return path.read_bytes()
-        except OSError as error:
-            raise RunError(f"{path}: could not be read ({error.strerror}). {RESTORE}") from error
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write arrays to an `.npz` file of the run."""
+        self.files.write_bytes(name, storage.arrays_bytes(arrays))
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write the newest checkpoint, then delete the results of older weights.
@@ -462,8 +417,9 @@ class Run:
         Args:
           checkpoint: a checkpoint of a later step than the last.
         """
-        previous = self.path(PREVIOUS) if self._newest_is_sound else None
-        checkpoints.write(self.path(CHECKPOINT), checkpoint, previous=previous)
+        previous = PREVIOUS if self._newest_is_sound else ""
+        content = storage.arrays_bytes(checkpoint.to_arrays())
+        self.files.write_bytes(CHECKPOINT, content, previous=previous)
         self._newest_is_sound = True
         for name in (TRAINING, EVALUATION, PARTIAL):
             result = self._read_or_empty(name)
@@ -471,8 +427,7 @@ class Run:
             newest = checkpoint.step if best is None else best.step
             step = result.get("step", result.get("steps", 0))
             if result and not (isinstance(step, int) and step >= newest):
-                with storage.disk_errors(self.path(name)):
-                    self.path(name).unlink(missing_ok=True)
+                self.files.remove(name)
 
     def write_evaluation(self, result: Mapping[str, Any]) -> str:
         """Write the result of an evaluation, and return the name of its file.
@@ -499,7 +454,7 @@ class Run:
         Raises:
           RunError: training wrote a checkpoint, but the file is gone.
         """
-        there = self._has(CHECKPOINT) or self._has(PREVIOUS)
+        there = self.files.has(CHECKPOINT) or self.files.has(PREVIOUS)
         if not there and (self._recorded_status().step or self.is_finished()):
             raise RunError(subject=str(self.folder / CHECKPOINT), expected="a checkpoint", found="none", remedy=RESTORE)
         return there
@@ -521,11 +476,11 @@ class Run:
             found = self._read_checkpoint(self.path(CHECKPOINT), expected)
         except RunError as problem:
             try:
-                if not self._has(PREVIOUS):
+                if not self.files.has(PREVIOUS):
                     raise problem
                 found = self._read_checkpoint(self.path(PREVIOUS), expected)
             except RunError as error:
-                raise RunError(f"{error} {RESTORE}") from error
+                raise RunError(error.problem, remedy=RESTORE) from error
             message = f"{problem} Using the checkpoint before it, of step {found.step}."
             logger.log(logging.INFO if message in self._warned else logging.WARNING, message)
             self._warned.add(message)
@@ -540,9 +495,7 @@ class Run:
         try:
             found = checkpoints.read(path, expected)
         except DataError as error:
-            problem = str(error).replace(f"{path}: ", "").replace(f"{path}, ", "")
-            problem = re.split(r"[.;] ", problem)[0].rstrip(".")  # because the remedies for files of data do not apply
-            raise RunError(f"{path}: the checkpoint is damaged or of another kind ({problem}).") from error
+            raise RunError(error.problem) from error
         if found.run != self.config().identity():
             raise RunError(
                 subject=str(path), expected="a checkpoint of this run's config", found="a checkpoint of another run"
@@ -551,7 +504,7 @@ class Run:
 
     def write_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write the metrics, one line for each epoch."""
-        storage.write_bytes(self.path(METRICS), metrics.text(lines).encode())
+        self.files.write_bytes(METRICS, epoch_lines.text(lines).encode())
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the metrics of the epochs so far.
@@ -566,7 +519,8 @@ class Run:
         """
         path, expected = self.folder / METRICS, "a line of metrics for each epoch"
         try:
-            lines = metrics.parse(self._read_bytes(METRICS, LARGEST_METRICS).decode()) if self._has(METRICS) else []
+            there = self.files.has(METRICS)
+            lines = epoch_lines.parse(self.files.read_bytes(METRICS, LARGEST_METRICS).decode()) if there else []
         except (ValueError, RecursionError) as error:
             problem = first_problem(error) if isinstance(error, pydantic.ValidationError) else error
             raise RunError(subject=str(path), expected=expected, found=f"damage ({problem})", remedy=REWRITE) from error
@@ -593,8 +547,7 @@ class Run:
         """Delete the frames of later epochs, because training continues after this epoch."""
         for epoch, path in self.frame_paths().items():
             if epoch > after:
-                with storage.disk_errors(path):
-                    path.unlink(missing_ok=True)
+                self.files.remove(f"{FRAMES}/{path.name}")
 
     def check_writable(self, folders: Iterable[str], remedy: str) -> None:
         """Check that files can be written to folders of the run, before any long work.
@@ -608,12 +561,12 @@ class Run:
           RunError: a folder is a symbolic link.
         """
         for name in folders:
-            storage.check_writable(self.path(name) if name else self.folder, remedy)
+            storage.check_writable(self.files.own(name), remedy)
 
     def write_plot(self, name: str, content: bytes, suffix: str = ".png") -> Path:
         """Write a picture of the run, and return its path."""
         path = self.plot_path(name, suffix)
-        storage.write_bytes(path, content)
+        self.files.write_bytes(f"{PLOTS}/{path.name}", content)
         return path
 
     def plot_path(self, name: str, suffix: str = ".png") -> Path:
@@ -622,62 +575,8 @@ class Run:
         Raises:
           DiskError: the folder could not be created.
         """
-        path = self.path(f"{PLOTS}/{name}{suffix}")
-        storage.make_folder(path.parent)
-        return path
-
-
-@final
-class LogFile(logging.FileHandler):
-    """A log file that drops the lines it cannot write, because a failed log must not end training."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
-        with contextlib.suppress(OSError):
-            super().emit(record)
-
-    def close(self) -> None:
-        """Close the file. This first tries to write the lines that are still in memory."""
-        with contextlib.suppress(OSError):
-            super().close()
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Ignore the error."""
-
-
-def which_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """Return a description that identifies an evaluation by its examples, K, seed and weights."""
-    text = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
-    return text.format(**evaluation)
-
-
-def is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Return whether one evaluation is more thorough than another of the same weights and split.
-
-    Sizes are the numbers of examples and importance samples, and the steps, chains and examples of annealing. A fuller
-    evaluation is at least as large in each size and larger in one.
-
-    Args:
-      kept: the evaluation in the file. It may be damaged or empty, and then it is not fuller.
-      result: the new evaluation.
-    """
-
-    def sizes(evaluation: Mapping[str, Any]) -> list[int]:
-        names = ("steps", "chains", "examples")
-        annealing = evaluation.get("ais") or dict.fromkeys(names, 0)
-        return [
-            int(evaluation["num_examples"]),
-            int(evaluation["iw_samples"]),
-            *(int(annealing[name]) for name in names),
-        ]
-
-    if any(kept.get(key) != result[key] for key in ("split", "weights", "step")):
-        return False
-    try:
-        old, new = sizes(kept), sizes(result)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
-    return old != new and all(map(operator.ge, old, new))
+        self.files.make_folder(PLOTS)
+        return self.path(f"{PLOTS}/{name}{suffix}")
 
 
 def new_folder(runs_dir: Path, dataset: str) -> Path:
@@ -737,12 +636,3 @@ def find(run: str | None, runs_dir: str) -> Run:
             f"{which}."
         )
     return finished[-1]
-
-
-@contextmanager
-def read_errors(folder: Path) -> Iterator[None]:
-    """Turn an OSError of the block into a RunError that names the folder."""
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"{folder}: could not be read ({error.strerror}). Choose another folder.") from error

@@ -62,7 +62,7 @@ class Events(Callback):
 
     def begin(self, training: Training) -> None:
         """Write the epochs that are finished, in place of the files of an earlier process."""
-        folder = self._run.path(EVENTS)
+        folder = self._run.files.own(EVENTS)
         with writer_errors(folder):
             storage.make_folder(folder)
             for old in folder.glob("events.out.tfevents.*"):
@@ -101,7 +101,7 @@ class Events(Callback):
           content: the content of a PNG file.
           step: the step of the weights that it shows.
         """
-        folder = self._run.path(EVENTS)
+        folder = self._run.files.own(EVENTS)
         with writer_errors(folder):
             writer = tf.summary.create_file_writer(str(folder))
             with writer.as_default(step=step):

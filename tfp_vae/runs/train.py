@@ -25,8 +25,9 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, ELBOEstimator, Objective, Weighted
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import Builder, build_from_config
-from tfp_vae.runs.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.config import RunConfig, TrainingConfig
+from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint, shapes
+from tfp_vae.runs.folder.records import TrainingResult
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import CALLBACKS, Callback
@@ -121,7 +122,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
             kept = f"The checkpoint after step {last} is kept." if last else "There is no checkpoint before it."
             raise DivergenceError(f"{error} {kept}") from error
         if history.finished:
-            run.write(runs.TRAINING, training_result(run, vae, history))
+            run.write(runs.TRAINING, training_result(run, vae, history).content())
         ended.append(history.finished)
     return ended[0]
 
@@ -292,7 +293,7 @@ def measure(config: RunConfig, vae: VAE) -> Measure:
     return Measure.of(vae.decoder.likelihood, config.model.likelihood.name, **names, log_scale=data.log_scale)
 
 
-def training_result(run: Run, vae: VAE, history: History) -> dict[str, object]:
+def training_result(run: Run, vae: VAE, history: History) -> TrainingResult:
     """Return the result of a finished run, for `training.json`.
 
     Args:
@@ -303,28 +304,31 @@ def training_result(run: Run, vae: VAE, history: History) -> dict[str, object]:
     config, last, best = run.config(), history[-1], history.best_epoch
     kind, train, validation = measure(config, vae), last.train._asdict(), last.validation._asdict()
     stopped = early_stop(history, config.training.early_stopping)
-    return {
-        "run": str(run.folder),
-        "dataset": config.data.dataset,
-        "epochs": len(history),
-        "steps": last.step,
-        "parameters": sum(int(np.prod(v.shape)) for v in vae.trainable_variables),
-        **kind.describe(),
-        "train": {**train, **kind.of_scaled_values(train)},
-        "validation": {**validation, **kind.of_scaled_values(validation)},
-        "best": {
-            "epoch": best,
-            "validation_elbo": history[best - 1].validation_elbo,
-            "validation_bound": history[best - 1].validation_bound,
+    is_early = stopped is not None and stopped.epoch < config.training.epochs
+    return TrainingResult.model_validate(
+        {
+            "run": str(run.folder),
+            "dataset": config.data.dataset,
+            "epochs": len(history),
+            "steps": last.step,
+            "parameters": sum(int(np.prod(v.shape)) for v in vae.trainable_variables),
+            **kind.describe(),
+            "train": {**train, **kind.of_scaled_values(train)},
+            "validation": {**validation, **kind.of_scaled_values(validation)},
+            "best": {
+                "epoch": best,
+                "validation_elbo": history[best - 1].validation_elbo,
+                "validation_bound": history[best - 1].validation_bound,
+            }
+            if best
+            else None,
+            "weights": FINAL if best == 0 or config.training.early_stopping is None else BEST,
+            "remarks": list(history.remarks),
+            "stopped_early": stopped._asdict() if stopped is not None and is_early else None,
+            "ema": config.training.ema,
+            "seconds": sum(each.seconds for each in history),
         }
-        if best
-        else None,
-        "weights": FINAL if best == 0 or config.training.early_stopping is None else BEST,
-        "remarks": list(history.remarks),
-        "stopped_early": stopped._asdict() if stopped is not None and stopped.epoch < config.training.epochs else None,
-        "ema": config.training.ema,
-        "seconds": sum(each.seconds for each in history),
-    }
+    )
 
 
 def environment() -> dict[str, Any]:

@@ -371,7 +371,7 @@ class Training:
                     f"Try a smaller `learning_rate` (it is {self._learning_rate:g}) or `clip_norm=10`, "
                     "and check the data."
                 )
-                self.error = DivergenceError(f"training diverged: {error}. {remedy}", remedy=remedy)
+                self.error = DivergenceError(f"training diverged: {error}.", remedy=remedy)
                 raise self.error from error
             except BaseException as error:
                 self.error = error

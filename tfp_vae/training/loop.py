@@ -21,10 +21,10 @@ from tfp_vae.model.networks import dropping
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import Bound, Objective, elbo_for
 from tfp_vae.training.average import Average
-from tfp_vae.training.history import Terms, Totals, Validation
+from tfp_vae.training.history import Totals, Validation
 from tfp_vae.training.optimizers import Optimizer, Schedule
 
-__all__ = ["Average", "Terms", "Totals", "Trainer", "Validator", "epoch_batches"]
+__all__ = ["Trainer", "Validator", "epoch_batches"]
 
 LAST_STEP = 2**31 - 1
 """A step at which the schedules of an objective, such as a warm-up, have ended."""

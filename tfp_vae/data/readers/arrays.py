@@ -2,7 +2,7 @@
 
 A header says how large an array will be. Each reader checks it against the file's size before it allocates memory, and
 nothing is unpickled, so a damaged or hostile file costs no more memory than it really fills. `sources` calls a reader
-by the file's name, and `runs.checkpoint` calls `read_npz`.
+by the file's name, and `runs.folder.checkpoint` calls `read_npz`.
 """
 
 from __future__ import annotations
@@ -189,7 +189,8 @@ class Archive:
                     continue
                 if entry.file_size > MOST_INFLATED * max(entry.compress_size, 1):
                     raise DataError(
-                        f"{where}: promises {entry.file_size} bytes, more than it can hold. Download it again."
+                        f"{where}: promises {entry.file_size} bytes, more than it can hold.",
+                        remedy="Download it again.",
                     )
                 with archive.open(entry) as stream:
                     check_npy_header(stream, entry.file_size, where)
@@ -230,20 +231,26 @@ def check_npy_header(stream: IO[bytes], size: int, name: str) -> None:
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
     if version not in readers:
-        raise DataError(f"{name}: expected npy format 1.0 or 2.0, found {version}. Save it again.")
+        raise DataError(f"{name}: expected npy format 1.0 or 2.0, found {version}.", remedy="Save it again.")
     form, start = {(1, 0): "<H", (2, 0): "<I"}[version], stream.tell()
     (length,) = struct.unpack(form, stream.read(struct.calcsize(form)))
     if length > LONGEST_HEADER:
-        raise DataError(f"{name}: expected a header of at most {LONGEST_HEADER} bytes, found {length}. Save it again.")
+        raise DataError(
+            f"{name}: expected a header of at most {LONGEST_HEADER} bytes, found {length}.", remedy="Save it again."
+        )
     stream.seek(start)
     shape, _, dtype = readers[version](stream)
     if dtype.itemsize == 0 or any(length < 0 for length in shape):
-        raise DataError(f"{name}: expected an array of numbers, found {dtype} of shape {shape}. Save it as numbers.")
+        raise DataError(
+            f"{name}: expected an array of numbers, found {dtype} of shape {shape}.", remedy="Save it as numbers."
+        )
     if dtype.hasobject:
-        raise DataError(f"{name}: expected an array of numbers, found an object array. Save it as numbers.")
+        raise DataError(f"{name}: expected an array of numbers, found an object array.", remedy="Save it as numbers.")
     promise = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if promise > size:
-        raise DataError(f"{name}: its header promises {promise} bytes, found {size}. Download the file again.")
+        raise DataError(
+            f"{name}: its header promises {promise} bytes, found {size}.", remedy="Download the file again."
+        )
 
 
 def check_file(path: Path) -> None:
@@ -253,9 +260,9 @@ def check_file(path: Path) -> None:
       path: of a file or folder, which may be missing.
     """
     if not (path.is_file() or path.is_dir()) and path.exists():
-        raise DataError(f"{path}: expected a file, found a pipe or a device. Pass a file.")
+        raise DataError(f"{path}: expected a file, found a pipe or a device.", remedy="Pass a file.")
     if path.is_file() and not path.stat().st_size:
-        raise DataError(f"{path}: expected data, found an empty file. Download or save it again.")
+        raise DataError(f"{path}: expected data, found an empty file.", remedy="Download or save it again.")
 
 
 @contextmanager
@@ -274,12 +281,13 @@ def name_errors(
         yield
     except FileNotFoundError as error:
         raise DataError(
-            f"{path}: expected a file, found none. Check the path, or name its folder with `data_dir`."
+            f"{path}: expected a file, found none.", remedy="Check the path, or name its folder with `data_dir`."
         ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: the file is damaged or cut short ({one_line(error)}). Download it again.") from error
+        reason = one_line(error)
+        raise DataError(f"{path}: the file is damaged or cut short ({reason}).", remedy="Download it again.") from error
     except malformed as error:
-        raise DataError(f"{path}: not a readable {kind} ({one_line(error)}). Save it again.") from error
+        raise DataError(f"{path}: not a readable {kind} ({one_line(error)}).", remedy="Save it again.") from error
     except OSError as error:
         raise DataError(f"{path}: could not be read ({error.strerror or error}).") from error
 

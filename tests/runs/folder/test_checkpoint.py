@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from tests.helpers.runs import CONFIGS, assert_same
+from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DataError, DiskError
-from tfp_vae.runs import checkpoint as checkpoints
 from tfp_vae.runs.build import build_from_config
-from tfp_vae.runs.checkpoint import Best, Checkpoint, check_plain, read, shapes, write
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
+from tfp_vae.runs.folder import checkpoint as checkpoints
+from tfp_vae.runs.folder.checkpoint import Checkpoint, check_plain, read, shapes
 from tfp_vae.runs.run import Run
+from tfp_vae.training.history import Best
 from tfp_vae.training.optimizers import OPTIMIZERS
 from tfp_vae.training.state import State, model_arrays
 
@@ -43,6 +45,11 @@ def example(best: int | None = 12) -> Checkpoint:
     variables = {KERNEL: values, "optimizer/000": np.array(7)}
     kept = None if best is None else Best(best, -20.0, {KERNEL: values + (best != 24)})
     return Checkpoint(24, np.array([3, 1.5, 2.5]), variables, 4.25, [EPOCH], kept, "abc")
+
+
+def write(path: Path, checkpoint: Checkpoint, previous: Path | None = None) -> None:
+    """Write the file of a checkpoint as a run does."""
+    storage.write_bytes(path, storage.arrays_bytes(checkpoint.to_arrays()), previous=previous)
 
 
 @pytest.fixture
@@ -104,7 +111,7 @@ class TestAtomicWrites:
     ) -> None:
         before = path.read_bytes()
 
-        def refuse(*arguments: object) -> None:
+        def refuse(*arguments: object, **more: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, call, refuse)

@@ -18,19 +18,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.readers import arrays as files
-from tfp_vae.runs import metrics
 from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.folder import epochs
 from tfp_vae.training.average import Average
 from tfp_vae.training.history import Best
 from tfp_vae.training.optimizers import OPTIMIZERS
 from tfp_vae.training.state import Shapes, State, weights_in_use
 
-__all__ = ["BEST", "FINAL", "FORMAT", "Best", "Checkpoint", "Shapes", "check_plain", "read", "shapes", "write"]
+__all__ = ["BEST", "FINAL", "FORMAT", "Checkpoint", "check_plain", "read", "shapes"]
 
 FORMAT = 1
 """The version of the file's layout. Other versions are refused."""
@@ -80,7 +79,7 @@ class Checkpoint(NamedTuple):
             "step": np.array(self.step),
             "seconds": np.array(self.seconds),
             "epoch_sums": np.asarray(self.epoch_sums, np.float64),
-            "history": np.frombuffer(metrics.text(self.history).encode(), np.uint8),
+            "history": np.frombuffer(epochs.text(self.history).encode(), np.uint8),
             "best": np.array([-1, 0] if best is None else [best.step, best.bound], np.float64),
             **{_VARIABLES + name: array for name, array in self.variables.items()},
             **{_BEST + name: array for name, array in best_variables.items()},
@@ -113,27 +112,13 @@ class Checkpoint(NamedTuple):
         if best_step == step:
             best_variables = weights_in_use(variables)
         best = None if best_step < 0 else Best(int(best_step), best_bound, best_variables)
-        return cls(step, sums, variables, seconds, metrics.parse(history), best, run)
+        return cls(step, sums, variables, seconds, epochs.parse(history), best, run)
 
     @staticmethod
     def _text(array: np.ndarray) -> str:
         if array.dtype != np.uint8 or array.ndim != 1:
             raise ValueError("expected text")
         return array.tobytes().decode()
-
-
-def write(path: Path, checkpoint: Checkpoint, *, previous: Path | None = None) -> None:
-    """Write the file of a checkpoint atomically, with a CRC-32 of each array.
-
-    Args:
-      path: the file.
-      checkpoint: its content.
-      previous: where to keep the file that it replaces. By default that file is lost.
-
-    Raises:
-      DiskError: the file could not be written. The old file remains.
-    """
-    storage.write_arrays(path, checkpoint.to_arrays(), previous=previous)
 
 
 def read(path: Path, expected: Shapes | None = None) -> Checkpoint:

@@ -43,7 +43,7 @@ def lock(path: Path, subject: str) -> Iterator[None]:
     ```python
     from pathlib import Path
 
-    from tfp_vae.runs.lock import in_use, lock
+    from tfp_vae.runs.folder.lock import in_use, lock
 
     with lock(Path("mine.lock"), "mine"):
         in_use(Path("mine.lock"))  # True, also in other processes

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfp_vae.core.errors import DiskError, RunError
-from tfp_vae.runs.lock import in_use, lock
+from tfp_vae.runs.folder.lock import in_use, lock
 
 
 def test_lock_is_held_within_the_block_only(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The metrics of a run: a line of JSON with a checksum for each epoch.
+"""The metrics of the epochs of a run: a line of JSON with a checksum for each.
 
 The checkpoint holds the same lines, and the file is written together with it. `parse` refuses a text in which a line
 is missing or changed.
@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, final
 
 import pydantic
 
 from tfp_vae.core import files as storage
+from tfp_vae.runs.folder.records import Positive, Record
 
 __all__ = ["parse", "text"]
 
 
-class _Line(pydantic.BaseModel):
+@final
+class _Line(Record):
     """A line: the means of one epoch, in nats per example."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
-    epoch: pydantic.PositiveInt
-    step: pydantic.PositiveInt
+    epoch: Positive
+    step: Positive
     elbo: pydantic.FiniteFloat
     distortion: pydantic.FiniteFloat
     rate: pydantic.FiniteFloat
@@ -53,7 +54,7 @@ def parse(content: str) -> list[dict[str, Any]]:
     for number, value in enumerate(values, start=1):
         if not isinstance(value, dict):
             raise ValueError(f"line {number} is not a JSON object")
-    lines = [_Line.model_validate(storage.restore_non_finite(storage.unseal(value))).model_dump() for value in values]
+    lines = [_Line.model_validate(storage.unseal(value)).model_dump() for value in values]
     if [line["epoch"] for line in lines] != list(range(1, len(lines) + 1)):
         raise ValueError("the epochs are not in order")
     return lines
