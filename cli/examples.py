@@ -52,7 +52,7 @@ example_options = options.options(
         "--data",
         group=options.DATA,
         metavar="PATH",
-        type=options.PLACE,
+        type=options.DATA_PLACE,
         help="File or folder of new examples, instead of a split.",
     ),
     options.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import signal
+from pathlib import Path
 from typing import final
 
 import click
@@ -56,12 +57,22 @@ class Failure(click.ClickException):
             message, code = "interrupted.", 128 + signal.SIGINT
         elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             message, code = f"could not write the output: {error.strerror}. Make room, then try again.", DISK
+        elif isinstance(error, FileNotFoundError) and not current_folder_exists():
+            message, code = "the current folder was deleted. Change to another folder, then try again.", DISK
         elif isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
             names = {param.name for param in command.params} if command is not None else set()
             options = [f"--{name.replace('_', '-')}" for name in SMALLER if name in names][:4]
             choices = " or ".join(filter(None, (", ".join(options[:-1]), *options[-1:]))) or "model or batch"
             message, code = f"not enough memory for these sizes. Choose a smaller {choices}.", UsageError.exit_code
         return cls(console.with_options(message, command), code)
+
+
+def current_folder_exists() -> bool:
+    """Return whether the folder that relative paths refer to exists."""
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 @final
@@ -105,7 +116,7 @@ class Application(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command. With `--debug`, its exceptions pass through."""
         try:
-            with console.warnings(ctx):
+            with console.printable_streams(), console.warnings(ctx):
                 return super().invoke(ctx)
         except click.ClickException as error:
             message = console.with_options(error.message, ctx.meta.get(console.COMMAND))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, final
 import click
 from click.core import ParameterSource
 
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import UsageError, cut
 from tfp_vae.core.registry import Member, Table, allow_code, split_name
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.sources import Reading
@@ -88,24 +88,51 @@ class Several(click.ParamType):  # type: ignore[type-arg]
         return tuple(self.each.convert(part, param, ctx) for part in str(value).split(","))
 
 
+LONGEST_NAME, LONGEST_PATH = 255, 4_095
+"""The most bytes of a name and of a path that file systems take."""
+
+
 @final
 class Place(click.ParamType):  # type: ignore[type-arg]
-    """The path of a file or folder, or a name. An empty text is an error because it would mean the current folder."""
+    """The path of a file or folder, or a name. A `~` at its start is the home folder.
+
+    An empty text is an error because it would mean the current folder. So is a text that no file system takes.
+
+    Args:
+      of_data: whether it names data. Reading the data then checks the name and expands the `~`.
+    """
 
     name = "text"
 
+    def __init__(self, *, of_data: bool = False) -> None:
+        self.of_data = of_data
+
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the text."""
-        if not str(value).strip():
+        text = str(value)
+        if not text.strip():
             self.fail(
                 f"expected a name or a path, found {value!r}. If it comes from a shell variable, set the variable.",
                 param,
                 ctx,
             )
-        return str(value)
+        if self.of_data:
+            return text
+        if "\0" in text:
+            self.fail(f"expected a name or a path, found a NUL character in {cut(repr(text))}.", param, ctx)
+        longest = max(len(os.fsencode(part)) for part in text.split("/"))
+        if longest > LONGEST_NAME or len(os.fsencode(text)) > LONGEST_PATH:
+            limits = f"names of at most {LONGEST_NAME} bytes and a path of at most {LONGEST_PATH:,}"
+            self.fail(f"expected {limits}, found {longest:,} and {len(os.fsencode(text)):,}.", param, ctx)
+        try:
+            return str(Path(text).expanduser()) if text.startswith("~") else text
+        except RuntimeError:
+            self.fail(
+                f"there is no home folder for {text.split('/', maxsplit=1)[0]!r}. Write the whole path.", param, ctx
+            )
 
 
-PLACE = Place()
+PLACE, DATA_PLACE = Place(), Place(of_data=True)
 
 
 @contextlib.contextmanager
@@ -147,7 +174,7 @@ class DataType(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
         """Return the text. A function is imported, and its settings are checked."""
-        text = PLACE.convert(value, param, ctx)
+        text = DATA_PLACE.convert(value, param, ctx)
         return MemberType(DATASETS).convert(text, param, ctx) if ":" in split_name(text)[0] else text
 
 
@@ -223,7 +250,8 @@ def setting_type(setting: Setting) -> click.ParamType:  # type: ignore[type-arg]
     if setting.kind is float:
         least, most = limits.get("gt", limits.get("ge")), limits.get("lt", limits.get("le"))
         return Number(least, most, "gt" in limits, "lt" in limits)
-    return PLACE if setting.kind is str else SettingType(setting)
+    place = DATA_PLACE if setting.group == "Data" else PLACE
+    return place if setting.kind is str else SettingType(setting)
 
 
 def setting_option(name: str) -> Callable[[F], F]:
@@ -414,6 +442,9 @@ def reading(given: Mapping[str, object]) -> Reading:
     return Reading.model_validate({name: given[name] for name in Reading.model_fields})
 
 
+LARGEST_TOML = 1 << 20
+
+
 def read_toml(path: str) -> dict[str, object]:
     """Return the content of a TOML file, or raise click.UsageError."""
     if sys.version_info >= (3, 11):
@@ -421,7 +452,11 @@ def read_toml(path: str) -> dict[str, object]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(Path(path).read_text())
+        with Path(path).open("rb") as file:  # as bytes, because TOML is UTF-8 in every locale
+            content = file.read(LARGEST_TOML + 1)
+        if len(content) > LARGEST_TOML:
+            raise click.UsageError(f"{path}: expected at most {LARGEST_TOML:,} bytes, found more.")
+        return tomllib.loads(content.decode())
     except OSError as error:
         raise click.UsageError(f"{path}: could not be read ({error.strerror}).") from error
     except ValueError as error:

@@ -59,7 +59,7 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
             if outdated:
                 reports.draw_run(subject, outdated, begin=begin, notify=lambda path: console.notice(f"picture: {path}"))
     path = path or found.path("report.html")
-    storage.write_bytes(path, reports.html_page(found).encode())
+    storage.write_bytes(path, reports.html_page(found).encode(errors="replace"))  # names may not be UTF-8
     names = [picture.name for picture in reports.page_pictures(found)]
     result = {"run": str(found.folder), "pictures": names, "bytes": path.stat().st_size, "out": str(path)}
     output.print_result(result, as_json)

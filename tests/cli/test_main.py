@@ -19,6 +19,7 @@ from tfp_vae.cli.main import COMMANDS, Failure, main
 import tfp_vae
 from tests.helpers.commands import call, one_sentence
 from tfp_vae.core import errors
+from tfp_vae.runs.run import Run
 
 BEFORE_TENSORFLOW = [
     ["--help"], ["--version"], *([name, "--help"] for name in COMMANDS),
@@ -171,3 +172,36 @@ def test_a_long_unexpected_error_is_cut_with_an_ellipsis(
 def test_debug_lets_the_exception_through(here: Path) -> None:
     result = CliRunner().invoke(main, ["sample", "--debug"])
     assert type(result.exception).__name__ == "RunError"
+
+
+def test_deleted_current_folder_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "gone").mkdir()
+    monkeypatch.chdir(here / "gone")
+    (here / "gone").rmdir()
+    said = call("train", "--prior", "my_package:Prior", code=6)
+    assert "the current folder was deleted. Change to another folder, then try again." in said.stderr
+    monkeypatch.chdir(here)
+
+
+@pytest.mark.parametrize("command", [("runs",), ("report",), ("train", "--epochs", "1"), ("data", "inspect", "a.npy")])
+def test_commands_in_a_deleted_folder_end_with_a_sentence(
+    command: tuple[str, ...], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "gone").mkdir()
+    monkeypatch.chdir(here / "gone")
+    (here / "gone").rmdir()
+    result = CliRunner().invoke(main, command)
+    monkeypatch.chdir(here)
+    assert result.exit_code in {0, 3, 4, 6}, result.output
+    assert "unexpected" not in result.stderr
+
+
+def test_run_in_a_folder_that_is_not_utf_8_is_found_and_reported(copied: Run) -> None:
+    folder = copied.folder.rename(copied.folder.with_name(os.fsdecode(b"caf\xe9")))
+    result = CliRunner().invoke(main, ["runs", "--runs-dir", str(folder.parent)])
+    assert result.exit_code == 0, result.exception
+    assert b"caf\xe9" in result.stdout_bytes
+    result = CliRunner().invoke(main, ["report", "--run", str(folder), "--no-plots"])
+    assert result.exit_code == 0, result.output
+    assert b"caf\xe9/report.html" in result.stdout_bytes
+    assert (folder / "report.html").is_file()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 from tfp_vae.cli import options
 from tfp_vae.cli.main import COMMANDS, main
+
+from tests.helpers.commands import call, one_sentence
 
 
 def commands() -> Iterator[tuple[str, options.Command]]:
@@ -82,3 +85,61 @@ def test_every_example_parses(name: str, example: str) -> None:
 def test_an_option_without_a_group_is_an_error() -> None:
     with pytest.raises(TypeError, match="group"):
         options.option("--x")(lambda x: x)
+
+
+ODD_NAMES = {
+    "x" * 256: "at most 255 bytes",
+    "é" * 128: "at most 255 bytes",
+    "x/" * 2_100: "a path of at most 4,095",
+    "~nobody-of-this-name/x": "no home folder for '~nobody-of-this-name'. Write the whole path.",
+}
+"""Names that no file system takes, and the part of the error that says why."""
+
+PLACES = [
+    ("info", "--run"),
+    ("report", "--run"),
+    ("report", "--runs-dir"),
+    ("report", "--out"),
+    ("runs", "--runs-dir"),
+    ("plot", "--run"),
+    ("sample", "--out"),
+    ("evaluate", "--per-example"),
+    ("train", "--run-dir"),
+    ("train", "--runs-dir"),
+    ("train", "--config"),
+]
+"""Options that take a name or a path."""
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=lambda name: f"{name[:2]} {len(name)}")
+@pytest.mark.parametrize(("command", "option"), PLACES)
+def test_names_that_no_file_system_takes_are_usage_errors(command: str, option: str, name: str) -> None:
+    said = one_sentence(call(command, option, name, code=2))
+    assert option in said
+    assert ODD_NAMES[name] in said
+
+
+def test_nul_character_in_a_config_file_is_a_usage_error(here: Path) -> None:
+    (here / "a.toml").write_text('run-dir = "a\\u0000b"\n')
+    assert "found a NUL character in 'a\\x00b'" in one_sentence(call("train", "--config", "a.toml", code=2))
+
+
+def test_tilde_is_the_home_folder_in_every_option(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here / "home"))
+    assert options.PLACE.convert("~/runs", None, None) == str(here / "home" / "runs")
+    assert options.PLACE.convert("runs~", None, None) == "runs~"
+    said = call("train", "--dataset", "none", "--run-dir", "~/run", code=2)
+    assert "unknown dataset" in one_sentence(said)
+    assert not (here / "~").exists()
+
+
+@pytest.mark.parametrize("content", [b"a" * (1 << 21), b"\xff\xfe", b"seed = "])
+def test_config_file_that_is_no_toml_is_a_usage_error(content: bytes, here: Path) -> None:
+    (here / "a.toml").write_bytes(content)
+    assert one_sentence(call("train", "--config", "a.toml", code=2)).startswith("Error: a.toml: ")
+
+
+def test_config_file_is_utf_8_in_every_locale(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("locale.getpreferredencoding", lambda *given: "ascii")
+    (here / "a.toml").write_bytes('dataset = "größe.npy"'.encode())
+    assert "größe.npy" in one_sentence(call("train", "--config", "a.toml", code=3))

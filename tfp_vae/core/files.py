@@ -96,6 +96,10 @@ def disk_errors(path: Path, remedy: str = ELSEWHERE) -> Iterator[None]:
     """
     try:
         yield
+    except ValueError as error:
+        if "null" not in str(error):
+            raise
+        raise DiskError(f"could not write {str(path)!r}: the name has a NUL character. Choose another name.") from error
     except OSError as error:
         reason = REASONS.get(error.errno or 0, error.strerror or str(error))
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

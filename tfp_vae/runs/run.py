@@ -127,7 +127,8 @@ class Run:
             raise RunError(
                 f"{folder}: this folder already holds a run. Choose another folder, or continue the run with `resume`."
             )
-        left = [name for name in (CHECKPOINT, PREVIOUS, TRAINING, METRICS, STATE) if (folder / name).exists()]
+        with read_errors(folder):
+            left = [name for name in (CHECKPOINT, PREVIOUS, TRAINING, METRICS, STATE) if (folder / name).exists()]
         if left:
             raise RunError(
                 subject=str(folder),
@@ -189,7 +190,8 @@ class Run:
 
     def exists(self) -> bool:
         """Return whether the folder has a config, and so holds a run."""
-        return (self.folder / CONFIG).exists()
+        with read_errors(self.folder):
+            return (self.folder / CONFIG).exists()
 
     def is_finished(self) -> bool:
         """Return whether training ended, and no epochs were added since.

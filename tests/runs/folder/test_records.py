@@ -40,7 +40,8 @@ TERMS = {"elbo": -27.5, "distortion": 27.0, "rate": 0.5}
 MEASURE = {"likelihood": "bernoulli", "scaling": "pixels", "binarization": "dynamic", "measure": "a probability"}
 TRAINING = {
     **MEASURE, "run": "runs/a", "dataset": "digits", "epochs": 2, "steps": 24, "parameters": 5_000, "train": TERMS,
-    "validation": TERMS, "best": {"epoch": 2, "validation_elbo": -27.5, "validation_bound": -27.0}, "weights": "best", "remarks": ["It overfits."],
+    "validation": TERMS, "best": {"epoch": 2, "validation_elbo": -27.5, "validation_bound": -27.0},
+    "weights": "best", "remarks": ["It overfits."],
     "stopped_early": {"epoch": 2, "best_epoch": 1, "patience": 1}, "ema": 0.9, "seconds": 1.5,
 }  # fmt: skip
 ENVIRONMENT = {
@@ -52,7 +53,7 @@ EVALUATION = {
     "weights": "final", "step": 24, "log_likelihood": -23.5, "log_likelihood_se": 0.5, "active_units": 2,
     "bits_per_dim": None, "bits_per_dim_reason": "the likelihood is a density, which has no bits",
     "ais": {"log_likelihood": -23.4, "steps": 10}, "sweep": [{"iw_samples": 1, "log_likelihood": -25.0}],
-    "advice": None,
+    "advice": None, "remarks": ["One latent dimension is idle."],
 }  # fmt: skip
 STATUS = {"state": "failed", "reason": "the loss was not finite", "step": 12, "epochs": 1}
 

@@ -230,7 +230,7 @@ class LogFile(logging.FileHandler):
     """
 
     def __init__(self, files: Files, name: str) -> None:
-        super().__init__(files.path(name), encoding="utf-8", delay=True)
+        super().__init__(files.path(name), encoding="utf-8", errors="backslashreplace", delay=True)
         self._files, self._name = files, name
 
     def _open(self) -> io.TextIOWrapper:
@@ -258,3 +258,7 @@ def read_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"{folder}: could not be read ({error.strerror}).", remedy="Choose another folder.") from error
+    except ValueError as error:
+        if "null" not in str(error):
+            raise
+        raise RunError(f"{str(folder)!r}: the name has a NUL character.", remedy="Choose another folder.") from error

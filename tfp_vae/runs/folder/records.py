@@ -41,9 +41,19 @@ __all__ = [
 LARGEST = 2**53
 """Largest whole number in a file. JSON readers in other languages round larger ones."""
 
+LONGEST_LINE = 10_000
+
+
+def check_length(text: str) -> str:
+    """Return a text, or raise ValueError if it is too long. A limit of pydantic's would refuse names not in UTF-8."""
+    if len(text) > LONGEST_LINE:
+        raise ValueError(f"expected at most {LONGEST_LINE:,} characters")
+    return text
+
+
 Count = Annotated[int, pydantic.Field(ge=0, le=LARGEST)]
 Positive = Annotated[int, pydantic.Field(ge=1, le=LARGEST)]
-Line = Annotated[str, pydantic.Field(max_length=10_000)]
+Line = Annotated[str, pydantic.AfterValidator(check_length)]
 State = Literal["running", "finished", "interrupted", "failed"]
 
 
@@ -195,6 +205,7 @@ class Evaluation(Measured):
     step: Count
     log_likelihood: float | None
     advice: Line | None = None
+    remarks: list[Line] = pydantic.Field(default_factory=list)
 
     @pydantic.model_validator(mode="after")
     def _check_metrics(self) -> Evaluation:
