@@ -24,6 +24,12 @@ def first_image(figure: Figure) -> np.ndarray:
     return np.asarray(figure.axes[0].images[0].get_array())
 
 
+def as_seen(figure: Figure) -> np.ndarray:
+    """The brightness of the first grey image of a figure as a reader sees it: 0 is black and 1 is white."""
+    image = figure.axes[0].images[0]
+    return np.asarray(image.to_rgba(image.get_array())[..., 0])
+
+
 def texts(figure: Figure) -> set[str]:
     """All texts of a figure as they look, without the escape of formulas."""
     return {text.get_text().replace(r"\$", "$") for text in figure.findobj(matplotlib.text.Text)}

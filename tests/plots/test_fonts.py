@@ -85,7 +85,7 @@ def test_characters_without_a_font_are_codes_explained_once(
 ) -> None:
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING, "tfp_vae"):
         warnings.simplefilter("error")
-        figures = [scatter(), scatter(), plots.values_by_class(np.arange(30.0), NAMES, "title", "metres")]
+        figures = [scatter(), plots.values_by_class(np.arange(30.0), NAMES, "title", "metres")]
         for figure in figures:
             assert pixels(figure).std() > 0.01
             assert {r"\u732b", r"\u72d7", "bird"} <= texts(figure)

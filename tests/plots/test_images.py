@@ -5,11 +5,10 @@ from __future__ import annotations
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from sklearn import datasets
 
 from tests.helpers import animated
-from tests.helpers.figures import first_image, pixels
+from tests.helpers.figures import as_seen, first_image, pixels
 from tfp_vae import plots
 
 
@@ -31,12 +30,6 @@ def test_grid_leaves_missing_tiles_white(ink: bool) -> None:
     figure = plots.image_grid(np.full((3, 4, 4, 1), 0.5), columns=2, ink=ink)
     assert (as_seen(figure)[5:9, 5:9] == 1).all()
     np.testing.assert_allclose(as_seen(figure)[:4, :4], 0.5, atol=0.01)
-
-
-def as_seen(figure: Figure) -> np.ndarray:
-    """The brightness of the first grey image of a figure as a reader sees it: 0 is black and 1 is white."""
-    image = figure.axes[0].images[0]
-    return np.asarray(image.to_rgba(image.get_array())[..., 0])
 
 
 @pytest.mark.parametrize("draw", ["image_grid", "reconstructions", "strips", "manifold", "extremes", "ranking"])

@@ -28,12 +28,11 @@ def test_each_class_is_named_where_it_is_densest(rng: np.random.Generator) -> No
     assert len(scatter.latent_scatter(means, None).axes[0].texts) == 0
 
 
-@pytest.mark.parametrize("count", [2, 10, 20])
-@pytest.mark.parametrize("letters", [1, 9])
+@pytest.mark.parametrize(("count", "letters"), [(2, 1), (20, 1), (10, 9), (20, 9)])
 def test_names_do_not_overlap(count: int, letters: int, rng: np.random.Generator) -> None:
     labels = np.array([f"{i:0{letters}}" for i in np.arange(200) % count])
     figure = scatter.latent_scatter(0.01 * rng.normal(size=(200, 2)), labels)
-    plots.png(figure)
+    plots.png(figure, dpi=40)
     boxes = [text.get_bbox_patch().get_window_extent() for text in figure.axes[0].texts]
     assert len(boxes) == count
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
@@ -85,7 +84,7 @@ def test_view_contains_every_ellipse(labels: np.ndarray | None) -> None:
     points = np.array([[0.0, 0], [1, 0], [0, 1]])
     covariances = np.array([[[9.0, 0], [0, 1]], [[1, 0.5], [0.5, 25]]])
     figure = scatter.latent_scatter(points, labels, scatter.Spread(np.array([0, 2]), covariances))
-    plots.png(figure)
+    figure.draw_without_rendering()
     (left, right), (bottom, top) = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
     assert left <= -3
     assert right >= 3

@@ -33,15 +33,14 @@ def test_manifolds_and_tiny_tiles_have_no_borders(rng: np.random.Generator) -> N
     assert not plots.image_grid(rng.random((3_600, 4, 4, 1))).axes[0].collections
 
 
-@pytest.mark.parametrize(
-    ("parts", "features", "named"), [(1, 40, True), (2, 3, True), (1, 41, False), (3, 3, True), (3, 40, True)]
-)
+@pytest.mark.parametrize(("parts", "features", "named"), [(1, 40, True), (1, 41, False), (3, 3, True), (2, 40, True)])
 def test_names_up_to_forty_features(parts: int, features: int, named: bool, rng: np.random.Generator) -> None:
     names = [f"feature {i}" for i in range(features)]
     figure = tiles.heat_maps([rng.random((4, features))] * parts, list("abc")[:parts], "title", features=names)
     labels = figure.axes[parts - 1].get_xticklabels()
     assert ([label.get_text() for label in labels if label.get_visible()] == names) is named
-    assert pixels(figure).shape[1] > pixels(figure).shape[0] or not named
+    height, width = pixels(figure, 20).shape[:2]
+    assert width > height or not named
 
 
 def test_approximations_of_the_unit_range_are_clipped_to_it(rng: np.random.Generator) -> None:

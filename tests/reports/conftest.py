@@ -15,6 +15,9 @@ from tfp_vae.data.dataset import Dataset
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
 
+EAGER = {"execution": "eager"}
+"""Settings of trainings of a few steps, for which tracing a graph would take longer."""
+
 
 @pytest.fixture(scope="session")
 def flat(filmed: Path, digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> reports.Subject:
@@ -22,7 +25,9 @@ def flat(filmed: Path, digits: Dataset, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("reports") / "flat"
     shutil.copytree(filmed, folder)
     subject = reports.Subject(LoadedRun(Run(folder)), digits)
-    reports.draw_run(subject)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tfp_vae.plots.canvas.DPI", 60)  # because large pictures take long to draw and to compare
+        reports.draw_run(subject)
     call("evaluate", "--run", folder, "--iw-samples", "20", "--execution", "graph")
     return subject
 
@@ -30,7 +35,7 @@ def flat(filmed: Path, digits: Dataset, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def deep(tmp_path_factory: pytest.TempPathFactory) -> reports.Subject:
     """A run on the digits in three dimensions."""
-    return train_subject(tmp_path_factory.mktemp("reports") / "deep", "digits", latent_dim=3)
+    return train_subject(tmp_path_factory.mktemp("reports") / "deep", "digits", EAGER, latent_dim=3)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +43,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> reports.Subject:
     """A run on vectors without classes."""
     folder = tmp_path_factory.mktemp("vectors")
     np.savez(folder / "vectors.npz", x=np.random.default_rng(0).normal(size=(60, 5)))
-    return train_subject(folder / "run", str(folder / "vectors.npz"), likelihood="normal")
+    return train_subject(folder / "run", str(folder / "vectors.npz"), EAGER, likelihood="normal")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from types import FrameType
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_sample_image
 
 from tests.helpers.files import FORMS, PIXELS, as_folder, as_npy, dataset, encoded, write_table
 from tests.helpers.files import write as write_images
@@ -662,3 +663,14 @@ def test_levels_of_a_recorded_likelihood_are_counted_without_allowing_imports(mo
     likelihood, facts = LIKELIHOODS.member("discretized-logistic"), profile_arrays({"train": np.eye(3)})
     monkeypatch.setattr(registry, "allow_code", refuse)
     assert recipe.count_levels(likelihood, facts).name == "discretized-logistic"
+
+
+def test_config_records_whether_images_are_ink(tmp_path: Path) -> None:
+    photo = load_sample_image("china.jpg").mean(axis=2)[::4, ::4]
+    crops = np.stack([photo[i : i + 8, i : i + 8] for i in range(60)]).astype(np.uint8)
+    np.save(tmp_path / "photos.npy", crops)
+    for name, ink in ((str(tmp_path / "photos.npy"), False), ("digits", True)):
+        config, _ = plan(name, None, None, small_model(), small_training(), open_choices=("likelihood",))
+        assert config.data.ink is ink
+        changed = config.model_copy(update={"data": config.data.model_copy(update={"ink": None})})
+        assert changed.identity() == config.identity()

@@ -193,18 +193,18 @@ def style(*, grid: bool = True) -> AbstractContextManager[None]:
     )
 
 
-def png(figure: matplotlib.figure.Figure, about: str = "", dpi: int = DPI) -> bytes:
+def png(figure: matplotlib.figure.Figure, about: str = "", dpi: int | None = None) -> bytes:
     """Return a figure as the bytes of a PNG file with a narrow margin.
 
     Args:
       figure: the figure to render.
       about: the source of the figure, such as weights and a seed. The file keeps this text.
-      dpi: the resolution, in dots per inch.
+      dpi: the resolution, in dots per inch. [default: 150]
     """
     buffer = io.BytesIO()
     metadata = {DESCRIPTION: about} if about else None
     figure.savefig(
-        buffer, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.08, facecolor="white", metadata=metadata
+        buffer, format="png", dpi=dpi or DPI, bbox_inches="tight", pad_inches=0.08, facecolor="white", metadata=metadata
     )
     return buffer.getvalue()
 

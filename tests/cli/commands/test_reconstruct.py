@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_sample_image
+from tfp_vae.cli.commands import reconstruct
+from tfp_vae.cli.examples import Examples
 
 from tests.helpers.commands import (
     answer,
@@ -14,6 +17,7 @@ from tests.helpers.commands import (
     read_tiles,
     shows_something,
 )
+from tests.helpers.figures import as_seen
 from tfp_vae.data.dataset import Split
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.evaluation.outputs import OUTPUTS
@@ -67,3 +71,16 @@ def test_picture_shows_a_few_examples_evenly_spread(options: tuple[object, ...],
 def test_reconstructs_new_images(copied: Run, pictures: Path) -> None:
     assert answer("reconstruct", "--run", copied.folder, "--data", pictures, "--out", "r.npy")["data"] == str(pictures)
     assert np.load("r.npy").shape == (14, 8, 8, 1)
+
+
+def test_pictures_of_photos_look_like_photos(trained: Path) -> None:
+    """The picture and the photo correlate above 0.9. The pictures were negatives before."""
+    photo = load_sample_image("china.jpg").mean(axis=2)[::8, ::8, np.newaxis].astype(np.float32) / 255
+    x = np.stack([photo[:24, :24], photo[:24, 24:48]])
+    config = Run(trained).config()
+    config = config.model_copy(update={"data": config.data.model_copy(update={"ink": False})})
+    examples = Examples(Split(x), np.arange(2), {"split": "test"})
+    seen = as_seen(reconstruct.figure(examples, x, config, "mean"))
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        tile = seen[row * 25 : row * 25 + 24, column * 25 : column * 25 + 24]
+        assert np.corrcoef(tile.ravel(), x[column].ravel())[0, 1] > 0.9
