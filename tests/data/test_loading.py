@@ -237,6 +237,12 @@ class TestOwnArrays:
         with pytest.raises(DataError, match="cannot tell the role of first, second, kinds, objects"):
             load(tmp_path / "a.npz")
 
+    def test_open_file_and_bunch_are_mappings(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "a.npz", x=np.zeros((20, 2)), notes=np.array([{}]))
+        assert sum(load(np.load(tmp_path / "a.npz")).sizes().values()) == 20
+        bunch = {"data": np.zeros((20, 4)), "target": np.arange(20), "images": np.zeros((20, 2, 2)), "DESCR": "text"}
+        assert load(bunch, arrays={"x": "images", "y": "target"}).event_shape == (2, 2, 1)
+
     @pytest.mark.parametrize("arrays", ["first", "z=first", "x_train=", "x_mine=first"])
     def test_refuses_unknown_roles(self, arrays: str) -> None:
         with pytest.raises(UsageError, match=r"arrays: expected roles of arrays|arrays: roles of arrays"):

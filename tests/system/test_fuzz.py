@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -110,6 +111,10 @@ LOADERS: dict[str, Loader] = {
     "csv": Loader(read_csv, b"a,b,c\n1,2,3\n4,,NA\n", DataError),
     "png": Loader(image("a.png"), encoded(GOOD[0]), DataError),
     "jpeg": Loader(image("a.jpg"), encoded(GOOD[0], "jpeg"), DataError),
+    "webp": Loader(image("a.webp"), encoded(GOOD[0], "webp", lossless=True), DataError),
+    "tiff": Loader(image("a.tif"), encoded(GOOD[0], "tiff"), DataError),
+    "bmp": Loader(image("a.bmp"), encoded(GOOD[0], "bmp"), DataError),
+    "csv.gz": Loader(read_csv, gzip.compress(b"a,b,c\n1,2,3\n4,,NA\n"), DataError),
     "checkpoint": Loader(checkpoints.read, b"", DataError),
     "config": Loader(of_run(Run.config), text(CONFIG), RunError, runs.CONFIG),
     "metrics": Loader(of_run(Run.metrics), epochs.text([LINE]).encode(), RunError, runs.METRICS),

@@ -218,8 +218,10 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
         examples, reading = read_frame(source, reading)
         found = Source({WHOLE: examples}, reading)
     elif isinstance(source, Mapping):
-        arrays = {str(each): np.asarray(source[each]) for each in source}
-        found = from_arrays(name, list(arrays), lambda chosen: arrays, reading)
+        keys = {str(key): key for key in source}
+        found = from_arrays(
+            name, list(keys), lambda chosen: {each: np.asarray(source[keys[each]]) for each in chosen}, reading
+        )
     elif isinstance(source, tuple):
         if len(source) != 2:
             raise UsageError(f"expected a pair of examples and labels, found a tuple of {len(source)}.")

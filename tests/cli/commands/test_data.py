@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from tfp_vae.cli.commands.data import MOST_CLASSES, fact_lines, plot_examples, training_lines
+from tfp_vae.cli.main import main
 
+from tests.helpers import memory
 from tests.helpers.commands import call, one_sentence
-from tests.helpers.files import PIXELS, dataset
+from tests.helpers.files import PIXELS, dataset, write
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.sources import FOLDER, READERS
@@ -35,6 +40,30 @@ def test_list_names_every_data_set_and_every_kind_of_file() -> None:
     assert {"kind": "a .csv or .tsv file", "options": ["columns", "drop_columns", "header", "label_column"]} in found[
         "own"
     ]
+
+
+@pytest.mark.parametrize("name", ["a\0b.npy", f"{'n' * 256}.npy", "~nobody-at-all/a.npy", "caf\udce9.npy"])
+@pytest.mark.parametrize(
+    "command", [("data", "inspect"), ("train", "--dataset"), ("data", "inspect", "mnist", "--data-dir")]
+)
+def test_odd_names_of_data_exit_with_code_3(command: tuple[str, ...], name: str) -> None:
+    result = CliRunner().invoke(main, [*command, name])
+    assert result.exit_code == 3
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_image_bombs_exit_with_code_3(tmp_path: Path) -> None:
+    text = zlib.compress(bytes(20_000_000))
+    chunks = (b"IHDR\0\0\0\4\0\0\0\4\x08\0\0\0\0", b"zTXta\0\0" + text, b"IDAT" + zlib.compress(bytes(20)), b"IEND")
+    parts = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    write(tmp_path / "text", {"a.png": b"\x89PNG\r\n\x1a\n" + b"".join(parts)})
+    write(tmp_path / "size", {"a.png": b"GIF89a\xff\xff\xff\xff\xf0\0\0" + bytes(800)})
+    for folder in ("text", "size"):
+        with memory.at_most(10_000_000):
+            result = CliRunner().invoke(main, ["data", "inspect", str(tmp_path / folder)])
+        assert result.exit_code == 3
+        assert "a.png: not a readable PNG" in result.stderr
 
 
 def test_facts_of_pixels(pixels: dict[str, Any]) -> None:

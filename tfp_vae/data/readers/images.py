@@ -200,7 +200,7 @@ def list_files(path: Path) -> list[Path]:
         for file in files:
             if printable(file.name) != file.name:
                 faults.append(f"{printable(str(file))}: expected a name in UTF-8, found other bytes. Rename it.")
-            elif file in own:
+            elif file.suffix.lower() in SUFFIXES:
                 found.append(file.relative_to(path))
             elif file.suffix.lower() in COMPANIONS or file.stem.lower() in COMPANION_NAMES:
                 companions.append(file.relative_to(path))
@@ -225,8 +225,9 @@ def walk(path: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
                 f"{path}: expected at most {DEEPEST} folders below each other. Check for links in a circle."
             )
         visible = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".") and p.name.lower() not in IGNORED]
-        inner = [p for p in visible if p.is_dir()]
-        yield folder, inner, [p for p in visible if p not in inner]
+        folders = {p for p in visible if p.is_dir()}
+        inner = [p for p in visible if p in folders]
+        yield folder, inner, [p for p in visible if p not in folders]
         waiting.extend(reversed(inner))
 
 
