@@ -254,8 +254,16 @@ def test_a_record_checks_values_and_keeps_its_signature() -> None:
 
     assert str(inspect.signature(Example)) == "(size: 'int', *, rate: 'Positive' = 1.0) -> None"
     assert Example(2, rate="3") == Example(size=2, rate=3.0)
-    with pytest.raises(pydantic.ValidationError):
+    with pytest.raises(UsageError, match=r"^Example: rate: expected a number of at least 1e-12, found -1\.$"):
         Example(2, rate=-1)
+    with pytest.raises(UsageError, match=r"^Example: size: this key is missing\.$"):
+        Example()
+    with pytest.raises(UsageError, match=r"^Example: size: expected a whole number, found 'x'\.$") as caught:
+        Example("x")
+    assert caught.value.__suppress_context__  # pydantic's own text ends with the address of its website
+    for values, more in (((1, 2), {}), ((1,), {"size": 2})):
+        with pytest.raises(UsageError, match=r"^Example: "):
+            Example(*values, **more)
 
 
 def test_a_subclass_of_a_record_names_itself_and_all_its_settings() -> None:

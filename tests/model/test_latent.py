@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from pydantic import ValidationError
 
 from tests.helpers import builders
+from tfp_vae.core.errors import UsageError
 from tfp_vae.core.types import Distribution
 from tfp_vae.model.latent import Capabilities, Latent
 from tfp_vae.model.posteriors import POSTERIORS, Posterior
@@ -40,7 +40,7 @@ class TestLatent:
 
     @pytest.mark.parametrize("blocks", [(), (2,), (2, 2)])
     def test_blocks_must_add_up_to_the_size(self, blocks: tuple[int, ...]) -> None:
-        with pytest.raises(ValidationError):
+        with pytest.raises(UsageError):
             Latent((3,), blocks)
 
     def test_spaces_differ_in_blocks_and_kind(self) -> None:

@@ -32,7 +32,7 @@ import pydantic
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypeVar, dataclass_transform
 
-from tfp_vae.core.errors import RunError, UsageError, first_problem, one_line, suggest
+from tfp_vae.core.errors import RunError, UsageError, first_problem, one_line, settings_error, suggest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -76,7 +76,7 @@ _ALLOWED: set[tuple[str, type[object]]] = set()
 
 
 def check_keywords(constructor: C) -> C:
-    """Make a class or a function refuse an unknown keyword with a list of its settings.
+    """Make a class, a function or a method refuse an unknown keyword with a list of its settings.
 
     ```python
     tv.networks.mlp((8, 8, 1), 4, hidden=(32,))  # `hiden=(32,)` raises UsageError, which suggests `hidden`
@@ -86,10 +86,10 @@ def check_keywords(constructor: C) -> C:
       UsageError: the constructor was called with a keyword that is not one of its parameters.
     """
     function = vars(constructor)["__init__"] if isinstance(constructor, type) else constructor
+    settings = [name for name in inspect.signature(constructor).parameters if name != "self"]
 
     @functools.wraps(function)
     def check_and_call(*args: object, **keywords: object) -> object:
-        settings = list(inspect.signature(constructor).parameters)
         for name in keywords:
             if name not in settings:
                 listed, hint = ", ".join(f"`{each}`" for each in settings) or "none", suggest(name, settings, "`")
@@ -109,10 +109,28 @@ def record(cls: type[T]) -> type[T]:
     Use it for every class that a table holds. Pydantic checks the values against the annotated types and limits.
 
     ```python
-    tv.objectives.IWAE(mc_samples=50)  # `mc_samples=0` raises pydantic.ValidationError, and `k=50` raises UsageError
+    tv.objectives.IWAE(mc_samples=50)  # `mc_samples=0` and `k=50` raise UsageError
     ```
+
+    Raises:
+      UsageError: when the class is called with an unknown keyword, without a value that it needs, or with a value
+        beyond its limits.
     """
     made = dataclass(cls, frozen=True, config=pydantic.ConfigDict(extra="forbid"))
+    initialize = vars(made)["__init__"]
+    positional = [each.name for each in dataclasses.fields(typing.cast("Any", made)) if not each.kw_only]
+
+    @functools.wraps(initialize)
+    def initialize_or_explain(self: object, *args: object, **keywords: object) -> None:
+        named = dict(zip(positional, args, strict=False)) if len(args) <= len(positional) else {}
+        if not named.keys() & keywords.keys():  # pydantic's errors name keywords, but only count other arguments
+            args, keywords = args[len(named) :], {**named, **keywords}
+        try:
+            initialize(self, *args, **keywords)
+        except pydantic.ValidationError as error:
+            raise settings_error(type(self).__name__, error) from None  # the cause would show pydantic's own words
+
+    setattr(made, "__init__", initialize_or_explain)  # noqa: B010  # a type checker refuses the plain assignment
     return check_keywords(typing.cast("type[T]", made))
 
 
@@ -493,7 +511,7 @@ class Table(Mapping[str, Any], Generic[T_co]):
             keys, problem = list(model.model_fields), error.errors(include_url=False)[0]
             hint = suggest(str(problem["loc"][0]), keys) if problem["type"] == "extra_forbidden" else ""
             listed = f"Its keys: {', '.join(keys) or 'none'}{'.' * bool(hint)}{hint}"
-            raise UsageError(f"{self.kind} {name}: {first_problem(error)}. {listed}") from error
+            raise UsageError(f"{self.kind} {name}: {first_problem(error)}. {listed}") from None
 
     def _no_name(self, value: object) -> UsageError:
         """Return the error for a value that is no name, such as a class or an object of this table."""

@@ -112,7 +112,7 @@ def load(
     try:
         reading = Reading.model_validate({name: settings[name] for name in Reading.model_fields})
     except pydantic.ValidationError as error:
-        raise settings_error("`data.load`", error) from error
+        raise settings_error("`data.load`", error) from None
     if isinstance(source, str | os.PathLike):
         name = os.fspath(source)
         if not isinstance(source, str) and DATASETS.knows(name):

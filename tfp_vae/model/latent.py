@@ -36,7 +36,7 @@ class Latent:
       discrete: whether z takes discrete values, so that p(z) is a probability and not a density.
 
     Raises:
-      pydantic.ValidationError: sizes that are not positive, or blocks that do not add up to `size`.
+      UsageError: sizes that are not positive, or blocks that do not add up to `size`.
     """
 
     event_shape: tuple[pydantic.PositiveInt, ...]

@@ -92,7 +92,7 @@ def build(
     try:
         asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
     except pydantic.ValidationError as error:
-        raise settings_error("`build`", error) from error
+        raise settings_error("`build`", error) from None
     check_latent_dim(asked)
     recipe = choose(data.profile, asked, open_choices=open_choices, scaling="none")
     for note in recipe.notes:

@@ -858,7 +858,7 @@ def read_record(record: type[R], values: Mapping[str, object]) -> R:
     try:
         return record(**values)
     except pydantic.ValidationError as error:
-        raise UsageError(first_problem(error)) from error
+        raise UsageError(first_problem(error)) from None
 
 
 def read_settings(values: Mapping[str, object]) -> tuple[Request, ModelConfig, TrainingConfig]:
@@ -886,8 +886,11 @@ def check_latent_dim(model: ModelConfig) -> None:
     try:
         for table, member in ((POSTERIORS, model.posterior), (PRIORS, model.prior)):
             table.build(member, model.latent_dim, encoder=None, data_mean=None)
-    except pydantic.ValidationError as error:
-        raise UsageError(f"`latent_dim`: for {table.kind} {member.name} {first_problem(error)}.") from error
+    except UsageError as error:
+        _, field, problem = str(error).rpartition("latent_dim: ")
+        if not field:
+            raise
+        raise UsageError(f"`latent_dim`: for {table.kind} {member.name} {problem}") from None
 
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:

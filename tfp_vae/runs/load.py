@@ -97,7 +97,7 @@ def save(
         training = _default_training(vae) if fit is None else _training_config(fit)
         config = RunConfig(data=_data_config(vae, fit, folder), model=describe_model(vae, builder), training=training)
     except pydantic.ValidationError as error:
-        raise settings_error("A run cannot hold this VAE and its `fit`", error) from error
+        raise settings_error("A run cannot hold this VAE and its `fit`", error) from None
     if builder is not None:
         with registry.allow_code():
             found = shapes(config, optimizer=False, builder=builder if callable(builder) else None)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from pydantic import ValidationError
 from scipy import special, stats
 
 from tests.helpers import builders
 from tests.helpers.densities import softplus
+from tfp_vae.core.errors import UsageError
 from tfp_vae.model.likelihoods import LIKELIHOODS, SCALE_FLOOR
 
 DISCRETE = [name for name, family in LIKELIHOODS.items() if family.discrete]
@@ -257,7 +257,7 @@ def test_support_contains_exactly_the_values_with_a_density(name: str) -> None:
 @pytest.mark.parametrize("name", list(LIKELIHOODS))
 @pytest.mark.parametrize("shape", [(0,), (-3,), (2, 0), (1.5,)])
 def test_event_shape_must_be_positive_integers(name: str, shape: tuple[float, ...]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(UsageError):
         LIKELIHOODS[name](shape)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from pydantic import ValidationError
 from scipy import special, stats
 
 from tests.helpers.densities import softplus
+from tfp_vae.core.errors import UsageError
 from tfp_vae.model.likelihoods.base import SCALE_FLOOR
 from tfp_vae.model.likelihoods.logistic import DiscretizedLogistic, DiscretizedLogisticMixture, rounded_logistic
 
@@ -79,5 +79,5 @@ def test_mixture_weights_its_components_by_softmax(rng: np.random.Generator) -> 
 
 @pytest.mark.parametrize("components", [0, 1_001])
 def test_number_of_components_has_limits(components: int) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(UsageError):
         DiscretizedLogisticMixture((1,), components=components)

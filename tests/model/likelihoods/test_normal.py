@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from pydantic import ValidationError
 from scipy import stats
 
 from tests.helpers.densities import softplus
+from tfp_vae.core.errors import UsageError
 from tfp_vae.core.supports import REAL
 from tfp_vae.model.likelihoods.base import SCALE_FLOOR
 from tfp_vae.model.likelihoods.normal import Normal
@@ -72,7 +72,7 @@ def test_two_values_do_not_share_their_scale() -> None:
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.inf, np.nan, "per-pixel"])
 def test_scale_must_be_positive_or_a_known_word(scale: object) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(UsageError):
         Normal((1,), scale=scale)
 
 

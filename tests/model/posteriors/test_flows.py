@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from pydantic import ValidationError
 
 from tests.helpers import builders
 from tests.helpers.densities import stir
+from tfp_vae.core.errors import UsageError
 from tfp_vae.model.posteriors.flows import MEAN_SAMPLES, FlowPosterior, InverseAutoregressiveFlow, RealNVP
 
 NAMES = ["inverse-autoregressive-flow", "real-nvp"]
@@ -72,10 +72,10 @@ def test_one_value_has_one_set_of_weights(family: type[FlowPosterior]) -> None:
 @pytest.mark.parametrize("family", [InverseAutoregressiveFlow, RealNVP])
 @pytest.mark.parametrize("settings", [{"depth": 0}, {"depth": 101}, {"hidden": 0}, {"context": 0}, {"hidden": 65_537}])
 def test_settings_have_limits(family: type[FlowPosterior], settings: dict[str, int]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(UsageError):
         family(2, **settings)
 
 
 def test_coupling_needs_two_dimensions() -> None:
-    with pytest.raises(ValidationError, match="greater than or equal to 2"):
+    with pytest.raises(UsageError, match="expected a number of at least 2"):
         RealNVP(1)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from pydantic import ValidationError
 from scipy import stats
 
 from tests.helpers import builders
 from tests.helpers.densities import softplus
+from tfp_vae.core.errors import UsageError
 from tfp_vae.core.types import Tensor
 from tfp_vae.model.posteriors.normal import DiagonalNormal, FullCovarianceNormal, HouseholderFlow
 from tfp_vae.model.priors import StandardNormal
@@ -56,7 +56,7 @@ class TestDiagonalNormal:
 
     @pytest.mark.parametrize(("latent_dim", "scale_floor"), [(0, 1e-4), (-1, 1e-4), (2, 0.0), (2, -1.0)])
     def test_settings_have_limits(self, latent_dim: int, scale_floor: float) -> None:
-        with pytest.raises(ValidationError):
+        with pytest.raises(UsageError):
             DiagonalNormal(latent_dim, scale_floor=scale_floor)
 
 
@@ -150,5 +150,5 @@ class TestHouseholderFlow:
 
     @pytest.mark.parametrize("reflections", [0, 101])
     def test_number_of_reflections_has_limits(self, reflections: int) -> None:
-        with pytest.raises(ValidationError):
+        with pytest.raises(UsageError):
             HouseholderFlow(3, reflections=reflections)

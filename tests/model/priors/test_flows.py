@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from pydantic import ValidationError
 
 from tests.helpers.densities import stir
+from tfp_vae.core.errors import UsageError
 from tfp_vae.model.priors.flows import AutoregressiveFlow, FlowPrior, RealNVP
 
 FAMILIES = [AutoregressiveFlow, RealNVP]
@@ -57,10 +57,10 @@ def test_seed_decides_the_weights(family: type[FlowPrior]) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("settings", [{"depth": 0}, {"depth": 101}, {"hidden": 0}, {"hidden": 65_537}])
 def test_settings_have_limits(family: type[FlowPrior], settings: dict[str, int]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(UsageError):
         family(2, **settings)
 
 
 def test_coupling_needs_two_dimensions() -> None:
-    with pytest.raises(ValidationError, match="greater than or equal to 2"):
+    with pytest.raises(UsageError, match="expected a number of at least 2"):
         RealNVP(1)

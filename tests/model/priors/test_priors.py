@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from pydantic import ValidationError
 
 from tests.helpers import builders
 from tests.helpers.densities import check_density_against_samples, copy_values, stir
+from tfp_vae.core.errors import UsageError
 from tfp_vae.model.priors import PRIORS, Prior
 
 CASES = [(name, d) for name in PRIORS for d in (1, 2) if not (name == "real-nvp" and d == 1)]
@@ -103,5 +103,5 @@ def test_works_in_float64(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in PRIORS if name != "vamp"])
 @pytest.mark.parametrize("latent_dim", [0, -1, 1.5])
 def test_latent_dim_must_be_a_positive_integer(name: str, latent_dim: float) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(UsageError):
         PRIORS[name](latent_dim)

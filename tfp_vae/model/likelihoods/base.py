@@ -40,7 +40,7 @@ class Likelihood(abc.ABC):
     The decoder's network returns `per_element` numbers for each element of the event, with the numbers of one element
     next to each other. A new model is a class with the decorator `core.registry.record` that defines `support`,
     `per_element`, `elementwise` and `initial`, and an entry in `LIKELIHOODS`. Settings outside their limits raise
-    `pydantic.ValidationError`, which is a ValueError.
+    `UsageError`, which is a ValueError.
     """
 
     discrete: ClassVar[bool]

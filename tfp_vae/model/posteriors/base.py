@@ -20,7 +20,7 @@ class Posterior(abc.ABC):
     """A variational family: a value that turns an encoder's output into q(z|x).
 
     A new family is a frozen dataclass with `params_size` and `__call__`, and an entry in `POSTERIORS`. Settings outside
-    their limits raise `pydantic.ValidationError`, which is a ValueError.
+    their limits raise `UsageError`, which is a ValueError.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities()

@@ -110,7 +110,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
       `tfd.TransformedDistribution`, batch [B], event [D].
 
     Raises:
-      pydantic.ValidationError: a depth outside 1 to 100, or a width outside 1 to 65,536.
+      UsageError: a depth outside 1 to 100, or a width outside 1 to 65,536.
 
     References:
       Kingma et al. (2016), Improved variational inference with inverse autoregressive flow.
@@ -162,7 +162,7 @@ class RealNVP(FlowPosterior):
       `tfd.TransformedDistribution`, batch [B], event [D].
 
     Raises:
-      pydantic.ValidationError: D below 2, because one dimension cannot be halved.
+      UsageError: D below 2, because one dimension cannot be halved.
 
     References:
       Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.

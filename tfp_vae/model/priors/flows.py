@@ -118,7 +118,7 @@ class RealNVP(FlowPrior):
       `tfd.TransformedDistribution`, batch [], event [D], of N(0, T^2 I).
 
     Raises:
-      pydantic.ValidationError: D below 2.
+      UsageError: D below 2.
 
     References:
       Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP.
