@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.commands import call
 from tests.helpers.runs import Interrupt, Observer, assert_same, start_run, without_seconds
-from tfp_vae.core.errors import DiskError, DivergenceError, RunError
+from tfp_vae.core.errors import DataError, DiskError, DivergenceError, RunError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import train as session
@@ -55,6 +56,12 @@ class TestResume:
         assert train(copied, digits)
         assert copied.checkpoint().step == before.step
         assert_same(copied.checkpoint().variables, before.variables)
+
+    def test_other_data_than_those_of_the_run_raise_an_error(self, copied: Run, digits: Dataset) -> None:
+        other = dataclasses.replace(digits, train=digits.train[::-1])
+        with pytest.raises(DataError, match=r"digits: expected the data the run was trained on \(fingerprint \w{16}\)"):
+            train(copied, other)
+        assert copied.status().state == "finished"
 
     def test_crash_between_metrics_and_checkpoint_repeats_no_epoch(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -78,6 +78,16 @@ def test_a_resumed_training_reaches_the_same_bits(
     assert [each[:9] for each in history] == [each[:9] for each in expected]
 
 
+@pytest.mark.parametrize("other", ["training", "validation"])
+def test_resuming_with_other_data_raises_an_error(other: str, x: np.ndarray) -> None:
+    _, first = short(x, epochs=1, validation=x)
+    data = {"training": (1 - x, x), "validation": (x, 1 - x)}[other]
+    with pytest.raises(DataError, match=r"`resume` belongs to a training on other data.*leave out `resume`"):
+        short(data[0], epochs=2, validation=data[1], resume=first.snapshot)
+    _, history = short(x.copy(), epochs=2, validation=x.copy(), resume=first.snapshot)
+    assert len(history) == 2
+
+
 def test_early_stopping_ends_between_epochs(x: np.ndarray) -> None:
     _, history = short(x, epochs=9, learning_rate=1e-30, validation=x, callbacks=[EarlyStopping(2)])
     assert (history.ended, len(history)) == ("stopped early at epoch 3, best at epoch 1", 3)

@@ -45,6 +45,7 @@ __all__ = [
     "View",
     "as_seen",
     "binarize",
+    "check_fingerprint",
     "choose",
     "describe_few_values",
     "held_out_view",
@@ -490,12 +491,17 @@ def reload(config: RunConfig, data_dir: str | None = None, progress: Progress | 
     else:
         folder, reading = data_dir or config.data.data_dir, config.data.reading
         data = scale(read(config.data.dataset, folder, progress, reading, recorded=True), config.data.scaling)
+    check_fingerprint(config, data)
+    return prepare_for(config, data)
+
+
+def check_fingerprint(config: RunConfig, data: Dataset) -> None:
+    """Raise DataError if a data set has other values than that of a run."""
     if data.fingerprint() != config.data.fingerprint:
         raise DataError(
             f"{config.data.dataset}: expected the data the run was trained on (fingerprint {config.data.fingerprint}), "
             f"found other values ({data.fingerprint()}). Name their folder with `data_dir`."
         )
-    return prepare_for(config, data)
 
 
 def stored_data(config: RunConfig) -> Dataset:

@@ -28,6 +28,7 @@ from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.config import RunConfig, TrainingConfig
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.folder.records import TrainingResult
+from tfp_vae.runs.recipe import check_fingerprint
 from tfp_vae.runs.run import Run, logger
 from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import CALLBACKS, Callback
@@ -72,6 +73,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
       Whether training reached its end. False if it was interrupted.
 
     Raises:
+      DataError: the data set is not that of the run.
       DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite. The last good
         checkpoint remains.
       RunError: another process trains this run, its checkpoint is missing, damaged or belongs to another run, or its
@@ -84,6 +86,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
             f"{run.folder}: `{objects[0]}` was a Python object, which the config cannot hold. "
             "Continue the training in Python with `tv.fit`."
         )
+    check_fingerprint(run.config(), dataset)
     with run.claim(), run.log(), _mark_end(run) as ended:
         config = run.config()
         training = config.training

@@ -102,11 +102,12 @@ def fit(
         grey data under a likelihood of binary data, else `none`.
       callbacks: called at fixed points of the training, in this order. They end in the reverse order. Pass
         objects, or names from `CALLBACKS` with settings.
-      resume: the state of an interrupted training with the same settings, from which this one continues.
+      resume: the state of an interrupted training with the same settings and data, from which this one continues.
 
     Raises:
       UsageError: a setting does not exist or does not fit the model.
-      DataError: the data do not have the model's shape, or the likelihood has no density for them.
+      DataError: the data do not have the model's shape, the likelihood has no density for them, or they differ from
+        those of the training to resume.
       DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite.
     """
     limits = {"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch or 1}
@@ -261,7 +262,7 @@ class Training:
         self.execution, self.validates = execution, len(dataset.validation) > 0
         self._log_scale = 0.0 if vae.decoder.likelihood.discrete else dataset.train.log_scale
         self.error: BaseException | None = None
-        self._learning_rate, self._seed = learning_rate, seed
+        self._learning_rate, self._seed, self._dataset = learning_rate, seed, dataset
         self._examples, self._batch_size = len(dataset.train), batch_size
         schedule = (
             SCHEDULES.build(SCHEDULES.member(lr_schedule), learning_rate, epochs * steps)
@@ -342,14 +343,21 @@ class Training:
         if self._captured is None or self._captured[0] != self.step:
             self._captured = self.step, self._state.capture()
         variables = self._captured[1]
-        return Snapshot(self.step, self.totals, variables, self._seconds, tuple(self.history), self.best)
+        epochs, fingerprint = tuple(self.history), self._dataset.fingerprint()
+        return Snapshot(self.step, self.totals, variables, self._seconds, epochs, self.best, fingerprint)
 
     def resume(self, snapshot: Snapshot) -> None:
         """Continue from a snapshot. Seeds and schedules follow from its step.
 
         Raises:
+          DataError: the snapshot belongs to a training on other data.
           RunError: the snapshot does not fit the model.
         """
+        if snapshot.fingerprint and snapshot.fingerprint != self._dataset.fingerprint():
+            raise DataError(
+                f"{self._dataset.name}: `resume` belongs to a training on other data. Pass the same training and "
+                "validation examples. To train this model on other data, leave out `resume`."
+            )
         self._state.restore(snapshot.variables)
         self.step, self.totals, self._seconds = snapshot.step, snapshot.totals, snapshot.seconds
         self.history.epochs, self.best = list(snapshot.epochs), snapshot.best

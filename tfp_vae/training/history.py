@@ -123,6 +123,7 @@ class Snapshot(NamedTuple):
     seconds: the time that the epoch has taken so far.
     epochs: records of the finished epochs.
     best: the best weights, if a `BestWeights` callback keeps them.
+    fingerprint: the digest of the data, or "" if the caller of `fit` compares the data.
     """
 
     step: int
@@ -131,6 +132,7 @@ class Snapshot(NamedTuple):
     seconds: float = 0.0
     epochs: tuple[Epoch, ...] = ()
     best: Best | None = None
+    fingerprint: str = ""
 
 
 def best_epoch(epochs: Iterable[Epoch]) -> int:

@@ -210,7 +210,8 @@ def prepare(
     """Return the data set that a run trains on. A data set that was prepared in this way before is returned unchanged.
 
     Training data are binarized from the run's seed. Held-out data are binarized from a fixed one, so that evaluations
-    of different runs compare. Training data are aligned in memory, so that TensorFlow takes them without a copy.
+    of different runs compare. Training data are aligned in memory, so that TensorFlow takes them without a copy. The
+    result keeps the fingerprint of the data set, because it has the same source.
 
     Args:
       dataset: scaled.
@@ -236,7 +237,7 @@ def prepare(
         validation=binarize_held_out(dataset.validation, binarization),
         test=binarize_held_out(dataset.test, binarization),
     )
-    return result.remember(profile=dataset.profile, binarization=binarization)
+    return result.remember(profile=dataset.profile, fingerprint=dataset.fingerprint(), binarization=binarization)
 
 
 def binarize_held_out(split: Split, binarization: Binarization) -> Split:
