@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, ClassVar, final
+
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import tfp_vae as tv
 from tests.helpers import builders
+from tests.helpers.models import SHAPE, make
 from tests.helpers.oracles import LinearGaussian
 from tfp_vae import VAE, Batch
 from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.registry import record
 from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.core.supports import Support
+from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.binarization import Threshold
 from tfp_vae.evaluation.diagnostics import log_mean_error
 from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
 from tfp_vae.evaluation.importance import Estimator, estimate
+from tfp_vae.model.likelihoods import Likelihood
+from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.results import Plan, assess
 
@@ -171,3 +181,75 @@ class TestSupport:
     def test_refuses_examples_of_another_shape(self, vae: VAE, x: np.ndarray) -> None:
         with pytest.raises(DataError, match=r"expected examples of shape \(8, 8, 1\), found \(64,\)"):
             log_likelihood(vae, x.reshape(7, 64))
+
+
+ENTRIES: dict[str, Callable[[VAE, Any], object]] = {
+    "log_likelihood": lambda vae, x: tv.log_likelihood(vae, x, iw_samples=1),
+    "estimate": lambda vae, x: tv.evaluation.estimate(vae, x, iw_samples=1, seed=(0, 0)),
+    "Estimator": lambda vae, x: tv.evaluation.Estimator(vae, iw_samples=1)(x, seed=(0, 0)),
+    "annealing": lambda vae, x: tv.evaluation.annealed_log_likelihood(vae, x, steps=1, chains=2, seed=(0, 0)),
+    "decomposition": lambda vae, x: tv.evaluation.decomposition(vae, x, seed=(0, 0)),
+    "rate_per_dimension": tv.evaluation.rate_per_dimension,
+    "reconstruction_error": lambda vae, x: tv.evaluation.reconstruction_error(vae, x, seed=(0, 0)),
+    "posterior_means": lambda vae, x: tv.evaluation.posterior_means(vae, x, seed=(0, 0)),
+    "encode": lambda vae, x: tv.evaluation.encode(vae, x, samples=0, seed=(0, 0)),
+    "reconstruct": lambda vae, x: vae.reconstruct(x),
+    "fit": tv.fit,
+    "validation": lambda vae, x: tv.fit(vae, np.zeros((4, *SHAPE), np.float32), validation=x),
+    "Validator": lambda vae, x: tv.training.loop.Validator(vae, tv.objectives.ELBO(), x, run_seed=0),
+    **{
+        f"{part} of {name}": lambda vae, x, name=name, part=part: getattr(
+            OBJECTIVES.build(OBJECTIVES.member(name)), part
+        )(vae, x, seed=(0, 0))
+        for name in OBJECTIVES
+        for part in ("bound", "loss")
+    },
+    "weighted loss": lambda vae, x: tv.objectives.Weighted(tv.objectives.ELBO(), beta=2.0).loss(vae, x, seed=(0, 0)),
+}
+"""Every function of the library that takes a model and examples."""
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_entry_refuses_values_without_a_likelihood(name: str) -> None:
+    vae, x = make(), np.ones((3, *SHAPE), np.float32)
+    x[1, 0, 0, 0] = 255
+    with pytest.raises(DataError, match=r"expected values in (\{0, 1\}|\[0, 1\]), found 255 in row 1"):
+        ENTRIES[name](vae, x)
+    with pytest.raises(DataError, match="expected examples of shape"):
+        ENTRIES[name](vae, np.ones((3, 2, 3, 1), np.float32))
+
+
+@final
+@record
+class Angle(Likelihood):
+    """The likelihood of a hand-built model, for angles from 0 to 6.25."""
+
+    event_shape: tuple[int, ...]
+    discrete: ClassVar[bool] = False
+    support: ClassVar[Support] = Support("[0, 6.25]", lambda x: (x >= 0) & (x <= 6.25))
+    per_element: ClassVar[int] = 1
+
+    def elementwise(self, params: Tensor) -> Distribution:
+        return tfp.distributions.VonMises(params[..., 0], 1.0)
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        return mean[:, np.newaxis]
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, tf.constant, tf.Variable, Batch], ids=lambda wrap: wrap.__name__)
+def test_hand_built_models_check_their_own_support(wrap: Callable[[np.ndarray], Any]) -> None:
+    likelihood, posterior = Angle(SHAPE), tv.posteriors.DiagonalNormal(2)
+    vae = tv.VAE(
+        tv.Encoder(tv.networks.mlp(SHAPE, posterior.params_size, hidden=()), posterior),
+        tv.Decoder(tv.networks.mlp((2,), likelihood.params_size, hidden=()), likelihood),
+        tv.priors.StandardNormal(2),
+    )
+    assert np.isfinite(tv.objectives.ELBO().loss(vae, wrap(np.ones((2, *SHAPE), np.float32)), seed=(0, 0)))
+    with pytest.raises(DataError, match=r"expected values in \[0, 6.25\], found 360 in row 0. Scale"):
+        tv.objectives.ELBO().loss(vae, wrap(np.full((2, *SHAPE), 360.0, np.float32)), seed=(0, 0))
+
+
+def test_compiled_losses_take_symbolic_tensors() -> None:
+    vae, x = make(), np.ones((3, *SHAPE), np.float32)
+    loss = tf.function(lambda x: tv.objectives.ELBO().loss(vae, x, seed=(0, 0)), autograph=False)
+    np.testing.assert_allclose(loss(tf.constant(x)), tv.objectives.ELBO().loss(vae, x, seed=(0, 0)), rtol=1e-5)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfp_vae.core.errors import DataError
+
 __all__ = [
     "BINARY",
     "COUNTS",
@@ -24,6 +26,7 @@ __all__ = [
     "UNIT",
     "Support",
     "Violation",
+    "check_values",
     "first_violation",
     "level_count",
     "levels",
@@ -124,6 +127,21 @@ def first_violation(x: np.ndarray, support: Support) -> Violation | None:
             return Violation(start + int(where[0]), float(rows[where]), tuple(map(int, where[1:])))
         start += len(rows)
     return None
+
+
+def check_values(name: str, x: np.ndarray, support: Support, advice: str) -> None:
+    """Raise DataError if a value of x [N, ...] lies outside `support`, and name its row.
+
+    Args:
+      name: the name of the examples in the message.
+      x: the examples.
+      support: the values that are allowed.
+      advice: how to fix it, as a sentence.
+    """
+    violation = first_violation(x, support)
+    if violation is not None:
+        where = f"found {violation.value:g} in row {violation.row}"
+        raise DataError(f"{name}: expected values in {support.text}, {where}. {advice}")
 
 
 def level_count(x: np.ndarray) -> int | None:

@@ -8,19 +8,19 @@ prior.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple, final
 
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.execution import AUTO, choose, compile_function
+from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import log_mean_error
 from tfp_vae.evaluation.importance import DECODED_VALUES, Progress, slices
+from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
 
 __all__ = ["Annealed", "Sandwich", "annealed_log_likelihood", "sandwich", "temperatures", "transitions"]
@@ -135,11 +135,13 @@ def annealed_log_likelihood(
 
     Raises:
       UsageError: no step, or fewer than two chains. The error is estimated from the spread over chains.
+      DataError: x has another shape than the model's examples, or values outside the likelihood's support.
 
     References:
       Neal (2001), Annealed importance sampling.
       Wu, Burda, Salakhutdinov and Grosse (2017), On the quantitative analysis of decoder-based generative models.
     """
+    x = np.asarray(vae.examples(x, "Annealing"))
     annealer = _Annealer(vae, steps, chains, batch_size, choose(vae, execution), progress)
     parts = [annealer.lower_bound(x[rows], fold(seed, rows.start)) for rows in slices(len(x), annealer.batch_size)]
     return Annealed(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -240,8 +242,8 @@ class _Annealer:
         self._betas = temperatures(steps)
         fitting = DECODED_VALUES // (4 * chains * vae.decoder.likelihood.params_size)
         self.batch_size = batch_size or max(1, min(EXAMPLES_AT_ONCE, fitting))
-        self._pilot = compile_function(functools.partial(self._stages, True), execution)
-        self._advance = compile_function(functools.partial(self._stages, False), execution)
+        self._pilot = compile_for(vae, run_stages, True, execution=execution)
+        self._advance = compile_for(vae, run_stages, False, execution=execution)
 
     def lower_bound(self, x: Array, seed: Seed) -> Annealed:
         """Return the lower bound for examples x [B, ...]."""
@@ -291,50 +293,53 @@ class _Annealer:
             self._progress((part.stop - part.start) * width)
         return chains
 
-    def _stages(
-        self,
-        pilot: bool,
-        x: Tensor,
-        seed: Seed,
-        gains: Tensor,
-        betas: Tensor,
-        first: Tensor,
-        last: Tensor,
-        chains: _Chains,
-    ) -> _Chains:
-        """Return the chains after stages `first` to `last`, compiled."""
-        prior = self._vae.prior()
 
-        def stage(t: Tensor, chains: _Chains) -> tuple[Tensor, _Chains]:
-            log_w = chains.log_w + gains[t] * self._vae.decoder(chains.z).log_prob(x)
-            z, accepted = self._move(x, chains.z, prior, betas[t], chains.sizes[t], fold(seed, t))
-            sizes = self._adapt(chains.sizes, t, accepted) if pilot else chains.sizes
-            return t + 1, _Chains(z, log_w, chains.accepted + accepted, sizes)
+def run_stages(
+    vae: VAE,
+    pilot: bool,
+    x: Tensor,
+    seed: Seed,
+    gains: Tensor,
+    betas: Tensor,
+    first: Tensor,
+    last: Tensor,
+    chains: _Chains,
+) -> _Chains:
+    """Return the chains after stages `first` to `last` of a path. Pilot chains adapt their step sizes."""
+    prior = vae.prior()
 
-        end = tf.while_loop(lambda t, chains: t < last, stage, (first, _Chains(*chains)), parallel_iterations=1)
-        return _Chains(*end[1])
+    def stage(t: Tensor, chains: _Chains) -> tuple[Tensor, _Chains]:
+        log_w = chains.log_w + gains[t] * vae.decoder(chains.z).log_prob(x)
+        z, accepted = move(vae, x, chains.z, prior, betas[t], chains.sizes[t], fold(seed, t))
+        sizes = adapt(chains.sizes, t, accepted) if pilot else chains.sizes
+        return t + 1, _Chains(z, log_w, chains.accepted + accepted, sizes)
 
-    def _move(
-        self, x: Tensor, z: Tensor, prior: Distribution, beta: Tensor, size: Tensor, seed: Seed
-    ) -> tuple[Tensor, Tensor]:
-        """Return z [C, B, D] after a transition that keeps p(z) p(x|z)^beta, and 1 where it was accepted, [C, B]."""
+    end = tf.while_loop(lambda t, chains: t < last, stage, (first, _Chains(*chains)), parallel_iterations=1)
+    return _Chains(*end[1])
 
-        def log_target(z: Tensor) -> Tensor:
-            return prior.log_prob(z) + beta * self._vae.decoder(z).log_prob(x)
 
-        kernel = tfp.mcmc.HamiltonianMonteCarlo(log_target, size[:, tf.newaxis], LEAPFROG_STEPS)
-        z, results = kernel.one_step(z, kernel.bootstrap_results(z), seed=seed)
-        return z, tf.cast(results.is_accepted, z.dtype)
+def move(
+    vae: VAE, x: Tensor, z: Tensor, prior: Distribution, beta: Tensor, size: Tensor, seed: Seed
+) -> tuple[Tensor, Tensor]:
+    """Return z [C, B, D] after a transition that keeps p(z) p(x|z)^beta, and 1 where it was accepted, [C, B]."""
 
-    def _adapt(self, sizes: Tensor, t: Tensor, accepted: Tensor) -> Tensor:
-        """Return the sizes, with that of stage t + 1 larger than that of t if enough chains accepted their move.
+    def log_target(z: Tensor) -> Tensor:
+        return prior.log_prob(z) + beta * vae.decoder(z).log_prob(x)
 
-        The acceptance of pilot chains settles near 0.65. A chain that adapts to its own past no longer keeps its
-        target, so pilot chains are discarded.
+    kernel = tfp.mcmc.HamiltonianMonteCarlo(log_target, size[:, tf.newaxis], LEAPFROG_STEPS)
+    z, results = kernel.one_step(z, kernel.bootstrap_results(z), seed=seed)
+    return z, tf.cast(results.is_accepted, z.dtype)
 
-        References:
-          Neal (2011), MCMC using Hamiltonian dynamics.
-        """
-        enough = tf.reduce_mean(accepted, axis=0) > ACCEPTED
-        following = sizes[t] * tf.where(enough, tf.cast(FASTER, sizes.dtype), SLOWER)
-        return tf.tensor_scatter_nd_update(sizes, [[tf.minimum(t + 1, sizes.shape[0] - 1)]], [following])
+
+def adapt(sizes: Tensor, t: Tensor, accepted: Tensor) -> Tensor:
+    """Return the sizes, with that of stage t + 1 larger than that of t if enough chains accepted their move.
+
+    The acceptance of pilot chains settles near 0.65. A chain that adapts to its own past no longer keeps its
+    target, so pilot chains are discarded.
+
+    References:
+      Neal (2011), MCMC using Hamiltonian dynamics.
+    """
+    enough = tf.reduce_mean(accepted, axis=0) > ACCEPTED
+    following = sizes[t] * tf.where(enough, tf.cast(FASTER, sizes.dtype), SLOWER)
+    return tf.tensor_scatter_nd_update(sizes, [[tf.minimum(t + 1, sizes.shape[0] - 1)]], [following])

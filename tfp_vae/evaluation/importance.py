@@ -14,13 +14,12 @@ from typing import NamedTuple, final
 import numpy as np
 import psutil
 
-from tfp_vae.core.batch import Batch, as_batch, plain_values
-from tfp_vae.core.errors import DataError, RunError, UsageError
-from tfp_vae.core.execution import AUTO, choose, compile_function
+from tfp_vae.core.batch import Batch, as_batch
+from tfp_vae.core.errors import RunError, UsageError
+from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import fold
-from tfp_vae.core.types import Array, Distribution, Seed, Tensor
-from tfp_vae.data.dataset import Split, check_split
+from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import (
     PARETO_K_LIMIT,
     Tally,
@@ -29,6 +28,7 @@ from tfp_vae.evaluation.diagnostics import (
     second_order_bias,
     standard_error,
 )
+from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.posteriors import MEAN_SAMPLES
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
@@ -180,12 +180,12 @@ def estimate(
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
       RunError: memory is too small even for one sample at a time.
     """
-    x = plain_values(as_batch(x), "Importance sampling")
+    count = len(as_batch(x).x)
     estimator = Estimator(
         vae,
         iw_samples=iw_samples,
         sweep=sweep,
-        batch_size=min(batch_size, max(1, len(x))),
+        batch_size=min(batch_size, max(1, count)),
         chunk_size=chunk_size,
         execution=execution,
     )
@@ -198,7 +198,7 @@ class Estimator:
 
     Later calls use the current weights of the model. They ignore a network or family that you replaced. A call with
     fewer examples than `batch_size` compiles again for its shape. Within a call all batches have one size, because the
-    last one is padded.
+    last one is padded. Another estimator of the same model uses the same compiled functions.
 
     ```python
     estimator = tv.evaluation.Estimator(vae, iw_samples=100)
@@ -239,7 +239,7 @@ class Estimator:
             free = psutil.virtual_memory().available // (2 * BYTES_PER_DECODED_VALUE)
             values_per_sample = batch_size * vae.decoder.likelihood.params_size
             chunk_size = max(1, min(DECODED_VALUES, free) // values_per_sample)
-        self._batch_size, self._likelihood = batch_size, vae.decoder.likelihood
+        self._batch_size, self._vae = batch_size, vae
         self._sampler = _Sampler(vae, iw_samples, sweep, chunk_size, choose(vae, execution))
 
     def __call__(
@@ -257,13 +257,9 @@ class Estimator:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
           RunError: memory is too small even for one sample at a time.
         """
-        x = np.asarray(plain_values(as_batch(x), "Importance sampling"))
+        x = np.asarray(self._vae.examples(x, "Importance sampling"))
         if len(x) < 1:
             raise UsageError("expected at least one example, found none.")
-        event_shape = tuple(self._likelihood.event_shape)
-        if x.shape[1:] != event_shape:
-            raise DataError(f"x: expected examples of shape {event_shape}, found {x.shape[1:]}.")
-        check_split("x", Split(x), self._likelihood.support, "Scale or binarize it as in training.")
         places = np.arange(len(x)) if places is None else places
         size, parts = min(self._batch_size, len(x)), []
         for part in slices(len(x), size):
@@ -350,7 +346,7 @@ class _Sampler:
     """Takes the importance samples of one batch, a few tiles in each compiled call.
 
     The noise of a tile is drawn as a whole, 100 samples of each example. Only the decoder processes fewer at once, so
-    neither the chunk size nor K changes a draw.
+    neither the chunk size nor K changes a draw. The compiled functions depend on K only below 100 samples.
     """
 
     def __init__(self, vae: VAE, iw_samples: int, sweep: Sequence[int], chunk_size: int, execution: str) -> None:
@@ -359,8 +355,8 @@ class _Sampler:
         self._chunk = min(chunk_size, self._live)
         self._execution = execution
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
-        self._encode = compile_function(self._encode_batch, execution)
-        self._weigh = compile_function(self._weigh_tiles, execution)
+        self._encode = compile_for(vae, encode_batch, execution=execution)
+        self._weigh = compile_for(vae, weigh_tiles, self._live, self._chunk, execution=execution)
 
     def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress) -> Estimates:
         """Return the estimates of x [B, ...], with draws that depend on `seed` and `places` [B].
@@ -369,7 +365,7 @@ class _Sampler:
         """
         params, mean, variance, rate = self._encode(x, places, fold(seed))
         tally = Tally(len(x), self._iw_samples, self._sweep)
-        for tiles in slices(math.ceil(self._iw_samples / TILE), self._tiles_per_call(len(x))):
+        for tiles in slices(math.ceil(self._iw_samples / TILE), tiles_per_call(self._live, len(x))):
             for log_px, log_ratio in zip(*self._weights(x, params, fold(seed), places, tiles), strict=True):
                 tally.add(log_px, log_ratio)
             progress(live * (min(tiles.stop * TILE, self._iw_samples) - tiles.start * TILE))
@@ -384,29 +380,6 @@ class _Sampler:
             posterior_mean_variance=variance.numpy(),
         )
 
-    def _tiles_per_call(self, batch: int) -> int:
-        return max(1, DECODED_PER_CALL // (self._live * batch))
-
-    def _seeds(self, seed: Seed, places: Tensor, *indices: int | Tensor) -> Tensor:
-        """Return the seed of each example, [B, 2], folded from its place and from indices."""
-        return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)
-
-    def _encode_batch(self, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return params [B, P], posterior means [B, D], the variance of their errors, and rates [B], 0 if unknown.
-
-        The mean of a flow is the average of two means of 64 samples. Their difference estimates its error.
-        """
-        params, posterior = self._vae.encoder.params(x), self._vae.encoder.posterior
-        rate = tf.zeros(params.shape[:1], params.dtype)
-        if self._closed_form:
-            rate = posterior(params).kl_divergence(self._vae.prior())
-        if posterior.capabilities.normal:
-            mean = posterior(params).mean()
-            return params, mean, tf.zeros_like(mean), rate
-        halves = (posterior.draw_each(params, MEAN_SAMPLES, self._seeds(seed, places, 0, half))[0] for half in (0, 1))
-        first, second = (tf.reduce_mean(half, axis=0) for half in halves)
-        return params, (first + second) / 2, (first - second) ** 2 / 4, rate
-
     def _weights(self, x: np.ndarray, params: Tensor, seed: Seed, places: np.ndarray, tiles: slice) -> list[np.ndarray]:
         """Return log p(x|z) and log p(z) - log q(z|x) for some tiles, [tiles, S, B] each.
 
@@ -418,34 +391,75 @@ class _Sampler:
             if self._chunk == 1:
                 raise RunError("Evaluation ran out of memory with one sample at a time. Free some memory.") from error
             self._chunk //= 2
-            self._weigh = compile_function(self._weigh_tiles, self._execution)
+            self._weigh = compile_for(self._vae, weigh_tiles, self._live, self._chunk, execution=self._execution)
             return self._weights(x, params, seed, places, tiles)
         return [part.numpy()[: tiles.stop - tiles.start] for part in parts]
 
-    def _weigh_tiles(
-        self, x: Tensor, params: Tensor, seed: Seed, places: Tensor, first: Tensor, last: Tensor
-    ) -> list[Tensor]:
-        shape, size = [self._live, x.shape[0]], self._tiles_per_call(x.shape[0])
-        empty = [tf.TensorArray(params.dtype, size, element_shape=shape) for _ in range(2)]
-        prior = self._vae.prior()
 
-        def tile(t: Tensor, *arrays: Tensor) -> tuple[Tensor, ...]:
-            z, log_q = self._vae.encoder.posterior.draw_each(params, TILE, self._seeds(seed, places, t))
-            log_px, log_pz = self._decode(x, z[: self._live], prior)
-            values = log_px, log_pz - log_q[: self._live]
-            return t + 1, *(array.write(t - first, value) for array, value in zip(arrays, values, strict=True))
+def tiles_per_call(live: int, batch: int) -> int:
+    """Return the number of tiles in one compiled call, for tiles of `live` samples for each example of a batch."""
+    return max(1, DECODED_PER_CALL // (live * batch))
 
-        arrays = tf.while_loop(lambda t, *arrays: t < last, tile, (first, *empty), parallel_iterations=1)[1:]
-        return [array.stack() for array in arrays]
 
-    def _decode(self, x: Tensor, z: Tensor, prior: Distribution) -> tuple[Tensor, ...]:
+def seed_of_each(seed: Seed, places: Tensor, *indices: int | Tensor) -> Tensor:
+    """Return the seed of each example, [B, 2], folded from its place [B] and from indices."""
+    return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)
+
+
+def encode_batch(vae: VAE, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return params [B, P], posterior means [B, D], the variance of their errors, and rates [B], 0 if unknown.
+
+    The mean of a flow is the average of two means of 64 samples. Their difference estimates its error.
+    """
+    params, posterior = vae.encoder.params(x), vae.encoder.posterior
+    rate = tf.zeros(params.shape[:1], params.dtype)
+    if has_closed_form_rate(posterior, vae.prior):
+        rate = posterior(params).kl_divergence(vae.prior())
+    if posterior.capabilities.normal:
+        mean = posterior(params).mean()
+        return params, mean, tf.zeros_like(mean), rate
+    halves = (posterior.draw_each(params, MEAN_SAMPLES, seed_of_each(seed, places, 0, half))[0] for half in (0, 1))
+    first, second = (tf.reduce_mean(half, axis=0) for half in halves)
+    return params, (first + second) / 2, (first - second) ** 2 / 4, rate
+
+
+def weigh_tiles(
+    vae: VAE, live: int, chunk: int, x: Tensor, params: Tensor, seed: Seed, places: Tensor, first: Tensor, last: Tensor
+) -> list[Tensor]:
+    """Return log p(x|z) and log p(z) - log q(z|x) for the samples of some tiles, [tiles_per_call, live, B] each.
+
+    Args:
+      vae: the model.
+      live: the samples of each tile that are used.
+      chunk: samples decoded at once.
+      x: the examples, [B, *event_shape].
+      params: the parameters of q(z|x), [B, P].
+      seed: a stateless seed.
+      places: select the draws of each example, [B].
+      first: the first tile.
+      last: the tile after the last. Results beyond it are undefined.
+    """
+    shape, size = [live, x.shape[0]], tiles_per_call(live, x.shape[0])
+    empty = [tf.TensorArray(params.dtype, size, element_shape=shape) for _ in range(2)]
+    prior = vae.prior()
+    chunks = math.ceil(live / chunk)
+
+    def decode(z: Tensor) -> tuple[Tensor, ...]:
         """Return log p(x|z) and log p(z), [S, B] each, for z [S, B, D], with one chunk of samples at a time."""
-        chunks = math.ceil(self._live / self._chunk)
-        padded = tf.pad(z, [[0, chunks * self._chunk - self._live], [0, 0], [0, 0]])
-        pieces = tf.reshape(padded, [chunks, self._chunk, *z.shape[1:]])
+        padded = tf.pad(z, [[0, chunks * chunk - live], [0, 0], [0, 0]])
+        pieces = tf.reshape(padded, [chunks, chunk, *z.shape[1:]])
         densities = tf.map_fn(
-            lambda piece: (self._vae.decoder(piece).log_prob(x), prior.log_prob(piece)),
+            lambda piece: (vae.decoder(piece).log_prob(x), prior.log_prob(piece)),
             pieces,
             fn_output_signature=(z.dtype, z.dtype),
         )
-        return tuple(tf.reshape(density, [chunks * self._chunk, -1])[: self._live] for density in densities)
+        return tuple(tf.reshape(density, [chunks * chunk, -1])[:live] for density in densities)
+
+    def tile(t: Tensor, *arrays: Tensor) -> tuple[Tensor, ...]:
+        z, log_q = vae.encoder.posterior.draw_each(params, TILE, seed_of_each(seed, places, t))
+        log_px, log_pz = decode(z[:live])
+        values = log_px, log_pz - log_q[:live]
+        return t + 1, *(array.write(t - first, value) for array, value in zip(arrays, values, strict=True))
+
+    arrays = tf.while_loop(lambda t, *arrays: t < last, tile, (first, *empty), parallel_iterations=1)[1:]
+    return [array.stack() for array in arrays]

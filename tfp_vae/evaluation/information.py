@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfp_vae.core.execution import AUTO, choose, compile_function
+from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.importance import slices
+from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.distributions.mixtures import EvenMixture
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
@@ -96,17 +97,21 @@ def decomposition(
       most_components: another limit on the number of examples.
       execution: `auto`, `xla`, `graph` or `eager`.
 
+    Raises:
+      DataError: x has another shape than the model's examples, or values outside the likelihood's support.
+
     References:
       Hoffman and Johnson (2016), ELBO surgery.
     """
     posterior = vae.encoder.posterior
+    x = vae.examples(x, "The decomposition")
     x = x[: most_components or (MOST_COMPONENTS if posterior.capabilities.normal else MOST_FLOWS)]
     params = tf.concat([vae.encoder.params(x[rows]) for rows in slices(len(x), EXAMPLES_AT_ONCE)], axis=0)
-    densities = compile_function(lambda rows, seed: mixture_densities(vae, params, rows, seed), choose(vae, execution))
+    densities = compile_for(vae, mixture_densities, execution=choose(vae, execution))
     draws = min(len(x), MOST_DRAWS)
     at_once = min(draws, max(1, VALUES_AT_ONCE // (len(x) * posterior.latent_dim)))
     rows = np.minimum(np.arange(math.ceil(draws / at_once) * at_once), draws - 1).reshape(-1, at_once)
-    parts = [densities(tf.constant(some, tf.int32), fold(seed, i)) for i, some in enumerate(rows)]
+    parts = [densities(params, tf.constant(some, tf.int32), fold(seed, i)) for i, some in enumerate(rows)]
     log_own, log_all, log_prior = (np.concatenate(column)[:draws] for column in zip(*parts, strict=True))
     information, divergence = (log_own - log_all).astype(np.float64), (log_all - log_prior).astype(np.float64)
     return Decomposition(
@@ -148,7 +153,7 @@ def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
     """
     if not has_closed_form_rate(vae.encoder.posterior, vae.prior):
         return None
-    prior = marginals(vae.prior())
+    x, prior = vae.examples(x, "The rate per dimension"), marginals(vae.prior())
     rates = (marginals(vae.encoder(x[rows])).kl_divergence(prior) for rows in slices(len(x), EXAMPLES_AT_ONCE))
     return np.asarray(sum(np.asarray(rate, np.float64).sum(axis=0) for rate in rates) / len(x))
 
@@ -159,7 +164,7 @@ def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
     It is in squared units of x as the model sees it. People find it easy to read, but training minimizes the
     distortion, which also depends on the scale of p(x|z).
     """
-    total: np.ndarray | float = 0.0
+    x, total = vae.examples(x, "The reconstruction error"), np.zeros([])
     for rows in slices(len(x), EXAMPLES_AT_ONCE):
         squares = (x[rows] - vae.decoder(vae.encoder.mean(x[rows], seed=seed)).mean()) ** 2
         total = total + np.asarray(squares, np.float64).sum(axis=0)
@@ -171,5 +176,6 @@ def posterior_means(vae: VAE, x: np.ndarray, *, seed: Seed) -> np.ndarray:
 
     The means are in closed form for Normals. For flows they are averages of 64 samples, which depend on the seed.
     """
+    x = vae.examples(x, "A posterior mean")
     parts = slices(len(x), EXAMPLES_AT_ONCE)
     return np.concatenate([vae.encoder.mean(x[rows], seed=fold(seed, i)) for i, rows in enumerate(parts)])

@@ -85,8 +85,12 @@ def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
       x: examples in the support of the likelihood, [N, *event_shape].
       samples: S, at least 0.
       seed: a stateless seed, two integers.
+
+    Raises:
+      DataError: x has another shape than the model's examples, or values outside the likelihood's support.
     """
     posterior, parts = vae.encoder.posterior, []
+    x = np.asarray(vae.examples(x, "Encoding"))
     for rows in pieces(len(x), x.shape[1:]):
         params, piece_seed = vae.encoder.params(x[rows]), fold(seed, rows.start)
         q = posterior(params)

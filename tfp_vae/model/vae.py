@@ -12,11 +12,14 @@ import math
 from collections.abc import Callable
 from typing import final
 
+import numpy as np
+
 from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import fold
+from tfp_vae.core.supports import check_values
 from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
 from tfp_vae.model.likelihoods import Likelihood
 from tfp_vae.model.networks import Network, apply_to_last_axis
@@ -199,6 +202,34 @@ class VAE(tf.Module):
             ("prior", "p(z)", str(self.prior)),
         ]
 
+    def examples(self, x: Batch | Array, what: str = "A VAE") -> Array:
+        """Return the values of examples, [N, *event_shape], after a check that this model can have produced them.
+
+        A density formula returns a number for any x, even for values outside its support. Bounds and estimates
+        therefore take their data from here. The check reads the values once. It is left out for the symbolic tensors of
+        a `tf.function`, which have no values yet.
+
+        ```python
+        vae.examples(x).shape  # (16, 8, 8, 1). `vae.examples(255 * x)` raises DataError.
+        ```
+
+        Args:
+          x: an array, or a batch without missing cells and context.
+          what: the name of the caller, for the error about missing cells and context.
+
+        Raises:
+          DataError: x has another shape than the model's examples, or values outside the likelihood's support.
+          UsageError: the batch has missing cells or context.
+        """
+        values, likelihood = plain_values(as_batch(x), what), self.decoder.likelihood
+        if tf.is_symbolic_tensor(values):
+            return values
+        expected, found = tuple(map(int, likelihood.event_shape)), tuple(np.shape(values)[1:])
+        if found != expected:
+            raise DataError(f"x: expected examples of shape {expected}, found {found}.")
+        check_values("x", np.asarray(values), likelihood.support, "Scale or binarize it as in training.")
+        return values
+
     def generate(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Distribution:
         """Return p(x|z_i) for z_1..z_n sampled from the prior: batch [n], event `event_shape`.
 
@@ -230,8 +261,11 @@ class VAE(tf.Module):
         Takes one pass of the encoder and one of the decoder. The result is the decoder's mean at one point, which is
         less smooth than the mean of E[x'|z] over q(z|x). For a flow, the point is an average of samples from a fixed
         seed.
+
+        Raises:
+          DataError: x has another shape than the model's examples, or values outside the likelihood's support.
         """
-        return self.decoder(self.encoder.mean(x)).mean()
+        return self.decoder(self.encoder.mean(self.examples(x, "Reconstruction"))).mean()
 
 
 def _size(module: tf.Module) -> int:

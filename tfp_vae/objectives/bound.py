@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, fina
 
 import pydantic
 
-from tfp_vae.core.batch import Batch, as_batch, plain_values
+from tfp_vae.core.batch import Batch
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
@@ -102,9 +102,11 @@ class Objective(abc.ABC):
 
         Raises:
           UsageError: the model lacks a capability that the objective needs, or the batch has missing cells or context.
+          DataError: x has another shape than the model's examples, or values outside the likelihood's support. Symbolic
+            tensors are not checked, see `VAE.examples`.
         """
         self._check_model(vae)
-        return self._bound(vae, plain_values(as_batch(x), f"The objective {type(self).__name__}"), seed, step)
+        return self._bound(vae, vae.examples(x, f"The objective {type(self).__name__}"), seed, step)
 
     @final
     def loss(self, vae: VAE, x: Batch | Array, *, seed: Seed, step: int | Tensor = 0) -> Tensor:
@@ -124,6 +126,7 @@ class Objective(abc.ABC):
 
         Raises:
           UsageError: the bound cannot be maximized, see `check`.
+          DataError: see `bound`.
         """
         self.check(vae)
         return -tf.reduce_mean(self.bound(vae, x, seed=seed, step=step).value)

@@ -204,7 +204,8 @@ class Trainer:
         x = tf.cast(x, self._dtype)
         seed = seed_for(self._run_seed, Purpose.LATENT, step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
-            bound = self.objective.bound(self.vae, x, seed=seed, step=step)
+            # Without the check of the values, so that one that is not finite ends the loop in every execution.
+            bound = self.objective._bound(self.vae, x, seed, step)  # noqa: SLF001
             loss = -tf.reduce_mean(bound.value)
         gradients = tape.gradient(loss, self._variables)
         self._check_reach(gradients)
@@ -267,6 +268,9 @@ class Validator:
       run_seed: seeds the draws.
       batch_size: examples at once.
       execution: `xla`, `graph` or `eager`.
+
+    Raises:
+      DataError: x has another shape than the model's examples, or values outside the likelihood's support.
     """
 
     def __init__(
@@ -274,6 +278,7 @@ class Validator:
     ) -> None:
         self._vae, self._elbo = vae, elbo_for(vae)
         self._objective = None if objective.weighs_rate else objective  # because its bound is then the ELBO
+        x = vae.examples(x, "Validation")
         self._examples = len(x)
         self._batch_size = min(batch_size, self._examples)
         self._batches = [self._padded(x, start) for start in range(0, self._examples, self._batch_size)]
