@@ -8,6 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -138,7 +139,9 @@ PLACE, DATA_PLACE = Place(), Place(of_data=True)
 @contextlib.contextmanager
 def import_code(*values: object) -> Iterator[None]:
     """Allow importing the objects that options name as `module:Name`, also from the current folder."""
-    if any(":" in split_name(value)[0] for value in values if isinstance(value, str | Mapping)):
+    names = [split_name(value)[0] for value in values if isinstance(value, str | Mapping)]
+    packages = {name.partition(":")[0].partition(".")[0] for name in names if ":" in name} - sys.modules.keys()
+    if any(PathFinder.find_spec(package, [*sys.path, str(Path.cwd())]) for package in packages):
         start_tensorflow()  # before a module of the user's own imports it, so that its messages stay hidden
     with allow_code(Path.cwd()):
         yield
@@ -294,9 +297,13 @@ class Command(click.Command):
         self.examples = tuple(examples)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line."""
+        """Read the command line. The error about an unknown option suggests the nearest one only."""
         ctx.meta[COMMAND] = self
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            nearest = list(error.possibilities or ())[:1]
+            raise click.NoSuchOption(error.option_name, possibilities=nearest, ctx=error.ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group. `--help`, which click adds, belongs to the last one."""

@@ -14,6 +14,7 @@ from tfp_vae.cli import options
 from tfp_vae.cli.main import COMMANDS, main
 
 from tests.helpers.commands import call, one_sentence
+from tfp_vae.runs.config import TABLES
 
 
 def commands() -> Iterator[tuple[str, options.Command]]:
@@ -143,3 +144,34 @@ def test_config_file_is_utf_8_in_every_locale(here: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("locale.getpreferredencoding", lambda *given: "ascii")
     (here / "a.toml").write_bytes('dataset = "größe.npy"'.encode())
     assert "größe.npy" in one_sentence(call("train", "--config", "a.toml", code=3))
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "nearest"),
+    [
+        ("train", "--latent-dims", "--latent-dim"),
+        ("train", "--priors", "--prior"),
+        ("evaluate", "--iw-sample", "--iw-s"),
+    ],
+)
+def test_unknown_option_suggests_the_nearest_one_only(command: str, option: str, nearest: str) -> None:
+    result = CliRunner().invoke(main, [command, option, "3"])
+    assert result.exit_code == 2
+    assert f"No such option '{option}'. Did you mean '{nearest}" in result.stderr.replace("(", "").replace(")", "")
+    assert "one of" not in result.stderr
+
+
+@pytest.mark.parametrize("value", ["no_such_module:Prior", "no_such_package.module:Prior", "os:no_such_name"])
+def test_unknown_module_is_refused_before_tensorflow_is_imported(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[bool] = []
+    monkeypatch.setattr(options, "start_tensorflow", lambda: started.append(True))
+    with pytest.raises(click.BadParameter, match=r"there is no module no_such|has no .no_such_name."):
+        options.MemberType(TABLES["priors"]).convert(value, None, None)
+    assert not started
+
+
+def test_module_of_your_own_is_imported_after_tensorflow(own_code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[bool] = []
+    monkeypatch.setattr(options, "start_tensorflow", lambda: started.append(True))
+    assert options.MemberType(TABLES["priors"]).convert("my_prior:WideNormal", None, None) == "my_prior:WideNormal"
+    assert started
