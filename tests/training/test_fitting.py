@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+import tf_keras
 
+import tfp_vae as tv
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import assert_same
 from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.seeds import Purpose, fold
+from tfp_vae.data.transforms.binarization import Threshold
 from tfp_vae.objectives import ELBO, IWAE, Weighted
 from tfp_vae.training import BestWeights, Callback, EarlyStopping, History, Snapshot, State, Training, fit, fitting
 from tfp_vae.training.state import weights_in_use
@@ -86,6 +89,23 @@ def test_resuming_with_other_data_raises_an_error(other: str, x: np.ndarray) -> 
         short(data[0], epochs=2, validation=data[1], resume=first.snapshot)
     _, history = short(x.copy(), epochs=2, validation=x.copy(), resume=first.snapshot)
     assert len(history) == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("callbacks", [BestWeights], r"found the class BestWeights\. Call it if .*: `BestWeights\(\.\.\.\)`"),
+        ("callbacks", [BestWeights(), 3], "callback: expected a name .*, found an object int"),
+        ("objective", tv.objectives.IWAE, r"found the class IWAE\. Call it .*Or write 'iwae'"),
+        ("optimizer", tf_keras.optimizers.Adam, r"optimizer: .*found the class Adam\. Call it"),
+        ("optimizer", 0.1, "optimizer: expected a name with settings, such as 'adam', found an object float"),
+        ("lr_schedule", 0.1, "schedule: expected a name with settings, such as 'constant', found an object float"),
+        ("binarization", Threshold, r"found the class Threshold\. Call it"),
+    ],
+)
+def test_parts_of_a_training_are_objects_or_names(argument: str, value: object, message: str, x: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=message):
+        short(x, **{argument: value})
 
 
 def test_early_stopping_ends_between_epochs(x: np.ndarray) -> None:

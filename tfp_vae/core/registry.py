@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, final
 
 import pydantic
 from pydantic.dataclasses import dataclass
-from typing_extensions import TypeVar, dataclass_transform
+from typing_extensions import TypeVar, dataclass_transform, get_protocol_members
 
 from tfp_vae.core.errors import RunError, UsageError, first_problem, one_line, settings_error, suggest
 
@@ -553,6 +553,29 @@ class Table(Mapping[str, Any], Generic[T_co]):
             expected, found = self.base.__name__, type(made).__name__
             raise UsageError(subject=f"{self.kind} {member.name!r}", expected=f"an object {expected}", found=found)
         return typing.cast("T_co", made)
+
+    def resolve(self, value: object, *context: object) -> T_co:
+        """Return `value` itself if it is a member, or build the member that it names.
+
+        ```python
+        tv.objectives.OBJECTIVES.resolve("iwae:mc_samples=5")  # IWAE(mc_samples=5), as for that object itself
+        ```
+
+        Args:
+          value: an object of the table's kind, or a name with settings.
+          context: positional arguments of the constructor.
+
+        Raises:
+          UsageError: neither of these, such as a class that was not called.
+        """
+        if isinstance(value, str | Member):
+            return self.build(self.member(value), *context)
+        protocol = getattr(self.base, "_is_protocol", False)
+        needs = get_protocol_members(self.base) if protocol else ()
+        fits = all(hasattr(value, name) for name in needs) if protocol else isinstance(value, self.base)
+        if inspect.isclass(value) or not fits:
+            raise self._no_name(value)
+        return typing.cast("T_co", value)
 
     def info(self, name: str) -> MemberInfo:
         """Return the name, the first line of the docstring, and the settings with their defaults.

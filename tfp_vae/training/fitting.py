@@ -127,11 +127,8 @@ def fit(
                 "%s: grey values are binarized at random in every step. Set `binarization` to choose another way.",
                 dataset.name,
             )
-    transform = (
-        binarization
-        if isinstance(binarization, Binarization)
-        else BINARIZATIONS.build(BINARIZATIONS.member(binarization))
-    )
+    transform = BINARIZATIONS.resolve(binarization)
+    called = [CALLBACKS.resolve(each) for each in callbacks]
     advice = "Choose a likelihood that fits, another scaling, or a `binarization`."
     settings = {
         "objective": objective,
@@ -151,15 +148,11 @@ def fit(
     training = Training(
         vae,
         prepared,
-        objective if isinstance(objective, Objective) else OBJECTIVES.build(OBJECTIVES.member(objective)),
+        OBJECTIVES.resolve(objective),
         epochs=epochs,
         steps=steps_per_epoch or math.ceil(len(dataset.train) / batch_size),
         batch_size=batch_size,
-        optimizer=(
-            OPTIMIZERS.build(OPTIMIZERS.member(optimizer), learning_rate)
-            if isinstance(optimizer, Member | str)
-            else optimizer
-        ),
+        optimizer=OPTIMIZERS.resolve(optimizer, learning_rate),
         learning_rate=learning_rate,
         lr_schedule=lr_schedule,
         clip_norm=clip_norm,
@@ -170,7 +163,6 @@ def fit(
     )
     if resume is not None:
         training.resume(resume)
-    called = [CALLBACKS.build(CALLBACKS.member(c)) if isinstance(c, Member | str) else c for c in callbacks]
     patience = next((each.patience for each in called if isinstance(each, EarlyStopping)), None)
     _FITS[vae] = Fit(dataset, settings, training.steps, patience, training.history)
     history = training.run(called)
@@ -264,11 +256,7 @@ class Training:
         self.error: BaseException | None = None
         self._learning_rate, self._seed, self._dataset = learning_rate, seed, dataset
         self._examples, self._batch_size = len(dataset.train), batch_size
-        schedule = (
-            SCHEDULES.build(SCHEDULES.member(lr_schedule), learning_rate, epochs * steps)
-            if isinstance(lr_schedule, Member | str)
-            else lr_schedule
-        )
+        schedule = SCHEDULES.resolve(lr_schedule, learning_rate, epochs * steps)
         self._average = None if ema is None else Average(copies(vae.trainable_variables), ema)
         self._trainer = Trainer(
             vae,
