@@ -10,11 +10,9 @@ import contextlib
 import importlib
 import io
 import logging
-import os
 import re
 import shlex
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -256,27 +254,5 @@ class DownloadProgress:
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow, and print its C++ messages only if the import fails.
-
-    The messages (no GPU found, oneDNN is on) appear before TensorFlow reads its log level:
-    tensorflow/tensorflow#100442.
-    """
-    with contextlib.ExitStack() as stack:
-        stderr = None
-        if "tensorflow" not in sys.modules:
-            with contextlib.suppress(OSError):  # without a temporary file or a stderr, the messages are printed
-                messages = stack.enter_context(tempfile.TemporaryFile())
-                stderr = os.dup(2)
-        if stderr is None:
-            importlib.import_module("tfp_vae.runs.load")
-            return
-        os.dup2(messages.fileno(), 2)
-        try:
-            importlib.import_module("tfp_vae.runs.load")
-        except Exception:  # an interrupt needs no messages
-            messages.seek(0)
-            os.write(stderr, messages.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    """Import TensorFlow and the modules that restore a run."""
+    importlib.import_module("tfp_vae.runs.load")

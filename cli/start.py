@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from types import FrameType
 
@@ -25,7 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(stopping, leave)
     os.register_at_fork(after_in_child=signals.forget)
     streams.open_streams()
-    with signals.watch(signals.Answer()):
-        from .main import main as application
+    try:
+        with signals.watch(signals.Answer()):
+            from .main import main as application
 
-        application(arguments, prog_name="tfp-vae")
+            application(arguments, prog_name="tfp-vae")
+    except SystemExit as end:
+        atexit._run_exitfuncs()  # noqa: SLF001  (there is no public way)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(int(end.code or 0))  # it takes over a second to take TensorFlow apart

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import tfp_vae.cli.commands.train  # noqa: F401  (which binds what is patched below)
-from tfp_vae.cli import console, signals
+from tfp_vae.cli import signals
 
 from tests.helpers.commands import QUICK, call, one_sentence
 from tfp_vae.core import files
@@ -220,23 +220,6 @@ def test_a_thread_other_than_the_main_one_collects_nothing() -> None:
     thread.start()
     thread.join()
     assert found == [[]]
-
-
-@pytest.mark.parametrize(
-    ("error", "told"), [(KeyboardInterrupt, ""), (SystemExit, ""), (ImportError, "a note of TensorFlow\n")]
-)
-def test_messages_of_tensorflow_appear_only_if_its_import_fails(
-    error: type[BaseException], told: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def failing(name: str) -> None:
-        os.write(2, b"a note of TensorFlow\n")
-        raise error
-
-    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    monkeypatch.setattr("importlib.import_module", failing)
-    with pytest.raises(error):
-        console.start_tensorflow()
-    assert capfd.readouterr().err == told
 
 
 def test_no_file_is_completed_once_the_process_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,12 @@ def test_command_line_gets_the_name_of_the_program() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "tfp-vae\n", "")
 
 
+@pytest.mark.parametrize(("end", "code"), [("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(3)", 3)])
+def test_end_runs_exit_functions_and_writes_output(end: str, code: int) -> None:
+    done = run(f"import atexit; atexit.register(print, 'bye'); sys.stdout.write('done '); {end}")
+    assert (done.returncode, done.stdout, done.stderr) == (code, "done bye\n", "")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_after_the_command_ends_the_process_without_a_message(number: int, code: int) -> None:
     done = run(f"import atexit; atexit.register(os.kill, os.getpid(), {int(number)})")
