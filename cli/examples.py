@@ -43,7 +43,8 @@ class Examples(NamedTuple):
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return columns that identify each example: its index, and its source row, name and label if known."""
-        given = {"row": self.split.source_rows(), "name": self.split.names, "label": self.split.y}
+        split = self.split
+        given = {"row": split.source_rows(), "line": split.lines, "name": split.names, "label": split.y}
         return {"example": self.places, **{key: column for key, column in given.items() if column is not None}}
 
 

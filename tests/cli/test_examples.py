@@ -36,6 +36,13 @@ def test_columns_identify_each_example() -> None:
     assert "name" not in columns
 
 
+def test_columns_have_the_lines_of_a_table() -> None:
+    table = Split(np.zeros((3, 2), np.float32), lines=np.array([2, 3, 5]))
+    found = Examples(table[[2, 0]], np.arange(2), {"dataset": "a.csv", "data": None, "split": "test"}).columns()
+    assert list(found["line"]) == [5, 2]
+    assert list(found["row"]) == [2, 0]
+
+
 def test_the_test_split_is_the_default(trained: Path, digits: Dataset) -> None:
     found = select_examples(Run(trained), None, None, None)
     assert found.origin == {"dataset": "digits", "data": None, "split": "test"}

@@ -138,11 +138,15 @@ def test_cells_below_tell_whether_the_first_line_is_names(
     assert names_columns(first, below) == is_header
 
 
-def test_new_data_have_a_header_if_they_name_all_features(write: Callable[..., Path]) -> None:
+def test_new_data_have_a_header_if_they_name_all_features(
+    write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
     for content, header in (("b,5\n1,2\n", "auto"), ("1,2,3\n7,8,7\n", "no")):
         names = tuple(content.split("\n", maxsplit=1)[0].split(","))
         assert len(read_csv(write(content), columns=names, header=header, again=True).x) == 1
+    caplog.clear()
     assert len(read_csv(write("7,8,7\n"), columns=("1", "2", "3"), header="no", again=True).x) == 1
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(

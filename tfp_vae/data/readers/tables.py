@@ -126,7 +126,7 @@ def read_csv(
             raise DataError(f"{path}: expected a table with 1 to {MOST_COLUMNS:,} columns, found {len(head)}.")
         names, below = [cell.strip() for cell in head], list(itertools.islice(rows, BELOW))
         if again and header != "yes":
-            header = "yes" if header == "auto" and set(columns or ()) <= set(fill_names(names)) else "auto"
+            header = judge_new(header, columns or (), names, [row for _, row in below], path)
         if any(map(is_number, names)):
             header = decide_header(header, names, [row for _, row in below], path)
         rows = itertools.chain([(line, head)] if header == "no" else [], below, rows)
@@ -158,6 +158,26 @@ def decide_header(header: Header, first: Sequence[str], below: Sequence[Sequence
     is_header = names_columns(first, below)
     logger.warning(HEADER_FOUND if is_header else NO_HEADER_FOUND, path, shorten(first))
     return "yes" if is_header else "no"
+
+
+def judge_new(
+    header: Header, columns: Sequence[str], first: Sequence[str], below: Sequence[Sequence[str]], path: Path
+) -> Header:
+    """Return `yes` if the first line of new data for a run names all features, and `no` if it holds an example.
+
+    Args:
+      header: `auto` if the run's own data had names in words, or `no` if they had none.
+      columns: the names of the run's features.
+      first: the cells of the first line.
+      below: the cells of lines below it.
+      path: the file, for a warning.
+    """
+    if header == "auto":
+        return "yes" if set(columns) <= set(fill_names(first)) else "auto"
+    if names_columns(first, below):
+        logger.warning("%s: the first line (%s) is read as the names of the columns.", path, shorten(first))
+        return "yes"
+    return "no"
 
 
 HEADER_FOUND = "%s: the first line (%s) is read as the names of the columns. Set `header=no` if it is an example."
