@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.helpers.files import PIXELS
+from tfp_vae.core.errors import DataError
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.doubts import Doubt, find_channels_first, find_placeholders
-from tfp_vae.data.loading import load
+from tfp_vae.data.loading import load, read, read_memory
 from tfp_vae.data.readers.sources import Reading
 
 
@@ -64,6 +68,82 @@ class TestPlaceholders:
     )
     def test_usual_data_have_none(self, x: np.ndarray) -> None:
         assert not list(find_placeholders(table(x)))
+
+
+class TestRowIndex:
+    """Features that count the rows."""
+
+    @pytest.mark.parametrize("start", [0, 1, 1_000])
+    def test_is_found_after_the_split(self, start: int, rng: np.random.Generator) -> None:
+        x = np.column_stack([rng.normal(size=80), start + np.arange(80), rng.normal(size=80)])
+        (found,) = Doubt.find(read_memory(x, Reading()))
+        assert found.text.startswith("feature '1' counts the rows")
+
+    def test_of_pandas_is_named_with_the_option_that_drops_it(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"])
+        frame.to_csv(tmp_path / "t.csv")
+        raw = read(str(tmp_path / "t.csv"))
+        (found,) = Doubt.find(raw)
+        assert found.text.endswith("Leave it out with `drop_columns=column_1`.")
+        data = load(str(tmp_path / "t.csv"), drop_columns="column_1")
+        assert data.reading.columns == ("a", "b")
+        assert Doubt.find(data) == []
+        again = load(pd.read_csv(tmp_path / "t.csv"), drop_columns=["Unnamed*"])
+        np.testing.assert_array_equal(again.train.x, data.train.x)
+
+    @pytest.mark.parametrize("change", [lambda c: c[::-1], lambda c: c * 2, lambda c: np.where(c == 7, 8, c)])
+    def test_other_columns_are_no_index(self, change: Callable[[np.ndarray], np.ndarray]) -> None:
+        x = np.column_stack([np.random.default_rng(0).normal(size=80), change(np.arange(80.0))])
+        assert Doubt.find(read_memory(x, Reading())) == []
+
+
+class TestImagesInRows:
+    """Images that are stored as rows of a table, with labels among the features."""
+
+    @pytest.fixture
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        draw = np.random.default_rng(0)
+        return draw.integers(0, 256, (120, 8, 8)), draw.integers(0, 10, 120)
+
+    def test_hints_name_labels_and_shape(self, rows: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+        images, labels = rows
+        table = np.column_stack([labels, images.reshape(120, -1)])
+        header = ",".join(["label", *(f"pixel{i}" for i in range(64))])
+        np.savetxt(tmp_path / "m.csv", table, fmt="%d", delimiter=",", header=header, comments="")
+        found = Doubt.find(read(str(tmp_path / "m.csv")))
+        assert [(each.setting, each.text.partition("set ")[2]) for each in found] == [
+            ("label_column", "`label_column=label`."),
+            ("image_shape", "`image_shape=8x8`."),
+        ]
+        data = load(str(tmp_path / "m.csv"), label_column="label", image_shape="8x8")
+        expected = load((images.astype(np.uint8), labels))
+        for split in ("train", "validation", "test"):
+            np.testing.assert_array_equal(data.splits[split].x, expected.splits[split].x)
+            np.testing.assert_array_equal(data.splits[split].y, expected.splits[split].y)
+        assert Doubt.find(data) == []
+
+    @pytest.mark.parametrize("place", [0, 64])
+    def test_labels_without_a_name_are_found_at_either_end(
+        self, place: int, rows: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        images, labels = rows
+        found = Doubt.find(read_memory(np.insert(images.reshape(120, -1), place, labels, axis=1), Reading()))
+        assert f"feature '{place}' looks like labels" in found[0].text
+        assert "`image_shape=8x8`" in found[1].text
+
+    def test_image_shape_works_in_memory(self, rows: tuple[np.ndarray, np.ndarray]) -> None:
+        images, labels = rows
+        expected = load(images.astype(np.uint8)).train.x
+        for source in (images.reshape(120, -1), pd.DataFrame(images.reshape(120, -1).astype(float))):
+            np.testing.assert_array_equal(load(source, image_shape=(8, 8)).train.x, expected)
+        assert load(images.reshape(120, -1), image_shape="4x4x4").event_shape == (4, 4, 4)
+        with pytest.raises(DataError, match="expected rows of 64 values for images of 8x8, found 65"):
+            load(np.column_stack([labels, images.reshape(120, -1)]), image_shape="8")
+
+    def test_usual_tables_have_no_labels_or_images(self, rng: np.random.Generator) -> None:
+        assert Doubt.find(table(rng.normal(size=(90, 65)))) == []
+        assert Doubt.find(table(rng.integers(0, 9, (90, 64)))) == []
+        assert Doubt.find(table(rng.normal(size=(90, 2)), ("target", "b"))) == []
 
 
 class TestChannels:

@@ -72,7 +72,7 @@ class Doubt(NamedTuple):
         shape = raw.event_shape
         if len(shape) == 3:
             return [*find_channels_first(shape), *find_placeholders(raw)]
-        return [*find_placeholders(raw)]
+        return [*find_row_index(raw), *find_labels(raw), *find_placeholders(raw)]
 
 
 def find_channels_first(event_shape: tuple[int, ...]) -> Iterator[Doubt]:

@@ -36,6 +36,7 @@ from tfp_vae.data.readers.sources import (
     check_examples,
     flat_labels,
     from_arrays,
+    shape_images,
 )
 from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_text
 from tfp_vae.data.splits import from_source
@@ -61,6 +62,7 @@ def load(
     label_column: str | int | None = None,
     columns: str | Sequence[str] | None = None,
     drop_columns: str | Sequence[str] | None = None,
+    image_shape: str | Sequence[int] | None = None,
     header: Header = "auto",
     arrays: str | Sequence[str] | Mapping[str, str] | None = None,
     split_folders: SplitFolders = "auto",
@@ -92,6 +94,7 @@ def load(
       columns: the columns of a table that hold features, in this order. `*` and `?` are wildcards. By default all but
         the labels.
       drop_columns: columns of a table that are no features, such as an index.
+      image_shape: height, width and perhaps channels of images that are stored as rows of numbers, such as `28x28`.
       header: whether the first line of a `.csv` file names its columns: `yes`, `no`, or `auto` to judge by its cells.
       arrays: the roles of arrays in an `.npz` file or a mapping, such as `{"x_train": "first", "y_train": "second"}` or
         `x_train=first,y_train=second`. By default their names tell.
@@ -206,11 +209,12 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
       UsageError: a setting of `reading` has no effect.
       DataError: the examples have the wrong type or shape.
     """
-    name, text, takes = "array", "an array in memory", set[str]()
+    name, text, takes = "array", "an array in memory", {"image_shape"}
     if isinstance(source, Mapping):
-        name, text, takes = "arrays", "arrays in memory", {"arrays"}
+        name, text, takes = "arrays", "arrays in memory", {"image_shape", "arrays"}
     elif hasattr(source, "columns") and hasattr(source, "to_numpy"):
-        name, text, takes = "table", "a table in memory", {"label_column", "columns", "drop_columns"}
+        name, text = "table", "a table in memory"
+        takes = {"image_shape", "label_column", "columns", "drop_columns"}
     foreign = sorted(reading.given() - takes)
     if foreign:
         raise UsageError(f"`{foreign[0]}` has no effect on {text}.")
@@ -228,6 +232,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
         found = Source({WHOLE: Examples(np.asarray(source[0]), flat_labels(np.asarray(source[1])))}, reading)
     else:
         found = Source({WHOLE: Examples(np.asarray(source), None)}, reading)
+    found = shape_images(name, found)
     for examples in found.parts.values():
         check_examples(name, examples)
     return from_source(name, found)

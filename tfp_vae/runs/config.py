@@ -31,7 +31,7 @@ from tfp_vae.core.supports import REAL, Support
 from tfp_vae.data.dataset import LARGEST_EVENT
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
-from tfp_vae.data.readers.sources import KINDS, Arrays, Column, Columns, Reading, Size
+from tfp_vae.data.readers.sources import KINDS, Arrays, Column, Columns, ImageShape, Reading, Size
 from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
@@ -236,6 +236,16 @@ class Request(_Record):
             metavar="NAMES",
         ),
     ] = None
+    image_shape: Annotated[
+        ImageShape | None,
+        Setting(
+            "Data",
+            "Shape of images",
+            "Shape of images that are stored as rows of numbers.",
+            metavar="HxW[xC]",
+            separator="x",
+        ),
+    ] = None
     header: Annotated[
         Header,
         Setting("Data", "First line", "Whether the first line of a table names its columns. auto judges by its cells."),
@@ -401,7 +411,7 @@ class DataConfig(_Record):
     @property
     def features(self) -> tuple[str, ...]:
         """The names of the features if the data are a table, else nothing."""
-        return tuple(self.reading.columns or ())
+        return tuple(self.reading.columns or ()) if len(self.event_shape) == 1 else ()
 
     @property
     def standard(self) -> dict[str, np.ndarray]:

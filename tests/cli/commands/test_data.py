@@ -37,9 +37,8 @@ def test_list_names_every_data_set_and_every_kind_of_file() -> None:
     assert [each["kind"] for each in found["own"]] == kinds
     assert all(kind in text for kind in kinds)
     assert "--label-column" in text
-    assert {"kind": "a .csv or .tsv file", "options": ["columns", "drop_columns", "header", "label_column"]} in found[
-        "own"
-    ]
+    taken = ["columns", "drop_columns", "header", "image_shape", "label_column"]
+    assert {"kind": "a .csv or .tsv file", "options": taken} in found["own"]
 
 
 @pytest.mark.parametrize("name", ["a\0b.npy", f"{'n' * 256}.npy", "~nobody-at-all/a.npy", "caf\udce9.npy"])

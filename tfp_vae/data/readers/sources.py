@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -50,6 +51,9 @@ logger = logging.getLogger("tfp_vae")
 MOST_SIDE = 1 << 14
 """The largest height or width of an image."""
 
+MOST_PIXEL = 255
+"""The largest value of a pixel of 8 bits."""
+
 
 def split_size(value: T) -> T | tuple[str, str]:
     """Return `28` or `28x32` as (height, width), and anything else unchanged."""
@@ -59,6 +63,16 @@ def split_size(value: T) -> T | tuple[str, str]:
     if found is None:
         raise ValueError("expected a height and a width, such as 28x32, or one number for both")
     return found[1], found[2] or found[1]
+
+
+def split_shape(value: T) -> T | tuple[str, ...]:
+    """Return `28`, `28x28` or `32x32x3` as (height, width[, channels]), and anything else unchanged."""
+    if not isinstance(value, str):
+        return value
+    sides = tuple(value.split("x"))
+    if not all(map(str.isdecimal, sides)) or len(sides) > 3:
+        raise ValueError("expected a height and a width such as 28x28, or 32x32x3 for colours")
+    return sides * 2 if len(sides) == 1 else sides
 
 
 def split_names(value: T) -> T | tuple[str, ...]:
@@ -107,6 +121,11 @@ Arrays = Annotated[
 ]
 """The roles of arrays and their names, or text such as `x_train=first,x_test=second`."""
 
+ImageShape = Annotated[
+    tuple[Side, ...], pydantic.Field(min_length=2, max_length=3), pydantic.BeforeValidator(split_shape)
+]
+"""The height, width and perhaps channels of the images in rows of numbers, or text such as `28x28`."""
+
 Size = Annotated[tuple[Side, Side], pydantic.BeforeValidator(split_size)]
 """The height and width of images in pixels, or text such as `28x32` or `28`."""
 
@@ -118,6 +137,7 @@ class Reading(pydantic.BaseModel):
     label_column: the column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.
     columns: the columns that hold features, in this order. `*` and `?` are wildcards. By default all others.
     drop_columns: columns that are no features.
+    image_shape: the height, the width and perhaps the channels of images that are stored as rows of numbers.
     header: whether the first line of a table names its columns: `yes`, `no`, or `auto` to judge by its cells.
     arrays: the roles of the arrays in a file, such as `x_train=first`. By default their names tell.
     split_folders: whether folders such as `train` and `test` are splits (`auto`) or classes like others (`classes`).
@@ -138,6 +158,7 @@ class Reading(pydantic.BaseModel):
     label_column: Column | None = None
     columns: Columns | None = None
     drop_columns: Columns | None = None
+    image_shape: ImageShape | None = None
     header: Header = "auto"
     arrays: Arrays | None = None
     split_folders: SplitFolders = "auto"
@@ -218,10 +239,35 @@ def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> 
     if foreign and not again:
         raise UsageError(f"`{min(foreign)}` has no effect on {reader.text}: {path}. Leave it out.")
     defaults = {name: Reading.model_fields[name].default for name in foreign}
-    source = reader.read(path, reading.model_copy(update=defaults), again)
+    source = shape_images(path, reader.read(path, reading.model_copy(update=defaults), again))
     for examples in source.parts.values():
         check_examples(path, examples)
     return source
+
+
+def shape_images(path: str | Path, source: Source) -> Source:
+    """Return a source with its rows of numbers as images, if its reading has an `image_shape`.
+
+    Whole numbers from 0 to 255 become 8-bit pixels, whatever type the file gives them.
+
+    Raises:
+      DataError: the rows have another number of values.
+    """
+    shape = source.reading.image_shape
+    if shape is None:
+        return source
+    parts = {}
+    for name, examples in source.parts.items():
+        x = examples.x
+        if x.ndim == 2 and x.shape[1] != math.prod(shape):
+            raise DataError(
+                f"{path}: expected rows of {math.prod(shape)} values for images of {'x'.join(map(str, shape))}, found "
+                f"{x.shape[1]}. Name the labels with `label_column`, or leave out others with `drop_columns`."
+            )
+        is_pixels = x.dtype.kind in "fiu" and bool(((x >= 0) & (x <= MOST_PIXEL) & (x == np.rint(x))).all())
+        x = x.astype(np.uint8) if is_pixels else x
+        parts[name] = examples._replace(x=x.reshape(len(x), *shape) if x.ndim == 2 else x)
+    return Source(parts, source.reading)
 
 
 def reader_of(path: Path) -> Reader:
@@ -374,16 +420,19 @@ def from_folder(path: Path, reading: Reading, again: bool) -> Source:
     return Source({name: Examples(each.x, labels[name], each.names) for name, each in parts.items()}, reading)
 
 
-TABLE = frozenset({"label_column", "columns", "drop_columns", "header"})
+ROWS = frozenset({"image_shape"})
+"""The settings of arrays and other files with a row of numbers for each example."""
+
+TABLE = ROWS | {"label_column", "columns", "drop_columns", "header"}
 """The settings of tables."""
 
 FOLDER = Reader("a folder of images", from_folder, frozenset({"split_folders", "resize", "channels", "background"}))
 
 READERS: dict[str, Reader] = {
-    r"\.npy$": Reader("an .npy file", from_npy),
-    r"\.npz$": Reader("an .npz file", from_npz, frozenset({"arrays"})),
+    r"\.npy$": Reader("an .npy file", from_npy, ROWS),
+    r"\.npz$": Reader("an .npz file", from_npz, ROWS | {"arrays"}),
     r"\.[ct]sv(\.gz)?$": Reader("a .csv or .tsv file", from_csv, TABLE),
-    r"\.amat(\.gz)?$": Reader("an .amat file", from_amat),
+    r"\.amat(\.gz)?$": Reader("an .amat file", from_amat, ROWS),
     r"([.-]idx\d?([.-]ubyte)?|-ubyte)(\.gz)?$": Reader("an idx file", from_idx),
 }
 """Patterns of file names in any case, and their readers."""
