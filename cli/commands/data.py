@@ -12,7 +12,6 @@ from tfp_vae.core.files import write_bytes
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.loading import read
 from tfp_vae.data.named import DATASETS
-from tfp_vae.data.profile import looks_like_ink
 from tfp_vae.data.readers.sources import FOLDER, READERS
 from tfp_vae.data.transforms.scaling import SCALINGS, choose_scaling
 
@@ -146,7 +145,7 @@ def plot_examples(raw: Dataset, scaling: str | None) -> bytes:
         return plots.png(plots.image_grid(shares, title, features=features))
     full = SCALINGS.build(SCALINGS.member(scaling or choose_scaling(raw.profile))).full(examples)
     limits = None if full is None else plots.Range(0.0, full)
-    return plots.png(plots.image_grid(x, title, COLUMNS, limits=limits, ink=looks_like_ink(raw.train.x)))
+    return plots.png(plots.image_grid(x, title, COLUMNS, limits=limits, ink=raw.profile.train.ink))
 
 
 def fact_lines(found: dict[str, Any]) -> dict[str, str]:

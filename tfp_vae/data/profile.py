@@ -135,6 +135,8 @@ class Facts:
     at_ends: the number of values that equal the least or the greatest value of all.
     ends: the least and the greatest value of each element with their neighbours. None after scaling, for unsigned
       numbers, and for very large examples.
+    ink, light_ink: whether the examples look like dark or light strokes, see `looks_like_ink`. Dark ones have high
+      values.
     """
 
     size: int
@@ -144,6 +146,8 @@ class Facts:
     values: np.ndarray | None
     at_ends: int = 0
     ends: tuple[Ends, Ends] | None = None
+    ink: bool = False
+    light_ink: bool = False
 
     @property
     def finite(self) -> bool:
@@ -219,9 +223,11 @@ class Profile:
 
     @property
     def looks_like_digits(self) -> bool:
-        """Whether most pixels of grey images are black or white, as in digits. Photos have many greys instead."""
-        share = self.train.at_ends / (self.train.size * max(1, self.train.low.size))
-        return share >= (BACKGROUND if self.train.low.size <= SMALL_IMAGE else LARGE_BACKGROUND)
+        """Whether grey images are strokes or shapes on an empty background. Photos have many greys instead."""
+        train = self.train
+        share = train.at_ends / (train.size * max(1, train.low.size))
+        is_empty = share >= (BACKGROUND if train.low.size <= SMALL_IMAGE else LARGE_BACKGROUND)
+        return is_empty and (train.ink or train.light_ink)
 
     @property
     def constant(self) -> int:
@@ -304,8 +310,11 @@ def array_facts(x: np.ndarray) -> Facts:
     ends: tuple[Ends, Ends] | None = None
     values: np.ndarray | None = np.array([], x.dtype)
     step = max(1, BLOCK_VALUES // max(1, low.size))
+    places = np.linspace(0, len(x) - 1, min(len(x), MOST_LOOKED_AT)).astype(int)
+    looked_at: list[np.ndarray] = []
     for start in range(0, len(x), step):
         rows = np.asarray(x[start : start + step])
+        looked_at.append(rows[places[(places >= start) & (places < start + step)] - start])
         least, greatest = rows.min(axis=0), rows.max(axis=0)
         low, high = np.minimum(low, least), np.maximum(high, greatest)
         for end in {least.min().item(), greatest.max().item()}:
@@ -320,7 +329,10 @@ def array_facts(x: np.ndarray) -> Facts:
             values = np.union1d(values, distinct_values(rows))
             values = None if len(values) > MOST_VALUES else values
     at_ends = sum(counts.get(end, 0) for end in {low.min().item(), high.max().item()})
-    return Facts(len(x), low, high, whole, values, at_ends, ends)
+    some = np.concatenate(looked_at)
+    with np.errstate(invalid="ignore", over="ignore"):
+        inks = [looks_like_ink(each) for each in (some, ~some if x.dtype == bool else some.max() - some)]
+    return Facts(len(x), low, high, whole, values, at_ends, ends, *inks)
 
 
 def distinct_values(x: np.ndarray) -> np.ndarray:

@@ -29,7 +29,6 @@ from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import SPLITS
 from tfp_vae.data.loading import read
-from tfp_vae.data.profile import looks_like_ink
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import PIXEL, scale
 from tfp_vae.evaluation.latent_space import Region, generate_within
@@ -136,7 +135,7 @@ def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
         )
     data, origin, fingerprint = fit.data, fit.data.origin, fit.data.fingerprint()
     eight_bits = data.scaling.name == "pixels" and data.profile.eight_bits
-    facts: dict[str, Any] = {"pixels_over": PIXEL if eight_bits else None, "ink": looks_like_ink(data.train.x)}
+    facts: dict[str, Any] = {"pixels_over": PIXEL if eight_bits else None, "ink": data.profile.train.ink}
     if origin is not None:
         try:
             raw = read(origin.dataset, origin.data_dir, reading=data.reading, recorded=True)

@@ -25,7 +25,7 @@ from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress
 from tfp_vae.data.inspection import describe, find_duplicates
 from tfp_vae.data.loading import read
-from tfp_vae.data.profile import Profile, looks_like_ink, profile_arrays
+from tfp_vae.data.profile import Profile, profile_arrays
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.images import RESIZE
@@ -471,7 +471,7 @@ def source_facts(
         "learned": (*["columns"] * columns, *["scaling"] * (scaling.settings != data.scaling.settings)),
         "pixels_over": pixels_over,
         "deeper": raw.profile.largest > PIXEL,
-        "ink": looks_like_ink(raw.train.x),
+        "ink": raw.profile.train.ink,
     }
 
 
