@@ -76,8 +76,8 @@ def command(
     def announce(path: Path) -> None:
         console.notice(f"picture: {path}") if as_json else click.echo(path)
 
-    subject = reports.Subject(restored, dataset, seed, projection or DEFAULT)
+    run_data = reports.RunData(restored, dataset, seed, projection or DEFAULT)
     with console.drawing_reminders() as begin:
-        paths = {path.stem: str(path) for path in reports.draw_run(subject, pictures, begin=begin, notify=announce)}
+        paths = {path.stem: str(path) for path in reports.draw_run(run_data, pictures, begin=begin, notify=announce)}
     if as_json:
         console.print_json(output.record(found, restored, pictures=paths, projection=projection or DEFAULT))

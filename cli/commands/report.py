@@ -52,12 +52,14 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     from tfp_vae.runs.load import LoadedRun
 
     if dataset is not None:
-        subject, wanted = reports.Subject(LoadedRun(found), dataset), set(reports.pictures_for(found))
+        run_data, wanted = reports.RunData(LoadedRun(found), dataset), set(reports.pictures_for(found))
         with console.drawing_reminders() as begin:
-            names = [name for name in reports.applicable(subject) if name in wanted]
-            outdated = reports.pictures_to_redraw(found, names, subject.description)
+            names = [name for name in reports.applicable(run_data) if name in wanted]
+            outdated = reports.pictures_to_redraw(found, names, run_data.description)
             if outdated:
-                reports.draw_run(subject, outdated, begin=begin, notify=lambda path: console.notice(f"picture: {path}"))
+                reports.draw_run(
+                    run_data, outdated, begin=begin, notify=lambda path: console.notice(f"picture: {path}")
+                )
     path = path or found.path("report.html")
     storage.write_bytes(path, reports.html_page(found).encode(errors="replace"))  # names may not be UTF-8
     names = [picture.name for picture in reports.page_pictures(found)]

@@ -181,8 +181,8 @@ def train_run(run: Run, dataset: Dataset, request: Request, answer: signals.Answ
         callbacks.append(recording := events.Events(run))
     finished = train(run, dataset, callbacks=callbacks)
     if finished and request.tensorboard:
-        subject = reports.Subject(LoadedRun(run), dataset)
-        recording.picture("samples", RUN_PICTURES["samples"].content(subject), subject.restored.step)
+        run_data = reports.RunData(LoadedRun(run), dataset)
+        recording.picture("samples", RUN_PICTURES["samples"].content(run_data), run_data.restored.step)
     return finished
 
 
@@ -233,9 +233,9 @@ def draw_pictures(run: Run, dataset: Dataset) -> None:
     from tfp_vae import reports
     from tfp_vae.runs.load import LoadedRun
 
-    subject = reports.Subject(LoadedRun(run), dataset)
+    run_data = reports.RunData(LoadedRun(run), dataset)
     with console.drawing_reminders() as begin:
-        reports.draw_run(subject, begin=begin, notify=lambda path: console.notice(f"picture: {path}"))
+        reports.draw_run(run_data, begin=begin, notify=lambda path: console.notice(f"picture: {path}"))
 
 
 def print_result(result: Mapping[str, Any]) -> None:

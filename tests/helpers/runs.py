@@ -41,14 +41,14 @@ def start_run(folder: Path, **training: object) -> tuple[Run, Dataset]:
     return Run.create(folder, config), dataset
 
 
-def train_subject(
+def train_run_data(
     folder: Path, dataset: str, training: Mapping[str, object] | None = None, **model: object
-) -> reports.Subject:
-    """Train a small run with frames, and return the subject of its pictures."""
+) -> reports.RunData:
+    """Train a small run with frames, and return the run_data of its pictures."""
     config, data = plan(dataset, None, None, small_model(**model), small_training(**(training or {})))
     run = Run.create(folder, config)
     assert train(run, data, callbacks=[Film(run, data)])
-    return reports.Subject(LoadedRun(run), data)
+    return reports.RunData(LoadedRun(run), data)
 
 
 @final

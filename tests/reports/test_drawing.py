@@ -15,16 +15,16 @@ from scipy.stats import norm
 
 from tests.helpers import animated
 from tests.helpers.pages import open_picture
-from tests.helpers.runs import train_subject
+from tests.helpers.runs import train_run_data
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.importance import ACTIVE_VARIANCE
 from tfp_vae.evaluation.projections import projection
 from tfp_vae.plots import canvas, description
-from tfp_vae.reports import Subject
+from tfp_vae.reports import RunData
 from tfp_vae.reports import drawing as gallery
-from tfp_vae.reports import subject as subjects
+from tfp_vae.reports import run_data as module
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.recipe import held_out_view
@@ -45,14 +45,14 @@ def assessment(restored: LoadedRun, digits: Dataset) -> Assessment:
 
 
 @pytest.fixture(scope="module")
-def values(flat: Subject) -> np.ndarray:
+def values(flat: RunData) -> np.ndarray:
     """log p(x) of the test examples of the run in two dimensions, in nats."""
     x = held_out_view(flat.config, flat.dataset, "test").x
     return score(flat.restored, x, iw_samples=100, seed=flat.seed, execution="graph")[1].log_likelihood
 
 
-def draw(name: str, subject: Subject) -> Figure:
-    figure: Figure = RUN_PICTURES[name].draw(subject)
+def draw(name: str, run_data: RunData) -> Figure:
+    figure: Figure = RUN_PICTURES[name].draw(run_data)
     return figure
 
 
@@ -76,7 +76,7 @@ def medians_by_class(axes: Any) -> dict[str, float]:
     return {name: medians[place + 1] for place, name in enumerate(names)}
 
 
-def test_equal_seeds_give_equal_samples(deep: Subject) -> None:
+def test_equal_seeds_give_equal_samples(deep: RunData) -> None:
     expected = sample(deep.restored, gallery.SAMPLES, seed=deep.seed, show="mean")
     for place in (0, 9, 63):
         np.testing.assert_allclose(tile(draw("samples", deep), *divmod(place, 8)), expected[place, ..., 0], rtol=1e-5)
@@ -84,7 +84,7 @@ def test_equal_seeds_give_equal_samples(deep: Subject) -> None:
 
 @pytest.mark.parametrize("name", ["samples", "reconstructions", "traversals", "interpolations"])
 def test_decoded_images_are_clipped_to_the_range_of_the_data(
-    name: str, deep: Subject, monkeypatch: pytest.MonkeyPatch
+    name: str, deep: RunData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Normal may decode values a little beyond [0, 1]. They are clipped, so there is no colour bar."""
     beyond = {
@@ -99,7 +99,7 @@ def test_decoded_images_are_clipped_to_the_range_of_the_data(
     assert np.asarray(figure.axes[0].images[0].get_array()).max() == 1
 
 
-def test_reconstructions_show_evenly_spread_examples(deep: Subject) -> None:
+def test_reconstructions_show_evenly_spread_examples(deep: RunData) -> None:
     figure, test = draw("reconstructions", deep), held_out_view(deep.config, deep.dataset, "test").x
     rows = np.linspace(0, len(test) - 1, gallery.RECONSTRUCTIONS).astype(int)
     made = np.asarray(deep.vae.reconstruct(test[rows]))
@@ -109,7 +109,7 @@ def test_reconstructions_show_evenly_spread_examples(deep: Subject) -> None:
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [deep.seen, "E[x|z]"]
 
 
-def test_learning_curves_cover_all_epochs(deep: Subject) -> None:
+def test_learning_curves_cover_all_epochs(deep: RunData) -> None:
     figure, metrics = draw("learning-curves", deep), deep.run.metrics()
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["train", "validation"]
     handles = figure.axes[0].get_legend().legend_handles
@@ -123,7 +123,7 @@ def test_learning_curves_cover_all_epochs(deep: Subject) -> None:
 class TestScatter:
     """Points, names and ellipses of latent space."""
 
-    def test_points_and_names_have_the_colours_of_their_classes(self, flat: Subject) -> None:
+    def test_points_and_names_have_the_colours_of_their_classes(self, flat: RunData) -> None:
         axes, means = draw("latent-scatter", flat).axes[0], flat.embeddings.mean
         np.testing.assert_allclose(means, flat.vae.encoder.mean(flat.test.x), atol=1e-5)
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("$z_1$", "$z_2$")
@@ -136,29 +136,29 @@ class TestScatter:
                 0, abs=1e-6
             )
 
-    def test_ellipses_have_the_colours_and_places_of_their_examples(self, flat: Subject) -> None:
+    def test_ellipses_have_the_colours_and_places_of_their_examples(self, flat: RunData) -> None:
         ellipses = draw("latent-scatter", flat).axes[0].collections[0]
-        rows = np.linspace(0, len(flat.test) - 1, subjects.ELLIPSES).astype(int)
+        rows = np.linspace(0, len(flat.test) - 1, module.ELLIPSES).astype(int)
         np.testing.assert_allclose(ellipses.get_offsets(), flat.embeddings.mean[rows])
         assert [rgb(color) for color in ellipses.get_edgecolor()] == [rgb(canvas.color(y)) for y in flat.test.y[rows]]
 
-    def test_tsne_of_some_points_keeps_their_labels(self, deep: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_tsne_of_some_points_keeps_their_labels(self, deep: RunData, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tfp_vae.evaluation.projections.MOST_NEIGHBOURED", 30)
-        other = Subject(deep.restored, deep.dataset, projection="tsne")
+        other = RunData(deep.restored, deep.dataset, projection="tsne")
         rows = np.linspace(0, len(other.test) - 1, 30).astype(int)
         classes, counts = np.unique(other.test.y[rows], return_counts=True)
         axes = draw("latent-scatter", other).axes[0]
         assert [text.get_text() for text in axes.texts] == list(map(str, classes))
         assert [len(cloud.get_offsets()) for cloud in axes.collections] == counts.tolist()
 
-    def test_three_dimensions_are_projected_to_principal_components(self, deep: Subject) -> None:
+    def test_three_dimensions_are_projected_to_principal_components(self, deep: RunData) -> None:
         axes, plane = draw("latent-scatter", deep).axes[0], projection(deep.embeddings.mean)
         clouds = np.concatenate([cloud.get_offsets() for cloud in axes.collections[1:]])
         np.testing.assert_allclose(np.var(clouds, axis=0), np.var(plane(deep.embeddings.mean), axis=0), rtol=1e-5)
         assert (axes.get_xlabel(), axes.get_ylabel()) == plane.names
 
 
-def test_columns_compare_test_examples_with_draws(vectors: Subject) -> None:
+def test_columns_compare_test_examples_with_draws(vectors: RunData) -> None:
     """Each panel shows one value of the examples in the units of the source, and as many draws at least."""
     figure = draw("columns", vectors)
     data, made = (
@@ -177,7 +177,7 @@ def test_columns_compare_test_examples_with_draws(vectors: Subject) -> None:
         assert line.get_path().vertices[:, 1].max() == pytest.approx(expected.max(), rel=1e-4)
 
 
-def test_manifold_rises_with_z_2_and_runs_right_with_z_1(flat: Subject) -> None:
+def test_manifold_rises_with_z_2_and_runs_right_with_z_1(flat: RunData) -> None:
     figure, side = draw("manifold", flat), gallery.MANIFOLD_SIDE
     axes = figure.axes[0]
     for row, column in ((0, 0), (0, side - 1), (side - 1, 3)):
@@ -190,7 +190,7 @@ def test_manifold_rises_with_z_2_and_runs_right_with_z_1(flat: Subject) -> None:
     np.testing.assert_allclose(axes.get_yticks(), [0.9 * length, 0.5 * length, 0.1 * length])
 
 
-def test_traversals_change_one_dimension_through_its_quantiles(deep: Subject) -> None:
+def test_traversals_change_one_dimension_through_its_quantiles(deep: RunData) -> None:
     means, dims = deep.embeddings.mean, np.sort(deep.active)
     assert len(dims) > 1
     start = min(means, key=lambda z: float(np.square(z - means.mean(axis=0)).sum()))
@@ -207,7 +207,7 @@ def test_traversals_change_one_dimension_through_its_quantiles(deep: Subject) ->
 class TestInterpolations:
     """Walks between examples."""
 
-    def test_walks_run_straight_from_the_first_example_to_the_last(self, deep: Subject) -> None:
+    def test_walks_run_straight_from_the_first_example_to_the_last(self, deep: RunData) -> None:
         figure, last = draw("interpolations", deep), gallery.PATH_STEPS + 1
         rows = {x.tobytes(): i for i, x in enumerate(deep.test.x[..., 0])}
         for row in range(gallery.PATHS):
@@ -217,7 +217,7 @@ class TestInterpolations:
                 between = deep.decode((1 - t) * z[0] + t * z[1])
                 np.testing.assert_allclose(tile(figure, row, column), between[..., 0], atol=1e-5)
 
-    def test_walks_of_vectors_name_their_ends(self, vectors: Subject) -> None:
+    def test_walks_of_vectors_name_their_ends(self, vectors: RunData) -> None:
         panels = [axes for axes in draw("interpolations", vectors).axes if " to " in axes.get_title()]
         rows = {vectors.test.source_name(i): x for i, x in enumerate(vectors.test.x)}
         assert len(panels) == min(gallery.PATHS, len(vectors.test) // 2)
@@ -230,7 +230,7 @@ class TestInterpolations:
 class TestAgainstPrior:
     """The aggregate posterior and the prior."""
 
-    def test_each_panel_shows_its_own_dimension(self, deep: Subject) -> None:
+    def test_each_panel_shows_its_own_dimension(self, deep: RunData) -> None:
         figure = draw("posterior-prior", deep)
         for d, axes in enumerate(figure.axes[:3]):
             bars = axes.containers[0]
@@ -246,8 +246,8 @@ class TestAgainstPrior:
             ):
                 np.testing.assert_allclose(heights, np.histogram(values, edges, density=True)[0], atol=1e-5)
 
-    def test_inactive_dimensions_are_marked_in_their_titles(self, deep: Subject) -> None:
-        other = Subject(deep.restored, deep.dataset)
+    def test_inactive_dimensions_are_marked_in_their_titles(self, deep: RunData) -> None:
+        other = RunData(deep.restored, deep.dataset)
         other.active = other.by_activity[:1]  # type: ignore[misc]
         titles = [axes.get_title() for axes in draw("posterior-prior", other).axes]
         assert titles == [f"$z_{{{d + 1}}}${', not active' * (d not in other.active)}" for d in range(3)]
@@ -256,7 +256,7 @@ class TestAgainstPrior:
 class TestLogLikelihood:
     """log p(x) of test examples."""
 
-    def test_boxes_show_the_classes_that_they_name(self, flat: Subject, values: np.ndarray) -> None:
+    def test_boxes_show_the_classes_that_they_name(self, flat: RunData, values: np.ndarray) -> None:
         boxes = draw("log-likelihood", flat).axes[1]
         for name, median in medians_by_class(boxes).items():
             assert median == pytest.approx(np.median(values[flat.test.y == int(name)]), abs=1e-3)
@@ -268,7 +268,7 @@ class TestLogLikelihood:
         for end in (inner.min(), inner.max()):
             assert np.abs(ends - end).min() < 1e-3
 
-    def test_extremes_are_sorted_and_show_values_and_rows(self, flat: Subject, values: np.ndarray) -> None:
+    def test_extremes_are_sorted_and_show_values_and_rows(self, flat: RunData, values: np.ndarray) -> None:
         figure, order = draw("extremes", flat), np.argsort(values, kind="stable")
         pitch = figure.axes[0].images[0].get_array().shape[0] / 2
         expected = [*order[:10], *order[-10:][::-1]]
@@ -285,13 +285,13 @@ def test_extremes_of_a_folder_name_its_files(tmp_path: Path, rng: np.random.Gene
     (tmp_path / "images").mkdir()
     for i in range(60):
         Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / "images" / f"{i:02}.png")
-    subject = train_subject(tmp_path / "run", str(tmp_path / "images"))
-    names = ["".join(text.get_text().split("\n")[1:]) for text in draw("extremes", subject).axes[0].texts]
+    run_data = train_run_data(tmp_path / "run", str(tmp_path / "images"))
+    names = ["".join(text.get_text().split("\n")[1:]) for text in draw("extremes", run_data).axes[0].texts]
     assert len(set(names)) == len(names) > 1
-    assert set(names) <= set(subject.test.names)
+    assert set(names) <= set(run_data.test.names)
 
 
-def test_architecture_places_the_encoder_before_the_posterior(deep: Subject) -> None:
+def test_architecture_places_the_encoder_before_the_posterior(deep: RunData) -> None:
     """From left to right: the layers of the encoder, q(z|x), the layers of the decoder."""
     texts = draw("architecture", deep).axes[0].texts
     places = {text.get_text(): text.get_position()[0] for text in texts}
@@ -319,23 +319,23 @@ def frame_content(figure: Figure) -> dict[str, Any]:
     }
 
 
-def frames_of(subject: Subject, name: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    return animated.seen(monkeypatch, lambda: RUN_PICTURES[name].draw(subject), frame_content)
+def frames_of(run_data: RunData, name: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    return animated.seen(monkeypatch, lambda: RUN_PICTURES[name].draw(run_data), frame_content)
 
 
 class TestAnimations:
     """The content of each frame."""
 
     @pytest.fixture
-    def without_first_epoch(self, deep: Subject, tmp_path: Path) -> Subject:
+    def without_first_epoch(self, deep: RunData, tmp_path: Path) -> RunData:
         """The run without the frame of its first epoch."""
         shutil.copytree(deep.run.folder, tmp_path / "run")
         run = Run(tmp_path / "run")
         run.frame_path(1).unlink()
-        return Subject(LoadedRun(run), deep.dataset)
+        return RunData(LoadedRun(run), deep.dataset)
 
     def test_points_belong_to_their_epoch_and_class(
-        self, without_first_epoch: Subject, monkeypatch: pytest.MonkeyPatch
+        self, without_first_epoch: RunData, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         shown = frames_of(without_first_epoch, "latent-animation", monkeypatch)
         assert [frame["title"] for frame in shown] == ["epoch 0 of 2", "epoch 2 of 2"]
@@ -351,7 +351,7 @@ class TestAnimations:
                 order, other = (np.lexsort(points.T) for points in (expected, frame["points"][of_class]))
                 np.testing.assert_allclose(frame["points"][of_class][other], expected[order], atol=1e-5)
 
-    def test_images_belong_to_their_epoch(self, without_first_epoch: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_images_belong_to_their_epoch(self, without_first_epoch: RunData, monkeypatch: pytest.MonkeyPatch) -> None:
         shown = frames_of(without_first_epoch, "decoder-animation", monkeypatch)
         assert [frame["title"] for frame in shown] == ["epoch 0 of 2", "epoch 2 of 2"]
         z = latent.grid(without_first_epoch.vae, 10, without_first_epoch.seed).z
@@ -425,7 +425,7 @@ class TestEvaluation:
 class TestEveryPicture:
     """The pictures of the run in two dimensions."""
 
-    def test_draws_every_picture_of_the_table(self, flat: Subject) -> None:
+    def test_draws_every_picture_of_the_table(self, flat: RunData) -> None:
         names = {path.name for path in flat.run.path("plots").iterdir() if not path.name.startswith("evaluation-")}
         assert names == {name + picture.suffix for name, picture in OF_IMAGES.items()}
         for name in names:
@@ -434,19 +434,19 @@ class TestEveryPicture:
             assert np.asarray(picture.convert("L")).std() > 3
             assert getattr(picture, "n_frames", 1) == (3 if name.endswith(".gif") else 1)
 
-    def test_originals_are_as_the_model_saw_them(self, flat: Subject) -> None:
+    def test_originals_are_as_the_model_saw_them(self, flat: RunData) -> None:
         shown = np.asarray(RUN_PICTURES["reconstructions"].draw(flat).axes[0].images[0].get_array())
         test = held_out_view(flat.config, flat.dataset, "test").x
         np.testing.assert_array_equal(shown[:8, :8], test[0, ..., 0])
         assert set(np.unique(shown[:8])) == {0, 1}
 
-    def test_traversals_name_their_dimensions_and_quantiles(self, flat: Subject) -> None:
+    def test_traversals_name_their_dimensions_and_quantiles(self, flat: RunData) -> None:
         axes = RUN_PICTURES["traversals"].draw(flat).axes[0]
         names = [label.get_text() for label in axes.get_yticklabels()]
         assert names == [f"$z_{{{d + 1}}}$" for d in sorted(flat.active)]
         assert axes.get_xticklabels()[0].get_text() == "2%"
 
-    def test_posterior_is_filled_and_prior_is_a_line(self, flat: Subject) -> None:
+    def test_posterior_is_filled_and_prior_is_a_line(self, flat: RunData) -> None:
         figure = RUN_PICTURES["posterior-prior"].draw(flat)
         for d, axes in enumerate(figure.axes[: flat.latent_dim]):
             filled, line = axes.containers[0], axes.patches[-1]
@@ -457,14 +457,14 @@ class TestEveryPicture:
             prior, _ = np.histogram(latent.prior_draws(flat.vae, flat.seed)[:, d], edges, density=True)
             assert line.get_path().vertices[:, 1].max() == pytest.approx(prior.max(), rel=1e-5)
 
-    def test_labels_belong_to_their_points(self, flat: Subject) -> None:
+    def test_labels_belong_to_their_points(self, flat: RunData) -> None:
         axes, labels = RUN_PICTURES["latent-scatter"].draw(flat).axes[0], flat.test.y
         clouds = [np.asarray(each.get_offsets()) for each in axes.collections[1:]]
         assert [text.get_text() for text in axes.texts] == [str(label) for label in np.unique(labels)]
         for label, cloud in zip(np.unique(labels), clouds, strict=True):
             np.testing.assert_allclose(cloud, flat.embeddings.mean[labels == label])
 
-    def test_boxes_span_the_quartiles_of_their_classes(self, flat: Subject) -> None:
+    def test_boxes_span_the_quartiles_of_their_classes(self, flat: RunData) -> None:
         boxes = RUN_PICTURES["log-likelihood"].draw(flat).axes[1]
         examples, values = flat.scores
         names = [label.get_text() for label in boxes.get_yticklabels()]
@@ -473,7 +473,7 @@ class TestEveryPicture:
             quartiles = np.quantile(values[examples.y == int(name)], [0.25, 0.75])
             np.testing.assert_allclose([ends.min(), ends.max()], quartiles, rtol=1e-6)
 
-    def test_interpolations_end_at_two_different_examples(self, flat: Subject) -> None:
+    def test_interpolations_end_at_two_different_examples(self, flat: RunData) -> None:
         picture = np.asarray(RUN_PICTURES["interpolations"].draw(flat).axes[0].images[0].get_array())
         test = {x.tobytes() for x in flat.test.x[..., 0]}
         for row in range(gallery.PATHS):
@@ -482,7 +482,7 @@ class TestEveryPicture:
             assert all(end.tobytes() in test for end in ends)
             assert ends[0].tobytes() != ends[1].tobytes()
 
-    def test_extremes_have_the_lowest_and_the_highest_log_p(self, flat: Subject) -> None:
+    def test_extremes_have_the_lowest_and_the_highest_log_p(self, flat: RunData) -> None:
         axes = RUN_PICTURES["extremes"].draw(flat).axes[0]
         examples, values = flat.scores
         picture = np.asarray(axes.images[0].get_array())
@@ -498,39 +498,32 @@ class TestDrawRun:
     """The choice of pictures, and the paths of their files."""
 
     def test_refuses_pictures_without_their_needs(self, restored: LoadedRun, digits: Dataset) -> None:
-        subject = Subject(restored, digits)
+        run_data = RunData(restored, digits)
         with pytest.raises(UsageError, match="latent-animation: this run has no frames of its training"):
-            gallery.applicable(subject, ["latent-animation"])
+            gallery.applicable(run_data, ["latent-animation"])
         with pytest.raises(UsageError, match="unknown picture 'none'"):
-            gallery.applicable(subject, ["none"])
+            gallery.applicable(run_data, ["none"])
         filmed = {name for name, picture in RUN_PICTURES.items() if picture.suffix == ".gif"}
-        assert set(gallery.applicable(subject)) == set(OF_IMAGES) - filmed
+        assert set(gallery.applicable(run_data)) == set(OF_IMAGES) - filmed
 
-    def test_vectors_have_neither_a_manifold_nor_an_animation_of_images(self, vectors: Subject) -> None:
+    def test_vectors_have_neither_a_manifold_nor_an_animation_of_images(self, vectors: RunData) -> None:
         assert not {"manifold", "decoder-animation"} & set(gallery.applicable(vectors))
         assert {"samples", "reconstructions", "latent-scatter", "extremes"} <= set(gallery.applicable(vectors))
 
-    def test_names_each_picture_before_drawing_it(self, copied: Run, digits: Dataset) -> None:
-        begun: list[tuple[str, int, int]] = []
-        names = ["architecture", "learning-curves"]
-        gallery.draw_run(
-            Subject(LoadedRun(copied), digits),
-            names,
-            begin=lambda *given: begun.append(given),
-            notify=lambda path: begun.append((path.stem, 0, 0)),
-        )
-        assert begun == [("architecture", 1, 2), ("architecture", 0, 0), ("learning-curves", 2, 2),
-                         ("learning-curves", 0, 0)]  # fmt: skip
-
-    def test_reports_each_path_after_writing_the_file(self, copied: Run, digits: Dataset) -> None:
-        reported: list[Path] = []
-        subject = Subject(LoadedRun(copied), digits)
+    def test_names_each_picture_before_drawing_it_and_its_path_after_writing_it(
+        self, copied: Run, digits: Dataset
+    ) -> None:
+        events: list[object] = []
         paths = gallery.draw_run(
-            subject, ["architecture", "learning-curves"], notify=lambda path: reported.append(path) or path.stat()
+            RunData(LoadedRun(copied), digits),
+            ["architecture", "learning-curves"],
+            begin=lambda *given: events.append(given),
+            notify=lambda path: events.append(path) if path.stat().st_size else None,
         )
-        assert reported == paths == [copied.path(f"plots/{name}.png") for name in ("architecture", "learning-curves")]
+        assert paths == [copied.path(f"plots/{name}.png") for name in ("architecture", "learning-curves")]
+        assert events == [("architecture", 1, 2), paths[0], ("learning-curves", 2, 2), paths[1]]
 
-    def test_files_name_weights_and_seed_only_if_these_decide_them(self, flat: Subject) -> None:
+    def test_files_name_weights_and_seed_only_if_these_decide_them(self, flat: RunData) -> None:
         for name, picture in OF_IMAGES.items():
             if picture.suffix == ".png":
                 about = description(flat.run.path(f"plots/{name}.png").read_bytes())
@@ -567,22 +560,22 @@ class TestDrawRun:
         }
         np.savez(tmp_path / dataset, **arrays[dataset])
         settings = {"objective": "monte-carlo-elbo", "epochs": 1}
-        subject = train_subject(tmp_path / "run", str(tmp_path / dataset), settings, **model)
-        names = {path.stem for path in gallery.draw_run(subject)}
+        run_data = train_run_data(tmp_path / "run", str(tmp_path / dataset), settings, **model)
+        names = {path.stem for path in gallery.draw_run(run_data)}
         assert names >= {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture"}
         missing = missing | ({"columns"} if dataset != "vectors.npz" else set())
         assert names | missing | {"traversals"} == set(RUN_PICTURES)
         assert not names & missing
 
     @pytest.mark.parametrize("name", ["pca", "tsne"])
-    def test_title_of_the_scatter_names_the_projection(self, name: str, flat: Subject) -> None:
-        axes = draw("latent-scatter", Subject(flat.restored, flat.dataset, projection=name)).axes[0]
+    def test_title_of_the_scatter_names_the_projection(self, name: str, flat: RunData) -> None:
+        axes = draw("latent-scatter", RunData(flat.restored, flat.dataset, projection=name)).axes[0]
         assert ("t-SNE of 2 dimensions" in axes.get_title()) == (name == "tsne")
         assert ("ellipses" in axes.get_title()) == (name == "pca")
         assert sum(len(points.get_offsets()) for points in axes.collections) == 180 + 60 * (name == "pca")
 
     def test_architecture_of_a_network_without_keras_layers_has_three_dots(
-        self, flat: Subject, monkeypatch: pytest.MonkeyPatch
+        self, flat: RunData, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(flat.vae.encoder, "network", lambda x: x)
         texts = [text.get_text() for text in draw("architecture", flat).axes[0].texts]

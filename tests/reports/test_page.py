@@ -33,7 +33,7 @@ REPLACED = {picture.replaces: name for name, picture in PICTURES.items() if pict
 
 
 @pytest.fixture(scope="module")
-def html(flat: reports.Subject) -> str:
+def html(flat: reports.RunData) -> str:
     """The page of the run in two dimensions, with its evaluation and all pictures."""
     return page.html_page(flat.run)
 
@@ -76,7 +76,7 @@ class TestPage:
             assert image["alt"] in {picture.alt for picture in PICTURES.values()}
         assert sum(getattr(picture_in(image["src"]), "n_frames", 1) > 1 for image in images) == 2
 
-    def test_page_shows_training_evaluation_and_versions(self, html: str, flat: reports.Subject) -> None:
+    def test_page_shows_training_evaluation_and_versions(self, html: str, flat: reports.RunData) -> None:
         text = " ".join(Page(html).text.split())
         evaluation, training = flat.run.read("evaluation.json"), flat.run.read("training.json")
         for key in ("log_likelihood", "elbo", "distortion", "rate"):
@@ -95,7 +95,7 @@ class TestPage:
         assert '"binarization"' in text
 
     def test_pictures_of_the_evaluation_replace_those_of_the_run(
-        self, flat: reports.Subject, html: str, copied: Run
+        self, flat: reports.RunData, html: str, copied: Run
     ) -> None:
         captions = re.findall("<figcaption>(.*?)</figcaption>", html)
         assert len(set(captions)) == len(captions)
@@ -169,7 +169,7 @@ class TestPage:
             return shown(run)
 
         monkeypatch.setattr(page, "pictures_for", observe)
-        monkeypatch.setattr(drawing, "applicable", lambda subject, names=(): names or ["samples", "architecture"])
+        monkeypatch.setattr(drawing, "applicable", lambda run_data, names=(): names or ["samples", "architecture"])
         call("report", "--run", copied.folder)
         assert sum(not there for there in asked) == 1
 
@@ -264,7 +264,7 @@ class TestTables:
         folder = Path(page.__file__).parent / "templates"
         assert {path.name for path in folder.iterdir()} == {"report.html", *page.SECTIONS.values()}
 
-    def test_every_setting_has_a_row_with_its_label(self, flat: reports.Subject, html: str) -> None:
+    def test_every_setting_has_a_row_with_its_label(self, flat: reports.RunData, html: str) -> None:
         rows = dict(page.setting_rows(flat.config))
         assert {SETTINGS[name].label for name in flat.config.settings()} | {"Splits"} == rows.keys()
         assert rows["Splits"].startswith("1,437 train, 180 validation, 180 test (")

@@ -16,7 +16,7 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.errors import RunError, UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.latent_space import grid
-from tfp_vae.reports import Subject, applicable
+from tfp_vae.reports import RunData, applicable
 from tfp_vae.reports.pictures import RUN_PICTURES
 from tfp_vae.runs import frames as film
 from tfp_vae.runs.frames import Film, Frame, frame_epochs
@@ -112,8 +112,8 @@ class TestFilm:
         assert [frame.epoch for frame in reel.frames] == ([0, 1, 2] if first else [2, 3, 4])
         np.testing.assert_allclose(next(f.means for f in reel.frames if f.epoch == 2), means, atol=1e-5)
         assert reel.total == 4
-        subject = Subject(LoadedRun(run), dataset)
-        titles = animated.seen(monkeypatch, lambda: RUN_PICTURES["latent-animation"].draw(subject), animated.epoch_of)
+        run_data = RunData(LoadedRun(run), dataset)
+        titles = animated.seen(monkeypatch, lambda: RUN_PICTURES["latent-animation"].draw(run_data), animated.epoch_of)
         assert titles == [f"epoch {frame.epoch} of 4" for frame in reel.frames]
 
     def test_title_omits_the_total_before_the_first_epoch_ends(
@@ -121,10 +121,10 @@ class TestFilm:
     ) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=2)
         assert not train(run, dataset, callbacks=[Film(run, dataset), Interrupt(lambda: True)])
-        subject = Subject(LoadedRun(run), dataset)
+        run_data = RunData(LoadedRun(run), dataset)
         assert run.metrics() == []
         for name in ("latent-animation", "decoder-animation"):
-            draw = functools.partial(RUN_PICTURES[name].draw, subject)
+            draw = functools.partial(RUN_PICTURES[name].draw, run_data)
             with monkeypatch.context() as patch:
                 assert animated.seen(patch, draw, animated.epoch_of) == ["epoch 0"]
 
@@ -178,18 +178,18 @@ class TestFilm:
         """A frame of another model, with a valid checksum. It ended `plot` with a traceback before."""
         path = filmed_run.frame_path(1)
         storage.write_arrays(path, {"means": np.zeros((180, 3)), "decoded": np.zeros((100, 8, 8, 1))})
-        subject = Subject(LoadedRun(filmed_run), digits)
-        assert subject.reel is not None
-        assert subject.reel.epochs == [0, 2]
+        run_data = RunData(LoadedRun(filmed_run), digits)
+        assert run_data.reel is not None
+        assert run_data.reel.epochs == [0, 2]
         (record,) = caplog.records
         assert record.getMessage().startswith(f"{path}: this frame is of another run, or not finite.")
 
     def test_run_whose_frames_are_all_wrong_has_no_animations(self, filmed_run: Run, digits: Dataset) -> None:
         for epoch in range(3):
             filmed_run.frame_path(epoch).write_bytes(b"PK nonsense")
-        subject = Subject(LoadedRun(filmed_run), digits)
-        assert subject.reel is None
-        assert not {"latent-animation", "decoder-animation"} & set(applicable(subject))
+        run_data = RunData(LoadedRun(filmed_run), digits)
+        assert run_data.reel is None
+        assert not {"latent-animation", "decoder-animation"} & set(applicable(run_data))
 
     def test_film_refuses_the_training_of_another_model(self, filmed_run: Run, digits: Dataset) -> None:
         """Its frames would not fit the run."""

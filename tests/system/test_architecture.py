@@ -99,7 +99,7 @@ def test_keras_is_used_in_its_places_only() -> None:
     )
 
 
-SHELL_EXAMPLES = {"tfp_vae/reports/command.py"}
+SHELL_EXAMPLES = {"tfp_vae/reports/repeat_command.py"}
 """Modules of the library whose docstring shows a command line."""
 
 

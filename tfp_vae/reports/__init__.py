@@ -1,7 +1,7 @@
 """Reports: the pictures of a run and its HTML page.
 
-`pictures` holds `PICTURES`, the table of all pictures. `drawing` has one function for each of them, and `subject` the
-results that they share. `page` fills the HTML page, and `command` writes the command that repeats a training.
+`pictures` holds `PICTURES`, the table of all pictures. `drawing` has one function for each of them, and `run_data` the
+results that they share. `page` fills the HTML page, and `repeat_command` writes the command that repeats a training.
 To add a picture, write the function of its name in `drawing` and add one entry to `PICTURES`. The command line, the
 page and the documents then include it.
 """
@@ -13,11 +13,11 @@ from tfp_vae.core.exports import lazy_exports
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tfp_vae.reports.command import portable, training_command
     from tfp_vae.reports.drawing import applicable, draw_evaluation, draw_run
     from tfp_vae.reports.page import html_page, page_pictures, pictures_for, pictures_to_redraw
     from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES, Need, Picture
-    from tfp_vae.reports.subject import Subject
+    from tfp_vae.reports.repeat_command import portable, training_command
+    from tfp_vae.reports.run_data import RunData
 
 _PLACES = {
     "EVALUATION_PICTURES": "pictures",
@@ -25,7 +25,7 @@ _PLACES = {
     "PICTURES": "pictures",
     "Picture": "pictures",
     "RUN_PICTURES": "pictures",
-    "Subject": "subject",
+    "RunData": "run_data",
     "applicable": "drawing",
     "draw_evaluation": "drawing",
     "draw_run": "drawing",
@@ -33,8 +33,8 @@ _PLACES = {
     "page_pictures": "page",
     "pictures_for": "page",
     "pictures_to_redraw": "page",
-    "portable": "command",
-    "training_command": "command",
+    "portable": "repeat_command",
+    "training_command": "repeat_command",
 }
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
     "RUN_PICTURES",
     "Need",
     "Picture",
-    "Subject",
+    "RunData",
     "applicable",
     "draw_evaluation",
     "draw_run",

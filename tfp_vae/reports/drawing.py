@@ -6,8 +6,8 @@ pictures of a run into its folder, and `draw_evaluation` those of an evaluation.
 ```python
 run = tv.runs.find(None, "runs")
 restored, dataset = tv.runs.LoadedRun(run), tv.runs.reload(run.config())
-subject = tv.reports.Subject(restored, dataset)
-tv.reports.draw_run(subject, ["samples", "reconstructions"])  # paths of two PNG files
+run_data = tv.reports.RunData(restored, dataset)
+tv.reports.draw_run(run_data, ["samples", "reconstructions"])  # paths of two PNG files
 ```
 """
 
@@ -29,7 +29,7 @@ from tfp_vae.evaluation.projections import PROJECTIONS, projection
 from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, images, rankings, scatter
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
-from tfp_vae.reports.subject import Subject
+from tfp_vae.reports.run_data import RunData
 from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.frames import reel, spread_rows
 from tfp_vae.runs.load import sample
@@ -56,11 +56,11 @@ PATHS, PATH_STEPS = 8, 9
 POSTERIOR_MEANS = "Posterior means of held-out data"
 
 
-def applicable(subject: Subject, names: Sequence[str] = ()) -> list[str]:
+def applicable(run_data: RunData, names: Sequence[str] = ()) -> list[str]:
     """Return the names of the pictures that a run can have.
 
     Args:
-      subject: the run.
+      run_data: the run.
       names: names from `RUN_PICTURES` to check and return. [default: all that the run can have]
 
     Raises:
@@ -69,14 +69,14 @@ def applicable(subject: Subject, names: Sequence[str] = ()) -> list[str]:
     for name in names:
         if name not in RUN_PICTURES:
             raise UsageError(f"unknown picture {name!r}. Choose from {', '.join(RUN_PICTURES)}.")
-        problem = RUN_PICTURES[name].problem(subject)
+        problem = RUN_PICTURES[name].problem(run_data)
         if problem is not None:
             raise UsageError(f"{name}: {problem}")
-    return list(names) or [name for name, picture in RUN_PICTURES.items() if picture.problem(subject) is None]
+    return list(names) or [name for name, picture in RUN_PICTURES.items() if picture.problem(run_data) is None]
 
 
 def draw_run(
-    subject: Subject,
+    run_data: RunData,
     names: Sequence[str] = (),
     *,
     begin: Callable[[str, int, int], None] = lambda name, number, total: None,
@@ -85,7 +85,7 @@ def draw_run(
     """Draw pictures of a run into its folder, and return their paths.
 
     Args:
-      subject: the run.
+      run_data: the run.
       names: names from `RUN_PICTURES`. [default: all that the run can have]
       begin: called with the name of each picture before it is drawn, its number from 1 on, and the number of pictures.
       notify: called with the path of each picture once it is written.
@@ -94,134 +94,134 @@ def draw_run(
       UsageError: a name is unknown, or the run cannot have this picture.
       DiskError: a file could not be written.
     """
-    paths, wanted = [], applicable(subject, names)
+    paths, wanted = [], applicable(run_data, names)
     for number, name in enumerate(wanted, 1):
         begin(name, number, len(wanted))
-        paths.append(subject.run.write_plot(name, RUN_PICTURES[name].content(subject), RUN_PICTURES[name].suffix))
+        paths.append(run_data.run.write_plot(name, RUN_PICTURES[name].content(run_data), RUN_PICTURES[name].suffix))
         notify(paths[-1])
     return paths
 
 
-def samples(subject: Subject) -> Figure:
-    x = subject.shown(sample(subject.restored, SAMPLES, seed=subject.seed, show="mean"))
-    return images.image_grid(x, "Samples, E[x|z] with z from the prior", features=subject.features, **subject.tones)
+def samples(run_data: RunData) -> Figure:
+    x = run_data.shown(sample(run_data.restored, SAMPLES, seed=run_data.seed, show="mean"))
+    return images.image_grid(x, "Samples, E[x|z] with z from the prior", features=run_data.features, **run_data.tones)
 
 
-def reconstructions(subject: Subject) -> Figure:
-    x = subject.test.x[spread_rows(len(subject.test), RECONSTRUCTIONS)]
-    means = np.asarray(subject.vae.reconstruct(x))
-    pair = subject.shown(x), subject.shown(means)
-    return images.reconstructions(*pair, subject.seen, features=subject.features, **subject.tones)
+def reconstructions(run_data: RunData) -> Figure:
+    x = run_data.test.x[spread_rows(len(run_data.test), RECONSTRUCTIONS)]
+    means = np.asarray(run_data.vae.reconstruct(x))
+    pair = run_data.shown(x), run_data.shown(means)
+    return images.reconstructions(*pair, run_data.seen, features=run_data.features, **run_data.tones)
 
 
-def columns(subject: Subject) -> Figure:
+def columns(run_data: RunData) -> Figure:
     """Draw the marginal of each column, of test examples and of as many draws from p(x)."""
-    x, data = subject.test.x, subject.config.data
-    made = sample(subject.restored, max(len(x), LEAST_DRAWS), seed=subject.seed, show="draw")
-    names = subject.features or [f"value {i}" for i in range(x.shape[1])]
+    x, data = run_data.test.x, run_data.config.data
+    made = sample(run_data.restored, max(len(x), LEAST_DRAWS), seed=run_data.seed, show="draw")
+    names = run_data.features or [f"value {i}" for i in range(x.shape[1])]
     title = f"Columns of {len(x):,} test examples and of {len(made):,} draws from p(x)"
     return distributions.column_marginals(data.unscaled(x), data.unscaled(made), names, title)
 
 
-def learning_curves(subject: Subject) -> Figure:
-    return curves.learning_curves(subject.run.metrics())
+def learning_curves(run_data: RunData) -> Figure:
+    return curves.learning_curves(run_data.run.metrics())
 
 
-def latent_scatter(subject: Subject) -> Figure:
-    means, labels = subject.embeddings.mean, subject.test.y
-    if subject.latent_dim == 1:
+def latent_scatter(run_data: RunData) -> Figure:
+    means, labels = run_data.embeddings.mean, run_data.test.y
+    if run_data.latent_dim == 1:
         return distributions.values_by_class(means[:, 0], labels, POSTERIOR_MEANS, "$z_1$")
-    view = PROJECTIONS[subject.projection](means, subject.seed)
-    spread = None if view.plane is None else subject.spread(view.plane)
+    view = PROJECTIONS[run_data.projection](means, run_data.seed)
+    spread = None if view.plane is None else run_data.spread(view.plane)
     ellipses = "" if spread is None else "ellipses: one standard deviation of q(z|x)"
     title = "\n".join(filter(None, (POSTERIOR_MEANS, view.how, ellipses)))
     return scatter.latent_scatter(view.points, None if labels is None else labels[view.rows], spread, view.names, title)
 
 
-def manifold(subject: Subject) -> Figure:
-    grid = latent.grid(subject.vae, MANIFOLD_SIDE, subject.seed)
-    return images.manifold(subject.shown(subject.decode(grid.z)), MANIFOLD_SIDE, grid.title, **subject.tones)
+def manifold(run_data: RunData) -> Figure:
+    grid = latent.grid(run_data.vae, MANIFOLD_SIDE, run_data.seed)
+    return images.manifold(run_data.shown(run_data.decode(grid.z)), MANIFOLD_SIDE, grid.title, **run_data.tones)
 
 
-def traversals(subject: Subject) -> Figure:
+def traversals(run_data: RunData) -> Figure:
     """Draw walks along each active dimension, from the 2% to the 98% quantile of the prior.
 
     All walks start at the most typical test example, whose posterior mean is nearest to the mean of all. The other
     dimensions stay fixed.
     """
-    means = subject.embeddings.mean
-    dims = subject.active[: MOST_DIMENSIONS if subject.has_images else images.MOST_MAPS]
-    more = f" (the {len(dims)} most active of {len(subject.active)})" if len(dims) < len(subject.active) else ""
+    means = run_data.embeddings.mean
+    dims = run_data.active[: MOST_DIMENSIONS if run_data.has_images else images.MOST_MAPS]
+    more = f" (the {len(dims)} most active of {len(run_data.active)})" if len(dims) < len(run_data.active) else ""
     dims = dims if more else np.sort(dims)
     typical = means[np.square(means - means.mean(axis=0)).sum(axis=1).argmin()]
     levels = np.linspace(*TRAVERSED, STEPS)
     z = np.tile(typical, (len(dims), STEPS, 1))
-    z[np.arange(len(dims)), :, dims] = latent.prior_quantiles(subject.vae, levels, subject.seed)[:, dims].T
+    z[np.arange(len(dims)), :, dims] = latent.prior_quantiles(run_data.vae, levels, run_data.seed)[:, dims].T
     return images.strips(
-        subject.shown(subject.decode(z)),
+        run_data.shown(run_data.decode(z)),
         [f"$z_{{{d + 1}}}$" for d in dims],
         [f"{level:.0%}" for level in levels],
         f"E[x|z] along each active dimension{more}",
         "quantile of the prior",
-        features=subject.features,
-        **subject.tones,
+        features=run_data.features,
+        **run_data.tones,
     )
 
 
-def interpolations(subject: Subject) -> Figure:
+def interpolations(run_data: RunData) -> Figure:
     """Draw walks on straight lines between posterior means, with the examples themselves at both ends."""
-    count = min(PATHS, len(subject.test) // 2)
-    rows = generator(subject.seed, Purpose.PAIRS).permutation(len(subject.test))[: 2 * count].reshape(2, count)
-    first, last = (subject.embeddings.mean[row] for row in rows)
-    walks = subject.decode(path(first, last, PATH_STEPS))
-    ends = [subject.test.x[row][:, np.newaxis] for row in rows]
-    x = subject.shown(np.concatenate([ends[0], walks, ends[1]], axis=1))
-    end = subject.seen.replace(", ", ",\n")
+    count = min(PATHS, len(run_data.test) // 2)
+    rows = generator(run_data.seed, Purpose.PAIRS).permutation(len(run_data.test))[: 2 * count].reshape(2, count)
+    first, last = (run_data.embeddings.mean[row] for row in rows)
+    walks = run_data.decode(path(first, last, PATH_STEPS))
+    ends = [run_data.test.x[row][:, np.newaxis] for row in rows]
+    x = run_data.shown(np.concatenate([ends[0], walks, ends[1]], axis=1))
+    end = run_data.seen.replace(", ", ",\n")
     ticks = [end, *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), end]
-    names = [" to ".join(subject.test.source_name(row) for row in pair) for pair in rows.T]
-    names = [""] * count if subject.has_images else list(map(canvas.escape_math, names))
+    names = [" to ".join(run_data.test.source_name(row) for row in pair) for pair in rows.T]
+    names = [""] * count if run_data.has_images else list(map(canvas.escape_math, names))
     title = "E[x|z] on straight lines between test examples"
-    return images.strips(x, names, ticks, title, features=subject.features, **subject.tones)
+    return images.strips(x, names, ticks, title, features=run_data.features, **run_data.tones)
 
 
-def posterior_prior(subject: Subject) -> Figure:
-    some = subject.latent_dim > MOST_DIMENSIONS
-    dims = subject.by_activity[:MOST_DIMENSIONS] if some else np.arange(subject.latent_dim)
-    prior = latent.prior_draws(subject.vae, subject.seed)
-    names = [f"$z_{{{d + 1}}}${'' if d in subject.active else ', not active'}" for d in dims]
-    more = f", {len(dims)} of {subject.latent_dim} dimensions, the most active first" * some
+def posterior_prior(run_data: RunData) -> Figure:
+    some = run_data.latent_dim > MOST_DIMENSIONS
+    dims = run_data.by_activity[:MOST_DIMENSIONS] if some else np.arange(run_data.latent_dim)
+    prior = latent.prior_draws(run_data.vae, run_data.seed)
+    names = [f"$z_{{{d + 1}}}${'' if d in run_data.active else ', not active'}" for d in dims]
+    more = f", {len(dims)} of {run_data.latent_dim} dimensions, the most active first" * some
     title = f"Aggregate posterior against prior{more}"
-    draws = subject.embeddings.samples[0]
+    draws = run_data.embeddings.samples[0]
     return distributions.posterior_against_prior(draws[:, dims], prior[:, dims], names, title)
 
 
-def log_likelihood(subject: Subject) -> Figure:
-    examples, values = subject.scores
-    return distributions.log_likelihood_histogram(values, examples.y, f"log p(x) of {subject.scoring}")
+def log_likelihood(run_data: RunData) -> Figure:
+    examples, values = run_data.scores
+    return distributions.log_likelihood_histogram(values, examples.y, f"log p(x) of {run_data.scoring}")
 
 
-def extremes(subject: Subject) -> Figure:
-    examples, values = subject.scores
-    title = f"Least and most likely of {subject.scoring}; log p(x) in nats"
-    x, names = subject.shown(examples.x), [examples.source_name(row) for row in range(len(examples))]
-    return rankings.extremes(x, values, title, features=subject.features, names=names, **subject.tones)
+def extremes(run_data: RunData) -> Figure:
+    examples, values = run_data.scores
+    title = f"Least and most likely of {run_data.scoring}; log p(x) in nats"
+    x, names = run_data.shown(examples.x), [examples.source_name(row) for row in range(len(examples))]
+    return rankings.extremes(x, values, title, features=run_data.features, names=names, **run_data.tones)
 
 
-def architecture(subject: Subject) -> Figure:
+def architecture(run_data: RunData) -> Figure:
     """Draw the layers that multiply by weights.
 
     Biases, activations and normalizations say little about an architecture and are left out. A network that is not made
     of Keras layers is shown as three dots.
     """
-    model = subject.config.model
+    model = run_data.config.model
     encoder, decoder = (
         [diagrams.Layer(tuple(layer.output_shape[1:])) for layer in layers if hasattr(layer, "kernel")]
-        for layers in (getattr(part.network, "layers", ()) for part in (subject.vae.encoder, subject.vae.decoder))
+        for layers in (getattr(part.network, "layers", ()) for part in (run_data.vae.encoder, run_data.vae.decoder))
     )
-    size = sum(math.prod(variable.shape) for variable in subject.vae.trainable_variables)
-    dimensions = f"{subject.latent_dim} dimension{'s' * (subject.latent_dim > 1)}"
+    size = sum(math.prod(variable.shape) for variable in run_data.vae.trainable_variables)
+    dimensions = f"{run_data.latent_dim} dimension{'s' * (run_data.latent_dim > 1)}"
     return diagrams.architecture(
-        diagrams.Box("x", "x".join(map(str, subject.config.data.event_shape))),
+        diagrams.Box("x", "x".join(map(str, run_data.config.data.event_shape))),
         encoder,
         diagrams.Box("q(z|x)", model.posterior.name),
         diagrams.Box("p(z)", model.prior.name),
@@ -231,23 +231,23 @@ def architecture(subject: Subject) -> Figure:
     )
 
 
-def latent_animation(subject: Subject) -> bytes:
+def latent_animation(run_data: RunData) -> bytes:
     """Draw posterior means that move from epoch to epoch.
 
     All frames use the principal components of the last one, so that the points move and the view does not.
     """
-    taken = subject.reel or reel(subject.run, subject.dataset, subject.vae)  # which raises an error
+    taken = run_data.reel or reel(run_data.run, run_data.dataset, run_data.vae)  # which raises an error
     means = np.stack([frame.means for frame in taken.frames])
     plane = projection(means[-1])
     title = "\n".join(filter(None, (POSTERIOR_MEANS, plane.how)))
     return animations.latent_animation(taken.epochs, plane(means), taken.labels, plane.names, title, taken.total)
 
 
-def decoder_animation(subject: Subject) -> bytes:
-    taken = subject.reel or reel(subject.run, subject.dataset, subject.vae)  # which raises an error
-    decoded = subject.shown(np.stack([frame.decoded for frame in taken.frames]))
+def decoder_animation(run_data: RunData) -> bytes:
+    taken = run_data.reel or reel(run_data.run, run_data.dataset, run_data.vae)  # which raises an error
+    decoded = run_data.shown(np.stack([frame.decoded for frame in taken.frames]))
     side = math.isqrt(decoded.shape[1])
-    return animations.grid_animation(taken.epochs, decoded, side, taken.grid.title, taken.total, **subject.tones)
+    return animations.grid_animation(taken.epochs, decoded, side, taken.grid.title, taken.total, **run_data.tones)
 
 
 def draw_evaluation(run: Run, assessment: Assessment) -> list[Path]:

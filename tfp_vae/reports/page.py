@@ -20,8 +20,8 @@ from tfp_vae.core.errors import RunError
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
-from tfp_vae.reports.command import can_repeat, command_pieces, portable
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
+from tfp_vae.reports.repeat_command import can_repeat, command_pieces, portable
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS, RunConfig
 from tfp_vae.runs.folder.records import which_evaluation

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
 if TYPE_CHECKING:
     from tfp_vae.plots.canvas import Figure
-    from tfp_vae.reports.subject import Subject
+    from tfp_vae.reports.run_data import RunData
     from tfp_vae.runs.results import Assessment
 
 __all__ = ["EVALUATION_PICTURES", "PICTURES", "RUN_PICTURES", "Need", "Picture"]
@@ -30,11 +30,11 @@ class Need(NamedTuple):
 
     text: the condition in the documents.
     is_met: whether a run meets it.
-    problem: the error if it does not. Fields in braces are filled from the `Subject`.
+    problem: the error if it does not. Fields in braces are filled from the `RunData`.
     """
 
     text: str
-    is_met: Callable[[Subject], bool]
+    is_met: Callable[[RunData], bool]
     problem: str
 
 
@@ -78,66 +78,66 @@ class Picture:
         detail, needs = self.detail.replace("|", "\\|"), ", ".join(need.text for need in self.needs)
         return f"| `{self.name}` | {detail} | {needs or 'all'} |"
 
-    def problem(self, subject: Subject) -> str | None:
+    def problem(self, run_data: RunData) -> str | None:
         """Return a sentence on why a run cannot have this picture, or None if it can."""
-        missing = (need.problem.format(subject=subject) for need in self.needs if not need.is_met(subject))
+        missing = (need.problem.format(run_data=run_data) for need in self.needs if not need.is_met(run_data))
         return next(missing, None)
 
-    def draw(self, subject: Subject | Assessment) -> Figure | bytes | None:
+    def draw(self, run_data: RunData | Assessment) -> Figure | bytes | None:
         """Return the figure, the content of an animation, or None if the evaluation lacks its values."""
         from tfp_vae.reports import drawing
 
-        picture: Figure | bytes | None = getattr(drawing, self.name.replace("-", "_"))(subject)
+        picture: Figure | bytes | None = getattr(drawing, self.name.replace("-", "_"))(run_data)
         return picture
 
-    def content(self, subject: Subject) -> bytes:
+    def content(self, run_data: RunData) -> bytes:
         """Return the content of the picture's file for a run."""
         from tfp_vae.plots import canvas
 
-        picture = self.draw(subject)
+        picture = self.draw(run_data)
         if picture is None or isinstance(picture, bytes):
             return picture or b""
-        return canvas.png(picture, subject.description if self.depends_on_weights else "")
+        return canvas.png(picture, run_data.description if self.depends_on_weights else "")
 
 
 FINISHED_EPOCH = Need(
     "a finished epoch",
-    lambda subject: bool(subject.run.metrics()),
+    lambda run_data: bool(run_data.run.metrics()),
     "this run has no finished epoch. Train it first.",
 )
 FRAMES = Need(
     "frames of the training",
-    lambda subject: subject.reel is not None,
+    lambda run_data: run_data.reel is not None,
     "this run has no frames of its training that can be used. Training records them unless `plots=False` is set.",
 )
 IMAGES = Need(
     "images",
-    lambda subject: subject.has_images,
+    lambda run_data: run_data.has_images,
     "the examples of this run are vectors, not images. Plot `traversals` to see them.",
 )
 VECTORS = Need(
     "vectors",
-    lambda subject: not subject.has_images,
+    lambda run_data: not run_data.has_images,
     "the examples of this run are images, not vectors. Plot `samples` to see them.",
 )
 SEVERAL_EXAMPLES = Need(
     "2 test examples",
-    lambda subject: len(subject.test) > 1,
+    lambda run_data: len(run_data.test) > 1,
     "this run has only 1 test example, but 2 are needed.",
 )
 ACTIVE_DIMENSION = Need(
     "an active dimension",
-    lambda subject: len(subject.active) > 0,
+    lambda run_data: len(run_data.active) > 0,
     "no latent dimension is active, because the posterior has collapsed to the prior.",
 )
 TWO_DIMENSIONS = Need(
     "2 latent dimensions",
-    lambda subject: subject.latent_dim == 2,
-    "this run has {subject.latent_dim} latent dimensions, not 2. Plot `traversals` to see each of them.",
+    lambda run_data: run_data.latent_dim == 2,
+    "this run has {run_data.latent_dim} latent dimensions, not 2. Plot `traversals` to see each of them.",
 )
 SEVERAL_DIMENSIONS = Need(
     "at least 2 latent dimensions",
-    lambda subject: subject.latent_dim > 1,
+    lambda run_data: run_data.latent_dim > 1,
     "this run has only 1 latent dimension, but 2 are needed.",
 )
 

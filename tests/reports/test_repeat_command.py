@@ -17,7 +17,7 @@ from tests.helpers.pages import Page
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import reports
 from tfp_vae.core.errors import UsageError
-from tfp_vae.reports.command import can_repeat, command_pieces
+from tfp_vae.reports.repeat_command import can_repeat, command_pieces
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run

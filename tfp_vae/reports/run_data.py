@@ -23,7 +23,7 @@ from tfp_vae.runs.recipe import as_seen, held_out_view, split_to_show
 from tfp_vae.runs.results import score
 from tfp_vae.runs.run import Run
 
-__all__ = ["Subject"]
+__all__ = ["RunData"]
 
 MOST_EMBEDDED, MOST_SCORED, IW_SAMPLES = 5_000, 1_000, 100
 """Largest numbers of embedded and of scored test examples, and importance samples for each score."""
@@ -45,7 +45,7 @@ class Tones(TypedDict):
 
 
 @final
-class Subject:
+class RunData:
     """A run as its pictures see it.
 
     Test examples are embedded and scored when a picture first needs them. The results are kept, so all pictures of a
