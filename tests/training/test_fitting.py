@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 import tfp_vae as tv
+from tests.helpers import builders
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import assert_same
 from tfp_vae.core.errors import DataError, DivergenceError, UsageError
@@ -175,6 +176,16 @@ def test_refuses_data_outside_the_support_once(x: np.ndarray) -> None:
 def test_grey_data_are_binarized_with_a_notice(x: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
     short(x / 2, epochs=1)
     assert "Set `binarization`" in caplog.text
+
+
+def test_models_in_float64_train_on_data_of_any_type(x: np.ndarray) -> None:
+    vae = builders.model(prior_name="normal-mixture", shape=SHAPE, dtype="float64")
+    before = vae.trainable_variables[0].numpy()
+    settings = {"epochs": 1, "batch_size": 10, "execution": "eager", "ema": 0.9, "clip_norm": 1.0}
+    history = fit(vae, x, "monte-carlo-elbo", validation=x, callbacks=[BestWeights()], **settings)
+    assert np.isfinite(history[-1].validation_elbo)
+    assert {variable.dtype for variable in vae.variables} == {tf.float64}
+    assert (vae.trainable_variables[0].numpy() != before).any()
 
 
 def test_history_shows_and_converts(x: np.ndarray) -> None:

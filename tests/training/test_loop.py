@@ -3,46 +3,84 @@
 from __future__ import annotations
 
 import warnings
+from typing import final
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import builders
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import Interrupt, Observer, assert_same, start_run, without_seconds
 from tfp_vae import VAE
-from tfp_vae.core.errors import DivergenceError
-from tfp_vae.core.execution import EXECUTIONS, choose
+from tfp_vae.core.errors import DivergenceError, UsageError
+from tfp_vae.core.execution import choose, compile_function
 from tfp_vae.core.registry import Table
+from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.transforms.binarization import Dynamic
 from tfp_vae.model.distributions import normals
 from tfp_vae.objectives import ELBO
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
+from tfp_vae.training.average import Average, copies
 from tfp_vae.training.history import Totals
 from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 from tfp_vae.training.state import State
 
 
+def examples() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 2, (50, *SHAPE)).astype(np.float32)
+
+
 @pytest.fixture
-def x(rng: np.random.Generator) -> np.ndarray:
-    return rng.random((50, *SHAPE)).astype(np.float32)
+def x() -> np.ndarray:
+    return examples()
 
 
 def trainer(vae: VAE, x: np.ndarray, execution: str = "graph", learning_rate: float = 1e-2, **more: object) -> Trainer:
-    return Trainer(
-        vae,
-        ELBO(),
-        OPTIMIZERS["adam"](learning_rate),
-        SCHEDULES["constant"](learning_rate, 1),
-        x,
-        transform=Dynamic().batch,
-        run_seed=0,
-        execution=execution,
-        **more,
-    )
+    settings = {"transform": Dynamic().batch, "run_seed": 0, "execution": execution, **more}
+    optimizer, schedule = OPTIMIZERS["adam"](learning_rate), SCHEDULES["constant"](learning_rate, 1)
+    return Trainer(vae, ELBO(), optimizer, schedule, x, **settings)
+
+
+@final
+class Bench:
+    """A trainer that is compiled once for many tests.
+
+    Its learning rate is a variable, so that a test can change it without compiling again.
+    """
+
+    def __init__(self, execution: str) -> None:
+        self.execution = execution
+        self.vae, self.rate = make(), tf.Variable(1e-2)
+        self.trainer = trainer(self.vae, examples(), execution)
+        self.trainer.schedule = lambda step: self.rate.read_value()
+        self.state = State(self.vae, self.trainer.optimizer)
+        self._start, self._x = self.state.capture(), self.trainer._x
+
+    def reset(self) -> None:
+        """Restore the initial weights, the rate and the data."""
+        self.state.restore(self._start)
+        self.rate.assign(1e-2)
+        self.trainer._x = self._x
+
+    def run(self, end: int, first_step: int = 0, totals: Totals | None = None, batches: object = None) -> Totals:
+        """Take steps. All batches have one shape, because another would compile again."""
+        batches = epoch_batches(50, 10, 12, 0, 0) if batches is None else batches
+        return self.trainer.run(tf.constant(batches), end, first_step, totals or Totals())
+
+
+@pytest.fixture(scope="module", params=["eager", "graph", pytest.param("xla", marks=pytest.mark.slow)])
+def shared_bench(request: pytest.FixtureRequest) -> Bench:
+    return Bench(request.param)
+
+
+@pytest.fixture
+def bench(shared_bench: Bench) -> Bench:
+    shared_bench.reset()
+    return shared_bench
 
 
 class TestEpochBatches:
@@ -68,63 +106,89 @@ class TestEpochBatches:
         assert (first != epoch_batches(50, 10, 5, 1, 0)).any()
 
 
-@pytest.mark.parametrize("execution", list(EXECUTIONS))
-def test_every_execution_learns(execution: str, x: np.ndarray) -> None:
-    vae = make()
-    steps = trainer(vae, (x > 0.5).astype(np.float32), execution)
-    batches = tf.constant(epoch_batches(50, 25, 20, 0, 0))
-    before = steps.run(batches, 5, 0, Totals()).mean().elbo
-    after = steps.run(batches, 20, 20, Totals()).mean().elbo
-    assert after > before + 0.2
+def test_every_execution_learns(bench: Bench) -> None:
+    bench.rate.assign(5e-2)
+    before = bench.run(2).mean().elbo
+    assert bench.run(12, 2).mean().elbo > before + 0.2
 
 
-@pytest.mark.parametrize("execution", ["graph", pytest.param("xla", marks=pytest.mark.slow)])
-def test_weights_do_not_depend_on_the_steps_per_call(execution: str, x: np.ndarray) -> None:
-    batches = tf.constant(epoch_batches(50, 10, 12, 0, 0))
+def test_weights_do_not_depend_on_the_steps_per_call(bench: Bench) -> None:
     outcomes = []
-    for cuts in ([12], [1, 2, 7, 12]):
-        vae, totals = make(), Totals()
-        steps = trainer(vae, x, execution)
+    for cuts in ([6], [1, 2, 6]):
+        bench.reset()
+        totals = Totals()
         for end in cuts:
-            totals = steps.run(batches, end, 0, totals)
-        outcomes.append((State(vae, steps.optimizer).capture(), totals))
+            totals = bench.run(end, totals=totals)
+        outcomes.append((bench.state.capture(), totals))
     assert outcomes[0][1] == outcomes[1][1]
     assert_same(outcomes[0][0], outcomes[1][0])
 
 
-def test_all_executions_take_the_same_steps(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("execution", ["graph", pytest.param("xla", marks=pytest.mark.slow)])
+def test_all_executions_take_the_same_steps(execution: str, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(normals, "standard_normal", lambda shape, seed, dtype: tf.fill(shape, tf.constant(0.3, dtype)))
-    monkeypatch.setattr(Dynamic, "batch", lambda self, batch, seed: batch)
-    batches, weights, totals = tf.constant(epoch_batches(50, 10, 12, 0, 0)), {}, {}
-    for execution in EXECUTIONS:
+    batches, weights, totals = tf.constant(epoch_batches(50, 10, 5, 0, 0)), {}, {}
+    for name in (execution, "eager"):
         vae = make()
-        steps = trainer(vae, (x > 0.5).astype(np.float32), execution)
-        totals[execution] = steps.run(batches, 12, 0, steps.run(batches, 5, 0, Totals()))
-        weights[execution] = [variable.numpy() for variable in vae.trainable_variables]
-    for execution in ("graph", "xla"):
-        np.testing.assert_allclose(totals[execution], totals["eager"], rtol=1e-4)
-        for mine, eager in zip(weights[execution], weights["eager"], strict=True):
-            np.testing.assert_allclose(mine, eager, atol=1e-4)  # a step of Adam moves a weight by 1e-2
+        steps = trainer(vae, x, name, transform=lambda batch, seed: batch)
+        totals[name] = steps.run(batches, 5, 0, steps.run(batches, 2, 0, Totals()))
+        weights[name] = [variable.numpy() for variable in vae.trainable_variables]
+    np.testing.assert_allclose(totals[execution], totals["eager"], rtol=1e-4)
+    for mine, eager in zip(weights[execution], weights["eager"], strict=True):
+        np.testing.assert_allclose(mine, eager, atol=1e-4)  # a step of Adam moves a weight by 1e-2
 
 
-@pytest.mark.parametrize("execution", ["graph", "xla"])
+@pytest.mark.parametrize("execution", ["eager", pytest.param("xla", marks=pytest.mark.slow)])
 def test_same_seed_same_bits(execution: str, x: np.ndarray) -> None:
-    batches = tf.constant(epoch_batches(50, 10, 20, 0, 0))
+    batches = tf.constant(epoch_batches(50, 10, 4, 0, 0))
     weights = []
     for _ in range(2):
         vae = make()
-        trainer(vae, x, execution).run(batches, 20, 0, Totals())
+        trainer(vae, x, execution).run(batches, 4, 0, Totals())
         weights.append(State(vae).capture())
     assert_same(*weights)
 
 
-@pytest.mark.parametrize("execution", ["graph", "xla"])
-def test_each_step_draws_new_noise(execution: str, x: np.ndarray) -> None:
-    vae = make()
-    steps = trainer(vae, x, execution, learning_rate=1e-30)
-    batches = tf.constant(np.zeros([4, 10], np.int32))
-    values = [steps.run(batches, 1, first, Totals()).distortion for first in range(4)]
+def test_each_step_draws_new_noise(bench: Bench) -> None:
+    bench.rate.assign(1e-30)
+    batches = np.zeros([12, 10], np.int32)
+    values = [bench.run(1, first, batches=batches).distortion for first in range(4)]
     assert len(set(values)) == 4
+
+
+@pytest.mark.parametrize("execution", ["eager", pytest.param("xla", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_step_follows_the_gradient_in_the_type_of_the_model(dtype: str, execution: str, x: np.ndarray) -> None:
+    vae = builders.model(latent_dim=2, shape=SHAPE, dtype=dtype)
+    assert vae.dtype == dtype
+    before = [variable.numpy() for variable in vae.trainable_variables]
+    steps = Trainer(
+        vae,
+        ELBO(),
+        OPTIMIZERS["sgd"](0.5),
+        lambda step: 0.5,
+        x,
+        transform=lambda batch, seed: batch,
+        run_seed=0,
+        clip_norm=1e6,
+        average=Average(copies(vae.trainable_variables), 0.5),
+        execution=execution,
+    )
+
+    def loss_and_gradients() -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            loss = ELBO().loss(vae, x[:8].astype(dtype), seed=seed_for(0, Purpose.LATENT, 0))
+        return loss, tape.gradient(loss, vae.trainable_variables)
+
+    loss, gradients = compile_function(loss_and_gradients, execution)()
+    totals = steps.run(tf.constant(np.arange(8)[np.newaxis].astype(np.int32)), 1, 0, Totals())
+    tolerance = {"float32": 1e-5, "float64": 1e-12}[dtype]
+    assert totals.mean().elbo == pytest.approx(-float(loss), rel=tolerance)
+    for variable, start, gradient in zip(vae.trainable_variables, before, gradients, strict=True):
+        assert variable.dtype == dtype
+        np.testing.assert_allclose(variable, start - 0.5 * gradient, rtol=tolerance, atol=tolerance)
+    found = Validator(vae, ELBO(), x, run_seed=0, execution=execution)()
+    assert found.elbo == pytest.approx(-found.distortion - found.rate)
 
 
 def test_clip_norm_bounds_a_step_of_sgd(x: np.ndarray) -> None:
@@ -160,7 +224,7 @@ class TestSchedules:
 
     def test_optimizer_follows_the_schedule(self, x: np.ndarray) -> None:
         vae = make()
-        steps = trainer(vae, x)
+        steps = trainer(vae, x, "eager")
         steps.schedule = SCHEDULES["cosine"](0.5, 10)
         steps.run(tf.constant(epoch_batches(50, 10, 6, 0, 0)), 6, 0, Totals())
         assert float(steps.optimizer.learning_rate) == pytest.approx(float(steps.schedule(tf.constant(5))))
@@ -169,49 +233,50 @@ class TestSchedules:
 def test_a_variable_outside_the_loss_does_not_change(x: np.ndarray) -> None:
     vae = make()
     vae.encoder.unused = tf.Variable([1.0, 2.0])
-    steps = trainer(vae, x, "graph")
+    steps = trainer(vae, x, "eager")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns about it too
         steps.run(tf.constant(epoch_batches(50, 25, 4, 0, 0)), 4, 0, Totals())
     np.testing.assert_array_equal(vae.encoder.unused, [1.0, 2.0])
 
 
-@pytest.mark.parametrize("execution", list(EXECUTIONS))
 class TestDivergence:
     """Training stops at the first step that is not finite."""
 
-    def test_in_the_data(self, execution: str, x: np.ndarray) -> None:
-        spoiled = (x > 0.5).astype(np.float32)
-        spoiled[3, 0, 0, 0] = np.nan
-        batches = np.arange(10, dtype=np.int32).repeat(10).reshape(10, 10)
-        with pytest.raises(DivergenceError, match="at step 4"):
-            plain(make(), spoiled, execution).run(tf.constant(batches), 10, 0, Totals())
+    def test_in_the_data(self, bench: Bench, x: np.ndarray) -> None:
+        x[3, 0, 0, 0] = np.nan
+        bench.trainer._x = tf.constant(x)
+        with pytest.raises(DivergenceError, match="in the data at step 4"):
+            bench.run(12, batches=np.arange(12, dtype=np.int32).repeat(10).reshape(12, 10))
 
-    def test_in_a_weight(self, execution: str, x: np.ndarray) -> None:
-        vae = make()
-        vae.trainable_variables[0].assign(np.full(vae.trainable_variables[0].shape, np.inf))
+    def test_in_a_weight(self, bench: Bench) -> None:
+        bench.vae.trainable_variables[0].assign(np.full(bench.vae.trainable_variables[0].shape, np.inf))
         with pytest.raises(DivergenceError, match=r"not finite in the .* at step 6"):
-            batches = tf.constant(epoch_batches(50, 10, 5, 0, 0))
-            plain(vae, (x > 0.5).astype(np.float32), execution).run(batches, 5, 5, Totals())
+            bench.run(5, 5)
 
-    def test_in_the_update(self, execution: str, x: np.ndarray) -> None:
+    def test_in_the_update(self, bench: Bench) -> None:
+        bench.rate.assign(1e38)
         with pytest.raises(DivergenceError, match=r"step [12]$"):
-            plain(make(), (x > 0.5).astype(np.float32), execution, learning_rate=1e38).run(
-                tf.constant(epoch_batches(50, 10, 5, 0, 0)), 5, 0, Totals()
-            )
+            bench.run(5)
 
 
-def plain(vae: VAE, x: np.ndarray, execution: str, learning_rate: float = 1e-3) -> Trainer:
-    return Trainer(
-        vae,
-        ELBO(),
-        OPTIMIZERS["sgd"](learning_rate),
-        SCHEDULES["constant"](learning_rate, 1),
-        x,
-        transform=lambda batch, seed: batch,
-        run_seed=0,
-        execution=execution,
-    )
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_network_that_no_gradient_reaches_is_refused(part: str, x: np.ndarray) -> None:
+    vae = make()
+    network = getattr(vae, part).network
+
+    class Rounded(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network
+
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return tf.round(tf.stop_gradient(self.inner(x)))
+
+    getattr(vae, part).network = Rounded()
+    steps = trainer(vae, x, "eager")
+    with pytest.raises(UsageError, match=rf"No gradient reaches the {part}'s network.*tv\.networks\.Fixed"):
+        steps.run(tf.constant(epoch_batches(50, 10, 1, 0, 0)), 1, 0, Totals())
 
 
 class TestValidator:
@@ -220,7 +285,7 @@ class TestValidator:
     @pytest.mark.parametrize("batch_size", [50, 500])
     def test_is_the_mean_over_the_examples(self, batch_size: int, x: np.ndarray) -> None:
         vae, binary = make(), (x > 0.5).astype(np.float32)
-        found = Validator(vae, ELBO(), binary, run_seed=0, batch_size=batch_size, execution="graph")()
+        found = Validator(vae, ELBO(), binary, run_seed=0, batch_size=batch_size, execution="eager")()
         q = vae.encoder(binary)
         assert found.rate == pytest.approx(float(tf.reduce_mean(q.kl_divergence(vae.prior()))), rel=1e-5)
         assert found.elbo == pytest.approx(-found.distortion - found.rate)
@@ -228,13 +293,12 @@ class TestValidator:
     def test_a_smaller_last_batch_has_a_smaller_weight(self, x: np.ndarray) -> None:
         vae, binary = make(), (x > 0.5).astype(np.float32)
         rates = [
-            Validator(vae, ELBO(), binary, run_seed=0, batch_size=size, execution="graph")().rate for size in (7, 50)
+            Validator(vae, ELBO(), binary, run_seed=0, batch_size=size, execution="eager")().rate for size in (7, 50)
         ]
         assert rates[0] == pytest.approx(rates[1], rel=1e-5)
 
     def test_is_the_same_every_time(self, x: np.ndarray) -> None:
-        binary = (x > 0.5).astype(np.float32)
-        validator = Validator(make(), ELBO(), binary, run_seed=0, execution="graph")
+        validator = Validator(make(), ELBO(), x, run_seed=0, execution="eager")
         assert validator() == validator()
 
 
@@ -259,6 +323,7 @@ class TestChoice:
 class TestCourse:
     """Training a run: epochs, checkpoints and resuming."""
 
+    @pytest.mark.slow  # tests of `fit` in memory resume too
     def test_an_interrupted_run_resumes_to_the_same_bits(self, tmp_path: object, trained: object) -> None:
         run, dataset = start_run(tmp_path / "run")
         asked = []
@@ -275,6 +340,7 @@ class TestCourse:
         assert_same(run.checkpoint().variables, whole.checkpoint().variables)
         assert without_seconds(run.metrics()) == without_seconds(whole.metrics())
 
+    @pytest.mark.slow  # tests of `fit` in memory check the calls of callbacks
     def test_progress_moves_within_an_epoch(self, tmp_path: object) -> None:
         reports: list[tuple[int, int]] = []
         follow = Observer(lambda training: reports.append((training.step, len(training.history))))

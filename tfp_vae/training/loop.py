@@ -214,8 +214,8 @@ class Trainer:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
         # Each update depends on the sum of the gradient. XLA then knows that the old weights are no longer needed and
         # updates them in place.
-        rate = self.schedule(step)
-        self.optimizer.learning_rate = rate + tf.cast(0.0 * gradient, rate.dtype)
+        rate = tf.cast(self.schedule(step), tf.float32)
+        self.optimizer.learning_rate = rate + tf.cast(0.0 * gradient, tf.float32)
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
         if self._average is not None:
             self._average.update(self._variables, step)

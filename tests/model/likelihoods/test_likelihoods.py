@@ -218,6 +218,20 @@ def test_works_in_float64(name: str) -> None:
     np.testing.assert_allclose(found, oracle, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", [*LIKELIHOODS, "normal:scale=per-element", "discretized-logistic:levels=65536"])
+def test_float32_agrees_with_float64_over_extreme_params(name: str) -> None:
+    family = LIKELIHOODS.build(LIKELIHOODS.member(builders.SMALL.get(name, name)), (1,))
+    large = {"poisson": [100, 1e4, 1e6], "negative-binomial": [100, 1e4, 1e6], "beta": [100, 1e4, 1e6]}.get(name, [])
+    values = np.float32([-60, -20, -5, -1, -1e-2, -1e-4, 0, 1e-3, 0.05, 0.3, 1, 5, 20, 60, *large])
+    params = np.random.default_rng(17).choice(values, size=(300, family.params_size))
+    candidates = np.float32([-30, 0, 1e-6, 0.25, 0.5, 0.99, 1, 5, 100, 1e4, 1e6])
+    x = candidates[family.support.contains(candidates.astype(np.float64))][:, np.newaxis, np.newaxis]
+    found, expected = (
+        family(tf.constant(params, dtype)).log_prob(x.astype(dtype)).numpy() for dtype in ("float32", "float64")
+    )
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-4 if name == "negative-binomial" else 1e-5)
+
+
 INSIDE = {
     "bernoulli": [0, 1],
     "continuous-bernoulli": [0, 0.3, 1],
