@@ -116,7 +116,9 @@ def test_refuses_unknown_settings() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [(np.zeros(9), "found shape .9,."), (np.array([["a", "b"]]), "expected an array of numbers"),
-     ((np.zeros((9, 2)), np.zeros(8)), "expected a label for each of 9 examples")],
+     ((np.zeros((9, 2)), np.zeros(8)), "expected a label for each of 9 examples"),
+     ({"x_train": np.zeros((9, 2)), "x_test": np.zeros((9, 3))}, "arrays: expected one shape of example in all splits"),
+     ({"a": np.zeros((9, 2)), "b": 1}, "cannot tell the role of a, b"), ({}, "arrays: expected arrays, found nothing")],
 )  # fmt: skip
 def test_refuses_malformed_arrays(source: object, message: str) -> None:
     with pytest.raises(DataError, match=message):

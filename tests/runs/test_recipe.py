@@ -674,3 +674,21 @@ def test_config_records_whether_images_are_ink(tmp_path: Path) -> None:
         assert config.data.ink is ink
         changed = config.model_copy(update={"data": config.data.model_copy(update={"ink": None})})
         assert changed.identity() == config.identity()
+
+
+def test_settings_for_reading_give_the_same_data_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.savez(tmp_path / "a.npz", first=x[:40], second=x[40:50], third=x[50:])
+    np.savetxt(tmp_path / "a.csv", x, delimiter=",")
+    readings = {
+        "a.npz": Reading(arrays="x_train=first,x_validation=second,x_test=third"),
+        "a.csv": Reading(drop_columns="2"),
+    }
+    for name, reading in readings.items():
+        model = small_model(likelihood="normal")
+        config, _ = plan(str(tmp_path / name), None, None, model, small_training(), reading=reading, scaling="none")
+        caplog.clear()
+        assert reload(config).fingerprint() == config.data.fingerprint
+        assert not caplog.messages  # because the run recorded its choices
+        given = {key: value for key, value in config.settings().items() if key in Reading.model_fields}
+        assert Reading(**given) == reading.model_copy(update={"header": config.data.reading.header})

@@ -188,14 +188,24 @@ def read(
         if not path.exists() and data_dir is not None:
             path = user_path(data_dir) / path.name
         dataset = from_source(name, sources.read(path, reading))
+    check_shapes(name, dataset)
+    where = name if DATASETS.knows(name) else str(user_path(name).resolve())
+    folder_path = None if data_dir is None else str(user_path(data_dir).resolve())
+    return replace(dataset, name=name, origin=Origin(where, folder_path))
+
+
+def check_shapes(name: str, dataset: Dataset) -> None:
+    """Raise DataError if examples have different shapes, or too many values.
+
+    Args:
+      name: the data set's name in messages.
+      dataset: before scaling.
+    """
     shapes = {split_name: split.x.shape[1:] for split_name, split in dataset.splits.items()}
     if len(set(shapes.values())) > 1:
         raise DataError(f"{name}: expected one shape of example in all splits, found {shapes}.")
     if math.prod(dataset.event_shape) > LARGEST_EVENT:
         raise DataError(f"{name}: expected examples of at most {LARGEST_EVENT:,} values, found {shapes['train']}.")
-    where = name if DATASETS.knows(name) else str(user_path(name).resolve())
-    folder_path = None if data_dir is None else str(user_path(data_dir).resolve())
-    return replace(dataset, name=name, origin=Origin(where, folder_path))
 
 
 def read_memory(source: InMemory, reading: Reading) -> Dataset:
@@ -235,7 +245,9 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
     found = shape_images(name, found)
     for examples in found.parts.values():
         check_examples(name, examples)
-    return from_source(name, found)
+    dataset = from_source(name, found)
+    check_shapes(name, dataset)
+    return dataset
 
 
 def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:

@@ -248,7 +248,7 @@ class Request(_Record):
     ] = None
     header: Annotated[
         Header,
-        Setting("Data", "First line", "Whether the first line of a table names its columns. auto judges by its cells."),
+        Setting("Data", "First line", "Whether the first line of a table holds names. auto judges by its cells."),
     ] = "auto"
     arrays: Annotated[
         Arrays | None,
@@ -265,7 +265,7 @@ class Request(_Record):
         Setting(
             "Data",
             "Split folders",
-            "What train, validation and test folders of images are. By default they are splits.",
+            "Read train, val and test folders as splits or as classes.",
         ),
     ] = "auto"
     resize: Annotated[
