@@ -9,13 +9,15 @@ import pytest
 
 from tests.helpers.commands import call
 from tests.helpers.runs import Interrupt, Observer, assert_same, start_run, without_seconds
+from tfp_vae.core import execution
 from tfp_vae.core.errors import DataError, DiskError, DivergenceError, RunError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import train as session
 from tfp_vae.runs.folder.checkpoint import Checkpoint
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
-from tfp_vae.runs.train import environment, train
+from tfp_vae.runs.train import environment, train, trained_execution
 
 
 @pytest.fixture
@@ -217,3 +219,49 @@ class TestResult:
         assert written == {**environment(), "execution": "graph"}
         assert written["packages"]["tensorflow-probability"].startswith("0.25")
         assert written["devices"]
+
+
+class TestExecution:
+    """A run keeps the execution that it was first trained with."""
+
+    @pytest.fixture
+    def short(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Run, Dataset]:
+        """A run with `execution=auto` on data that count as few examples."""
+        monkeypatch.setattr(execution, "FEW_EXAMPLES", 2_000)
+        return start_run(tmp_path / "run", execution="auto")
+
+    @pytest.mark.slow
+    def test_a_longer_training_continues_with_the_execution_of_the_first(
+        self, short: tuple[Run, Dataset], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, dataset = short
+        assert train(run, dataset)
+        assert run.read(runs.ENVIRONMENT)["execution"] == "graph"
+        monkeypatch.setattr(execution, "FEW_STEPS", 0)  # as if the run had become long
+        run.extend(epochs=3)
+        assert train(run, dataset)
+        assert run.read(runs.ENVIRONMENT)["execution"] == "graph"
+        assert LoadedRun(run).choose_execution() == "graph"
+        assert LoadedRun(run).choose_execution("eager") == "eager"
+
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [({"execution": "eager"}, "eager"), ({"execution": "odd"}, "auto"), ({"devices": ["another"]}, "auto")],
+        ids=str,
+    )
+    def test_execution_of_the_training_counts_on_the_same_devices(
+        self, short: tuple[Run, Dataset], changes: dict[str, object], expected: str
+    ) -> None:
+        run, _ = short
+        assert trained_execution(run) == "auto"
+        run.write(runs.ENVIRONMENT, {**environment(), "execution": "graph", **changes})
+        assert trained_execution(run) == expected
+
+    def test_execution_of_the_config_wins(self, copied: Run) -> None:
+        copied.write(runs.ENVIRONMENT, {**environment(), "execution": "eager"})
+        assert trained_execution(copied) == "graph"
+
+    def test_a_damaged_environment_has_no_effect(self, short: tuple[Run, Dataset]) -> None:
+        run, _ = short
+        (run.folder / runs.ENVIRONMENT).write_text("{")
+        assert trained_execution(run) == "auto"

@@ -318,6 +318,14 @@ class TestChoice:
 
     def test_explicit_execution_wins(self) -> None:
         assert choose(make(), "eager") == "eager"
+        assert choose(make(), "xla", examples=4, steps=1) == "xla"
+
+    @pytest.mark.parametrize(
+        ("examples", "steps", "expected"),
+        [(320, 300, "graph"), (1_000, 500, "graph"), (320, 501, "xla"), (1_149, 27, "xla"), (48_000, 37_500, "xla")],
+    )
+    def test_short_trainings_on_few_examples_run_as_a_graph(self, examples: int, steps: int, expected: str) -> None:
+        assert choose(make(), examples=examples, steps=steps) == expected
 
 
 class TestCourse:

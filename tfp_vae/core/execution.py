@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import contextvars
 import functools
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -132,11 +133,22 @@ class HasSubmodules(Protocol):
         """All modules within it."""
 
 
-def choose(model: HasSubmodules, execution: str = AUTO) -> str:
-    """Return `execution`, or for `auto` the one that suits the model: `xla` or `graph`.
+FEW_EXAMPLES, FEW_STEPS = 1_000, 500
+"""A training of so few examples and steps takes less time than XLA takes to compile it."""
 
-    XLA fuses a dense model into few kernels. On a CPU it has no fast convolution, so a model with convolutions (any
-    `tf_keras` layer with a `kernel_size`) runs as a graph there, which uses oneDNN.
+
+def choose(model: HasSubmodules, execution: str = AUTO, *, examples: float = math.inf, steps: float = math.inf) -> str:
+    """Return `execution`, or for `auto` the one that finishes first: `xla` or `graph`.
+
+    XLA fuses a dense model into few kernels, but it compiles for seconds, so short trainings run as a graph. On a CPU
+    XLA has no fast convolution, so a model with convolutions (any `tf_keras` layer with a `kernel_size`) runs as a
+    graph there, which uses oneDNN.
+
+    Args:
+      model: the model.
+      execution: `auto` or one of `EXECUTIONS`.
+      examples, steps: the number of training examples and of all steps. With more than a thousand examples, a short
+        training gives the same weights as the beginning of a long one, because the number of steps has no effect.
 
     Raises:
       UsageError: `execution` is neither `auto` nor one of `EXECUTIONS`.
@@ -144,6 +156,8 @@ def choose(model: HasSubmodules, execution: str = AUTO) -> str:
     if execution != AUTO:
         pick({AUTO: None, **EXECUTIONS}, execution, "execution")
         return execution
+    if examples <= FEW_EXAMPLES and steps <= FEW_STEPS:
+        return "graph"
     layers = [module for module in model.submodules if isinstance(module, keras.layers.Layer)]
     convolves = any(hasattr(layer, "kernel_size") for layer in layers)
     return "graph" if convolves and not tf.config.list_logical_devices("GPU") else "xla"

@@ -153,7 +153,6 @@ class RunData:
             iw_samples=IW_SAMPLES,
             seed=self.seed,
             places=self.places[rows],
-            execution=self.config.training.execution,
         )
         return examples, found.log_likelihood
 

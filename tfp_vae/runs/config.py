@@ -679,7 +679,7 @@ class TrainingConfig(_Record):
     ] = 0
     execution: Annotated[
         Literal["auto", "xla", "graph", "eager"],
-        Setting("Run", "Execution", "How to run TensorFlow. `auto` suits the model."),
+        Setting("Run", "Execution", "How to run TensorFlow. `auto` finishes first, and a run keeps its own."),
     ] = "auto"
     callbacks: Annotated[
         tuple[CallbackMember, ...],

@@ -24,7 +24,7 @@ import pydantic
 
 from tfp_vae.core import registry
 from tfp_vae.core.errors import RunError, TfpVaeError, pick, settings_error
-from tfp_vae.core.execution import choose
+from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import SPLITS
@@ -42,7 +42,7 @@ from tfp_vae.runs.config import DataConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint, shapes
 from tfp_vae.runs.recipe import source_facts
 from tfp_vae.runs.run import Run
-from tfp_vae.runs.train import environment, measure, training_result, write_snapshot
+from tfp_vae.runs.train import environment, measure, trained_execution, training_result, write_snapshot
 from tfp_vae.training.average import Average, copies
 from tfp_vae.training.fitting import Fit, last_fit
 from tfp_vae.training.history import History, Snapshot, Totals
@@ -112,7 +112,8 @@ def save(
             parts = {split: getattr(data, split) for split in SPLITS}
             columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in _COLUMNS}
             run.write_arrays(runs.DATA, {name: x for name, x in columns.items() if x is not None})
-        run.write(runs.ENVIRONMENT, {**environment(), "execution": choose(vae, training.execution)})
+        sizes = {} if fit is None else {"examples": len(fit.data.train), "steps": training.epochs * fit.steps}
+        run.write(runs.ENVIRONMENT, {**environment(), "execution": choose(vae, training.execution, **sizes)})
         write_snapshot(run, config.identity(), _snapshot(vae, fit, training))
         finished = fit is not None and fit.history.finished
         if fit is not None and finished:
@@ -292,6 +293,10 @@ class LoadedRun:
     def measure(self) -> Measure:
         """The kind of likelihood that this run gives, and the units of its densities."""
         return measure(self.config, self.vae)
+
+    def choose_execution(self, execution: str = AUTO) -> str:
+        """Return `execution`, or for `auto` the one that the run was trained with."""
+        return choose(self.vae, trained_execution(self.run) if execution == AUTO else execution)
 
     @property
     def description(self) -> str:

@@ -26,7 +26,7 @@ import numpy as np
 
 from tfp_vae.core.display import table, text_of
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.execution import AUTO, choose
+from tfp_vae.core.execution import AUTO
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
@@ -81,7 +81,7 @@ class Plan:
     split: `train`, `validation` or `test`.
     max_examples: the size of a random sample, which is the same for every run. None takes all examples.
     seed: the evaluation seed.
-    execution: `auto`, `xla`, `graph` or `eager`. They draw different random numbers.
+    execution: `auto` for that of the training, or `xla`, `graph` or `eager`. They draw different random numbers.
     annealing: the settings of annealed importance sampling, or None to leave it out.
 
     Raises:
@@ -374,7 +374,7 @@ def assess(
     began = time.monotonic()
     split = held_out_view(restored.config, dataset, plan.split)
     examples = _choose_examples(split, plan.max_examples)
-    execution = choose(restored.vae, plan.execution)
+    execution = restored.choose_execution(plan.execution)
     rungs = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
     with stages("importance sampling", len(examples) * plan.most_samples) as progress:
         estimates = estimate(
@@ -524,7 +524,7 @@ def score(
       iw_samples: K, the importance samples for each example.
       seed: the evaluation seed.
       places: the index of each example in its split or file, [N], which selects its draws. By default its index in x.
-      execution: `auto`, `xla`, `graph` or `eager`.
+      execution: `auto` for that of the training, or `xla`, `graph` or `eager`.
       progress: called with the number of importance samples just taken.
 
     Returns:
@@ -534,7 +534,7 @@ def score(
       UsageError: no sample or no example.
     """
     began = time.monotonic()
-    execution = choose(restored.vae, execution)
+    execution = restored.choose_execution(execution)
     estimates = estimate(
         restored.vae,
         x,

@@ -388,7 +388,7 @@ class Run:
 
     def environment(self) -> Environment | None:
         """Return the versions and devices of the last training, or None if the file is gone."""
-        return self.files.read_record(ENVIRONMENT, Environment, "Delete the file, because only reports show it.")
+        return self.files.read_record(ENVIRONMENT, Environment, "Delete the file, because training can do without it.")
 
     def _read_or_empty(self, name: str) -> dict[str, Any]:
         """Return the JSON object in a file, or an empty one if the file is missing or damaged."""

@@ -18,6 +18,7 @@ from typing import Any, cast, final
 import numpy as np
 
 from tfp_vae.core.errors import DivergenceError, RunError, TfpVaeError
+from tfp_vae.core.execution import AUTO, EXECUTIONS
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.metrics import Measure
@@ -36,7 +37,15 @@ from tfp_vae.training.fitting import Training, fit
 from tfp_vae.training.history import Epoch, History, Snapshot, Totals
 from tfp_vae.training.stopping import EarlyStopping, early_stop
 
-__all__ = ["Checkpoints", "Start", "environment", "train", "training_result", "write_snapshot"]
+__all__ = [
+    "Checkpoints",
+    "Start",
+    "environment",
+    "train",
+    "trained_execution",
+    "training_result",
+    "write_snapshot",
+]
 
 SAVE_SECONDS = 10.0
 """The shortest time between two checkpoints within a training run."""
@@ -108,7 +117,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
                 clip_norm=training.clip_norm,
                 ema=training.ema,
                 seed=training.seed,
-                execution=training.execution,
+                execution=training.execution if resume is None else trained_execution(run),
                 binarization=config.data.binarization,
                 callbacks=[
                     *([] if patience is None else [EarlyStopping(patience)]),
@@ -128,6 +137,22 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
             run.write(runs.TRAINING, training_result(run, vae, history).content())
         ended.append(history.finished)
     return ended[0]
+
+
+def trained_execution(run: Run) -> str:
+    """Return the execution that a run was trained with, because others draw other numbers.
+
+    It is that of the config if the run does not know it, or if it was trained on other devices.
+    """
+    wanted = run.config().training.execution
+    if wanted != AUTO:
+        return wanted
+    try:
+        found = run.environment()
+    except RunError:  # the file is damaged, and nothing else depends on it
+        return wanted
+    same = found is not None and found.devices == [device.name for device in tf.config.list_logical_devices()]
+    return found.execution if found is not None and same and found.execution in EXECUTIONS else wanted
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def fit(
       clip_norm: clip gradients to this global norm. None does not clip.
       ema: decay of an exponential moving average of the weights, see `Average`. None does not average.
       seed: seeds every random draw of the training.
-      execution: `auto`, `xla`, `graph` or `eager`.
+      execution: `auto`, `xla`, `graph` or `eager`. `auto` takes the one that finishes first.
       binarization: how grey values become binary: a name from `BINARIZATIONS`, or an object. By default `dynamic` for
         grey data under a likelihood of binary data, else `none`.
       callbacks: called at fixed points of the training, in this order. They end in the reverse order. Pass
@@ -145,12 +145,13 @@ def fit(
         "binarization": transform,
     }
     prepared = prepare(dataset, transform, seed, support=support, advice=advice)
+    steps = steps_per_epoch or math.ceil(len(dataset.train) / batch_size)
     training = Training(
         vae,
         prepared,
         OBJECTIVES.resolve(objective),
         epochs=epochs,
-        steps=steps_per_epoch or math.ceil(len(dataset.train) / batch_size),
+        steps=steps,
         batch_size=batch_size,
         optimizer=OPTIMIZERS.resolve(optimizer, learning_rate),
         learning_rate=learning_rate,
@@ -158,7 +159,7 @@ def fit(
         clip_norm=clip_norm,
         ema=ema,
         seed=seed,
-        execution=choose(vae, execution),
+        execution=choose(vae, execution, examples=len(dataset.train), steps=epochs * steps),
         transform=transform.batch,
     )
     if resume is not None:
