@@ -85,6 +85,8 @@ class TestPage:
         assert f"{training['parameters']:,}" in text
         which = f"180 test examples, K = 20, seed 0; weights final, of step {evaluation['step']:,}"
         assert which_evaluation(evaluation) == which
+        named = "(likelihood bernoulli, scaling pixels, binarization dynamic)"
+        assert text.count(f"p(x) is a probability of binarized values {named}") == 2  # after training and evaluation
         assert f"Evaluation {which}. Each example has K importance samples. Values are means over examples" in text
         (shown,) = re.findall(r"<pre>(tfp-vae train .*?)</pre>", html, re.DOTALL)
         assert shlex.split(shown.replace("\\\n", "")) == shlex.split(reports.training_command(flat.config))

@@ -129,8 +129,9 @@ class Assessment:
         return f"Assessment({self._caption()}: log p(x) {self._with_error('log_likelihood')} nats)"
 
     def _repr_html_(self) -> str:
-        names = [*(metric.key for metric in metrics_of("notebook")), "advice"]
-        return table(self._caption(), [(name, self._with_error(name)) for name in names])
+        kind = ("measure", "likelihood", "scaling", "binarization")
+        names = [*kind, *(metric.key for metric in metrics_of("notebook")), "advice"]
+        return table(self._caption(), [(name, self._with_error(name)) for name in names if name in self.result])
 
     def _caption(self) -> str:
         caption = "{dataset}, {split} split, {num_examples:,} examples, K = {iw_samples:,}"
@@ -149,10 +150,12 @@ class Assessment:
         """Return arrays with a value or vector for each example, for a file.
 
         `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
-        `elbo` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J].
+        `elbo` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`, `scaling` and
+        `binarization` are names.
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
+        named |= {name: np.array(self.result[name]) for name in ("likelihood", "scaling", "binarization")}
         return {**named, **labels, **self.estimates._asdict(), "elbo": self.estimates.elbo}
 
 

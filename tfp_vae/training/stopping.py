@@ -72,9 +72,8 @@ class EarlyStopping(Callback):
     holds the last weights, so that a training with more patience can continue.
 
     ```python
-    vae = tv.build(data, hidden=(16,))
     stop = tv.training.EarlyStopping(patience=1)
-    tv.fit(vae, data, epochs=3, execution="graph", callbacks=[stop]).ended
+    tv.fit(vae, x, validation=x, epochs=3, execution="graph", callbacks=[stop]).best_epoch  # its weights are in use
     ```
 
     Args:
