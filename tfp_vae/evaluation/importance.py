@@ -397,8 +397,11 @@ class _Sampler:
 
 
 def tiles_per_call(live: int, batch: int) -> int:
-    """Return the number of tiles in one compiled call, for tiles of `live` samples for each example of a batch."""
-    return max(1, DECODED_PER_CALL // (live * batch))
+    """Return the number of tiles in one compiled call, for tiles of `live` samples for each example of a batch.
+
+    A tile of fewer samples than 100 is the only one. More places for tiles would take a minute in eager mode.
+    """
+    return 1 if live < TILE else max(1, DECODED_PER_CALL // (live * batch))
 
 
 def seed_of_each(seed: Seed, places: Tensor, *indices: int | Tensor) -> Tensor:
