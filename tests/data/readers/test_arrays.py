@@ -135,3 +135,17 @@ def test_refuses_huge_headers_before_parsing(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5_000_000
+
+
+def test_archive_reads_only_the_arrays_that_are_asked_for(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(3), notes=np.array([{}]))
+    archive = files.Archive(tmp_path / "a.npz")
+    assert archive.names() == ["x", "notes"]
+    assert list(archive.read({"x"})) == ["x"]
+    with pytest.raises(DataError, match=r"a[.]npz, notes[.]npy: expected an array of numbers, found an object array"):
+        archive.read(archive.names())
+
+
+def test_archive_without_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected a file, found none"):
+        files.Archive(tmp_path / "a.npz").names()
