@@ -82,34 +82,41 @@ READ: dict[str, Callable[[Run], object]] = {
     runs.CONFIG: Run.config,
     runs.STATE: Run.status,
     runs.METRICS: Run.metrics,
-    runs.TRAINING: lambda run: run.read(runs.TRAINING),
-    runs.ENVIRONMENT: lambda run: run.read(runs.ENVIRONMENT),
+    runs.TRAINING: Run.training_result,
+    runs.ENVIRONMENT: Run.environment,
 }
 """The text files, and the functions that read them."""
+
+
+THOROUGH = pytest.mark.parametrize("most", [120, pytest.param(5_000, marks=pytest.mark.slow)])
+"""The largest number of places in a file that a test damages."""
 
 
 class TestDamage:
     """Each file of a run with a flipped bit, truncated, empty or deleted."""
 
+    @THOROUGH
     @pytest.mark.parametrize("name", READ)
-    def test_flipped_bit_in_a_text_file(self, name: str, run: Run) -> None:
-        """Every second byte: reading raises an error or returns the old content, because white space may change."""
+    def test_flipped_bit_in_a_text_file(self, name: str, most: int, run: Run) -> None:
+        """Some of the bytes: reading raises an error or returns the old content, because white space may change."""
         path, draw, refused = run.folder / name, random.Random(0), 0
         good, content = READ[name](run), path.read_bytes()
-        for place in range(0, len(content), 2):
+        places = range(0, len(content), 1 + len(content) // most)
+        for place in places:
             path.write_bytes(flipped(content, place, draw.randrange(8)))
             try:
                 assert READ[name](run) == good
             except RunError as error:
                 assert str(path) in str(error)
                 refused += 1
-        assert refused > 0.4 * len(content)
+        assert refused > 0.8 * len(places)
 
+    @THOROUGH
     @pytest.mark.parametrize("name", READ)
-    def test_truncated_text_file(self, name: str, run: Run) -> None:
+    def test_truncated_text_file(self, name: str, most: int, run: Run) -> None:
         path = run.folder / name
         good, content = READ[name](run), path.read_bytes()
-        for size in range(len(content)):
+        for size in [*range(0, len(content), 1 + len(content) // most), *range(len(content) - 5, len(content))]:
             path.write_bytes(content[:size])
             try:
                 assert READ[name](run) == good
@@ -118,15 +125,16 @@ class TestDamage:
             else:
                 assert not content[size:].strip(), "only white space may be missing"
 
-    def test_flipped_bit_in_a_checkpoint(self, run: Run) -> None:
+    @THOROUGH
+    def test_flipped_bit_in_a_checkpoint(self, most: int, run: Run) -> None:
         """The start and end of the archive, and places between: the previous checkpoint or the same arrays are read."""
         path, draw, refused = run.folder / runs.CHECKPOINT, random.Random(0), 0
         good, expected, content = run.checkpoint(), shapes(run.config()), path.read_bytes()
         (run.folder / runs.PREVIOUS).unlink()
         places = [
-            *range(150),
-            *(draw.randrange(len(content)) for _ in range(250)),
-            *range(len(content) - 300, len(content)),
+            *draw.sample(range(150), min(most // 3, 150)),
+            *draw.sample(range(len(content)), most // 3),
+            *draw.sample(range(len(content) - 300, len(content)), min(most // 3, 300)),
         ]
         for place in places:
             path.write_bytes(flipped(content, place, draw.randrange(8)))

@@ -27,7 +27,6 @@ from tfp_vae.data.inspection import describe, find_duplicates
 from tfp_vae.data.loading import read
 from tfp_vae.data.profile import Profile, profile_arrays
 from tfp_vae.data.readers import sources
-from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.splits import as_split
@@ -36,6 +35,7 @@ from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, sca
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
+from tfp_vae.runs.folder.examples import read_splits
 
 __all__ = [
     "OPEN",
@@ -511,25 +511,15 @@ def stored_data(config: RunConfig) -> Dataset:
       config: the config of the run.
 
     Raises:
-      DataError: the run does not hold its data, or the file is damaged.
+      DataError: the run does not hold its data.
+      RunError: the file is damaged.
     """
     path = Path(config.data.dataset)
     if not path.exists():
         raise DataError(f"{path}: the run does not hold its data, which were in memory. Pass new data as a file.")
-    arrays = read_npz(path)
-    try:
-        train, validation, test = (
-            Split(
-                arrays[f"x_{split}"],
-                arrays.get(f"y_{split}"),
-                rows=arrays.get(f"rows_{split}"),
-                names=arrays.get(f"names_{split}"),
-            )
-            for split in SPLITS
-        )
-    except KeyError as error:
-        raise DataError(f"{path}: expected the data of the run, found no array {error}.") from error
     data = config.data
+    splits = read_splits(path, data.event_shape)
+    train, validation, test = (splits[name] for name in SPLITS)
     return Dataset(str(path), data.split_rule, train, validation, test, data.reading, data.scaling)
 
 

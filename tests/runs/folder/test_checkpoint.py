@@ -17,7 +17,8 @@ from tfp_vae.core.errors import DataError, DiskError
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
-from tfp_vae.runs.folder.checkpoint import Checkpoint, check_plain, read, shapes
+from tfp_vae.runs.folder.checkpoint import Checkpoint, read, shapes
+from tfp_vae.runs.folder.files import check_plain
 from tfp_vae.runs.run import Run
 from tfp_vae.training.history import Best
 from tfp_vae.training.optimizers import OPTIMIZERS

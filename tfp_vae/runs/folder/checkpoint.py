@@ -24,12 +24,13 @@ from tfp_vae.data.readers import arrays as files
 from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.folder import epochs
+from tfp_vae.runs.folder.files import check_plain
 from tfp_vae.training.average import Average
 from tfp_vae.training.history import Best
 from tfp_vae.training.optimizers import OPTIMIZERS
 from tfp_vae.training.state import Shapes, State, weights_in_use
 
-__all__ = ["BEST", "FINAL", "FORMAT", "Checkpoint", "check_plain", "read", "shapes"]
+__all__ = ["BEST", "FINAL", "FORMAT", "Checkpoint", "read", "shapes"]
 
 FORMAT = 1
 """The version of the file's layout. Other versions are refused."""
@@ -174,15 +175,3 @@ def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None
         if config.training.ema is not None:
             average = Average(vae.trainable_variables, config.training.ema)  # the averages have the weights' shapes
         return State(vae, state, average).shapes()
-
-
-def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse an archive that is compressed or whose entries are larger than the file. Runs never write such files.
-
-    Raises:
-      DataError: the archive is refused.
-    """
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise DataError(f"{path}: expected uncompressed entries, found compressed ones.")
-    if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise DataError(f"{path}: the entries are larger than the file.")

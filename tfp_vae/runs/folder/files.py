@@ -12,7 +12,8 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -20,11 +21,11 @@ from typing import Any, TypeVar, final
 import pydantic
 
 from tfp_vae.core import files as storage
-from tfp_vae.core.errors import DiskError, RunError, first_problem
+from tfp_vae.core.errors import DataError, DiskError, RunError, first_problem
 from tfp_vae.runs.folder import lock as locks
 from tfp_vae.runs.folder.records import Record
 
-__all__ = ["LOCK", "RESTORE", "Files", "LogFile", "read_errors"]
+__all__ = ["LOCK", "RESTORE", "Files", "LogFile", "check_plain", "read_errors"]
 
 LOCK = ".lock"
 
@@ -262,3 +263,15 @@ def read_errors(folder: Path) -> Iterator[None]:
         if "null" not in str(error):
             raise
         raise RunError(f"{str(folder)!r}: the name has a NUL character.", remedy="Choose another folder.") from error
+
+
+def check_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse an archive that is compressed or whose entries are larger than the file. Runs never write such files.
+
+    Raises:
+      DataError: the archive is refused.
+    """
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise DataError(f"{path}: expected uncompressed entries, found compressed ones.")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise DataError(f"{path}: the entries are larger than the file.")
