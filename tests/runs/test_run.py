@@ -304,7 +304,11 @@ class TestExtending:
 class TestEvaluations:
     """The fullest evaluation stays, and a smaller one of the same weights and split goes to a second file."""
 
-    FULL: ClassVar = {"split": "test", "weights": "final", "step": 24, "num_examples": 180, "iw_samples": 100}
+    FULL: ClassVar = {
+        "run": "runs/a", "dataset": "digits", "likelihood": "bernoulli", "scaling": "pixels", "binarization": "dynamic",
+        "measure": "a probability", "split": "test", "weights": "final", "step": 24, "seed": 0, "num_examples": 180,
+        "iw_samples": 100, "log_likelihood": -23.5,
+    }  # fmt: skip
 
     @pytest.mark.parametrize(
         ("change", "file"),
@@ -351,7 +355,7 @@ class TestEvaluations:
         assert copied.read(runs.EVALUATION) == self.FULL
 
     @pytest.mark.parametrize(
-        "odd", [{"num_examples": "many"}, {"iw_samples": None}, {"ais": 3}, {"ais": {"steps": []}}]
+        "odd", [{"num_examples": "many"}, {"iw_samples": None}, {"ais": 3}, {"ais": {"steps": []}}, {"seed": "a"}]
     )
     def test_replaces_an_evaluation_with_invalid_values(self, odd: dict[str, object], copied: Run) -> None:
         copied.write(runs.EVALUATION, self.FULL | odd)

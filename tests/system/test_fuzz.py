@@ -36,7 +36,7 @@ from tfp_vae.runs.folder import epochs
 from tfp_vae.runs.folder.checkpoint import Checkpoint
 from tfp_vae.runs.run import Run
 
-FAST, SLOW = 60, 1_200
+FAST, SLOW = 20, 1_200
 """Inputs for each loader in the fast and in the slow tests."""
 
 MOST_MEMORY = 50_000_000

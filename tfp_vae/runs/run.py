@@ -446,7 +446,11 @@ class Run:
                 f"{self.folder}: the evaluation was not written, because the run was trained on from step "
                 f"{result['step']:,} to step {now:,}. Evaluate it again."
             )
-        name = PARTIAL if is_fuller(self._read_or_empty(EVALUATION), result) else EVALUATION
+        try:
+            kept = self.evaluation()
+        except RunError:  # a damaged evaluation is replaced
+            kept = None
+        name = PARTIAL if kept is not None and is_fuller(kept.content(), result) else EVALUATION
         self.write(name, result)
         return name
 

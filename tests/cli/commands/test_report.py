@@ -59,3 +59,38 @@ def test_damaged_file_of_the_run_is_refused(here: Path, copied: Run) -> None:
     (copied.folder / "environment.json").write_text("{}")
     assert "environment.json" in one_sentence(call("report", "--run", copied.folder, "--no-plots", code=4))
     assert not (copied.folder / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("environment.json", {"packages": None}, "packages: expected"),
+        ("training.json", {"validation": {"elbo": "high"}}, "validation.elbo: expected a number, found 'high'"),
+        ("training.json", {"parameters": 10**400}, "parameters: expected"),
+        ("evaluation.json", {}, "this key is missing"),
+        ("state.json", {"state": ["finished"]}, "state: expected"),
+    ],
+)
+def test_wrong_value_with_a_valid_checksum_is_refused(
+    name: str, change: dict[str, object], message: str, here: Path, copied: Run
+) -> None:
+    old = copied.read(name) if (copied.folder / name).exists() else {}
+    copied.write(name, {**old, **change})
+    said = one_sentence(call("report", "--run", copied.folder, "--no-plots", code=4))
+    assert name in said
+    assert message in said
+    assert not (copied.folder / "report.html").exists()
+
+
+def test_report_does_without_a_file_of_results(here: Path, copied: Run) -> None:
+    (copied.folder / "environment.json").unlink()
+    assert answer("report", "--run", copied.folder, "--no-plots")["pictures"] == []
+
+
+def test_report_lists_what_changed_on_resuming(here: Path, copied: Run) -> None:
+    copied.extend(3, learning_rate=5e-4)
+    call("report", "--run", copied.folder, "--no-plots")
+    text = " ".join(Page((copied.folder / "report.html").read_text()).text.split())
+    assert "Changed on resuming" in text
+    assert "epochs: 2 before epoch 3, then 3; learning rate: 0.001 before epoch 3, then 0.0005" in text
+    assert "no single command can repeat it" in text

@@ -40,3 +40,10 @@ def test_messages_point_to_runs_in_other_folders(here: Path, trained: Path) -> N
     assert "`tfp-vae runs --runs-dir .` lists those in this folder" in call("runs").stderr
     assert "or name one with --run, such as 'r 1'" in one_sentence(call("sample", code=4))
     assert "r 1" in call("runs", "--runs-dir", ".").stdout
+
+
+def test_wrong_value_in_an_evaluation_is_damage_and_not_a_crash(copied: Run) -> None:
+    copied.write("evaluation.json", {"log_likelihood": {"a": 1}})
+    (row,) = json.loads(call("runs", "--runs-dir", copied.folder.parent, "--json").stdout)["runs"]
+    assert row["state"] == "damaged"
+    assert "damaged" in call("runs", "--runs-dir", copied.folder.parent).stdout

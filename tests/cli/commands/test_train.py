@@ -246,3 +246,20 @@ def test_the_result_names_early_stopping_and_averaged_weights(capsys: pytest.Cap
     printed = capsys.readouterr().out
     assert "with no epoch of a finite validation bound" in printed
     assert "EMA" not in printed
+
+
+def test_resume_refuses_other_settings_and_a_learning_rate_without_epochs_left(copied: Run) -> None:
+    resume = ("train", "--resume", "--run-dir", copied.folder, "--no-plots")
+    said = one_sentence(call(*resume, "--learning-rate", "5e-4", code=2))
+    assert "all 2 epochs are done. Raise the total with --epochs." in said
+    assert "--batch-size cannot be changed on --resume" in one_sentence(call(*resume, "--batch-size", 7, code=2))
+    assert copied.config().changes == ()
+
+
+@pytest.mark.slow
+def test_resume_takes_another_learning_rate_and_records_it(copied: Run) -> None:
+    resume = ("train", "--resume", "--run-dir", copied.folder, "--no-plots")
+    call(*resume, "--learning-rate", "5e-4", "--epochs", 3)
+    assert [round(line["learning_rate"], 9) for line in copied.metrics()] == [1e-3, 1e-3, 5e-4]
+    changes = [(change.setting, change.epoch, change.before, change.after) for change in copied.config().changes]
+    assert changes == [("epochs", 3, 2, 3), ("learning_rate", 3, 1e-3, 5e-4)]

@@ -150,7 +150,7 @@ class TrainingResult(Measured):
     train, validation: means over the last epoch, and over the validation data after it.
     best: the best epoch, or None if no epoch has a finite validation bound.
     weights: the weights that commands use by default.
-    remarks: what the history shows, in sentences.
+    remarks: sentences about overfitting and unused dimensions.
     stopped_early: where training stopped early, or None.
     ema: the decay of the averaged weights, or None.
     seconds: the time of all epochs.
