@@ -38,7 +38,7 @@ from tfp_vae.core.errors import DiskError, DivergenceError, RunError, UsageError
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
-from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.objectives import ELBO, OBJECTIVES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import train as session
 from tfp_vae.runs.build import build_from_config
@@ -51,7 +51,7 @@ from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
-from tfp_vae.training.loop import Trainer, epoch_batches
+from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.state import Shapes, State
 
 
@@ -392,7 +392,6 @@ class TestLocks:
 import time
 from pathlib import Path
 from tfp_vae.runs.run import Run
-from tfp_vae.training import fitting
 with Run(Path({str(run.folder)!r})).claim():
     print("claimed", flush=True)
     time.sleep(60)
@@ -489,7 +488,10 @@ class TestPrevious:
         run.save_checkpoint(following)
         assert [checkpoints.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
 
-    def test_the_first_save_of_a_resumed_training_keeps_the_last_checkpoint(self, run: Run) -> None:
+    def test_the_first_save_of_a_resumed_training_keeps_the_last_checkpoint(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "SAVE_SECONDS", 3_600.0)
         run.extend(4)
         steps = []
         train(Run(run.folder), reload(run.config()), callbacks=[Interrupt(lambda: steps.append(0) or len(steps) > 2)])
@@ -590,14 +592,20 @@ class TestBest:
         assert (
             State(best.vae).capture()["decoder/000/kernel"] != State(final.vae).capture()["decoder/000/kernel"]
         ).any()
-        validate = lambda vae: fitting.Validator(  # noqa: E731
-            vae, fitting.elbo_for(vae), dataset.validation.x, run_seed=0, execution="graph"
+        validate = lambda vae: Validator(  # noqa: E731
+            vae, ELBO(), dataset.validation.x, run_seed=0, execution="graph"
         )()
         assert validate(best.vae).elbo == pytest.approx(elbos[0], rel=1e-6)
         assert validate(final.vae).elbo == pytest.approx(elbos[2], rel=1e-6)
 
     @pytest.mark.parametrize(
-        "command", [("sample", "--n", "2"), ("evaluate", "--iw-samples", "2", "--max-examples", "5", *GRAPH)]
+        "command",
+        [
+            ("sample", "--n", "2"),
+            pytest.param(
+                ("evaluate", "--iw-samples", "2", "--max-examples", "5", *GRAPH), marks=pytest.mark.slow, id="evaluate"
+            ),
+        ],
     )
     def test_commands_name_the_weights(self, command: tuple[str, ...], worsened: tuple[Run, Dataset]) -> None:
         for weights, step in (("best", 12), ("final", 36)):
@@ -624,7 +632,10 @@ def runs_table(entries: dict[str, Callable[..., object]]) -> object:
 class TestDivergence:
     """Training stops at the first step whose loss, gradient or weights are not finite."""
 
-    @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
+    @pytest.mark.parametrize(
+        "activation",
+        ["relu", pytest.param("gelu", marks=pytest.mark.slow), pytest.param("tanh", marks=pytest.mark.slow)],
+    )
     def test_divergence_by_a_value_after_the_check(
         self, activation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

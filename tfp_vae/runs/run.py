@@ -641,4 +641,5 @@ def find(run: str | None, runs_dir: str) -> Run:
             f"expected a finished run under {runs_dir}, found none. Make one with `train`, or name one with `run`, "
             f"{which}."
         )
+    finished[-1].files.hold()
     return finished[-1]

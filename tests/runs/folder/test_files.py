@@ -16,7 +16,7 @@ from tfp_vae.runs import run as runs
 from tfp_vae.runs.folder.files import Files, LogFile
 from tfp_vae.runs.folder.records import Status
 from tfp_vae.runs.frames import Film
-from tfp_vae.runs.run import Run
+from tfp_vae.runs.run import Run, find
 from tfp_vae.runs.train import train
 
 
@@ -101,8 +101,11 @@ class TestReplaced:
         assert not list(run.folder.rglob("epoch-*"))
         assert Run(tmp_path / "first").checkpoint().step > 0
 
-    def test_evaluation_is_not_written_into_a_run_that_took_the_folder(self, copied: Run, trained: Path) -> None:
-        run = Run.open(copied.folder)
+    @pytest.mark.parametrize("name", [True, False])
+    def test_evaluation_is_not_written_into_a_run_that_took_the_folder(
+        self, name: bool, copied: Run, trained: Path
+    ) -> None:
+        run = find(str(copied.folder) if name else None, str(copied.folder.parent))
         run.folder.rename(run.folder.with_name("moved"))
         shutil.copytree(trained, run.folder)
         before = sorted(run.folder.rglob("*"))
