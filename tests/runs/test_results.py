@@ -275,6 +275,15 @@ class TestUnits:
         assert result["bits_per_dim_of"] == "binarized values"
 
 
+def test_an_evaluation_remarks_on_idle_units(standardized: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, plan_ = reload(standardized.config), Plan(iw_samples=(1,), max_examples=5, execution="eager")
+    monkeypatch.setattr(results, "idle_units", lambda active, total: f"{active} of {total}")
+    found = assess(standardized, data, plan_).result
+    assert found["remarks"] == [f"{found['active_units']} of 2"]
+    monkeypatch.setattr(results, "idle_units", lambda active, total: "")
+    assert assess(standardized, data, plan_).result["remarks"] == []
+
+
 def test_scores_of_some_examples_are_those_of_an_evaluation(assessment: Assessment, restored: LoadedRun) -> None:
     rows = assessment.examples.rows
     settings = {"iw_samples": 200, "execution": "graph"}
