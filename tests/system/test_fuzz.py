@@ -113,7 +113,6 @@ LOADERS: dict[str, Loader] = {
     "jpeg": Loader(image("a.jpg"), encoded(GOOD[0], "jpeg"), DataError),
     "webp": Loader(image("a.webp"), encoded(GOOD[0], "webp", lossless=True), DataError),
     "tiff": Loader(image("a.tif"), encoded(GOOD[0], "tiff"), DataError),
-    "bmp": Loader(image("a.bmp"), encoded(GOOD[0], "bmp"), DataError),
     "csv.gz": Loader(read_csv, gzip.compress(b"a,b,c\n1,2,3\n4,,NA\n"), DataError),
     "checkpoint": Loader(checkpoints.read, b"", DataError),
     "config": Loader(of_run(Run.config), text(CONFIG), RunError, runs.CONFIG),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tfp_vae.data.readers import (
         arrays,
         images,
+        roles,
         sources,
         tables,
     )
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "arrays",
     "images",
+    "roles",
     "sources",
     "tables",
 ]
