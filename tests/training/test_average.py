@@ -25,7 +25,7 @@ from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import fitting
-from tfp_vae.training.average import Average
+from tfp_vae.training.average import Average, copies
 from tfp_vae.training.history import Totals
 from tfp_vae.training.loop import Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
@@ -66,7 +66,12 @@ class TestAverage:
     """a_t = sum_s d^(t-s) w_s / sum_s d^(t-s)."""
 
     @pytest.mark.parametrize(
-        ("execution", "decay"), [pytest.param("xla", 0.999, marks=pytest.mark.slow), ("graph", 0.3), ("eager", 0.9)]
+        ("execution", "decay"),
+        [
+            pytest.param("xla", 0.999, marks=pytest.mark.slow),
+            pytest.param("graph", 0.3, marks=pytest.mark.slow),
+            ("eager", 0.9),
+        ],
     )
     def test_average_is_the_weighted_mean_over_all_steps(self, execution: str, decay: float) -> None:
         batches = tf.constant(epoch_batches(30, 10, STEPS, 0, 0))
@@ -102,7 +107,7 @@ class TestAverage:
         batches, found = tf.constant(epoch_batches(30, 10, STEPS, 0, 0)), []
         for cuts in ([STEPS], [1, 3, STEPS]):
             averaged, totals = make(), Totals()
-            steps = trainer(make(), Average(averaged.trainable_variables, 0.9))
+            steps = trainer(make(), Average(averaged.trainable_variables, 0.9), "eager")
             for end in cuts:
                 totals = steps.run(batches, end, 0, totals)
             found.append(State(averaged).capture())
@@ -140,7 +145,7 @@ class TestCost:
         batches, found = tf.constant(epoch_batches(30, 10, STEPS, 0, 0)), []
         for average in (None, Average(make().trainable_variables, 0.9)):
             vae = make()
-            trainer(vae, average).run(batches, STEPS, 0, Totals())
+            trainer(vae, average, "eager").run(batches, STEPS, 0, Totals())
             found.append(State(vae).capture())
         assert_same(*found)
 
@@ -188,6 +193,7 @@ class TestRun:
                 np.testing.assert_array_equal(value, saved[f"average/{name}"])
         assert (saved["average/decoder/000/kernel"] != saved["decoder/000/kernel"]).any()
 
+    @pytest.mark.slow  # the test before compares the best weights of a run with averages
     def test_best_weights_of_an_earlier_epoch_are_averages(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -202,6 +208,7 @@ class TestRun:
         assert longer.read("training.json")["best"]["epoch"] == 1
         assert_same(State(LoadedRun(longer, "best").vae).capture(), State(LoadedRun(first).vae).capture())
 
+    @pytest.mark.slow  # `fit` in memory resumes averages in the tests of `fit`
     def test_an_interrupted_run_resumes_to_the_same_bits(
         self, averaged_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -236,16 +243,19 @@ def test_shapes_of_averages_agree_with_the_built_model(members: dict[str, str], 
     data, small = Run(trained).config().data, {"encoder": "mlp:hidden=4", "decoder": "mlp:hidden=4", "latent_dim": 3}
     training = TrainingConfig(objective="monte-carlo-elbo", ema=0.99)
     config = RunConfig(data=data, model=ModelConfig(**{**small, **members}), training=training)
-    vae, averaged, optimizer = build_from_config(config), build_from_config(config), OPTIMIZERS["adam"](1e-3)
+    vae, optimizer = build_from_config(config), OPTIMIZERS["adam"](1e-3)
     optimizer.build(vae.trainable_variables)
-    state = State(vae, optimizer, Average(averaged.trainable_variables, 0.99))
+    averages = copies(vae.trainable_variables)
+    state = State(vae, optimizer, Average(averages, 0.99))
     built = state.capture()
     assert shapes(config) == {name: (value.shape, value.dtype.type) for name, value in built.items()}
     assert len(weights_in_use(built)) == len(model_arrays(built)) == len(vae.variables)
     assert sum(name.startswith(AVERAGE) for name in built) == len(vae.trainable_variables)
     state.restore({name: value + 1 for name, value in built.items()})
-    for name, value in State(averaged).capture().items():
-        np.testing.assert_array_equal(value, built[AVERAGE + name] + 1)
+    of = {id(weight): average for weight, average in zip(vae.trainable_variables, averages, strict=True)}
+    for name, weight in State(vae).variables.items():
+        if id(weight) in of:
+            np.testing.assert_array_equal(of[id(weight)], built[AVERAGE + name] + 1)
 
 
 class TestCommand:
@@ -259,6 +269,7 @@ class TestCommand:
         assert "weights: best, of step 24, averaged (EMA with decay 0.9)" in result.stderr
         assert json.loads(result.stdout)["ema"] == 0.9
 
+    @pytest.mark.slow
     def test_training_mentions_averaged_weights(self, tmp_path: Path) -> None:
         told = ("--ema", "0.99", "--epochs", "1", "--hidden", "8", "--execution", "graph", "--run-dir", tmp_path / "r")
         assert "validation uses averaged weights (EMA with decay 0.99)" in call("train", "--no-plots", *told).stdout
