@@ -12,7 +12,8 @@ from tfp_vae.core.files import write_bytes
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.loading import read
 from tfp_vae.data.named import DATASETS
-from tfp_vae.data.readers.sources import FOLDER, READERS
+from tfp_vae.data.readers.sources import FOLDER, READERS, Reading
+from tfp_vae.data.readers.words import WordsFound
 from tfp_vae.data.transforms.scaling import SCALINGS, choose_scaling
 
 from .. import console, options, output
@@ -25,6 +26,9 @@ COLUMNS = 10
 
 MOST_CLASSES = 12
 """The most classes to list."""
+
+SHOWN = 4
+"""The most words of a column to show."""
 
 LARGE = 1 << 36
 """Announce the search for duplicates from this many multiplications on."""
@@ -96,7 +100,7 @@ def inspect_command(
         path = output.check_path(out, (".png",))
     except DiskError as error:  # raised after the findings are printed
         refusal = error
-    raw = read(dataset, data_dir, console.DownloadProgress(), options.reading(reading))
+    raw = read_or_describe(dataset, data_dir, options.reading(reading), as_json=as_json)
     from tfp_vae.runs.recipe import inspect
 
     if sum(len(x) for x in raw.parts[1:]) * raw.train.x.size > LARGE:
@@ -123,6 +127,35 @@ def inspect_command(
         raise DataError(f"These data cannot be used for training: {found['problem']}")
     if refusal is not None:
         raise refusal
+
+
+def read_or_describe(dataset: str, data_dir: str | None, reading: Reading, *, as_json: bool) -> Dataset:
+    """Return a data set. If it is a table with words, print what its columns hold before the error is raised.
+
+    Args:
+      dataset, data_dir, reading: see `data.loading.read`.
+      as_json: whether to print a JSON object.
+    """
+    try:
+        return read(dataset, data_dir, console.DownloadProgress(), reading)
+    except DataError as error:
+        found = error.__cause__
+        columns = found.columns if isinstance(found, WordsFound) else ()
+        if columns and as_json:
+            described = [column._asdict() for column in columns]
+            console.print_json({"dataset": dataset, "trainable": False, "problem": str(error), "columns": described})
+        elif columns:
+            rows = [
+                [
+                    column.name,
+                    "labels?" if column.is_class else "words" if column.is_text else "numbers",
+                    *column[1:4],
+                    ", ".join(column.different[:SHOWN]) + ", ..." * (len(column.different) > SHOWN),
+                ]
+                for column in columns
+            ]
+            console.print_table(["column", "holds", "numbers", "missing", "words", "such as"], rows)
+        raise
 
 
 def plot_examples(raw: Dataset, scaling: str | None) -> bytes:

@@ -1,4 +1,4 @@
-"""Slow tests: learning MNIST, and memory."""
+"""Slow tests: learning MNIST and photos, and memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import tfp_vae as tv
+from tests.helpers.photos import colour_crops, ssim
 from tfp_vae.runs.config import ModelConfig, TrainingConfig
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import plan
@@ -27,6 +30,18 @@ def test_learns_mnist(shared_data: Path, tmp_path: Path) -> None:
     assert result["elbo"] > -105
     assert result["log_likelihood"] > result["elbo"] + 2
     assert 8 <= result["active_units"] <= 40
+
+
+def test_default_reconstructions_of_colour_photos_keep_their_structure() -> None:
+    data = tv.data.load(colour_crops(32, stride=16))
+    vae = tv.build(data)
+    tv.fit(vae, data, epochs=14)
+    x = data.test.x
+    found = np.asarray(vae.decoder(vae.encoder(x).mean()).mean())
+    assert ssim(x, x) == pytest.approx(1)
+    assert ssim(x, np.broadcast_to(data.train.x.mean(axis=0), x.shape)) < 0.2
+    assert ssim(x, found) > 0.4
+    assert np.corrcoef(x.ravel(), found.ravel())[0, 1] > 0.9
 
 
 PEAK = """

@@ -188,6 +188,19 @@ def test_models_in_float64_train_on_data_of_any_type(x: np.ndarray) -> None:
     assert (vae.trainable_variables[0].numpy() != before).any()
 
 
+@pytest.mark.parametrize(("spread", "warns"), [(1.0, False), (255.0, True)])
+def test_values_in_unsuitable_units_get_one_warning(
+    spread: float, warns: bool, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tv.data.load(spread * rng.random((40, *SHAPE)) - 0.5, scaling="none")
+    vae = tv.build(data, latent_dim=1, likelihood="normal:scale=1", hidden=(4,))
+    with caplog.at_level("WARNING", "tfp_vae"):
+        fit(vae, data, epochs=2, batch_size=10, execution="eager")
+    found = [text for text in caplog.messages if "the first ELBO is -" in text]
+    assert len(found) == warns
+    assert all("Set `scaling=standard`, or `scaling=divided:by=255` for pixels." in text for text in found)
+
+
 def test_history_shows_and_converts(x: np.ndarray) -> None:
     _, history = short(x, validation=x)
     assert "best epoch" in history._repr_html_()

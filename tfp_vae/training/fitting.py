@@ -42,6 +42,9 @@ __all__ = ["Fit", "Training", "fit", "last_fit"]
 CHUNK_SECONDS = 0.25
 """Target duration of one compiled call, so that progress moves and an interrupt takes effect soon."""
 
+ABSURD = -100.0
+"""Warn if the first ELBO of a density is below this many nats per value. Data in suitable units begin at about -2."""
+
 logger = logging.getLogger("tfp_vae")
 
 
@@ -407,7 +410,10 @@ class Training:
         epoch = len(self.history)
         batches = tf.constant(epoch_batches(self._examples, self._batch_size, self.steps, self._seed, epoch))
         while self.totals.steps < self.steps:
+            is_first = self.step == 0
             self._advance(epoch, batches)
+            if is_first:
+                self._check_units()
             if self.totals.steps < self.steps:
                 for callback in callbacks:
                     callback.progress(self)
@@ -416,6 +422,16 @@ class Training:
         self._close(epoch)
         for callback in callbacks:
             callback.epoch(self)
+
+    def _check_units(self) -> None:
+        """Warn if the first ELBO of a density is absurd, as it is for pixels up to 255 that were not divided."""
+        likelihood, elbo = self.vae.decoder.likelihood, self.totals.mean().elbo
+        if not likelihood.discrete and elbo < ABSURD * math.prod(likelihood.event_shape):
+            logger.warning(
+                "the first ELBO is %s nats per example, because the values are large in their units. Set "
+                "`scaling=standard`, or `scaling=divided:by=255` for pixels.",
+                f"{elbo:,.0f}",
+            )
 
     def _advance(self, epoch: int, batches: Tensor) -> None:
         """Take one chunk of steps.

@@ -125,6 +125,18 @@ def test_unusable_data_are_described_before_the_error(tmp_path: Path) -> None:
     assert "These data cannot be used for training" in one_sentence(result)
 
 
+def test_a_table_with_words_is_described_before_the_error(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("color,size\n" + "red,1\nblue,2\n" * 9)
+    result = call("data", "inspect", path, code=3)
+    assert re.search(r"color +labels\? +0 +0 +18 +red, blue", result.stdout)
+    assert re.search(r"size +numbers +18", result.stdout)
+    assert "Set --label-column color." in one_sentence(result)
+    found = json.loads(call("data", "inspect", path, "--json", code=3).stdout)
+    assert found["columns"][0]["different"] == ["red", "blue"]
+    assert not found["trainable"]
+
+
 @pytest.mark.parametrize("shape", [(20, 6), (20, 4, 5, 1), (20, 4, 5, 3)])
 @pytest.mark.parametrize("scaling", [None, "none"])
 def test_examples_are_plotted_as_png(shape: tuple[int, ...], scaling: str | None, rng: np.random.Generator) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from tfp_vae.core.errors import DataError
 from tfp_vae.data.readers.arrays import name_errors, open_plain, read_at_most
+from tfp_vae.data.readers.words import WordsFound, describe_columns
 
 __all__ = [
     "DELIMITERS",
@@ -267,7 +268,7 @@ def read_rows(
       label: the index of the labels, if there are any.
       path: the file, for messages.
     """
-    x, labels, lines, unlabelled = [], list[str](), list[int](), list[int]()
+    x, labels, lines, unlabelled = list[np.ndarray](), list[str](), list[int](), list[int]()
     for line, row in rows:
         if len(row) != len(header):
             raise DataError(f"{path}, line {line}: expected {len(header)} cells, found {len(row)}. Correct that line.")
@@ -277,11 +278,12 @@ def read_rows(
             cells = {place: parse_number(row[place]) for place in places}
             wrong = next((place for place, number in cells.items() if number is None), None)
             if wrong is not None:
-                raise DataError(
+                features, rest = [header[place] for place in places], itertools.chain([row], (row for _, row in rows))
+                words = WordsFound(describe_columns(header, rest, parse_number, before=len(x), features=features))
+                raise words.error(path, features) or DataError(
                     f"{path}, line {line}: expected a number in column {header[wrong]!r}, found {row[wrong][:40]!r}. "
-                    "Correct it, or to train on these data, choose features with `columns` and name the label with "
-                    "`label_column`."
-                ) from None
+                    "Correct it, or leave out the column with `drop_columns`."
+                ) from words
             numbers = np.array([cells[place] for place in places], np.float64)
         x.append(numbers)
         lines.append(line)

@@ -1,0 +1,49 @@
+"""Tables with words: facts about their columns, and errors that name what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tfp_vae.core.errors import DataError
+from tfp_vae.data.loading import load
+from tfp_vae.data.readers.tables import parse_number, read_csv
+from tfp_vae.data.readers.words import ColumnFacts, WordsFound, describe_columns
+
+ROWS = [["red", "1.5", f"note {i}", "NA" if i % 3 else "7"] for i in range(9)] + [["blue", "2", "last", "x"]]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["color,size,note,age", *map(",".join, ROWS)]) + "\n")
+    return path
+
+
+def test_columns_are_counted_by_kind_of_cell() -> None:
+    color, size, note, age = describe_columns(("color", "size", "note", "age"), ROWS, parse_number)
+    assert color == ColumnFacts("color", 0, 0, 10, ("red", "blue"))
+    assert size == ColumnFacts("size", 10, 0, 0, ())
+    assert (age.numbers, age.missing, age.words) == (3, 6, 1)
+    assert [each.is_text for each in (color, size, note, age)] == [True, False, True, False]
+    assert [each.is_class for each in (color, size, note, age)] == [True, False, False, False]
+
+
+def test_error_names_the_columns_of_words_and_the_settings(table: Path) -> None:
+    with pytest.raises(DataError, match="columns color, note hold words, such as 'red'") as caught:
+        load(str(table))
+    assert str(caught.value).endswith("Set `label_column=color` and `drop_columns=note`.")
+    data = read_csv(table, label_column="color", drop_columns=["note", "age"])
+    assert data.names == ("size",)
+
+
+def test_a_word_among_numbers_is_a_mistake_in_its_line(table: Path) -> None:
+    with pytest.raises(DataError, match="line 11: expected a number in column 'age', found 'x'") as caught:
+        load(str(table), label_column="color", drop_columns="note")
+    assert isinstance(caught.value.__cause__, WordsFound)
+    assert caught.value.__cause__.columns[3].numbers == 9
+
+
+def test_columns_that_are_not_read_cause_no_error(table: Path) -> None:
+    assert load(str(table), columns="size", label_column="color").event_shape == (1,)
