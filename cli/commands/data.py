@@ -159,7 +159,7 @@ def read_or_describe(dataset: str, data_dir: str | None, reading: Reading, *, as
 
 
 def plot_examples(raw: Dataset, scaling: str | None) -> bytes:
-    """Return a PNG picture of training examples: images unchanged, and vectors with each feature over its range.
+    """Return a PNG picture of training examples: images and series unchanged, and columns of a table over their ranges.
 
     Args:
       raw: before scaling.
@@ -171,11 +171,13 @@ def plot_examples(raw: Dataset, scaling: str | None) -> bytes:
     examples = pick_examples(raw, PICTURED)
     x = np.nan_to_num(np.asarray(examples, np.float64), posinf=0.0, neginf=0.0)
     title = f"{raw.name}: training examples{'' if raw.train.y is None else ', class by class'}"
-    if x.ndim == 2:
+    if raw.reading.columns:
         width = np.ptp(x, axis=0)
         shares = (x - x.min(axis=0)) / np.where(width > 0, width, 1.0)
-        title, features = f"{title}, each feature over its range", raw.reading.columns or ()
-        return plots.png(plots.image_grid(shares, title, features=features))
+        title = f"{title}, each feature over its range"
+        return plots.png(plots.image_grid(shares, title, features=raw.reading.columns))
+    if x.ndim == 2:
+        return plots.png(plots.image_grid(x, title))
     full = SCALINGS.build(SCALINGS.member(scaling or choose_scaling(raw.profile))).full(examples)
     limits = None if full is None else plots.Range(0.0, full)
     return plots.png(plots.image_grid(x, title, COLUMNS, limits=limits, ink=raw.profile.train.ink))

@@ -182,7 +182,7 @@ class TestFilm:
         assert run_data.reel is not None
         assert run_data.reel.epochs == [0, 2]
         (record,) = caplog.records
-        assert record.getMessage().startswith(f"{path}: this frame is of another run, or not finite.")
+        assert record.getMessage().startswith(f"{path}: this frame belongs to another run, or is not finite.")
 
     def test_run_whose_frames_are_all_wrong_has_no_animations(self, filmed_run: Run, digits: Dataset) -> None:
         for epoch in range(3):

@@ -50,6 +50,14 @@ def test_picture_does_not_stretch_pixels(
     assert [axes.get_ylim() for axes in scale] == [(0, 255)] * (full == 255)
 
 
+def test_picture_of_series_shows_their_values(here: Path, figures: list[Figure], rng: np.random.Generator) -> None:
+    x = rng.normal(50.0, 9.0, (40, 30))
+    np.save("a.npy", x)
+    call("data", "inspect", "a.npy", "--out", "a.png")
+    lines = [line.get_ydata() for axes in figures[0].axes for line in axes.lines]
+    np.testing.assert_allclose(lines, pick_examples(read("a.npy"), 100), rtol=1e-6)
+
+
 def test_list_names_data_sets_and_file_formats() -> None:
     result = answer("data", "list")
     assert [each["name"] for each in result["named"]] == list(DATASETS)

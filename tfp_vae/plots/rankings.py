@@ -14,6 +14,9 @@ from tfp_vae.plots.tiles import Tiles, heat_maps
 
 __all__ = ["caption_tiles", "extremes", "ranking", "wrap_name"]
 
+ENDS = "least", "most"
+"""The names of both ends of a ranking by log p(x)."""
+
 ONE_ROW = 5
 """Largest number of images in a single row. A grid of so few would have holes or be narrower than its title."""
 
@@ -58,29 +61,45 @@ def extremes(
     order = np.argsort(values, kind="stable")
     count = min(count, max(1, len(x) // 2))
     least, most = order[:count], order[-count:][::-1]
-    if x.ndim == 2 and not features:
-        rows = np.concatenate([least, most])
-        heads = [f"{number_text(values[row])} nats" for row in rows]
-        if names:
-            heads = [f"{escape_math(names[row])}: {head}" for row, head in zip(rows, heads, strict=True)]
-        heads = [f"{end}\n{head}" for end, head in zip(["least"] * count + ["most"] * count, heads, strict=True)]
-        return line_panels(list(x[rows][:, np.newaxis]), heads, title, across=min(count, ONE_ROW))
     if x.ndim == 2:
-        heads = [
-            f"{end}, {number_text(values[rows[0]])} to {number_text(values[rows[-1]])}"
-            for end, rows in (("least", least), ("most", most))
-        ]
-        figure = heat_maps([x[least], x[most]], heads, title, features=features)
-        if names:
-            for axes, rows in zip(figure.axes, (least, most), strict=False):
-                axes.set_yticks(range(count), [escape_math(names[row]) for row in rows], fontsize="small")
-        return figure
+        return extreme_vectors(x, values, (least, most), title, features, names)
     rows = np.concatenate([least, most])
     named = [names[row] for row in rows] if names else []
     ink = is_ink(x) if ink is None else ink
     tiles = caption_tiles(x[rows], 2, count, title, values[rows], named, range_of(x, unit=unit), ink=ink)
-    tiles.name_rows(["least", "most"])
+    tiles.name_rows(ENDS)
     return tiles.figure
+
+
+def extreme_vectors(
+    x: np.ndarray,
+    values: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray],
+    title: str,
+    features: Sequence[str],
+    names: Sequence[str],
+) -> Figure:
+    """Return the figure of `extremes` for vectors: two heat maps if features have names, else a panel for each vector.
+
+    Args:
+      x, values, title, features, names: see `extremes`.
+      ends: the indices of the least and of the most likely vectors.
+    """
+    if features:
+        heads = [
+            f"{end}, {number_text(values[rows[0]])} to {number_text(values[rows[-1]])}"
+            for end, rows in zip(ENDS, ends, strict=True)
+        ]
+        figure = heat_maps([x[rows] for rows in ends], heads, title, features=features)
+        for axes, rows in zip(figure.axes if names else [], ends, strict=False):
+            axes.set_yticks(range(len(rows)), [escape_math(names[row]) for row in rows], fontsize="small")
+        return figure
+    heads = [
+        f"{end}\n{f'{escape_math(names[row])}: ' if names else ''}{number_text(values[row])} nats"
+        for end, rows in zip(ENDS, ends, strict=True)
+        for row in rows
+    ]
+    return line_panels(list(x[np.concatenate(ends)][:, np.newaxis]), heads, title, across=min(len(ends[0]), ONE_ROW))
 
 
 def ranking(

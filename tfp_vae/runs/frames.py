@@ -227,7 +227,7 @@ def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel:
             kept.append(frame)
         elif frame.epoch <= total:
             path = run.frame_path(frame.epoch)
-            logger.warning("%s: this frame is of another run, or not finite. Animations leave it out.", path)
+            logger.warning("%s: this frame belongs to another run, or is not finite. Animations leave it out.", path)
     if not kept:
         raise RunError(f"{run.folder}: this run has no frames. Training records them unless `plots=False` is set.")
     places = grid(vae, grid_side(config.data.event_shape), config.training.seed)
