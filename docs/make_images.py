@@ -1,8 +1,9 @@
-"""Make the pictures of docs/pictures.md: train two models on MNIST and copy their pictures into docs/images.
+"""Make the pictures of docs/pictures.md: train models on MNIST, a table and series, and copy their pictures.
 
 python docs/make_images.py --data-dir DIR
+python docs/make_images.py --data-dir DIR --only wine waves
 
-Reports are opened in a browser, so run `pip install -e '.[browser]'` first.
+The pictures go into docs/images. Reports are opened in a browser, so run `pip install -e '.[browser]'` first.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from sklearn.datasets import load_wine
+
 IMAGES = Path(__file__).parent / "images"
 BROWSE = Path(__file__).parent / "browse.py"
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
-WIDTHS = ("--hidden", "200,200", "--lr-schedule", "cosine")
+MNIST = ("--dataset", "mnist", "--hidden", "200,200", "--lr-schedule", "cosine")
 RUNS = {
-    "mnist2": (("--latent-dim", "2", "--epochs", "40"),
+    "mnist2": ((*MNIST, "--latent-dim", "2", "--epochs", "40"),
                ("latent-scatter.png", "reconstructions.png", "latent-animation.gif", "decoder-animation.gif")),
-    "mnist20": (("--latent-dim", "20", "--epochs", "15"),
+    "mnist20": ((*MNIST, "--latent-dim", "20", "--epochs", "15"),
                 ("traversals.png", "posterior-prior.png", "log-likelihood.png", "architecture.png")),
+    "wine": (("--dataset", "wine.csv", "--label-column", "target", "--epochs", "300"), ("columns.png",)),
+    "waves": (("--dataset", "waves.npy", "--latent-dim", "3", "--epochs", "60"),
+              ("reconstructions.png", "traversals.png")),
 }  # fmt: skip
 """The options of each run, and the pictures to copy from it."""
 
@@ -37,15 +44,29 @@ def main() -> None:
     """Train the runs and copy their pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", required=True, help="folder of the MNIST files, downloaded if missing")
-    data_dir = parser.parse_args().data_dir
+    parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS), help="names of the runs")
+    given = parser.parse_args()
+    data_dir = str(Path(given.data_dir).absolute())
     with tempfile.TemporaryDirectory() as folder:
-        for name, (settings, pictures) in RUNS.items():
+        write_examples(Path(folder))
+        for name in given.only:
+            settings, pictures = RUNS[name]
             run = Path(folder) / name
-            data = ("--dataset", "mnist", "--data-dir", data_dir, "--run-dir", str(run))
-            subprocess.run([*TFP_VAE, "train", *data, *settings, *WIDTHS], check=True)
+            options = ("--data-dir", data_dir, "--run-dir", str(run))
+            subprocess.run([*TFP_VAE, "train", *settings, *options], check=True, cwd=folder)
             for picture in pictures:
                 shutil.copyfile(run / "plots" / picture, IMAGES / f"{name}-{picture}")
-        show_report(Path(folder) / "mnist20", data_dir)
+        if "mnist20" in given.only:
+            show_report(Path(folder) / "mnist20", data_dir)
+
+
+def write_examples(folder: Path) -> None:
+    """Write a table of wines and an array of noisy waves."""
+    load_wine(as_frame=True).frame.to_csv(folder / "wine.csv", index=False)
+    rng = np.random.default_rng(0)
+    phases, heights = rng.uniform(0, 2 * np.pi, (1_000, 1)), rng.uniform(2, 8, (1_000, 1))
+    waves = 20 + heights * np.sin(np.linspace(0, 2 * np.pi, 48) + phases)
+    np.save(folder / "waves.npy", waves + rng.normal(scale=0.3, size=waves.shape))
 
 
 def show_report(run: Path, data_dir: str) -> None:
