@@ -148,18 +148,27 @@ def print_json(value: Mapping[str, object]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table to stdout. Columns of numbers are aligned to the right, floats have two decimals."""
+    """Print a table to stdout. Columns of numbers are aligned to the right, floats have two decimals.
+
+    On a narrow terminal only the widest column is wrapped, between words.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[f"{value:.2f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    widest = widths.index(max(widths))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
         numeric = all(isinstance(row[i], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(f"{value:.2f}" if isinstance(value, float) else str(value)) for value in row))
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=i != widest)
+    for row in cells:
+        table.add_row(*map(Text, row))
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    word = max(cell_len(word) for row in [columns, *cells] for word in row[widest].split() or [""])
+    console.width = max(console.width, sum(widths) - widths[widest] + word + 2 * len(widths))
     with console.capture() as capture:
         console.print(table)
     click.echo(PADDING.sub(r"\1", capture.get()), nl=False)

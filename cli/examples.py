@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
+from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS, Split
 from tfp_vae.runs.recipe import binarize, held_out_view, read_examples, reload
@@ -39,7 +40,8 @@ class Examples(NamedTuple):
     def title(self) -> str:
         """The title in pictures."""
         split = self.origin["split"]
-        return f"{len(self.split):,} {split} examples" if split else f"{len(self.split):,} examples of {self._stem}"
+        many = plural(len(self.split), f"{split} example" if split else "example")
+        return many if split else f"{many} of {self._stem}"
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return columns that identify each example: its index, and its source row, name and label if known."""

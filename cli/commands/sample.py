@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.config import DataConfig
@@ -112,7 +113,10 @@ def command(
         raise UsageError(
             f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
-    title, name = f"{n:,} samples, {OUTPUTS[show].symbol} with z from the prior", f"samples-{n}-{show}-seed{seed}"
+    title, name = (
+        f"{plural(n, 'sample')}, {OUTPUTS[show].symbol} with z from the prior",
+        f"samples-{n}-{show}-seed{seed}",
+    )
     if region is not None:
         title += " in [{:g}, {:g}] x [{:g}, {:g}]".format(*region)
         name += "-region" + "_".join(f"{bound:g}" for bound in region)

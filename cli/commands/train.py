@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import click
 from click.core import ParameterSource
 
+from tfp_vae.core.display import plural
 from tfp_vae.core.errors import Interrupted, UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.reports.pictures import RUN_PICTURES
@@ -201,9 +202,9 @@ class CommandLine(Callback):
         """Print the start, and look for a signal."""
         if training.step:
             epoch, step = divmod(training.step, training.steps)
-            within = f" and {step:,} of {training.steps:,} steps" if step else ""
+            within = f" and {step:,} of {plural(training.steps, 'step')}" if step else ""
             console.notice(
-                f"continuing after {epoch:,} of {training.epochs:,} epochs{within}, from step {training.step:,}"
+                f"continuing after {epoch:,} of {plural(training.epochs, 'epoch')}{within}, from step {training.step:,}"
             )
         executions = {
             "xla": "compiling with XLA (use --execution graph to skip)",
@@ -240,9 +241,8 @@ def draw_pictures(run: Run, dataset: Dataset) -> None:
 
 def print_result(result: Mapping[str, Any]) -> None:
     """Print the result of training: sizes, a table of metrics, notes, and the run's folder."""
-    click.echo(
-        "{dataset}: {epochs} epochs, {steps:,} steps, {parameters:,} parameters, {seconds:.1f} s".format(**result)
-    )
+    sizes = ", ".join(plural(result[f"{noun}s"], noun) for noun in ("epoch", "step", "parameter"))
+    click.echo(f"{result['dataset']}: {sizes}, {result['seconds']:.1f} s")
     terms = ("elbo", "distortion", "rate")
     splits = [split for split in ("train", "validation") if result[split]["elbo"] is not None]  # some data have one
     rows = [[split, *(float(result[split][term]) for term in terms)] for split in splits]

@@ -123,3 +123,22 @@ def test_closed_streams_stay_closed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stdout", stream)
         with console.printable_streams():
             pass
+
+
+def test_a_table_on_a_narrow_terminal_breaks_no_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    rows = [["autoregressive-flow", 123456.5, "a sentence of several words that is long"], ["short", 1.0, ""]]
+    console.print_table(["a name", "value", "meaning"], rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert "autoregressive-flow" in lines[1]
+    assert "123456.50" in lines[1]
+    words = " ".join(lines).split()
+    assert all(word in words for word in ["a", "sentence", "of", "several", "words", "that", "is", "long"])
+
+
+def test_a_table_without_rows_has_its_head(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table(["a name", "value"], [])
+    assert capsys.readouterr().out.split() == ["a", "name", "value"]

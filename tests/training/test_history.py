@@ -48,8 +48,8 @@ def test_a_history_is_a_sequence_of_epochs() -> None:
 
 
 def test_repr_names_the_end_of_training() -> None:
-    assert repr(History([epoch(1)])) == "History(1 epochs)"
-    assert repr(History([epoch(1)], ended="all 1 epochs")) == "History(1 epochs, ended: all 1 epochs)"
+    assert repr(History([epoch(1)])) == "History(1 epoch)"
+    assert repr(History([epoch(1)], ended="all 1 epochs")) == "History(1 epoch, ended: all 1 epochs)"
 
 
 def test_a_notebook_shows_the_last_and_the_best_epoch() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import TextColumn
 
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import start_run
@@ -99,3 +103,33 @@ def test_a_run_shows_progress_only_on_request(tmp_path: Path, capsys: pytest.Cap
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
     assert f"validation {run.metrics()[-1]['validation_elbo']:.2f}" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        (80, "ELBO -3.00  distortion 2.00  rate 1.00  validation -4.00"),
+        (50, "ELBO -3.00  rate 1.00  validation -4.00"),
+        (30, "ELBO -3.00  validation -4.00"),
+        (20, "ELBO -3.00"),
+        (5, ""),
+    ],
+)
+def test_narrow_terminals_show_the_most_important_terms(room: int, expected: str) -> None:
+    terms = {"ELBO": -3.0, "distortion": 2.0, "rate": 1.0, "validation": -4.0}
+    assert progress.fit_terms(terms, room) == expected
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 100, 160])
+def test_a_bar_keeps_its_title_and_its_length_on_any_terminal(width: int) -> None:
+    console = Console(width=width, force_terminal=True, file=io.StringIO(), color_system=None)
+    bar = Bar(*progress.columns(TextColumn("{task.fields[terms]}"), width=width), console=console)
+    terms = {"ELBO": -1234.5, "distortion": 1200.25, "rate": 34.25, "validation": -1240.5}
+    title = "epoch 100/100"
+    room = width - len(title) - (progress.BAR if width >= progress.WIDE else progress.SHORT_BAR) - progress.TIME
+    bar.add_task(title, total=10, completed=10, terms=progress.fit_terms(terms, room))
+    console.print(bar)
+    (line,) = console.file.getvalue().splitlines()
+    assert title in line
+    assert "\u2026" not in line
+    assert line.count("\u2501") >= progress.SHORT_BAR

@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 
-__all__ = ["table", "text_of"]
+__all__ = ["plural", "table", "text_of"]
 
 
 def text_of(value: object) -> str:
@@ -23,6 +23,18 @@ def text_of(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.5g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun, which gets an s unless the number is 1.
+
+    ```python
+    from tfp_vae.core.display import plural
+
+    plural(1, "epoch"), plural(37500, "step")  # "1 epoch", "37,500 steps"
+    ```
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def table(caption: str, rows: Iterable[Sequence[object]]) -> str:

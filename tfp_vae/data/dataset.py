@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
+from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import FINITE, LARGEST, REAL, Support, first_violation, usual_numbers
@@ -76,7 +77,7 @@ class Split:
 
     def __repr__(self) -> str:
         labels = "" if self.y is None else ", with labels"
-        return f"Split({len(self):,} examples of {'x'.join(map(str, self.x.shape[1:]))}{labels})"
+        return f"Split({plural(len(self), 'example')} of {'x'.join(map(str, self.x.shape[1:]))}{labels})"
 
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> Split:
         """Return some of the examples. Any NumPy index of the first axis selects them."""

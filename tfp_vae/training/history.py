@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final, overload
 
 import numpy as np
 
-from tfp_vae.core.display import table
+from tfp_vae.core.display import plural, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,7 +186,7 @@ class History:
         return self.epochs[index]
 
     def __repr__(self) -> str:
-        return f"History({len(self):,} epochs{f', ended: {self.ended}' if self.ended else ''})"
+        return f"History({plural(len(self), 'epoch')}{f', ended: {self.ended}' if self.ended else ''})"
 
     def _repr_html_(self) -> str:
         if not self.epochs:
@@ -201,7 +201,7 @@ class History:
             ("seconds", f"{sum(each.seconds for each in self.epochs):.1f}"),
             *(("remark", remark) for remark in self.remarks),
         ]
-        return table(f"History of {len(self):,} epochs", rows)
+        return table(f"History of {plural(len(self), 'epoch')}", rows)
 
     @property
     def best_epoch(self) -> int:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
 
@@ -25,11 +25,18 @@ LINES, SECONDS = 10, 30.0
 """Without a terminal, about this many lines appear, and one at least after this many seconds."""
 
 
-def columns(*middle: ProgressColumn) -> tuple[ProgressColumn, ...]:
-    """Return the columns of a bar, with these in the middle."""
+WIDE, BAR, SHORT_BAR = 100, 24, 8
+"""The width of a terminal from which on a bar has its full length, that length, and the one on narrower terminals."""
+
+TIME = len(" left 0:00:00") + 3
+"""The width of the time at the end, and of the spaces between the columns."""
+
+
+def columns(*middle: ProgressColumn, width: int = WIDE) -> tuple[ProgressColumn, ...]:
+    """Return the columns of a bar on a terminal of this width, with these in the middle."""
     return (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=BAR if width >= WIDE else SHORT_BAR),
         *middle,
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -40,7 +47,9 @@ def columns(*middle: ProgressColumn) -> tuple[ProgressColumn, ...]:
 def bar(*middle: ProgressColumn) -> Iterator[Bar]:
     """Show a bar on stderr within this block, if stderr is a terminal."""
     console = Console(file=sys.stderr or io.StringIO())
-    with Bar(*columns(*middle), console=console, disable=not console.is_terminal, transient=False) as progress:
+    with Bar(
+        *columns(*middle, width=console.width), console=console, disable=not console.is_terminal, transient=False
+    ) as progress:
         yield progress
 
 
@@ -82,16 +91,38 @@ class Progress(Callback):
 
     def _update(self, training: Training, within: str, due: bool) -> None:
         terms, title = training.terms, f"epoch {training.current_epoch}/{training.epochs}"
-        text = f"ELBO {terms.elbo:.2f}  distortion {terms.distortion:.2f}  rate {terms.rate:.2f}"
+        shown = {"ELBO": terms.elbo, "distortion": terms.distortion, "rate": terms.rate}
         if training.validates and training.history.epochs:
             last = training.history[-1]
-            text += f"  validation {last.validation_elbo:.2f}"
+            shown["validation"] = last.validation_elbo
             if last.validation_bound != last.validation_elbo:
-                text += f"  validation bound {last.validation_bound:.2f}"
+                shown["validation bound"] = last.validation_bound
+        text = "  ".join(f"{name} {value:.2f}" for name, value in shown.items())
         if self._bar.disable and due:
             with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or missing
                 sys.stderr.write(f"{title}{within}  {text}\n")
                 sys.stderr.flush()
             self._written = time.monotonic()
         total = training.epochs * training.steps
+        width = self._bar.console.width
+        room = width - len(title) - (BAR if width >= WIDE else SHORT_BAR) - TIME
+        text = fit_terms(shown, room)
         self._bar.update(self._task, description=title, total=total, completed=training.step, terms=text)
+
+
+def fit_terms(terms: Mapping[str, float], room: int) -> str:
+    """Return terms as text of at most `room` characters. The least important ones are left out first.
+
+    ```python
+    from tfp_vae.training.progress import fit_terms
+
+    fit_terms({"ELBO": -3.0, "distortion": 2.0, "rate": 1.0}, 20)  # "ELBO -3.00"
+    ```
+    """
+    left = dict(terms)
+    for name in ("validation bound", "distortion", "rate", "validation", "ELBO"):
+        text = "  ".join(f"{key} {value:.2f}" for key, value in left.items())
+        if len(text) <= room:
+            return text
+        left.pop(name, None)
+    return ""
