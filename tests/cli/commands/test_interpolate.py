@@ -53,7 +53,7 @@ def test_a_path_begins_and_ends_at_its_examples(
     np.testing.assert_allclose(found["x"][1], restored.vae.decoder(found["z"][1]).mean(), atol=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "source"), zip(PATHS, [(), ("--prior",)], strict=True))
+@pytest.mark.parametrize(("kind", "source"), list(zip(PATHS, [(), ("--prior",)], strict=True)))
 def test_seed_decides_random_pairs_and_prior_draws(
     kind: str, source: tuple[str, ...], here: Path, trained: Path
 ) -> None:
