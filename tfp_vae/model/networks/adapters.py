@@ -142,7 +142,7 @@ HANDICAPS = (
     Handicap(
         is_random,
         "noise that is active in Keras' own training only, so it would do nothing",
-        "Use `tv.networks.mlp` with `dropout`, or the layer `tv.networks.layers.Dropout`.",
+        "Use `tv.networks.mlp` with `dropout`, or the layer `tfp_vae.model.networks.layers.Dropout`.",
     ),
     Handicap(
         has_regularizer,
