@@ -69,6 +69,8 @@ class TestRefusals:
             (lambda c: {**c, "surprise": 1}, "surprise: this key is unknown"),
             (lambda c: {k: v for k, v in c.items() if k != "model"}, "model: this key is missing"),
             (lambda c: {**c, "version": 2}, "expected version 1, found 2"),
+            (lambda c: {**c, "version": "x" * 20_000}, "expected version 1, found 'x{100,200}…"),
+            (lambda c: {**c, "changes": [{"setting": "learning_rate"}]}, "epoch: this key is missing"),
             (lambda c: {**c, "model": {**c["model"], "latent_dim": 10**12}}, "latent_dim"),
             (lambda c: {**c, "model": {**c["model"], "prior": {"name": "os.system"}}}, "unknown prior"),
             (lambda c: {**c, "model": {**c["model"], "posterior": {"name": "diagonal-normal", "x": 1}}}, "unknown"),

@@ -567,10 +567,10 @@ class Change(_Record):
     """
 
     setting: Literal["epochs", "early_stopping", "learning_rate"]
-    epoch: pydantic.PositiveInt
-    step: pydantic.NonNegativeInt
-    before: int | pydantic.FiniteFloat | None
-    after: int | pydantic.FiniteFloat | None
+    epoch: Annotated[int, pydantic.Field(ge=1, le=MOST_EPOCHS)]
+    step: Annotated[int, pydantic.Field(ge=0, le=MOST_EPOCHS * MOST_STEPS)]
+    before: Annotated[int, pydantic.Field(ge=1, le=MOST_EPOCHS)] | pydantic.FiniteFloat | None
+    after: Annotated[int, pydantic.Field(ge=1, le=MOST_EPOCHS)] | pydantic.FiniteFloat | None
 
     def __str__(self) -> str:
         before, after = ("never" if value is None else f"{value:,.6g}" for value in (self.before, self.after))

@@ -28,7 +28,7 @@ import pydantic
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import DataError, RunError, UsageError, first_problem, settings_error
+from tfp_vae.core.errors import DataError, RunError, UsageError, cut, first_problem, settings_error
 from tfp_vae.core.registry import RECORDED
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
@@ -285,7 +285,7 @@ class Run:
             raise RunError(
                 subject=str(self.folder / CONFIG),
                 expected=f"version {known}",
-                found=repr(found),
+                found=cut(repr(found)),
                 remedy="Open the run with the tfp_vae that wrote it, or train again.",
             )
         try:
