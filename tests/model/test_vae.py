@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import tensorflow_probability as tfp
 
 import tfp_vae as tv
 from tests.helpers.models import SHAPE, make
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.seeds import fold
 from tfp_vae.objectives import OBJECTIVES
 
@@ -92,6 +93,16 @@ def test_a_low_temperature_narrows_the_samples() -> None:
 def test_reconstruct_is_the_mean_at_the_posterior_mean(x: np.ndarray) -> None:
     vae = make()
     np.testing.assert_array_equal(vae.reconstruct(x), vae.decoder(vae.encoder(x).mean()).mean())
+
+
+def test_reconstruct_accepts_grey_values_but_no_others(x: np.ndarray) -> None:
+    vae = make()
+    grey = (x + 0.5) / 2
+    np.testing.assert_array_equal(vae.reconstruct(grey), vae.decoder(vae.encoder(grey).mean()).mean())
+    with pytest.raises(DataError, match=r"expected values in \[0, 1\], found 255 in row 0"):
+        vae.reconstruct(255 * np.ones_like(x))
+    with pytest.raises(DataError, match=r"expected values in \{0, 1\}, found 0\.\d+ in row 0"):
+        vae.examples(grey)
 
 
 def test_posterior_and_prior_need_one_latent_space() -> None:
@@ -202,3 +213,24 @@ def test_variables_of_learned_parts_belong_to_the_model() -> None:
     model = tv.VAE(vae.encoder, decoder, prior)
     known = {id(variable) for variable in model.trainable_variables}
     assert known >= {id(variable) for variable in (*likelihood.learned, *prior.learned)}
+
+
+@pytest.mark.slow
+def test_saved_model_has_functions_that_return_the_same_means(x: np.ndarray, tmp_path: Path) -> None:
+    vae = make()
+    tf.saved_model.save(vae, str(tmp_path / "saved"))
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    z = loaded.encode(x)
+    np.testing.assert_allclose(z, vae.encoder.mean(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(loaded.decode(z), vae.decoder(z).mean(), rtol=1e-5)
+    np.testing.assert_allclose(loaded.reconstruct(x), vae.reconstruct(x), rtol=1e-5)
+    (served,) = loaded.signatures["serving_default"](x=tf.constant(x)).values()
+    np.testing.assert_array_equal(served, loaded.reconstruct(x))
+
+
+def test_checkpoint_of_tensorflow_holds_variables_only(tmp_path: Path) -> None:
+    vae, other = make(), make(seed=1)
+    tf.train.Checkpoint(vae).write(str(tmp_path / "weights"))
+    tf.train.Checkpoint(other).read(str(tmp_path / "weights")).assert_consumed()
+    for first, second in zip(vae.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(first, second)

@@ -164,7 +164,7 @@ def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
     It is in squared units of x as the model sees it. People find it easy to read, but training minimizes the
     distortion, which also depends on the scale of p(x|z).
     """
-    x, total = vae.examples(x, "The reconstruction error"), np.zeros([])
+    x, total = vae.examples(x, "The reconstruction error", density=False), np.zeros([])
     for rows in slices(len(x), EXAMPLES_AT_ONCE):
         squares = (x[rows] - vae.decoder(vae.encoder.mean(x[rows], seed=seed)).mean()) ** 2
         total = total + np.asarray(squares, np.float64).sum(axis=0)
@@ -176,6 +176,6 @@ def posterior_means(vae: VAE, x: np.ndarray, *, seed: Seed) -> np.ndarray:
 
     The means are in closed form for Normals. For flows they are averages of 64 samples, which depend on the seed.
     """
-    x = vae.examples(x, "A posterior mean")
+    x = vae.examples(x, "A posterior mean", density=False)
     parts = slices(len(x), EXAMPLES_AT_ONCE)
     return np.concatenate([vae.encoder.mean(x[rows], seed=fold(seed, i)) for i, rows in enumerate(parts)])

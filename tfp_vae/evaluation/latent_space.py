@@ -90,7 +90,7 @@ def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
     """
     posterior, parts = vae.encoder.posterior, []
-    x = np.asarray(vae.examples(x, "Encoding"))
+    x = np.asarray(vae.examples(x, "Encoding", density=False))
     for rows in pieces(len(x), x.shape[1:]):
         params, piece_seed = vae.encoder.params(x[rows]), fold(seed, rows.start)
         q = posterior(params)

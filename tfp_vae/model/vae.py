@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import fold
-from tfp_vae.core.supports import check_values
+from tfp_vae.core.supports import BINARY, UNIT, check_values
 from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
 from tfp_vae.model.likelihoods import Likelihood
 from tfp_vae.model.networks import Network, apply_to_last_axis
@@ -145,7 +145,8 @@ class VAE(tf.Module):
 
     A VAE does not train itself. Objectives and evaluation are functions of it. log p(x) is an integral over z without a
     closed form, so `evaluation` estimates it. A VAE is a `tf.Module`, so you can save its `variables` like those
-    of any other module.
+    of any other module. A SavedModel from `tf.saved_model.save` has the functions `encode(x)`, `decode(z)` and
+    `reconstruct(x)`, which return means. They work without this package.
 
     ```python
     bound = tv.objectives.ELBO().bound(vae, x, seed=(0, 2)).value  # [16], nats
@@ -202,7 +203,28 @@ class VAE(tf.Module):
             ("prior", "p(z)", str(self.prior)),
         ]
 
-    def examples(self, x: Batch | Array, what: str = "A VAE") -> Array:
+    def _trackable_children(self, save_type: str = "checkpoint", **more: Any) -> dict[str, object]:
+        """Return the parts that TensorFlow saves. A SavedModel also gets functions, because it holds no Python code.
+
+        TensorFlow asks more than once while it saves, and `more["cache"]` lasts as long.
+        """
+        children = dict(super()._trackable_children(save_type, **more))
+        if save_type != "savedmodel":
+            return children
+        x = tf.TensorSpec([None, *self.decoder.likelihood.event_shape], self.dtype, "x")
+        z = tf.TensorSpec([None, *self.prior.latent.event_shape], self.dtype, "z")
+        maps = {
+            "encode": (lambda x: self.encoder.mean(x), x),  # noqa: PLW0108  # without the argument `seed`
+            "decode": (lambda z: self.decoder(z).mean(), z),
+            "reconstruct": (self.reconstruct, x),
+        }
+        made = more["cache"].setdefault(self, {})
+        for name, (function, spec) in maps.items() if not made else ():
+            made[name] = tf.function(function, input_signature=[spec], autograph=False)
+            made[name].get_concrete_function()
+        return {**children, **made, "_default_save_signature": made["reconstruct"]}
+
+    def examples(self, x: Batch | Array, what: str = "A VAE", *, density: bool = True) -> Array:
         """Return the values of examples, [N, *event_shape], after a check that this model can have produced them.
 
         A density formula returns a number for any x, even for values outside its support. Bounds and estimates
@@ -216,6 +238,8 @@ class VAE(tf.Module):
         Args:
           x: an array, or a batch without missing cells and context.
           what: the name of the caller, for the error about missing cells and context.
+          density: whether the caller evaluates the density of x. If not, x may be grey if the likelihood is for binary
+            data, because each value is then the mean of its draws.
 
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
@@ -227,7 +251,8 @@ class VAE(tf.Module):
         expected, found = tuple(map(int, likelihood.event_shape)), tuple(np.shape(values)[1:])
         if found != expected:
             raise DataError(f"x: expected examples of shape {expected}, found {found}.")
-        check_values("x", np.asarray(values), likelihood.support, "Scale or binarize it as in training.")
+        support = UNIT if likelihood.support is BINARY and not density else likelihood.support
+        check_values("x", np.asarray(values), support, "Scale or binarize it as in training.")
         return values
 
     def generate(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Distribution:
@@ -265,7 +290,7 @@ class VAE(tf.Module):
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
         """
-        return self.decoder(self.encoder.mean(self.examples(x, "Reconstruction"))).mean()
+        return self.decoder(self.encoder.mean(self.examples(x, "Reconstruction", density=False))).mean()
 
 
 def _size(module: tf.Module) -> int:
