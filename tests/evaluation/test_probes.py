@@ -47,10 +47,26 @@ class TestProbes:
             (np.array([1, 1, 1]), False),
             (np.arange(2_000), False),
             (np.zeros([3, 2]), False),
+            (np.array([3, 1, 2]), True),
+            (np.array([7, 30] * 3), True),
+            (np.array([151.0, 75.0, 141.0, 206.0, 151.0]), False),
+            (np.array([2**63, 5], np.uint64), False),
+            (np.array([True, False]), True),
         ],
     )
     def test_classes_are_whole_numbers_or_texts_with_some_repeats(self, labels: np.ndarray, named: bool) -> None:
         assert has_classes(labels) is named
+
+
+@pytest.mark.parametrize("dtype", [float, int])
+def test_accuracy_is_not_defined_for_measurements(dtype: type, rng: np.random.Generator) -> None:
+    z, labels = rng.normal(size=(200, 2)), rng.integers(25, 346, size=200).astype(dtype)
+    found = probe(z[:100], labels[:100], z[100:], labels[100:])
+    assert len(found) == 4
+    assert all(np.isnan(value) for value in found.values())
+    continuous = probe(z[:100], z[:100, 0], z[100:], z[100:, 0])
+    assert found.keys() == continuous.keys()
+    assert all(np.isnan(value) for value in continuous.values())
 
 
 def test_errors_are_binomial(rng: np.random.Generator) -> None:

@@ -17,10 +17,31 @@ MOST_EXAMPLES = 10_000
 MOST_CLASSES = 1_000
 
 
+EXAMPLES_PER_CLASS = 3
+"""Numbers with gaps between them are measurements, not classes, if a value has fewer examples than this on average."""
+
+
 def has_classes(labels: np.ndarray) -> bool:
-    """Return whether labels [N] name classes: whole numbers or texts with 2 to 1,000 distinct values."""
-    whole = labels.dtype.kind != "f" or bool(np.isfinite(labels).all() and (labels == np.round(labels)).all())
-    return labels.ndim == 1 and whole and 2 <= len(np.unique(labels)) <= MOST_CLASSES
+    """Return whether labels [N] name classes: whole numbers or texts with 2 to 1,000 distinct values.
+
+    Whole numbers may also be measurements, such as ages or prices. They count as classes if they have no gaps, as the
+    numbers of classes do, or if each value has three examples or more on average.
+
+    ```python
+    from tfp_vae.evaluation.probes import has_classes
+
+    has_classes(np.array([0, 1, 2, 1])), has_classes(np.array([151.0, 75.0, 141.0, 206.0]))  # True, False
+    ```
+    """
+    if labels.ndim != 1:
+        return False
+    values = np.unique(labels)
+    if not 2 <= len(values) <= MOST_CLASSES:
+        return False
+    if labels.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.round(values)).all()):
+        return False
+    gaps = labels.dtype.kind in "iuf" and float(values[-1]) - float(values[0]) >= len(values)
+    return not gaps or len(labels) >= EXAMPLES_PER_CLASS * len(values)
 
 
 def probe(z: np.ndarray, labels: np.ndarray, held_out_z: np.ndarray, held_out_labels: np.ndarray) -> dict[str, float]:
@@ -30,7 +51,8 @@ def probe(z: np.ndarray, labels: np.ndarray, held_out_z: np.ndarray, held_out_la
     a vote of the five nearest embeddings. Keys that end in `_se` hold their binomial standard errors, which are a few
     hundredths for some hundred held-out examples.
 
-    You can compare accuracies between models of one data set. Chance is 1 / classes.
+    You can compare accuracies between models of one data set. Chance is 1 / classes. All values are NaN if the labels
+    are measurements and not classes, see `has_classes`.
 
     ```python
     from tfp_vae.evaluation.probes import probe
@@ -56,6 +78,9 @@ def probe(z: np.ndarray, labels: np.ndarray, held_out_z: np.ndarray, held_out_la
     from sklearn.preprocessing import StandardScaler
 
     z, labels = z[:MOST_EXAMPLES], labels[:MOST_EXAMPLES]
+    if not has_classes(labels):
+        names = ("linear_probe_accuracy", "knn_accuracy")
+        return dict.fromkeys([*names, *(f"{name}_se" for name in names)], math.nan)
     classifiers = {
         "linear_probe_accuracy": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000)),
         "knn_accuracy": KNeighborsClassifier(min(NEIGHBOURS, len(z))),

@@ -271,7 +271,7 @@ class _Evaluation:
         They learn from up to 10,000 examples of the training split, or of validation if training data are evaluated.
         """
         asked = self.examples.y
-        if asked is None or not probes.has_classes(asked):
+        if asked is None or asked.ndim != 1 or len(np.unique(asked)) < 2:  # too few to tell classes and measurements
             return _undefined(_NO_CLASSES.format("examples evaluated"), *_PROBED)
         teaching = "validation" if self.plan.split == "train" else "train"
         taught = _choose_examples(held_out_view(self.restored.config, self.dataset, teaching), probes.MOST_EXAMPLES)
