@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 import tfp_vae as tv
 from tests.helpers.commands import call
@@ -264,6 +265,21 @@ class TestData:
         assert found == expected.data
         assert (found.pixels_over == 255) == (scaling == "pixels")
 
+    @pytest.mark.parametrize(("columns", "learned"), [(None, True), ("a,b", False)])
+    def test_config_records_whether_the_file_decided_the_columns(
+        self, columns: str | None, learned: bool, tmp_path: Path
+    ) -> None:
+        rows = np.random.default_rng(0).normal(size=(40, 2))
+        np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="a,b", comments="")
+        data = tv.data.load(tmp_path / "t.csv", columns=columns)
+        vae = tv.build(data, latent_dim=1, hidden=(4,))
+        tv.fit(vae, data, epochs=1, steps_per_epoch=1, execution="eager")
+        config = tv.save(vae, tmp_path / "run").config()
+        assert not config.data.stored
+        assert ("columns" in config.data.learned) is learned
+        planned, _ = plan(str(tmp_path / "t.csv"), None, None, config.model, config.training, reading=data.reading)
+        assert config.data.reading == planned.data.reading
+
     def test_resume_refuses_other_data(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         tv.fit(vae, small_array, epochs=1, execution="graph")
@@ -283,6 +299,19 @@ class TestData:
 
 
 class TestBuilder:
+    def test_may_use_layers_that_were_made_before(self, tmp_path: Path) -> None:
+        posterior, likelihood = tv.posteriors.DiagonalNormal(2), tv.likelihoods.Bernoulli((8, 8, 1))
+        layer = tf_keras.layers.Dense(posterior.params_size)
+
+        def make() -> tv.VAE:
+            network = tf_keras.Sequential([tf_keras.Input((8, 8, 1)), tf_keras.layers.Flatten(), layer])
+            decoder = tv.networks.mlp((2,), likelihood.params_size, hidden=())
+            return tv.VAE(tv.Encoder(network, posterior), tv.Decoder(decoder, likelihood), tv.priors.StandardNormal(2))
+
+        vae = make()
+        tv.save(vae, tmp_path / "run", builder=make)
+        assert_same(weights(tv.load(tmp_path / "run", builder=make)), weights(vae))
+
     def test_config_describes_the_parts(self, hand_built: Run) -> None:
         model = hand_built.config().model
         assert isinstance(model, HandBuiltModel)

@@ -109,10 +109,12 @@ class Origin(NamedTuple):
 
     dataset: a name from `DATASETS`, or an absolute path.
     data_dir: the absolute path of the folder of named data sets, or None for the default one.
+    columns: whether the source decided which columns hold features, because you named none.
     """
 
     dataset: str
     data_dir: str | None = None
+    columns: bool = False
 
 
 class Flaw(NamedTuple):

@@ -191,7 +191,8 @@ def read(
     check_shapes(name, dataset)
     where = name if DATASETS.knows(name) else str(user_path(name).resolve())
     folder_path = None if data_dir is None else str(user_path(data_dir).resolve())
-    return replace(dataset, name=name, origin=Origin(where, folder_path))
+    columns = reading.columns is None and dataset.reading.columns is not None
+    return replace(dataset, name=name, origin=Origin(where, folder_path, columns))
 
 
 def check_shapes(name: str, dataset: Dataset) -> None:

@@ -141,8 +141,10 @@ def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
         try:
             raw = read(origin.dataset, origin.data_dir, reading=data.reading, recorded=True)
             again = scale(raw, data.scaling)
-            origin = origin if again.fingerprint() == fingerprint else None  # because you changed the data set
-            facts = facts if origin is None else source_facts(raw, data)
+            if again.fingerprint() == fingerprint:
+                facts = source_facts(raw, data, columns=origin.columns)
+            else:
+                origin = None  # because you changed the data set
         except TfpVaeError:
             origin = None
     return DataConfig(

@@ -430,7 +430,6 @@ def plan(
         if notify is not None:
             notify(note)
     origin = raw.origin or Origin(dataset, data_dir)
-    columns = (reading is None or reading.columns is None) and data.reading.columns is not None
     config = RunConfig(
         data=DataConfig(
             dataset=origin.dataset,
@@ -442,7 +441,7 @@ def plan(
             reading=data.reading,
             scaling=data.scaling,
             binarization=recipe.binarization,
-            **source_facts(raw, data, recipe.scaling, columns=columns),
+            **source_facts(raw, data, recipe.scaling, columns=origin.columns),
         ),
         model=recipe.model,
         training=training,

@@ -11,6 +11,7 @@ would be read as another weight without an error.
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from tfp_vae.core.errors import DataError
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.runs.build import Builder, build_from_config
-from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.config import HandBuiltModel, RunConfig
 from tfp_vae.runs.folder import epochs
 from tfp_vae.runs.folder.files import check_plain
 from tfp_vae.training.average import Average
@@ -158,7 +159,8 @@ def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
 def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None = None) -> Shapes:
     """Return the shape and type of every variable in the checkpoint of a run, by name.
 
-    They come from a graph that never runs, so no memory is allocated, however large the model is.
+    They come from a graph that never runs, so no memory is allocated, however large the model is. A hand-built VAE is
+    built outside of it, because Keras cannot use layers of your own in a graph if they were made before.
 
     Args:
       config: the config of the run.
@@ -166,7 +168,7 @@ def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None
         known, so they are left out.
       builder: see `build_from_config`.
     """
-    with tf.Graph().as_default():
+    with contextlib.nullcontext() if isinstance(config.model, HandBuiltModel) else tf.Graph().as_default():
         vae, average = build_from_config(config, builder=builder), None
         known = optimizer and "optimizer" not in config.training.objects
         state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if known else None
