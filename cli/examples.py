@@ -11,7 +11,8 @@ import numpy as np
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS, Split
-from tfp_vae.runs.recipe import binarize, held_out_view, read_examples, reload
+from tfp_vae.runs.examples import binarize, held_out_view, read_examples
+from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import Run
 
 from . import console, options

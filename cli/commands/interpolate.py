@@ -13,7 +13,7 @@ from tfp_vae.core.seeds import Purpose, generator
 from tfp_vae.evaluation.paths import PATHS
 from tfp_vae.evaluation.paths import path as latent_path
 from tfp_vae.runs.config import DataConfig
-from tfp_vae.runs.recipe import as_seen
+from tfp_vae.runs.examples import as_seen
 
 from .. import console, options, output
 from ..examples import example_options, select_examples

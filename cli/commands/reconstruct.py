@@ -10,7 +10,7 @@ import numpy as np
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.config import RunConfig
-from tfp_vae.runs.recipe import as_seen
+from tfp_vae.runs.examples import as_seen
 
 from .. import console, options, output
 from ..examples import Examples, example_options, select_examples

@@ -9,8 +9,8 @@ import pytest
 
 from tests.helpers.files import encoded, write
 from tfp_vae.data.dataset import Dataset, Split
+from tfp_vae.runs.examples import held_out_view
 from tfp_vae.runs.load import LoadedRun
-from tfp_vae.runs.recipe import held_out_view
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def found(vae: VAE, x: np.ndarray) -> LogLikelihood:
 
 def test_integer_seed_gives_the_numbers_of_an_evaluation(restored: LoadedRun, digits: Dataset) -> None:
     expected = assess(restored, digits, Plan(iw_samples=(7,), seed=3, execution="graph")).estimates
-    split = tv.runs.recipe.held_out_view(restored.config, digits, "test")
+    split = tv.runs.examples.held_out_view(restored.config, digits, "test")
     found = tv.log_likelihood(restored.vae, split, iw_samples=7, seed=3, execution="graph")
     for name in ("log_likelihood", "ess", "pareto_k"):  # an evaluation sums in another order, for its sweep
         np.testing.assert_allclose(getattr(found.estimates, name), getattr(expected, name), rtol=1e-12)

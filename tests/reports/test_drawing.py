@@ -26,8 +26,8 @@ from tfp_vae.reports import RunData
 from tfp_vae.reports import drawing as gallery
 from tfp_vae.reports import run_data as module
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
+from tfp_vae.runs.examples import held_out_view
 from tfp_vae.runs.load import LoadedRun, sample
-from tfp_vae.runs.recipe import held_out_view
 from tfp_vae.runs.results import Assessment, Plan, assess, score
 from tfp_vae.runs.run import Run
 

@@ -9,7 +9,7 @@ from tfp_vae.evaluation.importance import ACTIVE_VARIANCE
 from tfp_vae.evaluation.projections import projection
 from tfp_vae.reports import RunData
 from tfp_vae.reports import run_data as module
-from tfp_vae.runs.recipe import held_out_view
+from tfp_vae.runs.examples import held_out_view
 
 
 def test_test_examples_equal_the_input_of_the_model(flat: RunData) -> None:

@@ -22,8 +22,9 @@ from tfp_vae.evaluation.evidence import log_likelihood
 from tfp_vae.evaluation.importance import Estimates, estimate, summarize
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import results
+from tfp_vae.runs.examples import held_out_view
 from tfp_vae.runs.load import LoadedRun
-from tfp_vae.runs.recipe import held_out_view, plan, reload
+from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.results import (
     AnnealingPlan,
     Assessment,

@@ -17,9 +17,9 @@ from tfp_vae.evaluation.projections import Projection
 from tfp_vae.model.vae import VAE
 from tfp_vae.plots.scatter import Spread
 from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.examples import as_seen, held_out_view, split_to_show
 from tfp_vae.runs.frames import Reel, reel, spread_rows
 from tfp_vae.runs.load import LoadedRun
-from tfp_vae.runs.recipe import as_seen, held_out_view, split_to_show
 from tfp_vae.runs.results import score
 from tfp_vae.runs.run import Run
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tfp_vae.runs import (
         build,
         config,
+        examples,
         folder,
         frames,
         load,
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     )
     from tfp_vae.runs.build import build_from_config, build_model, describe_model
     from tfp_vae.runs.config import SETTINGS, DataConfig, ModelConfig, RunConfig, TrainingConfig
+    from tfp_vae.runs.examples import held_out_view, new_examples
     from tfp_vae.runs.folder.checkpoint import Checkpoint
     from tfp_vae.runs.folder.records import State, Status
     from tfp_vae.runs.frames import Film
     from tfp_vae.runs.load import LoadedRun, sample, save
-    from tfp_vae.runs.recipe import Recipe, choose, held_out_view, likelihoods_that_fit, new_examples, plan, reload
+    from tfp_vae.runs.recipe import Recipe, choose, likelihoods_that_fit, plan, reload
     from tfp_vae.runs.results import AnnealingPlan, Assessment, Plan, assess, compare, ladder, most_anomalous, score
     from tfp_vae.runs.run import Run, all_runs, find, finished_runs
     from tfp_vae.runs.tensorboard import Events
@@ -61,11 +63,11 @@ _PLACES = {
     "describe_model": "build",
     "find": "run",
     "finished_runs": "run",
-    "held_out_view": "recipe",
+    "held_out_view": "examples",
     "ladder": "results",
     "likelihoods_that_fit": "recipe",
     "most_anomalous": "results",
-    "new_examples": "recipe",
+    "new_examples": "examples",
     "plan": "recipe",
     "reload": "recipe",
     "sample": "load",
@@ -99,6 +101,7 @@ __all__ = [
     "compare",
     "config",
     "describe_model",
+    "examples",
     "find",
     "finished_runs",
     "folder",

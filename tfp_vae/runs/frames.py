@@ -21,8 +21,8 @@ from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.evaluation.latent_space import Grid, decode, encode, grid
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.examples import held_out_view, split_to_show
 from tfp_vae.runs.folder.files import check_plain
-from tfp_vae.runs.recipe import held_out_view, split_to_show
 from tfp_vae.runs.run import FRAMES, Run, logger
 from tfp_vae.training.callbacks import Callback
 

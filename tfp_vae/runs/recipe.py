@@ -2,7 +2,7 @@
 
 A new run goes one way. `data.loading.read` reads its data, `Dataset.profile` measures them, `choose` turns the profile
 and your settings into a `Recipe`, and `scale` and `prepare` apply that. `reload` repeats this from a run's config, and
-`read_examples` does the same for data that the run has never seen.
+`examples.read_examples` does the same for data that the run has never seen.
 """
 
 from __future__ import annotations
@@ -10,27 +10,23 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
 
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, Table
-from tfp_vae.core.supports import BINARY, COUNTS, FINITE, NEAR_UNIT, REAL, UNIT, Support, first_violation, level_count
-from tfp_vae.data.dataset import SPLITS, Dataset, Origin, Split, check_split
+from tfp_vae.core.supports import BINARY, COUNTS, UNIT, Support, level_count
+from tfp_vae.data.dataset import SPLITS, Dataset, Origin
 from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress
 from tfp_vae.data.inspection import describe, find_duplicates
 from tfp_vae.data.loading import read
 from tfp_vae.data.profile import Profile, profile_arrays
-from tfp_vae.data.readers import sources
-from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.readers.sources import Reading
-from tfp_vae.data.splits import as_split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, binarize_held_out, prepare, usual_binarization
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare, usual_binarization
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
@@ -42,21 +38,14 @@ __all__ = [
     "Few",
     "Note",
     "Recipe",
-    "View",
-    "as_seen",
-    "binarize",
     "check_fingerprint",
     "choose",
     "describe_few_values",
-    "held_out_view",
     "inspect",
     "likelihoods_that_fit",
-    "new_examples",
     "plan",
-    "read_examples",
     "reload",
     "source_facts",
-    "split_to_show",
     "stored_data",
 ]
 
@@ -599,168 +588,3 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
             for name, each in pairs.items()
         },
     }
-
-
-def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
-    """Return a split as evaluation sees it: binarized once, from a fixed seed.
-
-    A split that is binary already stays as it is, because every binarization keeps 0 and 1.
-
-    ```python
-    test = tv.runs.recipe.held_out_view(config, dataset, "test")  # of the example above: 180 examples of 0 and 1
-    ```
-
-    Args:
-      config: the run's.
-      dataset: from `plan` or `reload`.
-      split: `train`, `validation` or `test`. Of training data under dynamic binarization this is one draw of many.
-
-    Raises:
-      UsageError: the split is empty.
-    """
-    if not len(dataset.splits[split]):
-        others = ", ".join(f"`split={name}`" for name, size in dataset.sizes().items() if size)
-        raise UsageError(f"The data of the run have no {split} split. Choose {others}.")
-    return binarize(config, dataset.splits[split]).split
-
-
-def split_to_show(dataset: Dataset) -> str:
-    """Return the split that pictures show: `test`, or another one if the data have no test examples."""
-    return next(name for name in ("test", "validation", "train") if len(dataset.splits[name]))
-
-
-def as_seen(config: RunConfig) -> str:
-    """Return the label for examples as the model sees them."""
-    return "data" if config.data.binarization.name == "none" else "data, binarized"
-
-
-class View(NamedTuple):
-    """A split as evaluation sees it.
-
-    split: the examples.
-    random: whether grey values were drawn at random, so that equal examples may differ.
-    """
-
-    split: Split
-    random: bool
-
-
-def binarize(config: RunConfig, split: Split) -> View:
-    """Return examples binarized as evaluation sees them, from one fixed seed for every split and file.
-
-    Validation and test data are binary since they were loaded, and 0 and 1 stay 0 and 1.
-
-    Args:
-      config: the run's.
-      split: scaled, for example from `read_examples`.
-    """
-    binarization = BINARIZATIONS.build(config.data.binarization)
-    seen = binarize_held_out(split, binarization)
-    return View(seen, binarization.draws and first_violation(split.x, BINARY) is not None)
-
-
-def new_examples(config: RunConfig, path: str) -> Split:
-    """Return the examples of a file or folder as a run's evaluation sees held-out data.
-
-    They are read, scaled and binarized like the run's own data. Their labels are kept.
-
-    ```python
-    from pathlib import Path
-
-    run = tv.runs.run.find(None, "runs")
-    np.save("new.npy", np.random.default_rng(0).random((3, 8, 8)).astype(np.float32))
-    tv.runs.recipe.new_examples(run.config(), "new.npy").x  # [3, 8, 8, 1], of 0 and 1 like the run's own data
-    ```
-
-    Args:
-      config: the run's.
-      path: a file or folder of a kind in `sources.READERS`.
-
-    Raises:
-      UsageError, DataError: see `read_examples`.
-    """
-    return binarize(config, read_examples(config, path)).split
-
-
-REMEDIES = {
-    None: "Convert them to the values the run was trained on: {}.",
-    1: "Convert them to the values in [0, 1] the run was trained on: {}.",
-    255: "Convert them to the values the run was trained on, pixels from 0 to 255 as uint8, or divided by 255: {}.",
-}
-"""How to fix new examples with other values than a run's data, by the number that its pixels were divided by."""
-
-
-def read_examples(config: RunConfig, path: str) -> Split:
-    """Return the examples of a file or folder, read and scaled like a run's own but not binarized.
-
-    Args:
-      config: the run's.
-      path: a file or folder of a kind in `sources.READERS`.
-
-    Raises:
-      UsageError: the path is empty.
-      DataError: the examples are missing or malformed, have another shape than the run's, or the likelihood has no
-        density for them.
-    """
-    if not path:
-        raise UsageError("expected the path of examples, found an empty one. Name a file or a folder.")
-    try:
-        source = sources.read(user_path(path), config.data.reading, again=True)
-    except DataError as error:
-        size = "x".join(map(str, config.data.event_shape[:2]))
-        raise DataError(str(error).replace(RESIZE, f"Resize all to {size}, as in training")) from error
-    if len(source.parts) > 1:
-        raise DataError(f"{path}: expected examples without splits, found {', '.join(source.parts)}. Pass one of them.")
-    split = as_split(next(iter(source.parts.values())))
-    expected, found = ("x".join(map(str, shape)) for shape in (config.data.event_shape, split.x.shape[1:]))
-    if expected != found:
-        raise DataError(
-            f"{path}: expected examples of shape {expected}, as the run was trained on, found {found}. Convert them, "
-            "or choose another `run`."
-        )
-    check_split(path, split, FINITE, "Correct or remove it.", config.data.features)
-    split = replace(split, x=scale_like(config, path, split.x), scaling=config.data.scaling)
-    takes = BINARIZATIONS.build(config.data.binarization).takes(config.model.support(config.data.event_shape))
-    if takes is REAL and config.data.pixels_over is not None:
-        takes = NEAR_UNIT
-    check_split(path, split, takes, REMEDIES[config.data.pixels_over].format(config.data.dataset))
-    return split
-
-
-def scale_like(config: RunConfig, path: str, x: np.ndarray) -> np.ndarray:
-    """Return new examples scaled like a run's own, with a warning if they are stored as another type.
-
-    If the run scales pixels, values of 8 bits are divided by 255, unless they are 0 and 1 and the run's were not
-    divided. Values of other types must lie in [0, 1] already.
-
-    Args:
-      config: the run's.
-      path: the name of the examples in warnings.
-      x: the examples before scaling, [N, *event_shape].
-    """
-    scaling, over, eight_bits = config.data.scaling, config.data.pixels_over, x.dtype == np.uint8
-    if scaling.name != "pixels":
-        by = scaling.settings.get("by", PIXEL)
-        if config.data.deeper and eight_bits and by > PIXEL:
-            logger.warning(
-                "%s: its 8-bit values are divided by %g, like the run's own, so they end at %.2g. If they are pixels "
-                "of 8 bits, multiply by %g first.",
-                path,
-                by,
-                int(x.max()) / by,
-                by / PIXEL,
-            )
-        return np.asarray(SCALINGS.build(scaling)(x))
-    doubt = scaling_doubt(profile_arrays({"train": x}), scaling.name)
-    if doubt is not None and x.max() > 1:
-        logger.warning("%s: %s", path, doubt)
-    divide = eight_bits and (over != 1 or x.max() > 1)
-    if over is not None and divide and over != PIXEL:
-        logger.warning("%s: its uint8 pixels are divided by 255, because the run was trained on [0, 1].", path)
-    elif over == PIXEL and not divide:
-        logger.warning(
-            "%s: its values of type %s are not divided, because the run was trained on 8-bit pixels divided by 255.",
-            path,
-            x.dtype,
-        )
-    return np.asarray(SCALINGS.build(scaling if divide else SCALINGS.member("none"))(x))

@@ -35,8 +35,8 @@ from tfp_vae.evaluation.importance import Estimates, Progress, Summary, estimate
 from tfp_vae.evaluation.metrics import metrics_of
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig
+from tfp_vae.runs.examples import held_out_view
 from tfp_vae.runs.load import LoadedRun
-from tfp_vae.runs.recipe import held_out_view
 from tfp_vae.training.remarks import idle_units
 
 __all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare", "ladder", "most_anomalous", "score"]
@@ -523,7 +523,7 @@ def score(
 
     Args:
       restored: the run.
-      x: as `recipe.held_out_view` or `recipe.new_examples` returns them.
+      x: as `examples.held_out_view` or `examples.new_examples` returns them.
       iw_samples: K, the importance samples for each example.
       seed: the evaluation seed.
       places: the index of each example in its split or file, [N], which selects its draws. By default its index in x.
