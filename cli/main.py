@@ -59,7 +59,7 @@ class Failure(click.ClickException):
             message, code = f"could not write the output: {error.strerror}. Make room, then try again.", DISK
         elif isinstance(error, FileNotFoundError) and not current_folder_exists():
             message, code = "the current folder was deleted. Change to another folder, then try again.", DISK
-        elif isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        elif is_out_of_memory(error):
             names = {param.name for param in command.params} if command is not None else set()
             options = [f"--{name.replace('_', '-')}" for name in SMALLER if name in names][:4]
             choices = " or ".join(filter(None, (", ".join(options[:-1]), *options[-1:]))) or "model or batch"
@@ -128,6 +128,11 @@ class Application(click.Group):
             if ctx.meta.get(DEBUG):
                 raise
             raise Failure.of(error, ctx.meta.get(console.COMMAND)) from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether Python or TensorFlow got no memory."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def sentence(message: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -30,6 +31,7 @@ from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.progress import Progress
 
 from .. import console, options, output, signals
+from ..main import is_out_of_memory
 
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
@@ -85,7 +87,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             run = Run.create(folder, config)
         console.notice(f"run: {run.folder}")
         answer.ending = f". Resume with: tfp-vae train --resume --run-dir {shlex.quote(str(run.folder))}"
-        finished = train_run(run, dataset, request, answer)
+        with keep_folder_free(None if request.resume else run):
+            finished = train_run(run, dataset, request, answer)
         if finished:
             answer.ending = f"; training had finished, and the run is complete: {run.folder}"
         answer.saving = False
@@ -101,6 +104,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         console.print_json(result) if request.as_json else print_result(result)
     if request.tensorboard:
         console.notice(f"see it with: tensorboard --logdir {shlex.quote(str(run.path(runs.EVENTS)))}")
+
+
+@contextlib.contextmanager
+def keep_folder_free(new: Run | None) -> Iterator[None]:
+    """Delete a new run if this block has too little memory for it, because smaller settings need the folder."""
+    try:
+        yield
+    except Exception as error:
+        if new is not None and is_out_of_memory(error):
+            new.discard()
+        raise
 
 
 def plan_run(

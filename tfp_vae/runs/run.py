@@ -17,6 +17,7 @@ import contextlib
 import itertools
 import logging
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -548,6 +549,18 @@ class Run:
         return {
             int(match[1]): self.path(f"{FRAMES}/{match[0]}") for match in filter(None, map(FRAME_NAME.fullmatch, names))
         }
+
+    def discard(self) -> None:
+        """Delete a run that has no checkpoint, so that its folder can hold another run. Hidden files of yours stay."""
+        if self.has_checkpoint():
+            return
+        with contextlib.suppress(OSError):  # what cannot be deleted stays
+            for path in self.folder.iterdir():
+                if path.is_dir() and not path.name.startswith("."):
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name == LOCK or not path.name.startswith("."):
+                    path.unlink(missing_ok=True)
+            self.folder.rmdir()
 
     def discard_frames(self, after: int) -> None:
         """Delete the frames of later epochs, because training continues after this epoch."""

@@ -263,3 +263,21 @@ def test_resume_takes_another_learning_rate_and_records_it(copied: Run) -> None:
     assert [round(line["learning_rate"], 9) for line in copied.metrics()] == [1e-3, 1e-3, 5e-4]
     changes = [(change.setting, change.epoch, change.before, change.after) for change in copied.config().changes]
     assert changes == [("epochs", 3, 2, 3), ("learning_rate", 3, 1e-3, 5e-4)]
+
+
+@pytest.mark.parametrize(("error", "left"), [(MemoryError(), False), (RuntimeError("odd"), True)], ids=str)
+def test_a_run_that_got_no_memory_leaves_a_folder_that_the_next_can_use(
+    error: Exception, left: bool, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> bool:
+        raise error
+
+    (here / "r").mkdir()
+    (here / "r" / ".mine").touch()
+    monkeypatch.setattr(train, "train_run", fail)
+    said = one_sentence(call("train", "--run-dir", "r", code=1 if left else 2))
+    assert ("--batch-size" in said) != left
+    assert Run(here / "r").exists() == left
+    assert (here / "r" / ".mine").exists()
+    if not left:
+        Run.refuse_existing(here / "r")
