@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
       arguments: by default those of the process.
     """
+    if sys.flags.optimize > 1 and arguments is None:
+        keep_docstrings()
     for stopping in signals.STOPPING:
         signal.signal(stopping, leave)
     os.register_at_fork(after_in_child=signals.forget)
@@ -39,3 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(int(end.code or 0))  # it takes over a second to take TensorFlow apart
+
+
+def keep_docstrings() -> None:
+    """Replace the process by one with `-O` instead of `-OO`, because tf_keras cannot be imported without docstrings."""
+    own = sys.orig_argv[-len(sys.argv) :]
+    module = ["-m"] if sys.orig_argv[-len(sys.argv) - 1] == "-m" else []
+    environment = {**os.environ, "PYTHONOPTIMIZE": "1"}
+    os.execve(sys.executable, [sys.executable, "-O", *module, *own], environment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
@@ -52,6 +53,19 @@ def test_end_runs_exit_functions_and_writes_output(end: str, code: int) -> None:
 def test_signal_after_the_command_ends_the_process_without_a_message(number: int, code: int) -> None:
     done = run(f"import atexit; atexit.register(os.kill, os.getpid(), {int(number)})")
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+@pytest.mark.parametrize("form", ["script", "module", "environment"])
+def test_program_keeps_docstrings_without_which_keras_fails(form: str, tmp_path: Path) -> None:
+    body = "print(sys.flags.optimize, sys.argv[1:])"
+    (tmp_path / "stub.py").write_text(STUBBED.format(body=body))
+    command = {"script": ["-OO", "stub.py"], "module": ["-OO", "-m", "stub"], "environment": ["stub.py"]}[form]
+    environment = {**os.environ, "PYTHONOPTIMIZE": "2" if form == "environment" else ""}
+    done = subprocess.run(
+        [sys.executable, *command, "runs", "-OO"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 ['runs', '-OO']\n", "")
 
 
 def wait_for_handlers(process: subprocess.Popen[str]) -> None:
