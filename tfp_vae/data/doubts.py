@@ -49,7 +49,7 @@ class Doubt(NamedTuple):
     """A property of data that is probably a mistake.
 
     setting: the setting that may remove it, or `dataset` if you have to change the data.
-    text: what was found and what to do, as sentences.
+    text: the finding and the remedy, as sentences.
     """
 
     setting: str

@@ -70,7 +70,7 @@ BACKGROUND = 1 / 3
 """The share of black and white pixels from which small grey images look like digits. Photos have far fewer."""
 
 LARGE_BACKGROUND = 3 / 4
-"""The same for larger images, of which many photos have a black background."""
+"""The same for larger images, because many large photos have a black background."""
 
 MOST_ENDS = 65_536
 """Ends are found for examples of at most this many values."""
