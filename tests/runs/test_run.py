@@ -70,6 +70,8 @@ class TestRefusals:
             (lambda c: {k: v for k, v in c.items() if k != "model"}, "model: this key is missing"),
             (lambda c: {**c, "version": 2}, "expected version 1, found 2"),
             (lambda c: {**c, "version": "x" * 20_000}, "expected version 1, found 'x{100,200}…"),
+            (lambda c: {**c, "training": {**c["training"], "callbacks": [3]}}, "the name of a callback, found 3"),
+            (lambda c: {**c, "model": {**c["model"], "prior": None}}, "the name of a prior, found None"),
             (lambda c: {**c, "changes": [{"setting": "learning_rate"}]}, "epoch: this key is missing"),
             (lambda c: {**c, "model": {**c["model"], "latent_dim": 10**12}}, "latent_dim"),
             (lambda c: {**c, "model": {**c["model"], "prior": {"name": "os.system"}}}, "unknown prior"),

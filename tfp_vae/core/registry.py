@@ -32,7 +32,7 @@ import pydantic
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypeVar, dataclass_transform, get_protocol_members
 
-from tfp_vae.core.errors import RunError, UsageError, first_problem, one_line, settings_error, suggest
+from tfp_vae.core.errors import RunError, UsageError, cut, first_problem, one_line, settings_error, suggest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -594,7 +594,9 @@ class Table(Mapping[str, Any], Generic[T_co]):
     def validator(self) -> pydantic.PlainValidator:
         """Validates a field of a pydantic model as a member of this table. See `RECORDED`."""
 
-        def validate(value: str | Mapping[str, object] | Member, info: pydantic.ValidationInfo) -> Member:
+        def validate(value: object, info: pydantic.ValidationInfo) -> Member:
+            if not isinstance(value, str | Mapping | Member):
+                raise ValueError(f"expected the name of a {self.kind}, found {cut(repr(value))}")
             return self.member(value, recorded=bool(info.context and info.context.get("recorded")))
 
         return pydantic.PlainValidator(validate)

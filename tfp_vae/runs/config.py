@@ -25,7 +25,7 @@ import numpy as np
 import pydantic
 from pydantic.fields import FieldInfo
 
-from tfp_vae.core.errors import UsageError, first_problem, suggest
+from tfp_vae.core.errors import UsageError, cut, first_problem, suggest
 from tfp_vae.core.registry import AS_MAPPING, Member, Table, Widths, allow_code, parse
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.data.dataset import LARGEST_EVENT
@@ -87,12 +87,14 @@ BinarizationMember = Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
 ScalingMember = Annotated[Member, SCALINGS.validator, AS_MAPPING]
 
 
-def read_callback(value: str | Mapping[str, object] | Member, info: pydantic.ValidationInfo) -> Member:
+def read_callback(value: object, info: pydantic.ValidationInfo) -> Member:
     """Return a callback as a member of `CALLBACKS`, unchecked if a run recorded it.
 
     Callbacks change no number, so a run stays readable if the code of its callbacks is gone, such as a class that was
     defined in a notebook. `CALLBACKS.build` checks the member before training.
     """
+    if not isinstance(value, str | Mapping | Member):
+        raise ValueError(f"expected the name of a callback, found {cut(repr(value))}")
     if info.context and info.context.get("recorded"):
         return Member(*parse(value))
     return CALLBACKS.member(value)
