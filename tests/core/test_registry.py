@@ -201,7 +201,7 @@ def test_errors_write_limits_in_plain_words(field: str, value: float, limit: str
         (lambda: IWAE(k=50), "IWAE has no setting `k`. Its settings: `mc_samples`."),
         (
             lambda: NormalMixture((2,), component=50),
-            "Did you mean `components`? Its settings: `latent_dim`, `seed`, `components`.",
+            "Did you mean `components`? Its settings: `latent_dim`, `seed`, `dtype`, `components`.",
         ),
         (lambda: DiagonalNormal(2, scale_flor=0.1), "Did you mean `scale_floor`?"),
         (lambda: StandardNormal(latentdim=2), "StandardNormal has no setting `latentdim`. Did you mean `latent_dim`?"),
