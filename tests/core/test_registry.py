@@ -13,6 +13,7 @@ import numpy as np
 import pydantic
 import pytest
 
+import tfp_vae as tv
 from tests.helpers.tables import TABLE
 from tfp_vae.core.errors import UsageError, first_problem
 from tfp_vae.core.registry import Member, Positive, Table, allow_code, check_keywords, record
@@ -385,3 +386,39 @@ def test_allow_code_leaves_no_folder_on_the_path(tmp_path: Path) -> None:
     assert sys.modules.pop("my_thing_of_a_block")
     with pytest.raises(UsageError, match="there is no module my_thing_of_a_block"):
         TABLE.member("my_thing_of_a_block:make")
+
+
+CALLABLES = [
+    tv.VAE,
+    tv.Encoder,
+    tv.Decoder,
+    tv.build,
+    tv.fit,
+    tv.log_likelihood,
+    tv.save,
+    tv.load,
+    tv.data.load,
+    tv.interop.Keras3,
+    tv.training.EarlyStopping,
+    tv.training.BestWeights,
+    tv.training.Progress,
+    tv.evaluation.Estimator,
+    tv.evaluation.estimate,
+    tv.evaluation.annealed_log_likelihood,
+    tv.evaluation.sandwich,
+    tv.evaluation.decomposition,
+    tv.evaluation.encode,
+    tv.evaluation.decode,
+    tv.evaluation.grid,
+    tv.evaluation.generate_within,
+]
+
+
+@pytest.mark.parametrize("function", CALLABLES, ids=lambda function: function.__name__)
+def test_public_functions_and_classes_suggest_the_right_name_of_a_misspelt_keyword(
+    function: Callable[..., object],
+) -> None:
+    for keyword in inspect.signature(function).parameters:
+        with pytest.raises(UsageError) as error:
+            function(**{f"{keyword}x": 1})
+        assert f"{function.__name__} has no setting `{keyword}x`. Did you mean `{keyword}`?" in str(error.value)

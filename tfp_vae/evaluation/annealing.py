@@ -16,6 +16,7 @@ import numpy as np
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf, tfp
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import log_mean_error
@@ -91,6 +92,7 @@ def temperatures(steps: int, sharpness: float = 4.0) -> np.ndarray:
     return np.asarray((line - line[0]) / (line[-1] - line[0]))
 
 
+@check_keywords
 def annealed_log_likelihood(
     vae: VAE,
     x: Array,
@@ -147,6 +149,7 @@ def annealed_log_likelihood(
     return Annealed(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
+@check_keywords
 def sandwich(
     vae: VAE,
     *,

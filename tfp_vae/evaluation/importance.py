@@ -18,6 +18,7 @@ from tfp_vae.core.batch import Batch, as_batch
 from tfp_vae.core.errors import RunError, UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import (
@@ -138,6 +139,7 @@ class Summary(NamedTuple):
     pareto_k_share_above: float
 
 
+@check_keywords
 def estimate(
     vae: VAE,
     x: Array | Batch,
@@ -193,6 +195,7 @@ def estimate(
 
 
 @final
+@check_keywords
 class Estimator:
     """Estimates log p(x) in repeated calls, with functions that are compiled once.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import standard_error
@@ -70,6 +71,7 @@ class Decomposition(NamedTuple):
         return math.log(self.examples)
 
 
+@check_keywords
 def decomposition(
     vae: VAE, x: np.ndarray, *, seed: Seed, most_components: int | None = None, execution: str = AUTO
 ) -> Decomposition:

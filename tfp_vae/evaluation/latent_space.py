@@ -15,6 +15,7 @@ import numpy as np
 
 from tfp_vae.core.errors import UsageError, pick
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose, fold, seed_for
 from tfp_vae.core.types import Distribution, Seed
 from tfp_vae.evaluation.importance import slices
@@ -69,6 +70,7 @@ class Embeddings(NamedTuple):
     samples: np.ndarray
 
 
+@check_keywords
 def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
     """Return the means, scales and samples of q(z|x) for examples x [N, *event_shape].
 
@@ -105,6 +107,7 @@ def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
     return Embeddings(np.concatenate(means), np.concatenate(scales), np.concatenate(all_draws, axis=1))
 
 
+@check_keywords
 def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean") -> np.ndarray:
     """Return E[x|z], or a sample of p(x|z), for z [..., D]: [..., *event_shape].
 
@@ -174,6 +177,7 @@ def prior_quantiles(vae: VAE, levels: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(np.quantile(prior_draws(vae, seed), levels, axis=0), np.float32)
 
 
+@check_keywords
 def grid(vae: VAE, side: int, seed: int) -> Grid:
     """Return a grid of side^2 places z that shows the range of any prior.
 
@@ -195,6 +199,7 @@ def grid(vae: VAE, side: int, seed: int) -> Grid:
     return Grid(np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32), title, plane=True)
 
 
+@check_keywords
 def generate_within(vae: VAE, n: int, region: Region, *, seed: Seed, temperature: float = 1.0) -> Distribution:
     """Return p(x|z_i) for z_1..z_n from the prior, given that z lies in a region: batch [n].
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, final
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Tensor
 
 __all__ = ["Keras3", "KerasModel"]
@@ -35,6 +36,7 @@ class KerasModel(Protocol):
 
 
 @final
+@check_keywords
 class Keras3(tf.Module):
     """A Keras 3 model whose variables `tf.Module` can track, so that they are trained and saved.
 

@@ -18,6 +18,7 @@ from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.supports import BINARY, UNIT, check_values
 from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
@@ -37,6 +38,7 @@ ENCODER_INPUTS: dict[str, Callable[[Array], Array]] = {
 
 
 @final
+@check_keywords
 class Encoder(tf.Module):
     """The encoder, x -> q(z|x): a network that returns the parameters of a variational family.
 
@@ -98,6 +100,7 @@ class Encoder(tf.Module):
 
 
 @final
+@check_keywords
 class Decoder(tf.Module):
     """The decoder, z -> p(x|z): a network that returns the parameters of an observation model.
 
@@ -140,6 +143,7 @@ class Decoder(tf.Module):
 
 
 @final
+@check_keywords
 class VAE(tf.Module):
     """A variational autoencoder, p(x, z) = p(x|z) p(z) with the approximate posterior q(z|x).
 

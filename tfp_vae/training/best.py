@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, final
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.history import Best
 from tfp_vae.training.state import State, weights_in_use
@@ -23,6 +24,7 @@ def keep_best(training: Training) -> None:
 
 
 @final
+@check_keywords
 class BestWeights(Callback):
     """Keep a copy of the weights after the epoch with the greatest validation bound, in `training.best`.
 

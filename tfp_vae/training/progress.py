@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def bar(*middle: ProgressColumn) -> Iterator[Bar]:
 
 
 @final
+@check_keywords
 class Progress(Callback):
     """Show the progress of a training on stderr: a bar on a terminal, elsewhere about ten lines.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.training.best import keep_best
 from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.history import Epoch, History, best_epoch
@@ -65,6 +66,7 @@ def early_stop(history: History | Sequence[Epoch], patience: int | None) -> Stop
 
 
 @final
+@check_keywords
 class EarlyStopping(Callback):
     """Stop training after `patience` epochs without a better validation bound, see `early_stop`.
 
