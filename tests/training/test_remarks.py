@@ -7,12 +7,14 @@ import logging
 import numpy as np
 import pytest
 
+import tfp_vae as tv
 from tests.helpers import builders
 from tests.helpers.models import SHAPE, make
+from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.model.vae import VAE
 from tfp_vae.training import fit
-from tfp_vae.training.history import Epoch
-from tfp_vae.training.remarks import idle_units, overfitting
+from tfp_vae.training.history import Epoch, History
+from tfp_vae.training.remarks import idle_units, overfitting, remarks
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,28 @@ def test_overfitting_is_a_large_part_of_the_gain(last: tuple[float, float], over
 def test_small_gaps_and_first_epochs_are_no_overfitting(vae: VAE) -> None:
     assert not overfitting(vae, 199, epoch(-3.0, -3.0), epoch(-2.0, -2.9))
     assert not overfitting(vae, 199, epoch(-3.0, -30.0), epoch(-3.0, -30.0))
+
+
+@pytest.mark.parametrize(("width", "advice"), [(512, "`hidden=64`"), (64, "`hidden=32`"), (8, "Use more data, or")])
+def test_a_smaller_network_is_smaller_than_the_one_in_use(width: int, advice: str) -> None:
+    x = np.zeros((4, *SHAPE), np.float32)
+    data = Dataset("zeros", "as given", Split(x), Split(x), Split(x[:0]))
+    text = overfitting(tv.build(data, latent_dim=2, hidden=(width,)), 199, epoch(-200.0, -200.0), epoch(-49.0, -96.0))
+    assert advice in text
+    assert ("a smaller network" in text) == (width > 8)
+
+
+@pytest.mark.parametrize(
+    ("validation", "overfits"),
+    [((-99, -98, -97, -96, -97), True), ((-99, -98, -97, -96, -95), False), ((-99, -96, -97), False)],
+)
+def test_a_model_overfits_only_once_validation_gets_worse(validation: tuple[float, ...], overfits: bool) -> None:
+    vae, x = make(), np.zeros((4, *SHAPE), np.float32)
+    data = Dataset("zeros", "as given", Split(x), Split(x), Split(x[:0]))
+    train = np.linspace(-200, -20, len(validation))
+    records = (epoch(elbo, held_out) for elbo, held_out in zip(train, validation, strict=True))
+    history = History([each._replace(epoch=i) for i, each in enumerate(records, start=1)])
+    assert any("overfits" in remark for remark in remarks(vae, data, history, best=False)) == overfits
 
 
 def test_idle_units_are_named_with_remedies() -> None:

@@ -22,6 +22,12 @@ LARGE_GAP, LARGE_SHARE = 1.0, 0.15
 """A model overfits if its ELBO is this many nats lower on validation data, and the gap is this share of all that
 training has gained."""
 
+FEWEST_EPOCHS = 5
+"""Fewer epochs do not show whether a model overfits."""
+
+MOST_WIDTH, LEAST_WIDTH = 64, 8
+"""The largest and the smallest `hidden` that the remedy against overfitting suggests."""
+
 
 def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[str, ...]:
     """Return sentences about a trained model. There is none if all seems well.
@@ -33,7 +39,7 @@ def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[s
       best: whether the model has the weights of the best epoch.
     """
     found = []
-    if len(history):
+    if len(history) >= FEWEST_EPOCHS and history.best_epoch < len(history):  # else validation still improves
         epoch = history[history.best_epoch - 1] if best and history.best_epoch else history[-1]
         found.append(overfitting(vae, len(data.train), history[0], epoch))
     held_out = data.validation if len(data.validation) else data.train
@@ -60,10 +66,13 @@ def overfitting(vae: VAE, examples: int, first: Epoch, last: Epoch) -> str:
     if not (math.isfinite(gap) and gap > LARGE_GAP and gap > LARGE_SHARE * gain > 0):
         return ""
     weights = sum(math.prod(variable.shape) for variable in vae.trainable_variables)
+    variables = getattr(vae.encoder.network, "trainable_variables", ())
+    *widths, _ = [0, *(v.shape[-1] for v in variables if len(v.shape) > 1)]  # the last is the output's
+    hidden = min(MOST_WIDTH, max(widths, default=0) // 2)
+    smaller = f"a smaller network, such as `hidden={hidden}`, " if hidden >= LEAST_WIDTH else ""
     return (
         f"The model overfits: its ELBO is {gap:.1f} nats lower on validation data than on training data, with "
-        f"{weights:,} weights for {examples:,} examples. Use a smaller network, such as `hidden=64`, more data, or "
-        "`early_stopping=10`."
+        f"{weights:,} weights for {examples:,} examples. Use {smaller}more data, or `early_stopping=10`."
     )
 
 
