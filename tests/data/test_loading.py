@@ -80,7 +80,7 @@ def test_names_columns_without_numbers(frame: pd.DataFrame) -> None:
 
 
 def test_names_missing_columns(frame: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match="one column named 'height', found 0 among width, kind, count"):
+    with pytest.raises(DataError, match="one column named 'height', found none among width, kind, count"):
         tv.data.load(frame, columns="height")
 
 

@@ -150,6 +150,47 @@ def test_new_data_have_a_header_if_they_name_all_features(
 
 
 @pytest.mark.parametrize(
+    ("content", "columns", "header", "message"),
+    [
+        ("5,3,1\n4,2,0\n", ("column_1", "a", "b"), "auto",
+         r"was trained on the columns column_1, a, b, but the first line \(5, 3, 1\) is read as an example. Add "),
+        ("5,3,1\n4,2,0\n", ("0", "1", "2"), "yes", "columns 0, 1, 2, but the first line .* is read as an example"),
+        ("0.5,0.3,0.1\n4,2,0\n", ("1", "2", "3"), "yes", "columns 1, 2, 3, but the first line .* is read as an "),
+        ("a,c\n1,2\n", ("a", "b", "d"), "auto", r"The first line \(a, c\) is read as names and has no b, d[.] Correct"),
+        ("1,2\n3,5\n", ("1", "2", "3"), "no", "columns 1, 2, 3 of a table without names, found 2 columns. Add the "),
+    ],
+)  # fmt: skip
+def test_new_data_without_the_columns_of_the_run_are_refused_with_the_cause(
+    content: str, columns: tuple[str, ...], header: Header, message: str, write: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    with pytest.raises(DataError, match=message) as caught:
+        read_csv(write(content), columns=columns, header=header, again=True)
+    assert not caplog.messages
+    assert "`header" not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", ["0,1,2", "a,b,c", "3,b,1"])
+def test_new_names_are_matched_by_position_if_the_run_has_none(
+    names: str, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(f"{names}\n7,8,2\n6,4,5\n")
+    table = read_csv(path, columns=("1", "3"), label_column="2", header="no", again=True)
+    np.testing.assert_array_equal(table.x, [[7, 2], [6, 5]])
+    assert table.y.tolist() == [8, 4]
+    assert "Columns are matched by position" in caplog.text
+
+
+@pytest.mark.parametrize(("content", "rows"), [("0,1,2\n7,8,2\n", 1), ("5,3,1\n7,8,2\n", 2)])
+def test_warning_about_the_first_line_of_new_data_suggests_no_setting(
+    content: str, rows: int, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(read_csv(write(content), again=True).x) == rows
+    assert "is read as" in caplog.text
+    assert "`header" not in caplog.text
+
+
+@pytest.mark.parametrize(
     ("wanted", "names"),
     [
         (["px*"], ["px1", "px2", "px10"]),
@@ -241,7 +282,7 @@ def test_labels_are_numbers_only_if_all_are(labels: list[str], kind: str, write:
 def test_only_new_data_may_lack_labels(write: Callable[..., Path]) -> None:
     path = write("a,b\n1,2\n")
     assert read_csv(path, label_column="y", again=True).y is None
-    with pytest.raises(DataError, match="expected one column named 'y', found 0 among a, b"):
+    with pytest.raises(DataError, match="expected one column named 'y', found none among a, b"):
         read_csv(path, label_column="y")
 
 

@@ -109,8 +109,8 @@ def read_csv(
       label_column: the column of labels, which are numbers or texts.
       drop_columns: columns that are no features.
       header: whether the first line names the columns. By default, its cells and those below tell.
-      again: whether these are new data for a run. Then the column of labels may be absent, and a first line that names
-        all features is a header.
+      again: whether these are new data for a run. Then the column of labels may be absent, the first line must name
+        the columns of a run that has names, and columns without names are found by position.
 
     Raises:
       DataError: the file is missing, empty or not a table, a column does not exist, or a cell is not a number.
@@ -126,12 +126,13 @@ def read_csv(
         if not head or len(head) > MOST_COLUMNS:
             raise DataError(f"{path}: expected a table with 1 to {MOST_COLUMNS:,} columns, found {len(head)}.")
         names, below = [cell.strip() for cell in head], list(itertools.islice(rows, BELOW))
-        if again and header != "yes":
-            header = judge_new(header, columns or (), names, [row for _, row in below], path)
-        if any(map(is_number, names)):
-            header = decide_header(header, names, [row for _, row in below], path)
+        is_numbered = again and columns is not None and header == "no"
+        if again and columns is not None:
+            header = judge_new(header, columns, names, [row for _, row in below], path)
+        elif any(map(is_number, names)):
+            header = decide_header(header, names, [row for _, row in below], path, again)
         rows = itertools.chain([(line, head)] if header == "no" else [], below, rows)
-        names = [str(i + 1) for i in range(len(head))] if header == "no" else fill_names(names)
+        names = [str(i + 1) for i in range(len(head))] if header == "no" or is_numbered else fill_names(names)
         if again and label_column not in names:
             label_column = None
         places, label = choose_columns(names, columns, label_column, path, None if again else drop_columns)
@@ -145,7 +146,9 @@ def fill_names(names: Sequence[str]) -> list[str]:
     return [name or f"column_{i}" for i, name in enumerate(names, 1)]
 
 
-def decide_header(header: Header, first: Sequence[str], below: Sequence[Sequence[str]], path: Path) -> Header:
+def decide_header(
+    header: Header, first: Sequence[str], below: Sequence[Sequence[str]], path: Path, again: bool = False
+) -> Header:
     """Return `yes` or `no` for a first line with numbers, and warn if nobody chose.
 
     Args:
@@ -153,39 +156,70 @@ def decide_header(header: Header, first: Sequence[str], below: Sequence[Sequence
       first: the cells of the first line.
       below: the cells of lines below it.
       path: the file, for the warning.
+      again: whether these are new data for a run, which have no settings.
     """
     if header != "auto":
         return header
     is_header = names_columns(first, below)
-    logger.warning(HEADER_FOUND if is_header else NO_HEADER_FOUND, path, shorten(first))
+    found, advice = HEADER_FOUND if is_header else NO_HEADER_FOUND
+    logger.warning(f"{found} {advice[again]}", path, shorten(first))
     return "yes" if is_header else "no"
 
 
 def judge_new(
     header: Header, columns: Sequence[str], first: Sequence[str], below: Sequence[Sequence[str]], path: Path
 ) -> Header:
-    """Return `yes` if the first line of new data for a run names all features, and `no` if it holds an example.
+    """Return whether the first line of new data for a run names the columns, or `no` if it holds an example.
 
     Args:
-      header: `auto` if the run's own data had names in words, or `no` if they had none.
+      header: of the run's own data. `no` if they had no names, so that columns are found by position.
       columns: the names of the run's features.
       first: the cells of the first line.
       below: the cells of lines below it.
-      path: the file, for a warning.
+      path: the file, for messages.
+
+    Raises:
+      DataError: the file lacks columns of the run.
     """
-    if header == "auto":
-        return "yes" if set(columns) <= set(fill_names(first)) else "auto"
-    if names_columns(first, below):
-        logger.warning("%s: the first line (%s) is read as the names of the columns.", path, shorten(first))
-        return "yes"
-    return "no"
+    is_header, trained = names_columns(first, below), f"the run was trained on the columns {shorten(columns)}"
+    if header == "no":
+        if max(map(int, columns)) > len(first):
+            raise DataError(
+                f"{path}: {trained} of a table without names, found {len(first)} columns.",
+                remedy="Add the missing columns, in the same order.",
+            )
+        if is_header:
+            logger.warning(POSITIONS, path, shorten(first))
+        return "yes" if is_header else "no"
+    missing = [name for name in columns if name not in fill_names(first)]
+    if missing and not is_header:
+        raise DataError(
+            f"{path}: {trained}, but the first line ({shorten(first)}) is read as an example.",
+            remedy="Add a first line that names the columns.",
+        )
+    if missing:
+        raise DataError(
+            f"{path}: {trained}. The first line ({shorten(first)}) is read as names and has no {shorten(missing)}.",
+            remedy="Correct the names, or add a line of names above it if it is an example.",
+        )
+    return "yes"
 
 
-HEADER_FOUND = "%s: the first line (%s) is read as the names of the columns. Set `header=no` if it is an example."
+HEADER_FOUND = (
+    "%s: the first line (%s) is read as the names of the columns.",
+    ("Set `header=no` if it is an example.", "If it is an example, add a line of names above it."),
+)
+"""The warning about a first line of names, with the advice for the data of a run and for new data."""
 
 NO_HEADER_FOUND = (
-    "%s: the first line (%s) is read as an example, and the columns are named 1, 2, 3 and so on. Set `header=yes` if "
-    "it names the columns."
+    "%s: the first line (%s) is read as an example, and the columns are named 1, 2, 3 and so on.",
+    ("Set `header=yes` if it names the columns.", "If it names the columns, remove it."),
+)
+"""The warning about a first line with an example, with the advice for the data of a run and for new data."""
+
+POSITIONS = (
+    "%s: the first line (%s) is read as names. Columns are matched by position, because the run was trained on a table "
+    "without names."
 )
 
 
@@ -393,8 +427,8 @@ def find_column(names: Sequence[str], name: str, source: Path | str) -> int:
             return place - 1 if place > 0 else len(names) + place
     if names.count(name) != 1:
         raise DataError(
-            f"{source}: expected one column named {name!r}, found {names.count(name)} among {shorten(names)}. Check "
-            "the name."
+            f"{source}: expected one column named {name!r}, found {names.count(name) or 'none'} among "
+            f"{shorten(names)}. Check the name."
         )
     return names.index(name)
 
