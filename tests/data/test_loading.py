@@ -255,6 +255,12 @@ class TestOwnArrays:
         load(tmp_path / "a.npz")
         assert "arrays that are not used: feature_names. Set `arrays` to choose others." in caplog.text
 
+    def test_warns_of_arrays_without_a_chosen_role(self, caplog: pytest.LogCaptureFixture) -> None:
+        x, y = np.zeros((20, 2)), np.zeros(20)
+        load({"x_train": x, "y_train": y, "x_test": x, "x_unlabeled": x}, arrays="x_train=x_train")
+        expected = "arrays that are not used: y_train, x_test, x_unlabeled. Add those you need to `arrays`."
+        assert expected in caplog.text
+
     def test_test_examples_alone_are_not_trained_on(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "a.npz", x_test=np.zeros((20, 2)))
         with pytest.raises(DataError, match="expected training examples, found only those of the split test"):

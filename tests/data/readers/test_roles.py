@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfp_vae.core.errors import DataError
-from tfp_vae.data.readers.roles import SPLIT_WORDS, Assignment, role_of, split_of
+from tfp_vae.data.readers.roles import SPLIT_WORDS, Assignment, role_of, split_of, suggest_roles
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,10 @@ def test_given_roles_come_first() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
+        (
+            "x_unlabeled x_test y_test x_train y_train",
+            "such as `arrays=x_train=x_train,y_train=y_train,x_test=x_test,y_test=y_test`",
+        ),
         ("x_train x_test x_unlabeled", "cannot tell the role of x_unlabeled among x_train, x_test, x_unlabeled"),
         ("x holdout_images", "cannot tell the role of holdout_images"),
         ("arr_0 arr_1", r"Name each role with `arrays`, such as `arrays=x_train=arr_0`"),
@@ -76,6 +80,25 @@ def test_given_roles_come_first() -> None:
 def test_refuses_roles_in_doubt(names: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Assignment.of("a", names.split())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "x_train x_test x_unlabeled",
+        "x holdout_images",
+        "arr_0 arr_1",
+        "x X y",
+        "x_val x_dev x_train",
+        "x x_test",
+        "y labels",
+        "x_train y_train y_test",
+        "y y_test",
+    ],
+)
+def test_suggested_roles_work(names: str) -> None:
+    suggested = suggest_roles(names.split())
+    assert Assignment.of("a", names.split(), suggested).found
 
 
 def test_refuses_given_names_that_are_missing() -> None:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from tfp_vae.core.errors import DataError
 
-__all__ = ["SPLIT_WORDS", "WHOLE", "Assignment", "Role", "role_of", "split_of"]
+__all__ = ["SPLIT_WORDS", "WHOLE", "Assignment", "Role", "role_of", "split_of", "suggest_roles"]
 
 WHOLE = ""
 """The name of the only part of a source without splits."""
@@ -115,7 +115,8 @@ class Assignment(NamedTuple):
         """
         if not names:
             raise DataError(f"{source}: expected arrays, found nothing. Save it again.")
-        listed, advice = ", ".join(names), f"Name each role with `arrays`, such as `arrays=x_train={names[0]}`."
+        listed = ", ".join(names)
+        advice = f"Name each role with `arrays`, such as `arrays={','.join(suggest_roles(names))}`."
         pairs = [(role_of(role), name) for role, _, name in (each.partition("=") for each in chosen)]
         missing = [name for _, name in pairs if name not in names]
         if missing:
@@ -134,6 +135,27 @@ class Assignment(NamedTuple):
         if problem:
             raise DataError(f"{source}: {problem}. {advice}")
         return cls(found, unused)
+
+
+def suggest_roles(names: Sequence[str]) -> list[str]:
+    """Return the roles to name for these arrays, such as `x_train=first`, with all that their names tell.
+
+    ```python
+    from tfp_vae.data.readers.roles import suggest_roles
+
+    suggest_roles(["x_unlabeled", "x_test", "x_train"])  # x_train=x_train, x_test=x_test
+    ```
+
+    Args:
+      names: the names of all arrays.
+    """
+    known = [(role, name) for role, name in roles_of(names) if role is not None]
+    if any(role.split != WHOLE for role, _ in known):
+        known = [(Role(role.kind, role.split or "train"), name) for role, name in known]
+    found = dict(reversed(known))  # the first array of a role
+    splits = [split for split in ("", "train", "validation", "test") if Role("x", split) in found]
+    roles = [role for split in splits for role in (Role("x", split), Role("y", split)) if role in found]
+    return [f"{role}={found[role]}" for role in roles] or [f"x_train={names[0]}"]
 
 
 def roles_of(names: Sequence[str]) -> list[tuple[Role | None, str]]:

@@ -355,8 +355,9 @@ def from_arrays(
     if again and any(pair.partition("=")[2] not in names for pair in chosen):
         chosen = ()
     found, unused = Assignment.of(source, names, chosen)
-    if unused and not chosen:
-        logger.warning("%s: arrays that are not used: %s. Set `arrays` to choose others.", source, ", ".join(unused))
+    if unused:
+        advice = "" if again else " Add those you need to `arrays`." if chosen else " Set `arrays` to choose others."
+        logger.warning("%s: arrays that are not used: %s.%s", source, ", ".join(unused), advice)
     values = read(set(found.values()))
     parts = {role.split: Examples(values[name], None) for role, name in found.items() if role.kind == "x"}
     labels = {role.split: flat_labels(values[name]) for role, name in found.items() if role.kind == "y"}
