@@ -76,7 +76,9 @@ class TestPixelsLabelsAndNames:
         found = read_folder(tmp_path)
         assert found.keys() == {SPLIT_WORDS[split.lower()] for split in splits}
         for i, split in enumerate(splits):
-            np.testing.assert_array_equal(found[SPLIT_WORDS[split.lower()]].x[..., 0], grey[i : i + 1])
+            pictures = found[SPLIT_WORDS[split.lower()]]
+            np.testing.assert_array_equal(pictures.x[..., 0], grey[i : i + 1])
+            assert pictures.names.tolist() == [place.format(split=split, i=0)]
 
     def test_folders_of_splits_can_be_classes(self, tmp_path: Path, grey: np.ndarray) -> None:
         write(tmp_path, {f"{name}/0.png": encoded(grey[i]) for i, name in enumerate(("car", "plane", "train"))})

@@ -116,7 +116,7 @@ class Pictures(NamedTuple):
 
     x: uint8 or uint16 [N, H, W, C].
     y: labels [N], if the images lie in sub-folders.
-    names: names [N].
+    names: paths in the folder [N], which are unique because they keep the folders of splits.
     """
 
     x: np.ndarray
@@ -278,8 +278,8 @@ def sort_entries(path: Path, files: Sequence[Path], level: int | None) -> dict[s
     shared = min(len(list(alike)), *(max(0, len(place) - 1) for place in places))
     entries = dict[str, list[Entry]]()
     for file, split, place in zip(files, splits, places, strict=True):
-        label, name, where = "/".join(place[shared:]) or None, "/".join([*place, file.name]), path / file
-        entries.setdefault(split, []).append(Entry(label, name, str(where), partial(open_image, where)))
+        label, where = "/".join(place[shared:]) or None, path / file
+        entries.setdefault(split, []).append(Entry(label, file.as_posix(), str(where), partial(open_image, where)))
     return entries
 
 
