@@ -17,7 +17,7 @@ from tests.helpers.files import write as write_images
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core import registry
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.supports import BINARY, REAL, UNIT, Support
+from tfp_vae.core.supports import BINARY, REAL, UNIT, Support, levels
 from tfp_vae.data.dataset import SPLITS, Dataset, Origin, Split
 from tfp_vae.data.loading import load, read
 from tfp_vae.data.profile import Profile, array_facts, profile_arrays
@@ -206,6 +206,7 @@ def test_choice_for_loaded_data_equals_that_of_a_plan() -> None:
         ([0.0, 255.0, 7.5], BINARY, "`scaling=divided:by=255`, or a `likelihood` that fits: normal, laplace."),
         ([-1.0, 3.5], BINARY, "Choose a `likelihood` that fits: normal, laplace."),
         ([0.0, 3.0], UNIT, "a `likelihood` that fits: normal, laplace, poisson, negative-binomial."),
+        ([i / 16 for i in range(17)], levels(4), "categorical:levels=17, discretized-logistic:levels=17, "),
     ],
 )
 def test_advice_names_only_remedies_that_work(values: list[float], support: Support, advice: str) -> None:

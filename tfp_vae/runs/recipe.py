@@ -539,7 +539,9 @@ def advise(profile: Profile, support: Support) -> str:
         remedies.append("`scaling=divided:by=255`")
     fit = likelihoods_that_fit(profile)
     names = [name for name in LIKELIHOODS if name in fit or (unit and support is not BINARY and name == "bernoulli")]
-    remedies.append(f"a `likelihood` that fits: {', '.join(names)}")
+    members = [count_levels(LIKELIHOODS.member(name), profile) for name in names]
+    texts = [short_text(LIKELIHOODS, member) for member in members]  # with levels, because yours may be too few
+    remedies.append(f"a `likelihood` that fits: {', '.join(texts)}")
     return f"Choose {', or '.join(remedies)}."
 
 
