@@ -37,6 +37,13 @@ from tfp_vae.training.state import weights_in_use
 
 QUICK = {"epochs": 2, "execution": "graph"}
 NAME = "tests.helpers.models:make_for_digits"
+WORSENING = {
+    "epochs": 3,
+    "steps_per_epoch": 2,
+    "execution": "eager",
+    "lr_schedule": lambda step: tf.where(step < 2, 1e-3, 20.0),
+}
+"""Settings of a fit whose first epoch is the best."""
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +135,26 @@ class TestSaveAfterFit:
 
     def test_best_weights_are_saved_if_the_fit_restores_them(self, digits_data: Dataset, tmp_path: Path) -> None:
         vae = make_for_digits()
-        history = tv.fit(vae, digits_data, epochs=3, learning_rate=0.3, execution="graph", callbacks=[BestWeights()])
+        history = tv.fit(vae, digits_data, **WORSENING, callbacks=[BestWeights()])
+        assert 0 < history.best_epoch < len(history)
         saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
         assert_same(weights(tv.load(saved.folder)), weights(vae))
         best = saved.checkpoint().best
-        assert (best.step, best.bound) == (12 * history.best_epoch, history[history.best_epoch - 1].validation_elbo)
+        assert (best.step, best.bound) == (2 * history.best_epoch, history[history.best_epoch - 1].validation_elbo)
+
+    @pytest.mark.parametrize("restore", [False, True])
+    def test_weights_other_than_the_best_are_saved_after_early_stopping(
+        self, restore: bool, digits_data: Dataset, tmp_path: Path
+    ) -> None:
+        vae = make_for_digits()
+        history = tv.fit(vae, digits_data, **WORSENING, callbacks=[EarlyStopping(1, restore=restore)])
+        assert 0 < history.best_epoch < len(history)
+        if restore:
+            for variable in vae.trainable_variables:
+                variable.assign_add(tf.ones_like(variable))
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        assert_same(weights(tv.load(saved.folder)), weights(vae))
+        assert saved.read("training.json")["weights"] == LoadedRun(saved).weights == "final"
 
     def test_a_vae_without_fit_is_saved_with_its_weights(self, tmp_path: Path) -> None:
         vae = make_for_digits()

@@ -114,10 +114,12 @@ def save(
             run.write_arrays(runs.DATA, {name: x for name, x in columns.items() if x is not None})
         sizes = {} if fit is None else {"examples": len(fit.data.train), "steps": training.epochs * fit.steps}
         run.write(runs.ENVIRONMENT, {**environment(), "execution": choose(vae, training.execution, **sizes)})
-        write_snapshot(run, config.identity(), _snapshot(vae, fit, training))
+        snapshot = _snapshot(vae, fit, training)
+        write_snapshot(run, config.identity(), snapshot)
         finished = fit is not None and fit.history.finished
         if fit is not None and finished:
-            run.write(runs.TRAINING, training_result(run, vae, fit.history).content())
+            result = training_result(run, vae, fit.history).content()
+            run.write(runs.TRAINING, {**result, "weights": _usual(training, snapshot)})
         run.mark("finished" if finished else "interrupted")
     return run
 
@@ -203,15 +205,15 @@ def _member(table: Table, value: object) -> Member | None:
 
 
 def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
-    """Return the state at the end of a fit, with the current weights of the VAE if they differ."""
-    weights = State(vae).capture()
+    """Return the state at the end of a fit, changed if `LoadedRun` would pick other weights than the VAE's."""
     history = History() if fit is None else fit.history
     kept = history.snapshot
-    if kept is not None:
-        stored = [weights_in_use(kept.variables)] + ([] if kept.best is None else [kept.best.variables])
-        for known in stored:
-            if all(np.array_equal(known[name], array, equal_nan=True) for name, array in weights.items()):
-                return kept
+    if kept is not None and _usual(training, kept) == BEST:
+        if kept.best is not None and _has_weights(vae, kept.best.variables):
+            return kept
+        kept = kept._replace(best=None)
+    if kept is not None and _has_weights(vae, weights_in_use(kept.variables)):
+        return kept
     optimizer = OPTIMIZERS.build(training.optimizer, training.learning_rate)
     optimizer.build(vae.trainable_variables)
     average = None if training.ema is None else Average(copies(vae.trainable_variables), training.ema)
@@ -221,6 +223,16 @@ def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
         return Snapshot(step, Totals(), current, epochs=tuple(history))
     changed = {name: array for name, array in current.items() if not name.startswith(OPTIMIZER)}
     return kept._replace(variables={**kept.variables, **changed})
+
+
+def _has_weights(vae: VAE, arrays: Mapping[str, np.ndarray]) -> bool:
+    weights = State(vae).capture()
+    return all(np.array_equal(arrays[name], array, equal_nan=True) for name, array in weights.items())
+
+
+def _usual(training: TrainingConfig, state: Checkpoint | Snapshot) -> str:
+    """Return which weights of a state are used by default."""
+    return BEST if training.early_stopping is not None and state.best is not None else FINAL
 
 
 @check_keywords
@@ -282,8 +294,7 @@ class LoadedRun:
         self.run = run
         self.config = run.config()
         checkpoint = run.checkpoint(shapes(self.config, builder=builder))
-        usual = BEST if self.config.training.early_stopping is not None and checkpoint.best is not None else FINAL
-        self.weights = weights or usual
+        self.weights = weights or _usual(self.config.training, checkpoint)
         self.step, variables = WEIGHTS[self.weights](checkpoint)
         self.vae: VAE = build_from_config(self.config, builder=builder)
         State(self.vae).restore(variables)
