@@ -12,7 +12,7 @@ import pytest
 import tfp_vae as tv
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data.dataset import SPLITS, first_flaw
+from tfp_vae.data.dataset import SPLITS, Origin, first_flaw
 from tfp_vae.data.loading import load, read
 from tfp_vae.runs.recipe import plan
 
@@ -154,8 +154,8 @@ def test_origin_leads_back_to_the_data_from_any_folder(
     np.save(tmp_path / "a.npy", rng.normal(size=(40, 3)))
     monkeypatch.chdir(tmp_path)
     named, relative, memory = (tv.data.load(source) for source in ("digits", "a.npy", rng.normal(size=(40, 3))))
-    assert named.origin == ("digits", None)
-    assert relative.origin == (str(tmp_path.resolve() / "a.npy"), None)
+    assert named.origin == Origin("digits")
+    assert relative.origin == Origin(str(tmp_path.resolve() / "a.npy"))
     assert memory.origin is None
 
 
