@@ -90,14 +90,14 @@ class Several(click.ParamType):  # type: ignore[type-arg]
 
 
 LONGEST_NAME, LONGEST_PATH = 255, 4_095
-"""The most bytes of a name and of a path that file systems take."""
+"""The most bytes that file systems accept in a name and in a path."""
 
 
 @final
 class Place(click.ParamType):  # type: ignore[type-arg]
     """The path of a file or folder, or a name. A `~` at its start is the home folder.
 
-    An empty text is an error because it would mean the current folder. So is a text that no file system takes.
+    An empty text is an error because it would mean the current folder. So is a text that no file system accepts.
 
     Args:
       of_data: whether it names data. Reading the data then checks the name and expands the `~`.
@@ -310,7 +310,7 @@ class Command(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(param, click.Option):  # newer versions of click list arguments too
                 sections[getattr(param, "group", OUTPUT)].append((record[0], with_options(record[1], self)))
         for group, records in sections.items():
             if records:
@@ -398,11 +398,10 @@ def show_options(default: str | None) -> Callable[[F], F]:
     Args:
       default: the value without these options. None leaves it to the command, because pictures and files differ.
     """
-    in_pictures, in_files = ("pictures", "other files") if default is None else ("always", "")
-    mean, draw = (f"  [default: {where}]" if where else "" for where in (in_pictures, in_files))
+    mean, draw = ("  [default for pictures]", "  [default for other files]") if default is None else ("  [default]", "")
     return options(
-        option("--mean", "show", group=OUTPUT, flag_value="mean", default=default, help=f"Give E[x|z].{mean}"),
-        option("--draw", "show", group=OUTPUT, flag_value="draw", help=f"Draw x from p(x|z).{draw}"),
+        option("--mean", "show", group=OUTPUT, flag_value="mean", default=default, help=f"Write E[x|z].{mean}"),
+        option("--draw", "show", group=OUTPUT, flag_value="draw", help=f"Write draws of x from p(x|z).{draw}"),
     )
 
 

@@ -61,6 +61,7 @@ def random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
     "pairs",
     group=options.RUN,
     type=(options.Whole(0), options.Whole(0)),
+    metavar="FIRST LAST",
     multiple=True,
     help="Indices of the two ends, from 0. Repeat for more paths.  [default: random pairs]",
 )
