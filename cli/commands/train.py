@@ -90,10 +90,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         with keep_folder_free(None if request.resume else run):
             finished = train_run(run, dataset, request, answer)
         if finished:
-            answer.ending = f"; training had finished, and the run is complete: {run.folder}"
+            answer.ending = f" after training had finished. The run is complete: {run.folder}"
         answer.saving = False
     if answer.received:  # a signal counts until the block ends
-        state = answer.ending if finished else f"; a checkpoint was saved{answer.ending}"
+        state = answer.ending if finished else f". A checkpoint was saved{answer.ending}"
         raise Interrupted(f"interrupted{state}", signal_number=answer.received[0])
 
     result = run.read(runs.TRAINING)
@@ -108,7 +108,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
 @contextlib.contextmanager
 def keep_folder_free(new: Run | None) -> Iterator[None]:
-    """Delete a new run if this block has too little memory for it, because smaller settings need the folder."""
+    """Delete a new run if this block runs out of memory, so that you can use its folder with smaller settings."""
     try:
         yield
     except Exception as error:
@@ -146,7 +146,7 @@ def plan_run(
     console.notice(f"data: {data.dataset}, {shape}, {sizes} ({data.split_rule})")
     picked = ", ".join(f"`{note.setting}={note.value}`" for note in chosen if not note.warns and note.value)
     picked = console.with_options(picked, click.get_current_context().command)
-    console.notice(f"kind: {dataset.profile.kind}" + (f"; chosen for it: {picked}" if picked else ""))
+    console.notice(f"kind: {dataset.profile.kind}" + (f". Chosen for it: {picked}" if picked else ""))
     return config, dataset
 
 
@@ -181,7 +181,7 @@ def train_run(run: Run, dataset: Dataset, request: Request, answer: signals.Answ
     Args:
       run, dataset: the run and its data.
       request: whether to record animation frames, and whether to write files for TensorBoard.
-      answer: the answer to signals. Training ends with a checkpoint after the first, or at once before its first step.
+      answer: the answer to signals. The first signal ends training with a checkpoint, or at once if no step was taken.
     """
     console.start_tensorflow()
     from tfp_vae import reports
@@ -268,10 +268,11 @@ def print_result(result: Mapping[str, Any]) -> None:
     click.echo(output.measure_line(result))
     early, in_use = result["stopped_early"], result["weights"]
     if early is not None:
-        best, never = f"best at epoch {early['best_epoch']}", "with no epoch of a finite validation bound"
+        best, never = f"best at epoch {early['best_epoch']}", "no epoch has a finite validation bound"
         click.echo(f"stopped early at epoch {early['epoch']}, {best if early['best_epoch'] else never}")
     if in_use == "best":
-        click.echo(f"commands use the weights of epoch {result['best']['epoch']}, the best (--weights final: the last)")
+        best = result["best"]["epoch"]
+        click.echo(f"commands use the best weights, those of epoch {best}. Use --weights final for the last ones.")
     if result["ema"] is not None:
         click.echo(f"validation uses averaged weights (EMA with decay {result['ema']:g}), as every command does")
     click.echo(result["run"])

@@ -126,11 +126,11 @@ def test_a_second_signal_prints_how_to_resume() -> None:
 def test_a_signal_after_the_block_prints_its_ending() -> None:
     body = """
         with signals.collect("saving") as answer:
-            answer.ending = "; the run is complete"
+            answer.ending = ". The run is complete"
         later()
         time.sleep(10)
         """
-    assert run(signal.SIGTERM, body).stderr == "Error: terminated; the run is complete\n"
+    assert run(signal.SIGTERM, body).stderr == "Error: terminated. The run is complete\n"
 
 
 def test_a_signal_to_a_forked_child_does_not_reach_the_program() -> None:
@@ -180,7 +180,7 @@ def test_a_signal_at_the_end_of_training_takes_effect(
 
     monkeypatch.setattr(signals, "collect", late)
     said = one_sentence(call("train", *QUICK, "--run-dir", tmp_path / "run", code=code))
-    assert f"training had finished, and the run is complete: {tmp_path / 'run'}" in said
+    assert f"interrupted after training had finished. The run is complete: {tmp_path / 'run'}" in said
     assert Run(tmp_path / "run").is_whole()
 
 

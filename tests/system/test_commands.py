@@ -96,7 +96,7 @@ def test_table_with_labels_trains_and_scores(here: Path) -> None:
     inspected = answer("data", "inspect", "t.csv", "--label-column", "kind")
     assert inspected["picked"]["likelihood"] == "normal"
     trained = call("train", *options, *QUICK, "--run-dir", "r")
-    assert "kind: vectors of 2, real values; chosen for it: --scaling standard, " in trained.stderr
+    assert "kind: vectors of 2, real values. Chosen for it: --scaling standard, " in trained.stderr
     assert "--likelihood normal" in trained.stderr
     config = json.loads(Path("r/config.json").read_text())
     assert config["data"]["reading"]["label_column"] == "kind"
@@ -127,7 +127,7 @@ def test_options_override_choices_by_the_data(here: Path) -> None:
     write_table(here / "t.csv")
     options = ("--dataset", "t.csv", "--columns", "a,b", "--likelihood", "laplace", "--scaling", "none")
     trained = call("train", *options, "--encoder", "mlp:hidden=4", *BRIEF, "--run-dir", "r")
-    assert re.search("chosen for it: .*--decoder mlp", trained.stderr)
+    assert re.search("Chosen for it: .*--decoder mlp", trained.stderr)
     config = json.loads(Path("r/config.json").read_text())
     assert config["model"]["likelihood"]["name"] == "laplace"
     assert config["data"]["scaling"] == {"name": "none"}

@@ -161,7 +161,7 @@ def test_interrupted_at_random_moments(number: int, code: int, worker: Worker, t
 
 def stopped_in_order(trial: Trial) -> bool:
     """Check the files and messages of an interrupted training, and return False if it had not begun."""
-    if "a checkpoint was saved" not in trial.said.read_text():
+    if "A checkpoint was saved" not in trial.said.read_text():
         return False
     run, log = Run(trial.folder), (trial.folder / runs.LOG).read_text().splitlines()
     assert f"tfp-vae train --resume --run-dir {trial.folder}" in trial.said.read_text()

@@ -188,7 +188,7 @@ class TestCommand:
         shown = call(*train_it).stdout
         assert "2 epochs, 24 steps" in shown
         assert "stopped early at epoch 2, best at epoch 1" in shown
-        assert "commands use the weights of epoch 1, the best (--weights final: the last)" in shown
+        assert "commands use the best weights, those of epoch 1. Use --weights final for the last ones." in shown
         resume = ("train", "--resume", "--no-plots", "--run-dir", tmp_path / "r")
         said = one_sentence(call(*resume, code=2))
         assert "stopped early at epoch 2, best at epoch 1. Raise --early-stopping (it is 1) to continue" in said

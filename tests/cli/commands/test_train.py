@@ -235,7 +235,7 @@ def test_the_result_names_early_stopping_and_averaged_weights(capsys: pytest.Cap
     printed = capsys.readouterr().out
     assert "digits: 4 epochs, 1,200 steps, 10,000 parameters, 2.5 s" in printed
     assert "stopped early at epoch 4, best at epoch 2" in printed
-    assert "commands use the weights of epoch 2, the best (--weights final: the last)" in printed
+    assert "commands use the best weights, those of epoch 2. Use --weights final for the last ones." in printed
     assert "EMA with decay 0.99" in printed
     named = "(likelihood bernoulli, scaling pixels, binarization dynamic)"
     assert f"p(x) is a probability {named}" in printed
@@ -244,7 +244,7 @@ def test_the_result_names_early_stopping_and_averaged_weights(capsys: pytest.Cap
     assert printed.splitlines()[-1] == "runs/r"
     train.print_result({**result, "stopped_early": {"epoch": 4, "best_epoch": None}, "ema": None, "weights": "final"})
     printed = capsys.readouterr().out
-    assert "with no epoch of a finite validation bound" in printed
+    assert "no epoch has a finite validation bound" in printed
     assert "EMA" not in printed
 
 
@@ -266,7 +266,7 @@ def test_resume_takes_another_learning_rate_and_records_it(copied: Run) -> None:
 
 
 @pytest.mark.parametrize(("error", "left"), [(MemoryError(), False), (RuntimeError("odd"), True)], ids=str)
-def test_a_run_that_got_no_memory_leaves_a_folder_that_the_next_can_use(
+def test_a_run_without_enough_memory_leaves_its_folder_free(
     error: Exception, left: bool, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: object) -> bool:
