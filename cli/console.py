@@ -29,7 +29,7 @@ COMMAND = "tfp_vae.command"
 
 
 def escape(error: UnicodeError) -> tuple[bytes, int]:
-    """Return what to print for characters that an encoding lacks, as an error handler of `codecs`.
+    """Return the replacement for characters that an encoding lacks, as an error handler of `codecs`.
 
     The bytes of a file name that is not UTF-8 stay as they are. Any other character becomes its code.
     """
@@ -189,12 +189,12 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
 
 
 REMINDER_SECONDS = 10.0
-"""A picture that takes longer is named on stderr, again after each such time."""
+"""Time after which the name of a slow picture is printed, and between two such lines."""
 
 
 @contextmanager
 def drawing_reminders(seconds: float = REMINDER_SECONDS) -> Iterator[Callable[[str, int, int], None]]:
-    """Name the picture that is being drawn if it takes long, and yield a function to call before each picture.
+    """Print the name of a picture that takes long. Yield a function to call before each picture.
 
     The function takes the picture's name, its number and the number of pictures. Each finished picture has a line of
     its own, so pictures that are drawn quickly need no reminder.

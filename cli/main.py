@@ -30,7 +30,7 @@ COMMANDS = {
     "info": "Show versions, a run's configuration or a table of names.",
 }
 SMALLER = ("batch_size", "hidden", "mc_samples", "resize", "iw_samples", "max_examples", "n", "steps")
-"""The options that need less memory if they are smaller, the most useful first."""
+"""Options whose smaller values save memory, the most useful first."""
 
 DEBUG = "tfp_vae.debug"
 DISK = DiskError.exit_code
@@ -131,12 +131,12 @@ class Application(click.Group):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether Python or TensorFlow got no memory."""
+    """Return whether Python or TensorFlow ran out of memory."""
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def sentence(message: str) -> str:
-    """Return a message with a mark at its end, which those of click lack."""
+    """Return a message with a full stop at its end, because messages of click have none."""
     return message if not message or message.endswith((".", "?", "!", ":")) else f"{message}."
 
 

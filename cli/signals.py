@@ -22,7 +22,7 @@ from typing import final
 
 STDERR = 2
 STOPPING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-"""The signals that stop a command, each with the word for its end."""
+"""The signals that stop a command, each with the word that messages use."""
 
 PRINT_SECONDS = 0.5
 """How long to wait for a terminal or a pipe that takes no output."""

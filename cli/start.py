@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
 
     Args:
-      arguments: by default those of the process.
+      arguments: the arguments. By default those of the process.
     """
     if sys.flags.optimize > 1 and arguments is None:
         keep_docstrings()
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(int(end.code or 0))  # it takes over a second to take TensorFlow apart
+        os._exit(int(end.code or 0))  # shutting TensorFlow down takes over a second
 
 
 def keep_docstrings() -> None:

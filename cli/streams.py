@@ -1,4 +1,4 @@
-"""The program's stdout and stderr, which may be closed, or a full disk, or a pipe whose reader has left."""
+"""The program's stdout and stderr, which may be closed, lie on a full disk, or be a pipe without a reader."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ SHOWN = 4
 """The most words of a column to show."""
 
 LARGE = 1 << 36
-"""Announce the search for duplicates from this many multiplications on."""
+"""Announce a search for duplicates that takes more than this many multiplications."""
 
 
 @click.group()
@@ -130,7 +130,7 @@ def inspect_command(
 
 
 def read_or_describe(dataset: str, data_dir: str | None, reading: Reading, *, as_json: bool) -> Dataset:
-    """Return a data set. If it is a table with words, print what its columns hold before the error is raised.
+    """Return a data set. If it is a table with words, describe its columns before the error is raised.
 
     Args:
       dataset, data_dir, reading: see `data.loading.read`.
@@ -220,7 +220,7 @@ def training_lines(found: dict[str, Any]) -> dict[str, str]:
     for split, pairs in found["duplicates"].items():
         compared = f"{pairs['searched']:,} compared with {pairs['among']:,}"
         if pairs["left_out"]:
-            compared += f", {pairs['left_out']:,} left out because that takes too long"
+            compared += f", {pairs['left_out']:,} left out to save time"
         text = f"{pairs['identical']:,} identical, {pairs['near']:,} identical or nearly so ({compared})"
         if pairs["nearest"]:
             first = pairs["nearest"][0]
