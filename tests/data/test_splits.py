@@ -47,8 +47,8 @@ def test_refuses_too_few_examples_for_all_parts(count: int, parts: int) -> None:
     ("names", "rule"),
     [((WHOLE,), "a seeded tenth (seed 0) each for validation and test"),
      (("train",), "a seeded tenth (seed 0) each for validation and test"),
-     (("train", "validation"), "as in the file; a seeded tenth (seed 0) from train for test"),
-     (("train", "test"), "as in the file; a seeded tenth (seed 0) from train for validation"),
+     (("train", "validation"), "as in the file, and a seeded tenth (seed 0) from train for test"),
+     (("train", "test"), "as in the file, and a seeded tenth (seed 0) from train for validation"),
      (("train", "validation", "test"), "as in the file")],
 )  # fmt: skip
 def test_keeps_splits_of_a_source_and_draws_missing_ones(names: tuple[str, ...], rule: str) -> None:

@@ -223,8 +223,8 @@ class Dataset:
     def check_finite(self) -> None:
         """Raise DataError if a value is missing, infinite or extreme. The error names the first row with such a value.
 
-        Extreme values usually mark missing ones, as 9.97e36 does in netCDF files. They are at least 1e15, and a million
-        times the median size of their element in the training data, or at least 1e30.
+        Extreme values usually mark missing ones, as 9.97e36 does in netCDF files. A value is extreme
+        from 1e30 on. From 1e15 on, it is extreme if it is a million times the median size of its element in training.
         """
         if not any(np.isfinite(x).any() for x in self.parts):
             raise DataError(

@@ -33,7 +33,7 @@ LEAST_REPEATS = 3
 """A placeholder occurs at least this many times in a column."""
 
 LEAST_REST = 0.05
-"""The share of the other values of a column with a placeholder. A column of hardly anything else may be sparse."""
+"""The smallest share of other values in a column with a placeholder. With fewer, the column may be sparse."""
 
 NINES = frozenset({99.0, 999.0, 9_999.0, 99_999.0, 999_999.0})
 """Positive placeholders. Negative whole numbers may be placeholders too."""
@@ -102,7 +102,7 @@ def find_row_index(raw: Dataset) -> Iterator[Doubt]:
             remedy = f"Leave it out with `drop_columns={name}`" if raw.reading.columns else "Remove it"
             yield Doubt(
                 "drop_columns",
-                f"feature {name!r} counts the rows, so it is probably an index and no feature. {remedy}.",
+                f"feature {name!r} counts the rows, so it is probably an index and not a feature. {remedy}.",
             )
 
 
@@ -152,8 +152,9 @@ def has_classes(raw: Dataset, place: int) -> bool:
 def find_placeholders(raw: Dataset) -> Iterator[Doubt]:
     """Yield a doubt for each number that may mark missing values, such as -200 in columns of positive numbers.
 
-    Such a number is the least or the greatest of a column, occurs at least three times, and is further from the others
-    than they are from each other. A negative whole number may also be the least of several columns of positive numbers.
+    Such a number is the least or the greatest of a column and occurs at least three times. It is further from the other
+    numbers than they are from each other. A negative whole number may also be the least of several columns of positive
+    numbers.
 
     Args:
       raw: before scaling.

@@ -24,7 +24,7 @@ PAIRS = 1_000
 """The most pairs of training examples for that median."""
 
 PAIR_VALUES = 1 << 28
-"""Differences for that median. Of large examples, fewer pairs are compared."""
+"""The most differences for that median. Of large examples, fewer pairs are compared."""
 
 MOST_PRODUCTS = 1 << 39
 """The most multiplications for a search for near-duplicates. Beyond that, a sample of the examples is searched."""

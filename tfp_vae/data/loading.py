@@ -228,7 +228,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
         takes = {"image_shape", "label_column", "columns", "drop_columns"}
     foreign = sorted(reading.given() - takes)
     if foreign:
-        raise UsageError(f"`{foreign[0]}` has no effect on {text}.")
+        raise UsageError(f"`{foreign[0]}` has no effect on {text}. Leave it out.")
     if name == "table":
         examples, reading = read_frame(source, reading)
         found = Source({WHOLE: examples}, reading)

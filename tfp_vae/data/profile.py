@@ -57,8 +57,8 @@ FEW = 32
 """At most this many distinct values are few."""
 
 MOST_LOOKED_AT, PAPER, STROKE = 1_000, 0.3, 0.4
-"""For `looks_like_ink`: the largest number of images to read, the smallest share of their background, and how far the
-median of all other values lies above it at least, relative to the range."""
+"""For `looks_like_ink`: the most images to read, and the smallest share of their background. The median of all other
+values lies at least this far above it, relative to the range."""
 
 REPEATS = 10
 """Few values are those that occur this many times on average, or more."""

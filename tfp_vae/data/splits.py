@@ -39,8 +39,8 @@ def from_source(name: str, source: Source) -> Dataset:
     whole = splits.get(WHOLE, splits.get("train"))
     if whole is None:
         raise DataError(
-            f"{name}: expected training examples, found only those of the split {' and '.join(splits)}. Name their "
-            "folder or array for training."
+            f"{name}: expected training examples, found only those of the split {' and '.join(splits)}. Add a "
+            "folder or an array of training examples."
         )
     if len(splits) == 1:
         dataset = split_at_random(name, whole)
@@ -48,7 +48,7 @@ def from_source(name: str, source: Source) -> Dataset:
         missing = [split for split in SPLITS if split not in splits]
         parts = hold_out(name, whole, len(missing)) if missing else [whole]
         splits |= zip(["train", *missing], parts, strict=True)
-        rule = f"as in the file; {SEEDED_TENTH} from train for {missing[0]}" if missing else "as in the file"
+        rule = f"as in the file, and {SEEDED_TENTH} from train for {missing[0]}" if missing else "as in the file"
         dataset = Dataset(name, rule, splits["train"], splits["validation"], splits["test"])
     return replace(dataset, reading=source.reading)
 

@@ -128,7 +128,7 @@ class TestPixelsLabelsAndNames:
             np.testing.assert_array_equal(found[1], grey[1])
             assert bool(caplog.messages) == (background == "auto")
         read_folder(tmp_path)
-        assert "1 of 2 images have transparent pixels, which are white (first: a.png)" in caplog.text
+        assert "1 of 2 images have transparent pixels, which become white (first: a.png)" in caplog.text
 
     def test_transparent_level_of_16_bits_shows_the_background(self, tmp_path: Path) -> None:
         write(tmp_path, {"a.png": encoded(GREY.astype(np.uint16), transparency=7)})

@@ -103,7 +103,7 @@ class TestFolders:
         }
         data = load(str(write_images(tmp_path / "d", files)))
         assert data.sizes() == {"train": 18, "validation": 2, "test": 20}
-        assert data.split_rule.startswith("as in the file; a seeded tenth")
+        assert data.split_rule.startswith("as in the file, and a seeded tenth")
         assert data.test.y.tolist() == [0] * 10 + [1] * 10
 
     def test_names_bad_images(self, tmp_path: Path) -> None:

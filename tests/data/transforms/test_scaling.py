@@ -153,7 +153,7 @@ def test_settings_are_read_from_text() -> None:
 @pytest.mark.parametrize(
     ("largest", "dtype", "scaling", "said"),
     [(16, np.uint8, None, "largest of its 8-bit pixels is 16, but they are divided by 255, so values end at 0.063"),
-     (127, np.uint8, None, "values end at 0.5. If 127 is full, multiply by 2.00787 first, or"),
+     (127, np.uint8, None, "values end at 0.5. If 127 is the full range, multiply by 2.00787 first, or"),
      (1, np.uint8, None, "is 1, so they are not divided"),
      (128, np.uint8, None, None), (255, np.uint8, None, None), (0, np.uint8, None, None),
      (16, np.uint8, "pixels", None), (16, np.int64, None, None), (16, np.float32, None, None),

@@ -175,7 +175,7 @@ class Archive:
 
         Args:
           names: the names of the arrays.
-          check: is called with the table of entries before any of them is read. It raises DataError to refuse them.
+          check: called with the table of entries before any of them is read. It raises DataError to refuse them.
 
         Raises:
           DataError: see `read_npz`.
@@ -189,7 +189,7 @@ class Archive:
                     continue
                 if entry.file_size > MOST_INFLATED * max(entry.compress_size, 1):
                     raise DataError(
-                        f"{where}: promises {entry.file_size} bytes, more than it can hold.",
+                        f"{where}: the archive promises {entry.file_size} bytes, more than it can hold.",
                         remedy="Download it again.",
                     )
                 with archive.open(entry) as stream:

@@ -172,8 +172,8 @@ def read_folder(
       Split -> images [N, H, W, C] with C 1 or 3. They are uint8, or uint16 if all are grey images of 16 bits.
 
     Raises:
-      DataError: there are no images, only some lie in folders of splits, they differ in size or depth, or a file has
-        another kind, is damaged or too large, or has colours of 16 bits. The error lists the first five such files.
+      DataError: there are no images, only some lie in folders of splits, or they differ in size or depth. Or a file
+        has another kind, is damaged or too large, or has colours of 16 bits. The error lists the first five such files.
     """
     with name_image_errors(path):
         files = list_files(path)
@@ -252,7 +252,7 @@ def split_level(path: Path, files: Sequence[Path]) -> int | None:
             if len(spelled) < len(found):
                 listed = ", ".join(sorted("/".join(place) for place in found))
                 raise DataError(
-                    f"{path}: expected one folder for each split, found {listed}. Join two that are the same."
+                    f"{path}: expected one folder for each split, found {listed}. Join folders of the same split."
                 )
             return level
     split = min(named)
@@ -371,7 +371,7 @@ def read_images(path: Path, entries: Mapping[str, Sequence[Entry]], style: Style
 
 
 SEEN_THROUGH = (
-    "%s: %d of %d images have transparent pixels, which are white (first: %s). Set `background` to white or black."
+    "%s: %d of %d images have transparent pixels, which become white (first: %s). Set `background` to white or black."
 )
 
 

@@ -1,4 +1,4 @@
-"""Roles: the names of arrays and folders tell who holds the examples or the labels of a split.
+"""Roles: names of arrays and folders tell which of them hold the examples or the labels of a split.
 
 Names are compared word by word and without case, so `x_train`, `X_train`, `train_images`, `trainX` and `Training` all
 belong to the training split.
@@ -103,7 +103,7 @@ class Assignment(NamedTuple):
 
     @classmethod
     def of(cls, source: str, names: Sequence[str], chosen: Collection[str] = ()) -> Assignment:
-        """Return which arrays are used. One that may hold examples is never left out because its name is unknown.
+        """Return which arrays are used. An array of unknown name that may hold examples is an error.
 
         Args:
           source: where the arrays are, for messages.
@@ -167,7 +167,7 @@ def roles_of(names: Sequence[str]) -> list[tuple[Role | None, str]]:
 
 
 def find_problem(found: Mapping[Role, str]) -> str:
-    """Return why arrays with these roles are no data, or nothing."""
+    """Return why arrays with these roles cannot be used, or an empty text."""
     splits = {role.split for role in found if role.kind == "x"}
     lonely = next((name for role, name in found.items() if role.split not in splits), None)
     if not splits:

@@ -262,7 +262,7 @@ def shape_images(path: str | Path, source: Source) -> Source:
         if x.ndim == 2 and x.shape[1] != math.prod(shape):
             raise DataError(
                 f"{path}: expected rows of {math.prod(shape)} values for images of {'x'.join(map(str, shape))}, found "
-                f"{x.shape[1]}. Name the labels with `label_column`, or leave out others with `drop_columns`."
+                f"{x.shape[1]}. Name the labels with `label_column`, or leave out columns with `drop_columns`."
             )
         is_pixels = x.dtype.kind in "fiu" and bool(((x >= 0) & (x <= MOST_PIXEL) & (x == np.rint(x))).all())
         x = x.astype(np.uint8) if is_pixels else x
@@ -399,10 +399,10 @@ def from_idx(path: Path, reading: Reading, again: bool) -> Source:
         name = re.escape(start + "labels" + re.sub(r"idx\d", "idx1", end))
         wanted = re.sub(r"\\[.-]", "[.-]", name) + r"(\.gz)?"
         with arrays.name_errors(path):
-            beside = [other for other in sorted(path.parent.iterdir()) if re.fullmatch(wanted, other.name.lower())]
-        labels = next(map(arrays.read_idx, beside), None)
+            neighbours = [other for other in sorted(path.parent.iterdir()) if re.fullmatch(wanted, other.name.lower())]
+        labels = next(map(arrays.read_idx, neighbours), None)
         if labels is None and not again:
-            logger.warning("%s: found no file of labels next to it, so the examples have none.", path)
+            logger.warning("%s: found no file of labels next to it, so the examples have no labels.", path)
     return Source({WHOLE: Examples(x, labels)}, reading)
 
 

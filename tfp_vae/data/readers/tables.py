@@ -57,7 +57,7 @@ BELOW = 100
 """The number of lines below the first that tell whether it holds names."""
 
 FEW_NAMES, MANY_NAMES = 3, 8
-"""From how many columns on 0, 1, 2 are names, and from how many on any evenly spaced numbers are, such as years."""
+"""The fewest columns whose names may be 0, 1, 2, and the fewest for other evenly spaced numbers, such as years."""
 
 
 class Columns(NamedTuple):
@@ -91,8 +91,9 @@ def read_csv(
     r"""Read a table of numbers with one row per example and one column per feature.
 
     The first line names the columns, or the names are 1, 2, 3 and so on. If its cells leave a doubt, the choice is
-    logged with the setting that overrides it. Commas, semicolons or tabs divide the cells, whichever the first line has
-    most of, and only tabs in a `.tsv` file. An empty cell, NA, NaN, null, none or a question mark is a missing value.
+    logged with the setting that overrides it. Commas, semicolons or tabs separate the cells, whichever is most frequent
+    in the first line. Only tabs separate them in a `.tsv` file. An empty cell, NA, NaN, null, none or a question mark
+    is a missing value.
 
     ```python
     from pathlib import Path
@@ -242,8 +243,9 @@ def open_text(path: Path) -> TextIO:
 def names_columns(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Return whether the first line of a table holds names, judged by its cells and those below.
 
-    Texts above numbers are names. Numbers are an example, because a lost row is worse than a row too many, unless they
-    count the columns: 0, 1, 2 and so on, or 1, 2, 3, or for many columns any evenly spaced whole numbers.
+    Texts above numbers are names. Numbers are usually an example, because a lost row is worse than a row too many.
+    But they are names if they count the columns, as 0, 1, 2 or 1, 2, 3 do. Of many columns, any evenly spaced whole
+    numbers are names.
 
     ```python
     from tfp_vae.data.readers.tables import names_columns

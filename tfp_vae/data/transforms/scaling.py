@@ -189,7 +189,7 @@ class Divided(Scaling):
         return self.by
 
     def log_scale(self, event_shape: tuple[int, ...]) -> float:
-        """Return sum_i log by for vectors. For images it is 0, because their densities are those of intensities."""
+        """Return sum_i log(by) for vectors, and 0 for images, because their densities are those of intensities."""
         return 0.0 if len(event_shape) == 3 else super().log_scale(event_shape)
 
 
@@ -307,8 +307,8 @@ def choose_scaling(profile: Profile, support: Support | None = None) -> str:
 def scaling_doubt(profile: Profile, scaling: str) -> str | None:
     """Return why the scaling of images may be wrong, with a remedy, or None.
 
-    Values of 8 bits are taken for pixels up to 255 although the largest is less than half of that. Or values of another
-    type are taken for counts or real values although they may be pixels.
+    Values of 8 bits are treated as pixels up to 255 although the largest is less than half of that. Or values of
+    another type are treated as counts or real values although they may be pixels.
 
     Args:
       profile: facts about data before scaling.
@@ -324,8 +324,8 @@ def scaling_doubt(profile: Profile, scaling: str) -> str | None:
         if scaling == "pixels":
             return (
                 f"the largest of its 8-bit pixels is {largest:g}, but they are divided by 255, so values end at "
-                f"{largest / PIXEL:.2g}. If {largest:g} is full, multiply by {PIXEL / largest:g} first, or train with "
-                f"`scaling=divided:by={largest:g}`."
+                f"{largest / PIXEL:.2g}. If {largest:g} is the full range, multiply by {PIXEL / largest:g} first, or "
+                f"train with `scaling=divided:by={largest:g}`."
             )
     full = next((full for full in (FULL_PIXELS[:1] if floats else FULL_PIXELS) if full >= largest), None)
     if profile.eight_bits or largest <= PIXEL // 2 or full is None or profile.smallest < 0:
