@@ -74,7 +74,7 @@ class Measure(NamedTuple):
 
     @property
     def values(self) -> str:
-        """The name of values that are 0 or 1: those of grey data that were made binary are other values."""
+        """The name of values that are 0 or 1. Grey data that were made binary have another name."""
         return "binary values" if self.binarization == "none" else "binarized values"
 
     def describe(self) -> dict[str, object]:
@@ -90,7 +90,7 @@ class Measure(NamedTuple):
         It is empty if the data and the scaled values have the same units.
 
         Args:
-          figures: in the units of the data. Other figures than these are left out.
+          figures: in the units of the data. Figures without scaled values are left out.
         """
         signs = {"log_likelihood": 1, "elbo": 1, "distortion": -1}
         known = {name: sign for name, sign in signs.items() if self.log_scale and name in figures}
@@ -198,7 +198,7 @@ METRICS: dict[str, Metric] = {
             unit="nats",
             format=".3f",
             definition="log 1/K Σ_k w_k with w_k = p(x\\|z_k) p(z_k) / q(z_k\\|x) and z_k from q(z\\|x)",
-            meaning="the larger, the better the model explains the data; a density is in the units of the data",
+            meaning="the larger, the better the model explains the data (a density is in the units of the data)",
             places=_COMPARED | {"headline"},
             error_key="log_likelihood_se",
         ),
@@ -207,8 +207,8 @@ METRICS: dict[str, Metric] = {
             label="log p(x) of the scaled values",
             unit="nats",
             format=".3f",
-            definition="`log_likelihood` + Σ_i log a_i, where a unit of scaled value i is a_i units of the data; only "
-            "for densities of scaled data",
+            definition="`log_likelihood` + Σ_i log a_i, where a unit of scaled value i is a_i units of the data (only "
+            "for densities of scaled data)",
             meaning="comparable between data sets of different units",
             places=_BOTH | {"notebook"},
             refines=True,
@@ -300,7 +300,7 @@ METRICS: dict[str, Metric] = {
             unit="bits",
             format=".4f",
             definition="-log p(x) / (dimensions of x · log 2)",
-            meaning="comparable between image sizes, but not between binary and grey images; only for probabilities",
+            meaning="comparable between image sizes, but not between binary and grey images (only for probabilities)",
             places=_BOTH | {"notebook"},
         ),
         Metric(
