@@ -121,7 +121,7 @@ class Claimed:
 def test_training_refuses_a_posterior_that_wrongly_declares_differentiable_samples() -> None:
     model = builders.model()
     claimed = VAE(Encoder(model.encoder.network, Claimed()), model.decoder, model.prior)
-    with pytest.raises(UsageError, match=r"Claimed declares to be one, but TFP has no gradient .* of its EvenMixture"):
+    with pytest.raises(UsageError, match=r"Claimed claims to be one, but TFP has no gradient .* of its EvenMixture"):
         MonteCarloELBO().check(claimed)
 
 

@@ -44,7 +44,7 @@ XLA_FLAGS = "--xla_cpu_prefer_vector_width=512"
 """Flags for XLA on a CPU: use the full width of AVX-512 if the CPU has it."""
 
 _ENVIRONMENT_LOCK = threading.Lock()
-"""Held while `os.environ` differs from your own, so that a second thread neither sees nor undoes the difference."""
+"""Held while `os.environ` is changed, so that a second thread neither sees nor undoes the change."""
 
 _RUNNING: contextvars.ContextVar[str] = contextvars.ContextVar("running", default="eager")
 

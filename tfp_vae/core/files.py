@@ -379,7 +379,7 @@ def digest(content: Mapping[str, object]) -> str:
 
 
 def user_path(name: str | os.PathLike[str]) -> Path:
-    """Return a path of data with `~` expanded. Nothing has to be there.
+    """Return a path of data with `~` expanded. The path need not exist.
 
     ```python
     tv.core.files.user_path("~/mine.npy").is_absolute()  # True
@@ -404,7 +404,7 @@ def user_path(name: str | os.PathLike[str]) -> Path:
         pass  # the reader knows which kind of file is missing
     except RuntimeError as error:
         raise DataError(
-            f"{text}: there is no home folder of that name. Write ./{text} for a file that begins with a tilde."
+            f"{text}: there is no home folder of that name. Write ./{text} for a file whose name begins with a tilde."
         ) from error
     except OSError as error:
         short = text if len(text) <= LONGEST else f"{text[:SHOWN]}…"

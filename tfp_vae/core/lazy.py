@@ -79,7 +79,7 @@ def drop_notices() -> Iterator[None]:
 
 @contextmanager
 def skip_keras_3() -> Iterator[None]:
-    """Let TensorFlow skip Keras 3 in this block, which takes a quarter of its start. `tf.keras` loads it when used."""
+    """Let TensorFlow skip Keras 3 in this block, a quarter of its start-up time. `tf.keras` loads it when used."""
     if "keras" in sys.modules:
         yield
         return

@@ -38,7 +38,7 @@ MOST_LEVELS = 65_536
 
 
 LARGEST = np.float32(1e12)
-"""The size from which numbers are too large for densities in single precision, whose squares would overflow."""
+"""Numbers of this size are too large for densities in single precision, because their squares would overflow."""
 
 
 class Support(NamedTuple):

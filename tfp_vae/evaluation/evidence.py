@@ -33,7 +33,7 @@ logger = logging.getLogger("tfp_vae")
 class LogLikelihood:
     """Estimates of log p(x) for N examples, in nats.
 
-    Densities are in the units of the data, if x is a split of a data set that was scaled. `scaled` has the others.
+    If x is a split of a scaled data set, densities are in the units of the data. `scaled` holds those of scaled values.
 
     NumPy functions treat it as the array `values`. A notebook shows its averages and diagnostics as a table.
 

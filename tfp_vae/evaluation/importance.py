@@ -95,7 +95,7 @@ class Estimates(NamedTuple):
         return np.asarray(-self.distortion - self.rate)
 
     def rescale(self, log_scale: float) -> Estimates:
-        """Return the estimates of values x = a y + b, given these of y and log_scale = sum_i log |a_i|, in nats.
+        """Return the estimates of values x = a y + b, given those of y and log_scale = sum_i log |a_i|, in nats.
 
         Only p(x|z) depends on the scale. The rate, the weights and the posterior stay as they are.
         """
@@ -402,7 +402,7 @@ class _Sampler:
 def tiles_per_call(live: int, batch: int) -> int:
     """Return the number of tiles in one compiled call, for tiles of `live` samples for each example of a batch.
 
-    A tile of fewer samples than 100 is the only one. More places for tiles would take a minute in eager mode.
+    A tile of fewer than 100 samples is the only one. Room for more tiles would take a minute in eager mode.
     """
     return 1 if live < TILE else max(1, DECODED_PER_CALL // (live * batch))
 

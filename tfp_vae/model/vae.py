@@ -210,7 +210,7 @@ class VAE(tf.Module):
     def _trackable_children(self, save_type: str = "checkpoint", **more: Any) -> dict[str, object]:
         """Return the parts that TensorFlow saves. A SavedModel also gets functions, because it holds no Python code.
 
-        TensorFlow asks more than once while it saves, and `more["cache"]` lasts as long.
+        TensorFlow asks more than once while it saves, and `more["cache"]` lasts until it has saved.
         """
         children = dict(super()._trackable_children(save_type, **more))
         if save_type != "savedmodel":

@@ -164,7 +164,7 @@ class Objective(abc.ABC):
         q = posterior(tf.zeros([1, posterior.params_size], vae.dtype))
         if q.reparameterization_type != tfd.FULLY_REPARAMETERIZED:
             raise UsageError(
-                f"{need}. {name} declares to be one, but TFP has no gradient of the samples of its {type(q).__name__}. "
+                f"{need}. {name} claims to be one, but TFP has no gradient of the samples of its {type(q).__name__}. "
                 "Choose another posterior, such as `posterior=diagonal-normal`."
             )
 

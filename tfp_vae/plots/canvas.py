@@ -90,8 +90,7 @@ OUTERMOST = 0.001
 
 
 INK_SHARE, INK_MARGIN = 0.3, 1 / 32
-"""Share of the values that a background has at least, and how far they may lie above the least value, relative to the
-range."""
+"""Smallest share of values in a background, and how far they may lie above the least value, relative to the range."""
 
 
 @final
@@ -157,7 +156,7 @@ def is_ink(x: np.ndarray) -> bool:
     lie at the low end.
 
     Args:
-      x: values of any shape, of data or of what a decoder made. Infinite values and NaN are ignored.
+      x: values of any shape, from data or a decoder. Infinite values and NaN are ignored.
     """
     finite = x[np.isfinite(x)]
     if not finite.size:

@@ -43,7 +43,7 @@ PANELS_ACROSS, MOST_COLUMNS, LONGEST_NAME = 4, 24, 26
 """Number of panels in a row, largest number of columns in one figure, and of letters in the name of a column."""
 
 MOST_BINS, MOST_DISCRETE = 40, 12
-"""Largest numbers of bins, and of different values that have a bin each."""
+"""Largest number of bins, and of different values that get a bin each."""
 
 
 def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None, title: str) -> Figure:
@@ -144,7 +144,7 @@ def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Seq
 def marginals(
     first: np.ndarray, second: np.ndarray, names: Sequence[str], title: str, labels: tuple[str, str]
 ) -> Figure:
-    """Return a figure with a panel for each column of two samples: the first as a filled histogram, the second a line.
+    """Return a figure with a panel for each column of two samples: the first is a filled histogram, the second a line.
 
     The bins of a column with few different values have one value each, so that whole numbers share no bin.
 

@@ -113,8 +113,8 @@ def ranking(
     """Return a figure with examples x in the given order, each with its value [N].
 
     Args:
-      x: images [N, H, W, C], shown as a grid, or vectors [N, M], shown as lines, or as a heat map if their features
-        have names or they are more than 25.
+      x: images [N, H, W, C], shown as a grid, or vectors [N, M]. Up to 25 vectors without named features are lines,
+        and all others are a heat map.
       values: a value of each example, in nats.
       title: text above the figure.
       features: the names of the M features of vectors.

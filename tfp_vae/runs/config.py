@@ -257,7 +257,7 @@ class Request(_Record):
         Setting(
             "Data",
             "Arrays",
-            "Roles of arrays in an .npz file, as x_train=a,y_train=b. x and y without a split are all examples.",
+            "Roles of arrays in an .npz file, as x_train=a,y_train=b. x and y without a split hold all examples.",
             default="by their names",
             metavar="ROLES",
         ),
@@ -681,7 +681,7 @@ class TrainingConfig(_Record):
     ] = 0
     execution: Annotated[
         Literal["auto", "xla", "graph", "eager"],
-        Setting("Run", "Execution", "How to run TensorFlow. `auto` finishes first, and a run keeps its own."),
+        Setting("Run", "Execution", "How to run TensorFlow. `auto` picks the fastest, and a run keeps its choice."),
     ] = "auto"
     callbacks: Annotated[
         tuple[CallbackMember, ...],

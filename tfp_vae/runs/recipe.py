@@ -237,7 +237,7 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     Grey images that look like digits get a Bernoulli by convention, and two latent dimensions, which you can plot.
     Photos with at most 256 levels get a discretized logistic, because it has probabilities for levels, and 32 latent
     dimensions. Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones
-    would learn them by heart.
+    would memorize them.
 
     Args:
       profile: facts about the data after scaling.

@@ -510,7 +510,7 @@ def score(
 
     Densities are in the units of the run's data. An evaluation with the same seed gives the same estimates of the same
     examples, if `places` are their indices in the split. With K samples the estimate is biased low, and more so for
-    examples that the encoder does not know well, so the gap between the two kinds looks wider than it is. The cost is
+    examples that the encoder does not know well. So the gap between the two kinds looks wider than it is. The cost is
     one pass of the encoder and K of the decoder for each example.
 
     ```python

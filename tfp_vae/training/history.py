@@ -25,7 +25,7 @@ class Terms(NamedTuple):
     rate: float
 
     def rescale(self, log_scale: float) -> Terms:
-        """Return the terms of values x = a y + b, given these of y and log_scale = sum_i log |a_i|, in nats."""
+        """Return the terms of values x = a y + b, given those of y and log_scale = sum_i log |a_i|, in nats."""
         return Terms(self.elbo - log_scale, self.distortion + log_scale, self.rate)
 
 
@@ -42,7 +42,7 @@ class Validation(NamedTuple):
     bound: float
 
     def rescale(self, log_scale: float) -> Validation:
-        """Return the means of values x = a y + b, given these of y and log_scale = sum_i log |a_i|, in nats."""
+        """Return the means of values x = a y + b, given those of y and log_scale = sum_i log |a_i|, in nats."""
         elbo, distortion, rate, bound = self
         return Validation(elbo - log_scale, distortion + log_scale, rate, bound - log_scale)
 

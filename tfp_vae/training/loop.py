@@ -204,7 +204,7 @@ class Trainer:
         x = tf.cast(x, self._dtype)
         seed = seed_for(self._run_seed, Purpose.LATENT, step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
-            # Without the check of the values, so that one that is not finite ends the loop in every execution.
+            # `_bound` skips the check of the values, so that an infinite value or NaN ends the loop in every execution.
             bound = self.objective._bound(self.vae, x, seed, step)  # noqa: SLF001
             loss = -tf.reduce_mean(bound.value)
         gradients = tape.gradient(loss, self._variables)

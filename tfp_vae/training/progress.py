@@ -27,7 +27,7 @@ LINES, SECONDS = 10, 30.0
 
 
 WIDE, BAR, SHORT_BAR = 100, 24, 8
-"""The width of a terminal from which on a bar has its full length, that length, and the one on narrower terminals."""
+"""The least width of a terminal for a bar of full length, that length, and the length on narrower terminals."""
 
 TIME = len(" left 0:00:00") + 3
 """The width of the time at the end, and of the spaces between the columns."""

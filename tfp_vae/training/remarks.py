@@ -54,7 +54,7 @@ def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[s
 def overfitting(vae: VAE, examples: int, first: Epoch, last: Epoch) -> str:
     """Return that a model overfits, with remedies, or an empty text.
 
-    A difference of ELBOs does not depend on the units of the data, so a gap counts if it is a large part of the rise of
+    A difference of ELBOs does not depend on the units of the data. So a gap counts if it is a large part of the rise of
     the training ELBO since the first epoch.
 
     Args:

@@ -12,7 +12,7 @@ from tfp_vae.model.distributions.saddle import binomial_deviance, stirling_remai
 __all__ = ["LEAST", "Beta"]
 
 LEAST = 1e-12
-"""Smallest x that is divided by. The gradient divides by its square, which has to fit into float32."""
+"""Smallest x in a division. The gradient divides by its square, which must fit into float32."""
 
 
 @final

@@ -73,7 +73,7 @@ def require_variables(network: Network, role: str) -> Network:
 
 
 def keras_family(layer: object) -> list[str]:
-    """Return the names of the classes of a layer whose `call` Keras wrote, the most special one first.
+    """Return the names of the classes of a layer whose `call` Keras wrote, the most specific one first.
 
     The list is empty for other objects, and for a layer of your own with its own `call`.
     """

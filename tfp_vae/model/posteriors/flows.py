@@ -83,10 +83,10 @@ class FlowPosterior(NormalNoisePosterior):
 class InverseAutoregressiveFlow(FlowPosterior):
     """Inverse autoregressive flow from a diagonal Normal, conditioned on x.
 
-    z_0 ~ N(loc, diag(scale^2));  z_t = (z_{t-1} - m_t) exp(-a_t), with m_t and a_t masked networks of z_{t-1} and of a
-    context from the encoder. a_t is bounded to (-2, 2) by 2 tanh(. / 2), so no layer scales by more than e^2. m_t is
-    bounded to (-8, 8), because a larger shift would cost the density digits. Sampling takes one pass, and so does the
-    density of a fresh sample. The density of any other z takes D passes.
+    z_0 ~ N(loc, diag(scale^2)) and z_t = (z_{t-1} - m_t) exp(-a_t). Masked networks compute m_t and a_t from z_{t-1}
+    and from a context that the encoder provides. a_t is bounded to (-2, 2) by 2 tanh(. / 2), so no layer scales by more
+    than e^2. m_t is bounded to (-8, 8), because a larger shift would cost the density digits. Sampling takes one pass,
+    and so does the density of a fresh sample. The density of any other z takes D passes.
 
     There is no closed-form KL, so train with `MonteCarloELBO` or an importance-weighted bound. `StickingTheLanding`,
     `DReG` and a `Vamp` prior need the density at other points, so they pay the D passes at every step.
