@@ -253,7 +253,7 @@ def test_expands_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert user_path("~/a.npy") == Path("/somewhere/a.npy")
 
 
-def test_nothing_has_to_be_there(tmp_path: Path) -> None:
+def test_path_need_not_exist(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(3))
     assert user_path(tmp_path / "none") == tmp_path / "none"
     assert user_path(tmp_path / "a.npy" / "below") == tmp_path / "a.npy" / "below"
@@ -266,6 +266,6 @@ def test_refuses_links_in_a_circle(tmp_path: Path) -> None:
         user_path(tmp_path / "a")
 
 
-def test_printable_names_show_bytes_and_stay_alike_otherwise() -> None:
+def test_printable_names_show_bytes_and_are_unchanged_otherwise() -> None:
     assert printable(os.fsdecode(b"caf\xe9\0")) == r"caf\udce9\0"
     assert printable("café 猫.png") == "café 猫.png"

@@ -112,7 +112,7 @@ def test_tensorflow_probability_finds_keras_3_without_importing_it() -> None:
 
 
 @pytest.mark.slow
-def test_start_is_quiet_and_imports_neither_keras_3_nor_what_it_needs() -> None:
+def test_start_is_quiet_and_imports_neither_keras_3_nor_its_dependencies() -> None:
     program = (
         "import sys, tfp_vae as tv\n"
         "from tfp_vae.core.lazy import tf, tfd, keras\n"

@@ -66,7 +66,7 @@ class TestPlaceholders:
         ],
         ids=["reals", "binary", "signs", "ratings", "sparse counts", "clipped", "pixels", "sparse"],
     )
-    def test_usual_data_have_none(self, x: np.ndarray) -> None:
+    def test_usual_data_have_no_placeholders(self, x: np.ndarray) -> None:
         assert not list(find_placeholders(table(x)))
 
 
@@ -79,7 +79,7 @@ class TestRowIndex:
         (found,) = Doubt.find(read_memory(x, Reading()))
         assert found.text.startswith("feature '1' counts the rows")
 
-    def test_of_pandas_is_named_with_the_option_that_drops_it(self, tmp_path: Path, rng: np.random.Generator) -> None:
+    def test_pandas_index_is_named_with_the_option_to_drop_it(self, tmp_path: Path, rng: np.random.Generator) -> None:
         frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"])
         frame.to_csv(tmp_path / "t.csv")
         raw = read(str(tmp_path / "t.csv"))

@@ -64,7 +64,7 @@ class TestDuplicates:
         found = find_duplicates(split_into(train, held_out), "validation")
         assert (found.identical, found.searched, found.near) == (60, 10, 10)
 
-    def test_says_how_many_examples_were_left_out(
+    def test_reports_how_many_examples_were_left_out(
         self, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         x, y = rng.normal(size=(200, 5)), rng.normal(size=(60, 5))

@@ -155,7 +155,7 @@ def measure(likelihood: str, **more: object) -> Measure:
         (measure("continuous-bernoulli", scaling="pixels"), "a density of intensities from 0 to 1"),
     ],
 )
-def test_measure_says_which_likelihood_it_is(found: Measure, text: str) -> None:
+def test_measure_names_its_likelihood(found: Measure, text: str) -> None:
     assert found.text == text
     described = found.describe()
     names = {"likelihood": found.likelihood, "scaling": found.scaling, "binarization": found.binarization}
@@ -171,7 +171,7 @@ def test_figures_of_the_scaled_values_are_there_if_the_units_differ() -> None:
     assert measure("poisson", log_scale=2.5).of_scaled_values(figures) == {}  # a probability has no units
 
 
-def test_bits_of_binary_values_say_so() -> None:
+def test_unit_of_bits_names_binary_values() -> None:
     metric = METRICS["bits_per_dim"]
     assert metric.unit_text({"bits_per_dim_of": "binary values"}) == "bits of binary values"
     assert metric.unit_text({}) == "bits"

@@ -74,7 +74,7 @@ def test_titles_name_the_epoch_and_the_total_after_the_first_epoch(
 
 @pytest.mark.parametrize("draw", ["latent", "grid"])
 def test_title_stays_in_place(draw: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
-    """The title of a frame is where it was in the first frame. It jumped to another place in the second before."""
+    """The title of a frame is where it was in the first frame. It does not jump in the second."""
     places = []
     take = animations.Recorder.take
 

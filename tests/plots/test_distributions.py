@@ -132,7 +132,7 @@ def test_columns_compare_data_with_samples(rng: np.random.Generator) -> None:
     assert filled.get_x() == pytest.approx(5, abs=1)
 
 
-def test_many_columns_are_those_that_differ_most(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figure_shows_the_columns_that_differ_most(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributions, "MOST_COLUMNS", 3)
     data = rng.normal(size=(300, 6))
     made = data + 9 * np.isin(np.arange(6), [0, 2, 5])
@@ -142,7 +142,7 @@ def test_many_columns_are_those_that_differ_most(rng: np.random.Generator, monke
 
 
 @pytest.mark.parametrize(("shift", "distance"), [(0, 0), (10, 1)])
-def test_distance_of_columns_is_between_none_and_one(shift: float, distance: float, rng: np.random.Generator) -> None:
+def test_distance_of_columns_is_between_zero_and_one(shift: float, distance: float, rng: np.random.Generator) -> None:
     x = rng.random(50)
     assert distributions.column_distance(x, x + shift) == distance
 

@@ -410,7 +410,7 @@ class TestEvaluation:
         assert histogram.get_title() == "log p(x) of 40 test examples, K = 50"
 
     def test_extremes_show_values_and_rows_of_the_source(self, assessment: Assessment, digits: Dataset) -> None:
-        """Labels are those of `extremes`. They were indices in the split before."""
+        """Labels are those of `extremes`, not indices in the split."""
         figure = EVALUATION_PICTURES["evaluation-extremes"].draw(assessment)
         values, rows = assessment.estimates.log_likelihood, np.asarray(assessment.examples.rows)
         split = held_out_view(Run(Path(assessment.result["run"])).config(), digits, "test")

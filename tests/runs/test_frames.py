@@ -175,7 +175,7 @@ class TestFilm:
     def test_animations_leave_out_frames_with_wrong_contents(
         self, filmed_run: Run, digits: Dataset, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A frame of another model, with a valid checksum. It ended `plot` with a traceback before."""
+        """A frame of another model, with a valid checksum, does not end `plot` with a traceback."""
         path = filmed_run.frame_path(1)
         storage.write_arrays(path, {"means": np.zeros((180, 3)), "decoded": np.zeros((100, 8, 8, 1))})
         run_data = RunData(LoadedRun(filmed_run), digits)

@@ -238,7 +238,7 @@ class TestExtending:
         with monkeypatch.context() as patch, contextlib.suppress(DiskError, KeyboardInterrupt):
             patch.setattr(storage, "write_bytes", broken)
             copied.extend(3)
-        assert next(writes) == min(write + 1, 2), "the test is of the writes that there are"
+        assert next(writes) == min(write + 1, 2), "the test covers every write"
         assert {name: copied.read(name) for name in kept} == kept
         found, total = Run(copied.folder), copied.config().training.epochs
         assert (total, found.status().state) == ((3, "interrupted") if write == 2 else (2, "finished"))

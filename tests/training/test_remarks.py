@@ -73,7 +73,7 @@ def test_idle_units_are_named_with_remedies() -> None:
     assert not idle_units(1, 1)
 
 
-def test_fit_says_that_a_model_ignores_z(caplog: pytest.LogCaptureFixture) -> None:
+def test_fit_reports_a_model_that_ignores_z(caplog: pytest.LogCaptureFixture) -> None:
     x = np.random.default_rng(0).integers(0, 2, (20, *SHAPE)).astype(np.float32)
     vae = make()
     for weight in vae.encoder.trainable_variables:

@@ -52,7 +52,7 @@ def test_mean_equals_that_of_evaluate(here: Path, copied: Run) -> None:
     assert shows_something(result["picture"])
 
 
-def test_some_scores_are_those_of_all(here: Path, copied: Run) -> None:
+def test_a_subset_has_the_same_scores_as_the_whole_split(here: Path, copied: Run) -> None:
     options = ("score", "--run", copied.folder, "--iw-samples", 3, "--no-plots", *GRAPH)
     said = call(*options, "--out", "all.csv")
     call(*options, "--max-examples", 7, "--out", "some.csv")
