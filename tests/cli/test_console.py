@@ -76,7 +76,7 @@ def test_errors_in_reading_the_command_line_name_its_options(monkeypatch: pytest
     assert result.exit_code == 2
 
 
-def test_slow_pictures_are_named_again_and_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_slow_pictures_are_named_repeatedly(capsys: pytest.CaptureFixture[str]) -> None:
     with console.drawing_reminders(0.05) as begin:
         begin("quick", 1, 3)
         begin("extremes", 2, 3)

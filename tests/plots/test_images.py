@@ -34,7 +34,7 @@ def test_grid_leaves_missing_tiles_white(ink: bool) -> None:
 
 @pytest.mark.parametrize("draw", ["image_grid", "reconstructions", "strips", "manifold", "extremes", "ranking"])
 def test_grey_photos_look_like_photos(draw: str) -> None:
-    """The pixels of each picture correlate with the photos above 0.9, so they are no negatives."""
+    """The pixels of each picture correlate with the photos above 0.9, so they are not negatives."""
     x = grey_photos()
     figures = {
         "image_grid": lambda: plots.image_grid(x),

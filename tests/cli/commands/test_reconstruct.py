@@ -74,7 +74,7 @@ def test_reconstructs_new_images(copied: Run, pictures: Path) -> None:
 
 
 def test_pictures_of_photos_look_like_photos(trained: Path) -> None:
-    """The picture and the photo correlate above 0.9, so the picture is no negative."""
+    """The picture and the photo correlate above 0.9, so the picture is not a negative."""
     photo = load_sample_image("china.jpg").mean(axis=2)[::8, ::8, np.newaxis].astype(np.float32) / 255
     x = np.stack([photo[:24, :24], photo[:24, 24:48]])
     config = Run(trained).config()

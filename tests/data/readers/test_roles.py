@@ -1,4 +1,4 @@
-"""Roles: names of arrays tell which split they belong to, and nothing disappears without a word."""
+"""Roles: names of arrays tell which split they belong to, and no array is ignored silently."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class TestReplaced:
         assert other.read_text() == "of another"
 
     @pytest.mark.parametrize("write", ["JSON", "bytes", "bytes below"])
-    def test_folder_that_is_gone_is_an_error_and_is_not_made_again(self, write: str, held: Files) -> None:
+    def test_missing_folder_is_an_error_and_is_not_recreated(self, write: str, held: Files) -> None:
         shutil.rmtree(held.folder)
         with pytest.raises(RunError, match="was moved or deleted"):
             WRITES[write](held)
