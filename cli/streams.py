@@ -18,7 +18,7 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 class Output(io.FileIO):
     """Write to stdout or stderr. After a write fails, the rest of the output is discarded.
 
-    A pipe that closes early is no error, because its reader has seen enough. Notices on stderr never end a command.
+    A pipe that closes early is not an error, because its reader has seen enough. Notices on stderr never end a command.
     All other errors of stdout are raised once.
     """
 

@@ -87,7 +87,7 @@ class Split:
 
     @property
     def log_scale(self) -> float:
-        """The log-density of the source's values is that of x less this number of nats, see `Scaling.log_scale`."""
+        """The log-density of the source's values is that of x minus this number of nats, see `Scaling.log_scale`."""
         if self.scaling is None:
             return 0.0
         scaling: Scaling = SCALINGS.build(self.scaling)

@@ -39,7 +39,7 @@ NINES = frozenset({99.0, 999.0, 9_999.0, 99_999.0, 999_999.0})
 """Positive placeholders. Negative whole numbers may be placeholders too."""
 
 ROUND = -9.0
-"""A negative number from here down is a placeholder if it is the least of several columns of positive numbers."""
+"""A number at or below this is a placeholder if it is the least of several columns of positive numbers."""
 
 LISTED = 5
 """The most columns to list."""

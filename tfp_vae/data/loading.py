@@ -93,7 +93,7 @@ def load(
       label_column: the column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.
       columns: the columns of a table that hold features, in this order. `*` and `?` are wildcards. By default all but
         the labels.
-      drop_columns: columns of a table that are no features, such as an index.
+      drop_columns: columns of a table that are not features, such as an index.
       image_shape: height, width and perhaps channels of images that are stored as rows of numbers, such as `28x28`.
       header: whether the first line of a `.csv` file names its columns: `yes`, `no`, or `auto` to judge by its cells.
       arrays: the roles of arrays in an `.npz` file or a mapping, such as `{"x_train": "first", "y_train": "second"}` or

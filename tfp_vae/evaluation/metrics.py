@@ -35,7 +35,7 @@ class Measure(NamedTuple):
     likelihood, scaling, binarization: names of the family, and of the maps that made its values from those of the data.
     discrete: whether p(x) is a probability and not a density.
     binary: whether the values are 0 and 1.
-    log_scale: the log-density of the data is that of the scaled values less this, in nats. 0 for a probability.
+    log_scale: the log-density of the data is that of the scaled values minus this, in nats. 0 for a probability.
     """
 
     likelihood: str

@@ -19,8 +19,8 @@ def straight_path(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndar
 def spherical_path(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Return (sin((1 - t) w) first + sin(t w) last) / sin w, where w is the angle between both ends.
 
-    If both ends have the same length, so has every point between them, and the angle grows evenly. If sin w is 0, the
-    path is straight.
+    If both ends have the same length, every point between them has it too, and the angle grows evenly. If sin w is 0,
+    the path is straight.
     """
     norms = np.linalg.norm(first, axis=-1) * np.linalg.norm(last, axis=-1)
     cosine = np.sum(first * last, axis=-1) / np.where(norms > 0, norms, 1.0)

@@ -441,7 +441,7 @@ class DataConfig(_Record):
 
     @property
     def log_scale(self) -> float:
-        """The log-density of the source's values is that of scaled ones less this number of nats."""
+        """The log-density of the source's values is that of scaled ones minus this number of nats."""
         scaling: Scaling = SCALINGS.build(self.scaling)
         return scaling.log_scale(self.event_shape)
 

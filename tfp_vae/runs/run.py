@@ -554,7 +554,7 @@ class Run:
         """Delete a run that has no checkpoint, so that its folder can hold another run. Hidden files of yours stay."""
         if self.has_checkpoint():
             return
-        with contextlib.suppress(OSError):  # what cannot be deleted stays
+        with contextlib.suppress(OSError):  # files that cannot be deleted stay
             for path in self.folder.iterdir():
                 if path.is_dir() and not path.name.startswith("."):
                     shutil.rmtree(path, ignore_errors=True)

@@ -428,7 +428,7 @@ class Training:
         likelihood, elbo = self.vae.decoder.likelihood, self.totals.mean().elbo
         if not likelihood.discrete and elbo < ABSURD * math.prod(likelihood.event_shape):
             logger.warning(
-                "the first ELBO is %s nats per example, because the values are large in their units. Set "
+                "the first ELBO is %s nats per example, because the values are too large for the likelihood. Set "
                 "`scaling=standard`, or `scaling=divided:by=255` for pixels.",
                 f"{elbo:,.0f}",
             )

@@ -71,7 +71,7 @@ class Epoch(NamedTuple):
     elbo, distortion, rate: means over the epoch's steps, in nats per example.
     validation_elbo, validation_distortion, validation_rate: means over the validation data after the epoch, in nats
       per example. NaN without validation data.
-    validation_bound: the mean of the bound that training maximizes, likewise. The best epoch has the greatest.
+    validation_bound: the mean over these data of the bound that training maximizes. The best epoch has the greatest.
     learning_rate: at the last step.
     seconds: the epoch's time, validation included.
     """

@@ -136,7 +136,7 @@ class Reading(pydantic.BaseModel):
 
     label_column: the column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.
     columns: the columns that hold features, in this order. `*` and `?` are wildcards. By default all others.
-    drop_columns: columns that are no features.
+    drop_columns: columns that are not features.
     image_shape: the height, the width and perhaps the channels of images that are stored as rows of numbers.
     header: whether the first line of a table names its columns: `yes`, `no`, or `auto` to judge by its cells.
     arrays: the roles of the arrays in a file, such as `x_train=first`. By default their names tell.

@@ -108,7 +108,7 @@ def read_csv(
       path: the file, in UTF-8, plain or gzipped.
       columns: the features, in this order, see `choose_columns`. By default all columns but the labels.
       label_column: the column of labels, which are numbers or texts.
-      drop_columns: columns that are no features.
+      drop_columns: columns that are not features.
       header: whether the first line names the columns. By default, its cells and those below tell.
       again: whether these are new data for a run. Then the column of labels may be absent, the first line must name
         the columns of a run that has names, and columns without names are found by position.
@@ -365,7 +365,7 @@ def choose_columns(
       columns: the features, in this order, see `find_columns`. By default all columns but the labels.
       label_column: the labels, by name or position, see `find_column`.
       source: the table's name in messages.
-      drop: columns that are no features, see `find_columns`.
+      drop: columns that are not features, see `find_columns`.
 
     Raises:
       DataError: there is no such column, or more than one of that name, or no feature is left.

@@ -4,7 +4,7 @@
 you leave open. The scaling is then a plain value in a run's config, and validation, test and new data are scaled in the
 same way.
 
-For an elementwise map x = a y + b, the log-density of the source's values x is that of the scaled values y less
+For an elementwise map x = a y + b, the log-density of the source's values x is that of the scaled values y minus
 `Scaling.log_scale`, sum_i log |a_i|. Results give the density of x. Probabilities of discrete data do not change.
 """
 
@@ -198,8 +198,8 @@ class Divided(Scaling):
 class Standard(Scaling):
     """Each element less its mean, divided by its standard deviation in the training data: (x - loc) / scale.
 
-    An element that is constant in the training data has scale 1. The log-density of x is that of the scaled values less
-    sum_i log scale_i. Examples of more than 65,536 values share one mean and one standard deviation.
+    An element that is constant in the training data has scale 1. The log-density of x is that of the scaled values
+    minus sum_i log scale_i. Examples of more than 65,536 values share one mean and one standard deviation.
 
     ```python
     rows = np.random.default_rng(0).normal(5.0, 2.0, size=(100, 3))

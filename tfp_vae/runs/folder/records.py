@@ -60,7 +60,7 @@ State = Literal["running", "finished", "interrupted", "failed"]
 class Record(pydantic.BaseModel, abc.ABC):
     """The content of a JSON object: a type for each key, and no other keys.
 
-    A null with a reason, as `files.json_text` writes it, is the number that is not finite again.
+    A null with a reason, as `files.json_text` writes it, is read back as inf, -inf or nan.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
