@@ -124,7 +124,7 @@ def find_labels(raw: Dataset) -> Iterator[Doubt]:
     if places and (by_name or is_images):
         name = feature_name(columns, places[0])
         remedy = f"set `label_column={name}`" if columns else "pass it as labels"
-        yield Doubt("label_column", f"feature {name!r} looks like labels. If it is, {remedy}.")
+        yield Doubt("label_column", f"feature {name!r} looks like labels. If it holds labels, {remedy}.")
     if is_images:
         side = math.isqrt(len(pixels))
         yield Doubt(
