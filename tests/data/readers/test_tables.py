@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 from collections.abc import Callable
@@ -181,6 +182,25 @@ def test_new_names_are_matched_by_position_if_the_run_has_none(
     assert "Columns are matched by position" in caplog.text
 
 
+@pytest.mark.parametrize("first", [",0,1", "id,0,1"])
+def test_warns_of_a_first_line_that_looks_like_names_but_is_read_as_an_example(
+    first: str, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(f"{first}\n7,8,2\n6,4,5\n")
+    with contextlib.suppress(DataError):
+        read_csv(path, header="no")
+    assert "has empty cells or words above numbers, as names of columns do. Set `header=yes` if" in caplog.text
+    caplog.clear()
+    read_csv(path, header="no", drop_columns=["1"])
+    read_csv(write("1,,2\n7,,2\n"), header="no")
+    assert not caplog.messages
+
+
+def test_advice_for_words_in_new_data_has_no_setting(write: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match=r"line 2: expected a number in column 'b', found 'two'[.] Correct it[.]$"):
+        read_csv(write("a,b\n1,two\n2,three\n"), columns=("a", "b"), again=True)
+
+
 @pytest.mark.parametrize(("content", "rows"), [("0,1,2\n7,8,2\n", 1), ("5,3,1\n7,8,2\n", 2)])
 def test_warning_about_the_first_line_of_new_data_suggests_no_setting(
     content: str, rows: int, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
@@ -292,7 +312,7 @@ def test_only_new_data_may_lack_labels(write: Callable[..., Path]) -> None:
         ("", "found an empty file"),
         ("a,b\n1,2\n3\n", "line 3: expected 2 cells, found 1"),
         ("a,b\n1,2\n3,4,5\n", "line 3: expected 2 cells, found 3"),
-        ("a,b\n1,two\n", "line 2: expected a number in column 'b', found 'two'"),
+        ("a,b\n1,two\n", "line 2: expected a number in column 'b', found 'two'. Correct it, .* `drop_columns=b`[.]$"),
         ("a,a\n1,2\n", "expected one column named 'a', found 2"),
         (b"a,b\n1,\xff\n", "not a readable CSV file in UTF-8"),
         ('a,b\n1,"2\n', "not a readable CSV file"),

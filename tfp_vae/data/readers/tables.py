@@ -127,17 +127,21 @@ def read_csv(
         if not head or len(head) > MOST_COLUMNS:
             raise DataError(f"{path}: expected a table with 1 to {MOST_COLUMNS:,} columns, found {len(head)}.")
         names, below = [cell.strip() for cell in head], list(itertools.islice(rows, BELOW))
+        is_chosen = header == "no" and not again
         is_numbered = again and columns is not None and header == "no"
         if again and columns is not None:
             header = judge_new(header, columns, names, [row for _, row in below], path)
         elif any(map(is_number, names)):
             header = decide_header(header, names, [row for _, row in below], path, again)
+        full = [row for _, row in below if len(row) == len(head)]
         rows = itertools.chain([(line, head)] if header == "no" else [], below, rows)
         names = [str(i + 1) for i in range(len(head))] if header == "no" or is_numbered else fill_names(names)
         if again and label_column not in names:
             label_column = None
         places, label = choose_columns(names, columns, label_column, path, None if again else drop_columns)
-        x, labels, lines = read_rows(rows, names, places, label, path)
+        if is_chosen and looks_like_names([head[place] for place in places], [[r[i] for i in places] for r in full]):
+            logger.warning(MAY_BE_NAMES, path, shorten(head))
+        x, labels, lines = read_rows(rows, names, places, label, path, again)
     y, label_name = (None, None) if label is None else (labels_from_text(labels), names[label])
     return Columns(x, y, tuple(names[place] for place in places), lines, label_name, header)
 
@@ -218,6 +222,11 @@ NO_HEADER_FOUND = (
 )
 """The warning about a first line with an example, with the advice for the data of a run and for new data."""
 
+MAY_BE_NAMES = (
+    "%s: the first line (%s) has empty cells or words above numbers, as names of columns do. Set `header=yes` if it "
+    "names the columns."
+)
+
 POSITIONS = (
     "%s: the first line (%s) is read as names. Columns are matched by position, because the run was trained on a table "
     "without names."
@@ -275,6 +284,17 @@ def names_columns(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     return counts or len(numbers) >= MANY_NAMES or (bool(texts) and len(numbers) > 1)
 
 
+def looks_like_names(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Return whether a cell of the first line is no number, but every cell below it is one.
+
+    Args:
+      first: the cells of the first line.
+      below: the cells of lines below it.
+    """
+    gaps = [i for i, cell in enumerate(first) if not is_number(cell)]
+    return bool(below) and any(all(is_number(row[i]) for row in below) for i in gaps)
+
+
 def is_number(cell: str) -> bool:
     """Return whether a cell holds a number that is not missing."""
     number = parse_number(cell)
@@ -291,7 +311,12 @@ def spacing(cells: Sequence[str]) -> tuple[int, int]:
 
 
 def read_rows(
-    rows: Iterable[tuple[int, list[str]]], header: Sequence[str], places: Sequence[int], label: int | None, path: Path
+    rows: Iterable[tuple[int, list[str]]],
+    header: Sequence[str],
+    places: Sequence[int],
+    label: int | None,
+    path: Path,
+    again: bool = False,
 ) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Return the numbers of a table, [N, M], its labels as texts, and the line of each row.
 
@@ -303,6 +328,7 @@ def read_rows(
       places: the indices of the features.
       label: the index of the labels, if there are any.
       path: the file, for messages.
+      again: whether these are new data for a run, which must have its columns.
     """
     x, labels, lines, unlabelled = list[np.ndarray](), list[str](), list[int](), list[int]()
     for line, row in rows:
@@ -315,10 +341,11 @@ def read_rows(
             wrong = next((place for place, number in cells.items() if number is None), None)
             if wrong is not None:
                 features, rest = [header[place] for place in places], itertools.chain([row], (row for _, row in rows))
+                remedy = "." if again else f", or leave out the column with `drop_columns={header[wrong]}`."
                 words = WordsFound(describe_columns(header, rest, parse_number, before=len(x), features=features))
-                raise words.error(path, features) or DataError(
+                raise (None if again else words.error(path, features)) or DataError(
                     f"{path}, line {line}: expected a number in column {header[wrong]!r}, found {row[wrong][:40]!r}. "
-                    "Correct it, or leave out the column with `drop_columns`."
+                    f"Correct it{remedy}"
                 ) from words
             numbers = np.array([cells[place] for place in places], np.float64)
         x.append(numbers)
