@@ -218,6 +218,16 @@ class TestExtending:
         assert (copied.folder / runs.EVALUATION).exists() == stays
         assert not (copied.folder / runs.TRAINING).exists()
 
+    def test_newer_weights_remove_the_result_of_a_training_that_keeps_the_best(self, copied: Run) -> None:
+        copied.extend(10, early_stopping=3)
+        copied.write(runs.TRAINING, {**copied.read(runs.TRAINING), "weights": "best"})
+        last = copied.checkpoint()
+        assert last.best.step == last.step == 24
+        copied.save_checkpoint(last._replace(step=120))
+        copied.mark("interrupted", step=120, epochs=10)
+        assert Run(copied.folder).status().state == "interrupted"
+        assert not Run(copied.folder).is_finished()
+
     @pytest.mark.parametrize("write", range(3))
     @pytest.mark.parametrize(
         "error", [DiskError("the disk is full"), KeyboardInterrupt()], ids=lambda e: type(e).__name__

@@ -426,7 +426,7 @@ class Run:
         self._newest_is_sound = True
         for name in (TRAINING, EVALUATION, PARTIAL):
             result = self._read_or_empty(name)
-            best = checkpoint.best if result.get("weights") == BEST else None
+            best = checkpoint.best if name != TRAINING and result.get("weights") == BEST else None
             newest = checkpoint.step if best is None else best.step
             step = result.get("step", result.get("steps", 0))
             if result and not (isinstance(step, int) and step >= newest):
