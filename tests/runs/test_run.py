@@ -352,6 +352,14 @@ class TestEvaluations:
         for name in annealed:
             assert copied.write_evaluation(self.FULL | {"ais": annealed | {name: 2}}) == runs.PARTIAL
 
+    def test_refuses_an_evaluation_of_weights_that_are_no_longer_the_best(self, copied: Run) -> None:
+        last = copied.checkpoint()
+        copied.save_checkpoint(last._replace(step=48, best=last.best._replace(step=36)))
+        with pytest.raises(RunError, match="from step 24 to step 36"):
+            copied.write_evaluation(self.FULL | {"weights": "best"})
+        assert not (copied.folder / runs.EVALUATION).exists()
+        assert copied.write_evaluation(self.FULL | {"weights": "best", "step": 36}) == runs.EVALUATION
+
     def test_refuses_an_evaluation_of_outdated_weights(self, copied: Run) -> None:
         step = copied.status().step
         assert step is not None
@@ -360,6 +368,8 @@ class TestEvaluations:
         with pytest.raises(RunError, match=rf"trained on from step {step - 1:,} to step {step:,}"):
             copied.write_evaluation(late)
         assert copied.read(runs.EVALUATION) == self.FULL | {"step": step}
+        last = copied.checkpoint()
+        copied.save_checkpoint(last._replace(best=last.best._replace(step=step - 1)))
         assert copied.write_evaluation(late | {"weights": "best"}) == runs.EVALUATION
 
     @pytest.mark.parametrize("content", [b"", b"{}", b'{"split": "test"}'])

@@ -439,10 +439,11 @@ class Run:
         `evaluation-partial.json`. See `is_fuller`.
 
         Raises:
-          RunError: the final weights were evaluated, but the run has newer ones now.
+          RunError: the final or the best weights were evaluated, but the run has newer ones now.
         """
-        now = self._recorded_status().step
-        if result["weights"] == FINAL and result["step"] < now:
+        best = self.checkpoint().best if result["weights"] == BEST else None
+        now = self._recorded_status().step if result["weights"] == FINAL else 0 if best is None else best.step
+        if result["step"] < now:
             raise RunError(
                 f"{self.folder}: the evaluation was not written, because the run was trained on from step "
                 f"{result['step']:,} to step {now:,}. Evaluate it again."
