@@ -434,3 +434,32 @@ def test_refuses_a_folder_with_other_files(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"expected a new or empty folder, found a\.png"):
         Run.refuse_existing(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "a.png"]
+
+
+class TestDiscarding:
+    """A run without a checkpoint is deleted, and nothing else."""
+
+    def test_own_files_stay(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            run, _ = start_run(tmp_path / name)
+            run.mark("failed")
+            if name == "b":
+                (run.folder / "notes.txt").write_text("mine")
+                (run.folder / "mine").mkdir()
+            run.discard()
+        assert [path.name for path in tmp_path.iterdir()] == ["b"]
+        assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["mine", "notes.txt"]
+
+    def test_a_folder_that_took_the_name_stays(self, tmp_path: Path) -> None:
+        run, _ = start_run(tmp_path / "a")
+        run.folder.rename(tmp_path / "b")
+        shutil.copytree(tmp_path / "b", run.folder)
+        run.discard()
+        assert (tmp_path / "a" / runs.CONFIG).exists()
+        assert (tmp_path / "b" / runs.CONFIG).exists()
+
+    def test_a_run_in_use_stays(self, tmp_path: Path) -> None:
+        run, _ = start_run(tmp_path / "a")
+        with Run(run.folder).claim():
+            run.discard()
+        assert (run.folder / runs.CONFIG).exists()

@@ -29,7 +29,7 @@ import pydantic
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import DataError, RunError, UsageError, cut, first_problem, settings_error
+from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError, cut, first_problem, settings_error
 from tfp_vae.core.registry import RECORDED
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
@@ -552,15 +552,18 @@ class Run:
         }
 
     def discard(self) -> None:
-        """Delete a run that has no checkpoint, so that its folder can hold another run. Hidden files of yours stay."""
-        if self.has_checkpoint():
-            return
-        with contextlib.suppress(OSError):  # files that cannot be deleted stay
-            for path in self.folder.iterdir():
-                if path.is_dir() and not path.name.startswith("."):
-                    shutil.rmtree(path, ignore_errors=True)
-                elif path.name == LOCK or not path.name.startswith("."):
-                    path.unlink(missing_ok=True)
+        """Delete a run that has no checkpoint, so that its folder can hold another run. Your own files stay.
+
+        Nothing is deleted if another process uses the run, or if another folder has taken its name.
+        """
+        with contextlib.suppress(OSError, RunError, DiskError), self.claim():  # files that cannot be deleted stay
+            self.files.own()
+            if self.has_checkpoint():
+                return
+            for name in (PLOTS, FRAMES, EVENTS):
+                shutil.rmtree(self.files.own(name), ignore_errors=True)
+            for name in (LOG, DATA, *reversed(TRAINING_FILES), LOCK):  # the config last, because it makes the run
+                self.files.remove(name)
             self.folder.rmdir()
 
     def discard_frames(self, after: int) -> None:
