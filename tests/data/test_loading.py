@@ -28,6 +28,17 @@ def test_named_data_set_equals_that_of_the_command_line() -> None:
     assert tv.data.load("digits").fingerprint() == config.data.fingerprint
 
 
+@pytest.mark.parametrize(("labels", "kind"), [(["a", "b", "c"], "U"), ([3, 1, 2], "i"), (["02", "1", "3"], "U")])
+def test_labels_that_are_objects_become_texts_or_whole_numbers(
+    labels: list[object], kind: str, rng: np.random.Generator
+) -> None:
+    x, y = rng.normal(size=(60, 4)), np.array(labels * 20, dtype=object)
+    for source in ((x, y), (x, y[:, None]), {"x": x, "y": y}):
+        data = tv.data.load(source)
+        assert data.train.y.dtype.kind == kind
+        np.testing.assert_array_equal(data.train.y.astype(str), y[data.train.rows].astype(str))
+
+
 def test_array_in_memory_equals_its_file(tmp_path: Path, rng: np.random.Generator) -> None:
     x, y = rng.integers(0, 256, (40, 4, 4)).astype(np.uint8), np.arange(40) % 3
     np.savez(tmp_path / "a.npz", x=x, y=y)

@@ -246,6 +246,16 @@ class TestData:
         again = reload(tv.save(vae, tmp_path / "run").config())
         np.testing.assert_array_equal(again.train.y, data.train.y)
 
+    def test_data_that_no_file_can_hold_leave_no_folder(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        data = tv.data.load((small_array[..., 0], np.arange(40)))
+        split = dataclasses.replace(data.train, y=data.train.y.astype(object))
+        vae = make_for_digits()
+        changed = dataclasses.replace(data, train=split)
+        tv.fit(vae, changed, epochs=1, steps_per_epoch=1, execution="eager")
+        with pytest.raises(TypeError, match="found an array of objects"):
+            tv.save(vae, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
     def test_error_explains_that_no_data_are_in_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         tv.fit(vae, small_array, epochs=1, execution="graph")

@@ -244,9 +244,13 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
     else:
         found = Source({WHOLE: Examples(np.asarray(source), None)}, reading)
     found = shape_images(name, found)
-    for examples in found.parts.values():
+    parts = dict(found.parts)
+    for split, examples in found.parts.items():
         check_examples(name, examples)
-    dataset = from_source(name, found)
+        y = examples.y
+        if y is not None and y.dtype.kind not in "biufSU":
+            parts[split] = examples._replace(y=labels_from_text(y.astype(str)))
+    dataset = from_source(name, found._replace(parts=parts))
     check_shapes(name, dataset)
     return dataset
 

@@ -25,9 +25,10 @@ import pydantic
 from tfp_vae.core import registry
 from tfp_vae.core.errors import RunError, TfpVaeError, pick, settings_error
 from tfp_vae.core.execution import AUTO, choose
+from tfp_vae.core.files import arrays_bytes
 from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.core.seeds import Purpose, seed_for
-from tfp_vae.data.dataset import SPLITS
+from tfp_vae.data.dataset import SPLITS, Dataset
 from tfp_vae.data.loading import read
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import PIXEL, scale
@@ -106,12 +107,11 @@ def save(
         ]
         if different:
             raise RunError(f"The `builder` builds another VAE than the one to save: they differ in {different[0]}.")
+    stored = _stored(data) if config.data.stored and store_data and data is not None else None
     run = Run.create(folder, config)
     with run.claim():
-        if config.data.stored and store_data and data is not None:
-            parts = {split: getattr(data, split) for split in SPLITS}
-            columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in _COLUMNS}
-            run.write_arrays(runs.DATA, {name: x for name, x in columns.items() if x is not None})
+        if stored is not None:
+            run.files.write_bytes(runs.DATA, stored)
         sizes = {} if fit is None else {"examples": len(fit.data.train), "steps": training.epochs * fit.steps}
         run.write(runs.ENVIRONMENT, {**environment(), "execution": choose(vae, training.execution, **sizes)})
         snapshot = _snapshot(vae, fit, training)
@@ -125,6 +125,13 @@ def save(
 
 
 _COLUMNS = ("x", "y", "rows", "names")
+
+
+def _stored(data: Dataset) -> memoryview:
+    """Return the content of the file of a run's data. A data set that no file can hold raises an error here."""
+    parts = {split: getattr(data, split) for split in SPLITS}
+    columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in _COLUMNS}
+    return arrays_bytes({name: x for name, x in columns.items() if x is not None})
 
 
 def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
