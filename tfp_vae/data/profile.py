@@ -330,9 +330,11 @@ def array_facts(x: np.ndarray) -> Facts:
             values = None if len(values) > MOST_VALUES else values
     at_ends = sum(counts.get(end, 0) for end in {low.min().item(), high.max().item()})
     some = np.concatenate(looked_at)
+    looked_at.clear()
+    dark = looks_like_ink(some)
     with np.errstate(invalid="ignore", over="ignore"):
-        inks = [looks_like_ink(each) for each in (some, ~some if x.dtype == bool else some.max() - some)]
-    return Facts(len(x), low, high, whole, values, at_ends, ends, *inks)
+        inverse = np.logical_not(some, out=some) if x.dtype == bool else np.subtract(some.max(), some, out=some)
+    return Facts(len(x), low, high, whole, values, at_ends, ends, dark, looks_like_ink(inverse))
 
 
 def distinct_values(x: np.ndarray) -> np.ndarray:
@@ -363,8 +365,12 @@ def looks_like_ink(x: np.ndarray) -> bool:
     Args:
       x: images. At most 1,000 of them are read, evenly spread.
     """
-    some = np.asarray(x[np.linspace(0, len(x) - 1, min(len(x), MOST_LOOKED_AT)).astype(int)])
+    some = x if len(x) <= MOST_LOOKED_AT else x[np.linspace(0, len(x) - 1, MOST_LOOKED_AT).astype(int)]
     low, high = some.min(), some.max()
     strokes = some[some > low]
     is_background = 1 - strokes.size / some.size >= PAPER
-    return bool(strokes.size and is_background and np.median(strokes) - low >= STROKE * (float(high) - float(low)))
+    return bool(
+        strokes.size
+        and is_background
+        and np.median(strokes, overwrite_input=True) - low >= STROKE * (float(high) - float(low))
+    )
