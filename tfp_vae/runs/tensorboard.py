@@ -21,7 +21,7 @@ __all__ = ["TAGS", "Events", "require_tensorboard"]
 
 TAGS = {
     **{name: f"{name}/train" for name in ("elbo", "distortion", "rate")},
-    **{f"validation_{name}": f"{name}/validation" for name in ("elbo", "distortion", "rate")},
+    **{f"validation_{name}": f"{name}/validation" for name in ("elbo", "distortion", "rate", "bound")},
     "learning_rate": "learning_rate",
     "seconds": "seconds",
 }
