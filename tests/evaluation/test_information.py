@@ -130,7 +130,7 @@ class TestRatePerDimension:
         covariance = q.covariance().numpy()[0]
         total_correlation = (np.log(np.diag(covariance)).sum() - np.linalg.slogdet(covariance)[1]) / 2
         assert total_correlation > 0.01
-        found = np.sum(rate_per_dimension(vae, np.zeros([4, 2], np.float32)))
+        found = np.sum(rate_per_dimension(vae, np.zeros([4, 3], np.float32)))
         np.testing.assert_allclose(found, q.kl_divergence(vae.prior())[0] - total_correlation, rtol=1e-4)
 
     @pytest.mark.parametrize(("posterior", "prior"), [("real-nvp", "standard-normal"), ("diagonal-normal", "vamp")])

@@ -87,7 +87,7 @@ CASES["plot"] += [
 ]
 
 
-FOUND = ("inspect nan.npy", "inspect digits --out none/x.png")
+FOUND = ("inspect nan.npy", "inspect text.csv", "inspect digits --out none/x.png")
 """Commands that print their findings before the error."""
 
 

@@ -42,7 +42,9 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
     A split that is binary already stays as it is, because every binarization keeps 0 and 1.
 
     ```python
-    test = tv.runs.examples.held_out_view(config, dataset, "test")  # of the example above: 180 examples of 0 and 1
+    model, training = tv.runs.config.ModelConfig(latent_dim=2), tv.runs.config.TrainingConfig(epochs=1)
+    config, dataset = tv.runs.recipe.plan("digits", None, None, model, training)
+    test = tv.runs.examples.held_out_view(config, dataset, "test")  # 180 examples of 0 and 1
     ```
 
     Args:

@@ -61,7 +61,7 @@ class TestPlot:
         lines = call(*small, "--run-dir", "a").output.splitlines()
         drawing, first = (next(i for i, line in enumerate(lines) if word in line) for word in ("drawing", "picture: "))
         last = max(i for i, line in enumerate(lines) if line.startswith("picture: "))
-        closing = next(i for i, line in enumerate(lines) if line.startswith("digits: 1 epochs"))
+        closing = next(i for i, line in enumerate(lines) if line.startswith("digits: 1 epoch,"))
         assert drawing < first <= last < closing
         assert lines[-1] == "a"
         assert "drawing" not in call(*small, "--run-dir", "b", "--no-plots").stderr
