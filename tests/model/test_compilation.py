@@ -25,11 +25,13 @@ class Counted(tf.Module):
         super().__init__()
         self.weight = tf.Variable(tf.fill([inputs, outputs], 0.1))
         self.factor = 1.0
+        self.sc = np.array([1.0], np.float32)
+        self.act: Callable[[Tensor], Tensor] = tf.identity
         self.traces: list[int] = []
 
     def __call__(self, x: Array) -> Tensor:
         self.traces.append(x.shape[0])
-        return self.factor * tf.reshape(x, [-1, self.weight.shape[0]]) @ self.weight
+        return self.act(self.factor * self.sc * tf.reshape(x, [-1, self.weight.shape[0]]) @ self.weight)
 
 
 def counted() -> VAE:
@@ -101,6 +103,18 @@ def change_number(vae: VAE) -> None:
     vae.decoder.network.factor = 3.0
 
 
+def replace_array(vae: VAE) -> None:
+    vae.decoder.network.sc = np.array([50.0], np.float32)
+
+
+def change_array_in_place(vae: VAE) -> None:
+    vae.decoder.network.sc[0] = 50.0
+
+
+def replace_function(vae: VAE) -> None:
+    vae.decoder.network.act = lambda z: 30 * z
+
+
 def replace_network(vae: VAE) -> None:
     network = vae.decoder.network
     vae.decoder.network = lambda z: 2 * network(z)
@@ -114,6 +128,20 @@ def test_changed_part_is_compiled_again(change: Callable[[VAE], None], x: np.nda
         change(each)
     after = tv.log_likelihood(vae, x, iw_samples=2, execution="graph")
     np.testing.assert_array_equal(after, tv.log_likelihood(fresh, x, iw_samples=2, execution="graph"))
+    assert (np.asarray(before) != np.asarray(after)).all()
+
+
+@pytest.mark.parametrize("change", [replace_array, change_array_in_place, replace_function])
+def test_changed_attribute_is_compiled_again(change: Callable[[VAE], None]) -> None:
+    def decode(vae: VAE, z: Tensor) -> Tensor:
+        return vae.decoder.network(z)
+
+    vae, z = counted(), tf.ones([4, 2])
+    before = compile_for(vae, decode, execution="graph")(z)
+    assert compile_for(vae, decode, execution="graph") is compile_for(vae, decode, execution="graph")
+    change(vae)
+    after = compile_for(vae, decode, execution="graph")(z)
+    np.testing.assert_allclose(after, decode(vae, z), rtol=1e-6)
     assert (np.asarray(before) != np.asarray(after)).all()
 
 

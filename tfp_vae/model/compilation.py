@@ -9,9 +9,13 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
+from functools import cached_property
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast, final
+
+import numpy as np
 
 from tfp_vae.core.execution import compile_function
+from tfp_vae.core.lazy import tf
 from tfp_vae.model.vae import VAE
 
 __all__ = ["MOST_KEPT", "compile_for"]
@@ -29,7 +33,7 @@ class Structure(NamedTuple):
     """The parts of a model that its compiled functions contain, apart from the values of variables.
 
     parts: its modules, variables and families.
-    settings: their numbers, texts and switches, by name.
+    settings: their attributes by name, in a form that compares as `comparable` says.
     """
 
     parts: tuple[object, ...]
@@ -42,9 +46,15 @@ class Structure(NamedTuple):
         parts = (*vae.submodules, *vae.variables, *families, vae.encoder.network, vae.decoder.network)
 
         def settings(part: object) -> dict[str, object]:
-            """Return the simple attributes, without private switches in which TensorFlow notes that it used a part."""
-            simple = {name: v for name, v in getattr(part, "__dict__", {}).items() if type(v) in SIMPLE}
-            return {name: v for name, v in simple.items() if not (name.startswith("_") and isinstance(v, bool))}
+            """Return the attributes, without variables and the private ones in which TensorFlow notes its use."""
+            found = {}
+            for name, v in getattr(part, "__dict__", {}).items():
+                private, cached = name.startswith("_"), isinstance(getattr(type(part), name, None), cached_property)
+                if type(v) in SIMPLE:
+                    found.update({} if private and isinstance(v, bool) else {name: v})
+                elif not (private or cached or v is vae or isinstance(v, tf.Variable)):
+                    found[name] = comparable(v)
+            return found
 
         return cls(parts, tuple(map(settings, parts)))
 
@@ -55,7 +65,33 @@ class Structure(NamedTuple):
 
 
 SIMPLE = (bool, int, float, str, type(None))
-"""Types of attributes that may change what a network or a family computes."""
+"""Types of attributes that are compared by value."""
+
+MOST_BYTES = 1 << 12
+"""Largest array that is compared by its bytes, so that a change in place is seen."""
+
+
+@final
+class Same:
+    """A value that equals itself only. It keeps the value, so that no other object takes its place in memory."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def comparable(value: object) -> object:
+    """Return a value to compare: tuples of simple values by value, small arrays by bytes, and others by identity."""
+    if isinstance(value, tuple) and all(type(each) in SIMPLE for each in value):
+        return value
+    if isinstance(value, np.ndarray) and value.nbytes <= MOST_BYTES and not value.dtype.hasobject:
+        return value.shape, value.dtype.str, value.tobytes()
+    return Same(value)
 
 
 class Kept(NamedTuple):
@@ -74,7 +110,7 @@ def compile_for(
     """Return `function(vae, *fixed, ...)` as a compiled function of the other arguments, which are tensors.
 
     Equal arguments return the same compiled function. It uses the current weights. If you replaced a part of the model,
-    or changed a number, text or switch of a part, it is compiled again. The caller keeps the VAE alive.
+    or set an attribute of a part, it is compiled again. The caller keeps the VAE alive.
 
     ```python
     from tfp_vae.model.compilation import compile_for
