@@ -16,6 +16,7 @@ from tfp_vae.core.errors import (
     first_problem,
     one_line,
     pick,
+    require,
     settings_error,
     suggest,
 )
@@ -175,3 +176,10 @@ def test_settings_error_ends_with_one_mark(message: str, text: str) -> None:
     with pytest.raises(pydantic.ValidationError) as caught:
         adapter(prior=3)
     assert str(settings_error("`build`", caught.value)) == f"`build`: prior: {text}"
+
+
+@pytest.mark.parametrize(("value", "found"), [(None, "None"), (3, "an int"), ({}, "a dict")])
+def test_require_names_both_classes(value: object, found: str) -> None:
+    require(str, "text", "fit: name")
+    with pytest.raises(UsageError, match=f"^fit: name: expected a str, found {found}[.]$"):
+        require(str, value, "fit: name")

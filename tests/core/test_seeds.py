@@ -59,9 +59,14 @@ def test_tensors_as_indices_give_the_same_seed_even_in_a_graph() -> None:
     assert as_pair(compiled(tf.constant(9))) == as_pair(fold((0, 1), 9))
 
 
-@pytest.mark.parametrize("seed", [3, (1,), (1, 2, 3)])
+@pytest.mark.parametrize("seed", [3, np.int64(3)])
+def test_one_integer_stands_for_a_pair(seed: int) -> None:
+    assert as_pair(fold(seed, 7)) == as_pair(fold((0, 3), 7))
+
+
+@pytest.mark.parametrize("seed", [(1,), (1, 2, 3)])
 def test_refuses_seed_of_another_shape(seed: object) -> None:
-    with pytest.raises(UsageError, match=r"A stateless seed is two integers, such as \(0, 1\)\. Found shape"):
+    with pytest.raises(UsageError, match=r"`seed`: expected an integer or two integers, such as \(0, 1\), found shape"):
         fold(seed)
 
 

@@ -253,3 +253,10 @@ def test_compiled_losses_take_symbolic_tensors() -> None:
     vae, x = make(), np.ones((3, *SHAPE), np.float32)
     loss = tf.function(lambda x: tv.objectives.ELBO().loss(vae, x, seed=(0, 0)), autograph=False)
     np.testing.assert_allclose(loss(tf.constant(x)), tv.objectives.ELBO().loss(vae, x, seed=(0, 0)), rtol=1e-5)
+
+
+def test_log_likelihood_names_an_argument_of_the_wrong_kind(vae: VAE, x: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"^log_likelihood: vae: expected a VAE, found an ndarray\.$"):
+        log_likelihood(x, vae)
+    with pytest.raises(UsageError, match=r"^log_likelihood: x: expected a Split, found None\.$"):
+        log_likelihood(vae, None)

@@ -113,8 +113,8 @@ def test_posterior_and_prior_need_one_latent_space() -> None:
         tv.VAE(vae.encoder, vae.decoder, tv.priors.StandardNormal(5))
 
 
-@pytest.mark.parametrize("seed", [1, (1,), (1, 2, 3)])
-def test_a_seed_is_two_integers(seed: object) -> None:
+@pytest.mark.parametrize("seed", [(1,), (1, 2, 3)])
+def test_a_seed_is_one_or_two_integers(seed: object) -> None:
     with pytest.raises(UsageError, match="two integers"):
         make().sample(2, seed=seed)
 
@@ -234,3 +234,17 @@ def test_checkpoint_of_tensorflow_holds_variables_only(tmp_path: Path) -> None:
     tf.train.Checkpoint(other).read(str(tmp_path / "weights")).assert_consumed()
     for first, second in zip(vae.variables, other.variables, strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_samples_take_an_integer_as_seed_or_a_pair_or_none() -> None:
+    vae = make()
+    default, *others = (np.asarray(vae.sample(3, **seed)) for seed in ({}, {"seed": 0}, {"seed": (0, 0)}))
+    for other in others:
+        np.testing.assert_array_equal(other, default)
+    assert not np.array_equal(vae.sample(3, seed=1), default)
+
+
+@pytest.mark.parametrize("n", ["3", 3.0, None])
+def test_samples_refuse_a_number_that_is_not_an_integer(n: object) -> None:
+    with pytest.raises(UsageError, match=r"^n: expected an int, found "):
+        make().sample(n, seed=0)

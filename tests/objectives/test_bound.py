@@ -171,3 +171,8 @@ def test_every_objective_is_a_lower_bound_on_the_evidence(name: str, linear: Lin
     vae, x = linear.vae(shift=0.4, widen=1.4), linear.data(4_000)
     gap = OBJECTIVES.build(OBJECTIVES.member(name)).bound(vae, x, seed=(3, 3)).value.numpy() - linear.log_evidence(x)
     assert gap.mean() < -0.01
+
+
+def test_an_integer_seed_stands_for_a_pair(x: np.ndarray) -> None:
+    vae = linear_model(0.4)
+    np.testing.assert_array_equal(IWAE().loss(vae, x, seed=3), IWAE().loss(vae, x, seed=(0, 3)))

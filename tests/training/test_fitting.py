@@ -234,3 +234,11 @@ def test_last_fit_does_not_keep_callbacks_that_hold_the_vae(x: np.ndarray) -> No
     del vae, recorder
     gc.collect()
     assert alive() is None
+
+
+def test_fit_names_an_argument_of_the_wrong_kind(x: np.ndarray) -> None:
+    vae = make()
+    with pytest.raises(UsageError, match=r"^fit: vae: expected a VAE, found an ndarray\.$"):
+        fit(x, vae, epochs=1)
+    with pytest.raises(UsageError, match=r"^fit: data: expected a Dataset, found None\.$"):
+        fit(vae, None, epochs=1)

@@ -26,6 +26,7 @@ __all__ = [
     "first_problem",
     "one_line",
     "pick",
+    "require",
     "settings_error",
     "suggest",
 ]
@@ -167,6 +168,28 @@ def pick(table: Mapping[str, V], name: str, setting: str) -> V:
         found=repr(name),
         remedy=suggest(str(name), table).strip(),
     )
+
+
+def require(kind: type, value: object, subject: str) -> None:
+    """Raise UsageError if a value is not of a class.
+
+    ```python
+    tv.core.errors.require(int, 3, "fit: epochs")  # a text instead of 3 raises UsageError
+    ```
+
+    Args:
+      kind: the class.
+      value: the value.
+      subject: the function and its argument, for the error.
+    """
+    if isinstance(value, kind):
+        return
+
+    def article(name: str) -> str:
+        return f"{'an' if name.lower().startswith(('a', 'e', 'i', 'o', 'nd')) else 'a'} {name}"
+
+    found = "None" if value is None else article(type(value).__name__)
+    raise UsageError(subject=subject, expected=article(kind.__name__), found=found)
 
 
 def first_problem(error: pydantic.ValidationError) -> str:

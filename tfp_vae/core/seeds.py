@@ -40,7 +40,7 @@ class Purpose(enum.IntEnum):
     INSPECTION = 14
 
 
-def fold(seed: Seed, *indices: int | Tensor) -> Tensor:
+def fold(seed: int | Seed, *indices: int | Tensor) -> Tensor:
     """Return a seed of shape [2] that depends on `seed` and on each of `indices`, in order.
 
     ```python
@@ -50,15 +50,15 @@ def fold(seed: Seed, *indices: int | Tensor) -> Tensor:
     ```
 
     Args:
-      seed: two integers, as a tuple or a tensor.
+      seed: two integers, as a tuple or a tensor, or one integer s, which stands for (0, s).
       indices: integers or integer tensors, such as the step in a compiled loop.
 
     Raises:
-      UsageError: the seed is not two integers.
+      UsageError: the seed is neither.
     """
-    seed = tf.convert_to_tensor(seed, tf.int32)
+    seed = tf.convert_to_tensor((0, seed) if isinstance(seed, int | np.integer) else seed, tf.int32)
     if seed.shape != [2]:
-        raise UsageError(f"A stateless seed is two integers, such as (0, 1). Found shape {seed.shape}.")
+        raise UsageError(f"`seed`: expected an integer or two integers, such as (0, 1), found shape {seed.shape}.")
     for index in indices:
         seed = tf.random.experimental.stateless_fold_in(seed, index)
     return seed

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import UsageError, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Purpose, Seed, seed_for
@@ -169,8 +169,11 @@ def log_likelihood(
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
+    require(VAE, vae, "log_likelihood: vae")
     if isinstance(x, Dataset):
         raise UsageError("A data set has three splits. Pass one of them, such as `data.test`.")
+    if not isinstance(x, Split | Batch) and np.ndim(x) == 0:  # None, for example
+        require(Split, x, "log_likelihood: x")
     split = x if isinstance(x, Split) else Split(np.asarray(plain_values(as_batch(x), "Importance sampling")))
     likelihood = vae.decoder.likelihood
     support = likelihood.support

@@ -16,7 +16,7 @@ import numpy as np
 
 from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.errors import DataError, UsageError, require
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
@@ -86,7 +86,7 @@ class Encoder(tf.Module):
         values = ENCODER_INPUTS[self.sees](plain_values(as_batch(x), "The encoder"))
         return network_output(self.network, values, role="encoder", size=self.posterior.params_size)
 
-    def mean(self, x: Batch | Array, *, seed: Seed = (0, 0)) -> Tensor:
+    def mean(self, x: Batch | Array, *, seed: int | Seed = 0) -> Tensor:
         """Return E_q[z|x], [B, D], for x [B, *event_shape].
 
         A Normal family takes one pass of the network. A flow's mean is an average of samples, so it depends on the
@@ -94,9 +94,9 @@ class Encoder(tf.Module):
 
         Args:
           x: examples, [B, *event_shape].
-          seed: a stateless seed, two integers. Normal families ignore it.
+          seed: an integer, or a stateless seed of two integers. Normal families ignore it.
         """
-        return self.posterior.mean(self.params(x), seed=seed)
+        return self.posterior.mean(self.params(x), seed=fold(seed))
 
 
 @final
@@ -259,7 +259,7 @@ class VAE(tf.Module):
         check_values("x", np.asarray(values), support, "Scale or binarize it as in training.")
         return values
 
-    def generate(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Distribution:
+    def generate(self, n: int, *, seed: int | Seed = 0, temperature: float = 1.0) -> Distribution:
         """Return p(x|z_i) for z_1..z_n sampled from the prior: batch [n], event `event_shape`.
 
         A temperature below 1 keeps z closer to the centres of the prior's Normals. Samples then look cleaner but vary
@@ -267,15 +267,17 @@ class VAE(tf.Module):
 
         Args:
           n: number of samples, all decoded at once.
-          seed: a stateless seed, two integers.
+          seed: an integer, or a stateless seed of two integers.
           temperature: factor for the scales of the prior's Normals.
 
         Raises:
-          UsageError: a temperature other than 1 if the prior has none, or a seed that is not two integers.
+          UsageError: a temperature other than 1 if the prior has none, or a number or a seed that is not an integer.
         """
+        if not tf.is_tensor(n):
+            require(int, n.item() if isinstance(n, np.integer) else n, "n")
         return self.decoder(self.prior(temperature).sample(n, seed=fold(seed, 0)))
 
-    def sample(self, n: int, *, seed: Seed, temperature: float = 1.0) -> Tensor:
+    def sample(self, n: int, *, seed: int | Seed = 0, temperature: float = 1.0) -> Tensor:
         """Return n samples from p(x) by ancestral sampling, z ~ p(z), x ~ p(x|z): [n, *event_shape].
 
         The samples include the noise of the likelihood, so those of a Bernoulli are black and white. Pictures usually

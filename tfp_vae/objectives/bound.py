@@ -15,6 +15,7 @@ import pydantic
 from tfp_vae.core.batch import Batch
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, has_closed_form_rate
 
@@ -91,13 +92,13 @@ class Objective(abc.ABC):
     """Whether the gradient reaches the encoder through the samples of z."""
 
     @final
-    def bound(self, vae: VAE, x: Batch | Array, *, seed: Seed, step: int | Tensor = 0) -> Bound:
+    def bound(self, vae: VAE, x: Batch | Array, *, seed: int | Seed, step: int | Tensor = 0) -> Bound:
         """Return the bound for each example, with the distortion and the rate of the ELBO.
 
         Args:
           vae: the model.
           x: B examples, [B, *event_shape], or a batch of them.
-          seed: a stateless seed, two integers. The same seed draws the same z.
+          seed: an integer, or a stateless seed of two integers. The same seed draws the same z.
           step: the training step, from 0, for objectives that change during training.
 
         Raises:
@@ -106,10 +107,10 @@ class Objective(abc.ABC):
             tensors are not checked, see `VAE.examples`.
         """
         self._check_model(vae)
-        return self._bound(vae, vae.examples(x, f"The objective {type(self).__name__}"), seed, step)
+        return self._bound(vae, vae.examples(x, f"The objective {type(self).__name__}"), fold(seed), step)
 
     @final
-    def loss(self, vae: VAE, x: Batch | Array, *, seed: Seed, step: int | Tensor = 0) -> Tensor:
+    def loss(self, vae: VAE, x: Batch | Array, *, seed: int | Seed, step: int | Tensor = 0) -> Tensor:
         """Return the negative bound, averaged over the batch: a scalar, in nats.
 
         Pass a new seed at each step. Otherwise every step sees the same noise.
@@ -121,7 +122,7 @@ class Objective(abc.ABC):
         Args:
           vae: the model.
           x: B examples, [B, *event_shape], or a batch of them.
-          seed: a stateless seed, two integers.
+          seed: an integer, or a stateless seed of two integers.
           step: the training step, from 0.
 
         Raises:

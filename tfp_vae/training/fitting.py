@@ -18,7 +18,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError, DivergenceError, UsageError
+from tfp_vae.core.errors import DataError, DivergenceError, UsageError, require
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords
@@ -113,6 +113,7 @@ def fit(
         those of the training to resume.
       DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite.
     """
+    require(VAE, vae, "fit: vae")
     limits = {"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch or 1}
     for name, value in limits.items():
         if value < 1:
@@ -213,6 +214,8 @@ def last_fit(vae: VAE) -> Fit | None:
 
 def _array_dataset(x: Array, validation: Array | None) -> Dataset:
     """Return arrays as a data set without test examples, and without validation examples if there are none."""
+    if np.ndim(x) == 0:  # None, for example
+        require(Dataset, x, "fit: data")
     train = Split(np.asarray(x, np.float32))
     held_out = Split(train.x[:0] if validation is None else np.asarray(validation, np.float32))
     return Dataset("array", "as given", train, held_out, Split(train.x[:0]))
