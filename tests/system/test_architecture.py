@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
 import inspect
 import pkgutil
@@ -119,6 +120,14 @@ def test_supports_are_defined_in_one_module(path: Path) -> None:
 
 def modules() -> list[str]:
     return [m.name for m in pkgutil.walk_packages(tfp_vae.__path__, "tfp_vae.")]
+
+
+def test_every_package_is_installed() -> None:
+    """A wheel holds only the packages that `setup.cfg` lists."""
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    folders = {"tfp_vae"} | {m.name for m in pkgutil.walk_packages(tfp_vae.__path__, "tfp_vae.") if m.ispkg}
+    assert folders | {"tfp_vae.cli", "tfp_vae.cli.commands"} == set(settings["options"]["packages"].split())
 
 
 def classes() -> list[type]:
