@@ -27,6 +27,9 @@ STOPPING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 PRINT_SECONDS = 0.5
 """How long to wait for a terminal or a pipe that takes no output."""
 
+END = b"\0"
+"""The byte after which the thread reads no more. No signal has the number 0."""
+
 SHOW_CURSOR = "\x1b[?25h"
 """The terminal code that shows the cursor, which a progress bar hides."""
 
@@ -59,11 +62,14 @@ class Answer:
             self.received.append(number)
             self._print(self._notice)
             return
-        files = sys.modules.get("tfp_vae.core.files")
-        if files is not None:
-            files.remove_staged_files()
-        self._print(f"Error: {STOPPING[signal.Signals(number)]}{self.ending}", SHOW_CURSOR)
-        os._exit(128 + number)
+        try:
+            files = sys.modules.get("tfp_vae.core.files")
+            remove = getattr(files, "remove_staged_files", None)  # there is none while the module is being imported
+            if remove is not None:
+                remove()
+            self._print(f"Error: {STOPPING[signal.Signals(number)]}{self.ending}", SHOW_CURSOR)
+        finally:
+            os._exit(128 + number)
 
     def close(self) -> None:
         """Close the copy of stderr."""
@@ -74,8 +80,9 @@ class Answer:
         """Print a line on stderr, below a progress bar if there is one."""
         with contextlib.suppress(OSError):  # not through Python's streams, which may be busy
             line = f"\n{message}\n{code}" if os.isatty(self._stderr) else f"{message}\n"
-            _, ready, _ = select.select([], [self._stderr], [], PRINT_SECONDS)
-            if ready:
+            ready = select.poll()  # because `select.select` takes no descriptor above 1,023
+            ready.register(self._stderr, select.POLLOUT)
+            if ready.poll(1_000 * PRINT_SECONDS):
                 os.write(self._stderr, line.encode())
 
 
@@ -93,7 +100,7 @@ def watch(answer: Answer) -> Iterator[Answer]:
     os.set_blocking(start, False)
 
     def read() -> None:
-        for byte in iter(lambda: os.read(end, 1), b""):
+        for byte in iter(lambda: os.read(end, 1) or END, END):
             if byte[0] in STOPPING:
                 answer.answer(byte[0])
 
@@ -112,6 +119,8 @@ def watch(answer: Answer) -> Iterator[Answer]:
         for number, handler in previous.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup)
+        with contextlib.suppress(BlockingIOError):
+            os.write(start, END)  # because a forked child may keep the pipe open
         os.close(start)
         thread.join()
         os.close(end)

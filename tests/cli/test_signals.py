@@ -135,10 +135,12 @@ def test_a_signal_after_the_block_prints_its_ending() -> None:
 
 def test_a_signal_to_a_forked_child_does_not_reach_the_program() -> None:
     body = """
+        end, start = os.pipe()
         child = os.fork()
         if child == 0:
+            os.write(start, b"x")
             time.sleep(10)
-        time.sleep(0.1)
+        os.read(end, 1)
         os.kill(child, number)
         print(os.waitpid(child, 0)[1])
         time.sleep(0.1)

@@ -95,7 +95,7 @@ def test_an_interrupt_at_a_random_moment_ends_the_program(arguments: list[str], 
             process.send_signal(number)
             began = time.monotonic()
             _, said = process.communicate(timeout=60)
-        assert time.monotonic() - began < 4.0, said  # twice as long as promised, because the machine may be busy
+        assert time.monotonic() - began < 15, said  # 2 s are promised, and a busy machine gets more
         assert "Traceback" not in said, said
         assert "unexpected" not in said, said
         if process.returncode in {128 + number, -number}:
