@@ -131,6 +131,13 @@ class TestImagesInRows:
         assert f"feature '{place}' looks like labels" in found[0].text
         assert "`image_shape=8x8`" in found[1].text
 
+    def test_rows_are_pixels_only_if_all_splits_hold_pixels(self, tmp_path: Path) -> None:
+        train = np.random.default_rng(0).integers(0, 256, (30, 64)).astype(np.float32)
+        np.savez(tmp_path / "rows.npz", x_train=train, x_test=train[:5] + 0.5)
+        data = read(str(tmp_path / "rows.npz"), reading=Reading(image_shape=(8, 8)))
+        np.testing.assert_array_equal(data.test.x.reshape(5, 64), train[:5] + 0.5)
+        assert data.train.x.dtype == data.test.x.dtype == np.float32
+
     def test_image_shape_works_in_memory(self, rows: tuple[np.ndarray, np.ndarray]) -> None:
         images, labels = rows
         expected = load(images.astype(np.uint8)).train.x

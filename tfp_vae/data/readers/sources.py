@@ -256,6 +256,11 @@ def shape_images(path: str | Path, source: Source) -> Source:
     shape = source.reading.image_shape
     if shape is None:
         return source
+    is_pixels = all(
+        examples.x.dtype.kind in "fiu"
+        and bool(((examples.x >= 0) & (examples.x <= MOST_PIXEL) & (examples.x == np.rint(examples.x))).all())
+        for examples in source.parts.values()
+    )
     parts = {}
     for name, examples in source.parts.items():
         x = examples.x
@@ -264,7 +269,6 @@ def shape_images(path: str | Path, source: Source) -> Source:
                 f"{path}: expected rows of {math.prod(shape)} values for images of {'x'.join(map(str, shape))}, found "
                 f"{x.shape[1]}. Name the labels with `label_column`, or leave out columns with `drop_columns`."
             )
-        is_pixels = x.dtype.kind in "fiu" and bool(((x >= 0) & (x <= MOST_PIXEL) & (x == np.rint(x))).all())
         x = x.astype(np.uint8) if is_pixels else x
         parts[name] = examples._replace(x=x.reshape(len(x), *shape) if x.ndim == 2 else x)
     return Source(parts, source.reading)
