@@ -65,6 +65,16 @@ def test_a_model_overfits_only_once_validation_gets_worse(validation: tuple[floa
     assert any("overfits" in remark for remark in remarks(vae, data, history, best=False)) == overfits
 
 
+@pytest.mark.parametrize("size", [0, 1])
+def test_one_validation_example_tells_nothing_about_idle_units(size: int) -> None:
+    """The variance over one example is 0 for every unit, so training examples tell instead."""
+    vae, x = make(), np.random.default_rng(0).integers(0, 2, (20, *SHAPE)).astype(np.float32)
+    for weight in vae.encoder.trainable_variables:
+        weight.assign(10 * weight)
+    data = Dataset("spread", "as given", Split(x), Split(x[:size]), Split(x[:0]))
+    assert remarks(vae, data, History([epoch(-2, -2)]), best=False) == ()
+
+
 def test_idle_units_are_named_with_remedies() -> None:
     assert "all 5 latent units are idle" in idle_units(0, 5)
     assert "14 of 50 are in use. `kl_warmup_epochs=20`" in idle_units(14, 50)

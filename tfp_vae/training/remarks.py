@@ -42,8 +42,8 @@ def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[s
     if len(history) >= FEWEST_EPOCHS and history.best_epoch < len(history):  # else validation still improves
         epoch = history[history.best_epoch - 1] if best and history.best_epoch else history[-1]
         found.append(overfitting(vae, len(data.train), history[0], epoch))
-    held_out = data.validation if len(data.validation) else data.train
-    if vae.encoder.posterior.capabilities.normal:
+    held_out = data.validation if len(data.validation) > 1 else data.train
+    if vae.encoder.posterior.capabilities.normal and len(held_out) > 1:
         most = max(2, min(MOST_EXAMPLES, MOST_VALUES // max(1, held_out.x[:1].size)))
         x = held_out.x[np.linspace(0, len(held_out) - 1, min(most, len(held_out))).astype(int)]
         variance = np.asarray(vae.encoder.mean(x)).var(axis=0)
