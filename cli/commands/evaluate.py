@@ -93,8 +93,11 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
                 **result["ais"]
             )
         )
-        crossed = result["sandwich"]["gap"] < 0
-        cross = ": the bounds cross, but within their errors. Anneal more examples" if crossed else ""
+        gap, error, cross = result["sandwich"]["gap"], result["sandwich"]["gap_se"], ""
+        if gap < 0:
+            within = error is not None and -gap <= 2 * error
+            cross = ", but within their errors" if within else " by more than their errors, so neither can be trusted"
+            cross = f": the bounds cross{cross}. Anneal more examples"
         notes.append(
             "annealing both ways on {examples} simulated examples: log p(x) at least {lower:.3f} and at most "
             "{upper:.3f}, gap {gap:.3f} (standard error {gap_se:.3f}){cross}\n".format(

@@ -108,8 +108,10 @@ class TestTable:
         assert ais["verdict"] in printed
         assert f"at least {sandwich['lower']:.3f} and at most {sandwich['upper']:.3f}" in printed
         assert ("the bounds cross" in printed) == (sandwich["gap"] < 0)
-        quick["sandwich"] = sandwich | {"gap": -0.01}
-        assert "the bounds cross" in call(*command).stdout
+        quick["sandwich"] = sandwich | {"gap": -0.01, "gap_se": 0.01}
+        assert "the bounds cross, but within their errors" in " ".join(call(*command).stdout.split())
+        quick["sandwich"] = sandwich | {"gap": -5.0, "gap_se": 0.01}
+        assert "the bounds cross by more than their errors" in " ".join(call(*command).stdout.split())
 
     @pytest.mark.parametrize(("information", "warns"), [(None, False), (2.0, False), (4.26, True)])
     def test_warns_of_a_mutual_information_at_its_ceiling(
