@@ -54,6 +54,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return {" ".join(line): set(names) for line, names in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", BEFORE_TENSORFLOW, ids=" ".join)
 def test_help_and_wrong_input_come_before_tensorflow(arguments: list[str], modules: dict[str, set[str]]) -> None:
     found = modules[" ".join(arguments)]

@@ -104,6 +104,7 @@ class TestRun:
     def test_repr_of_the_loaded_model(self, restored: LoadedRun) -> None:
         assert repr(restored) == f"LoadedRun({restored.run!r}, weights final, of step 24)"
 
+    @pytest.mark.slow
     def test_an_assessment(self, restored: LoadedRun, digits: Dataset) -> None:
         found = assess(restored, digits, Plan(iw_samples=(2,), max_examples=9, execution="graph"))
         value, error = (f"{found.result[key]:.5g}" for key in ("log_likelihood", "log_likelihood_se"))

@@ -97,6 +97,7 @@ def test_each_example_has_a_seed_of_its_own(execution: str) -> None:
         np.testing.assert_array_equal(together[:, i], one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_later_draws_fold_their_number_into_the_seeds(execution: str) -> None:
     seeds = tf.constant([[1, 2], [3, 4]])
@@ -146,6 +147,7 @@ def test_running_block_is_visible_only_within_the_block() -> None:
     assert running() == "eager"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", ["xla", "graph"])
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_drawing_for_all_examples_equals_drawing_for_one(name: str, execution: str) -> None:

@@ -54,6 +54,7 @@ class TestDigits:
 class TestCanonicalFiles:
     """MNIST and static binarized MNIST, if they are available."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("below", ["", "mnist"])
     def test_mnist(self, shared_data: Path, below: str) -> None:
         data = load("mnist", data_dir=str(shared_data / below))
@@ -62,6 +63,7 @@ class TestCanonicalFiles:
         np.testing.assert_array_equal(np.bincount(data.test.y)[:3], [980, 1135, 1032])
         assert data.train.x.mean() == pytest.approx(0.1307, abs=1e-3)
 
+    @pytest.mark.slow
     def test_binarized_mnist(self, shared_data: Path) -> None:
         data = load("binarized-mnist", data_dir=str(shared_data))
         assert data.sizes() == {"train": 50_000, "validation": 10_000, "test": 10_000}

@@ -44,6 +44,7 @@ def test_temperatures_rise_from_prior_to_posterior(steps: int) -> None:
     assert (np.diff(betas) > 0).all()
 
 
+@pytest.mark.slow
 def test_long_annealing_finds_the_evidence(linear: LinearGaussian) -> None:
     x = linear.data(40)
     found = annealed(linear, x, 300)
@@ -53,12 +54,14 @@ def test_long_annealing_finds_the_evidence(linear: LinearGaussian) -> None:
     assert (found.accepted > 0.4).all()
 
 
+@pytest.mark.slow
 def test_more_steps_give_a_higher_bound(linear: LinearGaussian) -> None:
     x = linear.data(200)
     means = [(annealed(linear, x, steps).log_likelihood - linear.log_evidence(x)).mean() for steps in (1, 3, 30)]
     assert means[0] < means[1] - 0.05 < means[2] - 0.05 < 0.02
 
 
+@pytest.mark.slow
 def test_result_does_not_depend_on_the_encoder(linear: LinearGaussian) -> None:
     x = linear.data(5)
     found = [
@@ -68,6 +71,7 @@ def test_result_does_not_depend_on_the_encoder(linear: LinearGaussian) -> None:
     np.testing.assert_array_equal(found[0].log_likelihood, found[1].log_likelihood)
 
 
+@pytest.mark.slow
 def test_the_mean_weight_is_unbiased_from_below(linear: LinearGaussian, sandwiched: Sandwich) -> None:
     """E[w] = p(x), even with six steps."""
     ratio = np.exp(sandwiched.lower - linear.log_evidence(sandwiched.x))

@@ -153,6 +153,7 @@ def test_monte_carlo_interval_covers_the_truth(linear: LinearGaussian) -> None:
     assert_covers(means, errors, truth)
 
 
+@pytest.mark.slow
 def test_interval_over_examples_covers_the_truth(linear: LinearGaussian) -> None:
     """Of 200 data sets, about 95% of the intervals contain E[log p(x)], the negative entropy of p(x)."""
     vae, x = linear.vae(shift=0.1, widen=1.1), linear.data(REPEATS * 100)

@@ -104,6 +104,7 @@ def assert_same(found: Estimates, expected: Estimates) -> None:
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", list(POSTERIORS))
 def test_estimate_of_any_posterior_does_not_depend_on_batch_and_chunk_sizes(posterior: str) -> None:
     vae, x = builders.model(posterior), builders.data("bernoulli", 7)
@@ -116,6 +117,7 @@ def test_estimate_of_any_posterior_does_not_depend_on_batch_and_chunk_sizes(post
     assert_same(part, Estimates(*(column[rows] for column in expected)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", list(POSTERIORS))
 def test_a_collapsed_posterior_has_no_active_units(posterior: str) -> None:
     """The mean of a flow is estimated from samples. Their spread must not count as a spread of means over x."""
@@ -126,6 +128,7 @@ def test_a_collapsed_posterior_has_no_active_units(posterior: str) -> None:
     assert active_units(found) == 0
 
 
+@pytest.mark.slow
 def test_chunks_are_halved_until_they_fit() -> None:
     model = LinearGaussian("float32")
     vae, x = model.vae(shift=0.4), model.data(2)
@@ -157,6 +160,7 @@ def test_running_out_of_memory_for_one_sample_raises_an_error() -> None:
         log_likelihood(vae, model.data(2), iw_samples=5, seed=(0, 0), execution="graph")
 
 
+@pytest.mark.slow
 def test_host_memory_does_not_grow_with_the_samples(linear: LinearGaussian) -> None:
     """Storing all log-weights would take 5 MB more at the larger K, so the test would fail."""
     vae, x, peaks = linear.vae(shift=0.2), linear.data(32), []
@@ -231,6 +235,7 @@ def test_sums_of_many_large_weights_stay_exact() -> None:
     assert (found.ess <= 20_000).all()
 
 
+@pytest.mark.slow
 def test_xla_and_graph_estimate_the_same_quantity(linear: LinearGaussian) -> None:
     vae, x = linear.vae(shift=0.2), linear.data(200)
     by_path = [log_likelihood(vae, x, iw_samples=100, seed=(11, 11), execution=e) for e in ("xla", "graph")]

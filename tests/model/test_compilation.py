@@ -60,6 +60,7 @@ CALLS: dict[str, Callable[[VAE, np.ndarray, int], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_later_calls_compile_nothing(name: str, x: np.ndarray) -> None:
     vae = counted()
@@ -120,6 +121,7 @@ def replace_network(vae: VAE) -> None:
     vae.decoder.network = lambda z: 2 * network(z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [replace_prior, change_number, replace_network])
 def test_changed_part_is_compiled_again(change: Callable[[VAE], None], x: np.ndarray) -> None:
     vae, fresh = counted(), counted()
@@ -156,6 +158,7 @@ def test_few_functions_are_kept() -> None:
     assert [each() is not None for each in made] == [False] * 3 + [True] * MOST_KEPT
 
 
+@pytest.mark.slow
 def test_compiled_functions_do_not_keep_the_model_alive(x: np.ndarray) -> None:
     vae = make()
     tv.log_likelihood(vae, x, iw_samples=2, execution="graph")

@@ -74,6 +74,7 @@ def differences(request: pytest.FixtureRequest, x: np.ndarray) -> dict[str, np.n
     return {part: np.array([draw[part] for draw in draws]) for part in parts}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["encoder", "decoder", "prior"])
 def test_estimators_of_a_bound_have_the_same_expected_gradient(part: str, differences: dict[str, np.ndarray]) -> None:
     difference = differences[part]

@@ -19,6 +19,7 @@ def test_lines_fill_at_most_sixteen_panels_in_order(count: int, panels: int) -> 
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
 
 
+@pytest.mark.slow
 def test_texts_of_panels_do_not_collide(rng: np.random.Generator) -> None:
     figure = series.line_panels(list(rng.normal(size=(12, 2, 30))), list("abcdefghijkl"), "title", ["data", "E[x|z]"])
     figure.draw_without_rendering()

@@ -76,6 +76,7 @@ def medians_by_class(axes: Any) -> dict[str, float]:
     return {name: medians[place + 1] for place, name in enumerate(names)}
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_samples(deep: RunData) -> None:
     expected = sample(deep.restored, gallery.SAMPLES, seed=deep.seed, show="mean")
     for place in (0, 9, 63):
@@ -123,6 +124,7 @@ def test_learning_curves_cover_all_epochs(deep: RunData) -> None:
 class TestScatter:
     """Points, names and ellipses of latent space."""
 
+    @pytest.mark.slow
     def test_points_and_names_have_the_colours_of_their_classes(self, flat: RunData) -> None:
         axes, means = draw("latent-scatter", flat).axes[0], flat.embeddings.mean
         np.testing.assert_allclose(means, flat.vae.encoder.mean(flat.test.x), atol=1e-5)
@@ -158,6 +160,7 @@ class TestScatter:
         assert (axes.get_xlabel(), axes.get_ylabel()) == plane.names
 
 
+@pytest.mark.slow
 def test_columns_compare_test_examples_with_draws(vectors: RunData) -> None:
     """Each panel shows one value of the examples in the units of the source, and as many draws at least."""
     figure = draw("columns", vectors)
@@ -510,6 +513,7 @@ class TestDrawRun:
         assert not {"manifold", "decoder-animation"} & set(gallery.applicable(vectors))
         assert {"samples", "reconstructions", "latent-scatter", "extremes"} <= set(gallery.applicable(vectors))
 
+    @pytest.mark.slow
     def test_names_each_picture_before_drawing_it_and_its_path_after_writing_it(
         self, copied: Run, digits: Dataset
     ) -> None:

@@ -30,6 +30,7 @@ def weights(model: ModelConfig, seed: int = 0, data_mean: np.ndarray | None = No
     return State(build_model(model, SHAPE, seed, data_mean)).capture()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", CONFIGS, ids=lambda changes: ",".join(map(str, changes.values())))
 def test_every_member_is_built_with_equal_weights_from_equal_seeds(changes: dict[str, str]) -> None:
     model = small_model(**changes)
@@ -115,6 +116,7 @@ class TestBuild:
         with pytest.raises(UsageError, match="Load it with"):
             tv.build(digits_data.train.x)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted-and-averaged"])
     def test_build_and_fit_give_the_weights_of_the_command(
         self, weighted: bool, digits_data: Dataset, tmp_path: Path

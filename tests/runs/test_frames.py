@@ -52,6 +52,7 @@ class TestEpochs:
 class TestFilm:
     """Frames."""
 
+    @pytest.mark.slow
     def test_frames_show_the_model_of_their_epoch(self, filmed: Path, digits: Dataset) -> None:
         run = Run(filmed)
         frames = film.frames(run)
@@ -68,6 +69,7 @@ class TestFilm:
         assert_same(dict(plain.checkpoint().variables), dict(other.checkpoint().variables))
         assert without_seconds(plain.metrics()) == without_seconds(other.metrics())
 
+    @pytest.mark.slow
     def test_resumed_training_adds_frames_and_replaces_those_of_lost_epochs(
         self, filmed_run: Run, digits: Dataset
     ) -> None:

@@ -81,6 +81,7 @@ def weights(vae: tv.VAE) -> dict[str, np.ndarray]:
 
 
 class TestSaveAfterFit:
+    @pytest.mark.slow
     def test_run_equals_one_of_the_command_line(self, trained: Path, digits_data: Dataset, tmp_path: Path) -> None:
         expected = Run(trained)
         vae = build_model(small_model(), (8, 8, 1), data_mean=digits_data.train.x.mean(axis=0))
@@ -109,6 +110,7 @@ class TestSaveAfterFit:
         with pytest.raises(RunError, match="already holds a run"):
             tv.save(fitted, hand_built_copy.folder)
 
+    @pytest.mark.slow
     def test_settings_of_the_fit_reach_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         objective = Weighted(tv.objectives.ELBO(mc_samples=2), beta=2.0, warmup_steps=8, free_bits=0.1)
@@ -125,6 +127,7 @@ class TestSaveAfterFit:
         assert (str(training.optimizer), training.lr_schedule.name) == ("sgd:momentum=0.5", "cosine")
         assert (training.early_stopping, training.objects) == (4, ())
 
+    @pytest.mark.slow
     def test_saves_changed_weights(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         tv.fit(vae, small_array, epochs=1, ema=0.9, execution="graph")
@@ -133,6 +136,7 @@ class TestSaveAfterFit:
         tv.save(vae, tmp_path / "run")
         assert_same(weights(tv.load(tmp_path / "run", builder=make_for_digits)), weights(vae))
 
+    @pytest.mark.slow
     def test_best_weights_are_saved_if_the_fit_restores_them(self, digits_data: Dataset, tmp_path: Path) -> None:
         vae = make_for_digits()
         history = tv.fit(vae, digits_data, **WORSENING, callbacks=[BestWeights()])
@@ -187,6 +191,7 @@ class TestSaveAfterFit:
 
 
 class TestObjects:
+    @pytest.mark.slow
     def test_resume_refuses_settings_without_a_name(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         optimizer = tv.training.optimizers.adam(1e-3)
@@ -226,6 +231,7 @@ class TestObjects:
 
 
 class TestData:
+    @pytest.mark.slow
     def test_data_in_memory_are_stored_and_move_with_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
         data = tv.data.load((small_array[..., 0] * 255).astype(np.uint8))
         vae = make_for_digits()
@@ -238,6 +244,7 @@ class TestData:
         np.testing.assert_array_equal(again.test.source_rows(), data.test.source_rows())
         assert_same(weights(tv.load(moved.folder)), weights(vae))
 
+    @pytest.mark.slow
     def test_stored_labels_come_back(self, small_array: np.ndarray, tmp_path: Path) -> None:
         labels = np.array(["even", "odd"])[np.arange(40) % 2]
         data = tv.data.load((small_array[..., 0], labels))
@@ -264,6 +271,7 @@ class TestData:
         with pytest.raises(DataError, match="does not hold its data, which were in memory"):
             reload(saved.config())
 
+    @pytest.mark.slow
     def test_stores_a_changed_data_set_with_a_name(self, digits_data: Dataset, tmp_path: Path) -> None:
         fewer = dataclasses.replace(digits_data, train=digits_data.train[:50])
         vae = make_for_digits()
@@ -272,6 +280,7 @@ class TestData:
         assert saved.config().data.stored
         assert reload(saved.config()).sizes() == fewer.sizes()
 
+    @pytest.mark.slow
     def test_a_file_is_read_again_from_its_path(
         self, small_array: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -408,6 +417,7 @@ class TestBuilder:
             tv.load(saved.folder)
         assert_same(weights(tv.load(saved.folder, allow_code=True)), weights(fitted))
 
+    @pytest.mark.slow
     def test_resumed_run_equals_an_uninterrupted_one(
         self, hand_built: Run, digits_data: Dataset, tmp_path: Path
     ) -> None:

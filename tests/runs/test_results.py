@@ -131,6 +131,7 @@ def test_assesses_every_split(split: str, restored: LoadedRun, digits: Dataset) 
     assert found.result["pareto_k_median"] is None or np.isnan(found.result["pareto_k_median"])
 
 
+@pytest.mark.slow
 def test_the_seed_decides(restored: LoadedRun, digits: Dataset) -> None:
     first, again, another = (
         assess(restored, digits, Plan(iw_samples=(3,), max_examples=20, seed=seed, execution="eager")).result
@@ -155,6 +156,7 @@ def test_progress_names_every_stage(restored: LoadedRun, digits: Dataset) -> Non
     assert list(totals) == ["importance sampling", "annealing", "annealing both ways"]
 
 
+@pytest.mark.slow
 def test_data_without_classes_have_no_probes(tmp_path: Path, rng: np.random.Generator) -> None:
     np.save(tmp_path / "x.npy", rng.normal(size=(60, 4)).astype(np.float32))
     model = small_model(likelihood="normal", prior="normal-mixture:components=2", latent_dim=2)
@@ -299,6 +301,7 @@ class TestCompare:
         found = compare(assessment, assessment)
         assert found["log_likelihood"] == found["log_likelihood_se"] == 0
 
+    @pytest.mark.slow
     def test_error_refers_to_paired_differences(self, restored: LoadedRun, other: LoadedRun, digits: Dataset) -> None:
         asked = Plan(iw_samples=(50,), max_examples=100, execution="graph")
         first, second = (assess(run, reload(run.config), asked) for run in (restored, other))

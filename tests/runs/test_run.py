@@ -196,6 +196,7 @@ class TestFinding:
 class TestExtending:
     """More epochs for a run."""
 
+    @pytest.mark.slow
     def test_trains_more_epochs(self, copied: Run) -> None:
         copied.extend(3)
         assert not copied.is_finished()
@@ -278,6 +279,7 @@ class TestExtending:
         assert config.identity() == identity
         assert str(config.changes[1]) == "learning rate: 0.001 before epoch 3, then 0.0005"
 
+    @pytest.mark.slow
     def test_new_learning_rate_applies_to_the_epochs_that_follow(self, copied: Run) -> None:
         copied.extend(3, learning_rate=5e-4)
         assert train(copied, reload(copied.config()))

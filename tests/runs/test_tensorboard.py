@@ -44,6 +44,7 @@ def test_every_metric_has_a_tag(trained: Path) -> None:
     assert len(set(TAGS.values())) == len(TAGS)
 
 
+@pytest.mark.slow
 def test_command_writes_metrics_and_samples(tmp_path: Path) -> None:
     told = ("--hidden", "8", "--execution", "graph", "--epochs", "2", "--no-plots", "--run-dir", tmp_path / "r")
     result = call("train", "--tensorboard", *told)
@@ -58,6 +59,7 @@ def test_command_writes_metrics_and_samples(tmp_path: Path) -> None:
     assert pixels.std() > 1
 
 
+@pytest.mark.slow
 def test_a_resumed_training_has_each_epoch_once(tmp_path: Path) -> None:
     run, dataset = start_run(tmp_path / "run")
     epochs: list[int] = []

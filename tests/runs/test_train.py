@@ -65,6 +65,7 @@ class TestResume:
             train(copied, other)
         assert copied.status().state == "finished"
 
+    @pytest.mark.slow
     def test_crash_between_metrics_and_checkpoint_repeats_no_epoch(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -95,6 +96,7 @@ class TestResume:
 class TestCheckpoints:
     """When checkpoints are written."""
 
+    @pytest.mark.slow
     def test_checkpoints_are_written_within_an_epoch(self, tmp_path: Path, frequent: None) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=1)
         steps = []
@@ -118,6 +120,7 @@ class TestCheckpoints:
 class TestStates:
     """The state of a run: running, finished, interrupted or failed."""
 
+    @pytest.mark.slow
     def test_run_that_never_started_is_interrupted_and_can_be_resumed(self, tmp_path: Path) -> None:
         run, _ = start_run(tmp_path / "run")
         assert run.status().state == "interrupted"
@@ -125,6 +128,7 @@ class TestStates:
         call("train", "--resume", "--run-dir", run.folder, "--no-plots")
         assert run.status().state == "finished"
 
+    @pytest.mark.slow
     def test_run_is_running_until_it_is_interrupted(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run")
         states = []
@@ -135,6 +139,7 @@ class TestStates:
         assert run.status().state == "interrupted"
         assert run.status().step == run.checkpoint().step > 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("error", "state"), [(KeyboardInterrupt("stop"), "interrupted"), (ValueError("odd"), "failed")]
     )
@@ -151,6 +156,7 @@ class TestStates:
         assert f"training ended by {type(error).__name__}: {error}" in log
         assert "Traceback" in log
 
+    @pytest.mark.slow
     def test_diverged_run_has_failed_without_a_traceback(self, tmp_path: Path) -> None:
         run, dataset = start_run(tmp_path / "run", learning_rate=1e30)
         with pytest.raises(DivergenceError):
@@ -159,6 +165,7 @@ class TestStates:
         assert "diverged" in run.status().reason
         assert "Traceback" not in (run.folder / runs.LOG).read_text()
 
+    @pytest.mark.slow
     def test_log_records_start_checkpoints_and_end(self, tmp_path: Path, frequent: None) -> None:
         run, dataset = start_run(tmp_path / "run", epochs=1)
         assert train(run, dataset)
@@ -167,6 +174,7 @@ class TestStates:
         assert sum("wrote a checkpoint of step" in line for line in lines) >= 2
         assert "training came to its end" in lines[-1]
 
+    @pytest.mark.slow
     def test_a_log_on_a_full_disk_stops_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -177,6 +185,7 @@ class TestStates:
         assert run.is_whole()
         assert "Logging error" not in capsys.readouterr().err
 
+    @pytest.mark.slow
     def test_a_log_that_cannot_be_written_stops_nothing(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

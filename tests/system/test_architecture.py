@@ -111,6 +111,7 @@ def test_library_messages_name_settings_and_not_command_line_options(path: Path)
     assert not found or relative(path) in SHELL_EXAMPLES, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
 def test_supports_are_defined_in_one_module(path: Path) -> None:
     calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]

@@ -164,6 +164,7 @@ def test_convolutions_have_no_operation_count() -> None:
         CONVOLUTIONS.flops()
 
 
+@pytest.mark.slow
 def test_our_loss_is_the_negative_elbo() -> None:
     given = problem(SMALL)
     x, peer, draw = binary(given), ours.Peer(given), np.random.default_rng(0)

@@ -102,6 +102,7 @@ class TestThreeLines:
 class TestForScripts:
     """`--json`: one object on stdout, nothing else."""
 
+    @pytest.mark.slow
     def test_train(self, here: Path) -> None:
         result = json.loads(call("train", *SMALL, "--no-plots", "--json").stdout)
         assert {"run", "dataset", "epochs", "steps", "parameters", "train", "validation", "seconds"} <= result.keys()
@@ -136,6 +137,7 @@ class TestTrain:
         assert config["training"]["execution"] == "eager"
         assert json.loads(Path("r/training.json").read_text())["steps"] == 2
 
+    @pytest.mark.slow
     def test_shortcuts_reach_their_members(self, here: Path) -> None:
         call(
             "train",
@@ -159,6 +161,7 @@ class TestTrain:
         }
         assert config["training"]["objective"] == {"name": "elbo", "mc_samples": 3}
 
+    @pytest.mark.slow
     def test_config_file_sets_defaults_and_the_command_line_wins(self, here: Path) -> None:
         Path("c.toml").write_text(
             'latent-dim = 3\nhidden = [8, 8]\nplots = false\nlr_schedule = "cosine"\nepochs = 7\n'
@@ -187,12 +190,14 @@ class TestTrain:
         call("train", *SMALL, "--no-plots", "--run-dir", "r")
         assert_same(Run(Path("r")).checkpoint().variables, Run(trained).checkpoint().variables)
 
+    @pytest.mark.slow
     def test_resume_continues_to_the_total(self, here: Path, copied: Run) -> None:
         told = call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots").stderr.splitlines()
         assert told[:2] == [f"run: {copied.folder}", "continuing after 2 of 3 epochs, from step 24"]
         assert len(copied.metrics()) == 3
         assert "all 3 epochs are done" in one_sentence(call("train", "--resume", "--run-dir", copied.folder, code=2))
 
+    @pytest.mark.slow
     def test_divergence(self, here: Path) -> None:
         result = call("train", *SMALL, "--learning-rate", "1e35", code=5)
         assert "step" in one_sentence(result)
@@ -348,6 +353,7 @@ class TestWrongInput:
         assert "expected values in {0, 1}" in one_sentence(result)
         assert "continuous-bernoulli" in one_sentence(result)
 
+    @pytest.mark.slow
     def test_unscaled_pixels_need_another_scaling(self, here: Path) -> None:
         np.save("bytes.npy", np.full((20, 4, 4), 255, np.uint8))
         told = ("--likelihood", "bernoulli", "--scaling", "none")

@@ -35,6 +35,7 @@ WRITING = (encode, interpolate, reconstruct, sample, score)
 """The commands that write a file in several formats."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "suffix"), [pytest.param(m, s, id=m.__name__[12:] + s) for m in WRITING for s in m.FORMS]
 )
@@ -59,6 +60,7 @@ def test_every_command_names_its_weights(command: str, weights: str, copied: Run
     assert f"weights: {weights}, of step {steps[weights]:,}" in done.stderr
 
 
+@pytest.mark.slow
 def test_files_explain_how_to_undo_the_scaling(here: Path, rng: np.random.Generator) -> None:
     x = rng.normal([100, -5], [30, 0.1], (40, 2))
     np.save("t.npy", x)
@@ -71,6 +73,7 @@ def test_files_explain_how_to_undo_the_scaling(here: Path, rng: np.random.Genera
     np.testing.assert_allclose(found["loc"] + found["scale"] * found["x"], x, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_pictures_of_normal_draws_keep_the_tones_of_the_unit_interval(here: Path, figures: list[Figure]) -> None:
     call("train", "--likelihood", "normal", *SMALL, "--run-dir", "r", "--no-plots")
     for line in (("sample", "--draw"), ("reconstruct", "--draw"), ("interpolate", "--n", 2)):
@@ -80,6 +83,7 @@ def test_pictures_of_normal_draws_keep_the_tones_of_the_unit_interval(here: Path
     assert np.load("x.npy").min() < 0
 
 
+@pytest.mark.slow
 def test_pictures_of_a_table_name_its_features(here: Path, figures: list[Figure]) -> None:
     write_table(here / "t.csv", rows=60)
     call("train", "--dataset", "t.csv", "--label-column", "kind", *QUICK, "--run-dir", "r")
@@ -90,6 +94,7 @@ def test_pictures_of_a_table_name_its_features(here: Path, figures: list[Figure]
     assert len(figures) == 3
 
 
+@pytest.mark.slow
 def test_table_with_labels_trains_and_scores(here: Path) -> None:
     write_table(here / "t.csv", rows=60)
     options = ("--dataset", "t.csv", "--label-column", "kind")
@@ -108,6 +113,7 @@ def test_table_with_labels_trains_and_scores(here: Path) -> None:
     assert scored["scaling"] == "standard"
 
 
+@pytest.mark.slow
 def test_folder_of_images_is_resized_in_training_and_afterwards(here: Path, rng: np.random.Generator) -> None:
     files = {f"{label}/{i}.png": encoded(rng.integers(0, 256, (20, 24, 3), np.uint8))
              for label in ("cat", "dog") for i in range(12)}  # fmt: skip

@@ -124,6 +124,7 @@ def test_reload_gives_the_same_densities(posterior: str, prior: str) -> None:
     np.testing.assert_array_equal(vae.encoder(x).log_prob(z), other.encoder(x).log_prob(z))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", list(POSTERIORS))
 def test_evaluates_every_posterior(posterior: str) -> None:
     vae, x = builders.model(posterior, "real-nvp"), builders.data("bernoulli")

@@ -130,6 +130,7 @@ def test_identical_examples_get_a_warning(here: Path) -> None:
     assert "upper bound" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [("--likelihood normal --binarization static", "only 0 and 1, on which the density of normal"),
@@ -144,6 +145,7 @@ def test_density_on_few_values_gets_one_warning(options: str, said: str | None, 
     assert "its values" not in call("train", "--resume", "--epochs", 2, "--run-dir", "run", "--no-plots").stderr
 
 
+@pytest.mark.slow
 def test_likelihoods_that_suit_few_values_get_no_warning(here: Path) -> None:
     found = answer("data", "inspect", "digits")["few_values"]
     assert found["unbounded"] == ["normal", "laplace"]
@@ -152,6 +154,7 @@ def test_likelihoods_that_suit_few_values_get_no_warning(here: Path) -> None:
         assert "upper bound" not in said
 
 
+@pytest.mark.slow
 def test_16_bit_values_are_counts_unless_a_scaling_makes_them_pixels(here: Path, rng: np.random.Generator) -> None:
     x = rng.integers(0, 65_536, (40, 4, 4)).astype(np.uint16)
     np.savez("a.npz", x_train=x, x_test=x[:4], x_validation=x[:4])
@@ -170,6 +173,7 @@ def test_16_bit_values_are_counts_unless_a_scaling_makes_them_pixels(here: Path,
     np.testing.assert_array_equal(read_npz(Path("new.npz"))["x"], x[4:9, ..., None] / np.float32(65_535))
 
 
+@pytest.mark.slow
 def test_new_dark_examples_get_a_warning_that_they_are_divided_by_255(here: Path) -> None:
     draw = np.random.default_rng(0)
     np.save("bright.npy", draw.integers(0, 256, (40, 4, 4)).astype(np.uint8))

@@ -140,6 +140,7 @@ def each() -> Iterator[tuple[str, str, int]]:
         yield from ((name, f"{line} --json", code) for code, line in {code: line for line, code in cases}.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "line", "code"), list(each()))
 def test_wrong_input(command: str, line: str, code: int, here: Path) -> None:
     small = SMALL if command == "train" and "--resume" not in line else ()

@@ -128,6 +128,7 @@ def test_listing_runs_needs_no_permission(run: Run) -> None:
     assert not [name for name in sys.modules if name.startswith("my_")]
 
 
+@pytest.mark.slow
 def test_allow_code_samples_evaluates_and_resumes(run: Run) -> None:
     call("sample", "--run", run.folder, "--n", "2", "--allow-code")
     forget()
@@ -137,6 +138,7 @@ def test_allow_code_samples_evaluates_and_resumes(run: Run) -> None:
     assert len(run.metrics()) == 2
 
 
+@pytest.mark.slow
 def test_python_loads_with_permission_or_after_an_import(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunError, match="set `allow_code`"):
         LoadedRun(run)

@@ -200,6 +200,7 @@ def feed(name: str, inputs: int, folder: Path) -> None:
     run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOADERS)
 def test_loaders_return_a_result_or_a_clear_error(name: str, tmp_path: Path) -> None:
     feed(name, FAST, tmp_path)

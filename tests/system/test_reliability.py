@@ -101,6 +101,7 @@ THOROUGH = pytest.mark.parametrize("most", [120, pytest.param(5_000, marks=pytes
 class TestDamage:
     """Each file of a run with a flipped bit, truncated, empty or deleted."""
 
+    @pytest.mark.slow
     @THOROUGH
     @pytest.mark.parametrize("name", READ)
     def test_flipped_bit_in_a_text_file(self, name: str, most: int, run: Run) -> None:
@@ -185,6 +186,7 @@ class TestDamage:
         assert line.count(". ") == 1
         assert "Using the checkpoint before it, of step 24" in (run.folder / runs.LOG).read_text()
 
+    @pytest.mark.slow
     def test_resuming_from_the_previous_checkpoint_gives_the_same_bits(self, run: Run, twice_saved: Path) -> None:
         (run.folder / runs.CHECKPOINT).write_bytes(b"")
         (run.folder / runs.TRAINING).unlink()
@@ -488,6 +490,7 @@ class TestPrevious:
         run.save_checkpoint(following)
         assert [checkpoints.read(run.folder / name).step for name in BOTH] == [newest.step + 1, newest.step]
 
+    @pytest.mark.slow
     def test_the_first_save_of_a_resumed_training_keeps_the_last_checkpoint(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -578,6 +581,7 @@ def worsened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
 class TestBest:
     """The weights of the highest validation ELBO are kept next to the last ones."""
 
+    @pytest.mark.slow
     def test_best_weights_are_those_of_the_best_epoch(self, worsened: tuple[Run, Dataset]) -> None:
         run, dataset = worsened
         elbos = [line["validation_elbo"] for line in run.metrics()]

@@ -167,6 +167,7 @@ def averaged_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 class TestRun:
     """Validation, files and commands use the averaged weights."""
 
+    @pytest.mark.slow
     def test_validation_uses_the_averaged_weights(self, averaged_run: Run, digits: object, trained: Path) -> None:
         def elbo(vae: object) -> float:
             x = digits.validation.x
@@ -261,6 +262,7 @@ def test_shapes_of_averages_agree_with_the_built_model(members: dict[str, str], 
 class TestCommand:
     """`tfp-vae train --ema`."""
 
+    @pytest.mark.slow
     def test_commands_mention_averaged_weights(self, averaged_run: Run) -> None:
         result = call("sample", "--run", averaged_run.folder, "--n", "2", "--json")
         assert "weights: final, of step 24, averaged (EMA with decay 0.9)" in result.stderr

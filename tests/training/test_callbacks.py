@@ -44,6 +44,7 @@ def test_a_callback_may_stop_training() -> None:
     assert (len(history), history.ended, history.finished) == (1, "reached the target", True)
 
 
+@pytest.mark.slow
 def test_callbacks_change_no_weight() -> None:
     without, _ = short()
     watched, _ = short(callbacks=[Callback(), Progress(), BestWeights(restore=False)])

@@ -68,6 +68,7 @@ def test_callbacks_run_in_order(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) 
     assert np.isnan(history[-1].validation_elbo)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_a_resumed_training_reaches_the_same_bits(
     ema: float | None, x: np.ndarray, monkeypatch: pytest.MonkeyPatch
@@ -117,6 +118,7 @@ def test_early_stopping_ends_between_epochs(x: np.ndarray) -> None:
         short(x, callbacks=[EarlyStopping(2)])
 
 
+@pytest.mark.slow
 def test_restores_best_weights(x: np.ndarray) -> None:
     jump = lambda step: tf.where(step < 3, 1e-3, 20.0)  # noqa: E731
     vae, history = short(x, lr_schedule=jump, validation=x, callbacks=[BestWeights()])
@@ -125,6 +127,7 @@ def test_restores_best_weights(x: np.ndarray) -> None:
     assert_same(State(vae).capture(), State(first).capture())
 
 
+@pytest.mark.slow
 def test_early_stopping_restores_the_best_weights_and_can_continue(x: np.ndarray) -> None:
     jump = lambda step: tf.where(step < 3, 1e-3, 20.0)  # noqa: E731
     settings = {"lr_schedule": jump, "validation": x, "epochs": 9}
@@ -201,6 +204,7 @@ def test_values_in_unsuitable_units_get_one_warning(
     assert all("Set `scaling=standard`, or `scaling=divided:by=255` for pixels." in text for text in found)
 
 
+@pytest.mark.slow
 def test_history_shows_and_converts(x: np.ndarray) -> None:
     _, history = short(x, validation=x)
     assert "best epoch" in history._repr_html_()
@@ -210,6 +214,7 @@ def test_history_shows_and_converts(x: np.ndarray) -> None:
     assert frame["elbo"].tolist() == [each.elbo for each in history]
 
 
+@pytest.mark.slow
 def test_last_fit_lives_as_long_as_its_vae(x: np.ndarray) -> None:
     vae, history = short(x, epochs=1)
     first = fitting.last_fit(vae)
@@ -225,6 +230,7 @@ def test_last_fit_lives_as_long_as_its_vae(x: np.ndarray) -> None:
     assert alive() is None
 
 
+@pytest.mark.slow
 def test_last_fit_does_not_keep_callbacks_that_hold_the_vae(x: np.ndarray) -> None:
     recorder = Recorder()
     vae, _ = short(x, epochs=1, callbacks=[recorder, EarlyStopping(5)], validation=x)

@@ -106,12 +106,14 @@ class TestEpochBatches:
         assert (first != epoch_batches(50, 10, 5, 1, 0)).any()
 
 
+@pytest.mark.slow
 def test_every_execution_learns(bench: Bench) -> None:
     bench.rate.assign(5e-2)
     before = bench.run(2).mean().elbo
     assert bench.run(12, 2).mean().elbo > before + 0.2
 
 
+@pytest.mark.slow
 def test_weights_do_not_depend_on_the_steps_per_call(bench: Bench) -> None:
     outcomes = []
     for cuts in ([6], [1, 2, 6]):
@@ -368,6 +370,7 @@ class TestCourse:
             assert line["learning_rate"] == pytest.approx(1e-3)
         assert lines[1]["elbo"] > lines[0]["elbo"]
 
+    @pytest.mark.slow
     def test_divergence_keeps_the_last_good_checkpoint(self, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
         def explosive(learning_rate: float, total_steps: int) -> object:
             return lambda step: tf.where(step < 15, learning_rate, 1e35)
@@ -380,6 +383,7 @@ class TestCourse:
         assert run.checkpoint().step == 12
         assert all(np.isfinite(value).all() for value in run.checkpoint().variables.values())
 
+    @pytest.mark.slow
     def test_error_mentions_divergence_in_the_first_epoch(self, tmp_path: object) -> None:
         run, dataset = start_run(tmp_path / "run", learning_rate=1e30)
         with pytest.raises(DivergenceError, match=r"step \d+\..*`learning_rate`.* There is no checkpoint before it"):

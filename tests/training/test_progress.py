@@ -33,6 +33,7 @@ def test_a_line_after_each_of_a_few_epochs(capsys: pytest.CaptureFixture[str]) -
     assert f"validation {history[-1].validation_elbo:.2f}" in lines[-1]
 
 
+@pytest.mark.slow
 def test_about_ten_lines_after_many_epochs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINES", 3)
     train(9)
@@ -94,6 +95,7 @@ def test_a_line_at_least_every_half_minute_of_a_long_training(
     assert ended.startswith("epoch 2/3  ELBO -1.00")
 
 
+@pytest.mark.slow
 def test_a_run_shows_progress_only_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, dataset = start_run(tmp_path / "run")
     assert course.train(run, dataset)

@@ -88,6 +88,7 @@ def again(folder: Path, patience: int = 2) -> tuple[Run, Dataset]:
 class TestRun:
     """A run that stops early is a finished run."""
 
+    @pytest.mark.slow
     def test_run_is_finished_and_records_its_last_epoch(self, stopped: Run) -> None:
         result = stopped.read(runs.TRAINING)
         assert result["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}
@@ -98,6 +99,7 @@ class TestRun:
         assert (LoadedRun(stopped, "final").step, LoadedRun(stopped, "best").step) == (36, 12)
         assert (LoadedRun(stopped).step, LoadedRun(stopped).weights, result["weights"]) == (12, "best", "best")
 
+    @pytest.mark.slow
     def test_a_run_that_reaches_its_last_epoch_did_not_stop_early(self, trained: Path, tmp_path: Path) -> None:
         assert Run(trained).read(runs.TRAINING)["stopped_early"] is None
         assert Run(trained).early_end() is None
@@ -106,6 +108,7 @@ class TestRun:
         assert run.read(runs.TRAINING)["stopped_early"] is None
         assert run.early_end() is None
 
+    @pytest.mark.slow
     def test_a_schedule_keeps_its_total(self, tmp_path: Path) -> None:
         rates = []
         for name, patience in (("stopped", 1), ("whole", None)):
@@ -117,6 +120,7 @@ class TestRun:
         assert len(rates[0]) == 2
         assert rates[0] == rates[1][:2]
 
+    @pytest.mark.slow
     def test_an_interrupted_run_stops_at_the_same_epoch(
         self, stopped: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -132,6 +136,7 @@ class TestRun:
         assert without_seconds(run.metrics()) == without_seconds(stopped.metrics())
         assert run.read(runs.TRAINING)["stopped_early"] == stopped.read(runs.TRAINING)["stopped_early"]
 
+    @pytest.mark.slow
     def test_more_patience_later_equals_more_patience_from_the_start(self, tmp_path: Path) -> None:
         run, dataset = again(tmp_path / "run", patience=1)
         assert train(run, dataset)
@@ -183,6 +188,7 @@ class TestConfig:
 class TestCommand:
     """`tfp-vae train --early-stopping`."""
 
+    @pytest.mark.slow
     def test_commands_mention_early_stopping(self, tmp_path: Path) -> None:
         told = ("--early-stopping", "1", "--learning-rate", "1e-30", "--epochs", "5", "--run-dir", tmp_path / "r")
         train_it = ("train", "--hidden", "8", "--execution", "eager", "--no-plots", *told)
@@ -197,6 +203,7 @@ class TestCommand:
         more = json.loads(call(*resume, "--early-stopping", "2", "--json").stdout)
         assert more["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}
 
+    @pytest.mark.slow
     def test_runs_shows_early_stopping(self, stopped: Run) -> None:
         (row,) = json.loads(call("runs", "--runs-dir", stopped.folder.parent, "--json").stdout)["runs"]
         assert (row["state"], row["epochs"], row["early_stopping"], row["ema"]) == ("finished", "3/9", 2, None)
@@ -204,6 +211,7 @@ class TestCommand:
         assert "early_stopping" in shown
         assert "ema" not in shown  # no run here has it
 
+    @pytest.mark.slow
     def test_a_lost_result_is_written_again(self, stopped: Run, tmp_path: Path) -> None:
         import shutil
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.helpers.commands import (
     answer,
@@ -17,6 +18,7 @@ from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
 
 
+@pytest.mark.slow
 def test_npz_holds_means_scales_and_samples(here: Path, trained: Path, restored: LoadedRun, test_split: Split) -> None:
     result = answer("encode", "--run", trained, "--samples", "3", "--out", "e.npz")
     assert (result["split"], result["num_examples"], result["latent_dim"]) == ("test", 180, 2)

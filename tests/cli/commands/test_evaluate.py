@@ -40,6 +40,7 @@ def quick(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     return changes
 
 
+@pytest.mark.slow
 def test_json_has_the_promised_keys_and_is_the_file(copied: Run) -> None:
     options = ("--iw-samples", "4", "--max-examples", "9", *GRAPH)
     result = answer("evaluate", "--run", copied.folder, *options)
@@ -65,6 +66,7 @@ def test_sweep_and_annealing_reach_the_file(copied: Run) -> None:
     assert "annealing both ways" in printed
 
 
+@pytest.mark.slow
 def test_options_become_the_plan(copied: Run, assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
     plans: list[Plan] = []
 
@@ -177,6 +179,7 @@ def test_compares_two_real_evaluations(copied: Run) -> None:
 class TestFiles:
     """Files in the run."""
 
+    @pytest.mark.slow
     def test_smaller_evaluation_does_not_replace_a_fuller_one(self, copied: Run) -> None:
         full = answer("evaluate", "--run", copied.folder, "--max-examples", "20")
         pictures = {path.name: path.read_bytes() for path in (copied.folder / "plots").iterdir()}
@@ -190,6 +193,7 @@ class TestFiles:
         assert "picture" in call("evaluate", "--run", copied.folder, "--max-examples", "9").stderr
         assert json.loads((copied.folder / "evaluation.json").read_text())["num_examples"] == 9
 
+    @pytest.mark.slow
     def test_no_plots_removes_pictures_of_the_old_evaluation(self, copied: Run) -> None:
         written = call("evaluate", "--run", copied.folder).stderr
         names = {path.name for path in (copied.folder / "plots").glob("evaluation-*")}

@@ -72,6 +72,7 @@ def test_random_pairs_share_no_example_while_there_are_enough() -> None:
     assert np.shape(interpolate.random_pairs(3, 8, 0)) == (8, 2)
 
 
+@pytest.mark.slow
 def test_pictures_of_different_sources_get_different_names(copied: Run, pictures: Path) -> None:
     paths = [call("interpolate", "--run", copied.folder, *more).stdout.strip()
              for more in ((), ("--prior",), ("--data", pictures))]  # fmt: skip

@@ -35,6 +35,7 @@ class TestPlot:
         assert list(result["pictures"]) == ["learning-curves"]
         assert result["weights"] == "best"
 
+    @pytest.mark.slow
     def test_checks_and_reports_the_projection(self, copied: Run, tmp_path: Path) -> None:
         scatter = ("plot", "latent-scatter", "--run", copied.folder, "--json")
         found = [json.loads(call(*scatter, *more).stdout) for more in ((), ("--projection", "tsne"))]
@@ -55,6 +56,7 @@ class TestPlot:
             call("plot", "decoder-animation", "--run", copied.folder, code=2)
         )
 
+    @pytest.mark.slow
     def test_training_draws_before_it_prints_its_results(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         small = ("train", "--hidden", "8", "--execution", "graph", "--epochs", "1")
@@ -66,6 +68,7 @@ class TestPlot:
         assert lines[-1] == "a"
         assert "drawing" not in call(*small, "--run-dir", "b", "--no-plots").stderr
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
     def test_prints_results_if_drawing_fails(self, lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def failing(run: Run, dataset: Dataset) -> None:
@@ -80,6 +83,7 @@ class TestPlot:
         assert json.loads(result.stdout)["epochs"] == 1
         assert "no room for pictures" in result.stderr
 
+    @pytest.mark.slow
     def test_training_records_frames_unless_plots_are_off(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

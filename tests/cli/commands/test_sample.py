@@ -97,6 +97,7 @@ def test_file_name_of_a_picture_holds_the_temperature(here: Path, copied: Run) -
     assert paths == ["samples-4-mean-seed0.png", "samples-4-mean-seed0-temperature0.5.png"]
 
 
+@pytest.mark.slow
 def test_csv_samples_of_a_table_are_in_the_units_of_the_table(here: Path) -> None:
     write_table(Path("t.csv"), rows=60)
     call("train", "--dataset", "t.csv", "--label-column", "kind", *QUICK, "--run-dir", "r")

@@ -37,6 +37,7 @@ def test_picture_shows_the_least_likely_examples(
     assert "180 test examples" in figures[0].axes[0].get_title()
 
 
+@pytest.mark.slow
 def test_mean_equals_that_of_evaluate(here: Path, copied: Run) -> None:
     options = ("--run", copied.folder, "--iw-samples", 4, "--split", "validation", *GRAPH)
     result = answer("score", *options, "--show", 5, "--out", "s.csv")
@@ -66,6 +67,7 @@ def test_a_subset_has_the_same_scores_as_the_whole_split(here: Path, copied: Run
     assert f"p(x) is a probability of binarized values {named}" in said.stdout
 
 
+@pytest.mark.slow
 def test_new_images_of_another_kind_are_less_likely(copied: Run, here: Path, digits: Dataset) -> None:
     upside_down = {f"{i:03}.png": encoded((255 - 255 * digits.test.x[i, ..., 0]).astype(np.uint8)) for i in range(40)}
     write_images(here / "negatives", upside_down)
@@ -92,6 +94,7 @@ def test_table_lists_sixteen_examples_by_default(copied: Run) -> None:
     assert sum(line.strip()[:1].isdigit() for line in shown.splitlines()[1:]) == 16
 
 
+@pytest.mark.slow
 def test_new_grey_files_are_binarized_with_a_warning(copied: Run, here: Path, digits: Dataset) -> None:
     np.save("test.npy", load("digits").test.x[:3])
     np.save("binary.npy", digits.test.x[:3])

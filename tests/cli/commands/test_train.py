@@ -212,6 +212,7 @@ class TestResume:
         assert "all 2 epochs are done. Raise the total with --epochs" in said
 
 
+@pytest.mark.slow
 def test_a_run_records_its_settings(here: Path) -> None:
     Path("c.toml").write_text('hidden = [8]\nepochs = 1\nseed = 3\nposterior = "full-covariance-normal"')
     told = ("--config", "c.toml", "--run-dir", "r", "--beta", "0.5", "--no-plots", "--json", *GRAPH)

@@ -210,6 +210,7 @@ def test_lines_of_metrics_with_odd_values_are_refused_or_read() -> None:
     assert all(isinstance(item, int | float) for numbers in found for item in numbers.values())
 
 
+@pytest.mark.slow
 def test_a_real_evaluation_is_read_back_with_all_its_values(assessment: Assessment, copied: Run) -> None:
     copied.write(runs.EVALUATION, assessment.result)
     found = copied.evaluation()
