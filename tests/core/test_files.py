@@ -102,10 +102,10 @@ def test_check_refuses_a_folder_before_anything_is_written(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", sorted(files.REASONS))
 def test_each_error_of_the_disk_has_a_reason_and_a_remedy(number: int) -> None:
-    with pytest.raises(DiskError) as caught, files.disk_errors(Path("a"), "name a file"):
+    with pytest.raises(DiskError) as caught, files.disk_errors(Path("none/a"), "name a file"):
         raise OSError(number, "said by the system")
     message = str(caught.value)
-    assert message.startswith(f"could not write a: {files.REASONS[number]}. ")
+    assert message.startswith(f"could not write none/a: {files.REASONS[number]}. ")
     assert message.endswith("ame a file.")
 
 
@@ -147,6 +147,12 @@ def test_replacing_the_file_does_not_change_the_copy(
 def test_writable_folder_is_made_and_stays_empty(tmp_path: Path) -> None:
     files.check_writable(tmp_path / "x" / "y")
     assert names(tmp_path / "x" / "y") == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc")
+def test_a_folder_that_exists_and_takes_no_files_has_its_own_reason() -> None:
+    with pytest.raises(DiskError, match="could not write /proc/run: its folder takes no files"):
+        files.make_folder(Path("/proc/run"))
 
 
 def test_error_for_a_folder_below_a_file_has_a_remedy(tmp_path: Path) -> None:

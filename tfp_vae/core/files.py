@@ -102,6 +102,8 @@ def disk_errors(path: Path, remedy: str = ELSEWHERE) -> Iterator[None]:
         raise DiskError(f"could not write {str(path)!r}: the name has a NUL character. Choose another name.") from error
     except OSError as error:
         reason = REASONS.get(error.errno or 0, error.strerror or str(error))
+        if error.errno == errno.ENOENT and path.parent.is_dir():  # as in /proc
+            reason = "its folder takes no files"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         advice = f"Make room or {remedy}" if full else f"{remedy[0].upper()}{remedy[1:]}"
         raise DiskError(f"could not write {path}: {reason}. {advice}.") from error
@@ -130,11 +132,8 @@ def check_writable(folder: Path, remedy: str = ELSEWHERE, *, of: Path | None = N
     """
     with disk_errors(of or folder, remedy):
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-                file.write(b"\0")
-        except FileNotFoundError as error:  # the folder exists but takes no files, as in /proc
-            raise OSError(errno.ENOTSUP, "its folder takes no files") from error
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(b"\0")
 
 
 def make_folder(path: Path) -> None:
