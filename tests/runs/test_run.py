@@ -374,6 +374,12 @@ class TestEvaluations:
         copied.save_checkpoint(last._replace(best=last.best._replace(step=step - 1)))
         assert copied.write_evaluation(late | {"weights": "best"}) == runs.EVALUATION
 
+    def test_takes_an_evaluation_of_the_previous_checkpoint_if_the_newest_is_damaged(self, copied: Run) -> None:
+        before = copied.checkpoint()
+        copied.save_checkpoint(before._replace(step=48))
+        (copied.folder / runs.CHECKPOINT).write_bytes(b"damaged")
+        assert copied.write_evaluation(self.FULL | {"step": before.step}) == runs.EVALUATION
+
     @pytest.mark.parametrize("content", [b"", b"{}", b'{"split": "test"}'])
     def test_replaces_a_damaged_evaluation(self, content: bytes, copied: Run) -> None:
         (copied.folder / runs.EVALUATION).write_bytes(content)

@@ -441,8 +441,9 @@ class Run:
         Raises:
           RunError: the final or the best weights were evaluated, but the run has newer ones now.
         """
-        best = self.checkpoint().best if result["weights"] == BEST else None
-        now = self._recorded_status().step if result["weights"] == FINAL else 0 if best is None else best.step
+        checkpoint = self.checkpoint()  # the newest sound one, because a damaged one was not evaluated
+        best = 0 if checkpoint.best is None else checkpoint.best.step
+        now = checkpoint.step if result["weights"] == FINAL else best
         if result["step"] < now:
             raise RunError(
                 f"{self.folder}: the evaluation was not written, because the run was trained on from step "
