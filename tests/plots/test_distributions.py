@@ -152,3 +152,24 @@ def test_bins_of_unusual_values_rise(values: list[float]) -> None:
     bins = distributions.common_bins(np.array(values), np.array([3.0]))
     assert (np.diff(bins) > 0).all()
     assert np.isfinite(bins).all()
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0])
+def test_columns_of_few_values_show_draws_outside_the_data(spread: float, rng: np.random.Generator) -> None:
+    data, made = rng.integers(0, 2, (400, 1)), rng.normal(scale=spread, size=(5_000, 1))
+    figure = plots.column_marginals(data, made, ["is new"], "Columns")
+    panel = next(axes for axes in figure.axes if axes.get_visible())
+    bars, edges = panel.containers[0], distributions.common_bins(data[:, 0], made[:, 0])
+    filled = np.array([bar.get_height() * bar.get_width() for bar in bars])
+    line, _ = np.histogram(made[:, 0], edges)
+    assert len(bars) == len(edges) - 1 <= 41
+    assert line.sum() >= 0.99 * len(made)
+    assert line[filled == 0].sum() / len(made) == pytest.approx((np.abs(made - 0.5) > 1).mean(), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("made", "middles"), [([0, 1], [0, 1]), ([1, 3], [0, 1, 2, 3]), ([-1.2, 0], [-1, 0, 1]), ([0.6], [0, 1])]
+)
+def test_bins_of_few_values_continue_to_the_draws(made: list[float], middles: list[float]) -> None:
+    bins = distributions.common_bins(np.array([0, 1, 1]), np.array(made))
+    np.testing.assert_allclose((bins[1:] + bins[:-1]) / 2, middles)

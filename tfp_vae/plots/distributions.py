@@ -181,15 +181,20 @@ def marginals(
 def common_bins(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the edges of bins for two samples [N] and [M], without their outermost thousandths and infinite values.
 
-    Each value of the first sample has a bin of its own if there are at most twelve, such as 0 and 1.
+    Each value of the first sample has a bin of its own if there are at most twelve, such as 0 and 1. Bins of this width
+    continue to the ends of the second sample, unless that takes more than about forty.
     """
     first, second = (x[np.isfinite(x)] for x in (first, second))
-    values = np.unique(first)
-    width = float(np.diff(values).min()) if 1 < len(values) <= MOST_DISCRETE else 0.0
-    if width and values[-1] - values[0] < MOST_BINS * width:
-        return np.arange(values[0] - width / 2, values[-1] + width, width)
     ends = [np.quantile(x, [OUTERMOST, 1 - OUTERMOST]) for x in (first, second) if len(x)] or [np.zeros(2)]
     low, high = float(np.min(ends)), float(np.max(ends))
+    values = np.unique(first).astype(float)
+    if 1 < len(values) <= MOST_DISCRETE:
+        width = float(np.diff(values).min())
+        least, greatest = min(low, values[0]), max(high, values[-1])
+        if greatest - least < MOST_BINS * width:
+            start = values[0] - width / 2
+            before, after = math.ceil((start - least) / width), math.floor((greatest - start) / width) + 1
+            return np.asarray(start + width * np.arange(-before, after + 1))
     margin = 0.0 if high > low else max(0.5, 1e-3 * abs(low))  # for a constant
     return np.linspace(low - margin, high + margin, min(MOST_BINS, bin_count(len(first))) + 1)
 
