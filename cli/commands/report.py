@@ -47,11 +47,12 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
     found = output.find_run(run, runs_dir)
     output.check_run(found, path, plots=plots)
     dataset = reload(found.config(), data_dir, console.DownloadProgress()) if plots else None
-    console.start_tensorflow()
     from tfp_vae import reports
-    from tfp_vae.runs.load import LoadedRun
 
     if dataset is not None:
+        console.start_tensorflow()
+        from tfp_vae.runs.load import LoadedRun
+
         run_data, wanted = reports.RunData(LoadedRun(found), dataset), set(reports.pictures_for(found))
         with console.drawing_reminders() as begin:
             names = [name for name in reports.applicable(run_data) if name in wanted]

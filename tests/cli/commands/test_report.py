@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tfp_vae.cli import console
 
 from tests.helpers.commands import answer, call, one_sentence
 from tests.helpers.pages import Page
@@ -23,6 +24,13 @@ def test_json_names_the_run_the_pictures_and_the_file(here: Path, copied: Run) -
     path = copied.folder / "report.html"
     assert result == {"run": str(copied.folder), "pictures": [], "bytes": path.stat().st_size, "out": str(path)}
     assert "Not evaluated yet" in Page(path.read_text()).text
+
+
+def test_page_without_new_pictures_needs_no_tensorflow(
+    here: Path, copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "start_tensorflow", lambda: pytest.fail("TensorFlow was started"))
+    call("report", "--run", copied.folder, "--no-plots")
 
 
 def test_page_is_written_to_out(here: Path, copied: Run) -> None:
