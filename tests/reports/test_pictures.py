@@ -8,8 +8,11 @@ import pytest
 from click.testing import CliRunner
 from tfp_vae.cli.main import main
 
-from tfp_vae.reports import drawing
+from tfp_vae.evaluation import projections
+from tfp_vae.plots import distributions, images, rankings
+from tfp_vae.reports import drawing, run_data
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES, Picture
+from tfp_vae.runs import frames
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "pictures.md"
 
@@ -42,3 +45,25 @@ def test_plot_help_lists_every_picture_of_a_run() -> None:
 def test_documents_hold_the_rows_of_the_table() -> None:
     lines = DOCUMENT.read_text().splitlines()
     assert [row for row in (picture.document_row for picture in PICTURES.values()) if row not in lines] == []
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        f"E[x\\|z] of {drawing.SAMPLES} draws from the prior",
+        f"of up to {frames.MOST_POINTS:,} test examples, one frame per epoch",
+        f"more than {frames.MOST_FRAMES} epochs, {frames.MOST_FRAMES} frames",
+        f"Of more than {distributions.MOST_COLUMNS} columns",
+        f"of up to {run_data.MOST_EMBEDDED:,} test examples by class",
+        f"of q(z\\|x) for {run_data.ELLIPSES} of them",
+        f"over {drawing.MANIFOLD_SIDE} x {drawing.MANIFOLD_SIDE} quantiles of the prior",
+        f"up to {drawing.MOST_DIMENSIONS} active dimensions, or {images.MOST_MAPS} for vectors",
+        f"draws from the prior, for up to {drawing.MOST_DIMENSIONS} dimensions",
+        f"K = {run_data.IW_SAMPLES}, of up to {run_data.MOST_SCORED:,} test examples",
+        f"perplexity {projections.PERPLEXITY:.0f} on at most {projections.MOST_NEIGHBOURED:,} examples",
+        f"More than {images.MOST_LINES} vectors are rows of a map",
+        f"more than {rankings.MOST_LINES} in the picture of `tfp-vae score`",
+    ],
+)
+def test_documents_name_the_limits_of_the_code(limit: str) -> None:
+    assert limit in " ".join(DOCUMENT.read_text().split())

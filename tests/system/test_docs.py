@@ -19,11 +19,17 @@ import tfp_vae
 from tests.helpers.documents import BLOCK, FILE, ROOT, blocks, files, write_files
 from tests.helpers.worker import Worker
 from tfp_vae.core.execution import EXECUTIONS
+from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.networks import NETWORKS
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
+from tfp_vae.objectives import OBJECTIVES
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+
+NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
 def program(path: Path) -> str:
@@ -130,6 +136,13 @@ def test_command_parses(line: str, own_code: Path) -> None:
 def test_links_lead_to_files(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
         assert (path.parent / target).exists(), target
+
+
+def test_readme_counts_the_members() -> None:
+    tables = {"posteriors": POSTERIORS, "priors": PRIORS, "likelihoods": LIKELIHOODS, "networks": NETWORKS}
+    counts = [f"{NUMBERS[len(table)]} {name}" for name, table in (tables | {"objectives": OBJECTIVES}).items()]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"Combine {', '.join(counts[:-1])} and {counts[-1]}." in text
 
 
 def test_changelog_starts_with_unreleased_changes() -> None:

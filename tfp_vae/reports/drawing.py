@@ -115,7 +115,7 @@ def reconstructions(run_data: RunData) -> Figure:
 
 
 def columns(run_data: RunData) -> Figure:
-    """Draw the marginal of each column, of test examples and of as many draws from p(x)."""
+    """Draw the marginal of each column, of test examples and of as many draws from p(x), but at least a thousand."""
     x, data = run_data.test.x, run_data.config.data
     made = sample(run_data.restored, max(len(x), LEAST_DRAWS), seed=run_data.seed, show="draw")
     names = run_data.features or [f"value {i}" for i in range(x.shape[1])]

@@ -216,8 +216,8 @@ PICTURES = {
             name="traversals",
             summary="E[x|z] along each active dimension",
             reading="The other dimensions stay fixed.",
-            detail="E[x|z] along up to 16 active dimensions, between the prior's 2nd and 98th percentile, starting "
-            "from a typical test example",
+            detail="E[x|z] along up to 16 active dimensions, or 12 for vectors, between the prior's 2nd and 98th "
+            "percentile, starting from a typical test example",
             alt="Rows of decoded examples, each row changing along one latent dimension",
             needs=(ACTIVE_DIMENSION,),
         ),
