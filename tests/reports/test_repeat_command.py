@@ -17,8 +17,8 @@ from tests.helpers.pages import Page
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import reports
 from tfp_vae.core.errors import UsageError
-from tfp_vae.reports.repeat_command import can_repeat, command_pieces
-from tfp_vae.runs.config import RunConfig
+from tfp_vae.reports.repeat_command import command_pieces, obstacle
+from tfp_vae.runs.config import Change, RunConfig, TrainingConfig
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
 
@@ -128,7 +128,41 @@ def test_portable_configuration_has_no_folders(trained: Path) -> None:
 @pytest.mark.parametrize("part", ["data", "training"])
 def test_settings_of_python_alone_have_no_command(part: str, trained: Path) -> None:
     config = Run(trained).config()
-    assert can_repeat(config)
+    assert not obstacle(config)
     change = {"data": {"stored": True}, "training": {"objects": ("optimizer",)}}[part]
     changed = getattr(config, part).model_copy(update=change)
-    assert not can_repeat(config.model_copy(update={part: changed}))
+    assert "come from Python code" in obstacle(config.model_copy(update={part: changed}))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "setting", "before", "after", "repeats"),
+    [
+        ("constant", "epochs", 2, 9, True),
+        ("cosine", "epochs", 2, 9, False),
+        ("constant", "learning_rate", 1e-3, 1e-4, False),
+        ("constant", "early_stopping", 2, 9, True),
+        ("cosine", "early_stopping", 2, None, True),
+        ("constant", "early_stopping", 9, 2, False),
+        ("constant", "early_stopping", None, 2, False),
+    ],
+)
+def test_command_repeats_a_training_unless_resuming_changed_its_course(
+    schedule: str, setting: Any, before: float | None, after: float | None, repeats: bool, trained: Path
+) -> None:
+    config = Run(trained).config()
+    training = TrainingConfig(epochs=9, lr_schedule=schedule)
+    changes = (Change(setting=setting, epoch=3, step=24, before=before, after=after),)
+    text = obstacle(config.model_copy(update={"training": training, "changes": changes}))
+    assert (text == "") is repeats
+    assert repeats or "no single command can repeat it" in text
+
+
+def test_page_of_a_resumed_run_of_python_names_python(trained: Path, tmp_path: Path) -> None:
+    """Its further epochs are no obstacle."""
+    config = Run(trained).config()
+    changes = (Change(setting="epochs", epoch=3, step=24, before=2, after=9),)
+    data = config.data.model_copy(update={"stored": True})
+    run = Run.create(tmp_path / "run", config.model_copy(update={"data": data, "changes": changes}))
+    text = Page(reports.html_page(run)).text
+    assert "come from Python code, so no command can repeat the training" in text
+    assert "Resuming changed" not in text

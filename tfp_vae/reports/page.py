@@ -21,7 +21,7 @@ from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
-from tfp_vae.reports.repeat_command import can_repeat, command_pieces, portable
+from tfp_vae.reports.repeat_command import command_pieces, obstacle, portable
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS, RunConfig
 from tfp_vae.runs.folder.records import which_evaluation
@@ -134,8 +134,8 @@ def html_page(run: Run) -> str:
         headline=metric_rows(evaluation, "headline"),
         significant=significant,
         pictures=page_pictures(run),
-        command=" \\\n  ".join(command_pieces(config)) if can_repeat(config) else "",
-        has_changes=bool(config.changes),
+        command=" \\\n  ".join(command_pieces(config)),
+        obstacle=obstacle(config),
         environment=environment,
         fingerprint=data.fingerprint,
         has_paths=run.config().data != data,

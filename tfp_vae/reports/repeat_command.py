@@ -6,18 +6,31 @@ import shlex
 from pathlib import Path
 
 from tfp_vae.data.named import DATASETS
-from tfp_vae.runs.config import SETTINGS, HandBuiltModel, RunConfig
+from tfp_vae.runs.config import SETTINGS, Change, HandBuiltModel, RunConfig
 
-__all__ = ["can_repeat", "command_pieces", "portable", "training_command"]
+__all__ = ["command_pieces", "obstacle", "portable", "training_command"]
 
 
-def can_repeat(config: RunConfig) -> bool:
-    """Return whether a command can train the same run again.
+def obstacle(config: RunConfig) -> str:
+    """Return a sentence on why no command can train the same run again, or an empty text if a command can.
 
-    It cannot if the VAE, its settings or its data exist in Python only, or if the learning rate changed on the way.
+    Most changes on resuming are no obstacle, because a run that gets more epochs or more patience equals one that had
+    them from the start. But a schedule has other rates if it is longer, and less patience might have stopped earlier.
     """
-    in_python = isinstance(config.model, HandBuiltModel) or config.training.objects or config.data.stored
-    return not in_python and all(change.setting != "learning_rate" for change in config.changes)
+    if isinstance(config.model, HandBuiltModel) or config.training.objects or config.data.stored:
+        return "The VAE, its settings or its data come from Python code, so no command can repeat the training."
+
+    def matters(change: Change) -> bool:
+        if change.setting == "early_stopping":
+            return change.after is not None and (change.before is None or change.after < change.before)
+        return change.setting == "learning_rate" or config.training.lr_schedule.name != "constant"
+
+    if any(map(matters, config.changes)):
+        return (
+            "Resuming changed the course of the training, so no single command can repeat it. The configuration below "
+            "lists the changes."
+        )
+    return ""
 
 
 def training_command(config: RunConfig) -> str:
