@@ -21,7 +21,7 @@ from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.core.supports import Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.data.transforms.binarization import Threshold
+from tfp_vae.data.transforms.binarization import Threshold, Unchanged
 from tfp_vae.evaluation.diagnostics import log_mean_error
 from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
 from tfp_vae.evaluation.importance import Estimator, estimate
@@ -154,6 +154,25 @@ class TestGreyData:
     def test_refuses_a_whole_data_set(self, vae: VAE, x: np.ndarray) -> None:
         with pytest.raises(UsageError, match=r"Pass one of them, such as `data\.test`"):
             log_likelihood(vae, Dataset("some", "", Split(x), Split(x), Split(x)))
+
+
+@pytest.mark.parametrize(
+    ("binarization", "text", "has_units"),
+    [
+        ("threshold", "a density of binarized values", False),
+        (Threshold(), "a density of binarized values", False),
+        (Unchanged(), "a density in the units of the data", True),
+        (None, "a density in the units of the data", True),
+    ],
+)
+def test_densities_have_units_unless_values_are_binarized(
+    binarization: object, text: str, has_units: bool, rng: np.random.Generator
+) -> None:
+    data = tv.data.load(rng.integers(0, 5, (40, 3)).astype(float), scaling="divided:by=4")
+    vae = tv.build(data, latent_dim=1, likelihood="continuous-bernoulli", hidden=(4,))
+    found = log_likelihood(vae, data.test, iw_samples=2, binarization=binarization, execution="eager")
+    np.testing.assert_allclose(found.scaled - found.values, data.test.log_scale if has_units else 0)
+    assert found.measure.text == text
 
 
 class TestSupport:

@@ -153,6 +153,10 @@ def measure(likelihood: str, **more: object) -> Measure:
         (measure("normal"), "a density in the units of the data"),
         (measure("normal", scaling="standard", log_scale=2.5), "a density in the units of the data"),
         (measure("continuous-bernoulli", scaling="pixels"), "a density of intensities from 0 to 1"),
+        (
+            measure("continuous-bernoulli", scaling="divided", binarization="threshold", log_scale=2.5),
+            "a density of binarized values",
+        ),
     ],
 )
 def test_measure_names_its_likelihood(found: Measure, text: str) -> None:
@@ -169,6 +173,7 @@ def test_figures_of_the_scaled_values_are_there_if_the_units_differ() -> None:
     assert measure("normal", log_scale=2.5).of_scaled_values(figures) == scaled
     assert measure("normal").of_scaled_values(figures) == {}
     assert measure("poisson", log_scale=2.5).of_scaled_values(figures) == {}  # a probability has no units
+    assert measure("normal", binarization="threshold", log_scale=2.5).of_scaled_values(figures) == {}  # nor have bits
 
 
 def test_unit_of_bits_names_binary_values() -> None:

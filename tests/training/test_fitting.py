@@ -191,6 +191,16 @@ def test_models_in_float64_train_on_data_of_any_type(x: np.ndarray) -> None:
     assert (vae.trainable_variables[0].numpy() != before).any()
 
 
+def test_densities_of_binarized_values_have_no_units(rng: np.random.Generator) -> None:
+    data = tv.data.load(rng.integers(0, 5, (40, 3)).astype(float), scaling="divided:by=4")
+    first, second = (tv.build(data, latent_dim=1, likelihood="continuous-bernoulli", hidden=(4,)) for _ in range(2))
+    settings = {"epochs": 1, "batch_size": 10, "execution": "eager"}
+    found = fit(first, data, binarization="threshold", **settings)
+    expected = fit(second, np.round(data.train.x + 0.01), **settings)
+    assert data.train.log_scale != 0
+    assert found[0].train == expected[0].train
+
+
 @pytest.mark.parametrize(("spread", "warns"), [(1.0, False), (255.0, True)])
 def test_values_in_unsuitable_units_get_one_warning(
     spread: float, warns: bool, rng: np.random.Generator, caplog: pytest.LogCaptureFixture

@@ -17,7 +17,7 @@ from tfp_vae.core.seeds import Purpose, Seed, seed_for
 from tfp_vae.core.supports import BINARY, first_violation
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import Dataset, Split, check_split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, binarize_held_out
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, Unchanged, binarize_held_out
 from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, log_mean_error, mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates, Progress, estimate
 from tfp_vae.evaluation.metrics import Measure
@@ -185,7 +185,8 @@ def log_likelihood(
             "Set `binarization` to choose another way."
         )
     if isinstance(binarization, Binarization):
-        transform, name = binarization, type(binarization).__name__.lower()
+        transform = binarization
+        name = "none" if isinstance(transform, Unchanged) else type(transform).__name__.lower()
     else:
         member = BINARIZATIONS.member(binarization or "none")
         transform, name = BINARIZATIONS.build(member), member.name

@@ -35,7 +35,7 @@ class Measure(NamedTuple):
     likelihood, scaling, binarization: names of the family, and of the maps that made its values from those of the data.
     discrete: whether p(x) is a probability and not a density.
     binary: whether the values are 0 and 1.
-    log_scale: the log-density of the data is that of the scaled values minus this, in nats. 0 for a probability.
+    log_scale: the log-density of the data is that of the scaled values minus this, in nats.
     """
 
     likelihood: str
@@ -55,22 +55,23 @@ class Measure(NamedTuple):
           family: the likelihood.
           name: its name. By default the name of its class with its settings.
           scaling, binarization: names from their tables.
-          log_scale: see `Scaling.log_scale`. A probability ignores it.
+          log_scale: see `Scaling.log_scale`. Probabilities and binarized values ignore it.
         """
-        binary = family.support is BINARY or binarization != "none"
-        log_scale = 0.0 if family.discrete else log_scale
+        binarized = binarization != "none"
+        log_scale = family.change_of_units(log_scale, binarized=binarized)
+        binary = binarized or family.support is BINARY
         return cls(name or str(family), scaling, binarization, family.discrete, binary, log_scale)
 
     @property
     def text(self) -> str:
         """The quantity in words, such as `a density in the units of the data`."""
+        kind = "a probability" if self.discrete else "a density"
+        if self.binary:
+            return f"{kind} of {self.values}"
         if self.discrete:
-            head = "a probability"
-        elif self.scaling in ("pixels", "divided") and not self.log_scale:
-            head = "a density of intensities from 0 to 1"
-        else:
-            head = "a density in the units of the data"
-        return f"{head} of {self.values}" if self.binary else head
+            return kind
+        is_intensity = self.scaling in ("pixels", "divided") and not self.log_scale
+        return f"{kind} {'of intensities from 0 to 1' if is_intensity else 'in the units of the data'}"
 
     @property
     def values(self) -> str:

@@ -24,7 +24,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, prepare, usual_binarization
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, Unchanged, prepare, usual_binarization
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Objective
 from tfp_vae.training.average import Average, copies
@@ -165,6 +165,9 @@ def fit(
         seed=seed,
         execution=choose(vae, execution, examples=len(dataset.train), steps=epochs * steps),
         transform=transform.batch,
+        log_scale=vae.decoder.likelihood.change_of_units(
+            dataset.train.log_scale, binarized=not isinstance(transform, Unchanged)
+        ),
     )
     if resume is not None:
         training.resume(resume)
@@ -254,12 +257,13 @@ class Training:
         seed: int,
         execution: str,
         transform: Callable[[Tensor, Seed], Tensor],
+        log_scale: float,
     ) -> None:
         self.vae, self.history = vae, History()
         self.best: Best | None = None
         self.step, self.steps, self.epochs, self.totals = 0, steps, epochs, Totals()
         self.execution, self.validates = execution, len(dataset.validation) > 0
-        self._log_scale = 0.0 if vae.decoder.likelihood.discrete else dataset.train.log_scale
+        self._log_scale = log_scale
         self.error: BaseException | None = None
         self._learning_rate, self._seed, self._dataset = learning_rate, seed, dataset
         self._examples, self._batch_size = len(dataset.train), batch_size

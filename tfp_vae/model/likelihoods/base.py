@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, final
 
 import numpy as np
 import pydantic
@@ -100,6 +100,18 @@ class Likelihood(abc.ABC):
     def params_size(self) -> int:
         """M P, the number of values that the decoder's network returns for each z."""
         return self.per_element * math.prod(self.event_shape)
+
+    @final
+    def change_of_units(self, log_scale: float, *, binarized: bool) -> float:
+        """Return how many nats the log-density of the data lies below that of the scaled values.
+
+        It is 0 for probabilities, and for binarized values, because zeros and ones have no units.
+
+        Args:
+          log_scale: see `Scaling.log_scale`.
+          binarized: whether the values were binarized after they were scaled.
+        """
+        return 0.0 if self.discrete or binarized else log_scale
 
     def __call__(self, params: Array) -> Distribution:
         """Return p(x|z), batch [...], event `event_shape`, from params [..., params_size].
