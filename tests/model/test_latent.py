@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 from tests.helpers import builders
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.types import Distribution
-from tfp_vae.model.latent import Capabilities, Latent
+from tfp_vae.model.latent import ACTIVE_VARIANCE, Capabilities, Latent, active_dimensions
 from tfp_vae.model.posteriors import POSTERIORS, Posterior
 from tfp_vae.model.priors import PRIORS, Prior
 
@@ -125,3 +125,10 @@ class TestKlMethods:
         )
         each = tfd.Normal(q.mean(), q.stddev()).kl_divergence(tfd.Normal(p.mean(), p.stddev()))
         np.testing.assert_allclose(tf.reduce_sum(each, axis=-1), q.kl_divergence(p), rtol=1e-5)
+
+
+def test_a_dimension_is_active_if_its_means_vary_more_than_they_err() -> None:
+    spread = np.sqrt(ACTIVE_VARIANCE) * np.array([0.0, 0.99, 1.01, 1.5])
+    means = np.array([[-1.0], [1.0]]) * spread
+    assert active_dimensions(means).tolist() == [False, False, True, True]
+    assert active_dimensions(means, np.full(4, ACTIVE_VARIANCE)).tolist() == [False, False, False, True]

@@ -19,8 +19,8 @@ from tests.helpers.runs import train_run_data
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
-from tfp_vae.evaluation.importance import ACTIVE_VARIANCE
 from tfp_vae.evaluation.projections import projection
+from tfp_vae.model.latent import ACTIVE_VARIANCE
 from tfp_vae.plots import canvas, description
 from tfp_vae.reports import RunData
 from tfp_vae.reports import drawing as gallery

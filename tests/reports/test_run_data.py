@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfp_vae.evaluation.importance import ACTIVE_VARIANCE
 from tfp_vae.evaluation.projections import projection
+from tfp_vae.model.latent import ACTIVE_VARIANCE
 from tfp_vae.reports import RunData
 from tfp_vae.reports import run_data as module
 from tfp_vae.runs.examples import held_out_view

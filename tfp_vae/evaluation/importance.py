@@ -30,6 +30,7 @@ from tfp_vae.evaluation.diagnostics import (
     standard_error,
 )
 from tfp_vae.model.compilation import compile_for
+from tfp_vae.model.latent import active_dimensions
 from tfp_vae.model.posteriors import MEAN_SAMPLES
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
@@ -56,9 +57,6 @@ DECODED_VALUES = 1 << 24
 
 BYTES_PER_DECODED_VALUE = 64
 """Approximate memory for one output of the decoder, its density and intermediate results in float32."""
-
-ACTIVE_VARIANCE = 0.01
-"""A latent dimension is active if Var_x(E_q[z|x]) exceeds this (Burda et al., 2016)."""
 
 Progress = Callable[[int], None]
 """Called with the number of importance samples just taken."""
@@ -294,8 +292,7 @@ def is_active(estimates: Estimates) -> np.ndarray:
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
-    own = estimates.posterior_mean_variance.mean(axis=0)
-    return np.asarray(estimates.posterior_mean.var(axis=0) - own > ACTIVE_VARIANCE)
+    return active_dimensions(estimates.posterior_mean, estimates.posterior_mean_variance.mean(axis=0))
 
 
 def active_units(estimates: Estimates) -> float:

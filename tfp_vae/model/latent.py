@@ -9,11 +9,34 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, final
 
+import numpy as np
 import pydantic
 
 from tfp_vae.core.registry import record
 
-__all__ = ["Capabilities", "Latent"]
+__all__ = ["ACTIVE_VARIANCE", "Capabilities", "Latent", "active_dimensions"]
+
+ACTIVE_VARIANCE = 0.01
+"""A dimension of z is active if the variance of its posterior means over the examples exceeds this."""
+
+
+def active_dimensions(means: np.ndarray, own_variance: np.ndarray | float = 0.0) -> np.ndarray:
+    """Return whether each dimension of z is active, Var_x(E_q[z|x]) > 0.01: bool [D].
+
+    ```python
+    from tfp_vae.model.latent import active_dimensions
+
+    active_dimensions(np.array([[0.0, 1.0], [0.1, 2.0]]))  # [False, True]
+    ```
+
+    Args:
+      means: the posterior means of N examples, [N, D].
+      own_variance: the variance of the errors of the means, [D], which adds to their variance over the examples.
+
+    References:
+      Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
+    """
+    return np.asarray(means.var(axis=0) - own_variance > ACTIVE_VARIANCE)
 
 
 @final

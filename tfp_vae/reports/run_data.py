@@ -12,8 +12,8 @@ from tfp_vae.core.errors import RunError
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import latent_space as latent
-from tfp_vae.evaluation.importance import ACTIVE_VARIANCE
 from tfp_vae.evaluation.projections import Projection
+from tfp_vae.model.latent import active_dimensions
 from tfp_vae.model.vae import VAE
 from tfp_vae.plots.scatter import Spread
 from tfp_vae.runs.config import RunConfig
@@ -137,7 +137,7 @@ class RunData:
     @functools.cached_property
     def active(self) -> np.ndarray:
         """The active latent dimensions, in the order of `by_activity`."""
-        return np.asarray(self.by_activity[self.embeddings.mean.var(axis=0)[self.by_activity] > ACTIVE_VARIANCE])
+        return np.asarray(self.by_activity[active_dimensions(self.embeddings.mean)[self.by_activity]])
 
     @functools.cached_property
     def scores(self) -> tuple[Split, np.ndarray]:

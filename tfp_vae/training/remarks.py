@@ -7,13 +7,11 @@ import math
 import numpy as np
 
 from tfp_vae.data.dataset import Dataset
+from tfp_vae.model.latent import active_dimensions
 from tfp_vae.model.vae import VAE
 from tfp_vae.training.history import Epoch, History
 
 __all__ = ["idle_units", "overfitting", "remarks"]
-
-IDLE_VARIANCE = 0.01
-"""A latent unit is idle if Var_x(E_q[z|x]) is at most this (Burda et al., 2016)."""
 
 MOST_EXAMPLES, MOST_VALUES = 1_000, 1 << 22
 """Limits on the examples that are encoded to find idle units."""
@@ -46,8 +44,8 @@ def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[s
     if vae.encoder.posterior.capabilities.normal and len(held_out) > 1:
         most = max(2, min(MOST_EXAMPLES, MOST_VALUES // max(1, held_out.x[:1].size)))
         x = held_out.x[np.linspace(0, len(held_out) - 1, min(most, len(held_out))).astype(int)]
-        variance = np.asarray(vae.encoder.mean(x)).var(axis=0)
-        found.append(idle_units(int(np.sum(variance > IDLE_VARIANCE)), variance.size))
+        active = active_dimensions(np.asarray(vae.encoder.mean(x)))
+        found.append(idle_units(int(active.sum()), active.size))
     return tuple(remark for remark in found if remark)
 
 
