@@ -232,20 +232,18 @@ class DownloadProgress:
 
     def __init__(self) -> None:
         self.total = 0
+        self._bar = contextlib.ExitStack()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
     def update(self, size: int) -> None:
         """Show that `size` more bytes have arrived."""
         if self._progress is None:
-            from rich.console import Console
-            from rich.progress import DownloadColumn, Progress
+            from rich.progress import DownloadColumn
 
-            from tfp_vae.training.progress import columns
+            from tfp_vae.training.progress import bar
 
-            console = Console(file=sys.stderr)
-            self._progress = Progress(*columns(DownloadColumn()), console=console, disable=not console.is_terminal)
-            self._progress.start()
+            self._progress = self._bar.enter_context(bar(DownloadColumn()))
             self._task = self._progress.add_task("downloading", total=self.total)
         if self._task is not None:
             self._progress.advance(self._task, size)
@@ -257,9 +255,8 @@ class DownloadProgress:
 
     def close(self) -> None:
         """End this download's bar."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        self._bar.close()
+        self._progress = None
 
 
 def start_tensorflow() -> None:

@@ -142,3 +142,20 @@ def test_a_table_on_a_narrow_terminal_breaks_no_word(
 def test_a_table_without_rows_has_its_head(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_table(["a name", "value"], [])
     assert capsys.readouterr().out.split() == ["a", "name", "value"]
+
+
+@pytest.mark.parametrize(("width", "length"), [(60, 8), (120, 24)])
+def test_the_bar_of_a_download_fits_the_terminal(
+    width: int, length: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    shown = console.DownloadProgress()
+    shown.total = 4_096
+    for _ in range(2):
+        shown.update(4_096)
+        shown.close()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "downloading" in line]
+    assert "4.1/4.1 kB" in lines[-1]
+    assert max(line.count("\u2501") for line in lines) == length

@@ -128,7 +128,7 @@ def test_a_bar_keeps_its_title_and_its_length_on_any_terminal(width: int) -> Non
     bar = Bar(*progress.columns(TextColumn("{task.fields[terms]}"), width=width), console=console)
     terms = {"ELBO": -1234.5, "distortion": 1200.25, "rate": 34.25, "validation": -1240.5}
     title = "epoch 100/100"
-    room = width - len(title) - (progress.BAR if width >= progress.WIDE else progress.SHORT_BAR) - progress.TIME
+    room = width - len(title) - progress.bar_length(width) - progress.TIME
     bar.add_task(title, total=10, completed=10, terms=progress.fit_terms(terms, room))
     console.print(bar)
     (line,) = console.file.getvalue().splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,6 @@ __all__ = ["LINES", "SECONDS", "Progress", "bar", "columns"]
 LINES, SECONDS = 10, 30.0
 """Without a terminal, about this many lines appear, and one at least after this many seconds."""
 
-
 WIDE, BAR, SHORT_BAR = 100, 24, 8
 """The least width of a terminal for a bar of full length, that length, and the length on narrower terminals."""
 
@@ -33,11 +33,16 @@ TIME = len(" left 0:00:00") + 3
 """The width of the time at the end, and of the spaces between the columns."""
 
 
-def columns(*middle: ProgressColumn, width: int = WIDE) -> tuple[ProgressColumn, ...]:
+def bar_length(width: int) -> int:
+    """Return the length of a bar on a terminal of this width."""
+    return BAR if width >= WIDE else SHORT_BAR
+
+
+def columns(*middle: ProgressColumn, width: int) -> tuple[ProgressColumn, ...]:
     """Return the columns of a bar on a terminal of this width, with these in the middle."""
     return (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=BAR if width >= WIDE else SHORT_BAR),
+        BarColumn(bar_width=bar_length(width)),
         *middle,
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -99,20 +104,18 @@ class Progress(Callback):
             shown["validation"] = last.validation_elbo
             if last.validation_bound != last.validation_elbo:
                 shown["validation bound"] = last.validation_bound
-        text = "  ".join(f"{name} {value:.2f}" for name, value in shown.items())
-        if self._bar.disable and due:
+        if not self._bar.disable:
+            total, width = training.epochs * training.steps, self._bar.console.width
+            text = fit_terms(shown, width - len(title) - bar_length(width) - TIME)
+            self._bar.update(self._task, description=title, total=total, completed=training.step, terms=text)
+        elif due:
             with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or missing
-                sys.stderr.write(f"{title}{within}  {text}\n")
+                sys.stderr.write(f"{title}{within}  {fit_terms(shown)}\n")
                 sys.stderr.flush()
             self._written = time.monotonic()
-        total = training.epochs * training.steps
-        width = self._bar.console.width
-        room = width - len(title) - (BAR if width >= WIDE else SHORT_BAR) - TIME
-        text = fit_terms(shown, room)
-        self._bar.update(self._task, description=title, total=total, completed=training.step, terms=text)
 
 
-def fit_terms(terms: Mapping[str, float], room: int) -> str:
+def fit_terms(terms: Mapping[str, float], room: float = math.inf) -> str:
     """Return terms as text of at most `room` characters. The least important ones are left out first.
 
     ```python
