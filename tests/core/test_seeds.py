@@ -70,6 +70,12 @@ def test_refuses_seed_of_another_shape(seed: object) -> None:
         fold(seed)
 
 
+@pytest.mark.parametrize("seed", ["a", 1.5, None, (0, "a"), tf.constant([0.5, 1.0])])
+def test_refuses_seed_that_is_no_integer(seed: object) -> None:
+    with pytest.raises(UsageError, match=r"`seed`: expected an integer or two integers, such as \(0, 1\), found "):
+        fold(seed)
+
+
 def test_seeds_of_different_runs_and_purposes_differ() -> None:
     seeds = {as_pair(seed_for(run, purpose, 1)) for run, purpose in itertools.product(range(3), Purpose)}
     assert len(seeds) == 3 * len(Purpose)

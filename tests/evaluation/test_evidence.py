@@ -97,6 +97,12 @@ def test_refuses_missing_cells(vae: VAE, x: np.ndarray) -> None:
         log_likelihood(vae, Batch(x, observed=np.ones(x.shape, bool)))
 
 
+@pytest.mark.parametrize("seed", ["a", 1.5, None, (1, 2, 3)])
+def test_refuses_a_seed_that_is_neither_an_integer_nor_two(seed: object, vae: VAE, x: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"^`seed`: expected an integer or two integers, such as \(0, 1\), found "):
+        log_likelihood(vae, x, seed=seed)
+
+
 def test_refuses_zero_examples(vae: VAE, x: np.ndarray) -> None:
     with pytest.raises(UsageError, match="at least one example, found none"):
         log_likelihood(vae, x[:0])

@@ -258,3 +258,18 @@ def test_fit_names_an_argument_of_the_wrong_kind(x: np.ndarray) -> None:
         fit(x, vae, epochs=1)
     with pytest.raises(UsageError, match=r"^fit: data: expected a Dataset, found None\.$"):
         fit(vae, None, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("seed", "a", r"^fit: seed: expected an int, found a str\.$"),
+        ("seed", (0, 1), r"^fit: seed: expected an int, found a tuple\.$"),
+        ("seed", -1, r"^`seed` must be at least 0, found -1\.$"),
+        ("epochs", 1.5, r"^fit: epochs: expected an int, found a float\.$"),
+        ("epochs", np.int64(0), r"^`epochs` must be at least 1, found 0\.$"),
+    ],
+)
+def test_fit_refuses_numbers_outside_their_limits(argument: str, value: object, message: str, x: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=message):
+        short(x, **{argument: value})

@@ -56,12 +56,16 @@ def fold(seed: int | Seed, *indices: int | Tensor) -> Tensor:
     Raises:
       UsageError: the seed is neither.
     """
-    seed = tf.convert_to_tensor((0, seed) if isinstance(seed, int | np.integer) else seed, tf.int32)
-    if seed.shape != [2]:
-        raise UsageError(f"`seed`: expected an integer or two integers, such as (0, 1), found shape {seed.shape}.")
+    expected = "`seed`: expected an integer or two integers, such as (0, 1)"
+    try:
+        pair = tf.convert_to_tensor((0, seed) if isinstance(seed, int | np.integer) else seed, tf.int32)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{expected}, found {seed!r}.") from error
+    if pair.shape != [2]:
+        raise UsageError(f"{expected}, found shape {pair.shape}.")
     for index in indices:
-        seed = tf.random.experimental.stateless_fold_in(seed, index)
-    return seed
+        pair = tf.random.experimental.stateless_fold_in(pair, index)
+    return pair
 
 
 def seed_for(run_seed: int, purpose: Purpose, *indices: int | Tensor) -> Tensor:

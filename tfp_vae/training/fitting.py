@@ -114,10 +114,12 @@ def fit(
       DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite.
     """
     require(VAE, vae, "fit: vae")
-    limits = {"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch or 1}
-    for name, value in limits.items():
-        if value < 1:
-            raise UsageError(f"`{name}` must be at least 1, found {value}.")
+    numbers = {"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch or 1, "seed": seed}
+    for name, value in numbers.items():
+        require(int, value.item() if isinstance(value, np.integer) else value, f"fit: {name}")
+        least = 0 if name == "seed" else 1
+        if value < least:
+            raise UsageError(f"`{name}` must be at least {least}, found {value}.")
     dataset = data if isinstance(data, Dataset) else _array_dataset(data, validation)
     if isinstance(data, Dataset) and validation is not None:
         raise UsageError("`validation` goes with an array. A data set has a validation split of its own.")
