@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_vae.core.types import Array, Distribution
 
@@ -55,3 +56,14 @@ def check_density_against_samples(q: Distribution, d: int) -> None:
     for statistic in (lambda z: z[:, 0], lambda z: np.cos(z).sum(axis=1), lambda z: z[:, -1] ** 2):
         found, expected = statistic(samples), np.sum(mass * statistic(points))
         assert abs(found.mean() - expected) < 4.5 * found.std() / np.sqrt(len(found)) + 3e-3 * (1 + abs(expected))
+
+
+def check_seeds(p: Distribution) -> None:
+    """Check that a distribution draws from every seed that TFP takes, and repeats its draws."""
+    for seed in (None, 1, tfp.util.SeedStream(3, "salt"), [0, 1], tf.constant([0, 1])):
+        assert np.isfinite(p.sample(3, seed=seed)).all()
+    assert (p.sample().numpy() != p.sample().numpy()).all()
+    tf.random.set_seed(5)
+    first = p.sample(3, seed=1)
+    tf.random.set_seed(5)
+    np.testing.assert_array_equal(first, p.sample(3, seed=1))
