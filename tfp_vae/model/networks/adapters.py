@@ -84,13 +84,10 @@ def keras_family(layer: object) -> list[str]:
 
 def has_statistics(layer: object) -> bool:
     """Return whether a layer has statistics that only Keras' own training updates. A frozen layer may keep its own."""
-    names = {"BatchNormalization", "SpectralNormalization"} & {*keras_family(layer)}
-    return bool(names and getattr(layer, "trainable", True)) or (bool(keras_family(layer)) and is_stateful(layer))
-
-
-def is_stateful(layer: object) -> bool:
-    """Return whether a recurrent layer keeps its state from one batch to the next."""
-    return bool("RNN" in keras_family(layer) and getattr(layer, "stateful", False))
+    family = {*keras_family(layer)}
+    keeps_state = "RNN" in family and getattr(layer, "stateful", False)  # from one batch to the next
+    learns = family & {"BatchNormalization", "SpectralNormalization"} and getattr(layer, "trainable", True)
+    return bool(keeps_state or learns)
 
 
 def is_random(layer: object) -> bool:
