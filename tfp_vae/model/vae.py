@@ -271,7 +271,8 @@ class VAE(tf.Module):
           temperature: factor for the scales of the prior's Normals.
 
         Raises:
-          UsageError: a temperature other than 1 if the prior has none, or a number or a seed that is not an integer.
+          UsageError: a temperature other than 1 if the prior has none, a number of samples that is not an integer, or a
+            seed that is neither an integer nor two.
         """
         if not tf.is_tensor(n):
             require(int, n.item() if isinstance(n, np.integer) else n, "n")
