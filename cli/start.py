@@ -44,8 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def keep_docstrings() -> None:
-    """Replace the process by one with `-O` instead of `-OO`, because tf_keras cannot be imported without docstrings."""
-    own = sys.orig_argv[-len(sys.argv) :]
-    module = ["-m"] if sys.orig_argv[-len(sys.argv) - 1] == "-m" else []
-    environment = {**os.environ, "PYTHONOPTIMIZE": "1"}
-    os.execve(sys.executable, [sys.executable, "-O", *module, *own], environment)
+    """Replace the process by one with `-O` instead of `-OO`, because tf_keras cannot be imported without docstrings.
+
+    Python's other flags stay. A program from `-c` or from stdin goes on, because it cannot be started again.
+    """
+    if sys.argv[0] in ("", "-", "-c"):
+        return
+    import re  # the program's start does without it
+
+    split = len(sys.orig_argv) - len(sys.argv) + 1  # the program's own arguments begin here
+    letters = re.compile("^-[^-cmWX]*")  # flags without values at the start of an argument
+    before = [letters.sub(lambda found: found[0].replace("O", ""), each) for each in sys.orig_argv[1:split]]
+    arguments = ["-O", *(each for each in before if each != "-"), *sys.orig_argv[split:]]
+    os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, "PYTHONOPTIMIZE": "1"})

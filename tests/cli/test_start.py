@@ -55,17 +55,47 @@ def test_signal_after_the_command_ends_the_process_without_a_message(number: int
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 
 
-@pytest.mark.parametrize("form", ["script", "module", "environment"])
+FORMS = {
+    "script": ["-OO", "stub.py"],
+    "module": ["-OO", "-m", "stub"],
+    "one argument": ["-OOm", "stub"],
+    "one argument with the name": ["-OOmstub"],
+    "twice": ["-O", "-O", "stub.py"],
+    "environment": ["stub.py"],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_program_keeps_docstrings_without_which_keras_fails(form: str, tmp_path: Path) -> None:
     body = "print(sys.flags.optimize, sys.argv[1:])"
     (tmp_path / "stub.py").write_text(STUBBED.format(body=body))
-    command = {"script": ["-OO", "stub.py"], "module": ["-OO", "-m", "stub"], "environment": ["stub.py"]}[form]
     environment = {**os.environ, "PYTHONOPTIMIZE": "2" if form == "environment" else ""}
     done = subprocess.run(
-        [sys.executable, *command, "runs", "-OO"],
+        [sys.executable, *FORMS[form], "runs", "-OO"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 ['runs', '-OO']\n", "")
+
+
+def test_other_flags_stay_if_docstrings_are_kept(tmp_path: Path) -> None:
+    body = "print(sys.flags.optimize, sys.flags.isolated, sys._xoptions, sys.warnoptions, sys.argv[1:])"
+    (tmp_path / "stub.py").write_text(STUBBED.format(body=body))
+    flags = ["-IOO", "-X", "OO=1", "-Wignore:OO", "-W", "default:OO", "-XO"]
+    done = subprocess.run(
+        [sys.executable, *flags, "stub.py", "runs"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    shown = "1 1 {'OO': '1', 'O': True} ['ignore:OO', 'default:OO'] ['runs']\n"
+    assert (done.returncode, done.stdout) == (0, shown), done.stderr
+
+
+@pytest.mark.parametrize("flags", [["-OO", "-c"], ["-OOc"]])
+def test_code_on_the_command_line_is_not_started_again(flags: list[str]) -> None:
+    code = "print('once', flush=True)\n" + STUBBED.format(body="print(sys.flags.optimize)")
+    done = subprocess.run(
+        [sys.executable, *flags, code, "runs"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "once\n2\n", "")
 
 
 def wait_for_handlers(process: subprocess.Popen[str]) -> None:
