@@ -115,14 +115,15 @@ def watch(answer: Answer) -> Iterator[Answer]:
     try:
         yield answer
     finally:
-        WATCHES.remove(answer)
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(wakeup)
-        with contextlib.suppress(BlockingIOError):
-            os.write(start, END)  # because a forked child may keep the pipe open
+        if answer in WATCHES:  # in a forked child, it has no thread and the pipe is its parent's, see `forget`
+            WATCHES.remove(answer)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+            with contextlib.suppress(BlockingIOError):
+                os.write(start, END)  # because a forked child may keep the pipe open
+            thread.join()
         os.close(start)
-        thread.join()
         os.close(end)
         answer.close()
 

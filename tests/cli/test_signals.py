@@ -149,6 +149,20 @@ def test_a_signal_to_a_forked_child_does_not_reach_the_program() -> None:
     assert (done.returncode, done.stdout) == (0, f"{int(signal.SIGTERM)}\n")
 
 
+def test_a_forked_child_leaves_the_block_and_the_program_still_answers() -> None:
+    body = """
+        with signals.collect("saving") as answer:
+            child = os.fork()
+        if child == 0:
+            sys.exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        later()
+        time.sleep(10)
+        """
+    done = run(signal.SIGTERM, body)
+    assert (done.returncode, done.stdout) == (143, "7\n"), done.stderr
+
+
 def test_a_full_pipe_as_stderr_does_not_delay_the_end() -> None:
     """Nobody reads stderr, as when a pager waits for a key."""
     program = PROGRAM.format(
