@@ -76,7 +76,12 @@ def explain_scaling(standard: Mapping[str, object]) -> None:
 NAMED = re.compile(r"`(?P<name>[a-z][a-z0-9_]*)(?:=(?P<value>[^`]+)|\('(?P<folder>[^`]*)'\))?`")
 """A setting as messages of the library name it, alone or with a value, or a function, alone or with a folder."""
 
-COMMAND_LINES = {"all_runs": "tfp-vae runs", "resume": "tfp-vae train --resume", "train": "tfp-vae train"}
+COMMAND_LINES = {
+    "all_runs": "tfp-vae runs",
+    "draw_run": "tfp-vae plot",
+    "resume": "tfp-vae train --resume",
+    "train": "tfp-vae train",
+}
 """The commands that do the work of a function or setting of the library, if the current command has no such option."""
 
 

@@ -42,6 +42,7 @@ def test_settings_become_options_of_the_command(message: str, expected: str) -> 
 
 def test_resume_becomes_a_command_line_for_commands_without_that_option() -> None:
     assert console.with_options("Use `resume=True`.", train.command) == "Use --resume."
+    assert console.with_options("Use `draw_run`.", sample.command) == "Use `tfp-vae plot`."
     assert console.with_options("Use `resume=True`.", sample.command) == "Use `tfp-vae train --resume`."
 
 

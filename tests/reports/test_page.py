@@ -237,7 +237,7 @@ class TestPicturesFor:
     @pytest.mark.parametrize("name", ["samples.png", "latent-animation.gif"])
     def test_error_names_damaged_pictures(self, name: str, evaluated: Run) -> None:
         evaluated.path(f"plots/{name}").write_bytes(b"GIF89a nonsense")
-        with pytest.raises(RunError, match=rf"{name}: this picture is damaged. Draw it again with `tfp-vae plot`."):
+        with pytest.raises(RunError, match=rf"{name}: this picture is damaged. Draw it again with `draw_run`."):
             page.page_pictures(evaluated)
 
     @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ LARGEST_PICTURE = 1 << 26
 MIME = {".png": "image/png", ".gif": "image/gif"}
 """Type of each kind of picture file."""
 
-DAMAGED = "{path}: this picture is damaged. Draw it again with `tfp-vae plot`."
+DAMAGED = "{path}: this picture is damaged. Draw it again with `draw_run`."
 
 SECTIONS = {
     "Training": "training.html",
