@@ -41,6 +41,7 @@ from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import build_from_config, describe_model
 from tfp_vae.runs.config import DataConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint, shapes
+from tfp_vae.runs.folder.examples import COLUMNS
 from tfp_vae.runs.recipe import source_facts
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import environment, measure, trained_execution, training_result, write_snapshot
@@ -124,13 +125,10 @@ def save(
     return run
 
 
-_COLUMNS = ("x", "y", "rows", "names")
-
-
 def _stored(data: Dataset) -> memoryview:
     """Return the content of the file of a run's data. A data set that no file can hold raises an error here."""
     parts = {split: getattr(data, split) for split in SPLITS}
-    columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in _COLUMNS}
+    columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in COLUMNS}
     return arrays_bytes({name: x for name, x in columns.items() if x is not None})
 
 
