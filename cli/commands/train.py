@@ -164,8 +164,8 @@ def reopen(ctx: click.Context, request: Request, training: TrainingConfig) -> tu
             console.notice("there is no checkpoint yet: starting from step 0")
     dataset = reload(run.config(), request.data_dir, console.DownloadProgress())
     changes = {name: getattr(training, name) for name in RECORDED_CHANGES if name in written}
-    if changes:
-        run.extend(**changes)
+    for change in run.extend(**changes) if changes else ():
+        console.notice(str(change))
     if run.is_whole():
         early = run.early_end()
         if early is not None:

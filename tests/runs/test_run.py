@@ -266,9 +266,11 @@ class TestExtending:
 
     def test_records_what_changed_and_from_which_epoch(self, copied: Run) -> None:
         identity = copied.config().identity()
-        copied.extend(3, learning_rate=5e-4)
-        copied.extend(3, early_stopping=9)
+        changed = [*copied.extend(3, learning_rate=5e-4), *copied.extend(3, early_stopping=9)]
         config = copied.config()
+        assert tuple(changed) == config.changes
+        assert [line.partition("changed on resuming: ")[2] for line in copied.path("train.log").read_text().splitlines()
+                if "changed" in line] == list(map(str, changed))  # fmt: skip
         assert config.training.learning_rate == 5e-4
         assert [tuple(dict(change).values()) for change in config.changes] == [
             ("epochs", 3, 24, 2, 3),
@@ -301,7 +303,9 @@ class TestExtending:
             copied.checkpoint()
 
     def test_refuses_fewer_epochs(self, copied: Run) -> None:
-        with pytest.raises(UsageError, match="2 epochs are done already"):
+        with pytest.raises(
+            UsageError, match=r"2 epochs are done already\. `epochs` is the total, expected more than 2, found 1."
+        ):
             copied.extend(1)
 
     def test_a_config_that_could_not_be_read_again_is_not_written(self, copied: Run) -> None:

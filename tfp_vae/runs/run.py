@@ -31,7 +31,7 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError, cut, first_problem, settings_error
 from tfp_vae.core.registry import RECORDED
-from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.config import Change, RunConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
 from tfp_vae.runs.folder import epochs as epoch_lines
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint
@@ -301,23 +301,26 @@ class Run:
 
     def extend(
         self, epochs: int | None = None, early_stopping: int | None = None, learning_rate: float | None = None
-    ) -> None:
+    ) -> list[Change]:
         """Change how training continues. A finished run is unfinished again if this leaves epochs to train.
 
-        These settings affect no number before the run's last checkpoint, so the run keeps its identity. The config
-        records what changed and from which epoch on.
+        These settings affect no number before the run's last checkpoint, so the run keeps its identity. The config and
+        the log record what changed and from which epoch on.
 
         Args:
           epochs: the total number of epochs, or None to keep it.
           early_stopping: the patience of `stopping.early_stop` in epochs, or None to keep it.
           learning_rate: the peak learning rate of the steps that follow, or None to keep it.
 
+        Returns:
+          The settings with a new value.
+
         Raises:
           UsageError: fewer epochs than are done, or training would stop early at once, or the new learning rate has no
             epoch left.
         """
         given = {"epochs": epochs, "early_stopping": early_stopping, "learning_rate": learning_rate}
-        with self.claim():
+        with self.claim(), self.log():
             old = self.config()
             new = {name: value for name, value in given.items() if value not in (None, getattr(old.training, name))}
             config = self._with_training(old, new)
@@ -329,7 +332,7 @@ class Run:
             if total < done + begun:
                 raise UsageError(
                     f"{self.folder}: {done} epochs are done already{', and another has begun' if begun else ''}. "
-                    f"`epochs` is the total, expected at least {done + begun}, found {total}."
+                    f"`epochs` is the total, expected more than {done}, found {total}."
                 )
             ended = None if begun else early_stop([Epoch(**line) for line in history], config.training.early_stopping)
             if total > done and ended is not None:
@@ -337,8 +340,12 @@ class Run:
             if last is not None and total > done:  # before the config changes, so that the run never looks finished
                 self.mark("interrupted", step=last.step, epochs=done)
             step = last.step if last is not None else 0
-            changes = (*old.changes, *old.training.changes(new, epoch=done + 1, step=step))
-            self.write(CONFIG, config.model_copy(update={"changes": changes}).model_dump(mode="json"))
+            changes = old.training.changes(new, epoch=done + 1, step=step)
+            recorded = config.model_copy(update={"changes": (*old.changes, *changes)})
+            self.write(CONFIG, recorded.model_dump(mode="json"))
+            for change in changes:
+                logger.info("changed on resuming: %s", change)
+            return changes
 
     def _with_training(self, config: RunConfig, new: Mapping[str, float | None]) -> RunConfig:
         """Return a config with other settings of training, after a check, because a copy is not checked."""

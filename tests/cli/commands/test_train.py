@@ -260,10 +260,25 @@ def test_resume_refuses_other_settings_and_a_learning_rate_without_epochs_left(c
 @pytest.mark.slow
 def test_resume_takes_another_learning_rate_and_records_it(copied: Run) -> None:
     resume = ("train", "--resume", "--run-dir", copied.folder, "--no-plots")
-    call(*resume, "--learning-rate", "5e-4", "--epochs", 3)
+    said = call(*resume, "--learning-rate", "5e-4", "--epochs", 3).stderr.splitlines()
+    assert "epochs: 2 before epoch 3, then 3" in said
+    assert "learning rate: 0.001 before epoch 3, then 0.0005" in said
     assert [round(line["learning_rate"], 9) for line in copied.metrics()] == [1e-3, 1e-3, 5e-4]
     changes = [(change.setting, change.epoch, change.before, change.after) for change in copied.config().changes]
     assert changes == [("epochs", 3, 2, 3), ("learning_rate", 3, 1e-3, 5e-4)]
+
+
+def test_resume_prints_the_changes_before_it_trains(copied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*arguments: object) -> bool:
+        raise UsageError("stopped")
+
+    monkeypatch.setattr(train, "train_run", stop)
+    resume = ("train", "--resume", "--run-dir", copied.folder, "--no-plots")
+    said = call(*resume, "--learning-rate", "0.01", "--epochs", 3, code=2).stderr.splitlines()
+    assert "learning rate: 0.001 before epoch 3, then 0.01" in said
+    assert "epochs: 2 before epoch 3, then 3" in said
+    refused = one_sentence(call(*resume, "--epochs", 1, code=2))
+    assert "2 epochs are done already. --epochs is the total, expected more than 2, found 1." in refused
 
 
 @pytest.mark.parametrize(("error", "left"), [(MemoryError(), False), (RuntimeError("odd"), True)], ids=str)
