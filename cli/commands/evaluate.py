@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,13 @@ def save(run: runs.Run, assessment: Assessment, plots: bool) -> None:
     else:
         for name in EVALUATION_PICTURES:
             run.files.remove(f"{runs.PLOTS}/{name}.png")
+
+
+def with_options(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result whose advice and remarks name options. The run's file keeps the names of the library."""
+    advice = result["advice"] and console.with_options(result["advice"], command)
+    remarks = [console.with_options(remark, train.command) for remark in result["remarks"]]
+    return {**result, "advice": advice, "remarks": remarks}
 
 
 def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
@@ -104,9 +111,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
                 **result["sandwich"], cross=cross
             )
         )
-    if result["advice"]:
-        notes.append(console.with_options(result["advice"], command))
-    notes += [console.with_options(remark, train.command) for remark in result["remarks"]]
+    notes += [*filter(None, [result["advice"]]), *result["remarks"]]
     information, most = result["mutual_information"], result["mutual_information_ceiling"]
     if information is not None and most and information >= NEAR_CEILING * most:
         notes.append(
@@ -236,7 +241,7 @@ def command(
         for each, assessment in zip(found, assessments, strict=True):
             save(each, assessment, plots)
     finally:
-        results = [assessment.result for assessment in assessments]
+        results = [with_options(assessment.result) for assessment in assessments]
         if as_json:
             sealed = [storage.seal(result) for result in results]
             console.print_json({"runs": sealed, "differences": differences} if differences else sealed[0])

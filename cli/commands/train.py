@@ -101,7 +101,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         if request.plots:
             draw_pictures(run, dataset)
     finally:  # the result is printed even if the pictures fail
-        console.print_json(result) if request.as_json else print_result(result)
+        remarks = [console.with_options(remark, command) for remark in result["remarks"]]
+        console.print_json({**result, "remarks": remarks}) if request.as_json else print_result(result)
     if request.tensorboard:
         console.notice(f"see it with: tensorboard --logdir {shlex.quote(str(run.path(runs.EVENTS)))}")
 

@@ -16,6 +16,7 @@ from tfp_vae.cli.commands import evaluate
 
 from tests.helpers.commands import GRAPH, answer, call
 from tfp_vae.core.errors import DiskError
+from tfp_vae.core.files import unseal
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.runs import results
 from tfp_vae.runs.load import LoadedRun
@@ -136,6 +137,17 @@ class TestTable:
         quick["advice"] = "log p(x) is biased low. Use `iw_samples=100` or more."
         printed = call("evaluate", "--run", copied.folder, "--no-plots").stdout
         assert "Use --iw-samples 100 or more." in printed
+
+    def test_json_has_the_same_words_and_the_file_those_of_the_library(
+        self, copied: Run, quick: dict[str, Any]
+    ) -> None:
+        quick["advice"], quick["remarks"] = "Use `iw_samples=100` or more.", ["Lower `latent_dim`."]
+        result = answer("evaluate", "--run", copied.folder, "--no-plots")
+        assert result["advice"] == "Use --iw-samples 100 or more."
+        assert result["remarks"] == ["Lower --latent-dim."]
+        assert unseal(result)["advice"] == result["advice"]
+        assert copied.read("evaluation.json")["advice"] == quick["advice"]
+        assert copied.read("evaluation.json")["remarks"] == quick["remarks"]
 
 
 @pytest.mark.usefixtures("quick")

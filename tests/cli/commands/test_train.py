@@ -13,7 +13,7 @@ import pytest
 from tfp_vae.cli import options
 from tfp_vae.cli.commands import train
 
-from tests.helpers.commands import GRAPH, call, one_sentence
+from tests.helpers.commands import GRAPH, answer, call, one_sentence
 from tfp_vae.core.errors import UsageError
 from tfp_vae.runs.config import SETTINGS, ModelConfig, Request, TrainingConfig
 from tfp_vae.runs.run import Run
@@ -279,6 +279,18 @@ def test_resume_prints_the_changes_before_it_trains(copied: Run, monkeypatch: py
     assert "epochs: 2 before epoch 3, then 3" in said
     refused = one_sentence(call(*resume, "--epochs", 1, code=2))
     assert "2 epochs are done already. --epochs is the total, expected more than 2, found 1." in refused
+
+
+def test_json_names_options_in_remarks(copied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file in the run keeps the names of the library."""
+    result = copied.read("training.json")
+    copied.write("training.json", {**result, "remarks": ["The model overfits. Use `early_stopping=10`."]})
+    before = copied.path("training.json").read_bytes()
+    monkeypatch.setattr(train, "train_run", lambda *arguments: True)
+    monkeypatch.setattr(train, "reopen", lambda *arguments: (copied, None))
+    found = answer("train", "--resume", "--run-dir", copied.folder, "--no-plots")
+    assert found["remarks"] == ["The model overfits. Use --early-stopping 10."]
+    assert copied.path("training.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(("error", "left"), [(MemoryError(), False), (RuntimeError("odd"), True)], ids=str)
