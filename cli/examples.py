@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import numpy as np
 
 from tfp_vae.core.display import plural
@@ -62,7 +61,7 @@ example_options = options.options(
     options.option(
         "--split",
         group=options.DATA,
-        type=click.Choice(SPLITS),
+        type=options.Choice(SPLITS),
         help="Split of the run's own data.  [default: test]",
     ),
     options.data_dir_option,

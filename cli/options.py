@@ -15,7 +15,7 @@ from typing import Any, TypeVar, final
 import click
 from click.core import ParameterSource
 
-from tfp_vae.core.errors import UsageError, cut
+from tfp_vae.core.errors import UsageError, cut, suggest
 from tfp_vae.core.registry import Member, Table, allow_code, split_name
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.sources import Reading
@@ -87,6 +87,20 @@ class Several(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Return the numbers."""
         return tuple(self.each.convert(part, param, ctx) for part in str(value).split(","))
+
+
+@final
+class Choice(click.Choice):  # type: ignore[type-arg]
+    """One of several names. The error for another name suggests the nearest."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            hint = suggest(str(value), map(str, self.choices))
+            error.message = f"{error.message.rstrip('.')}.{hint}" if hint else error.message  # type: ignore[misc]
+            raise
 
 
 LONGEST_NAME, LONGEST_PATH = 255, 4_095
@@ -245,7 +259,7 @@ def setting_type(setting: Setting) -> click.ParamType:  # type: ignore[type-arg]
     if setting.table is not None:
         return DATASET if setting.kind is str else MemberType(setting.table)
     if setting.choices:
-        return click.Choice(setting.choices)
+        return Choice(setting.choices)
     if setting.kind is bool:
         return click.BOOL
     if setting.kind is int:
@@ -368,7 +382,7 @@ reading_options = options(*map(setting_option, (*Reading.model_fields, "scaling"
 weights_option = option(
     "--weights",
     group=RUN,
-    type=click.Choice([FINAL, BEST]),
+    type=Choice([FINAL, BEST]),
     help="Weights of the last step, or of the best epoch.  [default: best if the run has early stopping, else final]",
 )
 allow_code_option = option(

@@ -143,7 +143,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
 @options.option(
     "--split",
     group=options.DATA,
-    type=click.Choice(SPLITS),
+    type=options.Choice(SPLITS),
     default="test",
     show_default=True,
     help="Split to evaluate.",

@@ -26,7 +26,7 @@ TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBAC
         "tfp-vae info --run runs/mnist",
     ),
 )
-@click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
+@click.argument("topic", type=options.Choice(list(TOPICS)), required=False)
 @options.option("--run", group=options.RUN, type=options.PLACE, help="Show the configuration of this run.")
 @options.json_option
 @options.debug_option

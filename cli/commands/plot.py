@@ -32,14 +32,14 @@ Name the pictures, or get all that the run can have.
         "tfp-vae plot latent-scatter --projection tsne",
     ),
 )
-@click.argument("pictures", nargs=-1, type=click.Choice(list(RUN_PICTURES)), metavar="[PICTURE]...")
+@click.argument("pictures", nargs=-1, type=options.Choice(list(RUN_PICTURES)), metavar="[PICTURE]...")
 @options.run_options
 @options.data_dir_option
 @options.weights_option
 @options.option(
     "--projection",
     group=options.RUN,
-    type=click.Choice(list(PROJECTIONS)),
+    type=options.Choice(list(PROJECTIONS)),
     help="Projection of latent-scatter to 2 dimensions. t-SNE shows at most 2,000 examples, without ellipses.  "
     "[default: pca]",
 )

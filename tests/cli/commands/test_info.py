@@ -9,6 +9,7 @@ import pytest
 import tfp_vae
 from tests.helpers.commands import (
     call,
+    one_sentence,
 )
 from tfp_vae.runs.run import Run
 
@@ -19,6 +20,10 @@ def test_topic_lists_every_member_with_a_summary(topic: str) -> None:
     assert all(member["summary"] for member in members)
     shown = call("info", topic).stdout
     assert all(member["name"] in shown for member in members)
+
+
+def test_unknown_topic_suggests_the_nearest() -> None:
+    assert one_sentence(call("info", "posterior", code=2)).endswith(" Did you mean 'posteriors'?")
 
 
 def test_versions_and_the_configuration_of_a_run(copied: Run) -> None:

@@ -51,6 +51,9 @@ class TestPlot:
 
     def test_refuses_unknown_and_impossible_pictures(self, copied: Run) -> None:
         assert "invalid" in call("plot", "nothing", "--run", copied.folder, code=2).stderr.lower()
+        said = one_sentence(call("plot", "latent-scater", "--run", copied.folder, code=2))
+        assert said.endswith(" Did you mean 'latent-scatter'?")
+        assert "mean" not in one_sentence(call("plot", "qqqq", "--run", copied.folder, code=2)).rpartition(".")[2]
         assert "manifold" in CliRunner().invoke(main, ["plot", "--help"]).stdout
         assert "no frames of its training" in one_sentence(
             call("plot", "decoder-animation", "--run", copied.folder, code=2)
