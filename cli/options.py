@@ -406,17 +406,28 @@ run_options = options(
 )
 
 
-def show_options(default: str | None) -> Callable[[F], F]:
-    """Return the options `--mean` and `--draw`, for the parameter `show`.
+def show_options(mean: str = "", draw: str | None = None) -> Callable[[F], F]:
+    """Return the options `--mean` and `--draw`, see `choose_show`.
 
     Args:
-      default: the value without these options. None leaves it to the command, because pictures and files differ.
+      mean, draw: the outputs for which each is the default, such as ` for pictures`. None means that it never is.
     """
-    mean, draw = ("  [default for pictures]", "  [default for other files]") if default is None else ("  [default]", "")
+    default = "" if draw is None else f"  [default{draw}]"
     return options(
-        option("--mean", "show", group=OUTPUT, flag_value="mean", default=default, help=f"Write E[x|z].{mean}"),
-        option("--draw", "show", group=OUTPUT, flag_value="draw", help=f"Write draws of x from p(x|z).{draw}"),
+        option("--mean", group=OUTPUT, is_flag=True, help=f"Write E[x|z].  [default{mean}]"),
+        option("--draw", group=OUTPUT, is_flag=True, help=f"Write draws of x from p(x|z).{default}"),
     )
+
+
+def choose_show(mean: bool, draw: bool) -> str | None:
+    """Return the output that `--mean` or `--draw` names, or None without them.
+
+    Raises:
+      UsageError: both were given.
+    """
+    if mean and draw:
+        raise UsageError("--mean and --draw were both given. Keep one.")
+    return "mean" if mean else "draw" if draw else None
 
 
 def find_named_runs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

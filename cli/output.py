@@ -5,11 +5,13 @@ Commands check that they can write before they read data or start TensorFlow.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
+import numpy as np
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, UsageError
@@ -100,31 +102,64 @@ def restore(run: Run, weights: str | None) -> LoadedRun:
     return model
 
 
-def write(path: Path, forms: Forms, *result: object) -> None:
-    """Write the result of a command to a file, in the format of its suffix.
+def write(run: Run, out: Path | None, name: str, forms: Forms, *result: object) -> Path:
+    """Write the result of a command to a file, in the format of its suffix, and return the path.
 
     Args:
-      path: the file.
+      run: the run.
+      out: the file, or None for a file of the run.
+      name: that file of the run.
       forms: the formats of the command.
       result: the arguments of those functions.
     """
-    WRITERS[path.suffix](path, forms[path.suffix](*result))
+    path = out or run.path(name)
+    write_bytes(run, out, name, CONTENTS[path.suffix](forms[path.suffix](*result)))
+    return path
 
 
-def write_picture(path: Path, figure: Figure) -> None:
-    """Write a figure as a PNG file."""
+def write_bytes(run: Run, out: Path | None, name: str, content: bytes | memoryview) -> None:
+    """Write a file `out`, or the file `name` of the run. A folder that has taken the run's name gets no file."""
+    run.files.write_bytes(name, content) if out is None else storage.write_bytes(out, content)
+
+
+def picture_bytes(figure: Figure) -> bytes:
+    """Return the content of a PNG file with a figure."""
     from tfp_vae import plots
 
-    storage.write_bytes(path, plots.png(figure))
+    return plots.png(figure)
 
 
-WRITERS: dict[str, Callable[[Path, Any], None]] = {
-    ".png": write_picture,
-    ".npy": storage.write_array,
-    ".npz": storage.write_arrays,
-    ".csv": lambda path, columns: storage.write_bytes(path, csv_bytes(columns)),
+CONTENTS: dict[str, Callable[[Any], bytes | memoryview]] = {
+    ".png": picture_bytes,
+    ".npy": storage.array_bytes,
+    ".npz": storage.arrays_bytes,
+    ".csv": csv_bytes,
 }
-"""The function that writes the files of each suffix."""
+"""The function that returns the content of a file of each suffix."""
+
+LONGEST_VALUE = 40
+"""The most characters of an option's value in the name of a file. A checksum replaces a longer value."""
+
+
+def ending(*names: str) -> str:
+    """Return an ending for the name of a file: the options of the current command that differ from their defaults.
+
+    So different results get different names. For example, `--temperature 0.7 --weights best` gives
+    `-temperature0.7-weights-best`.
+
+    Args:
+      names: the names of the parameters that decide the result, in the order of the ending.
+    """
+    ctx, text = click.get_current_context(), ""
+    params = {param.name: param for param in ctx.command.params}
+    for name in names:
+        value = ctx.params[name]
+        if value in (None, (), params[name].get_default(ctx)):
+            continue
+        shown = f"-{value}" if isinstance(value, str) else "_".join(f"{x:.15g}" for x in np.ravel(value).tolist())
+        shown = shown if len(shown) <= LONGEST_VALUE else f"{zlib.crc32(shown.encode()):08x}"
+        text += f"-{params[name].opts[0].lstrip('-')}{shown}"
+    return text
 
 
 def measure_line(result: Mapping[str, object]) -> str:

@@ -67,16 +67,16 @@ def command(
     as_json: bool,
 ) -> None:
     """Write the means, scales and samples of q(z|x) to a file."""
-    path = output.check_path(out, FORMS)
+    out_path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
-    output.check_run(found, path)
+    output.check_run(found, out_path)
     examples = select_examples(found, data, split, data_dir, max_examples)
-    path = path or found.folder / f"embeddings-{examples.name}.npz"
     restored = output.restore(found, weights)
     from tfp_vae.evaluation.latent_space import encode
 
     embeddings = encode(restored.vae, examples.split.x, samples=samples, seed=(seed, int(Purpose.EMBEDDING)))
-    output.write(path, FORMS, examples, embeddings)
+    name = f"embeddings-{examples.name}{output.ending('max_examples', 'samples', 'seed', 'weights')}.npz"
+    path = output.write(found, out_path, name, FORMS, examples, embeddings)
     result = {
         **examples.origin,
         "num_examples": len(examples.split),

@@ -14,6 +14,7 @@ from tfp_vae.evaluation.paths import PATHS
 from tfp_vae.evaluation.paths import path as latent_path
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.examples import as_seen
+from tfp_vae.runs.run import PLOTS
 
 from .. import console, options, output
 from ..examples import example_options, select_examples
@@ -81,7 +82,7 @@ def random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
     "--path",
     "kind",
     group=options.RUN,
-    type=click.Choice(list(PATHS)),
+    type=options.Choice(list(PATHS)),
     default="linear",
     show_default=True,
     help="Shape of the path.",
@@ -111,7 +112,7 @@ def command(
 
     A path leads from one example to another, or from one draw of the prior to another.
     """
-    path = output.check_path(out, FORMS)
+    out_path = output.check_path(out, FORMS)
     excluded: dict[str, dict[str, object]] = {
         "prior": {"data": data, "split": split, "pair": pairs, "max-examples": max_examples} if prior else {},
         "pair": {"n": n, "max-examples": max_examples} if pairs else {},
@@ -120,7 +121,7 @@ def command(
         for other in (name for name, value in others.items() if value):
             raise UsageError(f"--{other} and --{option} were both given. Keep one.")
     found = output.find_run(run, runs_dir)
-    output.check_picture(found, path)
+    output.check_picture(found, out_path)
     config, count = found.config(), n or DEFAULT_PATHS
     if prior:
         origin: dict[str, object] = {"dataset": config.data.dataset, "data": None, "split": None}
@@ -146,10 +147,12 @@ def command(
     z = latent_path(z[::2], z[1::2], steps, kind)
     x = latent_space.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)))
     whose = "prior" if examples is None else origin["split"] or "data"
-    path = path or found.plot_path(f"interpolation-{whose}-{kind}-seed{seed}")
+    more = output.ending("pairs", "n", "steps", "max_examples", "weights")
+    picture = f"{PLOTS}/interpolation-{whose}-{kind}-seed{seed}{more}.png"
     names = [str(i) for i in range(len(x))] if ends is None else [f"{first} to {last}" for first, last in ends]
     console.explain_scaling(config.data.standard)
-    output.write(path, FORMS, x, z, config.data, names, f"E[x|z] on {kind} paths between {source}")
+    title = f"E[x|z] on {kind} paths between {source}"
+    path = output.write(found, out_path, picture, FORMS, x, z, config.data, names, title)
     settings = {
         "pairs": ends,
         "path": kind,

@@ -11,6 +11,7 @@ from tfp_vae.core.seeds import Purpose
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.examples import as_seen
+from tfp_vae.runs.run import PLOTS
 
 from .. import console, options, output
 from ..examples import Examples, example_options, select_examples
@@ -58,12 +59,12 @@ FORMS: output.Forms = {".png": figure, ".npy": lambda examples, x, config, show:
 @options.option(
     "--latent",
     group=options.RUN,
-    type=click.Choice(["mean", "draw"]),
+    type=options.Choice(["mean", "draw"]),
     default="mean",
     show_default=True,
     help="Use E[z|x] as z, or a draw from q(z|x).",
 )
-@options.show_options("mean")
+@options.show_options()
 @options.output_options(
     FORMS,
     "draws",
@@ -80,7 +81,8 @@ def command(
     data_dir: str | None,
     max_examples: int | None,
     latent: str,
-    show: str,
+    mean: bool,
+    draw: bool,
     seed: int,
     out: str | None,
     weights: str | None,
@@ -90,13 +92,12 @@ def command(
 
     Writes a picture or a file of arrays.
     """
-    path = output.check_path(out, FORMS)
+    out_path, show = output.check_path(out, FORMS), options.choose_show(mean, draw) or "mean"
     found = output.find_run(run, runs_dir)
-    output.check_picture(found, path)
-    if path is None or path.suffix == ".png":
+    output.check_picture(found, out_path)
+    if out_path is None or out_path.suffix == ".png":
         max_examples = min(max_examples or PICTURED, LARGEST_PICTURE)
     examples = select_examples(found, data, split, data_dir, max_examples)
-    path = path or found.plot_path(f"reconstructions-{examples.name}-{show}-seed{seed}")
     restored = output.restore(found, weights)
     from tfp_vae.evaluation import latent_space
 
@@ -107,7 +108,8 @@ def command(
     x = latent_space.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
     config = found.config()
     console.explain_scaling(config.data.standard)
-    output.write(path, FORMS, examples, x, config, show)
+    name = f"reconstructions-{examples.name}-{show}-seed{seed}{output.ending('max_examples', 'latent', 'weights')}"
+    path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, examples, x, config, show)
     console.notice(
         f"{path} holds reconstructions, {OUTPUTS[show].symbol} at {'E[z|x]' if latent == 'mean' else 'z ~ q(z|x)'}"
     )

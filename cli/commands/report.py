@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from tfp_vae.core import files as storage
 from tfp_vae.runs.recipe import reload
 
 from .. import console, options, output
@@ -61,8 +60,13 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
                 reports.draw_run(
                     run_data, outdated, begin=begin, notify=lambda path: console.notice(f"picture: {path}")
                 )
-    path = path or found.path("report.html")
-    storage.write_bytes(path, reports.html_page(found).encode(errors="replace"))  # names may not be UTF-8
+    content = reports.html_page(found).encode(errors="replace")  # names may not be UTF-8
+    output.write_bytes(found, path, "report.html", content)
     names = [picture.name for picture in reports.page_pictures(found)]
-    result = {"run": str(found.folder), "pictures": names, "bytes": path.stat().st_size, "out": str(path)}
+    result = {
+        "run": str(found.folder),
+        "pictures": names,
+        "bytes": len(content),
+        "out": str(path or found.path("report.html")),
+    }
     output.print_result(result, as_json)

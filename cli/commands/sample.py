@@ -11,6 +11,7 @@ from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.config import DataConfig
+from tfp_vae.runs.run import PLOTS
 
 from .. import console, options, output
 
@@ -61,7 +62,7 @@ FORMS: output.Forms = {
     "--n", group=options.RUN, type=options.Whole(1, 10**7), default=64, show_default=True, help="Number of samples."
 )
 @options.output_options(FORMS, "samples")
-@options.show_options(None)
+@options.show_options(" for pictures", " for other files")
 @options.option(
     "--temperature",
     group=options.RUN,
@@ -86,7 +87,8 @@ def command(
     n: int,
     seed: int,
     out: str | None,
-    show: str | None,
+    mean: bool,
+    draw: bool,
     temperature: float,
     region: tuple[float, float, float, float] | None,
     weights: str | None,
@@ -96,9 +98,9 @@ def command(
 
     A picture shows E[x|z], the mean for each z. Files of arrays and tables hold draws, which vary like the data.
     """
-    path = output.check_path(out, FORMS)
-    picture = path is None or path.suffix == ".png"
-    show = show or ("mean" if picture else "draw")
+    out_path = output.check_path(out, FORMS)
+    picture = out_path is None or out_path.suffix == ".png"
+    show = options.choose_show(mean, draw) or ("mean" if picture else "draw")
     if picture and n > LARGEST_PICTURE:
         raise UsageError(
             f"--n: a picture holds at most {LARGEST_PICTURE:,} samples, found {n:,}. Write --out FILE.npz instead."
@@ -107,31 +109,25 @@ def command(
         found_bounds = " ".join(f"{bound:g}" for bound in region)
         raise UsageError(f"--region: expected two pairs of a lower and a higher bound, found {found_bounds}.")
     found = output.find_run(run, runs_dir)
-    output.check_picture(found, path)
+    output.check_picture(found, out_path)
     config = found.config()  # a damaged config is refused before TensorFlow is imported
     if region is not None and config.model.latent_dim != 2:
         raise UsageError(
             f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
-    title, name = (
-        f"{plural(n, 'sample')}, {OUTPUTS[show].symbol} with z from the prior",
-        f"samples-{n}-{show}-seed{seed}",
-    )
+    title = f"{plural(n, 'sample')}, {OUTPUTS[show].symbol} with z from the prior"
     if region is not None:
         title += " in [{:g}, {:g}] x [{:g}, {:g}]".format(*region)
-        name += "-region" + "_".join(f"{bound:g}" for bound in region)
     if temperature != 1:
-        title, name = f"{title} at temperature {temperature:g}", f"{name}-temperature{temperature:g}"
-    if weights is not None:
-        name = f"{name}-{weights}"
+        title += f" at temperature {temperature:g}"
+    name = f"samples-{n}-{show}-seed{seed}{output.ending('region', 'temperature', 'weights')}"
     restored = output.restore(found, weights)
-    path = path or found.plot_path(name)
     from tfp_vae.runs.load import sample
 
     bounds = None if region is None else (region[:2], region[2:])
     x = sample(restored, n, show=show, seed=seed, temperature=temperature, region=bounds)
+    path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, x, config.data, title)
     console.explain_scaling({} if path.suffix == ".csv" else config.data.standard)
-    output.write(path, FORMS, x, config.data, title)
     console.notice(f"{path} {'shows' if picture else 'holds'} {CONTENT[show]}")
     result = {
         "n": n,

@@ -93,13 +93,13 @@ def command(
     A low log p(x) suggests an anomaly, but a high one does not rule it out. For example, plain dark images score high
     although the run never saw any. Compare the scores with those of the run's own test split.
     """
-    path = output.check_path(out, FORMS)
+    out_path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
-    output.check_run(found, path, plots=plots)
+    output.check_run(found, out_path, plots=plots)
     examples = select_examples(found, data, split, data_dir, max_examples)
     if examples.drawn:
         console.notice(BINARIZED_AT_RANDOM)
-    path = path or found.folder / f"scores-{examples.name}.csv"
+    name = examples.name + output.ending("max_examples", "iw_samples", "seed", "weights")
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous, score
 
@@ -114,7 +114,7 @@ def command(
             execution=execution,
             progress=progress,
         )
-    output.write(path, FORMS, examples, estimates, restored.measure)
+    path = output.write(found, out_path, f"scores-{name}.csv", FORMS, examples, estimates, restored.measure)
     least = most_anomalous(estimates.log_likelihood, show)
     table = {**examples.columns(), "log_likelihood": estimates.log_likelihood}
     rows = [
@@ -130,7 +130,7 @@ def command(
         config = found.config().data
         values = estimates.log_likelihood[least]
         picture = ranking(config.shown(x[least]), values, title, config.features, names, config.ink)
-        result["picture"] = str(found.write_plot(f"anomalies-{examples.name}", png(picture)))
+        result["picture"] = str(found.write_plot(f"anomalies-{name}", png(picture)))
     if as_json:
         console.print_json(result)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from tfp_vae.cli import console, output
 
-from tests.helpers.commands import RUN_COMMANDS, call, one_sentence
+from tests.helpers.commands import GRAPH, RUN_COMMANDS, call, one_sentence
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError
@@ -59,6 +60,60 @@ def test_error_for_an_existing_folder_that_takes_no_files(tmp_path: Path, refusi
     with pytest.raises(DiskError) as caught:
         output.check_path(str(tmp_path / "x.csv"), (".csv",))
     assert str(caught.value).startswith(f"could not write {tmp_path / 'x.csv'}: its folder takes no files. ")
+
+
+DEFAULT_NAMES = {
+    "reconstruct": (("--latent", "draw"), ("--weights", "best"), ("--max-examples", 3)),
+    "interpolate": (
+        ("--weights", "best"), ("--n", 2), ("--steps", 4), ("--pair", 3, 7), ("--pair", 3, 7, "--pair", 1, 2),
+        ("--max-examples", 9), tuple(each for i in range(99) for each in ("--pair", i, i + 1)),
+    ),
+    "encode": (("--weights", "best"), ("--samples", 2), ("--seed", 1), ("--max-examples", 3)),
+    "score": (("--weights", "best"), ("--iw-samples", 2), ("--seed", 1), ("--max-examples", 3)),
+    "sample": (("--weights", "best"), ("--temperature", 0.5), ("--seed", 1), ("--n", 2), ("--draw",)),
+}  # fmt: skip
+"""Options that change the result of each command that writes into the run without `--out`."""
+
+
+@pytest.mark.parametrize("command", DEFAULT_NAMES)
+def test_different_results_get_different_default_names(
+    command: str, copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = list[str]()
+
+    def write(run: Run, out: Path | None, name: str, forms: object, *result: object) -> Path:
+        assert out is None
+        names.append(name)
+        raise DiskError("stopped")
+
+    monkeypatch.setattr(output, "write", write)
+    for more in ((), *DEFAULT_NAMES[command]):
+        small = ("--iw-samples", 1, *GRAPH) if command == "score" else ()
+        call(command, "--run", copied.folder, *small, *more, code=6)
+    assert len(set(names)) == len(names) == 1 + len(DEFAULT_NAMES[command])
+    assert max(map(len, names)) < 120
+
+
+@pytest.mark.parametrize("command", ["encode", "sample", "report"])
+def test_folder_that_took_the_name_of_the_run_gets_no_output(
+    command: str, copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is replaced while the command computes."""
+    writes = output.write_bytes
+
+    def replaced(run: Run, *arguments: Any) -> None:
+        run.folder.rename(run.folder.with_name("moved"))
+        shutil.copytree(run.folder.with_name("moved"), run.folder)
+        before = listed(run.folder)
+        try:
+            writes(run, *arguments)
+        finally:
+            assert listed(run.folder) == before
+
+    monkeypatch.setattr(output, "write_bytes", replaced)
+    more = ("--no-plots",) if command == "report" else ()
+    said = one_sentence(call(command, "--run", copied.folder, *more, code=4))
+    assert "was replaced by another while its run was in use" in said
 
 
 class TestCheckWritable:

@@ -169,7 +169,7 @@ def test_arrays_survive_writing_and_reading(tmp_path: Path) -> None:
     with np.load(tmp_path / "x.npz", allow_pickle=False) as found:
         assert set(found) == set(arrays)
         assert all((found[name] == array).all() for name, array in arrays.items())
-    files.write_array(tmp_path / "x.npy", arrays["a"])
+    files.write_bytes(tmp_path / "x.npy", files.array_bytes(arrays["a"]))
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy", allow_pickle=False), arrays["a"])
 
 
@@ -177,7 +177,7 @@ def test_refuses_arrays_of_objects_because_they_need_pickle(tmp_path: Path) -> N
     with pytest.raises(TypeError, match="found an array of objects"):
         files.write_arrays(tmp_path / "x.npz", {"a": np.array([{}], dtype=object)})
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
-        files.write_array(tmp_path / "x.npy", np.array([{}], dtype=object))
+        files.write_bytes(tmp_path / "x.npy", files.array_bytes(np.array([{}], dtype=object)))
     assert names(tmp_path) == []
 
 

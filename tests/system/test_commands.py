@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from tfp_vae.cli.commands import encode, interpolate, reconstruct, sample, score
 from tfp_vae.cli.main import main
-from tfp_vae.cli.output import WRITERS
+from tfp_vae.cli.output import CONTENTS
 
 from tests.helpers.commands import (
     BRIEF,
@@ -44,7 +44,7 @@ def test_every_command_writes_every_format(module: ModuleType, suffix: str, here
     name = module.__name__.rpartition(".")[2]
     call(name, "--run", trained, *few.get(module, ("--max-examples", 4)), "--out", f"x{suffix}")
     filled = {".png": shows_something, ".npy": lambda path: np.load(path).size, ".npz": read_npz, ".csv": read_rows}
-    assert filled.keys() == WRITERS.keys()
+    assert filled.keys() == CONTENTS.keys()
     assert filled[suffix](Path(f"x{suffix}"))
     assert suffix in CliRunner().invoke(main, [name, "--help"]).stdout
 

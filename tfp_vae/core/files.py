@@ -31,6 +31,7 @@ from tfp_vae.core.errors import DataError, DiskError
 __all__ = [
     "CHECKSUM",
     "ELSEWHERE",
+    "array_bytes",
     "arrays_bytes",
     "check_writable",
     "disk_errors",
@@ -46,7 +47,6 @@ __all__ = [
     "seal",
     "unseal",
     "user_path",
-    "write_array",
     "write_arrays",
     "write_bytes",
 ]
@@ -286,11 +286,15 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     write_bytes(path, arrays_bytes(arrays))
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write one array as an `.npy` file."""
+def array_bytes(array: np.ndarray) -> memoryview:
+    """Return the content of an `.npy` file.
+
+    Raises:
+      ValueError: an array of Python objects, because reading it back would need pickle.
+    """
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    write_bytes(path, buffer.getbuffer())
+    return buffer.getbuffer()
 
 
 REASON = "_reason"

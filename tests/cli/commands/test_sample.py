@@ -93,8 +93,17 @@ def test_low_temperature_narrows_the_samples(here: Path, trained: Path) -> None:
 
 def test_file_name_of_a_picture_holds_the_temperature(here: Path, copied: Run) -> None:
     asked = ("sample", "--run", copied.folder, "--n", 4)
-    paths = [Path(answer(*asked, *more)["out"]).name for more in ((), ("--temperature", 0.5))]
-    assert paths == ["samples-4-mean-seed0.png", "samples-4-mean-seed0-temperature0.5.png"]
+    region = ("--region", -1, 0, 1, 2.5, "--weights", "final")
+    paths = [Path(answer(*asked, *more)["out"]).name for more in ((), ("--temperature", 0.5), region)]
+    endings = ["", "-temperature0.5", "-region-1_0_1_2.5-weights-final"]
+    assert paths == [f"samples-4-mean-seed0{ending}.png" for ending in endings]
+
+
+@pytest.mark.parametrize("command", ["sample", "reconstruct"])
+def test_mean_and_draw_exclude_each_other(command: str, copied: Run) -> None:
+    for order in (("--mean", "--draw"), ("--draw", "--mean")):
+        said = one_sentence(call(command, "--run", copied.folder, *order, code=2))
+        assert "--mean and --draw were both given. Keep one." in said
 
 
 @pytest.mark.slow

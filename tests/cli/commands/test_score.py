@@ -103,4 +103,5 @@ def test_new_grey_files_are_binarized_with_a_warning(copied: Run, here: Path, di
     new, binary, own = (call(*options, *more) for more in asked)
     assert "grey values are binarized at random" in new.stderr
     assert "binarized at random" not in own.stderr + binary.stderr  # 0 and 1 are left as they are
-    assert [len(read_rows(copied.folder / f"scores-{name}.csv")) for name in ("data-test", "test")] == [3, 4]
+    names = ("data-test-iw-samples2", "test-max-examples4-iw-samples2")
+    assert [len(read_rows(copied.folder / f"scores-{name}.csv")) for name in names] == [3, 4]
