@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.colors
+import matplotlib.text
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -98,6 +99,24 @@ def test_decoded_images_are_clipped_to_the_range_of_the_data(
     figure = draw(name, deep)
     assert len(figure.axes) == 1
     assert np.asarray(figure.axes[0].images[0].get_array()).max() == 1
+
+
+@pytest.mark.parametrize(("split", "held_out"), [("validation", "held-out"), ("train", "training")])
+def test_titles_name_the_split_of_the_examples(
+    split: str, held_out: str, vectors: RunData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data of your own may have no test examples."""
+    monkeypatch.setattr(module, "IW_SAMPLES", 2)
+    empty = {name: vectors.dataset.splits[name][:0] for name in ("test", "validation") if name != split}
+    run_data = RunData(vectors.restored, dataclasses.replace(vectors.dataset, **empty))
+
+    def text(name: str) -> str:
+        return " ".join(each.get_text() for each in draw(name, run_data).findobj(matplotlib.text.Text))
+
+    for name in ("columns", "interpolations", "extremes", "posterior-prior"):
+        assert f"{split} {'data' if name == 'posterior-prior' else 'examples'}" in text(name)
+    assert f"{held_out.capitalize()} examples and their reconstructions" in text("reconstructions")
+    assert f"Posterior means of {held_out} data" in text("latent-scatter")
 
 
 def test_reconstructions_show_evenly_spread_examples(deep: RunData) -> None:

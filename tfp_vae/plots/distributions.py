@@ -126,7 +126,9 @@ def _draw_boxes(axes: Axes, groups: Sequence[np.ndarray], names: Sequence[str]) 
     axes.set_ylabel("class")
 
 
-def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def posterior_against_prior(
+    posterior: np.ndarray, prior: np.ndarray, names: Sequence[str], title: str, split: str = "test"
+) -> Figure:
     """Return a figure with the aggregate posterior q(z_d), filled, and the prior p(z_d), a line, by dimension.
 
     It shows marginals only, so two distributions that agree in each dimension may still differ. The difference
@@ -137,8 +139,9 @@ def posterior_against_prior(posterior: np.ndarray, prior: np.ndarray, names: Seq
       prior: draws from p(z), [M, P].
       names: the name of each of the P dimensions.
       title: text above the figure.
+      split: the name of the split that the examples belong to.
     """
-    return marginals(posterior, prior, names, title, ("q(z), test data", "p(z), prior"))
+    return marginals(posterior, prior, names, title, (f"q(z), {split} data", "p(z), prior"))
 
 
 def marginals(

@@ -53,7 +53,7 @@ STEPS, TRAVERSED = 11, (0.02, 0.98)
 PATHS, PATH_STEPS = 8, 9
 """Number of interpolations, and of steps in each."""
 
-POSTERIOR_MEANS = "Posterior means of held-out data"
+POSTERIOR_MEANS = "Posterior means of {} data"
 
 
 def applicable(run_data: RunData, names: Sequence[str] = ()) -> list[str]:
@@ -111,7 +111,8 @@ def reconstructions(run_data: RunData) -> Figure:
     x = run_data.test.x[spread_rows(len(run_data.test), RECONSTRUCTIONS)]
     means = np.asarray(run_data.vae.reconstruct(x))
     pair = run_data.shown(x), run_data.shown(means)
-    return images.reconstructions(*pair, run_data.seen, features=run_data.features, **run_data.tones)
+    title = f"{run_data.held_out.capitalize()} examples and their reconstructions"
+    return images.reconstructions(*pair, run_data.seen, title=title, features=run_data.features, **run_data.tones)
 
 
 def columns(run_data: RunData) -> Figure:
@@ -119,7 +120,7 @@ def columns(run_data: RunData) -> Figure:
     x, data = run_data.test.x, run_data.config.data
     made = sample(run_data.restored, max(len(x), LEAST_DRAWS), seed=run_data.seed, show="draw")
     names = run_data.features or [f"value {i}" for i in range(x.shape[1])]
-    title = f"Columns of {len(x):,} test examples and of {len(made):,} draws from p(x)"
+    title = f"Columns of {len(x):,} {run_data.split} examples and of {len(made):,} draws from p(x)"
     return distributions.column_marginals(data.unscaled(x), data.unscaled(made), names, title)
 
 
@@ -129,12 +130,13 @@ def learning_curves(run_data: RunData) -> Figure:
 
 def latent_scatter(run_data: RunData) -> Figure:
     means, labels = run_data.embeddings.mean, run_data.test.y
+    heading = POSTERIOR_MEANS.format(run_data.held_out)
     if run_data.latent_dim == 1:
-        return distributions.values_by_class(means[:, 0], labels, POSTERIOR_MEANS, "$z_1$")
+        return distributions.values_by_class(means[:, 0], labels, heading, "$z_1$")
     view = PROJECTIONS[run_data.projection](means, run_data.seed)
     spread = None if view.plane is None else run_data.spread(view.plane)
     ellipses = "" if spread is None else "ellipses: one standard deviation of q(z|x)"
-    title = "\n".join(filter(None, (POSTERIOR_MEANS, view.how, ellipses)))
+    title = "\n".join(filter(None, (heading, view.how, ellipses)))
     return scatter.latent_scatter(view.points, None if labels is None else labels[view.rows], spread, view.names, title)
 
 
@@ -180,7 +182,7 @@ def interpolations(run_data: RunData) -> Figure:
     ticks = [end, *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), end]
     names = [" to ".join(run_data.test.source_name(row) for row in pair) for pair in rows.T]
     names = [""] * count if run_data.has_images else list(map(canvas.escape_math, names))
-    title = "E[x|z] on straight lines between test examples"
+    title = f"E[x|z] on straight lines between {run_data.split} examples"
     return images.strips(x, names, ticks, title, features=run_data.features, **run_data.tones)
 
 
@@ -192,7 +194,7 @@ def posterior_prior(run_data: RunData) -> Figure:
     more = f", {len(dims)} of {run_data.latent_dim} dimensions, the most active first" * some
     title = f"Aggregate posterior against prior{more}"
     draws = run_data.embeddings.samples[0]
-    return distributions.posterior_against_prior(draws[:, dims], prior[:, dims], names, title)
+    return distributions.posterior_against_prior(draws[:, dims], prior[:, dims], names, title, run_data.split)
 
 
 def log_likelihood(run_data: RunData) -> Figure:
@@ -239,7 +241,7 @@ def latent_animation(run_data: RunData) -> bytes:
     taken = run_data.reel or reel(run_data.run, run_data.dataset, run_data.vae)  # which raises an error
     means = np.stack([frame.means for frame in taken.frames])
     plane = projection(means[-1])
-    title = "\n".join(filter(None, (POSTERIOR_MEANS, plane.how)))
+    title = "\n".join(filter(None, (POSTERIOR_MEANS.format(run_data.held_out), plane.how)))
     return animations.latent_animation(taken.epochs, plane(means), taken.labels, plane.names, title, taken.total)
 
 

@@ -102,9 +102,19 @@ class RunData:
         return len(self.config.data.event_shape) == 3
 
     @functools.cached_property
+    def split(self) -> str:
+        """The split of the examples in pictures: `test`, or another one if the data have no test examples."""
+        return split_to_show(self.dataset)
+
+    @property
+    def held_out(self) -> str:
+        """Whether the examples in pictures are `held-out` or `training` examples, as titles name them."""
+        return "training" if self.split == "train" else "held-out"
+
+    @functools.cached_property
     def places(self) -> np.ndarray:
         """The index of each test example in its split."""
-        return spread_rows(len(self.dataset.splits[split_to_show(self.dataset)]), MOST_EMBEDDED)
+        return spread_rows(len(self.dataset.splits[self.split]), MOST_EMBEDDED)
 
     @functools.cached_property
     def test(self) -> Split:
@@ -112,7 +122,7 @@ class RunData:
 
         These are validation or training examples if the data have no test split.
         """
-        return held_out_view(self.config, self.dataset, split_to_show(self.dataset))[self.places]
+        return held_out_view(self.config, self.dataset, self.split)[self.places]
 
     @functools.cached_property
     def reel(self) -> Reel | None:
@@ -159,7 +169,7 @@ class RunData:
     @property
     def scoring(self) -> str:
         """The number of scored examples and of importance samples, as text."""
-        return f"{len(self.scores[0]):,} test examples, K = {IW_SAMPLES}"
+        return f"{len(self.scores[0]):,} {self.split} examples, K = {IW_SAMPLES}"
 
     def decode(self, z: np.ndarray) -> np.ndarray:
         """Return E[x|z] for z [..., D]."""
