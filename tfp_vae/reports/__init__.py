@@ -2,8 +2,8 @@
 
 `pictures` holds `PICTURES`, the table of all pictures. `drawing` has one function for each of them, and `run_data` the
 results that they share. `page` fills the HTML page, and `repeat_command` writes the command that repeats a training.
-To add a picture, write the function of its name in `drawing` and add one entry to `PICTURES`. The command line, the
-page and the documents then include it.
+To add a picture, write the function of its name in `drawing` and add one entry to `PICTURES`. The command line and the
+page then include it. Copy its `document_row` into `docs/pictures.md`, which a test checks.
 """
 
 from __future__ import annotations
