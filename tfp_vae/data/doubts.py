@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tfp_vae.data.profile import Ends, Facts
+from tfp_vae.data.readers.roles import LABEL_WORDS
 from tfp_vae.data.transforms.scaling import PIXEL
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Doubt", "find_channels_first", "find_labels", "find_placeholders", "find_row_index"]
 
-LABELS = frozenset({"label", "labels", "class", "classes", "target", "y", "digit", "species"})
+LABELS = LABEL_WORDS | {"digit", "species"}
 """Names of columns of labels, in small letters."""
 
 MOST_CLASSES = 100

@@ -24,7 +24,7 @@ from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress
 from tfp_vae.data.inspection import describe, find_duplicates
 from tfp_vae.data.loading import read
-from tfp_vae.data.profile import Profile, profile_arrays
+from tfp_vae.data.profile import SMALL_IMAGE, Profile, profile_arrays
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare, usual_binarization
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
@@ -53,9 +53,6 @@ logger = logging.getLogger("tfp_vae")
 
 OPEN = ("encoder", "decoder", "likelihood", "latent_dim")
 """The settings of a model that `choose` can pick."""
-
-MLP_VALUES = 1_024
-"""Images with more values than this get convolutions. A 32x32 grey image has as many."""
 
 LEVELS = 256
 """Values in [0, 1] on at most this many levels are treated as discrete."""
@@ -272,7 +269,7 @@ def suitable_network(examples: int, event_shape: tuple[int, ...]) -> Member:
       event_shape: the shape of one example.
     """
     width = min(MOST_WIDTH, max(LEAST_WIDTH, 2 ** int(math.log2(max(2, examples // 2)))))
-    if len(event_shape) == 1 or math.prod(event_shape) <= MLP_VALUES:
+    if len(event_shape) == 1 or math.prod(event_shape) <= SMALL_IMAGE:
         return NETWORKS.member({"name": "mlp", "hidden": (width, width)})
     halvings = max(2, math.ceil(math.log2(max(event_shape[:2]) / SMALLEST_SIDE)))
     channels = (32, *(64,) * (halvings - 1))

@@ -30,15 +30,13 @@ from tfp_vae.data.readers.roles import WHOLE, split_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["CHANNELS", "Background", "Channels", "Pictures", "SplitFolders", "read_folder", "read_zip"]
+__all__ = ["Background", "Channels", "Pictures", "SplitFolders", "read_folder", "read_zip"]
 
 logger = logging.getLogger("tfp_vae")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # because every fault becomes one error
 
 Channels: TypeAlias = Literal["auto", "grey", "colour"]
 """How colours are read: grey, in three channels, or like the files."""
-
-CHANNELS: tuple[Channels, ...] = ("auto", "grey", "colour")
 
 Background: TypeAlias = Literal["auto", "white", "black"]
 """The colour behind transparent pixels. `auto` is white, with a warning."""

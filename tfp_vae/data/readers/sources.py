@@ -28,6 +28,7 @@ from tfp_vae.data.readers import arrays, images, tables
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
 from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
 from tfp_vae.data.readers.tables import Header
+from tfp_vae.data.transforms.scaling import PIXEL
 
 __all__ = [
     "KINDS",
@@ -50,9 +51,6 @@ logger = logging.getLogger("tfp_vae")
 
 MOST_SIDE = 1 << 14
 """The largest height or width of an image."""
-
-MOST_PIXEL = 255
-"""The largest value of a pixel of 8 bits."""
 
 
 def split_size(value: T) -> T | tuple[str, str]:
@@ -258,7 +256,7 @@ def shape_images(path: str | Path, source: Source) -> Source:
         return source
     is_pixels = all(
         examples.x.dtype.kind in "fiu"
-        and bool(((examples.x >= 0) & (examples.x <= MOST_PIXEL) & (examples.x == np.rint(examples.x))).all())
+        and bool(((examples.x >= 0) & (examples.x <= PIXEL) & (examples.x == np.rint(examples.x))).all())
         for examples in source.parts.values()
     )
     parts = {}

@@ -173,7 +173,7 @@ class Divided(Scaling):
       by: that number.
     """
 
-    by: Positive = field(default=255.0, kw_only=True)
+    by: Positive = field(default=float(PIXEL), kw_only=True)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return x / by."""
