@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits, load_sample_image
 
 from tfp_vae.core import supports
-from tfp_vae.core.supports import MOST_LEVELS, Support, Violation, first_violation, level_count, levels
+from tfp_vae.core.supports import MOST_LEVELS, Support, Violation, first_violation, level_count, levels, looks_like_ink
 
 CASES = {
     "BINARY": ([0.0, 1.0], [0.5, -1.0, 2.0, np.nan, np.inf]),
@@ -76,3 +77,29 @@ def test_values_off_every_grid_have_no_levels(values: list[float]) -> None:
 def test_support_names_itself_in_messages() -> None:
     assert levels(3).text == "{0, 1/2, ..., 1} (3 levels)"
     assert supports.COUNTS.text == "{0, 1, 2, ...}"
+
+
+def scan() -> np.ndarray:
+    """A medical scan: a black background, and mostly dark grey values in front of it."""
+    grey = np.random.default_rng(0).gamma(2.0, 12.0, (20, 16, 16))
+    grey[:, :6] = 0
+    grey[:, 10, 10] = 255
+    return np.minimum(grey, 255)
+
+
+@pytest.mark.parametrize(
+    ("x", "ink"),
+    [
+        (load_digits().images, True),
+        (load_digits().images > 8, True),
+        (255 - 15 * load_digits().images.astype(np.uint8), False),  # dark ink on white paper already
+        (load_sample_image("china.jpg").mean(axis=2)[np.newaxis], False),
+        (load_sample_image("flower.jpg").mean(axis=2).astype(np.uint8)[np.newaxis], False),
+        (scan(), False),
+        (np.zeros((3, 8, 8)), False),
+        (np.full((3, 8, 8), np.nan), False),
+    ],
+    ids=["digits", "binary digits", "dark digits", "photo", "dark photo", "scan", "black", "missing"],
+)
+def test_strokes_on_an_empty_background_are_ink(x: np.ndarray, ink: bool) -> None:
+    assert looks_like_ink(x[..., np.newaxis]) is ink

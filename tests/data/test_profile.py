@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_sample_image
 
 from tests.helpers.files import PIXELS, dataset
 from tfp_vae.core.supports import BINARY, COUNTS, OPEN_UNIT, REAL, UNIT, Support, levels
 from tfp_vae.data import profile
 from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.data.profile import MOST_VALUES, NOT_FINITE, array_facts, distinct_values, looks_like_ink, profile_arrays
+from tfp_vae.data.profile import MOST_VALUES, NOT_FINITE, array_facts, distinct_values, profile_arrays
 
 RNG = np.random.default_rng(7)
 
@@ -192,29 +191,3 @@ def test_lack_names_the_worst_reason(train: np.ndarray, lack: str | None) -> Non
     data = Dataset("some", "", Split(train), Split(np.ones((4, 3))), Split(np.ones((4, 3))))
     found = data.profile.lack
     assert found is None if lack is None else lack in str(found)
-
-
-def scan() -> np.ndarray:
-    """A medical scan: a black background, and mostly dark grey values in front of it."""
-    grey = RNG.gamma(2.0, 12.0, (20, 16, 16))
-    grey[:, :6] = 0
-    grey[:, 10, 10] = 255
-    return np.minimum(grey, 255)
-
-
-@pytest.mark.parametrize(
-    ("x", "ink"),
-    [
-        (load_digits().images, True),
-        (load_digits().images > 8, True),
-        (255 - 15 * load_digits().images.astype(np.uint8), False),  # dark ink on white paper already
-        (load_sample_image("china.jpg").mean(axis=2)[np.newaxis], False),
-        (load_sample_image("flower.jpg").mean(axis=2).astype(np.uint8)[np.newaxis], False),
-        (scan(), False),
-        (np.zeros((3, 8, 8)), False),
-        (np.full((3, 8, 8), np.nan), False),
-    ],
-    ids=["digits", "binary digits", "dark digits", "photo", "dark photo", "scan", "black", "missing"],
-)
-def test_strokes_on_an_empty_background_are_ink(x: np.ndarray, ink: bool) -> None:
-    assert looks_like_ink(x[..., np.newaxis]) is ink

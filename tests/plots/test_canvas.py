@@ -157,7 +157,8 @@ def test_number_of_bins_never_falls() -> None:
 @pytest.mark.parametrize(
     ("x", "ink"),
     [(np.eye(8), True), (1 - np.eye(8), False), (np.linspace(0, 1, 64), False), (np.zeros(9), False),
-     (np.full(9, np.nan), False), (255 * np.eye(8), True)],
+     (np.full(9, np.nan), False), (255 * np.eye(8), True), (np.eye(8) + 0.02 * np.tri(8), True),
+     (np.r_[np.zeros(40), np.linspace(0.1, 0.3, 23), 1.0], False)],
 )  # fmt: skip
 def test_ink_has_a_background_of_low_values(x: np.ndarray, ink: bool) -> None:
     assert canvas.is_ink(x) is ink

@@ -30,12 +30,16 @@ __all__ = [
     "first_violation",
     "level_count",
     "levels",
+    "looks_like_ink",
     "usual_numbers",
 ]
 
 MOST_LEVELS = 65_536
 """The largest number of levels."""
 
+PAPER, STROKE = 0.3, 0.4
+"""The smallest share of the background of ink. The median of all other values lies at least this far above it, relative
+to the range."""
 
 LARGEST = np.float32(1e12)
 """Numbers of this size are too large for densities in single precision, because their squares would overflow."""
@@ -157,6 +161,29 @@ def level_count(x: np.ndarray) -> int | None:
     smallest = gaps.min() if len(gaps) else 1.0
     count = round(1 / smallest) + 1 if smallest > 1 / MOST_LEVELS else MOST_LEVELS + 1
     return count if count <= MOST_LEVELS and levels(count).contains(values).all() else None
+
+
+def looks_like_ink(x: np.ndarray, margin: float = 0.0) -> bool:
+    """Return whether images are strokes on an empty background, such as handwritten digits.
+
+    At least three tenths of their values are the least value, and most other values are far above it. A photo has few
+    pixels of the least value. A medical scan has many, but most other values are low.
+
+    ```python
+    from tfp_vae.core.supports import looks_like_ink
+
+    looks_like_ink(np.eye(8)), looks_like_ink(1 - np.eye(8))  # True, False
+    ```
+
+    Args:
+      x: at least one value, of images of any shape. A thousand images are enough to tell.
+      margin: how far the background may lie above the least value, relative to the range.
+    """
+    low, high = x.min(), x.max()
+    span = float(high) - float(low)
+    strokes = x[x > low + margin * span]
+    is_background = 1 - strokes.size / x.size >= PAPER
+    return bool(strokes.size and is_background and np.median(strokes, overwrite_input=True) - low >= STROKE * span)
 
 
 def chunks(x: np.ndarray) -> Iterator[np.ndarray]:

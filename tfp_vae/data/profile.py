@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core.supports import BINARY, COUNTS, FINITE, UNIT, Support
+from tfp_vae.core.supports import BINARY, COUNTS, FINITE, UNIT, Support, looks_like_ink
 
 if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset
@@ -26,7 +26,6 @@ __all__ = [
     "Profile",
     "array_facts",
     "distinct_values",
-    "looks_like_ink",
     "measure",
     "profile_arrays",
 ]
@@ -56,9 +55,8 @@ ENOUGH = 10
 FEW = 32
 """At most this many distinct values are few."""
 
-MOST_LOOKED_AT, PAPER, STROKE = 1_000, 0.3, 0.4
-"""For `looks_like_ink`: the most images to read, and the smallest share of their background. The median of all other
-values lies at least this far above it, relative to the range."""
+MOST_LOOKED_AT = 1_000
+"""The most images that tell whether they look like ink."""
 
 REPEATS = 10
 """Few values are those that occur this many times on average, or more."""
@@ -135,8 +133,8 @@ class Facts:
     at_ends: the number of values that equal the least or the greatest value of all.
     ends: the least and the greatest value of each element with their neighbours. None after scaling, for unsigned
       numbers, and for very large examples.
-    ink, light_ink: whether the examples look like dark or light strokes, see `looks_like_ink`. Dark ones have high
-      values.
+    ink, light_ink: whether the examples look like dark or light strokes, see `supports.looks_like_ink`. Dark ones have
+      high values.
     """
 
     size: int
@@ -354,22 +352,3 @@ def distinct_values(x: np.ndarray) -> np.ndarray:
             found = np.flatnonzero(seen).astype(x.dtype)
             return found if full == 1 else np.asarray(found / x.dtype.type(full))
     return np.unique(x)
-
-
-def looks_like_ink(x: np.ndarray) -> bool:
-    """Return whether images [N, *event_shape] are strokes on an empty background, such as handwritten digits.
-
-    At least three tenths of their values are the least value exactly, and most other values are far above it. A photo
-    has few pixels of exactly the least value. A medical scan has many, but most other values are low.
-
-    Args:
-      x: at least one image. A thousand are enough to tell.
-    """
-    low, high = x.min(), x.max()
-    strokes = x[x > low]
-    is_background = 1 - strokes.size / x.size >= PAPER
-    return bool(
-        strokes.size
-        and is_background
-        and np.median(strokes, overwrite_input=True) - low >= STROKE * (float(high) - float(low))
-    )

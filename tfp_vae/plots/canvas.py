@@ -21,6 +21,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Text
 from PIL import Image
 
+from tfp_vae.core.supports import looks_like_ink
 from tfp_vae.plots.fonts import FONT, families_for, readable
 
 __all__ = [
@@ -88,9 +89,8 @@ MOST_LETTERS = 20
 OUTERMOST = 0.001
 """Share of the values at each end that may lie outside a range, so that one outlier does not hide all other values."""
 
-
-INK_SHARE, INK_MARGIN = 0.3, 1 / 32
-"""Smallest share of values in a background, and how far they may lie above the least value, relative to the range."""
+INK_MARGIN = 1 / 32
+"""How far a background may lie above the least value, relative to the range."""
 
 
 @final
@@ -152,17 +152,14 @@ def range_of(x: np.ndarray, *, unit: bool = False) -> Range:
 def is_ink(x: np.ndarray) -> bool:
     """Return whether images look like ink: strokes on a background of low values, such as handwritten digits.
 
-    Pictures show ink dark on white, and all other grey images as they are. At least three tenths of the values of ink
-    lie at the low end.
+    Pictures show ink dark on white, and all other grey images as they are. The rule is that of the data,
+    `supports.looks_like_ink`, but the background of decoded images need not be even.
 
     Args:
       x: values of any shape, from data or a decoder. Infinite values and NaN are ignored.
     """
     finite = x[np.isfinite(x)]
-    if not finite.size:
-        return False
-    low, high = float(finite.min()), float(finite.max())
-    return high > low and float((finite <= low + INK_MARGIN * (high - low)).mean()) >= INK_SHARE
+    return finite.size > 0 and looks_like_ink(finite, INK_MARGIN)
 
 
 def bin_count(count: int) -> int:

@@ -391,7 +391,7 @@ class DataConfig(_Record):
       learned: which of these the data decided: the columns of a table, settings of the scaling.
       pixels_over: the divisor of the scaling `pixels`: 255, or 1 for values that lie in [0, 1] already.
       deeper: whether the source has values above 255, the largest of 8 bits.
-      ink: whether pictures show grey images dark on white, see `data.profile.looks_like_ink`. None if unknown.
+      ink: whether pictures show grey images dark on white, see `supports.looks_like_ink`. None if unknown.
       stored: whether the run's folder holds the data, because they were in memory. `dataset` is the path of that file.
     """
 
