@@ -334,8 +334,11 @@ def read_rows(
     for line, row in rows:
         if len(row) != len(header):
             raise DataError(f"{path}, line {line}: expected {len(header)} cells, found {len(row)}. Correct that line.")
+        picked = [row[place] for place in places]
         try:
-            numbers = np.array([float(row[place]) for place in places])  # fast if nothing is missing
+            if "_" in "".join(picked):
+                raise ValueError
+            numbers = np.array(list(map(float, picked)))  # fast if nothing is missing
         except ValueError:
             cells = {place: parse_number(row[place]) for place in places}
             wrong = next((place for place, number in cells.items() if number is None), None)
@@ -363,8 +366,10 @@ def read_rows(
 
 
 def parse_number(cell: str) -> float | None:
-    """Return the number in a cell, NaN if it is missing, or None if the cell is something else."""
+    """Return the number in a cell, NaN if it is missing, or None if the cell is something else, such as 1_0."""
     text = cell.strip()
+    if "_" in text:
+        return None  # because Python would read 1_0 as 10
     try:
         return float("nan") if text.lower() in MISSING else float(text)
     except ValueError:
