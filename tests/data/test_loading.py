@@ -39,6 +39,47 @@ def test_labels_that_are_objects_become_texts_or_whole_numbers(
         np.testing.assert_array_equal(data.train.y.astype(str), y[data.train.rows].astype(str))
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.array([1, None, 2], dtype="Int64"),
+        pd.array([True, None, False], dtype="boolean"),
+        pd.array(["a", None, "None"], dtype="string"),
+        np.array([1, np.nan, "c"], dtype=object),
+        np.array([0.5, np.nan, 2.0]),
+    ],
+    ids=["Int64", "boolean", "string", "objects", "floats"],
+)
+def test_missing_labels_of_a_table_in_memory_are_those_of_its_file(
+    labels: object, tmp_path: Path, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = pd.DataFrame({"x": rng.normal(size=60), "y": pd.Series(labels).repeat(20).reset_index(drop=True)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    data, file = (tv.data.load(source, label_column="y") for source in (frame, tmp_path / "t.csv"))
+    assert data.train.y.tolist() == file.train.y.tolist()
+    assert "20 rows have no label, the first in row 20 (counted from 0)" in caplog.text
+
+
+def test_missing_labels_among_objects_are_empty(rng: np.random.Generator, caplog: pytest.LogCaptureFixture) -> None:
+    y = np.array(["a", None, "None"] * 20, dtype=object)
+    data = tv.data.load((rng.normal(size=(60, 2)), y))
+    assert set(data.train.y.tolist()) == {"a", "", "None"}
+    assert "array: 20 rows have no label, the first in row 1 (counted from 0)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ([[1, 2], [3]], "array"),
+        (([[1.0], [2.0]], [[1], [2, 3]]), "labels"),
+        ({"x_train": [[1.0]], "x_test": [[1, 2], [3]]}, "x_test"),
+    ],
+)
+def test_refuses_lists_of_several_lengths(source: object, name: str) -> None:
+    with pytest.raises(DataError, match=f"^{name}: expected an array, found lists of several lengths"):
+        tv.data.load(source)  # type: ignore[arg-type]
+
+
 def test_array_in_memory_equals_its_file(tmp_path: Path, rng: np.random.Generator) -> None:
     x, y = rng.integers(0, 256, (40, 4, 4)).astype(np.uint8), np.arange(40) % 3
     np.savez(tmp_path / "a.npz", x=x, y=y)

@@ -38,7 +38,7 @@ from tfp_vae.data.readers.sources import (
     from_arrays,
     shape_images,
 )
-from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_text
+from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_objects
 from tfp_vae.data.splits import from_source
 from tfp_vae.data.transforms.scaling import choose_scaling, scale, scaling_doubt
 
@@ -235,24 +235,41 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
     elif isinstance(source, Mapping):
         keys = {str(key): key for key in source}
         found = from_arrays(
-            name, list(keys), lambda chosen: {each: np.asarray(source[keys[each]]) for each in chosen}, reading
+            name, list(keys), lambda chosen: {each: as_array(source[keys[each]], each) for each in chosen}, reading
         )
     elif isinstance(source, tuple):
         if len(source) != 2:
             raise UsageError(f"expected a pair of examples and labels, found a tuple of {len(source)}.")
-        found = Source({WHOLE: Examples(np.asarray(source[0]), flat_labels(np.asarray(source[1])))}, reading)
+        x, labels = as_array(source[0], name), flat_labels(as_array(source[1], "labels"))
+        found = Source({WHOLE: Examples(x, labels)}, reading)
     else:
-        found = Source({WHOLE: Examples(np.asarray(source), None)}, reading)
+        found = Source({WHOLE: Examples(as_array(source, name), None)}, reading)
     found = shape_images(name, found)
     parts = dict(found.parts)
     for split, examples in found.parts.items():
         check_examples(name, examples)
         y = examples.y
         if y is not None and y.dtype.kind not in "biufSU":
-            parts[split] = examples._replace(y=labels_from_text(y.astype(str)))
+            parts[split] = examples._replace(y=labels_from_objects(y, name))
     dataset = from_source(name, found._replace(parts=parts))
     check_shapes(name, dataset)
     return dataset
+
+
+def as_array(values: Array, name: str) -> np.ndarray:
+    """Return values as an array.
+
+    Args:
+      values: an array, or lists of equal length.
+      name: the name of the values in messages.
+
+    Raises:
+      DataError: lists have several lengths.
+    """
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{name}: expected an array, found lists of several lengths. Pad or cut them.") from error
 
 
 def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
@@ -270,7 +287,7 @@ def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
             "with `label_column`, and the features with `columns`."
         )
     x = features.to_numpy(dtype=np.float64, na_value=np.nan)
-    if y is not None and y.dtype.kind not in "iu":
-        y = labels_from_text(y.astype(str))
+    if label is not None and y is not None and y.dtype.kind not in "iu":  # float, for example, if one is missing
+        y = labels_from_objects(frame.iloc[:, label].astype(object).to_numpy(), "table")
     known = {"columns": wanted, "label_column": None if label is None else names[label]}
     return Examples(x, y), reading.model_copy(update=known)

@@ -32,6 +32,7 @@ __all__ = [
     "csv_bytes",
     "find_column",
     "find_columns",
+    "labels_from_objects",
     "labels_from_text",
     "names_columns",
     "read_csv",
@@ -358,11 +359,21 @@ def read_rows(
             unlabelled.extend([] if labels[-1] else [line])
     if not x:
         raise DataError(f"{path}: expected a line of numbers for each example, found only the names of the columns.")
-    if unlabelled:
-        many = "1 row has" if len(unlabelled) == 1 else f"{len(unlabelled):,} rows have"
-        text = "%s: %s no label, the first on line %d. Such rows form a class of their own."
-        logger.warning(text, path, many, unlabelled[0])
+    warn_unlabelled(path, [f"on line {line}" for line in unlabelled])
     return np.array(x, np.float64).reshape(len(x), len(places)), labels, np.array(lines)
+
+
+def warn_unlabelled(source: Path | str, places: Sequence[str]) -> None:
+    """Warn about rows without a label, if there are any.
+
+    Args:
+      source: the table's name in messages.
+      places: where each of them is, such as `on line 3`.
+    """
+    if places:
+        many = "1 row has" if len(places) == 1 else f"{len(places):,} rows have"
+        text = "%s: %s no label, the first %s. Such rows form a class of their own."
+        logger.warning(text, source, many, places[0])
 
 
 def parse_number(cell: str) -> float | None:
@@ -489,6 +500,23 @@ def labels_from_text(labels: Sequence[str] | np.ndarray) -> np.ndarray:
     except (ValueError, OverflowError):
         return texts
     return numbers if numbers.astype(np.str_).tolist() == texts.tolist() else texts
+
+
+def labels_from_objects(labels: np.ndarray, source: str) -> np.ndarray:
+    """Return labels in memory as those of a CSV file: missing ones are empty texts, with a warning.
+
+    Args:
+      labels: Python objects [N], such as texts, numbers, None and NA.
+      source: their name in messages.
+    """
+    texts = np.where([is_missing(label) for label in labels], "", labels.astype(str))
+    warn_unlabelled(source, [f"in row {row} (counted from 0)" for row in np.flatnonzero(texts == "")])
+    return labels_from_text(texts)
+
+
+def is_missing(label: object) -> bool:
+    """Return whether an object marks a missing label: None, NaN, or pandas' NA or NaT. Texts never do."""
+    return not isinstance(label, str) and str(label).lower() in {"none", "nan", "<na>", "nat"}
 
 
 def csv_bytes(columns: Mapping[str, np.ndarray]) -> bytes:
