@@ -78,6 +78,10 @@ class TestRefusals:
             (lambda c: {**c, "model": {**c["model"], "posterior": {"name": "diagonal-normal", "x": 1}}}, "unknown"),
             (lambda c: {**c, "data": {**c["data"], "event_shape": [10**6, 10**6, 1]}}, "event_shape"),
             (lambda c: {**c, "training": {**c["training"], "execution": "rm"}}, "execution"),
+            (
+                lambda c: {**c, "data": {**c["data"], "scaling": {"name": "standard", "loc": [0, 1], "scale": [1, 1]}}},
+                "scaling: expected a loc and a scale for each value",
+            ),
         ],
     )
     def test_config(self, change: Callable[[dict], dict], message: str, copied: Run) -> None:

@@ -410,6 +410,12 @@ class DataConfig(_Record):
     ink: bool | None = None
     stored: bool = False
 
+    @pydantic.model_validator(mode="after")
+    def _check_scaling(self) -> DataConfig:
+        if self.scaling.name == "standard" and not Standard(**self.scaling.settings).fits(self.event_shape):
+            raise ValueError("scaling: expected a loc and a scale for each value of an example, or one for all")
+        return self
+
     @property
     def features(self) -> tuple[str, ...]:
         """The names of the features if the data are a table, else nothing."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.files import PIXELS, dataset
 from tfp_vae.core import registry
-from tfp_vae.core.errors import DataError, RunError
+from tfp_vae.core.errors import DataError, RunError, UsageError
 from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import COUNTS, REAL, UNIT
 from tfp_vae.data.dataset import Dataset
@@ -148,6 +148,17 @@ def test_scaling_suits_values_and_likelihood(x: np.ndarray, support: object, sca
 
 def test_settings_are_read_from_text() -> None:
     assert SCALINGS.member("standard:loc=1,2,scale=3,4") == Member("standard", {"loc": (1.0, 2.0), "scale": (3.0, 4.0)})
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "2,0", "inf"])
+def test_refuses_scales_that_are_not_positive(scale: str, rng: np.random.Generator) -> None:
+    with pytest.raises(UsageError, match="scale"):
+        load(rng.normal(size=(60, 2)), scaling=f"standard:loc=0,scale={scale}")
+
+
+def test_elements_that_differ_by_next_to_nothing_have_scale_1(rng: np.random.Generator) -> None:
+    x = np.stack([rng.normal(size=60), 1e-200 * rng.normal(size=60)], axis=1)
+    assert load(x).scaling.settings["scale"][1] == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Annotated, Literal, final
@@ -48,8 +49,14 @@ PIXEL: Literal[255] = 255
 FULL_PIXELS = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 """The values of a full pixel, by the bits of cameras and scanners."""
 
-Numbers = Annotated[
+Locs = Annotated[
     tuple[pydantic.FiniteFloat, ...],
+    pydantic.Field(max_length=MOST_FEATURES),
+    pydantic.BeforeValidator(split_numbers),
+]
+
+Scales = Annotated[
+    tuple[Annotated[pydantic.FiniteFloat, pydantic.Field(gt=0)], ...],
     pydantic.Field(max_length=MOST_FEATURES),
     pydantic.BeforeValidator(split_numbers),
 ]
@@ -209,14 +216,14 @@ class Standard(Scaling):
 
     Args:
       loc: the means, in the order of the event's elements, or one for all. By default those of the training data.
-      scale: the standard deviations, likewise.
+      scale: the standard deviations, which are positive, likewise.
 
     Raises:
       DataError: when called on examples of another size than its loc and scale.
     """
 
-    loc: Numbers = field(default=(), kw_only=True)
-    scale: Numbers = field(default=(), kw_only=True)
+    loc: Locs = field(default=(), kw_only=True)
+    scale: Scales = field(default=(), kw_only=True)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return (x - loc) / scale.
@@ -224,8 +231,8 @@ class Standard(Scaling):
         Raises:
           DataError: an example does not have as many values as there are locs and scales.
         """
-        size = int(np.prod(x.shape[1:]))
-        if {len(self.loc), len(self.scale)} not in ({size}, {1}):
+        if not self.fits(x.shape[1:]):
+            size = math.prod(x.shape[1:])
             raise DataError(
                 f"expected a loc and a scale for each of {size} values of an example, found {len(self.loc)} and "
                 f"{len(self.scale)}. Leave them out to take those of the training data."
@@ -240,6 +247,10 @@ class Standard(Scaling):
         unscaled: np.ndarray = loc + scale * y.astype(np.float64)
         return unscaled
 
+    def fits(self, event_shape: tuple[int, ...]) -> bool:
+        """Return whether there are a loc and a scale for each element, or one for all."""
+        return {len(self.loc), len(self.scale)} in ({math.prod(event_shape)}, {1})
+
     def spread(self, event_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return the loc and the scale of each element, [*event_shape]."""
         loc, scale = (
@@ -250,7 +261,7 @@ class Standard(Scaling):
 
     def log_scale(self, event_shape: tuple[int, ...]) -> float:
         """Return sum_i log scale_i."""
-        return float(np.sum(np.log(np.abs(self.spread(event_shape)[1]))))
+        return float(np.sum(np.log(self.spread(event_shape)[1])))
 
     @classmethod
     def settings_from(cls, settings: Mapping[str, object], x: np.ndarray) -> dict[str, object]:
@@ -261,7 +272,8 @@ class Standard(Scaling):
         if flat.shape[1] > MOST_FEATURES:
             flat = x.reshape(-1, 1)
         loc, scale = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
-        return {"loc": loc.tolist(), "scale": np.where(flat.max(axis=0) > flat.min(axis=0), scale, 1.0).tolist()}
+        varies = (flat.max(axis=0) > flat.min(axis=0)) & (scale > 0)  # the square of a tiny difference may be 0
+        return {"loc": loc.tolist(), "scale": np.where(varies, scale, 1.0).tolist()}
 
     def _facts(self, facts: Facts) -> Facts:
         """Return the range of the scaled values: any number as long as loc and scale are open."""
