@@ -19,6 +19,7 @@ from tfp_vae import plots
 from tfp_vae.plots import canvas, fonts
 
 CAT, DOG = "\u732b", "\u72d7"
+OPEN_FILES = Path("/proc/self/fd")
 NAMES = np.array([CAT, DOG, "bird"] * 10)
 
 
@@ -107,5 +108,14 @@ def test_codes_are_those_of_python() -> None:
 
 def test_files_that_are_no_fonts_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "broken.ttf").write_bytes(b"no font")
-    assert fonts.load_font(str(tmp_path / "broken.ttf")) is None
-    assert fonts.load_font(str(tmp_path / "missing.ttf")) is None
+    assert len(fonts.codes_of(str(tmp_path / "broken.ttf"))) == 0
+    assert len(fonts.codes_of(str(tmp_path / "missing.ttf"))) == 0
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not list open files")
+def test_search_for_a_character_leaves_no_file_open() -> None:
+    fonts.codes_of.cache_clear()
+    before = len(list(OPEN_FILES.iterdir()))
+    assert fonts.font_with(CAT) is None
+    assert fonts.codes_of.cache_info().currsize > 10
+    assert len(list(OPEN_FILES.iterdir())) == before

@@ -10,6 +10,7 @@ import functools
 import logging
 from pathlib import Path
 
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
@@ -25,28 +26,28 @@ logger = logging.getLogger("tfp_vae")
 
 
 @functools.cache
-def load_font(path: str) -> FT2Font | None:
-    """Return the font in a file, or None if matplotlib cannot draw with it."""
+def codes_of(path: str) -> np.ndarray:
+    """Return the codes of the characters in a font's file, in order. There are none if matplotlib cannot draw with it.
+
+    The file is closed again, because some computers have more fonts than a program may open files.
+    """
     try:
         font = FT2Font(path)
+        codes = sorted(font.get_charmap()) if font.scalable else []
     except (OSError, RuntimeError, ValueError):
-        return None
-    return font if font.scalable else None
+        codes = []
+    return np.array(codes, np.uint32)
 
 
 @functools.cache
 def font_with(character: str) -> str | None:
     """Return the name of an installed font with a character, preferably of normal weight, or None."""
-    own = load_font(font_manager.findfont(FONT))
-    if own is not None and own.get_char_index(ord(character)):
+    if ord(character) in codes_of(font_manager.findfont(FONT)):
         return FONT
     entries = [each for each in font_manager.fontManager.ttflist if not each.name.lower().startswith(STAND_INS)]
     plain = sorted(entries, key=lambda each: (each.style != "normal", str(each.weight) not in ("400", "normal")))
-    for entry in plain:
-        font = load_font(entry.fname) if Path(entry.fname).is_file() else None
-        if font is not None and font.get_char_index(ord(character)):
-            return entry.name
-    return None
+    with_it = (each.name for each in plain if Path(each.fname).is_file() and ord(character) in codes_of(each.fname))
+    return next(with_it, None)
 
 
 def families_for(text: str) -> list[str]:
