@@ -18,7 +18,10 @@ from tfp_vae.cli.main import COMMANDS, main
 import tfp_vae
 from tests.helpers.documents import BLOCK, FILE, ROOT, blocks, files, write_files
 from tests.helpers.worker import Worker
-from tfp_vae.core.execution import EXECUTIONS
+from tfp_vae.core.execution import EXECUTIONS, FEW_EXAMPLES, FEW_STEPS
+from tfp_vae.evaluation import importance, information, probes
+from tfp_vae.model.distributions import flows
+from tfp_vae.model.latent import ACTIVE_VARIANCE
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
@@ -143,6 +146,22 @@ def test_readme_counts_the_members() -> None:
     counts = [f"{NUMBERS[len(table)]} {name}" for name, table in (tables | {"objectives": OBJECTIVES}).items()]
     text = " ".join((ROOT / "README.md").read_text().split())
     assert f"Combine {', '.join(counts[:-1])} and {counts[-1]}." in text
+
+
+@pytest.mark.parametrize(
+    ("page", "limit"),
+    [
+        ("how-it-works", f"trainings of up to {FEW_EXAMPLES:,} examples and {FEW_STEPS} steps"),
+        ("how-it-works", f"in tiles of {importance.TILE} samples"),
+        ("families", f"bounded to (\u2212{flows.LARGEST_SHIFT:.0f}, {flows.LARGEST_SHIFT:.0f})"),
+        ("evaluation", f"Var_x(E_q[z\\|x]) > {ACTIVE_VARIANCE} "),
+        ("evaluation", f"taught with up to {probes.MOST_EXAMPLES:,} training examples"),
+        ("evaluation", f"the same draws, at most {information.MOST_DRAWS:,}"),
+        ("evaluation", f"up to {information.MOST_COMPONENTS:,} examples. For flows it has {information.MOST_FLOWS}"),
+    ],
+)
+def test_pages_name_the_limits_of_the_code(page: str, limit: str) -> None:
+    assert limit in " ".join((ROOT / "docs" / f"{page}.md").read_text().split())
 
 
 def test_changelog_starts_with_unreleased_changes() -> None:
