@@ -86,6 +86,8 @@ class TestRowIndex:
         (found,) = Doubt.find(raw)
         assert found.text.endswith("Leave it out with `drop_columns=column_1`.")
         data = load(str(tmp_path / "t.csv"), drop_columns="column_1")
+        (spaced,) = Doubt.find(read_memory(frame.reset_index(names="row number"), Reading()))
+        assert spaced.text.endswith("Leave it out with `drop_columns='row number'`.")
         assert data.reading.columns == ("a", "b")
         assert Doubt.find(data) == []
         again = load(pd.read_csv(tmp_path / "t.csv"), drop_columns=["Unnamed*"])

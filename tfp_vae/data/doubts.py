@@ -14,6 +14,7 @@ import numpy as np
 
 from tfp_vae.data.profile import Ends, Facts
 from tfp_vae.data.readers.roles import LABEL_WORDS
+from tfp_vae.data.readers.words import join_names, name_setting
 from tfp_vae.data.transforms.scaling import PIXEL
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def find_row_index(raw: Dataset) -> Iterator[Doubt]:
         column = raw.train.x[:, place].astype(np.float64)
         if raw.train.x.shape[1] > 1 and (column - rows == column[0] - rows[0]).all():
             name = feature_name(raw.reading.columns, place)
-            remedy = f"Leave it out with `drop_columns={name}`" if raw.reading.columns else "Remove it"
+            setting = name_setting("drop_columns", join_names([name]))
+            remedy = f"Leave it out with {setting}" if raw.reading.columns else "Remove it"
             yield Doubt(
                 "drop_columns",
                 f"feature {name!r} counts the rows, so it is probably an index and not a feature. {remedy}.",
@@ -124,7 +126,7 @@ def find_labels(raw: Dataset) -> Iterator[Doubt]:
     is_images = is_square(len(pixels)) and is_pixels
     if places and (by_name or is_images):
         name = feature_name(columns, places[0])
-        remedy = f"set `label_column={name}`" if columns else "pass it as labels"
+        remedy = f"set {name_setting('label_column', name)}" if columns else "pass it as labels"
         yield Doubt("label_column", f"feature {name!r} looks like labels. If it holds labels, {remedy}.")
     if is_images:
         side = math.isqrt(len(pixels))

@@ -10,10 +10,8 @@ default and help, the key in TOML files and the line in reports come from that f
 from __future__ import annotations
 
 import abc
-import csv
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import typing
@@ -33,6 +31,7 @@ from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
 from tfp_vae.data.readers.sources import KINDS, Arrays, Column, Columns, ImageShape, Reading, Size
 from tfp_vae.data.readers.tables import Header
+from tfp_vae.data.readers.words import join_names
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
 from tfp_vae.model.likelihoods import LIKELIHOODS
@@ -169,9 +168,7 @@ class Setting:
             settings = (f"{key}={self.text(item)}" for key, item in value.settings.items() if item is not None)
             return f"{value.name}:{','.join(settings)}".rstrip(":")
         if isinstance(value, tuple | list):
-            line = io.StringIO()  # quotes names that contain a comma
-            csv.writer(line, delimiter=self.separator, lineterminator="").writerow(value)
-            return line.getvalue()
+            return join_names(value, self.separator)
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def texts(self, value: object) -> list[str]:

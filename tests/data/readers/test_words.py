@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tfp_vae.core.errors import DataError
@@ -36,6 +39,18 @@ def test_error_names_the_columns_of_words_and_the_settings(table: Path) -> None:
     assert str(caught.value).endswith("Set `label_column=color` and `drop_columns=note`.")
     data = read_csv(table, label_column="color", drop_columns=["note", "age"])
     assert data.names == ("size",)
+
+
+@pytest.mark.parametrize("names", [("a name", "note's"), ("x,y", 'a "note"'), ("$HOME", "no*te")])
+def test_settings_in_the_error_work_in_a_shell(names: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    frame = pd.DataFrame(ROWS).set_axis([names[0], "size", names[1], "age"], axis=1).drop(columns="age")
+    frame.to_csv(path, index=False)
+    with pytest.raises(DataError, match="hold words") as caught:
+        load(str(path))
+    settings = dict(shlex.split(text)[0].split("=", 1) for text in re.findall("`([^`]+)`", str(caught.value)))
+    assert settings.keys() == {"label_column", "drop_columns"}
+    assert load(str(path), **settings).reading.columns == ("size",)
 
 
 def test_a_word_among_numbers_is_a_mistake_in_its_line(table: Path) -> None:

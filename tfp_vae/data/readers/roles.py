@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from tfp_vae.core.errors import DataError
+from tfp_vae.data.readers.words import join_names, name_setting
 
 __all__ = ["SPLIT_WORDS", "WHOLE", "Assignment", "Role", "role_of", "split_of", "suggest_roles"]
 
@@ -116,7 +117,7 @@ class Assignment(NamedTuple):
         if not names:
             raise DataError(f"{source}: expected arrays, found nothing. Save it again.")
         listed = ", ".join(names)
-        advice = f"Name each role with `arrays`, such as `arrays={','.join(suggest_roles(names))}`."
+        advice = f"Name each role with `arrays`, such as {name_setting('arrays', join_names(suggest_roles(names)))}."
         pairs = [(role_of(role), name) for role, _, name in (each.partition("=") for each in chosen)]
         missing = [name for _, name in pairs if name not in names]
         if missing:

@@ -21,7 +21,7 @@ import numpy as np
 
 from tfp_vae.core.errors import DataError
 from tfp_vae.data.readers.arrays import name_errors, open_plain, read_at_most
-from tfp_vae.data.readers.words import WordsFound, describe_columns
+from tfp_vae.data.readers.words import WordsFound, describe_columns, join_names, name_setting
 
 __all__ = [
     "DELIMITERS",
@@ -345,7 +345,8 @@ def read_rows(
             wrong = next((place for place, number in cells.items() if number is None), None)
             if wrong is not None:
                 features, rest = [header[place] for place in places], itertools.chain([row], (row for _, row in rows))
-                remedy = "." if again else f", or leave out the column with `drop_columns={header[wrong]}`."
+                setting = name_setting("drop_columns", join_names([header[wrong]]))
+                remedy = "." if again else f", or leave out the column with {setting}."
                 words = WordsFound(describe_columns(header, rest, parse_number, before=len(x), features=features))
                 raise (None if again else words.error(path, features)) or DataError(
                     f"{path}, line {line}: expected a number in column {header[wrong]!r}, found {row[wrong][:40]!r}. "

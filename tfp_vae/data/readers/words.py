@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
 from tfp_vae.core.errors import DataError
 
-__all__ = ["ColumnFacts", "WordsFound", "describe_columns"]
+__all__ = ["ColumnFacts", "WordsFound", "describe_columns", "join_names", "name_setting"]
 
 MOST_LISTED = 100
 """The most different words of a column to collect. Columns of labels have fewer."""
@@ -73,10 +76,29 @@ class WordsFound(Exception):
         which = f"column {names[0]!r} holds" if len(names) == 1 else f"columns {', '.join(names[:LISTED])}{more} hold"
         labels = next((column.name for column in wrong if column.is_class), None)
         others = [name for name in names if name != labels]
-        steps = [] if labels is None else [f"`label_column={labels}`"]
-        steps += [f"`drop_columns={','.join(others)}`"] if others else []
+        steps = [] if labels is None else [name_setting("label_column", labels)]
+        steps += [name_setting("drop_columns", join_names(others))] if others else []
         example = wrong[0].different[0][:40]
         return DataError(f"{path}: {which} words, such as {example!r}. Set {' and '.join(steps)}.")
+
+
+def join_names(names: Iterable[object], separator: str = ",") -> str:
+    """Return names as a line of a CSV file, in which double quotes enclose a name that holds the separator."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=separator, lineterminator="").writerow(names)
+    return line.getvalue()
+
+
+def name_setting(setting: str, value: str) -> str:
+    """Return a setting with its value for a message. A value with spaces is quoted, as a shell needs it.
+
+    ```python
+    from tfp_vae.data.readers.words import join_names, name_setting
+
+    name_setting("drop_columns", join_names(["id", "mean area"]))  # "`drop_columns='id,mean area'`"
+    ```
+    """
+    return f"`{setting}={shlex.quote(value)}`"
 
 
 def describe_columns(
