@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError, DiskError
+from tfp_vae.core.errors import DataError, DiskError, cut
 
 __all__ = [
     "CHECKSUM",
@@ -50,9 +50,6 @@ __all__ = [
     "write_arrays",
     "write_bytes",
 ]
-
-LONGEST, SHOWN = 250, 60
-"""The most characters of a name that a message shows in full, and the number it shows of a longer one."""
 
 CHECKSUM = "checksum"
 """The key that holds the checksum of a JSON object."""
@@ -410,8 +407,7 @@ def user_path(name: str | os.PathLike[str]) -> Path:
             f"{text}: there is no home folder of that name. Write ./{text} for a file whose name begins with a tilde."
         ) from error
     except OSError as error:
-        short = text if len(text) <= LONGEST else f"{text[:SHOWN]}…"
-        raise DataError(f"{short}: could not be read ({error.strerror}). Check the path.") from error
+        raise DataError(f"{cut(text)}: could not be read ({error.strerror}). Check the path.") from error
     return path
 
 

@@ -595,18 +595,9 @@ class Run:
             storage.check_writable(self.files.own(name), remedy)
 
     def write_plot(self, name: str, content: bytes, suffix: str = ".png") -> Path:
-        """Write a picture of the run, and return its path."""
-        path = self.plot_path(name, suffix)
-        self.files.write_bytes(f"{PLOTS}/{path.name}", content)
-        return path
-
-    def plot_path(self, name: str, suffix: str = ".png") -> Path:
-        """Return the path of a picture of the run, and create its folder.
-
-        Raises:
-          DiskError: the folder could not be created.
-        """
+        """Write a picture of the run into its folder of pictures, which is made if need be, and return its path."""
         self.files.make_folder(PLOTS)
+        self.files.write_bytes(f"{PLOTS}/{name}{suffix}", content)
         return self.path(f"{PLOTS}/{name}{suffix}")
 
 
