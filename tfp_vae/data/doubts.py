@@ -14,7 +14,7 @@ import numpy as np
 
 from tfp_vae.data.profile import Ends, Facts
 from tfp_vae.data.readers.roles import LABEL_WORDS
-from tfp_vae.data.readers.words import join_names, name_setting
+from tfp_vae.data.readers.words import join_names, list_names, name_setting
 from tfp_vae.data.transforms.scaling import PIXEL
 
 if TYPE_CHECKING:
@@ -42,9 +42,6 @@ NINES = frozenset({99.0, 999.0, 9_999.0, 99_999.0, 999_999.0})
 
 ROUND = -9.0
 """A number at or below this is a placeholder if it is the least of several columns of positive numbers."""
-
-LISTED = 5
-"""The most columns to list."""
 
 
 class Doubt(NamedTuple):
@@ -170,13 +167,12 @@ def find_placeholders(raw: Dataset) -> Iterator[Doubt]:
         for value in np.unique(ends.value[marked]):
             places = np.flatnonzero((marked & (ends.value == value)).ravel())
             most = int(ends.count.ravel()[places].max())
-            listed = [repr(feature_name(raw.reading.columns, place)) for place in places[:LISTED]]
-            more = f" and {len(places) - LISTED} more" if len(places) > LISTED else ""
+            listed = list_names([repr(feature_name(raw.reading.columns, place)) for place in places])
             kind = "columns" if raw.reading.columns else "elements"
             yield Doubt(
                 "dataset",
                 f"{sign * value:g} occurs up to {most:,} times in {len(places):,} of the {kind} "
-                f"({', '.join(listed)}{more}), far from their other values. If it marks missing values, remove those "
+                f"({listed}), far from their other values. If it marks missing values, remove those "
                 "rows or fill them in.",
             )
 

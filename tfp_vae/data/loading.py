@@ -39,6 +39,7 @@ from tfp_vae.data.readers.sources import (
     shape_images,
 )
 from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_objects
+from tfp_vae.data.readers.words import list_names
 from tfp_vae.data.splits import from_source
 from tfp_vae.data.transforms.scaling import choose_scaling, scale, scaling_doubt
 
@@ -281,10 +282,9 @@ def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
     kinds = {name: getattr(kind, "kind", "O") for name, kind in zip(wanted, features.dtypes, strict=True)}
     other = [repr(name) for name, kind in kinds.items() if kind not in "fiub"]
     if other:
-        more = f" and {len(other) - 5} more" if len(other) > 5 else ""
         raise DataError(
-            f"table: expected columns of numbers, found other values in {', '.join(other[:5])}{more}. Name the labels "
-            "with `label_column`, and the features with `columns`."
+            f"table: expected columns of numbers, found other values in {list_names(other)}. Name the labels with "
+            "`label_column`, and the features with `columns`."
         )
     x = features.to_numpy(dtype=np.float64, na_value=np.nan)
     if label is not None and y is not None and y.dtype.kind not in "iu":  # float, for example, if one is missing

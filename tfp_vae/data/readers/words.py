@@ -15,7 +15,7 @@ from typing import NamedTuple, final
 
 from tfp_vae.core.errors import DataError
 
-__all__ = ["ColumnFacts", "WordsFound", "describe_columns", "join_names", "name_setting"]
+__all__ = ["ColumnFacts", "WordsFound", "describe_columns", "join_names", "list_names", "name_setting"]
 
 MOST_LISTED = 100
 """The most different words of a column to collect. Columns of labels have fewer."""
@@ -72,14 +72,19 @@ class WordsFound(Exception):
         if not wrong:
             return None
         names = [column.name for column in wrong]
-        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        which = f"column {names[0]!r} holds" if len(names) == 1 else f"columns {', '.join(names[:LISTED])}{more} hold"
+        which = f"column {names[0]!r} holds" if len(names) == 1 else f"columns {list_names(names)} hold"
         labels = next((column.name for column in wrong if column.is_class), None)
         others = [name for name in names if name != labels]
         steps = [] if labels is None else [name_setting("label_column", labels)]
         steps += [name_setting("drop_columns", join_names(others))] if others else []
         example = wrong[0].different[0][:40]
         return DataError(f"{path}: {which} words, such as {example!r}. Set {' and '.join(steps)}.")
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return up to five names for a message, and how many more there are."""
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 def join_names(names: Iterable[object], separator: str = ",") -> str:
