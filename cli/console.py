@@ -5,10 +5,8 @@ The help page imports this module, so `rich` and NumPy are imported by the funct
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import importlib
-import io
 import logging
 import re
 import shlex
@@ -26,36 +24,6 @@ if TYPE_CHECKING:
 
 COMMAND = "tfp_vae.command"
 """The key in a context's `meta` that holds the command which runs."""
-
-
-def escape(error: UnicodeError) -> tuple[bytes, int]:
-    """Return the replacement for characters that an encoding lacks, as an error handler of `codecs`.
-
-    The bytes of a file name that is not UTF-8 stay as they are. Any other character becomes its code.
-    """
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    text = error.object[error.start : error.end]
-    is_byte = ("\udc80" <= character <= "\udcff" for character in text)
-    ways = ("surrogateescape" if byte else "backslashreplace" for byte in is_byte)
-    return b"".join(character.encode("ascii", way) for character, way in zip(text, ways, strict=True)), error.end
-
-
-@contextmanager
-def printable_streams() -> Iterator[None]:
-    """Let stdout and stderr print every text in this block, whatever their encoding, see `escape`."""
-    codecs.register_error("tfp_vae.escape", escape)
-    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
-    before = [stream.errors for stream in streams]
-    with contextlib.suppress(OSError, ValueError):  # a stream may be closed
-        for stream in streams:
-            stream.reconfigure(errors="tfp_vae.escape")
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            for stream, errors in zip(streams, before, strict=True):
-                stream.reconfigure(errors=errors)
 
 
 def notice(message: str) -> None:

@@ -13,7 +13,7 @@ import click
 from tfp_vae import __version__
 from tfp_vae.core.errors import DiskError, Interrupted, TfpVaeError, UsageError, one_line, suggest
 
-from . import console
+from . import console, streams
 
 COMMANDS = {
     "train": "Train a model and write a run.",
@@ -116,7 +116,7 @@ class Application(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command. With `--debug`, its exceptions pass through."""
         try:
-            with console.printable_streams(), console.warnings(ctx):
+            with streams.printable_streams(), console.warnings(ctx):
                 return super().invoke(ctx)
         except click.ClickException as error:
             message = console.with_options(error.message, ctx.meta.get(console.COMMAND))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, final
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+
+ESCAPE = "tfp_vae.escape"
+"""The name of `escape` as an error handler."""
 
 
 @final
@@ -41,11 +48,43 @@ class Output(io.FileIO):
             raise Failure(f"could not write to stdout: {error.strerror}. Make room, then try again.", DISK) from None
 
 
+def escape(error: UnicodeError) -> tuple[bytes, int]:
+    """Return the replacement for characters that an encoding lacks, as an error handler of `codecs`.
+
+    The bytes of a file name that is not UTF-8 stay as they are. Any other character becomes its code.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    is_byte = ("\udc80" <= character <= "\udcff" for character in text)
+    ways = ("surrogateescape" if byte else "backslashreplace" for byte in is_byte)
+    return b"".join(character.encode("ascii", way) for character, way in zip(text, ways, strict=True)), error.end
+
+
+codecs.register_error(ESCAPE, escape)
+
+
+@contextmanager
+def printable_streams() -> Iterator[None]:
+    """Let stdout and stderr print every text in this block, whatever their encoding, see `escape`."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    with contextlib.suppress(OSError, ValueError):  # a stream may be closed
+        for stream in streams:
+            stream.reconfigure(errors=ESCAPE)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            for stream, errors in zip(streams, before, strict=True):
+                stream.reconfigure(errors=errors)
+
+
 def open_streams() -> None:
     """Make stdout and stderr safe to write to, and open `/dev/null` for standard streams that are closed.
 
-    Otherwise the next file that the program opens would become its stdout or stderr. Characters that the terminal's
-    encoding does not have are written as escapes.
+    Otherwise the next file that the program opens would become its stdout or stderr. For characters that the terminal's
+    encoding does not have, see `escape`.
     """
     for descriptor in (STDIN, STDOUT, STDERR):
         if not is_open(descriptor):  # a new file gets the lowest free number
@@ -67,6 +106,6 @@ def wrap(descriptor: int, stream: TextIO | None) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(Output(descriptor, "w", closefd=False)),
         encoding="utf-8" if stream is None else stream.encoding,
-        errors="backslashreplace",
+        errors=ESCAPE,
         line_buffering=descriptor == STDERR or (stream is not None and stream.isatty()),
     )

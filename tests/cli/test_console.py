@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import os
-import sys
 import threading
 import time
 
@@ -94,36 +91,6 @@ def test_reminders_end_with_their_block(capsys: pytest.CaptureFixture[str]) -> N
         raise RuntimeError("broken")
     assert "reminders" not in [thread.name for thread in threading.enumerate()]
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("encoding", "printed"),
-    [
-        ("utf-8", b"\xc2\xb1 caf\xe9\n"),
-        ("latin-1", b"\xb1 caf\xe9\n"),
-        ("koi8-r", b"\\xb1 caf\xe9\n"),
-        ("ascii", b"\xc2\xb1 caf?\n"),  # click writes UTF-8 if the locale has no other encoding
-    ],
-)
-def test_streams_print_every_text_in_every_encoding(
-    encoding: str, printed: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file name that is not UTF-8 keeps its bytes, so that other programs find the file."""
-    raw = io.BytesIO()
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding))
-    with console.printable_streams():
-        click.echo("± " + os.fsdecode(b"caf\xe9"))
-    assert raw.getvalue() == printed
-    assert sys.stdout.errors == "strict"
-
-
-def test_closed_streams_stay_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = io.TextIOWrapper(io.BytesIO())
-    closed.close()
-    for stream in (closed, None):
-        monkeypatch.setattr("sys.stdout", stream)
-        with console.printable_streams():
-            pass
 
 
 def test_a_table_on_a_narrow_terminal_breaks_no_word(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from tfp_vae.cli import streams
 
 PROGRAM = """
 import os, sys, types
@@ -72,6 +76,38 @@ def test_a_result_that_does_not_fit_on_the_disk_has_its_exit_code(arguments: str
 
 
 def test_text_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    """The byte of a file name that is not UTF-8 stays, within a command and in its errors."""
     line = "from tfp_vae.cli import streams; streams.open_streams(); print('a\\u2192\\udcff')"
-    done = shell(f'PYTHONUTF8=0 PYTHONIOENCODING=latin-1 {sys.executable} -c "{line}"', tmp_path)
-    assert (done.returncode, done.stdout) == (0, "a\\u2192\\udcff\n")
+    shell(f'PYTHONUTF8=0 PYTHONIOENCODING=latin-1 {sys.executable} -c "{line}" > printed', tmp_path)
+    assert (tmp_path / "printed").read_bytes() == b"a\\u2192\xff\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [
+        ("utf-8", b"\xc2\xb1 caf\xe9\n"),
+        ("latin-1", b"\xb1 caf\xe9\n"),
+        ("koi8-r", b"\\xb1 caf\xe9\n"),
+        ("ascii", b"\xc2\xb1 caf?\n"),  # click writes UTF-8 if the locale has no other encoding
+    ],
+)
+def test_streams_print_every_text_in_every_encoding(
+    encoding: str, printed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file name that is not UTF-8 keeps its bytes, so that other programs find the file."""
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding))
+    with streams.printable_streams():
+        click.echo("± " + os.fsdecode(b"caf\xe9"))
+    assert raw.getvalue() == printed
+    assert sys.stdout.errors == "strict"
+
+
+def test_closed_streams_stay_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.TextIOWrapper(io.BytesIO())
+    closed.close()
+    for stream in (closed, None):
+        monkeypatch.setattr("sys.stdout", stream)
+        with streams.printable_streams():
+            assert sys.stdout is stream
+    assert closed.closed
