@@ -76,6 +76,12 @@ def test_refuses_seed_that_is_no_integer(seed: object) -> None:
         fold(seed)
 
 
+@pytest.mark.parametrize("seed", ["a", 1.5, None, (0, 1), -1, np.int64(-1)])
+def test_seed_of_a_run_is_a_number_from_zero(seed: object) -> None:
+    with pytest.raises(UsageError, match=r"^seed: expected an int, found |^`seed` must be at least 0, found -1"):
+        generator(seed, Purpose.SHUFFLE)
+
+
 def test_seeds_of_different_runs_and_purposes_differ() -> None:
     seeds = {as_pair(seed_for(run, purpose, 1)) for run, purpose in itertools.product(range(3), Purpose)}
     assert len(seeds) == 3 * len(Purpose)

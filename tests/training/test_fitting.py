@@ -263,10 +263,14 @@ def test_fit_names_an_argument_of_the_wrong_kind(x: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("seed", "a", r"^fit: seed: expected an int, found a str\.$"),
-        ("seed", (0, 1), r"^fit: seed: expected an int, found a tuple\.$"),
+        ("seed", "a", r"^seed: expected an int, found a str\.$"),
+        ("seed", (0, 1), r"^seed: expected an int, found a tuple\.$"),
         ("seed", -1, r"^`seed` must be at least 0, found -1\.$"),
         ("epochs", 1.5, r"^fit: epochs: expected an int, found a float\.$"),
+        ("steps_per_epoch", 0, r"^`steps_per_epoch` must be at least 1, found 0\.$"),
+        ("learning_rate", -0.1, r"^`learning_rate` must be above 0, found -0\.1\.$"),
+        ("learning_rate", float("nan"), r"^`learning_rate` must be above 0, found nan\.$"),
+        ("clip_norm", 0.0, r"^`clip_norm` must be above 0, found 0\.$"),
         ("epochs", np.int64(0), r"^`epochs` must be at least 1, found 0\.$"),
     ],
 )

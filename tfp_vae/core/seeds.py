@@ -11,7 +11,7 @@ import enum
 
 import numpy as np
 
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import UsageError, require
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.types import Seed, Tensor
 
@@ -80,7 +80,14 @@ def generator(run_seed: int, purpose: Purpose, *indices: int) -> np.random.Gener
       run_seed: a number of at least 0.
       purpose: the purpose of the draw.
       indices: such as the number of the epoch. Their number is part of the seed, so (1,) and (1, 0) differ.
+
+    Raises:
+      UsageError: the run's seed is not such a number.
     """
+    run_seed = run_seed.item() if isinstance(run_seed, np.integer) else run_seed
+    require(int, run_seed, "seed")
+    if run_seed < 0:
+        raise UsageError(f"`seed` must be at least 0, found {run_seed}.")
     return np.random.default_rng([len(indices), run_seed, int(purpose), *indices])
 
 

@@ -114,12 +114,10 @@ def fit(
       DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite.
     """
     require(VAE, vae, "fit: vae")
-    numbers = {"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch or 1, "seed": seed}
-    for name, value in numbers.items():
-        require(int, value.item() if isinstance(value, np.integer) else value, f"fit: {name}")
-        least = 0 if name == "seed" else 1
-        if value < least:
-            raise UsageError(f"`{name}` must be at least {least}, found {value}.")
+    check_counts(
+        epochs=epochs, batch_size=batch_size, steps_per_epoch=1 if steps_per_epoch is None else steps_per_epoch
+    )
+    check_positive(learning_rate=learning_rate, clip_norm=1.0 if clip_norm is None else clip_norm)
     dataset = data if isinstance(data, Dataset) else _array_dataset(data, validation)
     if isinstance(data, Dataset) and validation is not None:
         raise UsageError("`validation` goes with an array. A data set has a validation split of its own.")
@@ -182,6 +180,21 @@ def fit(
         for remark in history.remarks:
             logger.warning("%s", remark)
     return history
+
+
+def check_counts(**counts: int) -> None:
+    """Raise UsageError if a count, by the name of its setting, is not a positive integer."""
+    for name, value in counts.items():
+        require(int, value.item() if isinstance(value, np.integer) else value, f"fit: {name}")
+        if value < 1:
+            raise UsageError(f"`{name}` must be at least 1, found {value}.")
+
+
+def check_positive(**numbers: float) -> None:
+    """Raise UsageError if a number, by the name of its setting, is not above 0."""
+    for name, value in numbers.items():
+        if not value > 0:
+            raise UsageError(f"`{name}` must be above 0, found {value:g}.")
 
 
 class Fit(NamedTuple):
