@@ -192,6 +192,17 @@ def test_each_choice_has_a_note_with_the_setting_that_overrides_it(setting: str)
     assert setting not in {note.setting for note in fewer.notes if not note.warns}
 
 
+@pytest.mark.parametrize("values", [5, 2])
+def test_warning_about_a_density_lists_likelihoods_with_a_probability(values: int, rng: np.random.Generator) -> None:
+    profile = profile_arrays({"train": rng.integers(0, values, (500, 8))})
+    (note,) = [note for note in choose(profile, ModelConfig(likelihood="normal"), open_choices=()).notes if note.warns]
+    named = note.text.split("`likelihood` that has one: ")[1].removesuffix(".").split(", ")
+    assert named == (["bernoulli"] if values == 2 else ["poisson", "negative-binomial"])
+    for name in named:
+        again = choose(profile, ModelConfig(likelihood=name), open_choices=())
+        assert [each.text for each in again.notes if each.warns] == []
+
+
 def test_choice_for_loaded_data_equals_that_of_a_plan() -> None:
     config, _ = plan("digits", None, None, ModelConfig(), TrainingConfig(), open_choices=OPEN)
     found = choose(load("digits").profile, scaling="none")

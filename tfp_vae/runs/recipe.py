@@ -359,10 +359,11 @@ def density_doubt(profile: Profile, likelihood: Member, *, binary: bool) -> str 
     if few is None or few.size < 2 or likelihood.name not in few.unbounded:
         return None
     values = "0 and 1" if few.likely == ["bernoulli"] else f"{few.size} different ones"
-    remedy = f"Set `likelihood={', '.join(few.likely)}`" if few.likely else "Convert them to {0, 1}, levels or counts"
+    remedy = f"choose a `likelihood` that has one: {', '.join(few.likely)}"
+    remedy = remedy if few.likely else "convert them to {0, 1}, levels or counts"
     return (
         f"its values are only {values}, on which the density of {likelihood.name} has no upper bound. log p(x) rises "
-        f"as the density narrows, and does not compare with the logarithm of a probability. {remedy} for a probability."
+        f"as the density narrows, and does not compare with the logarithm of a probability. To get one, {remedy}."
     )
 
 
