@@ -67,20 +67,12 @@ PHOTO_LATENTS, VALUES_PER_LATENT = 32, 8
 """Photos get this many latent dimensions, but at most one for eight values."""
 
 SUITABLE = {
-    ("vectors", "binary values"): "bernoulli",
-    ("vectors", "values in [0, 1]"): "continuous-bernoulli",
-    ("vectors", "counts"): "negative-binomial",
-    ("vectors", "real values"): "normal",
-    ("grey images", "binary values"): "bernoulli",
-    ("grey images", "values in [0, 1]"): "continuous-bernoulli",
-    ("grey images", "counts"): "negative-binomial",
-    ("grey images", "real values"): "normal",
-    ("colour images", "binary values"): "bernoulli",
-    ("colour images", "values in [0, 1]"): "continuous-bernoulli",
-    ("colour images", "counts"): "negative-binomial",
-    ("colour images", "real values"): "normal",
+    "binary values": "bernoulli",
+    "values in [0, 1]": "continuous-bernoulli",
+    "counts": "negative-binomial",
+    "real values": "normal",
 }
-"""The likelihood that suits each form and kind of values, as a start. `suit` makes exceptions for images."""
+"""The likelihood that suits each kind of values, as a start. `suit` makes exceptions for images."""
 
 
 class Note(NamedTuple):
@@ -241,7 +233,7 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     """
     form, values, event_shape = profile.kind
     size, levels = math.prod(event_shape), profile.train.values
-    likelihood = SUITABLE["colour images" if form.startswith("images") else form, values]
+    likelihood = SUITABLE[values]
     if is_digits(profile):
         likelihood = "bernoulli"
     elif is_photos(profile) and levels is not None:
