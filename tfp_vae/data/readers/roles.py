@@ -117,7 +117,10 @@ class Assignment(NamedTuple):
         if not names:
             raise DataError(f"{source}: expected arrays, found nothing. Save it again.")
         listed = ", ".join(names)
-        advice = f"Name each role with `arrays`, such as {name_setting('arrays', join_names(suggest_roles(names)))}."
+
+        def advice() -> str:
+            return f"Name each role with `arrays`, such as {name_setting('arrays', join_names(suggest_roles(names)))}."
+
         pairs = [(role_of(role), name) for role, _, name in (each.partition("=") for each in chosen)]
         missing = [name for _, name in pairs if name not in names]
         if missing:
@@ -125,16 +128,16 @@ class Assignment(NamedTuple):
         found = dict[Role, str]()
         for role, name in pairs or roles_of(names):
             if role in found:
-                raise DataError(f"{source}: arrays {found[role]} and {name} are both {role}. {advice}")
+                raise DataError(f"{source}: arrays {found[role]} and {name} are both {role}. {advice()}")
             if role is not None:
                 found[role] = name
         unused = [name for name in names if name not in found.values()]
         unclear = [name for name in unused if may_hold_examples(name) or not found]
         if unclear and not chosen:
-            raise DataError(f"{source}: cannot tell the role of {', '.join(unclear)} among {listed}. {advice}")
+            raise DataError(f"{source}: cannot tell the role of {', '.join(unclear)} among {listed}. {advice()}")
         problem = find_problem(found)
         if problem:
-            raise DataError(f"{source}: {problem}. {advice}")
+            raise DataError(f"{source}: {problem}. {advice()}")
         return cls(found, unused)
 
 
