@@ -146,7 +146,7 @@ def command(
         z = latent_space.encode(vae, x, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
     z = latent_path(z[::2], z[1::2], steps, kind)
     x = latent_space.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)))
-    whose = "prior" if examples is None else origin["split"] or "data"
+    whose = "prior" if examples is None else examples.name
     more = output.ending("pairs", "n", "steps", "max_examples", "weights")
     picture = f"{PLOTS}/interpolation-{whose}-{kind}-seed{seed}{more}.png"
     names = [str(i) for i in range(len(x))] if ends is None else [f"{first} to {last}" for first, last in ends]

@@ -75,10 +75,9 @@ DEFAULT_NAMES = {
 """Options that change the result of each command that writes into the run without `--out`."""
 
 
-@pytest.mark.parametrize("command", DEFAULT_NAMES)
-def test_different_results_get_different_default_names(
-    command: str, copied: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def default_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files in the run that commands would write. Each command ends with exit code 6 there."""
     names = list[str]()
 
     def write(run: Run, out: Path | None, name: str, forms: object, *result: object) -> Path:
@@ -87,11 +86,26 @@ def test_different_results_get_different_default_names(
         raise DiskError("stopped")
 
     monkeypatch.setattr(output, "write", write)
+    return names
+
+
+@pytest.mark.parametrize("command", sorted(DEFAULT_NAMES.keys() - {"sample"}))
+def test_different_files_get_different_default_names(
+    command: str, here: Path, copied: Run, default_names: list[str]
+) -> None:
+    for name in ("a.npy", "b.npy"):
+        np.save(name, np.zeros((4, 8, 8, 1), np.float32))
+        call(command, "--run", copied.folder, "--data", name, code=6)
+    assert len(set(default_names)) == 2
+
+
+@pytest.mark.parametrize("command", DEFAULT_NAMES)
+def test_different_results_get_different_default_names(command: str, copied: Run, default_names: list[str]) -> None:
     for more in ((), *DEFAULT_NAMES[command]):
         small = ("--iw-samples", 1, *GRAPH) if command == "score" else ()
         call(command, "--run", copied.folder, *small, *more, code=6)
-    assert len(set(names)) == len(names) == 1 + len(DEFAULT_NAMES[command])
-    assert max(map(len, names)) < 120
+    assert len(set(default_names)) == len(default_names) == 1 + len(DEFAULT_NAMES[command])
+    assert max(map(len, default_names)) < 120
 
 
 @pytest.mark.parametrize("command", ["encode", "sample", "report"])
