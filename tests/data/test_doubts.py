@@ -107,6 +107,12 @@ class TestImagesInRows:
         draw = np.random.default_rng(0)
         return draw.integers(0, 256, (120, 8, 8)), draw.integers(0, 10, 120)
 
+    @pytest.mark.parametrize("name", ["Targets", "labels", "species"])
+    def test_labels_are_found_by_their_name(self, name: str, rng: np.random.Generator) -> None:
+        frame = pd.DataFrame({"a": rng.normal(size=60), name: np.arange(60) % 3})
+        (found,) = Doubt.find(read_memory(frame, Reading()))
+        assert found.text.endswith(f"set `label_column={name}`.")
+
     def test_hints_name_labels_and_shape(self, rows: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
         images, labels = rows
         table = np.column_stack([labels, images.reshape(120, -1)])

@@ -101,6 +101,11 @@ def test_suggested_roles_work(names: str) -> None:
     assert Assignment.of("a", names.split(), suggested).found
 
 
+def test_suggested_names_with_spaces_are_quoted() -> None:
+    with pytest.raises(DataError, match=r"such as `arrays='x_train=train data,y_train=y_train'`[.]$"):
+        Assignment.of("a", ["train data", "x_unlabeled", "y_train"])
+
+
 def test_refuses_given_names_that_are_missing() -> None:
     with pytest.raises(DataError, match=r"expected an array named third, found first, second[.] Check `arrays`"):
         Assignment.of("a", ["first", "second"], ["x=third"])
