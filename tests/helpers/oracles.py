@@ -31,6 +31,9 @@ class FixedNormal:
         self.params_size = size
         self.scale = scale
 
+    def change_of_units(self, log_scale: float, *, binarized: bool) -> float:
+        return 0.0 if binarized else log_scale
+
     def __call__(self, params: Any) -> Any:
         return tfd.Independent(tfd.Normal(params, tf.constant(self.scale, params.dtype)), 1)
 

@@ -360,11 +360,11 @@ def read_rows(
             unlabelled.extend([] if labels[-1] else [line])
     if not x:
         raise DataError(f"{path}: expected a line of numbers for each example, found only the names of the columns.")
-    warn_unlabelled(path, [f"on line {line}" for line in unlabelled])
+    warn_about_labels(path, [f"on line {line}" for line in unlabelled])
     return np.array(x, np.float64).reshape(len(x), len(places)), labels, np.array(lines)
 
 
-def warn_unlabelled(source: Path | str, places: Sequence[str]) -> None:
+def warn_about_labels(source: Path | str, places: Sequence[str]) -> None:
     """Warn about rows without a label, if there are any.
 
     Args:
@@ -511,7 +511,7 @@ def labels_from_objects(labels: np.ndarray, source: str) -> np.ndarray:
       source: their name in messages.
     """
     texts = np.where([is_missing(label) for label in labels], "", labels.astype(str))
-    warn_unlabelled(source, [f"in row {row} (counted from 0)" for row in np.flatnonzero(texts == "")])
+    warn_about_labels(source, [f"in row {row} (counted from 0)" for row in np.flatnonzero(texts == "")])
     return labels_from_text(texts)
 
 
