@@ -109,7 +109,7 @@ class TestBuild:
             tv.build(digits_data, latent_dims=2)
         with pytest.raises(UsageError, match="Did you mean 'bernoulli'"):
             tv.build(digits_data, likelihood="bernouli")
-        with pytest.raises(UsageError, match="latent_dim: expected a number of at least 1"):
+        with pytest.raises(UsageError, match=r"^`latent_dim`: expected a number of at least 1"):
             tv.build(digits_data, latent_dim=0)
         with pytest.raises(UsageError, match="`hidden` has no effect"):
             tv.build(digits_data, encoder="mlp", decoder="mlp", hidden=(8,))

@@ -121,7 +121,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("record", [ModelConfig, TrainingConfig, Request])
     def test_records_refuse_unknown_keys(self, record: type[pydantic.BaseModel]) -> None:
-        with pytest.raises(pydantic.ValidationError, match="Extra inputs"):
+        with pytest.raises(UsageError, match=f"^{record.__name__} has no setting `nothing`.$"):
             record(nothing=1)
 
     @pytest.mark.parametrize(
@@ -129,17 +129,17 @@ class TestLimits:
         [
             ({"event_shape": ()}, "at least 1"),
             ({"event_shape": (1, 2, 3, 4)}, "at most 3"),
-            ({"event_shape": (0,)}, "greater than 0"),
+            ({"event_shape": (0,)}, "`event_shape`: expected a number above 0, found 0"),
             ({"event_shape": (10**5, 10**5)}, "may have at most"),
             ({"dataset": "../digits"}, "absolute path"),
             ({"dataset": "/data/../digits.npy"}, "absolute path"),
             ({"data_dir": "data"}, "absolute path"),
             ({"splits": {"dev": 3}}, "'train', 'validation' or 'test'"),
-            ({"splits": {"train": 0}}, "greater than 0"),
+            ({"splits": {"train": 0}}, "`splits.train`: expected a number above 0, found 0"),
         ],
     )
     def test_data_beyond_their_limits(self, values: dict[str, object], message: str) -> None:
-        with pytest.raises(pydantic.ValidationError, match=message):
+        with pytest.raises(UsageError, match=message):
             DataConfig(**{**DATA.model_dump(), **values})
 
 
@@ -241,7 +241,7 @@ class TestReadSettings:
         assert request.reading().given() == {"channels"}
 
     def test_the_first_problem_is_an_error(self) -> None:
-        with pytest.raises(UsageError, match="epochs: expected a number of at least 1, found 0"):
+        with pytest.raises(UsageError, match=r"^`epochs`: expected a number of at least 1, found 0\.$"):
             read_settings({"epochs": 0})
 
 
@@ -273,13 +273,13 @@ class TestRunConfig:
 
     def test_early_stopping_needs_validation_data(self) -> None:
         data = DATA.model_copy(update={"splits": {"train": 80, "test": 10}})
-        with pytest.raises(pydantic.ValidationError, match="`early_stopping` needs a validation split"):
+        with pytest.raises(UsageError, match=r"^`early_stopping` needs a validation split"):
             RunConfig(data=data, model=ModelConfig(), training=TrainingConfig(early_stopping=3))
 
     @pytest.mark.parametrize("name", ["beta", "kl_warmup_epochs", "free_bits"])
     def test_a_weight_of_the_rate_needs_an_objective_that_weighs_it(self, name: str) -> None:
         assert getattr(TrainingConfig(**{name: 2}), name) == 2
-        with pytest.raises(pydantic.ValidationError, match=f"`{name}` has no effect on the objective iwae"):
+        with pytest.raises(UsageError, match=f"^`{name}` has no effect on the objective iwae"):
             TrainingConfig(objective="iwae", **{name: 2})
 
     @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_recorded_callbacks_need_no_code_to_be_read(name: str) -> None:
     """A callback of a notebook or of an uninstalled package changes no number, so its run stays readable."""
     written = run_config().model_dump(mode="json")
     written["training"]["callbacks"] = [{"name": name, "every": 3}]
-    with pytest.raises((UsageError, pydantic.ValidationError)):
+    with pytest.raises(UsageError):
         RunConfig.model_validate(written)
     config = RunConfig.model_validate(written, context=RECORDED)
     assert config.training.callbacks == (Member(name, {"every": 3}),)

@@ -185,7 +185,7 @@ class TestSaveAfterFit:
     ) -> None:
         vae = make_for_digits()
         tv.fit(vae, small_array[:2], epochs=1, steps_per_epoch=1, execution="eager", **{setting: value})
-        with pytest.raises(UsageError, match=f"`fit`: {setting}: .*{limit}"):
+        with pytest.raises(UsageError, match=f"`fit`. `{setting}`: .*{limit}"):
             tv.save(vae, tmp_path / "run")
         assert not (tmp_path / "run").exists()
 

@@ -66,13 +66,13 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda c: {**c, "surprise": 1}, "surprise: this key is unknown"),
-            (lambda c: {k: v for k, v in c.items() if k != "model"}, "model: this key is missing"),
+            (lambda c: {**c, "surprise": 1}, "RunConfig has no setting `surprise`"),
+            (lambda c: {k: v for k, v in c.items() if k != "model"}, "RunConfig needs the setting `model`"),
             (lambda c: {**c, "version": 2}, "expected version 1, found 2"),
             (lambda c: {**c, "version": "x" * 20_000}, "expected version 1, found 'x{100,200}…"),
             (lambda c: {**c, "training": {**c["training"], "callbacks": [3]}}, "the name of a callback, found 3"),
             (lambda c: {**c, "model": {**c["model"], "prior": None}}, "the name of a prior, found None"),
-            (lambda c: {**c, "changes": [{"setting": "learning_rate"}]}, "epoch: this key is missing"),
+            (lambda c: {**c, "changes": [{"setting": "learning_rate"}]}, "`changes` needs the setting `epoch`"),
             (lambda c: {**c, "model": {**c["model"], "latent_dim": 10**12}}, "latent_dim"),
             (lambda c: {**c, "model": {**c["model"], "prior": {"name": "os.system"}}}, "unknown prior"),
             (lambda c: {**c, "model": {**c["model"], "posterior": {"name": "diagonal-normal", "x": 1}}}, "unknown"),
@@ -296,7 +296,7 @@ class TestExtending:
         before = copied.config()
         with pytest.raises(UsageError, match=r"all 2 epochs are done\. Raise the total with `epochs`"):
             copied.extend(learning_rate=5e-4)
-        with pytest.raises(UsageError, match="learning_rate: expected a number above 0"):
+        with pytest.raises(UsageError, match="`learning_rate`: expected a number above 0"):
             copied.extend(3, learning_rate=-1.0)
         assert copied.config() == before
 

@@ -10,9 +10,11 @@ import pkgutil
 import re
 from pathlib import Path
 
+import pydantic
 import pytest
 
 import tfp_vae
+from tfp_vae.core.registry import BaseRecord
 from tfp_vae.model import networks
 from tfp_vae.objectives import Weighted
 from tfp_vae.runs.config import TABLES
@@ -149,6 +151,13 @@ def test_classes_are_abstract_or_final(cls: type) -> None:
     subclasses = [sub for sub in cls.__subclasses__() if sub.__module__.startswith("tfp_vae")]
     assert inspect.isabstract(cls) or cls in OPEN or getattr(cls, "__final__", False) or records
     assert not (getattr(cls, "__final__", False) and subclasses)
+
+
+@pytest.mark.parametrize(
+    "cls", [cls for cls in classes() if issubclass(cls, pydantic.BaseModel)], ids=lambda cls: cls.__name__
+)
+def test_records_of_pydantic_explain_their_errors_in_plain_words(cls: type) -> None:
+    assert issubclass(cls, BaseRecord)
 
 
 HELPERS = {networks.apply_to_last_axis, networks.dropping, networks.needs_images}

@@ -7,7 +7,8 @@ is a bug.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import typing
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ __all__ = [
     "UsageError",
     "cut",
     "first_problem",
+    "no_setting",
     "one_line",
     "pick",
+    "record_error",
     "require",
     "settings_error",
     "suggest",
@@ -192,15 +195,16 @@ def require(kind: type, value: object, subject: str) -> None:
     raise UsageError(subject=subject, expected=article(kind.__name__), found=found)
 
 
+def place(problem: ErrorDetails) -> list[str | int]:
+    """Return the fields and indices of a problem, without pydantic's names of union members, such as `literal[1]`."""
+    return [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
+
+
 def first_problem(error: pydantic.ValidationError) -> str:
     """Return one sentence for the first problem that pydantic found: the field, the expected and the actual value.
 
     Pydantic's own messages name types and URLs, and list all problems at once.
     """
-
-    def place(problem: ErrorDetails) -> list[str | int]:
-        """Return the fields and indices without pydantic's names of union members, such as `literal[1]`."""
-        return [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
 
     def expectation(problem: ErrorDetails) -> str:
         if problem["type"] in EXPECTATIONS:
@@ -209,7 +213,7 @@ def first_problem(error: pydantic.ValidationError) -> str:
                 for key, v in problem.get("ctx", {}).items()
             }
             return EXPECTATIONS[problem["type"]].format(**limits)
-        message = problem["msg"].removeprefix("Value error, ")
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         return f"{message[0].lower()}{message[1:]}".removeprefix("expected ")
 
     problems = error.errors(include_url=False)
@@ -239,8 +243,59 @@ def settings_error(subject: str, error: pydantic.ValidationError) -> UsageError:
     return UsageError(f"{subject}: {problem}{'' if problem.endswith('?') else '.'}")  # it may end with a suggestion
 
 
+def record_error(record: type[pydantic.BaseModel], error: pydantic.ValidationError) -> UsageError:
+    """Return the error for a record that pydantic refused: its first problem, with the setting in backticks.
+
+    Args:
+      record: the class of the record.
+      error: pydantic's error.
+    """
+    first = error.errors(include_url=False)[0]
+    where = [part for part in place(first) if isinstance(part, str)]
+    above = f"`{'.'.join(where[:-1])}`" if where[1:] else record.__name__
+    if first["type"] == "extra_forbidden":
+        return UsageError(no_setting(above, where[-1], names_at(record, where)))
+    if first["type"] == "missing":
+        return UsageError(f"{above} needs the setting `{where[-1]}`.")
+    problem = first_problem(error)
+    if where:
+        own = problem.removeprefix(f"{'.'.join(where)}: ")
+        problem = own if own.startswith("`") else f"`{'.'.join(where)}`: {own}"
+    elif first["type"] in EXPECTATIONS:
+        expected = EXPECTATIONS[first["type"]]
+        problem = f"{record.__name__}: expected {expected}, found {cut(repr(first['input']))}"
+    return UsageError(problem if problem.endswith((".", "?")) else f"{problem}.")
+
+
+def no_setting(owner: str, name: str, settings: Iterable[str]) -> str:
+    """Return the message for a setting that a record does not have, with the nearest of its settings.
+
+    ```python
+    tv.core.errors.no_setting("fit", "epohcs", ["epochs", "seed"])  # "fit has no setting `epohcs`. Did you mean ..."
+    ```
+    """
+    return f"{owner} has no setting `{name}`.{suggest(name, settings, '`')}"
+
+
+def names_at(record: type[pydantic.BaseModel], where: Sequence[str]) -> list[str]:
+    """Return the names of the settings next to the one at `where`, which may be in a record within a record."""
+    records = [record]
+    for part in where[:-1]:
+        hints = [each.model_fields[part].annotation for each in records if part in each.model_fields]
+        records = [each for hint in hints for each in records_in(hint)]
+    return [name for each in records for name in each.model_fields]
+
+
+def records_in(hint: object) -> list[type[pydantic.BaseModel]]:
+    """Return the records in a type hint, such as the members of a union."""
+    inner = [each for part in typing.get_args(hint) for each in records_in(part)]
+    return [typing.cast("type[pydantic.BaseModel]", hint)] if hasattr(hint, "model_fields") else inner
+
+
 EXPECTATIONS = {
     "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
     "finite_number": "a finite number",
     "float_parsing": "a number",
     "float_type": "a number",
@@ -253,6 +308,7 @@ EXPECTATIONS = {
     "less_than": "a number below {lt}",
     "less_than_equal": "a number of at most {le}",
     "literal_error": "{expected}",
+    "model_type": "a mapping of settings",
     "string_type": "text",
     "too_long": "at most {max_length} of them",
     "too_short": "at least {min_length} of them",

@@ -14,6 +14,7 @@ in a run's config need permission, see `allow_code`.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import contextvars
 import dataclasses
@@ -30,9 +31,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, final
 
 import pydantic
 from pydantic.dataclasses import dataclass
-from typing_extensions import TypeVar, dataclass_transform, get_protocol_members
+from typing_extensions import Self, TypeVar, dataclass_transform, get_protocol_members
 
-from tfp_vae.core.errors import RunError, UsageError, cut, first_problem, one_line, settings_error, suggest
+from tfp_vae.core.errors import (
+    RunError,
+    UsageError,
+    first_problem,
+    no_setting,
+    one_line,
+    record_error,
+    settings_error,
+    suggest,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -41,6 +51,7 @@ __all__ = [
     "AS_MAPPING",
     "RECORDED",
     "WIDEST",
+    "BaseRecord",
     "Depth",
     "Member",
     "MemberInfo",
@@ -132,6 +143,59 @@ def record(cls: type[T]) -> type[T]:
 
     setattr(made, "__init__", initialize_or_explain)  # noqa: B010  # a type checker refuses the plain assignment
     return check_keywords(typing.cast("type[T]", made))
+
+
+class BaseRecord(pydantic.BaseModel, abc.ABC):
+    """Base class of frozen records of settings, which refuse unknown names and wrong values.
+
+    ```python
+    tv.runs.config.TrainingConfig(epochs=3)  # `epochs=0` and `epohcs=3` raise UsageError
+    ```
+
+    Raises:
+      UsageError: a name is unknown, a value is missing or wrong, or a field of a record is assigned.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    if not TYPE_CHECKING:  # type checkers know the parameters of each record from its fields
+
+        def __init__(self, /, **values: object) -> None:
+            with plain_errors(type(self)):
+                super().__init__(**values)
+
+        __init__.__pydantic_base_init__ = True  # so that pydantic validates records within records without a call
+
+        def __setattr__(self, name: str, value: object) -> None:
+            called = type(self).__name__
+            raise UsageError(f"{called} cannot be changed. Make a new one with `record.model_copy(update=...)`.")
+
+        @classmethod
+        def model_validate(cls, obj: object, **options: object) -> Self:
+            """Return the record with the values of a mapping."""
+            with plain_errors(cls):
+                return super().model_validate(obj, **options)
+
+        @classmethod
+        def model_validate_json(cls, json_data: str | bytes | bytearray, **options: object) -> Self:
+            """Return the record with the values of a JSON object."""
+            with plain_errors(cls):
+                return super().model_validate_json(json_data, **options)
+
+        def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+            """Return a copy with new values, which are not checked, for some names, which are."""
+            for name in set(update or ()) - type(self).model_fields.keys():
+                raise UsageError(no_setting(type(self).__name__, name, type(self).model_fields))
+            return super().model_copy(update=update, deep=deep)
+
+
+@contextlib.contextmanager
+def plain_errors(record: type[pydantic.BaseModel]) -> Iterator[None]:
+    """Raise UsageError for values of a record that pydantic refuses in this block."""
+    try:
+        yield
+    except pydantic.ValidationError as error:
+        raise record_error(record, error) from None  # the cause would show pydantic's own words
 
 
 def split_numbers(value: object) -> object:
@@ -596,7 +660,7 @@ class Table(Mapping[str, Any], Generic[T_co]):
 
         def validate(value: object, info: pydantic.ValidationInfo) -> Member:
             if not isinstance(value, str | Mapping | Member):
-                raise ValueError(f"expected the name of a {self.kind}, found {cut(repr(value))}")
+                raise ValueError(f"expected the name of a {self.kind}")
             return self.member(value, recorded=bool(info.context and info.context.get("recorded")))
 
         return pydantic.PlainValidator(validate)

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import pydantic
 
-from tfp_vae.core.errors import DataError, UsageError, settings_error, suggest
+from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.types import Array
@@ -113,10 +112,7 @@ def load(
       DataError: the data are missing or malformed, or hold values that are not finite.
     """
     settings = locals()
-    try:
-        reading = Reading.model_validate({name: settings[name] for name in Reading.model_fields})
-    except pydantic.ValidationError as error:
-        raise settings_error("`data.load`", error) from None
+    reading = Reading.model_validate({name: settings[name] for name in Reading.model_fields})
     if isinstance(source, str | os.PathLike):
         name = os.fspath(source)
         if not isinstance(source, str) and DATASETS.knows(name):

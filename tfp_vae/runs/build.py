@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import pydantic
 
-from tfp_vae.core.errors import RunError, UsageError, one_line, settings_error
+from tfp_vae.core.errors import RunError, UsageError, one_line
 from tfp_vae.core.registry import Member, check_keywords, import_object
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array
@@ -89,10 +88,7 @@ def build(
         given |= {name: {"name": "mlp", "hidden": tuple(hidden)} for name in networks}
     settings = {"posterior": posterior, "prior": prior, **given}
     open_choices = [name for name in OPEN if given[name] is None]
-    try:
-        asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
-    except pydantic.ValidationError as error:
-        raise settings_error("`build`", error) from None
+    asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
     check_latent_dim(asked)
     recipe = choose(data.profile, asked, open_choices=open_choices, scaling="none")
     for note in recipe.notes:

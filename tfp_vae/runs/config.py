@@ -9,7 +9,6 @@ default and help, the key in TOML files and the line in reports come from that f
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 import hashlib
 import json
@@ -23,8 +22,8 @@ import numpy as np
 import pydantic
 from pydantic.fields import FieldInfo
 
-from tfp_vae.core.errors import UsageError, cut, first_problem, suggest
-from tfp_vae.core.registry import AS_MAPPING, Member, Table, Widths, allow_code, parse
+from tfp_vae.core.errors import UsageError, first_problem, suggest
+from tfp_vae.core.registry import AS_MAPPING, BaseRecord, Member, Table, Widths, allow_code, parse
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.data.dataset import LARGEST_EVENT
 from tfp_vae.data.named import DATASETS
@@ -93,7 +92,7 @@ def read_callback(value: object, info: pydantic.ValidationInfo) -> Member:
     defined in a notebook. `CALLBACKS.build` checks the member before training.
     """
     if not isinstance(value, str | Mapping | Member):
-        raise ValueError(f"expected the name of a callback, found {cut(repr(value))}")
+        raise ValueError("expected the name of a callback")
     if info.context and info.context.get("recorded"):
         return Member(*parse(value))
     return CALLBACKS.member(value)
@@ -182,12 +181,8 @@ class Setting:
         return self.line.format(value if isinstance(value, int | float) else self.text(value).replace(":", ": ", 1))
 
 
-class _Record(pydantic.BaseModel, abc.ABC):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
 @final
-class Request(_Record):
+class Request(BaseRecord):
     """The settings of `tfp-vae train` that choose data, a folder and output, and the short ways to write others.
 
     A run does not record them as they are, because it records the data and complete members of tables.
@@ -374,7 +369,7 @@ DataPath = Annotated[str, pydantic.AfterValidator(check_data_path)]
 
 
 @final
-class DataConfig(_Record):
+class DataConfig(BaseRecord):
     """The data of a run: their source, how they are read, split, scaled and binarized, and a fingerprint.
 
     Attributes:
@@ -464,7 +459,7 @@ class DataConfig(_Record):
         return {**own, "scaling": scaling, **reading}
 
 
-class ModelConfig(_Record):
+class ModelConfig(BaseRecord):
     """The settings of a model: the dimension of z, and a member of each table.
 
     Members may be given as text.
@@ -477,7 +472,7 @@ class ModelConfig(_Record):
       encoder_input: `values`, or `log1p` for log(1 + x), which suits counts. See `model.vae.ENCODER_INPUTS`.
 
     Raises:
-      pydantic.ValidationError: for an unknown key or member, a setting that a member does not have, or a number beyond
+      UsageError: for an unknown key or member, a setting that a member does not have, or a number beyond
         its limits.
     """
 
@@ -561,7 +556,7 @@ AnyModel = Annotated[
 
 
 @final
-class Change(_Record):
+class Change(BaseRecord):
     """A setting of training that `resume` changed.
 
     Attributes:
@@ -583,7 +578,7 @@ class Change(_Record):
 
 
 @final
-class TrainingConfig(_Record):
+class TrainingConfig(BaseRecord):
     """The settings of training: objective, optimizer, length, seed and execution.
 
     Members may be given as text. The help text of each field describes it.
@@ -593,7 +588,7 @@ class TrainingConfig(_Record):
       objects: settings that were Python objects without a name here, so only Python can continue the training.
 
     Raises:
-      pydantic.ValidationError: for an unknown key, a number beyond its limits, or a weight of the rate under an
+      UsageError: for an unknown key, a number beyond its limits, or a weight of the rate under an
         objective that does not weight it.
     """
 
@@ -738,14 +733,14 @@ class TrainingConfig(_Record):
 
 
 @final
-class RunConfig(_Record):
+class RunConfig(BaseRecord):
     """The config of a run: its data, its model and its training.
 
     Attributes:
       changes: the settings that `resume` changed, in order. `training` has the new values.
 
     Raises:
-      pydantic.ValidationError: for an error in one of the parts, an objective or free bits that need a closed form
+      UsageError: for an error in one of the parts, an objective or free bits that need a closed form
         which the families lack, or early stopping without validation data.
     """
 
@@ -834,7 +829,10 @@ def check_values(values: Mapping[str, Any]) -> dict[str, object]:
             members[name] = [value] if setting.multiple and not several else value
         else:
             fields[name], others[name] = (setting.field.annotation, setting.field), value
-    return {**dict(read_record(pydantic.create_model("Values", **fields), others)), **members}
+    try:
+        return {**dict(pydantic.create_model("Values", **fields)(**others)), **members}
+    except pydantic.ValidationError as error:
+        raise UsageError(first_problem(error)) from None
 
 
 def expand_shortcuts(values: Mapping[str, Any]) -> dict[str, object]:
@@ -868,14 +866,6 @@ def expand_shortcuts(values: Mapping[str, Any]) -> dict[str, object]:
     return expanded
 
 
-def read_record(record: type[R], values: Mapping[str, object]) -> R:
-    """Return a record with these values, or raise UsageError with the first problem."""
-    try:
-        return record(**values)
-    except pydantic.ValidationError as error:
-        raise UsageError(first_problem(error)) from None
-
-
 def read_settings(values: Mapping[str, object]) -> tuple[Request, ModelConfig, TrainingConfig]:
     """Return the records of settings that may contain `hidden` and `mc_samples`.
 
@@ -888,7 +878,7 @@ def read_settings(values: Mapping[str, object]) -> tuple[Request, ModelConfig, T
     expanded = expand_shortcuts(values)
 
     def own(record: type[R]) -> R:
-        return read_record(record, {name: expanded[name] for name in record.model_fields if name in expanded})
+        return record(**{name: expanded[name] for name in record.model_fields if name in expanded})
 
     return own(Request), own(ModelConfig), own(TrainingConfig)
 

@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
-import pydantic
 
 from tfp_vae.core import registry
-from tfp_vae.core.errors import RunError, TfpVaeError, pick, settings_error
+from tfp_vae.core.errors import RunError, TfpVaeError, UsageError, pick
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.files import arrays_bytes
 from tfp_vae.core.registry import Member, Table, check_keywords
@@ -97,8 +96,8 @@ def save(
     try:
         training = _default_training(vae) if fit is None else _training_config(fit)
         config = RunConfig(data=_data_config(vae, fit, folder), model=describe_model(vae, builder), training=training)
-    except pydantic.ValidationError as error:
-        raise settings_error("A run cannot hold this VAE and its `fit`", error) from None
+    except UsageError as error:
+        raise UsageError(f"A run cannot hold this VAE and its `fit`. {error}") from None
     if builder is not None:
         with registry.allow_code():
             found = shapes(config, optimizer=False, builder=builder if callable(builder) else None)

@@ -25,11 +25,10 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import pydantic
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError, cut, first_problem, settings_error
+from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError, cut
 from tfp_vae.core.registry import RECORDED
 from tfp_vae.runs.config import Change, RunConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
@@ -291,8 +290,8 @@ class Run:
             )
         try:
             config = RunConfig.model_validate(value, context=RECORDED)
-        except (pydantic.ValidationError, UsageError) as error:
-            problem = first_problem(error) if isinstance(error, pydantic.ValidationError) else str(error).rstrip(".")
+        except UsageError as error:
+            problem = str(error).removesuffix(".")
             raise RunError(f"{self.folder / CONFIG}: this version cannot read the config ({problem}).") from error
         if not config.data.stored:
             return config
@@ -352,8 +351,8 @@ class Run:
         config = config.model_copy(update={"training": config.training.model_copy(update=dict(new))})
         try:
             RunConfig.model_validate(config.model_dump(mode="json"), context=RECORDED)
-        except pydantic.ValidationError as error:
-            raise settings_error(str(self.folder), error) from error
+        except UsageError as error:
+            raise UsageError(f"{self.folder}: {error}") from error
         return config
 
     def early_end(self) -> Stop | None:
@@ -538,8 +537,7 @@ class Run:
             there = self.files.has(METRICS)
             lines = epoch_lines.parse(self.files.read_bytes(METRICS, LARGEST_METRICS).decode()) if there else []
         except (ValueError, RecursionError) as error:
-            problem = first_problem(error) if isinstance(error, pydantic.ValidationError) else error
-            raise RunError(subject=str(path), expected=expected, found=f"damage ({problem})", remedy=REWRITE) from error
+            raise RunError(subject=str(path), expected=expected, found=f"damage ({error})", remedy=REWRITE) from error
         epochs = self._recorded_status().epochs
         if len(lines) < epochs:
             raise RunError(

@@ -72,11 +72,11 @@ def test_damaged_file_of_the_run_is_refused(here: Path, copied: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("environment.json", {"packages": None}, "packages: expected"),
-        ("training.json", {"validation": {"elbo": "high"}}, "validation.elbo: expected a number, found 'high'"),
-        ("training.json", {"parameters": 10**400}, "parameters: expected"),
-        ("evaluation.json", {}, "this key is missing"),
-        ("state.json", {"state": ["finished"]}, "state: expected"),
+        ("environment.json", {"packages": None}, "`packages`: expected"),
+        ("training.json", {"validation": {"elbo": "high"}}, "`validation.elbo`: expected a number, found 'high'"),
+        ("training.json", {"parameters": 10**400}, "`parameters`: expected"),
+        ("evaluation.json", {}, "Evaluation needs the setting"),
+        ("state.json", {"state": ["finished"]}, "`state`: expected"),
     ],
 )
 def test_wrong_value_with_a_valid_checksum_is_refused(

@@ -130,7 +130,7 @@ class TestReading:
     def test_error_of_a_record_names_the_file_the_value_and_the_remedy(self, held: Files) -> None:
         held.write("state.json", {"state": "odd"})
         with pytest.raises(
-            RunError, match=r"state\.json: a value is missing or wrong \(state: expected .*\)\. Delete it"
+            RunError, match=r"state\.json: a value is missing or wrong \(`state`: expected .*\)\. Delete it"
         ):
             held.read_record("state.json", Status, "Delete it.")
 

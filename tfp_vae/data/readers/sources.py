@@ -24,6 +24,7 @@ import pydantic
 
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
+from tfp_vae.core.registry import BaseRecord
 from tfp_vae.data.readers import arrays, images, tables
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
 from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
@@ -129,7 +130,7 @@ Size = Annotated[tuple[Side, Side], pydantic.BeforeValidator(split_size)]
 
 
 @final
-class Reading(pydantic.BaseModel):
+class Reading(BaseRecord):
     """How a source is read. A run keeps it, so that new data are read in the same way.
 
     label_column: the column of a table that holds labels, by name or position. Position 1 is the first, -1 the last.
@@ -149,10 +150,9 @@ class Reading(pydantic.BaseModel):
     ```
 
     Raises:
-      pydantic.ValidationError: a key is unknown, there is no column, or a side is outside 1 to 16,384.
+      UsageError: a key is unknown, there is no column, or a side is outside 1 to 16,384.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     label_column: Column | None = None
     columns: Columns | None = None
     drop_columns: Columns | None = None

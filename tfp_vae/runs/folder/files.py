@@ -18,10 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, final
 
-import pydantic
-
 from tfp_vae.core import files as storage
-from tfp_vae.core.errors import DataError, DiskError, RunError, first_problem
+from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError
 from tfp_vae.runs.folder import lock as locks
 from tfp_vae.runs.folder.records import Record
 
@@ -181,8 +179,8 @@ class Files:
             return None
         try:
             return record.model_validate(self.read(name))
-        except pydantic.ValidationError as error:
-            problem = first_problem(error)
+        except UsageError as error:
+            problem = str(error).removesuffix(".")
             raise RunError(f"{self.folder / name}: a value is missing or wrong ({problem}).", remedy=remedy) from error
 
     def write(self, name: str, value: Mapping[str, object]) -> None:

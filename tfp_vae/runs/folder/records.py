@@ -21,6 +21,7 @@ import pydantic
 
 from tfp_vae.core.errors import cut
 from tfp_vae.core.files import restore_non_finite
+from tfp_vae.core.registry import BaseRecord
 from tfp_vae.evaluation.metrics import METRICS
 
 __all__ = [
@@ -57,13 +58,13 @@ Line = Annotated[str, pydantic.AfterValidator(check_length)]
 State = Literal["running", "finished", "interrupted", "failed"]
 
 
-class Record(pydantic.BaseModel, abc.ABC):
+class Record(BaseRecord, abc.ABC):
     """The content of a JSON object: a type for each key, and no other keys.
 
     A null with a reason, as `files.json_text` writes it, is read back as inf, -inf or nan.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = pydantic.ConfigDict(strict=True)
 
     def content(self) -> dict[str, Any]:
         """Return the object as it is written. Keys that may be missing are left out if they were."""
