@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
+
 from .. import console, options, output
 from ..examples import Examples, example_options, select_examples
 
@@ -20,10 +22,15 @@ BINARIZED_AT_RANDOM = (
     "continuous-bernoulli."
 )
 
+UNKNOWN_ERROR = f"the effective sample size is below {FEWEST_EFFECTIVE}"
+
 
 def columns(examples: Examples, estimates: Estimates, measure: Measure) -> dict[str, np.ndarray]:
-    """Return a table with one row per example: its index, log p(x), the ELBO and its terms, the ESS, the measure."""
-    names = ("log_likelihood", "distortion", "rate", "ess")
+    """Return a table with one row per example: its index, log p(x) with its errors, the ELBO, its terms, the measure.
+
+    Error, bias and interval are `nan` if they are unknown.
+    """
+    names = ("log_likelihood", "error", "bias", "low", "high", "distortion", "rate", "ess")
     values = {**{name: getattr(estimates, name) for name in names}, "elbo": estimates.elbo}
     if measure.log_scale:
         values["log_likelihood_scaled"] = estimates.log_likelihood + measure.log_scale
@@ -116,10 +123,13 @@ def command(
         )
     path = output.write(found, out_path, f"scores-{name}.csv", FORMS, examples, estimates, restored.measure)
     least = most_anomalous(estimates.log_likelihood, show)
-    table = {**examples.columns(), "log_likelihood": estimates.log_likelihood}
+    table = {**examples.columns(), "log_likelihood": estimates.log_likelihood, "error": estimates.error}
     rows = [
         dict(zip(table, row, strict=True)) for row in zip(*(c[least].tolist() for c in table.values()), strict=True)
     ]
+    for row in rows:
+        if np.isnan(row["error"]):
+            row |= {"error": None, "error_reason": UNKNOWN_ERROR}
     result = output.record(found, restored, **examples.origin, **metrics, most_anomalous=rows, out=str(path))
     if plots:
         from tfp_vae.plots import png, ranking
@@ -140,11 +150,14 @@ def command(
     spread = f" (standard error {error:.3f})" if np.isfinite(error) else ""
     click.echo(f"{source}: {head}")
     click.echo(f"log p(x), mean: {metrics['log_likelihood']:.3f} nats{spread}")
+    if unknown := int(np.sum(np.isnan(estimates.error))):
+        click.echo(f"error unknown for {unknown:,} of {len(x):,} examples: {UNKNOWN_ERROR}")
     if restored.measure.log_scale:
         click.echo(f"log p(x) of the scaled values, mean: {metrics['log_likelihood_scaled']:.3f} nats")
     click.echo(output.measure_line(metrics))
     click.echo("the most anomalous:")
-    console.print_table(list(table), [list(row.values()) for row in rows])
+    shown = [[row[name] for name in table] for row in rows]
+    console.print_table(list(table), [["unknown" if cell is None else cell for cell in row] for row in shown])
     click.echo(path)
     if plots:
         click.echo(result["picture"])

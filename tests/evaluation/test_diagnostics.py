@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from tests.helpers.oracles import LinearGaussian
 from tfp_vae.evaluation.diagnostics import (
     Tally,
     generalized_pareto_shape,
-    log_mean_error,
+    group_error,
+    is_known,
+    log_tail_mean,
     mean_error,
+    mean_interval,
     pareto_k,
-    second_order_bias,
     standard_error,
     tail_size,
 )
 from tfp_vae.evaluation.importance import estimate, summarize
+
+Draw: TypeAlias = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+"""Draws log-weights of a shape [K, B]. The mean weight is 1."""
 
 
 @pytest.mark.parametrize("shape", [-0.3, 0.0, 0.3, 0.7, 1.2])
@@ -79,25 +88,146 @@ def test_tail_grows_with_the_root_of_the_samples(samples: int, size: int) -> Non
     assert tail_size(samples) == size
 
 
-def test_error_and_bias_of_a_log_mean_agree_with_repeats(rng: np.random.Generator) -> None:
-    """The log of the mean of lognormal weights scatters and lies low, as the effective sample size predicts."""
-    spread, samples = 0.5, 400
-    log_w = rng.normal(-(spread**2) / 2, spread, size=(samples, 20_000))
-    w = np.exp(log_w)
-    estimates = np.log(w.mean(axis=0))
-    ess = w.sum(axis=0) ** 2 / (w**2).sum(axis=0)
-    assert abs(log_mean_error(ess, samples).mean() / estimates.std() - 1) < 0.03
-    bias, error = -estimates.mean(), estimates.std() / np.sqrt(estimates.size)
-    assert abs(second_order_bias(ess, samples).mean() - bias) < 4 * error
+def tally_of(log_w: np.ndarray) -> Tally:
+    """Return the tally of log-weights [K, B], added in tiles."""
+    tally = Tally(log_w.shape[1], len(log_w))
+    for start in range(0, len(log_w), 100):
+        tally.add(log_w[start : start + 100], np.zeros_like(log_w[start : start + 100]))
+    return tally
+
+
+def lognormal(spread: float) -> Draw:
+    return lambda rng, shape: rng.normal(-(spread**2) / 2, spread, shape)
+
+
+def gamma(shape: float) -> Draw:
+    return lambda rng, size: np.log(rng.gamma(shape, size=size) / shape)
+
+
+def pareto(power: float) -> Draw:
+    return lambda rng, shape: np.log((rng.pareto(power, shape) + 1) * (power - 1) / power)
+
+
+def normal_pair(dimensions: int, scale: float, shift: float) -> Draw:
+    """The weights of a Normal proposal for a standard Normal posterior, as a diagonal encoder has them."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        noise = rng.normal(size=(dimensions, *shape))
+        return np.sum((noise**2 - (shift + scale * noise) ** 2) / 2 + np.log(scale), axis=0)
+
+    return draw
+
+
+def two_kinds(share: float, factor: float) -> Draw:
+    """Most weights are even, and a share of them is larger by a factor."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        log_w = lognormal(0.5)(rng, shape) + np.log(factor) * (rng.random(shape) < share)
+        return np.asarray(log_w - np.log1p(share * (factor - 1)))
+
+    return draw
+
+
+FAMILIES = {
+    "lognormal": [lognormal(0.3), lognormal(1), lognormal(2), lognormal(3)],
+    "gamma": [gamma(0.1), gamma(0.3), gamma(1), gamma(5)],
+    "pareto": [pareto(1.5), pareto(2), pareto(3), pareto(5)],
+    "normal pair": [normal_pair(10, 0.9, 0.3), normal_pair(20, 0.8, 0.4), normal_pair(20, 1.2, 0.3)],
+    "two kinds": [two_kinds(0.1, 10), two_kinds(0.05, 20)],
+}
+"""Weights with mean 1, so log p(x) = 0. The proposals are good to poor."""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_intervals_contain_the_truth_as_often_as_they_say(family: str, rng: np.random.Generator) -> None:
+    covered = []
+    for draw, samples in itertools.product(FAMILIES[family], (50, 100, 500)):
+        low, high = tally_of(draw(rng, (samples, 120))).interval
+        covered.append(((low < 0) & (high > 0))[~np.isnan(low)])
+    assert len(np.concatenate(covered)) > 500
+    assert 0.85 <= np.concatenate(covered).mean() <= 0.95
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_error_of_a_mean_is_its_spread_over_seeds(family: str, rng: np.random.Generator) -> None:
+    """Also if a few weights dominate, so that the errors of single examples are unknown."""
+    for draw, samples in itertools.product(FAMILIES[family], (50, 200)):
+        tally = tally_of(draw(rng, (samples, 800)))
+        means = tally.log_likelihood.reshape(80, 10).mean(axis=1)
+        spread = np.sqrt(np.mean((means - means.mean()) ** 2))
+        error = np.sqrt(np.mean(tally.spread**2) / 10)
+        assert error == pytest.approx(spread, rel=0.25)
+
+
+@pytest.mark.parametrize("draw", [lognormal(1.5), lognormal(2), lognormal(3)])
+def test_bias_grows_with_the_rise_of_the_estimate(draw: Draw, rng: np.random.Generator) -> None:
+    tally = tally_of(draw(rng, (100, 4_000)))
+    assert tally.shortfall.mean() == pytest.approx(-tally.log_likelihood.mean(), rel=0.25)
+
+
+def test_error_and_bias_of_even_weights_agree_with_the_delta_method(rng: np.random.Generator) -> None:
+    """By the delta method, var(log mean w) ~ var(w) / (K mean(w)^2), and the bias is half of it."""
+    tally = tally_of(lognormal(0.3)(rng, (400, 600)))
+    variance = np.expm1(0.3**2) / 400
+    assert np.mean(tally.spread**2) == pytest.approx(variance, rel=0.05)
+    assert tally.shortfall.mean() == pytest.approx(variance / 2, rel=0.05)
+    low, high = tally.interval - tally.log_likelihood
+    assert np.median(-low) == pytest.approx(1.7 * np.sqrt(variance), rel=0.2)
+    assert np.median(high) == pytest.approx(1.7 * np.sqrt(variance), rel=0.2)
+
+
+def test_group_error_leaves_out_one_group_at_a_time(rng: np.random.Generator) -> None:
+    w, sizes = rng.gamma(0.5, size=(50, 3)), np.array([10, 11, 9, 20])
+    groups = np.split(w, np.cumsum(sizes)[:-1])
+    left = [np.log(np.concatenate([*groups[:i], *groups[i + 1 :]]).mean(axis=0)) for i in range(4)]
+    expected = np.sqrt(3 * np.var(left, axis=0))
+    log_sums = np.log([group.sum(axis=0) for group in groups])
+    np.testing.assert_allclose(group_error(log_sums - 1_000, sizes), expected, rtol=1e-9)
+
+
+def test_a_dominant_weight_has_an_error_of_several_nats() -> None:
+    log_w = np.zeros([160, 1])
+    log_w[7] = 20
+    tally = tally_of(log_w)
+    assert tally.spread[0] > 5
+    assert tally.shortfall[0] > 5
+    assert np.isnan(tally.interval).all()
+
+
+def test_error_is_known_from_ten_effective_samples_on() -> None:
+    np.testing.assert_array_equal(is_known(np.array([1.0, 9.99, 10.0, 500.0, np.nan])), [0, 0, 1, 1, 0])
 
 
 def test_equal_weights_leave_no_error() -> None:
-    assert log_mean_error(np.array([100.0]), 100) == 0
+    tally = tally_of(np.full([100, 2], -3.0))
+    np.testing.assert_allclose(tally.spread, 0, atol=1e-7)
+    np.testing.assert_allclose(tally.shortfall, 0, atol=1e-7)
+    np.testing.assert_allclose(tally.interval, -3, atol=1e-4)
+
+
+def test_groups_without_weight_leave_a_finite_error() -> None:
+    log_w = np.full([100, 1], -np.inf)
+    log_w[3:40] = 0
+    assert np.isfinite(tally_of(log_w).spread).all()
+    assert np.isfinite(tally_of(log_w).shortfall).all()
 
 
 def test_one_sample_has_no_error_estimate() -> None:
-    assert np.isnan(log_mean_error(np.ones(3), 1)).all()
-    assert np.isnan(second_order_bias(np.ones(3), 1)).all()
+    tally = tally_of(np.zeros([1, 3]))
+    for unknown in (tally.spread, tally.shortfall, tally.interval):
+        assert np.isnan(unknown).all()
+
+
+@pytest.mark.parametrize(("scale", "shape"), [(0.1, 0.02), (0.8, 0.1), (3.0, 0.3), (1.0, 0.7)])
+def test_mean_of_a_tail_is_an_integral(scale: float, shape: float) -> None:
+    expected, _ = integrate.quad(lambda v: np.exp(scale / shape * (1 - v**shape)), 0, 1, epsabs=0, limit=500)
+    assert log_tail_mean(np.array(scale), np.array(shape)) == pytest.approx(np.log(expected), rel=1e-6)
+
+
+def test_interval_of_a_mean_reaches_up_to_twice_the_bias() -> None:
+    low, high = mean_interval(-90, 0.1, 0.05)
+    assert low == pytest.approx(-90 - 0.1 * stats.norm.ppf(0.95))
+    assert high == pytest.approx(-90 + 0.1 * stats.norm.ppf(0.95) + 0.1)
 
 
 class TestTally:
@@ -124,6 +254,20 @@ class TestTally:
         tail = np.sort(log_w, axis=0)[-tail_size(500) - 1 :]
         np.testing.assert_allclose(tally.pareto_k, pareto_k(tail), rtol=1e-12)
 
+    @pytest.mark.parametrize("part", [1, 7, 100, 600])
+    def test_errors_do_not_depend_on_the_parts(self, rng: np.random.Generator, part: int) -> None:
+        log_w = rng.normal(-90, 1.5, size=(500, 4))
+        whole, tally = Tally(4, 500), Tally(4, 500, (1, 10, 333))
+        whole.add(log_w, np.zeros_like(log_w))
+        for start in range(0, 500, part):
+            tally.add(log_w[start : start + part], np.zeros_like(log_w[start : start + part]))
+        for name in ("spread", "shortfall", "interval"):
+            np.testing.assert_allclose(getattr(tally, name), getattr(whole, name), rtol=1e-10)
+
+    def test_errors_do_not_depend_on_other_examples(self, rng: np.random.Generator) -> None:
+        log_w = rng.normal(size=(200, 5))
+        np.testing.assert_allclose(tally_of(log_w).interval[:, 3:4], tally_of(log_w[:, 3:4]).interval, rtol=1e-10)
+
     def test_samples_beyond_the_last_are_left_out(self, drawn: tuple[np.ndarray, np.ndarray]) -> None:
         long, exact = Tally(4, 120), Tally(4, 120)
         long.add(*drawn)
@@ -149,7 +293,7 @@ def test_monte_carlo_interval_covers_the_truth(linear: LinearGaussian) -> None:
     estimates = estimate(vae, repeated, iw_samples=1_000, seed=(3, 1), batch_size=500, execution="graph")
     assert np.mean(estimates.pareto_k < 0.7) > 0.99
     means = estimates.log_likelihood.reshape(REPEATS, -1).mean(axis=1)
-    errors = np.sqrt((log_mean_error(estimates.ess, 1_000).reshape(REPEATS, -1) ** 2).sum(axis=1)) / len(x)
+    errors = np.sqrt((estimates.spread.reshape(REPEATS, -1) ** 2).sum(axis=1)) / len(x)
     assert_covers(means, errors, truth)
 
 
@@ -162,7 +306,7 @@ def test_interval_over_examples_covers_the_truth(linear: LinearGaussian) -> None
     estimates = estimate(vae, x, iw_samples=100, seed=(3, 2), batch_size=500, execution="graph")
     parts = np.split(np.arange(len(x)), REPEATS)
     summaries = [
-        summarize(type(estimates)(*(column[part] for column in estimates)), linear.size, 100, discrete=False)
+        summarize(type(estimates)(*(column[part] for column in estimates)), linear.size, discrete=False)
         for part in parts
     ]
     means = np.array([summary.log_likelihood for summary in summaries])

@@ -22,7 +22,6 @@ from tfp_vae.core.supports import Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.binarization import Threshold, Unchanged
-from tfp_vae.evaluation.diagnostics import log_mean_error
 from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
 from tfp_vae.evaluation.importance import Estimator, estimate
 from tfp_vae.model.likelihoods import Likelihood
@@ -57,10 +56,13 @@ def test_integer_seed_gives_the_numbers_of_an_evaluation(restored: LoadedRun, di
 def test_record_holds_the_estimates_and_their_errors(vae: VAE, x: np.ndarray, found: LogLikelihood) -> None:
     expected = estimate(vae, x, iw_samples=40, seed=seed_for(3, Purpose.EVALUATION), execution="graph")
     np.testing.assert_array_equal(found.values, expected.log_likelihood)
-    np.testing.assert_array_equal(found.errors, log_mean_error(expected.ess, 40))
+    np.testing.assert_array_equal(found.errors, expected.error)
+    np.testing.assert_array_equal(found.biases, expected.bias)
+    np.testing.assert_array_equal(found.intervals, np.stack([expected.low, expected.high], axis=1))
     assert found.mean() == expected.log_likelihood.mean()
     assert found.standard_error == pytest.approx(expected.log_likelihood.std(ddof=1) / np.sqrt(7))
-    assert (found.errors > 0).all()
+    assert np.isnan(found.errors).sum() == found.unknown == np.sum(found.ess < 10) > 0
+    assert (found.errors[found.ess >= 10] > 0).all()
 
 
 def test_exact_posterior_has_no_error(linear: LinearGaussian) -> None:
@@ -111,11 +113,17 @@ def test_refuses_zero_examples(vae: VAE, x: np.ndarray) -> None:
 def test_notebook_shows_averages_and_diagnostics(found: LogLikelihood) -> None:
     html = found._repr_html_()
     assert "log p(x) of 7 examples, K = 40" in html
-    for label in ("standard error over examples", "median effective sample size", "k̂ above 0.7"):
+    for label in (
+        "standard error over examples",
+        "median effective sample size",
+        "k̂ above 0.7",
+        "likely bias",
+        "unknown error",
+    ):
         assert label in html
     assert f"{found.mean():.5g}" in html
     assert repr(found).startswith(f"LogLikelihood({found.mean():.5g} ± ")
-    assert repr(found).endswith("nats, 7 examples, K = 40)")
+    assert repr(found).endswith(f"nats, 7 examples, K = 40, error unknown for {found.unknown})")
 
 
 def test_one_example_has_no_standard_error(vae: VAE, x: np.ndarray) -> None:

@@ -88,11 +88,15 @@ def synthetic_estimates() -> Estimates:
         log_likelihood=draw.normal(-90, 5, 50),
         distortion=draw.normal(80, 5, 50),
         rate=draw.uniform(5, 15, 50),
-        ess=draw.uniform(1, 10, 50),
+        ess=draw.uniform(9.9, 15, 50),
         pareto_k=np.append(draw.uniform(0, 1.2, 49), np.nan),
         sweep=np.zeros([50, 0]),
         posterior_mean=draw.normal(size=(50, 4)) * [1.0, 0.01, 0.5, 0.0],
         posterior_mean_variance=np.zeros([50, 4]),
+        spread=draw.uniform(0.1, 0.3, 50),
+        shortfall=draw.uniform(0.01, 0.05, 50),
+        low=draw.normal(-95, 5, 50),
+        high=draw.normal(-85, 5, 50),
     )
 
 
@@ -101,8 +105,9 @@ def synthetic_estimates() -> Estimates:
     [
         ("log_likelihood", lambda e: e.log_likelihood.mean()),
         ("log_likelihood_se", lambda e: e.log_likelihood.std(ddof=1) / math.sqrt(50)),
-        ("log_likelihood_mc_error", lambda e: math.sqrt(np.sum(1 / e.ess - 1 / 10)) / 50),
-        ("likely_bias", lambda e: np.mean(1 / e.ess - 1 / 10) / 2),
+        ("log_likelihood_mc_error", lambda e: math.sqrt(np.sum(e.spread**2)) / 50),
+        ("likely_bias", lambda e: np.mean(e.shortfall)),
+        ("error_unknown_share", lambda e: np.sum(e.ess < 10) / 50),
         ("elbo", lambda e: np.mean(-e.distortion - e.rate)),
         ("elbo_se", lambda e: np.std(-e.distortion - e.rate, ddof=1) / math.sqrt(50)),
         ("distortion", lambda e: e.distortion.mean()),
@@ -117,7 +122,7 @@ def synthetic_estimates() -> Estimates:
 )
 def test_summary_follows_the_definition(key: str, definition: Callable[[Estimates], float]) -> None:
     estimates = synthetic_estimates()
-    summary = summarize(estimates, event_size=64, iw_samples=10, discrete=True)
+    summary = summarize(estimates, event_size=64, discrete=True)
     assert getattr(summary, key) == pytest.approx(definition(estimates), rel=1e-12)
 
 
@@ -127,12 +132,12 @@ def test_every_field_of_a_summary_is_a_metric_or_its_error() -> None:
 
 
 def test_a_density_has_no_bits() -> None:
-    assert math.isnan(summarize(synthetic_estimates(), event_size=64, iw_samples=10, discrete=False).bits_per_dim)
+    assert math.isnan(summarize(synthetic_estimates(), event_size=64, discrete=False).bits_per_dim)
 
 
 def test_one_example_has_neither_standard_errors_nor_active_units() -> None:
     one = Estimates(*(column[:1] for column in synthetic_estimates()))
-    summary = summarize(one, event_size=64, iw_samples=10, discrete=True)
+    summary = summarize(one, event_size=64, discrete=True)
     assert all(math.isnan(value) for value in (summary.log_likelihood_se, summary.elbo_se, summary.active_units))
 
 

@@ -35,6 +35,8 @@ from tfp_vae.runs.results import (
     ladder,
     most_anomalous,
     score,
+    sign_of_difference,
+    unknown_errors,
     verdict,
 )
 from tfp_vae.runs.run import Run
@@ -341,44 +343,68 @@ class TestAdvice:
     """Advice appears if the weights need it."""
 
     @staticmethod
-    def given(ess: float, pareto_k: float) -> str | None:
+    def given(ess: float, bias: float, samples: int = 1_000, annealed: int | None = None) -> str:
         column = np.zeros(10)
-        estimates = Estimates(
-            column,
-            column,
-            column,
-            np.full(10, ess),
-            np.full(10, pareto_k),
-            np.zeros([10, 0]),
-            np.zeros([10, 2]),
-            np.zeros([10, 2]),
+        estimates = Estimates(*(column for _ in Estimates._fields))._replace(
+            ess=np.full(10, ess),
+            pareto_k=np.full(10, 0.9),
+            shortfall=np.full(10, bias),
+            posterior_mean=np.zeros([10, 2]),
+            posterior_mean_variance=np.zeros([10, 2]),
         )
-        return advice(summarize(estimates, 4, 1_000, discrete=True), 1_000)
+        return advice(summarize(estimates, 4, discrete=True), samples, annealed=annealed) or ""
 
     def test_advice_if_samples_are_too_few_to_judge(self) -> None:
-        said = self.given(900.0, np.nan)
-        assert said is not None
-        assert "too few to tell" in said
+        assert "unknown, because K = 5 is too small" in self.given(4.0, 0.2, samples=5)
 
-    def test_even_weights_need_no_advice(self) -> None:
-        assert self.given(900.0, 0.2) is None
+    def test_a_small_bias_needs_no_advice_whatever_the_shape_of_the_tail(self) -> None:
+        assert self.given(900.0, 0.001) == ""
 
-    def test_advice_on_heavy_tails(self) -> None:
-        said = self.given(300.0, 0.9)
-        assert said is not None
-        assert "k̂ exceeds 0.7 for 100% of the examples" in said
-        assert "`ais_steps=1000` gives a bound" in said
+    def test_advice_on_a_bias(self) -> None:
+        found = self.given(300.0, 0.31)
+        assert "biased low, by about 0.31 nats" in found
+        assert "`ais_steps=1000` gives a bound" in found
 
-    def test_advice_on_a_small_effective_sample_size(self) -> None:
-        said = self.given(5.0, 0.3)
-        assert said is not None
-        assert "5.0 of 1,000" in said
+    def test_advice_on_unknown_errors(self) -> None:
+        found = self.given(5.0, 0.3)
+        assert "unknown for 100% of the examples, because fewer than 10 of their 1,000 samples count" in found
+        assert "0.30 nats or more" in found
+
+    @pytest.mark.parametrize("ess", [5.0, 300.0])
+    def test_no_advice_if_annealing_agrees(self, ess: float) -> None:
+        assert self.given(ess, 0.3, annealed=0) == ""
+
+    def test_advice_agrees_with_a_higher_annealing(self) -> None:
+        found = self.given(900.0, 0.001, annealed=1)
+        assert "biased low, because annealing is higher" in found
+        assert "ais_steps" not in found
+
+    def test_a_lower_annealing_proves_nothing(self) -> None:
+        assert self.given(900.0, 0.001, annealed=-1) == ""
+        assert "about 0.31 nats" in self.given(300.0, 0.31, annealed=-1)
+
+
+def test_unknown_errors_have_a_reason() -> None:
+    column = np.zeros(4)
+    estimates = Estimates(*(column for _ in Estimates._fields))._replace(
+        ess=np.array([3.0, 50, 50, 50]), posterior_mean=np.zeros([4, 2]), posterior_mean_variance=np.zeros([4, 2])
+    )
+    found = unknown_errors(summarize(estimates, 4, discrete=True), 100)
+    assert found["log_likelihood_low"] is None
+    assert found["log_likelihood_low_reason"] == "the effective sample size is below 10 for 25% of the examples"
+    known = estimates._replace(ess=np.full(4, 50.0))
+    assert unknown_errors(summarize(known, 4, discrete=True), 100) == {}
 
 
 @pytest.mark.parametrize(("shift", "said"), [(0.0, "agree"), (5.0, "higher"), (-5.0, "lower")])
 def test_verdict_compares_a_difference_with_its_error(shift: float, said: str, rng: np.random.Generator) -> None:
     difference = rng.normal(size=100)
     assert said in verdict(difference - difference.mean() + shift)
+
+
+def test_verdict_on_one_example_says_that_it_is_too_few() -> None:
+    assert verdict(np.array([0.3])) == "one example is too few to compare them"
+    assert sign_of_difference(0.3, float("nan")) is None
 
 
 @pytest.mark.parametrize("name", list(EVALUATION_PICTURES))

@@ -19,7 +19,7 @@ from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
-from tfp_vae.evaluation.diagnostics import log_mean_error
+from tfp_vae.evaluation.diagnostics import group_error
 from tfp_vae.evaluation.importance import DECODED_VALUES, Progress, slices
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
@@ -44,7 +44,7 @@ class Annealed(NamedTuple):
     """The result of annealing for each of N examples.
 
     log_likelihood: logarithm of the mean weight of the chains, nats [N].
-    error: its Monte Carlo standard error, from the weights of the chains, nats [N].
+    error: its Monte Carlo standard error, from leaving out one chain at a time, nats [N].
     accepted: share of accepted proposals, [N].
     """
 
@@ -267,10 +267,9 @@ class _Annealer:
     def _lower_bound(self, x: Array, path: _Path, seed: Seed) -> Annealed:
         chains = self._run(x, self._sample_prior(self._count, x, seed), path, seed)
         log_w = np.asarray(chains.log_w, np.float64)
-        total, total_squares = np.logaddexp.reduce(log_w, axis=0), np.logaddexp.reduce(2 * log_w, axis=0)
         return Annealed(
-            log_likelihood=total - math.log(self._count),
-            error=log_mean_error(np.exp(2 * total - total_squares), self._count),
+            log_likelihood=np.logaddexp.reduce(log_w, axis=0) - math.log(self._count),
+            error=group_error(log_w, np.ones(self._count)),
             accepted=np.asarray(chains.accepted).mean(axis=0) / len(path.betas),
         )
 

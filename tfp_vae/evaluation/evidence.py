@@ -18,7 +18,7 @@ from tfp_vae.core.supports import BINARY, first_violation
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import Dataset, Split, check_split
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, Unchanged, binarize_held_out
-from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, log_mean_error, mean_error, standard_error
+from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, PARETO_K_LIMIT, mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates, Progress, estimate
 from tfp_vae.evaluation.metrics import Measure
 from tfp_vae.model.vae import VAE
@@ -39,7 +39,8 @@ class LogLikelihood:
 
     ```python
     log_px = tv.log_likelihood(vae, x, iw_samples=100)
-    log_px.values, log_px.errors  # [16] each, nats
+    log_px.values, log_px.errors, log_px.biases  # [16] each, nats
+    log_px.intervals  # [16, 2]: 90% intervals for log p(x)
     log_px.mean(), log_px.standard_error  # over the examples
     np.sort(log_px)[:3]  # the three least likely examples
     ```
@@ -65,8 +66,21 @@ class LogLikelihood:
 
     @property
     def errors(self) -> np.ndarray:
-        """The Monte Carlo standard error of each estimate, [N]. NaN for one sample, see `log_mean_error`."""
-        return log_mean_error(self.ess, self.iw_samples)
+        """The Monte Carlo standard error of each estimate, [N]. NaN if the effective sample size is below 10."""
+        return self.estimates.error
+
+    @property
+    def biases(self) -> np.ndarray:
+        """How far each estimate lies below log p(x) in expectation, [N]. NaN if the error is unknown."""
+        return self.estimates.bias
+
+    @property
+    def intervals(self) -> np.ndarray:
+        """A 90% interval for log p(x) of each example, low and high, [N, 2]. NaN if the error is unknown.
+
+        It extends further upwards, because a sample usually misses the largest weights.
+        """
+        return np.stack([self.estimates.low, self.estimates.high], axis=1)
 
     @property
     def ess(self) -> np.ndarray:
@@ -83,6 +97,11 @@ class LogLikelihood:
         """The standard error of the mean over examples. NaN for a single example."""
         return standard_error(self.values)
 
+    @property
+    def unknown(self) -> int:
+        """The number of examples whose error is unknown, because their effective sample size is below 10."""
+        return int(np.sum(~self.estimates.known))
+
     def mean(self) -> float:
         """Return the mean over the examples."""
         return float(self.values.mean())
@@ -95,7 +114,8 @@ class LogLikelihood:
 
     def __repr__(self) -> str:
         error = f" ± {self.standard_error:.3g}" if len(self) > 1 else ""
-        return f"LogLikelihood({self.mean():.5g}{error} nats, {len(self):,} examples, K = {self.iw_samples:,})"
+        unknown = f", error unknown for {self.unknown:,}" if self.unknown else ""
+        return f"LogLikelihood({self.mean():.5g}{error} nats, {len(self):,} examples, K = {self.iw_samples:,}{unknown})"
 
     def _repr_html_(self) -> str:
         rows = [
@@ -106,7 +126,9 @@ class LogLikelihood:
             ("mean log p(x), nats", self.mean()),
             *([("of the scaled values, nats", float(self.scaled.mean()))] if self.measure.log_scale else []),
             ("standard error over examples", self.standard_error),
-            ("Monte Carlo error of the mean", mean_error(self.errors)),
+            ("Monte Carlo error of the mean", mean_error(self.estimates.spread)),
+            ("likely bias of the mean", float(self.estimates.shortfall.mean())),
+            (f"examples with unknown error (sample size below {FEWEST_EFFECTIVE})", self.unknown),
             ("median effective sample size", float(np.median(self.ess))),
             ("median Pareto k̂", float(np.median(self.pareto_k))),
             (f"examples with k̂ above {PARETO_K_LIMIT}", int(np.sum(self.pareto_k > PARETO_K_LIMIT))),
@@ -131,8 +153,8 @@ def log_likelihood(
 
     log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),  z_k ~ q(z|x).
 
-    Its expectation is a lower bound that rises to log p(x) with K. If the weights have a variance, the estimate is too
-    low by about half of its squared error. Otherwise the bias is unknown, and Pareto k̂ is above 0.5. The function
+    Its expectation is a lower bound that rises to log p(x) with K. The result has the error, the bias and an interval
+    of each example. They are unknown, NaN, if the effective sample size is below 10. The function
     `annealed_log_likelihood` gives a bound that does not use the encoder.
 
     Each example's draws depend only on the seed and on its position in x, so another `batch_size` or `chunk_size`

@@ -24,9 +24,9 @@ from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import (
     PARETO_K_LIMIT,
     Tally,
-    log_mean_error,
+    is_known,
     mean_error,
-    second_order_bias,
+    mean_interval,
     standard_error,
 )
 from tfp_vae.model.compilation import compile_for
@@ -58,6 +58,9 @@ DECODED_VALUES = 1 << 24
 BYTES_PER_DECODED_VALUE = 64
 """Approximate memory for one output of the decoder, its density and intermediate results in float32."""
 
+LARGE_SHARE = 0.05
+"""The mean of log p(x) has no interval if the error is unknown for a larger share of the examples."""
+
 Progress = Callable[[int], None]
 """Called with the number of importance samples just taken."""
 
@@ -70,6 +73,9 @@ class Estimates(NamedTuple):
     rate: KL(q(z|x) || p(z)), in closed form between Normals, otherwise estimated from the same samples, [N].
     ess: effective sample size of the weights, (sum w)^2 / sum w^2, between 1 and K, [N].
     pareto_k: shape of the upper tail of the weights, see `diagnostics.pareto_k`, [N].
+    spread: Monte Carlo standard error of log_likelihood, see `diagnostics.group_error`, [N]. NaN for a single sample.
+    shortfall: how far log_likelihood lies below log p(x) in expectation, see `diagnostics.group_bias`, [N].
+    low, high: a 90% interval for log p(x), NaN if the effective sample size is below 10, [N] each.
     sweep: estimates of log p(x) from the first samples only, one for each number in the sweep, [N, J].
     posterior_mean: E_q[z|x], in closed form for Normals, otherwise the mean of 128 samples, [N, D].
     posterior_mean_variance: estimated variance of the error of that mean, zero for Normals, [N, D].
@@ -80,6 +86,10 @@ class Estimates(NamedTuple):
     rate: np.ndarray
     ess: np.ndarray
     pareto_k: np.ndarray
+    spread: np.ndarray
+    shortfall: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     sweep: np.ndarray
     posterior_mean: np.ndarray
     posterior_mean_variance: np.ndarray
@@ -92,6 +102,24 @@ class Estimates(NamedTuple):
         """
         return np.asarray(-self.distortion - self.rate)
 
+    @property
+    def known(self) -> np.ndarray:
+        """Whether the effective sample size is at least 10, so that error, bias and interval are known, bool [N]."""
+        return is_known(self.ess)
+
+    @property
+    def error(self) -> np.ndarray:
+        """`spread` where it is known, else NaN, [N].
+
+        The spread of poor weights still has the right square on average, so means over examples may use it.
+        """
+        return np.where(self.known, self.spread, math.nan)
+
+    @property
+    def bias(self) -> np.ndarray:
+        """`shortfall` where it is known, else NaN, [N]."""
+        return np.where(self.known, self.shortfall, math.nan)
+
     def rescale(self, log_scale: float) -> Estimates:
         """Return the estimates of values x = a y + b, given those of y and log_scale = sum_i log |a_i|, in nats.
 
@@ -100,6 +128,8 @@ class Estimates(NamedTuple):
         return self._replace(
             log_likelihood=self.log_likelihood - log_scale,
             distortion=self.distortion + log_scale,
+            low=self.low - log_scale,
+            high=self.high - log_scale,
             sweep=self.sweep - log_scale,
         )
 
@@ -111,8 +141,11 @@ class Summary(NamedTuple):
     `_mc_error` is the error of the importance samples: how far another seed would differ on these examples.
 
     log_likelihood: mean of the importance-weighted log p(x).
-    log_likelihood_se, log_likelihood_mc_error: its two errors.
-    likely_bias: how far it lies below log p(x), to second order, see `diagnostics.second_order_bias`.
+    log_likelihood_se, log_likelihood_mc_error: its two errors. The second is NaN for a single sample.
+    likely_bias: how far it lies below log p(x), from the mean of `Estimates.shortfall`.
+    log_likelihood_low, log_likelihood_high: 90% interval for the mean of log p(x) of these examples, see
+      `diagnostics.mean_interval`. NaN if the error is unknown for more than 5% of the examples.
+    error_unknown_share: share of examples with an effective sample size below 10.
     elbo, elbo_se, distortion, rate: elbo = -distortion - rate.
     bits_per_dim: -log p(x) / (dimensions log 2), NaN for a density.
     active_units: number of latent dimensions with Var_x(E_q[z|x]) > 0.01.
@@ -124,6 +157,9 @@ class Summary(NamedTuple):
     log_likelihood_se: float
     log_likelihood_mc_error: float
     likely_bias: float
+    log_likelihood_low: float
+    log_likelihood_high: float
+    error_unknown_share: float
     elbo: float
     elbo_se: float
     distortion: float
@@ -303,7 +339,7 @@ def active_units(estimates: Estimates) -> float:
     return int(is_active(estimates).sum()) if len(estimates.posterior_mean) > 1 else math.nan
 
 
-def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discrete: bool) -> Summary:
+def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summary:
     """Return the averages of `estimates`, with standard errors over the examples.
 
     bits_per_dim = -log p(x) / (event_size log 2) if the data are discrete. It is NaN for a density. The standard error
@@ -311,22 +347,26 @@ def summarize(estimates: Estimates, event_size: int, iw_samples: int, *, discret
 
     ```python
     estimates = tv.evaluation.estimate(vae, x, iw_samples=100, seed=(0, 3))
-    tv.evaluation.summarize(estimates, event_size=64, iw_samples=100, discrete=True).bits_per_dim
+    tv.evaluation.summarize(estimates, event_size=64, discrete=True).bits_per_dim
     ```
 
     Args:
       estimates: the estimates of N examples.
       event_size: number of dimensions of x.
-      iw_samples: K, as in the estimates.
       discrete: whether p(x|z) is a probability, see `likelihoods.Likelihood`.
     """
-    log_px, samples = estimates.log_likelihood, iw_samples
+    log_px, error = estimates.log_likelihood, mean_error(estimates.spread)
+    bias, unknown = float(estimates.shortfall.mean()), float(np.mean(~estimates.known))
+    low, high = mean_interval(float(log_px.mean()), error, bias)
     k = estimates.pareto_k[~np.isnan(estimates.pareto_k)]
     return Summary(
         log_likelihood=float(log_px.mean()),
         log_likelihood_se=standard_error(log_px),
-        log_likelihood_mc_error=mean_error(log_mean_error(estimates.ess, samples)),
-        likely_bias=float(second_order_bias(estimates.ess, samples).mean()),
+        log_likelihood_mc_error=error,
+        likely_bias=bias,
+        log_likelihood_low=low if unknown <= LARGE_SHARE else math.nan,
+        log_likelihood_high=high if unknown <= LARGE_SHARE else math.nan,
+        error_unknown_share=unknown,
         elbo=float(estimates.elbo.mean()),
         elbo_se=standard_error(estimates.elbo),
         distortion=float(estimates.distortion.mean()),
@@ -369,12 +409,17 @@ class _Sampler:
             for log_px, log_ratio in zip(*self._weights(x, params, fold(seed), places, tiles), strict=True):
                 tally.add(log_px, log_ratio)
             progress(live * (min(tiles.stop * TILE, self._iw_samples) - tiles.start * TILE))
+        low, high = tally.interval
         return Estimates(
             log_likelihood=tally.log_likelihood,
             distortion=tally.distortion,
             rate=rate.numpy() if self._closed_form else tally.rate,
             ess=tally.ess,
             pareto_k=tally.pareto_k,
+            spread=tally.spread,
+            shortfall=tally.shortfall,
+            low=low,
+            high=high,
             sweep=tally.sweep,
             posterior_mean=mean.numpy(),
             posterior_mean_variance=variance.numpy(),

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, final
@@ -30,8 +30,8 @@ from tfp_vae.core.execution import AUTO
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
-from tfp_vae.evaluation.diagnostics import PARETO_K_LIMIT, mean_error, standard_error
-from tfp_vae.evaluation.importance import Estimates, Progress, Summary, estimate, summarize
+from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
+from tfp_vae.evaluation.importance import LARGE_SHARE, Estimates, Progress, Summary, estimate, summarize
 from tfp_vae.evaluation.metrics import metrics_of
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig
@@ -46,12 +46,6 @@ QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 LARGE_BIAS = 0.05
 """Warn if the likely bias exceeds this many nats."""
-
-FEWEST_EFFECTIVE = 10
-"""Warn if the median effective sample size is lower."""
-
-LARGE_SHARE = 0.05
-"""Warn if k̂ is too high for a larger share of the examples."""
 
 Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
 """Starts a stage with a name and an amount of work, and yields a function to call with the amount just done."""
@@ -150,13 +144,14 @@ class Assessment:
         """Return arrays with a value or vector for each example, for a file.
 
         `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
-        `elbo` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`, `scaling` and
-        `binarization` are names.
+        `elbo`, `error` and `bias` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`,
+        `scaling` and `binarization` are names.
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
         named |= {name: np.array(self.result[name]) for name in ("likelihood", "scaling", "binarization")}
-        return {**named, **labels, **self.estimates._asdict(), "elbo": self.estimates.elbo}
+        derived = {name: getattr(self.estimates, name) for name in ("elbo", "error", "bias")}
+        return {**named, **labels, **self.estimates._asdict(), **derived}
 
 
 def ladder(most: int) -> tuple[int, ...]:
@@ -214,18 +209,19 @@ class _Evaluation:
             **self.restored.measure.describe(),
         }
 
-    def summary(self) -> dict[str, Any]:
-        """Return the estimate with its errors, and advice if they are large."""
+    def summary(self, annealed: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the estimate with its errors, and advice if they are large and the results of annealing agree."""
         discrete, samples = self.vae.decoder.likelihood.discrete, self.plan.most_samples
-        summary = summarize(self.estimates, math.prod(self.examples.x.shape[1:]), samples, discrete=discrete)
+        summary = summarize(self.estimates, math.prod(self.examples.x.shape[1:]), discrete=discrete)
         density = {} if discrete else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
-        annealed = self.plan.annealing is not None
         figures = summary._asdict()
+        above = [annealed["ais"][f"above_importance_sampling{end}"] for end in ("", "_se")] if annealed else []
         return {
             **figures,
+            **unknown_errors(summary, samples),
             **self.restored.measure.of_scaled_values(figures),
             **density,
-            "advice": advice(summary, samples, annealed=annealed),
+            "advice": advice(summary, samples, annealed=sign_of_difference(*above) if above else None),
             "remarks": self.remarks(summary.active_units),
         }
 
@@ -391,15 +387,16 @@ def assess(
             progress=progress,
         ).rescale(restored.measure.log_scale)
     found = _Evaluation(restored, dataset, plan, execution, stages, examples, rungs, estimates)
+    annealed = found.annealing()
     result = {
         **found.description(),
-        **found.summary(),
+        **found.summary(annealed),
         **found.sweep(),
         **found.rates(),
         **found.decomposition(),
         **found.reconstruction(),
         **found.probes(),
-        **found.annealing(),
+        **annealed,
         "seconds": time.monotonic() - began,
     }
     return Assessment(result, estimates, examples, rungs, restored.config.data, split.source_rows()[examples.rows])
@@ -416,30 +413,47 @@ def _choose_examples(split: Split, most: int | None) -> Split:
     return dataclasses.replace(split[rows], rows=rows)
 
 
-def advice(summary: Summary, iw_samples: int, *, annealed: bool = False) -> str | None:
-    """Return a warning with remedies if the estimate is likely biased low, else None.
+def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None) -> str | None:
+    """Return a warning with remedies if log p(x) is likely biased low or its error is unknown, else None.
 
-    It is likely biased if the estimated bias exceeds 0.05 nats, k̂ exceeds 0.7 for more than 5% of the examples, the
-    median effective sample size is below 10, or K is too small for a k̂.
+    It needs evidence: the likely bias exceeds 0.05 nats, the error is unknown for more than 5% of the examples, or
+    annealing is higher. If annealing agrees, there is no advice.
 
     Args:
       summary: the estimate's averages.
       iw_samples: K.
-      annealed: whether the evaluation anneals already, so that the advice leaves it out.
+      annealed: the sign of the difference between annealing and importance sampling, see `sign_of_difference`. None if
+        it is unknown.
     """
-    if math.isnan(summary.pareto_k_share_above):
-        few = f"{iw_samples:,} samples are too few to tell by how much"
-        return f"log p(x) is biased low, but {few}. Use `iw_samples=100` or more."
-    heavy = summary.pareto_k_share_above > LARGE_SHARE
-    if not heavy and summary.likely_bias <= LARGE_BIAS and summary.ess_median >= FEWEST_EFFECTIVE:
+    if annealed == 0:
         return None
-    tail = f"k̂ exceeds {PARETO_K_LIMIT} for {summary.pareto_k_share_above:.0%} of the examples and " if heavy else ""
-    anneal = "" if annealed else ", and `ais_steps=1000` gives a bound that does not need the encoder"
-    return (
-        f"log p(x) is likely biased low, by more than the {summary.likely_bias:.2f} nats that its weights show: {tail}"
-        f"the median effective sample size is {summary.ess_median:.1f} of {iw_samples:,}. A richer posterior or a "
-        f"wider encoder makes the weights more even{anneal}. A larger `iw_samples` helps slowly."
-    )
+    if iw_samples < FEWEST_EFFECTIVE:
+        return f"The error of log p(x) is unknown, because K = {iw_samples} is too small. Use `iw_samples=100` or more."
+    bias, unknown = summary.likely_bias, summary.error_unknown_share
+    if annealed == 1:
+        found = "log p(x) is biased low, because annealing is higher."
+    elif unknown > LARGE_SHARE:
+        found = (
+            f"The error of log p(x) is unknown for {unknown:.0%} of the examples, because fewer than "
+            f"{FEWEST_EFFECTIVE} of their {iw_samples:,} samples count. The mean is likely too low by {bias:.2f} nats "
+            "or more."
+        )
+    elif bias > LARGE_BIAS:
+        found = f"log p(x) is likely biased low, by about {bias:.2f} nats."
+    else:
+        return None
+    check = ", and `ais_steps=1000` gives a bound that does not need it" if annealed is None else ""
+    return f"{found} A richer posterior or a wider encoder makes the weights more even{check}."
+
+
+def unknown_errors(summary: Summary, iw_samples: int) -> dict[str, Any]:
+    """Return the errors of the mean that are unknown as None, each with a reason by the name `<name>_reason`."""
+    if iw_samples == 1:
+        names = ("log_likelihood_mc_error", "likely_bias", "log_likelihood_low", "log_likelihood_high")
+        return _undefined("a single sample has no error", *names)
+    share = summary.error_unknown_share
+    reason = f"the effective sample size is below {FEWEST_EFFECTIVE} for {share:.0%} of the examples"
+    return _undefined(reason, "log_likelihood_low", "log_likelihood_high") if share > LARGE_SHARE else {}
 
 
 def _mean(name: str, values: np.ndarray) -> dict[str, float]:
@@ -450,21 +464,40 @@ def _undefined(reason: str, *names: str) -> dict[str, str | None]:
     return {key: value for name in names for key, value in ((name, None), (f"{name}_reason", reason))}
 
 
+_ERRORS = (
+    "log_likelihood_mc_error",
+    "likely_bias",
+    "log_likelihood_low",
+    "log_likelihood_high",
+    "error_unknown_share",
+)
 _PROBED = ("linear_probe_accuracy", "knn_accuracy")
 _NO_CLASSES = f"the {{}} have no labels of 2 to {probes.MOST_CLASSES:,} classes"
 
 
-def verdict(above: np.ndarray) -> str:
-    """Return a sentence on the difference between annealing and importance sampling, `above` [N] in nats.
+def sign_of_difference(mean: float, error: float) -> int | None:
+    """Return 1 or -1, the sign of a mean difference beyond two standard errors, and 0 within. None if it has no error.
 
-    A mean difference beyond two standard errors counts. A single example has no error, so its estimates agree.
+    ```python
+    from tfp_vae.runs.results import sign_of_difference
+
+    sign_of_difference(0.3, 0.1), sign_of_difference(0.1, 0.1), sign_of_difference(0.1, float("nan"))  # (1, 0, None)
+    ```
     """
-    mean, error = float(above.mean()), standard_error(above)
-    if not abs(mean) > 2 * error:
-        return "both agree within two standard errors of their difference"
-    if mean > 0:
-        return "annealing is higher: importance sampling was biased low by at least as much"
-    return "annealing is lower: it needs more steps, and adds nothing to importance sampling here"
+    if math.isnan(error):
+        return None
+    return int(np.sign(mean)) if abs(mean) > 2 * error else 0
+
+
+def verdict(above: np.ndarray) -> str:
+    """Return a sentence on the difference between annealing and importance sampling, `above` [N] in nats."""
+    error = standard_error(above)
+    return {
+        None: "one example is too few to compare them",
+        0: f"both agree within two standard errors of their difference, {2 * error:.3f} nats",
+        1: "annealing is higher: importance sampling was biased low by at least as much",
+        -1: "annealing is lower: it needs more steps, and adds nothing to importance sampling here",
+    }[sign_of_difference(float(above.mean()), error)]
 
 
 def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
@@ -531,7 +564,7 @@ def score(
       progress: called with the number of importance samples just taken.
 
     Returns:
-      A JSON object (the mean, its standard error over examples, quantiles from 0 to 1), and `Estimates` [N].
+      A JSON object (the mean, its errors, quantiles from 0 to 1), and `Estimates` [N].
 
     Raises:
       UsageError: no sample or no example.
@@ -548,6 +581,7 @@ def score(
         progress=progress,
     ).rescale(restored.measure.log_scale)
     log_px = estimates.log_likelihood
+    summary = summarize(estimates, math.prod(x.shape[1:]), discrete=restored.vae.decoder.likelihood.discrete)
     quantiles = zip(QUANTILES, np.quantile(log_px, QUANTILES), strict=True)
     result = {
         "num_examples": len(x),
@@ -557,6 +591,8 @@ def score(
         **restored.measure.describe(),
         "log_likelihood": float(log_px.mean()),
         "log_likelihood_se": standard_error(log_px),
+        **{name: getattr(summary, name) for name in _ERRORS},
+        **unknown_errors(summary, iw_samples),
         **restored.measure.of_scaled_values({"log_likelihood": float(log_px.mean())}),
         "quantiles": {f"{q:g}": float(value) for q, value in quantiles},
         "seconds": time.monotonic() - began,

@@ -105,3 +105,17 @@ def test_new_grey_files_are_binarized_with_a_warning(copied: Run, here: Path, di
     assert "binarized at random" not in own.stderr + binary.stderr  # 0 and 1 are left as they are
     names = ("data-test-iw-samples2", "test-max-examples4-iw-samples2")
     assert [len(read_rows(copied.folder / f"scores-{name}.csv")) for name in names] == [3, 4]
+
+
+def test_unknown_errors_are_null_with_a_reason_and_unknown_in_the_table(copied: Run, here: Path) -> None:
+    options = ("score", "--run", copied.folder, "--iw-samples", 5, "--max-examples", 20, "--show", 3, "--no-plots")
+    result = answer(*options, *GRAPH, "--out", "s.csv")
+    for row in result["most_anomalous"]:
+        assert (row["error"], row["error_reason"]) == (None, "the effective sample size is below 10")
+    assert result["error_unknown_share"] == 1
+    assert result["log_likelihood_high"] is None
+    assert "below 10 for 100%" in result["log_likelihood_high_reason"]
+    assert {row["error"] for row in read_rows("s.csv")} == {"nan"}
+    printed = call(*options, *GRAPH).stdout
+    assert "error unknown for 20 of 20 examples: the effective sample size is below 10" in printed
+    assert printed.count(" unknown\n") == 3
