@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stopping in signals.STOPPING:
         signal.signal(stopping, leave)
     os.register_at_fork(after_in_child=signals.forget)
-    streams.open_streams()
+    stdout = streams.open_streams()
     try:
         with signals.watch(signals.Answer()):
             from .main import main as application
@@ -39,8 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         atexit._run_exitfuncs()  # noqa: SLF001  (there is no public way)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
+        code = int(end.code or 0)
+        if stdout.failure is not None and not code:
+            from tfp_vae.core.errors import DiskError  # the program's start does without it
+
+            print(f"Error: {stdout.failure}", file=sys.stderr)
+            code = DiskError.exit_code
+        with contextlib.suppress(OSError):
             sys.stderr.flush()
-        os._exit(int(end.code or 0))  # shutting TensorFlow down takes over a second
+        os._exit(code)  # shutting TensorFlow down takes over a second
 
 
 def keep_docstrings() -> None:

@@ -25,27 +25,35 @@ ESCAPE = "tfp_vae.escape"
 class Output(io.FileIO):
     """Write to stdout or stderr. After a write fails, the rest of the output is discarded.
 
-    A pipe that closes early is not an error, because its reader has seen enough. Notices on stderr never end a command.
-    All other errors of stdout are raised once.
+    A write never ends the command, which may have more work to do. `failure` says afterwards if a result was lost. A
+    pipe that closes early loses nothing, because its reader has seen enough, and neither do lost notices on stderr.
+
+    failure: the error that lost a part of stdout, or None.
+
+    Args:
+      descriptor: of stdout or stderr.
+      is_closed: whether `/dev/null` took the place of a closed stream.
     """
 
-    def write(self, content: ReadableBuffer, /) -> int:
-        """Write bytes and return their number.
+    def __init__(self, descriptor: int, *, is_closed: bool = False) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.failure: str | None = None
+        self._is_closed = is_closed
 
-        Raises:
-          Failure: the bytes belong to a result and could not be written, for example because the disk is full.
-        """
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Write bytes and return their number."""
         try:
-            return super().write(content) or 0
+            written = super().write(content) or 0
         except OSError as error:
             discard = os.open(os.devnull, os.O_WRONLY)
             os.dup2(discard, self.fileno())
             os.close(discard)
-            if self.fileno() == STDERR or error.errno == errno.EPIPE:
-                return memoryview(content).nbytes
-            from .main import DISK, Failure
-
-            raise Failure(f"could not write to stdout: {error.strerror}. Make room, then try again.", DISK) from None
+            if self.fileno() == STDOUT and error.errno != errno.EPIPE:
+                self.failure = f"could not write to stdout: {error.strerror}. Make room, then try again."
+            return memoryview(content).nbytes
+        if self._is_closed and self.fileno() == STDOUT and written:
+            self.failure = "could not write to stdout: it is closed. Redirect it to a file or to /dev/null."
+        return written
 
 
 def escape(error: UnicodeError) -> tuple[bytes, int]:
@@ -80,16 +88,21 @@ def printable_streams() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
 
 
-def open_streams() -> None:
+def open_streams() -> Output:
     """Make stdout and stderr safe to write to, and open `/dev/null` for standard streams that are closed.
 
     Otherwise the next file that the program opens would become its stdout or stderr. For characters that the terminal's
     encoding does not have, see `escape`.
+
+    Returns:
+      The new stdout, without its encoding.
     """
-    for descriptor in (STDIN, STDOUT, STDERR):
-        if not is_open(descriptor):  # a new file gets the lowest free number
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    sys.stdout, sys.stderr = wrap(STDOUT, sys.stdout), wrap(STDERR, sys.stderr)
+    closed = [descriptor for descriptor in (STDIN, STDOUT, STDERR) if not is_open(descriptor)]
+    for _ in closed:  # a new file gets the lowest free number
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    stdout, stderr = (Output(descriptor, is_closed=descriptor in closed) for descriptor in (STDOUT, STDERR))
+    sys.stdout, sys.stderr = wrap(stdout, sys.stdout), wrap(stderr, sys.stderr)
+    return stdout
 
 
 def is_open(descriptor: int) -> bool:
@@ -101,11 +114,11 @@ def is_open(descriptor: int) -> bool:
     return True
 
 
-def wrap(descriptor: int, stream: TextIO | None) -> TextIO:
-    """Return a text stream that writes through `Output`, with the encoding of `stream`, which is None if closed."""
+def wrap(output: Output, stream: TextIO | None) -> TextIO:
+    """Return a text stream that writes to `output`, with the encoding of `stream`, which is None if closed."""
     return io.TextIOWrapper(
-        io.BufferedWriter(Output(descriptor, "w", closefd=False)),
+        io.BufferedWriter(output),
         encoding="utf-8" if stream is None else stream.encoding,
         errors=ESCAPE,
-        line_buffering=descriptor == STDERR or (stream is not None and stream.isatty()),
+        line_buffering=output.fileno() == STDERR or (stream is not None and stream.isatty()),
     )

@@ -27,6 +27,7 @@ def application(arguments, prog_name):
         click.echo("a notice", err=True)
     sys.stdout.isatty(), sys.stderr.isatty()
     Path("done").touch()
+    sys.exit(0)
 
 sys.modules["tfp_vae.cli.main"] = types.SimpleNamespace(main=application)
 start.main(["x"])
@@ -50,15 +51,51 @@ def stub(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "redirection", [">&-", "2>&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-", "2>/dev/full", f"| {LEFT}", f"2>&1 | {LEFT}"]
+    "redirection", ["2>&-", "<&-", "<&- 2>&-", "2>/dev/full", f"| {LEFT}", f"2>&1 | {LEFT}"]
 )
-def test_streams_that_nobody_reads_end_no_command(redirection: str, stub: str, tmp_path: Path) -> None:
+def test_streams_that_nobody_reads_are_no_error(redirection: str, stub: str, tmp_path: Path) -> None:
     done = shell(f"{stub} {redirection}", tmp_path)
     assert (tmp_path / "done").exists(), done.stderr
     assert done.returncode == 0, done.stderr
     assert "Error" not in done.stderr
     assert "Exception" not in done.stderr
     assert (tmp_path / "first").read_text() == "of the command"
+
+
+CLOSED = "Error: could not write to stdout: it is closed. Redirect it to a file or to /dev/null.\n"
+FULL = "Error: could not write to stdout: No space left on device. Make room, then try again.\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "error"),
+    [
+        (">&-", CLOSED),
+        ("<&- >&-", CLOSED),
+        (">/dev/full", FULL),
+        (">&- 2>&-", None),
+        ("<&- >&- 2>&-", None),
+        (">/dev/full 2>&1", None),
+    ],
+)
+def test_a_lost_result_is_reported_after_the_command_has_done_its_work(
+    redirection: str, error: str | None, stub: str, tmp_path: Path
+) -> None:
+    done = shell(f"{stub} {redirection}", tmp_path)
+    assert (tmp_path / "done").exists(), done.stderr
+    assert (done.returncode, done.stderr) == (6, "" if error is None else "a notice\n" * 3 + error)
+    assert (tmp_path / "first").read_text() == "of the command"
+
+
+def test_a_command_that_fails_keeps_its_exit_code_if_stdout_is_closed(stub: str, tmp_path: Path) -> None:
+    (tmp_path / "stub.py").write_text(PROGRAM.replace("sys.exit(0)", "sys.exit(3)"))
+    done = shell(f"{stub} >&-", tmp_path)
+    assert (done.returncode, done.stderr) == (3, "a notice\n" * 3)
+
+
+def test_a_closed_stdout_is_no_error_of_a_command_that_prints_nothing(stub: str, tmp_path: Path) -> None:
+    (tmp_path / "stub.py").write_text(PROGRAM.replace('click.echo("a result", err=False)', ""))
+    done = shell(f"{stub} >&-", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "a notice\n" * 3)
 
 
 def test_a_reader_that_leaves_after_the_first_line_has_it(stub: str, tmp_path: Path) -> None:
@@ -68,11 +105,12 @@ def test_a_reader_that_leaves_after_the_first_line_has_it(stub: str, tmp_path: P
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("arguments", ["--help", "info priors", "--version", "train --help"])
-def test_a_result_that_does_not_fit_on_the_disk_has_its_exit_code(arguments: str, tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_printed_has_the_exit_code_of_the_disk(arguments: str, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("tfp-vae")
     done = shell(f"{program} {arguments} >/dev/full", tmp_path)
-    expected = "Error: could not write to stdout: No space left on device. Make room, then try again.\n"
-    assert (done.returncode, done.stderr) == (6, expected)
+    assert (done.returncode, done.stderr) == (6, FULL)
+    done = shell(f"{program} {arguments} >&-", tmp_path)
+    assert (done.returncode, done.stderr) == (6, CLOSED)
 
 
 def test_text_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
