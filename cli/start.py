@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stdout.failure is not None and not code:
             from tfp_vae.core.errors import DiskError  # the program's start does without it
 
-            print(f"Error: {stdout.failure}", file=sys.stderr)
+            sys.stderr.write(f"Error: {stdout.failure}\n")
             code = DiskError.exit_code
         with contextlib.suppress(OSError):
             sys.stderr.flush()

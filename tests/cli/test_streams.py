@@ -50,9 +50,7 @@ def stub(tmp_path: Path) -> str:
     return f"{sys.executable} stub.py"
 
 
-@pytest.mark.parametrize(
-    "redirection", ["2>&-", "<&-", "<&- 2>&-", "2>/dev/full", f"| {LEFT}", f"2>&1 | {LEFT}"]
-)
+@pytest.mark.parametrize("redirection", ["2>&-", "<&-", "<&- 2>&-", "2>/dev/full", f"| {LEFT}", f"2>&1 | {LEFT}"])
 def test_streams_that_nobody_reads_are_no_error(redirection: str, stub: str, tmp_path: Path) -> None:
     done = shell(f"{stub} {redirection}", tmp_path)
     assert (tmp_path / "done").exists(), done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -32,7 +33,8 @@ from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
-from tfp_vae.training import BestWeights, EarlyStopping, State
+from tfp_vae.training import BestWeights, Callback, EarlyStopping, State, Training
+from tfp_vae.training.history import Best
 from tfp_vae.training.state import weights_in_use
 
 QUICK = {"epochs": 2, "execution": "graph"}
@@ -78,6 +80,23 @@ def small_array(rng: np.random.Generator) -> np.ndarray:
 
 def weights(vae: tv.VAE) -> dict[str, np.ndarray]:
     return State(vae).capture()
+
+
+class _End(Callback):
+    """End a training after an epoch, in one of three ways, and keep its best weights."""
+
+    def __init__(self, way: str, epoch: int) -> None:
+        self.way, self.at = way, epoch
+        self.best: Best | None = None
+
+    def epoch(self, training: Training) -> None:
+        if len(training.history) < self.at:
+            return
+        self.best = training.best
+        if self.way == "interrupt":
+            training.interrupt("asked to")
+            return
+        raise KeyboardInterrupt if self.way == "KeyboardInterrupt" else RuntimeError(self.way)
 
 
 class TestSaveAfterFit:
@@ -159,6 +178,53 @@ class TestSaveAfterFit:
         saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
         assert_same(weights(tv.load(saved.folder)), weights(vae))
         assert saved.read("training.json")["weights"] == LoadedRun(saved).weights == "final"
+        assert_same(weights(LoadedRun(saved, "best").vae), history.snapshot.best.variables)
+
+    @pytest.mark.parametrize(
+        "way", ["KeyboardInterrupt", *(pytest.param(way, marks=pytest.mark.slow) for way in ("error", "interrupt"))]
+    )
+    def test_an_interrupted_fit_loses_no_weights(self, way: str, digits_data: Dataset, tmp_path: Path) -> None:
+        """The VAE has the last weights, so commands use them by default. The best ones are there too."""
+        vae = make_for_digits()
+        last = _End(way, epoch=2)
+        with contextlib.suppress(KeyboardInterrupt, RuntimeError):
+            tv.fit(vae, digits_data, **WORSENING, callbacks=[EarlyStopping(5), last])
+        assert last.best is not None
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        assert_same(weights(tv.load(saved.folder)), weights(vae))
+        assert_same(weights(tv.load(saved.folder, weights="best")), last.best.variables)
+        assert LoadedRun(saved).description == "final, of step 4"
+        assert (saved.status().state, len(saved.metrics())) == ("interrupted", 2)
+
+    def test_a_fit_that_averages_weights_is_saved_with_a_builder(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        vae = make_for_digits()
+        tv.fit(vae, small_array, epochs=1, steps_per_epoch=1, ema=0.9, execution="eager")
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        assert_same(weights(tv.load(saved.folder)), weights(vae))
+
+    @pytest.mark.slow
+    def test_an_interrupted_fit_is_saved_and_resumed_to_the_same_bits(
+        self, digits_data: Dataset, tmp_path: Path
+    ) -> None:
+        whole, vae = make_for_digits(), make_for_digits()
+        settings = {"epochs": 3, "steps_per_epoch": 2, "ema": 0.9, "execution": "graph"}
+        tv.fit(whole, digits_data, callbacks=[EarlyStopping(5)], **settings)
+        with pytest.raises(KeyboardInterrupt):
+            tv.fit(vae, digits_data, callbacks=[EarlyStopping(5), _End("KeyboardInterrupt", epoch=2)], **settings)
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        assert train(saved, reload(saved.config()))
+        assert_same(weights(tv.load(saved.folder)), weights(whole))
+
+    def test_changed_weights_do_not_replace_the_best_ones(self, digits_data: Dataset, tmp_path: Path) -> None:
+        """The changed weights replace the last ones, and the best ones stay even if they were the last."""
+        vae = make_for_digits()
+        settings = {"epochs": 1, "steps_per_epoch": 2, "execution": "eager"}
+        history = tv.fit(vae, digits_data, callbacks=[BestWeights()], **settings)
+        for variable in vae.trainable_variables:
+            variable.assign_add(tf.ones_like(variable))
+        saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
+        assert_same(weights(tv.load(saved.folder)), weights(vae))
+        assert_same(weights(tv.load(saved.folder, weights="best")), history.snapshot.best.variables)
 
     def test_a_vae_without_fit_is_saved_with_its_weights(self, tmp_path: Path) -> None:
         vae = make_for_digits()

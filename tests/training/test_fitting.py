@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import weakref
 
 import numpy as np
@@ -19,7 +20,19 @@ from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.seeds import Purpose, fold
 from tfp_vae.data.transforms.binarization import Threshold
 from tfp_vae.objectives import ELBO, IWAE, Weighted
-from tfp_vae.training import BestWeights, Callback, EarlyStopping, History, Snapshot, State, Training, fit, fitting
+from tfp_vae.training import (
+    BestWeights,
+    Callback,
+    EarlyStopping,
+    History,
+    Snapshot,
+    State,
+    Trainer,
+    Training,
+    fit,
+    fitting,
+)
+from tfp_vae.training.fitting import last_fit
 from tfp_vae.training.state import weights_in_use
 
 
@@ -81,6 +94,70 @@ def test_a_resumed_training_reaches_the_same_bits(
     resumed, history = short(x, ema=ema, validation=x, resume=recorder.kept)
     assert_same(State(resumed).capture(), State(whole).capture())
     assert [each[:9] for each in history] == [each[:9] for each in expected]
+
+
+class Raise(Callback):
+    """Raise an error once a step is reached."""
+
+    def __init__(self, at: int, error: BaseException) -> None:
+        self.at, self.error = at, error
+
+    def progress(self, training: Training) -> None:
+        if training.step >= self.at:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("way", "step"),
+    [
+        ("signal", 3),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("signal", 5), ("callback", 2), ("callback", 3))),
+    ],
+)
+def test_a_training_that_an_error_ends_can_continue_to_the_same_bits(
+    way: str, step: int, x: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C may arrive within a compiled call. It is raised once the call's steps are recorded."""
+    whole, expected = short(x, ema=0.9, validation=x, epochs=2)
+    monkeypatch.setattr(fitting, "CHUNK_SECONDS", 1e-9)
+    vae, calls, take = make(), [], Trainer.run
+
+    def interrupt(trainer: Trainer, *arguments: object) -> object:
+        calls.append(take(trainer, *arguments))
+        if len(calls) == step and way == "signal":
+            signal.raise_signal(signal.SIGINT)
+        return calls[-1]
+
+    monkeypatch.setattr(Trainer, "run", interrupt)
+    callbacks = [Raise(step, KeyboardInterrupt())] if way == "callback" else []
+    settings = {"ema": 0.9, "validation": x, "epochs": 2, "batch_size": 10, "execution": "eager"}
+    with pytest.raises(KeyboardInterrupt):
+        fit(vae, x, callbacks=callbacks, **settings)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ended = last_fit(vae).history
+    assert (ended.ended, ended.finished) == ("ended by KeyboardInterrupt", False)
+    assert step <= ended.snapshot.step <= step + (way == "callback" and step == 3)
+    resumed, history = short(x, resume=ended.snapshot, **settings)
+    assert_same(State(resumed).capture(), State(whole).capture())
+    assert [each[:9] for each in history] == [each[:9] for each in expected]
+
+
+def test_a_second_interrupt_is_not_held() -> None:
+    with pytest.raises(KeyboardInterrupt), fitting.hold_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_interrupts_are_left_to_another_handler() -> None:
+    received: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
+    try:
+        with fitting.hold_interrupts():
+            signal.raise_signal(signal.SIGINT)
+            assert received == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("other", ["training", "validation"])

@@ -48,7 +48,7 @@ from tfp_vae.training.average import Average, copies
 from tfp_vae.training.fitting import Fit, last_fit
 from tfp_vae.training.history import History, Snapshot, Totals
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
-from tfp_vae.training.state import OPTIMIZER, State, weights_in_use
+from tfp_vae.training.state import AVERAGE, OPTIMIZER, State, weights_in_use
 
 if TYPE_CHECKING:
     import os
@@ -100,7 +100,8 @@ def save(
         raise UsageError(f"A run cannot hold this VAE and its `fit`. {error}") from None
     if builder is not None:
         with registry.allow_code():
-            found = shapes(config, optimizer=False, builder=builder if callable(builder) else None)
+            every = shapes(config, optimizer=False, builder=builder if callable(builder) else None)
+        found = {name: shape for name, shape in every.items() if not name.startswith(AVERAGE)}
         expected = State(vae).shapes()
         different = sorted(expected.keys() ^ found.keys()) or [
             name for name in expected if expected[name] != found[name]
@@ -114,12 +115,12 @@ def save(
             run.files.write_bytes(runs.DATA, stored)
         sizes = {} if fit is None else {"examples": len(fit.data.train), "steps": training.epochs * fit.steps}
         run.write(runs.ENVIRONMENT, {**environment(), "execution": choose(vae, training.execution, **sizes)})
-        snapshot = _snapshot(vae, fit, training)
-        write_snapshot(run, config.identity(), snapshot)
+        snapshot, in_use = _snapshot(vae, fit, training)
+        write_snapshot(run, config.identity(), snapshot, in_use=in_use)
         finished = fit is not None and fit.history.finished
         if fit is not None and finished:
             result = training_result(run, vae, fit.history).content()
-            run.write(runs.TRAINING, {**result, "weights": _usual(training, snapshot)})
+            run.write(runs.TRAINING, {**result, "weights": in_use})
         run.mark("finished" if finished else "interrupted")
     return run
 
@@ -208,25 +209,27 @@ def _member(table: Table, value: object) -> Member | None:
         return None
 
 
-def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> Snapshot:
-    """Return the state at the end of a fit, changed if `LoadedRun` would pick other weights than the VAE's."""
+def _snapshot(vae: VAE, fit: Fit | None, training: TrainingConfig) -> tuple[Snapshot, str]:
+    """Return the state at the end of a fit, and which of its weights the VAE has.
+
+    If the VAE has others than the last and the best ones, they replace the last ones.
+    """
     history = History() if fit is None else fit.history
     kept = history.snapshot
-    if kept is not None and _usual(training, kept) == BEST:
-        if kept.best is not None and _has_weights(vae, kept.best.variables):
-            return kept
-        kept = kept._replace(best=None)
-    if kept is not None and _has_weights(vae, weights_in_use(kept.variables)):
-        return kept
+    if kept is not None:
+        there = {FINAL: weights_in_use(kept.variables)} | ({} if kept.best is None else {BEST: kept.best.variables})
+        for name in (FINAL, BEST) if training.early_stopping is None else (BEST, FINAL):
+            if name in there and _has_weights(vae, there[name]):
+                return kept, name
     optimizer = OPTIMIZERS.build(training.optimizer, training.learning_rate)
     optimizer.build(vae.trainable_variables)
     average = None if training.ema is None else Average(copies(vae.trainable_variables), training.ema)
     current = State(vae, optimizer, average).capture()
     if kept is None:
         step = history[-1].step if history.epochs else 0
-        return Snapshot(step, Totals(), current, epochs=tuple(history))
+        return Snapshot(step, Totals(), current, epochs=tuple(history)), FINAL
     changed = {name: array for name, array in current.items() if not name.startswith(OPTIMIZER)}
-    return kept._replace(variables={**kept.variables, **changed})
+    return kept._replace(variables={**kept.variables, **changed}), FINAL
 
 
 def _has_weights(vae: VAE, arrays: Mapping[str, np.ndarray]) -> bool:
@@ -234,9 +237,10 @@ def _has_weights(vae: VAE, arrays: Mapping[str, np.ndarray]) -> bool:
     return all(np.array_equal(arrays[name], array, equal_nan=True) for name, array in weights.items())
 
 
-def _usual(training: TrainingConfig, state: Checkpoint | Snapshot) -> str:
-    """Return which weights of a state are used by default."""
-    return BEST if training.early_stopping is not None and state.best is not None else FINAL
+def _usual(training: TrainingConfig, checkpoint: Checkpoint) -> str:
+    """Return which weights of a checkpoint are used by default."""
+    implied = BEST if training.early_stopping is not None and checkpoint.best is not None else FINAL
+    return checkpoint.in_use or implied
 
 
 @check_keywords

@@ -252,7 +252,7 @@ class Checkpoints(Callback):
         logger.info("wrote a checkpoint of step %d in %.2f s", snapshot.step, self._took)
 
 
-def write_snapshot(run: Run, identity: str, snapshot: Snapshot) -> None:
+def write_snapshot(run: Run, identity: str, snapshot: Snapshot, *, in_use: str = "") -> None:
     """Write the metrics, the checkpoint and the state of a run.
 
     The state comes last, so that a reader finds all epochs that it counts.
@@ -261,6 +261,7 @@ def write_snapshot(run: Run, identity: str, snapshot: Snapshot) -> None:
       run: the run.
       identity: the digest of its config.
       snapshot: the state of its training.
+      in_use: the weights that commands use by default, see `Checkpoint`.
     """
     history = [each._asdict() for each in snapshot.epochs]
     run.write_metrics(history)
@@ -273,6 +274,7 @@ def write_snapshot(run: Run, identity: str, snapshot: Snapshot) -> None:
             history,
             snapshot.best,
             identity,
+            in_use,
         )
     )
     run.mark("running", step=snapshot.step, epochs=len(history))

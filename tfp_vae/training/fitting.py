@@ -10,10 +10,13 @@ import contextlib
 import contextvars
 import logging
 import math
+import signal
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import NamedTuple, final
 
 import numpy as np
@@ -389,6 +392,7 @@ class Training:
                 while not self.over:
                     self._epoch(callbacks)
             except DivergenceError as error:
+                self._fail(error)
                 remedy = (
                     f"Try a smaller `learning_rate` (it is {self._learning_rate:g}) or `clip_norm=10`, "
                     "and check the data."
@@ -396,6 +400,7 @@ class Training:
                 self.error = DivergenceError(f"training diverged: {error}.", remedy=remedy)
                 raise self.error from error
             except BaseException as error:
+                self._fail(error)
                 self.error = error
                 raise
             else:
@@ -407,6 +412,11 @@ class Training:
                     for weight, average in zip(self.vae.trainable_variables, self._average.variables, strict=True):
                         weight.assign(average)
         return self.history
+
+    def _fail(self, error: BaseException) -> None:
+        """Keep the state in the history, so that `save` finds the best weights and all that continues the training."""
+        self.history.ended = f"ended by {type(error).__name__}"
+        self.history.snapshot = self.snapshot()
 
     def _compile(self) -> None:
         """Compile all that an epoch runs, so that an interrupt within an epoch waits for no compilation.
@@ -462,8 +472,9 @@ class Training:
         """
         began, taken = time.monotonic(), self.totals.steps
         end, first = min(taken + self._chunk, self.steps), epoch * self.steps
-        self.totals = self._trainer.run(batches, end, first, self.totals)
-        self.step = first + self.totals.steps
+        with hold_interrupts():
+            self.totals = self._trainer.run(batches, end, first, self.totals)
+            self.step = first + self.totals.steps
         took = time.monotonic() - began
         self._seconds += took
         self._chunk = max(1, min(2 * self._chunk, int(CHUNK_SECONDS * (end - taken) / took)))
@@ -478,5 +489,33 @@ class Training:
                 validation = self._validator().rescale(self._log_scale)
         rate = float(self._trainer.schedule(tf.constant(self.step - 1)))
         seconds = self._seconds + time.monotonic() - began
-        self.history.epochs.append(Epoch(epoch + 1, self.step, *self.terms, *validation, rate, seconds))
-        self.totals, self._seconds = Totals(), 0.0
+        record = Epoch(epoch + 1, self.step, *self.terms, *validation, rate, seconds)
+        with hold_interrupts():
+            self.history.epochs.append(record)
+            self.totals, self._seconds = Totals(), 0.0
+
+
+@contextlib.contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Raise a KeyboardInterrupt at the end of this block, so that a step that was taken is also recorded.
+
+    The second interrupt is raised at once. Handlers other than Python's own stay, such as those of the command line.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if received:
+        raise KeyboardInterrupt

@@ -17,7 +17,7 @@ from tfp_vae.core.errors import DataError, DiskError
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
-from tfp_vae.runs.folder.checkpoint import Checkpoint, read, shapes
+from tfp_vae.runs.folder.checkpoint import BEST, Checkpoint, read, shapes
 from tfp_vae.runs.folder.files import check_plain
 from tfp_vae.runs.run import Run
 from tfp_vae.training.history import Best
@@ -45,7 +45,7 @@ def example(best: int | None = 12) -> Checkpoint:
     values = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
     variables = {KERNEL: values, "optimizer/000": np.array(7)}
     kept = None if best is None else Best(best, -20.0, {KERNEL: values + (best != 24)})
-    return Checkpoint(24, np.array([3, 1.5, 2.5]), variables, 4.25, [EPOCH], kept, "abc")
+    return Checkpoint(24, np.array([3, 1.5, 2.5]), variables, 4.25, [EPOCH], kept, "abc", BEST if kept else "")
 
 
 def write(path: Path, checkpoint: Checkpoint, previous: Path | None = None) -> None:
@@ -78,7 +78,7 @@ class TestRoundTrip:
         assert (found.step, found.seconds, found.history, found.run) == (24, 4.25, [EPOCH], "abc")
         np.testing.assert_array_equal(found.epoch_sums, written.epoch_sums)
         assert_same(found.variables, written.variables)
-        assert (found.best is None) == (best is None)
+        assert (found.best is None, found.in_use) == (best is None, written.in_use)
         if found.best is not None:
             assert found.best[:2] == (best, -20.0)
             assert_same(found.best.variables, written.best.variables)
@@ -86,6 +86,15 @@ class TestRoundTrip:
     def test_best_weights_of_the_same_step_are_written_once(self) -> None:
         names = [{name for name in example(best).to_arrays() if KERNEL in name} for best in (12, 24)]
         assert names == [{f"variables/{KERNEL}", f"best/{KERNEL}"}, {f"variables/{KERNEL}"}]
+
+    def test_best_weights_are_written_if_other_weights_replaced_the_last_ones(self, tmp_path: Path) -> None:
+        """As `save` does for a VAE that changed after its training."""
+        written = example(24)
+        changed = {name: array + 1 for name, array in written.variables.items()}
+        write(tmp_path / "x.npz", written._replace(variables=changed))
+        found = read(tmp_path / "x.npz")
+        assert_same(found.variables, changed)
+        assert_same(found.best.variables, written.best.variables)
 
     def test_equal_checkpoints_have_equal_arrays(self, path: Path) -> None:
         assert_same(read(path).to_arrays(), example().to_arrays())
@@ -156,8 +165,8 @@ class TestDamage:
             read(tmp_path / "none.npz")
 
     def test_other_format_is_refused(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(checkpoints, "FORMAT", 2)
-        with pytest.raises(DataError, match="expected format 2, found 1"):
+        monkeypatch.setattr(checkpoints, "FORMAT", 3)
+        with pytest.raises(DataError, match="expected format 3, found 2"):
             read(path)
 
     @pytest.mark.parametrize("name", list(example().to_arrays()))
@@ -169,8 +178,8 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"more": np.zeros(1)}, "expected 10 arrays, found 11"),
-            ({"more": np.zeros(1), "entries": np.array(11)}, "unknown entries more"),
+            ({"more": np.zeros(1)}, "expected 11 arrays, found 12"),
+            ({"more": np.zeros(1), "entries": np.array(12)}, "unknown entries more"),
             ({"step": np.array(-1)}, "step -1"),
             ({"step": np.array("x")}, "not a checkpoint"),
             ({"epoch_sums": np.zeros(2)}, r"epoch_sums of shape \(2,\)"),

@@ -33,7 +33,7 @@ from tfp_vae.training.state import Shapes, State, weights_in_use
 
 __all__ = ["BEST", "FINAL", "FORMAT", "Checkpoint", "read", "shapes"]
 
-FORMAT = 1
+FORMAT = 2
 """The version of the file's layout. Other versions are refused."""
 
 LARGEST_HEADER = 1_024
@@ -58,6 +58,7 @@ class Checkpoint(NamedTuple):
     history: the metrics of the finished epochs.
     best: the best model so far on the validation data. None before the end of the first epoch.
     run: the digest of the config of its run.
+    in_use: `FINAL` or `BEST`, the weights that commands use by default. Empty means that the config decides.
     """
 
     step: int
@@ -67,6 +68,7 @@ class Checkpoint(NamedTuple):
     history: Sequence[Mapping[str, Any]] = ()
     best: Best | None = None
     run: str = ""
+    in_use: str = ""
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the entries of the file, by name.
@@ -74,10 +76,11 @@ class Checkpoint(NamedTuple):
         The best weights have no entries if they are those of this step, because `variables` holds them already.
         """
         best = self.best
-        best_variables = {} if best is None or best.step == self.step else best.variables
+        best_variables = {} if best is None or self._is_best() else best.variables
         arrays = {
             "format": np.array(FORMAT),
             "run": np.frombuffer(self.run.encode(), np.uint8),
+            "in_use": np.frombuffer(self.in_use.encode(), np.uint8),
             "step": np.array(self.step),
             "seconds": np.array(self.seconds),
             "epoch_sums": np.asarray(self.epoch_sums, np.float64),
@@ -87,6 +90,13 @@ class Checkpoint(NamedTuple):
             **{_BEST + name: array for name, array in best_variables.items()},
         }
         return {"entries": np.array(len(arrays)), **arrays}  # the number reveals lost entries
+
+    def _is_best(self) -> bool:
+        """Return whether the weights of this step are the best ones."""
+        if self.best is None or self.best.step != self.step:
+            return False
+        current, best = weights_in_use(self.variables), self.best.variables
+        return all(np.array_equal(current[name], array, equal_nan=True) for name, array in best.items())
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Checkpoint:
@@ -101,7 +111,7 @@ class Checkpoint(NamedTuple):
         if (total := int(left.pop("entries"))) != len(arrays) - 1:
             raise ValueError(f"expected {total} arrays, found {len(arrays) - 1}")
         step, (best_step, best_bound) = int(left.pop("step")), map(float, left.pop("best"))
-        run, history = (cls._text(left.pop(name)) for name in ("run", "history"))
+        run, history, in_use = (cls._text(left.pop(name)) for name in ("run", "history", "in_use"))
         seconds, sums = float(left.pop("seconds")), left.pop("epoch_sums")
         variables, best_variables = (
             {name.removeprefix(prefix): left.pop(name) for name in list(left) if name.startswith(prefix)}
@@ -111,10 +121,12 @@ class Checkpoint(NamedTuple):
             raise ValueError(f"unknown entries {', '.join(sorted(left)[:3])}")
         if step < 0 or sums.shape != (3,):
             raise ValueError(f"step {step}, and epoch_sums of shape {sums.shape}")
-        if best_step == step:
+        if in_use not in ("", FINAL, BEST):
+            raise ValueError(f"unknown weights {in_use!r}")
+        if best_step == step and not best_variables:
             best_variables = weights_in_use(variables)
         best = None if best_step < 0 else Best(int(best_step), best_bound, best_variables)
-        return cls(step, sums, variables, seconds, epochs.parse(history), best, run)
+        return cls(step, sums, variables, seconds, epochs.parse(history), best, run, in_use)
 
     @staticmethod
     def _text(array: np.ndarray) -> str:
