@@ -10,7 +10,7 @@ import numpy as np
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS, Split
-from tfp_vae.runs.examples import binarize, held_out_view, read_examples
+from tfp_vae.runs.examples import held_out_view, read_examples, view
 from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import Run
 
@@ -24,7 +24,7 @@ class Examples(NamedTuple):
     places: np.ndarray
     origin: dict[str, Any]
     drawn: bool = False
-    """Whether the examples are new and their grey values were binarized at random."""
+    """Whether the examples are new and their values were binarized at random or have noise."""
 
     @property
     def name(self) -> str:
@@ -77,14 +77,14 @@ example_options = options.options(
 def select_examples(
     run: Run, data: str | None, split: str | None, data_dir: str | None, max_examples: int | None = None
 ) -> Examples:
-    """Return the requested examples, read, scaled and binarized like the run's own data."""
+    """Return the requested examples, read, scaled, and binarized or dequantized like the run's own data."""
     if data is not None and split is not None:
         raise UsageError("--data and --split were both given. Keep one.")
     config, split = run.config(), split or (None if data else "test")
     if split is not None:
         examples, drawn = held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split), False
     else:
-        examples, drawn = binarize(config, read_examples(config, str(data)))
+        examples, drawn = view(config, read_examples(config, str(data)))
     places = np.arange(len(examples))
     if max_examples is not None and max_examples < len(examples):
         places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # because some files are sorted by class

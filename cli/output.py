@@ -16,6 +16,7 @@ import numpy as np
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, UsageError
 from tfp_vae.data.readers.tables import csv_bytes
+from tfp_vae.evaluation.metrics import MEASURE_NAMES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.run import PLOTS, Run
 
@@ -164,7 +165,8 @@ def ending(*names: str) -> str:
 
 def measure_line(result: Mapping[str, object]) -> str:
     """Return a sentence that names the likelihood of a result and its units."""
-    names = ", ".join(f"{name} {result[name]}" for name in ("likelihood", "scaling", "binarization"))
+    shown = [name for name in MEASURE_NAMES if name != "dequantization" or result.get(name, "none") != "none"]
+    names = ", ".join(f"{name} {result[name]}" for name in shown)
     return f"p(x) is {result['measure']} ({names})"
 
 

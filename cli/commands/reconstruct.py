@@ -107,6 +107,8 @@ def command(
     z = embeddings.mean if latent == "mean" else embeddings.samples[0]
     x = latent_space.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
     config = found.config()
+    if show == "draw" and config.data.noise is not None:
+        x = config.data.noise.floor(x)
     console.explain_scaling(config.data.standard)
     name = f"reconstructions-{examples.name}-{show}-seed{seed}{output.ending('max_examples', 'latent', 'weights')}"
     path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, examples, x, config, show)

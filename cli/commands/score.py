@@ -24,6 +24,10 @@ BINARIZED_AT_RANDOM = (
 
 UNKNOWN_ERROR = f"the effective sample size is below {FEWEST_EFFECTIVE}"
 
+NOISY = (
+    "warning: Scores differ a little between copies of an example, because its levels get random noise, by its index."
+)
+
 
 def columns(examples: Examples, estimates: Estimates, measure: Measure) -> dict[str, np.ndarray]:
     """Return a table with one row per example: its index, log p(x) with its errors, the ELBO, its terms, the measure.
@@ -35,7 +39,7 @@ def columns(examples: Examples, estimates: Estimates, measure: Measure) -> dict[
     if measure.log_scale:
         values["log_likelihood_scaled"] = estimates.log_likelihood + measure.log_scale
     count = len(examples.split)
-    kind = {name: np.full(count, getattr(measure, name)) for name in ("likelihood", "scaling", "binarization")}
+    kind = {name: np.full(count, value) for name, value in measure.names.items()}
     return {**examples.columns(), **values, **kind}
 
 
@@ -105,7 +109,7 @@ def command(
     output.check_run(found, out_path, plots=plots)
     examples = select_examples(found, data, split, data_dir, max_examples)
     if examples.drawn:
-        console.notice(BINARIZED_AT_RANDOM)
+        console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
     name = examples.name + output.ending("max_examples", "iw_samples", "seed", "weights")
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous, score

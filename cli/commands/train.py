@@ -139,6 +139,7 @@ def plan_run(
         console.DownloadProgress(),
         reading=request.reading(),
         scaling=request.scaling,
+        dequantization=request.dequantization,
         open_choices=left_open,
         notify=chosen.append,
     )

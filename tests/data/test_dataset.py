@@ -69,7 +69,7 @@ def test_uses_remembered_facts() -> None:
     data = dataset(np.zeros((20, 4)))
     known = dataset(np.ones((20, 4))).profile
     assert data.remember(profile=known, fingerprint="known") is data
-    assert (data.profile, data.fingerprint(), data.binarization) == (known, "known", None)
+    assert (data.profile, data.fingerprint(), data.transform) == (known, "known", None)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.helpers.oracles import LinearGaussian
 from tfp_vae import VAE, Batch
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.registry import record
-from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator, seed_for
 from tfp_vae.core.supports import Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.data.dataset import Dataset, Split
@@ -187,6 +187,22 @@ def test_densities_have_units_unless_values_are_binarized(
     found = log_likelihood(vae, data.test, iw_samples=2, binarization=binarization, execution="eager")
     np.testing.assert_allclose(found.scaled - found.values, data.test.log_scale if has_units else 0)
     assert found.measure.text == text
+
+
+@pytest.mark.parametrize("scaling", ["divided:by=256", "standard"])
+def test_levels_with_noise_have_a_density_per_level(scaling: str, rng: np.random.Generator) -> None:
+    levels = rng.integers(0, 256, (60, 3))
+    data = tv.data.load(levels, scaling=scaling, dequantization="uniform")
+    vae = tv.build(data, latent_dim=1, likelihood="normal", hidden=(4,))
+    found = log_likelihood(vae, data.test, iw_samples=2, execution="eager")
+    np.testing.assert_allclose(found.scaled - found.values, data.test.log_scale)
+    noisy = data.noise.held_out(data.test.x, generator(FIXED_SEED, Purpose.HELD_OUT, 2))
+    plain = log_likelihood(vae, noisy, iw_samples=2, execution="eager")
+    np.testing.assert_allclose(found.scaled, plain.values, rtol=1e-12)
+    assert found.measure.text.startswith("a density of dequantized levels")
+    assert "uniform" in found._repr_html_()
+    again = log_likelihood(vae, data.test[:4], iw_samples=2, execution="eager")
+    assert again.measure == found.measure
 
 
 class TestSupport:

@@ -10,6 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfp_vae.core.errors import UsageError
+from tfp_vae.data.dataset import Split
+from tfp_vae.data.loading import load
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, choose_transform
+from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS
+from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.evaluation.importance import Estimates, Summary, summarize
 from tfp_vae.evaluation.metrics import METRICS, Measure, Metric, Place, metrics_of, significant
 from tfp_vae.model.likelihoods import LIKELIHOODS
@@ -162,14 +168,60 @@ def measure(likelihood: str, **more: object) -> Measure:
             measure("continuous-bernoulli", scaling="divided", binarization="threshold", log_scale=2.5),
             "a density of binarized values",
         ),
+        (
+            measure("normal", scaling="divided", dequantization="uniform", log_scale=2.5),
+            "a density of dequantized levels, a lower bound of their log-probability on average",
+        ),
     ],
 )
 def test_measure_names_its_likelihood(found: Measure, text: str) -> None:
     assert found.text == text
     described = found.describe()
-    names = {"likelihood": found.likelihood, "scaling": found.scaling, "binarization": found.binarization}
-    assert described.items() >= {**names, "measure": text}.items()
-    assert ("bits_per_dim_of" in described) == ("probability of binar" in text)
+    assert list(found.names) == ["likelihood", "scaling", "binarization", "dequantization"]
+    assert described.items() >= {**found.names, "measure": text}.items()
+    bits = {"probability of binary": "binary values", "probability of binarized": "binarized values"}
+    bits["density of dequantized"] = "dequantized levels"
+    assert described.get("bits_per_dim_of") == next((of for start, of in bits.items() if f"a {start}" in text), None)
+    assert found.has_bits == (found.discrete or found.dequantization == "uniform")
+
+
+def numeric_log_scale(split: Split, *, noisy: bool) -> float:
+    """Return the log of the derivative of the data's units by the scaled values, by differences, summed over values."""
+    scaling = SCALINGS.build(split.scaling)
+    zero = np.zeros((1, *split.x.shape[1:]))
+    size = scaling.inverse(zero + 0.5) - scaling.inverse(zero)
+    if noisy:  # one unit is one level, and the scaling `pixels` divided levels by 255
+        return float(np.log(2 * size * (255 if split.scaling.name == "pixels" else 1)).sum())
+    is_intensity = zero.ndim == 4 and split.scaling.name in ("pixels", "divided")
+    return 0.0 if is_intensity else float(np.log(2 * size).sum())
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2, 1)], ids=str)
+@pytest.mark.parametrize("dequantization", list(DEQUANTIZATIONS))
+@pytest.mark.parametrize("scaling", ["none", "pixels", "divided:by=300", "standard"])
+@pytest.mark.parametrize("binarization", list(BINARIZATIONS))
+def test_units_of_every_combination(
+    scaling: str, binarization: str, dequantization: str, shape: tuple[int, ...]
+) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (50, *shape), dtype=np.uint8)
+    split = load(levels, scaling=scaling, dequantization=dequantization).test
+    noisy, binarized = dequantization != "none", binarization != "none"
+    if noisy and binarized:
+        with pytest.raises(UsageError, match="cannot be combined"):
+            choose_transform(split.noise, BINARIZATIONS[binarization]())
+        return
+    names = {"scaling": split.scaling.name, "binarization": binarization, "dequantization": dequantization}
+    for name, kind in LIKELIHOODS.items():
+        found = measure(name, **names, log_scale=split.log_scale)
+        has_units = not kind.discrete and not binarized
+        expected = numeric_log_scale(split, noisy=noisy) if has_units else 0.0
+        assert found.log_scale == pytest.approx(expected), name
+        assert ("log_scale" in found.describe()) == (expected != 0)
+        in_units = " in the units of the data" in found.text
+        assert in_units == (has_units and not noisy and not (expected == 0 and split.scaling.name in INTENSITIES))
+
+
+INTENSITIES = ("pixels", "divided")
 
 
 def test_figures_of_the_scaled_values_are_there_if_the_units_differ() -> None:

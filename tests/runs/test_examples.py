@@ -15,7 +15,7 @@ from tfp_vae.data.dataset import SPLITS, Split
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
-from tfp_vae.runs.examples import binarize, new_examples
+from tfp_vae.runs.examples import new_examples, view
 from tfp_vae.runs.recipe import OPEN, plan, reload
 
 
@@ -124,8 +124,8 @@ class TestNewExamples:
         model = ModelConfig(likelihood=likelihood)
         config, _ = plan(str(tmp_path / "b.npy"), None, name, model, TrainingConfig(), scaling="none")
         grey = Split((PIXELS / np.float32(255))[..., np.newaxis])
-        assert binarize(config, grey).random == BINARIZATIONS[name].draws
-        assert not binarize(config, Split(binary[..., np.newaxis])).random
+        assert view(config, grey).random == BINARIZATIONS[name].draws
+        assert not view(config, Split(binary[..., np.newaxis])).random
 
     def test_number_that_divided_the_pixels_is_recorded_but_no_part_of_the_identity(
         self, of_pictures: RunConfig

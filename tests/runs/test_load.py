@@ -25,12 +25,13 @@ from tests.helpers.runs import assert_same, small_model, without_seconds
 from tfp_vae.core.errors import DataError, RunError, UsageError
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
+from tfp_vae.data.transforms.binarization import transform_held_out
 from tfp_vae.objectives import IWAE, Objective, Weighted
 from tfp_vae.reports.page import html_page
 from tfp_vae.runs.build import build_model, describe_model
 from tfp_vae.runs.config import HandBuiltModel
 from tfp_vae.runs.load import LoadedRun, sample
-from tfp_vae.runs.recipe import plan, reload
+from tfp_vae.runs.recipe import check_fingerprint, plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import BestWeights, Callback, EarlyStopping, State, Training
@@ -310,6 +311,25 @@ class TestData:
         np.testing.assert_array_equal(again.test.source_rows(), data.test.source_rows())
         assert_same(weights(tv.load(moved.folder)), weights(vae))
 
+    def test_stored_levels_get_their_noise_again(self, tmp_path: Path) -> None:
+        levels = np.random.default_rng(0).integers(0, 5, (40, 3))
+        data = tv.data.load(levels, dequantization="uniform", scaling="none")
+        vae = tv.build(data, latent_dim=1, hidden=(4,))
+        tv.fit(vae, data, epochs=1, execution="eager")
+        config = tv.save(vae, tmp_path / "run").config()
+        assert (config.data.stored, str(config.data.dequantization)) == (True, "uniform:step=1.0")
+        again = reload(config)
+        np.testing.assert_array_equal(again.train.x, data.train.x)
+        np.testing.assert_array_equal(again.test.x, transform_held_out(data.test, data.noise).x)
+        loaded = LoadedRun(Run(tmp_path / "run"))
+        draws, means = (sample(loaded, 50, seed=0, show=show) for show in ("draw", "mean"))
+        np.testing.assert_array_equal(draws, np.rint(draws))
+        assert (means != np.rint(means)).any()
+        assert loaded.measure.names["dequantization"] == "uniform"
+        plain = tv.data.load(levels, scaling="none")
+        with pytest.raises(DataError, match=r"with `dequantization=uniform:step=1\.0`.*, found none"):
+            check_fingerprint(config, plain)
+
     @pytest.mark.slow
     def test_stored_labels_come_back(self, small_array: np.ndarray, tmp_path: Path) -> None:
         labels = np.array(["even", "odd"])[np.arange(40) % 2]
@@ -557,7 +577,8 @@ class TestLoadedRun:
         np.testing.assert_array_equal(sample(restored, 5, seed=1), draws)
 
     def test_samples_spread_like_the_data_by_default(self, linear: LinearGaussian) -> None:
-        loaded = cast("LoadedRun", SimpleNamespace(vae=linear.vae()))
+        config = SimpleNamespace(data=SimpleNamespace(noise=None))
+        loaded = cast("LoadedRun", SimpleNamespace(vae=linear.vae(), config=config))
         draws, means = sample(loaded, 4_000, seed=0), sample(loaded, 4_000, seed=0, show="mean")
         deviations = np.sqrt(np.sum(linear.weights**2, axis=1) + linear.scale**2)
         np.testing.assert_allclose(draws.std(axis=0), deviations, rtol=0.06)

@@ -111,6 +111,7 @@ STAGES = (
     "data.readers.arrays",
     "data.splits",
     "data.transforms.binarization",
+    "data.transforms.dequantization",
     "data.transforms.scaling",
     "data.dataset",
     "data.profile",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.commands import call
-from tests.helpers.runs import Interrupt, Observer, assert_same, start_run, without_seconds
+from tests.helpers.runs import Interrupt, Observer, assert_same, small_model, small_training, start_run, without_seconds
 from tfp_vae.core import execution
 from tfp_vae.core.errors import DataError, DiskError, DivergenceError, RunError
 from tfp_vae.data.dataset import Dataset
@@ -16,6 +16,7 @@ from tfp_vae.runs import run as runs
 from tfp_vae.runs import train as session
 from tfp_vae.runs.folder.checkpoint import Checkpoint
 from tfp_vae.runs.load import LoadedRun
+from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import environment, train, trained_execution
 
@@ -52,6 +53,18 @@ class TestResume:
         assert found.best[:2] == expected.best[:2]
         assert_same(found.best.variables, expected.best.variables)
         assert without_seconds(run.metrics()) == without_seconds(whole.metrics())
+
+    @pytest.mark.slow
+    def test_resumed_run_gets_the_noise_of_an_uninterrupted_one(self, tmp_path: Path) -> None:
+        found = []
+        for name in ("whole", "run"):
+            model, training = small_model(likelihood="normal"), small_training(execution="eager", batch_size=720)
+            config, dataset = plan("digits", None, None, model, training, dequantization="uniform")
+            run = Run.create(tmp_path / name, config)
+            assert train(run, dataset, callbacks=[interrupt_once()] if name == "run" else []) == (name == "whole")
+            assert train(run, reload(config))
+            found.append(run.checkpoint().variables)
+        assert_same(*found)
 
     def test_finished_run_is_left_as_it_is(self, copied: Run, digits: Dataset) -> None:
         before = copied.checkpoint()

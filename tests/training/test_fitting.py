@@ -278,6 +278,24 @@ def test_densities_of_binarized_values_have_no_units(rng: np.random.Generator) -
     assert found[0].train == expected[0].train
 
 
+def test_levels_with_noise_have_densities_per_level(rng: np.random.Generator) -> None:
+    data = tv.data.load(rng.integers(0, 256, (60, 3)), scaling="divided:by=256", dequantization="uniform")
+    vae = tv.build(data, latent_dim=1, likelihood="normal", hidden=(4,))
+    seen: list[np.ndarray] = []
+    batch = type(data.noise).batch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(data.noise), "batch", lambda self, x, seed: seen.append(batch(self, x, seed)) or seen[-1])
+        history = fit(vae, data, epochs=2, batch_size=48, execution="eager")
+    assert (seen[0] != seen[1]).numpy().all()
+    levels = np.sort(np.floor(256 * seen[1].numpy()), axis=0)
+    np.testing.assert_array_equal(levels, np.sort(256 * data.train.x, axis=0))
+    found = tv.log_likelihood(vae, data.validation, iw_samples=100, execution="eager")
+    assert found.measure.log_scale == pytest.approx(3 * np.log(256))
+    assert abs(history[-1].validation_elbo - found.estimates.elbo.mean()) < 0.5
+    with pytest.raises(UsageError, match="cannot be combined"):
+        fit(vae, data, epochs=1, binarization="threshold")
+
+
 @pytest.mark.parametrize(("spread", "warns"), [(1.0, False), (255.0, True)])
 def test_values_in_unsuitable_units_get_one_warning(
     spread: float, warns: bool, rng: np.random.Generator, caplog: pytest.LogCaptureFixture

@@ -16,10 +16,11 @@ from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import FINITE, LARGEST, REAL, Support, first_violation, usual_numbers
 from tfp_vae.data.profile import EXTREME, SPLITS, Profile, measure
 from tfp_vae.data.readers.sources import Reading
+from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling
 
 if TYPE_CHECKING:
-    from tfp_vae.data.transforms.binarization import Binarization
+    from tfp_vae.data.transforms.base import Transform
 
 __all__ = [
     "LARGEST_EVENT",
@@ -41,7 +42,7 @@ MOST_EXTREME = 1e30
 OUTSIZED = 1e6
 """Numbers this many times the median size of their element are outsized."""
 
-PLAIN, UNSCALED = Reading(), SCALINGS.member("none")
+PLAIN, UNSCALED, NO_NOISE = Reading(), SCALINGS.member("none"), DEQUANTIZATIONS.member("none")
 
 
 @final
@@ -56,6 +57,7 @@ class Split:
     lines: their lines in the source, if it is a file of text. The first line is 1.
     part: the name of this split in its data set, or None if it does not belong to one.
     scaling: how x was scaled, or None if it was not.
+    dequantization: how noise is added to the levels x, a member of `DEQUANTIZATIONS`, or None for no noise.
 
     ```python
     data = tv.data.load("digits")
@@ -71,6 +73,7 @@ class Split:
     part: str | None = None
     scaling: Member | None = None
     lines: np.ndarray | None = None
+    dequantization: Member | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -83,11 +86,22 @@ class Split:
         """Return some of the examples. Any NumPy index of the first axis selects them."""
         columns = (self.y, self.names, self.lines)
         y, names, lines = (None if column is None else column[rows] for column in columns)
-        return Split(self.x[rows], y, self.source_rows()[rows], names, self.part, self.scaling, lines)
+        part, scaling, dequantization = self.part, self.scaling, self.dequantization
+        return Split(self.x[rows], y, self.source_rows()[rows], names, part, scaling, lines, dequantization)
+
+    @property
+    def noise(self) -> UniformNoise | None:
+        """The noise that x gets in evaluation, or None."""
+        return UniformNoise.find(self.dequantization, self.scaling, self.x.shape[1:])
 
     @property
     def log_scale(self) -> float:
-        """The log-density of the source's values is that of x minus this number of nats, see `Scaling.log_scale`."""
+        """The log-density of the source's values is that of x minus this number of nats, see `Scaling.log_scale`.
+
+        If levels get noise, it is the density in units of levels.
+        """
+        if self.noise is not None:
+            return self.noise.log_scale
         if self.scaling is None:
             return 0.0
         scaling: Scaling = SCALINGS.build(self.scaling)
@@ -140,6 +154,7 @@ class Dataset:
     reading: how the source was read, and how new data will be read.
     scaling: how the values were scaled, with the settings that the training data decided.
     origin: where to load it again, or None for data in memory.
+    dequantization: how noise is added to its levels, with the settings that the data decided.
     """
 
     name: str
@@ -150,13 +165,15 @@ class Dataset:
     reading: Reading = PLAIN
     scaling: Member = UNSCALED
     origin: Origin | None = None
+    dequantization: Member = NO_NOISE
 
     profile = functools.cached_property(measure)
     """Facts about the values, measured when they are first needed."""
 
     def __post_init__(self) -> None:
         for name in SPLITS:
-            object.__setattr__(self, name, replace(getattr(self, name), part=name, scaling=self.scaling))
+            known = {"part": name, "scaling": self.scaling, "dequantization": self.dequantization}
+            object.__setattr__(self, name, replace(getattr(self, name), **known))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{count:,} {split}" for split, count in self.sizes().items())
@@ -171,6 +188,11 @@ class Dataset:
     def event_shape(self) -> tuple[int, ...]:
         """The shape of one example."""
         return tuple(map(int, self.train.x.shape[1:]))
+
+    @property
+    def noise(self) -> UniformNoise | None:
+        """The noise that its values get, or None."""
+        return self.train.noise
 
     @property
     def parts(self) -> list[np.ndarray]:
@@ -198,8 +220,8 @@ class Dataset:
         return digest.hexdigest()[:16]
 
     @functools.cached_property
-    def binarization(self) -> Binarization | None:
-        """The binarization that `prepare` applied, or None."""
+    def transform(self) -> Transform | None:
+        """The binarization or the noise that `prepare` applied, or None."""
         return None
 
     def remember(
@@ -207,16 +229,16 @@ class Dataset:
         *,
         profile: Profile,
         fingerprint: str | None = None,
-        binarization: Binarization | None = None,
+        transform: Transform | None = None,
     ) -> Dataset:
         """Keep facts that were found while the data were made. `dataclasses.replace` drops them.
 
         Args:
           profile: facts about the values.
           fingerprint: digest of the values.
-          binarization: see `binarization`.
+          transform: see `transform`.
         """
-        known = {"profile": profile, "_fingerprint": fingerprint, "binarization": binarization}
+        known = {"profile": profile, "_fingerprint": fingerprint, "transform": transform}
         vars(self).update({name: fact for name, fact in known.items() if fact is not None})
         return self
 

@@ -40,7 +40,8 @@ from tfp_vae.data.readers.sources import (
 from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_objects
 from tfp_vae.data.readers.words import list_names
 from tfp_vae.data.splits import from_source
-from tfp_vae.data.transforms.scaling import choose_scaling, scale, scaling_doubt
+from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, add_noise
+from tfp_vae.data.transforms.scaling import scale, scaling_doubt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +71,7 @@ def load(
     channels: Literal["auto", "grey", "colour"] = "auto",
     background: Background = "auto",
     scaling: str | Member | None = None,
+    dequantization: str | Member = "none",
     data_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
@@ -104,12 +106,15 @@ def load(
       background: the colour behind transparent pixels, `white` or `black`.
       scaling: a name from `SCALINGS` with settings, such as `divided:by=255`. By default `pixels` for images with 8-bit
         values or values in [0, 1], `standard` for real values, else `none`.
+      dequantization: a name from `DEQUANTIZATIONS`. `uniform` adds noise to integer levels in training and evaluation,
+        so that a density bounds their log-probability. The values here stay as they are.
       data_dir: the folder of named data sets.
       progress: called with the progress of downloads.
 
     Raises:
       UsageError: the name is unknown, or a setting has no effect on this source.
-      DataError: the data are missing or malformed, or hold values that are not finite.
+      DataError: the data are missing or malformed, or hold values that are not finite or, with `dequantization`, that
+        are no levels.
     """
     settings = locals()
     reading = Reading.model_validate({name: settings[name] for name in Reading.model_fields})
@@ -127,7 +132,7 @@ def load(
     if scaling is not None:
         dataset = scale(raw, scaling)
     else:
-        chosen = choose_scaling(raw.profile)
+        chosen = str(DEQUANTIZATIONS.resolve(dequantization).usual_scaling(raw.profile))
         dataset = scale(raw, chosen)
         logger.info("%s: scaling is %s. Set `scaling` to choose another.", raw.name, chosen)
         doubt = scaling_doubt(raw.profile, chosen)
@@ -137,7 +142,7 @@ def load(
         logger.warning("%s: %s.", raw.name, raw.profile.lack)
     for found in Doubt.find(raw):
         logger.warning("%s: %s", raw.name, found.text)
-    return dataset
+    return add_noise(raw, dataset, dequantization)
 
 
 def read(

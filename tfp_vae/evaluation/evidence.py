@@ -17,7 +17,13 @@ from tfp_vae.core.seeds import Purpose, Seed, seed_for
 from tfp_vae.core.supports import BINARY, first_violation
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import Dataset, Split, check_split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, Unchanged, binarize_held_out
+from tfp_vae.data.transforms.binarization import (
+    BINARIZATIONS,
+    Binarization,
+    Unchanged,
+    choose_transform,
+    transform_held_out,
+)
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, PARETO_K_LIMIT, mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates, Progress, estimate
 from tfp_vae.evaluation.metrics import Measure
@@ -47,7 +53,7 @@ class LogLikelihood:
 
     estimates: the estimates of each example, among them distortion and rate.
     iw_samples: K, the number of importance samples per example.
-    measure: the likelihood, the scaling and the binarization that the estimates refer to.
+    measure: the likelihood, the scaling, the binarization and the dequantization that the estimates refer to.
     """
 
     estimates: Estimates
@@ -120,9 +126,7 @@ class LogLikelihood:
     def _repr_html_(self) -> str:
         rows = [
             ("log p(x) is", self.measure.text),
-            ("likelihood", self.measure.likelihood),
-            ("scaling", self.measure.scaling),
-            ("binarization", self.measure.binarization),
+            *self.measure.names.items(),
             ("mean log p(x), nats", self.mean()),
             *([("of the scaled values, nats", float(self.scaled.mean()))] if self.measure.log_scale else []),
             ("standard error over examples", self.standard_error),
@@ -164,7 +168,8 @@ def log_likelihood(
     A split of a data set and an integer seed give the numbers of `tfp-vae evaluate` for that split. Its densities are
     in the units of the data, even if the data set was scaled. Densities of an array are in the units of the array. If
     the values of a split are grey and the likelihood is for binary data, they are binarized once, from the fixed seed
-    of evaluations.
+    of evaluations. The levels of a split with a dequantization get noise once, from that seed. The mean density, in
+    units of levels, is then a lower bound of the log-probability of the levels.
 
     ```python
     log_px = tv.log_likelihood(vae, tv.data.load("digits").test, iw_samples=20, seed=0)
@@ -200,6 +205,7 @@ def log_likelihood(
     likelihood = vae.decoder.likelihood
     support = likelihood.support
     grey = isinstance(x, Split) and support is BINARY and first_violation(split.x, BINARY) is not None
+    grey = grey and split.noise is None
     if binarization is None and grey:
         binarization = "dynamic"
         logger.warning(
@@ -212,15 +218,16 @@ def log_likelihood(
     else:
         member = BINARIZATIONS.member(binarization or "none")
         transform, name = BINARIZATIONS.build(member), member.name
+    effective = choose_transform(split.noise, transform)
     check_split(
         f"{split.part} split" if split.part else "x",
         split,
-        transform.takes(support),
+        effective.takes(support),
         "Scale or binarize it as in training.",
     )
     estimates = estimate(
         vae,
-        binarize_held_out(split, transform).x,
+        transform_held_out(split, effective).x,
         iw_samples=iw_samples,
         seed=seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed,
         batch_size=batch_size,
@@ -229,5 +236,11 @@ def log_likelihood(
         progress=progress,
     )
     scaling = "none" if split.scaling is None else split.scaling.name
-    measure = Measure.of(likelihood, scaling=scaling, binarization=name, log_scale=split.log_scale)
+    measure = Measure.of(
+        likelihood,
+        scaling=scaling,
+        binarization=name,
+        dequantization="none" if split.dequantization is None else split.dequantization.name,
+        log_scale=split.log_scale,
+    )
     return LogLikelihood(estimates.rescale(measure.log_scale), iw_samples, measure)

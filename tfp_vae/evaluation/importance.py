@@ -342,7 +342,7 @@ def active_units(estimates: Estimates) -> float:
 def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summary:
     """Return the averages of `estimates`, with standard errors over the examples.
 
-    bits_per_dim = -log p(x) / (event_size log 2) if the data are discrete. It is NaN for a density. The standard error
+    bits_per_dim = -log p(x) / (event_size log 2) if the data are discrete or dequantized, else NaN. The standard error
     of a single example is NaN.
 
     ```python

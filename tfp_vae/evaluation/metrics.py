@@ -22,17 +22,22 @@ from tfp_vae.core.supports import BINARY
 if TYPE_CHECKING:
     from tfp_vae.model.likelihoods import Likelihood
 
-__all__ = ["METRICS", "Measure", "Metric", "Place", "metrics_of", "significant"]
+__all__ = ["MEASURE_NAMES", "METRICS", "Measure", "Metric", "Place", "metrics_of", "significant"]
 
 Place = Literal["table", "report", "headline", "difference", "notebook"]
 """Where a metric appears: the table of `evaluate`, the HTML report, the top of the report, the differences between two
 runs, and the summary in a notebook."""
 
 
+MEASURE_NAMES = ("likelihood", "scaling", "binarization", "dequantization")
+"""What a log-likelihood depends on besides the model and the data, by the names of the settings."""
+
+
 class Measure(NamedTuple):
     """The kind of quantity that log p(x) and the ELBO are, which a number alone does not show.
 
-    likelihood, scaling, binarization: names of the family, and of the maps that made its values from those of the data.
+    likelihood, scaling, binarization, dequantization: names of the family, and of the maps that made its values from
+      those of the data.
     discrete: whether p(x) is a probability and not a density.
     binary: whether the values are 0 and 1.
     log_scale: the log-density of the data is that of the scaled values minus this, in nats.
@@ -44,23 +49,41 @@ class Measure(NamedTuple):
     discrete: bool
     binary: bool
     log_scale: float
+    dequantization: str = "none"
 
     @classmethod
     def of(
-        cls, family: Likelihood, name: str = "", *, scaling: str = "none", binarization: str = "none", log_scale: float
+        cls,
+        family: Likelihood,
+        name: str = "",
+        *,
+        scaling: str = "none",
+        binarization: str = "none",
+        dequantization: str = "none",
+        log_scale: float,
     ) -> Measure:
         """Return the measure of a family of likelihoods.
 
         Args:
           family: the likelihood.
           name: its name. By default the name of its class with its settings.
-          scaling, binarization: names from their tables.
-          log_scale: see `Scaling.log_scale`. Probabilities and binarized values ignore it.
+          scaling, binarization, dequantization: names from their tables.
+          log_scale: see `Split.log_scale`. Probabilities and binarized values ignore it.
         """
         binarized = binarization != "none"
         log_scale = family.change_of_units(log_scale, binarized=binarized)
         binary = binarized or family.support is BINARY
-        return cls(name or str(family), scaling, binarization, family.discrete, binary, log_scale)
+        return cls(name or str(family), scaling, binarization, family.discrete, binary, log_scale, dequantization)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the likelihood and of the maps, by the names of their settings."""
+        return {name: getattr(self, name) for name in MEASURE_NAMES}
+
+    @property
+    def has_bits(self) -> bool:
+        """Whether bits per dimension are defined: for probabilities, and for densities of levels with noise."""
+        return self.discrete or self.dequantization != "none"
 
     @property
     def text(self) -> str:
@@ -70,20 +93,24 @@ class Measure(NamedTuple):
             return f"{kind} of {self.values}"
         if self.discrete:
             return kind
+        if self.dequantization != "none":
+            return f"{kind} of {self.values}, a lower bound of their log-probability on average"
         is_intensity = self.scaling in ("pixels", "divided") and not self.log_scale
         return f"{kind} {'of intensities from 0 to 1' if is_intensity else 'in the units of the data'}"
 
     @property
     def values(self) -> str:
-        """The name of values that are 0 or 1. Grey data that were made binary have another name."""
+        """The name of values that are 0 or 1, or of levels with noise. Grey data that were made binary have a name."""
+        if self.dequantization != "none":
+            return "dequantized levels"
         return "binary values" if self.binarization == "none" else "binarized values"
 
     def describe(self) -> dict[str, object]:
         """Return the keys that name the quantity in a result. `log_scale` is there if the units of both differ."""
-        names = {"likelihood": self.likelihood, "scaling": self.scaling, "binarization": self.binarization}
         scale = {"log_scale": self.log_scale} if self.log_scale else {}
-        bits = {"bits_per_dim_of": self.values} if self.discrete and self.binary else {}
-        return {**names, "measure": self.text, **scale, **bits}
+        is_special = self.binary if self.discrete else self.has_bits
+        bits = {"bits_per_dim_of": self.values} if is_special else {}
+        return {**self.names, "measure": self.text, **scale, **bits}
 
     def of_scaled_values(self, figures: Mapping[str, float]) -> dict[str, float]:
         """Return log-densities and distortions of the scaled values by the names `<name>_scaled`.
@@ -334,7 +361,8 @@ METRICS: dict[str, Metric] = {
             unit="bits",
             format=".4f",
             definition="-log p(x) / (dimensions of x · log 2)",
-            meaning="comparable between image sizes, but not between binary and grey images (only for probabilities)",
+            meaning="comparable between image sizes, but not between binary and grey images (only for probabilities "
+            "and dequantized levels)",
             places=_BOTH | {"notebook"},
         ),
         Metric(

@@ -90,7 +90,7 @@ def build(
     open_choices = [name for name in OPEN if given[name] is None]
     asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
     check_latent_dim(asked)
-    recipe = choose(data.profile, asked, open_choices=open_choices, scaling="none")
+    recipe = choose(data.profile, asked, open_choices=open_choices, scaling="none", dequantization=data.dequantization)
     for note in recipe.notes:
         if note.setting in open_choices or (note.warns and note.setting == "likelihood"):
             logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", data.name, note.text)

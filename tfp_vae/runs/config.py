@@ -32,6 +32,7 @@ from tfp_vae.data.readers.sources import KINDS, Arrays, Column, Columns, ImageSh
 from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.readers.words import join_names
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
+from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
@@ -69,6 +70,7 @@ TABLES: dict[str, Table] = {
     "networks": NETWORKS,
     "objectives": OBJECTIVES,
     "binarizations": BINARIZATIONS,
+    "dequantizations": DEQUANTIZATIONS,
     "scalings": SCALINGS,
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,
@@ -82,6 +84,7 @@ ObjectiveMember = Annotated[Member, OBJECTIVES.validator, AS_MAPPING]
 OptimizerMember = Annotated[Member, OPTIMIZERS.validator, AS_MAPPING]
 ScheduleMember = Annotated[Member, SCHEDULES.validator, AS_MAPPING]
 BinarizationMember = Annotated[Member, BINARIZATIONS.validator, AS_MAPPING]
+DequantizationMember = Annotated[Member, DEQUANTIZATIONS.validator, AS_MAPPING]
 ScalingMember = Annotated[Member, SCALINGS.validator, AS_MAPPING]
 
 
@@ -295,6 +298,16 @@ class Request(BaseRecord):
             default="chosen from data and likelihood",
         ),
     ] = None
+    dequantization: Annotated[
+        Member,
+        DEQUANTIZATIONS.validator,
+        Setting(
+            "Data",
+            "Dequantization",
+            "Add noise to integer levels, for densities of them.",
+            DEQUANTIZATIONS,
+        ),
+    ] = DEQUANTIZATIONS.member("none")
     hidden: Annotated[
         Widths | None,
         pydantic.Field(min_length=1),
@@ -378,7 +391,7 @@ class DataConfig(BaseRecord):
       event_shape: shape of one example after scaling.
       split_rule, splits: the rule of the split in words, and the number of examples in each split.
       fingerprint: see `data.dataset.Dataset.fingerprint`.
-      binarization, scaling: members of their tables, with settings computed from the training data.
+      binarization, dequantization, scaling: members of their tables, with settings computed from the training data.
       reading: how the source is read.
       learned: which of these the data decided: the columns of a table, settings of the scaling.
       pixels_over: the divisor of the scaling `pixels`: 255, or 1 for values that lie in [0, 1] already.
@@ -394,6 +407,7 @@ class DataConfig(BaseRecord):
     splits: dict[Literal["train", "validation", "test"], pydantic.PositiveInt]
     fingerprint: str
     binarization: BinarizationMember
+    dequantization: DequantizationMember = DEQUANTIZATIONS.member("none")
     reading: Reading = Reading()
     scaling: ScalingMember = SCALINGS.member("none")
     learned: tuple[Literal["columns", "scaling"], ...] = ("scaling",)
@@ -438,8 +452,18 @@ class DataConfig(BaseRecord):
         return self.unscaled(examples).astype(np.float32).reshape(x.shape)
 
     @property
+    def noise(self) -> UniformNoise | None:
+        """The noise that scaled values get, or None."""
+        return UniformNoise.find(self.dequantization, self.scaling, self.event_shape)
+
+    @property
     def log_scale(self) -> float:
-        """The log-density of the source's values is that of scaled ones minus this number of nats."""
+        """The log-density of the source's values is that of scaled ones minus this number of nats.
+
+        If levels get noise, it is the density in units of levels.
+        """
+        if self.noise is not None:
+            return self.noise.log_scale
         scaling: Scaling = SCALINGS.build(self.scaling)
         return scaling.log_scale(self.event_shape)
 
@@ -456,7 +480,8 @@ class DataConfig(BaseRecord):
         reading = {name: getattr(self.reading, name) for name in self.reading.given() - set(self.learned)}
         scaling = Member(self.scaling.name, {}) if "scaling" in self.learned else self.scaling
         own = {"dataset": self.dataset, "data_dir": self.data_dir, "binarization": self.binarization}
-        return {**own, "scaling": scaling, **reading}
+        noise = {} if self.noise is None else {"dequantization": self.dequantization}
+        return {**own, **noise, "scaling": scaling, **reading}
 
 
 class ModelConfig(BaseRecord):
@@ -769,8 +794,9 @@ class RunConfig(BaseRecord):
         reading = {"drop_columns", "header", "arrays", "split_folders", "background"} - self.data.reading.given()
         facts = {"pixels_over", "deeper", "ink", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
         other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())
+        noise = {"dequantization"} if self.data.noise is None else set[str]()
         exclude: dict[str, Any] = {
-            "data": {**dict.fromkeys(facts, True), "reading": reading},
+            "data": {**dict.fromkeys(facts | noise, True), "reading": reading},
             "model": unused,
             "training": other,
             "changes": True,

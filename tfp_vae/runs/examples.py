@@ -19,27 +19,28 @@ from tfp_vae.data.profile import profile_arrays
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.splits import as_split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, binarize_held_out
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, choose_transform, transform_held_out
+from tfp_vae.data.transforms.dequantization import NO_LEVELS, levels_of
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, scaling_doubt
 from tfp_vae.runs.config import RunConfig
 
 __all__ = [
     "View",
     "as_seen",
-    "binarize",
     "held_out_view",
     "new_examples",
     "read_examples",
     "split_to_show",
+    "view",
 ]
 
 logger = logging.getLogger("tfp_vae")
 
 
 def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
-    """Return a split as evaluation sees it: binarized once, from a fixed seed.
+    """Return a split as evaluation sees it: binarized or with noise once, from a fixed seed.
 
-    A split that is binary already stays as it is, because every binarization keeps 0 and 1.
+    A split that evaluation has seen already stays as it is.
 
     ```python
     model, training = tv.runs.config.ModelConfig(latent_dim=2), tv.runs.config.TrainingConfig(epochs=1)
@@ -50,7 +51,7 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
     Args:
       config: the run's.
       dataset: from `plan` or `reload`.
-      split: `train`, `validation` or `test`. Of training data under dynamic binarization this is one draw of many.
+      split: `train`, `validation` or `test`. Of training data with noise in every step this is one draw of many.
 
     Raises:
       UsageError: the split is empty.
@@ -58,7 +59,7 @@ def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
     if not len(dataset.splits[split]):
         others = ", ".join(f"`split={name}`" for name, size in dataset.sizes().items() if size)
         raise UsageError(f"The data of the run have no {split} split. Choose {others}.")
-    return binarize(config, dataset.splits[split]).split
+    return view(config, dataset.splits[split]).split
 
 
 def split_to_show(dataset: Dataset) -> str:
@@ -68,6 +69,8 @@ def split_to_show(dataset: Dataset) -> str:
 
 def as_seen(config: RunConfig) -> str:
     """Return the label for examples as the model sees them."""
+    if config.data.noise is not None:
+        return "data, dequantized"
     return "data" if config.data.binarization.name == "none" else "data, binarized"
 
 
@@ -75,31 +78,32 @@ class View(NamedTuple):
     """A split as evaluation sees it.
 
     split: the examples.
-    random: whether grey values were drawn at random, so that equal examples may differ.
+    random: whether values were drawn at random, so that equal examples may differ.
     """
 
     split: Split
     random: bool
 
 
-def binarize(config: RunConfig, split: Split) -> View:
-    """Return examples binarized as evaluation sees them, from one fixed seed for every split and file.
+def view(config: RunConfig, split: Split) -> View:
+    """Return examples binarized or with noise, as evaluation sees them, from one fixed seed for every split and file.
 
-    Validation and test data are binary since they were loaded, and 0 and 1 stay 0 and 1.
+    Validation and test data were seen so since they were loaded, and stay as they are.
 
     Args:
       config: the run's.
       split: scaled, for example from `read_examples`.
     """
-    binarization = BINARIZATIONS.build(config.data.binarization)
-    seen = binarize_held_out(split, binarization)
-    return View(seen, binarization.draws and first_violation(split.x, BINARY) is not None)
+    noise = config.data.noise
+    transform = choose_transform(noise, BINARIZATIONS.build(config.data.binarization))
+    draws = noise is not None or first_violation(split.x, BINARY) is not None
+    return View(transform_held_out(split, transform), transform.draws and draws)
 
 
 def new_examples(config: RunConfig, path: str) -> Split:
     """Return the examples of a file or folder as a run's evaluation sees held-out data.
 
-    They are read, scaled and binarized like the run's own data. Their labels are kept.
+    They are read, scaled, and binarized or dequantized like the run's own data. Their labels are kept.
 
     ```python
     from pathlib import Path
@@ -116,7 +120,7 @@ def new_examples(config: RunConfig, path: str) -> Split:
     Raises:
       UsageError, DataError: see `read_examples`.
     """
-    return binarize(config, read_examples(config, path)).split
+    return view(config, read_examples(config, path)).split
 
 
 REMEDIES = {
@@ -128,7 +132,7 @@ REMEDIES = {
 
 
 def read_examples(config: RunConfig, path: str) -> Split:
-    """Return the examples of a file or folder, read and scaled like a run's own but not binarized.
+    """Return the examples of a file or folder, read and scaled like a run's own but neither binarized nor with noise.
 
     Args:
       config: the run's.
@@ -156,8 +160,18 @@ def read_examples(config: RunConfig, path: str) -> Split:
             "or choose another `run`."
         )
     check_split(path, split, FINITE, "Correct or remove it.", config.data.features)
-    split = replace(split, x=scale_like(config, path, split.x), scaling=config.data.scaling)
-    takes = BINARIZATIONS.build(config.data.binarization).takes(config.model.support(config.data.event_shape))
+    noise, raw = config.data.noise, split
+    split = replace(
+        split,
+        x=scale_like(config, path, split.x),
+        scaling=config.data.scaling,
+        dequantization=config.data.dequantization,
+    )
+    if noise is not None:
+        levels = levels_of(noise.step)
+        check_split(path, split if config.data.scaling.name == "pixels" else raw, levels, NO_LEVELS)
+    transform = choose_transform(noise, BINARIZATIONS.build(config.data.binarization))
+    takes = transform.takes(config.model.support(config.data.event_shape))
     if takes is REAL and config.data.pixels_over is not None:
         takes = NEAR_UNIT
     check_split(path, split, takes, REMEDIES[config.data.pixels_over].format(config.data.dataset))

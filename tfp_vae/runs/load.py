@@ -162,6 +162,7 @@ def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
         splits={split: size for split, size in data.sizes().items() if size},
         fingerprint=fingerprint,
         binarization=_member(BINARIZATIONS, fit.settings["binarization"]) or BINARIZATIONS.member("none"),
+        dequantization=data.dequantization,
         reading=data.reading,
         scaling=data.scaling,
         stored=origin is None,
@@ -362,7 +363,8 @@ def sample(
       n: the number of samples.
       seed: seeds the samples.
       temperature: scales the spread of the prior.
-      show: `draw` for x ~ p(x|z) with z from the prior, or `mean` for E[x|z]. Means vary less than the data.
+      show: `draw` for x ~ p(x|z) with z from the prior, or `mean` for E[x|z]. Means vary less than the data. Draws of a
+        run with a dequantization are rounded down to levels.
       region: the region of z, see `latent_space.generate_within`. None is all of latent space.
 
     Raises:
@@ -374,4 +376,5 @@ def sample(
         latent_seed, data_seed = (seed_for(seed, Purpose.SAMPLE, stage, start) for stage in (0, 1))
         p = generate(min(SAMPLES_AT_ONCE, n - start), seed=latent_seed, temperature=temperature)
         parts.append(np.asarray(output.values(p, data_seed)))
-    return np.concatenate(parts)
+    x, noise = np.concatenate(parts), loaded.config.data.noise
+    return noise.floor(x) if noise is not None and show == "draw" else x

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
@@ -27,6 +27,7 @@ from tfp_vae.data.loading import read
 from tfp_vae.data.profile import SMALL_IMAGE, Profile, profile_arrays
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare, usual_binarization
+from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, Dequantization, add_noise
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
@@ -97,6 +98,7 @@ class Recipe:
     model: the model's config.
     scaling: a member of `SCALINGS`. Settings that the training data decide are still open.
     binarization: a member of `BINARIZATIONS`.
+    dequantization: a member of `DEQUANTIZATIONS`. Settings that the data decide are still open.
     profile: facts about the data after scaling.
     notes: the choices, and warnings about them.
     """
@@ -104,6 +106,7 @@ class Recipe:
     model: ModelConfig
     scaling: Member
     binarization: Member
+    dequantization: Member
     profile: Profile
     notes: tuple[Note, ...]
 
@@ -115,6 +118,7 @@ def choose(
     open_choices: Collection[str] = OPEN,
     scaling: str | Member | None = None,
     binarization: str | Member | None = None,
+    dequantization: str | Member = "none",
 ) -> Recipe:
     """Return settings that suit data, given facts about them. This function reads no data.
 
@@ -131,22 +135,28 @@ def choose(
       open_choices: the settings from `OPEN` to pick, no matter what `model` has.
       scaling: a name from `SCALINGS` with settings. None picks one.
       binarization: a name from `BINARIZATIONS`. None picks one.
+      dequantization: a name from `DEQUANTIZATIONS`. With noise, a density is picked as the likelihood.
 
     Raises:
       UsageError: a network for images is set, but the data are vectors.
     """
     model = model or ModelConfig()
     wanted = None if "likelihood" in open_choices else likelihood_support(model.likelihood)
-    rescaling = SCALINGS.member(choose_scaling(profile, wanted) if scaling is None else scaling)
+    dequantizing = DEQUANTIZATIONS.member(dequantization)
+    noise: Dequantization = DEQUANTIZATIONS.build(dequantizing)
+    is_noisy = dequantizing.name != "none"
+    rescaling = SCALINGS.member(noise.usual_scaling(profile, wanted) if scaling is None else scaling)
     seen = SCALINGS.build(rescaling).rescale(profile)
     suited = suit(seen)
+    if is_noisy:
+        suited["likelihood"] = LIKELIHOODS.member(SUITABLE["real values"])
     model = model.model_copy(update={name: suited[name] for name in open_choices})
     model = model.model_copy(update={"likelihood": count_levels(model.likelihood, seen)})
     support = likelihood_support(model.likelihood)
     if support is COUNTS and "encoder_input" not in model.model_fields_set:  # raw counts make training unstable
         model = model.model_copy(update={"encoder_input": "log1p"})
     check_networks(model, seen)
-    usual = usual_binarization(support, seen)
+    usual = "none" if is_noisy else usual_binarization(support, seen)
     chosen = BINARIZATIONS.member(usual if binarization is None else binarization)
     made = {
         **({"scaling": short_text(SCALINGS, rescaling)} if scaling is None else {}),
@@ -158,14 +168,14 @@ def choose(
         for name, value in made.items()
     ]
     doubt = scaling_doubt(profile, rescaling.name)
-    if doubt is not None and scaling is None and wanted is not COUNTS and profile.largest > 1:
+    if doubt is not None and scaling is None and not is_noisy and wanted is not COUNTS and profile.largest > 1:
         notes.append(Note("scaling", rescaling.name, doubt, warns=True))
     density = density_doubt(profile, model.likelihood, binary=chosen.name != "none")
-    if density is not None:
+    if density is not None and not is_noisy:
         notes.append(Note("likelihood", model.likelihood.name, density, warns=True))
     if profile.lack is not None:
         notes.append(Note("dataset", "", f"{profile.lack}.", warns=True))
-    return Recipe(model, rescaling, chosen, seen, tuple(notes))
+    return Recipe(model, rescaling, chosen, dequantizing, seen, tuple(notes))
 
 
 def check_networks(model: ModelConfig, profile: Profile) -> None:
@@ -369,6 +379,7 @@ def plan(
     *,
     reading: Reading | None = None,
     scaling: str | Member | None = None,
+    dequantization: str | Member = "none",
     open_choices: Collection[str] = (),
     notify: Callable[[Note], object] | None = None,
 ) -> tuple[RunConfig, Dataset]:
@@ -384,7 +395,7 @@ def plan(
 
     Args:
       dataset, data_dir, progress, reading: see `data.loading.read`.
-      binarization, scaling, open_choices: see `choose`.
+      binarization, scaling, dequantization, open_choices: see `choose`.
       model, training: your settings.
       notify: called with each choice, and with each warning about the data. The log has them, too.
 
@@ -402,8 +413,17 @@ def plan(
     raw = read(dataset, data_dir, progress, reading)
     if not raw.profile.finite:
         raw.check_finite()
-    recipe = choose(raw.profile, model, open_choices=open_choices, scaling=scaling, binarization=binarization)
+    recipe = choose(
+        raw.profile,
+        model,
+        open_choices=open_choices,
+        scaling=scaling,
+        binarization=binarization,
+        dequantization=dequantization,
+    )
     data = scale(raw, recipe.scaling)
+    if recipe.dequantization.name != "none":
+        data = add_noise(raw, data, recipe.dequantization)
     for note in (*recipe.notes, *(Note(each.setting, "", each.text, warns=True) for each in Doubt.find(raw))):
         logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", raw.name, note.text)
         if notify is not None:
@@ -420,6 +440,7 @@ def plan(
             reading=data.reading,
             scaling=data.scaling,
             binarization=recipe.binarization,
+            dequantization=data.dequantization,
             **source_facts(raw, data, recipe.scaling, columns=origin.columns),
         ),
         model=recipe.model,
@@ -468,13 +489,19 @@ def reload(config: RunConfig, data_dir: str | None = None, progress: Progress | 
         data = stored_data(config)
     else:
         folder, reading = data_dir or config.data.data_dir, config.data.reading
-        data = scale(read(config.data.dataset, folder, progress, reading, recorded=True), config.data.scaling)
+        raw = read(config.data.dataset, folder, progress, reading, recorded=True)
+        data = add_noise(raw, scale(raw, config.data.scaling), config.data.dequantization)
     check_fingerprint(config, data)
     return prepare_for(config, data)
 
 
 def check_fingerprint(config: RunConfig, data: Dataset) -> None:
-    """Raise DataError if a data set has other values than that of a run."""
+    """Raise DataError if a data set has other values than that of a run, or gets other noise."""
+    if data.noise != config.data.noise:
+        raise DataError(
+            f"{config.data.dataset}: expected data with `dequantization={config.data.dequantization}`, as the run was "
+            f"trained on, found {data.dequantization}. Load them with that setting."
+        )
     if data.fingerprint() != config.data.fingerprint:
         raise DataError(
             f"{config.data.dataset}: expected the data the run was trained on (fingerprint {config.data.fingerprint}), "
@@ -498,7 +525,8 @@ def stored_data(config: RunConfig) -> Dataset:
     data = config.data
     splits = read_splits(path, data.event_shape)
     train, validation, test = (splits[name] for name in SPLITS)
-    return Dataset(str(path), data.split_rule, train, validation, test, data.reading, data.scaling)
+    found = Dataset(str(path), data.split_rule, train, validation, test, data.reading, data.scaling)
+    return replace(found, dequantization=data.dequantization)
 
 
 def prepare_for(config: RunConfig, data: Dataset) -> Dataset:

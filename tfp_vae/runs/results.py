@@ -32,7 +32,7 @@ from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
 from tfp_vae.evaluation.importance import LARGE_SHARE, Estimates, Progress, Summary, estimate, summarize
-from tfp_vae.evaluation.metrics import metrics_of
+from tfp_vae.evaluation.metrics import MEASURE_NAMES, metrics_of
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.examples import held_out_view
@@ -123,7 +123,7 @@ class Assessment:
         return f"Assessment({self._caption()}: log p(x) {self._with_error('log_likelihood')} nats)"
 
     def _repr_html_(self) -> str:
-        kind = ("measure", "likelihood", "scaling", "binarization")
+        kind = ("measure", *MEASURE_NAMES)
         names = [*kind, *(metric.key for metric in metrics_of("notebook")), "advice"]
         return table(self._caption(), [(name, self._with_error(name)) for name in names if name in self.result])
 
@@ -145,11 +145,11 @@ class Assessment:
 
         `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
         `elbo`, `error` and `bias` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`,
-        `scaling` and `binarization` are names.
+        `scaling`, `binarization` and `dequantization` are names.
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
-        named |= {name: np.array(self.result[name]) for name in ("likelihood", "scaling", "binarization")}
+        named |= {name: np.array(self.result[name]) for name in MEASURE_NAMES}
         derived = {name: getattr(self.estimates, name) for name in ("elbo", "error", "bias")}
         return {**named, **labels, **self.estimates._asdict(), **derived}
 
@@ -211,9 +211,9 @@ class _Evaluation:
 
     def summary(self, annealed: Mapping[str, Any]) -> dict[str, Any]:
         """Return the estimate with its errors, and advice if they are large and the results of annealing agree."""
-        discrete, samples = self.vae.decoder.likelihood.discrete, self.plan.most_samples
-        summary = summarize(self.estimates, math.prod(self.examples.x.shape[1:]), discrete=discrete)
-        density = {} if discrete else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
+        has_bits, samples = self.restored.measure.has_bits, self.plan.most_samples
+        summary = summarize(self.estimates, math.prod(self.examples.x.shape[1:]), discrete=has_bits)
+        density = {} if has_bits else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
         figures = summary._asdict()
         above = [annealed["ais"][f"above_importance_sampling{end}"] for end in ("", "_se")] if annealed else []
         return {

@@ -21,7 +21,7 @@ from tfp_vae.core.errors import DivergenceError, RunError, TfpVaeError
 from tfp_vae.core.execution import AUTO, EXECUTIONS
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.evaluation.metrics import Measure
+from tfp_vae.evaluation.metrics import MEASURE_NAMES, Measure
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, ELBOEstimator, Objective, Weighted
 from tfp_vae.runs import run as runs
@@ -319,7 +319,7 @@ def measure(config: RunConfig, vae: VAE) -> Measure:
       vae: its VAE.
     """
     data = config.data
-    names = {"scaling": data.scaling.name, "binarization": data.binarization.name}
+    names = {name: getattr(data, name).name for name in MEASURE_NAMES[1:]}
     return Measure.of(vae.decoder.likelihood, config.model.likelihood.name, **names, log_scale=data.log_scale)
 
 

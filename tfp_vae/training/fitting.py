@@ -27,7 +27,14 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, Binarization, Unchanged, prepare, usual_binarization
+from tfp_vae.data.transforms.binarization import (
+    BINARIZATIONS,
+    Binarization,
+    Unchanged,
+    choose_transform,
+    prepare,
+    usual_binarization,
+)
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Objective
 from tfp_vae.training.average import Average, copies
@@ -105,7 +112,7 @@ def fit(
       seed: seeds every random draw of the training.
       execution: `auto`, `xla`, `graph` or `eager`. `auto` takes the one that finishes first.
       binarization: how grey values become binary: a name from `BINARIZATIONS`, or an object. By default `dynamic` for
-        grey data under a likelihood of binary data, else `none`.
+        grey data under a likelihood of binary data, else `none`. Data with a dequantization cannot have both.
       callbacks: called at fixed points of the training, in this order. They end in the reverse order. Pass
         objects, or names from `CALLBACKS` with settings.
       resume: the state of an interrupted training with the same settings and data, from which this one continues.
@@ -128,7 +135,7 @@ def fit(
     if dataset.event_shape != shape:
         raise DataError(f"{dataset.name}: expected examples of shape {shape}, found {dataset.event_shape}.")
     if binarization is None:
-        binarization = usual_binarization(support, dataset.profile)
+        binarization = "none" if dataset.noise is not None else usual_binarization(support, dataset.profile)
         if binarization != "none":
             logger.warning(
                 "%s: grey values are binarized at random in every step. Set `binarization` to choose another way.",
@@ -167,7 +174,7 @@ def fit(
         ema=ema,
         seed=seed,
         execution=choose(vae, execution, examples=len(dataset.train), steps=epochs * steps),
-        transform=transform.batch,
+        transform=choose_transform(dataset.noise, transform).batch,
         log_scale=vae.decoder.likelihood.change_of_units(
             dataset.train.log_scale, binarized=not isinstance(transform, Unchanged)
         ),

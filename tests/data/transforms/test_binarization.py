@@ -19,8 +19,8 @@ from tfp_vae.data.transforms.binarization import (
     Static,
     Threshold,
     Unchanged,
-    binarize_held_out,
     prepare,
+    transform_held_out,
     usual_binarization,
 )
 
@@ -116,7 +116,7 @@ def test_likelihoods_of_other_data_refuse_binarization() -> None:
 def test_preparing_twice_returns_the_same_data_set(name: str, digits_data: Dataset) -> None:
     first = prepare(digits_data, BINARIZATIONS[name](), 0)
     assert prepare(first, BINARIZATIONS[name](), 0) is first
-    assert first.binarization == BINARIZATIONS[name]()
+    assert first.transform == BINARIZATIONS[name]()
 
 
 def test_replaced_data_are_prepared_again(digits_data: Dataset) -> None:
@@ -135,9 +135,9 @@ def test_splits_have_seeds_of_their_own() -> None:
     x = np.full((40, 5), 0.5, np.float32)
     prepared = prepare(dataset(x), Dynamic(), 0)
     assert (prepared.validation.x != prepared.test.x).any()
-    np.testing.assert_array_equal(binarize_held_out(dataset(x).test, Dynamic()).x, prepared.test.x)
-    alone = binarize_held_out(Split(x), Dynamic()).x
-    np.testing.assert_array_equal(alone, binarize_held_out(dataset(x).train, Dynamic()).x)
+    np.testing.assert_array_equal(transform_held_out(dataset(x).test, Dynamic()).x, prepared.test.x)
+    alone = transform_held_out(Split(x), Dynamic()).x
+    np.testing.assert_array_equal(alone, transform_held_out(dataset(x).train, Dynamic()).x)
 
 
 @pytest.mark.parametrize(("top", "usual"), [(0.5, "dynamic"), (1.0, "none")])

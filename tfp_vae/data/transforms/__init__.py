@@ -1,4 +1,4 @@
-"""Transforms of a data set's values: scalings and binarizations."""
+"""Transforms of a data set's values: scalings, binarizations and dequantizations."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from tfp_vae.data.transforms import (
+        base,
         binarization,
+        dequantization,
         scaling,
     )
 
 __all__ = [
+    "base",
     "binarization",
+    "dequantization",
     "scaling",
 ]
 

@@ -7,7 +7,6 @@ figures of different runs compare. Only `Dynamic` draws within the compiled step
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, final
@@ -23,9 +22,11 @@ from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator
 from tfp_vae.core.supports import BINARY, UNIT, Support
 from tfp_vae.core.types import Tensor
 from tfp_vae.data.profile import SPLITS, Profile
+from tfp_vae.data.transforms.base import Transform
 
 if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset, Split
+    from tfp_vae.data.transforms.dequantization import UniformNoise
 
 __all__ = [
     "BINARIZATIONS",
@@ -34,48 +35,18 @@ __all__ = [
     "Static",
     "Threshold",
     "Unchanged",
-    "binarize_held_out",
+    "choose_transform",
     "prepare",
+    "transform_held_out",
     "usual_binarization",
 ]
 
 
-class Binarization(abc.ABC):
+class Binarization(Transform):
     """A map of training data and of held-out data to binary data, once or in every step.
 
     draws: whether values between 0 and 1 are drawn at random, so that equal examples may differ afterwards.
     """
-
-    draws: ClassVar[bool]
-
-    @abc.abstractmethod
-    def takes(self, support: Support) -> Support:
-        """Return the values that data may have before they are binarized for a likelihood of `support`.
-
-        Args:
-          support: the values that the likelihood has a probability for.
-
-        Raises:
-          UsageError: the likelihood cannot use binary data.
-        """
-
-    @abc.abstractmethod
-    def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return the training data x [N, ...] to keep in memory."""
-
-    @abc.abstractmethod
-    def held_out(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Return the held-out data x [N, ...], binarized once."""
-
-    def batch(self, x: Tensor, seed: Seed) -> Tensor:
-        """Return a training batch x [B, ...] for one step.
-
-        Args:
-          x: examples that `training` returned.
-          seed: a stateless seed, folded from the run's seed and the step.
-        """
-        del seed
-        return x
 
 
 class ToBinary(Binarization):
@@ -189,6 +160,12 @@ BINARIZATIONS: Table[Binarization] = Table(
 )
 
 
+NO_ROOM = (
+    "The noise of `dequantization` adds up to one level. Choose a `scaling` that leaves room for it, such as "
+    "`scaling=divided:by=256` for 8-bit pixels, or `likelihood=normal`."
+)
+
+
 def usual_binarization(support: Support, profile: Profile) -> str:
     """Return the name of the binarization to use by default: `dynamic` for grey data under a likelihood of binary data.
 
@@ -197,6 +174,23 @@ def usual_binarization(support: Support, profile: Profile) -> str:
       profile: facts about the data after scaling.
     """
     return "dynamic" if support is BINARY and profile.grey else "none"
+
+
+def choose_transform(noise: UniformNoise | None, binarization: Binarization) -> Transform:
+    """Return the map that data go through: the noise of their dequantization if they have one, else a binarization.
+
+    Args:
+      noise: of the data, or None.
+      binarization: from `BINARIZATIONS`.
+
+    Raises:
+      UsageError: there are both.
+    """
+    if noise is None:
+        return binarization
+    if not isinstance(binarization, Unchanged):
+        raise UsageError("`dequantization` and `binarization` cannot be combined. Leave one of them out.")
+    return noise
 
 
 def prepare(
@@ -210,8 +204,9 @@ def prepare(
     """Return the data set that a run trains on. A data set that was prepared in this way before is returned unchanged.
 
     Training data are binarized from the run's seed. Held-out data are binarized from a fixed one, so that evaluations
-    of different runs compare. Training data are aligned in memory, so that TensorFlow takes them without a copy. The
-    result keeps the fingerprint of the data set, because it has the same source.
+    of different runs compare. The noise of a dequantization is added likewise. Training data are aligned in memory, so
+    that TensorFlow takes them without a copy. The result keeps the fingerprint of the data set, because it has the same
+    source.
 
     Args:
       dataset: scaled.
@@ -222,33 +217,37 @@ def prepare(
 
     Raises:
       DataError: a value lies outside the support. The error names its row.
-      UsageError: the likelihood cannot use binary data.
+      UsageError: the likelihood cannot use binary data or noise, or the data would get both.
     """
+    noise = dataset.noise
+    transform = choose_transform(noise, binarization)
     if support is not None:
-        takes = binarization.takes(support)
-        if not dataset.profile.fits(takes):  # the profile may not be able to tell, so the data decide
+        takes = transform.takes(support)
+        if noise is not None:
+            dataset.check_support(takes, NO_ROOM)
+        elif not dataset.profile.fits(takes):  # the profile may not be able to tell, so the data decide
             dataset.check_support(takes, advice)
-    if dataset.binarization == binarization:
+    if dataset.transform == transform:
         return dataset
-    train = align(binarization.training(dataset.train.x, generator(run_seed, Purpose.BINARIZATION)))
+    train = align(transform.training(dataset.train.x, generator(run_seed, Purpose.BINARIZATION)))
     result = replace(
         dataset,
         train=replace(dataset.train, x=train),
-        validation=binarize_held_out(dataset.validation, binarization),
-        test=binarize_held_out(dataset.test, binarization),
+        validation=transform_held_out(dataset.validation, transform),
+        test=transform_held_out(dataset.test, transform),
     )
-    return result.remember(profile=dataset.profile, fingerprint=dataset.fingerprint(), binarization=binarization)
+    return result.remember(profile=dataset.profile, fingerprint=dataset.fingerprint(), transform=transform)
 
 
-def binarize_held_out(split: Split, binarization: Binarization) -> Split:
-    """Return a split as evaluation sees it: binarized once, from a fixed seed that all runs share.
+def transform_held_out(split: Split, transform: Transform) -> Split:
+    """Return a split as evaluation sees it: binarized or with noise once, from a fixed seed that all runs share.
 
-    Values of 0 and 1 stay as they are, so binarizing twice changes nothing. Each split of a data set has its own seed.
-    Examples that do not belong to a data set use that of the training split.
+    Doing so twice changes nothing. Each split of a data set has its own seed. Examples that do not belong to a data set
+    use that of the training split.
 
     Args:
-      split: scaled, with values that the binarization takes.
-      binarization: from `BINARIZATIONS`.
+      split: scaled, with values that the transform takes.
+      transform: from `choose_transform`.
     """
     index = SPLITS.index(split.part) if split.part in SPLITS else 0
-    return replace(split, x=binarization.held_out(split.x, generator(FIXED_SEED, Purpose.HELD_OUT, index)))
+    return replace(split, x=transform.held_out(split.x, generator(FIXED_SEED, Purpose.HELD_OUT, index)))

@@ -96,12 +96,13 @@ class Measured(Record, abc.ABC):
     """What log p(x) and the ELBO of a result are, see `evaluation.metrics.Measure`.
 
     log_scale: the nats between densities of the data and of the scaled values, if their units differ.
-    bits_per_dim_of: the kind of values that bits belong to, if they are binary.
+    bits_per_dim_of: the kind of values that bits belong to, if they are binary or have noise.
     """
 
     likelihood: Line
     scaling: Line
     binarization: Line
+    dequantization: Line = "none"
     measure: Line
     log_scale: pydantic.FiniteFloat | None = None
     bits_per_dim_of: Line | None = None
