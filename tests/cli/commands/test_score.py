@@ -75,7 +75,7 @@ def test_new_images_of_another_kind_are_less_likely(copied: Run, here: Path, dig
     negatives, own = answer(*options, "--data", "negatives"), answer(*options)
     assert "picture" not in negatives
     assert negatives["quantiles"]["1"] < own["quantiles"]["0.05"]
-    rows = read_rows(copied.folder / "scores-data-negatives.csv")
+    rows = read_rows(copied.folder / "scores-data-negatives-iw-samples5.csv")
     assert [row["name"] for row in rows] == sorted(upside_down)
 
 
