@@ -43,15 +43,20 @@ for line in json.loads(sys.argv[1]):
 """
 
 
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+def imported(here: Path, command_lines: list[list[str]]) -> dict[str, set[str]]:
     """The modules that each command line had imported when it ended, each in a process of its own."""
-    here, lines = tmp_path_factory.mktemp("start"), json.dumps(BEFORE_TENSORFLOW)
+    lines = json.dumps(command_lines)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TFP_VAE")}
     command = [sys.executable, "-c", IMPORTED, lines, "found.jsonl"]
     subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=60)
     found = map(json.loads, (here / "found.jsonl").read_text().splitlines())
     return {" ".join(line): set(names) for line, names in found}
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """The modules that each of these command lines had imported."""
+    return imported(tmp_path_factory.mktemp("start"), BEFORE_TENSORFLOW)
 
 
 @pytest.mark.slow
@@ -62,10 +67,11 @@ def test_help_and_wrong_input_come_before_tensorflow(arguments: list[str], modul
     assert not found & {"tensorflow", "matplotlib"}
 
 
-def test_help_imports_no_heavy_package(modules: dict[str, set[str]]) -> None:
+def test_help_imports_no_heavy_package(tmp_path: Path) -> None:
     heavy = {"numpy", "pydantic", "rich", "pandas", "matplotlib", "sklearn", "tensorflow"}
-    assert {"tfp_vae", "click"} <= modules["--help"]
-    assert not modules["--help"] & heavy
+    found = imported(tmp_path, [["--help"]])["--help"]
+    assert {"tfp_vae", "click"} <= found
+    assert not found & heavy
 
 
 def test_version_equals_that_of_the_package() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tfp_vae.cli import console, output
 
-from tests.helpers.commands import GRAPH, RUN_COMMANDS, call, one_sentence
+from tests.helpers.commands import RUN_COMMANDS, call, one_sentence
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError
@@ -74,6 +74,9 @@ DEFAULT_NAMES = {
 }  # fmt: skip
 """Options that change the result of each command that writes into the run without `--out`."""
 
+SHORT = {"score": ("--iw-samples", 1, "--execution", "eager")}
+"""Options with which a command computes for a moment only."""
+
 
 @pytest.fixture
 def default_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -95,15 +98,14 @@ def test_different_files_get_different_default_names(
 ) -> None:
     for name in ("a.npy", "b.npy"):
         np.save(name, np.zeros((4, 8, 8, 1), np.float32))
-        call(command, "--run", copied.folder, "--data", name, code=6)
+        call(command, "--run", copied.folder, "--data", name, *SHORT.get(command, ()), code=6)
     assert len(set(default_names)) == 2
 
 
 @pytest.mark.parametrize("command", DEFAULT_NAMES)
 def test_different_results_get_different_default_names(command: str, copied: Run, default_names: list[str]) -> None:
     for more in ((), *DEFAULT_NAMES[command]):
-        small = ("--iw-samples", 1, *GRAPH) if command == "score" else ()
-        call(command, "--run", copied.folder, *small, *more, code=6)
+        call(command, "--run", copied.folder, *SHORT.get(command, ()), *more, code=6)
     assert len(set(default_names)) == len(default_names) == 1 + len(DEFAULT_NAMES[command])
     assert max(map(len, default_names)) < 120
 

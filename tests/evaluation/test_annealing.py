@@ -148,10 +148,9 @@ def test_every_prior_anneals(prior: str) -> None:
 
 
 def test_seed_decides_the_result_and_progress_reaches_the_total(linear: LinearGaussian) -> None:
-    done: list[int] = []
-    found = [
-        annealed(linear, linear.data(7), 4, seed=(3, seed), progress=done.append).log_likelihood for seed in (0, 0, 1)
-    ]
+    done, vae, x = list[int](), linear.vae(), linear.data(7)
+    settings = {"steps": 4, "chains": 8, "progress": done.append, "execution": "graph"}
+    found = [annealed_log_likelihood(vae, x, seed=(3, seed), **settings).log_likelihood for seed in (0, 0, 1)]
     np.testing.assert_array_equal(found[0], found[1])
     assert (found[0] != found[2]).all()
     assert sum(done) == 3 * transitions(7, 4, 8)

@@ -101,7 +101,10 @@ def test_decoded_images_are_clipped_to_the_range_of_the_data(
     assert np.asarray(figure.axes[0].images[0].get_array()).max() == 1
 
 
-@pytest.mark.parametrize(("split", "held_out"), [("validation", "held-out"), ("train", "training")])
+@pytest.mark.parametrize(
+    ("split", "held_out"),
+    [("validation", "held-out"), pytest.param("train", "training", marks=pytest.mark.slow)],
+)
 def test_titles_name_the_split_of_the_examples(
     split: str, held_out: str, vectors: RunData, monkeypatch: pytest.MonkeyPatch
 ) -> None:

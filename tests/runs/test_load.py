@@ -150,7 +150,7 @@ class TestSaveAfterFit:
     @pytest.mark.slow
     def test_saves_changed_weights(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
-        tv.fit(vae, small_array, epochs=1, ema=0.9, execution="graph")
+        tv.fit(vae, small_array, epochs=1, ema=0.9, execution="eager")
         for variable in vae.trainable_variables:
             variable.assign_add(tf.ones_like(variable))
         tv.save(vae, tmp_path / "run")
@@ -262,7 +262,7 @@ class TestObjects:
     def test_resume_refuses_settings_without_a_name(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         optimizer = tv.training.optimizers.adam(1e-3)
-        tv.fit(vae, small_array, epochs=1, optimizer=optimizer, lr_schedule=lambda step: 1e-3, execution="graph")
+        tv.fit(vae, small_array, epochs=1, optimizer=optimizer, lr_schedule=lambda step: 1e-3, execution="eager")
         saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
         assert saved.config().training.objects == ("optimizer", "lr_schedule")
         assert_same(weights(tv.load(saved.folder)), weights(vae))
@@ -275,7 +275,7 @@ class TestObjects:
     ) -> None:
         vae = make_for_digits()
         optimizer = tv.training.optimizers.sgd(1e-3, momentum=0.9)
-        tv.fit(vae, small_array, epochs=1, optimizer=optimizer, execution="graph")
+        tv.fit(vae, small_array, epochs=1, optimizer=optimizer, execution="eager")
         saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
         assert saved.config().training.objects == ("optimizer",)
         assert_same(weights(tv.load(saved.folder)), weights(vae))
@@ -287,13 +287,13 @@ class TestObjects:
         self, objective: Objective | str, name: str, small_array: np.ndarray, tmp_path: Path
     ) -> None:
         vae = make_for_digits()
-        tv.fit(vae, small_array, objective, epochs=1, execution="graph")
+        tv.fit(vae, small_array, objective, epochs=1, execution="eager")
         assert str(tv.save(vae, tmp_path / "run").config().training.objective) == name
 
     def test_a_warmup_that_ends_within_an_epoch_has_no_name(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
         objective = Weighted(tv.objectives.ELBO(), warmup_steps=3)
-        tv.fit(vae, small_array, objective, epochs=1, batch_size=20, execution="graph")
+        tv.fit(vae, small_array, objective, epochs=1, batch_size=20, execution="eager")
         assert tv.save(vae, tmp_path / "run").config().training.objects == ("objective",)
 
 
@@ -302,7 +302,7 @@ class TestData:
     def test_data_in_memory_are_stored_and_move_with_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
         data = tv.data.load((small_array[..., 0] * 255).astype(np.uint8))
         vae = make_for_digits()
-        tv.fit(vae, data, epochs=1, execution="graph")
+        tv.fit(vae, data, epochs=1, execution="eager")
         tv.save(vae, tmp_path / "run", builder=make_for_digits)
         moved = Run(Path(shutil.move(tmp_path / "run", tmp_path / "moved")))
         assert moved.config().data.pixels_over == 255
@@ -335,7 +335,7 @@ class TestData:
         labels = np.array(["even", "odd"])[np.arange(40) % 2]
         data = tv.data.load((small_array[..., 0], labels))
         vae = make_for_digits()
-        tv.fit(vae, data, epochs=1, execution="graph")
+        tv.fit(vae, data, epochs=1, execution="eager")
         again = reload(tv.save(vae, tmp_path / "run").config())
         np.testing.assert_array_equal(again.train.y, data.train.y)
 
@@ -351,7 +351,7 @@ class TestData:
 
     def test_error_explains_that_no_data_are_in_the_run(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
-        tv.fit(vae, small_array, epochs=1, execution="graph")
+        tv.fit(vae, small_array, epochs=1, execution="eager")
         saved = tv.save(vae, tmp_path / "run", store_data=False, builder=make_for_digits)
         assert not saved.path("data.npz").exists()
         with pytest.raises(DataError, match="does not hold its data, which were in memory"):
@@ -361,7 +361,7 @@ class TestData:
     def test_stores_a_changed_data_set_with_a_name(self, digits_data: Dataset, tmp_path: Path) -> None:
         fewer = dataclasses.replace(digits_data, train=digits_data.train[:50])
         vae = make_for_digits()
-        tv.fit(vae, fewer, epochs=1, execution="graph")
+        tv.fit(vae, fewer, epochs=1, execution="eager")
         saved = tv.save(vae, tmp_path / "run")
         assert saved.config().data.stored
         assert reload(saved.config()).sizes() == fewer.sizes()
@@ -373,7 +373,7 @@ class TestData:
         np.save(tmp_path / "mine.npy", small_array)
         monkeypatch.chdir(tmp_path)
         vae = make_for_digits()
-        tv.fit(vae, tv.data.load("mine.npy"), epochs=1, execution="graph")
+        tv.fit(vae, tv.data.load("mine.npy"), epochs=1, execution="eager")
         data = tv.save(vae, "run").config().data
         assert (data.dataset, data.stored) == (str(tmp_path.resolve() / "mine.npy"), False)
 
@@ -409,7 +409,7 @@ class TestData:
 
     def test_resume_refuses_other_data(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
-        tv.fit(vae, small_array, epochs=1, execution="graph")
+        tv.fit(vae, small_array, epochs=1, execution="eager")
         saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
         arrays = dict(np.load(saved.path("data.npz")))
         np.savez(saved.path("data.npz"), **{**arrays, "x_train": 1 - arrays["x_train"]})
@@ -418,7 +418,7 @@ class TestData:
 
     def test_refuses_an_empty_split_and_lists_the_others(self, small_array: np.ndarray, tmp_path: Path) -> None:
         vae = make_for_digits()
-        tv.fit(vae, small_array, epochs=1, execution="graph")
+        tv.fit(vae, small_array, epochs=1, execution="eager")
         saved = tv.save(vae, tmp_path / "run", builder=make_for_digits)
         message = call("encode", "--run", saved.folder, code=2).stderr
         assert "The data of the run have no test split. Choose --split train." in message

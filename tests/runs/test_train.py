@@ -37,7 +37,14 @@ def interrupt_once() -> Interrupt:
 class TestResume:
     """An interrupted and resumed training ends like an uninterrupted one."""
 
-    @pytest.mark.parametrize("options", [{}, {"ema": 0.9, "optimizer": "sgd", "kl_warmup_epochs": 1}], ids=str)
+    @pytest.mark.parametrize(
+        "options",
+        [
+            pytest.param({}, marks=pytest.mark.slow),
+            {"ema": 0.9, "optimizer": "sgd", "kl_warmup_epochs": 1, "execution": "eager"},
+        ],
+        ids=str,
+    )
     def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
         self, options: dict[str, object], tmp_path: Path
     ) -> None:

@@ -53,8 +53,9 @@ def test_every_command_writes_every_format(module: ModuleType, suffix: str, here
 @pytest.mark.parametrize("weights", ["final", "best"])
 def test_every_command_names_its_weights(command: str, weights: str, copied: Run) -> None:
     steps = {"final": copied.checkpoint().step, "best": copied.checkpoint().best.step}
-    more = GRAPH if command == "score" else ()
-    done = call(command, "--run", copied.folder, "--weights", weights, *more, "--json")
+    more = ("--iw-samples", 2, "--execution", "eager") if command == "score" else ()
+    few = () if command == "sample" else ("--max-examples", 12)
+    done = call(command, "--run", copied.folder, "--weights", weights, *few, *more, "--json")
     result = json.loads(done.stdout)
     assert (result["weights"], result["step"]) == (weights, steps[weights])
     assert f"weights: {weights}, of step {steps[weights]:,}" in done.stderr

@@ -81,7 +81,21 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if examples(path)], ids=relative)
+TRAINING = {
+    "evaluation/annealing", "runs/build", "runs/load", "runs/results",
+    "training/best", "training/callbacks", "training/history", "training/progress", "training/stopping",
+}  # fmt: skip
+"""Modules whose examples train or evaluate for seconds. Those of `training/fitting` are fast tests all the same."""
+
+
+def marks(path: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if relative(path.with_suffix("")).removeprefix("tfp_vae/") in TRAINING else []
+
+
+EXAMPLES = [pytest.param(path, marks=marks(path), id=relative(path)) for path in MODULES if examples(path)]
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
 def test_examples_in_docstrings_run(path: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They continue the package's own example, next to a finished run in `runs`. They run eagerly to start fast."""
     shutil.copytree(trained, tmp_path / "runs" / "small")

@@ -239,7 +239,18 @@ class TestRun:
         assert RunConfig.model_validate(content).identity() == Run(trained).config().identity()
 
 
-@pytest.mark.parametrize("members", CONFIGS, ids=lambda members: str(next(iter(members.values()))))
+LARGE = {"inverse-autoregressive-flow", "real-nvp", "autoregressive-flow", "conv", "resnet"}
+"""Members with many variables, which take long to build."""
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param(members, marks=[pytest.mark.slow] if name.partition(":")[0] in LARGE else [], id=name)
+        for members in CONFIGS
+        for name in [next(iter(members.values()))]
+    ],
+)
 def test_shapes_of_averages_agree_with_the_built_model(members: dict[str, str], trained: Path) -> None:
     data, small = Run(trained).config().data, {"encoder": "mlp:hidden=4", "decoder": "mlp:hidden=4", "latent_dim": 3}
     training = TrainingConfig(objective="monte-carlo-elbo", ema=0.99)

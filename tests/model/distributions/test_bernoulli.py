@@ -19,12 +19,17 @@ def pair(logits: Tensor, event_ndims: int = 1) -> tuple[IndependentBernoulli, Di
     return IndependentBernoulli(elements, event_ndims), tfd.Independent(elements, event_ndims)
 
 
+def numbers(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits [3, 4, M], some of them extreme, and binary x [4, M]."""
+    logits = rng.normal(scale=4, size=(3, 4, size))
+    logits.ravel()[:5] = [0, 90, -90, 1e4, -1e4][: logits.size]
+    return logits, (rng.random((4, size)) > 0.5).astype(float)
+
+
 @pytest.fixture(params=SIZES)
 def example(request: pytest.FixtureRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [3, 4, M], some of them extreme, and binary x [4, M]."""
-    logits = rng.normal(scale=4, size=(3, 4, request.param))
-    logits.ravel()[:5] = [0, 90, -90, 1e4, -1e4][: logits.size]
-    return logits, (rng.random((4, request.param)) > 0.5).astype(float)
+    """Logits and x of each size."""
+    return numbers(request.param, rng)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 3e-6), ("float64", 1e-14)])
@@ -35,17 +40,18 @@ def test_density_equals_that_of_tfp(example: tuple[np.ndarray, np.ndarray], dtyp
 
 
 @pytest.mark.parametrize("jit", [True, False])
-def test_gradient_is_x_minus_the_mean(example: tuple[np.ndarray, np.ndarray], jit: bool) -> None:
-    logits, x = (tf.constant(part, tf.float32) for part in example)
+def test_gradient_is_x_minus_the_mean(jit: bool, rng: np.random.Generator) -> None:
+    examples = [[tf.constant(part, tf.float32) for part in numbers(size, rng)] for size in SIZES]
 
     @tf.function(jit_compile=jit)
-    def slope(logits: Tensor) -> Tensor:
+    def slopes() -> list[Tensor]:
         with tf.GradientTape() as tape:
-            tape.watch(logits)
-            value = tf.reduce_sum(pair(logits)[0].log_prob(x))
-        return tape.gradient(value, logits)
+            tape.watch([logits for logits, _ in examples])
+            value = tf.add_n([tf.reduce_sum(pair(logits)[0].log_prob(x)) for logits, x in examples])
+        return tape.gradient(value, [logits for logits, _ in examples])
 
-    np.testing.assert_allclose(slope(logits), x - tf.sigmoid(logits), atol=1e-6)
+    for slope, (logits, x) in zip(slopes(), examples, strict=True):
+        np.testing.assert_allclose(slope, x - tf.sigmoid(logits), atol=1e-6)
 
 
 def test_second_derivative_equals_that_of_tfp(rng: np.random.Generator) -> None:
