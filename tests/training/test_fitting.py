@@ -358,10 +358,10 @@ def test_fit_names_an_argument_of_the_wrong_kind(x: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("seed", "a", r"^seed: expected an int, found a str\.$"),
-        ("seed", (0, 1), r"^seed: expected an int, found a tuple\.$"),
+        ("seed", "a", r"^`seed`: expected a whole number, found .a.\.$"),
+        ("seed", (0, 1), r"^`seed`: expected a whole number, found \(0, 1\)\.$"),
         ("seed", -1, r"^`seed` must be at least 0, found -1\.$"),
-        ("epochs", 1.5, r"^fit: epochs: expected an int, found a float\.$"),
+        ("epochs", 1.5, r"^`epochs`: expected a whole number, found 1\.5\.$"),
         ("steps_per_epoch", 0, r"^`steps_per_epoch` must be at least 1, found 0\.$"),
         ("learning_rate", -0.1, r"^`learning_rate` must be above 0, found -0\.1\.$"),
         ("learning_rate", float("nan"), r"^`learning_rate` must be above 0, found nan\.$"),

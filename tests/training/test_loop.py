@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import final
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfp_vae as tv
 from tests.helpers import builders
 from tests.helpers.models import SHAPE, make
 from tests.helpers.runs import Interrupt, Observer, assert_same, start_run, without_seconds
 from tfp_vae import VAE
-from tfp_vae.core.errors import DivergenceError, UsageError
+from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.execution import choose, compile_function
 from tfp_vae.core.registry import Table
 from tfp_vae.core.seeds import Purpose, seed_for
-from tfp_vae.data.transforms.binarization import Dynamic
+from tfp_vae.data.transforms.binarization import Dynamic, Unchanged
 from tfp_vae.model.distributions import normals
 from tfp_vae.objectives import ELBO
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
-from tfp_vae.training import fitting
+from tfp_vae.training import fitting, loop
 from tfp_vae.training.average import Average, copies
 from tfp_vae.training.history import Totals
 from tfp_vae.training.loop import Trainer, Validator, epoch_batches
@@ -210,6 +212,38 @@ def test_clip_norm_bounds_a_step_of_sgd(x: np.ndarray) -> None:
     steps.run(tf.constant(epoch_batches(50, 10, 1, 0, 0)), 1, 0, Totals())
     moved = np.sqrt(sum(np.sum((v.numpy() - b) ** 2) for v, b in zip(vae.trainable_variables, before, strict=True)))
     assert moved == pytest.approx(0.01, rel=1e-3)
+
+
+class TestDataOfATrainer:
+    """A trainer refuses data that its model cannot have produced, in the words of `fit`."""
+
+    @pytest.mark.parametrize("dynamic", [False, True])
+    @pytest.mark.parametrize("change", [lambda x: 255 * x, lambda x: x - 0.5, lambda x: x[:, :1], lambda x: x * np.nan])
+    def test_wrong_data_get_the_message_of_fit(
+        self, change: Callable[[np.ndarray], np.ndarray], dynamic: bool, x: np.ndarray
+    ) -> None:
+        binarization = Dynamic() if dynamic else Unchanged()
+        with pytest.raises(DataError) as expected:
+            tv.fit(make(), change(x), epochs=1, binarization=binarization, execution="eager")
+        with pytest.raises(DataError) as caught:
+            trainer(make(), change(x), transform=binarization.batch)
+        assert str(caught.value) == str(expected.value)
+
+    def test_grey_data_pass_only_if_they_are_binarized(self, x: np.ndarray) -> None:
+        for transform in (Dynamic().batch, lambda batch, seed: tf.round(batch)):
+            trainer(make(), x / 4, transform=transform)
+        for transform in (Unchanged().batch, lambda batch, seed: batch):
+            with pytest.raises(DataError, match=r"^array, train split: expected values in .0, 1., found 0.25 in row 0"):
+                trainer(make(), np.maximum(x / 4, 0.25), transform=transform)
+
+    def test_data_are_checked_once(self, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`fit` knows the facts about its data, so its trainer reads no value of them."""
+        calls: list[np.ndarray] = []
+        monkeypatch.setattr(loop, "check_training_data", lambda vae, x, *more: calls.append(x))
+        tv.fit(make(), x, epochs=1, steps_per_epoch=1, batch_size=2, execution="eager")
+        assert not calls
+        trainer(make(), x)
+        assert len(calls) == 1
 
 
 class TestSchedules:

@@ -41,7 +41,7 @@ from tfp_vae.training.average import Average, copies
 from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import CALLBACKS, Callback
 from tfp_vae.training.history import Best, Epoch, History, Snapshot, Terms, Totals, Validation
-from tfp_vae.training.loop import Trainer, Validator, epoch_batches
+from tfp_vae.training.loop import ADVICE, Trainer, Validator, epoch_batches
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from tfp_vae.training.remarks import remarks
 from tfp_vae.training.state import State
@@ -143,7 +143,6 @@ def fit(
             )
     transform = BINARIZATIONS.resolve(binarization)
     called = [CALLBACKS.resolve(each) for each in callbacks]
-    advice = "Choose a likelihood that fits, another scaling, or a `binarization`."
     settings = {
         "objective": objective,
         "epochs": epochs,
@@ -158,7 +157,7 @@ def fit(
         "execution": execution,
         "binarization": transform,
     }
-    prepared = prepare(dataset, transform, seed, support=support, advice=advice)
+    prepared = prepare(dataset, transform, seed, support=support, advice=ADVICE)
     steps = steps_per_epoch or math.ceil(len(dataset.train) / batch_size)
     training = Training(
         vae,
@@ -193,9 +192,8 @@ def fit(
 
 
 def check_counts(**counts: int) -> None:
-    """Raise UsageError if a count, by the name of its setting, is not a positive integer."""
+    """Raise UsageError if a count, by the name of its setting, is not positive."""
     for name, value in counts.items():
-        require(int, value.item() if isinstance(value, np.integer) else value, f"fit: {name}")
         if value < 1:
             raise UsageError(f"`{name}` must be at least 1, found {value}.")
 
@@ -250,6 +248,7 @@ def _array_dataset(x: Array, validation: Array | None) -> Dataset:
 
 
 @final
+@check_keywords
 class Training:
     """A training that is under way, as callbacks see it.
 
@@ -305,6 +304,7 @@ class Training:
             clip_norm=clip_norm,
             average=self._average,
             execution=execution,
+            check=False,  # because `fit` has checked the data
         )
         self._validator = (
             Validator(vae, objective, dataset.validation.x, run_seed=seed, execution=execution)

@@ -12,11 +12,14 @@ from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 
-from tfp_vae.core.errors import DivergenceError, UsageError
+from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.execution import compile_function, to_device
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose, fold, generator, seed_for
 from tfp_vae.core.types import Array, DType, Seed, Tensor
+from tfp_vae.data.dataset import Split, check_split
+from tfp_vae.data.transforms.binarization import Binarization
 from tfp_vae.model.networks import dropping
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import Bound, Objective, elbo_for
@@ -25,6 +28,9 @@ from tfp_vae.training.history import Totals, Validation
 from tfp_vae.training.optimizers import Optimizer, Schedule
 
 __all__ = ["Trainer", "Validator", "epoch_batches"]
+
+ADVICE = "Choose a likelihood that fits, another scaling, or a `binarization`."
+"""How to fix training data outside the likelihood's support."""
 
 LAST_STEP = 2**31 - 1
 """A step at which the schedules of an objective, such as a warm-up, have ended."""
@@ -80,7 +86,31 @@ def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epo
     return indices[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
+def check_training_data(vae: VAE, x: np.ndarray, transform: Transform, run_seed: int) -> None:
+    """Raise DataError if a model cannot have produced training examples x [N, *event_shape].
+
+    A binarization declares the values that it takes. Of any other transform, the result of one call is checked.
+
+    Args:
+      vae: the model.
+      x: the examples before the transform.
+      transform: applied to every batch.
+      run_seed: seeds the transform.
+    """
+    likelihood, binarization = vae.decoder.likelihood, getattr(transform, "__self__", None)
+    shape, support = tuple(map(int, likelihood.event_shape)), likelihood.support
+    if x.shape[1:] != shape:
+        raise DataError(f"array: expected examples of shape {shape}, found {x.shape[1:]}.")
+    if isinstance(binarization, Binarization):
+        support = binarization.takes(support)
+    else:
+        seed = seed_for(run_seed, Purpose.BINARIZATION, 0)
+        x = np.concatenate([np.asarray(transform(x[i : i + 1_000], seed)) for i in range(0, len(x), 1_000)])
+    check_split("array, train split", Split(x), support, ADVICE)
+
+
 @final
+@check_keywords
 class Trainer:
     """Take optimization steps, many in one compiled call.
 
@@ -116,6 +146,11 @@ class Trainer:
       clip_norm: clip gradients to this global norm. None does not clip.
       average: follows the trainable weights. None does not average.
       execution: `xla`, `graph` or `eager`.
+      check: whether to check that x has the model's shape and lies in the likelihood's support. `fit` has checked it.
+
+    Raises:
+      DataError: x has another shape than the model's examples, or values outside the likelihood's support.
+      UsageError: the objective cannot train this model.
     """
 
     def __init__(
@@ -131,8 +166,11 @@ class Trainer:
         clip_norm: float | None = None,
         average: Average | None = None,
         execution: str = "xla",
+        check: bool = True,
     ) -> None:
         objective.check(vae)
+        if check:
+            check_training_data(vae, np.asarray(x), transform, run_seed)
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
         self._x = to_device(x)
         self._transform = transform
@@ -246,6 +284,7 @@ def _sum(tensors: Iterable[Tensor | None], dtype: DType) -> Tensor:
 
 
 @final
+@check_keywords
 class Validator:
     """Compute the mean ELBO and the mean of the objective's bound of held-out data, with the same draws at every call.
 
