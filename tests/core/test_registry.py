@@ -317,6 +317,7 @@ INNER = Inner()
             lambda: setattr(INNER, "size", 2),
             "Inner cannot be changed. Make a new one with `record.model_copy(update=...)`.",
         ),
+        (lambda: Outer(iner=INNER), "Outer has no setting `iner`. Did you mean `inner`?"),
         (lambda: Outer(rate=1), "Outer needs the setting `inner`."),
         (lambda: Outer(inner=3), "`inner`: expected a mapping of settings, found 3."),
         (lambda: Outer(inner={"size": 0}), "`inner.size`: expected a number of at least 1, found 0."),

@@ -246,5 +246,5 @@ def test_samples_take_an_integer_as_seed_or_a_pair_or_none() -> None:
 
 @pytest.mark.parametrize("n", ["3", 3.0, None])
 def test_samples_refuse_a_number_that_is_not_an_integer(n: object) -> None:
-    with pytest.raises(UsageError, match=r"^n: expected an int, found "):
+    with pytest.raises(UsageError, match=r"^`n`: expected a whole number, found "):
         make().sample(n, seed=0)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array
 
 __all__ = ["Batch", "as_batch", "plain_values"]
 
 
+@check_keywords
 class Batch(NamedTuple):
     """B examples: values, which of them were observed, and conditioning variables.
 

@@ -246,11 +246,14 @@ def settings_error(subject: str, error: pydantic.ValidationError) -> UsageError:
 def record_error(record: type[pydantic.BaseModel], error: pydantic.ValidationError) -> UsageError:
     """Return the error for a record that pydantic refused: its first problem, with the setting in backticks.
 
+    An unknown setting comes first, because a missing one may be the same one under its right name.
+
     Args:
       record: the class of the record.
       error: pydantic's error.
     """
-    first = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     where = [part for part in place(first) if isinstance(part, str)]
     above = f"`{'.'.join(where[:-1])}`" if where[1:] else record.__name__
     if first["type"] == "extra_forbidden":

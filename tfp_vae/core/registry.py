@@ -25,7 +25,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, final
 
@@ -36,6 +36,7 @@ from typing_extensions import Self, TypeVar, dataclass_transform, get_protocol_m
 from tfp_vae.core.errors import (
     RunError,
     UsageError,
+    cut,
     first_problem,
     no_setting,
     one_line,
@@ -86,31 +87,108 @@ _ALLOWED: set[tuple[str, type[object]]] = set()
 """Import paths that this process imported with permission, and their bases."""
 
 
-def check_keywords(constructor: C) -> C:
-    """Make a class, a function or a method refuse an unknown keyword with a list of its settings.
+def check_keywords(checked: C) -> C:
+    """Make a function, or a class with its public methods, explain wrong arguments.
+
+    An unknown keyword is refused with the nearest name. So is text in place of a number, if the annotation of a
+    parameter has only types of `KINDS`.
 
     ```python
     tv.networks.mlp((8, 8, 1), 4, hidden=(32,))  # `hiden=(32,)` raises UsageError, which suggests `hidden`
     ```
 
     Raises:
-      UsageError: the constructor was called with a keyword that is not one of its parameters.
+      UsageError: a keyword is not the name of a parameter, or a number is of another type.
     """
-    function = vars(constructor)["__init__"] if isinstance(constructor, type) else constructor
-    settings = [name for name in inspect.signature(constructor).parameters if name != "self"]
+    if not isinstance(checked, type):
+        return typing.cast("C", explain_arguments(checked, checked))
+    explain_methods(checked)
+    for name in {"__init__", "__new__"} & vars(checked).keys():
+        maker = getattr(vars(checked)[name], "__func__", vars(checked)[name])
+        source = checked if hasattr(checked, "__signature__") else maker
+        made = explain_arguments(maker, source, checked.__name__, is_method=True)
+        setattr(checked, name, made if name == "__init__" else staticmethod(made))
+    return checked
+
+
+def explain_methods(checked: type[object]) -> None:
+    """Make the public methods that a class defines explain wrong arguments, as `check_keywords` does."""
+    for name, held in list(vars(checked).items()):
+        method = held.__func__ if isinstance(held, classmethod | staticmethod) else held
+        if (name.startswith("_") and name != "__call__") or getattr(method, "__name__", "") != name:
+            continue
+        if inspect.isfunction(method):
+            called = checked.__name__ if name == "__call__" else f"{checked.__name__}.{name}"
+            made = explain_arguments(method, method, called, is_method=not isinstance(held, staticmethod))
+            setattr(checked, name, made if held is method else type(held)(made))
+
+
+def explain_arguments(
+    function: Callable[..., object], source: Callable[..., object], called: str = "", *, is_method: bool = False
+) -> Callable[..., object]:
+    """Return a function that checks its arguments and passes them on.
+
+    Args:
+      function: the function.
+      source: the function or the class of pydantic whose signature has its parameters.
+      called: its name in messages. By default that of `source`.
+      is_method: whether the first argument is an object or a class.
+    """
+
+    @functools.cache
+    def parameters() -> tuple[list[str], list[tuple[int, str, list[str]]]]:
+        """Return the names of the parameters, and the place, name and kinds of those whose values are checked."""
+        found = inspect.signature(source).parameters
+        names = list(found)[source is function and is_method :]
+        if isinstance(source, type):
+            return names, []  # because pydantic checks the values
+        kinds = [str(found[name].annotation).split(" | ") for name in names]
+        return names, [(place, names[place], kind) for place, kind in enumerate(kinds) if {*kind} <= {*KINDS, "None"}]
 
     @functools.wraps(function)
     def check_and_call(*args: object, **keywords: object) -> object:
+        names, checks = parameters()
         for name in keywords:
-            if name not in settings:
-                listed, hint = ", ".join(f"`{each}`" for each in settings) or "none", suggest(name, settings, "`")
-                raise UsageError(f"{constructor.__name__} has no setting `{name}`.{hint} Its settings: {listed}.")
+            if name not in names:
+                listed = ", ".join(f"`{each}`" for each in names) or "none"
+                raise UsageError(f"{no_setting(called or source.__name__, name, names)} Its settings: {listed}.")
+        for place, name, kinds in checks:
+            if name in keywords:
+                check_kind_of(name, keywords[name], kinds)
+            elif place + is_method < len(args):
+                check_kind_of(name, args[place + is_method], kinds)
         return function(*args, **keywords)
 
-    if not isinstance(constructor, type):
-        return typing.cast("C", check_and_call)
-    setattr(constructor, "__init__", check_and_call)  # noqa: B010  # a type checker refuses the plain assignment
-    return constructor
+    return check_and_call
+
+
+def is_whole(value: object) -> bool:
+    """Return whether a value stands for a whole number, as arrays and tensors without axes may."""
+    return hasattr(type(value), "__index__") and not isinstance(value, bool)
+
+
+def are_whole(values: object) -> bool:
+    """Return whether a value is a sequence of whole numbers."""
+    return not isinstance(values, str) and isinstance(values, Iterable) and all(map(is_whole, values))
+
+
+KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
+    "int": ("a whole number", is_whole),
+    "float": ("a number", lambda value: is_whole(value) or hasattr(type(value), "__float__")),
+    "bool": ("True or False", lambda value: value is not None and hasattr(type(value), "__bool__")),
+    "Sequence[int]": ("whole numbers", are_whole),
+    "tuple[int, ...]": ("whole numbers", are_whole),
+}
+"""The checks of values, by annotation, with the expected kind of value in words."""
+
+
+def check_kind_of(name: str, value: object, kinds: Collection[str]) -> None:
+    """Raise UsageError if a value has none of the kinds in `KINDS`, or is None where that is no kind."""
+    if (value is None and "None" in kinds) or any(KINDS[kind][1](value) for kind in kinds if kind != "None"):
+        return
+    expected = " or ".join(KINDS[kind][0] for kind in kinds if kind != "None")
+    remedy = "Remove the quotes." if isinstance(value, str) and value.strip().lstrip("-").isdigit() else ""
+    raise UsageError(subject=f"`{name}`", expected=expected, found=cut(repr(value)), remedy=remedy)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -187,6 +265,11 @@ class BaseRecord(pydantic.BaseModel, abc.ABC):
             for name in set(update or ()) - type(self).model_fields.keys():
                 raise UsageError(no_setting(type(self).__name__, name, type(self).model_fields))
             return super().model_copy(update=update, deep=deep)
+
+        @classmethod
+        def __pydantic_init_subclass__(cls, **options: object) -> None:
+            super().__pydantic_init_subclass__(**options)
+            explain_methods(cls)
 
 
 @contextlib.contextmanager

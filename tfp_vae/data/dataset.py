@@ -12,7 +12,7 @@ import numpy as np
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError
-from tfp_vae.core.registry import Member
+from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.supports import FINITE, LARGEST, REAL, Support, first_violation, usual_numbers
 from tfp_vae.data.profile import EXTREME, SPLITS, Profile, measure
 from tfp_vae.data.readers.sources import Reading
@@ -46,6 +46,7 @@ PLAIN, UNSCALED, NO_NOISE = Reading(), SCALINGS.member("none"), DEQUANTIZATIONS.
 
 
 @final
+@check_keywords
 @dataclass(frozen=True)
 class Split:
     """Examples with their labels and their origin.
@@ -144,6 +145,7 @@ class Flaw(NamedTuple):
 
 
 @final
+@check_keywords
 @dataclass(frozen=True)
 class Dataset:
     """A data set with its splits.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import BINARY, COUNTS, FINITE, UNIT, Support, looks_like_ink
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ class Facts:
 
 
 @final
+@check_keywords
 @dataclass(frozen=True)
 class Profile:
     """Facts about the examples of a data set.

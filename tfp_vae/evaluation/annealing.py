@@ -40,6 +40,7 @@ TRANSITIONS_PER_CALL = 10_000
 """Approximate number of transitions in one compiled call. Progress and interrupts wait for its end."""
 
 
+@check_keywords
 class Annealed(NamedTuple):
     """The result of annealing for each of N examples.
 
@@ -53,6 +54,7 @@ class Annealed(NamedTuple):
     accepted: np.ndarray
 
 
+@check_keywords
 class Sandwich(NamedTuple):
     """Bounds on log p(x) of N simulated examples, from chains in both directions.
 

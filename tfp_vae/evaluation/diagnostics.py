@@ -14,6 +14,8 @@ from typing import final
 import numpy as np
 from scipy import special
 
+from tfp_vae.core.registry import check_keywords
+
 __all__ = [
     "COVERAGE",
     "FEWEST_EFFECTIVE",
@@ -171,6 +173,7 @@ def tail_size(samples: int) -> int:
     return math.ceil(min(samples / 5, 3 * math.sqrt(samples)))
 
 
+@check_keywords
 def pareto_k(log_tail: np.ndarray) -> np.ndarray:
     """Return the shape k̂ of a generalized Pareto distribution fitted to the upper tail of the weights.
 

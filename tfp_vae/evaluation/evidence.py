@@ -35,6 +35,7 @@ logger = logging.getLogger("tfp_vae")
 
 
 @final
+@check_keywords
 @dataclass(frozen=True, eq=False, repr=False)
 class LogLikelihood:
     """Estimates of log p(x) for N examples, in nats.

@@ -65,6 +65,7 @@ Progress = Callable[[int], None]
 """Called with the number of importance samples just taken."""
 
 
+@check_keywords
 class Estimates(NamedTuple):
     """Estimates for each of N examples, in nats.
 
@@ -134,6 +135,7 @@ class Estimates(NamedTuple):
         )
 
 
+@check_keywords
 class Summary(NamedTuple):
     """Averages over the examples, in nats per example except for `bits_per_dim`.
 
@@ -319,6 +321,7 @@ def slices(count: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
+@check_keywords
 def is_active(estimates: Estimates) -> np.ndarray:
     """Return whether each latent dimension is active, Var_x(E_q[z|x]) > 0.01: bool [D].
 
@@ -331,6 +334,7 @@ def is_active(estimates: Estimates) -> np.ndarray:
     return active_dimensions(estimates.posterior_mean, estimates.posterior_mean_variance.mean(axis=0))
 
 
+@check_keywords
 def active_units(estimates: Estimates) -> float:
     """Return the number of active latent dimensions. NaN for a single example.
 
@@ -339,6 +343,7 @@ def active_units(estimates: Estimates) -> float:
     return int(is_active(estimates).sum()) if len(estimates.posterior_mean) > 1 else math.nan
 
 
+@check_keywords
 def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summary:
     """Return the averages of `estimates`, with standard errors over the examples.
 

@@ -49,6 +49,7 @@ MOST_DRAWS = 2_000
 """Most samples of z from q(z), each from another example."""
 
 
+@check_keywords
 class Decomposition(NamedTuple):
     """The two parts of the rate, estimated from the same samples, in nats with Monte Carlo standard errors.
 
@@ -141,6 +142,7 @@ def mixture_densities(vae: VAE, params: Tensor, rows: Array, seed: Seed) -> tupl
     return log_own, EvenMixture(vae.encoder.posterior(params)).log_prob(z), vae.prior().log_prob(z)
 
 
+@check_keywords
 def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
     """Return E_x KL(q(z_d|x) || p(z_d)) for each dimension d, in nats: [D], float64.
 
@@ -160,6 +162,7 @@ def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
     return np.asarray(sum(np.asarray(rate, np.float64).sum(axis=0) for rate in rates) / len(x))
 
 
+@check_keywords
 def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
     """Return the mean squared error of E[x'|z] at z = E_q[z|x], over examples and elements of x [N, *event_shape].
 
@@ -173,6 +176,7 @@ def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
     return float(np.mean(total / len(x)))
 
 
+@check_keywords
 def posterior_means(vae: VAE, x: np.ndarray, *, seed: Seed) -> np.ndarray:
     """Return E_q[z|x] of examples x [N, *event_shape]: [N, D].
 

@@ -57,6 +57,7 @@ Region = tuple[tuple[float, float], ...]
 """The lowest and the highest value of each latent dimension."""
 
 
+@check_keywords
 class Embeddings(NamedTuple):
     """The posteriors of N examples.
 
@@ -140,6 +141,7 @@ def pieces(count: int, event_shape: tuple[int, ...]) -> Iterator[slice]:
     return slices(count, max(1, min(AT_ONCE, VALUES_AT_ONCE // math.prod(event_shape))))
 
 
+@check_keywords
 class Grid(NamedTuple):
     """Places in latent space for a square of pictures.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfp_vae.core.errors import pick
+from tfp_vae.core.registry import check_keywords
 
 __all__ = ["PATHS", "path", "spherical_path", "straight_path"]
 
@@ -44,6 +45,7 @@ References:
 """
 
 
+@check_keywords
 def path(first: np.ndarray, last: np.ndarray, steps: int, kind: str = "linear") -> np.ndarray:
     """Return `steps` points from `first` to `last`, both [P, D], including the ends: [P, T, D].
 

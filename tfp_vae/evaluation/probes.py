@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from tfp_vae.core.registry import check_keywords
+
 __all__ = ["has_classes", "probe"]
 
 NEIGHBOURS = 5
@@ -44,6 +46,7 @@ def has_classes(labels: np.ndarray) -> bool:
     return not gaps or len(labels) >= EXAMPLES_PER_CLASS * len(values)
 
 
+@check_keywords
 def probe(z: np.ndarray, labels: np.ndarray, held_out_z: np.ndarray, held_out_labels: np.ndarray) -> dict[str, float]:
     """Return the accuracy of classifiers that learn from some embeddings and are tested on others.
 

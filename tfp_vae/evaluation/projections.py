@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import check_keywords
 
 __all__ = ["PROJECTIONS", "Projection", "View", "principal_view", "projection", "tsne_view"]
 
@@ -21,6 +22,7 @@ MOST_NEIGHBOURED = 2_000
 PERPLEXITY, FEWEST_NEIGHBOURED = 30.0, 5
 
 
+@check_keywords
 class Projection(NamedTuple):
     """A linear map of z [..., D] to the plane, (z - centre) axes.
 
@@ -53,6 +55,7 @@ class Projection(NamedTuple):
         return f"first 2 principal components of {len(self.centre)} dimensions ({sum(self.shares):.0%} of variance)"
 
 
+@check_keywords
 def projection(z: np.ndarray) -> Projection:
     """Return latent space itself in two dimensions, otherwise the plane with the most variance of points z [N, D].
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tfp_vae.core.batch import Batch, as_batch, plain_values
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import DataError, UsageError, require
+from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
@@ -274,8 +274,6 @@ class VAE(tf.Module):
           UsageError: a temperature other than 1 if the prior has none, a number of samples that is not an integer, or a
             seed that is neither an integer nor two.
         """
-        if not tf.is_tensor(n):
-            require(int, n.item() if isinstance(n, np.integer) else n, "n")
         return self.decoder(self.prior(temperature).sample(n, seed=fold(seed, 0)))
 
     def sample(self, n: int, *, seed: int | Seed = 0, temperature: float = 1.0) -> Tensor:

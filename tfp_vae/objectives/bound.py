@@ -15,6 +15,7 @@ import pydantic
 from tfp_vae.core.batch import Batch
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, has_closed_form_rate
@@ -28,6 +29,7 @@ SampleCount = Annotated[int, pydantic.Field(ge=1, le=100_000)]
 """A number of samples per example."""
 
 
+@check_keywords
 class Bound(NamedTuple):
     """A bound on log p(x) and the two terms of the ELBO, in nats, each [B].
 
@@ -71,6 +73,7 @@ class Draws(NamedTuple):
         return self.q.log_prob(self.z) - self.p.log_prob(self.z)
 
 
+@check_keywords
 class Objective(abc.ABC):
     """A bound on log p(x): an immutable function of (vae, x, seed, step).
 

@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, final
 
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.registry import record
+from tfp_vae.core.registry import check_keywords, record
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.objectives.bound import Bound, Objective, SampleCount
 from tfp_vae.objectives.rate import CostFunction, RateCost, has_closed_form_rate, unweighted_cost
@@ -121,6 +121,7 @@ class MonteCarloELBO(ELBOEstimator):
         return elbo_of(draws.distortion, tf.reduce_mean(log_ratio, axis=0), rate_cost)
 
 
+@check_keywords
 def elbo_for(vae: VAE) -> ELBO | MonteCarloELBO:
     """Return the objective that measures a model's ELBO, with the closed-form rate if the model has one.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Distribution, Tensor
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ NO_SEPARATE_RATES = (
 )
 
 
+@check_keywords
 def has_closed_form_rate(posterior: Posterior | type[Posterior], prior: Prior | type[Prior]) -> bool:
     """Return whether KL(q(z|x) || p(z)) has a closed form, because both are multivariate Normals.
 
@@ -51,6 +53,7 @@ def has_closed_form_rate(posterior: Posterior | type[Posterior], prior: Prior | 
     return posterior.capabilities.closed_form_kl(prior.capabilities)
 
 
+@check_keywords
 def has_separate_rates(posterior: Posterior | type[Posterior], prior: Prior | type[Prior]) -> bool:
     """Return whether the rate is a sum of closed-form rates, one for each dimension, because both are diagonal Normals.
 

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import Figure, classes_of, color, escape_math, is_ink, marker, open_picture, range_of, style
 from tfp_vae.plots.scatter import draw_clusters, legend_of_classes, scatter_axes
 from tfp_vae.plots.tiles import Tiles, tile
@@ -108,6 +109,7 @@ def frame_titles(title: str, epochs: Sequence[int], total: int | None) -> list[s
     return [f"{title}\nepoch {epoch:,}{of_all}" for epoch in epochs]
 
 
+@check_keywords
 def latent_animation(
     epochs: Sequence[int],
     points: np.ndarray,
@@ -161,6 +163,7 @@ def latent_animation(
     return recorder.gif()
 
 
+@check_keywords
 def grid_animation(
     epochs: Sequence[int],
     decoded: np.ndarray,
@@ -195,6 +198,7 @@ def grid_animation(
     return recorder.gif()
 
 
+@check_keywords
 def last_frame(gif: bytes) -> bytes:
     """Return the last frame of a GIF as the bytes of a PNG file, for pages on which nothing should move.
 

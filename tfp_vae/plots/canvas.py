@@ -21,6 +21,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Text
 from PIL import Image
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import looks_like_ink
 from tfp_vae.plots.fonts import FONT, families_for, readable
 
@@ -112,6 +113,7 @@ class Figure(matplotlib.figure.Figure):
         super().draw(renderer)
 
 
+@check_keywords
 class Range(NamedTuple):
     """The values at the two ends of a scale of tones."""
 
@@ -149,6 +151,7 @@ def range_of(x: np.ndarray, *, unit: bool = False) -> Range:
     return Range(float(low), float(high)) if low < high else Range(float(finite.min()), float(finite.max()))
 
 
+@check_keywords
 def is_ink(x: np.ndarray) -> bool:
     """Return whether images look like ink: strokes on a background of low values, such as handwritten digits.
 
@@ -189,6 +192,7 @@ def style(*, grid: bool = True) -> AbstractContextManager[None]:
     )
 
 
+@check_keywords
 def png(figure: matplotlib.figure.Figure, about: str = "", dpi: int | None = None) -> bytes:
     """Return a figure as the bytes of a PNG file with a narrow margin.
 
@@ -205,6 +209,7 @@ def png(figure: matplotlib.figure.Figure, about: str = "", dpi: int | None = Non
     return buffer.getvalue()
 
 
+@check_keywords
 def description(content: bytes) -> str:
     """Return the text that `png` kept in the bytes of a PNG file, or an empty string.
 

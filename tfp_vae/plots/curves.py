@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import PALETTE, Figure, style
 
 __all__ = ["bound_curve", "learning_curves", "rate_bars"]
@@ -21,6 +22,7 @@ LEAST_BARS = 6
 """Number of bars that fill the width of a figure. With fewer bars, the bars keep this width."""
 
 
+@check_keywords
 def learning_curves(metrics: Sequence[Mapping[str, float]]) -> Figure:
     """Return a figure with the ELBO, distortion and rate of each epoch, on training and validation data.
 
@@ -45,6 +47,7 @@ def learning_curves(metrics: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
+@check_keywords
 def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, elbo: float) -> Figure:
     """Return a figure with the importance-weighted bound [J] by number of samples, with its standard errors.
 
@@ -76,6 +79,7 @@ def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, e
     return figure
 
 
+@check_keywords
 def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
     """Return a figure with the rate of each latent dimension [D], largest first, in two colours.
 

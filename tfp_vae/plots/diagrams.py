@@ -11,6 +11,7 @@ from typing import NamedTuple, final
 
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import PALETTE, Figure, style
 
 __all__ = ["Box", "Diagram", "Layer", "architecture"]
@@ -27,6 +28,7 @@ MOST_BARS = 12
 ENCODER, DECODER, VALUES = PALETTE[0], PALETTE[5], PALETTE[2]
 
 
+@check_keywords
 class Layer(NamedTuple):
     """A layer of a network: the shape of its output."""
 
@@ -43,6 +45,7 @@ class Layer(NamedTuple):
         return LOWEST + 0.42 * math.log10(max(1, math.prod(self.shape)))
 
 
+@check_keywords
 class Box(NamedTuple):
     """A distribution or a value: its name, and a line below it with details."""
 
@@ -131,6 +134,7 @@ class Diagram:
         self.axes.add_patch(arrow)
 
 
+@check_keywords
 def architecture(
     data: Box,
     encoder: Sequence[Layer],

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import (
     OUTERMOST,
     PALETTE,
@@ -46,6 +47,7 @@ MOST_BINS, MOST_DISCRETE = 40, 12
 """Largest number of bins, and of different values that get a bin each."""
 
 
+@check_keywords
 def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None, title: str) -> Figure:
     """Return a figure with the distribution of log p(x) [N], and below it one box for each class.
 
@@ -57,6 +59,7 @@ def log_likelihood_histogram(values: np.ndarray, labels: np.ndarray | None, titl
     return values_by_class(values, labels, title, "log p(x), nats")
 
 
+@check_keywords
 def values_by_class(values: np.ndarray, labels: np.ndarray | None, title: str, what: str) -> Figure:
     """Return a figure with a histogram of values [N], and below it one box for each class in the labels [N].
 
@@ -126,6 +129,7 @@ def _draw_boxes(axes: Axes, groups: Sequence[np.ndarray], names: Sequence[str]) 
     axes.set_ylabel("class")
 
 
+@check_keywords
 def posterior_against_prior(
     posterior: np.ndarray, prior: np.ndarray, names: Sequence[str], title: str, split: str = "test"
 ) -> Figure:
@@ -202,6 +206,7 @@ def common_bins(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.linspace(low - margin, high + margin, min(MOST_BINS, bin_count(len(first))) + 1)
 
 
+@check_keywords
 def column_marginals(
     data: np.ndarray, samples: np.ndarray, names: Sequence[str], title: str, made: str = "x ~ p(x), model"
 ) -> Figure:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import Figure, Range, is_ink
 from tfp_vae.plots.series import line_panels, share_lines, walk_panels
 from tfp_vae.plots.tiles import Tiles, heat_maps
@@ -31,6 +32,7 @@ MOST_TICKS = 24
 """Largest number of named places along a walk."""
 
 
+@check_keywords
 def image_grid(
     x: np.ndarray,
     title: str = "",
@@ -65,6 +67,7 @@ def image_grid(
     return Tiles(x, math.ceil(len(x) / columns), columns, title, limits=limits, unit=unit, ink=ink).figure
 
 
+@check_keywords
 def reconstructions(
     originals: np.ndarray,
     means: np.ndarray,
@@ -108,6 +111,7 @@ def reconstructions(
     return tiles.figure
 
 
+@check_keywords
 def strips(
     x: np.ndarray,
     names: Sequence[str],
@@ -148,6 +152,7 @@ def strips(
     return tiles.figure
 
 
+@check_keywords
 def manifold(
     images: np.ndarray,
     side: int,

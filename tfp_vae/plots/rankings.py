@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import Figure, Range, escape_math, is_ink, number_text, range_of, shorten
 from tfp_vae.plots.fonts import readable
 from tfp_vae.plots.series import line_panels
@@ -36,6 +37,7 @@ ENLARGEMENT = 1.4
 """Factor by which a figure grows if its tiles have no room for names."""
 
 
+@check_keywords
 def extremes(
     x: np.ndarray,
     values: np.ndarray,
@@ -102,6 +104,7 @@ def extreme_vectors(
     return line_panels(list(x[np.concatenate(ends)][:, np.newaxis]), heads, title, across=min(len(ends[0]), ONE_ROW))
 
 
+@check_keywords
 def ranking(
     x: np.ndarray,
     values: np.ndarray,

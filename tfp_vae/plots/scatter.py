@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.lines import Line2D
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import TITLE_SIZE, Figure, class_name, classes_of, color, colors_of, marker, style
 
 __all__ = [
@@ -39,6 +40,7 @@ FEW = 500
 """Below this number, points are plotted larger."""
 
 
+@check_keywords
 class Spread(NamedTuple):
     """The covariances [M, 2, 2] of q(z|x) in the plane, for the examples with the indices `rows` [M]."""
 
@@ -69,6 +71,7 @@ class Spread(NamedTuple):
         return np.concatenate([points[self.rows] - reach, points[self.rows] + reach])
 
 
+@check_keywords
 def latent_scatter(
     points: np.ndarray,
     labels: np.ndarray | None,

@@ -16,6 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import TITLE_SIZE, Figure, color, escape_math, style
 
 __all__ = ["line_panels", "share_lines", "walk_panels"]
@@ -37,6 +38,7 @@ def share_lines(x: np.ndarray) -> list[np.ndarray]:
     return np.array_split(x, min(len(x), MOST_PANELS))
 
 
+@check_keywords
 def line_panels(
     panels: Sequence[np.ndarray],
     names: Sequence[str],

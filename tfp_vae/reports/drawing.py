@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose, generator
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.diagnostics import standard_error
@@ -56,6 +57,7 @@ PATHS, PATH_STEPS = 8, 9
 POSTERIOR_MEANS = "Posterior means of {} data"
 
 
+@check_keywords
 def applicable(run_data: RunData, names: Sequence[str] = ()) -> list[str]:
     """Return the names of the pictures that a run can have.
 
@@ -75,6 +77,7 @@ def applicable(run_data: RunData, names: Sequence[str] = ()) -> list[str]:
     return list(names) or [name for name, picture in RUN_PICTURES.items() if picture.problem(run_data) is None]
 
 
+@check_keywords
 def draw_run(
     run_data: RunData,
     names: Sequence[str] = (),
@@ -252,6 +255,7 @@ def decoder_animation(run_data: RunData) -> bytes:
     return animations.grid_animation(taken.epochs, decoded, side, taken.grid.title, taken.total, **run_data.tones)
 
 
+@check_keywords
 def draw_evaluation(run: Run, assessment: Assessment) -> list[Path]:
     """Draw the pictures of an evaluation into the run's folder, and return their paths.
 

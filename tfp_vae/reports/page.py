@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
@@ -92,6 +93,7 @@ class PagePicture(NamedTuple):
     note: str
 
 
+@check_keywords
 def html_page(run: Run) -> str:
     """Return the page of a run as HTML.
 
@@ -180,6 +182,7 @@ def with_code(text: str) -> Markup:
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
+@check_keywords
 def page_pictures(run: Run) -> list[PagePicture]:
     """Return the pictures on the page of a run, in the order of the table.
 
@@ -217,6 +220,7 @@ def picture_path(run: Run, name: str) -> Path:
     return run.path(f"{runs.PLOTS}/{name}{PICTURES[name].suffix}")
 
 
+@check_keywords
 def pictures_for(run: Run) -> list[str]:
     """Return the names of the pictures that belong on the page of a run, whether they exist or not.
 
@@ -233,6 +237,7 @@ def pictures_for(run: Run) -> list[str]:
     return [name for name in PICTURES if name not in left_out]
 
 
+@check_keywords
 def pictures_to_redraw(run: Run, names: Sequence[str], about: str = "") -> list[str]:
     """Return the pictures that are missing, older than the newest checkpoint, or made from other weights.
 

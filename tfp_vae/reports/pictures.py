@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
+from tfp_vae.core.registry import check_keywords
+
 if TYPE_CHECKING:
     from tfp_vae.plots.canvas import Figure
     from tfp_vae.reports.run_data import RunData
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["EVALUATION_PICTURES", "PICTURES", "RUN_PICTURES", "Need", "Picture"]
 
 
+@check_keywords
 class Need(NamedTuple):
     """A condition that a run must meet to have a picture.
 
@@ -39,6 +42,7 @@ class Need(NamedTuple):
 
 
 @final
+@check_keywords
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """One picture: its name, its texts, the runs that have it, and its file.

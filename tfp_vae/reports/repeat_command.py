@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.named import DATASETS
 from tfp_vae.runs.config import SETTINGS, Change, HandBuiltModel, RunConfig
 
@@ -33,6 +34,7 @@ def obstacle(config: RunConfig) -> str:
     return ""
 
 
+@check_keywords
 def training_command(config: RunConfig) -> str:
     """Return the command that trains the same run again from the same data.
 
@@ -57,6 +59,7 @@ def command_pieces(config: RunConfig) -> list[str]:
     return ["tfp-vae train", *options]
 
 
+@check_keywords
 def portable(config: RunConfig) -> RunConfig:
     """Return a configuration without paths of this machine: a file or folder becomes `./name`, `data_dir` is None.
 

@@ -9,6 +9,7 @@ from typing import TypedDict, final
 import numpy as np
 
 from tfp_vae.core.errors import RunError
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import latent_space as latent
@@ -45,6 +46,7 @@ class Tones(TypedDict):
 
 
 @final
+@check_keywords
 class RunData:
     """A run as its pictures see it.
 

@@ -97,6 +97,7 @@ def build(
     return build_model(recipe.model, data.event_shape, seed, data.train.x.mean(axis=0))
 
 
+@check_keywords
 def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0, data_mean: Array | None = None) -> VAE:
     """Return a VAE with initial weights.
 
@@ -152,6 +153,7 @@ _SETTINGS: weakref.WeakKeyDictionary[VAE, tuple[ModelConfig, tuple[weakref.ref[o
 """The settings that built each VAE, and its parts then. Settings of a part that was replaced no longer hold."""
 
 
+@check_keywords
 def build_from_config(config: RunConfig, data_mean: Array | None = None, *, builder: Builder | None = None) -> VAE:
     """Return the VAE that the config of a run describes, with its initial weights.
 
@@ -203,6 +205,7 @@ def build_from_config(config: RunConfig, data_mean: Array | None = None, *, buil
     return vae
 
 
+@check_keywords
 def describe_model(vae: VAE, builder: Builder | str | None = None) -> ModelConfig:
     """Return the config of a VAE: the settings that built it, or a description if you built it by hand.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import BINARY, FINITE, NEAR_UNIT, REAL, first_violation
 from tfp_vae.data.dataset import Dataset, Split, check_split
 from tfp_vae.data.profile import profile_arrays
@@ -37,6 +38,7 @@ __all__ = [
 logger = logging.getLogger("tfp_vae")
 
 
+@check_keywords
 def held_out_view(config: RunConfig, dataset: Dataset, split: str) -> Split:
     """Return a split as evaluation sees it: binarized or with noise once, from a fixed seed.
 
@@ -100,6 +102,7 @@ def view(config: RunConfig, split: Split) -> View:
     return View(transform_held_out(split, transform), transform.draws and draws)
 
 
+@check_keywords
 def new_examples(config: RunConfig, path: str) -> Split:
     """Return the examples of a file or folder as a run's evaluation sees held-out data.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from tfp_vae.core import files
 from tfp_vae.core.errors import DataError, RunError, UsageError
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.readers.arrays import read_npz
@@ -137,6 +138,7 @@ def _examples(run: Run, dataset: Dataset) -> Split:
 
 
 @final
+@check_keywords
 class Film(Callback):
     """Write frames of a training into the run's folder.
 

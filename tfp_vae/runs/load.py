@@ -274,6 +274,7 @@ def load(
 
 
 @final
+@check_keywords
 class LoadedRun:
     """The VAE of a run, with weights from its checkpoint.
 
@@ -341,6 +342,7 @@ WEIGHTS: dict[str, Callable[[Checkpoint], tuple[int, Mapping[str, np.ndarray]]]]
 """How to get the step and the variables of each kind of weights from a checkpoint."""
 
 
+@check_keywords
 def sample(
     loaded: LoadedRun,
     n: int,

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, final
 import numpy as np
 
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.core.registry import Member, Table
+from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.core.supports import BINARY, COUNTS, UNIT, Support, level_count
 from tfp_vae.data.dataset import SPLITS, Dataset, Origin
 from tfp_vae.data.doubts import Doubt
@@ -91,6 +91,7 @@ class Note(NamedTuple):
 
 
 @final
+@check_keywords
 @dataclass(frozen=True)
 class Recipe:
     """The settings for a data set, all of them chosen.
@@ -111,6 +112,7 @@ class Recipe:
     notes: tuple[Note, ...]
 
 
+@check_keywords
 def choose(
     profile: Profile,
     model: ModelConfig | None = None,
@@ -296,6 +298,7 @@ def count_levels(likelihood: Member, profile: Profile) -> Member:
     return LIKELIHOODS.member(Member(likelihood.name, settings))
 
 
+@check_keywords
 def likelihoods_that_fit(profile: Profile) -> list[str]:
     """Return the names of the likelihoods that have a probability, or a density, for all values.
 
@@ -369,6 +372,7 @@ def density_doubt(profile: Profile, likelihood: Member, *, binary: bool) -> str 
     )
 
 
+@check_keywords
 def plan(
     dataset: str,
     data_dir: str | None,
@@ -474,6 +478,7 @@ def source_facts(
     }
 
 
+@check_keywords
 def reload(config: RunConfig, data_dir: str | None = None, progress: Progress | None = None) -> Dataset:
     """Return the data of a run again, after checking that they have not changed since it was trained.
 

@@ -27,6 +27,7 @@ import numpy as np
 from tfp_vae.core.display import table, text_of
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
@@ -51,6 +52,7 @@ Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
 """Starts a stage with a name and an amount of work, and yields a function to call with the amount just done."""
 
 
+@check_keywords
 class AnnealingPlan(NamedTuple):
     """The settings of annealed importance sampling, for some of the examples and for as many simulated ones.
 
@@ -67,6 +69,7 @@ class AnnealingPlan(NamedTuple):
 
 
 @final
+@check_keywords
 @dataclass(frozen=True)
 class Plan:
     """The settings of an evaluation.
@@ -100,6 +103,7 @@ class Plan:
 
 
 @final
+@check_keywords
 @dataclass(frozen=True)
 class Assessment:
     """The outcome of an evaluation.
@@ -154,6 +158,7 @@ class Assessment:
         return {**named, **labels, **self.estimates._asdict(), **derived}
 
 
+@check_keywords
 def ladder(most: int) -> tuple[int, ...]:
     """Return 1, 2, 5, 10, 20, 50, ... below `most`, and `most`: the numbers of samples in the picture of the bound.
 
@@ -337,6 +342,7 @@ class _Evaluation:
         }
 
 
+@check_keywords
 def assess(
     restored: LoadedRun,
     dataset: Dataset,
@@ -500,6 +506,7 @@ def verdict(above: np.ndarray) -> str:
     }[sign_of_difference(float(above.mean()), error)]
 
 
+@check_keywords
 def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
     """Return the paired differences of two runs on the same examples, other - baseline, in nats.
 
@@ -529,6 +536,7 @@ def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
     return {"run": runs[1], "baseline": runs[0], **differences}
 
 
+@check_keywords
 def score(
     restored: LoadedRun,
     x: np.ndarray,
@@ -600,6 +608,7 @@ def score(
     return result, estimates
 
 
+@check_keywords
 def most_anomalous(log_likelihood: np.ndarray, count: int) -> np.ndarray:
     """Return the indices of the `count` examples with the lowest log p(x), the lowest first.
 

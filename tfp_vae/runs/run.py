@@ -29,7 +29,7 @@ import numpy as np
 from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError, cut
-from tfp_vae.core.registry import RECORDED
+from tfp_vae.core.registry import RECORDED, check_keywords
 from tfp_vae.runs.config import Change, RunConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
 from tfp_vae.runs.folder import epochs as epoch_lines
@@ -64,6 +64,7 @@ logger = logging.getLogger("tfp_vae")
 
 
 @final
+@check_keywords
 class Run:
     """A run in a folder. Reading verifies each file, and writing replaces whole files.
 
@@ -615,6 +616,7 @@ def new_folder(runs_dir: Path, dataset: str) -> Path:
     return folder
 
 
+@check_keywords
 def all_runs(runs_dir: Path) -> list[Run]:
     """Return the runs in a folder by the time their config was written, oldest first.
 
@@ -626,6 +628,7 @@ def all_runs(runs_dir: Path) -> list[Run]:
     return sorted(runs, key=lambda run: (run.folder / CONFIG).stat().st_mtime_ns)
 
 
+@check_keywords
 def finished_runs(runs_dir: Path) -> list[Run]:
     """Return the finished runs in a folder by the time their training ended, oldest first.
 
@@ -635,6 +638,7 @@ def finished_runs(runs_dir: Path) -> list[Run]:
     return sorted(runs, key=lambda run: (run.folder / TRAINING).stat().st_mtime_ns)
 
 
+@check_keywords
 def find(run: str | None, runs_dir: str) -> Run:
     """Return the run in a folder, or the newest finished run if no folder is given.
 

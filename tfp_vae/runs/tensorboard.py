@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, UsageError
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.runs.run import EVENTS, Run
 from tfp_vae.training.callbacks import Callback
 
@@ -38,6 +39,7 @@ def require_tensorboard() -> None:
 
 
 @final
+@check_keywords
 class Events(Callback):
     """Write the metrics of a run's training as event files for TensorBoard, into its folder `tensorboard`.
 

@@ -9,12 +9,14 @@ from typing import final
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Tensor, Variable
 
 __all__ = ["Average", "copies"]
 
 
 @final
+@check_keywords
 class Average:
     """The exponential moving average of weights, a_t = sum_s d^(t-s) w_s / sum_s d^(t-s) over the steps s = 1..t.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING
 
-from tfp_vae.core.registry import Table
+from tfp_vae.core.registry import Table, check_keywords
 
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["CALLBACKS", "Callback"]
 
 
+@check_keywords
 class Callback(abc.ABC):  # noqa: B024
     """Base class of objects that follow a training. Override the methods that you need.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final, overload
 import numpy as np
 
 from tfp_vae.core.display import plural, table
+from tfp_vae.core.registry import check_keywords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Best", "Epoch", "History", "Snapshot", "Terms", "Totals", "Validation", "best_epoch"]
 
 
+@check_keywords
 class Terms(NamedTuple):
     """The ELBO and its two terms, in nats per example: elbo = -distortion - rate, whatever the objective."""
 
@@ -29,6 +31,7 @@ class Terms(NamedTuple):
         return Terms(self.elbo - log_scale, self.distortion + log_scale, self.rate)
 
 
+@check_keywords
 class Validation(NamedTuple):
     """Means over held-out data, in nats per example.
 
@@ -47,6 +50,7 @@ class Validation(NamedTuple):
         return Validation(elbo - log_scale, distortion + log_scale, rate, bound - log_scale)
 
 
+@check_keywords
 class Totals(NamedTuple):
     """Sums of batch means in nats, over the steps of an epoch so far.
 
@@ -63,6 +67,7 @@ class Totals(NamedTuple):
         return Terms(-(self.distortion + self.rate) / steps, self.distortion / steps, self.rate / steps)
 
 
+@check_keywords
 class Epoch(NamedTuple):
     """The record of one epoch.
 
@@ -112,6 +117,7 @@ class Best(NamedTuple):
     variables: Mapping[str, np.ndarray]
 
 
+@check_keywords
 class Snapshot(NamedTuple):
     """All that a training needs to continue, as copies.
 
@@ -146,6 +152,7 @@ def best_epoch(epochs: Iterable[Epoch]) -> int:
 
 
 @final
+@check_keywords
 @dataclass(repr=False)
 class History:
     """One `Epoch` per finished epoch, and how training ended.

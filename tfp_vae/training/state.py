@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, final
 import numpy as np
 
 from tfp_vae.core.errors import RunError
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Variable
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Shapes: TypeAlias = Mapping[str, "tuple[tuple[int, ...], type[np.generic]]"]
 
 
 @final
+@check_keywords
 class State:
     """All variables that a training changes, by name.
 

@@ -38,6 +38,7 @@ class Stop(NamedTuple):
         return f"Raise `early_stopping` (it is {self.patience}) to continue"
 
 
+@check_keywords
 def early_stop(history: History | Sequence[Epoch], patience: int | None) -> Stop | None:
     """Return the early end that a history has reached, or None.
 

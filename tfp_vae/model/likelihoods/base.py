@@ -12,6 +12,7 @@ import pydantic
 from numpy.typing import ArrayLike
 
 from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import Support
 from tfp_vae.core.types import Array, Distribution, Tensor, Variable
 
@@ -32,6 +33,7 @@ SCALE_FLOOR = 1e-3
 """Smallest scale that a decoder can give. It limits how much a constant pixel can add to log p(x)."""
 
 
+@check_keywords
 class Likelihood(abc.ABC):
     """An observation model: a value that turns a decoder's output into p(x|z).
 

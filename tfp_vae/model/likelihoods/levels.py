@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, TypeAlias, final
 import numpy as np
 import pydantic
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import MOST_LEVELS, Support, level_count, levels
 from tfp_vae.model.likelihoods.base import Likelihood
 
@@ -20,6 +21,7 @@ DEFAULT_LEVELS = 256
 """L if it is neither set nor found in the data."""
 
 
+@check_keywords
 class LevelLikelihood(Likelihood):
     """A likelihood for x on the grid {0, 1/(L-1), ..., 1}, with a probability for each of the L levels.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 
-from tfp_vae.core.registry import Table
+from tfp_vae.core.registry import Table, check_keywords
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.networks.base import Activation, Network, apply_to_last_axis
 from tfp_vae.model.networks.conv import conv
@@ -37,6 +37,7 @@ NETWORKS: Table[Network] = Table(
 """Constructors of networks by name. One with a parameter `image_shape` works for images [H, W, C] only."""
 
 
+@check_keywords
 def needs_images(name: str) -> bool:
     """Return whether a network of `NETWORKS` works for images only, because it has a parameter `image_shape`.
 

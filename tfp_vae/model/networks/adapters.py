@@ -11,6 +11,7 @@ from typing import NamedTuple, final
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.model.networks.base import Network
 
@@ -30,6 +31,7 @@ __all__ = [
 
 
 @final
+@check_keywords
 class Fixed:
     """A network that is meant to learn nothing.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.registry import Width, split_numbers
+from tfp_vae.core.registry import Width, check_keywords, split_numbers
 from tfp_vae.core.types import Array, Tensor
 
 __all__ = ["Activation", "Channels", "Network", "apply_to_last_axis", "layer_seeds"]
@@ -35,6 +35,7 @@ Channels: TypeAlias = Annotated[
 """Channels at each size of an image, at least one. 16 of them halve 65,536 pixels to one."""
 
 
+@check_keywords
 def apply_to_last_axis(network: Network, x: Array) -> Tensor:
     """Return network(x) for x [..., M] with any leading axes, by folding them into the batch axis of the network.
 

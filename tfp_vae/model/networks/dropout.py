@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Seed
 
 __all__ = ["DROPPING", "dropping"]
@@ -14,6 +15,7 @@ DROPPING: contextvars.ContextVar[Seed | None] = contextvars.ContextVar("dropping
 """The seed of the current context, or None if dropout layers are off."""
 
 
+@check_keywords
 @contextlib.contextmanager
 def dropping(seed: Seed) -> Iterator[None]:
     """Turn dropout layers on within this block, with random masks from `seed`.

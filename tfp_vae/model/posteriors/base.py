@@ -7,6 +7,7 @@ from typing import ClassVar, final
 
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import from_each
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.model.latent import Capabilities, Latent
 
@@ -16,6 +17,7 @@ SCALE_FLOOR = 1e-4
 """Smallest scale of the Normals in q(z|x)."""
 
 
+@check_keywords
 class Posterior(abc.ABC):
     """A variational family: a value that turns an encoder's output into q(z|x).
 
@@ -86,6 +88,7 @@ class Posterior(abc.ABC):
         return tf.transpose(z, [1, 0, 2]), tf.transpose(log_q)
 
 
+@check_keywords
 class NormalNoisePosterior(Posterior):
     """A family whose only random numbers are the noise of a multivariate Normal from `model.distributions.normals`.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, final
 import pydantic
 
 from tfp_vae.core.lazy import tf, tfd, tfp
-from tfp_vae.core.registry import Depth, Width, record
+from tfp_vae.core.registry import Depth, Width, check_keywords, record
 from tfp_vae.core.types import Array, Bijector, Distribution, FloatType, Seed, Tensor
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, NormalNoisePosterior
@@ -24,6 +24,7 @@ MEAN_SAMPLES = 64
 """Number of samples that estimate E_q[z|x] of a flow."""
 
 
+@check_keywords
 class FlowPosterior(NormalNoisePosterior):
     """A flow from a diagonal Normal whose layers receive a context from the encoder.
 

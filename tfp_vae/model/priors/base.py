@@ -5,12 +5,14 @@ from __future__ import annotations
 import abc
 from typing import ClassVar
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Distribution
 from tfp_vae.model.latent import Capabilities, Latent
 
 __all__ = ["Prior"]
 
 
+@check_keywords
 class Prior(abc.ABC):
     """A prior: a value that returns p(z) when called.
 

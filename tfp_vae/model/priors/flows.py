@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, final
 import pydantic
 
 from tfp_vae.core.lazy import tfd
-from tfp_vae.core.registry import Depth, Width, record
+from tfp_vae.core.registry import Depth, Width, check_keywords, record
 from tfp_vae.core.types import Distribution, FloatType
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.priors.base import Prior
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AutoregressiveFlow", "FlowPrior", "RealNVP"]
 
 
+@check_keywords
 class FlowPrior(Prior):
     """A flow from N(0, I).
 

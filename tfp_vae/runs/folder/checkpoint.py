@@ -21,6 +21,7 @@ import numpy as np
 
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.config import HandBuiltModel, RunConfig
@@ -45,6 +46,7 @@ FINAL, BEST = "final", "best"
 _VARIABLES, _BEST = "variables/", "best/"
 
 
+@check_keywords
 class Checkpoint(NamedTuple):
     """Everything that training needs to continue.
 
