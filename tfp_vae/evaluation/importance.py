@@ -58,7 +58,7 @@ DECODED_VALUES = 1 << 24
 BYTES_PER_DECODED_VALUE = 64
 """Approximate memory for one output of the decoder, its density and intermediate results in float32."""
 
-LARGE_SHARE = 0.05
+LARGE_SHARE = 0.1
 """The mean of log p(x) has no interval if the error is unknown for a larger share of the examples."""
 
 Progress = Callable[[int], None]
@@ -146,7 +146,7 @@ class Summary(NamedTuple):
     log_likelihood_se, log_likelihood_mc_error: its two errors. The second is NaN for a single sample.
     likely_bias: how far it lies below log p(x), from the mean of `Estimates.shortfall`.
     log_likelihood_low, log_likelihood_high: 90% interval for the mean of log p(x) of these examples, see
-      `diagnostics.mean_interval`. NaN if the error is unknown for more than 5% of the examples.
+      `diagnostics.mean_interval`. NaN if the error is unknown for more than 10% of the examples.
     error_unknown_share: share of examples with an effective sample size below 10.
     elbo, elbo_se, distortion, rate: elbo = -distortion - rate.
     bits_per_dim: -log p(x) / (dimensions log 2), NaN for a density.

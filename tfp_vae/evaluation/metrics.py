@@ -269,7 +269,7 @@ METRICS: dict[str, Metric] = {
             unit="nats",
             format=".3f",
             definition="`log_likelihood` - 1.64 `log_likelihood_mc_error`, undefined if the error is unknown for more "
-            "than 5% of the examples",
+            "than 10% of the examples",
             meaning="the mean of these examples is hardly lower",
             places=frozenset(),
             refines=True,

@@ -422,7 +422,7 @@ def _choose_examples(split: Split, most: int | None) -> Split:
 def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None) -> str | None:
     """Return a warning with remedies if log p(x) is likely biased low or its error is unknown, else None.
 
-    It needs evidence: the likely bias exceeds 0.05 nats, the error is unknown for more than 5% of the examples, or
+    It needs evidence: the likely bias exceeds 0.05 nats, the error is unknown for more than 10% of the examples, or
     annealing is higher. If annealing agrees, there is no advice.
 
     Args:
