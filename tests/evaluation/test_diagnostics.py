@@ -298,6 +298,21 @@ def test_monte_carlo_interval_covers_the_truth(linear: LinearGaussian) -> None:
 
 
 @pytest.mark.slow
+def test_intervals_of_examples_contain_the_closed_form(linear: LinearGaussian) -> None:
+    """Under proposals from good to poor, whose errors are unknown for many examples."""
+    x, covered, known = linear.data(300), [], []
+    truth = linear.log_evidence(x)
+    for shift, widen in ((0.1, 1.1), (0.2, 1.5), (0.3, 0.9), (0.5, 1.2)):
+        estimates = estimate(
+            linear.vae(shift=shift, widen=widen), x, iw_samples=200, seed=(3, 4), batch_size=300, execution="graph"
+        )
+        known.append(estimates.known)
+        covered.append(((estimates.low < truth) & (truth < estimates.high))[estimates.known])
+    assert 400 < np.sum(known) < np.size(known)
+    assert 0.85 <= np.concatenate(covered).mean() <= 0.95
+
+
+@pytest.mark.slow
 def test_interval_over_examples_covers_the_truth(linear: LinearGaussian) -> None:
     """Of 200 data sets, about 95% of the intervals contain E[log p(x)], the negative entropy of p(x)."""
     vae, x = linear.vae(shift=0.1, widen=1.1), linear.data(REPEATS * 100)
