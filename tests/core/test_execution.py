@@ -21,6 +21,7 @@ from tfp_vae.core.execution import (
     compile_function,
     compile_with_xla,
     has_alignment,
+    pad_rows,
     to_device,
 )
 from tfp_vae.core.lazy import tf
@@ -122,6 +123,14 @@ def test_to_device_supports_every_type_of_tensorflow(dtype: str) -> None:
 def test_to_device_accepts_tensors_and_lists() -> None:
     np.testing.assert_array_equal(to_device(tf.constant([1.0, 2.0])), [1, 2])
     np.testing.assert_array_equal(to_device([1.0, 2.0]), [1, 2])
+
+
+@pytest.mark.parametrize(("rows", "padded"), [(1, 64), (63, 64), (64, 64), (65, 65)])
+def test_pad_rows_repeats_the_first_row_up_to_the_fewest(rows: int, padded: int) -> None:
+    x = np.arange(2.0 * rows).reshape(rows, 2)
+    found = np.asarray(pad_rows(x))
+    np.testing.assert_array_equal(found[:rows], x)
+    np.testing.assert_array_equal(found[rows:], np.broadcast_to(x[0], (padded - rows, 2)))
 
 
 def test_unknown_execution_is_refused() -> None:

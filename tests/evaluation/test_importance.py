@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +115,35 @@ def test_estimate_of_any_posterior_does_not_depend_on_batch_and_chunk_sizes(post
     rows = np.array([1, 4, 6])
     part = in_parts(x[rows], seed=(8, 9), places=rows)
     assert_same(part, Estimates(*(column[rows] for column in expected)))
+
+
+ON_SOME_CORES = """
+import os, sys
+os.sched_setaffinity(0, map(int, sys.argv[2].split()))
+import numpy as np
+import tfp_vae as tv
+
+x = np.random.default_rng(0).integers(0, 2, (40, 784)).astype(np.float32)
+vae = tv.build(tv.data.load(x), latent_dim=20, hidden=(500, 500), likelihood="bernoulli", seed=0)
+settings = [(2, 32, "xla"), (1, 1, "graph"), (120, 32, "xla")]
+found = [
+    tv.evaluation.estimate(vae, x, iw_samples=k, batch_size=size, seed=(0, 1), execution=execution)
+    for k, size, execution in settings
+]
+np.save(sys.argv[1], [[each.log_likelihood, each.elbo, each.rate] for each in found])
+"""
+"""Estimates by a model whose products of 32 rows are large enough for several threads, in a process of its own."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_estimate_does_not_depend_on_the_number_of_cores(tmp_path: Path) -> None:
+    one, two = (list(map(str, sorted(os.sched_getaffinity(0))))[:count] for count in (1, 2))
+    for name, cores in {"one": one, "two": two}.items():
+        arguments = [str(tmp_path / f"{name}.npy"), " ".join(cores)]
+        subprocess.run([sys.executable, "-c", ON_SOME_CORES, *arguments], check=True, timeout=600, capture_output=True)
+    found, expected = np.load(tmp_path / "two.npy"), np.load(tmp_path / "one.npy")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.slow

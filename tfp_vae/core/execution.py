@@ -26,11 +26,13 @@ __all__ = [
     "ALIGNMENT",
     "AUTO",
     "EXECUTIONS",
+    "FEWEST_ROWS",
     "align",
     "choose",
     "compile_function",
     "compile_with_xla",
     "has_alignment",
+    "pad_rows",
     "running",
     "to_device",
 ]
@@ -161,6 +163,24 @@ def choose(model: HasSubmodules, execution: str = AUTO, *, examples: float = mat
     layers = [module for module in model.submodules if isinstance(module, keras.layers.Layer)]
     convolves = any(hasattr(layer, "kernel_size") for layer in layers)
     return "graph" if convolves and not tf.config.list_logical_devices("GPU") else "xla"
+
+
+FEWEST_ROWS = 64
+"""Fewest rows of a matrix whose products do not depend on the number of cores.
+
+On a CPU, XLA passes smaller products to Eigen, which adds them up in an order that depends on the number of threads.
+Larger products go to XNNPACK, which splits rows among threads, so a row also does not depend on the other rows. As a
+graph, only the product of a single row differs.
+"""
+
+
+def pad_rows(x: Array, rows: int = FEWEST_ROWS) -> Array:
+    """Return x [B, ...] with copies of its first row appended, so that it has at least `rows`.
+
+    B is at least 1 and known when the function is traced.
+    """
+    missing = rows - x.shape[0]
+    return x if missing <= 0 else tf.concat([x, tf.repeat(x[:1], missing, axis=0)], axis=0)
 
 
 ALIGNMENT = 64

@@ -16,7 +16,7 @@ import psutil
 
 from tfp_vae.core.batch import Batch, as_batch
 from tfp_vae.core.errors import RunError, UsageError
-from tfp_vae.core.execution import AUTO, choose
+from tfp_vae.core.execution import AUTO, FEWEST_ROWS, choose, pad_rows
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
@@ -392,16 +392,20 @@ class _Sampler:
 
     The noise of a tile is drawn as a whole, 100 samples of each example. Only the decoder processes fewer at once, so
     neither the chunk size nor K changes a draw. The compiled functions depend on K only below 100 samples.
+
+    Both networks take at least 64 rows at once, if they fit into memory, so that the number of cores changes no digit.
     """
 
     def __init__(self, vae: VAE, iw_samples: int, sweep: Sequence[int], chunk_size: int, execution: str) -> None:
         self._vae, self._iw_samples, self._sweep = vae, iw_samples, sweep
         self._live = min(TILE, iw_samples)  # number of samples of each tile that are used
         self._chunk = min(chunk_size, self._live)
+        fits = FEWEST_ROWS * vae.decoder.likelihood.params_size <= DECODED_VALUES
+        self._rows = FEWEST_ROWS if fits else 1
         self._execution = execution
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
-        self._encode = compile_for(vae, encode_batch, execution=execution)
-        self._weigh = compile_for(vae, weigh_tiles, self._live, self._chunk, execution=execution)
+        self._encode = compile_for(vae, encode_batch, self._rows, execution=execution)
+        self._weigh = compile_for(vae, weigh_tiles, self._live, self._chunk, self._rows, execution=execution)
 
     def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress) -> Estimates:
         """Return the estimates of x [B, ...], with draws that depend on `seed` and `places` [B].
@@ -438,10 +442,11 @@ class _Sampler:
         try:
             parts = self._weigh(x, params, seed, places, tf.constant(tiles.start), tf.constant(tiles.stop))
         except tf.errors.ResourceExhaustedError as error:
-            if self._chunk == 1:
+            if self._chunk == self._rows == 1:
                 raise RunError("Evaluation ran out of memory with one sample at a time. Free some memory.") from error
-            self._chunk //= 2
-            self._weigh = compile_for(self._vae, weigh_tiles, self._live, self._chunk, execution=self._execution)
+            self._chunk, self._rows = max(1, self._chunk // 2), 1
+            fixed = self._live, self._chunk, self._rows
+            self._weigh = compile_for(self._vae, weigh_tiles, *fixed, execution=self._execution)
             return self._weights(x, params, seed, places, tiles)
         return [part.numpy()[: tiles.stop - tiles.start] for part in parts]
 
@@ -459,12 +464,13 @@ def seed_of_each(seed: Seed, places: Tensor, *indices: int | Tensor) -> Tensor:
     return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)
 
 
-def encode_batch(vae: VAE, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def encode_batch(vae: VAE, rows: int, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return params [B, P], posterior means [B, D], the variance of their errors, and rates [B], 0 if unknown.
 
-    The mean of a flow is the average of two means of 64 samples. Their difference estimates its error.
+    The encoder takes at least `rows` examples. The mean of a flow is the average of two means of 64 samples. Their
+    difference estimates its error.
     """
-    params, posterior = vae.encoder.params(x), vae.encoder.posterior
+    params, posterior = vae.encoder.params(pad_rows(x, rows))[: x.shape[0]], vae.encoder.posterior
     rate = tf.zeros(params.shape[:1], params.dtype)
     if has_closed_form_rate(posterior, vae.prior):
         rate = posterior(params).kl_divergence(vae.prior())
@@ -477,7 +483,16 @@ def encode_batch(vae: VAE, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tenso
 
 
 def weigh_tiles(
-    vae: VAE, live: int, chunk: int, x: Tensor, params: Tensor, seed: Seed, places: Tensor, first: Tensor, last: Tensor
+    vae: VAE,
+    live: int,
+    chunk: int,
+    rows: int,
+    x: Tensor,
+    params: Tensor,
+    seed: Seed,
+    places: Tensor,
+    first: Tensor,
+    last: Tensor,
 ) -> list[Tensor]:
     """Return log p(x|z) and log p(z) - log q(z|x) for the samples of some tiles, [tiles_per_call, live, B] each.
 
@@ -485,6 +500,7 @@ def weigh_tiles(
       vae: the model.
       live: the samples of each tile that are used.
       chunk: samples decoded at once.
+      rows: fewest values of z that are decoded at once. If the samples are fewer, zeros are added.
       x: the examples, [B, *event_shape].
       params: the parameters of q(z|x), [B, P].
       seed: a stateless seed.
@@ -495,6 +511,7 @@ def weigh_tiles(
     shape, size = [live, x.shape[0]], tiles_per_call(live, x.shape[0])
     empty = [tf.TensorArray(params.dtype, size, element_shape=shape) for _ in range(2)]
     prior = vae.prior()
+    chunk = max(chunk, math.ceil(rows / x.shape[0]))
     chunks = math.ceil(live / chunk)
 
     def decode(z: Tensor) -> tuple[Tensor, ...]:
