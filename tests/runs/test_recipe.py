@@ -25,9 +25,9 @@ from tfp_vae.data.readers.sources import Reading
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.runs import recipe
-from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
+from tfp_vae.runs.config import SETTINGS, ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.examples import new_examples
-from tfp_vae.runs.recipe import OPEN, SUITABLE, advise, choose, inspect, likelihoods_that_fit, plan, reload, suit
+from tfp_vae.runs.recipe import OPEN, SUITABLE, Note, advise, choose, inspect, likelihoods_that_fit, plan, reload, suit
 
 
 class Reads(np.ndarray):
@@ -548,3 +548,27 @@ def test_settings_for_reading_give_the_same_data_again(tmp_path: Path, caplog: p
         assert not caplog.messages  # because the run recorded its choices
         given = {key: value for key, value in config.settings().items() if key in Reading.model_fields}
         assert Reading(**given) == reading.model_copy(update={"header": config.data.reading.header})
+
+
+def test_shares_of_splits_are_printed_recorded_and_used_again(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(60, 2)))
+    notes, made = [], []
+    for reading in (None, Reading(split_fractions=(0.5, 0.25, 0.25)), Reading(split_fractions=(0.8, 0.1, 0.1))):
+        model, told = small_model(likelihood="normal"), list[Note]()
+        config, _ = plan(
+            str(tmp_path / "a.npy"), None, None, model, small_training(), reading=reading, notify=told.append
+        )
+        assert reload(RunConfig.model_validate_json(config.model_dump_json())).sizes() == config.data.splits
+        notes.append([(note.value, note.text) for note in told if note.setting == "split_fractions"])
+        made.append(config)
+    text = "`split_fractions` is 0.8,0.1,0.1, because the data have no validation and test split. "
+    assert notes == [[("0.8,0.1,0.1", f"{text}Set `split_fractions` to choose other shares.")], [], []]
+    assert [tuple(each.data.splits.values()) for each in made] == [(48, 6, 6), (30, 15, 15), (48, 6, 6)]
+    assert SETTINGS["split_fractions"].text(made[1].settings()["split_fractions"]) == "0.5,0.25,0.25"
+    assert made[0].data.fingerprint == made[2].data.fingerprint != made[1].data.fingerprint
+    assert "split_fractions" not in made[0].settings()
+
+
+def test_named_data_sets_keep_their_splits() -> None:
+    with pytest.raises(UsageError, match="`split_fractions` has no effect on the named data set digits"):
+        read("digits", reading=Reading(split_fractions=(0.5, 0.25, 0.25)))

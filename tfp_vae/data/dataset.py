@@ -157,6 +157,7 @@ class Dataset:
     scaling: how the values were scaled, with the settings that the training data decided.
     origin: where to load it again, or None for data in memory.
     dequantization: how noise is added to its levels, with the settings that the data decided.
+    held_out: the names of the splits that were made from training examples, because the source lacks them.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Dataset:
     scaling: Member = UNSCALED
     origin: Origin | None = None
     dequantization: Member = NO_NOISE
+    held_out: tuple[str, ...] = ()
 
     profile = functools.cached_property(measure)
     """Facts about the values, measured when they are first needed."""

@@ -70,6 +70,7 @@ def load(
     resize: str | tuple[int, int] | None = None,
     channels: Literal["auto", "grey", "colour"] = "auto",
     background: Background = "auto",
+    split_fractions: str | Sequence[float] | None = None,
     scaling: str | Member | None = None,
     dequantization: str | Member = "none",
     data_dir: str | os.PathLike[str] | None = None,
@@ -78,7 +79,8 @@ def load(
     """Return a data set with train, validation and test splits, scaled and checked.
 
     Named data sets and sources that hold splits keep them. Otherwise, a tenth of the examples goes to validation and a
-    tenth to test, by a permutation from a fixed seed. All values are held in memory as float32.
+    tenth to test, by a permutation from a fixed seed. `split_fractions` sets other shares. All values are held in
+    memory as float32.
 
     ```python
     digits = tv.data.load("digits")  # 1,797 images of 8x8 with values in [0, 1]
@@ -104,6 +106,8 @@ def load(
       resize: height and width for images from files.
       channels: `grey`, `colour`, or `auto` to keep the channels that images from files have.
       background: the colour behind transparent pixels, `white` or `black`.
+      split_fractions: the shares of training, validation and test examples, such as `0.7,0.2,0.1`, for a source that
+        lacks splits.
       scaling: a name from `SCALINGS` with settings, such as `divided:by=255`. By default `pixels` for images with 8-bit
         values or values in [0, 1], `standard` for real values, else `none`.
       dequantization: a name from `DEQUANTIZATIONS`. `uniform` adds noise to integer levels in training and evaluation,
@@ -138,6 +142,8 @@ def load(
         doubt = scaling_doubt(raw.profile, chosen)
         if doubt is not None and raw.profile.largest > 1:
             logger.warning("%s: %s", raw.name, doubt)
+    if raw.held_out:
+        logger.info("%s: splits are %s. Set `split_fractions` for other shares.", raw.name, raw.split_rule)
     if raw.profile.lack is not None:
         logger.warning("%s: %s.", raw.name, raw.profile.lack)
     for found in Doubt.find(raw):
@@ -228,7 +234,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
     elif hasattr(source, "columns") and hasattr(source, "to_numpy"):
         name, text = "table", "a table in memory"
         takes = {"image_shape", "label_column", "columns", "drop_columns"}
-    foreign = sorted(reading.given() - takes)
+    foreign = sorted(reading.given() - takes - sources.OF_ALL)
     if foreign:
         raise UsageError(f"`{foreign[0]}` has no effect on {text}. Leave it out.")
     if name == "table":

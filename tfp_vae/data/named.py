@@ -18,7 +18,7 @@ from tfp_vae.data.downloads import Progress, Remote, obtain
 from tfp_vae.data.readers import images
 from tfp_vae.data.readers.arrays import read_amat, read_idx
 from tfp_vae.data.readers.tables import labels_from_text
-from tfp_vae.data.splits import SEEDED_TENTH, hold_out, split_at_random
+from tfp_vae.data.splits import DEFAULT_FRACTIONS, SEEDED_TENTH, hold_out, split_at_random
 from tfp_vae.data.transforms.scaling import PIXEL
 
 __all__ = ["DATASETS", "find_folders"]
@@ -99,7 +99,7 @@ def omniglot(folder: Path, progress: Progress | None = None) -> Dataset:
         labels = None if found.y is None else labels_from_text(found.y)
         splits.append(Split(1 - found.x / np.float32(PIXEL), labels))
     whole, test = splits
-    train, validation = hold_out("omniglot", whole, 1)
+    train, validation = hold_out("omniglot", whole, DEFAULT_FRACTIONS[1:2])
     return Dataset("omniglot", f"canonical; {SEEDED_TENTH} from train for validation", train, validation, test)
 
 

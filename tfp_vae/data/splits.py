@@ -1,7 +1,7 @@
 """Splits: divide examples into training, validation and test examples.
 
 A source may have splits of its own. Otherwise a permutation from a fixed seed decides, so that all runs on a data set
-are evaluated on the same examples.
+with the same shares are evaluated on the same examples.
 """
 
 from __future__ import annotations
@@ -12,21 +12,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError
+from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.data.dataset import SPLITS, Dataset, Split
 from tfp_vae.data.readers.sources import WHOLE, Examples, Source
 
-__all__ = ["HELD_OUT_FRACTION", "SEEDED_TENTH", "as_split", "from_source", "hold_out", "split_at_random"]
+__all__ = ["DEFAULT_FRACTIONS", "SEEDED_TENTH", "as_split", "from_source", "hold_out", "split_at_random"]
 
-HELD_OUT_FRACTION = 0.1
-"""The share of examples that goes to validation, and again to test, if a source has no splits."""
+DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
+"""The shares of training, validation and test examples if a source has no splits."""
+
+ROUNDING = 1e-9
+"""A share that exceeds a whole number of examples by less than this is a rounding error."""
 
 SEEDED_TENTH = f"a seeded tenth (seed {FIXED_SEED})"
 
 
 def from_source(name: str, source: Source) -> Dataset:
-    """Return a source as a data set. A split that the source lacks is a seeded tenth of the others.
+    """Return a source as a data set. A split that the source lacks is a random share of the others.
+
+    By default it is a tenth. `source.reading.split_fractions` sets other shares.
 
     Args:
       name: the data set's name in messages.
@@ -34,6 +39,7 @@ def from_source(name: str, source: Source) -> Dataset:
 
     Raises:
       DataError: there are no training examples, or too few to hold some out.
+      UsageError: shares are set, but the source has all splits.
     """
     splits = {split: as_split(examples) for split, examples in source.parts.items()}
     whole = splits.get(WHOLE, splits.get("train"))
@@ -42,15 +48,18 @@ def from_source(name: str, source: Source) -> Dataset:
             f"{name}: expected training examples, found only those of the split {' and '.join(splits)}. Add a "
             "folder or an array of training examples."
         )
+    shares, missing = source.reading.split_fractions, tuple(split for split in SPLITS[1:] if split not in splits)
     if len(splits) == 1:
-        dataset = split_at_random(name, whole)
+        dataset = split_at_random(name, whole, shares)
     else:
-        missing = [split for split in SPLITS if split not in splits]
-        parts = hold_out(name, whole, len(missing)) if missing else [whole]
-        splits |= zip(["train", *missing], parts, strict=True)
-        rule = f"as in the file, and {SEEDED_TENTH} from train for {missing[0]}" if missing else "as in the file"
+        if shares is not None and not missing:
+            raise UsageError(f"{name}: `split_fractions` has no effect on data with splits of their own. Leave it out.")
+        taken = [(shares or DEFAULT_FRACTIONS)[SPLITS.index(split)] for split in missing]
+        splits |= zip(["train", *missing], hold_out(name, whole, taken) if missing else [whole], strict=True)
+        share = SEEDED_TENTH if shares is None else f"a share of {taken[0]:g} at random (seed {FIXED_SEED})"
+        rule = f"as in the file, and {share} from train for {missing[0]}" if missing else "as in the file"
         dataset = Dataset(name, rule, splits["train"], splits["validation"], splits["test"])
-    return replace(dataset, reading=source.reading)
+    return replace(dataset, reading=source.reading, held_out=missing)
 
 
 def as_split(examples: Examples) -> Split:
@@ -63,38 +72,48 @@ def as_split(examples: Examples) -> Split:
     return Split(x, examples.y, names=examples.names, lines=examples.lines)
 
 
-def split_at_random(name: str, whole: Split) -> Dataset:
-    """Return examples as a data set, a tenth of them for validation and a tenth for test.
+def split_at_random(name: str, whole: Split, shares: Sequence[float] | None = None) -> Dataset:
+    """Return examples as a data set, by default a tenth of them for validation and a tenth for test.
 
     Args:
       name: the data set's name.
       whole: all examples.
+      shares: those of the training, validation and test examples.
 
     Raises:
-      DataError: there are fewer than three examples.
+      DataError: there are too few examples.
     """
-    train, validation, test = hold_out(name, whole, 2)
-    return Dataset(name, f"{SEEDED_TENTH} each for validation and test", train, validation, test)
+    train, validation, test = hold_out(name, whole, (shares or DEFAULT_FRACTIONS)[1:])
+    rule = f"{SEEDED_TENTH} each for validation and test"
+    if shares is not None:
+        first, second, third = (f"{share:g}" for share in shares)
+        rule = f"shares of {first}, {second} and {third} at random (seed {FIXED_SEED})"
+    return Dataset(name, rule, train, validation, test)
 
 
-def hold_out(name: str, split: Split, parts: int) -> Sequence[Split]:
-    """Return most of a split, and `parts` other splits with a tenth of its examples each.
+def hold_out(name: str, split: Split, shares: Sequence[float]) -> Sequence[Split]:
+    """Return the rest of a split, and another split for each share of its examples.
 
-    Each of them has at least one example. A fixed seed decides which.
+    Each share is rounded up, so it has at least one example unless it is 0. A fixed seed decides which.
 
     Args:
       name: the data set's name in messages.
       split: the examples to divide.
-      parts: the number of tenths.
+      shares: numbers from 0 to 1.
 
     Raises:
-      DataError: there are not enough examples for all parts.
+      DataError: no example is left for training.
     """
-    tenth = math.ceil(HELD_OUT_FRACTION * len(split))
-    rest = len(split) - parts * tenth
+    sizes = [math.ceil(share * len(split) - ROUNDING) for share in shares]
+    rest = len(split) - sum(sizes)
     if rest < 1:
+        parts = 1 + sum(share > 0 for share in shares)
+        if len(split) >= parts:
+            raise DataError(
+                f"{name}: `split_fractions` leaves none of {len(split)} examples for training. Raise the first share."
+            )
         raise DataError(
-            f"{name}: expected at least {parts + 1} examples, one for each split, found {len(split)}. Add more."
+            f"{name}: expected at least {parts} examples, one for each split, found {len(split)}. Add more."
         )
     order = generator(FIXED_SEED, Purpose.SPLIT).permutation(len(split))
-    return [split[rows] for rows in np.split(order, [rest + i * tenth for i in range(parts)])]
+    return [split[rows] for rows in np.split(order, np.cumsum([rest, *sizes])[:-1])]

@@ -28,7 +28,7 @@ from tfp_vae.core.supports import REAL, Support
 from tfp_vae.data.dataset import LARGEST_EVENT
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
-from tfp_vae.data.readers.sources import KINDS, Arrays, Column, Columns, ImageShape, Reading, Size
+from tfp_vae.data.readers.sources import KINDS, Arrays, Column, Columns, Fractions, ImageShape, Reading, Size
 from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.readers.words import join_names
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
@@ -282,6 +282,16 @@ class Request(BaseRecord):
         Background,
         Setting("Data", "Background", "Colour behind transparent pixels of images. auto is white, with a warning."),
     ] = "auto"
+    split_fractions: Annotated[
+        Fractions | None,
+        Setting(
+            "Data",
+            "Shares of splits",
+            "Shares of train, validation and test, if data lack splits.",
+            default="0.8,0.1,0.1",
+            metavar="SHARES",
+        ),
+    ] = None
     scaling: Annotated[
         Member | None,
         SCALINGS.validator,
@@ -791,7 +801,8 @@ class RunConfig(BaseRecord):
         fingerprint of the data does. Some settings, such as averaging, count only if they are used.
         """
         unused = {"encoder_input"} if self.model.encoder_input == "values" else set()
-        reading = {"drop_columns", "header", "arrays", "split_folders", "background"} - self.data.reading.given()
+        later = {"drop_columns", "header", "arrays", "split_folders", "background", "split_fractions"}
+        reading = later - self.data.reading.given()
         facts = {"pixels_over", "deeper", "ink", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
         other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())
         noise = {"dequantization"} if self.data.noise is None else set[str]()

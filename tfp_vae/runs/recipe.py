@@ -26,6 +26,7 @@ from tfp_vae.data.inspection import describe, find_duplicates
 from tfp_vae.data.loading import read
 from tfp_vae.data.profile import SMALL_IMAGE, Profile, profile_arrays
 from tfp_vae.data.readers.sources import Reading
+from tfp_vae.data.splits import DEFAULT_FRACTIONS
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare, usual_binarization
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, Dequantization, add_noise
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
@@ -428,7 +429,8 @@ def plan(
     data = scale(raw, recipe.scaling)
     if recipe.dequantization.name != "none":
         data = add_noise(raw, data, recipe.dequantization)
-    for note in (*recipe.notes, *(Note(each.setting, "", each.text, warns=True) for each in Doubt.find(raw))):
+    doubts = (Note(each.setting, "", each.text, warns=True) for each in Doubt.find(raw))
+    for note in (*recipe.notes, *split_notes(raw), *doubts):
         logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", raw.name, note.text)
         if notify is not None:
             notify(note)
@@ -451,6 +453,19 @@ def plan(
         training=training,
     )
     return config, prepare_for(config, data)
+
+
+def split_notes(raw: Dataset) -> list[Note]:
+    """Return a note about the shares of the splits if nobody chose them.
+
+    Args:
+      raw: a data set from `data.loading.read`.
+    """
+    if not raw.held_out or raw.reading.split_fractions is not None:
+        return []
+    value, missing = ",".join(map(str, DEFAULT_FRACTIONS)), " and ".join(raw.held_out)
+    text = f"`split_fractions` is {value}, because the data have no {missing} split. Set `split_fractions` to choose"
+    return [Note("split_fractions", value, f"{text} other shares.")]
 
 
 def source_facts(
@@ -607,7 +622,10 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
         "constant": profile.constant,
         "likelihoods": likelihoods,
         "likelihoods_if_binarized": ["bernoulli"] * binarizable,
-        "picked": {"scaling": recipe.scaling.name, **{n.setting: n.value for n in recipe.notes if not n.warns}},
+        "picked": {
+            "scaling": recipe.scaling.name,
+            **{n.setting: n.value for n in (*recipe.notes, *split_notes(raw)) if not n.warns},
+        },
         "duplicates": {
             name: {**each._asdict(), "nearest": [pair._asdict() for pair in each.nearest]}
             for name, each in pairs.items()

@@ -24,7 +24,8 @@ import pydantic
 
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
-from tfp_vae.core.registry import BaseRecord
+from tfp_vae.core.registry import BaseRecord, split_numbers
+from tfp_vae.data.profile import SPLITS
 from tfp_vae.data.readers import arrays, images, tables
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
 from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
@@ -103,6 +104,22 @@ def as_name(value: T) -> T | str:
     return str(value) if isinstance(value, int) else value
 
 
+def check_fractions(shares: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the shares of three splits, or raise ValueError if they do not sum to 1 or leave none for training."""
+    if len(shares) != len(SPLITS) or not math.isclose(sum(shares), 1, abs_tol=1e-6) or not shares[0]:
+        raise ValueError("expected the shares of train, validation and test examples, which sum to 1: 0.8,0.1,0.1")
+    return shares
+
+
+Share = Annotated[float, pydantic.Field(ge=0, le=1, allow_inf_nan=False)]
+
+Fractions = Annotated[
+    tuple[Share, ...],
+    pydantic.AfterValidator(check_fractions),
+    pydantic.BeforeValidator(split_numbers),
+]
+"""The shares of training, validation and test examples, or text such as `0.8,0.1,0.1`."""
+
 Side = Annotated[int, pydantic.Field(gt=0, le=MOST_SIDE)]
 
 Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_names)]
@@ -143,6 +160,8 @@ class Reading(BaseRecord):
     resize: the height and width to which images are resized.
     channels: `grey`, `colour`, or `auto` to keep the channels of the images.
     background: the colour behind transparent pixels: `white`, `black`, or `auto` for white with a warning.
+    split_fractions: the shares of training, validation and test examples, if the source lacks splits. By default
+      0.8, 0.1 and 0.1.
 
     ```python
     reading = tv.data.readers.sources.Reading(resize="28", channels="grey")  # (28, 28) when validated
@@ -163,6 +182,7 @@ class Reading(BaseRecord):
     resize: Size | None = None
     channels: Channels = "auto"
     background: Background = "auto"
+    split_fractions: Fractions | None = None
 
     def given(self) -> set[str]:
         """Return the names of the settings that are not at their defaults."""
@@ -193,6 +213,10 @@ class Source(NamedTuple):
 
     parts: Mapping[str, Examples]
     reading: Reading
+
+
+OF_ALL = {"split_fractions"}
+"""The settings of `Reading` that every kind of source takes."""
 
 
 class Reader(NamedTuple):
@@ -233,7 +257,7 @@ def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> 
       UsageError: a setting of `reading` has no effect on this kind.
     """
     reading, reader = reading or Reading(), reader_of(path)
-    foreign = reading.given() - reader.takes
+    foreign = reading.given() - reader.takes - OF_ALL
     if foreign and not again:
         raise UsageError(f"`{min(foreign)}` has no effect on {reader.text}: {path}. Leave it out.")
     defaults = {name: Reading.model_fields[name].default for name in foreign}
