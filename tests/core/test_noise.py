@@ -10,7 +10,7 @@ from scipy import stats
 
 from tests.helpers import builders
 from tfp_vae.core.execution import EXECUTIONS, compile_function, running
-from tfp_vae.core.noise import from_each, standard_normal, threefry, uniform
+from tfp_vae.core.noise import ThreefryGenerator, from_each, standard_normal, threefry, threefry_noise, uniform
 from tfp_vae.core.seeds import fold
 from tfp_vae.model.distributions import normals
 from tfp_vae.model.posteriors import POSTERIORS, Posterior
@@ -226,3 +226,18 @@ def test_second_estimate_uses_new_weights_without_compiling() -> None:
     after = estimator(x, seed=(0, 0)).log_likelihood
     assert np.abs(after - before).min() > 1e-4
     np.testing.assert_array_equal(after, estimate(vae, x, iw_samples=20, seed=(0, 0), execution="graph").log_likelihood)
+
+
+@pytest.mark.parametrize("execution", ["graph", "eager"])
+def test_threefry_noise_is_that_of_xla_in_every_execution(execution: str) -> None:
+    seeds = np.array([[0, 7], [3, 8]], np.int32)
+
+    def draw() -> tf.Tensor:
+        with threefry_noise(), from_each(seeds):
+            return standard_normal([4, 2, 3], (0, 0), "float32")
+
+    found = compile_function(draw, execution)()
+    expected = np.moveaxis(ThreefryGenerator().normal([4, 3], seeds, tf.float32), 0, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    with from_each(seeds):
+        assert (standard_normal([4, 2, 3], (0, 0), "float32") != found).numpy().all()

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.seeds import Purpose, fold, generator, integer, seed_for
+from tfp_vae.core.seeds import Purpose, fold, fold_each, generator, integer, seed_for
 
 PURPOSES = {
     "INITIALIZATION": 1,
@@ -99,3 +99,9 @@ def test_integers_fit_into_31_bits_and_repeat() -> None:
     assert values == [integer(0, Purpose.EMBEDDING, i) for i in range(200)]
     assert all(0 <= value < 2**31 for value in values)
     assert len(set(values)) == 200
+
+
+def test_each_place_has_the_seed_that_is_folded_from_it() -> None:
+    found = fold_each((3, 4), tf.constant([5, 0, 5]), 2)
+    expected = [as_pair(fold((3, 4), place, 2)) for place in (5, 0, 5)]
+    assert list(map(as_pair, found)) == expected

@@ -350,3 +350,19 @@ def test_standard_error_refers_to_the_mean(rng: np.random.Generator) -> None:
 
 def test_mean_error_adds_variances() -> None:
     assert mean_error(np.array([3.0, 4.0])) == pytest.approx(2.5)
+
+
+def test_mean_log_weight_and_its_error_agree_with_numpy(rng: np.random.Generator) -> None:
+    log_px, log_ratio = rng.normal(-1e4, 3, size=(2, 30, 4))
+    tally = Tally(4, 25)
+    for rows in (slice(0, 20), slice(20, 30)):
+        tally.add(log_px[rows], log_ratio[rows])
+    log_w = (log_px + log_ratio)[:25]
+    np.testing.assert_allclose(tally.elbo, log_w.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(tally.elbo_error, log_w.std(axis=0, ddof=1) / 5, rtol=1e-9)
+
+
+def test_mean_log_weight_of_one_sample_has_no_error() -> None:
+    tally = Tally(1, 1)
+    tally.add(np.zeros([1, 1]), np.zeros([1, 1]))
+    assert np.isnan(tally.elbo_error).all()

@@ -20,7 +20,16 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, DType, Seed, Tensor
 
-__all__ = ["Generator", "StockGenerator", "ThreefryGenerator", "from_each", "standard_normal", "threefry", "uniform"]
+__all__ = [
+    "Generator",
+    "StockGenerator",
+    "ThreefryGenerator",
+    "from_each",
+    "standard_normal",
+    "threefry",
+    "threefry_noise",
+    "uniform",
+]
 
 _DRAWS: contextvars.ContextVar[Iterator[Array] | None] = contextvars.ContextVar("draws", default=None)
 """The seeds of the next draws within `from_each`, [B, 2] for each draw."""
@@ -97,6 +106,10 @@ GENERATORS: dict[str, Generator] = {"xla": ThreefryGenerator(), "graph": StockGe
 """The generator of each execution."""
 
 
+_GENERATOR: contextvars.ContextVar[Generator | None] = contextvars.ContextVar("generator", default=None)
+"""The generator within `threefry_noise`, whatever the execution."""
+
+
 def uniform(shape: Sequence[int] | Tensor, seed: Seed, dtype: DType | str) -> Tensor:
     """Return draws from the uniform distribution on [0, 1).
 
@@ -105,7 +118,7 @@ def uniform(shape: Sequence[int] | Tensor, seed: Seed, dtype: DType | str) -> Te
       seed: a stateless seed, two integers.
       dtype: float32, on a grid of 2^-23, or float64.
     """
-    return GENERATORS[running()].uniform(shape, seed, tf.as_dtype(dtype))
+    return (_GENERATOR.get() or GENERATORS[running()]).uniform(shape, seed, tf.as_dtype(dtype))
 
 
 def standard_normal(shape: Sequence[int | Tensor], seed: Seed, dtype: DType | str) -> Tensor:
@@ -120,7 +133,7 @@ def standard_normal(shape: Sequence[int | Tensor], seed: Seed, dtype: DType | st
       Draws of `shape`. Under XLA, the inverse distribution function of a uniform grid draws them. In float32 its
       outermost points are 5.3 standard deviations out, so rarer values never occur.
     """
-    generator, draws = GENERATORS[running()], _DRAWS.get()
+    generator, draws = _GENERATOR.get() or GENERATORS[running()], _DRAWS.get()
     if draws is None:
         return generator.normal(shape, seed, tf.as_dtype(dtype))
     seeds, (n, _, *rest) = next(draws), shape
@@ -155,6 +168,20 @@ def from_each(seeds: Array) -> Iterator[None]:
         yield
     finally:
         _DRAWS.reset(token)
+
+
+@contextlib.contextmanager
+def threefry_noise() -> Iterator[None]:
+    """In this block, draw by Threefry in every execution.
+
+    A graph then takes the seeds of all examples at once. TensorFlow's own generators take one seed at a time, which
+    costs more than the draws themselves if each example needs few.
+    """
+    token = _GENERATOR.set(GENERATORS["xla"])
+    try:
+        yield
+    finally:
+        _GENERATOR.reset(token)
 
 
 def threefry(keys: Tensor, count: int | Tensor) -> tuple[Tensor, Tensor]:

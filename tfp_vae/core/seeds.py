@@ -15,7 +15,7 @@ from tfp_vae.core.errors import UsageError, require
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.types import Seed, Tensor
 
-__all__ = ["FIXED_SEED", "Purpose", "Seed", "fold", "generator", "integer", "seed_for"]
+__all__ = ["FIXED_SEED", "Purpose", "Seed", "fold", "fold_each", "generator", "integer", "seed_for"]
 
 FIXED_SEED = 0
 """The seed of everything that all runs of a data set share: its splits and the binarization of held-out data."""
@@ -66,6 +66,11 @@ def fold(seed: int | Seed, *indices: int | Tensor) -> Tensor:
     for index in indices:
         pair = tf.random.experimental.stateless_fold_in(pair, index)
     return pair
+
+
+def fold_each(seed: Seed, places: Tensor, *indices: int | Tensor) -> Tensor:
+    """Return a seed for each of B examples, [B, 2], folded from its place [B] and from indices."""
+    return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)
 
 
 def seed_for(run_seed: int, purpose: Purpose, *indices: int | Tensor) -> Tensor:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         paths,
         probes,
         projections,
+        proposals,
     )
     from tfp_vae.evaluation.annealing import Annealed, Sandwich, annealed_log_likelihood, sandwich
     from tfp_vae.evaluation.diagnostics import pareto_k
@@ -49,12 +50,14 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation.paths import PATHS, path
     from tfp_vae.evaluation.probes import probe
     from tfp_vae.evaluation.projections import PROJECTIONS, Projection, projection
+    from tfp_vae.evaluation.proposals import REFINEMENTS, Refinement
 
 _PLACES = {
     "METRICS": "metrics",
     "OUTPUTS": "outputs",
     "PATHS": "paths",
     "PROJECTIONS": "projections",
+    "REFINEMENTS": "proposals",
     "Annealed": "annealing",
     "Decomposition": "information",
     "Embeddings": "latent_space",
@@ -63,6 +66,7 @@ _PLACES = {
     "Grid": "latent_space",
     "LogLikelihood": "evidence",
     "Projection": "projections",
+    "Refinement": "proposals",
     "Sandwich": "annealing",
     "Summary": "importance",
     "active_units": "importance",
@@ -91,6 +95,7 @@ __all__ = [
     "OUTPUTS",
     "PATHS",
     "PROJECTIONS",
+    "REFINEMENTS",
     "Annealed",
     "Decomposition",
     "Embeddings",
@@ -99,6 +104,7 @@ __all__ = [
     "Grid",
     "LogLikelihood",
     "Projection",
+    "Refinement",
     "Sandwich",
     "Summary",
     "active_units",
@@ -127,6 +133,7 @@ __all__ = [
     "probes",
     "projection",
     "projections",
+    "proposals",
     "rate_per_dimension",
     "reconstruction_error",
     "sandwich",

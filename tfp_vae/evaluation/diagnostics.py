@@ -346,6 +346,8 @@ class Tally:
         self._iw_samples, self._taken, self._marks = iw_samples, 0, tuple(sweep)
         self._log_w, self._log_w2 = np.full(batch, -np.inf), np.full(batch, -np.inf)
         self._log_px, self._log_ratio = np.zeros(batch), np.zeros(batch)
+        self._squares = np.zeros(batch)  # of log w about `_origin`, their first value
+        self._origin = np.zeros(batch)
         self._tail = np.empty([0, batch])
         self._bounds = np.arange(min(GROUPS, iw_samples) + 1) * iw_samples // min(GROUPS, iw_samples)
         self._groups = np.full([len(self._bounds) - 1, batch], -np.inf)
@@ -359,6 +361,9 @@ class Tally:
         self._log_ratio += log_ratio.sum(axis=0)
         end = self._taken + len(log_px)
         log_w = log_px + log_ratio
+        if not self._taken and len(log_w):
+            self._origin = np.where(np.isfinite(log_w[0]), log_w[0], 0.0)
+        self._squares += np.sum((log_w - self._origin) ** 2, axis=0)
         self._add_to_groups(log_w)
         marks = sorted({k - self._taken for k in self._marks if self._taken < k < end})
         for part in np.split(log_w, marks):
@@ -400,6 +405,21 @@ class Tally:
     def rate(self) -> np.ndarray:
         """E_q[log q(z|x) - log p(z)], [B]."""
         return np.asarray(-self._log_ratio / self._taken)
+
+    @property
+    def elbo(self) -> np.ndarray:
+        """The mean of log w, [B]."""
+        return np.asarray((self._log_px + self._log_ratio) / self._taken)
+
+    @property
+    def elbo_error(self) -> np.ndarray:
+        """The standard error of `elbo`, [B]. NaN for one sample, and if a weight is 0."""
+        if self._taken < 2:
+            return np.full_like(self._log_px, math.nan)
+        known = np.isfinite(self.elbo)
+        offset = np.where(known, self.elbo, 0.0) - self._origin
+        variance = np.maximum(self._squares / self._taken - offset**2, 0.0)
+        return np.where(known, np.sqrt(variance / (self._taken - 1)), math.nan)
 
     @property
     def ess(self) -> np.ndarray:

@@ -7,9 +7,10 @@ in float64. `summarize` turns the estimates of examples into averages with their
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, final
+from typing import NamedTuple, TypeVar, final
 
 import numpy as np
 import psutil
@@ -18,8 +19,8 @@ from tfp_vae.core.batch import Batch, as_batch
 from tfp_vae.core.errors import RunError, UsageError
 from tfp_vae.core.execution import AUTO, FEWEST_ROWS, choose, pad_rows
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.registry import check_keywords
-from tfp_vae.core.seeds import fold
+from tfp_vae.core.registry import Member, check_keywords
+from tfp_vae.core.seeds import fold, fold_each
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import (
     PARETO_K_LIMIT,
@@ -29,6 +30,8 @@ from tfp_vae.evaluation.diagnostics import (
     mean_interval,
     standard_error,
 )
+from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Refinement
+from tfp_vae.evaluation.proposals.base import Joint, Proposal
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.latent import active_dimensions
 from tfp_vae.model.posteriors import MEAN_SAMPLES
@@ -46,6 +49,8 @@ __all__ = [
     "summarize",
 ]
 
+R = TypeVar("R")
+
 TILE = 100
 """Samples of z from one seed (example, tile). It is fixed, so batch and chunk sizes do not change the draws."""
 
@@ -60,6 +65,9 @@ BYTES_PER_DECODED_VALUE = 64
 
 LARGE_SHARE = 0.1
 """The mean of log p(x) has no interval if the error is unknown for a larger share of the examples."""
+
+FITTING = -1
+"""Index that separates the seeds of fitting from those of samples, whose first index is the place of an example."""
 
 Progress = Callable[[int], None]
 """Called with the number of importance samples just taken."""
@@ -80,6 +88,11 @@ class Estimates(NamedTuple):
     sweep: estimates of log p(x) from the first samples only, one for each number in the sweep, [N, J].
     posterior_mean: E_q[z|x], in closed form for Normals, otherwise the mean of 128 samples, [N, D].
     posterior_mean_variance: estimated variance of the error of that mean, zero for Normals, [N, D].
+    refined_elbo: ELBO of the refined proposal, from the same samples as `log_likelihood`, [N]. NaN without refinement.
+    refined_elbo_error: its Monte Carlo standard error, [N]. NaN without refinement, and for one sample.
+
+    With a refinement, the weights are those of the refined proposal. Distortion and rate stay those of the encoder's
+    q(z|x), from min(K, 100) samples of their own.
     """
 
     log_likelihood: np.ndarray
@@ -94,12 +107,15 @@ class Estimates(NamedTuple):
     sweep: np.ndarray
     posterior_mean: np.ndarray
     posterior_mean_variance: np.ndarray
+    refined_elbo: np.ndarray
+    refined_elbo_error: np.ndarray
 
     @property
     def elbo(self) -> np.ndarray:
-        """-distortion - rate, [N].
+        """-distortion - rate of the encoder's q(z|x), [N].
 
-        It uses the same K samples as `log_likelihood`, so the difference shows the gain of importance weighting.
+        Without refinement it uses the same K samples as `log_likelihood`, so the difference shows the gain of
+        importance weighting.
         """
         return np.asarray(-self.distortion - self.rate)
 
@@ -132,6 +148,7 @@ class Estimates(NamedTuple):
             low=self.low - log_scale,
             high=self.high - log_scale,
             sweep=self.sweep - log_scale,
+            refined_elbo=self.refined_elbo - log_scale,
         )
 
 
@@ -182,6 +199,7 @@ def estimate(
     *,
     iw_samples: int,
     seed: Seed,
+    refine: Refinement | Member | str = "none",
     sweep: Sequence[int] = (),
     places: np.ndarray | None = None,
     batch_size: int = 32,
@@ -204,6 +222,7 @@ def estimate(
       x: examples, [N, *event_shape].
       iw_samples: K.
       seed: a stateless seed, two integers.
+      refine: how the proposal is fitted to each example: a name from `REFINEMENTS` with settings, or an object.
       sweep: smaller numbers of samples at which the estimate is also recorded, from the same draws.
       places: non-negative integers [N] that select each example's draws, by default its index in x. Give the indices in
         the whole data to get the same draws for a subset.
@@ -222,6 +241,7 @@ def estimate(
     estimator = Estimator(
         vae,
         iw_samples=iw_samples,
+        refine=refine,
         sweep=sweep,
         batch_size=min(batch_size, max(1, count)),
         chunk_size=chunk_size,
@@ -247,6 +267,7 @@ class Estimator:
     Args:
       vae: the model.
       iw_samples: K.
+      refine: how the proposal is fitted to each example: a name from `REFINEMENTS` with settings, or an object.
       sweep: smaller numbers of samples at which the estimate is also recorded, from the same draws.
       batch_size: examples evaluated at once.
       chunk_size: samples per example decoded at once, at most 100. By default all that fit into memory.
@@ -261,6 +282,7 @@ class Estimator:
         vae: VAE,
         *,
         iw_samples: int,
+        refine: Refinement | Member | str = "none",
         sweep: Sequence[int] = (),
         batch_size: int = 32,
         chunk_size: int | None = None,
@@ -279,7 +301,9 @@ class Estimator:
             values_per_sample = batch_size * vae.decoder.likelihood.params_size
             chunk_size = max(1, min(DECODED_VALUES, free) // values_per_sample)
         self._batch_size, self._vae = batch_size, vae
-        self._sampler = _Sampler(vae, iw_samples, sweep, chunk_size, choose(vae, execution))
+        refinement = REFINEMENTS.resolve(refine)
+        refinement.check(vae)
+        self._sampler = _Sampler(vae, refinement, iw_samples, sweep, chunk_size, choose(vae, execution))
 
     def __call__(
         self,
@@ -396,16 +420,24 @@ class _Sampler:
     Both networks take at least 64 rows at once, if they fit into memory, so that the number of cores changes no digit.
     """
 
-    def __init__(self, vae: VAE, iw_samples: int, sweep: Sequence[int], chunk_size: int, execution: str) -> None:
-        self._vae, self._iw_samples, self._sweep = vae, iw_samples, sweep
-        self._live = min(TILE, iw_samples)  # number of samples of each tile that are used
-        self._chunk = min(chunk_size, self._live)
-        fits = FEWEST_ROWS * vae.decoder.likelihood.params_size <= DECODED_VALUES
-        self._rows = FEWEST_ROWS if fits else 1
-        self._execution = execution
+    def __init__(
+        self,
+        vae: VAE,
+        refinement: Refinement,
+        iw_samples: int,
+        sweep: Sequence[int],
+        chunk_size: int,
+        execution: str,
+    ) -> None:
+        self._iw_samples, self._sweep = iw_samples, sweep
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
-        self._encode = compile_for(vae, encode_batch, self._rows, execution=execution)
-        self._weigh = compile_for(vae, weigh_tiles, self._live, self._chunk, self._rows, execution=execution)
+        fits = FEWEST_ROWS * vae.decoder.likelihood.params_size <= DECODED_VALUES
+        rows = FEWEST_ROWS if fits else 1
+        self._encode = compile_for(vae, encode_batch, rows, execution=execution)
+        live = min(TILE, iw_samples)  # number of samples of each tile that are used
+        own = EncoderPosterior()
+        self._of_encoder = _Proposal(vae, own, live, chunk_size, rows, execution)
+        self._refined = None if refinement == own else _Proposal(vae, refinement, live, chunk_size, rows, execution)
 
     def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress) -> Estimates:
         """Return the estimates of x [B, ...], with draws that depend on `seed` and `places` [B].
@@ -413,16 +445,22 @@ class _Sampler:
         Only the first `live` examples count as progress. The others pad the batch.
         """
         params, mean, variance, rate = self._encode(x, places, fold(seed))
-        tally = Tally(len(x), self._iw_samples, self._sweep)
-        for tiles in slices(math.ceil(self._iw_samples / TILE), tiles_per_call(self._live, len(x))):
-            for log_px, log_ratio in zip(*self._weights(x, params, fold(seed), places, tiles), strict=True):
-                tally.add(log_px, log_ratio)
-            progress(live * (min(tiles.stop * TILE, self._iw_samples) - tiles.start * TILE))
+        examples = _Examples(x, places, fold(seed))
+        unknown = np.full(len(x), math.nan)
+
+        def count(samples: int) -> None:
+            progress(live * samples)
+
+        if self._refined is None:
+            own = tally = self._of_encoder.weigh(examples, params, self._iw_samples, self._sweep, count)
+        else:
+            own = self._of_encoder.weigh(examples, params, min(TILE, self._iw_samples))
+            tally = self._refined.weigh(examples, params, self._iw_samples, self._sweep, count)
         low, high = tally.interval
         return Estimates(
             log_likelihood=tally.log_likelihood,
-            distortion=tally.distortion,
-            rate=rate.numpy() if self._closed_form else tally.rate,
+            distortion=own.distortion,
+            rate=rate.numpy() if self._closed_form else own.rate,
             ess=tally.ess,
             pareto_k=tally.pareto_k,
             spread=tally.spread,
@@ -432,23 +470,79 @@ class _Sampler:
             sweep=tally.sweep,
             posterior_mean=mean.numpy(),
             posterior_mean_variance=variance.numpy(),
+            refined_elbo=unknown if tally is own else tally.elbo,
+            refined_elbo_error=unknown if tally is own else tally.elbo_error,
         )
 
-    def _weights(self, x: np.ndarray, params: Tensor, seed: Seed, places: np.ndarray, tiles: slice) -> list[np.ndarray]:
-        """Return log p(x|z) and log p(z) - log q(z|x) for some tiles, [tiles, S, B] each.
 
-        If memory runs out, the chunk is halved and the function is compiled again. The draws stay the same.
+class _Examples(NamedTuple):
+    """A batch of examples x [B, ...] with the places [B] and the seed that select their draws."""
+
+    x: np.ndarray
+    places: np.ndarray
+    seed: Seed
+
+
+@final
+class _Proposal:
+    """Fits proposals to batches of examples and weighs their samples, `chunk` decoded at once.
+
+    If memory runs out, the chunk is halved and the function is compiled again. The draws stay the same.
+    """
+
+    def __init__(self, vae: VAE, refinement: Refinement, live: int, chunk: int, rows: int, execution: str) -> None:
+        self._vae, self._refinement, self._live = vae, refinement, live
+        self._chunk, self._rows, self._execution = min(chunk, live), rows, execution
+        self._fit, self._weigh = self._compile()
+
+    def _compile(self) -> tuple[Callable[..., Proposal], Callable[..., list[Tensor]]]:
+        """Return the compiled functions for the chunk that fits into memory, as far as it is known."""
+        at_once = self._chunk, self._rows
+        fit = compile_for(self._vae, fit_proposal, self._refinement, *at_once, execution=self._execution)
+        fixed = self._refinement, self._live, *at_once
+        return fit, compile_for(self._vae, weigh_tiles, *fixed, execution=self._execution)
+
+    def weigh(
+        self,
+        examples: _Examples,
+        params: Tensor,
+        iw_samples: int,
+        sweep: Sequence[int] = (),
+        progress: Progress = lambda samples: None,
+    ) -> Tally:
+        """Return the sums over the importance samples of each example, given the encoder's params [B, P]."""
+        x, places, seed = examples
+        proposal: Proposal = (params,)
+        if self._refinement != EncoderPosterior():
+            proposal = self._within_memory(lambda: self._fit(x, params, fold(seed, FITTING), places))
+        tally = Tally(len(x), iw_samples, sweep)
+        for tiles in slices(math.ceil(iw_samples / TILE), tiles_per_call(self._live, len(x))):
+            parts = self._within_memory(functools.partial(self._weights, examples, proposal, tiles))
+            for log_px, log_ratio in zip(*parts, strict=True):
+                tally.add(log_px, log_ratio)
+            progress(min(tiles.stop * TILE, iw_samples) - tiles.start * TILE)
+        return tally
+
+    def _weights(self, examples: _Examples, proposal: Proposal, tiles: slice) -> list[np.ndarray]:
+        """Return log p(x|z) and log p(z) - log q(z) for some tiles, [tiles, S, B] each."""
+        x, places, seed = examples
+        parts = self._weigh(x, proposal, seed, places, tf.constant(tiles.start), tf.constant(tiles.stop))
+        return [part.numpy()[: tiles.stop - tiles.start] for part in parts]
+
+    def _within_memory(self, call: Callable[[], R]) -> R:
+        """Return call(), with the chunk halved as often as memory runs out.
+
+        Raises:
+          RunError: memory is too small even for one sample at a time.
         """
         try:
-            parts = self._weigh(x, params, seed, places, tf.constant(tiles.start), tf.constant(tiles.stop))
+            return call()
         except tf.errors.ResourceExhaustedError as error:
             if self._chunk == self._rows == 1:
                 raise RunError("Evaluation ran out of memory with one sample at a time. Free some memory.") from error
             self._chunk, self._rows = max(1, self._chunk // 2), 1
-            fixed = self._live, self._chunk, self._rows
-            self._weigh = compile_for(self._vae, weigh_tiles, *fixed, execution=self._execution)
-            return self._weights(x, params, seed, places, tiles)
-        return [part.numpy()[: tiles.stop - tiles.start] for part in parts]
+            self._fit, self._weigh = self._compile()
+            return self._within_memory(call)
 
 
 def tiles_per_call(live: int, batch: int) -> int:
@@ -457,11 +551,6 @@ def tiles_per_call(live: int, batch: int) -> int:
     A tile of fewer than 100 samples is the only one. Room for more tiles would take a minute in eager mode.
     """
     return 1 if live < TILE else max(1, DECODED_PER_CALL // (live * batch))
-
-
-def seed_of_each(seed: Seed, places: Tensor, *indices: int | Tensor) -> Tensor:
-    """Return the seed of each example, [B, 2], folded from its place [B] and from indices."""
-    return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)
 
 
 def encode_batch(vae: VAE, rows: int, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -477,57 +566,60 @@ def encode_batch(vae: VAE, rows: int, x: Tensor, places: Tensor, seed: Seed) -> 
     if posterior.capabilities.normal:
         mean = posterior(params).mean()
         return params, mean, tf.zeros_like(mean), rate
-    halves = (posterior.draw_each(params, MEAN_SAMPLES, seed_of_each(seed, places, 0, half))[0] for half in (0, 1))
+    halves = (posterior.draw_each(params, MEAN_SAMPLES, fold_each(seed, places, 0, half))[0] for half in (0, 1))
     first, second = (tf.reduce_mean(half, axis=0) for half in halves)
     return params, (first + second) / 2, (first - second) ** 2 / 4, rate
 
 
-def weigh_tiles(
+def fit_proposal(
     vae: VAE,
-    live: int,
+    refinement: Refinement,
     chunk: int,
     rows: int,
     x: Tensor,
     params: Tensor,
     seed: Seed,
     places: Tensor,
+) -> Proposal:
+    """Return the proposals of examples x [B, *event_shape], see `Refinement.fit`."""
+    return refinement.fit(Joint(vae, x, chunk, rows), params, seed, places)
+
+
+def weigh_tiles(
+    vae: VAE,
+    refinement: Refinement,
+    live: int,
+    chunk: int,
+    rows: int,
+    x: Tensor,
+    proposal: Proposal,
+    seed: Seed,
+    places: Tensor,
     first: Tensor,
     last: Tensor,
 ) -> list[Tensor]:
-    """Return log p(x|z) and log p(z) - log q(z|x) for the samples of some tiles, [tiles_per_call, live, B] each.
+    """Return log p(x|z) and log p(z) - log q(z) for the samples of some tiles, [tiles_per_call, live, B] each.
 
     Args:
       vae: the model.
+      refinement: the kind of proposal.
       live: the samples of each tile that are used.
       chunk: samples decoded at once.
       rows: fewest values of z that are decoded at once. If the samples are fewer, zeros are added.
       x: the examples, [B, *event_shape].
-      params: the parameters of q(z|x), [B, P].
+      proposal: the proposal of each example, with the batch as first axis.
       seed: a stateless seed.
       places: select the draws of each example, [B].
       first: the first tile.
       last: the tile after the last. Results beyond it are undefined.
     """
-    shape, size = [live, x.shape[0]], tiles_per_call(live, x.shape[0])
-    empty = [tf.TensorArray(params.dtype, size, element_shape=shape) for _ in range(2)]
-    prior = vae.prior()
-    chunk = max(chunk, math.ceil(rows / x.shape[0]))
-    chunks = math.ceil(live / chunk)
-
-    def decode(z: Tensor) -> tuple[Tensor, ...]:
-        """Return log p(x|z) and log p(z), [S, B] each, for z [S, B, D], with one chunk of samples at a time."""
-        padded = tf.pad(z, [[0, chunks * chunk - live], [0, 0], [0, 0]])
-        pieces = tf.reshape(padded, [chunks, chunk, *z.shape[1:]])
-        densities = tf.map_fn(
-            lambda piece: (vae.decoder(piece).log_prob(x), prior.log_prob(piece)),
-            pieces,
-            fn_output_signature=(z.dtype, z.dtype),
-        )
-        return tuple(tf.reshape(density, [chunks * chunk, -1])[:live] for density in densities)
+    dtype, shape, size = proposal[0].dtype, [live, x.shape[0]], tiles_per_call(live, x.shape[0])
+    empty = [tf.TensorArray(dtype, size, element_shape=shape) for _ in range(2)]
+    joint = Joint(vae, x, chunk, rows)
 
     def tile(t: Tensor, *arrays: Tensor) -> tuple[Tensor, ...]:
-        z, log_q = vae.encoder.posterior.draw_each(params, TILE, seed_of_each(seed, places, t))
-        log_px, log_pz = decode(z[:live])
+        z, log_q = refinement.draw_each(vae, proposal, TILE, fold_each(seed, places, t))
+        log_px, log_pz = joint.terms(z[:live])
         values = log_px, log_pz - log_q[:live]
         return t + 1, *(array.write(t - first, value) for array, value in zip(arrays, values, strict=True))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast, final
 
@@ -105,7 +105,7 @@ _KEPT: weakref.WeakKeyDictionary[VAE, Kept] = weakref.WeakKeyDictionary()
 
 
 def compile_for(
-    vae: VAE, function: Callable[Concatenate[VAE, P], R], *fixed: int | bool, execution: str
+    vae: VAE, function: Callable[Concatenate[VAE, P], R], *fixed: Hashable, execution: str
 ) -> Callable[..., R]:
     """Return `function(vae, *fixed, ...)` as a compiled function of the other arguments, which are tensors.
 
@@ -122,7 +122,7 @@ def compile_for(
     Args:
       vae: the model.
       function: a function of the model, of `fixed` and of tensors, passed by position.
-      fixed: numbers that are constants of the compiled function, such as sizes.
+      fixed: constants of the compiled function that compare by value, such as sizes.
       execution: `xla`, `graph` or `eager`.
     """
     model, structure = weakref.ref(vae), Structure.of(vae)

@@ -1,0 +1,70 @@
+"""The interface of refinements: the joint density and its slope, and the encoder's posterior as a proposal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers.oracles import CurvedBernoulli, LinearGaussian
+from tfp_vae.core.errors import UsageError
+from tfp_vae.evaluation.importance import estimate
+from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior
+from tfp_vae.evaluation.proposals.base import Joint, in_chunks
+
+
+@pytest.fixture(scope="module")
+def joint_and_z() -> tuple[Joint, tf.Tensor]:
+    model = CurvedBernoulli(2)
+    z = tf.constant(np.random.default_rng(0).normal(size=(7, 3, 2)))
+    return Joint(model.vae(), model.data(3), 7), z
+
+
+def test_joint_density_is_that_of_likelihood_and_prior(joint_and_z: tuple[Joint, tf.Tensor]) -> None:
+    joint, z = joint_and_z
+    model = CurvedBernoulli(2)
+    vae, x = model.vae(), model.data(3)
+    expected = vae.decoder(z).log_prob(x) + vae.prior().log_prob(z)
+    np.testing.assert_allclose(joint.log_prob(z), expected, rtol=1e-12)
+
+
+def test_slope_agrees_with_finite_differences(joint_and_z: tuple[Joint, tf.Tensor]) -> None:
+    joint, z = joint_and_z
+    value, slope = joint.value_and_slope(z)
+    np.testing.assert_allclose(value, joint.log_prob(z), rtol=1e-12)
+    for axis in (0, 1):
+        step = 1e-6 * np.eye(2)[axis]
+        expected = (joint.log_prob(z + step) - joint.log_prob(z - step)) / 2e-6
+        np.testing.assert_allclose(slope[..., axis], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_joint_does_not_depend_on_the_chunk_size(chunk: int, joint_and_z: tuple[Joint, tf.Tensor]) -> None:
+    whole, z = joint_and_z
+    model = CurvedBernoulli(2)
+    joint = Joint(model.vae(), model.data(3), chunk)
+    for part, expected in zip(joint.value_and_slope(z), whole.value_and_slope(z), strict=True):
+        np.testing.assert_allclose(part, expected, rtol=1e-12)
+
+
+def test_chunks_keep_the_order_of_samples() -> None:
+    z = tf.reshape(tf.range(10.0), [5, 2, 1])
+    first, second = in_chunks(lambda z: (2 * z, z[..., 0]), z, 2)
+    np.testing.assert_array_equal(first, 2 * z)
+    np.testing.assert_array_equal(second, z[..., 0])
+
+
+def test_no_refinement_gives_the_same_estimate_bit_for_bit(linear: LinearGaussian) -> None:
+    vae, x = linear.vae(shift=0.3), linear.data(3)
+    settings = {"iw_samples": 20, "seed": (0, 1), "execution": "graph"}
+    expected = estimate(vae, x, **settings)
+    for refine in ("none", EncoderPosterior(), REFINEMENTS.member("none")):
+        found = estimate(vae, x, refine=refine, **settings)
+        np.testing.assert_array_equal(found.log_likelihood, expected.log_likelihood)
+        assert np.isnan(found.refined_elbo).all()
+        assert np.isnan(found.refined_elbo_error).all()
+
+
+def test_unknown_refinement_suggests_the_nearest_name(linear: LinearGaussian) -> None:
+    with pytest.raises(UsageError, match=r"unknown refinement 'lokal'.*Did you mean 'local'"):
+        estimate(linear.vae(), linear.data(1), iw_samples=2, seed=(0, 0), refine="lokal")

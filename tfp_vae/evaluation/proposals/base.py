@@ -1,0 +1,143 @@
+"""The interface of refinements: proposals for importance sampling that are fitted to each example.
+
+The encoder returns q(z|x) in one pass, so for some examples it is far from p(z|x). A `Refinement` spends more time on
+each example. A proposal is fitted first and sampled afterwards with other seeds, so the mean weight stays an unbiased
+estimate of p(x). No weight of the model changes.
+
+References:
+  Cremer, Li and Duvenaud (2018), Inference suboptimality in variational autoencoders.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable
+from typing import TypeAlias, final
+
+from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import record
+from tfp_vae.core.types import Array, Seed, Tensor
+from tfp_vae.model.vae import VAE
+
+__all__ = ["EncoderPosterior", "Joint", "Proposal", "Refinement", "in_chunks"]
+
+Proposal: TypeAlias = "tuple[Tensor, ...]"
+"""A fitted proposal: tensors whose first axis is the batch."""
+
+
+def in_chunks(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
+    """Return function(z) for z [S, B, D], computed for `chunk` samples at a time.
+
+    Args:
+      function: returns two tensors of the type of z, [S, B, ...], in which a sample does not affect the others.
+      z: the samples.
+      chunk: samples at once, which saves memory and changes rounding only.
+    """
+    count = z.shape[0]
+    chunks = math.ceil(count / chunk)
+    padded = tf.pad(z, [[0, chunks * chunk - count], [0, 0], [0, 0]])
+    pieces = tf.reshape(padded, [chunks, chunk, *z.shape[1:]])
+    first, second = (
+        tf.reshape(part, [chunks * chunk, *part.shape[2:]])[:count]
+        for part in tf.map_fn(function, pieces, fn_output_signature=(z.dtype, z.dtype))
+    )
+    return first, second
+
+
+@final
+class Joint:
+    """log p(x, z) of a batch of examples as a function of z, in nats.
+
+    Args:
+      vae: the model.
+      x: the examples, [B, *event_shape].
+      chunk: samples of each example decoded at once.
+      rows: fewest values of z that are decoded at once. If the samples are fewer, zeros are added.
+    """
+
+    def __init__(self, vae: VAE, x: Array, chunk: int, rows: int = 1) -> None:
+        self.vae, self._x, self._chunk, self._rows = vae, x, chunk, rows
+        self._prior = vae.prior()
+
+    def _chunk_of(self, samples: int) -> int:
+        """Return how many of the samples are decoded at once."""
+        return max(min(self._chunk, samples), math.ceil(self._rows / int(self._x.shape[0])))
+
+    def terms(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p(x|z) and log p(z), [S, B] each, for z [S, B, D]."""
+        return in_chunks(
+            lambda z: (self.vae.decoder(z).log_prob(self._x), self._prior.log_prob(z)), z, self._chunk_of(z.shape[0])
+        )
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log p(x|z) + log p(z), [S, B], for z [S, B, D]."""
+        log_px, log_pz = self.terms(z)
+        return log_px + log_pz
+
+    def value_and_slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p(x, z), [S, B], and its gradient with respect to z, [S, B, D]."""
+
+        def differentiate(z: Tensor) -> tuple[Tensor, Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                value = self.vae.decoder(z).log_prob(self._x) + self._prior.log_prob(z)
+            return value, tape.gradient(value, z)
+
+        chunk = self._chunk_of(z.shape[0])
+        return differentiate(z) if chunk == z.shape[0] else in_chunks(differentiate, z, chunk)
+
+
+class Refinement(abc.ABC):
+    """A way to fit a proposal to each example, from what the encoder returns for it.
+
+    A new one is a frozen dataclass with `fit` and `draw_each`, and an entry in `REFINEMENTS`. Both methods run in
+    compiled functions. The proposal of an example depends only on the example, the seed and its place, not on the rest
+    of its batch.
+    """
+
+    def check(self, vae: VAE) -> None:
+        """Raise an error if this refinement cannot work with the families of a model.
+
+        Raises:
+          UsageError: a family lacks something that this refinement needs.
+        """
+        del vae
+
+    @abc.abstractmethod
+    def fit(self, joint: Joint, params: Tensor, seed: Seed, places: Tensor) -> Proposal:
+        """Return the proposals of a batch.
+
+        Args:
+          joint: log p(x, z) of the examples.
+          params: parameters of the encoder's q(z|x), [B, P].
+          seed: a stateless seed, of fitting alone.
+          places: select the random numbers of each example, [B].
+        """
+
+    @abc.abstractmethod
+    def draw_each(self, vae: VAE, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+        """Return n samples of z for each example, [n, B, D], and their log-densities under the proposal, [n, B].
+
+        Args:
+          vae: the model.
+          proposal: from `fit`.
+          n: number of samples per example.
+          seeds: one stateless seed per example, [B, 2].
+        """
+
+
+@final
+@record
+class EncoderPosterior(Refinement):
+    """The encoder's own q(z|x), without any refinement."""
+
+    def fit(self, joint: Joint, params: Tensor, seed: Seed, places: Tensor) -> Proposal:
+        """Return the parameters of q(z|x) as they are."""
+        del joint, seed, places
+        return (params,)
+
+    def draw_each(self, vae: VAE, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+        """Return samples of q(z|x) and their densities, see `Posterior.draw_each`."""
+        (params,) = proposal
+        return vae.encoder.posterior.draw_each(params, n, seeds)
