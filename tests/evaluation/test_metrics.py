@@ -103,6 +103,8 @@ def synthetic_estimates() -> Estimates:
         shortfall=draw.uniform(0.01, 0.05, 50),
         low=draw.normal(-95, 5, 50),
         high=draw.normal(-85, 5, 50),
+        refined_elbo=draw.normal(-92, 5, 50),
+        refined_elbo_error=draw.uniform(0.1, 0.3, 50),
     )
 
 
