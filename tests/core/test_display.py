@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests.helpers import builders
 from tests.helpers.runs import start_run
-from tfp_vae.core.display import table, text_of
+from tfp_vae.core.display import list_names, table, text_of
 from tfp_vae.core.registry import MemberInfo
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.loading import load
@@ -36,6 +36,14 @@ from tfp_vae.runs.run import Run
 )
 def test_values(value: object, expected: str) -> None:
     assert text_of(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(0, ""), (1, "0"), (5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4 and 1 more"), (1_005, "0, 1, 2, 3, 4 and 1,000 more")],
+)
+def test_lists_have_at_most_five_names(count: int, expected: str) -> None:
+    assert list_names(list(range(count))) == expected
 
 
 def test_html_table_escapes_its_texts() -> None:

@@ -1,4 +1,4 @@
-"""Tables in HTML, in which notebooks display objects. Cells hold any value, as escaped text."""
+"""Values, counts and names as text, and tables in HTML, in which notebooks display objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 
-__all__ = ["plural", "table", "text_of"]
+__all__ = ["list_names", "plural", "table", "text_of"]
+
+LISTED = 5
+"""The most names that a message lists."""
 
 
 def text_of(value: object) -> str:
@@ -35,6 +38,19 @@ def plural(number: int, noun: str) -> str:
     ```
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def list_names(names: Sequence[object]) -> str:
+    """Return up to five names for a message, and how many more there are.
+
+    ```python
+    from tfp_vae.core.display import list_names
+
+    list_names(["a", "b"]), list_names(list("abcdefg"))  # "a, b", "a, b, c, d, e and 2 more"
+    ```
+    """
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(map(str, names[:LISTED])) + more
 
 
 def table(caption: str, rows: Iterable[Sequence[object]]) -> str:

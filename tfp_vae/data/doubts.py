@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tfp_vae.core.display import list_names
 from tfp_vae.data.profile import Ends, Facts
 from tfp_vae.data.readers.roles import LABEL_WORDS
-from tfp_vae.data.readers.words import join_names, list_names, name_setting
+from tfp_vae.data.readers.words import join_names, name_setting
 from tfp_vae.data.transforms.scaling import PIXEL
 
 if TYPE_CHECKING:

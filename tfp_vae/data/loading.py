@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
@@ -38,7 +39,6 @@ from tfp_vae.data.readers.sources import (
     shape_images,
 )
 from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_objects
-from tfp_vae.data.readers.words import list_names
 from tfp_vae.data.splits import from_source
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, add_noise
 from tfp_vae.data.transforms.scaling import scale, scaling_doubt

@@ -101,6 +101,13 @@ class TestPixelsLabelsAndNames:
         assert len(read_folder(tmp_path)[""].x) == 1
         assert caplog.messages == [f"{tmp_path}: files that are not images are left out: {name}."]
 
+    def test_long_lists_of_other_files_are_cut(
+        self, tmp_path: Path, grey: np.ndarray, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write(tmp_path, {"c/a.png": encoded(grey[0]), **{f"{i}.txt": b"" for i in range(7)}})
+        read_folder(tmp_path)
+        assert caplog.messages[0].endswith(" and 2 more.")
+
     @pytest.mark.parametrize(("kind", "suffix"), [("webp", "webp"), ("tiff", "TIF"), ("tiff", "tiff"), ("bmp", "Bmp")])
     def test_other_formats_without_loss(self, kind: str, suffix: str, tmp_path: Path, colour: np.ndarray) -> None:
         more = {"lossless": True} if kind == "webp" else {}

@@ -153,8 +153,91 @@ def test_own_layers_with_their_own_call_pass() -> None:
     assert require_active_layers(network, "encoder") is network
 
 
+def own_layer(keras: object, call: Callable[..., Tensor]) -> object:
+    """Return a layer of 5 inputs of your own with a dense layer `inner`, and this `call`."""
+
+    class Own(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name="mine")
+            self.inner = keras.layers.Dense(4)
+
+    Own.call = call
+    return Own()
+
+
+def switches(self: object, x: Tensor, training: bool | None = None) -> Tensor:
+    if training:
+        x = x * 2
+    return self.inner(x)
+
+
+def chooses(self: object, x: Tensor, *, training: bool = False) -> Tensor:
+    return self.inner(tf.cond(tf.cast(training, tf.bool), lambda: 2 * x, lambda: x))
+
+
+def passes_on(self: object, x: Tensor, training: bool | None = None) -> Tensor:
+    return self.inner(x, training=training)
+
+
+def ignores(self: object, x: Tensor, training: bool = False) -> Tensor:
+    return self.inner(x)
+
+
+def penalizes(self: object, x: Tensor) -> Tensor:
+    self.add_loss(0.1 * tf.reduce_sum(x))
+    return self.inner(x)
+
+
+@pytest.mark.parametrize("keras", KERAS)
+def test_own_layers_that_behave_differently_in_training_are_refused(keras: str) -> None:
+    keras = pytest.importorskip(keras)
+    for call in (switches, chooses):
+        network = adapt(keras, [own_layer(keras, call)])
+        with pytest.raises(UsageError, match=r"has a `call` that uses `training`.*inference: Own 'mine'\. Remove"):
+            require_active_layers(network, "encoder")
+    for call in (passes_on, ignores):
+        network = adapt(keras, [own_layer(keras, call)])
+        assert require_active_layers(network, "encoder") is network
+
+
+def test_noise_from_the_class_above_is_found() -> None:
+    class Noise(tf_keras.layers.Dropout):
+        def call(self, x: Tensor, training: bool = False) -> Tensor:
+            return super().call(x, training=training)
+
+    with pytest.raises(UsageError, match=r"uses `training`.*: Noise"):
+        require_active_layers(adapt(tf_keras, [Noise(0.5)]), "encoder")
+    lambda_layer = tf_keras.layers.Lambda(lambda x, training=None: 2 * x if training else x)
+    with pytest.raises(UsageError, match=r"uses `training`.*: Lambda"):
+        require_active_layers(adapt(tf_keras, [lambda_layer, tf_keras.layers.Dense(2)]), "encoder")
+
+
+def test_use_of_training_is_found_without_source() -> None:
+    found: dict[str, Callable[..., Tensor]] = {}
+    exec("def call(self, x, training=None):\n    return self.inner(2 * x if training else x)", found)
+    with pytest.raises(UsageError, match="uses `training`"):
+        require_active_layers(own_layer(tf_keras, found["call"]), "encoder")
+
+
+@pytest.mark.parametrize("keras", KERAS)
+def test_losses_of_layers_are_refused(keras: str) -> None:
+    keras = pytest.importorskip(keras)
+    network = adapt(keras, [own_layer(keras, penalizes)])
+    with pytest.raises(UsageError, match=r"has losses of its own.*objective alone: .*Own 'mine'.* an objective"):
+        require_active_layers(network, "decoder")
+
+
+def test_losses_added_to_a_model_are_refused() -> None:
+    inputs = tf_keras.Input((5,))
+    model = tf_keras.Model(inputs, tf_keras.layers.Dense(4)(inputs))
+    assert require_active_layers(model, "encoder") is model
+    model.add_loss(tf.reduce_sum(model.output))
+    with pytest.raises(UsageError, match="losses of its own"):
+        require_active_layers(model, "encoder")
+
+
 def test_long_lists_of_layers_are_cut() -> None:
-    network = adapt(tf_keras, [tf_keras.layers.Dropout(0.1) for _ in range(5)])
+    network = adapt(tf_keras, [tf_keras.layers.Dropout(0.1) for _ in range(7)])
     with pytest.raises(UsageError, match="and 2 more"):
         require_active_layers(network, "encoder")
 

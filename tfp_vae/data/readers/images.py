@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import DataError, one_line
 from tfp_vae.core.files import printable
 from tfp_vae.data.readers.arrays import check_file, read_at_most
@@ -208,8 +209,7 @@ def list_files(path: Path) -> list[Path]:
                 )
     refuse_files(path, faults)
     if companions:
-        listed = ", ".join(map(str, companions[:LISTED])) + (", ..." if len(companions) > LISTED else "")
-        logger.warning("%s: files that are not images are left out: %s.", path, listed)
+        logger.warning("%s: files that are not images are left out: %s.", path, list_names(companions))
     return found
 
 

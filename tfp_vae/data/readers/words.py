@@ -13,15 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
+from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import DataError
 
-__all__ = ["ColumnFacts", "WordsFound", "describe_columns", "join_names", "list_names", "name_setting"]
+__all__ = ["ColumnFacts", "WordsFound", "describe_columns", "join_names", "name_setting"]
 
 MOST_LISTED = 100
 """The most different words of a column to collect. Columns of labels have fewer."""
-
-LISTED = 5
-"""The most names in a message."""
 
 
 class ColumnFacts(NamedTuple):
@@ -79,12 +77,6 @@ class WordsFound(Exception):
         steps += [name_setting("drop_columns", join_names(others))] if others else []
         example = wrong[0].different[0][:40]
         return DataError(f"{path}: {which} words, such as {example!r}. Set {' and '.join(steps)}.")
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Return up to five names for a message, and how many more there are."""
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
 
 
 def join_names(names: Iterable[object], separator: str = ",") -> str:

@@ -6,9 +6,16 @@ it is written raises an error.
 
 from __future__ import annotations
 
+import ast
+import re
+import textwrap
 from collections.abc import Callable, Iterator
+from dis import get_instructions
+from inspect import getsource, signature
+from types import FunctionType
 from typing import NamedTuple, final
 
+from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
@@ -19,14 +26,17 @@ __all__ = [
     "HANDICAPS",
     "Fixed",
     "Handicap",
+    "adds_loss",
     "has_constraint",
     "has_regularizer",
     "has_statistics",
     "is_random",
     "keras_family",
     "network_output",
+    "own_functions",
     "require_active_layers",
     "require_variables",
+    "uses_training",
 ]
 
 
@@ -119,6 +129,45 @@ def _has_setting(layer: object, ending: str, libraries: set[str]) -> bool:
     return any(name.endswith(ending) and bool(value) for name, value in vars(layer).items())
 
 
+def own_functions(layer: object) -> Iterator[FunctionType]:
+    """Yield the functions of a layer's classes that neither Keras nor TensorFlow wrote."""
+    for each in type(layer).__mro__:
+        if each.__module__.partition(".")[0] not in {"keras", "tf_keras", "tensorflow", "builtins"}:
+            for value in vars(each).values():
+                function = getattr(value, "python_function", value)  # `tf.function` has one
+                if isinstance(function, FunctionType):
+                    yield function
+    if isinstance(within := getattr(layer, "function", None), FunctionType):  # of a Lambda layer
+        yield within
+
+
+def uses_training(layer: object) -> bool:
+    """Return whether a layer of your own behaves differently in Keras' training, by its argument `training`.
+
+    A layer may pass the argument on to its inner layers, which are checked themselves.
+    """
+    return any("training" in signature(function).parameters and _uses(function) for function in own_functions(layer))
+
+
+def _uses(function: FunctionType) -> bool:
+    """Return whether a function uses its argument `training`, other than to pass it on to layers by name."""
+    try:
+        tree = ast.parse(textwrap.dedent(getsource(function)))
+    except (OSError, SyntaxError):  # no source, as in Python's console, or part of a longer line
+        return "training" in {name for each in get_instructions(function) for name in each.argrepr.split(", ")}
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "training"]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    to_layers = [call for call in calls if not re.search(r"\bsuper\(|in_train_phase", ast.unparse(call.func))]
+    passed = [each.value for call in to_layers for each in call.keywords if each.arg == "training"]
+    return not {*names} <= {*passed}
+
+
+def adds_loss(layer: object) -> bool:
+    """Return whether a layer or a model has losses of its own, see `add_loss` of Keras."""
+    written = any("add_loss" in function.__code__.co_names for function in own_functions(layer))
+    return written or bool(getattr(layer, "losses", ()))
+
+
 class Handicap(NamedTuple):
     """A property of Keras layers that has no effect outside of Keras' own training.
 
@@ -153,6 +202,16 @@ HANDICAPS = (
         "a constraint of Keras 3, which our optimizers do not apply",
         "Remove it, or build the network from `tf_keras` layers.",
     ),
+    Handicap(
+        uses_training,
+        "a `call` that uses `training`, which would do nothing because networks are called as for inference",
+        "Remove that use, or take `tv.networks.mlp` with `dropout`.",
+    ),
+    Handicap(
+        adds_loss,
+        "losses of its own, which would do nothing because training maximizes the objective alone",
+        "Remove `add_loss`, or write an objective that has this term.",
+    ),
 )
 """The properties that `require_active_layers` refuses, in this order."""
 
@@ -161,7 +220,7 @@ def require_active_layers(network: Network, role: str) -> Network:
     """Return the network, or raise an error if it has layers that do their work in Keras' own training only.
 
     Networks are called as for inference, and they may be called more than once per step. So moving statistics would
-    keep their initial values, and dropout would drop nothing.
+    keep their initial values, dropout would drop nothing, and losses from `add_loss` would be lost.
 
     Args:
       network: tensor -> tensor. An adapter lists the layers that `tf.Module` cannot see as `inner_layers`.
@@ -176,10 +235,7 @@ def require_active_layers(network: Network, role: str) -> Network:
             f"{type(layer).__name__} {getattr(layer, 'name', '')!r}" for layer in layers if handicap.applies(layer)
         ]
         if found:
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            raise UsageError(
-                f"The {role}'s network has {handicap.effect}: {', '.join(found[:3])}{more}. {handicap.remedy}"
-            )
+            raise UsageError(f"The {role}'s network has {handicap.effect}: {list_names(found)}. {handicap.remedy}")
     return network
 
 
