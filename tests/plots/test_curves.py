@@ -44,6 +44,20 @@ def test_bars_are_sorted_and_named_by_their_dimensions(dims: int, rng: np.random
     assert max(bar.get_width() for bar in axes.patches) <= 0.8 * np.ptp(axes.get_xlim()) / 2
 
 
+@pytest.mark.parametrize(
+    ("samples", "means", "title"),
+    [
+        ([1, 500, 1_000], [-3.0, -1.25, -1.0], "Bound on log p(x), +0.25 nats from K = 500 to 1,000"),
+        ([1, 2], [-1.0, -1.5], "Bound on log p(x), -0.50 nats from K = 1 to 2"),
+        ([1], [-1.0], "Bound on log p(x)"),
+    ],
+)
+def test_title_of_the_bound_says_how_much_it_changes(samples: list[int], means: list[float], title: str) -> None:
+    """A noisy curve may fall, so the title does not promise that more samples raise it."""
+    figure = plots.bound_curve(samples, np.array(means), np.ones(len(means)), -2.0)
+    assert figure.axes[0].get_title() == title
+
+
 def test_bound_of_a_single_example_has_no_error_band() -> None:
     axes = plots.bound_curve([1, 2], np.zeros(2), np.full(2, np.nan), -1.0).axes[0]
     assert not axes.collections

@@ -51,7 +51,7 @@ def learning_curves(metrics: Sequence[Mapping[str, float]]) -> Figure:
 def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, elbo: float) -> Figure:
     """Return a figure with the importance-weighted bound [J] by number of samples, with its standard errors.
 
-    If the curve still rises at its right end, the estimate of log p(x) is too low.
+    The title says how much the bound changes over the last step. If it still rises, the estimate is too low.
 
     Args:
       samples: K at each of the J points.
@@ -69,7 +69,10 @@ def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, e
             label = "± its standard error over examples"
             axes.fill_between(samples, low, high, color=PALETTE[0], alpha=0.2, linewidth=0, label=label)
         axes.axhline(elbo, color=PALETTE[5], linestyle="--", label="ELBO")
-        axes.set(title="Bound on log p(x), tighter with more importance samples", ylabel="nats per example")
+        title = "Bound on log p(x)"
+        if len(samples) > 1:
+            title += f", {means[-1] - means[-2]:+.2f} nats from K = {samples[-2]:,} to {samples[-1]:,}"
+        axes.set(title=title, ylabel="nats per example")
         axes.set_xscale("log")
         axes.set_xlabel("importance samples K for each example")
         axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))

@@ -261,7 +261,7 @@ PICTURES = {
             summary="The importance-weighted bound by number of samples",
             reading="A curve that still rises at the end means that log p(x) is larger.",
             detail="the importance-weighted bound against K, from one sample on",
-            alt="A curve that rises with the number of importance samples, above a line at the ELBO",
+            alt="A curve of the bound by the number of importance samples, and a line at the ELBO",
             of="evaluation",
         ),
         Picture(
