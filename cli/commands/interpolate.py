@@ -30,9 +30,7 @@ def figure(x: np.ndarray, z: np.ndarray, data: DataConfig, names: Sequence[str],
     from tfp_vae import plots
 
     ticks = [f"{t:.0%}" for t in np.linspace(0, 1, x.shape[1])]
-    return plots.strips(
-        data.shown(x), names=names, ticks=ticks, title=title, features=data.features, unit=data.unit, ink=data.ink
-    )
+    return plots.strips(data.shown(x), names=names, ticks=ticks, title=title, **data.look)
 
 
 FORMS: output.Forms = {

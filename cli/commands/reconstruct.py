@@ -33,9 +33,7 @@ def figure(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> F
         title=f"{examples.title[:1].upper()}{examples.title[1:]} and their reconstructions",
         what=as_seen(config),
         made=OUTPUTS[show].symbol,
-        features=config.data.features,
-        unit=config.data.unit,
-        ink=config.data.ink,
+        **config.data.look,
     )
 
 

@@ -32,7 +32,7 @@ def figure(x: np.ndarray, data: DataConfig, title: str) -> Figure:
     """Return a grid of samples."""
     from tfp_vae import plots
 
-    return plots.image_grid(data.shown(x), title=title, features=data.features, unit=data.unit, ink=data.ink)
+    return plots.image_grid(data.shown(x), title=title, **data.look)
 
 
 def columns(x: np.ndarray, data: DataConfig, title: str) -> dict[str, np.ndarray]:

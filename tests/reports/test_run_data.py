@@ -55,6 +55,8 @@ def test_kind_of_examples_follows_from_the_data(flat: RunData, vectors: RunData)
     assert flat.tones == {"unit": True, "ink": True}
     assert not vectors.has_images
     assert vectors.tones == {"unit": False, "ink": False}
+    for each in (flat, vectors):
+        assert each.look == {"features": each.config.data.features, **each.tones}
 
 
 def test_decoding_gives_the_mean_of_the_likelihood(deep: RunData) -> None:

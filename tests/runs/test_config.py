@@ -359,6 +359,12 @@ def test_series_are_shown_in_their_units_and_tables_in_standard_deviations(
     assert data.shown(np.stack([x, x, x])).shape == (3, 1, 2)
 
 
+def test_pictures_of_a_table_name_its_features() -> None:
+    table = {"event_shape": (2,), "reading": Reading(columns=("height", "mass")), "ink": False}
+    assert DATA.model_copy(update=table).look == {"features": ("height", "mass"), "unit": False, "ink": False}
+    assert DATA.look["features"] == ()
+
+
 def test_images_that_are_not_standardized_are_shown_as_they_are() -> None:
     x = np.full((2, 8, 8, 1), 0.5, np.float32)
     assert DATA.shown(x) is x

@@ -107,7 +107,7 @@ def draw_run(
 
 def samples(run_data: RunData) -> Figure:
     x = run_data.shown(sample(run_data.restored, SAMPLES, seed=run_data.seed, show="mean"))
-    return images.image_grid(x, "Samples, E[x|z] with z from the prior", features=run_data.features, **run_data.tones)
+    return images.image_grid(x, "Samples, E[x|z] with z from the prior", **run_data.look)
 
 
 def reconstructions(run_data: RunData) -> Figure:
@@ -115,14 +115,14 @@ def reconstructions(run_data: RunData) -> Figure:
     means = np.asarray(run_data.vae.reconstruct(x))
     pair = run_data.shown(x), run_data.shown(means)
     title = f"{run_data.held_out.capitalize()} examples and their reconstructions"
-    return images.reconstructions(*pair, run_data.seen, title=title, features=run_data.features, **run_data.tones)
+    return images.reconstructions(*pair, run_data.seen, title=title, **run_data.look)
 
 
 def columns(run_data: RunData) -> Figure:
     """Draw the marginal of each column, of test examples and of as many draws from p(x), but at least a thousand."""
     x, data = run_data.test.x, run_data.config.data
     made = sample(run_data.restored, max(len(x), LEAST_DRAWS), seed=run_data.seed, show="draw")
-    names = run_data.features or [f"value {i}" for i in range(x.shape[1])]
+    names = run_data.config.data.features or [f"value {i}" for i in range(x.shape[1])]
     title = f"Columns of {len(x):,} {run_data.split} examples and of {len(made):,} draws from p(x)"
     return distributions.column_marginals(data.unscaled(x), data.unscaled(made), names, title)
 
@@ -168,8 +168,7 @@ def traversals(run_data: RunData) -> Figure:
         [f"{level:.0%}" for level in levels],
         f"E[x|z] along each active dimension{more}",
         "quantile of the prior",
-        features=run_data.features,
-        **run_data.tones,
+        **run_data.look,
     )
 
 
@@ -186,7 +185,7 @@ def interpolations(run_data: RunData) -> Figure:
     names = [" to ".join(run_data.test.source_name(row) for row in pair) for pair in rows.T]
     names = [""] * count if run_data.has_images else list(map(canvas.escape_math, names))
     title = f"E[x|z] on straight lines between {run_data.split} examples"
-    return images.strips(x, names, ticks, title, features=run_data.features, **run_data.tones)
+    return images.strips(x, names, ticks, title, **run_data.look)
 
 
 def posterior_prior(run_data: RunData) -> Figure:
@@ -209,7 +208,7 @@ def extremes(run_data: RunData) -> Figure:
     examples, values = run_data.scores
     title = f"Least and most likely of {run_data.scoring}; log p(x) in nats"
     x, names = run_data.shown(examples.x), [examples.source_name(row) for row in range(len(examples))]
-    return rankings.extremes(x, values, title, features=run_data.features, names=names, **run_data.tones)
+    return rankings.extremes(x, values, title, names=names, **run_data.look)
 
 
 def architecture(run_data: RunData) -> Figure:
@@ -296,6 +295,4 @@ def evaluation_extremes(assessment: Assessment) -> Figure:
     title = template.format(**assessment.result)
     if data is None:
         return rankings.extremes(x, values, title, names=names)
-    return rankings.extremes(
-        data.shown(x), values, title, features=data.features, names=names, unit=data.unit, ink=data.ink
-    )
+    return rankings.extremes(data.shown(x), values, title, names=names, **data.look)

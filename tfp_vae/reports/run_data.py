@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import TypedDict, final
+from typing import final
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from tfp_vae.evaluation.projections import Projection
 from tfp_vae.model.latent import active_dimensions
 from tfp_vae.model.vae import VAE
 from tfp_vae.plots.scatter import Spread
-from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.config import Look, RunConfig, Tones
 from tfp_vae.runs.examples import as_seen, held_out_view, split_to_show
 from tfp_vae.runs.frames import Reel, reel, spread_rows
 from tfp_vae.runs.load import LoadedRun
@@ -31,18 +30,6 @@ MOST_EMBEDDED, MOST_SCORED, IW_SAMPLES = 5_000, 1_000, 100
 
 ELLIPSES, ELLIPSE_DRAWS = 60, 256
 """Number of ellipses of q(z|x), and of draws for each."""
-
-
-@final
-class Tones(TypedDict):
-    """How grey images are drawn, as keywords of functions in `tfp_vae.plots`.
-
-    unit: whether values approximate data in [0, 1], see `canvas.range_of`.
-    ink: whether they are drawn dark on white, see `canvas.is_ink`.
-    """
-
-    unit: bool
-    ink: bool | None
 
 
 @final
@@ -85,14 +72,14 @@ class RunData:
         return as_seen(self.config)
 
     @property
-    def features(self) -> Sequence[str]:
-        """The names of the features of a table."""
-        return self.config.data.features
-
-    @property
     def tones(self) -> Tones:
         """How grey images are drawn."""
-        return {"unit": self.config.data.unit, "ink": self.config.data.ink}
+        return self.config.data.tones
+
+    @property
+    def look(self) -> Look:
+        """How examples are drawn."""
+        return self.config.data.look
 
     def shown(self, x: np.ndarray) -> np.ndarray:
         """Return values x [..., *event_shape] of the model as pictures show them, see `DataConfig.shown`."""

@@ -14,9 +14,9 @@ import hashlib
 import json
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, final
+from typing import Annotated, Any, Literal, TypedDict, TypeVar, final
 
 import numpy as np
 import pydantic
@@ -392,6 +392,27 @@ DataPath = Annotated[str, pydantic.AfterValidator(check_data_path)]
 
 
 @final
+class Tones(TypedDict):
+    """How grey images are drawn, as keywords of functions in `tfp_vae.plots`.
+
+    unit: whether values approximate data in [0, 1], see `canvas.range_of`.
+    ink: whether they are drawn dark on white, see `canvas.is_ink`.
+    """
+
+    unit: bool
+    ink: bool | None
+
+
+@final
+class Look(TypedDict):
+    """How examples are drawn, as keywords of functions in `tfp_vae.plots`: the names of features, and `Tones`."""
+
+    features: Sequence[str]
+    unit: bool
+    ink: bool | None
+
+
+@final
 class DataConfig(BaseRecord):
     """The data of a run: their source, how they are read, split, scaled and binarized, and a fingerprint.
 
@@ -481,6 +502,16 @@ class DataConfig(BaseRecord):
     def unit(self) -> bool:
         """Whether the data are images scaled to [0, 1]."""
         return len(self.event_shape) == 3 and self.scaling.name in ("pixels", "divided")
+
+    @property
+    def tones(self) -> Tones:
+        """How grey images are drawn."""
+        return {"unit": self.unit, "ink": self.ink}
+
+    @property
+    def look(self) -> Look:
+        """How examples are drawn: images by their tones, and vectors with the names of their features."""
+        return {"features": self.features, **self.tones}
 
     def request(self) -> dict[str, object]:
         """Return the settings that give the same data again.
