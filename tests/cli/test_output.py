@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tfp_vae.cli import console, output
 
-from tests.helpers.commands import RUN_COMMANDS, call, one_sentence
+from tests.helpers.commands import GRAPH, RUN_COMMANDS, call, one_sentence
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError
@@ -130,6 +130,44 @@ def test_folder_that_took_the_name_of_the_run_gets_no_output(
     more = ("--no-plots",) if command == "report" else ()
     said = one_sentence(call(command, "--run", copied.folder, *more, code=4))
     assert "was replaced by another while its run was in use" in said
+
+
+WRITERS = {
+    "sample": (),
+    "evaluate": ("--iw-samples", 2, "--max-examples", 4, *GRAPH),
+    "reconstruct": (),
+    "encode": (),
+    "interpolate": ("--n", 2),
+    "score": ("--iw-samples", 2, "--max-examples", 4, *GRAPH),
+    "plot": ("learning-curves",),
+    "report": ("--no-plots",),
+}
+"""Short options for each command that writes into a run."""
+
+
+@pytest.mark.parametrize(
+    "command", [each if each in ("plot", "report") else pytest.param(each, marks=pytest.mark.slow) for each in WRITERS]
+)
+def test_folder_that_takes_the_name_after_the_check_gets_no_file_of_any_command(
+    command: str, copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is replaced as soon as the command has found its run and checked that it can write there."""
+    checks, moved = Run.check_writable, copied.folder.with_name("moved")
+
+    def check_then_replace(run: Run, *arguments: Any) -> None:
+        checks(run, *arguments)
+        run.folder.rename(moved)
+        shutil.copytree(moved, run.folder)
+
+    before = listed(copied.folder)
+    monkeypatch.setattr(Run, "check_writable", check_then_replace)
+    said = one_sentence(call(command, "--run", copied.folder, *WRITERS[command], code=4))
+    assert "was replaced by another while its run was in use" in said
+    assert listed(copied.folder) == before == listed(moved)
+
+
+def test_every_command_that_writes_is_checked_for_a_folder_that_is_replaced() -> None:
+    assert WRITERS.keys() == set(RUN_COMMANDS)
 
 
 class TestCheckWritable:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tests.helpers.commands import call, one_sentence
 from tests.helpers.runs import Interrupt, Observer, start_run
-from tfp_vae.core.errors import DiskError, UsageError
+from tfp_vae.core.errors import DiskError, RunError, UsageError
 from tfp_vae.runs import run as runs
 from tfp_vae.runs import tensorboard as events
 from tfp_vae.runs.run import Run
@@ -79,6 +79,22 @@ def test_error_names_an_unwritable_folder(copied: Run) -> None:
     (copied.folder / runs.EVENTS).write_bytes(b"")
     with pytest.raises(DiskError, match=r"could not write .*tensorboard"):
         Events(copied).begin(SimpleNamespace(history=[]))
+
+
+def test_a_folder_that_takes_the_name_gets_no_events(copied: Run) -> None:
+    """TensorFlow makes a new file at the old path if its file is gone."""
+    line = dict.fromkeys(TAGS, 1.0)
+    copied.files.hold()
+    writer = Events(copied)
+    writer.begin(SimpleNamespace(history=[]))
+    writer.write({"step": 1, **line})
+    moved = copied.folder.rename(copied.folder.with_name("moved"))
+    (copied.folder / "tensorboard").mkdir(parents=True)
+    with pytest.raises(RunError, match="was replaced by another"):
+        writer.write({"step": 2, **line})
+    writer.end(SimpleNamespace())
+    assert not list((copied.folder / "tensorboard").iterdir())
+    assert list((moved / "tensorboard").iterdir())
 
 
 def test_end_after_a_failed_begin_leaves_its_error(copied: Run) -> None:

@@ -89,8 +89,10 @@ class Events(Callback):
 
         Raises:
           DiskError: the file could not be written.
+          RunError: another folder has taken the name of the run.
         """
-        with writer_errors(self._run.path(EVENTS)), self._writer.as_default(step=line["step"]):
+        folder = self._run.files.own(EVENTS)  # TensorFlow would make a new file in a folder that took the name
+        with writer_errors(folder), self._writer.as_default(step=line["step"]):
             for name, tag in TAGS.items():
                 tf.summary.scalar(tag, line[name])
             self._writer.flush()
