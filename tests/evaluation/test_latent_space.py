@@ -12,7 +12,7 @@ from tests.helpers import builders
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
-from tfp_vae.evaluation.latent_space import decode, encode, generate_within, grid
+from tfp_vae.evaluation.latent_space import decode, encode, encode_means, generate_within, grid
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.load import LoadedRun, sample
@@ -46,6 +46,13 @@ def test_pieces_change_no_mean_and_no_scale(
     np.testing.assert_allclose(parts.mean, whole.mean, atol=1e-5)
     np.testing.assert_allclose(parts.scale, whole.scale, atol=1e-5)
     np.testing.assert_allclose(decode(restored.vae, whole.mean, seed=(0, 1)), decoded, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(POSTERIORS))
+def test_means_alone_equal_those_of_embeddings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latent, "AT_ONCE", 4)
+    vae, x = builders.model(name), builders.data("bernoulli")
+    np.testing.assert_array_equal(encode_means(vae, x, seed=(0, 1)), encode(vae, x, samples=0, seed=(0, 1)).mean)
 
 
 def test_decoding_is_the_decoder(restored: LoadedRun, rng: np.random.Generator) -> None:

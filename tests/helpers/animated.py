@@ -18,9 +18,9 @@ def seen(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], bytes], look: Calla
     found: list[Found] = []
     take = animations.Recorder.take
 
-    def looking(recorder: animations.Recorder) -> None:
+    def looking(recorder: animations.Recorder, **options: bool) -> None:
         found.append(look(recorder.figure))
-        take(recorder)
+        take(recorder, **options)
 
     monkeypatch.setattr(animations.Recorder, "take", looking)
     assert draw().startswith(b"GIF")

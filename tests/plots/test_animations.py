@@ -78,8 +78,8 @@ def test_title_stays_in_place(draw: str, monkeypatch: pytest.MonkeyPatch, rng: n
     places = []
     take = animations.Recorder.take
 
-    def looking(recorder: animations.Recorder) -> None:
-        take(recorder)
+    def looking(recorder: animations.Recorder, **options: bool) -> None:
+        take(recorder, **options)
         figure = recorder.figure
         title = figure._suptitle or figure.axes[0].title
         places.append(title.get_window_extent().y1)
@@ -150,6 +150,24 @@ def test_frames_keep_the_layout_of_the_first(rng: np.random.Generator) -> None:
         boxes.append(axes.get_position().bounds)
     assert boxes[0] == boxes[1]
     assert len(recorder.frames) == 2
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(40) % 12])
+def test_frames_on_a_kept_background_equal_whole_frames(
+    labels: np.ndarray | None, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """Some points lie on the spines, and the second ten classes have markers and a collection of their own."""
+    points = rng.normal(size=(4, 40, 2)) * np.arange(1, 5)[:, np.newaxis, np.newaxis]
+    found, whole, record = [list[np.ndarray]() for _ in range(2)], False, animations.Recorder.take
+
+    def take(recorder: animations.Recorder, **options: bool) -> None:
+        record(recorder, **{**options, "whole": whole or options.get("whole", False)})
+        found[whole].append(np.asarray(recorder.frames[-1]))
+
+    monkeypatch.setattr(animations.Recorder, "take", take)
+    for whole in (False, True):  # noqa: B007  (`take` reads it)
+        animations.latent_animation([0, 1, 2, 5], points, labels)
+    np.testing.assert_array_equal(*found)
 
 
 def test_white_stays_white_in_the_palette(rng: np.random.Generator) -> None:

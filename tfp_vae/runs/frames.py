@@ -19,7 +19,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.readers.arrays import read_npz
-from tfp_vae.evaluation.latent_space import Grid, decode, encode, grid
+from tfp_vae.evaluation.latent_space import Grid, decode, encode_means, grid
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.examples import held_out_view, split_to_show
@@ -186,7 +186,7 @@ class Film(Callback):
 
     def take(self, epoch: int, vae: VAE) -> None:
         """Write the frame of an epoch."""
-        means = encode(vae, self.examples.x, samples=0, seed=(self.seed, int(Purpose.EMBEDDING))).mean
+        means = encode_means(vae, self.examples.x, seed=(self.seed, int(Purpose.EMBEDDING)))
         decoded = decode(vae, grid(vae, self.side, self.seed).z, seed=(self.seed, int(Purpose.SAMPLE)))
         self.run.files.make_folder(FRAMES)
         path = self.run.frame_path(epoch)

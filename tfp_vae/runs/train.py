@@ -100,7 +100,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
         config = run.config()
         training = config.training
         checkpoints = Checkpoints(run, config.identity())
-        resume = checkpoints.read(shapes(config, builder=builder))
+        resume = checkpoints.read(shapes(config, builder=builder)) if run.has_checkpoint() else None
         vae = build_from_config(config, dataset.train.x.mean(axis=0), builder=builder)
         patience = training.early_stopping
         try:

@@ -44,6 +44,10 @@ class TestDiagonalNormal:
         np.testing.assert_allclose(q.stddev(), 0.01, rtol=1e-6)
         assert np.isfinite(q.log_prob([[5.0, 5.0]])).all()
 
+    def test_mean_is_that_of_the_distribution(self, rng: np.random.Generator) -> None:
+        family, params = DiagonalNormal(3), tf.constant(rng.normal(size=(4, 6)), tf.float32)
+        np.testing.assert_array_equal(family.mean(params, seed=(0, 0)), family(params).mean())
+
     def test_params_size_counts_a_loc_and_a_scale(self) -> None:
         assert DiagonalNormal(3).params_size == 6
 
