@@ -30,6 +30,15 @@ class Cost(NamedTuple):
     bytes: int
 
 
+@final
+class Usage(NamedTuple):
+    """What one run of a command took: the time until it ended, the CPU time of all its threads, and its peak memory."""
+
+    seconds: float
+    cpu_seconds: float
+    bytes: int
+
+
 FIRST = re.compile(rb"epoch 1/1")
 """Printed after the first step and its validation."""
 
@@ -44,7 +53,7 @@ def measure_commands(folder: Path, repeats: int = 3) -> list[dict[str, Any]]:
             if arguments[0] == "train":
                 into = ("--run-dir", str(folder / (f"first-{i}" if until else "run")))
             runs.append(run_command((*PROGRAM, *arguments, *into), until))
-        return Cost(what, statistics.median(seconds for seconds, _ in runs), max(memory for _, memory in runs))
+        return Cost(what, statistics.median(run.seconds for run in runs), max(run.bytes for run in runs))
 
     help_ = cost("--help", "--help", times=repeats)  # first, because the memory of this process counts for its child
     data = folder / "images.npy"
@@ -61,8 +70,8 @@ def measure_commands(folder: Path, repeats: int = 3) -> list[dict[str, Any]]:
     return [each._asdict() for each in costs]
 
 
-def run_command(command: Sequence[str], until: re.Pattern[bytes] | None = None) -> tuple[float, int]:
-    """Return the seconds until a line of stderr matches, or until the end, and the peak resident memory in bytes.
+def run_command(command: Sequence[str], until: re.Pattern[bytes] | None = None) -> Usage:
+    """Run a command and return what it took. If a pattern is given, the time ends when a line of stderr matches it.
 
     The command runs without PYTHONPATH, so it uses the installed package and not this folder's.
 
@@ -73,10 +82,13 @@ def run_command(command: Sequence[str], until: re.Pattern[bytes] | None = None) 
     began, seen = time.perf_counter(), None
     process = subprocess.Popen(command, cwd="/", env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
-    for line in process.stderr:
-        if until is not None and until.search(line) and seen is None:
-            seen = time.perf_counter() - began
+    with process.stderr:
+        for line in process.stderr:
+            if until is not None and until.search(line) and seen is None:
+                seen = time.perf_counter() - began
     _, status, usage = os.wait4(process.pid, 0)
-    if status or (until is not None and seen is None):
-        raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
-    return seen or time.perf_counter() - began, usage.ru_maxrss * 1024
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode or (until is not None and seen is None):
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    seconds = seen or time.perf_counter() - began
+    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)

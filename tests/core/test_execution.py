@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers import builders
 from tfp_vae.core import execution
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import (
@@ -27,6 +28,7 @@ from tfp_vae.core.execution import (
 from tfp_vae.core.lazy import tf
 from tfp_vae.data.loading import load
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare
+from tfp_vae.evaluation.importance import Estimator
 
 
 def beginning_at(offset: int, shape: tuple[int, ...] = (5, 7), dtype: type = np.float32) -> np.ndarray:
@@ -138,6 +140,24 @@ def test_unknown_execution_is_refused() -> None:
         choose(tf.Module(), "grph")
     with pytest.raises(UsageError, match="`execution`: expected 'xla' or 'graph' or 'eager', found 'auto'"):
         compile_function(abs, "auto")
+
+
+@pytest.mark.slow
+def test_estimators_that_threads_make_and_call_at_once_agree() -> None:
+    """Each thread compiles with XLA while the others still set its flags."""
+    x = np.random.default_rng(0).integers(0, 2, (5, *builders.SHAPE)).astype(np.float32)
+    vae, barrier = builders.model(), threading.Barrier(6)
+    execution.read_xla_flags.cache_clear()
+
+    def estimate(i: int) -> np.ndarray:
+        barrier.wait()
+        return Estimator(vae, iw_samples=3, execution="xla")(x, seed=(0, 0)).log_likelihood
+
+    with ThreadPoolExecutor(6) as pool:
+        first, *others = pool.map(estimate, range(6))
+    assert np.isfinite(first).all()
+    for other in others:
+        np.testing.assert_array_equal(other, first)
 
 
 @pytest.mark.parametrize("own", [None, "--xla_cpu_enable_fast_math=false"])

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import document, growth, peers, profile
+from benchmarks import document, growth, peers, profile, start
 from benchmarks.__main__ import main, ratio_table
+from benchmarks.commands import Usage, run_command
 from benchmarks.harness import (
     ENVIRONMENTS,
     OURS,
@@ -393,6 +394,38 @@ def test_refuses_contradictory_options(arguments: list[str], message: str) -> No
 def rendered(found: dict[str, Any]) -> list[list[str]]:
     table = ratio_table(found)
     return [list(cells) for cells in zip(*(column.cells for column in table.columns), strict=True)]  # type: ignore[arg-type]
+
+
+def test_starts_of_two_programs_are_timed_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    def run_command(command: list[str]) -> Usage:
+        called.append((command[0], command[1]))
+        seconds = float(len(called))
+        return Usage(seconds, 2 * seconds, 0)
+
+    monkeypatch.setattr(start, "run_command", run_command)
+    found = start.measure_starts(["old", "new"], tmp_path, repeats=2)
+    names = ["train", "score", "sample", "evaluate"]
+    assert called == 2 * [(program, name) for name in names for program in ("old", "new")]
+    assert found["train, 400 x 4"] == [[(1, 2, 0), (9, 18, 0)], [(2, 4, 0), (10, 20, 0)]]
+    row = [next(iter(column.cells)) for column in start.start_table(found).columns]
+    assert row == ["train, 400 x 4", "10.0", "12.0", "1.20", "5.0", "6.0", "1.20"]
+
+
+def test_start_writes_a_table_and_new_rows(tmp_path: Path) -> None:
+    start.write_tables(tmp_path)
+    table, new = (np.genfromtxt(tmp_path / name, delimiter=",", names=True) for name in ("table.csv", "new.csv"))
+    assert (table.shape, new.shape) == ((400,), (40,))
+    assert np.corrcoef(table["a"], table["b"])[0, 1] < -0.8
+    assert not set(table["a"].tolist()) >= set(new["a"].tolist())
+
+
+@pytest.mark.slow
+def test_start_measures_an_installed_program(tmp_path: Path) -> None:
+    usage = run_command([str(Path(sys.executable).with_name("tfp-vae")), "--version"])
+    assert 0 < usage.cpu_seconds < 30
+    assert usage.bytes > 1 << 20
 
 
 def test_table_shows_a_dash_for_unsupported_workloads() -> None:
