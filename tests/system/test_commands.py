@@ -188,3 +188,42 @@ def test_refuses_options_that_exclude_each_other(command: str, here: Path, train
 def test_refuses_wrong_values(arguments: list[str], expected: str, here: Path, trained: Path) -> None:
     assert expected in one_sentence(call(*arguments, "--run", trained, code=2))
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_dequantized_run_through_every_command(here: Path, rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (40, 4, 4), np.uint8)
+    np.save("pixels.npy", pixels)
+    options = ("--dataset", "pixels.npy", "--dequantization", "uniform", "--likelihood", "normal", *QUICK)
+    trained = call("train", *options, "--split-fractions", "0.5,0.2,0.3", "--run-dir", "r")
+    assert "--scaling divided:by=256.0, --binarization none" in trained.stderr
+    assert "20 train, 8 validation, 12 test (shares of 0.5, 0.2 and 0.3 at random (seed 0))" in trained.stderr
+    names = "(likelihood normal, scaling divided, binarization none, dequantization uniform)"
+    assert f"p(x) is a density of dequantized levels, a lower bound of their log-probability on average {names}" in (
+        trained.stdout.replace("\n", " ")
+    )
+    evaluated = answer("evaluate", "--run", "r", "--iw-samples", 5, "--no-plots", *GRAPH)
+    assert (evaluated["dequantization"], evaluated["bits_per_dim_of"]) == ("uniform", "dequantized levels")
+    assert evaluated["bits_per_dim"] == pytest.approx(-evaluated["log_likelihood"] / (16 * np.log(2)))
+    assert evaluated["log_scale"] == pytest.approx(16 * np.log(256))
+    scored = answer("score", "--run", "r", "--iw-samples", 5, "--no-plots", *GRAPH)
+    assert scored["log_likelihood"] == pytest.approx(evaluated["log_likelihood"], rel=1e-5)
+    assert {row["dequantization"] for row in read_rows(scored["out"])} == {"uniform"}
+    new = call("score", "--run", "r", "--data", "pixels.npy", "--iw-samples", 2, "--no-plots", *GRAPH)
+    assert "Scores differ a little between copies of an example" in new.stderr
+    call("sample", "--run", "r", "--n", 5, "--out", "s.csv")
+    draws = np.array([list(map(float, row.values())) for row in read_rows("s.csv")])
+    np.testing.assert_array_equal(draws, np.rint(draws))
+    call("reconstruct", "--run", "r", "--draw", "--out", "r.npz")
+    np.testing.assert_array_equal(256 * read_npz(Path("r.npz"))["reconstruction"] % 1, 0)
+    call("train", "--resume", "--run-dir", "r", "--epochs", 2, "--no-plots")
+    call("report", "--run", "r", "--out", "r.html")
+    text = Path("r.html").read_text()
+    assert "Dequantization" in text
+    assert "dequantization uniform" in text or "uniform: step=1.0" in text
+    np.save("reals.npy", pixels + 0.5)
+    refused = call("train", "--dataset", "reals.npy", "--dequantization", "uniform", *QUICK, code=3)
+    assert "expected values in whole numbers, found" in one_sentence(refused)
+    assert "--dequantization uniform:step=0.1" in one_sentence(refused)
+    mixed = call("train", *options, "--binarization", "dynamic", code=2)
+    assert "--dequantization and --binarization cannot be combined" in one_sentence(mixed)

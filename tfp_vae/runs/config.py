@@ -467,8 +467,11 @@ class DataConfig(BaseRecord):
         return {"loc": loc, "scale": scale}
 
     def unscaled(self, x: np.ndarray) -> np.ndarray:
-        """Return values x [N, *event_shape] of a model in the units of the source, float64."""
-        values: np.ndarray = SCALINGS.build(self.scaling).inverse(x, self.pixels_over or 1.0)
+        """Return values x [N, *event_shape] of a model in the units of the source, float64. Levels are exact."""
+        full, noise = self.pixels_over or 1.0, self.noise
+        if noise is not None and np.array_equal(noise.floor(x), x):
+            return noise.levels(x) * (noise.step * full)
+        values: np.ndarray = SCALINGS.build(self.scaling).inverse(x, full)
         return values
 
     def shown(self, x: np.ndarray) -> np.ndarray:

@@ -218,6 +218,14 @@ def test_new_examples_of_a_run_get_noise_and_must_have_levels(file: str, tmp_pat
         new_examples(config, str(tmp_path / "new.npy"))
 
 
+@pytest.mark.parametrize("scaling", [None, "pixels", "standard"])
+def test_draws_come_back_as_whole_levels(scaling: str | None, file: str) -> None:
+    config, dataset = planned(file, scaling=scaling)
+    noisy = transform_held_out(dataset.train, dataset.noise).x
+    np.testing.assert_array_equal(config.data.unscaled(dataset.noise.floor(noisy)), PIXELS[dataset.train.source_rows()])
+    assert (config.data.unscaled(noisy) % 1 != 0).any()
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "poisson", "categorical:levels=256"])
 def test_run_with_probabilities_is_refused(likelihood: str, file: str) -> None:
     model, training = tv.runs.ModelConfig(likelihood=likelihood), tv.runs.TrainingConfig(epochs=1)
