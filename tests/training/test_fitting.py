@@ -142,6 +142,27 @@ def test_a_training_that_an_error_ends_can_continue_to_the_same_bits(
     assert [each[:9] for each in history] == [each[:9] for each in expected]
 
 
+@pytest.mark.parametrize("keep", [BestWeights(restore=False), EarlyStopping(5, restore=False)])
+def test_best_epoch_whose_callbacks_were_not_called_is_kept_by_the_resumed_training(
+    keep: Callback, x: np.ndarray
+) -> None:
+    class Last(Callback):
+        def epoch(self, training: Training) -> None:
+            raise RuntimeError
+
+    jump = lambda step: tf.where(step < 3, 1e-3, 20.0)  # noqa: E731
+    settings = {"epochs": 2, "batch_size": 10, "execution": "eager", "lr_schedule": jump, "validation": x}
+    vae = make()
+    with pytest.raises(RuntimeError):
+        fit(vae, x, callbacks=[Last(), keep], **settings)
+    first = last_fit(vae).history.snapshot
+    assert (first.best, first.step) == (None, 3)
+    _, history = short(x, resume=first, callbacks=[keep], **settings)
+    assert history.best_epoch == 1
+    assert history.snapshot.best.step == 3
+    assert_same(history.snapshot.best.variables, weights_in_use(first.variables))
+
+
 def test_a_second_interrupt_is_not_held() -> None:
     with pytest.raises(KeyboardInterrupt), fitting.hold_interrupts():
         signal.raise_signal(signal.SIGINT)

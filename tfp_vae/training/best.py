@@ -17,7 +17,13 @@ __all__ = ["BestWeights", "keep_best"]
 
 
 def keep_best(training: Training) -> None:
-    """Copy the weights to `training.best` if the epoch's validation bound is finite and exceeds all before it."""
+    """Copy the weights to `training.best` if the last epoch's validation bound is finite and exceeds all before it.
+
+    It does nothing within an epoch. A resumed training calls it first, because an error of another callback may have
+    ended the training before it was called.
+    """
+    if training.totals.steps or not training.history.epochs:
+        return
     bound, best = training.history[-1].validation_bound, training.best
     if math.isfinite(bound) and (best is None or bound > best.bound):
         training.best = Best(training.step, bound, weights_in_use(training.snapshot().variables))
@@ -39,6 +45,10 @@ class BestWeights(Callback):
 
     def __init__(self, *, restore: bool = True) -> None:
         self.restore = restore
+
+    def begin(self, training: Training) -> None:
+        """Copy the weights of a training that is resumed after an epoch."""
+        keep_best(training)
 
     def epoch(self, training: Training) -> None:
         """Copy the weights if the epoch's validation bound is finite and exceeds all before it."""

@@ -96,6 +96,7 @@ class EarlyStopping(Callback):
         """Stop a resumed training that had already reached its early end."""
         if not training.validates:
             raise UsageError("`early_stopping` needs validation data. Pass some, or leave it out.")
+        keep_best(training)
         if not training.totals.steps:
             self._check(training)
 
