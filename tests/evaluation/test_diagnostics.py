@@ -15,7 +15,7 @@ from tfp_vae.evaluation.diagnostics import (
     Tally,
     generalized_pareto_shape,
     group_error,
-    is_known,
+    has_enough_samples,
     log_tail_mean,
     mean_error,
     mean_interval,
@@ -195,7 +195,7 @@ def test_a_dominant_weight_has_an_error_of_several_nats() -> None:
 
 
 def test_error_is_known_from_ten_effective_samples_on() -> None:
-    np.testing.assert_array_equal(is_known(np.array([1.0, 9.99, 10.0, 500.0, np.nan])), [0, 0, 1, 1, 0])
+    np.testing.assert_array_equal(has_enough_samples(np.array([1.0, 9.99, 10.0, 500.0, np.nan])), [0, 0, 1, 1, 0])
 
 
 def test_equal_weights_leave_no_error() -> None:

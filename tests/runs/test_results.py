@@ -343,7 +343,7 @@ class TestAdvice:
     """Advice appears if the weights need it."""
 
     @staticmethod
-    def given(ess: float, bias: float, samples: int = 1_000, annealed: int | None = None) -> str:
+    def given(ess: float, bias: float, samples: int = 1_000, **more: int | None) -> str:
         column = np.zeros(10)
         estimates = Estimates(*(column for _ in Estimates._fields))._replace(
             ess=np.full(10, ess),
@@ -352,7 +352,7 @@ class TestAdvice:
             posterior_mean=np.zeros([10, 2]),
             posterior_mean_variance=np.zeros([10, 2]),
         )
-        return advice(summarize(estimates, 4, discrete=True), samples, annealed=annealed) or ""
+        return advice(summarize(estimates, 4, discrete=True), samples, **more) or ""
 
     def test_advice_if_samples_are_too_few_to_judge(self) -> None:
         assert "unknown, because K = 5 is too small" in self.given(4.0, 0.2, samples=5)
@@ -364,6 +364,10 @@ class TestAdvice:
         found = self.given(300.0, 0.31)
         assert "biased low, by about 0.31 nats" in found
         assert "`ais_steps=1000` gives a bound" in found
+        assert "`refine=local` fits the proposal" in found
+
+    def test_advice_does_not_suggest_a_refinement_twice(self) -> None:
+        assert "refine" not in self.given(300.0, 0.31, refined=True)
 
     def test_advice_on_unknown_errors(self) -> None:
         found = self.given(5.0, 0.3)

@@ -24,7 +24,7 @@ __all__ = [
     "generalized_pareto_shape",
     "group_bias",
     "group_error",
-    "is_known",
+    "has_enough_samples",
     "mean_error",
     "mean_interval",
     "pareto_k",
@@ -84,7 +84,7 @@ def mean_interval(mean: float, error: float, bias: float) -> tuple[float, float]
     return mean - reach, mean + 2 * bias + reach
 
 
-def is_known(ess: np.ndarray) -> np.ndarray:
+def has_enough_samples(ess: np.ndarray) -> np.ndarray:
     """Return whether the effective sample size is large enough to know the error of an estimate, bool of any shape.
 
     With fewer than ten samples the largest weights decide the estimate, and the next one may be far larger.
@@ -453,4 +453,4 @@ class Tally:
         if len(self._tail) > SHORTEST_TAIL:
             from_tail = tail_bounds(self._tail, self._log_w, self._log_w2, self._taken)
             low, high = np.minimum(low, from_tail[0]), np.maximum(high, from_tail[1])
-        return np.where(is_known(self.ess), self.log_likelihood + np.stack([low, high]), math.nan)
+        return np.where(has_enough_samples(self.ess), self.log_likelihood + np.stack([low, high]), math.nan)

@@ -25,7 +25,7 @@ from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import (
     PARETO_K_LIMIT,
     Tally,
-    is_known,
+    has_enough_samples,
     mean_error,
     mean_interval,
     standard_error,
@@ -122,7 +122,7 @@ class Estimates(NamedTuple):
     @property
     def known(self) -> np.ndarray:
         """Whether the effective sample size is at least 10, so that error, bias and interval are known, bool [N]."""
-        return is_known(self.ess)
+        return has_enough_samples(self.ess)
 
     @property
     def error(self) -> np.ndarray:

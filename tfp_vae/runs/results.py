@@ -226,7 +226,12 @@ class _Evaluation:
             **unknown_errors(summary, samples),
             **self.restored.measure.of_scaled_values(figures),
             **density,
-            "advice": advice(summary, samples, annealed=sign_of_difference(*above) if above else None),
+            "advice": advice(
+                summary,
+                samples,
+                annealed=sign_of_difference(*above) if above else None,
+                refined=bool(np.isfinite(self.estimates.refined_elbo).all()),
+            ),
             "remarks": self.remarks(summary.active_units),
         }
 
@@ -419,7 +424,7 @@ def _choose_examples(split: Split, most: int | None) -> Split:
     return dataclasses.replace(split[rows], rows=rows)
 
 
-def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None) -> str | None:
+def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None, refined: bool = False) -> str | None:
     """Return a warning with remedies if log p(x) is likely biased low or its error is unknown, else None.
 
     It needs evidence: the likely bias exceeds 0.05 nats, the error is unknown for more than 10% of the examples, or
@@ -430,6 +435,7 @@ def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None) ->
       iw_samples: K.
       annealed: the sign of the difference between annealing and importance sampling, see `sign_of_difference`. None if
         it is unknown.
+      refined: whether the proposal was fitted to each example already, so that the advice leaves it out.
     """
     if annealed == 0:
         return None
@@ -448,8 +454,9 @@ def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None) ->
         found = f"log p(x) is likely biased low, by about {bias:.2f} nats."
     else:
         return None
-    check = ", and `ais_steps=1000` gives a bound that does not need it" if annealed is None else ""
-    return f"{found} A richer posterior or a wider encoder makes the weights more even{check}."
+    refine = "" if refined else "`refine=local` fits the proposal to each example, which helps more than more samples. "
+    check = ", and `ais_steps=1000` gives a bound without the encoder" if annealed is None else ""
+    return f"{found} {refine}A richer posterior or a wider encoder makes the weights more even{check}."
 
 
 def unknown_errors(summary: Summary, iw_samples: int) -> dict[str, Any]:
