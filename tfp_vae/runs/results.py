@@ -454,7 +454,7 @@ def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None, re
         found = f"log p(x) is likely biased low, by about {bias:.2f} nats."
     else:
         return None
-    refine = "" if refined else "`refine=local` fits the proposal to each example, which helps more than more samples. "
+    refine = "" if refined else "`refine=local` fits the proposal to each example, more effective than more samples. "
     check = ", and `ais_steps=1000` gives a bound without the encoder" if annealed is None else ""
     return f"{found} {refine}A richer posterior or a wider encoder makes the weights more even{check}."
 
