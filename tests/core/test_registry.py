@@ -166,6 +166,16 @@ def test_build_passes_context_and_settings() -> None:
     assert TABLE.build(TABLE.member("wide:rate=1"), 7) == "7 (3, 4) 1.0 a"
 
 
+def test_a_setting_of_a_member_takes_precedence_over_context_of_its_name() -> None:
+    @dataclasses.dataclass
+    class Own:
+        size: int
+        dtype: str = dataclasses.field(default="int8", kw_only=True)
+
+    table: Table[object] = Table("own", {"own": Own}, base=object, takes=("size",))
+    assert table.build(table.member("own:dtype=int16"), 3, dtype="float64") == Own(3, dtype="int16")
+
+
 def test_error_lists_every_type_that_a_setting_accepts() -> None:
     with pytest.raises(UsageError, match=r"scale: expected a number or 'shared' or 'per-element', found 'x'. Its keys"):
         TABLES["likelihoods"].member("normal:scale=x")

@@ -10,10 +10,17 @@ import pytest
 import tensorflow as tf
 
 import tfp_vae as tv
+from tests.helpers import builders
 from tests.helpers.commands import call
 from tests.helpers.runs import CONFIGS, assert_same, small_model, small_training
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import allow_code
 from tfp_vae.data.dataset import Dataset
+from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.networks import NETWORKS
+from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
+from tfp_vae.objectives import elbo_for
 from tfp_vae.runs.build import build_from_config, build_model, describe_model
 from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.recipe import plan
@@ -137,6 +144,80 @@ class TestBuild:
         saved = tv.save(vae, tmp_path / "saved")
         assert_same(saved.checkpoint().variables, Run(tmp_path / "run").checkpoint().variables)
         assert saved.config().training == Run(tmp_path / "run").config().training
+
+
+MEMBERS = [
+    (field, name)
+    for field, table in (
+        ("posterior", POSTERIORS),
+        ("prior", PRIORS),
+        ("likelihood", LIKELIHOODS),
+        ("encoder", NETWORKS),
+        ("decoder", NETWORKS),
+    )
+    for name in table
+]
+
+
+class TestDtype:
+    """`dtype="float64"` holds for the weights and densities of every member."""
+
+    @pytest.mark.parametrize(("field", "name"), MEMBERS)
+    def test_densities_agree_with_those_in_float32(self, field: str, name: str) -> None:
+        settings = {"encoder": "mlp", "decoder": "mlp", "likelihood": "bernoulli", field: name}
+        if name == "real-nvp":
+            settings[field] = "real-nvp:depth=2,hidden=8"
+        parts = {key: builders.SMALL.get(value, value) for key, value in settings.items()}
+        single, double = (
+            build_model(ModelConfig(latent_dim=2, dtype=dtype, **parts), SHAPE) for dtype in ("float32", "float64")
+        )
+        assert {variable.dtype for variable in double.variables} == {tf.float64}
+        for variable, start in zip(double.variables, single.variables, strict=True):
+            variable.assign(tf.cast(start, tf.float64))
+        x, z = builders.data(settings["likelihood"], 4), np.float32([[0.5, -1.0], [2.0, 0.1], [0.0, 0.0], [-1.0, 1.0]])
+        found = [
+            (vae.encoder.params(x), vae.prior().log_prob(y), vae.decoder(y).log_prob(tf.cast(x, vae.dtype)))
+            for vae, y in ((single, z), (double, z.astype(np.float64)))
+        ]
+        for one, two in zip(*found, strict=True):
+            assert (one.dtype, two.dtype) == (tf.float32, tf.float64)
+            np.testing.assert_allclose(one, two, rtol=2e-4, atol=2e-4)
+        loss = elbo_for(double).loss(double, x, seed=(0, 1))
+        assert loss.dtype == tf.float64
+        assert np.isfinite(loss)
+
+    def test_a_run_keeps_the_type(self, digits_data: Dataset, tmp_path: Path) -> None:
+        vae = tv.build(digits_data, latent_dim=2, dtype="float64", hidden=(8,))
+        assert vae.dtype == tf.float64
+        tv.fit(vae, digits_data, epochs=1, steps_per_epoch=1, batch_size=4, execution="eager")
+        run = tv.save(vae, tmp_path / "run")
+        assert run.config().model.dtype == "float64"
+        loaded = tv.load(tmp_path / "run")
+        assert_same(State(vae).capture(), State(loaded).capture())
+        x = np.round(digits_data.test.x[:3])
+        first, second = (tv.log_likelihood(each, x, iw_samples=2, execution="eager").values for each in (vae, loaded))
+        np.testing.assert_array_equal(first, second)
+        assert loaded.sample(2).dtype == loaded.reconstruct(x).dtype == tf.float64
+
+    def test_a_part_of_your_own_must_have_the_type(self, own_code: Path) -> None:
+        (own_code / "my_net.py").write_text(OWN_NETWORK)
+        with allow_code(own_code):
+            model = ModelConfig(dtype="float64", encoder="my_net:net")
+            with pytest.raises(UsageError, match=r"^`dtype=float64` does not fit the encoder my_net:net, whose"):
+                build_model(model, SHAPE)
+
+    def test_refuses_other_types(self, digits_data: Dataset) -> None:
+        with pytest.raises(UsageError, match=r"^`dtype`: expected 'float32' or 'float64', found 'float16'\.$"):
+            tv.build(digits_data, dtype="float16")
+
+
+OWN_NETWORK = """
+import tfp_vae as tv
+
+def net(input_shape, output_size, *, width: int = 4) -> tv.networks.Network:
+    return tv.networks.mlp(input_shape, output_size, hidden=(width,))
+"""
+"""A network without a parameter `dtype`."""
 
 
 class TestEncoderInput:

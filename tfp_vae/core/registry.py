@@ -684,7 +684,8 @@ class Table(Mapping[str, Any], Generic[T_co]):
         Args:
           member: from `member`.
           context: positional arguments of the constructor.
-          more_context: more arguments by name. Those that the constructor does not have are left out.
+          more_context: more arguments by name. Those that the constructor does not have, or has as settings, are left
+            out.
 
         Raises:
           RunError: the member is code that may not be imported, see `allow_code`.
@@ -693,7 +694,7 @@ class Table(Mapping[str, Any], Generic[T_co]):
         constructor = self[member.name]
         if member.name not in self._entries:
             member = self.member(member, recorded=True)  # it may have been read without its code
-        wanted = inspect.signature(constructor).parameters.keys() & more_context.keys()
+        wanted = inspect.signature(constructor).parameters.keys() & more_context.keys() - member.settings.keys()
         made = constructor(*context, **{name: more_context[name] for name in wanted}, **member.settings)
         unchecked = member.name in self._entries or getattr(self.base, "_is_protocol", False)
         if not unchecked and not isinstance(made, self.base):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from tfp_vae.core.errors import RunError, UsageError, one_line
+from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords, import_object
 from tfp_vae.core.seeds import Purpose, integer
-from tfp_vae.core.types import Array
+from tfp_vae.core.types import Array, FloatType
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
@@ -45,6 +46,7 @@ def build(
     encoder: Member | str | None = None,
     decoder: Member | str | None = None,
     hidden: Sequence[int] | None = None,
+    dtype: FloatType = "float32",
     seed: int = 0,
 ) -> VAE:
     """Return a VAE with initial weights that suits a data set.
@@ -68,6 +70,7 @@ def build(
         for few examples.
       decoder: see `encoder`.
       hidden: the layer widths of the networks that you leave out, which are then `mlp`.
+      dtype: `float32`, or `float64` for densities that need more digits. It doubles memory and takes more time.
       seed: seeds the initial weights. Give `fit` the same seed to repeat a run of the command.
 
     Raises:
@@ -86,7 +89,7 @@ def build(
         if not networks:
             raise UsageError("`hidden` has no effect if `encoder` and `decoder` are given. Leave it out.")
         given |= {name: {"name": "mlp", "hidden": tuple(hidden)} for name in networks}
-    settings = {"posterior": posterior, "prior": prior, **given}
+    settings = {"posterior": posterior, "prior": prior, "dtype": dtype, **given}
     open_choices = [name for name in OPEN if given[name] is None]
     asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
     check_latent_dim(asked)
@@ -121,10 +124,10 @@ def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0,
     encoder_seed, decoder_seed, posterior_seed, prior_seed = (
         integer(seed, Purpose.INITIALIZATION, i) for i in range(4)
     )
-    posterior = POSTERIORS.build(model.posterior, model.latent_dim, seed=posterior_seed)
-    likelihood = LIKELIHOODS.build(model.likelihood, event_shape)
+    posterior = POSTERIORS.build(model.posterior, model.latent_dim, seed=posterior_seed, dtype=model.dtype)
+    likelihood = LIKELIHOODS.build(model.likelihood, event_shape, dtype=model.dtype)
     mean = np.zeros(event_shape) if data_mean is None else np.asarray(data_mean)
-    network = NETWORKS.build(model.encoder, event_shape, posterior.params_size, seed=encoder_seed)
+    network = NETWORKS.build(model.encoder, event_shape, posterior.params_size, seed=encoder_seed, dtype=model.dtype)
     encoder = Encoder(network, posterior, model.encoder_input)
     decoder = NETWORKS.build(
         model.decoder,
@@ -133,11 +136,33 @@ def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0,
         output_bias=likelihood.initial_params(mean),
         seed=decoder_seed,
         image_shape=event_shape,
+        dtype=model.dtype,
     )
-    prior = PRIORS.build(model.prior, model.latent_dim, encoder=encoder, data_mean=mean, seed=prior_seed)
+    prior = PRIORS.build(
+        model.prior, model.latent_dim, encoder=encoder, data_mean=mean, seed=prior_seed, dtype=model.dtype
+    )
     vae = VAE(encoder, Decoder(decoder, likelihood), prior)
+    check_dtype(vae, model)
     _SETTINGS[vae] = model, _parts(vae)
     return vae
+
+
+def check_dtype(vae: VAE, model: ModelConfig) -> None:
+    """Raise UsageError if a part of a VAE has weights of another type than its settings, as one of your own may."""
+    learned = {
+        "encoder": (vae.encoder.network,),
+        "decoder": (vae.decoder.network,),
+        "posterior": vae.encoder.posterior.learned,
+        "likelihood": vae.decoder.likelihood.learned,
+        "prior": vae.prior.learned,
+    }
+    for name, parts in learned.items():
+        variables = [v for part in parts for v in getattr(part, "trainable_variables", [part])]
+        for found in {tf.as_dtype(variable.dtype).name for variable in variables} - {model.dtype}:
+            raise UsageError(
+                f"`dtype={model.dtype}` does not fit the {name} {getattr(model, name).name}, whose weights are "
+                f"{found}. Its constructor must take and use `dtype`."
+            )
 
 
 def _parts(vae: VAE) -> tuple[weakref.ref[object], ...]:
@@ -195,7 +220,7 @@ def build_from_config(config: RunConfig, data_mean: Array | None = None, *, buil
     if not isinstance(vae, VAE):
         raise problem(f"`builder` must return a VAE, found {type(vae).__name__}.")
     found = describe_model(vae, model.builder)
-    for part in ("latent_dim", "posterior", "prior", "likelihood"):
+    for part in ("latent_dim", "dtype", "posterior", "prior", "likelihood"):
         if getattr(found, part) != getattr(model, part):
             raise RunError(
                 f"The builder's VAE does not fit the run: expected the {part.replace('_', ' ')} "
@@ -228,6 +253,7 @@ def describe_model(vae: VAE, builder: Builder | str | None = None) -> ModelConfi
     return HandBuiltModel(
         builder=builder or "",
         latent_dim=math.prod(vae.prior.latent.event_shape),
+        dtype=vae.dtype.name,
         encoder=Member(type(vae.encoder.network).__name__, {}),
         decoder=Member(type(vae.decoder.network).__name__, {}),
         posterior=Member(str(vae.encoder.posterior), {}),

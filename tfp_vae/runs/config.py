@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 from tfp_vae.core.errors import UsageError, first_problem, suggest
 from tfp_vae.core.registry import AS_MAPPING, BaseRecord, Member, Table, Widths, allow_code, parse
 from tfp_vae.core.supports import REAL, Support
+from tfp_vae.core.types import FloatType
 from tfp_vae.data.dataset import LARGEST_EVENT
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
@@ -566,6 +567,10 @@ class ModelConfig(BaseRecord):
         LikelihoodMember,
         Setting("Model", "Likelihood p(x|z)", "Family of the likelihood p(x|z).", LIKELIHOODS, default=BY_DATA),
     ] = LIKELIHOODS.member("bernoulli")
+    dtype: Annotated[
+        FloatType,
+        Setting("Model", "Floating-point type", "Type of weights and densities. `float64` is slower but more exact."),
+    ] = "float32"
     encoder_input: Literal["values", "log1p"] = "values"
 
     def support(self, event_shape: tuple[int, ...]) -> Support:
@@ -834,7 +839,8 @@ class RunConfig(BaseRecord):
         because you may change it when you resume. Facts that follow from the data do not count either, because the
         fingerprint of the data does. Some settings, such as averaging, count only if they are used.
         """
-        unused = {"encoder_input"} if self.model.encoder_input == "values" else set()
+        usual = {"encoder_input": "values", "dtype": "float32"}
+        unused = {name for name, value in usual.items() if getattr(self.model, name) == value}
         later = {"drop_columns", "header", "arrays", "split_folders", "background", "split_fractions"}
         reading = later - self.data.reading.given()
         facts = {"pixels_over", "deeper", "ink", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
