@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TypeAlias, final
 
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.registry import record
+from tfp_vae.core.registry import check_keywords, record
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.model.vae import VAE
 
@@ -46,6 +46,7 @@ def in_chunks(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor, ch
 
 
 @final
+@check_keywords
 class Joint:
     """log p(x, z) of a batch of examples as a function of z, in nats.
 
@@ -88,6 +89,7 @@ class Joint:
         return differentiate(z) if chunk == z.shape[0] else in_chunks(differentiate, z, chunk)
 
 
+@check_keywords
 class Refinement(abc.ABC):
     """A way to fit a proposal to each example, from what the encoder returns for it.
 
