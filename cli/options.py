@@ -19,6 +19,7 @@ from tfp_vae.core.errors import UsageError, cut, suggest
 from tfp_vae.core.registry import Member, Table, allow_code, split_name
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.sources import Reading
+from tfp_vae.evaluation.proposals import REFINEMENTS
 from tfp_vae.runs.config import GROUPS, SETTINGS, Setting, check_values
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL
 
@@ -379,6 +380,14 @@ runs_dir_option = setting_option("runs_dir")
 data_dir_option = setting_option("data_dir")
 execution_option = setting_option("execution")
 reading_options = options(*map(setting_option, (*Reading.model_fields, "scaling")))
+refine_option = option(
+    "--refine",
+    group=RUN,
+    type=MemberType(REFINEMENTS),
+    default="none",
+    show_default=True,
+    help="Fit the proposal to each example. See `tfp-vae info refinements`.",
+)
 weights_option = option(
     "--weights",
     group=RUN,

@@ -17,6 +17,7 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, UsageError
 from tfp_vae.data.readers.tables import csv_bytes
 from tfp_vae.evaluation.metrics import MEASURE_NAMES
+from tfp_vae.evaluation.proposals import REFINEMENTS
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.run import PLOTS, Run
 
@@ -158,9 +159,17 @@ def ending(*names: str) -> str:
         if value in (None, (), params[name].get_default(ctx)):
             continue
         shown = f"-{value}" if isinstance(value, str) else "_".join(f"{x:.15g}" for x in np.ravel(value).tolist())
+        shown = shown.replace(":", "-")  # some file systems refuse a colon
         shown = shown if len(shown) <= LONGEST_VALUE else f"{zlib.crc32(shown.encode()):08x}"
         text += f"-{params[name].opts[0].lstrip('-')}{shown}"
     return text
+
+
+def refined(result: Mapping[str, object]) -> str:
+    """Return the refinement of a result as the end of a clause, such as `, refined by local: 50 steps`, or nothing."""
+    member = REFINEMENTS.member(str(result["refine"]))
+    effort = REFINEMENTS.build(member).effort
+    return "" if member.name == "none" else f", refined by {member.name}{f': {effort}' if effort else ''}"
 
 
 def measure_line(result: Mapping[str, object]) -> str:

@@ -59,8 +59,8 @@ def with_options(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
     """Print the metrics of a run, or those of several runs side by side with paired differences."""
-    head = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s"
-    click.echo(head.format(**results[0]))
+    size = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}".format(**results[0])
+    click.echo(size + output.refined(results[0]) + ", seed {seed}, {seconds:.1f} s".format(**results[0]))
     for line in dict.fromkeys(map(output.measure_line, results)):
         click.echo(line)
     metrics = [m for m in metrics_of("table") if any(m.key in result for result in results)]
@@ -125,7 +125,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
 @click.command(
     cls=options.Command,
     examples=(
-        "tfp-vae evaluate --iw-samples 100",
+        "tfp-vae evaluate --iw-samples 200 --refine local",
         "tfp-vae evaluate --run runs/a --run runs/b --max-examples 1000",
     ),
 )
@@ -140,6 +140,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
     show_default=True,
     help="Importance samples per example. Several numbers share one pass.",
 )
+@options.refine_option
 @options.option(
     "--split",
     group=options.DATA,
@@ -198,6 +199,7 @@ def command(
     runs_dir: str,
     data_dir: str | None,
     iw_samples: tuple[int, ...],
+    refine: str,
     split: str,
     max_examples: int | None,
     seed: int,
@@ -232,7 +234,7 @@ def command(
         from tfp_vae.runs.results import AnnealingPlan, Plan, assess, compare
 
         annealing = None if ais_steps is None else AnnealingPlan(ais_steps, ais_chains, ais_examples)
-        plan = Plan(iw_samples, split, max_examples, seed, execution, annealing)
+        plan = Plan(iw_samples, split, max_examples, seed, execution, annealing, refine)
         assessments.append(assess(restored, dataset, plan, stages=console.progress_bar))
     differences = [compare(assessments[0], other) for other in assessments[1:]]
     try:  # results are kept even if nobody listens any more, and printed even if they cannot be kept

@@ -10,13 +10,14 @@ import click
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Table, settings_text
 from tfp_vae.data.named import DATASETS
+from tfp_vae.evaluation.proposals import REFINEMENTS
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.run import Run
 from tfp_vae.training.callbacks import CALLBACKS
 
 from .. import console, options
 
-TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBACKS}
+TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBACKS, "refinements": REFINEMENTS}
 
 
 @click.command(

@@ -32,10 +32,12 @@ NOISY = (
 def columns(examples: Examples, estimates: Estimates, measure: Measure) -> dict[str, np.ndarray]:
     """Return a table with one row per example: its index, log p(x) with its errors, the ELBO, its terms, the measure.
 
-    Error, bias and interval are `nan` if they are unknown.
+    Error, bias and interval are `nan` if they are unknown. A refined proposal adds its ELBO.
     """
     names = ("log_likelihood", "error", "bias", "low", "high", "distortion", "rate", "ess")
     values = {**{name: getattr(estimates, name) for name in names}, "elbo": estimates.elbo}
+    if not np.isnan(estimates.refined_elbo).all():
+        values["refined_elbo"] = estimates.refined_elbo
     if measure.log_scale:
         values["log_likelihood_scaled"] = estimates.log_likelihood + measure.log_scale
     count = len(examples.split)
@@ -63,6 +65,7 @@ FORMS: output.Forms = {".csv": columns}
     show_default=True,
     help="Importance samples per example.",
 )
+@options.refine_option
 @options.output_options(FORMS, "scores", "scores-<examples>.csv in the run")
 @options.option(
     "--show",
@@ -91,6 +94,7 @@ def command(
     data_dir: str | None,
     max_examples: int | None,
     iw_samples: int,
+    refine: str,
     seed: int,
     out: str | None,
     show: int,
@@ -110,7 +114,7 @@ def command(
     examples = select_examples(found, data, split, data_dir, max_examples)
     if examples.drawn:
         console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
-    name = examples.name + output.ending("max_examples", "iw_samples", "seed", "weights")
+    name = examples.name + output.ending("max_examples", "iw_samples", "refine", "seed", "weights")
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous, score
 
@@ -120,6 +124,7 @@ def command(
             restored,
             x,
             iw_samples=iw_samples,
+            refine=refine,
             seed=seed,
             places=examples.places,
             execution=execution,
@@ -149,10 +154,10 @@ def command(
         console.print_json(result)
         return
     source = data or "{dataset}, {split} split".format(**examples.origin)
-    head = "{num_examples:,} examples, K = {iw_samples:,}, seed {seed}, {seconds:.1f} s".format(**metrics)
+    head = "{num_examples:,} examples, K = {iw_samples:,}{refined}, seed {seed}, {seconds:.1f} s"
     error = metrics["log_likelihood_se"]
     spread = f" (standard error {error:.3f})" if np.isfinite(error) else ""
-    click.echo(f"{source}: {head}")
+    click.echo(f"{source}: {head.format(**metrics, refined=output.refined(metrics))}")
     click.echo(f"log p(x), mean: {metrics['log_likelihood']:.3f} nats{spread}")
     if unknown := int(np.sum(np.isnan(estimates.error))):
         click.echo(f"error unknown for {unknown:,} of {len(x):,} examples: {UNKNOWN_ERROR}")

@@ -24,6 +24,7 @@ from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.binarization import Threshold, Unchanged
 from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
 from tfp_vae.evaluation.importance import Estimator, estimate
+from tfp_vae.evaluation.proposals import Local
 from tfp_vae.model.likelihoods import Likelihood
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.load import LoadedRun
@@ -309,3 +310,14 @@ def test_log_likelihood_names_an_argument_of_the_wrong_kind(vae: VAE, x: np.ndar
         log_likelihood(x, vae)
     with pytest.raises(UsageError, match=r"^log_likelihood: x: expected a Split, found None\.$"):
         log_likelihood(vae, None)
+
+
+@pytest.mark.slow
+def test_refined_estimate_has_the_name_of_its_refinement(vae: VAE, x: np.ndarray) -> None:
+    found = log_likelihood(vae, x, iw_samples=20, seed=3, refine="local:steps=2", execution="graph")
+    assert found.refine == "local:steps=2,samples=8,learning_rate=0.1"
+    assert found.refine in found._repr_html_()
+    seed = seed_for(3, Purpose.EVALUATION)
+    expected = estimate(vae, x, iw_samples=20, seed=seed, refine=Local(steps=2), execution="graph")
+    np.testing.assert_array_equal(found, expected.log_likelihood)
+    assert np.isfinite(found.estimates.refined_elbo).all()

@@ -27,6 +27,7 @@ from tfp_vae.data.transforms.binarization import (
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, PARETO_K_LIMIT, mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates, Progress, estimate
 from tfp_vae.evaluation.metrics import Measure
+from tfp_vae.evaluation.proposals import Refinement, full_name
 from tfp_vae.model.vae import VAE
 
 __all__ = ["LogLikelihood", "log_likelihood"]
@@ -55,11 +56,13 @@ class LogLikelihood:
     estimates: the estimates of each example, among them distortion and rate.
     iw_samples: K, the number of importance samples per example.
     measure: the likelihood, the scaling, the binarization and the dequantization that the estimates refer to.
+    refine: how the proposal was fitted to each example, `none` or a name with its settings.
     """
 
     estimates: Estimates
     iw_samples: int
     measure: Measure
+    refine: str = "none"
 
     @property
     def values(self) -> np.ndarray:
@@ -126,6 +129,7 @@ class LogLikelihood:
 
     def _repr_html_(self) -> str:
         rows = [
+            ("refinement of the proposal", self.refine),
             ("log p(x) is", self.measure.text),
             *self.measure.names.items(),
             ("mean log p(x), nats", self.mean()),
@@ -148,6 +152,7 @@ def log_likelihood(
     *,
     iw_samples: int = 100,
     seed: int | Seed = 0,
+    refine: Refinement | Member | str = "none",
     binarization: Binarization | Member | str | None = None,
     batch_size: int = 32,
     chunk_size: int | None = None,
@@ -182,6 +187,8 @@ def log_likelihood(
       x: an array [N, *event_shape], a `Batch`, or a `Split` of a data set.
       iw_samples: K.
       seed: an integer, or a stateless seed of two integers.
+      refine: how the proposal is fitted to each example before the samples are drawn: a name from
+        `evaluation.REFINEMENTS` with settings, such as `local:steps=50`, or an object. `none` is the encoder's q(z|x).
       binarization: how grey values become binary: a name from `BINARIZATIONS`, or an object. By default `dynamic` for a
         `Split` of grey data under a likelihood of binary data, else `none`, so arrays must be binary already.
       batch_size: examples evaluated at once.
@@ -230,6 +237,7 @@ def log_likelihood(
         vae,
         transform_held_out(split, effective).x,
         iw_samples=iw_samples,
+        refine=refine,
         seed=seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed,
         batch_size=batch_size,
         chunk_size=chunk_size,
@@ -244,4 +252,4 @@ def log_likelihood(
         dequantization="none" if split.dequantization is None else split.dequantization.name,
         log_scale=split.log_scale,
     )
-    return LogLikelihood(estimates.rescale(measure.log_scale), iw_samples, measure)
+    return LogLikelihood(estimates.rescale(measure.log_scale), iw_samples, measure, full_name(refine))

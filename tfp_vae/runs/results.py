@@ -27,13 +27,14 @@ import numpy as np
 from tfp_vae.core.display import table, text_of
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
-from tfp_vae.core.registry import check_keywords
+from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
 from tfp_vae.evaluation.importance import LARGE_SHARE, Estimates, Progress, Summary, estimate, summarize
 from tfp_vae.evaluation.metrics import MEASURE_NAMES, metrics_of
+from tfp_vae.evaluation.proposals import REFINEMENTS, full_name
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.examples import held_out_view
@@ -79,10 +80,11 @@ class Plan:
     max_examples: the size of a random sample, which is the same for every run. None takes all examples.
     seed: the evaluation seed.
     execution: `auto` for that of the training, or `xla`, `graph` or `eager`. They draw different random numbers.
+    refine: how the proposal is fitted to each example: a name from `REFINEMENTS` with settings.
     annealing: the settings of annealed importance sampling, or None to leave it out.
 
     Raises:
-      UsageError: there is no number of importance samples, or one below 1.
+      UsageError: there is no number of importance samples, or one below 1, or the refinement is unknown.
     """
 
     iw_samples: tuple[int, ...] = (100,)
@@ -91,10 +93,12 @@ class Plan:
     seed: int = 0
     execution: str = AUTO
     annealing: AnnealingPlan | None = None
+    refine: Member | str = "none"
 
     def __post_init__(self) -> None:
         if not self.iw_samples or min(self.iw_samples) < 1:
             raise UsageError(f"`iw_samples`: expected numbers from 1 on, found {self.iw_samples}.")
+        REFINEMENTS.member(self.refine)
 
     @property
     def most_samples(self) -> int:
@@ -149,11 +153,11 @@ class Assessment:
 
         `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
         `elbo`, `error` and `bias` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`,
-        `scaling`, `binarization` and `dequantization` are names.
+        `scaling`, `binarization`, `dequantization` and `refine` are names.
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
-        named |= {name: np.array(self.result[name]) for name in MEASURE_NAMES}
+        named |= {name: np.array(self.result[name]) for name in (*MEASURE_NAMES, "refine")}
         derived = {name: getattr(self.estimates, name) for name in ("elbo", "error", "bias")}
         return {**named, **labels, **self.estimates._asdict(), **derived}
 
@@ -206,6 +210,7 @@ class _Evaluation:
             "split": plan.split,
             "num_examples": len(self.examples),
             "iw_samples": plan.most_samples,
+            "refine": full_name(plan.refine),
             "seed": plan.seed,
             "execution": self.execution,
             "weights": restored.weights,
@@ -391,6 +396,7 @@ def assess(
             restored.vae,
             examples.x,
             iw_samples=plan.most_samples,
+            refine=plan.refine,
             seed=seed_for(plan.seed, Purpose.EVALUATION),
             sweep=rungs,
             places=examples.rows,
@@ -549,6 +555,7 @@ def score(
     x: np.ndarray,
     *,
     iw_samples: int = 100,
+    refine: Member | str = "none",
     seed: int = 0,
     places: np.ndarray | None = None,
     execution: str = AUTO,
@@ -573,6 +580,7 @@ def score(
       restored: the run.
       x: as `examples.held_out_view` or `examples.new_examples` returns them.
       iw_samples: K, the importance samples for each example.
+      refine: how the proposal is fitted to each example: a name from `REFINEMENTS` with settings.
       seed: the evaluation seed.
       places: the index of each example in its split or file, [N], which selects its draws. By default its index in x.
       execution: `auto` for that of the training, or `xla`, `graph` or `eager`.
@@ -590,6 +598,7 @@ def score(
         restored.vae,
         x,
         iw_samples=iw_samples,
+        refine=refine,
         seed=seed_for(seed, Purpose.EVALUATION),
         places=places,
         execution=execution,
@@ -601,6 +610,7 @@ def score(
     result = {
         "num_examples": len(x),
         "iw_samples": iw_samples,
+        "refine": full_name(refine),
         "seed": seed,
         "execution": execution,
         **restored.measure.describe(),

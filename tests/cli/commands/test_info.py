@@ -14,7 +14,9 @@ from tests.helpers.commands import (
 from tfp_vae.runs.run import Run
 
 
-@pytest.mark.parametrize("topic", ["posteriors", "priors", "likelihoods", "objectives", "networks", "datasets"])
+@pytest.mark.parametrize(
+    "topic", ["posteriors", "priors", "likelihoods", "objectives", "networks", "datasets", "refinements"]
+)
 def test_topic_lists_every_member_with_a_summary(topic: str) -> None:
     members = json.loads(call("info", topic, "--json").stdout)["members"]
     assert all(member["summary"] for member in members)

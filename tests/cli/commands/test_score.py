@@ -119,3 +119,25 @@ def test_unknown_errors_are_null_with_a_reason_and_unknown_in_the_table(copied: 
     printed = call(*options, *GRAPH).stdout
     assert "error unknown for 20 of 20 examples: the effective sample size is below 10" in printed
     assert printed.count(" unknown\n") == 3
+
+
+@pytest.mark.slow
+def test_refined_scores_equal_those_of_a_refined_evaluation(here: Path, copied: Run) -> None:
+    options = ("--run", copied.folder, "--iw-samples", 20, "--refine", "local:steps=3", "--split", "validation")
+    result = answer("score", *options, "--no-plots", *GRAPH)
+    name = "local:steps=3,samples=8,learning_rate=0.1"
+    assert result["refine"] == name
+    assert result["out"].endswith("-refine-local-steps=3.csv")
+    assert {"log_likelihood", "elbo", "refined_elbo"} <= read_rows(result["out"])[0].keys()
+    evaluated = answer("evaluate", *options, "--no-plots", "--per-example", "each.npz", *GRAPH)
+    assert evaluated["refine"] == name
+    assert str(np.load("each.npz")["refine"]) == name
+    assert result["log_likelihood"] == pytest.approx(evaluated["log_likelihood"], rel=1e-6)
+    assert evaluated["elbo"] < evaluated["log_likelihood"]
+    said = call("evaluate", *options, "--no-plots", *GRAPH).stdout
+    assert f"{evaluated['num_examples']} examples, K = 20, refined by local: 3 steps, seed 0" in said
+
+
+def test_misspelt_refinement_suggests_the_nearest(copied: Run) -> None:
+    said = call("score", "--run", copied.folder, "--refine", "lokal", code=2).stderr
+    assert "Did you mean 'local'?" in said

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.helpers.oracles import CurvedBernoulli, LinearGaussian
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.importance import estimate
-from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior
+from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Local, full_name
 from tfp_vae.evaluation.proposals.base import Joint, in_chunks
 
 
@@ -68,3 +68,18 @@ def test_no_refinement_gives_the_same_estimate_bit_for_bit(linear: LinearGaussia
 def test_unknown_refinement_suggests_the_nearest_name(linear: LinearGaussian) -> None:
     with pytest.raises(UsageError, match=r"unknown refinement 'lokal'.*Did you mean 'local'"):
         estimate(linear.vae(), linear.data(1), iw_samples=2, seed=(0, 0), refine="lokal")
+
+
+def test_full_name_has_every_setting() -> None:
+    expected = "local:steps=5,samples=8,learning_rate=0.1"
+    assert (
+        full_name("local:steps=5") == full_name(Local(steps=5)) == full_name(REFINEMENTS.member(expected)) == expected
+    )
+    assert full_name("none") == full_name(EncoderPosterior()) == "none"
+
+
+@pytest.mark.parametrize("name", list(REFINEMENTS))
+def test_effort_of_every_refinement_is_short(name: str) -> None:
+    effort = REFINEMENTS.resolve(name).effort
+    assert (effort == "") == (name == "none")
+    assert len(effort) < 40

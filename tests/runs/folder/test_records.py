@@ -242,3 +242,13 @@ def test_fuller_evaluations_have_more_examples_or_samples() -> None:
     assert is_fuller({**EVALUATION, "ais": None, "iw_samples": 101}, {**EVALUATION, "ais": None})
     assert not is_fuller({}, EVALUATION)
     assert not is_fuller({**EVALUATION, "split": "train", "iw_samples": 101}, EVALUATION)
+
+
+def test_evaluations_with_another_refinement_replace_each_other() -> None:
+    larger = {**EVALUATION, "ais": None, "iw_samples": 101}
+    refined = {**EVALUATION, "ais": None, "refine": "local:steps=5"}
+    assert not is_fuller(larger, refined)
+    assert not is_fuller({**refined, "iw_samples": 101}, {**EVALUATION, "ais": None})
+    assert is_fuller({**refined, "iw_samples": 101}, refined)
+    assert ", refined by local:steps=5, seed" in which_evaluation(refined)
+    assert "refined" not in which_evaluation(larger)

@@ -6,10 +6,30 @@ that subclasses `Refinement` and add it to `REFINEMENTS`. Its keyword-only field
 
 from __future__ import annotations
 
-from tfp_vae.core.registry import Table
+import dataclasses
+
+from tfp_vae.core.registry import Member, Table
 from tfp_vae.evaluation.proposals.base import EncoderPosterior, Joint, Proposal, Refinement
 from tfp_vae.evaluation.proposals.local import Local
 
-__all__ = ["REFINEMENTS", "EncoderPosterior", "Joint", "Local", "Proposal", "Refinement"]
+__all__ = ["REFINEMENTS", "EncoderPosterior", "Joint", "Local", "Proposal", "Refinement", "full_name"]
 
 REFINEMENTS: Table[Refinement] = Table("refinement", {"none": EncoderPosterior, "local": Local}, base=Refinement)
+
+
+def full_name(refine: Refinement | Member | str) -> str:
+    """Return the name of a refinement with all its settings, as results record it.
+
+    ```python
+    tv.evaluation.proposals.full_name("local:steps=5")  # 'local:steps=5,samples=8,learning_rate=0.1'
+    ```
+
+    Raises:
+      UsageError: an unknown name, an unknown key, or a value that does not fit.
+    """
+    if not isinstance(refine, Refinement):
+        return str(REFINEMENTS.member(refine))
+    known = (name for name, each in REFINEMENTS.items() if type(refine) is each)
+    fields = dataclasses.fields(refine)  # type: ignore[arg-type]  # every refinement is a dataclass
+    settings = {each.name: getattr(refine, each.name) for each in fields}
+    return str(Member(next(known, type(refine).__name__), settings))

@@ -98,6 +98,11 @@ class Refinement(abc.ABC):
     of its batch.
     """
 
+    @property
+    def effort(self) -> str:
+        """The work for each example in a few words, such as `50 steps`, or nothing."""
+        return ""
+
     def check(self, vae: VAE) -> None:
         """Raise an error if this refinement cannot work with the families of a model.
 

@@ -77,6 +77,11 @@ class Local(Refinement):
     samples: Samples = field(default=8, kw_only=True)
     learning_rate: Positive = field(default=0.1, kw_only=True)
 
+    @property
+    def effort(self) -> str:
+        """The number of steps."""
+        return f"{self.steps:,} steps"
+
     def check(self, vae: VAE) -> None:
         """Raise an error if samples of the posterior are not differentiable.
 

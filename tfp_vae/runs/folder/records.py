@@ -202,6 +202,7 @@ class Evaluation(Measured):
     split: Literal["train", "validation", "test"]
     num_examples: Positive
     iw_samples: Positive
+    refine: Line = "none"
     seed: Count
     weights: Literal["final", "best"]
     step: Count
@@ -225,13 +226,15 @@ class Evaluation(Measured):
 
 
 def which_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """Return a description that identifies an evaluation by its examples, K, seed and weights."""
-    text = "{num_examples:,} {split} examples, K = {iw_samples:,}, seed {seed}; weights {weights}, of step {step:,}"
-    return text.format(**evaluation)
+    """Return a description that identifies an evaluation by its examples, K, refinement, seed and weights."""
+    refine = evaluation.get("refine", "none")
+    refined = "" if refine == "none" else f", refined by {refine}"
+    size = "{num_examples:,} {split} examples, K = {iw_samples:,}".format(**evaluation)
+    return size + refined + ", seed {seed}; weights {weights}, of step {step:,}".format(**evaluation)
 
 
 def is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Return whether one evaluation is more thorough than another of the same weights and split.
+    """Return whether one evaluation is more thorough than another of the same weights, split and refinement.
 
     Sizes are the numbers of examples and importance samples, and the steps, chains and examples of annealing. A fuller
     evaluation is at least as large in each size and larger in one.
@@ -250,7 +253,8 @@ def is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
             *(int(annealing[name]) for name in names),
         ]
 
-    if any(kept.get(key) != result[key] for key in ("split", "weights", "step")):
+    same = all(kept.get(key) == result[key] for key in ("split", "weights", "step"))
+    if not same or kept.get("refine", "none") != result.get("refine", "none"):
         return False
     try:
         old, new = sizes(kept), sizes(result)
