@@ -178,7 +178,7 @@ PICTURES = {
             name="reconstructions",
             summary="Test examples as the model saw them, and E[x|z] of each",
             reading="The closer the rows, the more z keeps of x.",
-            detail="test examples as the model saw them (binarized, if it saw them so), and E[x|z] at z = E[z|x]",
+            detail="test examples as the model saw them (perhaps binarized or dequantized), and E[x|z] at z = E[z|x]",
             alt="Two rows of examples, data above reconstructions",
         ),
         Picture(

@@ -605,7 +605,7 @@ def score(
         progress=progress,
     ).rescale(restored.measure.log_scale)
     log_px = estimates.log_likelihood
-    summary = summarize(estimates, math.prod(x.shape[1:]), discrete=restored.vae.decoder.likelihood.discrete)
+    summary = summarize(estimates, math.prod(x.shape[1:]), discrete=restored.measure.has_bits)
     quantiles = zip(QUANTILES, np.quantile(log_px, QUANTILES), strict=True)
     result = {
         "num_examples": len(x),
