@@ -63,7 +63,9 @@ def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[
     click.echo(size + output.refined(results[0]) + ", seed {seed}, {seconds:.1f} s".format(**results[0]))
     for line in dict.fromkeys(map(output.measure_line, results)):
         click.echo(line)
-    metrics = [m for m in metrics_of("table") if any(m.key in result for result in results)]
+    metrics = [
+        m for m in metrics_of("table") if any(m.key in result or m.value(result) is not None for result in results)
+    ]
     names = [Path(result["run"]).name for result in results]
     if not differences:
         (result,) = results

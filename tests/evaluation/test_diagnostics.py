@@ -96,6 +96,28 @@ def tally_of(log_w: np.ndarray) -> Tally:
     return tally
 
 
+def test_errors_of_means_of_logarithms_and_of_the_gap_agree_with_their_spread(rng: np.random.Generator) -> None:
+    """The gap of lognormal weights is close to s^2 / 2, and its error far below those of its two parts."""
+    spread, samples = 0.3, 320
+    tally = tally_of(1e3 + rng.normal(0, spread, size=(samples, 3_000)))
+    gap = tally.log_likelihood - tally.elbo
+    assert abs(gap.mean() - spread**2 / 2) < 4 * gap.std() / np.sqrt(len(gap)) + spread**2 / samples
+    for values, errors in ((tally.elbo, tally.elbo_error), (gap, tally.gap_error)):
+        assert 0.95 < np.sqrt(np.mean(errors**2)) / values.std() < 1.1
+    assert gap.std() < 0.3 * tally.elbo.std()
+    np.testing.assert_allclose(tally.distortion_error, tally.elbo_error)
+
+
+def test_errors_of_the_gap_are_unknown_for_one_sample_and_weights_of_zero() -> None:
+    single = tally_of(np.zeros([1, 2]))
+    assert np.isnan([single.elbo_error, single.distortion_error, single.gap_error]).all()
+    log_w = np.zeros([40, 2])
+    log_w[7, 0] = -np.inf
+    found = tally_of(log_w)
+    assert np.isnan([found.elbo_error[0], found.gap_error[0]]).all()
+    np.testing.assert_allclose([found.elbo_error[1], found.gap_error[1]], 0, atol=1e-12)
+
+
 def lognormal(spread: float) -> Draw:
     return lambda rng, shape: rng.normal(-(spread**2) / 2, spread, shape)
 

@@ -105,6 +105,8 @@ def synthetic_estimates() -> Estimates:
         high=draw.normal(-85, 5, 50),
         refined_elbo=draw.normal(-92, 5, 50),
         refined_elbo_error=draw.uniform(0.1, 0.3, 50),
+        refined_gap_error=draw.uniform(0.1, 0.3, 50),
+        elbo_error=draw.uniform(0.1, 0.3, 50),
     )
 
 

@@ -89,6 +89,57 @@ class LinearGaussian:
 
 
 @final
+class CorrelatedGaussian:
+    """z ~ N(0, I), x|z ~ N(W z, scale^2 I), with an exact posterior whose dimensions are correlated.
+
+    The precision of p(z|x) is P = I + W^T W / scale^2. Of all diagonal Normals, the one with the exact mean and the
+    variances 1 / P_dd is nearest to it.
+    """
+
+    size, latent_dim, scale = 5, 3, 0.7
+
+    def __init__(self) -> None:
+        self.weights = 0.4 * np.random.default_rng(19).normal(size=(self.size, self.latent_dim))
+        self.precision = np.eye(self.latent_dim) + self.weights.T @ self.weights / self.scale**2
+
+    def vae(self, shift: float = 0.0, widen: float = 1.0) -> VAE:
+        """Return the model with the best diagonal Normal as encoder, or with one that is shifted and widened."""
+        posterior = DiagonalNormal(self.latent_dim)
+        scale = widen / np.sqrt(np.diag(self.precision))
+        s = np.log(np.expm1(scale - posterior.scale_floor))
+        gain = np.linalg.solve(self.precision, self.weights.T) / self.scale**2
+
+        def encode(x: Any) -> Any:
+            loc = tf.matmul(x, tf.cast(gain.T, x.dtype)) + shift
+            return tf.concat([loc, tf.broadcast_to(tf.cast(s, x.dtype), tf.shape(loc))], axis=-1)
+
+        def decode(z: Any) -> Any:
+            return tf.matmul(z, tf.cast(self.weights.T, z.dtype))
+
+        return VAE(
+            Encoder(Fixed(encode), posterior),
+            Decoder(Fixed(decode), FixedNormal(self.size, self.scale)),
+            StandardNormal(self.latent_dim, "float64"),
+        )
+
+    def data(self, n: int) -> np.ndarray:
+        """Return n draws of x."""
+        draw = np.random.default_rng(3)
+        noise = self.scale * draw.normal(size=(n, self.size))
+        return np.asarray(draw.normal(size=(n, self.latent_dim)) @ self.weights.T + noise)
+
+    @property
+    def approximation_gap(self) -> float:
+        """KL of the best diagonal Normal from p(z|x), the same for every x."""
+        return float(np.log(np.diag(self.precision)).sum() - np.linalg.slogdet(self.precision)[1]) / 2
+
+    def amortization_gap(self, shift: float, widen: float) -> float:
+        """Return KL(q || p(z|x)) of the shifted and widened encoder minus that of the best diagonal Normal."""
+        widening = self.latent_dim * ((widen**2 - 1) / 2 - np.log(widen))
+        return float(widening + shift**2 * self.precision.sum() / 2)
+
+
+@final
 class CurvedBernoulli:
     """z ~ N(0, I) in one or two dimensions, and x|z ~ Bernoulli with logits that bend with z.
 

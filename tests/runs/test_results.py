@@ -406,6 +406,28 @@ def test_verdict_compares_a_difference_with_its_error(shift: float, said: str, r
     assert said in verdict(difference - difference.mean() + shift)
 
 
+def test_gaps_are_undefined_without_refinement(assessment: Assessment) -> None:
+    assert assessment.result["gaps"] is None
+    assert "`refine=local`" in assessment.result["gaps_reason"]
+    assert np.isnan(assessment.per_example()["amortization_gap"]).all()
+
+
+@pytest.mark.slow
+def test_a_refined_evaluation_splits_the_gap(
+    restored: LoadedRun, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "gap_remark", lambda averages: f"amortization {averages['amortization']}")
+    found = assess(restored, digits, Plan((40,), max_examples=8, execution="graph", refine="local:steps=4"))
+    each, gaps = found.per_example(), found.result["gaps"]
+    for name in ("approximation", "amortization"):
+        assert gaps[name] == pytest.approx(each[f"{name}_gap"].mean())
+        assert gaps[f"{name}_se"] == pytest.approx(each[f"{name}_gap"].std(ddof=1) / np.sqrt(8))
+        assert 0 < gaps[f"{name}_mc_error"] < each[f"{name}_gap_error"].max()
+    total = found.result["log_likelihood"] - found.result["elbo"]
+    assert gaps["approximation"] + gaps["amortization"] == pytest.approx(total)
+    assert f"amortization {gaps['amortization']}" in found.result["remarks"]
+
+
 def test_verdict_on_one_example_says_that_it_is_too_few() -> None:
     assert verdict(np.array([0.3])) == "one example is too few to compare them"
     assert sign_of_difference(0.3, float("nan")) is None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         annealing,
         diagnostics,
         evidence,
+        gaps,
         importance,
         information,
         latent_space,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation.annealing import Annealed, Sandwich, annealed_log_likelihood, sandwich
     from tfp_vae.evaluation.diagnostics import pareto_k
     from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
+    from tfp_vae.evaluation.gaps import Gaps
     from tfp_vae.evaluation.importance import (
         Estimates,
         Estimator,
@@ -63,6 +65,7 @@ _PLACES = {
     "Embeddings": "latent_space",
     "Estimates": "importance",
     "Estimator": "importance",
+    "Gaps": "gaps",
     "Grid": "latent_space",
     "LogLikelihood": "evidence",
     "Projection": "projections",
@@ -101,6 +104,7 @@ __all__ = [
     "Embeddings",
     "Estimates",
     "Estimator",
+    "Gaps",
     "Grid",
     "LogLikelihood",
     "Projection",
@@ -116,6 +120,7 @@ __all__ = [
     "encode",
     "estimate",
     "evidence",
+    "gaps",
     "generate_within",
     "grid",
     "importance",

@@ -24,6 +24,7 @@ __all__ = [
     "generalized_pareto_shape",
     "group_bias",
     "group_error",
+    "group_gap_error",
     "has_enough_samples",
     "mean_error",
     "mean_interval",
@@ -118,11 +119,37 @@ def group_error(log_sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """
     if len(sizes) < 2:
         return np.full(log_sums.shape[1], math.nan)
+    return np.asarray(np.sqrt((len(sizes) - 1) * without_each(log_sums, sizes).var(axis=0)))
+
+
+def group_gap_error(log_sums: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the Monte Carlo standard error of log 1/K sum_k w_k - 1/K sum_k log w_k, nats [B].
+
+    Both parts rise and fall with the same samples, so their difference is more accurate than either. The jackknife
+    leaves out the same group of both.
+
+    Args:
+      log_sums: the logarithm of the sum of the weights in each group, [G, B].
+      sums: the sum of the logarithms of the weights in each group, [G, B].
+      sizes: the number of samples in each group, [G].
+
+    Returns:
+      NaN for a single group, and if a weight is 0.
+    """
+    if len(sizes) < 2:
+        return np.full(log_sums.shape[1], math.nan)
+    with np.errstate(invalid="ignore"):  # the logarithm of a weight of 0 is not finite
+        means = (sums.sum(axis=0) - sums) / (sizes.sum() - sizes)[:, np.newaxis]
+        differences = without_each(log_sums, sizes) - means
+        return np.asarray(np.sqrt((len(sizes) - 1) * differences.var(axis=0)))
+
+
+def without_each(log_sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the log mean weight without each group, relative to that of all groups, [G, B]. There are at least two."""
     before = np.logaddexp.accumulate(log_sums[:-1], axis=0)
     after = np.logaddexp.accumulate(log_sums[:0:-1], axis=0)[::-1]
     others = np.concatenate([after[:1], np.logaddexp(before[:-1], after[1:]), before[-1:]])
-    left_out = relative_to_mean(others, sizes.sum() - sizes, log_sums, sizes)
-    return np.asarray(np.sqrt((len(sizes) - 1) * left_out.var(axis=0)))
+    return relative_to_mean(others, sizes.sum() - sizes, log_sums, sizes)
 
 
 def group_bias(log_sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -329,6 +356,38 @@ def generalized_pareto_shape(excess: np.ndarray) -> np.ndarray:
 
 
 @final
+class Variance:
+    """Running variance of values that arrive in parts [S, B].
+
+    Args:
+      batch: B.
+    """
+
+    def __init__(self, batch: int) -> None:
+        self._count, self._origin = 0, np.zeros(batch)
+        self._sum, self._squares = np.zeros(batch), np.zeros(batch)
+
+    def add(self, values: np.ndarray) -> None:
+        """Add values [S, B]. Sums are relative to the first value, so that no digits cancel."""
+        if not self._count and len(values):
+            self._origin = np.where(np.isfinite(values[0]), values[0], 0.0)
+        relative = values - self._origin
+        self._count += len(values)
+        self._sum += relative.sum(axis=0)
+        self._squares += np.sum(relative**2, axis=0)
+
+    @property
+    def mean_error(self) -> np.ndarray:
+        """The standard error of the mean, [B]. NaN for fewer than two values, and if one of them is not finite."""
+        if self._count < 2:
+            return np.full_like(self._sum, math.nan)
+        known = np.isfinite(self._sum)
+        mean = np.where(known, self._sum, 0.0) / self._count
+        variance = np.maximum(self._squares / self._count - mean**2, 0.0)
+        return np.where(known, np.sqrt(variance / (self._count - 1)), math.nan)
+
+
+@final
 class Tally:
     """Running sums over the importance samples of B examples, in float64, and the tail of their weights.
 
@@ -346,11 +405,11 @@ class Tally:
         self._iw_samples, self._taken, self._marks = iw_samples, 0, tuple(sweep)
         self._log_w, self._log_w2 = np.full(batch, -np.inf), np.full(batch, -np.inf)
         self._log_px, self._log_ratio = np.zeros(batch), np.zeros(batch)
-        self._squares = np.zeros(batch)  # of log w about `_origin`, their first value
-        self._origin = np.zeros(batch)
+        self._px_variance, self._w_variance = Variance(batch), Variance(batch)
         self._tail = np.empty([0, batch])
         self._bounds = np.arange(min(GROUPS, iw_samples) + 1) * iw_samples // min(GROUPS, iw_samples)
         self._groups = np.full([len(self._bounds) - 1, batch], -np.inf)
+        self._group_sums = np.zeros([len(self._bounds) - 1, batch])
         self._recorded: dict[int, np.ndarray] = {}
 
     def add(self, log_px: np.ndarray, log_ratio: np.ndarray) -> None:
@@ -361,9 +420,8 @@ class Tally:
         self._log_ratio += log_ratio.sum(axis=0)
         end = self._taken + len(log_px)
         log_w = log_px + log_ratio
-        if not self._taken and len(log_w):
-            self._origin = np.where(np.isfinite(log_w[0]), log_w[0], 0.0)
-        self._squares += np.sum((log_w - self._origin) ** 2, axis=0)
+        self._px_variance.add(log_px)
+        self._w_variance.add(log_w)
         self._add_to_groups(log_w)
         marks = sorted({k - self._taken for k in self._marks if self._taken < k < end})
         for part in np.split(log_w, marks):
@@ -376,6 +434,7 @@ class Tally:
         places = np.arange(self._taken, self._taken + len(log_w))
         groups, starts = np.unique(np.searchsorted(self._bounds, places, side="right") - 1, return_index=True)
         self._groups[groups] = np.logaddexp(self._groups[groups], np.logaddexp.reduceat(log_w, starts, axis=0))
+        self._group_sums[groups] += np.add.reduceat(log_w, starts, axis=0)
 
     def _add_weights(self, log_w: np.ndarray) -> None:
         self._taken += len(log_w)
@@ -414,12 +473,17 @@ class Tally:
     @property
     def elbo_error(self) -> np.ndarray:
         """The standard error of `elbo`, [B]. NaN for one sample, and if a weight is 0."""
-        if self._taken < 2:
-            return np.full_like(self._log_px, math.nan)
-        known = np.isfinite(self.elbo)
-        offset = np.where(known, self.elbo, 0.0) - self._origin
-        variance = np.maximum(self._squares / self._taken - offset**2, 0.0)
-        return np.where(known, np.sqrt(variance / (self._taken - 1)), math.nan)
+        return self._w_variance.mean_error
+
+    @property
+    def distortion_error(self) -> np.ndarray:
+        """The standard error of `distortion`, [B]. NaN for one sample, and if p(x|z) of a sample is 0."""
+        return self._px_variance.mean_error
+
+    @property
+    def gap_error(self) -> np.ndarray:
+        """The standard error of `log_likelihood - elbo`, [B], see `group_gap_error`. It needs all K samples."""
+        return group_gap_error(self._groups, self._group_sums, np.diff(self._bounds))
 
     @property
     def ess(self) -> np.ndarray:

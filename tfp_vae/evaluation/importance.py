@@ -90,6 +90,8 @@ class Estimates(NamedTuple):
     posterior_mean_variance: estimated variance of the error of that mean, zero for Normals, [N, D].
     refined_elbo: ELBO of the refined proposal, from the same samples as `log_likelihood`, [N]. NaN without refinement.
     refined_elbo_error: its Monte Carlo standard error, [N]. NaN without refinement, and for one sample.
+    refined_gap_error: Monte Carlo standard error of `log_likelihood` - `refined_elbo`, [N]. NaN in the same cases.
+    elbo_error: Monte Carlo standard error of `elbo`, [N]. NaN for one sample.
 
     With a refinement, the weights are those of the refined proposal. Distortion and rate stay those of the encoder's
     q(z|x), from min(K, 100) samples of their own.
@@ -109,6 +111,8 @@ class Estimates(NamedTuple):
     posterior_mean_variance: np.ndarray
     refined_elbo: np.ndarray
     refined_elbo_error: np.ndarray
+    refined_gap_error: np.ndarray
+    elbo_error: np.ndarray
 
     @property
     def elbo(self) -> np.ndarray:
@@ -472,6 +476,8 @@ class _Sampler:
             posterior_mean_variance=variance.numpy(),
             refined_elbo=unknown if tally is own else tally.elbo,
             refined_elbo_error=unknown if tally is own else tally.elbo_error,
+            refined_gap_error=unknown if tally is own else tally.gap_error,
+            elbo_error=own.distortion_error if self._closed_form else own.elbo_error,
         )
 
 

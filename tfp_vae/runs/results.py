@@ -32,6 +32,7 @@ from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
+from tfp_vae.evaluation.gaps import Gaps, gap_remark
 from tfp_vae.evaluation.importance import LARGE_SHARE, Estimates, Progress, Summary, estimate, summarize
 from tfp_vae.evaluation.metrics import MEASURE_NAMES, metrics_of
 from tfp_vae.evaluation.proposals import REFINEMENTS, full_name
@@ -154,11 +155,13 @@ class Assessment:
         `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
         `elbo`, `error` and `bias` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`,
         `scaling`, `binarization`, `dequantization` and `refine` are names.
+            **self.gaps(),
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
         named |= {name: np.array(self.result[name]) for name in (*MEASURE_NAMES, "refine")}
         derived = {name: getattr(self.estimates, name) for name in ("elbo", "error", "bias")}
+        derived |= Gaps.of(self.estimates).arrays()
         return {**named, **labels, **self.estimates._asdict(), **derived}
 
 
@@ -237,13 +240,26 @@ class _Evaluation:
                 annealed=sign_of_difference(*above) if above else None,
                 refined=bool(np.isfinite(self.estimates.refined_elbo).all()),
             ),
+            **self.gaps(),
             "remarks": self.remarks(summary.active_units),
         }
 
+    def gaps(self) -> dict[str, Any]:
+        """Return the parts of log p(x) - ELBO, which need the ELBO of a refined posterior."""
+        if not self.splits_gap:
+            return _undefined("the gaps need a refined member of the posterior's family, use `refine=local`", "gaps")
+        return {"gaps": Gaps.of(self.estimates).summary()}
+
+    @property
+    def splits_gap(self) -> bool:
+        """Whether the refined ELBO is that of a member of the posterior's family."""
+        return REFINEMENTS.resolve(self.plan.refine).within_family
+
     def remarks(self, active: float) -> list[str]:
         """Return sentences about the model, given the number of active units, which may be unknown."""
-        found = "" if math.isnan(active) else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
-        return [found] if found else []
+        idle = "" if math.isnan(active) else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
+        gap = gap_remark(Gaps.of(self.estimates).summary()) if self.splits_gap else ""
+        return [*filter(None, [idle, gap])]
 
     def sweep(self) -> dict[str, Any]:
         """Return the mean estimate for each number of samples in the plan."""

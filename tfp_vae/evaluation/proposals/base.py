@@ -13,7 +13,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable
-from typing import TypeAlias, final
+from typing import ClassVar, TypeAlias, final
 
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords, record
@@ -96,7 +96,12 @@ class Refinement(abc.ABC):
     A new one is a frozen dataclass with `fit` and `draw_each`, and an entry in `REFINEMENTS`. Both methods run in
     compiled functions. The proposal of an example depends only on the example, the seed and its place, not on the rest
     of its batch.
+
+    within_family: whether the proposal is a member of the posterior's own family, so that its ELBO splits the gap
+      between log p(x) and the encoder's ELBO, see `evaluation.gaps`.
     """
+
+    within_family: ClassVar[bool] = False
 
     @property
     def effort(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import field
-from typing import Annotated, NamedTuple, final
+from typing import Annotated, ClassVar, NamedTuple, final
 
 import pydantic
 
@@ -72,6 +72,8 @@ class Local(Refinement):
       Roeder, Wu and Duvenaud (2017), Sticking the landing: simple, lower-variance gradient estimators for variational
         inference.
     """
+
+    within_family: ClassVar[bool] = True
 
     steps: Steps = field(default=50, kw_only=True)
     samples: Samples = field(default=8, kw_only=True)
