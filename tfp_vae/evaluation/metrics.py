@@ -30,7 +30,7 @@ runs, and the summary in a notebook."""
 
 
 MEASURE_NAMES = ("likelihood", "scaling", "binarization", "dequantization")
-"""What a log-likelihood depends on besides the model and the data, by the names of the settings."""
+"""The settings that decide which quantity a log-likelihood is."""
 
 
 class Measure(NamedTuple):
