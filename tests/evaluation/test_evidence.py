@@ -68,7 +68,7 @@ def test_record_holds_the_estimates_and_their_errors(vae: VAE, x: np.ndarray, fo
 
 def test_exact_posterior_has_no_error(linear: LinearGaussian) -> None:
     x = linear.data(5)
-    found = log_likelihood(linear.vae(), x, iw_samples=20, execution="graph")
+    found = log_likelihood(linear.vae(), x, iw_samples=20, execution="eager")
     np.testing.assert_allclose(found, linear.log_evidence(x), rtol=0, atol=1e-9)
     np.testing.assert_allclose(found.errors, 0, atol=1e-6)
 
@@ -128,7 +128,7 @@ def test_notebook_shows_averages_and_diagnostics(found: LogLikelihood) -> None:
 
 
 def test_one_example_has_no_standard_error(vae: VAE, x: np.ndarray) -> None:
-    found = log_likelihood(vae, x[:1], iw_samples=2, execution="graph")
+    found = log_likelihood(vae, x[:1], iw_samples=2, execution="eager")
     assert np.isnan(found.standard_error)
     assert "±" not in repr(found)
 
@@ -223,7 +223,7 @@ class TestSupport:
             estimate(vae, wrong, iw_samples=2, seed=(0, 0))
 
     def test_an_estimator_checks_every_call(self, vae: VAE, x: np.ndarray) -> None:
-        estimator = Estimator(vae, iw_samples=2, execution="graph")
+        estimator = Estimator(vae, iw_samples=2, execution="eager")
         assert np.isfinite(estimator(x, seed=(0, 0)).log_likelihood).all()
         with pytest.raises(DataError, match="expected values in"):
             estimator(x / 2, seed=(0, 0))

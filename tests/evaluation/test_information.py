@@ -89,7 +89,13 @@ class TestDecomposition:
         found = decomposition(placed(LOCS, SCALES), indices(4), seed=(0, 1), most_components=40, execution="graph")
         assert found.examples == 40
 
-    @pytest.mark.parametrize("posterior", list(POSTERIORS))
+    @pytest.mark.parametrize(
+        "posterior",
+        [
+            pytest.param(name, marks=[pytest.mark.slow] if name == "inverse-autoregressive-flow" else [])
+            for name in POSTERIORS
+        ],
+    )
     def test_of_every_posterior_agrees_with_its_densities(self, posterior: str) -> None:
         """log q(z_m|x_m), log q(z_m) and log p(z_m) at random z, each checked against a density by itself."""
         vae, x = builders.model(posterior), builders.data("bernoulli")

@@ -518,7 +518,7 @@ class TestBuilder:
         "command",
         [
             ("sample", "--n", 4),
-            ("evaluate", "--iw-samples", 2, "--max-examples", 10, "--no-plots"),
+            pytest.param(("evaluate", "--iw-samples", 2, "--max-examples", 10, "--no-plots"), marks=pytest.mark.slow),
             ("score", "--iw-samples", 2, "--max-examples", 10),
             ("encode",),
             ("reconstruct",),

@@ -138,7 +138,7 @@ def test_a_table_with_words_is_described_before_the_error(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("shape", [(20, 6), (20, 4, 5, 1), (20, 4, 5, 3)])
-@pytest.mark.parametrize("scaling", [None, "none"])
+@pytest.mark.parametrize("scaling", [None, pytest.param("none", marks=pytest.mark.slow)])
 def test_examples_are_plotted_as_png(shape: tuple[int, ...], scaling: str | None, rng: np.random.Generator) -> None:
     raw = dataset(rng.integers(0, 256, shape).astype(np.uint8))
     assert plot_examples(raw, scaling).startswith(b"\x89PNG")

@@ -79,6 +79,7 @@ def test_new_images_of_another_kind_are_less_likely(copied: Run, here: Path, dig
     assert [row["name"] for row in rows] == sorted(upside_down)
 
 
+@pytest.mark.slow
 def test_table_lists_the_requested_number_of_examples(copied: Run) -> None:
     few = ("--iw-samples", 2, "--max-examples", 30, "--show", 4)
     shown = call("score", "--run", copied.folder, *few, *GRAPH).stdout

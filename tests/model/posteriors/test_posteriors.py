@@ -12,6 +12,11 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.types import Distribution
 from tfp_vae.model.posteriors import POSTERIORS
 
+SPARING = [
+    pytest.param(name, marks=[pytest.mark.slow] if name == "inverse-autoregressive-flow" else []) for name in POSTERIORS
+]
+"""Every posterior. The prior of autoregressive flows shares its parts with this one, and has the same fast tests."""
+
 CASES = [(name, d) for name in POSTERIORS for d in (1, 2) if not (name == "real-nvp" and d == 1)]
 
 
@@ -76,7 +81,7 @@ def test_seed_decides_the_samples(name: str) -> None:
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("name", list(POSTERIORS))
+@pytest.mark.parametrize("name", SPARING)
 def test_accepts_every_seed_of_tfp(name: str) -> None:
     q = random_posterior(name, 2)
     check_seeds(q)
@@ -84,7 +89,7 @@ def test_accepts_every_seed_of_tfp(name: str) -> None:
     np.testing.assert_allclose(log_q, q.log_prob(z), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", list(POSTERIORS))
+@pytest.mark.parametrize("name", SPARING)
 def test_works_in_float64(name: str) -> None:
     single, double = (builders.posterior(name, 3, dtype) for dtype in ("float32", "float64"))
     copy_values(single.learned, double.learned)
