@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from tfp_vae.cli import options
 from tfp_vae.cli.commands import train
@@ -16,6 +17,7 @@ from tfp_vae.cli.commands import train
 from tests.helpers.commands import GRAPH, answer, call, one_sentence
 from tfp_vae.core.errors import UsageError
 from tfp_vae.runs.config import SETTINGS, ModelConfig, Request, TrainingConfig
+from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import Run
 
 OPTIONS = {str(option.name): option for option in reversed(train.command.params) if isinstance(option, options.Option)}
@@ -309,3 +311,16 @@ def test_a_run_without_enough_memory_leaves_its_folder_free(
     assert (here / "r" / ".mine").exists()
     if not left:
         Run.refuse_existing(here / "r")
+
+
+@pytest.mark.slow
+def test_float64_lasts_from_training_to_scores(here: Path) -> None:
+    call("train", "--dtype", "float64", "--hidden", "8", "--epochs", "1", "--steps-per-epoch", "2", "--run-dir", "run",
+         "--no-plots", *GRAPH)  # fmt: skip
+    run = Run.open(Path("run"))
+    assert run.config().model.dtype == "float64"
+    assert LoadedRun(run).vae.dtype == np.float64
+    call("evaluate", "--run", "run", "--iw-samples", "3", "--max-examples", "5")
+    np.save("new.npy", np.zeros((2, 8, 8)))
+    scores = answer("score", "--run", "run", "--data", "new.npy", "--iw-samples", "3")
+    assert np.isfinite(scores["log_likelihood"])
