@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tfp_vae.core.registry import Member, Table
+from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.evaluation.proposals.base import EncoderPosterior, Joint, Proposal, Refinement
 from tfp_vae.evaluation.proposals.local import Local
 
@@ -17,6 +17,7 @@ __all__ = ["REFINEMENTS", "EncoderPosterior", "Joint", "Local", "Proposal", "Ref
 REFINEMENTS: Table[Refinement] = Table("refinement", {"none": EncoderPosterior, "local": Local}, base=Refinement)
 
 
+@check_keywords
 def full_name(refine: Refinement | Member | str) -> str:
     """Return the name of a refinement with all its settings, as results record it.
 
