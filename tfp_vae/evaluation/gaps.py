@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.evaluation.diagnostics import mean_error, standard_error
 from tfp_vae.evaluation.importance import Estimates
 
@@ -36,6 +37,7 @@ REMEDIES = {
 """The cause of each gap and its remedy."""
 
 
+@check_keywords
 class Gaps(NamedTuple):
     """The two parts of log p(x) - ELBO for each of N examples, in nats.
 
