@@ -597,3 +597,9 @@ def test_saved_run_has_the_promised_files(hand_built: Run) -> None:
     }
     result = json.loads((hand_built.folder / "training.json").read_text())
     assert (result["epochs"], result["steps"]) == (2, 24)
+
+
+def test_save_names_an_argument_that_is_no_vae(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^save: vae: expected a VAE, found a str\.$"):
+        tv.save("run", tmp_path / "run")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 
 from tfp_vae.core import registry
-from tfp_vae.core.errors import RunError, TfpVaeError, UsageError, pick
+from tfp_vae.core.errors import RunError, TfpVaeError, UsageError, pick, require
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.files import arrays_bytes
 from tfp_vae.core.registry import Member, Table, check_keywords
@@ -89,6 +89,7 @@ def save(
       UsageError: a setting of `fit` or the shape of an example is beyond the limits of a run.
       DiskError: a file could not be written.
     """
+    require(VAE, vae, "save: vae")
     folder = Path(folder)
     Run.refuse_existing(folder)
     fit = last_fit(vae)
