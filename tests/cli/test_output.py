@@ -74,7 +74,7 @@ DEFAULT_NAMES = {
 }  # fmt: skip
 """Options that change the result of each command that writes into the run without `--out`."""
 
-SHORT = {"score": ("--iw-samples", 1, "--execution", "eager")}
+SHORT = {"score": ("--iw-samples", 1, "--max-examples", 4, "--execution", "eager")}
 """Options with which a command computes for a moment only."""
 
 
