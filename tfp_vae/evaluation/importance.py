@@ -88,8 +88,9 @@ class Estimates(NamedTuple):
     sweep: estimates of log p(x) from the first samples only, one for each number in the sweep, [N, J].
     posterior_mean: E_q[z|x], in closed form for Normals, otherwise the mean of 128 samples, [N, D].
     posterior_mean_variance: estimated variance of the error of that mean, zero for Normals, [N, D].
-    refined_elbo: ELBO of the refined proposal, from the same samples as `log_likelihood`, [N]. NaN without refinement.
-    refined_elbo_error: its Monte Carlo standard error, [N]. NaN without refinement, and for one sample.
+    refined_elbo: ELBO of the refined q(z|x), from the same samples as `log_likelihood`, [N]. NaN without refinement, or
+      if the proposal is outside the posterior's family.
+    refined_elbo_error: its Monte Carlo standard error, [N]. NaN for one sample, and if the ELBO is NaN.
     refined_gap_error: Monte Carlo standard error of `log_likelihood` - `refined_elbo`, [N]. NaN in the same cases.
     elbo_error: Monte Carlo standard error of `elbo`, [N]. NaN for one sample.
 
@@ -434,6 +435,7 @@ class _Sampler:
         execution: str,
     ) -> None:
         self._iw_samples, self._sweep = iw_samples, sweep
+        self._within_family = refinement.within_family
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
         fits = FEWEST_ROWS * vae.decoder.likelihood.params_size <= DECODED_VALUES
         rows = FEWEST_ROWS if fits else 1
@@ -474,9 +476,9 @@ class _Sampler:
             sweep=tally.sweep,
             posterior_mean=mean.numpy(),
             posterior_mean_variance=variance.numpy(),
-            refined_elbo=unknown if tally is own else tally.elbo,
-            refined_elbo_error=unknown if tally is own else tally.elbo_error,
-            refined_gap_error=unknown if tally is own else tally.gap_error,
+            refined_elbo=tally.elbo if self._within_family else unknown,
+            refined_elbo_error=tally.elbo_error if self._within_family else unknown,
+            refined_gap_error=tally.gap_error if self._within_family else unknown,
             elbo_error=own.distortion_error if self._closed_form else own.elbo_error,
         )
 

@@ -238,7 +238,7 @@ class _Evaluation:
                 summary,
                 samples,
                 annealed=sign_of_difference(*above) if above else None,
-                refined=bool(np.isfinite(self.estimates.refined_elbo).all()),
+                refined=full_name(self.plan.refine) != "none",
             ),
             **self.gaps(),
             "remarks": self.remarks(summary.active_units),

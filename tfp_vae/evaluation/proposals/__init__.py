@@ -11,10 +11,13 @@ import dataclasses
 from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.evaluation.proposals.base import EncoderPosterior, Joint, Proposal, Refinement
 from tfp_vae.evaluation.proposals.local import Local
+from tfp_vae.evaluation.proposals.mixture import Mixture
 
-__all__ = ["REFINEMENTS", "EncoderPosterior", "Joint", "Local", "Proposal", "Refinement", "full_name"]
+__all__ = ["REFINEMENTS", "EncoderPosterior", "Joint", "Local", "Mixture", "Proposal", "Refinement", "full_name"]
 
-REFINEMENTS: Table[Refinement] = Table("refinement", {"none": EncoderPosterior, "local": Local}, base=Refinement)
+REFINEMENTS: Table[Refinement] = Table(
+    "refinement", {"none": EncoderPosterior, "local": Local, "mixture": Mixture}, base=Refinement
+)
 
 
 @check_keywords

@@ -1,0 +1,153 @@
+"""The defensive mixture: its density, its shares, and models whose posterior has two modes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import special
+
+from tests.helpers import builders
+from tests.helpers.oracles import CurvedBernoulli, FixedNormal, LinearGaussian
+from tfp_vae import VAE, Decoder, Encoder
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import record
+from tfp_vae.core.types import Distribution, Tensor
+from tfp_vae.evaluation.importance import estimate
+from tfp_vae.evaluation.proposals import Mixture
+from tfp_vae.evaluation.proposals.mixture import SHARES
+from tfp_vae.model.latent import Capabilities
+from tfp_vae.model.networks.adapters import Fixed
+from tfp_vae.model.posteriors import POSTERIORS, DiagonalNormal, Posterior
+from tfp_vae.model.priors import StandardNormal
+
+
+def one_dimension() -> tuple[VAE, tuple[tf.Tensor, ...]]:
+    """Return a model with D = 1 and a proposal whose components are far apart."""
+    vae = CurvedBernoulli(1).vae()
+    params = tf.constant([[-20.0, 0.0]], tf.float64), tf.constant([[20.0, 0.0]], tf.float64)
+    return vae, (*params, params[1][:, :1])
+
+
+def test_samples_follow_the_shares_and_their_density() -> None:
+    vae, proposal = one_dimension()
+    z, log_q = Mixture().draw_each(vae, proposal, 10_000, tf.constant([[3, 4]]))
+    assert np.mean(z < 0) == pytest.approx(SHARES[0], abs=2e-3)
+    own, refined = (vae.encoder.posterior(params) for params in proposal[:2])
+    scale = np.log(2) + 1e-4
+    wide = np.exp(-(((z - 20) / (2 * scale)) ** 2) / 2) / (2 * scale * np.sqrt(2 * np.pi))
+    expected = SHARES[0] * own.prob(z) + SHARES[1] * refined.prob(z) + SHARES[2] * wide[..., 0]
+    np.testing.assert_allclose(log_q, np.log(expected), rtol=1e-9)
+    far = np.asarray(z)[np.asarray(z) > 0] - 20
+    assert np.var(far) == pytest.approx(scale**2 * (SHARES[1] + 4 * SHARES[2]) / (SHARES[1] + SHARES[2]), rel=0.05)
+
+
+def test_density_of_the_mixture_integrates_to_one() -> None:
+    """The mean of f / q over samples of q is the integral of f, here of a Normal density over both components."""
+    vae, proposal = one_dimension()
+    z, log_q = Mixture().draw_each(vae, proposal, 20_000, tf.constant([[3, 5]]))
+    f = sum(0.5 * np.exp(-((np.asarray(z)[..., 0] - c) ** 2)) / np.sqrt(np.pi) for c in (-20, 20))
+    ratio = f / np.exp(log_q)
+    assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(ratio.size)
+
+
+def test_choices_of_examples_depend_on_their_own_seeds() -> None:
+    vae, proposal = one_dimension()
+    pair = tuple(tf.repeat(part, 2, axis=0) for part in proposal)
+    seeds = tf.constant([[3, 4], [9, 4]])
+    both, _ = Mixture().draw_each(vae, pair, 50, seeds)
+    for i in (0, 1):
+        alone, _ = Mixture().draw_each(vae, proposal, 50, seeds[i : i + 1])
+        np.testing.assert_array_equal(both[:, i], alone[:, 0])
+    assert ((both[:, 0] < 0).numpy() != (both[:, 1] < 0).numpy()).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latent_dim", [1, 2])
+def test_refined_estimate_agrees_with_quadrature(latent_dim: int) -> None:
+    model = CurvedBernoulli(latent_dim)
+    x = model.data(20)
+    truth = model.log_evidence(x)
+    settings = {"iw_samples": 2_000, "seed": (0, 3), "execution": "graph"}
+    found = estimate(model.vae(), x, refine="mixture:steps=30", **settings)
+    difference = found.log_likelihood - truth
+    assert np.mean(np.abs(difference) < 3 * found.spread + 1e-3) > 0.9
+    assert np.isnan(found.refined_elbo).all()
+
+
+@pytest.mark.parametrize("refine", ["local:steps=3", "mixture:steps=3"])
+def test_mean_weight_is_unbiased(refine: str, linear: LinearGaussian) -> None:
+    """An example at 200 places has 200 independent fits and samples."""
+    vae, x = linear.vae(shift=0.3, widen=1.3), np.repeat(linear.data(1), 200, axis=0)
+    settings = {"iw_samples": 7, "batch_size": 200, "execution": "graph"}
+    found = estimate(vae, x, seed=(4, 4), refine=refine, **settings)
+    ratio = np.exp(found.log_likelihood - linear.log_evidence(x))
+    assert abs(ratio.mean() - 1) < 3 * ratio.std(ddof=1) / np.sqrt(200)
+    assert len(np.unique(ratio)) == 200
+
+
+def two_modes(shift: float) -> tuple[VAE, np.ndarray, np.ndarray]:
+    """Return x ~ N(z^2, 0.3^2) with z ~ N(0, 1), an encoder at z = shift, one example, and its log p(x).
+
+    The posterior has a mode near each square root of x.
+    """
+    posterior, x = DiagonalNormal(1), np.array([[2.0]])
+
+    def encode(x: Any) -> Any:
+        return tf.concat([tf.zeros_like(x) + shift, tf.zeros_like(x) + 1.5], axis=-1)
+
+    encoder, decoder = Encoder(Fixed(encode), posterior), Decoder(Fixed(lambda z: z**2), FixedNormal(1, 0.3))
+    grid = np.linspace(-6, 6, 20_001)
+    log_joint = -((x - grid**2) ** 2) / 0.18 - np.log(0.3) - grid**2 / 2 - np.log(2 * np.pi)
+    truth = special.logsumexp(log_joint, axis=1) + np.log(grid[1] - grid[0])
+    return VAE(encoder, decoder, StandardNormal(1, "float64")), x, truth
+
+
+@pytest.mark.slow
+def test_mixture_covers_both_modes() -> None:
+    vae, x, truth = two_modes(0.3)
+    found = estimate(vae, x, refine="mixture:steps=100", iw_samples=4_000, seed=(1, 1), execution="graph")
+    assert abs(found.log_likelihood - truth) < 4 * found.spread
+    assert found.spread < 0.1
+    assert found.ess > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("posterior", list(POSTERIORS))
+def test_every_posterior_agrees_with_samples_of_the_prior(posterior: str) -> None:
+    """The encoder's own proposal is no reference, because its weights have infinite variance here."""
+    vae, x = builders.model(posterior), builders.data("bernoulli", 5)
+    log_px = vae.decoder(vae.prior().sample(20_000, seed=(3, 3))[:, tf.newaxis]).log_prob(x).numpy().astype(float)
+    truth = special.logsumexp(log_px, axis=0) - np.log(20_000)
+    weights = np.exp(log_px - truth)
+    settings = {"iw_samples": 1_000, "seed": (8, 9), "execution": "graph", "refine": "mixture:steps=10"}
+    found = estimate(vae, x, **settings)
+    error = np.sqrt(weights.var(axis=0) / 20_000 + found.spread**2)
+    assert (np.abs(found.log_likelihood - truth) < 5 * error).all()
+    in_parts = estimate(vae, x, batch_size=3, chunk_size=7, **settings)
+    np.testing.assert_allclose(in_parts.log_likelihood, found.log_likelihood, rtol=0, atol=2e-3)
+
+
+@final
+@record
+class SamplesOnly(Posterior):
+    """A family that has samples but no density at other points."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(reparameterized=True)
+    latent_dim: int
+
+    @property
+    def params_size(self) -> int:
+        return 2 * self.latent_dim
+
+    def __call__(self, params: Tensor) -> Distribution:
+        raise NotImplementedError
+
+
+def test_refuses_a_family_without_a_density(linear: LinearGaussian) -> None:
+    vae = linear.vae()
+    other = VAE(Encoder(vae.encoder.network, SamplesOnly(3)), vae.decoder, vae.prior)
+    with pytest.raises(UsageError, match="`refine=mixture` needs the density of a posterior at any z, but SamplesOnly"):
+        estimate(other, linear.data(1), iw_samples=2, seed=(0, 0), refine="mixture")
