@@ -165,7 +165,7 @@ def ending(*names: str) -> str:
     return text
 
 
-def refined(result: Mapping[str, object]) -> str:
+def refinement_note(result: Mapping[str, object]) -> str:
     """Return the refinement of a result as the end of a clause, such as `, refined by local: 50 steps`, or nothing."""
     member = REFINEMENTS.member(str(result["refine"]))
     effort = REFINEMENTS.build(member).effort

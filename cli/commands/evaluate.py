@@ -60,7 +60,7 @@ def with_options(result: Mapping[str, Any]) -> dict[str, Any]:
 def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
     """Print the metrics of a run, or those of several runs side by side with paired differences."""
     size = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}".format(**results[0])
-    click.echo(size + output.refined(results[0]) + ", seed {seed}, {seconds:.1f} s".format(**results[0]))
+    click.echo(size + output.refinement_note(results[0]) + ", seed {seed}, {seconds:.1f} s".format(**results[0]))
     for line in dict.fromkeys(map(output.measure_line, results)):
         click.echo(line)
     metrics = [

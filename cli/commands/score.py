@@ -157,7 +157,7 @@ def command(
     head = "{num_examples:,} examples, K = {iw_samples:,}{refined}, seed {seed}, {seconds:.1f} s"
     error = metrics["log_likelihood_se"]
     spread = f" (standard error {error:.3f})" if np.isfinite(error) else ""
-    click.echo(f"{source}: {head.format(**metrics, refined=output.refined(metrics))}")
+    click.echo(f"{source}: {head.format(**metrics, refined=output.refinement_note(metrics))}")
     click.echo(f"log p(x), mean: {metrics['log_likelihood']:.3f} nats{spread}")
     if unknown := int(np.sum(np.isnan(estimates.error))):
         click.echo(f"error unknown for {unknown:,} of {len(x):,} examples: {UNKNOWN_ERROR}")

@@ -98,7 +98,7 @@ def check_keywords(checked: C) -> C:
     ```
 
     Raises:
-      UsageError: a keyword is not the name of a parameter, or a number is of another type.
+      UsageError: a keyword is not the name of a parameter, or a number has another type.
     """
     if not isinstance(checked, type):
         return typing.cast("C", explain_arguments(checked, checked))

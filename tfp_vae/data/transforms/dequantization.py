@@ -211,7 +211,7 @@ class UniformNoise(Transform):
         """Return the values for which all noisy ones lie in the support of a density.
 
         Raises:
-          UsageError: the likelihood has probabilities, for which noise is of no use.
+          UsageError: the likelihood has probabilities, which noise does not help.
         """
         if support.discrete:
             raise UsageError(
