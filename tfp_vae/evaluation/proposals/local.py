@@ -94,7 +94,7 @@ class Local(Refinement):
         if not posterior.capabilities.reparameterized:
             raise UsageError(
                 f"`refine=local` needs a posterior with differentiable samples, but {type(posterior).__name__} is not "
-                "reparameterized. Use `refine=laplace`."
+                "reparameterized. Leave `refine` out."
             )
 
     def fit(self, joint: Joint, params: Tensor, seed: Seed, places: Tensor) -> Proposal:
