@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import weakref
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,15 @@ class Raise(Callback):
             raise self.error
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, as in a terminal. A process in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("way", "step"),
     [
@@ -163,6 +173,7 @@ def test_best_epoch_whose_callbacks_were_not_called_is_kept_by_the_resumed_train
     assert_same(history.snapshot.best.variables, weights_in_use(first.variables))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_interrupt_is_not_held() -> None:
     with pytest.raises(KeyboardInterrupt), fitting.hold_interrupts():
         signal.raise_signal(signal.SIGINT)

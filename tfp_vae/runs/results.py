@@ -155,7 +155,6 @@ class Assessment:
         `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
         `elbo`, `error` and `bias` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`,
         `scaling`, `binarization`, `dequantization` and `refine` are names.
-            **self.gaps(),
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}

@@ -37,8 +37,8 @@ CLEARLY = 3
 SLOWER = 0.25
 """Factor of the learning rate of an example whose bound became worse."""
 
-COMMON_SAMPLES = 32
-"""Samples of the last comparison with the encoder, which uses the same noise for both."""
+COMMON_SAMPLES = 100
+"""Samples of the encoder's bound before the first step, and of the last comparison, with the same noise for both."""
 
 
 @final
@@ -54,7 +54,7 @@ class Local(Refinement):
     If the bound of an example becomes clearly worse or is not finite, its parameters return to the best so far, and its
     learning rate falls to a quarter. The encoder's q(z|x) is kept if it is better in the end.
 
-    The cost for each example is about that of 2 S steps passes of the decoder. Every family whose samples are
+    The cost for each example is about that of 2 S steps + 300 passes of the decoder. Every family whose samples are
     differentiable works. The gradient of a Normal family holds log q fixed, so its variance vanishes at the optimum.
 
     ```python
@@ -100,18 +100,18 @@ class Local(Refinement):
     def fit(self, joint: Joint, params: Tensor, seed: Seed, places: Tensor) -> Proposal:
         """Return the refined parameters, [B, P]."""
         length = math.ceil(self.steps / CHECKS)
-        words = threefry(fold_each(seed, places), self.steps + 1)  # [B, steps + 1] each
+        words = threefry(fold_each(seed, places), self.steps + 2)  # [B, steps + 2] each
         seeds = tf.bitcast(tf.stack(words, axis=-1), tf.int32)
 
         def step(t: Tensor, search: Search) -> tuple[Tensor, Search]:
             log_w, gradient = self.weights_and_gradient(joint, search.params, seeds[:, t])
-            search = search.observe(log_w, first=t == 0)
+            search = search.observe(log_w)
             share = (1 + tf.cos(math.pi * tf.cast(t, params.dtype) / self.steps)) / 2
             search = search.ascend(gradient, self.learning_rate * share, tf.cast(t + 1, params.dtype))
             return t + 1, search.settle((t + 1) % length == 0)
 
         with threefry_noise():
-            loop = tf.constant(0), Search.start(params)
+            loop = tf.constant(0), Search.start(params, log_weights(joint, params, seeds[:, self.steps + 1]))
             _, search = tf.while_loop(lambda t, search: t < self.steps, step, loop, parallel_iterations=1)
             found = search.settle(tf.constant(self.steps % length != 0)).params
             return (keep_better(joint, params, found, seeds[:, self.steps]),)
@@ -163,22 +163,18 @@ class Search(NamedTuple):
     count: Tensor
 
     @classmethod
-    def start(cls, params: Tensor) -> Search:
-        """Return the state at the parameters of the encoder, [B, P]."""
+    def start(cls, params: Tensor, log_w: Tensor) -> Search:
+        """Return the state at the parameters of the encoder, [B, P], with log p(x, z) - log q(z) of samples, [S, B]."""
         zeros, ones, nothing = tf.zeros_like(params), tf.ones_like(params[:, :1]), tf.zeros_like(params[:, 0])
-        return cls(params, params, zeros, zeros, ones, nothing, nothing, nothing, nothing, tf.zeros([], params.dtype))
+        level, variance = tf.nn.moments(log_w, axes=[0])
+        error, count = tf.sqrt(variance / log_w.shape[0]), tf.zeros([], params.dtype)
+        return cls(params, params, zeros, zeros, ones, level, error, nothing, nothing, count)
 
-    def observe(self, log_w: Tensor, *, first: Tensor) -> Search:
-        """Return the state with the samples [S, B] of one step added. Those of the first are the encoder's."""
+    def observe(self, log_w: Tensor) -> Search:
+        """Return the state with the samples [S, B] of one step added."""
         value, variance = tf.nn.moments(log_w, axes=[0])
-        variance /= log_w.shape[0]
-        return self._replace(
-            level=tf.where(first, value, self.level),
-            level_error=tf.where(first, tf.sqrt(variance), self.level_error),
-            total=self.total + value,
-            squared_error=self.squared_error + variance,
-            count=self.count + 1,
-        )
+        total, squared_error = self.total + value, self.squared_error + variance / log_w.shape[0]
+        return self._replace(total=total, squared_error=squared_error, count=self.count + 1)
 
     def ascend(self, gradient: Tensor, size: Tensor, t: Tensor) -> Search:
         """Return the state after step t = 1, 2, ... of Adam. An example without a finite gradient stays in place."""
@@ -210,6 +206,15 @@ class Search(NamedTuple):
             squared_error=tf.where(now, tf.zeros_like(value), self.squared_error),
             count=tf.where(now, tf.zeros_like(count), self.count),
         )
+
+
+def log_weights(joint: Joint, params: Tensor, seeds: Tensor) -> Tensor:
+    """Return log p(x, z) - log q(z) of samples of q with parameters [B, P], [S, B].
+
+    They are more than those of a step, because a search that starts from too high a level rejects all its steps.
+    """
+    z, log_q = joint.vae.encoder.posterior.draw_each(params, COMMON_SAMPLES, seeds)
+    return joint.log_prob(z) - log_q
 
 
 def keep_better(joint: Joint, old: Tensor, new: Tensor, seeds: Tensor) -> Tensor:

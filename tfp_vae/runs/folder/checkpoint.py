@@ -98,7 +98,9 @@ class Checkpoint(NamedTuple):
         if self.best is None or self.best.step != self.step:
             return False
         current, best = weights_in_use(self.variables), self.best.variables
-        return all(np.array_equal(current[name], array, equal_nan=True) for name, array in best.items())
+        return best.keys() <= current.keys() and all(
+            np.array_equal(current[name], array, equal_nan=True) for name, array in best.items()
+        )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Checkpoint:
