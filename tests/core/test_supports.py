@@ -7,7 +7,18 @@ import pytest
 from sklearn.datasets import load_digits, load_sample_image
 
 from tfp_vae.core import supports
-from tfp_vae.core.supports import MOST_LEVELS, Support, Violation, first_violation, level_count, levels, looks_like_ink
+from tfp_vae.core.supports import (
+    MOST_LEVELS,
+    UNIT,
+    Support,
+    Violation,
+    first_violation,
+    level_count,
+    levels,
+    looks_like_ink,
+    multiples,
+    preimage,
+)
 
 CASES = {
     "BINARY": ([0.0, 1.0], [0.5, -1.0, 2.0, np.nan, np.inf]),
@@ -41,6 +52,17 @@ def test_levels_contain_each_level_in_float32_and_refuse_the_middle_between_two(
     assert levels(count).contains(grid.astype(np.float32)).all()
     assert not levels(count).contains((grid[:-1] + grid[1:]) / 2).any()
     assert levels(count).discrete
+
+
+def test_multiples_allow_for_rounding() -> None:
+    x = (np.arange(256, dtype=np.float32) / np.float32(255)).astype(np.float64)
+    assert multiples(1 / 255).contains(x).all()
+    assert not multiples(1).contains(np.array([0.5, 70_000.0, np.nan])).any()
+
+
+def test_preimage_contains_what_every_map_takes_into_the_support() -> None:
+    both_ends = preimage(UNIT, [lambda x: x, lambda x: x + 0.25], "ends")
+    np.testing.assert_array_equal(both_ends.contains(np.array([-0.1, 0, 0.75, 0.8])), [False, True, True, False])
 
 
 def test_two_levels_are_the_binary_support() -> None:

@@ -6,7 +6,7 @@ its support. Comparisons are exact, except for `levels`, which allows a hundredt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,8 @@ __all__ = [
     "level_count",
     "levels",
     "looks_like_ink",
+    "multiples",
+    "preimage",
     "usual_numbers",
 ]
 
@@ -107,6 +109,40 @@ def levels(count: int) -> Support:
         return np.asarray((x >= 0) & (x <= 1) & (np.abs(scaled - np.round(scaled)) < 1e-2))
 
     return BINARY if count == 2 else Support(f"{{0, 1/{count - 1}, ..., 1}} ({count} levels)", contains, discrete=True)
+
+
+def multiples(step: float) -> Support:
+    """Return the support of levels at a distance: the multiples of `step`, of either sign.
+
+    Like `levels`, it allows a hundredth of a step for rounding, and takes up to 65,536 levels on each side of zero.
+
+    ```python
+    from tfp_vae.core.supports import multiples
+
+    multiples(0.5).contains(np.array([-1.5, 0.2]))  # [True, False]
+    ```
+    """
+
+    def contains(x: np.ndarray) -> np.ndarray:
+        scaled = x / step
+        return np.asarray((np.abs(scaled) < MOST_LEVELS) & (np.abs(scaled - np.round(scaled)) < 1e-2))
+
+    return Support("whole numbers" if step == 1 else f"multiples of {step:.6g}", contains, discrete=True)
+
+
+def preimage(support: Support, maps: Sequence[Callable[[np.ndarray], np.ndarray]], text: str) -> Support:
+    """Return the values that all of some maps take into a support.
+
+    Args:
+      support: the set.
+      maps: x [N, ...] -> values of the same shape.
+      text: its name in messages.
+    """
+
+    def contains(x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.all([support.contains(each(x)) for each in maps], axis=0))
+
+    return Support(text, contains)
 
 
 def usual_numbers(limit: np.ndarray) -> Support:

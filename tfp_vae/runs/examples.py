@@ -14,14 +14,14 @@ import numpy as np
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.core.supports import BINARY, FINITE, NEAR_UNIT, REAL, first_violation
+from tfp_vae.core.supports import BINARY, FINITE, NEAR_UNIT, REAL, first_violation, multiples
 from tfp_vae.data.dataset import Dataset, Split, check_split
 from tfp_vae.data.profile import profile_arrays
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.splits import as_split
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, choose_transform, transform_held_out
-from tfp_vae.data.transforms.dequantization import NO_LEVELS, levels_of
+from tfp_vae.data.transforms.dequantization import NO_LEVELS
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, scaling_doubt
 from tfp_vae.runs.config import RunConfig
 
@@ -171,7 +171,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
         dequantization=config.data.dequantization,
     )
     if noise is not None:
-        levels = levels_of(noise.step)
+        levels = multiples(noise.step)
         check_split(path, split if config.data.scaling.name == "pixels" else raw, levels, NO_LEVELS)
     transform = choose_transform(noise, BINARIZATIONS.build(config.data.binarization))
     takes = transform.takes(config.model.support(config.data.event_shape))

@@ -28,7 +28,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import uniform
 from tfp_vae.core.registry import Member, Positive, Table, record
 from tfp_vae.core.seeds import Seed
-from tfp_vae.core.supports import MOST_LEVELS, REAL, Support, level_count
+from tfp_vae.core.supports import REAL, Support, level_count, multiples, preimage
 from tfp_vae.core.types import Tensor
 from tfp_vae.data.profile import Profile
 from tfp_vae.data.transforms.base import Transform
@@ -45,7 +45,6 @@ __all__ = [
     "Uniform",
     "UniformNoise",
     "add_noise",
-    "levels_of",
 ]
 
 MIDPOINTS = 256
@@ -220,13 +219,9 @@ class UniformNoise(Transform):
             )
         if support is REAL:
             return support
-        ends = 0.5 / MIDPOINTS, 1 - 0.5 / MIDPOINTS
-
-        def contains(x: np.ndarray) -> np.ndarray:
-            least, greatest = (support.contains(self._add(self.levels(x), end, x.dtype)) for end in ends)
-            return np.asarray(least & greatest)
-
-        return Support(f"{support.text} less one level", contains)
+        least, greatest = 0.5 / MIDPOINTS, 1 - 0.5 / MIDPOINTS
+        ends = [lambda x, end=end: self._add(self.levels(x), end, x.dtype) for end in (least, greatest)]
+        return preimage(support, ends, f"{support.text} less one level")
 
     def training(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Return x, because every step draws fresh noise."""
@@ -241,16 +236,6 @@ class UniformNoise(Transform):
         """Return a batch of levels with noise."""
         noise = (tf.floor(MIDPOINTS * uniform(tf.shape(x), seed, x.dtype)) + 0.5) / MIDPOINTS
         return x + noise / tf.constant(self._map[1], x.dtype)
-
-
-def levels_of(step: float) -> Support:
-    """Return the support of levels at a distance: the multiples of `step`, of either sign."""
-
-    def contains(x: np.ndarray) -> np.ndarray:
-        levels = x / step
-        return np.asarray((np.abs(levels) < MOST_LEVELS) & (np.abs(levels - np.round(levels)) < 1e-2))
-
-    return Support("whole numbers" if step == 1 else f"multiples of {step:.6g}", contains, discrete=True)
 
 
 def add_noise(raw: Dataset, data: Dataset, dequantization: str | Member) -> Dataset:
@@ -269,5 +254,5 @@ def add_noise(raw: Dataset, data: Dataset, dequantization: str | Member) -> Data
     result = replace(data, dequantization=DEQUANTIZATIONS.member(Member(name, complete)))
     result.remember(profile=data.profile, fingerprint=data.fingerprint())
     if result.noise is not None:
-        (data if data.scaling.name == "pixels" else raw).check_support(levels_of(result.noise.step), NO_LEVELS)
+        (data if data.scaling.name == "pixels" else raw).check_support(multiples(result.noise.step), NO_LEVELS)
     return result
