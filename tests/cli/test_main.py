@@ -74,6 +74,10 @@ def test_help_imports_no_heavy_package(tmp_path: Path) -> None:
     assert not found & heavy
 
 
+def test_help_of_a_command_needs_no_tensorflow(tmp_path: Path) -> None:
+    assert not imported(tmp_path, [["score", "--help"]])["score --help"] & {"tensorflow", "matplotlib"}
+
+
 def test_version_equals_that_of_the_package() -> None:
     assert call("--version").stdout.strip() == f"tfp-vae, version {tfp_vae.__version__}"
 

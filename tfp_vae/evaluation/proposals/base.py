@@ -13,12 +13,14 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias, final
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, final
 
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords, record
 from tfp_vae.core.types import Array, Seed, Tensor
-from tfp_vae.model.vae import VAE
+
+if TYPE_CHECKING:
+    from tfp_vae.model.vae import VAE
 
 __all__ = ["EncoderPosterior", "Joint", "Proposal", "Refinement", "in_chunks"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import field
-from typing import Annotated, ClassVar, NamedTuple, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, final
 
 import pydantic
 
@@ -15,7 +15,9 @@ from tfp_vae.core.registry import Positive, record
 from tfp_vae.core.seeds import fold_each
 from tfp_vae.core.types import Seed, Tensor
 from tfp_vae.evaluation.proposals.base import Joint, Proposal, Refinement
-from tfp_vae.model.vae import VAE
+
+if TYPE_CHECKING:
+    from tfp_vae.model.vae import VAE
 
 __all__ = ["Local"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import field
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from tfp_vae.core.types import Seed, Tensor
 from tfp_vae.evaluation.proposals.base import Joint, Proposal, Refinement
 from tfp_vae.evaluation.proposals.local import Local, Samples, Steps
 from tfp_vae.model.posteriors import MEAN_SAMPLES
-from tfp_vae.model.vae import VAE
+
+if TYPE_CHECKING:
+    from tfp_vae.model.vae import VAE
 
 __all__ = ["Mixture"]
 
