@@ -118,5 +118,5 @@ class TestRun:
         value, error = (f"{found.result[key]:.5g}" for key in ("log_likelihood", "log_likelihood_se"))
         assert repr(found) == f"Assessment(digits, test split, 9 examples, K = 2: log p(x) {value} ± {error} nats)"
         assert f"{value} ± {error}" in found._repr_html_()
-        assert found._repr_html_().count("<tr>") == 12
+        assert found._repr_html_().count("<tr>") == 13
         assert "a probability of binarized values" in found._repr_html_()

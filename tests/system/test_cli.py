@@ -193,7 +193,8 @@ class TestTrain:
     @pytest.mark.slow
     def test_resume_continues_to_the_total(self, here: Path, copied: Run) -> None:
         told = call("train", "--resume", "--run-dir", copied.folder, "--epochs", "3", "--no-plots").stderr.splitlines()
-        assert told[:2] == [f"run: {copied.folder}", "continuing after 2 of 3 epochs, from step 24"]
+        assert told[:2] == ["epochs: 2 before epoch 3, then 3", f"run: {copied.folder}"]
+        assert told[2] == "continuing after 2 of 3 epochs, from step 24"
         assert len(copied.metrics()) == 3
         assert "all 3 epochs are done" in one_sentence(call("train", "--resume", "--run-dir", copied.folder, code=2))
 
