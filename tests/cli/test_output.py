@@ -92,6 +92,7 @@ def default_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(DEFAULT_NAMES.keys() - {"sample"}))
 def test_different_files_get_different_default_names(
     command: str, here: Path, copied: Run, default_names: list[str]

@@ -147,6 +147,7 @@ def test_every_prior_anneals(prior: str) -> None:
     assert (both.lower < 0).all()
 
 
+@pytest.mark.slow
 def test_seed_decides_the_result_and_progress_reaches_the_total(linear: LinearGaussian) -> None:
     done, vae, x = list[int](), linear.vae(), linear.data(7)
     settings = {"steps": 4, "chains": 8, "progress": done.append, "execution": "graph"}

@@ -53,6 +53,7 @@ def test_one_importance_sample_is_the_sampled_elbo_of_that_sample(linear: Linear
         np.testing.assert_allclose(found[i], by_hand[0], rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_bound_rises_with_the_samples_to_the_evidence(linear: LinearGaussian) -> None:
     vae, x = linear.vae(shift=0.4, widen=1.4), linear.data(400)
     truth = linear.log_evidence(x)

@@ -84,6 +84,7 @@ def test_equal_seeds_give_equal_samples(deep: RunData) -> None:
         np.testing.assert_allclose(tile(draw("samples", deep), *divmod(place, 8)), expected[place, ..., 0], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["samples", "reconstructions", "traversals", "interpolations"])
 def test_decoded_images_are_clipped_to_the_range_of_the_data(
     name: str, deep: RunData, monkeypatch: pytest.MonkeyPatch

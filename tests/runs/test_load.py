@@ -120,6 +120,7 @@ class TestSaveAfterFit:
         assert_same(weights(tv.load(trained)), weights(LoadedRun(Run(trained)).vae))
         assert_same(weights(tv.load(trained, weights="best")), weights(LoadedRun(Run(trained), "best").vae))
 
+    @pytest.mark.slow
     def test_loaded_vae_is_saved_like_the_first(self, hand_built: Run, trained: Path, tmp_path: Path) -> None:
         for name, folder in (("a", hand_built.folder), ("b", trained)):
             saved = tv.save(tv.load(folder), tmp_path / name)

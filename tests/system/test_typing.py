@@ -59,6 +59,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str,
     return by_file
 
 
+@pytest.mark.slow
 def test_a_program_that_uses_the_whole_api_has_no_type_error(found: dict[str, list[tuple[str, str]]]) -> None:
     assert [message for severity, message in found["public_api.py"] if severity == "error"] == []
 

@@ -103,6 +103,7 @@ class TestAverage:
                 expected = (1 - decay) / -math.expm1((step + 1) * math.log(decay))
                 assert float(Average([], decay)._rate(tf.constant(step))) == pytest.approx(expected, rel=1e-5)
 
+    @pytest.mark.slow
     def test_average_does_not_depend_on_the_steps_per_call(self) -> None:
         batches, found = tf.constant(epoch_batches(30, 10, STEPS, 0, 0)), []
         for cuts in ([STEPS], [1, 3, STEPS]):
@@ -180,6 +181,7 @@ class TestRun:
         assert elbo(raw) == pytest.approx(Run(trained).metrics()[-1]["validation_elbo"], rel=1e-6)
         assert elbo(raw) != pytest.approx(told, rel=1e-4)
 
+    @pytest.mark.slow
     def test_averaging_does_not_change_training(self, averaged_run: Run, trained: Path) -> None:
         with_it, without = averaged_run.checkpoint().variables, Run(trained).checkpoint().variables
         assert_same({name: array for name, array in with_it.items() if name in without}, without)

@@ -37,6 +37,7 @@ def worsen(restore: bool, *, ema: float | None = None, validate: bool = True) ->
     return vae, keep
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [None, 0.5])
 def test_the_model_gets_the_best_weights(ema: float | None) -> None:
     vae, keep = worsen(True, ema=ema)

@@ -31,6 +31,7 @@ def test_npz_holds_means_scales_and_samples(here: Path, trained: Path, restored:
     np.testing.assert_array_equal(found["row"], test_split.rows)
 
 
+@pytest.mark.slow
 def test_csv_holds_the_same_numbers(here: Path, trained: Path) -> None:
     for name in ("e.npz", "e.csv"):
         call("encode", "--run", trained, "--samples", "2", "--split", "validation", "--out", name)

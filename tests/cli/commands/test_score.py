@@ -23,6 +23,7 @@ from tfp_vae.plots.canvas import Figure
 from tfp_vae.runs.run import Run
 
 
+@pytest.mark.slow
 def test_picture_shows_the_least_likely_examples(
     here: Path, copied: Run, test_split: Split, figures: list[Figure]
 ) -> None:

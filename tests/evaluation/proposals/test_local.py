@@ -92,6 +92,7 @@ def test_a_learning_rate_far_too_large_does_not_lose_what_the_encoder_found(line
     assert (found.refined_elbo > found.elbo - 0.2).all()
 
 
+@pytest.mark.slow
 def test_a_decoder_without_finite_gradients_keeps_the_encoder(linear: LinearGaussian) -> None:
     """The decoder is not a number right of the posterior means, where better parameters would lie."""
     vae, x = linear.vae(shift=-0.5), linear.data(3)

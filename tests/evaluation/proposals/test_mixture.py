@@ -77,6 +77,7 @@ def test_refined_estimate_agrees_with_quadrature(latent_dim: int) -> None:
     assert np.isnan(found.refined_elbo).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refine", ["local:steps=3", "mixture:steps=3"])
 def test_mean_weight_is_unbiased(refine: str, linear: LinearGaussian) -> None:
     """An example at 200 places has 200 independent fits and samples."""

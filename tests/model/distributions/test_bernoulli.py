@@ -39,6 +39,7 @@ def test_density_equals_that_of_tfp(example: tuple[np.ndarray, np.ndarray], dtyp
     np.testing.assert_allclose(ours.log_prob(x), stock.log_prob(x), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_gradient_is_x_minus_the_mean(jit: bool, rng: np.random.Generator) -> None:
     examples = [[tf.constant(part, tf.float32) for part in numbers(size, rng)] for size in SIZES]
