@@ -48,7 +48,7 @@ def imported(here: Path, command_lines: list[list[str]]) -> dict[str, set[str]]:
     lines = json.dumps(command_lines)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TFP_VAE")}
     command = [sys.executable, "-c", IMPORTED, lines, "found.jsonl"]
-    subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=240)
     found = map(json.loads, (here / "found.jsonl").read_text().splitlines())
     return {" ".join(line): set(names) for line, names in found}
 
