@@ -49,6 +49,7 @@ def test_bars_are_sorted_and_named_by_their_dimensions(dims: int, rng: np.random
     [
         ([1, 500, 1_000], [-3.0, -1.25, -1.0], "Bound on log p(x), +0.25 nats from K = 500 to 1,000"),
         ([1, 2], [-1.0, -1.5], "Bound on log p(x), -0.50 nats from K = 1 to 2"),
+        ([1, 2], [-1.0, -1.001], "Bound on log p(x), +0.00 nats from K = 1 to 2"),
         ([1], [-1.0], "Bound on log p(x)"),
     ],
 )

@@ -71,7 +71,8 @@ def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, e
         axes.axhline(elbo, color=PALETTE[5], linestyle="--", label="ELBO")
         title = "Bound on log p(x)"
         if len(samples) > 1:
-            title += f", {means[-1] - means[-2]:+.2f} nats from K = {samples[-2]:,} to {samples[-1]:,}"
+            change = round(means[-1] - means[-2], 2) + 0.0  # not -0.00
+            title += f", {change:+.2f} nats from K = {samples[-2]:,} to {samples[-1]:,}"
         axes.set(title=title, ylabel="nats per example")
         axes.set_xscale("log")
         axes.set_xlabel("importance samples K for each example")
