@@ -13,6 +13,7 @@ from tfp_vae.core.errors import (
     DataError,
     RunError,
     UsageError,
+    check_counts,
     first_problem,
     one_line,
     pick,
@@ -49,6 +50,13 @@ def test_finished_message_takes_precedence_and_keeps_the_fields() -> None:
     error = RunError("No run.", subject="runs/a")
     assert str(error) == "No run."
     assert (error.subject, error.remedy) == ("runs/a", "")
+
+
+@pytest.mark.parametrize("value", [0, -3])
+def test_counts_below_1_are_refused_by_name(value: int) -> None:
+    check_counts(epochs=1, chunk_size=None)
+    with pytest.raises(UsageError, match=rf"^`chunk_size` must be at least 1, found {value}\.$"):
+        check_counts(epochs=1, chunk_size=value)
 
 
 def test_usage_error_is_a_value_error_for_pydantic() -> None:

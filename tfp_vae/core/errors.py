@@ -23,6 +23,7 @@ __all__ = [
     "RunError",
     "TfpVaeError",
     "UsageError",
+    "check_counts",
     "cut",
     "first_problem",
     "no_setting",
@@ -195,6 +196,18 @@ def require(kind: type, value: object, subject: str) -> None:
     raise UsageError(subject=subject, expected=article(kind.__name__), found=found)
 
 
+def check_counts(**counts: int | None) -> None:
+    """Raise UsageError if a count, by the name of its setting, is below 1. None passes.
+
+    ```python
+    tv.core.errors.check_counts(epochs=3, chunk_size=None)  # `epochs=0` raises UsageError
+    ```
+    """
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise UsageError(f"`{name}` must be at least 1, found {value}.")
+
+
 def place(problem: ErrorDetails) -> list[str | int]:
     """Return the fields and indices of a problem, without pydantic's names of union members, such as `literal[1]`."""
     return [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
@@ -236,7 +249,7 @@ def settings_error(subject: str, error: pydantic.ValidationError) -> UsageError:
     """Return the error for settings that pydantic refused, with its first problem as a finished sentence.
 
     Args:
-      subject: the function, the file or the folder that has the settings.
+      subject: the class that has the settings.
       error: pydantic's error.
     """
     problem = first_problem(error)

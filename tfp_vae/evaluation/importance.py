@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from tfp_vae.core.batch import Batch, as_batch
-from tfp_vae.core.errors import RunError, UsageError
+from tfp_vae.core.errors import RunError, UsageError, check_counts
 from tfp_vae.core.execution import AUTO, FEWEST_ROWS, choose, pad_rows
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords
@@ -293,12 +293,7 @@ class Estimator:
         chunk_size: int | None = None,
         execution: str = AUTO,
     ) -> None:
-        limits = {"iw_samples": iw_samples, "batch_size": batch_size}
-        if chunk_size is not None:
-            limits["chunk_size"] = chunk_size
-        for name, value in limits.items():
-            if value < 1:
-                raise UsageError(f"`{name}` must be at least 1, found {value}.")
+        check_counts(iw_samples=iw_samples, batch_size=batch_size, chunk_size=chunk_size)
         if any(not 1 <= k <= iw_samples for k in sweep):
             raise UsageError(f"`sweep` must lie between 1 and {iw_samples}, found {', '.join(map(str, sweep))}.")
         if chunk_size is None:

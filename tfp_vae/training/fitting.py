@@ -21,7 +21,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError, DivergenceError, UsageError, require
+from tfp_vae.core.errors import DataError, DivergenceError, UsageError, check_counts, require
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords
@@ -124,10 +124,8 @@ def fit(
       DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite.
     """
     require(VAE, vae, "fit: vae")
-    check_counts(
-        epochs=epochs, batch_size=batch_size, steps_per_epoch=1 if steps_per_epoch is None else steps_per_epoch
-    )
-    check_positive(learning_rate=learning_rate, clip_norm=1.0 if clip_norm is None else clip_norm)
+    check_counts(epochs=epochs, batch_size=batch_size, steps_per_epoch=steps_per_epoch)
+    check_positive(learning_rate=learning_rate, clip_norm=clip_norm)
     dataset = data if isinstance(data, Dataset) else _array_dataset(data, validation)
     if isinstance(data, Dataset) and validation is not None:
         raise UsageError("`validation` goes with an array. A data set has a validation split of its own.")
@@ -191,17 +189,10 @@ def fit(
     return history
 
 
-def check_counts(**counts: int) -> None:
-    """Raise UsageError if a count, by the name of its setting, is not positive."""
-    for name, value in counts.items():
-        if value < 1:
-            raise UsageError(f"`{name}` must be at least 1, found {value}.")
-
-
-def check_positive(**numbers: float) -> None:
-    """Raise UsageError if a number, by the name of its setting, is not above 0."""
+def check_positive(**numbers: float | None) -> None:
+    """Raise UsageError if a number, by the name of its setting, is not above 0. None passes."""
     for name, value in numbers.items():
-        if not value > 0:
+        if value is not None and not value > 0:
             raise UsageError(f"`{name}` must be above 0, found {value:g}.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, final
 
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import UsageError, check_counts
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.training.best import keep_best
 from tfp_vae.training.callbacks import Callback
@@ -88,8 +88,7 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int, *, restore: bool = True) -> None:
-        if patience < 1:
-            raise UsageError(f"`patience` must be at least 1, found {patience}.")
+        check_counts(patience=patience)
         self.patience, self.restore = patience, restore
 
     def begin(self, training: Training) -> None:
