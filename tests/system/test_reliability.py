@@ -348,6 +348,16 @@ class TestHostility:
         with pytest.raises(RunError, match=r"expected version 1, found .* or train again"):
             run.config()
 
+    def test_refuses_checkpoints_of_another_version_in_one_sentence(self, run: Run) -> None:
+        """A copy of the file would not help, so the remedy differs from the one for a damaged file."""
+        for name in (runs.CHECKPOINT, runs.PREVIOUS):
+            arrays = checkpoints.read(run.folder / name).to_arrays()
+            storage.write_arrays(run.folder / name, {**arrays, "format": np.array(1)})
+        said = one_sentence(call("evaluate", "--run", run.folder, code=4))
+        assert said.endswith(
+            "expected format 2, found format 1. Open the run with the tfp_vae that wrote it, or train again."
+        )
+
     def test_a_checkpoint_of_another_run_is_refused(self, run: Run) -> None:
         value = run.read(runs.CONFIG)
         run.write(runs.CONFIG, {**value, "training": {**value["training"], "seed": 9}})

@@ -34,7 +34,7 @@ from tfp_vae.runs.config import Change, RunConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
 from tfp_vae.runs.folder import epochs as epoch_lines
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint
-from tfp_vae.runs.folder.files import LOCK, RESTORE, Files, LogFile, read_errors
+from tfp_vae.runs.folder.files import LOCK, OTHER_VERSION, RESTORE, Files, LogFile, read_errors
 from tfp_vae.runs.folder.lock import in_use
 from tfp_vae.runs.folder.records import Environment, Evaluation, State, Status, TrainingResult, is_fuller
 from tfp_vae.training.history import Epoch
@@ -287,7 +287,7 @@ class Run:
                 subject=str(self.folder / CONFIG),
                 expected=f"version {known}",
                 found=cut(repr(found)),
-                remedy="Open the run with the tfp_vae that wrote it, or train again.",
+                remedy=OTHER_VERSION,
             )
         try:
             config = RunConfig.model_validate(value, context=RECORDED)
@@ -496,8 +496,8 @@ class Run:
                     raise problem
                 found = self._read_checkpoint(self.path(PREVIOUS), expected)
             except RunError as error:
-                raise RunError(error.problem, remedy=RESTORE) from error
-            message = f"{problem} Using the checkpoint before it, of step {found.step}."
+                raise RunError(error.problem, remedy=error.remedy or RESTORE) from error
+            message = f"{problem.problem} Using the checkpoint before it, of step {found.step}."
             logger.log(logging.INFO if message in self._warned else logging.WARNING, message)
             self._warned.add(message)
             return found
@@ -505,7 +505,7 @@ class Run:
         return found
 
     def _read_checkpoint(self, path: Path, expected: Shapes | None) -> Checkpoint:
-        """Return the checkpoint in a file. Errors state the problem without a remedy."""
+        """Return the checkpoint in a file. Only the error for another format has a remedy."""
         if not path.is_file():
             raise RunError(subject=str(path), expected="a checkpoint", found="none")
         try:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.runs import CONFIGS, assert_same
 from tfp_vae.core import files as storage
-from tfp_vae.core.errors import DataError, DiskError
+from tfp_vae.core.errors import DataError, DiskError, RunError
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.config import ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
@@ -166,7 +166,7 @@ class TestDamage:
 
     def test_other_format_is_refused(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(checkpoints, "FORMAT", 3)
-        with pytest.raises(DataError, match="expected format 3, found 2"):
+        with pytest.raises(RunError, match=r"checkpoint\.npz: expected format 3, found format 2\. Open the run with"):
             read(path)
 
     @pytest.mark.parametrize("name", list(example().to_arrays()))

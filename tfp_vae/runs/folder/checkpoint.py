@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError
+from tfp_vae.core.errors import DataError, RunError, cut
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.config import HandBuiltModel, RunConfig
 from tfp_vae.runs.folder import epochs
-from tfp_vae.runs.folder.files import check_plain
+from tfp_vae.runs.folder.files import OTHER_VERSION, check_plain
 from tfp_vae.training.average import Average
 from tfp_vae.training.history import Best
 from tfp_vae.training.optimizers import OPTIMIZERS
@@ -107,11 +107,10 @@ class Checkpoint(NamedTuple):
         """Return the checkpoint in the entries of a file. It is the inverse of `to_arrays`.
 
         Raises:
-          KeyError, TypeError, ValueError: another format, or an entry that is missing, unknown or malformed.
+          KeyError, TypeError, ValueError: an entry is missing, unknown or malformed.
         """
         left = dict(arrays)
-        if (version := int(left.pop("format"))) != FORMAT:
-            raise ValueError(f"expected format {FORMAT}, found {version}")
+        del left["format"]
         if (total := int(left.pop("entries"))) != len(arrays) - 1:
             raise ValueError(f"expected {total} arrays, found {len(arrays) - 1}")
         step, (best_step, best_bound) = int(left.pop("step")), map(float, left.pop("best"))
@@ -150,7 +149,8 @@ def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
         before an array is read. By default they are not checked.
 
     Raises:
-      DataError: the file is damaged, has another format, or has sizes that differ from the expected ones.
+      DataError: the file is damaged, or has sizes that differ from the expected ones.
+      RunError: another version of tfp_vae wrote the file.
     """
 
     def check(entries: Sequence[zipfile.ZipInfo]) -> None:
@@ -166,6 +166,10 @@ def read(path: Path, expected: Shapes | None = None) -> Checkpoint:
                 raise DataError(f"{path}: {name} takes {entry.file_size} bytes, but the run's config requires {size}.")
 
     arrays = files.read_npz(path, check)
+    version = arrays.get("format", np.array(FORMAT))
+    if not np.array_equal(version, FORMAT):
+        found = cut(f"format {version}")
+        raise RunError(subject=str(path), expected=f"format {FORMAT}", found=found, remedy=OTHER_VERSION)
     try:
         return Checkpoint.from_arrays(arrays)
     except (KeyError, TypeError, ValueError) as error:

@@ -23,7 +23,7 @@ from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError
 from tfp_vae.runs.folder import lock as locks
 from tfp_vae.runs.folder.records import Record
 
-__all__ = ["LOCK", "RESTORE", "Files", "LogFile", "check_plain", "read_errors"]
+__all__ = ["LOCK", "OTHER_VERSION", "RESTORE", "Files", "LogFile", "check_plain", "read_errors"]
 
 LOCK = ".lock"
 
@@ -32,6 +32,9 @@ LARGEST_JSON = 1 << 24
 
 RESTORE = "Restore it from a copy, or train again."
 """The remedy for most damaged files."""
+
+OTHER_VERSION = "Open the run with the tfp_vae that wrote it, or train again."
+"""The remedy for files of another version."""
 
 R = TypeVar("R", bound=Record)
 
