@@ -30,7 +30,7 @@ from tfp_vae.core import files as storage
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, DiskError, RunError, UsageError, cut
 from tfp_vae.core.registry import RECORDED, check_keywords
-from tfp_vae.runs.config import Change, RunConfig
+from tfp_vae.runs.config import Change, RunConfig, TrainingConfig
 from tfp_vae.runs.folder import checkpoint as checkpoints
 from tfp_vae.runs.folder import epochs as epoch_lines
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint
@@ -316,8 +316,8 @@ class Run:
           The settings with a new value.
 
         Raises:
-          UsageError: fewer epochs than are done, or training would stop early at once, or the new learning rate has no
-            epoch left.
+          UsageError: a value is beyond its limits, fewer epochs than are done, or training would stop early at once, or
+            the new learning rate has no epoch left.
         """
         given = {"epochs": epochs, "early_stopping": early_stopping, "learning_rate": learning_rate}
         with self.claim(), self.log():
@@ -347,14 +347,13 @@ class Run:
                 logger.info("changed on resuming: %s", change)
             return changes
 
-    def _with_training(self, config: RunConfig, new: Mapping[str, float | None]) -> RunConfig:
-        """Return a config with other settings of training, after a check, because a copy is not checked."""
-        config = config.model_copy(update={"training": config.training.model_copy(update=dict(new))})
-        try:
-            RunConfig.model_validate(config.model_dump(mode="json"), context=RECORDED)
-        except UsageError as error:
-            raise UsageError(f"{self.folder}: {error}") from error
-        return config
+    @staticmethod
+    def _with_training(config: RunConfig, new: Mapping[str, float | None]) -> RunConfig:
+        """Return a config with other settings of training, after a check."""
+        values = config.model_dump(mode="json")
+        values["training"] |= new
+        TrainingConfig.model_validate(values["training"], context=RECORDED)  # names a wrong setting as the caller does
+        return RunConfig.model_validate(values, context=RECORDED)
 
     def early_end(self) -> Stop | None:
         """Return where training stopped early, or None if it did not.
