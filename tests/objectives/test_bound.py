@@ -58,6 +58,14 @@ class UpperBound(Objective):
         return bound._replace(value=-bound.value)
 
 
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_bound_of_a_float64_model_takes_float32_examples(name: str, linear: LinearGaussian) -> None:
+    x, objective = linear.data(3).astype(np.float32), OBJECTIVES.build(OBJECTIVES.member(name))
+    found, expected = (objective.bound(linear.vae(), each, seed=0) for each in (x, x.astype(np.float64)))
+    np.testing.assert_array_equal(found.value, expected.value)
+    assert found.value.dtype == tf.float64
+
+
 def test_trainer_refuses_an_upper_bound_before_its_first_step() -> None:
     vae, x = builders.model(), builders.data("bernoulli")
     before = [variable.numpy() for variable in vae.variables]

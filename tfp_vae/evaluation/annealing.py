@@ -293,7 +293,7 @@ class _Annealer:
         width = z.shape[0] * z.shape[1]
         for part in slices(len(path.betas), max(1, TRANSITIONS_PER_CALL // width)):
             limits = tf.constant(part.start), tf.constant(part.stop)
-            chains = _Chains(*advance(x, fold(seed, 1), gains, betas, *limits, chains))
+            chains = _Chains(*advance(tf.cast(x, z.dtype), fold(seed, 1), gains, betas, *limits, chains))
             self._progress((part.stop - part.start) * width)
         return chains
 

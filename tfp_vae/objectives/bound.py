@@ -110,7 +110,8 @@ class Objective(abc.ABC):
             tensors are not checked, see `VAE.examples`.
         """
         self._check_model(vae)
-        return self._bound(vae, vae.examples(x, f"The objective {type(self).__name__}"), fold(seed), step)
+        x = tf.cast(vae.examples(x, f"The objective {type(self).__name__}"), vae.dtype)
+        return self._bound(vae, x, fold(seed), step)
 
     @final
     def loss(self, vae: VAE, x: Batch | Array, *, seed: int | Seed, step: int | Tensor = 0) -> Tensor:

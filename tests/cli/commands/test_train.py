@@ -314,13 +314,15 @@ def test_a_run_without_enough_memory_leaves_its_folder_free(
 
 
 @pytest.mark.slow
-def test_float64_lasts_from_training_to_scores(here: Path) -> None:
+@pytest.mark.parametrize("likelihood", ["bernoulli", "normal"])
+def test_float64_lasts_from_training_to_scores(likelihood: str, here: Path) -> None:
     call("train", "--dtype", "float64", "--hidden", "8", "--epochs", "1", "--steps-per-epoch", "2", "--run-dir", "run",
-         "--no-plots", *GRAPH)  # fmt: skip
+         "--likelihood", likelihood, "--no-plots", *GRAPH)  # fmt: skip
     run = Run.open(Path("run"))
     assert run.config().model.dtype == "float64"
     assert LoadedRun(run).vae.dtype == np.float64
-    call("evaluate", "--run", "run", "--iw-samples", "3", "--max-examples", "5")
+    call("evaluate", "--run", "run", "--iw-samples", "3", "--max-examples", "5", "--refine", "local:steps=2",
+         "--ais-steps", "2", "--ais-chains", "2", "--ais-examples", "2")  # fmt: skip
     np.save("new.npy", np.zeros((2, 8, 8)))
     scores = answer("score", "--run", "run", "--data", "new.npy", "--iw-samples", "3")
     assert np.isfinite(scores["log_likelihood"])

@@ -28,6 +28,14 @@ def test_joint_density_is_that_of_likelihood_and_prior(joint_and_z: tuple[Joint,
     np.testing.assert_allclose(joint.log_prob(z), expected, rtol=1e-12)
 
 
+def test_joint_density_of_a_float64_model_takes_float32_examples(linear: LinearGaussian) -> None:
+    vae, x = linear.vae(), linear.data(3).astype(np.float32)
+    z = tf.constant(np.random.default_rng(0).normal(size=(7, 3, linear.latent_dim)))
+    expected = Joint(vae, x.astype(np.float64), 7).value_and_slope(z)
+    for part, same in zip(Joint(vae, x, 7).value_and_slope(z), expected, strict=True):
+        np.testing.assert_array_equal(part, same)
+
+
 def test_slope_agrees_with_finite_differences(joint_and_z: tuple[Joint, tf.Tensor]) -> None:
     joint, z = joint_and_z
     value, slope = joint.value_and_slope(z)

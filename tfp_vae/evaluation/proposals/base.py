@@ -54,14 +54,14 @@ class Joint:
 
     Args:
       vae: the model.
-      x: the examples, [B, *event_shape].
+      x: the examples, [B, *event_shape], of any type.
       chunk: samples of each example decoded at once.
       rows: fewest values of z that are decoded at once. If the samples are fewer, zeros are added.
     """
 
     def __init__(self, vae: VAE, x: Array, chunk: int, rows: int = 1) -> None:
-        self.vae, self._x, self._chunk, self._rows = vae, x, chunk, rows
-        self._prior = vae.prior()
+        self.vae, self._prior, self._chunk, self._rows = vae, vae.prior(), chunk, rows
+        self._x = tf.cast(x, self._prior.dtype)
 
     def _chunk_of(self, samples: int) -> int:
         """Return how many of the samples are decoded at once."""
