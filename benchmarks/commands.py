@@ -32,7 +32,7 @@ class Cost(NamedTuple):
 
 @final
 class Usage(NamedTuple):
-    """What one run of a command took: the time until it ended, the CPU time of all its threads, and its peak memory."""
+    """The time of one run of a command, the CPU time of all its threads, and its peak memory."""
 
     seconds: float
     cpu_seconds: float
@@ -71,7 +71,7 @@ def measure_commands(folder: Path, repeats: int = 3) -> list[dict[str, Any]]:
 
 
 def run_command(command: Sequence[str], until: re.Pattern[bytes] | None = None) -> Usage:
-    """Run a command and return what it took. If a pattern is given, the time ends when a line of stderr matches it.
+    """Run a command and return its time and memory. A pattern stops the clock at the first line of stderr that matches.
 
     The command runs without PYTHONPATH, so it uses the installed package and not this folder's.
 

@@ -48,7 +48,7 @@ def write_tables(folder: Path) -> None:
 
 
 def measure_starts(programs: Sequence[str], folder: Path, repeats: int) -> dict[str, list[list[Usage]]]:
-    """Return what each command took: by name, for each program, in each repeat.
+    """Return the time and memory of each command by name, for each program and each repeat.
 
     Args:
       programs: the paths of the programs, which take turns.
