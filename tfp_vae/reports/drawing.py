@@ -122,7 +122,7 @@ def columns(run_data: RunData) -> Figure:
     """Draw the marginal of each column, of test examples and of as many draws from p(x), but at least a thousand."""
     x, data = run_data.test.x, run_data.config.data
     made = sample(run_data.restored, max(len(x), LEAST_DRAWS), seed=run_data.seed, show="draw")
-    names = run_data.config.data.features or [f"value {i}" for i in range(x.shape[1])]
+    names = data.features or [f"value {i}" for i in range(x.shape[1])]
     title = f"Columns of {len(x):,} {run_data.split} examples and of {len(made):,} draws from p(x)"
     return distributions.column_marginals(data.unscaled(x), data.unscaled(made), names, title)
 
