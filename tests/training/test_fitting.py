@@ -202,6 +202,15 @@ def test_resuming_with_other_data_raises_an_error(other: str, x: np.ndarray) -> 
     assert len(history) == 2
 
 
+def test_resuming_with_other_noise_raises_an_error() -> None:
+    levels = np.random.default_rng(0).integers(0, 4, (40, 4))
+    plain, noisy = (tv.data.load(levels, scaling="standard", dequantization=name) for name in ("none", "uniform"))
+    vae = tv.build(plain, latent_dim=2, likelihood="normal", hidden=(4,))
+    history = fit(vae, plain, epochs=1, batch_size=40, execution="eager")
+    with pytest.raises(DataError, match="with the same `dequantization`"):
+        fit(vae, noisy, epochs=2, batch_size=40, execution="eager", resume=history.snapshot)
+
+
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [

@@ -358,20 +358,25 @@ class Training:
         if self._captured is None or self._captured[0] != self.step:
             self._captured = self.step, self._state.capture()
         variables = self._captured[1]
-        epochs, fingerprint = tuple(self.history), self._dataset.fingerprint()
-        return Snapshot(self.step, self.totals, variables, self._seconds, epochs, self.best, fingerprint)
+        epochs, data = tuple(self.history), self._digest()
+        return Snapshot(self.step, self.totals, variables, self._seconds, epochs, self.best, data)
+
+    def _digest(self) -> str:
+        """Return a text that differs for other data and for other noise on them."""
+        return f"{self._dataset.fingerprint()} {self._dataset.dequantization}"
 
     def resume(self, snapshot: Snapshot) -> None:
         """Continue from a snapshot. Seeds and schedules follow from its step.
 
         Raises:
-          DataError: the snapshot belongs to a training on other data.
+          DataError: the snapshot belongs to a training on other data, or with another dequantization.
           RunError: the snapshot does not fit the model.
         """
-        if snapshot.fingerprint and snapshot.fingerprint != self._dataset.fingerprint():
+        if snapshot.data and snapshot.data != self._digest():
             raise DataError(
                 f"{self._dataset.name}: `resume` belongs to a training on other data. Pass the same training and "
-                "validation examples. To train this model on other data, leave out `resume`."
+                "validation examples with the same `dequantization`. To train this model on other data, leave out "
+                "`resume`."
             )
         self._state.restore(snapshot.variables)
         self.step, self.totals, self._seconds = snapshot.step, snapshot.totals, snapshot.seconds

@@ -129,7 +129,7 @@ class Snapshot(NamedTuple):
     seconds: the time that the epoch has taken so far.
     epochs: records of the finished epochs.
     best: the best weights, if a `BestWeights` callback keeps them.
-    fingerprint: the digest of the data, or "" if the caller of `fit` compares the data.
+    data: the digest of the data and their dequantization, or "" if the caller of `fit` compares them.
     """
 
     step: int
@@ -138,7 +138,7 @@ class Snapshot(NamedTuple):
     seconds: float = 0.0
     epochs: tuple[Epoch, ...] = ()
     best: Best | None = None
-    fingerprint: str = ""
+    data: str = ""
 
 
 def best_epoch(epochs: Iterable[Epoch]) -> int:
