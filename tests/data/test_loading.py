@@ -299,7 +299,7 @@ class TestOwnArrays:
 
     @pytest.mark.parametrize("arrays", ["first", "z=first", "x_train=", "x_mine=first"])
     def test_refuses_unknown_roles(self, arrays: str) -> None:
-        with pytest.raises(UsageError, match=r"^`arrays`: expected roles of arrays"):
+        with pytest.raises(UsageError, match=r"^`arrays`: expected roles of arrays, .*, found '[^(]*'[.]$"):
             load({"first": np.zeros((9, 2))}, arrays=arrays)
 
     def test_warns_of_arrays_that_are_not_used(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

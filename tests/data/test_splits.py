@@ -110,9 +110,19 @@ def test_default_shares_written_out_give_the_default_splits() -> None:
         np.testing.assert_array_equal(part, other)
 
 
-@pytest.mark.parametrize("shares", ["0.8,0.1", "0.8,0.1,0.2", "0,0.5,0.5", "1.2,-0.1,-0.1", "a,b,c", "nan,0.5,0.5"])
-def test_shares_that_are_no_three_shares_are_refused(shares: str) -> None:
-    with pytest.raises(ValueError, match="split_fractions"):
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ("0.8,0.1", "expected three shares that sum to 1, such as 0.8,0.1,0.1, found 0.8,0.1."),
+        ((0.8, 0.1, 0.2), "expected three shares that sum to 1, such as 0.8,0.1,0.1, found 0.8,0.1,0.2."),
+        ("0,0.5,0.5", "expected a share of training examples above 0, found 0,0.5,0.5."),
+        ("1.2,-0.1,-0.1", "expected a number of at most 1, found '1.2'."),
+        ("a,b,c", "expected a number, found 'a'."),
+        ("nan,0.5,0.5", "expected a finite number, found 'nan'."),
+    ],
+)
+def test_shares_that_are_no_three_shares_are_refused(shares: object, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(f'`split_fractions`: {message}')}$"):
         split(split_fractions=shares)
 
 

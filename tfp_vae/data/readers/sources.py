@@ -91,11 +91,12 @@ def join_roles(value: T) -> T | tuple[str, ...]:
 
 
 def check_roles(pairs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return texts such as `x_train=first`, or raise ValueError if one has no role or no name."""
+    """Return texts such as `x_train=first`, or raise UsageError if one has no role or no name."""
     for pair in pairs:
         role, _, name = pair.partition("=")
         if not name or role_of(role) is None:
-            raise ValueError("expected roles of arrays, such as x_train=first,y_train=second")
+            example = "x_train=first,y_train=second"
+            raise UsageError(f"expected roles of arrays, such as {example}, found {pair!r}")
     return pairs
 
 
@@ -105,9 +106,12 @@ def as_name(value: T) -> T | str:
 
 
 def check_fractions(shares: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the shares of three splits, or raise ValueError if they do not sum to 1 or leave none for training."""
-    if len(shares) != len(SPLITS) or not math.isclose(sum(shares), 1, abs_tol=1e-6) or not shares[0]:
-        raise ValueError("expected the shares of train, validation and test examples, which sum to 1: 0.8,0.1,0.1")
+    """Return the shares of three splits, or raise UsageError if they do not sum to 1 or leave none for training."""
+    found = ",".join(f"{share:g}" for share in shares)
+    if len(shares) != len(SPLITS) or not math.isclose(sum(shares), 1, abs_tol=1e-6):
+        raise UsageError(f"expected three shares that sum to 1, such as 0.8,0.1,0.1, found {found}")
+    if not shares[0]:
+        raise UsageError(f"expected a share of training examples above 0, found {found}")
     return shares
 
 
