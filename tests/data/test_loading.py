@@ -402,8 +402,9 @@ def test_file_with_the_name_of_a_data_set_causes_a_warning(
 def test_shares_of_splits_of_data_in_memory(source: str, caplog: pytest.LogCaptureFixture) -> None:
     x = np.random.default_rng(0).normal(size=(40, 2))
     data = {"array": x, "table": pd.DataFrame(x), "pair": (x, np.arange(40))}[source]
-    assert load(data, split_fractions=(0.5, 0.3, 0.2)).sizes() == {"train": 20, "validation": 12, "test": 8}
     with caplog.at_level("INFO", "tfp_vae"):
+        assert load(data, split_fractions=(0.5, 0.3, 0.2)).sizes() == {"train": 20, "validation": 12, "test": 8}
+        assert "split_fractions" not in caplog.text
         assert load(data).sizes() == {"train": 32, "validation": 4, "test": 4}
     assert "Set `split_fractions` for other shares." in caplog.text
     with pytest.raises(UsageError, match="split_fractions"):

@@ -142,7 +142,7 @@ def load(
         doubt = scaling_doubt(raw.profile, chosen)
         if doubt is not None and raw.profile.largest > 1:
             logger.warning("%s: %s", raw.name, doubt)
-    if raw.held_out:
+    if raw.held_out and raw.reading.split_fractions is None:
         logger.info("%s: splits are %s. Set `split_fractions` for other shares.", raw.name, raw.split_rule)
     if raw.profile.lack is not None:
         logger.warning("%s: %s.", raw.name, raw.profile.lack)
