@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
@@ -545,8 +545,10 @@ def stored_data(config: RunConfig) -> Dataset:
     data = config.data
     splits = read_splits(path, data.event_shape)
     train, validation, test = (splits[name] for name in SPLITS)
-    found = Dataset(str(path), data.split_rule, train, validation, test, data.reading, data.scaling)
-    return replace(found, dequantization=data.dequantization)
+    noise = data.dequantization
+    return Dataset(
+        str(path), data.split_rule, train, validation, test, data.reading, data.scaling, dequantization=noise
+    )
 
 
 def prepare_for(config: RunConfig, data: Dataset) -> Dataset:
