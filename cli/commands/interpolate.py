@@ -132,7 +132,7 @@ def command(
                 raise UsageError(f"--pair: expected indices from 0 to {size - 1}, found {index}.")
         chosen = list(pairs) or random_pairs(size, count, seed)
         origin, ends = examples.origin, [[int(examples.places[i]) for i in pair] for pair in chosen]
-        source = f"{origin['split'] or 'new'} examples{as_seen(config).removeprefix('data').replace(', ', ', seen ')}"
+        source = as_seen(config, f"{origin['split'] or 'new'} examples", ", seen ")
     restored = output.restore(found, weights)
     from tfp_vae.evaluation import latent_space
 

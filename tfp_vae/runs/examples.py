@@ -69,11 +69,17 @@ def split_to_show(dataset: Dataset) -> str:
     return next(name for name in ("test", "validation", "train") if len(dataset.splits[name]))
 
 
-def as_seen(config: RunConfig) -> str:
-    """Return the label for examples as the model sees them."""
+def as_seen(config: RunConfig, name: str = "data", joint: str = ", ") -> str:
+    """Return a label for examples as the model sees them, such as `data, binarized`.
+
+    Args:
+      config: the run's.
+      name: the label for the examples themselves.
+      joint: between the name and the word for their change.
+    """
     if config.data.noise is not None:
-        return "data, dequantized"
-    return "data" if config.data.binarization.name == "none" else "data, binarized"
+        return f"{name}{joint}dequantized"
+    return name if config.data.binarization.name == "none" else f"{name}{joint}binarized"
 
 
 class View(NamedTuple):
