@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation.metrics import Measure
 
 BINARIZED_AT_RANDOM = (
-    "warning: Scores may differ between copies of an example, because its grey values are binarized at random, by its "
-    "index. To score grey levels themselves, train with --likelihood discretized-logistic, categorical or "
+    "warning: Scores may differ between copies of an example, because grey values are binarized at random, differently "
+    "at each index. To score grey levels themselves, train with --likelihood discretized-logistic, categorical or "
     "continuous-bernoulli."
 )
 
 UNKNOWN_ERROR = f"the effective sample size is below {FEWEST_EFFECTIVE}"
 
 NOISY = (
-    "warning: Scores differ a little between copies of an example, because its levels get random noise, by its index."
+    "warning: Scores differ a little between copies of an example, because levels get random noise, differently at "
+    "each index."
 )
 
 

@@ -110,8 +110,8 @@ class Uniform(Dequantization):
     ```
 
     Args:
-      step: the distance of two levels, in units of the data. (The scaling `pixels` divides it as the data.) By default
-        1 for whole numbers, and 1/(L - 1) for L levels from 0 to 1.
+      step: the distance of two levels, in units of the data. Under the scaling `pixels` it is that of the divided data,
+        such as 1/255. By default 1 for whole numbers, and 1/(L - 1) for L levels from 0 to 1.
     """
 
     step: Positive | None = field(default=None, kw_only=True)
