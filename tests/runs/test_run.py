@@ -273,8 +273,8 @@ class TestExtending:
         changed = [*copied.extend(3, learning_rate=5e-4), *copied.extend(3, early_stopping=9)]
         config = copied.config()
         assert tuple(changed) == config.changes
-        assert [line.partition("changed on resuming: ")[2] for line in copied.path("train.log").read_text().splitlines()
-                if "changed" in line] == list(map(str, changed))  # fmt: skip
+        logged = [line for line in copied.path("train.log").read_text().splitlines() if "changed" in line]
+        assert [line.partition("changed on resuming: ")[2] for line in logged] == list(map(str, changed))
         assert config.training.learning_rate == 5e-4
         assert [tuple(dict(change).values()) for change in config.changes] == [
             ("epochs", 3, 24, 2, 3),
