@@ -196,8 +196,8 @@ class Checkpoints(Callback):
         self._ended, self._took = time.monotonic(), 0.0
         self._written: int | None = None
 
-    def read(self, expected: Mapping[str, Any]) -> Snapshot | None:
-        """Return the state in the run's checkpoint, or None if training has not begun.
+    def read(self, expected: Mapping[str, Any]) -> Snapshot:
+        """Return the state in the run's checkpoint.
 
         Args:
           expected: shapes and types of the variables, from `checkpoint.shapes`.
@@ -205,12 +205,11 @@ class Checkpoints(Callback):
         Raises:
           RunError: the checkpoint is missing, damaged or belongs to another run.
         """
-        if self._run.has_checkpoint():
-            saved = self._run.checkpoint(expected)
-            steps, distortion, rate = saved.epoch_sums
-            totals = Totals(int(steps), float(distortion), float(rate))
-            epochs = tuple(Epoch(**line) for line in saved.history)
-            self.good = Snapshot(saved.step, totals, saved.variables, saved.seconds, epochs, saved.best)
+        saved = self._run.checkpoint(expected)
+        steps, distortion, rate = saved.epoch_sums
+        totals = Totals(int(steps), float(distortion), float(rate))
+        epochs = tuple(Epoch(**line) for line in saved.history)
+        self.good = Snapshot(saved.step, totals, saved.variables, saved.seconds, epochs, saved.best)
         return self.good
 
     def begin(self, training: Training) -> None:
