@@ -10,6 +10,9 @@ the command line and config files share this check, so they refuse the same valu
 A name is one of three: an entry of the table, a name that an installed package offers as an entry point of the group
 `tfp_vae.<group>`, or an import path `package.module:Name`. Because a module runs code when it is imported, import paths
 in a run's config need permission, see `allow_code`.
+
+Wrong arguments raise errors that name the setting and suggest the nearest one: `record` is for the classes in tables,
+`BaseRecord` for nested records such as a run's config, and `check_keywords` for all other functions and classes.
 """
 
 from __future__ import annotations
