@@ -87,8 +87,7 @@ class Split:
         """Return some of the examples. Any NumPy index of the first axis selects them."""
         columns = (self.y, self.names, self.lines)
         y, names, lines = (None if column is None else column[rows] for column in columns)
-        part, scaling, dequantization = self.part, self.scaling, self.dequantization
-        return Split(self.x[rows], y, self.source_rows()[rows], names, part, scaling, lines, dequantization)
+        return replace(self, x=self.x[rows], y=y, rows=self.source_rows()[rows], names=names, lines=lines)
 
     @property
     def noise(self) -> UniformNoise | None:
