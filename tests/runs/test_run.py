@@ -191,6 +191,15 @@ class TestFinding:
         assert [run.folder.name for run in finished_runs(tmp_path)] == ["old", "new"]
         assert {run.folder.name for run in all_runs(tmp_path)} == {"old", "new", "unfinished"}
 
+    def test_the_call_that_an_error_recommends_lists_the_runs(self, copied: Run) -> None:
+        with pytest.raises(RunError, match=r"`all_runs\('(.*)'\)` lists the runs that are there") as caught:
+            Run.open(f"{copied.folder.parent}/none")
+        folder = str(caught.value).split("'")[-2]
+        assert [run.folder for run in all_runs(folder)] == [copied.folder]
+        assert Run.open(str(copied.folder)).folder == Run(str(copied.folder)).folder == copied.folder
+        with pytest.raises(RunError, match="already holds a run"):
+            Run.create(str(copied.folder), copied.config())
+
     def test_folders_of_the_same_second_differ(self, tmp_path: Path) -> None:
         folders = [runs.new_folder(tmp_path, "/some where/my data.npy") for _ in range(3)]
         assert len(set(folders)) == 3

@@ -271,7 +271,7 @@ def load(
       RunError: the run is missing or damaged, or it needs code that is not known or not allowed.
     """
     with registry.allow_code() if allow_code else contextlib.nullcontext():
-        return LoadedRun(Run.open(Path(folder)), weights, builder=builder).vae
+        return LoadedRun(Run.open(folder), weights, builder=builder).vae
 
 
 @final

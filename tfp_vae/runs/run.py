@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
 import re
 import shutil
 import time
@@ -75,9 +76,9 @@ class Run:
       folder: the run's folder. It need not exist yet, and the constructor neither reads nor creates it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files = Files(folder)
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.files = Files(self.folder)
         self._newest_is_sound = False
         self._warned = set[str]()
 
@@ -101,7 +102,7 @@ class Run:
             return table(repr(self), [("damaged", error)])
 
     @classmethod
-    def create(cls, folder: Path, config: RunConfig) -> Run:
+    def create(cls, folder: str | os.PathLike[str], config: RunConfig) -> Run:
         """Create the folder of a new run and write its config.
 
         Args:
@@ -113,8 +114,8 @@ class Run:
           DiskError: the folder or the config could not be written.
         """
         cls.refuse_existing(folder)
-        storage.make_folder(folder)
         run = cls(folder)
+        storage.make_folder(run.folder)
         with run.claim():
             cls.refuse_existing(folder)  # again, because another process may have created a run before the lock
             run.write(CONFIG, config.model_dump(mode="json"))
@@ -122,8 +123,9 @@ class Run:
         return run
 
     @classmethod
-    def refuse_existing(cls, folder: Path) -> None:
+    def refuse_existing(cls, folder: str | os.PathLike[str]) -> None:
         """Raise RunError if the folder holds a run, the remains of one, or any other file that is not hidden."""
+        folder = Path(folder)
         if cls(folder).exists():
             raise RunError(
                 f"{folder}: this folder already holds a run. Choose another folder, or continue the run with `resume`."
@@ -149,12 +151,13 @@ class Run:
             )
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
+    def open(cls, folder: str | os.PathLike[str]) -> Run:
         """Return the run in a folder.
 
         Raises:
           RunError: the folder does not exist, or it has no config.
         """
+        folder = Path(folder)
         with read_errors(folder):
             run = cls(folder)
             if run.exists():
@@ -616,11 +619,12 @@ def new_folder(runs_dir: Path, dataset: str) -> Path:
 
 
 @check_keywords
-def all_runs(runs_dir: Path) -> list[Run]:
+def all_runs(runs_dir: str | os.PathLike[str]) -> list[Run]:
     """Return the runs in a folder by the time their config was written, oldest first.
 
     Unfinished and damaged runs are included, because any folder with a config is a run.
     """
+    runs_dir = Path(runs_dir)
     with read_errors(runs_dir):
         folders = [path for path in runs_dir.iterdir() if path.is_dir()] if runs_dir.is_dir() else []
     runs = [run for run in map(Run, folders) if run.exists()]
@@ -628,7 +632,7 @@ def all_runs(runs_dir: Path) -> list[Run]:
 
 
 @check_keywords
-def finished_runs(runs_dir: Path) -> list[Run]:
+def finished_runs(runs_dir: str | os.PathLike[str]) -> list[Run]:
     """Return the finished runs in a folder by the time their training ended, oldest first.
 
     Runs with epochs that were added later and are not trained yet are left out.
@@ -649,8 +653,8 @@ def find(run: str | None, runs_dir: str) -> Run:
       RunError: the folder holds no run, or `runs_dir` has no finished run.
     """
     if run:
-        return Run.open(Path(run))
-    finished = finished_runs(Path(runs_dir))
+        return Run.open(run)
+    finished = finished_runs(runs_dir)
     if not finished:
         here = finished_runs(Path())
         which = f"such as {str(here[-1].folder)!r}" if here else "the folder of a training"
