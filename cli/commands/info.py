@@ -19,23 +19,25 @@ from .. import console, options
 
 TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBACKS, "refinements": REFINEMENTS}
 
+HELP = f"""Show versions, a run's configuration or a table of names.
+
+Without arguments, prints versions and devices. A TOPIC lists its names and settings: {", ".join(TOPICS)}.
+"""
+
 
 @click.command(
     cls=options.Command,
+    help=HELP,
     examples=(
         "tfp-vae info posteriors",
         "tfp-vae info --run runs/mnist",
     ),
 )
-@click.argument("topic", type=options.Choice(list(TOPICS)), required=False)
+@click.argument("topic", type=options.Choice(list(TOPICS)), required=False, metavar="[TOPIC]")
 @options.option("--run", group=options.RUN, type=options.PLACE, help="Show the configuration of this run.")
 @options.json_option
 @options.debug_option
 def command(topic: str | None, run: str | None, as_json: bool) -> None:
-    """Show versions, a run's configuration or a table of names.
-
-    Without arguments, prints versions and devices. A TOPIC lists its names and settings.
-    """
     if topic is not None and run is not None:
         raise UsageError(f"{topic} and --run were both given. Keep one.")
     if run is not None:

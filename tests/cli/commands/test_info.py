@@ -11,6 +11,7 @@ from tests.helpers.commands import (
     call,
     one_sentence,
 )
+from tfp_vae.cli.commands.info import TOPICS
 from tfp_vae.runs.run import Run
 
 
@@ -22,6 +23,12 @@ def test_topic_lists_every_member_with_a_summary(topic: str) -> None:
     assert all(member["summary"] for member in members)
     shown = call("info", topic).stdout
     assert all(member["name"] in shown for member in members)
+
+
+def test_help_names_every_topic_and_breaks_no_word() -> None:
+    text = call("info", "--help").stdout
+    assert "info [OPTIONS] [TOPIC]" in text
+    assert [topic for topic in TOPICS if topic not in text] == []
 
 
 def test_unknown_topic_suggests_the_nearest() -> None:
