@@ -38,6 +38,7 @@ Without arguments, prints versions and devices. A TOPIC lists its names and sett
 @options.json_option
 @options.debug_option
 def command(topic: str | None, run: str | None, as_json: bool) -> None:
+    """Print versions, a run's configuration or a table, see `HELP`."""
     if topic is not None and run is not None:
         raise UsageError(f"{topic} and --run were both given. Keep one.")
     if run is not None:

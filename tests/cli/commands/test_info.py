@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from tfp_vae.cli.commands.info import TOPICS
 
 import tfp_vae
 from tests.helpers.commands import (
     call,
     one_sentence,
 )
-from tfp_vae.cli.commands.info import TOPICS
 from tfp_vae.runs.run import Run
 
 
