@@ -18,10 +18,10 @@ SCATTER, DEFAULT = "latent-scatter", "pca"
 
 HELP = """Draw pictures of a run into its folder.
 
-Name the pictures, or get all that the run can have.
+Name the pictures, or get all that the run can have. Pictures with a star take minutes, so you must name them.
 
 \b
-""" + "\n".join(f"  {name:<18} {picture.summary}" for name, picture in RUN_PICTURES.items())
+""" + "\n".join(f"  {name:<18} {picture.summary}{' *' * picture.on_request}" for name, picture in RUN_PICTURES.items())
 
 
 @click.command(

@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers.figures import pixels
 from tfp_vae import plots
+from tfp_vae.plots.curves import mean_text
 
 
 def test_learning_curves_show_three_terms_of_two_splits() -> None:
@@ -119,3 +120,45 @@ def test_axis_of_many_rates_omits_ticks() -> None:
     axes = plots.rate_bars(np.arange(100.0), np.ones(100, bool)).axes[0]
     assert len(axes.get_xticks()) <= 24
     assert axes.get_xticklabels()[0].get_text() == "$z_{100}$"
+
+
+def test_gaps_have_their_means_with_errors_and_a_point_for_each_example(rng: np.random.Generator) -> None:
+    gaps, errors = rng.normal(1, 0.5, (2, 30)), rng.random((2, 30))
+    figure = plots.gap_parts(gaps, errors, "Gaps of $x")
+    means, points = figure.axes
+    np.testing.assert_allclose([bar.get_height() for bar in means.patches], gaps.mean(axis=1))
+    ends = means.collections[0].get_segments()
+    np.testing.assert_allclose([np.ptp(end[:, 1]) / 2 for end in ends], gaps.std(axis=1, ddof=1) / np.sqrt(30))
+    labels = [label.get_text() for label in means.get_xticklabels()]
+    assert labels[0] == f"approximation\n{gaps[0].mean():.2f} ± {gaps[0].std(ddof=1) / np.sqrt(30):.2f}"
+    across, up, dots = points.collections
+    np.testing.assert_allclose(dots.get_offsets(), gaps.T)
+    np.testing.assert_allclose([np.ptp(bar[:, 0]) / 2 for bar in across.get_segments()], errors[0])
+    np.testing.assert_allclose([np.ptp(bar[:, 1]) / 2 for bar in up.get_segments()], errors[1])
+    assert figure.get_suptitle() == r"Gaps of \$x"
+
+
+def test_gaps_of_many_examples_have_no_error_bars_and_count_those_out_of_view(rng: np.random.Generator) -> None:
+    gaps = rng.random((2, 1_000))
+    gaps[:, 7] = 50.0
+    points = plots.gap_parts(gaps, np.ones((2, 1_000)), "Gaps").axes[1]
+    assert len(points.collections) == 1
+    (low, high), beyond = points.get_xlim(), int(points.get_title().split()[2])
+    assert low < 0 < high < 2
+    cut = [np.sort(part)[[1, -2]] for part in gaps]
+    assert beyond == np.any([(part < a) | (part > b) for part, (a, b) in zip(gaps, cut, strict=True)], axis=0).sum()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [(0.2, "1.23 ± 0.20"), (0.0021, "1.234 ± 0.002"), (np.nan, "1.23"), (np.inf, "1.23")]
+)
+def test_error_of_a_mean_is_never_rounded_to_zero(error: float, text: str) -> None:
+    assert mean_text(1.2341, error) == text
+
+
+def test_gaps_of_one_example_have_its_monte_carlo_errors() -> None:
+    means = plots.gap_parts(np.array([[0.5], [1.5]]), np.array([[0.1], [np.nan]]), "Gaps").axes[0]
+    assert [label.get_text() for label in means.get_xticklabels()] == [
+        "approximation\n0.50 ± 0.10",
+        "amortization\n1.50",
+    ]

@@ -20,6 +20,7 @@ from tests.helpers.runs import train_run_data
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
+from tfp_vae.evaluation.gaps import Gaps
 from tfp_vae.evaluation.projections import projection
 from tfp_vae.model.latent import ACTIVE_VARIANCE
 from tfp_vae.plots import canvas, description
@@ -32,8 +33,9 @@ from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.results import Assessment, Plan, assess, score
 from tfp_vae.runs.run import Run
 
-OF_IMAGES = {name: picture for name, picture in RUN_PICTURES.items() if name != "columns"}
-"""The pictures that a run on images can have."""
+BY_DEFAULT = {name: picture for name, picture in RUN_PICTURES.items() if not picture.on_request}
+OF_IMAGES = {name: picture for name, picture in BY_DEFAULT.items() if name != "columns"}
+"""The pictures that are drawn unless you name some, of any run and of a run on images."""
 
 SIDE, PITCH = 8, 9
 """Side of a digit, and distance from one tile to the next, in pixels."""
@@ -428,6 +430,34 @@ class TestEvaluation:
         colors = {round(bar.get_height(), 5): rgb(bar.get_facecolor()) for bar in axes.patches}
         assert colors == {round(rates[0], 5): rgb(canvas.PALETTE[9]), round(rates[1], 5): rgb(canvas.PALETTE[0])}
 
+    def test_there_are_no_gaps_without_refinement(self, assessment: Assessment) -> None:
+        assert EVALUATION_PICTURES["evaluation-gaps"].draw(assessment) is None
+
+    @pytest.mark.slow
+    def test_gaps_of_examples_add_up_to_the_distance_from_the_elbo(self, flat: RunData, digits: Dataset) -> None:
+        plan = Plan(iw_samples=(20,), max_examples=15, execution="graph", refine="local:steps=3")
+        found = assess(flat.restored, digits, plan)
+        means, points = EVALUATION_PICTURES["evaluation-gaps"].draw(found).axes
+        offsets = points.collections[-1].get_offsets()
+        distance = found.estimates.log_likelihood - found.estimates.elbo
+        np.testing.assert_allclose(offsets.sum(axis=1), distance, rtol=1e-5)
+        heights = [bar.get_height() for bar in means.patches]
+        np.testing.assert_allclose(heights, [found.result["gaps"][name] for name in ("approximation", "amortization")])
+
+    @pytest.mark.slow
+    def test_gaps_of_a_run_are_those_of_an_evaluation_with_its_seed(
+        self, flat: RunData, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "MOST_REFINED", 4)
+        few = RunData(flat.restored, flat.dataset)
+        axes = draw("gaps", few).axes[1]
+        found = assess(few.restored, digits, Plan(refine="local", seed=few.seed))
+        rows = np.linspace(0, len(few.test) - 1, 4).astype(int)
+        expected = Gaps.of(found.estimates)
+        offsets = np.asarray(axes.collections[-1].get_offsets())
+        np.testing.assert_allclose(offsets[:, 0], expected.approximation[rows], atol=1e-4)
+        np.testing.assert_allclose(offsets[:, 1], expected.amortization[rows], atol=1e-4)
+
     def test_boxes_show_log_p_of_their_classes(self, assessment: Assessment) -> None:
         histogram, boxes = EVALUATION_PICTURES["evaluation-histogram"].draw(assessment).axes
         values, y = assessment.estimates.log_likelihood, assessment.examples.y
@@ -532,6 +562,10 @@ class TestDrawRun:
         filmed = {name for name, picture in RUN_PICTURES.items() if picture.suffix == ".gif"}
         assert set(gallery.applicable(run_data)) == set(OF_IMAGES) - filmed
 
+    def test_picture_that_takes_minutes_is_drawn_only_if_it_is_named(self, flat: RunData) -> None:
+        assert gallery.applicable(flat, ["gaps"]) == ["gaps"]
+        assert "gaps" not in gallery.applicable(flat)
+
     def test_vectors_have_neither_a_manifold_nor_an_animation_of_images(self, vectors: RunData) -> None:
         assert not {"manifold", "decoder-animation"} & set(gallery.applicable(vectors))
         assert {"samples", "reconstructions", "latent-scatter", "extremes"} <= set(gallery.applicable(vectors))
@@ -591,7 +625,7 @@ class TestDrawRun:
         names = {path.stem for path in gallery.draw_run(run_data)}
         assert names >= {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture"}
         missing = missing | ({"columns"} if dataset != "vectors.npz" else set())
-        assert names | missing | {"traversals"} == set(RUN_PICTURES)
+        assert names | missing | {"traversals"} == set(BY_DEFAULT)
         assert not names & missing
 
     @pytest.mark.parametrize("name", ["pca", "tsne"])

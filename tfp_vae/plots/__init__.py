@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tfp_vae.plots.animations import Gif, grid_animation, last_frame, latent_animation
     from tfp_vae.plots.canvas import Figure, Range, description, is_ink, png
-    from tfp_vae.plots.curves import bound_curve, learning_curves, rate_bars
+    from tfp_vae.plots.curves import bound_curve, gap_parts, learning_curves, rate_bars
     from tfp_vae.plots.diagrams import Box, Layer, architecture
     from tfp_vae.plots.distributions import (
         column_marginals,
@@ -41,6 +41,7 @@ _PLACES = {
     "column_marginals": "distributions",
     "description": "canvas",
     "extremes": "rankings",
+    "gap_parts": "curves",
     "grid_animation": "animations",
     "image_grid": "images",
     "is_ink": "canvas",
@@ -72,6 +73,7 @@ __all__ = [
     "column_marginals",
     "description",
     "extremes",
+    "gap_parts",
     "grid_animation",
     "image_grid",
     "is_ink",

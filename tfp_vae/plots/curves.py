@@ -1,4 +1,4 @@
-"""Numbers of a training or an evaluation: learning curves, the bound by sample count, and the rate by dimension."""
+"""Numbers of a training or an evaluation: learning curves, the bound by sample count, rates, and parts of the gap."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.plots.canvas import PALETTE, Figure, style
+from tfp_vae.plots.canvas import PALETTE, TITLE_SIZE, Figure, escape_math, number_text, style
+from tfp_vae.plots.distributions import histogram_range
 
-__all__ = ["bound_curve", "learning_curves", "rate_bars"]
+__all__ = ["bound_curve", "gap_parts", "learning_curves", "rate_bars"]
 
 TRAIN, VALIDATION = PALETTE[0], PALETTE[5]
 
 MOST_TICKS = 24
 """Largest number of named latent dimensions."""
+
+GAPS = {"approximation": PALETTE[5], "amortization": PALETTE[0]}
+"""The two parts of log p(x) - ELBO, and their colours."""
+
+EQUAL_GAPS = "equal gaps: above it the encoder loses more, below it the posterior's family"
+
+MOST_WITH_ERRORS = 100
+"""Largest number of points with error bars. More bars would hide the points."""
+
+SMALL_ERROR = 0.01
+"""Errors below this one are written with three decimals."""
 
 LEAST_BARS = 6
 """Number of bars that fill the width of a figure. With fewer bars, the bars keep this width."""
@@ -110,3 +122,57 @@ def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
         axes.set_xlim(middle - reach, middle + reach)
         figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
+
+
+@check_keywords
+def gap_parts(gaps: np.ndarray, errors: np.ndarray, title: str) -> Figure:
+    """Return a figure with the two parts of log p(x) - ELBO: their means, and one point for each example.
+
+    Means have their standard errors over examples, and up to a hundred points their Monte Carlo errors. Outliers are
+    left out of the view and counted. Noise can make a gap negative.
+
+    Args:
+      gaps: the approximation gap and the amortization gap of each example, [2, N], in nats.
+      errors: their Monte Carlo standard errors, [2, N]. NaN is not plotted.
+      title: text above the figure.
+    """
+    count = gaps.shape[1]
+    spread = gaps.std(axis=1, ddof=1) / math.sqrt(count) if count > 1 else errors[:, 0]
+    with style():
+        figure = Figure(figsize=(9, 4.2), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[1, 2])
+        left.bar(list(GAPS), gaps.mean(axis=1), 0.6, yerr=np.nan_to_num(spread), capsize=4, color=list(GAPS.values()))
+        left.axhline(0, color="black", linewidth=0.8)
+        labels = [f"{name}\n{mean_text(*pair)}" for name, *pair in zip(GAPS, gaps.mean(axis=1), spread, strict=True)]
+        left.set_xticks(range(2), labels)
+        left.set(title="mean over examples", ylabel="nats per example")
+        left.grid(visible=False, axis="x")
+        if count <= MOST_WITH_ERRORS:
+            bars = np.nan_to_num(errors)
+            right.errorbar(*gaps, bars[1], bars[0], fmt="none", ecolor=PALETTE[9], elinewidth=0.7, alpha=0.6, zorder=1)
+        right.scatter(*gaps, s=14 if count <= MOST_WITH_ERRORS else 7, color=PALETTE[0], alpha=0.8, linewidths=0)
+        right.axline((0, 0), slope=1, color="black", linestyle="--", linewidth=0.9, label=EQUAL_GAPS)
+        ends = [histogram_range(part) for part in gaps]
+        right.set_xlim(*limits_with_zero(*ends[0]))
+        right.set_ylim(*limits_with_zero(*ends[1]))
+        low, high = np.array(ends).T[:, :, np.newaxis]
+        beyond = int(((gaps < low) | (gaps > high)).any(axis=0).sum())
+        hidden = f", {beyond:,} beyond the axes" if beyond else ""
+        right.set(title=f"each example{hidden}", xlabel="approximation gap, nats", ylabel="amortization gap, nats")
+        figure.suptitle(escape_math(title), fontsize=TITLE_SIZE)
+        figure.legend(loc="outside lower center", fontsize="small")
+    return figure
+
+
+def mean_text(mean: float, error: float) -> str:
+    """Return a mean with its error as text, with three decimals if the error is small, or alone if it is unknown."""
+    digits = 3 if error < SMALL_ERROR else 2
+    text = number_text(mean, f",.{digits}f")
+    return f"{text} ± {error:.{digits}f}" if math.isfinite(error) else text
+
+
+def limits_with_zero(low: float, high: float) -> tuple[float, float]:
+    """Return the ends of an axis that shows values from `low` to `high` and zero, with a margin."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    margin = 0.06 * (high - low) or 0.5
+    return low - margin, high + margin

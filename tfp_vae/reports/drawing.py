@@ -24,13 +24,14 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose, generator
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.diagnostics import standard_error
-from tfp_vae.evaluation.importance import is_active
+from tfp_vae.evaluation.gaps import Gaps
+from tfp_vae.evaluation.importance import Estimates, is_active
 from tfp_vae.evaluation.paths import path
 from tfp_vae.evaluation.projections import PROJECTIONS, projection
 from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, images, rankings, scatter
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
-from tfp_vae.reports.run_data import RunData
+from tfp_vae.reports.run_data import IW_SAMPLES, RunData
 from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.frames import reel, spread_rows
 from tfp_vae.runs.load import sample
@@ -63,7 +64,8 @@ def applicable(run_data: RunData, names: Sequence[str] = ()) -> list[str]:
 
     Args:
       run_data: the run.
-      names: names from `RUN_PICTURES` to check and return. [default: all that the run can have]
+      names: names from `RUN_PICTURES` to check and return. [default: all that the run can have, except those that are
+        drawn on request only]
 
     Raises:
       UsageError: a name is unknown, or the run cannot have this picture.
@@ -74,7 +76,8 @@ def applicable(run_data: RunData, names: Sequence[str] = ()) -> list[str]:
         problem = RUN_PICTURES[name].problem(run_data)
         if problem is not None:
             raise UsageError(f"{name}: {problem}")
-    return list(names) or [name for name, picture in RUN_PICTURES.items() if picture.problem(run_data) is None]
+    by_default = (name for name, picture in RUN_PICTURES.items() if not picture.on_request)
+    return list(names) or [name for name in by_default if RUN_PICTURES[name].problem(run_data) is None]
 
 
 @check_keywords
@@ -89,7 +92,7 @@ def draw_run(
 
     Args:
       run_data: the run.
-      names: names from `RUN_PICTURES`. [default: all that the run can have]
+      names: names from `RUN_PICTURES`. [default: as `applicable` returns them]
       begin: called with the name of each picture before it is drawn, its number from 1 on, and the number of pictures.
       notify: called with the path of each picture once it is written.
 
@@ -211,6 +214,19 @@ def extremes(run_data: RunData) -> Figure:
     return rankings.extremes(x, values, title, names=names, **run_data.look)
 
 
+def gaps(run_data: RunData) -> Figure:
+    """Draw both gaps of up to a hundred test examples, whose posteriors are refined for this picture."""
+    examples, estimates = run_data.refined
+    return gap_figure(estimates, f"{len(examples):,} {run_data.split} examples, K = {IW_SAMPLES}, refined by local")
+
+
+def gap_figure(estimates: Estimates, what: str) -> Figure:
+    parts = Gaps.of(estimates)
+    errors = np.stack([parts.approximation_error, parts.amortization_error])
+    title = f"log p(x) - ELBO = approximation gap + amortization gap\n{what}"
+    return curves.gap_parts(np.stack([parts.approximation, parts.amortization]), errors, title)
+
+
 def architecture(run_data: RunData) -> Figure:
     """Draw the layers that multiply by weights.
 
@@ -260,7 +276,8 @@ def draw_evaluation(run: Run, assessment: Assessment) -> list[Path]:
 
     Args:
       run: the run.
-      assessment: its evaluation, from `results.assess`. There is no picture of rates without a closed form.
+      assessment: its evaluation, from `results.assess`. There is no picture of rates without a closed form, and none of
+        gaps without a refinement within the posterior's family.
     """
     about = which_evaluation(assessment.result)
     figures = {name: picture.draw(assessment) for name, picture in EVALUATION_PICTURES.items()}
@@ -280,6 +297,13 @@ def evaluation_bound(assessment: Assessment) -> Figure:
 def evaluation_rates(assessment: Assessment) -> Figure | None:
     rates = assessment.result["rate_per_dim"]
     return None if rates is None else curves.rate_bars(np.array(rates), is_active(assessment.estimates))
+
+
+def evaluation_gaps(assessment: Assessment) -> Figure | None:
+    if assessment.result["gaps"] is None:
+        return None
+    template = "{num_examples:,} {split} examples, K = {iw_samples:,}, refined by {refine}"
+    return gap_figure(assessment.estimates, template.format(**assessment.result))
 
 
 def evaluation_histogram(assessment: Assessment) -> Figure:

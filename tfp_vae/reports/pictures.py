@@ -58,6 +58,7 @@ class Picture:
     replaces: the picture of the run that the report leaves out if this one exists.
     suffix: the suffix of its file.
     depends_on_weights: whether weights and seed decide the picture. The file then names them.
+    on_request: whether it takes minutes, so that it is drawn only if you name it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Picture:
     replaces: str = ""
     suffix: Literal[".png", ".gif"] = ".png"
     depends_on_weights: bool = True
+    on_request: bool = False
 
     @property
     def caption(self) -> str:
@@ -80,7 +82,7 @@ class Picture:
     def document_row(self) -> str:
         """The picture's row in `docs/pictures.md`: name, content, and the runs that have it."""
         detail, needs = self.detail.replace("|", "\\|"), ", ".join(need.text for need in self.needs)
-        return f"| `{self.name}` | {detail} | {needs or 'all'} |"
+        return f"| `{self.name}` | {detail} | {needs or 'all'}{', if you name it' * self.on_request} |"
 
     def problem(self, run_data: RunData) -> str | None:
         """Return a sentence on why a run cannot have this picture, or None if it can."""
@@ -145,6 +147,11 @@ SEVERAL_DIMENSIONS = Need(
     "this run has only 1 latent dimension, but 2 are needed.",
 )
 
+GAPS_READING = (
+    "A large amortization gap calls for a wider encoder or longer training, and a large approximation gap for a richer "
+    "posterior."
+)
+GAPS_ALT = "Two bars with the mean of each gap, next to points whose axes are the two gaps"
 
 PICTURES = {
     picture.name: picture
@@ -257,6 +264,15 @@ PICTURES = {
             needs=(SEVERAL_EXAMPLES,),
         ),
         Picture(
+            name="gaps",
+            summary="log p(x) - ELBO in two parts, with errors",
+            reading=GAPS_READING,
+            detail="the approximation gap and the amortization gap of up to 100 test examples, refined by `local`, "
+            "K = 100: the mean of each with its standard error, and one point for each example",
+            alt=GAPS_ALT,
+            on_request=True,
+        ),
+        Picture(
             name="evaluation-bound",
             summary="The importance-weighted bound by number of samples",
             reading="A curve that still rises at the end means that log p(x) is larger.",
@@ -271,6 +287,16 @@ PICTURES = {
             detail="the mean rate of each latent dimension, between Normals only",
             alt="Bars that fall from left to right, one for each latent dimension",
             of="evaluation",
+        ),
+        Picture(
+            name="evaluation-gaps",
+            summary="log p(x) - ELBO of the evaluated examples in two parts",
+            reading=GAPS_READING,
+            detail="the approximation gap and the amortization gap of the evaluated examples, with their errors. Only "
+            "after a refinement within the posterior's family, such as `local`",
+            alt=GAPS_ALT,
+            of="evaluation",
+            replaces="gaps",
         ),
         Picture(
             name="evaluation-histogram",

@@ -12,6 +12,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import latent_space as latent
+from tfp_vae.evaluation.importance import Estimates
 from tfp_vae.evaluation.projections import Projection
 from tfp_vae.model.latent import active_dimensions
 from tfp_vae.model.vae import VAE
@@ -25,8 +26,8 @@ from tfp_vae.runs.run import Run
 
 __all__ = ["RunData"]
 
-MOST_EMBEDDED, MOST_SCORED, IW_SAMPLES = 5_000, 1_000, 100
-"""Largest numbers of embedded and of scored test examples, and importance samples for each score."""
+MOST_EMBEDDED, MOST_SCORED, MOST_REFINED, IW_SAMPLES = 5_000, 1_000, 100, 100
+"""Largest numbers of test examples embedded, scored and refined, and importance samples for each score."""
 
 ELLIPSES, ELLIPSE_DRAWS = 60, 256
 """Number of ellipses of q(z|x), and of draws for each."""
@@ -154,6 +155,16 @@ class RunData:
             places=self.places[rows],
         )
         return examples, found.log_likelihood
+
+    @functools.cached_property
+    def refined(self) -> tuple[Split, Estimates]:
+        """Up to 100 test examples, evenly spread, and estimates from posteriors that are refined for each of them."""
+        rows = spread_rows(len(self.test), MOST_REFINED)
+        examples, places = self.test[rows], self.places[rows]
+        _, found = score(
+            self.restored, examples.x, iw_samples=IW_SAMPLES, refine="local", seed=self.seed, places=places
+        )
+        return examples, found
 
     @property
     def scoring(self) -> str:
