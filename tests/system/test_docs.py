@@ -82,7 +82,8 @@ def relative(path: Path) -> str:
 
 
 TRAINING = {
-    "evaluation/annealing", "evaluation/gaps", "evaluation/proposals/local", "evaluation/proposals/mixture",
+    "evaluation/annealing", "evaluation/effort/settling", "evaluation/gaps",
+    "evaluation/proposals/local", "evaluation/proposals/mixture",
     "runs/build", "runs/load", "runs/results",
     "training/best", "training/callbacks", "training/history", "training/progress", "training/stopping",
 }  # fmt: skip

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation import (
         annealing,
         diagnostics,
+        effort,
         evidence,
         gaps,
         importance,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     )
     from tfp_vae.evaluation.annealing import Annealed, Sandwich, annealed_log_likelihood, sandwich
     from tfp_vae.evaluation.diagnostics import pareto_k
+    from tfp_vae.evaluation.effort.settling import Settled, settle
     from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
     from tfp_vae.evaluation.gaps import Gaps
     from tfp_vae.evaluation.importance import (
@@ -71,6 +73,7 @@ _PLACES = {
     "Projection": "projections",
     "Refinement": "proposals",
     "Sandwich": "annealing",
+    "Settled": "effort.settling",
     "Summary": "importance",
     "active_units": "importance",
     "annealed_log_likelihood": "annealing",
@@ -90,6 +93,7 @@ _PLACES = {
     "rate_per_dimension": "information",
     "reconstruction_error": "information",
     "sandwich": "annealing",
+    "settle": "effort.settling",
     "summarize": "importance",
 }
 
@@ -110,6 +114,7 @@ __all__ = [
     "Projection",
     "Refinement",
     "Sandwich",
+    "Settled",
     "Summary",
     "active_units",
     "annealed_log_likelihood",
@@ -117,6 +122,7 @@ __all__ = [
     "decode",
     "decomposition",
     "diagnostics",
+    "effort",
     "encode",
     "estimate",
     "evidence",
@@ -142,6 +148,7 @@ __all__ = [
     "rate_per_dimension",
     "reconstruction_error",
     "sandwich",
+    "settle",
     "summarize",
 ]
 

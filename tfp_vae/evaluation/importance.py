@@ -30,6 +30,7 @@ from tfp_vae.evaluation.diagnostics import (
     mean_interval,
     standard_error,
 )
+from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Refinement
 from tfp_vae.evaluation.proposals.base import Joint, Proposal
 from tfp_vae.model.compilation import compile_for
@@ -65,6 +66,9 @@ BYTES_PER_DECODED_VALUE = 64
 
 LARGE_SHARE = 0.1
 """The mean of log p(x) has no interval if the error is unknown for a larger share of the examples."""
+
+STAGE = "samples"
+"""The name of an estimator's only stage, see `effort.blocks`."""
 
 FITTING = -1
 """Index that separates the seeds of fitting from those of samples, whose first index is the place of an example."""
@@ -138,9 +142,24 @@ class Estimates(NamedTuple):
         return np.where(self.known, self.spread, math.nan)
 
     @property
+    def reach(self) -> np.ndarray:
+        """The distance from the estimate to the farther end of its interval, in nats, [N]. NaN if it is unknown."""
+        return np.asarray(np.maximum(self.high - self.log_likelihood, self.log_likelihood - self.low))
+
+    @property
     def bias(self) -> np.ndarray:
         """`shortfall` where it is known, else NaN, [N]."""
         return np.where(self.known, self.shortfall, math.nan)
+
+    def replace_rows(self, rows: np.ndarray, part: Estimates) -> Estimates:
+        """Return these estimates with those of some rows [M] replaced by `part`, the estimates of M examples."""
+
+        def replace(column: np.ndarray, values: np.ndarray) -> np.ndarray:
+            column = column.copy()
+            column[rows] = values
+            return column
+
+        return Estimates(*map(replace, self, part))
 
     def rescale(self, log_scale: float) -> Estimates:
         """Return the estimates of values x = a y + b, given those of y and log_scale = sum_i log |a_i|, in nats.
@@ -300,7 +319,7 @@ class Estimator:
             free = psutil.virtual_memory().available // (2 * BYTES_PER_DECODED_VALUE)
             values_per_sample = batch_size * vae.decoder.likelihood.params_size
             chunk_size = max(1, min(DECODED_VALUES, free) // values_per_sample)
-        self._batch_size, self._vae = batch_size, vae
+        self._batch_size, self._iw_samples, self._vae = batch_size, iw_samples, vae
         refinement = REFINEMENTS.resolve(refine)
         refinement.check(vae)
         self._sampler = _Sampler(vae, refinement, iw_samples, sweep, chunk_size, choose(vae, execution))
@@ -310,10 +329,21 @@ class Estimator:
         x: Array | Batch,
         *,
         seed: Seed,
+        rows: np.ndarray | None = None,
         places: np.ndarray | None = None,
         progress: Progress = lambda samples: None,
+        blocks: Blocks = NO_BLOCKS,
     ) -> Estimates:
         """Return the estimates of x [N, *event_shape], see `estimate`.
+
+        Args:
+          x: the examples.
+          seed: a stateless seed, two integers.
+          rows: the indices of the examples to estimate, [M], by default all. A batch is as large as for all of them,
+            so that nothing is compiled again.
+          places: non-negative integers [N] that select each example's draws, by default its index in x.
+          progress: called with the number of importance samples just taken.
+          blocks: keeps finished batches, so that the same call goes on after an interrupt.
 
         Raises:
           UsageError: no example.
@@ -321,15 +351,22 @@ class Estimator:
           RunError: memory is too small even for one sample at a time.
         """
         x = np.asarray(self._vae.examples(x, "Importance sampling"))
-        if len(x) < 1:
+        rows = np.arange(len(x)) if rows is None else rows
+        if len(rows) < 1:
             raise UsageError("expected at least one example, found none.")
         places = np.arange(len(x)) if places is None else places
         size, parts = min(self._batch_size, len(x)), []
-        for part in slices(len(x), size):
+        done = blocks.finished(STAGE)
+        first = len(done[0]) if done else 0
+        if first:
+            parts.append(done)
+            progress(first * self._iw_samples)
+        for part in slices(len(rows) - first, size):
             live = part.stop - part.start
-            rows = np.minimum(np.arange(part.start, part.start + size), len(x) - 1)  # pads the last batch
-            estimates = self._sampler(x[rows], places[rows].astype(np.int32), seed, live, progress)
+            batch = rows[np.minimum(first + np.arange(part.start, part.start + size), len(rows) - 1)]  # pads the last
+            estimates = self._sampler(x[batch], places[batch].astype(np.int32), seed, live, progress)
             parts.append([column[:live] for column in estimates])
+            blocks.keep(STAGE, parts[-1])
         columns = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
         return Estimates(*columns)
 
