@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         named,
         profile,
         readers,
+        schema,
         splits,
         transforms,
     )
@@ -48,6 +49,7 @@ __all__ = [
     "named",
     "profile",
     "readers",
+    "schema",
     "splits",
     "transforms",
 ]

@@ -1,0 +1,99 @@
+"""DataFrames: every type of column becomes texts with hints, and returns as the same values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfp_vae.core.errors import DataError
+from tfp_vae.data.schema import read_table
+from tfp_vae.data.schema.frames import frame_cells, read_parquet
+
+FRAME = pd.DataFrame(
+    {
+        "category": pd.Categorical(["a", "b", None, "a"]),
+        "ordered": pd.Categorical(["low", "top", "low", "mid"], ["low", "mid", "top", "never"], ordered=True),
+        "bool": [True, False, True, True],
+        "boolean": pd.array([True, None, False, True], dtype="boolean"),
+        "Int64": pd.array([1, None, 3, 7], dtype="Int64"),
+        "Float64": pd.array([1.5, None, 3.0, 7.0], dtype="Float64"),
+        "float32": np.array([0.1, 0.2, np.nan, 5], np.float32),
+        "day": pd.to_datetime(["2020-01-01", None, "2020-01-03", "2021-05-05"]),
+        "moment": pd.to_datetime(["2020-01-01 10:00:00", None, "2020-01-03 00:00:00", "2021-05-05 23:59:59"]),
+        "zone": pd.to_datetime(["2020-01-01 10:00:00"] * 3 + [None]).tz_localize("Europe/Berlin"),
+        "text": ["x", "y", None, "x"],
+        "hours": pd.to_timedelta([12, 24, 36, 48], unit="h"),
+        "whole": [1.0, np.nan, 3.0, -4.0],
+    }
+)
+
+TEXTS = {
+    "category": ["a", "b", "", "a"],
+    "ordered": ["low", "top", "low", "mid"],
+    "bool": ["True", "False", "True", "True"],
+    "boolean": ["True", "", "False", "True"],
+    "Int64": ["1", "", "3", "7"],
+    "Float64": ["1.5", "", "3", "7"],
+    "float32": ["0.1", "0.2", "", "5"],
+    "day": ["2020-01-01", "", "2020-01-03", "2021-05-05"],
+    "moment": ["2020-01-01 10:00:00", "", "2020-01-03 00:00:00", "2021-05-05 23:59:59"],
+    "zone": ["2020-01-01 10:00:00"] * 3 + [""],
+    "text": ["x", "y", "", "x"],
+    "hours": ["0.5", "1", "1.5", "2"],
+    "whole": ["1", "", "3", "-4"],
+}
+
+
+def test_every_type_becomes_texts() -> None:
+    cells = frame_cells(FRAME)
+    assert {name: cells.column(name).tolist() for name in cells.names} == TEXTS
+    assert cells.lines.tolist() == [1, 2, 3, 4]
+
+
+def test_types_decide_on_kinds() -> None:
+    schema = read_table(FRAME).schema
+    kinds = {column.name: column.kind for column in schema.columns}
+    assert kinds["ordered"] == "ordinal"
+    assert schema["ordered"].levels == ("low", "mid", "top", "never")
+    assert kinds["bool"] == kinds["boolean"] == "binary"
+    assert kinds["category"] == "category"
+    assert kinds["day"] == kinds["moment"] == "date"
+    assert kinds["zone"] == "constant"
+
+
+def test_observed_cells_return_in_the_texts_of_the_frame() -> None:
+    table = read_table(FRAME)
+    decoded = table.schema.decode(table.values)
+    for column in table.schema.modelled:
+        assert decoded[column.name].tolist() == TEXTS[column.name]
+
+
+def test_parquet_gives_the_same_table(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    FRAME.to_parquet(tmp_path / "t.parquet")
+    cells = read_parquet(tmp_path / "t.parquet")
+    assert {name: cells.column(name).tolist() for name in cells.names} == TEXTS
+    assert cells.hints == frame_cells(FRAME).hints
+
+
+def test_a_damaged_parquet_file_is_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 broken PAR1")
+    with pytest.raises(DataError, match="not a readable Parquet file"):
+        read_parquet(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.DataFrame(), "expected rows and columns"),
+        (pd.DataFrame({"x": []}), "expected rows and columns"),
+        (pd.DataFrame([[1, 2]], columns=["x", "x"]), "found 'x' twice"),
+    ],
+)
+def test_a_frame_without_cells_or_with_repeated_names_is_an_error(frame: pd.DataFrame, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        frame_cells(frame)

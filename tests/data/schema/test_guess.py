@@ -1,0 +1,165 @@
+"""Guesses: the kind of a column by its cells and name, and choices that come before them."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.data.schema.cells import Cells, text_array
+from tfp_vae.data.schema.columns import Column
+from tfp_vae.data.schema.guess import Overrides, guess_schema, revise
+
+
+def cells(**columns: list[str]) -> Cells:
+    size = len(next(iter(columns.values())))
+    return Cells("t.csv", tuple(columns), tuple(map(text_array, columns.values())), np.arange(2, size + 2))
+
+
+def guess(name: str, texts: list[str]) -> Column:
+    return guess_schema(cells(**{name: texts})).columns[0]
+
+
+DRAW = np.random.default_rng(0)
+
+CASES = {
+    "real": ("x", [f"{value:.2f}" for value in DRAW.normal(size=50)]),
+    "positive": ("income", [f"{value:.1f}" for value in DRAW.lognormal(3, 1, size=50)]),
+    "count": ("visits", [str(value) for value in DRAW.poisson(30, size=50)]),
+    "binary": ("sex", ["f", "m", "f"]),
+    "category": ("city", [["Rome", "Oslo", "Bern"][value] for value in DRAW.integers(3, size=50)]),
+    "ordinal": ("grade", [str(value) for value in DRAW.integers(1, 6, size=50)]),
+    "date": ("born", ["1990-02-13", "1985-12-01", "", "2001-03-03"]),
+    "id": ("patient_id", [str(1_000 + 7 * i) for i in range(50)]),
+    "index": ("", [str(i) for i in range(50)]),
+    "constant": ("country", ["FR", "", "FR"]),
+    "dropped": ("remark", [f"text {i // 2}" for i in range(500)]),
+}
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_each_kind_is_guessed_from_typical_cells(kind: str) -> None:
+    column = guess(*CASES[kind])
+    assert column.kind == kind
+    assert column.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "kind"),
+    [
+        ("year", [str(year) for year in range(1990, 2020)][::-1] * 2, "real"),
+        ("temperature", [f"{value:.1f}" for value in np.linspace(270, 310, 30)], "real"),
+        ("zone_code", [str(i % 4) for i in range(40)], "category"),
+        ("children", [str(i % 4) for i in range(40)], "count"),
+        ("age", ["39", "50", "18", "53"], "count"),
+        ("postcode", ["02130", "01001", "02130", "10115"] * 5, "category"),
+        ("member", ["True", "False", "True"], "binary"),
+        ("size", ["S", "M", "XL", "M", "S"], "ordinal"),
+        ("name", ["Ann", "Bob", "Eve", "Tom"], "id"),
+        ("date", ["20040310", "20040311", "20041231"], "date"),
+        ("time", ["18.00.00", "19.00.00", "20.30.00"], "date"),
+        ("population", [str(1_000 * i**4 + 5_000) for i in range(2, 30)], "positive"),
+        ("card", ["1234567890123456", "9934567890123457", "1234567890123459", "8234567890123456"], "id"),
+    ],
+)
+def test_names_and_sizes_decide_between_kinds(name: str, texts: list[str], kind: str) -> None:
+    assert guess(name, texts).kind == kind
+
+
+def test_binary_levels_put_the_negative_word_first() -> None:
+    assert guess("x", ["yes", "no", "yes"]).levels == ("no", "yes")
+    assert guess("x", ["True", "False"]).levels == ("False", "True")
+    assert guess("x", ["10", "9"]).levels == ("9", "10")
+
+
+def test_numbers_keep_their_notation_and_range() -> None:
+    column = guess("x", ["1.234,50", "-3,25", "", "17,00"])
+    assert (column.decimal, column.thousands, column.decimals, column.padded) == (",", ".", 2, True)
+    assert (column.low, column.high, column.share_missing) == (-3.25, 1234.5, 0.25)
+
+
+def test_a_comma_is_a_decimal_mark_if_another_column_says_so() -> None:
+    both = cells(a=["1,234", "5,678", "9,012"], b=["1,5", "2,5", "3,5"])
+    assert guess_schema(both).columns[0].low == 1.234
+    assert guess_schema(both._replace(columns=both.columns[:1], names=("a",))).columns[0].low == 1234
+    alone = both._replace(columns=both.columns[:1], names=("a",), delimiter=";")
+    assert guess_schema(alone).columns[0].low == 1.234
+
+
+def test_suspicious_numbers_are_kept_and_reported_with_the_setting(caplog: pytest.LogCaptureFixture) -> None:
+    column = guess("co", ["-200"] * 4 + ["1.5", "2.5", "0.5", "3.1"])
+    assert column.suspicious == ("-200",)
+    assert "set `missing=-200`" in caplog.text
+
+
+def test_dates_that_fit_two_formats_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    assert guess("d", ["10/03/2004", "01/02/2004"]).format == "%d/%m/%Y"
+    assert "although %m/%d/%Y fits too. Change its `format` in a schema file" in caplog.text
+
+
+def test_a_text_that_is_left_out_is_reported_with_the_setting(caplog: pytest.LogCaptureFixture) -> None:
+    guess(*CASES["dropped"])
+    assert "column 'remark' is left out" in caplog.text
+    assert "`column=remark=category`" in caplog.text
+
+
+def test_one_error_lists_the_words_among_numbers_of_all_columns() -> None:
+    numbers = [f"{i}.5" for i in range(40)]
+    with pytest.raises(DataError) as caught:
+        guess_schema(cells(a=[*numbers, "abc"], b=["x1", *numbers]))
+    text = str(caught.value)
+    assert text.startswith("t.csv: 2 problems.\n  column 'a': expected")
+    assert "found 'abc' (line 42)" in text
+    assert "found 'x1' (line 2)" in text
+    assert "set `missing` to the texts of missing cells" in text
+
+
+def test_overrides_come_before_guesses() -> None:
+    table = cells(age=["1", "2", "2", "3"], pay_a=["5", "6", "9", "1"], pay_b=["1", "2", "7", "-9"], note=["a"] * 4)
+    overrides = Overrides(column="age=category,pay_*=real", drop_columns="note", missing="-9")
+    schema = guess_schema(table, overrides)
+    assert [column.kind for column in schema.columns] == ["category", "real", "real", "dropped"]
+    assert schema["age"].levels == ("1", "2", "3")
+    assert schema["pay_b"].low == 1
+    assert schema["pay_b"].share_missing == 0.25
+    assert guess_schema(table, Overrides(id_column=("age",)))["age"].kind == "id"
+
+
+def test_a_kind_that_does_not_fit_the_cells_is_an_error() -> None:
+    with pytest.raises(DataError, match="column 'age': expected whole numbers of at least 0, found 'old'"):
+        guess_schema(cells(age=["1", "old", "3"]), Overrides(column={"age": "count"}))
+
+
+@pytest.mark.parametrize("text", ["age", "=count", "age=counts"])
+def test_a_malformed_override_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected a column and its kind, such as age=count"):
+        Overrides.model_validate({"column": text})
+
+
+def test_an_override_of_an_unknown_column_is_an_error() -> None:
+    with pytest.raises(DataError, match="'agee'"):
+        guess_schema(cells(age=["1", "2"]), Overrides(column={"agee": "count"}))
+
+
+def test_revision_replaces_chosen_columns_and_keeps_the_rest() -> None:
+    table = cells(age=["1", "2", "2", "3"], x=["0.5", "-9", "0.25", "1"])
+    schema = guess_schema(table)
+    revised = revise(schema, table, Overrides(column={"age": "ordinal"}, missing=("-9",)))
+    assert revised["age"].levels == ("1", "2", "3")
+    assert revised["x"].kind == schema["x"].kind
+    assert np.isnan(revised.encode(table)[1, 1])
+    assert revise(schema, table, Overrides()) == schema
+
+
+def test_hints_of_the_source_come_before_guesses() -> None:
+    table = cells(x=["1", "2", "1"])._replace(hints={"x": {"kind": "ordinal", "levels": ["2", "1"], "reason": "known"}})
+    column = guess_schema(table).columns[0]
+    assert (column.kind, column.levels, column.reason) == ("ordinal", ("2", "1"), "known")
+
+
+def test_ordinary_tables_are_guessed_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        guess_schema(cells(age=["39", "50", "28"], city=["Rome", "Oslo", "Rome"]))
+    assert not caplog.records

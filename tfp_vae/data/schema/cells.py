@@ -1,0 +1,123 @@
+"""Cells: a table as the texts of its file, column by column.
+
+A column is an array of NumPy's `StringDType`, which needs 16 bytes for a short text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tfp_vae.core.display import plural
+from tfp_vae.core.errors import DataError
+from tfp_vae.data.readers.tables import MISSING
+from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN
+
+__all__ = ["MARKERS", "Cells", "Distinct", "list_problems", "text_array"]
+
+MARKERS = MISSING | {"#n/a", "<na>", "nat", "-", "--", "."}
+"""Texts of a missing cell in a mixed table, in small letters."""
+
+LISTED = 20
+"""The most problems of a table that an error lists."""
+
+TEXT = np.dtypes.StringDType()
+
+
+class Cells(NamedTuple):
+    """The cells of a table.
+
+    source: the table's name in messages.
+    names: the names of its columns.
+    columns: the texts of each column, [N] each, unchanged.
+    lines: the line of each row in the file [N], or its row counted from 1.
+    hints: settings of columns that the source itself knows, such as the levels of a DataFrame's category.
+    header: whether the first line of the file names the columns.
+    delimiter: the mark between the cells of a file.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    columns: tuple[np.ndarray, ...]
+    lines: np.ndarray
+    hints: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+    header: Literal["yes", "no"] = "yes"
+    delimiter: str = ","
+
+    def column(self, name: str) -> np.ndarray:
+        """Return the texts of a column."""
+        return self.columns[self.names.index(name)]
+
+
+def text_array(texts: Iterable[str]) -> np.ndarray:
+    """Return texts [N] as an array of `StringDType`."""
+    return np.array(list(texts), dtype=TEXT)
+
+
+def list_problems(source: str, problems: Sequence[str], remedy: str) -> DataError:
+    """Return the error for all problems of a table, one on a line.
+
+    Args:
+      source: the table's name.
+      problems: descriptions without a full stop. At most 20 are listed.
+      remedy: the action to take, as a sentence.
+    """
+    listed = "".join(f"\n  {problem}" for problem in problems[:LISTED])
+    more = f"\n  and {len(problems) - LISTED:,} more" if len(problems) > LISTED else ""
+    return DataError(f"{source}: {plural(len(problems), 'problem')}.{listed}{more}", remedy=f"\n{remedy}")
+
+
+class Distinct(NamedTuple):
+    """The different texts of a column, which are few in most columns.
+
+    texts: without surrounding spaces, in the order of their first row. Missing cells are left out.
+    codes: the index of each cell's text, or -1 if the cell is missing, [N].
+    """
+
+    texts: list[str]
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, column: np.ndarray, missing: Sequence[str] = (), words: Sequence[str] = ()) -> Distinct:
+        """Return the different texts of a column.
+
+        ```python
+        from tfp_vae.data.schema.cells import Distinct, text_array
+
+        Distinct.of(text_array(["b", " a", "NA", "b"]))  # texts ["b", "a"], codes [0, 1, -1, 0]
+        ```
+
+        Args:
+          column: texts [N].
+          missing: texts that mark missing cells, in addition to `MARKERS`. A number marks all its spellings.
+          words: texts that do not, even if they are in `MARKERS`.
+        """
+        raw: dict[str, int] = {}
+        codes = np.fromiter((raw.setdefault(cell, len(raw)) for cell in column), np.int64, len(column))
+        kept: dict[str, int] = {}
+        numbers = {PLAIN.parse(text) for text in missing} - {None}
+        places = np.full(len(raw), -1)
+        for place, cell in enumerate(raw):
+            text = cell.strip()
+            marked = text.lower() in MARKERS or text in missing
+            if numbers and not marked:
+                marked = bool(numbers & {PLAIN.parse(text), NOTATIONS[0].parse(text)})
+            if text in words or not marked:
+                places[place] = kept.setdefault(text, len(kept))
+        return cls(list(kept), places[codes] if len(codes) else codes)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """The number of cells with each text."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.texts))
+
+    def spread(self, values: Sequence[float]) -> np.ndarray:
+        """Return a value for each cell [N] from one for each text. Missing cells are NaN."""
+        return np.asarray(np.array([*values, np.nan])[self.codes], np.float64)
+
+    def first_row(self, place: int) -> int:
+        """Return the first row with a text."""
+        return int(np.argmax(self.codes == place))

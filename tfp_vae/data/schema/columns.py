@@ -1,0 +1,173 @@
+"""Columns of a mixed table: their kinds, and the numbers that represent their cells.
+
+A number column holds the number itself, a date the days since 1970-01-01, and a column of words k / (L - 1) for the
+k-th of L levels. So every kind has one number per cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias, final
+
+import numpy as np
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import BaseRecord
+from tfp_vae.data.schema.cells import Distinct, text_array
+from tfp_vae.data.schema.dates import date_text, parse_date
+from tfp_vae.data.schema.numerals import PLAIN, Notation, Style
+
+__all__ = ["KINDS", "LEVEL_KINDS", "MODELLED", "NUMBER_KINDS", "Column", "Kind"]
+
+Kind: TypeAlias = Literal[
+    "real", "positive", "count", "binary", "category", "ordinal", "date", "id", "index", "constant", "dropped"
+]
+
+KINDS: Mapping[Kind, str] = {
+    "real": "real numbers",
+    "positive": "numbers above 0",
+    "count": "whole numbers of at least 0",
+    "binary": "one of two words",
+    "category": "one of several words without order",
+    "ordinal": "one of several words or numbers in order",
+    "date": "dates or times",
+    "id": "names of rows, which are not modelled",
+    "index": "the number of each row, which is not modelled",
+    "constant": "one value, which is not modelled",
+    "dropped": "a column that is left out",
+}
+"""The kinds of columns, each with a description."""
+
+NUMBER_KINDS = frozenset[Kind]({"real", "positive", "count"})
+
+LEVEL_KINDS = frozenset[Kind]({"binary", "category", "ordinal"})
+
+MODELLED = NUMBER_KINDS | LEVEL_KINDS | {"date"}
+"""The kinds of columns that a model learns."""
+
+
+@final
+class Column(BaseRecord):
+    """A column of a mixed table.
+
+    name: its name.
+    kind: one of `KINDS`.
+    reason: why this kind was chosen.
+    levels: the words of a binary, a category or an ordinal, in order, or the only word of a constant.
+    format: the format of dates, such as `%Y-%m-%d`.
+    decimals: the most decimals of its numbers, or None for as many as float64 needs.
+    padded: whether every number has all of the decimals, and every day and month two digits.
+    decimal: the decimal mark.
+    thousands: the mark between groups of three digits.
+    missing: texts that mark missing cells, in addition to an empty cell, NA, NaN, null, none and a question mark.
+    low, high: the least and the greatest number, to which decoded numbers are clipped.
+    share_missing: the share of missing cells.
+    suspicious: numbers that may mark missing cells.
+
+    ```python
+    column = tv.data.schema.Column(name="size", kind="ordinal", levels=("S", "M", "L"))
+    column.encode(["M", "", "L"])  # [0.5, nan, 1.0]
+    column.decode([0.5, 0.9])  # ["M", "L"]
+    ```
+
+    Raises:
+      UsageError: a binary has other than two levels, levels repeat, or dates have no format.
+    """
+
+    name: str
+    kind: Kind
+    reason: str = ""
+    levels: tuple[str, ...] = ()
+    format: str | None = None
+    decimals: int | None = None
+    padded: bool = True
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    missing: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    share_missing: float = 0.0
+    suspicious: tuple[str, ...] = ()
+
+    def model_post_init(self, context: object, /) -> None:
+        """Check that the settings fit the kind."""
+        words = {level.strip() for level in self.levels}
+        if self.kind in LEVEL_KINDS and (len(words) != len(self.levels) or len(words) < 2):
+            raise UsageError(f"column {self.name!r}: expected at least two different levels, found {self.levels}.")
+        if self.kind == "binary" and len(words) != 2:
+            raise UsageError(f"column {self.name!r}: expected two levels of a binary, found {len(words)}.")
+        if self.kind == "date" and not self.format:
+            raise UsageError(f"column {self.name!r}: expected a `format` of dates, such as %Y-%m-%d.")
+        if self.decimal == self.thousands:
+            raise UsageError(f"column {self.name!r}: expected different marks for `decimal` and `thousands`.")
+
+    @property
+    def is_modelled(self) -> bool:
+        """Whether a model learns the column."""
+        return self.kind in MODELLED
+
+    @property
+    def notation(self) -> Notation:
+        """The marks in its numbers."""
+        return Notation(self.decimal, self.thousands)
+
+    def distinct(self, cells: np.ndarray | Sequence[str]) -> Distinct:
+        """Return the different texts among cells [N], without the missing ones."""
+        words = self.levels if self.kind in LEVEL_KINDS else ()
+        return Distinct.of(cells if isinstance(cells, np.ndarray) else text_array(cells), self.missing, words)
+
+    def number(self, text: str) -> float | None:
+        """Return the number that represents a text, or None if the column cannot hold it."""
+        if self.kind == "date":
+            return parse_date(text, str(self.format))
+        if self.kind in LEVEL_KINDS:
+            places = {level.strip(): place for place, level in enumerate(self.levels)}
+            place = places.get(text)
+            if place is None:  # for example, 3.0 in new data for the level 3
+                number = PLAIN.parse(text)
+                same = [places[level] for level in places if number is not None and PLAIN.parse(level) == number]
+                place = same[0] if len(same) == 1 else None
+            return None if place is None else place / (len(self.levels) - 1)
+        number = self.notation.parse(text)
+        if number is None or (self.kind == "positive" and number <= 0):
+            return None
+        return None if self.kind == "count" and (number < 0 or number != round(number)) else number
+
+    def encode(self, cells: np.ndarray | Sequence[str]) -> np.ndarray:
+        """Return the numbers of cells, float64 [N]. Missing cells are NaN, and so are those that it cannot hold.
+
+        Args:
+          cells: texts [N].
+        """
+        found = self.distinct(cells)
+        return found.spread([np.nan if (number := self.number(text)) is None else number for text in found.texts])
+
+    def decode(self, values: np.ndarray | Sequence[float]) -> np.ndarray:
+        """Return numbers as texts [N], in the format of the column. NaN becomes an empty text.
+
+        Numbers are rounded to the decimals of the column and clipped to its range.
+
+        Args:
+          values: float [N].
+        """
+        low, high = (-np.inf if self.low is None else self.low, np.inf if self.high is None else self.high)
+        numbers = np.clip(np.asarray(values, np.float64), low, high)
+        if self.kind == "constant":
+            return text_array([self.levels[0] if self.levels else ""] * len(numbers))
+        if self.kind in LEVEL_KINDS:
+            numbers = np.clip(np.rint(numbers * (len(self.levels) - 1)), 0, len(self.levels) - 1)
+        elif self.kind == "count":
+            numbers = np.maximum(np.rint(numbers), 0)
+        found, places = np.unique(numbers, return_inverse=True)
+        return text_array([self.text(number) for number in found.tolist()])[places]
+
+    def text(self, number: float) -> str:
+        """Return the text of one rounded number or level."""
+        if np.isnan(number):
+            return ""
+        if self.kind in LEVEL_KINDS:
+            return self.levels[int(number)]
+        if self.kind == "date":
+            return date_text(number, str(self.format), padded=self.padded)
+        style = Style(0 if self.kind == "count" else self.decimals, self.padded and self.kind != "count")
+        return style.text(number, self.notation)

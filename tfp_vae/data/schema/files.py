@@ -1,0 +1,286 @@
+"""Files of mixed tables: text with any delimiter -> cells. One error lists all problems of a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, TextIO
+
+import numpy as np
+
+from tfp_vae.core.display import plural
+from tfp_vae.core.errors import DataError, one_line
+from tfp_vae.data.readers.arrays import name_errors, open_plain, read_at_most
+from tfp_vae.data.readers.tables import (
+    BELOW,
+    HEADER_FOUND,
+    MOST_COLUMNS,
+    MOST_UNPACKED,
+    NO_HEADER_FOUND,
+    Header,
+    is_number,
+    names_columns,
+    shorten,
+)
+from tfp_vae.data.schema.cells import Cells, list_problems, text_array
+
+__all__ = ["find_delimiter", "is_header", "read_cells"]
+
+logger = logging.getLogger("tfp_vae")
+
+DELIMITERS = (",", ";", "\t", "|")
+
+SAMPLE = 1 << 16
+"""The characters at the start of a file from which its delimiter is told."""
+
+BLOCK = 4_096
+"""The rows that are turned into columns at once."""
+
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""The first bytes of a text in UTF-16, as Excel writes it."""
+
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+"""The first line by which Excel tells the delimiter."""
+
+COMMA_NUMBER = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
+
+
+class Row(NamedTuple):
+    """A row of a file and its first line, counted from 1."""
+
+    line: int
+    cells: list[str]
+
+
+def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False) -> Cells:
+    r"""Return the cells of a table in a text file, plain or gzipped, in UTF-8 or UTF-16.
+
+    Commas, semicolons, tabs or bars separate the cells. The first line names the columns, or the names are 1, 2, 3 and
+    so on. If its cells leave a doubt, the choice is logged with the setting that overrides it.
+
+    ```python
+    from pathlib import Path
+
+    Path("people.csv").write_text("name;age\nAnn;39\nBob;\n")
+    tv.data.schema.files.read_cells(Path("people.csv")).columns[1]  # texts "39" and ""
+    ```
+
+    Args:
+      path: the file.
+      header: whether the first line names the columns. By default, its cells and those below tell.
+      is_numbered: whether columns are named by position, because these are new data for a table without names.
+
+    Raises:
+      DataError: the file is missing, empty or malformed. One error lists all lines with too few or too many cells.
+    """
+    with (
+        name_errors(path, (UnicodeError,), "table in UTF-8 (in Excel, save it as CSV UTF-8)"),
+        open_any(path) as stream,
+    ):
+        sample = stream.read(SAMPLE)
+        stream.seek(0)
+        excel = SEPARATOR_LINE.match(sample)
+        if excel:
+            stream.readline()
+        is_tabs = re.search(r"\.(tsv|tab)(\.gz)?$", path.name, re.IGNORECASE)
+        delimiter = "\t" if is_tabs else excel[1] if excel else find_delimiter(sample)
+        rows = read_rows(stream, delimiter, str(path), 1 if excel else 0)
+        return collect(rows, path, header, delimiter, is_numbered=is_numbered)
+
+
+def open_any(path: Path) -> TextIO:
+    """Open a text file, unpacked within a limit if it is gzipped. Its first bytes tell the encoding.
+
+    Raises:
+      DataError: it unpacks to more than 2^30 bytes.
+    """
+    stream = open_plain(path)
+    if not isinstance(stream, io.BufferedReader):
+        with stream:
+            content = read_at_most(stream, MOST_UNPACKED + 1)
+        if len(content) > MOST_UNPACKED:
+            raise DataError(f"{path}: expected at most {MOST_UNPACKED:,} bytes once unpacked, found more.")
+        stream = io.BufferedReader(io.BytesIO(content))
+    encoding = "utf-16" if stream.peek(2)[:2] in UTF16 else "utf-8-sig"
+    return io.TextIOWrapper(stream, encoding=encoding, newline="")
+
+
+def find_delimiter(sample: str) -> str:
+    r"""Return the delimiter of a table by its first characters.
+
+    It splits every row into the same number of cells. Of several, the one with the most cells is taken, but commas in
+    all numbers of semicolon-separated cells are decimal marks.
+
+    ```python
+    from tfp_vae.data.schema.files import find_delimiter
+
+    find_delimiter("1,5;2,5\n3,5;4,0\n")  # ";"
+    ```
+    """
+    lines = sample.splitlines(keepends=True)
+    lines = lines[:-1] if len(sample) == SAMPLE and len(lines) > 1 else lines
+    sizes, best = dict[str, float](), DELIMITERS[0]
+    for delimiter in DELIMITERS:
+        try:
+            rows = [row for row in csv.reader(lines[:BELOW], delimiter=delimiter) if row]
+        except csv.Error:
+            continue
+        lengths = [len(row) for row in rows]
+        most = max(set(lengths), key=lengths.count, default=0)
+        if delimiter == ";" and most > 1 and lengths.count(most) == len(rows):
+            commas = [cell for row in rows for cell in row if "," in cell]
+            if commas and all(map(COMMA_NUMBER.fullmatch, commas)):
+                return ";"
+        sizes[delimiter] = 0 if most < 2 else most * (lengths.count(most) / len(rows)) ** 4
+        if sizes[delimiter] > sizes.get(best, 0):
+            best = delimiter
+    return best
+
+
+def read_rows(stream: TextIO, delimiter: str, source: str, before: int) -> Iterator[Row]:
+    """Yield the rows of a stream that have a cell that is not empty.
+
+    Args:
+      stream: open at the first row.
+      delimiter: the mark between cells.
+      source: the file's name in messages.
+      before: the number of lines before the first row.
+
+    Raises:
+      DataError: a quote is not closed, or a cell is too long.
+    """
+    reader = csv.reader(stream, delimiter=delimiter, strict=True)
+    line = before
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield Row(line + 1, cells)
+            line = before + reader.line_num
+    except csv.Error as error:
+        raise DataError(
+            f"{source}, line {line + 1}: the cells of this row cannot be told apart ({one_line(error)}).",
+            remedy="Check its quotes. A quote within quotes is doubled.",
+        ) from error
+
+
+def collect(rows: Iterator[Row], path: Path, header: Header, delimiter: str, *, is_numbered: bool) -> Cells:
+    """Return the rows of a table as columns.
+
+    Args:
+      rows: from the first one on.
+      path: the file, for messages.
+      header: whether the first row names the columns.
+      delimiter: the mark between cells, for the record.
+      is_numbered: whether columns are named by position.
+    """
+    first = next(rows, Row(0, []))
+    if not first.cells or len(first.cells) > MOST_COLUMNS:
+        raise DataError(f"{path}: expected a table with 1 to {MOST_COLUMNS:,} columns, found {len(first.cells)}.")
+    below = list(itertools.islice(rows, BELOW))
+    wider = header != "no" and all(len(row.cells) == len(first.cells) + 1 for row in below)
+    if wider and any(row.cells[-1].strip() for row in below):
+        first = Row(first.line, ["", *first.cells])  # as R writes tables, in which the names of rows have no name
+    head = [cell.strip() for cell in first.cells]
+    kind = decide(header, head, [row.cells for row in below], path, is_numbered=is_numbered)
+    is_named = kind == "yes" and not is_numbered
+    names = fill_names(head) if is_named else [str(i) for i in range(1, len(head) + 1)]
+    start = below if kind == "yes" else [first, *below]
+    columns, lines, problems = split_columns(itertools.chain(start, rows), len(names))
+    repeated = {name: names.count(name) for name in names if names.count(name) > 1}
+    problems[:0] = [f"{count} columns are named {name!r}" for name, count in repeated.items()]
+    if problems:
+        raise list_problems(str(path), problems, "Correct the file.")
+    if not lines:
+        raise DataError(f"{path}: expected a row for each example, found only the names of the columns.")
+    return Cells(str(path), tuple(names), columns, np.array(lines), header=kind, delimiter=delimiter)
+
+
+def split_columns(rows: Iterator[Row], count: int) -> tuple[tuple[np.ndarray, ...], list[int], list[str]]:
+    """Return the columns of rows, the line of each row, and the problems of rows that lack cells or have too many.
+
+    Args:
+      rows: the examples.
+      count: the number of columns.
+    """
+    parts: list[list[np.ndarray]] = [[] for _ in range(count)]
+    lines, problems = list[int](), list[str]()
+    for block in batches(rows):
+        whole = list[list[str]]()
+        for line, cells in block:
+            kept = cells if any(map(str.strip, cells[count:])) else cells[:count]  # the line may end with delimiters
+            if len(kept) == count:
+                whole.append(kept)
+                lines.append(line)
+            else:
+                problems.append(f"line {line}: expected {plural(count, 'cell')}, found {len(cells)}")
+        for part, texts in zip(parts, zip(*whole, strict=True), strict=False):
+            part.append(text_array(texts))
+    joined = []
+    for part in parts:
+        joined.append(np.concatenate(part) if part else text_array([]))
+        part.clear()  # so that only one column is held twice
+    return tuple(joined), lines, problems
+
+
+def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Yield rows in lists of up to 4,096."""
+    while block := list(itertools.islice(rows, BLOCK)):
+        yield block
+
+
+def fill_names(names: Sequence[str]) -> list[str]:
+    """Return names of columns with `column_1` for the first column if it has none, and so on."""
+    return [name or next(free for free in numbered(i) if free not in names) for i, name in enumerate(names, 1)]
+
+
+def numbered(place: int) -> Iterator[str]:
+    """Yield names for a column without one."""
+    yield f"column_{place}"
+    yield from (f"column_{place}_{i}" for i in itertools.count(2))
+
+
+def decide(
+    header: Header, first: Sequence[str], below: Sequence[Sequence[str]], path: Path, *, is_numbered: bool
+) -> Literal["yes", "no"]:
+    """Return `yes` or `no` for the first line of a table, and warn if its cells leave a doubt.
+
+    Args:
+      header: the setting.
+      first: the cells of the first line.
+      below: the cells of lines below it.
+      path: the file, for the warning.
+      is_numbered: whether these are new data for a table without names.
+    """
+    if header != "auto":
+        return header
+    found = is_header(first, below)
+    has_numbers = any(map(is_number, first)) or not any(is_number(cell) for row in below for cell in row)
+    if has_numbers and below:
+        text, advice = HEADER_FOUND if found else NO_HEADER_FOUND
+        logger.warning(f"{text} {advice[is_numbered]}", path, shorten(first))
+    return "yes" if found else "no"
+
+
+def is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first line of a table names the columns, judged by its cells and those below.
+
+    ```python
+    from tfp_vae.data.schema.files import is_header
+
+    is_header(["city", "size"], [["Rome", "big"], ["Oslo", "big"]])  # True
+    is_header(["Rome", "big"], [["Paris", "big"], ["Oslo", "small"]])  # False, because words repeat and names do not
+    ```
+
+    Args:
+      first: the cells of the first line.
+      below: the cells of lines below it.
+    """
+    if any(map(is_number, first)):
+        return names_columns(first, below)
+    rows = [row for row in below if len(row) == len(first)]
+    return any(first) and not any(cell and cell == row[i].strip() for row in rows for i, cell in enumerate(first))

@@ -1,0 +1,464 @@
+"""Guesses: the kind of each column of a table, judged by its cells and its name, with the reason in words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NamedTuple, TypeVar
+
+import numpy as np
+import pydantic
+from typing_extensions import final
+
+from tfp_vae.core.display import list_names, plural
+from tfp_vae.core.errors import UsageError, suggest
+from tfp_vae.core.registry import BaseRecord, check_keywords
+from tfp_vae.data.readers.roles import LABEL_WORDS, words_of
+from tfp_vae.data.readers.tables import Header, find_column, find_columns
+from tfp_vae.data.readers.words import join_names, name_setting
+from tfp_vae.data.schema.cells import Cells, Distinct, list_problems
+from tfp_vae.data.schema.columns import KINDS, LEVEL_KINDS, MODELLED, NUMBER_KINDS, Column, Kind
+from tfp_vae.data.schema.dates import date_text, find_formats, parse_date
+from tfp_vae.data.schema.layout import Schema, misfit, split_texts
+from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
+from tfp_vae.data.schema.suspicious import Tally, find_suspicious
+
+__all__ = ["Overrides", "guess_schema"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("tfp_vae")
+
+MOST_LEVELS = 100
+"""The most words of a category in a table of any size."""
+
+LARGE_LEVELS = 1_000
+"""The most words of a category if each occurs ten times on average."""
+
+FEW_CODES = 12
+"""The most different whole numbers that are levels in order."""
+
+LEAST_OF_EACH = 5
+"""Each level of whole numbers occurs at least this many times on average."""
+
+LARGEST_COUNT = 100_000
+"""Whole numbers up to this one are counts."""
+
+FEWEST_ROWS = 4
+"""The fewest rows from which an index or an id is told."""
+
+NUMBERS_MOSTLY = 0.9
+"""From this share of numbers on, a word in a column is a mistake."""
+
+ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "identifier", "key", "index", "rownames"})
+
+CATEGORY_WORDS = frozenset({"code", "type", "kind", "zone", "group", "cluster", "category", "species", *LABEL_WORDS})
+"""Words in the names of columns whose whole numbers have no order."""
+
+DATE_WORDS = frozenset({"date", "day", "dt"})
+"""Words in the names of columns whose eight digits are dates."""
+
+FIRST_WORDS = frozenset({"no", "n", "false", "f", "off", "absent", "negative", "none", "0"})
+"""Words that come first in a column of two words, in small letters."""
+
+SCALES = (
+    ("low", "medium", "high"),
+    ("low", "moderate", "high"),
+    ("small", "medium", "large"),
+    ("xxs", "xs", "s", "m", "l", "xl", "xxl"),
+    ("mild", "moderate", "severe"),
+    ("never", "rarely", "sometimes", "often", "always"),
+    ("very poor", "poor", "fair", "average", "good", "very good", "excellent"),
+    ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
+    ("very low", "low", "medium", "high", "very high"),
+    ("bronze", "silver", "gold", "platinum"),
+    ("first", "second", "third", "fourth", "fifth"),
+)
+"""Words in order, in small letters. A column of at least three of them is ordinal."""
+
+
+def split_kinds(value: T) -> T | dict[str, str]:
+    """Return texts such as `age=count,size=ordinal` as a mapping, and anything else unchanged."""
+    pairs = split_texts(value)
+    if not isinstance(pairs, list | tuple):
+        return value
+    found = dict[str, str]()
+    for pair in pairs:
+        name, equals, kind = str(pair).rpartition("=")
+        if not equals or not name or kind not in KINDS:
+            raise UsageError(
+                f"expected a column and its kind, such as age=count, found {pair!r}. Kinds are {', '.join(KINDS)}."
+                f"{suggest(kind, KINDS)}"
+            )
+        found[name] = kind
+    return found
+
+
+Texts = Annotated[tuple[str, ...], pydantic.BeforeValidator(split_texts)]
+
+Kinds = Annotated[Mapping[str, Kind], pydantic.BeforeValidator(split_kinds)]
+
+
+@final
+class Overrides(BaseRecord):
+    """Your choices about a table, which come before any guess.
+
+    column: the kinds of columns by name, with wildcards, or text such as `age=count,size=ordinal`.
+    drop_columns: columns to leave out, by name, position or wildcard.
+    id_column: columns that name the rows.
+    missing: texts that mark missing cells, such as `-200`.
+    header: whether the first line of a file names the columns.
+
+    ```python
+    tv.data.schema.Overrides(column="age=count,pay*=positive", missing="-200")
+    ```
+
+    Raises:
+      UsageError: a kind is unknown.
+    """
+
+    column: Kinds = pydantic.Field(default_factory=dict)
+    drop_columns: Texts = ()
+    id_column: Texts = ()
+    missing: Texts = ()
+    header: Header = "auto"
+
+    def kinds(self, names: Sequence[str], source: str) -> dict[str, Kind]:
+        """Return the kinds that the user chose for some of the columns of a table.
+
+        Args:
+          names: the names of all columns.
+          source: the table's name in messages.
+
+        Raises:
+          DataError: there is no such column.
+        """
+        chosen = dict[str, Kind]()
+        for name, kind in self.column.items():
+            chosen.update({names[place]: kind for place in find_columns(names, [name], source)})
+        chosen.update({names[find_column(names, name, source)]: "id" for name in self.id_column})
+        chosen.update({names[place]: "dropped" for place in find_columns(names, self.drop_columns, source)})
+        return chosen
+
+
+class Guess(NamedTuple):
+    """The kind of a column, the reason, and the settings that the kind needs."""
+
+    kind: Kind
+    reason: str
+    settings: Mapping[str, object] = {}
+
+
+@check_keywords
+def guess_schema(cells: Cells, overrides: Overrides | None = None) -> Schema:
+    """Return the schema of a table. Every guess has its reason in the column, and doubtful ones are logged.
+
+    ```python
+    from tfp_vae.data.schema.cells import Cells, text_array
+
+    columns = [text_array(["39", "50", ""]), text_array(["yes", "no", "yes"])]
+    schema = tv.data.schema.guess_schema(Cells("people", ("age", "member"), tuple(columns), np.arange(3)))
+    [column.kind for column in schema.columns]  # ["count", "binary"]
+    ```
+
+    Args:
+      cells: the texts of the table.
+      overrides: your choices, which come before any guess.
+
+    Raises:
+      DataError: cells do not fit their columns. One error lists all problems.
+    """
+    overrides = overrides or Overrides()
+    chosen = overrides.kinds(cells.names, cells.source)
+    commas = any(has_comma_decimals(column) for column in cells.columns) or cells.delimiter == ";"
+    columns, problems, tallies = list[Column](), list[str](), dict[str, Tally]()
+    for name, texts in zip(cells.names, cells.columns, strict=True):
+        hint = cells.hints.get(name, {})
+        found = Distinct.of(texts, overrides.missing, get_words(hint))
+        guess = Judge(name, found, len(cells.lines), commas, hint).guess(chosen.get(name))
+        column = Column(
+            name=name,
+            kind=guess.kind,
+            reason=guess.reason,
+            missing=overrides.missing,
+            share_missing=float(np.mean(found.codes < 0)) if len(found.codes) else 0.0,
+            **guess.settings,
+        )
+        column, tally = with_range(column, found, cells, problems)
+        columns.append(column)
+        if column.kind in NUMBER_KINDS:
+            tallies[name] = tally
+    if problems:
+        first = problems[0].split("'")[1]
+        setting = name_setting("column", join_names([f"{first}=category"]))
+        remedy = "Correct these cells, set `missing` to the texts of missing cells, or choose a kind, such as"
+        raise list_problems(cells.source, problems, f"{remedy} {setting}.")
+    schema = Schema(columns=tuple(mark_suspicious(columns, tallies)), header=cells.header)
+    report(schema, cells.source)
+    return schema
+
+
+def revise(schema: Schema, cells: Cells, overrides: Overrides) -> Schema:
+    """Return a schema with the user's choices for a table.
+
+    Args:
+      schema: the schema of this table or of another one.
+      cells: the texts of the table.
+      overrides: the choices. The kind of a column that has one is replaced, with all its settings.
+
+    Raises:
+      DataError: there is no such column, or its cells do not fit the kind.
+    """
+    chosen = overrides.kinds(cells.names, cells.source)
+    columns = {
+        column.name: column.model_copy(update={"missing": tuple(dict.fromkeys((*column.missing, *overrides.missing)))})
+        for column in schema.columns
+    }
+    if chosen:
+        places = [place for place, name in enumerate(cells.names) if name in chosen]
+        names, texts = tuple(cells.names[i] for i in places), tuple(cells.columns[i] for i in places)
+        fresh = Overrides(column=chosen, missing=overrides.missing)
+        revised = guess_schema(cells._replace(names=names, columns=texts), fresh)
+        columns.update({column.name: column for column in revised.columns})
+    return schema.model_copy(update={"columns": tuple(columns.values())})
+
+
+def get_words(hint: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the levels that the source of a column knows."""
+    levels = hint.get("levels", ())
+    return tuple(map(str, levels)) if isinstance(levels, list | tuple) else ()
+
+
+def has_comma_decimals(column: np.ndarray) -> bool:
+    """Return whether the numbers of a column have decimal commas that cannot be marks of thousands."""
+    found = Distinct.of(column[:1_000]).texts
+    comma, point = NOTATIONS[:2]
+    known = [text for text in found if comma.parse(text) is not None]
+    return bool(found) and len(known) == len(found) and any(point.parse(text) is None for text in known)
+
+
+def with_range(column: Column, found: Distinct, cells: Cells, problems: list[str]) -> tuple[Column, Tally]:
+    """Return a column with the range of its numbers, and add the cells that it cannot hold to the problems."""
+    if not column.is_modelled:
+        return column, Tally(np.empty(0), np.empty(0))
+    numbers = [column.number(text) for text in found.texts]
+    wrong = {found.texts[i]: int(cells.lines[found.first_row(i)]) for i, n in enumerate(numbers) if n is None}
+    if wrong:
+        problems.append(misfit(column, wrong))
+    values = np.array([np.nan if number is None else number for number in numbers])
+    if column.kind not in LEVEL_KINDS and np.isfinite(values).any():
+        column = column.model_copy(update={"low": float(np.nanmin(values)), "high": float(np.nanmax(values))})
+    return column, Tally(values, found.counts)
+
+
+@final
+class Judge(NamedTuple):
+    """The evidence about a column.
+
+    name: its name.
+    found: its different texts.
+    rows: the number of rows of the table.
+    commas: whether a comma is more likely a decimal mark than a mark of thousands.
+    hint: settings that the source of the table knows.
+    """
+
+    name: str
+    found: Distinct
+    rows: int
+    commas: bool
+    hint: Mapping[str, object]
+
+    def guess(self, chosen: Kind | None) -> Guess:
+        """Return the kind of the column.
+
+        Args:
+          chosen: the kind that the user chose, or None.
+        """
+        texts = self.found.texts
+        if chosen is not None and (chosen not in MODELLED or len(texts) > 1):
+            return Guess(chosen, "chosen by you", self.settings(chosen))
+        if len(texts) < 2:
+            reason = "every cell has the same value" if texts else "every cell is missing"
+            return Guess("constant", reason, {"levels": tuple(texts)})
+        for kind in KINDS:
+            if kind == self.hint.get("kind"):
+                return Guess(kind, str(self.hint["reason"]), self.settings(kind))
+        notation, share = self.notation()
+        forms = self.forms(is_number=share == 1)
+        if forms:
+            return self.guess_date(forms)
+        if share >= NUMBERS_MOSTLY:
+            return self.guess_number(notation)
+        return self.guess_words()
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether all rows have a cell, and no two the same."""
+        return len(self.found.texts) == self.rows >= FEWEST_ROWS
+
+    @property
+    def words(self) -> set[str]:
+        """The words of the column's name, in small letters."""
+        return set(words_of(self.name))
+
+    def notation(self) -> tuple[Notation, float]:
+        """Return the notation that fits most numbers, and the share of cells that it fits."""
+        total, best, most = max(1, int(self.found.counts.sum())), PLAIN, 0.0
+        others = sorted(NOTATIONS, key=lambda notation: (notation.decimal == ",") != self.commas)
+        for notation in (PLAIN, *others):
+            fits = [notation.parse(text) is not None for text in self.found.texts]
+            share = float(self.found.counts[fits].sum()) / total
+            if share == 1:
+                return notation, share
+            if share > most:
+                best, most = notation, share
+        return best, most
+
+    def forms(self, *, is_number: bool) -> list[str]:
+        """Return the formats of dates that fit all cells. Eight digits are a date if the column's name says so."""
+        if not is_number:
+            return find_formats(self.found.texts)
+        if not self.words & DATE_WORDS or any(len(text) != 8 for text in self.found.texts):
+            return []
+        fits = all(parse_date(text, "%Y%m%d") is not None for text in self.found.texts)
+        return ["%Y%m%d"] if fits else []
+
+    def settings(self, kind: Kind) -> dict[str, object]:
+        """Return the settings that a kind needs for the cells of this column."""
+        texts = self.found.texts
+        if kind in LEVEL_KINDS:
+            return {"levels": get_words(self.hint) or order_levels(texts)}
+        if kind == "constant":
+            return {"levels": tuple(texts[:1])}
+        if kind == "date":
+            forms = self.forms(is_number=False) or self.forms(is_number=True)
+            form = forms[0] if forms else str(self.hint.get("format", "%Y-%m-%d"))
+            return {"format": form, "padded": all_padded(texts, form)}
+        if kind not in NUMBER_KINDS:
+            return {}
+        notation = self.notation()[0]
+        style = Style.of([text for text in texts if notation.parse(text) is not None], notation)
+        marks = {"decimal": notation.decimal, "thousands": notation.thousands}
+        return {**style._asdict(), **marks}
+
+    def guess_date(self, forms: Sequence[str]) -> Guess:
+        """Return the guess for dates that have these formats."""
+        doubt = f", although {forms[1]} fits too" if len(forms) > 1 else ""
+        settings = {"format": forms[0], "padded": all_padded(self.found.texts, forms[0])}
+        return Guess("date", f"dates or times of the format {forms[0]}{doubt}", settings)
+
+    def guess_number(self, notation: Notation) -> Guess:
+        """Return the guess for numbers in a notation."""
+        parsed = [notation.parse(text) for text in self.found.texts]
+        values = np.array([number for number in parsed if number is not None])
+        low, high, span = values.min(), values.max(), f"from {values.min():g} to {values.max():g}"
+        guess = self.guess_whole(values, span) if (values == np.rint(values)).all() else None
+        if guess is not None:
+            return guess
+        if len(values) == len(parsed) == 2:
+            return Guess("binary", "two different numbers", self.settings("binary"))
+        if low > 0 and high >= 2 * low:
+            return Guess("positive", f"numbers {span}, all above 0", self.settings("positive"))
+        return Guess("real", f"numbers {span}", self.settings("real"))
+
+    def guess_whole(self, values: np.ndarray, span: str) -> Guess | None:
+        """Return the guess for whole numbers, or None if only their size matters.
+
+        Args:
+          values: the different numbers.
+          span: their range in words.
+        """
+        low, high, size = values.min(), values.max(), len(values)
+        if self.is_unique and size == self.rows and (np.diff(values[self.found.codes]) == 1).all():
+            return Guess("index", "it counts the rows")
+        if self.words & ID_WORDS and (self.is_unique or size > max(20, self.rows / 10)):
+            return Guess("id", "whole numbers under the name of an id")
+        few = size <= FEW_CODES and self.found.counts.sum() >= LEAST_OF_EACH * size and high - low <= 2 * FEW_CODES
+        if size > 2 and few and low >= 0 and size == len(self.found.texts):
+            if self.words & CATEGORY_WORDS:
+                reason = f"{size} different whole numbers under the name of a category"
+                return Guess("category", reason, self.settings("category"))
+            if low >= 1:
+                return Guess("ordinal", f"{size} different whole numbers {span}", self.settings("ordinal"))
+        if size > 2 and 2 * low <= high <= LARGEST_COUNT and low >= 0:
+            return Guess("count", f"whole numbers {span}", self.settings("count"))
+        return None
+
+    def guess_words(self) -> Guess:
+        """Return the guess for words."""
+        texts, size, total = self.found.texts, len(self.found.texts), int(self.found.counts.sum())
+        if size == 2:
+            return Guess("binary", "two different words", self.settings("binary"))
+        if self.is_unique or (self.words & ID_WORDS and size > max(20, self.rows / 10)):
+            return Guess("id", "a different word in every row" if self.is_unique else "words under the name of an id")
+        if scale_of(texts):
+            return Guess("ordinal", f"{size} words in order", self.settings("ordinal"))
+        if (size <= MOST_LEVELS and 2 * size <= max(20, total)) or size <= min(LARGE_LEVELS, total / 10):
+            return Guess("category", f"{size} different words", self.settings("category"))
+        return Guess("dropped", f"text with {size:,} different words in {total:,} cells")
+
+
+def scale_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the scale that holds all of at least three words, or an empty tuple."""
+    small = {text.lower() for text in texts}
+    fitting = [scale for scale in SCALES if small <= set(scale) and len(small) == len(texts) >= 3]
+    return fitting[0] if fitting else ()
+
+
+def order_levels(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return words in order: numbers by size, a known scale, `no` before `yes`, and else by the alphabet."""
+    scale = scale_of(texts)
+
+    def key(text: str) -> tuple[float, str]:
+        number = PLAIN.parse(text)
+        if scale:
+            return scale.index(text.lower()), text
+        if number is not None:
+            return number, text
+        return (-np.inf if len(texts) == 2 and text.lower() in FIRST_WORDS else np.inf), text
+
+    return tuple(sorted(texts, key=key))
+
+
+def all_padded(texts: Sequence[str], form: str) -> bool:
+    """Return whether dates are written with two digits for days, months and hours."""
+    return all((days := parse_date(text, form)) is None or date_text(days, form) == text for text in texts)
+
+
+def mark_suspicious(columns: Sequence[Column], tallies: Mapping[str, Tally]) -> list[Column]:
+    """Return columns with the numbers that may mark missing cells."""
+    found = find_suspicious(tallies)
+    marked = {name: {"suspicious": tuple(f"{value:g}" for value in values)} for name, values in found.items()}
+    return [column.model_copy(update=marked.get(column.name, {})) for column in columns]
+
+
+def report(schema: Schema, source: str) -> None:
+    """Log the guesses that may be wrong, with the settings that override them."""
+    values: dict[str, list[str]] = {}
+    for column in schema.columns:
+        for value in column.suspicious:
+            values.setdefault(value, []).append(repr(column.name))
+        if column.kind == "dropped" and column.reason != "chosen by you":
+            setting = name_setting("column", join_names([f"{column.name}=category"]))
+            logger.warning(
+                "%s: column %r is left out: %s. Set %s to use it.", source, column.name, column.reason, setting
+            )
+        if "although" in column.reason:
+            logger.warning(
+                "%s: column %r has %s. Change its `format` in a schema file if that is wrong.",
+                source,
+                column.name,
+                column.reason,
+            )
+        if column.kind in NUMBER_KINDS and column.notation != PLAIN:
+            marks = "decimal commas" if column.decimal == "," else f"{column.thousands!r} between thousands"
+            logger.info("%s: numbers of column %r have %s.", source, column.name, marks)
+    for value, names in values.items():
+        logger.warning(
+            "%s: %s is far from the other values of %s (%s). If it marks missing cells, set `missing=%s`.",
+            source,
+            value,
+            plural(len(names), "column"),
+            list_names(names),
+            value,
+        )

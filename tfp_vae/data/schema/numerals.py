@@ -1,0 +1,128 @@
+"""Numerals: numbers as people write them, with decimal commas, thousands and a fixed number of decimals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["NOTATIONS", "PLAIN", "Notation", "Style"]
+
+MOST_DECIMALS = 17
+"""Numbers with more decimals are written in full, as Python does."""
+
+EXACT = 2.0**53
+"""Whole numbers beyond this one cannot be told apart in float64."""
+
+PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+CODE = re.compile(r"[+-]?0\d", re.ASCII)
+"""The start of a code such as the postcode 02130, which is no number."""
+
+
+class Notation(NamedTuple):
+    """The marks in numbers.
+
+    decimal: the decimal mark, a point or a comma.
+    thousands: the mark between groups of three digits, or an empty text.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+
+    def parse(self, text: str) -> float | None:
+        """Return the number in a text without surrounding spaces, or None if it holds none.
+
+        ```python
+        from tfp_vae.data.schema.numerals import Notation
+
+        Notation(",", ".").parse("1.234,5")  # 1234.5
+        Notation().parse("02130")  # None, because it is a code
+        ```
+        """
+        if self.thousands and self.thousands in text:
+            if not self.grouped.fullmatch(text):
+                return None
+            text = text.replace(self.thousands, "")
+        if self.decimal != ".":
+            if "." in text:
+                return None
+            text = text.replace(self.decimal, ".", 1)
+        if not PLAIN_NUMBER.fullmatch(text) or CODE.match(text):
+            return None
+        number = float(text)
+        return number if np.isfinite(number) and not (abs(number) > EXACT and text.lstrip("+-").isdecimal()) else None
+
+    @property
+    def grouped(self) -> re.Pattern[str]:
+        """The pattern of a number with thousands."""
+        group, decimal = re.escape(self.thousands), re.escape(self.decimal)
+        return re.compile(rf"[+-]?\d{{1,3}}({group}\d{{3}})+({decimal}\d*)?", re.ASCII)
+
+
+PLAIN = Notation()
+"""The notation of programs."""
+
+NOTATIONS = (
+    Notation(",", ""),
+    Notation(".", ","),
+    Notation(",", "."),
+    Notation(".", " "),
+    Notation(",", " "),
+    Notation(".", "'"),
+)
+"""The other notations of numbers, the first to try first."""
+
+
+class Style(NamedTuple):
+    """How the numbers of a column are written.
+
+    decimals: the most decimals, or None for as many as float64 needs.
+    padded: whether every number has all of them.
+    """
+
+    decimals: int | None = None
+    padded: bool = False
+
+    @classmethod
+    def of(cls, texts: Sequence[str], notation: Notation) -> Style:
+        """Return the style of numbers.
+
+        ```python
+        from tfp_vae.data.schema.numerals import PLAIN, Style
+
+        Style.of(["1.50", "2.25"], PLAIN)  # Style(decimals=2, padded=True)
+        ```
+
+        Args:
+          texts: numbers without surrounding spaces.
+          notation: their notation.
+        """
+        plain = [text.replace(notation.thousands or " ", "").replace(notation.decimal, ".") for text in texts]
+        exponents = [Decimal(text).as_tuple().exponent for text in plain]
+        places = {max(0, -exponent) for exponent in exponents if isinstance(exponent, int)}
+        most = max(places, default=0)
+        if most > MOST_DECIMALS:
+            return cls()
+        return cls(most, len(places) == 1 and most > 0)
+
+    def text(self, number: float, notation: Notation = PLAIN) -> str:
+        """Return a number as text.
+
+        ```python
+        from tfp_vae.data.schema.numerals import Notation, Style
+
+        Style(2, padded=False).text(1234.5, Notation(",", "."))  # "1.234,5"
+        ```
+        """
+        if self.decimals is None:
+            text = repr(float(number)).removesuffix(".0")
+        else:
+            text = f"{number:,.{self.decimals}f}" if notation.thousands else f"{number:.{self.decimals}f}"
+            if not self.padded and "." in text:
+                text = text.rstrip("0").rstrip(".")
+        text = "0" + text[2:] if re.fullmatch(r"-0(\.0*)?", text) else text
+        return "".join({",": notation.thousands, ".": notation.decimal}.get(mark, mark) for mark in text)

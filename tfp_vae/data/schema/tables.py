@@ -1,0 +1,107 @@
+"""`read_table`: a mixed table from a file or a DataFrame as a schema, numbers and the original cells."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tfp_vae.core.display import list_names, plural
+from tfp_vae.core.errors import DataError
+from tfp_vae.core.files import user_path
+from tfp_vae.core.registry import check_keywords
+from tfp_vae.data.schema.cells import Cells
+from tfp_vae.data.schema.files import read_cells
+from tfp_vae.data.schema.frames import frame_cells, read_parquet
+from tfp_vae.data.schema.guess import Overrides, guess_schema, revise
+from tfp_vae.data.schema.layout import Schema
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["TABLE_FILES", "Table", "open_cells", "read_table"]
+
+logger = logging.getLogger("tfp_vae")
+
+TABLE_FILES = re.compile(r"\.((csv|tsv|txt|tab)(\.gz)?|parquet)$", re.IGNORECASE)
+"""The names of files that hold a mixed table."""
+
+
+class Table(NamedTuple):
+    """A mixed table.
+
+    schema: the kind of each column.
+    values: the numbers of the C modelled columns, float64 [N, C]. Missing cells are NaN.
+    ids: the columns that identify the rows, texts [N] each, by name.
+    lines: the line of each row in its file [N], or its row in a DataFrame, counted from 1.
+    cells: the original texts of all columns.
+    """
+
+    schema: Schema
+    values: np.ndarray
+    ids: Mapping[str, np.ndarray]
+    lines: np.ndarray
+    cells: Cells
+
+
+@check_keywords
+def read_table(
+    source: str | os.PathLike[str] | DataFrame, *, overrides: Overrides | None = None, schema: Schema | None = None
+) -> Table:
+    r"""Return a mixed table with numbers for its cells.
+
+    ```python
+    from pathlib import Path
+
+    Path("people.csv").write_text("name,age,member\nAnn,39,yes\nBob,,no\nEve,51,yes\nTom,18,no\n")
+    table = tv.data.schema.read_table("people.csv")
+    table.schema.names, table.values[0]  # ("age", "member"), [39.0, 1.0]
+    table.schema.fill(table.cells, np.full((4, 2), 40.4))["age"]  # texts "39", "40", "51" and "18"
+    ```
+
+    Args:
+      source: a `.csv`, `.tsv`, `.txt`, `.tab` or `.parquet` file, the first four also gzipped, or a DataFrame.
+      overrides: your choices, which come before any guess and before `schema`.
+      schema: the schema of another table, such as that of a run, or one from a file. By default it is guessed.
+
+    Raises:
+      DataError: the file is missing or malformed, or cells do not fit their columns.
+    """
+    overrides = overrides or Overrides()
+    cells = open_cells(source, overrides, schema)
+    schema = guess_schema(cells, overrides) if schema is None else revise(schema, cells, overrides)
+    if not schema.modelled:
+        kinds = list_names([f"{column.name} ({column.kind})" for column in schema.columns])
+        raise DataError(f"{cells.source}: expected a column to learn from, found {kinds}.", remedy="Set `column`.")
+    others = [repr(name) for name in cells.names if name not in {column.name for column in schema.columns}]
+    if others:
+        text = "%s: %s not in the schema and left out: %s."
+        logger.warning(text, cells.source, f"{plural(len(others), 'column')} are", list_names(others))
+    named = [column.name for column in schema.columns if column.kind in ("id", "index") and column.name in cells.names]
+    return Table(schema, schema.encode(cells), {name: cells.column(name) for name in named}, cells.lines, cells)
+
+
+def open_cells(source: str | os.PathLike[str] | DataFrame, overrides: Overrides, schema: Schema | None = None) -> Cells:
+    """Return the cells of a file or a DataFrame.
+
+    Args:
+      source, overrides, schema: see `read_table`.
+
+    Raises:
+      DataError: the file is missing, malformed or of another kind.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return frame_cells(source)
+    path = user_path(os.fspath(source))
+    kind = TABLE_FILES.search(path.name)
+    if kind is None:
+        expected = "a .csv, .tsv, .txt, .tab or .parquet file"
+        raise DataError(f"{path}: expected {expected}, found another name. Save it as one of them.")
+    if kind[1].lower() == "parquet":
+        return read_parquet(path)
+    is_numbered = schema is not None and schema.header == "no"
+    return read_cells(path, overrides.header, is_numbered=is_numbered)
