@@ -1,12 +1,16 @@
-"""Batches: plain arrays as batches, and models that support neither missing cells nor context."""
+"""Batches: plain arrays as batches, and models that do not support missing cells or context."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfp_vae.core.batch import Batch, as_batch, plain_values
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.batch import Batch, as_batch, batch_values, plain_values
+from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.types import Array
 
 
 def test_array_becomes_a_fully_observed_batch() -> None:
@@ -32,3 +36,30 @@ def test_part_without_support_refuses_and_names_the_field(name: str) -> None:
     batch = Batch(np.zeros((3, 2)))._replace(**{name: np.ones((3, 2))})
     with pytest.raises(UsageError, match=f"The objective ELBO does not support `{name}`. Pass a batch without it."):
         plain_values(batch, "The objective ELBO")
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, tf.constant], ids=["array", "tensor"])
+def test_missing_cells_become_nan_and_lose_their_values(wrap: Callable[[np.ndarray], Array]) -> None:
+    x, observed = np.float32([[1, 2], [3, np.nan]]), np.array([[True, False], [False, True]])
+    values = batch_values(Batch(wrap(x), wrap(observed)), "A VAE", missing=True)
+    np.testing.assert_array_equal(values, [[1, np.nan], [np.nan, np.nan]])
+    traced = tf.function(lambda x, observed: batch_values(Batch(x, observed), "A VAE", missing=True))
+    np.testing.assert_array_equal(traced(x, observed), values)
+    assert values.dtype == np.float32
+
+
+def test_whole_numbers_with_missing_cells_become_floats() -> None:
+    values = batch_values(Batch(np.array([[1, 2]]), np.array([[True, False]])), "A VAE", missing=True)
+    np.testing.assert_array_equal(values, [[1, np.nan]])
+
+
+def test_wrong_masks_and_parts_without_missing_cells_are_refused() -> None:
+    x, observed = np.zeros((3, 2)), np.ones((3, 2), bool)
+    with pytest.raises(UsageError, match="A network does not support `observed`"):
+        batch_values(Batch(x, observed), "A network", missing=False)
+    with pytest.raises(UsageError, match="`observed` must have the type bool, found float64"):
+        batch_values(Batch(x, 1.0 * observed), "A network", missing=True)
+    with pytest.raises(DataError, match=r"shape \(3, 2\) of the values, found \(2, 2\)"):
+        batch_values(Batch(x, observed[:2]), "A network", missing=True)
+    with pytest.raises(UsageError, match="A network does not support `context`"):
+        batch_values(Batch(x, observed, x), "A network", missing=True)

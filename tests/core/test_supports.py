@@ -7,11 +7,16 @@ import pytest
 from sklearn.datasets import load_digits, load_sample_image
 
 from tfp_vae.core import supports
+from tfp_vae.core.errors import DataError
 from tfp_vae.core.supports import (
+    BINARY,
     MOST_LEVELS,
+    REAL,
     UNIT,
     Support,
     Violation,
+    by_column,
+    check_values,
     first_violation,
     level_count,
     levels,
@@ -125,3 +130,14 @@ def scan() -> np.ndarray:
 )
 def test_strokes_on_an_empty_background_are_ink(x: np.ndarray, ink: bool) -> None:
     assert looks_like_ink(x[..., np.newaxis]) is ink
+
+
+def test_columns_have_sets_of_their_own_and_missing_cells() -> None:
+    support = by_column({"a": REAL, "smoker": BINARY, "c": REAL})
+    x = np.array([[0.3, 1, -2], [np.nan, np.nan, np.inf], [1e9, 0.3, 0]])
+    np.testing.assert_array_equal(support.contains(x), [[True] * 3, [True, True, False], [True, False, True]])
+    assert not support.contains(np.zeros((2, 2))).any()
+    with pytest.raises(
+        DataError, match=r"x: expected values in \{0, 1\} in column 'smoker', found 0.3 in row 1. Drop it."
+    ):
+        check_values("x", x[[0, 2]], support, "Drop it.")

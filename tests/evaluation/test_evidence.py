@@ -25,7 +25,7 @@ from tfp_vae.data.transforms.binarization import Threshold, Unchanged
 from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
 from tfp_vae.evaluation.importance import Estimator, estimate
 from tfp_vae.evaluation.proposals import Local
-from tfp_vae.model.likelihoods import Likelihood
+from tfp_vae.model.likelihoods import ElementwiseLikelihood
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.results import Plan, assess
@@ -271,7 +271,7 @@ def test_every_entry_refuses_values_without_a_likelihood(name: str) -> None:
 
 @final
 @record
-class Angle(Likelihood):
+class Angle(ElementwiseLikelihood):
     """The likelihood of a hand-built model, for angles from 0 to 6.25."""
 
     event_shape: tuple[int, ...]

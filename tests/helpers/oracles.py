@@ -24,6 +24,7 @@ class FixedNormal:
 
     learned = ()
     discrete = False
+    allows_missing = False
     support = REAL
 
     def __init__(self, size: int, scale: float) -> None:
@@ -197,6 +198,7 @@ class FixedBernoulli:
 
     learned = ()
     discrete = True
+    allows_missing = False
     support = BINARY
 
     def __init__(self, size: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tests.helpers.builders import SMALL
 from tfp_vae import reports
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.likelihoods import ELEMENTWISE
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
@@ -91,6 +91,6 @@ def without_seconds(lines: list[dict[str, object]]) -> list[dict[str, object]]:
 CONFIGS = [
     *({"posterior": SMALL.get(name, name)} for name in POSTERIORS),
     *({"prior": SMALL.get(name, name)} for name in PRIORS),
-    *({"likelihood": SMALL.get(name, name)} for name in LIKELIHOODS),
+    *({"likelihood": SMALL.get(name, name)} for name in ELEMENTWISE),
     *({"encoder": SMALL.get(name, name), "decoder": SMALL.get(name, name)} for name in NETWORKS),
 ]

@@ -71,7 +71,7 @@ class TestEncoderInput:
         np.testing.assert_array_equal(of_logs.params(below), of_logs.params(zero))
 
     def test_an_unknown_name_is_an_error(self) -> None:
-        with pytest.raises(UsageError, match="sees: expected one of values, log1p, found 'log'"):
+        with pytest.raises(UsageError, match="sees: expected one of values, log1p, or `Columns`, found 'log'"):
             tv.Encoder(make().encoder.network, make().encoder.posterior, "log")
 
 

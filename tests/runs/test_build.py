@@ -16,7 +16,7 @@ from tests.helpers.runs import CONFIGS, assert_same, small_model, small_training
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import allow_code
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.likelihoods import ELEMENTWISE
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
@@ -151,7 +151,7 @@ MEMBERS = [
     for field, table in (
         ("posterior", POSTERIORS),
         ("prior", PRIORS),
-        ("likelihood", LIKELIHOODS),
+        ("likelihood", ELEMENTWISE),
         ("encoder", NETWORKS),
         ("decoder", NETWORKS),
     )

@@ -13,7 +13,7 @@ from tests.helpers import builders
 from tfp_vae import VAE
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.importance import estimate
-from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.likelihoods import ELEMENTWISE
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
@@ -80,7 +80,7 @@ def test_posterior_prior_objective(posterior: str, prior: str, name: str) -> Non
     learn(vae, x, name)
 
 
-@pytest.mark.parametrize(("likelihood", "network"), pairs(LIKELIHOODS, NETWORKS, ("bernoulli", "mlp")))
+@pytest.mark.parametrize(("likelihood", "network"), pairs(ELEMENTWISE, NETWORKS, ("bernoulli", "mlp")))
 def test_likelihood_network(likelihood: str, network: str) -> None:
     vae, x = builders.model(likelihood_name=likelihood, network_name=network), builders.data(likelihood)
     learn(vae, x, "elbo")

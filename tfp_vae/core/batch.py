@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tfp_vae.core.errors import UsageError
+import numpy as np
+
+from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array
 
-__all__ = ["Batch", "as_batch", "plain_values"]
+__all__ = ["Batch", "as_batch", "batch_values", "plain_values"]
 
 
 @check_keywords
@@ -44,3 +47,31 @@ def plain_values(batch: Batch, what: str) -> Array:
         if getattr(batch, name) is not None:
             raise UsageError(f"{what} does not support `{name}`. Pass a batch without it.")
     return batch.x
+
+
+def batch_values(batch: Batch, what: str, *, missing: bool) -> Array:
+    """Return the values of a batch, with NaN in place of each cell that was not observed.
+
+    The value of such a cell is dropped here, so it cannot influence a result. NaN in x is a missing cell, too.
+
+    Args:
+      batch: the examples.
+      what: the name of the part, for the error.
+      missing: whether the part supports missing cells.
+
+    Raises:
+      UsageError: the batch has context, or missing cells that the part does not support, or the mask is not of type
+        bool.
+      DataError: the mask has another shape than the values.
+    """
+    if batch.observed is None or not missing:
+        return plain_values(batch, what)
+    x, observed = plain_values(batch._replace(observed=None), what), batch.observed
+    if tf.as_dtype(observed.dtype) != tf.bool:
+        raise UsageError(f"`observed` must have the type bool, found {tf.as_dtype(observed.dtype).name}.")
+    if tf.is_symbolic_tensor(x) or tf.is_symbolic_tensor(observed):
+        return tf.where(observed, x, tf.constant(np.nan, x.dtype))
+    x, observed = np.asarray(x), np.asarray(observed)
+    if x.shape != observed.shape:
+        raise DataError(f"`observed` must have the shape {x.shape} of the values, found {observed.shape}.")
+    return np.where(observed, x, np.asarray(np.nan, x.dtype if x.dtype.kind == "f" else np.float32))

@@ -6,7 +6,7 @@ its support. Comparisons are exact, except for `levels`, which allows a hundredt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "UNIT",
     "Support",
     "Violation",
+    "by_column",
     "check_values",
     "first_violation",
     "level_count",
@@ -53,11 +54,20 @@ class Support(NamedTuple):
     text: its name in messages.
     contains: x [...] -> bool [...], whether each element belongs to the set. NaN belongs to `NOT_INFINITE` only.
     discrete: whether the set has gaps, so that its values have probabilities, not densities.
+    columns: the name and the set of each column, if they differ, see `by_column`.
     """
 
     text: str
     contains: Callable[[np.ndarray], np.ndarray]
     discrete: bool = False
+    columns: tuple[tuple[str, Support], ...] = ()
+
+    def describe(self, element: tuple[int, ...]) -> str:
+        """Return the set of one element in words, such as `{0, 1} in column 'smoker'`."""
+        if not self.columns:
+            return self.text
+        name, support = self.columns[element[0]]
+        return f"{support.text} in column {name!r}"
 
 
 class Violation(NamedTuple):
@@ -109,6 +119,35 @@ def levels(count: int) -> Support:
         return np.asarray((x >= 0) & (x <= 1) & (np.abs(scaled - np.round(scaled)) < 1e-2))
 
     return BINARY if count == 2 else Support(f"{{0, 1/{count - 1}, ..., 1}} ({count} levels)", contains, discrete=True)
+
+
+def by_column(columns: Mapping[str, Support]) -> Support:
+    """Return the support of rows [N, C] whose C columns have sets of their own, and of NaN for missing cells.
+
+    ```python
+    from tfp_vae.core.supports import BINARY, COUNTS, by_column
+
+    rows = by_column({"smoker": BINARY, "visits": COUNTS})
+    rows.contains(np.array([[1.0, 7.0], [np.nan, 0.5]]))  # [[True, True], [True, False]]
+    ```
+
+    Args:
+      columns: the set of each column by name, in their order.
+    """
+    places: dict[int, list[int]] = {}  # columns that share a set are checked together
+    for place, support in enumerate(columns.values()):
+        places.setdefault(id(support), []).append(place)
+
+    def contains(x: np.ndarray) -> np.ndarray:
+        if x.shape[-1:] != (len(columns),):
+            return np.zeros(x.shape, bool)
+        inside: np.ndarray = np.isnan(x)
+        sets = list(columns.values())
+        for shared in places.values():
+            inside[..., shared] |= sets[shared[0]].contains(x[..., shared])
+        return inside
+
+    return Support("the values of each column", contains, columns=tuple(columns.items()))
 
 
 def multiples(step: float) -> Support:
@@ -181,7 +220,7 @@ def check_values(name: str, x: np.ndarray, support: Support, advice: str) -> Non
     violation = first_violation(x, support)
     if violation is not None:
         where = f"found {violation.value:g} in row {violation.row}"
-        raise DataError(f"{name}: expected values in {support.text}, {where}. {advice}")
+        raise DataError(f"{name}: expected values in {support.describe(violation.element)}, {where}. {advice}")
 
 
 def level_count(x: np.ndarray) -> int | None:

@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch, as_batch, plain_values
+from tfp_vae.core.batch import Batch, as_batch, batch_values
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import UsageError, require
 from tfp_vae.core.execution import AUTO
@@ -197,7 +197,8 @@ def log_likelihood(
       progress: called with the number of importance samples just taken.
 
     Raises:
-      UsageError: no sample or no example, a batch with missing cells or context, or a whole data set.
+      UsageError: no sample or no example, a batch with context, missing cells that the likelihood does not
+        allow, or a whole data set.
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
       RunError: memory is too small even for one sample at a time.
 
@@ -209,8 +210,11 @@ def log_likelihood(
         raise UsageError("A data set has three splits. Pass one of them, such as `data.test`.")
     if not isinstance(x, Split | Batch) and np.ndim(x) == 0:  # None, for example
         require(Split, x, "log_likelihood: x")
-    split = x if isinstance(x, Split) else Split(np.asarray(plain_values(as_batch(x), "Importance sampling")))
     likelihood = vae.decoder.likelihood
+    if isinstance(x, Split):
+        split = x
+    else:
+        split = Split(np.asarray(batch_values(as_batch(x), "Importance sampling", missing=likelihood.allows_missing)))
     support = likelihood.support
     grey = isinstance(x, Split) and support is BINARY and first_violation(split.x, BINARY) is not None
     grey = grey and split.noise is None

@@ -14,7 +14,7 @@ from typing import Any, final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch, as_batch, plain_values
+from tfp_vae.core.batch import Batch, as_batch, batch_values
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.lazy import tf
@@ -22,7 +22,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.supports import BINARY, UNIT, check_values
 from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
-from tfp_vae.model.likelihoods import Likelihood
+from tfp_vae.model.likelihoods import Columns, Likelihood
 from tfp_vae.model.networks import Network, apply_to_last_axis
 from tfp_vae.model.networks.adapters import network_output, require_active_layers, require_variables
 from tfp_vae.model.posteriors import Posterior
@@ -51,7 +51,8 @@ class Encoder(tf.Module):
     Args:
       network: tensor -> tensor, [B, *event_shape] -> [B, posterior.params_size].
       posterior: the family of q(z|x).
-      sees: the network's input, a name from `ENCODER_INPUTS`. The decoder models x itself in either case.
+      sees: the network's input, a name from `ENCODER_INPUTS`. For a table, pass the likelihood `Columns`. The network
+        then takes its `features`, [B, features_size]. The decoder models x itself in each case.
 
     Raises:
       UsageError: a network that training could not change or that needs Keras' own training (see
@@ -61,10 +62,10 @@ class Encoder(tf.Module):
       Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, for log(1 + x).
     """
 
-    def __init__(self, network: Network, posterior: Posterior, sees: str = "values") -> None:
+    def __init__(self, network: Network, posterior: Posterior, sees: str | Columns = "values") -> None:
         super().__init__()
-        if sees not in ENCODER_INPUTS:
-            raise UsageError(f"sees: expected one of {', '.join(ENCODER_INPUTS)}, found {sees!r}.")
+        if not isinstance(sees, Columns) and sees not in ENCODER_INPUTS:
+            raise UsageError(f"sees: expected one of {', '.join(ENCODER_INPUTS)}, or `Columns`, found {sees!r}.")
         self.network = require_active_layers(require_variables(network, "encoder"), "encoder")
         self.posterior, self.sees = posterior, sees
         self._learned = posterior.learned  # tf.Module tracks its own attributes only
@@ -80,10 +81,11 @@ class Encoder(tf.Module):
         """Return the parameters of q(z|x), [B, posterior.params_size], for x [B, *event_shape].
 
         Raises:
-          UsageError: a batch with missing cells or context, which the encoder does not support, or a shape that does
-            not fit the network or the posterior.
+          UsageError: a batch with context, a batch with missing cells if the encoder does not see `Columns`, or a shape
+            that does not fit the network or the posterior.
         """
-        values = ENCODER_INPUTS[self.sees](plain_values(as_batch(x), "The encoder"))
+        values = batch_values(as_batch(x), "The encoder", missing=isinstance(self.sees, Columns))
+        values = self.sees.features(values) if isinstance(self.sees, Columns) else ENCODER_INPUTS[self.sees](values)
         return network_output(self.network, values, role="encoder", size=self.posterior.params_size)
 
     def mean(self, x: Batch | Array, *, seed: int | Seed = 0) -> Tensor:
@@ -240,16 +242,18 @@ class VAE(tf.Module):
         ```
 
         Args:
-          x: an array, or a batch without missing cells and context.
+          x: an array, or a batch without context. If the likelihood allows missing cells, such as `Columns`, the result
+            has NaN there.
           what: the name of the caller, for the error about missing cells and context.
           density: whether the caller evaluates the density of x. If not, x may be grey if the likelihood is for binary
             data, because each value is then the mean of its draws.
 
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
-          UsageError: the batch has missing cells or context.
+          UsageError: the batch has context, or missing cells that the likelihood does not allow.
         """
-        values, likelihood = plain_values(as_batch(x), what), self.decoder.likelihood
+        likelihood = self.decoder.likelihood
+        values = batch_values(as_batch(x), what, missing=likelihood.allows_missing)
         if tf.is_symbolic_tensor(values):
             return values
         expected, found = tuple(map(int, likelihood.event_shape)), tuple(np.shape(values)[1:])

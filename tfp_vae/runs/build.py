@@ -17,7 +17,7 @@ from tfp_vae.core.registry import Member, check_keywords, import_object
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array, FloatType
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.likelihoods import LIKELIHOODS, Columns
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
@@ -127,8 +127,14 @@ def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0,
     posterior = POSTERIORS.build(model.posterior, model.latent_dim, seed=posterior_seed, dtype=model.dtype)
     likelihood = LIKELIHOODS.build(model.likelihood, event_shape, dtype=model.dtype)
     mean = np.zeros(event_shape) if data_mean is None else np.asarray(data_mean)
-    network = NETWORKS.build(model.encoder, event_shape, posterior.params_size, seed=encoder_seed, dtype=model.dtype)
-    encoder = Encoder(network, posterior, model.encoder_input)
+    sees: str | Columns = model.encoder_input
+    input_shape = event_shape
+    if sees == "columns":
+        if not isinstance(likelihood, Columns):
+            raise UsageError(f"`encoder_input=columns` needs `likelihood=columns`, found {model.likelihood.name}.")
+        sees, input_shape = likelihood, (likelihood.features_size,)
+    network = NETWORKS.build(model.encoder, input_shape, posterior.params_size, seed=encoder_seed, dtype=model.dtype)
+    encoder = Encoder(network, posterior, sees)
     decoder = NETWORKS.build(
         model.decoder,
         (model.latent_dim,),

@@ -539,7 +539,8 @@ class ModelConfig(BaseRecord):
     ```
 
     Attributes:
-      encoder_input: `values`, or `log1p` for log(1 + x), which suits counts. See `model.vae.ENCODER_INPUTS`.
+      encoder_input: `values`, or `log1p` for log(1 + x), which suits counts, see `model.vae.ENCODER_INPUTS`. `columns`
+        is for a likelihood `Columns`, whose features the encoder then sees.
 
     Raises:
       UsageError: for an unknown key or member, a setting that a member does not have, or a number beyond
@@ -571,7 +572,7 @@ class ModelConfig(BaseRecord):
         FloatType,
         Setting("Model", "Floating-point type", "Type of weights and densities. `float64` is slower but more exact."),
     ] = "float32"
-    encoder_input: Literal["values", "log1p"] = "values"
+    encoder_input: Literal["values", "log1p", "columns"] = "values"
 
     def support(self, event_shape: tuple[int, ...]) -> Support:
         """Return the values for which the likelihood has a density.

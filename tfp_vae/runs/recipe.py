@@ -30,7 +30,7 @@ from tfp_vae.data.splits import DEFAULT_FRACTIONS
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare, usual_binarization
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, Dequantization, add_noise
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
-from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.runs.folder.examples import read_splits
@@ -313,7 +313,7 @@ def likelihoods_that_fit(profile: Profile) -> list[str]:
     Args:
       profile: facts about the data after scaling.
     """
-    members = {name: count_levels(LIKELIHOODS.member(name), profile) for name in LIKELIHOODS}
+    members = {name: count_levels(LIKELIHOODS.member(name), profile) for name in ELEMENTWISE}
     return [name for name, member in members.items() if profile.fits(likelihood_support(member))]
 
 
@@ -578,7 +578,7 @@ def advise(profile: Profile, support: Support) -> str:
     if profile.largest > 1 and profile.smallest >= 0 and divided.fits(UNIT if support is BINARY else support):
         remedies.append("`scaling=divided:by=255`")
     fit = likelihoods_that_fit(profile)
-    names = [name for name in LIKELIHOODS if name in fit or (unit and support is not BINARY and name == "bernoulli")]
+    names = [name for name in ELEMENTWISE if name in fit or (unit and support is not BINARY and name == "bernoulli")]
     members = [count_levels(LIKELIHOODS.member(name), profile) for name in names]
     texts = [short_text(LIKELIHOODS, member) for member in members]  # with levels, because yours may be too few
     remedies.append(f"a `likelihood` that fits: {', '.join(texts)}")

@@ -45,7 +45,7 @@ class Health(NamedTuple):
     The loss alone is not enough, because binarization maps NaN to 0. So does a fused product and relu, although its
     gradient is NaN. A sum is finite only if each element is, and takes a tenth of the time of a norm.
 
-    data: the sum of the batch before binarization.
+    data: the sum of the batch before binarization, without missing cells.
     loss: the step's loss.
     gradient: the sum of its elements before clipping.
     weights: their sum after the step.
@@ -238,7 +238,8 @@ class Trainer:
         return taken, sums, health, _sum([v for v in self.optimizer.variables if v.dtype.is_floating], self._dtype)
 
     def _step(self, x: Tensor, step: Tensor) -> tuple[Bound, Health]:
-        data, x = x, self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
+        data = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x) if self.vae.decoder.likelihood.allows_missing else x
+        x = self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
         x = tf.cast(x, self._dtype)
         seed = seed_for(self._run_seed, Purpose.LATENT, step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):

@@ -1,9 +1,9 @@
 """Distributions and bijectors that TFP lacks, has in a slower form, or samples with other noise.
 
 `normals` holds the multivariate Normals over z, `flows` the bijectors of normalizing flows and `mixtures` the even
-mixture. `bernoulli`, `beta`, `counts` and `levels` serve the likelihoods of those names, and `saddle` holds the terms
-of accurate densities. Each module needs TensorFlow, so import it where you use it. To add a distribution, write a
-module here with a test against scipy or TFP.
+mixture. `bernoulli`, `beta`, `columns`, `counts` and `levels` serve the likelihoods of those names, and `saddle` holds
+the terms of accurate densities. Each module needs TensorFlow, so import it where you use it. To add a distribution,
+write a module here with a test against scipy or TFP.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from tfp_vae.core.exports import lazy_exports
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tfp_vae.model.distributions import bernoulli, beta, counts, flows, levels, mixtures, normals, saddle
+    from tfp_vae.model.distributions import bernoulli, beta, columns, counts, flows, levels, mixtures, normals, saddle
 
-__all__ = ["bernoulli", "beta", "counts", "flows", "levels", "mixtures", "normals", "saddle"]
+__all__ = ["bernoulli", "beta", "columns", "counts", "flows", "levels", "mixtures", "normals", "saddle"]
 
 if not TYPE_CHECKING:  # so that type checkers refuse unknown names
     __getattr__, __dir__ = lazy_exports(__name__, __all__)

@@ -77,6 +77,9 @@ class OnGrid(ScalarDistribution):
     def _mean(self) -> Tensor:
         return self._over_levels.mean() / self._most
 
+    def _mode(self) -> Tensor:
+        return tf.cast(self._over_levels.mode(), self.dtype) / self._most
+
 
 @final
 class CategoricalLevels(tfd.Categorical):

@@ -1,32 +1,37 @@
 """Observation models over x: each turns the output of a decoder into p(x|z), a `tfd.Distribution`.
 
 `base` defines the interface. `bernoulli`, `normal`, `laplace` and `beta` hold the models of those names, `categorical`
-and `logistic` those for a grid of `levels`, and `counts` those for counts. To add a model, write a class with the
-decorator `core.registry.record` that subclasses `Likelihood`, and add it to `LIKELIHOODS`. The data are checked against
-`support` once, on load. A density does not check its x.
+and `logistic` those for a grid of `levels`, and `counts` those for counts. `columns` joins one of them for each column
+of a table. To add a model, write a class with the decorator `core.registry.record` that subclasses
+`ElementwiseLikelihood`, and add it to `LIKELIHOODS`. The data are checked against `support` once, on load. A density
+does not check its x.
 """
 
 from __future__ import annotations
 
 from tfp_vae.core.registry import Table
-from tfp_vae.model.likelihoods.base import SCALE_FLOOR, Likelihood
+from tfp_vae.model.likelihoods.base import SCALE_FLOOR, ElementwiseLikelihood, Likelihood
 from tfp_vae.model.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from tfp_vae.model.likelihoods.beta import Beta
 from tfp_vae.model.likelihoods.categorical import Categorical
+from tfp_vae.model.likelihoods.columns import Columns
 from tfp_vae.model.likelihoods.counts import NegativeBinomial, Poisson
 from tfp_vae.model.likelihoods.laplace import Laplace
 from tfp_vae.model.likelihoods.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
 from tfp_vae.model.likelihoods.normal import Normal
 
 __all__ = [
+    "ELEMENTWISE",
     "LIKELIHOODS",
     "SCALE_FLOOR",
     "Bernoulli",
     "Beta",
     "Categorical",
+    "Columns",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
+    "ElementwiseLikelihood",
     "Laplace",
     "Likelihood",
     "NegativeBinomial",
@@ -47,7 +52,11 @@ LIKELIHOODS: Table[Likelihood] = Table(
         "discretized-logistic-mixture": DiscretizedLogisticMixture,
         "poisson": Poisson,
         "negative-binomial": NegativeBinomial,
+        "columns": Columns,
     },
     base=Likelihood,
     takes=("event_shape",),
 )
+
+ELEMENTWISE = tuple(name for name in LIKELIHOODS if issubclass(LIKELIHOODS[name], ElementwiseLikelihood))
+"""The names of the likelihoods that suit data of any shape."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias, final
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import pydantic
@@ -18,6 +18,7 @@ from tfp_vae.core.types import Array, Distribution, Tensor, Variable
 
 __all__ = [
     "SCALE_FLOOR",
+    "ElementwiseLikelihood",
     "EventShape",
     "Likelihood",
     "inverse_softplus",
@@ -37,16 +38,16 @@ SCALE_FLOOR = 1e-3
 class Likelihood(abc.ABC):
     """An observation model: a value that turns a decoder's output into p(x|z).
 
-    log p(x|z) = sum_i log p(x_i|z) over the M elements of an example, in nats.
-
-    The decoder's network returns `per_element` numbers for each element of the event, with the numbers of one element
-    next to each other. A new model is a class with the decorator `core.registry.record` that defines `support`,
-    `per_element`, `elementwise` and `initial`, and an entry in `LIKELIHOODS`. Settings outside their limits raise
-    `UsageError`, which is a ValueError.
+    Most models have the same density for every element of an example. `ElementwiseLikelihood` is their base class, and
+    `Columns` gives each column of a table a model of its own. Settings outside their limits raise `UsageError`, which
+    is a ValueError.
     """
 
     discrete: ClassVar[bool]
     """Whether p(x|z) is a probability, so that bits per dimension are defined. Otherwise it is a density."""
+
+    allows_missing: ClassVar[bool] = False
+    """Whether x may have missing cells, which are NaN. The density is then that of the observed cells."""
 
     event_shape: tuple[int, ...]
 
@@ -63,19 +64,6 @@ class Likelihood(abc.ABC):
         the model can put a spike on each of them. The height of such a spike only reflects the floor of the scales.
         """
         return None if self.discrete else self.support
-
-    @property
-    @abc.abstractmethod
-    def per_element(self) -> int:
-        """P, the number of parameters of each element of the event."""
-
-    @abc.abstractmethod
-    def elementwise(self, params: Tensor) -> Distribution:
-        """Return the distributions of the elements, batch [..., *event_shape], from params [..., *event_shape, P]."""
-
-    @abc.abstractmethod
-    def initial(self, mean: np.ndarray) -> np.ndarray:
-        """Return params [M, P] at which M elements have about the means `mean` [M]."""
 
     @property
     def learned(self) -> tuple[Variable, ...]:
@@ -99,11 +87,10 @@ class Likelihood(abc.ABC):
         return dict(settings)
 
     @property
+    @abc.abstractmethod
     def params_size(self) -> int:
-        """M P, the number of values that the decoder's network returns for each z."""
-        return self.per_element * math.prod(self.event_shape)
+        """The number of values that the decoder's network returns for each z."""
 
-    @final
     def change_of_units(self, log_scale: float, *, binarized: bool) -> float:
         """Return how many nats the log-density of the data lies below that of the scaled values.
 
@@ -115,6 +102,7 @@ class Likelihood(abc.ABC):
         """
         return 0.0 if self.discrete or binarized else log_scale
 
+    @abc.abstractmethod
     def __call__(self, params: Array) -> Distribution:
         """Return p(x|z), batch [...], event `event_shape`, from params [..., params_size].
 
@@ -124,14 +112,8 @@ class Likelihood(abc.ABC):
         Returns:
           A `tfd.Distribution`. Its `log_prob` is summed over the event, in nats, and its `mean` is E[x|z].
         """
-        shape = tf.concat([tf.shape(params)[:-1], self.event_shape, [self.per_element]], axis=0)
-        return self.joint(self.elementwise(tf.reshape(params, shape)))
 
-    def joint(self, elements: Distribution) -> Distribution:
-        """Return the distribution of the event, batch [...], from those of its independent elements."""
-        p: Distribution = tfd.Independent(elements, reinterpreted_batch_ndims=len(self.event_shape))
-        return p
-
+    @abc.abstractmethod
     def initial_params(self, data_mean: ArrayLike) -> np.ndarray:
         """Return params [params_size] at which p(x|z) has about the mean `data_mean` for every z.
 
@@ -141,6 +123,56 @@ class Likelihood(abc.ABC):
         Args:
           data_mean: mean of the training data, [*event_shape].
         """
+
+
+@check_keywords
+class ElementwiseLikelihood(Likelihood):
+    """A likelihood with the same density for every element, log p(x|z) = sum_i log p(x_i|z), in nats.
+
+    The decoder's network returns `per_element` numbers for each of the M elements of the event, with the numbers of one
+    element next to each other. A new model is a class with the decorator `core.registry.record` that defines `support`,
+    `per_element`, `elementwise` and `initial`, and an entry in `LIKELIHOODS`.
+    """
+
+    @property
+    @abc.abstractmethod
+    def per_element(self) -> int:
+        """P, the number of parameters of each element of the event."""
+
+    @abc.abstractmethod
+    def elementwise(self, params: Tensor) -> Distribution:
+        """Return the distributions of the elements, batch [..., *event_shape], from params [..., *event_shape, P]."""
+
+    @abc.abstractmethod
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return params [M, P] at which M elements have about the means `mean` [M]."""
+
+    @property
+    def params_size(self) -> int:
+        """M P, the number of values that the decoder's network returns for each z."""
+        return self.per_element * math.prod(self.event_shape)
+
+    def __call__(self, params: Array) -> Distribution:
+        """Return p(x|z), batch [...], event `event_shape`, from params [..., params_size]."""
+        shape = tf.concat([tf.shape(params)[:-1], self.event_shape, [self.per_element]], axis=0)
+        return self.joint(self.elementwise(tf.reshape(params, shape)))
+
+    def joint(self, elements: Distribution) -> Distribution:
+        """Return the distribution of the event, batch [...], from those of its independent elements."""
+        p: Distribution = tfd.Independent(elements, reinterpreted_batch_ndims=len(self.event_shape))
+        return p
+
+    @property
+    def features_per_element(self) -> int:
+        """F, the number of `features` of each element."""
+        return 1
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return numbers that suit the input of a network, [..., F], for elements x [...] of the support."""
+        return x[..., tf.newaxis]
+
+    def initial_params(self, data_mean: ArrayLike) -> np.ndarray:
+        """Return params [params_size] at which p(x|z) has about the mean `data_mean` for every z."""
         return self.initial(np.ravel(data_mean).astype(np.float64)).astype(np.float32).ravel()
 
 

@@ -10,14 +10,14 @@ from tfp_vae.core.lazy import tfd
 from tfp_vae.core.registry import record
 from tfp_vae.core.supports import BINARY, UNIT, Support
 from tfp_vae.core.types import Distribution, Tensor
-from tfp_vae.model.likelihoods.base import EventShape, Likelihood, logit, stack_params
+from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, logit, stack_params
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
 
 @final
 @record
-class Bernoulli(Likelihood):
+class Bernoulli(ElementwiseLikelihood):
     """Independent Bernoulli elements, p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary x.
 
     Grey values must be binarized first (see `tv.data.transforms`). Training on them is common, but the
@@ -71,7 +71,7 @@ class Bernoulli(Likelihood):
 
 @final
 @record
-class ContinuousBernoulli(Likelihood):
+class ContinuousBernoulli(ElementwiseLikelihood):
     """Independent continuous Bernoulli elements, for x in [0, 1].
 
     p(x_i|z) = C(l_i) l_i^x_i (1 - l_i)^(1 - x_i),  l = sigmoid(logits).

@@ -9,14 +9,14 @@ import numpy as np
 from tfp_vae.core.registry import record
 from tfp_vae.core.supports import OPEN_UNIT, Support
 from tfp_vae.core.types import Distribution, Tensor
-from tfp_vae.model.likelihoods.base import EventShape, Likelihood, inverse_softplus, positive, stack_params
+from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
 
 __all__ = ["Beta"]
 
 
 @final
 @record
-class Beta(Likelihood):
+class Beta(ElementwiseLikelihood):
     """Independent beta elements, p(x_i|z) = x_i^(a_i - 1) (1 - x_i)^(b_i - 1) / B(a_i, b_i), for x in (0, 1).
 
     a, b = 0.001 + softplus(.). If a or b is below 1, the density grows without limit towards that end. At 0 and 1

@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.likelihoods.base import EventShape
@@ -48,6 +49,16 @@ class Categorical(LevelLikelihood):
         from tfp_vae.model.distributions.levels import CategoricalLevels, OnGrid
 
         return OnGrid(CategoricalLevels(logits=params), self.count, params.dtype)
+
+    @property
+    def features_per_element(self) -> int:
+        """L, one for each level."""
+        return self.count
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return 1 for the level of x and 0 for the others, [..., L]. Values between two levels are interpolated."""
+        levels = tf.range(self.count, dtype=x.dtype)
+        return tf.nn.relu(1 - tf.abs(x[..., tf.newaxis] * (self.count - 1) - levels))
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return logits that decrease with the distance from the mean."""

@@ -6,10 +6,11 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
 from tfp_vae.core.supports import COUNTS, Support
 from tfp_vae.core.types import Distribution, Tensor
-from tfp_vae.model.likelihoods.base import EventShape, Likelihood, inverse_softplus, positive, stack_params
+from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
 
 __all__ = ["RATE_FLOOR", "NegativeBinomial", "Poisson"]
 
@@ -19,7 +20,7 @@ RATE_FLOOR = 1e-6
 
 @final
 @record
-class Poisson(Likelihood):
+class Poisson(ElementwiseLikelihood):
     """Independent Poisson elements, p(x_i|z) = rate_i^x_i exp(-rate_i) / x_i!, for counts.
 
     rate = 10^-6 + softplus(s). The variance equals the mean. Most counts vary more than that, and the model then uses z
@@ -53,6 +54,10 @@ class Poisson(Likelihood):
 
         return counts.Poisson(positive(params[..., 0], RATE_FLOOR))
 
+    def features(self, x: Tensor) -> Tensor:
+        """Return log(1 + x), because counts can be very large."""
+        return tf.math.log1p(x)[..., tf.newaxis]
+
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean as the rate, at least 0.01."""
         return stack_params(inverse_softplus(np.maximum(mean, 1e-2)))
@@ -60,7 +65,7 @@ class Poisson(Likelihood):
 
 @final
 @record
-class NegativeBinomial(Likelihood):
+class NegativeBinomial(ElementwiseLikelihood):
     """Independent negative binomial elements, for counts that vary more than those of a Poisson.
 
     p(x_i|z) = Gamma(x_i + r_i) / (x_i! Gamma(r_i)) (1 - l_i)^r_i l_i^x_i,  l = sigmoid(logits).
@@ -106,6 +111,10 @@ class NegativeBinomial(Likelihood):
         from tfp_vae.model.distributions import counts
 
         return counts.NegativeBinomial(positive(params[..., 0], RATE_FLOOR), logits=params[..., 1])
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return log(1 + x), because counts can be very large."""
+        return tf.math.log1p(x)[..., tf.newaxis]
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return a total count of 2 and the logit that gives the mean, at least 0.01."""

@@ -10,14 +10,14 @@ from tfp_vae.core.lazy import tfd
 from tfp_vae.core.registry import record
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.core.types import Distribution, Tensor
-from tfp_vae.model.likelihoods.base import EventShape, Likelihood, inverse_softplus, positive, stack_params
+from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
 
 __all__ = ["Laplace"]
 
 
 @final
 @record
-class Laplace(Likelihood):
+class Laplace(ElementwiseLikelihood):
     """Independent Laplace elements, p(x_i|z) = exp(-|x_i - loc_i| / scale_i) / (2 scale_i), for real x with outliers.
 
     The cost of an outlier grows as |x - loc| and not as its square. The best loc is therefore the conditional median,

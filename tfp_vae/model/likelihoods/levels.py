@@ -10,7 +10,7 @@ import pydantic
 
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import MOST_LEVELS, Support, level_count, levels
-from tfp_vae.model.likelihoods.base import Likelihood
+from tfp_vae.model.likelihoods.base import ElementwiseLikelihood
 
 __all__ = ["DEFAULT_LEVELS", "LevelLikelihood", "Levels"]
 
@@ -22,7 +22,7 @@ DEFAULT_LEVELS = 256
 
 
 @check_keywords
-class LevelLikelihood(Likelihood):
+class LevelLikelihood(ElementwiseLikelihood):
     """A likelihood for x on the grid {0, 1/(L-1), ..., 1}, with a probability for each of the L levels.
 
     Bits per dimension are defined, and you can compare them between likelihoods of this kind. Unlike a density, they do

@@ -15,8 +15,8 @@ from tfp_vae.core.supports import REAL, Support
 from tfp_vae.core.types import Distribution, FloatType, Tensor, Variable
 from tfp_vae.model.likelihoods.base import (
     SCALE_FLOOR,
+    ElementwiseLikelihood,
     EventShape,
-    Likelihood,
     inverse_softplus,
     positive,
     stack_params,
@@ -27,7 +27,7 @@ __all__ = ["Normal"]
 
 @final
 @record
-class Normal(Likelihood):
+class Normal(ElementwiseLikelihood):
     """Independent Normal elements, p(x|z) = prod_i N(x_i; loc_i, scale_i^2), for real x.
 
     If the scale is fixed, the distortion is |x - loc|^2 / (2 scale^2) + M log(scale sqrt(2 pi)). The scale then decides
