@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         evidence,
         gaps,
         importance,
+        imputation,
         information,
         latent_space,
         metrics,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         is_active,
         summarize,
     )
+    from tfp_vae.evaluation.imputation import ColumnScores, Imputed, impute, score_columns, typical_scores
     from tfp_vae.evaluation.information import (
         Decomposition,
         decomposition,
@@ -63,12 +65,14 @@ _PLACES = {
     "PROJECTIONS": "projections",
     "REFINEMENTS": "proposals",
     "Annealed": "annealing",
+    "ColumnScores": "imputation",
     "Decomposition": "information",
     "Embeddings": "latent_space",
     "Estimates": "importance",
     "Estimator": "importance",
     "Gaps": "gaps",
     "Grid": "latent_space",
+    "Imputed": "imputation",
     "LogLikelihood": "evidence",
     "Projection": "projections",
     "Refinement": "proposals",
@@ -83,6 +87,7 @@ _PLACES = {
     "estimate": "importance",
     "generate_within": "latent_space",
     "grid": "latent_space",
+    "impute": "imputation",
     "is_active": "importance",
     "log_likelihood": "evidence",
     "pareto_k": "diagnostics",
@@ -93,8 +98,10 @@ _PLACES = {
     "rate_per_dimension": "information",
     "reconstruction_error": "information",
     "sandwich": "annealing",
+    "score_columns": "imputation",
     "settle": "effort.settling",
     "summarize": "importance",
+    "typical_scores": "imputation",
 }
 
 __all__ = [
@@ -104,12 +111,14 @@ __all__ = [
     "PROJECTIONS",
     "REFINEMENTS",
     "Annealed",
+    "ColumnScores",
     "Decomposition",
     "Embeddings",
     "Estimates",
     "Estimator",
     "Gaps",
     "Grid",
+    "Imputed",
     "LogLikelihood",
     "Projection",
     "Refinement",
@@ -130,6 +139,8 @@ __all__ = [
     "generate_within",
     "grid",
     "importance",
+    "imputation",
+    "impute",
     "information",
     "is_active",
     "latent_space",
@@ -148,8 +159,10 @@ __all__ = [
     "rate_per_dimension",
     "reconstruction_error",
     "sandwich",
+    "score_columns",
     "settle",
     "summarize",
+    "typical_scores",
 ]
 
 if not TYPE_CHECKING:  # so that type checkers refuse unknown names

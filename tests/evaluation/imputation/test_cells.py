@@ -1,0 +1,124 @@
+"""The score of each cell against closed forms, and cells that contradict their row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.helpers.incomplete import IncompleteGaussian, TwoWords
+from tests.helpers.models import make
+from tfp_vae.core.errors import UsageError
+from tfp_vae.evaluation.imputation import ColumnScores, score_columns, typical_scores
+
+MODEL = IncompleteGaussian()
+VAE = MODEL.vae()
+
+
+def given_the_rest(rows: np.ndarray) -> np.ndarray:
+    """Return log p(x_j|x_rest) of each observed cell, [N, C]."""
+    found = np.full(rows.shape, np.nan)
+    for i, j in zip(*np.nonzero(~np.isnan(rows)), strict=True):
+        row = np.where(np.arange(rows.shape[1]) == j, np.nan, rows[i])
+        mean, covariance = MODEL.conditional(row)
+        place = int(np.flatnonzero(np.flatnonzero(np.isnan(row)) == j)[0])
+        found[i, j] = stats.norm(mean[place], np.sqrt(covariance[place, place])).logpdf(rows[i, j])
+    return found
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    """64 rows with missing cells, and in row 5 a cell that contradicts the others."""
+    rows = MODEL.data(64, share=0.2)[1]
+    rows[5] = MODEL.full.data(6)[5]
+    rows[5, 0] += 12
+    return rows
+
+
+@pytest.fixture(scope="module")
+def found(rows: np.ndarray) -> ColumnScores:
+    return score_columns(VAE, rows, iw_samples=2_000, seed=3, execution="graph")
+
+
+def test_scores_agree_with_the_conditional_density(rows: np.ndarray, found: ColumnScores) -> None:
+    truth = given_the_rest(rows)
+    seen = ~np.isnan(rows)
+    np.testing.assert_array_equal(np.isnan(found.values), ~seen)
+    np.testing.assert_array_equal(np.isnan(found.ess), ~seen)
+    difference = (found.values - truth)[seen]
+    assert (np.abs(difference) < 6 / np.sqrt(found.ess[seen])).all()
+    assert np.median(np.abs(difference)) < 0.05
+
+
+def test_cell_that_contradicts_its_row_is_estimated_without_it(rows: np.ndarray, found: ColumnScores) -> None:
+    truth = given_the_rest(rows)
+    assert truth[5, 0] < -30
+    assert found.values[5, 0] == pytest.approx(truth[5, 0], abs=1)
+    assert np.unravel_index(np.nanargmax(found.surprise()), rows.shape) == (5, 0)
+
+
+def test_scores_of_a_row_depend_on_its_content_and_place_only(rows: np.ndarray, found: ColumnScores) -> None:
+    part = np.array([5, 60, 2])
+    alone = score_columns(VAE, rows[part], iw_samples=2_000, seed=3, places=part, batch_size=2, execution="graph")
+    np.testing.assert_allclose(alone.values, found.values[part], rtol=1e-6)
+    np.testing.assert_allclose(alone.ess, found.ess[part], rtol=1e-6)
+
+
+def test_unit_of_a_column_shifts_its_scores_by_the_log_of_the_factor(rows: np.ndarray) -> None:
+    log_scale = (0.0, np.log(10), 0.0, 0.0, 0.0)
+    plain, scaled = (
+        score_columns(vae, rows[:4], iw_samples=100, execution="eager") for vae in (VAE, MODEL.vae(log_scale=log_scale))
+    )
+    shift = plain.values - scaled.values
+    np.testing.assert_allclose(shift, np.where(np.isnan(shift), np.nan, log_scale), atol=1e-9)
+    np.testing.assert_allclose(scaled.surprise(), plain.surprise(), atol=1e-9)
+
+
+@pytest.mark.slow
+def test_scores_of_words_agree_with_enumeration() -> None:
+    model = TwoWords()
+    joint = model.table()
+    first, second = np.divmod(np.arange(12), 4)
+    rows = np.stack([first / 2, second / 3], axis=1)
+    found = score_columns(model.vae(), rows, iw_samples=20_000, execution="graph").values
+    np.testing.assert_allclose(found[:, 0], np.log(joint / joint.sum(axis=0)).ravel(), atol=0.1)
+    np.testing.assert_allclose(found[:, 1], np.log(joint / joint.sum(axis=1, keepdims=True)).ravel(), atol=0.1)
+
+
+def test_surprise_compares_with_the_median_or_with_given_scores(found: ColumnScores) -> None:
+    np.testing.assert_allclose(np.nanmedian(found.surprise(), axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(found.surprise(np.zeros(5)), -found.values)
+
+
+def test_typical_scores_are_the_medians_of_generated_rows() -> None:
+    """The conditional of the Normal model has a known scale s, and the median of z^2 is 0.455."""
+    whole = MODEL.full.data(1)
+    whole[0, 4] = np.nan
+    typical = typical_scores(VAE, whole, rows=64, iw_samples=2_000, execution="graph")
+    scales = []
+    for j in range(4):
+        row = np.where(np.arange(5) == j, np.nan, whole[0])
+        scales.append(np.sqrt(MODEL.conditional(row)[1][0, 0]))
+    expected = -np.log(np.array(scales) * np.sqrt(2 * np.pi)) - 0.455 / 2
+    np.testing.assert_allclose(typical[:4], expected, atol=0.25)
+    assert np.isnan(typical[4])
+
+
+def test_typical_scores_need_a_row() -> None:
+    with pytest.raises(UsageError, match="at least one row"):
+        typical_scores(VAE, np.zeros([0, MODEL.full.size]))
+
+
+def test_record_displays_its_numbers_of_cells_and_rows(rows: np.ndarray, found: ColumnScores) -> None:
+    assert repr(found).startswith(f"ColumnScores({np.sum(~np.isnan(rows))} cells of 64 rows, K = 2,000")
+    np.testing.assert_array_equal(np.asarray(found), found.values)
+
+
+def test_model_without_columns_is_refused() -> None:
+    with pytest.raises(UsageError, match="needs a model of the columns of a table"):
+        score_columns(make(), np.zeros([1, 4, 3, 1], np.float32))
+
+
+def test_no_row_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least one row"):
+        score_columns(VAE, np.zeros([0, MODEL.full.size]))

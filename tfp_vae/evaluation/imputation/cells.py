@@ -1,0 +1,224 @@
+"""The log-probability of each observed cell given the other observed cells of its row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, cast, final
+
+import numpy as np
+
+from tfp_vae.core.batch import Batch
+from tfp_vae.core.errors import UsageError, require
+from tfp_vae.core.execution import AUTO
+from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import Member, check_keywords, record
+from tfp_vae.core.seeds import Purpose, Seed, fold, seed_for
+from tfp_vae.core.types import Array, Tensor
+from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
+from tfp_vae.evaluation.importance import Progress
+from tfp_vae.evaluation.imputation.expectations import require_columns
+from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study
+from tfp_vae.evaluation.imputation.weights import Weights
+from tfp_vae.evaluation.proposals import Refinement, full_name
+from tfp_vae.model.vae import VAE
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.columns import Columns as ColumnsDistribution
+
+__all__ = ["ColumnScores", "score_columns", "typical_scores"]
+
+GENERATED = 2
+"""Separates the seed of generated rows from the seeds of z."""
+
+
+@final
+@check_keywords
+@dataclass(frozen=True, eq=False, repr=False)
+class ColumnScores:
+    """log p(x_j|x_rest) of each cell of N rows with C columns, in nats. Missing cells are NaN in every array.
+
+    values: the estimates, [N, C]. Those of densities are in the units of the column.
+    ess: effective sample size of each cell, between 1 and K, [N, C]. If it is below 10, do not trust the cell.
+    iw_samples: K, the number of importance samples per row.
+    refine: how the proposal was fitted to each row.
+    """
+
+    values: np.ndarray
+    ess: np.ndarray
+    iw_samples: int
+    refine: str
+
+    @property
+    def unreliable(self) -> np.ndarray:
+        """Whether a cell has an effective sample size below 10, bool [N, C]."""
+        return self.ess < FEWEST_EFFECTIVE
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        cells = int(np.sum(~np.isnan(self.values)))
+        unreliable = f", {int(self.unreliable.sum()):,} unreliable" if self.unreliable.any() else ""
+        return f"ColumnScores({cells:,} cells of {len(self):,} rows, K = {self.iw_samples:,}{unreliable})"
+
+    def surprise(self, typical: np.ndarray | None = None) -> np.ndarray:
+        """Return how many nats each cell lies below the typical score of its column, [N, C].
+
+        Scores of different columns cannot be compared, because a density depends on the units of its column. These
+        differences can. The cell with the largest one is the most likely reason that a row is unusual.
+
+        Args:
+          typical: the typical score of each column [C], for example from `typical_scores`. By default the median over
+            these rows.
+        """
+        return np.asarray((column_medians(self.values) if typical is None else typical) - self.values)
+
+
+def column_medians(values: np.ndarray) -> np.ndarray:
+    """Return the median of the numbers in each column of values [N, C], [C]. NaN for a column without any."""
+    known = [column[~np.isnan(column)] for column in values.T]
+    return np.array([np.median(column) if len(column) else math.nan for column in known])
+
+
+@check_keywords
+def score_columns(
+    vae: VAE,
+    x: Array | Batch,
+    *,
+    iw_samples: int = 100,
+    seed: int | Seed = 0,
+    refine: Refinement | Member | str = "none",
+    places: np.ndarray | None = None,
+    batch_size: int | None = None,
+    execution: str = AUTO,
+    progress: Progress = lambda samples: None,
+) -> ColumnScores:
+    """Return log p(x_j|x_rest) of each observed cell, where x_rest are the other observed cells of its row.
+
+    All cells of a row share the samples of z that estimate log p(x). Cell j is removed from their weights,
+    p(x_j|x_rest) = sum_k w_k / sum_k (w_k / p(x_j|z_k)). These weights are poor if a cell contradicts the rest of its
+    row, and such cells matter most. So every cell with an effective sample size below 10 is estimated again, from
+    samples given the row without that cell.
+
+    The score of a cell depends on its row, on the seed and on the row's place only. Memory does not grow with K.
+
+    Args:
+      vae: a model whose likelihood is `likelihoods.Columns`.
+      x: rows on the scale of the model, [N, C], with NaN in missing cells, or a `Batch` with `observed`.
+      iw_samples: K, samples of z for each row, and again for each cell that is estimated twice.
+      seed: an integer, or a stateless seed of two integers.
+      refine: how the proposal is fitted to each row, see `log_likelihood`.
+      places: non-negative integers [N] that select the draws of each row, by default its index in x.
+      batch_size: rows sampled at once, by default as many as fit into about 300 MB.
+      execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
+      progress: called with the number of importance samples just taken. Samples for a second estimate do not count.
+
+    Raises:
+      UsageError: another likelihood, no row, or a setting outside its limits.
+      DataError: x has another shape than the model's rows, or values outside the support of a column.
+
+    References:
+      Gelfand, Dey and Chang (1992), Model determination using predictive distributions, for the weights without a cell.
+    """
+    require(VAE, vae, "score_columns: vae")
+    require_columns(vae.decoder.likelihood, "A score for each column")
+    x = np.asarray(vae.examples(x, "A score for each column"))
+    if len(x) < 1:
+        raise UsageError("expected at least one row, found none.")
+    seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
+    places = np.arange(len(x)) if places is None else np.asarray(places)
+
+    def sampler(sign: int) -> Sampler[CellSums]:
+        study = CellScores(sign=sign)
+        return Sampler(vae, study, iw_samples=iw_samples, refine=refine, batch_size=batch_size, execution=execution)
+
+    values, ess = np.full(x.shape, math.nan), np.full(x.shape, math.nan)
+    for part, sums in sampler(-1)(x, seed=seed, places=places, progress=progress):
+        count = part.stop - part.start
+        values[part], ess[part] = sums.scores(-1)[:count], sums.cells.ess[:count]
+    values[np.isnan(x)] = ess[np.isnan(x)] = math.nan
+    rows, columns = np.nonzero(ess < FEWEST_EFFECTIVE)
+    hidden = x[rows]
+    hidden[np.arange(len(rows)), columns] = math.nan
+    for part, sums in sampler(1)(hidden, seed=seed, places=places[rows], targets=x[rows]):
+        each = np.arange(part.stop - part.start), columns[part]
+        values[rows[part], columns[part]] = sums.scores(1)[each]
+        ess[rows[part], columns[part]] = np.minimum(sums.cells.ess[each], sums.weights.ess[each[0]])
+    return ColumnScores(values, ess, iw_samples, full_name(refine))
+
+
+@check_keywords
+def typical_scores(
+    vae: VAE,
+    x: Array | Batch,
+    *,
+    rows: int = 500,
+    iw_samples: int = 100,
+    seed: int | Seed = 0,
+    refine: Refinement | Member | str = "none",
+    execution: str = AUTO,
+) -> np.ndarray:
+    """Return the score that a cell of each column typically has under the model, in nats, [C].
+
+    It is the median score of rows that the model itself generates, with the same holes as the rows of x. So it is known
+    even if x is a single row, and an unusual row of x does not change it. NaN for a column without observed cells.
+
+    Args:
+      vae: a model whose likelihood is `likelihoods.Columns`.
+      x: rows [N, C] whose scores are compared with these. Only their holes matter.
+      rows: the number of generated rows.
+      iw_samples, seed, refine, execution: see `score_columns`.
+
+    Raises:
+      UsageError: another likelihood, or no row.
+    """
+    holes = np.isnan(vae.examples(x, "A score for each column"))
+    if len(holes) < 1:
+        raise UsageError("expected at least one row, found none.")
+    seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
+    generated = np.where(holes[np.arange(rows) % len(holes)], math.nan, vae.sample(rows, seed=fold(seed, GENERATED)))
+    found = score_columns(vae, generated, iw_samples=iw_samples, seed=seed, refine=refine, execution=execution)
+    return column_medians(found.values)
+
+
+class CellSums(NamedTuple):
+    """The sums of a batch of rows.
+
+    weights: of the samples given each row, [B].
+    cells: the same weights, divided by or multiplied by the probability of each cell, [B, C].
+    """
+
+    weights: Weights
+    cells: Weights
+
+    def scores(self, sign: int) -> np.ndarray:
+        """Return log p(x_j|x_rest), [B, C]."""
+        return np.asarray(sign * (self.cells.log_total - self.weights.log_total[:, np.newaxis]))
+
+
+@final
+@record
+class CellScores(Study[CellSums]):
+    """The sums of w_k p(x_j|z_k)^sign.
+
+    Args:
+      sign: -1 if the weights w are given the row with the cell, and 1 if they are given the row without it.
+    """
+
+    sign: int = field(kw_only=True)
+
+    def empty(self, vae: VAE, rows: int) -> CellSums:
+        """Return the sums of a batch before the first sample."""
+        columns = vae.decoder.likelihood.event_shape[0]
+        return CellSums(Weights.empty([rows], vae.dtype), Weights.empty([rows, columns], vae.dtype))
+
+    def add(self, vae: VAE, state: CellSums, sample: Sample, targets: Tensor) -> CellSums:
+        """Return the sums with a tile added."""
+        log_p = cast("ColumnsDistribution", sample.p).column_log_prob(targets)  # [S, B, C]
+        return CellSums(
+            state.weights.add(sample.log_w), state.cells.add(sample.log_w[..., tf.newaxis] + self.sign * log_p)
+        )

@@ -1,0 +1,291 @@
+"""Imputation: the missing cells of a table given the observed ones, with their uncertainty."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple, final
+
+import numpy as np
+
+from tfp_vae.core.batch import Batch
+from tfp_vae.core.display import table
+from tfp_vae.core.errors import UsageError, require
+from tfp_vae.core.execution import AUTO
+from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import Member, check_keywords, record
+from tfp_vae.core.seeds import Purpose, Seed, fold, fold_each, seed_for
+from tfp_vae.core.types import Array, Tensor
+from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
+from tfp_vae.evaluation.importance import TILE, Progress, slices
+from tfp_vae.evaluation.imputation.expectations import blocks, expectations, require_columns
+from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study
+from tfp_vae.evaluation.imputation.weights import Moments, Slots, Weights
+from tfp_vae.evaluation.proposals import Refinement, full_name
+from tfp_vae.model.compilation import compile_for
+from tfp_vae.model.vae import VAE
+
+__all__ = ["Imputed", "impute"]
+
+INTERVAL_DRAWS = 400
+"""Draws of each missing cell whose quantiles are its interval."""
+
+CELLS = 1
+"""Separates the seed of the draws of cells from the seeds of z."""
+
+
+@final
+@check_keywords
+@dataclass(frozen=True, eq=False, repr=False)
+class Imputed:
+    """The missing cells of N rows with C columns, given the observed cells of their row.
+
+    Each array has a value for every cell. In observed cells, `values` and `draws` repeat x, and all others are NaN.
+
+    NumPy functions treat the record as the array `values`.
+
+    missing: whether a cell was missing, bool [N, C].
+    values: x with missing cells filled in, [N, C]: the mean E[x_j|x_observed] of numbers, the most probable word, the
+      median of ordered levels, and the more probable of 0 and 1.
+    error: Monte Carlo standard error of the mean, [N, C]. NaN for words, levels and 0/1.
+    deviation: standard deviation of x_j given the observed cells, [N, C]. NaN for words, levels and 0/1.
+    probability: probability of the value given the observed cells, [N, C]. NaN for numbers.
+    low, high: bounds of the interval, [N, C] each. NaN for words and for 0/1.
+    draws: multiple imputations, [M, N, C]. In each of them, the missing cells of a row are a joint sample.
+    ess: effective sample size of each row, between 1 and K, [N]. NaN for complete rows, which need no samples. If it is
+      below 10, do not trust the row.
+    iw_samples: K, the number of importance samples per row.
+    interval: the probability of the intervals. None if there are none.
+    refine: how the proposal was fitted to each row.
+    """
+
+    missing: np.ndarray
+    values: np.ndarray
+    error: np.ndarray
+    deviation: np.ndarray
+    probability: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    draws: np.ndarray
+    ess: np.ndarray
+    iw_samples: int
+    interval: float | None
+    refine: str
+
+    @property
+    def unreliable(self) -> np.ndarray:
+        """Whether a row has an effective sample size below 10, bool [N]."""
+        return self.ess < FEWEST_EFFECTIVE
+
+    @classmethod
+    def unfilled(cls, x: np.ndarray, draws: int, iw_samples: int, interval: float | None, refine: str) -> Imputed:
+        """Return the record of rows x [N, C] before any cell is imputed."""
+        error, deviation, probability, low, high = (np.full(x.shape, math.nan) for _ in range(5))
+        return cls(
+            missing=np.isnan(x),
+            values=x.copy(),
+            error=error,
+            deviation=deviation,
+            probability=probability,
+            low=low,
+            high=high,
+            draws=np.repeat(x[np.newaxis], draws, axis=0),
+            ess=np.full(len(x), math.nan),
+            iw_samples=iw_samples,
+            interval=interval,
+            refine=refine,
+        )
+
+    def fill(self, vae: VAE, rows: np.ndarray, sums: ImputationSums) -> None:
+        """Enter the averages of some rows. The batch may be longer than the rows."""
+        self.ess[rows] = sums.weights.ess[: len(rows)]
+        averages = sums.moments.average(sums.weights)
+        errors, deviations = sums.moments.error(sums.weights), sums.moments.deviation(sums.weights)
+        for block in blocks(require_columns(vae.decoder.likelihood, "Imputation")):
+            best, probability = block.best(averages)
+            self._enter(self.values, rows, block.places, best)
+            self._enter(self.probability, rows, block.places, probability)
+            if not block.levels and not block.binary:
+                self._enter(self.error, rows, block.places, errors[:, block.part])
+                self._enter(self.deviation, rows, block.places, deviations[:, block.part])
+
+    def fill_draws(self, vae: VAE, rows: np.ndarray, x: np.ndarray) -> None:
+        """Enter the multiple imputations and the intervals of some rows, given draws of all their cells, [S, B, C]."""
+        for i, draw in enumerate(x[: len(self.draws)]):
+            self._enter(self.draws[i], rows, np.arange(x.shape[2]), draw)
+        if self.interval is None:
+            return
+        ends = np.quantile(x, [(1 - self.interval) / 2, (1 + self.interval) / 2], axis=0, method="inverted_cdf")
+        for block in blocks(require_columns(vae.decoder.likelihood, "Imputation")):
+            if not block.binary and (block.ordered or not block.levels):
+                self._enter(self.low, rows, block.places, ends[0][:, block.places])
+                self._enter(self.high, rows, block.places, ends[1][:, block.places])
+
+    def _enter(self, array: np.ndarray, rows: np.ndarray, places: np.ndarray, found: np.ndarray) -> None:
+        """Write `found` [B, n] into the missing cells of some rows and columns of an array [N, C]."""
+        cells = np.ix_(rows, places)
+        array[cells] = np.where(self.missing[cells], found[: len(rows)], array[cells])
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        cells, rows = int(self.missing.sum()), int(np.sum(~np.isnan(self.ess)))
+        unreliable = f", {int(self.unreliable.sum()):,} rows unreliable" if self.unreliable.any() else ""
+        return f"Imputed({cells:,} cells of {rows:,} rows, K = {self.iw_samples:,}{unreliable})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("missing cells", int(self.missing.sum())),
+            ("rows with missing cells", int(np.sum(~np.isnan(self.ess)))),
+            (f"rows with an effective sample size below {FEWEST_EFFECTIVE}", int(self.unreliable.sum())),
+            ("multiple imputations", len(self.draws)),
+            ("probability of the intervals", "none" if self.interval is None else self.interval),
+            ("refinement of the proposal", self.refine),
+        ]
+        return table(f"{len(self):,} rows with imputed cells, K = {self.iw_samples:,}", rows)
+
+
+@check_keywords
+def impute(
+    vae: VAE,
+    x: Array | Batch,
+    *,
+    iw_samples: int = 1_000,
+    draws: int = 0,
+    interval: float | None = 0.9,
+    seed: int | Seed = 0,
+    refine: Refinement | Member | str = "none",
+    places: np.ndarray | None = None,
+    batch_size: int | None = None,
+    execution: str = AUTO,
+    progress: Progress = lambda samples: None,
+) -> Imputed:
+    """Return the rows of a table with their missing cells filled in, and the uncertainty of these cells.
+
+    The posterior of z given the observed cells is sampled by self-normalized importance sampling,
+    E[f(x_missing)|x_observed] = sum_k w_k E[f(x_missing)|z_k] / sum_k w_k, w_k = p(x_observed|z_k) p(z_k) / q(z_k|x).
+
+    Multiple imputations and intervals use samples of z drawn with replacement in proportion to the weights, and then
+    cells drawn from p(x|z). An analysis that is repeated for each of M multiple imputations includes the uncertainty of
+    the missing cells.
+
+    The result of a row depends on its observed cells, on the seed and on its place only. Complete rows cost nothing.
+    Memory does not grow with K.
+
+    Args:
+      vae: a model whose likelihood is `likelihoods.Columns`.
+      x: rows on the scale of the model, [N, C], with NaN in missing cells, or a `Batch` with `observed`.
+      iw_samples: K, samples of z for each row with missing cells.
+      draws: M, the number of multiple imputations.
+      interval: the probability that an interval contains the cell, between 0 and 1. None for no intervals.
+      seed: an integer, or a stateless seed of two integers.
+      refine: how the proposal is fitted to each row, see `log_likelihood`.
+      places: non-negative integers [N] that select the draws of each row, by default its index in x.
+      batch_size: rows sampled at once, by default as many as fit into about 300 MB.
+      execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
+      progress: called with the number of importance samples just taken.
+
+    Raises:
+      UsageError: another likelihood, no row, or a setting outside its limits.
+      DataError: x has another shape than the model's rows, or values outside the support of a column.
+
+    References:
+      Mattei and Frellsen (2019), MIWAE: deep generative modelling and imputation of incomplete data sets.
+      Rubin (1987), Multiple imputation for nonresponse in surveys, for the analysis of multiple imputations.
+    """
+    require(VAE, vae, "impute: vae")
+    check_draws(draws, interval)
+    require_columns(vae.decoder.likelihood, "Imputation")
+    x = np.asarray(vae.examples(x, "Imputation"), np.float64)
+    if len(x) < 1:
+        raise UsageError("expected at least one row, found none.")
+    result = Imputed.unfilled(x, draws, iw_samples, interval, full_name(refine))
+    rows = np.flatnonzero(result.missing.any(axis=1))
+    count = max(draws, 0 if interval is None else INTERVAL_DRAWS)
+    study = Imputation(slots=count if count < TILE else TILE * math.ceil(count / TILE))
+    seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
+    places = np.arange(len(x)) if places is None else np.asarray(places)
+    sampler = Sampler(vae, study, iw_samples=iw_samples, refine=refine, batch_size=batch_size, execution=execution)
+    for part, sums in sampler(x[rows], seed=seed, places=places[rows], progress=progress):
+        result.fill(vae, rows[part], sums)
+        if study.slots:
+            result.fill_draws(vae, rows[part], draw_cells(vae, sums.slots, seed, places[rows[part]], execution))
+    return result
+
+
+def check_draws(draws: int, interval: float | None) -> None:
+    """Raise an error if a number of draws or the probability of an interval is outside its limits."""
+    if draws < 0:
+        raise UsageError(f"`draws` must be at least 0, found {draws}.")
+    if interval is not None and not 0 < interval < 1:
+        raise UsageError(f"`interval` must lie between 0 and 1, found {interval}.")
+
+
+class ImputationSums(NamedTuple):
+    """The sums of a batch of rows.
+
+    weights: of the samples, [B].
+    moments: of the expectations of p(x|z), [B, F].
+    slots: samples of z in proportion to the weights, [B, M, D].
+    """
+
+    weights: Weights
+    moments: Moments
+    slots: Slots
+
+
+@final
+@record
+class Imputation(Study[ImputationSums]):
+    """Averages of the expectations of p(x|z), and samples of z.
+
+    Args:
+      slots: M, the number of samples of z.
+    """
+
+    slots: int = field(kw_only=True)
+
+    def empty(self, vae: VAE, rows: int) -> ImputationSums:
+        """Return the sums of a batch before the first sample."""
+        size, dtype = blocks(require_columns(vae.decoder.likelihood, "Imputation"))[-1].part.stop, vae.dtype
+        z = tf.zeros([rows, self.slots, vae.prior.latent.size], dtype)
+        return ImputationSums(Weights.empty([rows], dtype), Moments.empty([rows, size]), Slots(z))
+
+    def add(self, vae: VAE, state: ImputationSums, sample: Sample, targets: Tensor) -> ImputationSums:
+        """Return the sums with a tile added."""
+        del targets
+        before, after = state.weights, state.weights.add(sample.log_w)
+        means, variances = expectations(sample.p, blocks(require_columns(vae.decoder.likelihood, "Imputation")))
+        moments = state.moments.add(before, after, sample.log_w, means, variances)
+        slots = state.slots.add(before, after, sample.log_w, sample.z, sample.seeds) if self.slots else state.slots
+        return ImputationSums(after, moments, slots)
+
+
+def draw_cells(vae: VAE, slots: Slots, seed: Seed, places: np.ndarray, execution: str) -> np.ndarray:
+    """Return a draw of x from p(x|z) for each sample of z, [M, B, C]. Each row has its own seed.
+
+    XLA compiles the rejection samplers of some families badly, so this runs as a graph unless it runs eagerly.
+    """
+    execution = "eager" if execution == "eager" else "graph"
+    draw = compile_for(vae, draw_rows, execution=execution)
+    size, z = len(slots.z), slots.z
+    rows = np.minimum(np.arange(size), len(places) - 1)
+    parts = [
+        draw(z[:, part], fold(seed, CELLS, i), places[rows].astype(np.int32))
+        for i, part in enumerate(slices(int(z.shape[1]), TILE))
+    ]
+    return np.concatenate([part.numpy() for part in parts], axis=1)[: len(places)].swapaxes(0, 1)
+
+
+def draw_rows(vae: VAE, z: Tensor, seed: Seed, places: Tensor) -> Tensor:
+    """Return draws of x from p(x|z) for z [B, S, D], [B, S, C], with a seed for each row."""
+
+    def draw(row: tuple[Tensor, Tensor]) -> Tensor:
+        z, seed = row
+        return vae.decoder(z).sample(seed=seed)
+
+    return tf.map_fn(draw, (z, fold_each(seed, places)), fn_output_signature=z.dtype)

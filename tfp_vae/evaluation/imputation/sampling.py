@@ -1,0 +1,209 @@
+"""Importance sampling of z given the observed cells of a table, as a stream of tiles in compiled functions.
+
+Each tile holds 100 samples of each row. Its seed depends on the row's place and on the tile only, so the result of a
+row does not depend on the other rows. `Study` is the base of everything that is summed over the samples.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar, cast, final
+
+import numpy as np
+
+from tfp_vae.core.errors import check_counts
+from tfp_vae.core.execution import FEWEST_ROWS, choose, pad_rows
+from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import Member, check_keywords
+from tfp_vae.core.seeds import fold, fold_each
+from tfp_vae.core.types import Distribution, Seed, Tensor
+from tfp_vae.evaluation.importance import DECODED_PER_CALL, FITTING, TILE, Progress, fit_proposal, slices
+from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Proposal, Refinement
+from tfp_vae.model.compilation import compile_for
+from tfp_vae.model.vae import VAE
+
+__all__ = ["Sample", "Sampler", "Study", "default_batch_size"]
+
+State = TypeVar("State")
+
+LARGEST_BATCH = 64
+"""Most rows sampled at once."""
+
+DECODED_VALUES = 1 << 22
+"""Most numbers that the decoder returns at once for a tile of each row of a batch. A single row may exceed it."""
+
+
+def default_batch_size(vae: VAE) -> int:
+    """Return how many rows are sampled at once, so that memory stays within about 300 MB."""
+    return max(1, min(LARGEST_BATCH, DECODED_VALUES // (TILE * vae.decoder.likelihood.params_size)))
+
+
+class Sample(NamedTuple):
+    """One tile of samples for each of B rows.
+
+    z: [S, B, D].
+    log_w: log p(x_observed|z) + log p(z) - log q(z), [S, B]. It is -inf for samples beyond K.
+    p: p(x|z), batch [S, B].
+    x: the rows, [B, C], with NaN in missing cells.
+    seeds: a seed for each row, [B, 2], which also drew z.
+    """
+
+    z: Tensor
+    log_w: Tensor
+    p: Distribution
+    x: Tensor
+    seeds: Tensor
+
+
+@check_keywords
+class Study(abc.ABC, Generic[State]):
+    """Sums over importance samples, which grow tile by tile. A frozen dataclass, so equal studies compile once."""
+
+    @abc.abstractmethod
+    def empty(self, vae: VAE, rows: int) -> State:
+        """Return the sums of a batch before the first sample."""
+
+    @abc.abstractmethod
+    def add(self, vae: VAE, state: State, sample: Sample, targets: Tensor) -> State:
+        """Return the sums with a tile added.
+
+        Args:
+          vae: the model.
+          state: the sums so far.
+          sample: the tile.
+          targets: values of the cells [B, C] whose probabilities are wanted. They may be missing in `sample.x`.
+        """
+
+
+@final
+class Sampler(Generic[State]):
+    """Runs a study over the rows of a table, batch by batch.
+
+    Args:
+      vae: the model.
+      study: what is summed.
+      iw_samples: K, samples of each row.
+      refine: how the proposal is fitted to each row.
+      batch_size: rows sampled at once, by default as many as fit into about 300 MB.
+      execution: `auto`, `xla`, `graph` or `eager`.
+
+    Raises:
+      UsageError: no sample, an empty batch, or a refinement that does not suit the model.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        study: Study[State],
+        *,
+        iw_samples: int,
+        refine: Refinement | Member | str,
+        batch_size: int | None,
+        execution: str,
+    ) -> None:
+        check_counts(iw_samples=iw_samples, batch_size=batch_size)
+        self._vae, self._study, self._iw_samples = vae, study, iw_samples
+        self._refinement = REFINEMENTS.resolve(refine)
+        self._refinement.check(vae)
+        self._batch_size = batch_size or default_batch_size(vae)
+        execution = choose(vae, execution)
+        self._encode = compile_for(vae, encode_rows, execution=execution)
+        self._fit = compile_for(vae, fit_proposal, self._refinement, TILE, FEWEST_ROWS, execution=execution)
+        live = min(TILE, iw_samples)
+        self._weigh: Callable[..., State] = compile_for(
+            vae, weigh_rows, study, self._refinement, live, execution=execution
+        )
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        *,
+        seed: Seed,
+        places: np.ndarray,
+        targets: np.ndarray | None = None,
+        progress: Progress = lambda samples: None,
+    ) -> Iterator[tuple[slice, State]]:
+        """Yield the sums of each batch of rows, which may end with copies of the last row of the batch.
+
+        Args:
+          x: rows, [N, C], with NaN in missing cells.
+          seed: a stateless seed.
+          places: select the draws of each row, [N].
+          targets: values of cells whose probabilities are wanted, [N, C], by default x.
+          progress: called with the number of samples just taken.
+        """
+        targets, size = x if targets is None else targets, max(1, min(self._batch_size, len(x)))
+        for part in slices(len(x), size):
+            rows = np.minimum(np.arange(part.start, part.start + size), len(x) - 1)
+            yield part, self._run(x[rows], targets[rows], places[rows], seed, part.stop - part.start, progress)
+
+    def _run(
+        self, x: np.ndarray, targets: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress
+    ) -> State:
+        """Return the sums of one batch, of which only the first `live` rows count as progress."""
+        dtype = self._vae.dtype.as_numpy_dtype
+        x, targets, places, folded = x.astype(dtype), targets.astype(dtype), places.astype(np.int32), fold(seed)
+        params = self._encode(x)
+        proposal: Proposal = (params,)
+        if self._refinement != EncoderPosterior():
+            proposal = self._fit(x, params, fold(folded, FITTING), places)
+        state, tiles = self._study.empty(self._vae, len(x)), math.ceil(self._iw_samples / TILE)
+        for call in slices(tiles, max(1, DECODED_PER_CALL // (TILE * len(x)))):
+            bounds = tf.constant(call.start), tf.constant(call.stop), tf.constant(self._iw_samples)
+            state = self._weigh(x, targets, proposal, folded, places, *bounds, state)
+            progress(live * (min(call.stop * TILE, self._iw_samples) - call.start * TILE))
+        return state
+
+
+def encode_rows(vae: VAE, x: Tensor) -> Tensor:
+    """Return the parameters of q(z|x) for rows x [B, C], [B, P]."""
+    return vae.encoder.params(pad_rows(x))[: x.shape[0]]
+
+
+def weigh_rows(
+    vae: VAE,
+    study: Study[State],
+    refinement: Refinement,
+    live: int,
+    x: Tensor,
+    targets: Tensor,
+    proposal: Proposal,
+    seed: Seed,
+    places: Tensor,
+    first: Tensor,
+    last: Tensor,
+    count: Tensor,
+    state: State,
+) -> State:
+    """Return the sums of a study with the tiles from `first` to before `last` added.
+
+    Args:
+      vae: the model.
+      study: what is summed.
+      refinement: the kind of proposal.
+      live: the samples of each tile that are used.
+      x: the rows, [B, C].
+      targets: see `Study.add`.
+      proposal: the proposal of each row.
+      seed: a stateless seed.
+      places: select the draws of each row, [B].
+      first, last: numbers of tiles.
+      count: K. Samples beyond it have no weight.
+      state: the sums so far.
+    """
+    prior = vae.prior()
+
+    def tile(t: Tensor, state: State) -> tuple[Tensor, State]:
+        seeds = fold_each(seed, places, t)
+        z, log_q = refinement.draw_each(vae, proposal, TILE, seeds)
+        z, log_q = z[:live], log_q[:live]
+        p = vae.decoder(z)
+        log_w = p.log_prob(x) + prior.log_prob(z) - log_q
+        within = (t * TILE + tf.range(live) < count)[:, tf.newaxis]
+        log_w = tf.where(within, log_w, tf.constant(-math.inf, log_w.dtype))
+        return t + 1, study.add(vae, state, Sample(z, log_w, p, x, seeds), targets)
+
+    _, sums = tf.while_loop(lambda t, state: t < last, tile, (first, state), parallel_iterations=1)
+    return cast("State", sums)
