@@ -10,13 +10,26 @@ import dataclasses
 
 from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.evaluation.proposals.base import EncoderPosterior, Joint, Proposal, Refinement
+from tfp_vae.evaluation.proposals.laplace import Laplace
 from tfp_vae.evaluation.proposals.local import Local
 from tfp_vae.evaluation.proposals.mixture import Mixture
 
-__all__ = ["REFINEMENTS", "EncoderPosterior", "Joint", "Local", "Mixture", "Proposal", "Refinement", "full_name"]
+__all__ = [
+    "REFINEMENTS",
+    "EncoderPosterior",
+    "Joint",
+    "Laplace",
+    "Local",
+    "Mixture",
+    "Proposal",
+    "Refinement",
+    "full_name",
+]
 
 REFINEMENTS: Table[Refinement] = Table(
-    "refinement", {"none": EncoderPosterior, "local": Local, "mixture": Mixture}, base=Refinement
+    "refinement",
+    {"none": EncoderPosterior, "local": Local, "laplace": Laplace, "mixture": Mixture},
+    base=Refinement,
 )
 
 

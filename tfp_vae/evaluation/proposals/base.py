@@ -15,17 +15,26 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, final
 
+import numpy as np
+
 from tfp_vae.core.lazy import tf
+from tfp_vae.core.noise import ThreefryGenerator
 from tfp_vae.core.registry import check_keywords, record
-from tfp_vae.core.types import Array, Seed, Tensor
+from tfp_vae.core.types import Array, DType, Seed, Tensor
 
 if TYPE_CHECKING:
     from tfp_vae.model.vae import VAE
 
-__all__ = ["EncoderPosterior", "Joint", "Proposal", "Refinement", "in_chunks"]
+__all__ = ["EncoderPosterior", "Joint", "Proposal", "Refinement", "even_uniform", "in_chunks"]
 
 Proposal: TypeAlias = "tuple[Tensor, ...]"
 """A fitted proposal: tensors whose first axis is the batch."""
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""The multiples of this number, modulo 1, are spread evenly over [0, 1)."""
+
+OTHER_KEY = 0x5BF03635
+"""Separates the seed that chooses components from the seed of the noise."""
 
 
 def in_chunks(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
@@ -42,9 +51,21 @@ def in_chunks(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor, ch
     pieces = tf.reshape(padded, [chunks, chunk, *z.shape[1:]])
     first, second = (
         tf.reshape(part, [chunks * chunk, *part.shape[2:]])[:count]
-        for part in tf.map_fn(function, pieces, fn_output_signature=(z.dtype, z.dtype))
+        for part in tf.map_fn(
+            tf.autograph.experimental.do_not_convert(function), pieces, fn_output_signature=(z.dtype, z.dtype)
+        )
     )
     return first, second
+
+
+def even_uniform(n: int, seeds: Tensor, dtype: DType) -> Tensor:
+    """Return n numbers for each of seeds [B, 2], spread evenly over [0, 1) from a random start, [n, B].
+
+    Each number alone is uniform. They choose the components of mixtures, where they vary less than independent ones.
+    """
+    start = ThreefryGenerator().uniform([1], tf.bitwise.bitwise_xor(seeds, OTHER_KEY), dtype)[:, 0]
+    spread = tf.constant((np.arange(n) * GOLDEN) % 1, dtype)
+    return tf.math.floormod(start + spread[:, tf.newaxis], 1)
 
 
 @final
@@ -89,6 +110,30 @@ class Joint:
 
         chunk = self._chunk_of(z.shape[0])
         return differentiate(z) if chunk == z.shape[0] else in_chunks(differentiate, z, chunk)
+
+    def curvature(self, z: Tensor) -> Tensor:
+        """Return minus the Hessian of log p(x, z) in z, [S, B, D, D], for z [S, B, D].
+
+        Raises:
+          LookupError: a part of the model has no second derivative.
+        """
+        samples, batch, size = z.shape
+
+        def multiply(pair: Tensor) -> tuple[Tensor, Tensor]:
+            """Return minus the product of the Hessian at z with v, for z and v side by side, and log p(x, z)."""
+            z, v = tf.split(pair, 2, axis=-1)
+            with tf.GradientTape() as outer:
+                outer.watch(z)
+                with tf.GradientTape() as inner:
+                    inner.watch(z)
+                    value = self.vae.decoder(z).log_prob(self._x) + self._prior.log_prob(z)
+                along = tf.reduce_sum(inner.gradient(value, z) * v)
+            return -outer.gradient(along, z, unconnected_gradients="zero"), value
+
+        axes = tf.tile(tf.eye(size, dtype=z.dtype)[:, tf.newaxis], [samples, batch, 1])  # [S D, B, D]
+        pairs = tf.concat([tf.repeat(z, size, axis=0), axes], axis=-1)
+        products, _ = in_chunks(multiply, pairs, self._chunk_of(samples * size))
+        return tf.transpose(tf.reshape(products, [samples, size, batch, size]), [0, 2, 1, 3])
 
 
 @check_keywords

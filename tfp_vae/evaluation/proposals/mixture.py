@@ -6,15 +6,12 @@ import math
 from dataclasses import field
 from typing import TYPE_CHECKING, final
 
-import numpy as np
-
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.noise import ThreefryGenerator
 from tfp_vae.core.registry import Positive, record
 from tfp_vae.core.seeds import fold_each
 from tfp_vae.core.types import Seed, Tensor
-from tfp_vae.evaluation.proposals.base import Joint, Proposal, Refinement
+from tfp_vae.evaluation.proposals.base import Joint, Proposal, Refinement, even_uniform
 from tfp_vae.evaluation.proposals.local import Local, Samples, Steps
 from tfp_vae.model.posteriors import MEAN_SAMPLES
 
@@ -25,12 +22,6 @@ __all__ = ["Mixture"]
 
 SHARES = (0.1, 0.6, 0.3)
 """Shares of samples from the encoder's q(z|x), from the refined one, and from its wider copy."""
-
-GOLDEN = (math.sqrt(5) - 1) / 2
-"""The multiples of this number, modulo 1, are spread evenly over [0, 1)."""
-
-OTHER_KEY = 0x5BF03635
-"""Separates the seed that chooses components from the seed of the noise."""
 
 
 @final
@@ -109,9 +100,7 @@ class Mixture(Refinement):
         params, refined, mean = proposal
         posterior, width = vae.encoder.posterior, 1 + self.widening / math.sqrt(mean.shape[-1])
         (own, _), (narrow, _) = (posterior.draw_each(each, n, seeds) for each in (params, refined))
-        start = ThreefryGenerator().uniform([1], tf.bitwise.bitwise_xor(seeds, OTHER_KEY), mean.dtype)[:, 0]
-        spread = tf.constant((np.arange(n) * GOLDEN) % 1, mean.dtype)
-        u = tf.math.floormod(start + spread[:, tf.newaxis], 1)[..., tf.newaxis]  # [n, B, 1]
+        u = even_uniform(n, seeds, mean.dtype)[..., tf.newaxis]  # [n, B, 1]
         wide = mean + width * (narrow - mean)
         z = tf.stop_gradient(tf.where(u < SHARES[0], own, tf.where(u < SHARES[0] + SHARES[1], narrow, wide)))
         log_wide = posterior(refined).log_prob(mean + (z - mean) / width) - mean.shape[-1] * math.log(width)
