@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 
 import matplotlib.image
@@ -41,3 +42,16 @@ def gif_frames(gif: bytes) -> Iterator[np.ndarray]:
     for i in range(picture.n_frames):
         picture.seek(i)
         yield np.asarray(picture.convert("RGB"))
+
+
+def collisions(figure: Figure) -> list[tuple[str, str]]:
+    """The pairs of texts of a figure whose boxes overlap, after drawing it."""
+    figure.draw_without_rendering()
+    shown = [text for text in figure.findobj(matplotlib.text.Text) if text.get_text().strip() and text.get_visible()]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
+    ordered = sorted(boxes, key=lambda each: each[1].x0)
+    found = []
+    for i, (name, box) in enumerate(ordered):
+        right = itertools.takewhile(lambda each, box=box: each[1].x0 < box.x1, ordered[i + 1 :])
+        found += [(name, other) for other, place in right if place.y0 < box.y1 and box.y0 < place.y1]
+    return found
