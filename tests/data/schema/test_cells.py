@@ -12,7 +12,7 @@ def test_distinct_texts_keep_the_order_of_their_first_row() -> None:
     assert found.texts == ["b", "a", "c"]
     assert found.codes.tolist() == [0, 1, 0, -1, 2]
     assert found.counts.tolist() == [2, 1, 1]
-    assert found.first_row(2) == 4
+    assert found.first_rows(np.array([True, False, True])) == {"b": 0, "c": 4}
 
 
 def test_markers_are_missing_in_any_case_unless_they_are_words() -> None:
@@ -28,7 +28,7 @@ def test_a_number_as_marker_covers_all_its_spellings() -> None:
 
 def test_spread_gives_each_cell_the_value_of_its_text() -> None:
     found = Distinct.of(text_array(["b", "", "a", "b"]))
-    np.testing.assert_array_equal(found.spread([1.5, 2.5]), [1.5, np.nan, 2.5, 1.5])
+    np.testing.assert_array_equal(found.spread(np.array([1.5, 2.5])), [1.5, np.nan, 2.5, 1.5])
 
 
 def test_cells_find_a_column_by_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
@@ -32,6 +33,10 @@ from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
 )
 def test_notation_reads_numbers_and_refuses_other_texts(notation: Notation, text: str, number: float | None) -> None:
     assert notation.parse(text) == number
+    assert notation.parse_all([text, text]).tolist() == pytest.approx(
+        [number, number] if number is not None else [np.nan] * 2, nan_ok=True
+    )
+    assert notation.parse_all(["1", text])[0] == 1
 
 
 @pytest.mark.parametrize("notation", [PLAIN, *NOTATIONS])

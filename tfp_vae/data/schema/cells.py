@@ -100,12 +100,11 @@ class Distinct(NamedTuple):
         kept: dict[str, int] = {}
         numbers = {PLAIN.parse(text) for text in missing} - {None}
         places = np.full(len(raw), -1)
-        for place, cell in enumerate(raw):
-            text = cell.strip()
+        for place, text in enumerate(map(str.strip, raw)):
             marked = text.lower() in MARKERS or text in missing
             if numbers and not marked:
                 marked = bool(numbers & {PLAIN.parse(text), NOTATIONS[0].parse(text)})
-            if text in words or not marked:
+            if not marked or text in words:
                 places[place] = kept.setdefault(text, len(kept))
         return cls(list(kept), places[codes] if len(codes) else codes)
 
@@ -114,10 +113,18 @@ class Distinct(NamedTuple):
         """The number of cells with each text."""
         return np.bincount(self.codes[self.codes >= 0], minlength=len(self.texts))
 
-    def spread(self, values: Sequence[float]) -> np.ndarray:
+    def spread(self, values: np.ndarray) -> np.ndarray:
         """Return a value for each cell [N] from one for each text. Missing cells are NaN."""
-        return np.asarray(np.array([*values, np.nan])[self.codes], np.float64)
+        return np.asarray(np.append(values, np.nan)[self.codes], np.float64)
 
-    def first_row(self, place: int) -> int:
-        """Return the first row with a text."""
-        return int(np.argmax(self.codes == place))
+    def first_rows(self, wanted: np.ndarray) -> dict[str, int]:
+        """Return the first row with each of some texts.
+
+        Args:
+          wanted: whether each text is one of them.
+        """
+        if not wanted.any():
+            return {}
+        codes, rows = np.unique(self.codes, return_index=True)
+        pairs = zip(codes.tolist(), rows.tolist(), strict=True)
+        return {self.texts[code]: row for code, row in pairs if code >= 0 and wanted[code]}

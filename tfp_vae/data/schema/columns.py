@@ -116,22 +116,33 @@ class Column(BaseRecord):
         words = self.levels if self.kind in LEVEL_KINDS else ()
         return Distinct.of(cells if isinstance(cells, np.ndarray) else text_array(cells), self.missing, words)
 
-    def number(self, text: str) -> float | None:
-        """Return the number that represents a text, or None if the column cannot hold it."""
+    def numbers(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the number that represents each text, float64 [N], and NaN for a text that the column cannot hold.
+
+        Args:
+          texts: without surrounding spaces.
+        """
         if self.kind == "date":
-            return parse_date(text, str(self.format))
+            form = str(self.format)
+            return np.array([np.nan if (days := parse_date(text, form)) is None else days for text in texts])
         if self.kind in LEVEL_KINDS:
-            places = {level.strip(): place for place, level in enumerate(self.levels)}
-            place = places.get(text)
-            if place is None:  # for example, 3.0 in new data for the level 3
-                number = PLAIN.parse(text)
-                same = [places[level] for level in places if number is not None and PLAIN.parse(level) == number]
-                place = same[0] if len(same) == 1 else None
-            return None if place is None else place / (len(self.levels) - 1)
-        number = self.notation.parse(text)
-        if number is None or (self.kind == "positive" and number <= 0):
-            return None
-        return None if self.kind == "count" and (number < 0 or number != round(number)) else number
+            return self.places(texts) / (len(self.levels) - 1)
+        numbers = self.notation.parse_all(texts)
+        if self.kind == "positive":
+            return np.where(numbers > 0, numbers, np.nan)
+        is_count = (numbers >= 0) & (numbers == np.rint(numbers))
+        return np.where(is_count, numbers, np.nan) if self.kind == "count" else numbers
+
+    def places(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the index of the level of each text, or NaN. Levels that are numbers match other spellings."""
+        known = {level.strip(): float(place) for place, level in enumerate(self.levels)}
+        levels = dict(zip(PLAIN.parse_all(list(known)).tolist(), known.values(), strict=True))
+
+        def place(text: str) -> float:
+            number = None if text in known else PLAIN.parse(text)
+            return known.get(text, np.nan) if number is None else levels.get(number, np.nan)
+
+        return np.array([place(text) for text in texts])
 
     def encode(self, cells: np.ndarray | Sequence[str]) -> np.ndarray:
         """Return the numbers of cells, float64 [N]. Missing cells are NaN, and so are those that it cannot hold.
@@ -140,7 +151,7 @@ class Column(BaseRecord):
           cells: texts [N].
         """
         found = self.distinct(cells)
-        return found.spread([np.nan if (number := self.number(text)) is None else number for text in found.texts])
+        return found.spread(self.numbers(found.texts))
 
     def decode(self, values: np.ndarray | Sequence[float]) -> np.ndarray:
         """Return numbers as texts [N], in the format of the column. NaN becomes an empty text.
@@ -159,15 +170,15 @@ class Column(BaseRecord):
         elif self.kind == "count":
             numbers = np.maximum(np.rint(numbers), 0)
         found, places = np.unique(numbers, return_inverse=True)
-        return text_array([self.text(number) for number in found.tolist()])[places]
+        known = found[np.isfinite(found)].tolist()
+        return text_array([*self.texts(known), *[""] * (len(found) - len(known))])[places]
 
-    def text(self, number: float) -> str:
-        """Return the text of one rounded number or level."""
-        if np.isnan(number):
-            return ""
+    def texts(self, numbers: Sequence[float]) -> list[str]:
+        """Return the texts of numbers within the range, or of the indices of levels."""
         if self.kind in LEVEL_KINDS:
-            return self.levels[int(number)]
+            return [self.levels[int(number)] for number in numbers]
         if self.kind == "date":
-            return date_text(number, str(self.format), padded=self.padded)
-        style = Style(0 if self.kind == "count" else self.decimals, self.padded and self.kind != "count")
-        return style.text(number, self.notation)
+            form, padded = str(self.format), self.padded
+            return [date_text(number, form, padded=padded) for number in numbers]
+        style, notation = Style(0 if self.kind == "count" else self.decimals, self.padded), self.notation
+        return [style.text(number, notation) for number in numbers]

@@ -79,7 +79,7 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
       DataError: the file is missing, empty or malformed. One error lists all lines with too few or too many cells.
     """
     with (
-        name_errors(path, (UnicodeError,), "table in UTF-8 (in Excel, save it as CSV UTF-8)"),
+        name_errors(path, (UnicodeError,), "table in UTF-8"),
         open_any(path) as stream,
     ):
         sample = stream.read(SAMPLE)

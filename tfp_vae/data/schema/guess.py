@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple, TypeVar
@@ -19,7 +20,7 @@ from tfp_vae.data.readers.words import join_names, name_setting
 from tfp_vae.data.schema.cells import Cells, Distinct, list_problems
 from tfp_vae.data.schema.columns import KINDS, LEVEL_KINDS, MODELLED, NUMBER_KINDS, Column, Kind
 from tfp_vae.data.schema.dates import date_text, find_formats, parse_date
-from tfp_vae.data.schema.layout import Schema, misfit, split_texts
+from tfp_vae.data.schema.layout import Schema, misfits, split_texts
 from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
 from tfp_vae.data.schema.suspicious import Tally, find_suspicious
 
@@ -141,6 +142,19 @@ class Overrides(BaseRecord):
         return chosen
 
 
+class Numbers(NamedTuple):
+    """The texts of a column as numbers.
+
+    notation: their notation.
+    values: the number in each text, or NaN.
+    share: the share of cells with a number.
+    """
+
+    notation: Notation
+    values: np.ndarray
+    share: float
+
+
 class Guess(NamedTuple):
     """The kind of a column, the reason, and the settings that the kind needs."""
 
@@ -233,40 +247,37 @@ def has_comma_decimals(column: np.ndarray) -> bool:
     """Return whether the numbers of a column have decimal commas that cannot be marks of thousands."""
     found = Distinct.of(column[:1_000]).texts
     comma, point = NOTATIONS[:2]
-    known = [text for text in found if comma.parse(text) is not None]
-    return bool(found) and len(known) == len(found) and any(point.parse(text) is None for text in known)
+    if not found or not any("," in text for text in found):
+        return False
+    return not np.isnan(comma.parse_all(found)).any() and bool(np.isnan(point.parse_all(found)).any())
 
 
 def with_range(column: Column, found: Distinct, cells: Cells, problems: list[str]) -> tuple[Column, Tally]:
     """Return a column with the range of its numbers, and add the cells that it cannot hold to the problems."""
     if not column.is_modelled:
         return column, Tally(np.empty(0), np.empty(0))
-    numbers = [column.number(text) for text in found.texts]
-    wrong = {found.texts[i]: int(cells.lines[found.first_row(i)]) for i, n in enumerate(numbers) if n is None}
-    if wrong:
-        problems.append(misfit(column, wrong))
-    values = np.array([np.nan if number is None else number for number in numbers])
+    values = column.numbers(found.texts)
+    problems.extend(misfits(column, found, values, cells.lines))
     if column.kind not in LEVEL_KINDS and np.isfinite(values).any():
         column = column.model_copy(update={"low": float(np.nanmin(values)), "high": float(np.nanmax(values))})
     return column, Tally(values, found.counts)
 
 
 @final
-class Judge(NamedTuple):
+class Judge:
     """The evidence about a column.
 
-    name: its name.
-    found: its different texts.
-    rows: the number of rows of the table.
-    commas: whether a comma is more likely a decimal mark than a mark of thousands.
-    hint: settings that the source of the table knows.
+    Args:
+      name: its name.
+      found: its different texts.
+      rows: the number of rows of the table.
+      commas: whether a comma is more likely a decimal mark than a mark of thousands.
+      hint: settings that the source of the table knows.
     """
 
-    name: str
-    found: Distinct
-    rows: int
-    commas: bool
-    hint: Mapping[str, object]
+    def __init__(self, name: str, found: Distinct, rows: int, commas: bool, hint: Mapping[str, object]) -> None:
+        self.name, self.found, self.rows, self.commas, self.hint = name, found, rows, commas, hint
+        self.words = set(words_of(name))
 
     def guess(self, chosen: Kind | None) -> Guess:
         """Return the kind of the column.
@@ -283,40 +294,34 @@ class Judge(NamedTuple):
         for kind in KINDS:
             if kind == self.hint.get("kind"):
                 return Guess(kind, str(self.hint["reason"]), self.settings(kind))
-        notation, share = self.notation()
-        forms = self.forms(is_number=share == 1)
+        forms = self.forms()
         if forms:
             return self.guess_date(forms)
-        if share >= NUMBERS_MOSTLY:
-            return self.guess_number(notation)
-        return self.guess_words()
+        return self.guess_number() if self.numbers.share >= NUMBERS_MOSTLY else self.guess_words()
 
     @property
     def is_unique(self) -> bool:
         """Whether all rows have a cell, and no two the same."""
         return len(self.found.texts) == self.rows >= FEWEST_ROWS
 
-    @property
-    def words(self) -> set[str]:
-        """The words of the column's name, in small letters."""
-        return set(words_of(self.name))
-
-    def notation(self) -> tuple[Notation, float]:
-        """Return the notation that fits most numbers, and the share of cells that it fits."""
-        total, best, most = max(1, int(self.found.counts.sum())), PLAIN, 0.0
+    @functools.cached_property
+    def numbers(self) -> Numbers:
+        """The texts as numbers in the notation that fits most cells."""
+        counts = self.found.counts
         others = sorted(NOTATIONS, key=lambda notation: (notation.decimal == ",") != self.commas)
+        best = Numbers(PLAIN, np.full(len(counts), np.nan), 0.0)
         for notation in (PLAIN, *others):
-            fits = [notation.parse(text) is not None for text in self.found.texts]
-            share = float(self.found.counts[fits].sum()) / total
+            values = notation.parse_all(self.found.texts)
+            share = float(counts[np.isfinite(values)].sum()) / max(1, int(counts.sum()))
+            if share > best.share:
+                best = Numbers(notation, values, share)
             if share == 1:
-                return notation, share
-            if share > most:
-                best, most = notation, share
-        return best, most
+                break
+        return best
 
-    def forms(self, *, is_number: bool) -> list[str]:
+    def forms(self) -> list[str]:
         """Return the formats of dates that fit all cells. Eight digits are a date if the column's name says so."""
-        if not is_number:
+        if self.numbers.share < 1:
             return find_formats(self.found.texts)
         if not self.words & DATE_WORDS or any(len(text) != 8 for text in self.found.texts):
             return []
@@ -331,13 +336,14 @@ class Judge(NamedTuple):
         if kind == "constant":
             return {"levels": tuple(texts[:1])}
         if kind == "date":
-            forms = self.forms(is_number=False) or self.forms(is_number=True)
-            form = forms[0] if forms else str(self.hint.get("format", "%Y-%m-%d"))
+            form = str(self.hint["format"] if "format" in self.hint else [*self.forms(), "%Y-%m-%d"][0])
             return {"format": form, "padded": all_padded(texts, form)}
         if kind not in NUMBER_KINDS:
             return {}
-        notation = self.notation()[0]
-        style = Style.of([text for text in texts if notation.parse(text) is not None], notation)
+        notation, values = self.numbers.notation, self.numbers.values
+        style = Style.of(
+            [text for text, value in zip(texts, values.tolist(), strict=True) if np.isfinite(value)], notation
+        )
         marks = {"decimal": notation.decimal, "thousands": notation.thousands}
         return {**style._asdict(), **marks}
 
@@ -347,15 +353,14 @@ class Judge(NamedTuple):
         settings = {"format": forms[0], "padded": all_padded(self.found.texts, forms[0])}
         return Guess("date", f"dates or times of the format {forms[0]}{doubt}", settings)
 
-    def guess_number(self, notation: Notation) -> Guess:
-        """Return the guess for numbers in a notation."""
-        parsed = [notation.parse(text) for text in self.found.texts]
-        values = np.array([number for number in parsed if number is not None])
+    def guess_number(self) -> Guess:
+        """Return the guess for numbers."""
+        values = self.numbers.values[np.isfinite(self.numbers.values)]
         low, high, span = values.min(), values.max(), f"from {values.min():g} to {values.max():g}"
         guess = self.guess_whole(values, span) if (values == np.rint(values)).all() else None
         if guess is not None:
             return guess
-        if len(values) == len(parsed) == 2:
+        if len(values) == len(self.found.texts) == 2:
             return Guess("binary", "two different numbers", self.settings("binary"))
         if low > 0 and high >= 2 * low:
             return Guess("positive", f"numbers {span}, all above 0", self.settings("positive"))

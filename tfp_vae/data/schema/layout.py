@@ -18,7 +18,7 @@ from tfp_vae.core.errors import DataError, UsageError, cut, one_line, suggest
 from tfp_vae.core.files import write_bytes
 from tfp_vae.core.registry import BaseRecord
 from tfp_vae.data.readers.arrays import name_errors
-from tfp_vae.data.schema.cells import Cells, list_problems
+from tfp_vae.data.schema.cells import Cells, Distinct, list_problems
 from tfp_vae.data.schema.columns import KINDS, Column
 from tfp_vae.data.schema.dates import date_text
 
@@ -27,7 +27,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Schema", "misfit", "split_texts"]
+__all__ = ["Schema", "misfits", "split_texts"]
 
 T = TypeVar("T")
 
@@ -99,11 +99,9 @@ class Schema(BaseRecord):
             if column.name not in cells.names:
                 continue
             found = column.distinct(cells.column(column.name))
-            numbers = [column.number(text) for text in found.texts]
-            wrong = {found.texts[i]: int(cells.lines[found.first_row(i)]) for i, n in enumerate(numbers) if n is None}
-            values[:, place] = found.spread([np.nan if number is None else number for number in numbers])
-            if wrong:
-                problems.append(misfit(column, wrong))
+            numbers = column.numbers(found.texts)
+            values[:, place] = found.spread(numbers)
+            problems.extend(misfits(column, found, numbers, cells.lines))
         if problems:
             raise list_problems(cells.source, problems, "Correct these cells, or change the schema.")
         return values
@@ -187,17 +185,22 @@ class Schema(BaseRecord):
         return cls.from_toml(text, str(path))
 
 
-def misfit(column: Column, wrong: Mapping[str, int]) -> str:
-    """Return the problem of texts that a column cannot hold.
+def misfits(column: Column, found: Distinct, numbers: np.ndarray, lines: np.ndarray) -> list[str]:
+    """Return the problem of a column with texts that it cannot hold, or nothing if it holds all.
 
     Args:
       column: the column.
-      wrong: the first line of each text.
+      found: its texts.
+      numbers: the number of each text, or NaN.
+      lines: the line of each row.
     """
-    shown = [f"{cut(text, 40)!r} (line {line})" for text, line in wrong.items()]
+    wrong = found.first_rows(np.isnan(numbers))
+    if not wrong:
+        return []
+    shown = [f"{cut(text, 40)!r} (line {lines[row]})" for text, row in wrong.items()]
     expected = f"one of {list_names(column.levels)}" if column.levels else KINDS[column.kind]
     expected = f"dates such as {date_text(0.0, column.format)}" if column.format else expected
-    return f"column {column.name!r}: expected {expected}, found {list_names(shown)}"
+    return [f"column {column.name!r}: expected {expected}, found {list_names(shown)}"]
 
 
 def as_column(settings: Mapping[str, object]) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -18,6 +19,12 @@ EXACT = 2.0**53
 """Whole numbers beyond this one cannot be told apart in float64."""
 
 PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+DIGITS = frozenset("0123456789+-eE\n")
+"""The characters of plain numbers on lines of their own, but for the decimal mark."""
+
+CODES = re.compile(r"^[+-]?0\d|[eE][+-]?\d{4}", re.ASCII | re.MULTILINE)
+"""Codes on lines of their own, and exponents of many digits."""
 
 CODE = re.compile(r"[+-]?0\d", re.ASCII)
 """The start of a code such as the postcode 02130, which is no number."""
@@ -55,6 +62,19 @@ class Notation(NamedTuple):
             return None
         number = float(text)
         return number if np.isfinite(number) and not (abs(number) > EXACT and text.lstrip("+-").isdecimal()) else None
+
+    def parse_all(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the number in each text, float64 [N], and NaN for a text without one.
+
+        It is `parse` for all texts, but ten times as fast if they all hold numbers without marks of thousands.
+        """
+        joined = "\n".join(texts)
+        if not set(joined) - {*DIGITS, self.decimal} and not CODES.search(joined):
+            with contextlib.suppress(ValueError):
+                numbers = np.array([float(text) for text in joined.replace(self.decimal, ".").split("\n")])
+                if (np.abs(numbers) <= EXACT).all() and len(numbers) == len(texts):
+                    return numbers
+        return np.array([np.nan if (number := self.parse(text)) is None else number for text in texts])
 
     @property
     def grouped(self) -> re.Pattern[str]:
@@ -101,9 +121,12 @@ class Style(NamedTuple):
           texts: numbers without surrounding spaces.
           notation: their notation.
         """
-        plain = [text.replace(notation.thousands or " ", "").replace(notation.decimal, ".") for text in texts]
-        exponents = [Decimal(text).as_tuple().exponent for text in plain]
-        places = {max(0, -exponent) for exponent in exponents if isinstance(exponent, int)}
+        if not any("e" in text or "E" in text for text in texts):
+            places = {len(text.partition(notation.decimal)[2]) for text in texts}
+        else:
+            plain = [text.replace(notation.thousands or " ", "").replace(notation.decimal, ".") for text in texts]
+            exponents = [Decimal(text).as_tuple().exponent for text in plain]
+            places = {max(0, -exponent) for exponent in exponents if isinstance(exponent, int)}
         most = max(places, default=0)
         if most > MOST_DECIMALS:
             return cls()
@@ -124,5 +147,8 @@ class Style(NamedTuple):
             text = f"{number:,.{self.decimals}f}" if notation.thousands else f"{number:.{self.decimals}f}"
             if not self.padded and "." in text:
                 text = text.rstrip("0").rstrip(".")
-        text = "0" + text[2:] if re.fullmatch(r"-0(\.0*)?", text) else text
+        if text.startswith("-0") and not text.strip("-0."):
+            text = text[1:]
+        if notation == PLAIN:
+            return text
         return "".join({",": notation.thousands, ".": notation.decimal}.get(mark, mark) for mark in text)
