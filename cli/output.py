@@ -167,6 +167,8 @@ def ending(*names: str) -> str:
 
 def refinement_note(result: Mapping[str, object]) -> str:
     """Return the refinement of a result as the end of a clause, such as `, refined by local: 50 steps`, or nothing."""
+    if result.get("accuracy") is not None:
+        return f", to {result['accuracy']:g} nats"
     member = REFINEMENTS.member(str(result["refine"]))
     effort = REFINEMENTS.build(member).effort
     return "" if member.name == "none" else f", refined by {member.name}{f': {effort}' if effort else ''}"

@@ -11,7 +11,7 @@ import click
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS
-from tfp_vae.evaluation.metrics import METRICS, metrics_of
+from tfp_vae.evaluation.metrics import METRICS, metrics_of, samples_text
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES = 10**9
 
+SHOWN_ROWS = 5
+"""Most rows of unsettled examples that are printed. `evaluation.json` has all of them."""
+
 NEAR_CEILING = 0.99
 """A mutual information above this share of its ceiling is only a lower bound."""
 
@@ -35,7 +38,8 @@ def save(run: runs.Run, assessment: Assessment, plots: bool) -> None:
     """
     if run.write_evaluation(assessment.result) == runs.PARTIAL:
         fuller = run.evaluation()
-        kept = "" if fuller is None else f"({fuller.num_examples:,} examples, K = {fuller.iw_samples:,})"
+        size = "" if fuller is None else samples_text(fuller.content())
+        kept = "" if fuller is None else f"({fuller.num_examples:,} examples, {size})"
         console.notice(
             f"{run.folder}/{runs.EVALUATION} and its pictures stay, because that evaluation is fuller {kept}. This one "
             f"is in {runs.PARTIAL}. To replace it, delete {runs.EVALUATION} first."
@@ -59,7 +63,7 @@ def with_options(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> None:
     """Print the metrics of a run, or those of several runs side by side with paired differences."""
-    size = "{dataset}, {split} split: {num_examples:,} examples, K = {iw_samples:,}".format(**results[0])
+    size = "{dataset}, {split} split: {num_examples:,} examples, ".format(**results[0]) + samples_text(results[0])
     click.echo(size + output.refinement_note(results[0]) + ", seed {seed}, {seconds:.1f} s".format(**results[0]))
     for line in dict.fromkeys(map(output.measure_line, results)):
         click.echo(line)
@@ -76,6 +80,11 @@ def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[
             click.echo()
             rows = [[f"{line['iw_samples']:,}", value.text(line), value.error_text(line)] for line in sweep]
             console.print_table(["K", "log p(x)", "standard error"], rows)
+        if "efforts" in result:
+            click.echo()
+            cells = "{iw_samples:,} {refine} {examples:,} {settled:,}"
+            rows = [cells.format(**effort).split(" ") for effort in result["efforts"]]
+            console.print_table(["K", "proposal refined by", "examples", f"known to {result['accuracy']:g} nats"], rows)
         print_notes(result)
         return
     rows = [[m.indented_label, *(m.text(result) for result in results), m.unit_text(results[0])] for m in metrics]
@@ -120,6 +129,11 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
             f"I(x; z) is close to log {result['num_examples']:,} = {most:.3f} nats, its ceiling for so few examples. "
             "Its true value may be larger, and the KL from aggregate posterior to prior smaller."
         )
+    rows = result.get("unsettled_rows")
+    if rows:
+        more = f" and {len(rows) - SHOWN_ROWS:,} more" if len(rows) > SHOWN_ROWS else ""
+        shown = ", ".join(f"{row:,}" for row in rows[:SHOWN_ROWS])
+        notes.append(f"not known to {result['accuracy']:g} nats: rows {shown}{more} of the {result['split']} split")
     for note in [title, *notes] if title and notes else notes:
         click.echo(note)
 
@@ -127,7 +141,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
 @click.command(
     cls=options.Command,
     examples=(
-        "tfp-vae evaluate --iw-samples 200 --refine local",
+        "tfp-vae evaluate --accuracy 0.1",
         "tfp-vae evaluate --run runs/a --run runs/b --max-examples 1000",
     ),
 )
@@ -143,6 +157,13 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
     help="Importance samples per example. Several numbers share one pass.",
 )
 @options.refine_option
+@options.option(
+    "--accuracy",
+    group=options.RUN,
+    type=options.POSITIVE,
+    metavar="NATS",
+    help="Choose samples and proposals for each example until log p(x) is this accurate.  [default: --iw-samples]",
+)
 @options.option(
     "--split",
     group=options.DATA,
@@ -202,6 +223,7 @@ def command(
     data_dir: str | None,
     iw_samples: tuple[int, ...],
     refine: str,
+    accuracy: float | None,
     split: str,
     max_examples: int | None,
     seed: int,
@@ -221,6 +243,10 @@ def command(
     if per_example is not None and len(run) > 1:
         raise UsageError("--per-example works with one --run only. Evaluate the runs one by one.")
     output.check_path(per_example, (".npz",), "--per-example")
+    if accuracy is not None:
+        options.refuse_on_command_line(
+            ("iw_samples", "refine"), "with --accuracy, which chooses both for each example. Leave this option out"
+        )
     if ais_steps is None:
         options.refuse_on_command_line(
             ("ais_chains", "ais_examples"), "without --ais-steps. Add --ais-steps, or leave this option out"
@@ -236,7 +262,7 @@ def command(
         from tfp_vae.runs.results import AnnealingPlan, Plan, assess, compare
 
         annealing = None if ais_steps is None else AnnealingPlan(ais_steps, ais_chains, ais_examples)
-        plan = Plan(iw_samples, split, max_examples, seed, execution, annealing, refine)
+        plan = Plan(iw_samples, split, max_examples, seed, execution, annealing, refine, accuracy)
         assessments.append(assess(restored, dataset, plan, stages=console.progress_bar))
     differences = [compare(assessments[0], other) for other in assessments[1:]]
     try:  # results are kept even if nobody listens any more, and printed even if they cannot be kept

@@ -46,6 +46,24 @@ def found(vae: VAE, x: np.ndarray) -> LogLikelihood:
     return log_likelihood(vae, x, iw_samples=40, seed=3, execution="graph")
 
 
+@pytest.mark.slow
+def test_accuracy_chooses_the_effort(vae: VAE, x: np.ndarray) -> None:
+    found = log_likelihood(vae, x, accuracy=5.0, seed=3, execution="graph")
+    assert found.settled is not None
+    assert found.settled.settled.all()
+    assert (found.intervals[:, 1] - found.values <= 5).all()
+    assert found.refine == "as-needed"
+    assert repr(found).endswith("7 examples, K up to 200)")
+    assert "examples known to 5 nats" in found._repr_html_()
+
+
+def test_accuracy_comes_without_other_effort(vae: VAE, x: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="`accuracy` chooses `iw_samples` and `refine`"):
+        log_likelihood(vae, x, accuracy=5.0, iw_samples=20)
+    with pytest.raises(UsageError, match="`accuracy` must be a positive number of nats, found -1"):
+        log_likelihood(vae, x, accuracy=-1.0)
+
+
 def test_integer_seed_gives_the_numbers_of_an_evaluation(restored: LoadedRun, digits: Dataset) -> None:
     expected = assess(restored, digits, Plan(iw_samples=(7,), seed=3, execution="graph")).estimates
     split = tv.runs.examples.held_out_view(restored.config, digits, "test")

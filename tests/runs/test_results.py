@@ -18,11 +18,13 @@ from tfp_vae.core.files import json_text
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.annealing import Annealed, Sandwich
+from tfp_vae.evaluation.effort import settling
 from tfp_vae.evaluation.evidence import log_likelihood
 from tfp_vae.evaluation.importance import Estimates, estimate, summarize
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import results
 from tfp_vae.runs.examples import held_out_view
+from tfp_vae.runs.folder.records import Evaluation
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import plan, reload
 from tfp_vae.runs.results import (
@@ -426,6 +428,55 @@ def test_a_refined_evaluation_splits_the_gap(
     total = found.result["log_likelihood"] - found.result["elbo"]
     assert gaps["approximation"] + gaps["amortization"] == pytest.approx(total)
     assert f"amortization {gaps['amortization']}" in found.result["remarks"]
+
+
+@pytest.fixture(scope="module")
+def settled(restored: LoadedRun, digits: Dataset) -> Assessment:
+    """An evaluation to an accuracy that the least effort reaches for some of the examples only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settling, "RUNGS", [settling.Rung("none", 500)])
+        return assess(restored, digits, Plan(max_examples=20, execution="graph", accuracy=0.2))
+
+
+class TestAccuracy:
+    """An evaluation to a given accuracy."""
+
+    def test_result_says_how_much_effort_settled_how_many(self, settled: Assessment) -> None:
+        result = settled.result
+        assert (result["accuracy"], result["refine"], result["sweep"]) == (0.2, "as-needed", [])
+        assert sum(effort["examples"] for effort in result["efforts"]) == 20
+        done = sum(effort["settled"] for effort in result["efforts"])
+        assert 0 < done < 20
+        assert result["settled_share"] == pytest.approx(done / 20)
+        assert len(result["unsettled_rows"]) == 20 - done
+        assert result["iw_samples"] == max(effort["iw_samples"] for effort in result["efforts"])
+        assert json.loads(json_text(result)) == result
+
+    def test_advice_counts_the_examples_that_are_left(self, settled: Assessment) -> None:
+        left = len(settled.result["unsettled_rows"])
+        said = f"log p(x) of {left} of 20 examples is not known to 0.2 nats, even with 500 samples from the encoder's"
+        assert settled.result["advice"].startswith(said)
+        assert "`ais_steps=1000`" in settled.result["advice"]
+
+    def test_arrays_have_the_effort_of_each_example(self, settled: Assessment) -> None:
+        arrays = settled.per_example()
+        left = np.isin(arrays["row"], settled.result["unsettled_rows"])
+        np.testing.assert_array_equal(arrays["settled"], ~left)
+        assert set(arrays["iw_samples"]) <= {200, 500}
+        assert (arrays["refine"] == "none").all()
+        assert arrays["sweep"].shape == (20, 0)
+
+    def test_there_is_no_picture_of_the_bound(self, settled: Assessment) -> None:
+        assert EVALUATION_PICTURES["evaluation-bound"].draw(settled) is None
+        assert "K up to 500" in EVALUATION_PICTURES["evaluation-histogram"].draw(settled).axes[0].get_title()
+
+    def test_file_takes_the_result(self, settled: Assessment) -> None:
+        assert Evaluation.model_validate(settled.result).accuracy == 0.2
+
+    @pytest.mark.parametrize("other", [{"iw_samples": (7,)}, {"refine": "local"}])
+    def test_plan_refuses_other_effort(self, other: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match="Leave them out"):
+            Plan(accuracy=0.1, **other)
 
 
 def test_verdict_on_one_example_says_that_it_is_too_few() -> None:

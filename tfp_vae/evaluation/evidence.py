@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import final
 
@@ -25,8 +26,9 @@ from tfp_vae.data.transforms.binarization import (
     transform_held_out,
 )
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, PARETO_K_LIMIT, mean_error, standard_error
+from tfp_vae.evaluation.effort.settling import AS_NEEDED, Settled, check_accuracy, settle
 from tfp_vae.evaluation.importance import Estimates, Progress, estimate
-from tfp_vae.evaluation.metrics import Measure
+from tfp_vae.evaluation.metrics import Measure, samples_text
 from tfp_vae.evaluation.proposals import Refinement, full_name
 from tfp_vae.model.vae import VAE
 
@@ -57,12 +59,14 @@ class LogLikelihood:
     iw_samples: K, the number of importance samples per example.
     measure: the likelihood, the scaling, the binarization and the dequantization that the estimates refer to.
     refine: how the proposal was fitted to each example, `none` or a name with its settings.
+    settled: the effort for each example if an accuracy was given. K is then the largest number of samples.
     """
 
     estimates: Estimates
     iw_samples: int
     measure: Measure
     refine: str = "none"
+    settled: Settled | None = None
 
     @property
     def values(self) -> np.ndarray:
@@ -125,7 +129,13 @@ class LogLikelihood:
     def __repr__(self) -> str:
         error = f" ± {self.standard_error:.3g}" if len(self) > 1 else ""
         unknown = f", error unknown for {self.unknown:,}" if self.unknown else ""
-        return f"LogLikelihood({self.mean():.5g}{error} nats, {len(self):,} examples, K = {self.iw_samples:,}{unknown})"
+        return f"LogLikelihood({self.mean():.5g}{error} nats, {len(self):,} examples, {self._samples}{unknown})"
+
+    @property
+    def _samples(self) -> str:
+        """The number of samples in words."""
+        accuracy = None if self.settled is None else self.settled.accuracy
+        return samples_text({"iw_samples": self.iw_samples, "accuracy": accuracy})
 
     def _repr_html_(self) -> str:
         rows = [
@@ -142,7 +152,9 @@ class LogLikelihood:
             ("median Pareto k̂", float(np.median(self.pareto_k))),
             (f"examples with k̂ above {PARETO_K_LIMIT}", int(np.sum(self.pareto_k > PARETO_K_LIMIT))),
         ]
-        return table(f"log p(x) of {len(self):,} examples, K = {self.iw_samples:,}", rows)
+        if self.settled is not None:
+            rows.append((f"examples known to {self.settled.accuracy:g} nats", int(self.settled.settled.sum())))
+        return table(f"log p(x) of {len(self):,} examples, {self._samples}", rows)
 
 
 @check_keywords
@@ -153,6 +165,7 @@ def log_likelihood(
     iw_samples: int = 100,
     seed: int | Seed = 0,
     refine: Refinement | Member | str = "none",
+    accuracy: float | None = None,
     binarization: Binarization | Member | str | None = None,
     batch_size: int = 32,
     chunk_size: int | None = None,
@@ -189,6 +202,8 @@ def log_likelihood(
       seed: an integer, or a stateless seed of two integers.
       refine: how the proposal is fitted to each example before the samples are drawn: a name from
         `evaluation.REFINEMENTS` with settings, such as `local:steps=50`, or an object. `none` is the encoder's q(z|x).
+      accuracy: the largest distance of an end of each 90% interval from the estimate, in nats. It chooses `iw_samples`
+        and `refine` for each example, see `evaluation.settle`. The result lists the examples that could not be settled.
       binarization: how grey values become binary: a name from `BINARIZATIONS`, or an object. By default `dynamic` for a
         `Split` of grey data under a likelihood of binary data, else `none`, so arrays must be binary already.
       batch_size: examples evaluated at once.
@@ -197,8 +212,8 @@ def log_likelihood(
       progress: called with the number of importance samples just taken.
 
     Raises:
-      UsageError: no sample or no example, a batch with context, missing cells that the likelihood does not
-        allow, or a whole data set.
+      UsageError: no sample or no example, a batch with context, missing cells that the likelihood does not allow, a
+        whole data set, or an `accuracy` that is not positive or comes with `iw_samples` or `refine`.
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
       RunError: memory is too small even for one sample at a time.
 
@@ -206,6 +221,8 @@ def log_likelihood(
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
     require(VAE, vae, "log_likelihood: vae")
+    if accuracy is not None:
+        check_accuracy(accuracy, alone=iw_samples == 100 and refine == "none")
     if isinstance(x, Dataset):
         raise UsageError("A data set has three splits. Pass one of them, such as `data.test`.")
     if not isinstance(x, Split | Batch) and np.ndim(x) == 0:  # None, for example
@@ -237,17 +254,8 @@ def log_likelihood(
         effective.takes(support),
         "Scale or binarize it as in training.",
     )
-    estimates = estimate(
-        vae,
-        transform_held_out(split, effective).x,
-        iw_samples=iw_samples,
-        refine=refine,
-        seed=seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed,
-        batch_size=batch_size,
-        chunk_size=chunk_size,
-        execution=execution,
-        progress=progress,
-    )
+    x = transform_held_out(split, effective).x
+    seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
     scaling = "none" if split.scaling is None else split.scaling.name
     measure = Measure.of(
         likelihood,
@@ -256,4 +264,27 @@ def log_likelihood(
         dequantization="none" if split.dequantization is None else split.dequantization.name,
         log_scale=split.log_scale,
     )
-    return LogLikelihood(estimates.rescale(measure.log_scale), iw_samples, measure, full_name(refine))
+    if accuracy is None:
+        estimates = estimate(
+            vae,
+            x,
+            iw_samples=iw_samples,
+            refine=refine,
+            seed=seed,
+            batch_size=batch_size,
+            chunk_size=chunk_size,
+            execution=execution,
+            progress=progress,
+        )
+        return LogLikelihood(estimates.rescale(measure.log_scale), iw_samples, measure, full_name(refine))
+    settled = settle(
+        vae,
+        x,
+        accuracy=accuracy,
+        seed=seed,
+        batch_size=batch_size,
+        chunk_size=chunk_size,
+        execution=execution,
+        stages=lambda name, total: nullcontext(progress),
+    ).rescale(measure.log_scale)
+    return LogLikelihood(settled.estimates, int(settled.iw_samples.max()), measure, AS_NEEDED, settled)

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tfp_vae.core.supports import BINARY
 
 if TYPE_CHECKING:
     from tfp_vae.model.likelihoods import Likelihood
 
-__all__ = ["MEASURE_NAMES", "METRICS", "Measure", "Metric", "Place", "metrics_of", "significant"]
+__all__ = ["MEASURE_NAMES", "METRICS", "Measure", "Metric", "Place", "metrics_of", "samples_text", "significant"]
 
 Place = Literal["table", "report", "headline", "difference", "notebook"]
 """Where a metric appears: the table of `evaluate`, the HTML report, the top of the report, the differences between two
@@ -195,6 +195,14 @@ def metrics_of(place: Place) -> tuple[Metric, ...]:
     return tuple(metric for metric in METRICS.values() if place in metric.places)
 
 
+def samples_text(result: Mapping[str, Any]) -> str:
+    """Return the number of importance samples of a result in words, such as `K = 1,000`.
+
+    An evaluation to a given accuracy has a number of samples for each example.
+    """
+    return f"K {'=' if result.get('accuracy') is None else 'up to'} {result['iw_samples']:,}"
+
+
 def significant(value: float | None) -> str:
     """Return a number with four significant digits and at most six decimals; an empty string for None or NaN.
 
@@ -291,6 +299,17 @@ METRICS: dict[str, Metric] = {
             format=".3f",
             definition="share of examples with an ESS below 10",
             meaning="examples whose largest weights decide the estimate",
+            places=_BOTH,
+            refines=True,
+        ),
+        Metric(
+            key="settled_share",
+            label="log p(x) known to the accuracy",
+            unit="of examples",
+            format=".3f",
+            definition="share of examples whose 90% interval ends within `accuracy` of the estimate (only with "
+            "`accuracy`)",
+            meaning="the rest is in `unsettled_rows`",
             places=_BOTH,
             refines=True,
         ),

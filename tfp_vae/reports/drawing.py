@@ -26,6 +26,7 @@ from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.gaps import Gaps
 from tfp_vae.evaluation.importance import Estimates, is_active
+from tfp_vae.evaluation.metrics import samples_text
 from tfp_vae.evaluation.paths import path
 from tfp_vae.evaluation.projections import PROJECTIONS, projection
 from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, images, rankings, scatter
@@ -36,7 +37,7 @@ from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.frames import reel, spread_rows
 from tfp_vae.runs.load import sample
 from tfp_vae.runs.results import Assessment
-from tfp_vae.runs.run import Run
+from tfp_vae.runs.run import PLOTS, Run
 
 __all__ = ["applicable", "draw_evaluation", "draw_run"]
 
@@ -281,6 +282,8 @@ def draw_evaluation(run: Run, assessment: Assessment) -> list[Path]:
     """
     about = which_evaluation(assessment.result)
     figures = {name: picture.draw(assessment) for name, picture in EVALUATION_PICTURES.items()}
+    for name in (name for name, figure in figures.items() if figure is None):
+        run.files.remove(f"{PLOTS}/{name}.png")  # because it shows the evaluation before
     return [
         run.write_plot(name, canvas.png(figure, about))
         for name, figure in figures.items()
@@ -288,7 +291,9 @@ def draw_evaluation(run: Run, assessment: Assessment) -> list[Path]:
     ]
 
 
-def evaluation_bound(assessment: Assessment) -> Figure:
+def evaluation_bound(assessment: Assessment) -> Figure | None:
+    if not assessment.ladder:
+        return None
     sweep = assessment.estimates.sweep
     errors = np.array([standard_error(column) for column in sweep.T])
     return curves.bound_curve(assessment.ladder, sweep.mean(axis=0), errors, assessment.result["elbo"])
@@ -307,16 +312,17 @@ def evaluation_gaps(assessment: Assessment) -> Figure | None:
 
 
 def evaluation_histogram(assessment: Assessment) -> Figure:
-    title = "log p(x) of {num_examples:,} {split} examples, K = {iw_samples:,}".format(**assessment.result)
+    title = "log p(x) of {num_examples:,} {split} examples, ".format(**assessment.result)
+    title += samples_text(assessment.result)
     return distributions.log_likelihood_histogram(assessment.estimates.log_likelihood, assessment.examples.y, title)
 
 
 def evaluation_extremes(assessment: Assessment) -> Figure:
     """Draw the extremes with the names of their files or with their rows in the source, like `extremes`."""
-    template = "Least and most likely of {num_examples:,} {split} examples, K = {iw_samples:,}; log p(x) in nats"
+    template = "Least and most likely of {num_examples:,} {split} examples, "
     x, values, data = assessment.examples.x, assessment.estimates.log_likelihood, assessment.data
     names = [assessment.source_name(row) for row in range(len(x))]
-    title = template.format(**assessment.result)
+    title = f"{template.format(**assessment.result)}{samples_text(assessment.result)}; log p(x) in nats"
     if data is None:
         return rankings.extremes(x, values, title, names=names)
     return rankings.extremes(data.shown(x), values, title, names=names, **data.look)

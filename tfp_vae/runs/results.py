@@ -17,14 +17,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core.display import table, text_of
+from tfp_vae.core.display import plural, table, text_of
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
@@ -32,9 +32,10 @@ from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
+from tfp_vae.evaluation.effort.settling import AS_NEEDED, Settled, Stages, check_accuracy, settle
 from tfp_vae.evaluation.gaps import Gaps, gap_remark
 from tfp_vae.evaluation.importance import LARGE_SHARE, Estimates, Progress, Summary, estimate, summarize
-from tfp_vae.evaluation.metrics import MEASURE_NAMES, metrics_of
+from tfp_vae.evaluation.metrics import MEASURE_NAMES, metrics_of, samples_text
 from tfp_vae.evaluation.proposals import REFINEMENTS, full_name
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig
@@ -49,9 +50,6 @@ QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 LARGE_BIAS = 0.05
 """Warn if the likely bias exceeds this many nats."""
-
-Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
-"""Starts a stage with a name and an amount of work, and yields a function to call with the amount just done."""
 
 
 @check_keywords
@@ -83,9 +81,12 @@ class Plan:
     execution: `auto` for that of the training, or `xla`, `graph` or `eager`. They draw different random numbers.
     refine: how the proposal is fitted to each example: a name from `REFINEMENTS` with settings.
     annealing: the settings of annealed importance sampling, or None to leave it out.
+    accuracy: the largest distance of an end of each 90% interval from the estimate, in nats. It replaces `iw_samples`
+      and `refine`, see `evaluation.settle`.
 
     Raises:
-      UsageError: there is no number of importance samples, or one below 1, or the refinement is unknown.
+      UsageError: there is no number of importance samples, or one below 1, the refinement is unknown, or an accuracy is
+        not positive or comes with other effort.
     """
 
     iw_samples: tuple[int, ...] = (100,)
@@ -95,8 +96,11 @@ class Plan:
     execution: str = AUTO
     annealing: AnnealingPlan | None = None
     refine: Member | str = "none"
+    accuracy: float | None = None
 
     def __post_init__(self) -> None:
+        if self.accuracy is not None:
+            check_accuracy(self.accuracy, alone=self.iw_samples == (100,) and self.refine == "none")
         if not self.iw_samples or min(self.iw_samples) < 1:
             raise UsageError(f"`iw_samples`: expected numbers from 1 on, found {self.iw_samples}.")
         REFINEMENTS.member(self.refine)
@@ -119,6 +123,7 @@ class Assessment:
     ladder: the numbers of samples of `estimates.sweep`.
     data: the data of the run.
     source_rows: the row of each example in its source, [N].
+    settled: the effort for each example if the plan has an accuracy.
     """
 
     result: dict[str, Any]
@@ -127,6 +132,7 @@ class Assessment:
     ladder: tuple[int, ...]
     data: DataConfig | None = None
     source_rows: np.ndarray | None = None
+    settled: Settled | None = None
 
     def __repr__(self) -> str:
         return f"Assessment({self._caption()}: log p(x) {self._with_error('log_likelihood')} nats)"
@@ -137,8 +143,8 @@ class Assessment:
         return table(self._caption(), [(name, self._with_error(name)) for name in names if name in self.result])
 
     def _caption(self) -> str:
-        caption = "{dataset}, {split} split, {num_examples:,} examples, K = {iw_samples:,}"
-        return caption.format(**self.result)
+        caption = "{dataset}, {split} split, {num_examples:,} examples, ".format(**self.result)
+        return caption + samples_text(self.result)
 
     def _with_error(self, name: str) -> str:
         """Return a metric as text, with its standard error if it has one."""
@@ -154,13 +160,18 @@ class Assessment:
 
         `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
         `elbo`, `error` and `bias` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`,
-        `scaling`, `binarization`, `dequantization` and `refine` are names.
+        `scaling`, `binarization`, `dequantization` and `refine` are names. With an accuracy, `settled`, `iw_samples`
+        and `refine` have a value for each example.
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
         named |= {name: np.array(self.result[name]) for name in (*MEASURE_NAMES, "refine")}
         derived = {name: getattr(self.estimates, name) for name in ("elbo", "error", "bias")}
         derived |= Gaps.of(self.estimates).arrays()
+        if self.settled is not None:
+            names = ("settled", "iw_samples")
+            derived |= {name: getattr(self.settled, name) for name in names}
+            named["refine"] = self.settled.refinements
         return {**named, **labels, **self.estimates._asdict(), **derived}
 
 
@@ -192,6 +203,7 @@ class _Evaluation:
     examples: Split
     ladder: tuple[int, ...]
     estimates: Estimates
+    settled: Settled | None = None
 
     @property
     def vae(self) -> VAE:
@@ -211,8 +223,7 @@ class _Evaluation:
             "dataset": restored.config.data.dataset,
             "split": plan.split,
             "num_examples": len(self.examples),
-            "iw_samples": plan.most_samples,
-            "refine": full_name(plan.refine),
+            **self.effort(),
             "seed": plan.seed,
             "execution": self.execution,
             "weights": restored.weights,
@@ -221,27 +232,44 @@ class _Evaluation:
             **self.restored.measure.describe(),
         }
 
+    def effort(self) -> dict[str, Any]:
+        """Return K and the refinement. With an accuracy, also what each effort settled and which examples are left."""
+        settled = self.settled
+        if settled is None:
+            return {"iw_samples": self.plan.most_samples, "refine": full_name(self.plan.refine)}
+        counts = ((effort, *count) for effort, count in settled.counts.items() if count[0])
+        return {
+            "iw_samples": int(settled.iw_samples.max()),
+            "refine": AS_NEEDED,
+            "accuracy": settled.accuracy,
+            "settled_share": float(settled.settled.mean()),
+            "efforts": [{**effort._asdict(), "examples": all_, "settled": done} for effort, all_, done in counts],
+            "unsettled_rows": np.asarray(self.examples.rows)[settled.unsettled].tolist(),
+        }
+
     def summary(self, annealed: Mapping[str, Any]) -> dict[str, Any]:
         """Return the estimate with its errors, and advice if they are large and the results of annealing agree."""
-        has_bits, samples = self.restored.measure.has_bits, self.plan.most_samples
+        has_bits = self.restored.measure.has_bits
         summary = summarize(self.estimates, math.prod(self.examples.x.shape[1:]), discrete=has_bits)
         density = {} if has_bits else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
         figures = summary._asdict()
         above = [annealed["ais"][f"above_importance_sampling{end}"] for end in ("", "_se")] if annealed else []
         return {
             **figures,
-            **unknown_errors(summary, samples),
+            **unknown_errors(summary, self.plan.most_samples),
             **self.restored.measure.of_scaled_values(figures),
             **density,
-            "advice": advice(
-                summary,
-                samples,
-                annealed=sign_of_difference(*above) if above else None,
-                refined=full_name(self.plan.refine) != "none",
-            ),
+            "advice": self.advice(summary, sign_of_difference(*above) if above else None),
             **self.gaps(),
             "remarks": self.remarks(summary.active_units),
         }
+
+    def advice(self, summary: Summary, annealed: int | None) -> str | None:
+        """Return a warning about the estimate with remedies, or None."""
+        if self.settled is not None and len(self.settled.unsettled) and annealed != 1:
+            return unsettled_advice(self.settled, annealed=annealed is not None)
+        refined = self.settled is not None or full_name(self.plan.refine) != "none"
+        return advice(summary, self.plan.most_samples, annealed=annealed, refined=refined)
 
     def gaps(self) -> dict[str, Any]:
         """Return the parts of log p(x) - ELBO, which need the ELBO of a refined posterior."""
@@ -262,6 +290,8 @@ class _Evaluation:
 
     def sweep(self) -> dict[str, Any]:
         """Return the mean estimate for each number of samples in the plan."""
+        if self.settled is not None:
+            return {"sweep": []}
         columns = {k: self.estimates.sweep[:, self.ladder.index(k)] for k in sorted(set(self.plan.iw_samples))}
         return {"sweep": [{"iw_samples": k, **_mean("log_likelihood", column)} for k, column in columns.items()]}
 
@@ -405,20 +435,33 @@ def assess(
     split = held_out_view(restored.config, dataset, plan.split)
     examples = _choose_examples(split, plan.max_examples)
     execution = restored.choose_execution(plan.execution)
-    rungs = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
-    with stages("importance sampling", len(examples) * plan.most_samples) as progress:
-        estimates = estimate(
+    seed, log_scale = seed_for(plan.seed, Purpose.EVALUATION), restored.measure.log_scale
+    rungs, settled = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples})), None
+    if plan.accuracy is None:
+        with stages("importance sampling", len(examples) * plan.most_samples) as progress:
+            estimates = estimate(
+                restored.vae,
+                examples.x,
+                iw_samples=plan.most_samples,
+                refine=plan.refine,
+                seed=seed,
+                sweep=rungs,
+                places=examples.rows,
+                execution=execution,
+                progress=progress,
+            ).rescale(log_scale)
+    else:
+        settled = settle(
             restored.vae,
             examples.x,
-            iw_samples=plan.most_samples,
-            refine=plan.refine,
-            seed=seed_for(plan.seed, Purpose.EVALUATION),
-            sweep=rungs,
+            accuracy=plan.accuracy,
+            seed=seed,
             places=examples.rows,
             execution=execution,
-            progress=progress,
-        ).rescale(restored.measure.log_scale)
-    found = _Evaluation(restored, dataset, plan, execution, stages, examples, rungs, estimates)
+            stages=stages,
+        ).rescale(log_scale)
+        rungs, estimates = (), settled.estimates
+    found = _Evaluation(restored, dataset, plan, execution, stages, examples, rungs, estimates, settled)
     annealed = found.annealing()
     result = {
         **found.description(),
@@ -431,7 +474,8 @@ def assess(
         **annealed,
         "seconds": time.monotonic() - began,
     }
-    return Assessment(result, estimates, examples, rungs, restored.config.data, split.source_rows()[examples.rows])
+    source_rows = split.source_rows()[examples.rows]
+    return Assessment(result, estimates, examples, rungs, restored.config.data, source_rows, settled)
 
 
 def _choose_examples(split: Split, most: int | None) -> Split:
@@ -478,6 +522,21 @@ def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None, re
     refine = "" if refined else "`refine=local` fits the proposal to each example, more effective than more samples. "
     check = ", and `ais_steps=1000` gives a bound without the encoder" if annealed is None else ""
     return f"{found} {refine}A richer posterior or a wider encoder makes the weights more even{check}."
+
+
+def unsettled_advice(settled: Settled, *, annealed: bool) -> str:
+    """Return a warning about the examples whose log p(x) is not known to the accuracy, with remedies.
+
+    Args:
+      settled: the effort for each example. Some are not settled.
+      annealed: whether examples were annealed, so that the advice leaves it out.
+    """
+    check = "" if annealed else ", and `ais_steps=1000` gives a bound without the encoder"
+    return (
+        f"log p(x) of {len(settled.unsettled):,} of {plural(len(settled), 'example')} is not known to "
+        f"{settled.accuracy:g} nats, even with {settled.efforts[-1]}. A richer posterior or "
+        f"a wider encoder makes the weights more even{check}."
+    )
 
 
 def unknown_errors(summary: Summary, iw_samples: int) -> dict[str, Any]:

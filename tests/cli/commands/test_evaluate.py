@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,39 @@ def test_options_become_the_plan(copied: Run, assessment: Assessment, monkeypatc
     call("evaluate", "--run", copied.folder, *few, *annealing)
     expected = Plan((5, 2), "train", 9, 3, "graph")
     assert plans == [expected, dataclasses.replace(expected, annealing=results.AnnealingPlan(7, 4, 6))]
+
+
+@pytest.mark.slow
+def test_accuracy_chooses_the_effort_and_prints_it(here: Path, copied: Run) -> None:
+    options = ("--run", copied.folder, "--accuracy", "2", "--max-examples", "9", *GRAPH)
+    result = answer("evaluate", *options, "--per-example", "each.npz")
+    assert result["accuracy"] == 2
+    assert result["settled_share"] == 1
+    assert result["unsettled_rows"] == []
+    assert result == as_printed(copied.folder / "evaluation.json")
+    np.testing.assert_array_equal(np.load("each.npz")["iw_samples"], 200)
+    said = call("evaluate", *options).stdout
+    assert "9 examples, K up to 200, to 2 nats, seed 0" in said
+    assert "known to 2 nats" in said
+
+
+@pytest.mark.parametrize("option", ["--iw-samples=7", "--refine=none"])
+def test_accuracy_takes_no_other_effort(option: str, copied: Run) -> None:
+    said = call("evaluate", "--run", copied.folder, "--accuracy", "0.1", option, code=2).stderr
+    assert f"{option.partition('=')[0]} has no meaning with --accuracy" in said
+
+
+@pytest.mark.usefixtures("quick")
+class TestAccuracy:
+    """The output of an evaluation to a given accuracy."""
+
+    def test_rows_that_could_not_be_settled_are_named(self, copied: Run, quick: dict[str, Any]) -> None:
+        efforts = [{"refine": "none", "iw_samples": 200, "examples": 60, "settled": 53}]
+        quick |= {"accuracy": 0.1, "refine": "as-needed", "efforts": efforts, "settled_share": 53 / 60}
+        quick["unsettled_rows"] = [3, 5, 8, 13, 21, 34, 55]
+        said = call("evaluate", "--run", copied.folder, "--accuracy", "0.1", "--no-plots").stdout
+        assert "not known to 0.1 nats: rows 3, 5, 8, 13, 21 and 2 more of the test split" in said
+        assert re.search(r"200 +none +60 +53\n", said)
 
 
 @pytest.mark.usefixtures("quick")

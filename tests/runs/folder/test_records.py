@@ -252,3 +252,14 @@ def test_evaluations_with_another_refinement_replace_each_other() -> None:
     assert is_fuller({**refined, "iw_samples": 101}, refined)
     assert ", refined by local:steps=5, seed" in which_evaluation(refined)
     assert "refined" not in which_evaluation(larger)
+
+
+def test_evaluations_to_an_accuracy_compare_by_their_examples() -> None:
+    wide = {**EVALUATION, "ais": None, "refine": "as-needed", "accuracy": 0.5}
+    more = {**wide, "num_examples": EVALUATION["num_examples"] + 1, "iw_samples": 1}
+    assert is_fuller(more, wide)
+    assert not is_fuller({**wide, "iw_samples": 10**6}, wide)
+    assert not is_fuller({**more, "accuracy": 0.1}, wide)
+    assert not is_fuller(more, {**EVALUATION, "ais": None})
+    assert ", to 0.5 nats, seed" in which_evaluation(wide)
+    assert "K up to" in which_evaluation(wide)

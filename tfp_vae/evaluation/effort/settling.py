@@ -27,10 +27,13 @@ from tfp_vae.evaluation.importance import Estimates, Estimator, Progress
 from tfp_vae.evaluation.proposals import REFINEMENTS
 from tfp_vae.model.vae import VAE
 
-__all__ = ["RUNGS", "Effort", "Rung", "Settled", "Stages", "check_accuracy", "samples_needed", "settle"]
+__all__ = ["AS_NEEDED", "RUNGS", "Effort", "Rung", "Settled", "Stages", "check_accuracy", "samples_needed", "settle"]
 
 Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
 """Starts a stage with a name and an amount of work, and yields a function to call with the amount just done."""
+
+AS_NEEDED = "as-needed"
+"""The name of the refinement in results with a given accuracy, because each example has its own."""
 
 PILOT = 200
 """Samples of each example that show how many it needs."""
@@ -53,7 +56,7 @@ class Rung(NamedTuple):
     most_samples: int
 
 
-RUNGS = (Rung("none", 1_000), Rung("local", 5_000), Rung("mixture:steps=200", 20_000))
+RUNGS = (Rung("none", 2_000), Rung("local", 5_000), Rung("mixture:steps=200", 20_000))
 """The proposals in the order of their cost."""
 
 
@@ -116,6 +119,11 @@ class Settled:
         return np.asarray([self.efforts[i].iw_samples for i in self.last])
 
     @property
+    def refinements(self) -> np.ndarray:
+        """The refinement of each example's proposal, with its settings, [N]."""
+        return np.asarray([self.efforts[i].refine for i in self.last])
+
+    @property
     def counts(self) -> dict[Effort, tuple[int, int]]:
         """The number of examples whose last effort each one was, and the number of those that it settled."""
         chosen = {effort: self.last == i for i, effort in enumerate(self.efforts)}
@@ -139,10 +147,17 @@ class Settled:
         return f"Settled({self})"
 
 
-def check_accuracy(accuracy: float) -> None:
-    """Raise UsageError if an accuracy is not a positive number of nats."""
+def check_accuracy(accuracy: float, *, alone: bool = True) -> None:
+    """Raise UsageError if an accuracy is not a positive number of nats, or if its effort is also given.
+
+    Args:
+      accuracy: in nats.
+      alone: whether `iw_samples` and `refine` have their defaults.
+    """
     if not (math.isfinite(accuracy) and accuracy > 0):
         raise UsageError(f"`accuracy` must be a positive number of nats, found {accuracy}.")
+    if not alone:
+        raise UsageError("`accuracy` chooses `iw_samples` and `refine` for each example. Leave them out.")
 
 
 @check_keywords
@@ -152,7 +167,7 @@ def settle(
     *,
     accuracy: float = 0.1,
     seed: Seed,
-    rungs: Sequence[Rung] = RUNGS,
+    rungs: Sequence[Rung] | None = None,
     places: np.ndarray | None = None,
     batch_size: int = 32,
     chunk_size: int | None = None,
@@ -178,7 +193,7 @@ def settle(
       x: examples, [N, *event_shape].
       accuracy: the largest distance of an end of the interval from the estimate, in nats.
       seed: a stateless seed, two integers.
-      rungs: proposals in the order of their cost.
+      rungs: proposals in the order of their cost, by default `RUNGS`.
       places: non-negative integers [N] that select each example's draws, by default its index in x.
       batch_size: examples evaluated at once.
       chunk_size: samples per example decoded at once, at most 100. By default all that fit into memory.
@@ -207,7 +222,7 @@ def settle(
         with stages(f"{name}: {plural(len(rows), 'example')}, {effort}", len(rows) * effort.iw_samples) as progress:
             return estimator(x, seed=fold(seed, *indices), rows=rows, places=places, progress=progress, blocks=part)
 
-    search = _Search(estimate, supported(vae, rungs), len(x), accuracy)
+    search = _Search(estimate, supported(vae, RUNGS if rungs is None else rungs), len(x), accuracy)
     return search.run()
 
 

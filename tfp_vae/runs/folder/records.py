@@ -22,7 +22,7 @@ import pydantic
 from tfp_vae.core.errors import cut
 from tfp_vae.core.files import restore_non_finite
 from tfp_vae.core.registry import BaseRecord
-from tfp_vae.evaluation.metrics import METRICS
+from tfp_vae.evaluation.metrics import METRICS, samples_text
 
 __all__ = [
     "BestEpoch",
@@ -203,6 +203,7 @@ class Evaluation(Measured):
     num_examples: Positive
     iw_samples: Positive
     refine: Line = "none"
+    accuracy: pydantic.FiniteFloat | None = None
     seed: Count
     weights: Literal["final", "best"]
     step: Count
@@ -226,15 +227,16 @@ class Evaluation(Measured):
 
 
 def which_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """Return a description that identifies an evaluation by its examples, K, refinement, seed and weights."""
-    refine = evaluation.get("refine", "none")
+    """Return a description that identifies an evaluation by its examples, effort, seed and weights."""
+    refine, accuracy = evaluation.get("refine", "none"), evaluation.get("accuracy")
     refined = "" if refine == "none" else f", refined by {refine}"
-    size = "{num_examples:,} {split} examples, K = {iw_samples:,}".format(**evaluation)
+    refined = refined if accuracy is None else f", to {accuracy:g} nats"
+    size = "{num_examples:,} {split} examples, ".format(**evaluation) + samples_text(evaluation)
     return size + refined + ", seed {seed}; weights {weights}, of step {step:,}".format(**evaluation)
 
 
 def is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Return whether one evaluation is more thorough than another of the same weights, split and refinement.
+    """Return whether one evaluation is more thorough than another of the same weights, split, refinement and accuracy.
 
     Sizes are the numbers of examples and importance samples, and the steps, chains and examples of annealing. A fuller
     evaluation is at least as large in each size and larger in one.
@@ -249,12 +251,13 @@ def is_fuller(kept: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
         annealing = evaluation.get("ais") or dict.fromkeys(names, 0)
         return [
             int(evaluation["num_examples"]),
-            int(evaluation["iw_samples"]),
+            int(evaluation["iw_samples"]) if result.get("accuracy") is None else 0,
             *(int(annealing[name]) for name in names),
         ]
 
     same = all(kept.get(key) == result[key] for key in ("split", "weights", "step"))
-    if not same or kept.get("refine", "none") != result.get("refine", "none"):
+    defaults = {"refine": "none", "accuracy": None}
+    if not same or any(kept.get(key, value) != result.get(key, value) for key, value in defaults.items()):
         return False
     try:
         old, new = sizes(kept), sizes(result)
