@@ -28,6 +28,7 @@ from tfp_vae.core.supports import (
 CASES = {
     "BINARY": ([0.0, 1.0], [0.5, -1.0, 2.0, np.nan, np.inf]),
     "OPEN_UNIT": ([0.001, 0.5], [0.0, 1.0, np.nan, np.inf]),
+    "POSITIVE": ([1e-30, 9e11], [0.0, -1.0, np.nan, np.inf, 1e12]),
     "UNIT": ([0.0, 0.5, 1.0], [-0.001, 1.001, np.nan, np.inf]),
     "COUNTS": ([0.0, 1.0, 255.0], [-1.0, 0.5, np.nan, np.inf]),
     "REAL": ([-9e11, 0.0, 0.5], [np.nan, np.inf, -np.inf, 1e12, -9.97e36]),

@@ -23,6 +23,7 @@ SMALL = {
     "vamp": "vamp:components=3",
     "autoregressive-flow": "autoregressive-flow:hidden=8",
     "categorical": "categorical:levels=5",
+    "ordinal": "ordinal:levels=5",
     "discretized-logistic": "discretized-logistic:levels=5",
     "discretized-logistic-mixture": "discretized-logistic-mixture:levels=5,components=2",
 }
@@ -77,6 +78,8 @@ def data(likelihood_name: str, n: int = 6, shape: tuple[int, ...] = SHAPE) -> np
         "negative-binomial": np.floor(9 * u),
         "normal": 4 * u - 2,
         "laplace": 4 * u - 2,
+        "student-t": 4 * u - 2,
+        "log-normal": 0.2 + 2 * u,
         "beta": 0.05 + 0.9 * u,
         "continuous-bernoulli": u,
     }

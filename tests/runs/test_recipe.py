@@ -215,10 +215,14 @@ def test_choice_for_loaded_data_equals_that_of_a_plan() -> None:
     ("values", "support", "advice"),
     [
         ([0.0, 0.5, 1.0], BINARY, "`binarization=dynamic`, static or threshold, or a `likelihood` that fits: "),
-        ([0.0, 255.0, 7.5], BINARY, "`scaling=divided:by=255`, or a `likelihood` that fits: normal, laplace."),
-        ([-1.0, 3.5], BINARY, "Choose a `likelihood` that fits: normal, laplace."),
-        ([0.0, 3.0], UNIT, "a `likelihood` that fits: normal, laplace, poisson, negative-binomial."),
-        ([i / 16 for i in range(17)], levels(4), "categorical:levels=17, discretized-logistic:levels=17, "),
+        (
+            [0.0, 255.0, 7.5],
+            BINARY,
+            "`scaling=divided:by=255`, or a `likelihood` that fits: normal, laplace, student-t.",
+        ),
+        ([-1.0, 3.5], BINARY, "Choose a `likelihood` that fits: normal, laplace, student-t."),
+        ([0.0, 3.0], UNIT, "a `likelihood` that fits: normal, laplace, student-t, poisson, negative-binomial."),
+        ([i / 16 for i in range(17)], levels(4), "categorical:levels=17, ordinal:levels=17, discretized-"),
     ],
 )
 def test_advice_names_only_remedies_that_work(values: list[float], support: Support, advice: str) -> None:
@@ -229,15 +233,18 @@ def test_advice_names_only_remedies_that_work(values: list[float], support: Supp
 @pytest.mark.parametrize(
     ("x", "fit"),
     [
-        ([0.0, 1.0], {"bernoulli", "normal", "laplace", "continuous-bernoulli", "poisson", "negative-binomial"}),
-        ([0.0, 5.0], {"normal", "laplace", "poisson", "negative-binomial"}),
-        ([-0.5, 5.0], {"normal", "laplace"}),
+        (
+            [0.0, 1.0],
+            {"bernoulli", "normal", "laplace", "student-t", "continuous-bernoulli", "poisson", "negative-binomial"},
+        ),
+        ([0.0, 5.0], {"normal", "laplace", "student-t", "poisson", "negative-binomial"}),
+        ([-0.5, 5.0], {"normal", "laplace", "student-t"}),
     ],
 )
 def test_likelihoods_that_fit_follow_from_the_values(x: list[float], fit: set[str]) -> None:
     found = set(likelihoods_that_fit(profile_arrays({"train": np.array(x)[:, None]})))
     assert fit <= found
-    assert found <= fit | {"categorical", "discretized-logistic", "discretized-logistic-mixture"}
+    assert found <= fit | {"categorical", "ordinal", "discretized-logistic", "discretized-logistic-mixture"}
 
 
 def test_counts_reach_the_encoder_as_logarithms(tmp_path: Path) -> None:
@@ -485,12 +492,12 @@ class TestInspect:
 
     @pytest.mark.parametrize(
         ("x", "unbounded", "likely"),
-        [(np.arange(400) % 2, ["continuous-bernoulli", "normal", "laplace"], ["bernoulli"]),
-         (np.arange(400) % 17 / 16, ["normal", "laplace"],
-          ["categorical", "discretized-logistic", "discretized-logistic-mixture"]),
-         (np.arange(400) % 9, ["normal", "laplace"], ["poisson", "negative-binomial"]),
-         (np.arange(400) % 3 - 1, ["normal", "laplace"], []),
-         (0.2 + np.arange(400) % 2 / np.pi, ["normal", "laplace", "beta"], [])],
+        [(np.arange(400) % 2, ["continuous-bernoulli", "normal", "laplace", "student-t"], ["bernoulli"]),
+         (np.arange(400) % 17 / 16, ["normal", "laplace", "student-t"],
+          ["categorical", "ordinal", "discretized-logistic", "discretized-logistic-mixture"]),
+         (np.arange(400) % 9, ["normal", "laplace", "student-t"], ["poisson", "negative-binomial"]),
+         (np.arange(400) % 3 - 1, ["normal", "laplace", "student-t"], []),
+         (0.2 + np.arange(400) % 2 / np.pi, ["normal", "laplace", "student-t", "log-normal", "beta"], [])],
     )  # fmt: skip
     def test_lists_densities_without_upper_bound_on_few_values(
         self, x: np.ndarray, unbounded: list[str], likely: list[str]

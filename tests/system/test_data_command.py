@@ -148,7 +148,7 @@ def test_density_on_few_values_gets_one_warning(options: str, said: str | None, 
 @pytest.mark.slow
 def test_likelihoods_that_suit_few_values_get_no_warning(here: Path) -> None:
     found = answer("data", "inspect", "digits")["few_values"]
-    assert found["unbounded"] == ["normal", "laplace"]
+    assert found["unbounded"] == ["normal", "laplace", "student-t"]
     for name in found["likely"]:
         said = call("train", "--likelihood", name, *QUICK, "--run-dir", name).stderr
         assert "upper bound" not in said

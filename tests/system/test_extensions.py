@@ -31,7 +31,7 @@ EVERYTHING = [
     "--prior",
     "my_prior:WideNormal:width=3",
     "--likelihood",
-    "my_likelihood:StudentT:df=4",
+    "my_likelihood:GeneralizedNormal:power=3",
     "--objective",
     "my_objective:CIWAE",
     "--encoder",
@@ -284,7 +284,7 @@ def test_entry_point_is_listed_and_used_by_its_plain_name(installed: Callable[..
     ("group", "name", "value", "topic"),
     [
         ("tfp_vae.posteriors", "laplace", "my_posterior:Laplace", "posteriors"),
-        ("tfp_vae.likelihoods", "student-t", "my_likelihood:StudentT", "likelihoods"),
+        ("tfp_vae.likelihoods", "generalized-normal", "my_likelihood:GeneralizedNormal", "likelihoods"),
         ("tfp_vae.objectives", "ciwae", "my_objective:CIWAE", "objectives"),
         ("tfp_vae.networks", "gated", "my_network:gated", "networks"),
         ("tfp_vae.schedules", "warm-up", "my_schedule:warm_up", "schedules"),

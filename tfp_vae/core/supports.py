@@ -21,6 +21,7 @@ __all__ = [
     "NEAR_UNIT",
     "NOT_INFINITE",
     "OPEN_UNIT",
+    "POSITIVE",
     "PRESENT",
     "REAL",
     "UNIT",
@@ -88,6 +89,7 @@ OPEN_UNIT = Support("(0, 1)", lambda x: (x > 0) & (x < 1))
 UNIT = Support("[0, 1]", lambda x: (x >= 0) & (x <= 1))
 COUNTS = Support("{0, 1, 2, ...}", lambda x: (x >= 0) & (x == np.round(x)) & np.isfinite(x), discrete=True)
 REAL = Support("the real numbers", lambda x: np.abs(x) < LARGEST)
+POSITIVE = Support("(0, inf)", lambda x: (x > 0) & (x < LARGEST))
 FINITE = Support("the real numbers", np.isfinite)
 """All numbers. Data may hold larger ones than a model may see, because a scaling may make them small."""
 

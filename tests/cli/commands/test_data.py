@@ -93,7 +93,7 @@ def test_duplicates_are_counted_with_an_example(pixels: dict[str, Any]) -> None:
 
 def test_lists_densities_without_upper_bound() -> None:
     lines = training_lines(inspect(dataset((np.arange(400) % 9).reshape(100, 4))))
-    assert lines["without an upper bound"] == "normal, laplace: densities of data with only 9 values"
+    assert lines["without an upper bound"] == "normal, laplace, student-t: densities of data with only 9 values"
     lines = training_lines(inspect(dataset(np.full((100, 4), 2.5))))
     assert lines["without an upper bound"] == ""
     assert lines["usable for training"] == "yes, but all examples are identical, so there is nothing to learn"

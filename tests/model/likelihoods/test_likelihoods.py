@@ -48,6 +48,14 @@ def categorical(x: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return np.take_along_axis(special.log_softmax(logits, axis=-1), index, axis=-1)[..., 0]
 
 
+def ordinal(x: np.ndarray, params: np.ndarray) -> np.ndarray:
+    steps = np.concatenate([params[..., :1], 1e-6 + softplus(params[..., 1:])], axis=-1)
+    below = special.expit(np.cumsum(steps, axis=-1))
+    edges = np.concatenate([np.zeros_like(below[..., :1]), below, np.ones_like(below[..., :1])], axis=-1)
+    index = level(x)[..., np.newaxis].astype(int)
+    return np.log(np.take_along_axis(np.diff(edges, axis=-1), index, axis=-1)[..., 0])
+
+
 ORACLES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "bernoulli": lambda x, p: np.where(x == 1, special.log_expit(p[..., 0]), special.log_expit(-p[..., 0])),
     "continuous-bernoulli": lambda x, p: continuous_bernoulli(x, p[..., 0]),
@@ -57,6 +65,9 @@ ORACLES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "categorical": categorical,
     "discretized-logistic": lambda x, p: np.log(rounded_logistic(level(x), p[..., 0], p[..., 1])),
     "discretized-logistic-mixture": logistic_mixture,
+    "student-t": lambda x, p: stats.t(5, p[..., 0], SCALE_FLOOR + softplus(p[..., 1])).logpdf(x),
+    "log-normal": lambda x, p: stats.lognorm(SCALE_FLOOR + softplus(p[..., 1]), scale=np.exp(p[..., 0])).logpdf(x),
+    "ordinal": ordinal,
     "poisson": lambda x, p: stats.poisson(1e-6 + softplus(p[..., 0])).logpmf(x),
     "negative-binomial": lambda x, p: stats.nbinom(1e-6 + softplus(p[..., 0]), special.expit(-p[..., 1])).logpmf(x),
 }
@@ -91,7 +102,9 @@ def test_continuous_likelihoods_integrate_to_one(name: str) -> None:
     family = builders.likelihood(name, (1,))
     params = np.random.default_rng(9).normal(size=(6, family.params_size)).astype(np.float32)
     params += 2 * (name == "beta")  # its density has poles if a concentration is below 1
-    low, high = {"normal": (-30, 30), "laplace": (-60, 60)}.get(name, (0, 1))
+    low, high = {"normal": (-30, 30), "laplace": (-60, 60), "student-t": (-90, 90), "log-normal": (0, 400)}.get(
+        name, (0, 1)
+    )
     edges = np.linspace(low, high, 400_001)
     middle = ((edges[1:] + edges[:-1]) / 2).astype(np.float32)
     for row in params:
@@ -237,8 +250,11 @@ INSIDE = {
     "continuous-bernoulli": [0, 0.3, 1],
     "normal": [-5, 0.3, 1e6],
     "laplace": [-5, 0.3, 1e6],
+    "student-t": [-5, 0.3, 1e6],
+    "log-normal": [1e-6, 0.3, 1e6],
     "beta": [1e-6, 0.3],
     "categorical": [0, 0.25, 1],
+    "ordinal": [0, 0.25, 1],
     "discretized-logistic": [0, 0.25, 1],
     "discretized-logistic-mixture": [0, 0.25, 1],
     "poisson": [0, 1, 1e6],
@@ -251,8 +267,11 @@ OUTSIDE = {
     "continuous-bernoulli": [-0.01, 1.01],
     "normal": [np.inf],
     "laplace": [-np.inf],
+    "student-t": [np.inf],
+    "log-normal": [0, -1, np.inf],
     "beta": [0, 1, -0.1],
     "categorical": [0.3, 1.25, -0.25],
+    "ordinal": [0.3, 1.25, -0.25],
     "discretized-logistic": [0.3, 1.25, -0.25],
     "discretized-logistic-mixture": [0.3, 1.25, -0.25],
     "poisson": [0.5, -1, np.inf],
@@ -279,6 +298,8 @@ NARROW = {
     "continuous-bernoulli": (1.0, (3e3,)),
     "normal:scale=per-element": (0.4, (0.4, -30.0)),
     "laplace": (0.4, (0.4, -30.0)),
+    "student-t": (0.4, (0.4, -30.0)),
+    "log-normal": (0.4, (np.log(0.4), -30.0)),
     "beta": (0.4, (4e6, 6e6)),
 }
 """A value where each density is unbounded, and params that make it high there."""
@@ -292,7 +313,9 @@ def test_unbounded_densities_have_high_values(name: str) -> None:
     assert likelihood(np.float32([params])).log_prob([[place]])[0] > 5
 
 
-@pytest.mark.parametrize("name", [*sorted({*ELEMENTWISE} - {"normal", "laplace", "beta"}), "normal:scale=1"])
+@pytest.mark.parametrize(
+    "name", [*sorted({*ELEMENTWISE} - {"normal", "laplace", "student-t", "log-normal", "beta"}), "normal:scale=1"]
+)
 def test_other_densities_have_an_upper_bound(name: str, rng: np.random.Generator) -> None:
     likelihood = LIKELIHOODS.build(LIKELIHOODS.member(builders.SMALL.get(name, name)), (1,))
     at = likelihood.unbounded_at

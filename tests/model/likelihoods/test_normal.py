@@ -1,4 +1,4 @@
-"""The Normal likelihood with a fixed, shared or per-element scale."""
+"""Normal likelihoods with a fixed, shared or per-element scale, and log-normal ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.helpers.densities import softplus
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.supports import REAL
 from tfp_vae.model.likelihoods.base import SCALE_FLOOR
-from tfp_vae.model.likelihoods.normal import Normal
+from tfp_vae.model.likelihoods.normal import LogNormal, Normal
 
 
 def test_fixed_scale_gives_the_squared_error_and_a_constant(rng: np.random.Generator) -> None:
@@ -86,3 +86,21 @@ def test_initial_params_give_the_mean_and_a_scale_of_three_tenths() -> None:
     p = family(tf.constant(family.initial_params([-3.0, 40.0])))
     np.testing.assert_allclose(p.mean(), [-3, 40])
     np.testing.assert_allclose(p.stddev(), SCALE_FLOOR + 0.3, rtol=1e-5)
+
+
+def test_log_normal_is_a_normal_of_the_logarithm(rng: np.random.Generator) -> None:
+    params, x = rng.normal(size=(5, 6)).astype(np.float32), np.exp(rng.normal(size=(5, 3))).astype(np.float32)
+    found = LogNormal((3,))(tf.constant(params)).log_prob(x)
+    normal = Normal((3,), scale="per-element")(tf.constant(params)).log_prob(np.log(x))
+    np.testing.assert_allclose(found, normal - np.log(x).sum(axis=1), rtol=1e-5, atol=1e-5)
+
+
+def test_log_normal_starts_at_the_mean_of_data_of_any_size() -> None:
+    family = LogNormal((3,))
+    p = family(tf.constant(family.initial_params([0.1, 1.0, 4e5])))
+    np.testing.assert_allclose(p.mean(), [0.1, 1, 4e5], rtol=1e-4)
+    np.testing.assert_allclose(p.stddev() / p.mean(), np.sqrt(np.expm1(0.25)), rtol=1e-3)
+
+
+def test_log_normal_shows_its_logarithm_to_an_encoder() -> None:
+    np.testing.assert_allclose(LogNormal((2,)).features(tf.constant([1.0, np.e])), [[0], [1]], atol=1e-6)

@@ -1,10 +1,10 @@
 """Observation models over x: each turns the output of a decoder into p(x|z), a `tfd.Distribution`.
 
-`base` defines the interface. `bernoulli`, `normal`, `laplace` and `beta` hold the models of those names, `categorical`
-and `logistic` those for a grid of `levels`, and `counts` those for counts. `columns` joins one of them for each column
-of a table. To add a model, write a class with the decorator `core.registry.record` that subclasses
-`ElementwiseLikelihood`, and add it to `LIKELIHOODS`. The data are checked against `support` once, on load. A density
-does not check its x.
+`base` defines the interface. `bernoulli`, `normal` and `beta` hold the models of those names, `outliers` those for data
+with outliers, `categorical` and `logistic` those for a grid of `levels`, and `counts` those for counts. `columns` joins
+one of them for each column of a table. To add a model, write a class with the decorator `core.registry.record` that
+subclasses `ElementwiseLikelihood`, and add it to `LIKELIHOODS`. The data are checked against `support` once, on load. A
+density does not check its x.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from tfp_vae.core.registry import Table
 from tfp_vae.model.likelihoods.base import SCALE_FLOOR, ElementwiseLikelihood, Likelihood
 from tfp_vae.model.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from tfp_vae.model.likelihoods.beta import Beta
-from tfp_vae.model.likelihoods.categorical import Categorical
+from tfp_vae.model.likelihoods.categorical import Categorical, Ordinal
 from tfp_vae.model.likelihoods.columns import Columns
 from tfp_vae.model.likelihoods.counts import NegativeBinomial, Poisson
-from tfp_vae.model.likelihoods.laplace import Laplace
 from tfp_vae.model.likelihoods.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
-from tfp_vae.model.likelihoods.normal import Normal
+from tfp_vae.model.likelihoods.normal import LogNormal, Normal
+from tfp_vae.model.likelihoods.outliers import Laplace, StudentT
 
 __all__ = [
     "ELEMENTWISE",
@@ -34,9 +34,12 @@ __all__ = [
     "ElementwiseLikelihood",
     "Laplace",
     "Likelihood",
+    "LogNormal",
     "NegativeBinomial",
     "Normal",
+    "Ordinal",
     "Poisson",
+    "StudentT",
 ]
 
 LIKELIHOODS: Table[Likelihood] = Table(
@@ -46,8 +49,11 @@ LIKELIHOODS: Table[Likelihood] = Table(
         "continuous-bernoulli": ContinuousBernoulli,
         "normal": Normal,
         "laplace": Laplace,
+        "student-t": StudentT,
+        "log-normal": LogNormal,
         "beta": Beta,
         "categorical": Categorical,
+        "ordinal": Ordinal,
         "discretized-logistic": DiscretizedLogistic,
         "discretized-logistic-mixture": DiscretizedLogisticMixture,
         "poisson": Poisson,

@@ -1,4 +1,4 @@
-"""The categorical likelihood: one free probability for each of L levels."""
+"""Likelihoods over L levels: categorical, with a free probability for each, and ordinal, for levels in an order."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Distribution, Tensor
-from tfp_vae.model.likelihoods.base import EventShape
+from tfp_vae.model.likelihoods.base import EventShape, inverse_softplus, positive
 from tfp_vae.model.likelihoods.levels import LevelLikelihood, Levels
 
-__all__ = ["Categorical"]
+__all__ = ["Categorical", "Ordinal"]
 
 
 @final
@@ -64,3 +64,61 @@ class Categorical(LevelLikelihood):
         """Return logits that decrease with the distance from the mean."""
         grid = np.linspace(0, 1, self.count)
         return np.asarray(-4 * np.abs(grid - mean[:, np.newaxis]))
+
+
+GAP_FLOOR = 1e-6
+"""Smallest distance between two cut points of `Ordinal`, so that no level has the probability zero."""
+
+
+@final
+@record
+class Ordinal(LevelLikelihood):
+    """Independent elements over L ordered levels, by cumulative logits: P(x_i <= k/(L-1) | z) = sigmoid(c_k).
+
+    The decoder gives the first cut point c_0 and the distances to the next ones, 10^-6 + softplus(s), so the cut points
+    increase. A shift of all of them moves the probability from low levels to high ones. Grades, ratings and age groups
+    are such levels. Unlike in `DiscretizedLogistic`, the levels need not be equally far apart.
+
+    ```python
+    likelihood = tv.likelihoods.Ordinal((3,), levels=5)
+    p = likelihood(likelihood.initial_params([0.2, 0.5, 0.9]))
+    p.log_prob(np.float32([0, 0.5, 1]))  # nats, for x on {0, 1/4, ..., 1}
+    ```
+
+    Args:
+      event_shape: shape of one example.
+      levels: L. If None, it is counted in the training data.
+
+    Returns (when called on params [..., (L - 1) prod(event_shape)]):
+      `tfd.Independent` of `model.distributions.levels.OnGrid`, batch [...], event `event_shape`.
+
+    References:
+      McCullagh (1980), Regression models for ordinal data.
+    """
+
+    event_shape: EventShape
+    levels: Levels = field(default=None, kw_only=True)
+
+    @property
+    def per_element(self) -> int:
+        """L - 1: the first cut point, and the distances between the others."""
+        return self.count - 1
+
+    def elementwise(self, params: Tensor) -> Distribution:
+        """Return distributions over the levels of params [..., *event_shape, L - 1]."""
+        from tfp_vae.model.distributions.levels import CategoricalLevels, OnGrid
+
+        gaps = positive(params[..., 1:], GAP_FLOOR)
+        cuts = tf.cumsum(tf.concat([params[..., :1], gaps], axis=-1), axis=-1)
+        # log(sigmoid(b) - sigmoid(a)) = log sigmoid(b) + log sigmoid(-a) + log(1 - exp(a - b)) for neighbours a < b
+        inside = tf.math.log_sigmoid(cuts[..., 1:]) + tf.math.log_sigmoid(-cuts[..., :-1])
+        inside += tf.math.log(-tf.math.expm1(-gaps))
+        ends = tf.math.log_sigmoid(cuts[..., :1]), tf.math.log_sigmoid(-cuts[..., -1:])
+        logits = tf.concat([ends[0], inside, ends[1]], axis=-1)
+        return OnGrid(CategoricalLevels(logits=logits), self.count, params.dtype)
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return the cut points of a logistic around the mean, with a scale of 1/6."""
+        steps = self.count - 1
+        first = 6 * (0.5 / steps - mean)
+        return np.stack([first, *[np.full_like(mean, inverse_softplus(6 / steps - GAP_FLOOR))] * (steps - 1)], axis=-1)

@@ -1,4 +1,4 @@
-"""The Normal likelihood for real x, with a scale that is fixed, shared or given by the decoder."""
+"""Normal likelihoods: of real x, with a scale that is fixed, shared or given by the decoder, and of log x."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import Positive, record
-from tfp_vae.core.supports import REAL, Support
+from tfp_vae.core.supports import POSITIVE, REAL, Support
 from tfp_vae.core.types import Distribution, FloatType, Tensor, Variable
 from tfp_vae.model.likelihoods.base import (
     SCALE_FLOOR,
@@ -22,7 +22,7 @@ from tfp_vae.model.likelihoods.base import (
     stack_params,
 )
 
-__all__ = ["Normal"]
+__all__ = ["LogNormal", "Normal"]
 
 
 @final
@@ -96,3 +96,55 @@ class Normal(ElementwiseLikelihood):
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean, and a scale of 0.3 if the decoder gives it."""
         return stack_params(*(mean, inverse_softplus(0.3))[: self.per_element])
+
+
+@final
+@record
+class LogNormal(ElementwiseLikelihood):
+    """Independent log-normal elements, log x_i ~ N(loc_i, scale_i^2) given z, for x above 0.
+
+    Prices, weights and durations often vary by factors, not by differences. The density is that of x itself, so it
+    compares with the density of any other likelihood of the same x. The median is exp(loc).
+
+    scale = 0.001 + softplus(s), one for each element and z. The scales start at 0.5. The size of x does not matter,
+    because loc is a logarithm.
+
+    ```python
+    likelihood = tv.likelihoods.LogNormal((3,))
+    p = likelihood(likelihood.initial_params([0.1, 1.0, 400.0]))
+    p.mean()  # [0.1, 1, 400]
+    ```
+
+    Args:
+      event_shape: shape of one example.
+
+    Returns (when called on params [..., 2 prod(event_shape)]):
+      `tfd.Independent` of `tfd.LogNormal`, batch [...], event `event_shape`.
+    """
+
+    discrete: ClassVar[bool] = False
+    event_shape: EventShape
+
+    @property
+    def support(self) -> Support:
+        """(0, inf)."""
+        return POSITIVE
+
+    @property
+    def per_element(self) -> int:
+        """2, a loc and a scale of log x."""
+        return 2
+
+    def elementwise(self, params: Tensor) -> Distribution:
+        """Return log-normal distributions of params [..., *event_shape, 2]."""
+        elements: Distribution = tfd.LogNormal(params[..., 0], positive(params[..., 1]))
+        return elements
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return log x."""
+        return tf.math.log(x)[..., tf.newaxis]
+
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return a scale of 0.5 and the loc that gives the mean, at least 0.01."""
+        scale = 0.5
+        return stack_params(np.log(np.maximum(mean, 1e-2)) - scale**2 / 2, inverse_softplus(scale - SCALE_FLOOR))
