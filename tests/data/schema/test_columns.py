@@ -73,6 +73,15 @@ def test_a_marker_that_is_a_level_is_a_word() -> None:
     assert column.encode(["NA", "FR", ""]).tolist()[:2] == [1.0, 0.0]
 
 
+def test_description_has_the_range_in_the_format_of_the_table() -> None:
+    day = Column(name="d", kind="date", format="%d.%m.%Y", low=0.0, high=31.0, share_missing=0.25)
+    assert day.describe()["range"] == "01.01.1970 to 01.02.1970"
+    assert day.describe()["share_missing"] == 0.25
+    assert Column(name="x", kind="real", decimals=1, low=-0.5, high=2.0).span == "-0.5 to 2.0"
+    assert Column(name="x", kind="category", levels=tuple("abcdefg")).span == "a, b, c, d, e and 2 more"
+    assert Column(name="x", kind="id").describe()["range"] is None
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

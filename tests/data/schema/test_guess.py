@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
 
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.schema.cells import Cells, text_array
 from tfp_vae.data.schema.columns import Column
-from tfp_vae.data.schema.guess import Overrides, guess_schema, revise
+from tfp_vae.data.schema.guess import Overrides, guess_schema, notices, revise
 
 
 def cells(**columns: list[str]) -> Cells:
@@ -88,21 +86,31 @@ def test_a_comma_is_a_decimal_mark_if_another_column_says_so() -> None:
     assert guess_schema(alone).columns[0].low == 1.234
 
 
-def test_suspicious_numbers_are_kept_and_reported_with_the_setting(caplog: pytest.LogCaptureFixture) -> None:
-    column = guess("co", ["-200"] * 4 + ["1.5", "2.5", "0.5", "3.1"])
-    assert column.suspicious == ("-200",)
-    assert "set `missing=-200`" in caplog.text
+def test_suspicious_numbers_are_kept_and_reported_with_the_setting() -> None:
+    schema = guess_schema(cells(co=["-200"] * 4 + ["1.5", "2.5", "0.5", "3.1"]))
+    assert schema["co"].suspicious == ("-200",)
+    assert notices(schema) == [
+        "-200 is far from the other values of 1 column ('co'). If it marks missing cells, set `missing=-200`."
+    ]
 
 
-def test_dates_that_fit_two_formats_are_reported(caplog: pytest.LogCaptureFixture) -> None:
-    assert guess("d", ["10/03/2004", "01/02/2004"]).format == "%d/%m/%Y"
-    assert "although %m/%d/%Y fits too. Change its `format` in a schema file" in caplog.text
+def test_dates_that_fit_two_formats_are_reported() -> None:
+    schema = guess_schema(cells(d=["10/03/2004", "01/02/2004"]))
+    assert schema["d"].format == "%d/%m/%Y"
+    assert "although %m/%d/%Y fits too. Change its `format` in a schema file" in notices(schema)[0]
 
 
-def test_a_text_that_is_left_out_is_reported_with_the_setting(caplog: pytest.LogCaptureFixture) -> None:
-    guess(*CASES["dropped"])
-    assert "column 'remark' is left out" in caplog.text
-    assert "`column=remark=category`" in caplog.text
+def test_a_text_that_is_left_out_is_reported_with_the_setting() -> None:
+    schema = guess_schema(cells(remark=CASES["dropped"][1]))
+    assert notices(schema) == [
+        "column 'remark' is left out: text with 250 different words in 500 cells. "
+        "Set `column=remark=category` to use it."
+    ]
+    assert notices(guess_schema(cells(remark=["a"] * 4), Overrides(drop_columns="remark"))) == []
+
+
+def test_decimal_commas_are_reported() -> None:
+    assert "column 'x' are read with decimal commas" in notices(guess_schema(cells(x=["1,5", "2,25", "3,0"])))[0]
 
 
 def test_one_error_lists_the_words_among_numbers_of_all_columns() -> None:
@@ -159,7 +167,5 @@ def test_hints_of_the_source_come_before_guesses() -> None:
     assert (column.kind, column.levels, column.reason) == ("ordinal", ("2", "1"), "known")
 
 
-def test_ordinary_tables_are_guessed_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        guess_schema(cells(age=["39", "50", "28"], city=["Rome", "Oslo", "Rome"]))
-    assert not caplog.records
+def test_ordinary_tables_need_no_notice() -> None:
+    assert notices(guess_schema(cells(age=["39", "50", "28"], city=["Rome", "Oslo", "Rome"]))) == []

@@ -84,6 +84,15 @@ def test_a_table_without_names_is_read_again_by_position(tmp_path: Path) -> None
     assert read_table(tmp_path / "b.csv", schema=schema).values.tolist() == [[41.0, 0.0]]
 
 
+def test_doubtful_guesses_are_logged_once(people: Path, caplog: pytest.LogCaptureFixture) -> None:
+    schema = read_table(people).schema
+    assert "-200 is far from the other values of 1 column ('score')" in caplog.text
+    assert "read with decimal commas" in caplog.text
+    caplog.clear()
+    read_table(people, schema=schema)
+    assert not caplog.records
+
+
 def test_columns_outside_the_schema_are_reported(people: Path, caplog: pytest.LogCaptureFixture) -> None:
     schema = read_table(people).schema
     people.write_text("\n".join(line + (";more" if not i else ";1") for i, line in enumerate(PEOPLE.splitlines())))

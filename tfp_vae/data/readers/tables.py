@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, NamedTuple, TextIO, TypeAlias
+from typing import Literal, NamedTuple, TextIO, TypeAlias, cast
 
 import numpy as np
 
@@ -50,6 +50,9 @@ DELIMITERS = (",", ";", "\t")
 
 MOST_COLUMNS = 1 << 20
 """The most columns of a table."""
+
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""The first bytes of a text in UTF-16, as Excel writes it."""
 
 MOST_UNPACKED = 1 << 30
 """The most bytes of a gzipped table, unpacked."""
@@ -235,19 +238,21 @@ POSITIONS = (
 
 
 def open_text(path: Path) -> TextIO:
-    """Open a table for reading. If it is gzipped, unpack it within a limit.
+    """Open a table for reading, unpacked within a limit if it is gzipped. Its first bytes tell UTF-16 from UTF-8.
 
     Raises:
       DataError: it unpacks to more than 2^30 bytes.
     """
     stream = open_plain(path)
-    if isinstance(stream, io.BufferedReader):
-        return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    with stream:
-        content = read_at_most(stream, MOST_UNPACKED + 1)
-    if len(content) > MOST_UNPACKED:
-        raise DataError(f"{path}: expected at most {MOST_UNPACKED:,} bytes once unpacked, found more. Save it as .npy.")
-    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    if not isinstance(stream, io.BufferedReader):
+        with stream:
+            content = read_at_most(stream, MOST_UNPACKED + 1)
+        if len(content) > MOST_UNPACKED:
+            many = f"{path}: expected at most {MOST_UNPACKED:,} bytes once unpacked, found more. Save it as .npy."
+            raise DataError(many)
+        stream = io.BufferedReader(cast("io.RawIOBase", io.BytesIO(content)))
+    encoding = "utf-16" if stream.peek(2)[:2] in UTF16 else "utf-8-sig"
+    return io.TextIOWrapper(stream, encoding=encoding, newline="")
 
 
 def names_columns(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:

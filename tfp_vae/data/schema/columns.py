@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, final
 
 import numpy as np
 
+from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import BaseRecord
 from tfp_vae.data.schema.cells import Distinct, text_array
@@ -110,6 +111,32 @@ class Column(BaseRecord):
     def notation(self) -> Notation:
         """The marks in its numbers."""
         return Notation(self.decimal, self.thousands)
+
+    @property
+    def span(self) -> str:
+        """Its words, or its least and greatest number, as text."""
+        if self.levels:
+            return list_names(self.levels)
+        if self.low is None or self.high is None:
+            return ""
+        return " to ".join(self.texts([self.low, self.high]))
+
+    def describe(self) -> dict[str, object]:
+        """Return the facts about the column as a JSON object.
+
+        ```python
+        tv.data.schema.Column(name="age", kind="count", low=17.0, high=90.0).describe()  # range "17 to 90", ...
+        ```
+        """
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "reason": self.reason,
+            "range": self.span or None,
+            "levels": list(self.levels) or None,
+            "share_missing": self.share_missing,
+            "suspicious": list(self.suspicious),
+        }
 
     def distinct(self, cells: np.ndarray | Sequence[str]) -> Distinct:
         """Return the different texts among cells [N], without the missing ones."""

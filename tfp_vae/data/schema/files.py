@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 import logging
 import re
@@ -15,16 +14,16 @@ import numpy as np
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError, one_line
-from tfp_vae.data.readers.arrays import name_errors, open_plain, read_at_most
+from tfp_vae.data.readers.arrays import name_errors
 from tfp_vae.data.readers.tables import (
     BELOW,
     HEADER_FOUND,
     MOST_COLUMNS,
-    MOST_UNPACKED,
     NO_HEADER_FOUND,
     Header,
     is_number,
     names_columns,
+    open_text,
     shorten,
 )
 from tfp_vae.data.schema.cells import Cells, list_problems, text_array
@@ -40,9 +39,6 @@ SAMPLE = 1 << 16
 
 BLOCK = 4_096
 """The rows that are turned into columns at once."""
-
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
-"""The first bytes of a text in UTF-16, as Excel writes it."""
 
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """The first line by which Excel tells the delimiter."""
@@ -78,10 +74,7 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
     Raises:
       DataError: the file is missing, empty or malformed. One error lists all lines with too few or too many cells.
     """
-    with (
-        name_errors(path, (UnicodeError,), "table in UTF-8"),
-        open_any(path) as stream,
-    ):
+    with name_errors(path, (UnicodeError,), "table in UTF-8"), open_text(path) as stream:
         sample = stream.read(SAMPLE)
         stream.seek(0)
         excel = SEPARATOR_LINE.match(sample)
@@ -91,23 +84,6 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
         delimiter = "\t" if is_tabs else excel[1] if excel else find_delimiter(sample)
         rows = read_rows(stream, delimiter, str(path), 1 if excel else 0)
         return collect(rows, path, header, delimiter, is_numbered=is_numbered)
-
-
-def open_any(path: Path) -> TextIO:
-    """Open a text file, unpacked within a limit if it is gzipped. Its first bytes tell the encoding.
-
-    Raises:
-      DataError: it unpacks to more than 2^30 bytes.
-    """
-    stream = open_plain(path)
-    if not isinstance(stream, io.BufferedReader):
-        with stream:
-            content = read_at_most(stream, MOST_UNPACKED + 1)
-        if len(content) > MOST_UNPACKED:
-            raise DataError(f"{path}: expected at most {MOST_UNPACKED:,} bytes once unpacked, found more.")
-        stream = io.BufferedReader(io.BytesIO(content))
-    encoding = "utf-16" if stream.peek(2)[:2] in UTF16 else "utf-8-sig"
-    return io.TextIOWrapper(stream, encoding=encoding, newline="")
 
 
 def find_delimiter(sample: str) -> str:

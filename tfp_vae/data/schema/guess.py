@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple, TypeVar
 
@@ -24,11 +23,9 @@ from tfp_vae.data.schema.layout import Schema, misfits, split_texts
 from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
 from tfp_vae.data.schema.suspicious import Tally, find_suspicious
 
-__all__ = ["Overrides", "guess_schema"]
+__all__ = ["Overrides", "guess_schema", "notices", "revise"]
 
 T = TypeVar("T")
-
-logger = logging.getLogger("tfp_vae")
 
 MOST_LEVELS = 100
 """The most words of a category in a table of any size."""
@@ -61,6 +58,12 @@ DATE_WORDS = frozenset({"date", "day", "dt"})
 
 FIRST_WORDS = frozenset({"no", "n", "false", "f", "off", "absent", "negative", "none", "0"})
 """Words that come first in a column of two words, in small letters."""
+
+CHOSEN = "chosen by you"
+"""The reason of a kind that the user chose."""
+
+DOUBTED = ", although"
+"""The words before the other format in the reason of a date that fits two."""
 
 SCALES = (
     ("low", "medium", "high"),
@@ -165,7 +168,7 @@ class Guess(NamedTuple):
 
 @check_keywords
 def guess_schema(cells: Cells, overrides: Overrides | None = None) -> Schema:
-    """Return the schema of a table. Every guess has its reason in the column, and doubtful ones are logged.
+    """Return the schema of a table. Every guess has its reason in the column.
 
     ```python
     from tfp_vae.data.schema.cells import Cells, text_array
@@ -207,9 +210,7 @@ def guess_schema(cells: Cells, overrides: Overrides | None = None) -> Schema:
         setting = name_setting("column", join_names([f"{first}=category"]))
         remedy = "Correct these cells, set `missing` to the texts of missing cells, or choose a kind, such as"
         raise list_problems(cells.source, problems, f"{remedy} {setting}.")
-    schema = Schema(columns=tuple(mark_suspicious(columns, tallies)), header=cells.header)
-    report(schema, cells.source)
-    return schema
+    return Schema(columns=tuple(mark_suspicious(columns, tallies)), header=cells.header)
 
 
 def revise(schema: Schema, cells: Cells, overrides: Overrides) -> Schema:
@@ -287,7 +288,7 @@ class Judge:
         """
         texts = self.found.texts
         if chosen is not None and (chosen not in MODELLED or len(texts) > 1):
-            return Guess(chosen, "chosen by you", self.settings(chosen))
+            return Guess(chosen, CHOSEN, self.settings(chosen))
         if len(texts) < 2:
             reason = "every cell has the same value" if texts else "every cell is missing"
             return Guess("constant", reason, {"levels": tuple(texts)})
@@ -349,7 +350,7 @@ class Judge:
 
     def guess_date(self, forms: Sequence[str]) -> Guess:
         """Return the guess for dates that have these formats."""
-        doubt = f", although {forms[1]} fits too" if len(forms) > 1 else ""
+        doubt = f"{DOUBTED} {forms[1]} fits too" if len(forms) > 1 else ""
         settings = {"format": forms[0], "padded": all_padded(self.found.texts, forms[0])}
         return Guess("date", f"dates or times of the format {forms[0]}{doubt}", settings)
 
@@ -437,33 +438,32 @@ def mark_suspicious(columns: Sequence[Column], tallies: Mapping[str, Tally]) -> 
     return [column.model_copy(update=marked.get(column.name, {})) for column in columns]
 
 
-def report(schema: Schema, source: str) -> None:
-    """Log the guesses that may be wrong, with the settings that override them."""
-    values: dict[str, list[str]] = {}
+def notices(schema: Schema) -> list[str]:
+    """Return sentences about the guesses that may be wrong, with the settings that override them.
+
+    ```python
+    Column = tv.data.schema.Column
+    schema = tv.data.schema.Schema(columns=(Column(name="co", kind="real", suspicious=("-200",)),))
+    tv.data.schema.guess.notices(schema)  # "-200 is far from the other values of 1 column ('co'). ..."
+    ```
+
+    Args:
+      schema: as `guess_schema` returns it.
+    """
+    texts, values = list[str](), dict[str, list[str]]()
     for column in schema.columns:
         for value in column.suspicious:
             values.setdefault(value, []).append(repr(column.name))
-        if column.kind == "dropped" and column.reason != "chosen by you":
+        if column.kind == "dropped" and column.reason != CHOSEN:
             setting = name_setting("column", join_names([f"{column.name}=category"]))
-            logger.warning(
-                "%s: column %r is left out: %s. Set %s to use it.", source, column.name, column.reason, setting
-            )
-        if "although" in column.reason:
-            logger.warning(
-                "%s: column %r has %s. Change its `format` in a schema file if that is wrong.",
-                source,
-                column.name,
-                column.reason,
-            )
+            texts.append(f"column {column.name!r} is left out: {column.reason}. Set {setting} to use it.")
+        if DOUBTED in column.reason:
+            texts.append(f"column {column.name!r} has {column.reason}. Change its `format` in a schema file if needed.")
         if column.kind in NUMBER_KINDS and column.notation != PLAIN:
             marks = "decimal commas" if column.decimal == "," else f"{column.thousands!r} between thousands"
-            logger.info("%s: numbers of column %r have %s.", source, column.name, marks)
+            texts.append(f"numbers of column {column.name!r} are read with {marks}. A schema file can change that.")
     for value, names in values.items():
-        logger.warning(
-            "%s: %s is far from the other values of %s (%s). If it marks missing cells, set `missing=%s`.",
-            source,
-            value,
-            plural(len(names), "column"),
-            list_names(names),
-            value,
-        )
+        where = f"{plural(len(names), 'column')} ({list_names(names)})"
+        remedy = f"If it marks missing cells, set `missing={value}`."
+        texts.append(f"{value} is far from the other values of {where}. {remedy}")
+    return texts

@@ -21,7 +21,7 @@ EXACT = 2.0**53
 PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 DIGITS = frozenset("0123456789+-eE\n")
-"""The characters of plain numbers on lines of their own, but for the decimal mark."""
+"""The characters of plain numbers on lines of their own, except the decimal mark."""
 
 CODES = re.compile(r"^[+-]?0\d|[eE][+-]?\d{4}", re.ASCII | re.MULTILINE)
 """Codes on lines of their own, and exponents of many digits."""

@@ -17,7 +17,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.schema.cells import Cells
 from tfp_vae.data.schema.files import read_cells
 from tfp_vae.data.schema.frames import frame_cells, read_parquet
-from tfp_vae.data.schema.guess import Overrides, guess_schema, revise
+from tfp_vae.data.schema.guess import Overrides, guess_schema, notices, revise
 from tfp_vae.data.schema.layout import Schema
 
 if TYPE_CHECKING:
@@ -73,7 +73,12 @@ def read_table(
     """
     overrides = overrides or Overrides()
     cells = open_cells(source, overrides, schema)
-    schema = guess_schema(cells, overrides) if schema is None else revise(schema, cells, overrides)
+    if schema is None:
+        schema = guess_schema(cells, overrides)
+        for text in notices(schema):
+            logger.warning("%s: %s", cells.source, text)
+    else:
+        schema = revise(schema, cells, overrides)
     if not schema.modelled:
         kinds = list_names([f"{column.name} ({column.kind})" for column in schema.columns])
         raise DataError(f"{cells.source}: expected a column to learn from, found {kinds}.", remedy="Set `column`.")
