@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast, final
 
 import numpy as np
@@ -18,7 +18,7 @@ from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import Progress
 from tfp_vae.evaluation.imputation.expectations import require_columns
-from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study
+from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study, default_batch_size
 from tfp_vae.evaluation.imputation.weights import Weights
 from tfp_vae.evaluation.proposals import Refinement, full_name
 from tfp_vae.model.vae import VAE
@@ -131,23 +131,27 @@ def score_columns(
         raise UsageError("expected at least one row, found none.")
     seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
     places = np.arange(len(x)) if places is None else np.asarray(places)
-
-    def sampler(sign: int) -> Sampler[CellSums]:
-        study = CellScores(sign=sign)
-        return Sampler(vae, study, iw_samples=iw_samples, refine=refine, batch_size=batch_size, execution=execution)
-
+    sampler = Sampler(
+        vae,
+        CellScores(),
+        iw_samples=iw_samples,
+        refine=refine,
+        batch_size=min(batch_size or default_batch_size(vae), len(x)),
+        execution=execution,
+        pad=True,  # so that the second pass compiles nothing
+    )
     values, ess = np.full(x.shape, math.nan), np.full(x.shape, math.nan)
-    for part, sums in sampler(-1)(x, seed=seed, places=places, progress=progress):
+    for part, sums in sampler(x, seed=seed, places=places, progress=progress):
         count = part.stop - part.start
-        values[part], ess[part] = sums.scores(-1)[:count], sums.cells.ess[:count]
+        values[part], ess[part] = sums.without_cells[:count], sums.divided.ess[:count]
     values[np.isnan(x)] = ess[np.isnan(x)] = math.nan
-    rows, columns = np.nonzero(ess < FEWEST_EFFECTIVE)
+    rows, columns = np.nonzero(~np.isnan(x) & ~(ess >= FEWEST_EFFECTIVE))
     hidden = x[rows]
     hidden[np.arange(len(rows)), columns] = math.nan
-    for part, sums in sampler(1)(hidden, seed=seed, places=places[rows], targets=x[rows]):
+    for part, sums in sampler(hidden, seed=seed, places=places[rows], targets=x[rows]):
         each = np.arange(part.stop - part.start), columns[part]
-        values[rows[part], columns[part]] = sums.scores(1)[each]
-        ess[rows[part], columns[part]] = np.minimum(sums.cells.ess[each], sums.weights.ess[each[0]])
+        values[rows[part], columns[part]] = sums.given_the_row[each]
+        ess[rows[part], columns[part]] = np.minimum(sums.multiplied.ess[each], sums.weights.ess[each[0]])
     return ColumnScores(values, ess, iw_samples, full_name(refine))
 
 
@@ -189,36 +193,39 @@ class CellSums(NamedTuple):
     """The sums of a batch of rows.
 
     weights: of the samples given each row, [B].
-    cells: the same weights, divided by or multiplied by the probability of each cell, [B, C].
+    divided: the same weights, divided by the probability of each cell, [B, C].
+    multiplied: the same weights, multiplied by the probability of each cell, [B, C].
     """
 
     weights: Weights
-    cells: Weights
+    divided: Weights
+    multiplied: Weights
 
-    def scores(self, sign: int) -> np.ndarray:
-        """Return log p(x_j|x_rest), [B, C]."""
-        return np.asarray(sign * (self.cells.log_total - self.weights.log_total[:, np.newaxis]))
+    @property
+    def without_cells(self) -> np.ndarray:
+        """Log p(x_j|x_rest) of the observed cells of the rows, [B, C]."""
+        return np.asarray(self.weights.log_total[:, np.newaxis] - self.divided.log_total)
+
+    @property
+    def given_the_row(self) -> np.ndarray:
+        """Log p(x_j|x) of the targets of cells that are missing in the rows, [B, C]."""
+        return np.asarray(self.multiplied.log_total - self.weights.log_total[:, np.newaxis])
 
 
 @final
 @record
 class CellScores(Study[CellSums]):
-    """The sums of w_k p(x_j|z_k)^sign.
-
-    Args:
-      sign: -1 if the weights w are given the row with the cell, and 1 if they are given the row without it.
-    """
-
-    sign: int = field(kw_only=True)
+    """The sums of w_k / p(x_j|z_k) and of w_k p(x_j|z_k)."""
 
     def empty(self, vae: VAE, rows: int) -> CellSums:
         """Return the sums of a batch before the first sample."""
-        columns = vae.decoder.likelihood.event_shape[0]
-        return CellSums(Weights.empty([rows], vae.dtype), Weights.empty([rows, columns], vae.dtype))
+        shape = [rows, vae.decoder.likelihood.event_shape[0]]
+        return CellSums(*(Weights.empty(size, vae.dtype) for size in (shape[:1], shape, shape)))
 
     def add(self, vae: VAE, state: CellSums, sample: Sample, targets: Tensor) -> CellSums:
         """Return the sums with a tile added."""
         log_p = cast("ColumnsDistribution", sample.p).column_log_prob(targets)  # [S, B, C]
+        log_w = sample.log_w[..., tf.newaxis]
         return CellSums(
-            state.weights.add(sample.log_w), state.cells.add(sample.log_w[..., tf.newaxis] + self.sign * log_p)
+            state.weights.add(sample.log_w), state.divided.add(log_w - log_p), state.multiplied.add(log_w + log_p)
         )

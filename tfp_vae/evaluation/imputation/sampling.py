@@ -88,6 +88,7 @@ class Sampler(Generic[State]):
       refine: how the proposal is fitted to each row.
       batch_size: rows sampled at once, by default as many as fit into about 300 MB.
       execution: `auto`, `xla`, `graph` or `eager`.
+      pad: whether fewer rows than a batch are padded to it, so that all calls share one compiled function.
 
     Raises:
       UsageError: no sample, an empty batch, or a refinement that does not suit the model.
@@ -102,12 +103,13 @@ class Sampler(Generic[State]):
         refine: Refinement | Member | str,
         batch_size: int | None,
         execution: str,
+        pad: bool = False,
     ) -> None:
         check_counts(iw_samples=iw_samples, batch_size=batch_size)
         self._vae, self._study, self._iw_samples = vae, study, iw_samples
         self._refinement = REFINEMENTS.resolve(refine)
         self._refinement.check(vae)
-        self._batch_size = batch_size or default_batch_size(vae)
+        self._pad, self._batch_size = pad, batch_size or default_batch_size(vae)
         execution = choose(vae, execution)
         self._encode = compile_for(vae, encode_rows, execution=execution)
         self._fit = compile_for(vae, fit_proposal, self._refinement, TILE, FEWEST_ROWS, execution=execution)
@@ -134,7 +136,8 @@ class Sampler(Generic[State]):
           targets: values of cells whose probabilities are wanted, [N, C], by default x.
           progress: called with the number of samples just taken.
         """
-        targets, size = x if targets is None else targets, max(1, min(self._batch_size, len(x)))
+        targets, size = x if targets is None else targets, self._batch_size
+        size = size if self._pad else max(1, min(size, len(x)))
         for part in slices(len(x), size):
             rows = np.minimum(np.arange(part.start, part.start + size), len(x) - 1)
             yield part, self._run(x[rows], targets[rows], places[rows], seed, part.stop - part.start, progress)
