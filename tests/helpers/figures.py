@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import matplotlib.image
 import matplotlib.text
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -45,10 +46,15 @@ def gif_frames(gif: bytes) -> Iterator[np.ndarray]:
 
 
 def collisions(figure: Figure) -> list[tuple[str, str]]:
-    """The pairs of texts of a figure whose boxes overlap, after drawing it."""
-    figure.draw_without_rendering()
-    shown = [text for text in figure.findobj(matplotlib.text.Text) if text.get_text().strip() and text.get_visible()]
-    boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
+    """The pairs of texts of a figure whose boxes overlap. Hidden texts, such as ticks out of range, do not count."""
+    drawn: list[matplotlib.text.Text] = []
+    draw = matplotlib.text.Text.draw
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matplotlib.text.Text, "draw", lambda self, *given: (drawn.append(self), draw(self, *given)))
+        figure.draw_without_rendering()
+    boxes = [
+        (text.get_text(), text.get_window_extent()) for text in drawn if text.get_visible() and text.get_text().strip()
+    ]
     ordered = sorted(boxes, key=lambda each: each[1].x0)
     found = []
     for i, (name, box) in enumerate(ordered):
