@@ -44,10 +44,14 @@ class Examples(NamedTuple):
         return many if split else f"{many} of {self._stem}"
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Return columns that identify each example: its index, and its source row, name and label if known."""
+        """Return columns that identify each example: its index, and its source row, ids, name and label if known.
+
+        An id column keeps its name in the table, with an underscore if another column here has that name.
+        """
         split = self.split
         given = {"row": split.source_rows(), "line": split.lines, "name": split.names, "label": split.y}
-        return {"example": self.places, **{key: column for key, column in given.items() if column is not None}}
+        known = {"example": self.places, **{key: column for key, column in given.items() if column is not None}}
+        return known | {name + "_" * (name in known): column for name, column in split.ids.items()}
 
 
 example_options = options.options(

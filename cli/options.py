@@ -287,6 +287,7 @@ def setting_option(name: str) -> Callable[[F], F]:
     words = f"  [default: {setting.default}]" if setting.default else ""
     return option(
         flag,
+        *(f"--{alias}" for alias in setting.aliases),
         name,
         group=setting.group,
         type=setting_type(setting),
@@ -379,7 +380,7 @@ json_option = setting_option("as_json")
 runs_dir_option = setting_option("runs_dir")
 data_dir_option = setting_option("data_dir")
 execution_option = setting_option("execution")
-reading_options = options(*map(setting_option, (*Reading.model_fields, "scaling")))
+reading_options = options(*(setting_option(name) for name in (*Reading.model_fields, "scaling") if name in SETTINGS))
 refine_option = option(
     "--refine",
     group=RUN,
@@ -479,7 +480,8 @@ def output_options(
 
 def reading(given: Mapping[str, object]) -> Reading:
     """Return how to read data, from the values of `reading_options` among others."""
-    return Reading.model_validate({name: given[name] for name in Reading.model_fields})
+    settings = {name: given[name] for name in Reading.model_fields if given.get(name) not in (None, ())}
+    return Reading.model_validate(settings)
 
 
 LARGEST_TOML = 1 << 20

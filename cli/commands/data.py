@@ -15,6 +15,7 @@ from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.sources import FOLDER, READERS, Reading
 from tfp_vae.data.readers.words import WordsFound
 from tfp_vae.data.transforms.scaling import SCALINGS, choose_scaling
+from tfp_vae.runs.config import SETTINGS
 
 from .. import console, options, output
 
@@ -52,7 +53,7 @@ def command() -> None:
 def list_command(as_json: bool) -> None:
     """List the named data sets and the supported files."""
     named = [DATASETS.info(name) for name in DATASETS.names()]
-    own = [(reader.text, sorted(reader.takes)) for reader in (*READERS.values(), FOLDER)]
+    own = [(reader.text, sorted(reader.takes & SETTINGS.keys())) for reader in (*READERS.values(), FOLDER)]
     if as_json:
         console.print_json(
             {
@@ -63,7 +64,7 @@ def list_command(as_json: bool) -> None:
         return
     console.print_table(["name", "description"], [[each.name, each.summary] for each in named])
     click.echo()
-    rows = [[kind, ", ".join(f"--{name.replace('_', '-')}" for name in takes)] for kind, takes in own]
+    rows = [[kind, ", ".join(f"--{SETTINGS[name].key}" for name in takes)] for kind, takes in own]
     console.print_table(["your own data", "options for reading"], rows)
 
 

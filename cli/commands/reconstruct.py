@@ -42,7 +42,25 @@ def arrays(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> d
     return {**examples.columns(), "x": examples.split.x, "reconstruction": x, **config.data.standard}
 
 
-FORMS: output.Forms = {".png": figure, ".npy": lambda examples, x, config, show: x, ".npz": arrays}
+def columns(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> dict[str, np.ndarray]:
+    """Return a table with one row per example: its origin, and its reconstruction in the units of the data."""
+    known = examples.columns()
+    return known | {name + "_" * (name in known): column for name, column in config.data.as_columns(x).items()}
+
+
+def error_of(made: np.ndarray, x: np.ndarray, config: RunConfig) -> dict[str, float | str | None]:
+    """Return the root mean square error of reconstructions. Mixed tables have none, because their units differ."""
+    if config.data.reading.table is not None:
+        return {"rmse": None, "rmse_reason": "the columns of a mixed table have different units"}
+    return {"rmse": float(np.sqrt(np.mean(np.square(made - x, dtype=np.float64))))}
+
+
+FORMS: output.Forms = {
+    ".png": figure,
+    ".npy": lambda examples, x, config, show: x,
+    ".npz": arrays,
+    ".csv": columns,
+}
 
 
 @click.command(
@@ -107,7 +125,7 @@ def command(
     config = found.config()
     if show == "draw" and config.data.noise is not None:
         x = config.data.noise.floor(x)
-    console.explain_scaling(config.data.standard)
+    console.explain_scaling({} if out_path is not None and out_path.suffix == ".csv" else config.data.standard)
     name = f"reconstructions-{examples.name}-{show}-seed{seed}{output.ending('max_examples', 'latent', 'weights')}"
     path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, examples, x, config, show)
     console.notice(
@@ -119,7 +137,7 @@ def command(
         "latent": latent,
         "show": show,
         "seed": seed,
-        "rmse": float(np.sqrt(np.mean(np.square(x - examples.split.x, dtype=np.float64)))),
+        **error_of(x, examples.split.x, config),
         "out": str(path),
     }
     output.print_result(output.record(found, restored, **result), as_json)

@@ -71,7 +71,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         options.refuse_on_command_line(
             ("runs_dir",), "with --run-dir, which names the run's folder. Use only one of them"
         )
-    values = {name: value for name, value in given.items() if value is not None}
+    values = {name: value for name, value in given.items() if value not in (None, ())}
     request, model, training = read_settings(values)
     if request.tensorboard:
         events.require_tensorboard()
@@ -149,6 +149,11 @@ def plan_run(
     picked = ", ".join(f"`{note.setting}={note.value}`" for note in chosen if not note.warns and note.value)
     picked = console.with_options(picked, click.get_current_context().command)
     console.notice(f"kind: {dataset.profile.kind}" + (f". Chosen for it: {picked}" if picked else ""))
+    kinds = [note.text.partition(". ")[0] for note in chosen if note.setting == "column"]
+    for text in kinds:
+        console.notice(f"  {text}")
+    if kinds:
+        console.notice("To change a kind, use --column NAME=KIND. `tfp-vae data inspect` shows the reasons.")
     return config, dataset
 
 

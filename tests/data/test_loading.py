@@ -126,9 +126,10 @@ def test_path_with_the_name_of_a_data_set_is_a_path(tmp_path: Path, monkeypatch:
         tv.data.load(Path("digits"))
 
 
-def test_names_columns_without_numbers(frame: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match=r"in 'kind'[.] Name the labels with `label_column`"):
-        tv.data.load(frame)
+def test_columns_of_words_make_a_mixed_table(frame: pd.DataFrame) -> None:
+    data = tv.data.load(frame)
+    assert "kind" in [column.name for column in data.profile.columns]
+    assert data.profile.kind.form == "tables"
 
 
 def test_names_missing_columns(frame: pd.DataFrame) -> None:
@@ -136,10 +137,17 @@ def test_names_missing_columns(frame: pd.DataFrame) -> None:
         tv.data.load(frame, columns="height")
 
 
-def test_refuses_missing_values(frame: pd.DataFrame) -> None:
+def test_missing_cells_of_a_table_stay_missing(frame: pd.DataFrame) -> None:
     frame.loc[3, "width"] = np.nan
+    data = tv.data.load(frame, columns="width")
+    assert sum(int(np.isnan(split.x).sum()) for split in data.splits.values()) == 1
+
+
+def test_refuses_missing_values_of_arrays() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    x[3, 1] = np.nan
     with pytest.raises(DataError, match="found nan in row 3"):
-        tv.data.load(frame, columns="width")
+        tv.data.load(x)
 
 
 @pytest.mark.parametrize("setting", ["label_column", "columns", "resize"])

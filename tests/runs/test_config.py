@@ -62,7 +62,7 @@ class TestTable:
         assert setting.label[0].isupper()
         assert setting.help.endswith((".", "`."))
         assert "--" not in setting.help + setting.default
-        assert setting.key.replace("-", "_") in (name, "json", "callback")
+        assert setting.key.replace("-", "_") in (name, "json", "callback", "schema", "id")
 
     @pytest.mark.parametrize("name", list(SETTINGS))
     def test_a_member_field_has_the_table_that_checks_it(self, name: str) -> None:

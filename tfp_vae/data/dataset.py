@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.supports import FINITE, LARGEST, REAL, Support, first_violation, usual_numbers
+from tfp_vae.core.supports import FINITE, LARGEST, NOT_INFINITE, REAL, Support, first_violation, usual_numbers
 from tfp_vae.data.profile import EXTREME, SPLITS, Profile, measure
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
@@ -55,6 +55,7 @@ class Split:
     y: their labels [N], if there are any.
     rows: their rows in the source. By default 0, 1, 2 and so on.
     names: their names in the source, such as the names of image files.
+    ids: the columns of a table that identify its rows: texts [N] by the name of the column.
     lines: their lines in the source, if it is a file of text. The first line is 1.
     part: the name of this split in its data set, or None if it does not belong to one.
     scaling: how x was scaled, or None if it was not.
@@ -75,6 +76,7 @@ class Split:
     scaling: Member | None = None
     lines: np.ndarray | None = None
     dequantization: Member | None = None
+    ids: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -87,7 +89,8 @@ class Split:
         """Return some of the examples. Any NumPy index of the first axis selects them."""
         columns = (self.y, self.names, self.lines)
         y, names, lines = (None if column is None else column[rows] for column in columns)
-        return replace(self, x=self.x[rows], y=y, rows=self.source_rows()[rows], names=names, lines=lines)
+        ids = {name: column[rows] for name, column in self.ids.items()}
+        return replace(self, x=self.x[rows], y=y, rows=self.source_rows()[rows], names=names, lines=lines, ids=ids)
 
     @property
     def noise(self) -> UniformNoise | None:
@@ -112,9 +115,15 @@ class Split:
         return np.arange(len(self)) if self.rows is None else self.rows
 
     def source_name(self, row: int) -> str:
-        """Return the name of an example in its source, or its line in a file of text, or its row from 0 in an array."""
+        """Return the name of an example in its source, or its line in a file of text, or its row from 0 in an array.
+
+        The name of a table's row holds its ids and its line, such as `P1000 (line 3)`.
+        """
         if self.names is not None:
             return str(self.names[row])
+        if self.ids:
+            place = "" if self.lines is None else f" (line {self.lines[row]})"
+            return ", ".join(str(column[row]) for column in self.ids.values()) + place
         return f"row {self.source_rows()[row]}" if self.lines is None else f"line {self.lines[row]}"
 
 
@@ -202,6 +211,16 @@ class Dataset:
         """The examples of each split, [N, *event_shape]."""
         return [split.x for split in self.splits.values()]
 
+    @property
+    def train_mean(self) -> np.ndarray:
+        """The mean of the training examples, [*event_shape]. It is NaN for a column in which no cell was observed."""
+        x = self.train.x
+        if self.reading.table is None:
+            return np.asarray(x.mean(axis=0))
+        seen = ~np.isnan(x)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(seen, x, 0).sum(axis=0, dtype=np.float64) / seen.sum(axis=0))
+
     def sizes(self) -> dict[str, int]:
         """Return the number of examples in each split."""
         return {name: len(split) for name, split in self.splits.items()}
@@ -245,8 +264,15 @@ class Dataset:
         vars(self).update({name: fact for name, fact in known.items() if fact is not None})
         return self
 
+    @property
+    def numbers(self) -> Support:
+        """The values that its cells may have before scaling: numbers, and in a mixed table also missing cells."""
+        return FINITE if self.reading.table is None else NOT_INFINITE
+
     def check_finite(self) -> None:
         """Raise DataError if a value is missing, infinite or extreme. The error names the first row with such a value.
+
+        Cells of a mixed table may be missing.
 
         Extreme values usually mark missing ones, as 9.97e36 does in netCDF files. A value is extreme
         from 1e30 on. From 1e15 on, it is extreme if it is a million times the median size of its element in training.
@@ -260,14 +286,14 @@ class Dataset:
         if flaw is not None:
             more = f" and {flaw.examples - 1:,} other rows with such values" if flaw.examples > 1 else ""
             where, row = f"{self.name}, {flaw.split} split", self.splits[flaw.split][[flaw.row]]
-            marks = "" if first_violation(row.x, FINITE) else "Such a value usually marks a missing one. "
+            marks = "" if first_violation(row.x, self.numbers) else "Such a value usually marks a missing one. "
             check_split(where, row, usual, f"{marks}Correct or remove that row{more}.", self.reading.columns)
 
     def _usual_numbers(self) -> Support:
         """Return the numbers that are not extreme. If there are extreme ones, the limit depends on the element."""
         ends = [abs(end) for facts in self.profile.splits.values() for end in (facts.low, facts.high)]
-        if not any((end[np.isfinite(end)] >= EXTREME).any() for end in ends):
-            return FINITE
+        if self.reading.table is not None or not any((end[np.isfinite(end)] >= EXTREME).any() for end in ends):
+            return self.numbers
         sizes = np.abs(self.train.x.astype(np.float64))
         with np.errstate(over="ignore"):
             median = np.median(np.where(np.isfinite(sizes), sizes, 0.0), axis=0)

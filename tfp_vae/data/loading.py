@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
@@ -29,6 +28,7 @@ from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.images import Background, SplitFolders
 from tfp_vae.data.readers.sources import (
     KINDS,
+    SCHEMA,
     WHOLE,
     Examples,
     Reading,
@@ -36,12 +36,14 @@ from tfp_vae.data.readers.sources import (
     check_examples,
     flat_labels,
     from_arrays,
+    from_mixed_table,
     shape_images,
 )
 from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_objects
+from tfp_vae.data.schema.layout import Schema
 from tfp_vae.data.splits import from_source
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, add_noise
-from tfp_vae.data.transforms.scaling import scale, scaling_doubt
+from tfp_vae.data.transforms.scaling import choose_scaling, scale, scaling_doubt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +73,10 @@ def load(
     channels: Literal["auto", "grey", "colour"] = "auto",
     background: Background = "auto",
     split_fractions: str | Sequence[float] | None = None,
+    schema: str | os.PathLike[str] | Schema | None = None,
+    column: str | Sequence[str] | Mapping[str, str] | None = None,
+    id_column: str | Sequence[str] | None = None,
+    missing: str | Sequence[str] | None = None,
     scaling: str | Member | None = None,
     dequantization: str | Member = "none",
     data_dir: str | os.PathLike[str] | None = None,
@@ -108,6 +114,11 @@ def load(
       background: the colour behind transparent pixels, `white` or `black`.
       split_fractions: the shares of training, validation and test examples, such as `0.7,0.2,0.1`, for a source that
         lacks splits.
+      schema: the schema of a mixed table, or the TOML file that holds it. By default the cells tell the kind of each
+        column. A table is mixed if it has words or missing cells, or if you set one of these four.
+      column: the kinds of columns, such as `{"age": "count"}` or `age=count,city=category`.
+      id_column: columns that identify the rows. They are not features, but results name them.
+      missing: texts or numbers that mark missing cells, such as `-200`.
       scaling: a name from `SCALINGS` with settings, such as `divided:by=255`. By default `pixels` for images with 8-bit
         values or values in [0, 1], `standard` for real values, else `none`.
       dequantization: a name from `DEQUANTIZATIONS`. `uniform` adds noise to integer levels in training and evaluation,
@@ -121,7 +132,9 @@ def load(
         are no levels.
     """
     settings = locals()
-    reading = Reading.model_validate({name: settings[name] for name in Reading.model_fields})
+    if schema is not None:
+        settings |= {"table": schema} if isinstance(schema, Schema) else {"schema_file": os.fspath(schema)}
+    reading = Reading.model_validate({name: settings[name] for name in Reading.model_fields if name in settings})
     if isinstance(source, str | os.PathLike):
         name = os.fspath(source)
         if not isinstance(source, str) and DATASETS.knows(name):
@@ -131,17 +144,7 @@ def load(
         raise UsageError("`data_dir` has no effect on data in memory. Leave it out.")
     else:
         raw = read_memory(source, reading)
-    if not raw.profile.finite:
-        raw.check_finite()
-    if scaling is not None:
-        dataset = scale(raw, scaling)
-    else:
-        chosen = str(DEQUANTIZATIONS.resolve(dequantization).usual_scaling(raw.profile))
-        dataset = scale(raw, chosen)
-        logger.info("%s: scaling is %s. Set `scaling` to choose another.", raw.name, chosen)
-        doubt = scaling_doubt(raw.profile, chosen)
-        if doubt is not None and raw.profile.largest > 1:
-            logger.warning("%s: %s", raw.name, doubt)
+    dataset = scale_or_choose(raw, scaling, dequantization)
     if raw.held_out and raw.reading.split_fractions is None:
         logger.info("%s: splits are %s. Set `split_fractions` for other shares.", raw.name, raw.split_rule)
     if raw.profile.lack is not None:
@@ -149,6 +152,41 @@ def load(
     for found in Doubt.find(raw):
         logger.warning("%s: %s", raw.name, found.text)
     return add_noise(raw, dataset, dequantization)
+
+
+def scale_or_choose(raw: Dataset, scaling: str | Member | None, dequantization: str | Member) -> Dataset:
+    """Return a data set with scaled values. Without a scaling, one is chosen and logged, with a doubt if there is one.
+
+    Args:
+      raw: before scaling.
+      scaling, dequantization: see `load`.
+    """
+    if not raw.profile.finite:
+        raw.check_finite()
+    if raw.reading.table is not None:
+        refuse_for_tables(scaling, dequantization)
+        return scale(raw, choose_scaling(raw.profile))
+    if scaling is not None:
+        return scale(raw, scaling)
+    chosen = str(DEQUANTIZATIONS.resolve(dequantization).usual_scaling(raw.profile))
+    dataset, doubt = scale(raw, chosen), scaling_doubt(raw.profile, chosen)
+    logger.info("%s: scaling is %s. Set `scaling` to choose another.", raw.name, chosen)
+    if doubt is not None and raw.profile.largest > 1:
+        logger.warning("%s: %s", raw.name, doubt)
+    return dataset
+
+
+def refuse_for_tables(scaling: str | Member | None, dequantization: str | Member) -> None:
+    """Raise UsageError if a mixed table is to be scaled or to get noise, because its schema decides on both.
+
+    Args:
+      scaling, dequantization: see `load`.
+    """
+    given = {"scaling": scaling is not None, "dequantization": DEQUANTIZATIONS.member(dequantization).name != "none"}
+    for name in (name for name, is_given in given.items() if is_given):
+        raise UsageError(
+            f"`{name}` has no effect on a mixed table, because the kind of each column decides. Set `column` instead."
+        )
 
 
 def read(
@@ -233,13 +271,12 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
         name, text, takes = "arrays", "arrays in memory", {"image_shape", "arrays"}
     elif hasattr(source, "columns") and hasattr(source, "to_numpy"):
         name, text = "table", "a table in memory"
-        takes = {"image_shape", "label_column", "columns", "drop_columns"}
+        takes = {"image_shape", "label_column", "columns", "drop_columns", "table"} | SCHEMA
     foreign = sorted(reading.given() - takes - sources.OF_ALL)
     if foreign:
         raise UsageError(f"`{foreign[0]}` has no effect on {text}. Leave it out.")
     if name == "table":
-        examples, reading = read_frame(source, reading)
-        found = Source({WHOLE: examples}, reading)
+        found = read_frame(source, reading)
     elif isinstance(source, Mapping):
         keys = {str(key): key for key in source}
         found = from_arrays(
@@ -280,21 +317,21 @@ def as_array(values: Array, name: str) -> np.ndarray:
         raise DataError(f"{name}: expected an array, found lists of several lengths. Pad or cut them.") from error
 
 
-def read_frame(frame: DataFrame, reading: Reading) -> tuple[Examples, Reading]:
+def read_frame(frame: DataFrame, reading: Reading) -> Source:
     """Return the rows of a DataFrame, and the reading with the names of its columns, as for a CSV file."""
+    if reading.given() & SCHEMA or reading.table is not None:
+        return from_mixed_table(frame, reading)
     names = list(map(str, frame.columns))
     places, label = choose_columns(names, reading.columns, reading.label_column, "table", reading.drop_columns)
     wanted, features = tuple(names[place] for place in places), frame.iloc[:, places]
     y = None if label is None else frame.iloc[:, label].to_numpy()
-    kinds = {name: getattr(kind, "kind", "O") for name, kind in zip(wanted, features.dtypes, strict=True)}
-    other = [repr(name) for name, kind in kinds.items() if kind not in "fiub"]
-    if other:
-        raise DataError(
-            f"table: expected columns of numbers, found other values in {list_names(other)}. Name the labels with "
-            "`label_column`, and the features with `columns`."
-        )
+    is_mixed = any(getattr(kind, "kind", "O") not in "fiub" for kind in features.dtypes) or features.isna().any(
+        axis=None
+    )
+    if is_mixed and reading.image_shape is None:
+        return from_mixed_table(frame, reading)
     x = features.to_numpy(dtype=np.float64, na_value=np.nan)
     if label is not None and y is not None and y.dtype.kind not in "iu":  # float, for example, if one is missing
         y = labels_from_objects(frame.iloc[:, label].astype(object).to_numpy(), "table")
     known = {"columns": wanted, "label_column": None if label is None else names[label]}
-    return Examples(x, y), reading.model_copy(update=known)
+    return Source({WHOLE: Examples(x, y)}, reading.model_copy(update=known))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, final
@@ -19,8 +20,10 @@ from tfp_vae.core.supports import BINARY, COUNTS, FINITE, UNIT, Support, looks_l
 
 if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset
+    from tfp_vae.data.schema import Column, Schema
 
 __all__ = [
+    "ColumnFacts",
     "Ends",
     "Facts",
     "Kind",
@@ -29,6 +32,7 @@ __all__ = [
     "distinct_values",
     "measure",
     "profile_arrays",
+    "profile_table",
 ]
 
 SPLITS = ("train", "validation", "test")
@@ -71,6 +75,9 @@ BACKGROUND = 1 / 3
 LARGE_BACKGROUND = 3 / 4
 """The same for larger images, because many large photos have a black background."""
 
+ENDS = (np.fmin, np.fmax)
+"""The functions that find the least and the greatest value and ignore missing ones."""
+
 MOST_ENDS = 65_536
 """Ends are found for examples of at most this many values."""
 
@@ -78,8 +85,8 @@ MOST_ENDS = 65_536
 class Kind(NamedTuple):
     """The kind of a data set: its form and its values.
 
-    form: `vectors`, `grey images`, `colour images` or `images of many channels`.
-    values: a key of `VALUES`, or `NOT_FINITE`.
+    form: `vectors`, `tables`, `grey images`, `colour images` or `images of many channels`.
+    values: a key of `VALUES`, or `NOT_FINITE`. Of a mixed table, the number of columns of each kind.
     event_shape: the shape of one example.
     """
 
@@ -89,6 +96,26 @@ class Kind(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.form} of {'x'.join(map(str, self.event_shape))}, {self.values}"
+
+
+class ColumnFacts(NamedTuple):
+    """Facts about a modelled column of a mixed table, from the training rows in which it was observed.
+
+    name: its name.
+    kind: its kind in the schema, such as `count` or `category`.
+    levels: the number of its words, or 0 if it holds numbers.
+    mean, deviation: the mean and the standard deviation. The deviation of a constant column is 1.
+    centre: the geometric mean of positive numbers, else 1.
+    missing: the share of missing cells among all rows.
+    """
+
+    name: str
+    kind: str
+    levels: int
+    mean: float
+    deviation: float
+    centre: float
+    missing: float
 
 
 @final
@@ -185,11 +212,13 @@ class Profile:
     event_shape: the shape of one example.
     splits: the facts about each split that has examples.
     dtypes: the types of the values as they were read.
+    columns: facts about the columns of a mixed table, whose cells may be missing. Other data have none.
     """
 
     event_shape: tuple[int, ...]
     splits: Mapping[str, Facts] = field(repr=False)
     dtypes: frozenset[np.dtype]
+    columns: tuple[ColumnFacts, ...] = ()
 
     @property
     def train(self) -> Facts:
@@ -237,6 +266,9 @@ class Profile:
     @functools.cached_property
     def kind(self) -> Kind:
         """The form of the data, and the narrowest kind of values that holds them all."""
+        if self.columns:
+            counts = Counter(column.kind for column in self.columns)
+            return Kind("tables", ", ".join(f"{count} {kind}" for kind, count in counts.items()), self.event_shape)
         is_image = len(self.event_shape) > 1
         form = FORMS.get(self.event_shape[-1], "images of many channels") if is_image else "vectors"
         fitting = (name for name, support in VALUES.items() if self.fits(support))
@@ -276,7 +308,7 @@ class Profile:
         Args:
           support: of a likelihood.
         """
-        return all(facts.fits(support) for facts in self.splits.values())
+        return not self.columns and all(facts.fits(support) for facts in self.splits.values())
 
 
 def measure(dataset: Dataset) -> Profile:
@@ -285,7 +317,8 @@ def measure(dataset: Dataset) -> Profile:
     Args:
       dataset: scaled or not.
     """
-    return profile_arrays({name: split.x for name, split in dataset.splits.items()})
+    parts, schema = {name: split.x for name, split in dataset.splits.items()}, dataset.reading.table
+    return profile_arrays(parts) if schema is None else profile_table(parts, schema)
 
 
 def profile_arrays(parts: Mapping[str, np.ndarray]) -> Profile:
@@ -297,6 +330,44 @@ def profile_arrays(parts: Mapping[str, np.ndarray]) -> Profile:
     splits = {name: array_facts(x) for name, x in parts.items() if len(x)}
     event_shape = tuple(map(int, parts["train"].shape[1:]))
     return Profile(event_shape, splits, frozenset(parts[name].dtype for name in splits))
+
+
+def profile_table(parts: Mapping[str, np.ndarray], schema: Schema) -> Profile:
+    """Return the facts about the rows of a mixed table, in which NaN marks a missing cell.
+
+    Args:
+      parts: the values by split [N, C], before scaling. `train` is needed.
+      schema: the columns.
+    """
+    splits = {name: observed_facts(x) for name, x in parts.items() if len(x)}
+    rows, missing = sum(map(len, parts.values())), sum(np.isnan(x).sum(axis=0) for x in parts.values())
+    described = zip(
+        schema.modelled, parts["train"].T, np.broadcast_to(missing / rows, len(schema.modelled)), strict=True
+    )
+    columns = tuple(column_facts(column, values, float(share)) for column, values, share in described)
+    return Profile((len(columns),), splits, frozenset(x.dtype for x in parts.values()), columns)
+
+
+def observed_facts(x: np.ndarray) -> Facts:
+    """Return the facts about the observed cells of rows x [N, C]. A column without any counts as zero."""
+    low, high = (np.nan_to_num(end.reduce(x, axis=0), nan=0.0, posinf=np.inf, neginf=-np.inf) for end in ENDS)
+    return Facts(len(x), low, high, whole=False, values=None)
+
+
+def column_facts(column: Column, values: np.ndarray, missing: float) -> ColumnFacts:
+    """Return the facts about a column of a mixed table.
+
+    Args:
+      column: its entry in the schema.
+      values: the training values [N], of which NaN is missing.
+      missing: the share of missing cells in all splits.
+    """
+    seen = values[np.isfinite(values)].astype(np.float64)
+    mean = float(seen.mean()) if len(seen) else 0.0
+    deviation = float(seen.std()) if len(seen) and seen.min() < seen.max() else 1.0
+    is_positive = len(seen) and seen.min() > 0
+    centre = float(np.exp(np.log(seen).mean())) if is_positive else 1.0
+    return ColumnFacts(column.name, column.kind, len(column.levels or ()), mean, deviation or 1.0, centre, missing)
 
 
 def array_facts(x: np.ndarray) -> Facts:

@@ -93,11 +93,12 @@ def build(
     open_choices = [name for name in OPEN if given[name] is None]
     asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
     check_latent_dim(asked)
-    recipe = choose(data.profile, asked, open_choices=open_choices, scaling="none", dequantization=data.dequantization)
+    scaling = data.scaling if data.profile.columns else "none"  # which the density of a column needs to know
+    recipe = choose(data.profile, asked, open_choices=open_choices, scaling=scaling, dequantization=data.dequantization)
     for note in recipe.notes:
         if note.setting in open_choices or (note.warns and note.setting == "likelihood"):
             logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", data.name, note.text)
-    return build_model(recipe.model, data.event_shape, seed, data.train.x.mean(axis=0))
+    return build_model(recipe.model, data.event_shape, seed, data.train_mean)
 
 
 @check_keywords

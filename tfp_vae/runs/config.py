@@ -23,15 +23,28 @@ import pydantic
 from pydantic.fields import FieldInfo
 
 from tfp_vae.core.errors import UsageError, first_problem, suggest
+from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import AS_MAPPING, BaseRecord, Member, Table, Widths, allow_code, parse
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.core.types import FloatType
 from tfp_vae.data.dataset import LARGEST_EVENT
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
-from tfp_vae.data.readers.sources import KINDS, Arrays, Column, Columns, Fractions, ImageShape, Reading, Size
+from tfp_vae.data.readers.sources import (
+    KINDS,
+    Arrays,
+    Column,
+    Columns,
+    Fractions,
+    ImageShape,
+    Kinds,
+    Names,
+    Reading,
+    Size,
+)
 from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.readers.words import join_names
+from tfp_vae.data.schema.columns import KINDS as COLUMN_KINDS
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
@@ -131,6 +144,7 @@ class Setting:
       fills: settings with a key of the field's name. This setting is a short way to write that key.
       separator: character between the parts of a value such as `28x28`.
       multiple: whether the option may be repeated.
+      aliases: further names of the option.
       field: the field. `SETTINGS` fills it in.
     """
 
@@ -146,6 +160,7 @@ class Setting:
     fills: tuple[str, ...] = ()
     separator: str = ","
     multiple: bool = False
+    aliases: tuple[str, ...] = ()
     field: FieldInfo = dataclasses.field(default_factory=FieldInfo, repr=False)
 
     @property
@@ -176,7 +191,9 @@ class Setting:
 
     def texts(self, value: object) -> list[str]:
         """Return the values of the option, more than one if it is repeated."""
-        return [self.text(each) for each in value] if isinstance(value, tuple) and self.multiple else [self.text(value)]
+        if not isinstance(value, tuple) or not self.multiple:
+            return [self.text(value)]
+        return [join_names([each]) if isinstance(each, str) else self.text(each) for each in value]
 
     def report(self, value: object) -> str:
         """Return a value as reports show it."""
@@ -225,13 +242,60 @@ class Request(BaseRecord):
         ),
     ] = None
     drop_columns: Annotated[
-        Columns | None,
+        Names | None,
         Setting(
             "Data",
             "Columns left out",
-            "Columns of a table to leave out, such as an index.",
+            "Columns of a table to leave out, such as an index. Repeat for more.",
             default="none",
             metavar="NAMES",
+            aliases=("drop",),
+            multiple=True,
+        ),
+    ] = None
+    schema_file: Annotated[
+        str | None,
+        Setting(
+            "Data",
+            "Schema",
+            "TOML file with the kinds of a table's columns. `tfp-vae data inspect` writes one.",
+            default="guessed if a table has words or missing cells",
+            metavar="FILE",
+            key="schema",
+        ),
+    ] = None
+    column: Annotated[
+        Kinds | None,
+        Setting(
+            "Data",
+            "Kinds of columns",
+            f"Kind of a column of a table: {', '.join(COLUMN_KINDS)}. Repeat for more.",
+            default=BY_DATA,
+            metavar="NAME=KIND",
+            multiple=True,
+        ),
+    ] = None
+    id_column: Annotated[
+        Names | None,
+        Setting(
+            "Data",
+            "Id columns",
+            "Column that names the rows of a table. Results repeat it.",
+            default=BY_DATA,
+            metavar="NAMES",
+            key="id",
+            multiple=True,
+        ),
+    ] = None
+    missing: Annotated[
+        Names | None,
+        Setting(
+            "Data",
+            "Missing cells",
+            "Text or number that marks a missing cell, such as -200.",
+            default="empty cells, NA, NaN, null, none, ?",
+            metavar="TEXTS",
+            multiple=True,
         ),
     ] = None
     image_shape: Annotated[
@@ -367,7 +431,9 @@ class Request(BaseRecord):
 
     def reading(self) -> Reading:
         """Return how to read the data."""
-        return Reading(**{name: getattr(self, name) for name in Reading.model_fields})
+        schema = None if self.schema_file is None else str(user_path(self.schema_file).resolve())
+        own = {name: getattr(self, name) for name in Reading.model_fields if name in type(self).model_fields}
+        return Reading(**{**own, "schema_file": schema})
 
 
 def check_event_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -475,6 +541,17 @@ class DataConfig(BaseRecord):
         values: np.ndarray = SCALINGS.build(self.scaling).inverse(x, full)
         return values
 
+    def as_columns(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Return values x [N, *event_shape] of a model as a table in the units of the source: columns [N] by name.
+
+        The columns of a mixed table are texts with its words, dates and decimals, within their ranges.
+        """
+        if self.reading.table is not None:
+            return self.reading.table.decode(self.unscaled(x))
+        flat = self.unscaled(x).reshape(len(x), -1)
+        names = self.features or [f"x_{i}" for i in range(1, flat.shape[1] + 1)]
+        return dict(zip(names, flat.T, strict=True))
+
     def shown(self, x: np.ndarray) -> np.ndarray:
         """Return values x [..., *event_shape] of a model as pictures show them.
 
@@ -522,9 +599,12 @@ class DataConfig(BaseRecord):
 
         Columns and settings of the scaling are left out if the data decided them, because training learns them again.
         """
-        reading = {name: getattr(self.reading, name) for name in self.reading.given() - set(self.learned)}
+        reading = {name: getattr(self.reading, name) for name in self.reading.given() - {"table", *self.learned}}
+        own: dict[str, object] = {"dataset": self.dataset, "data_dir": self.data_dir}
+        if self.reading.table is not None:
+            return {**own, **reading}
+        own["binarization"] = self.binarization
         scaling = Member(self.scaling.name, {}) if "scaling" in self.learned else self.scaling
-        own = {"dataset": self.dataset, "data_dir": self.data_dir, "binarization": self.binarization}
         noise = {} if self.noise is None else {"dequantization": self.dequantization}
         return {**own, **noise, "scaling": scaling, **reading}
 
@@ -843,6 +923,7 @@ class RunConfig(BaseRecord):
         usual = {"encoder_input": "values", "dtype": "float32"}
         unused = {name for name, value in usual.items() if getattr(self.model, name) == value}
         later = {"drop_columns", "header", "arrays", "split_folders", "background", "split_fractions"}
+        later |= {"schema_file", "column", "id_column", "missing", "table"}
         reading = later - self.data.reading.given()
         facts = {"pixels_over", "deeper", "ink", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
         other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())

@@ -23,7 +23,7 @@ from tfp_vae.data.dataset import SPLITS, Dataset, Origin
 from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress
 from tfp_vae.data.inspection import describe, find_duplicates
-from tfp_vae.data.loading import read
+from tfp_vae.data.loading import read, refuse_for_tables
 from tfp_vae.data.profile import SMALL_IMAGE, Profile, profile_arrays
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.splits import DEFAULT_FRACTIONS
@@ -34,6 +34,7 @@ from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.runs.folder.examples import read_splits
+from tfp_vae.runs.tables.choices import choose_columns, latent_size
 
 __all__ = [
     "OPEN",
@@ -144,6 +145,8 @@ def choose(
       UsageError: a network for images is set, but the data are vectors.
     """
     model = model or ModelConfig()
+    if profile.columns:
+        return choose_for_table(profile, model, open_choices=open_choices, scaling=scaling, binarization=binarization)
     wanted = None if "likelihood" in open_choices else likelihood_support(model.likelihood)
     dequantizing = DEQUANTIZATIONS.member(dequantization)
     noise: Dequantization = DEQUANTIZATIONS.build(dequantizing)
@@ -181,11 +184,55 @@ def choose(
     return Recipe(model, rescaling, chosen, dequantizing, seen, tuple(notes))
 
 
+def choose_for_table(
+    profile: Profile,
+    model: ModelConfig,
+    *,
+    open_choices: Collection[str],
+    scaling: str | Member | None,
+    binarization: str | Member | None,
+) -> Recipe:
+    """Return settings for a mixed table, each column of which has a likelihood of its own, see `choose`.
+
+    Args:
+      profile: facts about the table before scaling.
+      model, open_choices: see `choose`. A likelihood that you chose is for the columns of numbers that it fits.
+      scaling: the scaling that the table has already, or None to choose one.
+      binarization: None, or one that changes nothing.
+
+    Raises:
+      UsageError: a network needs images, the table is to be binarized, or no column takes the likelihood.
+    """
+    chosen = BINARIZATIONS.member("none" if binarization is None else binarization)
+    if chosen.name != "none":
+        raise UsageError("`binarization` has no effect on a mixed table. Set `column` instead.")
+    asked = None if "likelihood" in open_choices else model.likelihood
+    columns = choose_columns(profile.columns, asked, None if scaling is None else SCALINGS.member(scaling))
+    network = suitable_network(profile.train.size, profile.event_shape)
+    suited = {"encoder": network, "decoder": network, "latent_dim": latent_size(profile.columns)}
+    model = model.model_copy(update={name: suited[name] for name in open_choices if name in suited})
+    model = model.model_copy(update={"likelihood": columns.likelihood, "encoder_input": "columns"})
+    check_networks(model, profile)
+    made = {
+        name: (short_text(OPEN_TABLES.get(name), getattr(model, name)), reason(name, profile))
+        for name in suited
+        if name in open_choices
+    }
+    notes = [
+        Note(name, value, f"`{name}` is {value}, because {why}. Set `{name}` to choose another.")
+        for name, (value, why) in made.items()
+    ]
+    notes += [Note("column", "", f"{text}. Set `column` to choose another kind.") for text in columns.kinds]
+    if profile.lack is not None:
+        notes.append(Note("dataset", "", f"{profile.lack}.", warns=True))
+    return Recipe(model, columns.scaling, chosen, DEQUANTIZATIONS.member("none"), profile, tuple(notes))
+
+
 def check_networks(model: ModelConfig, profile: Profile) -> None:
     """Raise UsageError if a network for images is set, but the data are vectors."""
     for name in ("encoder", "decoder"):
         network = getattr(model, name).name
-        if needs_images(network) and profile.kind.form == "vectors":
+        if needs_images(network) and len(profile.event_shape) == 1:
             raise UsageError(
                 f"`{name}={network}` needs images, but the data are vectors of {profile.event_shape[0]} values. "
                 f"Choose `{name}=mlp`."
@@ -416,6 +463,8 @@ def plan(
     check_latent_dim(model)
     check_rate(model, training)
     raw = read(dataset, data_dir, progress, reading)
+    if raw.reading.table is not None:
+        refuse_for_tables(scaling, dequantization)
     if not raw.profile.finite:
         raw.check_finite()
     recipe = choose(
@@ -447,7 +496,7 @@ def plan(
             scaling=data.scaling,
             binarization=recipe.binarization,
             dequantization=data.dequantization,
-            **source_facts(raw, data, recipe.scaling, columns=origin.columns),
+            **source_facts(raw, data, None if recipe.profile.columns else recipe.scaling, columns=origin.columns),
         ),
         model=recipe.model,
         training=training,
@@ -478,7 +527,9 @@ def source_facts(
       scaling: the scaling with open settings. If None, the settings are learned that the training data decide.
       columns: whether the source decided the columns.
     """
-    if scaling is None:
+    if scaling is None and raw.reading.table is not None:
+        scaling = SCALINGS.member("standard")  # because the kinds of columns decide on all of it
+    elif scaling is None:
         name, settings = SCALINGS.member(data.scaling.name)
         learned = SCALINGS.member({"name": name, **SCALINGS[name].settings_from(settings, raw.train.x)})
         scaling = Member(name, settings) if learned == data.scaling else data.scaling
@@ -571,6 +622,8 @@ def advise(profile: Profile, support: Support) -> str:
       profile: facts about the data after scaling.
       support: of the likelihood.
     """
+    if profile.columns:
+        return "Correct the cell, or set `column` to give the column another kind."
     unit, remedies = profile.fits(UNIT), list[str]()
     if support is BINARY and unit:
         remedies.append("`binarization=dynamic`, static or threshold")
@@ -625,8 +678,8 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
         "likelihoods": likelihoods,
         "likelihoods_if_binarized": ["bernoulli"] * binarizable,
         "picked": {
-            "scaling": recipe.scaling.name,
-            **{n.setting: n.value for n in (*recipe.notes, *split_notes(raw)) if not n.warns},
+            **({} if raw.profile.columns else {"scaling": recipe.scaling.name}),
+            **{n.setting: n.value for n in (*recipe.notes, *split_notes(raw)) if not n.warns and n.value},
         },
         "duplicates": {
             name: {**each._asdict(), "nearest": [pair._asdict() for pair in each.nearest]}

@@ -37,7 +37,8 @@ def test_list_names_every_data_set_and_every_kind_of_file() -> None:
     assert [each["kind"] for each in found["own"]] == kinds
     assert all(kind in text for kind in kinds)
     assert "--label-column" in text
-    taken = ["columns", "drop_columns", "header", "image_shape", "label_column"]
+    taken = ["column", "columns", "drop_columns", "header", "id_column", "image_shape", "label_column", "missing"]
+    taken = sorted([*taken, "schema_file"])
     assert {"kind": "a .csv or .tsv file", "options": taken} in found["own"]
 
 
@@ -125,16 +126,14 @@ def test_unusable_data_are_described_before_the_error(tmp_path: Path) -> None:
     assert "These data cannot be used for training" in one_sentence(result)
 
 
-def test_a_table_with_words_is_described_before_the_error(tmp_path: Path) -> None:
+def test_a_table_with_words_can_be_used_for_training(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("color,size\n" + "red,1\nblue,2\n" * 9)
-    result = call("data", "inspect", path, code=3)
-    assert re.search(r"color +labels\? +0 +0 +18 +red, blue", result.stdout)
-    assert re.search(r"size +numbers +18", result.stdout)
-    assert "Set --label-column color." in one_sentence(result)
-    found = json.loads(call("data", "inspect", path, "--json", code=3).stdout)
-    assert found["columns"][0]["different"] == ["red", "blue"]
-    assert not found["trainable"]
+    path.write_text("color,size\n" + "".join(f"{'red' if i % 2 else 'blue'},{i}.5\n" for i in range(20)))
+    result = call("data", "inspect", path)
+    assert "tables of 2, 1 binary, 1 positive" in result.stdout
+    found = json.loads(call("data", "inspect", path, "--json").stdout)
+    assert found["trainable"]
+    assert "column" not in found["picked"]
 
 
 @pytest.mark.parametrize("shape", [(20, 6), (20, 4, 5, 1), (20, 4, 5, 3)])

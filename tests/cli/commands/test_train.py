@@ -54,7 +54,7 @@ class TestOptions:
     @pytest.mark.parametrize("name", list(SETTINGS))
     def test_an_option_agrees_with_its_setting(self, name: str) -> None:
         setting, option = SETTINGS[name], OPTIONS[name]
-        assert option.opts == [f"--{setting.key}"]
+        assert option.opts == [f"--{setting.key}", *(f"--{alias}" for alias in setting.aliases)]
         assert option.group == setting.group
         assert str(option.help).startswith(setting.help)
         assert option.multiple == setting.multiple

@@ -17,7 +17,8 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar, final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar, final
 
 import numpy as np
 import pydantic
@@ -30,11 +31,21 @@ from tfp_vae.data.readers import arrays, images, tables
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
 from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
 from tfp_vae.data.readers.tables import Header
+from tfp_vae.data.readers.words import WordsFound
+from tfp_vae.data.schema.columns import KINDS as COLUMN_KINDS
+from tfp_vae.data.schema.columns import Column as SchemaColumn
+from tfp_vae.data.schema.guess import Overrides
+from tfp_vae.data.schema.layout import Schema
+from tfp_vae.data.schema.tables import read_table
 from tfp_vae.data.transforms.scaling import PIXEL
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = [
     "KINDS",
     "READERS",
+    "SCHEMA",
     "WHOLE",
     "Examples",
     "Reader",
@@ -42,6 +53,7 @@ __all__ = [
     "Source",
     "check_examples",
     "from_arrays",
+    "from_mixed_table",
     "is_path",
     "read",
     "reader_of",
@@ -83,6 +95,22 @@ def split_names(value: T) -> T | tuple[str, ...]:
         return tuple(part.strip() for row in csv.reader(io.StringIO(value, newline=""), strict=True) for part in row)
     except csv.Error as error:
         raise ValueError(f"expected names as in a line of a CSV file ({error})") from error
+
+
+def split_repeated(value: object) -> object:
+    """Return `a,b` as names, tuples of names from a repeated option as one tuple, and anything else unchanged."""
+    if not isinstance(value, list | tuple):
+        return split_names(value)
+    return tuple(name for part in value for name in (part if isinstance(part, list | tuple) else (part,)))
+
+
+def check_kinds(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return texts such as `age=count`, or raise UsageError if one has no column or no kind of `COLUMN_KINDS`."""
+    for pair in pairs:
+        name, _, kind = pair.rpartition("=")
+        if not name or kind not in COLUMN_KINDS:
+            raise UsageError(f"expected name=kind with a kind of {', '.join(COLUMN_KINDS)}, found {pair!r}")
+    return pairs
 
 
 def join_roles(value: T) -> T | tuple[str, ...]:
@@ -129,6 +157,18 @@ Side = Annotated[int, pydantic.Field(gt=0, le=MOST_SIDE)]
 Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_names)]
 """The names of the columns of a table to learn from, or text such as `a,b`."""
 
+Names = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_repeated)]
+"""Names from an option that may be repeated, or text such as `a,b`."""
+
+Kinds = Annotated[
+    tuple[str, ...],
+    pydantic.Field(min_length=1),
+    pydantic.AfterValidator(check_kinds),
+    pydantic.BeforeValidator(split_repeated),
+    pydantic.BeforeValidator(join_roles),
+]
+"""The kinds of columns of a table, such as `age=count`."""
+
 Column = Annotated[str, pydantic.BeforeValidator(as_name)]
 """The name of a column of a table, or its position."""
 
@@ -166,6 +206,11 @@ class Reading(BaseRecord):
     background: the colour behind transparent pixels: `white`, `black`, or `auto` for white with a warning.
     split_fractions: the shares of training, validation and test examples, if the source lacks splits. By default
       0.8, 0.1 and 0.1.
+    schema_file: the TOML file with the schema of a mixed table, see `data.schema.Schema`.
+    column: the kinds of columns, such as `age=count`. By default their cells tell.
+    id_column: the columns that identify rows. They are not features.
+    missing: texts or numbers that mark missing cells, in addition to the usual ones.
+    table: the schema of a mixed table, once it is known. Other sources have none.
 
     ```python
     reading = tv.data.readers.sources.Reading(resize="28", channels="grey")  # (28, 28) when validated
@@ -178,7 +223,7 @@ class Reading(BaseRecord):
 
     label_column: Column | None = None
     columns: Columns | None = None
-    drop_columns: Columns | None = None
+    drop_columns: Names | None = None
     image_shape: ImageShape | None = None
     header: Header = "auto"
     arrays: Arrays | None = None
@@ -187,6 +232,11 @@ class Reading(BaseRecord):
     channels: Channels = "auto"
     background: Background = "auto"
     split_fractions: Fractions | None = None
+    schema_file: str | None = None
+    column: Kinds | None = None
+    id_column: Names | None = None
+    missing: Names | None = None
+    table: Schema | None = None
 
     def given(self) -> set[str]:
         """Return the names of the settings that are not at their defaults."""
@@ -200,12 +250,14 @@ class Examples(NamedTuple):
     y: their labels [N], if there are any.
     names: their names in the source [N], if they have any.
     lines: their line numbers in a file of text [N]. The first line is 1.
+    ids: the columns of a table that identify its rows: texts [N] by name.
     """
 
     x: np.ndarray
     y: np.ndarray | None
     names: np.ndarray | None = None
     lines: np.ndarray | None = None
+    ids: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Source(NamedTuple):
@@ -400,7 +452,30 @@ def flat_labels(y: np.ndarray) -> np.ndarray:
 
 
 def from_csv(path: Path, reading: Reading, again: bool) -> Source:
-    """Read a table, and record its columns, because new data may have them in another order and more of them."""
+    """Read a table, and record its columns, because new data may have them in another order and more of them.
+
+    A table of numbers is read as it is. One with words or missing cells is a mixed table, and so is any table for which
+    you give a schema or a part of one.
+    """
+    if reading.table is not None or reading.given() & SCHEMA:
+        return from_mixed_table(path, reading)
+    only_numbers = again or reading.image_shape is not None
+    try:
+        source = from_numbers(path, reading, again)
+    except DataError as error:
+        if only_numbers or not isinstance(error.__cause__, WordsFound) or not error.__cause__.are_columns:
+            raise
+        return from_mixed_table(path, reading)
+    is_whole = only_numbers or not np.isnan(source.parts[WHOLE].x).any()
+    return source if is_whole else from_mixed_table(path, reading)
+
+
+def from_numbers(path: Path, reading: Reading, again: bool) -> Source:
+    """Read a table of numbers, in which NaN marks a missing cell.
+
+    Raises:
+      DataError: a cell is a word. `WordsFound` is its cause.
+    """
     table = tables.read_csv(
         path,
         columns=reading.columns,
@@ -411,6 +486,48 @@ def from_csv(path: Path, reading: Reading, again: bool) -> Source:
     )
     known = {"columns": table.names, "label_column": table.label or reading.label_column, "header": table.header}
     return Source({WHOLE: Examples(table.x, table.y, lines=table.lines)}, reading.model_copy(update=known))
+
+
+def from_mixed_table(source: Path | DataFrame, reading: Reading) -> Source:
+    """Read a mixed table, and record its schema, so that new data are read in the same way.
+
+    Args:
+      source: a file or a DataFrame.
+      reading: how it is read. With `table`, the schema is known and the other settings have no effect.
+    """
+    known, label = reading.table, reading.label_column
+    if known is not None:
+        table = read_table(source, schema=known)
+    else:
+        dropped = (*(reading.drop_columns or ()), *([] if label is None else [label]))
+        overrides = Overrides(
+            column=reading.column or (),
+            drop_columns=dropped,
+            id_column=reading.id_column or (),
+            missing=reading.missing or (),
+            header=reading.header,
+        )
+        written = None if reading.schema_file is None else Schema.load(user_path(reading.schema_file))
+        table = read_table(source, overrides=overrides, schema=written)
+    schema, values, cells = table.schema, table.values, table.cells
+    if known is None and reading.columns is not None:
+        places = tables.find_columns(schema.names, reading.columns, cells.source)
+        values, kept = values[:, sorted(places)], {schema.names[place] for place in places}
+        columns = (c if c.name in kept or not c.is_modelled else leave_out(c) for c in schema.columns)
+        schema = schema.model_copy(update={"columns": tuple(columns)})
+    y = None
+    if label is not None and (known is None or label in cells.names):
+        label = cells.names[tables.find_column(cells.names, label, cells.source)]
+        y = tables.labels_from_text([text.strip() for text in cells.column(label)])
+    ids = {name: np.array(column.tolist(), np.str_) for name, column in table.ids.items()}
+    examples = Examples(values, y, lines=table.lines if isinstance(source, Path) else None, ids=ids)
+    found = {"table": schema, "columns": schema.names, "label_column": label, "header": schema.header}
+    return Source({WHOLE: examples}, reading.model_copy(update=found))
+
+
+def leave_out(column: SchemaColumn) -> SchemaColumn:
+    """Return a column that is not modelled, because it is not among the columns to learn from."""
+    return column.model_copy(update={"kind": "dropped", "reason": "not among the columns to learn from"})
 
 
 def from_amat(path: Path, reading: Reading, again: bool) -> Source:
@@ -454,7 +571,10 @@ def from_folder(path: Path, reading: Reading, again: bool) -> Source:
 ROWS = frozenset({"image_shape"})
 """The settings of arrays and other files with a row of numbers for each example."""
 
-TABLE = ROWS | {"label_column", "columns", "drop_columns", "header"}
+SCHEMA = frozenset({"schema_file", "column", "id_column", "missing"})
+"""The settings that decide on the schema of a table."""
+
+TABLE = ROWS | SCHEMA | {"label_column", "columns", "drop_columns", "header", "table"}
 """The settings of tables."""
 
 FOLDER = Reader("a folder of images", from_folder, frozenset({"split_folders", "resize", "channels", "background"}))

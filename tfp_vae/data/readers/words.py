@@ -22,6 +22,10 @@ MOST_LISTED = 100
 """The most different words of a column to collect. Columns of labels have fewer."""
 
 
+MOST_MISTAKES = 0.1
+"""The largest share of words in a column of numbers that are taken for mistakes."""
+
+
 class ColumnFacts(NamedTuple):
     """Facts about a column of a table.
 
@@ -58,6 +62,11 @@ class WordsFound(Exception):
     def __init__(self, columns: Sequence[ColumnFacts]) -> None:
         super().__init__("the table has words")
         self.columns = tuple(columns)
+
+    @property
+    def are_columns(self) -> bool:
+        """Whether the words of some column are too many to be mistakes, so that the table is a mixed one."""
+        return any(column.words > MOST_MISTAKES * (column.numbers + column.words) for column in self.columns)
 
     def error(self, path: Path, features: Sequence[str]) -> DataError | None:
         """Return the error with the settings that help, or None if no feature is a column of words.

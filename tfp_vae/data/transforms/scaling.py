@@ -13,7 +13,7 @@ from __future__ import annotations
 import abc
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Annotated, Literal, final
 
@@ -23,7 +23,7 @@ import pydantic
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import Member, Positive, Table, record, split_numbers
 from tfp_vae.core.supports import LARGEST, REAL, UNIT, Support
-from tfp_vae.data.profile import BLOCK_VALUES, Facts, Profile
+from tfp_vae.data.profile import BLOCK_VALUES, ColumnFacts, Facts, Profile
 
 if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset, Split
@@ -38,6 +38,7 @@ __all__ = [
     "Unscaled",
     "choose_scaling",
     "scale",
+    "scale_columns",
     "scaling_doubt",
 ]
 
@@ -287,9 +288,31 @@ SCALINGS: Table[Scaling] = Table(
 )
 
 
-def choose_scaling(profile: Profile, support: Support | None = None) -> str:
-    """Return the name of the scaling that suits data.
+def scale_columns(columns: Sequence[ColumnFacts], ways: Sequence[str]) -> Member:
+    """Return the scaling of a mixed table, whose columns are scaled in different ways.
 
+    Args:
+      columns: facts about the columns.
+      ways: for each column `standard` for (x - mean) / deviation, `ratio` for x / geometric mean, or `none`.
+    """
+
+    def spread(column: ColumnFacts, way: str) -> tuple[float, float]:
+        if way == "none":
+            return 0.0, 1.0
+        return (column.mean, column.deviation) if way == "standard" else (0.0, column.centre)
+
+    loc, scale = zip(*(spread(column, way) for column, way in zip(columns, ways, strict=True)), strict=True)
+    return SCALINGS.member({"name": "standard", "loc": loc, "scale": scale})
+
+
+USUAL_WAYS = {"real": "standard", "date": "standard", "positive": "ratio"}
+"""The ways to scale the kinds of columns. Counts and words stay as they are."""
+
+
+def choose_scaling(profile: Profile, support: Support | None = None) -> str | Member:
+    """Return the scaling that suits data.
+
+    - Columns of a mixed table are scaled by their kinds, see `USUAL_WAYS`.
     - Real values are standardized if the likelihood takes real values or is open. So are vectors of counts if
       you chose such a likelihood. Other vectors stay as they are, because 8-bit numbers in a table are seldom pixels.
     - Images of 8 bits are divided by 255, unless they are binary or only the raw values fit the likelihood.
@@ -305,6 +328,8 @@ def choose_scaling(profile: Profile, support: Support | None = None) -> str:
       profile: facts about data before scaling.
       support: of the likelihood that you chose. None if it is open.
     """
+    if profile.columns:
+        return scale_columns(profile.columns, [USUAL_WAYS.get(column.kind, "none") for column in profile.columns])
     is_vector, values = len(profile.event_shape) == 1, profile.kind.values
     if values == "real values" or (is_vector and values == "counts" and support is REAL):
         return "standard" if support in (None, REAL) else "none"
@@ -379,7 +404,7 @@ def scale(dataset: Dataset, scaling: str | Member) -> Dataset:
             rows = slice(start, start + step)
             if not unchanged:
                 y[rows] = apply(np.asarray(x[rows]))
-                finite = finite and bool(np.isfinite(y[rows]).all())
+                finite = finite and bool(dataset.numbers.contains(y[rows]).all())
             digest.update(np.ascontiguousarray(y[rows]).data)
         scaled.append(replace(split, x=y))
     train, validation, test = scaled

@@ -1,0 +1,155 @@
+"""The likelihood and the scaling of each column of a mixed table, chosen from facts about the columns."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tfp_vae.core.display import list_names
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import Member
+from tfp_vae.core.supports import COUNTS, REAL, Support
+from tfp_vae.data.profile import ColumnFacts
+from tfp_vae.data.transforms.scaling import SCALINGS, Standard, scale_columns
+from tfp_vae.model.likelihoods import LIKELIHOODS
+
+__all__ = ["NUMBER_KINDS", "SUITABLE_MEMBERS", "ColumnChoices", "choose_columns", "latent_size"]
+
+SUITABLE_MEMBERS = {
+    "real": "normal:scale=per-element",
+    "date": "normal:scale=per-element",
+    "positive": "log-normal",
+    "count": "negative-binomial",
+    "binary": "bernoulli",
+    "category": "categorical",
+    "ordinal": "ordinal",
+}
+"""The likelihood of each kind of column, as a start."""
+
+NUMBER_KINDS = ("real", "positive", "count", "date")
+"""The kinds of columns that take another likelihood of numbers."""
+
+LEAST_LATENTS, MOST_LATENTS = 2, 16
+"""A table gets one latent dimension for each column, within these limits."""
+
+
+class ColumnChoices(NamedTuple):
+    """The settings of a mixed table.
+
+    likelihood: a member `columns` of `LIKELIHOODS`.
+    scaling: a member of `SCALINGS`.
+    kinds: for each kind of column its likelihood and the names of the columns, in words.
+    """
+
+    likelihood: Member
+    scaling: Member
+    kinds: tuple[str, ...]
+
+
+def latent_size(columns: Sequence[ColumnFacts]) -> int:
+    """Return the latent dimension for a table, as a start."""
+    return max(LEAST_LATENTS, min(MOST_LATENTS, len(columns)))
+
+
+def choose_columns(
+    columns: Sequence[ColumnFacts], likelihood: Member | None = None, scaling: Member | None = None
+) -> ColumnChoices:
+    """Return a likelihood and a scaling for each column of a mixed table.
+
+    ```python
+    from tfp_vae.data.profile import ColumnFacts
+    from tfp_vae.runs.tables.choices import choose_columns
+
+    age = ColumnFacts("age", "count", levels=0, mean=40.0, deviation=15.0, centre=37.0, missing=0.1)
+    city = ColumnFacts("city", "category", levels=3, mean=0.5, deviation=0.4, centre=1.0, missing=0.0)
+    choose_columns([age, city]).kinds  # "count columns (age): negative-binomial", and the categorical of city
+    ```
+
+    Args:
+      columns: facts about the columns.
+      likelihood: the likelihood of all columns, or one for each column of numbers whose values it takes. Other columns
+        keep the member of `SUITABLE_MEMBERS`.
+      scaling: the scaling that the values have already, or None to choose one that suits the likelihoods.
+
+    Raises:
+      UsageError: no column takes the likelihood, or it names other columns.
+    """
+    members = members_of(columns, likelihood)
+    supports = [LIKELIHOODS.build(member, (1,)).support for member in members]
+    scaling = scaling or scale_columns(columns, [way_to_scale(support) for support in supports])
+    factors = Standard(**scaling.settings).scale if scaling.name == "standard" else (1.0,) * len(columns)
+    log_scale = [
+        0.0 if LIKELIHOODS[member.name].discrete else math.log(factor)
+        for member, factor in zip(members, factors, strict=True)
+    ]
+    settings = {
+        "columns": {column.name: str(member) for column, member in zip(columns, members, strict=True)},
+        "log_scale": log_scale,
+        "missing": any(column.missing > 0 for column in columns),
+    }
+    return ColumnChoices(
+        LIKELIHOODS.member(Member("columns", settings)), SCALINGS.member(scaling), describe_kinds(columns, members)
+    )
+
+
+def members_of(columns: Sequence[ColumnFacts], likelihood: Member | None) -> list[Member]:
+    """Return the likelihood of each column, see `choose_columns`."""
+    usual = [suitable_member(column) for column in columns]
+    if likelihood is None:
+        return usual
+    if likelihood.name == "columns":
+        given = likelihood.settings["columns"] or {}
+        names = [column.name for column in columns]
+        if given and list(given) != names:
+            raise UsageError(
+                f"`likelihood`: expected the columns {list_names(names)}, found {list_names(list(given))}."
+            )
+        return [LIKELIHOODS.member(given[name]) for name in names] if given else usual
+    support = LIKELIHOODS.build(likelihood, (1,)).support
+    takes = [column.kind in kinds_within(support) for column in columns]
+    if not any(takes):
+        raise UsageError(
+            f"`likelihood={likelihood.name}` is for values in {support.text}, which no column of numbers in the table "
+            "holds. Leave it out, or set `column`."
+        )
+    return [likelihood if taken else own for own, taken in zip(usual, takes, strict=True)]
+
+
+def kinds_within(support: Support) -> Sequence[str]:
+    """Return the kinds of columns of numbers whose values all lie in a support."""
+    if support is REAL:
+        return NUMBER_KINDS
+    return ("count",) if support is COUNTS else ("positive",) if way_to_scale(support) == "ratio" else ()
+
+
+def suitable_member(column: ColumnFacts) -> Member:
+    """Return the usual likelihood of a column, with its number of words."""
+    member = LIKELIHOODS.member(SUITABLE_MEMBERS[column.kind])
+    takes_levels = "levels" in member.settings
+    return LIKELIHOODS.member(
+        Member(member.name, {**member.settings, **({"levels": column.levels} if takes_levels else {})})
+    )
+
+
+def way_to_scale(support: Support) -> str:
+    """Return how to scale a column for a likelihood of some support, see `scale_columns`."""
+    if support is REAL:
+        return "standard"
+    inside = support.contains(np.array([-1.0, 1e-3, 1e3])).tolist()
+    takes_all_positive = not support.discrete and inside == [False, True, True]
+    return "ratio" if takes_all_positive else "none"
+
+
+def describe_kinds(columns: Sequence[ColumnFacts], members: Sequence[Member]) -> tuple[str, ...]:
+    """Return a sentence without a full stop for each kind of column and likelihood."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for column, member in zip(columns, members, strict=True):
+        groups[column.kind, member.name].append(column.name)
+    return tuple(
+        f"{kind} {'column' if len(names) == 1 else 'columns'} ({list_names(names)}): {likelihood}"
+        for (kind, likelihood), names in groups.items()
+    )
