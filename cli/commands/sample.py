@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -11,6 +12,7 @@ from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.config import DataConfig
+from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import PLOTS
 
 from .. import console, options, output
@@ -37,9 +39,7 @@ def figure(x: np.ndarray, data: DataConfig, title: str) -> Figure:
 
 def columns(x: np.ndarray, data: DataConfig, title: str) -> dict[str, np.ndarray]:
     """Return a table of samples: one column per feature, in the units of the run's data."""
-    flat = data.unscaled(x).reshape(len(x), -1)
-    names = data.features or [f"x_{i}" for i in range(1, flat.shape[1] + 1)]
-    return dict(zip(names, flat.T, strict=True))
+    return data.as_columns(x)
 
 
 FORMS: output.Forms = {
@@ -78,6 +78,13 @@ FORMS: output.Forms = {
     metavar="LOW_1 HIGH_1 LOW_2 HIGH_2",
     help="Bounds of z, if the run has two latent dimensions.",
 )
+@options.option(
+    "--fidelity",
+    group=options.OUTPUT,
+    is_flag=True,
+    help="Compare the samples with the rows of the run's table: marginals, associations, copies.",
+)
+@options.data_dir_option
 @options.weights_option
 @options.json_option
 @options.debug_option
@@ -91,6 +98,8 @@ def command(
     draw: bool,
     temperature: float,
     region: tuple[float, float, float, float] | None,
+    fidelity: bool,
+    data_dir: str | None,
     weights: str | None,
     as_json: bool,
 ) -> None:
@@ -115,6 +124,9 @@ def command(
         raise UsageError(
             f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
+    if fidelity and (show != "draw" or not config.data.features):
+        raise UsageError("--fidelity compares draws with the rows of a table. Use --draw with a run on a table.")
+    dataset = reload(config, data_dir, console.DownloadProgress()) if fidelity else None
     title = f"{plural(n, 'sample')}, {OUTPUTS[show].symbol} with z from the prior"
     if region is not None:
         title += " in [{:g}, {:g}] x [{:g}, {:g}]".format(*region)
@@ -129,7 +141,7 @@ def command(
     path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, x, config.data, title)
     console.explain_scaling({} if path.suffix == ".csv" else config.data.standard)
     console.notice(f"{path} {'shows' if picture else 'holds'} {CONTENT[show]}")
-    result = {
+    result: dict[str, Any] = {
         "n": n,
         "show": show,
         "region": bounds,
@@ -138,4 +150,24 @@ def command(
         "shape": list(x.shape),
         "out": str(path),
     }
+    if dataset is not None:
+        from tfp_vae.runs.tables.fidelity import compare_samples
+
+        result["fidelity"] = compare_samples(config.data, dataset, x, seed=seed).summary(config.data.features)
+        if not as_json:
+            print_fidelity(result["fidelity"])
     output.print_result(output.record(found, restored, **result), as_json)
+
+
+def print_fidelity(found: Mapping[str, Any]) -> None:
+    """Print how faithful samples are to the rows of a table."""
+    distances = found["marginal_distance"]
+    console.print_table(["column", "distance of the marginals"], [[name, value] for name, value in distances.items()])
+    rows = [
+        ["associations of columns, mean difference", found["association_difference"]],
+        ["associations of columns, largest difference", found["largest_association_difference"]],
+        ["AUROC of a classifier, samples from rows (0.5 is best)", found["auroc"]],
+        ["share of samples that copy a training row", found["copies"]],
+        ["share of held-out rows that do", found["real_copies"]],
+    ]
+    console.print_table(["fidelity", "value"], rows)
