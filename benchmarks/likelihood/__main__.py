@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.harness import ROOT
 from benchmarks.likelihood import calibration, comparison, cost, document
-from benchmarks.likelihood.cases import CASES, MNIST, Case
+from benchmarks.likelihood.cases import CASES, EXAMPLES, MNIST, Case
 from tfp_vae import VAE
 from tfp_vae.core.seeds import Purpose, seed_for
 
@@ -39,7 +39,7 @@ class Model(NamedTuple):
     @property
     def some(self) -> np.ndarray:
         """The examples of all parts but the cost."""
-        return self.x[: self.case.count]
+        return self.x[:EXAMPLES]
 
     def examples(self, part: str) -> list[comparison.Example]:
         """Return log p(x) of each example from the rows of a part."""
@@ -59,12 +59,11 @@ def refer(model: Model) -> Iterator[comparison.Example]:
 
 
 def compare(model: Model) -> Iterator[comparison.Comparison]:
-    """Yield the estimates of every method and of annealing for the same examples."""
+    """Yield the estimates of every method for the examples of annealing."""
     annealed, seed = model.examples("anneal"), seed_for(0, Purpose.EVALUATION)
     for method in comparison.methods():
         timed = comparison.estimate_in_time(model.vae, model.some, method, seed=seed, execution=model.case.execution)
         yield comparison.compare(timed, method, annealed)
-    yield comparison.annealing_row(annealed)
 
 
 def calibrate(model: Model) -> Iterator[calibration.Calibration]:
@@ -81,11 +80,7 @@ def measure_cost(model: Model) -> Iterator[cost.Cost]:
         return
     refined = [method for method in comparison.methods() if method.refine != "none"]
     turns = cost.take_turns(model.vae, model.x, [cost.UNREFINED, *refined])
-    seed = seed_for(0, Purpose.EVALUATION, 1)
-    first = model.x[: cost.ANNEALED]
-    yield from cost.costs(
-        turns, list(comparison.anneal(model.vae, first, steps=cost.STEPS, chains=cost.CHAINS, seed=seed))
-    )
+    yield from cost.costs(turns, model.examples("anneal"))
 
 
 Row: TypeAlias = comparison.Example | comparison.Comparison | calibration.Calibration | cost.Cost
@@ -97,7 +92,7 @@ PARTS: dict[str, Callable[[Model], Iterator[Row]]] = {
     "calibrate": calibrate,
     "cost": measure_cost,
 }
-"""The parts in their order, because `compare` uses the rows of `anneal`, and `calibrate` those of `refer`."""
+"""The parts in their order, because `compare` and `cost` use the rows of `anneal`, and `calibrate` those of `refer`."""
 
 
 @click.command()

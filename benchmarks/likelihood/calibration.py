@@ -7,10 +7,9 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from benchmarks.likelihood.comparison import Clock, Example, Method
+from benchmarks.likelihood.comparison import Clock, Example, Method, estimator_of
 from tfp_vae import VAE
 from tfp_vae.core.seeds import Purpose, seed_for
-from tfp_vae.evaluation.importance import Estimator
 
 REFERENCE = Method("mixture", 20_000)
 """The method whose estimates count as the truth, because it spends a hundred times as many samples."""
@@ -74,7 +73,7 @@ class Calibration(NamedTuple):
 def reference(vae: VAE, x: np.ndarray, execution: str = "auto") -> Iterator[Example]:
     """Yield log p(x) of each example with much effort."""
     clock = Clock()
-    estimator = Estimator(vae, iw_samples=REFERENCE.iw_samples, refine=REFERENCE.refine, execution=execution)
+    estimator = estimator_of(vae, REFERENCE, len(x), execution)
     found = estimator(x, seed=seed_for(1_000_000, Purpose.EVALUATION))
     times = [time / len(x) for time in clock.times()]
     for value, error, ess in zip(found.log_likelihood, found.spread, found.ess, strict=True):
@@ -88,7 +87,7 @@ def truth_of(examples: Sequence[Example]) -> np.ndarray:
 
 def repeat(vae: VAE, x: np.ndarray, method: Method, seeds: int, execution: str = "auto") -> tuple[Repeats, float]:
     """Return the estimates under some seeds, and the mean of the bias that they report."""
-    estimator = Estimator(vae, iw_samples=method.iw_samples, refine=method.refine, execution=execution)
+    estimator = estimator_of(vae, method, len(x), execution)
     found = [estimator(x, seed=seed_for(100 + seed, Purpose.EVALUATION)) for seed in range(seeds)]
     columns = ([getattr(each, name) for each in found] for name in ("log_likelihood", "spread", "low", "high"))
     return Repeats(*map(np.array, columns)), float(np.mean([each.shortfall for each in found]))

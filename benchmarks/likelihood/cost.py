@@ -8,20 +8,17 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from benchmarks.likelihood.comparison import ANNEALING, Clock, Example, Method
+from benchmarks.likelihood.comparison import Clock, Example, Method, estimator_of
 from tfp_vae import VAE
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.evaluation.diagnostics import mean_error
-from tfp_vae.evaluation.importance import Estimates, Estimator
+from tfp_vae.evaluation.importance import Estimates
 
 IMAGES, BLOCK = 500, 50
 """Number of images, and of those in one turn of a method."""
 
 UNREFINED = Method("none", 5_000)
 """The method whose time counts as 1."""
-
-ANNEALED, STEPS, CHAINS = 64, 1_000, 8
-"""Number of images that are annealed too, the first ones, with the temperatures and chains."""
 
 
 @final
@@ -65,12 +62,7 @@ def take_turns(
 
     All methods are compiled before the first turn. Another load on the machine affects all of them.
     """
-    estimators = {
-        method: Estimator(
-            vae, iw_samples=method.iw_samples, refine=method.refine, batch_size=block, execution=execution
-        )
-        for method in methods
-    }
+    estimators = {method: estimator_of(vae, method, block, execution) for method in methods}
     seed, whole = seed_for(0, Purpose.EVALUATION), len(x) // block * block
     for estimator in estimators.values():
         estimator(x[:block], seed=seed)
@@ -111,7 +103,7 @@ def costs(turns: dict[Method, Turns], annealed: Sequence[Example]) -> list[Cost]
     cpu_seconds, seconds = sum(each.cpu_seconds for each in annealed), sum(each.seconds for each in annealed)
     share = cpu_seconds / count / (float(base[:, 0].sum()) / rows[0].images)
     last = Cost(
-        method=ANNEALING,
+        method="annealing",
         images=count,
         mean=float(bounds.mean()),
         error=mean_error(errors),

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.document import markdown_table
-from benchmarks.likelihood.calibration import Calibration
+from benchmarks.likelihood.calibration import REFERENCE, Calibration
 from benchmarks.likelihood.cases import CASES
-from benchmarks.likelihood.comparison import Comparison
+from benchmarks.likelihood.comparison import Comparison, Example, effort_row
 from benchmarks.likelihood.cost import Cost
 
 BEGIN, END = "<!-- log-likelihoods -->\n", "<!-- end of log-likelihoods -->\n"
 
 Results: TypeAlias = "Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]"
 """The rows of each part for each case, as JSON holds them."""
-
-DESCRIPTIONS = {case.name: case.description for case in CASES}
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -31,6 +29,24 @@ def percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{100 * share:.0f}%"
 
 
+def case_table() -> str:
+    """Return the models: their data, families, training and annealing."""
+    head = ["model", "data", "z", "q(z\\|x)", "p(x\\|z)", "epochs", "annealing"]
+    rows = [
+        [
+            case.name,
+            case.source,
+            str(case.latent_dim),
+            case.posterior,
+            case.likelihood,
+            str(case.epochs),
+            "{:,} steps, {} chains".format(*case.annealing),
+        ]
+        for case in CASES
+    ]
+    return markdown_table(head, rows)
+
+
 def comparison_table(found: Mapping[str, Sequence[Comparison]]) -> str:
     """Return the means of all methods for each case."""
     head = ["model", "method", "log p(x)", "error", "bias", "unknown", "above annealing", "CPU s", "agrees"]
@@ -41,9 +57,17 @@ def comparison_table(found: Mapping[str, Sequence[Comparison]]) -> str:
             above = "" if annealed else f"{number(row.above)} ± {number(row.above_error)}"
             agrees = "" if annealed else ("yes" if row.agrees else "**no**")
             figures = number(row.mean), number(row.error, 3), number(row.bias, 3), percent(row.unknown)
-            model = "" if i else f"**{name}**: {DESCRIPTIONS.get(name, '')}"
-            rows.append([model, row.method, *figures, above, number(row.cpu_seconds, 1), agrees])
+            rows.append(["" if i else name, row.method, *figures, above, number(row.cpu_seconds, 1), agrees])
     return markdown_table(head, rows)
+
+
+def effort_rows(results: Results, name: str) -> list[Comparison]:
+    """Return the rows of the reference and of annealing for a case, as far as they were measured."""
+    referred, annealed = (
+        [Example(**row) for row in results.get(part, {}).get(name, [])] for part in ("refer", "anneal")
+    )
+    rows = [effort_row(f"reference: {REFERENCE}", referred, annealed)] if referred else []
+    return [*rows, effort_row("annealing", annealed)]
 
 
 def calibration_table(found: Mapping[str, Sequence[Calibration]]) -> str:
@@ -130,9 +154,12 @@ def cost_table(rows: Sequence[Cost]) -> str:
 def markdown(results: Results) -> str:
     """Return the tables of the parts that were measured, each after a line that names it."""
     compared, calibrated, timed = (results.get(part, {}) for part in ("compare", "calibrate", "cost"))
-    parts = []
+    parts = [case_table()]
     if compared:
-        rows = {name: [Comparison(**row) for row in found] for name, found in compared.items()}
+        rows = {
+            name: [*(Comparison(**row) for row in found), *effort_rows(results, name)]
+            for name, found in compared.items()
+        }
         parts += ["**Estimates and annealing**", comparison_table(rows)]
     if calibrated:
         repeats = {name: [Calibration(**row) for row in found] for name, found in calibrated.items()}

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from benchmarks.likelihood import calibration, comparison, cost, document
 from benchmarks.likelihood.__main__ import PARTS, Model, main
 from benchmarks.likelihood.calibration import ENOUGH, Calibration, Repeats
-from benchmarks.likelihood.cases import CASES, MADE, MNIST, Case
-from benchmarks.likelihood.comparison import ANNEALING, Comparison, Example, Method, Timed
+from benchmarks.likelihood.cases import CASES, EXAMPLES, MADE, MNIST, Case
+from benchmarks.likelihood.comparison import Comparison, Example, Method, Timed
 from benchmarks.likelihood.cost import UNREFINED, Cost, Turns
 from tests.helpers.oracles import LinearGaussian
 from tfp_vae.core.seeds import Purpose, seed_for
@@ -95,8 +95,16 @@ def test_estimate_agrees_with_annealing_unless_it_is_clearly_lower(shift: float,
     assert row.error == pytest.approx(0.05)
     assert row.above_error == pytest.approx(np.hypot(0.05, 0.1))
     assert row.agrees is agrees
-    last = comparison.annealing_row(annealed)
-    assert (last.method, last.mean, last.cpu_seconds, last.agrees) == (ANNEALING, -4.5, 8, True)
+
+
+def test_rows_of_much_effort_hold_its_mean_its_time_and_the_difference_from_annealing() -> None:
+    annealed = [example(value, error=0.2) for value in (-3.0, -4.0, -5.0, -6.0)]
+    last = comparison.effort_row("annealing", annealed)
+    assert (last.method, last.mean, last.error, last.cpu_seconds) == ("annealing", -4.5, 0.1, 8)
+    assert math.isnan(last.above)
+    referred = comparison.effort_row("reference", [example(-4.0, error=0.1)] * 4, annealed)
+    assert (referred.above, referred.above_error) == pytest.approx((0.5, np.hypot(0.05, 0.1)))
+    assert referred.agrees
 
 
 def test_methods_are_the_refinements_and_the_unrefined_one_takes_more_samples() -> None:
@@ -161,7 +169,7 @@ def test_eight_cases_differ_in_data_families_and_dimension() -> None:
     assert len({case.posterior for case in CASES}) == 4
     assert {case.likelihood for case in CASES} == {"bernoulli", "normal", "negative-binomial"}
     assert (min(case.latent_dim for case in CASES), max(case.latent_dim for case in CASES)) == (2, 100)
-    assert sum(case.count for case in CASES) >= 400
+    assert EXAMPLES * len(CASES) >= 400
 
 
 def test_examples_of_a_case_are_random_rows_and_fewer_are_the_first_of_more() -> None:
@@ -176,12 +184,11 @@ def test_examples_of_a_case_are_random_rows_and_fewer_are_the_first_of_more() ->
 def results() -> dict[str, dict[str, list[dict[str, object]]]]:
     """Return results of every part for each case, as the file holds them."""
     compared = Comparison("local, K = 200", -90.5, 0.01, 0.002, 0.1, -0.4, 0.1, 3.0, 5.0, 9.0)
-    annealed = comparison.annealing_row([example(-90.1)])
     calibrated = Calibration("local, K = 200", 20, 64, 0.011, 0.01, 0.05, 0.02, 0.03, 0.25, 100, 91)
     rows = {
         "anneal": [example(-90.1)],
         "refer": [example(-90.0, ess=900.0)],
-        "compare": [compared, annealed],
+        "compare": [compared],
         "calibrate": [calibrated],
         "cost": [Cost("local, K = 200", 500, -90.5, 0.01, 0.1, -0.01, 0.02, 30.0, 50.0, (0.1, 0.19, 0.25))],
     }
@@ -199,9 +206,11 @@ def test_tables_show_figures_of_every_case_and_the_coverage_of_all() -> None:
     text = document.markdown(json.loads(json.dumps(results()))).replace("\u2212", "-")
     lines = text.splitlines()
     assert "| local, K = 200 | 500 | -90.50 | 0.010 | 10% | -0.01 ± 0.02 | 30 | 50 | 0.19 (0.10 to 0.25) |" in lines
+    assert "| digits full | digits | 10 | full-covariance-normal | bernoulli | 150 | 500 steps, 8 chains |" in lines
     head = lines.index("**Estimates and annealing**") + 4
-    first, annealed = lines[head : head + 2]
+    first, referred, annealed = lines[head : head + 3]
     assert first.endswith("| local, K = 200 | -90.50 | 0.010 | 0.002 | 10% | -0.40 ± 0.10 | 3.0 | **no** |")
+    assert referred == "|  | reference: mixture, K = 20,000 | -90.00 | 0.100 | - | - | 0.10 ± 0.14 | 2.0 | yes |"
     assert annealed == "|  | annealing | -90.10 | 0.100 | - | - |  | 2.0 |  |"
     assert "| table | local, K = 200 | 0.0110 | 1.10 ± 0.05 | 0.020 | 0.030 | 25% | 100 | 91% |" in lines
     assert "| **all** | all |  |  |  |  |  | 800 | 91% |" in lines
@@ -252,11 +261,11 @@ def test_refuses_an_unknown_case() -> None:
 
 
 @pytest.mark.slow
-def test_parts_agree_with_the_evidence_of_a_linear_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_agree_with_the_evidence_of_a_linear_model() -> None:
     model = LinearGaussian("float64")
     x = model.data(8)
-    monkeypatch.setattr(Case, "annealing", (50, 8))
-    given = Model(CASES[0], model.vae(shift=0.5, widen=1.5), x, 3, {})
+    case = Case("linear", "none", 3, 0, annealing=(50, 8))
+    given = Model(case, model.vae(shift=0.5, widen=1.5), x, 3, {})
     for part in ("anneal", "refer", "compare", "calibrate"):
         given.results[part] = {given.case.name: [row._asdict() for row in PARTS[part](given)]}
     evidence = model.log_evidence(x)
