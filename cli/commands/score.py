@@ -117,10 +117,10 @@ def command(
         console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
     name = examples.name + output.ending("max_examples", "iw_samples", "refine", "seed", "weights")
     restored = output.restore(found, weights)
-    from tfp_vae.runs.results import most_anomalous, score
+    from tfp_vae.runs.results import most_anomalous, samples_taken, score
 
     x = examples.split.x
-    with console.progress_bar("scoring", len(x) * iw_samples) as progress:
+    with console.progress_bar("scoring", samples_taken(len(x), iw_samples, refine)) as progress:
         metrics, estimates = score(
             restored,
             x,
@@ -162,6 +162,8 @@ def command(
     click.echo(f"log p(x), mean: {metrics['log_likelihood']:.3f} nats{spread}")
     if unknown := int(np.sum(np.isnan(estimates.error))):
         click.echo(f"error unknown for {unknown:,} of {len(x):,} examples: {UNKNOWN_ERROR}")
+    if "refined_share" in metrics:
+        click.echo(f"proposals refined for {int(estimates.refined.sum()):,} of {len(x):,} examples")
     if restored.measure.log_scale:
         click.echo(f"log p(x) of the scaled values, mean: {metrics['log_likelihood_scaled']:.3f} nats")
     click.echo(output.measure_line(metrics))

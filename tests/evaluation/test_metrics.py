@@ -107,6 +107,7 @@ def synthetic_estimates() -> Estimates:
         refined_elbo_error=draw.uniform(0.1, 0.3, 50),
         refined_gap_error=draw.uniform(0.1, 0.3, 50),
         elbo_error=draw.uniform(0.1, 0.3, 50),
+        refined=np.zeros(50, bool),
     )
 
 

@@ -83,7 +83,7 @@ def relative(path: Path) -> str:
 
 
 TRAINING = {
-    "evaluation/annealing", "evaluation/effort/settling", "evaluation/gaps",
+    "evaluation/annealing", "evaluation/effort/settling", "evaluation/gaps", "evaluation/proposals/auto",
     "evaluation/proposals/local", "evaluation/proposals/mixture",
     "runs/build", "runs/load", "runs/results",
     "training/best", "training/callbacks", "training/history", "training/progress", "training/stopping",

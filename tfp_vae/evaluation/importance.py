@@ -67,11 +67,9 @@ BYTES_PER_DECODED_VALUE = 64
 LARGE_SHARE = 0.1
 """The mean of log p(x) has no interval if the error is unknown for a larger share of the examples."""
 
-STAGE = "samples"
-"""The name of an estimator's only stage, see `effort.blocks`."""
-
-FITTING = -1
-"""Index that separates the seeds of fitting from those of samples, whose first index is the place of an example."""
+FITTING, PILOT = -1, -2
+"""Indices that separate the seeds of fitting and of pilot samples from those of samples, whose first index is the place
+of an example."""
 
 Progress = Callable[[int], None]
 """Called with the number of importance samples just taken."""
@@ -97,6 +95,7 @@ class Estimates(NamedTuple):
     refined_elbo_error: its Monte Carlo standard error, [N]. NaN for one sample, and if the ELBO is NaN.
     refined_gap_error: Monte Carlo standard error of `log_likelihood` - `refined_elbo`, [N]. NaN in the same cases.
     elbo_error: Monte Carlo standard error of `elbo`, [N]. NaN for one sample.
+    refined: whether the proposal was fitted to this example, bool [N].
 
     With a refinement, the weights are those of the refined proposal. Distortion and rate stay those of the encoder's
     q(z|x), from min(K, 100) samples of their own.
@@ -118,6 +117,7 @@ class Estimates(NamedTuple):
     refined_elbo_error: np.ndarray
     refined_gap_error: np.ndarray
     elbo_error: np.ndarray
+    refined: np.ndarray
 
     @property
     def elbo(self) -> np.ndarray:
@@ -150,6 +150,15 @@ class Estimates(NamedTuple):
     def bias(self) -> np.ndarray:
         """`shortfall` where it is known, else NaN, [N]."""
         return np.where(self.known, self.shortfall, math.nan)
+
+    @staticmethod
+    def join(parts: Sequence[tuple[np.ndarray, Estimates]]) -> Estimates:
+        """Return the estimates of N examples, of which each part gives those where a mask is true, bool [N]."""
+        count, first = len(parts[0][0]), parts[0][1]
+        found = Estimates(*(np.zeros((count, *column.shape[1:]), column.dtype) for column in first))
+        for mask, part in parts:
+            found = found.replace_rows(np.flatnonzero(mask), part)
+        return found
 
     def replace_rows(self, rows: np.ndarray, part: Estimates) -> Estimates:
         """Return these estimates with those of some rows [M] replaced by `part`, the estimates of M examples."""
@@ -319,10 +328,15 @@ class Estimator:
             free = psutil.virtual_memory().available // (2 * BYTES_PER_DECODED_VALUE)
             values_per_sample = batch_size * vae.decoder.likelihood.params_size
             chunk_size = max(1, min(DECODED_VALUES, free) // values_per_sample)
-        self._batch_size, self._iw_samples, self._vae = batch_size, iw_samples, vae
+        self._batch_size, self._vae = batch_size, vae
         refinement = REFINEMENTS.resolve(refine)
         refinement.check(vae)
-        self._sampler = _Sampler(vae, refinement, iw_samples, sweep, chunk_size, choose(vae, execution))
+        self._refinement, execution = refinement, choose(vae, execution)
+        sampler = functools.partial(_Sampler, vae, chunk_size=chunk_size, execution=execution)
+        self._sampler = sampler(refinement, iw_samples, sweep)
+        if refinement.pilot_samples:
+            self._pilot = sampler(EncoderPosterior(), refinement.pilot_samples, ())
+            self._unrefined = sampler(EncoderPosterior(), iw_samples, sweep)
 
     def __call__(
         self,
@@ -355,20 +369,29 @@ class Estimator:
         if len(rows) < 1:
             raise UsageError("expected at least one example, found none.")
         places = np.arange(len(x)) if places is None else places
-        size, parts = min(self._batch_size, len(x)), []
-        done = blocks.finished(STAGE)
-        first = len(done[0]) if done else 0
-        if first:
-            parts.append(done)
-            progress(first * self._iw_samples)
-        for part in slices(len(rows) - first, size):
-            live = part.stop - part.start
-            batch = rows[np.minimum(first + np.arange(part.start, part.start + size), len(rows) - 1)]  # pads the last
-            estimates = self._sampler(x[batch], places[batch].astype(np.int32), seed, live, progress)
-            parts.append([column[:live] for column in estimates])
-            blocks.keep(STAGE, parts[-1])
-        columns = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
-        return Estimates(*columns)
+        size = min(self._batch_size, len(x))
+
+        def run(sampler: _Sampler, stage: str, rows: np.ndarray, seed: Seed) -> Estimates:
+            done = blocks.finished(stage)
+            first, parts = len(done[0]) if done else 0, [done] if done else []
+            if first:
+                progress(first * sampler.iw_samples)
+            for part in slices(len(rows) - first, size):
+                batch = rows[np.minimum(first + part.start + np.arange(size), len(rows) - 1)]  # pads the last one
+                live = part.stop - part.start
+                estimates = sampler(x[batch], places[batch].astype(np.int32), seed, live, progress)
+                parts.append([column[:live] for column in estimates])
+                blocks.keep(stage, parts[-1])
+            columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+            return Estimates(*(each if each.dtype == bool else each.astype(np.float64) for each in columns))
+
+        if not self._refinement.pilot_samples:
+            return run(self._sampler, "samples", rows, seed)
+        pilot = run(self._pilot, "pilot", rows, fold(seed, PILOT))
+        chosen = self._refinement.is_needed(pilot.reach, self._sampler.iw_samples)
+        stages = (self._unrefined, "unrefined", ~chosen), (self._sampler, "refined", chosen)
+        parts = [(which, run(sampler, name, rows[which], seed)) for sampler, name, which in stages if which.any()]
+        return Estimates.join(parts)
 
 
 def slices(count: int, size: int) -> Iterator[slice]:
@@ -466,7 +489,7 @@ class _Sampler:
         chunk_size: int,
         execution: str,
     ) -> None:
-        self._iw_samples, self._sweep = iw_samples, sweep
+        self.iw_samples, self._sweep = iw_samples, sweep
         self._within_family = refinement.within_family
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
         fits = FEWEST_ROWS * vae.decoder.likelihood.params_size <= DECODED_VALUES
@@ -490,10 +513,10 @@ class _Sampler:
             progress(live * samples)
 
         if self._refined is None:
-            own = tally = self._of_encoder.weigh(examples, params, self._iw_samples, self._sweep, count)
+            own = tally = self._of_encoder.weigh(examples, params, self.iw_samples, self._sweep, count)
         else:
-            own = self._of_encoder.weigh(examples, params, min(TILE, self._iw_samples))
-            tally = self._refined.weigh(examples, params, self._iw_samples, self._sweep, count)
+            own = self._of_encoder.weigh(examples, params, min(TILE, self.iw_samples))
+            tally = self._refined.weigh(examples, params, self.iw_samples, self._sweep, count)
         low, high = tally.interval
         return Estimates(
             log_likelihood=tally.log_likelihood,
@@ -512,6 +535,7 @@ class _Sampler:
             refined_elbo_error=tally.elbo_error if self._within_family else unknown,
             refined_gap_error=tally.gap_error if self._within_family else unknown,
             elbo_error=own.distortion_error if self._closed_form else own.elbo_error,
+            refined=np.full(len(x), self._refined is not None),
         )
 
 

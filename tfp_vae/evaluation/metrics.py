@@ -303,6 +303,16 @@ METRICS: dict[str, Metric] = {
             refines=True,
         ),
         Metric(
+            key="refined_share",
+            label="proposals refined",
+            unit="of examples",
+            format=".3f",
+            definition="share of examples whose proposal was refined (only with `refine=auto`)",
+            meaning="the encoder's q(z\\|x) is not accurate enough for these",
+            places=_BOTH,
+            refines=True,
+        ),
+        Metric(
             key="settled_share",
             label="log p(x) known to the accuracy",
             unit="of examples",

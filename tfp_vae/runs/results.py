@@ -236,7 +236,7 @@ class _Evaluation:
         """Return K and the refinement. With an accuracy, also what each effort settled and which examples are left."""
         settled = self.settled
         if settled is None:
-            return {"iw_samples": self.plan.most_samples, "refine": full_name(self.plan.refine)}
+            return {"iw_samples": self.plan.most_samples, **refinement_keys(self.plan.refine, self.estimates)}
         counts = ((effort, *count) for effort, count in settled.counts.items() if count[0])
         return {
             "iw_samples": int(settled.iw_samples.max()),
@@ -438,7 +438,7 @@ def assess(
     seed, log_scale = seed_for(plan.seed, Purpose.EVALUATION), restored.measure.log_scale
     rungs, settled = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples})), None
     if plan.accuracy is None:
-        with stages("importance sampling", len(examples) * plan.most_samples) as progress:
+        with stages("importance sampling", samples_taken(len(examples), plan.most_samples, plan.refine)) as progress:
             estimates = estimate(
                 restored.vae,
                 examples.x,
@@ -522,6 +522,25 @@ def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None, re
     refine = "" if refined else "`refine=local` fits the proposal to each example, more effective than more samples. "
     check = ", and `ais_steps=1000` gives a bound without the encoder" if annealed is None else ""
     return f"{found} {refine}A richer posterior or a wider encoder makes the weights more even{check}."
+
+
+@check_keywords
+def samples_taken(examples: int, iw_samples: int, refine: Member | str) -> int:
+    """Return the number of importance samples that an estimate takes, including those of a pilot.
+
+    ```python
+    from tfp_vae.runs.results import samples_taken
+
+    samples_taken(10, 200, "auto")  # 3000, because 100 pilot samples of each example decide on the refinement
+    ```
+    """
+    return examples * (iw_samples + REFINEMENTS.resolve(refine).pilot_samples)
+
+
+def refinement_keys(refine: Member | str, estimates: Estimates) -> dict[str, Any]:
+    """Return the full name of a refinement, and the share of examples that it was used for if a pilot decides."""
+    share = {"refined_share": float(estimates.refined.mean())} if REFINEMENTS.resolve(refine).pilot_samples else {}
+    return {"refine": full_name(refine), **share}
 
 
 def unsettled_advice(settled: Settled, *, annealed: bool) -> str:
@@ -684,7 +703,7 @@ def score(
     result = {
         "num_examples": len(x),
         "iw_samples": iw_samples,
-        "refine": full_name(refine),
+        **refinement_keys(refine, estimates),
         "seed": seed,
         "execution": execution,
         **restored.measure.describe(),

@@ -140,6 +140,27 @@ def test_refined_scores_equal_those_of_a_refined_evaluation(here: Path, copied: 
     assert f"{evaluated['num_examples']} examples, K = 20, refined by local: 3 steps, seed 0" in said
 
 
+@pytest.mark.slow
+def test_examples_that_need_it_are_refined_and_counted(here: Path, copied: Run) -> None:
+    options = (
+        "--run",
+        copied.folder,
+        "--iw-samples",
+        200,
+        "--refine",
+        "auto:steps=3,accuracy=0.2",
+        "--no-plots",
+        *GRAPH,
+    )
+    said = call("score", *options, "--split", "test").stdout
+    evaluated = answer("evaluate", *options, "--per-example", "each.npz")
+    refined = np.load("each.npz")["refined"]
+    assert 0 < refined.sum() < len(refined)
+    assert evaluated["refined_share"] == pytest.approx(refined.mean())
+    assert f"proposals refined for {refined.sum():,} of {len(refined):,} examples" in said
+    assert "refined by auto: 3 steps if needed" in said
+
+
 def test_misspelt_refinement_suggests_the_nearest(copied: Run) -> None:
     said = call("score", "--run", copied.folder, "--refine", "lokal", code=2).stderr
     assert "Did you mean 'local'?" in said

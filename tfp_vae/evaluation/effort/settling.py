@@ -327,8 +327,7 @@ class _Search:
     def _record(self, effort: Effort, rows: np.ndarray, part: Estimates) -> None:
         """Take over the estimates of some rows."""
         if self._found is None:
-            nothing = Estimates(*(np.full((len(self._open), *column.shape[1:]), math.nan) for column in part))
-            self._found = nothing
+            self._found = Estimates.join([(np.isin(np.arange(len(self._open)), rows), part)])
         self._found = self._found.replace_rows(rows, part)
         self._last[rows] = self._efforts.index(effort)
         self._open[rows] = ~is_within(part, self._accuracy)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from tfp_vae.core.registry import Member, Table, check_keywords
+from tfp_vae.evaluation.proposals.auto import Auto
 from tfp_vae.evaluation.proposals.base import EncoderPosterior, Joint, Proposal, Refinement
 from tfp_vae.evaluation.proposals.laplace import Laplace
 from tfp_vae.evaluation.proposals.local import Local
@@ -16,6 +17,7 @@ from tfp_vae.evaluation.proposals.mixture import Mixture
 
 __all__ = [
     "REFINEMENTS",
+    "Auto",
     "EncoderPosterior",
     "Joint",
     "Laplace",
@@ -28,7 +30,7 @@ __all__ = [
 
 REFINEMENTS: Table[Refinement] = Table(
     "refinement",
-    {"none": EncoderPosterior, "local": Local, "laplace": Laplace, "mixture": Mixture},
+    {"none": EncoderPosterior, "local": Local, "laplace": Laplace, "mixture": Mixture, "auto": Auto},
     base=Refinement,
 )
 

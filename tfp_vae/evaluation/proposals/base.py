@@ -155,6 +155,22 @@ class Refinement(abc.ABC):
         """The work for each example in a few words, such as `50 steps`, or nothing."""
         return ""
 
+    @property
+    def pilot_samples(self) -> int:
+        """The number of samples of the encoder's q(z|x) that decide which examples are refined. 0 refines all."""
+        return 0
+
+    def is_needed(self, reach: np.ndarray, iw_samples: int) -> np.ndarray:
+        """Return whether to refine each example, bool [N], given the pilot's intervals.
+
+        Args:
+          reach: the distance from the pilot's estimate to the farther end of its interval, in nats, [N]. NaN if it is
+            unknown.
+          iw_samples: K.
+        """
+        del iw_samples
+        return np.ones(len(reach), bool)
+
     def check(self, vae: VAE) -> None:
         """Raise an error if this refinement cannot work with the families of a model.
 
