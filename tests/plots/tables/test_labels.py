@@ -108,8 +108,10 @@ def test_ticks_of_dates_name_them(days: float, form: str) -> None:
 
 
 def test_days_without_a_date_are_left_out() -> None:
-    ticks, texts = labels.date_ticks(-1e9, 1e9, 2.3, SIZE)
+    ticks, texts = found = labels.date_ticks(-3e6, 3e6, 2.3, SIZE)
     assert len(ticks) == len(texts) > 0
+    assert np.all((ticks > labels.DATE_RANGE[0]) & (ticks < labels.DATE_RANGE[1]))
+    assert np.all(gaps(found, 2.3 / 6e6) > 0.1)
 
 
 def test_numbers_of_words_are_fractions_of_the_last_index() -> None:

@@ -199,7 +199,9 @@ def percent_text(value: float, step: float) -> str:
 
 def date_ticks(low: float, high: float, width: float, size: float) -> Ticks:
     """Return ticks for days since 1970-01-01 whose labels have room on an axis of some inches."""
+    whole = (high - low) or 1.0
     low, high = max(low, DATE_RANGE[0]), min(high, DATE_RANGE[1])
+    width *= (high - low) / whole
     locator: Locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
     ticks = np.asarray(locator.tick_values(date_of(low), date_of(high)), np.float64)  # type: ignore[arg-type]
     ticks = ticks[(ticks >= low) & (ticks <= high)]

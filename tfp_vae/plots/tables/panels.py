@@ -84,7 +84,7 @@ class Panels:
         middle, room = (WIDTH / 2 - PAD - left) / inner, WIDTH - PAD
         if subtitle:
             text = fit_text(subtitle, room, TICK_SIZE)
-            axes.text(middle, 1 + 0.05 / self.height, text, transform=axes.transAxes, ha="center", fontsize=TICK_SIZE)
+            axes.text(middle, 1 + 0.08 / self.height, text, transform=axes.transAxes, ha="center", fontsize=TICK_SIZE)
         axes.set_title(
             fit_text(title, room, NAME_SIZE), fontsize=NAME_SIZE, pad=4 + 72 * LINE * bool(subtitle), y=1.0
         ).set_x(middle)
