@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import tfp_vae as tv
 from tests.helpers.commands import QUICK, answer, call, one_sentence, read_rows
 from tests.helpers.people import CITIES, HEADER, MODELLED, people, write_people
 from tfp_vae.runs.recipe import reload
@@ -167,3 +169,36 @@ def test_a_run_is_resumed(run: Run, tmp_path: Path) -> None:
     call("train", "--resume", "--run-dir", tmp_path / "run", "--epochs", 2, "--no-plots")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_a_doubtful_first_line_is_reported_once(tmp_path: Path) -> None:
+    path = tmp_path / "codes.csv"
+    path.write_text("".join(f"{i % 5}.5,{'ab'[i % 2]},{i % 3}\n" for i in range(40)))
+    said = call("train", "--dataset", path, "--run-dir", tmp_path / "run", *QUICK).stderr
+    assert said.count("is read as an example") == 1
+
+
+def test_pictures_show_all_columns_in_a_similar_range(run: Run) -> None:
+    config = run.config()
+    x = reload(config).train.x
+    shown = config.data.shown(x)
+    np.testing.assert_array_equal(np.isnan(shown), np.isnan(x))
+    assert np.nanmax(np.abs(shown)) < 8
+    assert np.nanmax(x) > 50
+
+
+def test_a_data_frame_is_built_fitted_and_saved_with_names_of_its_rows(tmp_path: Path) -> None:
+    frame = pd.DataFrame(people(), columns=HEADER).replace("", None)
+    frame["city"] = frame["city"].astype("category")
+    data = tv.data.load(frame, column={"age": "real"})
+    vae = tv.build(data, hidden=(8,))
+    tv.fit(vae, data, "iwae:mc_samples=2", epochs=1, execution="eager")
+    saved = tv.save(vae, tmp_path / "run")
+    stored = reload(saved.config())
+    assert stored.test.source_name(0) == data.test.source_name(0)
+    loaded = tv.load(tmp_path / "run")
+    first, second = (tv.log_likelihood(each, data.test, iw_samples=3, seed=0).estimates for each in (vae, loaded))
+    np.testing.assert_allclose(first.log_likelihood, second.log_likelihood, rtol=1e-6)
+    write_people(tmp_path / "new.csv", people(4, seed=2))
+    call("score", "--run", tmp_path / "run", "--data", tmp_path / "new.csv", *OPTIONS, "--out", tmp_path / "s.csv")
+    assert len(read_rows(tmp_path / "s.csv")) == 4

@@ -96,7 +96,7 @@ def build(
     scaling = data.scaling if data.profile.columns else "none"  # which the density of a column needs to know
     recipe = choose(data.profile, asked, open_choices=open_choices, scaling=scaling, dequantization=data.dequantization)
     for note in recipe.notes:
-        if note.setting in open_choices or (note.warns and note.setting == "likelihood"):
+        if note.setting in (*open_choices, "column") or (note.warns and note.setting == "likelihood"):
             logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", data.name, note.text)
     return build_model(recipe.model, data.event_shape, seed, data.train_mean)
 

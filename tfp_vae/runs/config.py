@@ -45,6 +45,7 @@ from tfp_vae.data.readers.sources import (
 from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.readers.words import join_names
 from tfp_vae.data.schema.columns import KINDS as COLUMN_KINDS
+from tfp_vae.data.schema.columns import Column as SchemaColumn
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
@@ -556,8 +557,12 @@ class DataConfig(BaseRecord):
         """Return values x [..., *event_shape] of a model as pictures show them.
 
         Standardized images and series are shown in the units of the source. The columns of a table stay standardized,
-        because they may differ in their units.
+        because they may differ in their units. The counts of a mixed table are mapped to a similar range.
         """
+        if self.reading.table is not None:
+            loc, spread = np.transpose([middle_and_spread(column) for column in self.reading.table.modelled])
+            is_scaled = self.standard["scale"] != 1
+            return np.asarray(np.where(is_scaled, x, (x - loc) / spread), np.float32)
         if self.features or self.scaling.name != "standard":
             return x
         examples = x.reshape(-1, *self.event_shape)
@@ -607,6 +612,13 @@ class DataConfig(BaseRecord):
         scaling = Member(self.scaling.name, {}) if "scaling" in self.learned else self.scaling
         noise = {} if self.noise is None else {"dequantization": self.dequantization}
         return {**own, **noise, "scaling": scaling, **reading}
+
+
+def middle_and_spread(column: SchemaColumn) -> tuple[float, float]:
+    """Return the location and the scale with which pictures show a column of a mixed table. Most keep their values."""
+    if column.kind != "count" or column.low is None or column.high is None or column.low == column.high:
+        return 0.0, 1.0
+    return (column.low + column.high) / 2, (column.high - column.low) / 4
 
 
 class ModelConfig(BaseRecord):

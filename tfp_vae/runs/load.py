@@ -129,6 +129,10 @@ def save(
 def _stored(data: Dataset) -> memoryview:
     """Return the content of the file of a run's data. A data set that no file can hold raises an error here."""
     parts = {split: getattr(data, split) for split in SPLITS}
+    for split, part in parts.items():
+        if part.ids and part.names is None:  # a row is named by its ids
+            names = np.array([part.source_name(row) for row in range(len(part))], np.str_)
+            parts[split] = dataclasses.replace(part, names=names)
     columns = {f"{name}_{split}": getattr(part, name) for split, part in parts.items() for name in COLUMNS}
     return arrays_bytes({name: x for name, x in columns.items() if x is not None})
 

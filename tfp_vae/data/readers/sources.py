@@ -465,9 +465,10 @@ def from_csv(path: Path, reading: Reading, again: bool) -> Source:
     except DataError as error:
         if only_numbers or not isinstance(error.__cause__, WordsFound) or not error.__cause__.are_columns:
             raise
-        return from_mixed_table(path, reading)
+        return from_mixed_table(path, reading.model_copy(update={"header": error.__cause__.header}))
     is_whole = only_numbers or not np.isnan(source.parts[WHOLE].x).any()
-    return source if is_whole else from_mixed_table(path, reading)
+    header = source.reading.header  # so that a warning about the first line is not printed twice
+    return source if is_whole else from_mixed_table(path, reading.model_copy(update={"header": header}))
 
 
 def from_numbers(path: Path, reading: Reading, again: bool) -> Source:

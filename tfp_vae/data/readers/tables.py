@@ -145,7 +145,12 @@ def read_csv(
         places, label = choose_columns(names, columns, label_column, path, None if again else drop_columns)
         if is_chosen and looks_like_names([head[place] for place in places], [[r[i] for i in places] for r in full]):
             logger.warning(MAY_BE_NAMES, path, shorten(head))
-        x, labels, lines = read_rows(rows, names, places, label, path, again)
+        try:
+            x, labels, lines = read_rows(rows, names, places, label, path, again)
+        except DataError as error:
+            if isinstance(error.__cause__, WordsFound):
+                error.__cause__.header = header
+            raise
     y, label_name = (None, None) if label is None else (labels_from_text(labels), names[label])
     return Columns(x, y, tuple(names[place] for place in places), lines, label_name, header)
 

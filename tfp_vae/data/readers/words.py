@@ -11,7 +11,7 @@ import math
 import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import DataError
@@ -57,11 +57,15 @@ class WordsFound(Exception):
 
     Args:
       columns: facts about each column of the table.
+
+    Attributes:
+      header: whether the first line of the file was read as names, once that is known.
     """
 
     def __init__(self, columns: Sequence[ColumnFacts]) -> None:
         super().__init__("the table has words")
         self.columns = tuple(columns)
+        self.header: Literal["auto", "yes", "no"] = "auto"
 
     @property
     def are_columns(self) -> bool:
