@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.files import dataset
 from tfp_vae.core.errors import DataError
-from tfp_vae.core.supports import BINARY, NOT_INFINITE, PRESENT, REAL, UNIT
+from tfp_vae.core.supports import BINARY, NOT_INFINITE, PRESENT, REAL, UNIT, by_column
 from tfp_vae.data.dataset import SPLITS, Dataset, Flaw, Split, check_split, first_flaw
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.scaling import scale
@@ -139,3 +139,10 @@ def test_large_values_in_all_rows_are_accepted() -> None:
     assert np.abs(scale(data, "standard").train.x).max() < 10
     with pytest.raises(DataError, match=r"numbers below 1e\+12 in size, found"):
         scale(data, "none").check_support(REAL, "Scale them.")
+
+
+def test_wrong_cell_of_a_table_is_named_with_the_values_of_its_column() -> None:
+    support = by_column({"age": REAL, "smoker": BINARY})
+    split = Split(np.array([[0.0, 1.0], [np.nan, 0.3]]))
+    with pytest.raises(DataError, match=r"expected values in \{0, 1\} in column 'smoker', found 0.3 in row 1 .*Fix it"):
+        check_split("x", split, support, "Fix it.", columns=["age", "smoker"])

@@ -18,6 +18,7 @@ __all__ = [
     "COUNTS",
     "FINITE",
     "LARGEST",
+    "MISSING_ADVICE",
     "NEAR_UNIT",
     "NOT_INFINITE",
     "OPEN_UNIT",
@@ -47,6 +48,10 @@ to the range."""
 
 LARGEST = np.float32(1e12)
 """Numbers of this size are too large for densities in single precision, because their squares would overflow."""
+
+
+MISSING_ADVICE = "Fill in missing values, remove their rows, or use `likelihood=columns`, which allows missing cells."
+"""How to fix missing values."""
 
 
 class Support(NamedTuple):
@@ -222,6 +227,7 @@ def check_values(name: str, x: np.ndarray, support: Support, advice: str) -> Non
     violation = first_violation(x, support)
     if violation is not None:
         where = f"found {violation.value:g} in row {violation.row}"
+        advice = MISSING_ADVICE if np.isnan(violation.value) else advice
         raise DataError(f"{name}: expected values in {support.describe(violation.element)}, {where}. {advice}")
 
 

@@ -352,10 +352,12 @@ def check_split(
     violation = first_violation(split.x, support)
     if violation is not None:
         remedy = advice if isinstance(advice, str) else advice()
-        named = columns is not None and len(columns) == split.x[:1].size and split.x.ndim == 2
+        named = not support.columns and columns is not None and len(columns) == split.x[:1].size and split.x.ndim == 2
         column = f", column {columns[violation.element[0]]!r}" if columns is not None and named else ""
         is_large = support is REAL and np.isfinite(violation.value)
-        expected = f"numbers below {LARGEST:g} in size" if is_large else f"values in {support.text}"
+        expected = (
+            f"numbers below {LARGEST:g} in size" if is_large else f"values in {support.describe(violation.element)}"
+        )
         where = split.source_name(violation.row)
         where += " (counted from 0)" if split.names is None and split.lines is None else ""
         raise DataError(f"{name}: expected {expected}, found {violation.value:g} in {where}{column}. {remedy}")

@@ -167,13 +167,15 @@ def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
     """Return the mean squared error of E[x'|z] at z = E_q[z|x], over examples and elements of x [N, *event_shape].
 
     It is in squared units of x as the model sees it. People find it easy to read, but training minimizes the
-    distortion, which also depends on the scale of p(x|z).
+    distortion, which also depends on the scale of p(x|z). Of a table, it is the average over columns of the error of
+    their observed cells. Words count by the distance of their numbers, so read it for tables of numbers only.
     """
-    x, total = vae.examples(x, "The reconstruction error", density=False), np.zeros([])
+    x, total, observed = vae.examples(x, "The reconstruction error", density=False), np.zeros([]), np.zeros([])
     for rows in slices(len(x), EXAMPLES_AT_ONCE):
         squares = (x[rows] - vae.decoder(vae.encoder.mean(x[rows], seed=seed)).mean()) ** 2
-        total = total + np.asarray(squares, np.float64).sum(axis=0)
-    return float(np.mean(total / len(x)))
+        total = total + np.nansum(np.asarray(squares, np.float64), axis=0)
+        observed = observed + np.sum(~np.isnan(np.asarray(x[rows])), axis=0)
+    return float(np.mean(total[observed > 0] / observed[observed > 0]))
 
 
 @check_keywords
