@@ -7,13 +7,16 @@ from typing import Any
 import click
 import numpy as np
 
-from tfp_vae.core.errors import DataError, DiskError
-from tfp_vae.core.files import write_bytes
+from tfp_vae.core.errors import DataError, DiskError, UsageError, cut
+from tfp_vae.core.files import user_path, write_bytes
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.loading import read
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.sources import FOLDER, READERS, Reading
 from tfp_vae.data.readers.words import WordsFound
+from tfp_vae.data.schema.guess import Overrides, guess_schema
+from tfp_vae.data.schema.layout import Schema
+from tfp_vae.data.schema.tables import TABLE_FILES, open_cells
 from tfp_vae.data.transforms.scaling import SCALINGS, choose_scaling
 from tfp_vae.runs.config import SETTINGS
 
@@ -30,6 +33,14 @@ MOST_CLASSES = 12
 
 SHOWN = 4
 """The most words of a column to show."""
+
+LONGEST_RANGE = 40
+"""The most characters of a column's range."""
+
+ALIKE = (
+    "All columns share one likelihood, because every cell is a number. To give each column one of its kind, save the "
+    "kinds with --write-schema FILE.toml and train with --schema FILE.toml."
+)
 
 LARGE = 1 << 36
 """Announce a search for duplicates that takes more than this many multiplications."""
@@ -74,6 +85,7 @@ def list_command(as_json: bool) -> None:
     examples=(
         "tfp-vae data inspect mnist",
         "tfp-vae data inspect table.csv --label-column class --out examples.png",
+        "tfp-vae data inspect people.csv --write-schema people.schema.toml",
     ),
 )
 @click.argument("dataset", type=options.DATASET)
@@ -86,12 +98,27 @@ def list_command(as_json: bool) -> None:
     type=options.PLACE,
     help="Picture of examples to write.  [default: none]",
 )
+@options.option(
+    "--write-schema",
+    group=options.OUTPUT,
+    metavar="FILE.toml",
+    type=options.PLACE,
+    help="File for the kinds of a table's columns, which you can edit.  [default: none]",
+)
 @options.json_option
 @options.debug_option
 def inspect_command(
-    dataset: str, data_dir: str | None, scaling: str | None, out: str | None, as_json: bool, **reading: object
+    dataset: str,
+    data_dir: str | None,
+    scaling: str | None,
+    out: str | None,
+    write_schema: str | None,
+    as_json: bool,
+    **reading: object,
 ) -> None:
     """Describe DATASET, a name or a path, and how to train on it.
+
+    Of a table, each column is listed with its kind, the reason, its range and its share of missing cells.
 
     If the data can be read but not used for training, the command prints its findings, then the reason, and exits
     with code 3. If it cannot write the picture, it exits with code 6.
@@ -101,33 +128,110 @@ def inspect_command(
         path = output.check_path(out, (".png",))
     except DiskError as error:  # raised after the findings are printed
         refusal = error
+    schema_path = output.check_path(write_schema, (".toml",), "--write-schema")
     raw = read_or_describe(dataset, data_dir, options.reading(reading), as_json=as_json)
-    from tfp_vae.runs.recipe import inspect
-
-    if sum(len(x) for x in raw.parts[1:]) * raw.train.x.size > LARGE:
-        console.notice("comparing held-out examples with training examples, which takes a while")
-    found = inspect(raw, scaling)
-    command = click.get_current_context().command
-    if found.get("assumed"):
-        found["assumed"] = console.with_options(found["assumed"], command)
-    found["doubts"] = [console.with_options(text, command) for text in found.get("doubts", ())]
-    if path is not None and np.isfinite(found["range"]["mean"]):
-        try:
+    schema = find_schema(dataset, raw, is_needed=schema_path is not None)
+    found = findings(raw, scaling, schema)
+    try:
+        if path is not None and np.isfinite(found["range"]["mean"]):
             write_bytes(path, plot_examples(raw, scaling))
             found["picture"] = str(path)
-        except DiskError as error:
-            refusal = error
-    if as_json:
-        console.print_json(found)
-    else:
-        lines = fact_lines(found) | (training_lines(found) if found["trainable"] else {"usable for training": "no"})
-        console.print_table([found["dataset"], ""], [[name, text] for name, text in lines.items() if text])
-        if "picture" in found:
-            click.echo(found["picture"])
+        if schema is not None and schema_path is not None:
+            schema.save(schema_path)
+            found["schema"] = str(schema_path)
+    except DiskError as error:
+        refusal = error
+    print_findings(found, schema, as_json=as_json)
     if not found["trainable"]:
         raise DataError(f"These data cannot be used for training: {found['problem']}")
     if refusal is not None:
         raise refusal
+
+
+def findings(raw: Dataset, scaling: str | None, schema: Schema | None) -> dict[str, Any]:
+    """Return the facts about a data set and its columns as a JSON object, with options in its sentences.
+
+    Args:
+      raw: before scaling.
+      scaling: the one that you chose, or None.
+      schema: the kinds of its columns, if it is a table.
+    """
+    from tfp_vae.runs.recipe import inspect
+
+    if sum(len(x) for x in raw.parts[1:]) * raw.train.x.size > LARGE:
+        console.notice("comparing held-out examples with training examples, which takes a while")
+    found, command = inspect(raw, scaling), click.get_current_context().command
+    if found.get("assumed"):
+        found["assumed"] = console.with_options(found["assumed"], command)
+    found["doubts"] = [console.with_options(text, command) for text in found.get("doubts", ())]
+    if schema is not None:
+        found["columns"] = [column.describe() for column in schema.columns]
+        found["mixed"] = raw.reading.table is not None
+    return found
+
+
+def print_findings(found: dict[str, Any], schema: Schema | None, *, as_json: bool) -> None:
+    """Print the facts about a data set, the columns of a table, and the paths of files that were written.
+
+    Args:
+      found: the facts.
+      schema: the kinds of the columns, if it is a table.
+      as_json: whether to print a JSON object.
+    """
+    if as_json:
+        console.print_json(found)
+        return
+    lines = fact_lines(found) | (training_lines(found) if found["trainable"] else {"usable for training": "no"})
+    console.print_table([found["dataset"], ""], [[name, text] for name, text in lines.items() if text])
+    if schema is not None:
+        click.echo()
+        console.print_table(*column_lines(schema))
+        if not found["mixed"]:
+            click.echo(ALIKE)
+    for each in ("picture", "schema"):
+        if each in found:
+            click.echo(found[each])
+
+
+def find_schema(dataset: str, raw: Dataset, *, is_needed: bool) -> Schema | None:
+    """Return the kinds of the columns of a table, or None for other data.
+
+    The kinds of a table of numbers are guessed, although training treats all of its columns alike.
+
+    Args:
+      dataset: the name or path.
+      raw: the data set.
+      is_needed: whether to raise the error of a guess that fails.
+
+    Raises:
+      UsageError: a schema is needed, but the data are no table in a file.
+    """
+    path = user_path(dataset)
+    if raw.reading.table is not None:
+        return raw.reading.table
+    if not TABLE_FILES.search(path.name) or not path.is_file():
+        if is_needed:
+            raise UsageError("--write-schema needs a table, such as a .csv file.")
+        return None
+    settings = raw.reading
+    dropped = tuple(settings.drop_columns or ()) + ((settings.label_column,) if settings.label_column else ())
+    try:
+        overrides = Overrides(header=settings.header, drop_columns=dropped)
+        return guess_schema(open_cells(path, overrides), overrides)
+    except DataError:
+        if is_needed:
+            raise
+        return None
+
+
+def column_lines(schema: Schema) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of a table with the columns of a schema."""
+    rows = []
+    for column in schema.columns:
+        missing = f"{column.share_missing:.1%}" if column.share_missing else ""
+        doubts = f", of which {', '.join(column.suspicious)} may mark missing cells" if column.suspicious else ""
+        rows.append([column.name, column.kind, cut(column.span, LONGEST_RANGE), missing, f"{column.reason}{doubts}"])
+    return ["column", "kind", "range", "missing", "reason"], rows
 
 
 def read_or_describe(dataset: str, data_dir: str | None, reading: Reading, *, as_json: bool) -> Dataset:

@@ -335,7 +335,7 @@ class TestWrongInput:
             ("objects.npy", np.array([{}, []], dtype=object), "found an object array"),
             ("nan.npy", np.where(np.arange(60).reshape(20, 3) == 31, np.nan, 0), "found nan in row"),
             ("grey.npy", np.arange(60.0).reshape(20, 3) * 255 / 59, "Choose --scaling divided:by=255"),
-            ("table.xlsx", np.zeros((20, 3)), "expected an .npy file, an .npz file, a .csv or .tsv file"),
+            ("table.xlsx", np.zeros((20, 3)), "expected an .npy file, an .npz file, a .csv, .tsv or .txt file"),
             ("table.csv", np.zeros((20, 3)), "not a readable CSV file"),
             ("strings.npy", np.array([["a", "b"]] * 20), "expected an array of numbers"),
         ],

@@ -86,7 +86,7 @@ def test_inspect_prints_its_findings_without_a_writable_picture(place: str, here
 
 
 def test_inspect_explains_why_data_cannot_be_trained_on(here: Path) -> None:
-    Path("t.csv").write_text("a,b\n" + "1,2\n" * 20 + "NA,3\n")
+    Path("t.csv").write_text("a,b\n" + "1,2\n" * 20 + "inf,3\n")
     result = call("data", "inspect", "t.csv", "--out", "t.png", code=3)
     assert "cannot be used for training: t.csv" in one_sentence(result)
     assert "1, in 1 of 21 examples, first in" in result.stdout

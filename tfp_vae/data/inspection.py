@@ -150,6 +150,8 @@ def find_duplicates(data: Dataset, split: str) -> Duplicates:
     multiplications. Otherwise, a seeded sample of the held-out examples represents all, and `left_out` counts the rest.
     Rows are compared in blocks, so memory does not grow with the number or the size of the examples.
 
+    A missing cell counts as the mean of its column.
+
     Held-out examples that are also in the training data make log p(x) look better than it is. Near ones may be copies,
     or two pictures of one thing.
 
@@ -159,6 +161,9 @@ def find_duplicates(data: Dataset, split: str) -> Duplicates:
     """
     train, held_out = data.train, data.splits[split]
     a, b = train.x.reshape(len(train), -1), held_out.x.reshape(len(held_out), -1)
+    if np.isnan(a.sum() + b.sum()):  # missing cells of a mixed table
+        means = np.nan_to_num(np.nanmean(np.vstack([a, np.zeros_like(a[:1])]), axis=0))
+        a, b = np.where(np.isnan(a), means, a), np.where(np.isnan(b), means, b)
     if train.x.ndim == 2:
         spread = a.std(axis=0)
         spread = np.where(spread > 0, spread, 1)

@@ -36,10 +36,10 @@ from tfp_vae.data.readers.sources import (
     check_examples,
     flat_labels,
     from_arrays,
-    from_mixed_table,
+    from_frame,
     shape_images,
 )
-from tfp_vae.data.readers.tables import Header, choose_columns, labels_from_objects
+from tfp_vae.data.readers.tables import Header, labels_from_objects
 from tfp_vae.data.schema.layout import Schema
 from tfp_vae.data.splits import from_source
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, add_noise
@@ -276,7 +276,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
     if foreign:
         raise UsageError(f"`{foreign[0]}` has no effect on {text}. Leave it out.")
     if name == "table":
-        found = read_frame(source, reading)
+        found = from_frame(source, reading)
     elif isinstance(source, Mapping):
         keys = {str(key): key for key in source}
         found = from_arrays(
@@ -315,23 +315,3 @@ def as_array(values: Array, name: str) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise DataError(f"{name}: expected an array, found lists of several lengths. Pad or cut them.") from error
-
-
-def read_frame(frame: DataFrame, reading: Reading) -> Source:
-    """Return the rows of a DataFrame, and the reading with the names of its columns, as for a CSV file."""
-    if reading.given() & SCHEMA or reading.table is not None:
-        return from_mixed_table(frame, reading)
-    names = list(map(str, frame.columns))
-    places, label = choose_columns(names, reading.columns, reading.label_column, "table", reading.drop_columns)
-    wanted, features = tuple(names[place] for place in places), frame.iloc[:, places]
-    y = None if label is None else frame.iloc[:, label].to_numpy()
-    is_mixed = any(getattr(kind, "kind", "O") not in "fiub" for kind in features.dtypes) or features.isna().any(
-        axis=None
-    )
-    if is_mixed and reading.image_shape is None:
-        return from_mixed_table(frame, reading)
-    x = features.to_numpy(dtype=np.float64, na_value=np.nan)
-    if label is not None and y is not None and y.dtype.kind not in "iu":  # float, for example, if one is missing
-        y = labels_from_objects(frame.iloc[:, label].astype(object).to_numpy(), "table")
-    known = {"columns": wanted, "label_column": None if label is None else names[label]}
-    return Source({WHOLE: Examples(x, y)}, reading.model_copy(update=known))

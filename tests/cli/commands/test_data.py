@@ -39,7 +39,7 @@ def test_list_names_every_data_set_and_every_kind_of_file() -> None:
     assert "--label-column" in text
     taken = ["column", "columns", "drop_columns", "header", "id_column", "image_shape", "label_column", "missing"]
     taken = sorted([*taken, "schema_file"])
-    assert {"kind": "a .csv or .tsv file", "options": taken} in found["own"]
+    assert {"kind": "a .csv, .tsv or .txt file", "options": taken} in found["own"]
 
 
 @pytest.mark.parametrize("name", ["a\0b.npy", f"{'n' * 256}.npy", "~nobody-at-all/a.npy", "caf\udce9.npy"])

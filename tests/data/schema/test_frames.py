@@ -10,7 +10,7 @@ import pytest
 
 from tfp_vae.core.errors import DataError
 from tfp_vae.data.schema import read_table
-from tfp_vae.data.schema.frames import frame_cells, read_parquet
+from tfp_vae.data.schema.frames import frame_cells, load_parquet
 
 FRAME = pd.DataFrame(
     {
@@ -74,7 +74,7 @@ def test_observed_cells_return_in_the_texts_of_the_frame() -> None:
 def test_parquet_gives_the_same_table(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     FRAME.to_parquet(tmp_path / "t.parquet")
-    cells = read_parquet(tmp_path / "t.parquet")
+    cells = frame_cells(load_parquet(tmp_path / "t.parquet"))
     assert {name: cells.column(name).tolist() for name in cells.names} == TEXTS
     assert cells.hints == frame_cells(FRAME).hints
 
@@ -83,7 +83,7 @@ def test_a_damaged_parquet_file_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     (tmp_path / "t.parquet").write_bytes(b"PAR1 broken PAR1")
     with pytest.raises(DataError, match="not a readable Parquet file"):
-        read_parquet(tmp_path / "t.parquet")
+        load_parquet(tmp_path / "t.parquet")
 
 
 @pytest.mark.parametrize(

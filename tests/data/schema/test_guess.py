@@ -158,6 +158,7 @@ def test_revision_replaces_chosen_columns_and_keeps_the_rest() -> None:
     assert revised["age"].levels == ("1", "2", "3")
     assert revised["x"].kind == schema["x"].kind
     assert np.isnan(revised.encode(table)[1, 1])
+    assert (revised["x"].low, revised["x"].share_missing) == (0.25, 0.25)
     assert revise(schema, table, Overrides()) == schema
 
 

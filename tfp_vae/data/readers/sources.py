@@ -34,6 +34,7 @@ from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.readers.words import WordsFound
 from tfp_vae.data.schema.columns import KINDS as COLUMN_KINDS
 from tfp_vae.data.schema.columns import Column as SchemaColumn
+from tfp_vae.data.schema.frames import load_parquet
 from tfp_vae.data.schema.guess import Overrides
 from tfp_vae.data.schema.layout import Schema
 from tfp_vae.data.schema.tables import read_table
@@ -526,6 +527,45 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading) -> Source:
     return Source({WHOLE: examples}, reading.model_copy(update=found))
 
 
+def from_parquet(path: Path, reading: Reading, again: bool) -> Source:
+    """Read a Parquet file like a DataFrame, see `from_frame`."""
+    if reading.table is not None or reading.given() & SCHEMA:
+        return from_mixed_table(path, reading)
+    return from_frame(load_parquet(path), reading, path, again)
+
+
+def from_frame(frame: DataFrame, reading: Reading, path: Path | None = None, again: bool = False) -> Source:
+    """Return the rows of a DataFrame, and the reading with the names of its columns, as for a CSV file.
+
+    Args:
+      frame: one row per example. With other values than numbers, or missing cells, it is a mixed table.
+      reading: how it is read.
+      path: the file that it comes from, if there is one.
+      again: whether these are new data for a run. Then the column of labels may be absent.
+    """
+    if reading.given() & SCHEMA or reading.table is not None:
+        return from_mixed_table(path or frame, reading)
+    name = "table" if path is None else str(path)
+    names, label_column = list(map(str, frame.columns)), reading.label_column
+    if again and label_column not in names:
+        label_column = None
+    dropped = None if again else reading.drop_columns
+    places, label = tables.choose_columns(names, reading.columns, label_column, name, dropped)
+    features = frame.iloc[:, places]
+    is_mixed = any(getattr(kind, "kind", "O") not in "fiub" for kind in features.dtypes)
+    if (is_mixed or bool(features.isna().any(axis=None))) and reading.image_shape is None:
+        return from_mixed_table(path or frame, reading)
+    y = None
+    if label is not None:
+        y = frame.iloc[:, label].to_numpy()
+        if y.dtype.kind not in "iu":  # float, for example, if one is missing
+            y = tables.labels_from_objects(frame.iloc[:, label].astype(object).to_numpy(), name)
+    x = features.to_numpy(dtype=np.float64, na_value=np.nan)
+    wanted = tuple(names[place] for place in places)
+    known = {"columns": wanted, "label_column": reading.label_column if label is None else names[label]}
+    return Source({WHOLE: Examples(x, y)}, reading.model_copy(update=known))
+
+
 def leave_out(column: SchemaColumn) -> SchemaColumn:
     """Return a column that is not modelled, because it is not among the columns to learn from."""
     return column.model_copy(update={"kind": "dropped", "reason": "not among the columns to learn from"})
@@ -583,7 +623,8 @@ FOLDER = Reader("a folder of images", from_folder, frozenset({"split_folders", "
 READERS: dict[str, Reader] = {
     r"\.npy$": Reader("an .npy file", from_npy, ROWS),
     r"\.npz$": Reader("an .npz file", from_npz, ROWS | {"arrays"}),
-    r"\.[ct]sv(\.gz)?$": Reader("a .csv or .tsv file", from_csv, TABLE),
+    r"\.([ct]sv|txt|tab)(\.gz)?$": Reader("a .csv, .tsv or .txt file", from_csv, TABLE),
+    r"\.parquet$": Reader("a .parquet file", from_parquet, TABLE - {"header"}),
     r"\.amat(\.gz)?$": Reader("an .amat file", from_amat, ROWS),
     r"([.-]idx\d?([.-]ubyte)?|-ubyte)(\.gz)?$": Reader("an idx file", from_idx),
 }

@@ -54,6 +54,9 @@ MOST_COLUMNS = 1 << 20
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """The first bytes of a text in UTF-16, as Excel writes it."""
 
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+"""The first line by which Excel tells the delimiter."""
+
 MOST_UNPACKED = 1 << 30
 """The most bytes of a gzipped table, unpacked."""
 
@@ -123,10 +126,13 @@ def read_csv(
     malformed = (csv.Error, UnicodeError)
     with name_errors(path, malformed, "CSV file in UTF-8"), open_text(path) as stream:
         first = stream.readline()  # which decides the delimiter, because later lines may have commas in quotes
-        stream.seek(0)
-        delimiter = "\t" if re.search(r"\.tsv(\.gz)?$", path.name, re.IGNORECASE) else max(DELIMITERS, key=first.count)
+        excel = SEPARATOR_LINE.match(first)
+        if not excel:
+            stream.seek(0)
+        has_tabs = re.search(r"\.(tsv|tab)(\.gz)?$", path.name, re.IGNORECASE)
+        delimiter = "\t" if has_tabs else excel[1] if excel else max(DELIMITERS, key=first.count)
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
-        rows: Iterator[tuple[int, list[str]]] = ((reader.line_num, row) for row in reader if row)
+        rows: Iterator[tuple[int, list[str]]] = ((reader.line_num + bool(excel), row) for row in reader if row)
         line, head = next(rows, (0, []))
         if not head or len(head) > MOST_COLUMNS:
             raise DataError(f"{path}: expected a table with 1 to {MOST_COLUMNS:,} columns, found {len(head)}.")

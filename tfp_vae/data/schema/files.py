@@ -20,6 +20,7 @@ from tfp_vae.data.readers.tables import (
     HEADER_FOUND,
     MOST_COLUMNS,
     NO_HEADER_FOUND,
+    SEPARATOR_LINE,
     Header,
     is_number,
     names_columns,
@@ -39,9 +40,6 @@ SAMPLE = 1 << 16
 
 BLOCK = 4_096
 """The rows that are turned into columns at once."""
-
-SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
-"""The first line by which Excel tells the delimiter."""
 
 COMMA_NUMBER = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
 

@@ -16,7 +16,7 @@ from tfp_vae.data.schema.numerals import EXACT
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-__all__ = ["frame_cells", "read_parquet"]
+__all__ = ["frame_cells", "load_parquet"]
 
 
 def frame_cells(frame: DataFrame, source: str = "table") -> Cells:
@@ -97,8 +97,8 @@ def moment_texts(series: Series) -> tuple[list[str], str]:
     return moments.dt.strftime(form).fillna("").astype(str).tolist(), form
 
 
-def read_parquet(path: Path) -> Cells:
-    """Return the cells of a Parquet file.
+def load_parquet(path: Path) -> DataFrame:
+    """Return a Parquet file as a DataFrame.
 
     Raises:
       DataError: the file is missing or damaged, or the package pyarrow is not installed.
@@ -112,6 +112,4 @@ def read_parquet(path: Path) -> Cells:
         ) from error
     with name_errors(path, (pa.ArrowException,), "Parquet file"):
         frame = parquet.read_table(path).to_pandas()
-    if frame.index.name is not None:
-        frame = frame.reset_index()
-    return frame_cells(frame, str(path))._replace(delimiter="")
+    return frame if frame.index.name is None else frame.reset_index()

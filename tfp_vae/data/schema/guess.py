@@ -225,10 +225,12 @@ def revise(schema: Schema, cells: Cells, overrides: Overrides) -> Schema:
       DataError: there is no such column, or its cells do not fit the kind.
     """
     chosen = overrides.kinds(cells.names, cells.source)
-    columns = {
-        column.name: column.model_copy(update={"missing": tuple(dict.fromkeys((*column.missing, *overrides.missing)))})
-        for column in schema.columns
-    }
+    columns, problems = {column.name: column for column in schema.columns}, list[str]()
+    if overrides.missing:
+        for name in columns.keys() & set(cells.names):
+            columns[name] = with_missing(columns[name], overrides.missing, cells, problems)
+    if problems:
+        raise list_problems(cells.source, problems, "Correct these cells, or change the schema.")
     if chosen:
         places = [place for place, name in enumerate(cells.names) if name in chosen]
         names, texts = tuple(cells.names[i] for i in places), tuple(cells.columns[i] for i in places)
@@ -236,6 +238,22 @@ def revise(schema: Schema, cells: Cells, overrides: Overrides) -> Schema:
         revised = guess_schema(cells._replace(names=names, columns=texts), fresh)
         columns.update({column.name: column for column in revised.columns})
     return schema.model_copy(update={"columns": tuple(columns.values())})
+
+
+def with_missing(column: Column, missing: Sequence[str], cells: Cells, problems: list[str]) -> Column:
+    """Return a column with more texts that mark missing cells, and the range of the other cells.
+
+    Args:
+      column: the column.
+      missing: the texts.
+      cells: the table that has it.
+      problems: gets the cells that the column cannot hold.
+    """
+    column = column.model_copy(update={"missing": tuple(dict.fromkeys((*column.missing, *missing)))})
+    found = column.distinct(cells.column(column.name))
+    share = float(np.mean(found.codes < 0)) if len(found.codes) else 0.0
+    column = column.model_copy(update={"share_missing": share, "suspicious": ()})
+    return with_range(column, found, cells, problems)[0]
 
 
 def get_words(hint: Mapping[str, object]) -> tuple[str, ...]:

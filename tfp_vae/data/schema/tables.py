@@ -16,7 +16,7 @@ from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.schema.cells import Cells
 from tfp_vae.data.schema.files import read_cells
-from tfp_vae.data.schema.frames import frame_cells, read_parquet
+from tfp_vae.data.schema.frames import frame_cells, load_parquet
 from tfp_vae.data.schema.guess import Overrides, guess_schema, notices, revise
 from tfp_vae.data.schema.layout import Schema
 
@@ -107,6 +107,6 @@ def open_cells(source: str | os.PathLike[str] | DataFrame, overrides: Overrides,
         expected = "a .csv, .tsv, .txt, .tab or .parquet file"
         raise DataError(f"{path}: expected {expected}, found another name. Save it as one of them.")
     if kind[1].lower() == "parquet":
-        return read_parquet(path)
+        return frame_cells(load_parquet(path), str(path))
     is_numbered = schema is not None and schema.header == "no"
     return read_cells(path, overrides.header, is_numbered=is_numbered)
