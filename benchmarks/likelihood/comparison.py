@@ -17,7 +17,7 @@ from tfp_vae.evaluation.importance import Estimates, Estimator, summarize
 from tfp_vae.evaluation.proposals import REFINEMENTS
 
 UNREFINED_SAMPLES, REFINED_SAMPLES = 1_000, 200
-"""K without refinement and with it. Refining costs about as much as 1,100 samples, so both take similar times."""
+"""K without refinement and with it. Refining costs about as much as 1,000 samples, so both take similar times."""
 
 ERRORS = 2
 """An estimate agrees with annealing if it is lower by at most this many standard errors of the difference."""

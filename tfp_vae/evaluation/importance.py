@@ -563,7 +563,7 @@ class _Proposal:
         """Return the compiled functions for the chunk that fits into memory, as far as it is known."""
         at_once = self._chunk, self._rows
         fit = compile_for(self._vae, fit_proposal, self._refinement, *at_once, execution=self._execution)
-        fixed = self._refinement, self._live, *at_once
+        fixed = self._refinement.sampler, self._live, *at_once
         return fit, compile_for(self._vae, weigh_tiles, *fixed, execution=self._execution)
 
     def weigh(

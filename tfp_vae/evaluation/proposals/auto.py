@@ -54,6 +54,11 @@ class Auto(Refinement):
         return Local(steps=self.steps)
 
     @property
+    def sampler(self) -> Refinement:
+        """The sampler of `local`."""
+        return self.local.sampler
+
+    @property
     def effort(self) -> str:
         """The number of steps."""
         return f"{self.local.effort} if needed"

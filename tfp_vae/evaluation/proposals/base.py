@@ -171,6 +171,11 @@ class Refinement(abc.ABC):
         del iw_samples
         return np.ones(len(reach), bool)
 
+    @property
+    def sampler(self) -> Refinement:
+        """The refinement whose `draw_each` takes the samples. Evaluation compiles that of equal samplers once."""
+        return self
+
     def check(self, vae: VAE) -> None:
         """Raise an error if this refinement cannot work with the families of a model.
 

@@ -82,7 +82,7 @@ class Laplace(Refinement):
 
     starts: Annotated[int, pydantic.Field(ge=1, le=MEAN_SAMPLES + 1)] = field(default=2, kw_only=True)
     steps: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] = field(default=200, kw_only=True)
-    degrees: Annotated[int, pydantic.Field(ge=1, le=1_000)] = field(default=10, kw_only=True)
+    degrees: Annotated[int, pydantic.Field(ge=1, le=1_000)] = field(default=5, kw_only=True)
 
     @property
     def effort(self) -> str:
@@ -172,28 +172,32 @@ class Climb(NamedTuple):
     active: Tensor
 
     @classmethod
-    def start(cls, joint: Joint, z: Tensor, variance: Tensor) -> Climb:
-        """Return searches at z [S, B, D] that expect the given variance of p(z|x), [B, D]."""
-        value, slope = joint.value_and_slope(z)
+    def start(cls, z: Tensor, variance: Tensor) -> Climb:
+        """Return searches at z [S, B, D] that expect the given variance of p(z|x), [B, D].
+
+        Their first step stays in place, and only evaluates log p(x, z).
+        """
         inverse = tf.repeat(tf.linalg.diag(variance)[tf.newaxis], z.shape[0], axis=0)
-        return cls(z, value, slope, inverse, tf.ones_like(value), tf.math.is_finite(value))
+        unknown = tf.fill(tf.shape(z)[:-1], z.dtype.as_numpy_dtype(-math.inf))
+        return cls(z, unknown, tf.zeros_like(z), inverse, tf.ones_like(unknown), tf.ones_like(unknown, tf.bool))
 
     def climb(self, joint: Joint) -> Climb:
         """Return the state after one step of each search, which shortens the step if it does not rise enough."""
         direction = tf.linalg.matvec(self.inverse, self.slope)
         promise = tf.reduce_sum(direction * self.slope, axis=-1)
-        active = self.active & (promise > 2 * TOLERANCE) & (self.size > SHORTEST)
+        active = self.active & ((promise > 2 * TOLERANCE) | tf.math.is_inf(self.value)) & (self.size > SHORTEST)
         step = tf.where(active, self.size, 0)[..., tf.newaxis] * direction
         value, slope = joint.value_and_slope(self.z + step)
         rounding = 8 * np.finfo(value.dtype.as_numpy_dtype).eps * tf.abs(self.value)
         rises = active & (value >= self.value + RISE * self.size * promise - rounding)  # false for NaN
-        rises &= tf.reduce_all(tf.math.is_finite(slope), axis=-1)
+        rises &= tf.math.is_finite(value) & tf.reduce_all(tf.math.is_finite(slope), axis=-1)
         inverse = update(self.inverse, step, self.slope, slope, self.size)
+        moves = (rises & (promise > 0))[..., tf.newaxis, tf.newaxis]
         return Climb(
             z=tf.where(rises[..., tf.newaxis], self.z + step, self.z),
             value=tf.where(rises, value, self.value),
             slope=tf.where(rises[..., tf.newaxis], slope, self.slope),
-            inverse=tf.where(rises[..., tf.newaxis, tf.newaxis], inverse, self.inverse),
+            inverse=tf.where(moves, inverse, self.inverse),
             size=tf.where(rises, tf.ones_like(value), SHORTER * self.size),
             active=active,
         )
@@ -233,9 +237,9 @@ def highest_points(joint: Joint, z: Tensor, variance: Tensor, steps: int) -> tup
       variance: the expected variance of p(z|x), which sets the first step, [B, D].
       steps: most steps of each search. The loop ends with the last search of the batch.
     """
-    loop = tf.constant(0), Climb.start(joint, z, variance)
+    loop = tf.constant(0), Climb.start(z, variance)
     _, climb = tf.while_loop(
-        lambda t, climb: (t < steps) & tf.reduce_any(climb.active),
+        lambda t, climb: (t <= steps) & tf.reduce_any(climb.active),
         lambda t, climb: (t + 1, climb.climb(joint)),
         loop,
         parallel_iterations=1,
