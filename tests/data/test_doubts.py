@@ -30,6 +30,8 @@ class TestPlaceholders:
         x[:40, :2] = x[30:60, 2:] = -200.0
         (found,) = Doubt.find(table(x, ("CO", "NO", "O3")))
         assert found.text.startswith("-200 occurs up to 40 times in 3 of the columns ('CO', 'NO', 'O3'), far from")
+        assert found.text.endswith("If it marks missing values, set `missing=-200`.")
+        assert found.setting == "missing"
 
     def test_reports_a_number_far_from_the_rest_of_one_column(self, rng: np.random.Generator) -> None:
         x = rng.normal([20.0, 5.0], [2.0, 1.0], size=(400, 2))

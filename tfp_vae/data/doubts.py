@@ -16,6 +16,7 @@ from tfp_vae.core.display import list_names
 from tfp_vae.data.profile import Ends, Facts
 from tfp_vae.data.readers.roles import LABEL_WORDS
 from tfp_vae.data.readers.words import join_names, name_setting
+from tfp_vae.data.schema.suspicious import LEAST_REPEATS, LEAST_REST, NINES, ROUND
 from tfp_vae.data.transforms.scaling import PIXEL
 
 if TYPE_CHECKING:
@@ -31,18 +32,6 @@ MOST_CLASSES = 100
 
 LEAST_SIDE = 8
 """The smallest side of images that the columns of a table may hold."""
-
-LEAST_REPEATS = 3
-"""A placeholder occurs at least this many times in a column."""
-
-LEAST_REST = 0.05
-"""The smallest share of other values in a column with a placeholder. With fewer, the column may be sparse."""
-
-NINES = frozenset({99.0, 999.0, 9_999.0, 99_999.0, 999_999.0})
-"""Positive placeholders. Negative whole numbers may be placeholders too."""
-
-ROUND = -9.0
-"""A number at or below this is a placeholder if it is the least of several columns of positive numbers."""
 
 
 class Doubt(NamedTuple):
@@ -171,13 +160,12 @@ def find_placeholders(raw: Dataset) -> Iterator[Doubt]:
             places = np.flatnonzero((marked & (ends.value == value)).ravel())
             most = int(ends.count.ravel()[places].max())
             listed = list_names([repr(feature_name(raw.reading.columns, place)) for place in places])
-            kind = "columns" if raw.reading.columns else "elements"
-            yield Doubt(
-                "dataset",
-                f"{sign * value:g} occurs up to {most:,} times in {len(places):,} of the {kind} "
-                f"({listed}), far from their other values. If it marks missing values, remove those "
-                "rows or fill them in.",
-            )
+            text = f"{sign * value:g} occurs up to {most:,} times in {len(places):,} of the"
+            setting, kind, remedy = "dataset", "elements", "remove those rows or fill them in"
+            if raw.reading.columns:
+                setting, kind, remedy = "missing", "columns", f"set `missing={sign * value:g}`"
+            rest = f"{kind} ({listed}), far from their other values. If it marks missing values, {remedy}."
+            yield Doubt(setting, f"{text} {rest}")
 
 
 def placeholders_of(facts: Facts, ends: Ends, others: Ends, sign: float) -> np.ndarray:
