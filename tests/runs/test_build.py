@@ -66,6 +66,23 @@ def test_the_decoder_starts_at_the_mean_of_the_data() -> None:
     np.testing.assert_allclose(vae.decoder(np.zeros((1, 2), np.float32)).mean()[0], mean, atol=1e-5)
 
 
+def test_the_decoder_of_a_table_starts_at_the_distributions_of_its_columns() -> None:
+    rows = np.array([[1.0, 0], [3, 0], [np.nan, 1], [2, 0.5], [2, 0]])
+    columns = {"a": "normal:scale=per-element", "b": "categorical:levels=3"}
+    likelihood = {"name": "columns", "columns": columns, "missing": True}
+    vae = build_model(small_model(likelihood=likelihood, encoder_input="columns"), (2,), rows=rows)
+    p = vae.decoder(np.zeros((1, 2), np.float32))
+    np.testing.assert_allclose(p.column(0).mean(), [2], rtol=1e-5)
+    np.testing.assert_allclose(p.column(0).stddev(), [np.std([1, 3, 2, 2])], rtol=1e-5)
+    np.testing.assert_allclose(np.exp(p.column(1).log_prob(np.float32([0]))), [3.5 / 6.5], rtol=1e-5)
+    assert vae.encoder(rows.astype(np.float32)).batch_shape == (5,)
+
+
+def test_features_of_columns_need_that_likelihood() -> None:
+    with pytest.raises(UsageError, match="`encoder_input=columns` needs `likelihood=columns`, found bernoulli"):
+        build_model(small_model(encoder_input="columns"), SHAPE)
+
+
 def test_the_encoder_of_counts_sees_their_logarithms() -> None:
     counts = np.random.default_rng(0).poisson(50.0, (3, *SHAPE)).astype(np.float32)
     plain, logs = (build_model(small_model(encoder_input=name), SHAPE).encoder for name in ("values", "log1p"))

@@ -98,11 +98,17 @@ def build(
     for note in recipe.notes:
         if note.setting in (*open_choices, "column") or (note.warns and note.setting == "likelihood"):
             logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", data.name, note.text)
-    return build_model(recipe.model, data.event_shape, seed, data.train_mean)
+    return build_model(recipe.model, data.event_shape, seed, data.train_mean, data.train.x)
 
 
 @check_keywords
-def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0, data_mean: Array | None = None) -> VAE:
+def build_model(
+    model: ModelConfig,
+    event_shape: tuple[int, ...],
+    seed: int = 0,
+    data_mean: Array | None = None,
+    rows: Array | None = None,
+) -> VAE:
     """Return a VAE with initial weights.
 
     Encoder, decoder, posterior and prior draw their weights with seeds of their own, so another prior leaves the
@@ -119,6 +125,7 @@ def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0,
       seed: seeds the weights.
       data_mean: the mean of the training data, `event_shape`. The decoder's output starts there. You do not need it if
         you restore the weights afterwards.
+      rows: the training data of a table whose columns differ. The decoder's output starts at their distributions.
     """
     from tfp_vae.model.vae import VAE, Decoder, Encoder
 
@@ -128,6 +135,9 @@ def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0,
     posterior = POSTERIORS.build(model.posterior, model.latent_dim, seed=posterior_seed, dtype=model.dtype)
     likelihood = LIKELIHOODS.build(model.likelihood, event_shape, dtype=model.dtype)
     mean = np.zeros(event_shape) if data_mean is None else np.asarray(data_mean)
+    start = likelihood.initial_params(mean)
+    if isinstance(likelihood, Columns) and rows is not None:
+        start = likelihood.initial_marginals(rows)
     sees: str | Columns = model.encoder_input
     input_shape = event_shape
     if sees == "columns":
@@ -140,7 +150,7 @@ def build_model(model: ModelConfig, event_shape: tuple[int, ...], seed: int = 0,
         model.decoder,
         (model.latent_dim,),
         likelihood.params_size,
-        output_bias=likelihood.initial_params(mean),
+        output_bias=start,
         seed=decoder_seed,
         image_shape=event_shape,
         dtype=model.dtype,
@@ -186,7 +196,9 @@ _SETTINGS: weakref.WeakKeyDictionary[VAE, tuple[ModelConfig, tuple[weakref.ref[o
 
 
 @check_keywords
-def build_from_config(config: RunConfig, data_mean: Array | None = None, *, builder: Builder | None = None) -> VAE:
+def build_from_config(
+    config: RunConfig, data_mean: Array | None = None, rows: Array | None = None, *, builder: Builder | None = None
+) -> VAE:
     """Return the VAE that the config of a run describes, with its initial weights.
 
     ```python
@@ -196,7 +208,7 @@ def build_from_config(config: RunConfig, data_mean: Array | None = None, *, buil
 
     Args:
       config: the config.
-      data_mean: see `build_model`.
+      data_mean, rows: see `build_model`.
       builder: the function that builds a hand-built VAE. By default the config names it.
 
     Raises:
@@ -207,7 +219,7 @@ def build_from_config(config: RunConfig, data_mean: Array | None = None, *, buil
     if not isinstance(model, HandBuiltModel):
         if builder is not None:
             raise UsageError("`builder` is for runs of hand-built VAEs. The config of this run describes its VAE.")
-        return build_model(model, config.data.event_shape, config.training.seed, data_mean)
+        return build_model(model, config.data.event_shape, config.training.seed, data_mean, rows)
     from tfp_vae.model.vae import VAE
 
     if builder is None and not model.builder:

@@ -101,7 +101,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
         training = config.training
         checkpoints = Checkpoints(run, config.identity())
         resume = checkpoints.read(shapes(config, builder=builder)) if run.has_checkpoint() else None
-        vae = build_from_config(config, dataset.train_mean, builder=builder)
+        vae = build_from_config(config, dataset.train_mean, dataset.train.x, builder=builder)
         patience = training.early_stopping
         try:
             history = fit(

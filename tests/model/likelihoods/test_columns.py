@@ -76,6 +76,38 @@ def test_initial_params_give_the_means_of_the_columns() -> None:
     assert np.isfinite(table.initial_params(np.full(5, np.nan))).all()
 
 
+def test_initial_marginals_give_the_distributions_of_observed_cells() -> None:
+    draw = np.random.default_rng(2)
+    table = Columns({**KINDS, "f": "log-normal", "g": "ordinal:levels=4", "h": "poisson", "i": "beta"})
+    n = 4_000
+    columns = [
+        draw.normal(3, 2, n),
+        draw.choice([0, 0.5, 1], n, p=[0.7, 0.1, 0.2]),
+        draw.normal(-1, 0.5, n),
+        draw.negative_binomial(2, 0.25, n),
+        draw.random(n) < 0.3,
+        np.exp(draw.normal(1, 0.4, n)),
+        draw.choice(4, n, p=[0.1, 0.2, 0.6, 0.1]) / 3,
+        draw.poisson(4, n),
+        np.full(n, np.nan),
+    ]
+    complete = np.stack(columns, axis=1)
+    x = np.where(draw.random(complete.shape) < 0.2, np.nan, complete)
+    p = table(table.initial_marginals(x))
+    for place in (0, 2, 3, 4, 5, 7):
+        assert float(p.column(place).mean()) == pytest.approx(np.nanmean(x[:, place]), rel=0.1)
+        assert float(p.column(place).stddev()) == pytest.approx(np.nanstd(x[:, place]), rel=0.15)
+    words, grades = (np.exp(p.column(j).log_prob(np.linspace(0, 1, levels))) for j, levels in ((1, 3), (6, 4)))
+    np.testing.assert_allclose(words, [0.7, 0.1, 0.2], atol=0.03)
+    np.testing.assert_allclose(grades, [0.1, 0.2, 0.6, 0.1], atol=0.03)
+    assert float(p.column(8).mean()) == pytest.approx(0.5, abs=0.01)
+
+
+def test_features_of_learned_inputs_outside_the_support_are_finite() -> None:
+    table = Columns({"a": "log-normal", "b": "poisson", "c": "categorical:levels=3"})
+    assert np.isfinite(table.features(np.float32([[-0.3, -2, 0.7]]))).all()
+
+
 def test_learned_scale_belongs_to_the_likelihood() -> None:
     table = Columns({"a": "normal", "b": "poisson"}, dtype="float64")
     assert [variable.dtype for variable in table.learned] == [tf.float64]

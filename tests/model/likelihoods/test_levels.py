@@ -53,3 +53,10 @@ def test_probabilities_of_all_levels_sum_to_one(family: type[LevelLikelihood], r
     params = rng.normal(size=(8, likelihood.params_size)).astype(np.float32)
     x = np.linspace(0, 1, 17, dtype=np.float32)[:, np.newaxis, np.newaxis]
     np.testing.assert_allclose(np.exp(likelihood(params).log_prob(x)).sum(axis=0), 1, atol=1e-5)
+
+
+def test_frequencies_count_observed_cells_and_give_every_level_a_share() -> None:
+    x = np.array([[0, 0.5], [0, np.nan], [1, np.nan]])
+    np.testing.assert_allclose(
+        Categorical((2,), levels=3).frequencies(x), [[2.5 / 4.5, 0.5 / 4.5, 1.5 / 4.5], [0.2, 0.6, 0.2]]
+    )

@@ -147,6 +147,16 @@ class ElementwiseLikelihood(Likelihood):
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return params [M, P] at which M elements have about the means `mean` [M]."""
 
+    def initial_marginal(self, x: np.ndarray) -> np.ndarray:
+        """Return params [M, P] at which each element has about the distribution of its column of x.
+
+        By default only the means agree.
+
+        Args:
+          x: training examples, [N, M], with NaN for missing cells. Each column has an observed one.
+        """
+        return self.initial(np.nanmean(x, axis=0))
+
     @property
     def params_size(self) -> int:
         """M P, the number of values that the decoder's network returns for each z."""

@@ -65,6 +65,10 @@ class Categorical(LevelLikelihood):
         grid = np.linspace(0, 1, self.count)
         return np.asarray(-4 * np.abs(grid - mean[:, np.newaxis]))
 
+    def initial_marginal(self, x: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the share of each level."""
+        return np.asarray(np.log(self.frequencies(x)))
+
 
 GAP_FLOOR = 1e-6
 """Smallest distance between two cut points of `Ordinal`, so that no level has the probability zero."""
@@ -122,3 +126,10 @@ class Ordinal(LevelLikelihood):
         steps = self.count - 1
         first = 6 * (0.5 / steps - mean)
         return np.stack([first, *[np.full_like(mean, inverse_softplus(6 / steps - GAP_FLOOR))] * (steps - 1)], axis=-1)
+
+    def initial_marginal(self, x: np.ndarray) -> np.ndarray:
+        """Return the cut points that give the share of each level."""
+        below = np.cumsum(self.frequencies(x), axis=-1)[:, :-1]
+        cuts = np.log(below / (1 - below))
+        gaps = np.maximum(np.diff(cuts, axis=-1), 2 * GAP_FLOOR)
+        return np.concatenate([cuts[:, :1], inverse_softplus(gaps - GAP_FLOOR)], axis=-1)

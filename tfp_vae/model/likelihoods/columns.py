@@ -224,13 +224,34 @@ class Columns(Likelihood):
         return columns.Columns(groups, self._log_scales)
 
     def initial_params(self, data_mean: ArrayLike) -> np.ndarray:
-        """Return params [params_size] at which each column has about its mean. Words start equally probable.
+        """Return params [params_size] at which each column has about its mean, see also `initial_marginals`.
 
         Args:
           data_mean: mean of the observed cells of each column, [C]. NaN, of a column without any, counts as 0.5.
         """
         mean = np.nan_to_num(np.ravel(data_mean).astype(np.float64), nan=0.5)
         return np.concatenate([family.initial_params(mean[places]) for places, family in self.groups])
+
+    def initial_marginals(self, x: np.ndarray) -> np.ndarray:
+        """Return params [params_size] at which each column has about the distribution of its observed cells.
+
+        Training then starts from a model of independent columns. Words have their frequencies, and numbers their mean
+        and spread, if the likelihood has a scale for each column.
+
+        Args:
+          x: rows of the training data, [N, C]. A column without observed cells starts as `initial_params` says.
+        """
+        x = np.asarray(x, np.float64)
+        parts = []
+        for group in self.groups:
+            cells = x[:, group.places]
+            empty = np.isnan(cells).all(axis=0)
+            params = group.family.initial(np.full(len(group.places), 0.5))
+            if not empty.all():
+                filled = np.where(empty, group.filler, cells)
+                params = np.where(empty[:, np.newaxis], params, group.family.initial_marginal(filled))
+            parts.append(params.astype(np.float32).ravel())
+        return np.concatenate(parts)
 
     @property
     def features_size(self) -> int:

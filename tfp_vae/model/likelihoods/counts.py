@@ -56,7 +56,7 @@ class Poisson(ElementwiseLikelihood):
 
     def features(self, x: Tensor) -> Tensor:
         """Return log(1 + x), because counts can be very large."""
-        return tf.math.log1p(x)[..., tf.newaxis]
+        return tf.math.log1p(tf.nn.relu(x))[..., tf.newaxis]
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean as the rate, at least 0.01."""
@@ -114,8 +114,14 @@ class NegativeBinomial(ElementwiseLikelihood):
 
     def features(self, x: Tensor) -> Tensor:
         """Return log(1 + x), because counts can be very large."""
-        return tf.math.log1p(x)[..., tf.newaxis]
+        return tf.math.log1p(tf.nn.relu(x))[..., tf.newaxis]
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return a total count of 2 and the logit that gives the mean, at least 0.01."""
         return stack_params(inverse_softplus(2.0), np.log(np.maximum(mean, 1e-2) / 2))
+
+    def initial_marginal(self, x: np.ndarray) -> np.ndarray:
+        """Return the total count, from 0.1 to 100, and the logit that give the mean and the variance of each column."""
+        mean, excess = np.maximum(np.nanmean(x, axis=0), 1e-2), np.nanvar(x, axis=0) - np.nanmean(x, axis=0)
+        total = np.clip(mean**2 / np.maximum(excess, 1e-9), 0.1, 100)
+        return stack_params(inverse_softplus(total), np.log(mean / total))

@@ -44,6 +44,19 @@ class LevelLikelihood(ElementwiseLikelihood):
         """The grid {0, 1/(L-1), ..., 1}."""
         return levels(self.count)
 
+    @final
+    def frequencies(self, x: np.ndarray) -> np.ndarray:
+        """Return the share of each level in the columns of x [N, M], [M, L]. NaN does not count.
+
+        Half an example is added to each level, so that none has the probability zero.
+        """
+        level = np.round(np.nan_to_num(x) * (self.count - 1)).astype(int)
+        shares = []
+        for column, observed in zip(level.T, ~np.isnan(x).T, strict=True):
+            counts = np.bincount(column[observed], minlength=self.count) + 0.5
+            shares.append(counts / counts.sum())
+        return np.stack(shares)
+
     @classmethod
     @final
     def settings_from(cls, settings: Mapping[str, object], x: np.ndarray) -> dict[str, object]:

@@ -97,6 +97,10 @@ class Normal(ElementwiseLikelihood):
         """Return the mean, and a scale of 0.3 if the decoder gives it."""
         return stack_params(*(mean, inverse_softplus(0.3))[: self.per_element])
 
+    def initial_marginal(self, x: np.ndarray) -> np.ndarray:
+        """Return the mean, and the standard deviation of each column if the decoder gives the scale."""
+        return stack_params(*(np.nanmean(x, axis=0), scale_of(x))[: self.per_element])
+
 
 @final
 @record
@@ -142,9 +146,18 @@ class LogNormal(ElementwiseLikelihood):
 
     def features(self, x: Tensor) -> Tensor:
         """Return log x."""
-        return tf.math.log(x)[..., tf.newaxis]
+        return tf.math.log(tf.maximum(x, 1e-12))[..., tf.newaxis]
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return a scale of 0.5 and the loc that gives the mean, at least 0.01."""
         scale = 0.5
         return stack_params(np.log(np.maximum(mean, 1e-2)) - scale**2 / 2, inverse_softplus(scale - SCALE_FLOOR))
+
+    def initial_marginal(self, x: np.ndarray) -> np.ndarray:
+        """Return the mean and the standard deviation of the logarithm of each column."""
+        return stack_params(np.nanmean(np.log(x), axis=0), scale_of(np.log(x)))
+
+
+def scale_of(x: np.ndarray) -> np.ndarray:
+    """Return the output of a decoder that gives the standard deviation of each column of x [N, M], at least 0.01."""
+    return inverse_softplus(np.maximum(np.nanstd(x, axis=0), 1e-2) - SCALE_FLOOR)
