@@ -94,6 +94,20 @@ def check_picture(run: Run, out: Path | None) -> None:
         run.check_writable([PLOTS], OUT)
 
 
+def require_kinds(run: Run, what: str) -> None:
+    """Raise UsageError if a run does not model each column of a table by its kind.
+
+    Args:
+      run: the run.
+      what: the command or the option that needs such a run.
+    """
+    if run.config().model.likelihood.name != "columns":
+        raise UsageError(
+            f"{what} needs a run on a table whose columns have a kind each. Train one with "
+            "`tfp-vae train --dataset FILE --missing NA`."
+        )
+
+
 def restore(run: Run, weights: str | None) -> LoadedRun:
     """Return the model of a run with its `final` or `best` weights, or its usual ones if None, and print which."""
     console.start_tensorflow()

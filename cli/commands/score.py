@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -15,6 +16,9 @@ from ..examples import Examples, example_options, select_examples
 if TYPE_CHECKING:
     from tfp_vae.evaluation.importance import Estimates
     from tfp_vae.evaluation.metrics import Measure
+    from tfp_vae.runs.load import LoadedRun
+    from tfp_vae.runs.run import Run
+    from tfp_vae.runs.tables.unusual import UnusualCells
 
 BINARIZED_AT_RANDOM = (
     "warning: Scores may differ between copies of an example, because grey values are binarized at random, differently "
@@ -30,10 +34,12 @@ NOISY = (
 )
 
 
-def columns(examples: Examples, estimates: Estimates, measure: Measure) -> dict[str, np.ndarray]:
+def columns(
+    examples: Examples, estimates: Estimates, measure: Measure, cells: UnusualCells | None
+) -> dict[str, np.ndarray]:
     """Return a table with one row per example: its index, log p(x) with its errors, the ELBO, its terms, the measure.
 
-    Error, bias and interval are `nan` if they are unknown. A refined proposal adds its ELBO.
+    Error, bias and interval are `nan` if they are unknown. A refined proposal adds its ELBO, and cells their scores.
     """
     names = ("log_likelihood", "error", "bias", "low", "high", "distortion", "rate", "ess")
     values = {**{name: getattr(estimates, name) for name in names}, "elbo": estimates.elbo}
@@ -43,7 +49,49 @@ def columns(examples: Examples, estimates: Estimates, measure: Measure) -> dict[
         values["log_likelihood_scaled"] = estimates.log_likelihood + measure.log_scale
     count = len(examples.split)
     kind = {name: np.full(count, value) for name, value in measure.names.items()}
-    return {**examples.columns(), **values, **kind}
+    known = {**examples.columns(), **values, **kind}
+    return known | {name + "_" * (name in known): x for name, x in ({} if cells is None else cells.columns()).items()}
+
+
+def score_cells(
+    restored: LoadedRun, examples: Examples, *, iw_samples: int, refine: str, seed: int, execution: str
+) -> UnusualCells:
+    """Return the score of each cell of a table, and how surprising it is."""
+    from tfp_vae.runs.tables.unusual import find_unusual_cells
+
+    x = examples.split.x
+    with console.progress_bar("scoring cells", len(x) * iw_samples) as progress:
+        return find_unusual_cells(
+            restored.vae,
+            x,
+            restored.config.data.features or (),
+            iw_samples=iw_samples,
+            refine=refine,
+            seed=seed,
+            places=examples.places,
+            execution=restored.choose_execution(execution),
+            progress=progress,
+        )
+
+
+def draw_least(found: Run, examples: Examples, least: np.ndarray, values: np.ndarray, name: str) -> str:
+    """Draw the least likely examples into a run, and return the path of the picture.
+
+    Args:
+      found: the run.
+      examples: all examples.
+      least: the indices of the least likely.
+      values: their log p(x).
+      name: the picture.
+    """
+    from tfp_vae.plots import png, ranking
+
+    few = f"The {len(least)} least likely" if len(least) > 1 else "The least likely"
+    title = f"{few} of {examples.title}\nlog p(x) in nats"
+    names = [examples.split.source_name(row) for row in least]
+    config = found.config().data
+    picture = ranking(config.shown(examples.split.x[least]), values, title, config.features, names, config.ink)
+    return str(found.write_plot(name, png(picture)))
 
 
 FORMS: output.Forms = {".csv": columns}
@@ -53,7 +101,7 @@ FORMS: output.Forms = {".csv": columns}
     cls=options.Command,
     examples=(
         "tfp-vae score --data new.csv --out scores.csv",
-        "tfp-vae score --split test --iw-samples 1000 --show 9",
+        "tfp-vae score --data people.csv --per-column --out scores.csv",
     ),
 )
 @options.run_options
@@ -67,6 +115,12 @@ FORMS: output.Forms = {".csv": columns}
     help="Importance samples per example.",
 )
 @options.refine_option
+@options.option(
+    "--per-column",
+    group=options.RUN,
+    is_flag=True,
+    help="Also score each cell of a table given the rest of its row.",
+)
 @options.output_options(FORMS, "scores", "scores-<examples>.csv in the run")
 @options.option(
     "--show",
@@ -96,6 +150,7 @@ def command(
     max_examples: int | None,
     iw_samples: int,
     refine: str,
+    per_column: bool,
     seed: int,
     out: str | None,
     show: int,
@@ -112,10 +167,12 @@ def command(
     out_path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
     output.check_run(found, out_path, plots=plots)
+    if per_column:
+        output.require_kinds(found, "--per-column")
     examples = select_examples(found, data, split, data_dir, max_examples)
     if examples.drawn:
         console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
-    name = examples.name + output.ending("max_examples", "iw_samples", "refine", "seed", "weights")
+    name = examples.name + output.ending("max_examples", "iw_samples", "refine", "per_column", "seed", "weights")
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous, samples_taken, score
 
@@ -131,9 +188,14 @@ def command(
             execution=execution,
             progress=progress,
         )
-    path = output.write(found, out_path, f"scores-{name}.csv", FORMS, examples, estimates, restored.measure)
+    cells = None
+    if per_column:
+        cells = score_cells(restored, examples, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution)
+    path = output.write(found, out_path, f"scores-{name}.csv", FORMS, examples, estimates, restored.measure, cells)
     least = most_anomalous(estimates.log_likelihood, show)
     table = {**examples.columns(), "log_likelihood": estimates.log_likelihood, "error": estimates.error}
+    if cells is not None:
+        table |= {name: cells.columns()[name] for name in ("unusual_column", "surprise")}
     rows = [
         dict(zip(table, row, strict=True)) for row in zip(*(c[least].tolist() for c in table.values()), strict=True)
     ]
@@ -142,34 +204,30 @@ def command(
             row |= {"error": None, "error_reason": UNKNOWN_ERROR}
     result = output.record(found, restored, **examples.origin, **metrics, most_anomalous=rows, out=str(path))
     if plots:
-        from tfp_vae.plots import png, ranking
-
-        few = f"The {len(least)} least likely" if len(least) > 1 else "The least likely"
-        title = f"{few} of {examples.title}\nlog p(x) in nats"
-        names = [examples.split.source_name(row) for row in least]
-        config = found.config().data
-        values = estimates.log_likelihood[least]
-        picture = ranking(config.shown(x[least]), values, title, config.features, names, config.ink)
-        result["picture"] = str(found.write_plot(f"anomalies-{name}", png(picture)))
+        result["picture"] = draw_least(found, examples, least, estimates.log_likelihood[least], f"anomalies-{name}")
     if as_json:
         console.print_json(result)
         return
-    source = data or "{dataset}, {split} split".format(**examples.origin)
+    print_scores(data or "{dataset}, {split} split".format(**examples.origin), metrics, estimates)
+    shown = [[row[name] for name in table] for row in rows]
+    console.print_table(list(table), [["unknown" if cell is None else cell for cell in row] for row in shown])
+    click.echo(path)
+    if plots:
+        click.echo(result["picture"])
+
+
+def print_scores(source: str, metrics: Mapping[str, Any], estimates: Estimates) -> None:
+    """Print the averages of scores, above the table of the least likely examples."""
     head = "{num_examples:,} examples, K = {iw_samples:,}{refined}, seed {seed}, {seconds:.1f} s"
     error = metrics["log_likelihood_se"]
     spread = f" (standard error {error:.3f})" if np.isfinite(error) else ""
     click.echo(f"{source}: {head.format(**metrics, refined=output.refinement_note(metrics))}")
     click.echo(f"log p(x), mean: {metrics['log_likelihood']:.3f} nats{spread}")
     if unknown := int(np.sum(np.isnan(estimates.error))):
-        click.echo(f"error unknown for {unknown:,} of {len(x):,} examples: {UNKNOWN_ERROR}")
+        click.echo(f"error unknown for {unknown:,} of {len(estimates.error):,} examples: {UNKNOWN_ERROR}")
     if "refined_share" in metrics:
-        click.echo(f"proposals refined for {int(estimates.refined.sum()):,} of {len(x):,} examples")
-    if restored.measure.log_scale:
+        click.echo(f"proposals refined for {int(estimates.refined.sum()):,} of {len(estimates.error):,} examples")
+    if "log_likelihood_scaled" in metrics:
         click.echo(f"log p(x) of the scaled values, mean: {metrics['log_likelihood_scaled']:.3f} nats")
     click.echo(output.measure_line(metrics))
     click.echo("the most anomalous:")
-    shown = [[row[name] for name in table] for row in rows]
-    console.print_table(list(table), [["unknown" if cell is None else cell for cell in row] for row in shown])
-    click.echo(path)
-    if plots:
-        click.echo(result["picture"])

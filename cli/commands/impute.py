@@ -1,0 +1,155 @@
+"""`tfp-vae impute`: a table with its missing cells filled in, and their uncertainty."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import numpy as np
+
+from tfp_vae.core.display import plural
+from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
+from tfp_vae.evaluation.proposals import full_name
+
+from .. import console, options, output
+
+FILES = (".csv", ".tsv", ".txt")
+"""Suffixes of the output. Each has the delimiter of the table, so the result looks like the input."""
+
+
+@click.command(
+    cls=options.Command,
+    examples=(
+        "tfp-vae impute --data holes.csv --out full.csv",
+        "tfp-vae impute --data holes.csv --out full.csv --draws 20 --interval 0.5",
+    ),
+)
+@options.run_options
+@options.option(
+    "--data",
+    group=options.DATA,
+    metavar="PATH",
+    type=options.DATA_PLACE,
+    required=True,
+    help="Table with missing cells.",
+)
+@options.option(
+    "--iw-samples",
+    group=options.RUN,
+    type=options.Whole(1, 10**9),
+    default=1_000,
+    show_default=True,
+    help="Importance samples per row with missing cells.",
+)
+@options.refine_option
+@options.output_options(FILES, "importance samples", "imputed-<table>.csv in the run")
+@options.option(
+    "--draws",
+    group=options.OUTPUT,
+    type=options.Whole(0, 10_000),
+    default=0,
+    show_default=True,
+    help="Number of multiple imputations, for a file <out>-draws.",
+)
+@options.option(
+    "--interval",
+    group=options.OUTPUT,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.9,
+    show_default=True,
+    help="Probability of the intervals in the file <out>-cells.",
+)
+@options.weights_option
+@options.execution_option
+@options.json_option
+@options.debug_option
+def command(
+    run: str | None,
+    runs_dir: str,
+    data: str,
+    iw_samples: int,
+    refine: str,
+    seed: int,
+    out: str | None,
+    draws: int,
+    interval: float,
+    weights: str | None,
+    execution: str,
+    as_json: bool,
+) -> None:
+    """Fill in the missing cells of a table.
+
+    A number becomes its mean given the observed cells of its row, and a word the most probable one. Observed cells and
+    the order of rows and columns stay as they are. The file <out>-cells lists each filled cell with its interval or its
+    probability. Repeat an analysis on each of the --draws tables to include the uncertainty of the cells.
+    """
+    out_path = output.check_path(out, FILES)
+    found = output.find_run(run, runs_dir)
+    output.check_run(found, out_path)
+    output.require_kinds(found, "impute")
+    from tfp_vae.runs.tables.imputation import fill_table, read_holes, table_bytes
+
+    config = found.config()
+    table = read_holes(config, data)
+    restored = output.restore(found, weights)
+    started, rows = time.perf_counter(), int(np.isnan(table.values).any(axis=1).sum())
+    with console.progress_bar("imputing", rows * iw_samples) as progress:
+        filled = fill_table(
+            restored.vae,
+            config,
+            table,
+            iw_samples=iw_samples,
+            draws=draws,
+            interval=interval,
+            seed=seed,
+            refine=refine,
+            execution=restored.choose_execution(execution),
+            progress=progress,
+        )
+    name = f"imputed-{Path(data).stem}{output.ending('iw_samples', 'refine', 'seed', 'draws', 'interval', 'weights')}"
+    main = out_path or found.path(f"{name}.csv")
+    written = {"out": filled.columns, "cells": filled.cells, **({"draws": filled.draws} if draws else {})}
+    paths = {part: main if part == "out" else main.with_name(f"{main.stem}-{part}{main.suffix}") for part in written}
+    for part, columns in written.items():
+        content = table_bytes(columns, table, header=None if part == "out" else True)
+        output.write_bytes(found, None if out_path is None else paths[part], paths[part].name, content)
+    result = output.record(
+        found,
+        restored,
+        data=data,
+        **filled.summary,
+        iw_samples=iw_samples,
+        refine=full_name(refine),
+        interval=interval,
+        draws=draws,
+        seed=seed,
+        seconds=time.perf_counter() - started,
+        **{"out" if part == "out" else f"{part}_out": str(path) for part, path in paths.items()},
+    )
+    if as_json:
+        console.print_json(result)
+        return
+    print_summary(result)
+    for path in paths.values():
+        click.echo(path)
+
+
+def print_summary(result: Mapping[str, object]) -> None:
+    """Print how many cells were filled, and how many rows need more samples."""
+    cells, rows = (
+        plural(int(str(result["num_filled"])), "missing cell"),
+        plural(int(str(result["num_incomplete"])), "row"),
+    )
+    note = output.refinement_note(result)
+    head = "{data}: filled {cells} of {rows}, K = {iw_samples:,}{note}, seed {seed}, {seconds:.1f} s"
+    click.echo(head.format(**result, cells=cells, rows=rows, note=note))
+    if result["num_incomplete"]:
+        click.echo(f"median effective sample size: {result['ess_median']:.1f}")
+    if result["num_unreliable"]:
+        rows = plural(int(str(result["num_unreliable"])), "row")
+        click.echo(
+            f"Do not trust {rows} with an effective sample size below {FEWEST_EFFECTIVE}. Raise --iw-samples, or use "
+            "--refine mixture."
+        )

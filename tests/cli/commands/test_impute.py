@@ -1,0 +1,94 @@
+"""`tfp-vae impute`: a table with its missing cells filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.commands import GRAPH, QUICK, answer, call, one_sentence, read_rows
+from tests.helpers.people import HEADER, people, write_people
+from tfp_vae.runs.run import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("tables")
+    call("train", "--dataset", write_people(folder / "people.csv"), "--run-dir", folder / "run", *QUICK)
+    return Run.open(folder / "run")
+
+
+OPTIONS = ("--iw-samples", 20, "--execution", "eager")
+
+
+@pytest.mark.slow
+def test_files_hold_the_table_its_cells_and_its_draws(run: Run, tmp_path: Path) -> None:
+    data = write_people(tmp_path / "holes.csv", people(6, seed=3, missing=0.3))
+    result = answer(
+        "impute", "--run", run.folder, "--data", data, "--out", tmp_path / "full.csv", "--draws", 2, *OPTIONS
+    )
+    before, full = read_rows(data), read_rows(result["out"])
+    assert [list(row) for row in full] == [HEADER] * 6
+    assert all(row[name] == old[name] for row, old in zip(full, before, strict=True) for name in HEADER if old[name])
+    assert all(all(row.values()) for row in full)
+    cells = read_rows(result["cells_out"])
+    assert Path(result["cells_out"]).name == "full-cells.csv"
+    assert len(cells) == result["num_filled"] == sum(not cell for row in before for cell in row.values())
+    assert len(read_rows(result["draws_out"])) == 2 * 6
+    assert result["iw_samples"] == 20
+    assert result["num_incomplete"] == sum(not all(row.values()) for row in before)
+    assert result["refine"] == "none"
+
+
+@pytest.mark.slow
+def test_default_files_are_in_the_run_with_the_settings_in_their_names(run: Run, tmp_path: Path) -> None:
+    data = write_people(tmp_path / "holes.csv", people(4, seed=3, missing=0.3))
+    said = call("impute", "--run", run.folder, "--data", data, "--interval", 0.5, *OPTIONS)
+    assert (run.folder / "imputed-holes-iw-samples20-interval0.5.csv").exists()
+    assert (run.folder / "imputed-holes-iw-samples20-interval0.5-cells.csv").exists()
+    assert "K = 20, seed 0" in said.stdout
+    assert "median effective sample size" in said.stdout
+    assert "imputed-holes-iw-samples20-interval0.5-cells.csv" in said.stdout
+
+
+@pytest.mark.slow
+def test_narrower_intervals_lie_within_wider_ones(run: Run, tmp_path: Path) -> None:
+    data, bounds = write_people(tmp_path / "holes.csv", people(6, seed=3, missing=0.3)), {}
+    for share in (0.5, 0.9):
+        out = tmp_path / f"{share}.csv"
+        call("impute", "--run", run.folder, "--data", data, "--out", out, "--interval", share, *OPTIONS)
+        numbers = [row for row in read_rows(tmp_path / f"{share}-cells.csv") if row["column"] in ("income", "height")]
+        bounds[share] = np.array([[float(row["low"]), float(row["high"])] for row in numbers])
+    assert (bounds[0.9][:, 0] <= bounds[0.5][:, 0]).all()
+    assert (bounds[0.5][:, 1] <= bounds[0.9][:, 1]).all()
+
+
+@pytest.mark.slow
+def test_score_names_the_responsible_cell_of_each_row(run: Run, tmp_path: Path) -> None:
+    rows = people(5, seed=3, missing=0.0)
+    rows[2][3] = "990.0"
+    data, out = write_people(tmp_path / "new.csv", rows), tmp_path / "scores.csv"
+    options = ("--data", data, "--out", out, "--per-column", "--no-plots", "--iw-samples", 20, *GRAPH)
+    result = answer("score", "--run", run.folder, *options)
+    worst = result["most_anomalous"][0]
+    assert (worst["line"], worst["unusual_column"]) == (4, "height")
+    table = read_rows(out)
+    assert table[2]["unusual_column"] == "height"
+    assert float(table[2]["surprise"]) == pytest.approx(worst["surprise"])
+    assert {f"score_{name}" for name in HEADER[1:]} <= set(table[0])
+    assert "height" in call("score", "--run", run.folder, *options).stdout
+
+
+def test_run_without_a_mixed_table_is_refused(copied: Run, tmp_path: Path) -> None:
+    data = write_people(tmp_path / "holes.csv")
+    said = one_sentence(call("impute", "--run", copied.folder, "--data", data, code=2))
+    assert "impute needs a run on a table whose columns have a kind each" in said
+    assert "--missing NA" in said
+    said = one_sentence(call("score", "--run", copied.folder, "--per-column", code=2))
+    assert "--per-column needs a run on a table" in said
+
+
+def test_other_suffix_is_refused(here: Path, copied: Run) -> None:
+    said = one_sentence(call("impute", "--run", copied.folder, "--data", "x.csv", "--out", "y.png", code=2))
+    assert "expected a file ending in .csv, .tsv, .txt" in said

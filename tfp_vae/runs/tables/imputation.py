@@ -1,0 +1,182 @@
+"""Tables with their missing cells filled in by the model of a run, as text in the units and words of the table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.execution import AUTO
+from tfp_vae.core.files import user_path
+from tfp_vae.core.registry import Member, check_keywords
+from tfp_vae.core.seeds import Seed
+from tfp_vae.data.schema import Schema, Table, read_table
+from tfp_vae.data.transforms.scaling import SCALINGS
+from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
+from tfp_vae.evaluation.importance import Progress, slices
+from tfp_vae.evaluation.imputation import Imputed, impute
+from tfp_vae.evaluation.proposals import Refinement
+from tfp_vae.model.vae import VAE
+from tfp_vae.runs.config import DataConfig, RunConfig
+
+__all__ = ["FilledTable", "fill_table", "read_holes", "table_bytes"]
+
+BLOCK = 10_000
+"""Rows that are imputed before their cells become text. Arrays of more rows would need much memory."""
+
+
+@final
+@check_keywords
+@dataclass(frozen=True, eq=False)
+class FilledTable:
+    """A table whose missing cells are filled in.
+
+    columns: the texts of all columns by name, [N] each. Observed cells keep every character.
+    cells: one entry for each filled cell, [n] each by name: `line` in the file, the ids of the row, the `column`, the
+      `value`, the bounds `low` and `high` of the interval, the `probability` of a word, and the effective sample size
+      `ess` of the row.
+    draws: the texts of all columns of M multiple imputations, [M N] each by name, with `imputation` from 1 to M. Empty
+      without draws.
+    summary: numbers of rows and cells, and effective sample sizes.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    cells: Mapping[str, np.ndarray]
+    draws: Mapping[str, np.ndarray]
+    summary: Mapping[str, object]
+
+
+@check_keywords
+def read_holes(config: RunConfig, path: str) -> Table:
+    """Return a table with missing cells, read like the table of a run.
+
+    Args:
+      config: the run's.
+      path: a file of a kind that `data.schema.read_table` reads.
+
+    Raises:
+      UsageError: the run does not model the columns of a mixed table.
+      DataError: the file is missing or malformed, or cells do not fit their columns.
+    """
+    schema = config.data.reading.table
+    if schema is None:
+        raise UsageError(
+            "Imputation needs a run on a table with a kind for each column. This run has none, because its data have "
+            "no words and no missing cells. Train it again with `missing=NA`, or with a `schema`."
+        )
+    return read_table(user_path(path), schema=schema)
+
+
+@check_keywords
+def fill_table(
+    vae: VAE,
+    config: RunConfig,
+    table: Table,
+    *,
+    iw_samples: int = 1_000,
+    draws: int = 0,
+    interval: float | None = 0.9,
+    seed: int | Seed = 0,
+    refine: Refinement | Member | str = "none",
+    execution: str = AUTO,
+    progress: Progress = lambda samples: None,
+) -> FilledTable:
+    """Return a table with its missing cells filled in, in the words, the units and the decimals of its columns.
+
+    Rows are imputed in blocks, so the arrays of a long table do not fill the memory.
+
+    Args:
+      vae: the model of the run.
+      config: the config of the run.
+      table: from `read_holes`.
+      iw_samples, draws, interval, seed, refine, execution, progress: see `evaluation.impute`.
+
+    Raises:
+      UsageError: a setting is outside its limits.
+    """
+    x = np.asarray(SCALINGS.build(config.data.scaling)(table.values))
+    filled = table.values.copy()
+    parts, every, ess = [], [], []
+    for part in slices(len(x), BLOCK):
+        found = impute(
+            vae,
+            x[part],
+            iw_samples=iw_samples,
+            draws=draws,
+            interval=interval,
+            seed=seed,
+            refine=refine,
+            places=np.arange(part.start, part.stop),
+            execution=execution,
+            progress=progress,
+        )
+        filled[part] = np.where(found.missing, config.data.unscaled(found.values), filled[part])
+        parts.append(list_cells(config.data, table, part, found))
+        every.append([np.where(found.missing, config.data.unscaled(draw), table.values[part]) for draw in found.draws])
+        ess.append(found.ess)
+    schema = table.schema
+    imputations = [schema.fill(table.cells, np.concatenate(blocks)) for blocks in zip(*every, strict=True)]
+    numbers = np.repeat(np.arange(1, draws + 1), len(x))
+    return FilledTable(
+        columns=schema.fill(table.cells, filled),
+        cells={name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        draws={"imputation": numbers, **join(imputations)} if draws else {},
+        summary=summarize_rows(table, np.concatenate(ess)),
+    )
+
+
+def join(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return tables with the same columns as one, below each other."""
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+def summarize_rows(table: Table, ess: np.ndarray) -> dict[str, object]:
+    """Return numbers of rows and cells, and effective sample sizes of the rows with missing cells."""
+    missing, known = np.isnan(table.values), ess[~np.isnan(ess)]
+    return {
+        "num_rows": len(ess),
+        "num_incomplete": len(known),
+        "num_filled": int(missing.sum()),
+        "ess_median": float(np.median(known)) if len(known) else None,
+        "num_unreliable": int(np.sum(known < FEWEST_EFFECTIVE)),
+    }
+
+
+def list_cells(data: DataConfig, table: Table, part: slice, found: Imputed) -> dict[str, np.ndarray]:
+    """Return an entry for each missing cell of some rows, see `FilledTable.cells`."""
+    rows, places = np.nonzero(found.missing)
+    texts = {"value": found.values, "low": found.low, "high": found.high}
+    units = {name: spell(table.schema, data.unscaled(values), found.missing) for name, values in texts.items()}
+    known = {"line": table.lines[part][rows], **{name: ids[part][rows] for name, ids in table.ids.items()}}
+    known["column" + "_" * ("column" in known)] = np.array(table.schema.names)[places]
+    probability = found.probability[rows, places]
+    words = np.array(["" if np.isnan(share) else f"{share:.4g}" for share in probability.tolist()], dtype=object)
+    return {**known, **units, "probability": words, "ess": np.round(found.ess[rows], 1)}
+
+
+def spell(schema: Schema, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Return the texts of the missing cells of values [N, C] in natural numbers, row by row. NaN becomes empty."""
+    columns = [column.decode(numbers).astype(object) for column, numbers in zip(schema.modelled, values.T, strict=True)]
+    texts = np.stack(columns, axis=1)
+    return np.asarray(texts[missing])
+
+
+def table_bytes(columns: Mapping[str, np.ndarray], like: Table, *, header: bool | None = None) -> bytes:
+    """Return columns as a text file with the delimiter of another table.
+
+    Args:
+      columns: names, and arrays [N] of texts or numbers.
+      like: the other table.
+      header: whether the first line holds the names. By default as in the other table.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=like.cells.delimiter, lineterminator="\n")
+    if like.cells.header == "yes" if header is None else header:
+        writer.writerow(columns)
+    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    return text.getvalue().encode()

@@ -1,0 +1,67 @@
+"""The cell that makes each row of a table unusual, by the model of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfp_vae.core.execution import AUTO
+from tfp_vae.core.registry import Member, check_keywords
+from tfp_vae.core.seeds import Seed
+from tfp_vae.evaluation.importance import Progress
+from tfp_vae.evaluation.imputation import score_columns, typical_scores
+from tfp_vae.evaluation.proposals import Refinement
+from tfp_vae.model.vae import VAE
+
+__all__ = ["UnusualCells", "find_unusual_cells"]
+
+
+@check_keywords
+class UnusualCells(NamedTuple):
+    """The score of each cell of N rows with C columns, given the other cells of its row.
+
+    names: the columns.
+    scores: log p(x_j|x_rest) in nats, [N, C]. NaN for missing cells.
+    surprise: how many nats the score lies below the typical score of the column, [N, C].
+    """
+
+    names: tuple[str, ...]
+    scores: np.ndarray
+    surprise: np.ndarray
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return columns [N] of a table: the most surprising column of each row, its surprise, and all scores."""
+        largest = np.where(np.isnan(self.surprise), -np.inf, self.surprise)
+        place, empty = largest.argmax(axis=1), np.isnan(self.surprise).all(axis=1)
+        top = np.where(empty, np.nan, largest[np.arange(len(place)), place])
+        named = np.where(empty, "", np.array(self.names)[place])
+        scores = {f"score_{name}": column for name, column in zip(self.names, self.scores.T, strict=True)}
+        return {"unusual_column": named, "surprise": top, **scores}
+
+
+@check_keywords
+def find_unusual_cells(
+    vae: VAE,
+    x: np.ndarray,
+    names: Sequence[str],
+    *,
+    iw_samples: int = 100,
+    seed: int | Seed = 0,
+    refine: Refinement | Member | str = "none",
+    places: np.ndarray | None = None,
+    execution: str = AUTO,
+    progress: Progress = lambda samples: None,
+) -> UnusualCells:
+    """Return the scores of the cells of a table, and how surprising each is.
+
+    Args:
+      vae: a model whose likelihood is `likelihoods.Columns`.
+      x: rows on the scale of the model, [N, C], with NaN in missing cells.
+      names: the columns.
+      iw_samples, seed, refine, places, execution, progress: see `evaluation.score_columns`.
+    """
+    settings: dict[str, Any] = {"iw_samples": iw_samples, "seed": seed, "refine": refine, "execution": execution}
+    found = score_columns(vae, x, places=places, progress=progress, **settings)
+    return UnusualCells(tuple(names), found.values, found.surprise(typical_scores(vae, x, **settings)))
