@@ -7,6 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
+from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError, DiskError, UsageError, cut
 from tfp_vae.core.files import user_path, write_bytes
 from tfp_vae.data.dataset import Dataset
@@ -33,6 +34,12 @@ MOST_CLASSES = 12
 
 SHOWN = 4
 """The most words of a column to show."""
+
+MOST_CELLS = 1 << 21
+"""The most cells of a table of numbers whose columns are described without being asked."""
+
+MOST_COLUMNS = 50
+"""The most columns of a table to list."""
 
 LONGEST_RANGE = 40
 """The most characters of a column's range."""
@@ -196,7 +203,8 @@ def print_findings(found: dict[str, Any], schema: Schema | None, *, as_json: boo
 def find_schema(dataset: str, raw: Dataset, *, is_needed: bool) -> Schema | None:
     """Return the kinds of the columns of a table, or None for other data.
 
-    The kinds of a table of numbers are guessed, although training treats all of its columns alike.
+    The kinds of a table of numbers are guessed, although training treats all of its columns alike. That takes long for
+    a large one, which has kinds only if they are needed.
 
     Args:
       dataset: the name or path.
@@ -209,7 +217,8 @@ def find_schema(dataset: str, raw: Dataset, *, is_needed: bool) -> Schema | None
     path = user_path(dataset)
     if raw.reading.table is not None:
         return raw.reading.table
-    if not TABLE_FILES.search(path.name) or not path.is_file():
+    is_large = sum(x.size for x in raw.parts) > MOST_CELLS and not is_needed
+    if is_large or not TABLE_FILES.search(path.name) or not path.is_file():
         if is_needed:
             raise UsageError("--write-schema needs a table, such as a .csv file.")
         return None
@@ -226,11 +235,13 @@ def find_schema(dataset: str, raw: Dataset, *, is_needed: bool) -> Schema | None
 
 def column_lines(schema: Schema) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of a table with the columns of a schema."""
-    rows = []
-    for column in schema.columns:
+    rows, more = list[list[str]](), len(schema.columns) - MOST_COLUMNS
+    for column in schema.columns[:MOST_COLUMNS]:
         missing = f"{column.share_missing:.1%}" if column.share_missing else ""
         doubts = f", of which {', '.join(column.suspicious)} may mark missing cells" if column.suspicious else ""
         rows.append([column.name, column.kind, cut(column.span, LONGEST_RANGE), missing, f"{column.reason}{doubts}"])
+    if more > 0:
+        rows.append([f"and {plural(more, 'more column')}", "", "", "", "--write-schema or --json shows all of them"])
     return ["column", "kind", "range", "missing", "reason"], rows
 
 

@@ -147,3 +147,29 @@ def test_one_error_lists_all_problems_of_a_table(here: Path) -> None:
     assert "column 'age': expected whole numbers of at least 0, found 'old' (line 5)" in result.stderr
     assert "found 'much' (line 9)" in result.stderr
     assert "set --missing to the texts of missing cells" in result.stderr
+
+
+def test_one_error_lists_all_words_among_the_numbers_of_a_table(here: Path) -> None:
+    rows = [f"{i}.5,{i}" for i in range(40)]
+    rows[4], rows[30], rows[31] = "4.5,o", "x,30", "31.5,p"
+    Path("t.csv").write_text("a,b\n" + "\n".join(rows))
+    result = call("data", "inspect", "t.csv", code=3)
+    assert "2 problems" in result.stderr
+    assert "column 'a': expected numbers above 0, found 'x' (line 32)" in result.stderr
+    assert "found 'o' (line 6), 'p' (line 33)" in result.stderr
+    rows[30] = rows[31] = "1.5,1"
+    Path("t.csv").write_text("a,b\n" + "\n".join(rows))
+    assert "line 6: expected a number in column 'b', found 'o'" in call("data", "inspect", "t.csv", code=3).stderr
+
+
+def test_wide_tables_list_their_first_columns(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 60))
+    pd.DataFrame(x, columns=[f"x{i}" for i in range(60)]).to_csv("t.csv", index=False)
+    shown = call("data", "inspect", "t.csv").stdout
+    assert "and 10 more columns" in shown
+    assert "x49" in shown
+    assert "x50" not in shown
+    assert len(answer("data", "inspect", "t.csv")["columns"]) == 60
+    monkeypatch.setattr("tfp_vae.cli.commands.data.MOST_CELLS", 2_399)
+    assert "columns" not in answer("data", "inspect", "t.csv")
+    assert len(answer("data", "inspect", "t.csv", "--write-schema", "s.toml")["columns"]) == 60

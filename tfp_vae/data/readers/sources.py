@@ -32,6 +32,7 @@ from tfp_vae.data.readers.images import Background, Channels, SplitFolders
 from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
 from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.readers.words import WordsFound
+from tfp_vae.data.schema.cells import ProblemsFound
 from tfp_vae.data.schema.columns import KINDS as COLUMN_KINDS
 from tfp_vae.data.schema.columns import Column as SchemaColumn
 from tfp_vae.data.schema.frames import load_parquet
@@ -464,12 +465,30 @@ def from_csv(path: Path, reading: Reading, again: bool) -> Source:
     try:
         source = from_numbers(path, reading, again)
     except DataError as error:
-        if only_numbers or not isinstance(error.__cause__, WordsFound) or not error.__cause__.are_columns:
+        if only_numbers or not isinstance(error.__cause__, WordsFound):
             raise
+        if not error.__cause__.are_columns:
+            raise full_error(path, reading, error) from error.__cause__
         return from_mixed_table(path, reading.model_copy(update={"header": error.__cause__.header}))
     is_whole = only_numbers or not np.isnan(source.parts[WHOLE].x).any()
     header = source.reading.header  # so that a warning about the first line is not printed twice
     return source if is_whole else from_mixed_table(path, reading.model_copy(update={"header": header}))
+
+
+def full_error(path: Path, reading: Reading, error: DataError) -> DataError:
+    """Return the error that lists all words among the numbers of a table, or the first one if there are no more.
+
+    Args:
+      path: the table.
+      reading: how it is read.
+      error: the first problem.
+    """
+    try:
+        from_mixed_table(path, reading)
+    except DataError as full:
+        found = full.__cause__
+        return full if isinstance(found, ProblemsFound) and len(found.problems) > 1 else error
+    return error
 
 
 def from_numbers(path: Path, reading: Reading, again: bool) -> Source:

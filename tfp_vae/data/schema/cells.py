@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from tfp_vae.core.errors import DataError
 from tfp_vae.data.readers.tables import MISSING
 from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN
 
-__all__ = ["MARKERS", "Cells", "Distinct", "list_problems", "text_array"]
+__all__ = ["MARKERS", "Cells", "Distinct", "ProblemsFound", "list_problems", "text_array"]
 
 MARKERS = MISSING | {"#n/a", "<na>", "nat", "-", "--", "."}
 """Texts of a missing cell in a mixed table, in small letters."""
@@ -67,7 +67,22 @@ def list_problems(source: str, problems: Sequence[str], remedy: str) -> DataErro
     """
     listed = "".join(f"\n  {problem}" for problem in problems[:LISTED])
     more = f"\n  and {len(problems) - LISTED:,} more" if len(problems) > LISTED else ""
-    return DataError(f"{source}: {plural(len(problems), 'problem')}.{listed}{more}", remedy=f"\n{remedy}")
+    error = DataError(f"{source}: {plural(len(problems), 'problem')}.{listed}{more}", remedy=f"\n{remedy}")
+    error.__cause__ = ProblemsFound(problems)
+    return error
+
+
+@final
+class ProblemsFound(Exception):
+    """The cause of the `DataError` that lists the problems of a table.
+
+    Args:
+      problems: their descriptions.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("the table has problems")
+        self.problems = tuple(problems)
 
 
 class Distinct(NamedTuple):

@@ -80,7 +80,7 @@ def read_table(
     else:
         schema = revise(schema, cells, overrides)
     if not schema.modelled:
-        kinds = list_names([f"{column.name} ({column.kind})" for column in schema.columns])
+        kinds = list_names([f"{column.name!r} ({column.kind})" for column in schema.columns])
         raise DataError(f"{cells.source}: expected a column to learn from, found {kinds}.", remedy="Set `column`.")
     others = [repr(name) for name in cells.names if name not in {column.name for column in schema.columns}]
     if others:
