@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import PathFinder
@@ -354,6 +355,28 @@ def refuse_on_command_line(names: Iterable[str], why: str) -> None:
     """
     for name in filter(on_command_line, names):
         raise UsageError(f"--{name.replace('_', '-')} has no meaning {why}.")
+
+
+def command_line(ctx: click.Context, **instead: Sequence[str]) -> str:
+    """Return the command line of the current command, as a shell reads it.
+
+    Args:
+      ctx: the context of the command.
+      instead: values of options, by parameter, that replace those on the command line or are added to them.
+    """
+    words = [ctx.command_path]
+    for param in ctx.command.params:
+        name = str(param.name)
+        if name not in instead and ctx.get_parameter_source(name) != ParameterSource.COMMANDLINE:
+            continue
+        value = instead.get(name, ctx.params.get(name, True))
+        if isinstance(value, bool):
+            words.append(param.opts[0] if value else param.secondary_opts[0])
+            continue
+        several = value if name in instead or param.multiple else [value]
+        for each in several:
+            words += [param.opts[0], ",".join(map(str, each)) if isinstance(each, tuple) else str(each)]
+    return shlex.join([*words[0].split(), *words[1:]])
 
 
 def note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:

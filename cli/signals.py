@@ -153,6 +153,19 @@ def collect(notice: str) -> Iterator[Answer]:
                 each.ending = answer.ending
 
 
+@contextmanager
+def ending(text: str) -> Iterator[None]:
+    """Print a text after `interrupted` if a signal ends the process within this block. It begins with a full stop."""
+    before = [(each, each.ending) for each in WATCHES]
+    for each, _ in before:
+        each.ending = text
+    try:
+        yield
+    finally:
+        for each, old in before:
+            each.ending = old
+
+
 def forget() -> None:
     """Give a forked child the usual answers to signals, because the pipe belongs to its parent."""
     if WATCHES:

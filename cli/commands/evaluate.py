@@ -16,7 +16,7 @@ from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.recipe import reload
 
-from .. import console, options, output
+from .. import console, options, output, signals
 from . import train
 
 if TYPE_CHECKING:
@@ -255,21 +255,25 @@ def command(
     for each in found:
         each.check_writable(["", runs.PLOTS], output.COPY)
     assessments = []
-    for each in found:
-        console.notice(f"run: {each.folder}")
-        dataset = reload(each.config(), data_dir, console.DownloadProgress())
-        restored = output.restore(each, weights)
-        from tfp_vae.runs.results import AnnealingPlan, Plan, assess, compare
+    again = options.command_line(click.get_current_context(), run=[str(each.folder) for each in found])
+    with signals.ending(f". Finished examples are kept. Go on with: {again}"):
+        for each in found:
+            console.notice(f"run: {each.folder}")
+            dataset = reload(each.config(), data_dir, console.DownloadProgress())
+            restored = output.restore(each, weights)
+            from tfp_vae.runs.results import AnnealingPlan, Plan, assess, compare
 
-        annealing = None if ais_steps is None else AnnealingPlan(ais_steps, ais_chains, ais_examples)
-        plan = Plan(iw_samples, split, max_examples, seed, execution, annealing, refine, accuracy)
-        assessments.append(assess(restored, dataset, plan, stages=console.progress_bar))
+            annealing = None if ais_steps is None else AnnealingPlan(ais_steps, ais_chains, ais_examples)
+            plan = Plan(iw_samples, split, max_examples, seed, execution, annealing, refine, accuracy)
+            assessments.append(assess(restored, dataset, plan, stages=console.progress_bar, resume=True))
     differences = [compare(assessments[0], other) for other in assessments[1:]]
     try:  # results are kept even if nobody listens any more, and printed even if they cannot be kept
         if per_example is not None:
             storage.write_arrays(Path(per_example), assessments[0].per_example())
         for each, assessment in zip(found, assessments, strict=True):
             save(each, assessment, plots)
+            if assessment.unfinished is not None:
+                assessment.unfinished.remove()
     finally:
         results = [with_options(assessment.result) for assessment in assessments]
         if as_json:

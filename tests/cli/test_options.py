@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from tfp_vae.cli import options
+from tfp_vae.cli.commands import evaluate
 from tfp_vae.cli.main import COMMANDS, main
 
 from tests.helpers.commands import call, one_sentence
@@ -81,6 +82,19 @@ def test_every_example_parses(name: str, example: str) -> None:
     own = name.split()
     assert [program, *words[: len(own)]] == ["tfp-vae", *own]
     ALL[name].make_context(name, words[len(own) :])
+
+
+def test_command_line_repeats_what_was_given_in_shell_quotes() -> None:
+    given = shlex.split("--iw-samples 1,10 --no-plots --run 'my run' --run b --debug --refine local:steps=5")
+    ctx = evaluate.command.make_context("evaluate", given, parent=click.Context(main, info_name="tfp-vae"))
+    with ctx:
+        said = options.command_line(ctx)
+        assert said == (
+            "tfp-vae evaluate --run 'my run' --run b --iw-samples 1,10 --refine local:steps=5 --no-plots --debug"
+        )
+        words = shlex.split(said)[2:]
+        assert evaluate.command.make_context("evaluate", words).params == ctx.params
+        assert " --run 'runs/a b' --iw-samples" in options.command_line(ctx, run=["runs/a b"])
 
 
 def test_an_option_without_a_group_is_an_error() -> None:

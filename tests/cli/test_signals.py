@@ -133,6 +133,23 @@ def test_a_signal_after_the_block_prints_its_ending() -> None:
     assert run(signal.SIGTERM, body).stderr == "Error: terminated. The run is complete\n"
 
 
+def test_an_ending_holds_within_its_block_only() -> None:
+    within = """
+        with signals.ending(". Go on with: it"):
+            later()
+            time.sleep(10)
+        """
+    after = """
+        with signals.ending(". Go on with: it"):
+            pass
+        later()
+        time.sleep(10)
+        """
+    done = run(signal.SIGINT, within)
+    assert (done.returncode, done.stderr) == (130, "Error: interrupted. Go on with: it\n")
+    assert run(signal.SIGINT, after).stderr == "Error: interrupted.\n"
+
+
 def test_a_signal_to_a_forked_child_does_not_reach_the_program() -> None:
     body = """
         end, start = os.pipe()

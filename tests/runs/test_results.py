@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from tfp_vae.evaluation.importance import Estimates, estimate, summarize
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import results
 from tfp_vae.runs.examples import held_out_view
+from tfp_vae.runs.folder import unfinished
 from tfp_vae.runs.folder.records import Evaluation
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import plan, reload
@@ -477,6 +478,62 @@ class TestAccuracy:
     def test_plan_refuses_other_effort(self, other: dict[str, Any]) -> None:
         with pytest.raises(UsageError, match="Leave them out"):
             Plan(accuracy=0.1, **other)
+
+
+class TestInterrupted:
+    """An evaluation that is interrupted and goes on."""
+
+    PLANS: ClassVar = {
+        "plain": Plan((40,), max_examples=90, execution="graph", annealing=AnnealingPlan(2, 2, 60)),
+        "accuracy": Plan(max_examples=90, execution="graph", accuracy=3.0),
+    }
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("name", "stages"), [("plain", 3), ("accuracy", 3)])
+    def test_goes_on_with_the_same_result(
+        self, name: str, stages: int, copied: Run, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(unfinished, "SECONDS", 0.0)
+        monkeypatch.setattr(unfinished, "PATIENCE", 0)
+        monkeypatch.setattr(settling, "RUNGS", [settling.Rung("none", 500)])
+        restored, asked = LoadedRun(copied), self.PLANS[name]
+        expected, begun = assess(restored, digits, asked), list[str]()
+        assert expected.unfinished is None
+
+        @contextmanager
+        def interrupting(stage: str, total: int) -> Iterator[Any]:
+            begun.append(stage)
+            done = 0
+
+            def progress(more: int) -> None:
+                nonlocal done
+                done += more
+                if "continued" not in stage and done > total / 2:
+                    raise InterruptedError
+
+            yield progress
+
+        with pytest.raises(InterruptedError):
+            assess(restored, digits, asked, stages=interrupting, resume=True)
+        found = assess(restored, digits, asked, stages=interrupting, resume=True)
+        assert len(begun) == stages + 1
+        assert all(stage.endswith(", continued") for stage in begun[1:])
+        for column, same in zip(found.estimates, expected.estimates, strict=True):
+            np.testing.assert_array_equal(column, same)
+        assert {**found.result, "seconds": 0} == {**expected.result, "seconds": 0}
+        assert found.unfinished is not None
+        found.unfinished.remove()
+        assert list((copied.folder / "unfinished").iterdir()) == []
+
+    def test_everything_that_decides_the_numbers_identifies_an_evaluation(
+        self, restored: LoadedRun, digits: Dataset
+    ) -> None:
+        plans = [Plan(), Plan(seed=1), Plan((7,)), Plan(refine="local"), Plan(accuracy=0.1), Plan(split="train")]
+        plans.append(Plan(annealing=AnnealingPlan(2)))
+        found = [results.evaluation_identity(restored, each, digits.test, "graph") for each in plans]
+        found.append(results.evaluation_identity(restored, Plan(), digits.test[np.arange(5)], "graph"))
+        found.append(results.evaluation_identity(restored, Plan(), digits.test, "xla"))
+        assert len({json.dumps(each) for each in found}) == len(found)
 
 
 def test_verdict_on_one_example_says_that_it_is_too_few() -> None:

@@ -9,6 +9,7 @@ prior.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, final
 
 import numpy as np
@@ -20,6 +21,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import group_error
+from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
 from tfp_vae.evaluation.importance import DECODED_VALUES, Progress, slices
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
@@ -105,6 +107,7 @@ def annealed_log_likelihood(
     batch_size: int | None = None,
     execution: str = AUTO,
     progress: Progress = lambda transitions: None,
+    blocks: Blocks = NO_BLOCKS,
 ) -> Annealed:
     """Return a stochastic lower bound on log p(x) from annealed importance sampling, in nats.
 
@@ -136,6 +139,7 @@ def annealed_log_likelihood(
       batch_size: examples at once. It changes the draws. The default is 50, or fewer if examples are large.
       execution: `auto`, `xla`, `graph` or `eager`.
       progress: called with the number of transitions just made, including those of pilot chains, see `transitions`.
+      blocks: keeps finished batches, so that the same call goes on after an interrupt.
 
     Raises:
       UsageError: no step, or fewer than two chains. The error is estimated from the spread over chains.
@@ -147,8 +151,15 @@ def annealed_log_likelihood(
     """
     x = np.asarray(vae.examples(x, "Annealing"))
     annealer = _Annealer(vae, steps, chains, batch_size, choose(vae, execution), progress)
-    parts = [annealer.lower_bound(x[rows], fold(seed, rows.start)) for rows in slices(len(x), annealer.batch_size)]
-    return Annealed(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    columns = in_batches(
+        len(x),
+        annealer.batch_size,
+        lambda rows: annealer.lower_bound(x[rows], fold(seed, rows.start)),
+        lambda done: progress(transitions(done, steps, chains)),
+        blocks,
+        "annealing",
+    )
+    return Annealed(*columns)
 
 
 @check_keywords
@@ -162,6 +173,7 @@ def sandwich(
     batch_size: int | None = None,
     execution: str = AUTO,
     progress: Progress = lambda transitions: None,
+    blocks: Blocks = NO_BLOCKS,
 ) -> Sandwich:
     """Return a lower and an upper bound on log p(x) for examples sampled from the model itself.
 
@@ -181,6 +193,7 @@ def sandwich(
       batch_size: examples at once. It changes the draws. The default is 50, or fewer if examples are large.
       execution: `auto`, `xla`, `graph` or `eager`.
       progress: called with the number of transitions just made.
+      blocks: keeps finished batches, so that the same call goes on after an interrupt.
 
     Raises:
       UsageError: no step, or fewer than two chains.
@@ -189,12 +202,52 @@ def sandwich(
       Grosse, Ghahramani and Adams (2015), Sandwiching the marginal likelihood using bidirectional Monte Carlo.
     """
     annealer = _Annealer(vae, steps, chains, batch_size, choose(vae, execution), progress)
-    parts = []
-    for rows in slices(examples, annealer.batch_size):
+
+    def both_bounds(rows: slice) -> Sandwich:
         z = vae.prior().sample(rows.stop - rows.start, seed=fold(seed, 0, rows.start, 0))
         x = vae.decoder(z).sample(seed=fold(seed, 0, rows.start, 1))
-        parts.append(annealer.both_bounds(x, z, fold(seed, 1, rows.start)))
-    return Sandwich(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return annealer.both_bounds(x, z, fold(seed, 1, rows.start))
+
+    columns = in_batches(
+        examples,
+        annealer.batch_size,
+        both_bounds,
+        lambda done: progress(transitions(done, steps, chains, both_ways=True)),
+        blocks,
+        "both ways",
+    )
+    return Sandwich(*columns)
+
+
+def in_batches(
+    count: int,
+    size: int,
+    compute: Callable[[slice], Sequence[np.ndarray]],
+    skipped: Progress,
+    blocks: Blocks,
+    stage: str,
+) -> list[np.ndarray]:
+    """Return the columns that `compute` gives for all batches of `count` examples. It skips those that are finished.
+
+    Args:
+      count: number of examples.
+      size: examples at once.
+      compute: returns the columns of one batch.
+      skipped: called with the number of examples that are finished already.
+      blocks: the place of finished batches.
+      stage: their name there. Batches of another size have another name.
+    """
+    stage = f"{stage}, {size} at once"
+    done = blocks.finished(stage)
+    first = len(done[0]) if done else 0
+    parts: list[Sequence[np.ndarray]] = [done] if done else []
+    if first:
+        skipped(first)
+    for rows in slices(count, size):
+        if rows.start >= first:
+            parts.append(compute(rows))
+            blocks.keep(stage, parts[-1])
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def transitions(examples: int, steps: int, chains: int, *, both_ways: bool = False) -> int:

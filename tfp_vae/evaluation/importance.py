@@ -239,6 +239,7 @@ def estimate(
     chunk_size: int | None = None,
     execution: str = AUTO,
     progress: Progress = lambda samples: None,
+    blocks: Blocks = NO_BLOCKS,
 ) -> Estimates:
     """Return the importance-weighted estimate of log p(x) and everything else that the same samples give.
 
@@ -264,6 +265,7 @@ def estimate(
         batch stay under 16.8 million and within half of the free memory.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       progress: called with the number of importance samples just taken.
+      blocks: keeps finished batches, so that the same call goes on after an interrupt.
 
     Raises:
       UsageError: no sample, no example, or a sweep beyond K.
@@ -280,7 +282,7 @@ def estimate(
         chunk_size=chunk_size,
         execution=execution,
     )
-    return estimator(x, seed=seed, places=places, progress=progress)
+    return estimator(x, seed=seed, places=places, progress=progress, blocks=blocks)
 
 
 @final

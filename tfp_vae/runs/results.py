@@ -15,11 +15,13 @@ References:
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -32,6 +34,7 @@ from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
+from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
 from tfp_vae.evaluation.effort.settling import AS_NEEDED, Settled, Stages, check_accuracy, settle
 from tfp_vae.evaluation.gaps import Gaps, gap_remark
 from tfp_vae.evaluation.importance import LARGE_SHARE, Estimates, Progress, Summary, estimate, summarize
@@ -40,6 +43,7 @@ from tfp_vae.evaluation.proposals import REFINEMENTS, full_name
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.examples import held_out_view
+from tfp_vae.runs.folder.unfinished import Unfinished
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.training.remarks import idle_units
 
@@ -124,6 +128,7 @@ class Assessment:
     data: the data of the run.
     source_rows: the row of each example in its source, [N].
     settled: the effort for each example if the plan has an accuracy.
+    unfinished: the finished examples that were kept in the run for the case of an interrupt.
     """
 
     result: dict[str, Any]
@@ -133,6 +138,7 @@ class Assessment:
     data: DataConfig | None = None
     source_rows: np.ndarray | None = None
     settled: Settled | None = None
+    unfinished: Unfinished | None = None
 
     def __repr__(self) -> str:
         return f"Assessment({self._caption()}: log p(x) {self._with_error('log_likelihood')} nats)"
@@ -204,6 +210,7 @@ class _Evaluation:
     ladder: tuple[int, ...]
     estimates: Estimates
     settled: Settled | None = None
+    blocks: Blocks = NO_BLOCKS
 
     @property
     def vae(self) -> VAE:
@@ -361,6 +368,7 @@ class _Evaluation:
                 seed=self.seed(4),
                 execution=self.execution,
                 progress=progress,
+                blocks=self.blocks,
             )
         log_px = found.log_likelihood - self.restored.measure.log_scale
         return {
@@ -388,6 +396,7 @@ class _Evaluation:
                 seed=self.seed(5),
                 execution=self.execution,
                 progress=progress,
+                blocks=self.blocks,
             )
         return {
             "examples": asked.examples,
@@ -404,6 +413,7 @@ def assess(
     plan: Plan,
     *,
     stages: Stages = lambda name, total: nullcontext(lambda done: None),
+    resume: bool = False,
 ) -> Assessment:
     """Evaluate a run on one split of its data.
 
@@ -423,6 +433,8 @@ def assess(
       dataset: its data, from `reload`.
       plan: the settings.
       stages: called at the start of each stage, to report progress.
+      resume: whether to keep finished examples in the run's folder, and to go on from those that an interrupted
+        evaluation with the same plan left there. After you have saved the result, remove its `unfinished` examples.
 
     Returns:
       The metrics, the estimates of each example, and the examples.
@@ -435,33 +447,15 @@ def assess(
     split = held_out_view(restored.config, dataset, plan.split)
     examples = _choose_examples(split, plan.max_examples)
     execution = restored.choose_execution(plan.execution)
-    seed, log_scale = seed_for(plan.seed, Purpose.EVALUATION), restored.measure.log_scale
-    rungs, settled = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples})), None
-    if plan.accuracy is None:
-        with stages("importance sampling", samples_taken(len(examples), plan.most_samples, plan.refine)) as progress:
-            estimates = estimate(
-                restored.vae,
-                examples.x,
-                iw_samples=plan.most_samples,
-                refine=plan.refine,
-                seed=seed,
-                sweep=rungs,
-                places=examples.rows,
-                execution=execution,
-                progress=progress,
-            ).rescale(log_scale)
-    else:
-        settled = settle(
-            restored.vae,
-            examples.x,
-            accuracy=plan.accuracy,
-            seed=seed,
-            places=examples.rows,
-            execution=execution,
-            stages=stages,
-        ).rescale(log_scale)
-        rungs, estimates = (), settled.estimates
-    found = _Evaluation(restored, dataset, plan, execution, stages, examples, rungs, estimates, settled)
+    kept = restored.run.unfinished(evaluation_identity(restored, plan, examples, execution)) if resume else None
+    continued = ", continued" if kept is not None and kept.continued else ""
+
+    def start(name: str, total: int) -> AbstractContextManager[Progress]:
+        return stages(f"{name}{continued}", total)
+
+    blocks = NO_BLOCKS if kept is None else kept
+    estimates, rungs, settled = _estimate(restored, plan, examples, execution, start, blocks)
+    found = _Evaluation(restored, dataset, plan, execution, start, examples, rungs, estimates, settled, blocks)
     annealed = found.annealing()
     result = {
         **found.description(),
@@ -475,7 +469,59 @@ def assess(
         "seconds": time.monotonic() - began,
     }
     source_rows = split.source_rows()[examples.rows]
-    return Assessment(result, estimates, examples, rungs, restored.config.data, source_rows, settled)
+    return Assessment(result, estimates, examples, rungs, restored.config.data, source_rows, settled, kept)
+
+
+def _estimate(
+    restored: LoadedRun, plan: Plan, examples: Split, execution: str, stages: Stages, blocks: Blocks
+) -> tuple[Estimates, tuple[int, ...], Settled | None]:
+    """Return the estimates of the examples, the numbers of samples of their sweep, and the effort if it was chosen."""
+    seed, log_scale = seed_for(plan.seed, Purpose.EVALUATION), restored.measure.log_scale
+    if plan.accuracy is not None:
+        settled = settle(
+            restored.vae,
+            examples.x,
+            accuracy=plan.accuracy,
+            seed=seed,
+            places=examples.rows,
+            execution=execution,
+            stages=stages,
+            blocks=blocks,
+        ).rescale(log_scale)
+        return settled.estimates, (), settled
+    rungs = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
+    with stages("importance sampling", samples_taken(len(examples), plan.most_samples, plan.refine)) as progress:
+        estimates = estimate(
+            restored.vae,
+            examples.x,
+            iw_samples=plan.most_samples,
+            refine=plan.refine,
+            seed=seed,
+            sweep=rungs,
+            places=examples.rows,
+            execution=execution,
+            progress=progress,
+            blocks=blocks,
+        )
+    return estimates.rescale(log_scale), rungs, None
+
+
+def evaluation_identity(restored: LoadedRun, plan: Plan, examples: Split, execution: str) -> dict[str, object]:
+    """Return everything that decides the numbers of an evaluation, so that finished parts of another are not used."""
+    digest = hashlib.sha256(np.ascontiguousarray(examples.x).data)
+    digest.update(np.ascontiguousarray(examples.rows).data)
+    settings = {each.name: getattr(plan, each.name) for each in dataclasses.fields(plan)}
+    return {
+        "run": restored.config.identity(),
+        "weights": restored.weights,
+        "step": restored.step,
+        "examples": digest.hexdigest(),
+        **settings,
+        "refine": full_name(plan.refine),
+        "annealing": None if plan.annealing is None else plan.annealing._asdict(),
+        "execution": execution,
+        "packages": {name: metadata.version(name) for name in ("tfp-vae", "tensorflow", "tensorflow-probability")},
+    }
 
 
 def _choose_examples(split: Split, most: int | None) -> Split:

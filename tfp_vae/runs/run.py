@@ -38,6 +38,7 @@ from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint
 from tfp_vae.runs.folder.files import LOCK, OTHER_VERSION, RESTORE, Files, LogFile, read_errors
 from tfp_vae.runs.folder.lock import in_use
 from tfp_vae.runs.folder.records import Environment, Evaluation, State, Status, TrainingResult, is_fuller
+from tfp_vae.runs.folder.unfinished import UNFINISHED, Unfinished
 from tfp_vae.training.history import Epoch
 from tfp_vae.training.state import Shapes
 from tfp_vae.training.stopping import Stop, early_stop
@@ -440,6 +441,15 @@ class Run:
             step = result.get("step", result.get("steps", 0))
             if result and not (isinstance(step, int) and step >= newest):
                 self.files.remove(name)
+        shutil.rmtree(self.files.own(UNFINISHED), ignore_errors=True)
+
+    def unfinished(self, identity: Mapping[str, object]) -> Unfinished:
+        """Return the finished parts of an interrupted evaluation, or a new place for them.
+
+        Args:
+          identity: everything that decides the numbers of the evaluation.
+        """
+        return Unfinished(self.files, identity)
 
     def write_evaluation(self, result: Mapping[str, Any]) -> str:
         """Write the result of an evaluation, and return the name of its file.
@@ -569,7 +579,7 @@ class Run:
             self.files.own()
             if self.has_checkpoint():
                 return
-            for name in (PLOTS, FRAMES, EVENTS):
+            for name in (PLOTS, FRAMES, EVENTS, UNFINISHED):
                 shutil.rmtree(self.files.own(name), ignore_errors=True)
             for name in (LOG, DATA, *reversed(TRAINING_FILES), LOCK):  # the config last, because it makes the run
                 self.files.remove(name)

@@ -6,7 +6,12 @@ import dataclasses
 import errno
 import json
 import re
+import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +107,27 @@ def test_accuracy_chooses_the_effort_and_prints_it(here: Path, copied: Run) -> N
     said = call("evaluate", *options).stdout
     assert "9 examples, K up to 200, to 2 nats, seed 0" in said
     assert "known to 2 nats" in said
+
+
+@pytest.mark.slow
+def test_interrupted_evaluation_prints_a_line_that_goes_on(here: Path, copied: Run) -> None:
+    program = [sys.executable, "-c", "from tfp_vae.cli.start import main; main()", "evaluate"]
+    program += ["--run", str(copied.folder), "--iw-samples", "40000", "--no-plots", *GRAPH]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not list(copied.folder.glob("unfinished/*.npz")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1].strip().splitlines()[-1]
+    assert process.returncode == 130
+    start, line = said.split("Go on with: tfp-vae ")
+    assert start == "Error: interrupted. Finished examples are kept. "
+    (kept,) = copied.folder.glob("unfinished/*.npz")
+    finished = len(np.load(kept)["0-0"])
+    result = answer(*shlex.split(line))
+    assert 0 < finished < result["num_examples"]
+    assert not kept.exists()
+    assert result["iw_samples"] == 40_000
 
 
 @pytest.mark.parametrize("option", ["--iw-samples=7", "--refine=none"])
