@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.commands import call
+from tests.helpers.people import people, write_people
 from tests.helpers.runs import train_run_data
 from tfp_vae import reports
 from tfp_vae.data.dataset import Dataset
@@ -44,6 +45,14 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> reports.RunData:
     folder = tmp_path_factory.mktemp("vectors")
     np.savez(folder / "vectors.npz", x=np.random.default_rng(0).normal(size=(60, 5)))
     return train_run_data(folder / "run", str(folder / "vectors.npz"), EAGER, likelihood="normal")
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> reports.RunData:
+    """A run on a mixed table with missing cells."""
+    folder = tmp_path_factory.mktemp("mixed")
+    path = write_people(folder / "people.csv", people(120))
+    return train_run_data(folder / "run", str(path), EAGER, likelihood="columns")
 
 
 @pytest.fixture

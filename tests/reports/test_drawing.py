@@ -34,7 +34,8 @@ from tfp_vae.runs.results import Assessment, Plan, assess, score
 from tfp_vae.runs.run import Run
 
 BY_DEFAULT = {name: picture for name, picture in RUN_PICTURES.items() if not picture.on_request}
-OF_IMAGES = {name: picture for name, picture in BY_DEFAULT.items() if name != "columns"}
+OF_TABLES = {"columns", "associations", "imputation", "unusual-cells"}
+OF_IMAGES = {name: picture for name, picture in BY_DEFAULT.items() if name not in OF_TABLES}
 """The pictures that are drawn unless you name some, of any run and of a run on images."""
 
 SIDE, PITCH = 8, 9
@@ -624,7 +625,7 @@ class TestDrawRun:
         run_data = train_run_data(tmp_path / "run", str(tmp_path / dataset), settings, **model)
         names = {path.stem for path in gallery.draw_run(run_data)}
         assert names >= {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture"}
-        missing = missing | ({"columns"} if dataset != "vectors.npz" else set())
+        missing = missing | (OF_TABLES - {"columns"} if dataset == "vectors.npz" else OF_TABLES)
         assert names | missing | {"traversals"} == set(BY_DEFAULT)
         assert not names & missing
 

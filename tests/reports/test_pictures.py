@@ -10,7 +10,8 @@ from tfp_vae.cli.main import main
 
 from tfp_vae.evaluation import projections
 from tfp_vae.plots import distributions, images, rankings
-from tfp_vae.reports import drawing, run_data
+from tfp_vae.plots.tables import cells, columns, imputation
+from tfp_vae.reports import drawing, run_data, tables
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES, Picture
 from tfp_vae.runs import frames
 
@@ -63,6 +64,12 @@ def test_documents_hold_the_rows_of_the_table() -> None:
         f"perplexity {projections.PERPLEXITY:.0f} on at most {projections.MOST_NEIGHBOURED:,} examples",
         f"More than {images.MOST_LINES} vectors are rows of a map",
         f"of up to {run_data.MOST_REFINED} test examples, refined by `local`, K = {run_data.IW_SAMPLES}",
+        f"Mixed tables have up to {columns.MOST_PANELS}",
+        f"up to {tables.MOST_IMPUTED} test examples of which {tables.HIDDEN:.0%} of the observed cells are hidden",
+        f"imputed, K = {tables.IMPUTATION_SAMPLES}, with {tables.INTERVAL:.0%} intervals of numbers",
+        f"probabilities of words. Up to {imputation.MOST_PANELS} columns",
+        f"up to {cells.MOST_ROWS} of {tables.MOST_COMPARED} test examples with the cells",
+        f"of their column, K = {tables.CELL_SAMPLES}. Of more than {cells.MOST_COLUMNS} columns",
         f"more than {rankings.MOST_LINES} in the picture of `tfp-vae score`",
     ],
 )

@@ -2,9 +2,9 @@
 
 They know neither models nor runs. `tfp_vae.reports` decides which arrays of a run go into which plot.
 `images`, `rankings`, `series` and `tiles` show examples, `curves` and `distributions` numbers, `scatter` and
-`animations` latent space, and `diagrams` a model. `canvas` and `fonts` hold the common look. To add a plot, write a
-function in the module of its subject, draw it within `canvas.style()`, and enter its name below. A notebook shows the
-figures and animations. `png` turns a figure into a file.
+`animations` latent space, and `diagrams` a model. The package `tables` has the plots of mixed tables. `canvas` and
+`fonts` hold the common look. To add a plot, write a function in the module of its subject, draw it within
+`canvas.style()`, and enter its name below. A notebook shows the figures and animations. `png` makes a file of a figure.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from tfp_vae.core.exports import lazy_exports
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from tfp_vae.plots import tables
     from tfp_vae.plots.animations import Gif, grid_animation, last_frame, latent_animation
     from tfp_vae.plots.canvas import Figure, Range, description, is_ink, png
     from tfp_vae.plots.curves import bound_curve, gap_parts, learning_curves, rate_bars
@@ -90,6 +91,7 @@ __all__ = [
     "rate_bars",
     "reconstructions",
     "strips",
+    "tables",
     "values_by_class",
 ]
 

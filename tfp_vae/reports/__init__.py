@@ -1,9 +1,10 @@
 """Reports: the pictures of a run and its HTML page.
 
-`pictures` holds `PICTURES`, the table of all pictures. `drawing` has one function for each of them, and `run_data` the
-results that they share. `page` fills the HTML page, and `repeat_command` writes the command that repeats a training.
-To add a picture, write the function of its name in `drawing` and add one entry to `PICTURES`. The command line and the
-page then include it. Copy its `document_row` into `docs/pictures.md`, which a test checks.
+`pictures` holds `PICTURES`, the table of all pictures. `drawing` has one function for each of them, those of tables
+from `tables`, and `run_data` the results that they share. `page` fills the HTML page, and `repeat_command` writes the
+command that repeats a training. To add a picture, write the function of its name in `drawing` and add one entry to
+`PICTURES`. The command line and the page then include it. Copy its `document_row` into `docs/pictures.md`, which a test
+checks.
 """
 
 from __future__ import annotations

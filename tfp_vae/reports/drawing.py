@@ -1,6 +1,7 @@
 """Draw the pictures of a run and of its evaluation from the arrays that the model returns.
 
-Each function with the name of a picture in `reports.pictures.PICTURES` draws that picture. `draw_run` writes the
+Each function with the name of a picture in `reports.pictures.PICTURES` draws that picture. Those of tables are in
+`reports.tables`. `draw_run` writes the
 pictures of a run into its folder, and `draw_evaluation` those of an evaluation.
 
 ```python
@@ -33,13 +34,14 @@ from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, i
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.reports.run_data import IW_SAMPLES, RunData
+from tfp_vae.reports.tables import associations, columns, imputation, unusual_cells
 from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.frames import reel, spread_rows
 from tfp_vae.runs.load import sample
 from tfp_vae.runs.results import Assessment
 from tfp_vae.runs.run import PLOTS, Run
 
-__all__ = ["applicable", "draw_evaluation", "draw_run"]
+__all__ = ["applicable", "associations", "columns", "draw_evaluation", "draw_run", "imputation", "unusual_cells"]
 
 SAMPLES, RECONSTRUCTIONS, MANIFOLD_SIDE = 64, 12, 20
 """Numbers of samples, of reconstructions, and of images along a side of the manifold."""
@@ -47,14 +49,14 @@ SAMPLES, RECONSTRUCTIONS, MANIFOLD_SIDE = 64, 12, 20
 MOST_DIMENSIONS = 16
 """Largest number of latent dimensions in one picture."""
 
-LEAST_DRAWS = 1_000
-"""Smallest number of draws from p(x) that show the columns of a table."""
-
 STEPS, TRAVERSED = 11, (0.02, 0.98)
 """Steps of a traversal, and the quantiles of the prior at its ends."""
 
 PATHS, PATH_STEPS = 8, 9
 """Number of interpolations, and of steps in each."""
+
+LONGEST_PAIR = 24
+"""Most letters of the names of two examples on one line."""
 
 POSTERIOR_MEANS = "Posterior means of {} data"
 
@@ -122,15 +124,6 @@ def reconstructions(run_data: RunData) -> Figure:
     return images.reconstructions(*pair, run_data.seen, title=title, **run_data.look)
 
 
-def columns(run_data: RunData) -> Figure:
-    """Draw the marginal of each column, of test examples and of as many draws from p(x), but at least a thousand."""
-    x, data = run_data.test.x, run_data.config.data
-    made = sample(run_data.restored, max(len(x), LEAST_DRAWS), seed=run_data.seed, show="draw")
-    names = data.features or [f"value {i}" for i in range(x.shape[1])]
-    title = f"Columns of {len(x):,} {run_data.split} examples and of {len(made):,} draws from p(x)"
-    return distributions.column_marginals(data.unscaled(x), data.unscaled(made), names, title)
-
-
 def learning_curves(run_data: RunData) -> Figure:
     return curves.learning_curves(run_data.run.metrics())
 
@@ -186,8 +179,11 @@ def interpolations(run_data: RunData) -> Figure:
     x = run_data.shown(np.concatenate([ends[0], walks, ends[1]], axis=1))
     end = run_data.seen.replace(", ", ",\n")
     ticks = [end, *(f"{t:.0%}" for t in np.linspace(0, 1, PATH_STEPS)), end]
-    names = [" to ".join(run_data.test.source_name(row) for row in pair) for pair in rows.T]
-    names = [""] * count if run_data.has_images else list(map(canvas.escape_math, names))
+    pairs = [[canvas.escape_math(run_data.test.source_name(row)) for row in pair] for pair in rows.T]
+    long = max(len(" to ".join(pair)) for pair in pairs) > LONGEST_PAIR
+    names = (
+        [""] * count if run_data.has_images else ["\nto ".join(pair) if long else " to ".join(pair) for pair in pairs]
+    )
     title = f"E[x|z] on straight lines between {run_data.split} examples"
     return images.strips(x, names, ticks, title, **run_data.look)
 

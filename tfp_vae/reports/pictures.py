@@ -126,6 +126,16 @@ VECTORS = Need(
     lambda run_data: not run_data.has_images,
     "the examples of this run are images, not vectors. Plot `samples` to see them.",
 )
+NAMED_COLUMNS = Need(
+    "a table with 2 columns",
+    lambda run_data: len(run_data.config.data.features) > 1,
+    "the examples of this run are not rows of a table with several columns.",
+)
+MIXED_TABLE = Need(
+    "a mixed table",
+    lambda run_data: run_data.has_missing_cells,
+    "this run has no mixed table, whose cells may be missing.",
+)
 SEVERAL_EXAMPLES = Need(
     "2 test examples",
     lambda run_data: len(run_data.test) > 1,
@@ -193,9 +203,36 @@ PICTURES = {
             summary="The distribution of each column, of data and of the model",
             reading="Where the line leaves the filled area, the model draws values that the data lack, or misses some.",
             detail="histograms of each column of the test examples and of draws from p(x), in the units of the data. "
-            "Of more than 24 columns, those that differ most",
+            "Of more than 24 columns, those that differ most. Mixed tables have up to 48, with a bar for each word",
             alt="A panel for each column with a filled histogram of the data and the outline of the samples",
             needs=(VECTORS,),
+        ),
+        Picture(
+            name="associations",
+            summary="How columns depend on each other, of data and of the model",
+            reading="Each cell is a pair of columns. The third map shows where the model misses a dependence.",
+            detail="the association of each pair of columns, in test examples and in as many draws from p(x), and the "
+            "difference: Spearman's |rho| of numbers, Cramer's V of words, and the correlation ratio of one of each",
+            alt="Three square maps of all pairs of columns",
+            needs=(NAMED_COLUMNS,),
+        ),
+        Picture(
+            name="imputation",
+            summary="Hidden cells of test examples, imputed, against the truth",
+            reading="If the model is right, 90% of the intervals contain the truth.",
+            detail="up to 200 test examples of which 20% of the observed cells are hidden and imputed, K = 500, with "
+            "90% intervals of numbers and probabilities of words. Up to 24 columns",
+            alt="A panel for each column with points and intervals around a diagonal",
+            needs=(MIXED_TABLE,),
+        ),
+        Picture(
+            name="unusual-cells",
+            summary="The least likely cells of test examples",
+            reading="The dark cell is the most likely reason that its row is unusual.",
+            detail="up to 20 of 500 test examples with the cells that lie furthest below the median log p(x_j|x_rest) "
+            "of their column, K = 100. Of more than 12 columns, those with these cells",
+            alt="A table of rows whose unusual cells are dark",
+            needs=(MIXED_TABLE,),
         ),
         Picture(
             name="learning-curves",

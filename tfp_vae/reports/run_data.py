@@ -20,7 +20,7 @@ from tfp_vae.plots.scatter import Spread
 from tfp_vae.runs.config import Look, RunConfig, Tones
 from tfp_vae.runs.examples import as_seen, held_out_view, split_to_show
 from tfp_vae.runs.frames import Reel, reel, spread_rows
-from tfp_vae.runs.load import LoadedRun
+from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.results import score
 from tfp_vae.runs.run import Run
 
@@ -28,6 +28,9 @@ __all__ = ["RunData"]
 
 MOST_EMBEDDED, MOST_SCORED, MOST_REFINED, IW_SAMPLES = 5_000, 1_000, 100, 100
 """Largest numbers of test examples embedded, scored and refined, and importance samples for each score."""
+
+LEAST_DRAWS = 1_000
+"""Smallest number of draws from p(x) that show the columns of a table."""
 
 ELLIPSES, ELLIPSE_DRAWS = 60, 256
 """Number of ellipses of q(z|x), and of draws for each."""
@@ -91,6 +94,11 @@ class RunData:
         """Whether examples are images and not vectors."""
         return len(self.config.data.event_shape) == 3
 
+    @property
+    def has_missing_cells(self) -> bool:
+        """Whether examples are rows of a mixed table, whose cells may be missing."""
+        return self.config.data.reading.table is not None and self.vae.decoder.likelihood.allows_missing
+
     @functools.cached_property
     def split(self) -> str:
         """The split of the examples in pictures: `test`, or another one if the data have no test examples."""
@@ -113,6 +121,11 @@ class RunData:
         These are validation or training examples if the data have no test split.
         """
         return held_out_view(self.config, self.dataset, self.split)[self.places]
+
+    @functools.cached_property
+    def draws(self) -> np.ndarray:
+        """Draws from p(x): as many as there are test examples, but at least a thousand."""
+        return sample(self.restored, max(len(self.test), LEAST_DRAWS), seed=self.seed, show="draw")
 
     @functools.cached_property
     def reel(self) -> Reel | None:

@@ -124,5 +124,7 @@ def test_truth_that_is_partly_unknown_is_left_out(rng: np.random.Generator) -> N
     case = Case.of(rng, 1)
     truth = case.truth.copy()
     truth[np.flatnonzero(case.missing[:, 0])[:4]] = np.nan
-    axes = case._replace(truth=truth, missing=case.missing).draw(truth=True).axes[0]
+    x = np.where(case.missing, np.nan, case.truth)
+    axes = imputation_panels(x, case.values, case.ends, case.probability, case.labels, "Cells", truth).axes[0]
     assert len(axes.collections[1].get_offsets()) == case.missing.sum() - 4
+    assert axes.texts[0].get_text().startswith(f"{case.missing.sum() - 4} cells, ")

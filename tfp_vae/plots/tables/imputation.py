@@ -66,9 +66,9 @@ def imputation_panels(
       probability: the probability of each imputed word, [N, C]. NaN for numbers.
       labels: the name and the words of each column.
       title: text above the figure.
-      truth: the complete table, [N, C]. NaN is unknown.
+      truth: the complete table, [N, C]. Cells that are NaN here too are left out.
     """
-    missing = np.isnan(x)
+    missing = np.isnan(x) if truth is None else np.isnan(x) & np.isfinite(truth)
     columns = np.flatnonzero(missing.any(axis=0)).tolist()
     if len(columns) > MOST_PANELS:
         title = f"{title}, the {MOST_PANELS} of {len(columns):,} columns with the most missing cells"
@@ -82,7 +82,7 @@ def imputation_panels(
             draw_probabilities(panels, place, labels[i], probability[cells, i], is_right)
         else:
             found = np.stack([values[cells, i], ends[0][cells, i], ends[1][cells, i]])
-            draw_intervals(panels, place, labels[i], found, x[~cells, i], known)
+            draw_intervals(panels, place, labels[i], found, x[:, i], known)
     panels.legend(*legend_entries(truth is not None))
     return panels.figure
 
@@ -105,16 +105,15 @@ def draw_intervals(
       place: the index of the panel.
       label: the column.
       found: imputed numbers and the ends of their intervals, [3, M]. A NaN end is the number itself.
-      observed: the observed cells of the column.
-      truth: the true numbers [M], or None. NaN is unknown.
+      observed: the cells of the column. NaN is missing.
+      truth: the true numbers [M], or None.
     """
     count, has_intervals = found.shape[1], bool(np.isfinite(found[1:]).any())
     subtitle = f"{count:,} cell{'s' * (count > 1)}"
     found = np.where(np.isfinite(found), found, found[0])
     if truth is not None:
-        found, truth = found[:, np.isfinite(truth)], truth[np.isfinite(truth)]
         is_inside = (found[1] <= truth) & (truth <= found[2])
-        subtitle += f", {is_inside.mean():.0%} in their interval" if len(truth) and has_intervals else ""
+        subtitle += f", {is_inside.mean():.0%} in their interval" * has_intervals
     order = np.argsort(found[0], kind="stable")
     order = order[np.linspace(0, len(order) - 1, min(MOST_CELLS, len(order))).astype(int)]
     middle, low, high = found[:, order]
