@@ -8,7 +8,7 @@ import pytest
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.schema.cells import Cells, text_array
 from tfp_vae.data.schema.columns import Column
-from tfp_vae.data.schema.guess import Overrides, guess_schema, notices, revise
+from tfp_vae.data.schema.guess import Overrides, guess_schema, guess_values, notices, revise
 
 
 def cells(**columns: list[str]) -> Cells:
@@ -170,3 +170,18 @@ def test_hints_of_the_source_come_before_guesses() -> None:
 
 def test_ordinary_tables_need_no_notice() -> None:
     assert notices(guess_schema(cells(age=["39", "50", "28"], city=["Rome", "Oslo", "Rome"]))) == []
+
+
+def test_values_of_a_guess_are_those_of_its_schema() -> None:
+    table = cells(age=["39", "", "28"], city=["Rome", "Oslo", "NA"], born=["1990-02-13", "-9", "2001-03-03"])
+    schema, values = guess_values(table, Overrides(missing="-9"))
+    assert np.isnan(values).sum() == 3
+    np.testing.assert_array_equal(values, schema.encode(table))
+
+
+def test_an_error_names_a_column_with_a_quote_in_its_name() -> None:
+    table = cells(x=[f"{i}.5" for i in range(40)] + ["abc"])._replace(names=("it's",))
+    with pytest.raises(DataError) as caught:
+        guess_schema(table)
+    assert """column "it's": expected""" in str(caught.value)
+    assert str(caught.value).endswith("""such as `column='it'"'"'s=category'`.""")

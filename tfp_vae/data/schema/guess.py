@@ -23,7 +23,7 @@ from tfp_vae.data.schema.layout import Schema, misfits, split_texts
 from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
 from tfp_vae.data.schema.suspicious import Tally, find_suspicious
 
-__all__ = ["Overrides", "guess_schema", "notices", "revise"]
+__all__ = ["Overrides", "guess_schema", "guess_values", "notices", "revise"]
 
 T = TypeVar("T")
 
@@ -185,10 +185,20 @@ def guess_schema(cells: Cells, overrides: Overrides | None = None) -> Schema:
     Raises:
       DataError: cells do not fit their columns. One error lists all problems.
     """
-    overrides = overrides or Overrides()
+    return guess_values(cells, overrides or Overrides())[0]
+
+
+def guess_values(cells: Cells, overrides: Overrides) -> tuple[Schema, np.ndarray]:
+    """Return the schema of a table, and its cells as numbers, float64 [N, C] for C modelled columns.
+
+    Both take one pass over each column.
+
+    Args:
+      cells, overrides: see `guess_schema`.
+    """
     chosen = overrides.kinds(cells.names, cells.source)
     commas = any(has_comma_decimals(column) for column in cells.columns) or cells.delimiter == ";"
-    columns, problems, tallies = list[Column](), list[str](), dict[str, Tally]()
+    columns, problems, tallies, values = list[Column](), dict[str, str](), dict[str, Tally](), list[np.ndarray]()
     for name, texts in zip(cells.names, cells.columns, strict=True):
         hint = cells.hints.get(name, {})
         found = Distinct.of(texts, overrides.missing, get_words(hint))
@@ -203,14 +213,16 @@ def guess_schema(cells: Cells, overrides: Overrides | None = None) -> Schema:
         )
         column, tally = with_range(column, found, cells, problems)
         columns.append(column)
+        if column.is_modelled:
+            values.append(found.spread(tally.values))
         if column.kind in NUMBER_KINDS:
             tallies[name] = tally
     if problems:
-        first = problems[0].split("'")[1]
-        setting = name_setting("column", join_names([f"{first}=category"]))
+        setting = name_setting("column", join_names([f"{next(iter(problems))}=category"]))
         remedy = "Correct these cells, set `missing` to the texts of missing cells, or choose a kind, such as"
-        raise list_problems(cells.source, problems, f"{remedy} {setting}.")
-    return Schema(columns=tuple(mark_suspicious(columns, tallies)), header=cells.header)
+        raise list_problems(cells.source, list(problems.values()), f"{remedy} {setting}.")
+    schema = Schema(columns=tuple(mark_suspicious(columns, tallies)), header=cells.header)
+    return schema, np.stack(values, axis=1) if values else np.empty((len(cells.lines), 0))
 
 
 def revise(schema: Schema, cells: Cells, overrides: Overrides) -> Schema:
@@ -225,12 +237,12 @@ def revise(schema: Schema, cells: Cells, overrides: Overrides) -> Schema:
       DataError: there is no such column, or its cells do not fit the kind.
     """
     chosen = overrides.kinds(cells.names, cells.source)
-    columns, problems = {column.name: column for column in schema.columns}, list[str]()
+    columns, problems = {column.name: column for column in schema.columns}, dict[str, str]()
     if overrides.missing:
         for name in columns.keys() & set(cells.names):
             columns[name] = with_missing(columns[name], overrides.missing, cells, problems)
     if problems:
-        raise list_problems(cells.source, problems, "Correct these cells, or change the schema.")
+        raise list_problems(cells.source, list(problems.values()), "Correct these cells, or change the schema.")
     if chosen:
         places = [place for place, name in enumerate(cells.names) if name in chosen]
         names, texts = tuple(cells.names[i] for i in places), tuple(cells.columns[i] for i in places)
@@ -240,7 +252,7 @@ def revise(schema: Schema, cells: Cells, overrides: Overrides) -> Schema:
     return schema.model_copy(update={"columns": tuple(columns.values())})
 
 
-def with_missing(column: Column, missing: Sequence[str], cells: Cells, problems: list[str]) -> Column:
+def with_missing(column: Column, missing: Sequence[str], cells: Cells, problems: dict[str, str]) -> Column:
     """Return a column with more texts that mark missing cells, and the range of the other cells.
 
     Args:
@@ -271,12 +283,13 @@ def has_comma_decimals(column: np.ndarray) -> bool:
     return not np.isnan(comma.parse_all(found)).any() and bool(np.isnan(point.parse_all(found)).any())
 
 
-def with_range(column: Column, found: Distinct, cells: Cells, problems: list[str]) -> tuple[Column, Tally]:
-    """Return a column with the range of its numbers, and add the cells that it cannot hold to the problems."""
+def with_range(column: Column, found: Distinct, cells: Cells, problems: dict[str, str]) -> tuple[Column, Tally]:
+    """Return a column with the range of its numbers, and enter the cells that it cannot hold as its problem."""
     if not column.is_modelled:
         return column, Tally(np.empty(0), np.empty(0))
     values = column.numbers(found.texts)
-    problems.extend(misfits(column, found, values, cells.lines))
+    for problem in misfits(column, found, values, cells.lines):
+        problems[column.name] = problem
     if column.kind not in LEVEL_KINDS and np.isfinite(values).any():
         column = column.model_copy(update={"low": float(np.nanmin(values)), "high": float(np.nanmax(values))})
     return column, Tally(values, found.counts)

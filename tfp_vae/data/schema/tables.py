@@ -17,7 +17,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.schema.cells import Cells
 from tfp_vae.data.schema.files import read_cells
 from tfp_vae.data.schema.frames import frame_cells, load_parquet
-from tfp_vae.data.schema.guess import Overrides, guess_schema, notices, revise
+from tfp_vae.data.schema.guess import Overrides, guess_values, notices, revise
 from tfp_vae.data.schema.layout import Schema
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def read_table(
     """
     overrides = overrides or Overrides()
     cells = open_cells(source, overrides, schema)
+    values: np.ndarray | None = None
     if schema is None:
-        schema = guess_schema(cells, overrides)
+        schema, values = guess_values(cells, overrides)
         for text in notices(schema):
             logger.warning("%s: %s", cells.source, text)
     else:
@@ -87,7 +88,8 @@ def read_table(
         text = "%s: %s not in the schema and left out: %s."
         logger.warning(text, cells.source, f"{plural(len(others), 'column')} are", list_names(others))
     named = [column.name for column in schema.columns if column.kind in ("id", "index") and column.name in cells.names]
-    return Table(schema, schema.encode(cells), {name: cells.column(name) for name in named}, cells.lines, cells)
+    values = schema.encode(cells) if values is None else values
+    return Table(schema, values, {name: cells.column(name) for name in named}, cells.lines, cells)
 
 
 def open_cells(source: str | os.PathLike[str] | DataFrame, overrides: Overrides, schema: Schema | None = None) -> Cells:
