@@ -44,10 +44,14 @@ def test_config_holds_the_schema_and_reads_the_same_data_again(run: Run) -> None
     assert reload(config).fingerprint() == config.data.fingerprint
 
 
-def test_evaluate_gives_a_density_in_the_units_of_the_data(run: Run) -> None:
-    result = answer("evaluate", "--run", run.folder, *OPTIONS)
+def test_evaluate_gives_a_density_in_the_units_of_the_data(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "each.npz"
+    result = answer("evaluate", "--run", run.folder, "--per-example", file, *OPTIONS)
+    assert all(text.startswith("P1") for text in np.load(file)["id_patient"])
     assert np.isfinite(result["log_likelihood"])
     assert result["likelihood"] == "columns"
+    assert result["reconstruction_mse"] is None
+    assert "different units" in result["reconstruction_mse_reason"]
 
 
 def test_scores_and_embeddings_name_the_ids_and_lines(run: Run, tmp_path: Path) -> None:
@@ -176,6 +180,8 @@ def test_a_doubtful_first_line_is_reported_once(tmp_path: Path) -> None:
     path.write_text("".join(f"{i % 5}.5,{'ab'[i % 2]},{i % 3}\n" for i in range(40)))
     said = call("train", "--dataset", path, "--run-dir", tmp_path / "run", *QUICK).stderr
     assert said.count("is read as an example") == 1
+    options = ("sample", "--run", tmp_path / "run", "--n", 20, "--out", tmp_path / "x.csv", "--fidelity")
+    assert "is read as an example" not in call(*options).stderr
 
 
 def test_pictures_show_all_columns_in_a_similar_range(run: Run) -> None:

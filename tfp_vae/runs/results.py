@@ -164,12 +164,14 @@ class Assessment:
     def per_example(self) -> dict[str, np.ndarray]:
         """Return arrays with a value or vector for each example, for a file.
 
-        `row` [N] is the index in the split, `label` [N] the label if there is one. The fields of `Estimates` follow,
-        `elbo`, `error` and `bias` [N], and `sweep_samples` [J], the numbers of samples of `sweep` [N, J]. `likelihood`,
-        `scaling`, `binarization`, `dequantization` and `refine` are names. With an accuracy, `settled`, `iw_samples`
-        and `refine` have a value for each example.
+        `row` [N] is the index in the split, `label` [N] the label if there is one, and `id_<column>` [N] an id of the
+        row of a table. The fields of `Estimates` follow, `elbo`, `error` and `bias` [N], and `sweep_samples` [J], the
+        numbers of samples of `sweep` [N, J]. `likelihood`, `scaling`, `binarization`,
+        `dequantization` and `refine` are names. With an accuracy, `settled`, `iw_samples` and `refine` have a value for
+        each example.
         """
         labels = {} if self.examples.y is None else {"label": self.examples.y}
+        labels |= {f"id_{name}": column for name, column in self.examples.ids.items()}
         named = {"row": np.asarray(self.examples.rows), "sweep_samples": np.array(self.ladder)}
         named |= {name: np.array(self.result[name]) for name in (*MEASURE_NAMES, "refine")}
         derived = {name: getattr(self.estimates, name) for name in ("elbo", "error", "bias")}
@@ -326,6 +328,8 @@ class _Evaluation:
     def reconstruction(self) -> dict[str, Any]:
         """Return the mean squared error of reconstructions."""
         x = self.examples.x
+        if self.restored.config.data.reading.table is not None:
+            return _undefined("the columns of a mixed table have different units", "reconstruction_mse")
         return {"reconstruction_mse": information.reconstruction_error(self.vae, x, seed=self.seed(2))}
 
     def probes(self) -> dict[str, Any]:

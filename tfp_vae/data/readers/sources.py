@@ -460,7 +460,7 @@ def from_csv(path: Path, reading: Reading, again: bool) -> Source:
     you give a schema or a part of one.
     """
     if reading.table is not None or reading.given() & SCHEMA:
-        return from_mixed_table(path, reading)
+        return from_mixed_table(path, reading, again)
     only_numbers = again or reading.image_shape is not None
     try:
         source = from_numbers(path, reading, again)
@@ -509,16 +509,17 @@ def from_numbers(path: Path, reading: Reading, again: bool) -> Source:
     return Source({WHOLE: Examples(table.x, table.y, lines=table.lines)}, reading.model_copy(update=known))
 
 
-def from_mixed_table(source: Path | DataFrame, reading: Reading) -> Source:
+def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = False) -> Source:
     """Read a mixed table, and record its schema, so that new data are read in the same way.
 
     Args:
       source: a file or a DataFrame.
       reading: how it is read. With `table`, the schema is known and the other settings have no effect.
+      again: whether these are new data for a run, whose first line may differ.
     """
     known, label = reading.table, reading.label_column
     if known is not None:
-        table = read_table(source, schema=known)
+        table = read_table(source, overrides=Overrides(header="auto" if again else known.header), schema=known)
     else:
         dropped = (*(reading.drop_columns or ()), *([] if label is None else [label]))
         overrides = Overrides(
@@ -549,7 +550,7 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading) -> Source:
 def from_parquet(path: Path, reading: Reading, again: bool) -> Source:
     """Read a Parquet file like a DataFrame, see `from_frame`."""
     if reading.table is not None or reading.given() & SCHEMA:
-        return from_mixed_table(path, reading)
+        return from_mixed_table(path, reading, again)
     return from_frame(load_parquet(path), reading, path, again)
 
 
@@ -563,7 +564,7 @@ def from_frame(frame: DataFrame, reading: Reading, path: Path | None = None, aga
       again: whether these are new data for a run. Then the column of labels may be absent.
     """
     if reading.given() & SCHEMA or reading.table is not None:
-        return from_mixed_table(path or frame, reading)
+        return from_mixed_table(path or frame, reading, again)
     name = "table" if path is None else str(path)
     names, label_column = list(map(str, frame.columns)), reading.label_column
     if again and label_column not in names:
@@ -572,7 +573,9 @@ def from_frame(frame: DataFrame, reading: Reading, path: Path | None = None, aga
     places, label = tables.choose_columns(names, reading.columns, label_column, name, dropped)
     features = frame.iloc[:, places]
     is_mixed = any(getattr(kind, "kind", "O") not in "fiub" for kind in features.dtypes)
-    if (is_mixed or bool(features.isna().any(axis=None))) and reading.image_shape is None:
+    if again and is_mixed:
+        raise DataError(f"{name}: expected columns of numbers, as the run was trained on. Convert them to numbers.")
+    if not again and (is_mixed or bool(features.isna().any(axis=None))) and reading.image_shape is None:
         return from_mixed_table(path or frame, reading)
     y = None
     if label is not None:
