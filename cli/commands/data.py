@@ -214,23 +214,23 @@ def find_schema(dataset: str, raw: Dataset, *, is_needed: bool) -> Schema | None
     Raises:
       UsageError: a schema is needed, but the data are no table in a file.
     """
-    path = user_path(dataset)
-    if raw.reading.table is not None:
-        return raw.reading.table
+    path, schema = user_path(dataset), raw.reading.table
     is_large = sum(x.size for x in raw.parts) > MOST_CELLS and not is_needed
-    if is_large or not TABLE_FILES.search(path.name) or not path.is_file():
+    if schema is None and not is_large and TABLE_FILES.search(path.name) and path.is_file():
+        cells = open_cells(path, Overrides(header=raw.reading.header))
+        left_out = tuple(name for name in cells.names if name not in (raw.reading.columns or cells.names))
+        try:
+            schema = guess_schema(cells, Overrides(drop_columns=left_out))
+        except DataError:
+            if is_needed:
+                raise
+    if schema is None:
         if is_needed:
             raise UsageError("--write-schema needs a table, such as a .csv file.")
         return None
-    settings = raw.reading
-    dropped = tuple(settings.drop_columns or ()) + ((settings.label_column,) if settings.label_column else ())
-    try:
-        overrides = Overrides(header=settings.header, drop_columns=dropped)
-        return guess_schema(open_cells(path, overrides), overrides)
-    except DataError:
-        if is_needed:
-            raise
-        return None
+    labels = {raw.reading.label_column: {"reason": "labels"}}
+    columns = tuple(column.model_copy(update=labels.get(column.name, {})) for column in schema.columns)
+    return schema.model_copy(update={"columns": columns})
 
 
 def column_lines(schema: Schema) -> tuple[list[str], list[list[str]]]:

@@ -65,6 +65,19 @@ def test_written_schema_reads_the_table_alike_and_can_be_edited(here: Path) -> N
     assert kinds("people.csv", "--schema", "s.toml") == EXPECTED | {"age": "positive"}
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_labels_and_columns_that_are_left_out_are_not_modelled(missing: float, here: Path) -> None:
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": draw.normal(size=60), "n": draw.poisson(9, 60), "z": draw.normal(size=60), "y": 1})
+    frame["y"] = np.where(np.arange(60) % 3, "a", "b")
+    frame.loc[draw.random(60) < missing, "x"] = np.nan
+    frame.to_csv("t.csv", index=False)
+    found = answer("data", "inspect", "t.csv", "--label-column", "y", "--columns", "x,n", "--write-schema", "s.toml")
+    assert [column["kind"] for column in found["columns"]] == ["real", "count", "dropped", "dropped"]
+    assert found["columns"][3]["reason"] == "labels"
+    assert Schema.load(Path("s.toml")).names == ("x", "n")
+
+
 def test_a_table_of_numbers_says_how_to_use_its_kinds(here: Path) -> None:
     draw = np.random.default_rng(0)
     pd.DataFrame({"x": draw.normal(size=60), "n": draw.poisson(9, 60)}).to_csv("t.csv", index=False)

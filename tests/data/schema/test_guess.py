@@ -110,7 +110,10 @@ def test_a_text_that_is_left_out_is_reported_with_the_setting() -> None:
 
 
 def test_decimal_commas_are_reported() -> None:
-    assert "column 'x' are read with decimal commas" in notices(guess_schema(cells(x=["1,5", "2,25", "3,0"])))[0]
+    schema = guess_schema(cells(x=["1,5", "2,25", "3,0"], y=["0,5", "0,75", "1,5"], z=["1", "2", "5"]))
+    assert notices(schema) == [
+        "the numbers of 2 columns ('x', 'y') are read with decimal commas. A schema file can change that."
+    ]
 
 
 def test_one_error_lists_the_words_among_numbers_of_all_columns() -> None:

@@ -481,7 +481,7 @@ def notices(schema: Schema) -> list[str]:
     Args:
       schema: as `guess_schema` returns it.
     """
-    texts, values = list[str](), dict[str, list[str]]()
+    texts, values, marks = list[str](), dict[str, list[str]](), dict[str, list[str]]()
     for column in schema.columns:
         for value in column.suspicious:
             values.setdefault(value, []).append(repr(column.name))
@@ -491,8 +491,11 @@ def notices(schema: Schema) -> list[str]:
         if DOUBTED in column.reason:
             texts.append(f"column {column.name!r} has {column.reason}. Change its `format` in a schema file if needed.")
         if column.kind in NUMBER_KINDS and column.notation != PLAIN:
-            marks = "decimal commas" if column.decimal == "," else f"{column.thousands!r} between thousands"
-            texts.append(f"numbers of column {column.name!r} are read with {marks}. A schema file can change that.")
+            mark = "decimal commas" if column.decimal == "," else f"{column.thousands!r} between thousands"
+            marks.setdefault(mark, []).append(repr(column.name))
+    for mark, names in marks.items():
+        where = f"{plural(len(names), 'column')} ({list_names(names)})"
+        texts.append(f"the numbers of {where} are read with {mark}. A schema file can change that.")
     for value, names in values.items():
         where = f"{plural(len(names), 'column')} ({list_names(names)})"
         remedy = f"If it marks missing cells, set `missing={value}`."
