@@ -186,7 +186,9 @@ class Columns(Likelihood):
     @functools.cached_property
     def support(self) -> Support:
         """The values of each column, and NaN for a missing cell."""
-        supports = {place: family.support for places, family in self.groups for place in places}
+        supports: dict[int, Support] = {}
+        for places, family in self.groups:
+            supports |= dict.fromkeys(map(int, places), family.support)  # one object, so that it is checked once
         return by_column({name: supports[place] for place, name in enumerate(self.names)})
 
     @functools.cached_property
