@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings, strategies
@@ -142,6 +143,28 @@ def test_column_in_units_ten_times_as_small_shifts_the_density_by_log_ten() -> N
         for vae in (linear_vae(0.3), linear_vae(0.3, log_scale=log_scale))
     ]
     np.testing.assert_allclose(values[0] - values[1], np.log(10) * OBSERVED[:, 0], atol=1e-10)
+
+
+@pytest.mark.slow
+def test_model_trained_in_other_units_shifts_the_density_of_each_observed_cell() -> None:
+    draw = np.random.default_rng(0)
+    z = draw.normal(size=300)
+    table = pd.DataFrame(
+        {
+            "length": (170 + 10 * z + 3 * draw.normal(size=300)).round(3),
+            "price": np.exp(1 + 0.5 * z + 0.2 * draw.normal(size=300)).round(4),
+            "city": np.where(z + draw.normal(size=300) > 0, "Rome", "Oslo"),
+        }
+    )
+    table = table.mask(draw.random(table.shape) < 0.2)
+    values = []
+    for factor in (1, 10):
+        data = tv.data.load(table.assign(length=factor * table.length, price=factor * table.price))
+        vae = tv.build(data, latent_dim=2, hidden=(16,))
+        tv.fit(vae, data, tv.objectives.IWAE(mc_samples=3), epochs=2, execution="eager")
+        values.append(tv.log_likelihood(vae, data.test, iw_samples=20, execution="eager").values)
+    cells = np.sum(~np.isnan(data.test.x[:, :2]), axis=1)
+    np.testing.assert_allclose(values[0] - values[1], np.log(10) * cells, atol=1e-4)
 
 
 def test_reconstruction_error_averages_over_observed_cells() -> None:
