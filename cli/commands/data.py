@@ -238,7 +238,7 @@ def column_lines(schema: Schema) -> tuple[list[str], list[list[str]]]:
     rows, more = list[list[str]](), len(schema.columns) - MOST_COLUMNS
     for column in schema.columns[:MOST_COLUMNS]:
         missing = f"{column.share_missing:.1%}" if column.share_missing else ""
-        doubts = f", of which {', '.join(column.suspicious)} may mark missing cells" if column.suspicious else ""
+        doubts = f". {', '.join(column.suspicious)} may mark missing cells" if column.suspicious else ""
         rows.append([column.name, column.kind, cut(column.span, LONGEST_RANGE), missing, f"{column.reason}{doubts}"])
     if more > 0:
         rows.append([f"and {plural(more, 'more column')}", "", "", "", "--write-schema or --json shows all of them"])

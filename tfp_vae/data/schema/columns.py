@@ -56,7 +56,7 @@ class Column(BaseRecord):
     reason: why this kind was chosen.
     levels: the words of a binary, a category or an ordinal, in order, or the only word of a constant.
     format: the format of dates, such as `%Y-%m-%d`.
-    decimals: the most decimals of its numbers, or None for as many as float64 needs.
+    decimals: the most decimals of its numbers, or None to write each number in full.
     padded: whether every number has all of the decimals, and every day and month two digits.
     decimal: the decimal mark.
     thousands: the mark between groups of three digits.

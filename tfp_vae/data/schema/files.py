@@ -36,7 +36,7 @@ logger = logging.getLogger("tfp_vae")
 DELIMITERS = (",", ";", "\t", "|")
 
 SAMPLE = 1 << 16
-"""The characters at the start of a file from which its delimiter is told."""
+"""The number of characters at the start of a file that decide on its delimiter."""
 
 BLOCK = 4_096
 """The rows that are turned into columns at once."""
@@ -87,7 +87,7 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
 def find_delimiter(sample: str) -> str:
     r"""Return the delimiter of a table by its first characters.
 
-    It splits every row into the same number of cells. Of several, the one with the most cells is taken, but commas in
+    It splits every row into the same number of cells. Of several, the one with the most cells wins, but commas in
     all numbers of semicolon-separated cells are decimal marks.
 
     ```python
@@ -209,10 +209,10 @@ def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 def fill_names(names: Sequence[str]) -> list[str]:
     """Return names of columns with `column_1` for the first column if it has none, and so on."""
-    return [name or next(free for free in numbered(i) if free not in names) for i, name in enumerate(names, 1)]
+    return [name or next(free for free in spare_names(i) if free not in names) for i, name in enumerate(names, 1)]
 
 
-def numbered(place: int) -> Iterator[str]:
+def spare_names(place: int) -> Iterator[str]:
     """Yield names for a column without one."""
     yield f"column_{place}"
     yield from (f"column_{place}_{i}" for i in itertools.count(2))

@@ -43,7 +43,7 @@ LARGEST_COUNT = 100_000
 """Whole numbers up to this one are counts."""
 
 FEWEST_ROWS = 4
-"""The fewest rows from which an index or an id is told."""
+"""The fewest rows of a table with an index or an id."""
 
 NUMBERS_MOSTLY = 0.9
 """From this share of numbers on, a word in a column is a mistake."""
@@ -369,7 +369,7 @@ class Judge:
             return {"levels": tuple(texts[:1])}
         if kind == "date":
             form = str(self.hint["format"] if "format" in self.hint else [*self.forms(), "%Y-%m-%d"][0])
-            return {"format": form, "padded": all_padded(texts, form)}
+            return {"format": form, "padded": has_two_digits(texts, form)}
         if kind not in NUMBER_KINDS:
             return {}
         notation, values = self.numbers.notation, self.numbers.values
@@ -382,7 +382,7 @@ class Judge:
     def guess_date(self, forms: Sequence[str]) -> Guess:
         """Return the guess for dates that have these formats."""
         doubt = f"{DOUBTED} {forms[1]} fits too" if len(forms) > 1 else ""
-        settings = {"format": forms[0], "padded": all_padded(self.found.texts, forms[0])}
+        settings = {"format": forms[0], "padded": has_two_digits(self.found.texts, forms[0])}
         return Guess("date", f"dates or times of the format {forms[0]}{doubt}", settings)
 
     def guess_number(self) -> Guess:
@@ -457,7 +457,7 @@ def order_levels(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(texts, key=key))
 
 
-def all_padded(texts: Sequence[str], form: str) -> bool:
+def has_two_digits(texts: Sequence[str], form: str) -> bool:
     """Return whether dates are written with two digits for days, months and hours."""
     return all((days := parse_date(text, form)) is None or date_text(days, form) == text for text in texts)
 

@@ -100,7 +100,7 @@ NOTATIONS = (
 class Style(NamedTuple):
     """How the numbers of a column are written.
 
-    decimals: the most decimals, or None for as many as float64 needs.
+    decimals: the most decimals, or None to write each number in full.
     padded: whether every number has all of them.
     """
 
