@@ -63,8 +63,12 @@ def command_pieces(config: RunConfig) -> list[str]:
 def portable(config: RunConfig) -> RunConfig:
     """Return a configuration without paths of this machine: a file or folder becomes `./name`, `data_dir` is None.
 
-    The `./` is needed because a folder called `digits` would otherwise mean the data set of that name.
+    So does the file of a schema. The `./` is needed because a folder called `digits` would otherwise mean the data set
+    of that name.
     """
     dataset = config.data.dataset
-    names = {"dataset": dataset if DATASETS.knows(dataset) else f"./{Path(dataset).name}", "data_dir": None}
+    reading, names = config.data.reading, dict[str, object]()
+    if reading.schema_file is not None:
+        names["reading"] = reading.model_copy(update={"schema_file": f"./{Path(reading.schema_file).name}"})
+    names |= {"dataset": dataset if DATASETS.knows(dataset) else f"./{Path(dataset).name}", "data_dir": None}
     return config.model_copy(update={"data": config.data.model_copy(update=names)})

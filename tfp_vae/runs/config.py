@@ -55,6 +55,7 @@ from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES, has_closed_form_rate, has_separate_rates
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
+from tfp_vae.runs.tables.choices import common_likelihood
 from tfp_vae.training.callbacks import CALLBACKS
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
 
@@ -954,6 +955,10 @@ class RunConfig(BaseRecord):
     def settings(self) -> dict[str, object]:
         """Return the settings that train the same run again, by name and in the order of `SETTINGS`."""
         values = {**self.data.request(), **dict(self.model), **dict(self.training)}
+        schema = self.data.reading.table
+        if schema is not None and self.model.likelihood.name == "columns":
+            kinds = {column.name: column.kind for column in schema.modelled}
+            values["likelihood"] = common_likelihood(kinds, self.model.likelihood)
         return {name: values[name] for name in SETTINGS if values.get(name) not in (None, ())}
 
 

@@ -12,7 +12,13 @@ from tfp_vae.core.supports import BINARY, COUNTS, OPEN_UNIT, REAL
 from tfp_vae.data.profile import ColumnFacts
 from tfp_vae.data.schema.columns import MODELLED
 from tfp_vae.model.likelihoods import LIKELIHOODS
-from tfp_vae.runs.tables.choices import SUITABLE_MEMBERS, choose_columns, latent_size, way_to_scale
+from tfp_vae.runs.tables.choices import (
+    SUITABLE_MEMBERS,
+    choose_columns,
+    common_likelihood,
+    latent_size,
+    way_to_scale,
+)
 
 LEVELS = {"binary": 2, "category": 3, "ordinal": 4}
 
@@ -104,3 +110,10 @@ def test_way_to_scale_follows_from_the_support(support: object, way: str) -> Non
 @pytest.mark.parametrize(("count", "size"), [(1, 2), (7, 7), (500, 16)])
 def test_tables_get_a_latent_dimension_for_each_column_within_limits(count: int, size: int) -> None:
     assert latent_size(COLUMNS[:1] * count) == size
+
+
+@pytest.mark.parametrize("name", [None, "laplace", "poisson"])
+def test_the_likelihood_that_was_chosen_is_found_again(name: str | None) -> None:
+    chosen = None if name is None else LIKELIHOODS.member(name)
+    kinds = {column.name: column.kind for column in COLUMNS}
+    assert common_likelihood(kinds, choose_columns(COLUMNS, chosen).likelihood) == chosen

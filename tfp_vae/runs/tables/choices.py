@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from tfp_vae.data.profile import ColumnFacts
 from tfp_vae.data.transforms.scaling import SCALINGS, Standard, scale_columns
 from tfp_vae.model.likelihoods import LIKELIHOODS
 
-__all__ = ["NUMBER_KINDS", "SUITABLE_MEMBERS", "ColumnChoices", "choose_columns", "latent_size"]
+__all__ = ["NUMBER_KINDS", "SUITABLE_MEMBERS", "ColumnChoices", "choose_columns", "common_likelihood", "latent_size"]
 
 SUITABLE_MEMBERS = {
     "real": "normal:scale=per-element",
@@ -94,6 +94,19 @@ def choose_columns(
     return ColumnChoices(
         LIKELIHOODS.member(Member("columns", settings)), SCALINGS.member(scaling), describe_kinds(columns, members)
     )
+
+
+def common_likelihood(kinds: Mapping[str, str], likelihood: Member) -> Member | None:
+    """Return the likelihood that was chosen for all columns of numbers of a table, or None for the usual ones.
+
+    Args:
+      kinds: the kind of each column by name.
+      likelihood: from `choose_columns`.
+    """
+    given = likelihood.settings["columns"] or {}
+    usual = {name: LIKELIHOODS.member(SUITABLE_MEMBERS[kind]) for name, kind in kinds.items()}
+    texts = {text for name, text in given.items() if kinds[name] in NUMBER_KINDS and text != str(usual[name])}
+    return LIKELIHOODS.member(texts.pop()) if len(texts) == 1 else None
 
 
 def members_of(columns: Sequence[ColumnFacts], likelihood: Member | None) -> list[Member]:
