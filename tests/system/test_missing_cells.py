@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,7 @@ def test_infinite_hidden_values_have_no_influence(name: str) -> None:
     check_same_bounds(linear_vae(0.3, 1.2), tv.Batch(np.where(OBSERVED, rows(), np.inf), OBSERVED), name)
 
 
+@pytest.mark.slow
 def test_hidden_values_have_no_influence_on_estimates_and_reconstructions() -> None:
     vae, other = linear_vae(0.3, 1.2), tv.Batch(np.where(OBSERVED, rows(), 1e9), OBSERVED)
     first, second = (
@@ -225,6 +227,31 @@ def test_training_takes_rows_with_missing_cells() -> None:
     history = tv.fit(vae, x, tv.objectives.IWAE(mc_samples=3), epochs=4, batch_size=20, learning_rate=0.02,
                      execution="graph", validation=x[:50])  # fmt: skip
     assert history[-1].validation_bound > history[0].validation_bound + 0.5
+
+
+@pytest.mark.slow
+def test_prior_of_pseudo_inputs_learns_from_tables() -> None:
+    table = tv.likelihoods.Columns({"a": "log-normal", "b": "poisson", "c": "categorical:levels=3"}, missing=True)
+    vae = trainable(table, sees=table)
+    prior = tv.priors.Vamp(1, vae.encoder, data_mean=np.float32([0.05, 0.05, 0.5]), components=20)
+    with tf.GradientTape() as tape:
+        model, x = tv.VAE(vae.encoder, vae.decoder, prior), np.float32([[1, 3, 0.5], [np.nan, 2, 1]])
+        loss = tv.objectives.MonteCarloELBO().loss(model, x, seed=(0, 1))
+    (inputs,) = prior.learned
+    for gradient in tape.gradient(loss, [inputs, *vae.trainable_variables]):
+        assert np.isfinite(gradient).all()
+        assert np.any(gradient)
+
+
+@pytest.mark.slow
+def test_saved_model_reconstructs_rows_with_missing_cells(tmp_path: Path) -> None:
+    table = tv.likelihoods.Columns({"a": "normal:scale=per-element", "b": "categorical:levels=3"}, missing=True)
+    vae, x = trainable(table, sees=table), np.float32([[0.3, 0.5], [np.nan, 1], [np.nan, np.nan]])
+    tf.saved_model.save(vae, str(tmp_path / "saved"))
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    found = loaded.reconstruct(x)
+    np.testing.assert_allclose(found, vae.reconstruct(x), rtol=1e-5, atol=1e-6)
+    assert np.isfinite(found).all()
 
 
 def test_other_likelihoods_refuse_missing_cells() -> None:
