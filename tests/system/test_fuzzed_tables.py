@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers import memory
 from tests.helpers.fuzzed_tables import write_fuzzed_table
 from tfp_vae.core.errors import DataError
 from tfp_vae.data.schema import Schema, Table, read_table
@@ -52,3 +53,17 @@ def test_fuzzed_tables_give_numbers_or_a_clear_error(start: int, tmp_path: Path)
 @pytest.mark.parametrize("start", range(1_000, 11_000, 1_000))
 def test_thousands_of_fuzzed_tables_raise_no_traceback(start: int, tmp_path: Path) -> None:
     assert check_tables(tmp_path, range(start, start + 1_000)) >= 400
+
+
+@pytest.mark.slow
+def test_a_table_needs_at_most_a_hundred_bytes_a_cell(tmp_path: Path) -> None:
+    """So a million rows of 20 columns fit into 2 GB."""
+    rows, draw = 20_000, np.random.default_rng(0)
+    columns = [np.char.mod("%.6f", draw.normal(size=rows)) for _ in range(12)]
+    columns += [draw.integers(0, 90, rows).astype(str) for _ in range(4)]
+    columns += [np.array(["Private", "State", "Self-employed", ""])[draw.integers(0, 4, rows)] for _ in range(4)]
+    lines = [",".join(f"c{i}" for i in range(20)), *(",".join(row) for row in zip(*columns, strict=True))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    with memory.at_most(100 * rows * 20):
+        table = read_table(tmp_path / "t.csv")
+    assert table.values.shape == (rows, 20)
