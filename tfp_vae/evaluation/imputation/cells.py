@@ -111,7 +111,7 @@ def score_columns(
       x: rows on the scale of the model, [N, C], with NaN in missing cells, or a `Batch` with `observed`.
       iw_samples: K, samples of z for each row, and again for each cell that is estimated twice.
       seed: an integer, or a stateless seed of two integers.
-      refine: how the proposal is fitted to each row, see `log_likelihood`.
+      refine: how the proposal is fitted to each row, see `log_likelihood`. `auto` refines every row.
       places: non-negative integers [N] that select the draws of each row, by default its index in x.
       batch_size: rows sampled at once, by default as many as fit into about 300 MB.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
@@ -145,6 +145,21 @@ def score_columns(
         count = part.stop - part.start
         values[part], ess[part] = sums.without_cells[:count], sums.divided.ess[:count]
     values[np.isnan(x)] = ess[np.isnan(x)] = math.nan
+    rescore(sampler, x, values, ess, seed, places)
+    return ColumnScores(values, ess, iw_samples, full_name(refine))
+
+
+def rescore(
+    sampler: Sampler[CellSums], x: np.ndarray, values: np.ndarray, ess: np.ndarray, seed: Seed, places: np.ndarray
+) -> None:
+    """Estimate the poor scores among `values` [N, C] again, from samples given the row without the cell.
+
+    Args:
+      sampler: the sampler of the scores.
+      x: the rows, [N, C].
+      values, ess: the scores and their effective sample sizes, which are changed in place.
+      seed, places: as for the scores.
+    """
     rows, columns = np.nonzero(~np.isnan(x) & ~(ess >= FEWEST_EFFECTIVE))
     hidden = x[rows]
     hidden[np.arange(len(rows)), columns] = math.nan
@@ -152,7 +167,6 @@ def score_columns(
         each = np.arange(part.stop - part.start), columns[part]
         values[rows[part], columns[part]] = sums.given_the_row[each]
         ess[rows[part], columns[part]] = np.minimum(sums.multiplied.ess[each], sums.weights.ess[each[0]])
-    return ColumnScores(values, ess, iw_samples, full_name(refine))
 
 
 @check_keywords

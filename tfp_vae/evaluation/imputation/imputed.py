@@ -183,7 +183,7 @@ def impute(
       draws: M, the number of multiple imputations.
       interval: the probability that an interval contains the cell, between 0 and 1. None for no intervals.
       seed: an integer, or a stateless seed of two integers.
-      refine: how the proposal is fitted to each row, see `log_likelihood`.
+      refine: how the proposal is fitted to each row, see `log_likelihood`. `auto` refines every row.
       places: non-negative integers [N] that select the draws of each row, by default its index in x.
       batch_size: rows sampled at once, by default as many as fit into about 300 MB.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.

@@ -83,7 +83,7 @@ class Sampler(Generic[State]):
 
     Args:
       vae: the model.
-      study: what is summed.
+      study: the sums over the samples.
       iw_samples: K, samples of each row.
       refine: how the proposal is fitted to each row.
       batch_size: rows sampled at once, by default as many as fit into about 300 MB.
@@ -145,7 +145,7 @@ class Sampler(Generic[State]):
     def _run(
         self, x: np.ndarray, targets: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress
     ) -> State:
-        """Return the sums of one batch, of which only the first `live` rows count as progress."""
+        """Return the sums of one batch. Only its first `live` rows count as progress."""
         dtype = self._vae.dtype.as_numpy_dtype
         x, targets, places, folded = x.astype(dtype), targets.astype(dtype), places.astype(np.int32), fold(seed)
         params = self._encode(x)
@@ -184,7 +184,7 @@ def weigh_rows(
 
     Args:
       vae: the model.
-      study: what is summed.
+      study: the sums over the samples.
       refinement: the kind of proposal.
       live: the samples of each tile that are used.
       x: the rows, [B, C].

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -99,22 +99,12 @@ def fill_table(
     Raises:
       UsageError: a setting is outside its limits.
     """
-    x = np.asarray(SCALINGS.build(config.data.scaling)(table.values))
-    filled = table.values.copy()
+    x, filled = np.asarray(SCALINGS.build(config.data.scaling)(table.values)), table.values.copy()
+    settings: dict[str, Any] = {"iw_samples": iw_samples, "draws": draws, "interval": interval, "seed": seed}
+    settings |= {"refine": refine, "execution": execution, "progress": progress}
     parts, every, ess = [], [], []
     for part in slices(len(x), BLOCK):
-        found = impute(
-            vae,
-            x[part],
-            iw_samples=iw_samples,
-            draws=draws,
-            interval=interval,
-            seed=seed,
-            refine=refine,
-            places=np.arange(part.start, part.stop),
-            execution=execution,
-            progress=progress,
-        )
+        found = impute(vae, x[part], places=np.arange(part.start, part.stop), **settings)
         filled[part] = np.where(found.missing, config.data.unscaled(found.values), filled[part])
         parts.append(list_cells(config.data, table, part, found))
         every.append([np.where(found.missing, config.data.unscaled(draw), table.values[part]) for draw in found.draws])
