@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,8 +29,8 @@ def percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{100 * share:.0f}%"
 
 
-def case_table() -> str:
-    """Return the models: their data, families, training and annealing."""
+def case_table(names: Collection[str]) -> str:
+    """Return the models with these names: their data, families, training and annealing."""
     head = ["model", "data", "z", "q(z\\|x)", "p(x\\|z)", "epochs", "annealing"]
     rows = [
         [
@@ -43,6 +43,7 @@ def case_table() -> str:
             "{:,} steps, {} chains".format(*case.annealing),
         ]
         for case in CASES
+        if case.name in names
     ]
     return markdown_table(head, rows)
 
@@ -154,7 +155,7 @@ def cost_table(rows: Sequence[Cost]) -> str:
 def markdown(results: Results) -> str:
     """Return the tables of the parts that were measured, each after a line that names it."""
     compared, calibrated, timed = (results.get(part, {}) for part in ("compare", "calibrate", "cost"))
-    parts = [case_table()]
+    parts = [case_table(results.get("anneal", {}))]
     if compared:
         rows = {
             name: [*(Comparison(**row) for row in found), *effort_rows(results, name)]

@@ -217,6 +217,15 @@ def test_tables_show_figures_of_every_case_and_the_coverage_of_all() -> None:
     assert sum(line.startswith("**Time on") for line in lines) == 1
 
 
+def test_tables_leave_out_models_that_were_not_measured() -> None:
+    part = {name: {"table": rows["table"]} for name, rows in results().items()}
+    text = document.markdown(part)
+    assert "| table | breast cancer |" in text
+    assert "digits" not in text
+    assert "Time on" not in text
+    assert "| **all** | all |  |  |  |  |  | 100 | 91% |" in text
+
+
 def test_document_replaces_the_text_between_its_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{document.BEGIN}old\n{document.END}after\n")
