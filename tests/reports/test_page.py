@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,15 @@ class TestPage:
             assert min(picture.size) > 100
             assert image["alt"] in {picture.alt for picture in PICTURES.values()}
         assert sum(getattr(picture_in(image["src"]), "n_frames", 1) > 1 for image in images) == 2
+
+    def test_page_shows_an_evaluation_to_an_accuracy(self, flat: reports.RunData, tmp_path: Path) -> None:
+        run = Run(shutil.copytree(flat.run.folder, tmp_path / "copy"))
+        accuracy = {"accuracy": 0.3, "refine": "as-needed", "settled_share": 0.9, "efforts": [], "unsettled_rows": [3]}
+        run.write("evaluation.json", run.read("evaluation.json") | accuracy)
+        text = " ".join(Page(page.html_page(run)).text.split())
+        assert "K up to 20, to 0.3 nats, seed 0" in text
+        assert "Each example has as many importance samples as it needs." in text
+        assert re.search(r"log p\(x\) known to the accuracy\s*0\.9000", text)
 
     def test_page_shows_training_evaluation_and_versions(self, html: str, flat: reports.RunData) -> None:
         text = " ".join(Page(html).text.split())

@@ -128,6 +128,8 @@ def test_complete_evaluation_leaves_no_file(files: Files) -> None:
     kept.remove()
     assert not files.has(kept.name)
     assert files.has(other.name)
+    other.remove()
+    assert not files.has(unfinished.UNFINISHED)
 
 
 def test_newer_weights_delete_the_finished_parts(copied: Run) -> None:

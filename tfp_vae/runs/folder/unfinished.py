@@ -7,6 +7,7 @@ evaluation is complete, or when the run gets newer weights.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -75,8 +76,10 @@ class Unfinished(Blocks):
             self._write()
 
     def remove(self) -> None:
-        """Delete the file, because the evaluation is complete."""
+        """Delete the file, because the evaluation is complete. The folder goes too, unless it has other files."""
         self._files.remove(self.name)
+        with contextlib.suppress(OSError):
+            self._files.own(UNFINISHED).rmdir()
 
     def _write(self) -> None:
         began = self._clock()
