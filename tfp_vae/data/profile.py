@@ -359,7 +359,7 @@ def column_facts(column: Column, values: np.ndarray, missing: float) -> ColumnFa
 
     Args:
       column: its entry in the schema.
-      values: the training values [N], of which NaN is missing.
+      values: the training values [N], with NaN for a missing cell.
       missing: the share of missing cells in all splits.
     """
     seen = values[np.isfinite(values)].astype(np.float64)

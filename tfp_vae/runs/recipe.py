@@ -192,7 +192,7 @@ def choose_for_table(
     scaling: str | Member | None,
     binarization: str | Member | None,
 ) -> Recipe:
-    """Return settings for a mixed table, each column of which has a likelihood of its own, see `choose`.
+    """Return settings for a mixed table, in which each column has a likelihood of its own, see `choose`.
 
     Args:
       profile: facts about the table before scaling.

@@ -99,7 +99,7 @@ def split_names(value: T) -> T | tuple[str, ...]:
         raise ValueError(f"expected names as in a line of a CSV file ({error})") from error
 
 
-def split_repeated(value: object) -> object:
+def split_names_of_all(value: object) -> object:
     """Return `a,b` as names, tuples of names from a repeated option as one tuple, and anything else unchanged."""
     if not isinstance(value, list | tuple):
         return split_names(value)
@@ -159,14 +159,14 @@ Side = Annotated[int, pydantic.Field(gt=0, le=MOST_SIDE)]
 Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_names)]
 """The names of the columns of a table to learn from, or text such as `a,b`."""
 
-Names = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_repeated)]
+Names = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_names_of_all)]
 """Names from an option that may be repeated, or text such as `a,b`."""
 
 Kinds = Annotated[
     tuple[str, ...],
     pydantic.Field(min_length=1),
     pydantic.AfterValidator(check_kinds),
-    pydantic.BeforeValidator(split_repeated),
+    pydantic.BeforeValidator(split_names_of_all),
     pydantic.BeforeValidator(join_roles),
 ]
 """The kinds of columns of a table, such as `age=count`."""

@@ -35,7 +35,7 @@ MOST_ROWS = 10_000
 """The most rows of each kind that are compared. More take longer and change little."""
 
 FOLDS = 5
-"""The parts of the rows, of which a classifier learns from all but one and is tested on that one."""
+"""The number of parts of the rows. A classifier learns from all parts except one, and is tested on that one."""
 
 FEWEST_ROWS = 2 * FOLDS
 """The fewest rows of each kind that a classifier can be tested on."""
@@ -212,7 +212,7 @@ def cramers_v(values: np.ndarray, codes: np.ndarray, other_values: np.ndarray, o
     """Return Cramer's V of two columns of words. Rows in which one of them is missing do not count.
 
     Args:
-      values, codes: the different values of a column, of which -1 is a missing one, and the index of each cell's value.
+      values, codes: the different values of a column, with -1 for a missing one, and the index of each cell's value.
       other_values, other_codes: those of the other column.
     """
     seen = (values[codes] >= 0) & (other_values[other_codes] >= 0)
