@@ -109,6 +109,14 @@ def test_a_text_that_is_left_out_is_reported_with_the_setting() -> None:
     assert notices(guess_schema(cells(remark=["a"] * 4), Overrides(drop_columns="remark"))) == []
 
 
+def test_the_order_of_words_that_you_call_ordinal_is_reported() -> None:
+    schema = guess_schema(cells(taste=["ok", "bad", "good", "ok"]), Overrides(column={"taste": "ordinal"}))
+    assert notices(schema) == ["the order of column 'taste' is bad, good, ok. A schema file can change that."]
+    known = guess_schema(cells(size=["high", "low", "medium", "low"]))
+    assert known["size"].levels == ("low", "medium", "high")
+    assert notices(known) == []
+
+
 def test_decimal_commas_are_reported() -> None:
     schema = guess_schema(cells(x=["1,5", "2,25", "3,0"], y=["0,5", "0,75", "1,5"], z=["1", "2", "5"]))
     assert notices(schema) == [

@@ -488,6 +488,9 @@ def notices(schema: Schema) -> list[str]:
         if column.kind == "dropped" and column.reason != CHOSEN:
             setting = name_setting("column", join_names([f"{column.name}=category"]))
             texts.append(f"column {column.name!r} is left out: {column.reason}. Set {setting} to use it.")
+        if column.kind == "ordinal" and column.reason == CHOSEN:
+            order = list_names(column.levels)
+            texts.append(f"the order of column {column.name!r} is {order}. A schema file can change that.")
         if DOUBTED in column.reason:
             texts.append(f"column {column.name!r} has {column.reason}. Change its `format` in a schema file if needed.")
         if column.kind in NUMBER_KINDS and column.notation != PLAIN:
