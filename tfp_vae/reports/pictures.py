@@ -220,7 +220,7 @@ PICTURES = {
             name="imputation",
             summary="Hidden cells of test examples, imputed, against the truth",
             reading="If the model is right, 90% of the intervals contain the truth.",
-            detail="up to 200 test examples of which 20% of the observed cells are hidden and imputed, K = 500, with "
+            detail="imputed cells of up to 200 test examples, K = 500, after hiding 20% of their observed cells, with "
             "90% intervals of numbers and probabilities of words. Up to 24 columns",
             alt="A panel for each column with points and intervals around a diagonal",
             needs=(MIXED_TABLE,),
@@ -230,7 +230,7 @@ PICTURES = {
             summary="The least likely cells of test examples",
             reading="The dark cell is the most likely reason that its row is unusual.",
             detail="up to 20 of 500 test examples with the cells that lie furthest below the median log p(x_j|x_rest) "
-            "of their column, K = 100. Of more than 12 columns, those with these cells",
+            "of their column, K = 100. Of more than 12 columns, those with these cells. Of wide tables, fewer examples",
             alt="A table of rows whose unusual cells are dark",
             needs=(MIXED_TABLE,),
         ),

@@ -124,7 +124,7 @@ class RunData:
 
     @functools.cached_property
     def draws(self) -> np.ndarray:
-        """Draws from p(x): as many as there are test examples, but at least a thousand."""
+        """Draws from p(x), one for each test example but at least a thousand."""
         return sample(self.restored, max(len(self.test), LEAST_DRAWS), seed=self.seed, show="draw")
 
     @functools.cached_property

@@ -31,6 +31,9 @@ importance samples for each row."""
 MOST_COMPARED, CELL_SAMPLES = 500, 100
 """Largest number of rows whose cells are scored, and importance samples for each row."""
 
+MOST_CELLS, FEWEST_COMPARED = 10_000, 20
+"""Largest number of scored cells, because each takes time, but at least this many rows."""
+
 EXECUTION = "graph"
 """For so few rows, XLA would take longer to compile than to run."""
 
@@ -102,7 +105,8 @@ def imputation(run_data: RunData) -> Figure:
 
 def unusual_cells(run_data: RunData) -> Figure:
     """Draw the test examples with the most surprising cells, with the texts of their cells."""
-    rows = spread_rows(len(run_data.test), MOST_COMPARED)
+    most = max(FEWEST_COMPARED, min(MOST_COMPARED, MOST_CELLS // run_data.test.x.shape[1]))
+    rows = spread_rows(len(run_data.test), most)
     examples = run_data.test[rows]
     scores = score_columns(
         run_data.vae,

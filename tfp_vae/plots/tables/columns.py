@@ -23,7 +23,7 @@ MOST_WORDS, WORD_ROOM = 8, 1.0
 """Largest number of words in a panel, and the room for them at its left, in inches."""
 
 SKEWED = 3.0
-"""Positive numbers have a logarithmic axis if their mean is so many times larger than their median."""
+"""Positive numbers have a logarithmic axis if their mean is at least this multiple of their median."""
 
 FILLED, OUTLINE = PALETTE[0], PALETTE[5]
 

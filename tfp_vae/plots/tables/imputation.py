@@ -91,7 +91,7 @@ def legend_entries(has_truth: bool) -> tuple[list[Artist], list[str]]:
     """Return the symbols of the legend, and their texts."""
     right, wrong = (Line2D([], [], color=color, marker="o", markersize=3.5, linewidth=1.0) for color in (RIGHT, WRONG))
     if has_truth:
-        return [right, wrong], ["interval contains the truth, or word is right", "it does not"]
+        return [right, wrong], ["interval contains the truth, or word is right", "interval misses it, or word is wrong"]
     return [right, Patch(color=SHADE)], ["imputed cell and interval", "middle 90% of observed cells"]
 
 

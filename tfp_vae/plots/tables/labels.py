@@ -46,7 +46,7 @@ DATE_RANGE = (-719_000.0, 2_932_000.0)
 """The days since 1970-01-01 that have a date, approximately."""
 
 DATE_FORMS = ((365.0, "%Y"), (28.0, "%Y-%m"), (1.0, "%Y-%m-%d"), (0.0, "%m-%d %H:%M"))
-"""Formats of dates whose ticks are at least so many days apart."""
+"""Formats of dates, each with the smallest distance between ticks in days."""
 
 Ticks: TypeAlias = "tuple[np.ndarray, list[str]]"
 """The places of ticks, and their labels."""
@@ -84,7 +84,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def fit_text(text: str, width: float, size: float) -> str:
-    """Return a text on one line, cut in the middle if it is wider than so many inches, and never a formula.
+    """Return a text on one line, cut in the middle if it is wider than `width` inches, and never a formula.
 
     ```python
     from tfp_vae.plots.tables.labels import fit_text
