@@ -175,10 +175,10 @@ def command(
         console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
     name = examples.name + output.ending("max_examples", "iw_samples", "refine", "per_column", "seed", "weights")
     restored = output.restore(found, weights)
-    from tfp_vae.runs.results import most_anomalous, samples_taken, score
+    from tfp_vae.runs.results import most_anomalous, number_of_samples, score
 
     x = examples.split.x
-    with console.progress_bar("scoring", samples_taken(len(x), iw_samples, refine)) as progress:
+    with console.progress_bar("scoring", number_of_samples(len(x), iw_samples, refine)) as progress:
         metrics, estimates = score(
             restored,
             x,

@@ -494,7 +494,7 @@ def _estimate(
         ).rescale(log_scale)
         return settled.estimates, (), settled
     rungs = tuple(sorted({*ladder(plan.most_samples), *plan.iw_samples}))
-    with stages("importance sampling", samples_taken(len(examples), plan.most_samples, plan.refine)) as progress:
+    with stages("importance sampling", number_of_samples(len(examples), plan.most_samples, plan.refine)) as progress:
         estimates = estimate(
             restored.vae,
             examples.x,
@@ -575,13 +575,13 @@ def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None, re
 
 
 @check_keywords
-def samples_taken(examples: int, iw_samples: int, refine: Member | str) -> int:
+def number_of_samples(examples: int, iw_samples: int, refine: Member | str) -> int:
     """Return the number of importance samples that an estimate takes, including those of a pilot.
 
     ```python
-    from tfp_vae.runs.results import samples_taken
+    from tfp_vae.runs.results import number_of_samples
 
-    samples_taken(10, 200, "auto")  # 3000, because 100 pilot samples of each example decide on the refinement
+    number_of_samples(10, 200, "auto")  # 3000, because 100 pilot samples of each example decide on the refinement
     ```
     """
     return examples * (iw_samples + REFINEMENTS.resolve(refine).pilot_samples)

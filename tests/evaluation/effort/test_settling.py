@@ -11,7 +11,7 @@ from tests.helpers.blocks import MemoryBlocks
 from tests.helpers.oracles import CurvedBernoulli, LinearGaussian
 from tfp_vae import VAE
 from tfp_vae.core.errors import UsageError
-from tfp_vae.evaluation.effort.settling import RUNGS, Effort, Rung, samples_needed, settle
+from tfp_vae.evaluation.effort.settling import RUNGS, Effort, Rung, samples_for, settle
 from tfp_vae.evaluation.importance import estimate
 
 ENCODER = [Rung("none", 5_000)]
@@ -116,7 +116,7 @@ def test_interrupted_search_goes_on_with_the_same_result(mixed: tuple[VAE, np.nd
 
 
 def test_samples_needed_grow_with_the_square_of_the_reach() -> None:
-    needed = samples_needed(np.array([0.05, 0.1, 0.2, np.nan]), 200, accuracy=0.1)
+    needed = samples_for(np.array([0.05, 0.1, 0.2, np.nan]), 200, accuracy=0.1)
     np.testing.assert_allclose(needed, [75, 300, 1_200, np.inf])
 
 

@@ -27,7 +27,7 @@ from tfp_vae.evaluation.importance import Estimates, Estimator, Progress
 from tfp_vae.evaluation.proposals import REFINEMENTS
 from tfp_vae.model.vae import VAE
 
-__all__ = ["AS_NEEDED", "RUNGS", "Effort", "Rung", "Settled", "Stages", "check_accuracy", "samples_needed", "settle"]
+__all__ = ["AS_NEEDED", "RUNGS", "Effort", "Rung", "Settled", "Stages", "check_accuracy", "samples_for", "settle"]
 
 Stages: TypeAlias = Callable[[str, int], AbstractContextManager[Progress]]
 """Starts a stage with a name and an amount of work, and yields a function to call with the amount just done."""
@@ -222,11 +222,11 @@ def settle(
         with stages(f"{name}: {plural(len(rows), 'example')}, {effort}", len(rows) * effort.iw_samples) as progress:
             return estimator(x, seed=fold(seed, *indices), rows=rows, places=places, progress=progress, blocks=part)
 
-    search = _Search(estimate, supported(vae, RUNGS if rungs is None else rungs), len(x), accuracy)
+    search = _Search(estimate, rungs_for(vae, RUNGS if rungs is None else rungs), len(x), accuracy)
     return search.run()
 
 
-def supported(vae: VAE, rungs: Sequence[Rung]) -> list[Rung]:
+def rungs_for(vae: VAE, rungs: Sequence[Rung]) -> list[Rung]:
     """Return the rungs whose refinements work with the families of a model.
 
     Raises:
@@ -248,15 +248,15 @@ def problem_with(vae: VAE, rung: Rung) -> UsageError | None:
     return None
 
 
-def samples_needed(reach: np.ndarray, samples: int, accuracy: float) -> np.ndarray:
+def samples_for(reach: np.ndarray, samples: int, accuracy: float) -> np.ndarray:
     """Return how many samples bring the reach of intervals [N] down to the accuracy, [N].
 
     The reach falls with the square root of the number of samples. An unknown reach needs infinitely many.
 
     ```python
-    from tfp_vae.evaluation.effort.settling import samples_needed
+    from tfp_vae.evaluation.effort.settling import samples_for
 
-    samples_needed(np.array([0.2, np.nan]), 200, accuracy=0.1)  # [1200, inf]
+    samples_for(np.array([0.2, np.nan]), 200, accuracy=0.1)  # [1200, inf]
     ```
 
     Args:
@@ -268,7 +268,7 @@ def samples_needed(reach: np.ndarray, samples: int, accuracy: float) -> np.ndarr
 
 
 def sizes_up_to(most: int) -> list[int]:
-    """Return the numbers of samples to choose from, the largest of which is `most`."""
+    """Return the numbers of samples to choose from, in order. The last one is `most`."""
     return [*(size for size in SIZES if size < most), most]
 
 
@@ -316,13 +316,13 @@ class _Search:
         limit = most if i == len(self._rungs) - 1 else math.inf
         needed, rows = np.zeros(len(self._open)), np.flatnonzero(self._open)
         pilot = self._estimate(Effort(refine, PILOT), rows, "pilot", i, 0)
-        needed[rows] = samples_needed(pilot.reach, PILOT, self._accuracy)
+        needed[rows] = samples_for(pilot.reach, PILOT, self._accuracy)
         for size in sizes_up_to(most):
             rows = np.flatnonzero(self._open & (np.minimum(needed, limit) <= size))
             if len(rows):
                 part = self._estimate(Effort(refine, size), rows, f"{size:,} samples", i, size)
                 self._record(Effort(refine, size), rows, part)
-                needed[rows] = samples_needed(part.reach, size, self._accuracy)
+                needed[rows] = samples_for(part.reach, size, self._accuracy)
 
     def _record(self, effort: Effort, rows: np.ndarray, part: Estimates) -> None:
         """Take over the estimates of some rows."""
