@@ -32,13 +32,16 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 
+FOLLOWED = (TUTORIAL, ROOT / "docs" / "tables.md")
+"""Pages whose shell commands run too, in the order of the page."""
+
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 NUMBERS += ["thirteen", "fourteen"]
 
 
 def program(path: Path) -> str:
-    """Return a page's Python as one program. In the tutorial, it also calls the shell commands in their places."""
-    if path != TUTORIAL:
+    """Return a page's Python as one program. In `FOLLOWED`, it also calls the shell commands in their places."""
+    if path not in FOLLOWED:
         begin = "import sys\nsys.path.insert(0, '')" if files(path) else ""
         return "\n".join([begin, *(code for code in blocks(path, "python") if not FILE.match(code))])
     found = [(language, code) for language, skip, code in BLOCK.findall(path.read_text()) if not skip]
@@ -47,11 +50,11 @@ def program(path: Path) -> str:
 
 
 RUN = [
-    pytest.param(page, marks=[pytest.mark.slow] if page == TUTORIAL else [], id=page.name)
+    pytest.param(page, marks=[pytest.mark.slow] if page in FOLLOWED else [], id=page.name)
     for page in PAGES
     if blocks(page, "python")
 ]
-"""Pages with code. The tutorial starts seven processes and trains twice."""
+"""Pages with code. Those in `FOLLOWED` start several processes and train."""
 
 
 @pytest.mark.parametrize("path", RUN)
