@@ -57,3 +57,11 @@ def test_title_says_how_many_columns_are_shown() -> None:
 def test_small_surprises_have_pale_colours() -> None:
     figure = unusual_cells(np.full((2, 2), 0.3), texts(2, 2), ["a", "b"], ["x", "y"], "Cells")
     assert figure.axes[0].images[0].get_clim() == (0, 5)
+
+
+def test_one_extreme_cell_does_not_hide_the_others() -> None:
+    surprise = np.diag([100.0, 6, 5, 4, 3])
+    axes, bar = unusual_cells(surprise, texts(5, 5), list("abcde"), list("vwxyz"), "Cells").axes
+    assert axes.images[0].get_clim() == (0, 15)
+    assert [text.get_color() for text in axes.texts[:2]] == ["white", "black"]
+    assert bar.get_ylim() == (0, 15)

@@ -30,6 +30,9 @@ CELL_SIZE, NAME_SIZE = 7.5, 8.0
 COLORS, LEAST_SURPRISE = "Oranges", 5.0
 """Colours of surprise, and the smallest surprise at the end of their scale, in nats."""
 
+EXTREME = 3.0
+"""The scale ends at this multiple of a typical row's surprise, so that one extreme cell does not hide all others."""
+
 DARK = 0.65
 """Share of the scale from which on texts are white."""
 
@@ -55,7 +58,8 @@ def unusual_cells(
       names: the names of the columns.
       title: text above the figure.
     """
-    order, columns = rows_and_columns(np.where(np.isfinite(surprise), surprise, -np.inf))
+    known = np.where(np.isfinite(surprise), surprise, -np.inf)
+    order, columns = rows_and_columns(known)
     if len(columns) < len(names):
         title = f"{title}, {len(columns)} of {len(names):,} columns"
     row_names = [fit_text(rows[i], NAME_ROOM, NAME_SIZE) for i in order]
@@ -70,7 +74,8 @@ def unusual_cells(
     above = 0.25 if flat else 0.15 + max(text_width(text, NAME_SIZE) for text in column_names)
     height = 0.2 + 1.15 * LINE * len(lines) + above + size[1]
     shown = surprise[np.ix_(order, columns)]
-    limits = Normalize(0, max(LEAST_SURPRISE, float(np.nanmax(shown, initial=0))))
+    most, typical = float(np.nanmax(shown, initial=0)), float(np.median(known[order].max(axis=1)))
+    limits = Normalize(0, max(LEAST_SURPRISE, min(most, EXTREME * typical)))
     with style(grid=False):
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((left / width, 0.1 / height, size[0] / width, size[1] / height))
@@ -78,7 +83,8 @@ def unusual_cells(
         axes.set_yticks(range(len(order)), row_names, fontsize=NAME_SIZE)
         axes.set_xticks(range(len(columns)), column_names, rotation=0 if flat else 90, fontsize=NAME_SIZE)
         bar_axes = figure.add_axes(((left + size[0] + 0.12) / width, 0.1 / height, 0.12 / width, size[1] / height))
-        bar = figure.colorbar(ScalarMappable(limits, COLORS), cax=bar_axes)
+        extend = "max" if most > float(limits.vmax or 0) else "neither"
+        bar = figure.colorbar(ScalarMappable(limits, COLORS), cax=bar_axes, extend=extend)
         bar.ax.tick_params(labelsize=CELL_SIZE, length=2)
         bar.set_label("surprise, nats", fontsize=NAME_SIZE)
         figure.suptitle(escape_math("\n".join(lines)), fontsize=TITLE_SIZE, y=1 - 0.05 / height, va="top")
