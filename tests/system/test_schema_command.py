@@ -124,7 +124,7 @@ TEXT = "\n".join(",".join(f'"{cell}"' if "," in cell else cell for cell in row) 
         ("T.CSV", TEXT.encode()),
         ("t.txt", TEXT.encode("utf-16")),
         ("t.csv", b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode()),
-        ("t.csv.gz", gzip.compress(TEXT.encode())),
+        ("t.csv.gz", gzip.compress(TEXT.encode(), mtime=0)),
         ("t.tsv", TEXT.replace('"Genf, Stadt"', "Genf; Stadt").replace(",", "\t").replace(";", ",").encode()),
         ("t.csv", b"sep=;\n" + TEXT.replace('"Genf, Stadt"', "Genf/ Stadt").replace(",", ";").encode()),
     ],

@@ -39,7 +39,7 @@ def rows(cells: Cells) -> list[list[str]]:
         (TABLE.replace(",", "\t").encode(), "t.txt"),
         (TABLE.replace(",", "|").encode(), "t.txt"),
         (b"sep=;\n" + TABLE.replace(",", ";").encode(), "t.csv"),
-        (gzip.compress(TABLE.encode()), "t.csv.gz"),
+        (gzip.compress(TABLE.encode(), mtime=0), "t.csv.gz"),
         (TABLE.rstrip("\n").encode(), "t.csv"),
         (TABLE.replace("\n", "\n\n").encode(), "t.csv"),
         (TABLE.encode() + b",\n,\n", "t.csv"),
