@@ -366,7 +366,7 @@ def run_stages(
     prior = vae.prior()
 
     def stage(t: Tensor, chains: _Chains) -> tuple[Tensor, _Chains]:
-        log_w = chains.log_w + gains[t] * vae.decoder(chains.z).log_prob(x)
+        log_w = chains.log_w + gains[t] * vae.decoder(chains.z).log_prob(tf.identity(x))
         z, accepted = move(vae, x, chains.z, prior, betas[t], chains.sizes[t], fold(seed, t))
         sizes = adapt(chains.sizes, t, accepted) if pilot else chains.sizes
         return t + 1, _Chains(z, log_w, chains.accepted + accepted, sizes)
@@ -381,7 +381,7 @@ def move(
     """Return z [C, B, D] after a transition that keeps p(z) p(x|z)^beta, and 1 where it was accepted, [C, B]."""
 
     def log_target(z: Tensor) -> Tensor:
-        return prior.log_prob(z) + beta * vae.decoder(z).log_prob(x)
+        return prior.log_prob(z) + beta * vae.decoder(z).log_prob(tf.identity(x))  # no cached values leave a loop
 
     kernel = tfp.mcmc.HamiltonianMonteCarlo(log_target, size[:, tf.newaxis], LEAPFROG_STEPS)
     z, results = kernel.one_step(z, kernel.bootstrap_results(z), seed=seed)

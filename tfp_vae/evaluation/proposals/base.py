@@ -84,15 +84,17 @@ class Joint:
         self.vae, self._prior, self._chunk, self._rows = vae, vae.prior(), chunk, rows
         self._x = tf.cast(x, self._prior.dtype)
 
+    def _log_px(self, z: Tensor) -> Tensor:
+        """Return log p(x|z). A bijector may cache values of x, which must not leave the loop that computes them."""
+        return self.vae.decoder(z).log_prob(tf.identity(self._x))
+
     def _chunk_of(self, samples: int) -> int:
         """Return how many of the samples are decoded at once."""
         return max(min(self._chunk, samples), math.ceil(self._rows / int(self._x.shape[0])))
 
     def terms(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return log p(x|z) and log p(z), [S, B] each, for z [S, B, D]."""
-        return in_chunks(
-            lambda z: (self.vae.decoder(z).log_prob(self._x), self._prior.log_prob(z)), z, self._chunk_of(z.shape[0])
-        )
+        return in_chunks(lambda z: (self._log_px(z), self._prior.log_prob(z)), z, self._chunk_of(z.shape[0]))
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(x|z) + log p(z), [S, B], for z [S, B, D]."""
@@ -105,7 +107,7 @@ class Joint:
         def differentiate(z: Tensor) -> tuple[Tensor, Tensor]:
             with tf.GradientTape() as tape:
                 tape.watch(z)
-                value = self.vae.decoder(z).log_prob(self._x) + self._prior.log_prob(z)
+                value = self._log_px(z) + self._prior.log_prob(z)
             return value, tape.gradient(value, z)
 
         chunk = self._chunk_of(z.shape[0])
@@ -126,7 +128,7 @@ class Joint:
                 outer.watch(z)
                 with tf.GradientTape() as inner:
                     inner.watch(z)
-                    value = self.vae.decoder(z).log_prob(self._x) + self._prior.log_prob(z)
+                    value = self._log_px(z) + self._prior.log_prob(z)
                 along = tf.reduce_sum(inner.gradient(value, z) * v)
             return -outer.gradient(along, z, unconnected_gradients="zero"), value
 
