@@ -13,6 +13,7 @@ import numpy as np
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError
+from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.readers.tables import MISSING
 from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN
 
@@ -27,6 +28,7 @@ LISTED = 20
 TEXT = np.dtypes.StringDType()
 
 
+@check_keywords
 class Cells(NamedTuple):
     """The cells of a table.
 

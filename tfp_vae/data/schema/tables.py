@@ -31,6 +31,7 @@ TABLE_FILES = re.compile(r"\.((csv|tsv|txt|tab)(\.gz)?|parquet)$", re.IGNORECASE
 """The names of files that hold a mixed table."""
 
 
+@check_keywords
 class Table(NamedTuple):
     """A mixed table.
 
