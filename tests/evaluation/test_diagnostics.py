@@ -23,7 +23,7 @@ from tfp_vae.evaluation.diagnostics import (
     standard_error,
     tail_size,
 )
-from tfp_vae.evaluation.importance import estimate, summarize
+from tfp_vae.evaluation.importance import Estimates, estimate, summarize
 
 Draw: TypeAlias = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 """Draws log-weights of a shape [K, B]. The mean weight is 1."""
@@ -250,6 +250,20 @@ def test_interval_of_a_mean_reaches_up_to_twice_the_bias() -> None:
     low, high = mean_interval(-90, 0.1, 0.05)
     assert low == pytest.approx(-90 - 0.1 * stats.norm.ppf(0.95))
     assert high == pytest.approx(-90 + 0.1 * stats.norm.ppf(0.95) + 0.1)
+
+
+def test_interval_of_a_mean_allows_for_poor_proposals(rng: np.random.Generator) -> None:
+    """In each repeat, four of fifty proposals are so poor that their errors are usually unknown."""
+    covered, vectors = [], {"posterior_mean": np.zeros([50, 2]), "posterior_mean_variance": np.zeros([50, 2])}
+    for _ in range(20):
+        draws = lognormal(1.0)(rng, (100, 46)), normal_pair(20, 0.8, 0.8)(rng, (100, 4))
+        tally = tally_of(np.concatenate(draws, axis=1))
+        given = {"log_likelihood": tally.log_likelihood, "spread": tally.spread, "shortfall": tally.shortfall}
+        columns = dict.fromkeys(Estimates._fields, np.zeros(50)) | vectors | given | {"ess": tally.ess}
+        summary = summarize(Estimates(**columns), 4, discrete=True)
+        assert summary.likely_bias == pytest.approx(tally.shortfall.mean())
+        covered.append(summary.log_likelihood_low < 0 < summary.log_likelihood_high)
+    assert np.mean(covered) >= 0.75
 
 
 class TestTally:

@@ -20,6 +20,7 @@ __all__ = [
     "COVERAGE",
     "FEWEST_EFFECTIVE",
     "PARETO_K_LIMIT",
+    "UNKNOWN_FACTOR",
     "Tally",
     "generalized_pareto_shape",
     "group_bias",
@@ -42,6 +43,9 @@ EACH_SIDE = 0.94
 
 FEWEST_EFFECTIVE = 10
 """With a smaller effective sample size, error, bias and interval of an example are unknown."""
+
+UNKNOWN_FACTOR = 5
+"""Factor of the bias of examples with an unknown error, for the interval of a mean. Their bias is usually too low."""
 
 GROUPS = 16
 """Number of groups of consecutive samples that give the error and the bias."""

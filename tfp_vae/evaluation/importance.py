@@ -24,6 +24,7 @@ from tfp_vae.core.seeds import fold, fold_each
 from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import (
     PARETO_K_LIMIT,
+    UNKNOWN_FACTOR,
     Tally,
     has_enough_samples,
     mean_error,
@@ -196,7 +197,8 @@ class Summary(NamedTuple):
     log_likelihood_se, log_likelihood_mc_error: its two errors. The second is NaN for a single sample.
     likely_bias: how far it lies below log p(x), from the mean of `Estimates.shortfall`.
     log_likelihood_low, log_likelihood_high: 90% interval for the mean of log p(x) of these examples, see
-      `diagnostics.mean_interval`. NaN if the error is unknown for more than 10% of the examples.
+      `diagnostics.mean_interval`. NaN if the error is unknown for more than 10% of the examples. The bias of such an
+      example counts `diagnostics.UNKNOWN_FACTOR` times.
     error_unknown_share: share of examples with an effective sample size below 10.
     elbo, elbo_se, distortion, rate: elbo = -distortion - rate.
     bits_per_dim: -log p(x) / (dimensions log 2), NaN for a density.
@@ -448,7 +450,8 @@ def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summa
     """
     log_px, error = estimates.log_likelihood, mean_error(estimates.spread)
     bias, unknown = float(estimates.shortfall.mean()), float(np.mean(~estimates.known))
-    low, high = mean_interval(float(log_px.mean()), error, bias)
+    careful_bias = float(np.where(estimates.known, 1, UNKNOWN_FACTOR) @ estimates.shortfall / len(log_px))
+    low, high = mean_interval(float(log_px.mean()), error, careful_bias)
     k = estimates.pareto_k[~np.isnan(estimates.pareto_k)]
     return Summary(
         log_likelihood=float(log_px.mean()),

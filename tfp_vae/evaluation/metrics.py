@@ -287,7 +287,8 @@ METRICS: dict[str, Metric] = {
             label="log p(x), upper end of 90%",
             unit="nats",
             format=".3f",
-            definition="`log_likelihood` + 2 `likely_bias` + 1.64 `log_likelihood_mc_error`, undefined likewise",
+            definition="`log_likelihood` + 2 `likely_bias` + 1.64 `log_likelihood_mc_error`, undefined likewise (the "
+            "bias of an example with an unknown error counts five times)",
             meaning="the mean of these examples is hardly higher",
             places=frozenset(),
             refines=True,
