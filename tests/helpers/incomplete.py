@@ -75,14 +75,13 @@ class IncompleteGaussian:
 
 @final
 class TwoWords:
-    """Two columns of words that depend on each other, with 3 and 4 levels.
+    """Two columns of words that depend on each other.
 
     z ~ N(0, 1), and the logits of all columns are linear in z. Gauss and Hermite's rule gives the table of p(x).
     """
 
-    levels = (3, 4)
-
-    def __init__(self) -> None:
+    def __init__(self, levels: tuple[int, int] = (3, 4)) -> None:
+        self.levels = levels
         draw = np.random.default_rng(29)
         self.slope, self.start = 1.5 * draw.normal(size=(2, sum(self.levels)))
 
@@ -105,7 +104,7 @@ class TwoWords:
         )
 
     def table(self) -> np.ndarray:
-        """Return p(first, second), [3, 4]."""
+        """Return p(first, second), one row for each word of the first column."""
         nodes, weights = np.polynomial.hermite_e.hermegauss(100)
         logits = nodes[:, np.newaxis] * self.slope + self.start
         first, second = (special.softmax(part, axis=-1) for part in np.split(logits, [self.levels[0]], axis=-1))

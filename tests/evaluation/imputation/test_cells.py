@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import tfp_vae as tv
 from tests.helpers.incomplete import IncompleteGaussian, TwoWords
 from tests.helpers.models import make
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.imputation import ColumnScores, score_columns, typical_scores
+from tfp_vae.model.likelihoods import Columns
+from tfp_vae.model.networks.adapters import Fixed
+from tfp_vae.model.posteriors import DiagonalNormal
+from tfp_vae.model.priors import StandardNormal
 
 MODEL = IncompleteGaussian()
 VAE = MODEL.vae()
@@ -107,6 +112,33 @@ def test_typical_scores_are_the_medians_of_generated_rows() -> None:
 def test_typical_scores_need_a_row() -> None:
     with pytest.raises(UsageError, match="at least one row"):
         typical_scores(VAE, np.zeros([0, MODEL.full.size]))
+    with pytest.raises(UsageError, match="`rows` must be at least 1, found 0"):
+        typical_scores(VAE, np.zeros([1, MODEL.full.size]), rows=0)
+
+
+def small_vae(columns: dict[str, str], params: list[float]) -> tv.VAE:
+    """Return a model whose columns do not depend on z."""
+    table = Columns(columns)
+    encoder = tv.Encoder(Fixed(lambda features: 0 * features[:, :2]), DiagonalNormal(1), sees=table)
+    decoder = tv.Decoder(Fixed(lambda z: 0 * z + np.float32(params)), table)
+    return tv.VAE(encoder, decoder, StandardNormal(1))
+
+
+@pytest.mark.slow
+def test_generated_cells_outside_the_support_count_as_missing() -> None:
+    """Many draws of this beta round to 1."""
+    vae = small_vae({"share": "beta", "age": "normal:scale=1.0"}, [3.0, -3.0, 0.0])
+    assert (vae.sample(8)[:, 0] == 1).numpy().any()
+    found = typical_scores(vae, np.float32([[0.5, 0.5]]), rows=8, iw_samples=20, execution="eager")
+    assert np.isfinite(found).all()
+
+
+def test_whole_numbers_are_scored_as_floats_are() -> None:
+    vae = small_vae({"visits": "poisson", "days": "poisson"}, [1.0, 2.0])
+    rows, settings = np.array([[1, 2], [0, 3]]), {"iw_samples": 20, "execution": "eager"}
+    found = score_columns(vae, rows, **settings)
+    np.testing.assert_array_equal(found.values, score_columns(vae, rows.astype(np.float32), **settings).values)
+    np.testing.assert_allclose(found.values, stats.poisson(np.logaddexp(0, [1, 2])).logpmf(rows), atol=1e-4)
 
 
 def test_record_displays_its_numbers_of_cells_and_rows(rows: np.ndarray, found: ColumnScores) -> None:
@@ -119,6 +151,8 @@ def test_model_without_columns_is_refused() -> None:
         score_columns(make(), np.zeros([1, 4, 3, 1], np.float32))
 
 
-def test_no_row_is_refused() -> None:
+def test_no_row_and_no_batch_are_refused() -> None:
     with pytest.raises(UsageError, match="at least one row"):
         score_columns(VAE, np.zeros([0, MODEL.full.size]))
+    with pytest.raises(UsageError, match="`batch_size` must be at least 1, found 0"):
+        score_columns(VAE, np.zeros([1, MODEL.full.size]), batch_size=0)

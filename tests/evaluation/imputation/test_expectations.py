@@ -33,6 +33,15 @@ def test_blocks_cover_all_columns_once() -> None:
     assert [block.binary for block in parts] == [False, False, False, True, False]
 
 
+@pytest.mark.parametrize("name", ["categorical", "ordinal"])
+def test_two_levels_have_a_probability_each(name: str) -> None:
+    (block,) = blocks(Columns({"a": f"{name}:levels=2", "b": f"{name}:levels=2"}))
+    assert (block.levels, block.binary, block.part) == (2, False, slice(0, 4))
+    values, probabilities = block.best(np.array([[0.7, 0.3, 0.1, 0.9]]))
+    np.testing.assert_array_equal(values, [[0, 1]])
+    np.testing.assert_array_equal(probabilities, [[0.7, 0.9]])
+
+
 def test_expectations_are_means_and_probabilities() -> None:
     params = np.random.default_rng(37).normal(size=(2, 3, TABLE.params_size))
     p, parts = TABLE(params), blocks(TABLE)

@@ -105,6 +105,16 @@ def test_imputed_word_is_the_most_probable_one_given_the_other() -> None:
     assert np.isnan(found.error).all()
 
 
+def test_one_of_two_words_has_its_probability_given_the_other() -> None:
+    model = TwoWords((2, 3))
+    joint = model.table()
+    given = (joint / joint.sum(axis=0)).T
+    rows = np.array([[np.nan, k / 2] for k in range(3)])
+    found = impute(model.vae(), rows, iw_samples=100, interval=None, execution="eager")
+    np.testing.assert_array_equal(found.values[:, 0], given.argmax(axis=1))
+    np.testing.assert_allclose(found.probability[:, 0], given.max(axis=1), atol=0.1)
+
+
 @pytest.mark.slow
 def test_refined_proposal_gives_the_same_means() -> None:
     _, rows = MODEL.data(4)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast, final
 import numpy as np
 
 from tfp_vae.core.batch import Batch
-from tfp_vae.core.errors import UsageError, require
+from tfp_vae.core.errors import UsageError, check_counts, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords, record
@@ -126,7 +126,8 @@ def score_columns(
     """
     require(VAE, vae, "score_columns: vae")
     require_columns(vae.decoder.likelihood, "A score for each column")
-    x = np.asarray(vae.examples(x, "A score for each column"))
+    check_counts(iw_samples=iw_samples, batch_size=batch_size)
+    x = np.asarray(vae.examples(x, "A score for each column"), np.float64)  # whole numbers have no NaN
     if len(x) < 1:
         raise UsageError("expected at least one row, found none.")
     seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
@@ -183,7 +184,8 @@ def typical_scores(
     """Return the score that a cell of each column typically has under the model, in nats, [C].
 
     It is the median score of rows that the model itself generates, with the same holes as the rows of x. So it is known
-    even if x is a single row, and an unusual row of x does not change it. NaN for a column without observed cells.
+    even if x is a single row, and an unusual row of x does not change it. NaN for a column without observed cells. A
+    generated cell that rounding puts outside the support of its column, such as a beta of exactly 1, counts as missing.
 
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
@@ -194,11 +196,15 @@ def typical_scores(
     Raises:
       UsageError: another likelihood, or no row.
     """
+    likelihood = require_columns(vae.decoder.likelihood, "A score for each column")
+    check_counts(rows=rows)
     holes = np.isnan(vae.examples(x, "A score for each column"))
     if len(holes) < 1:
         raise UsageError("expected at least one row, found none.")
     seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
-    generated = np.where(holes[np.arange(rows) % len(holes)], math.nan, vae.sample(rows, seed=fold(seed, GENERATED)))
+    generated = vae.sample(rows, seed=fold(seed, GENERATED)).numpy()
+    hidden = holes[np.arange(rows) % len(holes)] | ~likelihood.support.contains(generated)
+    generated = np.where(hidden, math.nan, generated)
     found = score_columns(vae, generated, iw_samples=iw_samples, seed=seed, refine=refine, execution=execution)
     return column_medians(found.values)
 

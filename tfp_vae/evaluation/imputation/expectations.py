@@ -22,7 +22,7 @@ class Block(NamedTuple):
     places: the index of each column in the table, [n].
     levels: L, the number of levels that have a probability each, or 0 for numbers.
     ordered: whether the order of the levels has a meaning.
-    binary: whether the values are 0 and 1, whose mean is the probability of 1.
+    binary: whether the values are 0 and 1 without levels, so that their mean is the probability of 1.
     part: the slice of n numbers, or of n L probabilities.
     """
 
@@ -74,7 +74,7 @@ def blocks(likelihood: Columns) -> list[Block]:
     for places, family in likelihood.groups:
         levels = family.count if isinstance(family, LevelLikelihood) else 0
         size = len(places) * max(1, levels)
-        ordered, binary = not isinstance(family, Categorical), family.support is BINARY
+        ordered, binary = not isinstance(family, Categorical), not levels and family.support is BINARY
         found.append(Block(places, levels, ordered, binary, slice(start, start + size)))
         start += size
     return found
