@@ -167,3 +167,7 @@ def test_seed_decides_the_result_and_progress_reaches_the_total(linear: LinearGa
 def test_annealing_needs_steps_chains_and_examples(linear: LinearGaussian, cut: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least one annealing step and two chains"):
         annealed_log_likelihood(linear.vae(), linear.data(1), seed=(0, 0), **cut)
+    with pytest.raises(UsageError, match="at least one example, found none"):
+        annealed_log_likelihood(linear.vae(), linear.data(1)[:0], steps=2, seed=(0, 0))
+    with pytest.raises(UsageError, match="at least one example, found none"):
+        sandwich(linear.vae(), examples=0, steps=2, seed=(0, 0))

@@ -142,7 +142,7 @@ def annealed_log_likelihood(
       blocks: keeps finished batches, so that the same call goes on after an interrupt.
 
     Raises:
-      UsageError: no step, or fewer than two chains. The error is estimated from the spread over chains.
+      UsageError: no step, no example, or fewer than two chains. The error is estimated from the spread over chains.
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
 
     References:
@@ -196,7 +196,7 @@ def sandwich(
       blocks: keeps finished batches, so that the same call goes on after an interrupt.
 
     Raises:
-      UsageError: no step, or fewer than two chains.
+      UsageError: no step, no example, or fewer than two chains.
 
     References:
       Grosse, Ghahramani and Adams (2015), Sandwiching the marginal likelihood using bidirectional Monte Carlo.
@@ -236,7 +236,12 @@ def in_batches(
       skipped: called with the number of examples that are finished already.
       blocks: the place of finished batches.
       stage: their name there. Batches of another size have another name.
+
+    Raises:
+      UsageError: no example.
     """
+    if count < 1:
+        raise UsageError("expected at least one example, found none.")
     stage = f"{stage}, {size} at once"
     done = blocks.finished(stage)
     first = len(done[0]) if done else 0
