@@ -53,6 +53,11 @@ def test_whole_numbers_with_missing_cells_become_floats() -> None:
     np.testing.assert_array_equal(values, [[1, np.nan]])
 
 
+def test_lists_are_accepted_as_values_and_mask() -> None:
+    values = batch_values(Batch([[1, 2]], [[True, False]]), "A VAE", missing=True)
+    np.testing.assert_array_equal(values, [[1, np.nan]])
+
+
 def test_wrong_masks_and_parts_without_missing_cells_are_refused() -> None:
     x, observed = np.zeros((3, 2)), np.ones((3, 2), bool)
     with pytest.raises(UsageError, match="A network does not support `observed`"):

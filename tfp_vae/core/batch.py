@@ -67,6 +67,7 @@ def batch_values(batch: Batch, what: str, *, missing: bool) -> Array:
     if batch.observed is None or not missing:
         return plain_values(batch, what)
     x, observed = plain_values(batch._replace(observed=None), what), batch.observed
+    observed = observed if tf.is_tensor(observed) else np.asarray(observed)
     if tf.as_dtype(observed.dtype) != tf.bool:
         raise UsageError(f"`observed` must have the type bool, found {tf.as_dtype(observed.dtype).name}.")
     if tf.is_symbolic_tensor(x) or tf.is_symbolic_tensor(observed):

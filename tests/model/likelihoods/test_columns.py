@@ -103,6 +103,12 @@ def test_initial_marginals_give_the_distributions_of_observed_cells() -> None:
     assert float(p.column(8).mean()) == pytest.approx(0.5, abs=0.01)
 
 
+def test_features_of_whole_numbers_are_those_of_floats() -> None:
+    table = Columns({"a": "poisson", "b": "bernoulli"}, missing=True)
+    rows = np.array([[3, 1], [0, 0]])
+    np.testing.assert_array_equal(table.features(rows), table.features(rows.astype(np.float32)))
+
+
 def test_features_of_learned_inputs_outside_the_support_are_finite() -> None:
     table = Columns({"a": "log-normal", "b": "poisson", "c": "categorical:levels=3"})
     assert np.isfinite(table.features(np.float32([[-0.3, -2, 0.7]]))).all()
@@ -141,6 +147,8 @@ def test_shape_and_scales_must_have_one_number_per_column() -> None:
         Columns({"a": "normal"}, log_scale=(1, 2))
     with pytest.raises(UsageError, match="`log_scale` of column 'b' must be 0"):
         Columns({"a": "normal", "b": "bernoulli"}, log_scale=(1, 2))
+    with pytest.raises(UsageError, match=r"log_scale.*found nan"):
+        Columns({"a": "normal"}, log_scale=(np.nan,))
 
 
 def test_columns_that_the_data_must_decide_are_refused_without_them() -> None:

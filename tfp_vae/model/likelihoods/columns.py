@@ -105,7 +105,7 @@ class Columns(Likelihood):
     columns: Annotated[Mapping[str, str] | None, pydantic.BeforeValidator(check_columns)] = field(
         default=None, kw_only=True
     )
-    log_scale: tuple[float, ...] | None = field(default=None, kw_only=True)
+    log_scale: tuple[pydantic.FiniteFloat, ...] | None = field(default=None, kw_only=True)
     missing: bool = field(default=False, kw_only=True)
 
     if TYPE_CHECKING:
@@ -237,8 +237,8 @@ class Columns(Likelihood):
     def initial_marginals(self, x: np.ndarray) -> np.ndarray:
         """Return params [params_size] at which each column has about the distribution of its observed cells.
 
-        Training then starts from a model of independent columns. Words have their frequencies, and numbers their mean
-        and spread, if the likelihood has a scale for each column.
+        Training then starts from a model of independent columns. Words have their frequencies and numbers their mean.
+        `normal:scale=per-element`, `log-normal` and `negative-binomial` have their spread too.
 
         Args:
           x: rows of the training data, [N, C]. A column without observed cells starts as `initial_params` says.
@@ -268,6 +268,7 @@ class Columns(Likelihood):
         All numbers of a missing cell are 0. If `missing` is set, C numbers follow, 1 for each observed cell.
         """
         x = tf.convert_to_tensor(x)
+        x = x if x.dtype.is_floating else tf.cast(x, self.dtype)
         seen = tf.logical_not(tf.math.is_nan(x))
         parts = []
         for group in self.groups:
