@@ -254,6 +254,28 @@ def test_saved_model_reconstructs_rows_with_missing_cells(tmp_path: Path) -> Non
     assert np.isfinite(found).all()
 
 
+def test_encoder_that_gets_missing_cells_as_nan_is_refused() -> None:
+    vae = trainable(tv.likelihoods.Columns(dict.fromkeys("abcd", "normal")))
+    x = np.where(OBSERVED, rows(), np.nan).astype(np.float32)
+    for use in (
+        lambda: tv.objectives.ELBO().bound(vae, x, seed=(0, 0)),
+        lambda: tv.log_likelihood(vae, tv.Batch(np.nan_to_num(x), OBSERVED)),
+        lambda: tv.evaluation.impute(vae, x),
+        lambda: tv.fit(vae, x, epochs=1),
+    ):
+        with pytest.raises(tv.errors.UsageError, match=r"x has missing cells.*sees=likelihood"):
+            use()
+    assert np.isfinite(tv.objectives.ELBO().bound(vae, np.nan_to_num(x), seed=(0, 0)).value).all()
+
+
+def test_network_that_fills_missing_cells_itself_is_accepted() -> None:
+    table, posterior = tv.likelihoods.Columns(dict.fromkeys("abcd", "normal")), tv.posteriors.DiagonalNormal(1)
+    network = Fixed(lambda x: tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)[:, :2])
+    decoder = tv.Decoder(tv.networks.mlp((1,), table.params_size, hidden=(), seed=2), table)
+    vae = tv.VAE(tv.Encoder(network, posterior), decoder, tv.priors.StandardNormal(1))
+    assert np.isfinite(tv.objectives.ELBO().bound(vae, np.where(OBSERVED, rows(), np.nan), seed=(0, 0)).value).all()
+
+
 def test_other_likelihoods_refuse_missing_cells() -> None:
     vae = trainable(tv.likelihoods.Normal((4,)))
     x = np.where(OBSERVED, rows(), np.nan).astype(np.float32)

@@ -250,7 +250,7 @@ class VAE(tf.Module):
 
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
-          UsageError: the batch has context, or missing cells that the likelihood does not allow.
+          UsageError: the batch has context, or missing cells that the likelihood or the encoder does not allow.
         """
         likelihood = self.decoder.likelihood
         values = batch_values(as_batch(x), what, missing=likelihood.allows_missing)
@@ -261,7 +261,26 @@ class VAE(tf.Module):
             raise DataError(f"x: expected examples of shape {expected}, found {found}.")
         support = UNIT if likelihood.support is BINARY and not density else likelihood.support
         check_values("x", np.asarray(values), support, "Scale or binarize it as in training.")
+        if likelihood.allows_missing:
+            self.check_missing(np.asarray(values))
         return values
+
+    def check_missing(self, x: np.ndarray) -> None:
+        """Raise an error if the encoder returns NaN for the first row of x [N, C] with missing cells, which are NaN.
+
+        An encoder that sees `Columns` replaces them, and a network of your own may do so.
+
+        Raises:
+          UsageError: the encoder does not support missing cells.
+        """
+        if isinstance(self.encoder.sees, Columns):
+            return
+        holes = np.isnan(x).any(axis=-1)
+        if holes.any() and np.isnan(self.encoder.params(x[[np.argmax(holes)]].astype(self.dtype.as_numpy_dtype))).any():
+            raise UsageError(
+                "x has missing cells, but the encoder's network gets them as NaN. Pass the likelihood to the encoder: "
+                "`Encoder(network, posterior, sees=likelihood)`."
+            )
 
     def generate(self, n: int, *, seed: int | Seed = 0, temperature: float = 1.0) -> Distribution:
         """Return p(x|z_i) for z_1..z_n sampled from the prior: batch [n], event `event_shape`.

@@ -118,7 +118,7 @@ def fit(
       resume: the state of an interrupted training with the same settings and data, from which this one continues.
 
     Raises:
-      UsageError: a setting does not exist or does not fit the model.
+      UsageError: a setting does not exist or does not fit the model, or the encoder does not support missing cells.
       DataError: the data do not have the model's shape, the likelihood has no density for them, or they differ from
         those of the training to resume.
       DivergenceError: a value in the data, loss, gradient, weights or optimizer is no longer finite.
@@ -156,6 +156,8 @@ def fit(
         "binarization": transform,
     }
     prepared = prepare(dataset, transform, seed, support=support, advice=ADVICE)
+    if vae.decoder.likelihood.allows_missing:
+        vae.check_missing(np.asarray(dataset.train.x))
     steps = steps_per_epoch or math.ceil(len(dataset.train) / batch_size)
     training = Training(
         vae,
