@@ -103,8 +103,8 @@ def require_kinds(run: Run, what: str) -> None:
     """
     if run.config().model.likelihood.name != "columns":
         raise UsageError(
-            f"{what} needs a run on a table whose columns have a kind each. Train one with "
-            "`tfp-vae train --dataset FILE --missing NA`."
+            f"{what} needs a run that has a likelihood for each column of a table. Train one with "
+            "`tfp-vae train --dataset FILE.csv --missing NA`."
         )
 
 

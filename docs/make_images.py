@@ -1,7 +1,7 @@
-"""Make the pictures of docs/pictures.md: train models on MNIST, a table and series, and copy their pictures.
+"""Make the pictures of docs/pictures.md and docs/tables.md: train models, and copy the pictures of their runs.
 
 python docs/make_images.py --data-dir DIR
-python docs/make_images.py --data-dir DIR --only wine waves
+python docs/make_images.py --data-dir DIR --only wine waves bottles
 
 The pictures go into docs/images. Reports are opened in a browser, so run `pip install -e '.[browser]'` first.
 """
@@ -18,6 +18,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_wine
 
+TABLES = Path(__file__).parent / "tables.md"
+"""The page whose first block of Python writes `wines.csv`, a table with missing cells."""
+
 IMAGES = Path(__file__).parent / "images"
 BROWSE = Path(__file__).parent / "browse.py"
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
@@ -30,6 +33,7 @@ RUNS = {
     "wine": (("--dataset", "wine.csv", "--label-column", "target", "--epochs", "300"), ("columns.png",)),
     "waves": (("--dataset", "waves.npy", "--latent-dim", "3", "--epochs", "60"),
               ("reconstructions.png", "traversals.png")),
+    "bottles": (("--dataset", "wines.csv", "--epochs", "500"), ("unusual-cells.png",)),
 }  # fmt: skip
 """The options of each run, and the pictures to copy from it."""
 
@@ -61,8 +65,10 @@ def main() -> None:
 
 
 def write_examples(folder: Path) -> None:
-    """Write a table of wines and an array of noisy waves."""
+    """Write two tables of wines and an array of noisy waves."""
     load_wine(as_frame=True).frame.to_csv(folder / "wine.csv", index=False)
+    _, code = TABLES.read_text(encoding="utf-8").split("```python\n")[:2]
+    subprocess.run([sys.executable, "-c", code.split("```")[0]], check=True, cwd=folder)
     rng = np.random.default_rng(0)
     phases, heights = rng.uniform(0, 2 * np.pi, (1_000, 1)), rng.uniform(2, 8, (1_000, 1))
     waves = 20 + heights * np.sin(np.linspace(0, 2 * np.pi, 48) + phases)

@@ -1,4 +1,4 @@
-"""Checks of what estimates of log p(x) say about themselves: their errors over seeds, and their intervals."""
+"""Check the errors and intervals that estimates of log p(x) report, with repeats under other seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFERENCE = Method("mixture", 20_000)
 """The method whose estimates count as the truth, because it spends a hundred times as many samples."""
 
 ENOUGH = 200
-"""Effective sample size from which on the error of the reference, 0.07 nats or less, is ignored."""
+"""From this effective sample size on, the error of the reference is at most 0.07 nats and ignored."""
 
 RESAMPLES = 1_000
 """Number of bootstrap samples of the examples, for the error of a ratio."""

@@ -45,7 +45,7 @@ LONGEST_RANGE = 40
 """The most characters of a column's range."""
 
 ALIKE = (
-    "All columns share one likelihood, because every cell is a number. To give each column one of its kind, save the "
+    "All columns share one likelihood, because every cell is a number. To give each column its own, save the "
     "kinds with --write-schema FILE.toml and train with --schema FILE.toml."
 )
 
@@ -90,7 +90,6 @@ def list_command(as_json: bool) -> None:
     "inspect",
     cls=options.Command,
     examples=(
-        "tfp-vae data inspect mnist",
         "tfp-vae data inspect table.csv --label-column class --out examples.png",
         "tfp-vae data inspect people.csv --write-schema people.schema.toml",
     ),
@@ -125,7 +124,7 @@ def inspect_command(
 ) -> None:
     """Describe DATASET, a name or a path, and how to train on it.
 
-    Of a table, each column is listed with its kind, the reason, its range and its share of missing cells.
+    For a table, the command lists the kind of each column, the reason, its range and its share of missing cells.
 
     If the data can be read but not used for training, the command prints its findings, then the reason, and exits
     with code 3. If it cannot write the picture, it exits with code 6.

@@ -162,7 +162,8 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
     group=options.RUN,
     type=options.POSITIVE,
     metavar="NATS",
-    help="Choose samples and proposals for each example until log p(x) is this accurate.  [default: --iw-samples]",
+    help="Accuracy of log p(x), in nats. The command chooses the samples and the proposal of each example to reach it. "
+    " [default: use --iw-samples]",
 )
 @options.option(
     "--split",
@@ -256,7 +257,7 @@ def command(
         each.check_writable(["", runs.PLOTS], output.COPY)
     assessments = []
     again = options.command_line(click.get_current_context(), run=[str(each.folder) for each in found])
-    with signals.ending(f". Finished examples are kept. Go on with: {again}"):
+    with signals.ending(f". Finished examples are kept. Continue with: {again}"):
         for each in found:
             console.notice(f"run: {each.folder}")
             dataset = reload(each.config(), data_dir, console.DownloadProgress())

@@ -81,9 +81,10 @@ def command(
 ) -> None:
     """Fill in the missing cells of a table.
 
-    A number becomes its mean given the observed cells of its row, and a word the most probable one. Observed cells and
-    the order of rows and columns stay as they are. The file <out>-cells lists each filled cell with its interval or its
-    probability. Repeat an analysis on each of the --draws tables to include the uncertainty of the cells.
+    A missing number becomes its mean given the observed cells of its row, and a missing word the most probable one.
+    Observed cells and the order of rows and columns stay as they are. The file <out>-cells lists each filled cell with
+    its interval or its probability. To include the uncertainty of the cells in an analysis, repeat it on each of the
+    --draws tables.
     """
     out_path = output.check_path(out, FILES)
     found = output.find_run(run, runs_dir)

@@ -54,7 +54,7 @@ FORMS: output.Forms = {
     cls=options.Command,
     examples=(
         "tfp-vae sample --n 64",
-        "tfp-vae sample --run runs/mnist --temperature 0.7 --out samples.npz",
+        "tfp-vae sample --n 1000 --out rows.csv --fidelity",
     ),
 )
 @options.run_options
@@ -82,7 +82,7 @@ FORMS: output.Forms = {
     "--fidelity",
     group=options.OUTPUT,
     is_flag=True,
-    help="Compare the samples with the rows of the run's table: marginals, associations, copies.",
+    help="Compare draws with the rows of the run's table: marginals, associations, a classifier and exact copies.",
 )
 @options.data_dir_option
 @options.weights_option
@@ -125,7 +125,7 @@ def command(
             f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
     if fidelity and (show != "draw" or not config.data.features):
-        raise UsageError("--fidelity compares draws with the rows of a table. Use --draw with a run on a table.")
+        raise UsageError("--fidelity compares draws with the rows of a table. Add --draw, and use a run on a table.")
     dataset = reload(config, data_dir, console.DownloadProgress()) if fidelity else None
     title = f"{plural(n, 'sample')}, {OUTPUTS[show].symbol} with z from the prior"
     if region is not None:
@@ -164,10 +164,10 @@ def print_fidelity(found: Mapping[str, Any]) -> None:
     distances = found["marginal_distance"]
     console.print_table(["column", "distance of the marginals"], [[name, value] for name, value in distances.items()])
     rows = [
-        ["associations of columns, mean difference", found["association_difference"]],
-        ["associations of columns, largest difference", found["largest_association_difference"]],
-        ["AUROC of a classifier, samples from rows (0.5 is best)", found["auroc"]],
-        ["share of samples that copy a training row", found["copies"]],
-        ["share of held-out rows that do", found["real_copies"]],
+        ["associations of column pairs, mean difference", found["association_difference"]],
+        ["associations of column pairs, largest difference", found["largest_association_difference"]],
+        ["AUROC of a classifier of draws and rows (0.5 is best)", found["auroc"]],
+        ["share of draws that copy a training row", found["copies"]],
+        ["share of held-out rows that do the same", found["real_copies"]],
     ]
     console.print_table(["fidelity", "value"], rows)

@@ -135,18 +135,18 @@ def test_a_signal_after_the_block_prints_its_ending() -> None:
 
 def test_an_ending_holds_within_its_block_only() -> None:
     within = """
-        with signals.ending(". Go on with: it"):
+        with signals.ending(". Continue with: it"):
             later()
             time.sleep(10)
         """
     after = """
-        with signals.ending(". Go on with: it"):
+        with signals.ending(". Continue with: it"):
             pass
         later()
         time.sleep(10)
         """
     done = run(signal.SIGINT, within)
-    assert (done.returncode, done.stderr) == (130, "Error: interrupted. Go on with: it\n")
+    assert (done.returncode, done.stderr) == (130, "Error: interrupted. Continue with: it\n")
     assert run(signal.SIGINT, after).stderr == "Error: interrupted.\n"
 
 

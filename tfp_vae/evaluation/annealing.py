@@ -139,7 +139,7 @@ def annealed_log_likelihood(
       batch_size: examples at once. It changes the draws. The default is 50, or fewer if examples are large.
       execution: `auto`, `xla`, `graph` or `eager`.
       progress: called with the number of transitions just made, including those of pilot chains, see `transitions`.
-      blocks: keeps finished batches, so that the same call goes on after an interrupt.
+      blocks: keeps finished batches, so that the same call continues after an interrupt.
 
     Raises:
       UsageError: no step, no example, or fewer than two chains. The error is estimated from the spread over chains.
@@ -193,7 +193,7 @@ def sandwich(
       batch_size: examples at once. It changes the draws. The default is 50, or fewer if examples are large.
       execution: `auto`, `xla`, `graph` or `eager`.
       progress: called with the number of transitions just made.
-      blocks: keeps finished batches, so that the same call goes on after an interrupt.
+      blocks: keeps finished batches, so that the same call continues after an interrupt.
 
     Raises:
       UsageError: no step, no example, or fewer than two chains.

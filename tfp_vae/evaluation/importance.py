@@ -154,7 +154,7 @@ class Estimates(NamedTuple):
 
     @staticmethod
     def join(parts: Sequence[tuple[np.ndarray, Estimates]]) -> Estimates:
-        """Return the estimates of N examples, of which each part gives those where a mask is true, bool [N]."""
+        """Return the estimates of N examples from parts, each for the examples at which its mask, bool [N], is true."""
         count, first = len(parts[0][0]), parts[0][1]
         found = Estimates(*(np.zeros((count, *column.shape[1:]), column.dtype) for column in first))
         for mask, part in parts:
@@ -267,7 +267,7 @@ def estimate(
         batch stay under 16.8 million and within half of the free memory.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       progress: called with the number of importance samples just taken.
-      blocks: keeps finished batches, so that the same call goes on after an interrupt.
+      blocks: keeps finished batches, so that the same call continues after an interrupt.
 
     Raises:
       UsageError: no sample, no example, or a sweep beyond K.
@@ -361,7 +361,7 @@ class Estimator:
             so that nothing is compiled again.
           places: non-negative integers [N] that select each example's draws, by default its index in x.
           progress: called with the number of importance samples just taken.
-          blocks: keeps finished batches, so that the same call goes on after an interrupt.
+          blocks: keeps finished batches, so that the same call continues after an interrupt.
 
         Raises:
           UsageError: no example.

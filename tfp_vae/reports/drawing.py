@@ -1,8 +1,7 @@
 """Draw the pictures of a run and of its evaluation from the arrays that the model returns.
 
 Each function with the name of a picture in `reports.pictures.PICTURES` draws that picture. Those of tables are in
-`reports.tables`. `draw_run` writes the
-pictures of a run into its folder, and `draw_evaluation` those of an evaluation.
+`reports.tables`. `draw_run` writes the pictures of a run into its folder, and `draw_evaluation` those of an evaluation.
 
 ```python
 run = tv.runs.find(None, "runs")

@@ -282,7 +282,7 @@ class Request(BaseRecord):
         Setting(
             "Data",
             "Id columns",
-            "Column that names the rows of a table. Results repeat it.",
+            "Column that names the rows of a table. Results repeat it. Repeat for more.",
             default=BY_DATA,
             metavar="NAMES",
             key="id",
@@ -294,8 +294,9 @@ class Request(BaseRecord):
         Setting(
             "Data",
             "Missing cells",
-            "Text or number that marks a missing cell, such as -200.",
-            default="empty cells, NA, NaN, null, none, ?",
+            "Text or number that marks a missing cell, such as -200. Empty cells, NA, NaN, null, none and ? always do. "
+            "Repeat for more.",
+            default="none",
             metavar="TEXTS",
             multiple=True,
         ),

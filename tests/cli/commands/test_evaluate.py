@@ -120,7 +120,7 @@ def test_interrupted_evaluation_prints_a_line_that_goes_on(here: Path, copied: R
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1].strip().splitlines()[-1]
     assert process.returncode == 130
-    start, line = said.split("Go on with: tfp-vae ")
+    start, line = said.split("Continue with: tfp-vae ")
     assert start == "Error: interrupted. Finished examples are kept. "
     (kept,) = copied.folder.glob("unfinished/*.npz")
     finished = len(np.load(kept)["0-0"])

@@ -83,10 +83,10 @@ def test_score_names_the_responsible_cell_of_each_row(run: Run, tmp_path: Path) 
 def test_run_without_a_mixed_table_is_refused(copied: Run, tmp_path: Path) -> None:
     data = write_people(tmp_path / "holes.csv")
     said = one_sentence(call("impute", "--run", copied.folder, "--data", data, code=2))
-    assert "impute needs a run on a table whose columns have a kind each" in said
+    assert "impute needs a run that has a likelihood for each column of a table" in said
     assert "--missing NA" in said
     said = one_sentence(call("score", "--run", copied.folder, "--per-column", code=2))
-    assert "--per-column needs a run on a table" in said
+    assert "--per-column needs a run that has a likelihood for each column of a table" in said
 
 
 def test_other_suffix_is_refused(here: Path, copied: Run) -> None:

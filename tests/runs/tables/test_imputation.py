@@ -124,5 +124,5 @@ def test_unknown_word_is_refused_with_its_line(made: tuple[RunConfig, VAE], tmp_
 
 def test_run_on_other_data_is_refused(tmp_path: Path) -> None:
     config, _ = plan("digits", None, None, small_model(), small_training())
-    with pytest.raises(UsageError, match="Imputation needs a run on a table with a kind for each column"):
+    with pytest.raises(UsageError, match="Imputation needs a run that has a likelihood for each column of a table"):
         read_holes(config, str(write_people(tmp_path / "new.csv")))

@@ -59,7 +59,7 @@ class Column(BaseRecord):
     decimals: the most decimals of its numbers, or None to write each number in full.
     padded: whether every number has all of the decimals, and every day and month two digits.
     decimal: the decimal mark.
-    thousands: the mark between groups of three digits.
+    thousands: the separator between groups of three digits.
     missing: texts that mark missing cells, in addition to an empty cell, NA, NaN, null, none and a question mark.
     low, high: the least and the greatest number, to which decoded numbers are clipped.
     share_missing: the share of missing cells.

@@ -46,7 +46,7 @@ FEWEST_ROWS = 4
 """The fewest rows of a table with an index or an id."""
 
 NUMBERS_MOSTLY = 0.9
-"""From this share of numbers on, a word in a column is a mistake."""
+"""If at least this share of the cells are numbers, a word among them is a mistake."""
 
 ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "identifier", "key", "index", "rownames"})
 
@@ -275,7 +275,7 @@ def get_words(hint: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def has_comma_decimals(column: np.ndarray) -> bool:
-    """Return whether the numbers of a column have decimal commas that cannot be marks of thousands."""
+    """Return whether the numbers of a column have decimal commas that cannot be thousands separators."""
     found = Distinct.of(column[:1_000]).texts
     comma, point = NOTATIONS[:2]
     if not found or not any("," in text for text in found):
@@ -494,7 +494,7 @@ def notices(schema: Schema) -> list[str]:
         if DOUBTED in column.reason:
             texts.append(f"column {column.name!r} has {column.reason}. Change its `format` in a schema file if needed.")
         if column.kind in NUMBER_KINDS and column.notation != PLAIN:
-            mark = "decimal commas" if column.decimal == "," else f"{column.thousands!r} between thousands"
+            mark = "decimal commas" if column.decimal == "," else f"{column.thousands!r} as the thousands separator"
             marks.setdefault(mark, []).append(repr(column.name))
     for mark, names in marks.items():
         where = f"{plural(len(names), 'column')} ({list_names(names)})"

@@ -1,4 +1,4 @@
-"""Numerals: numbers as people write them, with decimal commas, thousands and a fixed number of decimals."""
+"""Numerals: numbers as people write them, with decimal commas, thousands separators and a fixed number of decimals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Notation(NamedTuple):
     """The marks in numbers.
 
     decimal: the decimal mark, a point or a comma.
-    thousands: the mark between groups of three digits, or an empty text.
+    thousands: the separator between groups of three digits, or an empty text.
     """
 
     decimal: str = "."
@@ -66,7 +66,7 @@ class Notation(NamedTuple):
     def parse_all(self, texts: Sequence[str]) -> np.ndarray:
         """Return the number in each text, float64 [N], and NaN for a text without one.
 
-        It is `parse` for all texts, but ten times as fast if they all hold numbers without marks of thousands.
+        It is `parse` for all texts, but ten times as fast if none of them has a thousands separator.
         """
         joined = "\n".join(texts)
         if not set(joined) - {*DIGITS, self.decimal} and not CODES.search(joined):
@@ -78,7 +78,7 @@ class Notation(NamedTuple):
 
     @property
     def grouped(self) -> re.Pattern[str]:
-        """The pattern of a number with thousands."""
+        """The pattern of a number with thousands separators."""
         group, decimal = re.escape(self.thousands), re.escape(self.decimal)
         return re.compile(rf"[+-]?\d{{1,3}}({group}\d{{3}})+({decimal}\d*)?", re.ASCII)
 

@@ -1,4 +1,4 @@
-"""Finished parts of an evaluation, kept so that an interrupted one loses nothing.
+"""Finished parts of an evaluation, kept so that an interrupted one can continue.
 
 An evaluation consists of stages, such as the samples of each proposal, and a stage works through its examples in
 order. After each batch it passes the results to `Blocks.keep`. Before it begins, it asks for those that are there

@@ -199,7 +199,7 @@ def settle(
       chunk_size: samples per example decoded at once, at most 100. By default all that fit into memory.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       stages: called at the start of each stage with its name and its number of samples, to report progress.
-      blocks: keeps finished batches, so that the same call goes on after an interrupt.
+      blocks: keeps finished batches, so that the same call continues after an interrupt.
 
     Raises:
       UsageError: `accuracy` is not positive, there is no example, or the model supports none of the proposals.

@@ -63,7 +63,7 @@ class Moments(NamedTuple):
     center: a number near the average. The sums are those of h - center, so that little cancels.
     first, second: sums of w (h - center) and w (h - center)^2.
     squared_first, squared_second: the same sums with w^2.
-    inner: sum of w v, where v is the variance of what h is the mean of.
+    inner: sum of w v, where v is the variance of the values whose mean is h.
     """
 
     center: Tensor
@@ -86,7 +86,7 @@ class Moments(NamedTuple):
           after: the sums with these samples.
           log_w: the logarithms of their weights.
           h: the values.
-          variance: of what h is the mean of, [S, B, F].
+          variance: of the values whose mean is h, [S, B, F].
         """
         new = (before.total == 0)[:, tf.newaxis]
         center = tf.where(new, tf.cast(tf.reduce_mean(h, axis=0), tf.float64), self.center)

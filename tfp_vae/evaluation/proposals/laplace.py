@@ -161,7 +161,7 @@ class Climb(NamedTuple):
     value, slope: log p(x, z) and its gradient there, [S, B] and [S, B, D].
     inverse: estimates of the inverse of minus the Hessian, [S, B, D, D].
     size: factor of the next step, [S, B].
-    moves: number of successful steps, of which the first stays in place, [S, B].
+    moves: number of successful steps, [S, B]. The first one stays in place.
     active: whether the search goes on, [S, B].
     """
 

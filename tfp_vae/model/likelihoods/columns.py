@@ -24,7 +24,7 @@ from tfp_vae.model.likelihoods.levels import LevelLikelihood
 __all__ = ["ColumnGroup", "Columns"]
 
 FILLERS = (0.0, 0.5)
-"""Values of which every support contains one. They replace missing cells inside a density and do not count."""
+"""Every support contains at least one of these values. It replaces missing cells in a density and does not count."""
 
 
 def check_columns(value: object) -> dict[str, str] | None:

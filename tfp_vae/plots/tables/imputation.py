@@ -113,7 +113,7 @@ def draw_intervals(
     found = np.where(np.isfinite(found), found, found[0])
     if truth is not None:
         is_inside = (found[1] <= truth) & (truth <= found[2])
-        subtitle += f", {is_inside.mean():.0%} in their interval" * has_intervals
+        subtitle += f", {is_inside.mean():.0%} in {'their' if count > 1 else 'its'} interval" * has_intervals
     order = np.argsort(found[0], kind="stable")
     order = order[np.linspace(0, len(order) - 1, min(MOST_CELLS, len(order))).astype(int)]
     middle, low, high = found[:, order]

@@ -1,8 +1,8 @@
-"""Finished parts of an evaluation that was interrupted, kept in the run so that the same evaluation goes on from there.
+"""Finished parts of an evaluation that was interrupted, kept in the run so that the same evaluation continues there.
 
 Each evaluation has a file of its own, named by everything that decides its numbers. The file is written at most every
-two seconds, so that a process that is killed loses two seconds of finished work at most. It is deleted when the
-evaluation is complete, or when the run gets newer weights.
+two seconds, and less often if writing takes long, so a process that is killed loses the work of the last seconds only.
+The file is deleted when the evaluation is complete, or when the run gets newer weights.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECONDS = 2.0
 """Least time between two writes."""
 
 PATIENCE = 20
-"""Writing takes at most about one part in so many of the time."""
+"""The time between two writes is at least this many times as long as a write."""
 
 IDENTITY = "identity"
 """The array with everything that decides the numbers, as JSON."""

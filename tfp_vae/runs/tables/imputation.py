@@ -66,8 +66,9 @@ def read_holes(config: RunConfig, path: str) -> Table:
     schema = config.data.reading.table
     if schema is None:
         raise UsageError(
-            "Imputation needs a run on a table with a kind for each column. This run has none, because its data have "
-            "no words and no missing cells. Train it again with `missing=NA`, or with a `schema`."
+            "Imputation needs a run that has a likelihood for each column of a table. This run has one likelihood for "
+            "all values, because its data have no words and no missing cells. Train it again with `missing=NA` or "
+            "with a `schema`."
         )
     return read_table(user_path(path), schema=schema)
 
