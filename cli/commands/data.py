@@ -302,7 +302,9 @@ def fact_lines(found: dict[str, Any]) -> dict[str, str]:
     """Return the facts that every data set has, by label."""
     sizes = ", ".join(f"{size:,} {name}" for name, size in found["splits"].items())
     values, labels, count = "none: all are missing or infinite", "none", sum(found["splits"].values())
-    if np.isfinite(found["range"]["mean"]):
+    if np.isfinite(found["range"]["mean"]) and found.get("mixed"):
+        values = ""  # because columns have different units
+    elif np.isfinite(found["range"]["mean"]):
         values = "from {min:g} to {max:g}, mean {mean:g}, standard deviation {std:g}".format(**found["range"])
     if found["labels"] is not None:
         counts = [f"{name} ({sum(sizes.values()):,})" for name, sizes in found["labels"]["examples"].items()]

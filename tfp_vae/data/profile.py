@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
+from tfp_vae.core.display import plural
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import BINARY, COUNTS, FINITE, UNIT, Support, looks_like_ink
 
@@ -95,6 +96,8 @@ class Kind(NamedTuple):
     event_shape: tuple[int, ...]
 
     def __str__(self) -> str:
+        if self.form == "tables":
+            return f"tables of {plural(self.event_shape[0], 'column')} ({self.values})"
         return f"{self.form} of {'x'.join(map(str, self.event_shape))}, {self.values}"
 
 

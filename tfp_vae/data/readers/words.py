@@ -23,7 +23,7 @@ MOST_LISTED = 100
 
 
 MOST_MISTAKES = 0.1
-"""The largest share of words in a column of numbers that are taken for mistakes."""
+"""The largest share of words in a column of numbers that count as mistakes."""
 
 
 class ColumnFacts(NamedTuple):
