@@ -7,7 +7,7 @@ run goes on from there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, final
 
@@ -76,8 +76,6 @@ def calibrate(model: Model) -> Iterator[calibration.Calibration]:
 
 def measure_cost(model: Model) -> Iterator[cost.Cost]:
     """Yield the cost of every refinement, of K = 5,000 without one, and of annealing on MNIST."""
-    if model.case.name != MNIST:
-        return
     refined = [method for method in comparison.methods() if method.refine != "none"]
     turns = cost.take_turns(model.vae, model.x, [cost.UNREFINED, *refined])
     yield from cost.costs(turns, model.examples("anneal"))
@@ -92,7 +90,17 @@ PARTS: dict[str, Callable[[Model], Iterator[Row]]] = {
     "calibrate": calibrate,
     "cost": measure_cost,
 }
-"""The parts in their order, because `compare` and `cost` use the rows of `anneal`, and `calibrate` those of `refer`."""
+"""The parts in their order."""
+
+NEEDED = {"compare": "anneal", "cost": "anneal", "calibrate": "refer"}
+"""The part whose rows each part uses."""
+
+
+def parts_of(case: Case, parts: Iterable[str]) -> list[str]:
+    """Return the parts to measure for a case in their order, with those that they need. Only MNIST has a cost."""
+    wanted = {part for part in parts if part != "cost" or case.name == MNIST}
+    wanted |= {NEEDED[part] for part in wanted if part in NEEDED}
+    return [part for part in PARTS if part in wanted]
 
 
 @click.command()
@@ -127,7 +135,7 @@ def main(
     """Compare estimates of log p(x) with annealing, and check their errors, intervals and times."""
     results: Results = json.loads(out.read_text()) if out.exists() else {}
     for case in CASES:
-        left = [part for part in parts or PARTS if case.name not in results.get(part, {})]
+        left = [part for part in parts_of(case, parts or PARTS) if case.name not in results.get(part, {})]
         if left and (not cases or case.name in cases):
             vae = case.vae(runs, data_dir)
             model = Model(case, vae, case.examples(cost.IMAGES, data_dir, vae), seeds, results)

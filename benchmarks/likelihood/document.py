@@ -155,7 +155,7 @@ def cost_table(rows: Sequence[Cost]) -> str:
 def markdown(results: Results) -> str:
     """Return the tables of the parts that were measured, each after a line that names it."""
     compared, calibrated, timed = (results.get(part, {}) for part in ("compare", "calibrate", "cost"))
-    parts = [case_table(results.get("anneal", {}))]
+    parts = [case_table({name for found in results.values() for name in found})]
     if compared:
         rows = {
             name: [*(Comparison(**row) for row in found), *effort_rows(results, name)]

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.likelihood import calibration, comparison, cost, document
-from benchmarks.likelihood.__main__ import PARTS, Model, main
+from benchmarks.likelihood.__main__ import PARTS, Model, main, parts_of
 from benchmarks.likelihood.calibration import ENOUGH, Calibration, Repeats
 from benchmarks.likelihood.cases import CASES, EXAMPLES, MADE, MNIST, Case
 from benchmarks.likelihood.comparison import Comparison, Example, Method, Timed
@@ -194,10 +194,7 @@ def results() -> dict[str, dict[str, list[dict[str, object]]]]:
     }
     assert rows.keys() == PARTS.keys()
     return {
-        part: {
-            case.name: [row._asdict() for row in found] if part != "cost" or case.name == MNIST else []
-            for case in CASES
-        }
+        part: {case.name: [row._asdict() for row in found] for case in CASES if part != "cost" or case.name == MNIST}
         for part, found in rows.items()
     }
 
@@ -218,7 +215,7 @@ def test_tables_show_figures_of_every_case_and_the_coverage_of_all() -> None:
 
 
 def test_tables_leave_out_models_that_were_not_measured() -> None:
-    part = {name: {"table": rows["table"]} for name, rows in results().items()}
+    part = {name: {"table": rows["table"]} for name, rows in results().items() if "table" in rows}
     text = document.markdown(part)
     assert "| table | breast cancer |" in text
     assert "digits" not in text
@@ -261,6 +258,13 @@ def test_a_run_measures_only_the_parts_that_its_file_lacks(tmp_path: Path, monke
         assert asked == [(case.name, 7, -90.0)]
     assert json.loads(out.read_text())["calibrate"][case.name] == [{**removed, "seeds": 7}]
     assert f"{case.name}: finished calibrate" not in result.output
+
+
+def test_parts_are_measured_after_those_that_they_need_and_only_mnist_has_a_cost() -> None:
+    assert parts_of(CASES[0], ["compare", "calibrate"]) == ["anneal", "refer", "compare", "calibrate"]
+    assert parts_of(CASES[0], ["cost"]) == []
+    assert parts_of(CASES[3], ["cost"]) == ["anneal", "cost"]
+    assert parts_of(CASES[3], PARTS) == list(PARTS)
 
 
 def test_refuses_an_unknown_case() -> None:
