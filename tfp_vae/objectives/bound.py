@@ -105,7 +105,8 @@ class Objective(abc.ABC):
           step: the training step, from 0, for objectives that change during training.
 
         Raises:
-          UsageError: the model lacks a capability that the objective needs, or the batch has missing cells or context.
+          UsageError: the model lacks a capability that the objective needs, or the batch has context, or missing cells
+            that the model does not support.
           DataError: x has another shape than the model's examples, or values outside the likelihood's support. Symbolic
             tensors are not checked, see `VAE.examples`.
         """
