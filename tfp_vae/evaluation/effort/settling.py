@@ -218,7 +218,7 @@ def settle(
             chunk_size=chunk_size,
             execution=execution,
         )
-        part = blocks.within(f"{effort.refine}/{name}")
+        part = blocks.within(f"proposal {indices[0]}, {effort.refine}/{name}")
         with stages(f"{name}: {plural(len(rows), 'example')}, {effort}", len(rows) * effort.iw_samples) as progress:
             return estimator(x, seed=fold(seed, *indices), rows=rows, places=places, progress=progress, blocks=part)
 
