@@ -51,6 +51,21 @@ def test_samples_without_weight_do_not_count() -> None:
     assert full.ess[0] == pytest.approx(2)
 
 
+def test_infinite_values_of_samples_without_weight_do_not_count() -> None:
+    """The mean of a log-normal can overflow at a z far from p(z|x)."""
+    log_w = tf.constant([[0.0], [-2_000.0], [0.0]], tf.float64)
+    values, spreads = np.array([1.0, np.inf, 3.0]), np.array([0.0, np.inf, 2.0])
+    before, tile = (
+        Weights.empty([1], tf.float64),
+        (values[:, np.newaxis, np.newaxis], spreads[:, np.newaxis, np.newaxis]),
+    )
+    weights = before.add(log_w)
+    moments = Moments.empty([1, 1]).add(before, weights, log_w, *map(tf.constant, tile))
+    assert moments.average(weights) == pytest.approx(2)
+    assert moments.deviation(weights) == pytest.approx(np.sqrt(1 + 1))
+    assert moments.error(weights) == pytest.approx(np.sqrt(2) / 2)
+
+
 def test_slots_hold_samples_in_proportion_to_all_weights() -> None:
     """Each of 3 x 4,000 slots holds the number of a sample, so the shares of the numbers are the normalized weights."""
     weights, slots = Weights.empty([3], tf.float64), Slots(tf.zeros([3, 4_000, 1], tf.float64))

@@ -81,6 +81,8 @@ class Moments(NamedTuple):
     def add(self, before: Weights, after: Weights, log_w: Tensor, h: Tensor, variance: Tensor) -> Moments:
         """Return the sums with the samples h [S, B, F] and log_w [S, B] added.
 
+        A sample without weight does not count, even if h or its variance is infinite there.
+
         Args:
           before: the sums of the weights before these samples.
           after: the sums with these samples.
@@ -88,9 +90,11 @@ class Moments(NamedTuple):
           h: the values.
           variance: of the values whose mean is h, [S, B, F].
         """
-        new = (before.total == 0)[:, tf.newaxis]
-        center = tf.where(new, tf.cast(tf.reduce_mean(h, axis=0), tf.float64), self.center)
-        w, d = tf.exp(log_w - after.peak), h - tf.cast(center, h.dtype)
+        new, near = (before.total == 0)[:, tf.newaxis], tf.cast(tf.reduce_mean(h, axis=0), tf.float64)
+        center = tf.where(new, tf.where(tf.math.is_finite(near), near, 0), self.center)
+        w = tf.exp(log_w - after.peak)
+        counts, nothing = w[..., tf.newaxis] > 0, tf.zeros([], h.dtype)
+        d, variance = tf.where(counts, h - tf.cast(center, h.dtype), nothing), tf.where(counts, variance, nothing)
         shrink = tf.cast(tf.exp(before.peak - after.peak), tf.float64)[:, tf.newaxis]
 
         def mean(weights: Tensor, values: Tensor) -> Tensor:
