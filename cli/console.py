@@ -130,13 +130,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[f"{value:.2f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    cells = [[f"{value:.2f}" if isinstance(value, float) else plain(str(value)) for value in row] for row in rows]
+    columns = list(map(plain, columns))
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     widest = widths.index(max(widths))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
         numeric = all(isinstance(row[i], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=i != widest)
+        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold", no_wrap=i != widest)
     for row in cells:
         table.add_row(*map(Text, row))
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
@@ -145,6 +146,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     with console.capture() as capture:
         console.print(table)
     click.echo(PADDING.sub(r"\1", capture.get()), nl=False)
+
+
+def plain(text: str) -> str:
+    """Return a text in which each character that a terminal would obey is a question mark, except the end of a line."""
+    return "".join(mark if mark.isprintable() or mark == "\n" else "?" for mark in text)
 
 
 PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)

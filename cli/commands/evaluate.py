@@ -246,7 +246,7 @@ def command(
     output.check_path(per_example, (".npz",), "--per-example")
     if accuracy is not None:
         options.refuse_on_command_line(
-            ("iw_samples", "refine"), "with --accuracy, which chooses both for each example. Leave this option out"
+            ("iw_samples", "refine"), "with --accuracy, which chooses it for each example. Leave this option out"
         )
     if ais_steps is None:
         options.refuse_on_command_line(

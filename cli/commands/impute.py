@@ -10,13 +10,14 @@ import click
 import numpy as np
 
 from tfp_vae.core.display import plural
+from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.proposals import full_name
 
 from .. import console, options, output
 
 FILES = (".csv", ".tsv", ".txt")
-"""Suffixes of the output. Each has the delimiter of the table, so the result looks like the input."""
+"""Suffixes of the output. `.tsv` has tabs. The others have the delimiter of the table, to look like the input."""
 
 
 @click.command(
@@ -87,6 +88,8 @@ def command(
     --draws tables.
     """
     out_path = output.check_path(out, FILES)
+    if out_path is not None and out_path.resolve() == Path(data).expanduser().resolve():
+        raise UsageError(f"--out: {out} is the table with the missing cells. Name another file to keep them.")
     found = output.find_run(run, runs_dir)
     output.check_run(found, out_path)
     output.require_kinds(found, "impute")
@@ -114,7 +117,8 @@ def command(
     written = {"out": filled.columns, "cells": filled.cells, **({"draws": filled.draws} if draws else {})}
     paths = {part: main if part == "out" else main.with_name(f"{main.stem}-{part}{main.suffix}") for part in written}
     for part, columns in written.items():
-        content = table_bytes(columns, table, header=None if part == "out" else True)
+        delimiter = "\t" if main.suffix == ".tsv" else None
+        content = table_bytes(columns, table, header=None if part == "out" else True, delimiter=delimiter)
         output.write_bytes(found, None if out_path is None else paths[part], paths[part].name, content)
     result = output.record(
         found,

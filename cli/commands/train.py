@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import click
 from click.core import ParameterSource
 
-from tfp_vae.core.display import plural
+from tfp_vae.core.display import list_names, plural
 from tfp_vae.core.errors import Interrupted, UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.reports.pictures import RUN_PICTURES
@@ -152,6 +152,10 @@ def plan_run(
     kinds = [note.text.partition(". ")[0] for note in chosen if note.setting == "column"]
     for text in kinds:
         console.notice(f"  {text}")
+    others = () if data.reading.table is None else data.reading.table.not_modelled
+    left = [f"{column.name} ({column.kind})" for column in others if column.name != data.reading.label_column]
+    if kinds and left:
+        console.notice(f"  not modelled: {list_names(left)}")
     if kinds:
         console.notice("To change a kind, use --column NAME=KIND. `tfp-vae data inspect` shows the reasons.")
     return config, dataset

@@ -112,6 +112,11 @@ def test_a_table_without_rows_has_its_head(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.split() == ["a", "name", "value"]
 
 
+def test_table_shows_cells_as_they_are_but_obeys_none(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table(["[bold]x", "b"], [["[red]a", "\x1b[31mz\0"]])
+    assert capsys.readouterr().out.split() == ["[bold]x", "b", "[red]a", "?[31mz?"]
+
+
 @pytest.mark.parametrize(("width", "length"), [(60, 8), (120, 24)])
 def test_the_bar_of_a_download_fits_the_terminal(
     width: int, length: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -9,7 +9,8 @@ from tests.helpers.files import PIXELS, dataset
 from tfp_vae.core.supports import BINARY, COUNTS, OPEN_UNIT, REAL, UNIT, Support, levels
 from tfp_vae.data import profile
 from tfp_vae.data.dataset import Dataset, Split
-from tfp_vae.data.profile import MOST_VALUES, NOT_FINITE, array_facts, distinct_values, profile_arrays
+from tfp_vae.data.profile import MOST_VALUES, NOT_FINITE, array_facts, column_facts, distinct_values, profile_arrays
+from tfp_vae.data.schema.columns import Column
 
 RNG = np.random.default_rng(7)
 
@@ -101,6 +102,14 @@ def test_more_than_65536_distinct_values_are_not_listed() -> None:
 def test_fit_agrees_with_a_scan_of_the_values(name: str, support: Support) -> None:
     x = ARRAYS[name].astype(np.float64)
     assert array_facts(x).fits(support) == bool(support.contains(x).all())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1.0, 1e-200, 1e305])
+def test_facts_about_a_column_hold_in_any_unit(unit: float) -> None:
+    facts = column_facts(Column(name="x", kind="real"), np.array([1.0, 2.0, np.nan, 3.0, 6.0]) * unit, 0.2)
+    assert facts.mean / unit == pytest.approx(3.0)
+    assert facts.deviation / unit == pytest.approx(np.sqrt(3.5))
 
 
 @pytest.mark.parametrize(

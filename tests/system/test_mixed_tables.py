@@ -145,6 +145,7 @@ def test_numbers_take_another_likelihood_and_words_keep_theirs(tmp_path: Path) -
     said = call("train", "--dataset", path, "--run-dir", tmp_path / "run", "--likelihood", "laplace", *QUICK).stderr
     assert "count column (age): laplace" in said
     assert "category column (city): categorical" in said
+    assert "not modelled: patient (id)" in said
 
 
 @pytest.mark.parametrize(

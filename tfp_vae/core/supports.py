@@ -68,12 +68,16 @@ class Support(NamedTuple):
     discrete: bool = False
     columns: tuple[tuple[str, Support], ...] = ()
 
-    def describe(self, element: tuple[int, ...]) -> str:
-        """Return the set of one element in words, such as `{0, 1} in column 'smoker'`."""
-        if not self.columns:
-            return self.text
-        name, support = self.columns[element[0]]
-        return f"{support.text} in column {name!r}"
+    def describe(self, violation: Violation) -> str:
+        """Return the values that an element may have in words, such as `values in {0, 1} in column 'smoker'`.
+
+        Args:
+          violation: a value outside. Of a number that is only too large, the limit is told.
+        """
+        name, support = self.columns[violation.element[0]] if self.columns else (None, self)
+        is_large = support in (REAL, POSITIVE) and LARGEST <= abs(violation.value) < np.inf
+        expected = f"numbers below {LARGEST:g} in size" if is_large else f"values in {support.text}"
+        return expected if name is None else f"{expected} in column {name!r}"
 
 
 class Violation(NamedTuple):
@@ -228,7 +232,7 @@ def check_values(name: str, x: np.ndarray, support: Support, advice: str) -> Non
     if violation is not None:
         where = f"found {violation.value:g} in row {violation.row}"
         advice = MISSING_ADVICE if np.isnan(violation.value) else advice
-        raise DataError(f"{name}: expected values in {support.describe(violation.element)}, {where}. {advice}")
+        raise DataError(f"{name}: expected {support.describe(violation)}, {where}. {advice}")
 
 
 def level_count(x: np.ndarray) -> int | None:

@@ -13,7 +13,7 @@ import numpy as np
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.supports import FINITE, LARGEST, NOT_INFINITE, REAL, Support, first_violation, usual_numbers
+from tfp_vae.core.supports import FINITE, NOT_INFINITE, Support, first_violation, usual_numbers
 from tfp_vae.data.profile import EXTREME, SPLITS, Profile, measure
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
@@ -354,10 +354,7 @@ def check_split(
         remedy = advice if isinstance(advice, str) else advice()
         named = not support.columns and columns is not None and len(columns) == split.x[:1].size and split.x.ndim == 2
         column = f", column {columns[violation.element[0]]!r}" if columns is not None and named else ""
-        is_large = support is REAL and np.isfinite(violation.value)
-        expected = (
-            f"numbers below {LARGEST:g} in size" if is_large else f"values in {support.describe(violation.element)}"
-        )
+        expected = support.describe(violation)
         where = split.source_name(violation.row)
         where += " (counted from 0)" if split.names is None and split.lines is None else ""
         raise DataError(f"{name}: expected {expected}, found {violation.value:g} in {where}{column}. {remedy}")

@@ -108,7 +108,8 @@ def moments(parts: Sequence[np.ndarray]) -> dict[str, float]:
     if not count:
         return dict.fromkeys(("min", "max", "mean", "std"), float("nan"))
     mean = total / count
-    squares = sum(float(np.square(rows - mean).sum()) for rows in blocks(parts))
+    with np.errstate(over="ignore"):  # of the squares of numbers such as 1e300
+        squares = sum(float(np.square(rows - mean).sum()) for rows in blocks(parts))
     return {"min": low, "max": high, "mean": mean, "std": float(np.sqrt(squares / count))}
 
 

@@ -55,6 +55,9 @@ NOT_FINITE = "some of them missing or infinite"
 EXTREME = np.float32(1e15)
 """Numbers from this size on may mark missing values, such as 9.97e36. `Dataset.check_finite` decides."""
 
+SQUARED = 1e150
+"""The squares of larger numbers may overflow in double precision, and those of smaller ones than its inverse vanish."""
+
 ENOUGH = 10
 """Warn below this many training examples."""
 
@@ -366,8 +369,10 @@ def column_facts(column: Column, values: np.ndarray, missing: float) -> ColumnFa
       missing: the share of missing cells in all splits.
     """
     seen = values[np.isfinite(values)].astype(np.float64)
-    mean = float(seen.mean()) if len(seen) else 0.0
-    deviation = float(seen.std()) if len(seen) and seen.min() < seen.max() else 1.0
+    largest = float(np.abs(seen).max(initial=0.0))
+    unit = 1.0 if 1 / SQUARED < largest < SQUARED else largest or 1.0
+    mean = unit * float((seen / unit).mean()) if len(seen) else 0.0
+    deviation = unit * float((seen / unit).std()) if len(seen) and seen.min() < seen.max() else 1.0
     is_positive = len(seen) and seen.min() > 0
     centre = float(np.exp(np.log(seen).mean())) if is_positive else 1.0
     return ColumnFacts(column.name, column.kind, len(column.levels or ()), mean, deviation or 1.0, centre, missing)

@@ -89,6 +89,14 @@ def test_run_without_a_mixed_table_is_refused(copied: Run, tmp_path: Path) -> No
     assert "--per-column needs a run that has a likelihood for each column of a table" in said
 
 
+def test_table_with_holes_is_not_overwritten(copied: Run, tmp_path: Path) -> None:
+    data = write_people(tmp_path / "holes.csv")
+    before = data.read_bytes()
+    given = ("impute", "--run", copied.folder, "--data", data, "--out", tmp_path / "." / "holes.csv")
+    assert "is the table with the missing cells. Name another file" in one_sentence(call(*given, code=2))
+    assert data.read_bytes() == before
+
+
 def test_other_suffix_is_refused(here: Path, copied: Run) -> None:
     said = one_sentence(call("impute", "--run", copied.folder, "--data", "x.csv", "--out", "y.png", code=2))
     assert "expected a file ending in .csv, .tsv, .txt" in said

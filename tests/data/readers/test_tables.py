@@ -302,7 +302,7 @@ def test_labels_are_numbers_only_if_all_are(labels: list[str], kind: str, write:
 def test_only_new_data_may_lack_labels(write: Callable[..., Path]) -> None:
     path = write("a,b\n1,2\n")
     assert read_csv(path, label_column="y", again=True).y is None
-    with pytest.raises(DataError, match="expected one column named 'y', found none among a, b"):
+    with pytest.raises(DataError, match=r"expected one column named 'y', found none among a, b[.] Check the name"):
         read_csv(path, label_column="y")
 
 
@@ -311,12 +311,13 @@ def test_only_new_data_may_lack_labels(write: Callable[..., Path]) -> None:
     [
         ("", "found an empty file"),
         ("a,b\n1,2\n3\n", "line 3: expected 2 cells, found 1"),
+        ("a\n1\n2,3\n", "line 3: expected 1 cell, found 2"),
         ("a,b\n1,2\n3,4,5\n", "line 3: expected 2 cells, found 3"),
         ("a,b\n1,two\n", "line 2: expected a number in column 'b', found 'two'. Correct it, .* `drop_columns=b`[.]$"),
         ("a,b\n1,2\n1,12_34\n", "line 3: expected a number in column 'b', found '12_34'. Correct it"),
-        ("a,a\n1,2\n", "expected one column named 'a', found 2"),
-        (b"a,b\n1,\xff\n", "not a readable CSV file in UTF-8"),
-        ('a,b\n1,"2\n', "not a readable CSV file"),
+        ("a,a\n1,2\n", "expected one column named 'a', found 2 among a, a. Rename one of them"),
+        (b"a,b\n1,\xff\n", "not a readable CSV file in UTF-8 .it has the byte 0xff.. Save it again as text in UTF-8"),
+        ('a,b\n1,"2\n', "line 2: not a readable CSV file.* Check its quotes"),
         ("a,b\n" + "1" * 200_000 + ",2\n", "not a readable CSV file"),
     ],
 )

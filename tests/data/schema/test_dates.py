@@ -42,6 +42,14 @@ def test_other_texts_are_no_dates(texts: list[str]) -> None:
     assert find_formats(texts) == []
 
 
+def test_a_few_mistakes_leave_the_format_that_fits_most_dates() -> None:
+    dates = [f"{day:02d}/02/2004" for day in range(1, 29)]
+    assert find_formats([*dates, "30/02/2004"], share=0.9) == ["%d/%m/%Y"]
+    assert find_formats([*dates, "soon"], share=0.9) == ["%d/%m/%Y"]
+    assert find_formats([*dates, "30/02/2004"]) == []
+    assert find_formats(dates[:12], share=0.9)[:2] == ["%d/%m/%Y", "%m/%d/%Y"]
+
+
 def test_dates_between_days_are_rounded_to_the_unit_of_the_format() -> None:
     assert date_text(0.6, "%Y-%m-%d") == "1970-01-02"
     assert date_text(0.5001, "%Y-%m-%d %H:%M") == "1970-01-01 12:00"

@@ -121,6 +121,19 @@ def test_new_data_for_a_table_without_names_are_numbered_even_if_they_have_names
     assert rows(cells) == [["39", "Rome"]]
 
 
+def test_first_line_with_a_known_name_is_no_example(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "t.csv").write_text("city,size\nRome,big\n")
+    cells = read_cells(tmp_path / "t.csv", known=["size", "colour"])
+    assert cells.names == ("city", "size")
+    assert not caplog.records
+
+
+def test_first_line_without_a_known_name_is_an_error_that_shows_it(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Rome,39\nOslo,50\n")
+    with pytest.raises(DataError, match=r"names of columns in the first line \(city, age\), found Rome, 39\. .* add a"):
+        read_cells(tmp_path / "t.csv", known=["city", "age"])
+
+
 def test_one_error_lists_all_problems_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, "a,b,a\n1,2,3\n4,5\n6,7,8,9\n1,2,3\n")
@@ -140,7 +153,7 @@ def test_one_error_lists_all_problems_of_a_file(tmp_path: Path) -> None:
         (b"\n\n", "t.csv", "expected a table with 1 to"),
         (b"a,b\n", "t.csv", "found only the names of the columns"),
         (b'a,b\n1,2\n"x,3\n', "t.csv", "line 3: the cells of this row cannot be told apart"),
-        (b"a,b\n\xe4,1\n", "t.csv", "not a readable table in UTF-8"),
+        (b"a,b\n\xe4,1\n", "t.csv", "not a readable table in UTF-8 .it has the byte 0xe4.. Save it again as text"),
         (b"\x1f\x8b\x08broken", "t.csv.gz", "damaged or cut short"),
     ],
 )

@@ -190,6 +190,22 @@ def test_values_of_a_guess_are_those_of_its_schema() -> None:
     np.testing.assert_array_equal(values, schema.encode(table))
 
 
+def test_impossible_date_among_dates_is_a_mistake_not_a_word() -> None:
+    born = [f"2004-02-{day:02d}" for day in range(1, 30)]
+    with pytest.raises(
+        DataError, match=r"column 'born': expected dates such as 1970-01-01, found '2004-02-30' \(line 32"
+    ):
+        guess_schema(cells(x=[f"{i}.5" for i in range(31)], born=[*born, "", "2004-02-30"]))
+
+
+def test_constant_column_with_missing_cells_tells_of_the_observed_ones() -> None:
+    columns = guess_schema(cells(x=["1.5", "2.5"], all=["a", "a"], some=["a", ""])).columns
+    assert [c.reason for c in columns[1:]] == [
+        "every cell has the same value",
+        "every observed cell has the same value",
+    ]
+
+
 def test_an_error_names_a_column_with_a_quote_in_its_name() -> None:
     table = cells(x=[f"{i}.5" for i in range(40)] + ["abc"])._replace(names=("it's",))
     with pytest.raises(DataError) as caught:

@@ -76,6 +76,15 @@ def test_one_error_lists_all_cells_that_do_not_fit() -> None:
     )
 
 
+def test_columns_that_no_model_learns_are_listed() -> None:
+    assert [column.name for column in SCHEMA.not_modelled] == ["name", "country"]
+
+
+def test_absent_columns_may_be_added_without_values() -> None:
+    with pytest.raises(DataError, match=r"there is no column 'size'\n.*'born' \nAdd them[.] Their cells may be empty"):
+        SCHEMA.encode(cells(age=["39"]))
+
+
 def test_decode_refuses_another_number_of_columns() -> None:
     with pytest.raises(UsageError, match="expected values for 3 columns"):
         SCHEMA.decode(np.zeros((2, 4)))

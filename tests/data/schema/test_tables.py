@@ -98,12 +98,26 @@ def test_columns_outside_the_schema_are_reported(people: Path, caplog: pytest.Lo
     people.write_text("\n".join(line + (";more" if not i else ";1") for i, line in enumerate(PEOPLE.splitlines())))
     caplog.clear()
     read_table(people, schema=schema)
-    assert "not in the schema and left out: 'more'" in caplog.text
+    assert "1 column is not in the schema and left out: 'more'" in caplog.text
 
 
 def test_a_table_without_a_column_to_learn_from_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("person_id,country\nA1,FR\nA2,FR\nA3,FR\nA4,FR\n")
     with pytest.raises(DataError, match="expected a column to learn from"):
+        read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("a,b\n1,x\n1,x\n1,NA\n", "A constant column has the same value in every row"),
+        ("a b\n0.5 x\n0.7 y\n0.9 x\n0.1 z\n", "Commas, semicolons, tabs or bars separate the cells"),
+        ("code,note_id\nq1,A1\nq2,A2\nq3,A3\nq4,A4\n", "Choose a kind for a column, such as `column=NAME=category`"),
+    ],
+)
+def test_the_error_of_a_table_without_such_a_column_tells_a_remedy(tmp_path: Path, text: str, remedy: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=f"expected a column to learn from, found .*{remedy}"):
         read_table(tmp_path / "t.csv")
 
 

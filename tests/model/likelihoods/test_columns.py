@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tests.helpers import builders
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.supports import Violation
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS, Columns
 
 KINDS: dict[str, Any] = {
@@ -58,7 +59,7 @@ def test_support_is_that_of_each_column_or_missing() -> None:
     wrong = np.array([[np.inf, 0.3, np.inf, -1, 2]])
     assert not support.contains(wrong).any()
     assert not support.contains(np.array([0.0, 1.0])).any()
-    assert support.describe((3,)) == "{0, 1, 2, ...} in column 'd'"
+    assert support.describe(Violation(0, 0.5, (3,))) == "values in {0, 1, 2, ...} in column 'd'"
 
 
 def test_features_are_numbers_log_counts_and_words() -> None:

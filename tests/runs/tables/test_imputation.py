@@ -111,6 +111,7 @@ def test_text_has_the_delimiter_and_the_header_of_the_table(holes: Table) -> Non
     like = holes._replace(cells=holes.cells._replace(delimiter=";", header="no"))
     assert table_bytes(columns, like).decode() == '1;x\n"2;3";\n'
     assert table_bytes(columns, like, header=True).decode().startswith("a;b\n")
+    assert table_bytes(columns, like, delimiter="\t").decode() == "1\tx\n2;3\t\n"
     rows = list(csv.reader(table_bytes(columns, holes).decode().splitlines()))
     assert rows == [["a", "b"], ["1", "x"], ["2;3", ""]]
 
@@ -120,6 +121,20 @@ def test_unknown_word_is_refused_with_its_line(made: tuple[RunConfig, VAE], tmp_
     rows[2][4] = "Atlantis"
     with pytest.raises(DataError, match=r"'Atlantis' \(line 4\)"):
         read_holes(made[0], str(write_people(tmp_path / "new.csv", rows)))
+
+
+def test_too_large_number_is_refused_with_its_line(made: tuple[RunConfig, VAE], tmp_path: Path) -> None:
+    rows = people(3, missing=0.0)
+    rows[1][HEADER.index("height")] = "1e30"
+    with pytest.raises(DataError, match=r"numbers below 1e\+12 in size in column 'height', found .* in .*\(line 3\)"):
+        read_holes(made[0], str(write_people(tmp_path / "new.csv", rows)))
+
+
+def test_own_names_yield_to_those_of_ids(made: tuple[RunConfig, VAE], holes: Table) -> None:
+    ids = {"value": holes.ids["patient"], "line": holes.ids["patient"]}
+    filled = fill_table(made[1], made[0], holes._replace(ids=ids), iw_samples=5, execution="eager")
+    assert list(filled.cells)[:5] == ["line_", "value", "line", "column", "value_"]
+    assert set(filled.cells["value"]) <= set(holes.ids["patient"])
 
 
 def test_run_on_other_data_is_refused(tmp_path: Path) -> None:

@@ -287,7 +287,10 @@ def name_errors(
         reason = one_line(error)
         raise DataError(f"{path}: the file is damaged or cut short ({reason}).", remedy="Download it again.") from error
     except malformed as error:
-        raise DataError(f"{path}: not a readable {kind} ({one_line(error)}).", remedy="Save it again.") from error
+        reason, remedy = one_line(error), "Save it again."
+        if isinstance(error, UnicodeDecodeError):
+            reason, remedy = f"it has the byte 0x{error.object[error.start]:02x}", "Save it again as text in UTF-8."
+        raise DataError(f"{path}: not a readable {kind} ({reason}).", remedy=remedy) from error
     except OSError as error:
         raise DataError(f"{path}: could not be read ({error.strerror or error}).") from error
 

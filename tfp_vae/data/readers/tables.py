@@ -19,7 +19,8 @@ from typing import Literal, NamedTuple, TextIO, TypeAlias, cast
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError
+from tfp_vae.core.display import plural
+from tfp_vae.core.errors import DataError, one_line, suggest
 from tfp_vae.data.readers.arrays import name_errors, open_plain, read_at_most
 from tfp_vae.data.readers.words import WordsFound, describe_columns, join_names, name_setting
 
@@ -123,16 +124,14 @@ def read_csv(
     Raises:
       DataError: the file is missing, empty or not a table, a column does not exist, or a cell is not a number.
     """
-    malformed = (csv.Error, UnicodeError)
-    with name_errors(path, malformed, "CSV file in UTF-8"), open_text(path) as stream:
+    with name_errors(path, (UnicodeError,), "CSV file in UTF-8"), open_text(path) as stream:
         first = stream.readline()  # which decides the delimiter, because later lines may have commas in quotes
         excel = SEPARATOR_LINE.match(first)
         if not excel:
             stream.seek(0)
         has_tabs = re.search(r"\.(tsv|tab)(\.gz)?$", path.name, re.IGNORECASE)
         delimiter = "\t" if has_tabs else excel[1] if excel else max(DELIMITERS, key=first.count)
-        reader = csv.reader(stream, delimiter=delimiter, strict=True)
-        rows: Iterator[tuple[int, list[str]]] = ((reader.line_num + bool(excel), row) for row in reader if row)
+        rows = split_lines(stream, delimiter, path, 1 if excel else 0)
         line, head = next(rows, (0, []))
         if not head or len(head) > MOST_COLUMNS:
             raise DataError(f"{path}: expected a table with 1 to {MOST_COLUMNS:,} columns, found {len(head)}.")
@@ -159,6 +158,32 @@ def read_csv(
             raise
     y, label_name = (None, None) if label is None else (labels_from_text(labels), names[label])
     return Columns(x, y, tuple(names[place] for place in places), lines, label_name, header)
+
+
+def split_lines(stream: TextIO, delimiter: str, path: Path, before: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the last line of each row, counted from 1, and its cells.
+
+    Args:
+      stream: open at the first row.
+      delimiter: the mark between cells.
+      path: the file, for messages.
+      before: the number of lines before the first row.
+
+    Raises:
+      DataError: a quote is not closed, or a cell is too long.
+    """
+    reader, first = csv.reader(stream, delimiter=delimiter, strict=True), before + 1
+    try:
+        for row in reader:
+            if row:
+                yield before + reader.line_num, row
+            first = before + reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {first}: not a readable CSV file, because the cells of this row cannot be told apart "
+            f"({one_line(error)}).",
+            remedy="Check its quotes. A quote within quotes is doubled.",
+        ) from error
 
 
 def fill_names(names: Sequence[str]) -> list[str]:
@@ -350,7 +375,8 @@ def read_rows(
     x, labels, lines, unlabelled = list[np.ndarray](), list[str](), list[int](), list[int]()
     for line, row in rows:
         if len(row) != len(header):
-            raise DataError(f"{path}, line {line}: expected {len(header)} cells, found {len(row)}. Correct that line.")
+            expected = plural(len(header), "cell")
+            raise DataError(f"{path}, line {line}: expected {expected}, found {len(row)}. Correct that line.")
         picked = [row[place] for place in places]
         try:
             if "_" in "".join(picked):
@@ -488,9 +514,10 @@ def find_column(names: Sequence[str], name: str, source: Path | str) -> int:
         if 1 <= abs(place) <= len(names) and (place < 0 or not is_numbered):
             return place - 1 if place > 0 else len(names) + place
     if names.count(name) != 1:
+        remedy = "Rename one of them." if name in names else suggest(name, names).strip() or "Check the name."
         raise DataError(
             f"{source}: expected one column named {name!r}, found {names.count(name) or 'none'} among "
-            f"{shorten(names)}. Check the name."
+            f"{shorten(names)}. {remedy}"
         )
     return names.index(name)
 

@@ -84,17 +84,32 @@ def has_day(form: str) -> bool:
     return "%Y" in form or "%y" in form
 
 
-def find_formats(texts: Sequence[str]) -> list[str]:
+def find_formats(texts: Sequence[str], share: float = 1.0) -> list[str]:
     """Return the formats that all texts have. There are several if no text tells days from months.
+
+    If no format fits all texts, the result is the one that fits most of them.
 
     ```python
     from tfp_vae.data.schema.dates import find_formats
 
     find_formats(["13/02/2004", "01/02/2004"])  # ["%d/%m/%Y"]
     ```
+
+    Args:
+      texts: without surrounding spaces.
+      share: the smallest share of texts that a format must fit.
     """
     first = texts[:TRIED]
-    if not first or not all(any(map(str.isdigit, text)) and SIGNS.search(text) and len(text) < 40 for text in first):
+    like_dates = [any(map(str.isdigit, text)) and SIGNS.search(text) and len(text) < 40 for text in first]
+    if not first or sum(map(bool, like_dates)) < share * len(first):
         return []
-    near = [form for form in FORMATS if all(parse_date(text, form) is not None for text in first)]
-    return [form for form in near if all(parse_date(text, form) is not None for text in texts[TRIED:])]
+    near = [form for form in FORMATS if date_share(first, form) >= share]
+    shares = {form: date_share(texts, form) for form in near}
+    most = max(shares.values(), default=0.0)
+    best = [form for form, fitting in shares.items() if fitting == most >= share]
+    return best if most == 1 else best[:1]
+
+
+def date_share(texts: Sequence[str], form: str) -> float:
+    """Return the share of texts that are dates of a format."""
+    return sum(parse_date(text, form) is not None for text in texts) / len(texts)

@@ -51,7 +51,7 @@ class Row(NamedTuple):
     cells: list[str]
 
 
-def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False) -> Cells:
+def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False, known: Sequence[str] = ()) -> Cells:
     r"""Return the cells of a table in a text file, plain or gzipped, in UTF-8 or UTF-16.
 
     Commas, semicolons, tabs or bars separate the cells. The first line names the columns, or the names are 1, 2, 3 and
@@ -68,9 +68,11 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
       path: the file.
       header: whether the first line names the columns. By default, its cells and those below tell.
       is_numbered: whether columns are named by position, because these are new data for a table without names.
+      known: names of columns that the table must have, if a schema tells. A first line with one of them is no example.
 
     Raises:
-      DataError: the file is missing, empty or malformed. One error lists all lines with too few or too many cells.
+      DataError: the file is missing, empty or malformed, or its first line has none of the known names. One error
+        lists all lines with too few or too many cells.
     """
     with name_errors(path, (UnicodeError,), "table in UTF-8"), open_text(path) as stream:
         sample = stream.read(SAMPLE)
@@ -81,7 +83,7 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
         is_tabs = re.search(r"\.(tsv|tab)(\.gz)?$", path.name, re.IGNORECASE)
         delimiter = "\t" if is_tabs else excel[1] if excel else find_delimiter(sample)
         rows = read_rows(stream, delimiter, str(path), 1 if excel else 0)
-        return collect(rows, path, header, delimiter, is_numbered=is_numbered)
+        return collect(rows, path, header, delimiter, is_numbered=is_numbered, known=known)
 
 
 def find_delimiter(sample: str) -> str:
@@ -142,7 +144,9 @@ def read_rows(stream: TextIO, delimiter: str, source: str, before: int) -> Itera
         ) from error
 
 
-def collect(rows: Iterator[Row], path: Path, header: Header, delimiter: str, *, is_numbered: bool) -> Cells:
+def collect(
+    rows: Iterator[Row], path: Path, header: Header, delimiter: str, *, is_numbered: bool, known: Sequence[str] = ()
+) -> Cells:
     """Return the rows of a table as columns.
 
     Args:
@@ -151,6 +155,7 @@ def collect(rows: Iterator[Row], path: Path, header: Header, delimiter: str, *, 
       header: whether the first row names the columns.
       delimiter: the mark between cells, for the record.
       is_numbered: whether columns are named by position.
+      known: names of columns that the table must have.
     """
     first = next(rows, Row(0, []))
     if not first.cells or len(first.cells) > MOST_COLUMNS:
@@ -160,6 +165,8 @@ def collect(rows: Iterator[Row], path: Path, header: Header, delimiter: str, *, 
     if wider and any(row.cells[-1].strip() for row in below):
         first = Row(first.line, ["", *first.cells])  # as R writes tables, in which the names of rows have no name
     head = [cell.strip() for cell in first.cells]
+    if known and header == "auto" and not is_numbered:
+        header = check_names(head, known, path)
     kind = decide(header, head, [row.cells for row in below], path, is_numbered=is_numbered)
     is_named = kind == "yes" and not is_numbered
     names = fill_names(head) if is_named else [str(i) for i in range(1, len(head) + 1)]
@@ -172,6 +179,20 @@ def collect(rows: Iterator[Row], path: Path, header: Header, delimiter: str, *, 
     if not lines:
         raise DataError(f"{path}: expected a row for each example, found only the names of the columns.")
     return Cells(str(path), tuple(names), columns, np.array(lines), header=kind, delimiter=delimiter)
+
+
+def check_names(head: Sequence[str], known: Sequence[str], path: Path) -> Literal["yes"]:
+    """Return `yes` if the first line of a table names a known column.
+
+    Raises:
+      DataError: it names none.
+    """
+    if set(fill_names(head)) & set(known):
+        return "yes"
+    raise DataError(
+        f"{path}: expected the names of columns in the first line ({shorten(known)}), found {shorten(head)}.",
+        remedy="Correct the names, or add a line of names above it if it is an example.",
+    )
 
 
 def split_columns(rows: Iterator[Row], count: int) -> tuple[tuple[np.ndarray, ...], list[int], list[str]]:

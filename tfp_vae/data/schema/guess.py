@@ -46,7 +46,7 @@ FEWEST_ROWS = 4
 """The fewest rows of a table with an index or an id."""
 
 NUMBERS_MOSTLY = 0.9
-"""If at least this share of the cells are numbers, a word among them is a mistake."""
+"""If at least this share of the cells are numbers or dates, a word among them is a mistake."""
 
 ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "identifier", "key", "index", "rownames"})
 
@@ -321,7 +321,8 @@ class Judge:
         if chosen is not None and (chosen not in MODELLED or len(texts) > 1):
             return Guess(chosen, CHOSEN, self.settings(chosen))
         if len(texts) < 2:
-            reason = "every cell has the same value" if texts else "every cell is missing"
+            cells = "observed cell" if (self.found.codes < 0).any() else "cell"
+            reason = f"every {cells} has the same value" if texts else "every cell is missing"
             return Guess("constant", reason, {"levels": tuple(texts)})
         for kind in KINDS:
             if kind == self.hint.get("kind"):
@@ -352,9 +353,12 @@ class Judge:
         return best
 
     def forms(self) -> list[str]:
-        """Return the formats of dates that fit all cells. Eight digits are a date if the column's name says so."""
+        """Return the formats of dates that fit all cells, or the one that fits most if the others are mistakes.
+
+        Eight digits are a date if the column's name says so.
+        """
         if self.numbers.share < 1:
-            return find_formats(self.found.texts)
+            return find_formats(self.found.texts, NUMBERS_MOSTLY)
         if not self.words & DATE_WORDS or any(len(text) != 8 for text in self.found.texts):
             return []
         fits = all(parse_date(text, "%Y%m%d") is not None for text in self.found.texts)

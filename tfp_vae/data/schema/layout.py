@@ -73,6 +73,11 @@ class Schema(BaseRecord):
         return tuple(column for column in self.columns if column.is_modelled)
 
     @property
+    def not_modelled(self) -> tuple[Column, ...]:
+        """The columns that a model does not learn, such as ids."""
+        return tuple(column for column in self.columns if not column.is_modelled)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns that a model learns."""
         return tuple(column.name for column in self.modelled)
@@ -103,7 +108,9 @@ class Schema(BaseRecord):
             values[:, place] = found.spread(numbers)
             problems.extend(misfits(column, found, numbers, cells.lines))
         if problems:
-            raise list_problems(cells.source, problems, "Correct these cells, or change the schema.")
+            is_cells = any(problem.startswith("column") for problem in problems)
+            remedy = "Correct these cells, or change the schema." if is_cells else "Add them. Their cells may be empty."
+            raise list_problems(cells.source, problems, remedy)
         return values
 
     def decode(self, values: np.ndarray) -> dict[str, np.ndarray]:

@@ -82,15 +82,31 @@ def read_table(
     else:
         schema = revise(schema, cells, overrides)
     if not schema.modelled:
-        kinds = list_names([f"{column.name!r} ({column.kind})" for column in schema.columns])
-        raise DataError(f"{cells.source}: expected a column to learn from, found {kinds}.", remedy="Set `column`.")
+        raise no_column_error(cells, schema)
     others = [repr(name) for name in cells.names if name not in {column.name for column in schema.columns}]
     if others:
+        verb = "is" if len(others) == 1 else "are"
         text = "%s: %s not in the schema and left out: %s."
-        logger.warning(text, cells.source, f"{plural(len(others), 'column')} are", list_names(others))
+        logger.warning(text, cells.source, f"{plural(len(others), 'column')} {verb}", list_names(others))
     named = [column.name for column in schema.columns if column.kind in ("id", "index") and column.name in cells.names]
     values = schema.encode(cells) if values is None else values
     return Table(schema, values, {name: cells.column(name) for name in named}, cells.lines, cells)
+
+
+def no_column_error(cells: Cells, schema: Schema) -> DataError:
+    """Return the error for a table without a column that a model can learn.
+
+    Args:
+      cells: the table.
+      schema: its schema.
+    """
+    kinds = list_names([f"{column.name!r} ({column.kind})" for column in schema.columns])
+    remedy = "Choose a kind for a column, such as `column=NAME=category`."
+    if all(column.kind == "constant" for column in schema.columns):
+        remedy = "A constant column has the same value in every row, or only missing cells. Add rows that differ."
+    elif len(cells.names) == 1:
+        remedy = f"Commas, semicolons, tabs or bars separate the cells of a table. {remedy}"
+    return DataError(f"{cells.source}: expected a column to learn from, found {kinds}.", remedy=remedy)
 
 
 def open_cells(source: str | os.PathLike[str] | DataFrame, overrides: Overrides, schema: Schema | None = None) -> Cells:
@@ -111,5 +127,6 @@ def open_cells(source: str | os.PathLike[str] | DataFrame, overrides: Overrides,
         raise DataError(f"{path}: expected {expected}, found another name. Save it as one of them.")
     if kind[1].lower() == "parquet":
         return frame_cells(load_parquet(path), str(path))
-    is_numbered = schema is not None and schema.header == "no"
-    return read_cells(path, overrides.header, is_numbered=is_numbered)
+    if schema is None:
+        return read_cells(path, overrides.header)
+    return read_cells(path, overrides.header, is_numbered=schema.header == "no", known=schema.names)

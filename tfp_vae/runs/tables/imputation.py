@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -15,6 +15,7 @@ from tfp_vae.core.execution import AUTO
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Seed
+from tfp_vae.data.dataset import Split, check_split
 from tfp_vae.data.schema import Schema, Table, read_table
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
@@ -39,7 +40,7 @@ class FilledTable:
     columns: the texts of all columns by name, [N] each. Observed cells keep every character.
     cells: one entry for each filled cell, [n] each by name: `line` in the file, the ids of the row, the `column`, the
       `value`, the bounds `low` and `high` of the interval, the `probability` of a word, and the effective sample size
-      `ess` of the row.
+      `ess` of the row. Such a name gets an underscore if an id has it.
     draws: the texts of all columns of M multiple imputations, [M N] each by name, with `imputation` from 1 to M. Empty
       without draws.
     summary: numbers of rows and cells, and effective sample sizes.
@@ -61,7 +62,7 @@ def read_holes(config: RunConfig, path: str) -> Table:
 
     Raises:
       UsageError: the run does not model the columns of a mixed table.
-      DataError: the file is missing or malformed, or cells do not fit their columns.
+      DataError: the file is missing or malformed, or cells do not fit their columns or are too large for the model.
     """
     schema = config.data.reading.table
     if schema is None:
@@ -70,7 +71,11 @@ def read_holes(config: RunConfig, path: str) -> Table:
             "all values, because its data have no words and no missing cells. Train it again with `missing=NA` or "
             "with a `schema`."
         )
-    return read_table(user_path(path), schema=schema)
+    table = read_table(user_path(path), schema=schema)
+    scaled = Split(np.asarray(SCALINGS.build(config.data.scaling)(table.values)), lines=table.lines, ids=table.ids)
+    remedy = "Correct the cell, or empty it, and it is filled in."
+    check_split(path, scaled, config.model.support(config.data.event_shape), remedy)
+    return table
 
 
 @check_keywords
@@ -116,7 +121,7 @@ def fill_table(
     return FilledTable(
         columns=schema.fill(table.cells, filled),
         cells={name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
-        draws={"imputation": numbers, **join(imputations)} if draws else {},
+        draws={spare_name("imputation", table.cells.names): numbers, **join(imputations)} if draws else {},
         summary=summarize_rows(table, np.concatenate(ess)),
     )
 
@@ -143,11 +148,20 @@ def list_cells(data: DataConfig, table: Table, part: slice, found: Imputed) -> d
     rows, places = np.nonzero(found.missing)
     texts = {"value": found.values, "low": found.low, "high": found.high}
     units = {name: spell(table.schema, data.unscaled(values), found.missing) for name, values in texts.items()}
-    known = {"line": table.lines[part][rows], **{name: ids[part][rows] for name, ids in table.ids.items()}}
-    known["column" + "_" * ("column" in known)] = np.array(table.schema.names)[places]
     probability = found.probability[rows, places]
     words = np.array(["" if np.isnan(share) else f"{share:.4g}" for share in probability.tolist()], dtype=object)
-    return {**known, **units, "probability": words, "ess": np.round(found.ess[rows], 1)}
+    own = {"column": np.array(table.schema.names)[places], **units, "probability": words}
+    own["ess"] = np.round(found.ess[rows], 1)
+    ids = {name: column[part][rows] for name, column in table.ids.items()}
+    lines = {spare_name("line", ids): table.lines[part][rows]}
+    return {**lines, **ids, **{spare_name(name, ids): column for name, column in own.items()}}
+
+
+def spare_name(name: str, others: Collection[str]) -> str:
+    """Return a name for a column next to others. It gets underscores until no other column has it."""
+    while name in others:
+        name += "_"
+    return name
 
 
 def spell(schema: Schema, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -157,16 +171,19 @@ def spell(schema: Schema, values: np.ndarray, missing: np.ndarray) -> np.ndarray
     return np.asarray(texts[missing])
 
 
-def table_bytes(columns: Mapping[str, np.ndarray], like: Table, *, header: bool | None = None) -> bytes:
+def table_bytes(
+    columns: Mapping[str, np.ndarray], like: Table, *, header: bool | None = None, delimiter: str | None = None
+) -> bytes:
     """Return columns as a text file with the delimiter of another table.
 
     Args:
       columns: names, and arrays [N] of texts or numbers.
       like: the other table.
       header: whether the first line holds the names. By default as in the other table.
+      delimiter: the mark between cells. By default that of the other table.
     """
     text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=like.cells.delimiter, lineterminator="\n")
+    writer = csv.writer(text, delimiter=delimiter or like.cells.delimiter, lineterminator="\n")
     if like.cells.header == "yes" if header is None else header:
         writer.writerow(columns)
     writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
