@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -56,6 +57,18 @@ def test_whole_numbers_with_missing_cells_become_floats() -> None:
 def test_lists_are_accepted_as_values_and_mask() -> None:
     values = batch_values(Batch([[1, 2]], [[True, False]]), "A VAE", missing=True)
     np.testing.assert_array_equal(values, [[1, np.nan]])
+
+
+@pytest.mark.parametrize("x", [None, "rows.csv", {"a": 1}, 3.0])
+def test_values_that_are_no_array_are_refused(x: object) -> None:
+    with pytest.raises(UsageError, match=r"x: expected an array of examples, found .*`data.test.x`"):
+        plain_values(Batch(x), "A network")
+
+
+@pytest.mark.parametrize("x", [pd.DataFrame({"city": ["Rome"], "age": [3]}), np.array([["3"]]), [["Rome", 3]]])
+def test_words_are_refused(x: Array) -> None:
+    with pytest.raises(DataError, match=r"x: expected numbers, found other values in the .*`tv.data.load`"):
+        plain_values(Batch(x), "A network")
 
 
 def test_wrong_masks_and_parts_without_missing_cells_are_refused() -> None:

@@ -41,12 +41,32 @@ def plain_values(batch: Batch, what: str) -> Array:
       what: the part's name, for the error.
 
     Raises:
-      UsageError: the batch has missing cells or context.
+      UsageError: the batch has missing cells or context, or its values are not an array.
+      DataError: the values are not numbers.
     """
     for name in ("observed", "context"):
         if getattr(batch, name) is not None:
             raise UsageError(f"{what} does not support `{name}`. Pass a batch without it.")
+    check_array(batch.x)
     return batch.x
+
+
+def check_array(x: object) -> None:
+    """Raise an error if x is not an array, a tensor or a list of numbers.
+
+    Raises:
+      UsageError: x is something else, such as a data set.
+      DataError: the values are not numbers.
+    """
+    if isinstance(getattr(x, "dtype", None), tf.DType):
+        return
+    name = "None" if x is None else type(x).__name__
+    if not hasattr(x, "__array__") and not isinstance(x, list | tuple):
+        remedy = "For a data set, pass the values of a split, such as `data.test.x`."
+        raise UsageError(subject="x", expected="an array of examples", found=name, remedy=remedy)
+    if np.asarray(x).dtype.kind in "OSUMm":
+        remedy = "Load a table with words with `tv.data.load`, and pass the values of a split."
+        raise DataError(subject="x", expected="numbers", found=f"other values in the {name}", remedy=remedy)
 
 
 def batch_values(batch: Batch, what: str, *, missing: bool) -> Array:
@@ -60,9 +80,9 @@ def batch_values(batch: Batch, what: str, *, missing: bool) -> Array:
       missing: whether the part supports missing cells.
 
     Raises:
-      UsageError: the batch has context, or missing cells that the part does not support, or the mask is not of type
-        bool.
-      DataError: the mask has another shape than the values.
+      UsageError: the batch has context, or missing cells that the part does not support, its values are not an array,
+        or the mask is not of type bool.
+      DataError: the values are not numbers, or the mask has another shape.
     """
     if batch.observed is None or not missing:
         return plain_values(batch, what)

@@ -17,7 +17,7 @@ import numpy as np
 
 from tfp_vae.core.batch import Batch
 from tfp_vae.core.display import plural
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import UsageError, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
@@ -206,6 +206,7 @@ def settle(
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
       RunError: memory is too small even for one sample at a time.
     """
+    require(VAE, vae, "settle: vae")
     check_accuracy(accuracy)
     x = np.asarray(vae.examples(x, "Importance sampling"))
 
