@@ -198,7 +198,7 @@ def test_impossible_date_among_dates_is_a_mistake_not_a_word() -> None:
         guess_schema(cells(x=[f"{i}.5" for i in range(31)], born=[*born, "", "2004-02-30"]))
 
 
-def test_constant_column_with_missing_cells_tells_of_the_observed_ones() -> None:
+def test_constant_column_with_missing_cells_describes_the_observed_ones() -> None:
     columns = guess_schema(cells(x=["1.5", "2.5"], all=["a", "a"], some=["a", ""])).columns
     assert [c.reason for c in columns[1:]] == [
         "every cell has the same value",

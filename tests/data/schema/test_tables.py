@@ -115,7 +115,7 @@ def test_a_table_without_a_column_to_learn_from_is_an_error(tmp_path: Path) -> N
         ("code,note_id\nq1,A1\nq2,A2\nq3,A3\nq4,A4\n", "Choose a kind for a column, such as `column=NAME=category`"),
     ],
 )
-def test_the_error_of_a_table_without_such_a_column_tells_a_remedy(tmp_path: Path, text: str, remedy: str) -> None:
+def test_the_error_of_a_table_without_such_a_column_has_a_remedy(tmp_path: Path, text: str, remedy: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DataError, match=f"expected a column to learn from, found .*{remedy}"):
         read_table(tmp_path / "t.csv")
