@@ -388,11 +388,12 @@ def read_rows(
             if wrong is not None:
                 features, rest = [header[place] for place in places], itertools.chain([row], (row for _, row in rows))
                 setting = name_setting("drop_columns", join_names([header[wrong]]))
-                remedy = "." if again else f", or leave out the column with {setting}."
+                missing = name_setting("missing", join_names([row[wrong].strip()[:40]]))
+                choices = f", set {missing} if it marks a missing cell, or leave out the column with {setting}."
                 words = WordsFound(describe_columns(header, rest, parse_number, before=len(x), features=features))
                 raise (None if again else words.error(path, features)) or DataError(
                     f"{path}, line {line}: expected a number in column {header[wrong]!r}, found {row[wrong][:40]!r}. "
-                    f"Correct it{remedy}"
+                    f"Correct it{'.' if again else choices}"
                 ) from words
             numbers = np.array([cells[place] for place in places], np.float64)
         x.append(numbers)
