@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,18 @@ def test_array_becomes_a_fully_observed_batch() -> None:
     assert batch.x is x
     assert batch.observed is None
     assert batch.context is None
+
+
+def test_numbers_in_lists_become_an_array() -> None:
+    assert np.shape(as_batch(cast("Any", [[1.0, 2.0], [3.0, 4.0]])).x) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "x", [np.array([["a", "b"]]), np.array([[1, "b"]], object), [["a"]], np.array(["2020"], "M8[D]")]
+)
+def test_words_are_refused_with_the_way_to_numbers(x: Any) -> None:
+    with pytest.raises(DataError, match=r"x: expected numbers, found values of type .*`data\.load`"):
+        as_batch(x)
 
 
 def test_batch_of_a_batch_is_the_same_object() -> None:

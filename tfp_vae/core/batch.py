@@ -14,6 +14,10 @@ from tfp_vae.core.types import Array
 __all__ = ["Batch", "as_batch", "batch_values", "plain_values"]
 
 
+NO_NUMBERS = frozenset("OSUMm")
+"""The kinds of NumPy's types of objects, texts and times."""
+
+
 @check_keywords
 class Batch(NamedTuple):
     """B examples: values, which of them were observed, and conditioning variables.
@@ -29,8 +33,21 @@ class Batch(NamedTuple):
 
 
 def as_batch(x: Batch | Array) -> Batch:
-    """Return x itself if it is a batch, else a batch of fully observed values x [B, *event_shape]."""
-    return x if isinstance(x, Batch) else Batch(x)
+    """Return x itself if it is a batch, else a batch of fully observed values x [B, *event_shape].
+
+    Raises:
+      DataError: the values are no numbers.
+    """
+    if isinstance(x, Batch):
+        return x
+    if isinstance(x, list | tuple) or hasattr(x, "to_numpy"):  # numbers in lists, or in a DataFrame
+        x = np.asarray(x)
+    if isinstance(x, np.ndarray) and x.dtype.kind in NO_NUMBERS:
+        raise DataError(
+            f"x: expected numbers, found values of type {x.dtype}.",
+            remedy="`data.load` turns the words of a table into numbers.",
+        )
+    return Batch(x)
 
 
 def plain_values(batch: Batch, what: str) -> Array:

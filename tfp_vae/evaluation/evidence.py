@@ -11,7 +11,7 @@ import numpy as np
 
 from tfp_vae.core.batch import Batch, as_batch, batch_values
 from tfp_vae.core.display import table
-from tfp_vae.core.errors import UsageError, require
+from tfp_vae.core.errors import DataError, UsageError, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Purpose, Seed, seed_for
@@ -232,6 +232,9 @@ def log_likelihood(
         split = x
     else:
         split = Split(np.asarray(batch_values(as_batch(x), "Importance sampling", missing=likelihood.allows_missing)))
+    expected, shape = tuple(map(int, likelihood.event_shape)), split.x.shape[1:]
+    if shape != expected or not split.x.ndim:
+        raise DataError(f"x: expected examples of shape {expected}, found {shape}.")
     support = likelihood.support
     grey = isinstance(x, Split) and support is BINARY and first_violation(split.x, BINARY) is not None
     grey = grey and split.noise is None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tfp_vae.core.errors import DataError
+from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.schema import read_table
 from tfp_vae.data.schema.frames import frame_cells, load_parquet
 
@@ -69,6 +70,27 @@ def test_observed_cells_return_in_the_texts_of_the_frame() -> None:
     decoded = table.schema.decode(table.values)
     for column in table.schema.modelled:
         assert decoded[column.name].tolist() == TEXTS[column.name]
+
+
+def test_category_keeps_a_word_that_marks_missing_cells_elsewhere() -> None:
+    frame = pd.DataFrame({"code": pd.Categorical(["NA", "DE", None, "NA"], ["DE", "FR", "NA"]), "x": [0.5, 1.5, 4, 2]})
+    table = read_table(frame)
+    assert table.schema["code"].levels == ("DE", "NA")
+    assert np.isnan(table.values[:, 0]).tolist() == [False, False, True, False]
+    np.testing.assert_array_equal(read_table(frame, schema=table.schema).values, table.values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float64"])
+def test_infinite_numbers_are_an_error_not_words(dtype: str) -> None:
+    frame = pd.DataFrame({"a": pd.Series([0.5, np.inf, 2.5, -np.inf], dtype=dtype), "b": list("xyxy")})
+    with pytest.raises(DataError, match=r"column 'a' has 2 infinite numbers \(first: row 2\). Correct these cells"):
+        read_table(frame)
+
+
+@pytest.mark.parametrize("source", [None, np.zeros((3, 2)), pd.Series([1.0, 2.0])])
+def test_other_objects_are_refused(source: Any) -> None:
+    with pytest.raises(UsageError, match="expected the path of a table or a DataFrame, found"):
+        read_table(source)
 
 
 def test_parquet_gives_the_same_table(tmp_path: Path) -> None:

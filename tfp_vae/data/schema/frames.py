@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfp_vae.core.errors import DataError
+from tfp_vae.core.display import plural
+from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.readers.arrays import name_errors
 from tfp_vae.data.schema.cells import Cells, text_array
 from tfp_vae.data.schema.numerals import EXACT
@@ -34,8 +35,11 @@ def frame_cells(frame: DataFrame, source: str = "table") -> Cells:
       source: the table's name in messages.
 
     Raises:
-      DataError: it has no cells, or two columns of one name.
+      UsageError: it is no DataFrame.
+      DataError: it has no cells, two columns of one name, or infinite numbers.
     """
+    if not hasattr(frame, "iloc") or not hasattr(frame, "columns"):
+        raise UsageError(f"expected the path of a table or a DataFrame, found {type(frame).__name__}.")
     names = tuple(map(str, frame.columns))
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
@@ -44,11 +48,21 @@ def frame_cells(frame: DataFrame, source: str = "table") -> Cells:
         raise DataError(f"{source}: expected rows and columns, found a table of shape {frame.shape}.")
     columns, hints = list[np.ndarray](), dict[str, Mapping[str, object]]()
     for place, name in enumerate(names):
+        refuse_infinite(frame.iloc[:, place], name, source)
         texts, hint = column_texts(frame.iloc[:, place])
         columns.append(texts)
         if hint:
             hints[name] = hint
     return Cells(source, names, tuple(columns), np.arange(1, len(frame) + 1), hints)
+
+
+def refuse_infinite(series: Series, name: str, source: str) -> None:
+    """Raise DataError if a column of numbers holds an infinite one, and name its row, counted from 1."""
+    if series.dtype.kind == "f":
+        infinite = np.flatnonzero(np.isinf(series.to_numpy(dtype=np.float64, na_value=np.nan)))
+        if len(infinite):
+            where = f"{plural(len(infinite), 'infinite number')} (first: row {infinite[0] + 1})"
+            raise DataError(f"{source}: column {name!r} has {where}. Correct these cells, or empty them.")
 
 
 def column_texts(series: Series) -> tuple[np.ndarray, dict[str, object]]:
@@ -58,7 +72,7 @@ def column_texts(series: Series) -> tuple[np.ndarray, dict[str, object]]:
     if name == "category":
         levels = [str(level) for level in series.cat.categories]
         is_ordered = bool(series.cat.ordered) and len(levels) > 1
-        hint = {"kind": "ordinal", "levels": levels} if is_ordered else {"kind": "category"}
+        hint = {"kind": "ordinal", "levels": levels} if is_ordered else {"kind": "category", "words": levels}
         hint["reason"] = "an ordered category of the table" if is_ordered else "a category of the table"
         texts = [str(value) for value in series.astype(object)]
     elif kind == "b":

@@ -201,7 +201,7 @@ def guess_values(cells: Cells, overrides: Overrides) -> tuple[Schema, np.ndarray
     columns, problems, tallies, values = list[Column](), dict[str, str](), dict[str, Tally](), list[np.ndarray]()
     for name, texts in zip(cells.names, cells.columns, strict=True):
         hint = cells.hints.get(name, {})
-        found = Distinct.of(texts, overrides.missing, get_words(hint))
+        found = Distinct.of(texts, overrides.missing, get_words(hint, "levels") or get_words(hint, "words"))
         guess = Judge(name, found, len(cells.lines), commas, hint).guess(chosen.get(name))
         column = Column(
             name=name,
@@ -268,9 +268,9 @@ def with_missing(column: Column, missing: Sequence[str], cells: Cells, problems:
     return with_range(column, found, cells, problems)[0]
 
 
-def get_words(hint: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the levels that the source of a column knows."""
-    levels = hint.get("levels", ())
+def get_words(hint: Mapping[str, object], name: str) -> tuple[str, ...]:
+    """Return the `levels` that the source of a column knows, or the `words` that do not mark missing cells."""
+    levels = hint.get(name, ())
     return tuple(map(str, levels)) if isinstance(levels, list | tuple) else ()
 
 
@@ -368,7 +368,7 @@ class Judge:
         """Return the settings that a kind needs for the cells of this column."""
         texts = self.found.texts
         if kind in LEVEL_KINDS:
-            return {"levels": get_words(self.hint) or order_levels(texts)}
+            return {"levels": get_words(self.hint, "levels") or order_levels(texts)}
         if kind == "constant":
             return {"levels": tuple(texts[:1])}
         if kind == "date":

@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["NOTATIONS", "PLAIN", "Notation", "Style"]
 
-MOST_DECIMALS = 17
+MOST_DECIMALS = 15
 """Numbers with more decimals are written in full, as Python does."""
 
 EXACT = 2.0**53
