@@ -313,7 +313,7 @@ def test_only_new_data_may_lack_labels(write: Callable[..., Path]) -> None:
         ("a,b\n1,2\n3\n", "line 3: expected 2 cells, found 1"),
         ("a\n1\n2,3\n", "line 3: expected 1 cell, found 2"),
         ("a,b\n1,2\n3,4,5\n", "line 3: expected 2 cells, found 3"),
-        ("a,b\n1,two\n", "line 2: .* in column 'b', found 'two'. Correct it, set `missing=two` .* `drop_columns=b`[.]$"),
+        ("a,b\n1,two\n", "line 2: .* column 'b', found 'two'. Correct it, set `missing=two` .* `drop_columns=b`[.]$"),
         ("a,b\n1,2\n1,12_34\n", "line 3: expected a number in column 'b', found '12_34'. Correct it"),
         ("a,a\n1,2\n", "expected one column named 'a', found 2 among a, a. Rename one of them"),
         (b"a,b\n1,\xff\n", "not a readable CSV file in UTF-8 .it has the byte 0xff.. Save it again as text in UTF-8"),
