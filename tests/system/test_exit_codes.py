@@ -14,6 +14,7 @@ from tfp_vae.cli.main import COMMANDS, main
 from tfp_vae.cli.options import MemberType
 
 from tests.helpers.commands import SMALL
+from tests.helpers.people import write_people
 from tests.helpers.runs import small_model, small_training
 from tfp_vae.runs.recipe import plan
 from tfp_vae.runs.run import Run
@@ -60,6 +61,17 @@ CASES: dict[str, list[tuple[str, int]]] = {
     ],
     "runs": [("here", USAGE)],
     "info": [("colours", USAGE), ("--run nowhere", RUN), ("--run mute", RUN)],
+    "impute": [
+        ("--run run", USAGE),
+        ("--run run --data text.csv extra-argument", USAGE),
+        ("--run run --data text.csv --out x.png", USAGE),
+        ("--run run --data text.csv", USAGE),
+        ("--run table --data none.csv", DATA),
+        ("--run table --data empty", DATA),
+        ("--run nowhere --data text.csv", RUN),
+        ("--run mute --data text.csv", RUN),
+        ("--run table --data people.csv --out none/x.csv", DISK),
+    ],
     **{name: [("--run run extra-argument", USAGE)] for name in OF_A_RUN},
 }
 for _name in OF_A_RUN:
@@ -107,6 +119,10 @@ def place(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "nan.npy", np.full((20, 8, 8), np.nan))
     np.save(folder / "shape.npy", np.zeros((4, 3, 2, 2, 2)))
     (folder / "text.csv").write_text("a,b\n1,2\nx,y\n")
+    table = str(write_people(folder / "people.csv"))
+    training = small_training(epochs=1)
+    config, data = plan(table, None, None, small_model(), training, open_choices=("likelihood",))
+    assert train(Run.create(folder / "table", config), data)
     np.save(folder / "mine.npy", np.random.default_rng(0).random((40, 3)))
     config, data = plan(str(folder / "mine.npy"), None, None, small_model(), small_training(epochs=1))
     assert train(Run.create(folder / "orphan", config), data)
