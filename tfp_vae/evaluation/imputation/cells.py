@@ -13,7 +13,7 @@ from tfp_vae.core.errors import UsageError, check_counts, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords, record
-from tfp_vae.core.seeds import Purpose, Seed, fold, seed_for
+from tfp_vae.core.seeds import Seed, evaluation_seed, fold
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import Progress
@@ -130,7 +130,7 @@ def score_columns(
     x = np.asarray(vae.examples(x, "A score for each column"), np.float64)  # whole numbers have no NaN
     if len(x) < 1:
         raise UsageError("expected at least one row, found none.")
-    seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
+    seed = evaluation_seed(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(
         vae,
@@ -201,7 +201,7 @@ def typical_scores(
     holes = np.isnan(vae.examples(x, "A score for each column"))
     if len(holes) < 1:
         raise UsageError("expected at least one row, found none.")
-    seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
+    seed = evaluation_seed(seed)
     generated = vae.sample(rows, seed=fold(seed, GENERATED)).numpy()
     hidden = holes[np.arange(rows) % len(holes)] | ~likelihood.support.contains(generated)
     generated = np.where(hidden, math.nan, generated)

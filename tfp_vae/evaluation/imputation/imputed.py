@@ -14,7 +14,7 @@ from tfp_vae.core.errors import UsageError, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords, record
-from tfp_vae.core.seeds import Purpose, Seed, fold, fold_each, seed_for
+from tfp_vae.core.seeds import Seed, evaluation_seed, fold, fold_each
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import TILE, Progress, slices
@@ -207,7 +207,7 @@ def impute(
     rows = np.flatnonzero(result.missing.any(axis=1))
     count = max(draws, 0 if interval is None else INTERVAL_DRAWS)
     study = Imputation(slots=count if count < TILE else TILE * math.ceil(count / TILE))
-    seed = seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
+    seed = evaluation_seed(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(vae, study, iw_samples=iw_samples, refine=refine, batch_size=batch_size, execution=execution)
     for part, sums in sampler(x[rows], seed=seed, places=places[rows], progress=progress):
