@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -321,6 +322,11 @@ class TestCompare:
         fewer = assess(restored, digits, Plan(iw_samples=(1,), max_examples=9, execution="eager"))
         with pytest.raises(UsageError, match="only on the same examples"):
             compare(assessment, fewer)
+
+    def test_missing_cells_are_the_same_in_both_runs(self, assessment: Assessment) -> None:
+        holes = np.where(assessment.examples.x == 0, np.nan, assessment.examples.x)
+        given = dataclasses.replace(assessment, examples=dataclasses.replace(assessment.examples, x=holes))
+        assert compare(given, dataclasses.replace(given))["log_likelihood"] == 0
 
     def test_a_density_is_not_compared_with_a_probability(self, assessment: Assessment) -> None:
         density = Assessment(

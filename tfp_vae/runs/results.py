@@ -677,7 +677,7 @@ def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
       UsageError: the runs saw different examples, or only one has a discrete likelihood.
     """
     runs = baseline.result["run"], other.result["run"]
-    if not np.array_equal(baseline.examples.x, other.examples.x):
+    if not np.array_equal(baseline.examples.x, other.examples.x, equal_nan=True):
         raise UsageError(
             f"Runs can be compared only on the same examples, but those of {runs[0]} and {runs[1]} differ. Use runs "
             "with the same data set, split and binarization."
