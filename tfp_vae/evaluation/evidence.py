@@ -75,7 +75,10 @@ class LogLikelihood:
 
     @property
     def scaled(self) -> np.ndarray:
-        """The estimate for the scaled values that the model sees, [N]. Probabilities equal those in `values`."""
+        """The estimate for the scaled values that the model sees, [N].
+
+        Probabilities equal those in `values`. So do densities of `Columns`, which are in the units of the data.
+        """
         return self.values + self.measure.log_scale
 
     @property
@@ -185,10 +188,11 @@ def log_likelihood(
     grow with K.
 
     A split of a data set and an integer seed give the numbers of `tfp-vae evaluate` for that split. Its densities are
-    in the units of the data, even if the data set was scaled. Densities of an array are in the units of the array. If
-    the values of a split are grey and the likelihood is for binary data, they are binarized once, from the fixed seed
-    of evaluations. The levels of a split with a dequantization get noise once, from that seed. The mean density, in
-    units of levels, is then a lower bound of the log-probability of the levels.
+    in the units of the data, even if the data set was scaled. Densities of an array are in the units of the array,
+    except for `likelihoods.Columns`, whose `log_scale` sets the units. If the values of a split are grey and the
+    likelihood is for binary data, they are binarized once, from the fixed seed of evaluations. The levels of a split
+    with a dequantization get noise once, from that seed. The mean density, in units of levels, is then a lower bound of
+    the log-probability of the levels.
 
     ```python
     log_px = tv.log_likelihood(vae, tv.data.load("digits").test, iw_samples=20, seed=0)
