@@ -125,7 +125,7 @@ def command(
             f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
     if fidelity and (show != "draw" or not config.data.features):
-        raise UsageError("--fidelity compares draws with the rows of a table. Add --draw, and use a run on a table.")
+        raise UsageError("--fidelity compares draws with the rows of a table. Use a run on a table and --out FILE.csv.")
     dataset = reload(config, data_dir, console.DownloadProgress()) if fidelity else None
     title = f"{plural(n, 'sample')}, {OUTPUTS[show].symbol} with z from the prior"
     if region is not None:

@@ -114,7 +114,7 @@ def test_fidelity_report_names_each_column(run: Run, tmp_path: Path) -> None:
 
 def test_fidelity_needs_draws_of_a_table(run: Run) -> None:
     result = call("sample", "--run", run.folder, "--fidelity", code=2)
-    assert "--draw with a run on a table" in one_sentence(result)
+    assert "Use a run on a table and --out FILE.csv." in one_sentence(result)
 
 
 def test_reconstructions_are_rows_with_ids(run: Run, tmp_path: Path) -> None:

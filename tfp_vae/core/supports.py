@@ -72,7 +72,7 @@ class Support(NamedTuple):
         """Return the values that an element may have in words, such as `values in {0, 1} in column 'smoker'`.
 
         Args:
-          violation: a value outside. Of a number that is only too large, the limit is told.
+          violation: a value outside. If a number is only too large, the text is its limit.
         """
         name, support = self.columns[violation.element[0]] if self.columns else (None, self)
         is_large = support in (REAL, POSITIVE) and LARGEST <= abs(violation.value) < np.inf

@@ -127,7 +127,7 @@ def fill_table(
 
 
 def join(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return tables with the same columns as one, below each other."""
+    """Return tables with the same columns as one table, one below the other."""
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 
