@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from benchmarks import imputation
 from benchmarks.imputation import IMPUTERS, TABLES, breast_cancer, impute_by_sklearn, impute_by_vae
@@ -34,11 +35,10 @@ def test_vae_reaches_the_figure_of_the_authors_of_miwae() -> None:
     assert 0.8 < found.coverage < 0.95
 
 
-def test_page_has_a_row_for_each_method(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_page_has_a_row_for_each_method(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imputation, "TABLES", {"wine": TABLES["wine"]})
     monkeypatch.setattr(imputation, "IMPUTERS", {"mean": IMPUTERS["mean"]})
     monkeypatch.setattr(imputation, "impute_by_vae", lambda case: imputation.Result(0.49, 0.9, 3))
-    imputation.main()
-    rows = capsys.readouterr().out.splitlines()
+    rows = CliRunner().invoke(imputation.main, []).output.splitlines()
     assert len(rows) == 2 + 2
     assert rows[-1] == "| wine | tfp_vae | 0.4900 | 0.7000 | 90.0% | 3 |"

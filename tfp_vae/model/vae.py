@@ -266,7 +266,7 @@ class VAE(tf.Module):
         return values
 
     def check_missing(self, x: np.ndarray) -> None:
-        """Raise an error if the encoder returns NaN for the first row of x [N, C] with missing cells, which are NaN.
+        """Raise an error if the encoder returns NaN for the first example of x with missing cells, which are NaN.
 
         An encoder that sees `Columns` replaces them, and a network of your own may do so.
 
@@ -275,7 +275,7 @@ class VAE(tf.Module):
         """
         if isinstance(self.encoder.sees, Columns):
             return
-        holes = np.isnan(x).any(axis=-1)
+        holes = np.isnan(x).any(axis=tuple(range(1, x.ndim)))
         if holes.any() and np.isnan(self.encoder.params(x[[np.argmax(holes)]].astype(self.dtype.as_numpy_dtype))).any():
             raise UsageError(
                 "x has missing cells, but the encoder's network gets them as NaN. Pass the likelihood to the encoder: "

@@ -93,6 +93,11 @@ def test_density_of_numbers_agrees_with_scipy() -> None:
     np.testing.assert_allclose(p.log_prob(np.float32([[0.5, 0.25]])), [expected], rtol=1e-6)
 
 
+def test_column_that_does_not_exist_is_an_index_error(p: Distribution) -> None:
+    with pytest.raises(IndexError, match="from 0 to 4, found 5"):
+        p.column(5)
+
+
 def test_compiled_density_equals_the_eager_one(p: Distribution) -> None:
     params = tf.constant(np.random.default_rng(1).normal(size=(3, TABLE.params_size)), tf.float32)
     compiled = tf.function(lambda params, x: TABLE(params).log_prob(x), jit_compile=True)

@@ -56,9 +56,15 @@ class Columns(tfd.Distribution):
         )
 
     def column(self, place: int) -> Distribution:
-        """Return the distribution of one column on the scale of the likelihood, batch [...], event []."""
-        group = next(group for group in self._groups if place in group.places)
-        return group.pick(int(np.flatnonzero(group.places == place)[0]))
+        """Return the distribution of one column on the scale of the likelihood, batch [...], event [].
+
+        Raises:
+          IndexError: there is no such column.
+        """
+        for group in self._groups:
+            if place in group.places:
+                return group.pick(int(np.flatnonzero(group.places == place)[0]))
+        raise IndexError(f"expected the index of a column from 0 to {len(self._order) - 1}, found {place}")
 
     def column_log_prob(self, x: Array) -> Tensor:
         """Return log p_j(x_j) for each cell of x [..., C], [..., C]. It is 0 for missing cells."""
