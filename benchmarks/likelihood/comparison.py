@@ -52,7 +52,7 @@ class Comparison(NamedTuple):
     above_error: its Monte Carlo error.
     cpu_seconds: CPU time of all threads without compilation.
     seconds: elapsed time without compilation.
-    compile_seconds: elapsed time of the first batch, most of which is compilation.
+    compile_seconds: elapsed time of the first batch. Most of it is compilation.
     """
 
     method: str

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.seeds import Purpose, evaluation_seed, fold, fold_each, generator, integer, seed_for
+from tfp_vae.core.seeds import Purpose, fold, fold_each, generator, integer, seed_for, seed_for_evaluation
 
 PURPOSES = {
     "INITIALIZATION": 1,
@@ -89,8 +89,8 @@ def test_seeds_of_different_runs_and_purposes_differ() -> None:
 
 @pytest.mark.parametrize("seed", [3, np.int64(3)])
 def test_integer_seeds_an_evaluation_and_a_pair_stays_itself(seed: int) -> None:
-    np.testing.assert_array_equal(evaluation_seed(seed), seed_for(3, Purpose.EVALUATION))
-    assert evaluation_seed((3, 1)) == (3, 1)
+    np.testing.assert_array_equal(seed_for_evaluation(seed), seed_for(3, Purpose.EVALUATION))
+    assert seed_for_evaluation((3, 1)) == (3, 1)
 
 
 def test_generators_repeat_and_their_number_of_indices_counts() -> None:

@@ -15,7 +15,17 @@ from tfp_vae.core.errors import UsageError, require
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.types import Seed, Tensor
 
-__all__ = ["FIXED_SEED", "Purpose", "Seed", "evaluation_seed", "fold", "fold_each", "generator", "integer", "seed_for"]
+__all__ = [
+    "FIXED_SEED",
+    "Purpose",
+    "Seed",
+    "fold",
+    "fold_each",
+    "generator",
+    "integer",
+    "seed_for",
+    "seed_for_evaluation",
+]
 
 FIXED_SEED = 0
 """The seed of everything that all runs of a data set share: its splits and the binarization of held-out data."""
@@ -78,7 +88,7 @@ def seed_for(run_seed: int, purpose: Purpose, *indices: int | Tensor) -> Tensor:
     return fold((run_seed, int(purpose)), *indices)
 
 
-def evaluation_seed(seed: int | Seed) -> Seed:
+def seed_for_evaluation(seed: int | Seed) -> Seed:
     """Return the stateless seed of an evaluation: a stateless seed itself, or the one that an integer stands for."""
     return seed_for(int(seed), Purpose.EVALUATION) if isinstance(seed, int | np.integer) else seed
 

@@ -14,7 +14,7 @@ from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, UsageError, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.seeds import Seed, evaluation_seed
+from tfp_vae.core.seeds import Seed, seed_for_evaluation
 from tfp_vae.core.supports import BINARY, first_violation
 from tfp_vae.core.types import Array
 from tfp_vae.data.dataset import Dataset, Split, check_split
@@ -262,7 +262,7 @@ def log_likelihood(
         "Scale or binarize it as in training.",
     )
     x = transform_held_out(split, effective).x
-    seed = evaluation_seed(seed)
+    seed = seed_for_evaluation(seed)
     scaling = "none" if split.scaling is None else split.scaling.name
     measure = Measure.of(
         likelihood,

@@ -13,7 +13,7 @@ from tfp_vae.core.errors import UsageError, check_counts, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords, record
-from tfp_vae.core.seeds import Seed, evaluation_seed, fold
+from tfp_vae.core.seeds import Seed, fold, seed_for_evaluation
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import Progress
@@ -113,7 +113,7 @@ def score_columns(
       seed: an integer, or a stateless seed of two integers.
       refine: how the proposal is fitted to each row, see `log_likelihood`. `auto` refines every row.
       places: non-negative integers [N] that select the draws of each row, by default its index in x.
-      batch_size: rows sampled at once, by default as many as fit into about 300 MB.
+      batch_size: rows sampled at once, by default about 300 MB of them.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       progress: called with the number of importance samples just taken. Samples for a second estimate do not count.
 
@@ -130,7 +130,7 @@ def score_columns(
     x = np.asarray(vae.examples(x, "A score for each column"), np.float64)  # whole numbers have no NaN
     if len(x) < 1:
         raise UsageError("expected at least one row, found none.")
-    seed = evaluation_seed(seed)
+    seed = seed_for_evaluation(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(
         vae,
@@ -201,7 +201,7 @@ def typical_scores(
     holes = np.isnan(vae.examples(x, "A score for each column"))
     if len(holes) < 1:
         raise UsageError("expected at least one row, found none.")
-    seed = evaluation_seed(seed)
+    seed = seed_for_evaluation(seed)
     generated = vae.sample(rows, seed=fold(seed, GENERATED)).numpy()
     hidden = holes[np.arange(rows) % len(holes)] | ~likelihood.support.contains(generated)
     generated = np.where(hidden, math.nan, generated)

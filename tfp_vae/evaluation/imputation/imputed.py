@@ -14,7 +14,7 @@ from tfp_vae.core.errors import UsageError, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords, record
-from tfp_vae.core.seeds import Seed, evaluation_seed, fold, fold_each
+from tfp_vae.core.seeds import Seed, fold, fold_each, seed_for_evaluation
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import TILE, Progress, slices
@@ -185,7 +185,7 @@ def impute(
       seed: an integer, or a stateless seed of two integers.
       refine: how the proposal is fitted to each row, see `log_likelihood`. `auto` refines every row.
       places: non-negative integers [N] that select the draws of each row, by default its index in x.
-      batch_size: rows sampled at once, by default as many as fit into about 300 MB.
+      batch_size: rows sampled at once, by default about 300 MB of them.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       progress: called with the number of importance samples just taken.
 
@@ -207,7 +207,7 @@ def impute(
     rows = np.flatnonzero(result.missing.any(axis=1))
     count = max(draws, 0 if interval is None else INTERVAL_DRAWS)
     study = Imputation(slots=count if count < TILE else TILE * math.ceil(count / TILE))
-    seed = evaluation_seed(seed)
+    seed = seed_for_evaluation(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(vae, study, iw_samples=iw_samples, refine=refine, batch_size=batch_size, execution=execution)
     for part, sums in sampler(x[rows], seed=seed, places=places[rows], progress=progress):

@@ -86,7 +86,7 @@ class Sampler(Generic[State]):
       study: the sums over the samples.
       iw_samples: K, samples of each row.
       refine: how the proposal is fitted to each row.
-      batch_size: rows sampled at once, by default as many as fit into about 300 MB.
+      batch_size: rows sampled at once, by default about 300 MB of them.
       execution: `auto`, `xla`, `graph` or `eager`.
       pad: whether fewer rows than a batch are padded to it, so that all calls share one compiled function.
 

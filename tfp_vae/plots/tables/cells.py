@@ -34,7 +34,7 @@ EXTREME = 3.0
 """The scale ends at this multiple of a typical row's surprise, so that one extreme cell does not hide all others."""
 
 DARK = 0.65
-"""Share of the scale from which on texts are white."""
+"""Texts are white above this share of the scale."""
 
 
 @check_keywords
