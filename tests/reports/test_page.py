@@ -91,6 +91,11 @@ class TestPage:
         assert "Each example has as many importance samples as it needs." in text
         assert re.search(r"log p\(x\) known to the accuracy\s*0\.9000", text)
 
+    def test_page_shows_the_likelihoods_of_the_columns_of_a_mixed_table(self, mixed: reports.RunData) -> None:
+        text = " ".join(Page(page.html_page(mixed.run)).text.split())
+        assert re.search(r"Likelihoods of columns\s*count column \(age\): negative-binomial", text)
+        assert "category column (city): categorical" in text
+
     def test_page_shows_training_evaluation_and_versions(self, html: str, flat: reports.RunData) -> None:
         text = " ".join(Page(html).text.split())
         evaluation, training = flat.run.read("evaluation.json"), flat.run.read("training.json")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tfp_vae.core.errors import RunError
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.evaluation.metrics import Place, metrics_of, significant
+from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
@@ -27,6 +28,7 @@ from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS, RunConfig
 from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.tables.choices import describe_kinds
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -150,7 +152,17 @@ def setting_rows(config: RunConfig) -> list[tuple[str, str]]:
     sizes = ", ".join(f"{size:,} {name}" for name, size in config.data.splits.items())
     settings = [(SETTINGS[name].label, SETTINGS[name].report(value)) for name, value in config.settings().items()]
     changes = [("Changed on resuming", "; ".join(map(str, config.changes)))] if config.changes else []
-    return [("Splits", f"{sizes} ({config.data.split_rule})"), *settings, *changes]
+    return [("Splits", f"{sizes} ({config.data.split_rule})"), *settings, *column_rows(config), *changes]
+
+
+def column_rows(config: RunConfig) -> list[tuple[str, str]]:
+    """Return a row with the likelihoods of the columns of a mixed table. Other runs have none."""
+    schema, likelihood = config.data.reading.table, config.model.likelihood
+    if schema is None or likelihood.name != "columns":
+        return []
+    kinds = {column.name: column.kind for column in schema.modelled}
+    members = [LIKELIHOODS.member(likelihood.settings["columns"][name]) for name in kinds]
+    return [("Likelihoods of columns", ". ".join(describe_kinds(kinds, members)))]
 
 
 def metric_rows(evaluation: Mapping[str, Any] | None, place: Place = "report") -> list[MetricRow]:

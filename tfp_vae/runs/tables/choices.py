@@ -17,7 +17,15 @@ from tfp_vae.data.profile import ColumnFacts
 from tfp_vae.data.transforms.scaling import SCALINGS, Standard, scale_columns
 from tfp_vae.model.likelihoods import LIKELIHOODS
 
-__all__ = ["NUMBER_KINDS", "SUITABLE_MEMBERS", "ColumnChoices", "choose_columns", "common_likelihood", "latent_size"]
+__all__ = [
+    "NUMBER_KINDS",
+    "SUITABLE_MEMBERS",
+    "ColumnChoices",
+    "choose_columns",
+    "common_likelihood",
+    "describe_kinds",
+    "latent_size",
+]
 
 SUITABLE_MEMBERS = {
     "real": "normal:scale=per-element",
@@ -91,9 +99,8 @@ def choose_columns(
         "log_scale": log_scale,
         "missing": any(column.missing > 0 for column in columns),
     }
-    return ColumnChoices(
-        LIKELIHOODS.member(Member("columns", settings)), SCALINGS.member(scaling), describe_kinds(columns, members)
-    )
+    kinds = describe_kinds({column.name: column.kind for column in columns}, members)
+    return ColumnChoices(LIKELIHOODS.member(Member("columns", settings)), SCALINGS.member(scaling), kinds)
 
 
 def common_likelihood(kinds: Mapping[str, str], likelihood: Member) -> Member | None:
@@ -157,11 +164,16 @@ def way_to_scale(support: Support) -> str:
     return "ratio" if takes_all_positive else "none"
 
 
-def describe_kinds(columns: Sequence[ColumnFacts], members: Sequence[Member]) -> tuple[str, ...]:
-    """Return a sentence without a full stop for each kind of column and likelihood."""
+def describe_kinds(kinds: Mapping[str, str], members: Sequence[Member]) -> tuple[str, ...]:
+    """Return a sentence without a full stop for each kind of column and likelihood.
+
+    Args:
+      kinds: the kind of each column by name.
+      members: the likelihood of each.
+    """
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for column, member in zip(columns, members, strict=True):
-        groups[column.kind, member.name].append(column.name)
+    for (name, kind), member in zip(kinds.items(), members, strict=True):
+        groups[kind, member.name].append(name)
     return tuple(
         f"{kind} {'column' if len(names) == 1 else 'columns'} ({list_names(names)}): {likelihood}"
         for (kind, likelihood), names in groups.items()
