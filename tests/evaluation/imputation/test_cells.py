@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 import tfp_vae as tv
 from tests.helpers.incomplete import IncompleteGaussian, TwoWords
@@ -131,6 +131,14 @@ def test_generated_cells_outside_the_support_count_as_missing() -> None:
     assert (vae.sample(8)[:, 0] == 1).numpy().any()
     found = typical_scores(vae, np.float32([[0.5, 0.5]]), rows=8, iw_samples=20, execution="eager")
     assert np.isfinite(found).all()
+
+
+def test_extreme_cell_does_not_round_away_the_scores_of_the_others() -> None:
+    """Its density is -5 10^9 nats, where neighbouring numbers in float32 are 512 apart."""
+    vae = small_vae({"weight": "normal:scale=0.01", "smoker": "bernoulli"}, [0.0, -1.0])
+    found = score_columns(vae, np.float32([[1_000, 1], [1_000, 0]]), iw_samples=200, execution="eager")
+    np.testing.assert_allclose(found.values[:, 1], stats.bernoulli(special.expit(-1)).logpmf([1, 0]), atol=1e-4)
+    np.testing.assert_allclose(found.values[:, 0], stats.norm(0, 0.01).logpdf(1_000), rtol=1e-4)
 
 
 def test_whole_numbers_are_scored_as_floats_are() -> None:

@@ -215,11 +215,14 @@ class CellSums(NamedTuple):
     weights: of the samples given each row, [B].
     divided: the same weights, divided by the probability of each cell, [B, C].
     multiplied: the same weights, multiplied by the probability of each cell, [B, C].
+    reference: log w of one sample of each row, [B]. All weights are relative to it. Otherwise an extreme cell, such as
+      one at -10^9 nats, would round away the scores of the other cells.
     """
 
     weights: Weights
     divided: Weights
     multiplied: Weights
+    reference: Tensor
 
     @property
     def without_cells(self) -> np.ndarray:
@@ -240,12 +243,19 @@ class CellScores(Study[CellSums]):
     def empty(self, vae: VAE, rows: int) -> CellSums:
         """Return the sums of a batch before the first sample."""
         shape = [rows, vae.decoder.likelihood.event_shape[0]]
-        return CellSums(*(Weights.empty(size, vae.dtype) for size in (shape[:1], shape, shape)))
+        weights, cells = Weights.empty(shape[:1], vae.dtype), Weights.empty(shape, vae.dtype)
+        return CellSums(weights, divided=cells, multiplied=cells, reference=tf.zeros(shape[:1], vae.dtype))
 
     def add(self, vae: VAE, state: CellSums, sample: Sample, targets: Tensor) -> CellSums:
         """Return the sums with a tile added."""
         log_p = cast("ColumnsDistribution", sample.p).column_log_prob(targets)  # [S, B, C]
-        log_w = sample.log_w[..., tf.newaxis]
+        highest = tf.maximum(tf.reduce_max(sample.log_w, axis=0), sample.log_w.dtype.min)
+        reference = tf.where(state.weights.total == 0, highest, state.reference)
+        relative = sample.log_w - reference
+        log_w = relative[..., tf.newaxis]
         return CellSums(
-            state.weights.add(sample.log_w), state.divided.add(log_w - log_p), state.multiplied.add(log_w + log_p)
+            weights=state.weights.add(relative),
+            divided=state.divided.add(log_w - log_p),
+            multiplied=state.multiplied.add(log_w + log_p),
+            reference=reference,
         )
