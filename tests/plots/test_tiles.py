@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -41,6 +43,14 @@ def test_names_up_to_forty_features(parts: int, features: int, named: bool, rng:
     assert ([label.get_text() for label in labels if label.get_visible()] == names) is named
     height, width = pixels(figure, 20).shape[:2]
     assert width > height or not named
+
+
+def test_long_names_of_features_are_shortened(rng: np.random.Generator) -> None:
+    figure = tiles.heat_maps([rng.random((4, 2))], ["a"], "title", features=["x" * 200, "y"])
+    assert [len(label.get_text()) for label in figure.axes[0].get_xticklabels()] == [canvas.MOST_LETTERS, 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pixels(figure, 20)
 
 
 def test_approximations_of_the_unit_range_are_clipped_to_it(rng: np.random.Generator) -> None:

@@ -16,7 +16,18 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from tfp_vae.plots.canvas import TITLE_SIZE, UNIT_RANGE, Figure, Range, escape_math, is_ink, range_of, style
+from tfp_vae.plots.canvas import (
+    MOST_LETTERS,
+    TITLE_SIZE,
+    UNIT_RANGE,
+    Figure,
+    Range,
+    escape_math,
+    is_ink,
+    range_of,
+    shorten,
+    style,
+)
 
 __all__ = ["Tiles", "heat_maps", "tile"]
 
@@ -177,7 +188,7 @@ def heat_maps(
       features: the names of the columns, shown for at most forty. [default: their numbers]
     """
     limits = range_of(np.concatenate(parts))
-    columns = [escape_math(name) for name in features] if len(features) <= MOST_NAMED else []
+    columns = [escape_math(shorten(name, MOST_LETTERS)) for name in features] if len(features) <= MOST_NAMED else []
     count = len(parts)
     down = math.ceil(count / int(np.clip(WIDEST // (FEATURE_INCHES * max(len(columns), 1)), 2, 4)))
     across = math.ceil(count / down)
