@@ -170,4 +170,4 @@ def print_fidelity(found: Mapping[str, Any]) -> None:
         ["share of draws that copy a training row", found["copies"]],
         ["share of held-out rows that do the same", found["real_copies"]],
     ]
-    console.print_table(["fidelity", "value"], rows)
+    console.print_table(["fidelity", "value"], [[text, "not defined" if each is None else each] for text, each in rows])

@@ -91,6 +91,10 @@ def test_summary_names_each_column() -> None:
 def test_few_rows_have_no_classifier() -> None:
     found = compare_rows(rows(5, 0), rows(40, 1), rows(3, 2)[:0], words=WORDS)
     assert np.isnan([found.auroc, found.real_copies]).all()
+    summary = found.summary(["a", "b", "c"][: len(found.distances)])
+    assert summary["auroc"] is summary["real_copies"] is None
+    assert summary["auroc_reason"] == "fewer than 10 samples or rows"
+    assert summary["real_copies_reason"] == "the data have no held-out rows"
 
 
 def test_no_rows_are_an_error() -> None:

@@ -62,7 +62,7 @@ class Fidelity(NamedTuple):
     real_copies: float
 
     def summary(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return the figures as a JSON object.
+        """Return the figures as a JSON object. A figure that is not known is None, with the reason.
 
         Args:
           names: the names of the columns.
@@ -73,10 +73,15 @@ class Fidelity(NamedTuple):
             "marginal_distance": {name: float(distance) for name, distance in zip(names, self.distances, strict=True)},
             "association_difference": float(gaps.mean()) if len(gaps) else 0.0,
             "largest_association_difference": float(gaps.max(initial=0.0)),
-            "auroc": self.auroc,
+            **known("auroc", self.auroc, f"fewer than {FEWEST_ROWS} samples or rows"),
             "copies": self.copies,
-            "real_copies": self.real_copies,
+            **known("real_copies", self.real_copies, "the data have no held-out rows"),
         }
+
+
+def known(name: str, value: float, reason: str) -> dict[str, float | str | None]:
+    """Return a figure by its name. NaN becomes None, with the reason."""
+    return {name: None, f"{name}_reason": reason} if np.isnan(value) else {name: value}
 
 
 @check_keywords
