@@ -75,6 +75,16 @@ def score_cells(
         )
 
 
+def with_reasons(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores of an example with None and the reason in place of NaN."""
+    reasons = dict[str, str | None]()
+    if np.isnan(row["error"]):
+        reasons |= {"error": None, "error_reason": UNKNOWN_ERROR}
+    if np.isnan(row.get("surprise", 0.0)):
+        reasons |= {"unusual_column": None, "surprise": None, "surprise_reason": "every cell of the row is missing"}
+    return {**row, **reasons}
+
+
 def draw_least(found: Run, examples: Examples, least: np.ndarray, values: np.ndarray, name: str) -> str:
     """Draw the least likely examples into a run, and return the path of the picture.
 
@@ -197,12 +207,8 @@ def command(
     table = {**examples.columns(), "log_likelihood": estimates.log_likelihood, "error": estimates.error}
     if cells is not None:
         table |= {name: cells.columns()[name] for name in ("unusual_column", "surprise")}
-    rows = [
-        dict(zip(table, row, strict=True)) for row in zip(*(c[least].tolist() for c in table.values()), strict=True)
-    ]
-    for row in rows:
-        if np.isnan(row["error"]):
-            row |= {"error": None, "error_reason": UNKNOWN_ERROR}
+    picked = zip(*(column[least].tolist() for column in table.values()), strict=True)
+    rows = [with_reasons(dict(zip(table, row, strict=True))) for row in picked]
     result = output.record(found, restored, **examples.origin, **metrics, most_anomalous=rows, out=str(path))
     if plots:
         result["picture"] = draw_least(found, examples, least, estimates.log_likelihood[least], f"anomalies-{name}")

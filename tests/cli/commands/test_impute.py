@@ -68,11 +68,13 @@ def test_narrower_intervals_lie_within_wider_ones(run: Run, tmp_path: Path) -> N
 def test_score_names_the_responsible_cell_of_each_row(run: Run, tmp_path: Path) -> None:
     rows = people(5, seed=3, missing=0.0)
     rows[2][3] = "990.0"
-    data, out = write_people(tmp_path / "new.csv", rows), tmp_path / "scores.csv"
+    data, out = write_people(tmp_path / "new.csv", [*rows, ["P9", *[""] * (len(HEADER) - 1)]]), tmp_path / "scores.csv"
     options = ("--data", data, "--out", out, "--per-column", "--no-plots", "--iw-samples", 20, *GRAPH)
     result = answer("score", "--run", run.folder, *options)
     worst = result["most_anomalous"][0]
     assert (worst["line"], worst["unusual_column"]) == (4, "height")
+    (empty,) = (row for row in result["most_anomalous"] if row["line"] == 7)
+    assert (empty["surprise"], empty["surprise_reason"]) == (None, "every cell of the row is missing")
     table = read_rows(out)
     assert table[2]["unusual_column"] == "height"
     assert float(table[2]["surprise"]) == pytest.approx(worst["surprise"])
