@@ -73,13 +73,13 @@ class Fidelity(NamedTuple):
             "marginal_distance": {name: float(distance) for name, distance in zip(names, self.distances, strict=True)},
             "association_difference": float(gaps.mean()) if len(gaps) else 0.0,
             "largest_association_difference": float(gaps.max(initial=0.0)),
-            **known("auroc", self.auroc, f"fewer than {FEWEST_ROWS} samples or rows"),
+            **figure_or_reason("auroc", self.auroc, f"fewer than {FEWEST_ROWS} samples or rows"),
             "copies": self.copies,
-            **known("real_copies", self.real_copies, "the data have no held-out rows"),
+            **figure_or_reason("real_copies", self.real_copies, "the data have no held-out rows"),
         }
 
 
-def known(name: str, value: float, reason: str) -> dict[str, float | str | None]:
+def figure_or_reason(name: str, value: float, reason: str) -> dict[str, float | str | None]:
     """Return a figure by its name. NaN becomes None, with the reason."""
     return {name: None, f"{name}_reason": reason} if np.isnan(value) else {name: value}
 
