@@ -13,6 +13,7 @@ import shlex
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
@@ -150,7 +151,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 def plain(text: str) -> str:
     """Return a text in which each character that a terminal would obey is a question mark, except the end of a line."""
-    return "".join(mark if mark.isprintable() or mark == "\n" else "?" for mark in text)
+    return "".join("?" if unicodedata.category(mark) == "Cc" and mark != "\n" else mark for mark in text)
 
 
 PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
