@@ -68,7 +68,8 @@ class TfpVaeError(Exception):
         self.subject, self.expected, self.found, self.remedy = subject, expected, found, remedy
         problem = f"expected {expected}, found {found}" if found else f"expected {expected}"
         self.problem = message or (f"{subject}: {problem}." if subject else f"{problem}.")
-        super().__init__(f"{self.problem} {remedy}".rstrip())
+        gap = "\n" if "\n" in self.problem else " "  # a list of problems is one on a line
+        super().__init__(f"{self.problem}{gap}{remedy}".rstrip())
 
 
 @final

@@ -69,7 +69,7 @@ def list_problems(source: str, problems: Sequence[str], remedy: str) -> DataErro
     """
     listed = "".join(f"\n  {problem}" for problem in problems[:LISTED])
     more = f"\n  and {len(problems) - LISTED:,} more" if len(problems) > LISTED else ""
-    error = DataError(f"{source}: {plural(len(problems), 'problem')}.{listed}{more}", remedy=f"\n{remedy}")
+    error = DataError(f"{source}: {plural(len(problems), 'problem')}.{listed}{more}", remedy=remedy)
     error.__cause__ = ProblemsFound(problems)
     return error
 
