@@ -83,6 +83,9 @@ def test_delimiter_splits_all_rows_alike(sample: str, delimiter: str) -> None:
         (["2001", "2002", "2003", "name"], [["1", "2", "4", "x"]], True),
         (["0", "1", "2"], [["0.5", "1.5", "0"]], True),
         (["", ""], [["a", "b"]], False),
+        (["n", "c"], [["1.5", "a"], ["NA", "b"], ["3", "c"]], True),
+        (["NA", "Rome"], [["1.5", "Rome"]], False),
+        (["x", "Rome"], [["1.5", "Rome"], ["y", "Oslo"]], False),
     ],
 )
 def test_header_is_told_by_its_cells_and_those_below(first: list[str], below: list[list[str]], named: bool) -> None:

@@ -27,7 +27,7 @@ from tfp_vae.data.readers.tables import (
     open_text,
     shorten,
 )
-from tfp_vae.data.schema.cells import Cells, list_problems, text_array
+from tfp_vae.data.schema.cells import MARKERS, Cells, list_problems, text_array
 
 __all__ = ["find_delimiter", "is_header", "read_cells"]
 
@@ -264,6 +264,8 @@ def decide(
 def is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Return whether the first line of a table names the columns, judged by its cells and those below.
 
+    A word above a column of numbers is a name. Otherwise, names differ from all words below them.
+
     ```python
     from tfp_vae.data.schema.files import is_header
 
@@ -278,4 +280,9 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     if any(map(is_number, first)):
         return names_columns(first, below)
     rows = [row for row in below if len(row) == len(first)]
-    return any(first) and not any(cell and cell == row[i].strip() for row in rows for i, cell in enumerate(first))
+    columns = [[row[i].strip() for row in rows] for i in range(len(first))]
+    for name, cells in zip(first, columns, strict=True):
+        present = [cell for cell in cells if cell.lower() not in MARKERS]
+        if name.lower() not in MARKERS and present and all(map(is_number, present)):
+            return True  # a name above numbers
+    return any(first) and not any(name and name in cells for name, cells in zip(first, columns, strict=True))
