@@ -40,7 +40,6 @@ def test_cells_find_a_column_by_name() -> None:
 def test_error_lists_twenty_problems_and_counts_the_rest() -> None:
     text = str(list_problems("t.csv", [f"line {i}: wrong" for i in range(1, 31)], "Correct them."))
     assert text.startswith("t.csv: 30 problems.\n  line 1: wrong\n")
-    assert text.endswith("10 more\nCorrect them.")
     assert "line 20" in text
     assert "line 21" not in text
-    assert text.endswith("and 10 more \nCorrect them.")
+    assert text.endswith("and 10 more\nCorrect them.")

@@ -144,7 +144,7 @@ def test_one_error_lists_all_problems_of_a_file(tmp_path: Path) -> None:
         f"{tmp_path / 't.csv'}: 3 problems.\n"
         "  2 columns are named 'a'\n"
         "  line 3: expected 3 cells, found 2\n"
-        "  line 4: expected 3 cells, found 4 \n"
+        "  line 4: expected 3 cells, found 4\n"
         "Correct the file."
     )
 

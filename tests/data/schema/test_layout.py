@@ -71,7 +71,7 @@ def test_one_error_lists_all_cells_that_do_not_fit() -> None:
         "t.csv: 3 problems.\n"
         "  there is no column 'born'\n"
         "  column 'age': expected whole numbers of at least 0, found 'old' (line 3)\n"
-        "  column 'size': expected one of S, M, L, found 'XL' (line 2), 'XXL' (line 3) \n"
+        "  column 'size': expected one of S, M, L, found 'XL' (line 2), 'XXL' (line 3)\n"
         "Correct these cells, or change the schema."
     )
 
@@ -81,7 +81,7 @@ def test_columns_that_no_model_learns_are_listed() -> None:
 
 
 def test_absent_columns_may_be_added_without_values() -> None:
-    with pytest.raises(DataError, match=r"there is no column 'size'\n.*'born' \nAdd them[.] Their cells may be empty"):
+    with pytest.raises(DataError, match=r"there is no column 'size'\n.*'born'\nAdd them[.] Their cells may be empty"):
         SCHEMA.encode(cells(age=["39"]))
 
 
