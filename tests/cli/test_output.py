@@ -103,6 +103,7 @@ def test_different_files_get_different_default_names(
     assert len(set(default_names)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", DEFAULT_NAMES)
 def test_different_results_get_different_default_names(command: str, copied: Run, default_names: list[str]) -> None:
     for more in ((), *DEFAULT_NAMES[command]):

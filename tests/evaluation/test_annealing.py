@@ -44,6 +44,7 @@ def test_temperatures_rise_from_prior_to_posterior(steps: int) -> None:
     assert (np.diff(betas) > 0).all()
 
 
+@pytest.mark.slow
 def test_float64_model_takes_float32_examples(linear: LinearGaussian) -> None:
     x = linear.data(3).astype(np.float32)
     found, expected = (annealed(linear, each, 2, chains=2) for each in (x, x.astype(np.float64)))

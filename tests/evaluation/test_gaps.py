@@ -55,6 +55,7 @@ def test_errors_of_gaps_agree_with_their_spread_over_seeds() -> None:
         assert 0.6 < np.median(spread / errors) < 1.3
 
 
+@pytest.mark.slow
 def test_gaps_add_up_to_the_whole(linear: LinearGaussian) -> None:
     vae, x = linear.vae(shift=SHIFT), linear.data(5)
     estimates = estimate(vae, x, iw_samples=20, seed=(0, 3), refine="local:steps=3", execution="graph")

@@ -132,6 +132,7 @@ class TestCost:
         sums = (tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64))
         return steps._loop.get_concrete_function(x(), batches, counts, sums)
 
+    @pytest.mark.slow
     def test_no_variable_and_no_operation_when_off(self) -> None:
         averaged = make()
         off, on = trainer(make(), None), trainer(make(), Average(averaged.trainable_variables, 0.9))

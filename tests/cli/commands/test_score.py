@@ -54,6 +54,7 @@ def test_mean_equals_that_of_evaluate(here: Path, copied: Run) -> None:
     assert shows_something(result["picture"])
 
 
+@pytest.mark.slow
 def test_a_subset_has_the_same_scores_as_the_whole_split(here: Path, copied: Run) -> None:
     options = ("score", "--run", copied.folder, "--iw-samples", 3, "--no-plots", *GRAPH)
     said = call(*options, "--out", "all.csv")
@@ -109,6 +110,7 @@ def test_new_grey_files_are_binarized_with_a_warning(copied: Run, here: Path, di
     assert [len(read_rows(copied.folder / f"scores-{name}.csv")) for name in names] == [3, 4]
 
 
+@pytest.mark.slow
 def test_unknown_errors_are_null_with_a_reason_and_unknown_in_the_table(copied: Run, here: Path) -> None:
     options = ("score", "--run", copied.folder, "--iw-samples", 5, "--max-examples", 20, "--show", 3, "--no-plots")
     result = answer(*options, *GRAPH, "--out", "s.csv")

@@ -48,6 +48,7 @@ def test_reaches_the_exact_posterior_of_a_linear_model(dtype: str) -> None:
     np.testing.assert_allclose(found.stddev() / spread, 1, atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_estimate_of_a_linear_model_is_its_closed_form(dtype: str) -> None:
     model = LinearGaussian(dtype)

@@ -130,6 +130,7 @@ def test_too_large_number_is_refused_with_its_line(made: tuple[RunConfig, VAE], 
         read_holes(made[0], str(write_people(tmp_path / "new.csv", rows)))
 
 
+@pytest.mark.slow
 def test_own_names_yield_to_those_of_ids(made: tuple[RunConfig, VAE], holes: Table) -> None:
     ids = {"value": holes.ids["patient"], "line": holes.ids["patient"]}
     filled = fill_table(made[1], made[0], holes._replace(ids=ids), iw_samples=5, execution="eager")
