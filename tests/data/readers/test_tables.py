@@ -67,6 +67,15 @@ def test_columns_keep_the_given_order(write: Callable[..., Path]) -> None:
     assert table.y.tolist() == ["x1", "x2"]
 
 
+def test_row_with_line_breaks_has_the_number_of_its_first_line(write: Callable[..., Path]) -> None:
+    path = write('a,note\n1,"two\nlines"\n2,x\n')
+    np.testing.assert_array_equal(read_csv(path, label_column="note").lines, [2, 4])
+
+
+def test_column_without_a_name_gets_one_that_no_other_column_has(write: Callable[..., Path]) -> None:
+    assert read_csv(write(",column_1,b\n1,2,3\n")).names == ("column_1_2", "column_1", "b")
+
+
 def test_tables_of_numbers_have_no_header(write: Callable[..., Path]) -> None:
     table = read_csv(write("1,2,0\n3,4,1\n"), label_column="3")
     assert table.names == ("1", "2")

@@ -155,7 +155,7 @@ def test_one_error_lists_all_problems_of_a_file(tmp_path: Path) -> None:
         (b"", "t.csv", "found an empty file"),
         (b"\n\n", "t.csv", "expected a table with 1 to"),
         (b"a,b\n", "t.csv", "found only the names of the columns"),
-        (b'a,b\n1,2\n"x,3\n', "t.csv", "line 3: the cells of this row cannot be told apart"),
+        (b'a,b\n1,2\n"x,3\n', "t.csv", "line 3: not a readable CSV file, because the cells of this row cannot be"),
         (b"a,b\n\xe4,1\n", "t.csv", "not a readable table in UTF-8 .it has the byte 0xe4.. Save it again as text"),
         (b"\x1f\x8b\x08broken", "t.csv.gz", "damaged or cut short"),
     ],

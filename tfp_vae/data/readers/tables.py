@@ -52,6 +52,9 @@ DELIMITERS = (",", ";", "\t")
 MOST_COLUMNS = 1 << 20
 """The most columns of a table."""
 
+TAB_FILE = re.compile(r"\.(tsv|tab)(\.gz)?$", re.IGNORECASE)
+"""The names of files in which tabs separate the cells."""
+
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """The first bytes of a text in UTF-16, as Excel writes it."""
 
@@ -74,7 +77,7 @@ class Columns(NamedTuple):
     x: the features, float64 [N, M].
     y: the labels [N], if there is a label column.
     names: the names of the M features.
-    lines: the line of each row in the file [N]. The first line is 1.
+    lines: the first line of each row in the file [N]. The first line of the file is 1.
     label: the name of the label column, if there is one.
     header: whether the first line was read as names, or `auto` if it could be nothing else.
     """
@@ -100,8 +103,8 @@ def read_csv(
 
     The first line names the columns, or the names are 1, 2, 3 and so on. If its cells leave a doubt, the choice is
     logged with the setting that overrides it. Commas, semicolons or tabs separate the cells, whichever is most frequent
-    in the first line. Only tabs separate them in a `.tsv` file. An empty cell, NA, NaN, null, none or a question mark
-    is a missing value.
+    in the first line. Only tabs separate them in a `.tsv` or `.tab` file. An empty cell, NA, NaN, null, none or a
+    question mark is a missing value.
 
     ```python
     from pathlib import Path
@@ -129,8 +132,7 @@ def read_csv(
         excel = SEPARATOR_LINE.match(first)
         if not excel:
             stream.seek(0)
-        has_tabs = re.search(r"\.(tsv|tab)(\.gz)?$", path.name, re.IGNORECASE)
-        delimiter = "\t" if has_tabs else excel[1] if excel else max(DELIMITERS, key=first.count)
+        delimiter = "\t" if TAB_FILE.search(path.name) else excel[1] if excel else max(DELIMITERS, key=first.count)
         rows = split_lines(stream, delimiter, path, 1 if excel else 0)
         line, head = next(rows, (0, []))
         if not head or len(head) > MOST_COLUMNS:
@@ -161,7 +163,7 @@ def read_csv(
 
 
 def split_lines(stream: TextIO, delimiter: str, path: Path, before: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the last line of each row, counted from 1, and its cells.
+    """Yield the first line of each row, counted from 1, and its cells. Empty lines are left out.
 
     Args:
       stream: open at the first row.
@@ -176,7 +178,7 @@ def split_lines(stream: TextIO, delimiter: str, path: Path, before: int) -> Iter
     try:
         for row in reader:
             if row:
-                yield before + reader.line_num, row
+                yield first, row
             first = before + reader.line_num + 1
     except csv.Error as error:
         raise DataError(
@@ -188,7 +190,14 @@ def split_lines(stream: TextIO, delimiter: str, path: Path, before: int) -> Iter
 
 def fill_names(names: Sequence[str]) -> list[str]:
     """Return names of columns with `column_1` for the first column if it has none, and so on."""
-    return [name or f"column_{i}" for i, name in enumerate(names, 1)]
+    taken = set(names)
+    return [name or next(free for free in spare_names(i) if free not in taken) for i, name in enumerate(names, 1)]
+
+
+def spare_names(place: int) -> Iterator[str]:
+    """Yield names for a column without one."""
+    yield f"column_{place}"
+    yield from (f"column_{place}_{i}" for i in itertools.count(2))
 
 
 def decide_header(
@@ -206,9 +215,21 @@ def decide_header(
     if header != "auto":
         return header
     is_header = names_columns(first, below)
-    found, advice = HEADER_FOUND if is_header else NO_HEADER_FOUND
-    logger.warning(f"{found} {advice[again]}", path, shorten(first))
+    warn_about_header(is_header, first, path, again)
     return "yes" if is_header else "no"
+
+
+def warn_about_header(is_header: bool, first: Sequence[str], path: Path, again: bool) -> None:
+    """Warn that the first line of a table leaves a doubt, with the advice to override the choice.
+
+    Args:
+      is_header: whether it was read as names.
+      first: the cells of the first line.
+      path: the file, for the warning.
+      again: whether these are new data for a run, which have no settings.
+    """
+    text, advice = HEADER_FOUND if is_header else NO_HEADER_FOUND
+    logger.warning(f"{text} {advice[again]}", path, shorten(first))
 
 
 def judge_new(

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import csv
 import itertools
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TextIO
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from tfp_vae.core.display import plural
-from tfp_vae.core.errors import DataError, one_line
+from tfp_vae.core.errors import DataError
 from tfp_vae.data.readers.arrays import name_errors
 from tfp_vae.data.readers.tables import (
     BELOW,
-    HEADER_FOUND,
     MOST_COLUMNS,
-    NO_HEADER_FOUND,
     SEPARATOR_LINE,
+    TAB_FILE,
     Header,
+    fill_names,
     is_number,
     names_columns,
     open_text,
     shorten,
+    split_lines,
+    warn_about_header,
 )
 from tfp_vae.data.schema.cells import MARKERS, Cells, list_problems, text_array
 
 __all__ = ["find_delimiter", "is_header", "read_cells"]
-
-logger = logging.getLogger("tfp_vae")
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -80,9 +79,9 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
         excel = SEPARATOR_LINE.match(sample)
         if excel:
             stream.readline()
-        is_tabs = re.search(r"\.(tsv|tab)(\.gz)?$", path.name, re.IGNORECASE)
-        delimiter = "\t" if is_tabs else excel[1] if excel else find_delimiter(sample)
-        rows = read_rows(stream, delimiter, str(path), 1 if excel else 0)
+        delimiter = "\t" if TAB_FILE.search(path.name) else excel[1] if excel else find_delimiter(sample)
+        lines = split_lines(stream, delimiter, path, 1 if excel else 0)
+        rows = (Row(line, cells) for line, cells in lines if any(map(str.strip, cells)))
         return collect(rows, path, header, delimiter, is_numbered=is_numbered, known=known)
 
 
@@ -116,32 +115,6 @@ def find_delimiter(sample: str) -> str:
         if sizes[delimiter] > sizes.get(best, 0):
             best = delimiter
     return best
-
-
-def read_rows(stream: TextIO, delimiter: str, source: str, before: int) -> Iterator[Row]:
-    """Yield the rows of a stream that have a cell that is not empty.
-
-    Args:
-      stream: open at the first row.
-      delimiter: the mark between cells.
-      source: the file's name in messages.
-      before: the number of lines before the first row.
-
-    Raises:
-      DataError: a quote is not closed, or a cell is too long.
-    """
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
-    line = before
-    try:
-        for cells in reader:
-            if any(map(str.strip, cells)):
-                yield Row(line + 1, cells)
-            line = before + reader.line_num
-    except csv.Error as error:
-        raise DataError(
-            f"{source}, line {line + 1}: the cells of this row cannot be told apart ({one_line(error)}).",
-            remedy="Check its quotes. A quote within quotes is doubled.",
-        ) from error
 
 
 def collect(
@@ -228,17 +201,6 @@ def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield block
 
 
-def fill_names(names: Sequence[str]) -> list[str]:
-    """Return names of columns with `column_1` for the first column if it has none, and so on."""
-    return [name or next(free for free in spare_names(i) if free not in names) for i, name in enumerate(names, 1)]
-
-
-def spare_names(place: int) -> Iterator[str]:
-    """Yield names for a column without one."""
-    yield f"column_{place}"
-    yield from (f"column_{place}_{i}" for i in itertools.count(2))
-
-
 def decide(
     header: Header, first: Sequence[str], below: Sequence[Sequence[str]], path: Path, *, is_numbered: bool
 ) -> Literal["yes", "no"]:
@@ -256,8 +218,7 @@ def decide(
     found = is_header(first, below)
     has_numbers = any(map(is_number, first)) or not any(is_number(cell) for row in below for cell in row)
     if has_numbers and below:
-        text, advice = HEADER_FOUND if found else NO_HEADER_FOUND
-        logger.warning(f"{text} {advice[is_numbered]}", path, shorten(first))
+        warn_about_header(found, first, path, is_numbered)
     return "yes" if found else "no"
 
 
