@@ -585,14 +585,17 @@ def is_missing(label: object) -> bool:
     return not isinstance(label, str) and str(label).lower() in {"none", "nan", "<na>", "nat"}
 
 
-def csv_bytes(columns: Mapping[str, np.ndarray]) -> bytes:
+def csv_bytes(columns: Mapping[str, np.ndarray], *, header: bool = True, delimiter: str = ",") -> bytes:
     """Return columns as a CSV file in UTF-8, with numbers that are read back unchanged.
 
     Args:
       columns: names, and arrays [N] of numbers or texts.
+      header: whether the first line holds the names.
+      delimiter: the mark between cells.
     """
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
     writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
     return text.getvalue().encode()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -16,6 +14,7 @@ from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Seed
 from tfp_vae.data.dataset import Split, check_split
+from tfp_vae.data.readers.tables import csv_bytes
 from tfp_vae.data.schema import Schema, Table, read_table
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
@@ -182,9 +181,5 @@ def table_bytes(
       header: whether the first line holds the names. By default as in the other table.
       delimiter: the mark between cells. By default that of the other table.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter or like.cells.delimiter, lineterminator="\n")
-    if like.cells.header == "yes" if header is None else header:
-        writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    return text.getvalue().encode()
+    has_names = like.cells.header == "yes" if header is None else header
+    return csv_bytes(columns, header=has_names, delimiter=delimiter or like.cells.delimiter)
