@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import COUNTS, REAL, Support
 from tfp_vae.data.profile import ColumnFacts
+from tfp_vae.data.schema.columns import LEVEL_KINDS, MODELLED
 from tfp_vae.data.transforms.scaling import SCALINGS, Standard, scale_columns
 from tfp_vae.model.likelihoods import LIKELIHOODS
 
@@ -38,7 +39,7 @@ SUITABLE_MEMBERS = {
 }
 """The likelihood of each kind of column, as a start."""
 
-NUMBER_KINDS = ("real", "positive", "count", "date")
+NUMBER_KINDS = MODELLED - LEVEL_KINDS
 """The kinds of columns that take another likelihood of numbers."""
 
 LEAST_LATENTS, MOST_LATENTS = 2, 16
@@ -139,7 +140,7 @@ def members_of(columns: Sequence[ColumnFacts], likelihood: Member | None) -> lis
     return [likelihood if taken else own for own, taken in zip(usual, takes, strict=True)]
 
 
-def kinds_within(support: Support) -> Sequence[str]:
+def kinds_within(support: Support) -> Collection[str]:
     """Return the kinds of columns of numbers whose values all lie in a support."""
     if support is REAL:
         return NUMBER_KINDS
