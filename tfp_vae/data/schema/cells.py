@@ -130,6 +130,11 @@ class Distinct(NamedTuple):
         """The number of cells with each text."""
         return np.bincount(self.codes[self.codes >= 0], minlength=len(self.texts))
 
+    @property
+    def share_missing(self) -> float:
+        """The share of cells that are missing."""
+        return float(np.mean(self.codes < 0)) if len(self.codes) else 0.0
+
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Return a value for each cell [N] from one for each text. Missing cells are NaN."""
         return np.asarray(np.append(values, np.nan)[self.codes], np.float64)

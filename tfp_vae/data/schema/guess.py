@@ -208,7 +208,7 @@ def guess_values(cells: Cells, overrides: Overrides) -> tuple[Schema, np.ndarray
             kind=guess.kind,
             reason=guess.reason,
             missing=overrides.missing,
-            share_missing=float(np.mean(found.codes < 0)) if len(found.codes) else 0.0,
+            share_missing=found.share_missing,
             **guess.settings,
         )
         column, tally = with_range(column, found, cells, problems)
@@ -263,8 +263,7 @@ def with_missing(column: Column, missing: Sequence[str], cells: Cells, problems:
     """
     column = column.model_copy(update={"missing": tuple(dict.fromkeys((*column.missing, *missing)))})
     found = column.distinct(cells.column(column.name))
-    share = float(np.mean(found.codes < 0)) if len(found.codes) else 0.0
-    column = column.model_copy(update={"share_missing": share, "suspicious": ()})
+    column = column.model_copy(update={"share_missing": found.share_missing, "suspicious": ()})
     return with_range(column, found, cells, problems)[0]
 
 
@@ -321,15 +320,14 @@ class Judge:
         if chosen is not None and (chosen not in MODELLED or len(texts) > 1):
             return Guess(chosen, CHOSEN, self.settings(chosen))
         if len(texts) < 2:
-            cells = "observed cell" if (self.found.codes < 0).any() else "cell"
+            cells = "observed cell" if self.found.share_missing else "cell"
             reason = f"every {cells} has the same value" if texts else "every cell is missing"
             return Guess("constant", reason, {"levels": tuple(texts)})
         for kind in KINDS:
             if kind == self.hint.get("kind"):
                 return Guess(kind, str(self.hint["reason"]), self.settings(kind))
-        forms = self.forms()
-        if forms:
-            return self.guess_date(forms)
+        if self.forms:
+            return self.guess_date()
         return self.guess_number() if self.numbers.share >= NUMBERS_MOSTLY else self.guess_words()
 
     @property
@@ -352,8 +350,9 @@ class Judge:
                 break
         return best
 
+    @functools.cached_property
     def forms(self) -> list[str]:
-        """Return the formats of dates that fit all cells, or the one that fits most if the others are mistakes.
+        """The formats of dates that fit all cells, or the one that fits most if the others are mistakes.
 
         Eight digits are a date if the column's name says so.
         """
@@ -372,7 +371,7 @@ class Judge:
         if kind == "constant":
             return {"levels": tuple(texts[:1])}
         if kind == "date":
-            form = str(self.hint["format"] if "format" in self.hint else [*self.forms(), "%Y-%m-%d"][0])
+            form = str(self.hint["format"] if "format" in self.hint else [*self.forms, "%Y-%m-%d"][0])
             return {"format": form, "padded": has_two_digits(texts, form)}
         if kind not in NUMBER_KINDS:
             return {}
@@ -383,11 +382,10 @@ class Judge:
         marks = {"decimal": notation.decimal, "thousands": notation.thousands}
         return {**style._asdict(), **marks}
 
-    def guess_date(self, forms: Sequence[str]) -> Guess:
-        """Return the guess for dates that have these formats."""
-        doubt = f"{DOUBTED} {forms[1]} fits too" if len(forms) > 1 else ""
-        settings = {"format": forms[0], "padded": has_two_digits(self.found.texts, forms[0])}
-        return Guess("date", f"dates or times of the format {forms[0]}{doubt}", settings)
+    def guess_date(self) -> Guess:
+        """Return the guess for dates."""
+        doubt = f"{DOUBTED} {self.forms[1]} fits too" if len(self.forms) > 1 else ""
+        return Guess("date", f"dates or times of the format {self.forms[0]}{doubt}", self.settings("date"))
 
     def guess_number(self) -> Guess:
         """Return the guess for numbers."""
