@@ -161,6 +161,18 @@ class TestReading:
     def test_names_decide_on_the_reader(self, name: str, kind: str) -> None:
         assert reader_of(Path(name)) is READERS[kind]
 
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"column": "age=counts"}, "found 'age=counts'[.] Kinds are real, .* Did you mean 'count'"),
+            ({"column": ("age",)}, "expected a column and its kind, such as age=count, found 'age'"),
+            ({"missing": '"NA'}, "expected names as in a line of a CSV file"),
+        ],
+    )
+    def test_refuses_malformed_settings(self, settings: dict[str, object], message: str) -> None:
+        with pytest.raises(UsageError, match=message):
+            Reading.model_validate(settings)
+
     def test_refuses_other_kinds_of_files(self, tmp_path: Path) -> None:
         (tmp_path / "a.xlsx").touch()
         with pytest.raises(DataError, match=r"expected an \.npy file, .* or a folder of images, found another kind"):

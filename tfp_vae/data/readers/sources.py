@@ -9,8 +9,6 @@ To add a kind of file, write a function that returns a `Source` and enter it in 
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import math
 import os
@@ -33,11 +31,10 @@ from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
 from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.readers.words import WordsFound
 from tfp_vae.data.schema.cells import ProblemsFound
-from tfp_vae.data.schema.columns import KINDS as COLUMN_KINDS
 from tfp_vae.data.schema.columns import Column as SchemaColumn
 from tfp_vae.data.schema.frames import load_parquet
-from tfp_vae.data.schema.guess import Overrides
-from tfp_vae.data.schema.layout import Schema
+from tfp_vae.data.schema.guess import Overrides, split_kinds
+from tfp_vae.data.schema.layout import Schema, split_texts
 from tfp_vae.data.schema.tables import read_table
 from tfp_vae.data.transforms.scaling import PIXEL
 
@@ -89,29 +86,16 @@ def split_shape(value: T) -> T | tuple[str, ...]:
     return sides * 2 if len(sides) == 1 else sides
 
 
-def split_names(value: T) -> T | tuple[str, ...]:
-    """Return `a,b` as names, and anything else unchanged. Double quotes enclose a name that holds a comma."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return tuple(part.strip() for row in csv.reader(io.StringIO(value, newline=""), strict=True) for part in row)
-    except csv.Error as error:
-        raise ValueError(f"expected names as in a line of a CSV file ({error})") from error
-
-
 def split_names_of_all(value: object) -> object:
     """Return `a,b` as names, tuples of names from a repeated option as one tuple, and anything else unchanged."""
     if not isinstance(value, list | tuple):
-        return split_names(value)
+        return split_texts(value)
     return tuple(name for part in value for name in (part if isinstance(part, list | tuple) else (part,)))
 
 
 def check_kinds(pairs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return texts such as `age=count`, or raise UsageError if one has no column or no kind of `COLUMN_KINDS`."""
-    for pair in pairs:
-        name, _, kind = pair.rpartition("=")
-        if not name or kind not in COLUMN_KINDS:
-            raise UsageError(f"expected name=kind with a kind of {', '.join(COLUMN_KINDS)}, found {pair!r}")
+    """Return texts such as `age=count`, or raise UsageError if one has no column or no kind."""
+    split_kinds(pairs)
     return pairs
 
 
@@ -156,7 +140,7 @@ Fractions = Annotated[
 
 Side = Annotated[int, pydantic.Field(gt=0, le=MOST_SIDE)]
 
-Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_names)]
+Columns = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_texts)]
 """The names of the columns of a table to learn from, or text such as `a,b`."""
 
 Names = Annotated[tuple[str, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(split_names_of_all)]
@@ -178,7 +162,7 @@ Arrays = Annotated[
     tuple[str, ...],
     pydantic.Field(min_length=1),
     pydantic.AfterValidator(check_roles),
-    pydantic.BeforeValidator(split_names),
+    pydantic.BeforeValidator(split_texts),
     pydantic.BeforeValidator(join_roles),
 ]
 """The roles of arrays and their names, or text such as `x_train=first,x_test=second`."""

@@ -23,7 +23,7 @@ from tfp_vae.data.schema.layout import Schema, misfits, split_texts
 from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
 from tfp_vae.data.schema.suspicious import Tally, find_suspicious
 
-__all__ = ["Overrides", "guess_schema", "guess_values", "notices", "revise"]
+__all__ = ["Overrides", "guess_schema", "guess_values", "notices", "revise", "split_kinds"]
 
 T = TypeVar("T")
 

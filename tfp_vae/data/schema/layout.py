@@ -36,7 +36,10 @@ def split_texts(value: T) -> T | tuple[str, ...]:
     """Return `a,b` as texts, and anything else unchanged. Double quotes enclose a text that holds a comma."""
     if not isinstance(value, str):
         return value
-    return tuple(part.strip() for row in csv.reader(io.StringIO(value, newline="")) for part in row)
+    try:
+        return tuple(part.strip() for row in csv.reader(io.StringIO(value, newline=""), strict=True) for part in row)
+    except csv.Error as error:
+        raise ValueError(f"expected names as in a line of a CSV file ({error})") from error
 
 
 @final
