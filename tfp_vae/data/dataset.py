@@ -13,7 +13,7 @@ import numpy as np
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.supports import FINITE, NOT_INFINITE, Support, first_violation, usual_numbers
+from tfp_vae.core.supports import FINITE, Support, first_violation, usual_numbers
 from tfp_vae.data.profile import EXTREME, SPLITS, Profile, measure
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
@@ -266,8 +266,8 @@ class Dataset:
 
     @property
     def numbers(self) -> Support:
-        """The values that its cells may have before scaling: numbers, and in a mixed table also missing cells."""
-        return FINITE if self.reading.table is None else NOT_INFINITE
+        """The values that its examples may have before scaling, see `Reading`."""
+        return self.reading.numbers
 
     def check_finite(self) -> None:
         """Raise DataError if a value is missing, infinite or extreme. The error names the first row with such a value.

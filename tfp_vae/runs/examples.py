@@ -14,7 +14,7 @@ import numpy as np
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.core.supports import BINARY, FINITE, NEAR_UNIT, NOT_INFINITE, REAL, first_violation, multiples
+from tfp_vae.core.supports import BINARY, NEAR_UNIT, REAL, first_violation, multiples
 from tfp_vae.data.dataset import Dataset, Split, check_split
 from tfp_vae.data.profile import profile_arrays
 from tfp_vae.data.readers import sources
@@ -168,8 +168,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
             f"{path}: expected examples of shape {expected}, as the run was trained on, found {found}. Convert them, "
             "or choose another `run`."
         )
-    numbers = FINITE if config.data.reading.table is None else NOT_INFINITE
-    check_split(path, split, numbers, "Correct or remove it.", config.data.features)
+    check_split(path, split, config.data.reading.numbers, "Correct or remove it.", config.data.features)
     noise, raw = config.data.noise, split
     split = replace(
         split,

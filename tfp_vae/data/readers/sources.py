@@ -24,6 +24,7 @@ import pydantic
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import BaseRecord, split_numbers
+from tfp_vae.core.supports import FINITE, NOT_INFINITE, Support
 from tfp_vae.data.profile import SPLITS
 from tfp_vae.data.readers import arrays, images, tables
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
@@ -228,6 +229,16 @@ class Reading(BaseRecord):
         """Return the names of the settings that are not at their defaults."""
         return set(self.model_dump(exclude_defaults=True))
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether a table is read as a mixed one whatever its cells hold, because its schema or a part is given."""
+        return self.table is not None or bool(self.given() & SCHEMA)
+
+    @property
+    def numbers(self) -> Support:
+        """The values that examples may have before scaling: numbers, and in a mixed table also missing cells."""
+        return FINITE if self.table is None else NOT_INFINITE
+
 
 class Examples(NamedTuple):
     """Examples of a source.
@@ -285,7 +296,7 @@ def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> 
     ```
 
     Args:
-      path: an `.npy`, `.npz`, `.csv`, `.tsv`, `.amat` or idx file, the last four also gzipped, or a folder of images.
+      path: a file of a kind in `READERS`, or a folder of images. Text and idx files may be gzipped.
       reading: how it is read.
       again: whether `reading` belongs to a run and these are new data for it. Then labels may be absent, and settings
         for other kinds of files are ignored.
@@ -443,7 +454,7 @@ def from_csv(path: Path, reading: Reading, again: bool) -> Source:
     A table of numbers is read as it is. One with words or missing cells is a mixed table, and so is any table for which
     you give a schema or a part of one.
     """
-    if reading.table is not None or reading.given() & SCHEMA:
+    if reading.is_mixed:
         return from_mixed_table(path, reading, again)
     only_numbers = again or reading.image_shape is not None
     try:
@@ -533,7 +544,7 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = F
 
 def from_parquet(path: Path, reading: Reading, again: bool) -> Source:
     """Read a Parquet file like a DataFrame, see `from_frame`."""
-    if reading.table is not None or reading.given() & SCHEMA:
+    if reading.is_mixed:
         return from_mixed_table(path, reading, again)
     return from_frame(load_parquet(path), reading, path, again)
 
@@ -547,7 +558,7 @@ def from_frame(frame: DataFrame, reading: Reading, path: Path | None = None, aga
       path: the file that it comes from, if there is one.
       again: whether these are new data for a run. Then the column of labels may be absent.
     """
-    if reading.given() & SCHEMA or reading.table is not None:
+    if reading.is_mixed:
         return from_mixed_table(path or frame, reading, again)
     name = "table" if path is None else str(path)
     names, label_column = list(map(str, frame.columns)), reading.label_column
