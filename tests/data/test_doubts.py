@@ -54,6 +54,14 @@ class TestPlaceholders:
         (found,) = Doubt.find(table(x))
         assert "in 1 of the elements ('9')" in found.text
 
+    def test_images_in_the_rows_of_a_table_have_no_missing_cells(self, rng: np.random.Generator) -> None:
+        x = rng.normal(20.0, 2.0, size=(400, 2, 2, 1))
+        x[:30, 0, 1] = -999.0
+        reading = Reading(columns=("a", "b", "c", "d"), image_shape="2x2")
+        (found,) = find_placeholders(Dataset("some", "", Split(x), Split(x[:2]), Split(x[:2]), reading))
+        assert "in 1 of the elements ('b')" in found.text
+        assert found.text.endswith("remove those rows or fill them in.")
+
     @pytest.mark.parametrize(
         "x",
         [

@@ -162,7 +162,7 @@ def find_placeholders(raw: Dataset) -> Iterator[Doubt]:
             listed = list_names([repr(feature_name(raw.reading.columns, place)) for place in places])
             text = f"{sign * value:g} occurs up to {most:,} times in {len(places):,} of the"
             setting, kind, remedy = "dataset", "elements", "remove those rows or fill them in"
-            if raw.reading.columns:
+            if raw.reading.columns and raw.reading.image_shape is None:
                 setting, kind, remedy = "missing", "columns", f"set `missing={sign * value:g}`"
             rest = f"{kind} ({listed}), far from their other values. If it marks missing values, {remedy}."
             yield Doubt(setting, f"{text} {rest}")

@@ -93,6 +93,13 @@ class TestTables:
         assert missing.sum(axis=0).tolist() == [1]
         assert data.profile.columns[0].missing == pytest.approx(1 / 12)
 
+    @pytest.mark.parametrize("settings", [{"missing": "-1"}, {"column": "a=count"}])
+    def test_rows_of_images_have_no_kinds_of_columns(self, settings: dict[str, str], tmp_path: Path) -> None:
+        (tmp_path / "t.csv").write_text("a,b,c,d\n" + "1,2,3,4\n5,6,7,-1\n" * 12)
+        (name,) = settings
+        with pytest.raises(UsageError, match=f"`{name}` has no effect on rows that are images[.] Leave out `{name}` "):
+            load(str(tmp_path / "t.csv"), image_shape="2x2", **settings)
+
 
 class TestFolders:
     """Folders of images as data sets."""

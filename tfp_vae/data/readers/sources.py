@@ -511,7 +511,13 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = F
       source: a file or a DataFrame.
       reading: how it is read. With `table`, the schema is known and the other settings have no effect.
       again: whether these are new data for a run, whose first line may differ.
+
+    Raises:
+      UsageError: the rows are to be images.
     """
+    if reading.image_shape is not None:
+        setting = min(reading.given() & (SCHEMA | {"table"}))
+        raise UsageError(f"`{setting}` has no effect on rows that are images. Leave out `{setting}` or `image_shape`.")
     known, label = reading.table, reading.label_column
     if known is not None:
         table = read_table(source, overrides=Overrides(header="auto" if again else known.header), schema=known)
