@@ -142,6 +142,7 @@ def test_a_parquet_file_gives_the_numbers_of_its_csv_file(here: Path) -> None:
     frame.to_parquet("t.parquet")
     write_people(Path("people.csv"))
     np.testing.assert_array_equal(read("t.parquet").train.x, read("people.csv").train.x)
+    assert read("t.parquet").train.lines is None
     draw = np.random.default_rng(0)
     numbers = pd.DataFrame({"x": draw.normal(size=60), "n": draw.poisson(9, 60), "y": np.arange(60) % 2})
     numbers.to_parquet("n.parquet")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data.schema import read_table
+from tfp_vae.data.schema import Overrides, read_table
 from tfp_vae.data.schema.frames import frame_cells, load_parquet
 
 FRAME = pd.DataFrame(
@@ -78,6 +78,12 @@ def test_category_keeps_a_word_that_marks_missing_cells_elsewhere() -> None:
     assert table.schema["code"].levels == ("DE", "NA")
     assert np.isnan(table.values[:, 0]).tolist() == [False, False, True, False]
     np.testing.assert_array_equal(read_table(frame, schema=table.schema).values, table.values)
+
+
+def test_a_cell_that_does_not_fit_is_named_by_its_row() -> None:
+    frame = pd.DataFrame({"x": [*"12345", "old"], "y": [0.5, 1.5, 4, 2, 6, 7]})
+    with pytest.raises(DataError, match=r"column 'x': expected whole .* found 'old' \(row 6\)"):
+        read_table(frame, overrides=Overrides(column={"x": "count"}))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "Float64"])

@@ -543,7 +543,7 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = F
         label = cells.names[tables.find_column(cells.names, label, cells.source)]
         y = tables.labels_from_text([text.strip() for text in cells.column(label)])
     ids = {name: np.array(column.tolist(), np.str_) for name, column in table.ids.items()}
-    examples = Examples(values, y, lines=table.lines if isinstance(source, Path) else None, ids=ids)
+    examples = Examples(values, y, lines=table.lines_of_text, ids=ids)
     found = {"table": schema, "columns": schema.names, "label_column": label, "header": schema.header}
     return Source({WHOLE: examples}, reading.model_copy(update=found))
 

@@ -35,10 +35,11 @@ class Cells(NamedTuple):
     source: the table's name in messages.
     names: the names of its columns.
     columns: the texts of each column, [N] each, unchanged.
-    lines: the line of each row in the file [N], or its row counted from 1.
+    lines: the line of each row in the file [N], or its row in a DataFrame, counted from 1.
     hints: settings of columns that the source itself knows, such as the levels of a DataFrame's category.
     header: whether the first line of the file names the columns.
     delimiter: the mark between the cells of a file.
+    unit: whether `lines` counts lines or rows.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Cells(NamedTuple):
     hints: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     header: Literal["yes", "no"] = "yes"
     delimiter: str = ","
+    unit: Literal["line", "row"] = "line"
 
     def column(self, name: str) -> np.ndarray:
         """Return the texts of a column."""

@@ -53,7 +53,7 @@ def frame_cells(frame: DataFrame, source: str = "table") -> Cells:
         columns.append(texts)
         if hint:
             hints[name] = hint
-    return Cells(source, names, tuple(columns), np.arange(1, len(frame) + 1), hints)
+    return Cells(source, names, tuple(columns), np.arange(1, len(frame) + 1), hints, unit="row")
 
 
 def refuse_infinite(series: Series, name: str, source: str) -> None:

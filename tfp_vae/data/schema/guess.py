@@ -287,7 +287,7 @@ def with_range(column: Column, found: Distinct, cells: Cells, problems: dict[str
     if not column.is_modelled:
         return column, Tally(np.empty(0), np.empty(0))
     values = column.numbers(found.texts)
-    for problem in misfits(column, found, values, cells.lines):
+    for problem in misfits(column, found, values, cells):
         problems[column.name] = problem
     if column.kind not in LEVEL_KINDS and np.isfinite(values).any():
         column = column.model_copy(update={"low": float(np.nanmin(values)), "high": float(np.nanmax(values))})

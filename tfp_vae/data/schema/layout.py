@@ -109,7 +109,7 @@ class Schema(BaseRecord):
             found = column.distinct(cells.column(column.name))
             numbers = column.numbers(found.texts)
             values[:, place] = found.spread(numbers)
-            problems.extend(misfits(column, found, numbers, cells.lines))
+            problems.extend(misfits(column, found, numbers, cells))
         if problems:
             is_cells = any(problem.startswith("column") for problem in problems)
             remedy = "Correct these cells, or change the schema." if is_cells else "Add them. Their cells may be empty."
@@ -195,19 +195,19 @@ class Schema(BaseRecord):
         return cls.from_toml(text, str(path))
 
 
-def misfits(column: Column, found: Distinct, numbers: np.ndarray, lines: np.ndarray) -> list[str]:
+def misfits(column: Column, found: Distinct, numbers: np.ndarray, cells: Cells) -> list[str]:
     """Return the problem of a column with texts that it cannot hold, or nothing if it holds all.
 
     Args:
       column: the column.
       found: its texts.
       numbers: the number of each text, or NaN.
-      lines: the line of each row.
+      cells: the table, for the line of each row.
     """
     wrong = found.first_rows(np.isnan(numbers))
     if not wrong:
         return []
-    shown = [f"{cut(text, 40)!r} (line {lines[row]})" for text, row in wrong.items()]
+    shown = [f"{cut(text, 40)!r} ({cells.unit} {cells.lines[row]})" for text, row in wrong.items()]
     expected = f"one of {list_names(column.levels)}" if column.levels else KINDS[column.kind]
     expected = f"dates such as {date_text(0.0, column.format)}" if column.format else expected
     return [f"column {column.name!r}: expected {expected}, found {list_names(shown)}"]

@@ -38,7 +38,7 @@ class Table(NamedTuple):
     schema: the kind of each column.
     values: the numbers of the C modelled columns, float64 [N, C]. Missing cells are NaN.
     ids: the columns that identify the rows, texts [N] each, by name.
-    lines: the line of each row in its file [N], or its row in a DataFrame, counted from 1.
+    lines: the line of each row in a file of text [N], or its row in another table, counted from 1.
     cells: the original texts of all columns.
     """
 
@@ -47,6 +47,11 @@ class Table(NamedTuple):
     ids: Mapping[str, np.ndarray]
     lines: np.ndarray
     cells: Cells
+
+    @property
+    def lines_of_text(self) -> np.ndarray | None:
+        """The line of each row if the table is a file of text, or None."""
+        return self.lines if self.cells.unit == "line" else None
 
 
 @check_keywords

@@ -71,7 +71,8 @@ def read_holes(config: RunConfig, path: str) -> Table:
             "with a `schema`."
         )
     table = read_table(user_path(path), schema=schema)
-    scaled = Split(np.asarray(SCALINGS.build(config.data.scaling)(table.values)), lines=table.lines, ids=table.ids)
+    x = np.asarray(SCALINGS.build(config.data.scaling)(table.values))
+    scaled = Split(x, lines=table.lines_of_text, ids=table.ids)
     remedy = "Correct the cell, or empty it, and it is filled in."
     check_split(path, scaled, config.model.support(config.data.event_shape), remedy)
     return table
