@@ -79,9 +79,6 @@ BACKGROUND = 1 / 3
 LARGE_BACKGROUND = 3 / 4
 """The same for larger images, because many large photos have a black background."""
 
-ENDS = (np.fmin, np.fmax)
-"""The functions that find the least and the greatest value and ignore missing ones."""
-
 MOST_ENDS = 65_536
 """Ends are found for examples of at most this many values."""
 
@@ -346,17 +343,17 @@ def profile_table(parts: Mapping[str, np.ndarray], schema: Schema) -> Profile:
       schema: the columns.
     """
     splits = {name: observed_facts(x) for name, x in parts.items() if len(x)}
-    rows, missing = sum(map(len, parts.values())), sum(np.isnan(x).sum(axis=0) for x in parts.values())
-    described = zip(
-        schema.modelled, parts["train"].T, np.broadcast_to(missing / rows, len(schema.modelled)), strict=True
-    )
-    columns = tuple(column_facts(column, values, float(share)) for column, values, share in described)
+    missing = np.sum([np.isnan(x).sum(axis=0) for x in parts.values()], axis=0)
+    shares = missing / sum(map(len, parts.values()))
+    described = zip(schema.modelled, parts["train"].T, shares.tolist(), strict=True)
+    columns = tuple(column_facts(*each) for each in described)
     return Profile((len(columns),), splits, frozenset(x.dtype for x in parts.values()), columns)
 
 
 def observed_facts(x: np.ndarray) -> Facts:
     """Return the facts about the observed cells of rows x [N, C]. A column without any counts as zero."""
-    low, high = (np.nan_to_num(end.reduce(x, axis=0), nan=0.0, posinf=np.inf, neginf=-np.inf) for end in ENDS)
+    ends = np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)  # which ignore missing cells
+    low, high = (np.nan_to_num(end, nan=0.0, posinf=np.inf, neginf=-np.inf) for end in ends)
     return Facts(len(x), low, high, whole=False, values=None)
 
 
@@ -375,7 +372,7 @@ def column_facts(column: Column, values: np.ndarray, missing: float) -> ColumnFa
     deviation = unit * float((seen / unit).std()) if len(seen) and seen.min() < seen.max() else 1.0
     is_positive = len(seen) and seen.min() > 0
     centre = float(np.exp(np.log(seen).mean())) if is_positive else 1.0
-    return ColumnFacts(column.name, column.kind, len(column.levels or ()), mean, deviation or 1.0, centre, missing)
+    return ColumnFacts(column.name, column.kind, len(column.levels), mean, deviation or 1.0, centre, missing)
 
 
 def array_facts(x: np.ndarray) -> Facts:

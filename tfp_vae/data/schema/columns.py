@@ -60,7 +60,7 @@ class Column(BaseRecord):
     padded: whether every number has all of the decimals, and every day and month two digits.
     decimal: the decimal mark.
     thousands: the separator between groups of three digits.
-    missing: texts that mark missing cells, in addition to an empty cell, NA, NaN, null, none and a question mark.
+    missing: texts that mark missing cells, in addition to `cells.MARKERS`, such as an empty cell, NA and NaN.
     low, high: the least and the greatest number, to which decoded numbers are clipped.
     share_missing: the share of missing cells.
     suspicious: numbers that may mark missing cells.
