@@ -101,19 +101,18 @@ class Schema(BaseRecord):
         Raises:
           DataError: columns are absent, or cells do not fit their columns. One error lists all problems.
         """
-        problems = [f"there is no column {name!r}" for name in self.names if name not in cells.names]
-        values = np.full((len(cells.lines), len(self.modelled)), np.nan)
+        absent = [f"there is no column {name!r}" for name in self.names if name not in cells.names]
+        values, wrong = np.full((len(cells.lines), len(self.modelled)), np.nan), list[str]()
         for place, column in enumerate(self.modelled):
             if column.name not in cells.names:
                 continue
             found = column.distinct(cells.column(column.name))
             numbers = column.numbers(found.texts)
             values[:, place] = found.spread(numbers)
-            problems.extend(misfits(column, found, numbers, cells))
-        if problems:
-            is_cells = any(problem.startswith("column") for problem in problems)
-            remedy = "Correct these cells, or change the schema." if is_cells else "Add them. Their cells may be empty."
-            raise list_problems(cells.source, problems, remedy)
+            wrong.extend(misfits(column, found, numbers, cells))
+        if absent or wrong:
+            remedy = "Correct these cells, or change the schema." if wrong else "Add them. Their cells may be empty."
+            raise list_problems(cells.source, [*absent, *wrong], remedy)
         return values
 
     def decode(self, values: np.ndarray) -> dict[str, np.ndarray]:
