@@ -93,6 +93,15 @@ class TestTables:
         assert missing.sum(axis=0).tolist() == [1]
         assert data.profile.columns[0].missing == pytest.approx(1 / 12)
 
+    def test_warns_of_rows_of_a_mixed_table_without_a_label(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        text = "size,kind,city\n" + "".join(f"{i}.5,{'ab'[i % 2]},{'xy'[i // 5 % 2]}\n" for i in range(20))
+        (tmp_path / "t.csv").write_text(text.replace("3.5,b,", "3.5,,"))
+        data = load(str(tmp_path / "t.csv"), label_column="kind")
+        assert {*data.train.y, *data.validation.y, *data.test.y} == {"a", "b", ""}
+        assert "2 rows have no label, the first on line 5. Such rows form a class of their own" in caplog.text
+
     @pytest.mark.parametrize("settings", [{"missing": "-1"}, {"column": "a=count"}])
     def test_rows_of_images_have_no_kinds_of_columns(self, settings: dict[str, str], tmp_path: Path) -> None:
         (tmp_path / "t.csv").write_text("a,b,c,d\n" + "1,2,3,4\n5,6,7,-1\n" * 12)

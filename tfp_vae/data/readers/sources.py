@@ -31,7 +31,7 @@ from tfp_vae.data.readers.images import Background, Channels, SplitFolders
 from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
 from tfp_vae.data.readers.tables import Header
 from tfp_vae.data.readers.words import WordsFound
-from tfp_vae.data.schema.cells import ProblemsFound
+from tfp_vae.data.schema.cells import Cells, ProblemsFound
 from tfp_vae.data.schema.columns import Column as SchemaColumn
 from tfp_vae.data.schema.frames import load_parquet
 from tfp_vae.data.schema.guess import Overrides, split_kinds
@@ -541,11 +541,21 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = F
     y = None
     if label is not None and (known is None or label in cells.names):
         label = cells.names[tables.find_column(cells.names, label, cells.source)]
-        y = tables.labels_from_text([text.strip() for text in cells.column(label)])
+        y = read_labels(cells, label)
     ids = {name: np.array(column.tolist(), np.str_) for name, column in table.ids.items()}
     examples = Examples(values, y, lines=table.lines_of_text, ids=ids)
     found = {"table": schema, "columns": schema.names, "label_column": label, "header": schema.header}
     return Source({WHOLE: examples}, reading.model_copy(update=found))
+
+
+def read_labels(cells: Cells, name: str) -> np.ndarray:
+    """Return the labels [N] in a column of a mixed table, with a warning if some are missing."""
+    texts = [text.strip() for text in cells.column(name)]
+    place = "on line" if cells.unit == "line" else "in row"
+    tables.warn_about_labels(
+        cells.source, [f"{place} {cells.lines[row]}" for row, text in enumerate(texts) if not text]
+    )
+    return tables.labels_from_text(texts)
 
 
 def from_parquet(path: Path, reading: Reading, again: bool) -> Source:
