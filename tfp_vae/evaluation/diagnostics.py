@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import final
 
 import numpy as np
-from scipy import special
+import scipy  # its submodules load when they are first used, so that `--help` stays fast
 
 from tfp_vae.core.registry import check_keywords
 
@@ -85,7 +85,7 @@ def mean_interval(mean: float, error: float, bias: float) -> tuple[float, float]
     mean_interval(-90.0, 0.1, 0.05)  # (-90.16, -89.74)
     ```
     """
-    reach = float(special.ndtri((1 + COVERAGE) / 2)) * error
+    reach = float(scipy.special.ndtri((1 + COVERAGE) / 2)) * error
     return mean - reach, mean + 2 * bias + reach
 
 
@@ -287,7 +287,7 @@ def tail_bounds(log_tail: np.ndarray, log_w: np.ndarray, log_w2: np.ndarray, sam
     total = np.exp(np.minimum(middle, 50))
     body_squares = np.maximum(np.exp(log_w2 - 2 * log_w) - (shares**2).sum(axis=0), 0)
     squares = (body_squares + (total - body) ** 2 / count) / total**2
-    reach = special.ndtri(EACH_SIDE) * np.sqrt(np.maximum(squares - 1 / samples, 0))
+    reach = scipy.special.ndtri(EACH_SIDE) * np.sqrt(np.maximum(squares - 1 / samples, 0))
     return np.stack([middle - np.hypot(middle - low, reach), middle + np.hypot(high - middle, reach)])
 
 
@@ -299,7 +299,7 @@ def log_tail_mean(scale: np.ndarray, shape: np.ndarray) -> np.ndarray:
     E[e^Y] = int_0^1 exp(b (1 - v^a)) dv = e^b b^(-1/a) Gamma(1/a + 1) P(1/a, b).
     """
     end = scale / shape
-    log_gamma = special.gammaln(1 / shape + 1) + np.log(special.gammainc(1 / shape, end))
+    log_gamma = scipy.special.gammaln(1 / shape + 1) + np.log(scipy.special.gammainc(1 / shape, end))
     return np.asarray(end - np.log(end) / shape + log_gamma)
 
 
@@ -516,7 +516,7 @@ class Tally:
         It extends to both the interval from the tail of the weights and that of a t distribution with the error of the
         groups. The tail covers large weights that are missing from the sample, the groups a few that are in it.
         """
-        reach = special.stdtrit(max(1, len(self._groups) - 1), EACH_SIDE) * self.spread
+        reach = scipy.special.stdtrit(max(1, len(self._groups) - 1), EACH_SIDE) * self.spread
         low, high = -reach, reach
         if len(self._tail) > SHORTEST_TAIL:
             from_tail = tail_bounds(self._tail, self._log_w, self._log_w2, self._taken)
