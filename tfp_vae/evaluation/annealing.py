@@ -9,7 +9,6 @@ prior.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import NamedTuple, final
 
 import numpy as np
@@ -21,7 +20,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.evaluation.diagnostics import group_error
-from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
+from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks, in_batches
 from tfp_vae.evaluation.importance import DECODED_VALUES, Progress, slices
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
@@ -157,7 +156,7 @@ def annealed_log_likelihood(
         lambda rows: annealer.lower_bound(x[rows], fold(seed, rows.start)),
         lambda done: progress(transitions(done, steps, chains)),
         blocks,
-        "annealing",
+        f"annealing, {annealer.batch_size} at once",  # the size of batches changes the draws
     )
     return Annealed(*columns)
 
@@ -214,45 +213,9 @@ def sandwich(
         both_bounds,
         lambda done: progress(transitions(done, steps, chains, both_ways=True)),
         blocks,
-        "both ways",
+        f"both ways, {annealer.batch_size} at once",
     )
     return Sandwich(*columns)
-
-
-def in_batches(
-    count: int,
-    size: int,
-    compute: Callable[[slice], Sequence[np.ndarray]],
-    skipped: Progress,
-    blocks: Blocks,
-    stage: str,
-) -> list[np.ndarray]:
-    """Return the columns that `compute` gives for all batches of `count` examples. It skips those that are finished.
-
-    Args:
-      count: number of examples.
-      size: examples at once.
-      compute: returns the columns of one batch.
-      skipped: called with the number of examples that are finished already.
-      blocks: the place of finished batches.
-      stage: their name there. Batches of another size have another name.
-
-    Raises:
-      UsageError: no example.
-    """
-    if count < 1:
-        raise UsageError("expected at least one example, found none.")
-    stage = f"{stage}, {size} at once"
-    done = blocks.finished(stage)
-    first = len(done[0]) if done else 0
-    parts: list[Sequence[np.ndarray]] = [done] if done else []
-    if first:
-        skipped(first)
-    for rows in slices(count, size):
-        if rows.start >= first:
-            parts.append(compute(rows))
-            blocks.keep(stage, parts[-1])
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def transitions(examples: int, steps: int, chains: int, *, both_ways: bool = False) -> int:

@@ -31,7 +31,7 @@ from tfp_vae.evaluation.diagnostics import (
     mean_interval,
     standard_error,
 )
-from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
+from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks, in_batches
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Refinement
 from tfp_vae.evaluation.proposals.base import Joint, Proposal
 from tfp_vae.model.compilation import compile_for
@@ -370,23 +370,19 @@ class Estimator:
         """
         x = np.asarray(self._vae.examples(x, "Importance sampling"))
         rows = np.arange(len(x)) if rows is None else rows
-        if len(rows) < 1:
-            raise UsageError("expected at least one example, found none.")
         places = np.arange(len(x)) if places is None else places
         size = min(self._batch_size, len(x))
 
         def run(sampler: _Sampler, stage: str, rows: np.ndarray, seed: Seed) -> Estimates:
-            done = blocks.finished(stage)
-            first, parts = len(done[0]) if done else 0, [done] if done else []
-            if first:
-                progress(first * sampler.iw_samples)
-            for part in slices(len(rows) - first, size):
-                batch = rows[np.minimum(first + part.start + np.arange(size), len(rows) - 1)]  # pads the last one
+            def compute(part: slice) -> list[np.ndarray]:
+                batch = rows[np.minimum(part.start + np.arange(size), len(rows) - 1)]  # pads the last one
                 live = part.stop - part.start
                 estimates = sampler(x[batch], places[batch].astype(np.int32), seed, live, progress)
-                parts.append([column[:live] for column in estimates])
-                blocks.keep(stage, parts[-1])
-            columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+                return [column[:live] for column in estimates]
+
+            columns = in_batches(
+                len(rows), size, compute, lambda done: progress(done * sampler.iw_samples), blocks, stage
+            )
             return Estimates(*(each if each.dtype == bool else each.astype(np.float64) for each in columns))
 
         if not self._refinement.pilot_samples:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.blocks import MemoryBlocks
 from tests.helpers.oracles import LinearGaussian
-from tfp_vae.evaluation.effort.blocks import NO_BLOCKS
+from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, in_batches
 from tfp_vae.evaluation.importance import Estimator
 
 
@@ -22,6 +22,22 @@ def test_parts_of_an_evaluation_have_stages_of_their_own() -> None:
 def test_nothing_is_kept_by_default() -> None:
     NO_BLOCKS.within("part").keep("samples", [np.arange(3)])
     assert NO_BLOCKS.within("part").finished("samples") == []
+
+
+def test_batches_continue_after_those_that_are_finished() -> None:
+    blocks, computed, skipped = MemoryBlocks(), list[slice](), list[int]()
+    blocks.keep("stage", [np.arange(4), np.zeros([4, 2])])
+
+    def compute(rows: slice) -> list[np.ndarray]:
+        computed.append(rows)
+        return [np.arange(rows.start, rows.stop), np.ones([rows.stop - rows.start, 2])]
+
+    for _ in range(2):
+        first, second = in_batches(9, 2, compute, skipped.append, blocks, "stage")
+        np.testing.assert_array_equal(first, np.arange(9))
+        np.testing.assert_array_equal(second[:, 0], [0, 0, 0, 0, 1, 1, 1, 1, 1])
+    assert computed == [slice(4, 6), slice(6, 8), slice(8, 9)]
+    assert skipped == [4, 9]
 
 
 def test_interrupted_estimate_goes_on_after_the_last_batch(linear: LinearGaussian) -> None:

@@ -1,19 +1,21 @@
 """Finished parts of an evaluation, kept so that an interrupted one can continue.
 
 An evaluation consists of stages, such as the samples of each proposal, and a stage works through its examples in
-order. After each batch it passes the results to `Blocks.keep`. Before it begins, it asks for those that are there
-already. This module stores nothing itself: `runs.folder.unfinished` keeps blocks in a run.
+order. `in_batches` passes the results of each batch to `Blocks.keep`, and begins after those that are there already.
+This module stores nothing itself: `runs.folder.unfinished` keeps blocks in a run.
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
 
-__all__ = ["NO_BLOCKS", "Blocks"]
+from tfp_vae.core.errors import UsageError
+
+__all__ = ["NO_BLOCKS", "Blocks", "in_batches"]
 
 
 class Blocks(abc.ABC):
@@ -64,3 +66,37 @@ class _Nothing(Blocks):
 
 NO_BLOCKS = _Nothing()
 """For an evaluation that starts over after an interrupt."""
+
+
+def in_batches(
+    count: int,
+    size: int,
+    compute: Callable[[slice], Sequence[np.ndarray]],
+    skipped: Callable[[int], None],
+    blocks: Blocks,
+    stage: str,
+) -> list[np.ndarray]:
+    """Return the columns that `compute` gives for all batches of `count` examples. It skips those that are finished.
+
+    Args:
+      count: number of examples.
+      size: examples at once.
+      compute: returns the columns of one batch.
+      skipped: called with the number of examples that are finished already, if there are any.
+      blocks: the place of finished batches.
+      stage: their name there.
+
+    Raises:
+      UsageError: no example.
+    """
+    if count < 1:
+        raise UsageError("expected at least one example, found none.")
+    done = blocks.finished(stage)
+    first = len(done[0]) if done else 0
+    parts: list[Sequence[np.ndarray]] = [done] if done else []
+    if first:
+        skipped(first)
+    for start in range(first, count, size):
+        parts.append(compute(slice(start, min(start + size, count))))
+        blocks.keep(stage, parts[-1])
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
