@@ -153,23 +153,16 @@ class Estimates(NamedTuple):
         return np.where(self.known, self.shortfall, math.nan)
 
     @staticmethod
-    def join(parts: Sequence[tuple[np.ndarray, Estimates]]) -> Estimates:
-        """Return the estimates of N examples from parts, each for the examples at which its mask, bool [N], is true."""
-        count, first = len(parts[0][0]), parts[0][1]
-        found = Estimates(*(np.zeros((count, *column.shape[1:]), column.dtype) for column in first))
-        for mask, part in parts:
-            found = found.replace_rows(np.flatnonzero(mask), part)
+    def join(count: int, parts: Sequence[tuple[np.ndarray, Estimates]]) -> Estimates:
+        """Return the estimates of N examples from the estimates of some of them, given with their indices [M].
+
+        If several parts have the same example, its estimate is that of the last one.
+        """
+        found = Estimates(*(np.zeros((count, *column.shape[1:]), column.dtype) for column in parts[0][1]))
+        for rows, part in parts:
+            for column, values in zip(found, part, strict=True):
+                column[rows] = values
         return found
-
-    def replace_rows(self, rows: np.ndarray, part: Estimates) -> Estimates:
-        """Return these estimates with those of some rows [M] replaced by `part`, the estimates of M examples."""
-
-        def replace(column: np.ndarray, values: np.ndarray) -> np.ndarray:
-            column = column.copy()
-            column[rows] = values
-            return column
-
-        return Estimates(*map(replace, self, part))
 
     def rescale(self, log_scale: float) -> Estimates:
         """Return the estimates of values x = a y + b, given those of y and log_scale = sum_i log |a_i|, in nats.
@@ -389,9 +382,12 @@ class Estimator:
             return run(self._sampler, "samples", rows, seed)
         pilot = run(self._pilot, "pilot", rows, fold(seed, PILOT))
         chosen = self._refinement.is_needed(pilot.reach, self._sampler.iw_samples)
-        stages = (self._unrefined, "unrefined", ~chosen), (self._sampler, "refined", chosen)
-        parts = [(which, run(sampler, name, rows[which], seed)) for sampler, name, which in stages if which.any()]
-        return Estimates.join(parts)
+        stages = (
+            (self._unrefined, "unrefined", np.flatnonzero(~chosen)),
+            (self._sampler, "refined", np.flatnonzero(chosen)),
+        )
+        parts = [(which, run(sampler, name, rows[which], seed)) for sampler, name, which in stages if len(which)]
+        return Estimates.join(len(rows), parts)
 
 
 def slices(count: int, size: int) -> Iterator[slice]:

@@ -296,16 +296,16 @@ class _Search:
         self._estimate, self._rungs, self._accuracy = estimate, rungs, accuracy
         self._efforts = [Effort(rung.refine, size) for rung in rungs for size in sizes_up_to(rung.most_samples)]
         self._open, self._last = np.ones(count, bool), np.zeros(count, int)
-        self._found: Estimates | None = None
+        self._parts: list[tuple[np.ndarray, Estimates]] = []
 
     def run(self) -> Settled:
         """Return the result after as many proposals as it takes."""
         for i in range(len(self._rungs)):
             if self._open.any():
                 self._climb(i)
-        if self._found is None:
+        if not self._parts:
             raise UsageError("expected at least one example, found none.")
-        return Settled(self._found, tuple(self._efforts), self._last, self._accuracy)
+        return Settled(Estimates.join(len(self._open), self._parts), tuple(self._efforts), self._last, self._accuracy)
 
     def _climb(self, i: int) -> None:
         """Take pilot samples of the open examples with proposal i, then as many samples as each needs.
@@ -321,14 +321,9 @@ class _Search:
         for size in sizes_up_to(most):
             rows = np.flatnonzero(self._open & (np.minimum(needed, limit) <= size))
             if len(rows):
-                part = self._estimate(Effort(refine, size), rows, f"{size:,} samples", i, size)
-                self._record(Effort(refine, size), rows, part)
+                effort = Effort(refine, size)
+                part = self._estimate(effort, rows, f"{size:,} samples", i, size)
+                self._parts.append((rows, part))
+                self._last[rows] = self._efforts.index(effort)
+                self._open[rows] = ~is_within(part, self._accuracy)
                 needed[rows] = samples_for(part.reach, size, self._accuracy)
-
-    def _record(self, effort: Effort, rows: np.ndarray, part: Estimates) -> None:
-        """Take over the estimates of some rows."""
-        if self._found is None:
-            self._found = Estimates.join([(np.isin(np.arange(len(self._open)), rows), part)])
-        self._found = self._found.replace_rows(rows, part)
-        self._last[rows] = self._efforts.index(effort)
-        self._open[rows] = ~is_within(part, self._accuracy)
