@@ -114,6 +114,8 @@ def test_typical_scores_need_a_row() -> None:
         typical_scores(VAE, np.zeros([0, MODEL.full.size]))
     with pytest.raises(UsageError, match="`rows` must be at least 1, found 0"):
         typical_scores(VAE, np.zeros([1, MODEL.full.size]), rows=0)
+    with pytest.raises(UsageError, match="typical_scores: vae"):
+        typical_scores(None, np.zeros([1, MODEL.full.size]))  # type: ignore[arg-type]
 
 
 def small_vae(columns: dict[str, str], params: list[float]) -> tv.VAE:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast, final
 import numpy as np
 
 from tfp_vae.core.batch import Batch
-from tfp_vae.core.errors import UsageError, check_counts, require
+from tfp_vae.core.errors import check_counts, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords, record
@@ -17,8 +17,7 @@ from tfp_vae.core.seeds import Seed, fold, seed_for_evaluation
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import Progress
-from tfp_vae.evaluation.imputation.expectations import require_columns
-from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study, default_batch_size
+from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study, default_batch_size, rows_of
 from tfp_vae.evaluation.imputation.weights import Weights
 from tfp_vae.evaluation.proposals import Refinement, full_name
 from tfp_vae.model.vae import VAE
@@ -125,11 +124,8 @@ def score_columns(
       Gelfand, Dey and Chang (1992), Model determination using predictive distributions, for the weights without a cell.
     """
     require(VAE, vae, "score_columns: vae")
-    require_columns(vae.decoder.likelihood, "A score for each column")
     check_counts(iw_samples=iw_samples, batch_size=batch_size)
-    x = np.asarray(vae.examples(x, "A score for each column"), np.float64)  # whole numbers have no NaN
-    if len(x) < 1:
-        raise UsageError("expected at least one row, found none.")
+    x = rows_of(vae, x, "A score for each column")
     seed = seed_for_evaluation(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(
@@ -196,14 +192,12 @@ def typical_scores(
     Raises:
       UsageError: another likelihood, or no row.
     """
-    likelihood = require_columns(vae.decoder.likelihood, "A score for each column")
+    require(VAE, vae, "typical_scores: vae")
     check_counts(rows=rows)
-    holes = np.isnan(vae.examples(x, "A score for each column"))
-    if len(holes) < 1:
-        raise UsageError("expected at least one row, found none.")
+    holes = np.isnan(rows_of(vae, x, "A score for each column"))
     seed = seed_for_evaluation(seed)
     generated = vae.sample(rows, seed=fold(seed, GENERATED)).numpy()
-    hidden = holes[np.arange(rows) % len(holes)] | ~likelihood.support.contains(generated)
+    hidden = holes[np.arange(rows) % len(holes)] | ~vae.decoder.likelihood.support.contains(generated)
     generated = np.where(hidden, math.nan, generated)
     found = score_columns(vae, generated, iw_samples=iw_samples, seed=seed, refine=refine, execution=execution)
     return column_medians(found.values)

@@ -68,10 +68,14 @@ def require_columns(likelihood: Likelihood, what: str) -> Columns:
     )
 
 
-def blocks(likelihood: Columns) -> list[Block]:
-    """Return the columns by likelihood, in the order of the parts of p(x|z)."""
+def blocks(likelihood: Likelihood) -> list[Block]:
+    """Return the columns of a table by likelihood, in the order of the parts of p(x|z).
+
+    Raises:
+      UsageError: the likelihood is not `Columns`.
+    """
     found, start = [], 0
-    for places, family in likelihood.groups:
+    for places, family in require_columns(likelihood, "Imputation").groups:
         levels = family.count if isinstance(family, LevelLikelihood) else 0
         size = len(places) * max(1, levels)
         ordered, binary = not isinstance(family, Categorical), not levels and family.support is BINARY

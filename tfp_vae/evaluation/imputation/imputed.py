@@ -18,8 +18,8 @@ from tfp_vae.core.seeds import Seed, fold, fold_each, seed_for_evaluation
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import TILE, Progress, slices
-from tfp_vae.evaluation.imputation.expectations import blocks, expectations, require_columns
-from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study
+from tfp_vae.evaluation.imputation.expectations import blocks, expectations
+from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study, rows_of
 from tfp_vae.evaluation.imputation.weights import Moments, Slots, Weights
 from tfp_vae.evaluation.proposals import Refinement, full_name
 from tfp_vae.model.compilation import compile_for
@@ -101,7 +101,7 @@ class Imputed:
         self.ess[rows] = sums.weights.ess[: len(rows)]
         averages = sums.moments.average(sums.weights)
         errors, deviations = sums.moments.error(sums.weights), sums.moments.deviation(sums.weights)
-        for block in blocks(require_columns(vae.decoder.likelihood, "Imputation")):
+        for block in blocks(vae.decoder.likelihood):
             best, probability = block.best(averages)
             self._enter(self.values, rows, block.places, best)
             self._enter(self.probability, rows, block.places, probability)
@@ -116,7 +116,7 @@ class Imputed:
         if self.interval is None:
             return
         ends = np.quantile(x, [(1 - self.interval) / 2, (1 + self.interval) / 2], axis=0, method="inverted_cdf")
-        for block in blocks(require_columns(vae.decoder.likelihood, "Imputation")):
+        for block in blocks(vae.decoder.likelihood):
             if not block.binary and (block.ordered or not block.levels):
                 self._enter(self.low, rows, block.places, ends[0][:, block.places])
                 self._enter(self.high, rows, block.places, ends[1][:, block.places])
@@ -199,10 +199,7 @@ def impute(
     """
     require(VAE, vae, "impute: vae")
     check_draws(draws, interval)
-    require_columns(vae.decoder.likelihood, "Imputation")
-    x = np.asarray(vae.examples(x, "Imputation"), np.float64)
-    if len(x) < 1:
-        raise UsageError("expected at least one row, found none.")
+    x = rows_of(vae, x, "Imputation")
     result = Imputed.unfilled(x, draws, iw_samples, interval, full_name(refine))
     rows = np.flatnonzero(result.missing.any(axis=1))
     count = max(draws, 0 if interval is None else INTERVAL_DRAWS)
@@ -251,7 +248,7 @@ class Imputation(Study[ImputationSums]):
 
     def empty(self, vae: VAE, rows: int) -> ImputationSums:
         """Return the sums of a batch before the first sample."""
-        size, dtype = blocks(require_columns(vae.decoder.likelihood, "Imputation"))[-1].part.stop, vae.dtype
+        size, dtype = blocks(vae.decoder.likelihood)[-1].part.stop, vae.dtype
         z = tf.zeros([rows, self.slots, vae.prior.latent.size], dtype)
         return ImputationSums(Weights.empty([rows], dtype), Moments.empty([rows, size]), Slots(z))
 
@@ -259,7 +256,7 @@ class Imputation(Study[ImputationSums]):
         """Return the sums with a tile added."""
         del targets
         before, after = state.weights, state.weights.add(sample.log_w)
-        means, variances = expectations(sample.p, blocks(require_columns(vae.decoder.likelihood, "Imputation")))
+        means, variances = expectations(sample.p, blocks(vae.decoder.likelihood))
         moments = state.moments.add(before, after, sample.log_w, means, variances)
         slots = state.slots.add(before, after, sample.log_w, sample.z, sample.seeds) if self.slots else state.slots
         return ImputationSums(after, moments, slots)

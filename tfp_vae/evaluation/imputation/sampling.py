@@ -13,18 +13,20 @@ from typing import Generic, NamedTuple, TypeVar, cast, final
 
 import numpy as np
 
-from tfp_vae.core.errors import check_counts
+from tfp_vae.core.batch import Batch
+from tfp_vae.core.errors import UsageError, check_counts
 from tfp_vae.core.execution import FEWEST_ROWS, choose, pad_rows
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import fold, fold_each
-from tfp_vae.core.types import Distribution, Seed, Tensor
-from tfp_vae.evaluation.importance import DECODED_PER_CALL, FITTING, TILE, Progress, fit_proposal, slices
+from tfp_vae.core.types import Array, Distribution, Seed, Tensor
+from tfp_vae.evaluation.importance import FITTING, TILE, Progress, fit_proposal, slices, tiles_per_call
+from tfp_vae.evaluation.imputation.expectations import require_columns
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Proposal, Refinement
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
 
-__all__ = ["Sample", "Sampler", "Study", "default_batch_size"]
+__all__ = ["Sample", "Sampler", "Study", "default_batch_size", "rows_of"]
 
 State = TypeVar("State")
 
@@ -38,6 +40,25 @@ DECODED_VALUES = 1 << 22
 def default_batch_size(vae: VAE) -> int:
     """Return how many rows are sampled at once, so that memory stays within about 300 MB."""
     return max(1, min(LARGEST_BATCH, DECODED_VALUES // (TILE * vae.decoder.likelihood.params_size)))
+
+
+def rows_of(vae: VAE, x: Array | Batch, what: str) -> np.ndarray:
+    """Return the rows of a table, float64 [N, C] with NaN in missing cells.
+
+    Args:
+      vae: a model whose likelihood is `likelihoods.Columns`.
+      x: the rows on the scale of the model.
+      what: the caller, for errors.
+
+    Raises:
+      UsageError: another likelihood, or no row.
+      DataError: x has another shape than the model's rows, or values outside the support of a column.
+    """
+    require_columns(vae.decoder.likelihood, what)
+    rows = np.asarray(vae.examples(x, what), np.float64)  # whole numbers have no NaN
+    if len(rows) < 1:
+        raise UsageError("expected at least one row, found none.")
+    return rows
 
 
 class Sample(NamedTuple):
@@ -153,7 +174,7 @@ class Sampler(Generic[State]):
         if self._refinement != EncoderPosterior():
             proposal = self._fit(x, params, fold(folded, FITTING), places)
         state, tiles = self._study.empty(self._vae, len(x)), math.ceil(self._iw_samples / TILE)
-        for call in slices(tiles, max(1, DECODED_PER_CALL // (TILE * len(x)))):
+        for call in slices(tiles, tiles_per_call(TILE, len(x))):
             bounds = tf.constant(call.start), tf.constant(call.stop), tf.constant(self._iw_samples)
             state = self._weigh(x, targets, proposal, folded, places, *bounds, state)
             progress(live * (min(call.stop * TILE, self._iw_samples) - call.start * TILE))
