@@ -207,3 +207,43 @@ class FixedBernoulli:
 
     def __call__(self, params: Any) -> Any:
         return tfd.Independent(tfd.Bernoulli(logits=params, dtype=params.dtype), 1)
+
+
+@final
+class TwoModes:
+    """z ~ N(0, 1), x|z ~ N(z^2, 0.3^2), and the example x = 2, whose posterior has a mode near each square root of 2.
+
+    Quadrature gives log p(x).
+    """
+
+    x, scale = np.array([[2.0]]), 0.3
+
+    def vae(self, loc: float) -> VAE:
+        """Return the model with an encoder that returns the same wide Normal around `loc` for every x."""
+
+        def encode(x: Any) -> Any:
+            return tf.concat([tf.zeros_like(x) + loc, tf.zeros_like(x) + 1.5], axis=-1)
+
+        return VAE(
+            Encoder(Fixed(encode), DiagonalNormal(1)),
+            Decoder(Fixed(lambda z: z**2), FixedNormal(1, self.scale)),
+            StandardNormal(1, "float64"),
+        )
+
+    @property
+    def log_evidence(self) -> float:
+        """log p(x) of the example."""
+        grid = np.linspace(-6, 6, 20_001)
+        log_joint = stats.norm(grid**2, self.scale).logpdf(self.x[0]) + stats.norm.logpdf(grid)
+        return float(special.logsumexp(log_joint) + np.log(grid[1] - grid[0]))
+
+
+def evidence_from_prior(vae: VAE, x: np.ndarray, samples: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+    """Return log p(x) of N examples from samples of the prior, [N], and the variance of its error, [N].
+
+    It is the reference for models whose encoder is so poor that its own weights have infinite variance.
+    """
+    z = vae.prior().sample(samples, seed=(3, 3))[:, tf.newaxis]
+    log_px = vae.decoder(z).log_prob(x).numpy().astype(float)
+    truth = special.logsumexp(log_px, axis=0) - np.log(samples)
+    return truth, np.exp(log_px - truth).var(axis=0) / samples

@@ -1,4 +1,4 @@
-"""The interface of refinements: the joint density and its slope, and the encoder's posterior as a proposal."""
+"""The interface of refinements: the joint density and its slope, the encoder's posterior, and unbiased estimates."""
 
 from __future__ import annotations
 
@@ -71,6 +71,31 @@ def test_no_refinement_gives_the_same_estimate_bit_for_bit(linear: LinearGaussia
         np.testing.assert_array_equal(found.log_likelihood, expected.log_likelihood)
         assert np.isnan(found.refined_elbo).all()
         assert np.isnan(found.refined_elbo_error).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latent_dim", [1, 2])
+@pytest.mark.parametrize("refine", ["laplace:degrees=3", "mixture:steps=30"])
+def test_proposal_outside_the_family_agrees_with_quadrature(refine: str, latent_dim: int) -> None:
+    model = CurvedBernoulli(latent_dim)
+    x = model.data(20)
+    found = estimate(model.vae(), x, refine=refine, iw_samples=2_000, seed=(0, 3), execution="graph")
+    difference = found.log_likelihood - model.log_evidence(x)
+    assert np.mean(np.abs(difference) < 3 * found.spread + 1e-3) > 0.9
+    assert abs(difference.mean()) < 0.05
+    assert np.isnan(found.refined_elbo).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refine", ["local:steps=3", "laplace:steps=2,degrees=3", "mixture:steps=3"])
+def test_mean_weight_is_unbiased(refine: str, linear: LinearGaussian) -> None:
+    """An example at 200 places has 200 independent fits and samples."""
+    vae, x = linear.vae(shift=0.3, widen=1.3), np.repeat(linear.data(1), 200, axis=0)
+    settings = {"iw_samples": 7, "batch_size": 200, "execution": "graph"}
+    found = estimate(vae, x, seed=(4, 4), refine=refine, **settings)
+    ratio = np.exp(found.log_likelihood - linear.log_evidence(x))
+    assert abs(ratio.mean() - 1) < 3 * ratio.std(ddof=1) / np.sqrt(200)
+    assert len(np.unique(ratio)) == 200
 
 
 def test_unknown_refinement_suggests_the_nearest_name(linear: LinearGaussian) -> None:

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import special, stats
+from scipy import stats
 
 from tests.helpers import builders
-from tests.helpers.oracles import CorrelatedGaussian, CurvedBernoulli, FixedNormal, LinearGaussian
+from tests.helpers.oracles import (
+    CorrelatedGaussian,
+    CurvedBernoulli,
+    FixedNormal,
+    LinearGaussian,
+    TwoModes,
+    evidence_from_prior,
+)
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.importance import Estimates, estimate
@@ -190,44 +197,9 @@ def test_density_of_several_modes_integrates_to_one() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("latent_dim", [1, 2])
-def test_estimate_agrees_with_quadrature(latent_dim: int) -> None:
-    model = CurvedBernoulli(latent_dim)
-    x = model.data(20)
-    truth = model.log_evidence(x)
-    found = estimate(model.vae(), x, iw_samples=2_000, seed=(0, 3), refine="laplace:degrees=3", execution="graph")
-    assert np.mean(np.abs(found.log_likelihood - truth) < 3 * found.spread + 1e-3) > 0.9
-    assert abs(np.mean(found.log_likelihood - truth)) < 0.05
-
-
-@pytest.mark.slow
-def test_mean_weight_is_unbiased(linear: LinearGaussian) -> None:
-    """An example at 200 places has 200 independent fits and samples."""
-    vae, x = linear.vae(shift=0.3, widen=1.3), np.repeat(linear.data(1), 200, axis=0)
-    settings = {"iw_samples": 7, "batch_size": 200, "execution": "graph"}
-    found = estimate(vae, x, seed=(4, 4), refine="laplace:steps=2,degrees=3", **settings)
-    ratio = np.exp(found.log_likelihood - linear.log_evidence(x))
-    assert abs(ratio.mean() - 1) < 3 * ratio.std(ddof=1) / np.sqrt(200)
-    assert len(np.unique(ratio)) == 200
-
-
-def two_modes(spread: float) -> tuple[VAE, np.ndarray, float]:
-    """Return x ~ N(z^2, 0.3^2) with z ~ N(0, 1), an encoder at z = 0.5, an example, and its log p(x).
-
-    The posterior has a mode near each square root of x.
-    """
-    posterior, x = DiagonalNormal(1), np.array([[2.0]])
-    encode = Fixed(lambda x: tf.concat([tf.zeros_like(x) + 0.5, tf.zeros_like(x) + spread], axis=-1))
-    grid = np.linspace(-6, 6, 20_001)
-    log_joint = -((2 - grid**2) ** 2) / 0.18 - np.log(0.3) - grid**2 / 2 - np.log(2 * np.pi)
-    truth = special.logsumexp(log_joint) + np.log(grid[1] - grid[0])
-    decoder = Decoder(Fixed(lambda z: z**2), FixedNormal(1, 0.3))
-    return VAE(Encoder(encode, posterior), decoder, StandardNormal(1, "float64")), x, truth
-
-
-@pytest.mark.slow
 def test_several_searches_cover_both_modes_and_a_single_one_misses_half() -> None:
-    vae, x, truth = two_modes(1.5)
+    model = TwoModes()
+    vae, x, truth = model.vae(0.5), model.x, model.log_evidence
     settings = {"iw_samples": 2_000, "seed": (1, 1), "execution": "graph"}
     several = estimate(vae, x, refine="laplace:starts=8", **settings)
     assert abs(several.log_likelihood[0] - truth) < 4 * several.spread[0]
@@ -279,14 +251,10 @@ def test_every_posterior_agrees_with_samples_of_the_prior(posterior: str, execut
 
 
 def assert_agrees_with_prior(vae: VAE, x: np.ndarray, execution: str = "graph") -> None:
-    prior = vae.prior()
-    z = prior.sample(20_000, seed=(3, 3))[:, tf.newaxis]
-    log_px = vae.decoder(z).log_prob(x).numpy().astype(float)
-    truth = special.logsumexp(log_px, axis=0) - np.log(20_000)
-    weights = np.exp(log_px - truth)
+    truth, variance = evidence_from_prior(vae, x)
     settings = {"iw_samples": 1_000, "seed": (8, 9), "execution": execution, "refine": "laplace:degrees=5"}
     found = estimate(vae, x, **settings)
-    error = np.sqrt(weights.var(axis=0) / 20_000 + found.spread**2)
+    error = np.sqrt(variance + found.spread**2)
     agrees = np.abs(found.log_likelihood - truth) < 5 * error + 0.01
     assert found.known.any()
     assert (agrees | ~found.known).all()  # of several modes, the searches may miss one
