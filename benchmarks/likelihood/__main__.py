@@ -6,6 +6,7 @@ run goes on from there.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -46,16 +47,16 @@ class Model(NamedTuple):
         return [comparison.Example(**row) for row in self.results[part][self.case.name]]
 
 
-def anneal(model: Model) -> Iterator[comparison.Example]:
-    """Yield the bound of annealing for each example."""
+def anneal(model: Model) -> list[comparison.Example]:
+    """Return the bound of annealing for each example."""
     steps, chains = model.case.annealing
     seed, execution = seed_for(0, Purpose.EVALUATION, 1), model.case.execution
-    yield from comparison.anneal(model.vae, model.some, steps=steps, chains=chains, seed=seed, execution=execution)
+    return comparison.anneal(model.vae, model.some, steps=steps, chains=chains, seed=seed, execution=execution)
 
 
-def refer(model: Model) -> Iterator[comparison.Example]:
-    """Yield log p(x) of each example with much effort."""
-    yield from calibration.reference(model.vae, model.some, model.case.execution)
+def refer(model: Model) -> list[comparison.Example]:
+    """Return log p(x) of each example with much effort."""
+    return calibration.reference(model.vae, model.some, model.case.execution)
 
 
 def compare(model: Model) -> Iterator[comparison.Comparison]:
@@ -74,16 +75,16 @@ def calibrate(model: Model) -> Iterator[calibration.Calibration]:
         yield calibration.calibrate(method, repeats, bias, truth)
 
 
-def measure_cost(model: Model) -> Iterator[cost.Cost]:
-    """Yield the cost of every refinement, of K = 5,000 without one, and of annealing on MNIST."""
+def measure_cost(model: Model) -> list[cost.Cost]:
+    """Return the cost of every refinement, of K = 5,000 without one, and of annealing on MNIST."""
     refined = [method for method in comparison.methods() if method.refine != "none"]
     turns = cost.take_turns(model.vae, model.x, [cost.UNREFINED, *refined])
-    yield from cost.costs(turns, model.examples("anneal"))
+    return cost.costs(turns, model.examples("anneal"))
 
 
 Row: TypeAlias = comparison.Example | comparison.Comparison | calibration.Calibration | cost.Cost
 
-PARTS: dict[str, Callable[[Model], Iterator[Row]]] = {
+PARTS: dict[str, Callable[[Model], Iterable[Row]]] = {
     "anneal": anneal,
     "refer": refer,
     "compare": compare,
@@ -103,24 +104,17 @@ def parts_of(case: Case, parts: Iterable[str]) -> list[str]:
     return [part for part in PARTS if part in wanted]
 
 
+path_option = functools.partial(click.option, type=click.Path(path_type=Path), show_default=True)
+
+
 @click.command()
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    default=Path("runs/likelihood"),
-    show_default=True,
-    help="Folder of the trained models.",
-)
+@path_option("--runs", default=Path("runs/likelihood"), help="Folder of the trained models.")
 @click.option("--data-dir", help="Folder of downloaded data sets.  [default: the user's cache folder]")
 @click.option("--case", "cases", multiple=True, type=click.Choice(CASE_NAMES), help="Model to measure. Repeatable.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Part to measure. Repeatable.")
 @click.option("--seeds", type=click.IntRange(2), default=20, show_default=True, help="Seeds for the errors.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("likelihood.json"),
-    show_default=True,
-    help="File of the results. Parts that it holds are not measured again.",
+@path_option(
+    "--out", default=Path("likelihood.json"), help="File of the results. Parts that it holds are not measured again."
 )
 @click.option("--document", "into_document", is_flag=True, help="Write the tables of docs/benchmarks.md.")
 def main(

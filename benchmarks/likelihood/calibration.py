@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, final
 
 import numpy as np
 
-from benchmarks.likelihood.comparison import Clock, Example, Method, estimator_of
+from benchmarks.likelihood.comparison import Clock, Example, Method, estimator_of, examples_of
 from tfp_vae import VAE
 from tfp_vae.core.seeds import Purpose, seed_for
 
@@ -70,14 +70,12 @@ class Calibration(NamedTuple):
         return self.covered / self.cases if self.cases else float("nan")
 
 
-def reference(vae: VAE, x: np.ndarray, execution: str = "auto") -> Iterator[Example]:
-    """Yield log p(x) of each example with much effort."""
+def reference(vae: VAE, x: np.ndarray, execution: str = "auto") -> list[Example]:
+    """Return log p(x) of each example with much effort."""
     clock = Clock()
     estimator = estimator_of(vae, REFERENCE, len(x), execution)
     found = estimator(x, seed=seed_for(1_000_000, Purpose.EVALUATION))
-    times = [time / len(x) for time in clock.times()]
-    for value, error, ess in zip(found.log_likelihood, found.spread, found.ess, strict=True):
-        yield Example(float(value), float(error), float(ess), *times)
+    return examples_of(found.log_likelihood, found.spread, found.ess, clock)
 
 
 def truth_of(examples: Sequence[Example]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, final
 
 import numpy as np
@@ -130,15 +130,18 @@ class Example(NamedTuple):
     seconds: float
 
 
-def anneal(
-    vae: VAE, x: np.ndarray, *, steps: int, chains: int, seed: Seed, execution: str = "auto"
-) -> Iterator[Example]:
-    """Yield the bound of annealing for each example."""
+def examples_of(values: np.ndarray, errors: np.ndarray, ess: np.ndarray, clock: Clock) -> list[Example]:
+    """Return the estimates of N examples, each with the same share of the time since the clock was made."""
+    cpu_seconds, seconds = (time / len(values) for time in clock.times())
+    columns = zip(values.tolist(), errors.tolist(), ess.tolist(), strict=True)
+    return [Example(*row, cpu_seconds, seconds) for row in columns]
+
+
+def anneal(vae: VAE, x: np.ndarray, *, steps: int, chains: int, seed: Seed, execution: str = "auto") -> list[Example]:
+    """Return the bound of annealing for each example."""
     clock = Clock()
     annealed = annealed_log_likelihood(vae, x, steps=steps, chains=chains, seed=seed, execution=execution)
-    times = [time / len(x) for time in clock.times()]
-    for value, error in zip(annealed.log_likelihood, annealed.error, strict=True):
-        yield Example(float(value), float(error), math.nan, *times)
+    return examples_of(annealed.log_likelihood, annealed.error, np.full(len(x), math.nan), clock)
 
 
 def compare(timed: Timed, method: Method, annealed: Sequence[Example]) -> Comparison:
