@@ -75,27 +75,27 @@ IMPUTERS = {
 """scikit-learn's imputers by name."""
 
 
-def build_vae(columns: int, hidden: int) -> tv.VAE:
+def build_vae(columns: int) -> tv.VAE:
     """Return a VAE with one Normal for each column, before training."""
     likelihood = tv.likelihoods.Columns({f"c{j}": "normal:scale=per-element" for j in range(columns)})
-    posterior = tv.posteriors.DiagonalNormal(10)
-    encoder = tv.networks.mlp((likelihood.features_size,), posterior.params_size, hidden=(hidden, hidden), seed=0)
-    decoder = tv.networks.mlp((10,), likelihood.params_size, hidden=(hidden, hidden), seed=1)
+    posterior, hidden = tv.posteriors.DiagonalNormal(10), (128, 128)
+    encoder = tv.networks.mlp((likelihood.features_size,), posterior.params_size, hidden=hidden, seed=0)
+    decoder = tv.networks.mlp((10,), likelihood.params_size, hidden=hidden, seed=1)
     return tv.VAE(
         tv.Encoder(encoder, posterior, sees=likelihood), tv.Decoder(decoder, likelihood), tv.priors.StandardNormal(10)
     )
 
 
-def impute_by_vae(case: Case, *, epochs: int = 200, hidden: int = 128, iw_samples: int = 2_000) -> Result:
+def impute_by_vae(case: Case) -> Result:
     """Return the errors of a VAE that is trained on the observed cells with MIWAE's bound of 20 samples."""
     started = time.perf_counter()
-    x, hidden_cells = case.holes.astype(np.float32), np.isnan(case.holes)
-    vae = build_vae(x.shape[1], hidden)
-    tv.fit(vae, x, tv.objectives.IWAE(mc_samples=20), epochs=epochs, batch_size=64, seed=0)
-    found = tv.evaluation.impute(vae, x, iw_samples=iw_samples)
+    x, hidden = case.holes.astype(np.float32), np.isnan(case.holes)
+    vae = build_vae(x.shape[1])
+    tv.fit(vae, x, tv.objectives.IWAE(mc_samples=20), epochs=200, batch_size=64, seed=0)
+    found = tv.evaluation.impute(vae, x, iw_samples=2_000)
     inside = (found.low <= case.full) & (case.full <= found.high)
-    mse = float(np.mean((found.values - case.full)[hidden_cells] ** 2))
-    return Result(mse, float(np.mean(inside[hidden_cells])), time.perf_counter() - started)
+    mse = float(np.mean((found.values - case.full)[hidden] ** 2))
+    return Result(mse, float(np.mean(inside[hidden])), time.perf_counter() - started)
 
 
 def impute_by_sklearn(case: Case, name: str) -> Result:
