@@ -167,8 +167,8 @@ def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
     """Return the mean squared error of E[x'|z] at z = E_q[z|x], over examples and elements of x [N, *event_shape].
 
     It is in squared units of x as the model sees it. People find it easy to read, but training minimizes the
-    distortion, which also depends on the scale of p(x|z). Of a table, it is the average over columns of the error of
-    their observed cells. Words count by the distance of their numbers, so read it for tables of numbers only.
+    distortion, which also depends on the scale of p(x|z). For a table, it is the average over columns of the error of
+    their observed cells. Words count by the distance of their numbers, so use it for tables of numbers only.
     """
     x, total, observed = vae.examples(x, "The reconstruction error", density=False), np.zeros([]), np.zeros([])
     for rows in slices(len(x), EXAMPLES_AT_ONCE):

@@ -175,7 +175,7 @@ class Refinement(abc.ABC):
 
     @property
     def sampler(self) -> Refinement:
-        """The refinement whose `draw_each` takes the samples. Evaluation compiles that of equal samplers once."""
+        """The refinement whose `draw_each` takes the samples. Equal samplers are compiled once."""
         return self
 
     def check(self, vae: VAE) -> None:
