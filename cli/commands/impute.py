@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.files import user_path
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.proposals import full_name
 
@@ -87,9 +89,10 @@ def command(
     its interval or its probability. To include the uncertainty of the cells in an analysis, repeat it on each of the
     --draws tables.
     """
-    out_path = output.check_path(out, FILES)
-    if out_path is not None and out_path.resolve() == Path(data).expanduser().resolve():
-        raise UsageError(f"--out: {out} is the table with the missing cells. Name another file to keep them.")
+    out_path, parts = output.check_path(out, FILES), ["out", "cells"] + ["draws"] * bool(draws)
+    source = user_path(data)
+    if out_path is not None and source.resolve() in {place.resolve() for place in files(out_path, parts).values()}:
+        raise UsageError(f"--out: {out} would overwrite the table with the missing cells. Name another file.")
     found = output.find_run(run, runs_dir)
     output.check_run(found, out_path)
     output.require_kinds(found, "impute")
@@ -112,14 +115,13 @@ def command(
             execution=restored.choose_execution(execution),
             progress=progress,
         )
-    name = f"imputed-{Path(data).stem}{output.ending('iw_samples', 'refine', 'seed', 'draws', 'interval', 'weights')}"
-    main = out_path or found.path(f"{name}.csv")
-    written = {"out": filled.columns, "cells": filled.cells, **({"draws": filled.draws} if draws else {})}
-    paths = {part: main if part == "out" else main.with_name(f"{main.stem}-{part}{main.suffix}") for part in written}
-    for part, columns in written.items():
-        delimiter = "\t" if main.suffix == ".tsv" else None
-        content = table_bytes(columns, table, header=None if part == "out" else True, delimiter=delimiter)
-        output.write_bytes(found, None if out_path is None else paths[part], paths[part].name, content)
+    name = f"imputed-{source.stem}{output.ending('iw_samples', 'refine', 'seed', 'draws', 'interval', 'weights')}"
+    written = {"out": filled.columns, "cells": filled.cells, "draws": filled.draws}
+    paths = files(out_path or found.path(f"{name}.csv"), parts)
+    for part, path in paths.items():
+        delimiter = "\t" if path.suffix == ".tsv" else None
+        content = table_bytes(written[part], table, header=None if part == "out" else True, delimiter=delimiter)
+        output.write_bytes(found, None if out_path is None else path, path.name, content)
     result = output.record(
         found,
         restored,
@@ -141,19 +143,21 @@ def command(
         click.echo(path)
 
 
-def print_summary(result: Mapping[str, object]) -> None:
+def files(out: Path, parts: Sequence[str]) -> dict[str, Path]:
+    """Return the file of each part of the result: `out` itself, and others next to it with the part in their names."""
+    return {part: out if part == "out" else out.with_name(f"{out.stem}-{part}{out.suffix}") for part in parts}
+
+
+def print_summary(result: Mapping[str, Any]) -> None:
     """Print how many cells were filled, and how many rows need more samples."""
-    cells, rows = (
-        plural(int(str(result["num_filled"])), "missing cell"),
-        plural(int(str(result["num_incomplete"])), "row"),
-    )
+    cells, rows = plural(result["num_filled"], "missing cell"), plural(result["num_incomplete"], "row")
     note = output.refinement_note(result)
     head = "{data}: filled {cells} of {rows}, K = {iw_samples:,}{note}, seed {seed}, {seconds:.1f} s"
     click.echo(head.format(**result, cells=cells, rows=rows, note=note))
     if result["num_incomplete"]:
         click.echo(f"median effective sample size: {result['ess_median']:.1f}")
     if result["num_unreliable"]:
-        rows = plural(int(str(result["num_unreliable"])), "row")
+        rows = plural(result["num_unreliable"], "row")
         click.echo(
             f"Do not trust {rows} with an effective sample size below {FEWEST_EFFECTIVE}. Raise --iw-samples, or use "
             "--refine mixture."

@@ -91,11 +91,14 @@ def test_run_without_a_mixed_table_is_refused(copied: Run, tmp_path: Path) -> No
     assert "--per-column needs a run that has a likelihood for each column of a table" in said
 
 
-def test_table_with_holes_is_not_overwritten(copied: Run, tmp_path: Path) -> None:
-    data = write_people(tmp_path / "holes.csv")
+@pytest.mark.parametrize(
+    ("name", "more"), [("holes.csv", ()), ("holes-cells.csv", ()), ("holes-draws.csv", ("--draws", 2))]
+)
+def test_table_with_holes_is_not_overwritten(copied: Run, tmp_path: Path, name: str, more: tuple[object, ...]) -> None:
+    data = write_people(tmp_path / name)
     before = data.read_bytes()
-    given = ("impute", "--run", copied.folder, "--data", data, "--out", tmp_path / "." / "holes.csv")
-    assert "is the table with the missing cells. Name another file" in one_sentence(call(*given, code=2))
+    given = ("impute", "--run", copied.folder, "--data", data, "--out", tmp_path / "." / "holes.csv", *more)
+    assert "would overwrite the table with the missing cells. Name another file" in one_sentence(call(*given, code=2))
     assert data.read_bytes() == before
 
 
