@@ -350,6 +350,18 @@ def test_values_in_unsuitable_units_get_one_warning(
     assert all("Set `scaling=standard`, or `scaling=divided:by=255` for pixels." in text for text in found)
 
 
+def test_values_that_do_not_fit_a_column_get_a_warning_without_scaling(
+    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tv.data.load(pd.DataFrame({"a": rng.normal(size=40), "city": ["Bern", "Zug"] * 20}))
+    vae = tv.build(data, latent_dim=1, likelihood="normal:scale=0.001", hidden=(4,))
+    with caplog.at_level("WARNING", "tfp_vae"):
+        fit(vae, data, epochs=1, batch_size=10, execution="eager")
+    (found,) = (text for text in caplog.messages if "the first ELBO is -" in text)
+    assert "Look for wrong values in the table, or set `column` or `likelihood`" in found
+    assert "scaling" not in found
+
+
 @pytest.mark.slow
 def test_history_shows_and_converts(x: np.ndarray) -> None:
     _, history = short(x, validation=x)

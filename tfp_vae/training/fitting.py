@@ -35,6 +35,7 @@ from tfp_vae.data.transforms.binarization import (
     prepare,
     usual_binarization,
 )
+from tfp_vae.model.likelihoods import Columns
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import OBJECTIVES, Objective
 from tfp_vae.training.average import Average, copies
@@ -54,6 +55,17 @@ CHUNK_SECONDS = 0.25
 
 ABSURD = -100.0
 """Warn if the first ELBO of a density is below this many nats per value. Data in suitable units begin at about -2."""
+
+UNSUITABLE_UNITS = (
+    "the values are too large for the likelihood. Set `scaling=standard`, or `scaling=divided:by=255` for pixels."
+)
+"""The reason for an absurd ELBO, and its remedy."""
+
+UNSUITABLE_COLUMNS = (
+    "values of some columns do not fit their likelihoods. Look for wrong values in the table, or set `column` or "
+    "`likelihood` to choose other likelihoods."
+)
+"""The same for a mixed table, which takes no other scaling."""
 
 logger = logging.getLogger("tfp_vae")
 
@@ -464,11 +476,8 @@ class Training:
         """Warn if the first ELBO of a density is absurd, as it is for pixels up to 255 that were not divided."""
         likelihood, elbo = self.vae.decoder.likelihood, self.totals.mean().elbo
         if not likelihood.discrete and elbo < ABSURD * math.prod(likelihood.event_shape):
-            logger.warning(
-                "the first ELBO is %s nats per example, because the values are too large for the likelihood. Set "
-                "`scaling=standard`, or `scaling=divided:by=255` for pixels.",
-                f"{elbo:,.0f}",
-            )
+            reason = UNSUITABLE_COLUMNS if isinstance(likelihood, Columns) else UNSUITABLE_UNITS
+            logger.warning("the first ELBO is %s nats per example, because %s", f"{elbo:,.0f}", reason)
 
     def _advance(self, epoch: int, batches: Tensor) -> None:
         """Take one chunk of steps.
