@@ -381,6 +381,11 @@ class TestOwnArrays:
         np.save(tmp_path / "a.npy", np.zeros((20, 3)))
         assert load("/nowhere/a.npy", data_dir=str(tmp_path)).event_shape == (3,)
 
+    @pytest.mark.parametrize("name", ["a.npy", "a.csv", "a.idx1-ubyte", "photos/"])
+    def test_missing_file_may_be_in_the_data_dir(self, name: str, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"found .*\. Check the path, or name its folder with `data_dir`\.$"):
+            load(str(tmp_path / name))
+
     def test_fingerprint_depends_on_the_shape(self, tmp_path: Path) -> None:
         prints = set()
         for shape in ((20, 4), (20, 2, 2)):

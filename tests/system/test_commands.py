@@ -152,7 +152,9 @@ def test_refuses_examples_of_wrong_shape_or_kind(command: str, here: Path, train
                 "none.npy": "expected a file, found none",
                 "nowhere": "found nothing of that name"}  # fmt: skip
     for name, message in expected.items():
-        assert message in one_sentence(call(command, "--run", trained, "--data", name, code=3))
+        said = one_sentence(call(command, "--run", trained, "--data", name, code=3))
+        assert message in said
+        assert "--data-dir" not in said  # because it is the folder of the run's own data
 
 
 @pytest.mark.parametrize("command", EACH)

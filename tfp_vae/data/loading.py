@@ -233,7 +233,13 @@ def read(
             )
         if not path.exists() and data_dir is not None:
             path = user_path(data_dir) / path.name
-        dataset = from_source(name, sources.read(path, reading))
+        try:
+            dataset = from_source(name, sources.read(path, reading))
+        except DataError as error:
+            if path.exists():
+                raise
+            remedy = "Check the path, or name its folder with `data_dir`."
+            raise DataError(error.problem, remedy=remedy) from error
     check_shapes(name, dataset)
     where = name if DATASETS.knows(name) else str(user_path(name).resolve())
     folder_path = None if data_dir is None else str(user_path(data_dir).resolve())

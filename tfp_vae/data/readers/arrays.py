@@ -280,9 +280,7 @@ def name_errors(
         check_file(path)
         yield
     except FileNotFoundError as error:
-        raise DataError(
-            f"{path}: expected a file, found none.", remedy="Check the path, or name its folder with `data_dir`."
-        ) from error
+        raise DataError(f"{path}: expected a file, found none.", remedy="Check the path.") from error
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         reason = one_line(error)
         raise DataError(f"{path}: the file is damaged or cut short ({reason}).", remedy="Download it again.") from error

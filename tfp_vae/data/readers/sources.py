@@ -360,7 +360,7 @@ def reader_of(path: Path) -> Reader:
     kind = next((kind for kind in READERS if re.search(kind, path.name, re.IGNORECASE)), None)
     if kind is None:
         found = "another kind" if path.exists() else "nothing of that name"
-        raise DataError(f"{path}: expected {KINDS}, found {found}. Convert it or check the path.")
+        raise DataError(f"{path}: expected {KINDS}, found {found}.", remedy="Convert it or check the path.")
     return READERS[kind]
 
 
