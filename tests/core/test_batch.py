@@ -27,14 +27,6 @@ def test_numbers_in_lists_become_an_array() -> None:
     assert np.shape(as_batch(cast("Any", [[1.0, 2.0], [3.0, 4.0]])).x) == (2, 2)
 
 
-@pytest.mark.parametrize(
-    "x", [np.array([["a", "b"]]), np.array([[1, "b"]], object), [["a"]], np.array(["2020"], "M8[D]")]
-)
-def test_words_are_refused_with_the_way_to_numbers(x: Any) -> None:
-    with pytest.raises(DataError, match=r"x: expected numbers, found values of type .*`data\.load`"):
-        as_batch(x)
-
-
 def test_batch_of_a_batch_is_the_same_object() -> None:
     batch = Batch(np.zeros((3, 2)), context=np.ones((3, 1)))
     assert as_batch(batch) is batch
@@ -78,10 +70,21 @@ def test_values_that_are_no_array_are_refused(x: object) -> None:
         plain_values(Batch(x), "A network")
 
 
-@pytest.mark.parametrize("x", [pd.DataFrame({"city": ["Rome"], "age": [3]}), np.array([["3"]]), [["Rome", 3]]])
-def test_words_are_refused(x: Array) -> None:
+@pytest.mark.parametrize("wrap", [Batch, as_batch])
+@pytest.mark.parametrize(
+    "x",
+    [
+        pd.DataFrame({"city": ["Rome"], "age": [3]}),
+        np.array([["3"]]),
+        np.array([[1, "b"]], object),
+        [["Rome", 3]],
+        [["a"]],
+        np.array(["2020"], "M8[D]"),
+    ],
+)
+def test_words_are_refused(x: Array, wrap: Callable[[Array], Batch]) -> None:
     with pytest.raises(DataError, match=r"x: expected numbers, found other values in the .*`tv.data.load`"):
-        plain_values(Batch(x), "A network")
+        plain_values(wrap(x), "A network")
 
 
 def test_wrong_masks_and_parts_without_missing_cells_are_refused() -> None:

@@ -13,9 +13,8 @@ from tfp_vae.core.types import Array
 
 __all__ = ["Batch", "as_batch", "batch_values", "plain_values"]
 
-
 NO_NUMBERS = frozenset("OSUMm")
-"""The kinds of NumPy's types of objects, texts and times."""
+"""NumPy's letters for types of objects, texts and times."""
 
 
 @check_keywords
@@ -33,21 +32,11 @@ class Batch(NamedTuple):
 
 
 def as_batch(x: Batch | Array) -> Batch:
-    """Return x itself if it is a batch, else a batch of fully observed values x [B, *event_shape].
-
-    Raises:
-      DataError: the values are no numbers.
-    """
+    """Return x itself if it is a batch, else a batch of fully observed values x [B, *event_shape]."""
     if isinstance(x, Batch):
         return x
-    if isinstance(x, list | tuple) or hasattr(x, "to_numpy"):  # numbers in lists, or in a DataFrame
-        x = np.asarray(x)
-    if isinstance(x, np.ndarray) and x.dtype.kind in NO_NUMBERS:
-        raise DataError(
-            f"x: expected numbers, found values of type {x.dtype}.",
-            remedy="`data.load` turns the words of a table into numbers.",
-        )
-    return Batch(x)
+    is_nested = isinstance(x, list | tuple) or hasattr(x, "to_numpy")  # numbers in lists, or in a DataFrame
+    return Batch(np.asarray(x) if is_nested else x)
 
 
 def plain_values(batch: Batch, what: str) -> Array:
@@ -81,7 +70,7 @@ def check_array(x: object) -> None:
     if not hasattr(x, "__array__") and not isinstance(x, list | tuple):
         remedy = "For a data set, pass the values of a split, such as `data.test.x`."
         raise UsageError(subject="x", expected="an array of examples", found=name, remedy=remedy)
-    if np.asarray(x).dtype.kind in "OSUMm":
+    if np.asarray(x).dtype.kind in NO_NUMBERS:
         remedy = "Load a table with words with `tv.data.load`, and pass the values of a split."
         raise DataError(subject="x", expected="numbers", found=f"other values in the {name}", remedy=remedy)
 
