@@ -7,20 +7,38 @@ from typing import ClassVar, final
 import numpy as np
 
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.registry import record
+from tfp_vae.core.registry import check_keywords, record
 from tfp_vae.core.supports import COUNTS, Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
 
-__all__ = ["RATE_FLOOR", "NegativeBinomial", "Poisson"]
+__all__ = ["RATE_FLOOR", "CountLikelihood", "NegativeBinomial", "Poisson"]
 
 RATE_FLOOR = 1e-6
 """Smallest rate or total count. It is lower than the floor of scales, because some counts have a rate near zero."""
 
 
+@check_keywords
+class CountLikelihood(ElementwiseLikelihood):
+    """A likelihood for counts, with a probability for each of {0, 1, 2, ...}."""
+
+    discrete: ClassVar[bool] = True
+
+    @property
+    @final
+    def support(self) -> Support:
+        """{0, 1, 2, ...}."""
+        return COUNTS
+
+    @final
+    def features(self, x: Tensor) -> Tensor:
+        """Return log(1 + x), because counts can be very large."""
+        return tf.math.log1p(tf.nn.relu(x))[..., tf.newaxis]
+
+
 @final
 @record
-class Poisson(ElementwiseLikelihood):
+class Poisson(CountLikelihood):
     """Independent Poisson elements, p(x_i|z) = rate_i^x_i exp(-rate_i) / x_i!, for counts.
 
     rate = 10^-6 + softplus(s). The variance equals the mean. Most counts vary more than that, and the model then uses z
@@ -35,13 +53,7 @@ class Poisson(ElementwiseLikelihood):
       `tfd.Independent` of `model.distributions.counts.Poisson`, batch [...], event `event_shape`.
     """
 
-    discrete: ClassVar[bool] = True
     event_shape: EventShape
-
-    @property
-    def support(self) -> Support:
-        """{0, 1, 2, ...}."""
-        return COUNTS
 
     @property
     def per_element(self) -> int:
@@ -54,10 +66,6 @@ class Poisson(ElementwiseLikelihood):
 
         return counts.Poisson(positive(params[..., 0], RATE_FLOOR))
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return log(1 + x), because counts can be very large."""
-        return tf.math.log1p(tf.nn.relu(x))[..., tf.newaxis]
-
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean as the rate, at least 0.01."""
         return stack_params(inverse_softplus(np.maximum(mean, 1e-2)))
@@ -65,7 +73,7 @@ class Poisson(ElementwiseLikelihood):
 
 @final
 @record
-class NegativeBinomial(ElementwiseLikelihood):
+class NegativeBinomial(CountLikelihood):
     """Independent negative binomial elements, for counts that vary more than those of a Poisson.
 
     p(x_i|z) = Gamma(x_i + r_i) / (x_i! Gamma(r_i)) (1 - l_i)^r_i l_i^x_i,  l = sigmoid(logits).
@@ -93,13 +101,7 @@ class NegativeBinomial(ElementwiseLikelihood):
       Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics.
     """
 
-    discrete: ClassVar[bool] = True
     event_shape: EventShape
-
-    @property
-    def support(self) -> Support:
-        """{0, 1, 2, ...}."""
-        return COUNTS
 
     @property
     def per_element(self) -> int:
@@ -111,10 +113,6 @@ class NegativeBinomial(ElementwiseLikelihood):
         from tfp_vae.model.distributions import counts
 
         return counts.NegativeBinomial(positive(params[..., 0], RATE_FLOOR), logits=params[..., 1])
-
-    def features(self, x: Tensor) -> Tensor:
-        """Return log(1 + x), because counts can be very large."""
-        return tf.math.log1p(tf.nn.relu(x))[..., tf.newaxis]
 
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return a total count of 2 and the logit that gives the mean, at least 0.01."""

@@ -9,17 +9,44 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core.lazy import tf, tfd
-from tfp_vae.core.registry import record
+from tfp_vae.core.registry import check_keywords, record
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
 
-__all__ = ["Laplace", "StudentT"]
+__all__ = ["Laplace", "OutlierLikelihood", "StudentT"]
+
+
+@check_keywords
+class OutlierLikelihood(ElementwiseLikelihood):
+    """A likelihood for real x with outliers, with a loc and a scale for each element and z.
+
+    scale = 0.001 + softplus(s). The scales start at 0.3, which suits data of about unit spread.
+    """
+
+    discrete: ClassVar[bool] = False
+
+    @property
+    @final
+    def support(self) -> Support:
+        """The real numbers."""
+        return REAL
+
+    @property
+    @final
+    def per_element(self) -> int:
+        """2, a loc and a scale."""
+        return 2
+
+    @final
+    def initial(self, mean: np.ndarray) -> np.ndarray:
+        """Return the mean and a scale of 0.3."""
+        return stack_params(mean, inverse_softplus(0.3))
 
 
 @final
 @record
-class Laplace(ElementwiseLikelihood):
+class Laplace(OutlierLikelihood):
     """Independent Laplace elements, p(x_i|z) = exp(-|x_i - loc_i| / scale_i) / (2 scale_i), for real x with outliers.
 
     The cost of an outlier grows as |x - loc| and not as its square. The best loc is therefore the conditional median,
@@ -39,32 +66,17 @@ class Laplace(ElementwiseLikelihood):
       `tfd.Independent` of `tfd.Laplace`, batch [...], event `event_shape`.
     """
 
-    discrete: ClassVar[bool] = False
     event_shape: EventShape
-
-    @property
-    def support(self) -> Support:
-        """The real numbers."""
-        return REAL
-
-    @property
-    def per_element(self) -> int:
-        """2, a loc and a scale."""
-        return 2
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return Laplace distributions of params [..., *event_shape, 2]."""
         elements: Distribution = tfd.Laplace(params[..., 0], positive(params[..., 1]))
         return elements
 
-    def initial(self, mean: np.ndarray) -> np.ndarray:
-        """Return the mean and a scale of 0.3."""
-        return stack_params(mean, inverse_softplus(0.3))
-
 
 @final
 @record
-class StudentT(ElementwiseLikelihood):
+class StudentT(OutlierLikelihood):
     """Independent elements with Student's t, for real x with outliers that are far away.
 
     p(x_i|z) is proportional to (1 + y_i^2 / df)^(-(df + 1) / 2) / scale_i,  y_i = (x_i - loc_i) / scale_i.
@@ -87,26 +99,11 @@ class StudentT(ElementwiseLikelihood):
       `tfd.Independent` of `tfd.StudentT`, batch [...], event `event_shape`.
     """
 
-    discrete: ClassVar[bool] = False
     event_shape: EventShape
     df: Annotated[float, pydantic.Field(gt=1, le=1_000)] = field(default=5.0, kw_only=True)
-
-    @property
-    def support(self) -> Support:
-        """The real numbers."""
-        return REAL
-
-    @property
-    def per_element(self) -> int:
-        """2, a loc and a scale."""
-        return 2
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return Student's t distributions of params [..., *event_shape, 2]."""
         df = tf.constant(self.df, params.dtype)
         elements: Distribution = tfd.StudentT(df, params[..., 0], positive(params[..., 1]))
         return elements
-
-    def initial(self, mean: np.ndarray) -> np.ndarray:
-        """Return the mean and a scale of 0.3."""
-        return stack_params(mean, inverse_softplus(0.3))
