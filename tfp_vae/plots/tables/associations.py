@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -13,9 +12,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.plots.canvas import TITLE_SIZE, Figure, escape_math, style
+from tfp_vae.plots.canvas import TITLE_SIZE, Figure, style
 from tfp_vae.plots.tables.labels import fit_text, text_width
-from tfp_vae.plots.tables.panels import LETTERS_PER_INCH, LINE
+from tfp_vae.plots.tables.panels import title_height, wrap_title, write_title
 
 __all__ = ["association_maps"]
 
@@ -25,8 +24,8 @@ CELL, SIDES = 0.16, (2.4, 4.2)
 NAME_SIZE, NAME_ROOM = 7.0, 1.3
 """Size of the names of columns in points, and their room in inches."""
 
-BAR, BAR_ROOM, GAP = 0.12, 0.9, 0.22
-"""Width of a colour bar, its room with its ticks, and the gap between maps, in inches."""
+BAR, BAR_ROOM, GAP, HEADING = 0.12, 0.9, 0.22, 0.22
+"""Width of a colour bar, its room with its ticks, the gap between maps, and the height of their titles, in inches."""
 
 LEAST_DIFFERENCE = 0.1
 """Smallest difference at the ends of its scale, so that noise does not look large."""
@@ -64,8 +63,8 @@ def association_maps(
     room = max(text_width(text, NAME_SIZE) for text in texts) + 0.12
     starts = room + np.array([0, side + GAP, 2 * (side + GAP) + BAR_ROOM])
     width = starts[2] + side + BAR_ROOM
-    lines = textwrap.wrap(title, int(width * LETTERS_PER_INCH)) or [""]
-    height = 0.25 + 1.15 * LINE * (len(lines) + 1) + side + room
+    title = wrap_title(title, width)
+    height = 0.25 + title_height(title) + HEADING + side + room
     is_signed = bool(min(np.nanmin(real, initial=0), np.nanmin(made, initial=0)) < 0)
     scale = Normalize(-1 if is_signed else 0, 1), SIGNED if is_signed else SHARES
     difference = made - real
@@ -85,7 +84,7 @@ def association_maps(
             axes.set_yticks(places, texts if values is real else [""] * len(places), fontsize=NAME_SIZE)
         for i, text in ((1, what), (2, f"difference in {what}")):
             draw_bar(figure.axes[i], text, (starts[i] + side + 0.1) / width, BAR / width)
-        figure.suptitle(escape_math("\n".join(lines)), fontsize=TITLE_SIZE, y=1 - 0.05 / height, va="top")
+        write_title(figure, title)
     return figure
 
 

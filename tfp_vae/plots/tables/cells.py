@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -12,9 +11,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.plots.canvas import TITLE_SIZE, Figure, escape_math, style
+from tfp_vae.plots.canvas import Figure, style
 from tfp_vae.plots.tables.labels import fit_text, text_width
-from tfp_vae.plots.tables.panels import LETTERS_PER_INCH, LINE
+from tfp_vae.plots.tables.panels import title_height, wrap_title, write_title
 
 __all__ = ["unusual_cells"]
 
@@ -66,13 +65,13 @@ def unusual_cells(
     left = max(text_width(text, NAME_SIZE) for text in row_names) + 0.15
     size = WIDTH * len(columns), HEIGHT * len(order)
     width = left + size[0] + 0.95
-    lines = textwrap.wrap(title, int(width * LETTERS_PER_INCH)) or [""]
+    title = wrap_title(title, width)
     column_names, shorter = (
         [fit_text(names[j], room, NAME_SIZE) for j in columns] for room in (NAME_ROOM, WIDTH - 0.1)
     )
     flat = column_names == shorter
     above = 0.25 if flat else 0.15 + max(text_width(text, NAME_SIZE) for text in column_names)
-    height = 0.2 + 1.15 * LINE * len(lines) + above + size[1]
+    height = 0.2 + title_height(title) + above + size[1]
     shown = surprise[np.ix_(order, columns)]
     most, typical = float(np.nanmax(shown, initial=0)), float(np.median(known[order].max(axis=1)))
     limits = Normalize(0, max(LEAST_SURPRISE, min(most, EXTREME * typical)))
@@ -87,7 +86,7 @@ def unusual_cells(
         bar = figure.colorbar(ScalarMappable(limits, COLORS), cax=bar_axes, extend=extend)
         bar.ax.tick_params(labelsize=CELL_SIZE, length=2)
         bar.set_label("surprise, nats", fontsize=NAME_SIZE)
-        figure.suptitle(escape_math("\n".join(lines)), fontsize=TITLE_SIZE, y=1 - 0.05 / height, va="top")
+        write_title(figure, title)
     return figure
 
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from tfp_vae.core.display import plural
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.plots.canvas import PALETTE, Figure
 from tfp_vae.plots.distributions import histogram_range
@@ -109,7 +110,7 @@ def draw_intervals(
       truth: the true numbers [M], or None.
     """
     count, has_intervals = found.shape[1], bool(np.isfinite(found[1:]).any())
-    subtitle = f"{count:,} cell{'s' * (count > 1)}"
+    subtitle = plural(count, "cell")
     found = np.where(np.isfinite(found), found, found[0])
     if truth is not None:
         is_inside = (found[1] <= truth) & (truth <= found[2])
@@ -167,7 +168,7 @@ def draw_probabilities(
 ) -> None:
     """Draw a histogram of the probabilities [M] of imputed words, in two colours if it is known which are right."""
     count = len(probability)
-    subtitle = f"{count:,} cell{'s' * (count > 1)}"
+    subtitle = plural(count, "cell")
     if is_right is not None:
         subtitle += f", {is_right.mean():.0%} right, {np.nanmean(probability):.0%} expected"
     axes = panels.axes(place, label.name, subtitle, WORD_ROOM)

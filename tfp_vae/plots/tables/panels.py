@@ -18,7 +18,7 @@ from matplotlib.ticker import NullLocator
 from tfp_vae.plots.canvas import TITLE_SIZE, Figure, escape_math, style
 from tfp_vae.plots.tables.labels import Ticks, fit_text
 
-__all__ = ["TICK_SIZE", "Panels", "set_ticks"]
+__all__ = ["TICK_SIZE", "Panels", "set_ticks", "title_height", "wrap_title", "write_title"]
 
 ACROSS, LEAST_WIDTH = 4, 5.0
 """Largest number of panels in a row, and the smallest width of a figure, in inches."""
@@ -33,6 +33,7 @@ LINE = 0.19
 """Height of a line of the figure's title and of a panel's second title, in inches."""
 
 LETTERS_PER_INCH = 11.5
+"""Letters of a figure's title that fit into an inch."""
 
 
 @final
@@ -56,13 +57,13 @@ class Panels:
         self.slot = height + self.above + TICK_ROOM + LINE * x_labels
         down = math.ceil(count / self.across)
         width = max(LEAST_WIDTH, WIDTH * self.across)
-        lines = textwrap.wrap(title, int(width * LETTERS_PER_INCH)) or [""]
-        self.top = 0.1 + 1.15 * LINE * len(lines)
+        title = wrap_title(title, width)
+        self.top = 0.1 + title_height(title)
         total = self.top + self.slot * down + 2 * LINE
         self.left = (width - WIDTH * self.across) / 2
         with style():
             self.figure = Figure(figsize=(width, total))
-        self.figure.suptitle(escape_math("\n".join(lines)), fontsize=TITLE_SIZE, y=1 - 0.05 / total, va="top")
+        write_title(self.figure, title)
 
     def axes(self, i: int, title: str, subtitle: str = "", left: float = 0.0) -> Axes:
         """Return the axes of the i-th panel.
@@ -76,7 +77,7 @@ class Panels:
         width, total = self.figure.get_size_inches()
         start = self.left + WIDTH * (i % self.across)
         top = total - self.top - self.slot * (i // self.across) - self.above
-        inner = WIDTH - 2 * PAD - left
+        inner = self.inner_width(left)
         place = (start + PAD + left) / width, (top - self.height) / total, inner / width, self.height / total
         with style():
             axes = self.figure.add_axes(place)
@@ -100,6 +101,22 @@ class Panels:
             self.figure.legend(
                 handles, list(texts), loc="lower center", ncols=len(texts), fontsize=TICK_SIZE + 1, borderaxespad=0.1
             )
+
+
+def wrap_title(title: str, width: float) -> str:
+    """Return a figure's title in lines that fit into its width in inches."""
+    return "\n".join(textwrap.wrap(title, int(width * LETTERS_PER_INCH)))
+
+
+def title_height(title: str) -> float:
+    """Return the height of a wrapped title in inches."""
+    return 1.15 * LINE * (title.count("\n") + 1)
+
+
+def write_title(figure: Figure, title: str) -> None:
+    """Write a wrapped title at the upper end of a figure."""
+    place = 1 - 0.05 / figure.get_figheight()
+    figure.suptitle(escape_math(title), fontsize=TITLE_SIZE, y=place, va="top")
 
 
 def set_ticks(axes: Axes, ticks: Ticks, *, vertical: bool = False) -> None:
