@@ -439,6 +439,21 @@ run_options = options(
 )
 
 
+MOST_SAMPLES = 10**9
+"""The most importance samples of an example."""
+
+
+def samples_option(default: int, what: str) -> Callable[[F], F]:
+    """Return the option `--iw-samples`.
+
+    Args:
+      default: the number without it.
+      what: the examples that get so many samples each.
+    """
+    text = f"Importance samples per {what}."
+    return option("--iw-samples", group=RUN, type=Whole(1, MOST_SAMPLES), default=default, show_default=True, help=text)
+
+
 def show_options(mean: str = "", draw: str | None = None) -> Callable[[F], F]:
     """Return the options `--mean` and `--draw`, see `choose_show`.
 

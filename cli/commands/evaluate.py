@@ -22,8 +22,6 @@ from . import train
 if TYPE_CHECKING:
     from tfp_vae.runs.results import Assessment
 
-MOST_SAMPLES = 10**9
-
 SHOWN_ROWS = 5
 """Most rows of unsettled examples that are printed. `evaluation.json` has all of them."""
 
@@ -82,8 +80,10 @@ def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[
             console.print_table(["K", "log p(x)", "standard error"], rows)
         if "efforts" in result:
             click.echo()
-            cells = "{iw_samples:,} {refine} {examples:,} {settled:,}"
-            rows = [cells.format(**effort).split(" ") for effort in result["efforts"]]
+            rows = [
+                [f"{effort['iw_samples']:,}", effort["refine"], f"{effort['examples']:,}", f"{effort['settled']:,}"]
+                for effort in result["efforts"]
+            ]
             console.print_table(["K", "proposal refined by", "examples", f"known to {result['accuracy']:g} nats"], rows)
         print_notes(result)
         return
@@ -150,7 +150,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
 @options.option(
     "--iw-samples",
     group=options.RUN,
-    type=options.Several(options.Whole(1, MOST_SAMPLES)),
+    type=options.Several(options.Whole(1, options.MOST_SAMPLES)),
     metavar="K[,K...]",
     default="100",
     show_default=True,

@@ -38,14 +38,7 @@ FILES = (".csv", ".tsv", ".txt")
     required=True,
     help="Table with missing cells.",
 )
-@options.option(
-    "--iw-samples",
-    group=options.RUN,
-    type=options.Whole(1, 10**9),
-    default=1_000,
-    show_default=True,
-    help="Importance samples per row with missing cells.",
-)
+@options.samples_option(1_000, "row with missing cells")
 @options.refine_option
 @options.output_options(FILES, "importance samples", "imputed-<table>.csv in the run")
 @options.option(

@@ -117,14 +117,7 @@ FORMS: output.Forms = {".csv": columns}
 )
 @options.run_options
 @example_options
-@options.option(
-    "--iw-samples",
-    group=options.RUN,
-    type=options.Whole(1, 10**9),
-    default=100,
-    show_default=True,
-    help="Importance samples per example.",
-)
+@options.samples_option(100, "example")
 @options.refine_option
 @options.option(
     "--per-column",
