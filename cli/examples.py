@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfp_vae.core.display import plural
+from tfp_vae.core.display import plural, spare_name
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS, Split
 from tfp_vae.runs.examples import held_out_view, read_examples, view
@@ -43,15 +44,22 @@ class Examples(NamedTuple):
         many = plural(len(self.split), f"{split} example" if split else "example")
         return many if split else f"{many} of {self._stem}"
 
-    def columns(self) -> dict[str, np.ndarray]:
-        """Return columns that identify each example: its index, and its source row, ids, name and label if known.
+    def columns(self, results: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """Return columns that identify each example, and then its results.
 
-        An id column keeps its name in the table, with an underscore if another column here has that name.
+        The first columns are its index, and its source row, line, name, label and ids if known. An id column keeps its
+        name in the table, with underscores if another column here has that name.
+
+        Args:
+          results: further columns, or arrays for a file of named arrays.
         """
         split = self.split
         given = {"row": split.source_rows(), "line": split.lines, "name": split.names, "label": split.y}
         known = {"example": self.places, **{key: column for key, column in given.items() if column is not None}}
-        return known | {name + "_" * (name in known): column for name, column in split.ids.items()}
+        results = results or {}
+        taken = known.keys() | results.keys()
+        ids = {spare_name(name, taken | (split.ids.keys() - {name})): column for name, column in split.ids.items()}
+        return {**known, **ids, **results}
 
 
 example_options = options.options(

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 def columns(examples: Examples, embeddings: Embeddings) -> dict[str, np.ndarray]:
     """Return a table with one row per example: its index, mean_1..D, scale_1..D, and sample_1_1..S_D."""
-    named = examples.columns()
+    found = dict[str, np.ndarray]()
     for name, values in (("mean", embeddings.mean), ("scale", embeddings.scale)):
-        named.update({f"{name}_{d + 1}": column for d, column in enumerate(values.T)})
+        found.update({f"{name}_{d + 1}": column for d, column in enumerate(values.T)})
     for s, draws in enumerate(embeddings.samples):
-        named.update({f"sample_{s + 1}_{d + 1}": column for d, column in enumerate(draws.T)})
-    return named
+        found.update({f"sample_{s + 1}_{d + 1}": column for d, column in enumerate(draws.T)})
+    return examples.columns(found)
 
 
 FORMS: output.Forms = {
-    ".npz": lambda examples, embeddings: {**examples.columns(), **embeddings._asdict()},
+    ".npz": lambda examples, embeddings: examples.columns(embeddings._asdict()),
     ".csv": columns,
 }
 

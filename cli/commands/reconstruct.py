@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from tfp_vae.core.display import spare_name
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.config import RunConfig
@@ -39,13 +40,13 @@ def figure(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> F
 
 def arrays(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> dict[str, np.ndarray]:
     """Return the examples and their reconstructions."""
-    return {**examples.columns(), "x": examples.split.x, "reconstruction": x, **config.data.standard}
+    return examples.columns({"x": examples.split.x, "reconstruction": x, **config.data.standard})
 
 
 def columns(examples: Examples, x: np.ndarray, config: RunConfig, show: str) -> dict[str, np.ndarray]:
     """Return a table with one row per example: its origin, and its reconstruction in the units of the data."""
-    known = examples.columns()
-    return known | {name + "_" * (name in known): column for name, column in config.data.as_columns(x).items()}
+    known, made = examples.columns(), config.data.as_columns(x)
+    return known | {spare_name(name, known.keys() | (made.keys() - {name})): column for name, column in made.items()}
 
 
 def error_of(made: np.ndarray, x: np.ndarray, config: RunConfig) -> dict[str, float | str | None]:

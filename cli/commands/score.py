@@ -50,8 +50,7 @@ def columns(
         values["log_likelihood_scaled"] = estimates.log_likelihood + measure.log_scale
     count = len(examples.split)
     kind = {name: np.full(count, value) for name, value in measure.names.items()}
-    known = {**examples.columns(), **values, **kind}
-    return known | {name + "_" * (name in known): x for name, x in ({} if cells is None else cells.columns()).items()}
+    return examples.columns({**values, **kind, **({} if cells is None else cells.columns())})
 
 
 def score_cells(
@@ -80,7 +79,8 @@ def with_reasons(row: Mapping[str, Any]) -> dict[str, Any]:
     reasons = dict[str, str | None]()
     if np.isnan(row["error"]):
         reasons |= {"error": None, "error_reason": UNKNOWN_ERROR}
-    if np.isnan(row.get("surprise", 0.0)):
+    surprise = row.get("surprise")
+    if isinstance(surprise, float) and np.isnan(surprise):  # an id column of that name holds texts
         reasons |= {"unusual_column": None, "surprise": None, "surprise_reason": "every cell of the row is missing"}
     return {**row, **reasons}
 
@@ -197,9 +197,10 @@ def command(
         cells = score_cells(restored, examples, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution)
     path = output.write(found, out_path, f"scores-{name}.csv", FORMS, examples, estimates, restored.measure, cells)
     least = most_anomalous(estimates.log_likelihood, show)
-    table = {**examples.columns(), "log_likelihood": estimates.log_likelihood, "error": estimates.error}
+    shown = {"log_likelihood": estimates.log_likelihood, "error": estimates.error}
     if cells is not None:
-        table |= {name: cells.columns()[name] for name in ("unusual_column", "surprise")}
+        shown |= {name: cells.columns()[name] for name in ("unusual_column", "surprise")}
+    table = examples.columns(shown)
     picked = zip(*(column[least].tolist() for column in table.values()), strict=True)
     rows = [with_reasons(dict(zip(table, row, strict=True))) for row in picked]
     result = output.record(found, restored, **examples.origin, **metrics, most_anomalous=rows, out=str(path))
@@ -209,8 +210,8 @@ def command(
         console.print_json(result)
         return
     print_scores(data or "{dataset}, {split} split".format(**examples.origin), metrics, estimates)
-    shown = [[row[name] for name in table] for row in rows]
-    console.print_table(list(table), [["unknown" if cell is None else cell for cell in row] for row in shown])
+    lines = [["unknown" if row[name] is None else row[name] for name in table] for row in rows]
+    console.print_table(list(table), lines)
     click.echo(path)
     if plots:
         click.echo(result["picture"])

@@ -43,6 +43,17 @@ def test_columns_have_the_lines_of_a_table() -> None:
     assert list(found["row"]) == [2, 0]
 
 
+def test_ids_make_room_for_the_names_of_results() -> None:
+    ids = {name: np.array([f"{name} {i}" for i in range(2)]) for name in ("patient", "error", "error_", "line")}
+    table = Split(np.zeros((2, 1), np.float32), lines=np.array([2, 3]), ids=ids)
+    error = np.array([0.1, 0.2])
+    found = Examples(table, np.arange(2), {"dataset": "a.csv", "data": None, "split": "test"}).columns({"error": error})
+    assert list(found) == ["example", "row", "line", "patient", "error__", "error_", "line_", "error"]
+    assert found["error"] is error
+    assert found["error__"].tolist() == ["error 0", "error 1"]
+    assert found["line"].tolist() == [2, 3]
+
+
 def test_the_test_split_is_the_default(trained: Path, digits: Dataset) -> None:
     found = select_examples(Run(trained), None, None, None)
     assert found.origin == {"dataset": "digits", "data": None, "split": "test"}

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests.helpers import builders
 from tests.helpers.runs import start_run
-from tfp_vae.core.display import list_names, table, text_of
+from tfp_vae.core.display import list_names, spare_name, table, text_of
 from tfp_vae.core.registry import MemberInfo
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.loading import load
@@ -36,6 +36,10 @@ from tfp_vae.runs.run import Run
 )
 def test_values(value: object, expected: str) -> None:
     assert text_of(value) == expected
+
+
+def test_name_gets_underscores_until_it_is_free() -> None:
+    assert [spare_name(name, {"line", "line_"}) for name in ("line", "row")] == ["line__", "row"]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["list_names", "plural", "table", "text_of"]
+__all__ = ["list_names", "plural", "spare_name", "table", "text_of"]
 
 LISTED = 5
 """The most names that a message lists."""
@@ -51,6 +51,13 @@ def list_names(names: Sequence[object]) -> str:
     """
     more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
     return ", ".join(map(str, names[:LISTED])) + more
+
+
+def spare_name(name: str, others: Collection[str]) -> str:
+    """Return a name for a column next to others. It gets underscores until no other column has it."""
+    while name in others:
+        name += "_"
+    return name
 
 
 def table(caption: str, rows: Iterable[Sequence[object]]) -> str:

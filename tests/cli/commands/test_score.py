@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tfp_vae.cli.commands.score import with_reasons
 
 from tests.helpers.commands import (
     GRAPH,
@@ -123,6 +124,11 @@ def test_unknown_errors_are_null_with_a_reason_and_unknown_in_the_table(copied: 
     printed = call(*options, *GRAPH).stdout
     assert "error unknown for 20 of 20 examples: the effective sample size is below 10" in printed
     assert printed.count(" unknown\n") == 3
+
+
+def test_ids_named_like_a_result_are_texts() -> None:
+    row = {"surprise": "party", "error": 0.1}
+    assert with_reasons(row) == row
 
 
 @pytest.mark.slow

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
+from tfp_vae.core.display import spare_name
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.files import user_path
@@ -155,13 +156,6 @@ def list_cells(data: DataConfig, table: Table, part: slice, found: Imputed) -> d
     ids = {name: column[part][rows] for name, column in table.ids.items()}
     lines = {spare_name("line", ids): table.lines[part][rows]}
     return {**lines, **ids, **{spare_name(name, ids): column for name, column in own.items()}}
-
-
-def spare_name(name: str, others: Collection[str]) -> str:
-    """Return a name for a column next to others. It gets underscores until no other column has it."""
-    while name in others:
-        name += "_"
-    return name
 
 
 def spell(schema: Schema, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
