@@ -34,6 +34,7 @@ from tfp_vae.data.readers.sources import (
     Reading,
     Source,
     check_examples,
+    first_name,
     flat_labels,
     from_arrays,
     from_frame,
@@ -214,7 +215,8 @@ def read(
     reading, path = reading or Reading(), user_path(name)
     if DATASETS.knows(name):
         if reading.given() and not recorded:
-            raise UsageError(f"`{min(reading.given())}` has no effect on the named data set {name}. Leave it out.")
+            setting = first_name(reading.given())
+            raise UsageError(f"`{setting}` has no effect on the named data set {name}. Leave it out.")
         folder = data_folder(data_dir)
         if not recorded and path.exists() and path.resolve() != (folder / name).resolve():
             logger.warning("%s means the data set of that name. For the file or folder here, write ./%s.", name, name)
@@ -278,9 +280,9 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
     elif hasattr(source, "columns") and hasattr(source, "to_numpy"):
         name, text = "table", "a table in memory"
         takes = {"image_shape", "label_column", "columns", "drop_columns", "table"} | SCHEMA
-    foreign = sorted(reading.given() - takes - sources.OF_ALL)
+    foreign = reading.given() - takes - sources.OF_ALL
     if foreign:
-        raise UsageError(f"`{foreign[0]}` has no effect on {text}. Leave it out.")
+        raise UsageError(f"`{first_name(foreign)}` has no effect on {text}. Leave it out.")
     if name == "table":
         found = from_frame(source, reading)
     elif isinstance(source, Mapping):

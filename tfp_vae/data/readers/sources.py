@@ -52,6 +52,7 @@ __all__ = [
     "Reading",
     "Source",
     "check_examples",
+    "first_name",
     "from_arrays",
     "from_mixed_table",
     "is_path",
@@ -312,12 +313,17 @@ def read(path: Path, reading: Reading | None = None, *, again: bool = False) -> 
     reading, reader = reading or Reading(), reader_of(path)
     foreign = reading.given() - reader.takes - OF_ALL
     if foreign and not again:
-        raise UsageError(f"`{min(foreign)}` has no effect on {reader.text}: {path}. Leave it out.")
+        raise UsageError(f"`{first_name(foreign)}` has no effect on {reader.text}: {path}. Leave it out.")
     defaults = {name: Reading.model_fields[name].default for name in foreign}
     source = shape_images(path, reader.read(path, reading.model_copy(update=defaults), again))
     for examples in source.parts.values():
         check_examples(path, examples)
     return source
+
+
+def first_name(settings: Collection[str]) -> str:
+    """Return the first of some settings of `Reading`, by the name that users give it."""
+    return min("schema" if name in ("schema_file", "table") else name for name in settings)
 
 
 def shape_images(path: str | Path, source: Source) -> Source:
@@ -516,7 +522,7 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = F
       UsageError: the rows are to be images.
     """
     if reading.image_shape is not None:
-        setting = min(reading.given() & (SCHEMA | {"table"}))
+        setting = first_name(reading.given() & (SCHEMA | {"table"}))
         raise UsageError(f"`{setting}` has no effect on rows that are images. Leave out `{setting}` or `image_shape`.")
     known, label = reading.table, reading.label_column
     if known is not None:
