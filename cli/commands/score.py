@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 import numpy as np
@@ -11,12 +11,13 @@ import numpy as np
 from tfp_vae.core.execution import AUTO
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 
-from .. import console, options, output
+from .. import console, options, output, signals
 from ..examples import Examples, example_options, select_examples
 
 if TYPE_CHECKING:
     from tfp_vae.evaluation.importance import Estimates
     from tfp_vae.evaluation.metrics import Measure
+    from tfp_vae.runs.folder.unfinished import Unfinished
     from tfp_vae.runs.load import LoadedRun
     from tfp_vae.runs.run import Run
     from tfp_vae.runs.tables.unusual import UnusualCells
@@ -35,6 +36,16 @@ NOISY = (
 )
 
 
+class Settings(TypedDict):
+    """The arguments of `runs.score` that decide the scores of given examples."""
+
+    iw_samples: int
+    refine: str
+    seed: int
+    places: np.ndarray
+    execution: str
+
+
 def columns(
     examples: Examples, estimates: Estimates, measure: Measure, cells: UnusualCells | None
 ) -> dict[str, np.ndarray]:
@@ -51,6 +62,33 @@ def columns(
     count = len(examples.split)
     kind = {name: np.full(count, value) for name, value in measure.names.items()}
     return examples.columns({**values, **kind, **({} if cells is None else cells.columns())})
+
+
+def score_examples(
+    restored: LoadedRun, examples: Examples, *, iw_samples: int, refine: str, seed: int, execution: str, keep: bool
+) -> tuple[dict[str, Any], Estimates, Unfinished | None]:
+    """Return a summary of the scores, the estimates of each example, and the place of finished examples, if any.
+
+    Args:
+      restored: the run.
+      examples: the examples.
+      iw_samples, refine, seed, execution: see `runs.score`.
+      keep: whether to keep finished examples in the run, and to go on after those that are there.
+    """
+    from tfp_vae.evaluation.effort.blocks import NO_BLOCKS
+    from tfp_vae.runs.results import number_of_samples, score, unfinished_scores
+
+    x, places = examples.split.x, examples.places
+    settings = Settings(iw_samples=iw_samples, refine=refine, seed=seed, places=places, execution=execution)
+    kept = unfinished_scores(restored, x, **settings) if keep else None
+    line = options.command_line(click.get_current_context(), run=[str(restored.run.folder)])
+    text = "." if kept is None else f". Finished examples are kept. Continue with: {line}"
+    name = "scoring, continued" if kept is not None and kept.continued else "scoring"
+    blocks = NO_BLOCKS if kept is None else kept
+    total = number_of_samples(len(x), iw_samples, refine)
+    with signals.ending(text), console.progress_bar(name, total) as progress:
+        metrics, estimates = score(restored, x, **settings, progress=progress, blocks=blocks)
+    return metrics, estimates, kept
 
 
 def score_cells(
@@ -178,20 +216,12 @@ def command(
         console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
     name = examples.name + output.ending("max_examples", "iw_samples", "refine", "per_column", "seed", "weights")
     restored = output.restore(found, weights)
-    from tfp_vae.runs.results import most_anomalous, number_of_samples, score
+    from tfp_vae.runs.results import most_anomalous
 
-    x = examples.split.x
-    with console.progress_bar("scoring", number_of_samples(len(x), iw_samples, refine)) as progress:
-        metrics, estimates = score(
-            restored,
-            x,
-            iw_samples=iw_samples,
-            refine=refine,
-            seed=seed,
-            places=examples.places,
-            execution=execution,
-            progress=progress,
-        )
+    keep = out_path is None or plots  # because a run that gets no file may be read-only
+    metrics, estimates, kept = score_examples(
+        restored, examples, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution, keep=keep
+    )
     cells = None
     if per_column:
         cells = score_cells(restored, examples, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution)
@@ -204,6 +234,8 @@ def command(
     picked = zip(*(column[least].tolist() for column in table.values()), strict=True)
     rows = [with_reasons(dict(zip(table, row, strict=True))) for row in picked]
     result = output.record(found, restored, **examples.origin, **metrics, most_anomalous=rows, out=str(path))
+    if kept is not None:
+        kept.remove()
     if plots:
         result["picture"] = draw_least(found, examples, least, estimates.log_likelihood[least], f"anomalies-{name}")
     if as_json:

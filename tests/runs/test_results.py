@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
+from tests.helpers.blocks import MemoryBlocks
 from tests.helpers.runs import small_model, small_training, start_run
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.files import json_text
@@ -40,6 +41,7 @@ from tfp_vae.runs.results import (
     most_anomalous,
     score,
     sign_of_difference,
+    unfinished_scores,
     unknown_errors,
     verdict,
 )
@@ -572,6 +574,41 @@ class TestScores:
 
     def test_a_single_example_has_no_standard_error(self, restored: LoadedRun, digits: Dataset) -> None:
         assert np.isnan(score(restored, digits.test.x[:1], iw_samples=2)[0]["log_likelihood_se"])
+
+    def test_interrupted_scores_go_on_with_the_same_result(self, copied: Run, digits: Dataset) -> None:
+        restored, x = LoadedRun(copied), digits.test.x[:70]
+        settings: dict[str, Any] = {
+            "iw_samples": 3,
+            "refine": "none",
+            "seed": 1,
+            "places": np.arange(70),
+            "execution": "graph",
+        }
+        expected, scored = score(restored, x, **settings)[1], list[int]()
+        blocks = MemoryBlocks(most=2)
+        with pytest.raises(InterruptedError):
+            score(restored, x, **settings, blocks=blocks)
+        blocks.most = 3
+        found = score(restored, x, **settings, progress=scored.append, blocks=blocks)[1]
+        np.testing.assert_array_equal(found.log_likelihood, expected.log_likelihood)
+        assert scored[0] == 64 * 3
+
+    def test_unfinished_scores_belong_to_equal_settings_and_examples(self, copied: Run, digits: Dataset) -> None:
+        restored, x = LoadedRun(copied), digits.test.x[:4]
+        settings: dict[str, Any] = {
+            "iw_samples": 3,
+            "refine": "none",
+            "seed": 1,
+            "places": np.arange(4),
+            "execution": "graph",
+        }
+        others = [{"iw_samples": 4}, {"refine": "local"}, {"seed": 2}, {"places": np.arange(4) + 1}]
+        others.append({"execution": "eager"})
+        names = {unfinished_scores(restored, x, **settings | other).name for other in others}
+        names.add(unfinished_scores(restored, x[::-1], **settings).name)
+        assert len(names) == 6
+        assert unfinished_scores(restored, x, **settings).name not in names
+        assert unfinished_scores(restored, x.copy(), **settings).name == unfinished_scores(restored, x, **settings).name
 
     def test_the_least_likely_come_first(self) -> None:
         log_px = np.array([-3.0, -np.inf, -1.0, -9.0, -3.0])

@@ -512,18 +512,24 @@ def _estimate(
 
 def evaluation_identity(restored: LoadedRun, plan: Plan, examples: Split, execution: str) -> dict[str, object]:
     """Return everything that decides the numbers of an evaluation, so that finished parts of another are not used."""
-    digest = hashlib.sha256(np.ascontiguousarray(examples.x).data)
-    digest.update(np.ascontiguousarray(examples.rows).data)
-    settings = {each.name: getattr(plan, each.name) for each in dataclasses.fields(plan)}
+    return {
+        **_estimates_identity(restored, examples.x, examples.rows),
+        **{each.name: getattr(plan, each.name) for each in dataclasses.fields(plan)},
+        "refine": full_name(plan.refine),
+        "annealing": None if plan.annealing is None else plan.annealing._asdict(),
+        "execution": execution,
+    }
+
+
+def _estimates_identity(restored: LoadedRun, x: np.ndarray, places: np.ndarray | None) -> dict[str, object]:
+    """Return everything that decides estimates of log p(x), except for their settings."""
+    digest = hashlib.sha256(np.ascontiguousarray(x).data)
+    digest.update(np.ascontiguousarray(places).data)
     return {
         "run": restored.config.identity(),
         "weights": restored.weights,
         "step": restored.step,
         "examples": digest.hexdigest(),
-        **settings,
-        "refine": full_name(plan.refine),
-        "annealing": None if plan.annealing is None else plan.annealing._asdict(),
-        "execution": execution,
         "packages": {name: metadata.version(name) for name in ("tfp-vae", "tensorflow", "tensorflow-probability")},
     }
 
@@ -703,6 +709,7 @@ def score(
     places: np.ndarray | None = None,
     execution: str = AUTO,
     progress: Progress = lambda samples: None,
+    blocks: Blocks = NO_BLOCKS,
 ) -> tuple[dict[str, Any], Estimates]:
     """Return a summary of the log p(x) of examples x [N, *event_shape], and the estimates of each, in nats.
 
@@ -728,6 +735,7 @@ def score(
       places: the index of each example in its split or file, [N], which selects its draws. By default its index in x.
       execution: `auto` for that of the training, or `xla`, `graph` or `eager`.
       progress: called with the number of importance samples just taken.
+      blocks: keeps finished batches, so that the same call continues after an interrupt, see `unfinished_scores`.
 
     Returns:
       A JSON object (the mean, its errors, quantiles from 0 to 1), and `Estimates` [N].
@@ -746,6 +754,7 @@ def score(
         places=places,
         execution=execution,
         progress=progress,
+        blocks=blocks,
     ).rescale(restored.measure.log_scale)
     log_px = estimates.log_likelihood
     summary = summarize(estimates, math.prod(x.shape[1:]), discrete=restored.measure.has_bits)
@@ -766,6 +775,26 @@ def score(
         "seconds": time.monotonic() - began,
     }
     return result, estimates
+
+
+@check_keywords
+def unfinished_scores(
+    restored: LoadedRun,
+    x: np.ndarray,
+    *,
+    iw_samples: int,
+    refine: Member | str,
+    seed: int,
+    places: np.ndarray,
+    execution: str,
+) -> Unfinished:
+    """Return the finished examples that `score` left in the run when it was interrupted, or a new place for them.
+
+    The arguments are those of `score`. Other arguments have a place of their own. Remove it when the scores are saved.
+    """
+    settings = {"command": "score", "iw_samples": iw_samples, "refine": full_name(refine), "seed": seed}
+    settings["execution"] = restored.choose_execution(execution)
+    return restored.run.unfinished({**_estimates_identity(restored, x, places), **settings})
 
 
 @check_keywords

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tfp_vae.cli import signals
 from tfp_vae.cli.commands.score import with_reasons
 
 from tests.helpers.commands import (
@@ -21,6 +25,8 @@ from tests.helpers.files import write as write_images
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.loading import load
 from tfp_vae.plots.canvas import Figure
+from tfp_vae.runs.folder import unfinished
+from tfp_vae.runs.folder.unfinished import Unfinished
 from tfp_vae.runs.run import Run
 
 
@@ -37,6 +43,47 @@ def test_picture_shows_the_least_likely_examples(
     ]
     assert texts == [f"{value}\n{name}" for value, name in found]
     assert "180 test examples" in figures[0].axes[0].get_title()
+
+
+@pytest.mark.slow
+def test_interrupted_scores_go_on_with_the_command_that_is_printed(
+    here: Path, copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("score", "--run", copied.folder, "--iw-samples", 2, "--out", "s.csv", *GRAPH)
+    expected = answer(*options)
+    texts, keep = [], Unfinished.keep
+
+    @contextmanager
+    def ending(text: str) -> Iterator[None]:
+        texts.append(text)
+        yield
+
+    def interrupt(self: Unfinished, stage: str, columns: Sequence[np.ndarray]) -> None:
+        keep(self, stage, columns)
+        if len(self.finished(stage)[0]) > 64:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(signals, "ending", ending)
+    monkeypatch.setattr(unfinished, "SECONDS", 0.0)
+    monkeypatch.setattr(unfinished, "PATIENCE", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, "keep", interrupt)
+        call(*options, code=130)
+    start, line = texts[0].split("Continue with: ")
+    assert start == ". Finished examples are kept. "
+    (kept,) = copied.folder.glob("unfinished/*.npz")
+    assert len(np.load(kept)["0-0"]) == 96
+    found = answer(*shlex.split(line)[1:])
+    assert {**found, "seconds": 0} == {**expected, "seconds": 0}
+    assert not kept.exists()
+
+
+@pytest.mark.slow
+def test_scores_outside_of_the_run_leave_nothing_there(
+    here: Path, copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Unfinished, "__init__", lambda *_: pytest.fail("kept in the run"))
+    call("score", "--run", copied.folder, "--iw-samples", 2, "--out", "s.csv", "--no-plots", *GRAPH)
 
 
 @pytest.mark.slow
