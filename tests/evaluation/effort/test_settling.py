@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from tests.helpers.blocks import MemoryBlocks
 from tests.helpers.oracles import CurvedBernoulli, LinearGaussian
 from tfp_vae import VAE
 from tfp_vae.core.errors import UsageError
+from tfp_vae.evaluation.effort import settling
 from tfp_vae.evaluation.effort.settling import RUNGS, Effort, Rung, samples_for, settle
-from tfp_vae.evaluation.importance import estimate
+from tfp_vae.evaluation.importance import Estimates, estimate
 
 ENCODER = [Rung("none", 5_000)]
 SETTINGS: dict[str, Any] = {"seed": (1, 2), "execution": "graph", "batch_size": 4}
@@ -115,13 +117,61 @@ def test_interrupted_search_goes_on_with_the_same_result(mixed: tuple[VAE, np.nd
     np.testing.assert_array_equal(found.iw_samples, expected.iw_samples)
 
 
+def estimator_with(intervals: dict[str, tuple[float, float]]) -> Callable[..., Callable[..., Estimates]]:
+    """Return what makes estimators that give the same value and reach for every example and K, by refinement.
+
+    Other refinements fail when they run.
+    """
+
+    def estimator(_: VAE, *, refine: str, **settings: object) -> Callable[..., Estimates]:
+        def estimate(x: np.ndarray, *, rows: np.ndarray, **settings: object) -> Estimates:
+            if refine not in intervals:
+                raise UsageError(f"`refine={refine}` needs second derivatives.")
+            (value, reach), ones = intervals[refine], np.ones(len(rows))
+            same = dict.fromkeys(Estimates._fields, ones)
+            ends = {"low": (value - reach) * ones, "high": (value + reach) * ones}
+            return Estimates(**same | {"log_likelihood": value * ones, **ends})
+
+        return estimate
+
+    return estimator
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.7])
+def test_example_goes_on_if_its_proposal_misses_a_mode_that_an_earlier_one_covers(
+    linear: LinearGaussian, monkeypatch: pytest.MonkeyPatch, gap: float
+) -> None:
+    """The intervals of `local` are short but lie below those of the encoder's q(z|x) by the gap."""
+    intervals = {"none": (-1.0, 0.2), "local": (-1.0 - gap, 0.03), "mixture": (-1.0, 0.03)}
+    monkeypatch.setattr(settling, "Estimator", estimator_with(intervals))
+    rungs = [Rung(refine, 500) for refine in intervals]
+    found = settle(linear.vae(), linear.data(2), accuracy=0.05, rungs=rungs, **SETTINGS)
+    assert found.settled.all()
+    assert set(found.refinements) == {"mixture" if gap else "local"}
+    without_last = settle(linear.vae(), linear.data(2), accuracy=0.05, rungs=rungs[:2], **SETTINGS)
+    assert without_last.settled.all() == (not gap)
+    np.testing.assert_allclose(without_last.estimates.high, -1.2 if gap else -0.97)
+
+
+def test_proposal_that_only_fails_when_it_runs_is_left_out(
+    linear: LinearGaussian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "Estimator", estimator_with({"none": (-1.0, 0.03)}))
+    laplace, encoder = Rung("laplace", 500), Rung("none", 500)
+    found = settle(linear.vae(), linear.data(2), accuracy=0.05, rungs=[laplace, encoder], **SETTINGS)
+    assert found.settled.all()
+    assert set(found.refinements) == {"none"}
+    with pytest.raises(UsageError, match="second derivatives"):
+        settle(linear.vae(), linear.data(2), accuracy=0.05, rungs=[laplace], **SETTINGS)
+
+
 def test_samples_needed_grow_with_the_square_of_the_reach() -> None:
     needed = samples_for(np.array([0.05, 0.1, 0.2, np.nan]), 200, accuracy=0.1)
     np.testing.assert_allclose(needed, [75, 300, 1_200, np.inf])
 
 
 def test_proposals_become_more_expensive() -> None:
-    assert [rung.refine.partition(":")[0] for rung in RUNGS] == ["none", "local", "mixture"]
+    assert [rung.refine.partition(":")[0] for rung in RUNGS] == ["none", "local", "laplace", "mixture"]
     assert [rung.most_samples for rung in RUNGS] == sorted(rung.most_samples for rung in RUNGS)
 
 

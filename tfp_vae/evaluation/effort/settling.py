@@ -56,7 +56,7 @@ class Rung(NamedTuple):
     most_samples: int
 
 
-RUNGS = (Rung("none", 2_000), Rung("local", 5_000), Rung("mixture:steps=200", 20_000))
+RUNGS = (Rung("none", 2_000), Rung("local", 5_000), Rung("laplace", 20_000), Rung("mixture:steps=200", 20_000))
 """The proposals in the order of their cost."""
 
 
@@ -179,12 +179,15 @@ def settle(
 
     For each example, 200 pilot samples show how many samples K it needs, from 200 to 20,000. The estimate comes from K
     new samples. If K is too large for a proposal, or unknown because the effective sample size is below 10, the example
-    goes on to the next proposal: the encoder's q(z|x), then `local`, then `mixture` with 200 steps. Proposals that the
-    model's families do not support are left out. After the last one, the remaining examples are not settled.
+    goes on to the next proposal: the encoder's q(z|x), then `local`, then `laplace`, then `mixture` with 200 steps.
+    Proposals that the model does not support are left out. After the last one, the remaining examples are not settled.
 
     A pilot and the samples after it are independent, so the choice of K adds no bias to the estimate of p(x). An
     example whose interval is still too long gets another estimate. Stopping by the interval favours examples whose
     largest weights were missed, and the interval allows for such weights.
+
+    A proposal can miss a mode of p(z|x) that an earlier one covered, and then its interval is too low. So each interval
+    extends at least up to the low ends of the earlier ones, and an example whose proposals disagree goes on.
 
     The result of an example depends on the seed and its place only, not on other examples or on batch and chunk sizes.
 
@@ -296,15 +299,20 @@ class _Search:
         self._estimate, self._rungs, self._accuracy = estimate, rungs, accuracy
         self._efforts = [Effort(rung.refine, size) for rung in rungs for size in sizes_up_to(rung.most_samples)]
         self._open, self._last = np.ones(count, bool), np.zeros(count, int)
+        self._floor = np.full(count, -math.inf)  # the highest low end of the intervals of each example so far
         self._parts: list[tuple[np.ndarray, Estimates]] = []
 
     def run(self) -> Settled:
         """Return the result after as many proposals as it takes."""
+        problem = UsageError("expected at least one example, found none.")
         for i in range(len(self._rungs)):
             if self._open.any():
-                self._climb(i)
+                try:
+                    self._climb(i)
+                except UsageError as error:  # only a run shows that a model has no second derivatives
+                    problem = error
         if not self._parts:
-            raise UsageError("expected at least one example, found none.")
+            raise problem
         return Settled(Estimates.join(len(self._open), self._parts), tuple(self._efforts), self._last, self._accuracy)
 
     def _climb(self, i: int) -> None:
@@ -316,14 +324,20 @@ class _Search:
         refine, most = self._rungs[i]
         limit = most if i == len(self._rungs) - 1 else math.inf
         needed, rows = np.zeros(len(self._open)), np.flatnonzero(self._open)
-        pilot = self._estimate(Effort(refine, PILOT), rows, "pilot", i, 0)
+        pilot = self._check(rows, self._estimate(Effort(refine, PILOT), rows, "pilot", i, 0))
         needed[rows] = samples_for(pilot.reach, PILOT, self._accuracy)
         for size in sizes_up_to(most):
             rows = np.flatnonzero(self._open & (np.minimum(needed, limit) <= size))
             if len(rows):
                 effort = Effort(refine, size)
-                part = self._estimate(effort, rows, f"{size:,} samples", i, size)
+                part = self._check(rows, self._estimate(effort, rows, f"{size:,} samples", i, size))
                 self._parts.append((rows, part))
                 self._last[rows] = self._efforts.index(effort)
                 self._open[rows] = ~is_within(part, self._accuracy)
                 needed[rows] = samples_for(part.reach, size, self._accuracy)
+
+    def _check(self, rows: np.ndarray, part: Estimates) -> Estimates:
+        """Return estimates of some rows whose intervals extend at least up to the low ends of earlier ones."""
+        checked = part._replace(high=np.maximum(part.high, self._floor[rows]))
+        self._floor[rows] = np.fmax(self._floor[rows], part.low)  # ignores unknown ends
+        return checked
