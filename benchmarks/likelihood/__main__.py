@@ -19,6 +19,7 @@ from benchmarks.harness import ROOT
 from benchmarks.likelihood import calibration, comparison, cost, document
 from benchmarks.likelihood.cases import CASES, EXAMPLES, MNIST, Case
 from tfp_vae import VAE
+from tfp_vae.core.files import write_bytes
 from tfp_vae.core.seeds import Purpose, seed_for
 
 CASE_NAMES = [case.name for case in CASES]
@@ -43,8 +44,8 @@ class Model(NamedTuple):
         return self.x[:EXAMPLES]
 
     def examples(self, part: str) -> list[comparison.Example]:
-        """Return log p(x) of each example from the rows of a part."""
-        return [comparison.Example(**row) for row in self.results[part][self.case.name]]
+        """Return log p(x) of each example from the rows of a part so far."""
+        return [comparison.Example(**row) for row in self.results.get(part, {}).get(self.case.name, [])]
 
 
 def anneal(model: Model) -> list[comparison.Example]:
@@ -75,11 +76,23 @@ def calibrate(model: Model) -> Iterator[calibration.Calibration]:
         yield calibration.calibrate(method, repeats, bias, truth)
 
 
+def anneal_images(model: Model) -> Iterator[comparison.Example]:
+    """Yield the bound of long annealing for the images of the cost that have none yet, one block after the other."""
+    for start in range(len(model.examples("anneal-images")), len(model.x), cost.BLOCK):
+        yield from comparison.anneal(
+            model.vae,
+            model.x[start : start + cost.BLOCK],
+            steps=cost.STEPS,
+            chains=cost.CHAINS,
+            seed=seed_for(0, Purpose.EVALUATION, 2, start),
+            execution=model.case.execution,
+        )
+
+
 def measure_cost(model: Model) -> list[cost.Cost]:
-    """Return the cost of every refinement, of K = 5,000 without one, and of annealing on MNIST."""
-    refined = [method for method in comparison.methods() if method.refine != "none"]
-    turns = cost.take_turns(model.vae, model.x, [cost.UNREFINED, *refined])
-    return cost.costs(turns, model.examples("anneal"))
+    """Return the cost of refinements, of K = 5,000 without one, and of long annealing on MNIST."""
+    turns = cost.take_turns(model.vae, model.x, cost.methods())
+    return cost.costs(turns, model.examples("anneal-images"))
 
 
 Row: TypeAlias = comparison.Example | comparison.Comparison | calibration.Calibration | cost.Cost
@@ -89,19 +102,43 @@ PARTS: dict[str, Callable[[Model], Iterable[Row]]] = {
     "refer": refer,
     "compare": compare,
     "calibrate": calibrate,
+    "anneal-images": anneal_images,
     "cost": measure_cost,
 }
 """The parts in their order."""
 
-NEEDED = {"compare": "anneal", "cost": "anneal", "calibrate": "refer"}
+NEEDED = {"compare": "anneal", "calibrate": "refer", "cost": "anneal-images"}
 """The part whose rows each part uses."""
+
+ON_MNIST = ("anneal-images", "cost")
+"""The parts that only `MNIST 50` has."""
 
 
 def parts_of(case: Case, parts: Iterable[str]) -> list[str]:
     """Return the parts to measure for a case in their order, with those that they need. Only MNIST has a cost."""
-    wanted = {part for part in parts if part != "cost" or case.name == MNIST}
+    wanted = {part for part in parts if part not in ON_MNIST or case.name == MNIST}
     wanted |= {NEEDED[part] for part in wanted if part in NEEDED}
     return [part for part in PARTS if part in wanted]
+
+
+def is_finished(results: Results, part: str, case: Case) -> bool:
+    """Return whether the results of a part are complete. The images of the cost are annealed in blocks."""
+    rows = results.get(part, {}).get(case.name)
+    return rows is not None and (part != "anneal-images" or len(rows) >= cost.IMAGES)
+
+
+def measure(model: Model, part: str, save: Callable[[], None]) -> None:
+    """Add the rows of a part to the results, and save them. Annealed images are also saved after each block."""
+    found = model.results.setdefault(part, {})
+    if part != "anneal-images":
+        found[model.case.name] = [row._asdict() for row in PARTS[part](model)]
+    else:
+        rows = found.setdefault(model.case.name, [])
+        for row in PARTS[part](model):
+            rows.append(row._asdict())
+            if len(rows) % cost.BLOCK == 0:
+                save()
+    save()
 
 
 path_option = functools.partial(click.option, type=click.Path(path_type=Path), show_default=True)
@@ -129,13 +166,12 @@ def main(
     """Compare estimates of log p(x) with annealing, and check their errors, intervals and times."""
     results: Results = json.loads(out.read_text()) if out.exists() else {}
     for case in CASES:
-        left = [part for part in parts_of(case, parts or PARTS) if case.name not in results.get(part, {})]
+        left = [part for part in parts_of(case, parts or PARTS) if not is_finished(results, part, case)]
         if left and (not cases or case.name in cases):
             vae = case.vae(runs, data_dir)
             model = Model(case, vae, case.examples(cost.IMAGES, data_dir, vae), seeds, results)
             for part in left:
-                results.setdefault(part, {})[case.name] = [row._asdict() for row in PARTS[part](model)]
-                out.write_text(json.dumps(results, indent=1))
+                measure(model, part, lambda: write_bytes(out, json.dumps(results, indent=1).encode()))
                 click.echo(f"{case.name}: finished {part}", err=True)
     click.echo(document.markdown(results))
     if into_document:

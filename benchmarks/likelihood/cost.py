@@ -8,7 +8,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from benchmarks.likelihood.comparison import Clock, Example, Method, estimator_of
+from benchmarks.likelihood.comparison import REFINED_SAMPLES, Clock, Example, Method, estimator_of
 from tfp_vae import VAE
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.evaluation.diagnostics import mean_error
@@ -20,6 +20,17 @@ IMAGES, BLOCK = 500, 50
 UNREFINED = Method("none", 5_000)
 """The method whose time counts as 1."""
 
+REFINED = ("laplace", "local", "local:samples=4")
+"""The refinements to time, with K = 200."""
+
+STEPS, CHAINS = 1_000, 8
+"""The steps and the chains of annealing."""
+
+
+def methods() -> list[Method]:
+    """Return the methods whose times are compared."""
+    return [UNREFINED, *(Method(name, REFINED_SAMPLES) for name in REFINED)]
+
 
 @final
 class Cost(NamedTuple):
@@ -29,7 +40,7 @@ class Cost(NamedTuple):
     images: the number of images.
     mean, error: the mean of log p(x) with its Monte Carlo error, nats.
     unknown: the share of images with an unknown error. NaN for annealing.
-    above: the mean paired difference from annealing on the images that were annealed, nats.
+    above: the mean paired difference from annealing of the same images, nats.
     above_error: its Monte Carlo error.
     cpu_seconds, seconds: CPU time and elapsed time of all images.
     share: the CPU time of an image over that of `UNREFINED`, as the quartiles of the turns.
@@ -80,7 +91,7 @@ def take_turns(
 
 
 def costs(turns: dict[Method, Turns], annealed: Sequence[Example]) -> list[Cost]:
-    """Return a row for each method and one for annealing of the first images. `UNREFINED` is among the methods."""
+    """Return a row for each method and one for annealing of the images. `UNREFINED` is among the methods."""
     base, count = turns[UNREFINED].times, len(annealed)
     bounds, errors = np.array([each.value for each in annealed]), np.array([each.error for each in annealed])
     rows = []
@@ -103,7 +114,7 @@ def costs(turns: dict[Method, Turns], annealed: Sequence[Example]) -> list[Cost]
     cpu_seconds, seconds = sum(each.cpu_seconds for each in annealed), sum(each.seconds for each in annealed)
     share = cpu_seconds / count / (float(base[:, 0].sum()) / rows[0].images)
     last = Cost(
-        method="annealing",
+        method=f"annealing, {STEPS:,} steps, {CHAINS} chains",
         images=count,
         mean=float(bounds.mean()),
         error=mean_error(errors),

@@ -17,7 +17,7 @@ from benchmarks.likelihood.cases import CASES, EXAMPLES, MADE, MNIST, Case
 from benchmarks.likelihood.comparison import Comparison, Example, Method, Timed
 from benchmarks.likelihood.cost import UNREFINED, Cost, Turns
 from tests.helpers.oracles import LinearGaussian
-from tfp_vae.core.seeds import Purpose, seed_for
+from tfp_vae.core.seeds import Purpose, Seed, seed_for
 from tfp_vae.evaluation.importance import Estimates, estimate
 from tfp_vae.evaluation.proposals import REFINEMENTS
 
@@ -114,6 +114,13 @@ def test_methods_are_the_refinements_and_the_unrefined_one_takes_more_samples() 
     assert dict(methods)["none"] == 1_000
 
 
+def test_times_compare_an_unrefined_method_with_refined_ones_of_fewer_samples() -> None:
+    unrefined, *refined = cost.methods()
+    assert (unrefined, unrefined.iw_samples) == (UNREFINED, 5_000)
+    assert {method.iw_samples for method in refined} == {200}
+    assert {"laplace", "local"} <= {method.refine for method in refined}
+
+
 def test_a_first_batch_compiles_outside_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimator takes 7 s for its first call and 1 s for each example after it."""
     sizes, now = [], iter([0.0, 7.0, 10.0, 15.0])
@@ -159,6 +166,7 @@ def test_costs_are_shares_of_the_unrefined_time_of_each_turn() -> None:
     assert (refined.cpu_seconds, refined.seconds, refined.unknown) == (2, 4, 1)
     assert refined.share == pytest.approx((0.1375, 0.175, 0.2125))
     assert (annealed.images, annealed.mean, annealed.cpu_seconds) == (2, -2, 28)
+    assert annealed.method == "annealing, 1,000 steps, 8 chains"
     assert annealed.share[1] == pytest.approx(14 / 3.5)
 
 
@@ -190,11 +198,12 @@ def results() -> dict[str, dict[str, list[dict[str, object]]]]:
         "refer": [example(-90.0, ess=900.0)],
         "compare": [compared],
         "calibrate": [calibrated],
+        "anneal-images": [example(-90.2)] * cost.IMAGES,
         "cost": [Cost("local, K = 200", 500, -90.5, 0.01, 0.1, -0.01, 0.02, 30.0, 50.0, (0.1, 0.19, 0.25))],
     }
     assert rows.keys() == PARTS.keys()
     return {
-        part: {case.name: [row._asdict() for row in found] for case in CASES if part != "cost" or case.name == MNIST}
+        part: {case.name: [row._asdict() for row in found] for case in CASES if part in parts_of(case, PARTS)}
         for part, found in rows.items()
     }
 
@@ -260,10 +269,40 @@ def test_a_run_measures_only_the_parts_that_its_file_lacks(tmp_path: Path, monke
     assert f"{case.name}: finished calibrate" not in result.output
 
 
+def test_interrupted_annealing_of_images_goes_on_after_the_last_finished_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third block of images is interrupted. The second run anneals it and those after it, with their own seeds."""
+    out, given = tmp_path / "found.json", results()
+    del given["anneal-images"], given["cost"]
+    out.write_text(json.dumps(given))
+    calls: list[tuple[float, tuple[int, ...]]] = []
+
+    def anneal(vae: None, x: np.ndarray, *, seed: Seed, **settings: object) -> list[Example]:
+        if len(calls) == 2 and settings["steps"] == cost.STEPS and not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        calls.append((x[0, 0], tuple(np.asarray(seed).tolist())))
+        return [example(value) for value in x[:, 0].tolist()]
+
+    interrupted: list[bool] = []
+    monkeypatch.setattr(Case, "vae", lambda *_: None)
+    monkeypatch.setattr(Case, "examples", lambda *_: np.arange(2.0 * cost.IMAGES).reshape(-1, 2))
+    monkeypatch.setattr(comparison, "anneal", anneal)
+    arguments = ["--out", str(out), "--part", "anneal-images"]
+    assert CliRunner().invoke(main, arguments).exit_code == 1
+    assert len(json.loads(out.read_text())["anneal-images"][MNIST]) == 2 * cost.BLOCK
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    found = json.loads(out.read_text())["anneal-images"][MNIST]
+    assert [row["value"] for row in found] == list(range(0, 2 * cost.IMAGES, 2))
+    assert [first for first, _ in calls] == list(range(0, 2 * cost.IMAGES, 2 * cost.BLOCK))
+    assert len({seed for _, seed in calls}) == len(calls)
+
+
 def test_parts_are_measured_after_those_that_they_need_and_only_mnist_has_a_cost() -> None:
     assert parts_of(CASES[0], ["compare", "calibrate"]) == ["anneal", "refer", "compare", "calibrate"]
     assert parts_of(CASES[0], ["cost"]) == []
-    assert parts_of(CASES[3], ["cost"]) == ["anneal", "cost"]
+    assert parts_of(CASES[3], ["cost"]) == ["anneal-images", "cost"]
     assert parts_of(CASES[3], PARTS) == list(PARTS)
 
 
