@@ -1,0 +1,74 @@
+"""`python -m benchmarks.mixed`: impute HI-VAE's mixed tables, next to scikit-learn's imputers.
+
+The errors of each table, mask and method are kept in a file, so an interrupted run goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+import numpy as np
+
+from benchmarks.harness import ROOT
+from benchmarks.mixed import document, imputers, ours
+from benchmarks.mixed.errors import column_errors
+from benchmarks.mixed.tables import MASKS, TABLES, Hidden, hide
+
+METHODS: dict[str, Callable[[Hidden], np.ndarray]] = {**imputers.METHODS, "tfp_vae": ours.impute}
+"""The methods by name. Each returns values for all cells, [N, C]."""
+
+Results: TypeAlias = document.Results
+
+
+def measure(case: Hidden, method: str) -> document.Measured:
+    """Return the errors of a method, with the CPU time of all its threads."""
+    started = time.process_time()
+    found = METHODS[method](case)
+    return {"errors": column_errors(case, found), "cpu_seconds": time.process_time() - started}
+
+
+@click.command()
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path, exists=True), required=True, help="Folder with HI-VAE's tables."
+)
+@click.option("--table", "tables", multiple=True, type=click.Choice(TABLES), help="Table to measure. Repeatable.")
+@click.option("--mask", "masks", multiple=True, type=click.Choice(MASKS), help="Hidden cells. Repeatable.")
+@click.option("--method", "methods", multiple=True, type=click.Choice(list(METHODS)), help="Imputer. Repeatable.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("mixed.json"),
+    show_default=True,
+    help="File of the results. Methods that it holds are not measured again.",
+)
+@click.option("--document", "into_document", is_flag=True, help="Write the tables of docs/benchmarks.md.")
+def main(
+    data_dir: Path,
+    tables: tuple[str, ...],
+    masks: tuple[str, ...],
+    methods: tuple[str, ...],
+    out: Path,
+    into_document: bool,
+) -> None:
+    """Hide cells of mixed tables, impute them, and print the errors by the type of the column."""
+    results: Results = json.loads(out.read_text()) if out.exists() else {}
+    for mask in masks or MASKS:
+        for table in tables or TABLES:
+            found, case = results.setdefault(f"{table}, {mask}", {}), hide(data_dir, table, mask)
+            for method in methods or METHODS:
+                if method not in found:
+                    found[method] = measure(case, method)
+                    out.write_text(json.dumps(results, indent=1))
+                    click.echo(f"{table}, {mask}: finished {method}", err=True)
+    click.echo(document.markdown(results))
+    if into_document:
+        document.write(results, ROOT / "docs" / "benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
