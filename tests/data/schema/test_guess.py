@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.schema.cells import Cells, text_array
@@ -58,12 +59,24 @@ def test_each_kind_is_guessed_from_typical_cells(kind: str) -> None:
         ("name", ["Ann", "Bob", "Eve", "Tom"], "id"),
         ("date", ["20040310", "20040311", "20041231"], "date"),
         ("time", ["18.00.00", "19.00.00", "20.30.00"], "date"),
+        ("weight", [f"{value:.3f}" for value in np.linspace(0.2, 0.5, 40)], "positive"),
+        ("acid", [*(f"{value:.3f}" for value in np.linspace(0.2, 0.5, 40)), "0.001"], "real"),
         ("population", [str(1_000 * i**4 + 5_000) for i in range(2, 30)], "positive"),
         ("card", ["1234567890123456", "9934567890123457", "1234567890123459", "8234567890123456"], "id"),
     ],
 )
 def test_names_and_sizes_decide_between_kinds(name: str, texts: list[str], kind: str) -> None:
     assert guess(name, texts).kind == kind
+
+
+@pytest.mark.parametrize("shift", [0.1, 0.5, 1.0])
+def test_numbers_above_zero_are_positive_if_a_log_normal_fits_them_nearly_as_well(shift: float) -> None:
+    x = np.round(shift + np.random.default_rng(0).gamma(4, 0.2, size=400), 4)
+    texts = [f"{value:.4f}" for value in x.tolist()]
+    normal = stats.norm(x.mean(), x.std()).logpdf(x).mean()
+    log_normal = stats.lognorm(np.log(x).std(), scale=np.exp(np.log(x).mean())).logpdf(x).mean()
+    assert guess("x", texts).kind == ("positive" if log_normal > normal - 0.1 else "real")
+    assert guess("x", [*texts, *["0.0001"] * 9]).kind == "real"
 
 
 def test_binary_levels_put_the_negative_word_first() -> None:

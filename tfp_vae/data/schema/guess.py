@@ -39,6 +39,9 @@ FEW_CODES = 12
 LEAST_OF_EACH = 5
 """Each level of whole numbers occurs at least this many times on average."""
 
+MOST_LOSS = 0.1
+"""Nats per cell that a log-normal may fit worse than a normal, because it keeps positive numbers positive."""
+
 LARGEST_COUNT = 100_000
 """Whole numbers up to this one are counts."""
 
@@ -397,8 +400,26 @@ class Judge:
         if len(values) == len(self.found.texts) == 2:
             return Guess("binary", "two different numbers", self.settings("binary"))
         if low > 0 and high >= 2 * low:
-            return Guess("positive", f"numbers {span}, all above 0", self.settings("positive"))
+            if self.varies_by_factors:
+                return Guess("positive", f"numbers {span}, all above 0", self.settings("positive"))
+            return Guess("real", f"numbers {span}, which a normal fits better than a log-normal", self.settings("real"))
         return Guess("real", f"numbers {span}", self.settings("real"))
+
+    @property
+    def varies_by_factors(self) -> bool:
+        """Whether a log-normal fits positive numbers as well as a normal, or nearly.
+
+        The mean log-density of numbers with the geometric mean g is -log(g s) + constant under the best log-normal,
+        where s is the standard deviation of their logarithms. Under the best normal, their own deviation is in place
+        of g s. A value near 0 makes s large, and a model of such logarithms then predicts absurdly large means.
+        """
+        finite = np.isfinite(self.numbers.values)
+        values, weights = self.numbers.values[finite], self.found.counts[finite]
+        x, log_x = values / values.max(), np.log(values) - np.log(values.max())
+        center, log_center = np.average(x, weights=weights), np.average(log_x, weights=weights)
+        spread = np.sqrt(np.average((x - center) ** 2, weights=weights))
+        log_spread = np.sqrt(np.average((log_x - log_center) ** 2, weights=weights))
+        return bool(np.exp(log_center) * log_spread <= np.exp(MOST_LOSS) * spread)
 
     def guess_whole(self, values: np.ndarray, span: str) -> Guess | None:
         """Return the guess for whole numbers, or None if only their size matters.
