@@ -24,6 +24,7 @@ from tfp_vae.data.transforms.binarization import BINARIZATIONS, choose_transform
 from tfp_vae.data.transforms.dequantization import NO_LEVELS
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, scaling_doubt
 from tfp_vae.runs.config import RunConfig
+from tfp_vae.runs.tables.holes import warn_about_holes
 
 __all__ = [
     "View",
@@ -184,6 +185,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
     if takes is REAL and config.data.pixels_over is not None:
         takes = NEAR_UNIT
     check_split(path, split, takes, REMEDIES[config.data.pixels_over].format(config.data.dataset))
+    warn_about_holes(config, path, split.x)
     return split
 
 

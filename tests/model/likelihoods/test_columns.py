@@ -12,6 +12,7 @@ from tests.helpers import builders
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.supports import Violation
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS, Columns
+from tfp_vae.model.networks import dropping
 
 KINDS: dict[str, Any] = {
     "a": "normal:scale=per-element",
@@ -68,6 +69,22 @@ def test_features_are_numbers_log_counts_and_words() -> None:
     with_mask = Columns(KINDS, missing=True)
     assert with_mask.features_size == 12
     np.testing.assert_array_equal(with_mask.features(ROWS)[:, 7:], ~np.isnan(ROWS))
+
+
+def test_cells_are_hidden_from_the_encoder_in_training_steps_only() -> None:
+    rows = np.tile(np.float32([[0.2, 0.5, -1, 6, 1]]), [4_000, 1])
+    table, whole = Columns(KINDS, hide=0.3), Columns(KINDS, missing=True)
+    assert table.features_size == whole.features_size
+    np.testing.assert_array_equal(table.features(rows), whole.features(rows))
+    with dropping((3, 4)):
+        found, again = table.features(rows).numpy(), table.features(rows).numpy()
+    np.testing.assert_array_equal(found, again)
+    with dropping((3, 5)):
+        assert (table.features(rows).numpy() != found).any()
+    seen = found[:, -5:]
+    np.testing.assert_allclose(seen.mean(axis=0), 0.7, atol=4 * np.sqrt(0.21 / 4_000))
+    np.testing.assert_allclose(np.corrcoef(seen.T) - np.eye(5), 0, atol=4 / np.sqrt(4_000))
+    np.testing.assert_array_equal(found, whole.features(np.where(seen == 1, rows, np.nan)))
 
 
 def test_initial_params_give_the_means_of_the_columns() -> None:

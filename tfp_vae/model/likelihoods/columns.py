@@ -15,16 +15,21 @@ from numpy.typing import ArrayLike
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, parse, record
+from tfp_vae.core.seeds import fold
 from tfp_vae.core.supports import Support, by_column
 from tfp_vae.core.types import Array, Distribution, FloatType, Tensor, Variable
 from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, Likelihood
 from tfp_vae.model.likelihoods.categorical import Categorical
 from tfp_vae.model.likelihoods.levels import LevelLikelihood
+from tfp_vae.model.networks.dropout import DROPPING
 
 __all__ = ["ColumnGroup", "Columns"]
 
 FILLERS = (0.0, 0.5)
 """Every support contains at least one of these values. It replaces missing cells in a density and does not count."""
+
+HIDING = 2**20
+"""Separates the seed of hidden cells from the seeds of dropout layers."""
 
 
 def check_columns(value: object) -> dict[str, str] | None:
@@ -88,6 +93,9 @@ class Columns(Likelihood):
       log_scale: log of the factor by which each column was divided, C numbers. It reduces the log-density of the
         column, so log p(x) is in the units of the data. It must be 0 for probabilities. None is 0 for every column.
       missing: whether the encoder also sees which cells are observed. Set it if rows have missing cells.
+      hide: the share of observed cells, chosen at random, that the encoder does not see in a training step. It then
+        also sees which cells are observed. An encoder that is trained on complete rows so learns to infer z from
+        incomplete ones. The bound is still one of all observed cells, because q(z|x) may ignore any of them.
 
     Returns (when called on params [..., params_size]):
       `model.distributions.columns.Columns`, batch [...], event [C]. Its `mean` is the most probable word for words,
@@ -107,6 +115,7 @@ class Columns(Likelihood):
     )
     log_scale: tuple[pydantic.FiniteFloat, ...] | None = field(default=None, kw_only=True)
     missing: bool = field(default=False, kw_only=True)
+    hide: Annotated[float, pydantic.Field(ge=0, lt=1)] = field(default=0.0, kw_only=True)
 
     if TYPE_CHECKING:
 
@@ -118,6 +127,7 @@ class Columns(Likelihood):
             columns: Mapping[str, str | Member | Mapping[str, object]] | None = None,
             log_scale: tuple[float, ...] | None = None,
             missing: bool = False,
+            hide: float = 0.0,
         ) -> None: ...
 
     @pydantic.model_validator(mode="before")
@@ -259,17 +269,26 @@ class Columns(Likelihood):
     def features_size(self) -> int:
         """The number of `features` of a row."""
         size = sum(len(places) * family.features_per_element for places, family in self.groups)
-        return size + self.missing * len(self.names)
+        return size + self.takes_missing * len(self.names)
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether the encoder also sees which cells are observed."""
+        return self.missing or self.hide > 0
 
     def features(self, x: Array) -> Tensor:
         """Return the input of an encoder's network, [B, features_size], for rows x [B, C] with missing cells.
 
         Numbers are as they are, counts log(1 + x), and words a number for each word, 1 for the one in the cell.
-        All numbers of a missing cell are 0. If `missing` is set, C numbers follow, 1 for each observed cell.
+        All numbers of a missing cell are 0. If `missing` or `hide` is set, C numbers follow, 1 for each observed cell.
+        In a training step, cells that `hide` selects count as missing.
         """
         x = tf.convert_to_tensor(x)
         x = x if x.dtype.is_floating else tf.cast(x, self.dtype)
         seen = tf.logical_not(tf.math.is_nan(x))
+        seed = DROPPING.get()
+        if self.hide and seed is not None:
+            seen &= tf.random.stateless_uniform(tf.shape(x), fold(seed, HIDING)) >= self.hide
         parts = []
         for group in self.groups:
             observed = tf.gather(seen, group.places, axis=-1)
@@ -278,4 +297,4 @@ class Columns(Likelihood):
             each = tf.where(observed[..., tf.newaxis], each, tf.zeros([], x.dtype))
             size = len(group.places) * group.family.features_per_element
             parts.append(tf.reshape(each, tf.concat([tf.shape(x)[:-1], [size]], axis=0)))
-        return tf.concat([*parts, tf.cast(seen, x.dtype)] if self.missing else parts, axis=-1)
+        return tf.concat([*parts, tf.cast(seen, x.dtype)] if self.takes_missing else parts, axis=-1)

@@ -81,7 +81,7 @@ def choose_columns(
     Args:
       columns: facts about the columns.
       likelihood: the likelihood of all columns, or one for each column of numbers whose values it takes. Other columns
-        keep the member of `SUITABLE_MEMBERS`.
+        keep the member of `SUITABLE_MEMBERS`. Of `columns`, its share of hidden cells is kept.
       scaling: the scaling that the values have already, or None to choose one that suits the likelihoods.
 
     Raises:
@@ -99,6 +99,7 @@ def choose_columns(
         "columns": {column.name: str(member) for column, member in zip(columns, members, strict=True)},
         "log_scale": log_scale,
         "missing": any(column.missing > 0 for column in columns),
+        "hide": likelihood.settings["hide"] if likelihood is not None and likelihood.name == "columns" else 0.0,
     }
     kinds = describe_kinds({column.name: column.kind for column in columns}, members)
     return ColumnChoices(LIKELIHOODS.member(Member("columns", settings)), SCALINGS.member(scaling), kinds)
@@ -111,6 +112,8 @@ def common_likelihood(kinds: Mapping[str, str], likelihood: Member) -> Member | 
       kinds: the kind of each column by name.
       likelihood: from `choose_columns`.
     """
+    if likelihood.settings["hide"]:
+        return Member("columns", {"hide": likelihood.settings["hide"]})
     given = likelihood.settings["columns"] or {}
     usual = {name: LIKELIHOODS.member(SUITABLE_MEMBERS[kind]) for name, kind in kinds.items()}
     texts = {text for name, text in given.items() if kinds[name] in NUMBER_KINDS and text != str(usual[name])}

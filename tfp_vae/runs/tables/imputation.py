@@ -24,6 +24,7 @@ from tfp_vae.evaluation.imputation import Imputed, impute
 from tfp_vae.evaluation.proposals import Refinement
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig, RunConfig
+from tfp_vae.runs.tables.holes import warn_about_holes
 
 __all__ = ["FilledTable", "fill_table", "read_holes", "table_bytes"]
 
@@ -76,6 +77,7 @@ def read_holes(config: RunConfig, path: str) -> Table:
     scaled = Split(x, lines=table.lines_of_text, ids=table.ids)
     remedy = "Correct the cell, or empty it, and it is filled in."
     check_split(path, scaled, config.model.support(config.data.event_shape), remedy)
+    warn_about_holes(config, path, x)
     return table
 
 
