@@ -13,13 +13,13 @@ from sklearn.impute import IterativeImputer, KNNImputer
 
 from benchmarks.mixed.tables import Hidden
 
-__all__ = ["DONORS", "METHODS", "NEIGHBOURS", "Codes", "constants", "iterate", "neighbours"]
+__all__ = ["DONORS", "LONG", "METHODS", "NEIGHBOURS", "Codes", "constants", "iterate", "neighbours"]
 
 NEIGHBOURS = 10
 """The nearest rows whose mean fills a cell."""
 
-DONORS = 2_000
-"""The rows of a longer table among which the nearest are searched, because the time grows with their number."""
+LONG, DONORS = 10_000, 2_000
+"""In tables of more rows than the first number, the nearest rows are searched among the second number of them."""
 
 
 @final
@@ -95,7 +95,7 @@ def neighbours(case: Hidden) -> np.ndarray:
     """Return the mean of the nearest rows in each cell, [N, C]."""
     codes = Codes.of(case)
     x = codes.encode(case.holes)
-    donors = np.random.default_rng(0).permutation(len(x))[:DONORS]
+    donors = np.random.default_rng(0).permutation(len(x))[: DONORS if len(x) > LONG else None]
     return codes.decode(KNNImputer(n_neighbors=NEIGHBOURS).fit(x[donors]).transform(x), case)
 
 
