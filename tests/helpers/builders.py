@@ -28,6 +28,9 @@ SMALL = {
     "discretized-logistic-mixture": "discretized-logistic-mixture:levels=5,components=2",
 }
 
+EACH_POSTERIOR = [*((name, "graph") for name in POSTERIORS), ("diagonal-normal", "xla"), ("diagonal-normal", "eager")]
+"""Pairs (posterior, execution): every posterior as a graph, and one in every way, because compiling takes long."""
+
 
 def posterior(name: str, latent_dim: int, dtype: str = "float32") -> Any:
     text = "real-nvp:depth=2,hidden=8,context=3" if name == "real-nvp" else SMALL.get(name, name)

@@ -141,8 +141,7 @@ def test_weights_of_the_model_do_not_change() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("execution", ["xla", "graph", "eager"])
-@pytest.mark.parametrize("posterior", list(POSTERIORS))
+@pytest.mark.parametrize(("posterior", "execution"), [*builders.EACH_POSTERIOR, ("real-nvp", "xla")])
 def test_every_posterior_gains(posterior: str, execution: str) -> None:
     vae, x = builders.model(posterior), builders.data("bernoulli", 7)
     settings = {"iw_samples": 110, "seed": (8, 9), "execution": execution}
