@@ -20,7 +20,12 @@ from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES, elbo_for, has_closed_form_rate
 from tfp_vae.training.state import State
 
-COMBINATIONS = list(itertools.product(POSTERIORS, PRIORS, OBJECTIVES))
+COMBINATIONS = [
+    (posterior, prior, name)
+    for (i, posterior), (j, prior), (k, name) in itertools.product(*map(enumerate, (POSTERIORS, PRIORS, OBJECTIVES)))
+    if (i + j + k) % 3 == 0
+]
+"""A third of all triples. It has each pair of members from two tables, because each table has at least three."""
 
 
 def pairs(first: Iterable[str], second: Iterable[str], usual: tuple[str, str]) -> list[object]:
@@ -67,6 +72,12 @@ def test_every_prior_learns(prior: str) -> None:
 @pytest.mark.parametrize("name", list(OBJECTIVES))
 def test_every_objective_learns(name: str) -> None:
     learn(builders.model(), builders.data("bernoulli"), name)
+
+
+def test_combinations_have_each_pair() -> None:
+    for first, second in itertools.combinations((0, 1, 2), 2):
+        tables = [(POSTERIORS, PRIORS, OBJECTIVES)[i] for i in (first, second)]
+        assert {(each[first], each[second]) for each in COMBINATIONS} == set(itertools.product(*tables))
 
 
 @pytest.mark.slow
