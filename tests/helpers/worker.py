@@ -45,6 +45,7 @@ class Worker:
         self,
         *arguments: object,
         said: Path,
+        folder: Path = ROOT,
         slow: float = 0.0,
         pause: float = 0.0,
         refused: int | None = None,
@@ -55,6 +56,7 @@ class Worker:
         Args:
           arguments: the arguments of the command line.
           said: the file that receives stdout and stderr.
+          folder: the working folder.
           slow: the delay of each part of a write, in seconds.
           pause: the delay of each compiled call of the training, in seconds.
           refused: the number, from 0, of the write that the kernel refuses.
@@ -63,6 +65,7 @@ class Worker:
         order = {
             "arguments": [*map(str, arguments)],
             "said": str(said),
+            "folder": str(folder),
             "slow": slow,
             "pause": pause,
             "refused": refused,
@@ -199,7 +202,6 @@ def program(order: dict[str, Any]) -> None:
     """Run a program, which imports the parts of `tfp_vae` that it uses."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "tfp_vae"]:
         del sys.modules[name]
-    os.chdir(order["folder"])
     sys.modules["__main__"] = module = ModuleType("__main__")
     exec(compile(order["program"], "<program>", "exec"), module.__dict__)
 
@@ -211,6 +213,7 @@ def work(order: dict[str, Any]) -> None:
     os.dup2(handle, 2)
     code: object = 99
     try:
+        os.chdir(order["folder"])
         (program if "program" in order else command_line)(order)
         code = 0
     except SystemExit as error:
@@ -226,10 +229,11 @@ def work(order: dict[str, Any]) -> None:
 def serve() -> None:
     """Answer each line with the number of a new process, and then with its exit code."""
     import sklearn.datasets  # noqa: F401
-    import tensorflow_probability  # noqa: F401
+    import tensorflow_probability as tfp
 
     from tfp_vae.runs import train as session  # noqa: F401
 
+    _ = tfp.distributions  # imported on first use
     print(json.dumps({"ready": True}), flush=True)  # noqa: T201
     for line in sys.stdin:
         pid = os.fork()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import matplotlib.image
 import pytest
 
 from tests.helpers.documents import ROOT, blocks
+from tests.helpers.worker import Worker
 
 pytestmark = pytest.mark.slow
 
@@ -36,27 +38,34 @@ def shape(line: str) -> str:
     return " ".join(re.sub(r"[-+]?\d[\d.,e:+-]*", "#", line).split())
 
 
-def said(command: str, folder: Path) -> str:
-    """Return the output of a command in a shell."""
-    program = f"{sys.executable} -c 'from tfp_vae.cli.main import main; main(prog_name=\"tfp-vae\")'"
-    line = re.sub(r"^tfp-vae", program.replace("\\", r"\\"), command)
-    done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return (done.stderr + done.stdout).replace(str(folder), HOME)
+def output(command: str, folder: Path, worker: Worker) -> str:
+    """Return the output of a command of this program, or of another one in a shell."""
+    name, *arguments = shlex.split(command)
+    if name == "tfp-vae":
+        said = folder.with_name("said.txt")
+        code = worker.call(*arguments, said=said, folder=folder)
+        found = said.read_text()
+    else:
+        done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
+        code, found = done.returncode, done.stderr + done.stdout
+    assert code == 0, f"{command}: {found}"
+    return found.replace(str(folder), HOME)
 
 
-def test_transcripts_from_an_empty_folder(tmp_path: Path) -> None:
+def test_transcripts_from_an_empty_folder(worker: Worker, tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
     missing: list[str] = []
     pages = {name: ROOT / "docs" / name for name, _ in FOLLOWED}
-    subprocess.run([sys.executable, "-c", "\n".join(blocks(pages["data.md"], "python"))], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", "\n".join(blocks(pages["data.md"], "python"))], cwd=folder, check=True)
     for name, which in FOLLOWED:
         for command, shown in exchanges(blocks(pages[name], "console")[which]):
-            found = said(command, tmp_path)
+            found = output(command, folder, worker)
             lines = {shape(line) for line in found.splitlines()}
             missing += [f"{command}: {line}\n{found[-4_000:]}" for line in shown if shape(line) not in lines]
     assert not missing, "\n".join(missing)
-    assert {path.name for path in tmp_path.iterdir()} >= MADE
-    for path in (tmp_path / "runs").glob("*/plots/*.png"):
+    assert {path.name for path in folder.iterdir()} >= MADE
+    for path in (folder / "runs").glob("*/plots/*.png"):
         assert matplotlib.image.imread(path).std() > 0.01, path
     for name in ("digits.html", "cancer.html"):
-        assert (tmp_path / name).read_text().count("<img") >= 10
+        assert (folder / name).read_text().count("<img") >= 10
