@@ -49,12 +49,15 @@ def program(path: Path) -> str:
     return "\n".join({"python": code, "sh": shell.format(code)}.get(language, "") for language, code in found)
 
 
+SLOW = (*FOLLOWED, ROOT / "docs" / "sklearn.md")
+"""Pages whose code trains for seconds."""
+
 RUN = [
-    pytest.param(page, marks=[pytest.mark.slow] if page in FOLLOWED else [], id=page.name)
+    pytest.param(page, marks=[pytest.mark.slow] if page in SLOW else [], id=page.name)
     for page in PAGES
     if blocks(page, "python")
 ]
-"""Pages with code. Those in `FOLLOWED` start several processes and train."""
+"""Pages with code. Those in `FOLLOWED` also start several processes."""
 
 
 @pytest.mark.parametrize("path", RUN)
@@ -88,6 +91,7 @@ def relative(path: Path) -> str:
 TRAINING = {
     "evaluation/annealing", "evaluation/effort/settling", "evaluation/gaps", "evaluation/proposals/auto",
     "evaluation/proposals/local", "evaluation/proposals/mixture",
+    "interop/sklearn/imputer", "interop/sklearn/vae",
     "runs/build", "runs/load", "runs/results",
     "training/best", "training/callbacks", "training/history", "training/progress", "training/stopping",
 }  # fmt: skip

@@ -13,7 +13,7 @@ import functools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
@@ -87,12 +87,16 @@ EXECUTIONS: dict[str, Callable[[Callable[..., object]], Callable[..., object]]] 
 """The ways to run a function, by name."""
 
 
-def compile_function(function: Callable[..., R], execution: str) -> Callable[..., R]:
+def compile_function(
+    function: Callable[..., R], execution: str, signature: Sequence[object] | None = None
+) -> Callable[..., R]:
     """Return a function that runs in one of `EXECUTIONS`.
 
     Args:
       function: a function of tensors, passed by position.
       execution: `xla`, `graph` or `eager`.
+      signature: a `tf.TensorSpec` for each argument, or a tuple of them. A graph then serves all sizes of an axis
+        whose size is None. XLA compiles again for each size.
 
     Raises:
       UsageError: `execution` is none of these.
@@ -105,7 +109,10 @@ def compile_function(function: Callable[..., R], execution: str) -> Callable[...
         finally:
             _RUNNING.reset(token)
 
-    return cast("Callable[..., R]", pick(EXECUTIONS, execution, "execution")(call))
+    compiled = pick(EXECUTIONS, execution, "execution")
+    if signature is not None and execution == "graph":
+        return cast("Callable[..., R]", tf.function(call, input_signature=signature, autograph=False))
+    return cast("Callable[..., R]", compiled(call))
 
 
 def running() -> str:

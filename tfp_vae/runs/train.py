@@ -44,6 +44,7 @@ __all__ = [
     "train",
     "trained_execution",
     "training_result",
+    "weighted_objective",
     "write_snapshot",
 ]
 
@@ -107,7 +108,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
             history = fit(
                 vae,
                 dataset,
-                _objective(training, training.steps(len(dataset.train))),
+                weighted_objective(training, training.steps(len(dataset.train))),
                 epochs=training.epochs,
                 steps_per_epoch=training.steps_per_epoch,
                 batch_size=training.batch_size,
@@ -299,7 +300,7 @@ class Start(Callback):
         self._run.discard_frames(after=len(training.history))
 
 
-def _objective(training: TrainingConfig, steps: int) -> Objective:
+def weighted_objective(training: TrainingConfig, steps: int) -> Objective:
     """Return the objective of a run with `steps` steps per epoch, with the weight of its rate."""
     objective = OBJECTIVES.build(training.objective)
     if (training.beta, training.kl_warmup_epochs, training.free_bits) == (1, 0, 0):

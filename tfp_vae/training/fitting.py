@@ -267,6 +267,9 @@ class Training:
     best: the best weights so far, if a `BestWeights` callback keeps them.
     validates: whether there are validation data.
     error: the exception that ended training, or None.
+
+    A `Trainer` and a `Validator` of an earlier training may be passed. They keep their settings, which must be equal,
+    and the caller gives them the data and the initial weights. Nothing is then compiled again.
     """
 
     def __init__(
@@ -287,6 +290,8 @@ class Training:
         execution: str,
         transform: Callable[[Tensor, Seed], Tensor],
         log_scale: float,
+        trainer: Trainer | None = None,
+        validator: Validator | None = None,
     ) -> None:
         self.vae, self.history = vae, History()
         self.best: Best | None = None
@@ -296,27 +301,24 @@ class Training:
         self.error: BaseException | None = None
         self._learning_rate, self._seed, self._dataset = learning_rate, seed, dataset
         self._examples, self._batch_size = len(dataset.train), batch_size
-        schedule = SCHEDULES.resolve(lr_schedule, learning_rate, epochs * steps)
-        self._average = None if ema is None else Average(copies(vae.trainable_variables), ema)
-        self._trainer = Trainer(
-            vae,
-            objective,
-            optimizer,
-            schedule,
-            dataset.train.x,
-            transform=transform,
-            run_seed=seed,
-            clip_norm=clip_norm,
-            average=self._average,
-            execution=execution,
-            check=False,  # because `fit` has checked the data
-        )
-        self._validator = (
-            Validator(vae, objective, dataset.validation.x, run_seed=seed, execution=execution)
-            if self.validates
-            else None
-        )
-        self._state = State(vae, optimizer, self._average)
+        if trainer is None:
+            trainer = Trainer(
+                vae,
+                objective,
+                optimizer,
+                SCHEDULES.resolve(lr_schedule, learning_rate, epochs * steps),
+                dataset.train.x,
+                transform=transform,
+                run_seed=seed,
+                clip_norm=clip_norm,
+                average=None if ema is None else Average(copies(vae.trainable_variables), ema),
+                execution=execution,
+                check=False,  # because `fit` has checked the data
+            )
+        if validator is None and self.validates:
+            validator = Validator(vae, objective, dataset.validation.x, run_seed=seed, execution=execution)
+        self._trainer, self._validator, self._average = trainer, validator, trainer.average
+        self._state = State(vae, trainer.optimizer, self._average)
         self._chunk, self._seconds = 1, 0.0
         self._ended, self._interrupted = "", False
         self._captured: tuple[int, dict[str, np.ndarray]] | None = None

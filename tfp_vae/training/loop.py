@@ -17,7 +17,7 @@ from tfp_vae.core.execution import compile_function, to_device
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose, fold, generator, seed_for
-from tfp_vae.core.types import Array, DType, Seed, Tensor
+from tfp_vae.core.types import Array, DType, Seed, Tensor, Variable
 from tfp_vae.data.dataset import Split, check_split
 from tfp_vae.data.transforms.binarization import Binarization
 from tfp_vae.model.networks import dropping
@@ -142,11 +142,12 @@ class Trainer:
       schedule: the learning rate at a step.
       x: training examples, [N, *event_shape]. Do not change the array afterwards, because it may not be copied.
       transform: applied to every batch, with a seed of its own.
-      run_seed: seeds every draw.
+      run_seed: seeds every draw. An integer variable may hold it, for several trainings with one compiled loop.
       clip_norm: clip gradients to this global norm. None does not clip.
       average: follows the trainable weights. None does not average.
       execution: `xla`, `graph` or `eager`.
       check: whether to check that x has the model's shape and lies in the likelihood's support. `fit` has checked it.
+      batch_size: B, if the number of examples or steps will change, see `load`. A graph then serves all of them.
 
     Raises:
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
@@ -162,24 +163,30 @@ class Trainer:
         x: Array,
         *,
         transform: Transform,
-        run_seed: int,
+        run_seed: int | Variable,
         clip_norm: float | None = None,
         average: Average | None = None,
         execution: str = "xla",
         check: bool = True,
+        batch_size: int | None = None,
     ) -> None:
         objective.check(vae)
         if check:
-            check_training_data(vae, np.asarray(x), transform, run_seed)
+            check_training_data(vae, np.asarray(x), transform, int(run_seed))
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
         self._x = to_device(x)
         self._transform = transform
         self._run_seed = run_seed
         self._clip_norm = clip_norm
-        self._average = average
+        self.average = average
         self._variables, self._dtype = vae.trainable_variables, vae.dtype
         optimizer.build(self._variables)
-        self._loop = compile_function(self._steps, execution)
+        signature = None if batch_size is None else loop_signature(self._x, batch_size)
+        self._loop = compile_function(self._steps, execution, signature)
+
+    def load(self, x: Array) -> None:
+        """Use other examples x [N, *event_shape] of the same type from now on."""
+        self._x = to_device(x)
 
     def compile(self, batches: Array) -> None:
         """Compile the loop without taking a step.
@@ -256,8 +263,8 @@ class Trainer:
         rate = tf.cast(self.schedule(step), tf.float32)
         self.optimizer.learning_rate = rate + tf.cast(0.0 * gradient, tf.float32)
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        if self._average is not None:
-            self._average.update(self._variables, step)
+        if self.average is not None:
+            self.average.update(self._variables, step)
         health = Health(
             data=_sum([data], self._dtype),
             loss=tf.cast(loss, self._dtype),
@@ -277,6 +284,13 @@ class Trainer:
                     "differentiable way. Replace the operations without a gradient, such as rounding, or wrap the "
                     "network in `tv.networks.Fixed` if it should not learn."
                 )
+
+
+def loop_signature(x: Tensor, batch_size: int) -> tuple[object, ...]:
+    """Return the signature of the loop for any number of examples like x [N, *event_shape], and any number of steps."""
+    count, total = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float64)
+    data, batches = tf.TensorSpec([None, *x.shape[1:]], x.dtype), tf.TensorSpec([None, batch_size], tf.int32)
+    return data, batches, (count, count, count), (total, total)
 
 
 def _sum(tensors: Iterable[Tensor | None], dtype: DType) -> Tensor:
@@ -305,25 +319,43 @@ class Validator:
       vae: the model.
       objective: the bound that training maximizes.
       x: held-out examples, [N, *event_shape].
-      run_seed: seeds the draws.
+      run_seed: seeds the draws. An integer variable may hold it.
       batch_size: examples at once.
       execution: `xla`, `graph` or `eager`.
+      pad: whether fewer examples are padded to `batch_size`, so that any number of them shares a compiled function.
 
     Raises:
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
     """
 
     def __init__(
-        self, vae: VAE, objective: Objective, x: Array, *, run_seed: int, batch_size: int = 500, execution: str = "xla"
+        self,
+        vae: VAE,
+        objective: Objective,
+        x: Array,
+        *,
+        run_seed: int | Variable,
+        batch_size: int = 500,
+        execution: str = "xla",
+        pad: bool = False,
     ) -> None:
         self._vae, self._elbo = vae, elbo_for(vae)
         self._objective = None if objective.weighs_rate else objective  # because its bound is then the ELBO
-        x = vae.examples(x, "Validation")
-        self._examples = len(x)
-        self._batch_size = min(batch_size, self._examples)
-        self._batches = [self._padded(x, start) for start in range(0, self._examples, self._batch_size)]
+        self._most, self._pad = batch_size, pad
+        self.load(x)
         self._seed = (run_seed, int(Purpose.VALIDATION))
         self._bound = compile_function(self._terms, execution)
+
+    def load(self, x: Array) -> None:
+        """Use other examples x [N, *event_shape] from now on.
+
+        Raises:
+          DataError: x has another shape than the model's examples, or values outside the likelihood's support.
+        """
+        x = self._vae.examples(x, "Validation")
+        self._examples = len(x)
+        self._batch_size = self._most if self._pad else min(self._most, self._examples)
+        self._batches = [self._padded(x, start) for start in range(0, self._examples, self._batch_size)]
 
     def compile(self) -> None:
         """Compile the computation, which takes one of its batches."""

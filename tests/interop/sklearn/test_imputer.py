@@ -1,0 +1,56 @@
+"""The imputer as an estimator of scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.utils.estimator_checks import check_estimator
+
+from tfp_vae.interop.sklearn import VAE, VAEImputer
+
+SMALL = {"epochs": 2, "hidden": (4,), "latent_dim": 1, "execution": "graph"}
+
+
+NEEDS_SCIPY_ARRAY_API = {"check_array_api_input"}
+"""The check that scikit-learn skips for every estimator, unless that variable is set before SciPy is imported."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # as check_estimator itself does where it expects warnings
+def test_imputer_passes_every_check_of_scikit_learn() -> None:
+    found = check_estimator(VAEImputer(VAE(**SMALL), iw_samples=5), on_skip=None)
+    assert {each["check_name"] for each in found if each["status"] != "passed"} <= NEEDS_SCIPY_ARRAY_API
+
+
+@pytest.mark.slow
+def test_cells_follow_the_other_cells_of_their_row() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 1)) * [1.0, 2.0, -1.0] + 0.1 * rng.normal(size=(300, 3))
+    holes = np.where(rng.random(x.shape) < 0.2, np.nan, x)
+    hidden = np.isnan(holes)
+    settings = SMALL | {"epochs": 60, "hidden": (16,), "learning_rate": 1e-2, "early_stopping": None}
+    imputer = VAEImputer(VAE(**settings), iw_samples=100, random_state=0).fit(holes)
+    full = imputer.transform(holes)
+    np.testing.assert_array_equal(full[~hidden], holes[~hidden])
+    means = np.broadcast_to(np.nanmean(holes, axis=0), x.shape)
+    alone = hidden.all(axis=1)  # nothing is known about these rows
+    error, usual = (np.sqrt(np.mean((guess - x)[hidden & ~alone[:, np.newaxis]] ** 2)) for guess in (full, means))
+    assert error < 0.5 * usual
+    order = rng.permutation(300)
+    np.testing.assert_array_equal(imputer.transform(holes[order]), full[order])
+    np.testing.assert_array_equal(imputer.transform(holes[7:8]), full[7:8])
+
+
+@pytest.mark.slow
+def test_words_are_filled_in_and_draws_vary() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"height": np.round(rng.normal(170, 9, 60), 1), "city": ["Rome", "Oslo", "Bern"] * 20})
+    frame.loc[:9, "city"], frame.loc[20:29, "height"] = np.nan, np.nan
+    imputer = VAEImputer(VAE(**SMALL), iw_samples=50, random_state=0).fit(frame)
+    full = imputer.transform(frame)
+    assert not full.isna().any(axis=None)
+    assert set(full["city"]) <= {"Rome", "Oslo", "Bern"}
+    assert list(imputer.get_feature_names_out()) == ["height", "city"]
+    drawn = imputer.set_params(sample_posterior=True).transform(frame)
+    assert drawn.loc[20:29, "height"].std() > full.loc[20:29, "height"].std()

@@ -1,0 +1,165 @@
+"""The VAE as an estimator of scikit-learn."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+import tfp_vae as tv
+from tfp_vae.core.errors import UsageError
+from tfp_vae.interop.sklearn import VAE
+
+SMALL = {"epochs": 2, "hidden": (4,), "latent_dim": 2, "iw_samples": 5, "execution": "graph", "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    return np.random.default_rng(0).normal([3.0, -2.0, 0.0], size=(80, 3))
+
+
+@pytest.fixture(scope="module")
+def model(x: np.ndarray) -> VAE:
+    return VAE(**SMALL).fit(x)
+
+
+NEEDS_SCIPY_ARRAY_API = {"check_array_api_input"}
+"""The check that scikit-learn skips for every estimator, unless that variable is set before SciPy is imported."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # as check_estimator itself does where it expects warnings
+def test_estimator_passes_every_check_of_scikit_learn() -> None:
+    found = check_estimator(VAE(epochs=2, hidden=(4,), latent_dim=1, iw_samples=5, execution="graph"), on_skip=None)
+    assert {each["check_name"] for each in found if each["status"] != "passed"} <= NEEDS_SCIPY_ARRAY_API
+
+
+def test_misspelt_parameter_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match="latent_dim"):
+        VAE(latent_dims=2)
+
+
+def test_parameters_are_settings_of_the_command_line() -> None:
+    own = {"validation_fraction", "iw_samples", "refine", "contamination", "random_state", "warm_start", "verbose"}
+    settings = {(setting.key or name).replace("-", "_") for name, setting in tv.runs.SETTINGS.items()}
+    assert VAE().get_params().keys() - own <= settings | {"hidden", "mc_samples", "dtype"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["score_samples", "transform", "decision_function", "predict"])
+def test_result_of_a_row_depends_on_the_row_alone(method: str, model: VAE, x: np.ndarray) -> None:
+    compute = getattr(model, method)
+    every, order = compute(x), np.random.default_rng(1).permutation(len(x))
+    np.testing.assert_array_equal(compute(x[order]), every[order])  # place
+    np.testing.assert_array_equal(compute(x[5:6]), every[5:6])  # neighbours
+    np.testing.assert_array_equal(compute(np.concatenate([x, x]))[70:], np.concatenate([every, every])[70:])  # batch
+
+
+@pytest.mark.slow
+def test_copies_have_the_same_scores(model: VAE, x: np.ndarray) -> None:
+    scores, file = model.score_samples(x), io.BytesIO()
+    joblib.dump(model, file)
+    for copy in (pickle.loads(pickle.dumps(model)), joblib.load(io.BytesIO(file.getvalue()))):
+        np.testing.assert_array_equal(copy.score_samples(x), scores)
+        assert copy.offset_ == model.offset_
+    assert clone(model).get_params() == model.get_params()
+    np.testing.assert_array_equal(clone(model).fit(x).score_samples(x), scores)
+    assert model.score(x) == pytest.approx(scores.mean())
+
+
+@pytest.mark.slow
+def test_embedding_has_names_and_returns_to_the_units_of_x(model: VAE, x: np.ndarray) -> None:
+    assert list(model.get_feature_names_out()) == ["vae0", "vae1"]
+    framed = clone(model).set_output(transform="pandas").fit_transform(x)
+    assert list(framed.columns) == ["vae0", "vae1"]
+    z = model.transform(x)
+    np.testing.assert_array_equal(framed.to_numpy(), z)
+    back = model.inverse_transform(z)
+    expected = np.asarray(model.vae_.decoder(z.astype(np.float32)).mean())
+    np.testing.assert_allclose(back, model.fitted_.config.data.unscaled(expected), atol=1e-5)
+    assert model.transform(x.astype(np.float32)).dtype == np.float32
+    with pytest.raises(UsageError, match="2 columns"):
+        model.inverse_transform(x)
+
+
+@pytest.mark.slow
+def test_samples_repeat_and_are_in_the_units_of_x(model: VAE) -> None:
+    samples = np.asarray(model.sample(500))
+    np.testing.assert_array_equal(samples, model.sample(500))
+    error = 4 * samples.std(axis=0) / np.sqrt(500)
+    means = model.fitted_.config.data.unscaled(np.asarray(model.vae_.generate(20_000, seed=1).mean())).mean(axis=0)
+    assert (np.abs(samples.mean(axis=0) - means) < error).all()
+
+
+@pytest.mark.slow
+def test_threshold_follows_contamination(x: np.ndarray) -> None:
+    share = VAE(contamination=0.1, **SMALL).fit(x)
+    assert np.sum(share.predict(x) == -1) == 8
+    assert np.array_equal(share.predict(x) == -1, share.score_samples(x) < share.offset_)
+    with pytest.raises(UsageError, match="contamination"):
+        VAE(contamination=0.7, **SMALL).fit(x)
+
+
+@pytest.mark.slow
+def test_warm_start_continues_from_the_weights_and_the_scaling(x: np.ndarray) -> None:
+    warm = VAE(warm_start=True, **SMALL).fit(x)
+    first = warm.fitted_
+    warm.set_params(epochs=1, learning_rate=1e-12, early_stopping=None).fit(x + 5)
+    assert warm.fitted_.config.data.scaling == first.config.data.scaling
+    for name, array in first.weights.items():
+        np.testing.assert_allclose(warm.fitted_.weights[name], array, atol=1e-6)
+    with pytest.raises(UsageError, match="warm_start"):
+        warm.fit(x[:, :2])
+
+
+@pytest.mark.slow
+def test_words_and_missing_cells_are_scored_and_sampled() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"height": np.round(rng.normal(170, 9, 60), 1), "city": ["Rome", "Oslo", "Bern"] * 20})
+    frame.loc[3, "height"], frame.loc[4, "city"] = np.nan, np.nan
+    mixed = VAE(**SMALL).fit(frame)
+    scores = mixed.score_samples(frame)
+    assert np.isfinite(scores).all()
+    order = rng.permutation(60)
+    np.testing.assert_array_equal(mixed.score_samples(frame.iloc[order]), scores[order])
+    samples = mixed.sample(20)
+    assert list(samples.columns) == ["height", "city"]
+    assert samples["height"].dtype == np.float64
+    assert set(samples["city"]) <= {"Rome", "Oslo", "Bern"}
+    assert set(mixed.inverse_transform(mixed.transform(frame))["city"]) <= {"Rome", "Oslo", "Bern"}
+    with pytest.raises(UsageError, match="Paris"):
+        mixed.score(pd.DataFrame({"height": [170.0], "city": ["Paris"]}))
+
+
+@pytest.mark.slow
+def test_estimator_works_in_pipelines_and_searches(x: np.ndarray) -> None:
+    columns = ColumnTransformer([("vae", VAE(**SMALL), [0, 1]), ("rest", "passthrough", [2])])
+    assert columns.fit_transform(x).shape == (80, 3)
+    pipeline = make_pipeline(StandardScaler(), VAE(**SMALL))
+    assert np.isfinite(cross_val_score(pipeline, x, cv=2)).all()
+    search = GridSearchCV(VAE(**SMALL), {"latent_dim": [1, 2]}, cv=2, n_jobs=2).fit(x)
+    alone = GridSearchCV(VAE(**SMALL), {"latent_dim": [1, 2]}, cv=2).fit(x)
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_run_returns_as_a_fitted_estimator(model: VAE, x: np.ndarray, tmp_path: Path) -> None:
+    model.to_run(tmp_path / "run")
+    again = VAE.from_run(tmp_path / "run").set_params(iw_samples=5)
+    np.testing.assert_array_equal(again.score_samples(x), model.score_samples(x))
+    assert again.latent_dim == 2
+    with pytest.raises(UsageError, match="threshold"):
+        again.predict(x)
+    again.offset_ = model.offset_
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))

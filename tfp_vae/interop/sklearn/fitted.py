@@ -1,0 +1,318 @@
+"""`Fitted`: a trained model as plain records and arrays, which can be copied, pickled and written as a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast, final
+
+import numpy as np
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.execution import AUTO, choose
+from tfp_vae.core.registry import Member, check_keywords
+from tfp_vae.core.seeds import Purpose, fold, generator, seed_for, seed_for_evaluation
+from tfp_vae.core.types import Tensor
+from tfp_vae.data.dataset import Dataset, Split
+from tfp_vae.data.transforms.scaling import scale
+from tfp_vae.evaluation.importance import Estimates, encode_batch, estimate, slices
+from tfp_vae.evaluation.imputation import Imputed, impute
+from tfp_vae.evaluation.imputation.expectations import blocks, expectations
+from tfp_vae.interop.sklearn.engines import Engine, engine_for
+from tfp_vae.interop.sklearn.rows import TableRows, places_of
+from tfp_vae.model import vae as models
+from tfp_vae.model.compilation import compile_for
+from tfp_vae.model.likelihoods import Columns
+from tfp_vae.runs import run as runs
+from tfp_vae.runs.build import build_from_config, build_model
+from tfp_vae.runs.config import DataConfig, HandBuiltModel, ModelConfig, RunConfig, read_settings
+from tfp_vae.runs.folder.checkpoint import BEST, FINAL, shapes
+from tfp_vae.runs.load import LoadedRun
+from tfp_vae.runs.recipe import OPEN, logger, prepare_for
+from tfp_vae.runs.recipe import choose as choose_settings
+from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import Checkpoints, environment, measure, training_result, write_snapshot
+from tfp_vae.training.callbacks import Callback
+from tfp_vae.training.history import History
+from tfp_vae.training.state import State
+from tfp_vae.training.stopping import EarlyStopping
+
+__all__ = ["BATCH", "Fitted", "fit_rows"]
+
+BATCH = 64
+"""Rows are computed this many at a time. The last batch is padded, so a row's result depends on the row only."""
+
+SMALLEST_BATCH, BATCHES = 16, 8
+"""Few rows are divided into about 8 batches of at least 16, so that an epoch of them has several steps."""
+
+SHORT = 20_000
+"""A training of fewer steps runs as a graph, because XLA takes longer to compile than it saves."""
+
+SAMPLES_AT_ONCE = 1_000
+"""How many samples are decoded at once. The samples of a seed depend on it."""
+
+
+@final
+@check_keywords
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fitted:
+    """A trained model.
+
+    config: the settings of the data, the model and the training, as in a run.
+    weights: the weights in use, by name.
+    history: of the training.
+    execution: `xla`, `graph` or `eager`. It is kept, because others draw other numbers.
+    types: the types of the columns of X by name, or None if X was an array.
+    held_out: the validation rows, scaled. None for a run whose data could not be read.
+    """
+
+    config: RunConfig
+    weights: Mapping[str, np.ndarray]
+    history: History
+    execution: str
+    types: Mapping[str, object] | None
+    held_out: np.ndarray | None
+
+    @property
+    def engine(self) -> Engine:
+        """The compiled functions of this kind of model."""
+        return engine_for(self.config.model, self.config.data.event_shape)
+
+    def estimate(self, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> Estimates:
+        """Return the estimates of log p(x) for scaled rows x [N, C], in nats and in the units of the data."""
+        with self.engine.hold(self.weights) as vae:
+            found = estimate(
+                vae,
+                pad(x),
+                iw_samples=iw_samples,
+                refine=refine,
+                seed=seed_for_evaluation(0),
+                places=pad(places_of(x)),
+                batch_size=BATCH,
+                execution=self.execution,
+            ).rescale(measure(self.config, vae).log_scale)
+        return Estimates(*(column[: len(x)] for column in found))
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Return E_q[z|x] for scaled rows x [N, C], [N, D]."""
+        seed = seed_for_evaluation(0)
+        with self.engine.hold(self.weights) as vae:
+            x = np.asarray(vae.examples(x, "The encoder", density=False))
+            function = compile_for(vae, encode_batch, BATCH, execution=self.execution)
+            return in_batches(lambda x, places: function(x, places, fold(seed))[1], x, places_of(x))
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Return E[x|z] for z [N, D], [N, C], scaled. Words are the most probable ones."""
+        with self.engine.hold(self.weights) as vae:
+            if not isinstance(vae.decoder.likelihood, Columns):
+                return in_batches(compile_for(vae, decode_means, execution=self.execution), z.astype(np.float32))
+            averages = in_batches(compile_for(vae, decode_columns, execution=self.execution), z.astype(np.float32))
+            found = np.empty((len(z), *self.config.data.event_shape))
+            for block in blocks(vae.decoder.likelihood):
+                found[:, block.places] = block.best(averages)[0]
+            return found
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        """Return n samples from p(x), [n, C], scaled."""
+        parts = []
+        with self.engine.hold(self.weights) as vae:
+            for part in slices(n, SAMPLES_AT_ONCE):
+                folded = seed_for(seed, Purpose.SAMPLE, part.start)
+                parts.append(np.asarray(vae.sample(part.stop - part.start, seed=folded)))
+        return np.concatenate(parts)
+
+    def impute(self, x: np.ndarray, *, iw_samples: int, draws: int, seed: int) -> Imputed:
+        """Return scaled rows x [N, C] with missing cells filled in."""
+        with self.engine.hold(self.weights) as vae:
+            padded, places = pad(x), pad(places_of(x))
+            return impute(
+                vae,
+                padded,
+                iw_samples=iw_samples,
+                draws=draws,
+                interval=None,
+                seed=seed,
+                places=places,
+                batch_size=BATCH,
+                execution=self.execution,
+            )
+
+    def build(self) -> models.VAE:
+        """Return the model as a `VAE` of its own."""
+        vae = build_from_config(self.config)
+        State(vae).restore(self.weights)
+        return vae
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Fitted:
+        """Return the model of a run of rows.
+
+        Raises:
+          RunError: the run is missing or damaged.
+          UsageError: its examples are no rows, its data get noise, or its VAE was built by hand.
+        """
+        run = Run.open(folder)
+        config = run.config()
+        data = config.data
+        is_noisy = data.binarization.name != "none" or data.noise is not None
+        if isinstance(config.model, HandBuiltModel) or len(data.event_shape) > 1 or is_noisy:
+            raise UsageError(
+                f"{run.folder}: expected a run of a table without binarization and dequantization, and without a VAE "
+                "of your own. Use `tv.load` for this run."
+            )
+        # `LoadedRun` comes after `shapes`, whose graph leaves the layers of Keras unusable until one is made eagerly.
+        snapshot = Checkpoints(run, config.identity()).read(shapes(config))
+        loaded = LoadedRun(run)
+        history = History(list(snapshot.epochs), "loaded", True, snapshot)
+        weights = State(loaded.vae).capture()
+        types: dict[str, object] | None = {name: np.dtype(np.float64) for name in data.features} or None
+        if data.reading.table is not None:
+            numbers = {c.name for c in data.reading.table.columns if c.kind in ("real", "positive", "count")}
+            types = {c.name: np.dtype(float if c.name in numbers else object) for c in data.reading.table.columns}
+        return cls(config, weights, history, loaded.choose_execution(), types, None)
+
+    def save(self, folder: str | os.PathLike[str]) -> Run:
+        """Write the model as a run, without its training data."""
+        folder, data = Path(folder), self.config.data
+        Run.refuse_existing(folder)
+        stored = {"dataset": str((folder / runs.DATA).resolve())} if data.stored else {}
+        config = self.config.model_copy(update={"data": data.model_copy(update=stored)})
+        vae, snapshot = self.build(), self.history.snapshot
+        if snapshot is None:
+            raise UsageError("The estimator has no state of its training. Fit it first.")
+        in_use = FINAL if config.training.early_stopping is None else BEST
+        run = Run.create(folder, config)
+        with run.claim():
+            run.write(runs.ENVIRONMENT, {**environment(), "execution": self.execution})
+            write_snapshot(run, config.identity(), snapshot, in_use=in_use)
+            run.write(runs.TRAINING, {**training_result(run, vae, self.history).content(), "weights": in_use})
+            run.mark("finished")
+        return run
+
+
+def pad(x: np.ndarray) -> np.ndarray:
+    """Return rows x [N, ...] with copies of the first one appended, so that there are at least `BATCH`."""
+    return x if len(x) >= BATCH else np.concatenate([x, np.repeat(x[:1], BATCH - len(x), axis=0)])
+
+
+def in_batches(function: Callable[..., Tensor], *columns: np.ndarray) -> np.ndarray:
+    """Return function(*columns) for arrays [N, ...] of N rows, computed in batches of one size."""
+    count, parts = len(columns[0]), []
+    for part in slices(count, BATCH):
+        rows = np.minimum(np.arange(part.start, part.start + BATCH), count - 1)
+        parts.append(np.asarray(function(*(column[rows] for column in columns)))[: part.stop - part.start])
+    return np.concatenate(parts)
+
+
+def decode_means(vae: models.VAE, z: Tensor) -> Tensor:
+    """Return E[x|z] for z [B, D], [B, C]."""
+    return vae.decoder(z).mean()
+
+
+def decode_columns(vae: models.VAE, z: Tensor) -> Tensor:
+    """Return the expectations of the columns of p(x|z) for z [B, D], [B, F]."""
+    return expectations(vae.decoder(z), blocks(vae.decoder.likelihood))[0]
+
+
+@check_keywords
+def fit_rows(
+    rows: TableRows,
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    validation_fraction: float,
+    callbacks: Sequence[Callback] = (),
+    start: Fitted | None = None,
+) -> Fitted:
+    """Return a model that is trained on rows.
+
+    Args:
+      rows: from `rows.learn_rows`.
+      settings: the settings of `tfp-vae train` by name. None means the default.
+      seed: decides the held-out rows, the initial weights and all noise.
+      validation_fraction: the share of the rows that are held out.
+      callbacks: see `training.fit`.
+      start: a fitted model of the same kind whose weights and scaling are kept.
+
+    Raises:
+      UsageError: a setting does not exist or does not fit.
+      DataError: the likelihood has no density for the rows.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    train, validation = hold_out(rows.x, seed, validation_fraction)
+    batch = min(128, max(SMALLEST_BATCH, 1 << (len(train) // BATCHES).bit_length() - 1))
+    _, model, training = read_settings({"batch_size": batch, **given, "seed": seed})
+    empty = Split(train.x[:0])
+    reading = rows.reading if start is None else start.config.data.reading
+    raw = Dataset("X", f"a share of {validation_fraction:g} at random", train, validation, empty, reading)
+    data, model = prepare_rows(raw, model, given) if start is None else prepare_again(raw, start)
+    config = RunConfig(data=describe_rows(data), model=model, training=training)
+    data = prepare_for(config, data)
+    engine = engine_for(config.model, data.event_shape)
+    weights: Mapping[str, np.ndarray]
+    if start is None:
+        weights = State(build_model(config.model, data.event_shape, seed, data.train_mean, data.train.x)).capture()
+    else:
+        weights = start.weights
+    execution: str = training.execution
+    if execution == AUTO and training.epochs * training.steps(len(data.train)) < SHORT:
+        execution = "graph"
+    with engine.hold(weights) as vae:
+        execution = choose(vae, execution)
+    patience = training.early_stopping
+    stop = [] if patience is None else [EarlyStopping(patience)]
+    trained, history = engine.train(data, training, weights, [*stop, *callbacks], execution=execution)
+    return Fitted(config, trained, history, execution, rows.types, data.validation.x)
+
+
+def hold_out(x: np.ndarray, seed: int, share: float) -> tuple[Split, Split]:
+    """Return the rows for training and for validation, at least one each."""
+    if not 0 < share < 1:
+        raise UsageError(f"`validation_fraction` must be above 0 and below 1, found {share:g}.")
+    count = min(len(x) - 1, max(1, round(share * len(x))))
+    order = generator(seed, Purpose.SPLIT).permutation(len(x))
+    return Split(x[order[count:]]), Split(x[order[:count]])
+
+
+def prepare_rows(raw: Dataset, model: ModelConfig, given: Mapping[str, Any]) -> tuple[Dataset, ModelConfig]:
+    """Return scaled rows, and the settings of a model with those chosen that are open. The log names the choices."""
+    shortcuts = {"encoder", "decoder"} if "hidden" in given else set()
+    recipe = choose_settings(
+        raw.profile,
+        model,
+        open_choices=[name for name in OPEN if name not in given.keys() | shortcuts],
+        scaling=given.get("scaling"),
+    )
+    for note in recipe.notes:
+        logger.info("%s", note.text)
+    if recipe.binarization.name != "none":
+        raise UsageError(
+            "The likelihood `bernoulli` needs values of 0 and 1. Binarize X, for example with "
+            "`sklearn.preprocessing.Binarizer`, or choose another `likelihood`."
+        )
+    return scale(raw, recipe.scaling), recipe.model
+
+
+def prepare_again(raw: Dataset, start: Fitted) -> tuple[Dataset, ModelConfig]:
+    """Return rows scaled like those of an earlier fit, and its settings of the model."""
+    known = start.config
+    if raw.event_shape != known.data.event_shape:
+        raise UsageError(f"`warm_start` needs {known.data.event_shape[0]} columns, found {raw.event_shape[0]}.")
+    return scale(raw, known.data.scaling), known.model
+
+
+def describe_rows(data: Dataset) -> DataConfig:
+    """Return the config of scaled rows in memory."""
+    return DataConfig(
+        dataset=str(Path("X").absolute()),
+        event_shape=data.event_shape,
+        split_rule=data.split_rule,
+        splits=cast("Any", {split: size for split, size in data.sizes().items() if size}),
+        fingerprint=data.fingerprint(),
+        reading=data.reading,
+        scaling=data.scaling,
+        binarization=Member("none", {}),
+        stored=True,
+    )

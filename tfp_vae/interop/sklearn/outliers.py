@@ -1,0 +1,72 @@
+"""Outliers: rows whose log p(x) lies below a threshold."""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.base import OutlierMixin
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.registry import check_keywords
+
+if TYPE_CHECKING:
+    from tfp_vae.interop.sklearn.rows import Rows
+
+__all__ = ["FALSE_ALARMS", "Outliers", "held_out_threshold", "training_threshold"]
+
+FALSE_ALARMS = 0.05
+"""The rate of false alarms that `contamination="auto"` aims at."""
+
+
+@check_keywords
+class Outliers(OutlierMixin, abc.ABC):
+    """Predictions of outliers from a score of each row and the threshold `offset_`."""
+
+    offset_: float
+
+    @abc.abstractmethod
+    def score_samples(self, X: Rows) -> np.ndarray:  # noqa: N803
+        """Return the score of each row, [N]. Outliers have low scores."""
+
+    def decision_function(self, X: Rows) -> np.ndarray:  # noqa: N803
+        """Return log p(x) minus the threshold `offset_` for each row, in nats, [N]. It is negative for outliers."""
+        scores = self.score_samples(X)
+        if math.isnan(self.offset_):
+            raise UsageError(
+                "The threshold is unknown, because the data of the run could not be read. Set `offset_` to a log p(x)."
+            )
+        return scores - self.offset_
+
+    def predict(self, X: Rows) -> np.ndarray:  # noqa: N803
+        """Return -1 for rows that are outliers and 1 for others, [N]."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+def held_out_threshold(scores: np.ndarray) -> float:
+    """Return the threshold from the scores of n rows that training did not fit.
+
+    Rows up to the k-th lowest of these scores are outliers, k = max(1, floor(0.05 (n + 1))). If no two rows are equal,
+    a new row of the same kind is among them with probability k / (n + 1), whatever the distribution of the scores. That
+    is at most 5% from n = 19 on, and 1 / (n + 1) for fewer rows.
+
+    References:
+      Vovk, Gammerman and Shafer (2005), Algorithmic learning in a random world.
+    """
+    ordered, rank = np.sort(scores), max(1, math.floor(FALSE_ALARMS * (len(scores) + 1)))
+    lowest = ordered[rank - 1]
+    is_tied = rank < len(ordered) and ordered[rank] == lowest
+    return float(lowest if is_tied else np.nextafter(lowest, np.inf))
+
+
+def training_threshold(scores: np.ndarray, contamination: float | str) -> float:
+    """Return the threshold below which a share `contamination` of the rows lie.
+
+    Raises:
+      UsageError: the share is not above 0 and at most 0.5.
+    """
+    if not (isinstance(contamination, int | float | np.number) and 0 < contamination <= 0.5):
+        raise UsageError(f"`contamination` must be `auto`, or above 0 and at most 0.5, found {contamination!r}.")
+    return float(np.percentile(scores, 100 * float(contamination)))

@@ -1,0 +1,355 @@
+"""`VAE`: a variational autoencoder as an estimator of scikit-learn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, final
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+from typing_extensions import Self
+
+from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.registry import Member, check_keywords
+from tfp_vae.data.schema.layout import Schema
+from tfp_vae.interop.sklearn.outliers import Outliers, held_out_threshold, training_threshold
+from tfp_vae.interop.sklearn.rows import learn_rows, read_rows, rows_like, value_errors
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+    from tfp_vae.interop.sklearn.fitted import Fitted
+    from tfp_vae.interop.sklearn.rows import Rows
+    from tfp_vae.model import vae as models
+    from tfp_vae.runs.run import Run
+
+__all__ = ["VAE"]
+
+Whole: TypeAlias = int
+"""A whole number that `fit` checks, because scikit-learn wants constructors to check nothing."""
+
+Number: TypeAlias = float
+"""A number that `fit` checks."""
+
+Switch: TypeAlias = bool
+"""A truth value."""
+
+OWN = (
+    *("schema", "column", "missing", "validation_fraction", "iw_samples", "refine", "contamination"),
+    *("random_state", "warm_start", "verbose"),
+)
+"""Parameters that are no settings of the model or its training. The others have the names of the command line."""
+
+
+@final
+@check_keywords
+class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMixin, BaseEstimator):
+    """A variational autoencoder as a density, an embedding and an outlier detector.
+
+    `score_samples` estimates log p(x) of each row in nats, in the units of X. `transform` returns E_q[z|x].
+    `predict` returns -1 for rows whose log p(x) is below the threshold `offset_`, and 1 for others. A row's results
+    depend on the row alone, not on its place, the other rows or the size of a batch.
+
+    ```python
+    from sklearn.datasets import load_iris
+
+    X = load_iris().data
+    model = tv.interop.sklearn.VAE(epochs=2, hidden=(8,), random_state=0, execution="eager").fit(X)
+    model.score_samples(X)  # [150], nats
+    model.transform(X)  # [150, 2]
+    ```
+
+    X is an array or a DataFrame of pandas. With words, dates or missing cells it is a mixed table, and each column has
+    a likelihood of its own. Missing cells are NaN.
+
+    Args:
+      latent_dim: dimension of z. This and the next settings of the model are chosen from X by default, see `tv.build`.
+      likelihood: a name from `LIKELIHOODS` with settings.
+      posterior: a name from `POSTERIORS` with settings.
+      prior: a name from `PRIORS` with settings.
+      encoder: a name from `NETWORKS` with settings.
+      decoder: see `encoder`.
+      hidden: layer widths of the networks that you leave out.
+      dtype: `float32` or `float64`.
+      objective: a name from `OBJECTIVES` with settings.
+      mc_samples: samples of z per row in the objective.
+      beta: weight of the rate.
+      kl_warmup_epochs: epochs over which `beta` rises from 0.
+      free_bits: rate that costs nothing, in nats per latent dimension.
+      epochs: the most passes over X.
+      steps_per_epoch: steps of an epoch. By default one pass over X.
+      batch_size: rows per step. By default an eighth of the rows, but between 16 and 128.
+      optimizer: a name from `OPTIMIZERS` with settings.
+      learning_rate: peak learning rate.
+      lr_schedule: a name from `SCHEDULES` with settings.
+      clip_norm: largest global norm of a gradient.
+      ema: decay of averaged weights.
+      early_stopping: epochs to wait for a better validation bound. The best weights are restored. None trains for all
+        epochs and keeps the last weights.
+      execution: `auto`, `xla`, `graph` or `eager`.
+      scaling: a name from `SCALINGS` with settings. By default `standard` for real values.
+      schema: the `Schema` of a mixed table, or the TOML file that holds it.
+      column: the kinds of columns of a mixed table, such as `age=count`.
+      missing: texts or numbers that mark missing cells, such as `-200`.
+      validation_fraction: share of X that is held out for early stopping and for the threshold.
+      iw_samples: importance samples per row for log p(x).
+      refine: how the proposal is fitted to each row, see `log_likelihood`.
+      contamination: share of outliers in X, above 0 and at most 0.5. The threshold is then a quantile of the scores of
+        X. `auto` takes it from the held-out rows, for a rate of false alarms of 5%, see `held_out_threshold`.
+      random_state: decides the held-out rows, the initial weights and all noise.
+      warm_start: whether `fit` continues from the weights and the scaling of the last fit.
+      verbose: 1 shows the progress of `fit`.
+
+    Attributes:
+      offset_: the threshold, in nats.
+      history_: the `History` of the training.
+      fitted_: the trained model as arrays.
+      n_features_in_, feature_names_in_: the columns of X.
+    """
+
+    def __init__(
+        self,
+        *,
+        latent_dim: Whole | None = None,
+        likelihood: Member | str | None = None,
+        posterior: Member | str = "diagonal-normal",
+        prior: Member | str = "standard-normal",
+        encoder: Member | str | None = None,
+        decoder: Member | str | None = None,
+        hidden: tuple[Whole, ...] | None = None,
+        dtype: str = "float32",
+        objective: Member | str = "elbo",
+        mc_samples: Whole | None = None,
+        beta: Number = 1.0,
+        kl_warmup_epochs: Whole = 0,
+        free_bits: Number = 0.0,
+        epochs: Whole = 100,
+        steps_per_epoch: Whole | None = None,
+        batch_size: Whole | None = None,
+        optimizer: Member | str = "adam",
+        learning_rate: Number = 1e-3,
+        lr_schedule: Member | str = "constant",
+        clip_norm: Number | None = None,
+        ema: Number | None = None,
+        early_stopping: Whole | None = 10,
+        execution: str = "auto",
+        scaling: Member | str | None = None,
+        schema: str | os.PathLike[str] | Schema | None = None,
+        column: str | Mapping[str, str] | None = None,
+        missing: str | Sequence[str] | None = None,
+        validation_fraction: Number = 0.1,
+        iw_samples: Whole = 100,
+        refine: Member | str = "none",
+        contamination: Number | str = "auto",
+        random_state: Whole | np.random.RandomState | None = None,
+        warm_start: Switch = False,
+        verbose: Whole = 0,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.likelihood = likelihood
+        self.posterior = posterior
+        self.prior = prior
+        self.encoder = encoder
+        self.decoder = decoder
+        self.hidden = hidden
+        self.dtype = dtype
+        self.objective = objective
+        self.mc_samples = mc_samples
+        self.beta = beta
+        self.kl_warmup_epochs = kl_warmup_epochs
+        self.free_bits = free_bits
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.clip_norm = clip_norm
+        self.ema = ema
+        self.early_stopping = early_stopping
+        self.execution = execution
+        self.scaling = scaling
+        self.schema = schema
+        self.column = column
+        self.missing = missing
+        self.validation_fraction = validation_fraction
+        self.iw_samples = iw_samples
+        self.refine = refine
+        self.contamination = contamination
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def fit(self, X: Rows, y: object = None) -> Self:  # noqa: N803
+        """Train the model on the rows of X.
+
+        Args:
+          X: an array [N, C] or a DataFrame.
+          y: ignored.
+
+        Raises:
+          ValueError: a parameter is wrong, or X has fewer than two rows, infinite numbers, or cells that do not fit.
+          DivergenceError: training diverged.
+        """
+        return self._fit(X, mixed=False)
+
+    def fit_columns(self, X: Rows) -> Self:  # noqa: N803
+        """Train the model with a likelihood for each column, although X may have neither words nor missing cells."""
+        return self._fit(X, mixed=True)
+
+    def _fit(self, X: Rows, *, mixed: bool) -> Self:  # noqa: N803
+        from tfp_vae.interop.sklearn.fitted import fit_rows
+        from tfp_vae.training.progress import Progress
+
+        start: Fitted | None = getattr(self, "fitted_", None) if self.warm_start else None
+        schema = self.schema if start is None else start.config.data.reading.table
+        own = (
+            {"schema": schema, "column": self.column, "missing": self.missing} if start is None else {"schema": schema}
+        )
+        settings = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with value_errors():
+            rows = learn_rows(self, X, mixed=mixed, **own)
+            if start is not None and (rows.reading.table is None) != (schema is None):
+                raise UsageError(
+                    "`warm_start` needs rows like those of the last fit, with missing cells in both or none."
+                )
+            self.fitted_ = fit_rows(
+                rows,
+                settings,
+                seed=seed,
+                validation_fraction=self.validation_fraction,
+                callbacks=[Progress()] if self.verbose else [],
+                start=start,
+            )
+            self.history_ = self.fitted_.history
+            self.offset_ = self._threshold(X)
+        return self
+
+    def _threshold(self, X: Rows) -> float:  # noqa: N803
+        """Return the threshold from the held-out rows, or from X if `contamination` is its share of outliers."""
+        if self.contamination != "auto":
+            training_threshold(np.zeros(1), self.contamination)  # refuses a wrong share before X is scored
+            return training_threshold(self.score_samples(X), self.contamination)
+        held_out = self.fitted_.held_out
+        return np.nan if held_out is None else held_out_threshold(self._log_likelihood(held_out))
+
+    def _read(self, X: Rows) -> np.ndarray:  # noqa: N803
+        check_is_fitted(self)
+        return read_rows(self, X, self.fitted_.config.data)
+
+    def _log_likelihood(self, x: np.ndarray) -> np.ndarray:
+        return self.fitted_.estimate(x, iw_samples=self.iw_samples, refine=self.refine).log_likelihood
+
+    def score_samples(self, X: Rows) -> np.ndarray:  # noqa: N803
+        """Return the importance-weighted estimate of log p(x) for each row, [N], in nats.
+
+        Densities are in the units of X. Missing cells of a mixed table are integrated out. The estimate is biased low,
+        less so with more `iw_samples`.
+        """
+        with value_errors():
+            return self._log_likelihood(self._read(X))
+
+    def score(self, X: Rows, y: object = None) -> float:  # noqa: N803
+        """Return the mean of log p(x) over the rows, in nats. `y` is ignored."""
+        return float(np.mean(self.score_samples(X)))
+
+    def transform(self, X: Rows) -> np.ndarray:  # noqa: N803
+        """Return E_q[z|x] for each row, [N, D]."""
+        with value_errors():
+            x = self._read(X)
+            z = self.fitted_.encode(x)
+        return z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
+
+    def inverse_transform(self, X: np.ndarray) -> Rows:  # noqa: N803
+        """Return E[x|z] for values X of z, [N, D], in the units and the form of the X of `fit`.
+
+        Words are the most probable ones. Columns that are ids are left out.
+        """
+        check_is_fitted(self)
+        z = check_array(X, dtype=np.float64)
+        if z.shape[1] != self._n_features_out:
+            raise UsageError(f"expected values of z with {self._n_features_out} columns, found {z.shape[1]}.")
+        return rows_like(self.fitted_.decode(z), self.fitted_.config.data, self.fitted_.types)
+
+    def sample(self, n_samples: Whole = 1) -> Rows:
+        """Return samples from p(x) in the units and the form of the X of `fit`. `random_state` decides them.
+
+        Unlike other densities of scikit-learn, the samples have words, dates and whole numbers as X has.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise UsageError(f"`n_samples` must be at least 1, found {n_samples}.")
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        x = self.fitted_.sample(n_samples, seed)
+        return rows_like(x, self.fitted_.config.data, self.fitted_.types)
+
+    @property
+    def _n_features_out(self) -> int:
+        """The dimension of z, for `get_feature_names_out`."""
+        return self.fitted_.config.model.latent_dim
+
+    @property
+    def vae_(self) -> models.VAE:
+        """The trained model as a `tv.VAE` of its own."""
+        check_is_fitted(self)
+        return self.fitted_.build()
+
+    @classmethod
+    def from_run(cls, folder: str | os.PathLike[str]) -> Self:
+        """Return the fitted estimator of a run of `tfp-vae train` or `to_run`.
+
+        The threshold comes from the validation rows of the run. If its data cannot be read, `offset_` is NaN until you
+        set it.
+
+        Raises:
+          RunError: the run is missing or damaged.
+          UsageError: the run has images, noise, or a VAE of your own.
+        """
+        from tfp_vae.interop.sklearn.fitted import Fitted
+        from tfp_vae.runs.recipe import reload
+
+        fitted = Fitted.load(folder)
+        config = fitted.config
+        settings = {**dict(config.model), **dict(config.training), "scaling": config.data.scaling}
+        names = set(cls._get_param_names()) - set(OWN)
+        made = cls(**{name: value for name, value in settings.items() if name in names})
+        made.random_state = config.training.seed
+        made.fitted_, made.history_, made.offset_ = fitted, fitted.history, np.nan
+        table = config.data.reading.table
+        columns = config.data.features if table is None else [column.name for column in table.columns]
+        made.n_features_in_ = len(columns) or config.data.event_shape[0]
+        if columns:
+            made.feature_names_in_ = np.array(columns, dtype=object)
+        try:
+            validation = reload(config).validation.x
+        except DataError:
+            return made
+        if len(validation):
+            made.offset_ = held_out_threshold(made._log_likelihood(validation))
+        return made
+
+    def to_run(self, folder: str | os.PathLike[str]) -> Run:
+        """Write the trained model as a run, which the commands of `tfp-vae` take.
+
+        The run does not hold X. Commands score, encode, impute and sample with it, but `evaluate` needs its data.
+
+        Args:
+          folder: a new or empty folder.
+
+        Raises:
+          RunError: the folder holds a run or other files.
+          DiskError: a file could not be written.
+        """
+        check_is_fitted(self)
+        return self.fitted_.save(folder)
