@@ -311,13 +311,3 @@ def test_progress_names_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
     with console.progress_bar("importance sampling", 10) as progress:
         progress(10)
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.slow
-def test_the_demonstration_of_the_readme_raises_no_alarm(here: Path) -> None:
-    call("train", "--mc-samples", 5, "--no-plots")
-    result = answer("evaluate", "--iw-samples", 100, "--no-plots")
-    assert result["advice"] is None
-    assert result["likely_bias"] < 0.02
-    assert result["log_likelihood_low"] < result["log_likelihood"] < result["log_likelihood_high"]
-    assert "advice_reason" not in result
