@@ -302,6 +302,31 @@ class TestChoices:
         assert (REAL if values == "real values" else takes).contains(data.train.x).all()
         assert SUITABLE.keys() == set(VALUES)
 
+    def test_rows_of_counts_get_a_size_factor_if_their_totals_vary(self, rng: np.random.Generator) -> None:
+        sizes = np.exp(rng.normal(4, 0.5, 200))
+        x = rng.poisson(sizes[:, np.newaxis], (200, 60)).astype(np.float32)
+        logs = np.log(x.sum(axis=1, dtype=np.float64))
+        recipe = choose(dataset(x).profile)
+        assert recipe.model.likelihood.name == "size-factor-negative-binomial"
+        found = recipe.model.likelihood.settings
+        assert found == {"log_size": round(logs.mean(), 4), "size_scale": round(logs.std(), 4)}
+        assert recipe.model.encoder_input == "log1p"
+        note = next(note.text for note in recipe.notes if note.setting == "likelihood")
+        assert f"standard deviation of their logarithm {logs.std():.2f}" in note
+        assert "Set `likelihood` to choose another." in note
+        assert "size-factor-poisson" in likelihoods_that_fit(dataset(x).profile)
+
+    @pytest.mark.parametrize("reason", ["equal totals", "few columns", "an image", "real values", "chosen"])
+    def test_other_data_have_no_size_factor(self, reason: str, rng: np.random.Generator) -> None:
+        sizes = np.exp(rng.normal(4, 0.05 if reason == "equal totals" else 0.5, 200))
+        x = rng.poisson(sizes[:, np.newaxis], (200, 60)).astype(np.float32)
+        others = {"few columns": x[:, :20], "an image": x.reshape(200, 6, 10, 1), "real values": x + 0.5}
+        model, opened = None, OPEN
+        if reason == "chosen":
+            model, opened = ModelConfig(likelihood="negative-binomial"), ("encoder", "decoder", "latent_dim")
+        found = choose(dataset(others.get(reason, x)).profile, model, open_choices=opened).model.likelihood.name
+        assert found == ("normal" if reason == "real values" else "negative-binomial")
+
     def test_colours_of_8_bits_are_levels(self) -> None:
         x = (PIXELS[:12].reshape(12, -1)[:, :12] / np.float32(255)).reshape(12, 2, 2, 3)
         assert suit(dataset(x).profile)["likelihood"].name == "discretized-logistic"

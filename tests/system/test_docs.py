@@ -36,7 +36,7 @@ FOLLOWED = (TUTORIAL, ROOT / "docs" / "tables.md")
 """Pages whose shell commands run too, in the order of the page."""
 
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-NUMBERS += ["thirteen", "fourteen"]
+NUMBERS += ["thirteen", "fourteen", "fifteen", "sixteen"]
 
 
 def program(path: Path) -> str:

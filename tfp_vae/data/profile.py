@@ -166,6 +166,8 @@ class Facts:
       numbers, and for very large examples.
     ink, light_ink: whether the examples look like dark or light strokes, see `supports.looks_like_ink`. Dark ones have
       high values.
+    log_totals: the mean and the standard deviation of the logarithm of the total of an example, if the values are
+      counts. A total of 0 counts as one half. None for other values.
     """
 
     size: int
@@ -177,6 +179,7 @@ class Facts:
     ends: tuple[Ends, Ends] | None = None
     ink: bool = False
     light_ink: bool = False
+    log_totals: tuple[float, float] | None = None
 
     @property
     def finite(self) -> bool:
@@ -388,6 +391,7 @@ def array_facts(x: np.ndarray) -> Facts:
     step = max(1, BLOCK_VALUES // max(1, low.size))
     places = np.linspace(0, len(x) - 1, min(len(x), MOST_LOOKED_AT)).astype(int)
     looked_at: list[np.ndarray] = []
+    totals: list[np.ndarray] = []
     for start in range(0, len(x), step):
         rows = np.asarray(x[start : start + step])
         looked_at.append(rows[places[(places >= start) & (places < start + step)] - start])
@@ -401,6 +405,8 @@ def array_facts(x: np.ndarray) -> Facts:
             ends = found if ends is None else (ends[0].merge(found[0]), ends[1].merge(found[1]))
         if x.dtype.kind == "f" and whole:
             whole = bool((rows == np.rint(rows)).all())
+        if x.ndim == 2 and whole and (least >= 0).all():
+            totals.append(rows.sum(axis=1, dtype=np.float64))
         if values is not None:
             values = np.union1d(values, distinct_values(rows))
             values = None if len(values) > MOST_VALUES else values
@@ -410,7 +416,11 @@ def array_facts(x: np.ndarray) -> Facts:
     dark = looks_like_ink(some)
     with np.errstate(invalid="ignore", over="ignore"):
         inverse = np.logical_not(some, out=some) if x.dtype == bool else np.subtract(some.max(), some, out=some)
-    return Facts(len(x), low, high, whole, values, at_ends, ends, dark, looks_like_ink(inverse))
+    log_totals: tuple[float, float] | None = None
+    if sum(map(len, totals)) == len(x):
+        logs = np.log(np.maximum(np.concatenate(totals), 0.5))
+        log_totals = float(logs.mean()), float(logs.std())
+    return Facts(len(x), low, high, whole, values, at_ends, ends, dark, looks_like_ink(inverse), log_totals)
 
 
 def distinct_values(x: np.ndarray) -> np.ndarray:

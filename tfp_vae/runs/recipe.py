@@ -31,6 +31,7 @@ from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare, usual_b
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, Dequantization, add_noise
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
+from tfp_vae.model.likelihoods.sizes import SIZE_FACTORS, SizeFactorLikelihood
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.runs.folder.examples import read_splits
@@ -59,6 +60,9 @@ OPEN = ("encoder", "decoder", "likelihood", "latent_dim")
 
 LEVELS = 256
 """Values in [0, 1] on at most this many levels are treated as discrete."""
+
+LEAST_COUNTS, LEAST_VARIATION = 50, 0.2
+"""Rows of at least this many counts get a size factor if the logarithms of their totals deviate by at least this."""
 
 LEAST_WIDTH, MOST_WIDTH = 16, 512
 """The limits of the width of a layer."""
@@ -265,6 +269,10 @@ def reason(setting: str, profile: Profile) -> str:
     """
     if setting in ("encoder", "decoder"):
         return f"there are {profile.train.size:,} training examples of {math.prod(profile.event_shape):,} values"
+    if setting == "likelihood" and profile.train.log_totals is not None and has_sizes(profile):
+        deviation = profile.train.log_totals[1]
+        totals = f"the totals of rows vary (standard deviation of their logarithm {deviation:.2f})"
+        return f"the data are {profile.kind}, and {totals}, which z should not explain"
     looks = "look like digits" if is_digits(profile) else "look like photos" if is_photos(profile) else ""
     return f"the data are {profile.kind}" + (f", and {looks}" if looks and setting != "scaling" else "")
 
@@ -280,12 +288,20 @@ def is_photos(profile: Profile) -> bool:
     return form != "vectors" and values == "values in [0, 1]" and not is_digits(profile)
 
 
+def has_sizes(profile: Profile) -> bool:
+    """Return whether data are rows of many counts whose totals vary, such as the counts of genes in cells."""
+    totals = profile.train.log_totals
+    is_matrix = profile.kind[:2] == ("vectors", "counts") and profile.event_shape[0] >= LEAST_COUNTS
+    return is_matrix and totals is not None and totals[1] >= LEAST_VARIATION
+
+
 def suit(profile: Profile) -> dict[str, Member | int]:
     """Return the likelihood, the networks and the latent dimension that suit data, as a start.
 
     Grey images that look like digits get a Bernoulli by convention, and two latent dimensions, which you can plot.
     Photos with at most 256 levels get a discretized logistic, because it has probabilities for levels, and 32 latent
-    dimensions. Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones
+    dimensions. Rows of at least 50 counts whose totals vary get a size factor, so that z does not encode the totals.
+    Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones
     would memorize them.
 
     Args:
@@ -296,6 +312,8 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     likelihood = SUITABLE[values]
     if is_digits(profile):
         likelihood = "bernoulli"
+    elif has_sizes(profile):
+        likelihood = "size-factor-negative-binomial"
     elif is_photos(profile) and levels is not None:
         count = level_count(levels[:, np.newaxis])
         likelihood = "discretized-logistic" if count is not None and count <= LEVELS else likelihood
@@ -335,14 +353,17 @@ def likelihood_support(likelihood: Member) -> Support:
 
 
 def count_levels(likelihood: Member, profile: Profile) -> Member:
-    """Return a likelihood with the settings that the training data decide, such as the number of levels.
+    """Return a likelihood with the settings that the training data decide: the number of levels, and sizes of rows.
 
     Args:
       likelihood: a member of `LIKELIHOODS`.
       profile: facts about the data after scaling.
     """
     values = np.array([np.nan]) if profile.train.values is None else profile.train.values
-    settings = LIKELIHOODS[likelihood.name].settings_from(likelihood.settings, values[:, np.newaxis])
+    family = LIKELIHOODS[likelihood.name]
+    settings = family.settings_from(likelihood.settings, values[:, np.newaxis])
+    if issubclass(family, SizeFactorLikelihood) and profile.train.log_totals is not None:
+        settings = family.settings_from_sizes(settings, profile.train.log_totals)
     return LIKELIHOODS.member(Member(likelihood.name, settings))
 
 
@@ -360,7 +381,8 @@ def likelihoods_that_fit(profile: Profile) -> list[str]:
     Args:
       profile: facts about the data after scaling.
     """
-    members = {name: count_levels(LIKELIHOODS.member(name), profile) for name in ELEMENTWISE}
+    names = (*ELEMENTWISE, *SIZE_FACTORS) if has_sizes(profile) else ELEMENTWISE
+    members = {name: count_levels(LIKELIHOODS.member(name), profile) for name in names}
     return [name for name, member in members.items() if profile.fits(likelihood_support(member))]
 
 

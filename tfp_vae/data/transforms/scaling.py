@@ -116,6 +116,8 @@ class Scaling(abc.ABC):
 
     def _facts(self, facts: Facts) -> Facts:
         low, high = self(np.stack([facts.low, facts.high]))
+        if (low != facts.low).any() or (high != facts.high).any():
+            facts = replace(facts, log_totals=None)
         if facts.values is None:
             whole = facts.whole and self.full(facts.low) is None
             return replace(facts, low=low, high=high, whole=whole, ends=None)

@@ -1,10 +1,10 @@
 """Observation models over x: each turns the output of a decoder into p(x|z), a `tfd.Distribution`.
 
 `base` defines the interface. `bernoulli`, `normal` and `beta` hold the models of those names, `outliers` those for data
-with outliers, `categorical` and `logistic` those for a grid of `levels`, and `counts` those for counts. `columns` joins
-one of them for each column of a table. To add a model, write a class with the decorator `core.registry.record` that
-subclasses `ElementwiseLikelihood`, and add it to `LIKELIHOODS`. The data are checked against `support` once, on load. A
-density does not check its x.
+with outliers, `categorical` and `logistic` those for a grid of `levels`, and `counts` those for counts. `sizes` holds
+those for rows of counts whose totals vary, and `columns` joins one model for each column of a table. To add a model,
+write a class with the decorator `core.registry.record` that subclasses `ElementwiseLikelihood`, and add it to
+`LIKELIHOODS`. The data are checked against `support` once, on load. A density does not check its x.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tfp_vae.model.likelihoods.counts import NegativeBinomial, Poisson
 from tfp_vae.model.likelihoods.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
 from tfp_vae.model.likelihoods.normal import LogNormal, Normal
 from tfp_vae.model.likelihoods.outliers import Laplace, StudentT
+from tfp_vae.model.likelihoods.sizes import SizeFactorNegativeBinomial, SizeFactorPoisson
 
 __all__ = [
     "ELEMENTWISE",
@@ -39,6 +40,8 @@ __all__ = [
     "Normal",
     "Ordinal",
     "Poisson",
+    "SizeFactorNegativeBinomial",
+    "SizeFactorPoisson",
     "StudentT",
 ]
 
@@ -58,6 +61,8 @@ LIKELIHOODS: Table[Likelihood] = Table(
         "discretized-logistic-mixture": DiscretizedLogisticMixture,
         "poisson": Poisson,
         "negative-binomial": NegativeBinomial,
+        "size-factor-poisson": SizeFactorPoisson,
+        "size-factor-negative-binomial": SizeFactorNegativeBinomial,
         "columns": Columns,
     },
     base=Likelihood,
