@@ -172,6 +172,9 @@ def ending(*names: str) -> str:
         value = ctx.params[name]
         if value in (None, (), params[name].get_default(ctx)):
             continue
+        if value is True:  # a flag
+            text += f"-{params[name].opts[0].lstrip('-')}"
+            continue
         shown = f"-{value}" if isinstance(value, str) else "_".join(f"{x:.15g}" for x in np.ravel(value).tolist())
         shown = shown.replace(":", "-")  # some file systems refuse a colon
         shown = shown if len(shown) <= LONGEST_VALUE else f"{zlib.crc32(shown.encode()):08x}"

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from tfp_vae.cli import console, output
 
 from tests.helpers.commands import GRAPH, RUN_COMMANDS, call, one_sentence
@@ -280,3 +282,9 @@ def test_the_suggested_remedy_works(
     call(command, "--run", copied.folder, "--out", tmp_path / file, *more)
     assert (tmp_path / file).stat().st_size > 0
     assert listed(copied.folder) == before
+
+
+def test_name_of_a_file_has_a_flag_without_a_number() -> None:
+    options = [click.Option(["--all"], is_flag=True), click.Option(["--none"], is_flag=True), click.Option(["--n"])]
+    command = click.Command("score", params=options, callback=lambda **_: click.echo(output.ending("all", "none", "n")))
+    assert CliRunner().invoke(command, ["--all", "--n", "3"]).stdout == "-all-n-3\n"

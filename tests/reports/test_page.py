@@ -96,6 +96,10 @@ class TestPage:
         assert re.search(r"Likelihoods of columns\s*count column \(age\): negative-binomial", text)
         assert "category column (city): categorical" in text
 
+    def test_page_counts_the_values_of_a_row(self, mixed: reports.RunData) -> None:
+        (size,) = mixed.config.data.event_shape
+        assert re.search(rf"trained on\s+\d+\s+examples\s+of {size} values from", page.html_page(mixed.run))
+
     def test_page_shows_training_evaluation_and_versions(self, html: str, flat: reports.RunData) -> None:
         text = " ".join(Page(html).text.split())
         evaluation, training = flat.run.read("evaluation.json"), flat.run.read("training.json")

@@ -112,6 +112,7 @@ def html_page(run: Run) -> str:
     evaluation = None if record is None else record.model_dump()
     config = portable(run.config())
     data, latent_dim = config.data, config.model.latent_dim
+    size = "x".join(map(str, data.event_shape)) + " values" * (len(data.event_shape) == 1)
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -125,7 +126,7 @@ def html_page(run: Run) -> str:
         folder=shlex.quote(run.folder.name if run.folder.is_absolute() else str(run.folder)),
         summary=(
             f"A variational autoencoder with {latent_dim} latent dimension{'s' * (latent_dim > 1)}, trained on "
-            f"{data.splits.get('train', 0):,} examples of {'x'.join(map(str, data.event_shape))} from {data.dataset}."
+            f"{data.splits.get('train', 0):,} examples of {size} from {data.dataset}."
         ),
         sections=SECTIONS,
         status=run.status(),
