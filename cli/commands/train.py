@@ -151,7 +151,7 @@ def plan_run(
     console.notice(f"kind: {dataset.profile.kind}" + (f". Chosen for it: {picked}" if picked else ""))
     kinds = [note.text.rpartition(". ")[0] for note in chosen if note.setting == "column"]
     for text in kinds:
-        console.notice(f"  {text}")
+        console.notice(f"  {console.with_options(text, click.get_current_context().command)}")
     others = () if data.reading.table is None else data.reading.table.not_modelled
     left = [f"{column.name} ({column.kind})" for column in others if column.name != data.reading.label_column]
     if kinds and left:

@@ -132,8 +132,8 @@ def test_a_list_of_widths_has_a_longest_length(table: Table, name: str, key: str
 @pytest.mark.parametrize("shape", [(8, 8, 1), (2,)])
 def test_an_empty_list_makes_a_network_or_an_error(table: Table, name: str, key: str, shape: tuple[int, ...]) -> None:
     text = f"{name}:{key}="
-    if key == "channels":
-        with pytest.raises(UsageError, match="channels: expected at least 1 of them, found none"):
+    if key in ("channels", "at"):
+        with pytest.raises(UsageError, match=f"{key}: expected at least 1 of them, found none"):
             table.member(text)
     else:
         network = table.build(table.member(text), shape, 64, image_shape=(8, 8, 1))

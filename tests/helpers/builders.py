@@ -24,6 +24,7 @@ SMALL = {
     "autoregressive-flow": "autoregressive-flow:hidden=8",
     "categorical": "categorical:levels=5",
     "ordinal": "ordinal:levels=5",
+    "inflated-negative-binomial": "inflated-negative-binomial:at=0,4",
     "discretized-logistic": "discretized-logistic:levels=5",
     "discretized-logistic-mixture": "discretized-logistic-mixture:levels=5,components=2",
 }
@@ -79,6 +80,7 @@ def data(likelihood_name: str, n: int = 6, shape: tuple[int, ...] = SHAPE) -> np
         "bernoulli": u > 0.5,
         "poisson": np.floor(9 * u),
         "negative-binomial": np.floor(9 * u),
+        "inflated-negative-binomial": np.floor(9 * u),
         "normal": 4 * u - 2,
         "laplace": 4 * u - 2,
         "student-t": 4 * u - 2,

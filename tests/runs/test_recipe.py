@@ -29,6 +29,8 @@ from tfp_vae.runs.config import SETTINGS, ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.examples import new_examples
 from tfp_vae.runs.recipe import OPEN, SUITABLE, Note, advise, choose, inspect, likelihoods_that_fit, plan, reload, suit
 
+COUNT_LIKELIHOODS = ("poisson", "negative-binomial", "inflated-negative-binomial")
+
 
 class Reads(np.ndarray):
     """An array that counts how many of its values are read. Slices and results are plain arrays."""
@@ -198,7 +200,7 @@ def test_warning_about_a_density_lists_likelihoods_with_a_probability(values: in
     profile = profile_arrays({"train": rng.integers(0, values, (500, 8))})
     (note,) = [note for note in choose(profile, ModelConfig(likelihood="normal"), open_choices=()).notes if note.warns]
     named = note.text.split("`likelihood` that has one: ")[1].removesuffix(".").split(", ")
-    assert named == (["bernoulli"] if values == 2 else ["poisson", "negative-binomial"])
+    assert named == (["bernoulli"] if values == 2 else [*COUNT_LIKELIHOODS])
     for name in named:
         again = choose(profile, ModelConfig(likelihood=name), open_choices=())
         assert [each.text for each in again.notes if each.warns] == []
@@ -221,7 +223,11 @@ def test_choice_for_loaded_data_equals_that_of_a_plan() -> None:
             "`scaling=divided:by=255`, or a `likelihood` that fits: normal, laplace, student-t.",
         ),
         ([-1.0, 3.5], BINARY, "Choose a `likelihood` that fits: normal, laplace, student-t."),
-        ([0.0, 3.0], UNIT, "a `likelihood` that fits: normal, laplace, student-t, poisson, negative-binomial."),
+        (
+            [0.0, 3.0],
+            UNIT,
+            "a `likelihood` that fits: normal, laplace, student-t, poisson, negative-binomial, inflated-",
+        ),
         ([i / 16 for i in range(17)], levels(4), "categorical:levels=17, ordinal:levels=17, discretized-"),
     ],
 )
@@ -235,9 +241,9 @@ def test_advice_names_only_remedies_that_work(values: list[float], support: Supp
     [
         (
             [0.0, 1.0],
-            {"bernoulli", "normal", "laplace", "student-t", "continuous-bernoulli", "poisson", "negative-binomial"},
+            {"bernoulli", "normal", "laplace", "student-t", "continuous-bernoulli", *COUNT_LIKELIHOODS},
         ),
-        ([0.0, 5.0], {"normal", "laplace", "student-t", "poisson", "negative-binomial"}),
+        ([0.0, 5.0], {"normal", "laplace", "student-t", *COUNT_LIKELIHOODS}),
         ([-0.5, 5.0], {"normal", "laplace", "student-t"}),
     ],
 )
@@ -520,7 +526,7 @@ class TestInspect:
         [(np.arange(400) % 2, ["continuous-bernoulli", "normal", "laplace", "student-t"], ["bernoulli"]),
          (np.arange(400) % 17 / 16, ["normal", "laplace", "student-t"],
           ["categorical", "ordinal", "discretized-logistic", "discretized-logistic-mixture"]),
-         (np.arange(400) % 9, ["normal", "laplace", "student-t"], ["poisson", "negative-binomial"]),
+         (np.arange(400) % 9, ["normal", "laplace", "student-t"], [*COUNT_LIKELIHOODS]),
          (np.arange(400) % 3 - 1, ["normal", "laplace", "student-t"], []),
          (0.2 + np.arange(400) % 2 / np.pi, ["normal", "laplace", "student-t", "log-normal", "beta"], [])],
     )  # fmt: skip

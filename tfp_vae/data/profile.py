@@ -110,6 +110,7 @@ class ColumnFacts(NamedTuple):
     mean, deviation: the mean and the standard deviation. The deviation of a constant column is 1.
     centre: the geometric mean of positive numbers, else 1.
     missing: the share of missing cells among all rows.
+    spikes: counts that are far more frequent than their neighbours.
     """
 
     name: str
@@ -119,6 +120,7 @@ class ColumnFacts(NamedTuple):
     deviation: float
     centre: float
     missing: float
+    spikes: tuple[int, ...] = ()
 
 
 @final
@@ -375,7 +377,8 @@ def column_facts(column: Column, values: np.ndarray, missing: float) -> ColumnFa
     deviation = unit * float((seen / unit).std()) if len(seen) and seen.min() < seen.max() else 1.0
     is_positive = len(seen) and seen.min() > 0
     centre = float(np.exp(np.log(seen).mean())) if is_positive else 1.0
-    return ColumnFacts(column.name, column.kind, len(column.levels), mean, deviation or 1.0, centre, missing)
+    levels, spikes = len(column.levels), column.spikes
+    return ColumnFacts(column.name, column.kind, levels, mean, deviation or 1.0, centre, missing, spikes)
 
 
 def array_facts(x: np.ndarray) -> Facts:

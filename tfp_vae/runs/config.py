@@ -958,8 +958,7 @@ class RunConfig(BaseRecord):
         values = {**self.data.request(), **dict(self.model), **dict(self.training)}
         schema = self.data.reading.table
         if schema is not None and self.model.likelihood.name == "columns":
-            kinds = {column.name: column.kind for column in schema.modelled}
-            values["likelihood"] = common_likelihood(kinds, self.model.likelihood)
+            values["likelihood"] = common_likelihood(schema.modelled, self.model.likelihood)
         return {name: values[name] for name in SETTINGS if values.get(name) not in (None, ())}
 
 

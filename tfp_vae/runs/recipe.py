@@ -375,7 +375,7 @@ def likelihoods_that_fit(profile: Profile) -> list[str]:
     from tfp_vae.data.profile import profile_arrays
 
     counts = profile_arrays({"train": np.array([[0.0, 1.0], [2.0, 5.0]])})
-    tv.runs.recipe.likelihoods_that_fit(counts)  # normal, laplace, student-t, poisson, negative-binomial
+    tv.runs.recipe.likelihoods_that_fit(counts)  # normal, laplace, student-t, poisson, and two negative binomials
     ```
 
     Args:

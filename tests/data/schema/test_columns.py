@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,9 @@ def test_description_has_the_range_in_the_format_of_the_table() -> None:
 def test_settings_that_do_not_fit_the_kind_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Column.model_validate({"name": "x", **settings})
+
+
+@pytest.mark.parametrize(("kind", "spikes"), [("real", (3,)), ("count", (3, 3))])
+def test_spikes_are_different_counts_of_a_count_column(kind: Literal["real", "count"], spikes: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="column 'x': expected different counts as `spikes` of a count column"):
+        Column(name="x", kind=kind, spikes=spikes)

@@ -225,3 +225,21 @@ def test_an_error_names_a_column_with_a_quote_in_its_name() -> None:
         guess_schema(table)
     assert """column "it's": expected""" in str(caught.value)
     assert str(caught.value).endswith("""such as `column='it'"'"'s=category'`.""")
+
+
+def test_frequent_counts_are_recorded_and_named_in_the_reason() -> None:
+    hours = [40] * 50 + [50] * 20 + DRAW.poisson(30, size=50).tolist()
+    column = guess_schema(cells(hours=[str(value) for value in hours]))["hours"]
+    assert (column.kind, column.spikes) == ("count", (40, 50))
+    assert column.reason.endswith("often 40, 50")
+    chosen = guess_schema(cells(hours=["0"] * 60 + ["5", "6", "7"] * 20), Overrides(column={"hours": "count"}))
+    assert chosen["hours"].spikes == (0,)
+
+
+def test_few_whole_numbers_that_vary_less_than_counts_are_levels() -> None:
+    years = [str(value) for value in np.clip(np.round(DRAW.normal(10, 2.5, size=400)), 1, 16).astype(int)]
+    column = guess_schema(cells(education=years))["education"]
+    assert column.kind == "ordinal"
+    assert column.reason.endswith(", which vary less than counts")
+    visits = guess_schema(cells(visits=[str(value) for value in DRAW.poisson(10, size=400)]))["visits"]
+    assert visits.kind == "count"

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy import special, stats
 
-from tfp_vae.model.distributions.counts import MOST, NegativeBinomial, Poisson
+from tfp_vae.model.distributions.counts import MOST, Inflated, NegativeBinomial, Poisson
 
 RATES = [0.01, 1.0, 15.0, 17.0, 300.0, 1e4, 1e5, 1e6, 1e7]
 
@@ -134,3 +134,33 @@ def test_negative_binomial_is_exact_at_extreme_logits(logit: float, count: float
     assert float(by_logits) == pytest.approx(slope, rel=1e-6, abs=1e-12)
     slope = special.digamma(count + total) - special.digamma(total) + special.log_expit(-logit)
     assert float(by_total) == pytest.approx(slope, rel=1e-5, abs=1e-6)
+
+
+def test_inflated_counts_are_a_mixture_of_the_distribution_and_single_values() -> None:
+    weights, rate = np.float32([0.5, 0.2, 0.3]), np.float32(3.0)
+    p, x = Inflated(Poisson(rate), np.log(weights), [0, 7]), np.arange(60, dtype=np.float32)
+    expected = weights[0] * stats.poisson(3.0).pmf(x) + 0.2 * (x == 0) + 0.3 * (x == 7)
+    np.testing.assert_allclose(p.prob(x), expected, rtol=2e-6, atol=1e-9)
+    mean = x @ expected
+    assert float(p.mean()) == pytest.approx(mean, rel=1e-5)
+    assert float(p.variance()) == pytest.approx((x - mean) ** 2 @ expected, rel=1e-5)
+    assert float(p.mode()) == x[np.argmax(expected)] == 7
+
+
+def test_weights_of_inflated_counts_learn_the_shares_of_single_values() -> None:
+    logits, x = tf.constant([0.3, -0.2, 0.5]), np.float32([0, 0, 7, 30])  # 30 is out of reach of the Poisson
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = tf.reduce_sum(Inflated(Poisson(np.float32(1e-6)), logits, [7, 50]).log_prob(x))
+    weights = special.softmax([0.3, -0.2, 0.5])
+    np.testing.assert_allclose(tape.gradient(value, logits), [3, 1, 0] - 4 * weights, atol=1e-5)
+
+
+def test_inflated_counts_broadcast_over_batches_of_examples() -> None:
+    p = Inflated(Poisson(np.float32([1.0, 9.0])), np.zeros([2, 2], np.float32), [4])
+    assert (p.batch_shape, p.event_shape) == ((2,), ())
+    assert p.log_prob(np.zeros([5, 1, 2], np.float32)).shape == (5, 1, 2)
+    np.testing.assert_array_equal(p.mode(), [4, 4])
+    x = p.sample(4_000, seed=(3, 4)).numpy()
+    error = np.sqrt(p.variance().numpy() / len(x))
+    np.testing.assert_array_less(np.abs(x.mean(axis=0) - p.mean()), 4.5 * error)

@@ -15,6 +15,8 @@ from tests.helpers.densities import softplus
 from tfp_vae.core.errors import UsageError
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS, SCALE_FLOOR
 
+WIDE_COUNTS = ("negative-binomial", "inflated-negative-binomial")
+
 DISCRETE = [name for name in ELEMENTWISE if LIKELIHOODS[name].discrete]
 CONTINUOUS = [name for name in ELEMENTWISE if not LIKELIHOODS[name].discrete]
 
@@ -56,6 +58,16 @@ def ordinal(x: np.ndarray, params: np.ndarray) -> np.ndarray:
     return np.log(np.take_along_axis(np.diff(edges, axis=-1), index, axis=-1)[..., 0])
 
 
+def negative_binomial(x: np.ndarray, params: np.ndarray) -> np.ndarray:
+    return stats.nbinom(1e-6 + softplus(params[..., 0]), special.expit(-params[..., 1])).logpmf(x)
+
+
+def inflated(x: np.ndarray, params: np.ndarray, at: tuple[int, ...] = (0, 4)) -> np.ndarray:
+    weights = special.softmax(np.concatenate([np.zeros_like(params[..., :1]), params[..., 2:]], axis=-1), axis=-1)
+    single = sum(weights[..., 1 + k] * (x == value) for k, value in enumerate(at))
+    return np.log(weights[..., 0] * np.exp(negative_binomial(x, params)) + single)
+
+
 ORACLES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "bernoulli": lambda x, p: np.where(x == 1, special.log_expit(p[..., 0]), special.log_expit(-p[..., 0])),
     "continuous-bernoulli": lambda x, p: continuous_bernoulli(x, p[..., 0]),
@@ -69,7 +81,8 @@ ORACLES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "log-normal": lambda x, p: stats.lognorm(SCALE_FLOOR + softplus(p[..., 1]), scale=np.exp(p[..., 0])).logpdf(x),
     "ordinal": ordinal,
     "poisson": lambda x, p: stats.poisson(1e-6 + softplus(p[..., 0])).logpmf(x),
-    "negative-binomial": lambda x, p: stats.nbinom(1e-6 + softplus(p[..., 0]), special.expit(-p[..., 1])).logpmf(x),
+    "negative-binomial": negative_binomial,
+    "inflated-negative-binomial": inflated,
 }
 """log p(x_i|z) in float64, from x [...] and params [..., P]."""
 
@@ -91,10 +104,10 @@ def test_density_agrees_with_scipy(name: str) -> None:
 def test_discrete_likelihoods_sum_to_one(name: str) -> None:
     family = builders.likelihood(name, (1,))
     params = np.random.default_rng(9).normal(size=(20, family.params_size)).astype(np.float32)
-    values = {"bernoulli": [0, 1], "poisson": np.arange(60), "negative-binomial": np.arange(4_000)}
+    values = {"bernoulli": [0, 1], "poisson": np.arange(60), **dict.fromkeys(WIDE_COUNTS, np.arange(4_000))}
     support = np.asarray(values.get(name, np.linspace(0, 1, 5)), np.float32)[:, np.newaxis, np.newaxis]
     total = np.exp(family(tf.constant(params)).log_prob(support)).sum(axis=0)
-    np.testing.assert_allclose(total, 1, atol=2e-3 if name == "negative-binomial" else 1e-5)
+    np.testing.assert_allclose(total, 1, atol=2e-3 if name in WIDE_COUNTS else 1e-5)
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
@@ -123,7 +136,7 @@ def test_samples_have_the_mean_and_lie_on_the_support(name: str) -> None:
     assert family.support.contains(x).all()
 
 
-@pytest.mark.parametrize("name", ["bernoulli", *CONTINUOUS, "poisson", "negative-binomial"])
+@pytest.mark.parametrize("name", ["bernoulli", *CONTINUOUS, "poisson", *WIDE_COUNTS])
 def test_samples_have_the_variance(name: str) -> None:
     family = builders.likelihood(name, (3,))
     params = 0.7 * np.random.default_rng(11).normal(size=family.params_size).astype(np.float32)
@@ -234,7 +247,7 @@ def test_works_in_float64(name: str) -> None:
 @pytest.mark.parametrize("name", [*ELEMENTWISE, "normal:scale=per-element", "discretized-logistic:levels=65536"])
 def test_float32_agrees_with_float64_over_extreme_params(name: str) -> None:
     family = LIKELIHOODS.build(LIKELIHOODS.member(builders.SMALL.get(name, name)), (1,))
-    large = {"poisson": [100, 1e4, 1e6], "negative-binomial": [100, 1e4, 1e6], "beta": [100, 1e4, 1e6]}.get(name, [])
+    large = [100, 1e4, 1e6] if name in ("poisson", "beta", *WIDE_COUNTS) else []
     values = np.float32([-60, -20, -5, -1, -1e-2, -1e-4, 0, 1e-3, 0.05, 0.3, 1, 5, 20, 60, *large])
     params = np.random.default_rng(17).choice(values, size=(300, family.params_size))
     candidates = np.float32([-30, 0, 1e-6, 0.25, 0.5, 0.99, 1, 5, 100, 1e4, 1e6])
@@ -242,7 +255,7 @@ def test_float32_agrees_with_float64_over_extreme_params(name: str) -> None:
     found, expected = (
         family(tf.constant(params, dtype)).log_prob(x.astype(dtype)).numpy() for dtype in ("float32", "float64")
     )
-    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-4 if name == "negative-binomial" else 1e-5)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-4 if name in WIDE_COUNTS else 1e-5)
 
 
 INSIDE = {
@@ -259,6 +272,7 @@ INSIDE = {
     "discretized-logistic-mixture": [0, 0.25, 1],
     "poisson": [0, 1, 1e6],
     "negative-binomial": [0, 1, 1e6],
+    "inflated-negative-binomial": [0, 1, 1e6],
 }
 """Values of each support."""
 
@@ -276,6 +290,7 @@ OUTSIDE = {
     "discretized-logistic-mixture": [0.3, 1.25, -0.25],
     "poisson": [0.5, -1, np.inf],
     "negative-binomial": [0.5, -1, np.inf],
+    "inflated-negative-binomial": [0.5, -1, np.inf],
 }
 """Values that each support excludes."""
 

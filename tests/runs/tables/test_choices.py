@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 
@@ -10,7 +11,7 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import BINARY, COUNTS, OPEN_UNIT, REAL
 from tfp_vae.data.profile import ColumnFacts
-from tfp_vae.data.schema.columns import MODELLED
+from tfp_vae.data.schema.columns import MODELLED, Column
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.runs.tables.choices import (
     SUITABLE_MEMBERS,
@@ -112,8 +113,40 @@ def test_tables_get_a_latent_dimension_for_each_column_within_limits(count: int,
     assert latent_size(COLUMNS[:1] * count) == size
 
 
-@pytest.mark.parametrize("name", [None, "laplace", "poisson"])
+SPIKED = COLUMNS[0]._replace(name="hours", kind="count", spikes=(0, 40))
+
+
+def test_counts_with_spikes_get_a_likelihood_that_has_them() -> None:
+    columns = choose_columns([*COLUMNS, SPIKED]).likelihood.settings["columns"]
+    assert columns["hours"] == "inflated-negative-binomial:at=0,40"
+    assert columns["a count"] == "negative-binomial"
+    plain = choose_columns([SPIKED], LIKELIHOODS.member("negative-binomial"))
+    assert plain.likelihood.settings["columns"] == {"hours": "negative-binomial"}
+    assert plain.kinds == ("count column (hours): negative-binomial",)
+
+
+def test_the_reason_for_a_likelihood_with_spikes_names_the_setting_that_ignores_them() -> None:
+    assert choose_columns([SPIKED]).kinds == (
+        "count column (hours): inflated-negative-binomial, because single values are frequent "
+        "(`likelihood=negative-binomial` ignores that)",
+    )
+
+
+def as_columns(facts: Sequence[ColumnFacts]) -> list[Column]:
+    """Return columns of a schema with the kinds, the numbers of words and the spikes of some facts."""
+    return [
+        Column(
+            name=each.name,
+            kind=each.kind,  # type: ignore[arg-type]
+            levels=tuple(map(str, range(each.levels))),
+            format="%Y" if each.kind == "date" else None,
+            spikes=each.spikes,
+        )
+        for each in facts
+    ]
+
+
+@pytest.mark.parametrize("name", [None, "laplace", "poisson", "negative-binomial", "inflated-negative-binomial:at=7"])
 def test_the_likelihood_that_was_chosen_is_found_again(name: str | None) -> None:
-    chosen = None if name is None else LIKELIHOODS.member(name)
-    kinds = {column.name: column.kind for column in COLUMNS}
-    assert common_likelihood(kinds, choose_columns(COLUMNS, chosen).likelihood) == chosen
+    chosen, columns = None if name is None else LIKELIHOODS.member(name), [*COLUMNS, SPIKED]
+    assert common_likelihood(as_columns(columns), choose_columns(columns, chosen).likelihood) == chosen

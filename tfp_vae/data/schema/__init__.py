@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         guess,
         layout,
         numerals,
+        spikes,
         suspicious,
         tables,
     )
@@ -56,6 +57,7 @@ __all__ = [
     "layout",
     "numerals",
     "read_table",
+    "spikes",
     "suspicious",
     "tables",
 ]

@@ -7,9 +7,10 @@ k-th of L levels. So every kind has one number per cell.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias, final
+from typing import Annotated, Literal, TypeAlias, final
 
 import numpy as np
+import pydantic
 
 from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import UsageError
@@ -64,6 +65,7 @@ class Column(BaseRecord):
     low, high: the least and the greatest number, to which decoded numbers are clipped.
     share_missing: the share of missing cells.
     suspicious: numbers that may mark missing cells.
+    spikes: counts that are far more frequent than their neighbours, each of which gets a probability of its own.
 
     ```python
     column = tv.data.schema.Column(name="size", kind="ordinal", levels=("S", "M", "L"))
@@ -72,7 +74,7 @@ class Column(BaseRecord):
     ```
 
     Raises:
-      UsageError: a binary has other than two levels, levels repeat, or dates have no format.
+      UsageError: a binary has other than two levels, levels or spikes repeat, or dates have no format.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Column(BaseRecord):
     high: float | None = None
     share_missing: float = 0.0
     suspicious: tuple[str, ...] = ()
+    spikes: tuple[Annotated[int, pydantic.Field(ge=0, lt=2**24)], ...] = ()
 
     def model_post_init(self, context: object, /) -> None:
         """Check that the settings fit the kind."""
@@ -101,6 +104,8 @@ class Column(BaseRecord):
             raise UsageError(f"column {self.name!r}: expected a `format` of dates, such as %Y-%m-%d.")
         if self.decimal == self.thousands:
             raise UsageError(f"column {self.name!r}: expected different marks for `decimal` and `thousands`.")
+        if self.spikes and (self.kind != "count" or len(set(self.spikes)) < len(self.spikes)):
+            raise UsageError(f"column {self.name!r}: expected different counts as `spikes` of a count column.")
 
     @property
     def is_modelled(self) -> bool:

@@ -21,6 +21,7 @@ from tfp_vae.data.schema.columns import KINDS, LEVEL_KINDS, MODELLED, NUMBER_KIN
 from tfp_vae.data.schema.dates import date_text, find_formats, parse_date
 from tfp_vae.data.schema.layout import Schema, misfits, split_texts
 from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
+from tfp_vae.data.schema.spikes import find_spikes
 from tfp_vae.data.schema.suspicious import Tally, find_suspicious
 
 __all__ = ["Overrides", "guess_schema", "guess_values", "notices", "revise", "split_kinds"]
@@ -36,6 +37,12 @@ LARGE_LEVELS = 1_000
 FEW_CODES = 12
 """The most different whole numbers that are levels in order."""
 
+LITTLE = 0.8
+"""Whole numbers whose variance is below this part of their mean vary less than counts."""
+
+MOST_CODES = 32
+"""The most different whole numbers that are levels in order because they vary less than counts."""
+
 LEAST_OF_EACH = 5
 """Each level of whole numbers occurs at least this many times on average."""
 
@@ -44,6 +51,9 @@ MOST_LOSS = 0.1
 
 LARGEST_COUNT = 100_000
 """Whole numbers up to this one are counts."""
+
+LARGEST_SPIKE = 2**24
+"""Whole numbers below this one are exact in float32."""
 
 FEWEST_ROWS = 4
 """The fewest rows of a table with an index or an id."""
@@ -353,6 +363,14 @@ class Judge:
                 break
         return best
 
+    @property
+    def varies_little(self) -> bool:
+        """Whether the variance of whole numbers is below their mean, which no likelihood of counts can express."""
+        counts = self.found.counts
+        mean = float(np.average(self.numbers.values, weights=counts))
+        variance = float(np.average((self.numbers.values - mean) ** 2, weights=counts))
+        return variance < LITTLE * mean
+
     @functools.cached_property
     def forms(self) -> list[str]:
         """The formats of dates that fit all cells, or the one that fits most if the others are mistakes.
@@ -383,7 +401,15 @@ class Judge:
             [text for text, value in zip(texts, values.tolist(), strict=True) if np.isfinite(value)], notation
         )
         marks = {"decimal": notation.decimal, "thousands": notation.thousands}
-        return {**style._asdict(), **marks}
+        return {**style._asdict(), **marks, **({"spikes": self.spikes} if kind == "count" else {})}
+
+    @functools.cached_property
+    def spikes(self) -> tuple[int, ...]:
+        """The frequent values of a column of counts."""
+        values, counts = self.numbers.values, self.found.counts
+        whole = (values >= 0) & (values == np.rint(values)) & (values < LARGEST_SPIKE)
+        numbers, places = np.unique(values[whole], return_inverse=True)
+        return find_spikes(Tally(numbers, np.bincount(places, counts[whole], len(numbers)).astype(int)))
 
     def guess_date(self) -> Guess:
         """Return the guess for dates."""
@@ -433,15 +459,33 @@ class Judge:
             return Guess("index", "it counts the rows")
         if self.words & ID_WORDS and (self.is_unique or size > max(20, self.rows / 10)):
             return Guess("id", "whole numbers under the name of an id")
-        few = size <= FEW_CODES and self.found.counts.sum() >= LEAST_OF_EACH * size and high - low <= 2 * FEW_CODES
-        if size > 2 and few and low >= 0 and size == len(self.found.texts):
+        levels = self.guess_codes(values, span)
+        if levels is not None:
+            return levels
+        if size > 2 and 2 * low <= high <= LARGEST_COUNT and low >= 0:
+            shown = [f"{value}" for value in self.spikes]
+            often = f", often {list_names(shown)}" if shown else ""
+            return Guess("count", f"whole numbers {span}{often}", self.settings("count"))
+        return None
+
+    def guess_codes(self, values: np.ndarray, span: str) -> Guess | None:
+        """Return the guess for few whole numbers that are levels, or None.
+
+        Args:
+          values, span: see `guess_whole`.
+        """
+        low, high, size = values.min(), values.max(), len(values)
+        if low < 0 or not 2 < size == len(self.found.texts) or self.found.counts.sum() < LEAST_OF_EACH * size:
+            return None
+        if size <= FEW_CODES and high - low <= 2 * FEW_CODES:
             if self.words & CATEGORY_WORDS:
                 reason = f"{size} different whole numbers under the name of a category"
                 return Guess("category", reason, self.settings("category"))
             if low >= 1:
                 return Guess("ordinal", f"{size} different whole numbers {span}", self.settings("ordinal"))
-        if size > 2 and 2 * low <= high <= LARGEST_COUNT and low >= 0:
-            return Guess("count", f"whole numbers {span}", self.settings("count"))
+        if size <= MOST_CODES and high - low <= 2 * size and self.varies_little:
+            reason = f"{size} different whole numbers {span}, which vary less than counts"
+            return Guess("ordinal", reason, self.settings("ordinal"))
         return None
 
     def guess_words(self) -> Guess:

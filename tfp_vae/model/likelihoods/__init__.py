@@ -15,7 +15,7 @@ from tfp_vae.model.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from tfp_vae.model.likelihoods.beta import Beta
 from tfp_vae.model.likelihoods.categorical import Categorical, Ordinal
 from tfp_vae.model.likelihoods.columns import Columns
-from tfp_vae.model.likelihoods.counts import NegativeBinomial, Poisson
+from tfp_vae.model.likelihoods.counts import InflatedNegativeBinomial, NegativeBinomial, Poisson
 from tfp_vae.model.likelihoods.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
 from tfp_vae.model.likelihoods.normal import LogNormal, Normal
 from tfp_vae.model.likelihoods.outliers import Laplace, StudentT
@@ -33,6 +33,7 @@ __all__ = [
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
     "ElementwiseLikelihood",
+    "InflatedNegativeBinomial",
     "Laplace",
     "Likelihood",
     "LogNormal",
@@ -63,6 +64,7 @@ LIKELIHOODS: Table[Likelihood] = Table(
         "negative-binomial": NegativeBinomial,
         "size-factor-poisson": SizeFactorPoisson,
         "size-factor-negative-binomial": SizeFactorNegativeBinomial,
+        "inflated-negative-binomial": InflatedNegativeBinomial,
         "columns": Columns,
     },
     base=Likelihood,

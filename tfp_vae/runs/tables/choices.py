@@ -14,7 +14,7 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Member
 from tfp_vae.core.supports import COUNTS, REAL, Support
 from tfp_vae.data.profile import ColumnFacts
-from tfp_vae.data.schema.columns import LEVEL_KINDS, MODELLED
+from tfp_vae.data.schema.columns import LEVEL_KINDS, MODELLED, Column
 from tfp_vae.data.transforms.scaling import SCALINGS, Standard, scale_columns
 from tfp_vae.model.likelihoods import LIKELIHOODS
 
@@ -38,6 +38,9 @@ SUITABLE_MEMBERS = {
     "ordinal": "ordinal",
 }
 """The likelihood of each kind of column, as a start."""
+
+SPIKED_MEMBER = "inflated-negative-binomial"
+"""The likelihood of counts of which some are far more frequent than their neighbours."""
 
 NUMBER_KINDS = MODELLED - LEVEL_KINDS
 """The kinds of columns that take another likelihood of numbers."""
@@ -102,27 +105,31 @@ def choose_columns(
         "hide": likelihood.settings["hide"] if likelihood is not None and likelihood.name == "columns" else 0.0,
     }
     kinds = describe_kinds({column.name: column.kind for column in columns}, members)
+    reason = ", because single values are frequent (`likelihood=negative-binomial` ignores that)"
+    reason *= likelihood is None or likelihood.name == "columns"
+    kinds = tuple(text + reason * text.endswith(f": {SPIKED_MEMBER}") for text in kinds)
     return ColumnChoices(LIKELIHOODS.member(Member("columns", settings)), SCALINGS.member(scaling), kinds)
 
 
-def common_likelihood(kinds: Mapping[str, str], likelihood: Member) -> Member | None:
+def common_likelihood(columns: Sequence[Column], likelihood: Member) -> Member | None:
     """Return the likelihood that was chosen for all columns of numbers of a table, or None for the usual ones.
 
     Args:
-      kinds: the kind of each column by name.
+      columns: the modelled columns of the table.
       likelihood: from `choose_columns`.
     """
     if likelihood.settings["hide"]:
         return Member("columns", {"hide": likelihood.settings["hide"]})
     given = likelihood.settings["columns"] or {}
-    usual = {name: LIKELIHOODS.member(SUITABLE_MEMBERS[kind]) for name, kind in kinds.items()}
-    texts = {text for name, text in given.items() if kinds[name] in NUMBER_KINDS and text != str(usual[name])}
+    numbers = [column for column in columns if column.kind in NUMBER_KINDS and column.name in given]
+    usual = {each.name: str(usual_member(each.kind, 0, each.spikes)) for each in numbers}
+    texts = {given[name] for name in usual if given[name] != usual[name]}
     return LIKELIHOODS.member(texts.pop()) if len(texts) == 1 else None
 
 
 def members_of(columns: Sequence[ColumnFacts], likelihood: Member | None) -> list[Member]:
     """Return the likelihood of each column, see `choose_columns`."""
-    usual = [suitable_member(column) for column in columns]
+    usual = [usual_member(column.kind, column.levels, column.spikes) for column in columns]
     if likelihood is None:
         return usual
     if likelihood.name == "columns":
@@ -150,13 +157,19 @@ def kinds_within(support: Support) -> Collection[str]:
     return ("count",) if support is COUNTS else ("positive",) if way_to_scale(support) == "ratio" else ()
 
 
-def suitable_member(column: ColumnFacts) -> Member:
-    """Return the usual likelihood of a column, with its number of words."""
-    member = LIKELIHOODS.member(SUITABLE_MEMBERS[column.kind])
+def usual_member(kind: str, levels: int, spikes: tuple[int, ...] = ()) -> Member:
+    """Return the usual likelihood of a column.
+
+    Args:
+      kind: its kind.
+      levels: the number of its words.
+      spikes: counts that are far more frequent than their neighbours.
+    """
+    if spikes:
+        return LIKELIHOODS.member(Member(SPIKED_MEMBER, {"at": spikes}))
+    member = LIKELIHOODS.member(SUITABLE_MEMBERS[kind])
     takes_levels = "levels" in member.settings
-    return LIKELIHOODS.member(
-        Member(member.name, {**member.settings, **({"levels": column.levels} if takes_levels else {})})
-    )
+    return LIKELIHOODS.member(Member(member.name, {**member.settings, **({"levels": levels} if takes_levels else {})}))
 
 
 def way_to_scale(support: Support) -> str:
