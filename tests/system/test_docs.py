@@ -36,7 +36,7 @@ FOLLOWED = (TUTORIAL, ROOT / "docs" / "tables.md")
 """Pages whose shell commands run too, in the order of the page."""
 
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-NUMBERS += ["thirteen", "fourteen", "fifteen", "sixteen"]
+NUMBERS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"]
 
 
 def program(path: Path) -> str:
