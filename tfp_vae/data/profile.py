@@ -408,7 +408,7 @@ def array_facts(x: np.ndarray) -> Facts:
             ends = found if ends is None else (ends[0].merge(found[0]), ends[1].merge(found[1]))
         if x.dtype.kind == "f" and whole:
             whole = bool((rows == np.rint(rows)).all())
-        if x.ndim == 2 and whole and (least >= 0).all():
+        if x.ndim == 2 and whole and (least >= 0).all() and (greatest < EXTREME).all():
             totals.append(rows.sum(axis=1, dtype=np.float64))
         if values is not None:
             values = np.union1d(values, distinct_values(rows))
@@ -419,11 +419,14 @@ def array_facts(x: np.ndarray) -> Facts:
     dark = looks_like_ink(some)
     with np.errstate(invalid="ignore", over="ignore"):
         inverse = np.logical_not(some, out=some) if x.dtype == bool else np.subtract(some.max(), some, out=some)
-    log_totals: tuple[float, float] | None = None
-    if sum(map(len, totals)) == len(x):
-        logs = np.log(np.maximum(np.concatenate(totals), 0.5))
-        log_totals = float(logs.mean()), float(logs.std())
+    log_totals = moments_of_logs(np.concatenate(totals)) if sum(map(len, totals)) == len(x) else None
     return Facts(len(x), low, high, whole, values, at_ends, ends, dark, looks_like_ink(inverse), log_totals)
+
+
+def moments_of_logs(totals: np.ndarray) -> tuple[float, float]:
+    """Return the mean and the standard deviation of the logarithms of totals [N]. A total of 0 counts as one half."""
+    logs = np.log(np.maximum(totals, 0.5))
+    return float(logs.mean()), float(logs.std())
 
 
 def distinct_values(x: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ def test_a_table_with_words_can_be_used_for_training(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("color,size\n" + "".join(f"{'red' if i % 2 else 'blue'},{i}.5\n" for i in range(20)))
     result = call("data", "inspect", path)
-    assert "tables of 2 columns (1 binary, 1 positive)" in result.stdout
+    assert "tables of 2 columns (1 binary, 1 real)" in result.stdout
     assert "\nvalues" not in result.stdout, "columns of different units have no common mean"
     found = json.loads(call("data", "inspect", path, "--json").stdout)
     assert found["trainable"]
