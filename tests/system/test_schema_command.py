@@ -169,7 +169,7 @@ def test_one_error_lists_all_words_among_the_numbers_of_a_table(here: Path) -> N
     Path("t.csv").write_text("a,b\n" + "\n".join(rows))
     result = call("data", "inspect", "t.csv", code=3)
     assert "2 problems" in result.stderr
-    assert "column 'a': expected numbers above 0, found 'x' (line 32)" in result.stderr
+    assert "column 'a': expected real numbers, found 'x' (line 32)" in result.stderr
     assert "found 'o' (line 6), 'p' (line 33)" in result.stderr
     rows[30] = rows[31] = "1.5,1"
     Path("t.csv").write_text("a,b\n" + "\n".join(rows))
