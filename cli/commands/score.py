@@ -67,7 +67,7 @@ def columns(
 def score_examples(
     restored: LoadedRun, examples: Examples, *, iw_samples: int, refine: str, seed: int, execution: str, keep: bool
 ) -> tuple[dict[str, Any], Estimates, Unfinished | None]:
-    """Return a summary of the scores, the estimates of each example, and the place of finished examples, if any.
+    """Return a summary of the scores, the estimates of each example, and where finished examples are kept, if anywhere.
 
     Args:
       restored: the run.

@@ -365,7 +365,7 @@ class Judge:
 
     @property
     def varies_little(self) -> bool:
-        """Whether the variance of whole numbers is below their mean, which no likelihood of counts can express."""
+        """Whether the variance of whole numbers is so far below their mean that no likelihood of counts fits."""
         counts = self.found.counts
         mean = float(np.average(self.numbers.values, weights=counts))
         variance = float(np.average((self.numbers.values - mean) ** 2, weights=counts))

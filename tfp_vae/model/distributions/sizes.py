@@ -67,7 +67,7 @@ class SizeFactorCounts(tfd.Distribution):
         """Return the log l at which p(x, l) is greatest, and the width of the peak, [...] each.
 
         The log-density is concave in log l, so a few Newton steps suffice. They start at the size that is most probable
-        if the total is a Poisson. They may end a little beside the peak, which hardly changes the integral.
+        if the total is a Poisson. They may end near the peak, which hardly changes the integral.
         """
         precision, total = 1 / self._size_scale**2, tf.reduce_sum(x, axis=-1)
 

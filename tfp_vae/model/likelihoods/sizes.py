@@ -108,10 +108,10 @@ class SizeFactorLikelihood(Likelihood):
 @final
 @record
 class SizeFactorPoisson(SizeFactorLikelihood):
-    """Counts with a common size, x_j ~ Poisson(l pi_j), log l ~ N(log_size, size_scale^2), pi = softmax(logits).
+    """Rows of counts whose totals vary, x_j ~ Poisson(l pi_j) with a random size l of each row and shares pi.
 
-    A row of given total is multinomial. z explains the shares of the elements, and l the total.
-    `SizeFactorNegativeBinomial` suits counts that vary more.
+    log l ~ N(log_size, size_scale^2) and pi = softmax(logits). A row of given total is multinomial. z explains the
+    shares of the elements, and l the total. `SizeFactorNegativeBinomial` suits counts that vary more.
 
     ```python
     likelihood = tv.likelihoods.SizeFactorPoisson((3,), log_size=np.log(100.0), size_scale=0.5)
@@ -151,11 +151,12 @@ class SizeFactorPoisson(SizeFactorLikelihood):
 @final
 @record
 class SizeFactorNegativeBinomial(SizeFactorLikelihood):
-    """Counts with a common size, x_j with mean m = l pi_j and variance m + m^2 / r_j given z and l.
+    """Rows of counts whose totals vary, x_j ~ NegativeBinomial with a random size l of each row and shares pi.
 
-    log l ~ N(log_size, size_scale^2), pi = softmax(logits), and r = 10^-6 + softplus(s) for each element and z. It is
-    for tables in which each row counts the same things with an effort that varies, such as the genes in a cell, the
-    words in a document or the species in a sample. z explains the shares of the elements, and l the total.
+    Given z and l, x_j has the mean m = l pi_j and the variance m + m^2 / r_j, with log l ~ N(log_size, size_scale^2),
+    pi = softmax(logits), and r = 10^-6 + softplus(s) for each element and z. Use it for tables in which each row counts
+    the same things with an effort that varies, such as the genes in a cell, the words in a document or the species in a
+    sample. z explains the shares of the elements, and l the total.
 
     ```python
     likelihood = tv.likelihoods.SizeFactorNegativeBinomial((3,), log_size=np.log(100.0), size_scale=0.5)

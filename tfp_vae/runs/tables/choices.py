@@ -40,7 +40,7 @@ SUITABLE_MEMBERS = {
 """The likelihood of each kind of column, as a start."""
 
 SPIKED_MEMBER = "inflated-negative-binomial"
-"""The likelihood of counts of which some are far more frequent than their neighbours."""
+"""The likelihood of columns of counts in which some values are far more frequent than their neighbours."""
 
 NUMBER_KINDS = MODELLED - LEVEL_KINDS
 """The kinds of columns that take another likelihood of numbers."""
