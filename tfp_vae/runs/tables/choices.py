@@ -42,6 +42,9 @@ SUITABLE_MEMBERS = {
 SPIKED_MEMBER = "inflated-negative-binomial"
 """The likelihood of columns of counts in which some values are far more frequent than their neighbours."""
 
+SPIKES = ", because single values are frequent (`likelihood=negative-binomial` ignores that)"
+"""The reason for `SPIKED_MEMBER`, with the setting that chooses another likelihood."""
+
 NUMBER_KINDS = MODELLED - LEVEL_KINDS
 """The kinds of columns that take another likelihood of numbers."""
 
@@ -105,9 +108,8 @@ def choose_columns(
         "hide": likelihood.settings["hide"] if likelihood is not None and likelihood.name == "columns" else 0.0,
     }
     kinds = describe_kinds({column.name: column.kind for column in columns}, members)
-    reason = ", because single values are frequent (`likelihood=negative-binomial` ignores that)"
-    reason *= likelihood is None or likelihood.name == "columns"
-    kinds = tuple(text + reason * text.endswith(f": {SPIKED_MEMBER}") for text in kinds)
+    if likelihood is None or likelihood.name == "columns":
+        kinds = tuple(f"{text}{SPIKES}" if text.endswith(f": {SPIKED_MEMBER}") else text for text in kinds)
     return ColumnChoices(LIKELIHOODS.member(Member("columns", settings)), SCALINGS.member(scaling), kinds)
 
 
