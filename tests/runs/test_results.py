@@ -543,6 +543,13 @@ class TestInterrupted:
         found.append(results.evaluation_identity(restored, Plan(), digits.test, "xla"))
         assert len({json.dumps(each) for each in found}) == len(found)
 
+    def test_rows_that_are_the_usual_ones_identify_an_evaluation_like_those_left_out(
+        self, restored: LoadedRun, digits: Dataset
+    ) -> None:
+        implied, stated = (dataclasses.replace(digits.test, rows=rows) for rows in (None, np.arange(len(digits.test))))
+        found = [results.evaluation_identity(restored, Plan(), each, "graph") for each in (implied, stated)]
+        assert found[0] == found[1]
+
 
 def test_verdict_on_one_example_says_that_it_is_too_few() -> None:
     assert verdict(np.array([0.3])) == "one example is too few to compare them"

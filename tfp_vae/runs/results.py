@@ -513,7 +513,7 @@ def _estimate(
 def evaluation_identity(restored: LoadedRun, plan: Plan, examples: Split, execution: str) -> dict[str, object]:
     """Return everything that decides the numbers of an evaluation, so that finished parts of another are not used."""
     return {
-        **_estimates_identity(restored, examples.x, examples.rows),
+        **_estimates_identity(restored, examples.x, examples.source_rows()),
         **{each.name: getattr(plan, each.name) for each in dataclasses.fields(plan)},
         "refine": full_name(plan.refine),
         "annealing": None if plan.annealing is None else plan.annealing._asdict(),
@@ -521,7 +521,7 @@ def evaluation_identity(restored: LoadedRun, plan: Plan, examples: Split, execut
     }
 
 
-def _estimates_identity(restored: LoadedRun, x: np.ndarray, places: np.ndarray | None) -> dict[str, object]:
+def _estimates_identity(restored: LoadedRun, x: np.ndarray, places: np.ndarray) -> dict[str, object]:
     """Return everything that decides estimates of log p(x), except for their settings."""
     digest = hashlib.sha256(np.ascontiguousarray(x).data)
     digest.update(np.ascontiguousarray(places).data)
