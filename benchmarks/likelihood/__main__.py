@@ -24,6 +24,9 @@ from tfp_vae.core.seeds import Purpose, seed_for
 
 CASE_NAMES = [case.name for case in CASES]
 
+EXECUTION = "graph"
+"""How TensorFlow runs, except for the times of the cost. XLA takes longer to compile than it saves on few examples."""
+
 Results: TypeAlias = "dict[str, dict[str, list[dict[str, Any]]]]"
 """The rows of each part for each case, as JSON holds them."""
 
@@ -51,20 +54,20 @@ class Model(NamedTuple):
 def anneal(model: Model) -> list[comparison.Example]:
     """Return the bound of annealing for each example."""
     steps, chains = model.case.annealing
-    seed, execution = seed_for(0, Purpose.EVALUATION, 1), model.case.execution
-    return comparison.anneal(model.vae, model.some, steps=steps, chains=chains, seed=seed, execution=execution)
+    seed = seed_for(0, Purpose.EVALUATION, 1)
+    return comparison.anneal(model.vae, model.some, steps=steps, chains=chains, seed=seed, execution=EXECUTION)
 
 
 def refer(model: Model) -> list[comparison.Example]:
     """Return log p(x) of each example with much effort."""
-    return calibration.reference(model.vae, model.some, model.case.execution)
+    return calibration.reference(model.vae, model.some, EXECUTION)
 
 
 def compare(model: Model) -> Iterator[comparison.Comparison]:
     """Yield the estimates of every method for the examples of annealing."""
     annealed, seed = model.examples("anneal"), seed_for(0, Purpose.EVALUATION)
     for method in comparison.methods():
-        timed = comparison.estimate_in_time(model.vae, model.some, method, seed=seed, execution=model.case.execution)
+        timed = comparison.estimate_in_time(model.vae, model.some, method, seed=seed, execution=EXECUTION)
         yield comparison.compare(timed, method, annealed)
 
 
@@ -72,7 +75,7 @@ def calibrate(model: Model) -> Iterator[calibration.Calibration]:
     """Yield the calibration of every method."""
     truth = calibration.truth_of(model.examples("refer"))
     for method in comparison.methods():
-        repeats, bias = calibration.repeat(model.vae, model.some, method, model.seeds, model.case.execution)
+        repeats, bias = calibration.repeat(model.vae, model.some, method, model.seeds, EXECUTION)
         yield calibration.calibrate(method, repeats, bias, truth)
 
 
@@ -85,7 +88,7 @@ def anneal_images(model: Model) -> Iterator[comparison.Example]:
             steps=cost.STEPS,
             chains=cost.CHAINS,
             seed=seed_for(0, Purpose.EVALUATION, 2, start),
-            execution=model.case.execution,
+            execution=EXECUTION,
         )
 
 

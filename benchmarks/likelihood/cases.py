@@ -50,7 +50,6 @@ class Case:
     epochs: the length of the training, with Adam at 1e-3 along a cosine.
     likelihood, posterior, hidden, encoder: see `tv.build`.
     annealing: the steps and the chains of annealing.
-    execution: how TensorFlow runs. XLA takes longer to compile than it saves on so few examples.
     """
 
     name: str
@@ -62,7 +61,6 @@ class Case:
     hidden: tuple[int, ...] = (128,)
     encoder: str | None = None
     annealing: tuple[int, int] = (500, 8)
-    execution: str = "graph"
 
     def data(self, data_dir: str | None) -> Dataset:
         """Return the data set."""
