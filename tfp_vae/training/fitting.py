@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import NamedTuple, final
@@ -25,7 +25,7 @@ from tfp_vae.core.errors import DataError, DivergenceError, UsageError, check_co
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.types import Array, Seed, Tensor
+from tfp_vae.core.types import Array, Tensor
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.binarization import (
     BINARIZATIONS,
@@ -171,21 +171,34 @@ def fit(
     if vae.decoder.likelihood.allows_missing:
         vae.check_missing(np.asarray(dataset.train.x))
     steps = steps_per_epoch or math.ceil(len(dataset.train) / batch_size)
-    training = Training(
+    execution = choose(vae, execution, examples=len(dataset.train), steps=epochs * steps)
+    objective = OBJECTIVES.resolve(objective)
+    trainer = Trainer(
         vae,
+        objective,
+        OPTIMIZERS.resolve(optimizer, learning_rate),
+        SCHEDULES.resolve(lr_schedule, learning_rate, epochs * steps),
+        prepared.train.x,
+        transform=choose_transform(dataset.noise, transform).batch,
+        run_seed=seed,
+        clip_norm=clip_norm,
+        average=None if ema is None else Average(copies(vae.trainable_variables), ema),
+        execution=execution,
+        check=False,  # because `prepare` has checked the data
+    )
+    validator = None
+    if len(prepared.validation):
+        validator = Validator(vae, objective, prepared.validation.x, run_seed=seed, execution=execution)
+    training = Training(
+        trainer,
+        validator,
         prepared,
-        OBJECTIVES.resolve(objective),
         epochs=epochs,
         steps=steps,
         batch_size=batch_size,
-        optimizer=OPTIMIZERS.resolve(optimizer, learning_rate),
         learning_rate=learning_rate,
-        lr_schedule=lr_schedule,
-        clip_norm=clip_norm,
-        ema=ema,
         seed=seed,
-        execution=choose(vae, execution, examples=len(dataset.train), steps=epochs * steps),
-        transform=choose_transform(dataset.noise, transform).batch,
+        execution=execution,
         log_scale=vae.decoder.likelihood.change_of_units(
             dataset.train.log_scale, binarized=not isinstance(transform, Unchanged)
         ),
@@ -268,57 +281,34 @@ class Training:
     validates: whether there are validation data.
     error: the exception that ended training, or None.
 
-    A `Trainer` and a `Validator` of an earlier training may be passed. They keep their settings, which must be equal,
-    and the caller gives them the data and the initial weights. Nothing is then compiled again.
+    The trainer and the validator may be those of an earlier training with equal settings, and then nothing is compiled
+    again. They hold the data, and the model and the optimizer have their initial values.
     """
 
     def __init__(
         self,
-        vae: VAE,
+        trainer: Trainer,
+        validator: Validator | None,
         dataset: Dataset,
-        objective: Objective,
         *,
         epochs: int,
         steps: int,
         batch_size: int,
-        optimizer: Optimizer,
         learning_rate: float,
-        lr_schedule: Schedule | Member | str,
-        clip_norm: float | None,
-        ema: float | None,
         seed: int,
         execution: str,
-        transform: Callable[[Tensor, Seed], Tensor],
         log_scale: float,
-        trainer: Trainer | None = None,
-        validator: Validator | None = None,
     ) -> None:
-        self.vae, self.history = vae, History()
+        self.vae, self.history = trainer.vae, History()
         self.best: Best | None = None
         self.step, self.steps, self.epochs, self.totals = 0, steps, epochs, Totals()
-        self.execution, self.validates = execution, len(dataset.validation) > 0
+        self.execution, self.validates = execution, validator is not None
         self._log_scale = log_scale
         self.error: BaseException | None = None
         self._learning_rate, self._seed, self._dataset = learning_rate, seed, dataset
         self._examples, self._batch_size = len(dataset.train), batch_size
-        if trainer is None:
-            trainer = Trainer(
-                vae,
-                objective,
-                optimizer,
-                SCHEDULES.resolve(lr_schedule, learning_rate, epochs * steps),
-                dataset.train.x,
-                transform=transform,
-                run_seed=seed,
-                clip_norm=clip_norm,
-                average=None if ema is None else Average(copies(vae.trainable_variables), ema),
-                execution=execution,
-                check=False,  # because `fit` has checked the data
-            )
-        if validator is None and self.validates:
-            validator = Validator(vae, objective, dataset.validation.x, run_seed=seed, execution=execution)
         self._trainer, self._validator, self._average = trainer, validator, trainer.average
-        self._state = State(vae, trainer.optimizer, self._average)
+        self._state = State(trainer.vae, trainer.optimizer, trainer.average)
         self._chunk, self._seconds = 1, 0.0
         self._ended, self._interrupted = "", False
         self._captured: tuple[int, dict[str, np.ndarray]] | None = None

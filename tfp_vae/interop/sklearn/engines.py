@@ -144,25 +144,17 @@ class Engine:
             if loops.trainer.average is not None:
                 for average, weight in zip(loops.trainer.average.variables, vae.trainable_variables, strict=True):
                     average.assign(weight)
-            transform = Unchanged()
             history = Training(
-                vae,
+                loops.trainer,
+                loops.validator,
                 data,
-                loops.trainer.objective,
                 epochs=training.epochs,
                 steps=steps,
                 batch_size=training.batch_size,
-                optimizer=loops.trainer.optimizer,
                 learning_rate=training.learning_rate,
-                lr_schedule=training.lr_schedule,
-                clip_norm=training.clip_norm,
-                ema=training.ema,
                 seed=training.seed,
                 execution=execution,
-                transform=transform.batch,
                 log_scale=vae.decoder.likelihood.change_of_units(data.train.log_scale, binarized=False),
-                trainer=loops.trainer,
-                validator=loops.validator,
             ).run(list(callbacks))
             return self._state.capture(), history
 
