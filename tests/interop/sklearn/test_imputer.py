@@ -54,3 +54,12 @@ def test_words_are_filled_in_and_draws_vary() -> None:
     assert list(imputer.get_feature_names_out()) == ["height", "city"]
     drawn = imputer.set_params(sample_posterior=True).transform(frame)
     assert drawn.loc[20:29, "height"].std() > full.loc[20:29, "height"].std()
+
+
+@pytest.mark.slow
+def test_missing_cells_of_a_constant_column_are_filled_in_although_the_model_leaves_it_out() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    x[:, 1] = 5.0
+    holes = x.copy()
+    holes[:7, 1] = np.nan
+    np.testing.assert_array_equal(VAEImputer(VAE(**SMALL)).fit_transform(holes), x)

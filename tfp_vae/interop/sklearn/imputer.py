@@ -111,8 +111,6 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         fitted = self.estimator_.fitted_
         with value_errors():
             x = read_rows(self.estimator_, X, fitted.config.data)
-            if not np.isnan(x).any():
-                return X
             random = self.estimator_.random_state if self.random_state is None else self.random_state
             seed = int(check_random_state(random).randint(2**31 - 1))
             draws = 1 if self.sample_posterior else 0
