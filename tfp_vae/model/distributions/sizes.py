@@ -29,7 +29,7 @@ class SizeFactorCounts(tfd.Distribution):
 
     pi = softmax(logits) are the shares of the M elements, so l is the expected total of a row. The integrand has
     one peak in log l, and an adaptive Gauss-Hermite rule with 9 points around it computes the integral. Its error is
-    about 10^-6 nats, and up to 0.001 for rows with hardly any counts if `size_scale` is 1 or more.
+    about 10^-6 nats. For rows with hardly any counts it is up to 10^-4 nats at a `size_scale` of 1.5, and 0.003 at 3.
 
     A subclass defines the counts given l by `_counts`, `_slope` and `_change`.
 
