@@ -125,7 +125,19 @@ class TestSaveAfterFit:
         for name, folder in (("a", hand_built.folder), ("b", trained)):
             saved = tv.save(tv.load(folder), tmp_path / name)
             assert saved.config().model == Run(folder).config().model
+            assert saved.config().data == Run(folder).config().data
             assert_same(weights(tv.load(saved.folder)), weights(tv.load(folder)))
+
+    @pytest.mark.slow
+    def test_loaded_vae_is_saved_with_the_data_in_its_folder(self, small_array: np.ndarray, tmp_path: Path) -> None:
+        vae = tv.build(small_array, latent_dim=2, hidden=(4,), likelihood="bernoulli")
+        tv.fit(vae, small_array, epochs=1, execution="eager")
+        first = tv.save(vae, tmp_path / "first")
+        again = tv.save(tv.load(first.folder), tmp_path / "again")
+        first.path("data.npz").unlink()
+        np.testing.assert_array_equal(reload(again.config()).train.x, small_array)
+        bare = tv.save(tv.load(again.folder), tmp_path / "bare", store_data=False)
+        assert not bare.path("data.npz").exists()
 
     def test_refuses_a_folder_with_a_run(self, fitted: tv.VAE, hand_built_copy: Run) -> None:
         with pytest.raises(RunError, match="already holds a run"):

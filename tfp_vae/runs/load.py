@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadedRun", "load", "sample", "save"]
 
+_LOADED: weakref.WeakKeyDictionary[VAE, DataConfig] = weakref.WeakKeyDictionary()
+"""The data of the run that each VAE was loaded from, for `save`."""
+
 SAMPLES_AT_ONCE = 1_000
 """How many samples are decoded at once. The samples of a seed depend on it."""
 
@@ -66,6 +70,8 @@ def save(
     vae: VAE, folder: str | os.PathLike[str], *, builder: Builder | str | None = None, store_data: bool = True
 ) -> Run:
     """Save a VAE as a run, with the data, settings and history of its last `fit`.
+
+    A VAE that was loaded and not trained since keeps the data of its run, with their scaling and columns.
 
     Every command takes the run like one that `tfp-vae train` wrote. You can also resume its training there, if the
     settings of `fit` have names in the tables. A data set with a name or a path is read again from there. The run's
@@ -109,7 +115,7 @@ def save(
         ]
         if different:
             raise RunError(f"The `builder` builds another VAE than the one to save: they differ in {different[0]}.")
-    stored = _stored(data) if config.data.stored and store_data and data is not None else None
+    stored = _stored(vae, data) if config.data.stored and store_data else None
     run = Run.create(folder, config)
     with run.claim():
         if stored is not None:
@@ -126,8 +132,14 @@ def save(
     return run
 
 
-def _stored(data: Dataset) -> memoryview:
-    """Return the content of the file of a run's data. A data set that no file can hold raises an error here."""
+def _stored(vae: VAE, data: Dataset | None) -> bytes | memoryview | None:
+    """Return the content of the file of a run's data, or None if there are no data.
+
+    A data set that no file can hold raises an error here.
+    """
+    if data is None:
+        file = None if vae not in _LOADED else Path(_LOADED[vae].dataset)
+        return file.read_bytes() if file is not None and file.is_file() else None
     parts = {split: getattr(data, split) for split in SPLITS}
     for split, part in parts.items():
         if part.ids and part.names is None:  # a row is named by its ids
@@ -138,9 +150,12 @@ def _stored(data: Dataset) -> memoryview:
 
 
 def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
-    """Return the config of the data of a fit, or of none."""
+    """Return the config of the data of a fit, or of the run that the VAE was loaded from, or of none."""
     shape = tuple(map(int, vae.decoder.likelihood.event_shape))
     stored = str((folder / runs.DATA).resolve())
+    if fit is None and vae in _LOADED:
+        loaded = _LOADED[vae]
+        return loaded.model_copy(update={"dataset": stored}) if loaded.stored else loaded
     if fit is None:
         none = BINARIZATIONS.member("none")
         return DataConfig(
@@ -313,6 +328,7 @@ class LoadedRun:
         self.step, variables = WEIGHTS[self.weights](checkpoint)
         self.vae: VAE = build_from_config(self.config, builder=builder)
         State(self.vae).restore(variables)
+        _LOADED[self.vae] = self.config.data
 
     def __repr__(self) -> str:
         return f"LoadedRun({self.run!r}, weights {self.description})"
