@@ -63,3 +63,14 @@ def test_missing_cells_of_a_constant_column_are_filled_in_although_the_model_lea
     holes = x.copy()
     holes[:7, 1] = np.nan
     np.testing.assert_array_equal(VAEImputer(VAE(**SMALL)).fit_transform(holes), x)
+
+
+@pytest.mark.slow
+def test_holes_that_the_fit_has_not_seen_are_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    imputer = VAEImputer(VAE(**(SMALL | {"execution": "eager", "epochs": 1})), iw_samples=5, random_state=0).fit(x)
+    imputer.transform(x)
+    assert "missing" not in caplog.text
+    holes = np.where(np.arange(80).reshape(40, 2) == 3, np.nan, x)
+    assert np.isfinite(imputer.transform(holes)).all()
+    assert "1 row has missing cells" in caplog.text

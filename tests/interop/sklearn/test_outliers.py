@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.interop.sklearn.outliers import Outliers, held_out_threshold, training_threshold
+from tfp_vae.interop.sklearn.outliers import Outliers, check_contamination, held_out_threshold, training_threshold
 
 
-class Sums(Outliers):
+class Sums(Outliers, BaseEstimator):
     """Rows with their sum as score."""
+
+    def fit(self, X: np.ndarray) -> Sums:  # noqa: N803
+        self.offset_ = float(X.sum(axis=1).min())
+        return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         return X.sum(axis=1)
 
 
 def test_predictions_follow_the_sign_of_the_decision() -> None:
-    sums, x = Sums(), np.array([[1.0, 2.0], [0.0, 2.0], [0.5, 1.0]])
-    sums.offset_ = 2.0
+    x = np.array([[1.0, 2.0], [0.0, 2.0], [0.5, 1.0]])
+    sums = Sums().fit(x[:2])
     np.testing.assert_array_equal(sums.decision_function(x), [1.0, 0.0, -0.5])
     np.testing.assert_array_equal(sums.predict(x), [1, 1, -1])
 
@@ -28,6 +34,8 @@ def test_unknown_threshold_is_an_error() -> None:
     sums.offset_ = np.nan
     with pytest.raises(UsageError, match="offset_"):
         sums.predict(np.ones([1, 2]))
+    with pytest.raises(NotFittedError):
+        Sums().predict(np.ones([1, 2]))
 
 
 @pytest.mark.parametrize(("rows", "alarms"), [(3, 1 / 4), (15, 1 / 16), (19, 1 / 20), (99, 5 / 100), (250, 12 / 251)])
@@ -51,4 +59,4 @@ def test_share_of_training_rows_below_their_threshold() -> None:
 @pytest.mark.parametrize("share", [0, -0.1, 0.6, "half"])
 def test_wrong_share_of_outliers_is_refused(share: float) -> None:
     with pytest.raises(UsageError, match="contamination"):
-        training_threshold(np.zeros(3), share)
+        check_contamination(share)

@@ -50,6 +50,14 @@ def test_misspelt_parameter_is_refused_with_the_nearest_name() -> None:
         VAE(latent_dims=2)
 
 
+@pytest.mark.parametrize("settings", [{"contamination": 0.7}, {"iw_samples": 0}, {"refine": "lapalce"}])
+def test_wrong_settings_of_scores_are_refused_before_training(settings: dict[str, object], x: np.ndarray) -> None:
+    estimator = VAE(**(SMALL | settings))
+    with pytest.raises(UsageError, match=next(iter(settings))):
+        estimator.fit(x)
+    assert not hasattr(estimator, "fitted_")
+
+
 def test_parameters_are_settings_of_the_command_line() -> None:
     own = {"validation_fraction", "iw_samples", "refine", "contamination", "random_state", "warm_start", "verbose"}
     settings = {(setting.key or name).replace("-", "_") for name, setting in tv.runs.SETTINGS.items()}
@@ -107,8 +115,15 @@ def test_threshold_follows_contamination(x: np.ndarray) -> None:
     share = VAE(contamination=0.1, **SMALL).fit(x)
     assert np.sum(share.predict(x) == -1) == 8
     assert np.array_equal(share.predict(x) == -1, share.score_samples(x) < share.offset_)
-    with pytest.raises(UsageError, match="contamination"):
-        VAE(contamination=0.7, **SMALL).fit(x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_verbose_shows_the_progress_on_stderr(verbose: int, x: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    VAE(verbose=verbose, **(SMALL | {"execution": "eager"})).fit(x)
+    shown = capsys.readouterr()
+    assert ("epoch 2/2" in shown.err) == bool(verbose)
+    assert shown.out == ""
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
@@ -13,19 +13,14 @@ from typing_extensions import Self
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.interop.sklearn.rows import FLOATS, fill_rows, is_frame, read_rows, value_errors
 from tfp_vae.interop.sklearn.vae import VAE
+from tfp_vae.runs.tables.holes import warn_about_holes
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
-    from tfp_vae.interop.sklearn.rows import Rows
+    from tfp_vae.interop.sklearn.rows import Rows, Switch, Whole
 
 __all__ = ["VAEImputer"]
-
-Whole: TypeAlias = int
-"""A whole number that `fit` checks."""
-
-Switch: TypeAlias = bool
-"""A truth value."""
 
 
 @final
@@ -111,6 +106,7 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         fitted = self.estimator_.fitted_
         with value_errors():
             x = read_rows(self.estimator_, X, fitted.config.data)
+            warn_about_holes(fitted.config, "X", x)
             random = self.estimator_.random_state if self.random_state is None else self.random_state
             seed = int(check_random_state(random).randint(2**31 - 1))
             draws = 1 if self.sample_posterior else 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import OutlierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import check_keywords
@@ -15,7 +16,7 @@ from tfp_vae.core.registry import check_keywords
 if TYPE_CHECKING:
     from tfp_vae.interop.sklearn.rows import Rows
 
-__all__ = ["FALSE_ALARMS", "Outliers", "held_out_threshold", "training_threshold"]
+__all__ = ["FALSE_ALARMS", "Outliers", "check_contamination", "held_out_threshold", "training_threshold"]
 
 FALSE_ALARMS = 0.05
 """The rate of false alarms that `contamination="auto"` aims at."""
@@ -33,12 +34,12 @@ class Outliers(OutlierMixin, abc.ABC):
 
     def decision_function(self, X: Rows) -> np.ndarray:  # noqa: N803
         """Return log p(x) minus the threshold `offset_` for each row, in nats, [N]. It is negative for outliers."""
-        scores = self.score_samples(X)
+        check_is_fitted(self)
         if math.isnan(self.offset_):
             raise UsageError(
                 "The threshold is unknown, because the data of the run could not be read. Set `offset_` to a log p(x)."
             )
-        return scores - self.offset_
+        return self.score_samples(X) - self.offset_
 
     def predict(self, X: Rows) -> np.ndarray:  # noqa: N803
         """Return -1 for rows that are outliers and 1 for others, [N]."""
@@ -61,12 +62,13 @@ def held_out_threshold(scores: np.ndarray) -> float:
     return float(lowest if is_tied else np.nextafter(lowest, np.inf))
 
 
-def training_threshold(scores: np.ndarray, contamination: float | str) -> float:
-    """Return the threshold below which a share `contamination` of the rows lie.
-
-    Raises:
-      UsageError: the share is not above 0 and at most 0.5.
-    """
-    if not (isinstance(contamination, int | float | np.number) and 0 < contamination <= 0.5):
+def check_contamination(contamination: float | str) -> None:
+    """Raise UsageError if a share of outliers is neither `auto` nor above 0 and at most 0.5."""
+    is_share = isinstance(contamination, int | float | np.number) and 0 < contamination <= 0.5
+    if contamination != "auto" and not is_share:
         raise UsageError(f"`contamination` must be `auto`, or above 0 and at most 0.5, found {contamination!r}.")
-    return float(np.percentile(scores, 100 * float(contamination)))
+
+
+def training_threshold(scores: np.ndarray, contamination: float) -> float:
+    """Return the threshold below which a share `contamination` of the rows lie."""
+    return float(np.percentile(scores, 100 * contamination))

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLOATS",
+    "Number",
+    "Switch",
     "TableRows",
+    "Whole",
     "fill_rows",
     "is_frame",
     "learn_rows",
@@ -42,6 +45,18 @@ __all__ = [
 
 FLOATS = (np.float64, np.float32)
 """Types of arrays that are used as they are. Other numbers become the first."""
+
+Whole: TypeAlias = int
+"""A whole number that `fit` checks, because scikit-learn wants constructors to check nothing.
+
+The annotations `int`, `float` and `bool` would make `check_keywords` check it.
+"""
+
+Number: TypeAlias = float
+"""A number that `fit` checks."""
+
+Switch: TypeAlias = bool
+"""A truth value."""
 
 NO_NAMES = ("id", "index")
 """Kinds of columns that name the rows. No column of an array does, because scikit-learn's arrays hold features."""

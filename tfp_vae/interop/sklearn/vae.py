@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
@@ -12,30 +12,22 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from typing_extensions import Self
 
-from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.core.errors import DataError, UsageError, check_counts
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.data.schema.layout import Schema
-from tfp_vae.interop.sklearn.outliers import Outliers, held_out_threshold, training_threshold
+from tfp_vae.interop.sklearn.outliers import Outliers, check_contamination, held_out_threshold, training_threshold
 from tfp_vae.interop.sklearn.rows import learn_rows, read_rows, rows_like, value_errors
+from tfp_vae.runs.tables.holes import warn_about_holes
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from tfp_vae.interop.sklearn.fitted import Fitted
-    from tfp_vae.interop.sklearn.rows import Rows
+    from tfp_vae.interop.sklearn.rows import Number, Rows, Switch, Whole
     from tfp_vae.model import vae as models
     from tfp_vae.runs.run import Run
 
 __all__ = ["VAE"]
-
-Whole: TypeAlias = int
-"""A whole number that `fit` checks, because scikit-learn wants constructors to check nothing."""
-
-Number: TypeAlias = float
-"""A number that `fit` checks."""
-
-Switch: TypeAlias = bool
-"""A truth value."""
 
 OWN = (
     *("schema", "column", "missing", "validation_fraction", "iw_samples", "refine", "contamination"),
@@ -208,18 +200,21 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         return self._fit(X, mixed=True)
 
     def _fit(self, X: Rows, *, mixed: bool) -> Self:  # noqa: N803
+        from tfp_vae.evaluation.proposals import REFINEMENTS
         from tfp_vae.interop.sklearn.fitted import fit_rows
         from tfp_vae.training.progress import Progress
 
         start: Fitted | None = getattr(self, "fitted_", None) if self.warm_start else None
-        schema = self.schema if start is None else start.config.data.reading.table
-        own = (
-            {"schema": schema, "column": self.column, "missing": self.missing} if start is None else {"schema": schema}
-        )
+        schema, column, missing = self.schema, self.column, self.missing
+        if start is not None:
+            schema, column, missing = start.config.data.reading.table, None, None
         settings = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with value_errors():
-            rows = learn_rows(self, X, mixed=mixed, **own)
+            check_counts(iw_samples=self.iw_samples)
+            REFINEMENTS.resolve(self.refine)
+            check_contamination(self.contamination)
+            rows = learn_rows(self, X, mixed=mixed, schema=schema, column=column, missing=missing)
             if start is not None and (rows.reading.table is None) != (schema is None):
                 raise UsageError(
                     "`warm_start` needs rows like those of the last fit, with missing cells in both or none."
@@ -238,15 +233,16 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
 
     def _threshold(self, X: Rows) -> float:  # noqa: N803
         """Return the threshold from the held-out rows, or from X if `contamination` is its share of outliers."""
-        if self.contamination != "auto":
-            training_threshold(np.zeros(1), self.contamination)  # refuses a wrong share before X is scored
+        if not isinstance(self.contamination, str):
             return training_threshold(self.score_samples(X), self.contamination)
         held_out = self.fitted_.held_out
         return np.nan if held_out is None else held_out_threshold(self._log_likelihood(held_out))
 
     def _read(self, X: Rows) -> np.ndarray:  # noqa: N803
         check_is_fitted(self)
-        return read_rows(self, X, self.fitted_.config.data)
+        x = read_rows(self, X, self.fitted_.config.data)
+        warn_about_holes(self.fitted_.config, "X", x)
+        return x
 
     def _log_likelihood(self, x: np.ndarray) -> np.ndarray:
         return self.fitted_.estimate(x, iw_samples=self.iw_samples, refine=self.refine).log_likelihood
