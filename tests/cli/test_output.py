@@ -268,6 +268,7 @@ class TestReadOnlyRun:
         assert f"full/x.{suffix}: the disk is full. Make room or choose another place" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "file", "more"),
     [("sample", "x.png", ()), ("reconstruct", "x.png", ()), ("encode", "x.npz", ()), ("interpolate", "x.png", ()),

@@ -101,6 +101,7 @@ def test_a_reader_that_leaves_after_the_first_line_has_it(stub: str, tmp_path: P
     assert (done.returncode, done.stdout, done.stderr) == (0, "a result\n", "a notice\n" * 3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("arguments", ["--help", "info priors", "--version", "train --help"])
 def test_a_result_that_cannot_be_printed_has_the_exit_code_of_the_disk(arguments: str, tmp_path: Path) -> None:

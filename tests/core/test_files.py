@@ -217,6 +217,7 @@ def test_opening_refuses_a_changed_object(change: dict[str, object]) -> None:
         files.unseal({**files.seal({"epochs": 3}), **change})
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     value=st.dictionaries(

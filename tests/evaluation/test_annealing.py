@@ -86,6 +86,7 @@ def test_the_mean_weight_is_unbiased_from_below(linear: LinearGaussian, sandwich
     assert ratio.std() > 0.1
 
 
+@pytest.mark.slow
 def test_the_mean_inverse_weight_is_unbiased_from_above(linear: LinearGaussian, sandwiched: Sandwich) -> None:
     """E[1 / w] = 1 / p(x), with chains that run back from an exact draw."""
     ratio = np.exp(linear.log_evidence(sandwiched.x) - sandwiched.upper)

@@ -64,6 +64,7 @@ def test_accuracy_comes_without_other_effort(vae: VAE, x: np.ndarray) -> None:
         log_likelihood(vae, x, accuracy=-1.0)
 
 
+@pytest.mark.slow
 def test_integer_seed_gives_the_numbers_of_an_evaluation(restored: LoadedRun, digits: Dataset) -> None:
     expected = assess(restored, digits, Plan(iw_samples=(7,), seed=3, execution="graph")).estimates
     split = tv.runs.examples.held_out_view(restored.config, digits, "test")

@@ -231,6 +231,7 @@ def test_examples_may_be_a_tensor(linear: LinearGaussian) -> None:
     np.testing.assert_array_equal(*given)
 
 
+@pytest.mark.slow
 def test_estimate_of_an_example_does_not_depend_on_those_after_it(linear: LinearGaussian) -> None:
     vae, x = linear.vae(shift=0.4), linear.data(40)
     whole = log_likelihood(vae, x, iw_samples=30, seed=(9, 9), execution="graph")

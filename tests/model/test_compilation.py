@@ -81,6 +81,7 @@ def test_decomposition_compiles_once(x: np.ndarray) -> None:
     assert kept[0][1].experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow
 def test_compiled_function_follows_the_weights(x: np.ndarray) -> None:
     vae = counted()
     before = tv.log_likelihood(vae, x, iw_samples=2, execution="graph")

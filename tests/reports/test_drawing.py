@@ -126,6 +126,7 @@ def test_titles_name_the_split_of_the_examples(
     assert f"Posterior means of {held_out} data" in text("latent-scatter")
 
 
+@pytest.mark.slow
 def test_reconstructions_show_evenly_spread_examples(deep: RunData) -> None:
     figure, test = draw("reconstructions", deep), held_out_view(deep.config, deep.dataset, "test").x
     rows = np.linspace(0, len(test) - 1, gallery.RECONSTRUCTIONS).astype(int)
@@ -164,6 +165,7 @@ class TestScatter:
                 0, abs=1e-6
             )
 
+    @pytest.mark.slow
     def test_ellipses_have_the_colours_and_places_of_their_examples(self, flat: RunData) -> None:
         ellipses = draw("latent-scatter", flat).axes[0].collections[0]
         rows = np.linspace(0, len(flat.test) - 1, module.ELLIPSES).astype(int)
@@ -393,6 +395,7 @@ class TestAnimations:
 class TestEvaluation:
     """The pictures of an evaluation."""
 
+    @pytest.mark.slow
     def test_the_bound_rises_from_the_elbo(self, assessment: Assessment) -> None:
         axes = EVALUATION_PICTURES["evaluation-bound"].draw(assessment).axes[0]
         curve, elbo = axes.lines

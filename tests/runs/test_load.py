@@ -115,6 +115,7 @@ class TestSaveAfterFit:
         assert saved.status() == expected.status()
         assert {path.name for path in saved.folder.iterdir()} >= {"training.json", "environment.json", "plots"}
 
+    @pytest.mark.slow
     def test_load_returns_the_weights(self, fitted: tv.VAE, hand_built: Run, trained: Path) -> None:
         assert_same(weights(tv.load(hand_built.folder)), weights(fitted))
         assert_same(weights(tv.load(trained)), weights(LoadedRun(Run(trained)).vae))
@@ -180,6 +181,7 @@ class TestSaveAfterFit:
         best = saved.checkpoint().best
         assert (best.step, best.bound) == (2 * history.best_epoch, history[history.best_epoch - 1].validation_elbo)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("restore", [False, True])
     def test_weights_other_than_the_best_are_saved_after_early_stopping(
         self, restore: bool, digits_data: Dataset, tmp_path: Path

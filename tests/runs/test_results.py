@@ -57,6 +57,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
     return LoadedRun(run)
 
 
+@pytest.mark.slow
 def test_metrics_are_the_means_of_the_examples(assessment: Assessment) -> None:
     result, estimates = assessment.result, assessment.estimates
     for name in ("log_likelihood", "elbo", "distortion", "rate"):
@@ -230,6 +231,7 @@ def standardized(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
 class TestUnits:
     """Densities are in the units of the data, and results name the likelihood, the scaling and the binarization."""
 
+    @pytest.mark.slow
     def test_density_is_that_of_the_data(self, standardized: LoadedRun) -> None:
         data = reload(standardized.config)
         found = assess(standardized, data, Plan(iw_samples=(5,), execution="eager"))
@@ -450,6 +452,7 @@ def settled(restored: LoadedRun, digits: Dataset) -> Assessment:
 class TestAccuracy:
     """An evaluation to a given accuracy."""
 
+    @pytest.mark.slow
     def test_result_says_how_much_effort_settled_how_many(self, settled: Assessment) -> None:
         result = settled.result
         assert (result["accuracy"], result["refine"], result["sweep"]) == (0.2, "as-needed", [])

@@ -186,6 +186,7 @@ class TestTrain:
         call("evaluate", "--run", "r", "--iw-samples", "3", *GRAPH)
         call("sample", "--run", "r", "--n", "3")
 
+    @pytest.mark.slow
     def test_weights_equal_those_of_the_library(self, here: Path, trained: Path) -> None:
         call("train", *SMALL, "--no-plots", "--run-dir", "r")
         assert_same(Run(Path("r")).checkpoint().variables, Run(trained).checkpoint().variables)

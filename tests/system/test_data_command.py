@@ -50,6 +50,7 @@ def test_picture_does_not_stretch_pixels(
     assert [axes.get_ylim() for axes in scale] == [(0, 255)] * (full == 255)
 
 
+@pytest.mark.slow
 def test_picture_of_series_shows_their_values(here: Path, figures: list[Figure], rng: np.random.Generator) -> None:
     x = rng.normal(50.0, 9.0, (40, 30))
     np.save("a.npy", x)

@@ -199,6 +199,7 @@ def nonsense() -> Iterator[tuple[str, ...]]:
                 yield (*called, option.opts[0], "no-such-value")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", list(nonsense()), ids=" ".join)
 def test_every_option_refuses_nonsense(arguments: tuple[str, ...], here: Path) -> None:
     assert refused(*arguments, code=USAGE) == ""

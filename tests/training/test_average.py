@@ -143,6 +143,7 @@ class TestCost:
         written = [_assignments(traced) for traced in (traced_off, traced_on)]
         assert written[1] - written[0] == len(averaged.trainable_variables)
 
+    @pytest.mark.slow
     def test_the_weights_that_are_trained_stay_the_same(self) -> None:
         batches, found = tf.constant(epoch_batches(30, 10, STEPS, 0, 0)), []
         for average in (None, Average(make().trainable_variables, 0.9)):
@@ -190,6 +191,7 @@ class TestRun:
             f"average/{name}" for name in model_arrays(without)
         }
 
+    @pytest.mark.slow
     def test_final_and_best_weights_are_averages(self, averaged_run: Run) -> None:
         saved = averaged_run.checkpoint().variables
         for weights in ("final", "best"):  # the last epoch is the best

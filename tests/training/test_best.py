@@ -45,6 +45,7 @@ def test_the_model_gets_the_best_weights(ema: float | None) -> None:
     assert_same(State(vae).capture(), keep.weights[0])
 
 
+@pytest.mark.slow
 def test_the_model_keeps_the_last_weights_by_default() -> None:
     vae, keep = worsen(False)
     assert keep.best_steps == [2, 2, 2]

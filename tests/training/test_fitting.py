@@ -192,6 +192,7 @@ def test_interrupts_are_left_to_another_handler() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["training", "validation"])
 def test_resuming_with_other_data_raises_an_error(other: str, x: np.ndarray) -> None:
     _, first = short(x, epochs=1, validation=x)
@@ -228,6 +229,7 @@ def test_parts_of_a_training_are_objects_or_names(argument: str, value: object, 
         short(x, **{argument: value})
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_between_epochs(x: np.ndarray) -> None:
     _, history = short(x, epochs=9, learning_rate=1e-30, validation=x, callbacks=[EarlyStopping(2)])
     assert (history.ended, len(history)) == ("stopped early at epoch 3, best at epoch 1", 3)
@@ -258,6 +260,7 @@ def test_early_stopping_restores_the_best_weights_and_can_continue(x: np.ndarray
     assert_same(weights_in_use(history.snapshot.variables), State(kept).capture())
 
 
+@pytest.mark.slow
 def test_best_epoch_follows_the_bound_of_iwae(x: np.ndarray) -> None:
     vae, history = short(x, objective="iwae:mc_samples=5", validation=x, epochs=2)
     assert all(each.validation_bound > each.validation_elbo for each in history)  # because K = 5 is tighter than K = 1

@@ -153,6 +153,7 @@ def test_same_seed_same_bits(execution: str, x: np.ndarray) -> None:
     assert_same(*weights)
 
 
+@pytest.mark.slow
 def test_each_step_draws_new_noise(bench: Bench) -> None:
     bench.rate.assign(1e-30)
     batches = np.zeros([12, 10], np.int32)

@@ -150,6 +150,7 @@ class TestRun:
         assert [change.setting for change in run.config().changes] == ["early_stopping"]
         assert run.config().model_copy(update={"changes": ()}) == other.config()
 
+    @pytest.mark.slow
     def test_refuses_more_epochs_without_more_patience(self, stopped: Run) -> None:
         before = stopped.read(runs.CONFIG)
         with pytest.raises(UsageError, match=r"stopped early at epoch 3, best at epoch 1. Raise `early_stopping`"):

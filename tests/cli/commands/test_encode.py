@@ -44,6 +44,7 @@ def test_csv_holds_the_same_numbers(here: Path, trained: Path) -> None:
             assert float(rows[i][column]) == value
 
 
+@pytest.mark.slow
 def test_new_images_get_names_and_labels(copied: Run, pictures: Path) -> None:
     path = call("encode", "--run", copied.folder, "--data", pictures).stdout.strip()
     assert path == str(copied.folder / "embeddings-data-pictures.npz")

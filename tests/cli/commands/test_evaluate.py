@@ -140,6 +140,7 @@ def test_accuracy_takes_no_other_effort(option: str, copied: Run) -> None:
 class TestAccuracy:
     """The output of an evaluation to a given accuracy."""
 
+    @pytest.mark.slow
     def test_rows_that_could_not_be_settled_are_named(self, copied: Run, quick: dict[str, Any]) -> None:
         efforts = [{"refine": "none", "iw_samples": 200, "examples": 60, "settled": 53}]
         quick |= {"accuracy": 0.1, "refine": "as-needed", "efforts": efforts, "settled_share": 53 / 60}

@@ -98,6 +98,7 @@ def test_column_that_does_not_exist_is_an_index_error(p: Distribution) -> None:
         p.column(5)
 
 
+@pytest.mark.slow
 def test_compiled_density_equals_the_eager_one(p: Distribution) -> None:
     params = tf.constant(np.random.default_rng(1).normal(size=(3, TABLE.params_size)), tf.float32)
     compiled = tf.function(lambda params, x: TABLE(params).log_prob(x), jit_compile=True)

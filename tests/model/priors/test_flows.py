@@ -19,6 +19,7 @@ def random_flow(family: type[FlowPrior], d: int = 4) -> FlowPrior:
     return prior
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_density_agrees_with_the_jacobian(family: type[FlowPrior], rng: np.random.Generator) -> None:
     p, u = random_flow(family)(), tf.constant(rng.normal(size=(1, 4)), tf.float32)

@@ -40,6 +40,7 @@ def filled(made: tuple[RunConfig, VAE], holes: Table) -> FilledTable:
     return fill_table(vae, config, holes, iw_samples=50, draws=3, execution="graph")
 
 
+@pytest.mark.slow
 def test_observed_cells_keep_every_character(holes: Table, filled: FilledTable) -> None:
     assert tuple(filled.columns) == tuple(HEADER)
     for name, column in filled.columns.items():
