@@ -147,6 +147,7 @@ def test_units_are_part_of_the_density() -> None:
     [
         ({}, "`columns` must name the likelihood of each column"),
         ({"a": "columns"}, "column 'a' needs the likelihood of a single column"),
+        ({"a": "size-factor-poisson"}, "column 'a' needs a likelihood of single values"),
         ({"b": "normal", "a": "categorical"}, "set `levels` of column 'a'"),
         ({"a": 3}, "expected a name with settings"),
         ({"a": "nrmal"}, "Did you mean 'normal'"),

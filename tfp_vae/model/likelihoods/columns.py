@@ -183,7 +183,9 @@ class Columns(Likelihood):
                 raise UsageError(f"column {name!r} needs the likelihood of a single column, not `columns`")
             built = LIKELIHOODS.build(family, (len(places),), dtype=self.dtype)
             if not isinstance(built, ElementwiseLikelihood):
-                raise UsageError(f"the likelihood of column {name!r} must be an `ElementwiseLikelihood`")
+                raise UsageError(
+                    f"column {name!r} needs a likelihood of single values, such as `normal`, not `{family.name}`"
+                )
             if isinstance(built, LevelLikelihood) and built.levels is None:
                 raise UsageError(f"set `levels` of column {name!r}, such as `{text}:levels=3`")
             groups.append(ColumnGroup(np.array(places), built))
