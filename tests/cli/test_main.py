@@ -94,6 +94,13 @@ def test_every_option_has_help(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_takes_json(command: str) -> None:
+    found = main.get_command(None, command)
+    for each in found.commands.values() if isinstance(found, click.Group) else [found]:
+        assert any("--json" in parameter.opts for parameter in each.params), each.name
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_summary_of_a_command_is_the_first_line_of_its_help(command: str) -> None:
     found = main.get_command(None, command)
     assert (found.help or "").partition("\n")[0] == COMMANDS[command]
