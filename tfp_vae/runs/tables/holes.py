@@ -41,8 +41,8 @@ def warn_about_holes(config: RunConfig, path: str, x: np.ndarray) -> None:
     if rows:
         logger.warning(
             "%s: %s missing cells, but the run was trained on complete rows, so its encoder does not know that "
-            "cells can be missing. Estimates may need more samples. Set `refine=mixture`, or train with "
-            "`likelihood=columns:hide=%g`.",
+            "cells can be missing. Estimates of log p(x) and of cells may need more samples or `refine=mixture`. An "
+            "encoder that is trained with `likelihood=columns:hide=%g` handles missing cells.",
             path,
             f"{plural(rows, 'row')} {'has' if rows == 1 else 'have'}",
             HIDE,
