@@ -448,7 +448,7 @@ def samples_option(default: int, what: str) -> Callable[[F], F]:
 
     Args:
       default: the number without it.
-      what: the examples that get so many samples each.
+      what: one of the examples, such as `row with missing cells`. The help names it.
     """
     text = f"Importance samples per {what}."
     return option("--iw-samples", group=RUN, type=Whole(1, MOST_SAMPLES), default=default, show_default=True, help=text)

@@ -19,7 +19,7 @@ NEIGHBOURS = 10
 """The nearest rows whose mean fills a cell."""
 
 LONG, DONORS = 10_000, 2_000
-"""In tables of more rows than the first number, the nearest rows are searched among the second number of them."""
+"""In tables of more than `LONG` rows, the nearest rows are searched among `DONORS` random rows."""
 
 
 @final

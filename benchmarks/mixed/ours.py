@@ -15,7 +15,7 @@ from tfp_vae.data.transforms.scaling import SCALINGS
 __all__ = ["DRAWS", "HIDDEN", "IW_SAMPLES", "PATIENCE", "STEPS", "impute", "in_units"]
 
 HIDDEN = (128, 128)
-"""The widths of the layers, narrower than by default, so that a training takes a minute of one core."""
+"""The widths of the layers, narrower than by default, so that training takes a minute of one core."""
 
 STEPS, PATIENCE = 12_000, 20
 """The most steps of training. It ends when the validation bound has not risen for `PATIENCE` epochs."""
@@ -28,7 +28,7 @@ SPLITS = "0.9,0.1,0"
 
 
 def impute(case: Hidden) -> np.ndarray:
-    """Return the imputed values of all cells, [N, C], after a training on the observed ones.
+    """Return the imputed values of all cells, [N, C], after training on the observed ones.
 
     The kinds of columns are guessed, except for the ordinals. Numbers of few values may be guessed as ordinals, whose
     imputed value is the median. The error of numbers takes their mean, which is that of the multiple imputations.

@@ -301,8 +301,8 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     Grey images that look like digits get a Bernoulli by convention, and two latent dimensions, which you can plot.
     Photos with at most 256 levels get a discretized logistic, because it has probabilities for levels, and 32 latent
     dimensions. Rows of at least 50 counts whose totals vary get a size factor, so that z does not encode the totals.
-    Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones
-    would memorize them.
+    Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones would
+    memorize them.
 
     Args:
       profile: facts about the data after scaling.

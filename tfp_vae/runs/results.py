@@ -790,7 +790,7 @@ def unfinished_scores(
 ) -> Unfinished:
     """Return the finished examples that `score` left in the run when it was interrupted, or a new place for them.
 
-    The arguments are those of `score`. Other arguments have a place of their own. Remove it when the scores are saved.
+    The arguments are those of `score`, and others have another place. Remove it when the scores are saved.
     """
     settings = {"command": "score", "iw_samples": iw_samples, "refine": full_name(refine), "seed": seed}
     settings["execution"] = restored.choose_execution(execution)

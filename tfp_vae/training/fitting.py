@@ -281,8 +281,8 @@ class Training:
     validates: whether there are validation data.
     error: the exception that ended training, or None.
 
-    The trainer and the validator may be those of an earlier training with equal settings, and then nothing is compiled
-    again. They hold the data, and the model and the optimizer have their initial values.
+    The trainer and the validator hold the data, and the model and the optimizer have their initial values. If an
+    earlier training run with equal settings used the same two, nothing is compiled again.
     """
 
     def __init__(

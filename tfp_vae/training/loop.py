@@ -142,7 +142,7 @@ class Trainer:
       schedule: the learning rate at a step.
       x: training examples, [N, *event_shape]. Do not change the array afterwards, because it may not be copied.
       transform: applied to every batch, with a seed of its own.
-      run_seed: seeds every draw. An integer variable may hold it, for several trainings with one compiled loop.
+      run_seed: seeds every draw. An integer variable may hold it, so that several training runs share a compiled loop.
       clip_norm: clip gradients to this global norm. None does not clip.
       average: follows the trainable weights. None does not average.
       execution: `xla`, `graph` or `eager`.

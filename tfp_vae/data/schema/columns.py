@@ -65,7 +65,7 @@ class Column(BaseRecord):
     low, high: the least and the greatest number, to which decoded numbers are clipped.
     share_missing: the share of missing cells.
     suspicious: numbers that may mark missing cells.
-    spikes: counts that are far more frequent than their neighbours, each of which gets a probability of its own.
+    spikes: counts that are far more frequent than their neighbours. Each gets a probability of its own.
 
     ```python
     column = tv.data.schema.Column(name="size", kind="ordinal", levels=("S", "M", "L"))

@@ -23,7 +23,7 @@ ABOVE_NEIGHBOURS = 2
 """A spike has more than this many times the cells that the counts below and above it have on average."""
 
 MOST_SPIKES = 16
-"""The most spikes of a column, the most frequent first. More make little difference to the rest."""
+"""The most spikes of a column, the most frequent first. More would make little difference."""
 
 
 def find_spikes(tally: Tally) -> tuple[int, ...]:

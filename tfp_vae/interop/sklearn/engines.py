@@ -69,10 +69,10 @@ def keep(found: OrderedDict[str, T], key: str, most: int, make: Callable[[], T])
 
 
 class Loops(NamedTuple):
-    """The compiled functions of a training.
+    """The compiled functions of a training run.
 
     trainer, validator: take steps, and compute the validation bound.
-    seed: holds the seed of the training.
+    seed: holds the seed of the training run.
     optimizer: the variables of the optimizer before the first step.
     """
 
@@ -120,7 +120,7 @@ class Engine:
         *,
         execution: str,
     ) -> tuple[Mapping[str, np.ndarray], History]:
-        """Return the weights in use after a training, and its history.
+        """Return the weights in use after a training run, and its history.
 
         Args:
           data: scaled, and checked against the likelihood.
@@ -159,7 +159,7 @@ class Engine:
             return self._state.capture(), history
 
     def _loops_for(self, data: Dataset, training: TrainingConfig, execution: str) -> Loops:
-        """Return the compiled functions for the settings of a training."""
+        """Return the compiled functions for the settings of a training run."""
         settings = training.model_dump(exclude={"seed", "epochs", "early_stopping", "callbacks"})
         steps = training.steps(len(data.train))
         lasts = training.lr_schedule.name != "constant" or training.kl_warmup_epochs > 0

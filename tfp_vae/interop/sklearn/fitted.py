@@ -48,7 +48,7 @@ SMALLEST_BATCH, BATCHES = 16, 8
 """Few rows are divided into about 8 batches of at least 16, so that an epoch of them has several steps."""
 
 SHORT = 20_000
-"""A training of fewer steps runs as a graph, because XLA takes longer to compile than it saves."""
+"""A training run of fewer steps uses a graph, because XLA takes longer to compile than it saves."""
 
 SAMPLES_AT_ONCE = 1_000
 """How many samples are decoded at once. The samples of a seed depend on it."""
@@ -63,7 +63,7 @@ class Fitted:
     config: the settings of the data, the model and the training, as in a run.
     weights: the weights in use, by name.
     history: of the training.
-    execution: `xla`, `graph` or `eager`. It is kept, because others draw other numbers.
+    execution: `xla`, `graph` or `eager`. It is kept, because another one has other random numbers.
     types: the types of the columns of X by name, or None if X was an array.
     held_out: the validation rows, scaled. None for a run whose data could not be read.
     """
@@ -151,7 +151,7 @@ class Fitted:
 
         Raises:
           RunError: the run is missing or damaged.
-          UsageError: its examples are no rows, its data get noise, or its VAE was built by hand.
+          UsageError: its examples are not rows, its data have noise, or its VAE was built by hand.
         """
         run = Run.open(folder)
         config = run.config()

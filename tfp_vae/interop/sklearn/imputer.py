@@ -28,8 +28,8 @@ __all__ = ["VAEImputer"]
 class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Fill in missing cells with E[x_missing|x_observed], and missing words with the most probable ones.
 
-    A VAE with a likelihood for each column is trained on the rows as they are. Each row's cells are then averaged over
-    importance samples of z given its observed cells. They depend on the row alone.
+    A VAE with a likelihood for each column is trained on the rows as they are. The missing cells of a row are averages
+    over importance samples of z given its observed cells. They depend on the row alone.
 
     ```python
     X = np.random.default_rng(0).normal(size=(60, 1)) * np.ones([1, 3])
@@ -44,7 +44,7 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
       estimator: a `VAE` with the settings of the model and its training. It is cloned. None is `VAE()`.
       iw_samples: importance samples per row with missing cells.
       sample_posterior: whether cells are drawn from p(x_missing|x_observed), for multiple imputation. By default they
-        are the means.
+        are means, or the most probable words.
       random_state: decides the training and the draws. None uses the `random_state` of the estimator.
 
     Attributes:

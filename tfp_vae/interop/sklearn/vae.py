@@ -58,7 +58,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
     a likelihood of its own. Missing cells are NaN.
 
     Args:
-      latent_dim: dimension of z. This and the next settings of the model are chosen from X by default, see `tv.build`.
+      latent_dim: dimension of z. By default, X decides it and `likelihood`, `encoder`, `decoder`, see `tv.build`.
       likelihood: a name from `LIKELIHOODS` with settings.
       posterior: a name from `POSTERIORS` with settings.
       prior: a name from `PRIORS` with settings.

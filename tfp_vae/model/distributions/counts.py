@@ -1,6 +1,6 @@
 """Distributions of counts with densities that stay accurate in float32 at counts in the millions.
 
-`Inflated` adds a probability of their own for single counts that are frequent, such as 0.
+`Inflated` gives single counts that are frequent, such as 0, a probability of their own.
 """
 
 from __future__ import annotations
@@ -91,8 +91,7 @@ class NegativeBinomial(tfd.NegativeBinomial):
 class Inflated(ScalarDistribution):
     """A distribution q of counts in which K single counts have more probability, p(x) = w_0 q(x) + sum_k w_k [x = v_k].
 
-    The weights are w = softmax(logits). The mixture is evaluated on the scale of logarithms, so no probability of q is
-    too small for it.
+    The weights are w = softmax(logits). The mixture is computed from logarithms, so tiny probabilities of q count, too.
 
     ```python
     from tfp_vae.model.distributions.counts import Inflated, Poisson

@@ -94,7 +94,7 @@ class Columns(Likelihood):
         column, so log p(x) is in the units of the data. It must be 0 for probabilities. None is 0 for every column.
       missing: whether the encoder also sees which cells are observed. Set it if rows have missing cells.
       hide: the share of observed cells, chosen at random, that the encoder does not see in a training step. It then
-        also sees which cells are observed. An encoder that is trained on complete rows so learns to infer z from
+        also sees which cells are observed. So an encoder that is trained on complete rows learns to infer z from
         incomplete ones. The bound is still one of all observed cells, because q(z|x) may ignore any of them.
 
     Returns (when called on params [..., params_size]):

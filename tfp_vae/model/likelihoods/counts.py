@@ -199,7 +199,7 @@ class InflatedNegativeBinomial(CountLikelihood):
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return a total count of 2, a logit that gives the mean, and a tenth of the probability on frequent values.
 
-        They have less if their own mean is above that of the data.
+        Frequent values have less if their mean is above that of the data.
         """
         weight = START_WEIGHT * np.minimum(1, np.maximum(mean, 1e-2) / max(1e-2, np.mean(self.at)))
         rest = np.maximum((mean - weight * np.mean(self.at)) / (1 - weight), 1e-2)

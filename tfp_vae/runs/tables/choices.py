@@ -87,7 +87,7 @@ def choose_columns(
     Args:
       columns: facts about the columns.
       likelihood: the likelihood of all columns, or one for each column of numbers whose values it takes. Other columns
-        keep the member of `SUITABLE_MEMBERS`. Of `columns`, its share of hidden cells is kept.
+        keep the member of `SUITABLE_MEMBERS`. If it is `columns`, only its share of hidden cells is used.
       scaling: the scaling that the values have already, or None to choose one that suits the likelihoods.
 
     Raises:
