@@ -8,12 +8,13 @@ compiles the function again, which takes seconds, or many seconds under XLA.
 from __future__ import annotations
 
 import abc
+import contextlib
 import contextvars
 import functools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
@@ -34,6 +35,7 @@ __all__ = [
     "has_alignment",
     "pad_rows",
     "running",
+    "temporary_graph",
     "to_device",
 ]
 
@@ -211,3 +213,27 @@ def align(x: np.ndarray) -> np.ndarray:
     copy: np.ndarray = room[begin : begin + x.nbytes].view(x.dtype).reshape(x.shape)
     copy[...] = x
     return copy
+
+
+@contextlib.contextmanager
+def temporary_graph() -> Iterator[None]:
+    """Build models in a graph in this block, and leave the models outside of it as they were.
+
+    Keras replaces the base class of a class whenever it makes a layer of this class in a graph. Layers of the class
+    that were made before would then raise an error when they are called.
+    """
+    bases = {kind: kind.__bases__ for kind in subclasses(keras.layers.Layer)}
+    try:
+        with tf.Graph().as_default():
+            yield
+    finally:
+        for kind, before in bases.items():
+            kind.__bases__ = before
+
+
+def subclasses(kind: type) -> Iterator[type]:
+    """Return the subclasses of a class that exist now, with theirs."""
+    found: list[type] = type.__subclasses__(kind)
+    for each in found:
+        yield each
+        yield from subclasses(each)

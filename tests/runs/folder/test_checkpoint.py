@@ -233,6 +233,13 @@ class TestExpectedShapes:
         built = {name: (value.shape, value.dtype.type) for name, value in State(vae, optimizer).capture().items()}
         assert shapes(config) == built
 
+    def test_models_that_exist_work_as_before(self, trained: Path) -> None:
+        config = Run(trained).config()
+        vae, z = build_from_config(config), np.zeros([1, config.model.latent_dim], np.float32)
+        before = vae.decoder(z).mean()
+        shapes(config)
+        np.testing.assert_array_equal(vae.decoder(z).mean(), before)
+
     def test_shapes_without_the_optimizer_are_those_of_the_model(self, trained: Path) -> None:
         config = Run(trained).config()
         assert shapes(config, optimizer=False).keys() == model_arrays(shapes(config)).keys()

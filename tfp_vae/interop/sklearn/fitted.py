@@ -162,9 +162,8 @@ class Fitted:
                 f"{run.folder}: expected a run of a table without binarization and dequantization, and without a VAE "
                 "of your own. Use `tv.load` for this run."
             )
-        # `LoadedRun` comes after `shapes`, whose graph leaves the layers of Keras unusable until one is made eagerly.
-        snapshot = Checkpoints(run, config.identity()).read(shapes(config))
         loaded = LoadedRun(run)
+        snapshot = Checkpoints(run, config.identity()).read(shapes(config))
         history = History(list(snapshot.epochs), "loaded", True, snapshot)
         weights = State(loaded.vae).capture()
         types: dict[str, object] | None = {name: np.dtype(np.float64) for name in data.features} or None

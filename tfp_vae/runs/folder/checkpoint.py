@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfp_vae.core.errors import DataError, RunError, cut
-from tfp_vae.core.lazy import tf
+from tfp_vae.core.execution import temporary_graph
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.readers import arrays as files
 from tfp_vae.runs.build import Builder, build_from_config
@@ -188,7 +188,7 @@ def shapes(config: RunConfig, *, optimizer: bool = True, builder: Builder | None
         known, so they are left out.
       builder: see `build_from_config`.
     """
-    with contextlib.nullcontext() if isinstance(config.model, HandBuiltModel) else tf.Graph().as_default():
+    with contextlib.nullcontext() if isinstance(config.model, HandBuiltModel) else temporary_graph():
         vae, average = build_from_config(config, builder=builder), None
         known = optimizer and "optimizer" not in config.training.objects
         state = OPTIMIZERS.build(config.training.optimizer, config.training.learning_rate) if known else None
