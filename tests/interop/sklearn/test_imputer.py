@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
+from tfp_vae.core.errors import UsageError
 from tfp_vae.interop.sklearn import VAE, VAEImputer
 
 SMALL = {"epochs": 2, "hidden": (4,), "latent_dim": 1, "execution": "graph"}
@@ -74,3 +75,18 @@ def test_holes_that_the_fit_has_not_seen_are_warned_about(caplog: pytest.LogCapt
     holes = np.where(np.arange(80).reshape(40, 2) == 3, np.nan, x)
     assert np.isfinite(imputer.transform(holes)).all()
     assert "1 row has missing cells" in caplog.text
+
+
+@pytest.mark.slow
+def test_proposals_are_refined_as_the_estimator_says() -> None:
+    x = np.where(np.random.default_rng(0).random((40, 3)) < 0.2, np.nan, np.random.default_rng(1).normal(size=(40, 3)))
+    imputer = VAEImputer(VAE(**SMALL, refine="none"), iw_samples=5, random_state=0).fit(x)
+    plain = imputer.transform(x)
+    imputer.estimator_.refine = "local:steps=2"
+    refined = imputer.transform(x)
+    missing = np.isnan(x)
+    assert (refined[missing] != plain[missing]).any()
+    np.testing.assert_array_equal(refined[~missing], plain[~missing])
+    imputer.estimator_.refine = "loca"
+    with pytest.raises(UsageError, match="local"):
+        imputer.transform(x)

@@ -123,7 +123,7 @@ class Fitted:
                 parts.append(np.asarray(vae.sample(part.stop - part.start, seed=folded)))
         return np.concatenate(parts)
 
-    def impute(self, x: np.ndarray, *, iw_samples: int, draws: int, seed: int) -> Imputed:
+    def impute(self, x: np.ndarray, *, iw_samples: int, refine: Member | str, draws: int, seed: int) -> Imputed:
         """Return scaled rows x [N, C] with missing cells filled in."""
         with self.engine.hold(self.weights) as vae:
             padded, places = pad(x), pad(places_of(x))
@@ -131,6 +131,7 @@ class Fitted:
                 vae,
                 padded,
                 iw_samples=iw_samples,
+                refine=refine,
                 draws=draws,
                 interval=None,
                 seed=seed,

@@ -41,7 +41,8 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     A column without any observed cell stays empty.
 
     Args:
-      estimator: a `VAE` with the settings of the model and its training. It is cloned. None is `VAE()`.
+      estimator: a `VAE` with the settings of the model and its training, and with `refine`. It is cloned. None is
+        `VAE()`.
       iw_samples: importance samples per row with missing cells.
       sample_posterior: whether cells are drawn from p(x_missing|x_observed), for multiple imputation. By default they
         are means, or the most probable words.
@@ -110,7 +111,8 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             random = self.estimator_.random_state if self.random_state is None else self.random_state
             seed = int(check_random_state(random).randint(2**31 - 1))
             draws = 1 if self.sample_posterior else 0
-            found = fitted.impute(x, iw_samples=self.iw_samples, draws=draws, seed=seed)
+            refine = self.estimator_.refine
+            found = fitted.impute(x, iw_samples=self.iw_samples, refine=refine, draws=draws, seed=seed)
             filled = found.draws[0] if draws else found.values
             return fill_rows(X, x, filled[: len(x)], fitted.config.data)
 
