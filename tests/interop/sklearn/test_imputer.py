@@ -5,23 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.utils.estimator_checks import check_estimator
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.interop.sklearn import VAE, VAEImputer
 
 SMALL = {"epochs": 2, "hidden": (4,), "latent_dim": 1, "execution": "graph"}
-
-
-NEEDS_SCIPY_ARRAY_API = {"check_array_api_input"}
-"""The check that scikit-learn skips for every estimator, unless that variable is set before SciPy is imported."""
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # as check_estimator itself does where it expects warnings
-def test_imputer_passes_every_check_of_scikit_learn() -> None:
-    found = check_estimator(VAEImputer(VAE(**SMALL), iw_samples=5), on_skip=None)
-    assert {each["check_name"] for each in found if each["status"] != "passed"} <= NEEDS_SCIPY_ARRAY_API
 
 
 @pytest.mark.slow

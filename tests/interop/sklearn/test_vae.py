@@ -15,7 +15,6 @@ from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
 
 import tfp_vae as tv
 from tfp_vae.core.errors import UsageError
@@ -32,17 +31,6 @@ def x() -> np.ndarray:
 @pytest.fixture(scope="module")
 def model(x: np.ndarray) -> VAE:
     return VAE(**SMALL).fit(x)
-
-
-NEEDS_SCIPY_ARRAY_API = {"check_array_api_input"}
-"""The check that scikit-learn skips for every estimator, unless that variable is set before SciPy is imported."""
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # as check_estimator itself does where it expects warnings
-def test_estimator_passes_every_check_of_scikit_learn() -> None:
-    found = check_estimator(VAE(epochs=2, hidden=(4,), latent_dim=1, iw_samples=5, execution="graph"), on_skip=None)
-    assert {each["check_name"] for each in found if each["status"] != "passed"} <= NEEDS_SCIPY_ARRAY_API
 
 
 def test_misspelt_parameter_is_refused_with_the_nearest_name() -> None:
