@@ -18,6 +18,7 @@ __all__ = [
     "COUNTS",
     "FINITE",
     "LARGEST",
+    "LARGEST_EXACT",
     "MISSING_ADVICE",
     "NEAR_UNIT",
     "NOT_INFINITE",
@@ -49,6 +50,8 @@ to the range."""
 LARGEST = np.float32(1e12)
 """Numbers of this size are too large for densities in single precision, because their squares would overflow."""
 
+LARGEST_EXACT = 2**24
+"""Whole numbers up to this one are exact in single precision."""
 
 MISSING_ADVICE = "Fill in missing values, remove their rows, or use `likelihood=columns`, which allows missing cells."
 """How to fix missing values."""

@@ -15,6 +15,7 @@ import pydantic
 from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import BaseRecord
+from tfp_vae.core.supports import LARGEST_EXACT
 from tfp_vae.data.schema.cells import Distinct, text_array
 from tfp_vae.data.schema.dates import date_text, parse_date
 from tfp_vae.data.schema.numerals import PLAIN, Notation, Style
@@ -91,7 +92,7 @@ class Column(BaseRecord):
     high: float | None = None
     share_missing: float = 0.0
     suspicious: tuple[str, ...] = ()
-    spikes: tuple[Annotated[int, pydantic.Field(ge=0, lt=2**24)], ...] = ()
+    spikes: tuple[Annotated[int, pydantic.Field(ge=0, lt=LARGEST_EXACT)], ...] = ()
 
     def model_post_init(self, context: object, /) -> None:
         """Check that the settings fit the kind."""

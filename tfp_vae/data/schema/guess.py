@@ -13,6 +13,7 @@ from typing_extensions import final
 from tfp_vae.core.display import list_names, plural
 from tfp_vae.core.errors import UsageError, suggest
 from tfp_vae.core.registry import BaseRecord, check_keywords
+from tfp_vae.core.supports import LARGEST_EXACT
 from tfp_vae.data.readers.roles import LABEL_WORDS, words_of
 from tfp_vae.data.readers.tables import Header, find_column, find_columns
 from tfp_vae.data.readers.words import join_names, name_setting
@@ -51,9 +52,6 @@ MOST_LOSS = 0.1
 
 LARGEST_COUNT = 100_000
 """Whole numbers up to this one are counts."""
-
-LARGEST_SPIKE = 2**24
-"""Whole numbers below this one are exact in float32."""
 
 FEWEST_ROWS = 4
 """The fewest rows of a table with an index or an id."""
@@ -407,7 +405,7 @@ class Judge:
     def spikes(self) -> tuple[int, ...]:
         """The frequent values of a column of counts."""
         values, counts = self.numbers.values, self.found.counts
-        whole = (values >= 0) & (values == np.rint(values)) & (values < LARGEST_SPIKE)
+        whole = (values >= 0) & (values == np.rint(values)) & (values < LARGEST_EXACT)
         numbers, places = np.unique(values[whole], return_inverse=True)
         return find_spikes(Tally(numbers, np.bincount(places, counts[whole], len(numbers)).astype(int)))
 

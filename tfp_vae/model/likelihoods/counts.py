@@ -11,7 +11,7 @@ import pydantic
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords, record, split_numbers
-from tfp_vae.core.supports import COUNTS, Support
+from tfp_vae.core.supports import COUNTS, LARGEST_EXACT, Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
 
@@ -164,7 +164,7 @@ class InflatedNegativeBinomial(CountLikelihood):
 
     event_shape: EventShape
     at: Annotated[
-        tuple[Annotated[int, pydantic.Field(ge=0, lt=2**24)], ...],
+        tuple[Annotated[int, pydantic.Field(ge=0, lt=LARGEST_EXACT)], ...],
         pydantic.Field(min_length=1, max_length=100),
         pydantic.BeforeValidator(split_numbers),
     ] = field(default=(0,), kw_only=True)
