@@ -1,0 +1,81 @@
+"""`python -m benchmarks.anomalies`: how well a VAE finds the anomalies of 20 tables, next to other detectors.
+
+The results are kept in a file, so an interrupted command goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from benchmarks.anomalies import document
+from benchmarks.anomalies.detectors import DETECTORS, Result, installed, measure
+from benchmarks.anomalies.document import Row
+from benchmarks.anomalies.tables import TABLES, divide, published
+from benchmarks.harness import ROOT
+from tfp_vae.core.files import write_bytes
+
+
+def read(path: Path) -> list[Row]:
+    """Return the results that a file holds. None if there is no such file yet."""
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return [Row(table, detector, seed, Result(*result)) for table, detector, seed, result in rows]
+
+
+def left(
+    rows: list[Row], tables: tuple[str, ...], detectors: tuple[str, ...], seeds: int
+) -> Iterator[tuple[str, str, int]]:
+    """Yield the tables, detectors and seeds that were not measured yet. No selection selects all."""
+    done = {(row.table, row.detector, row.seed) for row in rows}
+    for seed in range(seeds):
+        for table in tables or TABLES:
+            for detector in detectors or installed():
+                if (table, detector, seed) not in done:
+                    yield table, detector, seed
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="Folder with ADBench's tables as .npz files.",
+)
+@click.option("--table", "tables", multiple=True, type=click.Choice(TABLES), help="Table to use. Repeatable.")
+@click.option(
+    "--detector", "detectors", multiple=True, type=click.Choice(list(DETECTORS)), help="Detector. Repeatable."
+)
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Divisions of each table.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("anomalies.json"),
+    show_default=True,
+    help="File of the results. Those that it holds are not measured again.",
+)
+@click.option("--document", "into_document", is_flag=True, help="Write the tables of docs/benchmarks.md.")
+def main(
+    data_dir: Path,
+    tables: tuple[str, ...],
+    detectors: tuple[str, ...],
+    seeds: int,
+    out: Path,
+    into_document: bool,
+) -> None:
+    """Score the rows of 20 tables by each detector, and print the AUROCs. It takes one to two hours."""
+    rows = read(out)
+    for table, detector, seed in left(rows, tables, detectors, seeds):
+        result = measure(divide(data_dir, table, seed), DETECTORS[detector], seed)
+        rows.append(Row(table, detector, seed, result))
+        write_bytes(out, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
+        click.echo(f"{table}, seed {seed}: {detector} {result.auroc:.1f}, {result.cpu_seconds:.1f} CPU s", err=True)
+    click.echo(document.markdown(rows, published(data_dir)))
+    if into_document:
+        document.write(rows, published(data_dir), ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images")
+
+
+if __name__ == "__main__":
+    main()

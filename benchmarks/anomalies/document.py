@@ -1,0 +1,156 @@
+"""Write the AUROCs of the detectors to docs/benchmarks.md, as tables and a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias, final
+
+import numpy as np
+
+from benchmarks.anomalies.detectors import DETECTORS, OURS, Result
+from benchmarks.anomalies.tables import TABLES
+from benchmarks.document import markdown_table
+from benchmarks.imputation.document import Estimate
+
+__all__ = ["BEGIN", "END", "PICTURE", "Row", "draw", "markdown", "write"]
+
+BEGIN, END = "<!-- anomalies -->\n", "<!-- end of anomalies -->\n"
+
+PICTURE = "anomalies.png"
+
+REFERENCES = {"VAE": "VAE*", "KNN": "kNN*", "DTE-NP": "DTE-NP*", "best_of_26": "best of 26*"}
+"""The published detectors that the table shows, and their headings."""
+
+Published: TypeAlias = Mapping[str, Mapping[str, float]]
+
+
+@final
+class Row(NamedTuple):
+    """The result of a detector for one division of a table."""
+
+    table: str
+    detector: str
+    seed: int
+    result: Result
+
+
+Found: TypeAlias = "dict[str, dict[int, Result]]"
+
+
+def by_detector(rows: Sequence[Row], table: str) -> Found:
+    """Return the results for a table by detector and seed, in the order of the detectors."""
+    found: Found = {
+        name: {row.seed: row.result for row in rows if (row.table, row.detector) == (table, name)} for name in DETECTORS
+    }
+    return {name: results for name, results in found.items() if results}
+
+
+def aurocs(rows: Sequence[Row], table: str) -> dict[str, Estimate]:
+    """Return the mean AUROC of each detector over the seeds of a table, with its standard error."""
+    return {
+        name: Estimate.of([result.auroc for result in results.values()])
+        for name, results in by_detector(rows, table).items()
+    }
+
+
+def complete(rows: Sequence[Row]) -> list[str]:
+    """Return the tables that every detector with results has scored."""
+    names = {row.detector for row in rows}
+    return [table for table in TABLES if names and set(by_detector(rows, table)) == names]
+
+
+def average(rows: Sequence[Row], detector: str, tables: Sequence[str]) -> Estimate:
+    """Return the mean AUROC of a detector over tables. Its error comes from the divisions only."""
+    found = [aurocs(rows, table)[detector] for table in tables]
+    error = math.sqrt(sum(each.error**2 for each in found)) / len(found) if found else math.nan
+    return Estimate(float(np.mean([each.mean for each in found])) if found else math.nan, error)
+
+
+def auroc_table(rows: Sequence[Row], published: Published) -> str:
+    """Return the AUROCs of all detectors and the published ones. The greatest of our own measurements is bold."""
+    names, tables = [name for name in DETECTORS if any(row.detector == name for row in rows)], complete(rows)
+    lines = []
+    for table in tables:
+        found = aurocs(rows, table)
+        best = max(each.mean for each in found.values())
+        cells = [f"**{found[n].text(1)}**" if found[n].mean == best else found[n].text(1) for n in names]
+        lines.append([table, *cells, *(f"{published[table][key]:.1f}" if published else "" for key in REFERENCES)])
+    if tables:
+        means = [f"**{average(rows, name, tables).text(2)}**" for name in names]
+        references = [np.mean([published[table][key] for table in tables]) if published else None for key in REFERENCES]
+        lines.append(["**mean**", *means, *("" if each is None else f"{each:.1f}" for each in references)])
+        seconds = {name: [row.result.cpu_seconds for row in rows if row.detector == name] for name in names}
+        lines.append(["CPU seconds", *(f"{np.mean(seconds[name]):.2g}" for name in names), *[""] * len(REFERENCES)])
+    return markdown_table(["table", *names, *REFERENCES.values()], lines)
+
+
+def losses_table(rows: Sequence[Row]) -> str:
+    """Return the tables where another detector is better, with the paired difference over the divisions."""
+    lines = []
+    for table in complete(rows):
+        found, means = by_detector(rows, table), aurocs(rows, table)
+        best = max(means, key=lambda name: means[name].mean)
+        if OURS in means and best != OURS:
+            shared = found[OURS].keys() & found[best].keys()
+            behind = Estimate.of([found[best][seed].auroc - found[OURS][seed].auroc for seed in shared])
+            lines.append([table, best, behind.text(1)])
+    return markdown_table(["table", "best detector", "ahead of tfp_vae"], lines)
+
+
+def alarms_table(rows: Sequence[Row]) -> str:
+    """Return the share of normal rows of the test that we call anomalies, one row for each table."""
+    lines = []
+    for table in TABLES:
+        results = by_detector(rows, table).get(OURS, {}).values()
+        alarms = Estimate.of([100 * each.false_alarms for each in results if each.false_alarms is not None])
+        if not math.isnan(alarms.mean):
+            lines.append([table, alarms.text(1)])
+    return markdown_table(["table", "false alarms, %"], lines)
+
+
+def markdown(rows: Sequence[Row], published: Published) -> str:
+    """Return all tables, each after a line that names it."""
+    parts = [
+        "**AUROC, %**",
+        auroc_table(rows, published),
+        "*: as published by Livernoche et al. (2024).",
+        "**Tables where another detector is better**",
+        losses_table(rows),
+        "**False alarms on the normal rows of the test**",
+        alarms_table(rows),
+    ]
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Plot the AUROC of each detector, one row per table, ours in colour."""
+    from matplotlib.figure import Figure
+
+    tables = complete(rows)
+    figure = Figure(figsize=(8, 0.3 * len(tables) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(tables))
+    others = [name for name in DETECTORS if name != OURS and any(row.detector == name for row in rows)]
+    for name, marker in zip(others, "osD^vP*X", strict=False):
+        means = [aurocs(rows, table)[name].mean for table in tables]
+        axes.plot(means, places, marker, ms=5, alpha=0.45, color="0.35", label=name)
+    if any(row.detector == OURS for row in rows):
+        ours = [aurocs(rows, table)[OURS] for table in tables]
+        errors = [0.0 if math.isnan(each.error) else each.error for each in ours]
+        means = [each.mean for each in ours]
+        axes.errorbar(means, places, xerr=errors, fmt="|", ms=14, mew=3, capsize=2, color="#0072b2", label=OURS)
+    axes.set(xlabel="AUROC, % (bars: standard errors over divisions)")
+    axes.set_yticks(places, tables)
+    axes.invert_yaxis()
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.savefig(path, dpi=100)
+
+
+def write(rows: Sequence[Row], published: Published, page: Path, pictures: Path) -> None:
+    """Replace the text between the marks of a Markdown page, and draw its picture."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    page.write_text(before + BEGIN + markdown(rows, published) + END + rest.split(END)[1], encoding="utf-8")
+    draw(rows, pictures / PICTURE)
