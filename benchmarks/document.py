@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.problem import from_dict
+from tfp_vae.core.files import write_bytes
 
 OURS = "ours"
 BEGIN, END = "<!-- measurements -->\n", "<!-- end of measurements -->\n"
@@ -18,11 +19,27 @@ COLOUR = "#0072b2"
 
 def write(results: Mapping[str, Any], page: Path, pictures: Path) -> None:
     """Replace the text between the marks of a Markdown page, and draw its pictures."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    page.write_text(before + BEGIN + markdown(results) + END + rest.split(END)[1], encoding="utf-8")
+    write_between(page, BEGIN, END, markdown(results))
     draw(results["found"], pictures / "performance.png")
     draw_growth(results["growth"], pictures / "growth.png")
+
+
+def write_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Replace the text between two marks of a Markdown page.
+
+    Args:
+      page: the page.
+      begin, end: the marks, which stay. Each occurs once, the first before the second.
+      text: the new text.
+
+    Raises:
+      ValueError: the page lacks a mark, or has it more than once.
+    """
+    old = page.read_text(encoding="utf-8")
+    if old.count(begin) != 1 or old.partition(begin)[2].count(end) != 1:
+        raise ValueError(f"{page}: expected the marks {begin.strip()!r} and {end.strip()!r} once, in this order.")
+    before, rest = old.split(begin)
+    write_bytes(page, (before + begin + text + end + rest.split(end)[1]).encode())
 
 
 def markdown(results: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from benchmarks.document import markdown_table
+from benchmarks.document import markdown_table, write_between
 from benchmarks.imputation.cases import MECHANISMS, PROTOCOL, PUBLISHED, TABLES, Key
 from benchmarks.imputation.methods import METHODS, OURS, Result
 
@@ -155,6 +155,4 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def write(rows: Sequence[Row], page: Path) -> None:
     """Replace the text between the marks of a Markdown page."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    page.write_text(before + BEGIN + markdown(rows) + END + rest.split(END)[1], encoding="utf-8")
+    write_between(page, BEGIN, END, markdown(rows))

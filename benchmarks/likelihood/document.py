@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.document import markdown_table
+from benchmarks.document import markdown_table, write_between
 from benchmarks.likelihood.calibration import REFERENCE, Calibration
 from benchmarks.likelihood.cases import CASES
 from benchmarks.likelihood.comparison import Comparison, Example, effort_row
@@ -172,6 +172,4 @@ def markdown(results: Results) -> str:
 
 def write(results: Results, page: Path) -> None:
     """Replace the text between the marks of a Markdown page."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    page.write_text(before + BEGIN + markdown(results) + END + rest.split(END)[1], encoding="utf-8")
+    write_between(page, BEGIN, END, markdown(results))

@@ -18,6 +18,7 @@ from benchmarks.harness import ROOT
 from benchmarks.mixed import document, imputers, ours
 from benchmarks.mixed.errors import column_errors
 from benchmarks.mixed.tables import MASKS, TABLES, Hidden, hide
+from tfp_vae.core.files import write_bytes
 
 METHODS: dict[str, Callable[[Hidden], np.ndarray]] = {**imputers.METHODS, "tfp_vae": ours.impute}
 """The methods by name. Each returns values for all cells, [N, C]."""
@@ -63,7 +64,7 @@ def main(
             for method in methods or METHODS:
                 if method not in found:
                     found[method] = measure(case, method)
-                    out.write_text(json.dumps(results, indent=1))
+                    write_bytes(out, json.dumps(results, indent=1).encode())
                     click.echo(f"{table}, {mask}: finished {method}", err=True)
     click.echo(document.markdown(results))
     if into_document:

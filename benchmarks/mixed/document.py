@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias, TypedDict, final
 
-from benchmarks.document import markdown_table
+from benchmarks.document import markdown_table, write_between
 from benchmarks.mixed.errors import Errors, average, by_type
 
 __all__ = ["BEGIN", "END", "Measured", "Results", "errors_table", "markdown", "write"]
@@ -72,5 +72,4 @@ def markdown(results: Results) -> str:
 
 def write(results: Results, page: Path) -> None:
     """Replace the text between the marks of a Markdown page."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    page.write_text(before + BEGIN + markdown(results) + END + rest.split(END)[1], encoding="utf-8")
+    write_between(page, BEGIN, END, markdown(results))

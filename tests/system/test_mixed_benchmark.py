@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.document import write_between
 from benchmarks.mixed import __main__, document, ours
 from benchmarks.mixed.errors import average, by_type, column_errors
 from benchmarks.mixed.imputers import METHODS, Codes, constants
@@ -105,3 +106,12 @@ def test_least_error_of_each_type_is_bold(tmp_path: Path) -> None:
     assert "|  | b |  | 0.2000 |  | **0.2000** | **0.1000** | **0.1667** | 2 |" in lines
     assert (lines[0], lines[-1]) == ("before", "after")
     assert "old" not in lines
+
+
+@pytest.mark.parametrize("text", ["", "begin\n", "end\nbegin\n", "begin\nbegin\nend\n", "begin\nend\nend\n"])
+def test_pages_without_one_pair_of_marks_stay_as_they_are(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises(ValueError, match="expected the marks 'begin' and 'end' once"):
+        write_between(page, "begin\n", "end\n", "new\n")
+    assert page.read_text() == text
