@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 import numpy as np
 
+from tfp_vae.core.errors import DataError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
+from tfp_vae.runs.examples import split_to_show
+from tfp_vae.runs.recipe import reload
 
 from .. import console, options, output, signals
 from ..examples import Examples, example_options, select_examples
@@ -23,17 +26,13 @@ if TYPE_CHECKING:
     from tfp_vae.runs.tables.unusual import UnusualCells
 
 BINARIZED_AT_RANDOM = (
-    "warning: Scores may differ between copies of an example, because grey values are binarized at random, differently "
-    "at each index. To score grey levels themselves, train with --likelihood discretized-logistic, categorical or "
-    "continuous-bernoulli."
+    "warning: Scores depend on chance by some nats, because grey values are binarized at random, each example once. To "
+    "score grey levels themselves, train with --likelihood discretized-logistic, categorical or continuous-bernoulli."
 )
 
 UNKNOWN_ERROR = f"the effective sample size is below {FEWEST_EFFECTIVE}"
 
-NOISY = (
-    "warning: Scores differ a little between copies of an example, because levels get random noise, differently at "
-    "each index."
-)
+NOISY = "warning: Scores depend a little on chance, because the levels of each example get random noise once."
 
 
 class Settings(TypedDict):
@@ -42,7 +41,6 @@ class Settings(TypedDict):
     iw_samples: int
     refine: str
     seed: int
-    places: np.ndarray
     execution: str
 
 
@@ -78,8 +76,8 @@ def score_examples(
     from tfp_vae.evaluation.effort.blocks import NO_BLOCKS
     from tfp_vae.runs.results import number_of_samples, score, unfinished_scores
 
-    x, places = examples.split.x, examples.places
-    settings = Settings(iw_samples=iw_samples, refine=refine, seed=seed, places=places, execution=execution)
+    x = examples.split.x
+    settings = Settings(iw_samples=iw_samples, refine=refine, seed=seed, execution=execution)
     kept = unfinished_scores(restored, x, **settings) if keep else None
     line = options.command_line(click.get_current_context(), run=[str(restored.run.folder)])
     text = "." if kept is None else f". Finished examples are kept. Continue with: {line}"
@@ -91,10 +89,34 @@ def score_examples(
     return metrics, estimates, kept
 
 
+def rows_with_usual_holes(found: Run, data_dir: str | None) -> np.ndarray:
+    """Return rows of the run's own data, whose holes are usual, or a row without holes if the data cannot be read."""
+    config = found.config()
+    try:
+        dataset = reload(config, data_dir, console.DownloadProgress())
+    except DataError:
+        return np.zeros((1, *config.data.event_shape))
+    return dataset.splits[split_to_show(dataset)].x
+
+
 def score_cells(
-    restored: LoadedRun, examples: Examples, *, iw_samples: int, refine: str, seed: int, execution: str
+    restored: LoadedRun,
+    examples: Examples,
+    like: np.ndarray,
+    *,
+    iw_samples: int,
+    refine: str,
+    seed: int,
+    execution: str,
 ) -> UnusualCells:
-    """Return the score of each cell of a table, and how surprising it is."""
+    """Return the score of each cell of a table, and how surprising it is.
+
+    Args:
+      restored: the run.
+      examples: the rows.
+      like: rows with the holes that rows usually have.
+      iw_samples, refine, seed, execution: see `runs.score`.
+    """
     from tfp_vae.runs.tables.unusual import find_unusual_cells
 
     x = examples.split.x
@@ -103,10 +125,10 @@ def score_cells(
             restored.vae,
             x,
             restored.config.data.features or (),
+            like=like,
             iw_samples=iw_samples,
             refine=refine,
             seed=seed,
-            places=examples.places,
             execution="graph" if execution == AUTO else execution,  # because XLA compiles longer than most tables take
             progress=progress,
         )
@@ -224,7 +246,10 @@ def command(
     )
     cells = None
     if per_column:
-        cells = score_cells(restored, examples, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution)
+        like = rows_with_usual_holes(found, data_dir)
+        cells = score_cells(
+            restored, examples, like, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution
+        )
     path = output.write(found, out_path, f"scores-{name}.csv", FORMS, examples, estimates, restored.measure, cells)
     least = most_anomalous(estimates.log_likelihood, show)
     shown = {"log_likelihood": estimates.log_likelihood, "error": estimates.error}

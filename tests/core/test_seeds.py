@@ -9,7 +9,16 @@ import pytest
 import tensorflow as tf
 
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.seeds import Purpose, fold, fold_each, generator, integer, seed_for, seed_for_evaluation
+from tfp_vae.core.seeds import (
+    Purpose,
+    fold,
+    fold_each,
+    generator,
+    integer,
+    places_of,
+    seed_for,
+    seed_for_evaluation,
+)
 
 PURPOSES = {
     "INITIALIZATION": 1,
@@ -111,3 +120,15 @@ def test_each_place_has_the_seed_that_is_folded_from_it() -> None:
     found = fold_each((3, 4), tf.constant([5, 0, 5]), 2)
     expected = [as_pair(fold((3, 4), place, 2)) for place in (5, 0, 5)]
     assert list(map(as_pair, found)) == expected
+
+
+def test_place_of_a_row_depends_on_its_values_only(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(50, 3)).astype(np.float32)
+    x[0] = [0.0, np.nan, 1.0]
+    places, order = places_of(x), rng.permutation(50)
+    assert places.dtype == np.int32
+    assert places.min() >= 0
+    assert len(set(places.tolist())) == 50
+    np.testing.assert_array_equal(places_of(x[order]), places[order])
+    same = np.array([[-0.0, -np.nan, 1.0]], np.float32)  # of the same values in other bits
+    assert places_of(same)[0] == places[0]

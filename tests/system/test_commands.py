@@ -209,10 +209,11 @@ def test_dequantized_run_through_every_command(here: Path, rng: np.random.Genera
     assert evaluated["bits_per_dim"] == pytest.approx(-evaluated["log_likelihood"] / (16 * np.log(2)))
     assert evaluated["log_scale"] == pytest.approx(16 * np.log(256))
     scored = answer("score", "--run", "r", "--iw-samples", 5, "--no-plots", *GRAPH)
-    assert scored["log_likelihood"] == pytest.approx(evaluated["log_likelihood"], rel=1e-5)
+    noise = np.hypot(scored["log_likelihood_mc_error"], evaluated["log_likelihood_mc_error"])
+    assert abs(scored["log_likelihood"] - evaluated["log_likelihood"]) < 5 * noise
     assert {row["dequantization"] for row in read_rows(scored["out"])} == {"uniform"}
     new = call("score", "--run", "r", "--data", "pixels.npy", "--iw-samples", 2, "--no-plots", *GRAPH)
-    assert "Scores differ a little between copies of an example" in new.stderr
+    assert "Scores depend a little on chance" in new.stderr
     call("sample", "--run", "r", "--n", 5, "--out", "s.csv")
     draws = np.array([list(map(float, row.values())) for row in read_rows("s.csv")])
     np.testing.assert_array_equal(draws, np.rint(draws))

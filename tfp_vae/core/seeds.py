@@ -8,6 +8,7 @@ seed are the same noise, so fold an index into each.
 from __future__ import annotations
 
 import enum
+import zlib
 
 import numpy as np
 
@@ -23,6 +24,7 @@ __all__ = [
     "fold_each",
     "generator",
     "integer",
+    "places_of",
     "seed_for",
     "seed_for_evaluation",
 ]
@@ -114,3 +116,13 @@ def generator(run_seed: int, purpose: Purpose, *indices: int) -> np.random.Gener
 def integer(run_seed: int, purpose: Purpose, *indices: int) -> int:
     """Return an integer from 0 to 2^31 - 1, for libraries that take an integer seed."""
     return int(generator(run_seed, purpose, *indices).integers(2**31))
+
+
+def places_of(x: np.ndarray) -> np.ndarray:
+    """Return a number for each example of x [N, ...] that depends on its values only, int32 [N].
+
+    It selects the noise of the example, so equal examples have equal results, wherever they are.
+    """
+    canonical = np.where(np.isnan(x), np.float32(np.nan), x) + np.float32(0)  # one NaN, and no negative zero
+    rows = np.ascontiguousarray(canonical, np.float32)
+    return np.array([zlib.crc32(row) & 0x7FFFFFFF for row in rows], np.int32)

@@ -233,6 +233,7 @@ def estimate(
     batch_size: int = 32,
     chunk_size: int | None = None,
     execution: str = AUTO,
+    pad: bool = False,
     progress: Progress = lambda samples: None,
     blocks: Blocks = NO_BLOCKS,
 ) -> Estimates:
@@ -259,6 +260,7 @@ def estimate(
       chunk_size: samples per example decoded at once, at most 100. By default the decoded values of a
         batch stay under 16.8 million and within half of the free memory.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
+      pad: whether fewer examples than `batch_size` fill a batch too, so that their number does not change the rounding.
       progress: called with the number of importance samples just taken.
       blocks: keeps finished batches, so that the same call continues after an interrupt.
 
@@ -273,11 +275,11 @@ def estimate(
         iw_samples=iw_samples,
         refine=refine,
         sweep=sweep,
-        batch_size=min(batch_size, max(1, count)),
+        batch_size=batch_size if pad else min(batch_size, max(1, count)),
         chunk_size=chunk_size,
         execution=execution,
     )
-    return estimator(x, seed=seed, places=places, progress=progress, blocks=blocks)
+    return estimator(x, seed=seed, places=places, pad=pad, progress=progress, blocks=blocks)
 
 
 @final
@@ -342,6 +344,7 @@ class Estimator:
         seed: Seed,
         rows: np.ndarray | None = None,
         places: np.ndarray | None = None,
+        pad: bool = False,
         progress: Progress = lambda samples: None,
         blocks: Blocks = NO_BLOCKS,
     ) -> Estimates:
@@ -353,6 +356,7 @@ class Estimator:
           rows: the indices of the examples to estimate, [M], by default all. A batch is as large as for all of them,
             so that nothing is compiled again.
           places: non-negative integers [N] that select each example's draws, by default its index in x.
+          pad: whether fewer examples than a batch holds fill one.
           progress: called with the number of importance samples just taken.
           blocks: keeps finished batches, so that the same call continues after an interrupt.
 
@@ -364,7 +368,7 @@ class Estimator:
         x = np.asarray(self._vae.examples(x, "Importance sampling"))
         rows = np.arange(len(x)) if rows is None else rows
         places = np.arange(len(x)) if places is None else places
-        size = min(self._batch_size, len(x))
+        size = self._batch_size if pad else min(self._batch_size, len(x))
 
         def run(sampler: _Sampler, stage: str, rows: np.ndarray, seed: Seed) -> Estimates:
             def compute(part: slice) -> list[np.ndarray]:

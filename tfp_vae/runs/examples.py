@@ -15,12 +15,12 @@ from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import BINARY, NEAR_UNIT, REAL, first_violation, multiples
-from tfp_vae.data.dataset import Dataset, Split, check_split
+from tfp_vae.data.dataset import SPLITS, Dataset, Split, check_split
 from tfp_vae.data.profile import profile_arrays
 from tfp_vae.data.readers import sources
 from tfp_vae.data.readers.images import RESIZE
 from tfp_vae.data.splits import as_split
-from tfp_vae.data.transforms.binarization import BINARIZATIONS, choose_transform, transform_held_out
+from tfp_vae.data.transforms.binarization import BINARIZATIONS, choose_transform, transform_each, transform_held_out
 from tfp_vae.data.transforms.dequantization import NO_LEVELS
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, scaling_doubt
 from tfp_vae.runs.config import RunConfig
@@ -87,7 +87,7 @@ class View(NamedTuple):
     """A split as evaluation sees it.
 
     split: the examples.
-    random: whether values were drawn at random, so that equal examples may differ.
+    random: whether values were drawn at random.
     """
 
     split: Split
@@ -95,9 +95,10 @@ class View(NamedTuple):
 
 
 def view(config: RunConfig, split: Split) -> View:
-    """Return examples binarized or with noise, as evaluation sees them, from one fixed seed for every split and file.
+    """Return examples binarized or with noise, as evaluation sees them, from fixed seeds.
 
-    Validation and test data were seen so since they were loaded, and stay as they are.
+    Validation and test data were seen so since they were loaded, and stay as they are. Equal new examples stay equal,
+    because the values of each decide its noise.
 
     Args:
       config: the run's.
@@ -106,7 +107,8 @@ def view(config: RunConfig, split: Split) -> View:
     noise = config.data.noise
     transform = choose_transform(noise, BINARIZATIONS.build(config.data.binarization))
     draws = noise is not None or first_violation(split.x, BINARY) is not None
-    return View(transform_held_out(split, transform), transform.draws and draws)
+    apply = transform_held_out if split.part in SPLITS else transform_each
+    return View(apply(split, transform), transform.draws and draws)
 
 
 @check_keywords

@@ -30,7 +30,7 @@ from tfp_vae.core.display import plural, table, text_of
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, seed_for
+from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, places_of, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
@@ -713,10 +713,11 @@ def score(
 ) -> tuple[dict[str, Any], Estimates]:
     """Return a summary of the log p(x) of examples x [N, *event_shape], and the estimates of each, in nats.
 
-    Densities are in the units of the run's data. An evaluation with the same seed gives the same estimates of the same
-    examples, if `places` are their indices in the split. With K samples the estimate is biased low, and more so for
-    examples that the encoder does not know well. So the gap between the two kinds looks wider than it is. The cost is
-    one pass of the encoder and K of the decoder for each example.
+    Densities are in the units of the run's data. The estimate of an example depends on its values alone, not on its
+    index, the other examples or their number. An evaluation with the same seed gives the same estimates if `places` are
+    the indices in the split. With K samples the estimate is biased low, and more so for examples that the encoder does
+    not know well. So the gap between the two kinds looks wider than it is. The cost is one pass of the encoder and K of
+    the decoder for each example.
 
     ```python
     restored = tv.runs.LoadedRun(tv.runs.find(None, "runs"))
@@ -732,7 +733,7 @@ def score(
       iw_samples: K, the importance samples for each example.
       refine: how the proposal is fitted to each example: a name from `REFINEMENTS` with settings.
       seed: the evaluation seed.
-      places: the index of each example in its split or file, [N], which selects its draws. By default its index in x.
+      places: numbers [N] that select the draws of each example, by default from its values.
       execution: `auto` for that of the training, or `xla`, `graph` or `eager`.
       progress: called with the number of importance samples just taken.
       blocks: keeps finished batches, so that the same call continues after an interrupt, see `unfinished_scores`.
@@ -751,8 +752,9 @@ def score(
         iw_samples=iw_samples,
         refine=refine,
         seed=seed_for(seed, Purpose.EVALUATION),
-        places=places,
+        places=places_of(x) if places is None else places,
         execution=execution,
+        pad=True,
         progress=progress,
         blocks=blocks,
     ).rescale(restored.measure.log_scale)
@@ -785,8 +787,8 @@ def unfinished_scores(
     iw_samples: int,
     refine: Member | str,
     seed: int,
-    places: np.ndarray,
     execution: str,
+    places: np.ndarray | None = None,
 ) -> Unfinished:
     """Return the finished examples that `score` left in the run when it was interrupted, or a new place for them.
 
@@ -794,6 +796,7 @@ def unfinished_scores(
     """
     settings = {"command": "score", "iw_samples": iw_samples, "refine": full_name(refine), "seed": seed}
     settings["execution"] = restored.choose_execution(execution)
+    places = places_of(x) if places is None else places
     return restored.run.unfinished({**_estimates_identity(restored, x, places), **settings})
 
 

@@ -10,11 +10,11 @@ import pytest
 
 import tfp_vae as tv
 from tfp_vae.core.errors import UsageError
-from tfp_vae.core.seeds import seed_for_evaluation
+from tfp_vae.core.seeds import places_of, seed_for_evaluation
 from tfp_vae.data.dataset import Split
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.interop.sklearn.fitted import BATCH, Fitted, fit_rows, hold_out, pad
-from tfp_vae.interop.sklearn.rows import TableRows, places_of
+from tfp_vae.interop.sklearn.rows import TableRows
 
 SETTINGS = {"epochs": 2, "hidden": (4,), "latent_dim": 2, "execution": "graph", "early_stopping": 1}
 

@@ -11,7 +11,7 @@ from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.scaling import scale
 from tfp_vae.interop.sklearn.fitted import describe_rows
-from tfp_vae.interop.sklearn.rows import fill_rows, learn_rows, places_of, read_rows, rows_like, typed, value_errors
+from tfp_vae.interop.sklearn.rows import fill_rows, learn_rows, read_rows, rows_like, typed, value_errors
 from tfp_vae.runs.config import DataConfig
 
 
@@ -144,15 +144,3 @@ def test_filled_array_keeps_its_type(rng: np.random.Generator) -> None:
 def test_texts_take_the_type_of_a_column(texts: list[str], kind: object, expected: list[object]) -> None:
     found = typed(np.array(texts), kind)
     pd.testing.assert_series_equal(found, pd.Series(expected, dtype=kind), check_names=False)
-
-
-def test_place_of_a_row_depends_on_its_values_only(rng: np.random.Generator) -> None:
-    x = rng.normal(size=(50, 3)).astype(np.float32)
-    x[0] = [0.0, np.nan, 1.0]
-    places, order = places_of(x), rng.permutation(50)
-    assert places.dtype == np.int32
-    assert places.min() >= 0
-    assert len(set(places.tolist())) == 50
-    np.testing.assert_array_equal(places_of(x[order]), places[order])
-    same = np.array([[-0.0, -np.nan, 1.0]], np.float32)  # of the same values in other bits
-    assert places_of(same)[0] == places[0]

@@ -18,7 +18,7 @@ from tfp_vae.core.execution import align
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import uniform
 from tfp_vae.core.registry import Table, record
-from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator
+from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, places_of
 from tfp_vae.core.supports import BINARY, UNIT, Support
 from tfp_vae.core.types import Tensor
 from tfp_vae.data.profile import SPLITS, Profile
@@ -37,6 +37,7 @@ __all__ = [
     "Unchanged",
     "choose_transform",
     "prepare",
+    "transform_each",
     "transform_held_out",
     "usual_binarization",
 ]
@@ -251,3 +252,19 @@ def transform_held_out(split: Split, transform: Transform) -> Split:
     """
     index = SPLITS.index(split.part) if split.part in SPLITS else 0
     return replace(split, x=transform.held_out(split.x, generator(FIXED_SEED, Purpose.HELD_OUT, index)))
+
+
+def transform_each(split: Split, transform: Transform) -> Split:
+    """Return new examples as evaluation sees them: binarized or with noise once, each by a seed from its own values.
+
+    Equal examples stay equal, and the result for an example depends on neither its index nor the others.
+
+    Args:
+      split: scaled, with values that the transform takes.
+      transform: from `choose_transform`.
+    """
+    if not transform.draws:
+        return transform_held_out(split, transform)
+    draws = (generator(FIXED_SEED, Purpose.HELD_OUT, 0, place) for place in places_of(split.x).tolist())
+    parts = [transform.held_out(x[np.newaxis], draw) for x, draw in zip(split.x, draws, strict=True)]
+    return replace(split, x=np.concatenate(parts) if parts else split.x)

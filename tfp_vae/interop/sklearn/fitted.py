@@ -13,7 +13,7 @@ import numpy as np
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.seeds import Purpose, fold, generator, seed_for, seed_for_evaluation
+from tfp_vae.core.seeds import Purpose, fold, generator, places_of, seed_for, seed_for_evaluation
 from tfp_vae.core.types import Tensor
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.scaling import scale
@@ -21,7 +21,7 @@ from tfp_vae.evaluation.importance import Estimates, encode_batch, estimate, sli
 from tfp_vae.evaluation.imputation import Imputed, impute
 from tfp_vae.evaluation.imputation.expectations import blocks, expectations
 from tfp_vae.interop.sklearn.engines import Engine, engine_for
-from tfp_vae.interop.sklearn.rows import TableRows, places_of
+from tfp_vae.interop.sklearn.rows import TableRows
 from tfp_vae.model import vae as models
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.likelihoods import Columns

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
@@ -37,7 +36,6 @@ __all__ = [
     "fill_rows",
     "is_frame",
     "learn_rows",
-    "places_of",
     "read_rows",
     "rows_like",
     "value_errors",
@@ -246,13 +244,3 @@ def typed(texts: np.ndarray, kind: Any) -> Series:
     if code == "M":
         return pd.to_datetime(series).astype(kind) if getattr(kind, "tz", None) is None else pd.to_datetime(series)
     return series.astype(kind) if str(kind) == "category" else series
-
-
-def places_of(x: np.ndarray) -> np.ndarray:
-    """Return a number for each row of x [N, C] that depends on its values only, int32 [N].
-
-    It selects the noise of the row, so equal rows have equal results, wherever they are.
-    """
-    canonical = np.where(np.isnan(x), np.float32(np.nan), x) + np.float32(0)  # one NaN, and no negative zero
-    rows = np.ascontiguousarray(canonical, np.float32)
-    return np.array([zlib.crc32(row) & 0x7FFFFFFF for row in rows], np.int32)

@@ -9,13 +9,16 @@ import numpy as np
 
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
-from tfp_vae.core.seeds import Seed
+from tfp_vae.core.seeds import Seed, places_of
 from tfp_vae.evaluation.importance import Progress
 from tfp_vae.evaluation.imputation import score_columns, typical_scores
 from tfp_vae.evaluation.proposals import Refinement
 from tfp_vae.model.vae import VAE
 
 __all__ = ["UnusualCells", "find_unusual_cells"]
+
+BATCH = 32
+"""Rows are scored this many at a time. Copies fill up fewer, so that their number does not change the rounding."""
 
 
 @check_keywords
@@ -50,18 +53,25 @@ def find_unusual_cells(
     iw_samples: int = 100,
     seed: int | Seed = 0,
     refine: Refinement | Member | str = "none",
-    places: np.ndarray | None = None,
+    like: np.ndarray | None = None,
     execution: str = AUTO,
     progress: Progress = lambda samples: None,
 ) -> UnusualCells:
     """Return the scores of the cells of a table, and how surprising each is.
 
+    The results for a row depend on the row alone, not on its index or the other rows.
+
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
       x: rows on the scale of the model, [N, C], with NaN in missing cells.
       names: the columns.
-      iw_samples, seed, refine, places, execution, progress: see `evaluation.score_columns`.
+      like: rows whose holes the generated rows have that give the typical scores, see `evaluation.typical_scores`. By
+        default they are complete.
+      iw_samples, seed, refine, execution, progress: see `evaluation.score_columns`.
     """
     settings: dict[str, Any] = {"iw_samples": iw_samples, "seed": seed, "refine": refine, "execution": execution}
-    found = score_columns(vae, x, places=places, progress=progress, **settings)
-    return UnusualCells(tuple(names), found.values, found.surprise(typical_scores(vae, x, **settings)))
+    padded = x if len(x) >= BATCH else np.concatenate([x, np.repeat(x[:1], BATCH - len(x), axis=0)])
+    places = places_of(padded)
+    scores = score_columns(vae, padded, places=places, batch_size=BATCH, progress=progress, **settings)
+    typical = typical_scores(vae, np.zeros((1, x.shape[1])) if like is None else like, **settings)
+    return UnusualCells(tuple(names), scores.values[: len(x)], scores.surprise(typical)[: len(x)])
