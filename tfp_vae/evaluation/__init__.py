@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tfp_vae.evaluation import (
         annealing,
+        anomalies,
         diagnostics,
         effort,
         evidence,
@@ -128,6 +129,7 @@ __all__ = [
     "active_units",
     "annealed_log_likelihood",
     "annealing",
+    "anomalies",
     "decode",
     "decomposition",
     "diagnostics",
