@@ -146,6 +146,27 @@ def test_words_and_missing_cells_are_scored_and_sampled() -> None:
 
 
 @pytest.mark.slow
+def test_cells_are_scored_given_the_rest_of_their_row() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 1)) * [1.0, 2.0, -1.0] + 0.1 * rng.normal(size=(300, 3))
+    constant = np.insert(x, 1, 7.0, axis=1)
+    settings = SMALL | {"epochs": 60, "hidden": (16,), "learning_rate": 1e-2, "latent_dim": 1, "early_stopping": None}
+    model = VAE(likelihood="columns", **settings).fit(constant)
+    columns = np.array([0, 2, 3, 0] * 10)
+    wrong = constant.copy()
+    wrong[np.arange(40), columns] += [3.0, -6.0, 3.0, -3.0] * 10
+    wrong[299, 3] = np.nan
+    found = model.score_cells(wrong)
+    missing = np.zeros((300, 4), bool)
+    missing[:, 1] = missing[299, 3] = True
+    np.testing.assert_array_equal(np.isnan(found.values), missing)
+    assert np.mean(np.nanargmax(found.surprise()[:40], axis=1) == columns) > 0.9
+    np.testing.assert_array_equal(model.score_cells(wrong[5:6]).values[0], found.values[5])  # the row alone
+    with pytest.raises(UsageError, match="likelihood='columns'"):
+        VAE(**SMALL).fit(x).score_cells(x)
+
+
+@pytest.mark.slow
 def test_estimator_works_in_pipelines_and_searches(x: np.ndarray) -> None:
     columns = ColumnTransformer([("vae", VAE(**SMALL), [0, 1]), ("rest", "passthrough", [2])])
     assert columns.fit_transform(x).shape == (80, 3)

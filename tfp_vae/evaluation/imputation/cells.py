@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast, final
 
@@ -75,6 +76,16 @@ class ColumnScores:
             these rows.
         """
         return np.asarray((column_medians(self.values) if typical is None else typical) - self.values)
+
+    def among(self, modelled: Sequence[bool]) -> ColumnScores:
+        """Return these scores among columns that have none. Those are NaN.
+
+        Args:
+          modelled: whether each column of the table has scores.
+        """
+        values, ess = np.full((2, len(self), len(modelled)), math.nan)
+        values[:, np.flatnonzero(modelled)], ess[:, np.flatnonzero(modelled)] = self.values, self.ess
+        return ColumnScores(values, ess, self.iw_samples, self.refine)
 
 
 def column_medians(values: np.ndarray) -> np.ndarray:

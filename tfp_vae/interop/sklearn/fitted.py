@@ -18,7 +18,7 @@ from tfp_vae.core.types import Tensor
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.scaling import scale
 from tfp_vae.evaluation.importance import Estimates, encode_batch, estimate, slices
-from tfp_vae.evaluation.imputation import Imputed, impute
+from tfp_vae.evaluation.imputation import ColumnScores, Imputed, impute, score_columns
 from tfp_vae.evaluation.imputation.expectations import blocks, expectations
 from tfp_vae.interop.sklearn.engines import Engine, engine_for
 from tfp_vae.interop.sklearn.rows import TableRows
@@ -139,6 +139,20 @@ class Fitted:
                 batch_size=BATCH,
                 execution=self.execution,
             )
+
+    def score_cells(self, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> ColumnScores:
+        """Return log p(x_j|x_rest) for the cells of scaled rows x [N, C], in nats and in the units of the columns."""
+        with self.engine.hold(self.weights) as vae:
+            found = score_columns(
+                vae,
+                pad(x),
+                iw_samples=iw_samples,
+                refine=refine,
+                places=pad(places_of(x)),
+                batch_size=BATCH,
+                execution=self.execution,
+            )
+        return ColumnScores(found.values[: len(x)], found.ess[: len(x)], found.iw_samples, found.refine)
 
     def build(self) -> models.VAE:
         """Return the model as a `VAE` of its own."""

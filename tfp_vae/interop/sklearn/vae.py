@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from typing_extensions import Self
 
 from tfp_vae.core.errors import DataError, UsageError, check_counts
-from tfp_vae.core.registry import Member, check_keywords
+from tfp_vae.core.registry import Member, check_keywords, parse
 from tfp_vae.data.schema.layout import Schema
 from tfp_vae.interop.sklearn.outliers import Outliers, check_contamination, held_out_threshold, training_threshold
 from tfp_vae.interop.sklearn.rows import learn_rows, read_rows, rows_like, value_errors
@@ -22,6 +22,7 @@ from tfp_vae.runs.tables.holes import warn_about_holes
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
+    from tfp_vae.evaluation.imputation import ColumnScores
     from tfp_vae.interop.sklearn.fitted import Fitted
     from tfp_vae.interop.sklearn.rows import Number, Rows, Switch, Whole
     from tfp_vae.model import vae as models
@@ -193,7 +194,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
           ValueError: a parameter is wrong, or X has fewer than two rows, infinite numbers, or cells that do not fit.
           DivergenceError: training diverged.
         """
-        return self._fit(X, mixed=False)
+        return self._fit(X, mixed=self.likelihood is not None and parse(self.likelihood)[0] == "columns")
 
     def fit_columns(self, X: Rows) -> Self:  # noqa: N803
         """Train the model with a likelihood for each column, although X may have neither words nor missing cells."""
@@ -259,6 +260,30 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
     def score(self, X: Rows, y: object = None) -> float:  # noqa: N803
         """Return the mean of log p(x) over the rows, in nats. `y` is ignored."""
         return float(np.mean(self.score_samples(X)))
+
+    def score_cells(self, X: Rows) -> ColumnScores:  # noqa: N803
+        """Return log p(x_j|x_rest) of each cell, in nats: how well the other cells of its row explain it.
+
+        ```python
+        X = np.random.default_rng(0).normal(size=(60, 1)) * np.ones([1, 3])
+        vae = tv.interop.sklearn.VAE(likelihood="columns", epochs=2, hidden=(8,), execution="eager").fit(X)
+        vae.score_cells(X).surprise().argmax(axis=1)  # [60], the column that is hardest to explain
+        ```
+
+        Returns:
+          The `ColumnScores` of N rows with the columns of X. Missing cells are NaN, and so are columns that the model
+          does not learn, such as ids.
+
+        Raises:
+          UsageError: the columns share one likelihood. Fit with `likelihood="columns"`.
+        """
+        with value_errors():
+            x = self._read(X)
+            schema = self.fitted_.config.data.reading.table
+            if schema is None:
+                raise UsageError("`score_cells` needs a likelihood for each column. Fit with `likelihood='columns'`.")
+            found = self.fitted_.score_cells(x, iw_samples=self.iw_samples, refine=self.refine)
+        return found.among([column.is_modelled for column in schema.columns])
 
     def transform(self, X: Rows) -> np.ndarray:  # noqa: N803
         """Return E_q[z|x] for each row, [N, D]."""
