@@ -1,4 +1,4 @@
-"""The notebook is committed without outputs. It runs, shows pictures and hides TensorFlow's log lines."""
+"""Notebooks are committed without outputs. They run, show pictures and hide TensorFlow's log lines."""
 
 from __future__ import annotations
 
@@ -8,30 +8,52 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbformat import NotebookNode
 
-NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebooks" / "first_steps.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
 
 LOG_LINE = re.compile(r"^(WARNING: All log messages|[IWEF]\d{4} |.*(oneDNN|cuda|TF-TRT|XLA service))", re.MULTILINE)
 """Lines that TensorFlow writes to stderr when it starts."""
 
 
-def test_notebook_is_committed_without_outputs() -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbformat.validate(notebook)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert len(cells) >= 8
+def run(name: str, folder: Path) -> list[NotebookNode]:
+    """Return the outputs of a notebook that runs in a folder."""
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    text = "\n".join(str(output.get("text", "")) for output in outputs)
+    assert not LOG_LINE.search(text), text
+    return outputs
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook_is_committed_without_outputs(notebook: Path) -> None:
+    content = nbformat.read(notebook, as_version=4)
+    nbformat.validate(content)
+    cells = [cell for cell in content.cells if cell.cell_type == "code"]
+    assert len(cells) >= 5
     assert not any(cell.outputs or cell.execution_count for cell in cells)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # those of the Jupyter packages
-def test_notebook_runs_and_shows_pictures(tmp_path: Path) -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": tmp_path}}).execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    text = "\n".join(str(output.get("text", "")) for output in outputs)
-    assert not LOG_LINE.search(text), text
+def test_first_steps_show_pictures_and_save_a_run(tmp_path: Path) -> None:
+    outputs = run("first_steps", tmp_path)
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
     assert any("History of 10 epochs" in output.get("data", {}).get("text/html", "") for output in outputs)
     assert outputs[-1]["data"]["text/plain"] == "True"
     assert (tmp_path / "runs" / "first-steps" / "config.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of the Jupyter packages
+def test_estimator_classifies_searches_and_finds_spoiled_cells(tmp_path: Path) -> None:
+    outputs = run("scikit_learn", tmp_path)
+    text = "\n".join(str(output.get("text", "")) for output in outputs)
+    assert float(re.search(r"accuracy on 45 test wines: ([\d.]+)", text)[1]) > 0.85
+    best = re.search(r"test wines: (-[\d.]+) nats with latent_dim=[1248]", text)
+    assert float(best[1]) > -25
+    assert text.count("is tripled") >= 3
+    ours, means = map(float, re.search(r"VAE ([\d.]+), column means ([\d.]+)", text).groups())
+    assert ours < 0.95 * means
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
