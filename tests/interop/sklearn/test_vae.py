@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import joblib
@@ -19,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 import tfp_vae as tv
 from tfp_vae.core.errors import UsageError
 from tfp_vae.interop.sklearn import VAE
+from tfp_vae.interop.sklearn.rows import BLOCK
 
 SMALL = {"epochs": 2, "hidden": (4,), "latent_dim": 2, "iw_samples": 5, "execution": "graph", "random_state": 0}
 
@@ -60,6 +62,22 @@ def test_result_of_a_row_depends_on_the_row_alone(method: str, model: VAE, x: np
     np.testing.assert_array_equal(compute(x[order]), every[order])  # place
     np.testing.assert_array_equal(compute(x[5:6]), every[5:6])  # neighbours
     np.testing.assert_array_equal(compute(np.concatenate([x, x]))[70:], np.concatenate([every, every])[70:])  # batch
+
+
+@pytest.mark.slow
+def test_memory_of_scores_is_less_than_that_of_the_rows() -> None:
+    x = np.random.default_rng(0).normal(size=(6 * BLOCK + 1_000, 40))
+    model = VAE(**(SMALL | {"epochs": 1, "iw_samples": 1})).fit(x[:500])
+    few = model.score_samples(x[:100])
+    tracemalloc.start()
+    try:
+        scores = model.score_samples(x)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < x.nbytes
+    np.testing.assert_array_equal(scores[:100], few)
+    np.testing.assert_array_equal(scores[-7:], model.score_samples(x[-7:]))  # the last block
 
 
 @pytest.mark.slow

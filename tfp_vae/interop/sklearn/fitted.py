@@ -21,7 +21,7 @@ from tfp_vae.evaluation.importance import Estimates, encode_batch, estimate, sli
 from tfp_vae.evaluation.imputation import ColumnScores, Imputed, impute, score_columns
 from tfp_vae.evaluation.imputation.expectations import blocks, expectations
 from tfp_vae.interop.sklearn.engines import Engine, engine_for
-from tfp_vae.interop.sklearn.rows import TableRows
+from tfp_vae.interop.sklearn.rows import BLOCK, TableRows
 from tfp_vae.model import vae as models
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.likelihoods import Columns
@@ -94,6 +94,11 @@ class Fitted:
                 execution=self.execution,
             ).rescale(measure(self.config, vae).log_scale)
         return Estimates(*(column[: len(x)] for column in found))
+
+    def log_likelihood(self, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> np.ndarray:
+        """Return the estimates of log p(x) alone, [N]. Beyond x and them, memory does not grow with N."""
+        parts = (self.estimate(x[part], iw_samples=iw_samples, refine=refine) for part in slices(len(x), BLOCK))
+        return np.concatenate([found.log_likelihood for found in parts])
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return E_q[z|x] for scaled rows x [N, C], [N, D]."""

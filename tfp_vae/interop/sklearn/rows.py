@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Rows: TypeAlias = "Array | DataFrame"
 
 __all__ = [
+    "BLOCK",
     "FLOATS",
     "Number",
     "Switch",
@@ -40,6 +41,9 @@ __all__ = [
     "rows_like",
     "value_errors",
 ]
+
+BLOCK = 4_096
+"""Many rows are computed this many at a time, so that memory beyond X and the results stays bounded."""
 
 FLOATS = (np.float64, np.float32)
 """Types of arrays that are used as they are. Other numbers become the first."""
@@ -174,7 +178,10 @@ def read_rows(estimator: BaseEstimator, x: Rows, data: DataConfig) -> np.ndarray
         values = validate_data(estimator, x, dtype=FLOATS, ensure_all_finite=finite, reset=False)
         if table is not None:
             values = from_array(values, names_of(estimator), data.reading, again=True).parts[WHOLE].x
-    return np.asarray(SCALINGS.build(data.scaling)(values), np.float32)
+    scaling, scaled = SCALINGS.build(data.scaling), np.empty(values.shape, np.float32)
+    for start in range(0, len(values), BLOCK):  # so that no other copy of all rows is needed
+        scaled[start : start + BLOCK] = scaling(values[start : start + BLOCK])
+    return scaled
 
 
 def rows_like(x: np.ndarray, data: DataConfig, types: Mapping[str, object] | None) -> Rows:

@@ -246,7 +246,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         return x
 
     def _log_likelihood(self, x: np.ndarray) -> np.ndarray:
-        return self.fitted_.estimate(x, iw_samples=self.iw_samples, refine=self.refine).log_likelihood
+        return self.fitted_.log_likelihood(x, iw_samples=self.iw_samples, refine=self.refine)
 
     def score_samples(self, X: Rows) -> np.ndarray:  # noqa: N803
         """Return the importance-weighted estimate of log p(x) for each row, [N], in nats.
