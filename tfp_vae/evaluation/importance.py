@@ -683,7 +683,7 @@ def weigh_tiles(
     joint = Joint(vae, x, chunk, rows)
 
     def tile(t: Tensor, *arrays: Tensor) -> tuple[Tensor, ...]:
-        z, log_q = refinement.draw_each(vae, proposal, TILE, fold_each(seed, places, t))
+        z, log_q = refinement.draw_each(joint, proposal, TILE, fold_each(seed, places, t))
         log_px, log_pz = joint.terms(z[:live])
         values = log_px, log_pz - log_q[:live]
         return t + 1, *(array.write(t - first, value) for array, value in zip(arrays, values, strict=True))

@@ -148,6 +148,11 @@ def test_searches_reach_the_top_of_a_curved_valley() -> None:
     np.testing.assert_allclose(value, joint.log_prob(z), rtol=1e-12)
 
 
+def one_example(latent_dim: int) -> Joint:
+    model = CurvedBernoulli(latent_dim)
+    return Joint(model.vae(), model.data(1), 100)
+
+
 def one_mode(degrees: int) -> tuple[Laplace, Proposal]:
     """Return a proposal with one mode in two dimensions, and its refinement."""
     lower = tf.constant([[[[2.0, 0.0], [1.0, 0.5]]]], tf.float64)
@@ -171,7 +176,7 @@ def test_density_is_that_of_a_student_t(degrees: int) -> None:
 
 def test_samples_have_the_moments_of_a_student_t() -> None:
     laplace, proposal = one_mode(10)
-    z, log_q = laplace.draw_each(CurvedBernoulli(2).vae(), proposal, 20_000, tf.constant([[3, 4]]))
+    z, log_q = laplace.draw_each(one_example(2), proposal, 20_000, tf.constant([[3, 4]]))
     lower = proposal[1].numpy()[0, 0]
     covariance = np.linalg.inv(lower @ lower.T) * 10 / 8
     error = np.sqrt(np.diag(covariance) / 20_000)
@@ -189,7 +194,7 @@ def test_density_of_several_modes_integrates_to_one() -> None:
         tf.ones([1, 2, 1, 1], tf.float64),
         tf.math.log(tf.constant([[0.2, 0.8]], tf.float64)),
     )
-    z, log_q = Laplace().draw_each(CurvedBernoulli(1).vae(), proposal, 20_000, tf.constant([[3, 5]]))
+    z, log_q = Laplace().draw_each(one_example(1), proposal, 20_000, tf.constant([[3, 5]]))
     assert np.mean(z < 0) == pytest.approx(0.2, abs=0.01)
     f = sum(0.5 * stats.norm.pdf(np.asarray(z)[..., 0], center) for center in (-3, 3))
     ratio = f / np.exp(log_q)

@@ -15,24 +15,24 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.evaluation.importance import estimate
-from tfp_vae.evaluation.proposals import Mixture
+from tfp_vae.evaluation.proposals import Joint, Mixture
 from tfp_vae.evaluation.proposals.mixture import SHARES
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.posteriors import POSTERIORS, Posterior
 
 
-def one_dimension() -> tuple[VAE, tuple[tf.Tensor, ...]]:
-    """Return a model with D = 1 and a proposal whose components are far apart."""
-    vae = CurvedBernoulli(1).vae()
+def one_dimension() -> tuple[Joint, tuple[tf.Tensor, ...]]:
+    """Return a model with D = 1 for one example, and a proposal whose components are far apart."""
+    model = CurvedBernoulli(1)
     params = tf.constant([[-20.0, 0.0]], tf.float64), tf.constant([[20.0, 0.0]], tf.float64)
-    return vae, (*params, params[1][:, :1])
+    return Joint(model.vae(), model.data(1), 100), (*params, params[1][:, :1])
 
 
 def test_samples_follow_the_shares_and_their_density() -> None:
-    vae, proposal = one_dimension()
-    z, log_q = Mixture().draw_each(vae, proposal, 10_000, tf.constant([[3, 4]]))
+    joint, proposal = one_dimension()
+    z, log_q = Mixture().draw_each(joint, proposal, 10_000, tf.constant([[3, 4]]))
     assert np.mean(z < 0) == pytest.approx(SHARES[0], abs=2e-3)
-    own, refined = (vae.encoder.posterior(params) for params in proposal[:2])
+    own, refined = (joint.vae.encoder.posterior(params) for params in proposal[:2])
     scale = np.log(2) + 1e-4
     wide = np.exp(-(((z - 20) / (2 * scale)) ** 2) / 2) / (2 * scale * np.sqrt(2 * np.pi))
     expected = SHARES[0] * own.prob(z) + SHARES[1] * refined.prob(z) + SHARES[2] * wide[..., 0]
@@ -43,20 +43,20 @@ def test_samples_follow_the_shares_and_their_density() -> None:
 
 def test_density_of_the_mixture_integrates_to_one() -> None:
     """The mean of f / q over samples of q is the integral of f, here of a Normal density over both components."""
-    vae, proposal = one_dimension()
-    z, log_q = Mixture().draw_each(vae, proposal, 20_000, tf.constant([[3, 5]]))
+    joint, proposal = one_dimension()
+    z, log_q = Mixture().draw_each(joint, proposal, 20_000, tf.constant([[3, 5]]))
     f = sum(0.5 * np.exp(-((np.asarray(z)[..., 0] - c) ** 2)) / np.sqrt(np.pi) for c in (-20, 20))
     ratio = f / np.exp(log_q)
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(ratio.size)
 
 
 def test_choices_of_examples_depend_on_their_own_seeds() -> None:
-    vae, proposal = one_dimension()
+    joint, proposal = one_dimension()
     pair = tuple(tf.repeat(part, 2, axis=0) for part in proposal)
     seeds = tf.constant([[3, 4], [9, 4]])
-    both, _ = Mixture().draw_each(vae, pair, 50, seeds)
+    both, _ = Mixture().draw_each(joint, pair, 50, seeds)
     for i in (0, 1):
-        alone, _ = Mixture().draw_each(vae, proposal, 50, seeds[i : i + 1])
+        alone, _ = Mixture().draw_each(joint, proposal, 50, seeds[i : i + 1])
         np.testing.assert_array_equal(both[:, i], alone[:, 0])
     assert ((both[:, 0] < 0).numpy() != (both[:, 1] < 0).numpy()).any()
 

@@ -22,7 +22,7 @@ from tfp_vae.core.seeds import fold, fold_each
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.evaluation.importance import FITTING, TILE, Progress, fit_proposal, slices, tiles_per_call
 from tfp_vae.evaluation.imputation.expectations import require_columns
-from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Proposal, Refinement
+from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Joint, Proposal, Refinement
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
 
@@ -217,11 +217,11 @@ def weigh_rows(
       count: K. Samples beyond it have no weight.
       state: the sums so far.
     """
-    prior = vae.prior()
+    prior, joint = vae.prior(), Joint(vae, x, TILE, FEWEST_ROWS)
 
     def tile(t: Tensor, state: State) -> tuple[Tensor, State]:
         seeds = fold_each(seed, places, t)
-        z, log_q = refinement.draw_each(vae, proposal, TILE, seeds)
+        z, log_q = refinement.draw_each(joint, proposal, TILE, seeds)
         z, log_q = z[:live], log_q[:live]
         p = vae.decoder(z)
         log_w = p.log_prob(x) + prior.log_prob(z) - log_q

@@ -84,6 +84,6 @@ class Auto(Refinement):
         """Return the refined parameters, [B, P]."""
         return self.local.fit(joint, params, seed, places)
 
-    def draw_each(self, vae: VAE, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_each(self, joint: Joint, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Return samples of the refined q(z) and their densities, see `Posterior.draw_each`."""
-        return self.local.draw_each(vae, proposal, n, seeds)
+        return self.local.draw_each(joint, proposal, n, seeds)

@@ -198,11 +198,11 @@ class Refinement(abc.ABC):
         """
 
     @abc.abstractmethod
-    def draw_each(self, vae: VAE, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_each(self, joint: Joint, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Return n samples of z for each example, [n, B, D], and their log-densities under the proposal, [n, B].
 
         Args:
-          vae: the model.
+          joint: log p(x, z) of the examples.
           proposal: from `fit`.
           n: number of samples per example.
           seeds: one stateless seed per example, [B, 2].
@@ -219,7 +219,7 @@ class EncoderPosterior(Refinement):
         del joint, seed, places
         return (params,)
 
-    def draw_each(self, vae: VAE, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_each(self, joint: Joint, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Return samples of q(z|x) and their densities, see `Posterior.draw_each`."""
         (params,) = proposal
-        return vae.encoder.posterior.draw_each(params, n, seeds)
+        return joint.vae.encoder.posterior.draw_each(params, n, seeds)

@@ -128,9 +128,9 @@ class Laplace(Refinement):
         parts = modes, lower, tf.linalg.matrix_transpose(inverse), tf.math.log(shares)
         return tuple(tf.transpose(part, [1, 0, *range(2, part.shape.rank)]) for part in parts)
 
-    def draw_each(self, vae: VAE, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_each(self, joint: Joint, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Return n samples of the mixture for each example, [n, B, D], and its log-densities there, [n, B]."""
-        del vae
+        del joint
         modes, _, spread, log_shares = proposal
         size = modes.shape[-1]
         with from_each(seeds):

@@ -156,9 +156,9 @@ class Local(Refinement):
         slope -= inner.gradient(log_q, fixed)
         return log_w, tape.gradient(z, params, slope / self.samples, unconnected_gradients="zero")
 
-    def draw_each(self, vae: VAE, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_each(self, joint: Joint, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Return samples of the refined q(z) and their densities, see `Posterior.draw_each`."""
-        return self.sampler.draw_each(vae, proposal, n, seeds)
+        return self.sampler.draw_each(joint, proposal, n, seeds)
 
 
 class Search(NamedTuple):

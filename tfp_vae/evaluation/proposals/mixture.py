@@ -95,10 +95,10 @@ class Mixture(Refinement):
         z, _ = posterior.draw_each(refined, MEAN_SAMPLES, fold_each(seed, places, 1))  # one seed for each example
         return params, refined, tf.reduce_mean(z, axis=0)
 
-    def draw_each(self, vae: VAE, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_each(self, joint: Joint, proposal: Proposal, n: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Return n samples of the mixture for each example, [n, B, D], and its log-densities there, [n, B]."""
         params, refined, mean = proposal
-        posterior, width = vae.encoder.posterior, 1 + self.widening / math.sqrt(mean.shape[-1])
+        posterior, width = joint.vae.encoder.posterior, 1 + self.widening / math.sqrt(mean.shape[-1])
         (own, _), (narrow, _) = (posterior.draw_each(each, n, seeds) for each in (params, refined))
         u = even_uniform(n, seeds, mean.dtype)[..., tf.newaxis]  # [n, B, 1]
         wide = mean + width * (narrow - mean)
