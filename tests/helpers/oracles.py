@@ -238,6 +238,61 @@ class TwoModes:
         return float(special.logsumexp(log_joint) + np.log(grid[1] - grid[0]))
 
 
+@final
+class Bananas:
+    """z ~ N(0, I) in 2 M dimensions, and x_i|z ~ N(z_2i + z_1i^2, scale^2) for i = 1, ..., M.
+
+    The posterior of each pair bends, so no Student-t distribution is close to it. Given z_1i, x_i is Normal, so
+    quadrature in one dimension gives log p(x).
+    """
+
+    scale = 0.3
+
+    def __init__(self, pairs: int) -> None:
+        self.pairs = pairs
+
+    def vae(self) -> VAE:
+        """Return the model with the prior as encoder."""
+        size = 2 * self.pairs
+        s = float(np.log(np.expm1(1.0 - DiagonalNormal(size).scale_floor)))
+
+        def encode(x: Any) -> Any:
+            zeros = tf.zeros([tf.shape(x)[0], size], tf.float64)
+            return tf.concat([zeros, zeros + s], axis=-1)
+
+        def decode(z: Any) -> Any:
+            first, second = tf.split(z, 2, axis=-1)
+            return second + first**2
+
+        return VAE(
+            Encoder(Fixed(encode), DiagonalNormal(size)),
+            Decoder(Fixed(decode), FixedNormal(self.pairs, self.scale)),
+            StandardNormal(size, "float64"),
+        )
+
+    def data(self, n: int) -> np.ndarray:
+        """Return n examples whose posterior has one mode."""
+        return np.random.default_rng(17).uniform(-0.6, 0.2, [n, self.pairs])
+
+    def log_evidence(self, x: np.ndarray) -> np.ndarray:
+        """Return log p(x)."""
+        grid = np.linspace(-8, 8, 4_001)
+        density = stats.norm(grid**2, np.sqrt(1 + self.scale**2)).pdf(x[..., np.newaxis]) * stats.norm.pdf(grid)
+        return np.asarray(np.log(density.sum(axis=-1) * (grid[1] - grid[0])).sum(axis=-1))
+
+
+def without_second_derivatives(model: LinearGaussian) -> VAE:
+    """Return a model whose decoder has gradients only."""
+    vae = model.vae()
+    inner = vae.decoder.network
+
+    def normalize(z: Any) -> Any:
+        return inner(tf.reshape(tf.nn.lrn(tf.reshape(z, [-1, 1, 1, model.latent_dim])), tf.shape(z)))
+
+    vae.decoder.network = Fixed(normalize)
+    return vae
+
+
 def evidence_from_prior(vae: VAE, x: np.ndarray, samples: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
     """Return log p(x) of N examples from samples of the prior, [N], and the variance of its error, [N].
 

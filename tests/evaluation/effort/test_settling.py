@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.blocks import MemoryBlocks
-from tests.helpers.oracles import CurvedBernoulli, LinearGaussian
+from tests.helpers.oracles import CurvedBernoulli, LinearGaussian, without_second_derivatives
 from tfp_vae import VAE
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.effort import settling
@@ -126,7 +126,7 @@ def estimator_with(intervals: dict[str, tuple[float, float]]) -> Callable[..., C
     def estimator(_: VAE, *, refine: str, **settings: object) -> Callable[..., Estimates]:
         def estimate(x: np.ndarray, *, rows: np.ndarray, **settings: object) -> Estimates:
             if refine not in intervals:
-                raise UsageError(f"`refine={refine}` needs second derivatives.")
+                raise UsageError(f"a mistake of {refine}")
             (value, reach), ones = intervals[refine], np.ones(len(rows))
             same = dict.fromkeys(Estimates._fields, ones)
             ends = {"low": (value - reach) * ones, "high": (value + reach) * ones}
@@ -153,16 +153,24 @@ def test_example_goes_on_if_its_proposal_misses_a_mode_that_an_earlier_one_cover
     np.testing.assert_allclose(without_last.estimates.high, -1.2 if gap else -0.97)
 
 
-def test_proposal_that_only_fails_when_it_runs_is_left_out(
-    linear: LinearGaussian, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settling, "Estimator", estimator_with({"none": (-1.0, 0.03)}))
+def test_proposal_that_the_model_does_not_support_is_left_out() -> None:
+    model = LinearGaussian("float32")
+    vae, x = without_second_derivatives(model), model.data(2)
     laplace, encoder = Rung("laplace", 500), Rung("none", 500)
-    found = settle(linear.vae(), linear.data(2), accuracy=0.05, rungs=[laplace, encoder], **SETTINGS)
-    assert found.settled.all()
+    found = settle(vae, x, accuracy=0.05, rungs=[laplace, encoder], **SETTINGS)
     assert set(found.refinements) == {"none"}
     with pytest.raises(UsageError, match="second derivatives"):
-        settle(linear.vae(), linear.data(2), accuracy=0.05, rungs=[laplace], **SETTINGS)
+        settle(vae, x, accuracy=0.05, rungs=[laplace], **SETTINGS)
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_error_of_a_proposal_is_raised_whatever_follows(
+    linear: LinearGaussian, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    monkeypatch.setattr(settling, "Estimator", estimator_with({"none": (-1.0, 0.3)}))
+    rungs = [Rung("none", 500), Rung("local", 500), Rung("none", 500)][: 2 + last]
+    with pytest.raises(UsageError, match="a mistake of local"):
+        settle(linear.vae(), linear.data(2), accuracy=0.05, rungs=rungs, **SETTINGS)
 
 
 def test_samples_needed_grow_with_the_square_of_the_reach() -> None:

@@ -304,15 +304,11 @@ class _Search:
 
     def run(self) -> Settled:
         """Return the result after as many proposals as it takes."""
-        problem = UsageError("expected at least one example, found none.")
+        if not len(self._open):
+            raise UsageError("expected at least one example, found none.")
         for i in range(len(self._rungs)):
             if self._open.any():
-                try:
-                    self._climb(i)
-                except UsageError as error:  # only a run shows that a model has no second derivatives
-                    problem = error
-        if not self._parts:
-            raise problem
+                self._climb(i)
         return Settled(Estimates.join(len(self._open), self._parts), tuple(self._efforts), self._last, self._accuracy)
 
     def _climb(self, i: int) -> None:

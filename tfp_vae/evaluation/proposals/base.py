@@ -113,6 +113,20 @@ class Joint:
         chunk = self._chunk_of(z.shape[0])
         return differentiate(z) if chunk == z.shape[0] else in_chunks(differentiate, z, chunk)
 
+    def bend(self, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return minus the product of the Hessian of log p(x, z) with v, for z and v [S, B, D], and log p(x, z).
+
+        Raises:
+          LookupError: a part of the model has no second derivative.
+        """
+        with tf.GradientTape() as outer:
+            outer.watch(z)
+            with tf.GradientTape() as inner:
+                inner.watch(z)
+                value = self._log_px(z) + self._prior.log_prob(z)
+            along = tf.reduce_sum(inner.gradient(value, z) * v)
+        return -outer.gradient(along, z, unconnected_gradients="zero"), value
+
     def curvature(self, z: Tensor) -> Tensor:
         """Return minus the Hessian of log p(x, z) in z, [S, B, D, D], for z [S, B, D].
 
@@ -120,21 +134,11 @@ class Joint:
           LookupError: a part of the model has no second derivative.
         """
         samples, batch, size = z.shape
-
-        def multiply(pair: Tensor) -> tuple[Tensor, Tensor]:
-            """Return minus the product of the Hessian at z with v, for z and v side by side, and log p(x, z)."""
-            z, v = tf.split(pair, 2, axis=-1)
-            with tf.GradientTape() as outer:
-                outer.watch(z)
-                with tf.GradientTape() as inner:
-                    inner.watch(z)
-                    value = self._log_px(z) + self._prior.log_prob(z)
-                along = tf.reduce_sum(inner.gradient(value, z) * v)
-            return -outer.gradient(along, z, unconnected_gradients="zero"), value
-
         axes = tf.tile(tf.eye(size, dtype=z.dtype)[:, tf.newaxis], [samples, batch, 1])  # [S D, B, D]
         pairs = tf.concat([tf.repeat(z, size, axis=0), axes], axis=-1)
-        products, _ = in_chunks(multiply, pairs, self._chunk_of(samples * size))
+        products, _ = in_chunks(
+            lambda pair: self.bend(*tf.split(pair, 2, axis=-1)), pairs, self._chunk_of(samples * size)
+        )
         return tf.transpose(tf.reshape(products, [samples, size, batch, size]), [0, 2, 1, 3])
 
 
@@ -177,6 +181,11 @@ class Refinement(abc.ABC):
     def sampler(self) -> Refinement:
         """The refinement whose `draw_each` takes the samples. Equal samplers are compiled once."""
         return self
+
+    @property
+    def passes(self) -> int:
+        """The approximate number of passes of the decoder that a sample takes, which limits the samples in one call."""
+        return 1
 
     def check(self, vae: VAE) -> None:
         """Raise an error if this refinement cannot work with the families of a model.

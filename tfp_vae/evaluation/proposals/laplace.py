@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Laplace"]
 
+Starts = Annotated[int, pydantic.Field(ge=1, le=MEAN_SAMPLES + 1)]
+Degrees = Annotated[int, pydantic.Field(ge=1, le=1_000)]
+
 MOST_DIMENSIONS = 200
 """Largest D, because the curvature of each example has D^2 values and costs D products."""
 
@@ -80,9 +83,9 @@ class Laplace(Refinement):
       Tierney and Kadane (1986), Accurate approximations for posterior moments and marginal densities.
     """
 
-    starts: Annotated[int, pydantic.Field(ge=1, le=MEAN_SAMPLES + 1)] = field(default=2, kw_only=True)
+    starts: Starts = field(default=2, kw_only=True)
     steps: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] = field(default=200, kw_only=True)
-    degrees: Annotated[int, pydantic.Field(ge=1, le=1_000)] = field(default=5, kw_only=True)
+    degrees: Degrees = field(default=5, kw_only=True)
 
     @property
     def effort(self) -> str:
@@ -90,35 +93,21 @@ class Laplace(Refinement):
         return f"{self.starts:,} search{'es' * (self.starts > 1)}"
 
     def check(self, vae: VAE) -> None:
-        """Raise an error if z is discrete or has too many dimensions.
+        """Raise an error if z is discrete or has too many dimensions, or if the model has no second derivatives.
 
         Raises:
-          UsageError: `refine=laplace` does not suit the space of z.
+          UsageError: `refine=laplace` does not suit the model.
         """
-        latent = vae.encoder.posterior.latent
-        if latent.discrete or latent.size > MOST_DIMENSIONS:
-            raise UsageError(
-                f"`refine=laplace` needs a continuous z of at most {MOST_DIMENSIONS} dimensions, but z is {latent}. "
-                "Use `refine=local`."
-            )
+        check_curvature(vae, "laplace")
 
     def fit(self, joint: Joint, params: Tensor, seed: Seed, places: Tensor) -> Proposal:
-        """Return modes [B, S, D], factors of their precisions and inverse factors [B, S, D, D], and log shares [B, S].
-
-        Raises:
-          UsageError: the model has no second derivatives.
-        """
+        """Return modes [B, S, D], factors of precisions and their inverses [B, S, D, D], and log shares [B, S]."""
         with threefry_noise():
             z, _ = joint.vae.encoder.posterior.draw_each(params, MEAN_SAMPLES, fold_each(seed, places))
         mean, variance = tf.nn.moments(z, axes=[0])
         starts = tf.concat([mean[tf.newaxis], z[: self.starts - 1]], axis=0)
         modes, value = highest_points(joint, starts, variance, self.steps)
-        try:
-            precision = joint.curvature(modes)
-        except LookupError as error:
-            raise UsageError(
-                "`refine=laplace` needs second derivatives, but a part of the model has none. Use `refine=local`."
-            ) from error
+        precision = joint.curvature(modes)
         finite = tf.reduce_all(tf.math.is_finite(precision), axis=[-2, -1], keepdims=True)
         lower = factor(tf.where(finite, precision, tf.linalg.diag(1 / variance)))
         inverse = tf.linalg.triangular_solve(lower, tf.eye(mean.shape[-1], dtype=mean.dtype))
@@ -152,6 +141,30 @@ class Laplace(Refinement):
         scale = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(lower)), axis=-1)
         tails = (degrees + size) / 2 * tf.math.log1p(tf.reduce_sum(away**2, axis=-1) / degrees)
         return tf.reduce_logsumexp(log_shares + constant + scale - tails, axis=-1)
+
+
+def check_curvature(vae: VAE, name: str) -> None:
+    """Raise an error if log p(x, z) of a model has no curvature, or one that is too large.
+
+    Args:
+      vae: the model.
+      name: the refinement that needs the curvature, as in `REFINEMENTS`.
+
+    Raises:
+      UsageError: z is discrete or has too many dimensions, or a part of the model has no second derivative.
+    """
+    latent, remedy = vae.encoder.posterior.latent, "Use `refine=local`."
+    if latent.discrete or latent.size > MOST_DIMENSIONS:
+        raise UsageError(
+            f"`refine={name}` needs a continuous z of at most {MOST_DIMENSIONS} dimensions, but z is {latent}. {remedy}"
+        )
+    z = tf.zeros([1, 1, latent.size], vae.dtype)
+    try:
+        Joint(vae, tf.zeros([1, *vae.decoder.likelihood.event_shape]), 1).bend(z, z)
+    except LookupError as error:
+        raise UsageError(
+            f"`refine={name}` needs second derivatives, but a part of the model has none. {remedy}"
+        ) from error
 
 
 class Climb(NamedTuple):
