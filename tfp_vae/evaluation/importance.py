@@ -581,7 +581,8 @@ class _Proposal:
         if self._refinement != EncoderPosterior():
             proposal = self._within_memory(lambda: self._fit(x, params, fold(seed, FITTING), places))
         tally = Tally(len(x), iw_samples, sweep)
-        for tiles in slices(math.ceil(iw_samples / TILE), tiles_per_call(self._live, len(x))):
+        at_once = tiles_per_call(self._live, len(x), self._refinement.sampler.passes)
+        for tiles in slices(math.ceil(iw_samples / TILE), at_once):
             parts = self._within_memory(functools.partial(self._weights, examples, proposal, tiles))
             for log_px, log_ratio in zip(*parts, strict=True):
                 tally.add(log_px, log_ratio)
@@ -610,12 +611,17 @@ class _Proposal:
             return self._within_memory(call)
 
 
-def tiles_per_call(live: int, batch: int) -> int:
+def tiles_per_call(live: int, batch: int, passes: int) -> int:
     """Return the number of tiles in one compiled call, for tiles of `live` samples for each example of a batch.
 
     A tile of fewer than 100 samples is the only one. Room for more tiles would take a minute in eager mode.
+
+    Args:
+      live: samples of each tile that are used.
+      batch: number of examples.
+      passes: passes of the decoder for each sample.
     """
-    return 1 if live < TILE else max(1, DECODED_PER_CALL // (live * batch))
+    return 1 if live < TILE else max(1, DECODED_PER_CALL // (live * batch * passes))
 
 
 def encode_batch(vae: VAE, rows: int, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -678,7 +684,7 @@ def weigh_tiles(
       first: the first tile.
       last: the tile after the last. Results beyond it are undefined.
     """
-    dtype, shape, size = proposal[0].dtype, [live, x.shape[0]], tiles_per_call(live, x.shape[0])
+    dtype, shape, size = proposal[0].dtype, [live, x.shape[0]], tiles_per_call(live, x.shape[0], refinement.passes)
     empty = [tf.TensorArray(dtype, size, element_shape=shape) for _ in range(2)]
     joint = Joint(vae, x, chunk, rows)
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from tests.helpers.blocks import MemoryBlocks
-from tests.helpers.oracles import CurvedBernoulli, LinearGaussian, without_second_derivatives
+from tests.helpers.oracles import Bananas, CurvedBernoulli, LinearGaussian, without_second_derivatives
 from tfp_vae import VAE
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.effort import settling
 from tfp_vae.evaluation.effort.settling import RUNGS, Effort, Rung, samples_for, settle
 from tfp_vae.evaluation.importance import Estimates, estimate
+from tfp_vae.evaluation.proposals import REFINEMENTS
 
 ENCODER = [Rung("none", 5_000)]
 SETTINGS: dict[str, Any] = {"seed": (1, 2), "execution": "graph", "batch_size": 4}
@@ -69,6 +70,21 @@ def test_poor_encoder_is_settled_by_refined_proposals(linear: LinearGaussian) ->
     np.testing.assert_allclose(found.values, linear.log_evidence(x), rtol=0, atol=0.02)
     assert found.settled.all()
     assert all(effort.refine != "none" for effort, (count, _) in found.counts.items() if count)
+
+
+@pytest.mark.slow
+def test_annealing_settles_what_the_other_proposals_leave_open() -> None:
+    model = Bananas(3)
+    vae, x = model.vae(), model.data(6)
+    rungs = [Rung("laplace", 500), Rung("annealed:steps=40", 2_000, 3)]
+    found = settle(vae, x, accuracy=0.3, rungs=rungs, **SETTINGS)
+    annealed, truth = found.refinements == "annealed:steps=40", model.log_evidence(x)
+    assert annealed.sum() > 3
+    assert found.settled[annealed].all()
+    covered = (found.estimates.low <= truth) & (truth <= found.estimates.high)
+    assert covered[annealed].mean() > 0.6
+    np.testing.assert_allclose(found.values[annealed], truth[annealed], rtol=0, atol=0.4)
+    assert "samples from proposals refined by annealed" in str(found)
 
 
 @pytest.mark.slow
@@ -179,8 +195,9 @@ def test_samples_needed_grow_with_the_square_of_the_reach() -> None:
 
 
 def test_proposals_become_more_expensive() -> None:
-    assert [rung.refine.partition(":")[0] for rung in RUNGS] == ["none", "local", "laplace", "mixture"]
-    assert [rung.most_samples for rung in RUNGS] == sorted(rung.most_samples for rung in RUNGS)
+    assert [rung.refine.partition(":")[0] for rung in RUNGS] == ["none", "local", "laplace", "mixture", "annealed"]
+    cost = [rung.most_samples * REFINEMENTS.resolve(rung.refine).passes for rung in RUNGS]
+    assert cost == sorted(cost)
 
 
 @pytest.mark.parametrize(

@@ -50,13 +50,22 @@ class Rung(NamedTuple):
 
     refine: how the proposal is fitted to each example, a name from `REFINEMENTS` with settings.
     most_samples: more samples than these would cost more than the next proposal.
+    examples_at_once: most examples in a batch, whose last one is padded. Few if the samples are expensive, because few
+      examples are left then.
     """
 
     refine: str
     most_samples: int
+    examples_at_once: int = 1_000_000
 
 
-RUNGS = (Rung("none", 2_000), Rung("local", 5_000), Rung("laplace", 20_000), Rung("mixture:steps=200", 20_000))
+RUNGS = (
+    Rung("none", 2_000),
+    Rung("local", 5_000),
+    Rung("laplace", 20_000),
+    Rung("mixture:steps=200", 20_000),
+    Rung("annealed", 5_000, 4),
+)
 """The proposals in the order of their cost."""
 
 
@@ -179,7 +188,8 @@ def settle(
 
     For each example, 200 pilot samples show how many samples K it needs, from 200 to 20,000. The estimate comes from K
     new samples. If K is too large for a proposal, or unknown because the effective sample size is below 10, the example
-    goes on to the next proposal: the encoder's q(z|x), then `local`, then `laplace`, then `mixture` with 200 steps.
+    goes on to the next proposal: the encoder's q(z|x), then `local`, `laplace`, `mixture` with 200 steps, and
+    `annealed`. A sample of the last one costs about 80 passes of the decoder, so few examples should be left for it.
     Proposals that the model does not support are left out. After the last one, the remaining examples are not settled.
 
     A pilot and the samples after it are independent, so the choice of K adds no bias to the estimate of p(x). An
@@ -213,12 +223,14 @@ def settle(
     check_accuracy(accuracy)
     x = np.asarray(vae.examples(x, "Importance sampling"))
 
+    found = rungs_for(vae, RUNGS if rungs is None else rungs)
+
     def estimate(effort: Effort, rows: np.ndarray, name: str, *indices: int) -> Estimates:
         estimator = Estimator(
             vae,
             iw_samples=effort.iw_samples,
             refine=effort.refine,
-            batch_size=min(batch_size, max(1, len(x))),
+            batch_size=min(batch_size, found[indices[0]].examples_at_once, max(1, len(x))),
             chunk_size=chunk_size,
             execution=execution,
         )
@@ -226,8 +238,7 @@ def settle(
         with stages(f"{name}: {plural(len(rows), 'example')}, {effort}", len(rows) * effort.iw_samples) as progress:
             return estimator(x, seed=fold(seed, *indices), rows=rows, places=places, progress=progress, blocks=part)
 
-    search = _Search(estimate, rungs_for(vae, RUNGS if rungs is None else rungs), len(x), accuracy)
-    return search.run()
+    return _Search(estimate, found, len(x), accuracy).run()
 
 
 def rungs_for(vae: VAE, rungs: Sequence[Rung]) -> list[Rung]:
@@ -317,7 +328,7 @@ class _Search:
         Sizes rise, so an example whose interval is still too long is tried again in the same pass. With the last
         proposal, an example that needs too many samples gets the most that are allowed.
         """
-        refine, most = self._rungs[i]
+        refine, most, _ = self._rungs[i]
         limit = most if i == len(self._rungs) - 1 else math.inf
         needed, rows = np.zeros(len(self._open)), np.flatnonzero(self._open)
         pilot = self._check(rows, self._estimate(Effort(refine, PILOT), rows, "pilot", i, 0))

@@ -174,7 +174,7 @@ class Sampler(Generic[State]):
         if self._refinement != EncoderPosterior():
             proposal = self._fit(x, params, fold(folded, FITTING), places)
         state, tiles = self._study.empty(self._vae, len(x)), math.ceil(self._iw_samples / TILE)
-        for call in slices(tiles, tiles_per_call(TILE, len(x))):
+        for call in slices(tiles, tiles_per_call(TILE, len(x), self._refinement.sampler.passes)):
             bounds = tf.constant(call.start), tf.constant(call.stop), tf.constant(self._iw_samples)
             state = self._weigh(x, targets, proposal, folded, places, *bounds, state)
             progress(live * (min(call.stop * TILE, self._iw_samples) - call.start * TILE))

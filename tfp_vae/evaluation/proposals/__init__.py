@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from tfp_vae.core.registry import Member, Table, check_keywords
+from tfp_vae.evaluation.proposals.annealed import AnnealedLaplace
 from tfp_vae.evaluation.proposals.auto import Auto
 from tfp_vae.evaluation.proposals.base import EncoderPosterior, Joint, Proposal, Refinement
 from tfp_vae.evaluation.proposals.laplace import Laplace
@@ -17,6 +18,7 @@ from tfp_vae.evaluation.proposals.mixture import Mixture
 
 __all__ = [
     "REFINEMENTS",
+    "AnnealedLaplace",
     "Auto",
     "EncoderPosterior",
     "Joint",
@@ -30,7 +32,14 @@ __all__ = [
 
 REFINEMENTS: Table[Refinement] = Table(
     "refinement",
-    {"none": EncoderPosterior, "local": Local, "laplace": Laplace, "mixture": Mixture, "auto": Auto},
+    {
+        "none": EncoderPosterior,
+        "local": Local,
+        "laplace": Laplace,
+        "mixture": Mixture,
+        "annealed": AnnealedLaplace,
+        "auto": Auto,
+    },
     base=Refinement,
 )
 
