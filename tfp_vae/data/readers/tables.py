@@ -49,6 +49,9 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 DELIMITERS = (",", ";", "\t")
 
+ROWS_AT_ONCE = 10_000
+"""Rows that are written at once, because a Python object for each cell of a long table would need much memory."""
+
 MOST_COLUMNS = 1 << 20
 """The most columns of a table."""
 
@@ -593,9 +596,12 @@ def csv_bytes(columns: Mapping[str, np.ndarray], *, header: bool = True, delimit
       header: whether the first line holds the names.
       delimiter: the mark between cells.
     """
-    text = io.StringIO(newline="")
+    content = io.BytesIO()
+    text = io.TextIOWrapper(content, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     if header:
         writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    return text.getvalue().encode()
+    for start in range(0, max(map(len, columns.values()), default=0), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        writer.writerows(zip(*(column[part].tolist() for column in columns.values()), strict=True))
+    return content.getvalue()

@@ -140,11 +140,12 @@ class Schema(BaseRecord):
           cells: the table.
           values: float [N, C] for its modelled columns. NaN leaves a cell as it is.
         """
-        decoded, filled = self.decode(values), dict(zip(cells.names, cells.columns, strict=True))
+        filled = dict(zip(cells.names, cells.columns, strict=True))
         for place, column in enumerate(self.modelled):
-            original = filled[column.name]
-            holes = (column.distinct(original).codes < 0) & np.isfinite(values[:, place])
-            filled[column.name] = np.where(holes, decoded[column.name], original)
+            texts = filled[column.name].copy()
+            holes = np.flatnonzero((column.distinct(texts).codes < 0) & np.isfinite(values[:, place]))
+            texts[holes] = column.decode(values[holes, place])
+            filled[column.name] = texts
         return filled
 
     def to_toml(self) -> str:

@@ -93,10 +93,24 @@ def in_batches(
         raise UsageError("expected at least one example, found none.")
     done = blocks.finished(stage)
     first = len(done[0]) if done else 0
-    parts: list[Sequence[np.ndarray]] = [done] if done else []
+    columns = columns_like(done, count)
     if first:
         skipped(first)
+        put(columns, 0, done)
     for start in range(first, count, size):
-        parts.append(compute(slice(start, min(start + size, count))))
-        blocks.keep(stage, parts[-1])
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+        part = compute(slice(start, min(start + size, count)))
+        blocks.keep(stage, part)
+        columns = columns or columns_like(part, count)
+        put(columns, start, part)
+    return columns
+
+
+def columns_like(part: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """Return empty columns of `count` examples, like those of some of them."""
+    return [np.empty((count, *column.shape[1:]), column.dtype) for column in part]
+
+
+def put(columns: Sequence[np.ndarray], start: int, part: Sequence[np.ndarray]) -> None:
+    """Write the columns of some examples, from the index `start` on, into the columns of all."""
+    for column, values in zip(columns, part, strict=True):
+        column[start : start + len(values)] = values
