@@ -18,6 +18,7 @@ from tfp_vae.core.errors import DiskError, UsageError
 from tfp_vae.data.readers.tables import csv_bytes
 from tfp_vae.evaluation.metrics import MEASURE_NAMES
 from tfp_vae.evaluation.proposals import REFINEMENTS
+from tfp_vae.model.missingness import describe_missingness
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.run import PLOTS, Run
 
@@ -196,6 +197,13 @@ def measure_line(result: Mapping[str, object]) -> str:
     shown = [name for name in MEASURE_NAMES if name != "dequantization" or result.get(name, "none") != "none"]
     names = ", ".join(f"{name} {result[name]}" for name in shown)
     return f"p(x) is {result['measure']} ({names})"
+
+
+def notice_missingness(run: Run) -> None:
+    """Print the assumption about missing cells, unless it is that they are missing at random."""
+    member = run.config().model.missingness
+    if member.name != "random":
+        console.notice(describe_missingness(member))
 
 
 def record(run: Run, restored: LoadedRun, **more: object) -> dict[str, object]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tfp_vae.core import errors
     from tfp_vae.core.batch import Batch
     from tfp_vae.evaluation import log_likelihood
-    from tfp_vae.model import likelihoods, networks, posteriors, priors
+    from tfp_vae.model import likelihoods, missingness, networks, posteriors, priors
     from tfp_vae.model.vae import VAE, Decoder, Encoder
     from tfp_vae.runs.build import build
     from tfp_vae.runs.load import load, save
@@ -53,6 +53,7 @@ _PLACES = {
     "likelihoods": "model",
     "load": "runs.load",
     "log_likelihood": "evaluation.evidence",
+    "missingness": "model",
     "networks": "model",
     "posteriors": "model",
     "priors": "model",
@@ -74,6 +75,7 @@ __all__ = [
     "likelihoods",
     "load",
     "log_likelihood",
+    "missingness",
     "model",
     "networks",
     "objectives",

@@ -261,6 +261,7 @@ def command(
         for each in found:
             console.notice(f"run: {each.folder}")
             dataset = reload(each.config(), data_dir, console.DownloadProgress())
+            output.notice_missingness(each)
             restored = output.restore(each, weights)
             from tfp_vae.runs.results import AnnealingPlan, Plan, assess, compare
 

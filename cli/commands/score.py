@@ -237,6 +237,7 @@ def command(
     if examples.drawn:
         console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
     name = examples.name + output.ending("max_examples", "iw_samples", "refine", "per_column", "seed", "weights")
+    output.notice_missingness(found)
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -11,9 +12,25 @@ from scipy import special
 from tests.helpers.oracles import LinearGaussian
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.model.likelihoods import Columns
+from tfp_vae.model.missingness import Missingness, Random
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import DiagonalNormal
 from tfp_vae.model.priors import StandardNormal
+
+POINT_MEMBERS = {
+    "normal": "normal:scale=per-element",
+    "fixed": "normal:scale=0.8",
+    "log-normal": "log-normal",
+    "laplace": "laplace",
+    "student-t": "student-t",
+    "categorical": "categorical:levels=3",
+    "ordinal": "ordinal:levels=4",
+    "bernoulli": "bernoulli",
+    "poisson": "poisson",
+    "negative-binomial": "negative-binomial",
+    "inflated": "inflated-negative-binomial:at=0,5",
+}
+"""A likelihood of each kind that may mask itself."""
 
 
 @final
@@ -27,7 +44,12 @@ class IncompleteGaussian:
         self.full = LinearGaussian(dtype)
         self.covariance = self.full.weights @ self.full.weights.T + self.full.scale**2 * np.eye(self.full.size)
 
-    def vae(self, widen: float = 1.2, log_scale: tuple[float, ...] | None = None) -> VAE:
+    def vae(
+        self,
+        widen: float = 1.2,
+        log_scale: tuple[float, ...] | None = None,
+        missingness: Callable[[Columns], Missingness] = Random,
+    ) -> VAE:
         """Return the model, with scales of q(z|x) that are `widen` times the exact ones."""
         full, posterior = self.full, DiagonalNormal(self.full.latent_dim)
         columns = {f"c{j}": f"normal:scale={full.scale}" for j in range(full.size)}
@@ -47,7 +69,7 @@ class IncompleteGaussian:
 
         return VAE(
             Encoder(Fixed(encode), posterior, sees=likelihood),
-            Decoder(Fixed(decode), likelihood),
+            Decoder(Fixed(decode), likelihood, missingness(likelihood)),
             StandardNormal(full.latent_dim, full.dtype),
         )
 

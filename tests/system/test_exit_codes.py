@@ -33,6 +33,7 @@ CASES: dict[str, list[tuple[str, int]]] = {
     "train": [
         ("--likelihood cauchy", USAGE),
         ("--dataset imagenet", USAGE),
+        ("--missingness self-masking", USAGE),
         ("--resume", USAGE),
         ("--config none.toml", USAGE),
         ("--dataset none.npy", DATA),

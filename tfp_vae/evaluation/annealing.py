@@ -266,7 +266,7 @@ class _Annealer:
             )
         self._vae, self._count, self._progress = vae, chains, progress
         self._betas = temperatures(steps)
-        fitting = DECODED_VALUES // (4 * chains * vae.decoder.likelihood.params_size)
+        fitting = DECODED_VALUES // (4 * chains * vae.decoder.density_size)
         self.batch_size = batch_size or max(1, min(EXAMPLES_AT_ONCE, fitting))
         self._pilot = compile_for(vae, run_stages, True, execution=execution)
         self._advance = compile_for(vae, run_stages, False, execution=execution)

@@ -269,6 +269,7 @@ def log_likelihood(
         scaling=scaling,
         binarization=name,
         dequantization="none" if split.dequantization is None else split.dequantization.name,
+        masked=not vae.decoder.missingness.ignorable,
         log_scale=split.log_scale,
     )
     if accuracy is None:

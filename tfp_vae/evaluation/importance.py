@@ -325,7 +325,7 @@ class Estimator:
             raise UsageError(f"`sweep` must lie between 1 and {iw_samples}, found {', '.join(map(str, sweep))}.")
         if chunk_size is None:
             free = psutil.virtual_memory().available // (2 * BYTES_PER_DECODED_VALUE)
-            values_per_sample = batch_size * vae.decoder.likelihood.params_size
+            values_per_sample = batch_size * vae.decoder.density_size
             chunk_size = max(1, min(DECODED_VALUES, free) // values_per_sample)
         self._batch_size, self._vae = batch_size, vae
         refinement = REFINEMENTS.resolve(refine)
@@ -380,7 +380,7 @@ class Estimator:
             columns = in_batches(
                 len(rows), size, compute, lambda done: progress(done * sampler.iw_samples), blocks, stage
             )
-            return Estimates(*(each if each.dtype == bool else each.astype(np.float64) for each in columns))
+            return Estimates(*(each if each.dtype == bool else each.astype(np.float64, copy=False) for each in columns))
 
         if not self._refinement.pilot_samples:
             return run(self._sampler, "samples", rows, seed)
@@ -493,7 +493,7 @@ class _Sampler:
         self.iw_samples, self._sweep = iw_samples, sweep
         self._within_family = refinement.within_family
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
-        fits = FEWEST_ROWS * vae.decoder.likelihood.params_size <= DECODED_VALUES
+        fits = FEWEST_ROWS * vae.decoder.density_size <= DECODED_VALUES
         rows = FEWEST_ROWS if fits else 1
         self._encode = compile_for(vae, encode_batch, rows, execution=execution)
         live = min(TILE, iw_samples)  # number of samples of each tile that are used

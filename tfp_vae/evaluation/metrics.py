@@ -41,6 +41,7 @@ class Measure(NamedTuple):
     discrete: whether p(x) is a probability and not a density.
     binary: whether the values are 0 and 1.
     log_scale: the log-density of the data is that of the scaled values minus this, in nats.
+    masked: whether x includes the mask of observed cells, see `Missingness.ignorable`.
     """
 
     likelihood: str
@@ -50,6 +51,7 @@ class Measure(NamedTuple):
     binary: bool
     log_scale: float
     dequantization: str = "none"
+    masked: bool = False
 
     @classmethod
     def of(
@@ -60,6 +62,7 @@ class Measure(NamedTuple):
         scaling: str = "none",
         binarization: str = "none",
         dequantization: str = "none",
+        masked: bool = False,
         log_scale: float,
     ) -> Measure:
         """Return the measure of a family of likelihoods.
@@ -68,12 +71,15 @@ class Measure(NamedTuple):
           family: the likelihood.
           name: its name. By default the name of its class with its settings.
           scaling, binarization, dequantization: names from their tables.
+          masked: whether x includes the mask of observed cells.
           log_scale: see `Split.log_scale`. Probabilities and binarized values ignore it.
         """
         binarized = binarization != "none"
         log_scale = family.change_of_units(log_scale, binarized=binarized)
         binary = binarized or family.support is BINARY
-        return cls(name or str(family), scaling, binarization, family.discrete, binary, log_scale, dequantization)
+        return cls(
+            name or str(family), scaling, binarization, family.discrete, binary, log_scale, dequantization, masked
+        )
 
     @property
     def names(self) -> dict[str, str]:
@@ -95,6 +101,8 @@ class Measure(NamedTuple):
             return kind
         if self.dequantization != "none":
             return f"{kind} of {self.values}, a lower bound of their log-probability on average"
+        if self.masked:
+            return f"{kind} of the observed cells and of the mask, in the units of the data"
         is_intensity = self.scaling in ("pixels", "divided") and not self.log_scale
         return f"{kind} {'of intensities from 0 to 1' if is_intensity else 'in the units of the data'}"
 

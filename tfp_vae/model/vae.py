@@ -23,6 +23,7 @@ from tfp_vae.core.seeds import fold
 from tfp_vae.core.supports import BINARY, UNIT, check_values
 from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
 from tfp_vae.model.likelihoods import Columns, Likelihood
+from tfp_vae.model.missingness import Missingness, Random
 from tfp_vae.model.networks import Network, apply_to_last_axis
 from tfp_vae.model.networks.adapters import network_output, require_active_layers, require_variables
 from tfp_vae.model.posteriors import Posterior
@@ -117,16 +118,18 @@ class Decoder(tf.Module):
     Args:
       network: tensor -> tensor, [B, D] -> [B, likelihood.params_size].
       likelihood: the family of p(x|z).
+      missingness: the assumption about why cells are missing, from `tv.missingness`. By default they are missing at
+        random. Otherwise the result is p(x_observed, mask|z).
 
     Raises:
       UsageError: a network that training could not change or that needs Keras' own training, see `networks.adapters`.
     """
 
-    def __init__(self, network: Network, likelihood: Likelihood) -> None:
+    def __init__(self, network: Network, likelihood: Likelihood, missingness: Missingness | None = None) -> None:
         super().__init__()
         self.network = require_active_layers(require_variables(network, "decoder"), "decoder")
-        self.likelihood = likelihood
-        self._learned = likelihood.learned
+        self.likelihood, self.missingness = likelihood, missingness or Random(likelihood)
+        self._learned = *likelihood.learned, *self.missingness.learned
 
     def __repr__(self) -> str:
         return f"Decoder({_network(self)}, {self.likelihood})"
@@ -141,7 +144,12 @@ class Decoder(tf.Module):
         def decode(z: Array) -> Tensor:
             return network_output(self.network, z, role="decoder", size=self.likelihood.params_size)
 
-        return self.likelihood(apply_to_last_axis(decode, z))
+        return self.missingness(self.likelihood(apply_to_last_axis(decode, z)))
+
+    @property
+    def density_size(self) -> int:
+        """About how many numbers a density takes for each z, by which evaluation limits its memory."""
+        return self.likelihood.params_size + self.missingness.density_size
 
 
 @final
@@ -203,10 +211,12 @@ class VAE(tf.Module):
 
     def _parts(self) -> list[tuple[str, str, str]]:
         """Return the name of each map, the symbol of its distribution, and its family and network."""
+        missingness = self.decoder.missingness
         return [
             ("encoder", "q(z|x)", f"{self.encoder.posterior}, {_network(self.encoder)}"),
             ("decoder", "p(x|z)", f"{self.decoder.likelihood}, {_network(self.decoder)}"),
             ("prior", "p(z)", str(self.prior)),
+            *([] if missingness.ignorable else [("mask", "p(m|x)", str(missingness))]),
         ]
 
     def _trackable_children(self, save_type: str = "checkpoint", **more: Any) -> dict[str, object]:

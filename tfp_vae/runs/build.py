@@ -18,6 +18,7 @@ from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array, FloatType
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import LIKELIHOODS, Columns
+from tfp_vae.model.missingness import MISSINGNESS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
@@ -45,6 +46,7 @@ def build(
     prior: Member | str = "standard-normal",
     encoder: Member | str | None = None,
     decoder: Member | str | None = None,
+    missingness: Member | str = "random",
     hidden: Sequence[int] | None = None,
     dtype: FloatType = "float32",
     seed: int = 0,
@@ -69,6 +71,7 @@ def build(
       encoder: a name from `NETWORKS` with settings. By default `conv` for large images, else `mlp`, with narrow layers
         for few examples.
       decoder: see `encoder`.
+      missingness: a name from `MISSINGNESS` with settings, for tables with missing cells.
       hidden: the layer widths of the networks that you leave out, which are then `mlp`.
       dtype: `float32`, or `float64` for densities that need more digits. It doubles memory and takes more time.
       seed: seeds the initial weights. Give `fit` the same seed to repeat a run of the command.
@@ -89,14 +92,14 @@ def build(
         if not networks:
             raise UsageError("`hidden` has no effect if `encoder` and `decoder` are given. Leave it out.")
         given |= {name: {"name": "mlp", "hidden": tuple(hidden)} for name in networks}
-    settings = {"posterior": posterior, "prior": prior, "dtype": dtype, **given}
+    settings = {"posterior": posterior, "prior": prior, "missingness": missingness, "dtype": dtype, **given}
     open_choices = [name for name in OPEN if given[name] is None]
     asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
     check_latent_dim(asked)
     scaling = data.scaling if data.profile.columns else "none"  # which the density of a column needs to know
     recipe = choose(data.profile, asked, open_choices=open_choices, scaling=scaling, dequantization=data.dequantization)
     for note in recipe.notes:
-        if note.setting in (*open_choices, "column") or (note.warns and note.setting == "likelihood"):
+        if note.setting in (*open_choices, "column", "missingness") or (note.warns and note.setting == "likelihood"):
             logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", data.name, note.text)
     return build_model(recipe.model, data.event_shape, seed, data.train_mean, data.train.x)
 
@@ -158,7 +161,8 @@ def build_model(
     prior = PRIORS.build(
         model.prior, model.latent_dim, encoder=encoder, data_mean=mean, seed=prior_seed, dtype=model.dtype
     )
-    vae = VAE(encoder, Decoder(decoder, likelihood), prior)
+    missingness = MISSINGNESS.build(model.missingness, likelihood)
+    vae = VAE(encoder, Decoder(decoder, likelihood, missingness), prior)
     check_dtype(vae, model)
     _SETTINGS[vae] = model, _parts(vae)
     return vae
@@ -171,6 +175,7 @@ def check_dtype(vae: VAE, model: ModelConfig) -> None:
         "decoder": (vae.decoder.network,),
         "posterior": vae.encoder.posterior.learned,
         "likelihood": vae.decoder.likelihood.learned,
+        "missingness": vae.decoder.missingness.learned,
         "prior": vae.prior.learned,
     }
     for name, parts in learned.items():
@@ -185,7 +190,7 @@ def check_dtype(vae: VAE, model: ModelConfig) -> None:
 def _parts(vae: VAE) -> tuple[weakref.ref[object], ...]:
     """Return weak references to the parts of a VAE that its settings describe."""
     encoder, decoder = vae.encoder, vae.decoder
-    parts = (encoder.network, encoder.posterior, decoder.network, decoder.likelihood, vae.prior)
+    parts = (encoder.network, encoder.posterior, decoder.network, decoder.likelihood, decoder.missingness, vae.prior)
     return tuple(weakref.ref(part) for part in parts)
 
 
@@ -239,7 +244,7 @@ def build_from_config(
     if not isinstance(vae, VAE):
         raise problem(f"`builder` must return a VAE, found {type(vae).__name__}.")
     found = describe_model(vae, model.builder)
-    for part in ("latent_dim", "dtype", "posterior", "prior", "likelihood"):
+    for part in ("latent_dim", "dtype", "posterior", "prior", "likelihood", "missingness"):
         if getattr(found, part) != getattr(model, part):
             raise RunError(
                 f"The builder's VAE does not fit the run: expected the {part.replace('_', ' ')} "
@@ -278,4 +283,5 @@ def describe_model(vae: VAE, builder: Builder | str | None = None) -> ModelConfi
         posterior=Member(str(vae.encoder.posterior), {}),
         prior=Member(str(vae.prior), {}),
         likelihood=Member(str(vae.decoder.likelihood), {}),
+        missingness=Member("random" if vae.decoder.missingness.ignorable else str(vae.decoder.missingness), {}),
     )

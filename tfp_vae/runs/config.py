@@ -50,6 +50,7 @@ from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
 from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.missingness import MISSINGNESS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
@@ -83,6 +84,7 @@ TABLES: dict[str, Table] = {
     "posteriors": POSTERIORS,
     "priors": PRIORS,
     "likelihoods": LIKELIHOODS,
+    "missingness": MISSINGNESS,
     "networks": NETWORKS,
     "objectives": OBJECTIVES,
     "binarizations": BINARIZATIONS,
@@ -96,6 +98,7 @@ NetworkMember = Annotated[Member, NETWORKS.validator, AS_MAPPING]
 PosteriorMember = Annotated[Member, POSTERIORS.validator, AS_MAPPING]
 PriorMember = Annotated[Member, PRIORS.validator, AS_MAPPING]
 LikelihoodMember = Annotated[Member, LIKELIHOODS.validator, AS_MAPPING]
+MissingnessMember = Annotated[Member, MISSINGNESS.validator, AS_MAPPING]
 ObjectiveMember = Annotated[Member, OBJECTIVES.validator, AS_MAPPING]
 OptimizerMember = Annotated[Member, OPTIMIZERS.validator, AS_MAPPING]
 ScheduleMember = Annotated[Member, SCHEDULES.validator, AS_MAPPING]
@@ -662,6 +665,10 @@ class ModelConfig(BaseRecord):
         LikelihoodMember,
         Setting("Model", "Likelihood p(x|z)", "Family of the likelihood p(x|z).", LIKELIHOODS, default=BY_DATA),
     ] = LIKELIHOODS.member("bernoulli")
+    missingness: Annotated[
+        MissingnessMember,
+        Setting("Model", "Missingness p(mask|x)", "Assumption about why cells of a table are missing.", MISSINGNESS),
+    ] = MISSINGNESS.member("random")
     dtype: Annotated[
         FloatType,
         Setting("Model", "Floating-point type", "Type of weights and densities. `float64` is slower but more exact."),
@@ -705,6 +712,7 @@ class HandBuiltModel(ModelConfig):
     posterior: Described
     prior: Described
     likelihood: Described
+    missingness: Described = MISSINGNESS.member("random")
 
     def support(self, event_shape: tuple[int, ...]) -> Support:
         """Return the real numbers, because the likelihood itself is not known before the model is built."""
@@ -934,7 +942,7 @@ class RunConfig(BaseRecord):
         because you may change it when you resume. Facts that follow from the data do not count either, because the
         fingerprint of the data does. Some settings, such as averaging, count only if they are used.
         """
-        usual = {"encoder_input": "values", "dtype": "float32"}
+        usual = {"encoder_input": "values", "dtype": "float32", "missingness": MISSINGNESS.member("random")}
         unused = {name for name, value in usual.items() if getattr(self.model, name) == value}
         later = {"drop_columns", "header", "arrays", "split_folders", "background", "split_fractions"}
         later |= {"schema_file", "column", "id_column", "missing", "table"}

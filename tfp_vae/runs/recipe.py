@@ -32,7 +32,9 @@ from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, Dequantizati
 from tfp_vae.data.transforms.scaling import PIXEL, SCALINGS, choose_scaling, scale, scaling_doubt
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
 from tfp_vae.model.likelihoods.sizes import SIZE_FACTORS, SizeFactorLikelihood
+from tfp_vae.model.missingness import MISSINGNESS, describe_missingness
 from tfp_vae.model.networks import NETWORKS, needs_images
+from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.runs.folder.examples import read_splits
 from tfp_vae.runs.tables.choices import choose_columns, latent_size
@@ -151,6 +153,8 @@ def choose(
     model = model or ModelConfig()
     if profile.columns:
         return choose_for_table(profile, model, open_choices=open_choices, scaling=scaling, binarization=binarization)
+    if model.missingness.name != "random":
+        raise UsageError(f"`missingness={model.missingness.name}` needs a table with missing cells. Leave it out.")
     wanted = None if "likelihood" in open_choices else likelihood_support(model.likelihood)
     dequantizing = DEQUANTIZATIONS.member(dequantization)
     noise: Dequantization = DEQUANTIZATIONS.build(dequantizing)
@@ -216,6 +220,7 @@ def choose_for_table(
     suited = {"encoder": network, "decoder": network, "latent_dim": latent_size(profile.columns)}
     model = model.model_copy(update={name: suited[name] for name in open_choices if name in suited})
     model = model.model_copy(update={"likelihood": columns.likelihood, "encoder_input": "columns"})
+    model = model.model_copy(update={"missingness": choose_missingness(profile, model)})
     check_networks(model, profile)
     made = {
         name: (short_text(OPEN_TABLES.get(name), getattr(model, name)), reason(name, profile))
@@ -227,9 +232,37 @@ def choose_for_table(
         for name, (value, why) in made.items()
     ]
     notes += [Note("column", "", f"{text}. Set `column` to choose another kind.") for text in columns.kinds]
+    notes += missingness_notes(model)
     if profile.lack is not None:
         notes.append(Note("dataset", "", f"{profile.lack}.", warns=True))
     return Recipe(model, columns.scaling, chosen, DEQUANTIZATIONS.member("none"), profile, tuple(notes))
+
+
+def choose_missingness(profile: Profile, model: ModelConfig) -> Member:
+    """Return the assumption about missing cells, about the columns with missing cells if it names none.
+
+    Raises:
+      UsageError: no training cell is missing, or the likelihood of a column does not suit the assumption.
+    """
+    chosen = model.missingness
+    if chosen.name == "random":
+        return chosen
+    holes = tuple(column.name for column in profile.columns if column.missing > 0)
+    if not holes:
+        raise UsageError(f"`missingness={chosen.name}` needs missing cells, but the training rows have none.")
+    if chosen.settings.get("columns", ()) is None:
+        chosen = Member(chosen.name, {**chosen.settings, "columns": holes})
+    MISSINGNESS.build(chosen, LIKELIHOODS.build(model.likelihood, profile.event_shape))
+    return chosen
+
+
+def missingness_notes(model: ModelConfig) -> list[Note]:
+    """Return the assumption about missing cells as a note, unless it is the usual one."""
+    if model.missingness.name == "random":
+        return []
+    assumption = describe_missingness(model.missingness)
+    text = f"{assumption} Data cannot confirm this. `missingness=random` assumes that they are missing at random."
+    return [Note("missingness", "", text)]
 
 
 def check_networks(model: ModelConfig, profile: Profile) -> None:
@@ -501,7 +534,7 @@ def plan(
     if recipe.dequantization.name != "none":
         data = add_noise(raw, data, recipe.dequantization)
     doubts = (Note(each.setting, "", each.text, warns=True) for each in Doubt.find(raw))
-    for note in (*recipe.notes, *split_notes(raw), *doubts):
+    for note in (*recipe.notes, *objective_notes(recipe.model, training), *split_notes(raw), *doubts):
         logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", raw.name, note.text)
         if notify is not None:
             notify(note)
@@ -524,6 +557,18 @@ def plan(
         training=training,
     )
     return config, prepare_for(config, data)
+
+
+def objective_notes(model: ModelConfig, training: TrainingConfig) -> list[Note]:
+    """Return a warning if the ELBO is to be maximized although cells are not missing at random."""
+    name = training.objective.name
+    if model.missingness.name == "random" or not OBJECTIVES.can_resolve(name) or not OBJECTIVES[name].weighs_rate:
+        return []
+    text = (
+        f"The objective {name} is a loose bound if `missingness` is {model.missingness.name}, so imputed cells may be "
+        "worse. Set `objective=iwae:mc_samples=20`."
+    )
+    return [Note("objective", "", text, warns=True)]
 
 
 def split_notes(raw: Dataset) -> list[Note]:

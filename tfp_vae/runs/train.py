@@ -320,7 +320,10 @@ def measure(config: RunConfig, vae: VAE) -> Measure:
     """
     data = config.data
     names = {name: getattr(data, name).name for name in MEASURE_NAMES[1:]}
-    return Measure.of(vae.decoder.likelihood, config.model.likelihood.name, **names, log_scale=data.log_scale)
+    masked = not vae.decoder.missingness.ignorable
+    return Measure.of(
+        vae.decoder.likelihood, config.model.likelihood.name, **names, masked=masked, log_scale=data.log_scale
+    )
 
 
 def training_result(run: Run, vae: VAE, history: History) -> TrainingResult:

@@ -169,6 +169,9 @@ def impute(
     The posterior of z given the observed cells is sampled by self-normalized importance sampling,
     E[f(x_missing)|x_observed] = sum_k w_k E[f(x_missing)|z_k] / sum_k w_k, w_k = p(x_observed|z_k) p(z_k) / q(z_k|x).
 
+    If the model assumes self-masking, the weights include p(mask|x), and E[f|z] and p(x|z) are those of missing cells,
+    see `missingness.SelfMasking`.
+
     Multiple imputations and intervals use samples of z drawn with replacement in proportion to the weights, and then
     cells drawn from p(x|z). An analysis that is repeated for each of M multiple imputations includes the uncertainty of
     the missing cells.
@@ -256,14 +259,15 @@ class Imputation(Study[ImputationSums]):
         """Return the sums with a tile added."""
         del targets
         before, after = state.weights, state.weights.add(sample.log_w)
-        means, variances = expectations(sample.p, blocks(vae.decoder.likelihood))
+        p = vae.decoder.missingness.given_missing(sample.p)
+        means, variances = expectations(p, blocks(vae.decoder.likelihood))
         moments = state.moments.add(before, after, sample.log_w, means, variances)
         slots = state.slots.add(before, after, sample.log_w, sample.z, sample.seeds) if self.slots else state.slots
         return ImputationSums(after, moments, slots)
 
 
 def draw_cells(vae: VAE, slots: Slots, seed: Seed, places: np.ndarray, execution: str) -> np.ndarray:
-    """Return a draw of x from p(x|z) for each sample of z, [M, B, C]. Each row has its own seed.
+    """Return a draw of the missing cells for each sample of z, [M, B, C]. Each row has its own seed.
 
     XLA compiles the rejection samplers of some families badly, so this runs as a graph unless it runs eagerly.
     """
@@ -279,10 +283,10 @@ def draw_cells(vae: VAE, slots: Slots, seed: Seed, places: np.ndarray, execution
 
 
 def draw_rows(vae: VAE, z: Tensor, seed: Seed, places: Tensor) -> Tensor:
-    """Return draws of x from p(x|z) for z [B, S, D], [B, S, C], with a seed for each row."""
+    """Return draws of missing cells given z [B, S, D], [B, S, C], with a seed for each row."""
 
     def draw(row: tuple[Tensor, Tensor]) -> Tensor:
         z, seed = row
-        return vae.decoder(z).sample(seed=seed)
+        return vae.decoder.missingness.given_missing(vae.decoder(z)).sample(seed=seed)
 
     return tf.map_fn(draw, (z, fold_each(seed, places)), fn_output_signature=z.dtype)

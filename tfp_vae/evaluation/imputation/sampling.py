@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable, Iterator
-from typing import Generic, NamedTuple, TypeVar, cast, final
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast, final
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Joint, P
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
 
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.masks import MaskedColumns
+
 __all__ = ["Sample", "Sampler", "Study", "default_batch_size", "rows_of"]
 
 State = TypeVar("State")
@@ -39,7 +42,7 @@ DECODED_VALUES = 1 << 22
 
 def default_batch_size(vae: VAE) -> int:
     """Return how many rows are sampled at once, so that memory stays within about 300 MB."""
-    return max(1, min(LARGEST_BATCH, DECODED_VALUES // (TILE * vae.decoder.likelihood.params_size)))
+    return max(1, min(LARGEST_BATCH, DECODED_VALUES // (TILE * vae.decoder.density_size)))
 
 
 def rows_of(vae: VAE, x: Array | Batch, what: str) -> np.ndarray:
@@ -224,7 +227,13 @@ def weigh_rows(
         z, log_q = refinement.draw_each(joint, proposal, TILE, seeds)
         z, log_q = z[:live], log_q[:live]
         p = vae.decoder(z)
-        log_w = p.log_prob(x) + prior.log_prob(z) - log_q
+        log_px = p.log_prob(x)
+        if not vae.decoder.missingness.ignorable:  # a target is hidden by us, so its mask says nothing
+            unknown = tf.math.is_nan(x) & ~tf.math.is_nan(targets)
+            log_px -= tf.reduce_sum(
+                tf.where(unknown, cast("MaskedColumns", p).mask_log_prob(x), tf.zeros([], x.dtype)), axis=-1
+            )
+        log_w = log_px + prior.log_prob(z) - log_q
         within = (t * TILE + tf.range(live) < count)[:, tf.newaxis]
         log_w = tf.where(within, log_w, tf.constant(-math.inf, log_w.dtype))
         return t + 1, study.add(vae, state, Sample(z, log_w, p, x, seeds), targets)

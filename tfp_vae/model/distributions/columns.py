@@ -68,7 +68,7 @@ class Columns(tfd.Distribution):
 
     def column_log_prob(self, x: Array) -> Tensor:
         """Return log p_j(x_j) for each cell of x [..., C], [..., C]. It is 0 for missing cells."""
-        return self._in_order(list(self._cells(tf.convert_to_tensor(x, self.dtype))))
+        return self.in_order(list(self._cells(tf.convert_to_tensor(x, self.dtype))))
 
     def _cells(self, x: Tensor) -> Iterator[Tensor]:
         """Yield log p_j(x_j) for the columns of each group, [..., n]."""
@@ -79,7 +79,7 @@ class Columns(tfd.Distribution):
             log_prob = elements.log_prob(filled) - tf.constant(self._log_scale[places], x.dtype)
             yield tf.where(observed, log_prob, tf.zeros([], x.dtype))
 
-    def _in_order(self, parts: Sequence[Tensor]) -> Tensor:
+    def in_order(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the parts of all groups, [..., n] each, as one tensor [..., C] in the order of the table."""
         return tf.gather(tf.concat(parts, axis=-1), self._order, axis=-1)
 
@@ -88,18 +88,18 @@ class Columns(tfd.Distribution):
 
     def _sample_n(self, n: Tensor, seed: Tensor | None = None) -> Tensor:
         seeds = tfp.random.split_seed(seed, n=len(self._groups), salt="columns")
-        return self._in_order([group.elements.sample(n, seed=seeds[i]) for i, group in enumerate(self._groups)])
+        return self.in_order([group.elements.sample(n, seed=seeds[i]) for i, group in enumerate(self._groups)])
 
     def _mean(self) -> Tensor:
         """E[x_j] for numbers, and the most probable level for words, because words have no mean."""
         means = [each.elements.mode() if each.is_words else each.elements.mean() for each in self._groups]
-        return self._in_order(means)
+        return self.in_order(means)
 
     def _mode(self) -> Tensor:
-        return self._in_order([group.elements.mode() for group in self._groups])
+        return self.in_order([group.elements.mode() for group in self._groups])
 
     def _variance(self) -> Tensor:
-        return self._in_order([group.elements.variance() for group in self._groups])
+        return self.in_order([group.elements.variance() for group in self._groups])
 
     def _batch_shape(self) -> TensorShape:
         return self._groups[0].elements.batch_shape[:-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 import pydantic
@@ -15,6 +15,9 @@ from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import Support
 from tfp_vae.core.types import Array, Distribution, Tensor, Variable
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.points import Points
 
 __all__ = [
     "SCALE_FLOOR",
@@ -134,6 +137,9 @@ class ElementwiseLikelihood(Likelihood):
     `per_element`, `elementwise` and `initial`, and an entry in `LIKELIHOODS`.
     """
 
+    has_points: ClassVar[bool] = False
+    """Whether `points` is defined, so that the probability of a missing cell may depend on its value."""
+
     @property
     @abc.abstractmethod
     def per_element(self) -> int:
@@ -156,6 +162,17 @@ class ElementwiseLikelihood(Likelihood):
           x: training examples, [N, M], with NaN for missing cells. Each column has an observed one.
         """
         return self.initial(np.nanmean(x, axis=0))
+
+    def points(self, elements: Distribution) -> Points:
+        """Return points that represent each element, for integrals over a missing one.
+
+        Args:
+          elements: from `elementwise`, batch [..., n].
+
+        Raises:
+          NotImplementedError: `has_points` is false.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no points")
 
     @property
     def params_size(self) -> int:

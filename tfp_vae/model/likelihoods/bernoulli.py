@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from tfp_vae.core.registry import record
 from tfp_vae.core.supports import BINARY, UNIT, Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, logit, stack_params
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.points import Points
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
@@ -41,6 +44,7 @@ class Bernoulli(ElementwiseLikelihood):
     """
 
     discrete: ClassVar[bool] = True
+    has_points: ClassVar[bool] = True
     event_shape: EventShape
 
     @property
@@ -57,6 +61,12 @@ class Bernoulli(ElementwiseLikelihood):
         """Return Bernoulli distributions with logits [..., *event_shape, 1]."""
         elements: Distribution = tfd.Bernoulli(logits=params[..., 0], dtype=params.dtype)
         return elements
+
+    def points(self, elements: Distribution) -> Points:
+        """Return 0 and 1."""
+        from tfp_vae.model.distributions import points
+
+        return points.binary_points(elements)
 
     def joint(self, elements: Distribution) -> Distribution:
         """Return the distribution of the event, whose density takes one exponential per element."""

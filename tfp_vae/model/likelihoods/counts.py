@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Annotated, ClassVar, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, final
 
 import numpy as np
 import pydantic
@@ -14,6 +14,9 @@ from tfp_vae.core.registry import check_keywords, record, split_numbers
 from tfp_vae.core.supports import COUNTS, LARGEST_EXACT, Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.points import Points
 
 __all__ = ["RATE_FLOOR", "CountLikelihood", "InflatedNegativeBinomial", "NegativeBinomial", "Poisson"]
 
@@ -26,12 +29,20 @@ class CountLikelihood(ElementwiseLikelihood):
     """A likelihood for counts, with a probability for each of {0, 1, 2, ...}."""
 
     discrete: ClassVar[bool] = True
+    has_points: ClassVar[bool] = True
 
     @property
     @final
     def support(self) -> Support:
         """{0, 1, 2, ...}."""
         return COUNTS
+
+    @final
+    def points(self, elements: Distribution) -> Points:
+        """Return bins of counts."""
+        from tfp_vae.model.distributions import points
+
+        return points.count_points(elements)
 
     def features(self, x: Tensor) -> Tensor:
         """Return log(1 + x), because counts can be very large."""

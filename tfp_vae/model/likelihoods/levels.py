@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, TypeAlias, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias, final
 
 import numpy as np
 import pydantic
 
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import MOST_LEVELS, Support, level_count, levels
+from tfp_vae.core.types import Distribution
 from tfp_vae.model.likelihoods.base import ElementwiseLikelihood
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.points import Points
 
 __all__ = ["DEFAULT_LEVELS", "LevelLikelihood", "Levels"]
 
@@ -30,6 +34,7 @@ class LevelLikelihood(ElementwiseLikelihood):
     """
 
     discrete: ClassVar[bool] = True
+    has_points: ClassVar[bool] = True
     levels: int | None
 
     @property
@@ -56,6 +61,13 @@ class LevelLikelihood(ElementwiseLikelihood):
             counts = np.bincount(column[observed], minlength=self.count) + 0.5
             shares.append(counts / counts.sum())
         return np.stack(shares)
+
+    @final
+    def points(self, elements: Distribution) -> Points:
+        """Return the levels."""
+        from tfp_vae.model.distributions import points
+
+        return points.level_points(elements, self.count)
 
     @classmethod
     @final

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import field
-from typing import ClassVar, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from tfp_vae.model.likelihoods.base import (
     positive,
     stack_params,
 )
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.points import Points
 
 __all__ = ["LogNormal", "Normal"]
 
@@ -58,6 +61,7 @@ class Normal(ElementwiseLikelihood):
     """
 
     discrete: ClassVar[bool] = False
+    has_points: ClassVar[bool] = True
     event_shape: EventShape
     dtype: FloatType = field(default="float32", repr=False)
     scale: Positive | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
@@ -93,6 +97,12 @@ class Normal(ElementwiseLikelihood):
         elements: Distribution = tfd.Normal(params[..., 0], scale)
         return elements
 
+    def points(self, elements: Distribution) -> Points:
+        """Return equidistant points, up to six scales from loc."""
+        from tfp_vae.model.distributions import points
+
+        return points.normal_points(elements.parameters["loc"], elements.parameters["scale"])
+
     def initial(self, mean: np.ndarray) -> np.ndarray:
         """Return the mean, and a scale of 0.3 if the decoder gives it."""
         return stack_params(*(mean, inverse_softplus(0.3))[: self.per_element])
@@ -127,6 +137,7 @@ class LogNormal(ElementwiseLikelihood):
     """
 
     discrete: ClassVar[bool] = False
+    has_points: ClassVar[bool] = True
     event_shape: EventShape
 
     @property
@@ -143,6 +154,12 @@ class LogNormal(ElementwiseLikelihood):
         """Return log-normal distributions of params [..., *event_shape, 2]."""
         elements: Distribution = tfd.LogNormal(params[..., 0], positive(params[..., 1]))
         return elements
+
+    def points(self, elements: Distribution) -> Points:
+        """Return points whose logarithms are equidistant, up to six scales from loc."""
+        from tfp_vae.model.distributions import points
+
+        return points.normal_points(elements.parameters["loc"], elements.parameters["scale"], is_log=True)
 
     def features(self, x: Tensor) -> Tensor:
         """Return log x."""

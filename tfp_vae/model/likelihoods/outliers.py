@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Annotated, ClassVar, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, final
 
 import numpy as np
 import pydantic
@@ -13,6 +13,9 @@ from tfp_vae.core.registry import check_keywords, record
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.points import Points
 
 __all__ = ["Laplace", "OutlierLikelihood", "StudentT"]
 
@@ -25,6 +28,7 @@ class OutlierLikelihood(ElementwiseLikelihood):
     """
 
     discrete: ClassVar[bool] = False
+    has_points: ClassVar[bool] = True
 
     @property
     @final
@@ -37,6 +41,13 @@ class OutlierLikelihood(ElementwiseLikelihood):
     def per_element(self) -> int:
         """2, a loc and a scale."""
         return 2
+
+    @final
+    def points(self, elements: Distribution) -> Points:
+        """Return points that reach 200 scales from loc."""
+        from tfp_vae.model.distributions import points
+
+        return points.wide_points(elements, elements.parameters["loc"], elements.parameters["scale"])
 
     @final
     def initial(self, mean: np.ndarray) -> np.ndarray:

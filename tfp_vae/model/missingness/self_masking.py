@@ -1,0 +1,178 @@
+"""Cells that are missing because of their own value."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import field
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast, final
+
+import numpy as np
+import pydantic
+
+from tfp_vae.core.display import list_names
+from tfp_vae.core.errors import UsageError, suggest
+from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import record
+from tfp_vae.core.types import Distribution, Tensor, Variable
+from tfp_vae.model.likelihoods import Categorical, Columns
+from tfp_vae.model.likelihoods.columns import ColumnGroup
+from tfp_vae.model.missingness.base import Missingness
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.columns import Columns as ColumnsDistribution
+    from tfp_vae.model.distributions.masks import LogisticMask, MaskedColumns
+
+__all__ = ["SelfMasking"]
+
+GAIN = 10.0
+"""The variables are slopes and intercepts divided by this number, because they have to move further than weights."""
+
+
+POINTS = 50
+"""About how many points represent a missing cell."""
+
+
+def split_names(value: object) -> object:
+    """Return text such as `income,age` as a tuple of names, and any other value unchanged."""
+    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+
+
+@final
+@record
+class SelfMasking(Missingness):
+    """Self-masking: whether a cell is missing depends on its own value, by a logistic regression for each column.
+
+    p(observed_j|x_j) = sigmoid(w_j x_j + c_j) = sigmoid(w_j (x_j - b_j)),  b_j = -c_j / w_j.
+
+    Slopes w and intercepts c are learned with the model. x_j is the cell as an encoder sees it: a number on the scale
+    of the model, the logarithm of a positive number, log(1 + count), or an indicator of each word, which then has a
+    slope of its own. For example, incomes that are hidden more often if they are high have a negative slope.
+
+    log p(x) is then log p(x_observed, mask), the log-density of the observed cells and of which cells these are. Given
+    z, each missing cell is integrated over points of its distribution. So with K samples, `IWAE` is at least as tight
+    as the bound of not-MIWAE, which draws the missing cells too.
+
+    Data alone can never show that this assumption is right. A wrong one makes imputed cells worse, not better. The more
+    the other columns say about a column, the less the result depends on the assumption.
+
+    ```python
+    columns = {"age": "normal:scale=per-element", "income": "log-normal"}
+    table = tv.likelihoods.Columns(columns, missing=True)
+    mask = tv.missingness.SelfMasking(table, columns=("income",), hides="high")
+    decoder = tv.Decoder(tv.networks.mlp((2,), table.params_size), table, mask)
+    ```
+
+    Args:
+      likelihood: the likelihood `Columns` of the table. A column that masks itself needs the likelihood `normal`,
+        `log-normal`, `laplace`, `student-t`, one for counts, or one for words and levels.
+      columns: the names of the columns that mask themselves. The others are missing at random. None means all.
+      hides: `high` if high values are missing more often in each of these columns, `low` if low ones are, and `unknown`
+        to learn it. It does not apply to words.
+
+    Raises:
+      UsageError: another likelihood, an unknown column, or a column whose likelihood does not allow it.
+
+    References:
+      Ipsen, Mattei and Frellsen (2021), not-MIWAE: deep generative modelling with missing not at random data.
+    """
+
+    ignorable: ClassVar[bool] = False
+    assumption: ClassVar[str] = "depending on their own value (self-masking)"
+
+    likelihood: pydantic.SkipValidation[object] = field(repr=False)
+    columns: Annotated[tuple[str, ...] | None, pydantic.BeforeValidator(split_names)] = field(
+        default=None, kw_only=True
+    )
+    hides: Literal["unknown", "high", "low"] = field(default="unknown", kw_only=True)
+
+    def __post_init__(self) -> None:
+        table = self.table
+        for name in self.columns or ():
+            if name not in table.names:
+                raise UsageError(f"`missingness`: there is no column {name!r}.{suggest(name, table.names)}")
+        refused = [
+            table.names[place]
+            for places, family in table.groups
+            for place in places
+            if self._is_active(place) and not family.has_points
+        ]
+        if refused:
+            raise UsageError(
+                f"`missingness=self-masking` does not support the likelihood of {list_names(refused)}. Name the "
+                "columns that mask themselves with `columns`, or choose another likelihood for these, such as `normal`."
+            )
+
+    @property
+    def table(self) -> Columns:
+        """The likelihood."""
+        if not isinstance(self.likelihood, Columns):
+            raise UsageError(
+                f"`missingness=self-masking` needs a table of columns, but the likelihood is "
+                f"{type(self.likelihood).__name__}. Leave `missingness` out, or use `likelihood=columns`."
+            )
+        return self.likelihood
+
+    def _is_active(self, place: int) -> bool:
+        return self.columns is None or self.table.names[place] in self.columns
+
+    @functools.cached_property
+    def learned(self) -> tuple[Variable, ...]:
+        """Slopes [n, F] and intercepts [n] of each group of columns in which at least one masks itself."""
+        variables = []
+        for group in self._masked:
+            size = group.family.features_per_element if isinstance(group.family, Categorical) else 1
+            for name, shape in (("slope", [len(group.places), size]), ("intercept", [len(group.places)])):
+                variables.append(tf.Variable(np.zeros(shape), dtype=self.table.dtype, name=f"mask_{name}"))
+        return tuple(variables)
+
+    @property
+    def density_size(self) -> int:
+        """The points of all missing cells."""
+        return POINTS * sum(len(group.places) for group in self._masked)
+
+    @property
+    def _masked(self) -> list[ColumnGroup]:
+        return [group for group in self.table.groups if any(map(self._is_active, group.places))]
+
+    def __call__(self, p: Distribution) -> Distribution:
+        """Return p(x_observed, mask|z), a `model.distributions.masks.MaskedColumns`."""
+        from tfp_vae.model.distributions import masks
+
+        variables = iter(self.learned)
+        found: list[LogisticMask | None] = []
+        for group in self.table.groups:
+            is_masked = any(map(self._is_active, group.places))
+            found.append(self._mask(group, next(variables), next(variables)) if is_masked else None)
+        return masks.MaskedColumns(cast("ColumnsDistribution", p), found)
+
+    def given_missing(self, p: Distribution) -> Distribution:
+        """Return p_j(x_j|z, missing), in proportion to p_j(x_j|z) p(missing|x_j)."""
+        return cast("MaskedColumns", p).given_missing()
+
+    def _mask(self, group: ColumnGroup, slope: Variable, intercept: Variable) -> LogisticMask:
+        from tfp_vae.model.distributions import masks
+
+        active = [self._is_active(place) for place in group.places]
+        signed = self.hides != "unknown" and not isinstance(group.family, Categorical)
+        return masks.LogisticMask(
+            self._signed(GAIN * slope) if signed else GAIN * slope,
+            GAIN * intercept,
+            tf.constant(active, slope.dtype),
+            group.family.features,
+            group.family.points,
+        )
+
+    def _signed(self, slope: Tensor) -> Tensor:
+        """Return slopes of the sign that `hides` says."""
+        return (-1 if self.hides == "high" else 1) * tf.nn.softplus(slope)
+
+    def coefficients(self) -> dict[str, tuple[float, float]]:
+        """Return the slope and the intercept of each column of numbers that masks itself, by name."""
+        variables, found = iter(self.learned), dict[str, tuple[float, float]]()
+        for group in self._masked:
+            mask = self._mask(group, next(variables), next(variables))
+            if not isinstance(group.family, Categorical):
+                for i, place in enumerate(group.places):
+                    if self._is_active(place):
+                        found[self.table.names[place]] = float(mask.slope[i, 0]), float(mask.intercept[i])
+        return found
