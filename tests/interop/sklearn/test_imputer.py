@@ -78,3 +78,10 @@ def test_proposals_are_refined_as_the_estimator_says() -> None:
     imputer.estimator_.refine = "loca"
     with pytest.raises(UsageError, match="local"):
         imputer.transform(x)
+
+
+def test_a_wrong_number_of_samples_is_refused_before_training() -> None:
+    imputer = VAEImputer(VAE(**SMALL), iw_samples=0)
+    with pytest.raises(UsageError, match="iw_samples"):
+        imputer.fit(np.zeros((40, 2)))
+    assert not hasattr(imputer, "estimator_")

@@ -145,6 +145,18 @@ def test_warm_start_continues_from_the_weights_and_the_scaling(x: np.ndarray) ->
 
 
 @pytest.mark.slow
+def test_warm_start_with_another_seed_holds_out_the_same_rows(x: np.ndarray) -> None:
+    warm = VAE(warm_start=True, **(SMALL | {"epochs": 1})).fit(x)
+    first = warm.fitted_.held_out
+    for seed in (1, 2):
+        warm.set_params(random_state=seed).fit(x)
+        np.testing.assert_array_equal(warm.fitted_.held_out, first)
+    other = VAE(**(SMALL | {"epochs": 1, "random_state": 2})).fit(x).fitted_.held_out
+    assert other is not None
+    assert not np.isin(other, first).all()
+
+
+@pytest.mark.slow
 def test_words_and_missing_cells_are_scored_and_sampled() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"height": np.round(rng.normal(170, 9, 60), 1), "city": ["Rome", "Oslo", "Bern"] * 20})

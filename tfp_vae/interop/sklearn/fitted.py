@@ -66,6 +66,7 @@ class Fitted:
     execution: `xla`, `graph` or `eager`. It is kept, because another one has other random numbers.
     types: the types of the columns of X by name, or None if X was an array.
     held_out: the validation rows, scaled. None for a run whose data could not be read.
+    split_seed: decides the held-out rows, also those of a fit that continues from this one.
     """
 
     config: RunConfig
@@ -74,6 +75,7 @@ class Fitted:
     execution: str
     types: Mapping[str, object] | None
     held_out: np.ndarray | None
+    split_seed: int
 
     @property
     def engine(self) -> Engine:
@@ -190,7 +192,7 @@ class Fitted:
         if data.reading.table is not None:
             numbers = {c.name for c in data.reading.table.columns if c.kind in ("real", "positive", "count")}
             types = {c.name: np.dtype(float if c.name in numbers else object) for c in data.reading.table.columns}
-        return cls(config, weights, history, loaded.choose_execution(), types, None)
+        return cls(config, weights, history, loaded.choose_execution(), types, None, config.training.seed)
 
     def save(self, folder: str | os.PathLike[str]) -> Run:
         """Write the model as a run, without its training data."""
@@ -253,14 +255,16 @@ def fit_rows(
       seed: decides the held-out rows, the initial weights and all noise.
       validation_fraction: the share of the rows that are held out.
       callbacks: see `training.fit`.
-      start: a fitted model of the same kind whose weights and scaling are kept.
+      start: a fitted model of the same kind whose weights and scaling are kept. Equal rows are held out again, because
+        the model has learned from the others.
 
     Raises:
       UsageError: a setting does not exist or does not fit.
       DataError: the likelihood has no density for the rows.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    train, validation = hold_out(rows.x, seed, validation_fraction)
+    split_seed = seed if start is None else start.split_seed
+    train, validation = hold_out(rows.x, split_seed, validation_fraction)
     batch = min(128, max(SMALLEST_BATCH, 1 << (len(train) // BATCHES).bit_length() - 1))
     _, model, training = read_settings({"batch_size": batch, **given, "seed": seed})
     empty = Split(train.x[:0])
@@ -283,7 +287,7 @@ def fit_rows(
     patience = training.early_stopping
     stop = [] if patience is None else [EarlyStopping(patience)]
     trained, history = engine.train(data, training, weights, [*stop, *callbacks], execution=execution)
-    return Fitted(config, trained, history, execution, rows.types, data.validation.x)
+    return Fitted(config, trained, history, execution, rows.types, data.validation.x, split_seed)
 
 
 def hold_out(x: np.ndarray, seed: int, share: float) -> tuple[Split, Split]:

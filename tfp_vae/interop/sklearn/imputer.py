@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
+from tfp_vae.core.errors import check_counts
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.interop.sklearn.rows import FLOATS, fill_rows, is_frame, read_rows, value_errors
 from tfp_vae.interop.sklearn.vae import VAE
@@ -86,6 +87,8 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises:
           ValueError: a parameter is wrong, or X has fewer than two rows, infinite numbers, or cells that do not fit.
         """
+        with value_errors():
+            check_counts(iw_samples=self.iw_samples)
         validate_names(self, X)
         vae = VAE() if self.estimator is None else clone(self.estimator)
         if self.random_state is not None:

@@ -93,7 +93,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
       contamination: share of outliers in X, above 0 and at most 0.5. The threshold is then a quantile of the scores of
         X. `auto` takes it from the held-out rows, for a rate of false alarms of 5%, see `held_out_threshold`.
       random_state: decides the held-out rows, the initial weights and all noise.
-      warm_start: whether `fit` continues from the weights and the scaling of the last fit.
+      warm_start: whether `fit` continues from the weights and the scaling of the last fit. It holds out the same rows,
+        also with another `random_state`.
       verbose: 1 shows the progress of `fit`.
 
     Attributes:
