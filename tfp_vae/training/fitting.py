@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -138,20 +138,12 @@ def fit(
     require(VAE, vae, "fit: vae")
     check_counts(epochs=epochs, batch_size=batch_size, steps_per_epoch=steps_per_epoch)
     check_positive(learning_rate=learning_rate, clip_norm=clip_norm)
-    dataset = data if isinstance(data, Dataset) else _array_dataset(data, validation)
     if isinstance(data, Dataset) and validation is not None:
         raise UsageError("`validation` goes with an array. A data set has a validation split of its own.")
-    support, shape = vae.decoder.likelihood.support, tuple(vae.decoder.likelihood.event_shape)
+    dataset = data if isinstance(data, Dataset) else _array_dataset(data, validation)
+    shape = tuple(vae.decoder.likelihood.event_shape)
     if dataset.event_shape != shape:
         raise DataError(f"{dataset.name}: expected examples of shape {shape}, found {dataset.event_shape}.")
-    if binarization is None:
-        binarization = "none" if dataset.noise is not None else usual_binarization(support, dataset.profile)
-        if binarization != "none":
-            logger.warning(
-                "%s: grey values are binarized at random in every step. Set `binarization` to choose another way.",
-                dataset.name,
-            )
-    transform = BINARIZATIONS.resolve(binarization)
     called = [CALLBACKS.resolve(each) for each in callbacks]
     settings = {
         "objective": objective,
@@ -165,44 +157,9 @@ def fit(
         "ema": ema,
         "seed": seed,
         "execution": execution,
-        "binarization": transform,
+        "binarization": _choose_binarization(vae, dataset, binarization),
     }
-    prepared = prepare(dataset, transform, seed, support=support, advice=ADVICE)
-    if vae.decoder.likelihood.allows_missing:
-        vae.check_missing(np.asarray(dataset.train.x))
-    steps = steps_per_epoch or math.ceil(len(dataset.train) / batch_size)
-    execution = choose(vae, execution, examples=len(dataset.train), steps=epochs * steps)
-    objective = OBJECTIVES.resolve(objective)
-    trainer = Trainer(
-        vae,
-        objective,
-        OPTIMIZERS.resolve(optimizer, learning_rate),
-        SCHEDULES.resolve(lr_schedule, learning_rate, epochs * steps),
-        prepared.train.x,
-        transform=choose_transform(dataset.noise, transform).batch,
-        run_seed=seed,
-        clip_norm=clip_norm,
-        average=None if ema is None else Average(copies(vae.trainable_variables), ema),
-        execution=execution,
-        check=False,  # because `prepare` has checked the data
-    )
-    validator = None
-    if len(prepared.validation):
-        validator = Validator(vae, objective, prepared.validation.x, run_seed=seed, execution=execution)
-    training = Training(
-        trainer,
-        validator,
-        prepared,
-        epochs=epochs,
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        execution=execution,
-        log_scale=vae.decoder.likelihood.change_of_units(
-            dataset.train.log_scale, binarized=not isinstance(transform, Unchanged)
-        ),
-    )
+    training = _make_training(vae, dataset, settings)
     if resume is not None:
         training.resume(resume)
     patience = next((each.patience for each in called if isinstance(each, EarlyStopping)), None)
@@ -210,10 +167,77 @@ def fit(
     history = training.run(called)
     if history.finished:
         restored = any(isinstance(each, BestWeights | EarlyStopping) and each.restore for each in called)
-        history.remarks = remarks(vae, prepared, history, best=restored)
+        history.remarks = remarks(vae, training.dataset, history, best=restored)
         for remark in history.remarks:
             logger.warning("%s", remark)
     return history
+
+
+def _choose_binarization(vae: VAE, dataset: Dataset, asked: Binarization | Member | str | None) -> Binarization:
+    """Return the binarization of a training. Without one, it suits the likelihood, and a warning names the choice."""
+    if asked is None:
+        support = vae.decoder.likelihood.support
+        asked = "none" if dataset.noise is not None else usual_binarization(support, dataset.profile)
+        if asked != "none":
+            logger.warning(
+                "%s: grey values are binarized at random in every step. Set `binarization` to choose another way.",
+                dataset.name,
+            )
+    chosen: Binarization = BINARIZATIONS.resolve(asked)
+    return chosen
+
+
+def _make_training(vae: VAE, dataset: Dataset, settings: Mapping[str, Any]) -> Training:
+    """Return a training at its start, with data that are ready for it. There is a validator if there are data for it.
+
+    Args:
+      vae: the model.
+      dataset: the data, before binarization.
+      settings: as `Fit` keeps them.
+    """
+    likelihood, transform, seed = vae.decoder.likelihood, settings["binarization"], settings["seed"]
+    prepared = prepare(dataset, transform, seed, support=likelihood.support, advice=ADVICE)
+    if likelihood.allows_missing:
+        vae.check_missing(np.asarray(dataset.train.x))
+    steps = settings["steps_per_epoch"] or math.ceil(len(dataset.train) / settings["batch_size"])
+    total = settings["epochs"] * steps
+    execution = choose(vae, settings["execution"], examples=len(dataset.train), steps=total)
+    objective = OBJECTIVES.resolve(settings["objective"])
+    validator = None
+    if len(prepared.validation):
+        validator = Validator(vae, objective, prepared.validation.x, run_seed=seed, execution=execution)
+    return Training(
+        _make_trainer(vae, objective, prepared, settings, steps=total, execution=execution),
+        validator,
+        prepared,
+        epochs=settings["epochs"],
+        steps=steps,
+        batch_size=settings["batch_size"],
+        learning_rate=settings["learning_rate"],
+        seed=seed,
+        execution=execution,
+        log_scale=likelihood.change_of_units(dataset.train.log_scale, binarized=not isinstance(transform, Unchanged)),
+    )
+
+
+def _make_trainer(
+    vae: VAE, objective: Objective, prepared: Dataset, settings: Mapping[str, Any], *, steps: int, execution: str
+) -> Trainer:
+    """Return a trainer of prepared data, with the optimizer and the learning rates of all steps."""
+    rate = settings["learning_rate"]
+    return Trainer(
+        vae,
+        objective,
+        OPTIMIZERS.resolve(settings["optimizer"], rate),
+        SCHEDULES.resolve(settings["lr_schedule"], rate, steps),
+        prepared.train.x,
+        transform=choose_transform(prepared.noise, settings["binarization"]).batch,
+        run_seed=settings["seed"],
+        clip_norm=settings["clip_norm"],
+        average=None if settings["ema"] is None else Average(copies(vae.trainable_variables), settings["ema"]),
+        execution=execution,
+        check=False,  # because `prepare` has checked the data
+    )
 
 
 def check_positive(**numbers: float | None) -> None:
@@ -271,6 +295,7 @@ class Training:
     """A training that is under way, as callbacks see it.
 
     vae: the model with the weights that are trained. See `model` for the weights in use.
+    dataset: the data, prepared for the likelihood.
     history: records of the finished epochs.
     step: the number of steps taken.
     steps: the number of steps per epoch.
@@ -305,7 +330,7 @@ class Training:
         self.execution, self.validates = execution, validator is not None
         self._log_scale = log_scale
         self.error: BaseException | None = None
-        self._learning_rate, self._seed, self._dataset = learning_rate, seed, dataset
+        self._learning_rate, self._seed, self.dataset = learning_rate, seed, dataset
         self._examples, self._batch_size = len(dataset.train), batch_size
         self._trainer, self._validator, self._average = trainer, validator, trainer.average
         self._state = State(trainer.vae, trainer.optimizer, trainer.average)
@@ -369,7 +394,7 @@ class Training:
 
     def _digest(self) -> str:
         """Return a text that differs for other data and for other noise on them."""
-        return f"{self._dataset.fingerprint()} {self._dataset.dequantization}"
+        return f"{self.dataset.fingerprint()} {self.dataset.dequantization}"
 
     def resume(self, snapshot: Snapshot) -> None:
         """Continue from a snapshot. Seeds and schedules follow from its step.
@@ -380,7 +405,7 @@ class Training:
         """
         if snapshot.data and snapshot.data != self._digest():
             raise DataError(
-                f"{self._dataset.name}: `resume` belongs to a training on other data. Pass the same training and "
+                f"{self.dataset.name}: `resume` belongs to a training on other data. Pass the same training and "
                 "validation examples with the same `dequantization`. To train this model on other data, leave out "
                 "`resume`."
             )
