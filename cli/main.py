@@ -22,7 +22,7 @@ COMMANDS = {
     "reconstruct": "Reconstruct examples from their latent codes.",
     "encode": "Write the means, scales and samples of q(z|x) to a file.",
     "interpolate": "Decode paths through latent space.",
-    "score": "Write log p(x) of each example and show the least likely.",
+    "score": "Write log p(x) and p-values, and show the most unusual rows.",
     "impute": "Fill in the missing cells of a table.",
     "plot": "Draw pictures of a run into its folder.",
     "report": "Write a run as one HTML page that works offline.",

@@ -75,6 +75,7 @@ class Number(click.FloatRange):
 
 SEED = Whole(0, 2**31 - 1)
 FINITE, POSITIVE = Number(), Number(min=0, min_open=True)
+SHARE = Number(min=0, max=1, min_open=True, max_open=True)
 
 
 @final

@@ -10,6 +10,7 @@ import click
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import Table, settings_text
 from tfp_vae.data.named import DATASETS
+from tfp_vae.evaluation.anomalies import SCORES
 from tfp_vae.evaluation.proposals import REFINEMENTS
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.run import Run
@@ -17,7 +18,13 @@ from tfp_vae.training.callbacks import CALLBACKS
 
 from .. import console, options
 
-TOPICS: dict[str, Table] = {**TABLES, "datasets": DATASETS, "callbacks": CALLBACKS, "refinements": REFINEMENTS}
+TOPICS: dict[str, Table] = {
+    **TABLES,
+    "datasets": DATASETS,
+    "callbacks": CALLBACKS,
+    "refinements": REFINEMENTS,
+    "anomaly-scores": SCORES,
+}
 
 HELP = f"""Show versions, a run's configuration or a table of names.
 

@@ -1,25 +1,30 @@
-"""`tfp-vae score`: the log p(x) of each example, and the most anomalous of them."""
+"""`tfp-vae score`: log p(x) and p-value of each example, and the most unusual of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import click
 import numpy as np
 
-from tfp_vae.core.errors import DataError
+from tfp_vae.core.display import plural
+from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.execution import AUTO
+from tfp_vae.evaluation.anomalies import SCORES, Effort, Evidence, Score, smallest_p_value
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
-from tfp_vae.runs.examples import split_to_show
 from tfp_vae.runs.recipe import reload
 
 from .. import console, options, output, signals
 from ..examples import Examples, example_options, select_examples
 
 if TYPE_CHECKING:
+    from tfp_vae.data.dataset import Dataset
     from tfp_vae.evaluation.importance import Estimates
     from tfp_vae.evaluation.metrics import Measure
+    from tfp_vae.runs.anomalies import Detection
     from tfp_vae.runs.folder.unfinished import Unfinished
     from tfp_vae.runs.load import LoadedRun
     from tfp_vae.runs.run import Run
@@ -29,6 +34,18 @@ BINARIZED_AT_RANDOM = (
     "warning: Scores depend on chance by some nats, because grey values are binarized at random, each example once. To "
     "score grey levels themselves, train with --likelihood discretized-logistic, categorical or continuous-bernoulli."
 )
+
+DEFAULT_SCORE = "log-likelihood"
+
+GRAPH = "graph"
+"""The execution of scores of cells, because XLA compiles longer than most tables take."""
+
+VALIDATION = (
+    "warning: False alarms may exceed their rate a little, because the run has no test split and validation rows may "
+    "have chosen its weights. Train with a test split, for example with --split-fractions 0.8,0.1,0.1."
+)
+
+TRAINED = "warning: The p-values of training examples are too large, because the model was fitted to them."
 
 UNKNOWN_ERROR = f"the effective sample size is below {FEWEST_EFFECTIVE}"
 
@@ -45,11 +62,16 @@ class Settings(TypedDict):
 
 
 def columns(
-    examples: Examples, estimates: Estimates, measure: Measure, cells: UnusualCells | None
+    examples: Examples,
+    estimates: Estimates,
+    measure: Measure,
+    alarms: Mapping[str, np.ndarray],
+    cells: UnusualCells | None,
 ) -> dict[str, np.ndarray]:
     """Return a table with one row per example: its index, log p(x) with its errors, the ELBO, its terms, the measure.
 
-    Error, bias and interval are `nan` if they are unknown. A refined proposal adds its ELBO, and cells their scores.
+    Error, bias and interval are `nan` if they are unknown. A refined proposal adds its ELBO, held-out rows add
+    p-values, and cells their scores.
     """
     names = ("log_likelihood", "error", "bias", "low", "high", "distortion", "rate", "ess")
     values = {**{name: getattr(estimates, name) for name in names}, "elbo": estimates.elbo}
@@ -59,7 +81,8 @@ def columns(
         values["log_likelihood_scaled"] = estimates.log_likelihood + measure.log_scale
     count = len(examples.split)
     kind = {name: np.full(count, value) for name, value in measure.names.items()}
-    return examples.columns({**values, **kind, **({} if cells is None else cells.columns())})
+    of_cells = {} if cells is None else {**cells.columns(), "responsible": cells.responsible()}
+    return examples.columns({**values, **alarms, **kind, **of_cells})
 
 
 def score_examples(
@@ -89,49 +112,122 @@ def score_examples(
     return metrics, estimates, kept
 
 
-def rows_with_usual_holes(found: Run, data_dir: str | None) -> np.ndarray:
-    """Return rows of the run's own data, whose holes are usual, or a row without holes if the data cannot be read."""
-    config = found.config()
-    try:
-        dataset = reload(config, data_dir, console.DownloadProgress())
-    except DataError:
-        return np.zeros((1, *config.data.event_shape))
-    return dataset.splits[split_to_show(dataset)].x
-
-
-def score_cells(
-    restored: LoadedRun,
-    examples: Examples,
-    like: np.ndarray,
-    *,
-    iw_samples: int,
-    refine: str,
-    seed: int,
-    execution: str,
-) -> UnusualCells:
+def score_cells(restored: LoadedRun, x: np.ndarray, like: np.ndarray, effort: Effort) -> UnusualCells:
     """Return the score of each cell of a table, and how surprising it is.
 
     Args:
       restored: the run.
-      examples: the rows.
+      x: the rows.
       like: rows with the holes that rows usually have.
-      iw_samples, refine, seed, execution: see `runs.score`.
+      effort: the settings of the estimates.
     """
     from tfp_vae.runs.tables.unusual import find_unusual_cells
 
-    x = examples.split.x
-    with console.progress_bar("scoring cells", len(x) * iw_samples) as progress:
+    with console.progress_bar("scoring cells", len(x) * effort.iw_samples) as progress:
         return find_unusual_cells(
             restored.vae,
             x,
             restored.config.data.features or (),
             like=like,
-            iw_samples=iw_samples,
-            refine=refine,
-            seed=seed,
-            execution="graph" if execution == AUTO else execution,  # because XLA compiles longer than most tables take
+            iw_samples=effort.iw_samples,
+            refine=effort.refine,
+            seed=effort.seed,
+            execution=GRAPH if effort.execution == AUTO else effort.execution,
             progress=progress,
         )
+
+
+def usual_rows(load: Callable[[], Dataset], shape: Sequence[int]) -> np.ndarray:
+    """Return the training rows of a run, whose holes are usual, or a row without holes if they cannot be read."""
+    try:
+        return load().train.x
+    except DataError:
+        return np.zeros((1, *shape))
+
+
+class Alarms(NamedTuple):
+    """The comparison of the examples with held-out rows of the run.
+
+    detection: the scores, percentiles and p-values, or None if there are no held-out rows.
+    reason: why there are none.
+    columns: columns [N] of the table.
+    summary: for the JSON object.
+    """
+
+    detection: Detection | None
+    reason: str
+    columns: dict[str, np.ndarray]
+    summary: dict[str, Any]
+
+
+def too_few(count: int) -> str:
+    """Return why no row can be flagged at a rate of false alarms, for a number of held-out rows."""
+    return f"the smallest p-value with {plural(count, 'held-out row')} is 1/{count + 1} = {smallest_p_value(count):.4g}"
+
+
+def raise_alarms(
+    restored: LoadedRun,
+    examples: Examples,
+    evidence: Evidence,
+    load: Callable[[], Dataset],
+    effort: Effort,
+    *,
+    anomaly_score: str,
+    contamination: float | None,
+    most: int,
+) -> Alarms:
+    """Return the comparison of examples with held-out rows, and print where the p-values and the threshold come from.
+
+    Args:
+      restored: the run.
+      examples: the examples.
+      evidence: their estimates.
+      load: returns the data of the run.
+      effort: the settings of the estimates.
+      anomaly_score: the name of the score.
+      contamination: the rate of false alarms, or None to flag nothing.
+      most: the most held-out rows.
+
+    Raises:
+      DataError, UsageError: there are no held-out rows, but they are needed.
+    """
+    from tfp_vae.runs.anomalies import Known, calibrate, detect, keep_threshold
+
+    split = examples.origin["split"]
+    known = None if split is None else Known(split, examples.places, evidence)
+    try:
+        kept = calibrate(restored, load, anomaly_score, effort, most=most, known=known, stages=console.progress_bar)
+    except (DataError, UsageError) as error:
+        if contamination is not None or anomaly_score != DEFAULT_SCORE:
+            raise
+        console.notice(f"warning: There are no p-values, because the run has no held-out scores. {error}")
+        return Alarms(None, str(error), {}, {"anomaly_score": anomaly_score, "held_out": None})
+    rows = None if split is None else (split, examples.places)
+    detection, count = detect(restored, evidence, kept, anomaly_score, rows=rows), len(kept.rows)
+    held_out = f"{plural(count, 'held-out row')} of the run's {kept.split} split"
+    console.notice(f"p-values: by {anomaly_score} against {held_out} (--anomaly-score, --held-out-rows)")
+    if kept.split == "validation":
+        console.notice(VALIDATION)
+    if split == "train":
+        console.notice(TRAINED)
+    if split == kept.split:
+        console.notice("These examples are the held-out rows themselves, so each is compared with the others.")
+    table = {"anomaly_score": detection.scores, "percentile": detection.percentile, "p_value": detection.p_value}
+    summary: dict[str, Any] = {
+        "anomaly_score": anomaly_score,
+        "held_out": {"split": kept.split, "num_examples": count, "smallest_p_value": smallest_p_value(count)},
+    }
+    if contamination is not None:
+        limit = keep_threshold(restored, kept, anomaly_score, contamination)
+        table["flagged"] = (detection.p_value <= contamination).astype(int)
+        summary |= {"contamination": contamination, "threshold": limit, "flagged": int(table["flagged"].sum())}
+        if np.isinf(limit):
+            summary |= {"threshold": None, "threshold_reason": too_few(count)}
+            console.notice(
+                f"warning: No row can be flagged, because {too_few(count)}. Use a higher --contamination, or at least "
+                f"{math.ceil(1 / contamination) - 1:,} held-out rows (--held-out-rows, or a larger test split)."
+            )
+    return Alarms(detection, "", table, summary)
 
 
 def with_reasons(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,20 +241,27 @@ def with_reasons(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **reasons}
 
 
-def draw_least(found: Run, examples: Examples, least: np.ndarray, values: np.ndarray, name: str) -> str:
-    """Draw the least likely examples into a run, and return the path of the picture.
+def draw_least(
+    found: Run, examples: Examples, least: np.ndarray, estimates: Estimates, alarms: Alarms, name: str
+) -> str:
+    """Draw the most unusual examples into a run, and return the path of the picture.
 
     Args:
       found: the run.
       examples: all examples.
-      least: the indices of the least likely.
-      values: their log p(x).
+      least: the indices of the most unusual.
+      estimates: of all examples.
+      alarms: their scores.
       name: the picture.
     """
     from tfp_vae.plots import png, ranking
 
-    few = f"The {len(least)} least likely" if len(least) > 1 else "The least likely"
-    title = f"{few} of {examples.title}\nlog p(x) in nats"
+    chosen, values = alarms.summary["anomaly_score"], estimates.log_likelihood[least]
+    kind, meaning = "least likely", "log p(x) in nats"
+    if chosen != DEFAULT_SCORE and alarms.detection is not None:
+        values, kind, meaning = alarms.detection.scores[least], "most unusual", f"score {chosen}"
+    few = f"The {len(least)} {kind}" if len(least) > 1 else f"The {kind}"
+    title = f"{few} of {examples.title}\n{meaning}"
     names = [examples.split.source_name(row) for row in least]
     config = found.config().data
     picture = ranking(config.shown(examples.split.x[least]), values, title, config.features, names, config.ink)
@@ -171,8 +274,8 @@ FORMS: output.Forms = {".csv": columns}
 @click.command(
     cls=options.Command,
     examples=(
-        "tfp-vae score --data new.csv --out scores.csv",
-        "tfp-vae score --data people.csv --per-column --out scores.csv",
+        "tfp-vae score --data new.csv --contamination 0.01 --out scores.csv",
+        "tfp-vae score --data people.csv --per-column --anomaly-score worst-cell",
     ),
 )
 @options.run_options
@@ -180,10 +283,33 @@ FORMS: output.Forms = {".csv": columns}
 @options.samples_option(100, "example")
 @options.refine_option
 @options.option(
-    "--per-column",
+    "--contamination",
     group=options.RUN,
-    is_flag=True,
-    help="Also score each cell of a table given the rest of its row.",
+    type=options.SHARE,
+    metavar="RATE",
+    help="Flag rows with a p-value of at most RATE, the largest rate of false alarms.  [default: flag nothing]",
+)
+@options.option(
+    "--anomaly-score",
+    group=options.RUN,
+    type=options.MemberType(SCORES),
+    default=DEFAULT_SCORE,
+    show_default=True,
+    help="Score that p-values compare. See `tfp-vae info anomaly-scores`.",
+)
+@options.option(
+    "--held-out-rows",
+    group=options.RUN,
+    type=options.Whole(1),
+    default=2_000,
+    show_default=True,
+    help="Most held-out rows of the run to compare with.",
+)
+@options.option(
+    "--per-column/--no-per-column",
+    group=options.RUN,
+    default=None,
+    help="Also score each cell of a table given the rest of its row.  [default: only to flag rows]",
 )
 @options.output_options(FORMS, "scores", "scores-<examples>.csv in the run")
 @options.option(
@@ -192,14 +318,14 @@ FORMS: output.Forms = {".csv": columns}
     type=options.Whole(1, 400),
     default=16,
     show_default=True,
-    help="Number of least likely examples to show.",
+    help="Number of most unusual examples to show.",
 )
 @options.option(
     "--plots/--no-plots",
     group=options.OUTPUT,
     default=True,
     show_default=True,
-    help="Draw a picture of the least likely examples.",
+    help="Draw a picture of the most unusual examples.",
 )
 @options.weights_option
 @options.execution_option
@@ -214,7 +340,10 @@ def command(
     max_examples: int | None,
     iw_samples: int,
     refine: str,
-    per_column: bool,
+    contamination: float | None,
+    anomaly_score: str,
+    held_out_rows: int,
+    per_column: bool | None,
     seed: int,
     out: str | None,
     show: int,
@@ -223,10 +352,10 @@ def command(
     execution: str,
     as_json: bool,
 ) -> None:
-    """Write log p(x) of each example and show the least likely.
+    """Write log p(x) and p-values, and show the most unusual rows.
 
     A low log p(x) suggests an anomaly, but a high one does not rule it out. For example, plain dark images score high
-    although the run never saw any. Compare the scores with those of the run's own test split.
+    although the run never saw any. The p-value is the share of the run's own held-out rows that are as unusual.
     """
     out_path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
@@ -236,43 +365,96 @@ def command(
     examples = select_examples(found, data, split, data_dir, max_examples)
     if examples.drawn:
         console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
-    name = examples.name + output.ending("max_examples", "iw_samples", "refine", "per_column", "seed", "weights")
+    decisive = ("max_examples", "iw_samples", "refine", "contamination", "anomaly_score", "held_out_rows", "per_column")
+    name = examples.name + output.ending(*decisive, "seed", "weights")
     output.notice_missingness(found)
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous
 
+    scorer: Score = SCORES.resolve(anomaly_score)
+    scorer.check(restored.vae)
+    if per_column is None and contamination is not None and found.config().model.likelihood.name == "columns":
+        per_column = True
+        console.notice("cells: scored, to name those that are responsible (--no-per-column skips them)")
+    effort, load = Effort(iw_samples, refine, seed, execution), loader(found, data_dir)
     keep = out_path is None or plots  # because a run that gets no file may be read-only
     metrics, estimates, kept = score_examples(
         restored, examples, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution, keep=keep
     )
-    cells = None
-    if per_column:
-        like = rows_with_usual_holes(found, data_dir)
-        cells = score_cells(
-            restored, examples, like, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution
-        )
-    path = output.write(found, out_path, f"scores-{name}.csv", FORMS, examples, estimates, restored.measure, cells)
-    least = most_anomalous(estimates.log_likelihood, show)
-    shown = {"log_likelihood": estimates.log_likelihood, "error": estimates.error}
-    if cells is not None:
-        shown |= {name: cells.columns()[name] for name in ("unusual_column", "surprise")}
-    table = examples.columns(shown)
+    x, cells = examples.split.x, None
+    if per_column or scorer.needs_cells:
+        cells = score_cells(restored, x, usual_rows(load, x.shape[1:]), effort)
+    evidence = Evidence(x, estimates, None if cells is None else cells.surprise)
+    alarms = raise_alarms(
+        restored,
+        examples,
+        evidence,
+        load,
+        effort,
+        anomaly_score=anomaly_score,
+        contamination=contamination,
+        most=held_out_rows,
+    )
+    result_of = (examples, estimates, restored.measure, alarms.columns, cells)
+    path = output.write(found, out_path, f"scores-{name}.csv", FORMS, *result_of)
+    order = estimates.log_likelihood if alarms.detection is None else -alarms.detection.scores
+    least = most_anomalous(order, show)
+    table = examples.columns(shown_columns(estimates, alarms, cells))
     picked = zip(*(column[least].tolist() for column in table.values()), strict=True)
     rows = [with_reasons(dict(zip(table, row, strict=True))) for row in picked]
-    result = output.record(found, restored, **examples.origin, **metrics, most_anomalous=rows, out=str(path))
+    result = output.record(
+        found, restored, **examples.origin, **metrics, **alarms.summary, most_anomalous=rows, out=str(path)
+    )
     if kept is not None:
         kept.remove()
     if plots:
-        result["picture"] = draw_least(found, examples, least, estimates.log_likelihood[least], f"anomalies-{name}")
+        result["picture"] = draw_least(found, examples, least, estimates, alarms, f"anomalies-{name}")
     if as_json:
         console.print_json(result)
         return
     print_scores(data or "{dataset}, {split} split".format(**examples.origin), metrics, estimates)
-    lines = [["unknown" if row[name] is None else row[name] for name in table] for row in rows]
+    print_alarms(alarms)
+    lines = [[shown_text(row, name) for name in table] for row in rows]
+    click.echo("the most anomalous:")
     console.print_table(list(table), lines)
     click.echo(path)
     if plots:
         click.echo(result["picture"])
+
+
+def loader(found: Run, data_dir: str | None) -> Callable[[], Dataset]:
+    """Return a function that returns the data of a run. They are read once, when it is first called."""
+    return functools.cache(lambda: reload(found.config(), data_dir, console.DownloadProgress()))
+
+
+def shown_columns(estimates: Estimates, alarms: Alarms, cells: UnusualCells | None) -> dict[str, np.ndarray]:
+    """Return the columns of the table of the most unusual examples."""
+    shown = {"log_likelihood": estimates.log_likelihood, "error": estimates.error}
+    is_other = alarms.summary["anomaly_score"] != DEFAULT_SCORE
+    shown |= {name: column for name, column in alarms.columns.items() if is_other or name != "anomaly_score"}
+    if cells is None:
+        return shown
+    named = {name: cells.columns()[name] for name in ("unusual_column", "surprise")}
+    return {**shown, **named, "responsible": cells.responsible()}
+
+
+def shown_text(row: Mapping[str, Any], name: str) -> object:
+    """Return a cell of the table of the most unusual examples."""
+    if name == "flagged":
+        return "yes" if row[name] else ""
+    if name == "p_value":
+        return f"{row[name]:.4f}"
+    return "unknown" if row[name] is None else row[name]
+
+
+def print_alarms(alarms: Alarms) -> None:
+    """Print how many examples are flagged, and the threshold."""
+    if alarms.detection is None or "contamination" not in alarms.summary:
+        return
+    count, rate, limit = (alarms.summary[key] for key in ("flagged", "contamination", "threshold"))
+    of = f"{count:,} of {plural(len(alarms.detection.scores), 'example')} flagged"
+    above = "" if limit is None else f": {alarms.summary['anomaly_score']} score above {limit:.6g}"
+    click.echo(f"{of}{above} (p-value at most {rate:g}, as for at most {100 * rate:g}% of usual rows on average)")
 
 
 def print_scores(source: str, metrics: Mapping[str, Any], estimates: Estimates) -> None:
@@ -289,4 +471,3 @@ def print_scores(source: str, metrics: Mapping[str, Any], estimates: Estimates) 
     if "log_likelihood_scaled" in metrics:
         click.echo(f"log p(x) of the scaled values, mean: {metrics['log_likelihood_scaled']:.3f} nats")
     click.echo(output.measure_line(metrics))
-    click.echo("the most anomalous:")

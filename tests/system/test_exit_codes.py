@@ -92,6 +92,26 @@ for _name, _file in OUTPUT.items():
     CASES[_name] += [(f"--run run {option} none/{_file}", DISK), (f"--run run {option} x.jpg", USAGE)]
 for _name in set(OF_A_RUN) - {"sample"}:
     CASES[_name] += [("--run orphan", DATA)]
+CASES["evaluate"] += [
+    ("--run run --data x.npy", USAGE),
+    ("--run run --anomalies label=5 --max-examples 9", USAGE),
+    ("--run run --anomalies label=5 --run run", USAGE),
+    ("--run run --anomalies =", USAGE),
+    ("--run run --anomalies kind", USAGE),
+    ("--run table --anomalies height", USAGE),
+    ("--run run --anomalies label", DATA),
+    ("--run run --anomalies label=12", DATA),
+    ("--run table --anomalies none", DATA),
+    ("--run run --anomalies label=5 --data none.npy", DATA),
+]
+CASES["score"] += [
+    ("--run run --contamination 1", USAGE),
+    ("--run run --contamination 0", USAGE),
+    ("--run run --anomaly-score typical", USAGE),
+    ("--run run --anomaly-score worst-cell", USAGE),
+    ("--run run --anomaly-score likelihood-ratio:background=none", USAGE),
+    ("--run orphan --data x.npy --contamination 0.1", DATA),
+]
 CASES["plot"] += [
     ("--run blocked samples", DISK),
     ("--run run nothing", USAGE),

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from tfp_vae.runs import (
+        anomalies,
         build,
         config,
         examples,
@@ -93,6 +94,7 @@ __all__ = [
     "Status",
     "TrainingConfig",
     "all_runs",
+    "anomalies",
     "assess",
     "build",
     "build_from_config",

@@ -37,7 +37,15 @@ from tfp_vae.runs.folder import epochs as epoch_lines
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint
 from tfp_vae.runs.folder.files import LOCK, OTHER_VERSION, RESTORE, Files, LogFile, read_errors
 from tfp_vae.runs.folder.lock import in_use
-from tfp_vae.runs.folder.records import Environment, Evaluation, State, Status, TrainingResult, is_fuller
+from tfp_vae.runs.folder.records import (
+    Calibration,
+    Environment,
+    Evaluation,
+    State,
+    Status,
+    TrainingResult,
+    is_fuller,
+)
 from tfp_vae.runs.folder.unfinished import UNFINISHED, Unfinished
 from tfp_vae.training.history import Epoch
 from tfp_vae.training.state import Shapes
@@ -49,6 +57,7 @@ CONFIG, STATE, METRICS, LOG = "config.json", "state.json", "metrics.jsonl", "tra
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
 PARTIAL = "evaluation-partial.json"
+CALIBRATION = "calibration.json"
 DATA = "data.npz"
 PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
 FRAME_NAME = re.compile(r"epoch-(\d{7})\.npz")
@@ -397,6 +406,18 @@ class Run:
         """Return the fullest evaluation of the run, or None if it was not evaluated."""
         return self.files.read_record(EVALUATION, Evaluation, "Evaluate the run again.")
 
+    def calibration(self) -> Calibration | None:
+        """Return the anomaly scores of held-out rows, or None if there are none."""
+        return self.files.read_record(CALIBRATION, Calibration, "Delete the file, because it can be made again.")
+
+    def write_calibration(self, calibration: Calibration) -> None:
+        """Write the anomaly scores of held-out rows.
+
+        Raises:
+          DiskError: the write failed. The old file is unchanged.
+        """
+        self.write(CALIBRATION, calibration.model_dump())
+
     def environment(self) -> Environment | None:
         """Return the versions and devices of the last training, or None if the file is gone."""
         return self.files.read_record(ENVIRONMENT, Environment, "Delete the file, because training can do without it.")
@@ -434,7 +455,7 @@ class Run:
         content = storage.arrays_bytes(checkpoint.to_arrays())
         self.files.write_bytes(CHECKPOINT, content, previous=previous)
         self._newest_is_sound = True
-        for name in (TRAINING, EVALUATION, PARTIAL):
+        for name in (TRAINING, EVALUATION, PARTIAL, CALIBRATION):
             result = self._read_or_empty(name)
             best = checkpoint.best if name != TRAINING and result.get("weights") == BEST else None
             newest = checkpoint.step if best is None else best.step

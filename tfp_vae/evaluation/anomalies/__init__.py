@@ -8,7 +8,7 @@ score, write a frozen dataclass that subclasses `Score` and add it to `SCORES`.
 from __future__ import annotations
 
 from tfp_vae.core.registry import Table
-from tfp_vae.evaluation.anomalies.base import Evidence, Reference, Score, State
+from tfp_vae.evaluation.anomalies.base import Effort, Evidence, Reference, Score, State
 from tfp_vae.evaluation.anomalies.combined import Combined
 from tfp_vae.evaluation.anomalies.conformal import (
     merge_p_values,
@@ -23,6 +23,7 @@ from tfp_vae.evaluation.anomalies.scores import LikelihoodRatio, LogLikelihood, 
 __all__ = [
     "SCORES",
     "Combined",
+    "Effort",
     "Evidence",
     "LikelihoodRatio",
     "LogLikelihood",

@@ -16,7 +16,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -26,9 +26,10 @@ from tfp_vae.core.registry import record
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
 from tfp_vae.core.types import Tensor, Variable
 from tfp_vae.evaluation.anomalies.base import State
-from tfp_vae.evaluation.importance import slices
 from tfp_vae.model.likelihoods import Likelihood
-from tfp_vae.model.vae import VAE
+
+if TYPE_CHECKING:
+    from tfp_vae.model.vae import VAE
 
 __all__ = ["BACKGROUNDS", "Background", "Complexity", "Independent"]
 
@@ -104,7 +105,8 @@ class Independent(Background):
         params = tf.Variable(np.zeros(likelihood.params_size), dtype=vae.dtype)
         assign([params, *likelihood.learned], state["parameters"])
         p = likelihood(params)
-        parts = [p.log_prob(tf.constant(x[part], vae.dtype)) for part in slices(len(x), ROWS_AT_ONCE)]
+        starts = range(0, len(x), ROWS_AT_ONCE)
+        parts = [p.log_prob(tf.constant(x[start : start + ROWS_AT_ONCE], vae.dtype)) for start in starts]
         return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 

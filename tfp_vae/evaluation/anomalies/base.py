@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.evaluation.importance import Estimates
-from tfp_vae.model.vae import VAE
 
-__all__ = ["LARGEST", "Evidence", "Reference", "Score", "State"]
+if TYPE_CHECKING:
+    from tfp_vae.evaluation.importance import Estimates
+    from tfp_vae.model.vae import VAE
+
+__all__ = ["LARGEST", "Effort", "Evidence", "Reference", "Score", "State"]
 
 State: TypeAlias = "Mapping[str, np.ndarray]"
 """Arrays of one axis that a score learned from reference rows, by name."""
 
 LARGEST = 1e300
 """Scores are limited to this size, so that a file can hold those of impossible rows."""
+
+
+@check_keywords
+class Effort(NamedTuple):
+    """The settings that decide the estimates of a row, see `tv.evaluation.estimate`."""
+
+    iw_samples: int = 100
+    refine: str = "none"
+    seed: int = 0
+    execution: str = AUTO
 
 
 @check_keywords

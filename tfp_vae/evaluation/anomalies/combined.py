@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field
-from typing import Annotated, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 import numpy as np
 import pydantic
@@ -13,7 +13,9 @@ from tfp_vae.core.registry import record, split_numbers
 from tfp_vae.evaluation.anomalies.base import Evidence, Reference, Score, State
 from tfp_vae.evaluation.anomalies.conformal import MERGES
 from tfp_vae.evaluation.anomalies.scores import LikelihoodRatio, LogLikelihood, Reconstruction, Typicality, WorstCell
-from tfp_vae.model.vae import VAE
+
+if TYPE_CHECKING:
+    from tfp_vae.model.vae import VAE
 
 __all__ = ["Combined"]
 

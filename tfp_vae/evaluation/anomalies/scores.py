@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import ClassVar, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from tfp_vae.core.registry import record
 from tfp_vae.evaluation.anomalies.backgrounds import BACKGROUNDS, Background
 from tfp_vae.evaluation.anomalies.base import LARGEST, Evidence, Reference, Score, State
 from tfp_vae.model.likelihoods import Columns
-from tfp_vae.model.vae import VAE
+
+if TYPE_CHECKING:
+    from tfp_vae.model.vae import VAE
 
 __all__ = ["LikelihoodRatio", "LogLikelihood", "Reconstruction", "Typicality", "WorstCell"]
 

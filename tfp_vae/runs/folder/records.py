@@ -26,14 +26,17 @@ from tfp_vae.evaluation.metrics import METRICS, samples_text
 
 __all__ = [
     "BestEpoch",
+    "Calibration",
     "EarlyEnd",
     "Environment",
     "Evaluation",
     "Measured",
     "Record",
+    "ScoreCalibration",
     "State",
     "Status",
     "Terms",
+    "Threshold",
     "TrainingResult",
     "is_fuller",
     "which_evaluation",
@@ -223,6 +226,65 @@ class Evaluation(Measured):
             is_whole = isinstance(found, int) and not isinstance(found, bool) and abs(found) <= LARGEST
             if not (found is None or isinstance(found, float) or is_whole):
                 raise ValueError(f"{key}: expected a number, found {cut(repr(found))}")
+        return self
+
+
+@final
+class Threshold(Record):
+    """The score above which a row is flagged.
+
+    contamination: the largest rate of false alarms.
+    threshold: the score, or None if there are too few held-out rows for this rate.
+    """
+
+    contamination: Annotated[float, pydantic.Field(gt=0, lt=1)]
+    threshold: pydantic.FiniteFloat | None
+
+
+@final
+class ScoreCalibration(Record):
+    """An anomaly score of the held-out rows.
+
+    values: the scores.
+    state: what the score learned, by name.
+    """
+
+    values: list[pydantic.FiniteFloat]
+    state: dict[Line, list[pydantic.FiniteFloat]]
+
+
+@final
+class Calibration(Record):
+    """Anomaly scores of held-out rows, in `calibration.json`. Other settings or weights have other scores.
+
+    run: the identity of the run's config.
+    weights, step: the weights that gave the scores.
+    iw_samples, refine, seed, execution: the settings of the estimates.
+    most: the most held-out rows that were asked for.
+    packages: the versions that gave the scores.
+    split, rows: the split of the held-out rows, and their indices in it.
+    scores: by the full name of the score.
+    thresholds: the last threshold of each score.
+    """
+
+    run: Line
+    weights: Literal["final", "best"]
+    step: Count
+    iw_samples: Positive
+    refine: Line
+    seed: Count
+    execution: Line
+    most: Positive
+    packages: dict[Line, Line]
+    split: Literal["test", "validation"]
+    rows: list[Count]
+    scores: dict[Line, ScoreCalibration]
+    thresholds: dict[Line, Threshold] = pydantic.Field(default_factory=dict)
+
+    @pydantic.model_validator(mode="after")
+    def _check_sizes(self) -> Calibration:
+        if not self.rows or any(len(each.values) != len(self.rows) for each in self.scores.values()):
+            raise ValueError("scores: expected one for each of the held-out rows")
         return self
 
 

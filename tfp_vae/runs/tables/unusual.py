@@ -17,6 +17,9 @@ from tfp_vae.model.vae import VAE
 
 __all__ = ["UnusualCells", "find_unusual_cells"]
 
+MOST_NAMED, SURPRISING = 3, 3.0
+"""At most three cells are named, if their surprise is at least 3 nats."""
+
 BATCH = 32
 """Rows are scored this many at a time. Copies fill up fewer, so that their number does not change the rounding."""
 
@@ -42,6 +45,19 @@ class UnusualCells(NamedTuple):
         named = np.where(empty, "", np.array(self.names)[place])
         scores = {f"score_{name}": column for name, column in zip(self.names, self.scores.T, strict=True)}
         return {"unusual_column": named, "surprise": top, **scores}
+
+    def responsible(self) -> np.ndarray:
+        """Return the cells that make each row unusual with their surprise, such as `hue (138.7), ash (4.2)`, [N].
+
+        They are at most three cells with a surprise of at least 3 nats, the largest first.
+        """
+        largest = np.where(np.isnan(self.surprise), -np.inf, self.surprise)
+        order = np.argsort(-largest, axis=1, kind="stable")[:, :MOST_NAMED]
+        texts = [
+            ", ".join(f"{self.names[i]} ({row[i]:.1f})" for i in places if row[i] >= SURPRISING)
+            for row, places in zip(largest, order, strict=True)
+        ]
+        return np.array(texts, np.str_)
 
 
 @check_keywords
