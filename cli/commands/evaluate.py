@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,12 @@ import click
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS
+from tfp_vae.evaluation.anomalies import Effort
 from tfp_vae.evaluation.metrics import METRICS, metrics_of, samples_text
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import run as runs
+from tfp_vae.runs.examples import held_out_view, new_examples
+from tfp_vae.runs.known_anomalies import AnomalyLabel, which_are_anomalies, with_label_column
 from tfp_vae.runs.recipe import reload
 
 from .. import console, options, output, signals
@@ -100,6 +104,115 @@ def print_results(results: Sequence[dict[str, Any]], differences: Sequence[dict[
         print_notes(result, title=f"\n{result['run']}")
 
 
+def check_options(
+    run: Sequence[str], per_example: str | None, accuracy: float | None, ais_steps: int | None, anomalies: str | None
+) -> None:
+    """Raise UsageError if options of the command exclude each other."""
+    if anomalies is None:
+        options.refuse_on_command_line(("data",), "without --anomalies. To score new data, use `tfp-vae score`")
+    if per_example is not None and len(run) > 1:
+        raise UsageError("--per-example works with one --run only. Evaluate the runs one by one.")
+    output.check_path(per_example, (".npz",), "--per-example")
+    if accuracy is not None:
+        options.refuse_on_command_line(
+            ("iw_samples", "refine"), "with --accuracy, which chooses it for each example. Leave this option out"
+        )
+    if ais_steps is None:
+        options.refuse_on_command_line(
+            ("ais_chains", "ais_examples"), "without --ais-steps. Add --ais-steps, or leave this option out"
+        )
+
+
+def check_anomaly_options(run: Sequence[str], iw_samples: Sequence[int], data: str | None) -> None:
+    """Raise UsageError if other options exclude `--anomalies`."""
+    if len(run) > 1:
+        raise UsageError("--anomalies works with one --run only. Evaluate the runs one by one.")
+    if len(iw_samples) > 1:
+        raise UsageError("--anomalies takes one number of --iw-samples. Keep one.")
+    others = ("accuracy", "max_examples", "ais_steps", "per_example", "plots")
+    options.refuse_on_command_line(others, "with --anomalies. Leave this option out")
+    if data is not None:
+        options.refuse_on_command_line(("split",), "with --data. Keep one of them")
+
+
+def rank_known_anomalies(
+    found: runs.Run, text: str, data: str | None, split: str, data_dir: str | None, weights: str | None, effort: Effort
+) -> dict[str, Any]:
+    """Return how well each anomaly score finds the rows that a label marks.
+
+    Args:
+      found: the run.
+      text: the label, such as `kind` or `kind=fraud`.
+      data: the file of the rows, or None for a split of the run.
+      split: that split.
+      data_dir, weights: see the options.
+      effort: the settings of the estimates.
+    """
+    began, label = time.monotonic(), AnomalyLabel.parse(text)
+    config = with_label_column(found.config(), label)
+    dataset = reload(config, data_dir, console.DownloadProgress())
+    examples = held_out_view(config, dataset, split) if data is None else new_examples(config, data)
+    where = f"{config.data.dataset}, {split} split" if data is None else data
+    anomalous, values = which_are_anomalies(examples, label, where)
+    count = int(anomalous.sum())
+    console.notice(
+        f"anomalies: {count:,} of {len(anomalous):,} rows, with {label.name} {' or '.join(values)} (--anomalies "
+        f"{label.name}=VALUE,... names other values)"
+    )
+    restored = output.restore(found, weights)
+    from tfp_vae.evaluation.importance import summarize
+    from tfp_vae.runs.anomalies import rank_scores
+
+    evidence, ranked = rank_scores(restored, dataset, examples, anomalous, effort, stages=console.progress_bar)
+    summary = summarize(evidence.estimates, examples.x[0].size, discrete=restored.measure.has_bits)
+    names = ("log_likelihood", "log_likelihood_se", "elbo", "elbo_se", "distortion", "rate", "bits_per_dim")
+    scores = [
+        {"score": name, **({"reason": each} if isinstance(each, str) else each._asdict())}
+        for name, each in ranked.items()
+    ]
+    return {
+        "run": str(found.folder),
+        "dataset": config.data.dataset,
+        "data": data,
+        "split": split if data is None else None,
+        "num_examples": len(anomalous),
+        "num_anomalies": count,
+        "anomaly_label": label.name,
+        "anomaly_values": list(values),
+        "iw_samples": effort.iw_samples,
+        "refine": effort.refine,
+        "seed": effort.seed,
+        "weights": restored.weights,
+        "step": restored.step,
+        **{name: getattr(summary, name) for name in (*names, "active_units", "ess_median")},
+        "anomalies": scores,
+        "seconds": time.monotonic() - began,
+    }
+
+
+def print_ranking(result: Mapping[str, Any]) -> None:
+    """Print how well each score finds known anomalies, and which scores do not apply."""
+    share = result["num_anomalies"] / result["num_examples"]
+    source = result["data"] or "{dataset}, {split} split".format(**result)
+    click.echo(
+        f"{source}: {result['num_anomalies']:,} anomalies among {result['num_examples']:,} rows, K = "
+        f"{result['iw_samples']:,}, seed {result['seed']}, {result['seconds']:.1f} s"
+    )
+    figures = ("auroc", "auroc_se", "average_precision", "average_precision_se")
+    rows = [
+        [each["score"].partition(":parts=")[0], *(f"{each[name]:.4f}" for name in figures)]
+        for each in result["anomalies"]
+        if "reason" not in each
+    ]
+    console.print_table(
+        ["score (higher is more unusual)", "AUROC", "standard error", "average precision", "standard error"], rows
+    )
+    click.echo(f"chance: AUROC 0.5, average precision {share:.4f}")
+    for each in result["anomalies"]:
+        if "reason" in each:
+            click.echo(f"without {each['score']}: {each['reason']}")
+
+
 def print_notes(result: dict[str, Any], title: str = "") -> None:
     """Print the annealing of a run, advice on its estimate, and a mutual information that reaches its ceiling."""
     notes = []
@@ -143,6 +256,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
     examples=(
         "tfp-vae evaluate --accuracy 0.1",
         "tfp-vae evaluate --run runs/a --run runs/b --max-examples 1000",
+        "tfp-vae evaluate --data checked.csv --anomalies fraud=yes",
     ),
 )
 @options.several_runs_options
@@ -181,6 +295,20 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
 )
 @options.option(
     "--seed", group=options.RUN, type=options.SEED, default=0, show_default=True, help="Seed of the estimate."
+)
+@options.option(
+    "--anomalies",
+    group=options.DATA,
+    metavar="LABEL[=VALUE,...]",
+    help="Measure how well each anomaly score finds the rows that this column or label marks, and nothing else. "
+    " [default: measure no scores]",
+)
+@options.option(
+    "--data",
+    group=options.DATA,
+    metavar="PATH",
+    type=options.DATA_PLACE,
+    help="File with the rows for --anomalies.  [default: the split]",
 )
 @options.option(
     "--ais-steps",
@@ -228,6 +356,8 @@ def command(
     split: str,
     max_examples: int | None,
     seed: int,
+    anomalies: str | None,
+    data: str | None,
     ais_steps: int | None,
     ais_chains: int,
     ais_examples: int,
@@ -239,19 +369,17 @@ def command(
 ) -> None:
     """Estimate log p(x) and diagnostics on held-out data.
 
-    Repeat --run to see runs next to each other, with paired differences from the first.
+    Repeat --run to see runs next to each other, with paired differences from the first. With --anomalies, measure
+    anomaly scores against labels instead.
     """
-    if per_example is not None and len(run) > 1:
-        raise UsageError("--per-example works with one --run only. Evaluate the runs one by one.")
-    output.check_path(per_example, (".npz",), "--per-example")
-    if accuracy is not None:
-        options.refuse_on_command_line(
-            ("iw_samples", "refine"), "with --accuracy, which chooses it for each example. Leave this option out"
-        )
-    if ais_steps is None:
-        options.refuse_on_command_line(
-            ("ais_chains", "ais_examples"), "without --ais-steps. Add --ais-steps, or leave this option out"
-        )
+    check_options(run, per_example, accuracy, ais_steps, anomalies)
+    if anomalies is not None:
+        check_anomaly_options(run, iw_samples, data)
+        chosen = output.find_run(next(iter(run), None), runs_dir)
+        effort = Effort(iw_samples[0], refine, seed, execution)
+        result = rank_known_anomalies(chosen, anomalies, data, split, data_dir, weights, effort)
+        console.print_json(result) if as_json else print_ranking(result)
+        return
     found = [runs.find(each, runs_dir) for each in run or (None,)]
     for each in found:
         each.check_writable(["", runs.PLOTS], output.COPY)

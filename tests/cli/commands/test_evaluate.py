@@ -23,6 +23,7 @@ from tfp_vae.cli.commands import evaluate
 from tests.helpers.commands import GRAPH, answer, call
 from tfp_vae.core.errors import DiskError
 from tfp_vae.core.files import seal, unseal
+from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.readers.arrays import read_npz
 from tfp_vae.runs import results
 from tfp_vae.runs.load import LoadedRun
@@ -312,3 +313,31 @@ def test_progress_names_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
     with console.progress_bar("importance sampling", 10) as progress:
         progress(10)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_anomalies_of_a_file_are_ranked_by_every_score_that_applies(here: Path, copied: Run, digits: Dataset) -> None:
+    x = np.concatenate([digits.test.x[:40], 1 - digits.test.x[:20]])[..., 0]
+    np.savez("checked.npz", x=x, y=np.repeat([0, 1], [40, 20]))
+    options = ("--run", copied.folder, "--data", "checked.npz", "--anomalies", "label", "--iw-samples", 3, *GRAPH)
+    result = answer("evaluate", *options)
+    keys = "run dataset split num_examples iw_samples log_likelihood log_likelihood_se elbo elbo_se distortion rate"
+    assert {*keys.split(), "bits_per_dim", "active_units", "ess_median", "seconds"} <= result.keys()
+    assert (result["num_anomalies"], result["anomaly_values"]) == (20, ["1"])
+    by_name = {each["score"]: each for each in result["anomalies"]}
+    assert by_name["log-likelihood"]["auroc"] > 0.95
+    assert by_name["log-likelihood"]["average_precision_se"] < 0.1
+    assert "likelihood for each column" in by_name["worst-cell"]["reason"]
+    said = call("evaluate", *options)
+    assert "anomalies: 20 of 60 rows, with label 1" in said.stderr
+    assert "chance: AUROC 0.5, average precision 0.3333" in said.stdout
+    assert "without worst-cell" in said.stdout
+
+
+@pytest.mark.slow
+def test_classes_of_a_split_can_be_the_anomalies(here: Path, copied: Run, digits: Dataset) -> None:
+    options = ("--run", copied.folder, "--anomalies", "label=1,7", "--split", "validation", "--iw-samples", 2, *GRAPH)
+    result = answer("evaluate", *options)
+    assert result["num_anomalies"] == np.isin(digits.validation.y, [1, 7]).sum()
+    assert result["split"] == "validation"
+    assert not (copied.folder / "evaluation.json").exists()
