@@ -37,7 +37,7 @@ from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.runs.folder.examples import read_splits
-from tfp_vae.runs.tables.choices import choose_columns, latent_size
+from tfp_vae.runs.tables.choices import choose_columns, latent_size, standard_of_features
 
 __all__ = [
     "OPEN",
@@ -250,8 +250,11 @@ def choose_missingness(profile: Profile, model: ModelConfig) -> Member:
     holes = tuple(column.name for column in profile.columns if column.missing > 0)
     if not holes:
         raise UsageError(f"`missingness={chosen.name}` needs missing cells, but the training rows have none.")
-    if chosen.settings.get("columns", ()) is None:
-        chosen = Member(chosen.name, {**chosen.settings, "columns": holes})
+    members = [LIKELIHOODS.member(text) for text in model.likelihood.settings["columns"].values()]
+    loc, scale = zip(*map(standard_of_features, profile.columns, members), strict=True)
+    suited = {"columns": holes, "loc": loc, "scale": scale}
+    open_settings = {key: value for key, value in suited.items() if chosen.settings.get(key, ()) is None}
+    chosen = Member(chosen.name, {**chosen.settings, **open_settings})
     MISSINGNESS.build(chosen, LIKELIHOODS.build(model.likelihood, profile.event_shape))
     return chosen
 

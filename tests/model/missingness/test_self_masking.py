@@ -182,3 +182,18 @@ def test_columns_of_other_likelihoods_may_be_missing_at_random() -> None:
 def test_model_shows_the_assumption() -> None:
     assert "p(m|x)" in repr(VAE)
     assert "p(m|x)" not in repr(MODEL.vae())
+
+
+def test_standardized_slopes_give_the_same_density() -> None:
+    table = Columns({"a": "normal", "b": "poisson"})
+    plain, standard = SelfMasking(table), SelfMasking(table, loc=(0.5, 2.0), scale=(2.0, 0.25))
+    for slope, variable in zip((0.3, -0.1, 0.2, 0.05), plain.learned, strict=True):
+        variable.assign([slope] if variable.shape.rank == 1 else [[slope]])
+    for place, scale, loc in ((0, 2.0, 0.5), (2, 0.25, 2.0)):
+        slope, intercept = (float(np.ravel(plain.learned[place + i])[0]) for i in (0, 1))
+        standard.learned[place].assign([[slope * scale]])
+        standard.learned[place + 1].assign([intercept + slope * loc])
+    params, row = np.ones([1, table.params_size], np.float32), np.float32([[np.nan, 3]])
+    np.testing.assert_allclose(standard(table(params)).log_prob(row), plain(table(params)).log_prob(row), rtol=1e-5)
+    for name, numbers in plain.coefficients().items():
+        assert standard.coefficients()[name] == pytest.approx(numbers, rel=1e-5)

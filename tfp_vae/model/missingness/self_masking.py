@@ -12,7 +12,7 @@ import pydantic
 from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import UsageError, suggest
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.registry import record
+from tfp_vae.core.registry import Positive, record, split_numbers
 from tfp_vae.core.types import Distribution, Tensor, Variable
 from tfp_vae.model.likelihoods import Categorical, Columns
 from tfp_vae.model.likelihoods.columns import ColumnGroup
@@ -42,11 +42,11 @@ def split_names(value: object) -> object:
 class SelfMasking(Missingness):
     """Self-masking: whether a cell is missing depends on its own value, by a logistic regression for each column.
 
-    p(observed_j|x_j) = sigmoid(w_j x_j + c_j) = sigmoid(w_j (x_j - b_j)),  b_j = -c_j / w_j.
+    p(observed_j|x_j) = sigmoid(w_j u_j + c_j),  u_j = (f(x_j) - loc_j) / scale_j.
 
-    Slopes w and intercepts c are learned with the model. x_j is the cell as an encoder sees it: a number on the scale
-    of the model, the logarithm of a positive number, log(1 + count), or an indicator of each word, which then has a
-    slope of its own. For example, incomes that are hidden more often if they are high have a negative slope.
+    Slopes w and intercepts c are learned with the model. f(x_j) is the cell as an encoder sees it: a number on the
+    scale of the model, the logarithm of a positive number, log(1 + count), or an indicator of each word, which then has
+    a slope of its own. For example, incomes that are hidden more often if they are high have a negative slope.
 
     log p(x) is then log p(x_observed, mask), the log-density of the observed cells and of which cells these are. Given
     z, each missing cell is integrated over points of its distribution. So with K samples, `IWAE` is at least as tight
@@ -68,6 +68,8 @@ class SelfMasking(Missingness):
       columns: the names of the columns that mask themselves. The others are missing at random. None means all.
       hides: `high` if high values are missing more often in each of these columns, `low` if low ones are, and `unknown`
         to learn it. It does not apply to words.
+      loc, scale: standardize f of each column, so that slopes are learned equally fast, C numbers each. None is 0 and
+        1. They do not apply to words.
 
     Raises:
       UsageError: another likelihood, an unknown column, or a column whose likelihood does not allow it.
@@ -84,12 +86,21 @@ class SelfMasking(Missingness):
         default=None, kw_only=True
     )
     hides: Literal["unknown", "high", "low"] = field(default="unknown", kw_only=True)
+    loc: Annotated[tuple[pydantic.FiniteFloat, ...] | None, pydantic.BeforeValidator(split_numbers)] = field(
+        default=None, kw_only=True
+    )
+    scale: Annotated[tuple[Positive, ...] | None, pydantic.BeforeValidator(split_numbers)] = field(
+        default=None, kw_only=True
+    )
 
     def __post_init__(self) -> None:
         table = self.table
         for name in self.columns or ():
             if name not in table.names:
                 raise UsageError(f"`missingness`: there is no column {name!r}.{suggest(name, table.names)}")
+        for key, numbers in (("loc", self.loc), ("scale", self.scale)):
+            if numbers is not None and len(numbers) != len(table.names):
+                raise UsageError(f"`missingness`: expected {len(table.names)} numbers `{key}`, found {len(numbers)}.")
         refused = [
             table.names[place]
             for places, family in table.groups
@@ -152,22 +163,27 @@ class SelfMasking(Missingness):
     def _mask(self, group: ColumnGroup, slope: Variable, intercept: Variable) -> LogisticMask:
         from tfp_vae.model.distributions import masks
 
-        active = [self._is_active(place) for place in group.places]
-        signed = self.hides != "unknown" and not isinstance(group.family, Categorical)
-        return masks.LogisticMask(
-            self._signed(GAIN * slope) if signed else GAIN * slope,
-            GAIN * intercept,
-            tf.constant(active, slope.dtype),
-            group.family.features,
-            group.family.points,
-        )
+        active = tf.constant([self._is_active(place) for place in group.places], slope.dtype)
+        w, c = GAIN * slope, GAIN * intercept
+        if not isinstance(group.family, Categorical):
+            loc, scale = self._standard(group.places)
+            w = (w if self.hides == "unknown" else self._signed(w)) / scale[:, np.newaxis]
+            c -= w[:, 0] * loc
+        return masks.LogisticMask(w, c, active, group.family.features, group.family.points)
+
+    def _standard(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return `loc` and `scale` of some columns."""
+        size, dtype = len(self.table.names), self.table.dtype
+        loc = np.zeros(size) if self.loc is None else np.array(self.loc)
+        scale = np.ones(size) if self.scale is None else np.array(self.scale)
+        return loc[places].astype(dtype), scale[places].astype(dtype)
 
     def _signed(self, slope: Tensor) -> Tensor:
         """Return slopes of the sign that `hides` says."""
         return (-1 if self.hides == "high" else 1) * tf.nn.softplus(slope)
 
     def coefficients(self) -> dict[str, tuple[float, float]]:
-        """Return the slope and the intercept of each column of numbers that masks itself, by name."""
+        """Return the slope along f(x), and the intercept, of each column of numbers that masks itself, by name."""
         variables, found = iter(self.learned), dict[str, tuple[float, float]]()
         for group in self._masked:
             mask = self._mask(group, next(variables), next(variables))

@@ -26,6 +26,7 @@ __all__ = [
     "common_likelihood",
     "describe_kinds",
     "latent_size",
+    "standard_of_features",
 ]
 
 SUITABLE_MEMBERS = {
@@ -172,6 +173,21 @@ def usual_member(kind: str, levels: int, spikes: tuple[int, ...] = ()) -> Member
     member = LIKELIHOODS.member(SUITABLE_MEMBERS[kind])
     takes_levels = "levels" in member.settings
     return LIKELIHOODS.member(Member(member.name, {**member.settings, **({"levels": levels} if takes_levels else {})}))
+
+
+def standard_of_features(column: ColumnFacts, likelihood: Member) -> tuple[float, float]:
+    """Return about the mean and the standard deviation of what an encoder sees of the cells of a column.
+
+    Args:
+      column: facts about the column.
+      likelihood: its likelihood.
+    """
+    support = LIKELIHOODS.build(likelihood, (1,)).support
+    if support is COUNTS:
+        return math.log1p(column.mean), min(max(column.deviation / (1 + column.mean), 0.05), 2.0)
+    if way_to_scale(support) == "ratio":
+        return 0.0, min(max(column.deviation / column.mean, 0.05), 2.0)
+    return (0.0, 1.0) if support is REAL else (0.5, 0.5)
 
 
 def way_to_scale(support: Support) -> str:
