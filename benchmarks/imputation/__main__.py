@@ -16,6 +16,7 @@ from benchmarks.imputation import document
 from benchmarks.imputation.cases import TABLES, Key, keys
 from benchmarks.imputation.document import Row
 from benchmarks.imputation.methods import METHODS, ONLY_FOR, Result, measure
+from tfp_vae.core.files import write_bytes
 
 
 def read(path: Path) -> list[Row]:
@@ -52,8 +53,7 @@ def main(tables: tuple[str, ...], methods: tuple[str, ...], masks: int, out: Pat
     rows = read(out)
     for key, method in left(rows, tables, methods, masks):
         rows.append(Row(key, method, measure(key.case(), METHODS[method])))
-        with out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
+        write_bytes(out, "".join(json.dumps(row) + "\n" for row in rows).encode())
         click.echo(f"{key.table}, {key.mechanism}, mask {key.mask}: finished {method}", err=True)
     click.echo(document.markdown(rows))
     if into_document:

@@ -102,8 +102,7 @@ def score_examples(
     x = examples.split.x
     settings = Settings(iw_samples=iw_samples, refine=refine, seed=seed, execution=execution)
     kept = unfinished_scores(restored, x, **settings) if keep else None
-    line = options.command_line(click.get_current_context(), run=[str(restored.run.folder)])
-    text = "." if kept is None else f". Finished examples are kept. Continue with: {line}"
+    text = "." if kept is None else f". Finished examples are kept. {continuation(restored)}"
     name = "scoring, continued" if kept is not None and kept.continued else "scoring"
     blocks = NO_BLOCKS if kept is None else kept
     total = number_of_samples(len(x), iw_samples, refine)
@@ -112,7 +111,15 @@ def score_examples(
     return metrics, estimates, kept
 
 
-def score_cells(restored: LoadedRun, x: np.ndarray, like: np.ndarray, effort: Effort) -> UnusualCells:
+def continuation(restored: LoadedRun) -> str:
+    """Return the sentence with the command that continues this one."""
+    line = options.command_line(click.get_current_context(), run=[str(restored.run.folder)])
+    return f"Continue with: {line}"
+
+
+def score_cells(
+    restored: LoadedRun, x: np.ndarray, like: np.ndarray, effort: Effort, *, rows_kept: bool
+) -> UnusualCells:
     """Return the score of each cell of a table, and how surprising it is.
 
     Args:
@@ -120,10 +127,14 @@ def score_cells(restored: LoadedRun, x: np.ndarray, like: np.ndarray, effort: Ef
       x: the rows.
       like: rows with the holes that rows usually have.
       effort: the settings of the estimates.
+      rows_kept: whether the scores of whole rows are kept in the run, so that only those of the cells start over.
     """
     from tfp_vae.runs.tables.unusual import find_unusual_cells
 
-    with console.progress_bar("scoring cells", len(x) * effort.iw_samples) as progress:
+    text = ". The scores of cells are not kept."
+    if rows_kept:
+        text += f" Those of whole rows are. {continuation(restored)}"
+    with signals.ending(text), console.progress_bar("scoring cells", len(x) * effort.iw_samples) as progress:
         return find_unusual_cells(
             restored.vae,
             x,
@@ -383,7 +394,7 @@ def command(
     )
     x, cells = examples.split.x, None
     if per_column or scorer.needs_cells:
-        cells = score_cells(restored, x, usual_rows(load, x.shape[1:]), effort)
+        cells = score_cells(restored, x, usual_rows(load, x.shape[1:]), effort, rows_kept=kept is not None)
     evidence = Evidence(x, estimates, None if cells is None else cells.surprise)
     alarms = raise_alarms(
         restored,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tfp_vae.cli import signals
 
 from tests.helpers.commands import GRAPH, QUICK, answer, call, one_sentence, read_rows
 from tests.helpers.people import HEADER, people, write_people
+from tfp_vae.runs.folder import unfinished
 from tfp_vae.runs.run import Run
+from tfp_vae.runs.tables import unusual
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,36 @@ def test_score_names_the_responsible_cell_of_each_row(run: Run, tmp_path: Path) 
     assert float(table[2]["surprise"]) == pytest.approx(worst["surprise"])
     assert {f"score_{name}" for name in HEADER[1:]} <= set(table[0])
     assert "height" in call("score", "--run", run.folder, *options).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [True, False])
+def test_interrupted_scores_of_cells_report_what_is_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    data, texts = write_people(tmp_path / "new.csv", people(3, seed=3, missing=0.0)), list[str]()
+
+    @contextmanager
+    def ending(text: str) -> Iterator[None]:
+        texts.append(text)
+        yield
+
+    def interrupt(*_: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unfinished, "SECONDS", 0.0)
+    monkeypatch.setattr(unfinished, "PATIENCE", 0)
+    monkeypatch.setattr(signals, "ending", ending)
+    monkeypatch.setattr(unusual, "find_unusual_cells", interrupt)
+    more = () if kept else ("--out", tmp_path / "s.csv", "--no-plots")
+    call("score", "--run", run.folder, "--data", data, "--per-column", "--iw-samples", 2, *more, *GRAPH, code=130)
+    start, _, line = texts[-1].partition(" Those of whole rows are. Continue with: ")
+    assert start == ". The scores of cells are not kept."
+    assert ("score --run" in line) == kept
+    files = list(run.folder.glob("unfinished/*.npz"))
+    assert len(files) == kept
+    for each in files:
+        each.unlink()
 
 
 def test_run_without_a_mixed_table_is_refused(copied: Run, tmp_path: Path) -> None:
