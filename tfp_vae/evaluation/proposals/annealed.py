@@ -61,8 +61,7 @@ class AnnealedLaplace(Refinement):
       step_size: length of a leapfrog step, in standard deviations of p(z|x) by its curvature. If D exceeds 50, it is
         multiplied by (50 / D)^(1/4).
       starts: number of searches, see `Laplace`.
-      degrees: degrees of freedom of the Student-t distributions. They need less wide tails than those of `Laplace`,
-        because annealing corrects them.
+      degrees: degrees of freedom of the Student-t distributions, see `Laplace`.
 
     References:
       Neal (2001), Annealed importance sampling.
@@ -72,7 +71,7 @@ class AnnealedLaplace(Refinement):
     steps: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] = field(default=10, kw_only=True)
     step_size: Annotated[float, pydantic.Field(gt=0, le=2, allow_inf_nan=False)] = field(default=0.4, kw_only=True)
     starts: Starts = field(default=2, kw_only=True)
-    degrees: Degrees = field(default=20, kw_only=True)
+    degrees: Degrees = field(default=5, kw_only=True)
 
     @property
     def laplace(self) -> Laplace:
