@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import check_keywords
+from tfp_vae.evaluation.anomalies import smallest_p_value, threshold
 
 if TYPE_CHECKING:
     from tfp_vae.interop.sklearn.rows import Rows
@@ -56,9 +57,9 @@ def held_out_threshold(scores: np.ndarray) -> float:
     References:
       Vovk, Gammerman and Shafer (2005), Algorithmic learning in a random world.
     """
-    ordered, rank = np.sort(scores), max(1, math.floor(FALSE_ALARMS * (len(scores) + 1)))
-    lowest = ordered[rank - 1]
-    is_tied = rank < len(ordered) and ordered[rank] == lowest
+    rate = max(FALSE_ALARMS, smallest_p_value(len(scores)))
+    lowest = -threshold(-scores, rate)
+    is_tied = np.sum(scores <= lowest) / (len(scores) + 1) > rate  # with rows beyond the k-th
     return float(lowest if is_tied else np.nextafter(lowest, np.inf))
 
 
