@@ -241,7 +241,12 @@ def select(evidence: Evidence, rows: np.ndarray) -> Evidence:
 
 
 def reference_of(
-    restored: LoadedRun, dataset: Dataset, split: str, effort: Effort, like: np.ndarray | None, stages: Stages
+    restored: LoadedRun,
+    dataset: Dataset,
+    split: str,
+    effort: Effort,
+    like: np.ndarray | None = None,
+    stages: Stages = NO_STAGES,
 ) -> Reference:
     """Return rows that scores may learn from, which are not those of the split with the held-out rows."""
     other = "validation" if split == "test" and len(dataset.validation) else "train"
