@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.memory import at_most
 from tfp_vae.core.errors import DataError
 from tfp_vae.data.readers.tables import (
     DELIMITERS,
@@ -360,3 +361,12 @@ def test_refuses_header_without_rows(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n")
     with pytest.raises(DataError, match=r"expected a line of numbers .*, found only the names of the columns"):
         read_csv(tmp_path / "t.csv")
+
+
+def test_writing_a_long_table_takes_at_most_thirty_bytes_a_cell() -> None:
+    columns = {"name": np.full(100_000, "columns"), "value": np.arange(100_000) + 0.25}
+    with at_most(30 * 200_000):
+        content = csv_bytes(columns)
+    lines = content.decode().splitlines()
+    assert (lines[0], lines[1], lines[-1]) == ("name,value", "columns,0.25", "columns,99999.25")
+    assert len(lines) == 100_001
