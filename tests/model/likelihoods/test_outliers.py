@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +13,7 @@ from scipy import stats
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.model.likelihoods.base import SCALE_FLOOR
+from tfp_vae.model.likelihoods.normal import Normal
 from tfp_vae.model.likelihoods.outliers import Laplace, StudentT
 
 
@@ -56,6 +61,14 @@ def test_student_has_the_degrees_of_freedom_of_the_setting(df: float) -> None:
 def test_degrees_of_freedom_have_limits(df: float) -> None:
     with pytest.raises(UsageError, match="df"):
         StudentT((1,), df=df)
+
+
+@pytest.mark.parametrize("family", [StudentT, functools.partial(Normal, scale="per-element")])
+def test_floor_is_the_smallest_scale(family: Callable[..., Normal | StudentT]) -> None:
+    likelihood = family((1,), floor=0.25)
+    narrow, unit = (likelihood(tf.constant([0.0, s])) for s in (-50.0, math.log(math.expm1(1.0))))
+    for p, scale in ((narrow, 0.25), (unit, 1.25)):
+        assert float(p.distribution.scale[0]) == pytest.approx(scale)
 
 
 def test_student_starts_at_the_mean_with_a_scale_of_three_tenths() -> None:

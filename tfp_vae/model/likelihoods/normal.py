@@ -35,7 +35,7 @@ class Normal(ElementwiseLikelihood):
 
     If the scale is fixed, the distortion is |x - loc|^2 / (2 scale^2) + M log(scale sqrt(2 pi)). The scale then decides
     how much a squared error weighs against the rate, while a learned scale finds this balance itself. A learned scale
-    is at least 0.001, so a constant element gains at most 6 nats.
+    is at least `floor`, so a constant element gains at most -log(floor) - 0.9 nats.
 
     Because it is a density, log p(x) depends on the units of the data. Compare it only between models of the same
     scaled data.
@@ -50,8 +50,10 @@ class Normal(ElementwiseLikelihood):
       event_shape: shape of one example.
       dtype: type of the shared scale.
       scale: a number fixes the scale. `shared` learns one scale for all elements and all z. With `per-element`, the
-        decoder gives one for each element. A learned scale starts at 0.3, which suits data of about unit spread, so
-        standardize other data first.
+        decoder gives one for each element. A learned scale starts at 0.3 above its floor, which suits data of about
+        unit spread, so standardize other data first.
+      floor: the smallest scale that can be learned. A larger one keeps the density from narrowing around values that
+        occur often, such as whole numbers.
 
     Returns (when called on params [..., P prod(event_shape)], with P = 2 for `per-element` and P = 1 otherwise):
       `tfd.Independent` of `tfd.Normal`, batch [...], event `event_shape`.
@@ -65,6 +67,7 @@ class Normal(ElementwiseLikelihood):
     event_shape: EventShape
     dtype: FloatType = field(default="float32", repr=False)
     scale: Positive | Literal["shared", "per-element"] = field(default="shared", kw_only=True)
+    floor: Positive = field(default=SCALE_FLOOR, kw_only=True)
 
     @property
     def support(self) -> Support:
@@ -89,9 +92,9 @@ class Normal(ElementwiseLikelihood):
     def elementwise(self, params: Tensor) -> Distribution:
         """Return Normal distributions of params [..., *event_shape, P]."""
         if self.scale == "per-element":
-            scale = positive(params[..., 1])
+            scale = positive(params[..., 1], self.floor)
         elif self.scale == "shared":
-            scale = SCALE_FLOOR + tf.cast(tf.exp(self.learned[0]), params.dtype)
+            scale = self.floor + tf.cast(tf.exp(self.learned[0]), params.dtype)
         else:
             scale = tf.constant(self.scale, params.dtype)
         elements: Distribution = tfd.Normal(params[..., 0], scale)
@@ -109,7 +112,7 @@ class Normal(ElementwiseLikelihood):
 
     def initial_marginal(self, x: np.ndarray) -> np.ndarray:
         """Return the mean, and the standard deviation of each column if the decoder gives the scale."""
-        return stack_params(*(np.nanmean(x, axis=0), scale_of(x))[: self.per_element])
+        return stack_params(*(np.nanmean(x, axis=0), scale_of(x, self.floor))[: self.per_element])
 
 
 @final
@@ -175,6 +178,9 @@ class LogNormal(ElementwiseLikelihood):
         return stack_params(np.nanmean(np.log(x), axis=0), scale_of(np.log(x)))
 
 
-def scale_of(x: np.ndarray) -> np.ndarray:
-    """Return the output of a decoder that gives the standard deviation of each column of x [N, M], at least 0.01."""
-    return inverse_softplus(np.maximum(np.nanstd(x, axis=0), 1e-2) - SCALE_FLOOR)
+def scale_of(x: np.ndarray, floor: float = SCALE_FLOOR) -> np.ndarray:
+    """Return the output of a decoder that gives the standard deviation of each column of x [N, M].
+
+    The scale is at least 0.009 above the floor, because the gradient vanishes at it.
+    """
+    return inverse_softplus(np.maximum(np.nanstd(x, axis=0) - floor, 9e-3))

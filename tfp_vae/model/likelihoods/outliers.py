@@ -9,10 +9,17 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core.lazy import tf, tfd
-from tfp_vae.core.registry import check_keywords, record
+from tfp_vae.core.registry import Positive, check_keywords, record
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.core.types import Distribution, Tensor
-from tfp_vae.model.likelihoods.base import ElementwiseLikelihood, EventShape, inverse_softplus, positive, stack_params
+from tfp_vae.model.likelihoods.base import (
+    SCALE_FLOOR,
+    ElementwiseLikelihood,
+    EventShape,
+    inverse_softplus,
+    positive,
+    stack_params,
+)
 
 if TYPE_CHECKING:
     from tfp_vae.model.distributions.points import Points
@@ -93,8 +100,8 @@ class StudentT(OutlierLikelihood):
     p(x_i|z) is proportional to (1 + y_i^2 / df)^(-(df + 1) / 2) / scale_i,  y_i = (x_i - loc_i) / scale_i.
 
     The cost of an outlier grows as log |x - loc|, so one wrong cell does not decide where the others lie. It approaches
-    a Normal as df grows. scale = 0.001 + softplus(s), one for each element and z. The scales start at 0.3, which suits
-    data of about unit spread, so standardize other data first.
+    a Normal as df grows. scale = floor + softplus(s), one for each element and z. The scales start at 0.3 above the
+    floor, which suits data of about unit spread, so standardize other data first.
 
     ```python
     likelihood = tv.likelihoods.StudentT((3,), df=3)
@@ -105,6 +112,7 @@ class StudentT(OutlierLikelihood):
     Args:
       event_shape: shape of one example.
       df: degrees of freedom, above 1. The variance is infinite up to 2.
+      floor: the smallest scale. A larger one keeps the density from narrowing around values that occur often.
 
     Returns (when called on params [..., 2 prod(event_shape)]):
       `tfd.Independent` of `tfd.StudentT`, batch [...], event `event_shape`.
@@ -112,9 +120,10 @@ class StudentT(OutlierLikelihood):
 
     event_shape: EventShape
     df: Annotated[float, pydantic.Field(gt=1, le=1_000)] = field(default=5.0, kw_only=True)
+    floor: Positive = field(default=SCALE_FLOOR, kw_only=True)
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return Student's t distributions of params [..., *event_shape, 2]."""
         df = tf.constant(self.df, params.dtype)
-        elements: Distribution = tfd.StudentT(df, params[..., 0], positive(params[..., 1]))
+        elements: Distribution = tfd.StudentT(df, params[..., 0], positive(params[..., 1], self.floor))
         return elements
