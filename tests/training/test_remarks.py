@@ -1,4 +1,4 @@
-"""Remarks on a trained model: overfitting and idle latent units."""
+"""Remarks on a trained model: overfitting, idle latent units and too few of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.model.vae import VAE
 from tfp_vae.training import fit
 from tfp_vae.training.history import Epoch, History
-from tfp_vae.training.remarks import idle_units, overfitting, remarks
+from tfp_vae.training.remarks import few_units, idle_units, overfitting, remarks
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,15 @@ def test_idle_units_are_named_with_remedies() -> None:
     assert "`latent_dim` of 14" in idle_units(14, 50)
     assert not idle_units(25, 50)
     assert not idle_units(1, 1)
+
+
+def test_units_in_full_use_may_be_too_few(rng: np.random.Generator) -> None:
+    full = rng.normal(size=(200, 2))
+    assert "all 2 units are in full use" in few_units(full, 6)
+    assert "`latent_dim=4`" in few_units(full, 6)
+    assert "`latent_dim=3`" in few_units(full, 3)
+    assert not few_units(full, 2)
+    assert not few_units(full * [1.0, 0.5], 6)
 
 
 def test_fit_reports_a_model_that_ignores_z(caplog: pytest.LogCaptureFixture) -> None:

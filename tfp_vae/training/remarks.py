@@ -1,4 +1,4 @@
-"""Remarks on a trained model, in words: it overfits, or it leaves latent units idle."""
+"""Remarks on a trained model, in words: it overfits, or it has too many or too few latent units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfp_vae.model.latent import active_dimensions
 from tfp_vae.model.vae import VAE
 from tfp_vae.training.history import Epoch, History
 
-__all__ = ["idle_units", "overfitting", "remarks"]
+__all__ = ["few_units", "idle_units", "overfitting", "remarks"]
 
 MOST_EXAMPLES, MOST_VALUES = 1_000, 1 << 22
 """Limits on the examples that are encoded to find idle units."""
@@ -22,6 +22,9 @@ training has gained."""
 
 FEWEST_EPOCHS = 5
 """Fewer epochs do not show whether a model overfits."""
+
+FULL_VARIANCE = 0.5
+"""A unit whose E_q[z|x] varies this much over examples says more about x than its noise hides."""
 
 MOST_WIDTH, LEAST_WIDTH = 64, 8
 """The largest and the smallest `hidden` that the remedy against overfitting suggests."""
@@ -44,8 +47,11 @@ def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[s
     if vae.encoder.posterior.capabilities.normal and len(held_out) > 1:
         most = max(2, min(MOST_EXAMPLES, MOST_VALUES // max(1, held_out.x[:1].size)))
         x = held_out.x[np.linspace(0, len(held_out) - 1, min(most, len(held_out))).astype(int)]
-        active = active_dimensions(np.asarray(vae.encoder.mean(x)))
+        means = np.asarray(vae.encoder.mean(x))
+        active = active_dimensions(means)
         found.append(idle_units(int(active.sum()), active.size))
+        if x.ndim == 2:
+            found.append(few_units(means, x.shape[1]))
     return tuple(remark for remark in found if remark)
 
 
@@ -92,3 +98,22 @@ def idle_units(active: int, total: int) -> str:
             f"A `latent_dim` of {active} would give about the same model."
         )
     return ""
+
+
+def few_units(means: np.ndarray, columns: int) -> str:
+    """Return that vectors may need more latent units, or an empty text.
+
+    Under a prior of variance 1, the variance of E_q[z|x] over examples is the share of a unit that x explains. If this
+    is most of each unit, more units may find more to explain.
+
+    Args:
+      means: E_q[z|x] of N examples, [N, D].
+      columns: the number of values of an example.
+    """
+    units = means.shape[1]
+    if units >= columns or means.var(axis=0).min() < FULL_VARIANCE:
+        return ""
+    return (
+        f"The latent dimension may be too small: all {units} units are in full use. Compare the validation ELBO with "
+        f"`latent_dim={min(columns, 2 * units)}`."
+    )
