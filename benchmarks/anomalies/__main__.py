@@ -28,11 +28,14 @@ def read(path: Path) -> list[Row]:
 def left(
     rows: list[Row], tables: tuple[str, ...], detectors: tuple[str, ...], seeds: int
 ) -> Iterator[tuple[str, str, int]]:
-    """Yield the tables, detectors and seeds that were not measured yet. No selection selects all."""
+    """Yield the tables, detectors and seeds that were not measured yet. No selection selects all.
+
+    The seeds of a table follow one another, because their models share compiled functions.
+    """
     done = {(row.table, row.detector, row.seed) for row in rows}
-    for seed in range(seeds):
-        for table in tables or TABLES:
-            for detector in detectors or installed():
+    for table in tables or TABLES:
+        for detector in detectors or installed():
+            for seed in range(seeds):
                 if (table, detector, seed) not in done:
                     yield table, detector, seed
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.anomalies.detectors import DETECTORS, OURS, Result
 from benchmarks.anomalies.tables import TABLES
-from benchmarks.document import markdown_table
+from benchmarks.document import markdown_table, write_between
 from benchmarks.imputation.document import Estimate
 
 __all__ = ["BEGIN", "END", "PICTURE", "Row", "draw", "markdown", "write"]
@@ -22,6 +22,9 @@ PICTURE = "anomalies.png"
 
 REFERENCES = {"VAE": "VAE*", "KNN": "kNN*", "DTE-NP": "DTE-NP*", "best_of_26": "best of 26*"}
 """The published detectors that the table shows, and their headings."""
+
+UNKNOWN = Estimate(math.nan, math.nan)
+"""The estimate of a detector that was not measured."""
 
 Published: TypeAlias = Mapping[str, Mapping[str, float]]
 
@@ -55,30 +58,37 @@ def aurocs(rows: Sequence[Row], table: str) -> dict[str, Estimate]:
     }
 
 
-def complete(rows: Sequence[Row]) -> list[str]:
-    """Return the tables that every detector with results has scored."""
-    names = {row.detector for row in rows}
-    return [table for table in TABLES if names and set(by_detector(rows, table)) == names]
+def measured(rows: Sequence[Row]) -> list[str]:
+    """Return the tables with results, in their order."""
+    found = {row.table for row in rows}
+    return [table for table in TABLES if table in found]
 
 
 def average(rows: Sequence[Row], detector: str, tables: Sequence[str]) -> Estimate:
-    """Return the mean AUROC of a detector over tables. Its error comes from the divisions only."""
-    found = [aurocs(rows, table)[detector] for table in tables]
-    error = math.sqrt(sum(each.error**2 for each in found)) / len(found) if found else math.nan
-    return Estimate(float(np.mean([each.mean for each in found])) if found else math.nan, error)
+    """Return the mean AUROC of a detector over tables, NaN if it has not scored them all.
+
+    Its error comes from the divisions only.
+    """
+    found = [aurocs(rows, table).get(detector, UNKNOWN) for table in tables]
+    if not found:
+        return UNKNOWN
+    return Estimate(
+        float(np.mean([each.mean for each in found])), math.hypot(*(each.error for each in found)) / len(found)
+    )
 
 
 def auroc_table(rows: Sequence[Row], published: Published) -> str:
     """Return the AUROCs of all detectors and the published ones. The greatest of our own measurements is bold."""
-    names, tables = [name for name in DETECTORS if any(row.detector == name for row in rows)], complete(rows)
+    names, tables = [name for name in DETECTORS if any(row.detector == name for row in rows)], measured(rows)
     lines = []
     for table in tables:
         found = aurocs(rows, table)
         best = max(each.mean for each in found.values())
-        cells = [f"**{found[n].text(1)}**" if found[n].mean == best else found[n].text(1) for n in names]
+        texts = {name: f"**{each.text(1)}**" if each.mean == best else each.text(1) for name, each in found.items()}
+        cells = [texts.get(name, "") for name in names]
         lines.append([table, *cells, *(f"{published[table][key]:.1f}" if published else "" for key in REFERENCES)])
     if tables:
-        means = [f"**{average(rows, name, tables).text(2)}**" for name in names]
+        means = [average(rows, name, tables).text(2) for name in names]
         references = [np.mean([published[table][key] for table in tables]) if published else None for key in REFERENCES]
         lines.append(["**mean**", *means, *("" if each is None else f"{each:.1f}" for each in references)])
         seconds = {name: [row.result.cpu_seconds for row in rows if row.detector == name] for name in names}
@@ -89,7 +99,7 @@ def auroc_table(rows: Sequence[Row], published: Published) -> str:
 def losses_table(rows: Sequence[Row]) -> str:
     """Return the tables where another detector is better, with the paired difference over the divisions."""
     lines = []
-    for table in complete(rows):
+    for table in measured(rows):
         found, means = by_detector(rows, table), aurocs(rows, table)
         best = max(means, key=lambda name: means[name].mean)
         if OURS in means and best != OURS:
@@ -128,16 +138,16 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     """Plot the AUROC of each detector, one row per table, ours in colour."""
     from matplotlib.figure import Figure
 
-    tables = complete(rows)
+    tables = measured(rows)
     figure = Figure(figsize=(8, 0.3 * len(tables) + 1.4), layout="constrained")
     axes = figure.subplots()
     places = range(len(tables))
     others = [name for name in DETECTORS if name != OURS and any(row.detector == name for row in rows)]
     for name, marker in zip(others, "osD^vP*X", strict=False):
-        means = [aurocs(rows, table)[name].mean for table in tables]
+        means = [aurocs(rows, table).get(name, UNKNOWN).mean for table in tables]
         axes.plot(means, places, marker, ms=5, alpha=0.45, color="0.35", label=name)
     if any(row.detector == OURS for row in rows):
-        ours = [aurocs(rows, table)[OURS] for table in tables]
+        ours = [aurocs(rows, table).get(OURS, UNKNOWN) for table in tables]
         errors = [0.0 if math.isnan(each.error) else each.error for each in ours]
         means = [each.mean for each in ours]
         axes.errorbar(means, places, xerr=errors, fmt="|", ms=14, mew=3, capsize=2, color="#0072b2", label=OURS)
@@ -151,6 +161,5 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
 def write(rows: Sequence[Row], published: Published, page: Path, pictures: Path) -> None:
     """Replace the text between the marks of a Markdown page, and draw its picture."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    page.write_text(before + BEGIN + markdown(rows, published) + END + rest.split(END)[1], encoding="utf-8")
+    write_between(page, BEGIN, END, markdown(rows, published))
     draw(rows, pictures / PICTURE)
