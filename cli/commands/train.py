@@ -25,7 +25,7 @@ from tfp_vae.runs.config import (
     expand_shortcuts,
     read_settings,
 )
-from tfp_vae.runs.recipe import OPEN, Note, plan, reload
+from tfp_vae.runs.recipe import OPEN, OPEN_TRAINING, Note, plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.progress import Progress
@@ -79,6 +79,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         run, dataset = reopen(ctx, request, training)
     else:
         left_open = [name for name in OPEN if name not in expand_shortcuts(values)]
+        left_open += [name for name in OPEN_TRAINING if name not in values]
         config, dataset = plan_run(request, model, training, left_open)
 
     with signals.collect("Interrupted: saving a checkpoint. Press Ctrl-C again to stop at once.") as answer:
@@ -125,7 +126,7 @@ def plan_run(
 
     Args:
       request, model, training: the settings.
-      left_open: the names of the model's settings that the data decide.
+      left_open: the names of the settings that the data decide.
     """
     if request.run_dir is not None:
         Run.refuse_existing(Path(request.run_dir))
@@ -140,7 +141,8 @@ def plan_run(
         reading=request.reading(),
         scaling=request.scaling,
         dequantization=request.dequantization,
-        open_choices=left_open,
+        open_choices=[name for name in OPEN if name in left_open],
+        open_training=[name for name in OPEN_TRAINING if name in left_open],
         notify=chosen.append,
     )
     data = config.data

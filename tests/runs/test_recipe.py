@@ -27,7 +27,19 @@ from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.runs import recipe
 from tfp_vae.runs.config import SETTINGS, ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.examples import new_examples
-from tfp_vae.runs.recipe import OPEN, SUITABLE, Note, advise, choose, inspect, likelihoods_that_fit, plan, reload, suit
+from tfp_vae.runs.recipe import (
+    OPEN,
+    OPEN_TRAINING,
+    SUITABLE,
+    Note,
+    advise,
+    choose,
+    inspect,
+    likelihoods_that_fit,
+    plan,
+    reload,
+    suit,
+)
 
 COUNT_LIKELIHOODS = ("poisson", "negative-binomial", "inflated-negative-binomial")
 
@@ -331,7 +343,25 @@ class TestChoices:
         if reason == "chosen":
             model, opened = ModelConfig(likelihood="negative-binomial"), ("encoder", "decoder", "latent_dim")
         found = choose(dataset(others.get(reason, x)).profile, model, open_choices=opened).model.likelihood.name
-        assert found == ("normal" if reason == "real values" else "negative-binomial")
+        assert found == ("student-t" if reason == "real values" else "negative-binomial")
+
+    @pytest.mark.parametrize(("rows", "batch"), [(12, 16), (600, 64), (5_000, 128)])
+    def test_real_vectors_choose_their_training(self, rows: int, batch: int, rng: np.random.Generator) -> None:
+        facts = dataset(rng.normal(size=(rows, 7)).astype(np.float32)).profile
+        recipe = choose(facts, open_training=OPEN_TRAINING)
+        expected = {"epochs": 150, "early_stopping": 20, "learning_rate": 3e-3, "batch_size": batch}
+        assert recipe.training == expected
+        assert recipe.model.likelihood == LIKELIHOODS.member("student-t:floor=0.1")
+        assert recipe.model.latent_dim == 3
+        assert expected.keys() < {note.setting for note in recipe.notes}
+        assert choose(facts, open_training=["epochs"]).training == {"epochs": 150}
+        alone = replace(facts, splits={"train": facts.train})
+        assert "early_stopping" not in choose(alone, open_training=OPEN_TRAINING).training
+
+    def test_other_data_keep_the_usual_training(self) -> None:
+        for values in VALUES.keys() - {"real values"}:
+            facts = dataset(VALUES[values].reshape(12, 48)).profile
+            assert choose(facts, open_training=OPEN_TRAINING).training == {}
 
     def test_colours_of_8_bits_are_levels(self) -> None:
         x = (PIXELS[:12].reshape(12, -1)[:, :12] / np.float32(255)).reshape(12, 2, 2, 3)
@@ -394,7 +424,7 @@ class TestChoices:
         config, _ = plan(path, None, None, told, TrainingConfig(), reading=reading, open_choices=("encoder",))
         assert config.model.likelihood.name == "laplace"
         config, _ = plan(path, None, None, told, TrainingConfig(), reading=reading, open_choices=OPEN)
-        assert config.model.likelihood.name == "normal"
+        assert config.model.likelihood.name == "student-t"
         assert config.data.scaling.name == "standard"
 
 

@@ -775,7 +775,13 @@ class TrainingConfig(BaseRecord):
     epochs: Annotated[
         int,
         pydantic.Field(ge=1, le=MOST_EPOCHS),
-        Setting("Optimization", "Epochs", "Epochs in total, also with `resume`.", line="{:,}"),
+        Setting(
+            "Optimization",
+            "Epochs",
+            "Epochs in total, also with `resume`.",
+            default="100, or 150 for vectors of real values",
+            line="{:,}",
+        ),
     ] = 100
     steps_per_epoch: Annotated[
         int | None,
@@ -785,7 +791,13 @@ class TrainingConfig(BaseRecord):
     batch_size: Annotated[
         int,
         pydantic.Field(ge=1, le=MOST_BATCH),
-        Setting("Optimization", "Batch size", "Examples per step.", line="{:,} examples"),
+        Setting(
+            "Optimization",
+            "Batch size",
+            "Examples per step.",
+            default="128, or fewer for vectors of real values",
+            line="{:,} examples",
+        ),
     ] = 128
     optimizer: Annotated[
         OptimizerMember, Setting("Optimization", "Optimizer", "Optimizer of the weights.", OPTIMIZERS)
@@ -793,7 +805,13 @@ class TrainingConfig(BaseRecord):
     learning_rate: Annotated[
         float,
         pydantic.Field(gt=0, allow_inf_nan=False),
-        Setting("Optimization", "Learning rate", "Peak learning rate.", line="{:g}"),
+        Setting(
+            "Optimization",
+            "Learning rate",
+            "Peak learning rate.",
+            default="0.001, or 0.003 for vectors of real values",
+            line="{:g}",
+        ),
     ] = 1e-3
     lr_schedule: Annotated[
         ScheduleMember, Setting("Optimization", "Learning-rate schedule", "Schedule of the learning rate.", SCHEDULES)
@@ -832,7 +850,7 @@ class TrainingConfig(BaseRecord):
             "Optimization",
             "Early stopping",
             "Stop if the validation bound does not rise for this long.",
-            default="never",
+            default="never, or 20 for vectors of real values",
             metavar="EPOCHS",
             line="after {:,} epochs without a better validation bound",
         ),

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
@@ -41,6 +41,7 @@ from tfp_vae.runs.tables.choices import choose_columns, latent_size, standard_of
 
 __all__ = [
     "OPEN",
+    "OPEN_TRAINING",
     "Few",
     "Note",
     "Recipe",
@@ -60,6 +61,9 @@ logger = logging.getLogger("tfp_vae")
 OPEN = ("encoder", "decoder", "likelihood", "latent_dim")
 """The settings of a model that `choose` can pick."""
 
+OPEN_TRAINING = ("epochs", "early_stopping", "batch_size", "learning_rate")
+"""The settings of a training that `choose` can pick."""
+
 LEVELS = 256
 """Values in [0, 1] on at most this many levels are treated as discrete."""
 
@@ -74,6 +78,21 @@ SMALLEST_SIDE = 8
 
 PHOTO_LATENTS, VALUES_PER_LATENT = 32, 8
 """Photos get this many latent dimensions, but at most one for eight values."""
+
+NUMBERS_LIKELIHOOD = "student-t:floor=0.1"
+"""The likelihood of vectors of real values. Its tails keep an unusual value of one column from deciding log p(x).
+
+The floor is a tenth of a standard deviation, so that whole numbers and repeated values get no spikes.
+"""
+
+NUMBERS_WIDTH, NUMBERS_LATENTS = 64, 10
+"""The width of the layers, and the largest latent dimension of vectors of real values."""
+
+NUMBERS_TRAINING = {"epochs": 150, "early_stopping": 20, "learning_rate": 3e-3}
+"""The training of vectors of real values. Held-out log p(x) of tables chose it, see docs/benchmarks.md."""
+
+SMALLEST_BATCH, LARGEST_BATCH, BATCHES = 16, 128, 8
+"""Few rows are divided into about 8 batches of at least 16, so that an epoch of them has several steps."""
 
 SUITABLE = {
     "binary values": "bernoulli",
@@ -110,6 +129,7 @@ class Recipe:
     dequantization: a member of `DEQUANTIZATIONS`. Settings that the data decide are still open.
     profile: facts about the data after scaling.
     notes: the choices, and warnings about them.
+    training: the chosen settings of the training by name. The others keep their values.
     """
 
     model: ModelConfig
@@ -118,6 +138,7 @@ class Recipe:
     dequantization: Member
     profile: Profile
     notes: tuple[Note, ...]
+    training: Mapping[str, int | float] = field(default_factory=dict)
 
 
 @check_keywords
@@ -126,6 +147,7 @@ def choose(
     model: ModelConfig | None = None,
     *,
     open_choices: Collection[str] = OPEN,
+    open_training: Collection[str] = (),
     scaling: str | Member | None = None,
     binarization: str | Member | None = None,
     dequantization: str | Member = "none",
@@ -143,6 +165,7 @@ def choose(
       profile: facts about the data before scaling. For scaled data, use `scaling="none"`.
       model: the settings that you chose, and defaults.
       open_choices: the settings from `OPEN` to pick, no matter what `model` has.
+      open_training: the settings from `OPEN_TRAINING` to pick, if the data suggest any.
       scaling: a name from `SCALINGS` with settings. None picks one.
       binarization: a name from `BINARIZATIONS`. None picks one.
       dequantization: a name from `DEQUANTIZATIONS`. With noise, a density is picked as the likelihood.
@@ -172,10 +195,12 @@ def choose(
     check_networks(model, seen)
     usual = "none" if is_noisy else usual_binarization(support, seen)
     chosen = BINARIZATIONS.member(usual if binarization is None else binarization)
+    training = {name: value for name, value in suit_training(seen).items() if name in open_training}
     made = {
         **({"scaling": short_text(SCALINGS, rescaling)} if scaling is None else {}),
         **({"binarization": chosen.name} if binarization is None else {}),
         **{name: short_text(OPEN_TABLES.get(name), getattr(model, name)) for name in open_choices},
+        **{name: f"{value:g}" for name, value in training.items()},
     }
     notes = [
         Note(name, value, f"`{name}` is {value}, because {reason(name, seen)}. Set `{name}` to choose another.")
@@ -189,7 +214,7 @@ def choose(
         notes.append(Note("likelihood", model.likelihood.name, density, warns=True))
     if profile.lack is not None:
         notes.append(Note("dataset", "", f"{profile.lack}.", warns=True))
-    return Recipe(model, rescaling, chosen, dequantizing, seen, tuple(notes))
+    return Recipe(model, rescaling, chosen, dequantizing, seen, tuple(notes), training)
 
 
 def choose_for_table(
@@ -303,7 +328,7 @@ def reason(setting: str, profile: Profile) -> str:
       setting: the name of the setting.
       profile: facts about the data after scaling.
     """
-    if setting in ("encoder", "decoder"):
+    if setting == "batch_size" or (setting in ("encoder", "decoder") and not is_numbers(profile)):
         return f"there are {profile.train.size:,} training examples of {math.prod(profile.event_shape):,} values"
     if setting == "likelihood" and profile.train.log_totals is not None and has_sizes(profile):
         deviation = profile.train.log_totals[1]
@@ -324,6 +349,11 @@ def is_photos(profile: Profile) -> bool:
     return form != "vectors" and values == "values in [0, 1]" and not is_digits(profile)
 
 
+def is_numbers(profile: Profile) -> bool:
+    """Return whether data are vectors of real values, such as a table of numbers."""
+    return profile.kind[:2] == ("vectors", "real values")
+
+
 def has_sizes(profile: Profile) -> bool:
     """Return whether data are rows of many counts whose totals vary, such as the counts of genes in cells."""
     totals = profile.train.log_totals
@@ -336,7 +366,9 @@ def suit(profile: Profile) -> dict[str, Member | int]:
 
     Grey images that look like digits get a Bernoulli by convention, and two latent dimensions, which you can plot.
     Photos with at most 256 levels get a discretized logistic, because it has probabilities for levels, and 32 latent
-    dimensions. Rows of at least 50 counts whose totals vary get a size factor, so that z does not encode the totals.
+    dimensions. Vectors of real values get a Student's t with a floor of its scale, and a latent dimension for two
+    columns, between 2 and 10. Rows of at least 50 counts whose totals vary get a size factor, so that z does not encode
+    the totals.
     Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones would
     memorize them.
 
@@ -345,6 +377,14 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     """
     form, values, event_shape = profile.kind
     size, levels = math.prod(event_shape), profile.train.values
+    if is_numbers(profile):
+        network = NETWORKS.member({"name": "mlp", "hidden": (NUMBERS_WIDTH, NUMBERS_WIDTH)})
+        return {
+            "likelihood": LIKELIHOODS.member(NUMBERS_LIKELIHOOD),
+            "encoder": network,
+            "decoder": network,
+            "latent_dim": max(2, min(NUMBERS_LATENTS, size // 2)),
+        }
     likelihood = SUITABLE[values]
     if is_digits(profile):
         likelihood = "bernoulli"
@@ -362,6 +402,25 @@ def suit(profile: Profile) -> dict[str, Member | int]:
         "decoder": network,
         "latent_dim": latents,
     }
+
+
+def suit_training(profile: Profile) -> dict[str, int | float]:
+    """Return the settings of the training that suit data. Only vectors of real values have settings of their own.
+
+    Early stopping needs validation data.
+
+    Args:
+      profile: facts about the data after scaling.
+    """
+    if not is_numbers(profile):
+        return {}
+    found = {**NUMBERS_TRAINING, "batch_size": suitable_batch(profile.train.size)}
+    return found if "validation" in profile.splits else {n: v for n, v in found.items() if n != "early_stopping"}
+
+
+def suitable_batch(examples: int) -> int:
+    """Return the examples per step that divide an epoch into about 8 steps, between 16 and 128."""
+    return min(LARGEST_BATCH, max(SMALLEST_BATCH, 1 << max(0, (examples // BATCHES).bit_length() - 1)))
 
 
 def suitable_network(examples: int, event_shape: tuple[int, ...]) -> Member:
@@ -491,6 +550,7 @@ def plan(
     scaling: str | Member | None = None,
     dequantization: str | Member = "none",
     open_choices: Collection[str] = (),
+    open_training: Collection[str] = (),
     notify: Callable[[Note], object] | None = None,
 ) -> tuple[RunConfig, Dataset]:
     """Return a new run's config, and its data ready for training.
@@ -505,7 +565,7 @@ def plan(
 
     Args:
       dataset, data_dir, progress, reading: see `data.loading.read`.
-      binarization, scaling, dequantization, open_choices: see `choose`.
+      binarization, scaling, dequantization, open_choices, open_training: see `choose`.
       model, training: your settings.
       notify: called with each choice, and with each warning about the data. The log has them, too.
 
@@ -529,6 +589,7 @@ def plan(
         raw.profile,
         model,
         open_choices=open_choices,
+        open_training=open_training,
         scaling=scaling,
         binarization=binarization,
         dequantization=dequantization,
@@ -557,7 +618,7 @@ def plan(
             **source_facts(raw, data, None if recipe.profile.columns else recipe.scaling, columns=origin.columns),
         ),
         model=recipe.model,
-        training=training,
+        training=training.model_copy(update=dict(recipe.training)),
     )
     return config, prepare_for(config, data)
 
@@ -728,7 +789,7 @@ def inspect(raw: Dataset, scaling: str | None = None) -> dict[str, Any]:
     try:
         if not raw.profile.finite:
             raw.check_finite()
-        recipe = choose(raw.profile, scaling=scaling)
+        recipe = choose(raw.profile, open_training=OPEN_TRAINING, scaling=scaling)
         data = scale(raw, recipe.scaling)
     except DataError as error:
         return {**found, "trainable": False, "problem": str(error)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -30,7 +30,7 @@ from tfp_vae.runs.build import build_from_config, build_model
 from tfp_vae.runs.config import DataConfig, HandBuiltModel, ModelConfig, RunConfig, read_settings
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, shapes
 from tfp_vae.runs.load import LoadedRun
-from tfp_vae.runs.recipe import OPEN, logger, prepare_for
+from tfp_vae.runs.recipe import OPEN, OPEN_TRAINING, Recipe, logger, prepare_for, suitable_batch
 from tfp_vae.runs.recipe import choose as choose_settings
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import Checkpoints, environment, measure, training_result, write_snapshot
@@ -44,8 +44,8 @@ __all__ = ["BATCH", "Fitted", "fit_rows"]
 BATCH = 64
 """Rows are computed this many at a time. The last batch is padded, so a row's result depends on the row only."""
 
-SMALLEST_BATCH, BATCHES = 16, 8
-"""Few rows are divided into about 8 batches of at least 16, so that an epoch of them has several steps."""
+USUAL = {"epochs": 100, "early_stopping": 10, "learning_rate": 1e-3}
+"""The training of rows for which the recipe has no settings of its own."""
 
 SHORT = 20_000
 """A training run of fewer steps uses a graph, because XLA takes longer to compile than it saves."""
@@ -251,7 +251,8 @@ def fit_rows(
 
     Args:
       rows: from `rows.learn_rows`.
-      settings: the settings of `tfp-vae train` by name. None means the default.
+      settings: the settings of `tfp-vae train` by name. None means the default, and `auto` for `early_stopping`. None
+        for `early_stopping` trains for all epochs.
       seed: decides the held-out rows, the initial weights and all noise.
       validation_fraction: the share of the rows that are held out.
       callbacks: see `training.fit`.
@@ -265,12 +266,22 @@ def fit_rows(
     given = {name: value for name, value in settings.items() if value is not None}
     split_seed = seed if start is None else start.split_seed
     train, validation = hold_out(rows.x, split_seed, validation_fraction)
-    batch = min(128, max(SMALLEST_BATCH, 1 << (len(train) // BATCHES).bit_length() - 1))
-    _, model, training = read_settings({"batch_size": batch, **given, "seed": seed})
+    if given.get("early_stopping") == AUTO:
+        del given["early_stopping"]
+    open_training = {name for name in OPEN_TRAINING if name not in given}
+    if "early_stopping" in settings and settings["early_stopping"] is None:
+        open_training.discard("early_stopping")
+    known = USUAL if start is None else dict(start.config.training)
+    usual = {name: known[name] for name in USUAL if name in open_training}
+    _, model, training = read_settings({"batch_size": suitable_batch(len(train)), **usual, **given, "seed": seed})
     empty = Split(train.x[:0])
     reading = rows.reading if start is None else start.config.data.reading
     raw = Dataset("X", f"a share of {validation_fraction:g} at random", train, validation, empty, reading)
-    data, model = prepare_rows(raw, model, given) if start is None else prepare_again(raw, start)
+    if start is None:
+        data, recipe = prepare_rows(raw, model, given, open_training)
+        model, training = recipe.model, training.model_copy(update=dict(recipe.training))
+    else:
+        data, model = prepare_again(raw, start)
     config = RunConfig(data=describe_rows(data), model=model, training=training)
     data = prepare_for(config, data)
     engine = engine_for(config.model, data.event_shape)
@@ -299,13 +310,16 @@ def hold_out(x: np.ndarray, seed: int, share: float) -> tuple[Split, Split]:
     return Split(x[order[count:]]), Split(x[order[:count]])
 
 
-def prepare_rows(raw: Dataset, model: ModelConfig, given: Mapping[str, Any]) -> tuple[Dataset, ModelConfig]:
-    """Return scaled rows, and the settings of a model with those chosen that are open. The log names the choices."""
+def prepare_rows(
+    raw: Dataset, model: ModelConfig, given: Mapping[str, Any], open_training: Collection[str]
+) -> tuple[Dataset, Recipe]:
+    """Return scaled rows, and the settings that are chosen where they are open. The log names the choices."""
     shortcuts = {"encoder", "decoder"} if "hidden" in given else set()
     recipe = choose_settings(
         raw.profile,
         model,
         open_choices=[name for name in OPEN if name not in given.keys() | shortcuts],
+        open_training=open_training,
         scaling=given.get("scaling"),
     )
     for note in recipe.notes:
@@ -315,7 +329,7 @@ def prepare_rows(raw: Dataset, model: ModelConfig, given: Mapping[str, Any]) -> 
             "The likelihood `bernoulli` needs values of 0 and 1. Binarize X, for example with "
             "`sklearn.preprocessing.Binarizer`, or choose another `likelihood`."
         )
-    return scale(raw, recipe.scaling), recipe.model
+    return scale(raw, recipe.scaling), recipe
 
 
 def prepare_again(raw: Dataset, start: Fitted) -> tuple[Dataset, ModelConfig]:
