@@ -74,7 +74,7 @@ def test_score_names_the_responsible_cell_of_each_row(run: Run, tmp_path: Path) 
     rows = people(5, seed=3, missing=0.0)
     rows[2][3] = "990.0"
     data, out = write_people(tmp_path / "new.csv", [*rows, ["P9", *[""] * (len(HEADER) - 1)]]), tmp_path / "scores.csv"
-    options = ("--data", data, "--out", out, "--per-column", "--no-plots", "--iw-samples", 20, *GRAPH)
+    options = ("--data", data, "--out", out, "--per-column", "--no-plots", "--iw-samples", 200, *GRAPH)
     result = answer("score", "--run", run.folder, *options)
     worst = result["most_anomalous"][0]
     assert (worst["line"], worst["unusual_column"]) == (4, "height")
