@@ -100,10 +100,10 @@ def test_table_with_labels_trains_and_scores(here: Path) -> None:
     write_table(here / "t.csv", rows=60)
     options = ("--dataset", "t.csv", "--label-column", "kind")
     inspected = answer("data", "inspect", "t.csv", "--label-column", "kind")
-    assert inspected["picked"]["likelihood"] == "normal"
+    assert inspected["picked"]["likelihood"] == "student-t:floor=0.1"
     trained = call("train", *options, *QUICK, "--run-dir", "r")
     assert "kind: vectors of 2, real values. Chosen for it: --scaling standard, " in trained.stderr
-    assert "--likelihood normal" in trained.stderr
+    assert "--likelihood student-t:floor=0.1" in trained.stderr
     config = json.loads(Path("r/config.json").read_text())
     assert config["data"]["reading"]["label_column"] == "kind"
     assert config["data"]["reading"]["columns"] == ["a", "b"]
