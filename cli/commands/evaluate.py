@@ -255,7 +255,6 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
     cls=options.Command,
     examples=(
         "tfp-vae evaluate --accuracy 0.1",
-        "tfp-vae evaluate --run runs/a --run runs/b --max-examples 1000",
         "tfp-vae evaluate --data checked.csv --anomalies fraud=yes",
     ),
 )
@@ -300,7 +299,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
     "--anomalies",
     group=options.DATA,
     metavar="LABEL[=VALUE,...]",
-    help="Measure how well each anomaly score finds the rows that this column or label marks, and nothing else. "
+    help="Measure how well each score finds the rows of this label. It measures nothing else. "
     " [default: measure no scores]",
 )
 @options.option(

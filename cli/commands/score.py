@@ -298,7 +298,7 @@ FORMS: output.Forms = {".csv": columns}
     group=options.RUN,
     type=options.SHARE,
     metavar="RATE",
-    help="Flag rows with a p-value of at most RATE, the largest rate of false alarms.  [default: flag nothing]",
+    help="Flag rows with a p-value of at most RATE. It bounds the rate of false alarms.  [default: flag nothing]",
 )
 @options.option(
     "--anomaly-score",

@@ -21,11 +21,18 @@ def make_vae() -> tv.VAE:
     )
 
 
+def make_decoder_of_a_table() -> tv.Decoder:
+    table = tv.likelihoods.Columns({"age": "normal", "income": "log-normal"}, missing=True)
+    mask = tv.missingness.SelfMasking(table, columns=("income",), hides="high")
+    return tv.Decoder(tv.networks.mlp((2,), table.params_size), table, mask)
+
+
 def main(folder: Path) -> None:
     data = tv.data.load("digits")
     assert_type(data, tv.data.Dataset)
     vae = tv.build(data, latent_dim=2, likelihood="bernoulli", posterior="real-nvp:depth=2,hidden=8", hidden=(16,))
     assert_type(vae, tv.VAE)
+    assert_type(make_decoder_of_a_table(), tv.Decoder)
     q = vae.encoder(data.test.x)
     z = q.sample(3, seed=(0, 0))
     vae.decoder(z).mean()

@@ -56,6 +56,8 @@ def command_pieces(config: RunConfig) -> list[str]:
         for name, value in config.settings().items()
         for text in SETTINGS[name].texts(value)
     ]
+    if config.training.early_stopping is None and len(config.data.event_shape) == 1:
+        options.append("--early-stopping 0")  # because vectors would choose a number
     return ["tfp-vae train", *options]
 
 

@@ -845,11 +845,12 @@ class TrainingConfig(BaseRecord):
     ] = None
     early_stopping: Annotated[
         int | None,
-        pydantic.Field(ge=1, le=MOST_EPOCHS),
+        pydantic.Field(ge=0, le=MOST_EPOCHS),
+        pydantic.AfterValidator(lambda value: value or None),
         Setting(
             "Optimization",
             "Early stopping",
-            "Stop if the validation bound does not rise for this long.",
+            "Stop if the validation bound does not rise for this long. 0 never stops.",
             default="never, or 20 for vectors of real values",
             metavar="EPOCHS",
             line="after {:,} epochs without a better validation bound",
