@@ -282,7 +282,9 @@ def test_the_suggested_remedy_works(
     refusing(copied.folder, errno.EROFS)
     call(command, "--run", copied.folder, "--out", tmp_path / file, *more)
     assert (tmp_path / file).stat().st_size > 0
-    assert listed(copied.folder) == before
+    after = listed(copied.folder)
+    after.pop(runs.CALIBRATION, None)  # a warning says if it cannot be kept
+    assert after == before
 
 
 def test_name_of_a_file_has_a_flag_without_a_number() -> None:
