@@ -245,7 +245,7 @@ class TestUnits:
         assert result["elbo_scaled"] == pytest.approx(-result["distortion_scaled"] - result["rate"])
         assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate"])
         assert result["sweep"][0]["log_likelihood"] == pytest.approx(result["log_likelihood"])
-        assert (result["likelihood"], result["scaling"], result["binarization"]) == ("normal", "standard", "none")
+        assert (result["likelihood"], result["scaling"], result["binarization"]) == ("student-t", "standard", "none")
         assert result["measure"] == "a density in the units of the data"
 
     def test_python_and_scores_give_the_same_units(self, standardized: LoadedRun) -> None:
