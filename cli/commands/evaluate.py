@@ -150,7 +150,8 @@ def rank_known_anomalies(
     """
     began, label = time.monotonic(), AnomalyLabel.parse(text)
     config = with_label_column(found.config(), label)
-    dataset = reload(config, data_dir, console.DownloadProgress())
+    # the data of the run need no label if those of a file have it
+    dataset = reload(config if data is None else found.config(), data_dir, console.DownloadProgress())
     examples = held_out_view(config, dataset, split) if data is None else new_examples(config, data)
     where = f"{config.data.dataset}, {split} split" if data is None else data
     anomalous, values = which_are_anomalies(examples, label, where)

@@ -335,6 +335,19 @@ def test_anomalies_of_a_file_are_ranked_by_every_score_that_applies(here: Path, 
 
 
 @pytest.mark.slow
+def test_labels_of_a_table_may_be_in_the_new_file_alone(here: Path, rng: np.random.Generator) -> None:
+    rows = rng.normal(size=(60, 3))
+    np.savetxt(here / "usual.csv", rows, delimiter=",", header="a,b,c", comments="")
+    call("train", "--dataset", "usual.csv", "--run-dir", "r", "--epochs", 1, "--no-plots", *GRAPH)
+    marked = np.column_stack([rows[:20] + np.where(np.arange(20) < 3, 50.0, 0.0)[:, np.newaxis], np.arange(20) < 3])
+    np.savetxt(here / "checked.csv", marked, delimiter=",", header="a,b,c,fraud", comments="")
+    options = ("--data", "checked.csv", "--anomalies", "fraud", "--iw-samples", 5, *GRAPH)
+    result = answer("evaluate", "--run", "r", *options)
+    assert (result["num_examples"], result["num_anomalies"], result["anomaly_values"]) == (20, 3, ["1"])
+    assert result["anomalies"][0]["auroc"] == pytest.approx(1.0)
+
+
+@pytest.mark.slow
 def test_classes_of_a_split_can_be_the_anomalies(here: Path, copied: Run, digits: Dataset) -> None:
     options = ("--run", copied.folder, "--anomalies", "label=1,7", "--split", "validation", "--iw-samples", 2, *GRAPH)
     result = answer("evaluate", *options)
