@@ -16,6 +16,7 @@ from benchmarks.anomalies.detectors import DETECTORS, Result, installed, measure
 from benchmarks.anomalies.document import Row
 from benchmarks.anomalies.tables import TABLES, divide, published
 from benchmarks.harness import ROOT
+from benchmarks.options import data_dir_option, document_option, out_option, selection_option
 from tfp_vae.core.files import write_bytes
 
 
@@ -41,25 +42,12 @@ def left(
 
 
 @click.command()
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    help="Folder with ADBench's tables as .npz files.",
-)
-@click.option("--table", "tables", multiple=True, type=click.Choice(TABLES), help="Table to use. Repeatable.")
-@click.option(
-    "--detector", "detectors", multiple=True, type=click.Choice(list(DETECTORS)), help="Detector. Repeatable."
-)
+@data_dir_option("ADBench's tables as .npz files")
+@selection_option("--table", "tables", TABLES, "Table to use")
+@selection_option("--detector", "detectors", DETECTORS, "Detector")
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Divisions of each table.")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("anomalies.json"),
-    show_default=True,
-    help="File of the results. Those that it holds are not measured again.",
-)
-@click.option("--document", "into_document", is_flag=True, help="Write the tables of docs/benchmarks.md.")
+@out_option("anomalies.json", "Those")
+@document_option
 def main(
     data_dir: Path,
     tables: tuple[str, ...],

@@ -16,6 +16,7 @@ from benchmarks.imputation import document
 from benchmarks.imputation.cases import TABLES, Key, keys
 from benchmarks.imputation.document import Row
 from benchmarks.imputation.methods import METHODS, ONLY_FOR, Result, measure
+from benchmarks.options import document_option, out_option, selection_option
 from tfp_vae.core.files import write_bytes
 
 
@@ -37,17 +38,11 @@ def left(rows: list[Row], tables: tuple[str, ...], methods: tuple[str, ...], mas
 
 
 @click.command()
-@click.option("--table", "tables", multiple=True, type=click.Choice(list(TABLES)), help="Table to use. Repeatable.")
-@click.option("--method", "methods", multiple=True, type=click.Choice(list(METHODS)), help="Method. Repeatable.")
+@selection_option("--table", "tables", TABLES, "Table to use")
+@selection_option("--method", "methods", METHODS, "Method")
 @click.option("--masks", type=click.IntRange(0), default=5, show_default=True, help="Masks of each table.")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("imputation.jsonl"),
-    show_default=True,
-    help="File of the results. Those that it holds are not measured again.",
-)
-@click.option("--document", "into_document", is_flag=True, help="Write the tables of docs/benchmarks.md.")
+@out_option("imputation.jsonl", "Those")
+@document_option
 def main(tables: tuple[str, ...], methods: tuple[str, ...], masks: int, out: Path, into_document: bool) -> None:
     """Compare imputers on tables with hidden cells, and print the errors. It takes about an hour."""
     rows = read(out)

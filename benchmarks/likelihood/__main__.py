@@ -6,7 +6,6 @@ run goes on from there.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from benchmarks.harness import ROOT
 from benchmarks.likelihood import calibration, comparison, cost, document
 from benchmarks.likelihood.cases import CASES, EXAMPLES, MNIST, Case
+from benchmarks.options import document_option, out_option, selection_option
 from tfp_vae import VAE
 from tfp_vae.core.files import write_bytes
 from tfp_vae.core.seeds import Purpose, seed_for
@@ -144,19 +144,20 @@ def measure(model: Model, part: str, save: Callable[[], None]) -> None:
     save()
 
 
-path_option = functools.partial(click.option, type=click.Path(path_type=Path), show_default=True)
-
-
 @click.command()
-@path_option("--runs", default=Path("runs/likelihood"), help="Folder of the trained models.")
-@click.option("--data-dir", help="Folder of downloaded data sets.  [default: the user's cache folder]")
-@click.option("--case", "cases", multiple=True, type=click.Choice(CASE_NAMES), help="Model to measure. Repeatable.")
-@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Part to measure. Repeatable.")
-@click.option("--seeds", type=click.IntRange(2), default=20, show_default=True, help="Seeds for the errors.")
-@path_option(
-    "--out", default=Path("likelihood.json"), help="File of the results. Parts that it holds are not measured again."
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs/likelihood"),
+    show_default=True,
+    help="Folder of the trained models.",
 )
-@click.option("--document", "into_document", is_flag=True, help="Write the tables of docs/benchmarks.md.")
+@click.option("--data-dir", help="Folder of downloaded data sets.  [default: the user's cache folder]")
+@selection_option("--case", "cases", CASE_NAMES, "Model to measure")
+@selection_option("--part", "parts", PARTS, "Part to measure")
+@click.option("--seeds", type=click.IntRange(2), default=20, show_default=True, help="Seeds for the errors.")
+@out_option("likelihood.json", "Parts")
+@document_option
 def main(
     runs: Path,
     data_dir: str | None,

@@ -18,6 +18,7 @@ from benchmarks.harness import ROOT
 from benchmarks.mixed import document, imputers, ours
 from benchmarks.mixed.errors import column_errors
 from benchmarks.mixed.tables import MASKS, TABLES, Hidden, hide
+from benchmarks.options import data_dir_option, document_option, out_option, selection_option
 from tfp_vae.core.files import write_bytes
 
 METHODS: dict[str, Callable[[Hidden], np.ndarray]] = {**imputers.METHODS, "tfp_vae": ours.impute}
@@ -34,20 +35,12 @@ def measure(case: Hidden, method: str) -> document.Measured:
 
 
 @click.command()
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path, exists=True), required=True, help="Folder with HI-VAE's tables."
-)
-@click.option("--table", "tables", multiple=True, type=click.Choice(TABLES), help="Table to measure. Repeatable.")
-@click.option("--mask", "masks", multiple=True, type=click.Choice(MASKS), help="Hidden cells. Repeatable.")
-@click.option("--method", "methods", multiple=True, type=click.Choice(list(METHODS)), help="Imputer. Repeatable.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("mixed.json"),
-    show_default=True,
-    help="File of the results. Methods that it holds are not measured again.",
-)
-@click.option("--document", "into_document", is_flag=True, help="Write the tables of docs/benchmarks.md.")
+@data_dir_option("HI-VAE's tables")
+@selection_option("--table", "tables", TABLES, "Table to measure")
+@selection_option("--mask", "masks", MASKS, "Hidden cells")
+@selection_option("--method", "methods", METHODS, "Imputer")
+@out_option("mixed.json", "Methods")
+@document_option
 def main(
     data_dir: Path,
     tables: tuple[str, ...],

@@ -23,6 +23,7 @@ from benchmarks.document import markdown_table, write_between
 from benchmarks.harness import ROOT
 from benchmarks.mixed import utility
 from benchmarks.mixed.tables import read
+from benchmarks.options import data_dir_option, document_option, out_option, selection_option
 from tfp_vae.core.files import write_bytes
 from tfp_vae.runs.tables.fidelity import compare_rows, share_of_copies
 
@@ -210,21 +211,11 @@ def markdown(results: Mapping[str, Seeds]) -> str:
 
 
 @click.command()
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path, exists=True), required=True, help="Folder with HI-VAE's tables."
-)
-@click.option(
-    "--recipe", "recipes", multiple=True, type=click.Choice(list(RECIPES)), help="Options of train. Repeatable."
-)
+@data_dir_option("HI-VAE's tables")
+@selection_option("--recipe", "recipes", RECIPES, "Options of train")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Seeds of training and sampling.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("synthetic.json"),
-    show_default=True,
-    help="File of the results. Seeds that it holds are not measured again.",
-)
-@click.option("--document", "into_document", is_flag=True, help="Write the tables of docs/benchmarks.md.")
+@out_option("synthetic.json", "Seeds")
+@document_option
 def main(data_dir: Path, recipes: tuple[str, ...], seeds: int, out: Path, into_document: bool) -> None:
     """Compare classifiers that learn from synthetic rows of Adult with those that learn from real rows."""
     results: dict[str, dict[str, Any]] = json.loads(out.read_text()) if out.exists() else {}
