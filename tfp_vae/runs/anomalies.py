@@ -31,7 +31,7 @@ from tfp_vae.evaluation.anomalies import (
     rank_anomalies,
     threshold,
 )
-from tfp_vae.evaluation.anomalies.base import LARGEST, State
+from tfp_vae.evaluation.anomalies.base import State, limit_scores
 from tfp_vae.evaluation.effort.settling import Stages
 from tfp_vae.evaluation.proposals import full_name
 from tfp_vae.runs.examples import held_out_view
@@ -258,9 +258,7 @@ def reference_of(
 
 def score_values(scorer: Score, restored: LoadedRun, evidence: Evidence, state: State) -> np.ndarray:
     """Return the scores of rows, limited in size so that a file can hold them, [N]."""
-    values = scorer.values(restored.vae, evidence, state)
-    finite = np.nan_to_num(values, nan=LARGEST, posinf=LARGEST, neginf=-LARGEST)
-    return np.asarray(np.clip(finite, -LARGEST, LARGEST))
+    return limit_scores(scorer.values(restored.vae, evidence, state))
 
 
 @check_keywords

@@ -19,13 +19,19 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation.importance import Estimates
     from tfp_vae.model.vae import VAE
 
-__all__ = ["LARGEST", "Effort", "Evidence", "Reference", "Score", "State"]
+__all__ = ["LARGEST", "Effort", "Evidence", "Reference", "Score", "State", "limit_scores"]
 
 State: TypeAlias = "Mapping[str, np.ndarray]"
 """Arrays of one axis that a score learned from reference rows, by name."""
 
 LARGEST = 1e300
 """Scores are limited to this size, so that a file can hold those of impossible rows."""
+
+
+def limit_scores(values: np.ndarray) -> np.ndarray:
+    """Return scores [N] of at most `LARGEST` in size. NaN is the most unusual."""
+    finite = np.nan_to_num(values, nan=LARGEST, posinf=LARGEST, neginf=-LARGEST)
+    return np.asarray(np.clip(finite, -LARGEST, LARGEST))
 
 
 @check_keywords

@@ -10,7 +10,7 @@ import numpy as np
 import pydantic
 
 from tfp_vae.core.registry import record, split_numbers
-from tfp_vae.evaluation.anomalies.base import Evidence, Reference, Score, State
+from tfp_vae.evaluation.anomalies.base import Evidence, Reference, Score, State, limit_scores
 from tfp_vae.evaluation.anomalies.conformal import MERGES
 from tfp_vae.evaluation.anomalies.scores import LikelihoodRatio, LogLikelihood, Reconstruction, Typicality, WorstCell
 
@@ -36,6 +36,10 @@ Names = Annotated[
 
 TAIL = 0.1
 """The share of the highest reference scores whose mean excess continues the tail."""
+
+
+SMALLEST_SCALE = 1e-3
+"""The smallest scale of the tail in nats, for reference rows with equal scores."""
 
 
 @final
@@ -79,7 +83,7 @@ class Combined(Score):
         for name, part in self._scores():
             own = part.fit(vae, reference)
             state |= {f"{name}/{key}": array for key, array in own.items()}
-            state[f"{name}/scores"] = np.sort(part.values(vae, reference.evidence, own))
+            state[f"{name}/scores"] = np.sort(limit_scores(part.values(vae, reference.evidence, own)))
         return state
 
     def values(self, vae: VAE, evidence: Evidence, state: State) -> np.ndarray:
@@ -87,16 +91,14 @@ class Combined(Score):
         columns = []
         for name, part in self._scores():
             own = {key.removeprefix(f"{name}/"): array for key, array in state.items() if key.startswith(f"{name}/")}
-            columns.append(log_p_values(part.values(vae, evidence, own), own["scores"]))
-        log_p = np.stack(columns, axis=1)
-        smallest = log_p.min(axis=1)
-        return np.asarray(-smallest - np.log(MERGES[self.merge](np.exp(log_p - smallest[:, np.newaxis]))))
+            columns.append(log_p_values(limit_scores(part.values(vae, evidence, own)), own["scores"]))
+        return -MERGES[self.merge](np.stack(columns, axis=1))
 
 
 def log_p_values(scores: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     """Return log p of scores [N] among sorted reference scores [n], with an exponential tail beyond the highest."""
     as_high = len(ordered) - np.searchsorted(ordered, scores, side="left")
     tail = ordered[-max(2, round(TAIL * len(ordered))) :]
-    scale = max(float(np.mean(tail - tail[0])), np.finfo(float).tiny)
+    scale = max(float(np.mean(tail - tail[0])), SMALLEST_SCALE)
     beyond = np.maximum(scores - ordered[-1], 0) / scale
     return np.asarray(np.log((1 + as_high) / (len(ordered) + 1)) - beyond)

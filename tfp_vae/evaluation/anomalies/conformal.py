@@ -93,20 +93,22 @@ def require_scores(held_out: np.ndarray) -> np.ndarray:
     return held_out
 
 
-def harmonic(p: np.ndarray) -> np.ndarray:
-    """Return the harmonic mean of p [N, M] times e log M, or times 2 if M = 2."""
-    count = p.shape[1]
-    return np.asarray(max(math.e * math.log(count), min(count, 2)) / np.mean(1 / p, axis=1))
+def harmonic(log_p: np.ndarray) -> np.ndarray:
+    """Return the log of the harmonic mean of p times e log M, or times 2 if M = 2."""
+    count = log_p.shape[1]
+    factor = max(math.e * math.log(count), min(count, 2))
+    return np.asarray(math.log(factor * count) - np.logaddexp.reduce(-log_p, axis=1))
 
 
-def bonferroni(p: np.ndarray) -> np.ndarray:
-    """Return M times the smallest of p [N, M]."""
-    return np.asarray(p.shape[1] * p.min(axis=1))
+def bonferroni(log_p: np.ndarray) -> np.ndarray:
+    """Return the log of M times the smallest of p."""
+    return np.asarray(math.log(log_p.shape[1]) + log_p.min(axis=1))
 
 
-def arithmetic(p: np.ndarray) -> np.ndarray:
-    """Return the mean of p [N, M] times 2, or p itself if M = 1."""
-    return np.asarray(min(p.shape[1], 2) * p.mean(axis=1))
+def arithmetic(log_p: np.ndarray) -> np.ndarray:
+    """Return the log of the mean of p times 2, or of p itself if M = 1."""
+    count = log_p.shape[1]
+    return np.asarray(math.log(min(count, 2) / count) + np.logaddexp.reduce(log_p, axis=1))
 
 
 MERGES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -114,7 +116,10 @@ MERGES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "bonferroni": bonferroni,
     "arithmetic": arithmetic,
 }
-"""Functions that merge p-values [N, M] into one p-value for each row, [N], however the M depend on each other."""
+"""Functions from the logs of p-values [N, M] to the log of one p-value for each row, [N], before it is capped at 1.
+
+They are valid however the M depend on each other. Logs represent p-values far below the smallest float.
+"""
 
 
 @check_keywords
@@ -131,4 +136,4 @@ def merge_p_values(p: np.ndarray, merge: str = "harmonic") -> np.ndarray:
     References:
       Vovk and Wang (2020), Combining p-values via averaging.
     """
-    return np.asarray(np.minimum(1, pick(MERGES, merge, "merge")(p)))
+    return np.asarray(np.exp(np.minimum(0, pick(MERGES, merge, "merge")(np.log(p)))))
