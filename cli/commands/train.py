@@ -179,7 +179,7 @@ def reopen(ctx: click.Context, request: Request, training: TrainingConfig) -> tu
         if not run.has_checkpoint():
             console.notice("there is no checkpoint yet: starting from step 0")
     dataset = reload(run.config(), request.data_dir, console.DownloadProgress())
-    changes = {name: getattr(training, name) for name in RECORDED_CHANGES if name in written}
+    changes = {name: getattr(training, name) or 0 for name in RECORDED_CHANGES if name in written}  # 0 never stops
     for change in run.extend(**changes) if changes else ():
         console.notice(str(change))
     if run.is_whole():

@@ -280,6 +280,7 @@ class TestExtending:
     def test_records_what_changed_and_from_which_epoch(self, copied: Run) -> None:
         identity = copied.config().identity()
         changed = [*copied.extend(3, learning_rate=5e-4), *copied.extend(3, early_stopping=9)]
+        changed += copied.extend(early_stopping=0)
         config = copied.config()
         assert tuple(changed) == config.changes
         logged = [line for line in copied.path("train.log").read_text().splitlines() if "changed" in line]
@@ -289,10 +290,13 @@ class TestExtending:
             ("epochs", 3, 24, 2, 3),
             ("learning_rate", 3, 24, 1e-3, 5e-4),
             ("early_stopping", 3, 24, None, 9),
+            ("early_stopping", 3, 24, 9, None),
         ]
         assert str(config.changes[2]) == "early stopping: never before epoch 3, then 9"
         assert config.identity() == identity
         assert str(config.changes[1]) == "learning rate: 0.001 before epoch 3, then 0.0005"
+        assert config.training.early_stopping is None
+        assert copied.extend(early_stopping=0) == []
 
     @pytest.mark.slow
     def test_new_learning_rate_applies_to_the_epochs_that_follow(self, copied: Run) -> None:

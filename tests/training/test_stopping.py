@@ -203,6 +203,8 @@ class TestCommand:
         assert "Raise --early-stopping" in one_sentence(call(*resume, "--epochs", "9", code=2))
         more = json.loads(call(*resume, "--early-stopping", "2", "--json").stdout)
         assert more["stopped_early"] == {"epoch": 3, "best_epoch": 1, "patience": 2}
+        assert "early stopping: 2 before epoch 4, then never" in call(*resume, "--early-stopping", "0").stderr
+        assert len(Run(tmp_path / "r").metrics()) == 5
 
     @pytest.mark.slow
     def test_runs_shows_early_stopping(self, stopped: Run) -> None:

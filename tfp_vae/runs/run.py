@@ -322,7 +322,7 @@ class Run:
 
         Args:
           epochs: the total number of epochs, or None to keep it.
-          early_stopping: the patience of `stopping.early_stop` in epochs, or None to keep it.
+          early_stopping: the patience of `stopping.early_stop` in epochs, 0 to never stop, or None to keep it.
           learning_rate: the peak learning rate of the steps that follow, or None to keep it.
 
         Returns:
@@ -335,8 +335,9 @@ class Run:
         given = {"epochs": epochs, "early_stopping": early_stopping, "learning_rate": learning_rate}
         with self.claim(), self.log():
             old = self.config()
-            new = {name: value for name, value in given.items() if value not in (None, getattr(old.training, name))}
-            config = self._with_training(old, new)
+            config = self._with_training(old, {name: value for name, value in given.items() if value is not None})
+            values = {name: getattr(config.training, name) for name in given}
+            new = {name: value for name, value in values.items() if value != getattr(old.training, name)}
             last = self.checkpoint() if self.has_checkpoint() else None
             history, begun = (last.history, bool(last.epoch_sums[0])) if last is not None else ((), False)
             done, total = len(history), config.training.epochs
