@@ -161,6 +161,7 @@ def test_slopes_have_the_known_sign(hides: str, sign: int) -> None:
     [
         ({"a": "beta", "b": "normal"}, {}, "does not support the likelihood of a"),
         ({"a": "normal"}, {"columns": ("aa",)}, "no column 'aa'. Did you mean 'a'"),
+        ({"a": "normal"}, {"columns": ""}, "columns"),
         ({"a": "normal"}, {"hides": "all"}, "hides"),
     ],
 )

@@ -13,7 +13,7 @@ from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import UsageError, suggest
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Positive, record, split_numbers
-from tfp_vae.core.types import Distribution, Tensor, Variable
+from tfp_vae.core.types import Array, Distribution, Tensor, Variable
 from tfp_vae.model.likelihoods import Categorical, Columns
 from tfp_vae.model.likelihoods.columns import ColumnGroup
 from tfp_vae.model.missingness.base import Missingness
@@ -27,14 +27,8 @@ __all__ = ["SelfMasking"]
 GAIN = 10.0
 """The variables are slopes and intercepts divided by this number, because they have to move further than weights."""
 
-
 POINTS = 50
 """About how many points represent a missing cell."""
-
-
-def split_names(value: object) -> object:
-    """Return text such as `income,age` as a tuple of names, and any other value unchanged."""
-    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
 
 
 @final
@@ -82,9 +76,9 @@ class SelfMasking(Missingness):
     assumption: ClassVar[str] = "depending on their own value (self-masking)"
 
     likelihood: pydantic.SkipValidation[object] = field(repr=False)
-    columns: Annotated[tuple[str, ...] | None, pydantic.BeforeValidator(split_names)] = field(
-        default=None, kw_only=True
-    )
+    columns: Annotated[
+        Annotated[tuple[str, ...], pydantic.Field(min_length=1)] | None, pydantic.BeforeValidator(split_numbers)
+    ] = field(default=None, kw_only=True)
     hides: Literal["unknown", "high", "low"] = field(default="unknown", kw_only=True)
     loc: Annotated[tuple[pydantic.FiniteFloat, ...] | None, pydantic.BeforeValidator(split_numbers)] = field(
         default=None, kw_only=True
@@ -143,22 +137,32 @@ class SelfMasking(Missingness):
 
     @property
     def _masked(self) -> list[ColumnGroup]:
-        return [group for group in self.table.groups if any(map(self._is_active, group.places))]
+        return [group for group in self.table.groups if self._is_masked(group)]
+
+    def _is_masked(self, group: ColumnGroup) -> bool:
+        return any(map(self._is_active, group.places))
 
     def __call__(self, p: Distribution) -> Distribution:
         """Return p(x_observed, mask|z), a `model.distributions.masks.MaskedColumns`."""
         from tfp_vae.model.distributions import masks
 
-        variables = iter(self.learned)
-        found: list[LogisticMask | None] = []
-        for group in self.table.groups:
-            is_masked = any(map(self._is_active, group.places))
-            found.append(self._mask(group, next(variables), next(variables)) if is_masked else None)
-        return masks.MaskedColumns(cast("ColumnsDistribution", p), found)
+        return masks.MaskedColumns(cast("ColumnsDistribution", p), self._masks())
+
+    def mask_log_prob(self, p: Distribution, x: Array) -> Tensor:
+        """Return the log-probability that each cell is observed or missing as it is, which is 0 for other columns."""
+        return cast("MaskedColumns", p).mask_log_prob(x)
 
     def given_missing(self, p: Distribution) -> Distribution:
         """Return p_j(x_j|z, missing), in proportion to p_j(x_j|z) p(missing|x_j)."""
         return cast("MaskedColumns", p).given_missing()
+
+    def _masks(self) -> list[LogisticMask | None]:
+        """Return a model of the mask for each group of columns, or None if no column of it masks itself."""
+        variables = iter(self.learned)
+        return [
+            self._mask(group, next(variables), next(variables)) if self._is_masked(group) else None
+            for group in self.table.groups
+        ]
 
     def _mask(self, group: ColumnGroup, slope: Variable, intercept: Variable) -> LogisticMask:
         from tfp_vae.model.distributions import masks
@@ -184,10 +188,9 @@ class SelfMasking(Missingness):
 
     def coefficients(self) -> dict[str, tuple[float, float]]:
         """Return the slope along f(x), and the intercept, of each column of numbers that masks itself, by name."""
-        variables, found = iter(self.learned), dict[str, tuple[float, float]]()
-        for group in self._masked:
-            mask = self._mask(group, next(variables), next(variables))
-            if not isinstance(group.family, Categorical):
+        found = dict[str, tuple[float, float]]()
+        for group, mask in zip(self.table.groups, self._masks(), strict=True):
+            if mask is not None and not isinstance(group.family, Categorical):
                 for i, place in enumerate(group.places):
                     if self._is_active(place):
                         found[self.table.names[place]] = float(mask.slope[i, 0]), float(mask.intercept[i])
