@@ -22,6 +22,8 @@ class TestEvery:
         p = TABLE(np.zeros([1, TABLE.params_size], np.float32))
         row = np.float32([[np.nan, 1.0]])
         assert bool(assumption(p).log_prob(row) == p.log_prob(row)) == assumption.ignorable
+        mask = assumption.mask_log_prob(assumption(p), row)
+        np.testing.assert_allclose(assumption(p).log_prob(row), p.log_prob(row) + np.sum(mask, axis=-1), rtol=1e-6)
         assert (not assumption.learned) == assumption.ignorable
         assert (not assumption.density_size) == assumption.ignorable
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast, final
+from typing import Generic, NamedTuple, TypeVar, cast, final
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from tfp_vae.evaluation.imputation.expectations import require_columns
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Joint, Proposal, Refinement
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
-
-if TYPE_CHECKING:
-    from tfp_vae.model.distributions.masks import MaskedColumns
 
 __all__ = ["Sample", "Sampler", "Study", "default_batch_size", "rows_of"]
 
@@ -220,7 +217,7 @@ def weigh_rows(
       count: K. Samples beyond it have no weight.
       state: the sums so far.
     """
-    prior, joint = vae.prior(), Joint(vae, x, TILE, FEWEST_ROWS)
+    prior, joint, missingness = vae.prior(), Joint(vae, x, TILE, FEWEST_ROWS), vae.decoder.missingness
 
     def tile(t: Tensor, state: State) -> tuple[Tensor, State]:
         seeds = fold_each(seed, places, t)
@@ -228,11 +225,9 @@ def weigh_rows(
         z, log_q = z[:live], log_q[:live]
         p = vae.decoder(z)
         log_px = p.log_prob(x)
-        if not vae.decoder.missingness.ignorable:  # a target is hidden by us, so its mask says nothing
-            unknown = tf.math.is_nan(x) & ~tf.math.is_nan(targets)
-            log_px -= tf.reduce_sum(
-                tf.where(unknown, cast("MaskedColumns", p).mask_log_prob(x), tf.zeros([], x.dtype)), axis=-1
-            )
+        if not missingness.ignorable:  # a target is missing only because it is scored, which says nothing about it
+            hidden = tf.math.is_nan(x) & ~tf.math.is_nan(targets)
+            log_px -= tf.reduce_sum(tf.where(hidden, missingness.mask_log_prob(p, x), tf.zeros([], x.dtype)), axis=-1)
         log_w = log_px + prior.log_prob(z) - log_q
         within = (t * TILE + tf.range(live) < count)[:, tf.newaxis]
         log_w = tf.where(within, log_w, tf.constant(-math.inf, log_w.dtype))

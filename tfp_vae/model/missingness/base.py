@@ -6,7 +6,7 @@ import abc
 from typing import ClassVar
 
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.core.types import Distribution, Variable
+from tfp_vae.core.types import Array, Distribution, Tensor, Variable
 
 __all__ = ["Missingness"]
 
@@ -40,6 +40,15 @@ class Missingness(abc.ABC):
 
         Args:
           p: p(x|z), from the likelihood.
+        """
+
+    @abc.abstractmethod
+    def mask_log_prob(self, p: Distribution, x: Array) -> Tensor:
+        """Return the log-probability that each cell of x [..., C] is observed or missing as it is, [..., C].
+
+        Args:
+          p: what this object returned.
+          x: rows, with NaN in missing cells.
         """
 
     @abc.abstractmethod

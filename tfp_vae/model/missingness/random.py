@@ -7,8 +7,9 @@ from typing import ClassVar, final
 
 import pydantic
 
+from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
-from tfp_vae.core.types import Distribution
+from tfp_vae.core.types import Array, Distribution, Tensor
 from tfp_vae.model.missingness.base import Missingness
 
 __all__ = ["Random"]
@@ -36,6 +37,11 @@ class Random(Missingness):
     def __call__(self, p: Distribution) -> Distribution:
         """Return p(x|z) as it is."""
         return p
+
+    def mask_log_prob(self, p: Distribution, x: Array) -> Tensor:
+        """Return 0 for each cell, because the mask is ignored."""
+        del p
+        return tf.zeros_like(x)
 
     def given_missing(self, p: Distribution) -> Distribution:
         """Return p(x|z) as it is."""
