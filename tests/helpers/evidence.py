@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfp_vae.evaluation.anomalies import Evidence
 from tfp_vae.evaluation.importance import Estimates
 from tfp_vae.model.likelihoods import Likelihood
+from tfp_vae.model.missingness import Missingness, Random
 from tfp_vae.model.vae import VAE
 
 
@@ -21,6 +22,7 @@ def evidence_of(log_px: np.ndarray, distortion: np.ndarray, surprise: np.ndarray
     return Evidence(zeros[:, np.newaxis], Estimates(*(known.get(name, zeros) for name in Estimates._fields)), surprise)
 
 
-def model_of(likelihood: Likelihood) -> VAE:
+def model_of(likelihood: Likelihood, missingness: Missingness | None = None) -> VAE:
     """Return the parts of a model that a background needs."""
-    return cast("VAE", SimpleNamespace(decoder=SimpleNamespace(likelihood=likelihood), dtype=tf.float32))
+    decoder = SimpleNamespace(likelihood=likelihood, missingness=missingness or Random(likelihood))
+    return cast("VAE", SimpleNamespace(decoder=decoder, dtype=tf.float32))

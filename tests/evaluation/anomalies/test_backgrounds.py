@@ -8,6 +8,7 @@ import pytest
 from tests.helpers.evidence import model_of
 from tfp_vae.evaluation.anomalies.backgrounds import Complexity, Independent, compressed_size
 from tfp_vae.model.likelihoods import Bernoulli, Columns, Normal
+from tfp_vae.model.missingness import SelfMasking
 
 
 def test_pixels_have_their_frequencies(rng: np.random.Generator) -> None:
@@ -45,6 +46,20 @@ def test_missing_cells_do_not_count() -> None:
     state = background.fit(vae, train)
     whole, part = background.log_prob(vae, np.array([[2.0, 1.0], [2.0, np.nan]], np.float32), state)
     assert whole - part == pytest.approx(np.log(2 / 3), abs=0.1)
+
+
+def test_mask_counts_if_cells_hide_because_of_their_value(rng: np.random.Generator) -> None:
+    likelihood = Columns((2,), columns={"a": "bernoulli", "b": "normal:scale=1"})
+    mask = SelfMasking(likelihood, columns="a")
+    mask.learned[0].assign([[-0.1]])
+    share, shown = np.array([0.4, 0.6]), np.array([0.5, 1 / (1 + np.e)])  # of 0 and 1
+    x = np.stack([rng.random(4_000) < 0.6, rng.normal(size=4_000)], axis=1).astype(np.float32)
+    x[rng.random(4_000) > shown[x[:, 0].astype(int)], 0] = np.nan
+    vae, background = model_of(likelihood, mask), Independent()
+    rows = np.array([[0, 0], [1, 0], [np.nan, 0]], np.float32)
+    *observed, missing = background.log_prob(vae, rows, background.fit(vae, x))
+    expected = np.log(share * shown) - np.log(share @ (1 - shown))
+    np.testing.assert_allclose(np.array(observed) - missing, expected, atol=0.2)  # about 3.5 standard errors
 
 
 def test_noise_is_longer_than_a_plain_image(rng: np.random.Generator) -> None:

@@ -69,6 +69,8 @@ class Independent(Background):
 
     It is fitted by maximum likelihood, with a weak pull towards the likelihood's initial parameters, which have the
     mean of the data. So a pixel that is always 0 does not get a probability of exactly 1.
+
+    If log p(x) includes which cells are missing, so does the background, with the model's own p(mask|x).
     """
 
     def fit(self, vae: VAE, train: np.ndarray) -> State:
@@ -86,7 +88,7 @@ class Independent(Background):
         @tf.function(autograph=False)
         def loss_and_slopes() -> tuple[Tensor, list[Tensor]]:
             with tf.GradientTape() as tape:
-                loss = -tf.reduce_mean(likelihood(params).log_prob(x))
+                loss = -tf.reduce_mean(vae.decoder.missingness(likelihood(params)).log_prob(x))
             return loss, tape.gradient(loss, every, unconnected_gradients="zero")
 
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -104,7 +106,7 @@ class Independent(Background):
         likelihood = own_likelihood(vae)
         params = tf.Variable(np.zeros(likelihood.params_size), dtype=vae.dtype)
         assign([params, *likelihood.learned], state["parameters"])
-        p = likelihood(params)
+        p = vae.decoder.missingness(likelihood(params))
         starts = range(0, len(x), ROWS_AT_ONCE)
         parts = [p.log_prob(tf.constant(x[start : start + ROWS_AT_ONCE], vae.dtype)) for start in starts]
         return np.concatenate([np.asarray(part, np.float64) for part in parts])
