@@ -10,9 +10,10 @@ import pytest
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
-from tfp_vae.evaluation.anomalies import Ranking, p_values
+from tfp_vae.evaluation.anomalies import Evidence, Ranking, p_values
 from tfp_vae.runs import anomalies
 from tfp_vae.runs.anomalies import Effort, Known, calibrate, detect, keep_threshold, observe, rank_scores
+from tfp_vae.runs.examples import held_out_view
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.run import CALIBRATION, Run
 
@@ -136,6 +137,25 @@ def test_every_score_ranks_known_anomalies(restored: LoadedRun, digits: Dataset)
         assert isinstance(ranking, Ranking)
         assert ranking.auroc > 0.9, name
     assert all(isinstance(each, Ranking) and 0 <= each.auroc <= 1 for each in found.values())
+
+
+@pytest.mark.parametrize(("split", "other"), [("test", "validation"), ("validation", "train"), ("train", "validation")])
+def test_scores_learn_from_other_rows(
+    restored: LoadedRun, digits: Dataset, split: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observed = list[np.ndarray]()
+
+    def keep(restored: LoadedRun, x: np.ndarray, *rest: Any, **settings: Any) -> Evidence:
+        observed.append(x)
+        return observe(restored, x, *rest, **settings)
+
+    monkeypatch.setattr(anomalies, "observe", keep)
+    examples = held_out_view(restored.config, digits, split)[:9]
+    rank_scores(restored, digits, examples, np.arange(9) < 2, EFFORT, scores=["typicality"])
+    rows, reference = observed
+    np.testing.assert_array_equal(rows, examples.x)
+    known = {row.tobytes() for row in held_out_view(restored.config, digits, other).x}
+    assert {row.tobytes() for row in reference} <= known
 
 
 @pytest.mark.slow

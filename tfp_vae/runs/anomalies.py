@@ -243,13 +243,13 @@ def select(evidence: Evidence, rows: np.ndarray) -> Evidence:
 def reference_of(
     restored: LoadedRun,
     dataset: Dataset,
-    split: str,
+    split: str | None,
     effort: Effort,
     like: np.ndarray | None = None,
     stages: Stages = NO_STAGES,
 ) -> Reference:
-    """Return rows that scores may learn from, which are not those of the split with the held-out rows."""
-    other = "validation" if split == "test" and len(dataset.validation) else "train"
+    """Return rows that scores may learn from, of the validation split unless it is empty or `split` itself."""
+    other = "validation" if split != "validation" and len(dataset.validation) else "train"
     rows = sample_rows(len(dataset.splits[other]), MOST_REFERENCE, 6)
     x = held_out_view(restored.config, dataset, other).x[rows]
     evidence = observe(restored, x, effort, cells_like=like, stages=stages, name="scoring reference rows")
@@ -325,7 +325,8 @@ def rank_scores(
 ) -> tuple[Evidence, dict[str, Ranking | str]]:
     """Return the evidence of rows, and how well each score ranks known anomalies above the other rows.
 
-    Scores that learn do so from validation or training rows of the run, never from the rows or their labels.
+    No score learns from labels. Scores that learn from log p(x) use validation rows of the run, or training rows if the
+    rows are those of the validation split.
 
     Args:
       restored: the run.
@@ -348,7 +349,7 @@ def rank_scores(
     evidence = observe(restored, examples.x, effort, cells_like=like, stages=stages)
     reference = None
     if any(scorer.needs_reference for scorer in usable):
-        reference = reference_of(restored, dataset, "test", effort, like, stages)
+        reference = reference_of(restored, dataset, examples.part, effort, like, stages)
     for name, scorer in built.items():
         reason = reasons[name]
         if reason is not None:
