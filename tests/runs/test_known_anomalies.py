@@ -45,7 +45,9 @@ def test_values_that_mark_an_anomaly(
     [
         ([3, 5, 6], "y", "not clear which labels"),
         (["true", "yes"], "y", "not clear which labels"),
+        (["no", "no"], "y", "every row has the label 'no' of y"),
         ([1, -1], "y=2", "no row has the label '2'"),
+        ([1, -1], "y=2,-1,3", "no row has the label '2', '3' of y. Its labels: '-1', '1'"),
         (["cat", "dog"], "y=dogs", "Did you mean 'dog'"),
         ([1, 1], "y=1", "all rows are anomalies"),
     ],

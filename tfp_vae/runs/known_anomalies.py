@@ -5,11 +5,11 @@ The labels come from a column of a table that is no feature, or from the labels 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, final
 
 import numpy as np
 
+from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import DataError, UsageError, cut, suggest
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.dataset import Split
@@ -21,12 +21,9 @@ LABELS = ("label", "labels", "y")
 """Names of labels that are no column of a table."""
 
 ANOMALY_WORDS = frozenset(
-    {"1", "1.0", "true", "yes", "y", "anomaly", "anomalous", "abnormal", "outlier", "fraud", "attack", "defect", "bad"}
+    {"1", "true", "yes", "y", "anomaly", "anomalous", "abnormal", "outlier", "fraud", "attack", "defect", "bad"}
 )
 """Values that mark an anomaly if the other value of the labels is none of them."""
-
-SHOWN = 5
-"""Most values that an error names."""
 
 
 @final
@@ -95,19 +92,22 @@ def which_are_anomalies(split: Split, label: AnomalyLabel, where: str) -> tuple[
         raise DataError(f"{where}: found no column or labels {label.name!r}. Check the name.")
     texts = np.array([text_of_label(value) for value in split.y.tolist()])
     distinct = sorted(set(texts.tolist()))
+    labels = list_names(list(map(repr, distinct)))
     if label.values:
         wanted = tuple(text_of_label(value) for value in label.values)
         missing = [value for value in wanted if value not in distinct]
         if missing:
             raise DataError(
-                f"{where}: no row has the label {missing[0]!r} of {label.name}. Its labels: {listed(distinct)}."
-                f"{suggest(missing[0], distinct)}"
+                f"{where}: no row has the label {list_names(list(map(repr, missing)))} of {label.name}. Its labels: "
+                f"{labels}.{suggest(missing[0], distinct)}"
             )
+    elif len(distinct) == 1:
+        raise DataError(f"{where}: every row has the label {labels} of {label.name}. Add rows with another label.")
     else:
         wanted = tuple(value for value in distinct if value.lower() in ANOMALY_WORDS)
         if len(distinct) != 2 or len(wanted) != 1:
             raise DataError(
-                f"{where}: it is not clear which labels of {label.name} mark an anomaly: {listed(distinct)}. Name them "
+                f"{where}: it is not clear which labels of {label.name} mark an anomaly: {labels}. Name them "
                 f"as in {label.name}={distinct[-1]}."
             )
     anomalous = np.isin(texts, wanted)
@@ -124,9 +124,3 @@ def text_of_label(value: object) -> str:
     except ValueError:
         return text
     return str(int(number)) if number.is_integer() else text
-
-
-def listed(values: Sequence[str]) -> str:
-    """Return values as a list, with the number of those left out."""
-    more = f" and {len(values) - SHOWN:,} more" if len(values) > SHOWN else ""
-    return ", ".join(map(repr, values[:SHOWN])) + more
