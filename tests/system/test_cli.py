@@ -237,7 +237,7 @@ class TestWrongInput:
             (["train", "--epochs", "0"], "expected a whole number of at least 1, found '0'"),
             (["train", "--epochs", "many"], "expected a whole number of at least 1, found 'many'"),
             (["train", "--epochs", "1.5"], "expected a whole number of at least 1, found '1.5'"),
-            (["train", "--early-stopping", "0"], "expected a whole number of at least 1, found '0'"),
+            (["train", "--early-stopping", "-1"], "expected a whole number of at least 0, found '-1'"),
             (["train", "--ema", "1"], "expected a finite number above 0 and below 1, found '1'"),
             (["train", "--ema", "0"], "expected a finite number above 0 and below 1, found '0'"),
             (["train", "--ema", "nan"], "expected a finite number above 0 and below 1, found 'nan'"),
