@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -62,6 +63,30 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+@final
+class Estimate(NamedTuple):
+    """A mean over repetitions and its standard error, NaN for a single one."""
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, values: Collection[float]) -> Estimate:
+        """Return the mean and its standard error, NaN without values."""
+        count = len(values)
+        if not count:
+            return cls(math.nan, math.nan)
+        spread = np.std(list(values), ddof=1) if count > 1 else math.nan
+        return cls(float(np.mean(list(values))), float(spread / math.sqrt(count)))
+
+    def text(self, digits: int = 3) -> str:
+        """Return the estimate as text, without an unknown error and empty if it is itself unknown."""
+        if math.isnan(self.mean):
+            return ""
+        text = f"{self.mean:.{digits}f}" + ("" if math.isnan(self.error) else f" ± {self.error:.{digits}f}")
+        return text.replace("-", "\u2212")
 
 
 def quartiles(values: Sequence[float] | np.ndarray) -> list[float]:

@@ -11,8 +11,7 @@ import numpy as np
 
 from benchmarks.anomalies.detectors import DETECTORS, OURS, Result
 from benchmarks.anomalies.tables import TABLES
-from benchmarks.document import markdown_table, write_between
-from benchmarks.imputation.document import Estimate
+from benchmarks.document import Estimate, markdown_table, write_between
 
 __all__ = ["BEGIN", "END", "PICTURE", "Row", "draw", "markdown", "write"]
 

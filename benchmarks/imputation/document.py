@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
-import numpy as np
-
-from benchmarks.document import markdown_table, write_between
+from benchmarks.document import Estimate, markdown_table, write_between
 from benchmarks.imputation.cases import MECHANISMS, PROTOCOL, PUBLISHED, TABLES, Key
 from benchmarks.imputation.methods import METHODS, OURS, Result
 
@@ -26,29 +24,6 @@ class Row(NamedTuple):
     key: Key
     method: str
     result: Result
-
-
-class Estimate(NamedTuple):
-    """A mean over masks and its standard error, NaN for a single mask."""
-
-    mean: float
-    error: float
-
-    @classmethod
-    def of(cls, values: Collection[float]) -> Estimate:
-        """Return the mean and its standard error, NaN without values."""
-        count = len(values)
-        if not count:
-            return cls(math.nan, math.nan)
-        spread = np.std(list(values), ddof=1) if count > 1 else math.nan
-        return cls(float(np.mean(list(values))), float(spread / math.sqrt(count)))
-
-    def text(self, digits: int = 3) -> str:
-        """Return the estimate as text, without an unknown error and empty if it is itself unknown."""
-        if math.isnan(self.mean):
-            return ""
-        text = f"{self.mean:.{digits}f}" + ("" if math.isnan(self.error) else f" ± {self.error:.{digits}f}")
-        return text.replace("-", "\u2212")
 
 
 def errors_of(rows: Sequence[Row], table: str, mechanism: str) -> dict[str, dict[int, float]]:

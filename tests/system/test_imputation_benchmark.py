@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.document import Estimate
 from benchmarks.imputation import __main__ as command
 from benchmarks.imputation import document
 from benchmarks.imputation.__main__ import main
 from benchmarks.imputation.cases import MECHANISMS, PROTOCOL, PUBLISHED, TABLES, Case, Key, keys
-from benchmarks.imputation.document import Estimate, Row, advantage, errors_of
+from benchmarks.imputation.document import Row, advantage, errors_of
 from benchmarks.imputation.methods import METHODS, ONLY_FOR, OURS, WITHOUT_DROPOUT, Filled, Result, measure
 
 ROOT = Path(__file__).parents[2]
