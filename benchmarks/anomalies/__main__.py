@@ -12,16 +12,16 @@ from pathlib import Path
 import click
 
 from benchmarks.anomalies import document
-from benchmarks.anomalies.detectors import DETECTORS, Result, installed, measure
+from benchmarks.anomalies.detectors import DETECTORS, Result, available, measure
 from benchmarks.anomalies.document import Row
-from benchmarks.anomalies.tables import TABLES, divide, published
+from benchmarks.anomalies.tables import TABLES, divide, published_aurocs
 from benchmarks.harness import ROOT
 from benchmarks.options import data_dir_option, document_option, out_option, selection_option
 from tfp_vae.core.files import write_bytes
 
 
 def read(path: Path) -> list[Row]:
-    """Return the results that a file holds. None if there is no such file yet."""
+    """Return the results that a file holds. Empty if there is no such file yet."""
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     return [Row(table, detector, seed, Result(*result)) for table, detector, seed, result in rows]
 
@@ -35,7 +35,7 @@ def left(
     """
     done = {(row.table, row.detector, row.seed) for row in rows}
     for table in tables or TABLES:
-        for detector in detectors or installed():
+        for detector in detectors or available():
             for seed in range(seeds):
                 if (table, detector, seed) not in done:
                     yield table, detector, seed
@@ -63,9 +63,9 @@ def main(
         rows.append(Row(table, detector, seed, result))
         write_bytes(out, ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode())
         click.echo(f"{table}, seed {seed}: {detector} {result.auroc:.1f}, {result.cpu_seconds:.1f} CPU s", err=True)
-    click.echo(document.markdown(rows, published(data_dir)))
+    click.echo(document.markdown(rows, published_aurocs(data_dir)))
     if into_document:
-        document.write(rows, published(data_dir), ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images")
+        document.write(rows, published_aurocs(data_dir), ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images")
 
 
 if __name__ == "__main__":

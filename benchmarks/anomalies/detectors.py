@@ -20,7 +20,7 @@ from sklearn.svm import OneClassSVM
 
 from benchmarks.anomalies.tables import Case
 
-__all__ = ["DETECTORS", "OURS", "Found", "Result", "installed", "measure"]
+__all__ = ["DETECTORS", "OURS", "Found", "Result", "available", "measure"]
 
 OURS = "tfp_vae"
 
@@ -141,7 +141,7 @@ NEEDS = {"PyOD's VAE": ("pyod", "torch")}
 """The packages of a detector that are seldom installed."""
 
 
-def installed() -> list[str]:
+def available() -> list[str]:
     """Return the detectors whose packages are installed."""
     return [name for name in DETECTORS if all(map(importlib.util.find_spec, NEEDS.get(name, ())))]
 

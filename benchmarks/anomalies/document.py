@@ -38,12 +38,12 @@ class Row(NamedTuple):
     result: Result
 
 
-Found: TypeAlias = "dict[str, dict[int, Result]]"
+BySeed: TypeAlias = "dict[str, dict[int, Result]]"
 
 
-def by_detector(rows: Sequence[Row], table: str) -> Found:
+def by_detector(rows: Sequence[Row], table: str) -> BySeed:
     """Return the results for a table by detector and seed, in the order of the detectors."""
-    found: Found = {
+    found: BySeed = {
         name: {row.seed: row.result for row in rows if (row.table, row.detector) == (table, name)} for name in DETECTORS
     }
     return {name: results for name, results in found.items() if results}
@@ -57,7 +57,7 @@ def aurocs(rows: Sequence[Row], table: str) -> dict[str, Estimate]:
     }
 
 
-def measured(rows: Sequence[Row]) -> list[str]:
+def tables_of(rows: Sequence[Row]) -> list[str]:
     """Return the tables with results, in their order."""
     found = {row.table for row in rows}
     return [table for table in TABLES if table in found]
@@ -78,7 +78,7 @@ def average(rows: Sequence[Row], detector: str, tables: Sequence[str]) -> Estima
 
 def auroc_table(rows: Sequence[Row], published: Published) -> str:
     """Return the AUROCs of all detectors and the published ones. The greatest of our own measurements is bold."""
-    names, tables = [name for name in DETECTORS if any(row.detector == name for row in rows)], measured(rows)
+    names, tables = [name for name in DETECTORS if any(row.detector == name for row in rows)], tables_of(rows)
     lines = []
     for table in tables:
         found = aurocs(rows, table)
@@ -98,7 +98,7 @@ def auroc_table(rows: Sequence[Row], published: Published) -> str:
 def losses_table(rows: Sequence[Row]) -> str:
     """Return the tables where another detector is better, with the paired difference over the divisions."""
     lines = []
-    for table in measured(rows):
+    for table in tables_of(rows):
         found, means = by_detector(rows, table), aurocs(rows, table)
         best = max(means, key=lambda name: means[name].mean)
         if OURS in means and best != OURS:
@@ -137,7 +137,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     """Plot the AUROC of each detector, one row per table, ours in colour."""
     from matplotlib.figure import Figure
 
-    tables = measured(rows)
+    tables = tables_of(rows)
     figure = Figure(figsize=(8, 0.3 * len(tables) + 1.4), layout="constrained")
     axes = figure.subplots()
     places = range(len(tables))

@@ -10,23 +10,29 @@ from typing import NamedTuple, final
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["DETECTORS_PUBLISHED", "TABLES", "Case", "divide", "published", "read"]
+__all__ = ["DETECTORS_PUBLISHED", "TABLES", "Case", "divide", "published_aurocs", "read"]
 
 TABLES = (
-    *("annthyroid", "breastw", "cardio", "fault", "Hepatitis", "InternetAds", "Lymphography", "optdigits", "Pima"),
-    *(
-        "satellite",
-        "satimage-2",
-        "SpamBase",
-        "thyroid",
-        "vertebral",
-        "Waveform",
-        "WBC",
-        "WDBC",
-        "Wilt",
-        "wine",
-        "yeast",
-    ),
+    "annthyroid",
+    "breastw",
+    "cardio",
+    "fault",
+    "Hepatitis",
+    "InternetAds",
+    "Lymphography",
+    "optdigits",
+    "Pima",
+    "satellite",
+    "satimage-2",
+    "SpamBase",
+    "thyroid",
+    "vertebral",
+    "Waveform",
+    "WBC",
+    "WDBC",
+    "Wilt",
+    "wine",
+    "yeast",
 )
 """The tables, in the order of the published figures."""
 
@@ -65,8 +71,8 @@ def divide(folder: Path, name: str, seed: int) -> Case:
     return Case(scaler.transform(x[is_train]), scaler.transform(x[~is_train]), is_anomaly[~is_train])
 
 
-def published(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the published AUROCs in per cent, by table and by detector. None if the folder does not hold them."""
+def published_aurocs(folder: Path) -> dict[str, dict[str, float]]:
+    """Return the published AUROCs in per cent, by table and by detector. Empty if the folder lacks them."""
     path = folder / "published.csv"
     if not path.exists():
         return {}

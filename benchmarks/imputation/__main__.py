@@ -21,7 +21,7 @@ from tfp_vae.core.files import write_bytes
 
 
 def read(path: Path) -> list[Row]:
-    """Return the results that a file holds. None if there is no such file yet."""
+    """Return the results that a file holds. Empty if there is no such file yet."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [Row(Key(*key), method, Result(*result)) for key, method, result in map(json.loads, lines)]
 

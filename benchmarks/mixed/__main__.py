@@ -27,7 +27,7 @@ METHODS: dict[str, Callable[[Hidden], np.ndarray]] = {**imputers.METHODS, "tfp_v
 Results: TypeAlias = document.Results
 
 
-def measure(case: Hidden, method: str) -> document.Measured:
+def measure(case: Hidden, method: str) -> document.Measurement:
     """Return the errors of a method, with the CPU time of all its threads."""
     started = time.process_time()
     found = METHODS[method](case)

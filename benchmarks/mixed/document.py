@@ -9,7 +9,7 @@ from typing import TypeAlias, TypedDict, final
 from benchmarks.document import markdown_table, write_between
 from benchmarks.mixed.errors import Errors, average, by_type
 
-__all__ = ["BEGIN", "END", "Measured", "Results", "errors_table", "markdown", "write"]
+__all__ = ["BEGIN", "END", "Measurement", "Results", "errors_table", "markdown", "write"]
 
 BEGIN, END = "<!-- mixed tables -->\n", "<!-- end of mixed tables -->\n"
 
@@ -18,7 +18,7 @@ HEADINGS = {"real": "real", "pos": "positive", "count": "count", "cat": "categor
 
 
 @final
-class Measured(TypedDict):
+class Measurement(TypedDict):
     """The result of a method.
 
     errors: of each column. Its name ends with its type, such as `3-pos`.
@@ -29,11 +29,11 @@ class Measured(TypedDict):
     cpu_seconds: float
 
 
-Results: TypeAlias = dict[str, dict[str, Measured]]
+Results: TypeAlias = dict[str, dict[str, Measurement]]
 """The results by table and mask, and by method."""
 
 
-def errors_table(results: Mapping[str, Mapping[str, Measured]]) -> str:
+def errors_table(results: Mapping[str, Mapping[str, Measurement]]) -> str:
     """Return the mean errors by type of all methods. The least of each table is bold."""
     head = ["table, hidden cells", "method", *HEADINGS.values(), "all", "CPU s"]
     rows = []

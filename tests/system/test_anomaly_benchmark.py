@@ -15,9 +15,9 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.anomalies import __main__ as command
 from benchmarks.anomalies import document
 from benchmarks.anomalies.__main__ import main
-from benchmarks.anomalies.detectors import DETECTORS, NEEDS, OURS, Found, Result, installed, measure
+from benchmarks.anomalies.detectors import DETECTORS, NEEDS, OURS, Found, Result, available, measure
 from benchmarks.anomalies.document import Row
-from benchmarks.anomalies.tables import DETECTORS_PUBLISHED, Case, divide, published
+from benchmarks.anomalies.tables import DETECTORS_PUBLISHED, Case, divide, published_aurocs
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,10 +53,10 @@ def test_divisions_depend_on_the_seed_only(folder: Path) -> None:
 
 
 def test_published_figures_are_read_by_table_and_detector(tmp_path: Path) -> None:
-    assert published(tmp_path) == {}
+    assert published_aurocs(tmp_path) == {}
     names = ["dataset", "rows", *DETECTORS_PUBLISHED]
     (tmp_path / "published.csv").write_text(",".join(names) + "\nwine,129," + ",".join("9" * len(DETECTORS_PUBLISHED)))
-    assert published(tmp_path)["wine"]["KNN"] == 9
+    assert published_aurocs(tmp_path)["wine"]["KNN"] == 9
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -106,8 +106,8 @@ def test_a_detector_without_some_tables_has_no_mean() -> None:
     lines = document.markdown(some, {}).splitlines()
     assert "| wine | **85.0 ± 5.0** |  |  |  |  |  |" in lines
     assert "| **mean** | 73.00 ± 2.55 |  |  |  |  |  |" in lines
-    assert document.measured(some) == ["wine", "yeast"]
-    assert document.measured([]) == []
+    assert document.tables_of(some) == ["wine", "yeast"]
+    assert document.tables_of([]) == []
 
 
 def test_published_means_are_over_the_same_tables() -> None:
@@ -128,7 +128,7 @@ def test_page_has_the_marks_once_and_a_picture(tmp_path: Path) -> None:
 
 def test_detectors_without_their_packages_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert installed() == [name for name in DETECTORS if name not in NEEDS]
+    assert available() == [name for name in DETECTORS if name not in NEEDS]
 
 
 def test_a_run_measures_only_what_its_file_lacks(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_command_resumes_and_writes_a_row_for_each_method(
 
 
 def test_least_error_of_each_type_is_bold(tmp_path: Path) -> None:
-    def measured(*errors: float) -> document.Measured:
+    def measured(*errors: float) -> document.Measurement:
         return {"errors": dict(zip(TYPES, errors, strict=True)), "cpu_seconds": 2.4}
 
     results = {"wine": {"a": measured(0.1, 0.2, 0.3), "b": measured(0.2, 0.2, 0.1)}}

@@ -11,7 +11,7 @@ from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.scaling import scale
 from tfp_vae.interop.sklearn.fitted import describe_rows
-from tfp_vae.interop.sklearn.rows import fill_rows, learn_rows, read_rows, rows_like, typed, value_errors
+from tfp_vae.interop.sklearn.rows import as_type, fill_rows, learn_rows, read_rows, rows_like, value_errors
 from tfp_vae.runs.config import DataConfig
 
 
@@ -142,5 +142,5 @@ def test_filled_array_keeps_its_type(rng: np.random.Generator) -> None:
     ],
 )
 def test_texts_take_the_type_of_a_column(texts: list[str], kind: object, expected: list[object]) -> None:
-    found = typed(np.array(texts), kind)
+    found = as_type(np.array(texts), kind)
     pd.testing.assert_series_equal(found, pd.Series(expected, dtype=kind), check_names=False)

@@ -204,7 +204,7 @@ def rows_like(x: np.ndarray, data: DataConfig, types: Mapping[str, object] | Non
         exact = {each.name: numbers for each, numbers in zip(schema.modelled, values.T, strict=True) if not each.levels}
         columns = [exact.get(name, np.array([float(t or "nan") for t in text])) for name, text in texts.items()]
         return np.stack(columns, axis=1)
-    return pd.DataFrame({name: typed(text, types.get(name)) for name, text in texts.items()})
+    return pd.DataFrame({name: as_type(text, types.get(name)) for name, text in texts.items()})
 
 
 def fill_rows(x: Rows, known: np.ndarray, filled: np.ndarray, data: DataConfig) -> Rows:
@@ -231,12 +231,12 @@ def fill_rows(x: Rows, known: np.ndarray, filled: np.ndarray, data: DataConfig) 
         column = result.iloc[:, place].copy()
         holes = missing.get(name, column.isna().to_numpy())
         if name in texts and holes.any():
-            column[holes] = typed(texts[name][holes], column.dtype).to_numpy()
+            column[holes] = as_type(texts[name][holes], column.dtype).to_numpy()
             result.isetitem(place, column)
     return result
 
 
-def typed(texts: np.ndarray, kind: Any) -> Series:
+def as_type(texts: np.ndarray, kind: Any) -> Series:
     """Return the texts of a column in the type of a DataFrame's column. An empty text is a missing cell."""
     import pandas as pd
 
