@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfp_vae.core import files as storage
+from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS
-from tfp_vae.evaluation.anomalies import Effort
+from tfp_vae.evaluation.anomalies import Effort, Ranking
 from tfp_vae.evaluation.metrics import METRICS, metrics_of, samples_text
 from tfp_vae.reports.pictures import EVALUATION_PICTURES
 from tfp_vae.runs import run as runs
@@ -160,6 +162,7 @@ def rank_known_anomalies(
         f"anomalies: {count:,} of {len(anomalous):,} rows, with {label.name} {' or '.join(values)} (--anomalies "
         f"{label.name}=VALUE,... names other values)"
     )
+    output.notice_missingness(found)
     restored = output.restore(found, weights)
     from tfp_vae.evaluation.importance import summarize
     from tfp_vae.runs.anomalies import rank_scores
@@ -167,10 +170,6 @@ def rank_known_anomalies(
     evidence, ranked = rank_scores(restored, dataset, examples, anomalous, effort, stages=console.progress_bar)
     summary = summarize(evidence.estimates, examples.x[0].size, discrete=restored.measure.has_bits)
     names = ("log_likelihood", "log_likelihood_se", "elbo", "elbo_se", "distortion", "rate", "bits_per_dim")
-    scores = [
-        {"score": name, **({"reason": each} if isinstance(each, str) else each._asdict())}
-        for name, each in ranked.items()
-    ]
     return {
         "run": str(found.folder),
         "dataset": config.data.dataset,
@@ -186,9 +185,21 @@ def rank_known_anomalies(
         "weights": restored.weights,
         "step": restored.step,
         **{name: getattr(summary, name) for name in (*names, "active_units", "ess_median")},
-        "anomalies": scores,
+        "anomalies": [ranking_record(name, each, count) for name, each in ranked.items()],
         "seconds": time.monotonic() - began,
     }
+
+
+def ranking_record(name: str, found: Ranking | str, num_anomalies: int) -> dict[str, Any]:
+    """Return how well a score finds anomalies, or why it does not apply. Unknown errors are None, with the reason."""
+    if isinstance(found, str):
+        return {"score": name, "reason": found}
+    if not math.isnan(found.auroc_se):
+        return {"score": name, **found._asdict()}
+    reason = f"one {'anomaly' if num_anomalies == 1 else 'usual row'}"
+    unknown: dict[str, str | None] = {"auroc_se": None, "auroc_se_reason": reason}
+    unknown |= {"average_precision_se": None, "average_precision_se_reason": reason}
+    return {"score": name, **found._asdict(), **unknown}
 
 
 def print_ranking(result: Mapping[str, Any]) -> None:
@@ -196,12 +207,12 @@ def print_ranking(result: Mapping[str, Any]) -> None:
     share = result["num_anomalies"] / result["num_examples"]
     source = result["data"] or "{dataset}, {split} split".format(**result)
     click.echo(
-        f"{source}: {result['num_anomalies']:,} anomalies among {result['num_examples']:,} rows, K = "
-        f"{result['iw_samples']:,}, seed {result['seed']}, {result['seconds']:.1f} s"
+        f"{source}: {plural(result['num_examples'], 'row')}, {result['num_anomalies']:,} anomalous, K = "
+        f"{result['iw_samples']:,}{output.refinement_note(result)}, seed {result['seed']}, {result['seconds']:.1f} s"
     )
     figures = ("auroc", "auroc_se", "average_precision", "average_precision_se")
     rows = [
-        [each["score"].partition(":parts=")[0], *(f"{each[name]:.4f}" for name in figures)]
+        [each["score"].partition(":parts=")[0], *(ranking_text(each, name) for name in figures)]
         for each in result["anomalies"]
         if "reason" not in each
     ]
@@ -212,6 +223,11 @@ def print_ranking(result: Mapping[str, Any]) -> None:
     for each in result["anomalies"]:
         if "reason" in each:
             click.echo(f"without {each['score']}: {each['reason']}")
+
+
+def ranking_text(record: Mapping[str, Any], name: str) -> str:
+    """Return a number of the table of scores, or that it is unknown and why."""
+    return f"unknown: {record[f'{name}_reason']}" if record[name] is None else f"{record[name]:.4f}"
 
 
 def print_notes(result: dict[str, Any], title: str = "") -> None:

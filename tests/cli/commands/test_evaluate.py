@@ -25,6 +25,7 @@ from tfp_vae.core.errors import DiskError
 from tfp_vae.core.files import seal, unseal
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.data.readers.arrays import read_npz
+from tfp_vae.evaluation.anomalies import rank_anomalies
 from tfp_vae.runs import results
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.results import Assessment, Plan
@@ -313,6 +314,29 @@ def test_progress_names_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
     with console.progress_bar("importance sampling", 10) as progress:
         progress(10)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("anomalies", "reason"), [(1, "one anomaly"), (3, "one usual row")])
+def test_unknown_errors_of_a_ranking_have_a_reason(
+    anomalies: int, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = rank_anomalies(np.arange(4.0), np.arange(4) >= 4 - anomalies)
+    record = evaluate.ranking_record("typicality", found, anomalies)
+    errors = {"auroc_se", "average_precision_se"}
+    assert {(record[name], record[f"{name}_reason"]) for name in errors} == {(None, reason)}
+    known = {
+        "num_examples": 4,
+        "num_anomalies": anomalies,
+        "iw_samples": 9,
+        "refine": "none",
+        "seed": 0,
+        "seconds": 1.0,
+    }
+    evaluate.print_ranking({"data": "new.csv", "anomalies": [record], **known})
+    said = capsys.readouterr().out
+    assert f"new.csv: 4 rows, {anomalies} anomalous, K = 9, seed 0" in said
+    assert said.count(f"unknown: {reason}") == 2
+    assert "nan" not in said
 
 
 @pytest.mark.slow

@@ -36,7 +36,14 @@ def test_perfect_and_useless_scores() -> None:
     assert rank_anomalies(np.array([4.0, 1.0, 3.0, 2.0]), anomalous)[:3] == (1, 0, 1)
     assert rank_anomalies(np.ones(4), anomalous).auroc == 0.5
     assert rank_anomalies(np.ones(4), anomalous).average_precision == 0.5
-    assert math.isnan(rank_anomalies(np.arange(3.0), anomalous[1:]).auroc_se)
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_errors_are_unknown_with_one_row_of_a_kind(one: bool) -> None:
+    found = rank_anomalies(np.arange(4.0), np.arange(4) == 3 if one else np.arange(4) > 0)
+    assert (found.auroc, found.average_precision) == (1, 1)
+    assert math.isnan(found.auroc_se)
+    assert math.isnan(found.average_precision_se)
 
 
 @pytest.mark.parametrize("kind", [True, False])

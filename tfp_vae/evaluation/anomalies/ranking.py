@@ -19,7 +19,7 @@ RESAMPLES = 200
 
 @check_keywords
 class Ranking(NamedTuple):
-    """How well a score ranks anomalies above usual rows.
+    """How well a score ranks anomalies above usual rows. A single anomaly or usual row makes the errors NaN.
 
     auroc: the probability that an anomaly has a higher score than a usual row. Ties count half. Chance is 0.5.
     auroc_se: its standard error by DeLong's method.
@@ -58,12 +58,15 @@ def rank_anomalies(scores: np.ndarray, anomalous: np.ndarray) -> Ranking:
         missing = "usual rows" if anomalous.all() else "anomalies"
         raise UsageError(f"A ranking needs anomalies and usual rows, found no {missing}.")
     area, error = auroc(scores, anomalous)
+    precision = average_precision(scores, anomalous)
+    if math.isnan(error):
+        return Ranking(area, error, precision, math.nan)
     draw, groups = generator(FIXED_SEED, Purpose.SUBSET, 4), (np.flatnonzero(anomalous), np.flatnonzero(~anomalous))
     resampled = []
     for _ in range(RESAMPLES):
         rows = np.concatenate([draw.choice(group, len(group)) for group in groups])
         resampled.append(average_precision(scores[rows], anomalous[rows]))
-    return Ranking(area, error, average_precision(scores, anomalous), float(np.std(resampled, ddof=1)))
+    return Ranking(area, error, precision, float(np.std(resampled, ddof=1)))
 
 
 def auroc(scores: np.ndarray, anomalous: np.ndarray) -> tuple[float, float]:
