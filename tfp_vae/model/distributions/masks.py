@@ -1,4 +1,4 @@
-"""The joint distribution of the observed cells of a row and of which cells these are, given z."""
+"""The joint distribution of the observed cells of a row and of its mask, which marks the observed cells, given z."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LogisticMask", "MaskedColumns"]
 
 
 class LogisticMask(NamedTuple):
-    """A logistic regression of whether a cell is observed on the cell itself, for n columns with the same family.
+    """A logistic regression on a cell, of whether it is observed, for n columns with the same family.
 
     log_odds(x) = sum_f slope_f feature_f(x) + intercept, of being observed.
 

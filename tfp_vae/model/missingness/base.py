@@ -19,7 +19,7 @@ class Missingness(abc.ABC):
     """
 
     ignorable: ClassVar[bool]
-    """Whether the mask says nothing about the missing cells, so that it is left out of every density."""
+    """Whether the mask is independent of the missing cells given the observed ones, so no density includes it."""
 
     assumption: ClassVar[str]
     """The assumption, as the end of a sentence that begins with 'cells are missing'."""

@@ -42,9 +42,9 @@ class SelfMasking(Missingness):
     scale of the model, the logarithm of a positive number, log(1 + count), or an indicator of each word, which then has
     a slope of its own. For example, incomes that are hidden more often if they are high have a negative slope.
 
-    log p(x) is then log p(x_observed, mask), the log-density of the observed cells and of which cells these are. Given
-    z, each missing cell is integrated over points of its distribution. So with K samples, `IWAE` is at least as tight
-    as the bound of not-MIWAE, which draws the missing cells too.
+    log p(x) is then log p(x_observed, mask), the joint log-density of the observed cells and of the mask. Given z, each
+    missing cell is integrated over points of its distribution. So with K samples, `IWAE` is at least as tight as the
+    bound of not-MIWAE, which draws the missing cells too.
 
     Data alone can never show that this assumption is right. A wrong one makes imputed cells worse, not better. The more
     the other columns say about a column, the less the result depends on the assumption.
@@ -183,7 +183,7 @@ class SelfMasking(Missingness):
         return loc[places].astype(dtype), scale[places].astype(dtype)
 
     def _signed(self, slope: Tensor) -> Tensor:
-        """Return slopes of the sign that `hides` says."""
+        """Return slopes with the sign that `hides` states."""
         return (-1 if self.hides == "high" else 1) * tf.nn.softplus(slope)
 
     def coefficients(self) -> dict[str, tuple[float, float]]:
