@@ -286,7 +286,7 @@ def detect(
     values, held_out = score_values(SCORES.build(member), restored, evidence, state), np.array(kept.values)
     is_own = rows is not None and rows[0] == calibration.split
     own = np.isin(rows[1], calibration.rows) if rows is not None and is_own else None
-    return Detection(values, percentiles(values, held_out), p_values(values, held_out, own))
+    return Detection(values, percentiles(values, held_out, own), p_values(values, held_out, own))
 
 
 @check_keywords

@@ -29,8 +29,10 @@ def test_p_value_counts_held_out_scores_that_are_at_least_as_high() -> None:
 
 def test_held_out_row_is_compared_with_the_others() -> None:
     held_out = np.array([3.0, 1.0, 2.0])
-    expected = [p_values(held_out[[i]], np.delete(held_out, i))[0] for i in range(3)]
-    np.testing.assert_allclose(p_values(held_out, held_out, np.ones(3, bool)), expected)
+    for function in (p_values, percentiles):
+        expected = [function(held_out[[i]], np.delete(held_out, i))[0] for i in range(3)]
+        np.testing.assert_allclose(function(held_out, held_out, np.ones(3, bool)), expected)
+    assert percentiles(np.ones(1), np.ones(1), np.ones(1, bool)).tolist() == [0]
 
 
 @pytest.mark.parametrize("ties", [False, True])

@@ -52,10 +52,12 @@ def p_values(scores: np.ndarray, held_out: np.ndarray, own: np.ndarray | None = 
 
 
 @check_keywords
-def percentiles(scores: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """Return the share of held-out scores below each score, in percent, [N]."""
+def percentiles(scores: np.ndarray, held_out: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
+    """Return the share of held-out scores below each score, in percent, [N]. The arguments are those of `p_values`."""
+    own = np.zeros(len(scores), bool) if own is None else own
     ordered = np.sort(require_scores(held_out))
-    return np.asarray(100 * np.searchsorted(ordered, scores, side="left") / len(ordered))
+    others = np.maximum(len(ordered) - own, 1)  # the only held-out row is above none
+    return np.asarray(100 * np.searchsorted(ordered, scores, side="left") / others)
 
 
 @check_keywords
