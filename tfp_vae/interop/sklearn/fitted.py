@@ -82,19 +82,16 @@ class Fitted:
         """The compiled functions of this kind of model."""
         return engine_for(self.config.model, self.config.data.event_shape)
 
+    def _batches(self, x: np.ndarray) -> dict[str, Any]:
+        """Return the settings of an evaluation whose result for each of the rows x [N, C] depends on the row alone."""
+        return {"places": pad(places_of(x)), "batch_size": BATCH, "execution": self.execution}
+
     def estimate(self, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> Estimates:
         """Return the estimates of log p(x) for scaled rows x [N, C], in nats and in the units of the data."""
         with self.engine.hold(self.weights) as vae:
-            found = estimate(
-                vae,
-                pad(x),
-                iw_samples=iw_samples,
-                refine=refine,
-                seed=seed_for_evaluation(0),
-                places=pad(places_of(x)),
-                batch_size=BATCH,
-                execution=self.execution,
-            ).rescale(measure(self.config, vae).log_scale)
+            seed = seed_for_evaluation(0)
+            found = estimate(vae, pad(x), iw_samples=iw_samples, refine=refine, seed=seed, **self._batches(x))
+            found = found.rescale(measure(self.config, vae).log_scale)
         return Estimates(*(column[: len(x)] for column in found))
 
     def log_likelihood(self, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> np.ndarray:
@@ -133,32 +130,21 @@ class Fitted:
     def impute(self, x: np.ndarray, *, iw_samples: int, refine: Member | str, draws: int, seed: int) -> Imputed:
         """Return scaled rows x [N, C] with missing cells filled in."""
         with self.engine.hold(self.weights) as vae:
-            padded, places = pad(x), pad(places_of(x))
             return impute(
                 vae,
-                padded,
+                pad(x),
                 iw_samples=iw_samples,
                 refine=refine,
                 draws=draws,
                 interval=None,
                 seed=seed,
-                places=places,
-                batch_size=BATCH,
-                execution=self.execution,
+                **self._batches(x),
             )
 
     def score_cells(self, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> ColumnScores:
         """Return log p(x_j|x_rest) for the cells of scaled rows x [N, C], in nats and in the units of the columns."""
         with self.engine.hold(self.weights) as vae:
-            found = score_columns(
-                vae,
-                pad(x),
-                iw_samples=iw_samples,
-                refine=refine,
-                places=pad(places_of(x)),
-                batch_size=BATCH,
-                execution=self.execution,
-            )
+            found = score_columns(vae, pad(x), iw_samples=iw_samples, refine=refine, **self._batches(x))
         return ColumnScores(found.values[: len(x)], found.ess[: len(x)], found.iw_samples, found.refine)
 
     def build(self) -> models.VAE:
