@@ -40,8 +40,10 @@ def test_misspelt_parameter_is_refused_with_the_nearest_name() -> None:
         VAE(latent_dims=2)
 
 
-@pytest.mark.parametrize("settings", [{"contamination": 0.7}, {"iw_samples": 0}, {"refine": "lapalce"}])
-def test_wrong_settings_of_scores_are_refused_before_training(settings: dict[str, object], x: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"contamination": 0.7}, {"iw_samples": 0}, {"refine": "lapalce"}, {"likelihood": 3}]
+)
+def test_wrong_settings_are_refused_before_training(settings: dict[str, object], x: np.ndarray) -> None:
     estimator = VAE(**(SMALL | settings))
     with pytest.raises(UsageError, match=next(iter(settings))):
         estimator.fit(x)

@@ -195,7 +195,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
           ValueError: a parameter is wrong, or X has fewer than two rows, infinite numbers, or cells that do not fit.
           DivergenceError: training diverged.
         """
-        return self._fit(X, mixed=self.likelihood is not None and parse(self.likelihood)[0] == "columns")
+        chosen = self.likelihood  # of any type, and `_fit` refuses wrong ones
+        mixed = isinstance(chosen, str | Mapping | Member) and parse(chosen)[0] == "columns"
+        return self._fit(X, mixed=mixed)
 
     def fit_columns(self, X: Rows) -> Self:  # noqa: N803
         """Train the model with a likelihood for each column, although X may have neither words nor missing cells."""
