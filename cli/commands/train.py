@@ -154,15 +154,15 @@ def plan_run(
     kinds = [note.text.rpartition(". ")[0] for note in chosen if note.setting == "column"]
     for text in kinds:
         console.notice(f"  {console.with_options(text, click.get_current_context().command)}")
-    for note in chosen:
-        if note.setting == "missingness":
-            console.notice(console.with_options(note.text, click.get_current_context().command))
     others = () if data.reading.table is None else data.reading.table.not_modelled
     left = [f"{column.name} ({column.kind})" for column in others if column.name != data.reading.label_column]
     if kinds and left:
         console.notice(f"  not modelled: {list_names(left)}")
     if kinds:
         console.notice("To change a kind, use --column NAME=KIND. `tfp-vae data inspect` shows the reasons.")
+    for note in chosen:
+        if note.setting == "missingness":
+            console.notice(console.with_options(note.text, click.get_current_context().command))
     return config, dataset
 
 
