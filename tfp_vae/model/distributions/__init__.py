@@ -2,8 +2,9 @@
 
 `normals` holds the multivariate Normals over z, `flows` the bijectors of normalizing flows and `mixtures` the even
 mixture. `bernoulli`, `beta`, `columns`, `counts` and `levels` serve the likelihoods of those names, and `saddle` holds
-the terms of accurate densities. Each module needs TensorFlow, so import it where you use it. To add a distribution,
-write a module here with a test against scipy or TFP.
+the terms of accurate densities. `points` holds integrals over a missing cell, and `masks` the joint distribution of
+observed cells and their mask. Each module needs TensorFlow, so import it where you use it. To add a distribution, write
+a module here with a test against scipy or TFP.
 """
 
 from __future__ import annotations
@@ -13,9 +14,33 @@ from tfp_vae.core.exports import lazy_exports
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tfp_vae.model.distributions import bernoulli, beta, columns, counts, flows, levels, mixtures, normals, saddle
+    from tfp_vae.model.distributions import (
+        bernoulli,
+        beta,
+        columns,
+        counts,
+        flows,
+        levels,
+        masks,
+        mixtures,
+        normals,
+        points,
+        saddle,
+    )
 
-__all__ = ["bernoulli", "beta", "columns", "counts", "flows", "levels", "mixtures", "normals", "saddle"]
+__all__ = [
+    "bernoulli",
+    "beta",
+    "columns",
+    "counts",
+    "flows",
+    "levels",
+    "masks",
+    "mixtures",
+    "normals",
+    "points",
+    "saddle",
+]
 
 if not TYPE_CHECKING:  # so that type checkers refuse unknown names
     __getattr__, __dir__ = lazy_exports(__name__, __all__)
