@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.core.execution import AUTO
 from tfp_vae.evaluation.anomalies import SCORES, Effort, Evidence, Score, smallest_p_value
+from tfp_vae.evaluation.anomalies.base import MOST_HELD_OUT
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.runs.recipe import reload
 
@@ -37,9 +37,6 @@ BINARIZED_AT_RANDOM = (
 
 DEFAULT_SCORE = "log-likelihood"
 
-GRAPH = "graph"
-"""The execution of scores of cells, because XLA compiles longer than most tables take."""
-
 VALIDATION = (
     "warning: False alarms may exceed their rate a little, because the run has no test split and validation rows may "
     "have chosen its weights. Train with a test split, for example with --split-fractions 0.8,0.1,0.1."
@@ -50,15 +47,6 @@ TRAINED = "warning: The p-values of training examples are too large, because the
 UNKNOWN_ERROR = f"the effective sample size is below {FEWEST_EFFECTIVE}"
 
 NOISY = "warning: Scores depend a little on chance, because the levels of each example get random noise once."
-
-
-class Settings(TypedDict):
-    """The arguments of `runs.score` that decide the scores of given examples."""
-
-    iw_samples: int
-    refine: str
-    seed: int
-    execution: str
 
 
 def columns(
@@ -86,26 +74,25 @@ def columns(
 
 
 def score_examples(
-    restored: LoadedRun, examples: Examples, *, iw_samples: int, refine: str, seed: int, execution: str, keep: bool
+    restored: LoadedRun, examples: Examples, effort: Effort, *, keep: bool
 ) -> tuple[dict[str, Any], Estimates, Unfinished | None]:
     """Return a summary of the scores, the estimates of each example, and where finished examples are kept, if anywhere.
 
     Args:
       restored: the run.
       examples: the examples.
-      iw_samples, refine, seed, execution: see `runs.score`.
+      effort: the settings of the estimates.
       keep: whether to keep finished examples in the run, and to go on after those that are there.
     """
     from tfp_vae.evaluation.effort.blocks import NO_BLOCKS
     from tfp_vae.runs.results import number_of_samples, score, unfinished_scores
 
-    x = examples.split.x
-    settings = Settings(iw_samples=iw_samples, refine=refine, seed=seed, execution=execution)
+    x, settings = examples.split.x, effort._asdict()
     kept = unfinished_scores(restored, x, **settings) if keep else None
     text = "." if kept is None else f". Finished examples are kept. {continuation(restored)}"
     name = "scoring, continued" if kept is not None and kept.continued else "scoring"
     blocks = NO_BLOCKS if kept is None else kept
-    total = number_of_samples(len(x), iw_samples, refine)
+    total = number_of_samples(len(x), effort.iw_samples, effort.refine)
     with signals.ending(text), console.progress_bar(name, total) as progress:
         metrics, estimates = score(restored, x, **settings, progress=progress, blocks=blocks)
     return metrics, estimates, kept
@@ -129,23 +116,13 @@ def score_cells(
       effort: the settings of the estimates.
       rows_kept: whether the scores of whole rows are kept in the run, so that only those of the cells start over.
     """
-    from tfp_vae.runs.tables.unusual import find_unusual_cells
+    from tfp_vae.runs.anomalies import observe_cells
 
     text = ". The scores of cells are not kept."
     if rows_kept:
         text += f" Those of whole rows are. {continuation(restored)}"
     with signals.ending(text), console.progress_bar("scoring cells", len(x) * effort.iw_samples) as progress:
-        return find_unusual_cells(
-            restored.vae,
-            x,
-            restored.config.data.features or (),
-            like=like,
-            iw_samples=effort.iw_samples,
-            refine=effort.refine,
-            seed=effort.seed,
-            execution=GRAPH if effort.execution == AUTO else effort.execution,
-            progress=progress,
-        )
+        return observe_cells(restored, x, effort, like, progress=progress)
 
 
 def usual_rows(load: Callable[[], Dataset], shape: Sequence[int]) -> np.ndarray:
@@ -160,13 +137,11 @@ class Alarms(NamedTuple):
     """The comparison of the examples with held-out rows of the run.
 
     detection: the scores, percentiles and p-values, or None if there are no held-out rows.
-    reason: why there are none.
     columns: columns [N] of the table.
     summary: for the JSON object.
     """
 
     detection: Detection | None
-    reason: str
     columns: dict[str, np.ndarray]
     summary: dict[str, Any]
 
@@ -212,7 +187,7 @@ def raise_alarms(
         if contamination is not None or anomaly_score != DEFAULT_SCORE:
             raise
         console.notice(f"warning: There are no p-values, because the run has no held-out scores. {error}")
-        return Alarms(None, str(error), {}, {"anomaly_score": anomaly_score, "held_out": None})
+        return Alarms(None, {}, {"anomaly_score": anomaly_score, "held_out": None, "held_out_reason": str(error)})
     rows = None if split is None else (split, examples.places)
     detection, count = detect(restored, evidence, kept, anomaly_score, rows=rows), len(kept.rows)
     held_out = f"{plural(count, 'held-out row')} of the run's {kept.split} split"
@@ -238,7 +213,7 @@ def raise_alarms(
                 f"warning: No row can be flagged, because {too_few(count)}. Use a higher --contamination, or at least "
                 f"{math.ceil(1 / contamination) - 1:,} held-out rows (--held-out-rows, or a larger test split)."
             )
-    return Alarms(detection, "", table, summary)
+    return Alarms(detection, table, summary)
 
 
 def with_reasons(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -312,7 +287,7 @@ FORMS: output.Forms = {".csv": columns}
     "--held-out-rows",
     group=options.RUN,
     type=options.Whole(1),
-    default=2_000,
+    default=MOST_HELD_OUT,
     show_default=True,
     help="Most held-out rows of the run to compare with.",
 )
@@ -389,9 +364,7 @@ def command(
         console.notice("cells: scored, to name those that are responsible (--no-per-column skips them)")
     effort, load = Effort(iw_samples, refine, seed, execution), loader(found, data_dir)
     keep = out_path is None or plots  # because a run that gets no file may be read-only
-    metrics, estimates, kept = score_examples(
-        restored, examples, iw_samples=iw_samples, refine=refine, seed=seed, execution=execution, keep=keep
-    )
+    metrics, estimates, kept = score_examples(restored, examples, effort, keep=keep)
     x, cells = examples.split.x, None
     if per_column or scorer.needs_cells:
         cells = score_cells(restored, x, usual_rows(load, x.shape[1:]), effort, rows_kept=kept is not None)

@@ -31,19 +31,27 @@ from tfp_vae.evaluation.anomalies import (
     rank_anomalies,
     threshold,
 )
-from tfp_vae.evaluation.anomalies.base import State, limit_scores
+from tfp_vae.evaluation.anomalies.base import MOST_HELD_OUT, State, limit_scores
 from tfp_vae.evaluation.effort.settling import Stages
+from tfp_vae.evaluation.importance import Progress
 from tfp_vae.evaluation.proposals import full_name
 from tfp_vae.runs.examples import held_out_view
 from tfp_vae.runs.folder.records import Calibration, ScoreCalibration, Threshold
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.results import number_of_samples, score
-from tfp_vae.runs.tables.unusual import find_unusual_cells
+from tfp_vae.runs.tables.unusual import UnusualCells, find_unusual_cells
 
-__all__ = ["Detection", "Effort", "Known", "calibrate", "detect", "keep_threshold", "observe", "rank_scores"]
-
-MOST_HELD_OUT = 2_000
-"""Most held-out rows that are scored unless you choose another number."""
+__all__ = [
+    "Detection",
+    "Effort",
+    "Known",
+    "calibrate",
+    "detect",
+    "keep_threshold",
+    "observe",
+    "observe_cells",
+    "rank_scores",
+]
 
 MOST_REFERENCE = 500
 """Most reference rows that scores learn from."""
@@ -101,18 +109,32 @@ def observe(
     if cells_like is None:
         return Evidence(x, estimates)
     with stages(f"{name}, cells", len(x) * effort.iw_samples) as progress:
-        cells = find_unusual_cells(
-            restored.vae,
-            x,
-            restored.config.data.features or (),
-            like=cells_like,
-            iw_samples=effort.iw_samples,
-            refine=effort.refine,
-            seed=effort.seed,
-            execution="graph" if effort.execution == AUTO else effort.execution,
-            progress=progress,
-        )
+        cells = observe_cells(restored, x, effort, cells_like, progress=progress)
     return Evidence(x, estimates, cells.surprise)
+
+
+@check_keywords
+def observe_cells(
+    restored: LoadedRun,
+    x: np.ndarray,
+    effort: Effort,
+    like: np.ndarray,
+    *,
+    progress: Progress = lambda samples: None,
+) -> UnusualCells:
+    """Return the scores of the cells of a run's table, and how surprising each is.
+
+    Args:
+      restored: the run.
+      x: the rows, [N, C].
+      effort: the settings of the estimates. The execution `auto` is `graph` here, because XLA compiles longer than most
+        tables take.
+      like: rows whose holes are usual.
+      progress: called with the number of importance samples just taken.
+    """
+    graph = effort._replace(execution="graph") if effort.execution == AUTO else effort
+    names = restored.config.data.features or ()
+    return find_unusual_cells(restored.vae, x, names, like=like, progress=progress, **graph._asdict())
 
 
 @check_keywords

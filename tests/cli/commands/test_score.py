@@ -286,6 +286,9 @@ def test_run_without_its_data_has_scores_but_no_p_values(here: Path) -> None:
     said = call(*options, "--out", "s.csv")
     assert "There are no p-values" in said.stderr
     assert "p_value" not in read_rows("s.csv")[0]
+    result = answer(*options, "--out", "s.csv")
+    assert result["held_out"] is None
+    assert "mine.npy" in result["held_out_reason"]
     call(*options, "--contamination", 0.1, code=3)
 
 

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation.importance import Estimates
     from tfp_vae.model.vae import VAE
 
-__all__ = ["LARGEST", "Effort", "Evidence", "Reference", "Score", "State", "limit_scores"]
+__all__ = ["LARGEST", "MOST_HELD_OUT", "Effort", "Evidence", "Reference", "Score", "State", "limit_scores"]
 
 State: TypeAlias = "Mapping[str, np.ndarray]"
 """Arrays of one axis that a score learned from reference rows, by name."""
 
 LARGEST = 1e300
 """Scores are limited to this size, so that a file can hold those of impossible rows."""
+
+MOST_HELD_OUT = 2_000
+"""Most held-out rows that are scored unless you choose another number."""
 
 
 def limit_scores(values: np.ndarray) -> np.ndarray:
