@@ -359,9 +359,8 @@ def command(
 
     scorer: Score = SCORES.resolve(anomaly_score)
     scorer.check(restored.vae)
-    if per_column is None and contamination is not None and found.config().model.likelihood.name == "columns":
-        per_column = True
-        console.notice("cells: scored, to name those that are responsible (--no-per-column skips them)")
+    if per_column is None:
+        per_column = contamination is not None and names_cells(found)
     effort, load = Effort(iw_samples, refine, seed, execution), loader(found, data_dir)
     keep = out_path is None or plots  # because a run that gets no file may be read-only
     metrics, estimates, kept = score_examples(restored, examples, effort, keep=keep)
@@ -383,9 +382,7 @@ def command(
     path = output.write(found, out_path, f"scores-{name}.csv", FORMS, *result_of)
     order = estimates.log_likelihood if alarms.detection is None else -alarms.detection.scores
     least = most_anomalous(order, show)
-    table = examples.columns(shown_columns(estimates, alarms, cells))
-    picked = zip(*(column[least].tolist() for column in table.values()), strict=True)
-    rows = [with_reasons(dict(zip(table, row, strict=True))) for row in picked]
+    names, rows = shown_rows(examples, estimates, alarms, cells, least)
     result = output.record(
         found, restored, **examples.origin, **metrics, **alarms.summary, most_anomalous=rows, out=str(path)
     )
@@ -398,12 +395,19 @@ def command(
         return
     print_scores(data or "{dataset}, {split} split".format(**examples.origin), metrics, estimates)
     print_alarms(alarms)
-    lines = [[shown_text(row, name) for name in table] for row in rows]
     click.echo("the most anomalous:")
-    console.print_table(list(table), lines)
-    click.echo(path)
-    if plots:
-        click.echo(result["picture"])
+    console.print_table(names, [[shown_text(row, name) for name in names] for row in rows])
+    for key in ("out", "picture"):
+        if key in result:
+            click.echo(result[key])
+
+
+def names_cells(found: Run) -> bool:
+    """Return whether a run can name the cells that make a row unusual, and print that it does."""
+    can = found.config().model.likelihood.name == "columns"
+    if can:
+        console.notice("cells: scored, to name those that are responsible (--no-per-column skips them)")
+    return can
 
 
 def loader(found: Run, data_dir: str | None) -> Callable[[], Dataset]:
@@ -420,6 +424,15 @@ def shown_columns(estimates: Estimates, alarms: Alarms, cells: UnusualCells | No
         return shown
     named = {name: cells.columns()[name] for name in ("unusual_column", "surprise")}
     return {**shown, **named, "responsible": cells.responsible()}
+
+
+def shown_rows(
+    examples: Examples, estimates: Estimates, alarms: Alarms, cells: UnusualCells | None, least: np.ndarray
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns of the table of the most unusual examples, and its rows with reasons, see `with_reasons`."""
+    table = examples.columns(shown_columns(estimates, alarms, cells))
+    picked = zip(*(column[least].tolist() for column in table.values()), strict=True)
+    return list(table), [with_reasons(dict(zip(table, row, strict=True))) for row in picked]
 
 
 def shown_text(row: Mapping[str, Any], name: str) -> object:
