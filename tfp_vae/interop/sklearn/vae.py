@@ -72,16 +72,16 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
       beta: weight of the rate.
       kl_warmup_epochs: epochs over which `beta` rises from 0.
       free_bits: rate that costs nothing, in nats per latent dimension.
-      epochs: the most passes over X. By default 150 for an array of real values, and 100 for other X.
+      epochs: the most passes over X. By default 150 for real values, and 100 for other X.
       steps_per_epoch: steps of an epoch. By default one pass over X.
       batch_size: rows per step. By default an eighth of the rows, but between 16 and 128.
       optimizer: a name from `OPTIMIZERS` with settings.
-      learning_rate: peak learning rate. By default 0.003 for an array of real values, and 0.001 for other X.
+      learning_rate: peak learning rate. By default 0.003 for real values, and 0.001 for other X.
       lr_schedule: a name from `SCHEDULES` with settings.
       clip_norm: largest global norm of a gradient.
       ema: decay of averaged weights.
       early_stopping: epochs to wait for a better validation bound. The best weights are restored. `auto` waits 20
-        epochs for an array of real values, and 10 for other X. None trains for all epochs and keeps the last weights.
+        epochs for real values, and 10 for other X. None trains for all epochs and keeps the last weights.
       execution: `auto`, `xla`, `graph` or `eager`.
       scaling: a name from `SCALINGS` with settings. By default `standard` for real values.
       schema: the `Schema` of a mixed table, or the TOML file that holds it.
