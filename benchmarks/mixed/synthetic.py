@@ -19,7 +19,7 @@ from pandas import DataFrame, read_csv
 from pandas.api.types import is_numeric_dtype
 
 from benchmarks.commands import PROGRAM, run_command
-from benchmarks.document import markdown_table, write_between
+from benchmarks.document import Estimate, markdown_table, write_between
 from benchmarks.harness import ROOT
 from benchmarks.mixed import utility
 from benchmarks.mixed.tables import read
@@ -115,8 +115,8 @@ def measure(halves: Halves, options: Sequence[str], seed: int) -> dict[str, Any]
     others = [np.delete(rows, halves.train.columns.get_loc(NEARLY_UNIQUE), axis=1) for rows in codes]
     return {
         "targets": {
-            target: {name: row._asdict() for name, row in rows.items()}
-            for target, rows in utility.compare_all(*tables, utility.TARGETS, seed).items()
+            target: {name: utility.compare(*tables, rule, name, seed)._asdict() for name in utility.CLASSIFIERS}
+            for target, rule in utility.TARGETS.items()
         },
         "copies": {
             "all columns": [found.copies, found.real_copies],
@@ -169,7 +169,7 @@ def auroc_table(results: Seeds) -> str:
         for i, name in enumerate(by_name):
             mean, spread = summarize(results, target, name)
             values = f"{100 * mean.real:.1f}", f"{100 * mean.synthetic:.1f}"
-            loss = f"{100 * mean.loss:.1f} ± {100 * mean.error:.1f}".replace("-", "\u2212")
+            loss = Estimate(100 * mean.loss, 100 * mean.error).text(1)
             rows.append(["" if i else target, name, *values, loss, f"{100 * spread:.1f}" if len(results) > 1 else ""])
     return markdown_table(["target", "classifier", "real rows", "synthetic rows", "loss", "spread over seeds"], rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
@@ -24,7 +24,6 @@ __all__ = [
     "Usefulness",
     "boosting",
     "compare",
-    "compare_all",
     "logistic",
     "placements",
     "predict",
@@ -142,13 +141,3 @@ def placements(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nd
         below(scores[truth], negatives) / len(negatives),
         1 - below(scores[~truth], positives) / len(positives),
     )
-
-
-def compare_all(
-    real: DataFrame, synthetic: DataFrame, test: DataFrame, targets: Mapping[str, Target], seed: int
-) -> dict[str, dict[str, Usefulness]]:
-    """Return the AUROC for each target and each classifier, see `compare`."""
-    return {
-        target: {name: compare(real, synthetic, test, rule, name, seed) for name in CLASSIFIERS}
-        for target, rule in targets.items()
-    }
