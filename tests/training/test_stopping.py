@@ -163,9 +163,12 @@ class TestConfig:
     """The settings of early stopping."""
 
     def test_patience_counts_epochs(self) -> None:
-        for wrong in (0, -1, 1.5, "x"):
+        for wrong in (-1, 1.5, "x"):
             with pytest.raises(ValueError, match="early_stopping"):
                 small_training(early_stopping=wrong)
+
+    def test_a_patience_of_0_never_stops(self) -> None:
+        assert small_training(early_stopping=0) == small_training(early_stopping=None)
 
     def test_early_stopping_needs_a_validation_split(self) -> None:
         config, _ = plan("digits", None, None, small_model(), small_training(early_stopping=3))
