@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -105,14 +105,14 @@ def continuation(restored: LoadedRun) -> str:
 
 
 def score_cells(
-    restored: LoadedRun, x: np.ndarray, like: np.ndarray, effort: Effort, *, rows_kept: bool
+    restored: LoadedRun, x: np.ndarray, like: np.ndarray | None, effort: Effort, *, rows_kept: bool
 ) -> UnusualCells:
     """Return the score of each cell of a table, and how surprising it is.
 
     Args:
       restored: the run.
       x: the rows.
-      like: rows with the holes that rows usually have.
+      like: rows with the holes that rows usually have, or None if they are unknown.
       effort: the settings of the estimates.
       rows_kept: whether the scores of whole rows are kept in the run, so that only those of the cells start over.
     """
@@ -125,12 +125,26 @@ def score_cells(
         return observe_cells(restored, x, effort, like, progress=progress)
 
 
-def usual_rows(load: Callable[[], Dataset], shape: Sequence[int]) -> np.ndarray:
-    """Return the training rows of a run, whose holes are usual, or a row without holes if they cannot be read."""
+def usual_rows(load: Callable[[], Dataset], *, required: bool) -> np.ndarray | None:
+    """Return the training rows of a run, whose holes are usual, or print a warning and return None.
+
+    Args:
+      load: returns the data of the run.
+      required: whether p-values depend on the rows.
+
+    Raises:
+      DataError: rows that are required cannot be read.
+    """
     try:
         return load().train.x
-    except DataError:
-        return np.zeros((1, *shape))
+    except DataError as error:
+        if required:
+            raise
+        console.notice(
+            "warning: The surprise of cells may be too large in rows with missing cells, because the training rows of "
+            f"the run cannot be read. {error}"
+        )
+        return None
 
 
 class Alarms(NamedTuple):
@@ -366,7 +380,8 @@ def command(
     metrics, estimates, kept = score_examples(restored, examples, effort, keep=keep)
     x, cells = examples.split.x, None
     if per_column or scorer.needs_cells:
-        cells = score_cells(restored, x, usual_rows(load, x.shape[1:]), effort, rows_kept=kept is not None)
+        like = usual_rows(load, required=scorer.needs_cells)
+        cells = score_cells(restored, x, like, effort, rows_kept=kept is not None)
     evidence = Evidence(x, estimates, None if cells is None else cells.surprise)
     alarms = raise_alarms(
         restored,

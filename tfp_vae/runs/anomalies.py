@@ -118,7 +118,7 @@ def observe_cells(
     restored: LoadedRun,
     x: np.ndarray,
     effort: Effort,
-    like: np.ndarray,
+    like: np.ndarray | None,
     *,
     progress: Progress = lambda samples: None,
 ) -> UnusualCells:
@@ -129,7 +129,7 @@ def observe_cells(
       x: the rows, [N, C].
       effort: the settings of the estimates. The execution `auto` is `graph` here, because XLA compiles longer than most
         tables take.
-      like: rows whose holes are usual.
+      like: rows whose holes are usual, or None if rows are usually complete.
       progress: called with the number of importance samples just taken.
     """
     graph = effort._replace(execution="graph") if effort.execution == AUTO else effort

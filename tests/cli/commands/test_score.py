@@ -309,3 +309,7 @@ def test_flagged_rows_of_a_mixed_table_name_the_responsible_cells(here: Path) ->
     by_cell = answer("score", "--run", "r", "--anomaly-score", "worst-cell", *options)
     assert by_cell["most_anomalous"][0]["example"] == 2
     assert "flagged" not in read_rows("s.csv")[0]
+    path.unlink()  # the training rows, whose holes decide the surprise
+    call("score", "--run", "r", "--anomaly-score", "worst-cell", *options, code=3)
+    said = call("score", "--run", "r", "--per-column", *options)
+    assert "surprise of cells may be too large" in said.stderr

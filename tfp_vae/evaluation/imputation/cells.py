@@ -180,7 +180,7 @@ def rescore(
 @check_keywords
 def typical_scores(
     vae: VAE,
-    x: Array | Batch,
+    x: Array | Batch | None,
     *,
     rows: int = 500,
     iw_samples: int = 100,
@@ -196,7 +196,7 @@ def typical_scores(
 
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
-      x: rows [N, C] whose scores are compared with these. Only their holes matter.
+      x: rows [N, C] whose scores are compared with these. Only their holes matter. None means complete rows.
       rows: the number of generated rows.
       iw_samples, seed, refine, execution: see `score_columns`.
 
@@ -205,9 +205,9 @@ def typical_scores(
     """
     require(VAE, vae, "typical_scores: vae")
     check_counts(rows=rows)
-    holes = np.isnan(rows_of(vae, x, "A score for each column"))
     seed = seed_for_evaluation(seed)
     generated = vae.sample(rows, seed=fold(seed, GENERATED)).numpy()
+    holes = np.isnan(generated if x is None else rows_of(vae, x, "A score for each column"))
     hidden = holes[np.arange(rows) % len(holes)] | ~vae.decoder.likelihood.support.contains(generated)
     generated = np.where(hidden, math.nan, generated)
     found = score_columns(vae, generated, iw_samples=iw_samples, seed=seed, refine=refine, execution=execution)

@@ -89,5 +89,5 @@ def find_unusual_cells(
     padded = x if len(x) >= BATCH else np.concatenate([x, np.repeat(x[:1], BATCH - len(x), axis=0)])
     places = places_of(padded)
     scores = score_columns(vae, padded, places=places, batch_size=BATCH, progress=progress, **settings)
-    typical = typical_scores(vae, np.zeros((1, x.shape[1])) if like is None else like, **settings)
+    typical = typical_scores(vae, like, **settings)
     return UnusualCells(tuple(names), scores.values[: len(x)], scores.surprise(typical)[: len(x)])
