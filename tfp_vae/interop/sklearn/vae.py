@@ -94,7 +94,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         X. `auto` takes it from the held-out rows, for a rate of false alarms of 5%, see `held_out_threshold`.
       random_state: decides the held-out rows, the initial weights and all noise.
       warm_start: whether `fit` continues from the weights and the scaling of the last fit. It holds out the same rows,
-        also with another `random_state`.
+        also with another `random_state`. Without values of your own, it keeps `epochs`, `learning_rate` and
+        `early_stopping` of the last fit.
       verbose: 1 shows the progress of `fit`.
 
     Attributes:
