@@ -94,6 +94,7 @@ def test_the_mean_inverse_weight_is_unbiased_from_above(linear: LinearGaussian, 
     assert ratio.std() > 0.1
 
 
+@pytest.mark.slow
 def test_the_sandwich_holds_the_evidence(linear: LinearGaussian, sandwiched: Sandwich) -> None:
     """In at least 95 of 100 runs on ten simulated examples, the mean log p(x) lies within two errors of the gap."""
     truth, lower, upper, gap = map(

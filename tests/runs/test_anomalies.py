@@ -35,6 +35,7 @@ def test_run_keeps_the_scores_of_held_out_rows(copied: Run, digits: Dataset) -> 
     assert LoadedRun(copied).run.calibration() == typical
 
 
+@pytest.mark.slow
 def test_scores_of_other_settings_are_not_used(copied: Run, digits: Dataset) -> None:
     restored = LoadedRun(copied)
     first = calibrate(restored, lambda: digits, effort=EFFORT, most=20)
@@ -48,6 +49,7 @@ def test_scores_of_other_settings_are_not_used(copied: Run, digits: Dataset) -> 
     assert copied.calibration() == second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "value"])
 def test_damaged_file_is_made_again(
     copied: Run, digits: Dataset, damage: str, caplog: pytest.LogCaptureFixture
@@ -65,6 +67,7 @@ def test_damaged_file_is_made_again(
     assert "scored again" in caplog.text
 
 
+@pytest.mark.slow
 def test_file_is_json_of_a_strict_schema(copied: Run, digits: Dataset) -> None:
     calibrate(LoadedRun(copied), lambda: digits, effort=EFFORT, most=5)
     content = json.loads((copied.folder / CALIBRATION).read_text())
@@ -85,6 +88,7 @@ def test_p_values_compare_with_the_held_out_rows(copied: Run, digits: Dataset) -
     np.testing.assert_array_equal(detect(restored, evidence, kept, rows=("train", rows)).p_value, found.p_value)
 
 
+@pytest.mark.slow
 def test_known_evidence_is_not_computed_again(copied: Run, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     restored = LoadedRun(copied)
     expected = calibrate(restored, lambda: digits, effort=EFFORT, most=30)

@@ -70,6 +70,7 @@ def test_metrics_are_the_means_of_the_examples(assessment: Assessment) -> None:
     assert result["pareto_k_share_above"] == pytest.approx(np.mean(estimates.pareto_k > 0.7))
 
 
+@pytest.mark.slow
 def test_rates_of_the_dimensions_sum_to_the_rate(assessment: Assessment) -> None:
     assert sum(assessment.result["rate_per_dim"]) == pytest.approx(assessment.result["rate"], rel=1e-5)
 

@@ -52,6 +52,7 @@ def test_mean_weight_of_a_poor_start_is_the_evidence_and_weighted_samples_have_t
     assert 0.02 < w.std() < 2
 
 
+@pytest.mark.slow
 def test_more_steps_make_the_weights_more_even() -> None:
     joint, proposal = shifted(LinearGaussian("float64"), 40)
     found = [log_weights(AnnealedLaplace(steps=steps, starts=1), joint, proposal, 20)[1] for steps in (2, 16)]
@@ -59,6 +60,7 @@ def test_more_steps_make_the_weights_more_even() -> None:
     assert many < few / 5
 
 
+@pytest.mark.slow
 def test_steps_that_are_too_long_are_rejected() -> None:
     """Then the weights are those of importance sampling from the start, whatever the temperature."""
     joint, proposal = shifted(LinearGaussian("float64"), 2)

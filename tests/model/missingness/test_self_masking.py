@@ -71,6 +71,7 @@ def test_estimate_is_the_density_of_the_observed_cells_and_the_mask() -> None:
     assert np.max(found.spread) < 0.1
 
 
+@pytest.mark.slow
 def test_mean_weight_is_unbiased_for_the_density() -> None:
     bounds = np.array(
         [tv.objectives.IWAE(mc_samples=500).bound(VAE, rows()[:4], seed=(seed, 1)).value for seed in range(30)]
@@ -85,6 +86,7 @@ def imputed() -> tv.evaluation.Imputed:
     return impute(VAE, rows(), iw_samples=4_000, draws=100, execution="graph")
 
 
+@pytest.mark.slow
 def test_imputed_cell_is_the_mean_given_that_it_is_missing(imputed: tv.evaluation.Imputed) -> None:
     z, deviations = [], []
     for i in range(0, 40, 2):
@@ -108,6 +110,7 @@ def test_draws_and_intervals_of_a_missing_cell_follow_its_distribution(imputed: 
     assert np.mean(inside) == pytest.approx(0.9, abs=0.015)
 
 
+@pytest.mark.slow
 def test_other_missing_cells_follow_from_the_one_that_masks_itself(imputed: tv.evaluation.Imputed) -> None:
     plain = impute(MODEL.vae(), rows(), iw_samples=1_000, interval=None, execution="graph")
     moved = (imputed.values - plain.values)[::2]
@@ -117,6 +120,7 @@ def test_other_missing_cells_follow_from_the_one_that_masks_itself(imputed: tv.e
     assert np.corrcoef(moved[others], np.broadcast_to(along, others.shape)[others])[0, 1] > 0.3
 
 
+@pytest.mark.slow
 def test_score_of_a_cell_does_not_count_its_own_mask_as_missing() -> None:
     row = MODEL.full.data(3)
     row[1:, PLACE] += 25  # so unusual that the cell is estimated again without it

@@ -43,12 +43,12 @@ class Missingness(abc.ABC):
         """
 
     @abc.abstractmethod
-    def mask_log_prob(self, p: Distribution, x: Array) -> Tensor:
-        """Return the log-probability that each cell of x [..., C] is observed or missing as it is, [..., C].
+    def mask_log_prob(self, p: Distribution, values: Array) -> Tensor:
+        """Return the log-probability that each cell of values [..., C] is observed or missing as it is, [..., C].
 
         Args:
           p: what this object returned.
-          x: rows, with NaN in missing cells.
+          values: rows, with NaN in missing cells.
         """
 
     @abc.abstractmethod

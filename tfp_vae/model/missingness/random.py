@@ -38,10 +38,10 @@ class Random(Missingness):
         """Return p(x|z) as it is."""
         return p
 
-    def mask_log_prob(self, p: Distribution, x: Array) -> Tensor:
+    def mask_log_prob(self, p: Distribution, values: Array) -> Tensor:
         """Return 0 for each cell, because the mask is ignored."""
         del p
-        return tf.zeros_like(x)
+        return tf.zeros_like(values)
 
     def given_missing(self, p: Distribution) -> Distribution:
         """Return p(x|z) as it is."""

@@ -148,9 +148,9 @@ class SelfMasking(Missingness):
 
         return masks.MaskedColumns(cast("ColumnsDistribution", p), self._masks())
 
-    def mask_log_prob(self, p: Distribution, x: Array) -> Tensor:
+    def mask_log_prob(self, p: Distribution, values: Array) -> Tensor:
         """Return the log-probability that each cell is observed or missing as it is, which is 0 for other columns."""
-        return cast("MaskedColumns", p).mask_log_prob(x)
+        return cast("MaskedColumns", p).mask_log_prob(values)
 
     def given_missing(self, p: Distribution) -> Distribution:
         """Return p_j(x_j|z, missing), in proportion to p_j(x_j|z) p(missing|x_j)."""
