@@ -12,9 +12,9 @@ from tfp_vae.cli import signals
 
 from tests.helpers.commands import GRAPH, QUICK, answer, call, one_sentence, read_rows
 from tests.helpers.people import HEADER, people, write_people
+from tfp_vae.runs import anomalies
 from tfp_vae.runs.folder import unfinished
 from tfp_vae.runs.run import Run
-from tfp_vae.runs.tables import unusual
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_interrupted_scores_of_cells_report_what_is_kept(
     monkeypatch.setattr(unfinished, "SECONDS", 0.0)
     monkeypatch.setattr(unfinished, "PATIENCE", 0)
     monkeypatch.setattr(signals, "ending", ending)
-    monkeypatch.setattr(unusual, "find_unusual_cells", interrupt)
+    monkeypatch.setattr(anomalies, "find_unusual_cells", interrupt)
     more = () if kept else ("--out", tmp_path / "s.csv", "--no-plots")
     call("score", "--run", run.folder, "--data", data, "--per-column", "--iw-samples", 2, *more, *GRAPH, code=130)
     start, _, line = texts[-1].partition(" Those of whole rows are. Continue with: ")
