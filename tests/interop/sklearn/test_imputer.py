@@ -85,3 +85,30 @@ def test_a_wrong_number_of_samples_is_refused_before_training() -> None:
     with pytest.raises(UsageError, match="iw_samples"):
         imputer.fit(np.zeros((40, 2)))
     assert not hasattr(imputer, "estimator_")
+
+
+@pytest.mark.slow
+def test_high_values_that_hide_are_imputed_higher_than_if_they_were_missing_at_random() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    holes = np.where((x > 0.5) & np.array([True, False]), np.nan, x)
+    means = {}
+    for missingness in ("random", "self-masking:hides=high"):
+        estimator = VAE(**(SMALL | {"epochs": 40, "learning_rate": 1e-2, "early_stopping": None}))
+        imputer = VAEImputer(estimator, missingness=missingness, iw_samples=20, random_state=0)
+        means[missingness] = imputer.fit_transform(holes)[np.isnan(holes)].mean()
+        assert imputer.estimator_.missingness == missingness
+    assert means["self-masking:hides=high"] > means["random"] + 0.2
+
+
+def test_assumption_about_missing_cells_of_the_imputer_overrides_that_of_its_estimator() -> None:
+    holes = np.where(np.eye(40, 2) > 0, np.nan, np.random.default_rng(0).normal(size=(40, 2)))
+    estimator = VAE(**SMALL, missingness="self-maskin")
+    with pytest.raises(UsageError, match="self-masking"):
+        VAEImputer(estimator).fit(holes)
+    with pytest.raises(UsageError, match="random"):
+        VAEImputer(estimator, missingness="rando").fit(holes)
+
+
+def test_complete_rows_do_not_show_how_cells_hide() -> None:
+    with pytest.raises(UsageError, match="needs missing cells"):
+        VAEImputer(VAE(**SMALL), missingness="self-masking").fit(np.random.default_rng(0).normal(size=(40, 2)))

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
 from tfp_vae.core.errors import check_counts
-from tfp_vae.core.registry import check_keywords
+from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.interop.sklearn.rows import FLOATS, fill_rows, is_frame, read_rows, value_errors
 from tfp_vae.interop.sklearn.vae import VAE
 from tfp_vae.runs.tables.holes import warn_about_holes
@@ -39,11 +39,13 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     tv.interop.sklearn.VAEImputer(vae, iw_samples=50, random_state=0).fit_transform(X)  # [60, 3]
     ```
 
-    A column without any observed cell stays empty.
+    A column without any observed cell stays empty. A column with one value gets this value.
 
     Args:
       estimator: a `VAE` with the settings of the model and its training, and with `refine`. It is cloned. None is
         `VAE()`.
+      missingness: why cells are missing, such as `self-masking`, a name from `MISSINGNESS` with settings. None uses the
+        `missingness` of the estimator, which is `random` by default.
       iw_samples: importance samples per row with missing cells.
       sample_posterior: whether cells are drawn from p(x_missing|x_observed), for multiple imputation. By default they
         are means, or the most probable words.
@@ -61,11 +63,13 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self,
         estimator: VAE | None = None,
         *,
+        missingness: Member | str | None = None,
         iw_samples: Whole = 1_000,
         sample_posterior: Switch = False,
         random_state: Whole | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
+        self.missingness = missingness
         self.iw_samples = iw_samples
         self.sample_posterior = sample_posterior
         self.random_state = random_state
@@ -93,6 +97,8 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         vae = VAE() if self.estimator is None else clone(self.estimator)
         if self.random_state is not None:
             vae.set_params(random_state=check_random_state(self.random_state).randint(2**31 - 1))
+        if self.missingness is not None:
+            vae.set_params(missingness=self.missingness)
         self.estimator_ = vae.fit_columns(X)
         return self
 

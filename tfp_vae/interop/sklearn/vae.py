@@ -67,6 +67,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
       decoder: see `encoder`.
       hidden: layer widths of the networks that you leave out.
       dtype: `float32` or `float64`.
+      missingness: why cells of a mixed table are missing, a name from `MISSINGNESS` with settings.
       objective: a name from `OBJECTIVES` with settings.
       mc_samples: samples of z per row in the objective.
       beta: weight of the rate.
@@ -116,6 +117,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         decoder: Member | str | None = None,
         hidden: tuple[Whole, ...] | None = None,
         dtype: str = "float32",
+        missingness: Member | str = "random",
         objective: Member | str = "elbo",
         mc_samples: Whole | None = None,
         beta: Number = 1.0,
@@ -151,6 +153,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         self.decoder = decoder
         self.hidden = hidden
         self.dtype = dtype
+        self.missingness = missingness
         self.objective = objective
         self.mc_samples = mc_samples
         self.beta = beta
