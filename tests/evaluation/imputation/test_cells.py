@@ -10,7 +10,7 @@ import tfp_vae as tv
 from tests.helpers.incomplete import IncompleteGaussian, TwoWords
 from tests.helpers.models import make
 from tfp_vae.core.errors import UsageError
-from tfp_vae.evaluation.imputation import ColumnScores, score_columns, typical_scores
+from tfp_vae.evaluation.imputation import ColumnScores, cells, score_columns, typical_scores
 from tfp_vae.model.likelihoods import Columns
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import DiagonalNormal
@@ -60,6 +60,28 @@ def test_cell_that_contradicts_its_row_is_estimated_without_it(rows: np.ndarray,
     assert truth[5, 0] < -30
     assert found.values[5, 0] == pytest.approx(truth[5, 0], abs=1)
     assert np.unravel_index(np.nanargmax(found.surprise()), rows.shape) == (5, 0)
+
+
+def test_cells_that_are_hidden_together_agree_with_the_conditional_density(
+    rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each cell is estimated again, with up to two others that the proposal does not see."""
+    monkeypatch.setattr(cells, "MOST_PASSES", 2)
+    monkeypatch.setattr(cells, "FEWEST_EFFECTIVE", np.inf)
+    found = score_columns(VAE, rows[:16], iw_samples=2_000, seed=3, execution="graph")
+    difference = (found.values - given_the_rest(rows[:16]))[~np.isnan(rows[:16])]
+    assert (np.abs(difference) < 6 / np.sqrt(found.ess[~np.isnan(rows[:16])])).all()
+    assert np.median(np.abs(difference)) < 0.05
+
+
+@pytest.mark.parametrize(("count", "groups"), [(1, 1), (32, 32), (33, 32), (500, 32)])
+def test_a_row_is_sampled_at_most_32_times_again(count: int, groups: int) -> None:
+    columns = np.arange(100, 100 + count)
+    found = cells.spread(columns)
+    assert len(found) == groups
+    assert max(map(len, found)) == -(-count // 32)
+    assert sorted(np.concatenate(found)) == list(columns)
+    assert all((np.diff(group) >= groups).all() for group in found)
 
 
 def test_scores_of_a_row_depend_on_its_content_and_place_only(rows: np.ndarray, found: ColumnScores) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast, final
 
 import numpy as np
@@ -17,7 +17,7 @@ from tfp_vae.core.registry import Member, check_keywords, record
 from tfp_vae.core.seeds import Seed, fold, seed_for_evaluation
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
-from tfp_vae.evaluation.importance import Progress
+from tfp_vae.evaluation.importance import Progress, slices
 from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study, default_batch_size, rows_of
 from tfp_vae.evaluation.imputation.weights import Weights
 from tfp_vae.evaluation.proposals import Refinement, full_name
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from tfp_vae.model.distributions.columns import Columns as ColumnsDistribution
 
 __all__ = ["ColumnScores", "score_columns", "typical_scores"]
+
+MOST_PASSES = 32
+"""Most times that a row is sampled again. If more of its cells need it, several of them are hidden at once."""
+
+GROUPS_AT_ONCE = 4_096
+"""Most copies of rows with hidden cells that are in memory at once."""
 
 GENERATED = 2
 """Separates the seed of generated rows from the seeds of z."""
@@ -112,7 +118,8 @@ def score_columns(
     All cells of a row share the samples of z that estimate log p(x). Cell j is removed from their weights,
     p(x_j|x_rest) = sum_k w_k / sum_k (w_k / p(x_j|z_k)). These weights are poor if a cell contradicts the rest of its
     row, and such cells matter most. So every cell with an effective sample size below 10 is estimated again, from
-    samples given the row without that cell.
+    samples given the row without that cell. If a row has more than 32 such cells, each sample is given the row without
+    several of them, but the weights still include them. So the cost of a row grows linearly with its cells.
 
     The score of a cell depends on its row, on the seed and on the row's place only. Memory does not grow with K.
 
@@ -141,7 +148,7 @@ def score_columns(
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(
         vae,
-        CellScores(),
+        CellScores(hidden=math.ceil(x.shape[1] / MOST_PASSES)),
         iw_samples=iw_samples,
         refine=refine,
         batch_size=min(batch_size or default_batch_size(vae), len(x)),
@@ -168,13 +175,23 @@ def rescore(
       values, ess: the scores and their effective sample sizes, which are changed in place.
       seed, places: as for the scores.
     """
-    rows, columns = np.nonzero(~np.isnan(x) & ~(ess >= FEWEST_EFFECTIVE))
-    hidden = x[rows]
-    hidden[np.arange(len(rows)), columns] = math.nan
-    for part, sums in sampler(hidden, seed=seed, places=places[rows], targets=x[rows]):
-        each = np.arange(part.stop - part.start), columns[part]
-        values[rows[part], columns[part]] = sums.given_the_row[each]
-        ess[rows[part], columns[part]] = np.minimum(sums.multiplied.ess[each], sums.weights.ess[each[0]])
+    poor = ~np.isnan(x) & ~(ess >= FEWEST_EFFECTIVE)
+    groups = [(row, group) for row in np.flatnonzero(poor.any(axis=1)) for group in spread(np.flatnonzero(poor[row]))]
+    for each in slices(len(groups), GROUPS_AT_ONCE):
+        rows = np.array([row for row, _ in groups[each]], int)
+        hidden = x[rows]
+        for cells, (_, group) in zip(hidden, groups[each], strict=True):
+            cells[group] = math.nan
+        for part, sums in sampler(hidden, seed=seed, places=places[rows], targets=x[rows]):
+            scores, sizes = sums.of_hidden, sums.ess_of_hidden
+            for i, (row, group) in enumerate(groups[each][part]):
+                values[row, group], ess[row, group] = scores[i, : len(group)], sizes[i, : len(group)]
+
+
+def spread(columns: np.ndarray) -> list[np.ndarray]:
+    """Return columns as at most 32 groups of about equal size. Neighbours, which are often alike, are not together."""
+    count = min(MOST_PASSES, len(columns))
+    return [columns[first::count] for first in range(count)]
 
 
 @check_keywords
@@ -219,14 +236,16 @@ class CellSums(NamedTuple):
 
     weights: of the samples given each row, [B].
     divided: the same weights, divided by the probability of each cell, [B, C].
-    multiplied: the same weights, multiplied by the probability of each cell, [B, C].
+    without: the weights that count all cells but one of the H hidden ones, [B, H].
+    complete: the weights that count all cells, [B, H]. They are the same for all of the hidden ones.
     reference: log w of one sample of each row, [B]. All weights are relative to it. Otherwise an extreme cell, such as
       one at -10^9 nats, would round away the scores of the other cells.
     """
 
     weights: Weights
     divided: Weights
-    multiplied: Weights
+    without: Weights
+    complete: Weights
     reference: Tensor
 
     @property
@@ -235,21 +254,35 @@ class CellSums(NamedTuple):
         return np.asarray(self.weights.log_total[:, np.newaxis] - self.divided.log_total)
 
     @property
-    def given_the_row(self) -> np.ndarray:
-        """Log p(x_j|x) of the targets of cells that are missing in the rows, [B, C]."""
-        return np.asarray(self.multiplied.log_total - self.weights.log_total[:, np.newaxis])
+    def of_hidden(self) -> np.ndarray:
+        """Log p(x_j|x_rest) of the hidden cells of the rows, from left to right, [B, H]."""
+        return np.asarray(self.complete.log_total - self.without.log_total)
+
+    @property
+    def ess_of_hidden(self) -> np.ndarray:
+        """The effective sample size of the hidden cells of the rows, from left to right, [B, H]."""
+        return np.asarray(np.minimum(self.complete.ess, self.without.ess))
 
 
 @final
 @record
 class CellScores(Study[CellSums]):
-    """The sums of w_k / p(x_j|z_k) and of w_k p(x_j|z_k)."""
+    """The sums of w_k / p(x_j|z_k) for all cells, and of w_k and w_k p(x_j|z_k) for hidden ones.
+
+    Hidden cells are missing in the row, but have a target.
+
+    Args:
+      hidden: H, the most hidden cells of a row.
+    """
+
+    hidden: int = field(default=1, kw_only=True)
 
     def empty(self, vae: VAE, rows: int) -> CellSums:
         """Return the sums of a batch before the first sample."""
         shape = [rows, vae.decoder.likelihood.event_shape[0]]
         weights, cells = Weights.empty(shape[:1], vae.dtype), Weights.empty(shape, vae.dtype)
-        return CellSums(weights, divided=cells, multiplied=cells, reference=tf.zeros(shape[:1], vae.dtype))
+        hidden = Weights.empty([rows, self.hidden], vae.dtype)
+        return CellSums(weights, cells, without=hidden, complete=hidden, reference=tf.zeros(shape[:1], vae.dtype))
 
     def add(self, vae: VAE, state: CellSums, sample: Sample, targets: Tensor) -> CellSums:
         """Return the sums with a tile added."""
@@ -257,10 +290,19 @@ class CellScores(Study[CellSums]):
         highest = tf.maximum(tf.reduce_max(sample.log_w, axis=0), sample.log_w.dtype.min)
         reference = tf.where(state.weights.total == 0, highest, state.reference)
         relative = sample.log_w - reference
-        log_w = relative[..., tf.newaxis]
+        log_w, cells = relative[..., tf.newaxis], self._log_prob_of_hidden(log_p, sample.x, targets)
+        others = tf.cumsum(cells, axis=-1, exclusive=True) + tf.cumsum(cells, axis=-1, exclusive=True, reverse=True)
         return CellSums(
             weights=state.weights.add(relative),
             divided=state.divided.add(log_w - log_p),
-            multiplied=state.multiplied.add(log_w + log_p),
+            without=state.without.add(log_w + others),
+            complete=state.complete.add(log_w + others + cells),
             reference=reference,
         )
+
+    def _log_prob_of_hidden(self, log_p: Tensor, x: Tensor, targets: Tensor) -> Tensor:
+        """Return log p(x_j|z) of the hidden cells from left to right, [S, B, H]. It is 0 if there are fewer."""
+        is_hidden = tf.cast(tf.math.is_nan(x) & ~tf.math.is_nan(targets), tf.int32)
+        found, places = tf.math.top_k(is_hidden, self.hidden)
+        picked = tf.gather(log_p, tf.broadcast_to(places, [log_p.shape[0], *places.shape]), axis=2, batch_dims=2)
+        return tf.where(found > 0, picked, tf.zeros([], log_p.dtype))
