@@ -89,6 +89,7 @@ class Application(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"tfp_vae.cli.commands.{cmd_name}").command
+        command.name = cmd_name
         return command
 
     def resolve_command(
