@@ -1,4 +1,6 @@
-"""Make the pictures of docs/pictures.md and docs/tables.md: train models, and copy the pictures of their runs.
+"""Make the pictures of docs/gallery.md, docs/pictures.md and docs/tables.md, and the gallery itself.
+
+It trains models and copies the pictures of their runs.
 
 python docs/make_images.py --data-dir DIR
 python docs/make_images.py --data-dir DIR --only wine waves bottles
@@ -22,20 +24,55 @@ TABLES = Path(__file__).parent / "tables.md"
 """The page whose first block of Python writes `wines.csv`, a table with missing cells."""
 
 IMAGES = Path(__file__).parent / "images"
+GALLERY = Path(__file__).parent / "gallery.md"
 BROWSE = Path(__file__).parent / "browse.py"
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
 MNIST = ("--dataset", "mnist", "--hidden", "200,200", "--lr-schedule", "cosine")
 RUNS = {
-    "mnist2": ((*MNIST, "--latent-dim", "2", "--epochs", "40"),
-               ("latent-scatter.png", "reconstructions.png", "latent-animation.gif", "decoder-animation.gif")),
-    "mnist20": ((*MNIST, "--latent-dim", "20", "--epochs", "15"),
-                ("traversals.png", "posterior-prior.png", "log-likelihood.png", "architecture.png")),
-    "wine": (("--dataset", "wine.csv", "--label-column", "target", "--epochs", "300"), ("columns.png",)),
-    "waves": (("--dataset", "waves.npy", "--latent-dim", "3", "--epochs", "60"),
-              ("reconstructions.png", "traversals.png")),
-    "bottles": (("--dataset", "wines.csv", "--epochs", "500"), ("unusual-cells.png",)),
-}  # fmt: skip
-"""The options of each run, and the pictures to copy from it."""
+    "mnist2": (*MNIST, "--latent-dim", "2", "--epochs", "40"),
+    "mnist20": (*MNIST, "--latent-dim", "20", "--epochs", "15"),
+    "wine": ("--dataset", "wine.csv", "--label-column", "target", "--epochs", "300"),
+    "waves": ("--dataset", "waves.npy", "--latent-dim", "3", "--epochs", "60"),
+    "bottles": ("--dataset", "wines.csv", "--epochs", "500"),
+}
+"""The options of each run."""
+
+PICTURES = {
+    "mnist2": {
+        "latent-scatter.png": "Posterior means of the test images in two latent dimensions, one colour for each digit",
+        "reconstructions.png": "Test images, and E[x|z] at their posterior means",
+        "latent-animation.gif": "The posterior means after each epoch of training",
+        "decoder-animation.gif": "E[x|z] at quantiles of the prior after each epoch of training",
+    },
+    "mnist20": {
+        "traversals.png": "E[x|z] along each of 16 active dimensions",
+        "posterior-prior.png": "The aggregate posterior against the prior in each dimension",
+        "log-likelihood.png": "Importance-weighted log p(x) of the test images, by class",
+        "architecture.png": "The layers of the model, and the distributions between them",
+    },
+    "wine": {"columns.png": "Each column of scikit-learn's wines: test rows against draws from p(x)"},
+    "waves": {
+        "reconstructions.png": "Noisy waves of 48 values, and E[x|z] at their posterior means",
+        "traversals.png": "E[x|z] along each dimension: phase and height",
+    },
+    "bottles": {"unusual-cells.png": "The cells of incomplete rows that are the most surprising, given the rest"},
+}
+"""The pictures to copy from each run, and what they show."""
+
+TITLES = {
+    "mnist2": "MNIST in two dimensions",
+    "mnist20": "MNIST in twenty dimensions",
+    "wine": "A table of numbers",
+    "waves": "Curves",
+    "bottles": "A table with words and missing cells",
+}
+"""The heading of each run in the gallery."""
+
+BEGIN = """# Gallery
+
+Each command draws its pictures into `plots/` of the run's folder. [Pictures](pictures.md) explains them.
+`docs/make_images.py` in the repository makes this page, writes the tables and curves, and trains the models.
+"""
 
 PAGES = {"phone-light": ("light", "360"), "phone-dark": ("dark", "360")}
 """The colour scheme and the width of the window for each picture of the second run's report."""
@@ -54,14 +91,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_examples(Path(folder))
         for name in given.only:
-            settings, pictures = RUNS[name]
             run = Path(folder) / name
             options = ("--data-dir", data_dir, "--run-dir", str(run))
-            subprocess.run([*TFP_VAE, "train", *settings, *options], check=True, cwd=folder)
-            for picture in pictures:
+            subprocess.run([*TFP_VAE, "train", *RUNS[name], *options], check=True, cwd=folder)
+            for picture in PICTURES[name]:
                 shutil.copyfile(run / "plots" / picture, IMAGES / f"{name}-{picture}")
         if "mnist20" in given.only:
             show_report(Path(folder) / "mnist20", data_dir)
+    GALLERY.write_text(gallery(), encoding="utf-8")
+
+
+def gallery() -> str:
+    """Return the page of all pictures with the commands that made them."""
+    text = BEGIN
+    for name, pictures in PICTURES.items():
+        shown = (f"![{caption}](images/{name}-{picture})\n\n{caption}.\n" for picture, caption in pictures.items())
+        command = f"```sh\ntfp-vae train {' '.join(RUNS[name])}\n```\n"
+        text = "\n".join([text, f"## {TITLES[name]}\n", command, *shown])
+    return text
 
 
 def write_examples(folder: Path) -> None:

@@ -46,8 +46,8 @@ class TfpVaeError(Exception):
     """Base class of the errors that this package raises on purpose.
 
     An error is either one finished message or fields, from which the message is composed:
-    `subject: expected <expected>, found <found>. <remedy>`. Settings stand in backticks, as `` `latent_dim` `` or
-    `` `objective=iwae` ``, and the command line shows them as options.
+    `subject: expected <expected>, found <found>. <remedy>`. Settings stand in backticks, and the command line
+    shows them as options.
 
     Args:
       message: the problem, at most two short sentences. Leave it out to compose it from the fields.
