@@ -12,11 +12,12 @@ from pathlib import Path
 import click
 
 from benchmarks.anomalies import document
-from benchmarks.anomalies.detectors import DETECTORS, Result, available, measure
+from benchmarks.anomalies.detectors import DETECTORS, NEEDS, Result, available, measure
 from benchmarks.anomalies.document import Row
 from benchmarks.anomalies.tables import TABLES, divide, published_aurocs
 from benchmarks.harness import ROOT
 from benchmarks.options import data_dir_option, document_option, out_option, selection_option
+from tfp_vae.core.display import list_names
 from tfp_vae.core.files import write_bytes
 
 
@@ -24,6 +25,14 @@ def read(path: Path) -> list[Row]:
     """Return the results that a file holds. Empty if there is no such file yet."""
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     return [Row(table, detector, seed, Result(*result)) for table, detector, seed, result in rows]
+
+
+def why_left_out(detectors: tuple[str, ...]) -> str | None:
+    """Return which of these detectors lack packages, with a remedy, or None."""
+    lacking = [name for name in detectors if name not in available()]
+    packages = [package for name in lacking for package in NEEDS[name]]
+    remedy = "Install the packages with `pip install 'tfp_vae[benchmarks]'`."
+    return f"{list_names(lacking)} needs {' and '.join(packages)}. {remedy}" if lacking else None
 
 
 def left(
@@ -57,7 +66,11 @@ def main(
     into_document: bool,
 ) -> None:
     """Score the rows of 20 tables by each detector, and print the AUROCs. It takes one to two hours."""
-    rows = read(out)
+    rows, lack = read(out), why_left_out(detectors or tuple(DETECTORS))
+    if lack is not None and detectors:
+        raise click.UsageError(lack)
+    if lack is not None:
+        click.echo(f"Left out: {lack}", err=True)
     for table, detector, seed in left(rows, tables, detectors, seeds):
         result = measure(divide(data_dir, table, seed), DETECTORS[detector], seed)
         rows.append(Row(table, detector, seed, result))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -19,8 +20,9 @@ from sklearn.neighbors import KernelDensity, LocalOutlierFactor, NearestNeighbor
 from sklearn.svm import OneClassSVM
 
 from benchmarks.anomalies.tables import Case
+from tfp_vae.interop.sklearn.outliers import FALSE_ALARMS
 
-__all__ = ["DETECTORS", "OURS", "Found", "Result", "available", "measure"]
+__all__ = ["DETECTORS", "NEEDS", "OURS", "Found", "Result", "available", "measure", "promise"]
 
 OURS = "tfp_vae"
 
@@ -40,10 +42,12 @@ class Found(NamedTuple):
 
     scores: high for anomalies, [M].
     alarms: whether the detector calls a row an anomaly, bool [M]. None if it promises no rate of false alarms.
+    held_out: the number of held-out rows of the training that decide the threshold of the alarms.
     """
 
     scores: np.ndarray
     alarms: np.ndarray | None = None
+    held_out: int = 0
 
 
 @final
@@ -53,11 +57,13 @@ class Result(NamedTuple):
     auroc: the probability that an anomaly has a higher score than a normal row, in per cent.
     false_alarms: the share of normal rows that it calls anomalies. None if it promises no rate.
     cpu_seconds: of training and scoring, over all threads.
+    promised: the mean and the standard deviation of that share if normal rows are exchangeable, see `promise`.
     """
 
     auroc: float
     false_alarms: float | None
     cpu_seconds: float
+    promised: tuple[float, float] | None = None
 
 
 Detector: TypeAlias = "Callable[[np.ndarray, np.ndarray, int], Found]"
@@ -70,7 +76,8 @@ def by_vae(train: np.ndarray, test: np.ndarray, seed: int) -> Found:
 
     model = VAE(random_state=seed).fit(train)
     scores = model.score_samples(test)
-    return Found(-scores, scores < model.offset_)
+    held_out = model.fitted_.held_out
+    return Found(-scores, scores < model.offset_, 0 if held_out is None else len(held_out))
 
 
 def by_pyod_vae(train: np.ndarray, test: np.ndarray, seed: int) -> Found:
@@ -146,10 +153,27 @@ def available() -> list[str]:
     return [name for name in DETECTORS if all(map(importlib.util.find_spec, NEEDS.get(name, ())))]
 
 
+def promise(held_out: int, normal: int) -> tuple[float, float]:
+    """Return the mean and the standard deviation of the share of false alarms among the normal rows of a test.
+
+    The threshold is the k-th lowest of n held-out scores. If these and the m normal rows of the test are exchangeable,
+    the number of false alarms has a beta-binomial distribution with parameters k and n + 1 - k. Its spread is that of
+    the threshold, a beta distribution, and that of m rows.
+
+    References:
+      Bates, Candes, Lei, Romano and Sesia (2023), Testing for outliers with conformal p-values.
+    """
+    rate = max(1, math.floor(FALSE_ALARMS * (held_out + 1))) / (held_out + 1)
+    return rate, math.sqrt(rate * (1 - rate) * (held_out + 1 + normal) / (normal * (held_out + 2)))
+
+
 def measure(case: Case, detector: Detector, seed: int) -> Result:
     """Return how well a detector finds the anomalies of a test. Only this function sees the labels."""
     started = time.process_time()
     found = detector(case.train, case.test, seed)
     cpu_seconds = time.process_time() - started
-    alarms = None if found.alarms is None else float(np.mean(found.alarms[~case.is_anomaly]))
-    return Result(100 * float(roc_auc_score(case.is_anomaly, found.scores)), alarms, cpu_seconds)
+    auroc = 100 * float(roc_auc_score(case.is_anomaly, found.scores))
+    if found.alarms is None:
+        return Result(auroc, None, cpu_seconds)
+    alarms = found.alarms[~case.is_anomaly]
+    return Result(auroc, float(np.mean(alarms)), cpu_seconds, promise(found.held_out, len(alarms)))

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.anomalies import __main__ as command
 from benchmarks.anomalies import document
 from benchmarks.anomalies.__main__ import main
-from benchmarks.anomalies.detectors import DETECTORS, NEEDS, OURS, Found, Result, available, measure
+from benchmarks.anomalies.detectors import DETECTORS, NEEDS, OURS, Found, Result, available, measure, promise
 from benchmarks.anomalies.document import Row
 from benchmarks.anomalies.tables import DETECTORS_PUBLISHED, Case, divide, published_aurocs
+from tfp_vae.interop.sklearn.outliers import held_out_threshold
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,9 +71,24 @@ def test_detectors_find_anomalies_that_are_far_away(name: str, folder: Path) -> 
 
 def test_only_labels_decide_the_auroc_and_false_alarms() -> None:
     case = Case(np.zeros((1, 1)), np.arange(4.0)[:, np.newaxis], np.array([False, True, False, True]))
-    found = measure(case, lambda train, test, seed: Found(test[:, 0], test[:, 0] > 1), seed=0)
+    found = measure(case, lambda train, test, seed: Found(test[:, 0], test[:, 0] > 1, 19), seed=0)
     assert found.auroc == pytest.approx(100 * roc_auc_score([0, 1, 0, 1], [0, 1, 2, 3]))
     assert found.false_alarms == 0.5
+    assert found.promised == promise(19, 2)
+
+
+@pytest.mark.parametrize(("held_out", "normal", "k"), [(6, 60, 1), (19, 50, 1), (100, 30, 5)])
+def test_promised_false_alarms_are_beta_binomial(held_out: int, normal: int, k: int) -> None:
+    count = stats.betabinom(normal, k, held_out + 1 - k)
+    assert promise(held_out, normal) == pytest.approx((count.mean() / normal, count.std() / normal))
+
+
+def test_promise_holds_for_exchangeable_rows() -> None:
+    scores = np.random.default_rng(0).normal(size=(4000, 6 + 40))
+    shares = [np.mean(row[6:] < held_out_threshold(row[:6])) for row in scores]
+    mean, deviation = promise(6, 40)
+    assert abs(np.mean(shares) - mean) < 4 * deviation / math.sqrt(4000)
+    assert np.std(shares) == pytest.approx(deviation, rel=0.1)
 
 
 @pytest.mark.slow
@@ -85,7 +102,7 @@ def rows() -> list[Row]:
     """Return results of two seeds of two tables."""
     values = {"wine": {OURS: (80.0, 90.0), "PCA": (91.0, 92.0)}, "yeast": {OURS: (60.0, 62.0), "PCA": (50.0, 50.0)}}
     return [
-        Row(table, detector, seed, Result(auroc, 0.04 if detector == OURS else None, 2.0))
+        Row(table, detector, seed, Result(auroc, *((0.08, 2.0, (0.05, 0.02)) if detector == OURS else (None, 2.0))))
         for table, found in values.items()
         for detector, results in found.items()
         for seed, auroc in enumerate(results)
@@ -98,7 +115,7 @@ def test_tables_show_means_errors_and_losses() -> None:
     assert "| yeast | **61.0 ± 1.0** | 50.0 ± 0.0 |  |  |  |  |" in lines
     assert "| **mean** | 73.00 ± 2.55 | 70.75 ± 0.25 |  |  |  |  |" in lines
     assert "| wine | PCA | 6.5 ± 4.5 |" in lines
-    assert "| wine | 4.0 ± 0.0 |" in lines
+    assert "| wine | 5.0 ± 1.4 | 8.0 | 2.1 |" in lines
 
 
 def test_a_detector_without_some_tables_has_no_mean() -> None:
@@ -129,6 +146,10 @@ def test_page_has_the_marks_once_and_a_picture(tmp_path: Path) -> None:
 def test_detectors_without_their_packages_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert available() == [name for name in DETECTORS if name not in NEEDS]
+    assert command.why_left_out(("PCA",)) is None
+    result = CliRunner().invoke(main, ["--data-dir", ".", "--detector", "PyOD's VAE"])
+    assert result.exit_code == 2
+    assert "PyOD's VAE needs pyod and torch." in result.stderr
 
 
 def test_a_run_measures_only_what_its_file_lacks(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
