@@ -15,7 +15,6 @@ from tfp_vae.core.display import list_names, spare_name, table, text_of
 from tfp_vae.core.registry import MemberInfo
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.loading import load
-from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.config import TABLES
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.results import Plan, assess
@@ -58,7 +57,7 @@ def test_html_table_escapes_its_texts() -> None:
     assert made.count("<tr>") == made.count("</tr>") == 2
 
 
-@pytest.mark.parametrize("prior", list(PRIORS))
+@pytest.mark.parametrize("prior", builders.REAL_PRIORS)
 def test_repr_of_a_model_describes_its_parts(prior: str) -> None:
     vae = builders.model(prior_name=prior)
     size = sum(int(tf.size(variable)) for variable in vae.trainable_variables)

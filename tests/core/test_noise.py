@@ -13,7 +13,7 @@ from tfp_vae.core.execution import EXECUTIONS, compile_function, running
 from tfp_vae.core.noise import ThreefryGenerator, from_each, standard_normal, threefry, threefry_noise, uniform
 from tfp_vae.core.seeds import fold
 from tfp_vae.model.distributions import normals
-from tfp_vae.model.posteriors import POSTERIORS, Posterior
+from tfp_vae.model.posteriors import Posterior
 
 KNOWN = {
     ((0, 0), 0): (0x6B200159, 0x99BA4EFE),
@@ -149,7 +149,7 @@ def test_running_block_is_visible_only_within_the_block() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", ["xla", "graph"])
-@pytest.mark.parametrize("name", POSTERIORS)
+@pytest.mark.parametrize("name", builders.REAL_POSTERIORS)
 def test_drawing_for_all_examples_equals_drawing_for_one(name: str, execution: str) -> None:
     """Drawing all examples at once agrees with drawing one at a time, and the density is that of the draws."""
     posterior = builders.posterior(name, 3)

@@ -18,8 +18,8 @@ from tfp_vae.evaluation.information import (
     reconstruction_error,
 )
 from tfp_vae.model.networks.adapters import Fixed
-from tfp_vae.model.posteriors import POSTERIORS, DiagonalNormal, FullCovarianceNormal
-from tfp_vae.model.priors import PRIORS, StandardNormal
+from tfp_vae.model.posteriors import DiagonalNormal, FullCovarianceNormal
+from tfp_vae.model.priors import StandardNormal
 
 LOCS, SCALES = np.array([-1.5, -0.2, 0.1, 2.0]), np.array([0.3, 0.5, 0.2, 0.6])
 REPEATS = 500
@@ -93,7 +93,7 @@ class TestDecomposition:
         "posterior",
         [
             pytest.param(name, marks=[pytest.mark.slow] if name == "inverse-autoregressive-flow" else [])
-            for name in POSTERIORS
+            for name in builders.REAL_POSTERIORS
         ],
     )
     def test_of_every_posterior_agrees_with_its_densities(self, posterior: str) -> None:
@@ -107,7 +107,7 @@ class TestDecomposition:
         np.testing.assert_allclose(aggregate, np.log(np.exp(each).mean(axis=0)), atol=1e-4)
         np.testing.assert_allclose(prior, vae.prior().log_prob(z), atol=1e-5)
 
-    @pytest.mark.parametrize("prior", list(PRIORS))
+    @pytest.mark.parametrize("prior", builders.REAL_PRIORS)
     def test_under_every_prior_is_finite(self, prior: str) -> None:
         found = decomposition(
             builders.model(prior_name=prior), builders.data("bernoulli"), seed=(0, 5), execution="eager"

@@ -10,7 +10,7 @@ from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
-from tfp_vae.model.priors import PRIORS
+from tfp_vae.model.priors import PRIORS, CodePrior
 
 SHAPE = (8, 8, 1)
 
@@ -22,6 +22,7 @@ SMALL = {
     "normal-mixture": "normal-mixture:components=3",
     "vamp": "vamp:components=3",
     "autoregressive-flow": "autoregressive-flow:hidden=8",
+    "autoregressive": "autoregressive:hidden=8",
     "categorical": "categorical:levels=5",
     "ordinal": "ordinal:levels=5",
     "inflated-negative-binomial": "inflated-negative-binomial:at=0,4",
@@ -29,21 +30,47 @@ SMALL = {
     "discretized-logistic-mixture": "discretized-logistic-mixture:levels=5,components=2",
 }
 
-EACH_POSTERIOR = [*((name, "graph") for name in POSTERIORS), ("diagonal-normal", "xla"), ("diagonal-normal", "eager")]
+CODES = "categorical:codes=4"
+"""A posterior of one-hot vectors. The name alone is that of a likelihood too."""
+
+REAL_POSTERIORS = [name for name, family in POSTERIORS.items() if not family.capabilities.codes]
+"""The posteriors over real vectors."""
+
+CODE_POSTERIORS = [name for name in POSTERIORS if name not in REAL_POSTERIORS]
+"""The posteriors over a discrete z."""
+
+CODE_PRIORS = [name for name, family in PRIORS.items() if issubclass(family, CodePrior)]
+"""The priors over a discrete z."""
+
+REAL_PRIORS = [name for name in PRIORS if name not in CODE_PRIORS]
+"""The priors over real vectors."""
+
+EACH_POSTERIOR = [
+    *((name, "graph") for name in REAL_POSTERIORS),
+    ("diagonal-normal", "xla"),
+    ("diagonal-normal", "eager"),
+]
 """Pairs (posterior, execution): every posterior as a graph, and one in every way, because compiling takes long."""
 
 
 def posterior(name: str, latent_dim: int, dtype: str = "float32") -> Any:
-    text = "real-nvp:depth=2,hidden=8,context=3" if name == "real-nvp" else SMALL.get(name, name)
+    special = {"real-nvp": "real-nvp:depth=2,hidden=8,context=3", "categorical": CODES}
+    text = special.get(name, SMALL.get(name, name))
     return POSTERIORS.build(POSTERIORS.member(text), latent_dim, seed=1, dtype=dtype)
 
 
 def prior(
-    name: str, latent_dim: int, encoder: Any = None, shape: tuple[int, ...] = SHAPE, dtype: str = "float32"
+    name: str,
+    latent_dim: int,
+    encoder: Any = None,
+    shape: tuple[int, ...] = SHAPE,
+    dtype: str = "float32",
+    codes: int = 1,
 ) -> Any:
     text = "real-nvp:depth=2,hidden=8" if name == "real-nvp" else SMALL.get(name, name)
     mean = np.full(shape, 0.5)
-    return PRIORS.build(PRIORS.member(text), latent_dim, encoder=encoder, data_mean=mean, seed=2, dtype=dtype)
+    more = {"encoder": encoder, "data_mean": mean, "seed": 2, "dtype": dtype, "codes": codes}
+    return PRIORS.build(PRIORS.member(text), latent_dim, **more)
 
 
 def likelihood(name: str, shape: tuple[int, ...] = SHAPE, dtype: str = "float32") -> Any:
@@ -57,7 +84,7 @@ def network(name: str, input_shape: tuple[int, ...], size: int, shape: tuple[int
 
 def model(
     posterior_name: str = "diagonal-normal",
-    prior_name: str = "standard-normal",
+    prior_name: str | None = None,
     likelihood_name: str = "bernoulli",
     network_name: str = "mlp",
     latent_dim: int = 3,
@@ -68,9 +95,10 @@ def model(
     encoder = Encoder(network(network_name, shape, q.params_size, shape, seed=3, dtype=dtype), q)
     start = p.initial_params(np.full(shape, 0.5))
     decoder = Decoder(
-        network(network_name, (latent_dim,), p.params_size, shape, seed=4, output_bias=start, dtype=dtype), p
+        network(network_name, (q.latent.size,), p.params_size, shape, seed=4, output_bias=start, dtype=dtype), p
     )
-    return VAE(encoder, decoder, prior(prior_name, latent_dim, encoder, shape, dtype))
+    prior_name = prior_name or ("uniform" if q.latent.discrete else "standard-normal")
+    return VAE(encoder, decoder, prior(prior_name, latent_dim, encoder, shape, dtype, q.latent.codes))
 
 
 def data(likelihood_name: str, n: int = 6, shape: tuple[int, ...] = SHAPE) -> np.ndarray:

@@ -11,11 +11,14 @@ from tests.helpers import builders
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.types import Distribution
 from tfp_vae.model.latent import ACTIVE_VARIANCE, Capabilities, Latent, active_dimensions
-from tfp_vae.model.posteriors import POSTERIORS, Posterior
-from tfp_vae.model.priors import PRIORS, Prior
+from tfp_vae.model.posteriors import Posterior
+from tfp_vae.model.priors import Prior
 
 tfd = tfp.distributions
-MEMBERS = [*(f"posterior {name}" for name in POSTERIORS), *(f"prior {name}" for name in PRIORS)]
+MEMBERS = [
+    *(f"posterior {name}" for name in builders.REAL_POSTERIORS),
+    *(f"prior {name}" for name in builders.REAL_PRIORS),
+]
 
 
 def family_and_distribution(member: str) -> tuple[Posterior | Prior, Distribution]:
@@ -43,6 +46,13 @@ class TestLatent:
         with pytest.raises(UsageError):
             Latent((3,), blocks)
 
+    def test_one_hot_vectors_are_the_dimensions(self) -> None:
+        assert (Latent.one_hots(3, 4).size, Latent.one_hots(3, 4).dimensions) == (12, 3)
+        assert (Latent.bits(3).size, Latent.bits(3).dimensions) == (3, 3)
+        assert str(Latent.one_hots(3, 4)) == "3x4 discrete"
+        with pytest.raises(UsageError, match="divide 4"):
+            Latent((4,), (4,), discrete=True, codes=3)
+
     def test_spaces_differ_in_blocks_and_kind(self) -> None:
         spaces = {Latent((4,), (4,)), Latent((4,), (3, 1)), Latent((4,), (4,), discrete=True), Latent((2, 2), (4,))}
         assert len(spaces) == 4
@@ -61,7 +71,7 @@ class TestCapabilities:
     def test_latent_matches_the_samples(self, member: str) -> None:
         family, distribution = family_and_distribution(member)
         assert family.latent.event_shape == tuple(distribution.event_shape)
-        assert family.latent.discrete == distribution.dtype.is_integer
+        assert not family.latent.discrete
 
     @pytest.mark.parametrize("member", MEMBERS)
     def test_reparameterized_is_declared_exactly_if_tfp_agrees(self, member: str) -> None:
@@ -69,8 +79,8 @@ class TestCapabilities:
         is_reparameterized = distribution.reparameterization_type == tfd.FULLY_REPARAMETERIZED
         assert family.capabilities.reparameterized == is_reparameterized
 
-    @pytest.mark.parametrize("posterior", list(POSTERIORS))
-    @pytest.mark.parametrize("prior", list(PRIORS))
+    @pytest.mark.parametrize("posterior", builders.REAL_POSTERIORS)
+    @pytest.mark.parametrize("prior", builders.REAL_PRIORS)
     def test_closed_form_kl_is_declared_exactly_if_tfp_has_one(self, posterior: str, prior: str) -> None:
         (q_family, q), (p_family, p) = (
             family_and_distribution(f"{kind} {name}") for kind, name in (("posterior", posterior), ("prior", prior))
@@ -81,7 +91,7 @@ class TestCapabilities:
             with pytest.raises(NotImplementedError):
                 q.kl_divergence(p)
 
-    @pytest.mark.parametrize("posterior", list(POSTERIORS))
+    @pytest.mark.parametrize("posterior", builders.REAL_POSTERIORS)
     def test_diagonal_is_declared_exactly_if_the_covariance_is(self, posterior: str) -> None:
         family, q = family_and_distribution(f"posterior {posterior}")
         if not family.capabilities.normal:
@@ -92,7 +102,7 @@ class TestCapabilities:
         other = q.covariance().numpy() * (1 - tf.eye(3).numpy())
         assert family.capabilities.diagonal == (abs(other).max() < 1e-6)
 
-    @pytest.mark.parametrize("prior", list(PRIORS))
+    @pytest.mark.parametrize("prior", builders.REAL_PRIORS)
     def test_standard_is_declared_exactly_if_the_density_is(self, prior: str, rng: np.random.Generator) -> None:
         family, p = family_and_distribution(f"prior {prior}")
         z = tf.constant(rng.normal(size=(20, 3)), tf.float32)
@@ -118,6 +128,11 @@ class TestKlMethods:
     def test_sum_over_dimensions_needs_two_diagonal_normals(self, diagonal: bool, other: bool) -> None:
         found = Capabilities(diagonal=diagonal).separable_kl(Capabilities(diagonal=other))
         assert found == (diagonal and other)
+
+    def test_codes_have_both(self) -> None:
+        assert Capabilities(codes=True).closed_form_kl(Capabilities(codes=True))
+        assert Capabilities(codes=True).separable_kl(Capabilities(codes=True))
+        assert not Capabilities(codes=True).closed_form_kl(Capabilities(normal=True))
 
     def test_separable_kl_adds_up_to_the_whole(self) -> None:
         (_, q), (_, p) = (

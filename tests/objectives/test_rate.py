@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import builders
 from tests.helpers.oracles import LinearGaussian
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
@@ -35,9 +36,13 @@ def test_closed_form_kl_agrees_with_monte_carlo(linear: LinearGaussian) -> None:
         ("inverse-autoregressive-flow", "standard-normal", False, False),
         ("diagonal-normal", "normal-mixture", False, False),
         ("diagonal-normal", "vamp", False, False),
+        ("categorical", "uniform", True, True),
+        ("bernoulli", "learned", True, True),
+        ("categorical", "autoregressive", False, False),
+        ("categorical", "standard-normal", False, False),
     ],
 )
-def test_closed_forms_exist_between_normals_only(posterior: str, prior: str, closed: bool, separate: bool) -> None:
+def test_closed_forms_exist_between_normals_and_codes(posterior: str, prior: str, closed: bool, separate: bool) -> None:
     families = POSTERIORS[posterior], PRIORS[prior]
     assert has_closed_form_rate(*families) is closed
     assert has_separate_rates(*families) is separate
@@ -52,6 +57,16 @@ def test_parts_of_diagonal_normals_add_up_to_the_whole(linear: LinearGaussian) -
     z = q.sample(4, seed=(0, 1))
     np.testing.assert_allclose(tf.reduce_sum(BY_DIMENSION.log_prob(q, z), axis=-1), q.log_prob(z), rtol=1e-12)
     np.testing.assert_allclose(WHOLE.log_prob(q, z)[..., 0], q.log_prob(z), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", builders.CODE_POSTERIORS)
+def test_parts_of_codes_add_up_to_the_whole(name: str) -> None:
+    vae, x = builders.model(name, "learned"), builders.data("bernoulli")
+    q, p = vae.encoder(x), vae.prior()
+    parts, z = BY_DIMENSION.kl_divergence(q, p), q.sample(4, seed=(0, 1))
+    assert parts.shape == (6, 3)
+    np.testing.assert_allclose(tf.reduce_sum(parts, axis=-1), WHOLE.kl_divergence(q, p)[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(tf.reduce_sum(BY_DIMENSION.log_prob(q, z), axis=-1), q.log_prob(z), rtol=1e-5)
 
 
 def test_rates_of_dimensions_have_the_closed_form(linear: LinearGaussian) -> None:

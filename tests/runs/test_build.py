@@ -18,8 +18,6 @@ from tfp_vae.core.registry import allow_code
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import ELEMENTWISE
 from tfp_vae.model.networks import NETWORKS
-from tfp_vae.model.posteriors import POSTERIORS
-from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import elbo_for
 from tfp_vae.runs.build import build_from_config, build_model, describe_model
 from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, TrainingConfig
@@ -166,8 +164,8 @@ class TestBuild:
 MEMBERS = [
     (field, name)
     for field, table in (
-        ("posterior", POSTERIORS),
-        ("prior", PRIORS),
+        ("posterior", builders.REAL_POSTERIORS),
+        ("prior", builders.REAL_PRIORS),
         ("likelihood", ELEMENTWISE),
         ("encoder", NETWORKS),
         ("decoder", NETWORKS),

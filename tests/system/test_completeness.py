@@ -15,14 +15,14 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.importance import estimate
 from tfp_vae.model.likelihoods import ELEMENTWISE
 from tfp_vae.model.networks import NETWORKS
-from tfp_vae.model.posteriors import POSTERIORS
-from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES, elbo_for, has_closed_form_rate
 from tfp_vae.training.state import State
 
+TABLES = (builders.REAL_POSTERIORS, builders.REAL_PRIORS, list(OBJECTIVES))
+
 COMBINATIONS = [
     (posterior, prior, name)
-    for (i, posterior), (j, prior), (k, name) in itertools.product(*map(enumerate, (POSTERIORS, PRIORS, OBJECTIVES)))
+    for (i, posterior), (j, prior), (k, name) in itertools.product(*map(enumerate, TABLES))
     if (i + j + k) % 3 == 0
 ]
 """A third of all triples. It has each pair of members from two tables, because each table has at least three."""
@@ -59,12 +59,12 @@ def learn(vae: VAE, x: np.ndarray, name: str, steps: int = 2) -> None:
         assert (variable.numpy() != old).any(), f"{variable.name} does not move"
 
 
-@pytest.mark.parametrize("posterior", list(POSTERIORS))
+@pytest.mark.parametrize("posterior", builders.REAL_POSTERIORS)
 def test_every_posterior_learns(posterior: str) -> None:
     learn(builders.model(posterior), builders.data("bernoulli"), "monte-carlo-elbo")
 
 
-@pytest.mark.parametrize("prior", list(PRIORS))
+@pytest.mark.parametrize("prior", builders.REAL_PRIORS)
 def test_every_prior_learns(prior: str) -> None:
     learn(builders.model(prior_name=prior), builders.data("bernoulli"), "monte-carlo-elbo")
 
@@ -76,7 +76,7 @@ def test_every_objective_learns(name: str) -> None:
 
 def test_combinations_have_each_pair() -> None:
     for first, second in itertools.combinations((0, 1, 2), 2):
-        tables = [(POSTERIORS, PRIORS, OBJECTIVES)[i] for i in (first, second)]
+        tables = [TABLES[i] for i in (first, second)]
         assert {(each[first], each[second]) for each in COMBINATIONS} == set(itertools.product(*tables))
 
 
@@ -117,13 +117,16 @@ def test_convolutions_refuse_vectors(network: str) -> None:
         builders.network(network, (3,), 10, shape=(10,))
 
 
-@pytest.mark.parametrize(("posterior", "prior"), pairs(POSTERIORS, PRIORS, ("diagonal-normal", "standard-normal")))
+@pytest.mark.parametrize(
+    ("posterior", "prior"),
+    pairs(builders.REAL_POSTERIORS, builders.REAL_PRIORS, ("diagonal-normal", "standard-normal"))
+    + pairs(builders.CODE_POSTERIORS, builders.CODE_PRIORS, ("categorical", "uniform")),
+)
 def test_reload_gives_the_same_densities(posterior: str, prior: str) -> None:
-    vae, x, z = (
-        builders.model(posterior, prior),
-        builders.data("bernoulli"),
-        np.tile(np.float32([0.1, -0.4, 0.9]), (6, 1)),
-    )
+    vae, x = builders.model(posterior, prior), builders.data("bernoulli")
+    z = np.tile(np.float32([0.1, -0.4, 0.9]), (6, 1))
+    if vae.prior.latent.discrete:
+        z = vae.encoder.typical(x).numpy()
     for variable in vae.trainable_variables:
         variable.assign_add(tf.random.stateless_normal(variable.shape, (1, 2), stddev=0.1))
     other = builders.model(posterior, prior)
@@ -136,7 +139,7 @@ def test_reload_gives_the_same_densities(posterior: str, prior: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("posterior", list(POSTERIORS))
+@pytest.mark.parametrize("posterior", builders.REAL_POSTERIORS)
 def test_evaluates_every_posterior(posterior: str) -> None:
     vae, x = builders.model(posterior, "real-nvp"), builders.data("bernoulli")
     found = estimate(vae, x, iw_samples=150, seed=(0, 0), execution="eager")
@@ -147,7 +150,7 @@ def test_evaluates_every_posterior(posterior: str) -> None:
     np.testing.assert_array_less(np.abs(elbo.mean(axis=1) + found.distortion + found.rate), 4.5 * error)
 
 
-@pytest.mark.parametrize("prior", [name for name in PRIORS if name != "vamp"])
+@pytest.mark.parametrize("prior", [name for name in builders.REAL_PRIORS if name != "vamp"])
 def test_temperature_narrows_every_prior(prior: str) -> None:
     p = builders.prior(prior, 3)
     spread = [p(temperature).sample(500, seed=(0, 0)).numpy().std(axis=0).sum() for temperature in (0.1, 1.0)]

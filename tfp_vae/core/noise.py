@@ -12,7 +12,7 @@ import contextlib
 import contextvars
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import final
 
 from tfp_vae.core.execution import running
@@ -26,6 +26,7 @@ __all__ = [
     "ThreefryGenerator",
     "from_each",
     "standard_normal",
+    "standard_uniform",
     "threefry",
     "threefry_noise",
     "uniform",
@@ -53,6 +54,10 @@ class Generator(abc.ABC):
     def normal_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
         """Return draws from N(0, 1) for each of seeds [B, 2], [B, *shape]."""
 
+    @abc.abstractmethod
+    def uniform_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
+        """Return draws from the uniform distribution on [0, 1) for each of seeds [B, 2], [B, *shape]."""
+
 
 @final
 class StockGenerator(Generator):
@@ -69,6 +74,10 @@ class StockGenerator(Generator):
     def normal_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
         """Return draws from N(0, 1) for each of seeds [B, 2], [B, *shape]."""
         return tf.map_fn(lambda seed: self.normal(shape, seed, dtype), seeds, fn_output_signature=dtype)
+
+    def uniform_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
+        """Return draws from the uniform distribution on [0, 1) for each of seeds [B, 2], [B, *shape]."""
+        return tf.map_fn(lambda seed: self.uniform(shape, seed, dtype), seeds, fn_output_signature=dtype)
 
 
 @final
@@ -100,6 +109,10 @@ class ThreefryGenerator(Generator):
     def normal_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
         """Return draws from N(0, 1) for each of seeds [B, 2], [B, *shape]."""
         return self.normal(shape, seeds, dtype)
+
+    def uniform_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
+        """Return draws from the uniform distribution on [0, 1) for each of seeds [B, 2], [B, *shape]."""
+        return self.uniform(shape, seeds, dtype)
 
 
 GENERATORS: dict[str, Generator] = {"xla": ThreefryGenerator(), "graph": StockGenerator(), "eager": StockGenerator()}
@@ -136,14 +149,42 @@ def standard_normal(shape: Sequence[int | Tensor], seed: Seed, dtype: DType | st
     generator, draws = _GENERATOR.get() or GENERATORS[running()], _DRAWS.get()
     if draws is None:
         return generator.normal(shape, seed, tf.as_dtype(dtype))
-    seeds, (n, _, *rest) = next(draws), shape
-    each = generator.normal_each([n, *rest], seeds, tf.as_dtype(dtype))  # [B, n, ...]
-    return tf.transpose(each, [1, 0, *range(2, len(shape))])
+    return draw_each(generator.normal_each, shape, next(draws), tf.as_dtype(dtype))
+
+
+def standard_uniform(shape: Sequence[int | Tensor], seed: Seed, dtype: DType | str) -> Tensor:
+    """Return draws from the uniform distribution on [0, 1). Within `from_each`, each example has its own seed.
+
+    Args:
+      shape: [n, ...]. Within `from_each`, [n, B, ...].
+      seed: a stateless seed. It is ignored within `from_each`.
+      dtype: float32, on a grid of 2^-23, or float64.
+    """
+    draws = _DRAWS.get()
+    if draws is None:
+        return uniform(shape, seed, dtype)
+    generator = _GENERATOR.get() or GENERATORS[running()]
+    return draw_each(generator.uniform_each, shape, next(draws), tf.as_dtype(dtype))
+
+
+def draw_each(
+    draw: Callable[[Sequence[int], Array, DType], Tensor], shape: Sequence[int | Tensor], seeds: Array, dtype: DType
+) -> Tensor:
+    """Return draws [n, B, ...] in which each of B examples has its own seed.
+
+    Args:
+      draw: a method of a generator that returns [B, n, ...] for the shape [n, ...].
+      shape: [n, B, ...].
+      seeds: [B, 2].
+      dtype: of the draws.
+    """
+    n, _, *rest = shape
+    return tf.transpose(draw([n, *rest], seeds, dtype), [1, 0, *range(2, len(shape))])
 
 
 @contextlib.contextmanager
 def from_each(seeds: Array) -> Iterator[None]:
-    """In this block, draw the Normal noise of each of B examples from a seed of its own.
+    """In this block, draw the noise of z of each of B examples from a seed of its own.
 
     An example's noise then does not depend on the other examples in its batch. Any number of draws may follow. The
     first uses the seeds as they are, and draw i > 0 folds i into each seed, so no two draws share numbers.

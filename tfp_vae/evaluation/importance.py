@@ -634,7 +634,7 @@ def encode_batch(vae: VAE, rows: int, x: Tensor, places: Tensor, seed: Seed) -> 
     rate = tf.zeros(params.shape[:1], params.dtype)
     if has_closed_form_rate(posterior, vae.prior):
         rate = posterior(params).kl_divergence(vae.prior())
-    if posterior.capabilities.normal:
+    if posterior.capabilities.exact_mean:
         mean = posterior(params).mean()
         return params, mean, tf.zeros_like(mean), rate
     halves = (posterior.draw_each(params, MEAN_SAMPLES, fold_each(seed, places, 0, half))[0] for half in (0, 1))

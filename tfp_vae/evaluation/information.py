@@ -23,7 +23,7 @@ from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.distributions.mixtures import EvenMixture
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
-from tfp_vae.objectives.rate import marginals
+from tfp_vae.objectives.rate import kl_by_dimension
 
 __all__ = [
     "Decomposition",
@@ -40,7 +40,7 @@ VALUES_AT_ONCE = 1 << 23
 """Largest number of values that the densities of all components at some z take at once."""
 
 MOST_COMPONENTS = 10_000
-"""Most Normals in the mixture q(z)."""
+"""Most Normals or codes in the mixture q(z)."""
 
 MOST_FLOWS = 500
 """Most flows in the mixture q(z), because one density of a flow can take D passes."""
@@ -108,11 +108,11 @@ def decomposition(
     """
     posterior = vae.encoder.posterior
     x = vae.examples(x, "The decomposition")
-    x = x[: most_components or (MOST_COMPONENTS if posterior.capabilities.normal else MOST_FLOWS)]
+    x = x[: most_components or (MOST_COMPONENTS if posterior.capabilities.exact_mean else MOST_FLOWS)]
     params = tf.concat([vae.encoder.params(x[rows]) for rows in slices(len(x), EXAMPLES_AT_ONCE)], axis=0)
     densities = compile_for(vae, mixture_densities, execution=choose(vae, execution))
     draws = min(len(x), MOST_DRAWS)
-    at_once = min(draws, max(1, VALUES_AT_ONCE // (len(x) * posterior.latent_dim)))
+    at_once = min(draws, max(1, VALUES_AT_ONCE // (len(x) * posterior.latent.size)))
     rows = np.minimum(np.arange(math.ceil(draws / at_once) * at_once), draws - 1).reshape(-1, at_once)
     parts = [densities(params, tf.constant(some, tf.int32), fold(seed, i)) for i, some in enumerate(rows)]
     log_own, log_all, log_prior = (np.concatenate(column)[:draws] for column in zip(*parts, strict=True))
@@ -147,7 +147,7 @@ def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
     """Return E_x KL(q(z_d|x) || p(z_d)) for each dimension d, in nats: [D], float64.
 
     They add up to the rate if the posterior is diagonal, and to the rate minus its total correlation otherwise. The
-    result is None unless posterior and prior are Normal, because other marginals have no closed form.
+    result is None unless both are Normal or both are codes, because other marginals have no closed form.
 
     A dimension with a rate near 0 is not used: its q(z_d|x) is the prior for every x.
 
@@ -157,8 +157,8 @@ def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
     """
     if not has_closed_form_rate(vae.encoder.posterior, vae.prior):
         return None
-    x, prior = vae.examples(x, "The rate per dimension"), marginals(vae.prior())
-    rates = (marginals(vae.encoder(x[rows])).kl_divergence(prior) for rows in slices(len(x), EXAMPLES_AT_ONCE))
+    x, prior = vae.examples(x, "The rate per dimension"), vae.prior()
+    rates = (kl_by_dimension(vae.encoder(x[rows]), prior) for rows in slices(len(x), EXAMPLES_AT_ONCE))
     return np.asarray(sum(np.asarray(rate, np.float64).sum(axis=0) for rate in rates) / len(x))
 
 
@@ -172,7 +172,7 @@ def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
     """
     x, total, observed = vae.examples(x, "The reconstruction error", density=False), np.zeros([]), np.zeros([])
     for rows in slices(len(x), EXAMPLES_AT_ONCE):
-        squares = (x[rows] - vae.decoder(vae.encoder.mean(x[rows], seed=seed)).mean()) ** 2
+        squares = (x[rows] - vae.decoder(vae.encoder.typical(x[rows], seed=seed)).mean()) ** 2
         total = total + np.nansum(np.asarray(squares, np.float64), axis=0)
         observed = observed + np.sum(~np.isnan(np.asarray(x[rows])), axis=0)
     return float(np.mean(total[observed > 0] / observed[observed > 0]))

@@ -99,7 +99,7 @@ def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
         params, piece_seed = vae.encoder.params(x[rows]), fold(seed, rows.start)
         q = posterior(params)
         mean = np.asarray(posterior.mean(params, seed=fold(piece_seed, 0)))
-        if posterior.capabilities.normal:
+        if posterior.capabilities.exact_mean:
             scale = q.stddev()
         else:
             scale = tf.math.reduce_std(q.sample(SCALE_SAMPLES, seed=fold(piece_seed, 1)), axis=0)
@@ -184,7 +184,7 @@ class Grid(NamedTuple):
 
 def prior_draws(vae: VAE, seed: int) -> np.ndarray:
     """Return samples of p(z), [M, D]: 20,000, or fewer in very many dimensions."""
-    count = max(100, min(PRIOR_DRAWS, PRIOR_VALUES // vae.prior.latent_dim))
+    count = max(100, min(PRIOR_DRAWS, PRIOR_VALUES // vae.prior.latent.size))
     return np.asarray(vae.prior().sample(count, seed=seed_for(seed, Purpose.SAMPLE, 2)))
 
 
@@ -218,7 +218,7 @@ def grid(vae: VAE, side: int, seed: int) -> Grid:
     tv.evaluation.decode(vae, places.z, seed=(0, 0))  # [25, 8, 8, 1]
     ```
     """
-    if vae.prior.latent_dim != 2:
+    if vae.prior.latent_dim != 2 or vae.prior.latent.discrete:
         draws = np.asarray(vae.prior().sample(side**2, seed=seed_for(seed, Purpose.SAMPLE, 3)))
         return Grid(draws, "E[x|z] of draws from the prior", plane=False)
     along = prior_quantiles(vae, (np.arange(side) + 0.5) / side, seed)

@@ -57,21 +57,25 @@ class Latent:
       blocks: sizes of the layers of z in the order in which they are sampled. Their sum is `size`. A model without a
         hierarchy has one block.
       discrete: whether z takes discrete values, so that p(z) is a probability and not a density.
+      codes: K if z consists of one-hot vectors of K elements each, else 1.
 
     Raises:
-      UsageError: sizes that are not positive, or blocks that do not add up to `size`.
+      UsageError: sizes that are not positive, blocks that do not add up to `size`, or codes that do not divide it.
     """
 
     event_shape: tuple[pydantic.PositiveInt, ...]
     blocks: tuple[pydantic.PositiveInt, ...]
     discrete: bool = False
+    codes: pydantic.PositiveInt = 1
 
     def __post_init__(self) -> None:
         if sum(self.blocks) != self.size:
             raise ValueError(f"expected blocks that add up to {self.size}, found {self.blocks}")
+        if self.size % self.codes:
+            raise ValueError(f"expected codes that divide {self.size}, found {self.codes}")
 
     def __str__(self) -> str:
-        shape = "x".join(map(str, self.event_shape))
+        shape = "x".join(map(str, self.event_shape if self.codes == 1 else (self.dimensions, self.codes)))
         layers = f" in {len(self.blocks)} blocks" if len(self.blocks) > 1 else ""
         return f"{shape} {'discrete' if self.discrete else 'continuous'}{layers}"
 
@@ -80,10 +84,25 @@ class Latent:
         """Return the space of real vectors, R^size, in one block."""
         return cls((size,), (size,))
 
+    @classmethod
+    def bits(cls, size: int) -> Latent:
+        """Return the space of vectors of bits, {0, 1}^size."""
+        return cls((size,), (size,), discrete=True)
+
+    @classmethod
+    def one_hots(cls, dimensions: int, codes: int) -> Latent:
+        """Return the space of vectors that join D one-hot vectors of K elements, in D K elements."""
+        return cls((dimensions * codes,), (dimensions * codes,), discrete=True, codes=codes)
+
     @property
     def size(self) -> int:
-        """D, the number of values in one z."""
+        """The number of values in one z."""
         return math.prod(self.event_shape)
+
+    @property
+    def dimensions(self) -> int:
+        """D, the number of latent dimensions. A one-hot vector is one dimension."""
+        return self.size // self.codes
 
 
 class Capabilities(NamedTuple):
@@ -93,17 +112,27 @@ class Capabilities(NamedTuple):
     diagonal: it is a Normal with independent dimensions, so such a KL is a sum over the dimensions.
     standard: it is N(0, I) itself.
     reparameterized: a sample is a differentiable function of the parameters, so gradients pass through it.
+    codes: it consists of independent discrete dimensions and is a `model.distributions.codes.Codes`. Its mean, its
+      entropy and its KL to another such distribution are exact, and its samples have a relaxation.
+    bits: each of these dimensions is a bit.
     """
 
     normal: bool = False
     diagonal: bool = False
     standard: bool = False
     reparameterized: bool = False
+    codes: bool = False
+    bits: bool = False
+
+    @property
+    def exact_mean(self) -> bool:
+        """Whether the mean and the standard deviations are exact."""
+        return self.normal or self.codes
 
     def closed_form_kl(self, other: Capabilities) -> bool:
-        """Return whether the KL from this family to another is exact: both are multivariate Normals."""
-        return self.normal and other.normal
+        """Return whether the KL from this family to another is exact: both are multivariate Normals, or both codes."""
+        return (self.normal and other.normal) or (self.codes and other.codes)
 
     def separable_kl(self, other: Capabilities) -> bool:
-        """Return whether that KL is moreover a sum over dimensions: both are diagonal Normals."""
-        return self.diagonal and other.diagonal
+        """Return whether that KL is moreover a sum over dimensions: both are diagonal Normals, or both codes."""
+        return (self.diagonal and other.diagonal) or (self.codes and other.codes)

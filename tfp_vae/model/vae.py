@@ -101,6 +101,15 @@ class Encoder(tf.Module):
         """
         return self.posterior.mean(self.params(x), seed=fold(seed))
 
+    def typical(self, x: Batch | Array, *, seed: int | Seed = 0) -> Tensor:
+        """Return one z for each example of x [B, *event_shape], [B, D]: E_q[z|x], or the most probable discrete z.
+
+        Args:
+          x: examples, [B, *event_shape].
+          seed: see `mean`.
+        """
+        return self.posterior.typical(self.params(x), seed=fold(seed))
+
 
 @final
 @check_keywords
@@ -189,7 +198,9 @@ class VAE(tf.Module):
                 subject="latent space",
                 expected=f"a prior over the posterior's z ({encoder.posterior.latent})",
                 found=f"one over {prior.latent}",
-                remedy="Give both the same `latent_dim`.",
+                remedy="Give both the same `latent_dim`."
+                if encoder.posterior.latent.discrete == prior.latent.discrete
+                else "Give both a discrete z, such as `prior=uniform` with codes, or both a continuous one.",
             )
         self.encoder = encoder
         self.decoder = decoder
@@ -319,7 +330,7 @@ class VAE(tf.Module):
         return self.generate(n, seed=seed, temperature=temperature).sample(seed=fold(seed, 1))
 
     def reconstruct(self, x: Batch | Array) -> Tensor:
-        """Return E[x'|z] at z = E_q[z|x], for x [B, *event_shape]: [B, *event_shape].
+        """Return E[x'|z] at z = E_q[z|x], or at the most probable discrete z: [B, *event_shape], like x.
 
         Takes one pass of the encoder and one of the decoder. The result is the decoder's mean at one point, which is
         less smooth than the mean of E[x'|z] over q(z|x). For a flow, the point is an average of samples from a fixed
@@ -328,7 +339,7 @@ class VAE(tf.Module):
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
         """
-        return self.decoder(self.encoder.mean(self.examples(x, "Reconstruction", density=False))).mean()
+        return self.decoder(self.encoder.typical(self.examples(x, "Reconstruction", density=False))).mean()
 
 
 def _size(module: tf.Module) -> int:

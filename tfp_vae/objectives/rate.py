@@ -27,24 +27,27 @@ __all__ = [
     "RateParts",
     "has_closed_form_rate",
     "has_separate_rates",
+    "kl_by_dimension",
+    "log_prob_by_dimension",
     "marginals",
     "unweighted_cost",
 ]
 
 NO_CLOSED_FORM = (
-    "The objective elbo needs the KL of posterior and prior in closed form, which only Normals have. Choose "
-    "`objective=monte-carlo-elbo`, which estimates it."
+    "The objective elbo needs the KL of posterior and prior in closed form, which only two Normals or "
+    "two families of independent codes have. Choose `objective=monte-carlo-elbo`, which estimates it."
 )
 
 NO_SEPARATE_RATES = (
     "Free bits need the rate of each latent dimension in closed form: expected a diagonal-normal posterior and a "
-    "standard-normal prior, found {} and {}. Choose those, or leave out `free_bits`."
+    "standard-normal prior, or codes and a uniform or learned prior, found {} and {}. Choose those, or leave out "
+    "`free_bits`."
 )
 
 
 @check_keywords
 def has_closed_form_rate(posterior: Posterior | type[Posterior], prior: Prior | type[Prior]) -> bool:
-    """Return whether KL(q(z|x) || p(z)) has a closed form, because both are multivariate Normals.
+    """Return whether KL(q(z|x) || p(z)) has a closed form, because both are multivariate Normals, or both codes.
 
     Args:
       posterior: a family of posteriors, or its class.
@@ -55,7 +58,7 @@ def has_closed_form_rate(posterior: Posterior | type[Posterior], prior: Prior | 
 
 @check_keywords
 def has_separate_rates(posterior: Posterior | type[Posterior], prior: Prior | type[Prior]) -> bool:
-    """Return whether the rate is a sum of closed-form rates, one for each dimension, because both are diagonal Normals.
+    """Return whether the rate is a sum of closed-form rates, one for each dimension: of diagonal Normals or of codes.
 
     Args:
       posterior: a family of posteriors, or its class.
@@ -84,17 +87,26 @@ def marginals(normal: Distribution) -> Distribution:
     return dimensions
 
 
+def log_prob_by_dimension(distribution: Distribution, z: Tensor) -> Tensor:
+    """Return log p(z_d), [..., D], of a diagonal Normal or of codes."""
+    own = getattr(distribution, "log_prob_by_dimension", None)  # which codes have
+    return marginals(distribution).log_prob(z) if own is None else own(z)
+
+
+def kl_by_dimension(q: Distribution, p: Distribution) -> Tensor:
+    """Return KL(q(z_d) || p(z_d)), [..., D], of two diagonal Normals or two codes."""
+    own = getattr(q, "kl_by_dimension", None)
+    return marginals(q).kl_divergence(marginals(p)) if own is None else own(p)
+
+
 WHOLE = RateParts(
     lambda distribution, z: distribution.log_prob(z)[..., tf.newaxis],
     lambda q, p: q.kl_divergence(p)[..., tf.newaxis],
 )
 """The rate as one part, for any posterior and prior."""
 
-BY_DIMENSION = RateParts(
-    lambda distribution, z: marginals(distribution).log_prob(z),
-    lambda q, p: marginals(q).kl_divergence(marginals(p)),
-)
-"""The rate as D parts, for diagonal Normals."""
+BY_DIMENSION = RateParts(log_prob_by_dimension, kl_by_dimension)
+"""The rate as D parts, for diagonal Normals and for codes."""
 
 
 class RateCost(NamedTuple):

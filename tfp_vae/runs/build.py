@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import math
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -151,7 +150,7 @@ def build_model(
     encoder = Encoder(network, posterior, sees)
     decoder = NETWORKS.build(
         model.decoder,
-        (model.latent_dim,),
+        (posterior.latent.size,),
         likelihood.params_size,
         output_bias=start,
         seed=decoder_seed,
@@ -159,7 +158,13 @@ def build_model(
         dtype=model.dtype,
     )
     prior = PRIORS.build(
-        model.prior, model.latent_dim, encoder=encoder, data_mean=mean, seed=prior_seed, dtype=model.dtype
+        model.prior,
+        model.latent_dim,
+        codes=posterior.latent.codes,
+        encoder=encoder,
+        data_mean=mean,
+        seed=prior_seed,
+        dtype=model.dtype,
     )
     missingness = MISSINGNESS.build(model.missingness, likelihood)
     vae = VAE(encoder, Decoder(decoder, likelihood, missingness), prior)
@@ -276,7 +281,7 @@ def describe_model(vae: VAE, builder: Builder | str | None = None) -> ModelConfi
         builder = f"{module}:{name}" if module != "__main__" and name.isidentifier() else ""
     return HandBuiltModel(
         builder=builder or "",
-        latent_dim=math.prod(vae.prior.latent.event_shape),
+        latent_dim=vae.prior.latent.dimensions,
         dtype=vae.dtype.name,
         encoder=Member(type(vae.encoder.network).__name__, {}),
         decoder=Member(type(vae.decoder.network).__name__, {}),

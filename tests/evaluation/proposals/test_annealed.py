@@ -17,7 +17,6 @@ from tfp_vae.evaluation.proposals import AnnealedLaplace, Laplace
 from tfp_vae.evaluation.proposals.base import Joint, Proposal
 from tfp_vae.evaluation.proposals.laplace import MOST_DIMENSIONS
 from tfp_vae.model.likelihoods import ELEMENTWISE
-from tfp_vae.model.priors import PRIORS
 
 SETTINGS: dict[str, Any] = {"seed": (1, 1), "execution": "graph"}
 
@@ -111,7 +110,7 @@ def test_every_posterior_agrees_with_samples_of_the_prior(posterior: str, execut
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prior", list(PRIORS))
+@pytest.mark.parametrize("prior", builders.REAL_PRIORS)
 def test_every_prior_agrees_with_its_own_samples(prior: str) -> None:
     check_against_prior(builders.model(prior_name=prior), builders.data("bernoulli", 3), REFINE)
 

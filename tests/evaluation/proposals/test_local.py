@@ -21,7 +21,6 @@ from tfp_vae.evaluation.proposals.base import Joint
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import POSTERIORS, Posterior
-from tfp_vae.model.priors import PRIORS
 
 POOR = {"shift": 0.6, "widen": 2.0}
 TOLERANCE = {"float32": 2e-3, "float64": 1e-3}
@@ -159,7 +158,7 @@ def test_every_posterior_gains(posterior: str, execution: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("prior", list(PRIORS))
+@pytest.mark.parametrize("prior", builders.REAL_PRIORS)
 def test_every_prior_works(prior: str, dtype: str) -> None:
     vae = builders.model(prior_name=prior, dtype=dtype)
     x = builders.data("bernoulli", 3).astype(dtype)

@@ -18,7 +18,7 @@ from tfp_vae.evaluation.importance import estimate
 from tfp_vae.evaluation.proposals import Joint, Mixture
 from tfp_vae.evaluation.proposals.mixture import SHARES
 from tfp_vae.model.latent import Capabilities
-from tfp_vae.model.posteriors import POSTERIORS, Posterior
+from tfp_vae.model.posteriors import Posterior
 
 
 def one_dimension() -> tuple[Joint, tuple[tf.Tensor, ...]]:
@@ -72,7 +72,7 @@ def test_mixture_covers_both_modes() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("posterior", list(POSTERIORS))
+@pytest.mark.parametrize("posterior", builders.REAL_POSTERIORS)
 def test_every_posterior_agrees_with_samples_of_the_prior(posterior: str) -> None:
     vae, x = builders.model(posterior), builders.data("bernoulli", 5)
     truth, variance = evidence_from_prior(vae, x)

@@ -9,7 +9,6 @@ from scipy import special, stats
 from tests.helpers import builders
 from tests.helpers.densities import density, softplus, stir
 from tfp_vae.core.errors import UsageError
-from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors.mixtures import SCALE_FLOOR, NormalMixture, Vamp
 
 
@@ -60,7 +59,7 @@ class TestNormalMixture:
 class TestVamp:
     """p(z) = 1/K sum_k q(z|u_k)."""
 
-    @pytest.mark.parametrize("posterior", list(POSTERIORS))
+    @pytest.mark.parametrize("posterior", builders.REAL_POSTERIORS)
     def test_density_is_the_mean_of_the_posteriors_at_its_inputs(self, posterior: str) -> None:
         vae = builders.model(posterior, "vamp")
         z = np.random.default_rng(1).normal(size=(2, 6, 3)).astype(np.float32)

@@ -75,7 +75,7 @@ class Flow(abc.ABC, Generic[N]):
 
 @final
 class MaskedNetwork(tf.Module):
-    """Masked autoregressive network, (z [..., D], h [..., C]) -> [..., D, 2], whose output i sees z_1..z_{i-1} and h.
+    """Masked autoregressive network, (z [..., D I], h [..., C]) -> [..., D, O], whose output i sees z_1..z_{i-1} and h.
 
     Each unit has a degree, the number of dimensions of z that it may see. The weights between two units are multiplied
     by zero if their degrees forbid a connection. The degrees are spread evenly over 1..D-1. With a context they start
@@ -91,23 +91,34 @@ class MaskedNetwork(tf.Module):
         small that a flow starts near the identity.
       hidden: number of units in each hidden layer.
       dtype: type of the weights.
+      inputs: I, the number of elements of z in each dimension, which is more than 1 for one-hot vectors.
+      outputs: O, the number of outputs for each dimension.
 
     References:
       Germain et al. (2015), MADE: masked autoencoder for distribution estimation.
     """
 
     def __init__(
-        self, latent_dim: int, context_size: int, seed: int, *, hidden: int, dtype: FloatType = "float32"
+        self,
+        latent_dim: int,
+        context_size: int,
+        seed: int,
+        *,
+        hidden: int,
+        dtype: FloatType = "float32",
+        inputs: int = 1,
+        outputs: int = 2,
     ) -> None:
         super().__init__()
+        self._outputs = outputs
         generator = np.random.default_rng(seed)
 
         def small(rows: int, columns: int) -> np.ndarray:
             return np.asarray(generator.normal(size=(rows, columns)) * np.sqrt(0.1 / max(rows, 1)), dtype)
 
-        inputs, outputs = np.arange(1, latent_dim + 1), np.repeat(np.arange(latent_dim), 2)
+        first, last = np.repeat(np.arange(1, latent_dim + 1), inputs), np.repeat(np.arange(latent_dim), outputs)
         units = self.spread_degrees(hidden, 0 if context_size else 1, latent_dim - 1)
-        pairs = [(inputs, units), (units, units), (units, outputs)]
+        pairs = [(first, units), (units, units), (units, last)]
         self._masks = [(after >= before[:, np.newaxis]).astype(dtype) for before, after in pairs]
         self.kernels = [tf.Variable(small(*mask.shape), name="kernel") for mask in self._masks]
         self.biases = [tf.Variable(tf.zeros([mask.shape[1]], dtype), name="bias") for mask in self._masks]
@@ -122,14 +133,14 @@ class MaskedNetwork(tf.Module):
         return np.minimum(np.round(spread), highest).astype(int)
 
     def __call__(self, z: Array, context: Array | None = None) -> Tensor:
-        """Return the outputs, [..., D, 2]. The leading axes of the context broadcast to those of z."""
+        """Return the outputs, [..., D, O]. The leading axes of the context broadcast to those of z."""
         h = z
         for i, (kernel, mask, bias) in enumerate(zip(self.kernels, self._masks, self.biases, strict=True)):
             h = tf.tensordot(h, kernel * mask, axes=1) + bias
             if context is not None:
                 h += tf.tensordot(context, self.from_context[i], axes=1)
             h = tf.nn.elu(h) if i < len(self.kernels) - 1 else h
-        return tf.reshape(h, tf.concat([tf.shape(h)[:-1], [h.shape[-1] // 2, 2]], axis=0))
+        return tf.reshape(h, tf.concat([tf.shape(h)[:-1], [h.shape[-1] // self._outputs, self._outputs]], axis=0))
 
 
 @final

@@ -1,6 +1,7 @@
 """Variational families over z: each turns the output of an encoder into q(z|x), a `tfd.Distribution`.
 
-`base` defines the interface, `normal` the multivariate Normals and `flows` the normalizing flows.
+`base` defines the interface, `normal` the multivariate Normals, `flows` the normalizing flows and `codes` the families
+over a discrete z.
 To add a family, write a frozen dataclass that subclasses `Posterior` and add it to `POSTERIORS`. Positional fields come
 from the model (the latent dimension, a seed). Keyword-only fields are settings, and pydantic checks their limits.
 """
@@ -9,12 +10,16 @@ from __future__ import annotations
 
 from tfp_vae.core.registry import Table
 from tfp_vae.model.posteriors.base import NormalNoisePosterior, Posterior
+from tfp_vae.model.posteriors.codes import Bernoulli, Categorical, CodePosterior
 from tfp_vae.model.posteriors.flows import MEAN_SAMPLES, InverseAutoregressiveFlow, RealNVP
 from tfp_vae.model.posteriors.normal import DiagonalNormal, FullCovarianceNormal, HouseholderFlow
 
 __all__ = [
     "MEAN_SAMPLES",
     "POSTERIORS",
+    "Bernoulli",
+    "Categorical",
+    "CodePosterior",
     "DiagonalNormal",
     "FullCovarianceNormal",
     "HouseholderFlow",
@@ -32,6 +37,8 @@ POSTERIORS: Table[Posterior] = Table(
         "householder-flow": HouseholderFlow,
         "inverse-autoregressive-flow": InverseAutoregressiveFlow,
         "real-nvp": RealNVP,
+        "bernoulli": Bernoulli,
+        "categorical": Categorical,
     },
     base=Posterior,
     takes=("latent_dim",),

@@ -63,6 +63,15 @@ class Posterior(abc.ABC):
         del seed
         return self(params).mean()
 
+    def typical(self, params: Array, *, seed: Seed) -> Tensor:
+        """Return one z for each example that reconstructions decode, [B, D]: E_q[z|x], or a discrete z.
+
+        Args:
+          params: output of the encoder's network, [B, P].
+          seed: as for `mean`.
+        """
+        return self.mean(params, seed=seed)
+
     def draw_each(self, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
         """Return n samples of z for each example, [n, B, D], and their log q(z|x), [n, B].
 
@@ -99,7 +108,12 @@ class NormalNoisePosterior(Posterior):
     @final
     def draw_each(self, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
         """Return the same samples and densities as `Posterior.draw_each`, for all examples at once."""
-        with from_each(seeds):
-            q = self(params)
-            z = q.sample(n, seed=(0, 0))
-            return z, q.log_prob(z)
+        return draw_at_once(self, params, n, seeds)
+
+
+def draw_at_once(posterior: Posterior, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
+    """Return samples and densities as `Posterior.draw_each`, if all random numbers come from `core.noise`."""
+    with from_each(seeds):
+        q = posterior(params)
+        z = q.sample(n, seed=(0, 0))
+        return z, q.log_prob(z)
