@@ -11,7 +11,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array
 
-__all__ = ["Batch", "as_batch", "batch_values", "plain_values"]
+__all__ = ["Batch", "as_batch", "batch_rows", "batch_values", "check_context", "plain_values"]
 
 NO_NUMBERS = frozenset("OSUMm")
 """NumPy's letters for types of objects, texts and times."""
@@ -37,6 +37,52 @@ def as_batch(x: Batch | Array) -> Batch:
         return x
     is_nested = isinstance(x, list | tuple) or hasattr(x, "to_numpy")  # numbers in lists, or in a DataFrame
     return Batch(np.asarray(x) if is_nested else x)
+
+
+def batch_rows(batch: Batch, rows: slice | np.ndarray) -> Batch:
+    """Return some of the examples of a batch. Any NumPy index of the first axis selects them."""
+    return Batch(*(None if part is None else part[rows] for part in batch))
+
+
+def check_context(context: Array | None, size: int, what: str, count: int | None = None) -> Array | None:
+    """Return the context of examples, float32, or None for a model without one.
+
+    Args:
+      context: the conditioning variables: [B, C], or [C] if they are the same for all examples.
+      size: C, the number of values that the model takes. 0 if it takes none.
+      what: the name of the part, for the error.
+      count: B, if it is known.
+
+    Raises:
+      UsageError: the model takes no context, or it needs one.
+      DataError: the context has another shape, or values that are not finite.
+    """
+    if not size:
+        if context is not None:
+            raise UsageError(f"{what} does not support `context`. Pass a batch without it.")
+        return None
+    if context is None:
+        raise UsageError(
+            f"{what} needs the context of a conditional model, {size} numbers for each example. Pass "
+            "`Batch(x, context=y)`, or condition the model first with `vae.given(y)`."
+        )
+    if tf.is_symbolic_tensor(context):
+        return context
+    try:
+        values = np.asarray(context, np.float32)
+    except (TypeError, ValueError):
+        raise DataError(
+            subject="context", expected="numbers", found=f"other values in a {type(context).__name__}"
+        ) from None
+    shapes = [(size,)] if count is None else [(count, size), (size,)]
+    if values.shape not in shapes and not (count is None and values.ndim == 2 and values.shape[1] == size):
+        wanted = f"({'B' if count is None else count}, {size})"
+        raise DataError(f"`context` must have the shape {wanted}, found {values.shape}.")
+    if not np.isfinite(values).all():
+        raise DataError(
+            "`context` must be finite, but values are missing or infinite. Fill them in, or drop those rows."
+        )
+    return values
 
 
 def plain_values(batch: Batch, what: str) -> Array:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import Member, check_keywords
@@ -56,6 +57,7 @@ class Split:
     rows: their rows in the source. By default 0, 1, 2 and so on.
     names: their names in the source, such as the names of image files.
     ids: the columns of a table that identify its rows: texts [N] by the name of the column.
+    context: the conditioning variables of a conditional model, float32 [N, C]. None without a condition.
     lines: their lines in the source, if it is a file of text. The first line is 1.
     part: the name of this split in its data set, or None if it does not belong to one.
     scaling: how x was scaled, or None if it was not.
@@ -77,6 +79,7 @@ class Split:
     lines: np.ndarray | None = None
     dequantization: Member | None = None
     ids: Mapping[str, np.ndarray] = field(default_factory=dict)
+    context: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -87,10 +90,15 @@ class Split:
 
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> Split:
         """Return some of the examples. Any NumPy index of the first axis selects them."""
-        columns = (self.y, self.names, self.lines)
-        y, names, lines = (None if column is None else column[rows] for column in columns)
+        columns = {name: getattr(self, name) for name in ("y", "names", "lines", "context")}
+        chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
         ids = {name: column[rows] for name, column in self.ids.items()}
-        return replace(self, x=self.x[rows], y=y, rows=self.source_rows()[rows], names=names, lines=lines, ids=ids)
+        return replace(self, x=self.x[rows], rows=self.source_rows()[rows], ids=ids, **chosen)
+
+    @property
+    def batch(self) -> Batch:
+        """The examples with their context, as models take them."""
+        return Batch(self.x, context=self.context)
 
     @property
     def noise(self) -> UniformNoise | None:
@@ -228,7 +236,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """Return a digest of all values. It tells whether two runs used the same data.
 
-        It covers the shapes and bytes of x in all splits before binarization, but not the labels. A run keeps it, and
+        It covers the shapes and bytes of x in all splits before binarization, and of their context, but not the
+        labels. A run keeps it, and
         `recipe.reload` refuses data with another one. Sixteen hexadecimal digits of SHA-256.
         """
         return self._fingerprint
@@ -236,7 +245,8 @@ class Dataset:
     @functools.cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for x in self.parts:
+        contexts = [split.context for split in self.splits.values() if split.context is not None]
+        for x in (*self.parts, *contexts):
             digest.update(repr(x.shape).encode())
             digest.update(np.ascontiguousarray(x).data)
         return digest.hexdigest()[:16]

@@ -13,6 +13,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch, batch_rows, check_context
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf, tfp
@@ -98,7 +99,7 @@ def temperatures(steps: int, sharpness: float = 4.0) -> np.ndarray:
 @check_keywords
 def annealed_log_likelihood(
     vae: VAE,
-    x: Array,
+    x: Array | Batch,
     *,
     steps: int,
     chains: int = 16,
@@ -131,7 +132,7 @@ def annealed_log_likelihood(
 
     Args:
       vae: the model.
-      x: examples in the support of the likelihood, [N, *event_shape].
+      x: examples in the support of the likelihood, [N, *event_shape], or a batch of them with their context.
       steps: T, the number of temperatures after the first.
       chains: C, chains per example.
       seed: a stateless seed, two integers.
@@ -148,12 +149,13 @@ def annealed_log_likelihood(
       Neal (2001), Annealed importance sampling.
       Wu, Burda, Salakhutdinov and Grosse (2017), On the quantitative analysis of decoder-based generative models.
     """
-    x = np.asarray(vae.examples(x, "Annealing"))
+    found = vae.batch(x, "Annealing")
+    batch = Batch(*(None if part is None else np.asarray(part) for part in found))
     annealer = _Annealer(vae, steps, chains, batch_size, choose(vae, execution), progress)
     columns = in_batches(
-        len(x),
+        len(batch.x),
         annealer.batch_size,
-        lambda rows: annealer.lower_bound(x[rows], fold(seed, rows.start)),
+        lambda rows: annealer.lower_bound(batch_rows(batch, rows), fold(seed, rows.start)),
         lambda done: progress(transitions(done, steps, chains)),
         blocks,
         f"annealing, {annealer.batch_size} at once",  # the size of batches changes the draws
@@ -169,6 +171,7 @@ def sandwich(
     steps: int,
     chains: int = 16,
     seed: Seed,
+    context: Array | None = None,
     batch_size: int | None = None,
     execution: str = AUTO,
     progress: Progress = lambda transitions: None,
@@ -189,6 +192,7 @@ def sandwich(
       steps: T, the number of temperatures after the first.
       chains: C, chains per example and direction.
       seed: a stateless seed, two integers. It also decides the examples.
+      context: the context of each example of a conditional model, [N, C].
       batch_size: examples at once. It changes the draws. The default is 50, or fewer if examples are large.
       execution: `auto`, `xla`, `graph` or `eager`.
       progress: called with the number of transitions just made.
@@ -202,10 +206,14 @@ def sandwich(
     """
     annealer = _Annealer(vae, steps, chains, batch_size, choose(vae, execution), progress)
 
+    context = check_context(context, vae.context_size, "Annealing", examples)
+
     def both_bounds(rows: slice) -> Sandwich:
-        z = vae.prior().sample(rows.stop - rows.start, seed=fold(seed, 0, rows.start, 0))
-        x = vae.decoder(z).sample(seed=fold(seed, 0, rows.start, 1))
-        return annealer.both_bounds(x, z, fold(seed, 1, rows.start))
+        y = None if context is None else context[rows]
+        model = vae if y is None else vae.given(y)
+        z = sample_prior(model, [], rows.stop - rows.start, fold(seed, 0, rows.start, 0))
+        x = model.decoder(z).sample(seed=fold(seed, 0, rows.start, 1))
+        return annealer.both_bounds(Batch(x, context=y), z, fold(seed, 1, rows.start))
 
     columns = in_batches(
         examples,
@@ -271,24 +279,24 @@ class _Annealer:
         self._pilot = compile_for(vae, run_stages, True, execution=execution)
         self._advance = compile_for(vae, run_stages, False, execution=execution)
 
-    def lower_bound(self, x: Array, seed: Seed) -> Annealed:
-        """Return the lower bound for examples x [B, ...]."""
-        return self._lower_bound(x, self._find_path(x, fold(seed, 0)), fold(seed, 1))
+    def lower_bound(self, batch: Batch, seed: Seed) -> Annealed:
+        """Return the lower bound for B examples."""
+        return self._lower_bound(batch, self._find_path(batch, fold(seed, 0)), fold(seed, 1))
 
-    def both_bounds(self, x: Tensor, z: Tensor, seed: Seed) -> Sandwich:
-        """Return both bounds for examples x [B, ...] with one sample z [B, D] of each p(z|x).
+    def both_bounds(self, batch: Batch, z: Tensor, seed: Seed) -> Sandwich:
+        """Return both bounds for B examples with one sample z [B, D] of each p(z|x).
 
         The chains back share their exact start, so their weights are not independent.
         """
-        path = self._find_path(x, fold(seed, 0))
+        path = self._find_path(batch, fold(seed, 0))
         starts = tf.repeat(z[tf.newaxis], self._count, axis=0)
-        back = self._run(x, starts, path.reverse(), fold(seed, 2))
+        back = self._run(batch, starts, path.reverse(), fold(seed, 2))
         inverse_weights = -np.asarray(back.log_w, np.float64)
         upper = -(np.logaddexp.reduce(inverse_weights, axis=0) - math.log(self._count))
-        return Sandwich(np.asarray(x), self._lower_bound(x, path, fold(seed, 1)).log_likelihood, upper)
+        return Sandwich(np.asarray(batch.x), self._lower_bound(batch, path, fold(seed, 1)).log_likelihood, upper)
 
-    def _lower_bound(self, x: Array, path: _Path, seed: Seed) -> Annealed:
-        chains = self._run(x, self._sample_prior(self._count, x, seed), path, seed)
+    def _lower_bound(self, batch: Batch, path: _Path, seed: Seed) -> Annealed:
+        chains = self._run(batch, self._sample_prior(self._count, batch, seed), path, seed)
         log_w = np.asarray(chains.log_w, np.float64)
         return Annealed(
             log_likelihood=np.logaddexp.reduce(log_w, axis=0) - math.log(self._count),
@@ -296,17 +304,18 @@ class _Annealer:
             accepted=np.asarray(chains.accepted).mean(axis=0) / len(path.betas),
         )
 
-    def _find_path(self, x: Array, seed: Seed) -> _Path:
+    def _find_path(self, batch: Batch, seed: Seed) -> _Path:
         """Return the stages from prior to posterior, with step sizes found by pilot chains."""
-        sizes = np.full([len(self._betas) - 1, len(x)], FIRST_STEP_SIZE)
+        sizes = np.full([len(self._betas) - 1, len(batch.x)], FIRST_STEP_SIZE)
         path = _Path(np.diff(self._betas), self._betas[1:], sizes)
-        chains = self._run(x, self._sample_prior(PILOT_CHAINS, x, seed), path, seed, pilot=True)
+        chains = self._run(batch, self._sample_prior(PILOT_CHAINS, batch, seed), path, seed, pilot=True)
         return path._replace(sizes=np.asarray(chains.sizes))
 
-    def _sample_prior(self, chains: int, x: Array, seed: Seed) -> Tensor:
-        return self._vae.prior().sample([chains, len(x)], seed=fold(seed, 0))
+    def _sample_prior(self, chains: int, batch: Batch, seed: Seed) -> Tensor:
+        model, x = self._vae.condition(batch)
+        return sample_prior(model, [chains], len(x), fold(seed, 0))
 
-    def _run(self, x: Array, z: Tensor, path: _Path, seed: Seed, *, pilot: bool = False) -> _Chains:
+    def _run(self, batch: Batch, z: Tensor, path: _Path, seed: Seed, *, pilot: bool = False) -> _Chains:
         """Move chains z [C, B, D] along the path."""
         gains, betas, sizes = (tf.constant(table, z.dtype) for table in path)
         chains = _Chains(z, tf.zeros(z.shape[:2], z.dtype), tf.zeros(z.shape[:2], z.dtype), sizes)
@@ -314,15 +323,22 @@ class _Annealer:
         width = z.shape[0] * z.shape[1]
         for part in slices(len(path.betas), max(1, TRANSITIONS_PER_CALL // width)):
             limits = tf.constant(part.start), tf.constant(part.stop)
-            chains = _Chains(*advance(tf.cast(x, z.dtype), fold(seed, 1), gains, betas, *limits, chains))
+            examples = batch._replace(x=tf.cast(batch.x, z.dtype))
+            chains = _Chains(*advance(examples, fold(seed, 1), gains, betas, *limits, chains))
             self._progress((part.stop - part.start) * width)
         return chains
+
+
+def sample_prior(model: VAE, leading: list[int], count: int, seed: Seed) -> Tensor:
+    """Return samples of the prior, or of p(z|y) for the context of each example, [*leading, count, D]."""
+    prior = model.prior()
+    return prior.sample(leading if prior.batch_shape.rank else [*leading, count], seed=seed)
 
 
 def run_stages(
     vae: VAE,
     pilot: bool,
-    x: Tensor,
+    batch: Batch,
     seed: Seed,
     gains: Tensor,
     betas: Tensor,
@@ -331,6 +347,7 @@ def run_stages(
     chains: _Chains,
 ) -> _Chains:
     """Return the chains after stages `first` to `last` of a path. Pilot chains adapt their step sizes."""
+    vae, x = vae.condition(batch)
     prior = vae.prior()
 
     def stage(t: Tensor, chains: _Chains) -> tuple[Tensor, _Chains]:

@@ -216,8 +216,9 @@ def log_likelihood(
       progress: called with the number of importance samples just taken.
 
     Raises:
-      UsageError: no sample or no example, a batch with context, missing cells that the likelihood does not allow, a
-        whole data set, or an `accuracy` that is not positive or comes with `iw_samples` or `refine`.
+      UsageError: no sample or no example, a context that the model lacks or does not take, missing cells that the
+        likelihood does not allow, a whole data set, or an `accuracy` that is not positive or comes with `iw_samples` or
+        `refine`.
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
       RunError: memory is too small even for one sample at a time.
 
@@ -235,7 +236,9 @@ def log_likelihood(
     if isinstance(x, Split):
         split = x
     else:
-        split = Split(np.asarray(batch_values(as_batch(x), "Importance sampling", missing=likelihood.allows_missing)))
+        batch = as_batch(x)
+        values = batch_values(batch._replace(context=None), "Importance sampling", missing=likelihood.allows_missing)
+        split = Split(np.asarray(values), context=batch.context)
     expected, shape = tuple(map(int, likelihood.event_shape)), split.x.shape[1:]
     if shape != expected or not split.x.ndim:
         raise DataError(f"x: expected examples of shape {expected}, found {shape}.")
@@ -261,7 +264,7 @@ def log_likelihood(
         effective.takes(support),
         "Scale or binarize it as in training.",
     )
-    x = transform_held_out(split, effective).x
+    examples = transform_held_out(split, effective).batch
     seed = seed_for_evaluation(seed)
     scaling = "none" if split.scaling is None else split.scaling.name
     measure = Measure.of(
@@ -275,7 +278,7 @@ def log_likelihood(
     if accuracy is None:
         estimates = estimate(
             vae,
-            x,
+            examples,
             iw_samples=iw_samples,
             refine=refine,
             seed=seed,
@@ -287,7 +290,7 @@ def log_likelihood(
         return LogLikelihood(estimates.rescale(measure.log_scale), iw_samples, measure, full_name(refine))
     settled = settle(
         vae,
-        x,
+        examples,
         accuracy=accuracy,
         seed=seed,
         batch_size=batch_size,

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar, final
 import numpy as np
 import psutil
 
-from tfp_vae.core.batch import Batch, as_batch
+from tfp_vae.core.batch import Batch, as_batch, batch_rows
 from tfp_vae.core.errors import RunError, UsageError, check_counts
 from tfp_vae.core.execution import AUTO, FEWEST_ROWS, choose, pad_rows
 from tfp_vae.core.lazy import tf
@@ -365,16 +365,18 @@ class Estimator:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
           RunError: memory is too small even for one sample at a time.
         """
-        x = np.asarray(self._vae.examples(x, "Importance sampling"))
-        rows = np.arange(len(x)) if rows is None else rows
-        places = np.arange(len(x)) if places is None else places
-        size = self._batch_size if pad else min(self._batch_size, len(x))
+        found = self._vae.batch(x, "Importance sampling")
+        examples = Batch(*(None if part is None else np.asarray(part) for part in found))
+        count = len(examples.x)
+        rows = np.arange(count) if rows is None else rows
+        places = np.arange(count) if places is None else places
+        size = self._batch_size if pad else min(self._batch_size, count)
 
         def run(sampler: _Sampler, stage: str, rows: np.ndarray, seed: Seed) -> Estimates:
             def compute(part: slice) -> list[np.ndarray]:
                 batch = rows[np.minimum(part.start + np.arange(size), len(rows) - 1)]  # pads the last one
                 live = part.stop - part.start
-                estimates = sampler(x[batch], places[batch].astype(np.int32), seed, live, progress)
+                estimates = sampler(batch_rows(examples, batch), places[batch].astype(np.int32), seed, live, progress)
                 return [column[:live] for column in estimates]
 
             columns = in_batches(
@@ -501,14 +503,14 @@ class _Sampler:
         self._of_encoder = _Proposal(vae, own, live, chunk_size, rows, execution)
         self._refined = None if refinement == own else _Proposal(vae, refinement, live, chunk_size, rows, execution)
 
-    def __call__(self, x: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress) -> Estimates:
-        """Return the estimates of x [B, ...], with draws that depend on `seed` and `places` [B].
+    def __call__(self, batch: Batch, places: np.ndarray, seed: Seed, live: int, progress: Progress) -> Estimates:
+        """Return the estimates of B examples, with draws that depend on `seed` and `places` [B].
 
         Only the first `live` examples count as progress. The others pad the batch.
         """
-        params, mean, variance, rate = self._encode(x, places, fold(seed))
-        examples = _Examples(x, places, fold(seed))
-        unknown = np.full(len(x), math.nan)
+        params, mean, variance, rate = self._encode(batch, places, fold(seed))
+        examples = _Examples(batch, places, fold(seed))
+        unknown = np.full(len(places), math.nan)
 
         def count(samples: int) -> None:
             progress(live * samples)
@@ -536,14 +538,14 @@ class _Sampler:
             refined_elbo_error=tally.elbo_error if self._within_family else unknown,
             refined_gap_error=tally.gap_error if self._within_family else unknown,
             elbo_error=own.distortion_error if self._closed_form else own.elbo_error,
-            refined=np.full(len(x), self._refined is not None),
+            refined=np.full(len(places), self._refined is not None),
         )
 
 
 class _Examples(NamedTuple):
-    """A batch of examples x [B, ...] with the places [B] and the seed that select their draws."""
+    """A batch of B examples with the places [B] and the seed that select their draws."""
 
-    x: np.ndarray
+    batch: Batch
     places: np.ndarray
     seed: Seed
 
@@ -576,12 +578,12 @@ class _Proposal:
         progress: Progress = lambda samples: None,
     ) -> Tally:
         """Return the sums over the importance samples of each example, given the encoder's params [B, P]."""
-        x, places, seed = examples
+        batch, places, seed = examples
         proposal: Proposal = (params,)
         if self._refinement != EncoderPosterior():
-            proposal = self._within_memory(lambda: self._fit(x, params, fold(seed, FITTING), places))
-        tally = Tally(len(x), iw_samples, sweep)
-        at_once = tiles_per_call(self._live, len(x), self._refinement.sampler.passes)
+            proposal = self._within_memory(lambda: self._fit(batch, params, fold(seed, FITTING), places))
+        tally = Tally(len(places), iw_samples, sweep)
+        at_once = tiles_per_call(self._live, len(places), self._refinement.sampler.passes)
         for tiles in slices(math.ceil(iw_samples / TILE), at_once):
             parts = self._within_memory(functools.partial(self._weights, examples, proposal, tiles))
             for log_px, log_ratio in zip(*parts, strict=True):
@@ -591,8 +593,8 @@ class _Proposal:
 
     def _weights(self, examples: _Examples, proposal: Proposal, tiles: slice) -> list[np.ndarray]:
         """Return log p(x|z) and log p(z) - log q(z) for some tiles, [tiles, S, B] each."""
-        x, places, seed = examples
-        parts = self._weigh(x, proposal, seed, places, tf.constant(tiles.start), tf.constant(tiles.stop))
+        batch, places, seed = examples
+        parts = self._weigh(batch, proposal, seed, places, tf.constant(tiles.start), tf.constant(tiles.stop))
         return [part.numpy()[: tiles.stop - tiles.start] for part in parts]
 
     def _within_memory(self, call: Callable[[], R]) -> R:
@@ -624,16 +626,21 @@ def tiles_per_call(live: int, batch: int, passes: int) -> int:
     return 1 if live < TILE else max(1, DECODED_PER_CALL // (live * batch * passes))
 
 
-def encode_batch(vae: VAE, rows: int, x: Tensor, places: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def encode_batch(
+    vae: VAE, rows: int, batch: Batch | Tensor, places: Tensor, seed: Seed
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return params [B, P], posterior means [B, D], the variance of their errors, and rates [B], 0 if unknown.
 
     The encoder takes at least `rows` examples. The mean of a flow is the average of two means of 64 samples. Their
     difference estimates its error.
     """
-    params, posterior = vae.encoder.params(pad_rows(x, rows))[: x.shape[0]], vae.encoder.posterior
+    batch = as_batch(batch)
+    padded = Batch(*(None if part is None else pad_rows(part, rows) for part in batch))
+    params, posterior = vae.encoder.params(padded)[: batch.x.shape[0]], vae.encoder.posterior
     rate = tf.zeros(params.shape[:1], params.dtype)
     if has_closed_form_rate(posterior, vae.prior):
-        rate = posterior(params).kl_divergence(vae.prior())
+        model, _ = vae.condition(batch)
+        rate = posterior(params).kl_divergence(model.prior())
     if posterior.capabilities.exact_mean:
         mean = posterior(params).mean()
         return params, mean, tf.zeros_like(mean), rate
@@ -647,12 +654,12 @@ def fit_proposal(
     refinement: Refinement,
     chunk: int,
     rows: int,
-    x: Tensor,
+    x: Batch | Tensor,
     params: Tensor,
     seed: Seed,
     places: Tensor,
 ) -> Proposal:
-    """Return the proposals of examples x [B, *event_shape], see `Refinement.fit`."""
+    """Return the proposals of examples x [B, *event_shape] or of a batch, see `Refinement.fit`."""
     return refinement.fit(Joint(vae, x, chunk, rows), params, seed, places)
 
 
@@ -662,7 +669,7 @@ def weigh_tiles(
     live: int,
     chunk: int,
     rows: int,
-    x: Tensor,
+    x: Batch | Tensor,
     proposal: Proposal,
     seed: Seed,
     places: Tensor,
@@ -677,14 +684,15 @@ def weigh_tiles(
       live: the samples of each tile that are used.
       chunk: samples decoded at once.
       rows: fewest values of z that are decoded at once. If the samples are fewer, zeros are added.
-      x: the examples, [B, *event_shape].
+      x: the examples, [B, *event_shape], or a batch of them.
       proposal: the proposal of each example, with the batch as first axis.
       seed: a stateless seed.
       places: select the draws of each example, [B].
       first: the first tile.
       last: the tile after the last. Results beyond it are undefined.
     """
-    dtype, shape, size = proposal[0].dtype, [live, x.shape[0]], tiles_per_call(live, x.shape[0], refinement.passes)
+    count = as_batch(x).x.shape[0]
+    dtype, shape, size = proposal[0].dtype, [live, count], tiles_per_call(live, count, refinement.passes)
     empty = [tf.TensorArray(dtype, size, element_shape=shape) for _ in range(2)]
     joint = Joint(vae, x, chunk, rows)
 

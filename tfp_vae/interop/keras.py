@@ -7,7 +7,7 @@ not those of a Keras 3 model, so a Keras 3 model needs this adapter.
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, final
 
 from tfp_vae.core.errors import UsageError
@@ -81,6 +81,12 @@ class Keras3(tf.Module):
         """The shape of the model's input, if Keras knows it."""
         return getattr(self.model, "input_shape", None)
 
-    def __call__(self, x: Array) -> Tensor:
-        """Return model(x)."""
-        return self.model(x)
+    @property
+    def inputs(self) -> list[object] | None:
+        """The inputs of the model, if Keras knows them."""
+        return getattr(self.model, "inputs", None)
+
+    def __call__(self, x: Array | list[Array], *context: Array) -> Tensor:
+        """Return model(x), or the output for x and a context in a conditional model."""
+        model: Callable[..., Tensor] = self.model
+        return model(x, *context)

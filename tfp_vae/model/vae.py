@@ -8,13 +8,14 @@ sampling only use the distributions.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch, as_batch, batch_values
+from tfp_vae.core.batch import Batch, as_batch, batch_rows, batch_values, check_context
 from tfp_vae.core.display import table
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.lazy import tf
@@ -24,12 +25,14 @@ from tfp_vae.core.supports import BINARY, UNIT, check_values
 from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
 from tfp_vae.model.likelihoods import Columns, Likelihood
 from tfp_vae.model.missingness import Missingness, Random
-from tfp_vae.model.networks import Network, apply_to_last_axis
+from tfp_vae.model.networks import Network, apply_to_last_axis, require_context
 from tfp_vae.model.networks.adapters import network_output, require_active_layers, require_variables
 from tfp_vae.model.posteriors import Posterior
 from tfp_vae.model.priors import Prior
 
 __all__ = ["ENCODER_INPUTS", "VAE", "Decoder", "Encoder"]
+
+T = TypeVar("T")
 
 ENCODER_INPUTS: dict[str, Callable[[Array], Array]] = {
     "values": lambda x: x,
@@ -54,25 +57,36 @@ class Encoder(tf.Module):
       posterior: the family of q(z|x).
       sees: the network's input, a name from `ENCODER_INPUTS`. For a table, pass the likelihood `Columns`. The network
         then takes its `features`, [B, features_size]. The decoder models x itself in each case.
+      context_size: C, for a conditional model q(z|x, y). The network then has the context y [B, C] as a second input,
+        see `networks.WithContext`. 0 for none.
 
     Raises:
       UsageError: a network that training could not change or that needs Keras' own training (see
-        `networks.adapters`), or an unknown input.
+        `networks.adapters`), one that does not take the context, or an unknown input.
 
     References:
       Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, for log(1 + x).
     """
 
-    def __init__(self, network: Network, posterior: Posterior, sees: str | Columns = "values") -> None:
+    def __init__(
+        self, network: Network, posterior: Posterior, sees: str | Columns = "values", context_size: int = 0
+    ) -> None:
         super().__init__()
         if not isinstance(sees, Columns) and sees not in ENCODER_INPUTS:
             raise UsageError(f"sees: expected one of {', '.join(ENCODER_INPUTS)}, or `Columns`, found {sees!r}.")
         self.network = require_active_layers(require_variables(network, "encoder"), "encoder")
-        self.posterior, self.sees = posterior, sees
+        self.posterior, self.sees, self.context_size = posterior, sees, context_size
+        self._context: Array | None = None
+        if context_size:
+            require_context(network, "encoder")
         self._learned = posterior.learned  # tf.Module tracks its own attributes only
 
     def __repr__(self) -> str:
         return f"Encoder({_network(self)}, {self.posterior})"
+
+    def given(self, context: Array) -> Encoder:
+        """Return the encoder of p(x|y), with the same weights, for a context [C] or for those of a batch, [B, C]."""
+        return bind(self, _context=context) if self.context_size else self
 
     def __call__(self, x: Batch | Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], for x [B, *event_shape]."""
@@ -82,12 +96,18 @@ class Encoder(tf.Module):
         """Return the parameters of q(z|x), [B, posterior.params_size], for x [B, *event_shape].
 
         Raises:
-          UsageError: a batch with context, a batch with missing cells if the encoder does not see `Columns`, or a shape
-            that does not fit the network or the posterior.
+          UsageError: a context that is missing or that the encoder does not take, a batch with missing cells if the
+            encoder does not see `Columns`, or a shape that does not fit the network or the posterior.
         """
-        values = batch_values(as_batch(x), "The encoder", missing=isinstance(self.sees, Columns))
+        batch = as_batch(x)
+        context = check_context(
+            self._context if batch.context is None else batch.context, self.context_size, "The encoder"
+        )
+        values = batch_values(batch._replace(context=None), "The encoder", missing=isinstance(self.sees, Columns))
         values = self.sees.features(values) if isinstance(self.sees, Columns) else ENCODER_INPUTS[self.sees](values)
-        return network_output(self.network, values, role="encoder", size=self.posterior.params_size)
+        if context is not None:
+            context = broadcast_context(context, tf.shape(values)[:1])
+        return network_output(self.network, values, role="encoder", size=self.posterior.params_size, context=context)
 
     def mean(self, x: Batch | Array, *, seed: int | Seed = 0) -> Tensor:
         """Return E_q[z|x], [B, D], for x [B, *event_shape].
@@ -129,29 +149,56 @@ class Decoder(tf.Module):
       likelihood: the family of p(x|z).
       missingness: the assumption about why cells are missing, from `tv.missingness`. By default they are missing at
         random. Otherwise the result is p(x_observed, mask|z).
+      context_size: C, for a conditional model p(x|z, y). The network then has the context y [B, C] as a second input,
+        see `networks.WithContext`. 0 for none.
 
     Raises:
-      UsageError: a network that training could not change or that needs Keras' own training, see `networks.adapters`.
+      UsageError: a network that training could not change or that needs Keras' own training (see
+        `networks.adapters`), or one that does not take the context.
     """
 
-    def __init__(self, network: Network, likelihood: Likelihood, missingness: Missingness | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        likelihood: Likelihood,
+        missingness: Missingness | None = None,
+        context_size: int = 0,
+    ) -> None:
         super().__init__()
         self.network = require_active_layers(require_variables(network, "decoder"), "decoder")
         self.likelihood, self.missingness = likelihood, missingness or Random(likelihood)
+        self.context_size = context_size
+        self._context: Array | None = None
+        if context_size:
+            require_context(network, "decoder")
         self._learned = *likelihood.learned, *self.missingness.learned
 
     def __repr__(self) -> str:
         return f"Decoder({_network(self)}, {self.likelihood})"
 
-    def __call__(self, z: Array) -> Distribution:
+    def given(self, context: Array) -> Decoder:
+        """Return the decoder of p(x|y), with the same weights, for a context [C] or for those of a batch, [B, C]."""
+        return bind(self, _context=context) if self.context_size else self
+
+    def __call__(self, z: Array, context: Array | None = None) -> Distribution:
         """Return p(x|z), batch [...], event `event_shape`, for z [..., D] with any leading axes.
 
+        Args:
+          z: [..., D].
+          context: y of a conditional model, [C], or [B, C] for z [..., B, D].
+
         Raises:
-          UsageError: a shape that does not fit the network or the likelihood.
+          UsageError: a context that is missing or that the decoder does not take, or a shape that does not fit the
+            network or the likelihood.
+          DataError: a context of another shape.
         """
+        context = check_context(self._context if context is None else context, self.context_size, "The decoder")
+        if context is not None:
+            z = tf.concat([z, broadcast_context(tf.cast(context, z.dtype), tf.shape(z)[:-1])], axis=-1)
 
         def decode(z: Array) -> Tensor:
-            return network_output(self.network, z, role="decoder", size=self.likelihood.params_size)
+            z, y = (z, None) if context is None else tf.split(z, [-1, self.context_size], axis=-1)
+            return network_output(self.network, z, role="decoder", size=self.likelihood.params_size, context=y)
 
         return self.missingness(self.likelihood(apply_to_last_axis(decode, z)))
 
@@ -169,7 +216,8 @@ class VAE(tf.Module):
     A VAE does not train itself. Objectives and evaluation are functions of it. log p(x) is an integral over z without a
     closed form, so `evaluation` estimates it. A VAE is a `tf.Module`, so you can save its `variables` like those
     of any other module. A SavedModel from `tf.saved_model.save` has the functions `encode(x)`, `decode(z)` and
-    `reconstruct(x)`, which return means. They work without this package.
+    `reconstruct(x)`, which return means. They work without this package. Those of a conditional VAE take the context as
+    a second argument.
 
     ```python
     bound = tv.objectives.ELBO().bound(vae, x, seed=(0, 2)).value  # [16], nats
@@ -182,8 +230,12 @@ class VAE(tf.Module):
       decoder: z [..., D] -> p(x|z), batch [...], event `event_shape`.
       prior: () -> p(z), batch [], event [D].
 
+    A conditional VAE models p(x|y). Its encoder, its decoder or its prior, or all of them, take a context y: give them
+    a `context_size`. A `Batch` holds the contexts of its examples. `vae.given(y)` is the ordinary VAE for one y.
+
     Raises:
-      UsageError: the posterior and the prior have different latent spaces.
+      UsageError: the posterior and the prior have different latent spaces, or the parts have contexts of different
+        sizes.
 
     References:
       Kingma and Welling (2014), Auto-encoding variational Bayes.
@@ -202,10 +254,18 @@ class VAE(tf.Module):
                 if encoder.posterior.latent.discrete == prior.latent.discrete
                 else "Give both a discrete z, such as `prior=uniform` with codes, or both a continuous one.",
             )
+        sizes = sorted({getattr(part, "context_size", 0) for part in (encoder, decoder, prior)} - {0})
+        if len(sizes) > 1:
+            raise UsageError(
+                f"The parts of a conditional VAE must take the same context, found sizes {', '.join(map(str, sizes))}. "
+                "Give all of them the same `context_size`."
+            )
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
+        self.context_size = sizes[0] if sizes else 0
         self._learned = prior.learned
+        self._context: Array | None = None
 
     @property
     def dtype(self) -> DType:
@@ -240,16 +300,78 @@ class VAE(tf.Module):
             return children
         x = tf.TensorSpec([None, *self.decoder.likelihood.event_shape], self.dtype, "x")
         z = tf.TensorSpec([None, *self.prior.latent.event_shape], self.dtype, "z")
+        y = [tf.TensorSpec([None, self.context_size], self.dtype, "context")] if self.context_size else []
         maps = {
-            "encode": (lambda x: self.encoder.mean(x), x),  # noqa: PLW0108  # without the argument `seed`
-            "decode": (lambda z: self.decoder(z).mean(), z),
-            "reconstruct": (self.reconstruct, x),
+            "encode": (lambda x, *y: self._given_any(*y).encoder.mean(x), x),
+            "decode": (lambda z, *y: self._given_any(*y).decoder(z).mean(), z),
+            "reconstruct": (lambda x, *y: self._given_any(*y).reconstruct(x), x),
         }
         made = more["cache"].setdefault(self, {})
         for name, (function, spec) in maps.items() if not made else ():
-            made[name] = tf.function(function, input_signature=[spec], autograph=False)
+            made[name] = tf.function(function, input_signature=[spec, *y], autograph=False)
             made[name].get_concrete_function()
         return {**children, **made, "_default_save_signature": made["reconstruct"]}
+
+    def given(self, context: Array) -> VAE:
+        """Return p(x|y) as an ordinary VAE, which shares the weights of this conditional one.
+
+        With one context for all examples, everything works that works for other VAEs: samples, bounds, estimates,
+        codes. With one context [B, C] for each example, it takes batches of these B examples.
+
+        ```python
+        encoder = tv.networks.WithContext(tv.networks.mlp((64 + 2,), 4, hidden=(16,)))
+        decoder = tv.networks.WithContext(tv.networks.mlp((2 + 2,), 64, hidden=(16,)))
+        conditional = tv.VAE(
+            tv.Encoder(encoder, tv.posteriors.DiagonalNormal(2), context_size=2),
+            tv.Decoder(decoder, tv.likelihoods.Bernoulli((8, 8, 1)), context_size=2),
+            tv.priors.StandardNormal(2),
+        )
+        conditional.given(np.float32([0, 1])).sample(4, seed=0)  # [4, 8, 8, 1], of the second class
+        ```
+
+        Args:
+          context: y, [C] or [B, C].
+
+        Raises:
+          UsageError: this VAE has no context.
+          DataError: the context has another shape, or values that are not finite.
+        """
+        y = check_context(context, self.context_size, "A VAE without a condition")
+        prior = self.prior.given(y) if getattr(self.prior, "context_size", 0) else self.prior
+        return bind(self, _context=y, encoder=self.encoder.given(y), decoder=self.decoder.given(y), prior=prior)
+
+    def condition(self, batch: Batch | Array) -> tuple[VAE, Array]:
+        """Return the VAE of a batch, conditioned on its context if it has one, and the batch's values.
+
+        Objectives and estimates see no context after this, so they are the same for every VAE.
+        """
+        batch = as_batch(batch)
+        return (self if batch.context is None else self.given(batch.context)), batch.x
+
+    def batch(self, x: Batch | Array, what: str = "A VAE", *, density: bool = True) -> Batch:
+        """Return examples with their context after the checks of `examples`.
+
+        Its values have NaN in place of missing cells. Its context is None if the VAE has none, or is given one already.
+
+        Args:
+          x, what, density: see `examples`.
+
+        Raises:
+          UsageError: the context is missing, or the model does not take one. See `examples` for others.
+          DataError: the context has another shape, or values that are not finite. See `examples` for others.
+        """
+        batch = as_batch(x)
+        if self._context is None:
+            count = None if np.ndim(batch.x) == 0 else batch.x.shape[0]
+            context = check_context(batch.context, self.context_size, what, count)
+            if context is not None and len(context.shape) == 1:
+                context = tf.repeat(context[tf.newaxis], tf.shape(batch.x)[0], axis=0)
+            batch = batch._replace(context=context)
+        return Batch(self._values(batch, what, density=density), context=batch.context)
+
+    def _given_any(self, *context: Array) -> VAE:
+        """Return the VAE itself, or conditioned on a context."""
+        return self.given(*context) if context else self
 
     def examples(self, x: Batch | Array, what: str = "A VAE", *, density: bool = True) -> Array:
         """Return the values of examples, [N, *event_shape], after a check that this model can have produced them.
@@ -271,10 +393,20 @@ class VAE(tf.Module):
 
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
-          UsageError: the batch has context, or missing cells that the likelihood or the encoder does not allow.
+          UsageError: the batch has context, the VAE needs one, or the batch has missing cells that the likelihood or
+            the encoder does not allow.
         """
+        batch = as_batch(x)
+        if self._context is None:
+            check_context(None, self.context_size, what)
+        if batch.context is not None:
+            check_context(batch.context, 0, what)
+        return self._values(batch, what, density=density)
+
+    def _values(self, batch: Batch, what: str, *, density: bool) -> Array:
+        """Return the values of examples after the checks of `examples`. The context has been checked."""
         likelihood = self.decoder.likelihood
-        values = batch_values(as_batch(x), what, missing=likelihood.allows_missing)
+        values = batch_values(batch._replace(context=None), what, missing=likelihood.allows_missing)
         if tf.is_symbolic_tensor(values):
             return values
         expected, found = tuple(map(int, likelihood.event_shape)), tuple(np.shape(values)[1:])
@@ -283,10 +415,10 @@ class VAE(tf.Module):
         support = UNIT if likelihood.support is BINARY and not density else likelihood.support
         check_values("x", np.asarray(values), support, "Scale or binarize it as in training.")
         if likelihood.allows_missing:
-            self.check_missing(np.asarray(values))
+            self.check_missing(np.asarray(values), batch.context)
         return values
 
-    def check_missing(self, x: np.ndarray) -> None:
+    def check_missing(self, x: np.ndarray, context: Array | None = None) -> None:
         """Raise an error if the encoder returns NaN for the first example of x with missing cells, which are NaN.
 
         An encoder that sees `Columns` replaces them, and a network of your own may do so.
@@ -297,7 +429,9 @@ class VAE(tf.Module):
         if isinstance(self.encoder.sees, Columns):
             return
         holes = np.isnan(x).any(axis=tuple(range(1, x.ndim)))
-        if holes.any() and np.isnan(self.encoder.params(x[[np.argmax(holes)]].astype(self.dtype.as_numpy_dtype))).any():
+        first = batch_rows(Batch(x, context=context), np.array([np.argmax(holes)]))
+        model, row = self.condition(first)
+        if holes.any() and np.isnan(model.encoder.params(row.astype(self.dtype.as_numpy_dtype))).any():
             raise UsageError(
                 "x has missing cells, but the encoder's network gets them as NaN. Pass the likelihood to the encoder: "
                 "`Encoder(network, posterior, sees=likelihood)`."
@@ -310,7 +444,7 @@ class VAE(tf.Module):
         less, and they no longer follow the model.
 
         Args:
-          n: number of samples, all decoded at once.
+          n: number of samples, all decoded at once. With one context for each sample, their number.
           seed: an integer, or a stateless seed of two integers.
           temperature: factor for the scales of the prior's Normals.
 
@@ -318,7 +452,9 @@ class VAE(tf.Module):
           UsageError: a temperature other than 1 if the prior has none, a number of samples that is not an integer, or a
             seed that is neither an integer nor two.
         """
-        return self.decoder(self.prior(temperature).sample(n, seed=fold(seed, 0)))
+        p = self.prior(temperature)
+        shape = [] if p.batch_shape.rank else [n]  # p(z|y) may have one context for each sample
+        return self.decoder(p.sample(shape, seed=fold(seed, 0)))
 
     def sample(self, n: int, *, seed: int | Seed = 0, temperature: float = 1.0) -> Tensor:
         """Return n samples from p(x) by ancestral sampling, z ~ p(z), x ~ p(x|z): [n, *event_shape].
@@ -339,7 +475,23 @@ class VAE(tf.Module):
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
         """
-        return self.decoder(self.encoder.typical(self.examples(x, "Reconstruction", density=False))).mean()
+        model, x = self.condition(self.batch(x, "Reconstruction", density=False))
+        return model.decoder(model.encoder.typical(x)).mean()
+
+
+def bind(module: T, **changes: object) -> T:
+    """Return a copy of a module with other attributes, which shares everything else.
+
+    TensorFlow's own `__setattr__` would also change what the original tracks.
+    """
+    made = copy.copy(module)
+    vars(made).update(changes)
+    return made
+
+
+def broadcast_context(context: Array, leading: Tensor) -> Tensor:
+    """Return a context [C] or [B, C] for values with some leading axes, [*leading, C]."""
+    return tf.broadcast_to(context, tf.concat([leading, tf.shape(context)[-1:]], axis=0))
 
 
 def _size(module: tf.Module) -> int:

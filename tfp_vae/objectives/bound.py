@@ -105,14 +105,14 @@ class Objective(abc.ABC):
           step: the training step, from 0, for objectives that change during training.
 
         Raises:
-          UsageError: the model lacks a capability that the objective needs, or the batch has context, or missing cells
-            that the model does not support.
+          UsageError: the model lacks a capability that the objective needs, the batch lacks the context of a
+            conditional model, or it has context or missing cells that the model does not support.
           DataError: x has another shape than the model's examples, or values outside the likelihood's support. Symbolic
             tensors are not checked, see `VAE.examples`.
         """
         self._check_model(vae)
-        x = tf.cast(vae.examples(x, f"The objective {type(self).__name__}"), vae.dtype)
-        return self._bound(vae, x, fold(seed), step)
+        model, values = vae.condition(vae.batch(x, f"The objective {type(self).__name__}"))
+        return self._bound(model, tf.cast(values, vae.dtype), fold(seed), step)
 
     @final
     def loss(self, vae: VAE, x: Batch | Array, *, seed: int | Seed, step: int | Tensor = 0) -> Tensor:

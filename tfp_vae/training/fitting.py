@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch, as_batch, check_context
 from tfp_vae.core.errors import DataError, DivergenceError, UsageError, check_counts, require
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
@@ -73,10 +74,10 @@ logger = logging.getLogger("tfp_vae")
 @check_keywords
 def fit(
     vae: VAE,
-    data: Dataset | Array,
+    data: Dataset | Array | Batch,
     objective: Objective | Member | str = "elbo",
     *,
-    validation: Array | None = None,
+    validation: Array | Batch | None = None,
     epochs: int = 100,
     steps_per_epoch: int | None = None,
     batch_size: int = 128,
@@ -109,10 +110,11 @@ def fit(
 
     Args:
       vae: the model. Its variables change in place. With `ema` it has the averaged weights when training ends.
-      data: a data set with splits, or an array of training examples [N, *event_shape].
+      data: a data set with splits, an array of training examples [N, *event_shape], or a `Batch` of them with the
+        context of a conditional model.
       objective: the bound to maximize: a name from `OBJECTIVES` with settings, such as `iwae:mc_samples=5`, or an
         object. For beta, warm-up and free bits, use `objectives.Weighted`.
-      validation: held-out examples, if `data` is an array. Without any, the validation columns are NaN.
+      validation: held-out examples, if `data` is an array or a batch. Without any, the validation columns are NaN.
       epochs: the total number of epochs, also of a resumed training.
       steps_per_epoch: by default one pass over the data.
       batch_size: examples per step.
@@ -144,6 +146,9 @@ def fit(
     shape = tuple(vae.decoder.likelihood.event_shape)
     if dataset.event_shape != shape:
         raise DataError(f"{dataset.name}: expected examples of shape {shape}, found {dataset.event_shape}.")
+    for split in (dataset.train, dataset.validation):
+        if len(split):
+            check_context(split.context, vae.context_size, "Training", len(split))
     called = [CALLBACKS.resolve(each) for each in callbacks]
     settings = {
         "objective": objective,
@@ -198,14 +203,14 @@ def _make_training(vae: VAE, dataset: Dataset, settings: Mapping[str, Any]) -> T
     likelihood, transform, seed = vae.decoder.likelihood, settings["binarization"], settings["seed"]
     prepared = prepare(dataset, transform, seed, support=likelihood.support, advice=ADVICE)
     if likelihood.allows_missing:
-        vae.check_missing(np.asarray(dataset.train.x))
+        vae.check_missing(np.asarray(dataset.train.x), dataset.train.context)
     steps = settings["steps_per_epoch"] or math.ceil(len(dataset.train) / settings["batch_size"])
     total = settings["epochs"] * steps
     execution = choose(vae, settings["execution"], examples=len(dataset.train), steps=total)
     objective = OBJECTIVES.resolve(settings["objective"])
     validator = None
     if len(prepared.validation):
-        validator = Validator(vae, objective, prepared.validation.x, run_seed=seed, execution=execution)
+        validator = Validator(vae, objective, prepared.validation.batch, run_seed=seed, execution=execution)
     return Training(
         _make_trainer(vae, objective, prepared, settings, steps=total, execution=execution),
         validator,
@@ -230,7 +235,7 @@ def _make_trainer(
         objective,
         OPTIMIZERS.resolve(settings["optimizer"], rate),
         SCHEDULES.resolve(settings["lr_schedule"], rate, steps),
-        prepared.train.x,
+        prepared.train.batch,
         transform=choose_transform(prepared.noise, settings["binarization"]).batch,
         run_seed=settings["seed"],
         clip_norm=settings["clip_norm"],
@@ -280,13 +285,21 @@ def last_fit(vae: VAE) -> Fit | None:
     return _FITS.get(vae)
 
 
-def _array_dataset(x: Array, validation: Array | None) -> Dataset:
+def _array_dataset(x: Array | Batch, validation: Array | Batch | None) -> Dataset:
     """Return arrays as a data set without test examples, and without validation examples if there are none."""
-    if np.ndim(x) == 0:  # None, for example
+    if np.ndim(as_batch(x).x) == 0:  # None, for example
         require(Dataset, x, "fit: data")
-    train = Split(np.asarray(x, np.float32))
-    held_out = Split(train.x[:0] if validation is None else np.asarray(validation, np.float32))
-    return Dataset("array", "as given", train, held_out, Split(train.x[:0]))
+    train = _array_split(x)
+    return Dataset("array", "as given", train, train[:0] if validation is None else _array_split(validation), train[:0])
+
+
+def _array_split(x: Array | Batch) -> Split:
+    """Return fully observed examples as a split, with their context if they are a batch with one."""
+    batch = as_batch(x)
+    if batch.observed is not None:
+        raise UsageError("`fit` does not support `observed`. Load a table with missing cells with `tv.data.load`.")
+    context = None if batch.context is None else np.asarray(batch.context, np.float32)
+    return Split(np.asarray(batch.x, np.float32), context=context)
 
 
 @final

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch, as_batch, check_context
 from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.execution import compile_function, to_device
 from tfp_vae.core.lazy import tf
@@ -86,17 +87,19 @@ def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epo
     return indices[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
-def check_training_data(vae: VAE, x: np.ndarray, transform: Transform, run_seed: int) -> None:
-    """Raise DataError if a model cannot have produced training examples x [N, *event_shape].
+def check_training_data(vae: VAE, batch: Batch, transform: Transform, run_seed: int) -> None:
+    """Raise an error if a model cannot have produced training examples, or if their context does not fit it.
 
     A binarization declares the values that it takes. Of any other transform, the result of one call is checked.
 
     Args:
       vae: the model.
-      x: the examples before the transform.
+      batch: the examples before the transform.
       transform: applied to every batch.
       run_seed: seeds the transform.
     """
+    x = np.asarray(batch.x)
+    check_context(batch.context, vae.context_size, "Training", len(x))
     likelihood, binarization = vae.decoder.likelihood, getattr(transform, "__self__", None)
     shape, support = tuple(map(int, likelihood.event_shape)), likelihood.support
     if x.shape[1:] != shape:
@@ -140,7 +143,8 @@ class Trainer:
       objective: the bound to maximize.
       optimizer: a `tf_keras` optimizer.
       schedule: the learning rate at a step.
-      x: training examples, [N, *event_shape]. Do not change the array afterwards, because it may not be copied.
+      x: training examples, [N, *event_shape], or a batch of them with their context. Do not change the arrays
+        afterwards, because they may not be copied.
       transform: applied to every batch, with a seed of its own.
       run_seed: seeds every draw. An integer variable may hold it, so that several training runs share a compiled loop.
       clip_norm: clip gradients to this global norm. None does not clip.
@@ -160,7 +164,7 @@ class Trainer:
         objective: Objective,
         optimizer: Optimizer,
         schedule: Schedule,
-        x: Array,
+        x: Array | Batch,
         *,
         transform: Transform,
         run_seed: int | Variable,
@@ -172,21 +176,22 @@ class Trainer:
     ) -> None:
         objective.check(vae)
         if check:
-            check_training_data(vae, np.asarray(x), transform, int(run_seed))
+            check_training_data(vae, as_batch(x), transform, int(run_seed))
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
-        self._x = to_device(x)
+        self.load(x)
         self._transform = transform
         self._run_seed = run_seed
         self._clip_norm = clip_norm
         self.average = average
         self._variables, self._dtype = vae.trainable_variables, vae.dtype
         optimizer.build(self._variables)
-        signature = None if batch_size is None else loop_signature(self._x, batch_size)
+        signature = None if batch_size is None else loop_signature(self._data, batch_size)
         self._loop = compile_function(self._steps, execution, signature)
 
-    def load(self, x: Array) -> None:
-        """Use other examples x [N, *event_shape] of the same type from now on."""
-        self._x = to_device(x)
+    def load(self, x: Array | Batch) -> None:
+        """Use other examples x [N, *event_shape] of the same type, or a batch of them, from now on."""
+        batch = as_batch(x)
+        self._data = tuple(to_device(part) for part in (batch.x, batch.context) if part is not None)
 
     def compile(self, batches: Array) -> None:
         """Compile the loop without taking a step.
@@ -214,14 +219,14 @@ class Trainer:
         """
         sums = (tf.constant(totals.distortion, tf.float64), tf.constant(totals.rate, tf.float64))
         counts = (tf.constant(totals.steps), tf.constant(end), tf.constant(first_step))
-        taken, (distortion, rate), health, state = self._loop(self._x, batches, counts, sums)
+        taken, (distortion, rate), health, state = self._loop(self._data, batches, counts, sums)
         bad = Health(*(float(h) for h in health)).first_bad() or (None if np.isfinite(state) else "optimizer's state")
         if bad is not None:
             raise DivergenceError(f"a value that is not finite in the {bad} at step {first_step + int(taken)}")
         return Totals(int(taken), float(distortion), float(rate))
 
     def _steps(
-        self, x: Tensor, batches: Tensor, counts: tuple[Tensor, ...], sums: tuple[Tensor, ...]
+        self, data: tuple[Tensor, ...], batches: Tensor, counts: tuple[Tensor, ...], sums: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...], Health, Tensor]:
         """Return the steps taken, the sums, the last step's health, and the sum of the optimizer's state.
 
@@ -234,7 +239,7 @@ class Trainer:
             return (i < end) & tf.reduce_all(tf.math.is_finite(tf.stack(health)))
 
         def step(i: Tensor, sums: tuple[Tensor, ...], health: Health) -> tuple[Tensor, tuple[Tensor, ...], Health]:
-            bound, health = self._step(tf.gather(x, batches[i]), first_step + i)
+            bound, health = self._step([tf.gather(part, batches[i]) for part in data], first_step + i)
             terms = (bound.distortion, bound.rate)
             means = (tf.cast(tf.reduce_mean(term), tf.float64) for term in terms)
             return i + 1, tuple(s + mean for s, mean in zip(sums, means, strict=True)), health
@@ -244,14 +249,16 @@ class Trainer:
         taken, sums, health = tf.while_loop(healthy, step, start, parallel_iterations=1)
         return taken, sums, health, _sum([v for v in self.optimizer.variables if v.dtype.is_floating], self._dtype)
 
-    def _step(self, x: Tensor, step: Tensor) -> tuple[Bound, Health]:
+    def _step(self, parts: list[Tensor], step: Tensor) -> tuple[Bound, Health]:
+        x, *context = parts
         data = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x) if self.vae.decoder.likelihood.allows_missing else x
         x = self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
         x = tf.cast(x, self._dtype)
         seed = seed_for(self._run_seed, Purpose.LATENT, step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
             # `_bound` skips the check of the values, so that an infinite value or NaN ends the loop in every execution.
-            bound = self.objective._bound(self.vae, x, seed, step)  # noqa: SLF001
+            model = self.vae.given(*context) if context else self.vae
+            bound = self.objective._bound(model, x, seed, step)  # noqa: SLF001
             loss = -tf.reduce_mean(bound.value)
         gradients = tape.gradient(loss, self._variables)
         self._check_reach(gradients)
@@ -266,7 +273,7 @@ class Trainer:
         if self.average is not None:
             self.average.update(self._variables, step)
         health = Health(
-            data=_sum([data], self._dtype),
+            data=_sum([data, *context], self._dtype),
             loss=tf.cast(loss, self._dtype),
             gradient=gradient,
             weights=_sum(self._variables, self._dtype),
@@ -286,11 +293,12 @@ class Trainer:
                 )
 
 
-def loop_signature(x: Tensor, batch_size: int) -> tuple[object, ...]:
-    """Return the signature of the loop for any number of examples like x [N, *event_shape], and any number of steps."""
+def loop_signature(data: tuple[Tensor, ...], batch_size: int) -> tuple[object, ...]:
+    """Return the signature of the loop for any number of examples like the parts of `data`, and any number of steps."""
     count, total = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float64)
-    data, batches = tf.TensorSpec([None, *x.shape[1:]], x.dtype), tf.TensorSpec([None, batch_size], tf.int32)
-    return data, batches, (count, count, count), (total, total)
+    parts = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in data)
+    batches = tf.TensorSpec([None, batch_size], tf.int32)
+    return parts, batches, (count, count, count), (total, total)
 
 
 def _sum(tensors: Iterable[Tensor | None], dtype: DType) -> Tensor:
@@ -318,7 +326,7 @@ class Validator:
     Args:
       vae: the model.
       objective: the bound that training maximizes.
-      x: held-out examples, [N, *event_shape].
+      x: held-out examples, [N, *event_shape], or a batch of them with their context.
       run_seed: seeds the draws. An integer variable may hold it.
       batch_size: examples at once.
       execution: `xla`, `graph` or `eager`.
@@ -332,7 +340,7 @@ class Validator:
         self,
         vae: VAE,
         objective: Objective,
-        x: Array,
+        x: Array | Batch,
         *,
         run_seed: int | Variable,
         batch_size: int = 500,
@@ -346,16 +354,16 @@ class Validator:
         self._seed = (run_seed, int(Purpose.VALIDATION))
         self._bound = compile_function(self._terms, execution)
 
-    def load(self, x: Array) -> None:
-        """Use other examples x [N, *event_shape] from now on.
+    def load(self, x: Array | Batch) -> None:
+        """Use other examples x [N, *event_shape] from now on, or a batch of them with their context.
 
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
         """
-        x = self._vae.examples(x, "Validation")
-        self._examples = len(x)
+        batch = self._vae.batch(x, "Validation")
+        self._examples = len(batch.x)
         self._batch_size = self._most if self._pad else min(self._most, self._examples)
-        self._batches = [self._padded(x, start) for start in range(0, self._examples, self._batch_size)]
+        self._batches = [self._padded(batch, start) for start in range(0, self._examples, self._batch_size)]
 
     def compile(self) -> None:
         """Compile the computation, which takes one of its batches."""
@@ -369,12 +377,13 @@ class Validator:
         elbo = -distortion - rate
         return Validation(elbo, distortion, rate, elbo if self._objective is None else float(means[2]))
 
-    def _padded(self, x: Array, start: int) -> Tensor:
+    def _padded(self, batch: Batch, start: int) -> Batch:
         rows = np.minimum(np.arange(start, start + self._batch_size), self._examples - 1)
-        return tf.cast(np.asarray(x)[rows], self._vae.dtype)
+        parts = (None if part is None else tf.cast(np.asarray(part)[rows], self._vae.dtype) for part in batch)
+        return Batch(*parts)
 
-    def _terms(self, x: Tensor, batch: Tensor) -> Tensor:
-        seed = fold(self._seed, batch)
+    def _terms(self, x: Batch, index: Tensor) -> Tensor:
+        seed = fold(self._seed, index)
         bound = self._elbo.bound(self._vae, x, seed=seed)
         rows = [bound.distortion, bound.rate]
         if self._objective is not None:

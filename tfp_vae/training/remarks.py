@@ -46,8 +46,9 @@ def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[s
     held_out = data.validation if len(data.validation) > 1 else data.train
     if vae.encoder.posterior.capabilities.normal and len(held_out) > 1:
         most = max(2, min(MOST_EXAMPLES, MOST_VALUES // max(1, held_out.x[:1].size)))
-        x = held_out.x[np.linspace(0, len(held_out) - 1, min(most, len(held_out))).astype(int)]
-        means = np.asarray(vae.encoder.mean(x))
+        shown = held_out[np.linspace(0, len(held_out) - 1, min(most, len(held_out))).astype(int)]
+        model, x = vae.condition(shown.batch)
+        means = np.asarray(model.encoder.mean(x))
         active = active_dimensions(means)
         found.append(idle_units(int(active.sum()), active.size))
         if x.ndim == 2:

@@ -409,6 +409,9 @@ def scale(dataset: Dataset, scaling: str | Member) -> Dataset:
                 finite = finite and bool(dataset.numbers.contains(y[rows]).all())
             digest.update(np.ascontiguousarray(y[rows]).data)
         scaled.append(replace(split, x=y))
+    for context in (split.context for split in scaled if split.context is not None):
+        digest.update(repr(context.shape).encode())
+        digest.update(np.ascontiguousarray(context).data)
     train, validation, test = scaled
     result = replace(dataset, scaling=member, train=train, validation=validation, test=test)
     if not finite:

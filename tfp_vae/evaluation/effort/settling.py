@@ -221,8 +221,8 @@ def settle(
     """
     require(VAE, vae, "settle: vae")
     check_accuracy(accuracy)
-    x = np.asarray(vae.examples(x, "Importance sampling"))
-
+    batch = vae.batch(x, "Importance sampling")
+    count = len(batch.x)
     found = rungs_for(vae, RUNGS if rungs is None else rungs)
 
     def estimate(effort: Effort, rows: np.ndarray, name: str, *indices: int) -> Estimates:
@@ -230,15 +230,15 @@ def settle(
             vae,
             iw_samples=effort.iw_samples,
             refine=effort.refine,
-            batch_size=min(batch_size, found[indices[0]].examples_at_once, max(1, len(x))),
+            batch_size=min(batch_size, found[indices[0]].examples_at_once, max(1, count)),
             chunk_size=chunk_size,
             execution=execution,
         )
         part = blocks.within(f"proposal {indices[0]}, {effort.refine}/{name}")
         with stages(f"{name}: {plural(len(rows), 'example')}, {effort}", len(rows) * effort.iw_samples) as progress:
-            return estimator(x, seed=fold(seed, *indices), rows=rows, places=places, progress=progress, blocks=part)
+            return estimator(batch, seed=fold(seed, *indices), rows=rows, places=places, progress=progress, blocks=part)
 
-    return _Search(estimate, found, len(x), accuracy).run()
+    return _Search(estimate, found, count, accuracy).run()
 
 
 def rungs_for(vae: VAE, rungs: Sequence[Rung]) -> list[Rung]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, final
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import ThreefryGenerator
 from tfp_vae.core.registry import check_keywords, record
@@ -75,14 +76,15 @@ class Joint:
 
     Args:
       vae: the model.
-      x: the examples, [B, *event_shape], of any type.
+      x: the examples, [B, *event_shape] of any type, or a batch of them with their context.
       chunk: samples of each example decoded at once.
       rows: fewest values of z that are decoded at once. If the samples are fewer, zeros are added.
     """
 
-    def __init__(self, vae: VAE, x: Array, chunk: int, rows: int = 1) -> None:
-        self.vae, self._prior, self._chunk, self._rows = vae, vae.prior(), chunk, rows
-        self._x = tf.cast(x, self._prior.dtype)
+    def __init__(self, vae: VAE, x: Array | Batch, chunk: int, rows: int = 1) -> None:
+        self.vae, values = vae.condition(x)
+        self._prior, self._chunk, self._rows = self.vae.prior(), chunk, rows
+        self._x = tf.cast(values, self._prior.dtype)
 
     def _log_px(self, z: Tensor) -> Tensor:
         """Return log p(x|z). A bijector may cache values of x, which must not leave the loop that computes them."""

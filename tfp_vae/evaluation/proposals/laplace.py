@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, final
 import numpy as np
 import pydantic
 
+from tfp_vae.core.batch import Batch
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import from_each, standard_normal, threefry_noise
@@ -160,7 +161,8 @@ def check_curvature(vae: VAE, name: str) -> None:
         )
     z = tf.zeros([1, 1, latent.size], vae.dtype)
     try:
-        Joint(vae, tf.zeros([1, *vae.decoder.likelihood.event_shape]), 1).bend(z, z)
+        context = tf.zeros([1, vae.context_size]) if vae.context_size else None
+        Joint(vae, Batch(tf.zeros([1, *vae.decoder.likelihood.event_shape]), context=context), 1).bend(z, z)
     except LookupError as error:
         raise UsageError(
             f"`refine={name}` needs second derivatives, but a part of the model has none. {remedy}"

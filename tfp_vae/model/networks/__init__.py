@@ -1,7 +1,8 @@
 """Networks: functions from tensors [B, *input_shape] to tensors [B, output_size], which know nothing of distributions.
 
 `base` defines the interface. `mlp`, `conv` and `resnet` hold the networks of those names, built from `tf_keras` layers
-in `layers`. `dropout` turns dropout on, and `adapters` checks your own networks. To add a network, write a function and
+in `layers`. `dropout` turns dropout on, `context` passes a context to networks, and `adapters` checks your own
+networks. To add a network, write a function and
 add it to `NETWORKS`. Its keyword-only parameters are settings. Any callable whose variables `tf.Module` can see works
 as a network too.
 """
@@ -13,6 +14,7 @@ import inspect
 from tfp_vae.core.registry import Table, check_keywords
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.networks.base import Activation, Network, apply_to_last_axis
+from tfp_vae.model.networks.context import WithContext, require_context, shape_with_context
 from tfp_vae.model.networks.conv import conv
 from tfp_vae.model.networks.dropout import dropping
 from tfp_vae.model.networks.mlp import mlp
@@ -23,12 +25,15 @@ __all__ = [
     "Activation",
     "Fixed",
     "Network",
+    "WithContext",
     "apply_to_last_axis",
     "conv",
     "dropping",
     "mlp",
     "needs_images",
+    "require_context",
     "resnet",
+    "shape_with_context",
 ]
 
 NETWORKS: Table[Network] = Table(

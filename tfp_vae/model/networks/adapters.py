@@ -21,6 +21,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.model.networks.base import Network
+from tfp_vae.model.networks.context import call_network
 
 __all__ = [
     "HANDICAPS",
@@ -58,9 +59,10 @@ class Fixed:
     def __init__(self, function: Network) -> None:
         self.function = function
 
-    def __call__(self, x: Array) -> Tensor:
-        """Return function(x)."""
-        return self.function(x)
+    def __call__(self, x: Array, *context: Array) -> Tensor:
+        """Return function(x), or function(x, context) in a conditional model."""
+        function: Callable[..., Tensor] = self.function
+        return function(x, *context)
 
 
 def require_variables(network: Network, role: str) -> Network:
@@ -248,7 +250,7 @@ def _layers(network: Network) -> Iterator[object]:
         yield from getattr(module, "inner_layers", ())
 
 
-def network_output(network: Network, x: Array, *, role: str, size: int) -> Tensor:
+def network_output(network: Network, x: Array, *, role: str, size: int, context: Array | None = None) -> Tensor:
     """Return network(x), or raise an error that names the part of the model and the expected shapes.
 
     Args:
@@ -256,12 +258,13 @@ def network_output(network: Network, x: Array, *, role: str, size: int) -> Tenso
       x: [B, ...].
       role: the part of the model that uses the network, for the message.
       size: number of values that its family takes.
+      context: the second input of the network of a conditional model, [B, C].
 
     Raises:
       UsageError: the network does not take inputs of this shape, or it returns another number of values.
     """
     try:
-        y = network(x)
+        y = call_network(network, x, context)
     except (ValueError, tf.errors.InvalidArgumentError) as error:
         text = str(error).lower()
         if "incompatible" not in text and "must be equal" not in text:

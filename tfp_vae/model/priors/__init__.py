@@ -1,7 +1,7 @@
 """Priors over z: each returns p(z), a `tfd.Distribution`, when called.
 
 `base` defines the interface, `normal` the standard Normal, `mixtures` the learned mixtures, `flows` the flows and
-`codes` the priors over a discrete z.
+`codes` the priors over a discrete z. `learned` holds the learned Normal, which may depend on a context.
 To add a prior, write a frozen dataclass that subclasses `Prior` and add it to `PRIORS`. If posterior and prior are both
 Normals, or both have independent discrete dimensions, the rate has a closed form. Otherwise choose an objective that
 estimates it, such as `MonteCarloELBO`.
@@ -13,6 +13,7 @@ from tfp_vae.core.registry import Table
 from tfp_vae.model.priors.base import Prior
 from tfp_vae.model.priors.codes import Autoregressive, CodePrior, Learned, Uniform
 from tfp_vae.model.priors.flows import AutoregressiveFlow, RealNVP
+from tfp_vae.model.priors.learned import LearnedNormal
 from tfp_vae.model.priors.mixtures import NormalMixture, Vamp
 from tfp_vae.model.priors.normal import StandardNormal
 
@@ -22,6 +23,7 @@ __all__ = [
     "AutoregressiveFlow",
     "CodePrior",
     "Learned",
+    "LearnedNormal",
     "NormalMixture",
     "Prior",
     "RealNVP",
@@ -41,6 +43,7 @@ PRIORS: Table[Prior] = Table(
         "uniform": Uniform,
         "learned": Learned,
         "autoregressive": Autoregressive,
+        "learned-normal": LearnedNormal,
     },
     base=Prior,
     takes=("latent_dim",),

@@ -6,7 +6,7 @@ import abc
 from typing import ClassVar
 
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.core.types import Distribution
+from tfp_vae.core.types import Array, Distribution
 from tfp_vae.model.latent import Capabilities, Latent
 
 __all__ = ["Prior"]
@@ -29,6 +29,9 @@ class Prior(abc.ABC):
 
     latent_dim: int
 
+    context_size: int = 0
+    """C, the number of values of the context y if this is a family p(z|y), else 0."""
+
     @property
     def latent(self) -> Latent:
         """The space of z, R^D."""
@@ -41,6 +44,14 @@ class Prior(abc.ABC):
         They are created once and belong to this value. Models that are given the same value therefore share them.
         """
         return ()
+
+    def given(self, context: Array) -> Prior:
+        """Return p(z|y) for a context [C], or for one context of each example, [B, C].
+
+        It shares the learned variables. Most priors are the same for every y.
+        """
+        del context
+        return self
 
     @abc.abstractmethod
     def __call__(self, temperature: float = 1.0) -> Distribution:

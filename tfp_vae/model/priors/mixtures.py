@@ -99,7 +99,8 @@ class Vamp(Prior):
       `model.distributions.mixtures.EvenMixture`, batch [], event [D].
 
     Raises:
-      UsageError: a temperature other than 1, because it has no meaning for an arbitrary posterior.
+      UsageError: a temperature other than 1, because it has no meaning for an arbitrary posterior, or an encoder with a
+        context.
 
     References:
       Tomczak and Welling (2018), VAE with a VampPrior.
@@ -111,6 +112,13 @@ class Vamp(Prior):
     seed: int = 0
     dtype: FloatType = field(default="float32", repr=False)
     components: Components = field(default=100, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if getattr(self.encoder, "context_size", 0):
+            raise UsageError(
+                "A vamp prior does not support a condition, because its pseudo-inputs have no context. Choose "
+                "`prior=learned-normal` or `prior=standard-normal`."
+            )
 
     @functools.cached_property
     def learned(self) -> tuple[Variable]:

@@ -1,0 +1,226 @@
+"""Conditional models p(x|z, y), q(z|x, y) and p(z|y): against a closed form, and against the model of each context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras as keras3
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+import tfp_vae as tv
+from tests.helpers import builders
+from tests.helpers.conditional import CLASSES, ConditionalLinearGaussian, classes, conditional_model
+from tfp_vae.core.batch import batch_rows
+from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.priors import LearnedNormal
+from tfp_vae.objectives import OBJECTIVES
+
+EACH_OBJECTIVE = [name for name in OBJECTIVES if OBJECTIVES[name].sense == "lower"]
+
+
+@pytest.fixture(scope="module")
+def exact() -> ConditionalLinearGaussian:
+    return ConditionalLinearGaussian()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in EACH_OBJECTIVE if name != "elbo" and "mc_samples" in OBJECTIVES.info(name).defaults]
+)
+def test_bound_with_the_exact_posterior_is_the_evidence_for_any_number_of_samples(
+    name: str, exact: ConditionalLinearGaussian
+) -> None:
+    batch = exact.data(4)
+    for samples in (1, 3):
+        objective = OBJECTIVES.resolve(f"{name}:mc_samples={samples}")
+        found = objective.bound(exact.vae(), batch, seed=(0, samples)).value
+        np.testing.assert_allclose(found, exact.log_evidence(batch), rtol=1e-7)
+
+
+def test_elbo_is_the_evidence_on_average(exact: ConditionalLinearGaussian) -> None:
+    batch, samples = exact.data(4), 4_000
+    found = tv.objectives.ELBO(mc_samples=samples).bound(exact.vae(), batch, seed=0).value
+    np.testing.assert_allclose(found, exact.log_evidence(batch), atol=5 * 1.5 / np.sqrt(samples))
+
+
+SLOW_REFINEMENTS = [pytest.param(name, marks=pytest.mark.slow) for name in ("laplace", "mixture", "annealed:steps=3")]
+
+
+@pytest.mark.parametrize("refine", ["none", "local:steps=5", *SLOW_REFINEMENTS])
+def test_importance_sampling_estimates_the_evidence_of_x_given_y(refine: str, exact: ConditionalLinearGaussian) -> None:
+    batch = exact.data(3)
+    found = tv.evaluation.estimate(
+        exact.vae(shift=0.3), batch, iw_samples=2_000, seed=(0, 1), refine=refine, execution="graph"
+    )
+    assert np.abs((found.log_likelihood - exact.log_evidence(batch)) / found.error).max() < 4
+
+
+@pytest.mark.slow
+def test_annealing_bounds_the_evidence_of_x_given_y(exact: ConditionalLinearGaussian) -> None:
+    batch, vae = exact.data(3), exact.vae()
+    settings: dict[str, Any] = {"steps": 100, "chains": 8, "seed": (0, 1), "execution": "graph"}
+    found = tv.evaluation.annealed_log_likelihood(vae, batch, **settings)
+    assert np.abs((found.log_likelihood - exact.log_evidence(batch)) / found.error).max() < 5
+    both = tv.evaluation.sandwich(vae, examples=3, context=batch.context, **settings)
+    evidence = exact.log_evidence(tv.Batch(both.x, context=batch.context))
+    np.testing.assert_allclose(both.lower, evidence, atol=0.5)
+    np.testing.assert_allclose(both.upper, evidence, atol=0.5)
+
+
+def test_samples_have_the_mean_and_the_covariance_of_p_of_x_given_y(exact: ConditionalLinearGaussian) -> None:
+    y, n = np.float32([1, -1, 0.5]), 20_000
+    x = exact.vae().given(y).sample(n, seed=0).numpy()
+    mean = (exact.weights @ exact.shift + exact.offset) @ y
+    covariance = exact.weights @ exact.weights.T + exact.scale**2 * np.eye(exact.size)
+    np.testing.assert_array_less(np.abs(x.mean(axis=0) - mean), 4.5 * np.sqrt(np.diag(covariance) / n))
+    np.testing.assert_allclose(np.cov(x.T), covariance, atol=0.15)
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
+def test_batch_of_contexts_is_the_model_of_each_context(network: str) -> None:
+    vae, n = conditional_model(network_name=network), 6
+    batch = tv.Batch(builders.data("bernoulli", n), context=classes(n))
+    whole = tv.objectives.IWAE(mc_samples=4).bound(vae, batch, seed=(0, 1))
+    z = vae.encoder(batch).mean()
+    for i in range(CLASSES):
+        rows = np.arange(i, n, CLASSES)
+        model, x = vae.given(classes(CLASSES)[i]), batch.x[rows]
+        np.testing.assert_allclose(model.encoder(x).mean(), z.numpy()[rows], rtol=1e-5, atol=1e-6)
+        expected = vae.decoder(z.numpy()[rows], classes(CLASSES)[i]).log_prob(x)
+        np.testing.assert_allclose(model.decoder(model.encoder(x).mean()).log_prob(x), expected, rtol=1e-5)
+        np.testing.assert_allclose(model.reconstruct(x), vae.reconstruct(batch_rows(batch, rows)), rtol=1e-4, atol=1e-6)
+    assert whole.value.shape == (n,)
+    assert np.abs(np.diff(vae.decoder(tf.zeros([CLASSES, 2]), classes(CLASSES)).mean(), axis=0)).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_every_likelihood_bounds_batches_with_context(name: str) -> None:
+    if name == "columns":
+        pytest.skip("columns need a table")
+    vae = conditional_model(name, prior=LearnedNormal(2, CLASSES), shape=(4,))
+    counts = "poisson" if name.startswith("size-factor") else name
+    bound = tv.objectives.ELBO().bound(vae, tv.Batch(builders.data(counts, 3, (4,)), context=classes(3)), seed=0)
+    assert bound.value.shape == (3,)
+    assert np.isfinite(bound.value).all()
+
+
+SLOW_EXECUTIONS = [pytest.param(name, marks=pytest.mark.slow) for name in ("xla", "eager")]
+
+
+@pytest.mark.parametrize("execution", ["graph", *SLOW_EXECUTIONS])
+def test_training_learns_all_three_maps_from_the_context(execution: str) -> None:
+    x = np.repeat(np.float32([0, 1, 1]), 20)[:, np.newaxis] * np.float32([1, -1])
+    y = np.repeat(np.eye(CLASSES, dtype=np.float32), 20, axis=0)
+    vae = conditional_model("normal", prior=LearnedNormal(2, CLASSES), shape=(2,))
+    before = [variable.numpy() for variable in vae.trainable_variables]
+    batch = tv.Batch(x, context=y)
+    history = tv.fit(vae, batch, "elbo", validation=batch, epochs=8, execution=execution, learning_rate=0.02)
+    assert history[-1].validation_elbo > history[0].validation_elbo + 1
+    assert all((a != b.numpy()).any() for a, b in zip(before, vae.trainable_variables, strict=True))
+
+
+def test_prior_of_each_class_moves_apart_and_starts_at_the_standard_normal() -> None:
+    prior = LearnedNormal(2, CLASSES, hidden=(4,))
+    p = prior.given(classes(3))()
+    np.testing.assert_allclose(p.mean(), np.zeros((3, 2)))
+    np.testing.assert_allclose(p.stddev(), np.ones((3, 2)), atol=1e-4)
+    np.testing.assert_allclose(prior.given(classes(1)[0])(temperature=0.5).stddev(), [0.5, 0.5], atol=1e-4)
+    with pytest.raises(UsageError, match="prior of a conditional model needs a context"):
+        prior()
+
+
+class TwoInputs(tf.Module):
+    """A network of your own with two inputs."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = tf.Variable(tf.zeros([CLASSES, size]))
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        return tf.matmul(y, self.weight) + tf.reduce_mean(x)
+
+
+def keras_model(keras: Any, inputs: tuple[int, ...], size: int) -> Any:
+    x, y = keras.Input(inputs), keras.Input((CLASSES,))
+    h = keras.layers.Concatenate()([keras.layers.Flatten()(x), y])
+    return keras.Model([x, y], keras.layers.Dense(size)(h))
+
+
+OWN = {
+    "module": lambda inputs, size: TwoInputs(size),
+    "keras 2": lambda inputs, size: keras_model(tf_keras, inputs, size),
+    "keras 3": lambda inputs, size: tv.interop.Keras3(keras_model(keras3, inputs, size)),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_your_own_networks_receive_the_context(kind: str) -> None:
+    likelihood = builders.likelihood("bernoulli")
+    vae = tv.VAE(
+        tv.Encoder(OWN[kind](builders.SHAPE, 4), tv.posteriors.DiagonalNormal(2), context_size=CLASSES),
+        tv.Decoder(OWN[kind]((2,), likelihood.params_size), likelihood, context_size=CLASSES),
+        tv.priors.StandardNormal(2),
+    )
+    batch = tv.Batch(builders.data("bernoulli", 3), context=classes(3))
+    before = vae.reconstruct(batch).numpy()
+    tv.fit(vae, batch, "elbo", epochs=2, execution="graph")
+    assert (vae.reconstruct(batch).numpy() != before).any()
+
+
+@pytest.mark.parametrize("role", ["encoder", "decoder"])
+def test_network_of_one_input_is_refused_with_the_remedy(role: str) -> None:
+    parts = {
+        "encoder": lambda net: tv.Encoder(net, tv.posteriors.DiagonalNormal(2), context_size=1),
+        "decoder": lambda net: tv.Decoder(net, tv.likelihoods.Normal((4,)), context_size=1),
+    }
+    for network in (tv.networks.mlp((5,), 4), tv.networks.Fixed(lambda x: x)):
+        with pytest.raises(UsageError, match=rf"{role} has a context, but its network takes one input.*WithContext"):
+            parts[role](network)
+
+
+def test_missing_and_wrong_contexts_are_refused() -> None:
+    vae, x = conditional_model(), builders.data("bernoulli", 3)
+    for call in (
+        lambda: vae.encoder(x),
+        lambda: vae.examples(x),
+        lambda: vae.sample(2),
+        lambda: vae.reconstruct(x),
+        lambda: tv.objectives.ELBO().bound(vae, x, seed=0),
+        lambda: tv.log_likelihood(vae, x),
+        lambda: tv.fit(vae, x, epochs=1),
+    ):
+        with pytest.raises(UsageError, match=r"needs the context of a conditional model, 3 numbers.*`vae.given"):
+            call()
+    for context, error in (
+        (classes(2), r"shape \(3, 3\), found \(2, 3\)"),
+        (np.zeros((3, 2)), r"shape \(3, 3\), found \(3, 2\)"),
+        (np.full((3, 3), np.nan), "must be finite"),
+        ([["a", "b", "c"]] * 3, "expected numbers"),
+    ):
+        with pytest.raises(DataError, match=error):
+            tv.objectives.ELBO().bound(vae, tv.Batch(x, context=context), seed=0)
+    with pytest.raises(DataError, match=r"shape \(B, 3\), found \(2,\)"):
+        vae.given(np.zeros(2))
+    with pytest.raises(UsageError, match="without a condition does not support `context`"):
+        builders.model().given(np.zeros(2))
+
+
+def test_parts_with_different_contexts_and_vamp_priors_are_refused() -> None:
+    vae = conditional_model()
+    with pytest.raises(UsageError, match="must take the same context, found sizes 2, 3"):
+        tv.VAE(vae.encoder, vae.decoder, LearnedNormal(2, 2))
+    with pytest.raises(UsageError, match="vamp prior does not support a condition"):
+        tv.priors.Vamp(2, vae.encoder, data_mean=np.zeros(builders.SHAPE))
+
+
+@pytest.mark.slow
+def test_saved_model_takes_the_context_as_second_argument(tmp_path: Any) -> None:
+    vae, batch = conditional_model(), tv.Batch(builders.data("bernoulli", 3), context=classes(3))
+    tf.saved_model.save(vae, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    x, y = batch.x.astype(np.float32), batch.context
+    np.testing.assert_allclose(loaded.reconstruct(x, y), vae.reconstruct(batch), rtol=1e-5)
+    np.testing.assert_allclose(loaded.encode(x, y), vae.encoder.mean(batch), rtol=1e-5)

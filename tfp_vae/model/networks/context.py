@@ -1,0 +1,118 @@
+"""Networks that receive a context: how a conditional model passes y to the networks of its encoder and decoder.
+
+A network of a conditional model is called with two inputs, `network(x, context)`. `WithContext` makes one of a network
+of a single input, by appending the context to that input.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Sequence
+from typing import Any, final
+
+from tfp_vae.core.errors import UsageError
+from tfp_vae.core.lazy import tf
+from tfp_vae.core.registry import check_keywords
+from tfp_vae.core.types import Array, Tensor
+from tfp_vae.model.networks.base import Network
+
+__all__ = ["ContextNetwork", "WithContext", "call_network", "require_context", "shape_with_context"]
+
+ContextNetwork = Any
+"""A network of one input, or one of two inputs: x and the context [B, C]. Keras models have no narrower type."""
+
+
+@final
+@check_keywords
+class WithContext(tf.Module):
+    """A network of one input as a network of x and a context: the context is appended to x.
+
+    For vectors, and for images in a dense network, the input is vec(x) followed by y. For images with `maps=True`, each
+    value of y is a further channel of the image that is constant over its pixels.
+
+    ```python
+    network = tv.networks.WithContext(tv.networks.mlp((64 + 3,), 4, hidden=(16,)))
+    network(x, np.eye(3, dtype=np.float32)[[0, 1] * 8])  # [16, 4], for images of 8x8 and a context of 3 values
+    ```
+
+    Args:
+      network: tensor -> tensor, [B, M + C] -> [B, P], or [B, H, W, channels + C] -> [B, P] with `maps`.
+      maps: whether the context becomes channels of images.
+    """
+
+    def __init__(self, network: Network, *, maps: bool = False) -> None:
+        super().__init__()
+        self.network, self.maps = network, maps
+
+    def __call__(self, x: Array, context: Array) -> Tensor:
+        """Return the output for x [B, ...] and a context [B, C]."""
+        context = tf.cast(context, x.dtype)
+        if self.maps:
+            context = tf.tile(context[:, tf.newaxis, tf.newaxis], [1, *x.shape[1:3], 1])
+        else:
+            x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
+        return self.network(tf.concat([x, context], axis=-1))
+
+
+@check_keywords
+def shape_with_context(input_shape: Sequence[int], context_size: int, *, maps: bool) -> tuple[int, ...]:
+    """Return the shape of the input of a network within `WithContext`.
+
+    ```python
+    tv.networks.context.shape_with_context((28, 28, 1), 10, maps=False)  # (794,)
+    tv.networks.context.shape_with_context((28, 28, 1), 10, maps=True)  # (28, 28, 11)
+    ```
+
+    Args:
+      input_shape: shape of one input without context.
+      context_size: C.
+      maps: see `WithContext`.
+    """
+    if maps:
+        return (*input_shape[:-1], input_shape[-1] + context_size)
+    return (math.prod(input_shape) + context_size,)
+
+
+def call_network(network: ContextNetwork, x: Array, context: Array | None) -> Tensor:
+    """Return network(x), or the output for x and a context. A Keras model of two inputs gets them as a list."""
+    if context is None:
+        return network(x)
+    if number_of_inputs(network) == 2:
+        return network([tf.convert_to_tensor(x), tf.cast(context, x.dtype)])
+    return network(x, tf.cast(context, x.dtype))
+
+
+def number_of_inputs(network: ContextNetwork) -> int | None:
+    """Return the number of inputs of a Keras model, if Keras knows it."""
+    inputs = getattr(network, "inputs", None)
+    return len(inputs) if isinstance(inputs, list | tuple) else None
+
+
+def require_context(network: ContextNetwork, role: str) -> ContextNetwork:
+    """Return the network, or raise an error if it does not take a context as its second input.
+
+    Args:
+      network: a network of x and a context.
+      role: the part of the model that uses the network, for the message.
+
+    Raises:
+      UsageError: the network takes one input only.
+    """
+    inputs = number_of_inputs(network)
+    layer = getattr(network, "model", network)
+    function = getattr(network, "function", None) or getattr(layer, "call", None) or network
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        takes = False
+    except ValueError:  # some functions of other languages have no signature
+        takes = True
+    else:
+        takes = True
+    if inputs == 2 or (inputs is None and takes):
+        return network
+    raise UsageError(
+        f"The {role} has a context, but its network takes one input only. Give it a second input for the context "
+        "[B, C], or wrap it in `tv.networks.WithContext`, which appends the context to the first."
+    )
