@@ -270,7 +270,7 @@ ENTRIES: dict[str, Callable[[VAE, Any], object]] = {
         f"{part} of {name}": lambda vae, x, name=name, part=part: getattr(
             OBJECTIVES.build(OBJECTIVES.member(name)), part
         )(vae, x, seed=(0, 0))
-        for name in OBJECTIVES
+        for name in builders.REAL_OBJECTIVES
         for part in ("bound", "loss")
     },
     "weighted loss": lambda vae, x: tv.objectives.Weighted(tv.objectives.ELBO(), beta=2.0).loss(vae, x, seed=(0, 0)),

@@ -11,6 +11,7 @@ from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS, CodePrior
+from tfp_vae.objectives import OBJECTIVES
 
 SHAPE = (8, 8, 1)
 
@@ -44,6 +45,9 @@ CODE_PRIORS = [name for name, family in PRIORS.items() if issubclass(family, Cod
 
 REAL_PRIORS = [name for name in PRIORS if name not in CODE_PRIORS]
 """The priors over real vectors."""
+
+REAL_OBJECTIVES = [name for name in OBJECTIVES if name not in ("disarm", "gumbel-softmax")]
+"""The objectives for real vectors."""
 
 EACH_POSTERIOR = [
     *((name, "graph") for name in REAL_POSTERIORS),

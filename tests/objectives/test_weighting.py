@@ -26,7 +26,7 @@ def x() -> np.ndarray:
     return examples()
 
 
-WEIGHING = [name for name, objective in OBJECTIVES.items() if objective.weighs_rate]
+WEIGHING = [name for name in builders.REAL_OBJECTIVES if OBJECTIVES[name].weighs_rate and name != "rloo"]
 
 
 def rates_by_hand(vae: VAE, x: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ class TestFreeBits:
         check_rate(ModelConfig(), TrainingConfig(**training))
 
 
-@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in WEIGHING])
+@pytest.mark.parametrize("name", [name for name, each in OBJECTIVES.items() if not each.weighs_rate])
 def test_refuses_objectives_without_a_rate(name: str) -> None:
     with pytest.raises(UsageError, match=r"has no rate to weigh. Choose an estimator of the ELBO"):
         Weighted(OBJECTIVES.build(OBJECTIVES.member(name)))

@@ -18,7 +18,7 @@ from tfp_vae.model.networks import NETWORKS
 from tfp_vae.objectives import OBJECTIVES, elbo_for, has_closed_form_rate
 from tfp_vae.training.state import State
 
-TABLES = (builders.REAL_POSTERIORS, builders.REAL_PRIORS, list(OBJECTIVES))
+TABLES = (builders.REAL_POSTERIORS, builders.REAL_PRIORS, builders.REAL_OBJECTIVES)
 
 COMBINATIONS = [
     (posterior, prior, name)
@@ -69,9 +69,18 @@ def test_every_prior_learns(prior: str) -> None:
     learn(builders.model(prior_name=prior), builders.data("bernoulli"), "monte-carlo-elbo")
 
 
-@pytest.mark.parametrize("name", list(OBJECTIVES))
+@pytest.mark.parametrize("name", builders.REAL_OBJECTIVES)
 def test_every_objective_learns(name: str) -> None:
     learn(builders.model(), builders.data("bernoulli"), name)
+
+
+@pytest.mark.parametrize("prior", builders.CODE_PRIORS)
+@pytest.mark.parametrize(
+    ("posterior", "name"),
+    [(p, o) for p in builders.CODE_POSTERIORS for o in ("rloo", "vimco", "gumbel-softmax")] + [("bernoulli", "disarm")],
+)
+def test_codes_learn(posterior: str, name: str, prior: str) -> None:
+    learn(builders.model(posterior, prior), builders.data("bernoulli"), name)
 
 
 def test_combinations_have_each_pair() -> None:

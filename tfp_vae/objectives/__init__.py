@@ -14,6 +14,8 @@ from tfp_vae.objectives.elbo import ELBO, ELBOEstimator, MonteCarloELBO, elbo_fo
 from tfp_vae.objectives.importance import IWAE, MIWAE, Renyi
 from tfp_vae.objectives.path_gradients import DReG, StickingTheLanding
 from tfp_vae.objectives.rate import has_closed_form_rate, has_separate_rates
+from tfp_vae.objectives.relaxation import GumbelSoftmax
+from tfp_vae.objectives.score_function import RLOO, VIMCO, DisARM
 from tfp_vae.objectives.weighting import Weighted
 
 __all__ = [
@@ -21,9 +23,13 @@ __all__ = [
     "IWAE",
     "MIWAE",
     "OBJECTIVES",
+    "RLOO",
+    "VIMCO",
     "Bound",
     "DReG",
+    "DisARM",
     "ELBOEstimator",
+    "GumbelSoftmax",
     "MonteCarloELBO",
     "Objective",
     "Renyi",
@@ -44,6 +50,10 @@ OBJECTIVES: Table[Objective] = Table(
         "dreg": DReG,
         "renyi": Renyi,
         "miwae": MIWAE,
+        "rloo": RLOO,
+        "vimco": VIMCO,
+        "disarm": DisARM,
+        "gumbel-softmax": GumbelSoftmax,
     },
     base=Objective,
 )

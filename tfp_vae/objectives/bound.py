@@ -162,6 +162,11 @@ class Objective(abc.ABC):
             return
         posterior = vae.encoder.posterior
         name, need = type(posterior).__name__, f"{type(self).__name__} needs a reparameterized posterior"
+        if posterior.latent.discrete and not posterior.capabilities.reparameterized:
+            raise UsageError(
+                f"{need}, but samples of the discrete z of {name} have no gradient. Choose an objective for it, such "
+                "as `objective=gumbel-softmax` or rloo."
+            )
         if not posterior.capabilities.reparameterized:
             raise UsageError(
                 f"{need}, but {name} does not declare that a gradient flows through its samples. Choose another, such "

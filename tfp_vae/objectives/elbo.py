@@ -31,12 +31,11 @@ class ELBOEstimator(Objective):
     weighs_rate: ClassVar[bool] = True
 
     @abc.abstractmethod
-    def _estimate(self, vae: VAE, x: Array, seed: Seed, cost: CostFunction) -> Bound:
-        """Return the bound for x [B, *event_shape], with the rate at the given cost."""
+    def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
+        """Return the bound for x [B, *event_shape] at a training step, with the rate at the given cost."""
 
     def _bound(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor) -> Bound:
-        del step
-        return self._estimate(vae, x, seed, unweighted_cost)
+        return self._estimate(vae, x, seed, step, unweighted_cost)
 
 
 def elbo_of(distortion: Tensor, rates: Tensor, cost: RateCost) -> Bound:
@@ -78,7 +77,8 @@ class ELBO(ELBOEstimator):
     needs_closed_form_rate: ClassVar[bool] = True
     mc_samples: SampleCount = field(default=1, kw_only=True)
 
-    def _estimate(self, vae: VAE, x: Array, seed: Seed, cost: CostFunction) -> Bound:
+    def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
+        del step
         draws = self._draw(vae, x, self.mc_samples, seed)
         rate_cost = cost(draws.q, draws.p)
         return elbo_of(draws.distortion, rate_cost.parts.kl_divergence(draws.q, draws.p), rate_cost)
@@ -114,7 +114,8 @@ class MonteCarloELBO(ELBOEstimator):
 
     mc_samples: SampleCount = field(default=1, kw_only=True)
 
-    def _estimate(self, vae: VAE, x: Array, seed: Seed, cost: CostFunction) -> Bound:
+    def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
+        del step
         draws = self._draw(vae, x, self.mc_samples, seed)
         rate_cost = cost(draws.q, draws.p)
         log_ratio = rate_cost.log_ratio(draws.q, draws.p, draws.z)

@@ -44,7 +44,8 @@ class StickingTheLanding(ELBOEstimator):
 
     mc_samples: SampleCount = field(default=1, kw_only=True)
 
-    def _estimate(self, vae: VAE, x: Array, seed: Seed, cost: CostFunction) -> Bound:
+    def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
+        del step
         path = sample_path(vae, x, vae.encoder(x), self.mc_samples, seed, cost)
         even = tf.ones_like(path.log_px) / self.mc_samples
         distortion, rates = -tf.reduce_mean(path.log_px, axis=0), tf.reduce_mean(path.log_ratios, axis=0)

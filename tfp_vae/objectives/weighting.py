@@ -74,7 +74,7 @@ class Weighted(Objective):
 
     def _bound(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor) -> Bound:
         cost = functools.partial(self._cost, self._beta_at(step))
-        return self.objective._estimate(vae, x, seed, cost)  # noqa: SLF001
+        return self.objective._estimate(vae, x, seed, step, cost)  # noqa: SLF001
 
     def _beta_at(self, step: int | Tensor) -> float | Tensor:
         if not self.warmup_steps:
