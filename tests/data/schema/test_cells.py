@@ -22,7 +22,7 @@ def test_markers_are_missing_in_any_case_unless_they_are_words() -> None:
 
 
 def test_a_number_as_marker_covers_all_its_spellings() -> None:
-    found = Distinct.of(text_array(["-200", "-200.0", "-200,0", "200", "x"]), missing=("-200", "x"))
+    found = Distinct.of(text_array(["-200", "-200.0", "-200,0", "-$200", "-200 kg", "200", "x"]), missing=("-200", "x"))
     assert found.texts == ["200"]
 
 

@@ -16,6 +16,11 @@ CASES = {
         Column(name="x", kind="real", decimals=1, padded=False, decimal=",", thousands="."),
         ["1.234,5", "7", "", "-0,5"],
     ),
+    "real with a currency": (
+        Column(name="x", kind="real", decimals=2, thousands=",", prefix="$"),
+        ["$1,234.50", "-$0.25", "", "$7.00"],
+    ),
+    "count with a unit": (Column(name="x", kind="count", suffix=" %"), ["12 %", "0 %", ""]),
     "positive": (Column(name="x", kind="positive"), ["0.001", "1", "", "1234.56789"]),
     "count": (Column(name="x", kind="count"), ["0", "7", "", "1234"]),
     "binary": (Column(name="x", kind="binary", levels=("no", "yes")), ["yes", "no", "", "no"]),
@@ -92,6 +97,7 @@ def test_description_has_the_range_in_the_format_of_the_table() -> None:
         ({"kind": "category", "levels": ["a", "a "]}, "expected at least two different levels"),
         ({"kind": "date"}, "expected a `format` of dates"),
         ({"kind": "real", "decimal": ",", "thousands": ","}, "different marks"),
+        ({"kind": "category", "levels": ["1%", "2%"], "suffix": "%"}, "only around numbers"),
         ({"kind": "counts"}, "kind"),
     ],
 )

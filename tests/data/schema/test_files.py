@@ -67,6 +67,7 @@ def test_cells_keep_every_character_and_the_first_line_of_their_row(tmp_path: Pa
         ("a,b\n1;2,3\n4,5\n", ","),
         ("x\n1\n2\n", ","),
         ("a\tb,c\n1\t2\n", "\t"),
+        ("x;y\n1,5 €;2,5%\n3,5 €;4,0%\n", ";"),
     ],
 )
 def test_delimiter_splits_all_rows_alike(sample: str, delimiter: str) -> None:
@@ -86,6 +87,10 @@ def test_delimiter_splits_all_rows_alike(sample: str, delimiter: str) -> None:
         (["n", "c"], [["1.5", "a"], ["NA", "b"], ["3", "c"]], True),
         (["NA", "Rome"], [["1.5", "Rome"]], False),
         (["x", "Rome"], [["1.5", "Rome"], ["y", "Oslo"]], False),
+        (["price", "city"], [["$5", "Rome"], ["$7", "price"]], True),
+        (["$5", "12%"], [["$7", "13%"], ["", "14%"]], False),
+        (["name", "5 km"], [["Ann", "25.3"], ["Bob", "31.0"]], True),
+        (["$5", "Rome"], [["$7", "Oslo"]], False),
     ],
 )
 def test_header_is_told_by_its_cells_and_those_below(first: list[str], below: list[list[str]], named: bool) -> None:

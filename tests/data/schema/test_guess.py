@@ -10,6 +10,7 @@ from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.schema.cells import Cells, text_array
 from tfp_vae.data.schema.columns import Column
 from tfp_vae.data.schema.guess import Overrides, guess_schema, guess_values, notices, revise
+from tfp_vae.data.schema.layout import Schema
 
 
 def cells(**columns: list[str]) -> Cells:
@@ -135,6 +136,33 @@ def test_decimal_commas_are_reported() -> None:
     assert notices(schema) == [
         "the numbers of 2 columns ('x', 'y') are read with decimal commas. A schema file can change that."
     ]
+
+
+def test_units_are_kept_in_results_and_reported_with_the_setting() -> None:
+    table = cells(
+        rate=["12%", "7%", "", "30%"],
+        price=["$1,200.50", "-$3.00", "$0.25", ""],
+        dose=["5 mg", "10 mg", "20 mg", "5 mg"],
+    )
+    schema, values = guess_values(table, Overrides())
+    assert [column.kind for column in schema.columns] == ["count", "real", "count"]
+    assert schema["rate"].reason == "whole numbers from 7 to 30 with the unit %"
+    assert schema["price"].span == "-$3.00 to $1,200.50"
+    assert {name: texts.tolist() for name, texts in schema.decode(values).items()} == {
+        name: texts.tolist() for name, texts in zip(table.names, table.columns, strict=True)
+    }
+    text = (
+        "the cells of 1 column ('rate') are read as numbers with the unit %, such as 12%. "
+        "Set `column=rate=category` to read them as words."
+    )
+    assert text in notices(schema)
+    assert Schema.from_toml(schema.to_toml()) == schema
+    assert guess_schema(table, Overrides(column={"dose": "category"}))["dose"].levels == ("5 mg", "10 mg", "20 mg")
+
+
+def test_a_cell_without_the_unit_of_its_column_is_a_mistake() -> None:
+    with pytest.raises(DataError, match=r"numbers of at least 0, written as 12%, found '0.5' \(line 32\)"):
+        guess_schema(cells(rate=[*(f"{i}%" for i in range(30)), "0.5"]))
 
 
 def test_one_error_lists_the_words_among_numbers_of_all_columns() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
+from tfp_vae.data.schema.numerals import NO_UNIT, NOTATIONS, PLAIN, Notation, Style, Unit
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,36 @@ def test_style_writes_numbers_as_they_were(texts: list[str]) -> None:
 def test_style_writes_no_minus_zero() -> None:
     assert Style(1, padded=True).text(-0.04) == "0.0"
     assert Style(0).text(-0.4) == "0"
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit", "numbers"),
+    [
+        (["12%", "-7.5%", "0%"], Unit("", "%"), ["12", "-7.5", "0"]),
+        (["$5", "-$7.50", "$1,200"], Unit("$", ""), ["5", "-7.50", "1,200"]),
+        (["5 €", "1.200,50 €"], Unit("", " €"), ["5", "1.200,50"]),
+        (["€5", "€-3"], Unit("€", ""), ["5", "-3"]),
+        (["CHF 5", "CHF 12"], Unit("CHF ", ""), ["5", "12"]),
+        (["US$ 3"], Unit("US$ ", ""), ["3"]),
+        (["72 kg", "80.5 kg"], Unit("", " kg"), ["72", "80.5"]),
+        (["90 km/h", "1e2 km/h"], Unit("", " km/h"), ["90", "1e2"]),
+        (["20.5°C", "-3°C"], Unit("", "°C"), ["20.5", "-3"]),
+    ],
+)
+def test_unit_is_found_and_stripped(texts: list[str], unit: Unit, numbers: list[str]) -> None:
+    assert Unit.find(texts) == unit
+    assert unit.strip_all(texts) == numbers
+    assert unit.strip("7") == unit.strip("7 lb") == ""
+
+
+@pytest.mark.parametrize(
+    "texts", [["12", "7.5"], ["Q1", "Q2"], ["12%", "$5"], ["5 kg", "6 lb"], ["1st", "2nd", "3rd"], ["kg"], [""], []]
+)
+def test_texts_without_a_common_unit_have_none(texts: list[str]) -> None:
+    assert Unit.find(texts) == NO_UNIT
+
+
+@pytest.mark.parametrize("unit", [NO_UNIT, Unit("$", ""), Unit("", "%"), Unit("", " kg"), Unit("€", " per day")])
+@pytest.mark.parametrize("number", ["5", "-7.50", "1.200,5"])
+def test_unit_strips_what_it_wraps(unit: Unit, number: str) -> None:
+    assert unit.strip(unit.wrap(number)) == number

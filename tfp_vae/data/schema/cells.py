@@ -15,7 +15,7 @@ from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.data.readers.tables import MISSING
-from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN
+from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, without_unit
 
 __all__ = ["MARKERS", "Cells", "Distinct", "ProblemsFound", "list_problems", "text_array"]
 
@@ -122,7 +122,8 @@ class Distinct(NamedTuple):
         for place, text in enumerate(map(str.strip, raw)):
             marked = text.lower() in MARKERS or text in missing
             if numbers and not marked:
-                marked = bool(numbers & {PLAIN.parse(text), NOTATIONS[0].parse(text)})
+                number = without_unit(text)
+                marked = bool(numbers & {PLAIN.parse(number), NOTATIONS[0].parse(number)})
             if not marked or text in words:
                 places[place] = kept.setdefault(text, len(kept))
         return cls(list(kept), places[codes] if len(codes) else codes)

@@ -18,7 +18,7 @@ from tfp_vae.core.registry import BaseRecord
 from tfp_vae.core.supports import LARGEST_EXACT
 from tfp_vae.data.schema.cells import Distinct, text_array
 from tfp_vae.data.schema.dates import date_text, parse_date
-from tfp_vae.data.schema.numerals import PLAIN, Notation, Style
+from tfp_vae.data.schema.numerals import NO_UNIT, PLAIN, Notation, Style, Unit
 
 __all__ = ["KINDS", "LEVEL_KINDS", "MODELLED", "NUMBER_KINDS", "Column", "Kind"]
 
@@ -62,6 +62,7 @@ class Column(BaseRecord):
     padded: whether every number has all of the decimals, and every day and month two digits.
     decimal: the decimal mark.
     thousands: the separator between groups of three digits.
+    prefix, suffix: the unit before and after each number, such as `$` or `%`.
     missing: texts that mark missing cells, in addition to `cells.MARKERS`, such as an empty cell, NA and NaN.
     low, high: the least and the greatest number, to which decoded numbers are clipped.
     share_missing: the share of missing cells.
@@ -87,6 +88,8 @@ class Column(BaseRecord):
     padded: bool = True
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
+    prefix: str = ""
+    suffix: str = ""
     missing: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
@@ -105,6 +108,8 @@ class Column(BaseRecord):
             raise UsageError(f"column {self.name!r}: expected a `format` of dates, such as %Y-%m-%d.")
         if self.decimal == self.thousands:
             raise UsageError(f"column {self.name!r}: expected different marks for `decimal` and `thousands`.")
+        if self.unit != NO_UNIT and self.kind not in NUMBER_KINDS:
+            raise UsageError(f"column {self.name!r}: expected a `prefix` or `suffix` only around numbers.")
         if self.spikes and (self.kind != "count" or len(set(self.spikes)) < len(self.spikes)):
             raise UsageError(f"column {self.name!r}: expected different counts as `spikes` of a count column.")
 
@@ -117,6 +122,16 @@ class Column(BaseRecord):
     def notation(self) -> Notation:
         """The marks in its numbers."""
         return Notation(self.decimal, self.thousands)
+
+    @property
+    def unit(self) -> Unit:
+        """The text around its numbers."""
+        return Unit(self.prefix, self.suffix)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds numbers that are written as programs write them."""
+        return self.kind in NUMBER_KINDS and self.notation == PLAIN and self.unit == NO_UNIT
 
     @property
     def span(self) -> str:
@@ -160,7 +175,7 @@ class Column(BaseRecord):
             return np.array([np.nan if (days := parse_date(text, form)) is None else days for text in texts])
         if self.kind in LEVEL_KINDS:
             return self.places(texts) / (len(self.levels) - 1)
-        numbers = self.notation.parse_all(texts)
+        numbers = self.notation.parse_all(self.unit.strip_all(texts))
         if self.kind == "positive":
             return np.where(numbers > 0, numbers, np.nan)
         is_count = (numbers >= 0) & (numbers == np.rint(numbers))
@@ -214,4 +229,4 @@ class Column(BaseRecord):
             form, padded = str(self.format), self.padded
             return [date_text(number, form, padded=padded) for number in numbers]
         style, notation = Style(0 if self.kind == "count" else self.decimals, self.padded), self.notation
-        return [style.text(number, notation) for number in numbers]
+        return [self.unit.wrap(style.text(number, notation)) for number in numbers]

@@ -29,6 +29,7 @@ from tfp_vae.data.readers.tables import (
     warn_about_header,
 )
 from tfp_vae.data.schema.cells import MARKERS, Cells, list_problems, text_array
+from tfp_vae.data.schema.numerals import NO_UNIT, Unit, without_unit
 
 __all__ = ["find_delimiter", "is_header", "read_cells"]
 
@@ -109,7 +110,7 @@ def find_delimiter(sample: str) -> str:
         most = max(set(lengths), key=lengths.count, default=0)
         if delimiter == ";" and most > 1 and lengths.count(most) == len(rows):
             commas = [cell for row in rows for cell in row if "," in cell]
-            if commas and all(map(COMMA_NUMBER.fullmatch, commas)):
+            if commas and all(COMMA_NUMBER.fullmatch(without_unit(cell)) for cell in commas):
                 return ";"
         sizes[delimiter] = 0 if most < 2 else most * (lengths.count(most) / len(rows)) ** 4
         if sizes[delimiter] > sizes.get(best, 0):
@@ -216,7 +217,7 @@ def decide(
     if header != "auto":
         return header
     found = is_header(first, below)
-    has_numbers = any(map(is_number, first)) or not any(is_number(cell) for row in below for cell in row)
+    has_numbers = any(map(has_number, first)) or not any(has_number(cell) for row in below for cell in row)
     if has_numbers and below:
         warn_about_header(found, first, path, is_numbered)
     return "yes" if found else "no"
@@ -225,7 +226,8 @@ def decide(
 def is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Return whether the first line of a table names the columns, judged by its cells and those below.
 
-    A word above a column of numbers is a name. Otherwise, names differ from all words below them.
+    A word above a column of numbers is a name. Otherwise, names differ from all words below them, and a number with a
+    unit is none if cells below it have the same unit.
 
     ```python
     from tfp_vae.data.schema.files import is_header
@@ -244,6 +246,14 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     columns = [[row[i].strip() for row in rows] for i in range(len(first))]
     for name, cells in zip(first, columns, strict=True):
         present = [cell for cell in cells if cell.lower() not in MARKERS]
-        if name.lower() not in MARKERS and present and all(map(is_number, present)):
+        if name.lower() not in MARKERS and present and not has_number(name) and all(map(has_number, present)):
             return True  # a name above numbers
+    units = [Unit.find([name, *cells]) for name, cells in zip(first, columns, strict=True) if has_number(name)]
+    if any(unit != NO_UNIT for unit in units):
+        return False  # because names of columns hardly have the unit of their cells
     return any(first) and not any(name and name in cells for name, cells in zip(first, columns, strict=True))
+
+
+def has_number(cell: str) -> bool:
+    """Return whether a cell holds a number, with or without a unit."""
+    return is_number(cell) or is_number(without_unit(cell))

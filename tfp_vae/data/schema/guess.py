@@ -21,7 +21,7 @@ from tfp_vae.data.schema.cells import Cells, Distinct, list_problems
 from tfp_vae.data.schema.columns import KINDS, LEVEL_KINDS, MODELLED, NUMBER_KINDS, Column, Kind
 from tfp_vae.data.schema.dates import date_text, find_formats, parse_date
 from tfp_vae.data.schema.layout import Schema, misfits, split_texts
-from tfp_vae.data.schema.numerals import NOTATIONS, PLAIN, Notation, Style
+from tfp_vae.data.schema.numerals import NO_UNIT, NOTATIONS, PLAIN, Notation, Style, Unit, without_unit
 from tfp_vae.data.schema.spikes import find_spikes
 from tfp_vae.data.schema.suspicious import Tally, find_suspicious
 
@@ -162,11 +162,13 @@ class Numbers(NamedTuple):
     notation: their notation.
     values: the number in each text, or NaN.
     share: the share of cells with a number.
+    unit: the text around each of them.
     """
 
     notation: Notation
     values: np.ndarray
     share: float
+    unit: Unit = NO_UNIT
 
 
 class Guess(NamedTuple):
@@ -348,15 +350,20 @@ class Judge:
 
     @functools.cached_property
     def numbers(self) -> Numbers:
-        """The texts as numbers in the notation that fits most cells."""
-        counts = self.found.counts
+        """The texts as numbers in the notation that fits most cells, with a unit if few are numbers without one."""
+        plain, unit = self.read(NO_UNIT), Unit.find(self.found.texts)
+        return plain if plain.share >= NUMBERS_MOSTLY or unit == NO_UNIT else max(plain, self.read(unit), key=share_of)
+
+    def read(self, unit: Unit) -> Numbers:
+        """Return the texts as numbers with a unit, in the notation that fits most cells."""
+        counts, texts = self.found.counts, unit.strip_all(self.found.texts)
         others = sorted(NOTATIONS, key=lambda notation: (notation.decimal == ",") != self.commas)
-        best = Numbers(PLAIN, np.full(len(counts), np.nan), 0.0)
+        best = Numbers(PLAIN, np.full(len(counts), np.nan), 0.0, unit)
         for notation in (PLAIN, *others):
-            values = notation.parse_all(self.found.texts)
+            values = notation.parse_all(texts)
             share = float(counts[np.isfinite(values)].sum()) / max(1, int(counts.sum()))
             if share > best.share:
-                best = Numbers(notation, values, share)
+                best = Numbers(notation, values, share, unit)
             if share == 1:
                 break
         return best
@@ -394,11 +401,10 @@ class Judge:
             return {"format": form, "padded": has_two_digits(texts, form)}
         if kind not in NUMBER_KINDS:
             return {}
-        notation, values = self.numbers.notation, self.numbers.values
-        style = Style.of(
-            [text for text, value in zip(texts, values.tolist(), strict=True) if np.isfinite(value)], notation
-        )
-        marks = {"decimal": notation.decimal, "thousands": notation.thousands}
+        notation, values, _, unit = self.numbers
+        numerals = zip(unit.strip_all(texts), values.tolist(), strict=True)
+        style = Style.of([text for text, value in numerals if np.isfinite(value)], notation)
+        marks = {"decimal": notation.decimal, "thousands": notation.thousands, **unit._asdict()}
         return {**style._asdict(), **marks, **({"spikes": self.spikes} if kind == "count" else {})}
 
     @functools.cached_property
@@ -418,6 +424,7 @@ class Judge:
         """Return the guess for numbers."""
         values = self.numbers.values[np.isfinite(self.numbers.values)]
         low, high, span = values.min(), values.max(), f"from {values.min():g} to {values.max():g}"
+        span += f" with the unit {self.numbers.unit}" if self.numbers.unit != NO_UNIT else ""
         guess = self.guess_whole(values, span) if (values == np.rint(values)).all() else None
         if guess is not None:
             return guess
@@ -500,6 +507,11 @@ class Judge:
         return Guess("dropped", f"text with {size:,} different words in {total:,} cells")
 
 
+def share_of(numbers: Numbers) -> float:
+    """Return the share of cells with a number."""
+    return numbers.share
+
+
 def scale_of(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the scale that holds all of at least three words, or an empty tuple."""
     small = {text.lower() for text in texts}
@@ -512,7 +524,7 @@ def order_levels(texts: Sequence[str]) -> tuple[str, ...]:
     scale = scale_of(texts)
 
     def key(text: str) -> tuple[float, str]:
-        number = PLAIN.parse(text)
+        number = PLAIN.parse(without_unit(text))
         if scale:
             return scale.index(text.lower()), text
         if number is not None:
@@ -568,4 +580,19 @@ def notices(schema: Schema) -> list[str]:
         where = f"{plural(len(names), 'column')} ({list_names(names)})"
         remedy = f"If it marks missing cells, set `missing={value}`."
         texts.append(f"{value} is far from the other values of {where}. {remedy}")
+    return texts + unit_notices(schema)
+
+
+def unit_notices(schema: Schema) -> list[str]:
+    """Return a sentence about each unit, with the setting that reads the cells as words."""
+    found = dict[Unit, list[str]]()
+    for column in schema.columns:
+        if column.unit != NO_UNIT:
+            found.setdefault(column.unit, []).append(column.name)
+    texts = list[str]()
+    for unit, names in found.items():
+        where = f"{plural(len(names), 'column')} ({list_names([repr(name) for name in names])})"
+        setting = name_setting("column", join_names([f"{names[0]}=category"]))
+        text = f"the cells of {where} are read as numbers with the unit {unit}, such as {unit.wrap('12')}."
+        texts.append(f"{text} Set {setting} to read them as words.")
     return texts

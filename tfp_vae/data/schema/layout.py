@@ -21,6 +21,7 @@ from tfp_vae.data.readers.arrays import name_errors
 from tfp_vae.data.schema.cells import Cells, Distinct, list_problems
 from tfp_vae.data.schema.columns import KINDS, Column
 from tfp_vae.data.schema.dates import date_text
+from tfp_vae.data.schema.numerals import NO_UNIT
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -210,6 +211,7 @@ def misfits(column: Column, found: Distinct, numbers: np.ndarray, cells: Cells) 
     shown = [f"{cut(text, 40)!r} ({cells.unit} {cells.lines[row]})" for text, row in wrong.items()]
     expected = f"one of {list_names(column.levels)}" if column.levels else KINDS[column.kind]
     expected = f"dates such as {date_text(0.0, column.format)}" if column.format else expected
+    expected = f"{expected}, written as {column.unit.wrap('12')}" if column.unit != NO_UNIT else expected
     return [f"column {column.name!r}: expected {expected}, found {list_names(shown)}"]
 
 

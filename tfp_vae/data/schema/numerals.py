@@ -1,16 +1,17 @@
-"""Numerals: numbers as people write them, with decimal commas, thousands separators and a fixed number of decimals."""
+"""Numerals: numbers as people write them, with decimal commas, thousands separators, units and a number of decimals."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["NOTATIONS", "PLAIN", "Notation", "Style"]
+__all__ = ["NOTATIONS", "NO_UNIT", "PLAIN", "Notation", "Style", "Unit", "without_unit"]
 
 MOST_DECIMALS = 15
 """Numbers with more decimals are written in full, as Python does."""
@@ -95,6 +96,88 @@ NOTATIONS = (
     Notation(".", "'"),
 )
 """The other notations of numbers, the first to try first."""
+
+
+CURRENCY = r"(?:[A-Z]{1,3}\s?)?[$€£¥₹₽₩₪₫₱₺₴₦฿]|CHF|EUR|USD|GBP|JPY|Fr\.|Rs\.?"
+"""Texts before an amount of money."""
+
+WITH_UNIT = re.compile(
+    rf"(?P<sign>[+-]?)(?P<prefix>(?:(?:{CURRENCY})\s?)?)"
+    r"(?P<number>[+-]?(?:[0-9](?:[0-9.,' ]*[0-9])?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)"
+    r"(?P<suffix>(?:\s?(?:[^\W\d_]|[%‰°$€£¥₹₽₩₪₫₱₺₴₦฿/·]){1,12})?)"
+)
+"""A number between an amount's currency and a unit such as `%`, `kg` or `km/h`. Each of them may be empty."""
+
+SAMPLE = 1_000
+"""The number of texts that decide on the unit of a column."""
+
+LEAST_SHARE = 0.9
+"""The smallest share of texts with the unit of a column. The others are mistakes."""
+
+
+class Unit(NamedTuple):
+    """The text around each number of a column, such as the `%` in 12%.
+
+    prefix: the text before it. A sign comes first, as in -$5.
+    suffix: the text after it.
+    """
+
+    prefix: str = ""
+    suffix: str = ""
+
+    def __str__(self) -> str:
+        return self.prefix.strip() + self.suffix.strip()
+
+    @classmethod
+    def find(cls, texts: Sequence[str]) -> Unit:
+        """Return the unit of at least 90% of the numbers in texts, or an empty one.
+
+        ```python
+        from tfp_vae.data.schema.numerals import Unit
+
+        Unit.find(["$5", "-$7.50", "$12"])  # Unit("$", "")
+        ```
+
+        Args:
+          texts: without surrounding spaces. The first 1,000 decide.
+        """
+        found = [WITH_UNIT.fullmatch(text) for text in texts[:SAMPLE]]
+        units = Counter(cls(each["prefix"], each["suffix"]) for each in found if each)
+        unit, count = units.most_common(1)[0] if units else (NO_UNIT, 0)
+        return unit if count >= LEAST_SHARE * len(found) else NO_UNIT
+
+    def strip(self, text: str) -> str:
+        """Return a text without the unit, or an empty text if the unit is absent."""
+        sign = text[:1] if self.prefix and text[:1] in ("+", "-") else ""
+        rest = text[len(sign) :]
+        if not rest.startswith(self.prefix) or not rest.endswith(self.suffix):
+            return ""
+        return sign + rest[len(self.prefix) : len(rest) - len(self.suffix)]
+
+    def strip_all(self, texts: Sequence[str]) -> Sequence[str]:
+        """Return texts without the unit."""
+        return [self.strip(text) for text in texts] if self != NO_UNIT else texts
+
+    def wrap(self, number: str) -> str:
+        """Return a number as text with its unit."""
+        sign = "-" if number.startswith("-") else ""
+        return f"{sign}{self.prefix}{number.removeprefix(sign)}{self.suffix}"
+
+
+NO_UNIT = Unit()
+
+
+def without_unit(text: str) -> str:
+    """Return a number in a text without its unit, or any other text unchanged.
+
+    ```python
+    from tfp_vae.data.schema.numerals import without_unit
+
+    without_unit("-$5")  # "-5"
+    ```
+    """
+    found = WITH_UNIT.fullmatch(text.strip())
+    return found["sign"] + found["number"] if found else text
 
 
 class Style(NamedTuple):

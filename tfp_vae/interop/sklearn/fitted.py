@@ -176,8 +176,7 @@ class Fitted:
         weights = State(loaded.vae).capture()
         types: dict[str, object] | None = {name: np.dtype(np.float64) for name in data.features} or None
         if data.reading.table is not None:
-            numbers = {c.name for c in data.reading.table.columns if c.kind in ("real", "positive", "count")}
-            types = {c.name: np.dtype(float if c.name in numbers else object) for c in data.reading.table.columns}
+            types = {c.name: np.dtype(float if c.is_plain else object) for c in data.reading.table.columns}
         return cls(config, weights, history, loaded.choose_execution(), types, None, config.training.seed)
 
     def save(self, folder: str | os.PathLike[str]) -> Run:
