@@ -28,8 +28,10 @@ from tfp_vae.runs import recipe
 from tfp_vae.runs.config import SETTINGS, ModelConfig, RunConfig, TrainingConfig
 from tfp_vae.runs.examples import new_examples
 from tfp_vae.runs.recipe import (
+    NUMBERS_LIKELIHOOD,
     OPEN,
     OPEN_TRAINING,
+    RARE_LIKELIHOOD,
     SUITABLE,
     Note,
     advise,
@@ -357,6 +359,24 @@ class TestChoices:
         assert choose(facts, open_training=["epochs"]).training == {"epochs": 150}
         alone = replace(facts, splits={"train": facts.train})
         assert "early_stopping" not in choose(alone, open_training=OPEN_TRAINING).training
+
+    @pytest.mark.parametrize(
+        ("columns", "share", "likelihood", "latents"),
+        [
+            (40, 0.05, RARE_LIKELIHOOD, 32),
+            (39, 0.05, NUMBERS_LIKELIHOOD, 10),
+            (79, 0.3, NUMBERS_LIKELIHOOD, 10),
+        ],
+    )
+    def test_rare_values_of_most_columns_are_no_outliers(
+        self, columns: int, share: float, likelihood: str, latents: int, rng: np.random.Generator
+    ) -> None:
+        x = rng.normal(size=(200, 79))
+        x[:, :columns] = np.where(np.arange(200)[:, np.newaxis] < 200 * share, 4.3, -0.2)
+        recipe = choose(dataset(x).profile)
+        assert recipe.model.likelihood == LIKELIHOODS.member(likelihood)
+        assert recipe.model.latent_dim == latents
+        assert any("one of them rare" in note.text for note in recipe.notes) == (likelihood == RARE_LIKELIHOOD)
 
     def test_other_data_keep_the_usual_training(self) -> None:
         for values in VALUES.keys() - {"real values"}:

@@ -70,6 +70,9 @@ MOST_LOOKED_AT = 1_000
 REPEATS = 10
 """Few values are those that occur this many times on average, or more."""
 
+RARE = 0.1
+"""At most this share of the examples has a rare value. It lies three or more standard deviations from another value."""
+
 SMALL_IMAGE = 1_024
 """The most values of a small image, such as a digit. A 32x32 grey image has as many. Larger ones get convolutions."""
 
@@ -170,6 +173,7 @@ class Facts:
       high values.
     log_totals: the mean and the standard deviation of the logarithm of the total of an example, if the values are
       counts. A total of 0 counts as one half. None for other values.
+    rare: the number of elements with two distinct values of which one is rare, see `RARE`. 0 if `ends` are not found.
     """
 
     size: int
@@ -182,6 +186,7 @@ class Facts:
     ink: bool = False
     light_ink: bool = False
     log_totals: tuple[float, float] | None = None
+    rare: int = 0
 
     @property
     def finite(self) -> bool:
@@ -420,7 +425,14 @@ def array_facts(x: np.ndarray) -> Facts:
     with np.errstate(invalid="ignore", over="ignore"):
         inverse = np.logical_not(some, out=some) if x.dtype == bool else np.subtract(some.max(), some, out=some)
     log_totals = moments_of_logs(np.concatenate(totals)) if sum(map(len, totals)) == len(x) else None
-    return Facts(len(x), low, high, whole, values, at_ends, ends, dark, looks_like_ink(inverse), log_totals)
+    light, rare = looks_like_ink(inverse), 0 if ends is None else count_rare(*ends, len(x))
+    return Facts(len(x), low, high, whole, values, at_ends, ends, dark, light, log_totals, rare)
+
+
+def count_rare(least: Ends, greatest: Ends, size: int) -> int:
+    """Return the number of elements with two distinct values of which one is rare among `size` examples."""
+    is_pair = least.following == -greatest.value
+    return int(np.sum(is_pair & (np.minimum(least.count, greatest.count) <= RARE * size)))
 
 
 def moments_of_logs(totals: np.ndarray) -> tuple[float, float]:

@@ -40,8 +40,10 @@ from tfp_vae.runs.folder.examples import read_splits
 from tfp_vae.runs.tables.choices import choose_columns, latent_size, standard_of_features
 
 __all__ = [
+    "NUMBERS_LIKELIHOOD",
     "OPEN",
     "OPEN_TRAINING",
+    "RARE_LIKELIHOOD",
     "Few",
     "Note",
     "Recipe",
@@ -85,8 +87,15 @@ NUMBERS_LIKELIHOOD = "student-t:floor=0.1"
 The floor is a tenth of a standard deviation, so that whole numbers and repeated values get no spikes.
 """
 
-NUMBERS_WIDTH, NUMBERS_LATENTS = 64, 10
-"""The width of the layers, and the largest latent dimension of vectors of real values."""
+RARE_LIKELIHOOD = "student-t:df=100,floor=0.1"
+"""The likelihood of vectors of real values if most columns have two values of which one is rare, such as 0 and 1.
+
+A rare 1 lies many standard deviations from 0. With few degrees of freedom, it would be an outlier that the model does
+not learn, whatever the other columns say about it.
+"""
+
+NUMBERS_WIDTH, NUMBERS_LATENTS, RARE_LATENTS = 64, 10, 32
+"""The width of the layers, and the largest latent dimension of vectors of real values, without and with rare values."""
 
 NUMBERS_TRAINING = {"epochs": 150, "early_stopping": 20, "learning_rate": 3e-3}
 """The training of vectors of real values. Held-out log p(x) of tables chose it, see docs/benchmarks.md."""
@@ -334,6 +343,8 @@ def reason(setting: str, profile: Profile) -> str:
         deviation = profile.train.log_totals[1]
         totals = f"the totals of rows vary (standard deviation of their logarithm {deviation:.2f})"
         return f"the data are {profile.kind}, and {totals}, which z should not explain"
+    if setting in ("likelihood", "latent_dim") and has_rare_values(profile):
+        return f"the data are {profile.kind}, and {profile.train.rare:,} columns have two values, one of them rare"
     looks = "look like digits" if is_digits(profile) else "look like photos" if is_photos(profile) else ""
     return f"the data are {profile.kind}" + (f", and {looks}" if looks and setting != "scaling" else "")
 
@@ -354,6 +365,11 @@ def is_numbers(profile: Profile) -> bool:
     return profile.kind[:2] == ("vectors", "real values")
 
 
+def has_rare_values(profile: Profile) -> bool:
+    """Return whether data are vectors of real values most of whose columns have two values, one of them rare."""
+    return is_numbers(profile) and 2 * profile.train.rare > profile.event_shape[0]
+
+
 def has_sizes(profile: Profile) -> bool:
     """Return whether data are rows of many counts whose totals vary, such as the counts of genes in cells."""
     totals = profile.train.log_totals
@@ -367,8 +383,9 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     Grey images that look like digits get a Bernoulli by convention, and two latent dimensions, which you can plot.
     Photos with at most 256 levels get a discretized logistic, because it has probabilities for levels, and 32 latent
     dimensions. Vectors of real values get a Student's t with a floor of its scale, and a latent dimension for two
-    columns, between 2 and 10. Rows of at least 50 counts whose totals vary get a size factor, so that z does not encode
-    the totals.
+    columns, between 2 and 10. If most columns have two values of which one is rare, the t has more degrees of freedom,
+    and the largest latent dimension is 32. Rows of at least 50 counts whose totals vary get a size factor, so that z
+    does not encode the totals.
     Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones would
     memorize them.
 
@@ -379,11 +396,12 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     size, levels = math.prod(event_shape), profile.train.values
     if is_numbers(profile):
         network = NETWORKS.member({"name": "mlp", "hidden": (NUMBERS_WIDTH, NUMBERS_WIDTH)})
+        is_rare = has_rare_values(profile)
         return {
-            "likelihood": LIKELIHOODS.member(NUMBERS_LIKELIHOOD),
+            "likelihood": LIKELIHOODS.member(RARE_LIKELIHOOD if is_rare else NUMBERS_LIKELIHOOD),
             "encoder": network,
             "decoder": network,
-            "latent_dim": max(2, min(NUMBERS_LATENTS, size // 2)),
+            "latent_dim": max(2, min(RARE_LATENTS if is_rare else NUMBERS_LATENTS, size // 2)),
         }
     likelihood = SUITABLE[values]
     if is_digits(profile):

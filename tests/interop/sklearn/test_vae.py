@@ -21,6 +21,7 @@ import tfp_vae as tv
 from tfp_vae.core.errors import UsageError
 from tfp_vae.interop.sklearn import VAE
 from tfp_vae.interop.sklearn.rows import BLOCK
+from tfp_vae.runs.recipe import NUMBERS_LIKELIHOOD
 
 SMALL = {"epochs": 2, "hidden": (4,), "latent_dim": 2, "iw_samples": 5, "execution": "graph", "random_state": 0}
 
@@ -219,3 +220,20 @@ def test_run_returns_as_a_fitted_estimator(model: VAE, x: np.ndarray, tmp_path: 
         again.predict(x)
     again.offset_ = model.offset_
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+@pytest.mark.slow
+def test_rare_values_of_other_columns_are_learned() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.random((700, 20)) < 0.04  # each makes four columns 1 at once
+    ones = np.repeat(groups, 4, axis=1) ^ (rng.random((700, 80)) < 0.002)
+    x = (ones - ones.mean(axis=0)) / ones.std(axis=0)
+    train, test = x[:500], x[500:]
+    permuted = rng.permuted(test, axis=0)  # every column as before, but no column knows another
+
+    def auroc(**settings: object) -> float:
+        model = VAE(random_state=0, **settings).fit(train)
+        return float(np.mean(model.score_samples(permuted) < model.score_samples(test)[:, np.newaxis]))
+
+    found, robust = auroc(), auroc(likelihood=NUMBERS_LIKELIHOOD)
+    assert found > robust + 0.1
