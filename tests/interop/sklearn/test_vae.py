@@ -52,7 +52,16 @@ def test_wrong_settings_are_refused_before_training(settings: dict[str, object],
 
 
 def test_parameters_are_settings_of_the_command_line() -> None:
-    own = {"validation_fraction", "iw_samples", "refine", "contamination", "random_state", "warm_start", "verbose"}
+    own = {
+        "validation_fraction",
+        "iw_samples",
+        "refine",
+        "contamination",
+        "anomaly_score",
+        "random_state",
+        "warm_start",
+    }
+    own |= {"verbose"}
     settings = {(setting.key or name).replace("-", "_") for name, setting in tv.runs.SETTINGS.items()}
     assert VAE().get_params().keys() - own <= settings | {"hidden", "mc_samples", "dtype"}
 

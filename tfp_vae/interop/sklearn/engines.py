@@ -46,16 +46,19 @@ _LOCK = threading.Lock()
 
 
 @check_keywords
-def engine_for(model: ModelConfig, event_shape: tuple[int, ...]) -> Engine:
+def engine_for(model: ModelConfig, event_shape: tuple[int, ...], vae: VAE | None = None) -> Engine:
     """Return the engine of a kind of model.
 
     Args:
       model: the settings of the model.
       event_shape: the shape of one example.
+      vae: a VAE of this kind that nobody else uses, which a new engine takes. By default, it builds one.
     """
     key = f"{event_shape} {model.model_dump_json()}"
     with _LOCK:
-        return keep(_ENGINES, key, MOST_ENGINES, lambda: Engine(model, event_shape))
+        return keep(
+            _ENGINES, key, MOST_ENGINES, lambda: Engine(build_model(model, event_shape) if vae is None else vae)
+        )
 
 
 def keep(found: OrderedDict[str, T], key: str, most: int, make: Callable[[], T]) -> T:
@@ -88,12 +91,11 @@ class Engine:
     """A VAE with its compiled functions. Its weights change with each use, so only one thread uses it at a time.
 
     Args:
-      model: the settings of the model.
-      event_shape: the shape of one example.
+      vae: the VAE. Its weights do not matter.
     """
 
-    def __init__(self, model: ModelConfig, event_shape: tuple[int, ...]) -> None:
-        self._vae = build_model(model, event_shape)
+    def __init__(self, vae: VAE) -> None:
+        self._vae = vae
         self._state, self._lock = State(self._vae), threading.RLock()
         self._weights: Mapping[str, np.ndarray] | None = None
         self._loops: OrderedDict[str, Loops] = OrderedDict()

@@ -17,9 +17,11 @@ from tfp_vae.core.seeds import Purpose, fold, generator, places_of, seed_for, se
 from tfp_vae.core.types import Tensor
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.scaling import scale
+from tfp_vae.evaluation.anomalies import SCORES, Score
 from tfp_vae.evaluation.importance import Estimates, encode_batch, estimate, slices
 from tfp_vae.evaluation.imputation import ColumnScores, Imputed, impute, score_columns
 from tfp_vae.evaluation.imputation.expectations import blocks, expectations
+from tfp_vae.interop.sklearn.anomalies import FittedScore
 from tfp_vae.interop.sklearn.engines import Engine, engine_for
 from tfp_vae.interop.sklearn.rows import BLOCK, TableRows
 from tfp_vae.model import vae as models
@@ -67,6 +69,7 @@ class Fitted:
     types: the types of the columns of X by name, or None if X was an array.
     held_out: the validation rows, scaled. None for a run whose data could not be read.
     split_seed: decides the held-out rows, also those of a fit that continues from this one.
+    anomalies: the anomaly score that decides about outliers.
     """
 
     config: RunConfig
@@ -76,6 +79,7 @@ class Fitted:
     types: Mapping[str, object] | None
     held_out: np.ndarray | None
     split_seed: int
+    anomalies: FittedScore = dataclasses.field(default_factory=FittedScore)
 
     @property
     def engine(self) -> Engine:
@@ -231,6 +235,9 @@ def fit_rows(
     validation_fraction: float,
     callbacks: Sequence[Callback] = (),
     start: Fitted | None = None,
+    anomaly_score: Member | str = "log-likelihood",
+    iw_samples: int = 100,
+    refine: Member | str = "none",
 ) -> Fitted:
     """Return a model that is trained on rows.
 
@@ -243,11 +250,14 @@ def fit_rows(
       callbacks: see `training.fit`.
       start: a fitted model of the same kind whose weights and scaling are kept. Equal rows are held out again, because
         the model has learned from the others.
+      anomaly_score: a name from `SCORES` with settings.
+      iw_samples, refine: the settings of the estimates that the score learns from.
 
     Raises:
       UsageError: a setting does not exist or does not fit.
       DataError: the likelihood has no density for the rows.
     """
+    scorer: Score = SCORES.resolve(anomaly_score)
     given = {name: value for name, value in settings.items() if value is not None}
     split_seed = seed if start is None else start.split_seed
     train, validation = hold_out(rows.x, split_seed, validation_fraction)
@@ -269,21 +279,24 @@ def fit_rows(
         data, model = prepare_again(raw, start)
     config = RunConfig(data=describe_rows(data), model=model, training=training)
     data = prepare_for(config, data)
-    engine = engine_for(config.model, data.event_shape)
     weights: Mapping[str, np.ndarray]
     if start is None:
-        weights = State(build_model(config.model, data.event_shape, seed, data.train_mean, data.train.x)).capture()
+        built = build_model(config.model, data.event_shape, seed, data.train_mean, data.train.x)
+        weights, engine = State(built).capture(), engine_for(config.model, data.event_shape, built)
     else:
-        weights = start.weights
+        weights, engine = start.weights, start.engine
     execution: str = training.execution
     if execution == AUTO and training.epochs * training.steps(len(data.train)) < SHORT:
         execution = "graph"
     with engine.hold(weights) as vae:
         execution = choose(vae, execution)
+        scorer.check(vae)
     patience = training.early_stopping
     stop = [] if patience is None else [EarlyStopping(patience)]
     trained, history = engine.train(data, training, weights, [*stop, *callbacks], execution=execution)
-    return Fitted(config, trained, history, execution, rows.types, data.validation.x, split_seed)
+    fitted = Fitted(config, trained, history, execution, rows.types, data.validation.x, split_seed)
+    learned = FittedScore.learn(fitted, scorer, data.train.x, iw_samples=iw_samples, refine=refine)
+    return dataclasses.replace(fitted, anomalies=learned)
 
 
 def hold_out(x: np.ndarray, seed: int, share: float) -> tuple[Split, Split]:

@@ -1,4 +1,4 @@
-"""Outliers: rows whose log p(x) lies below a threshold."""
+"""Outliers: rows that a score puts below a threshold."""
 
 from __future__ import annotations
 
@@ -33,14 +33,22 @@ class Outliers(OutlierMixin, abc.ABC):
     def score_samples(self, X: Rows) -> np.ndarray:  # noqa: N803
         """Return the score of each row, [N]. Outliers have low scores."""
 
+    def _normal_scores(self, X: Rows) -> np.ndarray:  # noqa: N803
+        """Return the score of each row that `offset_` limits, [N]. Outliers have low scores."""
+        return self.score_samples(X)
+
     def decision_function(self, X: Rows) -> np.ndarray:  # noqa: N803
-        """Return log p(x) minus the threshold `offset_` for each row, in nats, [N]. It is negative for outliers."""
+        """Return minus the anomaly score, less the threshold `offset_`, for each row, [N]. It is negative for outliers.
+
+        By default, minus the anomaly score is log p(x) in nats.
+        """
         check_is_fitted(self)
         if math.isnan(self.offset_):
             raise UsageError(
-                "The threshold is unknown, because the data of the run could not be read. Set `offset_` to a log p(x)."
+                "The threshold is unknown, because the data of the run could not be read. Set `offset_`, by default "
+                "to a log p(x)."
             )
-        return self.score_samples(X) - self.offset_
+        return self._normal_scores(X) - self.offset_
 
     def predict(self, X: Rows) -> np.ndarray:  # noqa: N803
         """Return -1 for rows that are outliers and 1 for others, [N]."""

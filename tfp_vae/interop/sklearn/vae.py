@@ -15,6 +15,7 @@ from typing_extensions import Self
 from tfp_vae.core.errors import DataError, UsageError, check_counts
 from tfp_vae.core.registry import Member, check_keywords, parse
 from tfp_vae.data.schema.layout import Schema
+from tfp_vae.evaluation.anomalies import SCORES
 from tfp_vae.interop.sklearn.outliers import Outliers, check_contamination, held_out_threshold, training_threshold
 from tfp_vae.interop.sklearn.rows import learn_rows, read_rows, rows_like, value_errors
 from tfp_vae.runs.tables.holes import warn_about_holes
@@ -32,6 +33,7 @@ __all__ = ["VAE"]
 
 OWN = (
     *("schema", "column", "missing", "validation_fraction", "iw_samples", "refine", "contamination"),
+    "anomaly_score",
     *("random_state", "warm_start", "verbose"),
 )
 """Parameters that are no settings of the model or its training. The others have the names of the command line."""
@@ -43,8 +45,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
     """A variational autoencoder as a density, an embedding and an outlier detector.
 
     `score_samples` estimates log p(x) of each row in nats, in the units of X. `transform` returns E_q[z|x].
-    `predict` returns -1 for rows whose log p(x) is below the threshold `offset_`, and 1 for others. A row's results
-    depend on the row alone, not on its place, the other rows or the size of a batch.
+    `predict` returns -1 for rows whose log p(x) is below the threshold `offset_`, and 1 for others. `anomaly_score`
+    chooses another score. A row's results depend on the row alone, not on its place, the other rows or the size of a
+    batch.
 
     ```python
     from sklearn.datasets import load_iris
@@ -91,6 +94,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
       validation_fraction: share of X that is held out for early stopping and for the threshold.
       iw_samples: importance samples per row for log p(x).
       refine: how the proposal is fitted to each row, see `log_likelihood`.
+      anomaly_score: a name from `evaluation.anomalies.SCORES` with settings, for `decision_function` and `predict`.
       contamination: share of outliers in X, above 0 and at most 0.5. The threshold is then a quantile of the scores of
         X. `auto` takes it from the held-out rows, for a rate of false alarms of 5%, see `held_out_threshold`.
       random_state: decides the held-out rows, the initial weights and all noise.
@@ -100,7 +104,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
       verbose: 1 shows the progress of `fit`.
 
     Attributes:
-      offset_: the threshold, in nats.
+      offset_: the threshold of minus the anomaly score, in nats. By default, it is a log p(x).
       history_: the `History` of the training.
       fitted_: the trained model as arrays.
       n_features_in_, feature_names_in_: the columns of X.
@@ -140,6 +144,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         validation_fraction: Number = 0.1,
         iw_samples: Whole = 100,
         refine: Member | str = "none",
+        anomaly_score: Member | str = "log-likelihood",
         contamination: Number | str = "auto",
         random_state: Whole | np.random.RandomState | None = None,
         warm_start: Switch = False,
@@ -176,6 +181,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         self.validation_fraction = validation_fraction
         self.iw_samples = iw_samples
         self.refine = refine
+        self.anomaly_score = anomaly_score
         self.contamination = contamination
         self.random_state = random_state
         self.warm_start = warm_start
@@ -221,6 +227,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         with value_errors():
             check_counts(iw_samples=self.iw_samples)
             REFINEMENTS.resolve(self.refine)
+            SCORES.resolve(self.anomaly_score)
             check_contamination(self.contamination)
             rows = learn_rows(self, X, mixed=mixed, schema=schema, column=column, missing=missing)
             if start is not None and (rows.reading.table is None) != (schema is None):
@@ -234,6 +241,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
                 validation_fraction=self.validation_fraction,
                 callbacks=[Progress()] if self.verbose else [],
                 start=start,
+                anomaly_score=self.anomaly_score,
+                iw_samples=self.iw_samples,
+                refine=self.refine,
             )
             self.history_ = self.fitted_.history
             self.offset_ = self._threshold(X)
@@ -242,9 +252,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
     def _threshold(self, X: Rows) -> float:  # noqa: N803
         """Return the threshold from the held-out rows, or from X if `contamination` is its share of outliers."""
         if not isinstance(self.contamination, str):
-            return training_threshold(self.score_samples(X), self.contamination)
+            return training_threshold(self._normal_scores(X), self.contamination)
         held_out = self.fitted_.held_out
-        return np.nan if held_out is None else held_out_threshold(self._log_likelihood(held_out))
+        return np.nan if held_out is None else held_out_threshold(self._minus_score(held_out))
 
     def _read(self, X: Rows) -> np.ndarray:  # noqa: N803
         check_is_fitted(self)
@@ -254,6 +264,13 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
 
     def _log_likelihood(self, x: np.ndarray) -> np.ndarray:
         return self.fitted_.log_likelihood(x, iw_samples=self.iw_samples, refine=self.refine)
+
+    def _minus_score(self, x: np.ndarray) -> np.ndarray:
+        return -self.fitted_.anomalies.values(self.fitted_, x, iw_samples=self.iw_samples, refine=self.refine)
+
+    def _normal_scores(self, X: Rows) -> np.ndarray:  # noqa: N803
+        with value_errors():
+            return self._minus_score(self._read(X))
 
     def score_samples(self, X: Rows) -> np.ndarray:  # noqa: N803
         """Return the importance-weighted estimate of log p(x) for each row, [N], in nats.

@@ -1,0 +1,95 @@
+"""The anomaly score of an estimator, with what it has learned from training rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from tfp_vae.core.registry import Member
+from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator, seed_for_evaluation
+from tfp_vae.evaluation.anomalies import Evidence, LogLikelihood, Reference, Score, State
+from tfp_vae.evaluation.anomalies.base import limit_scores
+from tfp_vae.evaluation.importance import slices
+from tfp_vae.interop.sklearn.rows import BLOCK
+from tfp_vae.runs.tables.unusual import find_unusual_cells
+
+if TYPE_CHECKING:
+    from tfp_vae.interop.sklearn.fitted import Fitted
+
+__all__ = ["MOST_REFERENCE", "FittedScore"]
+
+MOST_REFERENCE = 500
+"""Most training rows whose estimates a score learns from."""
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedScore:
+    """An anomaly score, ready for new rows.
+
+    score: the score. Higher is more unusual.
+    state: what it has learned from training rows.
+    like: rows whose holes are usual, or None if no score of cells is needed.
+    """
+
+    score: Score = dataclasses.field(default_factory=LogLikelihood)
+    state: State = dataclasses.field(default_factory=dict)
+    like: np.ndarray | None = None
+
+    @classmethod
+    def learn(
+        cls, fitted: Fitted, score: Score, train: np.ndarray, *, iw_samples: int, refine: Member | str
+    ) -> FittedScore:
+        """Return a score that has learned from scaled training rows [M, C], as far as it needs any.
+
+        The held-out rows are left for the threshold, so that they are as new to the score as other rows are.
+
+        Args:
+          fitted: the trained model.
+          score: from `SCORES`.
+          train: the training rows.
+          iw_samples, refine: see `evaluation.estimate`.
+        """
+        like = train[sample(len(train))] if score.needs_cells else None
+        untaught = cls(score, {}, like)
+        if not score.needs_reference:
+            return untaught
+        evidence = untaught.observe(fitted, train[sample(len(train))], iw_samples=iw_samples, refine=refine)
+        with fitted.engine.hold(fitted.weights) as vae:
+            return cls(score, score.fit(vae, Reference(train, evidence)), like)
+
+    def values(self, fitted: Fitted, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> np.ndarray:
+        """Return the score of each scaled row of x [N, C], [N]. Memory does not grow with N unless cells are scored."""
+        parts = [x] if self.score.needs_cells else [x[part] for part in slices(len(x), BLOCK)]
+        found = []
+        for part in parts:
+            evidence = self.observe(fitted, part, iw_samples=iw_samples, refine=refine)
+            with fitted.engine.hold(fitted.weights) as vae:
+                found.append(limit_scores(self.score.values(vae, evidence, self.state)))
+        return np.concatenate(found)
+
+    def observe(self, fitted: Fitted, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> Evidence:
+        """Return the estimates of scaled rows, and the surprise of their cells if the score needs it."""
+        estimates = fitted.estimate(x, iw_samples=iw_samples, refine=refine)
+        if not self.score.needs_cells:
+            return Evidence(x, estimates)
+        names, seed = fitted.config.data.features or (), seed_for_evaluation(0)
+        with fitted.engine.hold(fitted.weights) as vae:
+            cells = find_unusual_cells(
+                vae,
+                x,
+                names,
+                like=self.like,
+                seed=seed,
+                execution=fitted.execution,
+                iw_samples=iw_samples,
+                refine=refine,
+            )
+        return Evidence(x, estimates, cells.surprise)
+
+
+def sample(count: int) -> np.ndarray:
+    """Return at most `MOST_REFERENCE` of `count` places in order, the same for every call."""
+    return np.sort(generator(FIXED_SEED, Purpose.SUBSET, 6).permutation(count)[:MOST_REFERENCE])
