@@ -12,7 +12,7 @@ import click
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.display import plural
-from tfp_vae.core.errors import UsageError
+from tfp_vae.core.errors import DiskError, UsageError
 from tfp_vae.data.dataset import SPLITS
 from tfp_vae.evaluation.anomalies import Effort, Ranking
 from tfp_vae.evaluation.metrics import METRICS, metrics_of, samples_text
@@ -188,6 +188,14 @@ def rank_known_anomalies(
         "anomalies": [ranking_record(name, each, count) for name, each in ranked.items()],
         "seconds": time.monotonic() - began,
     }
+
+
+def keep_ranking(found: runs.Run, result: Mapping[str, Any]) -> None:
+    """Write the result into the run for the report, or print a warning if the disk refuses it."""
+    try:
+        found.write(runs.ANOMALIES, result)
+    except DiskError as error:
+        console.notice(f"warning: The result was not kept in the run, so reports will not show it: {error}")
 
 
 def ranking_record(name: str, found: Ranking | str, num_anomalies: int) -> dict[str, Any]:
@@ -394,6 +402,7 @@ def command(
         chosen = output.find_run(next(iter(run), None), runs_dir)
         effort = Effort(iw_samples[0], refine, seed, execution)
         result = rank_known_anomalies(chosen, anomalies, data, split, data_dir, weights, effort)
+        keep_ranking(chosen, result)
         console.print_json(result) if as_json else print_ranking(result)
         return
     found = [runs.find(each, runs_dir) for each in run or (None,)]

@@ -231,6 +231,35 @@ def test_advice_of_an_evaluation_shows_settings_as_code(evaluated: Run) -> None:
     assert "<p>Use <code>iw_samples=100</code> or more.</p>" in page.html_page(evaluated)
 
 
+def test_known_anomalies_are_a_table_without_scores_that_do_not_apply(evaluated: Run) -> None:
+    found = {
+        "dataset": "digits",
+        "data": "new.csv",
+        "split": None,
+        "num_examples": 60,
+        "num_anomalies": 1,
+        "anomaly_label": "fraud",
+        "anomaly_values": ["yes"],
+        "iw_samples": 3,
+        "refine": "none",
+        "seed": 0,
+        "weights": "final",
+        "step": 4,
+        "log_likelihood": -1.5,
+        "anomalies": [
+            {"score": "typicality", "auroc": 0.75, "auroc_se": None, "auroc_se_reason": "one anomaly"},
+            {"score": "worst-cell", "reason": "it needs columns"},
+        ],
+    }
+    assert "Known anomalies" not in page.html_page(evaluated)
+    evaluated.write(runs.ANOMALIES, found)
+    text = page.html_page(evaluated)
+    assert "60 rows of new.csv, 1 anomalous by fraud=yes, K = 3, seed 0" in text
+    assert '<th scope="row">typicality</th><td class="number">0.7500</td><td class="number">unknown</td>' in text
+    assert "worst-cell" not in text
+    evaluated.path(runs.ANOMALIES).unlink()
+
+
 class TestPicturesFor:
     """Which pictures belong on the page, and which of them are outdated."""
 

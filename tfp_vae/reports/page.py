@@ -138,6 +138,7 @@ def html_page(run: Run) -> str:
         metrics=metric_rows(evaluation),
         headline=metric_rows(evaluation, "headline"),
         significant=significant,
+        anomalies=run.anomaly_evaluation(),
         pictures=page_pictures(run),
         command=" \\\n  ".join(command_pieces(config)),
         obstacle=obstacle(config),

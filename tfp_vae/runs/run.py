@@ -38,6 +38,7 @@ from tfp_vae.runs.folder.checkpoint import BEST, FINAL, Checkpoint
 from tfp_vae.runs.folder.files import LOCK, OTHER_VERSION, RESTORE, Files, LogFile, read_errors
 from tfp_vae.runs.folder.lock import in_use
 from tfp_vae.runs.folder.records import (
+    AnomalyEvaluation,
     Calibration,
     Environment,
     Evaluation,
@@ -57,7 +58,7 @@ CONFIG, STATE, METRICS, LOG = "config.json", "state.json", "metrics.jsonl", "tra
 CHECKPOINT, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
 TRAINING, EVALUATION, ENVIRONMENT = "training.json", "evaluation.json", "environment.json"
 PARTIAL = "evaluation-partial.json"
-CALIBRATION = "calibration.json"
+CALIBRATION, ANOMALIES = "calibration.json", "anomalies.json"
 DATA = "data.npz"
 PLOTS, FRAMES, EVENTS = "plots", "frames", "tensorboard"
 FRAME_NAME = re.compile(r"epoch-(\d{7})\.npz")
@@ -407,6 +408,10 @@ class Run:
         """Return the fullest evaluation of the run, or None if it was not evaluated."""
         return self.files.read_record(EVALUATION, Evaluation, "Evaluate the run again.")
 
+    def anomaly_evaluation(self) -> AnomalyEvaluation | None:
+        """Return the last evaluation against labels of anomalies, or None if there is none."""
+        return self.files.read_record(ANOMALIES, AnomalyEvaluation, "Delete the file, or evaluate the run again.")
+
     def calibration(self) -> Calibration | None:
         """Return the anomaly scores of held-out rows, or None if there are none."""
         return self.files.read_record(CALIBRATION, Calibration, "Delete the file, because it can be made again.")
@@ -456,7 +461,7 @@ class Run:
         content = storage.arrays_bytes(checkpoint.to_arrays())
         self.files.write_bytes(CHECKPOINT, content, previous=previous)
         self._newest_is_sound = True
-        for name in (TRAINING, EVALUATION, PARTIAL, CALIBRATION):
+        for name in (TRAINING, EVALUATION, PARTIAL, CALIBRATION, ANOMALIES):
             result = self._read_or_empty(name)
             best = checkpoint.best if name != TRAINING and result.get("weights") == BEST else None
             newest = checkpoint.step if best is None else best.step

@@ -352,6 +352,9 @@ def test_anomalies_of_a_file_are_ranked_by_every_score_that_applies(here: Path, 
     assert by_name["log-likelihood"]["auroc"] > 0.95
     assert by_name["log-likelihood"]["average_precision_se"] < 0.1
     assert "likelihood for each column" in by_name["worst-cell"]["reason"]
+    kept = copied.anomaly_evaluation()
+    assert kept is not None
+    assert kept.content() == {key: value for key, value in result.items() if key != "checksum"}
     said = call("evaluate", *options)
     assert "anomalies: 20 of 60 rows, with label 1" in said.stderr
     assert "chance: AUROC 0.5, average precision 0.3333" in said.stdout

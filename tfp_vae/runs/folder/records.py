@@ -25,6 +25,7 @@ from tfp_vae.core.registry import BaseRecord
 from tfp_vae.evaluation.metrics import METRICS, samples_text
 
 __all__ = [
+    "AnomalyEvaluation",
     "BestEpoch",
     "Calibration",
     "EarlyEnd",
@@ -33,6 +34,7 @@ __all__ = [
     "Measured",
     "Record",
     "ScoreCalibration",
+    "ScoreRanking",
     "State",
     "Status",
     "Terms",
@@ -227,6 +229,57 @@ class Evaluation(Measured):
             if not (found is None or isinstance(found, float) or is_whole):
                 raise ValueError(f"{key}: expected a number, found {cut(repr(found))}")
         return self
+
+
+@final
+class ScoreRanking(Record):
+    """How well an anomaly score finds known anomalies, or why it does not apply. Unknown errors are None."""
+
+    score: Line
+    auroc: pydantic.FiniteFloat | None = None
+    auroc_se: pydantic.FiniteFloat | None = None
+    auroc_se_reason: Line | None = None
+    average_precision: pydantic.FiniteFloat | None = None
+    average_precision_se: pydantic.FiniteFloat | None = None
+    average_precision_se_reason: Line | None = None
+    reason: Line | None = None
+
+
+@final
+class AnomalyEvaluation(Record):
+    """The last evaluation against labels, in `anomalies.json`. Metrics of log p(x) are kept as they are.
+
+    data: the file of the rows, or None for a split of the run.
+    split: the split, or None for a file.
+    num_examples, num_anomalies: the numbers of rows.
+    anomaly_label, anomaly_values: where the labels are, and which values mark anomalies.
+    iw_samples, refine, seed: the settings of the estimates.
+    weights, step: the weights.
+    anomalies: a ranking for each score.
+    """
+
+    model_config = pydantic.ConfigDict(extra="allow")
+    dataset: Line
+    data: Line | None
+    split: Literal["train", "validation", "test"] | None
+    num_examples: Positive
+    num_anomalies: Positive
+    anomaly_label: Line
+    anomaly_values: list[Line]
+    iw_samples: Positive
+    refine: Line
+    seed: Count
+    weights: Literal["final", "best"]
+    step: Count
+    anomalies: list[ScoreRanking]
+
+    def describe(self) -> str:
+        """Return a description of the rows and the effort."""
+        source = f"{self.num_examples:,} rows of {self.data or f'the {self.split} split'}"
+        marked = f"{self.num_anomalies:,} anomalous by {self.anomaly_label}={','.join(self.anomaly_values)}"
+        refined = "" if self.refine == "none" else f", refined by {self.refine}"
+        effort = f"K = {self.iw_samples:,}{refined}, seed {self.seed}; weights {self.weights}, of step {self.step:,}"
+        return f"{source}, {marked}, {effort}"
 
 
 @final
