@@ -24,17 +24,21 @@ extensions = [
     "sphinx_design",
 ]
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_logo = html_favicon = "images/logo.svg"
 templates_path = ["templates"]
 exclude_patterns = ["templates"]
 default_role = "code"
+smartquotes = False  # because `--n` is an option, not a dash
 
 autosummary_ignore_module_all = False
 autodoc_member_order = "groupwise"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints = "none"  # the docstrings say it in words, with shapes and limits
 add_module_names = False
 napoleon_use_ivar = True
 
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # the tests execute the notebooks
 
