@@ -112,6 +112,13 @@ def test_header_setting_wins(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     assert not caplog.records
 
 
+def test_rows_of_empty_cells_are_left_out_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,city\n1,Rome\n\n , \n2,\n,\n")
+    assert read_cells(path).lines.tolist() == [2, 5]
+    assert caplog.messages == [f"{path}: 2 rows without any text (first: line 4) are left out."]
+
+
 def test_columns_without_a_name_get_one(tmp_path: Path) -> None:
     assert read(tmp_path, ",x,\n0,1.5,a\n1,2.5,b\n").names == ("column_1", "x", "column_3")
 

@@ -98,6 +98,26 @@ def test_blocks_of_rows_do_not_change_the_result(
         }
 
 
+def test_missing_cells_of_a_constant_column_get_its_value(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("height,country,eye\n" + "1.75,FR,blue\n1.82,FR,brown\n,,blue\n1.62,FR,\n" * 3)
+    model, training = small_model(latent_dim=2), small_training()
+    config, data = plan(str(path), None, None, model, training, open_choices=["likelihood"])
+    new = tmp_path / "new.csv"
+    new.write_text("height,country,eye\n1.71,,brown\n,,blue\n1.6, FR ,blue\n")
+    table = read_holes(config, str(new))
+    vae = build_from_config(config, data.train_mean)
+    found = fill_table(vae, config, table, iw_samples=5, draws=2, execution="eager")
+    assert found.columns["country"].tolist() == ["FR", "FR", " FR "]
+    assert found.draws["country"].tolist() == ["FR", "FR", " FR "] * 2
+    assert found.cells["line"].tolist() == [2, 3, 3]
+    assert found.cells["column"].tolist() == ["country", "height", "country"]
+    assert found.cells["value"][0] == "FR"
+    assert [str(number) == "nan" for number in found.cells["ess"]] == [True, False, True]
+    counts = {name: found.summary[name] for name in ("num_incomplete", "num_filled", "constant_filled")}
+    assert counts == {"num_incomplete": 2, "num_filled": 3, "constant_filled": {"country": 2}}
+
+
 def test_complete_table_stays_as_it_is(made: tuple[RunConfig, VAE], tmp_path: Path) -> None:
     table = read_holes(made[0], str(write_people(tmp_path / "c.csv", people(3, missing=0.0))))
     filled = fill_table(made[1], made[0], table, execution="eager")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from tfp_vae.data.schema.cells import MARKERS, Cells, list_problems, text_array
 from tfp_vae.data.schema.numerals import NO_UNIT, Unit, without_unit
 
 __all__ = ["find_delimiter", "is_header", "read_cells"]
+
+logger = logging.getLogger("tfp_vae")
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -82,8 +85,26 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
             stream.readline()
         delimiter = "\t" if TAB_FILE.search(path.name) else excel[1] if excel else find_delimiter(sample)
         lines = split_lines(stream, delimiter, path, 1 if excel else 0)
-        rows = (Row(line, cells) for line, cells in lines if any(map(str.strip, cells)))
-        return collect(rows, path, header, delimiter, is_numbered=is_numbered, known=known)
+        return collect(skip_empty(lines, path), path, header, delimiter, is_numbered=is_numbered, known=known)
+
+
+def skip_empty(lines: Iterator[tuple[int, list[str]]], path: Path) -> Iterator[Row]:
+    """Yield the rows that have a cell which is not empty, and warn about the others.
+
+    Args:
+      lines: the first line of each row, and its cells.
+      path: the file, for the warning.
+    """
+    empty = list[int]()
+    for line, cells in lines:
+        if any(map(str.strip, cells)):
+            yield Row(line, cells)
+        elif len(cells) > 1:
+            empty.append(line)
+    if empty:
+        verb = "is" if len(empty) == 1 else "are"
+        which = f"{plural(len(empty), 'row')} without any text (first: line {empty[0]}) {verb} left out"
+        logger.warning("%s: %s.", path, which)
 
 
 def find_delimiter(sample: str) -> str:

@@ -18,7 +18,7 @@ from tfp_vae.core.errors import DataError, UsageError, cut, one_line, suggest
 from tfp_vae.core.files import write_bytes
 from tfp_vae.core.registry import BaseRecord
 from tfp_vae.data.readers.arrays import name_errors
-from tfp_vae.data.schema.cells import Cells, Distinct, list_problems
+from tfp_vae.data.schema.cells import Cells, Distinct, list_problems, text_array
 from tfp_vae.data.schema.columns import KINDS, Column
 from tfp_vae.data.schema.dates import date_text
 from tfp_vae.data.schema.numerals import NO_UNIT
@@ -137,6 +137,8 @@ class Schema(BaseRecord):
     def fill(self, cells: Cells, values: np.ndarray) -> dict[str, np.ndarray]:
         """Return all columns of a table with missing cells filled in, by name. Other cells keep every character.
 
+        Missing cells of a constant column get its value.
+
         Args:
           cells: the table.
           values: float [N, C] for its modelled columns. NaN leaves a cell as it is.
@@ -147,7 +149,21 @@ class Schema(BaseRecord):
             holes = np.flatnonzero((column.distinct(texts).codes < 0) & np.isfinite(values[:, place]))
             texts[holes] = column.decode(values[holes, place])
             filled[column.name] = texts
+        for name, holes in self.constant_holes(cells).items():
+            filled[name] = np.where(holes, text_array([self[name].levels[0]]), filled[name])
         return filled
+
+    def constant_holes(self, cells: Cells) -> dict[str, np.ndarray]:
+        """Return whether each cell is missing, bool [N], for each constant column that has a value and missing cells.
+
+        Args:
+          cells: a table.
+        """
+        constant = [each for each in self.columns if each.kind == "constant" and each.levels]
+        holes = {
+            each.name: each.distinct(cells.column(each.name)).codes < 0 for each in constant if each.name in cells.names
+        }
+        return {name: missing for name, missing in holes.items() if missing.any()}
 
     def to_toml(self) -> str:
         """Return the schema as the text of a TOML file."""

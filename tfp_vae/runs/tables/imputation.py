@@ -39,9 +39,10 @@ class FilledTable:
     """A table whose missing cells are filled in.
 
     columns: the texts of all columns by name, [N] each. Observed cells keep every character.
-    cells: one entry for each filled cell, [n] each by name: `line` in the file, the ids of the row, the `column`, the
-      `value`, the bounds `low` and `high` of the interval, the `probability` of a word, and the effective sample size
-      `ess` of the row. Such a name gets an underscore if an id has it.
+    cells: one entry for each filled cell, row by row, [n] each by name: `line` in the file, the ids of the row, the
+      `column`, the `value`, the bounds `low` and `high` of the interval, the `probability` of a word, and the effective
+      sample size `ess` of the row. Such a name gets an underscore if an id has it. Cells of constant columns have no
+      `ess`.
     draws: the texts of all columns of M multiple imputations, [M N] each by name, with `imputation` from 1 to M. Empty
       without draws.
     summary: numbers of rows and cells, and effective sample sizes.
@@ -97,7 +98,8 @@ def fill_table(
 ) -> FilledTable:
     """Return a table with its missing cells filled in, in the words, the units and the decimals of its columns.
 
-    Rows are imputed in blocks, so the arrays of a long table do not fill the memory.
+    Missing cells of a column that has one value in the data of the run get this value. Rows are imputed in blocks, so
+    the arrays of a long table do not fill the memory.
 
     Args:
       vae: the model of the run.
@@ -111,11 +113,12 @@ def fill_table(
     x, filled = np.asarray(SCALINGS.build(config.data.scaling)(table.values)), table.values.copy()
     settings: dict[str, Any] = {"iw_samples": iw_samples, "draws": draws, "interval": interval, "seed": seed}
     settings |= {"refine": refine, "execution": execution, "progress": progress}
-    parts, every, ess = [], [], []
+    parts, every, ess, constant = [], [], [], table.schema.constant_holes(table.cells)
     for part in slices(len(x), BLOCK):
         found = impute(vae, x[part], places=np.arange(part.start, part.stop), **settings)
         filled[part] = np.where(found.missing, config.data.unscaled(found.values), filled[part])
-        parts.append(list_cells(config.data, table, part, found))
+        holes = {name: missing[part] for name, missing in constant.items()}
+        parts.append(list_cells(config.data, table, part, found, holes))
         every.append([np.where(found.missing, config.data.unscaled(draw), table.values[part]) for draw in found.draws])
         ess.append(found.ess)
     schema = table.schema
@@ -125,7 +128,7 @@ def fill_table(
         columns=schema.fill(table.cells, filled),
         cells={name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
         draws={spare_name("imputation", table.cells.names): numbers, **join(imputations)} if draws else {},
-        summary=summarize_rows(table, np.concatenate(ess)),
+        summary=summarize_rows(table, np.concatenate(ess), constant),
     )
 
 
@@ -134,27 +137,51 @@ def join(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 
-def summarize_rows(table: Table, ess: np.ndarray) -> dict[str, object]:
-    """Return numbers of rows and cells, and effective sample sizes of the rows with missing cells."""
-    missing, known = np.isnan(table.values), ess[~np.isnan(ess)]
+def summarize_rows(table: Table, ess: np.ndarray, constant: Mapping[str, np.ndarray]) -> dict[str, object]:
+    """Return numbers of rows and cells, and effective sample sizes of the rows with missing cells.
+
+    Args:
+      table: before it is filled.
+      ess: effective sample sizes [N]. NaN for rows without missing cells in modelled columns.
+      constant: whether the cells of each constant column are missing, [N] each.
+    """
+    missing = np.stack([np.isnan(table.values).any(axis=1), *constant.values()])
+    known, filled = ess[~np.isnan(ess)], {name: int(holes.sum()) for name, holes in constant.items()}
     return {
         "num_rows": len(ess),
-        "num_incomplete": len(known),
-        "num_filled": int(missing.sum()),
+        "num_incomplete": int(missing.any(axis=0).sum()),
+        "num_filled": int(np.isnan(table.values).sum()) + sum(filled.values()),
+        "constant_filled": filled,
         "ess_median": float(np.median(known)) if len(known) else None,
         "num_unreliable": int(np.sum(known < FEWEST_EFFECTIVE)),
     }
 
 
-def list_cells(data: DataConfig, table: Table, part: slice, found: Imputed) -> dict[str, np.ndarray]:
-    """Return an entry for each missing cell of some rows, see `FilledTable.cells`."""
+def list_cells(
+    data: DataConfig, table: Table, part: slice, found: Imputed, constant: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return an entry for each missing cell of some rows, row by row, see `FilledTable.cells`.
+
+    Args:
+      data: the config of the data of the run.
+      table: all rows.
+      part: the rows.
+      found: their imputed cells.
+      constant: whether the cells of each constant column are missing in these rows.
+    """
     rows, places = np.nonzero(found.missing)
     texts = {"value": found.values, "low": found.low, "high": found.high}
     units = {name: spell(table.schema, data.unscaled(values), found.missing) for name, values in texts.items()}
     probability = found.probability[rows, places]
     words = np.array(["" if np.isnan(share) else f"{share:.4g}" for share in probability.tolist()], dtype=object)
-    own = {"column": np.array(table.schema.names)[places], **units, "probability": words}
+    own = {"column": np.array(table.schema.names, dtype=object)[places], **units, "probability": words}
     own["ess"] = np.round(found.ess[rows], 1)
+    for name, missing in constant.items():
+        more = {**dict.fromkeys(own, ""), "column": name, "value": table.schema[name].levels[0], "ess": np.nan}
+        own = {key: np.append(texts, np.full(missing.sum(), more[key], texts.dtype)) for key, texts in own.items()}
+        rows = np.concatenate([rows, np.flatnonzero(missing)])
+    order = np.argsort(rows, kind="stable")
+    rows, own = rows[order], {name: texts[order] for name, texts in own.items()}
     ids = {name: column[part][rows] for name, column in table.ids.items()}
     lines = {spare_name("line", ids): table.lines[part][rows]}
     return {**lines, **ids, **{spare_name(name, ids): column for name, column in own.items()}}
