@@ -113,7 +113,7 @@ def test_missing_cells_of_a_constant_column_get_its_value(tmp_path: Path) -> Non
     assert found.cells["line"].tolist() == [2, 3, 3]
     assert found.cells["column"].tolist() == ["country", "height", "country"]
     assert found.cells["value"][0] == "FR"
-    assert [str(number) == "nan" for number in found.cells["ess"]] == [True, False, True]
+    assert [number == "" for number in found.cells["ess"]] == [True, False, True]
     counts = {name: found.summary[name] for name in ("num_incomplete", "num_filled", "constant_filled")}
     assert counts == {"num_incomplete": 2, "num_filled": 3, "constant_filled": {"country": 2}}
 

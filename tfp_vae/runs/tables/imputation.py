@@ -42,7 +42,7 @@ class FilledTable:
     cells: one entry for each filled cell, row by row, [n] each by name: `line` in the file, the ids of the row, the
       `column`, the `value`, the bounds `low` and `high` of the interval, the `probability` of a word, and the effective
       sample size `ess` of the row. Such a name gets an underscore if an id has it. Cells of constant columns have no
-      `ess`.
+      `ess`, but an empty text.
     draws: the texts of all columns of M multiple imputations, [M N] each by name, with `imputation` from 1 to M. Empty
       without draws.
     summary: numbers of rows and cells, and effective sample sizes.
@@ -175,10 +175,10 @@ def list_cells(
     probability = found.probability[rows, places]
     words = np.array(["" if np.isnan(share) else f"{share:.4g}" for share in probability.tolist()], dtype=object)
     own = {"column": np.array(table.schema.names, dtype=object)[places], **units, "probability": words}
-    own["ess"] = np.round(found.ess[rows], 1)
+    own["ess"] = np.round(found.ess[rows], 1).astype(object)
     for name, missing in constant.items():
-        more = {**dict.fromkeys(own, ""), "column": name, "value": table.schema[name].levels[0], "ess": np.nan}
-        own = {key: np.append(texts, np.full(missing.sum(), more[key], texts.dtype)) for key, texts in own.items()}
+        more = {**dict.fromkeys(own, ""), "column": name, "value": table.schema[name].levels[0]}
+        own = {key: np.append(texts, np.full(missing.sum(), more[key], object)) for key, texts in own.items()}
         rows = np.concatenate([rows, np.flatnonzero(missing)])
     order = np.argsort(rows, kind="stable")
     rows, own = rows[order], {name: texts[order] for name, texts in own.items()}
