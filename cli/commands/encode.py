@@ -80,7 +80,7 @@ def command(
     result = {
         **examples.origin,
         "num_examples": len(examples.split),
-        "latent_dim": embeddings.mean.shape[1],
+        "latent_dim": restored.vae.prior.latent.dimensions,
         "samples": samples,
         "seed": seed,
         "mean_scale": float(np.mean(embeddings.scale)),

@@ -137,6 +137,11 @@ def command(
     from tfp_vae.evaluation import latent_space
 
     vae = restored.vae
+    if vae.prior.latent.discrete:
+        raise UsageError(
+            f"{found.folder}: z of this run is discrete, so there is no path between two of its values. "
+            "Use `tfp-vae sample` or `tfp-vae reconstruct`."
+        )
     if examples is None:
         z = np.asarray(vae.prior().sample(2 * count, seed=(seed, int(Purpose.PAIRS))))
     else:

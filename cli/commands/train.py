@@ -22,6 +22,7 @@ from tfp_vae.runs.config import (
     Request,
     RunConfig,
     TrainingConfig,
+    discrete_choices,
     expand_shortcuts,
     read_settings,
 )
@@ -78,6 +79,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if request.resume:
         run, dataset = reopen(ctx, request, training)
     else:
+        for name, choice in discrete_choices(values).items():
+            console.notice(f"--{name} is {choice}, because z is discrete.")
         left_open = [name for name in OPEN if name not in expand_shortcuts(values)]
         left_open += [name for name in OPEN_TRAINING if name not in values]
         config, dataset = plan_run(request, model, training, left_open)

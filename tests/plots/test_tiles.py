@@ -134,3 +134,10 @@ def test_rows_of_heat_maps_accept_names(rng: np.random.Generator) -> None:
     axes = tiles.heat_maps([rng.random((3, 5))], [""], "title", "step", ["x", "y", "z"]).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["x", "y", "z"]
     assert "step" in texts(axes.figure)
+
+
+def test_code_map_has_a_row_for_each_dimension() -> None:
+    figure = tiles.code_map(np.eye(5)[:3], ["a", "b", "c"], "codes")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c"]
+    assert axes.images[0].get_array().shape == (3, 5)

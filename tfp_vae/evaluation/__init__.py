@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         proposals,
     )
     from tfp_vae.evaluation.annealing import Annealed, Sandwich, annealed_log_likelihood, sandwich
+    from tfp_vae.evaluation.codes import CodeUsage
     from tfp_vae.evaluation.diagnostics import pareto_k
     from tfp_vae.evaluation.effort.settling import Settled, settle
     from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
@@ -72,6 +73,7 @@ _PLACES = {
     "Estimates": "importance",
     "Estimator": "importance",
     "Gaps": "gaps",
+    "CodeUsage": "codes",
     "Grid": "latent_space",
     "Imputed": "imputation",
     "LogLikelihood": "evidence",
@@ -112,6 +114,7 @@ __all__ = [
     "PROJECTIONS",
     "REFINEMENTS",
     "Annealed",
+    "CodeUsage",
     "ColumnScores",
     "Decomposition",
     "Embeddings",

@@ -268,6 +268,8 @@ class _Annealer:
     def __init__(
         self, vae: VAE, steps: int, chains: int, batch_size: int | None, execution: str, progress: Progress
     ) -> None:
+        if vae.prior.latent.discrete:
+            raise UsageError("Annealing moves z along gradients, so it needs a continuous z. Leave `ais_steps` out.")
         if steps < 1 or chains < 2:
             raise UsageError(
                 f"Annealing needs at least one annealing step and two chains per example, found {steps} and {chains}."

@@ -408,29 +408,38 @@ def slices(count: int, size: int) -> Iterator[slice]:
 
 
 @check_keywords
-def is_active(estimates: Estimates) -> np.ndarray:
+def is_active(estimates: Estimates, *, codes: int = 1) -> np.ndarray:
     """Return whether each latent dimension is active, Var_x(E_q[z|x]) > 0.01: bool [D].
+
+    A one-hot vector is one dimension. It is active if one of its elements is.
 
     The mean of a flow is sampled, so its own error adds variance. That variance is subtracted, because otherwise a
     collapsed dimension would seem active. With few examples an inactive dimension may exceed the limit by chance.
 
+    Args:
+      estimates: the estimates of N examples.
+      codes: of the model's `Latent`.
+
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
-    return active_dimensions(estimates.posterior_mean, estimates.posterior_mean_variance.mean(axis=0))
+    return active_dimensions(estimates.posterior_mean, estimates.posterior_mean_variance.mean(axis=0), codes)
 
 
 @check_keywords
-def active_units(estimates: Estimates) -> float:
+def active_units(estimates: Estimates, *, codes: int = 1) -> float:
     """Return the number of active latent dimensions. NaN for a single example.
 
     The encoder does not use an inactive dimension: its posterior mean is the same for all x.
+
+    Args:
+      estimates, codes: see `is_active`.
     """
-    return int(is_active(estimates).sum()) if len(estimates.posterior_mean) > 1 else math.nan
+    return int(is_active(estimates, codes=codes).sum()) if len(estimates.posterior_mean) > 1 else math.nan
 
 
 @check_keywords
-def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summary:
+def summarize(estimates: Estimates, event_size: int, *, discrete: bool, codes: int = 1) -> Summary:
     """Return the averages of `estimates`, with standard errors over the examples.
 
     bits_per_dim = -log p(x) / (event_size log 2) if the data are discrete or dequantized, else NaN. The standard error
@@ -445,6 +454,7 @@ def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summa
       estimates: the estimates of N examples.
       event_size: number of dimensions of x.
       discrete: whether p(x|z) is a probability, see `likelihoods.Likelihood`.
+      codes: of the model's `Latent`.
     """
     log_px, error = estimates.log_likelihood, mean_error(estimates.spread)
     bias, unknown = float(estimates.shortfall.mean()), float(np.mean(~estimates.known))
@@ -464,7 +474,7 @@ def summarize(estimates: Estimates, event_size: int, *, discrete: bool) -> Summa
         distortion=float(estimates.distortion.mean()),
         rate=float(estimates.rate.mean()),
         bits_per_dim=float(-log_px.mean() / (event_size * math.log(2))) if discrete else math.nan,
-        active_units=active_units(estimates),
+        active_units=active_units(estimates, codes=codes),
         ess_median=float(np.median(estimates.ess)),
         ess_p5=float(np.quantile(estimates.ess, 0.05)),
         ess_min=float(estimates.ess.min()),

@@ -251,6 +251,8 @@ def generate_within(vae: VAE, n: int, region: Region, *, seed: Seed, temperature
     Raises:
       UsageError: the region has another dimension than z, or fewer than n of ten million samples lie in it.
     """
+    if vae.prior.latent.discrete:
+        raise UsageError("`region` needs a continuous z, but that of this model is discrete. Leave it out.")
     low, high = np.transpose(region)
     if len(low) != vae.prior.latent_dim or not (low < high).all():
         raise UsageError(

@@ -436,6 +436,27 @@ METRICS: dict[str, Metric] = {
             places=_BOTH | {"notebook"},
         ),
         Metric(
+            key="code_usage",
+            label="codes in use",
+            unit="of codes",
+            format=".3f",
+            definition="share of the codes of all dimensions that are the most probable one for an example (only for a "
+            "discrete z)",
+            meaning="codes that the encoder uses at all",
+            places=_BOTH | {"notebook"},
+            refines=True,
+        ),
+        Metric(
+            key="code_perplexity",
+            label="perplexity of the codes",
+            unit="codes",
+            format=".2f",
+            definition="mean over the dimensions d of exp(the entropy of 1/N Σ_n q(z_d\\|x_n)) (only for a discrete z)",
+            meaning="from 1, if a dimension always has the same code, to K, if it has each equally often",
+            places=_BOTH | {"notebook"},
+            refines=True,
+        ),
+        Metric(
             key="reconstruction_mse",
             label="reconstruction, mean squared error",
             unit="per element",

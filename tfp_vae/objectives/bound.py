@@ -21,6 +21,7 @@ from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, has_closed_form_rate
 
 if TYPE_CHECKING:
+    from tfp_vae.model.latent import Capabilities
     from tfp_vae.model.vae import VAE
 
 __all__ = ["Bound", "Draws", "Objective", "SampleCount", "log_mean_exp", "mean_terms"]
@@ -93,6 +94,19 @@ class Objective(abc.ABC):
 
     needs_reparameterized_posterior: ClassVar[bool] = True
     """Whether the gradient reaches the encoder through the samples of z."""
+
+    needs_codes: ClassVar[bool] = False
+    """Whether z must consist of independent codes."""
+
+    needs_bits: ClassVar[bool] = False
+    """Whether these codes must be bits."""
+
+    @classmethod
+    @final
+    def trains(cls, posterior: Capabilities) -> bool:
+        """Return whether a posterior has what the gradient needs, given its capabilities."""
+        has_gradient = posterior.reparameterized or not cls.needs_reparameterized_posterior
+        return has_gradient and (posterior.codes or not cls.needs_codes) and (posterior.bits or not cls.needs_bits)
 
     @final
     def bound(self, vae: VAE, x: Batch | Array, *, seed: int | Seed, step: int | Tensor = 0) -> Bound:
@@ -181,6 +195,14 @@ class Objective(abc.ABC):
 
     def _check_model(self, vae: VAE) -> None:
         """Raise UsageError if the model lacks a capability that can be checked before z is drawn."""
+        posterior = vae.encoder.posterior
+        if (self.needs_codes and not posterior.capabilities.codes) or (
+            self.needs_bits and not posterior.capabilities.bits
+        ):
+            raise UsageError(
+                f"{type(self).__name__} needs a posterior over {'bits' if self.needs_bits else 'codes'}, found "
+                f"{type(posterior).__name__}. Choose `posterior=bernoulli`, or another objective."
+            )
         if self.needs_closed_form_rate and not has_closed_form_rate(vae.encoder.posterior, vae.prior):
             raise UsageError(NO_CLOSED_FORM)
 

@@ -13,7 +13,6 @@ from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.objectives.bound import Bound, SampleCount
 from tfp_vae.objectives.elbo import ELBOEstimator, elbo_of
 from tfp_vae.objectives.rate import CostFunction, RateCost, has_closed_form_rate
-from tfp_vae.objectives.score_function import check_codes
 
 if TYPE_CHECKING:
     from tfp_vae.model.distributions.codes import Codes
@@ -59,6 +58,7 @@ class GumbelSoftmax(ELBOEstimator):
     """
 
     needs_reparameterized_posterior: ClassVar[bool] = False
+    needs_codes: ClassVar[bool] = True
     mc_samples: SampleCount = field(default=1, kw_only=True)
     temperature: Positive = field(default=1.0, kw_only=True)
     final_temperature: Positive = field(default=0.5, kw_only=True)
@@ -95,7 +95,3 @@ class GumbelSoftmax(ELBOEstimator):
             if not has_closed_form_rate(vae.encoder.posterior, vae.prior):
                 total += cost.weighted_sum(cost.parts.log_prob(vae.prior(), z))
         return tf.stop_gradient(tape.gradient(total, z))
-
-    def _check_model(self, vae: VAE) -> None:
-        super()._check_model(vae)
-        check_codes(self, vae)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, cast, final
 
 import pydantic
 
-from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
@@ -170,6 +169,8 @@ class DisARM(ELBOEstimator):
     """
 
     needs_reparameterized_posterior: ClassVar[bool] = False
+    needs_codes: ClassVar[bool] = True
+    needs_bits: ClassVar[bool] = True
     mc_samples: SampleCount = field(default=1, kw_only=True)
 
     def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
@@ -183,18 +184,3 @@ class DisARM(ELBOEstimator):
         )  # [S, B, D], as (-1)^b' [b != b'] is b - b'
         score = no_value(tf.transpose(tf.reduce_mean(slope, axis=0)), tf.transpose(q.logits))  # a sum over dimensions
         return scored.bound._replace(value=scored.bound.value + score)
-
-    def _check_model(self, vae: VAE) -> None:
-        super()._check_model(vae)
-        check_codes(self, vae, bits=True)
-
-
-def check_codes(objective: Objective, vae: VAE, *, bits: bool = False) -> None:
-    """Raise UsageError if z does not consist of independent codes, or of bits."""
-    posterior = vae.encoder.posterior
-    if not (posterior.capabilities.bits if bits else posterior.capabilities.codes):
-        choices = "`posterior=bernoulli`" if bits else "`posterior=categorical` or `posterior=bernoulli`"
-        raise UsageError(
-            f"{type(objective).__name__} needs a posterior over {'bits' if bits else 'codes'}, found "
-            f"{type(posterior).__name__}. Choose {choices}, or another objective."
-        )

@@ -29,7 +29,7 @@ from tfp_vae.plots.canvas import (
     style,
 )
 
-__all__ = ["Tiles", "heat_maps", "tile"]
+__all__ = ["Tiles", "code_map", "heat_maps", "tile"]
 
 INK, LIGHT, HEAT = "gray_r", "gray", "viridis"
 """Colours of grey images that are ink, of other grey images, and of heat maps."""
@@ -218,4 +218,25 @@ def heat_maps(
         figure.supylabel(rows, fontsize="medium")
         extend = "neither" if limits == UNIT_RANGE else "both"
         figure.colorbar(image, ax=panels, extend=extend, aspect=max(20, 12 * down), extendfrac=0.03)
+    return figure
+
+
+def code_map(frequencies: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Return a figure with the frequency of each code [D, K] as a heat map.
+
+    Args:
+      frequencies: from 0 to 1.
+      names: the name of each row.
+      title: text above the map.
+    """
+    with style(grid=False):
+        figure = Figure(figsize=(6.4, float(np.clip(1.6 + 0.22 * len(names), 2.4, 9))), layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(frequencies, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=0, vmax=1)
+        every = math.ceil(len(names) / MOST_ROWS)
+        axes.set_yticks(range(0, len(names), every), names[::every], fontsize="small")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="code", ylabel="dimension: perplexity")
+        axes.set_title(title, fontsize=TITLE_SIZE)
+        figure.colorbar(image, ax=axes, label="frequency")
     return figure

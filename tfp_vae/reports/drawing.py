@@ -23,13 +23,14 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose, generator
 from tfp_vae.evaluation import latent_space as latent
+from tfp_vae.evaluation.codes import CodeUsage
 from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.gaps import Gaps
 from tfp_vae.evaluation.importance import Estimates, is_active
 from tfp_vae.evaluation.metrics import samples_text
 from tfp_vae.evaluation.paths import path
 from tfp_vae.evaluation.projections import PROJECTIONS, projection
-from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, images, rankings, scatter
+from tfp_vae.plots import animations, canvas, curves, diagrams, distributions, images, rankings, scatter, tiles
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.reports.run_data import IW_SAMPLES, RunData
@@ -198,6 +199,13 @@ def posterior_prior(run_data: RunData) -> Figure:
     return distributions.posterior_against_prior(draws[:, dims], prior[:, dims], names, title, run_data.split)
 
 
+def code_usage(run_data: RunData) -> Figure:
+    usage = CodeUsage.of(run_data.embeddings.mean, run_data.space)
+    names = [f"$z_{{{d + 1}}}$: {perplexity:.1f}" for d, perplexity in enumerate(usage.perplexities)]
+    title = f"Codes of {run_data.split} examples: {usage.share:.0%} in use, mean perplexity {usage.perplexity:.2f}"
+    return tiles.code_map(usage.frequencies, names, title)
+
+
 def log_likelihood(run_data: RunData) -> Figure:
     examples, values = run_data.scores
     return distributions.log_likelihood_histogram(values, examples.y, f"log p(x) of {run_data.scoring}")
@@ -296,7 +304,10 @@ def evaluation_bound(assessment: Assessment) -> Figure | None:
 
 def evaluation_rates(assessment: Assessment) -> Figure | None:
     rates = assessment.result["rate_per_dim"]
-    return None if rates is None else curves.rate_bars(np.array(rates), is_active(assessment.estimates))
+    if rates is None:
+        return None
+    codes = assessment.estimates.posterior_mean.shape[1] // len(rates)
+    return curves.rate_bars(np.array(rates), is_active(assessment.estimates, codes=codes))
 
 
 def evaluation_gaps(assessment: Assessment) -> Figure | None:

@@ -157,6 +157,17 @@ SEVERAL_DIMENSIONS = Need(
     "this run has only 1 latent dimension, but 2 are needed.",
 )
 
+CONTINUOUS = Need(
+    "a continuous z",
+    lambda run_data: not run_data.space.discrete,
+    "z of this run is discrete, so there is nothing between its codes. Plot `code-usage` to see them.",
+)
+DISCRETE = Need(
+    "a discrete z",
+    lambda run_data: run_data.space.discrete,
+    "z of this run is continuous and has no codes. Plot `posterior-prior` to see its distribution.",
+)
+
 GAPS_READING = (
     "A large amortization gap calls for a wider encoder or longer training, and a large approximation gap for a richer "
     "posterior."
@@ -258,7 +269,7 @@ PICTURES = {
             reading="Neighbouring places should decode to similar examples.",
             detail="E[x|z] over 20 x 20 quantiles of the prior. The title says if they are quantiles of draws",
             alt="A square of decoded examples that change gradually",
-            needs=(TWO_DIMENSIONS, IMAGES),
+            needs=(CONTINUOUS, TWO_DIMENSIONS, IMAGES),
         ),
         Picture(
             name="traversals",
@@ -267,7 +278,7 @@ PICTURES = {
             detail="E[x|z] along up to 16 active dimensions, or 12 for vectors, between the prior's 2nd and 98th "
             "percentile, starting from a typical test example",
             alt="Rows of decoded examples, each row changing along one latent dimension",
-            needs=(ACTIVE_DIMENSION,),
+            needs=(CONTINUOUS, ACTIVE_DIMENSION),
         ),
         Picture(
             name="interpolations",
@@ -275,7 +286,7 @@ PICTURES = {
             reading="The examples themselves are at the ends of each row.",
             detail="E[x|z] on straight lines between the posterior means of two test examples, with both at the ends",
             alt="Rows of examples, each row changing from one example into another",
-            needs=(SEVERAL_EXAMPLES,),
+            needs=(CONTINUOUS, SEVERAL_EXAMPLES),
         ),
         Picture(
             name="posterior-prior",
@@ -283,6 +294,15 @@ PICTURES = {
             reading="Where they differ, the prior produces z values that no training example covered.",
             detail="draws from the aggregate posterior against draws from the prior, for up to 16 dimensions",
             alt="A panel for each dimension with a filled histogram and the outline of the prior",
+            needs=(CONTINUOUS,),
+        ),
+        Picture(
+            name="code-usage",
+            summary="How often test examples have each code of a discrete z",
+            reading="A row with one dark cell is a dimension that always has the same code.",
+            detail="the frequency of each code under the aggregate posterior, with the perplexity of each dimension",
+            alt="A map with a row for each dimension and a column for each code",
+            needs=(DISCRETE,),
         ),
         Picture(
             name="log-likelihood",

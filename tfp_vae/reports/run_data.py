@@ -14,7 +14,7 @@ from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.importance import Estimates
 from tfp_vae.evaluation.projections import Projection
-from tfp_vae.model.latent import active_dimensions
+from tfp_vae.model.latent import Latent, active_dimensions
 from tfp_vae.model.vae import VAE
 from tfp_vae.plots.scatter import Spread
 from tfp_vae.runs.config import Look, RunConfig, Tones
@@ -64,6 +64,11 @@ class RunData:
     def latent_dim(self) -> int:
         """D."""
         return self.config.model.latent_dim
+
+    @property
+    def space(self) -> Latent:
+        """The space of z."""
+        return self.vae.prior.latent
 
     @property
     def description(self) -> str:

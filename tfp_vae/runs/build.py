@@ -21,7 +21,7 @@ from tfp_vae.model.missingness import MISSINGNESS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
-from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, check_latent_dim
+from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, check_latent_dim, discrete_choices
 from tfp_vae.runs.recipe import OPEN, choose
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def build(
     latent_dim: int | None = None,
     likelihood: Member | str | None = None,
     posterior: Member | str = "diagonal-normal",
-    prior: Member | str = "standard-normal",
+    prior: Member | str | None = None,
     encoder: Member | str | None = None,
     decoder: Member | str | None = None,
     missingness: Member | str = "random",
@@ -66,7 +66,7 @@ def build(
       latent_dim: the dimension of z. By default 2, and up to 32 for photos.
       likelihood: a name from `LIKELIHOODS` with settings. By default it suits the form and the values of the data.
       posterior: a name from `POSTERIORS` with settings.
-      prior: a name from `PRIORS` with settings.
+      prior: a name from `PRIORS` with settings. By default `standard-normal`, or `uniform` for a discrete z.
       encoder: a name from `NETWORKS` with settings. By default `conv` for large images, else `mlp`, with narrow layers
         for few examples.
       decoder: see `encoder`.
@@ -91,6 +91,7 @@ def build(
         if not networks:
             raise UsageError("`hidden` has no effect if `encoder` and `decoder` are given. Leave it out.")
         given |= {name: {"name": "mlp", "hidden": tuple(hidden)} for name in networks}
+    prior = prior or discrete_choices({"posterior": posterior}).get("prior", "standard-normal")
     settings = {"posterior": posterior, "prior": prior, "missingness": missingness, "dtype": dtype, **given}
     open_choices = [name for name in OPEN if given[name] is None]
     asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})

@@ -22,6 +22,7 @@ import numpy as np
 import pydantic
 from pydantic.fields import FieldInfo
 
+from tfp_vae.core.display import list_names
 from tfp_vae.core.errors import UsageError, first_problem, suggest
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import AS_MAPPING, BaseRecord, Member, Table, Widths, allow_code, parse
@@ -49,10 +50,11 @@ from tfp_vae.data.schema.columns import Column as SchemaColumn
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling, Standard
+from tfp_vae.model.latent import Latent
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.model.missingness import MISSINGNESS
 from tfp_vae.model.networks import NETWORKS
-from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.posteriors import POSTERIORS, Posterior
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES, has_closed_form_rate, has_separate_rates
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
@@ -74,6 +76,7 @@ __all__ = [
     "TrainingConfig",
     "check_rate",
     "check_values",
+    "discrete_choices",
     "expand_shortcuts",
     "read_settings",
 ]
@@ -658,9 +661,16 @@ class ModelConfig(BaseRecord):
     posterior: Annotated[
         PosteriorMember, Setting("Model", "Posterior q(z|x)", "Family of the posterior q(z|x).", POSTERIORS)
     ] = POSTERIORS.member("diagonal-normal")
-    prior: Annotated[PriorMember, Setting("Model", "Prior p(z)", "Family of the prior p(z).", PRIORS)] = PRIORS.member(
-        "standard-normal"
-    )
+    prior: Annotated[
+        PriorMember,
+        Setting(
+            "Model",
+            "Prior p(z)",
+            "Family of the prior p(z).",
+            PRIORS,
+            default="standard-normal, or uniform if z is discrete",
+        ),
+    ] = PRIORS.member("standard-normal")
     likelihood: Annotated[
         LikelihoodMember,
         Setting("Model", "Likelihood p(x|z)", "Family of the likelihood p(x|z).", LIKELIHOODS, default=BY_DATA),
@@ -769,9 +779,16 @@ class TrainingConfig(BaseRecord):
         objective that does not weight it.
     """
 
-    objective: Annotated[ObjectiveMember, Setting("Objective", "Objective", "Bound to maximize.", OBJECTIVES)] = (
-        OBJECTIVES.member("elbo")
-    )
+    objective: Annotated[
+        ObjectiveMember,
+        Setting(
+            "Objective",
+            "Objective",
+            "Bound to maximize.",
+            OBJECTIVES,
+            default="elbo, or gumbel-softmax if z is discrete",
+        ),
+    ] = OBJECTIVES.member("elbo")
     epochs: Annotated[
         int,
         pydantic.Field(ge=1, le=MOST_EPOCHS),
@@ -1038,6 +1055,29 @@ def check_values(values: Mapping[str, Any]) -> dict[str, object]:
         raise UsageError(first_problem(error)) from None
 
 
+DISCRETE_CHOICES = {"prior": "uniform", "objective": "gumbel-softmax"}
+"""The settings that a posterior over codes gets unless you choose others."""
+
+
+def discrete_choices(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that a posterior over codes implies, for those that `values` leaves open.
+
+    ```python
+    tv.runs.config.discrete_choices({"posterior": "bernoulli", "objective": "rloo"})  # {"prior": "uniform"}
+    ```
+
+    Args:
+      values: settings by name.
+    """
+    posterior = values.get("posterior")
+    if not isinstance(posterior, str | Mapping | Member):
+        return {}
+    name, _ = parse(posterior)
+    if name not in POSTERIORS or not POSTERIORS[name].capabilities.codes:
+        return {}
+    return {key: choice for key, choice in DISCRETE_CHOICES.items() if values.get(key) is None}
+
+
 def expand_shortcuts(values: Mapping[str, Any]) -> dict[str, object]:
     """Return settings with `hidden` and `mc_samples` written into the members that they are short for.
 
@@ -1051,6 +1091,7 @@ def expand_shortcuts(values: Mapping[str, Any]) -> dict[str, object]:
     Raises:
       UsageError: if no member has such a key, or if all that have it set it already.
     """
+    values = {**values, **discrete_choices(values)}
     expanded = {name: value for name, value in values.items() if not SETTINGS[name].fills}
     for key in values.keys() - expanded.keys():
         fills = SETTINGS[key].fills
@@ -1089,25 +1130,63 @@ def read_settings(values: Mapping[str, object]) -> tuple[Request, ModelConfig, T
 def check_latent_dim(model: ModelConfig) -> None:
     """Raise UsageError if the posterior or the prior needs more latent dimensions, as a coupling flow does.
 
-    This check comes before data are read and TensorFlow is imported.
+    The same goes for families over different spaces, such as real vectors and codes. This check comes before data are
+    read and TensorFlow is imported.
     """
+    codes, spaces = 1, list[Latent]()
     try:
         for table, member in ((POSTERIORS, model.posterior), (PRIORS, model.prior)):
-            table.build(member, model.latent_dim, encoder=None, data_mean=None)
+            built = table.build(member, model.latent_dim, codes=codes, encoder=None, data_mean=None)
+            codes, spaces = built.latent.codes, [*spaces, built.latent]
     except UsageError as error:
         _, field, problem = str(error).rpartition("latent_dim: ")
         if not field:
             raise
         raise UsageError(f"`latent_dim`: for {table.kind} {member.name} {problem}") from None
+    posterior, prior = spaces
+    if posterior.discrete != prior.discrete:
+        kinds = {False: "real vectors", True: "codes"}
+        choice = "uniform" if posterior.discrete else "standard-normal"
+        raise UsageError(
+            f"`prior={model.prior.name}` is over {kinds[prior.discrete]}, but `posterior={model.posterior.name}` is "
+            f"over {kinds[posterior.discrete]}. Choose `prior={choice}`."
+        )
 
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
-    """Raise UsageError if the objective or free bits need a closed-form rate that posterior and prior do not have."""
+    """Raise UsageError if the objective or free bits need something that posterior and prior do not have.
+
+    It is a closed-form rate, or a gradient of the samples, which codes do not have.
+    """
     members = ((POSTERIORS, model.posterior), (PRIORS, model.prior), (OBJECTIVES, training.objective))
     if not all(table.can_resolve(member.name) for table, member in members):
         return  # the run names code that may not be imported here, so building the model will fail
     families = POSTERIORS[model.posterior.name], PRIORS[model.prior.name]
+    check_objective(families[0], model.posterior.name, training.objective.name)
     if OBJECTIVES[training.objective.name].needs_closed_form_rate and not has_closed_form_rate(*families):
         raise UsageError(NO_CLOSED_FORM)
     if training.free_bits and not has_separate_rates(*families):
         raise UsageError(NO_SEPARATE_RATES.format(model.posterior.name, model.prior.name))
+
+
+def check_objective(posterior: type[Posterior], name: str, objective: str) -> None:
+    """Raise UsageError if an objective cannot train a posterior, because of codes or because it needs them.
+
+    Args:
+      posterior: the family.
+      name, objective: the names of the family and of the objective.
+    """
+    has, wanted = posterior.capabilities, OBJECTIVES[objective]
+    if wanted.trains(has):
+        return
+    if wanted.needs_bits or wanted.needs_codes:
+        raise UsageError(
+            f"`objective={objective}` needs a posterior over {'bits' if wanted.needs_bits else 'codes'}, found "
+            f"`posterior={name}`. Choose `posterior=bernoulli`, or another objective."
+        )
+    if has.codes:
+        fit = [key for key, each in OBJECTIVES.items() if each.trains(has)]
+        raise UsageError(
+            f"`objective={objective}` needs samples with a gradient, which those of `posterior={name}` do not have. "
+            f"Choose `objective=gumbel-softmax` or another of {list_names(fit)}."
+        )

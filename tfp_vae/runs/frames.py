@@ -67,10 +67,13 @@ class Frame(NamedTuple):
           examples: the number of test examples in a frame.
         """
         places = grid_side(config.data.event_shape) ** 2
-        expected = (examples, config.model.latent_dim), (places, *config.data.event_shape)
         arrays = self.means, self.decoded
-        return tuple(x.shape for x in arrays) == expected and all(
-            x.dtype.kind == "f" and np.isfinite(x).all() for x in arrays
+        has_means = self.means.ndim == 2 and len(self.means) == examples  # one-hot vectors have more elements than D
+        has_shapes = self.decoded.shape == (places, *config.data.event_shape) and has_means
+        return (
+            has_shapes
+            and self.means.shape[1] % config.model.latent_dim == 0
+            and all(x.dtype.kind == "f" and np.isfinite(x).all() for x in arrays)
         )
 
 

@@ -34,6 +34,7 @@ from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
 from tfp_vae.model.likelihoods.sizes import SIZE_FACTORS, SizeFactorLikelihood
 from tfp_vae.model.missingness import MISSINGNESS, describe_missingness
 from tfp_vae.model.networks import NETWORKS, needs_images
+from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.runs.folder.examples import read_splits
@@ -80,6 +81,9 @@ SMALLEST_SIDE = 8
 
 PHOTO_LATENTS, VALUES_PER_LATENT = 32, 8
 """Photos get this many latent dimensions, but at most one for eight values."""
+
+CODE_LATENTS, BIT_LATENTS = 20, 60
+"""The latent dimension of one-hot codes and of bits. Ten codes in 20 dimensions hold about as many nats as 60 bits."""
 
 NUMBERS_LIKELIHOOD = "student-t:floor=0.1"
 """The likelihood of vectors of real values. Its tails keep an unusual value of one column from deciding log p(x).
@@ -193,7 +197,7 @@ def choose(
     is_noisy = dequantizing.name != "none"
     rescaling = SCALINGS.member(noise.usual_scaling(profile, wanted) if scaling is None else scaling)
     seen = SCALINGS.build(rescaling).rescale(profile)
-    suited = suit(seen)
+    suited = suit(seen) | suit_codes(model)
     if is_noisy:
         suited["likelihood"] = LIKELIHOODS.member(SUITABLE["real values"])
     model = model.model_copy(update={name: suited[name] for name in open_choices})
@@ -212,7 +216,7 @@ def choose(
         **{name: f"{value:g}" for name, value in training.items()},
     }
     notes = [
-        Note(name, value, f"`{name}` is {value}, because {reason(name, seen)}. Set `{name}` to choose another.")
+        Note(name, value, f"`{name}` is {value}, because {reason(name, seen, model)}. Set `{name}` to choose another.")
         for name, value in made.items()
     ]
     doubt = scaling_doubt(profile, rescaling.name)
@@ -252,12 +256,13 @@ def choose_for_table(
     columns = choose_columns(profile.columns, asked, None if scaling is None else SCALINGS.member(scaling))
     network = suitable_network(profile.train.size, profile.event_shape)
     suited = {"encoder": network, "decoder": network, "latent_dim": latent_size(profile.columns)}
+    suited |= suit_codes(model)
     model = model.model_copy(update={name: suited[name] for name in open_choices if name in suited})
     model = model.model_copy(update={"likelihood": columns.likelihood, "encoder_input": "columns"})
     model = model.model_copy(update={"missingness": choose_missingness(profile, model)})
     check_networks(model, profile)
     made = {
-        name: (short_text(OPEN_TABLES.get(name), getattr(model, name)), reason(name, profile))
+        name: (short_text(OPEN_TABLES.get(name), getattr(model, name)), reason(name, profile, model))
         for name in suited
         if name in open_choices
     }
@@ -330,13 +335,24 @@ def short_text(table: Table | None, value: Member | int) -> str:
     return str(Member(value.name, {key: item for key, item in value.settings.items() if item != defaults.get(key)}))
 
 
-def reason(setting: str, profile: Profile) -> str:
+def suit_codes(model: ModelConfig) -> dict[str, int]:
+    """Return the latent dimension of a posterior over codes. Other posteriors leave it to the data."""
+    name = model.posterior.name
+    if name not in POSTERIORS or not POSTERIORS[name].capabilities.codes:
+        return {}
+    return {"latent_dim": BIT_LATENTS if POSTERIORS[name].capabilities.bits else CODE_LATENTS}
+
+
+def reason(setting: str, profile: Profile, model: ModelConfig) -> str:
     """Return why a setting has its value, as the end of a sentence.
 
     Args:
       setting: the name of the setting.
       profile: facts about the data after scaling.
+      model: the settings of the model.
     """
+    if setting in suit_codes(model):
+        return "z is discrete"
     if setting == "batch_size" or (setting in ("encoder", "decoder") and not is_numbers(profile)):
         return f"there are {profile.train.size:,} training examples of {math.prod(profile.event_shape):,} values"
     if setting == "likelihood" and profile.train.log_totals is not None and has_sizes(profile):

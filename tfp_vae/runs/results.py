@@ -33,6 +33,7 @@ from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, places_of, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
+from tfp_vae.evaluation.codes import CodeUsage
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
 from tfp_vae.evaluation.effort.settling import AS_NEEDED, Settled, Stages, check_accuracy, settle
@@ -259,12 +260,15 @@ class _Evaluation:
     def summary(self, annealed: Mapping[str, Any]) -> dict[str, Any]:
         """Return the estimate with its errors, and advice if they are large and the results of annealing agree."""
         has_bits = self.restored.measure.has_bits
-        summary = summarize(self.estimates, math.prod(self.examples.x.shape[1:]), discrete=has_bits)
+        latent = self.vae.prior.latent
+        size = math.prod(self.examples.x.shape[1:])
+        summary = summarize(self.estimates, size, discrete=has_bits, codes=latent.codes)
         density = {} if has_bits else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
         figures = summary._asdict()
         above = [annealed["ais"][f"above_importance_sampling{end}"] for end in ("", "_se")] if annealed else []
         return {
             **figures,
+            **self.code_usage(),
             **unknown_errors(summary, self.plan.most_samples),
             **self.restored.measure.of_scaled_values(figures),
             **density,
@@ -272,6 +276,14 @@ class _Evaluation:
             **self.gaps(),
             "remarks": self.remarks(summary.active_units),
         }
+
+    def code_usage(self) -> dict[str, float]:
+        """Return the use of the codes of a discrete z. It is empty for a continuous one."""
+        latent = self.vae.prior.latent
+        if not latent.discrete:
+            return {}
+        usage = CodeUsage.of(self.estimates.posterior_mean, latent)
+        return {"code_usage": usage.share, "code_perplexity": usage.perplexity}
 
     def advice(self, summary: Summary, annealed: int | None) -> str | None:
         """Return a warning about the estimate with remedies, or None."""
@@ -308,7 +320,7 @@ class _Evaluation:
         """Return the rate of each latent dimension."""
         rates = information.rate_per_dimension(self.vae, self.examples.x)
         if rates is None:
-            return _undefined("the rate of each dimension needs a Normal posterior and a Normal prior", "rate_per_dim")
+            return _undefined("the rate of each dimension needs a Normal posterior and prior, or codes", "rate_per_dim")
         return {"rate_per_dim": rates.tolist()}
 
     def decomposition(self) -> dict[str, Any]:

@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.helpers import builders
-from tests.helpers.densities import stir
+from tests.helpers.codes import KINDS, N, assert_frequencies, every_z, some
 from tfp_vae.core.execution import EXECUTIONS, compile_function
-from tfp_vae.model.distributions.codes import Bits, Codes, OneHots, codes_of
-from tfp_vae.model.priors import Autoregressive, Learned, Uniform
+from tfp_vae.model.distributions.codes import Bits, OneHots
 
 tfd = tfp.distributions
 
-N = 20_000
-
-KINDS: dict[str, tuple[int, int]] = {"bits": (3, 1), "one 10-way code": (1, 10), "2x4 codes": (2, 4)}
-"""D and K by name."""
-
-
-def every_z(dimensions: int, codes: int) -> np.ndarray:
-    """Return all values of z, [M, D K]."""
-    parts = [[0.0], [1.0]] if codes == 1 else np.eye(codes).tolist()
-    return np.array([np.concatenate(z) for z in itertools.product(parts, repeat=dimensions)])
-
-
-def some(kind: str, seed: int = 0, batch: tuple[int, ...] = ()) -> Codes:
-    """Return codes with random logits."""
-    dimensions, codes = KINDS[kind]
-    return codes_of(tf.constant(np.random.default_rng(seed).normal(size=(*batch, dimensions * codes))), codes)
-
-
 each_kind = pytest.mark.parametrize("kind", list(KINDS))
-
-
-def assert_frequencies(z: np.ndarray, mean: np.ndarray) -> None:
-    """Check that the average of samples z [N, ...] is the mean within 4 standard errors."""
-    np.testing.assert_array_less(np.abs(z.mean(axis=0) - mean), 4 * np.sqrt(mean * (1 - mean) / len(z)) + 1e-12)
 
 
 @each_kind
@@ -101,46 +73,3 @@ def test_each_uniform_number_selects_one_possible_code(u: float) -> None:
     q = OneHots(np.float32([[[-200, 0, 3, -200]]]))
     z = q.at(tf.fill([1, 1], np.float32(u))).numpy()[0]
     assert z.tolist() == [0, 1, 0, 0] if u == 0 else z.tolist()[2:] in ([1, 0], [0, 1])
-
-
-class TestPriors:
-    """Uniform, learned and autoregressive priors."""
-
-    @each_kind
-    @pytest.mark.parametrize("name", builders.CODE_PRIORS)
-    def test_probabilities_add_up_to_one_and_samples_follow_them(self, name: str, kind: str) -> None:
-        dimensions, codes = KINDS[kind]
-        prior = builders.prior(name, dimensions, dtype="float64", codes=codes)
-        stir(prior.learned, np.random.default_rng(0))
-        z, p = every_z(dimensions, codes), prior()
-        mass = np.exp(p.log_prob(z))
-        assert mass.sum() == pytest.approx(1, rel=1e-9)
-        samples = p.sample(N, seed=(5, 6)).numpy()
-        assert_frequencies((samples[:, np.newaxis] == z).all(axis=-1).astype(float), mass)
-
-    def test_uniform_gives_each_code_the_same_probability(self) -> None:
-        np.testing.assert_allclose(
-            Uniform(2, 4)().log_prob(every_z(2, 4).astype(np.float32)), -2 * np.log(4), rtol=1e-6
-        )
-        np.testing.assert_allclose(Uniform(3)().log_prob(every_z(3, 1).astype(np.float32)), -3 * np.log(2), rtol=1e-6)
-
-    def test_temperature_divides_the_logits(self) -> None:
-        prior = Learned(2)
-        prior.learned[0].assign([1.0, -2.0])
-        np.testing.assert_allclose(prior(0.5).mean(), 1 / (1 + np.exp([-2.0, 4.0])), rtol=1e-6)
-
-    @pytest.mark.parametrize("codes", [1, 4])
-    def test_autoregressive_dimensions_depend_on_earlier_ones_only(self, codes: int) -> None:
-        (network,) = Autoregressive(3, codes, hidden=8, dtype="float64").learned
-        z = tf.constant(np.random.default_rng(0).normal(size=(1, 3 * codes)))
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            outputs = network(z)
-        slope = np.abs(tape.jacobian(outputs, z)).reshape(3, codes, 3, codes).sum(axis=(1, 3))
-        np.testing.assert_array_equal(slope > 0, np.tri(3, k=-1) > 0)
-
-
-@pytest.mark.parametrize("make", [Uniform, Learned])
-def test_rate_is_zero_where_posterior_and_prior_agree(make: Callable[..., Uniform | Learned]) -> None:
-    q = codes_of(tf.zeros([5, 8]), 4)
-    np.testing.assert_allclose(q.kl_divergence(make(2, 4)()), np.zeros(5), atol=1e-6)

@@ -1,0 +1,41 @@
+"""The Gumbel-softmax relaxation, against the enumeration of all codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers.codes import SPACES, USUAL_PRIORS, Exact
+from tests.helpers.gradients import flat_gradient
+from tests.helpers.gradients import gradients as gradients_of
+from tfp_vae.objectives import ELBO, GumbelSoftmax
+
+
+@pytest.mark.parametrize("space", list(SPACES))
+def test_relaxed_gradients_approach_the_exact_gradient_as_the_temperature_falls(space: str) -> None:
+    exact = Exact.make(space, USUAL_PRIORS[space])
+    expected, gaps, x = exact.gradient(ELBO()), [], np.repeat(exact.x, 20_000, axis=0)
+    for temperature in (4.0, 1.0, 0.3):
+        objective = GumbelSoftmax(temperature=temperature, final_temperature=temperature)
+        gaps.append(np.linalg.norm(gradients_of(objective, exact.vae, x, exact.vae) - expected))
+    assert gaps[0] > 1.5 * gaps[1] > 2 * gaps[2]
+
+
+def test_decoder_and_prior_learn_from_the_codes_at_any_temperature() -> None:
+    exact, many = Exact.make("2x4 codes", "learned"), 5_000
+    variables = [*exact.vae.decoder.trainable_variables, *exact.vae.prior.learned]
+    with tf.GradientTape() as tape:
+        loss = -tf.reduce_mean(exact.elbo())
+    expected = flat_gradient(loss, variables, tape)
+    for straight_through in (False, True):
+        objective = GumbelSoftmax(temperature=5.0, straight_through=straight_through)
+        with tf.GradientTape() as tape:
+            loss = objective.loss(exact.vae, np.repeat(exact.x, many, axis=0), seed=(1, 2))
+        np.testing.assert_allclose(flat_gradient(loss, variables, tape), expected, atol=0.05)
+
+
+def test_temperature_falls_geometrically_and_stays() -> None:
+    objective = GumbelSoftmax(temperature=2.0, final_temperature=0.5, annealing_steps=100)
+    found = [float(objective.temperature_at(step)) for step in (0, 50, 100, 10**6, 2**31 - 1)]
+    np.testing.assert_allclose(found, [2, 1, 0.5, 0.5, 0.5], rtol=1e-6)

@@ -1,0 +1,91 @@
+"""Runs with a discrete z: choices, refusals, resuming, evaluation and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.commands import GRAPH, answer, call, one_sentence, shows_something
+from tfp_vae.runs.config import discrete_choices, read_settings
+from tfp_vae.runs.run import Run
+
+SMALL = ("--hidden", "16", "--latent-dim", "3", *GRAPH, "--no-plots", "--steps-per-epoch", "3")
+
+
+def test_a_discrete_posterior_chooses_prior_and_objective() -> None:
+    _, model, training = read_settings({"posterior": "categorical:codes=5", "mc_samples": 2})
+    assert (model.prior.name, training.objective.name) == ("uniform", "gumbel-softmax")
+    assert training.objective.settings["mc_samples"] == 2
+    assert discrete_choices({"posterior": "bernoulli", "prior": "learned"}) == {"objective": "gumbel-softmax"}
+    assert discrete_choices({"posterior": "real-nvp"}) == discrete_choices({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--posterior bernoulli --objective elbo", "Choose --objective gumbel-softmax"),
+        ("--posterior categorical --objective dreg", "needs samples with a gradient"),
+        ("--posterior categorical --objective disarm", "--objective disarm needs a posterior over bits"),
+        ("--objective gumbel-softmax", "--objective gumbel-softmax needs a posterior over codes"),
+        ("--posterior bernoulli --prior vamp", "--prior vamp is over real vectors"),
+        ("--prior uniform", "--prior uniform is over codes"),
+        ("--posterior categorical --prior autoregressive --free-bits 0.1", "Free bits need"),
+    ],
+)
+def test_refuses_members_that_do_not_fit(options: str, message: str, tmp_path: Path) -> None:
+    found = call("train", *options.split(), "--run-dir", tmp_path / "run", code=2)
+    assert message in one_sentence(found)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs with 3x4 codes and an autoregressive prior."""
+    folder = tmp_path_factory.mktemp("codes") / "run"
+    chosen = ("--posterior", "categorical:codes=4", "--prior", "autoregressive:hidden=8")
+    found = call("train", *chosen, *SMALL, "--epochs", "2", "--run-dir", folder)
+    assert "--objective is gumbel-softmax, because z is discrete." in found.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_resuming_gives_the_same_weights_bit_for_bit(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "run"
+    chosen = ("--posterior", "categorical:codes=4", "--prior", "autoregressive:hidden=8")
+    call("train", *chosen, *SMALL, "--epochs", "1", "--run-dir", other)
+    call("train", "--resume", "--run-dir", other, "--epochs", "2", "--no-plots")
+    first, second = (Run(each).checkpoint().variables for each in (run, other))
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name])
+
+
+@pytest.mark.slow
+def test_evaluation_reports_the_codes(run: Path) -> None:
+    found = answer("evaluate", "--run", run, "--iw-samples", "50", "--max-examples", "40", *GRAPH)
+    assert 0 < found["code_usage"] <= 1
+    assert 1 <= found["code_perplexity"] <= 4
+    assert found["active_units"] <= 3
+    assert found["elbo"] <= found["log_likelihood"] + 0.1
+    error = one_sentence(call("evaluate", "--run", run, "--ais-steps", "5", "--max-examples", "4", *GRAPH, code=2))
+    assert "needs a continuous z" in error
+
+
+@pytest.mark.slow
+def test_commands_sample_encode_reconstruct_and_refuse_paths(run: Path, tmp_path: Path) -> None:
+    call("sample", "--run", run, "--n", "4", "--out", tmp_path / "x.npy")
+    assert set(np.unique(np.load(tmp_path / "x.npy"))) <= {0.0, 1.0}
+    assert answer("encode", "--run", run, "--max-examples", "5", "--out", tmp_path / "z.npz")["latent_dim"] == 3
+    z = np.load(tmp_path / "z.npz")
+    np.testing.assert_allclose(z["mean"].reshape(5, 3, 4).sum(axis=-1), 1, rtol=1e-5)
+    assert (z["samples"].reshape(-1, 3, 4).sum(axis=-1) == 1).all()
+    call("reconstruct", "--run", run, "--max-examples", "3", "--out", tmp_path / "x.png")
+    assert "no path between" in one_sentence(call("interpolate", "--run", run, code=2))
+
+
+@pytest.mark.slow
+def test_pictures_show_codes_and_leave_out_paths(run: Path) -> None:
+    call("plot", "code-usage", "--run", run)
+    assert shows_something(run / "plots" / "code-usage.png")
+    assert "z of this run is discrete" in one_sentence(call("plot", "traversals", "--run", run, code=2))
