@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.memory import at_most
 from tests.helpers.people import CITIES, HEADER, MODELLED, people, write_people
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import VAE
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.schema import Table
+from tfp_vae.evaluation.imputation import Imputed
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.recipe import plan
@@ -96,6 +98,32 @@ def test_blocks_of_rows_do_not_change_the_result(
         assert {name: column.tolist() for name, column in one.items()} == {
             name: column.tolist() for name, column in other.items()
         }
+
+
+def fill_with_half(vae: VAE, x: np.ndarray, *, places: np.ndarray, **settings: object) -> Imputed:
+    """Return 0.5 for each missing cell, without a model."""
+    missing = np.isnan(x)
+    blank = np.full(x.shape, np.nan)
+    guesses = np.where(missing, 0.5, np.nan)
+    ess = np.where(missing.any(axis=1), 9.0, np.nan)
+    draws = np.empty((0, *x.shape))
+    return Imputed(
+        missing, np.where(missing, 0.5, x), blank, blank, blank, guesses, guesses, draws, ess, 5, 0.9, refine="none"
+    )
+
+
+@pytest.mark.slow
+def test_memory_of_a_long_table_is_little_more_than_its_texts(
+    made: tuple[RunConfig, VAE], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row has 7 texts of 16 bytes, and 0.3 filled cells."""
+    rows = people(2_000, seed=5, missing=0.05) * 25
+    table = read_holes(made[0], str(write_people(tmp_path / "long.csv", rows)))
+    monkeypatch.setattr("tfp_vae.runs.tables.imputation.impute", fill_with_half)
+    monkeypatch.setattr("tfp_vae.runs.tables.imputation.BLOCK", 1_000)
+    with at_most(250 * len(rows)):
+        found = fill_table(made[1], made[0], table)
+    assert found.summary["num_filled"] == np.isnan(table.values).sum()
 
 
 def test_missing_cells_of_a_constant_column_get_its_value(tmp_path: Path) -> None:

@@ -55,6 +55,10 @@ class Cells(NamedTuple):
         """Return the texts of a column."""
         return self.columns[self.names.index(name)]
 
+    def rows(self, part: slice) -> Cells:
+        """Return some of the rows."""
+        return self._replace(columns=tuple(column[part] for column in self.columns), lines=self.lines[part])
+
 
 def text_array(texts: Iterable[str]) -> np.ndarray:
     """Return texts [N] as an array of `StringDType`."""

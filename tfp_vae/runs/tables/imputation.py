@@ -17,6 +17,7 @@ from tfp_vae.core.seeds import Seed
 from tfp_vae.data.dataset import Split, check_split
 from tfp_vae.data.readers.tables import csv_bytes
 from tfp_vae.data.schema import Schema, Table, read_table
+from tfp_vae.data.schema.cells import text_array
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import Progress, slices
@@ -110,31 +111,32 @@ def fill_table(
     Raises:
       UsageError: a setting is outside its limits.
     """
-    x, filled = np.asarray(SCALINGS.build(config.data.scaling)(table.values)), table.values.copy()
+    scaling, schema, data = SCALINGS.build(config.data.scaling), table.schema, config.data
     settings: dict[str, Any] = {"iw_samples": iw_samples, "draws": draws, "interval": interval, "seed": seed}
     settings |= {"refine": refine, "execution": execution, "progress": progress}
-    parts, every, ess, constant = [], [], [], table.schema.constant_holes(table.cells)
-    for part in slices(len(x), BLOCK):
-        found = impute(vae, x[part], places=np.arange(part.start, part.stop), **settings)
-        filled[part] = np.where(found.missing, config.data.unscaled(found.values), filled[part])
-        holes = {name: missing[part] for name, missing in constant.items()}
-        parts.append(list_cells(config.data, table, part, found, holes))
-        every.append([np.where(found.missing, config.data.unscaled(draw), table.values[part]) for draw in found.draws])
+    constant, entries, ess = schema.constant_holes(table.cells), [], []
+    tables: list[list[dict[str, np.ndarray]]] = [[] for _ in range(1 + draws)]
+    for part in slices(len(table.values), BLOCK):
+        places = np.arange(part.start, part.stop)
+        found = impute(vae, np.asarray(scaling(table.values[part])), places=places, **settings)
+        entries.append(list_cells(data, table, part, found, {name: holes[part] for name, holes in constant.items()}))
         ess.append(found.ess)
-    schema = table.schema
-    imputations = [schema.fill(table.cells, np.concatenate(blocks)) for blocks in zip(*every, strict=True)]
-    numbers = np.repeat(np.arange(1, draws + 1), len(x))
+        for blocks, values in zip(tables, (found.values, *found.draws), strict=True):
+            units = np.where(found.missing, data.unscaled(values), np.nan)
+            blocks.append(schema.fill(table.cells.rows(part), units))
+    numbers = np.repeat(np.arange(1, draws + 1), len(table.values))
+    columns, *imputations = map(join, tables)
     return FilledTable(
-        columns=schema.fill(table.cells, filled),
-        cells={name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        columns=columns,
+        cells=join(entries),
         draws={spare_name("imputation", table.cells.names): numbers, **join(imputations)} if draws else {},
         summary=summarize_rows(table, np.concatenate(ess), constant),
     )
 
 
 def join(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return tables with the same columns as one table, one below the other."""
-    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    """Return tables with the same columns as one table, one below the other. They are emptied to save memory."""
+    return {name: np.concatenate([table.pop(name) for table in tables]) for name in list(tables[0])}
 
 
 def summarize_rows(table: Table, ess: np.ndarray, constant: Mapping[str, np.ndarray]) -> dict[str, object]:
@@ -173,12 +175,12 @@ def list_cells(
     texts = {"value": found.values, "low": found.low, "high": found.high}
     units = {name: spell(table.schema, data.unscaled(values), found.missing) for name, values in texts.items()}
     probability = found.probability[rows, places]
-    words = np.array(["" if np.isnan(share) else f"{share:.4g}" for share in probability.tolist()], dtype=object)
-    own = {"column": np.array(table.schema.names, dtype=object)[places], **units, "probability": words}
+    words = text_array(["" if np.isnan(share) else f"{share:.4g}" for share in probability.tolist()])
+    own = {"column": text_array(table.schema.names)[places], **units, "probability": words}
     own["ess"] = np.round(found.ess[rows], 1).astype(object)
     for name, missing in constant.items():
         more = {**dict.fromkeys(own, ""), "column": name, "value": table.schema[name].levels[0]}
-        own = {key: np.append(texts, np.full(missing.sum(), more[key], object)) for key, texts in own.items()}
+        own = {key: np.append(texts, np.full(missing.sum(), more[key], texts.dtype)) for key, texts in own.items()}
         rows = np.concatenate([rows, np.flatnonzero(missing)])
     order = np.argsort(rows, kind="stable")
     rows, own = rows[order], {name: texts[order] for name, texts in own.items()}
@@ -189,9 +191,8 @@ def list_cells(
 
 def spell(schema: Schema, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """Return the texts of the missing cells of values [N, C] in natural numbers, row by row. NaN becomes empty."""
-    columns = [column.decode(numbers).astype(object) for column, numbers in zip(schema.modelled, values.T, strict=True)]
-    texts = np.stack(columns, axis=1)
-    return np.asarray(texts[missing])
+    columns = [column.decode(numbers) for column, numbers in zip(schema.modelled, values.T, strict=True)]
+    return np.asarray(np.stack(columns, axis=1)[missing])
 
 
 def table_bytes(
