@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import time
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,3 +53,23 @@ def test_fits_of_other_sizes_and_seeds_trace_nothing_again(rng: np.random.Genera
     again = VAE(random_state=0, **settings).fit(x)
     for name, array in first.fitted_.weights.items():
         np.testing.assert_array_equal(again.fitted_.weights[name], array, err_msg=name)
+
+
+def resident() -> int:
+    """Return the memory of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_a_hundred_fits_neither_slow_down_nor_leak(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(150, 4))
+    settings = {"epochs": 2, "hidden": (16,), "iw_samples": 5, "execution": "graph"}
+    seconds, memory = [], []
+    for i in range(100):
+        began = time.process_time()
+        VAE(random_state=i, **settings).fit(x[: 150 - i % 10])
+        seconds.append(time.process_time() - began)
+        memory.append(resident())
+    assert np.median(seconds[-30:]) < 1.5 * np.median(seconds[10:40])
+    assert max(memory[-30:]) - min(memory[20:50]) < 20e6
