@@ -1,7 +1,8 @@
 """Time of short commands before and after a change: `python -m benchmarks.start OLD/bin/tfp-vae NEW/bin/tfp-vae`.
 
-On a small table, a command mostly starts: it imports packages, traces functions and draws pictures. The two programs
-take turns, so other load on the machine affects both. Three repeats take about seven minutes on two cores.
+On a small table, a command mostly starts: it imports packages, traces functions and draws pictures. The first row is
+the time of the imports alone, because no command can be faster. The two programs take turns, so other load on the
+machine affects both. Three repeats take about seven minutes on two cores.
 """
 
 from __future__ import annotations
@@ -18,23 +19,28 @@ from rich.table import Table
 
 from benchmarks.commands import Usage, run_command
 
+IMPORTS = "import tensorflow, tensorflow_probability, tf_keras"
+"""The imports that each of the commands needs."""
+
 ROWS, SCORED = 400, 40
 """Rows of the table, and rows that are scored."""
 
 
-def command_lines(folder: Path, run: Path) -> dict[str, list[str]]:
+def command_lines(program: str, folder: Path, run: Path) -> dict[str, list[str]]:
     """Return the commands to time, by name and in their order, because the later ones use the run of the first.
 
     Args:
+      program: the path of `tfp-vae`, next to the Python of its environment.
       folder: a folder with the two tables of `write_tables`.
       run: where the first command puts its run.
     """
-    here = ["--run", str(run)]
+    here, python = ["--run", str(run)], str(Path(program).with_name("python"))
     return {
-        f"train, {ROWS} x 4": ["train", "--dataset", str(folder / "table.csv"), "--run-dir", str(run)],
-        f"score, {SCORED} rows": ["score", *here, "--data", str(folder / "new.csv")],
-        "sample --n 64": ["sample", *here, "--n", "64"],
-        "evaluate --iw-samples 100": ["evaluate", *here, "--iw-samples", "100"],
+        "imports alone": [python, "-c", IMPORTS],
+        f"train, {ROWS} x 4": [program, "train", "--dataset", str(folder / "table.csv"), "--run-dir", str(run)],
+        f"score, {SCORED} rows": [program, "score", *here, "--data", str(folder / "new.csv")],
+        "sample --n 64": [program, "sample", *here, "--n", "64"],
+        "evaluate --iw-samples 100": [program, "evaluate", *here, "--iw-samples", "100"],
     }
 
 
@@ -61,11 +67,11 @@ def measure_starts(programs: Sequence[str], folder: Path, repeats: int) -> dict[
     write_tables(folder)
     found: dict[str, list[list[Usage]]] = {}
     for repeat in range(repeats):
-        lines = [command_lines(folder, folder / f"{place}-{repeat}") for place in range(len(programs))]
+        lines = [command_lines(each, folder, folder / f"{i}-{repeat}") for i, each in enumerate(programs)]
         for name in lines[0]:
             kept = found.setdefault(name, [[] for _ in programs])
-            for place, program in enumerate(programs):
-                kept[place].append(run_command([program, *lines[place][name]]))
+            for place, commands in enumerate(lines):
+                kept[place].append(run_command(commands[name]))
     return found
 
 

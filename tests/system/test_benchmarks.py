@@ -408,8 +408,10 @@ def test_starts_of_two_programs_are_timed_in_turns(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(start, "run_command", run_command)
     found = start.measure_starts(["old", "new"], tmp_path, repeats=2)
     names = ["train", "score", "sample", "evaluate"]
-    assert called == 2 * [(program, name) for name in names for program in ("old", "new")]
-    assert found["train, 400 x 4"] == [[(1, 2, 0), (9, 18, 0)], [(2, 4, 0), (10, 20, 0)]]
+    turn = [("python", "-c")] * 2 + [(program, name) for name in names for program in ("old", "new")]
+    assert called == 2 * turn
+    assert found["imports alone"] == [[(1, 2, 0), (11, 22, 0)], [(2, 4, 0), (12, 24, 0)]]
+    found = {"train, 400 x 4": [[Usage(1, 2, 0), Usage(9, 18, 0)], [Usage(2, 4, 0), Usage(10, 20, 0)]]}
     row = [next(iter(column.cells)) for column in start.start_table(found).columns]
     assert row == ["train, 400 x 4", "10.0", "12.0", "1.20", "5.0", "6.0", "1.20"]
 
