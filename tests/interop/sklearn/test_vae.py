@@ -144,6 +144,29 @@ def test_verbose_shows_the_progress_on_stderr(verbose: int, x: np.ndarray, capsy
     assert shown.out == ""
 
 
+def best_elbo(model: VAE) -> float:
+    """Return the best validation ELBO of a training."""
+    return max(epoch.validation_elbo for epoch in model.history_)
+
+
+@pytest.mark.slow
+def test_remarks_report_a_small_latent_dimension_and_overfitting_that_are_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The validation ELBO confirms each remark."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(600, 3)) @ draw.normal(size=(3, 9)) + 0.3 * draw.normal(size=(600, 9))
+    few, enough = (VAE(latent_dim=size, epochs=40, random_state=0).fit(x) for size in (1, 3))
+    assert any("may be too small" in remark for remark in few.history_.remarks)
+    assert best_elbo(few) < best_elbo(enough) - 3
+    assert not any("overfits" in remark for remark in enough.history_.remarks)
+    settings = {"latent_dim": 10, "early_stopping": None, "random_state": 0, "verbose": 1, "validation_fraction": 0.4}
+    over = VAE(**settings).fit(draw.normal(size=(100, 20)))  # which have nothing to learn
+    assert any("overfits" in remark for remark in over.history_.remarks)
+    assert "overfits" in caplog.text
+    assert over.history_[-1].validation_elbo < best_elbo(over) - 1
+
+
 @pytest.mark.slow
 def test_warm_start_continues_from_the_weights_and_the_scaling(x: np.ndarray) -> None:
     warm = VAE(warm_start=True, **SMALL).fit(x)

@@ -38,6 +38,7 @@ from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import Checkpoints, environment, measure, training_result, write_snapshot
 from tfp_vae.training.callbacks import Callback
 from tfp_vae.training.history import History
+from tfp_vae.training.remarks import remarks
 from tfp_vae.training.state import State
 from tfp_vae.training.stopping import EarlyStopping
 
@@ -294,6 +295,8 @@ def fit_rows(
     patience = training.early_stopping
     stop = [] if patience is None else [EarlyStopping(patience)]
     trained, history = engine.train(data, training, weights, [*stop, *callbacks], execution=execution)
+    with engine.hold(trained) as vae:
+        history.remarks = remarks(vae, data, history, best=patience is not None)
     fitted = Fitted(config, trained, history, execution, rows.types, data.validation.x, split_seed)
     learned = FittedScore.learn(fitted, scorer, data.train.x, iw_samples=iw_samples, refine=refine)
     return dataclasses.replace(fitted, anomalies=learned)

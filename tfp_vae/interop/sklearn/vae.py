@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, final
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from tfp_vae.runs.run import Run
 
 __all__ = ["VAE"]
+
+logger = logging.getLogger("tfp_vae")
 
 OWN = (
     *("schema", "column", "missing", "validation_fraction", "iw_samples", "refine", "contamination"),
@@ -101,11 +104,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
       warm_start: whether `fit` continues from the weights and the scaling of the last fit. It holds out the same rows,
         also with another `random_state`. Without values of your own, it keeps `epochs`, `learning_rate` and
         `early_stopping` of the last fit.
-      verbose: 1 shows the progress of `fit`.
+      verbose: 1 shows the progress of `fit`, and warns if the model overfits or its latent dimension does not suit X.
 
     Attributes:
       offset_: the threshold of minus the anomaly score, in nats. By default, it is a log p(x).
-      history_: the `History` of the training.
+      history_: the `History` of the training. Its `remarks` say whether the model overfits, or has too few or too many
+        latent dimensions.
       fitted_: the trained model as arrays.
       n_features_in_, feature_names_in_: the columns of X.
     """
@@ -246,6 +250,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
                 refine=self.refine,
             )
             self.history_ = self.fitted_.history
+            for remark in self.history_.remarks:
+                logger.log(logging.WARNING if self.verbose else logging.INFO, "%s", remark)
             self.offset_ = self._threshold(X)
         return self
 
