@@ -11,6 +11,7 @@ from tfp_vae.core.errors import RunError, UsageError
 from tfp_vae.core.execution import AUTO, EXECUTIONS
 from tfp_vae.core.registry import RECORDED, Member
 from tfp_vae.data.readers.sources import Reading
+from tfp_vae.data.schema import Column, Schema
 from tfp_vae.runs.config import (
     GROUPS,
     SETTINGS,
@@ -246,6 +247,13 @@ class TestReadSettings:
             read_settings({"epochs": 0})
 
 
+def with_table(schema: Schema) -> RunConfig:
+    """Return a config of data that were read as a mixed table."""
+    config = run_config()
+    reading = config.data.reading.model_copy(update={"table": schema})
+    return config.model_copy(update={"data": config.data.model_copy(update={"reading": reading})})
+
+
 class TestRunConfig:
     """The config of a run, its digest, and the settings that train it again."""
 
@@ -255,6 +263,15 @@ class TestRunConfig:
 
     def test_the_digest_does_not_change(self) -> None:
         assert run_config().identity() == "1f2214fbb0bd8590"
+
+    def test_the_digest_of_a_table_without_units_does_not_change(self) -> None:
+        city = Column(name="city", kind="category", levels=("Bern", "Rome"))
+        digests = [
+            with_table(Schema(columns=(Column(name="age", kind="count", suffix=unit), city))).identity()
+            for unit in ("", " years")
+        ]
+        assert digests[0] == "a107991fe1e55842"
+        assert digests[1] != digests[0]
 
     @pytest.mark.parametrize("changes", [{"epochs": 7}, {"early_stopping": 3}])
     def test_the_end_of_training_does_not_change_the_digest(self, changes: dict[str, object]) -> None:

@@ -131,6 +131,9 @@ GROUPS: tuple[Group, ...] = typing.get_args(Group)
 
 MOST_EPOCHS, MOST_STEPS, MOST_BATCH, MOST_LATENT, MOST_SAMPLES = 1_000_000, 1_000_000, 65_536, 100_000, 100_000
 
+UNIT = frozenset({"prefix", "suffix"})
+"""The settings of a column that count for the digest of a run only if they are used."""
+
 BY_DATA = "chosen from the data"
 
 
@@ -993,6 +996,9 @@ class RunConfig(BaseRecord):
             "changes": True,
         }
         content = self.model_dump(mode="json", exclude=exclude)
+        for column in (content["data"]["reading"].get("table") or {}).get("columns", ()):
+            for name in UNIT & {name for name, text in column.items() if text == ""}:
+                del column[name]  # because runs of earlier versions have no units
         rates = [change.before for change in self.changes if change.setting == "learning_rate"]
         content["training"]["learning_rate"] = next(iter(rates), self.training.learning_rate)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
