@@ -342,6 +342,14 @@ class Command(click.Command):
                 formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
+given_option = option(
+    "--given",
+    group=RUN,
+    metavar="VALUE",
+    help="Value of the run's condition, such as 3. Several variables are written a=1,b=2.",
+)
+
+
 def on_command_line(name: str) -> bool:
     """Return whether the command line sets a parameter of the current command."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -26,6 +26,7 @@ from . import console
 
 if TYPE_CHECKING:
     from tfp_vae.plots.canvas import Figure
+    from tfp_vae.runs.config import RunConfig
     from tfp_vae.runs.load import LoadedRun
 
 OUT, NO_PLOTS = "name a file elsewhere with --out", "leave the pictures out with --no-plots"
@@ -106,6 +107,27 @@ def require_kinds(run: Run, what: str) -> None:
         raise UsageError(
             f"{what} needs a run that has a likelihood for each column of a table. Train one with "
             "`tfp-vae train --dataset FILE.csv --missing NA`."
+        )
+
+
+def read_given(config: RunConfig, given: str | None) -> np.ndarray | None:
+    """Return the context [C] that `--given` names, or None without it.
+
+    Raises:
+      UsageError: the run has no condition, or the value is not one of it.
+    """
+    if given is None:
+        return None
+    if config.data.condition is None:
+        raise UsageError("`given` needs a run with a condition. Train one with `condition=label`, or leave it out.")
+    return config.data.condition.parse(given)
+
+
+def refuse_condition(config: RunConfig, command: str) -> None:
+    """Raise UsageError if a command does not support runs with a condition."""
+    if config.data.context_size:
+        raise UsageError(
+            f"{command} does not support runs with a condition. Use evaluate or encode, or train without `condition`."
         )
 
 

@@ -74,7 +74,7 @@ def command(
     restored = output.restore(found, weights)
     from tfp_vae.evaluation.latent_space import encode
 
-    embeddings = encode(restored.vae, examples.split.x, samples=samples, seed=(seed, int(Purpose.EMBEDDING)))
+    embeddings = encode(restored.vae, examples.split.batch, samples=samples, seed=(seed, int(Purpose.EMBEDDING)))
     name = f"embeddings-{examples.name}{output.ending('max_examples', 'samples', 'seed', 'weights')}.npz"
     path = output.write(found, out_path, name, FORMS, examples, embeddings)
     result = {

@@ -238,6 +238,19 @@ def ranking_text(record: Mapping[str, Any], name: str) -> str:
     return f"unknown: {record[f'{name}_reason']}" if record[name] is None else f"{record[name]:.4f}"
 
 
+def class_notes(result: Mapping[str, Any]) -> list[str]:
+    """Return the log-likelihood of each class of a conditional model, and how well Bayes' rule finds the classes."""
+    if "classification" not in result:
+        return []
+    classes = ", ".join("{class} {log_likelihood:.2f} ({examples:,})".format(**each) for each in result["per_class"])
+    figures = (
+        "classes of {examples:,} examples by Bayes' rule, K = {iw_samples}: accuracy {accuracy:.4f} (standard error "
+        "{accuracy_se:.4f}, the most frequent class alone {chance:.4f}), -log p(y|x) {negative_log_likelihood:.3f} "
+        "nats, calibration error {calibration_error:.4f}"
+    )
+    return [f"log p(x|y) by class (examples): {classes}", figures.format(**result["classification"])]
+
+
 def print_notes(result: dict[str, Any], title: str = "") -> None:
     """Print the annealing of a run, advice on its estimate, and a mutual information that reaches its ceiling."""
     notes = []
@@ -260,7 +273,7 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
                 **result["sandwich"], cross=cross
             )
         )
-    notes += [*filter(None, [result["advice"]]), *result["remarks"]]
+    notes += [*class_notes(result), *filter(None, [result["advice"]]), *result["remarks"]]
     information, most = result["mutual_information"], result["mutual_information_ceiling"]
     if information is not None and most and information >= NEAR_CEILING * most:
         notes.append(

@@ -95,6 +95,7 @@ def command(
     config = found.config()
     table = read_holes(config, data)
     output.notice_missingness(found)
+    output.refuse_condition(found.config(), "impute")
     restored = output.restore(found, weights)
     started, rows = time.perf_counter(), int(np.isnan(table.values).any(axis=1).sum())
     with console.progress_bar("imputing", rows * iw_samples) as progress:

@@ -85,6 +85,7 @@ def random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
     show_default=True,
     help="Shape of the path.",
 )
+@options.given_option
 @options.output_options(FORMS, "pairs or draws")
 @options.weights_option
 @options.json_option
@@ -101,6 +102,7 @@ def command(
     n: int | None,
     steps: int,
     kind: str,
+    given: str | None,
     seed: int,
     out: str | None,
     weights: str | None,
@@ -108,7 +110,8 @@ def command(
 ) -> None:
     """Decode paths through latent space.
 
-    A path leads from one example to another, or from one draw of the prior to another.
+    A path leads from one example to another, or from one draw of the prior to another. In a run with a condition, the
+    condition changes along the path too, unless --given fixes it.
     """
     out_path = output.check_path(out, FORMS)
     excluded: dict[str, dict[str, object]] = {
@@ -121,6 +124,7 @@ def command(
     found = output.find_run(run, runs_dir)
     output.check_picture(found, out_path)
     config, count = found.config(), n or DEFAULT_PATHS
+    wanted = output.read_given(config, given)
     if prior:
         origin: dict[str, object] = {"dataset": config.data.dataset, "data": None, "split": None}
         source, ends, examples = "draws from the prior", None, None
@@ -135,22 +139,29 @@ def command(
         source = as_seen(config, f"{origin['split'] or 'new'} examples", ", seen ")
     restored = output.restore(found, weights)
     from tfp_vae.evaluation import latent_space
+    from tfp_vae.runs.load import usual_contexts
 
-    vae = restored.vae
+    vae, context = restored.vae, None
     if vae.prior.latent.discrete:
         raise UsageError(
             f"{found.folder}: z of this run is discrete, so there is no path between two of its values. "
             "Use `tfp-vae sample` or `tfp-vae reconstruct`."
         )
     if examples is None:
-        z = np.asarray(vae.prior().sample(2 * count, seed=(seed, int(Purpose.PAIRS))))
+        context = usual_contexts(config, 2 * count) if vae.context_size else None
+        context = context if wanted is None else np.repeat(wanted[np.newaxis], 2 * count, axis=0)
+        prior_of_ends = (vae if context is None else vae.given(context)).prior()
+        ends_shape = [] if prior_of_ends.batch_shape.rank else [2 * count]
+        z = np.asarray(prior_of_ends.sample(ends_shape, seed=(seed, int(Purpose.PAIRS))))
     else:
-        x = examples.split.x[np.ravel(chosen)]
-        z = latent_space.encode(vae, x, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
+        some = examples.split[np.ravel(chosen)]
+        z = latent_space.encode(vae, some.batch, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
+        context = some.context if wanted is None else np.repeat(wanted[np.newaxis], len(some), axis=0)
     z = latent_path(z[::2], z[1::2], steps, kind)
-    x = latent_space.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)))
+    between = None if context is None else latent_path(context[::2], context[1::2], steps, "linear")
+    x = latent_space.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)), context=between)
     whose = "prior" if examples is None else examples.name
-    more = output.ending("pairs", "n", "steps", "max_examples", "weights")
+    more = output.ending("pairs", "n", "steps", "given", "max_examples", "weights")
     picture = f"{PLOTS}/interpolation-{whose}-{kind}-seed{seed}{more}.png"
     names = [str(i) for i in range(len(x))] if ends is None else [f"{first} to {last}" for first, last in ends]
     console.explain_scaling(config.data.standard)

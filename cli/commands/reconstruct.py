@@ -81,6 +81,7 @@ FORMS: output.Forms = {
     show_default=True,
     help="Use E[z|x] as z, or a draw from q(z|x).",
 )
+@options.given_option
 @options.show_options()
 @options.output_options(
     FORMS,
@@ -98,6 +99,7 @@ def command(
     data_dir: str | None,
     max_examples: int | None,
     latent: str,
+    given: str | None,
     mean: bool,
     draw: bool,
     seed: int,
@@ -112,6 +114,8 @@ def command(
     out_path, show = output.check_path(out, FORMS), options.choose_show(mean, draw) or "mean"
     found = output.find_run(run, runs_dir)
     output.check_picture(found, out_path)
+    config = found.config()
+    wanted = output.read_given(config, given)
     if out_path is None or out_path.suffix == ".png":
         max_examples = min(max_examples or PICTURED, LARGEST_PICTURE)
     examples = select_examples(found, data, split, data_dir, max_examples)
@@ -119,15 +123,16 @@ def command(
     from tfp_vae.evaluation import latent_space
 
     embeddings = latent_space.encode(
-        restored.vae, examples.split.x, samples=int(latent == "draw"), seed=(seed, int(Purpose.EMBEDDING))
+        restored.vae, examples.split.batch, samples=int(latent == "draw"), seed=(seed, int(Purpose.EMBEDDING))
     )
     z = embeddings.mean if latent == "mean" else embeddings.samples[0]
-    x = latent_space.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show)
-    config = found.config()
+    context = examples.split.context if wanted is None else np.repeat(wanted[np.newaxis], len(z), axis=0)
+    x = latent_space.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show, context=context)
     if show == "draw" and config.data.noise is not None:
         x = config.data.noise.floor(x)
     console.explain_scaling({} if out_path is not None and out_path.suffix == ".csv" else config.data.standard)
-    name = f"reconstructions-{examples.name}-{show}-seed{seed}{output.ending('max_examples', 'latent', 'weights')}"
+    ending = output.ending("max_examples", "latent", "given", "weights")
+    name = f"reconstructions-{examples.name}-{show}-seed{seed}{ending}"
     path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, examples, x, config, show)
     console.notice(
         f"{path} holds reconstructions, {OUTPUTS[show].symbol} at {'E[z|x]' if latent == 'mean' else 'z ~ q(z|x)'}"
@@ -136,6 +141,7 @@ def command(
         **examples.origin,
         "num_examples": len(x),
         "latent": latent,
+        **({} if config.data.condition is None else {"given": given}),
         "show": show,
         "seed": seed,
         **error_of(x, examples.split.x, config),

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
+from tfp_vae.data.condition import Condition
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.recipe import reload
@@ -55,6 +56,7 @@ FORMS: output.Forms = {
     examples=(
         "tfp-vae sample --n 64",
         "tfp-vae sample --n 1000 --out rows.csv --fidelity",
+        "tfp-vae sample --given 3  # of a run trained with --condition label",
     ),
 )
 @options.run_options
@@ -71,6 +73,7 @@ FORMS: output.Forms = {
     show_default=True,
     help="Factor on the spread of the prior.",
 )
+@options.given_option
 @options.option(
     "--region",
     group=options.RUN,
@@ -97,6 +100,7 @@ def command(
     mean: bool,
     draw: bool,
     temperature: float,
+    given: str | None,
     region: tuple[float, float, float, float] | None,
     fidelity: bool,
     data_dir: str | None,
@@ -124,26 +128,30 @@ def command(
         raise UsageError(
             f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
+    context = output.read_given(config, given)
     if fidelity and (show != "draw" or not config.data.features):
         raise UsageError("--fidelity compares draws with the rows of a table. Use a run on a table and --out FILE.csv.")
     dataset = reload(config, data_dir, console.DownloadProgress()) if fidelity else None
     title = f"{plural(n, 'sample')}, {OUTPUTS[show].symbol} with z from the prior"
     if region is not None:
         title += " in [{:g}, {:g}] x [{:g}, {:g}]".format(*region)
+    if config.data.condition is not None:
+        title += f", given {given_text(config.data.condition, given)}"
     if temperature != 1:
         title += f" at temperature {temperature:g}"
-    name = f"samples-{n}-{show}-seed{seed}{output.ending('region', 'temperature', 'weights')}"
+    name = f"samples-{n}-{show}-seed{seed}{output.ending('given', 'region', 'temperature', 'weights')}"
     restored = output.restore(found, weights)
     from tfp_vae.runs.load import sample
 
     bounds = None if region is None else (region[:2], region[2:])
-    x = sample(restored, n, show=show, seed=seed, temperature=temperature, region=bounds)
+    x = sample(restored, n, show=show, seed=seed, temperature=temperature, region=bounds, context=context)
     path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, x, config.data, title)
     console.explain_scaling({} if path.suffix == ".csv" else config.data.standard)
     console.notice(f"{path} {'shows' if picture else 'holds'} {CONTENT[show]}")
     result: dict[str, Any] = {
         "n": n,
         "show": show,
+        **({} if config.data.condition is None else {"given": given}),
         "region": bounds,
         "seed": seed,
         "temperature": temperature,
@@ -157,6 +165,15 @@ def command(
         if not as_json:
             print_fidelity(result["fidelity"])
     output.print_result(output.record(found, restored, **result), as_json)
+
+
+def given_text(condition: Condition, given: str | None) -> str:
+    """Return which contexts samples have, for a title."""
+    if given is not None:
+        return given if "=" in given else f"{condition.names[0]} {given}"
+    if condition.classes:
+        return f"{condition.names[0]} {condition.classes[0]} to {condition.classes[-1]}, equally many of each"
+    return condition.text(condition.typical())
 
 
 def print_fidelity(found: Mapping[str, Any]) -> None:

@@ -368,6 +368,7 @@ def command(
     decisive = ("max_examples", "iw_samples", "refine", "contamination", "anomaly_score", "held_out_rows", "per_column")
     name = examples.name + output.ending(*decisive, "seed", "weights")
     output.notice_missingness(found)
+    output.refuse_condition(found.config(), "score")
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous
 

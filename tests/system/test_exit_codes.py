@@ -34,6 +34,7 @@ CASES: dict[str, list[tuple[str, int]]] = {
         ("--likelihood cauchy", USAGE),
         ("--dataset imagenet", USAGE),
         ("--missingness self-masking", USAGE),
+        ("--condition colour", USAGE),
         ("--resume", USAGE),
         ("--config none.toml", USAGE),
         ("--dataset none.npy", DATA),
@@ -75,6 +76,8 @@ CASES: dict[str, list[tuple[str, int]]] = {
     ],
     **{name: [("--run run extra-argument", USAGE)] for name in OF_A_RUN},
 }
+for _name in ("sample", "reconstruct", "interpolate"):
+    CASES[_name] += [("--run run --given 3", USAGE)]
 for _name in OF_A_RUN:
     CASES[_name] += [
         ("--run nowhere", RUN),

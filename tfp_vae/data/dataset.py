@@ -21,6 +21,7 @@ from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling
 
 if TYPE_CHECKING:
+    from tfp_vae.data.condition import Condition
     from tfp_vae.data.transforms.base import Transform
 
 __all__ = [
@@ -174,6 +175,7 @@ class Dataset:
     origin: where to load it again, or None for data in memory.
     dequantization: how noise is added to its levels, with the settings that the data decided.
     held_out: the names of the splits that were made from training examples, because the source lacks them.
+    condition: how the contexts of the examples are computed, or None if they have none.
     """
 
     name: str
@@ -186,6 +188,7 @@ class Dataset:
     origin: Origin | None = None
     dequantization: Member = NO_NOISE
     held_out: tuple[str, ...] = ()
+    condition: Condition | None = None
 
     profile = functools.cached_property(measure)
     """Facts about the values, measured when they are first needed."""

@@ -20,6 +20,7 @@ from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.types import Array
+from tfp_vae.data.condition import condition_on
 from tfp_vae.data.dataset import LARGEST_EVENT, UNSCALED, Dataset, Origin
 from tfp_vae.data.doubts import Doubt
 from tfp_vae.data.downloads import Progress, data_folder
@@ -58,6 +59,9 @@ __all__ = ["load", "read"]
 
 logger = logging.getLogger("tfp_vae")
 
+OF_NAMED = {"condition"}
+"""The settings of `Reading` that named data sets take."""
+
 
 @check_keywords
 def load(
@@ -78,6 +82,7 @@ def load(
     column: str | Sequence[str] | Mapping[str, str] | None = None,
     id_column: str | Sequence[str] | None = None,
     missing: str | Sequence[str] | None = None,
+    condition: str | Sequence[str] | None = None,
     scaling: str | Member | None = None,
     dequantization: str | Member = "none",
     data_dir: str | os.PathLike[str] | None = None,
@@ -120,6 +125,8 @@ def load(
       column: the kinds of columns, such as `{"age": "count"}` or `age=count,city=category`.
       id_column: columns that identify the rows. They are not features, but results name them.
       missing: texts or numbers that mark missing cells, such as `-200`.
+      condition: what a conditional model p(x|y) receives: `label`, or columns of a table, which are then not features.
+        Words become one value for each class, and numbers are standardized.
       scaling: a name from `SCALINGS` with settings, such as `divided:by=255`. By default `pixels` for images with 8-bit
         values or values in [0, 1], `standard` for real values, else `none`.
       dequantization: a name from `DEQUANTIZATIONS`. `uniform` adds noise to integer levels in training and evaluation,
@@ -214,8 +221,8 @@ def read(
     """
     reading, path = reading or Reading(), user_path(name)
     if DATASETS.knows(name):
-        if reading.given() and not recorded:
-            setting = first_name(reading.given())
+        if reading.given() - OF_NAMED and not recorded:
+            setting = first_name(reading.given() - OF_NAMED)
             raise UsageError(f"`{setting}` has no effect on the named data set {name}. Leave it out.")
         folder = data_folder(data_dir)
         if not recorded and path.exists() and path.resolve() != (folder / name).resolve():
@@ -226,6 +233,8 @@ def read(
             raise UsageError(
                 f"dataset {name!r}: expected values that are not scaled. Return `tv.data.load(..., scaling='none')`."
             )
+        conditioned = dataset.reading.model_copy(update={"condition": reading.condition})
+        dataset = dataset if reading.condition is None else replace(dataset, reading=conditioned)
     else:
         if not path.exists() and not sources.is_path(name):
             hint = suggest(name, DATASETS)
@@ -246,7 +255,7 @@ def read(
     where = name if DATASETS.knows(name) else str(user_path(name).resolve())
     folder_path = None if data_dir is None else str(user_path(data_dir).resolve())
     columns = reading.columns is None and dataset.reading.columns is not None
-    return replace(dataset, name=name, origin=Origin(where, folder_path, columns))
+    return condition_on(replace(dataset, name=name, origin=Origin(where, folder_path, columns)))
 
 
 def check_shapes(name: str, dataset: Dataset) -> None:
@@ -306,7 +315,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
             parts[split] = examples._replace(y=labels_from_objects(y, name))
     dataset = from_source(name, found._replace(parts=parts))
     check_shapes(name, dataset)
-    return dataset
+    return condition_on(dataset)
 
 
 def as_array(values: Array, name: str) -> np.ndarray:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation import (
         annealing,
         anomalies,
+        classification,
         diagnostics,
         effort,
         evidence,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         proposals,
     )
     from tfp_vae.evaluation.annealing import Annealed, Sandwich, annealed_log_likelihood, sandwich
+    from tfp_vae.evaluation.classification import Classification, classify
     from tfp_vae.evaluation.codes import CodeUsage
     from tfp_vae.evaluation.diagnostics import pareto_k
     from tfp_vae.evaluation.effort.settling import Settled, settle
@@ -67,6 +69,7 @@ _PLACES = {
     "PROJECTIONS": "projections",
     "REFINEMENTS": "proposals",
     "Annealed": "annealing",
+    "Classification": "classification",
     "ColumnScores": "imputation",
     "Decomposition": "information",
     "Embeddings": "latent_space",
@@ -84,6 +87,7 @@ _PLACES = {
     "Summary": "importance",
     "active_units": "importance",
     "annealed_log_likelihood": "annealing",
+    "classify": "classification",
     "decode": "latent_space",
     "decomposition": "information",
     "encode": "latent_space",
@@ -114,6 +118,7 @@ __all__ = [
     "PROJECTIONS",
     "REFINEMENTS",
     "Annealed",
+    "Classification",
     "CodeUsage",
     "ColumnScores",
     "Decomposition",
@@ -133,6 +138,8 @@ __all__ = [
     "annealed_log_likelihood",
     "annealing",
     "anomalies",
+    "classification",
+    "classify",
     "decode",
     "decomposition",
     "diagnostics",

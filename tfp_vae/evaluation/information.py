@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch, batch_rows
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
@@ -74,7 +75,7 @@ class Decomposition(NamedTuple):
 
 @check_keywords
 def decomposition(
-    vae: VAE, x: np.ndarray, *, seed: Seed, most_components: int | None = None, execution: str = AUTO
+    vae: VAE, x: Array | Batch, *, seed: Seed, most_components: int | None = None, execution: str = AUTO
 ) -> Decomposition:
     """Return the mutual information of x and z, and the divergence of the aggregate posterior from the prior.
 
@@ -107,14 +108,19 @@ def decomposition(
       Hoffman and Johnson (2016), ELBO surgery.
     """
     posterior = vae.encoder.posterior
-    x = vae.examples(x, "The decomposition")
-    x = x[: most_components or (MOST_COMPONENTS if posterior.capabilities.exact_mean else MOST_FLOWS)]
-    params = tf.concat([vae.encoder.params(x[rows]) for rows in slices(len(x), EXAMPLES_AT_ONCE)], axis=0)
+    most = most_components or (MOST_COMPONENTS if posterior.capabilities.exact_mean else MOST_FLOWS)
+    batch = batch_rows(vae.batch(x, "The decomposition"), slice(0, most))
+    x, pieces = batch.x, slices(len(batch.x), EXAMPLES_AT_ONCE)
+    params = tf.concat([params_of(vae, batch_rows(batch, rows)) for rows in pieces], axis=0)
     densities = compile_for(vae, mixture_densities, execution=choose(vae, execution))
     draws = min(len(x), MOST_DRAWS)
     at_once = min(draws, max(1, VALUES_AT_ONCE // (len(x) * posterior.latent.size)))
     rows = np.minimum(np.arange(math.ceil(draws / at_once) * at_once), draws - 1).reshape(-1, at_once)
-    parts = [densities(params, tf.constant(some, tf.int32), fold(seed, i)) for i, some in enumerate(rows)]
+    context = [] if batch.context is None else [np.asarray(batch.context)]
+    parts = [
+        densities(params, tf.constant(some, tf.int32), fold(seed, i), *(y[some] for y in context))
+        for i, some in enumerate(rows)
+    ]
     log_own, log_all, log_prior = (np.concatenate(column)[:draws] for column in zip(*parts, strict=True))
     information, divergence = (log_own - log_all).astype(np.float64), (log_all - log_prior).astype(np.float64)
     return Decomposition(
@@ -126,7 +132,15 @@ def decomposition(
     )
 
 
-def mixture_densities(vae: VAE, params: Tensor, rows: Array, seed: Seed) -> tuple[Tensor, Tensor, Tensor]:
+def params_of(vae: VAE, batch: Batch) -> Tensor:
+    """Return the parameters of q(z|x), or of q(z|x, y), for a batch from `VAE.batch`, [B, P]."""
+    model, x = vae.condition(batch)
+    return model.encoder.params(x)
+
+
+def mixture_densities(
+    vae: VAE, params: Tensor, rows: Array, seed: Seed, *context: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return log q(z_m|x_m), log q(z_m) and log p(z_m), each [M], for one sample z_m of each of M posteriors.
 
     Args:
@@ -134,7 +148,9 @@ def mixture_densities(vae: VAE, params: Tensor, rows: Array, seed: Seed) -> tupl
       params: parameters of the posteriors of all N examples, [N, P]. Their even mixture is q(z).
       rows: the M examples whose posteriors are sampled, integers [M].
       seed: a stateless seed, two integers.
+      context: the contexts of the M examples, if the model has a condition.
     """
+    vae = vae.given(*context) if context else vae
     own = vae.encoder.posterior(tf.gather(params, rows))
     z = own.sample(seed=seed)
     log_own = own.log_prob(z)
@@ -143,7 +159,7 @@ def mixture_densities(vae: VAE, params: Tensor, rows: Array, seed: Seed) -> tupl
 
 
 @check_keywords
-def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
+def rate_per_dimension(vae: VAE, x: Array | Batch) -> np.ndarray | None:
     """Return E_x KL(q(z_d|x) || p(z_d)) for each dimension d, in nats: [D], float64.
 
     They add up to the rate if the posterior is diagonal, and to the rate minus its total correlation otherwise. The
@@ -157,33 +173,40 @@ def rate_per_dimension(vae: VAE, x: np.ndarray) -> np.ndarray | None:
     """
     if not has_closed_form_rate(vae.encoder.posterior, vae.prior):
         return None
-    x, prior = vae.examples(x, "The rate per dimension"), vae.prior()
-    rates = (kl_by_dimension(vae.encoder(x[rows]), prior) for rows in slices(len(x), EXAMPLES_AT_ONCE))
+    batch, rates = vae.batch(x, "The rate per dimension"), []
+    for rows in slices(len(batch.x), EXAMPLES_AT_ONCE):
+        model, x = vae.condition(batch_rows(batch, rows))
+        rates.append(kl_by_dimension(model.encoder(x), model.prior()))
+    x = batch.x
     return np.asarray(sum(np.asarray(rate, np.float64).sum(axis=0) for rate in rates) / len(x))
 
 
 @check_keywords
-def reconstruction_error(vae: VAE, x: np.ndarray, *, seed: Seed) -> float:
+def reconstruction_error(vae: VAE, x: Array | Batch, *, seed: Seed) -> float:
     """Return the mean squared error of E[x'|z] at z = E_q[z|x], over examples and elements of x [N, *event_shape].
 
     It is in squared units of x as the model sees it. People find it easy to read, but training minimizes the
     distortion, which also depends on the scale of p(x|z). For a table, it is the average over columns of the error of
     their observed cells. Words count by the distance of their numbers, so use it for tables of numbers only.
     """
-    x, total, observed = vae.examples(x, "The reconstruction error", density=False), np.zeros([]), np.zeros([])
-    for rows in slices(len(x), EXAMPLES_AT_ONCE):
-        squares = (x[rows] - vae.decoder(vae.encoder.typical(x[rows], seed=seed)).mean()) ** 2
+    batch = vae.batch(x, "The reconstruction error", density=False)
+    total, observed = np.zeros([]), np.zeros([])
+    for rows in slices(len(batch.x), EXAMPLES_AT_ONCE):
+        model, x = vae.condition(batch_rows(batch, rows))
+        squares = (x - model.decoder(model.encoder.typical(x, seed=seed)).mean()) ** 2
         total = total + np.nansum(np.asarray(squares, np.float64), axis=0)
-        observed = observed + np.sum(~np.isnan(np.asarray(x[rows])), axis=0)
+        observed = observed + np.sum(~np.isnan(np.asarray(x)), axis=0)
     return float(np.mean(total[observed > 0] / observed[observed > 0]))
 
 
 @check_keywords
-def posterior_means(vae: VAE, x: np.ndarray, *, seed: Seed) -> np.ndarray:
+def posterior_means(vae: VAE, x: Array | Batch, *, seed: Seed) -> np.ndarray:
     """Return E_q[z|x] of examples x [N, *event_shape]: [N, D].
 
     The means are in closed form for Normals. For flows they are averages of 64 samples, which depend on the seed.
     """
-    x = vae.examples(x, "A posterior mean", density=False)
-    parts = slices(len(x), EXAMPLES_AT_ONCE)
-    return np.concatenate([vae.encoder.mean(x[rows], seed=fold(seed, i)) for i, rows in enumerate(parts)])
+    batch, mean = vae.batch(x, "A posterior mean", density=False), vae.encoder.posterior.mean
+    parts = slices(len(batch.x), EXAMPLES_AT_ONCE)
+    return np.concatenate(
+        [mean(params_of(vae, batch_rows(batch, rows)), seed=fold(seed, i)) for i, rows in enumerate(parts)]
+    )

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch, batch_rows
 from tfp_vae.core.errors import UsageError, pick
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose, fold, seed_for
-from tfp_vae.core.types import Distribution, Seed
+from tfp_vae.core.types import Array, Distribution, Seed
 from tfp_vae.evaluation.importance import slices
+from tfp_vae.evaluation.information import params_of
 from tfp_vae.evaluation.outputs import OUTPUTS
 from tfp_vae.model.vae import VAE
 
@@ -73,7 +75,7 @@ class Embeddings(NamedTuple):
 
 
 @check_keywords
-def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
+def encode(vae: VAE, x: Array | Batch, *, samples: int, seed: Seed) -> Embeddings:
     """Return the means, scales and samples of q(z|x) for examples x [N, *event_shape].
 
     Means and scales are in closed form for Normals. For flows they are estimated from 64 and 256 samples, so a scale
@@ -94,9 +96,9 @@ def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
     """
     posterior, parts = vae.encoder.posterior, []
-    x = np.asarray(vae.examples(x, "Encoding", density=False))
-    for rows in pieces(len(x), x.shape[1:]):
-        params, piece_seed = vae.encoder.params(x[rows]), fold(seed, rows.start)
+    batch = vae.batch(x, "Encoding", density=False)
+    for rows in pieces(len(batch.x), batch.x.shape[1:]):
+        params, piece_seed = params_of(vae, batch_rows(batch, rows)), fold(seed, rows.start)
         q = posterior(params)
         mean = np.asarray(posterior.mean(params, seed=fold(piece_seed, 0)))
         if posterior.capabilities.exact_mean:
@@ -110,7 +112,7 @@ def encode(vae: VAE, x: np.ndarray, *, samples: int, seed: Seed) -> Embeddings:
 
 
 @check_keywords
-def encode_means(vae: VAE, x: np.ndarray, *, seed: Seed) -> np.ndarray:
+def encode_means(vae: VAE, x: Array | Batch, *, seed: Seed) -> np.ndarray:
     """Return the means of q(z|x), [N, D]. They equal those of `encode`, which takes several times as long.
 
     ```python
@@ -125,18 +127,18 @@ def encode_means(vae: VAE, x: np.ndarray, *, seed: Seed) -> np.ndarray:
     Raises:
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
     """
-    x = np.asarray(vae.examples(x, "Encoding", density=False))
+    batch = vae.batch(x, "Encoding", density=False)
     mean = vae.encoder.posterior.mean
     return np.concatenate(
         [
-            np.asarray(mean(vae.encoder.params(x[rows]), seed=fold(fold(seed, rows.start), 0)))
-            for rows in pieces(len(x), x.shape[1:])
+            np.asarray(mean(params_of(vae, batch_rows(batch, rows)), seed=fold(fold(seed, rows.start), 0)))
+            for rows in pieces(len(batch.x), batch.x.shape[1:])
         ]
     )
 
 
 @check_keywords
-def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean") -> np.ndarray:
+def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean", context: np.ndarray | None = None) -> np.ndarray:
     """Return E[x|z], or a sample of p(x|z), for z [..., D]: [..., *event_shape].
 
     ```python
@@ -149,15 +151,19 @@ def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean") -> np.nda
       z: places in latent space, with any leading axes, [..., D].
       seed: a stateless seed, two integers. Means do not use it.
       show: `mean` or `draw`, a name from `OUTPUTS`.
+      context: the context of each z of a conditional model, [..., C].
 
     Raises:
       UsageError: `show` is neither of these.
     """
+    contexts = None if context is None else np.reshape(context, (-1, context.shape[-1]))
     output = pick(OUTPUTS, show, "show")
     flat = np.reshape(z, (-1, z.shape[-1])).astype(np.float32)
     event_shape = tuple(vae.decoder.likelihood.event_shape)
     parts = [
-        np.asarray(output.values(vae.decoder(flat[rows]), fold(seed, rows.start)))
+        np.asarray(
+            output.values(vae.decoder(flat[rows], None if contexts is None else contexts[rows]), fold(seed, rows.start))
+        )
         for rows in pieces(len(flat), event_shape)
     ]
     return np.concatenate(parts).reshape(*z.shape[:-1], *event_shape)

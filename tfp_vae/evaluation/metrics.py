@@ -565,6 +565,38 @@ METRICS: dict[str, Metric] = {
             places=_REPORT,
             error_key="sandwich.gap_se",
         ),
+        Metric(
+            key="classification.accuracy",
+            label="accuracy of Bayes' rule",
+            unit="of classes",
+            format=".4f",
+            definition="share of up to 1,000 examples whose class has the largest p(x\\|y) p(y), with at most 100 "
+            "samples for each log p(x\\|y) and p(y) from training",
+            meaning="classes that a conditional model tells apart",
+            places=_REPORT,
+            error_key="classification.accuracy_se",
+        ),
+        Metric(
+            key="classification.negative_log_likelihood",
+            label="-log p(y|x)",
+            unit="nats",
+            format=".3f",
+            definition="mean of -log p(y\\|x) of the true classes, by Bayes' rule",
+            meaning="punishes classes that were excluded with confidence",
+            places=_REPORT,
+            error_key="classification.negative_log_likelihood_se",
+            refines=True,
+        ),
+        Metric(
+            key="classification.calibration_error",
+            label="calibration error",
+            unit="",
+            format=".4f",
+            definition="mean distance of confidence and accuracy over 15 bins of confidence (Guo et al., 2017)",
+            meaning="0 if a confidence of 90% is right nine times out of ten",
+            places=_REPORT,
+            refines=True,
+        ),
     )
 }
 """Every metric, in the order of tables and reports."""

@@ -117,9 +117,9 @@ def samples(run_data: RunData) -> Figure:
 
 
 def reconstructions(run_data: RunData) -> Figure:
-    x = run_data.test.x[spread_rows(len(run_data.test), RECONSTRUCTIONS)]
-    means = np.asarray(run_data.vae.reconstruct(x))
-    pair = run_data.shown(x), run_data.shown(means)
+    batch = run_data.test[spread_rows(len(run_data.test), RECONSTRUCTIONS)].batch
+    means = np.asarray(run_data.vae.reconstruct(batch))
+    pair = run_data.shown(np.asarray(batch.x)), run_data.shown(means)
     title = f"{run_data.held_out.capitalize()} examples and their reconstructions"
     return images.reconstructions(*pair, run_data.seen, title=title, **run_data.look)
 
@@ -141,7 +141,7 @@ def latent_scatter(run_data: RunData) -> Figure:
 
 
 def manifold(run_data: RunData) -> Figure:
-    grid = latent.grid(run_data.vae, MANIFOLD_SIDE, run_data.seed)
+    grid = latent.grid(run_data.of_one_context, MANIFOLD_SIDE, run_data.seed)
     return images.manifold(run_data.shown(run_data.decode(grid.z)), MANIFOLD_SIDE, grid.title, **run_data.tones)
 
 
@@ -158,7 +158,7 @@ def traversals(run_data: RunData) -> Figure:
     typical = means[np.square(means - means.mean(axis=0)).sum(axis=1).argmin()]
     levels = np.linspace(*TRAVERSED, STEPS)
     z = np.tile(typical, (len(dims), STEPS, 1))
-    z[np.arange(len(dims)), :, dims] = latent.prior_quantiles(run_data.vae, levels, run_data.seed)[:, dims].T
+    z[np.arange(len(dims)), :, dims] = latent.prior_quantiles(run_data.of_one_context, levels, run_data.seed)[:, dims].T
     return images.strips(
         run_data.shown(run_data.decode(z)),
         [f"$z_{{{d + 1}}}$" for d in dims],
@@ -174,7 +174,9 @@ def interpolations(run_data: RunData) -> Figure:
     count = min(PATHS, len(run_data.test) // 2)
     rows = generator(run_data.seed, Purpose.PAIRS).permutation(len(run_data.test))[: 2 * count].reshape(2, count)
     first, last = (run_data.embeddings.mean[row] for row in rows)
-    walks = run_data.decode(path(first, last, PATH_STEPS))
+    context = run_data.test.context
+    between = None if context is None else path(*(context[row] for row in rows), PATH_STEPS)
+    walks = run_data.decode(path(first, last, PATH_STEPS), between)
     ends = [run_data.test.x[row][:, np.newaxis] for row in rows]
     x = run_data.shown(np.concatenate([ends[0], walks, ends[1]], axis=1))
     end = run_data.seen.replace(", ", ",\n")
@@ -191,7 +193,7 @@ def interpolations(run_data: RunData) -> Figure:
 def posterior_prior(run_data: RunData) -> Figure:
     some = run_data.latent_dim > MOST_DIMENSIONS
     dims = run_data.by_activity[:MOST_DIMENSIONS] if some else np.arange(run_data.latent_dim)
-    prior = latent.prior_draws(run_data.vae, run_data.seed)
+    prior = latent.prior_draws(run_data.of_one_context, run_data.seed)
     names = [f"$z_{{{d + 1}}}${'' if d in run_data.active else ', not active'}" for d in dims]
     more = f", {len(dims)} of {run_data.latent_dim} dimensions, the most active first" * some
     title = f"Aggregate posterior against prior{more}"

@@ -19,7 +19,7 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.plots.scatter import Spread
 from tfp_vae.runs.config import Look, RunConfig, Tones
 from tfp_vae.runs.examples import as_seen, held_out_view, split_to_show
-from tfp_vae.runs.frames import Reel, reel, spread_rows
+from tfp_vae.runs.frames import Reel, reel, spread_rows, with_typical_context
 from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.results import score
 from tfp_vae.runs.run import Run
@@ -101,8 +101,12 @@ class RunData:
 
     @property
     def has_missing_cells(self) -> bool:
-        """Whether examples are rows of a mixed table, whose cells may be missing."""
-        return self.config.data.reading.table is not None and self.vae.decoder.likelihood.allows_missing
+        """Whether examples are rows of a mixed table, whose cells may be missing and are imputed without a context."""
+        return (
+            not self.vae.context_size
+            and self.config.data.reading.table is not None
+            and self.vae.decoder.likelihood.allows_missing
+        )
 
     @functools.cached_property
     def split(self) -> str:
@@ -129,8 +133,10 @@ class RunData:
 
     @functools.cached_property
     def draws(self) -> np.ndarray:
-        """Draws from p(x), one for each test example but at least a thousand."""
-        return sample(self.restored, max(len(self.test), LEAST_DRAWS), seed=self.seed, show="draw")
+        """Draws from p(x), one for each test example but at least a thousand, with the contexts of test examples."""
+        count, context = max(len(self.test), LEAST_DRAWS), self.test.context
+        contexts = None if context is None else np.resize(context, (count, context.shape[1]))
+        return sample(self.restored, count, seed=self.seed, show="draw", context=contexts)
 
     @functools.cached_property
     def reel(self) -> Reel | None:
@@ -145,7 +151,7 @@ class RunData:
     @functools.cached_property
     def embeddings(self) -> latent.Embeddings:
         """The posterior means of the test examples, with one draw from each q(z|x)."""
-        return latent.encode(self.vae, self.test.x, samples=1, seed=(self.seed, int(Purpose.EMBEDDING)))
+        return latent.encode(self.vae, self.test.batch, samples=1, seed=(self.seed, int(Purpose.EMBEDDING)))
 
     @functools.cached_property
     def by_activity(self) -> np.ndarray:
@@ -167,7 +173,7 @@ class RunData:
         examples = self.test[rows]
         _, found = score(
             self.restored,
-            examples.x,
+            examples.batch,
             iw_samples=IW_SAMPLES,
             seed=self.seed,
             places=self.places[rows],
@@ -180,7 +186,7 @@ class RunData:
         rows = spread_rows(len(self.test), MOST_REFINED)
         examples, places = self.test[rows], self.places[rows]
         _, found = score(
-            self.restored, examples.x, iw_samples=IW_SAMPLES, refine="local", seed=self.seed, places=places
+            self.restored, examples.batch, iw_samples=IW_SAMPLES, refine="local", seed=self.seed, places=places
         )
         return examples, found
 
@@ -189,9 +195,15 @@ class RunData:
         """The number of scored examples and of importance samples, as text."""
         return f"{len(self.scores[0]):,} {self.split} examples, K = {IW_SAMPLES}"
 
-    def decode(self, z: np.ndarray) -> np.ndarray:
-        """Return E[x|z] for z [..., D]."""
-        return latent.decode(self.vae, z, seed=(self.seed, int(Purpose.SAMPLE)))
+    @functools.cached_property
+    def of_one_context(self) -> VAE:
+        """The model of pictures of latent space, which show one context if it has a condition."""
+        return with_typical_context(self.vae, self.config)
+
+    def decode(self, z: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
+        """Return E[x|z] for z [..., D], with a context for each [..., C], or with the one of all pictures."""
+        vae = self.of_one_context if context is None else self.vae
+        return latent.decode(vae, z, seed=(self.seed, int(Purpose.SAMPLE)), context=context)
 
     def spread(self, plane: Projection) -> Spread:
         """Return the covariances of q(z|x) in a plane, for up to 60 test examples.
@@ -201,6 +213,6 @@ class RunData:
         most = max(2, min(ELLIPSES, latent.PRIOR_VALUES // (ELLIPSE_DRAWS * self.latent_dim)))
         rows = spread_rows(len(self.test), most)
         seed = (self.seed + 1, int(Purpose.EMBEDDING))
-        z = latent.encode(self.vae, self.test.x[rows], samples=ELLIPSE_DRAWS, seed=seed).samples
+        z = latent.encode(self.vae, self.test[rows].batch, samples=ELLIPSE_DRAWS, seed=seed).samples
         draws_in_plane = plane(z).swapaxes(0, 1)  # [M, S, 2]
         return Spread(rows, np.stack([np.cov(draws, rowvar=False) for draws in draws_in_plane]))

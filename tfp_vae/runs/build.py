@@ -18,7 +18,7 @@ from tfp_vae.core.types import Array, FloatType
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import LIKELIHOODS, Columns
 from tfp_vae.model.missingness import MISSINGNESS
-from tfp_vae.model.networks import NETWORKS
+from tfp_vae.model.networks import NETWORKS, Network, WithContext, needs_images, shape_with_context
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, check_latent_dim, discrete_choices
@@ -101,7 +101,8 @@ def build(
     for note in recipe.notes:
         if note.setting in (*open_choices, "column", "missingness") or (note.warns and note.setting == "likelihood"):
             logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", data.name, note.text)
-    return build_model(recipe.model, data.event_shape, seed, data.train_mean, data.train.x)
+    size = 0 if data.condition is None else data.condition.size
+    return build_model(recipe.model, data.event_shape, seed, data.train_mean, data.train.x, context_size=size)
 
 
 @check_keywords
@@ -111,6 +112,8 @@ def build_model(
     seed: int = 0,
     data_mean: Array | None = None,
     rows: Array | None = None,
+    *,
+    context_size: int = 0,
 ) -> VAE:
     """Return a VAE with initial weights.
 
@@ -129,6 +132,8 @@ def build_model(
       data_mean: the mean of the training data, `event_shape`. The decoder's output starts there. You do not need it if
         you restore the weights afterwards.
       rows: the training data of a table whose columns differ. The decoder's output starts at their distributions.
+      context_size: C, the number of values of the condition of a conditional model. Networks for images get them as
+        more channels of x, and others as more values of x or z, see `networks.WithContext`.
     """
     from tfp_vae.model.vae import VAE, Decoder, Encoder
 
@@ -147,12 +152,15 @@ def build_model(
         if not isinstance(likelihood, Columns):
             raise UsageError(f"`encoder_input=columns` needs `likelihood=columns`, found {model.likelihood.name}.")
         sees, input_shape = likelihood, (likelihood.features_size,)
-    network = NETWORKS.build(model.encoder, input_shape, posterior.params_size, seed=encoder_seed, dtype=model.dtype)
-    encoder = Encoder(network, posterior, sees)
-    decoder = NETWORKS.build(
+    network = build_network(
+        model.encoder, input_shape, posterior.params_size, context_size, seed=encoder_seed, dtype=model.dtype
+    )
+    encoder = Encoder(network, posterior, sees, context_size)
+    decoder = build_network(
         model.decoder,
         (posterior.latent.size,),
         likelihood.params_size,
+        context_size,
         output_bias=start,
         seed=decoder_seed,
         image_shape=event_shape,
@@ -164,14 +172,34 @@ def build_model(
         codes=posterior.latent.codes,
         encoder=encoder,
         data_mean=mean,
+        context_size=context_size,
         seed=prior_seed,
         dtype=model.dtype,
     )
     missingness = MISSINGNESS.build(model.missingness, likelihood)
-    vae = VAE(encoder, Decoder(decoder, likelihood, missingness), prior)
+    vae = VAE(encoder, Decoder(decoder, likelihood, missingness, context_size), prior)
     check_dtype(vae, model)
     _SETTINGS[vae] = model, _parts(vae)
     return vae
+
+
+def build_network(
+    member: Member, input_shape: tuple[int, ...], output_size: int, context_size: int, **settings: object
+) -> Network | WithContext:
+    """Return a network of a model, which takes the context as a second input if there is one.
+
+    Args:
+      member: from `NETWORKS`.
+      input_shape: shape of one input, without the context.
+      output_size: number of values per output.
+      context_size: C, or 0.
+      settings: more arguments of its constructor.
+    """
+    if not context_size:
+        return NETWORKS.build(member, input_shape, output_size, **settings)
+    maps = len(input_shape) == 3 and needs_images(member.name)
+    joined = shape_with_context(input_shape, context_size, maps=maps)
+    return WithContext(NETWORKS.build(member, joined, output_size, **settings), maps=maps)
 
 
 def check_dtype(vae: VAE, model: ModelConfig) -> None:
@@ -230,7 +258,8 @@ def build_from_config(
     if not isinstance(model, HandBuiltModel):
         if builder is not None:
             raise UsageError("`builder` is for runs of hand-built VAEs. The config of this run describes its VAE.")
-        return build_model(model, config.data.event_shape, config.training.seed, data_mean, rows)
+        seed, size = config.training.seed, config.data.context_size
+        return build_model(model, config.data.event_shape, seed, data_mean, rows, context_size=size)
     from tfp_vae.model.vae import VAE
 
     if builder is None and not model.builder:

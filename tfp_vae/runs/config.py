@@ -28,6 +28,7 @@ from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import AS_MAPPING, BaseRecord, Member, Table, Widths, allow_code, parse
 from tfp_vae.core.supports import REAL, Support
 from tfp_vae.core.types import FloatType
+from tfp_vae.data.condition import Condition
 from tfp_vae.data.dataset import LARGEST_EVENT
 from tfp_vae.data.named import DATASETS
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
@@ -310,6 +311,17 @@ class Request(BaseRecord):
             multiple=True,
         ),
     ] = None
+    condition: Annotated[
+        Names | None,
+        Setting(
+            "Data",
+            "Condition",
+            "What a conditional model p(x|y) receives: label, or columns of a table. Repeat for more.",
+            default="none",
+            metavar="NAMES",
+            multiple=True,
+        ),
+    ] = None
     image_shape: Annotated[
         ImageShape | None,
         Setting(
@@ -507,6 +519,7 @@ class DataConfig(BaseRecord):
       pixels_over: the divisor of the scaling `pixels`: 255, or 1 for values that lie in [0, 1] already.
       deeper: whether the source has values above 255, the largest of 8 bits.
       ink: whether pictures show grey images dark on white, see `supports.looks_like_ink`. None if unknown.
+      condition: how the contexts y of a conditional model p(x|y) are computed, or None.
       stored: whether the run's folder holds the data, because they were in memory. `dataset` is the path of that file.
     """
 
@@ -524,6 +537,7 @@ class DataConfig(BaseRecord):
     pixels_over: Literal[1, 255] | None = None
     deeper: bool | None = None
     ink: bool | None = None
+    condition: Condition | None = None
     stored: bool = False
 
     @pydantic.model_validator(mode="after")
@@ -531,6 +545,11 @@ class DataConfig(BaseRecord):
         if self.scaling.name == "standard" and not Standard(**self.scaling.settings).fits(self.event_shape):
             raise ValueError("scaling: expected a loc and a scale for each value of an example, or one for all")
         return self
+
+    @property
+    def context_size(self) -> int:
+        """C, the number of values of the condition, or 0 without one."""
+        return 0 if self.condition is None else self.condition.size
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -984,9 +1003,11 @@ class RunConfig(BaseRecord):
         usual = {"encoder_input": "values", "dtype": "float32", "missingness": MISSINGNESS.member("random")}
         unused = {name for name, value in usual.items() if getattr(self.model, name) == value}
         later = {"drop_columns", "header", "arrays", "split_folders", "background", "split_fractions"}
-        later |= {"schema_file", "column", "id_column", "missing", "table"}
+        later |= {"schema_file", "column", "id_column", "missing", "table", "condition"}
         reading = later - self.data.reading.given()
-        facts = {"pixels_over", "deeper", "ink", "learned", "stored"} | ({"dataset"} if self.data.stored else set())
+        facts = {"pixels_over", "deeper", "ink", "learned", "stored", "condition"} | (
+            {"dataset"} if self.data.stored else set()
+        )
         other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())
         noise = {"dequantization"} if self.data.noise is None else set[str]()
         exclude: dict[str, Any] = {

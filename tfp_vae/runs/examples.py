@@ -15,6 +15,7 @@ from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import BINARY, NEAR_UNIT, REAL, first_violation, multiples
+from tfp_vae.data.condition import with_context
 from tfp_vae.data.dataset import SPLITS, Dataset, Split, check_split
 from tfp_vae.data.profile import profile_arrays
 from tfp_vae.data.readers import sources
@@ -188,7 +189,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
         takes = NEAR_UNIT
     check_split(path, split, takes, REMEDIES[config.data.pixels_over].format(config.data.dataset))
     warn_about_holes(config, path, split.x)
-    return split
+    return with_context(split, config.data.condition, path)
 
 
 def scale_like(config: RunConfig, path: str, x: np.ndarray) -> np.ndarray:

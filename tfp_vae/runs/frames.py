@@ -30,7 +30,17 @@ from tfp_vae.training.callbacks import Callback
 if TYPE_CHECKING:
     from tfp_vae.training.fitting import Training
 
-__all__ = ["Film", "Frame", "Reel", "frame_epochs", "frames", "grid_side", "reel", "spread_rows"]
+__all__ = [
+    "Film",
+    "Frame",
+    "Reel",
+    "frame_epochs",
+    "frames",
+    "grid_side",
+    "reel",
+    "spread_rows",
+    "with_typical_context",
+]
 
 MOST_FRAMES, MOST_POINTS = 60, 1_000
 """Largest numbers of frames of a training, and of test examples in a frame."""
@@ -122,6 +132,19 @@ def grid_side(event_shape: tuple[int, ...]) -> int:
     return max(LEAST_SIDE, min(MOST_SIDE, math.isqrt(MOST_VALUES // math.prod(event_shape))))
 
 
+def with_typical_context(vae: VAE, config: RunConfig) -> VAE:
+    """Return the VAE of one context, for pictures of latent space. A VAE without a condition is returned itself.
+
+    Args:
+      vae: the model.
+      config: the run's, whose condition gives the context: the first class and the mean of numbers.
+    """
+    if not vae.context_size:
+        return vae
+    condition = config.data.condition
+    return vae.given(np.zeros(vae.context_size, np.float32) if condition is None else condition.typical())
+
+
 def spread_rows(count: int, most: int) -> np.ndarray:
     """Return at most `most` of `count` indices, evenly spread because some files are sorted by class.
 
@@ -189,7 +212,8 @@ class Film(Callback):
 
     def take(self, epoch: int, vae: VAE) -> None:
         """Write the frame of an epoch."""
-        means = encode_means(vae, self.examples.x, seed=(self.seed, int(Purpose.EMBEDDING)))
+        means = encode_means(vae, self.examples.batch, seed=(self.seed, int(Purpose.EMBEDDING)))
+        vae = with_typical_context(vae, self.config)
         decoded = decode(vae, grid(vae, self.side, self.seed).z, seed=(self.seed, int(Purpose.SAMPLE)))
         self.run.files.make_folder(FRAMES)
         path = self.run.frame_path(epoch)
@@ -235,5 +259,6 @@ def reel(run: Run, dataset: Dataset, vae: VAE) -> Reel:
             logger.warning("%s: this frame belongs to another run, or is not finite. Animations leave it out.", path)
     if not kept:
         raise RunError(f"{run.folder}: this run has no frames. Training records them unless `plots=False` is set.")
+    vae = with_typical_context(vae, config)
     places = grid(vae, grid_side(config.data.event_shape), config.training.seed)
     return Reel(kept, examples.y, places, total)

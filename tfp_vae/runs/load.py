@@ -185,6 +185,7 @@ def _data_config(vae: VAE, fit: Fit | None, folder: Path) -> DataConfig:
         dequantization=data.dequantization,
         reading=data.reading,
         scaling=data.scaling,
+        condition=data.condition,
         stored=origin is None,
         **facts,
     )
@@ -363,6 +364,19 @@ WEIGHTS: dict[str, Callable[[Checkpoint], tuple[int, Mapping[str, np.ndarray]]]]
 """How to get the step and the variables of each kind of weights from a checkpoint."""
 
 
+def usual_contexts(config: RunConfig, n: int) -> np.ndarray:
+    """Return the contexts of n samples if you choose none, [n, C]: equally many of each class, in their order.
+
+    A condition with numbers or several variables gives its typical context for all of them.
+    """
+    condition = config.data.condition
+    if condition is None:
+        raise UsageError("The run does not record its condition. Pass `context`.")
+    if not condition.classes:
+        return np.repeat(condition.typical()[np.newaxis], n, axis=0)
+    return np.eye(condition.size, dtype=np.float32)[np.arange(n) * condition.size // n]
+
+
 @check_keywords
 def sample(
     loaded: LoadedRun,
@@ -372,6 +386,7 @@ def sample(
     temperature: float = 1.0,
     show: str = "draw",
     region: Region | None = None,
+    context: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return n samples from p(x) of a run, [n, *event_shape].
 
@@ -389,14 +404,22 @@ def sample(
       show: `draw` for x ~ p(x|z) with z from the prior, or `mean` for E[x|z]. Means vary less than the data. Draws of a
         run with a dequantization are rounded down to levels.
       region: the region of z, see `latent_space.generate_within`. None is all of latent space.
+      context: y of a conditional run, [C], or one for each sample, [n, C]. By default equally many of each class, in
+        their order, or the mean of numbers.
 
     Raises:
       UsageError: `show` is unknown, the prior has no temperature, or hardly any of its mass lies in the region.
     """
-    generate = loaded.vae.generate if region is None else functools.partial(generate_within, loaded.vae, region=region)
     parts, output = [], pick(OUTPUTS, show, "show")
+    if loaded.vae.context_size and context is None:
+        context = usual_contexts(loaded.config, n)
     for start in range(0, n, SAMPLES_AT_ONCE):
         latent_seed, data_seed = (seed_for(seed, Purpose.SAMPLE, stage, start) for stage in (0, 1))
+        y = context if context is None or context.ndim == 1 else context[start : start + SAMPLES_AT_ONCE]
+        vae = loaded.vae if y is None else loaded.vae.given(y)
+        if region is not None and vae.prior().batch_shape.rank:
+            raise UsageError("`region` needs one context for all samples if the prior depends on it. Set `given`.")
+        generate = vae.generate if region is None else functools.partial(generate_within, vae, region=region)
         p = generate(min(SAMPLES_AT_ONCE, n - start), seed=latent_seed, temperature=temperature)
         parts.append(np.asarray(output.values(p, data_seed)))
     x, noise = np.concatenate(parts), loaded.config.data.noise

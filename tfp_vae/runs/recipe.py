@@ -632,7 +632,8 @@ def plan(
     if recipe.dequantization.name != "none":
         data = add_noise(raw, data, recipe.dequantization)
     doubts = (Note(each.setting, "", each.text, warns=True) for each in Doubt.find(raw))
-    for note in (*recipe.notes, *objective_notes(recipe.model, training), *split_notes(raw), *doubts):
+    notes = *recipe.notes, *condition_notes(raw), *objective_notes(recipe.model, training), *split_notes(raw)
+    for note in (*notes, *doubts):
         logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", raw.name, note.text)
         if notify is not None:
             notify(note)
@@ -649,12 +650,21 @@ def plan(
             scaling=data.scaling,
             binarization=recipe.binarization,
             dequantization=data.dequantization,
+            condition=data.condition,
             **source_facts(raw, data, None if recipe.profile.columns else recipe.scaling, columns=origin.columns),
         ),
         model=recipe.model,
         training=training.model_copy(update=dict(recipe.training)),
     )
     return config, prepare_for(config, data)
+
+
+def condition_notes(raw: Dataset) -> list[Note]:
+    """Return a note about the condition of a conditional model."""
+    if raw.condition is None:
+        return []
+    text = f"the model is p(x|y) with y = {raw.condition}. Leave out `condition` for p(x)."
+    return [Note("condition", ",".join(raw.condition.names), text)]
 
 
 def objective_notes(model: ModelConfig, training: TrainingConfig) -> list[Note]:
@@ -761,9 +771,16 @@ def stored_data(config: RunConfig) -> Dataset:
     data = config.data
     splits = read_splits(path, data.event_shape)
     train, validation, test = (splits[name] for name in SPLITS)
-    noise = data.dequantization
     return Dataset(
-        str(path), data.split_rule, train, validation, test, data.reading, data.scaling, dequantization=noise
+        str(path),
+        data.split_rule,
+        train,
+        validation,
+        test,
+        data.reading,
+        data.scaling,
+        dequantization=data.dequantization,
+        condition=data.condition,
     )
 
 

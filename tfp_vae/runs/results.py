@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch, as_batch
 from tfp_vae.core.display import plural, table, text_of
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
@@ -33,6 +34,7 @@ from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, places_of, seed_for
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
+from tfp_vae.evaluation.classification import classify
 from tfp_vae.evaluation.codes import CodeUsage
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
@@ -52,6 +54,9 @@ __all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare",
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 """The quantiles of log p(x) that `score` returns."""
+
+MOST_CLASSIFIED, MOST_CLASS_SAMPLES = 1_000, 100
+"""The most examples that Bayes' rule classifies, and the most importance samples for each of their classes."""
 
 LARGE_BIAS = 0.05
 """Warn if the likely bias exceeds this many nats."""
@@ -318,7 +323,7 @@ class _Evaluation:
 
     def rates(self) -> dict[str, Any]:
         """Return the rate of each latent dimension."""
-        rates = information.rate_per_dimension(self.vae, self.examples.x)
+        rates = information.rate_per_dimension(self.vae, self.examples.batch)
         if rates is None:
             return _undefined("the rate of each dimension needs a Normal posterior and prior, or codes", "rate_per_dim")
         return {"rate_per_dim": rates.tolist()}
@@ -328,8 +333,8 @@ class _Evaluation:
 
         The examples are shuffled, because `information.decomposition` takes the first ones and files may be sorted.
         """
-        x = self.examples.x[generator(FIXED_SEED, Purpose.SUBSET, 1).permutation(len(self.examples))]
-        parts = information.decomposition(self.vae, x, seed=self.seed(1), execution=self.execution)
+        shuffled = self.examples[generator(FIXED_SEED, Purpose.SUBSET, 1).permutation(len(self.examples))]
+        parts = information.decomposition(self.vae, shuffled.batch, seed=self.seed(1), execution=self.execution)
         figures = parts._asdict()
         return {
             "mutual_information_examples": figures.pop("examples"),
@@ -339,10 +344,11 @@ class _Evaluation:
 
     def reconstruction(self) -> dict[str, Any]:
         """Return the mean squared error of reconstructions."""
-        x = self.examples.x
         if self.restored.config.data.reading.table is not None:
             return _undefined("the columns of a mixed table have different units", "reconstruction_mse")
-        return {"reconstruction_mse": information.reconstruction_error(self.vae, x, seed=self.seed(2))}
+        return {
+            "reconstruction_mse": information.reconstruction_error(self.vae, self.examples.batch, seed=self.seed(2))
+        }
 
     def probes(self) -> dict[str, Any]:
         """Return how well two classifiers predict labels from posterior means.
@@ -356,8 +362,45 @@ class _Evaluation:
         taught = _choose_examples(held_out_view(self.restored.config, self.dataset, teaching), probes.MOST_EXAMPLES)
         if taught.y is None or not probes.has_classes(taught.y):
             return _undefined(_NO_CLASSES.format(f"examples of the {teaching} split"), *_PROBED)
-        means = information.posterior_means(self.vae, taught.x, seed=self.seed(3))
+        means = information.posterior_means(self.vae, taught.batch, seed=self.seed(3))
         return probes.probe(means, taught.y, self.estimates.posterior_mean, asked)
+
+    def classes(self) -> dict[str, Any]:
+        """Return log p(x|y) of each class, and how well Bayes' rule finds the classes, if the condition is a class.
+
+        The frequencies of the classes in training are p(y). At most 1,000 examples are classified, because each takes
+        an estimate for every class.
+        """
+        condition, context = self.restored.config.data.condition, self.examples.context
+        if condition is None or not condition.classes or context is None:
+            return {}
+        names, truth = condition.classes, context.argmax(axis=1)
+        found = {name: self.estimates.log_likelihood[truth == i] for i, name in enumerate(names)}
+        per_class = [
+            {"class": name, "examples": len(values), **_mean("log_likelihood", values)}
+            for name, values in found.items()
+            if len(values)
+        ]
+        rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 6).permutation(len(self.examples))[:MOST_CLASSIFIED])
+        samples = min(self.plan.most_samples, MOST_CLASS_SAMPLES)
+        training = self.dataset.train.context
+        frequencies = np.ones(len(names)) if training is None else training.sum(axis=0)
+        with self.stages("classification", len(rows) * samples * len(names)) as progress:
+            classified = classify(
+                self.vae,
+                self.examples.x[rows],
+                np.eye(len(names), dtype=np.float32),
+                prior=frequencies,
+                iw_samples=samples,
+                seed=self.seed(6),
+                places=np.asarray(self.examples.source_rows())[rows],
+                execution=self.execution,
+                progress=progress,
+            )
+        figures = classified.measure(truth[rows])
+        chance = float((frequencies / frequencies.sum()).max())
+        counts = {"examples": len(rows), "iw_samples": samples, "chance": chance}
+        return {"per_class": per_class, "classification": {**counts, **figures}}
 
     def annealing(self) -> dict[str, Any]:
         """Return the results of annealing, or nothing if the plan has none."""
@@ -378,7 +421,7 @@ class _Evaluation:
         with self.stages("annealing", annealing.transitions(count, asked.steps, asked.chains)) as progress:
             found = annealing.annealed_log_likelihood(
                 self.vae,
-                self.examples.x[rows],
+                self.examples[rows].batch,
                 steps=asked.steps,
                 chains=asked.chains,
                 seed=self.seed(4),
@@ -402,6 +445,7 @@ class _Evaluation:
 
         Log p(x) cancels in their gap, so its standard error over examples is that of the Monte Carlo noise.
         """
+        context = self.examples.context
         total = annealing.transitions(asked.examples, asked.steps, asked.chains, both_ways=True)
         with self.stages("annealing both ways", total) as progress:
             found = annealing.sandwich(
@@ -410,6 +454,7 @@ class _Evaluation:
                 steps=asked.steps,
                 chains=asked.chains,
                 seed=self.seed(5),
+                context=None if context is None else np.resize(context, (asked.examples, context.shape[1])),
                 execution=self.execution,
                 progress=progress,
                 blocks=self.blocks,
@@ -481,6 +526,7 @@ def assess(
         **found.decomposition(),
         **found.reconstruction(),
         **found.probes(),
+        **found.classes(),
         **annealed,
         "seconds": time.monotonic() - began,
     }
@@ -496,7 +542,7 @@ def _estimate(
     if plan.accuracy is not None:
         settled = settle(
             restored.vae,
-            examples.x,
+            examples.batch,
             accuracy=plan.accuracy,
             seed=seed,
             places=examples.rows,
@@ -509,7 +555,7 @@ def _estimate(
     with stages("importance sampling", number_of_samples(len(examples), plan.most_samples, plan.refine)) as progress:
         estimates = estimate(
             restored.vae,
-            examples.x,
+            examples.batch,
             iw_samples=plan.most_samples,
             refine=plan.refine,
             seed=seed,
@@ -525,7 +571,7 @@ def _estimate(
 def evaluation_identity(restored: LoadedRun, plan: Plan, examples: Split, execution: str) -> dict[str, object]:
     """Return everything that decides the numbers of an evaluation, so that finished parts of another are not used."""
     return {
-        **_estimates_identity(restored, examples.x, examples.source_rows()),
+        **_estimates_identity(restored, examples.batch, examples.source_rows()),
         **{each.name: getattr(plan, each.name) for each in dataclasses.fields(plan)},
         "refine": full_name(plan.refine),
         "annealing": None if plan.annealing is None else plan.annealing._asdict(),
@@ -533,9 +579,12 @@ def evaluation_identity(restored: LoadedRun, plan: Plan, examples: Split, execut
     }
 
 
-def _estimates_identity(restored: LoadedRun, x: np.ndarray, places: np.ndarray) -> dict[str, object]:
+def _estimates_identity(restored: LoadedRun, x: np.ndarray | Batch, places: np.ndarray) -> dict[str, object]:
     """Return everything that decides estimates of log p(x), except for their settings."""
-    digest = hashlib.sha256(np.ascontiguousarray(x).data)
+    batch = as_batch(x)
+    digest = hashlib.sha256(np.ascontiguousarray(batch.x).data)
+    if batch.context is not None:
+        digest.update(np.ascontiguousarray(batch.context).data)
     digest.update(np.ascontiguousarray(places).data)
     return {
         "run": restored.config.identity(),
@@ -713,7 +762,7 @@ def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
 @check_keywords
 def score(
     restored: LoadedRun,
-    x: np.ndarray,
+    x: np.ndarray | Batch,
     *,
     iw_samples: int = 100,
     refine: Member | str = "none",
@@ -741,7 +790,7 @@ def score(
 
     Args:
       restored: the run.
-      x: as `examples.held_out_view` or `examples.new_examples` returns them.
+      x: as `examples.held_out_view` or `examples.new_examples` returns them. Those of a conditional model are a batch.
       iw_samples: K, the importance samples for each example.
       refine: how the proposal is fitted to each example: a name from `REFINEMENTS` with settings.
       seed: the evaluation seed.
@@ -757,24 +806,24 @@ def score(
       UsageError: no sample or no example.
     """
     began = time.monotonic()
-    execution = restored.choose_execution(execution)
+    execution, values = restored.choose_execution(execution), np.asarray(as_batch(x).x)
     estimates = estimate(
         restored.vae,
         x,
         iw_samples=iw_samples,
         refine=refine,
         seed=seed_for(seed, Purpose.EVALUATION),
-        places=places_of(x) if places is None else places,
+        places=places_of(values) if places is None else places,
         execution=execution,
         pad=True,
         progress=progress,
         blocks=blocks,
     ).rescale(restored.measure.log_scale)
     log_px = estimates.log_likelihood
-    summary = summarize(estimates, math.prod(x.shape[1:]), discrete=restored.measure.has_bits)
+    summary = summarize(estimates, math.prod(values.shape[1:]), discrete=restored.measure.has_bits)
     quantiles = zip(QUANTILES, np.quantile(log_px, QUANTILES), strict=True)
     result = {
-        "num_examples": len(x),
+        "num_examples": len(values),
         "iw_samples": iw_samples,
         **refinement_keys(refine, estimates),
         "seed": seed,

@@ -198,6 +198,8 @@ class Reading(BaseRecord):
     column: the kinds of columns, such as `age=count`. By default their cells tell.
     id_column: the columns that identify rows. They are not features.
     missing: texts or numbers that mark missing cells, in addition to the usual ones.
+    condition: the labels or the columns of a table that a conditional model receives, see `data.condition`. They are
+      not features.
     table: the schema of a mixed table, once it is known. Other sources have none.
 
     ```python
@@ -224,11 +226,23 @@ class Reading(BaseRecord):
     column: Kinds | None = None
     id_column: Names | None = None
     missing: Names | None = None
+    condition: Names | None = None
     table: Schema | None = None
 
     def given(self) -> set[str]:
         """Return the names of the settings that are not at their defaults."""
         return set(self.model_dump(exclude_defaults=True))
+
+    def of_table(self) -> Reading:
+        """Return how a table is read, whose columns of the condition identify rows instead of being features.
+
+        The labels are no such column, because they are not features anyway.
+        """
+        labels = {self.label_column, "label"} if self.label_column is not None else set()
+        wanted = [name for name in self.condition or () if name not in labels]
+        if not wanted or self.table is not None:
+            return self
+        return self.model_copy(update={"id_column": tuple(dict.fromkeys([*(self.id_column or ()), *wanted]))})
 
     @property
     def is_mixed(self) -> bool:
@@ -269,7 +283,7 @@ class Source(NamedTuple):
     reading: Reading
 
 
-OF_ALL = {"split_fractions"}
+OF_ALL = {"split_fractions", "condition"}
 """The settings of `Reading` that every kind of source takes."""
 
 
@@ -460,6 +474,7 @@ def from_csv(path: Path, reading: Reading, again: bool) -> Source:
     A table of numbers is read as it is. One with words or missing cells is a mixed table, and so is any table for which
     you give a schema or a part of one.
     """
+    reading = reading.of_table()
     if reading.is_mixed:
         return from_mixed_table(path, reading, again)
     only_numbers = again or reading.image_shape is not None
@@ -566,6 +581,7 @@ def read_labels(cells: Cells, name: str) -> np.ndarray:
 
 def from_parquet(path: Path, reading: Reading, again: bool) -> Source:
     """Read a Parquet file like a DataFrame, see `from_frame`."""
+    reading = reading.of_table()
     if reading.is_mixed:
         return from_mixed_table(path, reading, again)
     return from_frame(load_parquet(path), reading, path, again)
@@ -580,6 +596,7 @@ def from_frame(frame: DataFrame, reading: Reading, path: Path | None = None, aga
       path: the file that it comes from, if there is one.
       again: whether these are new data for a run. Then the column of labels may be absent.
     """
+    reading = reading.of_table()
     if reading.is_mixed:
         return from_mixed_table(path or frame, reading, again)
     name = "table" if path is None else str(path)

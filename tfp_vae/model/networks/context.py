@@ -45,6 +45,11 @@ class WithContext(tf.Module):
         super().__init__()
         self.network, self.maps = network, maps
 
+    @property
+    def layers(self) -> Sequence[object]:
+        """The layers of the network, if it is made of layers."""
+        return getattr(self.network, "layers", ())
+
     def __call__(self, x: Array, context: Array) -> Tensor:
         """Return the output for x [B, ...] and a context [B, C]."""
         context = tf.cast(context, x.dtype)

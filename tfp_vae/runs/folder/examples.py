@@ -17,7 +17,7 @@ from tfp_vae.runs.folder.files import check_plain
 
 __all__ = ["COLUMNS", "read_splits"]
 
-COLUMNS = {"x": "f", "y": "biufSU", "rows": "iu", "names": "U"}
+COLUMNS = {"x": "f", "y": "biufSU", "rows": "iu", "names": "U", "context": "f"}
 """The arrays of a split, and the kinds of NumPy types that each may have. Only x must be there."""
 
 RESTORE = "Restore the file from a copy, or save the run again."
@@ -51,6 +51,7 @@ def _split(path: Path, arrays: Mapping[str, np.ndarray], split: str, event_shape
     count = found["x"].shape[:1]
     for name, array in found.items():
         expected = (*count, *event_shape) if name == "x" else count
+        expected = (*count, *array.shape[1:2]) if name == "context" else expected
         if array.dtype.kind not in COLUMNS[name] or array.shape != expected:
             raise DataError(f"{path}, {name}_{split}: expected shape {expected}, found {array.dtype} of {array.shape}.")
-    return Split(found["x"], found.get("y"), found.get("rows"), found.get("names"))
+    return Split(found["x"], found.get("y"), found.get("rows"), found.get("names"), context=found.get("context"))

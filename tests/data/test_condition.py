@@ -1,0 +1,105 @@
+"""Conditions: labels and columns as contexts of conditional models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tfp_vae as tv
+from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.data.condition import Condition, Variable
+
+
+def table(n: int = 60) -> pd.DataFrame:
+    draw = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "length": draw.normal(size=n),
+            "city": np.array(["Rome", "Oslo", "Lima"])[np.arange(n) % 3],
+            "age": draw.integers(20, 70, n),
+            "kind": np.array(["x", "y"])[np.arange(n) % 2],
+        }
+    )
+
+
+def test_labels_become_one_value_for_each_class_in_the_order_of_numbers() -> None:
+    data = tv.data.load("digits", condition="label")
+    assert data.condition is not None
+    assert data.condition.classes == tuple(map(str, range(10)))
+    for split in data.splits.values():
+        np.testing.assert_array_equal(split.context, np.eye(10)[split.y])
+        np.testing.assert_array_equal(split[3:5].batch.context, split.context[3:5])
+    plain = tv.data.load("digits")
+    assert plain.fingerprint() != data.fingerprint()
+    np.testing.assert_array_equal(plain.train.x, data.train.x)
+    assert str(data.condition) == "label (10 classes)"
+
+
+@pytest.mark.parametrize("suffix", [None, ".csv"])
+def test_columns_are_no_features_and_words_become_classes_and_numbers_are_standardized(
+    suffix: str | None, tmp_path: Path
+) -> None:
+    frame = table()
+    source: object = frame
+    if suffix is not None:
+        source = tmp_path / f"rows{suffix}"
+        frame.to_csv(source, index=False)
+    data = tv.data.load(source, condition=["city", "age"], label_column="kind")
+    assert data.reading.columns == ("length",)
+    condition, context = data.condition, data.train.context
+    assert condition is not None
+    assert context is not None
+    assert (condition.names, condition.size) == (("city", "age"), 4)
+    np.testing.assert_array_equal(context[:, :3].sum(axis=1), 1)
+    assert context[:, 3].mean() == pytest.approx(0, abs=1e-6)
+    assert context[:, 3].std() == pytest.approx(1, abs=1e-6)
+
+
+def test_label_column_is_a_condition_by_either_name() -> None:
+    x, y = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 3
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "kind": y})
+    for name in ("label", "kind"):
+        data = tv.data.load(frame, label_column="kind", condition=name)
+        assert data.train.context is not None
+        np.testing.assert_array_equal(data.train.context.argmax(axis=1), data.train.y)
+        assert data.reading.columns == ("a", "b")
+    assert tv.data.load((x, y), condition="label").condition == data.condition
+
+
+def test_texts_of_contexts_are_read_and_written() -> None:
+    condition = Condition(
+        variables=(Variable(name="city", classes=("Lima", "Rome")), Variable(name="age", loc=40.0, scale=10.0))
+    )
+    y = condition.parse("city=Rome,age=55")
+    np.testing.assert_allclose(y, [0, 1, 1.5])
+    assert condition.text(y) == "city=Rome,age=55"
+    np.testing.assert_array_equal(condition.typical(), [1, 0, 0])
+    for text, problem in (
+        ("city=Roma,age=5", "'Roma' is not a class of 'city'. Choose from Lima, Rome"),
+        ("city=Rome,age=old", "expected a number for 'age', found 'old'"),
+        ("city=Rome", "a variable is missing. Write `given=city=Lima,age=40`"),
+        ("town=Rome,age=4", "unknown variable 'town'"),
+    ):
+        with pytest.raises(UsageError, match=problem.replace(".", r"\.")):
+            condition.parse(text)
+
+
+def test_missing_and_unseen_values_and_unknown_names_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"`condition`: digits has no 'colour' to condition on\. Choose from label"):
+        tv.data.load("digits", condition="colour")
+    with pytest.raises(UsageError, match=r"has no 'label' to condition on\. The data have no labels"):
+        tv.data.load(np.zeros((20, 2)), condition="label")
+    frame = table()
+    frame.loc[5, "city"] = ""
+    with pytest.raises(DataError, match=r"rows have no 'city', which the model is conditioned on"):
+        tv.data.load(frame, condition="city")
+    condition = Condition(variables=(Variable(name="city", classes=("Lima", "Rome")),))
+    with pytest.raises(DataError, match=r"new\.csv: 'Oslo' not among the 2 classes of 'city' in training"):
+        condition.encode({"city": np.array(["Rome", "Oslo"])}, "new.csv")
+    with pytest.raises(DataError, match="conditioned on column 'city', which these data lack"):
+        condition.encode({}, "new.csv")
+    with pytest.raises(DataError, match="all training rows have the same 'age'"):
+        Variable.learn("age", np.full(4, "3"), "rows.csv")

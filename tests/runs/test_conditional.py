@@ -1,0 +1,89 @@
+"""Runs with a condition: trained, resumed bit for bit, loaded, evaluated and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfp_vae as tv
+from tests.helpers.runs import small_model, small_training
+from tfp_vae import reports
+from tfp_vae.data.readers.sources import Reading
+from tfp_vae.runs import Plan, assess
+from tfp_vae.runs.frames import Film
+from tfp_vae.runs.load import LoadedRun, sample
+from tfp_vae.runs.recipe import plan, reload
+from tfp_vae.runs.run import Run
+from tfp_vae.runs.train import train
+
+
+def start(folder: Path, epochs: int = 2) -> Run:
+    reading = Reading(condition="label")
+    model = small_model(prior="learned-normal")
+    config, data = plan("digits", None, None, model, small_training(epochs=epochs), reading=reading)
+    run = Run.create(folder, config)
+    assert train(run, data, callbacks=[Film(run, data)])
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return start(tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_run_records_the_condition_and_reloads_the_same_contexts(run: Run) -> None:
+    config = run.config()
+    assert config.data.condition is not None
+    assert config.data.context_size == LoadedRun(run).vae.context_size == 10
+    assert config.settings()["condition"] == ("label",)
+    data = reload(config)
+    np.testing.assert_array_equal(data.test.context, np.eye(10)[data.test.y])
+
+
+def test_resumed_run_equals_an_uninterrupted_one(run: Run, tmp_path: Path) -> None:
+    first = start(tmp_path / "first", epochs=1)
+    first.extend(epochs=2)
+    assert train(first, reload(first.config()))
+    ends = [LoadedRun(each).vae.trainable_variables for each in (run, first)]
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_python_trains_the_same_model_as_a_run_and_saves_it(run: Run, tmp_path: Path) -> None:
+    data = tv.data.load("digits", condition="label")
+    vae = tv.build(data, latent_dim=2, likelihood="bernoulli", prior="learned-normal", hidden=(16,))
+    tv.fit(vae, data, "elbo", epochs=2, execution="graph", binarization="dynamic")
+    for one, other in zip(vae.trainable_variables, LoadedRun(run).vae.trainable_variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+    loaded = tv.load(tv.save(vae, tmp_path / "saved").folder)
+    np.testing.assert_array_equal(loaded.reconstruct(data.test[:3].batch), vae.reconstruct(data.test[:3].batch))
+
+
+def test_samples_follow_the_classes_or_the_one_that_is_given(run: Run) -> None:
+    restored = LoadedRun(run)
+    condition = restored.config.data.condition
+    assert condition is not None
+    whole = sample(restored, 20, seed=0, show="mean")
+    three = sample(restored, 20, seed=0, show="mean", context=condition.parse("3"))
+    np.testing.assert_allclose(whole[6:8], three[6:8], rtol=1e-5)
+    assert np.abs(whole[:6] - three[:6]).max() > 1e-3
+
+
+def test_evaluation_has_the_classes_and_bayes_rule(run: Run) -> None:
+    restored = LoadedRun(run)
+    found = assess(restored, reload(restored.config), Plan(iw_samples=(5,), max_examples=40))
+    classes, rule = found.result["per_class"], found.result["classification"]
+    assert sum(each["examples"] for each in classes) == rule["examples"] == 40
+    mean = sum(each["examples"] * each["log_likelihood"] for each in classes) / 40
+    assert mean == pytest.approx(found.result["log_likelihood"])
+    assert 0 <= rule["accuracy"] <= 1
+    assert rule["negative_log_likelihood"] > 0
+
+
+@pytest.mark.slow
+def test_every_picture_of_a_run_is_drawn(run: Run) -> None:
+    restored = LoadedRun(run)
+    paths = reports.draw_run(reports.RunData(restored, reload(restored.config)))
+    assert all(path.stat().st_size > 1_000 for path in paths)

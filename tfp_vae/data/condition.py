@@ -1,0 +1,261 @@
+"""The condition of a conditional model p(x|y): labels or columns of a table as numbers y, the context of each example.
+
+A `Condition` is learned from the training examples. Words and labels become one value for each class (one-hot), and
+columns of numbers one standardized value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, final
+
+import numpy as np
+import pydantic
+
+from tfp_vae.core.display import list_names
+from tfp_vae.core.errors import DataError, UsageError, suggest
+from tfp_vae.core.registry import BaseRecord
+from tfp_vae.data.dataset import SPLITS, Dataset, Split
+
+__all__ = ["LABEL", "MOST_CLASSES", "Condition", "Variable", "condition_on", "with_context"]
+
+LABEL = "label"
+"""The name of the condition that means the labels of the examples."""
+
+MOST_CLASSES = 1_000
+"""The most classes of a variable."""
+
+MISSING_TEXTS = ("", "nan", "NaN", "NA", "None", "null", "?")
+
+
+@final
+class Variable(BaseRecord):
+    """One variable of a condition.
+
+    name: `label`, or the name of a column.
+    classes: the words or labels, each with one value of y. Empty for a number.
+    loc, scale: the mean and the standard deviation of a number in training, which standardize it.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    loc: pydantic.FiniteFloat = 0.0
+    scale: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1.0
+
+    @property
+    def size(self) -> int:
+        """The number of values of y."""
+        return len(self.classes) or 1
+
+    @classmethod
+    def learn(cls, name: str, values: np.ndarray, where: str) -> Variable:
+        """Return a variable with the classes, or the mean and the deviation, of training values [N].
+
+        Raises:
+          DataError: there are too many classes, or only one value.
+        """
+        numbers = as_numbers(values)
+        is_label = name == LABEL and values.dtype.kind != "f"
+        if numbers is not None and not is_label:
+            if not np.ptp(numbers) > 0:
+                raise DataError(f"{where}: all training rows have the same {name!r}. Choose another condition.")
+            return cls(name=name, loc=float(numbers.mean()), scale=float(numbers.std()))
+        texts = [str(text) for text in np.unique(values)]
+        classes = tuple(sorted(texts, key=class_order))
+        if not 2 <= len(classes) <= MOST_CLASSES:
+            raise DataError(
+                f"{where}: expected 2 to {MOST_CLASSES:,} classes of {name!r} to condition on, found {len(classes):,}. "
+                "Choose another condition."
+            )
+        return cls(name=name, classes=classes)
+
+    def encode(self, values: np.ndarray, where: str) -> np.ndarray:
+        """Return values [N] as numbers, [N, size].
+
+        Raises:
+          DataError: a value is missing, no number, or a class that the training data do not have.
+        """
+        texts = np.asarray(values).astype(np.str_)
+        missing = np.isin(np.char.strip(texts), MISSING_TEXTS)
+        if missing.any():
+            raise DataError(
+                f"{where}: {int(missing.sum()):,} rows have no {self.name!r}, which the model is conditioned on "
+                f"(first: row {int(missing.argmax())}, counted from 0). Fill them in, or drop those rows."
+            )
+        if not self.classes:
+            numbers = as_numbers(values)
+            if numbers is None:
+                raise DataError(f"{where}: expected numbers in {self.name!r}, found words. Correct them.")
+            return np.asarray((numbers[:, np.newaxis] - self.loc) / self.scale)
+        unknown = sorted({*texts.tolist()} - {*self.classes})
+        if unknown:
+            raise DataError(
+                f"{where}: {list_names([repr(each) for each in unknown])} not among the {len(self.classes)} classes of "
+                f"{self.name!r} in training. Correct them, or drop those rows."
+            )
+        return np.asarray(texts[:, np.newaxis] == np.array(self.classes), np.float64)
+
+
+def as_numbers(values: np.ndarray) -> np.ndarray | None:
+    """Return values [N] as float64, or None if they are words."""
+    try:
+        numbers = np.asarray(values).astype(np.float64)
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def class_order(text: str) -> tuple[bool, float, str]:
+    """Return a key that sorts numbers by value, before words."""
+    try:
+        return False, float(text), text
+    except ValueError:
+        return True, 0.0, text
+
+
+@final
+class Condition(BaseRecord):
+    """The variables y of p(x|y), and how they become numbers.
+
+    ```python
+    condition = tv.data.load("digits", condition="label").condition
+    condition.size, condition.encode({"label": np.array([3, 0])}).shape  # (10, (2, 10))
+    condition.parse("3")  # [10], y of the digit 3
+    ```
+    """
+
+    variables: tuple[Variable, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{each.name} ({len(each.classes)} classes)" if each.classes else f"{each.name} (number)"
+            for each in self.variables
+        )
+
+    @property
+    def size(self) -> int:
+        """C, the number of values of y."""
+        return sum(each.size for each in self.variables)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the variables."""
+        return tuple(each.name for each in self.variables)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, if the condition is one variable with classes. Otherwise nothing."""
+        return self.variables[0].classes if len(self.variables) == 1 else ()
+
+    def encode(self, columns: Mapping[str, np.ndarray], where: str = "condition") -> np.ndarray:
+        """Return the contexts of N examples, float32 [N, C].
+
+        Args:
+          columns: the values [N] of each variable by name.
+          where: the source, for errors.
+
+        Raises:
+          DataError: a variable is absent, or a value is missing or of an unknown class.
+        """
+        absent = [name for name in self.names if name not in columns]
+        if absent:
+            what = "labels" if absent == [LABEL] else f"column {list_names([repr(name) for name in absent])}"
+            raise DataError(f"{where}: the model is conditioned on {what}, which these data lack. Add them.")
+        return np.concatenate(
+            [each.encode(columns[each.name], where) for each in self.variables], axis=1, dtype=np.float32
+        )
+
+    def parse(self, text: str) -> np.ndarray:
+        """Return the context [C] of a text: a value of a single variable, or `name=value` for each, with commas.
+
+        Raises:
+          UsageError: a variable is unknown or absent, or a value is no number or no class of it.
+        """
+        if len(self.variables) == 1 and not text.startswith(f"{self.names[0]}="):
+            text = f"{self.names[0]}={text}"
+        pairs = dict(part.strip().partition("=")[::2] for part in text.split(","))
+        unknown = [name for name in pairs if name not in self.names]
+        absent = [name for name in self.names if name not in pairs]
+        if unknown or absent:
+            example = ",".join(
+                f"{each.name}={each.classes[0] if each.classes else f'{each.loc:g}'}" for each in self.variables
+            )
+            problem = (
+                f"unknown variable {unknown[0]!r}.{suggest(unknown[0], self.names)}"
+                if unknown
+                else f"{absent[0]!r} is missing."
+            )
+            raise UsageError(f"`given`: {problem} Write `given={example}`.")
+        for each in self.variables:
+            value = pairs[each.name]
+            if each.classes and value not in each.classes:
+                known = list_names(list(each.classes))
+                raise UsageError(f"`given`: {value!r} is not a class of {each.name!r}. Choose from {known}.")
+            if not each.classes and as_numbers(np.array([value])) is None:
+                raise UsageError(f"`given`: expected a number for {each.name!r}, found {value!r}.")
+        return np.asarray(self.encode({name: np.array([value]) for name, value in pairs.items()}, "given")[0])
+
+    def typical(self) -> np.ndarray:
+        """Return the context [C] that pictures of one context show: the first class and the mean of numbers."""
+        return np.concatenate(
+            [np.eye(each.size)[0] if each.classes else np.zeros(1) for each in self.variables]
+        ).astype(np.float32)
+
+    def text(self, context: np.ndarray) -> str:
+        """Return a context [C] as `given` takes it, without the name of a single variable."""
+        parts, start = [], 0
+        for each in self.variables:
+            values = context[start : start + each.size]
+            start += each.size
+            value = each.classes[int(np.argmax(values))] if each.classes else f"{values[0] * each.scale + each.loc:.4g}"
+            parts.append(f"{each.name}={value}" if len(self.variables) > 1 else value)
+        return ",".join(parts)
+
+
+def columns_of(split: Split) -> dict[str, np.ndarray]:
+    """Return what a split can be conditioned on: its labels, and the columns of a table that are not modelled."""
+    return {**({} if split.y is None else {LABEL: split.y}), **split.ids}
+
+
+def with_context(split: Split, condition: Condition | None, where: str) -> Split:
+    """Return examples with the contexts of a condition, or unchanged if there is none."""
+    return split if condition is None else replace(split, context=condition.encode(columns_of(split), where))
+
+
+def condition_on(dataset: Dataset) -> Dataset:
+    """Return a data set with the contexts that its reading asks for, learned from its training examples.
+
+    Raises:
+      UsageError: there are no labels or no such column.
+      DataError: values are missing, or validation and test examples have other classes than the training examples.
+    """
+    names = dataset.reading.condition
+    if names is None:
+        return dataset
+    known = columns_of(dataset.train)
+    if dataset.reading.label_column in names:
+        known[str(dataset.reading.label_column)] = known.get(LABEL, np.zeros(0))
+    for name in names:
+        if name not in known:
+            has = f"Choose from {', '.join(known)}." if known else "The data have no labels."
+            raise UsageError(
+                f"`condition`: {dataset.name} has no {name!r} to condition on. {has}{suggest(name, known)}"
+            )
+    train = dataset.train
+    names = tuple(LABEL if name == dataset.reading.label_column and name not in train.ids else name for name in names)
+    values = columns_of(train)
+    for name in names:
+        gaps = np.isin(np.char.strip(values[name].astype(np.str_)), MISSING_TEXTS)
+        if gaps.any():
+            raise DataError(
+                f"{dataset.name}: {int(gaps.sum()):,} training rows have no {name!r}, which the model is conditioned "
+                "on. Fill them in, or drop those rows."
+            )
+    condition = Condition(variables=tuple(Variable.learn(name, values[name], dataset.name) for name in names))
+    splits = {
+        name: with_context(split, condition, f"{dataset.name}, {name} split") if len(split) else split
+        for name, split in dataset.splits.items()
+    }
+    train, validation, test = (splits[name] for name in SPLITS)
+    return replace(dataset, train=train, validation=validation, test=test, condition=condition)
