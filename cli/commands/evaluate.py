@@ -246,7 +246,7 @@ def class_notes(result: Mapping[str, Any]) -> list[str]:
     figures = (
         "classes of {examples:,} examples by Bayes' rule, K = {iw_samples}: accuracy {accuracy:.4f} (standard error "
         "{accuracy_se:.4f}, the most frequent class alone {chance:.4f}), -log p(y|x) {negative_log_likelihood:.3f} "
-        "nats, calibration error {calibration_error:.4f}"
+        "nats, calibration error {calibration_error:.4f}. log p(x) = log sum_y p(x|y) p(y) is {log_likelihood:.3f}"
     )
     return [f"log p(x|y) by class (examples): {classes}", figures.format(**result["classification"])]
 

@@ -80,7 +80,7 @@ def test_texts_of_contexts_are_read_and_written() -> None:
     for text, problem in (
         ("city=Roma,age=5", "'Roma' is not a class of 'city'. Choose from Lima, Rome"),
         ("city=Rome,age=old", "expected a number for 'age', found 'old'"),
-        ("city=Rome", "a variable is missing. Write `given=city=Lima,age=40`"),
+        ("city=Rome", "'age' is missing. Write `given=city=Lima,age=40`"),
         ("town=Rome,age=4", "unknown variable 'town'"),
     ):
         with pytest.raises(UsageError, match=problem.replace(".", r"\.")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 import tfp_vae as tv
 from tests.helpers import builders
@@ -21,12 +21,15 @@ def test_probabilities_of_classes_are_those_of_the_closed_form() -> None:
     np.testing.assert_allclose(found.log_likelihood, np.transpose(joint), rtol=1e-6)
     expected = log_softmax(np.transpose(joint) + np.log(prior / prior.sum()), axis=1)
     np.testing.assert_allclose(found.log_posterior, expected, atol=1e-5)
+    np.testing.assert_allclose(
+        found.log_marginal, logsumexp(np.transpose(joint) + np.log(prior / 8), axis=1), rtol=1e-6
+    )
     np.testing.assert_array_equal(found.predicted, expected.argmax(axis=1))
 
 
 def test_measures_of_known_probabilities() -> None:
     p = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
-    found = Classification(np.log(p), np.log(p)).measure(np.array([0, 1, 1, 0]))
+    found = Classification(np.log(p), np.log(p), np.zeros(4)).measure(np.array([0, 1, 1, 0]))
     assert found["accuracy"] == 0.75
     assert found["negative_log_likelihood"] == pytest.approx(-np.log([0.9, 0.4, 0.8, 0.7]).mean())
     assert found["calibration_error"] == pytest.approx((0.1 + 0.6 + 0.2 + 0.3) / 4)

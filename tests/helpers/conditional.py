@@ -81,9 +81,10 @@ def conditional_model(
     prior: Any = None,
     latent_dim: int = 2,
     shape: tuple[int, ...] = builders.SHAPE,
+    posterior_name: str = "diagonal-normal",
 ) -> VAE:
     """Return a small conditional model whose networks get the context by `WithContext`."""
-    q, p = builders.posterior("diagonal-normal", latent_dim), builders.likelihood(likelihood_name, shape)
+    q, p = builders.posterior(posterior_name, latent_dim), builders.likelihood(likelihood_name, shape)
     maps = needs_images(network_name)
 
     def network(input_shape: tuple[int, ...], size: int, seed: int, *, maps: bool) -> Any:

@@ -29,10 +29,12 @@ class Classification(NamedTuple):
 
     log_likelihood: log p(x|y) of each example under each class, in nats, [N, C].
     log_posterior: log p(y|x), [N, C].
+    log_marginal: log p(x) = log sum_y p(x|y) p(y), [N]. It compares with models without a condition.
     """
 
     log_likelihood: np.ndarray
     log_posterior: np.ndarray
+    log_marginal: np.ndarray
 
     @property
     def predicted(self) -> np.ndarray:
@@ -135,4 +137,4 @@ def classify(
     joint = log_px + np.log(prior / prior.sum())
     top = joint.max(axis=1, keepdims=True)
     evidence = top + np.log(np.exp(joint - top).sum(axis=1, keepdims=True))
-    return Classification(log_px, joint - evidence)
+    return Classification(log_px, joint - evidence, evidence[:, 0])

@@ -175,7 +175,7 @@ def interpolations(run_data: RunData) -> Figure:
     rows = generator(run_data.seed, Purpose.PAIRS).permutation(len(run_data.test))[: 2 * count].reshape(2, count)
     first, last = (run_data.embeddings.mean[row] for row in rows)
     context = run_data.test.context
-    between = None if context is None else path(*(context[row] for row in rows), PATH_STEPS)
+    between = None if context is None else path(context[rows[0]], context[rows[1]], PATH_STEPS)
     walks = run_data.decode(path(first, last, PATH_STEPS), between)
     ends = [run_data.test.x[row][:, np.newaxis] for row in rows]
     x = run_data.shown(np.concatenate([ends[0], walks, ends[1]], axis=1))

@@ -400,6 +400,8 @@ class _Evaluation:
         figures = classified.measure(truth[rows])
         chance = float((frequencies / frequencies.sum()).max())
         counts = {"examples": len(rows), "iw_samples": samples, "chance": chance}
+        log_px = classified.log_marginal - self.restored.measure.log_scale
+        counts |= _mean("log_likelihood", log_px)
         return {"per_class": per_class, "classification": {**counts, **figures}}
 
     def annealing(self) -> dict[str, Any]:
