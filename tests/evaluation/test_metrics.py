@@ -21,7 +21,7 @@ from tfp_vae.evaluation.metrics import METRICS, Measure, Metric, Place, metrics_
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "evaluation.md"
-DIMENSIONLESS = {"pareto_k_median"}
+DIMENSIONLESS = {"pareto_k_median", "classification.calibration_error"}
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)

@@ -13,8 +13,9 @@ from tests.helpers import builders
 from tests.helpers.oracles import FixedNormal
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.core.batch import Batch
-from tfp_vae.model.networks import NETWORKS, WithContext, needs_images, shape_with_context
+from tfp_vae.model.networks import NETWORKS, WithContext, needs_images
 from tfp_vae.model.networks.adapters import Fixed
+from tfp_vae.model.networks.context import shape_with_context
 from tfp_vae.model.posteriors import DiagonalNormal
 from tfp_vae.model.priors import LearnedNormal
 

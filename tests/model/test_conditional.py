@@ -136,16 +136,6 @@ def test_training_learns_all_three_maps_from_the_context(execution: str) -> None
     assert all((a != b.numpy()).any() for a, b in zip(before, vae.trainable_variables, strict=True))
 
 
-def test_prior_of_each_class_moves_apart_and_starts_at_the_standard_normal() -> None:
-    prior = LearnedNormal(2, CLASSES, hidden=(4,))
-    p = prior.given(classes(3))()
-    np.testing.assert_allclose(p.mean(), np.zeros((3, 2)))
-    np.testing.assert_allclose(p.stddev(), np.ones((3, 2)), atol=1e-4)
-    np.testing.assert_allclose(prior.given(classes(1)[0])(temperature=0.5).stddev(), [0.5, 0.5], atol=1e-4)
-    with pytest.raises(UsageError, match="prior of a conditional model needs a context"):
-        prior()
-
-
 class TwoInputs(tf.Module):
     """A network of your own with two inputs."""
 
@@ -182,17 +172,6 @@ def test_your_own_networks_receive_the_context(kind: str) -> None:
     before = vae.reconstruct(batch).numpy()
     tv.fit(vae, batch, "elbo", epochs=2, execution="graph")
     assert (vae.reconstruct(batch).numpy() != before).any()
-
-
-@pytest.mark.parametrize("role", ["encoder", "decoder"])
-def test_network_of_one_input_is_refused_with_the_remedy(role: str) -> None:
-    parts = {
-        "encoder": lambda net: tv.Encoder(net, tv.posteriors.DiagonalNormal(2), context_size=1),
-        "decoder": lambda net: tv.Decoder(net, tv.likelihoods.Normal((4,)), context_size=1),
-    }
-    for network in (tv.networks.mlp((5,), 4), tv.networks.Fixed(lambda x: x)):
-        with pytest.raises(UsageError, match=rf"{role} has a context, but its network takes one input.*WithContext"):
-            parts[role](network)
 
 
 def test_missing_and_wrong_contexts_are_refused() -> None:

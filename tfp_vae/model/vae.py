@@ -25,8 +25,9 @@ from tfp_vae.core.supports import BINARY, UNIT, check_values
 from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
 from tfp_vae.model.likelihoods import Columns, Likelihood
 from tfp_vae.model.missingness import Missingness, Random
-from tfp_vae.model.networks import Network, apply_to_last_axis, require_context
+from tfp_vae.model.networks import Network, apply_to_last_axis
 from tfp_vae.model.networks.adapters import network_output, require_active_layers, require_variables
+from tfp_vae.model.networks.context import require_context
 from tfp_vae.model.posteriors import Posterior
 from tfp_vae.model.priors import Prior
 

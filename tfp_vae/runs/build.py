@@ -18,7 +18,8 @@ from tfp_vae.core.types import Array, FloatType
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import LIKELIHOODS, Columns
 from tfp_vae.model.missingness import MISSINGNESS
-from tfp_vae.model.networks import NETWORKS, Network, WithContext, needs_images, shape_with_context
+from tfp_vae.model.networks import NETWORKS, Network, WithContext, needs_images
+from tfp_vae.model.networks.context import shape_with_context
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, check_latent_dim, discrete_choices

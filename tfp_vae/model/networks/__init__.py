@@ -14,7 +14,7 @@ import inspect
 from tfp_vae.core.registry import Table, check_keywords
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.networks.base import Activation, Network, apply_to_last_axis
-from tfp_vae.model.networks.context import WithContext, require_context, shape_with_context
+from tfp_vae.model.networks.context import WithContext
 from tfp_vae.model.networks.conv import conv
 from tfp_vae.model.networks.dropout import dropping
 from tfp_vae.model.networks.mlp import mlp
@@ -31,9 +31,7 @@ __all__ = [
     "dropping",
     "mlp",
     "needs_images",
-    "require_context",
     "resnet",
-    "shape_with_context",
 ]
 
 NETWORKS: Table[Network] = Table(
