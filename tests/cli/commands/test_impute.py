@@ -58,6 +58,22 @@ def test_default_files_are_in_the_run_with_the_settings_in_their_names(run: Run,
 
 
 @pytest.mark.slow
+def test_every_command_prints_the_assumption_about_missing_cells(tmp_path: Path) -> None:
+    data, folder = write_people(tmp_path / "people.csv"), tmp_path / "run"
+    assumption = "Cells of income are assumed to be missing depending on their own value (self-masking)."
+    masked = ("--missingness", "self-masking:columns=income")
+    said = call("train", "--dataset", data, "--run-dir", folder, *masked, *QUICK)
+    assert f"{assumption} Data cannot confirm this. --missingness random assumes" in " ".join(said.stderr.split())
+    few, quiet = ("--run", folder, "--iw-samples", 2, "--execution", "eager"), ("--held-out-rows", 1, "--no-plots")
+    for command in (
+        ("impute", "--data", data),
+        ("score", "--data", data, "--no-per-column", *quiet),
+        ("evaluate", "--no-plots"),
+    ):
+        assert assumption in " ".join(call(*command, *few).stderr.split())
+
+
+@pytest.mark.slow
 def test_narrower_intervals_lie_within_wider_ones(run: Run, tmp_path: Path) -> None:
     data, bounds = write_people(tmp_path / "holes.csv", people(6, seed=3, missing=0.3)), {}
     for share in (0.5, 0.9):
