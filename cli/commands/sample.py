@@ -56,7 +56,6 @@ FORMS: output.Forms = {
     examples=(
         "tfp-vae sample --n 64",
         "tfp-vae sample --n 1000 --out rows.csv --fidelity",
-        "tfp-vae sample --given 3  # of a run trained with --condition label",
     ),
 )
 @options.run_options
