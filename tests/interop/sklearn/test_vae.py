@@ -269,3 +269,25 @@ def test_rare_values_of_other_columns_are_learned() -> None:
 
     found, robust = auroc(), auroc(likelihood=NUMBERS_LIKELIHOOD)
     assert found > robust + 0.1
+
+
+@pytest.mark.slow
+def test_embedding_of_codes_has_a_column_for_each_element(x: np.ndarray) -> None:
+    vae = VAE(
+        latent_dim=2,
+        posterior="categorical:codes=3",
+        prior="uniform",
+        objective="rloo",
+        hidden=(8,),
+        epochs=1,
+        random_state=0,
+    )
+    z = vae.fit_transform(x)
+    assert z.shape == (len(x), len(vae.get_feature_names_out())) == (len(x), 6)
+    np.testing.assert_allclose(z.reshape(len(x), 2, 3).sum(axis=-1), 1, rtol=1e-5)
+    assert vae.inverse_transform(z).shape == x.shape
+
+
+def test_codes_need_a_prior_over_codes(x: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="such as `prior=uniform`"):
+        VAE(posterior="categorical", objective="rloo", epochs=1).fit(x)

@@ -19,6 +19,7 @@ from tfp_vae.data.schema.layout import Schema
 from tfp_vae.evaluation.anomalies import SCORES
 from tfp_vae.interop.sklearn.outliers import Outliers, check_contamination, held_out_threshold, training_threshold
 from tfp_vae.interop.sklearn.rows import learn_rows, read_rows, rows_like, value_errors
+from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.runs.tables.holes import warn_about_holes
 
 if TYPE_CHECKING:
@@ -348,7 +349,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
     @property
     def _n_features_out(self) -> int:
         """The dimension of z, for `get_feature_names_out`."""
-        return self.fitted_.config.model.latent_dim
+        model = self.fitted_.config.model
+        return POSTERIORS.build(model.posterior, model.latent_dim).latent.size
 
     @property
     def vae_(self) -> models.VAE:
