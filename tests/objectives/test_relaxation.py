@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import builders
 from tests.helpers.codes import SPACES, USUAL_PRIORS, Exact
 from tests.helpers.gradients import flat_gradient
 from tests.helpers.gradients import gradients as gradients_of
 from tfp_vae.objectives import ELBO, GumbelSoftmax
+from tfp_vae.training import fit
 
 
 @pytest.mark.parametrize("space", list(SPACES))
@@ -39,3 +41,16 @@ def test_temperature_falls_geometrically_and_stays() -> None:
     objective = GumbelSoftmax(temperature=2.0, final_temperature=0.5, annealing_steps=100)
     found = [float(objective.temperature_at(step)) for step in (0, 50, 100, 10**6, 2**31 - 1)]
     np.testing.assert_allclose(found, [2, 1, 0.5, 0.5, 0.5], rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("posterior", "prior", "objective"),
+    [("categorical", "uniform", "gumbel-softmax"), ("bernoulli", "autoregressive", "disarm")],
+)
+def test_training_compiles_under_xla(posterior: str, prior: str, objective: str) -> None:
+    history = fit(
+        builders.model(posterior, prior), builders.data("bernoulli"), objective, epochs=1, steps_per_epoch=3,
+        execution="xla",
+    )  # fmt: skip
+    assert np.isfinite(history[-1].elbo)
