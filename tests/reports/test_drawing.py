@@ -27,7 +27,7 @@ from tfp_vae.plots import canvas, description
 from tfp_vae.reports import RunData
 from tfp_vae.reports import drawing as gallery
 from tfp_vae.reports import run_data as module
-from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
+from tfp_vae.reports.pictures import DISCRETE, EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.runs.examples import held_out_view
 from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.results import Assessment, Plan, assess, score
@@ -35,8 +35,9 @@ from tfp_vae.runs.run import Run
 
 BY_DEFAULT = {name: picture for name, picture in RUN_PICTURES.items() if not picture.on_request}
 OF_TABLES = {"columns", "associations", "imputation", "unusual-cells"}
-OF_IMAGES = {name: picture for name, picture in BY_DEFAULT.items() if name not in OF_TABLES}
-"""The pictures that are drawn unless you name some, of any run and of a run on images."""
+OF_CODES = {name for name, picture in BY_DEFAULT.items() if DISCRETE in picture.needs}
+OF_IMAGES = {name: picture for name, picture in BY_DEFAULT.items() if name not in OF_TABLES | OF_CODES}
+"""The pictures that are drawn unless you name some, of any run and of a run on images with a continuous z."""
 
 SIDE, PITCH = 8, 9
 """Side of a digit, and distance from one tile to the next, in pixels."""

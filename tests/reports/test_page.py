@@ -31,6 +31,7 @@ from tfp_vae.runs.train import train
 
 ANIMATIONS = {name for name, picture in PICTURES.items() if picture.suffix == ".gif"}
 OF_TABLES = {"columns", "associations", "imputation", "unusual-cells"}
+OF_CODES = {"code-usage"}
 ON_REQUEST = {name for name, picture in PICTURES.items() if picture.on_request}
 REPLACED = {picture.replaces: name for name, picture in PICTURES.items() if picture.replaces}
 REFINED = {REPLACED.pop(name) for name in ON_REQUEST}
@@ -73,7 +74,7 @@ class TestPage:
 
     def test_every_picture_opens_and_has_an_alternative_text(self, html: str) -> None:
         images = [image for image in Page(html).all("img") if image.get("class") != "still"]
-        missing = OF_TABLES | ON_REQUEST | REFINED | REPLACED.keys()
+        missing = OF_TABLES | OF_CODES | ON_REQUEST | REFINED | REPLACED.keys()
         assert len(images) == len(PICTURES.keys() - missing)
         for image in images:
             picture = picture_in(image["src"])
@@ -182,7 +183,7 @@ class TestPage:
         os.utime(old, (1, 1))
         kept = (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns
         result = json.loads(call("report", "--run", copied.folder, "--out", copied.folder / "r.html", "--json").stdout)
-        assert set(result["pictures"]) == RUN_PICTURES.keys() - ANIMATIONS - ON_REQUEST - OF_TABLES
+        assert set(result["pictures"]) == RUN_PICTURES.keys() - ANIMATIONS - ON_REQUEST - OF_TABLES - OF_CODES
         assert old.stat().st_mtime > 1
         assert (copied.folder / "plots" / "architecture.png").stat().st_mtime_ns == kept
         assert result["bytes"] == (copied.folder / "r.html").stat().st_size > 100_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, ClassVar, cast, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast, final
 
 import pydantic
 
@@ -62,7 +62,7 @@ class GumbelSoftmax(ELBOEstimator):
     mc_samples: SampleCount = field(default=1, kw_only=True)
     temperature: Positive = field(default=1.0, kw_only=True)
     final_temperature: Positive = field(default=0.5, kw_only=True)
-    annealing_steps: pydantic.PositiveInt = field(default=10_000, kw_only=True)
+    annealing_steps: Annotated[int, pydantic.Field(ge=1, le=1_000_000_000)] = field(default=10_000, kw_only=True)
     straight_through: bool = field(default=False, kw_only=True)
 
     def temperature_at(self, step: int | Tensor) -> Tensor:

@@ -23,6 +23,7 @@ def arrays(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
         found[f"x_{split}"] = draw.random((size, *SHAPE), np.float32)
         found[f"y_{split}"] = np.arange(size)
         found[f"rows_{split}"] = np.arange(size)
+        found[f"context_{split}"] = draw.random((size, 2), np.float32)
         found[f"names_{split}"] = np.array([f"{i}.png" for i in range(size)], "U9")
     return {name: array for name, array in (found | changes).items() if array is not None}
 
