@@ -40,7 +40,7 @@ def weights(model: ModelConfig, seed: int = 0, data_mean: np.ndarray | None = No
 def test_every_member_is_built_with_equal_weights_from_equal_seeds(changes: dict[str, str]) -> None:
     model = small_model(**changes)
     vae = build_model(model, SHAPE)
-    assert vae.encoder.posterior.latent.event_shape == (model.latent_dim,)
+    assert vae.encoder.posterior.latent.dimensions == model.latent_dim
     assert tuple(vae.decoder.likelihood.event_shape) == SHAPE
     assert_same(State(vae).capture(), weights(model))
 
