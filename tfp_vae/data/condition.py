@@ -223,16 +223,13 @@ def with_context(split: Split, condition: Condition | None, where: str) -> Split
     return split if condition is None else replace(split, context=condition.encode(columns_of(split), where))
 
 
-def condition_on(dataset: Dataset) -> Dataset:
-    """Return a data set with the contexts that its reading asks for, learned from its training examples.
+def condition_on(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
+    """Return a data set with the contexts of these labels or columns, learned from its training examples.
 
     Raises:
       UsageError: there are no labels or no such column.
       DataError: values are missing, or validation and test examples have other classes than the training examples.
     """
-    names = dataset.reading.condition
-    if names is None:
-        return dataset
     known = columns_of(dataset.train)
     if dataset.reading.label_column in names:
         known[str(dataset.reading.label_column)] = known.get(LABEL, np.zeros(0))

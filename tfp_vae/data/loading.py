@@ -255,7 +255,8 @@ def read(
     where = name if DATASETS.knows(name) else str(user_path(name).resolve())
     folder_path = None if data_dir is None else str(user_path(data_dir).resolve())
     columns = reading.columns is None and dataset.reading.columns is not None
-    return condition_on(replace(dataset, name=name, origin=Origin(where, folder_path, columns)))
+    dataset = replace(dataset, name=name, origin=Origin(where, folder_path, columns))
+    return dataset if dataset.reading.condition is None else condition_on(dataset, dataset.reading.condition)
 
 
 def check_shapes(name: str, dataset: Dataset) -> None:
@@ -315,7 +316,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
             parts[split] = examples._replace(y=labels_from_objects(y, name))
     dataset = from_source(name, found._replace(parts=parts))
     check_shapes(name, dataset)
-    return condition_on(dataset)
+    return dataset if dataset.reading.condition is None else condition_on(dataset, dataset.reading.condition)
 
 
 def as_array(values: Array, name: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from tfp_vae.core.types import Array, FloatType
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import LIKELIHOODS, Columns
 from tfp_vae.model.missingness import MISSINGNESS
-from tfp_vae.model.networks import NETWORKS, Network, WithContext, needs_images
+from tfp_vae.model.networks import NETWORKS, Network, needs_images
 from tfp_vae.model.networks.context import shape_with_context
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
@@ -26,6 +26,7 @@ from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, check_la
 from tfp_vae.runs.recipe import OPEN, choose
 
 if TYPE_CHECKING:
+    from tfp_vae.model.networks.joined import WithContext
     from tfp_vae.model.vae import VAE
 
 logger = logging.getLogger("tfp_vae")
@@ -198,6 +199,8 @@ def build_network(
     """
     if not context_size:
         return NETWORKS.build(member, input_shape, output_size, **settings)
+    from tfp_vae.model.networks.joined import WithContext
+
     maps = len(input_shape) == 3 and needs_images(member.name)
     joined = shape_with_context(input_shape, context_size, maps=maps)
     return WithContext(NETWORKS.build(member, joined, output_size, **settings), maps=maps)
