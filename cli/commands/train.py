@@ -154,7 +154,7 @@ def plan_run(
     picked = ", ".join(f"`{note.setting}={note.value}`" for note in chosen if not note.warns and note.value)
     picked = console.with_options(picked, click.get_current_context().command)
     console.notice(f"kind: {dataset.profile.kind}" + (f". Chosen for it: {picked}" if picked else ""))
-    kinds = [note.text.rpartition(". ")[0] for note in chosen if note.setting == "column"]
+    kinds = [note.text.rpartition(". ")[0] for note in chosen if note.setting in ("column", "condition")]
     for text in kinds:
         console.notice(f"  {console.with_options(text, click.get_current_context().command)}")
     others = () if data.reading.table is None else data.reading.table.not_modelled

@@ -14,7 +14,7 @@ from tfp_vae.data.readers.sources import Reading
 from tfp_vae.runs import Plan, assess
 from tfp_vae.runs.frames import Film
 from tfp_vae.runs.load import LoadedRun, sample
-from tfp_vae.runs.recipe import plan, reload
+from tfp_vae.runs.recipe import Note, plan, reload
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 
@@ -31,6 +31,15 @@ def start(folder: Path, epochs: int = 2) -> Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return start(tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_plan_explains_the_condition_without_counting_it_among_the_choices_of_the_data() -> None:
+    notes = list[Note]()
+    reading = Reading(condition="label")
+    plan("digits", None, None, small_model(), small_training(epochs=1), reading=reading, notify=notes.append)
+    (note,) = (note for note in notes if note.setting == "condition")
+    assert not note.value
+    assert "p(x|y) with y = label (10 classes)" in note.text
 
 
 def test_run_records_the_condition_and_reloads_the_same_contexts(run: Run) -> None:

@@ -92,10 +92,10 @@ The floor is a tenth of a standard deviation, so that whole numbers and repeated
 """
 
 RARE_LIKELIHOOD = "student-t:df=100,floor=0.1"
-"""The likelihood of vectors of real values if most columns have two values of which one is rare, such as 0 and 1.
+"""The likelihood of vectors of real values if most columns have two values, one of them rare.
 
-A rare 1 lies many standard deviations from 0. With few degrees of freedom, it would be an outlier that the model does
-not learn, whatever the other columns say about it.
+A rare 1 lies many standard deviations from 0. With few degrees of freedom, the model would treat it as an outlier and
+not learn how it depends on other columns.
 """
 
 NUMBERS_WIDTH, NUMBERS_LATENTS, RARE_LATENTS = 64, 10, 32
@@ -399,7 +399,7 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     Grey images that look like digits get a Bernoulli by convention, and two latent dimensions, which you can plot.
     Photos with at most 256 levels get a discretized logistic, because it has probabilities for levels, and 32 latent
     dimensions. Vectors of real values get a Student's t with a floor of its scale, and a latent dimension for two
-    columns, between 2 and 10. If most columns have two values of which one is rare, the t has more degrees of freedom,
+    columns, between 2 and 10. If most columns have two values, one of them rare, the t has more degrees of freedom,
     and the largest latent dimension is 32. Rows of at least 50 counts whose totals vary get a size factor, so that z
     does not encode the totals.
     Images with more than 1,024 values get convolutions. Few examples get narrow layers, because wide ones would
@@ -664,7 +664,7 @@ def condition_notes(raw: Dataset) -> list[Note]:
     if raw.condition is None:
         return []
     text = f"the model is p(x|y) with y = {raw.condition}. Leave out `condition` for p(x)."
-    return [Note("condition", ",".join(raw.condition.names), text)]
+    return [Note("condition", "", text)]  # without a value, because the data did not choose it
 
 
 def objective_notes(model: ModelConfig, training: TrainingConfig) -> list[Note]:
