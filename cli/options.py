@@ -346,7 +346,7 @@ given_option = option(
     "--given",
     group=RUN,
     metavar="VALUE",
-    help="Value of the run's condition, such as 3. Several variables are written a=1,b=2.",
+    help="Value of the run's condition, such as 3, or a=1,b=2 for several variables.",
 )
 
 

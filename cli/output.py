@@ -114,7 +114,7 @@ def read_given(config: RunConfig, given: str | None) -> np.ndarray | None:
     """Return the context [C] that `--given` names, or None without it.
 
     Raises:
-      UsageError: the run has no condition, or the value is not one of it.
+      UsageError: the run has no condition, or the value does not fit it.
     """
     if given is None:
         return None

@@ -78,7 +78,7 @@ def command(
     """Fill in the missing cells of a table.
 
     A missing number becomes its mean given the observed cells of its row, and a missing word the most probable one.
-    Missing cells of a column with only one value get this value.
+    In a column with only one value, missing cells get this value.
     Observed cells and the order of rows and columns stay as they are. The file <out>-cells lists each filled cell with
     its interval or its probability. To include the uncertainty of the cells in an analysis, repeat it on each of the
     --draws tables.
@@ -151,7 +151,7 @@ def print_summary(result: Mapping[str, Any]) -> None:
     head = "{data}: filled {cells} of {rows}, K = {iw_samples:,}{note}, seed {seed}, {seconds:.1f} s"
     click.echo(head.format(**result, cells=cells, rows=rows, note=note))
     for name, count in result["constant_filled"].items():
-        click.echo(f"{name}: {plural(count, 'missing cell')} got its only value in the data of the run")
+        click.echo(f"{name}: {plural(count, 'missing cell')} filled with the only value of the column")
     if result["ess_median"] is not None:
         click.echo(f"median effective sample size: {result['ess_median']:.1f}")
     if result["num_unreliable"]:

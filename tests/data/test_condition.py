@@ -97,7 +97,7 @@ def test_missing_and_unseen_values_and_unknown_names_are_refused() -> None:
     with pytest.raises(DataError, match=r"rows have no 'city', which the model is conditioned on"):
         tv.data.load(frame, condition="city")
     condition = Condition(variables=(Variable(name="city", classes=("Lima", "Rome")),))
-    with pytest.raises(DataError, match=r"new\.csv: 'Oslo' not among the 2 classes of 'city' in training"):
+    with pytest.raises(DataError, match=r"new\.csv: the training data have no 'Oslo' among the 2 classes of 'city'"):
         condition.encode({"city": np.array(["Rome", "Oslo"])}, "new.csv")
     with pytest.raises(DataError, match="conditioned on column 'city', which these data lack"):
         condition.encode({}, "new.csv")

@@ -74,7 +74,7 @@ class Variable(BaseRecord):
         """Return values [N] as numbers, [N, size].
 
         Raises:
-          DataError: a value is missing, no number, or a class that the training data do not have.
+          DataError: a value is missing, is not a number, or is a class that the training data do not have.
         """
         texts = np.asarray(values).astype(np.str_)
         missing = np.isin(np.char.strip(texts), MISSING_TEXTS)
@@ -91,8 +91,8 @@ class Variable(BaseRecord):
         unknown = sorted({*texts.tolist()} - {*self.classes})
         if unknown:
             raise DataError(
-                f"{where}: {list_names([repr(each) for each in unknown])} not among the {len(self.classes)} classes of "
-                f"{self.name!r} in training. Correct them, or drop those rows."
+                f"{where}: the training data have no {list_names([repr(each) for each in unknown])} among the "
+                f"{len(self.classes)} classes of {self.name!r}. Correct them, or drop those rows."
             )
         return np.asarray(texts[:, np.newaxis] == np.array(self.classes), np.float64)
 
@@ -214,7 +214,7 @@ class Condition(BaseRecord):
 
 
 def columns_of(split: Split) -> dict[str, np.ndarray]:
-    """Return what a split can be conditioned on: its labels, and the columns of a table that are not modelled."""
+    """Return the possible conditions of a split: its labels, and the columns of a table that are not modelled."""
     return {**({} if split.y is None else {LABEL: split.y}), **split.ids}
 
 

@@ -125,7 +125,7 @@ def load(
       column: the kinds of columns, such as `{"age": "count"}` or `age=count,city=category`.
       id_column: columns that identify the rows. They are not features, but results name them.
       missing: texts or numbers that mark missing cells, such as `-200`.
-      condition: what a conditional model p(x|y) receives: `label`, or columns of a table, which are then not features.
+      condition: y of a conditional model p(x|y): `label`, or columns of a table, which are then not features.
         Words become one value for each class, and numbers are standardized.
       scaling: a name from `SCALINGS` with settings, such as `divided:by=255`. By default `pixels` for images with 8-bit
         values or values in [0, 1], `standard` for real values, else `none`.

@@ -316,7 +316,7 @@ class Request(BaseRecord):
         Setting(
             "Data",
             "Condition",
-            "What a conditional model p(x|y) receives: label, or columns of a table. Repeat for more.",
+            "Condition y of p(x|y): label, or a column of a table. Repeat for more.",
             default="none",
             metavar="NAMES",
             multiple=True,
