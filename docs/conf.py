@@ -34,7 +34,7 @@ smartquotes = False  # because `--n` is an option, not a dash
 
 autosummary_ignore_module_all = False
 autodoc_member_order = "groupwise"
-autodoc_typehints = "none"  # the docstrings say it in words, with shapes and limits
+autodoc_typehints = "none"  # because the docstrings name shapes and limits in words
 add_module_names = False
 napoleon_use_ivar = True
 

@@ -57,7 +57,7 @@ PICTURES = {
     },
     "bottles": {"unusual-cells.png": "The cells of incomplete rows that are the most surprising, given the rest"},
 }
-"""The pictures to copy from each run, and what they show."""
+"""The pictures to copy from each run, with their captions."""
 
 TITLES = {
     "mnist2": "MNIST in two dimensions",
