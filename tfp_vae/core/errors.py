@@ -46,7 +46,7 @@ class TfpVaeError(Exception):
     """Base class of the errors that this package raises on purpose.
 
     An error is either one finished message or fields, from which the message is composed:
-    `subject: expected <expected>, found <found>. <remedy>`. Settings stand in backticks, and the command line
+    `subject: expected <expected>, found <found>. <remedy>`. Settings are in backticks, and the command line
     shows them as options.
 
     Args:

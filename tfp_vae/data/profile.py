@@ -173,7 +173,7 @@ class Facts:
       high values.
     log_totals: the mean and the standard deviation of the logarithm of the total of an example, if the values are
       counts. A total of 0 counts as one half. None for other values.
-    rare: the number of elements with two distinct values of which one is rare, see `RARE`. 0 if `ends` are not found.
+    rare: the number of elements with two distinct values, one of them rare, see `RARE`. 0 if `ends` are not found.
     """
 
     size: int
@@ -430,7 +430,7 @@ def array_facts(x: np.ndarray) -> Facts:
 
 
 def count_rare(least: Ends, greatest: Ends, size: int) -> int:
-    """Return the number of elements with two distinct values of which one is rare among `size` examples."""
+    """Return the number of elements with two distinct values, one of them rare among `size` examples."""
     is_pair = least.following == -greatest.value
     return int(np.sum(is_pair & (np.minimum(least.count, greatest.count) <= RARE * size)))
 

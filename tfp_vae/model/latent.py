@@ -32,7 +32,7 @@ def active_dimensions(means: np.ndarray, own_variance: np.ndarray | float = 0.0,
     Args:
       means: the posterior means of N examples, [N, D].
       own_variance: the variance of the errors of the means, [D], which adds to their variance over the examples.
-      codes: K if each dimension has K elements of the means, of which one has to vary.
+      codes: K if each dimension has K elements of the means. It is active if one of them varies.
 
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.

@@ -483,7 +483,7 @@ class VAE(tf.Module):
 def bind(module: T, **changes: object) -> T:
     """Return a copy of a module with other attributes, which shares everything else.
 
-    TensorFlow's own `__setattr__` would also change what the original tracks.
+    TensorFlow's own `__setattr__` would also change the variables that the original tracks.
     """
     made = copy.copy(module)
     vars(made).update(changes)

@@ -104,7 +104,7 @@ class Objective(abc.ABC):
     @classmethod
     @final
     def trains(cls, posterior: Capabilities) -> bool:
-        """Return whether a posterior has what the gradient needs, given its capabilities."""
+        """Return whether this objective can train a posterior with these capabilities."""
         has_gradient = posterior.reparameterized or not cls.needs_reparameterized_posterior
         return has_gradient and (posterior.codes or not cls.needs_codes) and (posterior.bits or not cls.needs_bits)
 

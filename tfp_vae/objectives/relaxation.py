@@ -87,7 +87,7 @@ class GumbelSoftmax(ELBOEstimator):
         return bound._replace(value=bound.value + along - tf.stop_gradient(along))
 
     def _slope(self, vae: VAE, x: Array, codes: Tensor, soft: Tensor, cost: RateCost) -> Tensor:
-        """Return the slope along z of what a sample adds to the bound, held fixed, [S, B, D]."""
+        """Return the slope along z of each sample's contribution to the bound, held fixed, [S, B, D]."""
         z = tf.stop_gradient(codes if self.straight_through else soft)
         with tf.GradientTape() as tape:
             tape.watch(z)

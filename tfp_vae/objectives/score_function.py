@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["RLOO", "VIMCO", "DisARM"]
 
 SeveralSamples = Annotated[int, pydantic.Field(ge=2, le=10_000)]
-"""A number of samples per example, of which each is compared with the others."""
+"""A number of samples per example. Each is compared with the others, so there are at least two."""
 
 
 class Scored(NamedTuple):
-    """The ELBO of S fixed samples of z, with what each sample adds to it.
+    """The ELBO of S fixed samples of z, with the contribution of each sample.
 
     log_q: log q(z|x), [S, B].
-    gain: what a sample adds to the mean that the bound is, [S, B]: log p(x|z), minus the weighted log-ratio of q and p
-      if the rate has no closed form.
+    gain: the contribution of each sample to the bound, [S, B]. It is log p(x|z), minus the weighted log-ratio of q and
+      p if the rate has no closed form.
     bound: the bound, with the gradient of decoder and prior, and that of a closed-form rate.
     """
 

@@ -248,7 +248,7 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Return whether the first line of a table names the columns, judged by its cells and those below.
 
     A word above a column of numbers is a name. Otherwise, names differ from all words below them, and a number with a
-    unit is none if cells below it have the same unit.
+    unit is no name if cells below it have the same unit.
 
     ```python
     from tfp_vae.data.schema.files import is_header

@@ -1,4 +1,4 @@
-"""The anomaly score of an estimator, with what it has learned from training rows."""
+"""The anomaly score of an estimator, fitted to training rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FittedScore:
     """An anomaly score, ready for new rows.
 
     score: the score. Higher is more unusual.
-    state: what it has learned from training rows.
+    state: the state that the score has learned from training rows.
     like: rows whose holes are usual, or None if no score of cells is needed.
     """
 

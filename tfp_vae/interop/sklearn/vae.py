@@ -109,7 +109,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
 
     Attributes:
       offset_: the threshold of minus the anomaly score, in nats. By default, it is a log p(x).
-      history_: the `History` of the training. Its `remarks` say whether the model overfits, or has too few or too many
+      history_: the `History` of the training. Its `remarks` report if the model overfits, or has too few or too many
         latent dimensions.
       fitted_: the trained model as arrays.
       n_features_in_, feature_names_in_: the columns of X.

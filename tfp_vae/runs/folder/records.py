@@ -247,12 +247,12 @@ class ScoreRanking(Record):
 
 @final
 class AnomalyEvaluation(Record):
-    """The last evaluation against labels, in `anomalies.json`. Metrics of log p(x) are kept as they are.
+    """The last evaluation against labels, in `anomalies.json`. Metrics of log p(x) are kept without checks.
 
     data: the file of the rows, or None for a split of the run.
     split: the split, or None for a file.
     num_examples, num_anomalies: the numbers of rows.
-    anomaly_label, anomaly_values: where the labels are, and which values mark anomalies.
+    anomaly_label, anomaly_values: the column or array of the labels, and the values that mark anomalies.
     iw_samples, refine, seed: the settings of the estimates.
     weights, step: the weights.
     anomalies: a ranking for each score.
