@@ -45,13 +45,13 @@ def batch_rows(batch: Batch, rows: slice | np.ndarray) -> Batch:
 
 
 def check_context(context: Array | None, size: int, what: str, count: int | None = None) -> Array | None:
-    """Return the context of examples, float32, or None for a model without one.
+    """Return the context of examples, float32, or None for a model without one: [B, C] if B is known.
 
     Args:
       context: the conditioning variables: [B, C], or [C] if they are the same for all examples.
       size: C, the number of values that the model takes. 0 if it takes none.
       what: the name of the part, for the error.
-      count: B, if it is known.
+      count: B, if it is known. One context for all examples is then repeated.
 
     Raises:
       UsageError: the model takes no context, or it needs one.
@@ -82,7 +82,7 @@ def check_context(context: Array | None, size: int, what: str, count: int | None
         raise DataError(
             "`context` must be finite, but values are missing or infinite. Fill them in, or drop those rows."
         )
-    return values
+    return values if count is None or values.ndim == 2 else np.broadcast_to(values, (count, size))
 
 
 def plain_values(batch: Batch, what: str) -> Array:

@@ -151,12 +151,14 @@ def decode(vae: VAE, z: np.ndarray, *, seed: Seed, show: str = "mean", context: 
       z: places in latent space, with any leading axes, [..., D].
       seed: a stateless seed, two integers. Means do not use it.
       show: `mean` or `draw`, a name from `OUTPUTS`.
-      context: the context of each z of a conditional model, [..., C].
+      context: the context of each z of a conditional model, [..., C], or [C] if it is the same for all.
 
     Raises:
       UsageError: `show` is neither of these.
     """
-    contexts = None if context is None else np.reshape(context, (-1, context.shape[-1]))
+    contexts = None
+    if context is not None:
+        contexts = np.broadcast_to(context, (*z.shape[:-1], context.shape[-1])).reshape(-1, context.shape[-1])
     output = pick(OUTPUTS, show, "show")
     flat = np.reshape(z, (-1, z.shape[-1])).astype(np.float32)
     event_shape = tuple(vae.decoder.likelihood.event_shape)

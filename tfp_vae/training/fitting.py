@@ -142,7 +142,7 @@ def fit(
     check_positive(learning_rate=learning_rate, clip_norm=clip_norm)
     if isinstance(data, Dataset) and validation is not None:
         raise UsageError("`validation` goes with an array. A data set has a validation split of its own.")
-    dataset = data if isinstance(data, Dataset) else _array_dataset(data, validation)
+    dataset = data if isinstance(data, Dataset) else _array_dataset(vae, data, validation)
     shape = tuple(vae.decoder.likelihood.event_shape)
     if dataset.event_shape != shape:
         raise DataError(f"{dataset.name}: expected examples of shape {shape}, found {dataset.event_shape}.")
@@ -285,21 +285,22 @@ def last_fit(vae: VAE) -> Fit | None:
     return _FITS.get(vae)
 
 
-def _array_dataset(x: Array | Batch, validation: Array | Batch | None) -> Dataset:
+def _array_dataset(vae: VAE, x: Array | Batch, validation: Array | Batch | None) -> Dataset:
     """Return arrays as a data set without test examples, and without validation examples if there are none."""
     if np.ndim(as_batch(x).x) == 0:  # None, for example
         require(Dataset, x, "fit: data")
-    train = _array_split(x)
-    return Dataset("array", "as given", train, train[:0] if validation is None else _array_split(validation), train[:0])
+    train = _array_split(vae, x)
+    held_out = train[:0] if validation is None else _array_split(vae, validation)
+    return Dataset("array", "as given", train, held_out, train[:0])
 
 
-def _array_split(x: Array | Batch) -> Split:
+def _array_split(vae: VAE, x: Array | Batch) -> Split:
     """Return fully observed examples as a split, with their context if they are a batch with one."""
     batch = as_batch(x)
     if batch.observed is not None:
         raise UsageError("`fit` does not support `observed`. Load a table with missing cells with `tv.data.load`.")
-    context = None if batch.context is None else np.asarray(batch.context, np.float32)
-    return Split(np.asarray(batch.x, np.float32), context=context)
+    values = np.asarray(batch.x, np.float32)
+    return Split(values, context=check_context(batch.context, vae.context_size, "Training", len(values)))
 
 
 @final

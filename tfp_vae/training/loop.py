@@ -87,19 +87,17 @@ def epoch_batches(examples: int, batch_size: int, steps: int, run_seed: int, epo
     return indices[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
-def check_training_data(vae: VAE, batch: Batch, transform: Transform, run_seed: int) -> None:
-    """Raise an error if a model cannot have produced training examples, or if their context does not fit it.
+def check_training_data(vae: VAE, x: np.ndarray, transform: Transform, run_seed: int) -> None:
+    """Raise DataError if a model cannot have produced training examples x [N, *event_shape].
 
     A binarization declares the values that it takes. Of any other transform, the result of one call is checked.
 
     Args:
       vae: the model.
-      batch: the examples before the transform.
+      x: the examples before the transform.
       transform: applied to every batch.
       run_seed: seeds the transform.
     """
-    x = np.asarray(batch.x)
-    check_context(batch.context, vae.context_size, "Training", len(x))
     likelihood, binarization = vae.decoder.likelihood, getattr(transform, "__self__", None)
     shape, support = tuple(map(int, likelihood.event_shape)), likelihood.support
     if x.shape[1:] != shape:
@@ -176,7 +174,7 @@ class Trainer:
     ) -> None:
         objective.check(vae)
         if check:
-            check_training_data(vae, as_batch(x), transform, int(run_seed))
+            check_training_data(vae, np.asarray(as_batch(x).x), transform, int(run_seed))
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
         self.load(x)
         self._transform = transform
@@ -191,7 +189,8 @@ class Trainer:
     def load(self, x: Array | Batch) -> None:
         """Use other examples x [N, *event_shape] of the same type, or a batch of them, from now on."""
         batch = as_batch(x)
-        self._data = tuple(to_device(part) for part in (batch.x, batch.context) if part is not None)
+        context = check_context(batch.context, self.vae.context_size, "Training", len(batch.x))
+        self._data = tuple(to_device(part) for part in (batch.x, context) if part is not None)
 
     def compile(self, batches: Array) -> None:
         """Compile the loop without taking a step.
