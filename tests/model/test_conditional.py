@@ -217,3 +217,40 @@ def test_saved_model_takes_the_context_as_second_argument(tmp_path: Any) -> None
     x, y = batch.x.astype(np.float32), batch.context
     np.testing.assert_allclose(loaded.reconstruct(x, y), vae.reconstruct(batch), rtol=1e-5)
     np.testing.assert_allclose(loaded.encode(x, y), vae.encoder.mean(batch), rtol=1e-5)
+
+
+def test_model_of_one_context_is_an_ordinary_one() -> None:
+    vae, y, x = conditional_model(prior=LearnedNormal(2, CLASSES)), classes(5), builders.data("bernoulli", 5)
+    given = vae.given(y[0])
+    assert given.context_size == 0
+    settings: dict[str, Any] = {"steps": 2, "chains": 2, "seed": (0, 1), "execution": "graph"}
+    found = tv.evaluation.sandwich(given, examples=2, **settings)
+    np.testing.assert_array_equal(found.lower, tv.evaluation.sandwich(vae, examples=2, context=y[0], **settings).lower)
+    with pytest.raises(UsageError, match="does not support `context`"):
+        tv.objectives.ELBO().bound(given, tv.Batch(x, context=y), seed=0)
+
+
+def test_one_context_for_all_is_repeated_for_each() -> None:
+    vae, y, x = conditional_model(), classes(1)[0], builders.data("bernoulli", 5)
+    one, each = tv.Batch(x, context=y), tv.Batch(x, context=np.repeat(y[np.newaxis], 5, axis=0))
+    bounds = [tv.objectives.ELBO().bound(vae, batch, seed=0).value for batch in (one, each)]
+    np.testing.assert_array_equal(*bounds)
+    settings: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2, "execution": "eager"}
+    histories = [tv.fit(conditional_model(), batch, validation=batch, **settings) for batch in (one, each)]
+    np.testing.assert_array_equal(*(history[0].elbo for history in histories))
+    z = np.zeros([5, 2], np.float32)
+    decoded = [tv.evaluation.decode(vae, z, seed=(0, 0), context=batch.context) for batch in (one, each)]
+    np.testing.assert_array_equal(*decoded)
+
+
+@pytest.mark.parametrize("prior", [None, LearnedNormal(2, CLASSES)], ids=["standard", "learned"])
+def test_contexts_of_other_examples_are_refused(prior: Any) -> None:
+    vae, x = conditional_model(prior=prior).given(classes(3)), builders.data("bernoulli", 5)
+    uses = {
+        "sample": lambda: vae.sample(5),
+        "reconstruct": lambda: vae.reconstruct(x),
+        "estimate": lambda: tv.evaluation.estimate(vae, x, iw_samples=2, seed=(0, 1), execution="graph"),
+    }
+    for use in uses.values():
+        with pytest.raises(UsageError, match="contexts of 3 examples, but is used for"):
+            use()

@@ -107,7 +107,7 @@ class Encoder(tf.Module):
         values = batch_values(batch._replace(context=None), "The encoder", missing=isinstance(self.sees, Columns))
         values = self.sees.features(values) if isinstance(self.sees, Columns) else ENCODER_INPUTS[self.sees](values)
         if context is not None:
-            context = broadcast_context(context, tf.shape(values)[:1])
+            context = broadcast_context(context, tf.shape(values)[:1], values.shape[0])
         return network_output(self.network, values, role="encoder", size=self.posterior.params_size, context=context)
 
     def mean(self, x: Batch | Array, *, seed: int | Seed = 0) -> Tensor:
@@ -195,7 +195,8 @@ class Decoder(tf.Module):
         """
         context = check_context(self._context if context is None else context, self.context_size, "The decoder")
         if context is not None:
-            z = tf.concat([z, broadcast_context(tf.cast(context, z.dtype), tf.shape(z)[:-1])], axis=-1)
+            y = tf.cast(context, z.dtype)
+            z = tf.concat([z, broadcast_context(y, tf.shape(z)[:-1], (1, *z.shape)[-2])], axis=-1)
 
         def decode(z: Array) -> Tensor:
             z, y = (z, None) if context is None else tf.split(z, [-1, self.context_size], axis=-1)
@@ -266,7 +267,6 @@ class VAE(tf.Module):
         self.prior = prior
         self.context_size = sizes[0] if sizes else 0
         self._learned = prior.learned
-        self._context: Array | None = None
 
     @property
     def dtype(self) -> DType:
@@ -339,7 +339,7 @@ class VAE(tf.Module):
         """
         y = check_context(context, self.context_size, "A VAE without a condition")
         prior = self.prior.given(y) if getattr(self.prior, "context_size", 0) else self.prior
-        return bind(self, _context=y, encoder=self.encoder.given(y), decoder=self.decoder.given(y), prior=prior)
+        return bind(self, context_size=0, encoder=self.encoder.given(y), decoder=self.decoder.given(y), prior=prior)
 
     def condition(self, batch: Batch | Array) -> tuple[VAE, Array]:
         """Return the VAE of a batch, conditioned on its context if it has one, and the batch's values.
@@ -362,12 +362,8 @@ class VAE(tf.Module):
           DataError: the context has another shape, or values that are not finite. See `examples` for others.
         """
         batch = as_batch(x)
-        if self._context is None:
-            count = None if np.ndim(batch.x) == 0 else batch.x.shape[0]
-            context = check_context(batch.context, self.context_size, what, count)
-            if context is not None and len(context.shape) == 1:
-                context = tf.repeat(context[tf.newaxis], tf.shape(batch.x)[0], axis=0)
-            batch = batch._replace(context=context)
+        count = None if np.ndim(batch.x) == 0 else batch.x.shape[0]
+        batch = batch._replace(context=check_context(batch.context, self.context_size, what, count))
         return Batch(self._values(batch, what, density=density), context=batch.context)
 
     def _given_any(self, *context: Array) -> VAE:
@@ -398,8 +394,7 @@ class VAE(tf.Module):
             the encoder does not allow.
         """
         batch = as_batch(x)
-        if self._context is None:
-            check_context(None, self.context_size, what)
+        check_context(None, self.context_size, what)
         if batch.context is not None:
             check_context(batch.context, 0, what)
         return self._values(batch, what, density=density)
@@ -429,10 +424,11 @@ class VAE(tf.Module):
         """
         if isinstance(self.encoder.sees, Columns):
             return
-        holes = np.isnan(x).any(axis=tuple(range(1, x.ndim)))
-        first = batch_rows(Batch(x, context=context), np.array([np.argmax(holes)]))
-        model, row = self.condition(first)
-        if holes.any() and np.isnan(model.encoder.params(row.astype(self.dtype.as_numpy_dtype))).any():
+        rows = np.flatnonzero(np.isnan(x).any(axis=tuple(range(1, x.ndim))))
+        if not len(rows):
+            return
+        model, row = self.condition(batch_rows(Batch(x, context=context), rows[:1]))
+        if np.isnan(model.encoder.params(row.astype(self.dtype.as_numpy_dtype))).any():
             raise UsageError(
                 "x has missing cells, but the encoder's network gets them as NaN. Pass the likelihood to the encoder: "
                 "`Encoder(network, posterior, sees=likelihood)`."
@@ -454,7 +450,9 @@ class VAE(tf.Module):
             seed that is neither an integer nor two.
         """
         p = self.prior(temperature)
-        shape = [] if p.batch_shape.rank else [n]  # p(z|y) may have one context for each sample
+        if p.batch_shape.rank:  # p(z|y) has one context for each sample
+            check_count(p.batch_shape[0], n)
+        shape = [] if p.batch_shape.rank else [n]
         return self.decoder(p.sample(shape, seed=fold(seed, 0)))
 
     def sample(self, n: int, *, seed: int | Seed = 0, temperature: float = 1.0) -> Tensor:
@@ -490,8 +488,19 @@ def bind(module: T, **changes: object) -> T:
     return made
 
 
-def broadcast_context(context: Array, leading: Tensor) -> Tensor:
-    """Return a context [C] or [B, C] for values with some leading axes, [*leading, C]."""
+def check_count(contexts: int | None, count: int | None) -> None:
+    """Raise an error if a VAE that is conditioned on the contexts of some examples gets others. None is unknown."""
+    if None not in (contexts, count) and contexts != count:
+        raise UsageError(
+            f"The model is conditioned on the contexts of {contexts} examples, but is used for {count}. Pass "
+            "`Batch(x, context=y)` to the conditional model, or condition it on one context for all."
+        )
+
+
+def broadcast_context(context: Array, leading: Tensor, count: int | None) -> Tensor:
+    """Return a context [C] or [B, C] for values with some leading axes, [*leading, C]. The last one is `count`."""
+    if len(context.shape) == 2:
+        check_count(context.shape[0], count)
     return tf.broadcast_to(context, tf.concat([leading, tf.shape(context)[-1:]], axis=0))
 
 
