@@ -125,7 +125,7 @@ def classify(
         raise UsageError("Bayes' rule needs a conditional model. Train one with `condition=label`.")
     prior = np.ones(len(contexts)) if prior is None else np.asarray(prior, np.float64)
     if prior.shape != (len(contexts),) or not (prior > 0).all():
-        raise DataError(f"`prior`: expected {len(contexts)} positive numbers, found the shape {prior.shape}.")
+        raise DataError(f"`prior`: expected {len(contexts)} positive numbers, found {prior.tolist()}.")
     estimator = Estimator(vae, iw_samples=iw_samples, refine=refine, execution=execution)
     columns = [
         estimator(
