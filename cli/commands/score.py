@@ -68,7 +68,7 @@ def columns(
     if measure.log_scale:
         values["log_likelihood_scaled"] = estimates.log_likelihood + measure.log_scale
     count = len(examples.split)
-    kind = {name: np.full(count, value) for name, value in measure.names.items()}
+    kind = {name: np.broadcast_to(value, count) for name, value in measure.names.items()}
     of_cells = {} if cells is None else {**cells.columns(), "responsible": cells.responsible()}
     return examples.columns({**values, **alarms, **kind, **of_cells})
 
@@ -95,6 +95,8 @@ def score_examples(
     total = number_of_samples(len(x), effort.iw_samples, effort.refine)
     with signals.ending(text), console.progress_bar(name, total) as progress:
         metrics, estimates = score(restored, x, **settings, progress=progress, blocks=blocks)
+    if kept is not None:
+        kept.release()
     return metrics, estimates, kept
 
 

@@ -64,6 +64,13 @@ def test_continued_parts_are_kept_with_those_before(files: Files) -> None:
     assert len(Unfinished(files, IDENTITY).finished("200")[0]) == 6
 
 
+def test_released_parts_stay_in_the_file(files: Files) -> None:
+    kept = interrupted(files)
+    kept.release()
+    assert kept.finished("200") == []
+    assert len(Unfinished(files, IDENTITY).finished("200")[0]) == 3
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"refine": "local"}, {"run": "abd"}])
 def test_another_evaluation_starts_over(change: dict[str, object], files: Files) -> None:
     interrupted(files)

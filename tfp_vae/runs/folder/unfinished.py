@@ -75,6 +75,10 @@ class Unfinished(Blocks):
         if self._clock() >= self._due and not self._broken:
             self._write()
 
+    def release(self) -> None:
+        """Free the memory of the finished parts, which the results of the evaluation hold too. The file stays."""
+        self._stages = {}
+
     def remove(self) -> None:
         """Delete the file, because the evaluation is complete. The folder goes too, unless it has other files."""
         self._files.remove(self.name)
