@@ -15,7 +15,7 @@ import numpy as np
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, UsageError
-from tfp_vae.data.readers.tables import csv_bytes
+from tfp_vae.data.readers.tables import csv_blocks
 from tfp_vae.evaluation.metrics import MEASURE_NAMES
 from tfp_vae.evaluation.proposals import REFINEMENTS
 from tfp_vae.model.missingness import describe_missingness
@@ -156,7 +156,7 @@ def write(run: Run, out: Path | None, name: str, forms: Forms, *result: object) 
     return path
 
 
-def write_bytes(run: Run, out: Path | None, name: str, content: bytes | memoryview) -> None:
+def write_bytes(run: Run, out: Path | None, name: str, content: storage.Content) -> None:
     """Write a file `out`, or the file `name` of the run. A folder that has taken the run's name gets no file."""
     run.files.write_bytes(name, content) if out is None else storage.write_bytes(out, content)
 
@@ -168,11 +168,11 @@ def picture_bytes(figure: Figure) -> bytes:
     return plots.png(figure)
 
 
-CONTENTS: dict[str, Callable[[Any], bytes | memoryview]] = {
+CONTENTS: dict[str, Callable[[Any], storage.Content]] = {
     ".png": picture_bytes,
     ".npy": storage.array_bytes,
     ".npz": storage.arrays_bytes,
-    ".csv": csv_bytes,
+    ".csv": csv_blocks,
 }
 """The function that returns the content of a file of each suffix."""
 

@@ -90,7 +90,7 @@ def command(
     found = output.find_run(run, runs_dir)
     output.check_run(found, out_path)
     output.require_kinds(found, "impute")
-    from tfp_vae.runs.tables.imputation import fill_table, read_holes, table_bytes
+    from tfp_vae.runs.tables.imputation import fill_table, read_holes, table_blocks
 
     config = found.config()
     table = read_holes(config, data)
@@ -116,7 +116,7 @@ def command(
     paths = files(out_path or found.path(f"{name}.csv"), parts)
     for part, path in paths.items():
         delimiter = "\t" if path.suffix == ".tsv" else None
-        content = table_bytes(written[part], table, header=None if part == "out" else True, delimiter=delimiter)
+        content = table_blocks(written[part], table, header=None if part == "out" else True, delimiter=delimiter)
         output.write_bytes(found, None if out_path is None else path, path.name, content)
     result = output.record(
         found,

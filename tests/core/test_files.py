@@ -65,6 +65,15 @@ def test_failed_write_keeps_the_old_file_and_removes_the_partial_one(
     assert names(tmp_path) == ["a"]
 
 
+def test_blocks_make_one_file_and_none_if_a_block_fails(tmp_path: Path) -> None:
+    files.write_bytes(tmp_path / "a", (b"x" * count for count in range(4)))
+    assert (tmp_path / "a").read_bytes() == b"x" * 6
+    with pytest.raises(ZeroDivisionError):
+        files.write_bytes(tmp_path / "a", (bytes(1 // count) for count in (1, 0)))
+    assert (tmp_path / "a").read_bytes() == b"x" * 6
+    assert names(tmp_path) == ["a"]
+
+
 @pytest.mark.parametrize("with_previous", [False, True])
 def test_folder_that_is_replaced_while_its_file_is_written_keeps_all_its_files(
     with_previous: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

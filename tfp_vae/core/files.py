@@ -2,7 +2,7 @@
 
 All writers use `write_bytes`. It writes a temporary file next to the target, syncs it, renames it over the target and
 syncs the folder. After a crash or a loss of power you find the old file or the new one. Memory: one copy of the
-content. JSON is written without NaN, because other languages cannot read it.
+content, or of one of its blocks. JSON is written without NaN, because other languages cannot read it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from tfp_vae.core.errors import DataError, DiskError, cut
 __all__ = [
     "CHECKSUM",
     "ELSEWHERE",
+    "Content",
     "array_bytes",
     "arrays_bytes",
     "check_writable",
@@ -72,6 +73,9 @@ REASONS = {
 
 ELSEWHERE = "choose another place, then try again"
 """The usual remedy if a file cannot be written."""
+
+Content: TypeAlias = bytes | memoryview | Iterable[bytes]
+"""The content of a file, or its blocks in order."""
 
 PARTIAL = ".part"
 """The suffix of files that are being written. Nothing reads them."""
@@ -145,7 +149,7 @@ def make_folder(path: Path) -> None:
 
 def write_bytes(
     path: Path,
-    content: bytes | memoryview,
+    content: Content,
     *,
     previous: Path | None = None,
     check: Callable[[int], None] = lambda folder: None,
@@ -156,7 +160,7 @@ def write_bytes(
 
     Args:
       path: the target.
-      content: the content.
+      content: the content, or its blocks in order, so that it never needs to be in memory as a whole.
       previous: where to keep the old file, if there is one, in the same folder. It moves only when the new file is safe
         on disk, so a failed write loses neither the old file nor the one before it.
       check: called with a handle of the open folder before anything is written. It raises to refuse the folder.
@@ -170,7 +174,7 @@ def write_bytes(
         _STAGED.add((folder, partial))
         try:
             with os.fdopen(os.open(partial, NEW_FILE, 0o666, dir_fd=folder), "wb") as file:
-                file.write(content)
+                file.writelines([content] if isinstance(content, bytes | memoryview) else content)
                 file.flush()
                 os.fsync(file.fileno())
             if previous is not None:

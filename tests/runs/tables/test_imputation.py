@@ -18,7 +18,7 @@ from tfp_vae.evaluation.imputation import Imputed
 from tfp_vae.runs.build import build_from_config
 from tfp_vae.runs.config import RunConfig
 from tfp_vae.runs.recipe import plan
-from tfp_vae.runs.tables.imputation import FilledTable, fill_table, read_holes, table_bytes
+from tfp_vae.runs.tables.imputation import FilledTable, fill_table, read_holes, table_blocks
 
 
 @pytest.fixture(scope="module")
@@ -151,17 +151,17 @@ def test_complete_table_stays_as_it_is(made: tuple[RunConfig, VAE], tmp_path: Pa
     filled = fill_table(made[1], made[0], table, execution="eager")
     assert filled.summary["num_filled"] == 0
     assert filled.summary["ess_median"] is None
-    assert table_bytes(filled.columns, table).replace(b"\n", b"\r\n") == (tmp_path / "c.csv").read_bytes()
+    assert b"".join(table_blocks(filled.columns, table)).replace(b"\n", b"\r\n") == (tmp_path / "c.csv").read_bytes()
     assert all(len(column) == 0 for column in filled.cells.values())
 
 
 def test_text_has_the_delimiter_and_the_header_of_the_table(holes: Table) -> None:
     columns = {"a": np.array(["1", "2;3"]), "b": np.array(["x", ""])}
     like = holes._replace(cells=holes.cells._replace(delimiter=";", header="no"))
-    assert table_bytes(columns, like).decode() == '1;x\n"2;3";\n'
-    assert table_bytes(columns, like, header=True).decode().startswith("a;b\n")
-    assert table_bytes(columns, like, delimiter="\t").decode() == "1\tx\n2;3\t\n"
-    rows = list(csv.reader(table_bytes(columns, holes).decode().splitlines()))
+    assert b"".join(table_blocks(columns, like)).decode() == '1;x\n"2;3";\n'
+    assert b"".join(table_blocks(columns, like, header=True)).decode().startswith("a;b\n")
+    assert b"".join(table_blocks(columns, like, delimiter="\t")).decode() == "1\tx\n2;3\t\n"
+    rows = list(csv.reader(b"".join(table_blocks(columns, holes)).decode().splitlines()))
     assert rows == [["a", "b"], ["1", "x"], ["2;3", ""]]
 
 

@@ -1,7 +1,7 @@
 """Tables of numbers in CSV files: columns by name, one of them a label, missing values as NaN.
 
-`read_csv` reads the tables of `sources`, and `csv_bytes` writes embeddings and scores. Each reads or writes the other's
-files without changing a digit. Numbers are float64 until they are scaled.
+`read_csv` reads the tables of `sources`, and `csv_blocks` writes embeddings and scores. Each reads or writes the
+other's files without changing a digit. Numbers are float64 until they are scaled.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "Columns",
     "Header",
     "choose_columns",
-    "csv_bytes",
+    "csv_blocks",
     "find_column",
     "find_columns",
     "labels_from_objects",
@@ -588,20 +588,23 @@ def is_missing(label: object) -> bool:
     return not isinstance(label, str) and str(label).lower() in {"none", "nan", "<na>", "nat"}
 
 
-def csv_bytes(columns: Mapping[str, np.ndarray], *, header: bool = True, delimiter: str = ",") -> bytes:
-    """Return columns as a CSV file in UTF-8, with numbers that are read back unchanged.
+def csv_blocks(columns: Mapping[str, np.ndarray], *, header: bool = True, delimiter: str = ",") -> Iterator[bytes]:
+    """Yield columns as a CSV file in UTF-8, in blocks of rows, with numbers that are read back unchanged.
+
+    The text of a long table may need more memory than its numbers, so it never exists as a whole.
 
     Args:
       columns: names, and arrays [N] of numbers or texts.
       header: whether the first line holds the names.
       delimiter: the mark between cells.
     """
-    content = io.BytesIO()
-    text = io.TextIOWrapper(content, encoding="utf-8", newline="", write_through=True)
+    text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     if header:
         writer.writerow(columns)
-    for start in range(0, max(map(len, columns.values()), default=0), ROWS_AT_ONCE):
+    for start in range(0, max(map(len, columns.values()), default=0) or 1, ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
         writer.writerows(zip(*(column[part].tolist() for column in columns.values()), strict=True))
-    return content.getvalue()
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()

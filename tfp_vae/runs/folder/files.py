@@ -190,12 +190,12 @@ class Files:
         """Write a JSON object and its checksum. If the write fails, the old file is unchanged."""
         self.write_bytes(name, (storage.json_text(storage.seal(value), indent=2) + "\n").encode())
 
-    def write_bytes(self, name: str, content: bytes | memoryview, *, previous: str = "") -> None:
+    def write_bytes(self, name: str, content: storage.Content, *, previous: str = "") -> None:
         """Write a file.
 
         Args:
           name: the file.
-          content: its content.
+          content: its content, see `storage.write_bytes`.
           previous: the name under which the old file is kept. By default it is lost.
         """
         above = "/".join([".."] * (len(Path(name).parts) - 1)) or "."

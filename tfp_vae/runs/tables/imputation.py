@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -15,7 +15,7 @@ from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Seed
 from tfp_vae.data.dataset import Split, check_split
-from tfp_vae.data.readers.tables import csv_bytes
+from tfp_vae.data.readers.tables import csv_blocks
 from tfp_vae.data.schema import Schema, Table, read_table
 from tfp_vae.data.schema.cells import text_array
 from tfp_vae.data.transforms.scaling import SCALINGS
@@ -27,7 +27,7 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig, RunConfig
 from tfp_vae.runs.tables.holes import warn_about_holes
 
-__all__ = ["FilledTable", "fill_table", "read_holes", "table_bytes"]
+__all__ = ["FilledTable", "fill_table", "read_holes", "table_blocks"]
 
 BLOCK = 10_000
 """Rows that are imputed before their cells become text. Arrays of more rows would need much memory."""
@@ -195,10 +195,10 @@ def spell(schema: Schema, values: np.ndarray, missing: np.ndarray) -> np.ndarray
     return np.asarray(np.stack(columns, axis=1)[missing])
 
 
-def table_bytes(
+def table_blocks(
     columns: Mapping[str, np.ndarray], like: Table, *, header: bool | None = None, delimiter: str | None = None
-) -> bytes:
-    """Return columns as a text file with the delimiter of another table.
+) -> Iterator[bytes]:
+    """Yield columns as a text file with the delimiter of another table, in blocks of rows.
 
     Args:
       columns: names, and arrays [N] of texts or numbers.
@@ -207,4 +207,4 @@ def table_bytes(
       delimiter: the mark between cells. By default that of the other table.
     """
     has_names = like.cells.header == "yes" if header is None else header
-    return csv_bytes(columns, header=has_names, delimiter=delimiter or like.cells.delimiter)
+    return csv_blocks(columns, header=has_names, delimiter=delimiter or like.cells.delimiter)
