@@ -157,8 +157,14 @@ def test_generated_cells_outside_the_support_count_as_missing() -> None:
     assert np.isfinite(found).all()
 
 
-def test_extreme_cell_does_not_round_away_the_scores_of_the_others() -> None:
+@pytest.mark.parametrize("together", [False, True])
+def test_extreme_cell_does_not_round_away_the_scores_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
     """Its density is -5 10^9 nats, where neighbouring numbers in float32 are 512 apart."""
+    if together:  # both cells of a row are hidden at once
+        monkeypatch.setattr(cells, "MOST_PASSES", 1)
+        monkeypatch.setattr(cells, "FEWEST_EFFECTIVE", np.inf)
     vae = small_vae({"weight": "normal:scale=0.01", "smoker": "bernoulli"}, [0.0, -1.0])
     found = score_columns(vae, np.float32([[1_000, 1], [1_000, 0]]), iw_samples=200, execution="eager")
     np.testing.assert_allclose(found.values[:, 1], stats.bernoulli(special.expit(-1)).logpmf([1, 0]), atol=1e-4)

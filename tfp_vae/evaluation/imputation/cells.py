@@ -240,6 +240,7 @@ class CellSums(NamedTuple):
     complete: the weights that count all cells, [B, H]. They are the same for all of the hidden ones.
     reference: log w of one sample of each row, [B]. All weights are relative to it. Otherwise an extreme cell, such as
       one at -10^9 nats, would round away the scores of the other cells.
+    hidden_reference: log p(x_j|z) of one sample for each of the hidden cells, [B, H], for the same reason.
     """
 
     weights: Weights
@@ -247,6 +248,7 @@ class CellSums(NamedTuple):
     without: Weights
     complete: Weights
     reference: Tensor
+    hidden_reference: Tensor
 
     @property
     def without_cells(self) -> np.ndarray:
@@ -256,7 +258,7 @@ class CellSums(NamedTuple):
     @property
     def of_hidden(self) -> np.ndarray:
         """Log p(x_j|x_rest) of the hidden cells of the rows, from left to right, [B, H]."""
-        return np.asarray(self.complete.log_total - self.without.log_total)
+        return np.asarray(self.complete.log_total - self.without.log_total + self.hidden_reference)
 
     @property
     def ess_of_hidden(self) -> np.ndarray:
@@ -281,16 +283,17 @@ class CellScores(Study[CellSums]):
         """Return the sums of a batch before the first sample."""
         shape = [rows, vae.decoder.likelihood.event_shape[0]]
         weights, cells = Weights.empty(shape[:1], vae.dtype), Weights.empty(shape, vae.dtype)
-        hidden = Weights.empty([rows, self.hidden], vae.dtype)
-        return CellSums(weights, cells, without=hidden, complete=hidden, reference=tf.zeros(shape[:1], vae.dtype))
+        hidden, zeros = Weights.empty([rows, self.hidden], vae.dtype), tf.zeros([rows, self.hidden], vae.dtype)
+        return CellSums(weights, cells, hidden, hidden, reference=zeros[:, 0], hidden_reference=zeros)
 
     def add(self, vae: VAE, state: CellSums, sample: Sample, targets: Tensor) -> CellSums:
         """Return the sums with a tile added."""
         log_p = cast("ColumnsDistribution", sample.p).column_log_prob(targets)  # [S, B, C]
-        highest = tf.maximum(tf.reduce_max(sample.log_w, axis=0), sample.log_w.dtype.min)
-        reference = tf.where(state.weights.total == 0, highest, state.reference)
-        relative = sample.log_w - reference
-        log_w, cells = relative[..., tf.newaxis], self._log_prob_of_hidden(log_p, sample.x, targets)
+        hidden, first = self._log_prob_of_hidden(log_p, sample.x, targets), state.weights.total == 0
+        reference = tf.where(first, highest(sample.log_w), state.reference)
+        hidden_reference = tf.where(first[:, tf.newaxis], highest(hidden), state.hidden_reference)
+        relative, cells = sample.log_w - reference, hidden - hidden_reference
+        log_w = relative[..., tf.newaxis]
         others = tf.cumsum(cells, axis=-1, exclusive=True) + tf.cumsum(cells, axis=-1, exclusive=True, reverse=True)
         return CellSums(
             weights=state.weights.add(relative),
@@ -298,6 +301,7 @@ class CellScores(Study[CellSums]):
             without=state.without.add(log_w + others),
             complete=state.complete.add(log_w + others + cells),
             reference=reference,
+            hidden_reference=hidden_reference,
         )
 
     def _log_prob_of_hidden(self, log_p: Tensor, x: Tensor, targets: Tensor) -> Tensor:
@@ -306,3 +310,8 @@ class CellScores(Study[CellSums]):
         found, places = tf.math.top_k(is_hidden, self.hidden)
         picked = tf.gather(log_p, tf.broadcast_to(places, [log_p.shape[0], *places.shape]), axis=2, batch_dims=2)
         return tf.where(found > 0, picked, tf.zeros([], log_p.dtype))
+
+
+def highest(logarithms: Tensor) -> Tensor:
+    """Return the largest of S logarithms [S, ...], or the smallest finite number if all are -inf."""
+    return tf.maximum(tf.reduce_max(logarithms, axis=0), logarithms.dtype.min)
