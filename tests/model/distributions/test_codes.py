@@ -73,3 +73,17 @@ def test_each_uniform_number_selects_one_possible_code(u: float) -> None:
     q = OneHots(np.float32([[[-200, 0, 3, -200]]]))
     z = q.at(tf.fill([1, 1], np.float32(u))).numpy()[0]
     assert z.tolist() == [0, 1, 0, 0] if u == 0 else z.tolist()[2:] in ([1, 0], [0, 1])
+
+
+def test_sample_has_one_code_if_cumulative_probabilities_fall() -> None:
+    """XLA sums in parallel, so rounding makes some cumulative probabilities of many codes fall."""
+    logits = tf.constant(3 * np.random.default_rng(0).normal(size=[1, 4_096]).astype(np.float32))
+
+    @tf.function(jit_compile=True)
+    def draw() -> tuple[tf.Tensor, tf.Tensor]:
+        u = tf.cumsum(tf.nn.softmax(logits), axis=-1)[0, :-1]
+        return u, tf.reduce_sum(OneHots(logits).at(u[:, tf.newaxis]), axis=-1)
+
+    u, codes = draw()
+    assert np.diff(u).min() < 0
+    np.testing.assert_array_equal(codes, 1)

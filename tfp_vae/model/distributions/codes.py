@@ -201,9 +201,7 @@ class OneHots(Codes):
     def at(self, u: Tensor) -> Tensor:
         """Return the vectors of the codes whose cumulative probability passes u first."""
         above = u[..., tf.newaxis] >= tf.cumsum(tf.nn.softmax(self.logits), axis=-1)[..., :-1]  # [..., D, K - 1]
-        one = tf.ones_like(above[..., :1])
-        steps = tf.concat([one, above, tf.logical_not(one)], axis=-1)  # falls from 1 to 0 once
-        return self._join(tf.cast(tf.logical_and(steps[..., :-1], tf.logical_not(steps[..., 1:])), self.dtype))
+        return self._join(self._one_hot(tf.reduce_sum(tf.cast(above, tf.int32), axis=-1)))
 
     def relaxed(self, n: int, temperature: float | Tensor, seed: Seed) -> tuple[Tensor, Tensor]:
         """Return n samples of z and softmax((l + Gumbel noise) / temperature), [n, ..., D K] each."""
@@ -222,7 +220,10 @@ class OneHots(Codes):
         return self._join(self._largest(self.logits))
 
     def _largest(self, scores: Tensor) -> Tensor:
-        return tf.one_hot(tf.argmax(scores, axis=-1), self._shape[1], dtype=self.dtype)
+        return self._one_hot(tf.argmax(scores, axis=-1))
+
+    def _one_hot(self, codes: Tensor) -> Tensor:
+        return tf.one_hot(codes, self._shape[1], dtype=self.dtype)
 
     def _split(self, z: Tensor) -> Tensor:
         """Return z [..., D K] as [..., D, K]."""
