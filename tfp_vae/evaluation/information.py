@@ -57,7 +57,8 @@ class Decomposition(NamedTuple):
     E_x KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || p(z)), with q(z) = 1/N sum_n q(z|x_n) (Hoffman and Johnson, 2016).
 
     mutual_information: I(n; z) between z and the index of its example among N, at most log N.
-    aggregate_kl: KL(q(z) || p(z)), the divergence of the aggregate posterior from the prior.
+    aggregate_kl: KL(q(z) || p(z)), the divergence of the aggregate posterior from the prior. With a prior p(z|y) it is
+      E[log q(z) - log p(z|y)], the rest of the rate. It is -I(y; z) if the draws of q(z|x, y) for each y follow p(z|y).
     examples: N.
     """
 
@@ -173,12 +174,12 @@ def rate_per_dimension(vae: VAE, x: Array | Batch) -> np.ndarray | None:
     """
     if not has_closed_form_rate(vae.encoder.posterior, vae.prior):
         return None
-    batch, rates = vae.batch(x, "The rate per dimension"), []
+    batch, total = vae.batch(x, "The rate per dimension"), np.zeros([])
     for rows in slices(len(batch.x), EXAMPLES_AT_ONCE):
-        model, x = vae.condition(batch_rows(batch, rows))
-        rates.append(kl_by_dimension(model.encoder(x), model.prior()))
-    x = batch.x
-    return np.asarray(sum(np.asarray(rate, np.float64).sum(axis=0) for rate in rates) / len(x))
+        model, values = vae.condition(batch_rows(batch, rows))
+        rates = kl_by_dimension(model.encoder(values), model.prior())
+        total = total + np.asarray(rates, np.float64).sum(axis=0)
+    return np.asarray(total / len(batch.x))
 
 
 @check_keywords
