@@ -6,17 +6,18 @@ columns of numbers one standardized value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Annotated, final
 
 import numpy as np
 import pydantic
 
-from tfp_vae.core.display import list_names
+from tfp_vae.core.display import list_names, plural
 from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.registry import BaseRecord
 from tfp_vae.data.dataset import SPLITS, Dataset, Split
+from tfp_vae.data.readers.tables import MISSING
 
 __all__ = ["LABEL", "MOST_CLASSES", "Condition", "Variable", "condition_on", "with_context"]
 
@@ -25,8 +26,6 @@ LABEL = "label"
 
 MOST_CLASSES = 1_000
 """The most classes of a variable."""
-
-MISSING_TEXTS = ("", "nan", "NaN", "NA", "None", "null", "?")
 
 
 @final
@@ -74,15 +73,9 @@ class Variable(BaseRecord):
         """Return values [N] as numbers, [N, size].
 
         Raises:
-          DataError: a value is missing, is not a number, or is a class that the training data do not have.
+          DataError: a value is not a number, or is a class that the training data do not have.
         """
         texts = np.asarray(values).astype(np.str_)
-        missing = np.isin(np.char.strip(texts), MISSING_TEXTS)
-        if missing.any():
-            raise DataError(
-                f"{where}: {int(missing.sum()):,} rows have no {self.name!r}, which the model is conditioned on "
-                f"(first: row {int(missing.argmax())}, counted from 0). Fill them in, or drop those rows."
-            )
         if not self.classes:
             numbers = as_numbers(values)
             if numbers is None:
@@ -218,9 +211,26 @@ def columns_of(split: Split) -> dict[str, np.ndarray]:
     return {**({} if split.y is None else {LABEL: split.y}), **split.ids}
 
 
+def check_present(split: Split, names: Collection[str], where: str) -> None:
+    """Raise DataError if a label or a column that the model is conditioned on has missing values."""
+    for name, values in columns_of(split).items():
+        missing = np.isin(np.char.lower(np.char.strip(values.astype(np.str_))), list(MISSING))
+        if name in names and missing.any():
+            count, first = int(missing.sum()), int(missing.argmax())
+            rows = f"{plural(count, 'row')} {'has' if count == 1 else 'have'} no {name!r}"
+            at = f"row {split.source_rows()[first]}, counted from 0"
+            at = at if split.lines is None else f"line {split.lines[first]}"
+            raise DataError(
+                f"{where}: {rows}, which the model is conditioned on (first: {at}). Fill them in, or drop those rows."
+            )
+
+
 def with_context(split: Split, condition: Condition | None, where: str) -> Split:
     """Return examples with the contexts of a condition, or unchanged if there is none."""
-    return split if condition is None else replace(split, context=condition.encode(columns_of(split), where))
+    if condition is None:
+        return split
+    check_present(split, condition.names, where)
+    return replace(split, context=condition.encode(columns_of(split), where))
 
 
 def condition_on(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
@@ -242,13 +252,7 @@ def condition_on(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
     train = dataset.train
     names = tuple(LABEL if name == dataset.reading.label_column and name not in train.ids else name for name in names)
     values = columns_of(train)
-    for name in names:
-        gaps = np.isin(np.char.strip(values[name].astype(np.str_)), MISSING_TEXTS)
-        if gaps.any():
-            raise DataError(
-                f"{dataset.name}: {int(gaps.sum()):,} training rows have no {name!r}, which the model is conditioned "
-                "on. Fill them in, or drop those rows."
-            )
+    check_present(train, names, dataset.name)
     condition = Condition(variables=tuple(Variable.learn(name, values[name], dataset.name) for name in names))
     splits = {
         name: with_context(split, condition, f"{dataset.name}, {name} split") if len(split) else split
