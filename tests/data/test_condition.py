@@ -87,6 +87,12 @@ def test_texts_of_contexts_are_read_and_written() -> None:
             condition.parse(text)
 
 
+def test_class_of_a_single_variable_may_hold_commas() -> None:
+    condition = Condition(variables=(Variable(name="city", classes=("Lima, Peru", "Rome, Italy")),))
+    for text in ("Rome, Italy", "city=Rome, Italy"):
+        np.testing.assert_array_equal(condition.parse(text), [0, 1])
+
+
 def test_missing_and_unseen_values_and_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match=r"`condition`: digits has no 'colour' to condition on\. Choose from label"):
         tv.data.load("digits", condition="colour")

@@ -165,9 +165,10 @@ class Condition(BaseRecord):
         Raises:
           UsageError: a variable is unknown or absent, or a value is no number or no class of it.
         """
-        if len(self.variables) == 1 and not text.startswith(f"{self.names[0]}="):
-            text = f"{self.names[0]}={text}"
-        pairs = dict(part.strip().partition("=")[::2] for part in text.split(","))
+        if len(self.variables) == 1:  # a class of it may hold commas
+            pairs = {self.names[0]: text.removeprefix(f"{self.names[0]}=")}
+        else:
+            pairs = dict(part.strip().partition("=")[::2] for part in text.split(","))
         unknown = [name for name in pairs if name not in self.names]
         absent = [name for name in self.names if name not in pairs]
         if unknown or absent:
