@@ -161,7 +161,7 @@ def plan_run(
     left = [f"{column.name} ({column.kind})" for column in others if column.name != data.reading.label_column]
     if kinds and left:
         console.notice(f"  not modelled: {list_names(left)}")
-    if kinds:
+    if any(note.setting == "column" for note in chosen):
         console.notice("To change a kind, use --column NAME=KIND. `tfp-vae data inspect` shows the reasons.")
     for note in chosen:
         if note.setting == "missingness":
