@@ -119,7 +119,7 @@ def read_given(config: RunConfig, given: str | None) -> np.ndarray | None:
     if given is None:
         return None
     if config.data.condition is None:
-        raise UsageError("`given` needs a run with a condition. Train one with `condition=label`, or leave it out.")
+        raise UsageError("`given` needs a run with a condition. Train one with --condition label, or leave it out.")
     return config.data.condition.parse(given)
 
 
@@ -127,7 +127,7 @@ def refuse_condition(config: RunConfig, command: str) -> None:
     """Raise UsageError if a command does not support runs with a condition."""
     if config.data.context_size:
         raise UsageError(
-            f"{command} does not support runs with a condition. Use evaluate or encode, or train without `condition`."
+            f"{command} does not support runs with a condition. Use evaluate or encode, or train without --condition."
         )
 
 
