@@ -239,9 +239,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """Return a digest of all values. It tells whether two runs used the same data.
 
-        It covers the shapes and bytes of x in all splits before binarization, and of their context, but not the
-        labels. A run keeps it, and
-        `recipe.reload` refuses data with another one. Sixteen hexadecimal digits of SHA-256.
+        It covers the shapes and bytes of x in all splits before binarization, and of their context, but not the labels.
+        A run keeps it, and `recipe.reload` refuses data with another one. Sixteen hexadecimal digits of SHA-256.
         """
         return self._fingerprint
 
