@@ -55,6 +55,9 @@ __all__ = ["AnnealingPlan", "Assessment", "Plan", "advice", "assess", "compare",
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 """The quantiles of log p(x) that `score` returns."""
 
+CONDITIONAL = "log p(x) and the ELBO are those of p(x|y), because the model has a condition."
+"""The remark on the metrics of a conditional model."""
+
 MOST_CLASSIFIED, MOST_CLASS_SAMPLES = 1_000, 100
 """The most examples that Bayes' rule classifies, and the most importance samples for each of their classes."""
 
@@ -312,7 +315,8 @@ class _Evaluation:
         """Return sentences about the model, given the number of active units, which may be unknown."""
         idle = "" if math.isnan(active) else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
         gap = gap_remark(Gaps.of(self.estimates).summary()) if self.splits_gap else ""
-        return [*filter(None, [idle, gap])]
+        given = CONDITIONAL if self.vae.context_size else ""
+        return [*filter(None, [given, idle, gap])]
 
     def sweep(self) -> dict[str, Any]:
         """Return the mean estimate for each number of samples in the plan."""
