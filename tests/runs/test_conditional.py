@@ -10,6 +10,7 @@ import pytest
 import tfp_vae as tv
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import reports
+from tfp_vae.core.errors import UsageError
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.runs import Plan, assess
 from tfp_vae.runs.frames import Film
@@ -40,6 +41,12 @@ def test_plan_explains_the_condition_without_counting_it_among_the_choices_of_th
     (note,) = (note for note in notes if note.setting == "condition")
     assert not note.value
     assert "p(x|y) with y = label (10 classes)" in note.text
+
+
+def test_vamp_prior_is_refused_before_data_are_read() -> None:
+    model, training = small_model(prior="vamp"), small_training(objective="monte-carlo-elbo")
+    with pytest.raises(UsageError, match=r"vamp prior does not support a condition.*`prior=standard-normal`\.$"):
+        plan("absent.npz", None, None, model, training, reading=Reading(condition="label"))
 
 
 def test_run_records_the_condition_and_reloads_the_same_contexts(run: Run) -> None:
@@ -88,6 +95,7 @@ def test_evaluation_has_the_classes_and_bayes_rule(run: Run) -> None:
     mean = sum(each["examples"] * each["log_likelihood"] for each in classes) / 40
     assert mean == pytest.approx(found.result["log_likelihood"])
     assert 0 <= rule["accuracy"] <= 1
+    assert "those of p(x|y)" in found.result["remarks"][0]
     assert rule["negative_log_likelihood"] > 0
 
 

@@ -16,6 +16,7 @@ import math
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypedDict, TypeVar, final
 
 import numpy as np
@@ -1154,16 +1155,20 @@ def read_settings(values: Mapping[str, object]) -> tuple[Request, ModelConfig, T
     return own(Request), own(ModelConfig), own(TrainingConfig)
 
 
-def check_latent_dim(model: ModelConfig) -> None:
+def check_latent_dim(model: ModelConfig, *, is_conditional: bool = False) -> None:
     """Raise UsageError if the posterior or the prior needs more latent dimensions, as a coupling flow does.
 
-    The same goes for families over different spaces, such as real vectors and codes. This check comes before data are
-    read and TensorFlow is imported.
+    The same goes for families over different spaces, such as real vectors and codes, and for a prior that does not
+    support a condition. This check comes before data are read and TensorFlow is imported.
+
+    Args:
+      model: the settings of the model.
+      is_conditional: whether the encoder takes a context.
     """
-    codes, spaces = 1, list[Latent]()
+    codes, spaces, encoder = 1, list[Latent](), SimpleNamespace(context_size=int(is_conditional))
     try:
         for table, member in ((POSTERIORS, model.posterior), (PRIORS, model.prior)):
-            built = table.build(member, model.latent_dim, codes=codes, encoder=None, data_mean=None)
+            built = table.build(member, model.latent_dim, codes=codes, encoder=encoder, data_mean=None)
             codes, spaces = built.latent.codes, [*spaces, built.latent]
     except UsageError as error:
         _, field, problem = str(error).rpartition("latent_dim: ")

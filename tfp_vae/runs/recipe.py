@@ -612,7 +612,7 @@ def plan(
       UsageError: the latent dimension is too small for a family, a network for images is set for vectors, the objective
         or free bits need a rate in closed form that the families lack, or the likelihood cannot use binarized data.
     """
-    check_latent_dim(model)
+    check_latent_dim(model, is_conditional=reading is not None and reading.condition is not None)
     check_rate(model, training)
     raw = read(dataset, data_dir, progress, reading)
     if raw.reading.table is not None:

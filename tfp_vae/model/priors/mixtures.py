@@ -115,9 +115,9 @@ class Vamp(Prior):
 
     def __post_init__(self) -> None:
         if getattr(self.encoder, "context_size", 0):
-            raise UsageError(
-                "A vamp prior does not support a condition, because its pseudo-inputs have no context. Choose "
-                "`prior=learned-normal` or `prior=standard-normal`."
+            raise ValueError(
+                "a vamp prior does not support a condition, because its pseudo-inputs have no context. Choose "
+                "`prior=learned-normal` or `prior=standard-normal`"
             )
 
     @functools.cached_property
