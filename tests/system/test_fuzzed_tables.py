@@ -22,9 +22,12 @@ def check_round_trips(table: Table, seed: int) -> None:
     for column, numbers in zip(schema.modelled, values.T, strict=True):
         np.testing.assert_allclose(column.encode(decoded[column.name]), numbers, rtol=1e-12, atol=1e-11)
         assert np.isfinite(column.encode(draws[column.name])).all()
-    filled = schema.fill(table.cells, values)
+    filled, holes = schema.fill(table.cells, values), schema.constant_holes(table.cells)
+    assert all(schema[name].kind == "constant" for name in holes)
     for name, texts in zip(table.cells.names, table.cells.columns, strict=True):
-        assert filled[name].tolist() == texts.tolist()
+        missing = holes.get(name, np.zeros(len(texts), bool))
+        assert filled[name][~missing].tolist() == texts[~missing].tolist()
+        assert set(filled[name][missing]) <= set(schema[name].levels)
 
 
 def check_tables(folder: Path, seeds: range) -> int:

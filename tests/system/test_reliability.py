@@ -34,6 +34,7 @@ from tests.helpers.runs import (
     without_seconds,
 )
 from tfp_vae.core import files as storage
+from tfp_vae.core.batch import Batch
 from tfp_vae.core.errors import DiskError, DivergenceError, RunError, UsageError
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.dataset import Dataset
@@ -670,10 +671,10 @@ class TestDivergence:
         assert f"at step {first_step_not_finite(run.config(), dataset)}." in str(error.value)
 
 
-def spoilt(x: np.ndarray) -> np.ndarray:
-    x = x.copy()
+def spoilt(batch: Batch) -> Batch:
+    x = np.array(batch.x)
     x[7, 0, 0, 0] = np.nan
-    return x
+    return batch._replace(x=x)
 
 
 def first_step_not_finite(config: RunConfig, dataset: Dataset) -> int:

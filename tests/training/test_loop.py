@@ -60,13 +60,13 @@ class Bench:
         self.trainer = trainer(self.vae, examples(), execution)
         self.trainer.schedule = lambda step: self.rate.read_value()
         self.state = State(self.vae, self.trainer.optimizer)
-        self._start, self._x = self.state.capture(), self.trainer._x
+        self._start = self.state.capture()
 
     def reset(self) -> None:
         """Restore the initial weights, the rate and the data."""
         self.state.restore(self._start)
         self.rate.assign(1e-2)
-        self.trainer._x = self._x
+        self.trainer.load(examples())
 
     def run(self, end: int, first_step: int = 0, totals: Totals | None = None, batches: object = None) -> Totals:
         """Take steps. All batches have one shape, because another would compile again."""
@@ -282,7 +282,7 @@ class TestDivergence:
 
     def test_in_the_data(self, bench: Bench, x: np.ndarray) -> None:
         x[3, 0, 0, 0] = np.nan
-        bench.trainer._x = tf.constant(x)
+        bench.trainer.load(x)
         with pytest.raises(DivergenceError, match="in the data at step 4"):
             bench.run(12, batches=np.arange(12, dtype=np.int32).repeat(10).reshape(12, 10))
 
