@@ -178,7 +178,6 @@ def test_missing_and_wrong_contexts_are_refused() -> None:
     vae, x = conditional_model(), builders.data("bernoulli", 3)
     for call in (
         lambda: vae.encoder(x),
-        lambda: vae.examples(x),
         lambda: vae.sample(2),
         lambda: vae.reconstruct(x),
         lambda: tv.objectives.ELBO().bound(vae, x, seed=0),
@@ -187,6 +186,9 @@ def test_missing_and_wrong_contexts_are_refused() -> None:
     ):
         with pytest.raises(UsageError, match=r"needs the context of a conditional model, 3 numbers.*`vae.given"):
             call()
+    for batch in (x, tv.Batch(x, context=classes(3))):
+        with pytest.raises(UsageError, match=r"Scoring takes no context.*`vae.given\(y\)`"):
+            vae.examples(batch, "Scoring")
     for context, error in (
         (classes(2), r"shape \(3, 3\), found \(2, 3\)"),
         (np.zeros((3, 2)), r"shape \(3, 3\), found \(3, 2\)"),

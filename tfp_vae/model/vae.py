@@ -390,13 +390,13 @@ class VAE(tf.Module):
 
         Raises:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
-          UsageError: the batch has context, the VAE needs one, or the batch has missing cells that the likelihood or
-            the encoder does not allow.
+          UsageError: the VAE is conditional, the batch has context, or it has missing cells that the likelihood or the
+            encoder does not allow.
         """
         batch = as_batch(x)
-        check_context(None, self.context_size, what)
-        if batch.context is not None:
-            check_context(batch.context, 0, what)
+        if self.context_size:
+            raise UsageError(f"{what} takes no context of its examples. Condition the model first with `vae.given(y)`.")
+        check_context(batch.context, 0, what)
         return self._values(batch, what, density=density)
 
     def _values(self, batch: Batch, what: str, *, density: bool) -> Array:
