@@ -35,7 +35,8 @@ __all__ = [
 
 NO_CLOSED_FORM = (
     "The objective elbo needs the KL of posterior and prior in closed form, which only two Normals or "
-    "two families of independent codes have. Choose `objective=monte-carlo-elbo`, which estimates it."
+    "two families of independent codes have. Choose `objective=monte-carlo-elbo`, or `objective=gumbel-softmax` for "
+    "codes, which estimate it."
 )
 
 NO_SEPARATE_RATES = (

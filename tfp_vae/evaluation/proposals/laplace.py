@@ -154,7 +154,8 @@ def check_curvature(vae: VAE, name: str) -> None:
     Raises:
       UsageError: z is discrete or has too many dimensions, or a part of the model has no second derivative.
     """
-    latent, remedy = vae.encoder.posterior.latent, "Use `refine=local`."
+    latent = vae.encoder.posterior.latent
+    remedy = "Leave `refine` out." if latent.discrete else "Use `refine=local`."
     if latent.discrete or latent.size > MOST_DIMENSIONS:
         raise UsageError(
             f"`refine={name}` needs a continuous z of at most {MOST_DIMENSIONS} dimensions, but z is {latent}. {remedy}"
