@@ -413,6 +413,7 @@ def command(
     if anomalies is not None:
         check_anomaly_options(run, iw_samples, data)
         chosen = output.find_run(next(iter(run), None), runs_dir)
+        output.refuse_condition(chosen.config(), "evaluate --anomalies")
         effort = Effort(iw_samples[0], refine, seed, execution)
         result = rank_known_anomalies(chosen, anomalies, data, split, data_dir, weights, effort)
         keep_ranking(chosen, result)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
+from tests.helpers.commands import call, one_sentence
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import reports
 from tfp_vae.core.errors import UsageError
@@ -97,6 +98,13 @@ def test_evaluation_has_the_classes_and_bayes_rule(run: Run) -> None:
     assert 0 <= rule["accuracy"] <= 1
     assert "those of p(x|y)" in found.result["remarks"][0]
     assert rule["negative_log_likelihood"] > 0
+
+
+@pytest.mark.parametrize("command", [("score",), ("evaluate", "--anomalies", "label=3")])
+def test_commands_that_do_not_support_a_condition_refuse_it(command: tuple[str, ...], run: Run) -> None:
+    name = " ".join(command[:2])
+    said = one_sentence(call(*command, "--run", run.folder, code=2))
+    assert f"{name} does not support runs with a condition" in said
 
 
 @pytest.mark.slow
