@@ -59,6 +59,7 @@ def test_run_records_the_condition_and_reloads_the_same_contexts(run: Run) -> No
     np.testing.assert_array_equal(data.test.context, np.eye(10)[data.test.y])
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_an_uninterrupted_one(run: Run, tmp_path: Path) -> None:
     first = start(tmp_path / "first", epochs=1)
     first.extend(epochs=2)

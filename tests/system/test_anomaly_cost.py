@@ -39,6 +39,7 @@ def test_table_has_medians_and_ratios_within_a_repeat() -> None:
     assert lines[3] == f"| 1,000 | {other} | 2 | 4.5 | 3 | 0.45 | 3 | 2.00 |"
 
 
+@pytest.mark.slow
 def test_command_measures_a_detector_and_goes_on_from_its_file(tmp_path: Path) -> None:
     arguments = ["--detector", "GaussianMixture", "--rows", "200", "--repeats", "1", "--out", str(tmp_path / "c.json")]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)

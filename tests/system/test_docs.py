@@ -89,8 +89,9 @@ def relative(path: Path) -> str:
 
 
 TRAINING = {
-    "evaluation/annealing", "evaluation/effort/settling", "evaluation/gaps", "evaluation/proposals/auto",
-    "evaluation/proposals/local", "evaluation/proposals/mixture",
+    "evaluation/annealing", "evaluation/effort/settling", "evaluation/gaps", "evaluation/proposals/annealed",
+    "evaluation/proposals/auto", "evaluation/proposals/laplace", "evaluation/proposals/local",
+    "evaluation/proposals/mixture",
     "interop/sklearn/imputer", "interop/sklearn/vae",
     "runs/build", "runs/load", "runs/results",
     "training/best", "training/callbacks", "training/history", "training/progress", "training/stopping",

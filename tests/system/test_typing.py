@@ -75,6 +75,7 @@ def test_the_program_runs(tmp_path: Path) -> None:
     public_api.main(tmp_path)
 
 
+@pytest.mark.slow
 def test_editors_know_the_types_and_refuse_unknown_names(found: dict[str, list[tuple[str, str]]]) -> None:
     messages = [message for _, message in found["program.py"]]
     for expression, kind in REVEALED.items():

@@ -98,6 +98,7 @@ def test_imputed_cell_is_the_mean_given_that_it_is_missing(imputed: tv.evaluatio
     np.testing.assert_allclose(deviations, 1, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_draws_and_intervals_of_a_missing_cell_follow_its_distribution(imputed: tv.evaluation.Imputed) -> None:
     place, inside = [], []
     for i in range(0, 40, 2):
