@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 
 from benchmarks.anomalies.cost import BEGIN, END, Cost, left, main, markdown
