@@ -346,7 +346,7 @@ given_option = option(
     "--given",
     group=RUN,
     metavar="VALUE",
-    help="Value of the run's condition, such as 3, or a=1,b=2 for several variables.",
+    help="Value of the run's condition. For example 3, or a=1,b=2 for two variables.",
 )
 
 
