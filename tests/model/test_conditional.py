@@ -221,6 +221,7 @@ def test_saved_model_takes_the_context_as_second_argument(tmp_path: Any) -> None
     np.testing.assert_allclose(loaded.encode(x, y), vae.encoder.mean(batch), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_model_of_one_context_is_an_ordinary_one() -> None:
     vae, y, x = conditional_model(prior=LearnedNormal(2, CLASSES)), classes(5), builders.data("bernoulli", 5)
     given = vae.given(y[0])

@@ -48,6 +48,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.slow
 class TestThreeLines:
     """Train, sample, evaluate, in an empty folder."""
 
