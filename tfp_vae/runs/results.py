@@ -312,8 +312,14 @@ class _Evaluation:
         return REFINEMENTS.resolve(self.plan.refine).within_family
 
     def remarks(self, active: float) -> list[str]:
-        """Return sentences about the model, given the number of active units, which may be unknown."""
-        idle = "" if math.isnan(active) else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
+        """Return sentences about the model, given the number of active units, which may be unknown.
+
+        Many codes whose probabilities vary little may together tell much about x, so the remark about idle units is
+        for a continuous z.
+        """
+        posterior = self.vae.encoder.posterior
+        counts = not math.isnan(active) and not posterior.latent.discrete
+        idle = idle_units(int(active), posterior.latent_dim) if counts else ""
         gap = gap_remark(Gaps.of(self.estimates).summary()) if self.splits_gap else ""
         given = CONDITIONAL if self.vae.context_size else ""
         return [*filter(None, [given, idle, gap])]
