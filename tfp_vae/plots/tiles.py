@@ -222,7 +222,7 @@ def heat_maps(
 
 
 def code_map(frequencies: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """Return a figure with the frequency of each code [D, K] as a heat map.
+    """Return a figure with the frequency of each code [D, K] as a heat map, whose brightest cell is the most frequent.
 
     Args:
       frequencies: from 0 to 1.
@@ -232,7 +232,7 @@ def code_map(frequencies: np.ndarray, names: Sequence[str], title: str) -> Figur
     with style(grid=False):
         figure = Figure(figsize=(6.4, float(np.clip(1.6 + 0.22 * len(names), 2.4, 9))), layout="constrained")
         axes = figure.subplots()
-        image = axes.imshow(frequencies, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=0, vmax=1)
+        image = axes.imshow(frequencies, aspect="auto", cmap=HEAT, interpolation="nearest", vmin=0)
         every = math.ceil(len(names) / MOST_ROWS)
         axes.set_yticks(range(0, len(names), every), names[::every], fontsize="small")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -299,7 +299,7 @@ PICTURES = {
         Picture(
             name="code-usage",
             summary="How often test examples have each code of a discrete z",
-            reading="A row with one dark cell is a dimension that always has the same code.",
+            reading="A row with one bright cell is a dimension that always has the same code.",
             detail="the frequency of each code under the aggregate posterior, with the perplexity of each dimension",
             alt="A map with a row for each dimension and a column for each code",
             needs=(DISCRETE,),
