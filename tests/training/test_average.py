@@ -130,7 +130,7 @@ class TestCost:
         counts = (tf.constant(0), tf.constant(1), tf.constant(0))
         batches = tf.constant(epoch_batches(30, 10, STEPS, 0, 0))
         sums = (tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64))
-        return steps._loop.get_concrete_function(x(), batches, counts, sums)
+        return steps._loop.get_concrete_function(steps._data, batches, counts, sums)
 
     @pytest.mark.slow
     def test_no_variable_and_no_operation_when_off(self) -> None:
