@@ -57,7 +57,7 @@ CODE = re.compile(r"(`+[^`]+`+)")
 """Words of code in a line."""
 
 
-def escaped(line: str) -> str:
+def escape(line: str) -> str:
     """Return a line of plain text in which reStructuredText sees no markup, so that `p(x|z)` is not a substitution."""
     parts = CODE.split(line)
     return "".join(part if i % 2 else re.sub(r"([|*])", r"\\\1", part) for i, part in enumerate(parts))
@@ -67,10 +67,10 @@ def as_restructured_text(docstring: str) -> str:
     """Return a docstring whose blocks of code are in the language that Sphinx expects there."""
     text, end = "", 0
     for block in FENCE.finditer(docstring):
-        text += "\n".join(map(escaped, docstring[end : block.start()].split("\n")))
+        text += "\n".join(map(escape, docstring[end : block.start()].split("\n")))
         code = "".join(f"    {line}\n" for line in block[3].splitlines())
         text, end = f"{text}{block[1]}.. code-block:: {block[2]}\n\n{code}", block.end()
-    return text + "\n".join(map(escaped, docstring[end:].split("\n")))
+    return text + "\n".join(map(escape, docstring[end:].split("\n")))
 
 
 def convert(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

@@ -15,7 +15,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_wine
@@ -28,45 +30,62 @@ GALLERY = Path(__file__).parent / "gallery.md"
 BROWSE = Path(__file__).parent / "browse.py"
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
 MNIST = ("--dataset", "mnist", "--hidden", "200,200", "--lr-schedule", "cosine")
+
+
+class Shown(NamedTuple):
+    """A run of the gallery.
+
+    title: its heading.
+    options: those of `train`.
+    pictures: the files to copy from the run, with their captions.
+    """
+
+    title: str
+    options: Sequence[str]
+    pictures: Mapping[str, str]
+
+
 RUNS = {
-    "mnist2": (*MNIST, "--latent-dim", "2", "--epochs", "40"),
-    "mnist20": (*MNIST, "--latent-dim", "20", "--epochs", "15"),
-    "wine": ("--dataset", "wine.csv", "--label-column", "target", "--epochs", "300"),
-    "waves": ("--dataset", "waves.npy", "--latent-dim", "3", "--epochs", "60"),
-    "bottles": ("--dataset", "wines.csv", "--epochs", "500"),
+    "mnist2": Shown(
+        "MNIST in two dimensions",
+        (*MNIST, "--latent-dim", "2", "--epochs", "40"),
+        {
+            "latent-scatter.png": "Posterior means of the test images, one colour for each digit",
+            "reconstructions.png": "Test images, and E[x|z] at their posterior means",
+            "latent-animation.gif": "The posterior means after each epoch of training",
+            "decoder-animation.gif": "E[x|z] at quantiles of the prior after each epoch of training",
+        },
+    ),
+    "mnist20": Shown(
+        "MNIST in twenty dimensions",
+        (*MNIST, "--latent-dim", "20", "--epochs", "15"),
+        {
+            "traversals.png": "E[x|z] along each of 16 active dimensions",
+            "posterior-prior.png": "The aggregate posterior against the prior in each dimension",
+            "log-likelihood.png": "Importance-weighted log p(x) of the test images, by class",
+            "architecture.png": "The layers of the model, and the distributions between them",
+        },
+    ),
+    "wine": Shown(
+        "A table of numbers",
+        ("--dataset", "wine.csv", "--label-column", "target", "--epochs", "300"),
+        {"columns.png": "Each column of scikit-learn's wines: test rows against draws from p(x)"},
+    ),
+    "waves": Shown(
+        "Curves",
+        ("--dataset", "waves.npy", "--latent-dim", "3", "--epochs", "60"),
+        {
+            "reconstructions.png": "Noisy waves of 48 values, and E[x|z] at their posterior means",
+            "traversals.png": "E[x|z] along each dimension: phase and height",
+        },
+    ),
+    "bottles": Shown(
+        "A table with words and missing cells",
+        ("--dataset", "wines.csv", "--epochs", "500"),
+        {"unusual-cells.png": "The cells of incomplete rows that are the most surprising, given the rest"},
+    ),
 }
-"""The options of each run."""
-
-PICTURES = {
-    "mnist2": {
-        "latent-scatter.png": "Posterior means of the test images in two latent dimensions, one colour for each digit",
-        "reconstructions.png": "Test images, and E[x|z] at their posterior means",
-        "latent-animation.gif": "The posterior means after each epoch of training",
-        "decoder-animation.gif": "E[x|z] at quantiles of the prior after each epoch of training",
-    },
-    "mnist20": {
-        "traversals.png": "E[x|z] along each of 16 active dimensions",
-        "posterior-prior.png": "The aggregate posterior against the prior in each dimension",
-        "log-likelihood.png": "Importance-weighted log p(x) of the test images, by class",
-        "architecture.png": "The layers of the model, and the distributions between them",
-    },
-    "wine": {"columns.png": "Each column of scikit-learn's wines: test rows against draws from p(x)"},
-    "waves": {
-        "reconstructions.png": "Noisy waves of 48 values, and E[x|z] at their posterior means",
-        "traversals.png": "E[x|z] along each dimension: phase and height",
-    },
-    "bottles": {"unusual-cells.png": "The cells of incomplete rows that are the most surprising, given the rest"},
-}
-"""The pictures to copy from each run, with their captions."""
-
-TITLES = {
-    "mnist2": "MNIST in two dimensions",
-    "mnist20": "MNIST in twenty dimensions",
-    "wine": "A table of numbers",
-    "waves": "Curves",
-    "bottles": "A table with words and missing cells",
-}
-"""The heading of each run in the gallery."""
+"""The runs by the first part of the names of their pictures."""
 
 BEGIN = """# Gallery
 
@@ -93,8 +112,8 @@ def main() -> None:
         for name in given.only:
             run = Path(folder) / name
             options = ("--data-dir", data_dir, "--run-dir", str(run))
-            subprocess.run([*TFP_VAE, "train", *RUNS[name], *options], check=True, cwd=folder)
-            for picture in PICTURES[name]:
+            subprocess.run([*TFP_VAE, "train", *RUNS[name].options, *options], check=True, cwd=folder)
+            for picture in RUNS[name].pictures:
                 shutil.copyfile(run / "plots" / picture, IMAGES / f"{name}-{picture}")
         if "mnist20" in given.only:
             show_report(Path(folder) / "mnist20", data_dir)
@@ -104,10 +123,10 @@ def main() -> None:
 def gallery() -> str:
     """Return the page of all pictures with the commands that made them."""
     text = BEGIN
-    for name, pictures in PICTURES.items():
-        shown = (f"![{caption}](images/{name}-{picture})\n\n{caption}.\n" for picture, caption in pictures.items())
-        command = f"```sh\ntfp-vae train {' '.join(RUNS[name])}\n```\n"
-        text = "\n".join([text, f"## {TITLES[name]}\n", command, *shown])
+    for name, run in RUNS.items():
+        shown = (f"![{caption}](images/{name}-{picture})\n\n{caption}.\n" for picture, caption in run.pictures.items())
+        command = f"```sh\ntfp-vae train {' '.join(run.options)}\n```\n"
+        text = "\n".join([text, f"## {run.title}\n", command, *shown])
     return text
 
 
