@@ -101,7 +101,7 @@ def test_decoded_images_are_clipped_to_the_range_of_the_data(
     }
     for place, made in beyond.items():
         monkeypatch.setattr(f"tfp_vae.reports.drawing.{place}", made)
-    monkeypatch.setattr(type(deep.vae), "reconstruct", lambda vae, x: np.full(x.shape, 1.2))
+    monkeypatch.setattr(type(deep.vae), "reconstruct", lambda vae, batch: np.full(batch.x.shape, 1.2))
     figure = draw(name, deep)
     assert len(figure.axes) == 1
     assert np.asarray(figure.axes[0].images[0].get_array()).max() == 1
