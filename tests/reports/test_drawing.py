@@ -630,7 +630,7 @@ class TestDrawRun:
         run_data = train_run_data(tmp_path / "run", str(tmp_path / dataset), settings, **model)
         names = {path.stem for path in gallery.draw_run(run_data)}
         assert names >= {"samples", "reconstructions", "latent-scatter", "posterior-prior", "architecture"}
-        missing = missing | (OF_TABLES - {"columns"} if dataset == "vectors.npz" else OF_TABLES)
+        missing = missing | OF_CODES | (OF_TABLES - {"columns"} if dataset == "vectors.npz" else OF_TABLES)
         assert names | missing | {"traversals"} == set(BY_DEFAULT)
         assert not names & missing
 
