@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from tfp_vae.core.registry import Member
-from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator, seed_for_evaluation
+from tfp_vae.core.seeds import seed_for_evaluation
 from tfp_vae.evaluation.anomalies import Evidence, LogLikelihood, Reference, Score, State
 from tfp_vae.evaluation.anomalies.base import limit_scores
 from tfp_vae.evaluation.importance import slices
 from tfp_vae.interop.sklearn.rows import BLOCK
+from tfp_vae.runs.anomalies import MOST_REFERENCE, sample_rows
 from tfp_vae.runs.tables.unusual import find_unusual_cells
 
 if TYPE_CHECKING:
     from tfp_vae.interop.sklearn.fitted import Fitted
 
-__all__ = ["MOST_REFERENCE", "FittedScore"]
-
-MOST_REFERENCE = 500
-"""Most training rows whose estimates a score learns from."""
+__all__ = ["FittedScore"]
 
 
 @final
@@ -52,11 +50,12 @@ class FittedScore:
           train: the training rows.
           iw_samples, refine: see `evaluation.estimate`.
         """
-        like = train[sample(len(train))] if score.needs_cells else None
+        some = train[sample_rows(len(train), MOST_REFERENCE, 6)]
+        like = some if score.needs_cells else None
         untaught = cls(score, {}, like)
         if not score.needs_reference:
             return untaught
-        evidence = untaught.observe(fitted, train[sample(len(train))], iw_samples=iw_samples, refine=refine)
+        evidence = untaught.observe(fitted, some, iw_samples=iw_samples, refine=refine)
         with fitted.engine.hold(fitted.weights) as vae:
             return cls(score, score.fit(vae, Reference(train, evidence)), like)
 
@@ -88,8 +87,3 @@ class FittedScore:
                 refine=refine,
             )
         return Evidence(x, estimates, cells.surprise)
-
-
-def sample(count: int) -> np.ndarray:
-    """Return at most `MOST_REFERENCE` of `count` places in order, the same for every call."""
-    return np.sort(generator(FIXED_SEED, Purpose.SUBSET, 6).permutation(count)[:MOST_REFERENCE])
