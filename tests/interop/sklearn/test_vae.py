@@ -18,10 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import tfp_vae as tv
+from tests.helpers.runs import small_model, small_training
 from tfp_vae.core.errors import UsageError
+from tfp_vae.data.readers.sources import Reading
 from tfp_vae.interop.sklearn import VAE
 from tfp_vae.interop.sklearn.rows import BLOCK
-from tfp_vae.runs.recipe import NUMBERS_LIKELIHOOD
+from tfp_vae.runs.recipe import NUMBERS_LIKELIHOOD, plan
+from tfp_vae.runs.run import Run
 
 SMALL = {"epochs": 2, "hidden": (4,), "latent_dim": 2, "iw_samples": 5, "execution": "graph", "random_state": 0}
 
@@ -52,16 +55,8 @@ def test_wrong_settings_are_refused_before_training(settings: dict[str, object],
 
 
 def test_parameters_are_settings_of_the_command_line() -> None:
-    own = {
-        "validation_fraction",
-        "iw_samples",
-        "refine",
-        "contamination",
-        "anomaly_score",
-        "random_state",
-        "warm_start",
-    }
-    own |= {"verbose"}
+    own = {"validation_fraction", "iw_samples", "refine", "contamination", "anomaly_score"}
+    own |= {"random_state", "warm_start", "verbose"}
     settings = {(setting.key or name).replace("-", "_") for name, setting in tv.runs.SETTINGS.items()}
     assert VAE().get_params().keys() - own <= settings | {"hidden", "mc_samples", "dtype"}
 
@@ -252,6 +247,15 @@ def test_run_returns_as_a_fitted_estimator(model: VAE, x: np.ndarray, tmp_path: 
         again.predict(x)
     again.offset_ = model.offset_
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+def test_run_with_a_condition_is_refused(x: np.ndarray, tmp_path: Path) -> None:
+    path, reading = tmp_path / "rows.csv", Reading(label_column="kind", condition="label")
+    pd.DataFrame(x, columns=["a", "b", "c"]).assign(kind=np.arange(len(x)) % 2).to_csv(path, index=False)
+    model = small_model(likelihood="normal")
+    run = Run.create(tmp_path / "run", plan(str(path), None, None, model, small_training(), reading=reading)[0])
+    with pytest.raises(UsageError, match="without binarization, dequantization and condition"):
+        VAE.from_run(run.folder)
 
 
 @pytest.mark.slow

@@ -164,16 +164,17 @@ class Fitted:
 
         Raises:
           RunError: the run is missing or damaged.
-          UsageError: its examples are not rows, its data have noise, or its VAE was built by hand.
+          UsageError: its examples are not rows, its data have noise or a condition, or its VAE was built by hand.
         """
         run = Run.open(folder)
         config = run.config()
         data = config.data
         is_noisy = data.binarization.name != "none" or data.noise is not None
-        if isinstance(config.model, HandBuiltModel) or len(data.event_shape) > 1 or is_noisy:
+        is_other = isinstance(config.model, HandBuiltModel) or len(data.event_shape) > 1
+        if is_other or is_noisy or data.condition is not None:
             raise UsageError(
-                f"{run.folder}: expected a run of a table without binarization and dequantization, and without a VAE "
-                "of your own. Use `tv.load` for this run."
+                f"{run.folder}: expected a run of a table without binarization, dequantization and condition, and "
+                "without a VAE of your own. Use `tv.load` for this run."
             )
         loaded = LoadedRun(run)
         snapshot = Checkpoints(run, config.identity()).read(shapes(config))

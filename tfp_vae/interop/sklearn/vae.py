@@ -367,7 +367,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
 
         Raises:
           RunError: the run is missing or damaged.
-          UsageError: the run has images, noise, or a VAE of your own.
+          UsageError: the run has images, noise, a condition, or a VAE of your own.
         """
         from tfp_vae.interop.sklearn.fitted import Fitted
         from tfp_vae.runs.recipe import reload
