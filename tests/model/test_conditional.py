@@ -246,6 +246,15 @@ def test_one_context_for_all_is_repeated_for_each() -> None:
     np.testing.assert_array_equal(*decoded)
 
 
+def test_encoder_may_lack_the_context_of_the_other_parts() -> None:
+    conditional, y, x = conditional_model(prior=LearnedNormal(2, CLASSES)), classes(1)[0], builders.data("bernoulli", 5)
+    vae = tv.VAE(builders.model(latent_dim=2).encoder, conditional.decoder, conditional.prior)
+    uses = [(vae, tv.Batch(x, context=y)), (vae.given(y), x)]
+    found = [tv.evaluation.estimate(*use, iw_samples=2, seed=(0, 1), execution="graph") for use in uses]
+    np.testing.assert_array_equal(*(each.log_likelihood for each in found))
+    np.testing.assert_array_equal(*(each.rate for each in found))
+
+
 @pytest.mark.parametrize("prior", [None, LearnedNormal(2, CLASSES)], ids=["standard", "learned"])
 def test_contexts_of_other_examples_are_refused(prior: Any) -> None:
     vae, x = conditional_model(prior=prior).given(classes(3)), builders.data("bernoulli", 5)

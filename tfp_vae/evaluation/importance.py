@@ -645,8 +645,8 @@ def encode_batch(
     difference estimates its error.
     """
     batch = as_batch(batch)
-    padded = Batch(*(None if part is None else pad_rows(part, rows) for part in batch))
-    params, posterior = vae.encoder.params(padded)[: batch.x.shape[0]], vae.encoder.posterior
+    model, x = vae.condition(Batch(*(None if part is None else pad_rows(part, rows) for part in batch)))
+    params, posterior = model.encoder.params(x)[: batch.x.shape[0]], vae.encoder.posterior
     rate = tf.zeros(params.shape[:1], params.dtype)
     if has_closed_form_rate(posterior, vae.prior):
         model, _ = vae.condition(batch)
