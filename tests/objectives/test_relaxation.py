@@ -10,6 +10,7 @@ from tests.helpers import builders
 from tests.helpers.codes import SPACES, USUAL_PRIORS, Exact
 from tests.helpers.gradients import flat_gradient
 from tests.helpers.gradients import gradients as gradients_of
+from tfp_vae.model.vae import Decoder
 from tfp_vae.objectives import ELBO, GumbelSoftmax
 from tfp_vae.training import fit
 
@@ -35,6 +36,15 @@ def test_decoder_and_prior_learn_from_the_codes_at_any_temperature() -> None:
         with tf.GradientTape() as tape:
             loss = objective.loss(exact.vae, np.repeat(exact.x, many, axis=0), seed=(1, 2))
         np.testing.assert_allclose(flat_gradient(loss, variables, tape), expected, atol=0.05)
+
+
+@pytest.mark.parametrize(("straight_through", "passes"), [(False, 2), (True, 1)])
+def test_straight_through_decodes_once(straight_through: bool, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact, decoded = Exact.make("2x4 codes", "autoregressive"), []
+    decode = Decoder.__call__
+    monkeypatch.setattr(Decoder, "__call__", lambda self, z: decoded.append(len(z)) or decode(self, z))
+    GumbelSoftmax(mc_samples=3, straight_through=straight_through).loss(exact.vae, exact.x, seed=(1, 2))
+    assert decoded == [3] * passes
 
 
 def test_temperature_falls_geometrically_and_stays() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfp_vae.model.latent import Capabilities
     from tfp_vae.model.vae import VAE
 
-__all__ = ["Bound", "Draws", "Objective", "SampleCount", "log_mean_exp", "mean_terms"]
+__all__ = ["Bound", "Draws", "Objective", "SampleCount", "log_mean_exp", "mean_terms", "no_value"]
 
 SampleCount = Annotated[int, pydantic.Field(ge=1, le=100_000)]
 """A number of samples per example."""
@@ -221,3 +221,8 @@ def mean_terms(log_px: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
 def log_mean_exp(log_w: Tensor, samples: int) -> Tensor:
     """Return log 1/K sum_k exp(log_w_k) over the first axis, [K, ...] -> [...], without overflow."""
     return tf.reduce_logsumexp(log_w, axis=0) - math.log(samples)
+
+
+def no_value(terms: Tensor) -> Tensor:
+    """Return exact zeros with the gradient of the terms."""
+    return terms - tf.stop_gradient(terms)

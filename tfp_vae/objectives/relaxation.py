@@ -10,7 +10,7 @@ import pydantic
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Positive, record
 from tfp_vae.core.types import Array, Seed, Tensor
-from tfp_vae.objectives.bound import Bound, SampleCount
+from tfp_vae.objectives.bound import Bound, SampleCount, no_value
 from tfp_vae.objectives.elbo import ELBOEstimator, elbo_of
 from tfp_vae.objectives.rate import CostFunction, RateCost, has_closed_form_rate
 
@@ -73,22 +73,24 @@ class GumbelSoftmax(ELBOEstimator):
     def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
         q, p = cast("Codes", vae.encoder(x)), vae.prior()
         codes, soft = q.relaxed(self.mc_samples, self.temperature_at(step), seed)
-        rate_cost, log_px = cost(q, p), vae.decoder(codes).log_prob(x)
+        z = codes + no_value(soft) if self.straight_through else codes
+        rate_cost, log_px = cost(q, p), vae.decoder(z).log_prob(x)
         distortion = -tf.reduce_mean(log_px, axis=0)
         if has_closed_form_rate(vae.encoder.posterior, vae.prior):
             bound = elbo_of(distortion, rate_cost.parts.kl_divergence(q, p), rate_cost)
         else:
             # the entropy of q has its exact gradient, so this log q has none
-            log_ratios = tf.stop_gradient(rate_cost.parts.log_prob(q, codes)) - rate_cost.parts.log_prob(p, codes)
+            log_ratios = tf.stop_gradient(rate_cost.parts.log_prob(q, codes)) - rate_cost.parts.log_prob(p, z)
             bound = elbo_of(distortion, tf.reduce_mean(log_ratios, axis=0), rate_cost)
-            entropy = rate_cost.weighted_sum(q.entropy()[..., tf.newaxis])
-            bound = bound._replace(value=bound.value + entropy - tf.stop_gradient(entropy))
-        along = tf.reduce_mean(tf.reduce_sum(self._slope(vae, x, codes, soft, rate_cost) * soft, axis=-1), axis=0)
-        return bound._replace(value=bound.value + along - tf.stop_gradient(along))
+            bound = bound._replace(value=bound.value + no_value(rate_cost.weighted_sum(q.entropy()[..., tf.newaxis])))
+        if self.straight_through:
+            return bound
+        along = tf.reduce_mean(tf.reduce_sum(self._slope(vae, x, soft, rate_cost) * soft, axis=-1), axis=0)
+        return bound._replace(value=bound.value + no_value(along))
 
-    def _slope(self, vae: VAE, x: Array, codes: Tensor, soft: Tensor, cost: RateCost) -> Tensor:
-        """Return the slope along z of each sample's contribution to the bound, held fixed, [S, B, D]."""
-        z = tf.stop_gradient(codes if self.straight_through else soft)
+    def _slope(self, vae: VAE, x: Array, soft: Tensor, cost: RateCost) -> Tensor:
+        """Return the slope along z of each sample's contribution to the bound at its relaxation, fixed, [S, B, D]."""
+        z = tf.stop_gradient(soft)
         with tf.GradientTape() as tape:
             tape.watch(z)
             total = vae.decoder(z).log_prob(x)

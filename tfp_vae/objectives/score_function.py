@@ -15,7 +15,7 @@ import pydantic
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
-from tfp_vae.objectives.bound import Bound, Objective, SampleCount, log_mean_exp, mean_terms
+from tfp_vae.objectives.bound import Bound, Objective, SampleCount, log_mean_exp, mean_terms, no_value
 from tfp_vae.objectives.elbo import ELBOEstimator, elbo_of
 from tfp_vae.objectives.rate import CostFunction, RateCost, has_closed_form_rate
 
@@ -56,7 +56,7 @@ class Scored(NamedTuple):
 
     def with_score(self, weights: Tensor) -> Bound:
         """Return the bound with the gradient of sum_s weights_s log q(z_s|x) in addition to its own."""
-        return self.bound._replace(value=self.bound.value + no_value(weights, self.log_q))
+        return self.bound._replace(value=self.bound.value + score_of(weights, self.log_q))
 
 
 def ratios_at(q: Distribution, p: Distribution, z: Tensor, cost: RateCost) -> Tensor:
@@ -64,10 +64,9 @@ def ratios_at(q: Distribution, p: Distribution, z: Tensor, cost: RateCost) -> Te
     return tf.stop_gradient(cost.parts.log_prob(q, z)) - cost.parts.log_prob(p, z)
 
 
-def no_value(weights: Tensor, terms: Tensor) -> Tensor:
+def score_of(weights: Tensor, terms: Tensor) -> Tensor:
     """Return 0 with the gradient of sum_s weights_s terms_s, for weights and terms [S, B]."""
-    surrogate = tf.reduce_sum(tf.stop_gradient(weights) * terms, axis=0)
-    return surrogate - tf.stop_gradient(surrogate)
+    return no_value(tf.reduce_sum(tf.stop_gradient(weights) * terms, axis=0))
 
 
 def above_the_others(values: Tensor, samples: int) -> Tensor:
@@ -141,7 +140,7 @@ class VIMCO(Objective):
         value = log_mean_exp(log_w, count)
         others = log_w - above_the_others(log_w, count)  # the mean of the other logarithms
         replaced = tf.where(tf.eye(count, dtype=tf.bool)[..., tf.newaxis], others, log_w[:, tf.newaxis])  # [K, K, B]
-        score = no_value(value - log_mean_exp(replaced, count), log_q)
+        score = score_of(value - log_mean_exp(replaced, count), log_q)
         return Bound(value + score, *mean_terms(log_px, log_ratio))
 
 
@@ -179,8 +178,7 @@ class DisARM(ELBOEstimator):
         first, second = q.antithetic(self.mc_samples, seed)
         scored = Scored.of(vae, x, q, tf.concat([first, second], axis=0), cost)
         difference = (scored.gain[: self.mc_samples] - scored.gain[self.mc_samples :])[..., tf.newaxis] / 2
-        slope = (
-            difference * (first - second) * tf.sigmoid(tf.abs(q.logits))
-        )  # [S, B, D], as (-1)^b' [b != b'] is b - b'
-        score = no_value(tf.transpose(tf.reduce_mean(slope, axis=0)), tf.transpose(q.logits))  # a sum over dimensions
+        # (-1)^b'_d [b_d != b'_d] is b_d - b'_d
+        slope = tf.reduce_mean(difference * (first - second) * tf.sigmoid(tf.abs(q.logits)), axis=0)  # [B, D]
+        score = no_value(tf.reduce_sum(tf.stop_gradient(slope) * q.logits, axis=-1))
         return scored.bound._replace(value=scored.bound.value + score)
