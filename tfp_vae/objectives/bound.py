@@ -106,7 +106,26 @@ class Objective(abc.ABC):
     def trains(cls, posterior: Capabilities) -> bool:
         """Return whether this objective can train a posterior with these capabilities."""
         has_gradient = posterior.reparameterized or not cls.needs_reparameterized_posterior
-        return has_gradient and (posterior.codes or not cls.needs_codes) and (posterior.bits or not cls.needs_bits)
+        return has_gradient and cls._has_codes(posterior)
+
+    @classmethod
+    @final
+    def check_codes(cls, posterior: Capabilities, *, name: str, found: str) -> None:
+        """Raise UsageError if this objective needs codes or bits that a posterior does not have.
+
+        Args:
+          posterior: the capabilities of the posterior.
+          name, found: the objective and the posterior, for the message.
+        """
+        if not cls._has_codes(posterior):
+            raise UsageError(
+                f"{name} needs a posterior over {'bits' if cls.needs_bits else 'codes'}, found {found}. Choose "
+                "`posterior=bernoulli`, or another objective."
+            )
+
+    @classmethod
+    def _has_codes(cls, posterior: Capabilities) -> bool:
+        return (posterior.codes or not cls.needs_codes) and (posterior.bits or not cls.needs_bits)
 
     @final
     def bound(self, vae: VAE, x: Batch | Array, *, seed: int | Seed, step: int | Tensor = 0) -> Bound:
@@ -196,14 +215,8 @@ class Objective(abc.ABC):
     def _check_model(self, vae: VAE) -> None:
         """Raise UsageError if the model lacks a capability that can be checked before z is drawn."""
         posterior = vae.encoder.posterior
-        if (self.needs_codes and not posterior.capabilities.codes) or (
-            self.needs_bits and not posterior.capabilities.bits
-        ):
-            raise UsageError(
-                f"{type(self).__name__} needs a posterior over {'bits' if self.needs_bits else 'codes'}, found "
-                f"{type(posterior).__name__}. Choose `posterior=bernoulli`, or another objective."
-            )
-        if self.needs_closed_form_rate and not has_closed_form_rate(vae.encoder.posterior, vae.prior):
+        self.check_codes(posterior.capabilities, name=type(self).__name__, found=type(posterior).__name__)
+        if self.needs_closed_form_rate and not has_closed_form_rate(posterior, vae.prior):
             raise UsageError(NO_CLOSED_FORM)
 
     def _draw(self, vae: VAE, x: Array, samples: int, seed: Seed) -> Draws:

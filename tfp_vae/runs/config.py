@@ -1209,14 +1209,8 @@ def check_objective(posterior: type[Posterior], name: str, objective: str) -> No
       name, objective: the names of the family and of the objective.
     """
     has, wanted = posterior.capabilities, OBJECTIVES[objective]
-    if wanted.trains(has):
-        return
-    if wanted.needs_bits or wanted.needs_codes:
-        raise UsageError(
-            f"`objective={objective}` needs a posterior over {'bits' if wanted.needs_bits else 'codes'}, found "
-            f"`posterior={name}`. Choose `posterior=bernoulli`, or another objective."
-        )
-    if has.codes:
+    wanted.check_codes(has, name=f"`objective={objective}`", found=f"`posterior={name}`")
+    if has.codes and not wanted.trains(has):
         fit = [key for key, each in OBJECTIVES.items() if each.trains(has)]
         raise UsageError(
             f"`objective={objective}` needs samples with a gradient, which those of `posterior={name}` do not have. "
