@@ -383,6 +383,12 @@ class TestAdvice:
     def test_advice_does_not_suggest_a_refinement_twice(self) -> None:
         assert "refine" not in self.given(300.0, 0.31, refined=True)
 
+    def test_advice_on_a_discrete_z_suggests_nothing_that_it_does_not_support(self) -> None:
+        found = self.given(300.0, 0.31, discrete=True)
+        assert "Use more `iw_samples`" in found
+        assert "refine" not in found
+        assert "ais_steps" not in found
+
     def test_advice_on_unknown_errors(self) -> None:
         found = self.given(5.0, 0.3)
         assert "unknown for 100% of the examples, because fewer than 10 of their 1,000 samples count" in found

@@ -295,10 +295,11 @@ class _Evaluation:
 
     def advice(self, summary: Summary, annealed: int | None) -> str | None:
         """Return a warning about the estimate with remedies, or None."""
+        discrete = self.vae.prior.latent.discrete
         if self.settled is not None and len(self.settled.unsettled) and annealed != 1:
-            return unsettled_advice(self.settled, annealed=annealed is not None)
+            return unsettled_advice(self.settled, annealed=discrete or annealed is not None)
         refined = self.settled is not None or full_name(self.plan.refine) != "none"
-        return advice(summary, self.plan.most_samples, annealed=annealed, refined=refined)
+        return advice(summary, self.plan.most_samples, annealed=annealed, refined=refined, discrete=discrete)
 
     def gaps(self) -> dict[str, Any]:
         """Return the parts of log p(x) - ELBO, which need the ELBO of a refined posterior."""
@@ -618,7 +619,14 @@ def _choose_examples(split: Split, most: int | None) -> Split:
     return dataclasses.replace(split[rows], rows=rows)
 
 
-def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None, refined: bool = False) -> str | None:
+def advice(
+    summary: Summary,
+    iw_samples: int,
+    *,
+    annealed: int | None = None,
+    refined: bool = False,
+    discrete: bool = False,
+) -> str | None:
     """Return a warning with remedies if log p(x) is likely biased low or its error is unknown, else None.
 
     It needs evidence: the likely bias exceeds 0.05 nats, the error is unknown for more than 10% of the examples, or
@@ -630,6 +638,7 @@ def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None, re
       annealed: the sign of the difference between annealing and importance sampling, see `sign_of_difference`. None if
         it is unknown.
       refined: whether the proposal was fitted to each example already, so that the advice leaves it out.
+      discrete: whether z is discrete, which neither a refined proposal nor annealing supports.
     """
     if annealed == 0:
         return None
@@ -648,6 +657,8 @@ def advice(summary: Summary, iw_samples: int, *, annealed: int | None = None, re
         found = f"log p(x) is likely biased low, by about {bias:.2f} nats."
     else:
         return None
+    if discrete:
+        return f"{found} Use more `iw_samples`. A wider encoder makes the weights more even."
     refine = "" if refined else "`refine=local` fits the proposal to each example, more effective than more samples. "
     check = ", and `ais_steps=1000` gives a bound without the encoder" if annealed is None else ""
     return f"{found} {refine}A richer posterior or a wider encoder makes the weights more even{check}."
@@ -677,7 +688,7 @@ def unsettled_advice(settled: Settled, *, annealed: bool) -> str:
 
     Args:
       settled: the effort for each example. Some are not settled.
-      annealed: whether examples were annealed, so that the advice leaves it out.
+      annealed: whether examples were annealed or cannot be, so that the advice leaves it out.
     """
     check = "" if annealed else ", and `ais_steps=1000` gives a bound without the encoder"
     return (
