@@ -89,4 +89,5 @@ def test_commands_sample_encode_reconstruct_and_refuse_paths(run: Path, tmp_path
 def test_pictures_show_codes_and_leave_out_paths(run: Path) -> None:
     call("plot", "code-usage", "--run", run)
     assert shows_something(run / "plots" / "code-usage.png")
-    assert "z of this run is discrete" in one_sentence(call("plot", "traversals", "--run", run, code=2))
+    for name in ("traversals", "gaps"):
+        assert "z of this run is discrete" in one_sentence(call("plot", name, "--run", run, code=2))

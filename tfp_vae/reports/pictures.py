@@ -327,6 +327,7 @@ PICTURES = {
             detail="the approximation gap and the amortization gap of up to 100 test examples, refined by `local`, "
             "K = 100: the mean of each with its standard error, and one point for each example",
             alt=GAPS_ALT,
+            needs=(CONTINUOUS,),
             on_request=True,
         ),
         Picture(
@@ -341,7 +342,7 @@ PICTURES = {
             name="evaluation-rates",
             summary="The rate of each latent dimension",
             reading="A dimension with a rate near 0 tells nothing about the example.",
-            detail="the mean rate of each latent dimension, between Normals only",
+            detail="the mean rate of each latent dimension, between Normals or codes only",
             alt="Bars that fall from left to right, one for each latent dimension",
             of="evaluation",
         ),
