@@ -82,7 +82,7 @@ class Estimates(NamedTuple):
 
     log_likelihood: importance-weighted estimate of log p(x), [N].
     distortion: -E_q[log p(x|z)], estimated from the same samples, [N].
-    rate: KL(q(z|x) || p(z)), in closed form between Normals, otherwise estimated from the same samples, [N].
+    rate: KL(q(z|x) || p(z)), in closed form if there is one, otherwise estimated from the same samples, [N].
     ess: effective sample size of the weights, (sum w)^2 / sum w^2, between 1 and K, [N].
     pareto_k: shape of the upper tail of the weights, see `diagnostics.pareto_k`, [N].
     spread: Monte Carlo standard error of log_likelihood, see `diagnostics.group_error`, [N]. NaN for a single sample.

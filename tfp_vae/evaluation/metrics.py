@@ -389,7 +389,7 @@ METRICS: dict[str, Metric] = {
             label="rate",
             unit="nats",
             format=".3f",
-            definition="KL(q(z\\|x) ‖ p(z)), closed-form between Normals, else from the samples (Alemi et al., 2018)",
+            definition="KL(q(z\\|x) ‖ p(z)), closed-form if there is one, else from the samples (Alemi et al., 2018)",
             meaning="how much z tells about x",
             places=_COMPARED,
         ),
