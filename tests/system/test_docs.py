@@ -139,8 +139,17 @@ def test_names_in_docstrings_exist(path: Path) -> None:
             assert named(reference), reference
 
 
+def training_options(page: Path) -> list[str]:
+    """Return the options of `train` with values in the lines of a page, except for placeholders such as NAME."""
+    known = {name for option in main.get_command(None, "train").params for name in option.opts}
+    found = re.findall(r"`(--[^`\n]+ [^`\n]+)`", page.read_text())
+    return [
+        line for line in found if {*re.findall(r"--[a-z-]+", line)} <= known and not re.search("[ =][A-Z]|HxW", line)
+    ]
+
+
 def commands() -> list[str]:
-    """Return every `tfp-vae` command on a page, in a block or in a line."""
+    """Return every `tfp-vae` command on a page, in a block or in a line, and one for options of training in a line."""
     found = set()
     for page in PAGES:
         text = page.read_text()
@@ -148,6 +157,8 @@ def commands() -> list[str]:
         shown = [line for block in text_blocks for line in re.split(r"\n|&&", block)]
         inline = re.findall(r"`(tfp-vae [^`\n]*)`", text)
         found.update(line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in [*shown, *inline])
+        if page.stem != "extending":  # whose `wide-normal` belongs to a package that readers write
+            found.update(f"tfp-vae train {line}" for line in training_options(page))
     return sorted(line for line in found if line.startswith("tfp-vae "))
 
 
@@ -160,10 +171,19 @@ def test_command_parses(line: str, own_code: Path) -> None:
         main.get_command(None, name).make_context(name, arguments)
 
 
+def anchors(path: Path) -> set[str]:
+    """Return the names of the headings of a page in links."""
+    text = re.sub("^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall("^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_links_lead_to_files(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-        assert (path.parent / target).exists(), target
+def test_links_lead_to_files_and_headings(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)", path.read_text()):
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        assert not anchor or anchor in anchors(page), f"{target}#{anchor}"
 
 
 def test_readme_counts_the_members() -> None:
