@@ -24,7 +24,7 @@ from tfp_vae.evaluation.diagnostics import group_error
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks, in_batches
 from tfp_vae.evaluation.importance import DECODED_VALUES, Progress, slices
 from tfp_vae.model.compilation import compile_for
-from tfp_vae.model.vae import VAE
+from tfp_vae.model.vae import VAE, sample_prior
 
 __all__ = ["Annealed", "Sandwich", "annealed_log_likelihood", "sandwich", "temperatures", "transitions"]
 
@@ -205,13 +205,12 @@ def sandwich(
       Grosse, Ghahramani and Adams (2015), Sandwiching the marginal likelihood using bidirectional Monte Carlo.
     """
     annealer = _Annealer(vae, steps, chains, batch_size, choose(vae, execution), progress)
-
     context = check_context(context, vae.context_size, "Annealing", examples)
 
     def both_bounds(rows: slice) -> Sandwich:
         y = None if context is None else context[rows]
         model = vae if y is None else vae.given(y)
-        z = sample_prior(model, [], rows.stop - rows.start, fold(seed, 0, rows.start, 0))
+        z = sample_prior(model.prior(), [], rows.stop - rows.start, fold(seed, 0, rows.start, 0))
         x = model.decoder(z).sample(seed=fold(seed, 0, rows.start, 1))
         return annealer.both_bounds(Batch(x, context=y), z, fold(seed, 1, rows.start))
 
@@ -315,7 +314,7 @@ class _Annealer:
 
     def _sample_prior(self, chains: int, batch: Batch, seed: Seed) -> Tensor:
         model, x = self._vae.condition(batch)
-        return sample_prior(model, [chains], len(x), fold(seed, 0))
+        return sample_prior(model.prior(), [chains], len(x), fold(seed, 0))
 
     def _run(self, batch: Batch, z: Tensor, path: _Path, seed: Seed, *, pilot: bool = False) -> _Chains:
         """Move chains z [C, B, D] along the path."""
@@ -329,12 +328,6 @@ class _Annealer:
             chains = _Chains(*advance(examples, fold(seed, 1), gains, betas, *limits, chains))
             self._progress((part.stop - part.start) * width)
         return chains
-
-
-def sample_prior(model: VAE, leading: list[int], count: int, seed: Seed) -> Tensor:
-    """Return samples of the prior, or of p(z|y) for the context of each example, [*leading, count, D]."""
-    prior = model.prior()
-    return prior.sample(leading if prior.batch_shape.rank else [*leading, count], seed=seed)
 
 
 def run_stages(

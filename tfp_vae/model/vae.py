@@ -8,10 +8,9 @@ sampling only use the distributions.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import numpy as np
 
@@ -27,13 +26,11 @@ from tfp_vae.model.likelihoods import Columns, Likelihood
 from tfp_vae.model.missingness import Missingness, Random
 from tfp_vae.model.networks import Network, apply_to_last_axis
 from tfp_vae.model.networks.adapters import network_output, require_active_layers, require_variables
-from tfp_vae.model.networks.context import require_context
+from tfp_vae.model.networks.context import bind, require_context
 from tfp_vae.model.posteriors import Posterior
 from tfp_vae.model.priors import Prior
 
-__all__ = ["ENCODER_INPUTS", "VAE", "Decoder", "Encoder"]
-
-T = TypeVar("T")
+__all__ = ["ENCODER_INPUTS", "VAE", "Decoder", "Encoder", "sample_prior"]
 
 ENCODER_INPUTS: dict[str, Callable[[Array], Array]] = {
     "values": lambda x: x,
@@ -449,11 +446,7 @@ class VAE(tf.Module):
           UsageError: a temperature other than 1 if the prior has none, a number of samples that is not an integer, or a
             seed that is neither an integer nor two.
         """
-        p = self.prior(temperature)
-        if p.batch_shape.rank:  # p(z|y) has one context for each sample
-            check_count(p.batch_shape[0], n)
-        shape = [] if p.batch_shape.rank else [n]
-        return self.decoder(p.sample(shape, seed=fold(seed, 0)))
+        return self.decoder(sample_prior(self.prior(temperature), [], n, fold(seed, 0)))
 
     def sample(self, n: int, *, seed: int | Seed = 0, temperature: float = 1.0) -> Tensor:
         """Return n samples from p(x) by ancestral sampling, z ~ p(z), x ~ p(x|z): [n, *event_shape].
@@ -478,14 +471,12 @@ class VAE(tf.Module):
         return model.decoder(model.encoder.typical(x)).mean()
 
 
-def bind(module: T, **changes: object) -> T:
-    """Return a copy of a module with other attributes, which shares everything else.
-
-    TensorFlow's own `__setattr__` would also change the variables that the original tracks.
-    """
-    made = copy.copy(module)
-    vars(made).update(changes)
-    return made
+def sample_prior(p: Distribution, leading: list[int], count: int, seed: Seed) -> Tensor:
+    """Return samples of p(z), or of p(z|y) for the contexts of `count` examples, [*leading, count, D]."""
+    if not p.batch_shape.rank:
+        return p.sample([*leading, count], seed=seed)
+    check_count(p.batch_shape[0], count)
+    return p.sample(leading, seed=seed)
 
 
 def check_count(contexts: int | None, count: int | None) -> None:

@@ -1,18 +1,21 @@
-"""How a conditional model passes y to the networks of its encoder and decoder: as the second of two inputs."""
+"""How a conditional model passes y to its parts. Networks of encoder and decoder get it as the second of two inputs."""
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Tensor
 
-__all__ = ["ContextNetwork", "call_network", "require_context", "shape_with_context"]
+__all__ = ["ContextNetwork", "bind", "call_network", "require_context", "shape_with_context"]
+
+T = TypeVar("T")
 
 ContextNetwork = Any
 """A network of one input, or one of two inputs: x and the context [B, C]. Keras models have no narrower type."""
@@ -79,3 +82,13 @@ def require_context(network: ContextNetwork, role: str) -> ContextNetwork:
         f"The {role} has a context, but its network takes one input only. Give it a second input for the context "
         "[B, C], or wrap it in `tv.networks.WithContext`, which appends the context to the first."
     )
+
+
+def bind(module: T, **changes: object) -> T:
+    """Return a copy of a module with other attributes, which shares everything else.
+
+    TensorFlow's own `__setattr__` would also change the variables that the original tracks.
+    """
+    made = copy.copy(module)
+    vars(made).update(changes)
+    return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from dataclasses import field
@@ -16,6 +15,7 @@ from tfp_vae.core.registry import Widths, record
 from tfp_vae.core.types import Array, Distribution, FloatType, Tensor
 from tfp_vae.model.latent import Capabilities
 from tfp_vae.model.networks import Network, apply_to_last_axis, mlp
+from tfp_vae.model.networks.context import bind
 from tfp_vae.model.priors.base import Prior
 
 __all__ = ["LearnedNormal"]
@@ -84,10 +84,7 @@ class LearnedNormal(Prior):
         """Return p(z|y) for a context [C], or for one context of each example, [B, C]. It shares the weights."""
         if not self.context_size:
             return self
-        learned = self.learned  # made before the copy, so that both have the same
-        bound = copy.copy(self)
-        vars(bound).update(learned=learned, _context=context)
-        return bound
+        return bind(self, learned=self.learned, _context=context)  # made before the copy, so that both have the same
 
     def __call__(self, temperature: float = 1.0) -> Distribution:
         """Return the prior, batch [], or [B] for the contexts of B examples, event [D]."""
