@@ -87,10 +87,13 @@ def test_texts_of_contexts_are_read_and_written() -> None:
             condition.parse(text)
 
 
-def test_class_of_a_single_variable_may_hold_commas() -> None:
-    condition = Condition(variables=(Variable(name="city", classes=("Lima, Peru", "Rome, Italy")),))
+def test_classes_may_hold_commas() -> None:
+    city = Variable(name="city", classes=("Lima, Peru", "Rome, Italy"))
     for text in ("Rome, Italy", "city=Rome, Italy"):
-        np.testing.assert_array_equal(condition.parse(text), [0, 1])
+        np.testing.assert_array_equal(Condition(variables=(city,)).parse(text), [0, 1])
+    both = Condition(variables=(city, Variable(name="age")))
+    for text in ("city=Rome, Italy,age=2", "age=2, city=Rome, Italy"):
+        np.testing.assert_array_equal(both.parse(text), [0, 1, 2])
 
 
 def test_missing_and_unseen_values_and_unknown_names_are_refused() -> None:

@@ -6,6 +6,7 @@ columns of numbers one standardized value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Annotated, final
@@ -165,10 +166,12 @@ class Condition(BaseRecord):
         Raises:
           UsageError: a variable is unknown or absent, or a value is no number or no class of it.
         """
-        if len(self.variables) == 1:  # a class of it may hold commas
+        if len(self.variables) == 1:
             pairs = {self.names[0]: text.removeprefix(f"{self.names[0]}=")}
         else:
-            pairs = dict(part.strip().partition("=")[::2] for part in text.split(","))
+            names = "|".join(map(re.escape, self.names))
+            parts = re.split(rf",\s*(?=(?:{names})=)", text)  # not at each comma, because a value may hold commas
+            pairs = dict(part.strip().partition("=")[::2] for part in parts)
         unknown = [name for name in pairs if name not in self.names]
         absent = [name for name in self.names if name not in pairs]
         if unknown or absent:
