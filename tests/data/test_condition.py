@@ -87,6 +87,23 @@ def test_texts_of_contexts_are_read_and_written() -> None:
             condition.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("texts", "given"),
+    [(["$5", "-$1", "$1,205"], ["$5", "5"]), (["5,5 €", "1,25 €"], ["5,5 €", "5,5", "5.5"]), (["5%", "7%"], ["5"])],
+)
+def test_numbers_with_units_and_decimal_commas_are_numbers(texts: list[str], given: list[str]) -> None:
+    variable = Variable.learn("price", np.array(texts), "rows.csv")
+    assert not variable.classes
+    y = variable.encode(np.array(texts), "rows.csv")
+    np.testing.assert_allclose([y.mean(), y.std()], [0, 1], atol=1e-12)
+    for text in given:
+        np.testing.assert_allclose(variable.parse(text), y[0])
+    condition = Condition(variables=(variable,))
+    np.testing.assert_allclose(condition.parse(condition.text(y[0])), y[0], rtol=1e-6)
+    with pytest.raises(DataError, match=r"expected numbers such as .* in 'price', found '5 kg'"):
+        variable.encode(np.array([texts[0], "5 kg"]), "new.csv")
+
+
 def test_classes_may_hold_commas() -> None:
     city = Variable(name="city", classes=("Lima, Peru", "Rome, Italy"))
     for text in ("Rome, Italy", "city=Rome, Italy"):

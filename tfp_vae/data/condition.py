@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Annotated, final
+from typing import Annotated, Literal, final
 
 import numpy as np
 import pydantic
@@ -19,6 +19,9 @@ from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.registry import BaseRecord
 from tfp_vae.data.dataset import SPLITS, Dataset, Split
 from tfp_vae.data.readers.tables import MISSING
+from tfp_vae.data.schema.cells import Distinct, text_array
+from tfp_vae.data.schema.guess import Judge, has_comma_decimals
+from tfp_vae.data.schema.numerals import PLAIN, Notation, Unit
 
 __all__ = ["LABEL", "MOST_CLASSES", "Condition", "Variable", "condition_on", "with_context"]
 
@@ -36,17 +39,32 @@ class Variable(BaseRecord):
     name: `label`, or the name of a column.
     classes: the words or labels, each with one value of y. Empty for a number.
     loc, scale: the mean and the standard deviation of a number in training, which standardize it.
+    decimal, thousands, prefix, suffix: how numbers are written, see `Column`.
     """
 
     name: str
     classes: tuple[str, ...] = ()
     loc: pydantic.FiniteFloat = 0.0
     scale: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1.0
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    prefix: str = ""
+    suffix: str = ""
 
     @property
     def size(self) -> int:
         """The number of values of y."""
         return len(self.classes) or 1
+
+    @property
+    def notation(self) -> Notation:
+        """The marks in its numbers."""
+        return Notation(self.decimal, self.thousands)
+
+    @property
+    def unit(self) -> Unit:
+        """The text around its numbers."""
+        return Unit(self.prefix, self.suffix)
 
     @classmethod
     def learn(cls, name: str, values: np.ndarray, where: str) -> Variable:
@@ -55,12 +73,13 @@ class Variable(BaseRecord):
         Raises:
           DataError: there are too many classes, or only one value.
         """
-        numbers = as_numbers(values)
-        is_label = name == LABEL and values.dtype.kind != "f"
-        if numbers is not None and not is_label:
-            if not np.ptp(numbers) > 0:
-                raise DataError(f"{where}: all training rows have the same {name!r}. Choose another condition.")
-            return cls(name=name, loc=float(numbers.mean()), scale=float(numbers.std()))
+        if name != LABEL or values.dtype.kind == "f":
+            number = cls(name=name, **read_marks(name, values))
+            numbers = number.read(values)
+            if np.isfinite(numbers).all():
+                if not np.ptp(numbers) > 0:
+                    raise DataError(f"{where}: all training rows have the same {name!r}. Choose another condition.")
+                return number.model_copy(update={"loc": float(numbers.mean()), "scale": float(numbers.std())})
         texts = [str(text) for text in np.unique(values)]
         classes = tuple(sorted(texts, key=class_order))
         if not 2 <= len(classes) <= MOST_CLASSES:
@@ -70,18 +89,33 @@ class Variable(BaseRecord):
             )
         return cls(name=name, classes=classes)
 
+    def read(self, values: np.ndarray) -> np.ndarray:
+        """Return the numbers in values [N], float64 [N]. NaN for texts without a number."""
+        if values.dtype.kind in "iuf":
+            return values.astype(np.float64)
+        texts = np.char.strip(values.astype(np.str_)).tolist()
+        return self.notation.parse_all(self.unit.strip_all(texts))
+
+    def write(self, number: float) -> str:
+        """Return a number as `given` takes it, without the unit."""
+        return f"{number:.4g}".replace(".", self.decimal)
+
     def encode(self, values: np.ndarray, where: str) -> np.ndarray:
         """Return values [N] as numbers, [N, size].
 
         Raises:
           DataError: a value is not a number, or is a class that the training data do not have.
         """
-        texts = np.asarray(values).astype(np.str_)
         if not self.classes:
-            numbers = as_numbers(values)
-            if numbers is None:
-                raise DataError(f"{where}: expected numbers in {self.name!r}, found words. Correct them.")
+            numbers = self.read(values)
+            wrong = list(dict.fromkeys(values[~np.isfinite(numbers)].tolist()))
+            if wrong:
+                form, found = self.unit.wrap(self.write(self.loc)), list_names([repr(each) for each in wrong])
+                raise DataError(
+                    f"{where}: expected numbers such as {form} in {self.name!r}, found {found}. Correct them."
+                )
             return np.asarray((numbers[:, np.newaxis] - self.loc) / self.scale)
+        texts = values.astype(np.str_)
         unknown = sorted({*texts.tolist()} - {*self.classes})
         if unknown:
             raise DataError(
@@ -90,14 +124,29 @@ class Variable(BaseRecord):
             )
         return np.asarray(texts[:, np.newaxis] == np.array(self.classes), np.float64)
 
+    def parse(self, text: str) -> np.ndarray:
+        """Return a value in a text as numbers, [size]. A number may lack its unit, and may be written as programs do.
 
-def as_numbers(values: np.ndarray) -> np.ndarray | None:
-    """Return values [N] as float64, or None if they are words."""
-    try:
-        numbers = np.asarray(values).astype(np.float64)
-    except ValueError:
-        return None
-    return numbers if np.isfinite(numbers).all() else None
+        Raises:
+          UsageError: the text is no number, or no class of the variable.
+        """
+        if self.classes:
+            if text not in self.classes:
+                known = list_names(list(self.classes))
+                raise UsageError(f"`given`: {text!r} is not a class of {self.name!r}. Choose from {known}.")
+            return np.asarray(self.encode(np.array([text]), "given")[0])
+        numbers = (self.notation.parse(self.unit.strip(text)), self.notation.parse(text), PLAIN.parse(text))
+        number = next((each for each in numbers if each is not None), None)
+        if number is None:
+            raise UsageError(f"`given`: expected a number for {self.name!r}, found {text!r}.")
+        return np.asarray(self.encode(np.array([number]), "given")[0])
+
+
+def read_marks(name: str, values: np.ndarray) -> dict[str, str]:
+    """Return the marks and the unit in numbers [N], which may be texts, as the schema of a table has them."""
+    texts = text_array(values.astype(np.str_).tolist())
+    judge = Judge(name, Distinct.of(texts), len(texts), has_comma_decimals(texts), {})
+    return {**judge.numbers.notation._asdict(), **judge.numbers.unit._asdict()}
 
 
 def class_order(text: str) -> tuple[bool, float, str]:
@@ -176,7 +225,7 @@ class Condition(BaseRecord):
         absent = [name for name in self.names if name not in pairs]
         if unknown or absent:
             example = ",".join(
-                f"{each.name}={each.classes[0] if each.classes else f'{each.loc:g}'}" for each in self.variables
+                f"{each.name}={each.classes[0] if each.classes else each.write(each.loc)}" for each in self.variables
             )
             problem = (
                 f"unknown variable {unknown[0]!r}.{suggest(unknown[0], self.names)}"
@@ -184,14 +233,7 @@ class Condition(BaseRecord):
                 else f"{absent[0]!r} is missing."
             )
             raise UsageError(f"`given`: {problem} Write `given={example}`.")
-        for each in self.variables:
-            value = pairs[each.name]
-            if each.classes and value not in each.classes:
-                known = list_names(list(each.classes))
-                raise UsageError(f"`given`: {value!r} is not a class of {each.name!r}. Choose from {known}.")
-            if not each.classes and as_numbers(np.array([value])) is None:
-                raise UsageError(f"`given`: expected a number for {each.name!r}, found {value!r}.")
-        return np.asarray(self.encode({name: np.array([value]) for name, value in pairs.items()}, "given")[0])
+        return np.concatenate([each.parse(pairs[each.name]) for each in self.variables], dtype=np.float32)
 
     def typical(self) -> np.ndarray:
         """Return the context [C] that pictures of one context show: the first class and the mean of numbers."""
@@ -205,7 +247,9 @@ class Condition(BaseRecord):
         for each in self.variables:
             values = context[start : start + each.size]
             start += each.size
-            value = each.classes[int(np.argmax(values))] if each.classes else f"{values[0] * each.scale + each.loc:.4g}"
+            value = (
+                each.classes[int(np.argmax(values))] if each.classes else each.write(values[0] * each.scale + each.loc)
+            )
             parts.append(f"{each.name}={value}" if len(self.variables) > 1 else value)
         return ",".join(parts)
 
