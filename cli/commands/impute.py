@@ -90,12 +90,12 @@ def command(
     found = output.find_run(run, runs_dir)
     output.check_run(found, out_path)
     output.require_kinds(found, "impute")
+    config = found.config()
+    output.refuse_condition(config, "impute")
     from tfp_vae.runs.tables.imputation import fill_table, read_holes, table_blocks
 
-    config = found.config()
     table = read_holes(config, data)
     output.notice_missingness(found)
-    output.refuse_condition(found.config(), "impute")
     restored = output.restore(found, weights)
     started, rows = time.perf_counter(), int(np.isnan(table.values).any(axis=1).sum())
     with console.progress_bar("imputing", rows * iw_samples) as progress:

@@ -362,6 +362,7 @@ def command(
     out_path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
     output.check_run(found, out_path, plots=plots)
+    output.refuse_condition(found.config(), "score")
     if per_column:
         output.require_kinds(found, "--per-column")
     examples = select_examples(found, data, split, data_dir, max_examples)
@@ -370,7 +371,6 @@ def command(
     decisive = ("max_examples", "iw_samples", "refine", "contamination", "anomaly_score", "held_out_rows", "per_column")
     name = examples.name + output.ending(*decisive, "seed", "weights")
     output.notice_missingness(found)
-    output.refuse_condition(found.config(), "score")
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous
 
