@@ -19,7 +19,9 @@ import tfp_vae
 from tests.helpers.documents import BLOCK, FILE, ROOT, blocks, files, write_files
 from tests.helpers.worker import Worker
 from tfp_vae.core.execution import EXECUTIONS, FEW_EXAMPLES, FEW_STEPS
-from tfp_vae.evaluation import importance, information, probes
+from tfp_vae.data.schema import numerals
+from tfp_vae.evaluation import classification, importance, information, probes
+from tfp_vae.evaluation.anomalies import backgrounds
 from tfp_vae.model.distributions import flows
 from tfp_vae.model.latent import ACTIVE_VARIANCE
 from tfp_vae.model.likelihoods import LIKELIHOODS
@@ -27,6 +29,9 @@ from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.runs import recipe
+from tfp_vae.runs.anomalies import MOST_REFERENCE
+from tfp_vae.runs.results import MOST_CLASS_SAMPLES, MOST_CLASSIFIED
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -203,10 +208,36 @@ def test_readme_counts_the_members() -> None:
         ("evaluation", f"taught with up to {probes.MOST_EXAMPLES:,} training examples"),
         ("evaluation", f"the same draws, at most {information.MOST_DRAWS:,}"),
         ("evaluation", f"up to {information.MOST_COMPONENTS:,} examples. For flows it has {information.MOST_FLOWS}"),
+        ("evaluation", f"up to {MOST_CLASSIFIED:,} examples whose class has the largest p(x\\|y) p(y)"),
+        ("evaluation", f"at most {MOST_CLASS_SAMPLES} samples for each log p(x\\|y)"),
+        ("evaluation", f"over {classification.BINS} bins of confidence"),
+        (
+            "conditional",
+            f"with at most {MOST_CLASS_SAMPLES} importance samples, for up to {MOST_CLASSIFIED:,} examples",
+        ),
+        ("families", f"{recipe.CODE_LATENTS} or {recipe.BIT_LATENTS} latent dimensions"),
+        ("data-formats", f"`{recipe.RARE_LIKELIHOOD}`, with up to {recipe.RARE_LATENTS} latent dimensions"),
+        ("data-formats", f"at least {numerals.LEAST_SHARE:.0%} of the cells have the same currency or unit"),
+        (
+            "sklearn",
+            f"up to {MOST_REFERENCE} rows of the training, and a background from up to {backgrounds.MOST_ROWS:,}",
+        ),
     ],
 )
 def test_pages_name_the_limits_of_the_code(page: str, limit: str) -> None:
     assert limit in " ".join((ROOT / "docs" / f"{page}.md").read_text().split())
+
+
+def test_sentences_about_benchmarks_agree_with_the_tables() -> None:
+    benchmarks, tables = ((ROOT / "docs" / f"{name}.md").read_text() for name in ("benchmarks", "tables"))
+    means = re.search(r"^\| \*\*mean\*\* \| ([\d.]+) ± [\d.]+ \| ([\d.]+) ", benchmarks, re.MULTILINE)
+    assert means is not None
+    ours, nearest_neighbours = map(float, means.groups())
+    assert f"{nearest_neighbours:.1f} against {ours:.1f} for tfp_vae" in benchmarks
+    warm_up = benchmarks.partition("**warm-up**: ")[2].partition("**Copies")[0]
+    losses = [float(loss) for loss in re.findall(r"\| ([\d.]+) ± ", warm_up)]
+    assert len(losses) == 10
+    assert f"lost at most {max(losses)} points of AUROC" in tables
 
 
 def test_changelog_starts_with_unreleased_changes() -> None:
