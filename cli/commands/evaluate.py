@@ -168,7 +168,8 @@ def rank_known_anomalies(
     from tfp_vae.runs.anomalies import rank_scores
 
     evidence, ranked = rank_scores(restored, dataset, examples, anomalous, effort, stages=console.progress_bar)
-    summary = summarize(evidence.estimates, examples.x[0].size, discrete=restored.measure.has_bits)
+    latent, has_bits = restored.vae.prior.latent, restored.measure.has_bits
+    summary = summarize(evidence.estimates, examples.x[0].size, discrete=has_bits, latent=latent)
     names = ("log_likelihood", "log_likelihood_se", "elbo", "elbo_se", "distortion", "rate", "bits_per_dim")
     return {
         "run": str(found.folder),

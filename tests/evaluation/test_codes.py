@@ -7,7 +7,7 @@ import pytest
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.codes import CodeUsage
-from tfp_vae.model.latent import Latent, active_dimensions
+from tfp_vae.model.latent import Latent
 
 
 def test_equal_use_has_the_largest_perplexity_and_one_code_the_smallest() -> None:
@@ -27,8 +27,3 @@ def test_a_bit_has_two_codes() -> None:
 def test_refuses_a_continuous_z() -> None:
     with pytest.raises(UsageError, match="needs a discrete z"):
         CodeUsage.of(np.zeros([2, 3]), Latent.vector(3))
-
-
-def test_a_one_hot_dimension_is_active_if_an_element_is() -> None:
-    means = np.array([[1.0, 0, 0.5, 0.5], [0, 1.0, 0.5, 0.5]])
-    assert active_dimensions(means, codes=2).tolist() == [True, False]

@@ -18,6 +18,7 @@ from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.evaluation.importance import Estimates, Summary, summarize
 from tfp_vae.evaluation.metrics import METRICS, Measure, Metric, Place, metrics_of, significant
+from tfp_vae.model.latent import Latent
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "evaluation.md"
@@ -144,6 +145,13 @@ def test_every_field_of_a_summary_is_a_metric_or_its_error() -> None:
 
 def test_a_density_has_no_bits() -> None:
     assert math.isnan(summarize(synthetic_estimates(), event_size=64, discrete=False).bits_per_dim)
+
+
+def test_a_discrete_z_has_no_active_units() -> None:
+    estimates = synthetic_estimates()
+    spaces = Latent.vector(2), Latent.bits(2), Latent.one_hots(1, 2)
+    counts = [summarize(estimates, 64, discrete=True, latent=latent).active_units for latent in spaces]
+    assert [math.isnan(count) for count in counts] == [False, True, True]
 
 
 def test_one_example_has_neither_standard_errors_nor_active_units() -> None:

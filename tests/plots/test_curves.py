@@ -116,6 +116,13 @@ def test_legend_of_rates_counts_both_groups(active: list[bool], entries: int) ->
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == pytest.approx(rates.sum())
 
 
+def test_rates_of_codes_have_one_colour_and_no_legend() -> None:
+    figure = plots.rate_bars(np.array([1.0, 3.0, 2.0]))
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [3, 2, 1]
+    assert len({bar.get_facecolor() for bar in figure.axes[0].patches}) == 1
+    assert not figure.legends
+
+
 def test_axis_of_many_rates_omits_ticks() -> None:
     axes = plots.rate_bars(np.arange(100.0), np.ones(100, bool)).axes[0]
     assert len(axes.get_xticks()) <= 24

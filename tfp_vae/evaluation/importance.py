@@ -35,7 +35,7 @@ from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks, in_batches
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Refinement
 from tfp_vae.evaluation.proposals.base import Joint, Proposal
 from tfp_vae.model.compilation import compile_for
-from tfp_vae.model.latent import active_dimensions
+from tfp_vae.model.latent import Latent, active_dimensions
 from tfp_vae.model.posteriors import MEAN_SAMPLES
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
@@ -195,7 +195,7 @@ class Summary(NamedTuple):
     error_unknown_share: share of examples with an effective sample size below 10.
     elbo, elbo_se, distortion, rate: elbo = -distortion - rate.
     bits_per_dim: -log p(x) / (dimensions log 2), NaN for a density.
-    active_units: number of latent dimensions with Var_x(E_q[z|x]) > 0.01.
+    active_units: number of dimensions of a continuous z with Var_x(E_q[z|x]) > 0.01.
     ess_median, ess_p5, ess_min: effective sample sizes over examples, in samples.
     pareto_k_median, pareto_k_share_above: median of k̂ and share of examples above 0.7, NaN for K below 21.
     """
@@ -408,38 +408,29 @@ def slices(count: int, size: int) -> Iterator[slice]:
 
 
 @check_keywords
-def is_active(estimates: Estimates, *, codes: int = 1) -> np.ndarray:
-    """Return whether each latent dimension is active, Var_x(E_q[z|x]) > 0.01: bool [D].
-
-    A one-hot vector is one dimension. It is active if one of its elements is.
+def is_active(estimates: Estimates) -> np.ndarray:
+    """Return whether each dimension of a continuous z is active, Var_x(E_q[z|x]) > 0.01: bool [D].
 
     The mean of a flow is sampled, so its own error adds variance. That variance is subtracted, because otherwise a
     collapsed dimension would seem active. With few examples an inactive dimension may exceed the limit by chance.
 
-    Args:
-      estimates: the estimates of N examples.
-      codes: of the model's `Latent`.
-
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
-    return active_dimensions(estimates.posterior_mean, estimates.posterior_mean_variance.mean(axis=0), codes)
+    return active_dimensions(estimates.posterior_mean, estimates.posterior_mean_variance.mean(axis=0))
 
 
 @check_keywords
-def active_units(estimates: Estimates, *, codes: int = 1) -> float:
-    """Return the number of active latent dimensions. NaN for a single example.
+def active_units(estimates: Estimates) -> float:
+    """Return the number of active dimensions of a continuous z. NaN for a single example.
 
     The encoder does not use an inactive dimension: its posterior mean is the same for all x.
-
-    Args:
-      estimates, codes: see `is_active`.
     """
-    return int(is_active(estimates, codes=codes).sum()) if len(estimates.posterior_mean) > 1 else math.nan
+    return int(is_active(estimates).sum()) if len(estimates.posterior_mean) > 1 else math.nan
 
 
 @check_keywords
-def summarize(estimates: Estimates, event_size: int, *, discrete: bool, codes: int = 1) -> Summary:
+def summarize(estimates: Estimates, event_size: int, *, discrete: bool, latent: Latent | None = None) -> Summary:
     """Return the averages of `estimates`, with standard errors over the examples.
 
     bits_per_dim = -log p(x) / (event_size log 2) if the data are discrete or dequantized, else NaN. The standard error
@@ -454,7 +445,8 @@ def summarize(estimates: Estimates, event_size: int, *, discrete: bool, codes: i
       estimates: the estimates of N examples.
       event_size: number of dimensions of x.
       discrete: whether p(x|z) is a probability, see `likelihoods.Likelihood`.
-      codes: of the model's `Latent`.
+      latent: the space of z, by default continuous. `active_units` is NaN if it is discrete, because codes whose
+        probabilities vary little may together tell much about x.
     """
     log_px, error = estimates.log_likelihood, mean_error(estimates.spread)
     bias, unknown = float(estimates.shortfall.mean()), float(np.mean(~estimates.known))
@@ -474,7 +466,7 @@ def summarize(estimates: Estimates, event_size: int, *, discrete: bool, codes: i
         distortion=float(estimates.distortion.mean()),
         rate=float(estimates.rate.mean()),
         bits_per_dim=float(-log_px.mean() / (event_size * math.log(2))) if discrete else math.nan,
-        active_units=active_units(estimates, codes=codes),
+        active_units=math.nan if latent is not None and latent.discrete else active_units(estimates),
         ess_median=float(np.median(estimates.ess)),
         ess_p5=float(np.quantile(estimates.ess, 0.05)),
         ess_min=float(estimates.ess.min()),

@@ -431,7 +431,7 @@ METRICS: dict[str, Metric] = {
             label="active units",
             unit="dimensions",
             format="d",
-            definition="dimensions with Var_x(E_q[z\\|x]) > 0.01 (Burda et al., 2016)",
+            definition="dimensions with Var_x(E_q[z\\|x]) > 0.01 (Burda et al., 2016; only for a continuous z)",
             meaning="latent dimensions that the encoder uses",
             places=_BOTH | {"notebook"},
         ),

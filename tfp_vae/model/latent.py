@@ -20,7 +20,7 @@ ACTIVE_VARIANCE = 0.01
 """A dimension of z is active if the variance of its posterior means over the examples exceeds this."""
 
 
-def active_dimensions(means: np.ndarray, own_variance: np.ndarray | float = 0.0, codes: int = 1) -> np.ndarray:
+def active_dimensions(means: np.ndarray, own_variance: np.ndarray | float = 0.0) -> np.ndarray:
     """Return whether each dimension of z is active, Var_x(E_q[z|x]) > 0.01: bool [D].
 
     ```python
@@ -32,13 +32,11 @@ def active_dimensions(means: np.ndarray, own_variance: np.ndarray | float = 0.0,
     Args:
       means: the posterior means of N examples, [N, D].
       own_variance: the variance of the errors of the means, [D], which adds to their variance over the examples.
-      codes: K if each dimension has K elements of the means. It is active if one of them varies.
 
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
-    varies = means.var(axis=0) - own_variance > ACTIVE_VARIANCE
-    return np.asarray(varies.reshape(-1, codes).any(axis=1))
+    return np.asarray(means.var(axis=0) - own_variance > ACTIVE_VARIANCE)
 
 
 @final

@@ -96,19 +96,20 @@ def bound_curve(samples: Sequence[int], means: np.ndarray, errors: np.ndarray, e
 
 
 @check_keywords
-def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
-    """Return a figure with the rate of each latent dimension [D], largest first, in two colours.
+def rate_bars(rates: np.ndarray, active: np.ndarray | None = None) -> Figure:
+    """Return a figure with the rate of each latent dimension [D], largest first, and active ones in their own colour.
 
     Args:
       rates: nats per example, such as `information.rate_per_dimension` returns.
-      active: whether the posterior means of each dimension vary, see `evaluation.is_active`.
+      active: whether the posterior means of each dimension vary, see `evaluation.is_active`. None for a discrete z.
     """
     order = np.argsort(-rates, kind="stable")
     width = 0.8 * min(1.0, len(rates) / LEAST_BARS)
     with style():
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.subplots()
-        groups = (active, PALETTE[0], "active: its posterior means vary"), (~active, PALETTE[9], "not active")
+        first = np.ones(len(rates), bool) if active is None else active
+        groups = (first, PALETTE[0], "active: its posterior means vary"), (~first, PALETTE[9], "not active")
         for members, fill, label in groups:
             places = np.flatnonzero(members[order])
             if len(places):
@@ -120,7 +121,8 @@ def rate_bars(rates: np.ndarray, active: np.ndarray) -> Figure:
         axes.set_xticks(places, [f"$z_{{{d + 1}}}$" for d in order[places]], fontsize="small")
         middle, reach = (len(order) - 1) / 2, max(len(order), LEAST_BARS / 2) / 2 + 0.1
         axes.set_xlim(middle - reach, middle + reach)
-        figure.legend(loc="outside lower center", ncols=2, fontsize="small")
+        if active is not None:
+            figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
 
 

@@ -308,8 +308,8 @@ def evaluation_rates(assessment: Assessment) -> Figure | None:
     rates = assessment.result["rate_per_dim"]
     if rates is None:
         return None
-    codes = assessment.estimates.posterior_mean.shape[1] // len(rates)
-    return curves.rate_bars(np.array(rates), is_active(assessment.estimates, codes=codes))
+    active = None if assessment.result["active_units"] is None else is_active(assessment.estimates)
+    return curves.rate_bars(np.array(rates), active)
 
 
 def evaluation_gaps(assessment: Assessment) -> Figure | None:

@@ -58,6 +58,9 @@ QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 CONDITIONAL = "log p(x) and the ELBO are those of p(x|y), because the model has a condition."
 """The remark on the metrics of a conditional model."""
 
+UNITS_OF_CODES = "z is discrete, and codes whose probabilities vary little may together tell much about x"
+"""The reason why evaluations of codes count no active units."""
+
 MOST_CLASSIFIED, MOST_CLASS_SAMPLES = 1_000, 100
 """The most examples that Bayes' rule classifies, and the most importance samples for each of their classes."""
 
@@ -268,9 +271,8 @@ class _Evaluation:
     def summary(self, annealed: Mapping[str, Any]) -> dict[str, Any]:
         """Return the estimate with its errors, and advice if they are large and the results of annealing agree."""
         has_bits = self.restored.measure.has_bits
-        latent = self.vae.prior.latent
-        size = math.prod(self.examples.x.shape[1:])
-        summary = summarize(self.estimates, size, discrete=has_bits, codes=latent.codes)
+        size, latent = math.prod(self.examples.x.shape[1:]), self.vae.prior.latent
+        summary = summarize(self.estimates, size, discrete=has_bits, latent=latent)
         density = {} if has_bits else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
         figures = summary._asdict()
         above = [annealed["ais"][f"above_importance_sampling{end}"] for end in ("", "_se")] if annealed else []
@@ -280,6 +282,7 @@ class _Evaluation:
             **unknown_errors(summary, self.plan.most_samples),
             **self.restored.measure.of_scaled_values(figures),
             **density,
+            **(_undefined(UNITS_OF_CODES, "active_units") if latent.discrete else {}),
             "advice": self.advice(summary, sign_of_difference(*above) if above else None),
             **self.gaps(),
             "remarks": self.remarks(summary.active_units),
@@ -313,14 +316,8 @@ class _Evaluation:
         return REFINEMENTS.resolve(self.plan.refine).within_family
 
     def remarks(self, active: float) -> list[str]:
-        """Return sentences about the model, given the number of active units, which may be unknown.
-
-        Many codes whose probabilities vary little may together tell much about x, so the remark about idle units is
-        for a continuous z.
-        """
-        posterior = self.vae.encoder.posterior
-        counts = not math.isnan(active) and not posterior.latent.discrete
-        idle = idle_units(int(active), posterior.latent_dim) if counts else ""
+        """Return sentences about the model, given the number of active units, which may be unknown."""
+        idle = "" if math.isnan(active) else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
         gap = gap_remark(Gaps.of(self.estimates).summary()) if self.splits_gap else ""
         given = CONDITIONAL if self.vae.context_size else ""
         return [*filter(None, [given, idle, gap])]
