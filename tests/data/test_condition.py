@@ -10,7 +10,8 @@ import pytest
 
 import tfp_vae as tv
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data.condition import Condition, Variable
+from tfp_vae.data.condition import Condition, Variable, check_present
+from tfp_vae.data.dataset import Split
 
 
 def table(n: int = 60) -> pd.DataFrame:
@@ -111,6 +112,18 @@ def test_classes_may_hold_commas() -> None:
     both = Condition(variables=(city, Variable(name="age")))
     for text in ("city=Rome, Italy,age=2", "age=2, city=Rome, Italy"):
         np.testing.assert_array_equal(both.parse(text), [0, 1, 2])
+
+
+@pytest.mark.parametrize(("lines", "first"), [(None, "row 2, counted from 0"), ([9, 4, 7], "line 4")])
+def test_the_first_row_without_a_condition_is_the_first_in_the_file(lines: list[int] | None, first: str) -> None:
+    shuffled = Split(
+        np.zeros((3, 1)),
+        rows=np.array([7, 2, 5]),
+        ids={"city": np.array(["", "", "Rome"])},
+        lines=None if lines is None else np.array(lines),
+    )
+    with pytest.raises(DataError, match=rf"2 rows have no 'city', .* \(first: {first}\)"):
+        check_present(shuffled, ["city"], "people.csv")
 
 
 def test_missing_and_unseen_values_and_unknown_names_are_refused() -> None:

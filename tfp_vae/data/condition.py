@@ -264,10 +264,11 @@ def check_present(split: Split, names: Collection[str], where: str) -> None:
     for name, values in columns_of(split).items():
         missing = np.isin(np.char.lower(np.char.strip(values.astype(np.str_))), list(MISSING))
         if name in names and missing.any():
-            count, first = int(missing.sum()), int(missing.argmax())
+            count = int(missing.sum())
             rows = f"{plural(count, 'row')} {'has' if count == 1 else 'have'} no {name!r}"
-            at = f"row {split.source_rows()[first]}, counted from 0"
-            at = at if split.lines is None else f"line {split.lines[first]}"
+            places = split.source_rows() if split.lines is None else split.lines
+            first = min(np.asarray(places)[missing])
+            at = f"row {first}, counted from 0" if split.lines is None else f"line {first}"
             raise DataError(
                 f"{where}: {rows}, which the model is conditioned on (first: {at}). Fill them in, or drop those rows."
             )
@@ -300,7 +301,7 @@ def condition_on(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
     train = dataset.train
     names = tuple(LABEL if name == dataset.reading.label_column and name not in train.ids else name for name in names)
     values = columns_of(train)
-    check_present(train, names, dataset.name)
+    check_present(train, names, f"{dataset.name}, train split")
     condition = Condition(variables=tuple(Variable.learn(name, values[name], dataset.name) for name in names))
     splits = {
         name: with_context(split, condition, f"{dataset.name}, {name} split") if len(split) else split
