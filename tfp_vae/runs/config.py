@@ -1211,8 +1211,9 @@ def check_objective(posterior: type[Posterior], name: str, objective: str) -> No
     has, wanted = posterior.capabilities, OBJECTIVES[objective]
     wanted.check_codes(has, name=f"`objective={objective}`", found=f"`posterior={name}`")
     if has.codes and not wanted.trains(has):
-        fit = [key for key, each in OBJECTIVES.items() if each.trains(has)]
+        usual = DISCRETE_CHOICES["objective"]
+        others = [key for key, each in OBJECTIVES.items() if each.trains(has) and key != usual]
         raise UsageError(
             f"`objective={objective}` needs samples with a gradient, which those of `posterior={name}` do not have. "
-            f"Choose `objective=gumbel-softmax` or another of {list_names(fit)}."
+            f"Choose `objective={usual}`, or one of {list_names(others)}."
         )
