@@ -21,6 +21,7 @@ from ..examples import example_options, select_examples
 
 if TYPE_CHECKING:
     from tfp_vae.plots.canvas import Figure
+    from tfp_vae.runs.load import LoadedRun
 
 DEFAULT_PATHS = 8
 
@@ -44,6 +45,20 @@ def random_pairs(count: int, n: int, seed: int) -> list[tuple[int, int]]:
     draw = generator(seed, Purpose.PAIRS)
     order = np.concatenate([draw.permutation(count) for _ in range(-(-2 * n // count))])
     return [(int(a), int(b)) for a, b in order[: 2 * n].reshape(-1, 2)]
+
+
+def draw_ends(
+    restored: LoadedRun, count: int, context: np.ndarray | None, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return draws from the prior, [count, D], and their contexts, which are the usual ones if `context` is None."""
+    from tfp_vae.model.vae import sample_prior
+    from tfp_vae.runs.load import usual_contexts
+
+    vae = restored.vae
+    if vae.context_size and context is None:
+        context = usual_contexts(restored.config, count)
+    model = vae if context is None else vae.given(context)
+    return np.asarray(sample_prior(model.prior(), [], count, (seed, int(Purpose.PAIRS)))), context
 
 
 @click.command(
@@ -139,27 +154,25 @@ def command(
         source = as_seen(config, f"{origin['split'] or 'new'} examples", ", seen ")
     restored = output.restore(found, weights)
     from tfp_vae.evaluation import latent_space
-    from tfp_vae.runs.load import usual_contexts
 
-    vae, context = restored.vae, None
+    vae = restored.vae
     if vae.prior.latent.discrete:
         raise UsageError(
             f"{found.folder}: z of this run is discrete, so there is no path between two of its values. "
             "Use `tfp-vae sample` or `tfp-vae reconstruct`."
         )
     if examples is None:
-        context = usual_contexts(config, 2 * count) if vae.context_size else None
-        context = context if wanted is None else np.repeat(wanted[np.newaxis], 2 * count, axis=0)
-        prior_of_ends = (vae if context is None else vae.given(context)).prior()
-        ends_shape = [] if prior_of_ends.batch_shape.rank else [2 * count]
-        z = np.asarray(prior_of_ends.sample(ends_shape, seed=(seed, int(Purpose.PAIRS))))
+        z, context = draw_ends(restored, 2 * count, wanted, seed)
     else:
         some = examples.split[np.ravel(chosen)]
         z = latent_space.encode(vae, some.batch, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
-        context = some.context if wanted is None else np.repeat(wanted[np.newaxis], len(some), axis=0)
+        context = some.context
     z = latent_path(z[::2], z[1::2], steps, kind)
-    between = None if context is None else latent_path(context[::2], context[1::2], steps, "linear")
-    x = latent_space.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)), context=between)
+    if wanted is not None:
+        context = wanted
+    elif context is not None:
+        context = latent_path(context[::2], context[1::2], steps, "linear")
+    x = latent_space.decode(vae, z, seed=(seed, int(Purpose.SAMPLE)), context=context)
     whose = "prior" if examples is None else examples.name
     more = output.ending("pairs", "n", "steps", "given", "max_examples", "weights")
     picture = f"{PLOTS}/interpolation-{whose}-{kind}-seed{seed}{more}.png"

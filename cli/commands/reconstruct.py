@@ -126,7 +126,7 @@ def command(
         restored.vae, examples.split.batch, samples=int(latent == "draw"), seed=(seed, int(Purpose.EMBEDDING))
     )
     z = embeddings.mean if latent == "mean" else embeddings.samples[0]
-    context = examples.split.context if wanted is None else np.repeat(wanted[np.newaxis], len(z), axis=0)
+    context = examples.split.context if wanted is None else wanted
     x = latent_space.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show, context=context)
     if show == "draw" and config.data.noise is not None:
         x = config.data.noise.floor(x)
