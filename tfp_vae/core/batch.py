@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array
 
-__all__ = ["Batch", "as_batch", "batch_rows", "batch_values", "check_context", "plain_values"]
+__all__ = ["Batch", "as_batch", "batch_rows", "batch_values", "check_context", "map_batch", "plain_values"]
 
 NO_NUMBERS = frozenset("OSUMm")
 """NumPy's letters for types of objects, texts and times."""
@@ -39,9 +40,14 @@ def as_batch(x: Batch | Array) -> Batch:
     return Batch(np.asarray(x) if is_nested else x)
 
 
+def map_batch(function: Callable[[Array], Array], batch: Batch) -> Batch:
+    """Return a batch with a function applied to each of its parts that is there."""
+    return Batch(*(None if part is None else function(part) for part in batch))
+
+
 def batch_rows(batch: Batch, rows: slice | np.ndarray) -> Batch:
     """Return some of the examples of a batch. Any NumPy index of the first axis selects them."""
-    return Batch(*(None if part is None else part[rows] for part in batch))
+    return map_batch(lambda part: part[rows], batch)
 
 
 def check_context(context: Array | None, size: int, what: str, count: int | None = None) -> Array | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch, batch_rows, check_context
+from tfp_vae.core.batch import Batch, batch_rows, check_context, map_batch
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf, tfp
@@ -149,8 +149,7 @@ def annealed_log_likelihood(
       Neal (2001), Annealed importance sampling.
       Wu, Burda, Salakhutdinov and Grosse (2017), On the quantitative analysis of decoder-based generative models.
     """
-    found = vae.batch(x, "Annealing")
-    batch = Batch(*(None if part is None else np.asarray(part) for part in found))
+    batch = map_batch(np.asarray, vae.batch(x, "Annealing"))
     annealer = _Annealer(vae, steps, chains, batch_size, choose(vae, execution), progress)
     columns = in_batches(
         len(batch.x),

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar, final
 import numpy as np
 import psutil
 
-from tfp_vae.core.batch import Batch, as_batch, batch_rows
+from tfp_vae.core.batch import Batch, as_batch, batch_rows, map_batch
 from tfp_vae.core.errors import RunError, UsageError, check_counts
 from tfp_vae.core.execution import AUTO, FEWEST_ROWS, choose, pad_rows
 from tfp_vae.core.lazy import tf
@@ -365,8 +365,7 @@ class Estimator:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
           RunError: memory is too small even for one sample at a time.
         """
-        found = self._vae.batch(x, "Importance sampling")
-        examples = Batch(*(None if part is None else np.asarray(part) for part in found))
+        examples = map_batch(np.asarray, self._vae.batch(x, "Importance sampling"))
         count = len(examples.x)
         rows = np.arange(count) if rows is None else rows
         places = np.arange(count) if places is None else places
@@ -637,7 +636,7 @@ def encode_batch(
     difference estimates its error.
     """
     batch = as_batch(batch)
-    model, x = vae.condition(Batch(*(None if part is None else pad_rows(part, rows) for part in batch)))
+    model, x = vae.condition(map_batch(lambda part: pad_rows(part, rows), batch))
     params, posterior = model.encoder.params(x)[: batch.x.shape[0]], vae.encoder.posterior
     rate = tf.zeros(params.shape[:1], params.dtype)
     if has_closed_form_rate(posterior, vae.prior):

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch, as_batch, check_context
+from tfp_vae.core.batch import Batch, as_batch, check_context, map_batch
 from tfp_vae.core.errors import DataError, DivergenceError, UsageError
 from tfp_vae.core.execution import compile_function, to_device
 from tfp_vae.core.lazy import tf
@@ -378,8 +378,7 @@ class Validator:
 
     def _padded(self, batch: Batch, start: int) -> Batch:
         rows = np.minimum(np.arange(start, start + self._batch_size), self._examples - 1)
-        parts = (None if part is None else tf.cast(np.asarray(part)[rows], self._vae.dtype) for part in batch)
-        return Batch(*parts)
+        return map_batch(lambda part: tf.cast(np.asarray(part)[rows], self._vae.dtype), batch)
 
     def _terms(self, x: Batch, index: Tensor) -> Tensor:
         seed = fold(self._seed, index)
