@@ -342,12 +342,10 @@ class Command(click.Command):
                 formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
-given_option = option(
-    "--given",
-    group=RUN,
-    metavar="VALUE",
-    help="Value of the run's condition. For example 3, or a=1,b=2 for two variables.",
-)
+def given_option(default: str) -> Callable[[F], F]:
+    """Return the option of the condition, with the text of its default."""
+    text = "Value of the run's condition. For example 3, or a=1,b=2 for two variables."
+    return option("--given", group=RUN, metavar="VALUE", help=f"{text}  [default: {default}]")
 
 
 def on_command_line(name: str) -> bool:

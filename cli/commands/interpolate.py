@@ -100,7 +100,7 @@ def draw_ends(
     show_default=True,
     help="Shape of the path.",
 )
-@options.given_option
+@options.given_option("those of both ends")
 @options.output_options(FORMS, "pairs or draws")
 @options.weights_option
 @options.json_option

@@ -81,7 +81,7 @@ FORMS: output.Forms = {
     show_default=True,
     help="Use E[z|x] as z, or a draw from q(z|x).",
 )
-@options.given_option
+@options.given_option("each example's own")
 @options.show_options()
 @options.output_options(
     FORMS,

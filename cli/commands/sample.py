@@ -72,7 +72,7 @@ FORMS: output.Forms = {
     show_default=True,
     help="Factor on the spread of the prior.",
 )
-@options.given_option
+@options.given_option("equally many of each class, or typical values")
 @options.option(
     "--region",
     group=options.RUN,
