@@ -352,7 +352,9 @@ class Judge:
     def numbers(self) -> Numbers:
         """The texts as numbers in the notation that fits most cells, with a unit if few are numbers without one."""
         plain, unit = self.read(NO_UNIT), Unit.find(self.found.texts)
-        return plain if plain.share >= NUMBERS_MOSTLY or unit == NO_UNIT else max(plain, self.read(unit), key=share_of)
+        if plain.share >= NUMBERS_MOSTLY or unit == NO_UNIT:
+            return plain
+        return max(plain, self.read(unit), key=lambda each: each.share)
 
     def read(self, unit: Unit) -> Numbers:
         """Return the texts as numbers with a unit, in the notation that fits most cells."""
@@ -505,11 +507,6 @@ class Judge:
         if (size <= MOST_LEVELS and 2 * size <= max(20, total)) or size <= min(LARGE_LEVELS, total / 10):
             return Guess("category", f"{size} different words", self.settings("category"))
         return Guess("dropped", f"text with {size:,} different words in {total:,} cells")
-
-
-def share_of(numbers: Numbers) -> float:
-    """Return the share of cells with a number."""
-    return numbers.share
 
 
 def scale_of(texts: Sequence[str]) -> tuple[str, ...]:
