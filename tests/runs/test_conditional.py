@@ -14,7 +14,8 @@ from tfp_vae import reports
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.readers.sources import Reading
 from tfp_vae.runs import Plan, assess
-from tfp_vae.runs.frames import Film
+from tfp_vae.runs.examples import held_out_view
+from tfp_vae.runs.frames import Film, spread_rows
 from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.recipe import Note, plan, reload
 from tfp_vae.runs.run import Run
@@ -87,6 +88,24 @@ def test_samples_follow_the_classes_or_the_one_that_is_given(run: Run) -> None:
     three = sample(restored, 20, seed=0, show="mean", context=condition.parse("3"))
     np.testing.assert_allclose(whole[6:8], three[6:8], rtol=1e-5)
     assert np.abs(whole[:6] - three[:6]).max() > 1e-3
+
+
+def test_given_fixes_the_condition_of_the_commands(run: Run, tmp_path: Path) -> None:
+    restored = LoadedRun(run)
+    vae, config = restored.vae, restored.config
+    assert config.data.condition is not None
+    three, x = config.data.condition.parse("3"), tmp_path / "x.npy"
+    given = ("--run", run.folder, "--given", "3", "--out")
+    call("sample", "--n", 4, "--mean", "--seed", 0, *given, x)
+    np.testing.assert_allclose(np.load(x), sample(restored, 4, seed=0, show="mean", context=three), rtol=1e-5)
+    call("reconstruct", "--max-examples", 2, *given, x)
+    split = held_out_view(config, reload(config), "test")
+    z = tv.evaluation.encode(vae, split[spread_rows(len(split), 2)].batch, samples=0, seed=(0, 0)).mean
+    np.testing.assert_allclose(np.load(x), tv.evaluation.decode(vae, z, seed=(0, 0), context=three), rtol=1e-5)
+    call("interpolate", "--prior", "--n", 2, *given, tmp_path / "paths.npz")
+    with np.load(tmp_path / "paths.npz") as paths:
+        means = tv.evaluation.decode(vae, paths["z"], seed=(0, 0), context=three)
+        np.testing.assert_allclose(paths["x"], means, rtol=1e-5)
 
 
 def test_evaluation_has_the_classes_and_bayes_rule(run: Run) -> None:
