@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -52,10 +53,16 @@ ALLOWED = {
 """Where a heavy package may be imported. TensorFlow and Keras come from `tfp_vae.core.lazy` alone."""
 
 
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Return the nodes of a file. The first is the module."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def imported(path: Path) -> set[str]:
     """Return the modules that a file imports. Relative imports of the command line begin with `cli`."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -74,12 +81,16 @@ def package(path: Path) -> str:
     return "cli" if parts[0] == "cli" else parts[1] if len(parts) > 2 else "tfp_vae"
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if package(p) in LEVEL], ids=relative)
-def test_imports_point_one_way(path: Path) -> None:
+def later_packages(path: Path) -> set[str]:
+    """Return the packages that a file imports although they come after its own."""
     own = package(path)
     used = {name.split(".")[1] for name in imported(path) if name.startswith("tfp_vae.") and name.count(".")}
-    wrong = {other for other in used & LEVEL.keys() if other != own and LEVEL[other] >= LEVEL[own]}
-    assert not wrong, f"{own} imports {', '.join(sorted(wrong))}"
+    return {other for other in used & LEVEL.keys() if other != own and LEVEL[other] >= LEVEL[own]}
+
+
+def test_imports_point_one_way() -> None:
+    wrong = {relative(path): later_packages(path) for path in SOURCES if package(path) in LEVEL}
+    assert not {path: packages for path, packages in wrong.items() if packages}
 
 
 def test_every_package_has_a_place_in_the_order() -> None:
@@ -87,11 +98,9 @@ def test_every_package_has_a_place_in_the_order() -> None:
     assert folders == LEVEL.keys() - {"cli"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=relative)
-def test_heavy_packages_stay_in_their_place(path: Path) -> None:
-    for name in imported(path):
-        places = ALLOWED.get(name.split(".")[0])
-        assert places is None or relative(path).startswith(places), f"{relative(path)} imports {name}"
+def test_heavy_packages_stay_in_their_place() -> None:
+    heavy = {(relative(path), name) for path in SOURCES for name in imported(path) if name.split(".")[0] in ALLOWED}
+    assert not {(path, name) for path, name in heavy if not path.startswith(ALLOWED[name.split(".")[0]])}
 
 
 def test_keras_is_used_in_its_places_only() -> None:
@@ -106,19 +115,21 @@ SHELL_EXAMPLES = {"tfp_vae/reports/repeat_command.py"}
 """Modules of the library whose docstring shows a command line."""
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if package(p) != "cli"], ids=relative)
-def test_library_messages_name_settings_and_not_command_line_options(path: Path) -> None:
-    strings = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
-    found = [text for text in strings if isinstance(text, str) and re.search(r"(?<![\w-])--[a-z-]+(?![\w=])", text)]
-    assert not found or relative(path) in SHELL_EXAMPLES, found
+def named_options(path: Path) -> list[str]:
+    """Return the texts of a file that name an option of the command line."""
+    strings = [node.value for node in nodes(path) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [text for text in strings if re.search(r"(?<![\w-])--[a-z-]+(?![\w=])", text)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", SOURCES, ids=relative)
-def test_supports_are_defined_in_one_module(path: Path) -> None:
-    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    built = any(isinstance(func, ast.Name) and func.id == "Support" for func in calls)
-    assert built == (path.stem == "supports")
+def test_library_messages_name_settings_and_not_command_line_options() -> None:
+    found = {relative(path): named_options(path) for path in SOURCES if package(path) != "cli"}
+    assert {path for path, texts in found.items() if texts} == SHELL_EXAMPLES
+
+
+def test_supports_are_defined_in_one_module() -> None:
+    calls = [(path, node.func) for path in SOURCES for node in nodes(path) if isinstance(node, ast.Call)]
+    built = {path.stem for path, func in calls if isinstance(func, ast.Name) and func.id == "Support"}
+    assert built == {"supports"}
 
 
 def modules() -> list[str]:
@@ -145,19 +156,20 @@ OPEN = {Callback}
 """Classes to subclass although every method has a default."""
 
 
-@pytest.mark.parametrize("cls", classes(), ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
-def test_classes_are_abstract_or_final(cls: type) -> None:
-    records = {base.__name__ for base in cls.__mro__} & set(RECORDS)
-    subclasses = [sub for sub in cls.__subclasses__() if sub.__module__.startswith("tfp_vae")]
-    assert inspect.isabstract(cls) or cls in OPEN or getattr(cls, "__final__", False) or records
-    assert not (getattr(cls, "__final__", False) and subclasses)
+def is_record(cls: type) -> bool:
+    return any(base.__name__ in RECORDS for base in cls.__mro__)
 
 
-@pytest.mark.parametrize(
-    "cls", [cls for cls in classes() if issubclass(cls, pydantic.BaseModel)], ids=lambda cls: cls.__name__
-)
-def test_records_of_pydantic_explain_their_errors_in_plain_words(cls: type) -> None:
-    assert issubclass(cls, BaseRecord)
+def test_classes_are_abstract_or_final() -> None:
+    final = {cls for cls in classes() if getattr(cls, "__final__", False)}
+    others = set(classes()) - final - OPEN
+    assert not {cls for cls in others if not inspect.isabstract(cls) and not is_record(cls)}
+    subclasses = {(cls, sub) for cls in final for sub in cls.__subclasses__()}
+    assert not {(cls, sub) for cls, sub in subclasses if sub.__module__.startswith("tfp_vae")}
+
+
+def test_records_of_pydantic_explain_their_errors_in_plain_words() -> None:
+    assert not {cls for cls in classes() if issubclass(cls, pydantic.BaseModel) and not issubclass(cls, BaseRecord)}
 
 
 HELPERS = {networks.apply_to_last_axis, networks.dropping, networks.needs_images}
@@ -183,18 +195,15 @@ def test_tables_hold_every_concrete_member(kind: str) -> None:
     assert concrete - WRAPPERS == set(table.values())
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_every_module_describes_its_purpose(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
-    assert docstring is not None
-    assert len(docstring.splitlines()[0]) > 20
+def test_every_module_describes_its_purpose() -> None:
+    docstrings = {relative(path): ast.get_docstring(nodes(path)[0]) or "" for path in MODULES}
+    assert not {path for path, text in docstrings.items() if len(text.partition("\n")[0]) <= 20}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=relative)
-def test_names_are_the_fields_own(path: Path) -> None:
+def test_names_are_the_fields_own() -> None:
     banned = {"mu", "logvar", "kld", "recon_loss", "z_mean"}
-    names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
-    assert not names & banned
+    names = {(relative(path), node.id) for path in SOURCES for node in nodes(path) if isinstance(node, ast.Name)}
+    assert not {(path, name) for path, name in names if name in banned}
 
 
 def test_public_names_exist() -> None:
@@ -205,16 +214,16 @@ def test_public_names_exist() -> None:
     assert set(dir(tfp_vae)) == set(tfp_vae.__all__)
 
 
-@pytest.mark.parametrize("path", TESTS, ids=relative)
-def test_no_test_module_imports_another(path: Path) -> None:
-    assert not {name for name in imported(path) if ".test_" in name and name.startswith("tests.")}
+def test_no_test_module_imports_another() -> None:
+    used = {(relative(path), name) for path in TESTS for name in imported(path) if name.startswith("tests.")}
+    assert not {(path, name) for path, name in used if ".test_" in name}
 
 
 def names_for_editors(path: Path) -> set[str]:
     """Return the names that a package's `__init__` imports for type checkers only."""
     blocks = [
         node
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     ]
     imports = [node for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom)]

@@ -51,17 +51,17 @@ def plan(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Req
 class TestOptions:
     """Options come from the table of settings."""
 
-    @pytest.mark.parametrize("name", list(SETTINGS))
-    def test_an_option_agrees_with_its_setting(self, name: str) -> None:
-        setting, option = SETTINGS[name], OPTIONS[name]
-        assert option.opts == [f"--{setting.key}", *(f"--{alias}" for alias in setting.aliases)]
-        assert option.group == setting.group
-        assert str(option.help).startswith(setting.help)
-        assert option.multiple == setting.multiple
-        assert option.envvar == setting.variable
-        if setting.default:
-            assert option.default is None
-            assert str(option.help).endswith(f"[default: {setting.default}]")
+    def test_an_option_agrees_with_its_setting(self) -> None:
+        for name, setting in SETTINGS.items():
+            option = OPTIONS[name]
+            assert option.opts == [f"--{setting.key}", *(f"--{alias}" for alias in setting.aliases)]
+            assert option.group == setting.group, name
+            assert str(option.help).startswith(setting.help), name
+            assert option.multiple == setting.multiple, name
+            assert option.envvar == setting.variable, name
+            if setting.default:
+                assert option.default is None, name
+                assert str(option.help).endswith(f"[default: {setting.default}]"), name
 
     def test_other_options_are_not_settings(self) -> None:
         assert OPTIONS.keys() - SETTINGS.keys() == {"config", "allow_code", "debug"}
