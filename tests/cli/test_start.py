@@ -109,11 +109,15 @@ def wait_for_handlers(process: subprocess.Popen[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads the handled signals from /proc")
 @pytest.mark.parametrize(
-    ("arguments", "seconds"), [(["runs"], 0.5), (["train", "--execution", "xla", "--epochs", "1"], 12.0)], ids=str
+    ("arguments", "seconds", "times"),
+    [(["runs"], 0.5, 24), (["train", "--execution", "xla", "--epochs", "1"], 12.0, 10)],
+    ids=["runs", "train"],
 )
-def test_an_interrupt_at_a_random_moment_ends_the_program(arguments: list[str], seconds: float, tmp_path: Path) -> None:
+def test_an_interrupt_at_a_random_moment_ends_the_program(
+    arguments: list[str], seconds: float, times: int, tmp_path: Path
+) -> None:
     """While it imports its own modules or TensorFlow, compiles, trains or draws pictures."""
-    draw, ended, times = random.Random(1), 0, 24
+    draw, ended = random.Random(1), 0
     program = Path(sys.executable).with_name("tfp-vae")
     for i in range(times):
         number, word = ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"))[i % 2]
@@ -121,7 +125,7 @@ def test_an_interrupt_at_a_random_moment_ends_the_program(arguments: list[str], 
             [program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
         ) as process:
             wait_for_handlers(process)
-            time.sleep(seconds * (i + draw.random()) / times)  # one moment in each of 24 intervals
+            time.sleep(seconds * (i + draw.random()) / times)  # one moment in each interval
             process.send_signal(number)
             began = time.monotonic()
             _, said = process.communicate(timeout=60)

@@ -371,12 +371,6 @@ def test_growth_is_the_medians_along_an_axis(monkeypatch: pytest.MonkeyPatch) ->
     assert found["off"] == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.slow
-def test_growth_is_measured_along_an_axis() -> None:
-    axis = Axis("S", [replace(SMALL, samples=samples) for samples in (1, 9)], lambda workload: workload.samples)
-    assert all(seconds > 0 for seconds in growth.measure_growth(axis, 1)["seconds"])
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -467,13 +461,10 @@ def assert_peers_agree(workload: Workload, unable: set[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "workload", [SMALL, replace(SMALL, samples=1), CONVOLUTIONS, FLOW], ids=lambda w: f"{w.name} S{w.samples}"
-)
+@pytest.mark.parametrize("workload", [SMALL, replace(FLOW, samples=1)], ids=lambda w: w.name)
 def test_peers_train_on_the_same_loss(workload: Workload) -> None:
-    assert_peers_agree(
-        workload, (ONE_SAMPLE if workload.samples > 1 else set()) | (NO_FLOW if workload.flow else set())
-    )
+    """The benchmark itself refuses a peer that computes another loss, for each of its workloads."""
+    assert_peers_agree(workload, NO_FLOW if workload.flow else ONE_SAMPLE)
 
 
 @pytest.mark.slow
