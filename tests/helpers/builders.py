@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfp_vae import VAE, Decoder, Encoder
-from tfp_vae.model.likelihoods import LIKELIHOODS
+from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
 from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS, CodePrior
@@ -55,6 +55,12 @@ EACH_POSTERIOR = [
     ("diagonal-normal", "eager"),
 ]
 """Pairs (posterior, execution): every posterior as a graph, and one in every way, because compiling takes long."""
+
+EACH_MEMBER = [
+    (REAL_POSTERIORS[i % len(REAL_POSTERIORS)], REAL_PRIORS[(i + 1) % len(REAL_PRIORS)], likelihood)
+    for i, likelihood in enumerate(ELEMENTWISE)
+]
+"""Triples (posterior, prior, likelihood) that have each member at least once, because compiling takes long."""
 
 
 def posterior(name: str, latent_dim: int, dtype: str = "float32") -> Any:

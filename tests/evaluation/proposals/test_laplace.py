@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ from tfp_vae.evaluation.importance import Estimates, estimate
 from tfp_vae.evaluation.proposals import Laplace
 from tfp_vae.evaluation.proposals.base import Joint, Proposal
 from tfp_vae.evaluation.proposals.laplace import MOST_DIMENSIONS, factor, highest_points, update
-from tfp_vae.model.likelihoods import ELEMENTWISE
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import DiagonalNormal
 from tfp_vae.model.priors import StandardNormal
@@ -215,7 +213,7 @@ def test_several_searches_cover_both_modes_and_a_single_one_misses_half() -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("batch_size", "chunk_size"), list(itertools.product((1, 3), (2, 100))))
+@pytest.mark.parametrize(("batch_size", "chunk_size"), [(1, 100), (3, 2)])
 def test_estimate_does_not_depend_on_batch_and_chunk_sizes(batch_size: int, chunk_size: int) -> None:
     model = CurvedBernoulli(2)
     vae, x = model.vae(), model.data(5)
@@ -244,25 +242,18 @@ def test_a_decoder_that_is_not_a_number_gives_a_finite_proposal(linear: LinearGa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("posterior", "execution"), builders.EACH_POSTERIOR)
-def test_every_posterior_agrees_with_samples_of_the_prior(posterior: str, execution: str) -> None:
-    vae, x = builders.model(posterior), builders.data("bernoulli", 5)
+@pytest.mark.parametrize(("posterior", "prior", "likelihood"), builders.EACH_MEMBER)
+def test_every_member_agrees_with_samples_of_the_prior(posterior: str, prior: str, likelihood: str) -> None:
+    check_against_prior(builders.model(posterior, prior, likelihood), builders.data(likelihood, 3), "laplace")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("execution", ["xla", "eager"])
+def test_estimates_in_parts_agree_with_samples_of_the_prior(execution: str) -> None:
+    vae, x = builders.model("real-nvp"), builders.data("bernoulli", 5)
     found = check_against_prior(vae, x, "laplace", execution)
     in_parts = estimate(vae, x, batch_size=3, chunk_size=7, execution=execution, refine="laplace", **THOUSAND)
     np.testing.assert_allclose(in_parts.log_likelihood, found.log_likelihood, rtol=0, atol=5e-3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("prior", builders.REAL_PRIORS)
-def test_every_prior_agrees_with_its_own_samples(prior: str) -> None:
-    check_against_prior(builders.model(prior_name=prior), builders.data("bernoulli", 3), "laplace")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("likelihood", ELEMENTWISE)
-def test_every_likelihood_agrees_with_samples_of_the_prior(likelihood: str) -> None:
-    vae = builders.model(likelihood_name=likelihood)
-    check_against_prior(vae, builders.data(likelihood, 3), "laplace")
 
 
 def test_refuses_a_latent_space_that_is_too_large() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, final
 
 import numpy as np
@@ -108,10 +107,8 @@ def test_a_decoder_without_finite_gradients_keeps_the_encoder(linear: LinearGaus
     np.testing.assert_array_equal(refined_params(vae, x, Local(steps=3)), params)
 
 
-CUTS = [pytest.param(*cut, marks=pytest.mark.slow) for cut in itertools.product((1, 3), (2, 100))]
-
-
-@pytest.mark.parametrize(("batch_size", "chunk_size"), CUTS)
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch_size", "chunk_size"), [(1, 100), (3, 2)])
 def test_refined_estimate_does_not_depend_on_batch_and_chunk_sizes(
     batch_size: int, chunk_size: int, linear: LinearGaussian
 ) -> None:
@@ -140,7 +137,7 @@ def test_weights_of_the_model_do_not_change() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("posterior", "execution"), [*builders.EACH_POSTERIOR, ("real-nvp", "xla")])
+@pytest.mark.parametrize(("posterior", "execution"), builders.EACH_POSTERIOR)
 def test_every_posterior_gains(posterior: str, execution: str) -> None:
     vae, x = builders.model(posterior), builders.data("bernoulli", 7)
     settings = {"iw_samples": 110, "seed": (8, 9), "execution": execution}
@@ -152,16 +149,12 @@ def test_every_posterior_gains(posterior: str, execution: str) -> None:
     truth, variance = evidence_from_prior(vae, x)
     error = np.sqrt(variance + found.spread**2)
     assert (np.abs(found.log_likelihood - truth) < 5 * error + 0.05).all()
-    in_parts = estimate(vae, x, refine="local:steps=40", batch_size=3, chunk_size=7, **settings)
-    np.testing.assert_allclose(in_parts.log_likelihood, found.log_likelihood, rtol=0, atol=2e-3)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("prior", builders.REAL_PRIORS)
-def test_every_prior_works(prior: str, dtype: str) -> None:
-    vae = builders.model(prior_name=prior, dtype=dtype)
-    x = builders.data("bernoulli", 3).astype(dtype)
+def test_every_prior_works(prior: str) -> None:
+    vae, x = builders.model(prior_name=prior), builders.data("bernoulli", 3)
     found = estimate(vae, x, iw_samples=50, seed=(8, 9), refine="local:steps=20", execution="graph")
     assert np.isfinite(found.log_likelihood).all()
     assert (found.refined_elbo > found.elbo - 5 * found.refined_elbo_error - 0.1).all()
