@@ -84,13 +84,14 @@ def test_neighbouring_seeds_and_counters_have_no_correlation(execution: str) -> 
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_each_example_has_a_seed_of_its_own(execution: str) -> None:
-    seeds = tf.constant([[1, 2], [3, 4], [5, 6]])
+@pytest.mark.parametrize("count", [3, 4])
+def test_each_example_has_a_seed_of_its_own(count: int, execution: str) -> None:
+    seeds = tf.constant([[1, 2], [3, 4], [5, 6], [7, 8]])[:count]
 
     def draw() -> tuple:
         with from_each(seeds):
-            together = standard_normal([4, 3, 2], (0, 0), "float32")
-        return together, *(standard_normal([4, 2], seeds[i], "float32") for i in range(3))
+            together = standard_normal([4, count, 2], (0, 0), "float32")
+        return together, *(standard_normal([4, 2], seeds[i], "float32") for i in range(count))
 
     together, *alone = compile_function(draw, execution)()
     for i, one in enumerate(alone):

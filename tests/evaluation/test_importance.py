@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -20,7 +21,17 @@ from tests.helpers.oracles import LinearGaussian
 from tfp_vae import VAE
 from tfp_vae.core.errors import RunError, UsageError
 from tfp_vae.core.seeds import fold
-from tfp_vae.evaluation.importance import Estimates, Estimator, active_units, estimate
+from tfp_vae.evaluation import importance
+from tfp_vae.evaluation.importance import (
+    FEW,
+    LARGE_BATCH,
+    MANY,
+    Estimates,
+    Estimator,
+    active_units,
+    estimate,
+    rows_at_once,
+)
 from tfp_vae.model.posteriors import POSTERIORS
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
@@ -223,6 +234,27 @@ def test_refuses_sizes_below_one_and_sweeps_beyond_the_samples(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         estimate(linear.vae(), linear.data(2), seed=(0, 0), **{"iw_samples": 5, **wrong})
+
+
+def test_estimates_without_diagnostics_are_the_same(linear: LinearGaussian) -> None:
+    vae, x = linear.vae(shift=0.4), linear.data(5)
+    settings = {"iw_samples": 30, "seed": (8, 8), "execution": "eager"}
+    full, lean = (estimate(vae, x, diagnose=diagnose, **settings) for diagnose in (True, False))
+    left_out = ("pareto_k", "spread", "shortfall", "low", "high", "refined_gap_error")
+    for name in Estimates._fields:
+        expected = np.full(5, math.nan) if name in left_out else getattr(full, name)
+        np.testing.assert_array_equal(getattr(lean, name), expected)
+
+
+def test_many_examples_fill_larger_batches_that_memory_holds(
+    linear: LinearGaussian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae = linear.vae()
+    assert rows_at_once(vae, MANY - 1) == FEW
+    assert rows_at_once(vae, MANY) == rows_at_once(vae, 10**9) == LARGE_BATCH
+    assert rows_at_once(vae, MANY, "local") == FEW
+    monkeypatch.setattr(importance, "LARGE_BATCH_VALUES", 150 * importance.TILE * vae.decoder.density_size)
+    assert rows_at_once(vae, MANY) == 2 * FEW
 
 
 def test_examples_may_be_a_tensor(linear: LinearGaussian) -> None:

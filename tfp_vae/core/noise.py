@@ -17,7 +17,7 @@ from typing import final
 
 from tfp_vae.core.execution import running
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.seeds import fold
+from tfp_vae.core.seeds import fold, map_each
 from tfp_vae.core.types import Array, DType, Seed, Tensor
 
 __all__ = [
@@ -73,11 +73,11 @@ class StockGenerator(Generator):
 
     def normal_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
         """Return draws from N(0, 1) for each of seeds [B, 2], [B, *shape]."""
-        return tf.map_fn(lambda seed: self.normal(shape, seed, dtype), seeds, fn_output_signature=dtype)
+        return map_each(lambda seed: self.normal(shape, seed, dtype), seeds, dtype)
 
     def uniform_each(self, shape: Sequence[int] | Tensor, seeds: Array, dtype: DType) -> Tensor:
         """Return draws from the uniform distribution on [0, 1) for each of seeds [B, 2], [B, *shape]."""
-        return tf.map_fn(lambda seed: self.uniform(shape, seed, dtype), seeds, fn_output_signature=dtype)
+        return map_each(lambda seed: self.uniform(shape, seed, dtype), seeds, dtype)
 
 
 @final
@@ -202,7 +202,7 @@ def from_each(seeds: Array) -> Iterator[None]:
     """
 
     def later(draw: int) -> Tensor:
-        return tf.map_fn(lambda seed: fold(seed, draw), tf.convert_to_tensor(seeds, tf.int32))
+        return map_each(lambda seed: fold(seed, draw), tf.convert_to_tensor(seeds, tf.int32), tf.int32)
 
     token = _DRAWS.set(itertools.chain([seeds], map(later, itertools.count(1))))
     try:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import enum
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
 from tfp_vae.core.errors import UsageError, require
+from tfp_vae.core.execution import running
 from tfp_vae.core.lazy import tf
-from tfp_vae.core.types import Seed, Tensor
+from tfp_vae.core.types import DType, Seed, Tensor
 
 __all__ = [
     "FIXED_SEED",
@@ -24,6 +26,7 @@ __all__ = [
     "fold_each",
     "generator",
     "integer",
+    "map_each",
     "places_of",
     "seed_for",
     "seed_for_evaluation",
@@ -82,7 +85,33 @@ def fold(seed: int | Seed, *indices: int | Tensor) -> Tensor:
 
 def fold_each(seed: Seed, places: Tensor, *indices: int | Tensor) -> Tensor:
     """Return a seed for each of B examples, [B, 2], folded from its place [B] and from indices."""
-    return tf.map_fn(lambda place: fold(seed, place, *indices), places, fn_output_signature=tf.int32)
+    return map_each(lambda place: fold(seed, place, *indices), places, tf.int32)
+
+
+AT_ONCE = 4
+"""Elements in each turn of a loop of a graph."""
+
+
+def map_each(function: Callable[[Tensor], Tensor], elements: Tensor, dtype: DType) -> Tensor:
+    """Return function(element) for each of B elements [B, ...], computed one at a time.
+
+    A turn of a loop in a graph takes longer than some hundred random numbers, so each turn takes several elements if
+    they divide B. XLA has no such overhead.
+
+    Args:
+      function: a function of one element.
+      elements: [B, ...].
+      dtype: of the results.
+    """
+    elements = tf.convert_to_tensor(elements)
+    count = elements.shape[0]
+    if running() == "xla" or count is None or count % AT_ONCE:
+        return tf.map_fn(function, elements, fn_output_signature=dtype)
+    turns = tf.reshape(elements, [count // AT_ONCE, AT_ONCE, *elements.shape[1:]])
+    found = tf.map_fn(
+        lambda turn: tf.stack([function(each) for each in tf.unstack(turn)]), turns, fn_output_signature=dtype
+    )
+    return tf.reshape(found, tf.concat([[count], tf.shape(found)[2:]], axis=0))
 
 
 def seed_for(run_seed: int, purpose: Purpose, *indices: int | Tensor) -> Tensor:

@@ -47,6 +47,7 @@ __all__ = [
     "active_units",
     "estimate",
     "is_active",
+    "rows_at_once",
     "slices",
     "summarize",
 ]
@@ -67,6 +68,15 @@ BYTES_PER_DECODED_VALUE = 64
 
 LARGE_SHARE = 0.1
 """The mean of log p(x) has no interval if the error is unknown for a larger share of the examples."""
+
+FEW, LARGE_BATCH = 64, 1_024
+"""Examples in a batch, and in one of the larger batches that many examples fill."""
+
+MANY = 20_000
+"""The number of examples from which larger batches save more time than compiling for them takes."""
+
+LARGE_BATCH_VALUES = 1 << 23
+"""Largest number of values that the decoder outputs for a tile of each example of a larger batch."""
 
 FITTING, PILOT = -1, -2
 """Indices that separate the seeds of fitting and of pilot samples from those of samples, whose first index is the place
@@ -234,6 +244,7 @@ def estimate(
     chunk_size: int | None = None,
     execution: str = AUTO,
     pad: bool = False,
+    diagnose: bool = True,
     progress: Progress = lambda samples: None,
     blocks: Blocks = NO_BLOCKS,
 ) -> Estimates:
@@ -261,6 +272,7 @@ def estimate(
         batch stay under 16.8 million and within half of the free memory.
       execution: `auto`, `xla`, `graph` or `eager`. They draw different numbers from one seed.
       pad: whether fewer examples than `batch_size` fill a batch too, so that their number does not change the rounding.
+      diagnose: see `Estimator`.
       progress: called with the number of importance samples just taken.
       blocks: keeps finished batches, so that the same call continues after an interrupt.
 
@@ -278,6 +290,7 @@ def estimate(
         batch_size=batch_size if pad else min(batch_size, max(1, count)),
         chunk_size=chunk_size,
         execution=execution,
+        diagnose=diagnose,
     )
     return estimator(x, seed=seed, places=places, pad=pad, progress=progress, blocks=blocks)
 
@@ -304,6 +317,8 @@ class Estimator:
       batch_size: examples evaluated at once.
       chunk_size: samples per example decoded at once, at most 100. By default all that fit into memory.
       execution: `auto`, `xla`, `graph` or `eager`.
+      diagnose: whether to compute how far you can trust the estimates. False saves up to half of the time, and leaves
+        `pareto_k`, `spread`, `shortfall`, `low`, `high` and `refined_gap_error` NaN.
 
     Raises:
       UsageError: no sample, an empty batch or chunk, or a sweep beyond K.
@@ -319,6 +334,7 @@ class Estimator:
         batch_size: int = 32,
         chunk_size: int | None = None,
         execution: str = AUTO,
+        diagnose: bool = True,
     ) -> None:
         check_counts(iw_samples=iw_samples, batch_size=batch_size, chunk_size=chunk_size)
         if any(not 1 <= k <= iw_samples for k in sweep):
@@ -332,10 +348,10 @@ class Estimator:
         refinement.check(vae)
         self._refinement, execution = refinement, choose(vae, execution)
         sampler = functools.partial(_Sampler, vae, chunk_size=chunk_size, execution=execution)
-        self._sampler = sampler(refinement, iw_samples, sweep)
+        self._sampler = sampler(refinement, iw_samples, sweep, diagnose=diagnose)
         if refinement.pilot_samples:
             self._pilot = sampler(EncoderPosterior(), refinement.pilot_samples, ())
-            self._unrefined = sampler(EncoderPosterior(), iw_samples, sweep)
+            self._unrefined = sampler(EncoderPosterior(), iw_samples, sweep, diagnose=diagnose)
 
     def __call__(
         self,
@@ -393,6 +409,27 @@ class Estimator:
         )
         parts = [(which, run(sampler, name, rows[which], seed)) for sampler, name, which in stages if len(which)]
         return Estimates.join(len(rows), parts)
+
+
+@check_keywords
+def rows_at_once(vae: VAE, count: int, refine: Refinement | Member | str = "none") -> int:
+    """Return how many of `count` examples to estimate at once: few, or if there are many, as many as memory allows.
+
+    An estimate does not depend on this number. There are two numbers for a model, so two shapes are compiled at most.
+
+    ```python
+    tv.evaluation.importance.rows_at_once(vae, 40), tv.evaluation.importance.rows_at_once(vae, 10**6)  # 64, 1024
+    ```
+
+    Args:
+      vae: the model.
+      count: the number of examples.
+      refine: how the proposal is fitted to each example. Fits take more memory than samples, so batches stay small.
+    """
+    if count < MANY or REFINEMENTS.resolve(refine) != EncoderPosterior():
+        return FEW
+    most = LARGE_BATCH_VALUES // (TILE * vae.decoder.density_size)
+    return max(FEW, min(LARGE_BATCH, most // FEW * FEW))
 
 
 def slices(count: int, size: int) -> Iterator[slice]:
@@ -492,8 +529,9 @@ class _Sampler:
         sweep: Sequence[int],
         chunk_size: int,
         execution: str,
+        diagnose: bool = True,
     ) -> None:
-        self.iw_samples, self._sweep = iw_samples, sweep
+        self.iw_samples, self._sweep, self._diagnose = iw_samples, sweep, diagnose
         self._within_family = refinement.within_family
         self._closed_form = has_closed_form_rate(vae.encoder.posterior, vae.prior)
         fits = FEWEST_ROWS * vae.decoder.density_size <= DECODED_VALUES
@@ -521,15 +559,15 @@ class _Sampler:
         else:
             own = self._of_encoder.weigh(examples, params, min(TILE, self.iw_samples))
             tally = self._refined.weigh(examples, params, self.iw_samples, self._sweep, count)
-        low, high = tally.interval
+        low, high = tally.interval if self._diagnose else (unknown, unknown)
         return Estimates(
             log_likelihood=tally.log_likelihood,
             distortion=own.distortion,
             rate=rate.numpy() if self._closed_form else own.rate,
             ess=tally.ess,
-            pareto_k=tally.pareto_k,
-            spread=tally.spread,
-            shortfall=tally.shortfall,
+            pareto_k=tally.pareto_k if self._diagnose else unknown,
+            spread=tally.spread if self._diagnose else unknown,
+            shortfall=tally.shortfall if self._diagnose else unknown,
             low=low,
             high=high,
             sweep=tally.sweep,
@@ -537,7 +575,7 @@ class _Sampler:
             posterior_mean_variance=variance.numpy(),
             refined_elbo=tally.elbo if self._within_family else unknown,
             refined_elbo_error=tally.elbo_error if self._within_family else unknown,
-            refined_gap_error=tally.gap_error if self._within_family else unknown,
+            refined_gap_error=tally.gap_error if self._within_family and self._diagnose else unknown,
             elbo_error=own.distortion_error if self._closed_form else own.elbo_error,
             refined=np.full(len(places), self._refined is not None),
         )

@@ -40,7 +40,15 @@ from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standar
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
 from tfp_vae.evaluation.effort.settling import AS_NEEDED, Settled, Stages, check_accuracy, settle
 from tfp_vae.evaluation.gaps import Gaps, gap_remark
-from tfp_vae.evaluation.importance import LARGE_SHARE, Estimates, Progress, Summary, estimate, summarize
+from tfp_vae.evaluation.importance import (
+    LARGE_SHARE,
+    Estimates,
+    Progress,
+    Summary,
+    estimate,
+    rows_at_once,
+    summarize,
+)
 from tfp_vae.evaluation.metrics import MEASURE_NAMES, metrics_of, samples_text
 from tfp_vae.evaluation.proposals import REFINEMENTS, full_name
 from tfp_vae.model.vae import VAE
@@ -834,6 +842,7 @@ def score(
         refine=refine,
         seed=seed_for(seed, Purpose.EVALUATION),
         places=places_of(values) if places is None else places,
+        batch_size=rows_at_once(restored.vae, len(values), refine),
         execution=execution,
         pad=True,
         progress=progress,

@@ -13,6 +13,8 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.seeds import places_of, seed_for_evaluation
 from tfp_vae.data.dataset import Split
 from tfp_vae.data.readers.sources import Reading
+from tfp_vae.evaluation import importance
+from tfp_vae.interop.sklearn import fitted as sklearn_fitted
 from tfp_vae.interop.sklearn.fitted import BATCH, Fitted, fit_rows, hold_out, pad
 from tfp_vae.interop.sklearn.rows import TableRows
 
@@ -72,6 +74,22 @@ def test_ten_times_larger_units_shift_the_scores_by_log_ten(fitted: Fitted, rows
         for each, x in ((fitted, rows.x), (larger, rows.x * [10.0, 1.0]))
     )
     np.testing.assert_allclose(second, first - math.log(10), atol=1e-3)
+
+
+@pytest.mark.slow
+def test_results_of_a_row_do_not_depend_on_how_many_rows_there_are(
+    fitted: Fitted, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = rng.normal(size=(1_100, 2)).astype(np.float32)
+    settings = {"iw_samples": 20, "refine": "none"}
+    few = [fitted.log_likelihood(x[part], **settings) for part in (slice(40), slice(1_060, None))]
+    codes = fitted.encode(x[:40])
+    for module in (importance, sklearn_fitted):
+        monkeypatch.setattr(module, "MANY", 1_000)
+    assert fitted.rows_at_once(1_000, "none") == importance.LARGE_BATCH
+    many = fitted.log_likelihood(x, **settings)
+    np.testing.assert_array_equal(np.concatenate([many[:40], many[1_060:]]), np.concatenate(few))
+    np.testing.assert_array_equal(fitted.encode(x)[:40], codes)
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ class Evidence(NamedTuple):
     """The estimates of N rows, from which all scores follow.
 
     x: the rows on the scale of the model, [N, *event_shape].
-    estimates: of log p(x).
+    estimates: of log p(x). Scores use neither errors nor diagnostics, which may be NaN.
     surprise: how many nats the score of each cell lies below a typical one of its column, [N, C]. None if no score
       needs it. NaN for missing cells.
     """

@@ -11,7 +11,7 @@ from tfp_vae.core.registry import Member
 from tfp_vae.core.seeds import seed_for_evaluation
 from tfp_vae.evaluation.anomalies import Evidence, LogLikelihood, Reference, Score, State
 from tfp_vae.evaluation.anomalies.base import limit_scores
-from tfp_vae.evaluation.importance import slices
+from tfp_vae.evaluation.importance import FEW, slices
 from tfp_vae.interop.sklearn.rows import BLOCK
 from tfp_vae.runs.anomalies import MOST_REFERENCE, sample_rows
 from tfp_vae.runs.tables.unusual import find_unusual_cells
@@ -62,16 +62,18 @@ class FittedScore:
     def values(self, fitted: Fitted, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> np.ndarray:
         """Return the score of each scaled row of x [N, C], [N]. Memory does not grow with N unless cells are scored."""
         parts = [x] if self.score.needs_cells else [x[part] for part in slices(len(x), BLOCK)]
-        found = []
+        batch_size, found = fitted.rows_at_once(len(x), refine), []
         for part in parts:
-            evidence = self.observe(fitted, part, iw_samples=iw_samples, refine=refine)
+            evidence = self.observe(fitted, part, iw_samples=iw_samples, refine=refine, batch_size=batch_size)
             with fitted.engine.hold(fitted.weights) as vae:
                 found.append(limit_scores(self.score.values(vae, evidence, self.state)))
         return np.concatenate(found)
 
-    def observe(self, fitted: Fitted, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> Evidence:
+    def observe(
+        self, fitted: Fitted, x: np.ndarray, *, iw_samples: int, refine: Member | str, batch_size: int = FEW
+    ) -> Evidence:
         """Return the estimates of scaled rows, and the surprise of their cells if the score needs it."""
-        estimates = fitted.estimate(x, iw_samples=iw_samples, refine=refine)
+        estimates = fitted.estimate(x, iw_samples=iw_samples, refine=refine, batch_size=batch_size)
         if not self.score.needs_cells:
             return Evidence(x, estimates)
         names, seed = fitted.config.data.features or (), seed_for_evaluation(0)

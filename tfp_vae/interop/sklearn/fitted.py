@@ -18,7 +18,16 @@ from tfp_vae.core.types import Tensor
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.transforms.scaling import scale
 from tfp_vae.evaluation.anomalies import SCORES, Score
-from tfp_vae.evaluation.importance import Estimates, encode_batch, estimate, slices
+from tfp_vae.evaluation.importance import (
+    FEW,
+    LARGE_BATCH,
+    MANY,
+    Estimates,
+    encode_batch,
+    estimate,
+    rows_at_once,
+    slices,
+)
 from tfp_vae.evaluation.imputation import ColumnScores, Imputed, impute, score_columns
 from tfp_vae.evaluation.imputation.expectations import blocks, expectations
 from tfp_vae.interop.sklearn.anomalies import FittedScore
@@ -44,7 +53,7 @@ from tfp_vae.training.stopping import EarlyStopping
 
 __all__ = ["BATCH", "Fitted", "fit_rows"]
 
-BATCH = 64
+BATCH = FEW
 """Rows are computed this many at a time. The last batch is padded, so a row's result depends on the row only."""
 
 USUAL = {"epochs": 100, "early_stopping": 10, "learning_rate": 1e-3}
@@ -91,18 +100,36 @@ class Fitted:
         """Return the settings of an evaluation whose result for each of the rows x [N, C] depends on the row alone."""
         return {"places": pad(places_of(x)), "batch_size": BATCH, "execution": self.execution}
 
-    def estimate(self, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> Estimates:
-        """Return the estimates of log p(x) for scaled rows x [N, C], in nats and in the units of the data."""
+    def rows_at_once(self, count: int, refine: Member | str) -> int:
+        """Return how many of `count` rows to estimate at once, see `importance.rows_at_once`."""
         with self.engine.hold(self.weights) as vae:
-            seed = seed_for_evaluation(0)
-            found = estimate(vae, pad(x), iw_samples=iw_samples, refine=refine, seed=seed, **self._batches(x))
-            found = found.rescale(measure(self.config, vae).log_scale)
-        return Estimates(*(column[: len(x)] for column in found))
+            return rows_at_once(vae, count, refine)
+
+    def estimate(self, x: np.ndarray, *, iw_samples: int, refine: Member | str, batch_size: int = BATCH) -> Estimates:
+        """Return the estimates of log p(x) for scaled rows x [N, C], in nats and in the units of the data.
+
+        Diagnostics are NaN. The number of rows at once changes nothing.
+        """
+        with self.engine.hold(self.weights) as vae:
+            found = estimate(
+                vae,
+                x,
+                iw_samples=iw_samples,
+                refine=refine,
+                seed=seed_for_evaluation(0),
+                places=places_of(x),
+                batch_size=batch_size,
+                execution=self.execution,
+                pad=True,
+                diagnose=False,
+            )
+            return found.rescale(measure(self.config, vae).log_scale)
 
     def log_likelihood(self, x: np.ndarray, *, iw_samples: int, refine: Member | str) -> np.ndarray:
         """Return the estimates of log p(x) alone, [N]. Beyond x and them, memory does not grow with N."""
-        parts = (self.estimate(x[part], iw_samples=iw_samples, refine=refine) for part in slices(len(x), BLOCK))
-        return np.concatenate([found.log_likelihood for found in parts])
+        settings: dict[str, Any] = {"iw_samples": iw_samples, "refine": refine}
+        settings["batch_size"] = self.rows_at_once(len(x), refine)
+        return np.concatenate([self.estimate(x[part], **settings).log_likelihood for part in slices(len(x), BLOCK)])
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return E_q[z|x] for scaled rows x [N, C], [N, D]."""
@@ -212,8 +239,9 @@ def pad(x: np.ndarray) -> np.ndarray:
 def in_batches(function: Callable[..., Tensor], *columns: np.ndarray) -> np.ndarray:
     """Return function(*columns) for arrays [N, ...] of N rows, computed in batches of one size."""
     count, parts = len(columns[0]), []
-    for part in slices(count, BATCH):
-        rows = np.minimum(np.arange(part.start, part.start + BATCH), count - 1)
+    size = BATCH if count < MANY else LARGE_BATCH
+    for part in slices(count, size):
+        rows = np.minimum(np.arange(part.start, part.start + size), count - 1)
         parts.append(np.asarray(function(*(column[rows] for column in columns)))[: part.stop - part.start])
     return np.concatenate(parts)
 
