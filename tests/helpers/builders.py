@@ -49,13 +49,6 @@ REAL_PRIORS = [name for name in PRIORS if name not in CODE_PRIORS]
 REAL_OBJECTIVES = [name for name in OBJECTIVES if name not in ("disarm", "gumbel-softmax")]
 """The objectives for real vectors."""
 
-EACH_POSTERIOR = [
-    *((name, "graph") for name in REAL_POSTERIORS),
-    ("diagonal-normal", "xla"),
-    ("diagonal-normal", "eager"),
-]
-"""Pairs (posterior, execution): every posterior as a graph, and one in every way, because compiling takes long."""
-
 EACH_MEMBER = [
     (REAL_POSTERIORS[i % len(REAL_POSTERIORS)], REAL_PRIORS[(i + 1) % len(REAL_PRIORS)], likelihood)
     for i, likelihood in enumerate(ELEMENTWISE)
