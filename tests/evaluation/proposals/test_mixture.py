@@ -80,6 +80,13 @@ def test_every_posterior_agrees_with_samples_of_the_prior(posterior: str) -> Non
     found = estimate(vae, x, **settings)
     error = np.sqrt(variance + found.spread**2)
     assert (np.abs(found.log_likelihood - truth) < 5 * error).all()
+
+
+@pytest.mark.slow
+def test_estimate_does_not_depend_on_batch_and_chunk_sizes() -> None:
+    vae, x = builders.model("real-nvp"), builders.data("bernoulli", 5)
+    settings = {"iw_samples": 1_000, "seed": (8, 9), "execution": "graph", "refine": "mixture:steps=10"}
+    found = estimate(vae, x, **settings)
     in_parts = estimate(vae, x, batch_size=3, chunk_size=7, **settings)
     np.testing.assert_allclose(in_parts.log_likelihood, found.log_likelihood, rtol=0, atol=2e-3)
 
