@@ -11,6 +11,7 @@ import numpy as np
 from tfp_vae.core.display import plural, spare_name
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import SPLITS, Split
+from tfp_vae.data.readers.tables import COMMAS, TextFormat
 from tfp_vae.runs.examples import held_out_view, read_examples, view
 from tfp_vae.runs.recipe import reload
 from tfp_vae.runs.run import Run
@@ -24,6 +25,9 @@ class Examples(NamedTuple):
     split: Split
     places: np.ndarray
     origin: dict[str, Any]
+    form: TextFormat = COMMAS
+    """The marks in their source, if it is a table of text."""
+
     drawn: bool = False
     """Whether the examples are new and their values were binarized at random or have noise."""
 
@@ -101,4 +105,5 @@ def select_examples(
     if max_examples is not None and max_examples < len(examples):
         places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # because some files are sorted by class
         examples = examples[places]
-    return Examples(examples, places, {"dataset": config.data.dataset, "data": data, "split": split}, drawn)
+    origin, form = {"dataset": config.data.dataset, "data": data, "split": split}, config.data.form
+    return Examples(examples, places, origin, examples.form if data else form, drawn)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import click
 import numpy as np
 
 from tfp_vae.core import files as storage
 from tfp_vae.core.errors import DiskError, UsageError
-from tfp_vae.data.readers.tables import csv_blocks
+from tfp_vae.data.readers.tables import COMMAS, TextFormat, csv_blocks
 from tfp_vae.evaluation.metrics import MEASURE_NAMES
 from tfp_vae.evaluation.proposals import REFINEMENTS
 from tfp_vae.model.missingness import describe_missingness
@@ -33,10 +33,13 @@ OUT, NO_PLOTS = "name a file elsewhere with --out", "leave the pictures out with
 COPY = "make it writable, or copy the run to a writable place and name the copy with --run"
 """Remedies if a run is read-only. Some commands must write into the run, so only `COPY` helps."""
 
+TABLES = (".csv", ".tsv", ".txt")
+"""Suffixes of tables of text. `.tsv` has tabs. The others have the marks of the table that they come from."""
+
 Forms: TypeAlias = Mapping[str, Callable[..., object]]
 """The suffixes that a command accepts, each with the function that converts the command's result to the file's content.
 
-The content is a figure for `.png`, an array for `.npy`, named arrays for `.npz`, and named columns [N] for `.csv`.
+The content is a figure for `.png`, an array for `.npy`, named arrays for `.npz`, and named columns [N] for `TABLES`.
 """
 
 
@@ -141,7 +144,7 @@ def restore(run: Run, weights: str | None) -> LoadedRun:
     return model
 
 
-def write(run: Run, out: Path | None, name: str, forms: Forms, *result: object) -> Path:
+def write(run: Run, out: Path | None, name: str, forms: Forms, *result: object, text: TextFormat = COMMAS) -> Path:
     """Write the result of a command to a file, in the format of its suffix, and return the path.
 
     Args:
@@ -150,9 +153,18 @@ def write(run: Run, out: Path | None, name: str, forms: Forms, *result: object) 
       name: that file of the run.
       forms: the formats of the command.
       result: the arguments of those functions.
+      text: the marks of the table that the result comes from.
     """
     path = out or run.path(name)
-    write_bytes(run, out, name, CONTENTS[path.suffix](forms[path.suffix](*result)))
+    content = forms[path.suffix](*result)
+    if path.suffix in TABLES:
+        form = text.of_file(path)
+        if form != COMMAS.of_file(path):
+            advice = "" if path.suffix == ".tsv" else " A name that ends in .tsv gives tabs."
+            console.notice(f"{path.name}: {form}, as in the table.{advice}")
+        write_bytes(run, out, name, csv_blocks(cast("Mapping[str, np.ndarray]", content), form=form))
+    else:
+        write_bytes(run, out, name, CONTENTS[path.suffix](content))
     return path
 
 
@@ -172,9 +184,8 @@ CONTENTS: dict[str, Callable[[Any], storage.Content]] = {
     ".png": picture_bytes,
     ".npy": storage.array_bytes,
     ".npz": storage.arrays_bytes,
-    ".csv": csv_blocks,
 }
-"""The function that returns the content of a file of each suffix."""
+"""The function that returns the content of a file of each suffix. `write` itself writes tables."""
 
 LONGEST_VALUE = 40
 """The most characters of an option's value in the name of a file. A checksum replaces a longer value."""

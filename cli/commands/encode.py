@@ -28,7 +28,7 @@ def columns(examples: Examples, embeddings: Embeddings) -> dict[str, np.ndarray]
 
 FORMS: output.Forms = {
     ".npz": lambda examples, embeddings: examples.columns(embeddings._asdict()),
-    ".csv": columns,
+    **dict.fromkeys(output.TABLES, columns),
 }
 
 
@@ -76,7 +76,7 @@ def command(
 
     embeddings = encode(restored.vae, examples.split.batch, samples=samples, seed=(seed, int(Purpose.EMBEDDING)))
     name = f"embeddings-{examples.name}{output.ending('max_examples', 'samples', 'seed', 'weights')}.npz"
-    path = output.write(found, out_path, name, FORMS, examples, embeddings)
+    path = output.write(found, out_path, name, FORMS, examples, embeddings, text=examples.form)
     result = {
         **examples.origin,
         "num_examples": len(examples.split),

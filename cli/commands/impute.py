@@ -13,13 +13,11 @@ import numpy as np
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.files import user_path
+from tfp_vae.data.readers.tables import TAB_FILE
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.proposals import full_name
 
 from .. import console, options, output
-
-FILES = (".csv", ".tsv", ".txt")
-"""Suffixes of the output. `.tsv` has tabs. The others have the delimiter of the table, to look like the input."""
 
 
 @click.command(
@@ -40,7 +38,7 @@ FILES = (".csv", ".tsv", ".txt")
 )
 @options.samples_option(1_000, "row with missing cells")
 @options.refine_option
-@options.output_options(FILES, "importance samples", "imputed-<table>.csv in the run")
+@options.output_options(output.TABLES, "importance samples", "imputed-<table>.csv in the run")
 @options.option(
     "--draws",
     group=options.OUTPUT,
@@ -83,7 +81,7 @@ def command(
     its interval or its probability. To include the uncertainty of the cells in an analysis, repeat it on each of the
     --draws tables.
     """
-    out_path, parts = output.check_path(out, FILES), ["out", "cells"] + ["draws"] * bool(draws)
+    out_path, parts = output.check_path(out, output.TABLES), ["out", "cells"] + ["draws"] * bool(draws)
     source = user_path(data)
     if out_path is not None and source.resolve() in {place.resolve() for place in files(out_path, parts).values()}:
         raise UsageError(f"--out: {out} would overwrite the table with the missing cells. Name another file.")
@@ -113,10 +111,11 @@ def command(
         )
     name = f"imputed-{source.stem}{output.ending('iw_samples', 'refine', 'seed', 'draws', 'interval', 'weights')}"
     written = {"out": filled.columns, "cells": filled.cells, "draws": filled.draws}
-    paths = files(out_path or found.path(f"{name}.csv"), parts)
+    suffix = ".tsv" if TAB_FILE.search(source.name) else ".csv"
+    paths = files(out_path or found.path(f"{name}{suffix}"), parts)
     for part, path in paths.items():
-        delimiter = "\t" if path.suffix == ".tsv" else None
-        content = table_blocks(written[part], table, header=None if part == "out" else True, delimiter=delimiter)
+        form = table.form.of_file(path)
+        content = table_blocks(written[part], table, header=None if part == "out" else True, form=form)
         output.write_bytes(found, None if out_path is None else path, path.name, content)
     result = output.record(
         found,

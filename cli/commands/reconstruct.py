@@ -60,7 +60,7 @@ FORMS: output.Forms = {
     ".png": figure,
     ".npy": lambda examples, x, config, show: x,
     ".npz": arrays,
-    ".csv": columns,
+    **dict.fromkeys(output.TABLES, columns),
 }
 
 
@@ -130,10 +130,10 @@ def command(
     x = latent_space.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show, context=context)
     if show == "draw" and config.data.noise is not None:
         x = config.data.noise.floor(x)
-    console.explain_scaling({} if out_path is not None and out_path.suffix == ".csv" else config.data.standard)
+    console.explain_scaling({} if out_path is not None and out_path.suffix in output.TABLES else config.data.standard)
     ending = output.ending("max_examples", "latent", "given", "weights")
     name = f"reconstructions-{examples.name}-{show}-seed{seed}{ending}"
-    path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, examples, x, config, show)
+    path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, examples, x, config, show, text=examples.form)
     console.notice(
         f"{path} holds reconstructions, {OUTPUTS[show].symbol} at {'E[z|x]' if latent == 'mean' else 'z ~ q(z|x)'}"
     )

@@ -47,7 +47,7 @@ FORMS: output.Forms = {
     ".png": figure,
     ".npy": lambda x, data, title: x,
     ".npz": lambda x, data, title: {"x": x, **data.standard},
-    ".csv": columns,
+    **dict.fromkeys(output.TABLES, columns),
 }
 
 
@@ -144,8 +144,8 @@ def command(
 
     bounds = None if region is None else (region[:2], region[2:])
     x = sample(restored, n, show=show, seed=seed, temperature=temperature, region=bounds, context=context)
-    path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, x, config.data, title)
-    console.explain_scaling({} if path.suffix == ".csv" else config.data.standard)
+    path = output.write(found, out_path, f"{PLOTS}/{name}.png", FORMS, x, config.data, title, text=config.data.form)
+    console.explain_scaling({} if path.suffix in output.TABLES else config.data.standard)
     console.notice(f"{path} {'shows' if picture else 'holds'} {CONTENT[show]}")
     result: dict[str, Any] = {
         "n": n,

@@ -270,7 +270,7 @@ def draw_least(
     return str(found.write_plot(name, png(picture)))
 
 
-FORMS: output.Forms = {".csv": columns}
+FORMS: output.Forms = dict.fromkeys(output.TABLES, columns)
 
 
 @click.command(
@@ -397,7 +397,7 @@ def command(
         most=held_out_rows,
     )
     result_of = (examples, estimates, restored.measure, alarms.columns, cells)
-    path = output.write(found, out_path, f"scores-{name}.csv", FORMS, *result_of)
+    path = output.write(found, out_path, f"scores-{name}.csv", FORMS, *result_of, text=examples.form)
     order = estimates.log_likelihood if alarms.detection is None else -alarms.detection.scores
     least = most_anomalous(order, show)
     names, rows = shown_rows(examples, estimates, alarms, cells, least)

@@ -6,7 +6,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.supports import FINITE, Support, first_violation, usual_numbers
 from tfp_vae.data.profile import EXTREME, SPLITS, Profile, measure
 from tfp_vae.data.readers.sources import Reading
+from tfp_vae.data.readers.tables import COMMAS, TextFormat
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS, UniformNoise
 from tfp_vae.data.transforms.scaling import SCALINGS, Scaling
 
@@ -63,6 +64,7 @@ class Split:
     part: the name of this split in its data set, or None if it does not belong to one.
     scaling: how x was scaled, or None if it was not.
     dequantization: how noise is added to the levels x, a member of `DEQUANTIZATIONS`, or None for no noise.
+    form: the marks in their source, if it is a table of text.
 
     ```python
     data = tv.data.load("digits")
@@ -81,6 +83,7 @@ class Split:
     dequantization: Member | None = None
     ids: Mapping[str, np.ndarray] = field(default_factory=dict)
     context: np.ndarray | None = None
+    form: TextFormat = COMMAS
 
     def __len__(self) -> int:
         return len(self.x)
@@ -92,7 +95,7 @@ class Split:
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> Split:
         """Return some of the examples. Any NumPy index of the first axis selects them."""
         columns = {name: getattr(self, name) for name in ("y", "names", "lines", "context")}
-        chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
+        chosen: dict[str, Any] = {name: None if column is None else column[rows] for name, column in columns.items()}
         ids = {name: column[rows] for name, column in self.ids.items()}
         return replace(self, x=self.x[rows], rows=self.source_rows()[rows], ids=ids, **chosen)
 

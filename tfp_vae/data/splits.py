@@ -69,7 +69,7 @@ def as_split(examples: Examples) -> Split:
       examples: images [N, H, W] or [N, H, W, C], or vectors [N, M], as a reader returns them.
     """
     x = examples.x[..., np.newaxis] if examples.x.ndim == 3 else examples.x
-    return Split(x, examples.y, names=examples.names, lines=examples.lines, ids=examples.ids)
+    return Split(x, examples.y, names=examples.names, lines=examples.lines, ids=examples.ids, form=examples.form)
 
 
 def split_at_random(name: str, whole: Split, shares: Sequence[float] | None = None) -> Dataset:

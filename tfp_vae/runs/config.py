@@ -45,7 +45,7 @@ from tfp_vae.data.readers.sources import (
     Reading,
     Size,
 )
-from tfp_vae.data.readers.tables import Header
+from tfp_vae.data.readers.tables import COMMAS, Header, TextFormat
 from tfp_vae.data.readers.words import join_names
 from tfp_vae.data.schema.columns import KINDS as COLUMN_KINDS
 from tfp_vae.data.schema.columns import Column as SchemaColumn
@@ -521,6 +521,7 @@ class DataConfig(BaseRecord):
       deeper: whether the source has values above 255, the largest of 8 bits.
       ink: whether pictures show grey images dark on white, see `supports.looks_like_ink`. None if unknown.
       condition: how the contexts y of a conditional model p(x|y) are computed, or None.
+      form: the marks in the source, if it is a table of text. Files of results have the same.
       stored: whether the run's folder holds the data, because they were in memory. `dataset` is the path of that file.
     """
 
@@ -539,6 +540,7 @@ class DataConfig(BaseRecord):
     deeper: bool | None = None
     ink: bool | None = None
     condition: Condition | None = None
+    form: TextFormat = COMMAS
     stored: bool = False
 
     @pydantic.model_validator(mode="after")
@@ -1006,7 +1008,7 @@ class RunConfig(BaseRecord):
         later = {"drop_columns", "header", "arrays", "split_folders", "background", "split_fractions"}
         later |= {"schema_file", "column", "id_column", "missing", "table", "condition"}
         reading = later - self.data.reading.given()
-        facts = {"pixels_over", "deeper", "ink", "learned", "stored", "condition"} | (
+        facts = {"pixels_over", "deeper", "ink", "learned", "stored", "condition", "form"} | (
             {"dataset"} if self.data.stored else set()
         )
         other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())

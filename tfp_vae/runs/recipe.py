@@ -651,6 +651,7 @@ def plan(
             binarization=recipe.binarization,
             dequantization=data.dequantization,
             condition=data.condition,
+            form=raw.train.form,
             **source_facts(raw, data, None if recipe.profile.columns else recipe.scaling, columns=origin.columns),
         ),
         model=recipe.model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,24 @@ def test_files_hold_the_table_its_cells_and_its_draws(run: Run, tmp_path: Path) 
     assert result["iw_samples"] == 20
     assert result["num_incomplete"] == sum(not all(row.values()) for row in before)
     assert result["refine"] == "none"
+
+
+@pytest.mark.slow
+def test_results_have_the_separator_and_the_decimal_mark_of_the_table(run: Run, tmp_path: Path) -> None:
+    text = "\n".join(";".join(row).replace(".", ",") for row in [HEADER, *people(60, seed=3, missing=0.2)]) + "\n"
+    (tmp_path / "de.csv").write_text(text)
+    german = tmp_path / "german"
+    call("train", "--dataset", tmp_path / "de.csv", "--run-dir", german, *QUICK)
+    said = call("sample", "--run", german, "--n", 60, "--out", tmp_path / "s.csv")
+    assert "s.csv: semicolons separate cells and numbers have decimal commas" in said.stderr
+    names, first = (line.split(";") for line in (tmp_path / "s.csv").read_text().splitlines()[:2])
+    assert names == HEADER[1:]
+    assert re.fullmatch(r"\d+,\d\d", first[1])
+    call("encode", "--run", german, "--data", tmp_path / "s.csv", "--out", tmp_path / "e.tsv")  # reads it back
+    assert re.fullmatch(r"0\t0\t2\t-?\d,\d+.*", (tmp_path / "e.tsv").read_text().splitlines()[1])
+    commas = write_people(tmp_path / "c.csv", people(4))
+    call("encode", "--run", run.folder, "--data", commas, "--out", tmp_path / "c2.csv")
+    assert (tmp_path / "c2.csv").read_text().startswith("example,row,line,patient,mean_1")
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from tfp_vae.data.readers.tables import (
     DELIMITERS,
     MISSING,
     Header,
+    TextFormat,
     csv_blocks,
     find_column,
     names_columns,
@@ -358,6 +359,32 @@ def test_csv_files_are_read_back_bit_for_bit(write: Callable[..., Path], rng: np
     )
     np.testing.assert_array_equal(table.x, x)
     np.testing.assert_array_equal(table.y, y)
+
+
+def test_numbers_are_written_with_the_decimal_mark(rng: np.random.Generator) -> None:
+    x, form = rng.normal(size=20) * 1e-7, TextFormat(delimiter=";", decimal=",")
+    mixed = np.array([1.5, ""], dtype=object)
+    text = b"".join(csv_blocks({"x": x, "n": np.arange(20), "name": np.full(20, "v1.0")}, form=form)).decode()
+    rows = [line.split(";") for line in text.splitlines()[1:]]
+    assert [float(cell.replace(",", ".")) for cell, _, _ in rows] == x.tolist()
+    assert rows[7][1:] == ["7", "v1.0"]
+    assert b"".join(csv_blocks({"a": mixed}, header=False, form=form)) == b'1,5\n""\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "given"),
+    [("a.csv", ";", ";"), ("a.csv", "\t", "\t"), ("a.tsv", "\t", ","), ("a.txt", "\t", "\t")],
+)
+def test_the_delimiter_is_that_of_the_table_unless_its_name_tells(
+    tmp_path: Path, name: str, written: str, given: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(f"a{written}b\n1.5{written}2\n2.5{written}3\n")
+    mark = read_csv(path).delimiter
+    assert mark == given
+    form = TextFormat(delimiter=mark)
+    assert form.of_file(Path("x.csv")).delimiter == given
+    assert form.of_file(Path("x.tsv")).delimiter == "\t"
 
 
 def test_refuses_header_without_rows(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.helpers.people import CITIES, HEADER, MODELLED, people, write_people
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import VAE
 from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.data.readers.tables import TextFormat
 from tfp_vae.data.schema import Table
 from tfp_vae.evaluation.imputation import Imputed
 from tfp_vae.runs.build import build_from_config
@@ -160,7 +161,7 @@ def test_text_has_the_delimiter_and_the_header_of_the_table(holes: Table) -> Non
     like = holes._replace(cells=holes.cells._replace(delimiter=";", header="no"))
     assert b"".join(table_blocks(columns, like)).decode() == '1;x\n"2;3";\n'
     assert b"".join(table_blocks(columns, like, header=True)).decode().startswith("a;b\n")
-    assert b"".join(table_blocks(columns, like, delimiter="\t")).decode() == "1\tx\n2;3\t\n"
+    assert b"".join(table_blocks(columns, like, form=TextFormat(delimiter="\t"))).decode() == "1\tx\n2;3\t\n"
     rows = list(csv.reader(b"".join(table_blocks(columns, holes)).decode().splitlines()))
     assert rows == [["a", "b"], ["1", "x"], ["2;3", ""]]
 

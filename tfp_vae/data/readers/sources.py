@@ -29,7 +29,7 @@ from tfp_vae.data.profile import SPLITS
 from tfp_vae.data.readers import arrays, images, tables
 from tfp_vae.data.readers.images import Background, Channels, SplitFolders
 from tfp_vae.data.readers.roles import WHOLE, Assignment, role_of
-from tfp_vae.data.readers.tables import Header
+from tfp_vae.data.readers.tables import COMMAS, Header, TextFormat
 from tfp_vae.data.readers.words import WordsFound
 from tfp_vae.data.schema.cells import Cells, ProblemsFound
 from tfp_vae.data.schema.columns import Column as SchemaColumn
@@ -263,6 +263,7 @@ class Examples(NamedTuple):
     names: their names in the source [N], if they have any.
     lines: their line numbers in a file of text [N]. The first line is 1.
     ids: the columns of a table that identify its rows: texts [N] by name.
+    form: the marks in a table of text.
     """
 
     x: np.ndarray
@@ -270,6 +271,7 @@ class Examples(NamedTuple):
     names: np.ndarray | None = None
     lines: np.ndarray | None = None
     ids: Mapping[str, np.ndarray] = MappingProxyType({})
+    form: TextFormat = COMMAS
 
 
 class Source(NamedTuple):
@@ -522,7 +524,8 @@ def from_numbers(path: Path, reading: Reading, again: bool) -> Source:
         again=again,
     )
     known = {"columns": table.names, "label_column": table.label or reading.label_column, "header": table.header}
-    return Source({WHOLE: Examples(table.x, table.y, lines=table.lines)}, reading.model_copy(update=known))
+    examples = Examples(table.x, table.y, lines=table.lines, form=TextFormat(delimiter=table.delimiter))
+    return Source({WHOLE: examples}, reading.model_copy(update=known))
 
 
 def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = False) -> Source:
@@ -564,7 +567,7 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = F
         label = cells.names[tables.find_column(cells.names, label, cells.source)]
         y = read_labels(cells, label)
     ids = {name: np.array(column.tolist(), np.str_) for name, column in table.ids.items()}
-    examples = Examples(values, y, lines=table.lines_of_text, ids=ids)
+    examples = Examples(values, y, lines=table.lines_of_text, ids=ids, form=table.form)
     found = {"table": schema, "columns": schema.names, "label_column": label, "header": schema.header}
     return Source({WHOLE: examples}, reading.model_copy(update=found))
 

@@ -15,20 +15,24 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, NamedTuple, TextIO, TypeAlias, cast
+from typing import Annotated, Literal, NamedTuple, TextIO, TypeAlias, cast, final
 
 import numpy as np
+import pydantic
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError, one_line, suggest
+from tfp_vae.core.registry import BaseRecord
 from tfp_vae.data.readers.arrays import name_errors, open_plain, read_at_most
 from tfp_vae.data.readers.words import WordsFound, describe_columns, join_names, name_setting
 
 __all__ = [
+    "COMMAS",
     "DELIMITERS",
     "MISSING",
     "Columns",
     "Header",
+    "TextFormat",
     "choose_columns",
     "csv_blocks",
     "find_column",
@@ -83,6 +87,7 @@ class Columns(NamedTuple):
     lines: the first line of each row in the file [N]. The first line of the file is 1.
     label: the name of the label column, if there is one.
     header: whether the first line was read as names, or `auto` if it could be nothing else.
+    delimiter: the mark between cells, see `TextFormat`.
     """
 
     x: np.ndarray
@@ -91,6 +96,42 @@ class Columns(NamedTuple):
     lines: np.ndarray
     label: str | None
     header: Header
+    delimiter: str = ","
+
+
+@final
+class TextFormat(BaseRecord):
+    """The marks in a table of text.
+
+    delimiter: the mark between cells. A file whose name tells that it is a tab has a comma here, because files of other
+      names have no tabs for this reason.
+    decimal: the decimal mark of numbers.
+    """
+
+    delimiter: Annotated[str, pydantic.Field(pattern=r"^[^\"\r\n]$")] = ","
+    decimal: Literal[".", ","] = "."
+
+    @classmethod
+    def of(cls, path: Path, delimiter: str) -> TextFormat:
+        """Return the format of a file in which a mark separates cells."""
+        return COMMAS if TAB_FILE.search(path.name) else cls(delimiter=delimiter)
+
+    def of_file(self, path: Path) -> TextFormat:
+        """Return the format for a file whose name may decide on the mark between cells."""
+        return TextFormat(delimiter="\t", decimal=self.decimal) if TAB_FILE.search(path.name) else self
+
+    def write(self, value: object) -> object:
+        """Return a number as text with the decimal mark, and any other value unchanged."""
+        return repr(value).replace(".", self.decimal) if isinstance(value, float) else value
+
+    def __str__(self) -> str:
+        marks = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+        decimals = " and numbers have decimal commas" if self.decimal == "," else ""
+        return f"{marks.get(self.delimiter, repr(self.delimiter))} separate cells{decimals}"
+
+
+COMMAS = TextFormat()
+"""The marks of programs: commas between cells, and decimal points."""
 
 
 def read_csv(
@@ -162,7 +203,8 @@ def read_csv(
                 error.__cause__.header = header
             raise
     y, label_name = (None, None) if label is None else (labels_from_text(labels), names[label])
-    return Columns(x, y, tuple(names[place] for place in places), lines, label_name, header)
+    mark = TextFormat.of(path, delimiter).delimiter
+    return Columns(x, y, tuple(names[place] for place in places), lines, label_name, header, mark)
 
 
 def split_lines(stream: TextIO, delimiter: str, path: Path, before: int) -> Iterator[tuple[int, list[str]]]:
@@ -588,7 +630,7 @@ def is_missing(label: object) -> bool:
     return not isinstance(label, str) and str(label).lower() in {"none", "nan", "<na>", "nat"}
 
 
-def csv_blocks(columns: Mapping[str, np.ndarray], *, header: bool = True, delimiter: str = ",") -> Iterator[bytes]:
+def csv_blocks(columns: Mapping[str, np.ndarray], *, header: bool = True, form: TextFormat = COMMAS) -> Iterator[bytes]:
     """Yield columns as a CSV file in UTF-8, in blocks of rows, with numbers that are read back unchanged.
 
     The text of a long table may need more memory than its numbers, so it never exists as a whole.
@@ -596,15 +638,18 @@ def csv_blocks(columns: Mapping[str, np.ndarray], *, header: bool = True, delimi
     Args:
       columns: names, and arrays [N] of numbers or texts.
       header: whether the first line holds the names.
-      delimiter: the mark between cells.
+      form: the marks between cells and in numbers.
     """
     text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer = csv.writer(text, delimiter=form.delimiter, lineterminator="\n")
     if header:
         writer.writerow(columns)
     for start in range(0, max(map(len, columns.values()), default=0) or 1, ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        writer.writerows(zip(*(column[part].tolist() for column in columns.values()), strict=True))
+        cells: Iterable[list[object]] = (column[part].tolist() for column in columns.values())
+        if form.decimal != ".":
+            cells = ([form.write(cell) for cell in column] for column in cells)
+        writer.writerows(zip(*cells, strict=True))
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()

@@ -38,7 +38,7 @@ class Cells(NamedTuple):
     lines: the line of each row in the file [N], or its row in a DataFrame, counted from 1.
     hints: settings of columns that the source itself knows, such as the levels of a DataFrame's category.
     header: whether the first line of the file names the columns.
-    delimiter: the mark between the cells of a file.
+    delimiter: the mark between the cells of a file, see `readers.tables.TextFormat`.
     unit: whether `lines` counts lines or rows.
     """
 

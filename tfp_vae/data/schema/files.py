@@ -21,6 +21,7 @@ from tfp_vae.data.readers.tables import (
     SEPARATOR_LINE,
     TAB_FILE,
     Header,
+    TextFormat,
     fill_names,
     is_number,
     names_columns,
@@ -85,7 +86,8 @@ def read_cells(path: Path, header: Header = "auto", *, is_numbered: bool = False
             stream.readline()
         delimiter = "\t" if TAB_FILE.search(path.name) else excel[1] if excel else find_delimiter(sample)
         lines = split_lines(stream, delimiter, path, 1 if excel else 0)
-        return collect(skip_empty(lines, path), path, header, delimiter, is_numbered=is_numbered, known=known)
+        mark = TextFormat.of(path, delimiter).delimiter
+        return collect(skip_empty(lines, path), path, header, mark, is_numbered=is_numbered, known=known)
 
 
 def skip_empty(lines: Iterator[tuple[int, list[str]]], path: Path) -> Iterator[Row]:

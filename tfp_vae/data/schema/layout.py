@@ -86,6 +86,11 @@ class Schema(BaseRecord):
         """The names of the columns that a model learns."""
         return tuple(column.name for column in self.modelled)
 
+    @property
+    def decimal(self) -> Literal[".", ","]:
+        """The decimal mark of its numbers: a comma if one column has it."""
+        return "," if any(column.decimal == "," for column in self.columns) else "."
+
     def __getitem__(self, name: str) -> Column:
         """Return a column by name."""
         for column in self.columns:

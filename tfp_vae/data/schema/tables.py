@@ -14,6 +14,7 @@ from tfp_vae.core.display import list_names, plural
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import check_keywords
+from tfp_vae.data.readers.tables import TextFormat
 from tfp_vae.data.schema.cells import Cells
 from tfp_vae.data.schema.files import read_cells
 from tfp_vae.data.schema.frames import frame_cells, load_parquet
@@ -47,6 +48,11 @@ class Table(NamedTuple):
     ids: Mapping[str, np.ndarray]
     lines: np.ndarray
     cells: Cells
+
+    @property
+    def form(self) -> TextFormat:
+        """The marks between its cells and in its numbers, if it is a file of text."""
+        return TextFormat(delimiter=self.cells.delimiter, decimal=self.schema.decimal)
 
     @property
     def lines_of_text(self) -> np.ndarray | None:

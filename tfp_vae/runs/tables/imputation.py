@@ -15,7 +15,7 @@ from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Seed
 from tfp_vae.data.dataset import Split, check_split
-from tfp_vae.data.readers.tables import csv_blocks
+from tfp_vae.data.readers.tables import TextFormat, csv_blocks
 from tfp_vae.data.schema import Schema, Table, read_table
 from tfp_vae.data.schema.cells import text_array
 from tfp_vae.data.transforms.scaling import SCALINGS
@@ -174,9 +174,9 @@ def list_cells(
     rows, places = np.nonzero(found.missing)
     texts = {"value": found.values, "low": found.low, "high": found.high}
     units = {name: spell(table.schema, data.unscaled(values), found.missing) for name, values in texts.items()}
-    probability = found.probability[rows, places]
-    words = text_array(["" if np.isnan(share) else f"{share:.4g}" for share in probability.tolist()])
-    own = {"column": text_array(table.schema.names)[places], **units, "probability": words}
+    shares = found.probability[rows, places].tolist()
+    words = ["" if np.isnan(share) else f"{share:.4g}".replace(".", table.form.decimal) for share in shares]
+    own = {"column": text_array(table.schema.names)[places], **units, "probability": text_array(words)}
     own["ess"] = np.round(found.ess[rows], 1).astype(object)
     for name, missing in constant.items():
         more = {**dict.fromkeys(own, ""), "column": name, "value": table.schema[name].levels[0]}
@@ -196,15 +196,15 @@ def spell(schema: Schema, values: np.ndarray, missing: np.ndarray) -> np.ndarray
 
 
 def table_blocks(
-    columns: Mapping[str, np.ndarray], like: Table, *, header: bool | None = None, delimiter: str | None = None
+    columns: Mapping[str, np.ndarray], like: Table, *, header: bool | None = None, form: TextFormat | None = None
 ) -> Iterator[bytes]:
-    """Yield columns as a text file with the delimiter of another table, in blocks of rows.
+    """Yield columns as a text file with the marks of another table, in blocks of rows.
 
     Args:
       columns: names, and arrays [N] of texts or numbers.
       like: the other table.
       header: whether the first line holds the names. By default as in the other table.
-      delimiter: the mark between cells. By default that of the other table.
+      form: the marks between cells and in numbers. By default those of the other table.
     """
     has_names = like.cells.header == "yes" if header is None else header
-    return csv_blocks(columns, header=has_names, delimiter=delimiter or like.cells.delimiter)
+    return csv_blocks(columns, header=has_names, form=form or like.form)
