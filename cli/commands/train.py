@@ -22,8 +22,9 @@ from tfp_vae.runs.config import (
     Request,
     RunConfig,
     TrainingConfig,
-    discrete_choices,
+    choices_reason,
     expand_shortcuts,
+    implied_choices,
     read_settings,
 )
 from tfp_vae.runs.recipe import OPEN, OPEN_TRAINING, Note, plan, reload
@@ -79,8 +80,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if request.resume:
         run, dataset = reopen(ctx, request, training)
     else:
-        for name, choice in discrete_choices(values).items():
-            console.notice(f"--{name} is {choice}, because z is discrete.")
+        for name, choice in implied_choices(values).items():
+            console.notice(f"--{name.replace('_', '-')} is {choice}, because {choices_reason(model)}.")
         left_open = [name for name in OPEN if name not in expand_shortcuts(values)]
         left_open += [name for name in OPEN_TRAINING if name not in values]
         config, dataset = plan_run(request, model, training, left_open)

@@ -93,7 +93,7 @@ class TestDecomposition:
         "posterior",
         [
             pytest.param(name, marks=[pytest.mark.slow] if name == "inverse-autoregressive-flow" else [])
-            for name in builders.REAL_POSTERIORS
+            for name in builders.CONTINUOUS_POSTERIORS
         ],
     )
     def test_of_every_posterior_agrees_with_its_densities(self, posterior: str) -> None:

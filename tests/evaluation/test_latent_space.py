@@ -17,7 +17,7 @@ from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.runs.load import LoadedRun, sample
 
 
-@pytest.mark.parametrize("name", builders.REAL_POSTERIORS)
+@pytest.mark.parametrize("name", builders.CONTINUOUS_POSTERIORS)
 def test_embeddings_are_moments_of_the_posterior(name: str) -> None:
     vae, x = builders.model(name), builders.data("bernoulli")
     found = encode(vae, x, samples=2_000, seed=(0, 1))
@@ -65,9 +65,9 @@ def test_decoding_is_the_decoder(restored: LoadedRun, rng: np.random.Generator) 
 class TestRegions:
     """Samples of z within bounds."""
 
-    @pytest.mark.parametrize("name", builders.REAL_PRIORS)
+    @pytest.mark.parametrize("name", builders.CONTINUOUS_PRIORS)
     def test_every_prior_stays_inside(self, name: str) -> None:
-        vae = builders.model(prior_name=name, latent_dim=2)
+        vae = builders.model_with_prior(name, latent_dim=2)
         seen: list[np.ndarray] = []
         decoder = vae.decoder
         low, high = np.percentile(np.asarray(vae.prior().sample(4_000, seed=(0, 1))), [40, 90], axis=0)

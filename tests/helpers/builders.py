@@ -8,7 +8,7 @@ import numpy as np
 
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
-from tfp_vae.model.networks import NETWORKS
+from tfp_vae.model.networks import NETWORKS, LowestLayer
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS, CodePrior
 from tfp_vae.objectives import OBJECTIVES
@@ -24,6 +24,8 @@ SMALL = {
     "vamp": "vamp:components=3",
     "autoregressive-flow": "autoregressive-flow:hidden=8",
     "autoregressive": "autoregressive:hidden=8",
+    "bottom-up": "bottom-up:hidden=8",
+    "hierarchical": "hierarchical:hidden=8",
     "categorical": "categorical:levels=5",
     "ordinal": "ordinal:levels=5",
     "inflated-negative-binomial": "inflated-negative-binomial:at=0,4",
@@ -34,17 +36,32 @@ SMALL = {
 CODES = "categorical:codes=4"
 """A posterior of one-hot vectors. The name alone is that of a likelihood too."""
 
-REAL_POSTERIORS = [name for name, family in POSTERIORS.items() if not family.capabilities.codes]
-"""The posteriors over real vectors."""
-
-CODE_POSTERIORS = [name for name in POSTERIORS if name not in REAL_POSTERIORS]
+CODE_POSTERIORS = [name for name, family in POSTERIORS.items() if family.capabilities.codes]
 """The posteriors over a discrete z."""
+
+LAYERED_POSTERIORS = [name for name, family in POSTERIORS.items() if family.capabilities.layers]
+"""The posteriors over a z in layers."""
+
+REAL_POSTERIORS = [name for name in POSTERIORS if name not in CODE_POSTERIORS + LAYERED_POSTERIORS]
+"""The posteriors over real vectors in one layer."""
+
+CONTINUOUS_POSTERIORS = REAL_POSTERIORS + LAYERED_POSTERIORS
+"""The posteriors over real vectors."""
 
 CODE_PRIORS = [name for name, family in PRIORS.items() if issubclass(family, CodePrior)]
 """The priors over a discrete z."""
 
-REAL_PRIORS = [name for name in PRIORS if name not in CODE_PRIORS]
+LAYERED_PRIORS = [name for name, family in PRIORS.items() if family.capabilities.layers]
+"""The priors over a z in layers."""
+
+REAL_PRIORS = [name for name in PRIORS if name not in CODE_PRIORS + LAYERED_PRIORS]
+"""The priors over real vectors in one layer."""
+
+CONTINUOUS_PRIORS = REAL_PRIORS + LAYERED_PRIORS
 """The priors over real vectors."""
+
+NEED_TWO = ["real-nvp", *LAYERED_POSTERIORS, *LAYERED_PRIORS]
+"""The members that need at least two latent dimensions."""
 
 REAL_OBJECTIVES = [name for name in OBJECTIVES if name not in ("disarm", "gumbel-softmax")]
 """The objectives for real vectors."""
@@ -68,11 +85,14 @@ def prior(
     encoder: Any = None,
     shape: tuple[int, ...] = SHAPE,
     dtype: str = "float32",
-    codes: int = 1,
+    q: Any = None,
 ) -> Any:
     text = "real-nvp:depth=2,hidden=8" if name == "real-nvp" else SMALL.get(name, name)
     mean = np.full(shape, 0.5)
-    more = {"encoder": encoder, "data_mean": mean, "seed": 2, "dtype": dtype, "codes": codes}
+    q = q or posterior("bottom-up" if name in LAYERED_PRIORS else "diagonal-normal", max(latent_dim, 2))
+    more = {"encoder": encoder, "data_mean": mean, "seed": 2, "dtype": dtype, "codes": q.latent.codes, "posterior": q}
+    if getattr(q, "shares_networks", False):
+        text = name
     return PRIORS.build(PRIORS.member(text), latent_dim, **more)
 
 
@@ -97,11 +117,16 @@ def model(
     q, p = posterior(posterior_name, latent_dim, dtype), likelihood(likelihood_name, shape, dtype)
     encoder = Encoder(network(network_name, shape, q.params_size, shape, seed=3, dtype=dtype), q)
     start = p.initial_params(np.full(shape, 0.5))
-    decoder = Decoder(
-        network(network_name, (q.latent.size,), p.params_size, shape, seed=4, output_bias=start, dtype=dtype), p
-    )
-    prior_name = prior_name or ("uniform" if q.latent.discrete else "standard-normal")
-    return VAE(encoder, decoder, prior(prior_name, latent_dim, encoder, shape, dtype, q.latent.codes))
+    lowest, *above = q.latent.blocks
+    made = network(network_name, (lowest,), p.params_size, shape, seed=4, output_bias=start, dtype=dtype)
+    decoder = Decoder(LowestLayer(made, lowest) if above else made, p)
+    usual = "uniform" if q.latent.discrete else "hierarchical" if above else "standard-normal"
+    return VAE(encoder, decoder, prior(prior_name or usual, latent_dim, encoder, shape, dtype, q))
+
+
+def model_with_prior(name: str, **more: Any) -> VAE:
+    """Return a model with this prior and a posterior that fits it."""
+    return model("bottom-up" if name in LAYERED_PRIORS else "diagonal-normal", name, **more)
 
 
 def data(likelihood_name: str, n: int = 6, shape: tuple[int, ...] = SHAPE) -> np.ndarray:

@@ -16,8 +16,8 @@ from tfp_vae.model.priors import Prior
 
 tfd = tfp.distributions
 MEMBERS = [
-    *(f"posterior {name}" for name in builders.REAL_POSTERIORS),
-    *(f"prior {name}" for name in builders.REAL_PRIORS),
+    *(f"posterior {name}" for name in builders.CONTINUOUS_POSTERIORS),
+    *(f"prior {name}" for name in builders.CONTINUOUS_PRIORS),
 ]
 
 
@@ -79,8 +79,8 @@ class TestCapabilities:
         is_reparameterized = distribution.reparameterization_type == tfd.FULLY_REPARAMETERIZED
         assert family.capabilities.reparameterized == is_reparameterized
 
-    @pytest.mark.parametrize("posterior", builders.REAL_POSTERIORS)
-    @pytest.mark.parametrize("prior", builders.REAL_PRIORS)
+    @pytest.mark.parametrize("posterior", builders.CONTINUOUS_POSTERIORS)
+    @pytest.mark.parametrize("prior", builders.CONTINUOUS_PRIORS)
     def test_closed_form_kl_is_declared_exactly_if_tfp_has_one(self, posterior: str, prior: str) -> None:
         (q_family, q), (p_family, p) = (
             family_and_distribution(f"{kind} {name}") for kind, name in (("posterior", posterior), ("prior", prior))
@@ -91,7 +91,7 @@ class TestCapabilities:
             with pytest.raises(NotImplementedError):
                 q.kl_divergence(p)
 
-    @pytest.mark.parametrize("posterior", builders.REAL_POSTERIORS)
+    @pytest.mark.parametrize("posterior", builders.CONTINUOUS_POSTERIORS)
     def test_diagonal_is_declared_exactly_if_the_covariance_is(self, posterior: str) -> None:
         family, q = family_and_distribution(f"posterior {posterior}")
         if not family.capabilities.normal:
@@ -102,7 +102,7 @@ class TestCapabilities:
         other = q.covariance().numpy() * (1 - tf.eye(3).numpy())
         assert family.capabilities.diagonal == (abs(other).max() < 1e-6)
 
-    @pytest.mark.parametrize("prior", builders.REAL_PRIORS)
+    @pytest.mark.parametrize("prior", builders.CONTINUOUS_PRIORS)
     def test_standard_is_declared_exactly_if_the_density_is(self, prior: str, rng: np.random.Generator) -> None:
         family, _ = family_and_distribution(f"prior {prior}")
         learned = [getattr(each, "trainable_variables", (each,)) for each in family.learned]

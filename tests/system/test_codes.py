@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.commands import GRAPH, answer, call, one_sentence, shows_something
-from tfp_vae.runs.config import discrete_choices, read_settings
+from tfp_vae.runs.config import implied_choices, read_settings
 from tfp_vae.runs.run import Run
 
 SMALL = ("--hidden", "16", "--latent-dim", "3", *GRAPH, "--no-plots", "--steps-per-epoch", "3")
@@ -18,8 +18,8 @@ def test_a_discrete_posterior_chooses_prior_and_objective() -> None:
     _, model, training = read_settings({"posterior": "categorical:codes=5", "mc_samples": 2})
     assert (model.prior.name, training.objective.name) == ("uniform", "gumbel-softmax")
     assert training.objective.settings["mc_samples"] == 2
-    assert discrete_choices({"posterior": "bernoulli", "prior": "learned"}) == {"objective": "gumbel-softmax"}
-    assert discrete_choices({"posterior": "real-nvp"}) == discrete_choices({}) == {}
+    assert implied_choices({"posterior": "bernoulli", "prior": "learned"}) == {"objective": "gumbel-softmax"}
+    assert implied_choices({"posterior": "real-nvp"}) == implied_choices({}) == {}
 
 
 @pytest.mark.parametrize(

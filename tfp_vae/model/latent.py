@@ -54,8 +54,8 @@ class Latent:
 
     Args:
       event_shape: shape of one z, `(D,)` for a vector.
-      blocks: sizes of the layers of z in the order in which they are sampled. Their sum is `size`. A model without a
-        hierarchy has one block.
+      blocks: sizes of the layers of z, from the one next to x upwards. Their sum is `size`. A model without a hierarchy
+        has one block.
       discrete: whether z takes discrete values, so that p(z) is a probability and not a density.
       codes: K if z consists of one-hot vectors of K elements each, else 1.
 
@@ -83,6 +83,11 @@ class Latent:
     def vector(cls, size: int) -> Latent:
         """Return the space of real vectors, R^size, in one block."""
         return cls((size,), (size,))
+
+    @classmethod
+    def layers(cls, sizes: tuple[int, ...]) -> Latent:
+        """Return the space of real vectors whose elements are those of one layer after the other."""
+        return cls((sum(sizes),), sizes)
 
     @classmethod
     def bits(cls, size: int) -> Latent:
@@ -115,6 +120,7 @@ class Capabilities(NamedTuple):
     codes: it consists of independent discrete dimensions and is a `model.distributions.codes.Codes`. Its mean, its
       entropy and its KL to another such distribution are exact, and its samples have a relaxation.
     bits: each of these dimensions is a bit.
+    layers: it is a `model.distributions.layered.LayeredNormal`, whose density is a product over the layers of z.
     """
 
     normal: bool = False
@@ -123,6 +129,7 @@ class Capabilities(NamedTuple):
     reparameterized: bool = False
     codes: bool = False
     bits: bool = False
+    layers: bool = False
 
     @property
     def exact_mean(self) -> bool:

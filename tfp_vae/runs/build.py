@@ -22,7 +22,7 @@ from tfp_vae.model.networks import NETWORKS, Network, needs_images
 from tfp_vae.model.networks.context import shape_with_context
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
-from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, check_latent_dim, discrete_choices
+from tfp_vae.runs.config import HandBuiltModel, ModelConfig, RunConfig, check_latent_dim, implied_choices
 from tfp_vae.runs.recipe import OPEN, choose
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def build(
       latent_dim: the dimension of z. By default 2, and up to 32 for photos.
       likelihood: a name from `LIKELIHOODS` with settings. By default it suits the form and the values of the data.
       posterior: a name from `POSTERIORS` with settings.
-      prior: a name from `PRIORS` with settings. By default `standard-normal`, or `uniform` for a discrete z.
+      prior: a name from `PRIORS` with settings. By default `standard-normal`, `uniform` for a discrete z, or
+        `hierarchical` for a z in layers.
       encoder: a name from `NETWORKS` with settings. By default `conv` for large images, else `mlp`, with narrow layers
         for few examples.
       decoder: see `encoder`.
@@ -93,7 +94,9 @@ def build(
         if not networks:
             raise UsageError("`hidden` has no effect if `encoder` and `decoder` are given. Leave it out.")
         given |= {name: {"name": "mlp", "hidden": tuple(hidden)} for name in networks}
-    prior = prior or discrete_choices({"posterior": posterior}).get("prior", "standard-normal")
+    implied = implied_choices({"posterior": posterior})
+    prior = prior or implied.get("prior", "standard-normal")
+    given["latent_dim"] = latent_dim or implied.get("latent_dim")
     settings = {"posterior": posterior, "prior": prior, "missingness": missingness, "dtype": dtype, **given}
     open_choices = [name for name in OPEN if given[name] is None]
     asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
@@ -158,9 +161,10 @@ def build_model(
         model.encoder, input_shape, posterior.params_size, context_size, seed=encoder_seed, dtype=model.dtype
     )
     encoder = Encoder(network, posterior, sees, context_size)
+    lowest, *above = posterior.latent.blocks
     decoder = build_network(
         model.decoder,
-        (posterior.latent.size,),
+        (lowest,),
         likelihood.params_size,
         context_size,
         output_bias=start,
@@ -168,10 +172,15 @@ def build_model(
         image_shape=event_shape,
         dtype=model.dtype,
     )
+    if above:
+        from tfp_vae.model.networks.joined import LowestLayer
+
+        decoder = LowestLayer(decoder, lowest)
     prior = PRIORS.build(
         model.prior,
         model.latent_dim,
         codes=posterior.latent.codes,
+        posterior=posterior,
         encoder=encoder,
         data_mean=mean,
         context_size=context_size,

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, TypedDict, TypeVar, final
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, TypeVar, final
 
 import numpy as np
 import pydantic
@@ -78,8 +78,9 @@ __all__ = [
     "TrainingConfig",
     "check_rate",
     "check_values",
-    "discrete_choices",
+    "choices_reason",
     "expand_shortcuts",
+    "implied_choices",
     "read_settings",
 ]
 
@@ -693,7 +694,7 @@ class ModelConfig(BaseRecord):
             "Prior p(z)",
             "Family of the prior p(z).",
             PRIORS,
-            default="standard-normal, or uniform if z is discrete",
+            default="standard-normal, uniform if z is discrete, or hierarchical if it has layers",
         ),
     ] = PRIORS.member("standard-normal")
     likelihood: Annotated[
@@ -811,7 +812,7 @@ class TrainingConfig(BaseRecord):
             "Objective",
             "Bound to maximize.",
             OBJECTIVES,
-            default="elbo, or gumbel-softmax if z is discrete",
+            default="elbo, gumbel-softmax if z is discrete, or monte-carlo-elbo if it has layers",
         ),
     ] = OBJECTIVES.member("elbo")
     epochs: Annotated[
@@ -1085,15 +1086,41 @@ def check_values(values: Mapping[str, Any]) -> dict[str, object]:
         raise UsageError(first_problem(error)) from None
 
 
-DISCRETE_CHOICES = {"prior": "uniform", "objective": "gumbel-softmax"}
-"""The settings that a posterior over codes gets unless you choose others."""
+class SpecialSpace(NamedTuple):
+    """A kind of z that needs other members than most, and the settings that it gets unless you choose others.
+
+    reason: why they are chosen, as the end of a sentence.
+    prior, objective: the names.
+    """
+
+    reason: str
+    prior: str
+    objective: str
 
 
-def discrete_choices(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that a posterior over codes implies, for those that `values` leaves open.
+SPECIAL_SPACES = {
+    "codes": SpecialSpace("z is discrete", "uniform", "gumbel-softmax"),
+    "layers": SpecialSpace("z has layers", "hierarchical", "monte-carlo-elbo"),
+}
+"""Special kinds of z by the capability of their posteriors."""
+
+LAYERED_LATENTS = 24
+"""The latent dimension of a z in layers whose sizes you leave out."""
+
+
+def special_space(posterior: str) -> SpecialSpace | None:
+    """Return the special kind of z of a posterior with this name, if it has one."""
+    if posterior not in POSTERIORS:
+        return None
+    capabilities = POSTERIORS[posterior].capabilities
+    return next((space for name, space in SPECIAL_SPACES.items() if getattr(capabilities, name)), None)
+
+
+def implied_choices(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a posterior over codes or layers implies, for those that `values` leaves open.
 
     ```python
-    tv.runs.config.discrete_choices({"posterior": "bernoulli", "objective": "rloo"})  # {"prior": "uniform"}
+    tv.runs.config.implied_choices({"posterior": "bernoulli", "objective": "rloo"})  # {"prior": "uniform"}
     ```
 
     Args:
@@ -1103,9 +1130,19 @@ def discrete_choices(values: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(posterior, str | Mapping | Member):
         return {}
     name, _ = parse(posterior)
-    if name not in POSTERIORS or not POSTERIORS[name].capabilities.codes:
+    space = special_space(name)
+    if space is None:
         return {}
-    return {key: choice for key, choice in DISCRETE_CHOICES.items() if values.get(key) is None}
+    choices: dict[str, Any] = {"prior": space.prior, "objective": space.objective}
+    if POSTERIORS[name].capabilities.layers:
+        choices["latent_dim"] = sum(POSTERIORS.member(posterior).settings["layers"]) or LAYERED_LATENTS
+    return {key: choice for key, choice in choices.items() if values.get(key) is None}
+
+
+def choices_reason(model: ModelConfig) -> str:
+    """Return why a posterior implies choices, as the end of a sentence."""
+    space = special_space(model.posterior.name)
+    return "" if space is None else space.reason
 
 
 def expand_shortcuts(values: Mapping[str, Any]) -> dict[str, object]:
@@ -1121,7 +1158,7 @@ def expand_shortcuts(values: Mapping[str, Any]) -> dict[str, object]:
     Raises:
       UsageError: if no member has such a key, or if all that have it set it already.
     """
-    values = {**values, **discrete_choices(values)}
+    values = {**values, **implied_choices(values)}
     expanded = {name: value for name, value in values.items() if not SETTINGS[name].fills}
     for key in values.keys() - expanded.keys():
         fills = SETTINGS[key].fills
@@ -1167,24 +1204,32 @@ def check_latent_dim(model: ModelConfig, *, is_conditional: bool = False) -> Non
       model: the settings of the model.
       is_conditional: whether the encoder takes a context.
     """
-    codes, spaces, encoder = 1, list[Latent](), SimpleNamespace(context_size=int(is_conditional))
+    encoder = SimpleNamespace(context_size=int(is_conditional))
+    part, member = "posterior", model.posterior
     try:
-        for table, member in ((POSTERIORS, model.posterior), (PRIORS, model.prior)):
-            built = table.build(member, model.latent_dim, codes=codes, encoder=encoder, data_mean=None)
-            codes, spaces = built.latent.codes, [*spaces, built.latent]
+        posterior = POSTERIORS.build(model.posterior, model.latent_dim)
+        part, member = "prior", model.prior
+        more = {"codes": posterior.latent.codes, "posterior": posterior, "encoder": encoder, "data_mean": None}
+        prior = PRIORS.build(model.prior, model.latent_dim, **more)
     except UsageError as error:
         _, field, problem = str(error).rpartition("latent_dim: ")
         if not field:
             raise
-        raise UsageError(f"`latent_dim`: for {table.kind} {member.name} {problem}") from None
-    posterior, prior = spaces
-    if posterior.discrete != prior.discrete:
-        kinds = {False: "real vectors", True: "codes"}
-        choice = "uniform" if posterior.discrete else "standard-normal"
+        raise UsageError(f"`latent_dim`: for {part} {member.name} {problem}") from None
+    if posterior.latent != prior.latent:
+        space = special_space(model.posterior.name)
         raise UsageError(
-            f"`prior={model.prior.name}` is over {kinds[prior.discrete]}, but `posterior={model.posterior.name}` is "
-            f"over {kinds[posterior.discrete]}. Choose `prior={choice}`."
+            f"`prior={model.prior.name}` is over {describe_space(prior.latent)}, but "
+            f"`posterior={model.posterior.name}` is over {describe_space(posterior.latent)}. Choose "
+            f"`prior={'standard-normal' if space is None else space.prior}`."
         )
+
+
+def describe_space(latent: Latent) -> str:
+    """Return the kind of z as the object of a sentence."""
+    if latent.discrete:
+        return "codes"
+    return "real vectors" if len(latent.blocks) == 1 else "real vectors in layers"
 
 
 def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
@@ -1213,7 +1258,7 @@ def check_objective(posterior: type[Posterior], name: str, objective: str) -> No
     has, wanted = posterior.capabilities, OBJECTIVES[objective]
     wanted.check_codes(has, name=f"`objective={objective}`", found=f"`posterior={name}`")
     if has.codes and not wanted.trains(has):
-        usual = DISCRETE_CHOICES["objective"]
+        usual = SPECIAL_SPACES["codes"].objective
         others = [key for key, each in OBJECTIVES.items() if each.trains(has) and key != usual]
         raise UsageError(
             f"`objective={objective}` needs samples with a gradient, which those of `posterior={name}` do not have. "

@@ -54,7 +54,7 @@ def test_samples_of_an_example_do_not_depend_on_its_batch(family: Posterior, rng
         np.testing.assert_allclose(log_q[:, i], log_q_alone[:, 0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", builders.REAL_POSTERIORS)
+@pytest.mark.parametrize("name", builders.CONTINUOUS_POSTERIORS)
 def test_densities_of_the_samples_agree_with_the_family(name: str, rng: np.random.Generator) -> None:
     family = builders.posterior(name, 3)
     stir(family.learned, rng)

@@ -12,6 +12,7 @@ from tests.helpers import builders
 from tests.helpers.codes import KINDS, N, assert_frequencies, every_z
 from tests.helpers.densities import stir
 from tfp_vae.model.distributions.codes import codes_of
+from tfp_vae.model.posteriors import Bernoulli, Categorical
 from tfp_vae.model.priors import Autoregressive, Learned, Uniform
 
 each_kind = pytest.mark.parametrize("kind", list(KINDS))
@@ -24,7 +25,8 @@ class TestPriors:
     @pytest.mark.parametrize("name", builders.CODE_PRIORS)
     def test_probabilities_add_up_to_one_and_samples_follow_them(self, name: str, kind: str) -> None:
         dimensions, codes = KINDS[kind]
-        prior = builders.prior(name, dimensions, dtype="float64", codes=codes)
+        posterior = Bernoulli(dimensions) if codes == 1 else Categorical(dimensions, codes=codes)
+        prior = builders.prior(name, dimensions, dtype="float64", q=posterior)
         stir(prior.learned, np.random.default_rng(0))
         z, p = every_z(dimensions, codes), prior()
         mass = np.exp(p.log_prob(z))

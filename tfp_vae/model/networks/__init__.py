@@ -1,7 +1,7 @@
 """Networks: functions from tensors [B, *input_shape] to tensors [B, output_size], which know nothing of distributions.
 
 `base` defines the interface. `mlp`, `conv` and `resnet` hold the networks of those names, built from `tf_keras` layers
-in `layers`. `dropout` turns dropout on, `context` passes a context to networks, `joined` appends it to their input, and
+in `layers`. `dropout` turns dropout on, `context` passes a context to networks, `joined` changes their input, and
 `adapters` checks your own networks. To add a network, write a function and add it to `NETWORKS`. Its keyword-only
 parameters are settings. Any callable whose variables `tf.Module` can see works as a network too.
 """
@@ -22,12 +22,13 @@ from tfp_vae.model.networks.resnet import resnet
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tfp_vae.model.networks.joined import WithContext
+    from tfp_vae.model.networks.joined import LowestLayer, WithContext
 
 __all__ = [
     "NETWORKS",
     "Activation",
     "Fixed",
+    "LowestLayer",
     "Network",
     "WithContext",
     "apply_to_last_axis",
@@ -39,7 +40,9 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # so that type checkers refuse unknown names
-    __getattr__, _ = lazy_exports(__name__, ["WithContext"], {"WithContext": "joined"})
+    __getattr__, _ = lazy_exports(
+        __name__, ["LowestLayer", "WithContext"], {"LowestLayer": "joined", "WithContext": "joined"}
+    )
 
 NETWORKS: Table[Network] = Table(
     "network", {"mlp": mlp, "conv": conv, "resnet": resnet}, base=Network, takes=("input_shape", "output_size")

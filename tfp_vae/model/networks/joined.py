@@ -1,4 +1,4 @@
-"""A network of one input as a network of x and a context. The tables do without this module, which needs TensorFlow."""
+"""Networks that change the input of another network. The tables do without this module, which needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.model.networks.base import Network
+from tfp_vae.model.networks.context import ContextNetwork, call_network
 
-__all__ = ["WithContext"]
+__all__ = ["LowestLayer", "WithContext"]
 
 
 @final
@@ -49,3 +50,32 @@ class WithContext(tf.Module):
         else:
             x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
         return self.network(tf.concat([x, context], axis=-1))
+
+
+@final
+@check_keywords
+class LowestLayer(tf.Module):
+    """A network of z_1 as a network of z = (z_1, ..., z_L), for the decoder p(x|z_1) of a model with layers.
+
+    ```python
+    network = tv.networks.LowestLayer(tv.networks.mlp((4,), 64, hidden=(16,)), 4)
+    network(np.zeros([16, 6], np.float32))  # [16, 64], for layers of 4 and 2 dimensions
+    ```
+
+    Args:
+      network: tensor -> tensor, [B, D_1] -> [B, P]. It may take a context [B, C] as its second input.
+      size: D_1, the number of dimensions of z_1.
+    """
+
+    def __init__(self, network: ContextNetwork, size: int) -> None:
+        super().__init__()
+        self.network, self.size = network, size
+
+    @property
+    def layers(self) -> Sequence[object]:
+        """The layers of the network, if it is made of layers."""
+        return getattr(self.network, "layers", ())
+
+    def __call__(self, z: Array, context: Array | None = None) -> Tensor:
+        """Return the output for z [B, D] and perhaps a context [B, C]."""
+        return call_network(self.network, z[:, : self.size], context)

@@ -1,7 +1,7 @@
 """Variational families over z: each turns the output of an encoder into q(z|x), a `tfd.Distribution`.
 
-`base` defines the interface, `normal` the multivariate Normals, `flows` the normalizing flows and `codes` the families
-over a discrete z.
+`base` defines the interface, `normal` the multivariate Normals, `flows` the normalizing flows, `codes` the families
+over a discrete z and `layered` those over z in layers.
 To add a family, write a frozen dataclass that subclasses `Posterior` and add it to `POSTERIORS`. Positional fields come
 from the model (the latent dimension, a seed). Keyword-only fields are settings, and pydantic checks their limits.
 """
@@ -12,18 +12,21 @@ from tfp_vae.core.registry import Table
 from tfp_vae.model.posteriors.base import NormalNoisePosterior, Posterior
 from tfp_vae.model.posteriors.codes import Bernoulli, Categorical, CodePosterior
 from tfp_vae.model.posteriors.flows import MEAN_SAMPLES, InverseAutoregressiveFlow, RealNVP
+from tfp_vae.model.posteriors.layered import BottomUp, LayeredPosterior
 from tfp_vae.model.posteriors.normal import DiagonalNormal, FullCovarianceNormal, HouseholderFlow
 
 __all__ = [
     "MEAN_SAMPLES",
     "POSTERIORS",
     "Bernoulli",
+    "BottomUp",
     "Categorical",
     "CodePosterior",
     "DiagonalNormal",
     "FullCovarianceNormal",
     "HouseholderFlow",
     "InverseAutoregressiveFlow",
+    "LayeredPosterior",
     "NormalNoisePosterior",
     "Posterior",
     "RealNVP",
@@ -39,6 +42,7 @@ POSTERIORS: Table[Posterior] = Table(
         "real-nvp": RealNVP,
         "bernoulli": Bernoulli,
         "categorical": Categorical,
+        "bottom-up": BottomUp,
     },
     base=Posterior,
     takes=("latent_dim",),

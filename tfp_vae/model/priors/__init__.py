@@ -1,7 +1,8 @@
 """Priors over z: each returns p(z), a `tfd.Distribution`, when called.
 
 `base` defines the interface, `normal` the standard Normal, `mixtures` the learned mixtures, `flows` the flows and
-`codes` the priors over a discrete z. `learned` holds the learned Normal, which may depend on a context.
+`codes` the priors over a discrete z. `learned` holds the learned Normal, which may depend on a context, and `layered`
+the hierarchical prior over z in layers.
 To add a prior, write a frozen dataclass that subclasses `Prior` and add it to `PRIORS`. If posterior and prior are both
 Normals, or both have independent discrete dimensions, the rate has a closed form. Otherwise choose an objective that
 estimates it, such as `MonteCarloELBO`.
@@ -13,6 +14,7 @@ from tfp_vae.core.registry import Table
 from tfp_vae.model.priors.base import Prior
 from tfp_vae.model.priors.codes import Autoregressive, CodePrior, Learned, Uniform
 from tfp_vae.model.priors.flows import AutoregressiveFlow, RealNVP
+from tfp_vae.model.priors.layered import Hierarchical
 from tfp_vae.model.priors.learned import LearnedNormal
 from tfp_vae.model.priors.mixtures import NormalMixture, Vamp
 from tfp_vae.model.priors.normal import StandardNormal
@@ -22,6 +24,7 @@ __all__ = [
     "Autoregressive",
     "AutoregressiveFlow",
     "CodePrior",
+    "Hierarchical",
     "Learned",
     "LearnedNormal",
     "NormalMixture",
@@ -44,6 +47,7 @@ PRIORS: Table[Prior] = Table(
         "learned": Learned,
         "autoregressive": Autoregressive,
         "learned-normal": LearnedNormal,
+        "hierarchical": Hierarchical,
     },
     base=Prior,
     takes=("latent_dim",),
