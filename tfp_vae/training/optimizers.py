@@ -74,7 +74,9 @@ def adam(
     References:
       Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
-    optimizer: Optimizer = keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    from tfp_vae.training.adam import Adam
+
+    optimizer: Optimizer = Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     return optimizer
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import final
 
-from tfp_vae.core.lazy import tfd, tfp
+from tfp_vae.core.lazy import tf, tfd, tfp
 from tfp_vae.core.noise import standard_normal
 from tfp_vae.core.types import Distribution, Tensor
 from tfp_vae.model.distributions.base import axis_sizes
@@ -50,6 +50,20 @@ class MultivariateNormalDiag(tfd.MultivariateNormalDiag):
         """The standard Normals that are scaled and shifted."""
         base = super().distribution
         return StandardNormals(base.distribution, base.sample_shape)
+
+
+@tfd.RegisterKL(MultivariateNormalDiag, MultivariateNormalDiag)
+def kl_of_diagonals(a: MultivariateNormalDiag, b: MultivariateNormalDiag, name: str | None = None) -> Tensor:
+    """Return KL(a || b), as TFP does with a fifth of the operations, because it allows for any linear operators.
+
+    sum_d log(b_d / a_d) + (a_d^2 / b_d^2 + (loc_a - loc_b)^2 / b_d^2 - 1) / 2
+    """
+    with tf.name_scope(name or "kl_of_diagonals"):
+        first, second = (tf.abs(normal.scale.diag) for normal in (a, b))
+        squares = (tf.square(ratio) for ratio in (first / second, (b.mean() - a.mean()) / second))
+        spread, shift = (tf.reduce_sum(square, axis=-1) for square in squares)
+        log_b, log_a = (tf.reduce_sum(tf.math.log(scale), axis=-1) for scale in (second, first))
+        return log_b - log_a + 0.5 * (spread - first.shape[-1] + shift)
 
 
 @final
