@@ -166,6 +166,7 @@ def rank_known_anomalies(
     restored = output.restore(found, weights)
     from tfp_vae.evaluation.importance import summarize
     from tfp_vae.runs.anomalies import rank_scores
+    from tfp_vae.runs.results import undefined_metrics
 
     evidence, ranked = rank_scores(restored, dataset, examples, anomalous, effort, stages=console.progress_bar)
     latent, has_bits = restored.vae.prior.latent, restored.measure.has_bits
@@ -186,6 +187,7 @@ def rank_known_anomalies(
         "weights": restored.weights,
         "step": restored.step,
         **{name: getattr(summary, name) for name in (*names, "active_units", "ess_median")},
+        **undefined_metrics(has_bits=has_bits, latent=latent),
         "anomalies": [ranking_record(name, each, count) for name, each in ranked.items()],
         "seconds": time.monotonic() - began,
     }

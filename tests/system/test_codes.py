@@ -70,6 +70,9 @@ def test_evaluation_reports_the_codes(run: Path) -> None:
     assert found["active_units"] is None
     assert "discrete" in found["active_units_reason"]
     assert found["elbo"] <= found["log_likelihood"] + 0.1
+    anomalies = answer("evaluate", "--run", run, "--anomalies", "label=1", "--iw-samples", "2", *GRAPH)
+    assert anomalies["active_units"] is None
+    assert anomalies["active_units_reason"] == found["active_units_reason"]
     error = one_sentence(call("evaluate", "--run", run, "--ais-steps", "5", "--max-examples", "4", *GRAPH, code=2))
     assert "needs a continuous z" in error
 

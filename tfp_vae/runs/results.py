@@ -51,6 +51,7 @@ from tfp_vae.evaluation.importance import (
 )
 from tfp_vae.evaluation.metrics import MEASURE_NAMES, metrics_of, samples_text
 from tfp_vae.evaluation.proposals import REFINEMENTS, full_name
+from tfp_vae.model.latent import Latent
 from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig
 from tfp_vae.runs.examples import held_out_view
@@ -281,7 +282,6 @@ class _Evaluation:
         has_bits = self.restored.measure.has_bits
         size, latent = math.prod(self.examples.x.shape[1:]), self.vae.prior.latent
         summary = summarize(self.estimates, size, discrete=has_bits, latent=latent)
-        density = {} if has_bits else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
         figures = summary._asdict()
         above = [annealed["ais"][f"above_importance_sampling{end}"] for end in ("", "_se")] if annealed else []
         return {
@@ -289,8 +289,7 @@ class _Evaluation:
             **self.code_usage(),
             **unknown_errors(summary, self.plan.most_samples),
             **self.restored.measure.of_scaled_values(figures),
-            **density,
-            **(_undefined(UNITS_OF_CODES, "active_units") if latent.discrete else {}),
+            **undefined_metrics(has_bits=has_bits, latent=latent),
             "advice": self.advice(summary, sign_of_difference(*above) if above else None),
             **self.gaps(),
             "remarks": self.remarks(summary.active_units),
@@ -701,6 +700,12 @@ def unsettled_advice(settled: Settled, *, annealed: bool) -> str:
         f"{settled.accuracy:g} nats, even with {settled.efforts[-1]}. A richer posterior or "
         f"a wider encoder makes the weights more even{check}."
     )
+
+
+def undefined_metrics(*, has_bits: bool, latent: Latent) -> dict[str, str | None]:
+    """Return the metrics that a model does not have as None, each with a reason by the name `<name>_reason`."""
+    density = {} if has_bits else _undefined("the likelihood is a density, which has no bits", "bits_per_dim")
+    return density | (_undefined(UNITS_OF_CODES, "active_units") if latent.discrete else {})
 
 
 def unknown_errors(summary: Summary, iw_samples: int) -> dict[str, Any]:
