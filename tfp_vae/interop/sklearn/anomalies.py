@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -12,6 +13,7 @@ from tfp_vae.core.seeds import seed_for_evaluation
 from tfp_vae.evaluation.anomalies import Evidence, LogLikelihood, Reference, Score, State
 from tfp_vae.evaluation.anomalies.base import limit_scores
 from tfp_vae.evaluation.importance import FEW, slices
+from tfp_vae.interop.sklearn.outliers import held_out_threshold
 from tfp_vae.interop.sklearn.rows import BLOCK
 from tfp_vae.runs.anomalies import MOST_REFERENCE, sample_rows
 from tfp_vae.runs.tables.unusual import find_unusual_cells
@@ -19,7 +21,7 @@ from tfp_vae.runs.tables.unusual import find_unusual_cells
 if TYPE_CHECKING:
     from tfp_vae.interop.sklearn.fitted import Fitted
 
-__all__ = ["FittedScore"]
+__all__ = ["FittedScore", "HeldOutThreshold"]
 
 
 @final
@@ -89,3 +91,26 @@ class FittedScore:
                 refine=refine,
             )
         return Evidence(x, estimates, cells.surprise)
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeldOutThreshold:
+    """The threshold from the held-out rows of a fit. It is computed when it is first needed, because scoring traces.
+
+    fitted: the trained model.
+    iw_samples, refine: see `evaluation.estimate`.
+    """
+
+    fitted: Fitted
+    iw_samples: int
+    refine: Member | str
+
+    @functools.cached_property
+    def value(self) -> float:
+        """The threshold, NaN without held-out rows."""
+        x = self.fitted.held_out
+        if x is None:
+            return np.nan
+        scores = self.fitted.anomalies.values(self.fitted, x, iw_samples=self.iw_samples, refine=self.refine)
+        return held_out_threshold(-scores)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from tfp_vae.evaluation.imputation import ColumnScores
+    from tfp_vae.interop.sklearn.anomalies import HeldOutThreshold
     from tfp_vae.interop.sklearn.fitted import Fitted
     from tfp_vae.interop.sklearn.rows import Number, Rows, Switch, Whole
     from tfp_vae.model import vae as models
@@ -108,12 +109,15 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
       verbose: 1 shows the progress of `fit`, and warns if the model overfits or its latent dimension does not suit X.
 
     Attributes:
-      offset_: the threshold of minus the anomaly score, in nats. By default, it is a log p(x).
+      offset_: the threshold of minus the anomaly score, in nats. By default, it is a log p(x). The one from held-out
+        rows is computed when it is first needed.
       history_: the `History` of the training. Its `remarks` report if the model overfits, or has too few or too many
         latent dimensions.
       fitted_: the trained model as arrays.
       n_features_in_, feature_names_in_: the columns of X.
     """
+
+    _offset: float | HeldOutThreshold
 
     def __init__(
         self,
@@ -220,6 +224,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
 
     def _fit(self, X: Rows, *, mixed: bool) -> Self:  # noqa: N803
         from tfp_vae.evaluation.proposals import REFINEMENTS
+        from tfp_vae.interop.sklearn.anomalies import HeldOutThreshold
         from tfp_vae.interop.sklearn.fitted import fit_rows
         from tfp_vae.training.progress import Progress
 
@@ -253,15 +258,20 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
             self.history_ = self.fitted_.history
             for remark in self.history_.remarks:
                 logger.log(logging.WARNING if self.verbose else logging.INFO, "%s", remark)
-            self.offset_ = self._threshold(X)
+            if isinstance(self.contamination, str):
+                self._offset = HeldOutThreshold(self.fitted_, self.iw_samples, self.refine)
+            else:
+                self._offset = training_threshold(self._normal_scores(X), self.contamination)
         return self
 
-    def _threshold(self, X: Rows) -> float:  # noqa: N803
-        """Return the threshold from the held-out rows, or from X if `contamination` is its share of outliers."""
-        if not isinstance(self.contamination, str):
-            return training_threshold(self._normal_scores(X), self.contamination)
-        held_out = self.fitted_.held_out
-        return np.nan if held_out is None else held_out_threshold(self._minus_score(held_out))
+    @property
+    def offset_(self) -> float:
+        """The threshold: from the held-out rows, or from X if `contamination` is its share of outliers."""
+        return self._offset if isinstance(self._offset, float) else self._offset.value
+
+    @offset_.setter
+    def offset_(self, value: float) -> None:
+        self._offset = float(value)
 
     def _read(self, X: Rows) -> np.ndarray:  # noqa: N803
         check_is_fitted(self)
