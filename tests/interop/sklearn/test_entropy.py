@@ -39,6 +39,13 @@ GROUPS = Mixture(
 )
 """Two groups that overlap, with correlations of opposite signs."""
 
+APART = Mixture(
+    np.array([0.4, 0.35, 0.25]),
+    np.array([[-6.0, 0.0], [6.0, -1.0], [0.0, 7.0]]),
+    np.array([[[1.0, 0.5], [0.5, 0.8]], [[0.6, -0.3], [-0.3, 1.0]], [[1.2, 0.0], [0.0, 0.5]]]),
+)
+"""Three groups that lie far apart."""
+
 TRAINED, SCORED = 10_000, 1_000
 
 
@@ -56,3 +63,12 @@ def test_mean_of_scores_is_minus_the_entropy_within_its_error() -> None:
     assert abs(scores.mean() - truth.mean()) < 2 * np.hypot(error(scores), error(truth))
     difference = scores - GROUPS.log_prob(x)
     assert -0.05 < difference.mean() < 2 * error(difference)
+
+
+@pytest.mark.slow
+def test_a_mixture_as_prior_suits_groups_that_lie_far_apart() -> None:
+    """The defaults fall 0.225 +- 0.007 nats short on these rows, because their prior is a single Normal."""
+    model = VAE(prior="normal-mixture", objective="monte-carlo-elbo", random_state=0).fit(APART.sample(5_000, 1))
+    x = APART.sample(2_000, 2)
+    difference = model.score_samples(x) - APART.log_prob(x)
+    assert -0.1 < difference.mean() < 2 * error(difference)
