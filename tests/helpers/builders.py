@@ -25,6 +25,7 @@ SMALL = {
     "autoregressive-flow": "autoregressive-flow:hidden=8",
     "autoregressive": "autoregressive:hidden=8",
     "bottom-up": "bottom-up:hidden=8",
+    "top-down": "top-down:hidden=8",
     "hierarchical": "hierarchical:hidden=8",
     "categorical": "categorical:levels=5",
     "ordinal": "ordinal:levels=5",

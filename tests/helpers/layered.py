@@ -12,7 +12,7 @@ from tests.helpers.gradients import Linear
 from tests.helpers.oracles import FixedNormal
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.model.networks import LowestLayer, Network
-from tfp_vae.model.posteriors import BottomUp, LayeredPosterior
+from tfp_vae.model.posteriors import BottomUp, LayeredPosterior, TopDown
 from tfp_vae.model.posteriors.base import SCALE_FLOOR
 from tfp_vae.model.priors import Hierarchical
 
@@ -65,6 +65,19 @@ class LayeredGaussian:
         return posterior, Linear(
             np.concatenate([gain, np.zeros_like(gain)], axis=1),
             np.concatenate([np.zeros(3), raw(np.sqrt(variance_1))]),
+        )
+
+    def top_down(self) -> tuple[TopDown, Linear]:
+        """Return p(z_2|x) p(z_1|z_2, x) and the encoder's network."""
+        posterior = TopDown(5, 0, "float64", layers=self.blocks, hidden=())
+        gain_1 = self.w / self.t**2 / self.precision  # of the Normal of z_1 that x alone tells, [M, 3]
+        seen = 1 / (self.s**2 + 1 / self.precision)  # the precisions of its mean given z_2
+        variance_2 = 1 / (1 + self.a.T**2 @ seen)
+        gain_2 = gain_1 * seen @ self.a * variance_2  # [M, 2]
+        scales = np.sqrt(np.concatenate([1 / self.precision, variance_2]))
+        gain = np.concatenate([gain_1, gain_2], axis=1)
+        return posterior, Linear(
+            np.concatenate([gain, np.zeros_like(gain)], axis=1), np.concatenate([np.zeros(5), raw(scales)])
         )
 
     def vae(self, kind: str) -> VAE:

@@ -17,7 +17,7 @@ from tfp_vae.core.types import Array, Tensor, TensorShape
 from tfp_vae.model.distributions.base import axis_sizes
 from tfp_vae.model.networks import Network, apply_to_last_axis
 
-__all__ = ["Conditional", "LayeredNormal", "Statistics", "conditionals", "merge"]
+__all__ = ["Conditional", "LayeredNormal", "Statistics", "conditionals", "merge", "merged"]
 
 
 class Statistics(NamedTuple):
@@ -59,6 +59,11 @@ def conditionals(networks: Sequence[Network], floor: float, temperature: float =
     return [functools.partial(conditional, network) for network in networks]
 
 
+def merged(own: Statistics, conditional: Conditional) -> Conditional:
+    """Return the conditional whose density is proportional to the product of a Normal and of another conditional."""
+    return lambda before: merge(own, conditional(before))
+
+
 @final
 class LayeredNormal(tfd.Distribution):
     """z = (z_1, ..., z_L) with p(z) = p(z_f) prod_l N(z_l; loc_l(z_n), diag(scale_l(z_n)^2)), z_n drawn before z_l.
@@ -89,6 +94,11 @@ class LayeredNormal(tfd.Distribution):
             parameters={"first": first, "others": others, "blocks": blocks, "direction": direction},
             name="LayeredNormal",
         )
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """The sizes of the layers, D_1, ..., D_L."""
+        return self._blocks
 
     def locs(self, z: Array) -> Tensor:
         """Return the mean of each layer given the layer in z that is drawn before it, [..., D]."""

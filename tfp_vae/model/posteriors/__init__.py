@@ -12,7 +12,7 @@ from tfp_vae.core.registry import Table
 from tfp_vae.model.posteriors.base import NormalNoisePosterior, Posterior
 from tfp_vae.model.posteriors.codes import Bernoulli, Categorical, CodePosterior
 from tfp_vae.model.posteriors.flows import MEAN_SAMPLES, InverseAutoregressiveFlow, RealNVP
-from tfp_vae.model.posteriors.layered import BottomUp, LayeredPosterior
+from tfp_vae.model.posteriors.layered import BottomUp, LayeredPosterior, TopDown
 from tfp_vae.model.posteriors.normal import DiagonalNormal, FullCovarianceNormal, HouseholderFlow
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "NormalNoisePosterior",
     "Posterior",
     "RealNVP",
+    "TopDown",
 ]
 
 POSTERIORS: Table[Posterior] = Table(
@@ -43,6 +44,7 @@ POSTERIORS: Table[Posterior] = Table(
         "bernoulli": Bernoulli,
         "categorical": Categorical,
         "bottom-up": BottomUp,
+        "top-down": TopDown,
     },
     base=Posterior,
     takes=("latent_dim",),

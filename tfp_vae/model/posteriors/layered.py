@@ -17,7 +17,7 @@ from tfp_vae.model.networks import Network, mlp
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, NormalNoisePosterior
 from tfp_vae.model.posteriors.flows import MEAN_SAMPLES
 
-__all__ = ["HIDDEN", "BottomUp", "LayeredPosterior", "networks_between"]
+__all__ = ["HIDDEN", "BottomUp", "LayeredPosterior", "TopDown", "networks_between"]
 
 HIDDEN = (100, 100)
 """Widths of the hidden layers of a network between two layers of z, unless you choose others."""
@@ -137,4 +137,73 @@ class BottomUp(LayeredPosterior):
         loc, s = tf.split(params, 2, axis=-1)
         first = Statistics(loc, SCALE_FLOOR + tf.nn.softplus(s))
         q: Distribution = LayeredNormal(first, conditionals(self.learned, SCALE_FLOOR), self.blocks, "up")
+        return q
+
+
+@final
+@record
+class TopDown(LayeredPosterior):
+    """Layers from the top down, q(z|x) = q(z_L|x) q(z_L-1|z_L, x) ... q(z_1|z_2, x), each a diagonal Normal.
+
+    The encoder returns a Normal N_l(x) of every layer. The highest layer is drawn from N_L(x). For the others,
+    q(z_l|z_l+1, x) is proportional to the product of N_l(x) and p(z_l|z_l+1): precisions add up, and the loc is the
+    average of both locs, weighted by precision. So the posterior and the prior share the networks between layers, and
+    each layer of the posterior only has to add what x tells about it.
+
+    ```python
+    posterior = tv.posteriors.TopDown(latent_dim=6, layers=(4, 2), hidden=(8,))
+    prior = tv.priors.Hierarchical(6, posterior)  # with the same networks
+    q = posterior(np.zeros([16, posterior.params_size], np.float32))
+    q.sample(3, seed=(0, 0))  # [3, 16, 6], the first four of them z_1
+    ```
+
+    Args:
+      latent_dim: D, the number of dimensions of all layers together.
+      seed: seed of the initial weights.
+      dtype: type of the weights and of z.
+      layers: sizes of the layers from z_1 to z_L, which add up to D. By default, z_2 has a third of D and z_1 the rest.
+      hidden: widths of the hidden layers of each network between layers.
+
+    Returns (when called on params [B, 2 D]):
+      `model.distributions.layered.LayeredNormal`, batch [B], event [D].
+
+    Raises:
+      UsageError: D below 2, or layers that do not add up to D.
+
+    References:
+      Sonderby et al. (2016), Ladder variational autoencoders.
+    """
+
+    shares_networks: ClassVar[bool] = True
+    latent_dim: pydantic.PositiveInt
+    seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
+    layers: LayerSizes = field(default=(), kw_only=True)
+    hidden: Widths = field(default=HIDDEN, kw_only=True)
+
+    @property
+    def params_size(self) -> int:
+        """2 D: a loc and a scale for each dimension of all layers."""
+        return 2 * self.latent_dim
+
+    @functools.cached_property
+    def top_down(self) -> tuple[Network, ...]:
+        """The networks of p(z_l|z_l+1), from the highest layer down."""
+        sizes = self.blocks[::-1]
+        return networks_between(sizes[:-1], sizes[1:], self.hidden, self.seed, self.dtype)
+
+    @property
+    def learned(self) -> tuple[Network, ...]:
+        """The networks of `top_down`."""
+        return self.top_down
+
+    def __call__(self, params: Array) -> Distribution:
+        """Return q(z|x), batch [B], event [D], from params [B, 2 D], the locs of all layers first."""
+        from tfp_vae.model.distributions.layered import LayeredNormal, Statistics, conditionals, merged
+
+        loc, s = tf.split(params, 2, axis=-1)
+        locs, scales = (tf.split(each, self.blocks, axis=-1) for each in (loc, SCALE_FLOOR + tf.nn.softplus(s)))
+        *lower, top = map(Statistics, locs, scales)
+        others = map(merged, lower[::-1], conditionals(self.top_down, SCALE_FLOOR))
+        q: Distribution = LayeredNormal(top, tuple(others), self.blocks, "down")
         return q

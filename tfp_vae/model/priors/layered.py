@@ -40,7 +40,8 @@ class Hierarchical(Prior):
       posterior: the posterior, which has the sizes of the layers. A `TopDown` posterior shares its networks.
       seed: seed of the initial weights.
       dtype: type of the weights and of z.
-      hidden: widths of the hidden layers of each network between layers, by default 100,100.
+      hidden: widths of the hidden layers of each network between layers, by default 100,100. Leave it out if the
+        posterior shares its networks.
 
     Returns (when called, with a temperature T):
       `model.distributions.layered.LayeredNormal`, batch [], event [D], with the scales of all layers multiplied by T.
@@ -64,7 +65,7 @@ class Hierarchical(Prior):
         if not isinstance(self.posterior, LayeredPosterior):
             raise ValueError(
                 f"a hierarchical prior needs a posterior with layers, found {type(self.posterior).__name__}. Choose "
-                "`posterior=bottom-up`, or another prior"
+                "`posterior=bottom-up` or top-down, or another prior"
             )
         if self.hidden is not None and self.posterior.shares_networks:
             raise ValueError(
